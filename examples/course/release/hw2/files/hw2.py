@@ -1,0 +1,346 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["marimo>=0.20"]
+# ///
+
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(app_title="Fitting a line: how fast does tea cool?")
+
+with app.setup(hide_code=True):
+    import csv
+    import math
+    import reprlib
+    import statistics
+    from dataclasses import dataclass
+
+    import marimo as mo
+
+
+@app.cell(hide_code=True)
+def _():
+    # What the check cells use. You need not read it; please leave it as it is.
+    @dataclass(frozen=True)
+    class Verdict:
+        exercise: str
+        fault: str | None = None
+
+        @property
+        def solved(self):
+            return self.fault is None
+
+        def _display_(self):
+            if self.solved:
+                return mo.callout(mo.md(f"**{self.exercise} is solved.**"), kind="success")
+            return mo.callout(mo.md(f"**{self.exercise} is not solved yet.** {self.fault}"), kind="warn")
+
+    def agrees(got, wanted):
+        if isinstance(wanted, list | tuple):
+            same_length = isinstance(got, list | tuple) and len(got) == len(wanted)
+            return same_length and all(map(agrees, got, wanted))
+        if isinstance(wanted, int | float) and not isinstance(wanted, bool):
+            return isinstance(got, int | float) and math.isclose(got, wanted, rel_tol=1e-6, abs_tol=1e-9)
+        return got == wanted
+
+    def check(exercise, *claims):
+        """The first claim (hint, call, wanted) whose call does not give what is wanted decides."""
+        for hint, call, wanted in claims:
+            try:
+                got = call()
+            except Exception as error:
+                return Verdict(exercise, f"{hint} Trying it raised `{type(error).__name__}: {error}`.")
+            if not agrees(got, wanted):
+                seen = "" if got is None or got is ... else f" Yours gives `{reprlib.repr(got)}`."
+                return Verdict(exercise, hint + seen)
+        return Verdict(exercise)
+
+    return (check,)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    # 2 · Fitting a line: how fast does tea cool?
+
+    A mug of tea stood on a desk for two hours. Every minute a digital thermometer in the mug and another one beside
+    it were read; the readings are in `tea.csv`, next to this notebook. Newton supposed that what is warm cools at
+    a rate proportional to its excess over the surroundings, so that the excess falls off exponentially with a *time
+    constant* $\tau$:
+
+    $$T_\text{tea}(t) - T_\text{room} = E_0\, e^{-t/\tau}
+      \qquad\Longleftrightarrow\qquad
+      \ln\left(T_\text{tea} - T_\text{room}\right) = \ln E_0 - \frac{t}{\tau}$$
+
+    The logarithm turns the curve into a straight line, and a straight line we can fit. Then we ask the data whether
+    Newton was right about this mug. Write the functions yourself; the module `statistics` is for the checks. 30 points
+    in all.
+    """)
+    return
+
+
+@app.cell
+def _():
+    with (mo.notebook_dir() / "tea.csv").open(newline="") as _file:
+        rows = list(csv.DictReader(_file))  # one dictionary of strings a line
+
+    mo.ui.table(rows, page_size=8, selection=None)
+    return (rows,)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Exercise 1: clean the readings (4 points)
+
+    Look through the table before you trust it. On some lines the thermometer gave nothing and the entry is empty.
+    On two it reads 85.0, and the tea had not warmed up: this type of sensor reports exactly 85 °C when it has just
+    restarted and not measured yet.
+
+    Turn the rows into a list of `(minute, tea, room)`, each a `float`, without those lines.
+    """)
+    return
+
+
+@app.function
+def clean(rows):
+    """(minute, tea, room) as numbers, in °C, of the rows that hold a measurement."""
+    return ...
+
+
+@app.cell(hide_code=True)
+def _(check, rows):
+    _good = {"minute": "3", "tea_c": "70.5", "room_c": "21.0"}
+    check_1 = check(
+        "Exercise 1",
+        (
+            "A row of text should become a tuple of numbers: `[(3.0, 70.5, 21.0)]`.",
+            lambda: clean([_good]),
+            [(3.0, 70.5, 21.0)],
+        ),
+        (
+            "A row whose `tea_c` is the empty string should be left out.",
+            lambda: len(clean([_good, _good | {"tea_c": ""}])),
+            1,
+        ),
+        ("A row with 85.0 should be left out.", lambda: len(clean([_good | {"tea_c": "85.0"}, _good])), 1),
+        ("Of the file's 121 rows 115 should remain.", lambda: len(clean(rows)), 115),
+    )
+    check_1
+    return (check_1,)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Exercise 2: least squares (6 points)
+
+    Among all lines $y = a + b x$ the one with the smallest sum of squared residuals has
+
+    $$b = \frac{\sum_i (x_i - \bar x)(y_i - \bar y)}{\sum_i (x_i - \bar x)^2} \qquad a = \bar y - b \bar x$$
+    """)
+    return
+
+
+@app.function
+def fit_line(x, y):
+    """(slope, intercept) of the least-squares line through the points."""
+    return ...
+
+
+@app.cell(hide_code=True)
+def _(check):
+    check_2 = check(
+        "Exercise 2",
+        (
+            "Through (0, 1), (1, 3), (2, 5) goes the line with slope 2 and intercept 1: return `(2, 1)`.",
+            lambda: fit_line([0, 1, 2], [1, 3, 5]),
+            (2, 1),
+        ),
+        (
+            "A level line has slope 0: `fit_line([1, 2, 6], [4, 4, 4])`.",
+            lambda: fit_line([1, 2, 6], [4, 4, 4]),
+            (0, 4),
+        ),
+        (
+            "Points that do not lie on a line: `fit_line([0, 1, 2, 5], [1, 0, 2, 7])`.",
+            lambda: fit_line([0, 1, 2, 5], [1, 0, 2, 7]),
+            tuple(statistics.linear_regression([0, 1, 2, 5], [1, 0, 2, 7])),
+        ),
+    )
+    check_2
+    return (check_2,)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Exercise 3: the time constant (5 points)
+
+    With the cleaned readings make two lists, `minutes` and `log_excess` (the natural logarithm of tea minus room, of
+    the room *at that minute*), fit the line, and from its slope and intercept find $\tau$ in minutes and the excess
+    $E_0$ at the start in °C.
+    """)
+    return
+
+
+@app.cell
+def _():
+    minutes = ...
+    log_excess = ...
+    tau = ...
+    start_excess = ...
+    return log_excess, minutes, start_excess, tau
+
+
+@app.cell(hide_code=True)
+def _(check, log_excess, minutes, rows, start_excess, tau):
+    # The answers, by another road: the lists from the text, the line from the standard library.
+    _good = [row for row in rows if row["tea_c"] not in ("", "85.0")]
+    true_minutes = [float(row["minute"]) for row in _good]
+    true_log_excess = [math.log(float(row["tea_c"]) - float(row["room_c"])) for row in _good]
+    _slope, _intercept = statistics.linear_regression(true_minutes, true_log_excess)
+    check_3 = check(
+        "Exercise 3",
+        ("`minutes` is the first of each reading's three numbers.", lambda: minutes, true_minutes),
+        ("`log_excess` is `math.log(tea - room)` of each reading.", lambda: log_excess, true_log_excess),
+        (r"`tau` should be positive and near 50 minutes: the slope is $-1/\tau$.", lambda: tau, -1 / _slope),
+        (
+            "`start_excess` should be near 55 °C: the intercept is its logarithm.",
+            lambda: start_excess,
+            math.exp(_intercept),
+        ),
+    )
+    check_3
+    return check_3, true_log_excess, true_minutes
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Exercise 4: look at what is left over (5 points)
+
+    A fit always gives numbers, also where the model is wrong. The *residuals* $y_i - (a + b x_i)$ tell: if the model
+    holds they scatter about zero without a pattern.
+    """)
+    return
+
+
+@app.function
+def residuals(x, y, slope, intercept):
+    """How far each y lies above the line."""
+    return ...
+
+
+@app.cell(hide_code=True)
+def _(check):
+    check_4 = check(
+        "Exercise 4",
+        (
+            "`residuals([0, 1], [1, 5], 2, 1)` should be `[0, 2]`: the second point lies 2 above the line.",
+            lambda: residuals([0, 1], [1, 5], 2, 1),
+            [0, 2],
+        ),
+        (
+            "`residuals([10], [0], 1, 0)` should be `[-10]`: below the line is negative.",
+            lambda: residuals([10], [0], 1, 0),
+            [-10],
+        ),
+    )
+    check_4
+    return (check_4,)
+
+
+@app.cell(hide_code=True)
+def _(check_2, check_3, check_4, true_log_excess, true_minutes):
+    def _dots(x, y):
+        """The residuals over time, zero as a line."""
+        top = max(map(abs, y))
+        dots = "".join(
+            f'<circle cx="{20 + 4.8 * u:.1f}" cy="{80 - 70 * v / top:.1f}" r="3"><title>minute {u:.0f}</title></circle>'
+            for u, v in zip(x, y)
+        )
+        return mo.Html(
+            f'<svg viewBox="0 0 620 160" width="100%" role="img" fill="currentColor" stroke="currentColor">'
+            f'<line x1="20" x2="600" y1="80" y2="80" stroke-dasharray="4"/>{dots}</svg>'
+        )
+
+    if check_2.solved and check_3.solved and check_4.solved:
+        _shown = _dots(
+            true_minutes, residuals(true_minutes, true_log_excess, *fit_line(true_minutes, true_log_excess))
+        )
+    else:
+        _shown = mo.md("*When exercises 2 to 4 are solved, the residuals over time are drawn here.*")
+    _shown
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Exercise 5: a better fit, and how far to trust it (5 points)
+
+    Fit again with the readings from minute 30 on only (30 itself included), and call the time constant of that fit
+    `tau_late`. Then use *that* line to predict at which minute the tea will be within one degree of the room:
+    `within_one_degree`. (What is the logarithm of 1?)
+    """)
+    return
+
+
+@app.cell
+def _():
+    tau_late = ...
+    within_one_degree = ...
+    return tau_late, within_one_degree
+
+
+@app.cell(hide_code=True)
+def _(check, tau_late, true_log_excess, true_minutes, within_one_degree):
+    _first = next(i for i, minute in enumerate(true_minutes) if minute >= 30)
+    _slope, _intercept = statistics.linear_regression(true_minutes[_first:], true_log_excess[_first:])
+    check_5 = check(
+        "Exercise 5",
+        ("`tau_late` should be a little larger than `tau`.", lambda: tau_late, -1 / _slope),
+        (
+            "`within_one_degree` is where the line crosses zero.",
+            lambda: within_one_degree,
+            -_intercept / _slope,
+        ),
+    )
+    check_5
+    return (check_5,)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Exercise 6: in your own words (5 points)
+
+    Describe the pattern in the residuals of exercise 4. What does it say about the cooling in the first minutes, and
+    which process, left out by Newton, might be behind it? The recording ends at minute 120: how far do you trust
+    `within_one_degree`? Four or five sentences; this one is read by a person.
+    """)
+    return
+
+
+@app.cell
+def _():
+    mo.md(r"""
+    *Your answer here.*
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _(check_1, check_2, check_3, check_4, check_5):
+    _solved = sum(check.solved for check in (check_1, check_2, check_3, check_4, check_5))
+    mo.md(f"""
+    ---
+    **{_solved} of 5** exercises are solved, and one is read by a person. Hand in as often as you like; the last one
+    counts: `mograder https submit "hw2" hw2.py`
+    """)
+    return
+
+
+if __name__ == "__main__":
+    app.run()

@@ -1,0 +1,242 @@
+"""Settings, declared once, and the lecturer's mograder.toml.
+
+A setting comes from its flag, else its environment variable, else mograder.toml, else its default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, date, datetime, time, tzinfo
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from mograder.domain import deadlines
+from mograder.domain.assignments import Plan, Rules
+from mograder.domain.deadlines import Schedule
+from mograder.domain.errors import BadName, Unreadable
+from mograder.domain.names import AssignmentName
+
+CONFIG_NAME = "mograder.toml"
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of `mograder serve`. `toml` is its place in mograder.toml ("table.key"), if it has one.
+
+    `kind` is int, str, bool or Path; a bool is a flag without a value.
+    """
+
+    name: str
+    kind: type
+    help: str
+    default: object = None
+    short: str | None = None
+    env: str | None = None
+    toml: str | None = None
+    metavar: str | None = None
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+
+SERVE_SETTINGS = (
+    Setting("port", int, "Port to listen on.", 8080, short="-p", env="PORT", toml="server.port"),
+    Setting(
+        "host", str, "Address to listen on. [default: 127.0.0.1, or 0.0.0.0 when $PORT is set]", toml="server.host"
+    ),
+    Setting("no_auth", bool, "Check no tokens: for trying things out on your own machine.", False),
+    Setting(
+        "enrollment_code", str, "The code with which students register themselves.",
+        env="MOGRADER_ENROLLMENT_CODE", metavar="CODE",
+    ),
+    Setting("enrollment_code_file", Path, "A file that holds the enrollment code.", metavar="FILE"),
+    Setting(
+        "generate_tokens", Path, "Print a token for each user name in FILE (one a line) and exit.", metavar="FILE"
+    ),
+    Setting(
+        "release_dir", Path, "Serve a flat FOLDER/<assignment>/<file> layout from here.", toml="dirs.release",
+        metavar="FOLDER",
+    ),
+    Setting(
+        "submitted_dir", Path, "Where hand-ins are kept. [default: 'submitted' in the course]",
+        toml="dirs.submitted", metavar="FOLDER",
+    ),
+    Setting("grades_dir", Path, "Where grades and feedback are kept. [default: the served folder]", metavar="FOLDER"),
+    Setting(
+        "max_upload", int, "Largest hand-in, in MiB.", 100, env="MOGRADER_MAX_UPLOAD", toml="server.max_upload",
+        metavar="MIB",
+    ),
+)  # fmt: skip
+
+
+# mograder.toml: one dataclass a table of ours; a key that no field has is refused
+
+
+@dataclass(frozen=True)
+class _File:
+    name: str
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class _Assignment:
+    name: str
+    id: str | int | None = None
+    title: str = ""
+    opens: datetime | date | int | None = None
+    due: datetime | date | int | None = None
+    closes: datetime | date | int | None = None
+    duedate: int | None = None
+    max_size: int | None = None
+    accepts: list[str] = field(default_factory=list)
+    points: float | None = None
+    files: list[_File] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Https:
+    url: str | None = None
+    token: str | None = None
+
+
+@dataclass(frozen=True)
+class _Dirs:
+    source: str | None = None
+    release: str | None = None
+    submitted: str | None = None
+    autograded: str | None = None
+    feedback: str | None = None
+
+
+@dataclass(frozen=True)
+class _Server:
+    host: str | None = None
+    port: int | None = None
+    max_upload: int | None = None
+
+
+@dataclass(frozen=True)
+class _Penalties:
+    enabled: bool = False
+    grace_minutes: float = 5
+    per_day: float = 5
+    max: float = 100
+
+
+@dataclass(frozen=True)
+class CourseFile:
+    """What stands in a mograder.toml. Tables that are not ours are left alone."""
+
+    title: str = ""
+    timezone: str = "UTC"
+    transport: str | None = None
+    assignments: list[_Assignment] = field(default_factory=list)
+    https: _Https = field(default_factory=_Https)
+    dirs: _Dirs = field(default_factory=_Dirs)
+    server: _Server = field(default_factory=_Server)
+    penalties: _Penalties = field(default_factory=_Penalties)
+    edit_links: dict[str, str] = field(default_factory=dict)
+
+    def plan(self) -> Plan:
+        """Raises ValueError naming the key at fault."""
+        try:
+            zone = ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"timezone: {self.timezone!r} is not a known time zone") from None
+        rules = {}
+        for entry in self.assignments:
+            try:
+                name = AssignmentName.parse(entry.name)
+            except BadName as error:
+                raise ValueError(f"assignments: {error}") from None
+            rules[name] = _rules(entry, zone)
+        return Plan(self.title, self.timezone, rules, self.edit_links)
+
+    def setting(self, place: str) -> object:
+        """The value at "table.key", None when it is not set."""
+        table, _, key = place.partition(".")
+        return getattr(getattr(self, table), key)
+
+
+EMPTY = CourseFile()
+
+
+def _rules(entry: _Assignment, zone: tzinfo) -> Rules:
+    due = _moment(entry.due, zone) or _moment(entry.duedate, zone)
+    schedule = Schedule(_moment(entry.opens, zone, time.min), due, _moment(entry.closes, zone))
+    times = [moment for moment in (schedule.opens, schedule.due, schedule.closes) if moment is not None]
+    if times != sorted(times):
+        raise ValueError(f"assignments: {entry.name!r}: expected opens <= due <= closes")
+    accepts = tuple(ending.lower() if ending.startswith(".") else f".{ending.lower()}" for ending in entry.accepts)
+    return Rules(entry.title, schedule, entry.max_size, accepts, entry.points)
+
+
+def _moment(value: datetime | date | int | None, zone: tzinfo, of_day: time = time(23, 59, 59)) -> int | None:
+    """Unix microseconds. A date without a time means its end (its start for `opens`); 0 means none."""
+    if not value:
+        return None
+    if isinstance(value, int):
+        return value * deadlines.SECOND
+    if not isinstance(value, datetime):
+        value = datetime.combine(value, of_day)
+    return deadlines.microseconds(value if value.tzinfo else value.replace(tzinfo=zone))
+
+
+_TABLES: Mapping[str, type] = MappingProxyType(
+    {"https": _Https, "dirs": _Dirs, "server": _Server, "penalties": _Penalties, "assignments": _Assignment}
+)
+
+
+def read_course_file(path: Path) -> CourseFile:
+    """The course's mograder.toml; an empty one when there is none. Raises Unreadable with file and place."""
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        return EMPTY
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unreadable(f"{path.name} cannot be read: {error}", str(path)) from error
+    try:
+        course = parse_course_file(text)
+        course.plan()
+    except ValueError as error:
+        raise Unreadable(f"{path.name} cannot be understood: {error}", f"{path}: {error}") from error
+    return course
+
+
+def parse_course_file(text: str) -> CourseFile:
+    """Raises ValueError that names the place and, for an unknown key, the nearest known one."""
+    document = tomllib.loads(text)
+    for table, kind in _TABLES.items():
+        value = document.get(table, [])
+        for index, entry in enumerate(value if isinstance(value, list) else [value]):
+            if isinstance(entry, dict):
+                _refuse_unknown(entry, kind, f"{table}[{index}]" if isinstance(value, list) else table)
+    return msgspec.convert(_known(document), CourseFile)
+
+
+def _known(document: dict[str, Any]) -> dict[str, Any]:
+    names = {each.name for each in fields(CourseFile)}
+    return {key: value for key, value in document.items() if key in names}
+
+
+def _refuse_unknown(table: dict[str, Any], kind: type, place: str) -> None:
+    names = [each.name for each in fields(kind)]
+    for key in table:
+        if key not in names:
+            near = difflib.get_close_matches(key, names, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"
+            raise ValueError(f"{place}: unknown key {key!r}: {hint}")
+
+
+def utc_now() -> int:
+    """The wall clock, in Unix microseconds. The one place that reads it for the course."""
+    return deadlines.microseconds(datetime.now(UTC))

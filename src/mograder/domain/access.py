@@ -1,0 +1,67 @@
+"""Who may do what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mograder.domain.errors import Forbidden
+from mograder.domain.names import INSTRUCTOR, Username
+
+
+class Role(StrEnum):
+    STUDENT = "student"
+    INSTRUCTOR = "instructor"
+
+
+class Allow(StrEnum):
+    """Who a request is open to."""
+
+    ANYONE = "anyone"
+    MEMBER = "any token"
+    SELF = "the student or an instructor"
+    INSTRUCTOR = "instructor"
+
+
+@dataclass(frozen=True)
+class Account:
+    """A person of the course. `generation` counts resets; `bound` says whether somebody has claimed the name.
+
+    `code_hash` is the hash of a personal one-time code that is still open, else None.
+    """
+
+    username: Username
+    role: Role = Role.STUDENT
+    name: str = ""
+    generation: int = 0
+    bound: bool = False
+    code_hash: str | None = None
+    created: int = 0
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who makes a request. `unchecked` is the state of a server run with --no-auth: everything is allowed."""
+
+    username: Username
+    role: Role
+    unchecked: bool = False
+
+    @property
+    def is_instructor(self) -> bool:
+        return self.unchecked or self.role is Role.INSTRUCTOR
+
+
+COURSE_INSTRUCTOR = Actor(INSTRUCTOR, Role.INSTRUCTOR)
+UNCHECKED = Actor(INSTRUCTOR, Role.INSTRUCTOR, unchecked=True)
+
+
+def authorise(actor: Actor, allow: Allow, about: Username | None = None) -> None:
+    """Raises Forbidden unless `actor` may do what is open to `allow`, to or for the person `about`."""
+    if actor.is_instructor or allow in (Allow.ANYONE, Allow.MEMBER):
+        return
+    if allow is Allow.SELF and actor.username == about:
+        return
+    if allow is Allow.SELF:
+        raise Forbidden(f"you are {actor.username!r}: only {about!r} or an instructor may do this")
+    raise Forbidden(f"you are {actor.username!r}: only an instructor may do this")

@@ -1,0 +1,288 @@
+"""The course: one method for each thing that a person can do; every rule lives here.
+
+Methods take what the edge has parsed (names) and who asks (`Actor`), and return values or raise. Who may call what is
+in the endpoint table; what an actor may do beyond that is decided here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from mograder.domain import deadlines, grades, tokens
+from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
+from mograder.domain.assignments import Assignment, find_assignment
+from mograder.domain.errors import (
+    BadRequest,
+    Closed,
+    NameTaken,
+    NotFound,
+    RegistrationOff,
+    TooLarge,
+    Unauthenticated,
+    WrongCode,
+    WrongType,
+)
+from mograder.domain.grades import GradeEntry
+from mograder.domain.names import (
+    INSTRUCTOR,
+    AssignmentName,
+    FileName,
+    Username,
+    parse_new_username,
+    printable,
+)
+from mograder.domain.receipts import HandIn, Receipt, Seal, issue_receipt, latest_filename
+from mograder.domain.store import Accepted, Event, LatestFile, Store, StoredFile, Upload
+from mograder.domain.tokens import Token
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one person stands in one assignment, as the person may see it."""
+
+    submitted: bool
+    grade: GradeEntry | None
+    feedback_available: bool
+
+
+@dataclass(frozen=True)
+class Course:
+    """One course over a store. `clock` gives Unix microseconds; `enrollment_code` "" means no registration."""
+
+    store: Store
+    seal: Seal
+    clock: Callable[[], int]
+    enrollment_code: str = ""
+    max_upload: int = 100 * 1024 * 1024  # bytes
+
+    # who
+
+    @property
+    def name(self) -> str:
+        """What receipts call the course: its title, else the fingerprint of its key."""
+        return self.title or str(self.seal.public_key()["kid"])
+
+    @property
+    def title(self) -> str:
+        return self.store.plan().title
+
+    @property
+    def registration_open(self) -> bool:
+        return bool(self.enrollment_code) or any(account.code_hash for account in self.store.accounts())
+
+    def check_registration(self) -> None:
+        """Raises RegistrationOff."""
+        if not self.registration_open:
+            raise RegistrationOff("registration is off: ask your instructor for a token")
+
+    def register(self, user: str, code: str) -> tuple[Username, str]:
+        """Bind a user name to whoever knows the code; the name and its token.
+
+        Raises BadRequest, BadName, WrongCode, and NameTaken when somebody has the name already.
+        """
+        self.check_registration()
+        username = parse_new_username(user)
+        account = self.store.account(username)
+        personal = account.code_hash if account else None
+        given = code.strip()
+        # Both are compared whatever the first says, so that the time taken tells nothing.
+        right_shared = bool(self.enrollment_code) and same_text(given, self.enrollment_code)
+        right_personal = personal is not None and same_text(hash_code(given), personal)
+        if not (right_personal or (right_shared and personal is None)):
+            raise WrongCode("wrong enrollment code: ask your instructor for the course's code")
+        now = self.clock()
+
+        def claim(held: Account | None) -> Account:
+            if held is None:
+                if self._has_handed_in(username):
+                    raise self._taken(username)
+                return Account(username, bound=True, created=now)
+            if held.username != username or held.code_hash != personal or (held.bound and personal is None):
+                raise self._taken(username)
+            return replace(held, bound=True, code_hash=None)
+
+        account = self.store.change_account(username, claim, Event(now, username, "register", username))
+        return username, tokens.sign(self.store.secrets()[0], username, account.generation)
+
+    @staticmethod
+    def _taken(username: Username) -> NameTaken:
+        return NameTaken(
+            f"the name {username!r} is taken: if it is yours, log in with your token or ask your instructor for a "
+            "reset; otherwise choose another name"
+        )
+
+    def _has_handed_in(self, username: Username) -> bool:
+        """Whether work stands under a name that has no account, as in a course brought from elsewhere."""
+        return any(
+            self.store.submitted_file(each.name, FileName(latest_filename(username)))
+            for each in self.store.assignments()
+        )
+
+    def enrol(self, usernames: list[Username]) -> list[tuple[Username, str]]:
+        """Bind names for which an instructor hands out tokens, so that nobody else can claim them."""
+        now = self.clock()
+        secret = self.store.secrets()[0]
+
+        def bind(username: Username) -> Callable[[Account | None], Account]:
+            def change(held: Account | None) -> Account:
+                if held is not None and held.username != username:
+                    raise NameTaken(f"{username!r} differs from the account {held.username!r} by case alone")
+                return replace(held or Account(username, created=now), bound=True)
+
+            return change
+
+        return [
+            (name, tokens.sign(secret, name, self.store.change_account(
+                name, bind(name), Event(now, INSTRUCTOR, "enrol", name)).generation))
+            for name in usernames
+        ]  # fmt: skip
+
+    def authenticate(self, token: Token) -> Actor:
+        """Who holds `token`. Raises Unauthenticated when it is not genuine, or has been revoked."""
+        account = self.store.account(token.username)
+        generation = account.generation if account else 0
+        if not token.verify(self.store.secrets(), generation):
+            raise Unauthenticated("wrong token: log in again, or ask your instructor for a new one")
+        if token.username == INSTRUCTOR:
+            return COURSE_INSTRUCTOR
+        return Actor(token.username, account.role if account else Role.STUDENT)
+
+    # hand-outs
+
+    def assignments(self, actor: Actor) -> tuple[Assignment, ...]:
+        """Every assignment that the actor may see: students see none before it opens."""
+        return self.store.assignments() if actor.is_instructor else self.assignments_for_students()
+
+    def assignments_for_students(self) -> tuple[Assignment, ...]:
+        now = self.clock()
+        return tuple(each for each in self.store.assignments() if _is_open(each, now))
+
+    def assignment(self, actor: Actor, text: str) -> Assignment:
+        """The assignment of this name or id. Raises NotFound, also for one that the actor may not see yet."""
+        found = find_assignment(self.assignments(actor), text)
+        if found is None:
+            raise NotFound(f"there is no assignment {printable(text)!r}")
+        return found
+
+    def hand_out(self, actor: Actor, assignment: str, file: str) -> StoredFile:
+        """A file to work on. Raises NotFound."""
+        name = FileName.parse(file)
+        folder = self._folder_of(actor, assignment, name)
+        found = self.store.hand_out(folder, name) if folder else None
+        if found is None:
+            raise NotFound(f"there is no file {printable(file)!r} in {printable(assignment)!r}")
+        return found
+
+    def _folder_of(self, actor: Actor, text: str, file: FileName) -> AssignmentName | None:
+        """The folder that a hand-out's URL names: an assignment's, or one that a manifest's URLs point into."""
+        known = self.assignments(actor)
+        found = find_assignment(known, text)
+        if found is not None:
+            return found.name
+        path = f"/assignments/{text}/files/{file}"
+        listed = any(each.url == path for entry in known for each in entry.files)
+        return AssignmentName.parse(text) if listed else None
+
+    # hand-ins
+
+    def upload(self) -> Upload:
+        """A place for the bytes of a hand-in; the caller discards it whatever happens."""
+        return self.store.upload()
+
+    def limit_for(self, assignment: Assignment) -> int:
+        """The largest hand-in, in bytes."""
+        return min(assignment.rules.max_size or self.max_upload, self.max_upload)
+
+    def check_open(self, actor: Actor, assignment: Assignment, received: int) -> None:
+        """Raises Closed when a student's hand-in that arrived at `received` cannot be taken."""
+        closes = assignment.rules.schedule.closes
+        if closes is not None and received > closes and not actor.is_instructor:
+            raise Closed(
+                f"{assignment.name!r} closed at {deadlines.iso(closes)}; this arrived at {deadlines.iso(received)}",
+                closes=closes / deadlines.SECOND,
+            )
+
+    def submit(
+        self,
+        actor: Actor,
+        assignment: Assignment,
+        user: Username,
+        body: Upload,
+        received: int,
+        filename: str = "",
+    ) -> Accepted:
+        """Keep a hand-in for ever; one that repeats the one before gets its receipt, and nothing new is kept.
+
+        `received` is the moment (Unix microseconds) when the request arrived; `filename` what the sender calls the
+        file, "" if it was not said. Raises Closed, TooLarge, WrongType, BadRequest.
+        """
+        self.check_open(actor, assignment, received)
+        if body.size == 0:
+            raise BadRequest("no data: the file is empty")
+        if body.size > self.limit_for(assignment):
+            raise TooLarge(f"the file has {body.size} bytes; at most {self.limit_for(assignment)} are taken")
+        accepts = assignment.rules.accepts
+        if accepts and filename and not filename.lower().endswith(accepts):
+            raise WrongType(f"{printable(filename)!r}: {assignment.name!r} takes {', '.join(accepts)}")
+        hand_in = HandIn(user, assignment.name, actor.username, received, body)
+        return self.store.accept(hand_in, issue_receipt(hand_in, self.seal, self.name))
+
+    def latest_files(self, assignment: Assignment) -> tuple[LatestFile, ...]:
+        return self.store.latest_files(assignment.name)
+
+    def submitted_file(self, assignment: Assignment, file: str) -> StoredFile:
+        """Raises NotFound."""
+        found = self.store.submitted_file(assignment.name, FileName.parse(file))
+        if found is None:
+            raise NotFound(f"there is no hand-in {printable(file)!r} in {assignment.name!r}")
+        return found
+
+    def history(self, assignment: Assignment, user: Username) -> Iterator[Receipt]:
+        """Every receipt of a person for an assignment, in the order of acceptance."""
+        return self.store.receipts(assignment.name, user)
+
+    # grades and feedback
+
+    def upload_grades(self, actor: Actor, assignment: Assignment, document: object) -> tuple[int, int]:
+        """Merge grades; how many are stored in all, and how many came. Raises BadRequest, then nothing changed."""
+        entries = grades.parse_upload(document)
+        event = Event(self.clock(), actor.username, "grades", assignment.name, f"{len(entries)} grades")
+        return self.store.merge_grades(assignment.name, entries, event), len(entries)
+
+    def standing(self, assignment: Assignment, user: Username) -> Standing:
+        """Where a person stands, from the files as they are now."""
+        entry = grades.of_person(self.store.grades(assignment.name), user)
+        return Standing(
+            submitted=self.store.submitted_file(assignment.name, FileName(latest_filename(user))) is not None,
+            grade=entry if entry is not None and entry.visible else None,
+            feedback_available=self.store.feedback(assignment.name, user) is not None,
+        )
+
+    def upload_feedback(self, actor: Actor, assignment: Assignment, pages: dict[Username, bytes]) -> None:
+        event = Event(self.clock(), actor.username, "feedback", assignment.name, f"{len(pages)} pages")
+        self.store.put_feedback(assignment.name, pages, event)
+
+    def feedback(self, assignment: Assignment, user: Username) -> StoredFile:
+        """Raises NotFound."""
+        found = self.store.feedback(assignment.name, user)
+        if found is None:
+            raise NotFound(f"there is no feedback for {user!r} in {assignment.name!r}")
+        return found
+
+
+def _is_open(assignment: Assignment, now: int) -> bool:
+    opens = assignment.rules.schedule.opens
+    return opens is None or now >= opens
+
+
+def same_text(left: str, right: str) -> bool:
+    """Equality that takes the same time wherever the texts differ."""
+    return hmac.compare_digest(left.encode(), right.encode())
+
+
+def hash_code(code: str) -> str:
+    """What is kept of a personal code. A plain hash suffices: the codes are random, not chosen by people."""
+    return hashlib.sha256(code.encode()).hexdigest()

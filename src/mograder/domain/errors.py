@@ -1,0 +1,189 @@
+"""Everything that can go wrong, once: each error has a code, an HTTP status and a CLI exit code.
+
+The message is for the person who can mend it: lower case, with the value, with what to do.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MograderError(Exception):
+    """A failure that we foresaw. `details` are extra keys of the JSON answer, beside "error" and "code"."""
+
+    code: ClassVar[str] = "failed"
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """HTTP header fields that go with the answer."""
+        return ()
+
+
+class Usage(MograderError):
+    """The command was called with words that do not fit; never sent by a server."""
+
+    code, status, exit_code = "usage", 400, 2
+
+
+class BadRequest(MograderError):
+    code, status = "bad_request", 400
+
+
+class BadName(BadRequest, ValueError):
+    """A name from outside that cannot be one of ours."""
+
+    code = "bad_name"
+
+
+class ChecksumMismatch(BadRequest):
+    """The bytes that came are not the bytes that were announced."""
+
+    code, exit_code = "checksum_mismatch", 7
+
+
+class Unauthenticated(MograderError):
+    code, status, exit_code = "unauthenticated", 401, 3
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        return (("WWW-Authenticate", "Bearer"),)
+
+
+class Forbidden(MograderError):
+    """The right person, but not allowed to."""
+
+    code, status, exit_code = "forbidden", 403, 3
+
+
+class WrongCode(Forbidden):
+    code = "wrong_code"
+
+
+class RegistrationOff(Forbidden):
+    code, exit_code = "registration_off", 5
+
+
+class Closed(MograderError):
+    """The assignment does not take hand-ins now."""
+
+    code, status, exit_code = "closed", 403, 5
+
+
+class NotFound(MograderError):
+    code, status, exit_code = "not_found", 404, 4
+
+
+class MethodNotAllowed(MograderError):
+    code, status = "method_not_allowed", 405
+
+    def __init__(self, message: str, allow: str) -> None:
+        super().__init__(message)
+        self.allow = allow
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        return (("Allow", self.allow),)
+
+
+class RequestTimeout(MograderError):
+    code, status, exit_code = "request_timeout", 408, 6
+
+
+class NameTaken(MograderError):
+    code, status, exit_code = "name_taken", 409, 5
+
+
+class LengthRequired(MograderError):
+    code, status = "length_required", 411
+
+
+class TooLarge(MograderError):
+    code, status, exit_code = "too_large", 413, 5
+
+
+class WrongType(MograderError):
+    """A file type that the assignment does not accept."""
+
+    code, status, exit_code = "wrong_type", 415, 5
+
+
+class HeadersTooLarge(MograderError):
+    code, status = "headers_too_large", 431
+
+
+class Temporary(MograderError):
+    """Worth another try after `retry_after` seconds."""
+
+    code, status, exit_code = "unavailable", 503, 6
+
+    def __init__(self, message: str, retry_after: int = 5, **details: object) -> None:
+        super().__init__(message, **details)
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        return (("Retry-After", str(self.retry_after)),)
+
+
+class Throttled(Temporary):
+    code, status, exit_code = "too_many_failures", 429, 5
+
+
+class StorageFull(Temporary):
+    code, status = "storage_full", 507
+
+
+class Unreadable(Temporary):
+    """A file of the course that is there and cannot be understood; it is never overwritten.
+
+    `place` names file and line, for those who may see it (instructors and the operator's log).
+    """
+
+    code, status, exit_code = "unreadable", 503, 1
+
+    def __init__(self, message: str, place: str) -> None:
+        super().__init__(message, retry_after=60)
+        self.place = place
+
+
+class NetworkFailure(MograderError):
+    """The server could not be reached, or did not answer; raised by the client alone."""
+
+    code, status, exit_code = "network", 503, 6
+
+
+class VerificationFailed(MograderError):
+    """What came back is not what was sent, or does not carry the right signature; raised by the client alone."""
+
+    code, status, exit_code = "verification_failed", 502, 7
+
+
+def _family(base: type[MograderError]) -> list[type[MograderError]]:
+    return [base] + [error for child in base.__subclasses__() for error in _family(child)]
+
+
+_BY_CODE = {error.code: error for error in _family(MograderError)}
+# The published server sends no code: the status alone must do.
+_BY_STATUS: dict[int, type[MograderError]] = {
+    400: BadRequest, 401: Unauthenticated, 403: Forbidden, 404: NotFound, 408: RequestTimeout,
+    409: NameTaken, 411: LengthRequired, 413: TooLarge, 415: WrongType, 429: Throttled,
+    431: HeadersTooLarge, 503: Temporary, 507: StorageFull,
+}  # fmt: skip
+
+
+def error_for(code: object, status: int) -> type[MograderError]:
+    """The class for an answer with this "code" (or none) and HTTP status.
+
+    A code of ours that does not fit the status is not believed.
+    """
+    by_code = _BY_CODE.get(code) if isinstance(code, str) else None
+    if by_code is not None and by_code.status == status:
+        return by_code
+    return _BY_STATUS.get(status, MograderError)

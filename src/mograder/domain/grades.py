@@ -1,0 +1,131 @@
+"""Grades: entries that keep keys we do not know, merging, and reading tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mograder.domain.errors import BadRequest
+from mograder.domain.names import Username
+
+PERSON_KEYS = ("userid", "username", "student")
+GRADE_KEYS = ("grade", "mark")
+VISIBLE_STATES = ("", "released")
+"""The workflow states in which students see a grade; any other holds it back."""
+
+
+@dataclass(frozen=True)
+class GradeEntry:
+    """One row of a grade table as it came: `fields` keeps every key, known or not."""
+
+    fields: Mapping[str, object]
+
+    @classmethod
+    def parse(cls, fields: object, place: str) -> GradeEntry:
+        """Raises BadRequest naming `place` unless `fields` is an object that names a person."""
+        if not isinstance(fields, Mapping):
+            raise BadRequest(f"{place}: a grade must be an object, not {type(fields).__name__}")
+        entry = cls(dict(fields))
+        if not entry.person:
+            raise BadRequest(f"{place}: a grade without a person: give 'username' (or 'userid' or 'student')")
+        return entry
+
+    @property
+    def person(self) -> str:
+        """Who the grade is for: `userid`, else `username`, else `student`; "" when nobody is named."""
+        return next((text for key in PERSON_KEYS if (text := _text(self.fields.get(key)))), "")
+
+    @property
+    def grade(self) -> str | None:
+        """The grade as text, None when there is none: an empty cell is no grade, never 0."""
+        return next((text for key in GRADE_KEYS if (text := _text(self.fields.get(key)))), None)
+
+    @property
+    def feedback(self) -> str:
+        return _text(self.fields.get("feedback"))
+
+    @property
+    def visible(self) -> bool:
+        """Whether the student may see it now."""
+        return _text(self.fields.get("workflow_state")) in VISIBLE_STATES
+
+    def is_for(self, username: Username) -> bool:
+        return any(_text(self.fields.get(key)) == username for key in PERSON_KEYS)
+
+
+def _text(value: object) -> str:
+    if value is None or isinstance(value, bool | list | dict):
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def parse_upload(document: object) -> tuple[GradeEntry, ...]:
+    """The entries of a grade upload: `{"grades": [...], "workflow_state": ""}` or a bare list.
+
+    A workflow state other than "" is written into every entry. Raises BadRequest naming the entry at fault.
+    """
+    state = ""
+    if isinstance(document, Mapping):
+        state = _text(document.get("workflow_state"))
+        document = document.get("grades")
+    if not isinstance(document, list):
+        raise BadRequest('expected {"grades": [...]} or a list of grades')
+    entries = tuple(GradeEntry.parse(fields, f"grade {index}") for index, fields in enumerate(document, 1))
+    if not state:
+        return entries
+    return tuple(GradeEntry({**entry.fields, "workflow_state": state}) for entry in entries)
+
+
+def merge(stored: Iterable[GradeEntry], uploaded: Iterable[GradeEntry]) -> tuple[GradeEntry, ...]:
+    """`stored` with each uploaded entry laid over the one of the same person, or appended.
+
+    Keys that an upload does not name are kept, except a `workflow_state`: an upload without one releases.
+    """
+    merged = {entry.person or f"\0{index}": entry for index, entry in enumerate(stored)}
+    for entry in uploaded:
+        before = merged.get(entry.person)
+        kept = {key: value for key, value in before.fields.items() if key != "workflow_state"} if before else {}
+        merged[entry.person] = GradeEntry({**kept, **entry.fields})
+    return tuple(merged.values())
+
+
+def of_person(entries: Iterable[GradeEntry], username: Username) -> GradeEntry | None:
+    """The entry of `username`, matched on username, userid or student; the last one when there are several."""
+    found = None
+    for entry in entries:
+        if entry.is_for(username):
+            found = entry
+    return found
+
+
+def read_csv(text: str) -> tuple[GradeEntry, ...]:
+    """The rows of a CSV grade table, as they are, all values strings.
+
+    A byte-order mark is dropped; comma, semicolon or tab is found from the header. Rows that are empty throughout
+    are passed over. Raises BadRequest naming the line at fault.
+    """
+    lines = text.removeprefix("\ufeff")
+    header = lines.split("\n", 1)[0]
+    delimiter = max(",;\t", key=header.count)
+    reader = csv.DictReader(io.StringIO(lines, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
+    entries = []
+    try:
+        names = [name.strip() for name in reader.fieldnames or []]
+        reader.fieldnames = names
+        if not any(key in names for key in PERSON_KEYS):
+            raise BadRequest(
+                f"the table has no column for the person: expected one of {', '.join(PERSON_KEYS)}, "
+                f"found {', '.join(names) or 'nothing'}"
+            )
+        for row in reader:
+            if None in row or any(value is None for value in row.values()):
+                raise BadRequest(f"line {reader.line_num}: expected {len(names)} cells")
+            if any(value.strip() for value in row.values()):
+                entries.append(GradeEntry.parse(row, f"line {reader.line_num}"))
+    except csv.Error as error:
+        raise BadRequest(f"line {reader.line_num}: {error}") from error
+    return tuple(entries)

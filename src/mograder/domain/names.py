@@ -1,0 +1,128 @@
+"""The only parsers of names from outside; what they return is safe to use as a part of a path.
+
+A name parser returns a `str` subclass or raises `BadName`, and parsing what it returned gives it again.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Self
+
+from mograder.domain.errors import BadName
+
+INSTRUCTOR_NAME = "__instructor__"
+
+MAX_USERNAME = 100  # characters; ASCII, so bytes too: leaves room for "_20260310T200800.py" in a file name
+MAX_SEGMENT = 200  # bytes of UTF-8 in one part of a path
+
+_USERNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*", re.ASCII)
+HISTORY_STEM = re.compile(r"(?P<user>.+)_(?P<stamp>\d{8}T\d{6})", re.ASCII)
+"""The stem of a file that is one version in a history: alice_20260310T200800."""
+
+_FILE_LIKE = re.compile(r".*\.(py|ipynb|zip|html?|json|toml|csv|db|tmp|lock)?", re.ASCII | re.IGNORECASE)
+_WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+
+
+class Username(str):
+    """Who somebody is: ASCII letters, digits and `_ . @ + -`, not starting with a dot, dash, `@` or `+`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """`text` without surrounding white space. Raises BadName."""
+        name = text.strip()
+        if not name:
+            raise BadName("no user name given")
+        if len(name) > MAX_USERNAME:
+            raise BadName(f"user name is longer than {MAX_USERNAME} characters")
+        if not _USERNAME.fullmatch(name):
+            raise BadName(
+                f"{printable(name)!r} cannot be a user name: use letters, digits and _ . @ + -, "
+                "starting with a letter, digit or _"
+            )
+        return cls(name)
+
+    @property
+    def reserved(self) -> bool:
+        """Whether the name is kept for the system, as `__instructor__` is."""
+        return self.startswith("__")
+
+    @property
+    def key(self) -> str:
+        """Two names with one key cannot both be accounts: names differ by more than case."""
+        return self.casefold()
+
+
+INSTRUCTOR = Username(INSTRUCTOR_NAME)
+
+
+def parse_new_username(text: str) -> Username:
+    """A name that somebody may register. Raises BadName."""
+    name = parse_owner(text)
+    if name.reserved:
+        raise BadName(f"{name!r} is reserved: names that start with __ belong to the system")
+    return name
+
+
+def parse_owner(text: str) -> Username:
+    """A name that hand-ins may be kept under: a Username that cannot be mistaken for a file. Raises BadName."""
+    name = Username.parse(text)
+    if HISTORY_STEM.fullmatch(name):
+        raise BadName(f"{name!r} looks like a dated hand-in: choose a name without a date and time at its end")
+    if _FILE_LIKE.fullmatch(name):
+        raise BadName(f"{name!r} looks like a file: choose a name without an ending such as .py")
+    if _WINDOWS_DEVICES.fullmatch(name):
+        raise BadName(f"{name!r} is a device name on Windows: choose another name")
+    return name
+
+
+class AssignmentName(str):
+    """The name of an assignment, which is the name of its folder: one part of a path, never hidden."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises BadName. The text is kept as it is: a folder's name may be in any Unicode form."""
+        return cls(_segment(text, "assignment name"))
+
+
+class FileName(str):
+    """The name of a file inside an assignment: parts joined by `/`, none hidden, none leading outside."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises BadName."""
+        if len(text) > 1000:
+            raise BadName("file name is longer than 1000 characters")
+        return cls("/".join(_segment(part, "file name") for part in text.split("/")))
+
+
+def _segment(text: str, kind: str) -> str:
+    if not text or text != text.strip() or text.startswith("."):
+        raise BadName(f"{printable(text)!r} cannot be part of a {kind}")
+    if "/" in text or "\\" in text or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text):
+        raise BadName(f"{printable(text)!r} has a character that a {kind} cannot have")
+    if len(text.encode()) > MAX_SEGMENT:
+        raise BadName(f"{kind} is longer than {MAX_SEGMENT} bytes")
+    return text
+
+
+def is_history(stem: str) -> bool:
+    """Whether a file stem names one dated version (alice_20260310T200800), not the latest (alice)."""
+    return HISTORY_STEM.fullmatch(stem) is not None
+
+
+def printable(text: str, limit: int = 120) -> str:
+    """`text` with everything that could steer a terminal or reverse the reading order replaced by `?`.
+
+    For names that came from elsewhere and are shown to a person. Cut to `limit` characters.
+    """
+    shown = "".join(
+        "?" if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else letter for letter in text
+    )
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"

@@ -1,0 +1,171 @@
+"""What a receipt says and how receipts chain: one chain a course, each holding the hash of the one before."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from mograder.domain import deadlines
+from mograder.domain.names import AssignmentName, Username, is_history
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One accepted hand-in.
+
+    `received` is when the request arrived, in Unix microseconds; `attempt` counts from 1 for each person and
+    assignment; `by` is who sent it (an instructor may hand in for a student); `sha256` is lower-case hex.
+    """
+
+    username: Username
+    assignment: AssignmentName
+    attempt: int
+    filename: str
+    sha256: str
+    size: int
+    received: int
+    by: Username
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A signed statement that a submission was accepted. `number` is its place in the chain, from 1.
+
+    `previous` is the `chain_hash` of the receipt before it, "" for the first. `text` is the compact JWS.
+    """
+
+    number: int
+    previous: str
+    submission: Submission
+    text: str
+
+    @property
+    def hash(self) -> str:
+        return chain_hash(self.text)
+
+
+def chain_hash(text: str) -> str:
+    """SHA-256 of a receipt's text, lower-case hex: what the next receipt holds as `previous`."""
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+class Seal(Protocol):
+    """Signs statements, and knows its own signature."""
+
+    def sign(self, claims: Mapping[str, object]) -> str:
+        """A compact JWS over `claims`."""
+        ...
+
+    def verify(self, text: str) -> Mapping[str, object]:
+        """The claims. Raises VerificationFailed unless this seal signed them."""
+        ...
+
+    def public_key(self) -> Mapping[str, object]:
+        """The key that verifies, as a JWK."""
+        ...
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What holds at the moment when a hand-in gets its place in the chain.
+
+    `latest` is the last receipt of the same person and assignment; `number` and `previous` belong to the place;
+    `filename` is a free name for the version, dated by `received`.
+    """
+
+    number: int
+    previous: str
+    latest: Receipt | None
+    filename: str
+
+
+class Body(Protocol):
+    """The bytes of a hand-in, all there and counted, in memory or on disk."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def sha256(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class HandIn:
+    """A hand-in before it is accepted."""
+
+    username: Username
+    assignment: AssignmentName
+    by: Username
+    received: int
+    body: Body
+
+
+Issue = Callable[[Turn], Receipt]
+"""Decides inside the store's critical section: returns the receipt to append, or `turn.latest` to keep nothing."""
+
+
+def issue_receipt(hand_in: HandIn, seal: Seal, course: str) -> Issue:
+    """The rule of acceptance: identical to the latest gives the latest's receipt, all else is a new attempt."""
+
+    def issue(turn: Turn) -> Receipt:
+        latest = turn.latest
+        if latest is not None and latest.submission.sha256 == hand_in.body.sha256:
+            return latest
+        submission = Submission(
+            username=hand_in.username,
+            assignment=hand_in.assignment,
+            attempt=latest.submission.attempt + 1 if latest else 1,
+            filename=turn.filename,
+            sha256=hand_in.body.sha256,
+            size=hand_in.body.size,
+            received=hand_in.received,
+            by=hand_in.by,
+        )
+        text = seal.sign(claims(submission, turn.number, turn.previous, course))
+        return Receipt(turn.number, turn.previous, submission, text)
+
+    return issue
+
+
+def claims(submission: Submission, number: int, previous: str, course: str) -> dict[str, object]:
+    """What a receipt states, as JSON."""
+    return {
+        "course": course,
+        "number": number,
+        "previous": previous,
+        "user": submission.username,
+        "assignment": submission.assignment,
+        "attempt": submission.attempt,
+        "filename": submission.filename,
+        "sha256": submission.sha256,
+        "size": submission.size,
+        "received": deadlines.iso(submission.received),
+        "by": submission.by,
+    }
+
+
+def free_filename(username: Username, received: int, taken: Callable[[str], bool]) -> str:
+    """`<user>_<YYYYmmddTHHMMSS>.py` for `received` (Unix microseconds), stepped to the next free second."""
+    while True:
+        filename = f"{username}_{deadlines.stamp(received)}.py"
+        if not taken(filename):
+            return filename
+        received += deadlines.SECOND
+
+
+def latest_filename(username: Username) -> str:
+    """The name under which the latest version always stands."""
+    return f"{username}.py"
+
+
+def owner(filename: str) -> Username | None:
+    """Whose latest hand-in a file in a submitted folder is; None for history, hidden and foreign files."""
+    stem, dot, ending = filename.rpartition(".")
+    if not dot or ending != "py" or filename.startswith(".") or is_history(stem):
+        return None
+    try:
+        name = Username.parse(stem)
+    except ValueError:
+        return None
+    return name if name == stem else None

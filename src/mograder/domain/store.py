@@ -1,0 +1,178 @@
+"""The port to storage. Every adapter passes the same contract tests; the docstrings are the promises.
+
+Methods are synchronous and may be called from many threads. What has returned is on stable storage. Raises
+`StorageFull` when there is no room, `Temporary` when the storage is away, `Unreadable` when something kept cannot
+be understood; then nothing has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from mograder.domain.access import Account
+from mograder.domain.assignments import Assignment, Plan
+from mograder.domain.grades import GradeEntry
+from mograder.domain.names import AssignmentName, FileName, Username
+from mograder.domain.receipts import Body, HandIn, Issue, Receipt
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file that can be sent. `tag` changes whenever the bytes may have; `modified` is Unix seconds.
+
+    The bytes are at `path`, or in `data` where the store has no files.
+    """
+
+    name: str
+    size: int
+    modified: float
+    tag: str
+    path: Path | None = None
+    data: bytes | None = None
+
+    def read(self) -> bytes:
+        if self.data is not None:
+            return self.data
+        assert self.path is not None
+        return self.path.read_bytes()
+
+
+@dataclass(frozen=True)
+class LatestFile:
+    """The latest hand-in of one person as it stands in the course now, a hand edit included."""
+
+    username: Username
+    filename: str
+    size: int
+    modified: float
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the audit trail: who did what to whom or what, and when (Unix microseconds)."""
+
+    moment: int
+    actor: str
+    action: str
+    subject: str
+    detail: str = ""
+
+
+class Upload(Body, Protocol):
+    """A hand-in on its way in. `write` every chunk, then `finish`; `discard` drops it, at any time and twice."""
+
+    def write(self, chunk: bytes) -> None: ...
+    def finish(self) -> None: ...
+    def discard(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What became of a hand-in. `repeated`: the bytes were the latest already, and `receipt` is that one's."""
+
+    receipt: Receipt
+    repeated: bool
+
+
+ChangeAccount = Callable[[Account | None], Account]
+
+
+class Store(Protocol):
+    """One course's storage."""
+
+    waits: bool
+    """Whether reading may take long (a network lies between), so that it must not be done in an event loop."""
+
+    def secrets(self) -> tuple[str, ...]:
+        """The secrets that sign tokens, newest first, never empty."""
+        ...
+
+    def plan(self) -> Plan:
+        """What the lecturer has written about the course, as it stands now."""
+        ...
+
+    # accounts
+
+    def account(self, username: Username) -> Account | None:
+        """The account of exactly this name."""
+        ...
+
+    def accounts(self) -> list[Account]:
+        """All accounts, sorted by name."""
+        ...
+
+    def change_account(self, username: Username, change: ChangeAccount, event: Event) -> Account:
+        """Replace an account and record `event`, as one step that nobody can get between.
+
+        `change` gets the account whose name differs from `username` by case at most, or None; what it raises
+        leaves everything as it was.
+        """
+        ...
+
+    # hand-outs
+
+    def assignments(self) -> tuple[Assignment, ...]:
+        """Every assignment, sorted by name, as the course stands now."""
+        ...
+
+    def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
+        """A file that students download; None unless it is inside the assignment and not hidden."""
+        ...
+
+    # hand-ins
+
+    def upload(self) -> Upload:
+        """A place for the bytes of one hand-in to come."""
+        ...
+
+    def accept(self, hand_in: HandIn, issue: Issue) -> Accepted:
+        """Give the hand-in the next place in the chain and keep its bytes for ever.
+
+        `issue` is called once the place is certain. When it returns `turn.latest`, nothing is kept. The latest
+        file is then this version: latest means last accepted, whatever `received` says.
+        """
+        ...
+
+    def latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...]:
+        """The latest hand-in of every person, sorted by name."""
+        ...
+
+    def submitted_file(self, assignment: AssignmentName, filename: FileName) -> StoredFile | None:
+        """A hand-in by its file name, the latest (alice.py) or a dated one."""
+        ...
+
+    def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
+        """The chain in its order, or the part of it that belongs to an assignment, a person, or both."""
+        ...
+
+    # grades and feedback
+
+    def grades(self, assignment: AssignmentName) -> tuple[GradeEntry, ...]:
+        """What is stored, in its order; empty when nothing is."""
+        ...
+
+    def merge_grades(self, assignment: AssignmentName, entries: tuple[GradeEntry, ...], event: Event) -> int:
+        """Merge (see `grades.merge`) as one step; how many entries are stored after it."""
+        ...
+
+    def feedback(self, assignment: AssignmentName, username: Username) -> StoredFile | None:
+        """The person's feedback page (HTML)."""
+        ...
+
+    def put_feedback(self, assignment: AssignmentName, pages: dict[Username, bytes], event: Event) -> None:
+        """Keep feedback pages, replacing earlier ones of the same people."""
+        ...
+
+    # the trail
+
+    def events(self, limit: int = 1000) -> list[Event]:
+        """The last `limit` events of the audit trail, newest first."""
+        ...
+
+    def close(self) -> None:
+        """Finish what is in flight and let go of files and connections."""
+        ...

@@ -1,0 +1,677 @@
+"""The course folder on disk: plain files that a person can read, grep, rsync and back up.
+
+The law of a hand-in: its receipt and bytes are committed in the ledger before anything else is visible; file and
+link are in place before `accept` returns; they are synced behind it, and only then do the bytes leave the ledger.
+`recover` finishes what a crash left between any two of these steps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import logging
+import os
+import secrets
+import sqlite3
+import sys
+import threading
+import time
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mograder import config
+from mograder.domain import grades as grading
+from mograder.domain.access import Account, Role
+from mograder.domain.assignments import Assignment, HandOut, Plan, Rules
+from mograder.domain.errors import BadName, BadRequest, MograderError, Temporary, Unreadable
+from mograder.domain.grades import GradeEntry
+from mograder.domain.names import AssignmentName, FileName, Username
+from mograder.domain.receipts import (
+    HandIn,
+    Issue,
+    Receipt,
+    Submission,
+    Turn,
+    free_filename,
+    latest_filename,
+    owner,
+)
+from mograder.domain.store import Accepted, ChangeAccount, Event, LatestFile, StoredFile, Upload
+from mograder.store import files
+from mograder.store.files import Cached, Spool, storage_errors
+from mograder.store.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+SECRET = ".mograder-secret"  # noqa: S105 (a file name)
+LEDGER = ".mograder.db"
+LOCK = ".mograder.lock"
+SIGNING_KEY = ".mograder-signing-key.pem"
+MANIFEST = "assignments.json"
+GRADES = "grades.json"
+FEEDBACK = "feedback"
+
+HASHED_UP_TO = 64 * 1024 * 1024
+"""Bytes; a larger hand-out is listed without a checksum rather than make the first listing wait."""
+
+SETTLE_AFTER = 1.0
+"""Seconds for which placed hand-ins gather before one sync covers them all."""
+
+_RECEIPT = "number, previous, assignment, username, attempt, filename, sha256, size, received, by, text"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where one course lives. See docs/reference/folder.md."""
+
+    root: Path
+    course: Path
+    submitted: Path
+    grades: Path
+    release: Path | None = None
+    """The flat hand-out folder; None where hand-outs stand in <root>/<assignment>/files/."""
+
+    @classmethod
+    def of(
+        cls,
+        root: Path,
+        *,
+        release: Path | None = None,
+        submitted: Path | None = None,
+        grades: Path | None = None,
+    ) -> Folders:
+        """The folders of the course served from `root`; those not given are where the layout says."""
+        root = root.resolve()
+        course = root.parent if root.name == "release" else root
+        if release is None and (root / "release").is_dir():
+            release = root / "release"
+        return cls(
+            root=root,
+            course=course,
+            submitted=(submitted or course / "submitted").resolve(),
+            grades=(grades or root).resolve(),
+            release=release.resolve() if release else None,
+        )
+
+
+def read_secret(path: Path) -> str:
+    """The secret in a `.mograder-secret`. Raises Unreadable when it is empty or open to other people."""
+    if sys.platform != "win32" and path.stat().st_mode & 0o077:
+        raise Unreadable(f"{path.name} can be read by other users of this machine: run 'chmod 600 {path}'", str(path))
+    try:
+        secret = path.read_bytes().decode().strip()
+    except UnicodeDecodeError:
+        secret = ""
+    if not secret:
+        raise Unreadable(
+            f"{path.name} is empty or not text: restore it, or remove it to have a new one made", str(path)
+        )
+    return secret
+
+
+class DirectoryStore:
+    """A `Store` (domain/store.py) over a course folder."""
+
+    waits = False
+
+    def __init__(self, folders: Folders) -> None:
+        """Opens the course, makes its secret and ledger on first use, and finishes what a crash left."""
+        if not folders.root.is_dir():
+            raise Temporary(f"{folders.root} is not a folder")
+        self.folders = folders
+        self._plan = Cached(lambda path: config.read_course_file(path).plan())
+        self._grades = Cached(_load_grades)
+        self._manifest = Cached(_load_manifest)
+        self._sha256 = Cached(files.sha256_of)
+        with storage_errors("open the course"):
+            self._secret = self._made_once(SECRET, lambda: f"{secrets.token_hex(32)}\n".encode())
+            read_secret(self._secret)
+            self._ledger = Ledger(folders.root / LEDGER, folders.root / LOCK)
+        self._stopping = threading.Event()
+        self._unsettled = threading.Event()
+        with storage_errors("recover the course"):
+            self.recover()
+        self._settler = threading.Thread(target=self._settle_behind, name="settle", daemon=True)
+        self._settler.start()
+
+    def _made_once(self, name: str, make: Any) -> Path:
+        """The file `name` of the root, made with mode 0600 if it is not there; two servers agree on one."""
+        path = self.folders.root / name
+        if not path.exists():
+            scratch = path.with_name(f"{name}.{secrets.token_hex(6)}.tmp")
+            files.write_file(scratch, make(), mode=0o600)
+            with contextlib.suppress(FileExistsError):
+                if sys.platform == "win32":
+                    scratch.rename(path)
+                else:
+                    os.link(scratch, path)
+            scratch.unlink(missing_ok=True)
+            files.sync_folder(self.folders.root)
+        return path
+
+    def secrets(self) -> tuple[str, ...]:
+        with storage_errors("read the secret"):
+            return (self._secret_text.get(self._secret),)
+
+    _secret_text = Cached(read_secret)
+
+    def signing_key(self, make: Any) -> bytes:
+        """The PEM of the key that signs receipts, made by `make` on first use."""
+        with storage_errors("read the signing key"):
+            return self._made_once(SIGNING_KEY, make).read_bytes()
+
+    def plan(self) -> Plan:
+        try:
+            return self._plan.get(self.folders.course / config.CONFIG_NAME)
+        except FileNotFoundError:
+            return Plan()
+
+    # accounts
+
+    def account(self, username: Username) -> Account | None:
+        rows = self._ledger.read(f"SELECT {_ACCOUNT} FROM accounts WHERE username = ?", (username,))
+        return _account(rows[0]) if rows else None
+
+    def accounts(self) -> list[Account]:
+        return [_account(row) for row in self._ledger.read(f"SELECT {_ACCOUNT} FROM accounts ORDER BY username")]
+
+    def change_account(self, username: Username, change: ChangeAccount, event: Event) -> Account:
+        def work(connection: sqlite3.Connection) -> Account:
+            row = connection.execute(f"SELECT {_ACCOUNT} FROM accounts WHERE key = ?", (username.key,)).fetchone()
+            account = change(_account(row) if row else None)
+            connection.execute(
+                f"INSERT OR REPLACE INTO accounts ({_ACCOUNT}, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    account.username, account.role.value, account.name, account.generation, account.bound,
+                    account.code_hash, account.created, account.username.key,
+                ),
+            )  # fmt: skip
+            _record(connection, event)
+            return account
+
+        return self._ledger.write(work)
+
+    # hand-outs
+
+    def assignments(self) -> tuple[Assignment, ...]:
+        plan = self.plan()
+        with storage_errors("list the assignments"):
+            try:
+                return self._with_rules(self._manifest.get(self.folders.root / MANIFEST), plan)
+            except FileNotFoundError:
+                pass
+            found = [
+                Assignment(name, str(name), self._hand_outs(folder), plan.rules.get(name, Rules()))
+                for name, folder in self._assignment_folders()
+            ]
+        return tuple(sorted(found, key=lambda each: each.name))
+
+    @staticmethod
+    def _with_rules(listed: tuple[Assignment, ...], plan: Plan) -> tuple[Assignment, ...]:
+        return tuple(
+            Assignment(each.name, each.id, each.files, plan.rules.get(each.name, each.rules), each.entry)
+            for each in listed
+        )
+
+    def _assignment_folders(self) -> Iterator[tuple[AssignmentName, Path]]:
+        """Each assignment with the folder that holds its hand-outs."""
+        flat = self.folders.release
+        for entry in os.scandir(flat or self.folders.root):
+            try:
+                name = AssignmentName.parse(entry.name)
+            except BadName:
+                continue
+            folder = Path(entry.path) if flat else Path(entry.path) / "files"
+            if folder.resolve() == self.folders.submitted or not folder.is_dir():
+                continue
+            if flat and not any(True for _ in self._files_below(folder)):
+                continue
+            yield name, folder
+
+    def _files_below(self, folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+        """Every file that may be served, by its name relative to `folder`; links that lead out are left out."""
+        for parent, folders, names in os.walk(folder):
+            relative = os.path.relpath(parent, folder)
+            prefix = "" if relative == os.curdir else relative.replace(os.sep, "/") + "/"
+            folders[:] = [name for name in folders if not self._kept_back(folder, prefix + name)]
+            for name in names:
+                path = Path(parent, name)
+                if self._kept_back(folder, prefix + name) or (path.is_symlink() and not files.is_inside(path, folder)):
+                    continue
+                with contextlib.suppress(FileNotFoundError):
+                    found = path.stat()
+                    if files.is_regular(found):
+                        yield prefix + name, found
+
+    def _kept_back(self, folder: Path, relative: str) -> bool:
+        """Hidden or otherwise not a name to serve; grades and feedback where they share the hand-outs' folder."""
+        try:
+            FileName.parse(relative)
+        except BadName:
+            return True
+        return relative.split("/")[0] in (GRADES, FEEDBACK) and folder.parent == self.folders.grades
+
+    def _hand_outs(self, folder: Path) -> tuple[HandOut, ...]:
+        found = sorted(self._files_below(folder))
+        zips = [each for each in found if each[0].lower().endswith(".zip")]
+        return tuple(
+            HandOut(
+                FileName.parse(name),
+                status.st_size,
+                self._sha256.get(folder / name, status) if status.st_size <= HASHED_UP_TO else None,
+            )
+            for name, status in zips or found
+        )
+
+    def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
+        flat = self.folders.release
+        folder = _existing(flat or self.folders.root, assignment)
+        if folder is not None and not flat:
+            folder = folder / "files"
+        if folder is None or self._kept_back(folder, name):
+            return None
+        path: Path | None = folder
+        for part in name.split("/"):
+            path = _existing(path, part) if path is not None else None
+        if path is None or folder.resolve() == self.folders.submitted or not files.is_inside(path, folder):
+            return None
+        return _stored_file(path, name)
+
+    # hand-ins
+
+    def upload(self) -> Upload:
+        return Spool(self.folders.submitted)
+
+    def accept(self, hand_in: HandIn, issue: Issue) -> Accepted:
+        body = hand_in.body
+        assert isinstance(body, Spool), "a hand-in comes through `upload`"
+        folder = self.folders.submitted / hand_in.assignment
+        with storage_errors("keep the hand-in"):
+            files.make_folder(folder)
+            large = body.path
+            scratch = large or _write_scratch(folder, body.data)
+        try:
+            return self._ledger.write(
+                lambda connection: self._append(connection, hand_in, issue, large),
+                lambda accepted: self._place(accepted, scratch, body),
+            )
+        finally:
+            if large is None:
+                scratch.unlink(missing_ok=True)
+
+    def _append(self, connection: sqlite3.Connection, hand_in: HandIn, issue: Issue, large: Path | None) -> Accepted:
+        """Write receipt and bytes into the open transaction."""
+        folder = self.folders.submitted / hand_in.assignment
+        latest = _latest(connection, hand_in.assignment, hand_in.username)
+        head = connection.execute(f"SELECT {_RECEIPT} FROM receipts ORDER BY number DESC LIMIT 1").fetchone()
+        before = _receipt(head) if head else None
+
+        def taken(filename: str) -> bool:
+            row = connection.execute(
+                "SELECT 1 FROM receipts WHERE assignment = ? AND filename = ?", (hand_in.assignment, filename)
+            ).fetchone()
+            return row is not None or os.path.lexists(folder / filename)
+
+        turn = Turn(
+            number=before.number + 1 if before else 1,
+            previous=before.hash if before else "",
+            latest=latest,
+            filename=free_filename(hand_in.username, hand_in.received, taken),
+        )
+        receipt = issue(turn)
+        if receipt is latest:
+            return Accepted(receipt, repeated=True)
+        kept = receipt.submission
+        connection.execute(
+            f"INSERT INTO receipts ({_RECEIPT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                receipt.number, receipt.previous, kept.assignment, kept.username, kept.attempt, kept.filename,
+                kept.sha256, kept.size, kept.received, kept.by, receipt.text,
+            ),
+        )  # fmt: skip
+        body = hand_in.body
+        assert isinstance(body, Spool)
+        connection.execute(
+            "INSERT INTO pending (number, body, spool) VALUES (?, ?, ?)",
+            (receipt.number, None if large else body.data, large.name if large else None),
+        )
+        return Accepted(receipt, repeated=False)
+
+    def _place(self, accepted: Accepted, scratch: Path, body: Spool) -> None:
+        """Show a committed hand-in under its names. What fails here is made good by `settle`: nothing is lost."""
+        if accepted.repeated:
+            return
+        body.path = None  # ours now: the uploader must not discard it
+        try:
+            self._show(accepted.receipt.submission, scratch)
+        except OSError:
+            log.exception("hand-in %s is kept in the ledger; its file follows", accepted.receipt.number)
+        self._unsettled.set()
+
+    def _version(self, submission: Submission) -> Path:
+        return self.folders.submitted / submission.assignment / submission.filename
+
+    def _show(self, submission: Submission, source: Path) -> None:
+        version = self._version(submission)
+        latest = version.with_name(latest_filename(submission.username))
+        self._keep_by_hand(latest, submission)
+        source.replace(version)
+        files.point_latest(latest, version)
+
+    def _keep_by_hand(self, latest: Path, submission: Submission) -> None:
+        """A latest file that somebody put there by hand becomes a version of its own instead of being replaced."""
+        if not latest.exists() or latest.is_symlink():
+            return
+        digest = files.sha256_of(latest)
+        known = self._ledger.read(
+            "SELECT 1 FROM receipts WHERE assignment = ? AND username = ? AND sha256 = ?",
+            (submission.assignment, submission.username, digest),
+        )
+        if not known:
+            moment = int(latest.stat().st_mtime * 1_000_000)
+            kept = free_filename(submission.username, moment, lambda name: os.path.lexists(latest.with_name(name)))
+            latest.replace(latest.with_name(kept))
+
+    # what a crash leaves
+
+    def recover(self) -> None:
+        """Finish every hand-in that is committed but not known to be on the disk, by checksum."""
+        pending = self._ledger.read("SELECT number FROM pending ORDER BY number")
+        for (number,) in pending:
+            self._ledger.write(partial(self._finish, number=number, check=True))
+        if pending:
+            self.settle()
+        self._drop_stale_spools()
+
+    def _finish(self, connection: sqlite3.Connection, number: int, check: bool) -> None:
+        """Make sure that the file of a pending receipt is whole and that the person's link is right."""
+        row = connection.execute(
+            f"SELECT {_RECEIPT}, body, spool FROM pending JOIN receipts USING (number) WHERE number = ?",
+            (number,),
+        ).fetchone()
+        if row is None:
+            return  # another process has finished it
+        submission, body, spool = _receipt(row[:11]).submission, row[11], row[12]
+        version = self._version(submission)
+        if not version.exists() or (check and files.sha256_of(version) != submission.sha256):
+            files.make_folder(version.parent)
+            source = self.folders.submitted / spool if spool else _write_scratch(version.parent, body)
+            source.replace(version)
+        latest = _latest(connection, submission.assignment, submission.username)
+        if latest is not None and latest.number == number:
+            files.point_latest(version.with_name(latest_filename(submission.username)), version)
+
+    def _drop_stale_spools(self) -> None:
+        """Uploads that were cut off long ago; a younger one may belong to another server on this folder."""
+        for path in self.folders.submitted.glob(f"**/{files.SPOOL_PREFIX}*"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > 24 * 3600:
+                    path.unlink()
+
+    def _settle_behind(self) -> None:
+        while not self._stopping.is_set():
+            self._unsettled.wait()
+            self._stopping.wait(SETTLE_AFTER)
+            self._unsettled.clear()
+            try:
+                self.settle()
+            except (MograderError, OSError) as error:
+                log.warning("hand-ins stay in the ledger for now: %s", error)
+                self._stopping.wait(SETTLE_AFTER)
+                self._unsettled.set()
+
+    def settle(self) -> None:
+        """Sync files and links of pending hand-ins, then let their bytes leave the ledger."""
+        rows = self._ledger.read(f"SELECT {_RECEIPT} FROM pending JOIN receipts USING (number) ORDER BY number")
+        if not rows:
+            return
+        with storage_errors("sync the hand-ins"):
+            submissions = [_receipt(row).submission for row in rows]
+            for row, submission in zip(rows, submissions, strict=True):
+                if not self._version(submission).exists():
+                    self._ledger.write(partial(self._finish, number=row[0], check=False))
+            _sync_all(self.folders.submitted, [self._version(submission) for submission in submissions])
+        numbers = [(row[0],) for row in rows]
+        self._ledger.write(lambda connection: connection.executemany("DELETE FROM pending WHERE number = ?", numbers))
+        self._ledger.checkpoint()
+
+    # reading hand-ins
+
+    def latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...]:
+        folder = self.folders.submitted / assignment
+        found = []
+        with storage_errors("list the hand-ins"):
+            try:
+                names = os.listdir(folder)
+            except (FileNotFoundError, NotADirectoryError):
+                return ()
+            for name in names:
+                username = owner(name)
+                file = self._submitted(folder, name) if username else None
+                if username and file and file.path:
+                    digest = self._sha256.get(file.path)
+                    found.append(LatestFile(username, name, file.size, file.modified, digest))
+        return tuple(sorted(found, key=lambda each: each.username))
+
+    def submitted_file(self, assignment: AssignmentName, filename: FileName) -> StoredFile | None:
+        if "/" in filename:
+            return None
+        with storage_errors("read the hand-in"):
+            return self._submitted(self.folders.submitted / assignment, filename)
+
+    def _submitted(self, folder: Path, name: str) -> StoredFile | None:
+        """A hand-in of the folder; a link is followed to a neighbour only, so that it cannot lead out."""
+        path = folder / name
+        try:
+            target = os.readlink(path)
+        except OSError:
+            return _stored_file(path, name)
+        return _stored_file(folder / target, name) if os.sep not in target and "/" not in target else None
+
+    def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
+        rows = self._ledger.read(
+            f"SELECT {_RECEIPT} FROM receipts WHERE (?1 IS NULL OR assignment = ?1) AND (?2 IS NULL OR username = ?2) "
+            "ORDER BY number",
+            (assignment, username),
+        )
+        return map(_receipt, rows)
+
+    # grades and feedback
+
+    def grades(self, assignment: AssignmentName) -> tuple[GradeEntry, ...]:
+        with storage_errors("read the grades"):
+            try:
+                return self._grades.get(self.folders.grades / assignment / GRADES)
+            except (FileNotFoundError, NotADirectoryError):
+                return ()
+
+    def merge_grades(self, assignment: AssignmentName, entries: tuple[GradeEntry, ...], event: Event) -> int:
+        path = self.folders.grades / assignment / GRADES
+
+        def work(connection: sqlite3.Connection) -> int:
+            _record(connection, event)
+            with storage_errors("keep the grades"):
+                merged = grading.merge(_load_grades(path) if path.exists() else (), entries)
+                files.make_folder(path.parent)
+                document = json.dumps([dict(entry.fields) for entry in merged], ensure_ascii=False, indent=2)
+                files.write_file(path, document.encode() + b"\n")
+            return len(merged)
+
+        return self._ledger.write(work)
+
+    def feedback(self, assignment: AssignmentName, username: Username) -> StoredFile | None:
+        folder = self.folders.grades / assignment / FEEDBACK
+        with storage_errors("read the feedback"):
+            path = folder / f"{username}.html"
+            return _stored_file(path, path.name) if files.is_inside(path, folder) else None
+
+    def put_feedback(self, assignment: AssignmentName, pages: dict[Username, bytes], event: Event) -> None:
+        folder = self.folders.grades / assignment / FEEDBACK
+
+        def work(connection: sqlite3.Connection) -> None:
+            _record(connection, event)
+            with storage_errors("keep the feedback"):
+                files.make_folder(folder)
+                for username, page in pages.items():
+                    files.write_file(folder / f"{username}.html", page)
+
+        self._ledger.write(work)
+
+    # the trail
+
+    def events(self, limit: int = 1000) -> list[Event]:
+        rows = self._ledger.read(
+            "SELECT moment, actor, action, subject, detail FROM events ORDER BY number DESC LIMIT ?", (limit,)
+        )
+        return [Event(*row) for row in rows]
+
+    def close(self) -> None:
+        self._stopping.set()
+        self._unsettled.set()
+        self._settler.join()
+        with contextlib.suppress(MograderError):
+            self.settle()
+        self._ledger.close()
+
+
+# rows and files as values
+
+_ACCOUNT = "username, role, name, generation, bound, code_hash, created"
+
+
+def _account(row: tuple[Any, ...]) -> Account:
+    username, role, name, generation, bound, code_hash, created = row
+    return Account(Username(username), Role(role), name, generation, bool(bound), code_hash, created)
+
+
+def _receipt(row: tuple[Any, ...]) -> Receipt:
+    number, previous, assignment, username, attempt, filename, sha256, size, received, by, text = row
+    submission = Submission(
+        Username(username),
+        AssignmentName(assignment),
+        attempt,
+        filename,
+        sha256,
+        size,
+        received,
+        Username(by),
+    )
+    return Receipt(number, previous, submission, text)
+
+
+def _latest(connection: sqlite3.Connection, assignment: AssignmentName, username: Username) -> Receipt | None:
+    row = connection.execute(
+        f"SELECT {_RECEIPT} FROM receipts WHERE assignment = ? AND username = ? ORDER BY attempt DESC LIMIT 1",
+        (assignment, username),
+    ).fetchone()
+    return _receipt(row) if row else None
+
+
+def _record(connection: sqlite3.Connection, event: Event) -> None:
+    connection.execute(
+        "INSERT INTO events (moment, actor, action, subject, detail) VALUES (?, ?, ?, ?, ?)",
+        (event.moment, event.actor, event.action, event.subject, event.detail),
+    )
+
+
+def _write_scratch(folder: Path, content: bytes) -> Path:
+    """A hidden file with `content`, not synced: the ledger holds the bytes until it is."""
+    path = folder / f"{files.SPOOL_PREFIX}{secrets.token_hex(12)}"
+    try:
+        path.write_bytes(content)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _sync_all(folder: Path, paths: list[Path]) -> None:
+    """Make files, links and names durable: one call for the whole file system where there is one."""
+    if _LIBC is not None:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            if _LIBC.syncfs(descriptor) != 0:
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number))
+        finally:
+            os.close(descriptor)
+        return
+    for path in paths:
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+    for parent in {path.parent for path in paths}:
+        files.sync_folder(parent)
+
+
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def _existing(folder: Path, name: str) -> Path | None:
+    """`folder/name` as the disk spells it: exactly, else in another Unicode form (macOS decomposes letters)."""
+    path = folder / name
+    if os.path.lexists(path):
+        return path
+    if name.isascii():
+        return None
+    wanted = unicodedata.normalize("NFC", name)
+    with contextlib.suppress(OSError):
+        for entry in os.listdir(folder):
+            if unicodedata.normalize("NFC", entry) == wanted:
+                return folder / entry
+    return None
+
+
+def _stored_file(path: Path, name: str) -> StoredFile | None:
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not files.is_regular(found):
+        return None
+    tag = "-".join(f"{number:x}" for number in files.fingerprint(found))
+    return StoredFile(name, found.st_size, found.st_mtime, tag, path)
+
+
+def _load_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"{path.name} cannot be understood", f"{path}: {error}: mend it by hand") from error
+
+
+def _load_grades(path: Path) -> tuple[GradeEntry, ...]:
+    document = _load_json(path)
+    if not isinstance(document, list) or not all(isinstance(entry, dict) for entry in document):
+        raise Unreadable(f"{path.name} cannot be understood", f"{path}: expected a JSON list of objects")
+    return tuple(GradeEntry(entry) for entry in document)
+
+
+def _load_manifest(path: Path) -> tuple[Assignment, ...]:
+    document = _load_json(path)
+    if not isinstance(document, list):
+        raise Unreadable(f"{path.name} cannot be understood", f"{path}: expected a JSON list")
+    found = []
+    for index, entry in enumerate(document, 1):
+        try:
+            if not isinstance(entry, dict):
+                raise BadRequest("expected an object")
+            found.append(_manifest_entry(entry))
+        except BadRequest as error:
+            raise Unreadable(f"{path.name} cannot be understood", f"{path}: entry {index}: {error}") from error
+    return tuple(found)
+
+
+def _manifest_entry(entry: dict[str, Any]) -> Assignment:
+    name = AssignmentName.parse(str(entry.get("name") or entry.get("id") or ""))
+    hand_outs = []
+    for file in entry.get("files") or []:
+        if not isinstance(file, dict) or not isinstance(file.get("filename"), str):
+            raise BadRequest("a file needs a 'filename'")
+        url = file.get("url")
+        hand_outs.append(HandOut(FileName.parse(file["filename"]), url=url if isinstance(url, str) else None))
+    return Assignment(name, str(entry.get("id", name)), tuple(hand_outs), entry=entry)

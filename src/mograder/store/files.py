@@ -1,0 +1,217 @@
+"""Atomic, durable writes and cached reads of plain files.
+
+The law: a name never shows half a file, and what `write_file` has returned from is on stable storage.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from mograder.domain.errors import MograderError, StorageFull, Temporary
+
+T = TypeVar("T")
+
+SPOOL_PREFIX = ".incoming-"
+"""Files with this prefix are on their way in; they are hidden, so never listed or served."""
+
+IN_MEMORY = 1024 * 1024
+"""Bytes of a hand-in that are kept in memory (and travel through the ledger); larger ones go straight to disk."""
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextlib.contextmanager
+def storage_errors(doing: str) -> Iterator[None]:
+    """Turns an OSError into StorageFull or Temporary. `doing` is for the person: "keep the hand-in"."""
+    try:
+        yield
+    except MograderError:
+        raise
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFull(f"cannot {doing}: the server's disk is full", retry_after=60) from error
+        reason = os.strerror(error.errno).lower() if error.errno else "storage error"
+        raise Temporary(f"cannot {doing}: the server's storage is not usable ({reason})", retry_after=30) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in `folder` durable. Windows has no such call and journals names itself."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and its missing parents, durably."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+    sync_folder(folder.parent)
+
+
+def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Replace `path` by `content`, atomically and durably."""
+    scratch = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
+    try:
+        with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            scratch.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def point_latest(link: Path, target: Path) -> None:
+    """Make `link` a relative link to its neighbour `target`; where links cannot be made, a copy of it. Atomic."""
+    scratch = link.with_name(f".{link.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        try:
+            scratch.symlink_to(target.name)
+        except (OSError, NotImplementedError) as error:
+            # Windows without the privilege, FAT, some network shares: everything but a full disk means "no links".
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise
+            scratch.write_bytes(target.read_bytes())
+        scratch.replace(link)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            scratch.unlink()
+        raise
+
+
+def sha256_of(path: Path) -> str:
+    """Lower-case hex of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Spool:
+    """An `Upload` (domain/store.py): in memory while small, then a hidden file in `folder`, counted and hashed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._hash = hashlib.sha256()
+        self._chunks: list[bytes] = []
+        self._descriptor: int | None = None
+        self.path: Path | None = None
+        """The file that holds the bytes; None while they are in memory."""
+        self.size = 0
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+    @property
+    def data(self) -> bytes:
+        """The bytes, if they are in memory."""
+        return b"".join(self._chunks)
+
+    def write(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+        self._hash.update(chunk)
+        if self._descriptor is None:
+            self._chunks.append(bytes(chunk))
+            if self.size > IN_MEMORY:
+                with storage_errors("receive the file"):
+                    self._spill()
+        else:
+            with storage_errors("receive the file"):
+                _write_all(self._descriptor, chunk)
+
+    def _spill(self) -> None:
+        make_folder(self._folder)
+        path = self._folder / f"{SPOOL_PREFIX}{secrets.token_hex(12)}"
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        self.path = path
+        _write_all(self._descriptor, b"".join(self._chunks))
+        self._chunks.clear()
+
+    def finish(self) -> None:
+        """After this a large upload is durable under its hidden name; a small one is still in memory."""
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            with storage_errors("receive the file"):
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+                sync_folder(self._folder)
+
+    def discard(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        if self.path is not None:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+            self.path = None
+        self._chunks.clear()
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+Fingerprint = tuple[int, int, int, int]
+_SETTLED = 0.05
+"""Seconds after a change from when a fingerprint is trusted: file times advance in steps of up to 10 ms, so
+that a second change right after the first may leave no trace."""
+
+
+def fingerprint(found: os.stat_result) -> Fingerprint:
+    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+class Cached(Generic[T]):
+    """What `load` makes of a path, kept as long as the path's fingerprint stays the same: hand edits show at once."""
+
+    def __init__(self, load: Callable[[Path], T], limit: int = 100_000) -> None:
+        self._load = load
+        self._limit = limit
+        self._kept: dict[str, tuple[Fingerprint, T]] = {}
+
+    def get(self, path: Path, found: os.stat_result | None = None) -> T:
+        """Raises what `load` raises, and OSError when the path is not there."""
+        found = found or path.stat()
+        mark, key = fingerprint(found), str(path)
+        kept = self._kept.get(key)
+        if kept is not None and kept[0] == mark:
+            return kept[1]
+        value = self._load(path)
+        changed = max(found.st_mtime, found.st_ctime)
+        if time.time() - changed > _SETTLED:
+            if len(self._kept) >= self._limit:
+                self._kept.clear()
+            self._kept[key] = (mark, value)
+        return value
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether `path`, links followed, is `folder` or inside it."""
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def is_regular(found: os.stat_result) -> bool:
+    return stat.S_ISREG(found.st_mode)

@@ -1,0 +1,165 @@
+"""The course's SQLite file: accounts, receipts, audit trail, and the write-ahead copy of small hand-ins.
+
+The law: what `write` has returned from is committed and flushed. Writers that wait at the same moment, in one
+process, share one transaction and so one flush; between processes a lock file takes turns.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from filelock import FileLock
+
+from mograder.domain.errors import StorageFull, Temporary, Unreadable
+
+T = TypeVar("T")
+
+MIGRATIONS = ("ledger_001.sql",)
+MOST_IN_ONE_COMMIT = 200
+"""Bounds how long the first of a batch waits for the last, and the size of one transaction."""
+
+
+class _Entry(Generic[T]):
+    def __init__(self, work: Callable[[sqlite3.Connection], T], after: Callable[[T], None] | None) -> None:
+        self.work = work
+        self.after = after
+        self.value: T | None = None
+        self.error: BaseException | None = None
+        self.done = False
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        """One entry that fails takes nothing of the others' with it."""
+        connection.execute("SAVEPOINT entry")
+        try:
+            self.value = self.work(connection)
+        except sqlite3.Error:
+            raise  # the database itself: the whole batch fails
+        except Exception as error:  # noqa: BLE001 (raised again by `result`)
+            self.error = error
+            connection.execute("ROLLBACK TO entry")
+        connection.execute("RELEASE entry")
+
+    def result(self) -> T:
+        if self.error is not None:
+            raise self.error
+        return self.value  # type: ignore[return-value]
+
+
+class Ledger:
+    """The open ledger of one course. Methods may be called from many threads."""
+
+    def __init__(self, path: Path, lock_path: Path) -> None:
+        """Opens or creates the file and brings its schema up to date. Raises Unreadable, StorageFull, Temporary."""
+        self.path = path
+        self._between_processes = FileLock(lock_path, thread_local=False)
+        self._turn = threading.Lock()
+        self._queue: deque[_Entry[Any]] = deque()
+        self._reading = threading.Lock()
+        with self.errors():
+            self._writer = self._connect()
+            self._migrate()
+            self._reader = self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        # A checkpoint flushes the whole file: done behind the writers' backs by `checkpoint`, not by every 1000 pages.
+        connection.execute("PRAGMA wal_autocheckpoint = 16000")
+        return connection
+
+    def _migrate(self) -> None:
+        with self._between_processes:
+            version = self._writer.execute("PRAGMA user_version").fetchone()[0]
+            if version > len(MIGRATIONS):
+                raise Unreadable(
+                    f"{self.path.name} was made by a newer mograder (schema {version}, this one knows "
+                    f"{len(MIGRATIONS)}): upgrade mograder",
+                    str(self.path),
+                )
+            for number, name in enumerate(MIGRATIONS[version:], version + 1):
+                script = resources.files(__package__).joinpath(name).read_text()
+                self._writer.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turns what SQLite raises into our errors."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code == sqlite3.SQLITE_FULL:
+                raise StorageFull("the server's disk is full", retry_after=60) from error
+            if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise Unreadable(
+                    "the course's ledger cannot be read", f"{self.path}: {error}: restore it from a backup"
+                ) from error
+            raise Temporary(f"the course's ledger is not usable: {error}", retry_after=30) from error
+        except TimeoutError as error:
+            raise Temporary("another process holds the course's ledger", retry_after=5) from error
+
+    def read(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query, on what is committed."""
+        with self.errors(), self._reading:
+            return self._reader.execute(sql, values).fetchall()
+
+    def write(self, work: Callable[[sqlite3.Connection], T], after: Callable[[T], None] | None = None) -> T:
+        """Run `work` in a transaction, alone in all processes; return its value once that is flushed.
+
+        `after` gets the value after the commit and before the turn passes on, in commit order. What `work` raises
+        undoes its part alone. What `after` raises is the caller's business to prevent.
+        """
+        entry: _Entry[T] = _Entry(work, after)
+        self._queue.append(entry)
+        with self._turn:
+            if not entry.done:
+                # Everything that queued up while the last commit ran is committed together by whoever comes first.
+                batch = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_IN_ONE_COMMIT))]
+                while entry not in batch:
+                    self._commit(batch)
+                    batch = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_IN_ONE_COMMIT))]
+                self._commit(batch)
+        return entry.result()
+
+    def _commit(self, batch: list[_Entry[Any]]) -> None:
+        try:
+            with self.errors(), self._between_processes.acquire(timeout=30):
+                self._transact(batch)
+                for entry in batch:
+                    if entry.error is None and entry.after is not None:
+                        entry.after(entry.value)
+        except Exception as error:  # noqa: BLE001 (raised again by every entry's `result`)
+            for entry in batch:
+                entry.error = entry.error or error
+        finally:
+            for entry in batch:
+                entry.done = True
+
+    def _transact(self, batch: list[_Entry[Any]]) -> None:
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            for entry in batch:
+                entry.run(self._writer)
+            self._writer.execute("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
+
+    def checkpoint(self) -> None:
+        """Move what is committed from the write-ahead log into the file, as far as no reader is in the way."""
+        with self.errors(), self._turn:
+            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def close(self) -> None:
+        with self._turn, self._reading:
+            self._reader.close()
+            self._writer.close()

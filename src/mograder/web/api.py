@@ -1,0 +1,353 @@
+"""The endpoints of the wire table on a Course: found, authorised, read, answered.
+
+One small ASGI callable and one short function an endpoint. The order is the law: name the row, authenticate,
+parse names, authorise, and only then read the body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import parse_qsl
+
+from mograder import wire
+from mograder.domain import deadlines, tokens
+from mograder.domain.access import UNCHECKED, Actor, Allow, authorise
+from mograder.domain.assignments import Assignment
+from mograder.domain.course import Course
+from mograder.domain.errors import BadName, BadRequest, ChecksumMismatch, MethodNotAllowed, MograderError, NotFound
+from mograder.domain.names import Username, parse_owner
+from mograder.domain.receipts import latest_filename
+from mograder.domain.store import StoredFile, Upload
+from mograder.web import multipart
+from mograder.web.body import Body, Gone, Receive, Scope, Send
+from mograder.web.replies import (
+    FEEDBACK_POLICY,
+    INTERNAL_ERROR,
+    Reply,
+    file_headers,
+    json_reply,
+    problem,
+    send_file,
+    send_reply,
+)
+from mograder.wire import Content, Endpoint
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+WRITERS = 64
+"""Requests that may wait for the disk at once; what waits together is committed together."""
+
+MULTIPART_EXTRA = 64 * 1024
+"""Bytes that a multipart form may have around the file."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request, as far as it has been read. `about` is whose affair it is; `received` Unix microseconds."""
+
+    row: Endpoint
+    course: Course
+    actor: Actor
+    values: Mapping[str, str]
+    about: Username | None
+    headers: Mapping[str, str]
+    received: int
+    base_url: str
+    body: bytes = b""
+
+    def assignment(self) -> Assignment:
+        return self.course.assignment(self.actor, self.values["assignment"])
+
+    def person(self) -> Username:
+        assert self.about is not None, "rows for one person name a query or path parameter"
+        return self.about
+
+
+class Api:
+    """The ASGI application of the protocol. With `check_tokens` off everything is allowed (--no-auth)."""
+
+    def __init__(self, course: Course, *, check_tokens: bool = True) -> None:
+        self.course = course
+        self._check_tokens = check_tokens
+        self._routes = wire.Routes()
+        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
+
+    def find(self, path: bytes) -> bool:
+        """Whether the path is one of the protocol's."""
+        return self._routes.find(path) is not None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        received = self.course.clock()
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        body = Body(headers, receive)
+        actor = None
+        try:
+            if scope["method"] == "OPTIONS":
+                await send_reply(Reply(204), scope, headers, body, send)
+                return
+            row, values = self._row(scope)
+            actor = await self._authenticate(row, headers)
+            request = self._request(row, actor, values, headers, scope, received)
+            reply = await self._answer(request, body)
+        except MograderError as error:
+            reply = problem(error, actor)
+        except Gone:
+            return
+        except Exception:
+            log.exception("internal error at %s", scope["path"])
+            reply = INTERNAL_ERROR
+        if isinstance(reply, StoredFile):
+            kind = row.reply.value if isinstance(row.reply, Content) else ""
+            policy = (("Content-Security-Policy", FEEDBACK_POLICY),)
+            extra = policy if row.reply is Content.HTML else file_headers(reply)
+            await send_file(reply, kind, extra, scope, headers, body, receive, send)
+        else:
+            await send_reply(reply, scope, headers, body, send)
+
+    def _row(self, scope: Scope) -> tuple[Endpoint, Mapping[str, str]]:
+        methods = self._routes.find(path_of(scope))
+        if methods is None:
+            raise NotFound("there is nothing at this address")
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        if method not in methods:
+            allowed = {*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])}
+            raise MethodNotAllowed(f"{scope['method']} is not possible here", ", ".join(sorted(allowed)))
+        return methods[method]
+
+    async def _authenticate(self, row: Endpoint, headers: Mapping[str, str]) -> Actor:
+        if not self._check_tokens or row.allow is Allow.ANYONE:
+            return UNCHECKED
+        token = tokens.from_header(headers.get("authorization"))
+        return await self._read(lambda: self.course.authenticate(token))
+
+    def _request(
+        self, row: Endpoint, actor: Actor, values: Mapping[str, str], headers: Mapping[str, str], scope: Scope,
+        received: int,
+    ) -> Request:  # fmt: skip
+        about = None
+        if row.about_query:
+            about = parse_owner(_query(scope, row.about_query))
+        elif row.about_path:
+            try:
+                about = parse_owner(values[row.about_path])
+            except BadName as error:
+                raise NotFound(error.message) from None
+        authorise(actor, row.allow, about)
+        host = headers.get("host", "localhost")
+        return Request(
+            row, self.course, actor, values, about, headers, received, f"{scope.get('scheme', 'http')}://{host}"
+        )
+
+    async def _answer(self, request: Request, body: Body) -> Reply | StoredFile:
+        row = request.row
+        if row.request is Content.UPLOAD:
+            return await self._submit(request, body)
+        handler = HANDLERS[row.name]
+        if row.request is Content.PAGES:
+            await self._read(request.assignment)
+            pages = await multipart.read_files(request.headers, body.chunks(row.limit or 0))
+            return await self._write(lambda: upload_feedback(request, pages))
+        if row.method == "GET":
+            return await self._read(lambda: handler(request))
+        content = await body.whole(row.limit or 0)
+        full = Request(**{**request.__dict__, "body": content})
+        return await self._write(lambda: handler(full))
+
+    async def _submit(self, request: Request, body: Body) -> Reply:
+        course = self.course
+        assignment = await self._read(request.assignment)
+        course.check_open(request.actor, assignment, request.received)
+        limit = course.limit_for(assignment)
+        upload = course.upload()
+        try:
+            filename = ""
+            if multipart.is_multipart(request.headers):
+                chunks = body.chunks(limit + MULTIPART_EXTRA)
+                filename = await multipart.read_first_file(request.headers, chunks, upload)
+            else:
+                async for chunk in body.chunks(limit):
+                    upload.write(chunk)
+            return await self._write(lambda: submit(request, assignment, upload, filename))
+        finally:
+            upload.discard()
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        """Reading a local disk takes microseconds, less than handing it to a thread; a network's store waits."""
+        return await self._write(work) if self.course.store.waits else work()
+
+    async def _write(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writers, work)
+
+
+def path_of(scope: Scope) -> bytes:
+    """The request's path, percent-encoded, below the point where the application is mounted."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    raw = raw.partition(b"?")[0]
+    prefix = scope.get("root_path", "").encode()
+    return raw[len(prefix) :] if prefix and raw.startswith(prefix) else raw
+
+
+def _query(scope: Scope, name: str) -> str:
+    """The one value of a query parameter, "" when it is missing. Raises BadRequest."""
+    try:
+        pairs = parse_qsl(scope["query_string"].decode("ascii"), errors="strict", max_num_fields=50)
+    except ValueError:
+        raise BadRequest("the query is malformed") from None
+    values = [value for key, value in pairs if key == name]
+    if len(values) > 1:
+        raise BadRequest(f"the query names {name!r} more than once")
+    return values[0] if values else ""
+
+
+# one function an endpoint
+
+
+def health(request: Request) -> Reply:
+    return json_reply(wire.Health())
+
+
+def register(request: Request) -> Reply:
+    request.course.check_registration()
+    wanted = wire.decode_json(request.body, wire.Register)
+    username, token = request.course.register(wanted.user, wanted.enrollment_code)
+    reply = json_reply(wire.Registered(token, username))
+    return Reply(200, reply.body, reply.content_type, (("Cache-Control", "no-store"),))
+
+
+def assignments(request: Request) -> Reply:
+    return json_reply([assignment_info(each) for each in request.course.assignments(request.actor)], tagged=True)
+
+
+def assignment_info(assignment: Assignment) -> object:
+    """How an assignment is listed: a manifest's own entry is passed on whole, with the due time if it has none."""
+    rules, schedule = assignment.rules, assignment.rules.schedule
+    if assignment.entry is not None:
+        planned = {"duedate": schedule.due // deadlines.SECOND} if schedule.due else {}
+        return {**planned, **assignment.entry}
+    listed = [
+        wire.HandOutFile(
+            each.name,
+            each.url or wire.build_path(wire.BY_NAME["hand_out"], {"assignment": assignment.name, "file": each.name}),
+            wire.given(each.size),
+            wire.given(each.sha256),
+        )
+        for each in assignment.files
+    ]
+    opens, due, closes = (
+        wire.given(moment // deadlines.SECOND if moment else None)
+        for moment in (schedule.opens, schedule.due, schedule.closes)
+    )
+    return wire.AssignmentInfo(
+        assignment.name, assignment.id, listed, wire.given(rules.title or None), opens, due, closes,
+        wire.given(rules.max_size), wire.given(list(rules.accepts) or None), wire.given(rules.points),
+    )  # fmt: skip
+
+
+def hand_out(request: Request) -> StoredFile:
+    return request.course.hand_out(request.actor, request.values["assignment"], request.values["file"])
+
+
+def submit(request: Request, assignment: Assignment, upload: Upload, filename: str) -> Reply:
+    upload.finish()
+    announced = request.headers.get(wire.CHECKSUM_HEADER.lower())
+    if announced is not None and announced.lower() != upload.sha256:
+        raise ChecksumMismatch(
+            f"the bytes that came have the SHA-256 {upload.sha256}, not {announced[:64]!r}: send again"
+        )
+    accepted = request.course.submit(request.actor, assignment, request.person(), upload, request.received, filename)
+    kept = accepted.receipt.submission
+    return json_reply(
+        wire.Submitted(
+            filename=latest_filename(kept.username),
+            version=kept.filename,
+            user=kept.username,
+            assignment=kept.assignment,
+            attempt=kept.attempt,
+            size=kept.size,
+            sha256=kept.sha256,
+            received=kept.received / deadlines.SECOND,
+            receipt=accepted.receipt.text,
+            repeated=accepted.repeated,
+        )
+    )
+
+
+def submissions(request: Request) -> Reply:
+    assignment = request.assignment()
+    row = wire.BY_NAME["submitted_file"]
+    listed = [
+        wire.SubmissionInfo(
+            each.username,
+            each.filename,
+            wire.build_path(row, {"assignment": assignment.name, "file": each.filename}),
+            int(each.modified),
+            each.size,
+            each.sha256,
+        )
+        for each in request.course.latest_files(assignment)
+    ]
+    return json_reply(listed, tagged=True)
+
+
+def submitted_file(request: Request) -> StoredFile:
+    return request.course.submitted_file(request.assignment(), request.values["file"])
+
+
+def upload_grades(request: Request) -> Reply:
+    document = wire.decode_json(request.body)
+    count, received = request.course.upload_grades(request.actor, request.assignment(), document)
+    return json_reply(wire.GradesStored(count, received))
+
+
+def status(request: Request) -> Reply:
+    standing = request.course.standing(request.assignment(), request.person())
+    grade = standing.grade.grade if standing.grade else None
+    return json_reply(
+        wire.Status(
+            status="submitted" if standing.submitted else "new",
+            graded=grade is not None,
+            grade=grade,
+            feedback=standing.grade.feedback if standing.grade else "",
+            feedback_available=standing.feedback_available,
+        ),
+        tagged=True,
+    )
+
+
+def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
+    if not pages:
+        raise BadRequest("no files: send them as multipart/form-data in the field 'files'")
+    named: dict[Username, bytes] = {}
+    for filename, content in pages:
+        stem, dot, ending = filename.rpartition(".")
+        if not dot or ending.lower() != "html":
+            raise BadRequest(f"{filename[:100]!r} is not a <user>.html")
+        named[parse_owner(stem)] = content
+    request.course.upload_feedback(request.actor, request.assignment(), named)
+    return json_reply(wire.FeedbackStored([f"{username}.html" for username in named]))
+
+
+def feedback(request: Request) -> StoredFile:
+    return request.course.feedback(request.assignment(), request.person())
+
+
+def configuration(request: Request) -> Reply:
+    listed = [assignment_info(each) for each in request.course.assignments_for_students()]
+    document = wire.client_configuration(request.course.title, request.base_url, listed)
+    return Reply(200, document.encode(), Content.TOML.value)
+
+
+HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
+    handler.__name__: handler
+    for handler in (
+        health, register, assignments, hand_out, submissions, submitted_file, upload_grades, status, feedback,
+        configuration,
+    )
+}  # fmt: skip

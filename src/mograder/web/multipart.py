@@ -1,0 +1,65 @@
+"""Files out of multipart/form-data, by python-multipart through starlette, with bounds on parts and sizes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from starlette.datastructures import FormData, Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from mograder.domain.errors import BadRequest
+from mograder.domain.store import Upload
+
+MOST_FIELDS = 50
+MOST_FILES = 2000
+PIECE = 1024 * 1024
+
+
+def is_multipart(headers: Mapping[str, str]) -> bool:
+    return headers.get("content-type", "").lower().startswith("multipart/form-data")
+
+
+@asynccontextmanager
+async def _form(headers: Mapping[str, str], chunks: AsyncIterator[bytes], most_files: int) -> AsyncIterator[FormData]:
+    async def stream() -> AsyncGenerator[bytes, None]:
+        async for chunk in chunks:
+            yield chunk
+
+    parser = MultiPartParser(
+        Headers(dict(headers)),
+        stream(),
+        max_files=most_files,
+        max_fields=MOST_FIELDS,
+    )
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError, ValueError, LookupError) as error:
+        raise BadRequest(f"bad multipart/form-data: {getattr(error, 'message', error)}") from None
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+async def read_first_file(headers: Mapping[str, str], chunks: AsyncIterator[bytes], upload: Upload) -> str:
+    """Write the first part that has a file name into `upload`; its file name. Raises BadRequest when none has."""
+    async with _form(headers, chunks, 10) as form:
+        for _, value in form.multi_items():
+            if isinstance(value, UploadFile) and value.filename:
+                while piece := await value.read(PIECE):
+                    upload.write(piece)
+                return value.filename
+    raise BadRequest("no data: the form has no file")
+
+
+async def read_files(headers: Mapping[str, str], chunks: AsyncIterator[bytes]) -> list[tuple[str, bytes]]:
+    """Every file of the field 'files', by file name. Raises BadRequest."""
+    if not is_multipart(headers):
+        raise BadRequest("expected multipart/form-data with the field 'files'")
+    async with _form(headers, chunks, MOST_FILES) as form:
+        return [
+            (value.filename, await value.read())
+            for value in form.getlist("files")
+            if isinstance(value, UploadFile) and value.filename
+        ]

@@ -1,0 +1,120 @@
+"""What goes back over HTTP: status, header fields and bytes, or a file."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from starlette.responses import FileResponse
+
+from mograder import wire
+from mograder.domain.access import Actor
+from mograder.domain.errors import MograderError, Unreadable
+from mograder.domain.store import StoredFile
+from mograder.web.body import Body, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
+
+Headers = list[tuple[bytes, bytes]]
+
+COMMON: Headers = [(name.lower().encode(), value.encode()) for name, value in wire.HEADERS.items()] + [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+
+FEEDBACK_POLICY = "sandbox allow-scripts allow-popups; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+"""A feedback page is somebody else's code: it runs in an origin of its own, without cookies or storage of ours."""
+
+SMALL_FILE = 256 * 1024
+"""Bytes up to which a file is read at once; larger ones are streamed."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer whose bytes are at hand. With a `tag` it can be answered by 304 to who has it already."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    tag: str | None = None
+    close: bool = False
+
+
+def json_reply(value: object, tagged: bool = False) -> Reply:
+    body = wire.encode_json(value)
+    tag = hashlib.blake2b(body, digest_size=12).hexdigest() if tagged else None
+    return Reply(200, body, "application/json", tag=tag)
+
+
+def problem(error: MograderError, actor: Actor | None = None) -> Reply:
+    """The answer to an error. Where a file of the course is at fault, instructors are told which and where."""
+    document = {"error": error.message, "code": error.code, **error.details}
+    if isinstance(error, Unreadable):
+        log.error("%s (%s)", error.message, error.place)
+        if actor is not None and actor.is_instructor:
+            document["place"] = error.place
+    return Reply(error.status, wire.encode_json(document), "application/json", error.headers)
+
+
+INTERNAL_ERROR = Reply(500, wire.encode_json({"error": "internal error", "code": "internal"}), "application/json")
+
+
+async def send_reply(reply: Reply, scope: Scope, headers: Mapping[str, str], body: Body, send: Send) -> None:
+    """Send `reply`; where the request's body is still coming, say so and read on for a moment."""
+    fields = list(COMMON)
+    status, content = reply.status, reply.body
+    if reply.tag is not None:
+        fields.append((b"etag", f'"{reply.tag}"'.encode()))
+        fields.append((b"cache-control", b"private, no-cache"))
+        if _has(headers.get("if-none-match", ""), reply.tag):
+            status, content = 304, b""
+    if status not in (204, 304):
+        fields.append((b"content-type", reply.content_type.encode()))
+        fields.append((b"content-length", str(len(content)).encode()))
+    fields += [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers]
+    linger = body.unread
+    if linger or reply.close:
+        fields.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    content = b"" if scope["method"] == "HEAD" else content
+    await send({"type": "http.response.body", "body": content, "more_body": linger})
+    if linger:
+        await body.drain()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _has(if_none_match: str, tag: str) -> bool:
+    return bool(if_none_match) and (f'"{tag}"' in if_none_match or if_none_match.strip() == "*")
+
+
+def file_headers(file: StoredFile) -> tuple[tuple[str, str], ...]:
+    name = file.name.rsplit("/", 1)[-1]
+    return (("Content-Disposition", f"attachment; filename*=UTF-8''{quote(name, safe='')}"),)
+
+
+async def send_file(
+    file: StoredFile, content_type: str, extra: tuple[tuple[str, str], ...],
+    scope: Scope, headers: Mapping[str, str], body: Body, receive: Receive, send: Send,
+) -> None:  # fmt: skip
+    """Send a file: whole when small, else streamed; ranges as asked for."""
+    known = _has(headers.get("if-none-match", ""), file.tag)
+    if known or file.path is None or (file.size <= SMALL_FILE and "range" not in headers):
+        reply = Reply(200, b"" if known else file.read(), content_type, extra, tag=file.tag)
+        await send_reply(reply, scope, headers, body, send)
+        return
+    response = FileResponse(file.path, media_type=content_type)
+    response.raw_headers = [field for field in response.raw_headers if field[0] not in (b"etag", b"content-type")]
+    response.raw_headers += [
+        *COMMON,
+        (b"content-type", content_type.encode()),
+        (b"etag", f'"{file.tag}"'.encode()),
+        (b"cache-control", b"private, no-cache"),
+        *((name.lower().encode(), value.encode("latin-1")) for name, value in extra),
+    ]
+    request: dict[str, Any] = dict(scope)
+    await response(request, receive, send)

@@ -1,0 +1,344 @@
+"""The protocol, declared once: one row an endpoint, one type a request or reply.
+
+Routes, authorisation, limits, request parsing, the client, OpenAPI and the reference docs all come from this table.
+It is plain data: what does not fit a row is an ordinary route with a comment, not one more column.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import quote, unquote_to_bytes
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from mograder.domain.access import Allow
+from mograder.domain.errors import BadRequest
+
+KIB, MIB = 1024, 1024 * 1024
+
+HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, OPTIONS",
+    "Access-Control-Allow-Headers": "Content-Type, Authorization, X-Content-SHA256, If-None-Match",
+    "Access-Control-Expose-Headers": "ETag, Retry-After, X-Mograder-Time",
+}
+"""Header fields of every response. CORS is open for tokens; credentials (cookies) are never allowed with it."""
+
+CHECKSUM_HEADER = "X-Content-SHA256"
+"""Optional on a hand-in: the SHA-256 of the file, lower-case hex. Bytes that do not match are refused."""
+
+
+class Content(StrEnum):
+    """What a request's or a reply's body is, beside a JSON type."""
+
+    NOTHING = "nothing"
+    FILE = "application/octet-stream"
+    UPLOAD = "a file, raw or as the first file of multipart/form-data"
+    PAGES = "multipart/form-data, field 'files'"
+    HTML = "text/html; charset=utf-8"
+    TOML = "application/toml; charset=utf-8"
+    ANY_JSON = "application/json"
+
+
+# requests
+
+
+@dataclass(frozen=True)
+class Register:
+    """Claim a user name with the shared enrollment code or a personal one-time code."""
+
+    user: str
+    enrollment_code: str = ""
+
+
+# replies
+
+
+@dataclass(frozen=True)
+class Health:
+    status: str = "ok"
+
+
+@dataclass(frozen=True)
+class Registered:
+    token: str
+    user: str
+
+
+T = TypeVar("T")
+Maybe: TypeAlias = T | UnsetType
+"""A key that is left out of the JSON when there is nothing to say: clients in the field trip over a null."""
+
+
+def given(value: T | None) -> T | UnsetType:
+    return UNSET if value is None else value
+
+
+@dataclass(frozen=True)
+class HandOutFile:
+    """`url` is a path on this server or an absolute URL. `size` is in bytes, `sha256` lower-case hex."""
+
+    filename: str
+    url: str
+    size: Maybe[int] = UNSET
+    sha256: Maybe[str] = UNSET
+
+
+@dataclass(frozen=True)
+class AssignmentInfo:
+    """Times are Unix seconds. `max_size` is in bytes; `accepts` are file endings, absent for any."""
+
+    name: str
+    id: str
+    files: list[HandOutFile] = field(default_factory=list)
+    title: Maybe[str] = UNSET
+    opens: Maybe[int] = UNSET
+    duedate: Maybe[int] = UNSET
+    closes: Maybe[int] = UNSET
+    max_size: Maybe[int] = UNSET
+    accepts: Maybe[list[str]] = UNSET
+    points: Maybe[float] = UNSET
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """`filename` is the latest file's name, `version` the kept one's; `received` is Unix seconds.
+
+    `receipt` is a compact JWS that states all of it. `repeated` says that these bytes were already the latest.
+    """
+
+    filename: str
+    version: str
+    user: str
+    assignment: str
+    attempt: int
+    size: int
+    sha256: str
+    received: float
+    receipt: str
+    repeated: bool = False
+    status: str = "ok"
+
+
+@dataclass(frozen=True)
+class SubmissionInfo:
+    """One person's latest hand-in. `timemodified` is Unix seconds."""
+
+    username: str
+    filename: str
+    url: str
+    timemodified: float
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class GradesStored:
+    """`count` is how many grades the assignment has in all, `received` how many came in this request."""
+
+    count: int
+    received: int
+    status: str = "ok"
+
+
+@dataclass(frozen=True)
+class Status:
+    """`status` is "new" or "submitted"."""
+
+    status: str
+    graded: bool
+    grade: str | None
+    feedback: str
+    feedback_available: bool
+
+
+@dataclass(frozen=True)
+class FeedbackStored:
+    files: list[str]
+    status: str = "ok"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Every error: what went wrong for a person, and a code for a program."""
+
+    error: str
+    code: str
+
+
+# the table
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One row. `{name}` in `path` is one segment, `{name:path}` all that are left.
+
+    `request` and `reply` are a dataclass (JSON) or a `Content`. `limit` bounds the request's body in bytes;
+    None means the course's own limit for hand-ins. `about_query` names the query parameter, `about_path` the path
+    parameter, that says whose affair a request is.
+    """
+
+    name: str
+    method: str
+    path: str
+    allow: Allow
+    reply: type | Content
+    summary: str
+    request: type | Content = Content.NOTHING
+    limit: int | None = 0
+    about_query: str | None = None
+    about_path: str | None = None
+    many: bool = False  # the reply is a JSON list of `reply`
+
+
+ENDPOINTS = (
+    Endpoint("health", "GET", "/", Allow.ANYONE, Health, "Whether the server is up. A browser gets the page."),
+    Endpoint(
+        "register", "POST", "/register", Allow.ANYONE, Registered, "Claim a user name and get its token.",
+        request=Register, limit=8 * KIB,
+    ),
+    Endpoint(
+        "assignments", "GET", "/assignments", Allow.MEMBER, AssignmentInfo,
+        "Every assignment with the files to fetch, sorted by name.", many=True,
+    ),
+    Endpoint(
+        "hand_out", "GET", "/assignments/{assignment}/files/{file:path}", Allow.MEMBER, Content.FILE,
+        "One file of an assignment.",
+    ),
+    Endpoint(
+        "submit", "POST", "/assignments/{assignment}/submit", Allow.SELF, Submitted, "Hand in a file.",
+        request=Content.UPLOAD, limit=None, about_query="user",
+    ),
+    Endpoint(
+        "submissions", "GET", "/assignments/{assignment}/submissions", Allow.INSTRUCTOR, SubmissionInfo,
+        "The latest hand-in of every person.", many=True,
+    ),
+    Endpoint(
+        "submitted_file", "GET", "/assignments/{assignment}/submissions/{file:path}", Allow.INSTRUCTOR,
+        Content.FILE, "One hand-in, the latest (alice.py) or a dated version.",
+    ),
+    Endpoint(
+        "upload_grades", "POST", "/assignments/{assignment}/grades", Allow.INSTRUCTOR, GradesStored,
+        "Merge grades by person.", request=Content.ANY_JSON, limit=16 * MIB,
+    ),
+    Endpoint(
+        "status", "GET", "/assignments/{assignment}/status", Allow.SELF, Status,
+        "Whether somebody has handed in, and the grade.", about_query="user",
+    ),
+    Endpoint(
+        "upload_feedback", "POST", "/assignments/{assignment}/feedback", Allow.INSTRUCTOR, FeedbackStored,
+        "Store feedback pages, one <user>.html a person.", request=Content.PAGES, limit=64 * MIB,
+    ),
+    Endpoint(
+        "feedback", "GET", "/assignments/{assignment}/feedback/{user}", Allow.SELF, Content.HTML,
+        "One person's feedback page.", about_path="user",
+    ),
+    Endpoint(
+        "configuration", "GET", "/mograder.toml", Allow.ANYONE, Content.TOML,
+        "A configuration for a student's client: address, title and assignments.",
+    ),
+)  # fmt: skip
+
+BY_NAME: Mapping[str, Endpoint] = {row.name: row for row in ENDPOINTS}
+
+_PARAMETER = re.compile(r"\{(\w+)(:path)?\}")
+
+
+def build_path(row: Endpoint, values: Mapping[str, str]) -> str:
+    """The row's path with its parameters filled in, percent-encoded (`/` is kept in a `:path` parameter)."""
+
+    def fill(match: re.Match[str]) -> str:
+        return quote(values[match[1]], safe="/" if match[2] else "")
+
+    return _PARAMETER.sub(fill, row.path)
+
+
+Node = dict[str, Any]
+
+
+class Routes:
+    """Finds the rows of a path: a tree keyed by segment, walked once a request."""
+
+    def __init__(self, rows: tuple[Endpoint, ...] = ENDPOINTS) -> None:
+        self._root: Node = {}
+        for row in rows:
+            node = self._root
+            for segment in _segments(row.path.encode()):
+                parameter = _PARAMETER.fullmatch(segment.decode())
+                key = ("**" if parameter[2] else "*") if parameter else segment.decode()
+                node = node.setdefault(key, {})
+            node.setdefault("", {})[row.method] = (row, [match[1] for match in _PARAMETER.finditer(row.path)])
+
+    def find(self, raw_path: bytes) -> Mapping[str, tuple[Endpoint, dict[str, str]]] | None:
+        """The rows at a still percent-encoded path, by method, with parameters decoded once; None if unknown.
+
+        Raises BadRequest when a parameter is not UTF-8.
+        """
+        node, values = self._root, []
+        segments = _segments(raw_path)
+        for index, segment in enumerate(segments):
+            child = node.get(segment.decode("latin-1")) if segment not in (b"*", b"**", b"") else None
+            if child is not None:
+                node = child
+            elif "*" in node:
+                node = node["*"]
+                values.append(segment)
+            elif "**" in node:
+                node = node["**"]
+                values.append(b"/".join(segments[index:]))
+                break
+            else:
+                return None
+        rows = node.get("")
+        if rows is None:
+            return None
+        decoded = [_decode(value) for value in values]
+        return {method: (row, dict(zip(names, decoded, strict=True))) for method, (row, names) in rows.items()}
+
+
+def _segments(path: bytes) -> list[bytes]:
+    # Trailing slashes are tolerated; empty segments elsewhere are not names of anything and match nothing.
+    stripped = path.rstrip(b"/")
+    return stripped.split(b"/")[1:] if stripped else []
+
+
+def _decode(value: bytes) -> str:
+    try:
+        return unquote_to_bytes(value).decode()
+    except UnicodeDecodeError:
+        raise BadRequest("the path is not valid UTF-8") from None
+
+
+def decode_json(body: bytes, kind: Any = Any) -> Any:
+    """`body` as a value of `kind` (a dataclass above; anything at all by default).
+
+    Raises BadRequest that says what is wrong, for JSON nested too deeply as well.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"bad JSON: {error}") from None
+    except RecursionError:
+        raise BadRequest("bad JSON: nested too deeply") from None
+
+
+encode_json = msgspec.json.Encoder().encode
+"""A value as JSON bytes."""
+
+
+def client_configuration(title: str, base_url: str, listed: list[object]) -> str:
+    """A mograder.toml for a student's client, of assignments as the `assignments` endpoint lists them."""
+    import tomlkit
+
+    assignments = []
+    for entry in msgspec.to_builtins(listed):
+        wanted = {key: entry[key] for key in ("name", "id", "duedate") if key in entry}
+        files = [{"name": file["filename"], "url": file["url"]} for file in entry.get("files") or []]
+        assignments.append({**wanted, "files": files})
+    document: dict[str, Any] = {"title": title or "Course", "transport": "https", "https": {"url": base_url}}
+    return tomlkit.dumps({**document, "assignments": assignments})
