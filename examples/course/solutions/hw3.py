@@ -66,13 +66,14 @@ def _():
     mo.md(r"""
     # 3 · Is the difference real? Shuffling and resampling
 
-    Seventy-two tomato seedlings grew for three weeks, half of them in potting mix, half in potting mix with compost.
-    Those with compost came out taller on average. But two halves of *one* group would differ a little, too: could
-    chance alone have made this difference, and how large may it be in truth?
+    Seventy-two tomato seedlings grew for three weeks, half of them in potting mix, half in potting mix
+    with compost. Those with compost came out taller on average. But two halves of *one* group would
+    differ a little, too: could chance alone have made this difference, and how large may it be in truth?
 
-    Both questions have an answer that needs no formula and no table of a distribution, only a computer that shuffles
-    cards patiently. The heights are in `data/seedlings.csv`, what its columns mean in `data/codebook.md`; `charts.py`
-    draws the pictures (use it, leave it unchanged). Only this notebook is handed in. 30 points in all.
+    Both questions have an answer that needs no formula and no table of a distribution, only a computer
+    that shuffles cards patiently. The heights are in `data/seedlings.csv`, what its columns mean in
+    `data/codebook.md`; `charts.py` draws the pictures (use it, leave it unchanged). Only this notebook is
+    handed in. 30 points in all.
     """)
     return
 
@@ -160,12 +161,13 @@ def _():
     mo.md(r"""
     ## Exercise 3: shuffle once (6 points)
 
-    Suppose that compost does nothing. Then the labels "control" and "compost" are mere names, and any other way to
-    deal them out to the same seventy-two heights would have been as likely. So: put both lists in one pile, shuffle
-    it, deal out as many as `a` had to a new first group and the rest to a second, and return their difference.
+    Suppose that compost does nothing. Then the labels "control" and "compost" are mere names, and any
+    other way to deal them out to the same seventy-two heights would have been as likely. So: put both
+    lists in one pile, shuffle it, deal out as many as `a` had to a new first group and the rest to a
+    second, and return their difference.
 
-    `rng` is a random generator with `rng.shuffle(a_list)` and others; use no other, so that your notebook gives the
-    same answer each time it runs.
+    `rng` is a random generator with `rng.shuffle(a_list)` and others; use no other, so that your notebook
+    gives the same answer each time it runs.
     """)
     return
 
@@ -218,9 +220,10 @@ def _():
     mo.md(r"""
     ## Exercise 4: shuffle often (6 points)
 
-    How often does chance alone make a difference as large as the one observed, *in either direction*? Of `repeats`
-    shuffled differences let $k$ be the number whose absolute value is at least that of the observed one. The deal
-    that really happened is one of the possible ones and is counted, too, so that the answer is never zero:
+    How often does chance alone make a difference as large as the one observed, *in either direction*? Of
+    `repeats` shuffled differences let $k$ be the number whose absolute value is at least that of the
+    observed one. The deal that really happened is one of the possible ones and is counted, too, so that
+    the answer is never zero:
 
     $$p = \frac{k + 1}{\text{repeats} + 1}$$
     """)
@@ -254,7 +257,7 @@ def _(check):
             1,
         ),
         (
-            "For `[0, 1, 2, 3]` and `[10, 11, 12, 13]` it should be near 2 in 70, the two deals of 70 that part them.",
+            "For `[0, 1, 2, 3]` and `[10, 11, 12, 13]` it should be near 2 in 70: of 70 deals two part them.",
             lambda: 0.015 < _p([0, 1, 2, 3], [10, 11, 12, 13]) < 0.045,
             True,
         ),
@@ -299,10 +302,11 @@ def _():
     mo.md(r"""
     ## Exercise 5: how large is it? The bootstrap (6 points)
 
-    Had we grown other seedlings, the difference would have come out a little differently. The *bootstrap* lets the
-    sample stand for all seedlings: draw from `a` as many values as it has, *with replacement* (`rng.choices`), the
-    same from `b`, and note the difference; do so `repeats` times. Sort the differences and return, as `(low, high)`,
-    those at the positions `int(0.025 * repeats)` and `int(0.975 * repeats)`: between them lie the middle 95 %.
+    Had we grown other seedlings, the difference would have come out a little differently. The *bootstrap*
+    lets the sample stand for all seedlings: draw from `a` as many values as it has, *with replacement*
+    (`rng.choices`), the same from `b`, and note the difference; do so `repeats` times. Sort the
+    differences and return, as `(low, high)`, those at the positions `int(0.025 * repeats)` and `int(0.975
+    * repeats)`: between them lie the middle 95 %.
     """)
     return
 
@@ -342,7 +346,7 @@ def _(check, compost, control):
             True,
         ),
         (
-            "The width is not right. Is it the middle 95 %, drawn with replacement, from each group its own number?",
+            "The width is not right. Is it the middle 95 %, with replacement, from each group its own number?",
             lambda: 0.85 < _width(control, compost) / _textbook < 1.15,
             True,
         ),
@@ -365,9 +369,9 @@ def _():
     mo.md(r"""
     ## Exercise 6: in your own words (6 points)
 
-    What do $p$ and the interval say about compost, and what do they not say? Then read the codebook once more: the
-    compost was given to whole *trays*. Why may shuffling single seedlings be too optimistic, and what would you
-    shuffle instead? Five or six sentences; this one is read by a person.
+    What do $p$ and the interval say about compost, and what do they not say? Then read the codebook once
+    more: the compost was given to whole *trays*. Why may shuffling single seedlings be too optimistic,
+    and what would you shuffle instead? Five or six sentences; this one is read by a person.
     """)
     return
 
@@ -375,12 +379,13 @@ def _():
 @app.cell
 def _():
     mo.md(r"""
-    If compost did nothing, a difference of 4.9 mm or more would turn up in about one or two deals of a hundred, so
-    chance alone is a poor explanation. The interval says that the seedlings gain between about 1 and 9 mm: likely
-    something, perhaps very little. It does not say that compost is the cause, nor that $p$ is the probability that
-    it does nothing. Seedlings of one tray share their soil, water and place on the bench, so six of them are not six
-    independent witnesses, and the scatter between trays is what counts. I would take the mean of each tray and deal
-    out the labels among the twelve trays; with six against six there are 924 deals, so all of them can be tried.
+    If compost did nothing, a difference of 4.9 mm or more would turn up in about one or two deals of a
+    hundred, so chance alone is a poor explanation. The interval says that the seedlings gain between
+    about 1 and 9 mm: likely something, perhaps very little. It does not say that compost is the cause,
+    nor that $p$ is the probability that it does nothing. Seedlings of one tray share their soil, water
+    and place on the bench, so six of them are not six independent witnesses, and the scatter between
+    trays is what counts. I would take the mean of each tray and deal out the labels among the twelve
+    trays; with six against six there are 924 deals, so all of them can be tried.
     """)
     return
 
@@ -390,8 +395,8 @@ def _(check_1, check_2, check_3, check_4, check_5):
     _solved = sum(check.solved for check in (check_1, check_2, check_3, check_4, check_5))
     mo.md(f"""
     ---
-    **{_solved} of 5** exercises are solved, and one is read by a person. Hand in as often as you like; the last one
-    counts: `mograder https submit "hw3" hw3.py`
+    **{_solved} of 5** exercises are solved, and one is read by a person. Hand in as often as you like; the
+    last one counts: `mograder https submit "hw3" hw3.py`
     """)
     return
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mograder.domain.errors import BadName, Unauthenticated
-from mograder.domain.names import Username
+from mograder.domain.names import INSTRUCTOR, Username
 
 _HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -62,3 +62,9 @@ def from_header(value: str | None) -> Token:
     if scheme.lower() != "bearer":
         raise Unauthenticated("unknown authorization scheme: expected 'Bearer <token>'")
     return Token.parse(credentials)
+
+
+def token_lines(issued: Iterable[tuple[Username, str]], secret: str) -> str:
+    """What `mograder token` prints: a line `name: token` each, an empty line, the instructor's token."""
+    lines = [f"{name}: {token}" for name, token in issued]
+    return "\n".join([*lines, "", f"instructor: {sign(secret, INSTRUCTOR)}", ""])

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
@@ -149,15 +149,15 @@ class Api:
         row = request.row
         if row.request is Content.UPLOAD:
             return await self._submit(request, body)
-        handler = HANDLERS[row.name]
         if row.request is Content.PAGES:
             await self._read(request.assignment)
             pages = await multipart.read_files(request.headers, body.chunks(row.limit or 0))
             return await self._write(lambda: upload_feedback(request, pages))
+        handler = HANDLERS[row.name]
         if row.method == "GET":
             return await self._read(lambda: handler(request))
         content = await body.whole(row.limit or 0)
-        full = Request(**{**request.__dict__, "body": content})
+        full = replace(request, body=content)
         return await self._write(lambda: handler(full))
 
     async def _submit(self, request: Request, body: Body) -> Reply:

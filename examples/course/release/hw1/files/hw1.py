@@ -62,14 +62,14 @@ def _():
     mo.md(r"""
     # 1 · Describing repeated measurements
 
-    Somebody hung a weight on 99.4 cm of string and timed ten full swings with a stopwatch, twenty-four times.
-    The same thing was measured each time, and yet the numbers differ. This sheet is about what may be said from
-    such a list: where its centre lies, how widely it scatters, which readings to distrust, and how well the result
-    is known.
+    Somebody hung a weight on 99.4 cm of string and timed ten full swings with a stopwatch, twenty-four
+    times. The same thing was measured each time, and yet the numbers differ. This sheet is about what may
+    be said from such a list: where its centre lies, how widely it scatters, which readings to distrust,
+    and how well the result is known.
 
-    How to work: replace each `...` by your own code and run the cell. The coloured box below an exercise says
-    whether it is solved, and if not, what to look at. Write the functions yourself, from `sum`, `len`, `sorted` and
-    `math`; the module `statistics` is for the checks. 20 points in all.
+    How to work: replace each `...` by your own code and run the cell. The coloured box below an exercise
+    says whether it is solved, and if not, what to look at. Write the functions yourself, from `sum`,
+    `len`, `sorted` and `math`; the module `statistics` is for the checks. 20 points in all.
     """)
     return
 
@@ -120,8 +120,8 @@ def _():
     mo.md(r"""
     ## Exercise 2: the median (3 points)
 
-    The value in the middle when the list is sorted; with an even number of values, the mean of the two in the
-    middle. Your function must not change the list that it is given.
+    The value in the middle when the list is sorted; with an even number of values, the mean of the two in
+    the middle. Your function must not change the list that it is given.
     """)
     return
 
@@ -159,7 +159,8 @@ def _():
     mo.md(r"""
     ## Exercise 3: the standard deviation (3 points)
 
-    The usual measure of scatter for a *sample*, with $n - 1$ below the line since the mean came from the same data:
+    The usual measure of scatter for a *sample*, with $n - 1$ below the line since the mean came from the
+    same data:
 
     $$s = \sqrt{\frac{1}{n-1} \sum_{i=1}^{n} (x_i - \bar x)^2}$$
     """)
@@ -193,12 +194,13 @@ def _():
     mo.md(r"""
     ## Exercise 4: readings to distrust (4 points)
 
-    One wild reading pulls the mean towards itself and blows up $s$, so that it may hide itself: it is not so far
-    away in units of an $s$ that it made. The *median absolute deviation* (the median of all $|x_i - m|$, where $m$
-    is the median) hardly notices it. For bell-shaped scatter 1.4826 times that is about as large as $s$.
+    One wild reading pulls the mean towards itself and blows up $s$, so that it may hide itself: it is not
+    so far away in units of an $s$ that it made. The *median absolute deviation* (the median of all $|x_i
+    - m|$, where $m$ is the median) hardly notices it. For bell-shaped scatter 1.4826 times that is about
+    as large as $s$.
 
-    Return, in their order, the values that lie further from the median than $k$ times 1.4826 times the median
-    absolute deviation.
+    Return, in their order, the values that lie further from the median than $k$ times 1.4826 times the
+    median absolute deviation.
     """)
     return
 
@@ -243,11 +245,13 @@ def _(threshold, timings):
         """Each value a dot on a line in the order taken, the flagged ones filled."""
         low, high = min(values), max(values)
         dots = "".join(
-            f'<circle cx="{20 + 25 * i}" cy="{90 - 80 * (value - low) / (high - low):.1f}" r="5" stroke="currentColor" '
+            f'<circle cx="{20 + 25 * i}" cy="{90 - 80 * (value - low) / (high - low):.1f}" r="5" '
             f'fill="{"crimson" if value in flagged else "none"}"><title>{value} s</title></circle>'
             for i, value in enumerate(values)
         )
-        return mo.Html(f'<svg viewBox="0 0 620 100" width="100%" role="img">{dots}</svg>')
+        return mo.Html(
+            f'<svg viewBox="0 0 620 100" width="100%" role="img" stroke="currentColor">{dots}</svg>'
+        )
 
     # Move k: how small may it be before ordinary readings are flagged?
     _flagged = outliers(timings, threshold.value)
@@ -260,9 +264,9 @@ def _():
     mo.md(r"""
     ## Exercise 5: the result and its uncertainty (4 points)
 
-    A mean of $n$ readings is known better than one of them; its *standard error* is $s / \sqrt{n}$. From the
-    period $T$ (the time of *one* swing) and the length $L$ follows the acceleration of free fall, and since $T$
-    enters squared, its relative uncertainty is twice that of $T$:
+    A mean of $n$ readings is known better than one of them; its *standard error* is $s / \sqrt{n}$. From
+    the period $T$ (the time of *one* swing) and the length $L$ follows the acceleration of free fall, and
+    since $T$ enters squared, its relative uncertainty is twice that of $T$:
 
     $$g = \frac{4 \pi^2 L}{T^2} \qquad \frac{u_g}{g} = 2\,\frac{u_T}{T}$$
 
@@ -321,9 +325,9 @@ def _():
     mo.md(r"""
     ## Exercise 6: in your own words (4 points)
 
-    Where you live $g$ is 9.81 m/s². Does your result agree with it? And what do you think happened in the reading
-    that you left out: may it be left out, and what would you have to know to be sure? Three or four sentences,
-    below. This one is read by a person.
+    Where you live $g$ is 9.81 m/s². Does your result agree with it? And what do you think happened in the
+    reading that you left out: may it be left out, and what would you have to know to be sure? Three or
+    four sentences, below. This one is read by a person.
     """)
     return
 
@@ -341,8 +345,8 @@ def _(check_1, check_2, check_3, check_4, check_5):
     _solved = sum(check.solved for check in (check_1, check_2, check_3, check_4, check_5))
     mo.md(f"""
     ---
-    **{_solved} of 5** exercises are solved, and one is read by a person. Hand in as often as you like; the last one
-    counts: `mograder https submit "hw1" hw1.py`
+    **{_solved} of 5** exercises are solved, and one is read by a person. Hand in as often as you like; the
+    last one counts: `mograder https submit "hw1" hw1.py`
     """)
     return
 

@@ -63,18 +63,18 @@ def _():
     mo.md(r"""
     # 2 · Fitting a line: how fast does tea cool?
 
-    A mug of tea stood on a desk for two hours. Every minute a digital thermometer in the mug and another one beside
-    it were read; the readings are in `tea.csv`, next to this notebook. Newton supposed that what is warm cools at
-    a rate proportional to its excess over the surroundings, so that the excess falls off exponentially with a *time
-    constant* $\tau$:
+    A mug of tea stood on a desk for two hours. Every minute a digital thermometer in the mug and another
+    one beside it were read; the readings are in `tea.csv`, next to this notebook. Newton supposed that
+    what is warm cools at a rate proportional to its excess over the surroundings, so that the excess
+    falls off exponentially with a *time constant* $\tau$:
 
     $$T_\text{tea}(t) - T_\text{room} = E_0\, e^{-t/\tau}
       \qquad\Longleftrightarrow\qquad
       \ln\left(T_\text{tea} - T_\text{room}\right) = \ln E_0 - \frac{t}{\tau}$$
 
-    The logarithm turns the curve into a straight line, and a straight line we can fit. Then we ask the data whether
-    Newton was right about this mug. Write the functions yourself; the module `statistics` is for the checks. 30 points
-    in all.
+    The logarithm turns the curve into a straight line, and a straight line we can fit. Then we ask the
+    data whether Newton was right about this mug. Write the functions yourself; the module `statistics` is
+    for the checks. 30 points in all.
     """)
     return
 
@@ -93,9 +93,9 @@ def _():
     mo.md(r"""
     ## Exercise 1: clean the readings (4 points)
 
-    Look through the table before you trust it. On some lines the thermometer gave nothing and the entry is empty.
-    On two it reads 85.0, and the tea had not warmed up: this type of sensor reports exactly 85 °C when it has just
-    restarted and not measured yet.
+    Look through the table before you trust it. On some lines the thermometer gave nothing and the entry
+    is empty. On two it reads 85.0, and the tea had not warmed up: this type of sensor reports exactly 85
+    °C when it has just restarted and not measured yet.
 
     Turn the rows into a list of `(minute, tea, room)`, each a `float`, without those lines.
     """)
@@ -177,9 +177,9 @@ def _():
     mo.md(r"""
     ## Exercise 3: the time constant (5 points)
 
-    With the cleaned readings make two lists, `minutes` and `log_excess` (the natural logarithm of tea minus room, of
-    the room *at that minute*), fit the line, and from its slope and intercept find $\tau$ in minutes and the excess
-    $E_0$ at the start in °C.
+    With the cleaned readings make two lists, `minutes` and `log_excess` (the natural logarithm of tea
+    minus room, of the room *at that minute*), fit the line, and from its slope and intercept find $\tau$
+    in minutes and the excess $E_0$ at the start in °C.
     """)
     return
 
@@ -220,8 +220,8 @@ def _():
     mo.md(r"""
     ## Exercise 4: look at what is left over (5 points)
 
-    A fit always gives numbers, also where the model is wrong. The *residuals* $y_i - (a + b x_i)$ tell: if the model
-    holds they scatter about zero without a pattern.
+    A fit always gives numbers, also where the model is wrong. The *residuals* $y_i - (a + b x_i)$ tell:
+    if the model holds they scatter about zero without a pattern.
     """)
     return
 
@@ -257,8 +257,9 @@ def _(check_2, check_3, check_4, true_log_excess, true_minutes):
         """The residuals over time, zero as a line."""
         top = max(map(abs, y))
         dots = "".join(
-            f'<circle cx="{20 + 4.8 * u:.1f}" cy="{80 - 70 * v / top:.1f}" r="3"><title>minute {u:.0f}</title></circle>'
-            for u, v in zip(x, y)
+            f'<circle cx="{20 + 4.8 * u:.1f}" cy="{80 - 70 * v / top:.1f}" r="3">'
+            f"<title>minute {u:.0f}</title></circle>"
+            for u, v in zip(x, y, strict=True)
         )
         return mo.Html(
             f'<svg viewBox="0 0 620 160" width="100%" role="img" fill="currentColor" stroke="currentColor">'
@@ -280,9 +281,9 @@ def _():
     mo.md(r"""
     ## Exercise 5: a better fit, and how far to trust it (5 points)
 
-    Fit again with the readings from minute 30 on only (30 itself included), and call the time constant of that fit
-    `tau_late`. Then use *that* line to predict at which minute the tea will be within one degree of the room:
-    `within_one_degree`. (What is the logarithm of 1?)
+    Fit again with the readings from minute 30 on only (30 itself included), and call the time constant of
+    that fit `tau_late`. Then use *that* line to predict at which minute the tea will be within one degree
+    of the room: `within_one_degree`. (What is the logarithm of 1?)
     """)
     return
 
@@ -316,9 +317,9 @@ def _():
     mo.md(r"""
     ## Exercise 6: in your own words (5 points)
 
-    Describe the pattern in the residuals of exercise 4. What does it say about the cooling in the first minutes, and
-    which process, left out by Newton, might be behind it? The recording ends at minute 120: how far do you trust
-    `within_one_degree`? Four or five sentences; this one is read by a person.
+    Describe the pattern in the residuals of exercise 4. What does it say about the cooling in the first
+    minutes, and which process, left out by Newton, might be behind it? The recording ends at minute 120:
+    how far do you trust `within_one_degree`? Four or five sentences; this one is read by a person.
     """)
     return
 
@@ -336,8 +337,8 @@ def _(check_1, check_2, check_3, check_4, check_5):
     _solved = sum(check.solved for check in (check_1, check_2, check_3, check_4, check_5))
     mo.md(f"""
     ---
-    **{_solved} of 5** exercises are solved, and one is read by a person. Hand in as often as you like; the last one
-    counts: `mograder https submit "hw2" hw2.py`
+    **{_solved} of 5** exercises are solved, and one is read by a person. Hand in as often as you like; the
+    last one counts: `mograder https submit "hw2" hw2.py`
     """)
     return
 

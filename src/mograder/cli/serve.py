@@ -1,0 +1,164 @@
+"""`mograder serve`: a folder becomes a course."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mograder.config import CONFIG_NAME, SERVE_SETTINGS, CourseFile, read_course_file
+from mograder.domain.errors import MograderError, Usage
+from mograder.domain.names import Username, parse_new_username
+from mograder.domain.tokens import token_lines
+
+
+def _settings(command: Callable[..., None]) -> Callable[..., None]:
+    """One click option for each row of the settings table."""
+    for setting in reversed(SERVE_SETTINGS):
+        kind: Any = click.Path(path_type=Path) if setting.kind is Path else setting.kind
+        help_text = setting.help
+        if setting.kind is not bool and setting.default is not None:
+            help_text += f" [default: {setting.default}]"
+        command = click.option(
+            setting.flag,
+            *([setting.short] if setting.short else []),
+            setting.name,
+            type=None if setting.kind is bool else kind,
+            is_flag=setting.kind is bool,
+            default=None,
+            envvar=setting.env,
+            show_envvar=setting.env is not None,
+            metavar=setting.metavar,
+            help=help_text,
+        )(command)
+    return command
+
+
+def resolve(given: dict[str, Any], course: CourseFile, folder: Path) -> dict[str, Any]:
+    """Each setting from the command line or environment, else mograder.toml, else its default.
+
+    A path in mograder.toml is relative to `folder`, the course's.
+    """
+    values = {}
+    for setting in SERVE_SETTINGS:
+        value = given[setting.name]
+        if value is None and setting.toml:
+            value = course.setting(setting.toml)
+            if value is not None and setting.kind is Path:
+                value = folder / str(value)
+        values[setting.name] = setting.default if value is None else value
+    return values
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_settings
+def serve(folder: Path, **given: Any) -> None:
+    """Serve the course in FOLDER until interrupted.
+
+    Each subfolder with a files/ folder is an assignment. The secret, the ledger and the keys of the course are made
+    in FOLDER on first start.
+
+    \b
+    Example:
+      mograder serve course/release/ --enrollment-code "my-course-phrase"
+    """
+    root = folder.resolve()
+    home = root.parent if root.name == "release" else root
+    settings = resolve(given, read_course_file(home / CONFIG_NAME), home)
+    code = enrollment_code(settings["enrollment_code"], settings["enrollment_code_file"])
+    port = settings["port"]
+    if not 0 < port < 65536:
+        raise Usage(f"{port} is not a port: choose one from 1 to 65535")
+    host = settings["host"] or ("0.0.0.0" if os.environ.get("PORT") else "127.0.0.1")  # noqa: S104 (as documented)
+    names = read_names(settings["generate_tokens"]) if settings["generate_tokens"] else None
+
+    from mograder.opening import open_course
+
+    course = open_course(
+        root,
+        release_dir=release_dir(settings["release_dir"], given["release_dir"] is not None, root),
+        submitted_dir=settings["submitted_dir"],
+        grades_dir=settings["grades_dir"],
+        enrollment_code=code,
+        max_upload_mib=settings["max_upload"],
+    )
+    try:
+        if names is not None:
+            click.echo(token_lines(course.enrol(names), course.store.secrets()[0]), nl=False)
+            return
+        from mograder.web import create_app
+        from mograder.web.server import check_port
+        from mograder.web.server import serve as run
+
+        check_port(host, port)
+        listed = course.assignments_for_students()
+        report = banner(root, host, port, settings["no_auth"], bool(code), [str(each.name) for each in listed])
+        app = create_app(course, check_tokens=not settings["no_auth"])
+        run(app, host, port, lambda: click.echo(report))
+    finally:
+        course.store.close()
+
+
+def release_dir(value: Path | None, asked_for: bool, root: Path) -> Path | None:
+    """The flat hand-out folder. The one that mograder.toml names is the served root itself in the usual layout."""
+    if value is None or (not asked_for and value.resolve() == root):
+        return None
+    if not value.is_dir():
+        raise Usage(f"{value} is not a folder: give an existing one with --release-dir")
+    return value
+
+
+def enrollment_code(code: str | None, file: Path | None) -> str:
+    """The code from where it was given; "" means that nobody can register. Raises Usage when given twice."""
+    if code and file:
+        raise Usage("give the enrollment code by flag or environment, or by file, not both")
+    if file is None:
+        return (code or "").strip()
+    try:
+        return file.read_bytes().decode().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Usage(f"cannot read the enrollment code from {file}: {error}") from None
+
+
+def read_names(file: Path) -> list[Username]:
+    """User names, one a line; empty lines and lines that start with # are passed over."""
+    try:
+        lines = file.read_bytes().decode().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Usage(f"cannot read user names from {file}: {error}") from None
+    try:
+        names = [parse_new_username(line) for line in lines if line.strip() and not line.startswith("#")]
+    except MograderError as error:
+        raise Usage(f"{file}: {error.message}") from None
+    if not names:
+        raise Usage(f"{file} names nobody")
+    return names
+
+
+def banner(root: Path, host: str, port: int, no_auth: bool, registration: bool, assignments: list[str]) -> str:
+    """What the lecturer sees on start: where, from which folder, who may come in, and what to do next."""
+    shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::") else host  # noqa: S104 (compared, not bound)
+    url = f"http://{shown}:{port}"
+    found = f"{len(assignments)} ({', '.join(assignments)})" if assignments else "none yet"
+    lines = [
+        f"Serving {root}",
+        f"  at              {url}",
+        f"  assignments     {found}",
+        f"  authentication  {'OFF: everybody can do everything' if no_auth else 'on'}",
+        f"  registration    {'on: students need the enrollment code' if registration else 'off'}",
+    ]
+    if not assignments:
+        lines.append(f"Next: put files for students into {root / 'hw1' / 'files'}; they show at once.")
+    elif registration:
+        lines.append(f"Next: give students the enrollment code and: mograder https login --url {url}")
+    elif not no_auth:
+        lines.append(
+            "Next: restart with --enrollment-code so that students can register, or make tokens with\n"
+            f"  mograder token --secret-file {root / '.mograder-secret'} alice bob"
+        )
+    lines.append("Stop with Ctrl-C.")
+    return "\n".join(lines)

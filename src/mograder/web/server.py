@@ -1,0 +1,76 @@
+"""Runs the application on granian, in this process, until SIGTERM or SIGINT; figures and trials are in docs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from mograder.domain.errors import MograderError
+from mograder.web.app import App
+
+DRAIN_SECONDS = 8.0
+"""How long requests in flight may take to finish after the server is told to stop."""
+
+HEADER_SECONDS = 15
+MAX_HEADER_BYTES = 64 * 1024
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises MograderError when the address cannot be listened on, before anything else is said."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        if sys.platform != "win32":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise MograderError(f"cannot listen on {host}:{port}: {error}: choose another port with -p") from None
+
+
+def serve(app: App, host: str, port: int, started: Callable[[], None]) -> None:
+    """Serve until told to stop; `started` is called once requests are answered. What is in flight is finished."""
+    if sys.platform == "win32":
+        asyncio.run(_serve(app, host, port, started))
+    else:
+        import uvloop
+
+        uvloop.run(_serve(app, host, port, started))
+
+
+async def _serve(app: App, host: str, port: int, started: Callable[[], None]) -> None:
+    logging.getLogger("_granian").setLevel(logging.WARNING)
+    server = Server(
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=2048,
+        backpressure=16384,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=MAX_HEADER_BYTES),
+        log_enabled=False,
+    )
+    serving = asyncio.create_task(server.serve())
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
+            loop.add_signal_handler(number, stop.set)
+    stopping = asyncio.create_task(stop.wait())
+    loop.call_later(0.05, started)
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not serving.done():
+        server.stop()
+        await asyncio.wait({serving}, timeout=DRAIN_SECONDS)
+    if serving.done():
+        serving.result()

@@ -1,0 +1,188 @@
+"""The course in examples/ is real: marimo runs every notebook as handed out, and the solutions solve them."""
+
+import ast
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+COURSE = Path(__file__).parents[2] / "examples" / "course"
+ASSIGNMENTS = ("hw1", "hw2", "hw3")
+CHECKS = [f"check_{number}" for number in range(1, 6)]
+
+# Runs the notebook of the working folder and prints which of its checks are solved, as JSON.
+SOLVED = """
+import importlib, json, sys
+sys.path.insert(0, ".")
+outputs, values = importlib.import_module(sys.argv[1]).app.run()
+print(json.dumps({name: values[name].solved for name in sorted(values) if name.startswith("check_")}))
+"""
+
+
+def handed_out(assignment: str) -> Path:
+    return COURSE / "release" / assignment / "files" / f"{assignment}.py"
+
+
+def solution(assignment: str) -> Path:
+    return COURSE / "solutions" / f"{assignment}.py"
+
+
+def notebooks() -> list[Path]:
+    return [find(assignment) for find in (handed_out, solution) for assignment in ASSIGNMENTS]
+
+
+def a_copy(assignment: str, folder: Path) -> Path:
+    """A student's own folder: running a notebook leaves nothing in the checkout."""
+    return Path(shutil.copytree(handed_out(assignment).parent, folder / assignment))
+
+
+def python(*arguments: str | Path, cwd: Path) -> str:
+    """Standard output of a Python in which warnings are errors; fails with all it said unless it exits 0."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *arguments], cwd=cwd, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def solved(assignment: str, folder: Path) -> dict[str, bool]:
+    return json.loads(python("-c", SOLVED, assignment, cwd=folder).splitlines()[-1])
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_a_hand_out_runs_as_a_script_from_any_folder(assignment: str, tmp_path: Path) -> None:
+    folder = a_copy(assignment, tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    python(folder / f"{assignment}.py", cwd=elsewhere)
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_a_hand_out_exports_as_a_page_that_tells_what_is_to_do(assignment: str, tmp_path: Path) -> None:
+    folder = a_copy(assignment, tmp_path)
+    page = folder / "page.html"
+    python(
+        *("-m", "marimo", "--yes", "export", "html", "--no-sandbox"),
+        *(folder / f"{assignment}.py", "-o", page),
+        cwd=tmp_path,
+    )
+    text = page.read_text(encoding="utf-8")
+    assert re.findall(r"Exercise (\d) is not solved yet", text) == ["1", "2", "3", "4", "5"]
+    assert not re.findall(r"Exercise \d is solved", text)
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_no_check_is_solved_as_handed_out(assignment: str, tmp_path: Path) -> None:
+    assert solved(assignment, a_copy(assignment, tmp_path)) == dict.fromkeys(CHECKS, False)
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_every_check_is_solved_by_the_solution(assignment: str, tmp_path: Path) -> None:
+    folder = a_copy(assignment, tmp_path)
+    shutil.copy(solution(assignment), folder)
+    assert solved(assignment, folder) == dict.fromkeys(CHECKS, True)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "right", "wrong", "check"),
+    [
+        ("hw1", "(len(values) - 1)", "len(values)", "check_3"),
+        ("hw1", "ordered = sorted(values)", "values.sort(); ordered = values", "check_2"),
+        ("hw1", "abs(value - centre) > k * scale", "value - centre > k * scale", "check_4"),
+        ("hw2", 'not in ("", "85.0")', '!= ""', "check_1"),
+        ("hw2", "if minute >= 30", "if minute > 30", "check_5"),
+        ("hw3", "rng.shuffle(pile)", "random.shuffle(pile)", "check_3"),
+        ("hw3", "sum(abs(shuffled_difference(a, b, rng))", "sum(shuffled_difference(a, b, rng)", "check_4"),
+        ("hw3", "rng.choices(a, k=len(a))", "rng.sample(a, k=len(a))", "check_5"),
+    ],
+)
+def test_a_common_mistake_is_noticed(assignment: str, right: str, wrong: str, check: str, tmp_path: Path) -> None:
+    folder = a_copy(assignment, tmp_path)
+    text = solution(assignment).read_text(encoding="utf-8")
+    assert right in text
+    # The first place is the student's; a check further down may well say the same.
+    (folder / f"{assignment}.py").write_text(text.replace(right, wrong, 1), encoding="utf-8")
+    assert not solved(assignment, folder)[check]
+
+
+def test_marimo_finds_nothing_to_criticise() -> None:
+    python("-m", "marimo", "check", "--strict", *notebooks(), cwd=COURSE)
+
+
+@pytest.mark.parametrize("notebook", notebooks(), ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_notebook_says_what_it_needs_to_run(notebook: Path) -> None:
+    # The reference pattern of PEP 723, for the one type of block that it defines
+    blocks = re.findall(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$", notebook.read_text(encoding="utf-8"))
+    assert len(blocks) == 1
+    needs = tomllib.loads("".join(line[2:] for line in blocks[0][0].splitlines(keepends=True)))
+    assert needs["requires-python"] == ">=3.11"
+    assert [re.split(r"[<>=~!]", need)[0] for need in needs["dependencies"]] == ["marimo"]
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_a_solution_leaves_the_lecturers_cells_as_they_were(assignment: str) -> None:
+    assert hidden_cells(solution(assignment)) == hidden_cells(handed_out(assignment))
+
+
+def hidden_cells(notebook: Path) -> list[str]:
+    """The cells whose code students do not see: set-up, text and checks."""
+    return [
+        ast.unparse(node)
+        for node in ast.parse(notebook.read_text(encoding="utf-8")).body
+        if "hide_code=True" in ast.unparse(node)
+    ]
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_the_points_of_the_exercises_sum_up_to_those_of_the_assignment(assignment: str) -> None:
+    course = tomllib.loads((COURSE / "mograder.toml").read_text(encoding="utf-8"))
+    points = {entry["name"]: entry["points"] for entry in course["assignments"]}
+    assert tuple(points) == ASSIGNMENTS
+    text = handed_out(assignment).read_text(encoding="utf-8")
+    assert sum(map(int, re.findall(r"## Exercise .*\((\d+) points\)", text))) == points[assignment]
+    assert f"{points[assignment]} points\n    in all" in text or f"{points[assignment]} points in all" in text
+
+
+def test_every_due_date_is_a_moment_still_to_come() -> None:
+    course = tomllib.loads((COURSE / "mograder.toml").read_text(encoding="utf-8"))
+    for entry in course["assignments"]:
+        assert entry["due"].utcoffset() is not None
+        assert entry["due"].year >= 2030
+
+
+def test_the_grades_agree_with_the_feedback_page() -> None:
+    with (COURSE / "instructor" / "grades-hw1.csv").open(newline="", encoding="utf-8") as file:
+        grades = {row["username"]: row for row in csv.DictReader(file)}
+    assert set(grades) == {"alice", "bob"}
+    assert all(set(row) == {"username", "grade", "feedback"} and all(row.values()) for row in grades.values())
+    page = (COURSE / "instructor" / "feedback" / "hw1" / "alice.html").read_text(encoding="utf-8")
+    exercises = re.findall(r"<td>(\d+) / (\d+)</td>", page)
+    assert sum(int(got) for got, _ in exercises) == int(grades["alice"]["grade"])
+    assert f"{grades['alice']['grade']} of {sum(int(most) for _, most in exercises)} points" in page
+
+
+def test_the_course_is_small_enough_to_travel_in_the_package() -> None:
+    assert sum(path.stat().st_size for path in shipped()) < 100_000
+
+
+def test_the_course_holds_only_what_was_put_there() -> None:
+    names = {path.relative_to(COURSE / "release").as_posix() for path in shipped() if "release" in path.parts}
+    assert names == {
+        "hw1/files/hw1.py",
+        "hw2/files/hw2.py",
+        "hw2/files/tea.csv",
+        "hw3/files/charts.py",
+        "hw3/files/data/codebook.md",
+        "hw3/files/data/seedlings.csv",
+        "hw3/files/hw3.py",
+    }
+
+
+def shipped() -> list[Path]:
+    return [path for path in COURSE.rglob("*") if path.is_file()]
