@@ -1,0 +1,5 @@
+"""`python -m mograder` is `mograder`."""
+
+from mograder.cli import main
+
+main()

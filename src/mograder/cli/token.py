@@ -1,0 +1,54 @@
+"""`mograder token`: tokens from a secret, without a server."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from mograder.domain.errors import MograderError, Usage
+from mograder.domain.names import parse_new_username
+from mograder.domain.tokens import sign, token_lines
+
+SECRET_NAME = ".mograder-secret"  # noqa: S105 (a file name)
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--secret-file", type=click.Path(path_type=Path), help="Read the secret from this file.")
+@click.option("--secret-stdin", is_flag=True, help="Read the secret from standard input.")
+def token(names: tuple[str, ...], secret_file: Path | None, secret_stdin: bool) -> None:
+    """Print a token for each of NAMES, and the instructor's.
+
+    The secret is .mograder-secret in the working folder unless an option says otherwise.
+
+    \b
+    Examples:
+      mograder token alice bob carol
+      mograder token --secret-file course/release/.mograder-secret alice
+      ssh server "cat course/release/.mograder-secret" | mograder token --secret-stdin alice
+    """
+    if secret_file and secret_stdin:
+        raise Usage("give the secret by --secret-file or by --secret-stdin, not both")
+    if not names:
+        raise Usage("name at least one user")
+    try:
+        usernames = [parse_new_username(name) for name in names]
+    except MograderError as error:
+        raise Usage(error.message) from None
+    secret = sys.stdin.read().strip() if secret_stdin else _read(secret_file or Path(SECRET_NAME))
+    if not secret:
+        raise Usage("the secret is empty")
+    click.echo(token_lines([(name, sign(secret, name)) for name in usernames], secret), nl=False)
+
+
+def _read(path: Path) -> str:
+    try:
+        if sys.platform != "win32" and path.stat().st_mode & 0o077:
+            click.echo(f"warning: {path} can be read by other users: chmod 600 {path}", err=True)
+        return path.read_bytes().decode().strip()
+    except (OSError, UnicodeDecodeError):
+        raise Usage(
+            f"cannot read the secret from {path}: go to the served folder, or give --secret-file or --secret-stdin"
+        ) from None
