@@ -1,0 +1,194 @@
+"""`mograder demo`: a small real course to try everything on, by hand or by itself (--check)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import click
+
+from mograder.cli.serve import serve
+from mograder.domain.errors import MograderError, Usage
+from mograder.domain.names import INSTRUCTOR
+from mograder.domain.tokens import sign
+
+USUAL_PORT = 8080
+
+
+def make_course(folder: Path) -> Path:
+    """Write the example course into `folder`, which must be empty or not there; the folder to serve."""
+    if folder.exists() and any(folder.iterdir()):
+        raise Usage(f"{folder} is not empty: name a new folder for the demo course")
+    with resources.as_file(resources.files("mograder") / "example") as example:
+        shutil.copytree(example, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "__marimo__"))
+    return folder / "release"
+
+
+def free_port(wanted: int) -> int:
+    """`wanted` if nobody listens there, else any port that is free now."""
+    for port in (wanted, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise MograderError("no free port on this machine")
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--port", "-p", type=click.IntRange(1, 65535), help="Port to listen on. [default: 8080, or a free one]")
+@click.option("--check", is_flag=True, help="Run the whole loop by itself and say what came of each step.")
+@click.pass_context
+def demo(ctx: click.Context, folder: Path | None, port: int | None, check: bool) -> None:
+    """Make a small real course in FOLDER (a temporary one by default) and serve it.
+
+    It prints the commands to try as a student and as the lecturer. The course stays when the demo ends if FOLDER
+    was named.
+
+    \b
+    Examples:
+      mograder demo
+      mograder demo my-first-course
+      mograder demo --check
+    """
+    with contextlib.ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mograder-demo-")))
+        root = make_course(folder if folder is not None else scratch / "course")
+        code = f"tea-{secrets.token_hex(3)}"
+        address = port or free_port(USUAL_PORT)
+        if check:
+            stack.enter_context(serving(root, address, code))
+            if not walk(root, f"http://127.0.0.1:{address}", code, scratch):
+                raise MograderError("the demo did not hold")
+            return
+        click.echo(guide(root.resolve(), f"http://localhost:{address}", code))
+        ctx.invoke(serve, folder=root, port=address, host="127.0.0.1", enrollment_code=code)
+
+
+def guide(root: Path, url: str, code: str) -> str:
+    """What to try, ready to be pasted into a second terminal."""
+    course = root.parent
+    secret = shlex.quote(str(root / ".mograder-secret"))
+    return f"""\
+A demo course stands in {course}. Its enrollment code is {code}.
+
+As a student, in a second terminal:
+  mograder https login --url {url}          (choose a name, say alice; enter the code)
+  mograder https fetch --list
+  mograder https fetch hw1 -o hw1/
+  mograder https submit hw1 hw1/hw1.py
+  mograder https feedback hw1
+
+As the lecturer, in a third:
+  mograder token --secret-file {secret} alice      (the last line is your token)
+  mograder https fetch-submissions hw1 --url {url} --token INSTRUCTOR_TOKEN -o submitted/hw1/
+  mograder https upload-grades hw1 --url {url} --token INSTRUCTOR_TOKEN --grades-csv \
+{shlex.quote(str(course / "instructor" / "grades-hw1.csv"))}
+  mograder https upload-feedback hw1 --url {url} --token INSTRUCTOR_TOKEN --feedback-dir \
+{shlex.quote(str(course / "instructor" / "feedback" / "hw1"))}
+"""
+
+
+# the loop by itself
+
+
+@contextlib.contextmanager
+def serving(root: Path, port: int, code: str) -> Iterator[None]:
+    """A server of its own process, ready when the block begins and stopped when it ends."""
+    words = [sys.executable, "-m", "mograder", "serve", str(root), "--host", "127.0.0.1", "-p", str(port)]
+    environment = {**os.environ, "MOGRADER_ENROLLMENT_CODE": code, "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8")  # noqa: S603
+    try:
+        assert process.stdout is not None
+        if not any("Ctrl-C" in line for line in process.stdout):
+            raise MograderError("the server did not start")
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of the loop: what a person wants, the words after `mograder`, and what must be on its output."""
+
+    title: str
+    words: list[str]
+    expected: str
+    exit_code: int = 0
+
+
+def walk(root: Path, url: str, code: str, scratch: Path) -> bool:
+    """Walk the course from registration to feedback through the real command line; whether all of it held."""
+    home, work = scratch / "home", scratch / "student"
+    work.mkdir()
+    environment = {**os.environ, "XDG_CONFIG_HOME": str(home), "APPDATA": str(home), "HOME": str(home), "NO_COLOR": "1"}
+    environment["MOGRADER_ENROLLMENT_CODE"] = code
+    for name in ("MOGRADER_HTTPS_TOKEN", "MOGRADER_HTTPS_URL"):
+        environment.pop(name, None)
+    results = [_say(step, _run(step, work, environment)) for step in _steps(root, url)]
+    kept = sorted(path.name for path in (root.parent / "submitted" / "hw1").glob("alice_*.py"))
+    link = root.parent / "submitted" / "hw1" / "alice.py"
+    both = len(kept) == 2 and link.read_bytes() == (root.parent / "solutions" / "hw1.py").read_bytes()
+    results.append(_say(Step("both hand-ins are kept, alice.py is the last", [], ""), "" if both else f"found {kept}"))
+    held = sum(results)
+    click.echo(f"{held} of {len(results)} steps held")
+    return held == len(results)
+
+
+def _steps(root: Path, url: str) -> list[Step]:
+    course = root.parent
+    secret = (root / ".mograder-secret").read_text().strip()
+    lecturer = ["--url", url, "--token", sign(secret, INSTRUCTOR)]
+    solution, given = str(course / "solutions" / "hw1.py"), str(course / "instructor")
+    return [
+        Step("a student registers", ["https", "login", "--url", url, "--user", "alice"], "alice"),
+        Step("a classmate cannot take the name", ["https", "login", "--url", url, "--user", "alice"], "taken", 5),
+        Step("sees what there is to do", ["https", "fetch", "--list"], "hw1"),
+        Step("fetches it", ["https", "fetch", "hw1", "-o", "hw1"], "Fetched 1 file(s)"),
+        Step("has not handed in yet", ["https", "feedback", "hw1"], "No submission yet."),
+        Step("hands in the first attempt", ["https", "submit", "hw1", "hw1/hw1.py"], "Submitted"),
+        Step("hands in the solution", ["https", "submit", "hw1", solution], "Submitted"),
+        Step("the lecturer collects", ["https", "fetch-submissions", "hw1", *lecturer, "-o", "collected"], "Downloaded 1"),
+        Step("collects again, nothing new", ["https", "fetch-submissions", "hw1", *lecturer, "-o", "collected"], "skipped 1"),
+        Step("grades", ["https", "upload-grades", "hw1", *lecturer, "--grades-csv", f"{given}/grades-hw1.csv"], "Uploaded"),
+        Step(
+            "returns feedback",
+            ["https", "upload-feedback", "hw1", *lecturer, "--feedback-dir", f"{given}/feedback/hw1"], "Uploaded",
+        ),
+        Step("the student reads the grade", ["https", "feedback", "hw1"], "Grade"),
+        Step("but cannot collect", ["https", "fetch-submissions", "hw1", "-o", "others"], "only an instructor", 3),
+        Step("and finds no hw9", ["https", "fetch", "hw9"], "hw9", 2),
+    ]  # fmt: skip
+
+
+def _run(step: Step, folder: Path, environment: dict[str, str]) -> str:
+    """Run a step; what was wrong with it, "" when it held."""
+    ran = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "mograder", *step.words],
+        cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8",
+    )  # fmt: skip
+    output = ran.stdout + ran.stderr
+    if ran.returncode != step.exit_code:
+        return f"exit {ran.returncode}, expected {step.exit_code}: {output.strip()}"
+    return "" if step.expected in output else f"no {step.expected!r} in: {output.strip()}"
+
+
+def _say(step: Step, wrong: str) -> bool:
+    shown = ["TOKEN" if word.startswith(f"{INSTRUCTOR}:") else word for word in step.words]
+    click.echo(f"{'FAILED' if wrong else 'ok    '}  {step.title}")
+    if shown:
+        click.echo(f"        mograder {shlex.join(shown)}")
+    if wrong:
+        click.echo(f"        {wrong}")
+    return not wrong

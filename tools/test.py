@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Installs what the tests need into virtual environments of their own, then runs every check.
+
+    python3 tools/test.py              everything; stops at the first step that fails
+    python3 tools/test.py -k receipt   the same; what follows is passed on to pytest
+    python3 tools/test.py --setup      install only
+
+Needs Python 3.11 or newer with venv, and the package registries; nothing else.
+"""
+# ruff: noqa: S603, S607, T201  (this script runs programs and talks to a person)
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TESTS = ROOT / ".venv-test"
+PUBLISHED = ROOT / ".venv-published"
+PUBLISHED_VERSION = "mograder==0.3.16"
+IN_CI = os.environ.get("CI", "").lower() == "true"
+
+DEBIAN_PACKAGES = {"strace": ("strace", "the test that watches the system calls of a hand-in")}
+"""Package: the program it brings, and what is left out without it."""
+
+
+def say(text: str) -> None:
+    print(f"-- {text}", flush=True)
+
+
+def run(*command: str | Path, env: dict[str, str] | None = None) -> int:
+    return subprocess.run([str(part) for part in command], cwd=ROOT, env=env, check=False).returncode
+
+
+def program(venv: Path, name: str) -> Path:
+    """An executable of a virtual environment, on any system."""
+    return venv / "Scripts" / f"{name}.exe" if sys.platform == "win32" else venv / "bin" / name
+
+
+def bring_debian_packages() -> None:
+    """Install what is missing where apt is there and we may; elsewhere say what is left out. Never fails."""
+    missing = [package for package, (name, _) in DEBIAN_PACKAGES.items() if shutil.which(name) is None]
+    if missing and shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
+        say(f"installing Debian packages: {', '.join(missing)}")
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        run("apt-get", "-qq", "update", env=quiet)
+        run("apt-get", "-qq", "install", "-y", "--no-install-recommends", *missing, env=quiet)
+    for package in missing:
+        name, left_out = DEBIAN_PACKAGES[package]
+        if shutil.which(name) is None:
+            say(f"left out: {left_out} (it needs {package!r}: apt-get install {package})")
+
+
+def install(venv: Path, requirements: list[str]) -> bool:
+    """Make `venv` with `requirements`, unless it was made of the same before. Whether it is there."""
+    known = (ROOT / "pyproject.toml").read_bytes() + repr((sys.version, str(ROOT), requirements)).encode()
+    mark, stamp = hashlib.sha256(known).hexdigest(), venv / "installed-for"
+    if stamp.is_file() and stamp.read_text() == mark and program(venv, "python").exists():
+        return True
+    say(f"installing into {venv.name}")
+    pip = (program(venv, "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
+    made = (
+        run(sys.executable, "-m", "venv", "--clear", venv) == 0
+        and run(*pip, "--upgrade", "pip>=25.1") == 0
+        and run(*pip, *requirements) == 0
+    )
+    if made:
+        stamp.write_text(mark)
+    return made
+
+
+def published_client() -> Path | None:
+    """The published mograder's executable, None when it cannot be had."""
+    if install(PUBLISHED, [PUBLISHED_VERSION]) and program(PUBLISHED, "mograder").exists():
+        return program(PUBLISHED, "mograder")
+    return None
+
+
+def main(arguments: list[str]) -> int:
+    if sys.version_info < (3, 11):
+        say(f"this is Python {sys.version.split()[0]}: mograder needs 3.11 or newer")
+        return 2
+    if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
+        say("this Python has no venv: on Debian and Ubuntu, apt-get install python3-venv")
+        return 2
+    bring_debian_packages()
+    if not install(TESTS, ["--editable", ".", "--group", "test", "--group", "quality"]):
+        say("the packages that the tests need could not be installed: see pip's message above")
+        return 1
+    client = published_client()
+    if client is None and IN_CI:
+        say(f"{PUBLISHED_VERSION} could not be installed, and in CI tests/interop must run")
+        return 1
+    if client is None:
+        say(f"left out: tests/interop, because {PUBLISHED_VERSION} could not be installed")
+    if arguments == ["--setup"]:
+        return 0
+
+    python = program(TESTS, "python")
+    env = {key: value for key, value in os.environ.items() if key != "MOGRADER_PUBLISHED"}
+    if client is not None:
+        env["MOGRADER_PUBLISHED"] = str(client)
+    steps: list[tuple[str | Path, ...]] = [
+        (python, "-m", "ruff", "check", "."),
+        (python, "-m", "ruff", "format", "--check", "."),
+        (python, "-m", "mypy"),
+        (program(TESTS, "lint-imports"),),
+        (python, "-m", "pytest", "-n", "auto", *arguments),
+    ]
+    for step in steps:
+        say(" ".join([Path(step[0]).stem, *map(str, step[1:])]))
+        code = run(*step, env=env)
+        if code != 0:
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
