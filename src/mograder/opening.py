@@ -7,7 +7,8 @@ from pathlib import Path
 from mograder import config
 from mograder.domain.course import Course
 from mograder.sealing import Ed25519Seal, new_private_key
-from mograder.store.directory import DirectoryStore, Folders
+from mograder.store.directory import DirectoryStore
+from mograder.store.layout import Folders
 
 
 def open_course(

@@ -151,6 +151,9 @@ def _steps(root: Path, url: str) -> list[Step]:
     secret = (root / ".mograder-secret").read_text().strip()
     lecturer = ["--url", url, "--token", sign(secret, INSTRUCTOR)]
     solution, given = str(course / "solutions" / "hw1.py"), str(course / "instructor")
+    collect = ["https", "fetch-submissions", "hw1", *lecturer, "-o", "collected"]
+    grade = ["https", "upload-grades", "hw1", *lecturer, "--grades-csv", f"{given}/grades-hw1.csv"]
+    give_back = ["https", "upload-feedback", "hw1", *lecturer, "--feedback-dir", f"{given}/feedback/hw1"]
     return [
         Step("a student registers", ["https", "login", "--url", url, "--user", "alice"], "alice"),
         Step("a classmate cannot take the name", ["https", "login", "--url", url, "--user", "alice"], "taken", 5),
@@ -159,13 +162,10 @@ def _steps(root: Path, url: str) -> list[Step]:
         Step("has not handed in yet", ["https", "feedback", "hw1"], "No submission yet."),
         Step("hands in the first attempt", ["https", "submit", "hw1", "hw1/hw1.py"], "Submitted"),
         Step("hands in the solution", ["https", "submit", "hw1", solution], "Submitted"),
-        Step("the lecturer collects", ["https", "fetch-submissions", "hw1", *lecturer, "-o", "collected"], "Downloaded 1"),
-        Step("collects again, nothing new", ["https", "fetch-submissions", "hw1", *lecturer, "-o", "collected"], "skipped 1"),
-        Step("grades", ["https", "upload-grades", "hw1", *lecturer, "--grades-csv", f"{given}/grades-hw1.csv"], "Uploaded"),
-        Step(
-            "returns feedback",
-            ["https", "upload-feedback", "hw1", *lecturer, "--feedback-dir", f"{given}/feedback/hw1"], "Uploaded",
-        ),
+        Step("the lecturer collects", collect, "Downloaded 1"),
+        Step("collects again, nothing new", collect, "skipped 1"),
+        Step("grades", grade, "Uploaded"),
+        Step("returns feedback", give_back, "Uploaded"),
         Step("the student reads the grade", ["https", "feedback", "hw1"], "Grade"),
         Step("but cannot collect", ["https", "fetch-submissions", "hw1", "-o", "others"], "only an instructor", 3),
         Step("and finds no hw9", ["https", "fetch", "hw9"], "hw9", 2),

@@ -17,9 +17,7 @@ import sqlite3
 import sys
 import threading
 import time
-import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,8 +25,8 @@ from typing import Any
 from mograder import config
 from mograder.domain import grades as grading
 from mograder.domain.access import Account, Role
-from mograder.domain.assignments import Assignment, HandOut, Plan, Rules
-from mograder.domain.errors import BadName, BadRequest, MograderError, Temporary, Unreadable
+from mograder.domain.assignments import Assignment, Plan
+from mograder.domain.errors import MograderError, Temporary, Unreadable
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import (
@@ -44,59 +42,16 @@ from mograder.domain.receipts import (
 from mograder.domain.store import Accepted, ChangeAccount, Event, LatestFile, StoredFile, Upload
 from mograder.store import files
 from mograder.store.files import Cached, Spool, storage_errors
+from mograder.store.hand_outs import HandOuts
+from mograder.store.layout import FEEDBACK, GRADES, LEDGER, LOCK, SECRET, SIGNING_KEY, Folders, load_json, stored_file
 from mograder.store.ledger import Ledger
 
 log = logging.getLogger(__name__)
-
-SECRET = ".mograder-secret"  # noqa: S105 (a file name)
-LEDGER = ".mograder.db"
-LOCK = ".mograder.lock"
-SIGNING_KEY = ".mograder-signing-key.pem"
-MANIFEST = "assignments.json"
-GRADES = "grades.json"
-FEEDBACK = "feedback"
-
-HASHED_UP_TO = 64 * 1024 * 1024
-"""Bytes; a larger hand-out is listed without a checksum rather than make the first listing wait."""
 
 SETTLE_AFTER = 1.0
 """Seconds for which placed hand-ins gather before one sync covers them all."""
 
 _RECEIPT = "number, previous, assignment, username, attempt, filename, sha256, size, received, by, text"
-
-
-@dataclass(frozen=True)
-class Folders:
-    """Where one course lives. See docs/reference/folder.md."""
-
-    root: Path
-    course: Path
-    submitted: Path
-    grades: Path
-    release: Path | None = None
-    """The flat hand-out folder; None where hand-outs stand in <root>/<assignment>/files/."""
-
-    @classmethod
-    def of(
-        cls,
-        root: Path,
-        *,
-        release: Path | None = None,
-        submitted: Path | None = None,
-        grades: Path | None = None,
-    ) -> Folders:
-        """The folders of the course served from `root`; those not given are where the layout says."""
-        root = root.resolve()
-        course = root.parent if root.name == "release" else root
-        if release is None and (root / "release").is_dir():
-            release = root / "release"
-        return cls(
-            root=root,
-            course=course,
-            submitted=(submitted or course / "submitted").resolve(),
-            grades=(grades or root).resolve(),
-            release=release.resolve() if release else None,
-        )
 
 
 def read_secret(path: Path) -> str:
@@ -126,7 +81,7 @@ class DirectoryStore:
         self.folders = folders
         self._plan = Cached(lambda path: config.read_course_file(path).plan())
         self._grades = Cached(_load_grades)
-        self._manifest = Cached(_load_manifest)
+        self._hand_outs = HandOuts(folders)
         self._sha256 = Cached(files.sha256_of)
         with storage_errors("open the course"):
             self._secret = self._made_once(SECRET, lambda: f"{secrets.token_hex(32)}\n".encode())
@@ -201,86 +156,11 @@ class DirectoryStore:
     def assignments(self) -> tuple[Assignment, ...]:
         plan = self.plan()
         with storage_errors("list the assignments"):
-            try:
-                return self._with_rules(self._manifest.get(self.folders.root / MANIFEST), plan)
-            except FileNotFoundError:
-                pass
-            found = [
-                Assignment(name, str(name), self._hand_outs(folder), plan.rules.get(name, Rules()))
-                for name, folder in self._assignment_folders()
-            ]
-        return tuple(sorted(found, key=lambda each: each.name))
-
-    @staticmethod
-    def _with_rules(listed: tuple[Assignment, ...], plan: Plan) -> tuple[Assignment, ...]:
-        return tuple(
-            Assignment(each.name, each.id, each.files, plan.rules.get(each.name, each.rules), each.entry)
-            for each in listed
-        )
-
-    def _assignment_folders(self) -> Iterator[tuple[AssignmentName, Path]]:
-        """Each assignment with the folder that holds its hand-outs."""
-        flat = self.folders.release
-        for entry in os.scandir(flat or self.folders.root):
-            try:
-                name = AssignmentName.parse(entry.name)
-            except BadName:
-                continue
-            folder = Path(entry.path) if flat else Path(entry.path) / "files"
-            if folder.resolve() == self.folders.submitted or not folder.is_dir():
-                continue
-            if flat and not any(True for _ in self._files_below(folder)):
-                continue
-            yield name, folder
-
-    def _files_below(self, folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-        """Every file that may be served, by its name relative to `folder`; links that lead out are left out."""
-        for parent, folders, names in os.walk(folder):
-            relative = os.path.relpath(parent, folder)
-            prefix = "" if relative == os.curdir else relative.replace(os.sep, "/") + "/"
-            folders[:] = [name for name in folders if not self._kept_back(folder, prefix + name)]
-            for name in names:
-                path = Path(parent, name)
-                if self._kept_back(folder, prefix + name) or (path.is_symlink() and not files.is_inside(path, folder)):
-                    continue
-                with contextlib.suppress(FileNotFoundError):
-                    found = path.stat()
-                    if files.is_regular(found):
-                        yield prefix + name, found
-
-    def _kept_back(self, folder: Path, relative: str) -> bool:
-        """Hidden or otherwise not a name to serve; grades and feedback where they share the hand-outs' folder."""
-        try:
-            FileName.parse(relative)
-        except BadName:
-            return True
-        return relative.split("/")[0] in (GRADES, FEEDBACK) and folder.parent == self.folders.grades
-
-    def _hand_outs(self, folder: Path) -> tuple[HandOut, ...]:
-        found = sorted(self._files_below(folder))
-        zips = [each for each in found if each[0].lower().endswith(".zip")]
-        return tuple(
-            HandOut(
-                FileName.parse(name),
-                status.st_size,
-                self._sha256.get(folder / name, status) if status.st_size <= HASHED_UP_TO else None,
-            )
-            for name, status in zips or found
-        )
+            return self._hand_outs.assignments(plan)
 
     def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
-        flat = self.folders.release
-        folder = _existing(flat or self.folders.root, assignment)
-        if folder is not None and not flat:
-            folder = folder / "files"
-        if folder is None or self._kept_back(folder, name):
-            return None
-        path: Path | None = folder
-        for part in name.split("/"):
-            path = _existing(path, part) if path is not None else None
-        if path is None or folder.resolve() == self.folders.submitted or not files.is_inside(path, folder):
-            return None
-        return _stored_file(path, name)
+        with storage_errors("read the file"):
+            return self._hand_outs.hand_out(assignment, name)
 
     # hand-ins
 
@@ -470,8 +350,8 @@ class DirectoryStore:
         try:
             target = os.readlink(path)
         except OSError:
-            return _stored_file(path, name)
-        return _stored_file(folder / target, name) if os.sep not in target and "/" not in target else None
+            return stored_file(path, name)
+        return stored_file(folder / target, name) if os.sep not in target and "/" not in target else None
 
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
         rows = self._ledger.read(
@@ -508,7 +388,7 @@ class DirectoryStore:
         folder = self.folders.grades / assignment / FEEDBACK
         with storage_errors("read the feedback"):
             path = folder / f"{username}.html"
-            return _stored_file(path, path.name) if files.is_inside(path, folder) else None
+            return stored_file(path, path.name) if files.is_inside(path, folder) else None
 
     def put_feedback(self, assignment: AssignmentName, pages: dict[Username, bytes], event: Event) -> None:
         folder = self.folders.grades / assignment / FEEDBACK
@@ -611,67 +491,8 @@ def _sync_all(folder: Path, paths: list[Path]) -> None:
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def _existing(folder: Path, name: str) -> Path | None:
-    """`folder/name` as the disk spells it: exactly, else in another Unicode form (macOS decomposes letters)."""
-    path = folder / name
-    if os.path.lexists(path):
-        return path
-    if name.isascii():
-        return None
-    wanted = unicodedata.normalize("NFC", name)
-    with contextlib.suppress(OSError):
-        for entry in os.listdir(folder):
-            if unicodedata.normalize("NFC", entry) == wanted:
-                return folder / entry
-    return None
-
-
-def _stored_file(path: Path, name: str) -> StoredFile | None:
-    try:
-        found = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    if not files.is_regular(found):
-        return None
-    tag = "-".join(f"{number:x}" for number in files.fingerprint(found))
-    return StoredFile(name, found.st_size, found.st_mtime, tag, path)
-
-
-def _load_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"{path.name} cannot be understood", f"{path}: {error}: mend it by hand") from error
-
-
 def _load_grades(path: Path) -> tuple[GradeEntry, ...]:
-    document = _load_json(path)
+    document = load_json(path)
     if not isinstance(document, list) or not all(isinstance(entry, dict) for entry in document):
         raise Unreadable(f"{path.name} cannot be understood", f"{path}: expected a JSON list of objects")
     return tuple(GradeEntry(entry) for entry in document)
-
-
-def _load_manifest(path: Path) -> tuple[Assignment, ...]:
-    document = _load_json(path)
-    if not isinstance(document, list):
-        raise Unreadable(f"{path.name} cannot be understood", f"{path}: expected a JSON list")
-    found = []
-    for index, entry in enumerate(document, 1):
-        try:
-            if not isinstance(entry, dict):
-                raise BadRequest("expected an object")
-            found.append(_manifest_entry(entry))
-        except BadRequest as error:
-            raise Unreadable(f"{path.name} cannot be understood", f"{path}: entry {index}: {error}") from error
-    return tuple(found)
-
-
-def _manifest_entry(entry: dict[str, Any]) -> Assignment:
-    name = AssignmentName.parse(str(entry.get("name") or entry.get("id") or ""))
-    hand_outs = []
-    for file in entry.get("files") or []:
-        if not isinstance(file, dict) or not isinstance(file.get("filename"), str):
-            raise BadRequest("a file needs a 'filename'")
-        url = file.get("url")
-        hand_outs.append(HandOut(FileName.parse(file["filename"]), url=url if isinstance(url, str) else None))
-    return Assignment(name, str(entry.get("id", name)), tuple(hand_outs), entry=entry)

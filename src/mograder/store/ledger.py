@@ -6,6 +6,7 @@ process, share one transaction and so one flush; between processes a lock file t
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections import deque
@@ -63,6 +64,8 @@ class Ledger:
         self._queue: deque[_Entry[Any]] = deque()
         self._reading = threading.Lock()
         with self.errors():
+            # Made with this mode before SQLite opens it; its companion files (-wal, -shm) inherit the mode.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._writer = self._connect()
             self._migrate()
             self._reader = self._connect()

@@ -1,0 +1,139 @@
+"""What students download: assignments found in the course folder, or listed by its manifest."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mograder.domain.assignments import Assignment, HandOut, Plan, Rules
+from mograder.domain.errors import BadName, BadRequest, Unreadable
+from mograder.domain.names import AssignmentName, FileName
+from mograder.domain.store import StoredFile
+from mograder.store import files
+from mograder.store.files import Cached
+from mograder.store.layout import FEEDBACK, GRADES, MANIFEST, Folders, existing, load_json, stored_file
+
+HASHED_UP_TO = 64 * 1024 * 1024
+"""Bytes; a larger hand-out is listed without a checksum rather than make the first listing wait."""
+
+
+class HandOuts:
+    """The hand-outs of one course folder, read afresh: an edit by hand shows at once."""
+
+    def __init__(self, folders: Folders) -> None:
+        self._folders = folders
+        self._manifest = Cached(_load_manifest)
+        self._sha256 = Cached(files.sha256_of)
+
+    def assignments(self, plan: Plan) -> tuple[Assignment, ...]:
+        """Every assignment with the plan's rules, sorted by name; a manifest replaces discovery."""
+        try:
+            return self._with_rules(self._manifest.get(self._folders.root / MANIFEST), plan)
+        except FileNotFoundError:
+            pass
+        found = [
+            Assignment(name, str(name), self._hand_outs(folder), plan.rules.get(name, Rules()))
+            for name, folder in self._assignment_folders()
+        ]
+        return tuple(sorted(found, key=lambda each: each.name))
+
+    @staticmethod
+    def _with_rules(listed: tuple[Assignment, ...], plan: Plan) -> tuple[Assignment, ...]:
+        return tuple(
+            Assignment(each.name, each.id, each.files, plan.rules.get(each.name, each.rules), each.entry)
+            for each in listed
+        )
+
+    def _assignment_folders(self) -> Iterator[tuple[AssignmentName, Path]]:
+        """Each assignment with the folder that holds its hand-outs."""
+        flat = self._folders.release
+        for entry in os.scandir(flat or self._folders.root):
+            try:
+                name = AssignmentName.parse(entry.name)
+            except BadName:
+                continue
+            folder = Path(entry.path) if flat else Path(entry.path) / "files"
+            if folder.resolve() == self._folders.submitted or not folder.is_dir():
+                continue
+            if flat and not any(True for _ in self._files_below(folder)):
+                continue
+            yield name, folder
+
+    def _files_below(self, folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+        """Every file that may be served, by its name relative to `folder`; links that lead out are left out."""
+        for parent, folders, names in os.walk(folder):
+            relative = os.path.relpath(parent, folder)
+            prefix = "" if relative == os.curdir else relative.replace(os.sep, "/") + "/"
+            folders[:] = [name for name in folders if not self._kept_back(folder, prefix + name)]
+            for name in names:
+                path = Path(parent, name)
+                if self._kept_back(folder, prefix + name) or (path.is_symlink() and not files.is_inside(path, folder)):
+                    continue
+                with contextlib.suppress(FileNotFoundError):
+                    found = path.stat()
+                    if files.is_regular(found):
+                        yield prefix + name, found
+
+    def _kept_back(self, folder: Path, relative: str) -> bool:
+        """Hidden or otherwise not a name to serve; grades and feedback where they share the hand-outs' folder."""
+        try:
+            FileName.parse(relative)
+        except BadName:
+            return True
+        return relative.split("/")[0] in (GRADES, FEEDBACK) and folder.parent == self._folders.grades
+
+    def _hand_outs(self, folder: Path) -> tuple[HandOut, ...]:
+        found = sorted(self._files_below(folder))
+        zips = [each for each in found if each[0].lower().endswith(".zip")]
+        return tuple(
+            HandOut(
+                FileName.parse(name),
+                status.st_size,
+                self._sha256.get(folder / name, status) if status.st_size <= HASHED_UP_TO else None,
+            )
+            for name, status in zips or found
+        )
+
+    def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
+        """A file that may be served, None otherwise."""
+        flat = self._folders.release
+        folder = existing(flat or self._folders.root, assignment)
+        if folder is not None and not flat:
+            folder = folder / "files"
+        if folder is None or self._kept_back(folder, name):
+            return None
+        path: Path | None = folder
+        for part in name.split("/"):
+            path = existing(path, part) if path is not None else None
+        if path is None or folder.resolve() == self._folders.submitted or not files.is_inside(path, folder):
+            return None
+        return stored_file(path, name)
+
+
+def _load_manifest(path: Path) -> tuple[Assignment, ...]:
+    document = load_json(path)
+    if not isinstance(document, list):
+        raise Unreadable(f"{path.name} cannot be understood", f"{path}: expected a JSON list")
+    found = []
+    for index, entry in enumerate(document, 1):
+        try:
+            if not isinstance(entry, dict):
+                raise BadRequest("expected an object")
+            found.append(_manifest_entry(entry))
+        except BadRequest as error:
+            raise Unreadable(f"{path.name} cannot be understood", f"{path}: entry {index}: {error}") from error
+    return tuple(found)
+
+
+def _manifest_entry(entry: dict[str, Any]) -> Assignment:
+    name = AssignmentName.parse(str(entry.get("name") or entry.get("id") or ""))
+    hand_outs = []
+    for file in entry.get("files") or []:
+        if not isinstance(file, dict) or not isinstance(file.get("filename"), str):
+            raise BadRequest("a file needs a 'filename'")
+        url = file.get("url")
+        hand_outs.append(HandOut(FileName.parse(file["filename"]), url=url if isinstance(url, str) else None))
+    return Assignment(name, str(entry.get("id", name)), tuple(hand_outs), entry=entry)

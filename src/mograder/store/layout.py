@@ -1,0 +1,90 @@
+"""Where everything of a course stands on the disk, and how single files of it are found and read."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mograder.domain.errors import Unreadable
+from mograder.domain.store import StoredFile
+from mograder.store import files
+
+SECRET = ".mograder-secret"  # noqa: S105 (a file name)
+LEDGER = ".mograder.db"
+LOCK = ".mograder.lock"
+SIGNING_KEY = ".mograder-signing-key.pem"
+MANIFEST = "assignments.json"
+GRADES = "grades.json"
+FEEDBACK = "feedback"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where one course lives. See docs/reference/folder.md."""
+
+    root: Path
+    course: Path
+    submitted: Path
+    grades: Path
+    release: Path | None = None
+    """The flat hand-out folder; None where hand-outs stand in <root>/<assignment>/files/."""
+
+    @classmethod
+    def of(
+        cls,
+        root: Path,
+        *,
+        release: Path | None = None,
+        submitted: Path | None = None,
+        grades: Path | None = None,
+    ) -> Folders:
+        """The folders of the course served from `root`; those not given are where the layout says."""
+        root = root.resolve()
+        course = root.parent if root.name == "release" else root
+        if release is None and (root / "release").is_dir():
+            release = root / "release"
+        return cls(
+            root=root,
+            course=course,
+            submitted=(submitted or course / "submitted").resolve(),
+            grades=(grades or root).resolve(),
+            release=release.resolve() if release else None,
+        )
+
+
+def existing(folder: Path, name: str) -> Path | None:
+    """`folder/name` as the disk spells it: exactly, else in another Unicode form (macOS decomposes letters)."""
+    path = folder / name
+    if os.path.lexists(path):
+        return path
+    if name.isascii():
+        return None
+    wanted = unicodedata.normalize("NFC", name)
+    with contextlib.suppress(OSError):
+        for entry in os.listdir(folder):
+            if unicodedata.normalize("NFC", entry) == wanted:
+                return folder / entry
+    return None
+
+
+def stored_file(path: Path, name: str) -> StoredFile | None:
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not files.is_regular(found):
+        return None
+    tag = "-".join(f"{number:x}" for number in files.fingerprint(found))
+    return StoredFile(name, found.st_size, found.st_mtime, tag, path)
+
+
+def load_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"{path.name} cannot be understood", f"{path}: {error}: mend it by hand") from error
