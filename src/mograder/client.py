@@ -6,12 +6,13 @@ The law: the token is sent to the server it belongs to and to nobody else, and n
 from __future__ import annotations
 
 import hashlib
-import http
+import math
 import re
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar
@@ -19,6 +20,7 @@ from typing import Any, BinaryIO, Self, TypeVar
 import httpx2
 import msgspec
 import stamina
+from msgspec import UnsetType
 
 from mograder import __version__, wire
 from mograder.domain.errors import (
@@ -128,7 +130,7 @@ class Client:
         return _value(self._call("health"), wire.Health)
 
     def register(self, user: str, enrollment_code: str) -> wire.Registered:
-        """Not safe to repeat: once the name is bound, a second claim is refused. Tried again only if it never arrived."""
+        """Not safe to repeat, as a bound name is refused: tried again only when the request cannot have arrived."""
         request = wire.encode_json(wire.Register(user, enrollment_code))
         reply = self._call("register", _json(request), repeatable=False)
         return _value(reply, wire.Registered, user=user)
@@ -141,7 +143,7 @@ class Client:
 
         A file that lives on another host is fetched without the token.
         """
-        self._download(file.filename, file.url, target, file.size, file.sha256, progress)
+        self._download(file.filename, file.url, target, known(file.size), known(file.sha256), progress)
 
     def submit(self, assignment: str, user: str, path: Path, progress: Progress | None = None) -> wire.Submitted:
         """Hands in the file at `path`. Safe to repeat: identical bytes get the same receipt.
@@ -201,8 +203,7 @@ class Client:
         """Sends `pages`, HTML by file name (`<user>.html`), in as many requests as their size asks for."""
         stored: list[str] = []
         for batch in _batches(pages):
-            files = [("files", (name, page, "text/html")) for name, page in batch.items()]
-            reply = self._call("upload_feedback", lambda files=files: {"files": files}, assignment=assignment)
+            reply = self._call("upload_feedback", partial(_pages, batch), assignment=assignment)
             stored += _value(reply, wire.FeedbackStored, files=list(batch)).files
         return wire.FeedbackStored(stored)
 
@@ -396,8 +397,7 @@ def _refusal(response: httpx2.Response) -> Exception:
     except (msgspec.DecodeError, AttributeError, RecursionError, UnicodeError, NetworkFailure):
         pass  # a proxy's page: the status must do
     if not isinstance(message, str) or not message:
-        phrase = http.HTTPStatus(status).phrase.lower() if status in http.HTTPStatus else "no reason given"
-        message = f"the server answered {status} ({phrase})"
+        message = f"the server answered {status} ({response.reason_phrase or 'no reason given'})"
     message, wait = printable(message, 1000), _retry_after(response)
     kind = error_for(code, status)
     error: MograderError
@@ -421,7 +421,7 @@ def _retry_after(response: httpx2.Response) -> float | None:
         seconds = float(response.headers.get("Retry-After", ""))
     except ValueError:
         return None
-    return max(0.0, seconds) if seconds == seconds else None  # noqa: PLR0124  (not for nan)
+    return seconds if 0 <= seconds < math.inf else None
 
 
 def _length(response: httpx2.Response) -> int | None:
@@ -462,8 +462,17 @@ def _batches(pages: Mapping[str, bytes]) -> Iterator[dict[str, bytes]]:
         yield batch
 
 
+def _pages(batch: Mapping[str, bytes]) -> dict[str, Any]:
+    return {"files": [("files", (name, page, "text/html")) for name, page in batch.items()]}
+
+
 def _json(body: bytes) -> Body:
     return lambda: {"content": body, "headers": {"Content-Type": "application/json"}}
+
+
+def known(value: wire.Maybe[Answer]) -> Answer | None:
+    """The value of a key that a server may leave out; None where it did."""
+    return None if isinstance(value, UnsetType) else value
 
 
 # reading what servers answer, which may have fewer keys than ours
@@ -500,14 +509,20 @@ def _value(reply: bytes | object, kind: type[Answer], **missing: object) -> Answ
 
 
 def _assignment(entry: object) -> wire.AssignmentInfo:
-    """A due date of 0 is none; a file that has no name or no address cannot be fetched and is passed over."""
-    if isinstance(entry, dict):
-        files = entry.get("files") or []
-        entry = entry | {"duedate": entry.get("duedate") or None}
-        entry["files"] = [
-            _value(file, wire.HandOutFile)
-            for file in (files if isinstance(files, list) else [])
-            if isinstance(file, dict) and file.get("filename") and file.get("url")
-        ]
-        entry.setdefault("id", entry.get("name"))
-    return _value(entry, wire.AssignmentInfo)
+    """One entry of a listing, which a lecturer may have written by hand: a due date of 0 is none, what is no time is
+    no due date, and a file that has no name or no address cannot be fetched and is passed over."""
+    if not isinstance(entry, dict):
+        return _value(entry, wire.AssignmentInfo)
+    files = entry.get("files")
+    clean = {key: entry[key] for key in ("name", "title", "max_size", "accepts", "points") if key in entry}
+    clean["id"] = entry.get("id", entry.get("name"))
+    for key in ("opens", "duedate", "closes"):
+        moment = entry.get(key)
+        if isinstance(moment, int | float) and moment > 0:
+            clean[key] = int(moment)
+    clean["files"] = [
+        _value(file, wire.HandOutFile)
+        for file in (files if isinstance(files, list) else [])
+        if isinstance(file, dict) and file.get("filename") and file.get("url")
+    ]
+    return _value(clean, wire.AssignmentInfo)

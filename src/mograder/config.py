@@ -89,12 +89,14 @@ class _File:
 
 @dataclass(frozen=True)
 class _Assignment:
+    """Times are TOML date-times, dates, or Unix seconds: a union that msgspec cannot check, so `_moment` does."""
+
     name: str
     id: str | int | None = None
     title: str = ""
-    opens: datetime | date | int | None = None
-    due: datetime | date | int | None = None
-    closes: datetime | date | int | None = None
+    opens: Any = None
+    due: Any = None
+    closes: Any = None
     duedate: int | None = None
     max_size: int | None = None
     accepts: list[str] = field(default_factory=list)
@@ -180,12 +182,14 @@ def _rules(entry: _Assignment, zone: tzinfo) -> Rules:
     return Rules(entry.title, schedule, entry.max_size, accepts, entry.points)
 
 
-def _moment(value: datetime | date | int | None, zone: tzinfo, of_day: time = time(23, 59, 59)) -> int | None:
+def _moment(value: Any, zone: tzinfo, of_day: time = time(23, 59, 59)) -> int | None:
     """Unix microseconds. A date without a time means its end (its start for `opens`); 0 means none."""
-    if not value:
+    if value is None or value == 0:
         return None
     if isinstance(value, int):
         return value * deadlines.SECOND
+    if not isinstance(value, date):
+        raise ValueError(f"assignments: {value!r} is not a time: write 2030-02-08T17:00:00 or 2030-02-08")
     if not isinstance(value, datetime):
         value = datetime.combine(value, of_day)
     return deadlines.microseconds(value if value.tzinfo else value.replace(tzinfo=zone))

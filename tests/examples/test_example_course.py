@@ -116,6 +116,12 @@ def test_marimo_finds_nothing_to_criticise() -> None:
 
 
 @pytest.mark.parametrize("notebook", notebooks(), ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_no_line_of_text_turns_into_a_list(notebook: Path) -> None:
+    # A minus or an asterisk of a formula that a line break has put first begins a list in Markdown.
+    assert not re.findall(r"(?m)^    [-*+] .*", notebook.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("notebook", notebooks(), ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_notebook_says_what_it_needs_to_run(notebook: Path) -> None:
     # The reference pattern of PEP 723, for the one type of block that it defines
     blocks = re.findall(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$", notebook.read_text(encoding="utf-8"))

@@ -67,10 +67,22 @@ async def _serve(app: App, host: str, port: int, started: Callable[[], None]) ->
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
             loop.add_signal_handler(number, stop.set)
     stopping = asyncio.create_task(stop.wait())
-    loop.call_later(0.05, started)
+    answering = asyncio.create_task(_say_when_listening(host, port, started))
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    answering.cancel()
     if not serving.done():
-        server.stop()
+        server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait({serving}, timeout=DRAIN_SECONDS)
     if serving.done():
         serving.result()
+
+
+async def _say_when_listening(host: str, port: int, started: Callable[[], None]) -> None:
+    """Call `started` once a connection is accepted."""
+    while True:
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1" if host == "0.0.0.0" else host, port)  # noqa: S104
+            writer.close()
+            started()
+            return
+        await asyncio.sleep(0.01)

@@ -342,9 +342,9 @@ def _():
     bow, not a cloud. So the tea cools faster at first than the line says, and slower later; the local
     time constant grows from about 45 to 52 minutes. Hot tea also loses heat by evaporation, which falls
     off much faster with temperature than the excess does, and a mug with a lid should show less of it.
-    The prediction of about 206 minutes lies far outside the recording, where the excess is as small as
-    the thermometer's resolution and the room's own drift, so I would quote it as "three and a half hours,
-    give or take a quarter of an hour".
+    The prediction of about 206 minutes lies far outside the recording, where the room's own drift is
+    nearly as large as the excess, so I would quote it as "three and a half hours, give or take a quarter
+    of an hour".
     """)
     return
 

@@ -194,9 +194,9 @@ def _():
     mo.md(r"""
     ## Exercise 4: readings to distrust (4 points)
 
-    One wild reading pulls the mean towards itself and blows up $s$, so that it may hide itself: it is not
-    so far away in units of an $s$ that it made. The *median absolute deviation* (the median of all $|x_i
-    - m|$, where $m$ is the median) hardly notices it. For bell-shaped scatter 1.4826 times that is about
+    One wild reading pulls the mean towards itself and blows up $s$, so that it may hide itself: it is not so
+    far away in units of an $s$ that it made. The *median absolute deviation*, which is the median of all
+    $|x_i - m|$ where $m$ is the median, hardly notices it. For bell-shaped scatter 1.4826 times that is about
     as large as $s$.
 
     Return, in their order, the values that lie further from the median than $k$ times 1.4826 times the

@@ -300,9 +300,9 @@ def _():
 
     Had we grown other seedlings, the difference would have come out a little differently. The *bootstrap*
     lets the sample stand for all seedlings: draw from `a` as many values as it has, *with replacement*
-    (`rng.choices`), the same from `b`, and note the difference; do so `repeats` times. Sort the
-    differences and return, as `(low, high)`, those at the positions `int(0.025 * repeats)` and `int(0.975
-    * repeats)`: between them lie the middle 95 %.
+    (`rng.choices`), the same from `b`, and note the difference; do so `repeats` times. Sort the differences
+    and return, as `(low, high)`, those at the positions `int(0.025 * repeats)` and
+    `int(0.975 * repeats)`: between them lie the middle 95 %.
     """)
     return
 

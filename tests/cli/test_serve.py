@@ -1,0 +1,175 @@
+"""`mograder serve`, through real processes: what it prints, what it refuses, and where its settings come from."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from mograder.cli.serve import resolve
+from mograder.config import SERVE_SETTINGS, parse_course_file
+
+CODE = "my-course-phrase"
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    files = tmp_path / "course" / "release" / "hw1" / "files"
+    files.mkdir(parents=True)
+    (files / "homework.py").write_text("x = 1\n")
+    return files.parent.parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(**extra: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MOGRADER_") and name != "PORT"}
+    return {**kept, "PYTHONUNBUFFERED": "1", **extra}
+
+
+@contextmanager
+def serving(*words: str, **extra: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A running server and everything it printed until it was ready."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mograder", "serve", *words], env=environment(**extra), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    seen = []
+    try:
+        for line in process.stdout:
+            seen.append(line)
+            if "Ctrl-C" in line:
+                break
+        else:
+            raise AssertionError("".join(seen))
+        yield process, "".join(seen)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def run(*words: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mograder", *words], env=environment(**extra), capture_output=True, text=True, timeout=60
+    )
+
+
+def test_the_start_says_where_and_what_next_and_no_secret(release: Path) -> None:
+    port = free_port()
+    with serving(str(release), "-p", str(port), "--enrollment-code", CODE) as (_, output):
+        secret = (release / ".mograder-secret").read_text().strip()
+        assert f"http://localhost:{port}" in output
+        assert str(release) in output
+        assert "1 (hw1)" in output
+        assert "registration    on" in output
+        assert CODE not in output
+        assert secret not in output
+
+
+def test_without_a_code_registration_is_off_and_an_empty_one_is_none(release: Path) -> None:
+    for extra in ({}, {"MOGRADER_ENROLLMENT_CODE": ""}):
+        with serving(str(release), "-p", str(free_port()), **extra) as (_, output):
+            assert "registration    off" in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_exits_0(release: Path, number: signal.Signals) -> None:
+    with serving(str(release), "-p", str(free_port())) as (process, _):
+        process.send_signal(number)
+        assert process.wait(timeout=30) == 0
+
+
+def test_PORT_sets_the_port_and_opens_all_addresses(release: Path) -> None:  # noqa: N802 (the variable's name)
+    port = free_port()
+    with serving(str(release), PORT=str(port)) as (_, output):
+        assert f":{port}" in output
+        with socket.create_connection(("127.0.0.2", port), timeout=10):
+            pass
+
+
+def test_without_PORT_only_this_machine_is_answered(release: Path) -> None:  # noqa: N802
+    port = free_port()
+    with serving(str(release), "-p", str(port)), pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.2", port), timeout=10)
+
+
+def test_a_port_in_use_is_one_line_and_exit_1(release: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ran = run("serve", str(release), "-p", str(taken.getsockname()[1]))
+    assert ran.returncode == 1
+    assert "cannot listen" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["serve", "no-such-folder"],
+        ["serve", "--nope"],
+        ["serve", ".", "-p", "99999"],
+        ["serve", ".", "--enrollment-code", "a", "--enrollment-code-file", "b"],
+        ["serve", ".", "--enrollment-code-file", "no-such-file"],
+        ["serve", ".", "--generate-tokens", "no-such-file"],
+        ["serve", ".", "--release-dir", "no-such-folder"],
+    ],
+)
+def test_words_that_do_not_fit_exit_2_and_make_nothing(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = run(*words)
+    assert ran.returncode == 2, ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_generate_tokens_prints_a_line_each_and_binds_the_names(release: Path, tmp_path: Path) -> None:
+    names = tmp_path / "students.txt"
+    names.write_text("alice\n\n# a comment\nbob\n")
+    ran = run("serve", str(release), "--generate-tokens", str(names))
+    again = run("token", "alice", "bob", "--secret-file", str(release / ".mograder-secret"))
+    assert ran.returncode == 0
+    assert ran.stdout == again.stdout
+    assert [line.split(":")[0] for line in ran.stdout.splitlines()] == ["alice", "bob", "", "instructor"]
+
+
+def test_the_secret_is_private_and_reused(release: Path, tmp_path: Path) -> None:
+    names = tmp_path / "students.txt"
+    names.write_text("alice\n")
+    first = run("serve", str(release), "--generate-tokens", str(names)).stdout
+    secret = release / ".mograder-secret"
+    assert len(secret.read_text()) == 65
+    if sys.platform != "win32":
+        assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert run("serve", str(release), "--generate-tokens", str(names)).stdout == first
+
+
+def test_a_wrong_key_in_mograder_toml_names_file_and_nearest_key(release: Path) -> None:
+    (release.parent / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\nduo = 2030-01-01\n')
+    ran = run("serve", str(release))
+    assert ran.returncode == 1
+    assert "mograder.toml" in ran.stderr
+    assert "'due'" in ran.stderr
+
+
+def test_a_setting_comes_from_flag_or_environment_then_file_then_default() -> None:
+    nothing = dict.fromkeys(setting.name for setting in SERVE_SETTINGS)
+    file = parse_course_file('[server]\nport = 9000\n[dirs]\nsubmitted = "in"\n')
+    assert resolve(nothing, parse_course_file(""), Path("/c"))["port"] == 8080
+    assert resolve(nothing, file, Path("/c"))["port"] == 9000
+    assert resolve({**nothing, "port": 1}, file, Path("/c"))["port"] == 1
+    assert resolve(nothing, file, Path("/c"))["submitted_dir"] == Path("/c/in")

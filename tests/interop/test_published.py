@@ -1,0 +1,107 @@
+"""The published mograder and ours understand each other, in both directions, through their command lines."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.interop.conftest import CODE, OURS, Shell, free_port
+
+
+def register(url: str, user: str) -> str:
+    request = urllib.request.Request(
+        f"{url}/register", json.dumps({"user": user, "enrollment_code": CODE}).encode(), method="POST"
+    )
+    with urllib.request.urlopen(request) as reply:
+        token: str = json.load(reply)["token"]
+    return token
+
+
+def instructor_token(root: Path) -> str:
+    secret = (root / ".mograder-secret").read_text().strip()
+    return f"__instructor__:{hmac.new(secret.encode(), b'__instructor__', 'sha256').hexdigest()}"
+
+
+@pytest.mark.parametrize("direction", ["their client, our server", "our client, their server"])
+def test_the_whole_loop_runs(
+    direction: str,
+    published: list[str],
+    course: Path,
+    shell: Callable[[list[str], str], Shell],
+    serve: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    server, client = (OURS, published) if direction.endswith("our server") else (published, OURS)
+    port = free_port()
+    url = serve([*server, "serve", str(course), "-p", str(port), "--enrollment-code", CODE], port)
+    alice, lecturer = shell(client, "alice"), shell(client, "lecturer")
+    token = register(url, "alice")
+
+    (alice.folder / "mograder.toml").write_text(f'transport = "https"\n[https]\nurl = "{url}"\n')
+    assert "alice" in alice("https", "login", "--token", token, "--url", url)
+    listed = alice("https", "fetch", "--list")
+    assert "hw1" in listed
+    assert "Übung 2" in listed
+    assert "Fetched 2 file(s)" in alice("https", "fetch", "hw1", "-o", "hw1")
+    assert (alice.folder / "hw1/homework.py").read_bytes() == (course / "hw1/files/homework.py").read_bytes()
+    assert "Fetched 1 file(s)" in alice("https", "fetch", "übung", "-o", "u2")
+    alice("https", "fetch", "hw7", code=2)
+
+    assert "No submission yet." in alice("https", "feedback", "hw1")
+    work = alice.folder / "hw1/homework.py"
+    for version in (b"first = 1\n", "zweite = 'ä'\n".encode()):
+        work.write_bytes(version)
+        assert "Submitted" in alice("https", "submit", "hw1", "hw1/homework.py")
+    assert "Not yet graded." in alice("https", "feedback", "hw1")
+    alice("https", "submit", "hw1", "nothing.py", code=2)
+
+    secret = ["--url", url, "--token", instructor_token(course)]
+    assert "Downloaded 1" in lecturer("https", "fetch-submissions", "hw1", *secret, "-o", "collected")
+    assert (lecturer.folder / "collected/alice.py").read_bytes() == work.read_bytes()
+    again = lecturer("https", "fetch-submissions", "hw1", *secret, "-o", "collected")
+    assert client is not OURS or "skipped 1" in again
+    (lecturer.folder / "grades.csv").write_text("username,grade,feedback\nalice,87.5,well done\n")
+    assert "Uploaded 1" in lecturer("https", "upload-grades", "hw1", *secret, "--grades-csv", "grades.csv")
+    (lecturer.folder / "pages").mkdir()
+    (lecturer.folder / "pages/alice.html").write_text("<h1>well done</h1>")
+    lecturer("https", "upload-feedback", "hw1", *secret, "--feedback-dir", "pages")
+
+    read = alice("https", "feedback", "hw1")
+    assert "87.5" in read
+    assert "well done" in read
+    alice("https", "fetch-submissions", "hw1", "-o", "others", code=None)
+    lecturer("https", "fetch", "--list", "--url", url, "--token", "mallory:" + "0" * 64, code=None)
+
+    versions = [path for path in (tmp_path / "course").glob("**/hw1/alice_*.py")]
+    assert {path.read_bytes() for path in versions} == {b"first = 1\n", work.read_bytes()}
+
+
+def test_the_published_student_dashboard_starts_on_our_configuration(
+    published: list[str], course: Path, shell: Callable[[list[str], str], Shell], serve: Callable[..., str]
+) -> None:
+    port = free_port()
+    url = serve([*OURS, "serve", str(course), "-p", str(port), "--enrollment-code", CODE], port)
+    folder = shell(published, "student").folder
+    page = free_port()
+    words = [*published, "student", f"{url}/mograder.toml", "--headless", "--port", str(page)]
+    dashboard = serve(words, page, folder)
+    assert answers(dashboard) == 200
+    kept = (folder / "mograder-course" / "mograder.toml").read_text()
+    assert f'url = "{url}"' in kept
+
+
+def answers(url: str) -> int:
+    """The status of a page that may take a moment to come up after its address is printed."""
+    ends = time.monotonic() + 60
+    while time.monotonic() < ends:
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+            return int(urllib.request.urlopen(url, timeout=60).status)
+    raise AssertionError(f"{url} does not answer")
