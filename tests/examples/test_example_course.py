@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-COURSE = Path(__file__).parents[2] / "examples" / "course"
+COURSE = Path(__file__).parents[2] / "src" / "mograder" / "example"
 ASSIGNMENTS = ("hw1", "hw2", "hw3")
 CHECKS = [f"check_{number}" for number in range(1, 6)]
 
