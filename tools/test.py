@@ -7,7 +7,7 @@
 
 Needs Python 3.11 or newer with venv, and the package registries; nothing else.
 """
-# ruff: noqa: S603, S607, T201  (this script runs programs and talks to a person)
+# ruff: noqa: S603, T201, UP036  (it runs programs, talks to a person, and is started by any Python)
 
 from __future__ import annotations
 

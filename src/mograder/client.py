@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar
+from urllib.parse import quote
 
 import httpx2
 import msgspec
@@ -43,6 +44,7 @@ MAX_ERROR = 64 * wire.KIB  # bytes of an error answer that are read
 MAX_FILE = 2048 * wire.MIB  # bytes of one downloaded file
 FEEDBACK_BATCH = 16 * wire.MIB  # bytes of feedback pages in one request
 MAX_REDIRECTS = 5
+UNQUOTED = "/%?=&:@+,;!$'()*"  # what may stand in a listed path as it is
 PASSING = frozenset({429, 502, 503, 504})  # statuses that another try may cure
 
 Progress = Callable[[int, int | None], None]
@@ -78,7 +80,7 @@ def normalise_url(text: str) -> str:
         raise Usage(f"expected a URL such as https://course.example.org, not {printable(text)!r}")
     if url.userinfo or url.query or url.fragment:
         raise Usage("give the server's URL without user name, password, '?' and '#'")
-    return str(url).rstrip("/")
+    return str(httpx2.URL(str(url))).rstrip("/")  # the default port goes only once the scheme is in lower case
 
 
 class Client:
@@ -270,9 +272,9 @@ class Client:
                 url = httpx2.URL(address)
                 if url.scheme in ("http", "https") and url.host:
                     return url
-            elif not re.search(r"[\0-\x20\x7f]", address):
-                # A slash between, or "@evil.example" would turn our host into a user name.
-                return httpx2.URL(f"{self.url}/{address.lstrip('/')}")
+            else:
+                # The published server quotes nothing. The slash: "@evil.example" would make our host a user name.
+                return httpx2.URL(f"{self.url}/{quote(address.lstrip('/'), safe=UNQUOTED)}")
         except (httpx2.InvalidURL, UnicodeError):
             pass
         raise VerificationFailed(f"{printable(name)!r} has an address that cannot be fetched: {printable(address)!r}")
@@ -515,7 +517,7 @@ def _assignment(entry: object) -> wire.AssignmentInfo:
         return _value(entry, wire.AssignmentInfo)
     files = entry.get("files")
     clean = {key: entry[key] for key in ("name", "title", "max_size", "accepts", "points") if key in entry}
-    clean["id"] = entry.get("id", entry.get("name"))
+    clean["id"] = entry.get("name") if entry.get("id") is None else entry["id"]
     for key in ("opens", "duedate", "closes"):
         moment = entry.get(key)
         if isinstance(moment, int | float) and moment > 0:

@@ -52,7 +52,9 @@ def replacing(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode), "w+b") as file:
+        with os.fdopen(
+            os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode), "w+b"
+        ) as file:
             yield file
         part.replace(path)
     finally:
@@ -124,8 +126,9 @@ def unpack(archive: Path, folder: Path, windows: bool = ON_WINDOWS) -> list[Pure
 
 
 _DAMAGED = (
-    zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError,
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError,
 )  # fmt: skip
+"""What zipfile raises at archives that are broken, encrypted or made to break it."""
 
 
 def _unpack(opened: zipfile.ZipFile, archive: Path, folder: Path, places: Places) -> list[PurePosixPath]:
@@ -136,9 +139,11 @@ def _unpack(opened: zipfile.ZipFile, archive: Path, folder: Path, places: Places
     paths = []
     for info in members:
         if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
-            raise VerificationFailed(f"refused {printable(archive.name)!r}: it has a link, {printable(info.filename)!r}")
+            raise VerificationFailed(
+                f"refused {printable(archive.name)!r}: it has a link, {printable(info.filename)!r}"
+            )
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise NotImplementedError("it is compressed in an unusual way")  # others can ask for any amount of memory
+            raise zipfile.BadZipFile("it is compressed in an unusual way")  # others can ask for any amount of memory
         path = places.take(info.filename)
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)

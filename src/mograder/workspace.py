@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import tempfile
 import tomllib
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ import click
 from mograder import wire
 from mograder.client import Client, Progress, known, normalise_url
 from mograder.domain.errors import MograderError, Usage
-from mograder.placing import Places, folder_name, replacing, sha256_of, unpack
+from mograder.placing import Places, folder_name, replacing, safe_name, sha256_of, unpack
 
 # settings
 
@@ -157,7 +158,7 @@ class Release:
 
     def __init__(self, out: Path, assignment: str) -> None:
         self.folder = out / ".mograder" / "release" / folder_name(assignment)
-        self._out = out
+        self.out = out
         self._path = self.folder / ".fetched.json"
         self._files: dict[str, str] = {}
         self._archives: dict[str, dict[str, Any]] = {}
@@ -183,7 +184,7 @@ class Release:
 
     def compare(self, path: PurePosixPath, sha256: str) -> Outcome:
         """What is to be done with a file that the course has as `sha256`."""
-        here, before = self._out / path, self.checksum(path)
+        here, before = self.out / path, self.checksum(path)
         if not here.exists() and not here.is_symlink():
             return Outcome.NEW
         now = sha256_of(here) if here.is_file() else None
@@ -193,22 +194,30 @@ class Release:
             return Outcome.UPDATED
         return Outcome.KEPT if before == sha256 else Outcome.BESIDE
 
+    def settled(self, path: PurePosixPath, sha256: str) -> Outcome | None:
+        """UNCHANGED or KEPT when nothing has to arrive to have the course's version, else None."""
+        outcome = self.compare(path, sha256)
+        if outcome is Outcome.UNCHANGED:
+            self._remember(path, sha256, self.out / path)
+        return None if outcome.arrived else outcome
+
     def place(self, path: PurePosixPath, arrived: Path, listed: str) -> Fetched:
         """Move a file that has arrived (in a folder of ours on the same disk) to where it belongs."""
         sha256 = sha256_of(arrived)
         outcome = self.compare(path, sha256)
-        if path.suffix == ".py":
-            with replacing(self.folder / path) as pristine:
-                pristine.write(arrived.read_bytes())
-        target = path
-        if outcome is Outcome.BESIDE:
-            target = self._beside(path, sha256)
-            self._files[str(target)] = sha256
+        target = self._beside(path, sha256) if outcome is Outcome.BESIDE else path
+        self._remember(path, sha256, arrived)
         if outcome.arrived:
-            (self._out / target).parent.mkdir(parents=True, exist_ok=True)
-            arrived.replace(self._out / target)
+            self._files[str(target)] = sha256
+            (self.out / target).parent.mkdir(parents=True, exist_ok=True)
+            arrived.replace(self.out / target)
+        return Fetched(self.out / target, outcome, listed)
+
+    def _remember(self, path: PurePosixPath, sha256: str, source: Path) -> None:
         self._files[str(path)] = sha256
-        return Fetched(self._out / target, outcome, listed)
+        if path.suffix == ".py":
+            with source.open("rb") as original, replacing(self.folder / path) as pristine:
+                shutil.copyfileobj(original, pristine)
 
     def _beside(self, path: PurePosixPath, sha256: str) -> PurePosixPath:
         """homework.new.py, or the next of its kind that the student has not made their own."""
@@ -218,12 +227,12 @@ class Release:
                 return beside
         raise AssertionError("unreachable")
 
-    def known_archive(self, file: wire.HandOutFile) -> list[PurePosixPath] | None:
+    def archive(self, file: wire.HandOutFile) -> list[PurePosixPath] | None:
         """The files that an archive brought, if it is still the same and they are all there."""
         record = self._archives.get(file.filename, {})
         paths = [PurePosixPath(path) for path in record.get("files", [])]
         same = known(file.sha256) is not None and record.get("sha256") == known(file.sha256)
-        return paths if same and all((self._out / path).exists() for path in paths) else None
+        return paths if same and all((self.out / path).exists() for path in paths) else None
 
     def remember_archive(self, file: wire.HandOutFile, sha256: str, paths: list[PurePosixPath]) -> None:
         self._archives[file.filename] = {"sha256": sha256, "files": [str(path) for path in paths]}
@@ -242,31 +251,58 @@ def fetch(
         with tempfile.TemporaryDirectory(dir=release.folder, prefix=".arriving-") as scratch:
             for number, file in enumerate(assignment.files):
                 arriving = Path(scratch) / str(number)
-                if file.filename.lower().endswith(".zip"):
-                    yield from _fetch_archive(client, file, release, places, arriving, progress)
-                else:
-                    yield _fetch_file(client, file, release, places.take(file.filename), arriving, progress)
+                bring = _archive if file.filename.lower().endswith(".zip") else _file
+                yield from bring(client, file, release, places, arriving, progress)
     finally:
         release.save()
 
 
-def _fetch_file(
-    client: Client,
-    file: wire.HandOutFile,
-    release: Release,
-    path: PurePosixPath,
-    arriving: Path,
-    progress: Progress | None,
-) -> Fetched:
-    sha256 = known(file.sha256)
-    if sha256 and path.suffix != ".py" and not release.compare(path, sha256).arrived:
-        return Fetched(release._out / path, release.compare(path, sha256), file.filename)
-    with arriving.open("w+b") as target:
-        client.hand_out(file, target, progress)
-    return release.place(path, arriving, file.filename)
-
-
-def _fetch_archive(
+def _file(
     client: Client, file: wire.HandOutFile, release: Release, places: Places, arriving: Path, progress: Progress | None
 ) -> Iterator[Fetched]:
-    raise NotImplementedError
+    path, sha256 = places.take(file.filename), known(file.sha256)
+    if sha256 and (outcome := release.settled(path, sha256)):
+        yield Fetched(release.out / path, outcome, file.filename)
+        return
+    with arriving.open("w+b") as target:
+        client.hand_out(file, target, progress)
+    yield release.place(path, arriving, file.filename)
+
+
+def _archive(
+    client: Client, file: wire.HandOutFile, release: Release, places: Places, arriving: Path, progress: Progress | None
+) -> Iterator[Fetched]:
+    safe_name(file.filename)
+    if (paths := release.archive(file)) is not None:
+        for path in paths:
+            places.take(str(path))
+            outcome = release.compare(path, release.checksum(path) or "")
+            yield Fetched(release.out / path, outcome, file.filename)
+        return
+    with arriving.open("w+b") as target:
+        client.hand_out(file, target, progress)
+    unpacked = arriving.with_name(f"{arriving.name}-unpacked")
+    members = [(member, places.take(str(member))) for member in unpack(arriving, unpacked)]
+    for member, path in members:
+        yield release.place(path, unpacked / member, file.filename)
+    release.remember_archive(file, sha256_of(arriving), [path for _, path in members])
+
+
+# handing in
+
+
+def is_hand_out(sha256: str, assignment: wire.AssignmentInfo, folder: Path) -> bool:
+    """Whether a file is what the course gave out, by the listing or by what was fetched into `folder`."""
+    listed = {known(file.sha256) for file in assignment.files}
+    return sha256 in listed | Release(folder, assignment.name).checksums()
+
+
+def keep_receipt(file: Path, url: str, submitted: wire.Submitted) -> Path | None:
+    """Keep the receipt of a hand-in in `.mograder/receipts/` beside the file; None when the server gave none."""
+    if not submitted.receipt:
+        return None
+    name = folder_name(f"{submitted.assignment}_{submitted.version.removesuffix('.py')}.json")
+    path = file.parent / ".mograder" / "receipts" / name
+    with replacing(path) as kept:
+        kept.write(json.dumps({"server": url, **asdict(submitted)}, indent=2, ensure_ascii=False).encode())
+    return path

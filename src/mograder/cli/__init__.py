@@ -7,6 +7,7 @@ that a server says can steer the terminal; no traceback ever reaches a user.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Mapping
@@ -69,15 +70,21 @@ def main() -> None:
 
 def run(words: list[str]) -> int:
     """Run one command; its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that this terminal cannot show is no failure
     try:
         code = mograder.main(words, prog_name="mograder", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Abort:
         return _fail("interrupted", 130)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
+    except click.UsageError as error:
+        help_words = f" (try: {error.ctx.command_path} --help)" if error.ctx else ""
+        return _fail(f"error: {error.format_message()}{help_words}", error.exit_code)
     except MograderError as error:
         place = getattr(error, "place", "")
         return _fail(f"error: {error.message}" + (f" ({place})" if place else ""), error.exit_code)
@@ -85,6 +92,10 @@ def run(words: list[str]) -> int:
         # Whoever read our output has enough; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # A full disk, a folder that may not be written: the person at the keyboard can mend it.
+        place = f": {error.filename}" if error.filename else ""
+        return _fail(f"error: {(error.strerror or str(error)).lower()}{place}", 1)
     except Exception as error:
         if os.environ.get("MOGRADER_DEBUG"):
             raise

@@ -254,7 +254,14 @@ class DirectoryStore:
         )
         if not known:
             moment = int(latest.stat().st_mtime * 1_000_000)
-            kept = free_filename(submission.username, moment, lambda name: os.path.lexists(latest.with_name(name)))
+
+            def taken(filename: str) -> bool:  # in the ledger too: a version's name is taken before its file is there
+                sql = "SELECT 1 FROM receipts WHERE assignment = ? AND filename = ?"
+                return os.path.lexists(latest.with_name(filename)) or bool(
+                    self._ledger.read(sql, (submission.assignment, filename))
+                )
+
+            kept = free_filename(submission.username, moment, taken)
             latest.replace(latest.with_name(kept))
 
     # what a crash leaves
@@ -281,10 +288,16 @@ class DirectoryStore:
         if not version.exists() or (check and files.sha256_of(version) != submission.sha256):
             files.make_folder(version.parent)
             source = self.folders.submitted / spool if spool else _write_scratch(version.parent, body)
-            source.replace(version)
-        latest = _latest(connection, submission.assignment, submission.username)
-        if latest is not None and latest.number == number:
-            files.point_latest(version.with_name(latest_filename(submission.username)), version)
+            try:
+                source.replace(version)
+            except FileNotFoundError:
+                # The spool was synced before it became the version, so no crash did this: a person did.
+                log.error("the file of hand-in %s was changed or removed by hand: %s", number, version)
+        last = _latest(connection, submission.assignment, submission.username)
+        if last is not None and last.number == number and version.exists():
+            latest = version.with_name(latest_filename(submission.username))
+            self._keep_by_hand(latest, submission)
+            files.point_latest(latest, version)
 
     def _drop_stale_spools(self) -> None:
         """Uploads that were cut off long ago; a younger one may belong to another server on this folder."""
@@ -307,7 +320,9 @@ class DirectoryStore:
 
     def settle(self) -> None:
         """Sync files and links of pending hand-ins, then let their bytes leave the ledger."""
-        rows = self._ledger.read(f"SELECT {_RECEIPT} FROM pending JOIN receipts USING (number) ORDER BY number")
+        sql = f"SELECT {_RECEIPT} FROM pending JOIN receipts USING (number) ORDER BY number"
+        # As a writer: whoever has the turn has placed file and link of what it committed before it passes the turn on.
+        rows = self._ledger.write(lambda connection: connection.execute(sql).fetchall())
         if not rows:
             return
         with storage_errors("sync the hand-ins"):
@@ -351,7 +366,10 @@ class DirectoryStore:
             target = os.readlink(path)
         except OSError:
             return stored_file(path, name)
-        return stored_file(folder / target, name) if os.sep not in target and "/" not in target else None
+        neighbour = folder / target
+        if os.sep in target or "/" in target or neighbour.is_symlink():
+            return None
+        return stored_file(neighbour, name)
 
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
         rows = self._ledger.read(

@@ -131,7 +131,10 @@ def _load_manifest(path: Path) -> tuple[Assignment, ...]:
 def _manifest_entry(entry: dict[str, Any]) -> Assignment:
     name = AssignmentName.parse(str(entry.get("name") or entry.get("id") or ""))
     hand_outs = []
-    for file in entry.get("files") or []:
+    listed = entry.get("files") or []
+    if not isinstance(listed, list):
+        raise BadRequest("'files' must be a list")
+    for file in listed:
         if not isinstance(file, dict) or not isinstance(file.get("filename"), str):
             raise BadRequest("a file needs a 'filename'")
         url = file.get("url")

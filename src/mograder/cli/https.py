@@ -1,0 +1,451 @@
+"""`mograder https`: a person's side of a course, over the network."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+import stamina.instrumentation
+
+from mograder import wire
+from mograder.cli.output import note, progress, table, tell, tell_json
+from mograder.cli.server import Server, choose, to_a_server, username
+from mograder.client import known, normalise_url
+from mograder.collecting import collect
+from mograder.domain.errors import BadName, MograderError, TooLarge, Usage
+from mograder.domain.grades import GradeEntry, read_csv
+from mograder.domain.names import parse_owner
+from mograder.domain.tokens import Token
+from mograder.placing import folder_name, replacing, sha256_of
+from mograder.workspace import Login, Logins, Outcome, fetch, is_hand_out, keep_receipt, read_settings
+
+ACCEPTED = (".py", ".zip")
+"""File endings that can be handed in where the course says nothing."""
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+_out_folder = click.Path(file_okay=False, path_type=Path)
+_in_file = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+
+
+@click.group()
+def https() -> None:
+    """Fetch, submit and read grades as a student; collect, grade and return as an instructor.
+
+    The URL comes from --url, else MOGRADER_HTTPS_URL, else [https] url in the working folder's mograder.toml, else
+    the last login. The token comes from --token, else MOGRADER_HTTPS_TOKEN, else the login of that URL, else
+    [https] token in mograder.toml.
+
+    \b
+    Examples:
+      mograder https login --url https://course.example.org
+      mograder https fetch hw1 -o hw1/
+      mograder https submit hw1 hw1/homework.py
+      mograder https feedback hw1
+    """
+    # Retries are told to the person by on_wait; what stamina logs by itself would be said twice.
+    stamina.instrumentation.set_on_retry_hooks([])
+
+
+# logging in
+
+
+@https.command()
+@to_a_server
+@click.option("--user", help="The user name to register.")
+@click.option("--code", envvar="MOGRADER_ENROLLMENT_CODE", show_envvar=True, help="The enrollment code.")
+@_json_option
+def login(server: Server, user: str | None, code: str | None, as_json: bool) -> None:
+    """Register on a server, or keep a token that you were given.
+
+    Without --token it registers: on a terminal it asks for the user name and the enrollment code. Prefer being asked,
+    or the environment, to --code and --token: what is typed on a command line stays in the shell's history.
+
+    \b
+    Examples:
+      mograder https login --url https://course.example.org
+      mograder https login --url https://course.example.org --token alice:5f0c...
+    """
+    address = server.address() or normalise_url(_ask("Server URL", "no URL: give --url"))
+    if urlsplit(address).scheme == "http" and urlsplit(address).hostname not in ("localhost", "127.0.0.1", "::1"):
+        note(f"warning: {address} is not encrypted: others on the way can read your token")
+    if server.token and user is None:
+        login = Login(address, Token.parse(server.token).username, server.token.strip())
+        with server.open(address, login.token) as client:
+            client.assignments()
+        done = "Logged in to"
+    else:
+        name = username(user or _ask("User name", "no user name: give --user, or --token"))
+        secret = code or _ask("Enrollment code", "no enrollment code: set MOGRADER_ENROLLMENT_CODE", hidden=True)
+        with server.open(address, None) as client:
+            registered = client.register(name, secret.strip())
+        login = Login(address, registered.user, registered.token)
+        done = "Registered at"
+    logins = Logins()
+    logins.keep(login)
+    if as_json:
+        tell_json({"url": login.url, "user": login.user})
+    else:
+        tell(f"{done} {login.url} as {login.user}")
+        note(f"your token is kept in {logins.path}")
+
+
+@https.command()
+@click.option("--url", envvar="MOGRADER_HTTPS_URL", show_envvar=True, help="The server's URL. [default: the last]")
+def logout(url: str | None) -> None:
+    """Forget the token of a server.
+
+    \b
+    Example:
+      mograder https logout --url https://course.example.org
+    """
+    address = Server(url, None, 0).required_address()
+    if not Logins().drop(address):
+        raise Usage(f"there is no login for {address}")
+    tell(f"Logged out of {address}")
+
+
+def _ask(question: str, otherwise: str, hidden: bool = False) -> str:
+    if not sys.stdin.isatty():
+        raise Usage(otherwise)
+    answer: str = click.prompt(question, hide_input=hidden, err=True)
+    return answer
+
+
+# a student's commands
+
+
+@https.command(name="fetch")
+@click.argument("assignment", required=False)
+@click.option("--list", "list_only", is_flag=True, help="List the assignments and fetch nothing.")
+@click.option("-o", "--output-dir", type=_out_folder, default=".", help="Where the files go. [default: here]")
+@to_a_server
+@_json_option
+def fetch_command(
+    assignment: str | None,
+    list_only: bool,
+    output_dir: Path,
+    server: Server,
+    as_json: bool,
+) -> None:
+    """Download the files of ASSIGNMENT: its name, its id, or a part of its name that is unique.
+
+    A file that you have changed is never overwritten: a newer version is put beside it (homework.new.py). What is
+    unchanged is not downloaded again; zip files are unpacked.
+
+    \b
+    Examples:
+      mograder https fetch --list
+      mograder https fetch hw1 -o hw1/
+    """
+    if assignment is None and not list_only:
+        raise Usage("name an assignment, or give --list to see them")
+    with server.connect() as (client, _):
+        listing = client.assignments()
+        if assignment is None or list_only:
+            _list(listing, as_json)
+            return
+        chosen = choose(listing, assignment)
+        if not chosen.files:
+            _result(as_json, [], f"No files attached to assignment {chosen.name!r}")
+            return
+        fetched = []
+        with progress(chosen.name) as bar:
+            for file in fetch(client, chosen, output_dir, bar):
+                fetched.append(file)
+                note(_SAID[file.outcome].format(path=file.path))
+    arrived = len({file.listed for file in fetched if file.outcome.arrived})
+    skipped = len({file.listed for file in fetched}) - arrived
+    files = [{"path": str(file.path), "outcome": file.outcome.value} for file in fetched]
+    rest = f", skipped {skipped} unchanged" if skipped else ""
+    _result(as_json, files, f"Fetched {arrived} file(s) for {chosen.name!r}{rest}")
+
+
+_SAID = {
+    Outcome.NEW: "  {path}",
+    Outcome.UPDATED: "  {path}: a newer version",
+    Outcome.UNCHANGED: "  {path}: unchanged",
+    Outcome.KEPT: "  {path}: kept as you changed it",
+    Outcome.BESIDE: "  {path}: the course's version, put beside yours, which has changes",
+}
+
+
+def _list(listing: Sequence[wire.AssignmentInfo], as_json: bool) -> None:
+    if as_json:
+        tell_json(listing)
+        return
+    rows = [(each.id, each.name, _due(known(each.duedate)), str(len(each.files))) for each in listing]
+    table(("ID", "Name", "Due date", "Files"), rows)
+
+
+def _due(moment: int | None) -> str:
+    if not moment:
+        return "No deadline"
+    try:
+        return _utc(moment)
+    except (ValueError, OverflowError, OSError):
+        return "unknown"
+
+
+def _utc(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+@https.command()
+@click.argument("assignment")
+@click.argument("file", type=_in_file)
+@click.option("--user", help="Hand in for this student, as an instructor.")
+@click.option("--dry-run", is_flag=True, help="Check, and send nothing.")
+@to_a_server
+@_json_option
+def submit(
+    assignment: str,
+    file: Path,
+    user: str | None,
+    dry_run: bool,
+    server: Server,
+    as_json: bool,
+) -> None:
+    """Hand in FILE for ASSIGNMENT.
+
+    It prints what the server received and its checksum, and keeps the server's receipt in .mograder/receipts/ beside
+    the file. Handing in again replaces what is graded; every version is kept.
+
+    \b
+    Example:
+      mograder https submit hw1 homework.py
+    """
+    if file.suffix.lower() == "" or file.stat().st_size == 0:
+        raise Usage(f"{file.name} is empty" if file.suffix else f"{file.name} has no ending: expected .py or .zip")
+    with server.connect(user) as (client, name):
+        chosen = choose(client.assignments(), assignment)
+        _check(file, chosen)
+        sha256 = sha256_of(file)
+        if is_hand_out(sha256, chosen, file.parent):
+            note(f"warning: {file.name} is unchanged from what the course gave out")
+        if dry_run:
+            planned = {"file": file.name, "assignment": chosen.name, "user": name, "sha256": sha256}
+            _result(as_json, planned, f"Would submit: {file.name}\n  Assignment: {chosen.name}\n  sha256 {sha256}")
+            return
+        with progress(file.name) as bar:
+            submitted = client.submit(chosen.name, name, file, bar)
+    kept = _keep(file, client.url, submitted)
+    _result(
+        as_json, {**asdict(submitted), "kept": str(kept) if kept else None}, _received(file, chosen.name, submitted)
+    )
+    if kept:
+        note(f"your receipt is in {kept}")
+
+
+def _check(file: Path, assignment: wire.AssignmentInfo) -> None:
+    """Refuse now what the server would refuse after the trip."""
+    accepts = [ending.lower() for ending in known(assignment.accepts) or ACCEPTED]
+    if file.suffix.lower() not in accepts:
+        raise Usage(f"{file.name} cannot be handed in: {assignment.name!r} takes {', '.join(accepts)}")
+    size, limit = file.stat().st_size, known(assignment.max_size)
+    if limit is not None and size > limit:
+        raise TooLarge(f"{file.name} has {size} bytes: {assignment.name!r} takes at most {limit}")
+
+
+def _keep(file: Path, url: str, submitted: wire.Submitted) -> Path | None:
+    try:
+        return keep_receipt(file, url, submitted)
+    except (OSError, MograderError) as error:
+        note(f"warning: your work was received, but the receipt could not be kept: {error}")
+        return None
+
+
+def _received(file: Path, assignment: str, submitted: wire.Submitted) -> str:
+    lines = [f"Submitted {file.name!r} to {assignment!r}"]
+    if submitted.attempt:
+        again = "as before, these bytes were already your latest hand-in: " if submitted.repeated else ""
+        lines.append(f"  {again}attempt {submitted.attempt}, received {_utc(submitted.received)}")
+    return "\n".join([*lines, f"  {submitted.size} bytes, sha256 {submitted.sha256}"])
+
+
+@https.command()
+@click.argument("assignment")
+@click.option("--user", help="Read this student's, as an instructor.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the feedback page here.")
+@to_a_server
+@_json_option
+def feedback(
+    assignment: str,
+    user: str | None,
+    output: Path | None,
+    server: Server,
+    as_json: bool,
+) -> None:
+    """Show whether your work for ASSIGNMENT was received, its grade and feedback.
+
+    \b
+    Examples:
+      mograder https feedback hw1
+      mograder https feedback hw1 -o feedback.html
+    """
+    with server.connect(user) as (client, name):
+        chosen = choose(client.assignments(), assignment)
+        status = client.status(chosen.name, name)
+        if output:
+            page = client.feedback(chosen.name, name)
+            with replacing(output) as file:
+                file.write(page)
+    lines = [f"Assignment: {chosen.name}", f"Status: {status.status}"]
+    if status.graded:
+        lines.append(f"Grade: {status.grade}")
+        if status.feedback:
+            lines += ["Feedback:", *(f"  {line}" for line in status.feedback.splitlines())]
+    else:
+        lines.append("No submission yet." if status.status == "new" else "Not yet graded.")
+    _result(as_json, {"assignment": chosen.name, "user": name, **asdict(status)}, "\n".join(lines))
+    if output:
+        note(f"the feedback page is in {output}")
+    elif status.feedback_available:
+        note(f"there is a feedback page: mograder https feedback {chosen.name!r} -o feedback.html")
+
+
+# an instructor's commands
+
+
+@https.command(name="fetch-submissions")
+@click.argument("assignment")
+@click.option("-o", "--output-dir", type=_out_folder, help="Where they go. [default: submitted/ASSIGNMENT]")
+@click.option("--force", is_flag=True, help="Download everything again.")
+@to_a_server
+@_json_option
+def fetch_submissions(
+    assignment: str,
+    output_dir: Path | None,
+    force: bool,
+    server: Server,
+    as_json: bool,
+) -> None:
+    """Download the latest hand-in of every student: USER.py each.
+
+    Only what is new is downloaded. Of a zip hand-in the largest .py becomes USER.py, and all of it is unpacked into a
+    folder USER.
+
+    \b
+    Example:
+      mograder https fetch-submissions hw1 -o submitted/hw1/
+    """
+    with server.connect() as (client, _):
+        chosen = choose(client.assignments(), assignment)
+        folder = output_dir or Path(read_settings(Path()).submitted) / folder_name(chosen.name)
+        results = []
+        for each in collect(client, chosen.name, folder, force):
+            results.append(each)
+            if each.problem:
+                note(f"warning: {each.user}: {each.problem}")
+            elif each.new:
+                note(f"  {each.user}")
+    new = sum(each.new for each in results)
+    unchanged = sum(not each.new and not each.problem for each in results)
+    failed = len(results) - new - unchanged
+    rest = f", skipped {unchanged} unchanged" if unchanged else ""
+    _result(as_json, results, f"Downloaded {new} submission(s) in {folder}{rest}")
+    if failed:
+        raise MograderError(f"{failed} submission(s) could not be downloaded")
+
+
+@https.command(name="upload-grades")
+@click.argument("assignment")
+@click.option("--grades-csv", type=_in_file, required=True, help="A table with username (or student), grade, feedback.")
+@click.option("--dry-run", is_flag=True, help="Check, and send nothing.")
+@to_a_server
+@_json_option
+def upload_grades(
+    assignment: str,
+    grades_csv: Path,
+    dry_run: bool,
+    server: Server,
+    as_json: bool,
+) -> None:
+    """Upload grades; students see them at once. Students who are not in the table keep theirs.
+
+    \b
+    Example:
+      mograder https upload-grades hw1 --grades-csv grades.csv
+    """
+    grades = _read_grades(grades_csv)
+    if not grades:
+        _result(as_json, {"received": 0}, "No grades to upload")
+        return
+    with server.connect() as (client, _):
+        chosen = choose(client.assignments(), assignment)
+        if dry_run:
+            lines = [f"  {each.person}: {each.grade if each.grade is not None else '-'}" for each in grades]
+            rows = [each.fields for each in grades]
+            _result(as_json, rows, "\n".join([f"Would upload {len(grades)} grade(s) to {chosen.name!r}", *lines]))
+            return
+        stored = client.upload_grades(chosen.name, grades)
+    _result(as_json, stored, f"Uploaded {len(grades)} grade(s) to {chosen.name!r}")
+
+
+def _read_grades(path: Path) -> tuple[GradeEntry, ...]:
+    try:
+        return read_csv(path.read_bytes().decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise Usage(f"{path} is not UTF-8: save it as 'CSV UTF-8'") from None
+
+
+@https.command(name="upload-feedback")
+@click.argument("assignment")
+@click.option("--feedback-dir", type=_out_folder, help="Where the pages are. [default: feedback/ASSIGNMENT]")
+@click.option("--grades-csv", type=_in_file, help="Upload these grades too.")
+@click.option("--dry-run", is_flag=True, help="Check, and send nothing.")
+@to_a_server
+@_json_option
+def upload_feedback(
+    assignment: str,
+    feedback_dir: Path | None,
+    grades_csv: Path | None,
+    dry_run: bool,
+    server: Server,
+    as_json: bool,
+) -> None:
+    """Upload feedback pages, one USER.html a student.
+
+    \b
+    Example:
+      mograder https upload-feedback hw1 --feedback-dir feedback/hw1
+    """
+    grades = _read_grades(grades_csv) if grades_csv else ()
+    with server.connect() as (client, _):
+        chosen = choose(client.assignments(), assignment)
+        folder = feedback_dir or Path(read_settings(Path()).feedback) / folder_name(chosen.name)
+        pages = _read_pages(folder)
+        if dry_run:
+            names = [f"  {name}" for name in pages]
+            said = "\n".join([f"Would upload {len(pages)} feedback page(s) to {chosen.name!r}", *names])
+            _result(as_json, {"files": list(pages)}, said)
+            return
+        stored = client.upload_feedback(chosen.name, pages)
+        if grades:
+            client.upload_grades(chosen.name, grades)
+    also = f" and {len(grades)} grade(s)" if grades else ""
+    _result(as_json, stored, f"Uploaded {len(pages)} feedback page(s){also} to {chosen.name!r}")
+
+
+def _read_pages(folder: Path) -> dict[str, bytes]:
+    pages = {}
+    for path in sorted(folder.glob("*.html")):
+        if not path.name.startswith("."):
+            try:
+                pages[f"{parse_owner(path.stem)}.html"] = path.read_bytes()
+            except BadName as error:
+                raise MograderError(f"{path}: {error.message}") from None
+    if not pages:
+        raise MograderError(f"no feedback pages (<user>.html) in {folder}")
+    return pages
+
+
+def _result(as_json: bool, value: object, text: str) -> None:
+    if as_json:
+        tell_json(value)
+    else:
+        tell(text)

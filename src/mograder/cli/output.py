@@ -1,0 +1,75 @@
+"""What commands print: data on stdout, messages on stderr, nothing that steers a terminal.
+
+rich is imported only when a person is watching.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+import click
+
+from mograder.domain.names import printable
+
+LONGEST_LINE = 2000
+Progress = Callable[[int, int | None], None]
+
+
+def clean(text: str) -> str:
+    """`text` line by line, with everything that could steer a terminal replaced."""
+    return "\n".join(printable(line.expandtabs(4), LONGEST_LINE) for line in text.splitlines())
+
+
+def tell(text: str) -> None:
+    """A result, on stdout."""
+    click.echo(clean(text))
+
+
+def note(text: str) -> None:
+    """A message to the person, on stderr."""
+    click.echo(clean(text), err=True)
+
+
+def tell_json(value: object) -> None:
+    """A result for a program, on stdout: keys that are not known are left out, text is ASCII."""
+    import msgspec
+
+    click.echo(json.dumps(msgspec.to_builtins(value), indent=2))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on stdout: drawn on a terminal, plain aligned columns elsewhere."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        drawn = Table(*columns, box=SIMPLE_HEAD)
+        for row in cells:
+            drawn.add_row(*(Text(cell) for cell in row))
+        Console().print(drawn)
+        return
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    for row in (list(columns), *cells):
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@contextlib.contextmanager
+def progress(label: str) -> Iterator[Progress | None]:
+    """A bar on stderr for the bytes of a transfer; None where nobody is watching."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+    from rich.text import Text
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(Text(printable(label, 40)).plain.replace("[", r"\["), total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

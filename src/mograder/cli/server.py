@@ -1,0 +1,125 @@
+"""Which server, which token, which assignment: what every command that talks to a server asks first."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mograder import wire
+from mograder.cli.output import note
+from mograder.client import Client, Patience, normalise_url
+from mograder.domain.errors import BadName, Unauthenticated, Usage
+from mograder.domain.names import Username, printable
+from mograder.domain.tokens import Token
+from mograder.workspace import Logins, read_settings
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a person said about the server; what was not said is looked up in the documented order."""
+
+    url: str | None
+    token: str | None
+    patience: float
+
+    def address(self) -> str | None:
+        """The normalised URL: as said, else of mograder.toml, else of the last login."""
+        url = self.url or read_settings(Path()).url
+        if url:
+            return normalise_url(url)
+        last = Logins().last()
+        return last.url if last else None
+
+    def required_address(self) -> str:
+        """Raises Usage."""
+        address = self.address()
+        if address is None:
+            raise Usage("no URL: give --url, set [https] url in mograder.toml, or log in with mograder https login")
+        return address
+
+    def open(self, address: str, token: str | None) -> Client:
+        return Client(address, token, patience=Patience(total=self.patience), on_wait=note)
+
+    @contextlib.contextmanager
+    def connect(self, user: str | None = None) -> Iterator[tuple[Client, Username]]:
+        """A client with the token in force, and who is spoken for: `user`, else the token's own.
+
+        Raises Usage when there is no usable token. Without one, `user` may still be served by a server that asks
+        for none.
+        """
+        address = self.required_address()
+        token = self.token or _kept_token(address)
+        if user is None:
+            if not token:
+                raise Usage(f"no token for {address}: log in with mograder https login, or give --token")
+            try:
+                name = Token.parse(token).username
+            except Unauthenticated as error:
+                raise Usage(error.message) from None
+        else:
+            name = username(user)
+        with self.open(address, token) as client:
+            yield client, name
+
+
+def to_a_server(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds --url, --token and --patience to a command, which gets them as `server`."""
+
+    @click.option("--url", envvar="MOGRADER_HTTPS_URL", show_envvar=True, help="The server's URL.")
+    @click.option("--token", envvar="MOGRADER_HTTPS_TOKEN", show_envvar=True, help="Your token.")
+    @click.option(
+        "--patience",
+        type=click.FloatRange(0),
+        default=60,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to keep trying while the server is away or busy.",
+    )
+    @functools.wraps(command)
+    def with_server(url: str | None, token: str | None, patience: float, **rest: Any) -> None:
+        command(server=Server(url, token, patience), **rest)
+
+    return with_server
+
+
+def _kept_token(url: str) -> str | None:
+    if login := Logins().find(url):
+        return login.token
+    settings = read_settings(Path())
+    # A token that stands beside a URL is for that server alone.
+    fits = not settings.url or normalise_url(settings.url) == url
+    return settings.token if settings.token and fits else None
+
+
+def username(text: str) -> Username:
+    """Raises Usage."""
+    try:
+        return Username.parse(text)
+    except BadName as error:
+        raise Usage(error.message) from None
+
+
+def choose(listing: Sequence[wire.AssignmentInfo], text: str) -> wire.AssignmentInfo:
+    """The assignment of exactly this name, else this id, else the only one with this in its name, in any case.
+
+    Raises Usage, naming what there is.
+    """
+    exact = [each for each in listing if each.name == text] or [each for each in listing if each.id == text]
+    matches = exact or [each for each in listing if _folded(text) in _folded(each.name)]
+    if exact or len(matches) == 1:
+        return matches[0]
+    names = ", ".join(printable(each.name) for each in matches or listing) or "none"
+    if matches:
+        raise Usage(f"{text!r} is ambiguous: it fits {names}")
+    raise Usage(f"there is no assignment {text!r}: there is {names}")
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()

@@ -1,0 +1,45 @@
+"""Fixtures for all tests; what they are made of is in parts.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mograder.domain.course import Course
+from tests.hostile import HostileServer, hostile
+from tests.parts import Clock, Running, make_course_folder, open_course, running
+
+
+@pytest.fixture
+def course_folder(tmp_path: Path) -> Path:
+    """The served root of a course with one assignment, hw1."""
+    return make_course_folder(tmp_path)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def course(course_folder: Path, clock: Clock) -> Iterator[Course]:
+    course = open_course(course_folder, clock)
+    yield course
+    course.store.close()
+
+
+@pytest.fixture
+def server(course_folder: Path) -> Iterator[Running]:
+    """A real server in its own process; it must end well when it is told to."""
+    with running(course_folder) as server:
+        yield server
+        assert server.process.poll() is not None or server.stop() == 0
+
+
+@pytest.fixture
+def hostile_server() -> Iterator[HostileServer]:
+    """Answers as badly as a test wants."""
+    with hostile() as server:
+        yield server

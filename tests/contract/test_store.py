@@ -1,0 +1,386 @@
+"""What every store promises (domain/store.py); a new adapter is one more line in STORES."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mograder.domain.access import Account
+from mograder.domain.errors import NameTaken
+from mograder.domain.grades import GradeEntry
+from mograder.domain.names import AssignmentName, FileName, Username
+from mograder.domain.receipts import Receipt
+from mograder.domain.store import Event, Store
+from mograder.sealing import Ed25519Seal, new_private_key
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, hand_in, make_course_folder, open_store, sha256
+
+Open = Callable[[], Store]
+SEAL = Ed25519Seal(new_private_key())
+NOTE = Event(NOON, "alice", "test", "hw1", "detail")
+LARGE = b"0123456789abcdef" * (1024 * 1024 // 8)  # 2 MiB
+
+
+def directory(tmp_path: Path) -> Open:
+    """Opens the same course folder each time it is called."""
+    root = make_course_folder(tmp_path)
+    return lambda: open_store(root)
+
+
+STORES = [directory]
+
+
+@pytest.fixture(params=STORES, ids=lambda make: make.__name__)
+def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Opens one course; every store it gave is closed at the end."""
+    make, opened = request.param(tmp_path), []
+
+    def open_one() -> Store:
+        opened.append(make())
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(open_again: Open) -> Store:
+    return open_again()
+
+
+def submitted(store: Store, name: str) -> bytes | None:
+    found = store.submitted_file(HW1, FileName(name))
+    return found.read() if found else None
+
+
+def assert_unbroken(receipts: list[Receipt]) -> None:
+    before = ""
+    for number, receipt in enumerate(receipts, 1):
+        assert (receipt.number, receipt.previous) == (number, before)
+        assert SEAL.verify(receipt.text)["previous"] == before
+        before = receipt.hash
+
+
+# accounts
+
+
+def test_there_is_always_a_secret_and_it_stays(open_again: Open) -> None:
+    first = open_again()
+    assert first.secrets()[0]
+    assert open_again().secrets() == first.secrets()
+
+
+def test_an_unknown_account_is_none(store: Store) -> None:
+    assert store.account(ALICE) is None
+    assert store.accounts() == []
+
+
+def test_an_account_comes_back_as_it_was_put(store: Store) -> None:
+    account = Account(ALICE, name="Alïce", generation=3, bound=True, code_hash="ab", created=NOON)
+    assert store.change_account(ALICE, lambda held: account, NOTE) == account
+    assert store.account(ALICE) == account
+
+
+def test_accounts_are_sorted_by_name(store: Store) -> None:
+    for name in ("carl", "alice", "bob"):
+        store.change_account(Username(name), lambda held, name=name: Account(Username(name)), NOTE)
+    assert [each.username for each in store.accounts()] == ["alice", "bob", "carl"]
+
+
+def test_a_change_sees_the_account_that_differs_by_case_alone(store: Store) -> None:
+    store.change_account(ALICE, lambda held: Account(ALICE), NOTE)
+    seen: list[Account | None] = []
+
+    def change(held: Account | None) -> Account:
+        seen.append(held)
+        raise NameTaken("taken")
+
+    with pytest.raises(NameTaken):
+        store.change_account(Username("ALICE"), change, NOTE)
+    assert seen == [Account(ALICE)]
+    assert store.account(Username("ALICE")) is None
+
+
+def test_a_change_that_raises_leaves_account_and_trail_as_they_were(store: Store) -> None:
+    store.change_account(ALICE, lambda held: Account(ALICE), NOTE)
+
+    def change(held: Account | None) -> Account:
+        raise NameTaken("taken")
+
+    with pytest.raises(NameTaken, match="taken"):
+        store.change_account(ALICE, change, replace(NOTE, action="lost"))
+    assert store.account(ALICE) == Account(ALICE)
+    assert [event.action for event in store.events()] == ["test"]
+
+
+def test_nobody_gets_between_the_reading_and_the_writing_of_an_account(store: Store) -> None:
+    def raised(held: Account | None) -> Account:
+        return replace(held, generation=held.generation + 1) if held else Account(ALICE, generation=1)
+
+    with ThreadPoolExecutor(20) as threads:
+        list(threads.map(lambda _: store.change_account(ALICE, raised, NOTE), range(100)))
+    account = store.account(ALICE)
+    assert account is not None
+    assert account.generation == 100
+    assert len(store.events()) == 100
+
+
+# hand-outs
+
+
+def test_assignments_and_their_files_are_listed_and_read(store: Store) -> None:
+    (assignment,) = store.assignments()
+    assert (assignment.name, [file.name for file in assignment.files]) == ("hw1", ["hw1.py"])
+    found = store.hand_out(HW1, FileName("hw1.py"))
+    assert found is not None
+    assert (sha256(found.read()), len(found.read())) == (assignment.files[0].sha256, assignment.files[0].size)
+
+
+@pytest.mark.parametrize("name", ["hw2.py", "hw1", "hw1.py/x", "a/b/c.py"])
+def test_a_hand_out_that_is_not_there_is_none(store: Store, name: str) -> None:
+    assert store.hand_out(HW1, FileName(name)) is None
+    assert store.hand_out(AssignmentName("hw9"), FileName(name)) is None
+
+
+# hand-ins
+
+
+def test_a_hand_in_is_kept_under_its_date_and_as_the_latest(store: Store) -> None:
+    accepted = hand_in(store, SEAL, ALICE, b"one")
+    submission = accepted.receipt.submission
+    assert not accepted.repeated
+    assert submission.filename == "alice_20260310T120000.py"
+    assert (submission.attempt, submission.size, submission.sha256) == (1, 3, sha256(b"one"))
+    assert submitted(store, "alice.py") == submitted(store, submission.filename) == b"one"
+
+
+def test_attempts_count_for_each_person_and_assignment(store: Store) -> None:
+    other = AssignmentName("hw2")
+    taken = [
+        hand_in(store, SEAL, ALICE, b"1"), hand_in(store, SEAL, BOB, b"2"), hand_in(store, SEAL, ALICE, b"3"),
+        hand_in(store, SEAL, ALICE, b"4", assignment=other),
+    ]  # fmt: skip
+    assert [each.receipt.submission.attempt for each in taken] == [1, 1, 2, 1]
+    assert_unbroken([each.receipt for each in taken])
+
+
+def test_two_hand_ins_in_one_second_both_survive(store: Store) -> None:
+    names = [hand_in(store, SEAL, ALICE, content, NOON + 7).receipt.submission.filename for content in (b"1", b"2")]
+    assert names == ["alice_20260310T120000.py", "alice_20260310T120001.py"]
+    assert [submitted(store, name) for name in names] == [b"1", b"2"]
+    assert [each.submission.received for each in store.receipts()] == [NOON + 7, NOON + 7]
+
+
+def test_an_identical_retry_gives_the_same_receipt_and_keeps_nothing(store: Store) -> None:
+    first = hand_in(store, SEAL, ALICE, b"one")
+    again = hand_in(store, SEAL, ALICE, b"one", NOON + 9 * SECOND)
+    assert again.repeated
+    assert again.receipt == first.receipt
+    assert list(store.receipts()) == [first.receipt]
+    assert submitted(store, "alice_20260310T120009.py") is None
+
+
+def test_bytes_of_an_earlier_attempt_are_a_new_attempt(store: Store) -> None:
+    for content in (b"one", b"two", b"one"):
+        assert not hand_in(store, SEAL, ALICE, content).repeated
+    assert submitted(store, "alice.py") == b"one"
+    assert len(list(store.receipts())) == 3
+
+
+def test_the_same_bytes_of_two_people_are_two_hand_ins(store: Store) -> None:
+    assert not hand_in(store, SEAL, ALICE, b"one").repeated
+    assert not hand_in(store, SEAL, BOB, b"one").repeated
+
+
+def test_latest_means_last_accepted_under_a_clock_that_runs_backwards(open_again: Open) -> None:
+    store = open_again()
+    for step in range(4):
+        hand_in(store, SEAL, ALICE, b"%d" % step, NOON - step * 3600 * SECOND)
+    assert submitted(store, "alice.py") == b"3"
+    assert [each.submission.attempt for each in store.receipts()] == [1, 2, 3, 4]
+    store.close()
+    assert submitted(open_again(), "alice.py") == b"3"
+
+
+def test_what_many_send_at_once_is_all_kept_and_the_chain_is_unbroken(store: Store) -> None:
+    def one(number: int) -> Receipt:
+        return hand_in(store, SEAL, Username(f"s{number % 8}"), b"work %d" % number).receipt
+
+    with ThreadPoolExecutor(40) as threads:
+        given = list(threads.map(one, range(120)))
+    kept = list(store.receipts())
+    assert sorted(given, key=lambda each: each.number) == kept
+    assert_unbroken(kept)
+    for receipt in kept:
+        content = submitted(store, receipt.submission.filename)
+        assert content is not None
+        assert sha256(content) == receipt.submission.sha256
+    latest = {each.submission.username: each.submission.sha256 for each in kept}
+    assert {each.username: each.sha256 for each in store.latest_files(HW1)} == latest
+
+
+def test_one_retry_sent_forty_times_at_once_is_kept_once(store: Store) -> None:
+    with ThreadPoolExecutor(40) as threads:
+        taken = list(threads.map(lambda _: hand_in(store, SEAL, ALICE, b"one"), range(40)))
+    assert sorted(each.repeated for each in taken) == [False] + [True] * 39
+    assert len({each.receipt.text for each in taken}) == len(list(store.receipts())) == 1
+
+
+def test_a_hand_in_of_megabytes_is_kept_whole(store: Store) -> None:
+    receipt = hand_in(store, SEAL, ALICE, LARGE).receipt
+    assert submitted(store, "alice.py") == submitted(store, receipt.submission.filename) == LARGE
+    assert hand_in(store, SEAL, ALICE, LARGE).repeated
+    assert hand_in(store, SEAL, ALICE, b"small").receipt.submission.attempt == 2
+    assert submitted(store, receipt.submission.filename) == LARGE
+
+
+def test_large_hand_ins_of_many_at_once_are_all_whole(store: Store) -> None:
+    def one(number: int) -> Receipt:
+        return hand_in(store, SEAL, Username(f"s{number}"), LARGE + b"%d" % number).receipt
+
+    with ThreadPoolExecutor(10) as threads:
+        list(threads.map(one, range(10)))
+    assert [submitted(store, f"s{number}.py") == LARGE + b"%d" % number for number in range(10)] == [True] * 10
+
+
+def test_an_upload_counts_and_hashes_what_is_written_and_can_be_discarded_twice(store: Store) -> None:
+    upload = store.upload()
+    for chunk in (b"ab", b"", LARGE, b"c"):
+        upload.write(chunk)
+    upload.finish()
+    assert (upload.size, upload.sha256) == (len(LARGE) + 3, sha256(b"ab" + LARGE + b"c"))
+    upload.discard()
+    upload.discard()
+    assert store.latest_files(HW1) == ()
+
+
+def test_what_issue_raises_keeps_nothing_and_breaks_nothing(store: Store) -> None:
+    class Refusing(Ed25519Seal):
+        def sign(self, claims: object) -> str:
+            raise NameTaken("no")
+
+    hand_in(store, SEAL, ALICE, b"one")
+    with pytest.raises(NameTaken):
+        hand_in(store, Refusing(new_private_key()), ALICE, b"two")
+    hand_in(store, SEAL, ALICE, b"three")
+    assert [each.submission.sha256 for each in store.receipts()] == [sha256(b"one"), sha256(b"three")]
+    assert_unbroken(list(store.receipts()))
+
+
+def test_latest_files_are_one_a_person_sorted_by_name(store: Store) -> None:
+    assert store.latest_files(HW1) == ()
+    for user, content in ((BOB, b"b"), (ALICE, b"a1"), (ALICE, b"a22")):
+        hand_in(store, SEAL, user, content)
+    assert [(each.username, each.filename, each.size, each.sha256) for each in store.latest_files(HW1)] == [
+        ("alice", "alice.py", 3, sha256(b"a22")),
+        ("bob", "bob.py", 1, sha256(b"b")),
+    ]
+
+
+@pytest.mark.parametrize("name", ["bob.py", "alice", "alice.txt", "alice.py/x", "hw1/alice.py"])
+def test_a_hand_in_that_is_not_there_is_none(store: Store, name: str) -> None:
+    hand_in(store, SEAL, ALICE, b"one")
+    assert submitted(store, name) is None
+    assert store.submitted_file(AssignmentName("hw9"), FileName("alice.py")) is None
+
+
+def test_the_tag_of_a_file_changes_with_its_bytes(store: Store) -> None:
+    tags = set()
+    for content in (b"one", b"two", b"six"):
+        hand_in(store, SEAL, ALICE, content)
+        found = store.submitted_file(HW1, FileName("alice.py"))
+        assert found is not None
+        tags.add(found.tag)
+    assert len(tags) == 3
+
+
+def test_receipts_are_found_by_assignment_by_person_and_by_both(store: Store) -> None:
+    other = AssignmentName("hw2")
+    for user, assignment in ((ALICE, HW1), (BOB, HW1), (ALICE, other)):
+        hand_in(store, SEAL, user, f"{user} {assignment}".encode(), assignment=assignment)
+    assert [each.number for each in store.receipts()] == [1, 2, 3]
+    assert [each.number for each in store.receipts(HW1)] == [1, 2]
+    assert [each.number for each in store.receipts(username=ALICE)] == [1, 3]
+    assert [each.number for each in store.receipts(other, ALICE)] == [3]
+    assert list(store.receipts(other, BOB)) == []
+
+
+# grades and feedback
+
+
+def graded(**fields: object) -> GradeEntry:
+    return GradeEntry(fields)
+
+
+def test_grades_merge_by_person_and_keep_keys_that_nobody_knows(store: Store) -> None:
+    assert store.grades(HW1) == ()
+    assert store.merge_grades(HW1, (graded(username="alice", grade="1", tutor="T"), graded(username="bob")), NOTE) == 2
+    assert store.merge_grades(HW1, (graded(username="alice", grade="2"),), NOTE) == 2
+    assert [dict(each.fields) for each in store.grades(HW1)] == [
+        {"username": "alice", "grade": "2", "tutor": "T"},
+        {"username": "bob"},
+    ]
+
+
+def test_grades_of_many_threads_are_all_there(store: Store) -> None:
+    def one(number: int) -> int:
+        return store.merge_grades(HW1, (graded(username=f"s{number}", grade="ä"),), NOTE)
+
+    with ThreadPoolExecutor(20) as threads:
+        counts = list(threads.map(one, range(60)))
+    assert sorted(counts) == list(range(1, 61))
+    assert {each.person for each in store.grades(HW1)} == {f"s{number}" for number in range(60)}
+
+
+def test_feedback_is_kept_for_each_person_and_replaced(store: Store) -> None:
+    assert store.feedback(HW1, ALICE) is None
+    store.put_feedback(HW1, {ALICE: b"first", BOB: b"bob"}, NOTE)
+    store.put_feedback(HW1, {ALICE: b"second"}, NOTE)
+    pages = [store.feedback(HW1, user) for user in (ALICE, BOB)]
+    assert [page.read() if page else None for page in pages] == [b"second", b"bob"]
+
+
+# the trail
+
+
+def test_events_are_newest_first_and_as_many_as_asked_for(store: Store) -> None:
+    for number in range(5):
+        store.put_feedback(HW1, {}, Event(NOON + number, "a", "act", f"s{number}", "d"))
+    assert store.events(2) == [Event(NOON + 4, "a", "act", "s4", "d"), Event(NOON + 3, "a", "act", "s3", "d")]
+    assert len(store.events()) == 5
+
+
+def test_everything_is_there_after_close_and_open(open_again: Open) -> None:
+    def all_of(store: Store) -> list[object]:
+        page = store.feedback(HW1, ALICE)
+        return [
+            store.accounts(), list(store.receipts()), store.latest_files(HW1), store.grades(HW1), store.events(),
+            store.secrets(), store.assignments(), submitted(store, "alice.py"), page and page.read(),
+        ]  # fmt: skip
+
+    store = open_again()
+    store.change_account(ALICE, lambda held: Account(ALICE, bound=True), NOTE)
+    hand_in(store, SEAL, ALICE, LARGE)
+    hand_in(store, SEAL, BOB, b"small")
+    store.merge_grades(HW1, (graded(username="alice", grade=1.5),), NOTE)
+    store.put_feedback(HW1, {ALICE: b"page"}, NOTE)
+    before = all_of(store)
+    store.close()
+    again = open_again()
+    assert all_of(again) == before
+    hand_in(again, SEAL, ALICE, b"next")
+    assert_unbroken(list(again.receipts()))
+
+
+def test_two_openings_of_one_course_see_and_respect_each_other(open_again: Open) -> None:
+    stores = [open_again(), open_again()]
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda n: hand_in(stores[n % 2], SEAL, ALICE, b"%d" % n), range(60)))
+    kept = [list(store.receipts()) for store in stores]
+    assert kept[0] == kept[1]
+    assert_unbroken(kept[0])
+    assert sha256(submitted(stores[0], "alice.py") or b"") == kept[0][-1].submission.sha256

@@ -1,0 +1,176 @@
+"""What tests put together: a clock that is set by hand, a course over a real folder, a server in its own process."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import httpx2
+
+from mograder.domain.course import Course
+from mograder.domain.names import INSTRUCTOR, AssignmentName, Username
+from mograder.domain.receipts import HandIn, Seal, issue_receipt
+from mograder.domain.store import Accepted, Store, Upload
+from mograder.domain.tokens import sign
+from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.store.directory import DirectoryStore
+from mograder.store.layout import Folders
+
+CODE = "swordfish"
+NOON = 1_773_144_000_000_000
+"""2026-03-10T12:00:00Z, in Unix microseconds."""
+SECOND = 1_000_000
+HW1 = AssignmentName("hw1")
+ALICE, BOB = Username("alice"), Username("bob")
+NOTEBOOK = b"import marimo\n"
+
+
+class Clock:
+    """Gives what `now` says, in Unix microseconds."""
+
+    def __init__(self, now: int = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+
+def make_course_folder(parent: Path, *assignments: str) -> Path:
+    """A course with hand-outs called as their assignments; its served root."""
+    root = parent / "course" / "release"
+    for name in assignments or ("hw1",):
+        files = root / name / "files"
+        files.mkdir(parents=True)
+        (files / f"{name}.py").write_bytes(NOTEBOOK)
+    return root
+
+
+def open_store(root: Path) -> DirectoryStore:
+    return DirectoryStore(Folders.of(root))
+
+
+def open_course(root: Path, clock: Clock) -> Course:
+    store = open_store(root)
+    return Course(store, Ed25519Seal(store.signing_key(new_private_key)), clock, CODE)
+
+
+def token_of(course: Course, name: str) -> str:
+    """The token of anybody; the instructor's for `__instructor__`."""
+    return sign(course.store.secrets()[0], Username(name))
+
+
+def filled(upload: Upload, content: bytes) -> Upload:
+    upload.write(content)
+    upload.finish()
+    return upload
+
+
+def hand_in(
+    store: Store, seal: Seal, user: Username, content: bytes, received: int = NOON,
+    assignment: AssignmentName = HW1,
+) -> Accepted:  # fmt: skip
+    """Hand `content` in, as a course does."""
+    upload = filled(store.upload(), content)
+    try:
+        ready = HandIn(user, assignment, user, received, upload)
+        return store.accept(ready, issue_receipt(ready, seal, "course"))
+    finally:
+        upload.discard()
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# a server in its own process
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment() -> dict[str, str]:
+    """Ours without what would set a setting."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MOGRADER_") and name != "PORT"}
+    return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "error"}
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers. `root` is the folder it serves."""
+
+    process: subprocess.Popen[str]
+    port: int
+    root: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def submitted(self) -> Path:
+        return self.root.parent / "submitted"
+
+    @cached_property
+    def client(self) -> httpx2.Client:
+        return httpx2.Client(base_url=self.url, timeout=20)
+
+    def token(self, name: str) -> str:
+        return sign((self.root / ".mograder-secret").read_text().strip(), Username(name))
+
+    def bearer(self, name: str = INSTRUCTOR) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token(name)}"}
+
+    def submit(self, name: str, content: bytes, assignment: str = "hw1") -> httpx2.Response:
+        return self.client.post(
+            f"/assignments/{assignment}/submit", params={"user": name}, content=content, headers=self.bearer(name)
+        )
+
+    def stop(self) -> int:
+        """Ask it to stop; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(20)
+
+
+@contextmanager
+def running(root: Path, *words: str) -> Iterator[Running]:
+    """`mograder serve` on `root`; it is gone at the end, whatever happened."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mograder", "serve", str(root), "-p", str(port), "--enrollment-code", CODE, *words],
+        env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    server = Running(process, port, root)
+    try:
+        assert process.stdout is not None
+        seen = []
+        for line in process.stdout:
+            seen.append(line)
+            if "Ctrl-C" in line:
+                break
+        else:
+            raise AssertionError("the server did not start: " + "".join(seen))
+        with server.client:
+            yield server
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,441 @@
+"""The course folder: what stands in it, what a person may do to it by hand, and what a crash leaves of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mograder.domain.errors import Unreadable
+from mograder.domain.grades import GradeEntry
+from mograder.domain.names import AssignmentName, FileName, Username
+from mograder.domain.store import Event
+from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.store.directory import DirectoryStore
+from mograder.store.layout import Folders
+from tests.parts import ALICE, HW1, NOON, environment, hand_in, make_course_folder, names_in, open_store, sha256
+
+SEAL = Ed25519Seal(new_private_key())
+NOTE = Event(NOON, "alice", "test", "hw1")
+
+
+@pytest.fixture
+def root(course_folder: Path) -> Path:
+    return course_folder
+
+
+@pytest.fixture
+def submitted(root: Path) -> Path:
+    return root.parent / "submitted" / "hw1"
+
+
+@pytest.fixture
+def store(root: Path) -> Iterator[DirectoryStore]:
+    store = open_store(root)
+    yield store
+    store.close()
+
+
+def listed(store: DirectoryStore) -> dict[str, list[str]]:
+    return {each.name: [file.name for file in each.files] for each in store.assignments()}
+
+
+def served(store: DirectoryStore, name: str, assignment: str = "hw1") -> bytes | None:
+    found = store.hand_out(AssignmentName(assignment), FileName(name))
+    return found.read() if found else None
+
+
+def latest(store: DirectoryStore) -> list[tuple[str, str]]:
+    return [(each.username, each.sha256) for each in store.latest_files(HW1)]
+
+
+# what stands where
+
+
+def test_a_hand_in_is_a_dated_file_and_a_relative_link(store: DirectoryStore, submitted: Path) -> None:
+    hand_in(store, SEAL, ALICE, b"one")
+    assert names_in(submitted) == ["alice.py", "alice_20260310T120000.py"]
+    assert os.readlink(submitted / "alice.py") == "alice_20260310T120000.py"
+    assert (submitted / "alice.py").read_bytes() == b"one"
+
+
+@pytest.mark.parametrize(
+    ("root", "given", "submitted", "grades", "release"),
+    [
+        ("release", {}, "submitted", "release", None),
+        ("course", {}, "course/submitted", "course", None),
+        ("flat", {"release": "flat"}, "flat/submitted", "flat", "flat"),
+        ("has", {}, "has/submitted", "has", "has/release"),
+        ("release", {"submitted": "s", "grades": "g"}, "s", "g", None),
+    ],
+)
+def test_the_folders_of_a_course_follow_from_its_root(
+    tmp_path: Path, root: str, given: dict[str, str], submitted: str, grades: str, release: str | None
+) -> None:
+    (tmp_path / "has" / "release").mkdir(parents=True)
+    (tmp_path / root).mkdir(exist_ok=True)
+    folders = Folders.of(tmp_path / root, **{key: tmp_path / value for key, value in given.items()})
+    assert (folders.submitted, folders.grades) == (tmp_path / submitted, tmp_path / grades)
+    assert folders.release == (tmp_path / release if release else None)
+
+
+def test_the_secret_is_64_hex_digits_that_only_the_owner_reads(store: DirectoryStore, root: Path) -> None:
+    secret = root / ".mograder-secret"
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert len(bytes.fromhex(secret.read_text())) == 32
+    assert secret.read_text().endswith("\n")
+
+
+def test_white_space_around_a_secret_does_not_count(root: Path) -> None:
+    path = root / ".mograder-secret"
+    path.write_text("  tübingen \r\n\n")
+    path.chmod(0o600)
+    store = open_store(root)
+    assert store.secrets() == ("tübingen",)
+    store.close()
+
+
+@pytest.mark.parametrize(("content", "mode"), [(b"", 0o600), (b" \n", 0o600), (b"\xff\xfe", 0o600), (b"ab", 0o640)])
+def test_a_secret_that_is_empty_or_open_to_others_is_refused_and_left_alone(
+    root: Path, content: bytes, mode: int
+) -> None:
+    path = root / ".mograder-secret"
+    path.write_bytes(content)
+    path.chmod(mode)
+    with pytest.raises(Unreadable) as refused:
+        open_store(root)
+    assert refused.value.place == str(path)
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (content, mode)
+
+
+# by hand
+
+
+def test_edits_by_hand_show_at_once(store: DirectoryStore, root: Path, submitted: Path) -> None:
+    files = root / "hw1" / "files"
+    for number in range(30):
+        (files / "hw1.py").write_bytes(b"%02d" % number)
+        (root / "hw1" / "grades.json").write_text(json.dumps([{"username": "alice", "grade": number}]))
+        (root.parent / "mograder.toml").write_text(f"title = '{number:02}'")
+        assert store.assignments()[0].files[0].sha256 == sha256(b"%02d" % number)
+        assert store.grades(HW1)[0].grade == str(number)
+        assert store.plan().title == f"{number:02}"
+    hand_in(store, SEAL, ALICE, b"one")
+    (submitted / "bob.py").write_bytes(b"by hand")
+    (submitted / "alice.py").write_bytes(b"mended")
+    assert latest(store) == [("alice", sha256(b"mended")), ("bob", sha256(b"by hand"))]
+    (submitted / "bob.py").unlink()
+    (files / "more.py").touch()
+    (root / "hw2" / "files").mkdir(parents=True)
+    assert [user for user, _ in latest(store)] == ["alice"]
+    assert listed(store) == {"hw1": ["hw1.py", "more.py"], "hw2": []}
+
+
+def test_a_latest_that_was_put_there_by_hand_is_kept_as_a_version(store: DirectoryStore, submitted: Path) -> None:
+    submitted.mkdir(parents=True)
+    (submitted / "alice.py").write_bytes(b"by hand")
+    os.utime(submitted / "alice.py", (NOON / 1e6, NOON / 1e6))
+    hand_in(store, SEAL, ALICE, b"one")
+    assert names_in(submitted) == ["alice.py", "alice_20260310T120000.py", "alice_20260310T120001.py"]
+    assert sorted((submitted / name).read_bytes() for name in names_in(submitted)) == [b"by hand", b"one", b"one"]
+    assert (submitted / "alice.py").read_bytes() == b"one"
+
+
+def test_a_dated_file_that_was_put_there_by_hand_is_not_written_over(store: DirectoryStore, submitted: Path) -> None:
+    submitted.mkdir(parents=True)
+    (submitted / "alice_20260310T120000.py").write_bytes(b"by hand")
+    assert hand_in(store, SEAL, ALICE, b"one").receipt.submission.filename == "alice_20260310T120001.py"
+    assert (submitted / "alice_20260310T120000.py").read_bytes() == b"by hand"
+
+
+def test_only_files_of_people_are_listed(store: DirectoryStore, submitted: Path) -> None:
+    (submitted / "folder.py").mkdir(parents=True)
+    for name in ("alice.py", "alice_20260310T120000.py", ".bob.py", "carl.txt", "ann lee.py", "-x.py", "ä.py"):
+        (submitted / name).touch()
+    (submitted / "gone.py").symlink_to("gone_20260310T120000.py")
+    assert [user for user, _ in latest(store)] == ["alice"]
+
+
+# what is not served
+
+
+@pytest.mark.parametrize("name", [".hidden.py", ".git/config", "folder/.hidden"])
+def test_hidden_files_are_not_listed_and_have_no_name(store: DirectoryStore, root: Path, name: str) -> None:
+    path = root / "hw1" / "files" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"secret")
+    (root / ".hidden" / "files").mkdir(parents=True)
+    assert listed(store) == {"hw1": ["hw1.py"]}
+    assert store.hand_out(HW1, FileName(name)) is None
+
+
+def test_links_that_lead_out_are_not_served(store: DirectoryStore, root: Path, submitted: Path) -> None:
+    files = root / "hw1" / "files"
+    (files / "inner.py").symlink_to("hw1.py")
+    (files / "secret.py").symlink_to(root / ".mograder-secret")
+    (files / "up").symlink_to("../..")
+    (root / "notes.txt").touch()
+    assert listed(store) == {"hw1": ["hw1.py", "inner.py"]}
+    assert served(store, "inner.py") == served(store, "hw1.py")
+    assert served(store, "secret.py") is served(store, "up/notes.txt") is None
+    submitted.mkdir(parents=True)
+    (submitted / "bob.py").symlink_to(root / ".mograder-secret")
+    (submitted / "carl.py").symlink_to("../../release/.mograder-secret")
+    (submitted / "dora.py").symlink_to("bob.py")
+    assert latest(store) == []
+    assert [store.submitted_file(HW1, FileName(name)) for name in ("bob.py", "carl.py", "dora.py")] == [None] * 3
+    feedback = root / "hw1" / "feedback"
+    feedback.mkdir()
+    (feedback / "alice.html").symlink_to(root / ".mograder-secret")
+    assert store.feedback(HW1, ALICE) is None
+
+
+# layouts and manifests
+
+
+@pytest.mark.parametrize("release", ["course/release", "flat"])
+def test_a_flat_release_lists_folders_that_hold_files(tmp_path: Path, release: str) -> None:
+    flat = tmp_path / release
+    root = flat if release == "flat" else tmp_path / "course"
+    for name in ("hw1/a.py", "hw1/data/b.csv", "hw2/.hidden", "loose.py"):
+        (flat / name).parent.mkdir(parents=True, exist_ok=True)
+        (flat / name).write_bytes(name.encode())
+    store = DirectoryStore(Folders.of(root, release=flat if root == flat else None))
+    hand_in(store, SEAL, ALICE, b"work")
+    store.merge_grades(HW1, (GradeEntry({"username": "alice", "grade": "1"}),), NOTE)
+    store.put_feedback(HW1, {ALICE: b"page"}, NOTE)
+    assert listed(store) == {"hw1": ["a.py", "data/b.csv"]}
+    assert served(store, "data/b.csv") == b"hw1/data/b.csv"
+    assert served(store, "grades.json") is served(store, "feedback/alice.html") is None
+    assert served(store, "hw1/alice.py", "submitted") is None
+    assert latest(store) == [("alice", sha256(b"work"))]
+    store.close()
+
+
+def test_where_there_are_zips_they_alone_are_listed(store: DirectoryStore, root: Path) -> None:
+    (root / "hw1" / "files" / "all.ZIP").write_bytes(b"zip")
+    assert listed(store) == {"hw1": ["all.ZIP"]}
+
+
+def test_a_manifest_replaces_discovery_and_is_kept_whole(store: DirectoryStore, root: Path) -> None:
+    entries = [
+        {"name": "Späte Übung", "id": 7, "duedate": 0, "x": {"y": [1]},
+         "files": [{"filename": "a.py", "url": "https://e.org/a"}]},
+        {"name": "bare"},
+    ]  # fmt: skip
+    (root / "assignments.json").write_text(json.dumps(entries))
+    assert [(each.name, each.id, each.entry) for each in store.assignments()] == [
+        ("Späte Übung", "7", entries[0]),
+        ("bare", "bare", entries[1]),
+    ]
+    assert store.assignments()[0].files[0].url == "https://e.org/a"
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_names_are_found_in_whichever_unicode_form_the_disk_has(store: DirectoryStore, root: Path, form: str) -> None:
+    name = unicodedata.normalize(form, "Übung")
+    (root / name / "files").mkdir(parents=True)
+    (root / name / "files" / f"{name}.py").write_bytes(b"x")
+    for asked in ("NFC", "NFD"):
+        wanted = unicodedata.normalize(asked, "Übung")
+        assert served(store, f"{wanted}.py", wanted) == b"x"
+
+
+# what cannot be read is not written over
+
+
+@pytest.mark.parametrize("content", [b"{", b"{}", b"[1]", b"", b"\xff", b"[" * 100_000])
+def test_broken_grades_are_reported_and_left_alone(store: DirectoryStore, root: Path, content: bytes) -> None:
+    path = root / "hw1" / "grades.json"
+    path.write_bytes(content)
+    entries = (GradeEntry({"username": "alice"}),)
+    for attempt in (lambda: store.grades(HW1), lambda: store.merge_grades(HW1, entries, NOTE)):
+        with pytest.raises(Unreadable) as refused:
+            attempt()
+        assert refused.value.place.startswith(str(path))
+    assert path.read_bytes() == content
+    assert store.events() == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{", "{}", "[1]", '[{"name": "../x"}]', '[{"files": []}]', '[{"name": "a", "files": 5}]',
+     '[{"name": "a", "files": [{"filename": ".x"}]}]', '[{"name": "a", "files": ["b"]}]', "[" * 100_000],
+)  # fmt: skip
+def test_a_broken_manifest_is_reported_with_its_place(store: DirectoryStore, root: Path, content: str) -> None:
+    path = root / "assignments.json"
+    path.write_text(content)
+    with pytest.raises(Unreadable) as refused:
+        store.assignments()
+    assert refused.value.place.startswith(str(path))
+    path.unlink()
+    assert listed(store) == {"hw1": ["hw1.py"]}
+
+
+@pytest.mark.parametrize("content", [b"title = ", b"title = 5", b"\xff", b"[[assignments]]\nname = '../x'"])
+def test_a_broken_course_file_is_reported_with_its_place(store: DirectoryStore, root: Path, content: bytes) -> None:
+    path = root.parent / "mograder.toml"
+    path.write_bytes(content)
+    with pytest.raises(Unreadable) as refused:
+        store.plan()
+    assert refused.value.place.startswith(str(path))
+    assert path.read_bytes() == content
+
+
+def test_a_ledger_that_is_no_database_is_reported_and_left_alone(root: Path) -> None:
+    path = root / ".mograder.db"
+    path.write_bytes(b"this is no database at all, but long enough to be looked at by SQLite" * 20)
+    before = path.read_bytes()
+    with pytest.raises(Unreadable, match="ledger"):
+        open_store(root)
+    assert path.read_bytes() == before
+
+
+# crashes: the process dies between two steps of a hand-in, and the course is opened again
+
+CRASH = """
+import os, sys
+from pathlib import Path
+from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.store import directory, files
+from tests.parts import ALICE, hand_in, open_store
+
+def die(*args): os._exit(9)
+
+root, where, size = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+seal = Ed25519Seal(new_private_key())
+store = open_store(root)
+hand_in(store, seal, ALICE, b"first")
+store.settle()
+store.settle = lambda: None
+real_show, real_point = directory.DirectoryStore._show, files.point_latest
+if where == "before the commit": directory.DirectoryStore._append = die
+if where == "after the commit": directory.DirectoryStore._place = die
+if where == "after the rename": files.point_latest = die
+if where == "after the link": files.point_latest = lambda *args: (real_point(*args), die())
+hand_in(store, seal, ALICE, b"x" * size)
+print("answered", flush=True)
+die()
+"""
+
+
+def crash(root: Path, where: str, size: int) -> str:
+    """Hand in "first", then `size` bytes with a crash; what the process could still answer."""
+    done = subprocess.run(
+        [sys.executable, "-c", CRASH, root, where, str(size)],
+        cwd=Path(__file__).parents[2], env=environment(), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (9, "")
+    return done.stdout
+
+
+SIZES = pytest.mark.parametrize("size", [10, 3_000_000], ids=["small", "large"])
+AFTER_COMMIT = pytest.mark.parametrize("where", ["after the commit", "after the rename", "after the link", "answered"])
+
+
+def assert_whole(root: Path, submitted: Path, size: int) -> None:
+    """The second hand-in is there, and the course takes another."""
+    store = open_store(root)
+    assert latest(store) == [("alice", sha256(b"x" * size))]
+    assert names_in(submitted)[-2:] == ["alice_20260310T120000.py", "alice_20260310T120001.py"]
+    assert [each.submission.attempt for each in store.receipts()] == [1, 2]
+    assert hand_in(store, SEAL, ALICE, b"x" * size).repeated
+    hand_in(store, SEAL, ALICE, b"next")
+    store.close()
+    assert (submitted / "alice.py").read_bytes() == b"next"
+
+
+@SIZES
+@AFTER_COMMIT
+def test_what_is_committed_survives_a_crash(root: Path, submitted: Path, where: str, size: int) -> None:
+    assert crash(root, where, size) == ("answered\n" if where == "answered" else "")
+    assert_whole(root, submitted, size)
+
+
+@SIZES
+def test_what_is_not_committed_leaves_nothing_to_see(root: Path, submitted: Path, size: int) -> None:
+    assert crash(root, "before the commit", size) == ""
+    store = open_store(root)
+    assert latest(store) == [("alice", sha256(b"first"))]
+    assert len(list(store.receipts())) == 1
+    assert [name for name in names_in(submitted) if not name.startswith(".")] == [
+        "alice.py",
+        "alice_20260310T120000.py",
+    ]
+    store.close()
+
+
+@pytest.mark.parametrize("left", [b"", b"xxx", None])
+def test_a_power_cut_that_empties_unsynced_files_loses_nothing(root: Path, submitted: Path, left: bytes | None) -> None:
+    crash(root, "answered", 10)
+    version = submitted / "alice_20260310T120001.py"
+    version.unlink()
+    (submitted / "alice.py").unlink()
+    (submitted / "alice.py").symlink_to("alice_20260310T120000.py")
+    if left is not None:
+        version.write_bytes(left)
+    assert_whole(root, submitted, 10)
+
+
+def test_a_file_put_there_by_hand_survives_a_crash_in_the_next_hand_in(root: Path, submitted: Path) -> None:
+    submitted.mkdir(parents=True)
+    crash(root, "after the commit", 10)
+    (submitted / "alice.py").unlink()
+    (submitted / "alice.py").write_bytes(b"by hand")
+    open_store(root).close()
+    assert (submitted / "alice.py").read_bytes() == b"x" * 10
+    assert b"by hand" in [(submitted / name).read_bytes() for name in names_in(submitted)]
+
+
+@pytest.mark.parametrize("edit", [b"edited by hand", None])
+def test_a_large_hand_in_that_was_edited_or_removed_by_hand_does_not_keep_the_course_from_opening(
+    root: Path, submitted: Path, edit: bytes | None
+) -> None:
+    crash(root, "answered", 3_000_000)
+    version = submitted / "alice_20260310T120001.py"
+    version.unlink()
+    if edit is not None:
+        version.write_bytes(edit)
+    store = open_store(root)
+    assert hand_in(store, SEAL, Username("bob"), b"work").receipt.number == 3
+    assert (submitted / "bob.py").read_bytes() == b"work"
+    assert version.exists() == (edit is not None)
+    store.close()
+
+
+def test_an_upload_that_was_cut_off_is_never_listed_and_dropped_after_a_day(root: Path) -> None:
+    folder = root.parent / "submitted"
+    folder.mkdir()
+    old, young = folder / ".incoming-old", folder / ".incoming-young"
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    store = open_store(root)
+    assert latest(store) == []
+    assert names_in(folder) == [".incoming-young"]
+    store.close()
+
+
+def test_settling_lets_the_bytes_leave_the_ledger(store: DirectoryStore, submitted: Path) -> None:
+    hand_in(store, SEAL, ALICE, b"one")
+    store.settle()
+    assert store._ledger.read("SELECT count(*) FROM pending") == [(0,)]
+    assert names_in(submitted) == ["alice.py", "alice_20260310T120000.py"]
+
+
+def test_a_course_that_moves_takes_everything_along(tmp_path: Path) -> None:
+    root = make_course_folder(tmp_path / "here")
+    store = open_store(root)
+    hand_in(store, SEAL, ALICE, b"one")
+    store.close()
+    (tmp_path / "here").rename(tmp_path / "there")
+    store = open_store(tmp_path / "there" / "course" / "release")
+    assert latest(store) == [("alice", sha256(b"one"))]
+    assert hand_in(store, SEAL, ALICE, b"one").repeated
+    store.close()

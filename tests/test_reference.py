@@ -1,0 +1,100 @@
+"""The documentation is true: generated pages are fresh, links lead somewhere, and commands exist as they are shown."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from mograder import wire
+from mograder.cli import mograder
+from tools import reference
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "examples/README.md"])
+named = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+
+
+@pytest.mark.parametrize("name", reference.pages())
+def test_generated_pages_say_what_the_code_says(name: str) -> None:
+    written = (reference.FOLDER / name).read_text(encoding="utf-8")
+    assert written == reference.pages()[name], "run: python tools/reference.py"
+
+
+def test_a_stale_page_is_found_and_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference, "FOLDER", tmp_path)
+    assert reference.main(["--check"]) == 1
+    assert reference.main([]) == 0
+    assert reference.main(["--check"]) == 0
+    (tmp_path / "settings.md").write_text("something else")
+    assert reference.stale() == [tmp_path / "settings.md"]
+
+
+def test_openapi_has_every_row_and_every_reference_resolves() -> None:
+    document = reference.openapi()
+    operations = {each["operationId"] for path in document["paths"].values() for each in path.values()}
+    assert operations == set(wire.BY_NAME)
+    assert json.loads(json.dumps(document)) == document
+    for target in re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document)):
+        found: Any = document
+        for part in target.split("/"):
+            found = found[part]
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            declared = {each["name"] for each in operation.get("parameters", []) if each["in"] == "path"}
+            assert declared == set(re.findall(r"\{(\w+)\}", path))
+
+
+@named
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(document)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        found = document.parent / path if path else document
+        assert found.exists(), f"{target} leads nowhere"
+        if anchor:
+            assert anchor in anchors(found), f"there is no heading for {target}"
+
+
+def prose(document: Path) -> str:
+    """The text without its blocks of code."""
+    return re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(document: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings."""
+    headings = re.findall(r"^#+ (.*)$", prose(document), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@named
+def test_commands_are_shown_as_they_are(document: Path) -> None:
+    if document == ROOT / "CHANGELOG.md":
+        return  # it tells of the past
+    text = document.read_text(encoding="utf-8")
+    blocks = re.findall(r"^ *```(?:\w*)\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks for line in block.splitlines()] + re.findall(r"`(mograder [^`]+)`", text)
+    for line in lines:
+        if re.match(r"\s*mograder ", line) and "[OPTIONS]" not in line:
+            check_command(line)
+
+
+def check_command(line: str) -> None:
+    """Every sub-command and option of a line that starts with `mograder` exists."""
+    words = shlex.split(line, comments=True)[1:]
+    command: click.Command = mograder
+    context = click.Context(command, info_name="mograder")
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        found = command.get_command(context, words.pop(0))
+        assert found is not None, line
+        command, context = found, click.Context(found, parent=context)
+    known = {flag for option in command.get_params(context) for flag in (*option.opts, *option.secondary_opts)}
+    for word in words:
+        if word.startswith("-") and word not in ("-", "--help"):
+            assert word.partition("=")[0] in known, f"{line}: there is no {word}"

@@ -1,0 +1,701 @@
+"""The protocol, in process: a sweep over the whole table, then every endpoint's own promises (PROTOCOL.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from mograder import wire
+from mograder.domain.access import Allow
+from mograder.domain.course import Course
+from mograder.domain.names import INSTRUCTOR
+from mograder.sealing import Ed25519Seal
+from mograder.web import create_app
+from mograder.wire import ENDPOINTS, Endpoint
+from tests.parts import CODE, NOON, SECOND, Clock, names_in, sha256, token_of
+
+
+class Web:
+    """Sends requests to a course's application; `as_` says whose token goes along."""
+
+    def __init__(self, course: Course, **options: bool) -> None:
+        self.course = course
+        self.app = create_app(course, **options)
+
+    def __call__(self, method: str, path: str, as_: str | None = INSTRUCTOR, **extra: Any) -> httpx2.Response:
+        headers = {**self.bearer(as_), **extra.pop("headers", {})}
+
+        async def send() -> httpx2.Response:
+            transport = httpx2.ASGITransport(self.app)
+            async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+                return await client.request(method, path, headers=headers, **extra)
+
+        return asyncio.run(send())
+
+    def bearer(self, name: str | None) -> dict[str, str]:
+        return {"Authorization": f"Bearer {token_of(self.course, name)}"} if name else {}
+
+    def submit(self, name: str = "alice", content: bytes = b"work", **extra: Any) -> httpx2.Response:
+        return self("POST", f"/assignments/hw1/submit?user={name}", name, content=content, **extra)
+
+
+@pytest.fixture
+def web(course: Course) -> Web:
+    return Web(course)
+
+
+@pytest.fixture
+def submitted(course_folder: Path) -> Path:
+    return course_folder.parent / "submitted" / "hw1"
+
+
+def address(row: Endpoint, user: str = "alice", assignment: str = "hw1") -> str:
+    path = wire.build_path(row, {"assignment": assignment, "user": user, "file": f"{user}.py"})
+    return f"{path}?{row.about_query}={user}" if row.about_query else path
+
+
+def problem(reply: httpx2.Response, status: int, code: str) -> str:
+    """The message of an error that must have this status and code, in JSON."""
+    assert reply.headers["content-type"] == "application/json"
+    assert (reply.status_code, reply.json()["code"]) == (status, code), reply.text
+    assert set(reply.json()) >= {"error", "code"}
+    return str(reply.json()["error"])
+
+
+def everything_in(folder: Path) -> dict[str, bytes]:
+    """Every file below `folder` but the ledger's."""
+    found = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".mograder"))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+def rows(*allow: Allow, method: str | None = None) -> pytest.MarkDecorator:
+    chosen = [row for row in ENDPOINTS if (not allow or row.allow in allow) and method in (None, row.method)]
+    return pytest.mark.parametrize("row", chosen, ids=lambda row: row.name)
+
+
+GUARDED = rows(Allow.MEMBER, Allow.SELF, Allow.INSTRUCTOR)
+PERSONS_DIGITS = "0" * 64
+
+
+# the sweep
+
+
+@GUARDED
+def test_without_a_token_nothing_is_done(web: Web, row: Endpoint) -> None:
+    reply = web(row.method, address(row), None)
+    problem(reply, 401, "unauthenticated")
+    assert reply.headers["www-authenticate"] == "Bearer"
+
+
+@rows(Allow.ANYONE)
+def test_what_is_open_to_anyone_needs_no_token_and_ignores_a_bad_one(web: Web, row: Endpoint) -> None:
+    for headers in ({}, {"Authorization": "Bearer nonsense"}):
+        assert web(row.method, address(row), None, headers=headers).status_code not in (401, 403)
+
+
+@GUARDED
+@pytest.mark.parametrize(
+    "header",
+    ["", "Bearer", "Bearer ", "Bearer alice", "Bearer :", f"Bearer :{PERSONS_DIGITS}", "Bearer alice:",
+     f"Bearer alice:{PERSONS_DIGITS}", f"Bearer ../x:{PERSONS_DIGITS}", f"Basic alice:{PERSONS_DIGITS}",
+     "Bearer alice:ä", "Bearer \u00e4:00", "Bearer a:b:c", "Bearer " + "x" * 10_000],
+)  # fmt: skip
+def test_a_malformed_or_wrong_token_is_refused(web: Web, row: Endpoint, header: str) -> None:
+    message = problem(web(row.method, address(row), None, headers={"Authorization": header}), 401, "unauthenticated")
+    assert PERSONS_DIGITS not in message
+
+
+@rows(Allow.INSTRUCTOR)
+def test_a_student_is_kept_from_what_is_the_instructors(web: Web, row: Endpoint, course_folder: Path) -> None:
+    before = everything_in(course_folder.parent)
+    problem(web(row.method, address(row), "alice"), 403, "forbidden")
+    assert everything_in(course_folder.parent) == before
+
+
+@rows(Allow.SELF)
+def test_a_student_is_kept_from_what_is_another_students(web: Web, row: Endpoint, course_folder: Path) -> None:
+    for other in ("bob", "ALICE", INSTRUCTOR):
+        problem(web(row.method, address(row, other), "alice", content=b"x"), 403, "forbidden")
+    assert not (course_folder.parent / "submitted").exists()
+
+
+@pytest.mark.parametrize("name", ["hw9", "hw1%20", "HW1", "..", "%2e%2e", ".", ".hidden", "submitted", "a\\b"])
+@pytest.mark.parametrize("row", [row for row in ENDPOINTS if "{assignment}" in row.path], ids=lambda row: row.name)
+def test_an_unknown_assignment_is_not_found_and_nothing_is_made(
+    web: Web, row: Endpoint, name: str, course_folder: Path
+) -> None:
+    before = sorted(course_folder.parent.rglob("*"))
+    path = address(row).replace("hw1", name)
+    body: dict[str, Any] = {"content": b'[{"username": "alice"}]'} if row.method == "POST" else {}
+    if row.name == "upload_feedback":
+        body = {"files": {"files": ("alice.html", b"x")}}
+    problem(web(row.method, path, **body), 404, "not_found")
+    assert sorted(course_folder.parent.rglob("*")) == before
+
+
+@rows(method="GET")
+def test_head_is_get_without_the_body(web: Web, row: Endpoint) -> None:
+    web.submit()
+    (web.course.store.folders.root / "hw1" / "files" / "alice.py").write_bytes(b"x")  # type: ignore[attr-defined]
+    web("POST", "/assignments/hw1/feedback", files={"files": ("alice.html", b"<p>")})
+    got, head = (web(method, address(row)) for method in ("GET", "HEAD"))
+    assert (got.status_code, head.status_code, head.content) == (200, 200, b"")
+    assert dict(head.headers) == dict(got.headers)
+    assert int(got.headers["content-length"]) == len(got.content) > 0
+
+
+@rows()
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "TRACE", "get", "WEIRD"])
+def test_another_method_is_405_and_says_which_are_allowed(web: Web, row: Endpoint, method: str) -> None:
+    allowed = {each.method for each in ENDPOINTS if each.path == row.path}
+    if method in allowed:
+        return
+    reply = web(method, address(row))
+    problem(reply, 405, "method_not_allowed")
+    expected = allowed | {"OPTIONS"} | ({"HEAD"} if "GET" in allowed else set())
+    assert set(reply.headers["allow"].split(", ")) == expected
+
+
+@rows()
+def test_a_browser_may_ask_before_it_sends(web: Web, row: Endpoint) -> None:
+    reply = web("OPTIONS", address(row), None)
+    assert (reply.status_code, reply.content) == (204, b"")
+
+
+def test_options_is_answered_at_any_path(web: Web) -> None:
+    assert web("OPTIONS", "/no/where", None).status_code == 204
+
+
+@rows()
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "OPTIONS"])
+@pytest.mark.parametrize("as_", [None, "alice", "bob", INSTRUCTOR])
+def test_every_answer_lets_pages_from_elsewhere_read_it(web: Web, row: Endpoint, method: str, as_: str | None) -> None:
+    headers = web(method, address(row), as_).headers
+    assert headers["access-control-allow-origin"] == "*"
+    assert {"GET", "POST", "OPTIONS"} <= set(headers["access-control-allow-methods"].split(", "))
+    assert {"Content-Type", "Authorization"} <= set(headers["access-control-allow-headers"].split(", "))
+    assert "access-control-allow-credentials" not in headers
+
+
+@rows()
+def test_a_trailing_slash_and_an_unknown_query_change_nothing(web: Web, row: Endpoint) -> None:
+    path, _, query = address(row).partition("?")
+    plain = web(row.method, address(row))
+    for other in (f"{path}/?{query}", f"{path}?{query}&v=2&token=%C3%A4&flag"):
+        reply = web(row.method, other)
+        assert (reply.status_code, reply.content) == (plain.status_code, plain.content)
+
+
+@pytest.mark.parametrize("as_", [None, INSTRUCTOR])
+@pytest.mark.parametrize(
+    "path", ["/x", "/assignments/hw1", "/assignments/hw1/x", "//assignments", "/assignments/hw1/files", "/*", "/**"]
+)
+def test_an_unknown_path_is_not_found_with_and_without_a_token(web: Web, path: str, as_: str | None) -> None:
+    problem(web("GET", f"http://test{path}", as_), 404, "not_found")
+
+
+@GUARDED
+def test_with_no_auth_everything_is_allowed_and_a_bad_token_ignored(course: Course, row: Endpoint) -> None:
+    web = Web(course, check_tokens=False)
+    for headers in ({}, {"Authorization": "Bearer nonsense"}):
+        assert web(row.method, address(row), None, headers=headers).status_code not in (401, 403)
+
+
+# tokens and registration
+
+
+def register(web: Web, user: object = "alice", code: object = CODE, **extra: Any) -> httpx2.Response:
+    return web("POST", "/register", None, content=json.dumps({"user": user, "enrollment_code": code}), **extra)
+
+
+@pytest.mark.parametrize("name", ["alice", "bob-smith", "user_1", "first.last", "a@uni.de", "x+y@uni.de"])
+def test_who_registers_gets_a_token_that_works(web: Web, course_folder: Path, name: str) -> None:
+    reply = register(web, f" {name}\n")
+    secret = (course_folder / ".mograder-secret").read_text().strip()
+    digest = hmac.digest(secret.encode(), name.encode(), "sha256").hex()
+    assert reply.json() == {"user": name, "token": f"{name}:{digest}"}
+    assert web("GET", "/assignments", None, headers={"Authorization": f"Bearer {name}:{digest}"}).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_registration_takes_any_content_type(web: Web, kind: str) -> None:
+    assert register(web, headers={"Content-Type": kind}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"", 400, "bad_request"), (b"{", 400, "bad_request"), (b"[]", 400, "bad_request"),
+        (b"\xff", 400, "bad_request"), (b"{}", 400, "bad_request"), (b'{"user": null}', 400, "bad_request"),
+        (b'{"user": 5}', 400, "bad_request"), (b'{"user": "\\ud800"}', 400, "bad_request"),
+        (b"[" * 8000, 400, "bad_request"),
+        (b'{"user": "  "}', 400, "bad_name"), (b'{"user": "../x"}', 400, "bad_name"),
+        (b'{"user": "__x"}', 400, "bad_name"), (b'{"user": "__instructor__"}', 400, "bad_name"),
+        (b'{"user": "a.py"}', 400, "bad_name"), (b'{"user": "a_20260310T200800"}', 400, "bad_name"),
+        (b'{"user": "a"}', 403, "wrong_code"), (b'{"user": "a", "enrollment_code": ""}', 403, "wrong_code"),
+        (b'{"user": "a", "enrollment_code": "Swordfish"}', 403, "wrong_code"),
+        (b'{"user": "a", "enrollment_code": "\xc3\xa4"}', 403, "wrong_code"),
+    ],
+)  # fmt: skip
+def test_a_registration_that_cannot_be_is_refused_for_the_first_reason(
+    web: Web, body: bytes, status: int, code: str
+) -> None:
+    problem(web("POST", "/register", None, content=body), status, code)
+    assert web.course.store.accounts() == []
+
+
+@pytest.mark.parametrize("check_tokens", [True, False])
+def test_without_a_code_registration_is_off_whatever_is_sent(course: Course, check_tokens: bool) -> None:
+    web = Web(Course(course.store, course.seal, course.clock), check_tokens=check_tokens)
+    for body in (b"{", b'{"user": "alice", "enrollment_code": ""}'):
+        problem(web("POST", "/register", None, content=body), 403, "registration_off")
+
+
+def test_a_name_is_claimed_once(web: Web) -> None:
+    register(web)
+    for name in ("alice", "Alice", " alice "):
+        assert "taken" in problem(register(web, name), 409, "name_taken")
+    problem(register(web, "alice", "wrong"), 403, "wrong_code")
+    assert [each.username for each in web.course.store.accounts()] == ["alice"]
+
+
+def test_a_name_under_which_work_stands_cannot_be_claimed(web: Web, submitted: Path) -> None:
+    submitted.mkdir(parents=True)
+    (submitted / "alice.py").write_bytes(b"from last year's server")
+    problem(register(web), 409, "name_taken")
+    assert web.course.store.accounts() == []
+
+
+def test_a_registration_answer_is_not_cached(web: Web) -> None:
+    assert register(web).headers["cache-control"] == "no-store"
+
+
+# assignments and hand-outs
+
+
+def test_assignments_are_listed_with_what_clients_need(web: Web) -> None:
+    (entry,) = web("GET", "/assignments", "alice").json()
+    assert entry == {
+        "name": "hw1", "id": "hw1",
+        "files": [{"filename": "hw1.py", "url": "/assignments/hw1/files/hw1.py", "size": 14,
+                   "sha256": sha256(b"import marimo\n")}],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["hw 1", "Übung 1", "100% sure", "a+b&c?d#e;f", "%41", "日本"])
+def test_a_name_of_any_letters_travels_whole(web: Web, course_folder: Path, name: str) -> None:
+    files = course_folder / name / "files"
+    files.mkdir(parents=True)
+    (files / f"{name}.py").write_bytes(name.encode())
+    entry = next(each for each in web("GET", "/assignments").json() if each["name"] == name)
+    reply = web("GET", entry["files"][0]["url"], "alice")
+    assert (reply.content, reply.headers["content-type"]) == (name.encode(), "application/octet-stream")
+    row = wire.BY_NAME["submit"]
+    sent = web("POST", wire.build_path(row, {"assignment": name}) + "?user=alice", "alice", content=b"x")
+    assert sent.json()["assignment"] == name
+    listed = web("GET", wire.build_path(wire.BY_NAME["submissions"], {"assignment": name})).json()
+    assert web("GET", listed[0]["url"]).content == b"x"
+
+
+def test_a_path_is_decoded_once(web: Web, course_folder: Path) -> None:
+    files = course_folder / "hw1" / "files"
+    (files / "a%62.py").write_bytes(b"percent")
+    (files / "ab.py").write_bytes(b"plain")
+    assert web("GET", "/assignments/hw1/files/a%2562.py").content == b"percent"
+    assert web("GET", "/assignments/hw1/files/a%62.py").content == b"plain"
+    assert web("GET", "/assignments/hw1/files/%FF.py").status_code == 400
+
+
+def test_a_manifest_is_passed_on_whole(web: Web, course_folder: Path) -> None:
+    entries = [
+        {"name": "b", "id": 7, "duedate": 0, "files": [{"filename": "x", "url": "https://e.org/x"}], "more": {"a": 1}},
+        {"name": "a", "id": 2**70, "files": None, "weight": 1.5},
+    ]
+    (course_folder / "assignments.json").write_text(json.dumps(entries))
+    assert web("GET", "/assignments", "alice").json() == entries
+
+
+def test_a_broken_manifest_is_told_in_full_to_the_instructor_alone(web: Web, course_folder: Path) -> None:
+    (course_folder / "assignments.json").write_text("{")
+    assert "place" not in web("GET", "/assignments", "alice").json()
+    reply = web("GET", "/assignments")
+    problem(reply, 503, "unreadable")
+    assert reply.json()["place"].startswith(str(course_folder / "assignments.json"))
+    assert reply.headers["retry-after"]
+
+
+TRAVERSALS = [
+    "../../.mograder-secret", "..%2f..%2f.mograder-secret", "%2e%2e/%2e%2e/.mograder-secret",
+    "..%5c..%5c.mograder-secret", "%252e%252e%252f.mograder-secret", "/etc/passwd", "%2fetc%2fpasswd", "%00", "hw1.py%00",
+    ".", "..", "./hw1.py", "x/../hw1.py", "%c0%ae%c0%ae/x", "hw1.py%0a", "hw1.py%20", "C:\\x", ".mograder-secret",
+    "hw1.py/", "a" * 5000, "a/" * 600 + "b", "\ud7ff", "hw1.py/x", "..;/x", "....//x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", TRAVERSALS)
+@pytest.mark.parametrize("base", ["/assignments/hw1/files/", "/assignments/hw1/submissions/", "/assignments/"])
+def test_no_spelling_of_a_path_leads_out(web: Web, base: str, path: str) -> None:
+    web.submit()
+    if base + path == "/assignments/hw1/files/hw1.py/":  # a trailing slash is tolerated
+        return
+    scope = {
+        "type": "http", "method": "GET", "path": base + path, "raw_path": (base + path).encode(), "query_string": b"",
+        "headers": [(b"authorization", web.bearer(INSTRUCTOR)["Authorization"].encode())], "scheme": "http",
+    }  # fmt: skip
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(web.app(scope, receive, send))
+    assert sent[0]["status"] in (400, 404)
+    assert json.loads(sent[1]["body"])["code"] in ("bad_name", "bad_request", "not_found")
+
+
+@pytest.mark.parametrize("size", [1000, 600_000])
+def test_a_file_comes_whole_in_part_and_not_at_all(web: Web, course_folder: Path, size: int) -> None:
+    content = bytes(range(256)) * (size // 256)
+    (course_folder / "hw1" / "files" / "data.bin").write_bytes(content)
+    path = "/assignments/hw1/files/data.bin"
+    whole = web("GET", path, "alice")
+    assert (whole.status_code, whole.content) == (200, content)
+    assert whole.headers["content-length"] == str(len(content))
+    part = web("GET", path, "alice", headers={"Range": "bytes=5-9"})
+    assert (part.status_code, part.content) == (206, content[5:10])
+    assert part.headers["content-range"] == f"bytes 5-9/{len(content)}"
+    tail = web("GET", path, "alice", headers={"Range": f"bytes={len(content) - 3}-"})
+    assert (tail.status_code, tail.content) == (206, content[-3:])
+    same = web("GET", path, "alice", headers={"If-None-Match": whole.headers["etag"]})
+    assert (same.status_code, same.content) == (304, b"")
+    resumed = web("GET", path, "alice", headers={"Range": "bytes=5-9", "If-Range": whole.headers["etag"]})
+    assert resumed.status_code == 206
+    stale = web("GET", path, "alice", headers={"Range": "bytes=5-9", "If-Range": '"older"'})
+    assert (stale.status_code, stale.content) == (200, content)
+    beyond = web("GET", path, "alice", headers={"Range": f"bytes={len(content)}-"})
+    assert beyond.status_code == 416
+    assert beyond.headers["access-control-allow-origin"] == "*"
+    assert beyond.headers["content-type"] == "application/json"
+    several = web("GET", path, "alice", headers={"Range": "bytes=0-1,5-6"})
+    assert several.status_code in (200, 206)
+    assert int(several.headers["content-length"]) == len(several.content)
+    for header in ("lines=1-2", "bytes=", "bytes=9-5", "nonsense"):
+        assert web("GET", path, "alice", headers={"Range": header}).headers["access-control-allow-origin"] == "*"
+
+
+def test_an_empty_file_comes(web: Web, course_folder: Path) -> None:
+    (course_folder / "hw1" / "files" / "empty.csv").touch()
+    for headers in ({}, {"Range": "bytes=0-"}):
+        reply = web("GET", "/assignments/hw1/files/empty.csv", headers=headers)
+        assert (reply.status_code in (200, 416), reply.headers["access-control-allow-origin"]) == (True, "*")
+
+
+@pytest.mark.parametrize("path", ["/assignments", "/assignments/hw1/submissions", "/assignments/hw1/status?user=a"])
+def test_what_has_not_changed_is_not_sent_again(web: Web, path: str) -> None:
+    tag = web("GET", path).headers["etag"]
+    for known in (tag, f'"x", {tag}', f"W/{tag}", "*"):
+        reply = web("GET", path, headers={"If-None-Match": known})
+        assert (reply.status_code, reply.content) == (304, b"")
+    assert web("GET", path, headers={"If-None-Match": '"x"'}).status_code == 200
+
+
+# hand-ins
+
+
+def test_a_hand_in_is_answered_with_its_receipt(web: Web, submitted: Path, clock: Clock) -> None:
+    clock.now = NOON + SECOND // 2
+    reply = web.submit(content=b"work").json()
+    text = reply.pop("receipt")
+    assert reply == {
+        "status": "ok", "filename": "alice.py", "version": "alice_20260310T120000.py", "user": "alice",
+        "assignment": "hw1", "attempt": 1, "size": 4, "sha256": sha256(b"work"), "received": NOON / SECOND + 0.5,
+        "repeated": False,
+    }  # fmt: skip
+    claims = Ed25519Seal(web.course.seal.public_key()).verify(text)
+    assert claims["received"] == "2026-03-10T12:00:00.500000Z"
+    assert (claims["user"], claims["sha256"], claims["number"]) == ("alice", sha256(b"work"), 1)
+    assert (submitted / "alice.py").read_bytes() == b"work"
+
+
+@pytest.mark.parametrize("field", ["file", "files", "", "x" * 100, "ä"])
+@pytest.mark.parametrize("filename", ["hw1.py", "../../x.py", "ä.py", "alice.zip"])
+def test_a_form_may_call_field_and_file_as_it_likes(web: Web, submitted: Path, field: str, filename: str) -> None:
+    content = bytes(range(256)) + b"\r\n--x\r\n"
+    reply = web("POST", "/assignments/hw1/submit?user=alice", "alice", files={field: (filename, content)})
+    assert reply.json()["filename"] == "alice.py"
+    assert (submitted / "alice.py").read_bytes() == content
+
+
+def test_the_first_file_of_a_form_counts_and_fields_do_not(web: Web, submitted: Path) -> None:
+    files = {"note": (None, b"text"), "a": ("first.py", b"first"), "b": ("second.py", b"second")}
+    web("POST", "/assignments/hw1/submit?user=alice", "alice", files=files)
+    assert (submitted / "alice.py").read_bytes() == b"first"
+
+
+@pytest.mark.parametrize("size", [2_000_000, 300_000])
+@pytest.mark.parametrize("form", [True, False])
+def test_a_large_hand_in_is_kept_whole(web: Web, submitted: Path, form: bool, size: int) -> None:
+    content = bytes(range(250)) * (size // 250)
+    body: dict[str, Any] = {"files": {"f": ("x.py", content)}} if form else {"content": content}
+    assert web("POST", "/assignments/hw1/submit?user=alice", "alice", **body).json()["sha256"] == sha256(content)
+    assert (submitted / "alice.py").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"content": b""}, {"files": {"f": ("x.py", b"")}}, {"files": {"f": (None, b"text")}},
+        {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}},
+        {"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=b"}},
+        {"content": b"--b\r\nno header", "headers": {"Content-Type": "multipart/form-data; boundary=b"}},
+        {"content": b"", "headers": {"Content-Type": "multipart/form-data; boundary=b"}},
+        {"content": b'--b\r\nContent-Disposition: form-data; name="f"; filename="x"\r\n\r\ncut',
+         "headers": {"Content-Type": "multipart/form-data; boundary=b"}},
+    ],
+)  # fmt: skip
+def test_a_hand_in_without_data_or_cut_short_is_refused(web: Web, submitted: Path, body: dict[str, Any]) -> None:
+    problem(web("POST", "/assignments/hw1/submit?user=alice", "alice", **body), 400, "bad_request")
+    assert not submitted.exists() or names_in(submitted) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("", 400), ("?user=", 400), ("?user=%20", 400), ("?user=../x", 400), ("?user=a.py", 400), ("?user=%FF", 400),
+     ("?user=alice&user=bob", 400), ("?user=a_20260310T200800", 400), ("?User=alice", 400)],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["submit", "status"])
+def test_a_request_about_nobody_is_refused(web: Web, query: str, status: int, name: str) -> None:
+    method = wire.BY_NAME[name].method
+    assert web(method, f"/assignments/hw1/{name}{query}", content=b"x").status_code == status
+    assert web(method, f"/assignments/hw1/{name}{query}", None, content=b"x").status_code == 401
+
+
+def test_an_instructor_hands_in_for_a_student(web: Web) -> None:
+    reply = web("POST", "/assignments/hw1/submit?user=alice", content=b"paper")
+    claims = web.course.seal.verify(reply.json()["receipt"])
+    assert (claims["user"], claims["by"]) == ("alice", INSTRUCTOR)
+
+
+def test_bytes_that_do_not_match_their_checksum_are_refused(web: Web, submitted: Path) -> None:
+    wrong = {wire.CHECKSUM_HEADER: sha256(b"other")}
+    problem(web.submit(headers=wrong), 400, "checksum_mismatch")
+    assert not submitted.exists()
+    assert web.submit(headers={wire.CHECKSUM_HEADER: sha256(b"work").upper()}).status_code == 200
+
+
+def test_a_repeated_hand_in_is_answered_with_the_first_receipt(web: Web, submitted: Path) -> None:
+    first, again = web.submit().json(), web.submit().json()
+    assert again == {**first, "repeated": True}
+    assert len(names_in(submitted)) == 2
+
+
+def test_a_hand_in_beyond_the_limit_is_refused_before_it_is_read(course: Course, submitted: Path) -> None:
+    web = Web(Course(course.store, course.seal, course.clock, max_upload=1000))
+    for body in ({"content": b"x" * 1001}, {"files": {"f": ("x.py", b"x" * 1001)}}):
+        reply = web("POST", "/assignments/hw1/submit?user=alice", "alice", **body)
+        problem(reply, 413, "too_large")
+    assert not submitted.exists()
+    assert web.submit(content=b"x" * 1000).status_code == 200
+
+
+PLAN = "[[assignments]]\nname = 'hw1'\nopens = 2026-03-10\ncloses = 2026-03-10T12:00:00\naccepts = ['py', '.ZIP']\n"
+
+
+def test_the_plan_of_the_course_is_kept(web: Web, course_folder: Path, clock: Clock) -> None:
+    (course_folder.parent / "mograder.toml").write_text(PLAN)
+    form = {"files": {"f": ("x.R", b"x")}}
+    problem(web("POST", "/assignments/hw1/submit?user=alice", "alice", **form), 415, "wrong_type")
+    assert web.submit().status_code == 200
+    clock.now = NOON + 1
+    reply = web.submit(content=b"late")
+    problem(reply, 403, "closed")
+    assert reply.json()["closes"] == NOON / SECOND
+    assert web("POST", "/assignments/hw1/submit?user=alice", content=b"late").status_code == 200
+    clock.now = NOON - 24 * 3600 * SECOND
+    assert web("GET", "/assignments", "alice").json() == []
+    problem(web("GET", "/assignments/hw1/files/hw1.py", "alice"), 404, "not_found")
+    problem(web.submit(), 404, "not_found")
+    assert len(web("GET", "/assignments").json()) == 1
+
+
+def test_hand_ins_are_listed_and_fetched(web: Web, submitted: Path) -> None:
+    assert web("GET", "/assignments/hw1/submissions").json() == []
+    for content in (b"old", b"new!"):
+        web.submit("first.last", content)
+    (entry,) = web("GET", "/assignments/hw1/submissions").json()
+    assert entry["timemodified"] == int((submitted / "first.last.py").stat().st_mtime)
+    del entry["timemodified"]
+    assert entry == {
+        "username": "first.last", "filename": "first.last.py", "url": "/assignments/hw1/submissions/first.last.py",
+        "size": 4, "sha256": sha256(b"new!"),
+    }  # fmt: skip
+    reply = web("GET", entry["url"])
+    assert (reply.content, reply.headers["content-type"]) == (b"new!", "application/octet-stream")
+    assert web("GET", "/assignments/hw1/submissions/first.last_20260310T120000.py").content == b"old"
+
+
+# grades
+
+
+def grade(web: Web, document: object) -> httpx2.Response:
+    content = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return web("POST", "/assignments/hw1/grades", content=content)
+
+
+@pytest.mark.parametrize("wrap", [lambda rows: rows, lambda rows: {"grades": rows, "workflow_state": ""}])
+def test_grades_come_as_a_list_or_in_an_object_and_are_merged(web: Web, course_folder: Path, wrap: Any) -> None:
+    assert grade(web, wrap([{"username": "alice", "grade": "1", "x": [1]}])).json()["count"] == 1
+    reply = grade(web, wrap([{"username": "alice", "grade": "2"}, {"userid": "bob", "grade": 3}]))
+    assert reply.json() == {"status": "ok", "count": 2, "received": 2}
+    assert json.loads((course_folder / "hw1" / "grades.json").read_bytes()) == [
+        {"username": "alice", "grade": "2", "x": [1]},
+        {"userid": "bob", "grade": 3},
+    ]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"", b"{", b"null", b"5", b'"x"', b"{}", b'{"grades": {}}', b"[1]", b"[[]]", b"[null]",
+        b'[{"grade": "1"}]', b'[{"username": "ok"}, {"username": ""}]', b'[{"username": null}]',
+        b'[{"username": true}]', b'[{"username": ["a"]}]', b'[{"username": "a", "grade": NaN}]',
+        b'[{"username": "a", "grade": 1e999}]', b'[{"username": "\\ud800"}]', b"\xff", b"[" * 100_000,
+        b'[{"username": "a", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]",
+    ],
+)  # fmt: skip
+def test_grades_that_cannot_be_taken_change_nothing(web: Web, course_folder: Path, document: bytes) -> None:
+    grade(web, [{"username": "zoe", "grade": "1"}])
+    before = everything_in(course_folder)
+    problem(grade(web, document), 400, "bad_request")
+    assert everything_in(course_folder) == before
+
+
+@pytest.mark.parametrize("value", ["1" * 400, "1" * 5000, "-0.0", "1e308", "[" * 500 + "]" * 500])
+def test_odd_values_in_grades_are_taken_or_refused_and_never_a_fault(web: Web, value: str) -> None:
+    reply = grade(web, f'[{{"username": {value}}}, {{"username": "a", "grade": {value}}}]'.encode())
+    assert reply.status_code in (200, 400)
+    assert web("GET", "/assignments/hw1/status?user=a").status_code == 200
+
+
+def test_grades_of_megabytes_are_taken_and_more_is_refused(web: Web) -> None:
+    rows = [{"username": f"s{number}", "feedback": "x" * 1000} for number in range(3000)]
+    assert grade(web, rows).json()["count"] == 3000
+    problem(grade(web, b"[" + b" " * wire.BY_NAME["upload_grades"].limit + b"]"), 413, "too_large")  # type: ignore[operator]
+
+
+def status(web: Web, user: str = "alice") -> dict[str, Any]:
+    reply = web("GET", f"/assignments/hw1/status?user={user}", user)
+    assert reply.status_code == 200
+    return dict(reply.json())
+
+
+def test_the_status_says_where_a_student_stands(web: Web, course_folder: Path) -> None:
+    new = {"status": "new", "graded": False, "grade": None, "feedback": "", "feedback_available": False}
+    assert status(web) == new
+    web.submit()
+    assert status(web) == {**new, "status": "submitted"}
+    grade(web, [{"username": "alice", "grade": 92.5, "feedback": "good"}])
+    assert status(web) == {**new, "status": "submitted", "graded": True, "grade": "92.5", "feedback": "good"}
+    web("POST", "/assignments/hw1/feedback", files={"files": ("alice.html", b"<p>")})
+    assert status(web)["feedback_available"] is True
+    (course_folder / "hw1" / "grades.json").write_text('[{"userid": "alice", "grade": "by hand"}]')
+    assert status(web)["grade"] == "by hand"
+    assert status(web, "bob") == new
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [({"grade": ""}, None), ({"grade": 0}, "0"), ({"grade": "0"}, "0"), ({"mark": "A"}, "A"), ({"grade": 90.0}, "90"),
+     ({"grade": None}, None), ({}, None), ({"grade": "1", "workflow_state": "inreview"}, None),
+     ({"grade": "1", "workflow_state": "released"}, "1")],
+)  # fmt: skip
+def test_a_grade_is_shown_as_text_and_no_grade_as_none(web: Web, fields: dict[str, Any], shown: str | None) -> None:
+    for person in ("username", "userid", "student"):
+        grade(web, [{person: "alice", **fields}])
+        assert (status(web)["grade"], status(web)["graded"]) == (shown, shown is not None)
+        web.course.store.folders.root.joinpath("hw1", "grades.json").unlink()  # type: ignore[attr-defined]
+
+
+# feedback
+
+
+def test_feedback_is_kept_and_shown_as_a_page_without_rights(web: Web, course_folder: Path) -> None:
+    pages = [("files", ("alice.html", "<p>gut gemacht, Zoë".encode())), ("files", ("bob.HTML", b"<p>"))]
+    reply = web("POST", "/assignments/hw1/feedback", files=pages)
+    assert reply.json() == {"status": "ok", "files": ["alice.html", "bob.html"]}
+    assert names_in(course_folder / "hw1" / "feedback") == ["alice.html", "bob.html"]
+    page = web("GET", "/assignments/hw1/feedback/alice", "alice")
+    assert (page.text, page.headers["content-type"]) == ("<p>gut gemacht, Zoë", "text/html; charset=utf-8")
+    assert "sandbox" in page.headers["content-security-policy"]
+    assert "allow-same-origin" not in page.headers["content-security-policy"]
+    assert page.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"content": b"<p>"}, {"json": {"files": []}}, {"files": {"other": ("alice.html", b"x")}},
+        {"files": {"files": (None, b"x")}}, {"files": {"files": ("alice.py", b"x")}},
+        {"files": {"files": ("../alice.html", b"x")}}, {"files": {"files": (".html", b"x")}},
+        {"files": {"files": ("a.py.html", b"x")}},
+        {"files": [("files", ("alice.html", b"x")), ("files", ("b/c.html", b"x"))]},
+        {"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=b"}},
+    ],
+)  # fmt: skip
+def test_feedback_that_cannot_be_taken_changes_nothing(web: Web, course_folder: Path, body: dict[str, Any]) -> None:
+    before = everything_in(course_folder)
+    assert web("POST", "/assignments/hw1/feedback", **body).status_code == 400
+    assert everything_in(course_folder) == before
+
+
+@pytest.mark.parametrize("user", ["alice", "..", "%2e%2e%2fgrades", "a%00", ".x", "a.py", "grades.json"])
+def test_feedback_that_is_not_there_is_not_found(web: Web, user: str) -> None:
+    problem(web("GET", f"/assignments/hw1/feedback/{user}"), 404, "not_found")
+
+
+# the rest
+
+
+def test_health_says_ok(web: Web) -> None:
+    assert web("GET", "/", None).json() == {"status": "ok"}
+
+
+def test_the_configuration_for_clients_names_address_and_assignments(web: Web, course_folder: Path) -> None:
+    import tomllib
+
+    (course_folder.parent / "mograder.toml").write_text("title = 'Kurs \"ä\"'\n[https]\ntoken = 'secret'\n" + PLAN)
+    reply = web("GET", "/mograder.toml", None)
+    assert reply.headers["content-type"] == "application/toml; charset=utf-8"
+    document = tomllib.loads(reply.text)
+    assert (document["title"], document["transport"], document["https"]) == (
+        'Kurs "ä"', "https", {"url": "http://test"},
+    )  # fmt: skip
+    assert [each["name"] for each in document["assignments"]] == ["hw1"]
+
+
+def test_what_nobody_foresaw_is_an_internal_error_that_gives_nothing_away(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("/secret/path")
+
+    monkeypatch.setattr(web.course.store, "assignments", broken)
+    assert problem(web("GET", "/assignments"), 500, "internal") == "internal error"
+
+
+def test_the_application_answers_below_where_it_is_mounted(course: Course) -> None:
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
+    web = Web(course)
+    web.app = Starlette(routes=[Mount("/kurs", create_app(course))])  # type: ignore[assignment]
+    assert web("GET", "/kurs/assignments").json()[0]["name"] == "hw1"
+    problem(web("GET", "/kurs/x"), 404, "not_found")

@@ -1,0 +1,482 @@
+#!/usr/bin/env python3
+"""Writes docs/reference from the code: protocol, OpenAPI, settings, commands.
+
+    python tools/reference.py            write
+    python tools/reference.py --check    write nothing; exit 1 and name the stale files when they differ
+
+The law: what is said here about the code is read from the code. The few texts that stand here are matched against it,
+so that a new setting or exit code without a text is an error.
+"""
+# ruff: noqa: T201  (a script that talks to a person)
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import click
+import msgspec
+
+import mograder
+from mograder import config, wire
+from mograder.cli import mograder as command_line
+from mograder.domain.access import Allow
+from mograder.domain.errors import MograderError
+from mograder.wire import Content, Endpoint
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+WRITTEN = "<!-- Written by tools/reference.py from the code: change the code and run it again. -->"
+
+EXIT_CODES = {
+    0: "all went well",
+    1: "it failed, for a reason that the message gives",
+    2: "called with words that do not fit: an unknown option, a missing file, no server, an unknown assignment",
+    3: "not logged in, or not allowed to",
+    4: "what was asked for is not there",
+    5: "refused by a rule of the course: closed, name taken, too large, wrong type, too many attempts",
+    6: "the server cannot be reached, or cannot answer now",
+    7: "what arrived is not what was sent, or a signature is wrong",
+    130: "interrupted with Ctrl-C",
+}
+
+KEYS = {
+    "title": "The course's title.",
+    "timezone": "The zone of times that name none, such as `Europe/London`.",
+    "transport": "Always `https`. For clients.",
+    "edit_links": "Accepted: name = address with `{content_lz}`. Not used by the server yet.",
+    "assignments.name": "The assignment's folder.",
+    "assignments.id": "Another way to name it.",
+    "assignments.title": "Its title for people.",
+    "assignments.opens": "Students do not see it before. A date without a time means its beginning.",
+    "assignments.due": "When it is due. A date without a time means its end.",
+    "assignments.closes": "After this nothing is taken, except from an instructor.",
+    "assignments.duedate": "`due` in Unix seconds, as the published client writes it; 0 means none.",
+    "assignments.max_size": "Largest hand-in, in bytes.",
+    "assignments.accepts": 'File endings that are taken, such as `[".py", ".zip"]`; any when empty.',
+    "assignments.points": "How many points it is worth.",
+    "assignments.files": "For clients: the files to fetch.",
+    "assignments.files.name": "The file's name.",
+    "assignments.files.url": "Where it is: a path on the server or an absolute URL.",
+    "https.url": "For clients: the server's address.",
+    "https.token": "For clients: the token. Keep a file with this to yourself.",
+    "dirs.source": "Accepted, not used by the server.",
+    "dirs.release": "`--release-dir`. The served folder itself is fine, too.",
+    "dirs.submitted": "`--submitted-dir`; for `fetch-submissions`, where hand-ins go.",
+    "dirs.autograded": "Accepted, not used by the server.",
+    "dirs.feedback": "For `upload-feedback`: where the pages are.",
+    "server.host": "`--host`.",
+    "server.port": "`--port`.",
+    "server.max_upload": "`--max-upload`, in MiB.",
+    "penalties.enabled": "Accepted; the server computes no penalties yet.",
+    "penalties.grace_minutes": "Minutes after the due time without a penalty.",
+    "penalties.per_day": "Percentage points for each day begun.",
+    "penalties.max": "The most that is taken off, in percentage points.",
+}
+"""What each key of mograder.toml means; `settings` fails unless these are the keys of the dataclasses, all of them."""
+
+
+def pages() -> dict[str, str]:
+    """The text of every generated file, by name."""
+    return {
+        "protocol.md": protocol(),
+        "openapi.json": json.dumps(openapi(), indent=2, ensure_ascii=False) + "\n",
+        "settings.md": settings(),
+        "commands.md": commands(),
+    }
+
+
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *(tuple(plain(cell) for cell in row) for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def plain(text: str) -> str:
+    """One line of Markdown in which `<` begins no HTML and `|` no column."""
+    parts = " ".join(text.replace("|", "\\|").split()).split("`")
+    return "`".join(part if index % 2 else part.replace("<", "&lt;") for index, part in enumerate(parts))
+
+
+def document(*parts: str) -> str:
+    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
+
+
+def doc(kind: type) -> str:
+    """A class's own docstring as one paragraph; "" when it has none (a dataclass writes itself one)."""
+    text = kind.__dict__.get("__doc__") or ""
+    return "" if text.startswith(f"{kind.__name__}(") else " ".join(text.split())
+
+
+# the protocol
+
+
+def protocol() -> str:
+    return document(
+        "# The protocol",
+        WRITTEN,
+        "JSON over HTTP; the same as [OpenAPI 3.1](openapi.json). Names in paths are percent-encoded UTF-8. A trailing "
+        "slash and unknown query parameters are tolerated. `HEAD` works wherever `GET` does. `OPTIONS` on any path "
+        "answers 204 and needs no token. A request with a body needs a `Content-Length`.",
+        "A token goes into the header `Authorization: Bearer <user>:<hex>`. Under `--no-auth` none is looked at.",
+        "## Endpoints",
+        table(("request", "who", "answer", ""), [
+            (f"`{row.method} {row.path}`", row.allow.value, f"[{answer(row)}](#{row.name})", row.summary)
+            for row in wire.ENDPOINTS
+        ]),
+        *(endpoint(row) for row in wire.ENDPOINTS),
+        "## Objects",
+        "A key marked *optional* is left out when there is nothing to say. More keys may be added; none is renamed.",
+        *(described(kind) for kind in objects()),
+        "## Errors",
+        'Every error is an object `{"error": text, "code": code}`, sometimes with more keys. The text is for a '
+        "person, the code for a program. What was foreseen has one of these codes; all else is 500 with `internal`.",
+        table(("code", "status", "exit code of the client", ""), [
+            (f"`{kind.code}`", str(kind.status), str(kind.exit_code), doc(kind) or phrase(kind))
+            for kind in errors()
+        ]),
+        "`network` and `verification_failed` are raised by the client alone, `usage` by the command line. "
+        "`Retry-After` (seconds) comes with 429, 503 and 507, `Allow` with 405, `WWW-Authenticate` with 401.",
+        "## Headers",
+        f"`{wire.CHECKSUM_HEADER}`: optional on a hand-in, the SHA-256 of the file as lower-case hex. "
+        "Bytes that do not match are refused with `checksum_mismatch`.",
+        "JSON listings and files carry an `ETag`; `If-None-Match` with it is answered 304. Large files take `Range`. "
+        "Every answer carries:",
+        "```\n" + "\n".join(f"{name}: {value}" for name, value in wire.HEADERS.items()) + "\n```",
+    )  # fmt: skip
+
+
+def answer(row: Endpoint) -> str:
+    if isinstance(row.reply, Content):
+        return row.reply.value
+    return f"list of {row.reply.__name__}" if row.many else row.reply.__name__
+
+
+def linked(kind: type | Content, many: bool = False) -> str:
+    if isinstance(kind, Content):
+        return f"`{kind.value}`" if kind not in (Content.UPLOAD, Content.PAGES) else kind.value.replace("'", "`")
+    return ("a list of " if many else "") + f"[{kind.__name__}](#{kind.__name__.lower()}-object)"
+
+
+def endpoint(row: Endpoint) -> str:
+    facts = [f"- open to: {row.allow.value}"]
+    if row.about_query:
+        facts.append(f"- query: `{row.about_query}`, the person it is about")
+    if row.request is Content.ANY_JSON:
+        facts.append("- body: JSON")
+    elif row.request is not Content.NOTHING:
+        facts.append(f"- body: {linked(row.request)}")
+    if row.request is not Content.NOTHING:
+        facts.append(f"- largest body: {size(row.limit)}")
+    facts.append(f"- answer: 200, {linked(row.reply, row.many)}")
+    return document(f"### {row.name}", f"`{row.method} {row.path}`", plain(row.summary), "\n".join(facts))
+
+
+def size(limit: int | None) -> str:
+    if limit is None:
+        return "`--max-upload`, or the assignment's `max_size`"
+    return f"{limit // wire.MIB} MiB" if limit >= wire.MIB else f"{limit // wire.KIB} KiB"
+
+
+def objects() -> list[type]:
+    """Every dataclass of the table, once, in its order, after what it holds."""
+    found: list[type] = []
+
+    def add(kind: object) -> None:
+        for inner in get_args(kind):
+            add(inner)
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind not in found:
+            found.append(kind)
+            for hint in get_type_hints(kind).values():
+                add(hint)
+
+    for row in wire.ENDPOINTS:
+        for kind in (row.request, row.reply):
+            add(kind)
+    add(wire.Problem)
+    return found
+
+
+def described(kind: type) -> str:
+    hints = get_type_hints(kind)
+    rows = [
+        (f"`{field.name}`", type_name(hints[field.name]), "optional" if optional(field, hints[field.name]) else "")
+        for field in dataclasses.fields(kind)
+    ]
+    return document(f"### {kind.__name__} object", doc(kind), table(("key", "type", ""), rows))
+
+
+def optional(field: dataclasses.Field[Any], hint: object) -> bool:
+    return msgspec.UnsetType in get_args(hint)
+
+
+def type_name(hint: object) -> str:
+    """A type as a reader of JSON or TOML says it."""
+    # mograder.toml's times are Any, since no library checks that union: config.py does.
+    names: dict[object, str] = {
+        str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null",
+        Any: "date, date and time, or Unix seconds",
+    }  # fmt: skip
+    parts = [part for part in get_args(hint) if part is not msgspec.UnsetType]
+    if getattr(hint, "__origin__", None) is list:
+        return f"list of {type_name(parts[0])}"
+    if getattr(hint, "__origin__", None) is dict:
+        return "table of texts"
+    if parts:
+        return " or ".join(type_name(part) for part in parts)
+    return names.get(hint) or getattr(hint, "__name__", str(hint)).lstrip("_")
+
+
+def phrase(kind: type[MograderError]) -> str:
+    """What HTTP says about an error that says nothing about itself."""
+    return HTTPStatus(kind.status).phrase.capitalize() + "."
+
+
+def errors(base: type[MograderError] = MograderError) -> list[type[MograderError]]:
+    """The error family by status, then code."""
+
+    def family(kind: type[MograderError]) -> Iterator[type[MograderError]]:
+        yield kind
+        for child in kind.__subclasses__():
+            yield from family(child)
+
+    ours = {kind for kind in family(base) if kind.__module__ == MograderError.__module__}
+    return sorted(ours, key=lambda kind: (kind.status, kind.code))
+
+
+# OpenAPI
+
+
+def openapi() -> dict[str, Any]:
+    """The table as OpenAPI 3.1."""
+    kinds = objects()
+    _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    for kind in kinds:
+        schemas[kind.__name__].pop("description", None)
+        if doc(kind):
+            schemas[kind.__name__]["description"] = doc(kind)
+    paths: dict[str, Any] = {}
+    for row in wire.ENDPOINTS:
+        paths.setdefault(row.path.replace(":path}", "}"), {})[row.method.lower()] = operation(row)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "mograder",
+            "version": mograder.__version__,
+            "summary": "A course over HTTP: fetch, submit, collect, grade, return.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "bearerFormat": "username:hex(HMAC-SHA256)"}
+            },
+        },
+    }
+
+
+def operation(row: Endpoint) -> dict[str, Any]:
+    described: dict[str, Any] = {"operationId": row.name, "summary": row.summary, "x-open-to": row.allow.value}
+    if row.allow is Allow.ANYONE:
+        described["security"] = []
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        | ({"description": "May hold slashes, which are not percent-encoded."} if rest else {})
+        for name, rest in parameters_of(row)
+    ]
+    if row.about_query:
+        parameters.append({"name": row.about_query, "in": "query", "required": True, "schema": {"type": "string"}})
+    if row.request is Content.UPLOAD:
+        hexadecimal = {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}
+        parameters.append({"name": wire.CHECKSUM_HEADER, "in": "header", "schema": hexadecimal})
+    if parameters:
+        described["parameters"] = parameters
+    if row.request is not Content.NOTHING:
+        described["requestBody"] = {"required": True, "content": request_content(row)}
+    described["responses"] = {
+        "200": {"description": "done", "content": reply_content(row)},
+        "default": {"description": "an error", "content": {"application/json": {"schema": reference(wire.Problem)}}},
+    }
+    return described
+
+
+def parameters_of(row: Endpoint) -> list[tuple[str, bool]]:
+    segments = [part[1:-1] for part in row.path.split("/") if part.startswith("{")]
+    return [(name.removesuffix(":path"), name.endswith(":path")) for name in segments]
+
+
+def reference(kind: type) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{kind.__name__}"}
+
+
+def form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"schema": {"type": "object", "required": [field], "properties": {field: schema}}}
+
+
+def request_content(row: Endpoint) -> dict[str, Any]:
+    binary = {"type": "string", "format": "binary"}
+    if row.request is Content.UPLOAD:
+        return {Content.FILE.value: {"schema": binary}, "multipart/form-data": form("file", binary)}
+    if row.request is Content.PAGES:
+        return {"multipart/form-data": form("files", {"type": "array", "items": binary})}
+    if isinstance(row.request, Content):
+        return {row.request.value: {"schema": {}}}
+    return {"application/json": {"schema": reference(row.request)}}
+
+
+def reply_content(row: Endpoint) -> dict[str, Any]:
+    if isinstance(row.reply, Content):
+        binary = {"format": "binary"} if row.reply is Content.FILE else {}
+        return {row.reply.value: {"schema": {"type": "string", **binary}}}
+    schema = reference(row.reply)
+    return {"application/json": {"schema": {"type": "array", "items": schema} if row.many else schema}}
+
+
+# settings
+
+
+def settings() -> str:
+    return document(
+        "# Settings",
+        WRITTEN,
+        "A setting comes from its flag, else its environment variable, else `mograder.toml`, else its default.",
+        "## mograder serve",
+        table(("flag", "environment", "mograder.toml", "default", ""), [
+            (
+                f"`{setting.flag}`" + (f", `{setting.short}`" if setting.short else ""),
+                f"`{setting.env}`" if setting.env else "",
+                f"`[{setting.toml.partition('.')[0]}] {setting.toml.partition('.')[2]}`" if setting.toml else "",
+                "" if setting.default in (None, False) else f"`{setting.default}`",
+                setting.help,
+            )
+            for setting in config.SERVE_SETTINGS
+        ]),
+        "## mograder.toml",
+        "It stands in the course's folder and is optional. Paths in it are relative to that folder. A table that is "
+        "not listed here is left alone; an unknown key in a listed one is an error that names the nearest known key.",
+        *toml_tables(),
+    )  # fmt: skip
+
+
+def toml_tables() -> list[str]:
+    """One part a table of mograder.toml, with its keys. Raises SystemExit when KEYS and the code differ."""
+    parts, seen = [], set()
+
+    def describe(kind: type, place: str, heading: str) -> None:
+        hints, rows = get_type_hints(kind), []
+        inner = []
+        for field in dataclasses.fields(kind):
+            hint, key = hints[field.name], f"{place}.{field.name}".lstrip(".")
+            candidates = (each for each in (hint, *get_args(hint)) if isinstance(each, type))
+            held = next((each for each in candidates if dataclasses.is_dataclass(each)), None)
+            if held is not None:
+                many = held is not hint
+                title = f"`[[{key}]]`, one each" if many else f"`[{key}]`"
+                inner.append((held, key, title))
+            if held is None or place:
+                seen.add(key)
+                default = field.default
+                is_given = default is not None and default is not dataclasses.MISSING and default != ""
+                value = f"`{json.dumps(default)}`" if is_given else ""
+                rows.append((f"`{field.name}`", type_name(hint).replace(" or null", ""), value, KEYS.get(key, "")))
+        parts.append(document(f"### {heading}", table(("key", "type", "default", ""), rows)))
+        for held, key, title in inner:
+            describe(held, key, title)
+
+    describe(config.CourseFile, "", "At the top")
+    if seen != set(KEYS):
+        raise SystemExit(f"KEYS of {Path(__file__).name} and config.py differ: {', '.join(sorted(seen ^ set(KEYS)))}")
+    return parts
+
+
+# commands
+
+
+def commands() -> str:
+    known = {kind.exit_code for kind in errors()} | {0, 130}
+    if known != set(EXIT_CODES):
+        raise SystemExit(f"EXIT_CODES and domain/errors.py differ: {sorted(known ^ set(EXIT_CODES))}")
+    context = click.Context(command_line, info_name="mograder")
+    return document(
+        "# Commands",
+        WRITTEN,
+        "What a command finds goes to standard output, what it has to say about it to standard error.",
+        *(command(each, inner) for each, inner in walk(command_line, context)),
+        "## Exit codes",
+        table(("code", "meaning", "errors"), [
+            (str(code), meaning, ", ".join(f"`{kind.code}`" for kind in errors() if kind.exit_code == code))
+            for code, meaning in EXIT_CODES.items()
+        ]),
+        "What each error means: [the protocol](protocol.md#errors).",
+        "## Completion in the shell",
+        'For bash, add `eval "$(_MOGRADER_COMPLETE=bash_source mograder)"` to `~/.bashrc`; for zsh the same with '
+        "`zsh_source` in `~/.zshrc`; for fish, `_MOGRADER_COMPLETE=fish_source mograder | source`.",
+    )  # fmt: skip
+
+
+def walk(group: click.Command, context: click.Context) -> Iterator[tuple[click.Command, click.Context]]:
+    """The command and all below it, each with its context."""
+    yield group, context
+    if isinstance(group, click.Group):
+        for name in group.list_commands(context):
+            found = group.get_command(context, name)
+            assert found is not None, f"{context.command_path} lists {name!r} and does not have it"
+            if not found.hidden:
+                yield from walk(found, click.Context(found, info_name=name, parent=context))
+
+
+def command(each: click.Command, context: click.Context) -> str:
+    usage = " ".join([context.command_path, *each.collect_usage_pieces(context)])
+    options = [option for option in each.get_params(context) if isinstance(option, click.Option)]
+    records = [record for option in options if (record := option.get_help_record(context))]
+    shown = [(f"`{names}`", text) for names, text in records if names != "--help"]
+    return document(
+        f"## {context.command_path}",
+        f"```\n{usage}\n```",
+        prose(each.help or ""),
+        table(("option", ""), shown) if shown else "",
+    )
+
+
+def prose(text: str) -> str:
+    """A command's help as Markdown: what click keeps as it is (after \\b) becomes a block of code."""
+    paragraphs = []
+    for paragraph in text.split("\n\n"):
+        if paragraph.strip().startswith("\b"):
+            title, _, lines = paragraph.strip().lstrip("\b\n").partition("\n")
+            paragraphs += [title.strip(), "```\n" + "\n".join(line.strip() for line in lines.splitlines()) + "\n```"]
+        else:
+            paragraphs.append(plain(paragraph))
+    return "\n\n".join(paragraphs)
+
+
+def stale() -> list[Path]:
+    """The files that are not what the code says."""
+    return [
+        FOLDER / name
+        for name, text in pages().items()
+        if not (FOLDER / name).is_file() or (FOLDER / name).read_text(encoding="utf-8") != text
+    ]
+
+
+def main(arguments: list[str]) -> int:
+    if arguments not in ([], ["--check"]):
+        print(__doc__)
+        return 2
+    if arguments == ["--check"]:
+        for path in (found := stale()):
+            print(f"stale: {path}: run python tools/reference.py")
+        return 1 if found else 0
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text, encoding="utf-8", newline="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
