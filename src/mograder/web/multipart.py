@@ -40,6 +40,8 @@ async def _form(headers: Mapping[str, str], chunks: AsyncIterator[bytes], most_f
         yield form
     finally:
         await form.close()
+        for file in parser._files_to_close_on_error:  # a part that was cut short is in no form
+            file.close()
 
 
 async def read_first_file(headers: Mapping[str, str], chunks: AsyncIterator[bytes], upload: Upload) -> str:

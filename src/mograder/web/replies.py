@@ -14,8 +14,9 @@ from starlette.responses import FileResponse
 from mograder import wire
 from mograder.domain.access import Actor
 from mograder.domain.errors import MograderError, Unreadable
+from mograder.domain.names import printable
 from mograder.domain.store import StoredFile
-from mograder.web.body import Body, Receive, Scope, Send
+from mograder.web.body import Body, Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 
@@ -107,14 +108,22 @@ async def send_file(
         reply = Reply(200, b"" if known else file.read(), content_type, extra, tag=file.tag)
         await send_reply(reply, scope, headers, body, send)
         return
-    response = FileResponse(file.path, media_type=content_type)
-    response.raw_headers = [field for field in response.raw_headers if field[0] not in (b"etag", b"content-type")]
-    response.raw_headers += [
-        *COMMON,
-        (b"content-type", content_type.encode()),
-        (b"etag", f'"{file.tag}"'.encode()),
-        (b"cache-control", b"private, no-cache"),
-        *((name.lower().encode(), value.encode("latin-1")) for name, value in extra),
-    ]
+    fields = {name.decode(): value.decode() for name, value in COMMON}
+    fields |= {"etag": f'"{file.tag}"', "cache-control": "private, no-cache", **dict(extra)}
+    response = FileResponse(file.path, headers=fields, media_type=content_type)
+    refused = 0
+
+    async def forward(message: Message) -> None:
+        nonlocal refused
+        if message["type"] == "http.response.start" and message["status"] >= 400:
+            refused = message["status"]
+        if not refused:
+            await send(message)
+
     request: dict[str, Any] = dict(scope)
-    await response(request, receive, send)
+    await response(request, receive, forward)
+    if refused:
+        document = wire.Problem(f"{printable(headers['range'])!r} is no range of {file.size} bytes", "bad_range")
+        known_size = (("Content-Range", f"bytes */{file.size}"),)
+        reply = Reply(refused, wire.encode_json(document), "application/json", known_size)
+        await send_reply(reply, scope, headers, body, send)
