@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar
@@ -58,7 +59,8 @@ Answer = TypeVar("Answer")
 class Patience:
     """How long a failing request is tried again. All times are seconds.
 
-    `total` bounds all tries of one request: a server that asks for a longer wait is not waited for.
+    `total` bounds all tries of one request: 0 is one try, and a server that asks for a longer wait is not waited
+    for.
     """
 
     attempts: int = 8
@@ -104,7 +106,7 @@ class Client:
         self._on_wait = on_wait or (lambda _reason: None)
         self._retry = stamina.RetryingCaller(
             attempts=self.patience.attempts,
-            timeout=self.patience.total,
+            timeout=None,  # `total` is watched where a server's own wish is known
             wait_initial=self.patience.first_wait,
             wait_max=self.patience.longest_wait,
             wait_jitter=self.patience.first_wait,
@@ -289,13 +291,13 @@ class Client:
         repeatable: bool = True,
         download: bool = False,
     ) -> Answer:
-        started = time.monotonic()
+        ends = time.monotonic() + self.patience.total
+        tries = count(1)
 
         def worth_another_try(error: Exception) -> bool | float:
             if not isinstance(error, _Passing) or not (repeatable or error.not_arrived):
                 return False
-            left = self.patience.total - (time.monotonic() - started)
-            if error.wait is not None and error.wait > left:
+            if next(tries) >= self.patience.attempts or time.monotonic() + (error.wait or 0) >= ends:
                 return False
             self._on_wait(f"{error.reason}; trying again")
             return True if error.wait is None else error.wait

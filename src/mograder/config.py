@@ -161,7 +161,7 @@ class CourseFile:
             except BadName as error:
                 raise ValueError(f"assignments: {error}") from None
             rules[name] = _rules(entry, zone)
-        return Plan(self.title, self.timezone, rules, self.edit_links)
+        return Plan(self.title, (self.https.url or "").rstrip("/"), self.timezone, rules, self.edit_links)
 
     def setting(self, place: str) -> object:
         """The value at "table.key", None when it is not set."""
@@ -244,3 +244,24 @@ def _refuse_unknown(table: dict[str, Any], kind: type, place: str) -> None:
 def utc_now() -> int:
     """The wall clock, in Unix microseconds. The one place that reads it for the course."""
     return deadlines.microseconds(datetime.now(UTC))
+
+
+def course_folder(root: Path) -> Path:
+    """The folder of the course that is served from `root`: its parent when it is called release, else itself."""
+    return root.parent if root.name == "release" else root
+
+
+def resolve(given: Mapping[str, Any], course: CourseFile, folder: Path) -> dict[str, Any]:
+    """Each setting as given (by flag or environment), else from mograder.toml, else its default.
+
+    A path in mograder.toml is relative to `folder`, the course's.
+    """
+    values = {}
+    for setting in SERVE_SETTINGS:
+        value = given.get(setting.name)
+        if value is None and setting.toml:
+            value = course.setting(setting.toml)
+            if value is not None and setting.kind is Path:
+                value = folder / str(value)
+        values[setting.name] = setting.default if value is None else value
+    return values

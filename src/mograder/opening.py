@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mograder import config
 from mograder.domain.course import Course
+from mograder.domain.errors import Usage
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store.directory import DirectoryStore
 from mograder.store.layout import Folders
@@ -18,13 +19,25 @@ def open_course(
     submitted_dir: Path | None = None,
     grades_dir: Path | None = None,
     enrollment_code: str = "",
-    max_upload_mib: int = 100,
+    max_upload: int | None = None,
 ) -> Course:
     """The course served from the folder `root`, ready to use; close it with `course.store.close()`.
 
-    What is not given comes from the course's mograder.toml, else from the folder layout. Raises MograderError.
+    What is not given comes from the course's mograder.toml, else from the folder layout. `max_upload` is in MiB.
+    Raises MograderError.
     """
-    folders = Folders.of(Path(root), release=release_dir, submitted=submitted_dir, grades=grades_dir)
+    root = Path(root).resolve()
+    home = config.course_folder(root)
+    given = {
+        "release_dir": release_dir, "submitted_dir": submitted_dir, "grades_dir": grades_dir, "max_upload": max_upload,
+    }  # fmt: skip
+    settings = config.resolve(given, config.read_course_file(home / config.CONFIG_NAME), home)
+    flat: Path | None = settings["release_dir"]
+    if release_dir is None and flat is not None and flat.resolve() == root:
+        flat = None  # [dirs] release names the served folder itself, in the usual layout
+    if flat is not None and not flat.is_dir():
+        raise Usage(f"{flat} is not a folder: give an existing one as release folder")
+    folders = Folders.of(root, release=flat, submitted=settings["submitted_dir"], grades=settings["grades_dir"])
     store = DirectoryStore(folders)
     seal = Ed25519Seal(store.signing_key(new_private_key))
-    return Course(store, seal, config.utc_now, enrollment_code, max_upload_mib * config.MIB)
+    return Course(store, seal, config.utc_now, enrollment_code, settings["max_upload"] * config.MIB)

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mograder.cli.serve import resolve
-from mograder.config import SERVE_SETTINGS, parse_course_file
+from mograder.config import SERVE_SETTINGS, parse_course_file, resolve
 
 CODE = "my-course-phrase"
 

@@ -41,7 +41,14 @@ def environment(home: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MOGRADER_") and name != "PORT"}
     places = {name: str(home) for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA")}
     # A fresh marimo asks the package index for news; nothing may leave this machine.
-    return {**kept, **places, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "NO_COLOR": "1", "MARIMO_SKIP_UPDATE_CHECK": "1"}
+    return {
+        **kept,
+        **places,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8",
+        "NO_COLOR": "1",
+        "MARIMO_SKIP_UPDATE_CHECK": "1",
+    }
 
 
 @pytest.fixture(scope="session")

@@ -107,8 +107,8 @@ def test_what_is_open_to_anyone_needs_no_token_and_ignores_a_bad_one(web: Web, r
      "Bearer alice:ä", "Bearer \u00e4:00", "Bearer a:b:c", "Bearer " + "x" * 10_000],
 )  # fmt: skip
 def test_a_malformed_or_wrong_token_is_refused(web: Web, row: Endpoint, header: str) -> None:
-    message = problem(web(row.method, address(row), None, headers={"Authorization": header.encode()}), 401, "unauthenticated")
-    assert PERSONS_DIGITS not in message
+    reply = web(row.method, address(row), None, headers={"Authorization": header.encode()})
+    assert PERSONS_DIGITS not in problem(reply, 401, "unauthenticated")
 
 
 @rows(Allow.INSTRUCTOR)

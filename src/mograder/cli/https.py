@@ -219,8 +219,8 @@ def submit(
     Example:
       mograder https submit hw1 homework.py
     """
-    if file.suffix.lower() == "" or file.stat().st_size == 0:
-        raise Usage(f"{file.name} is empty" if file.suffix else f"{file.name} has no ending: expected .py or .zip")
+    if not file.stat().st_size:
+        raise Usage(f"{file.name} is empty")
     with server.connect(user) as (client, name):
         chosen = choose(client.assignments(), assignment)
         _check(file, chosen)

@@ -37,7 +37,7 @@ def tell_json(value: object) -> None:
     """A result for a program, on stdout: keys that are not known are left out, text is ASCII."""
     import msgspec
 
-    click.echo(json.dumps(msgspec.to_builtins(value), indent=2))
+    click.echo(json.dumps(msgspec.to_builtins(value, enc_hook=str), indent=2))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

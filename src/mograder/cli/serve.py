@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mograder.config import CONFIG_NAME, SERVE_SETTINGS, CourseFile, read_course_file
+from mograder.config import CONFIG_NAME, SERVE_SETTINGS, course_folder, read_course_file, resolve
 from mograder.domain.errors import MograderError, Usage
 from mograder.domain.names import Username, parse_new_username
 from mograder.domain.tokens import token_lines
@@ -37,22 +37,6 @@ def _settings(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def resolve(given: dict[str, Any], course: CourseFile, folder: Path) -> dict[str, Any]:
-    """Each setting from the command line or environment, else mograder.toml, else its default.
-
-    A path in mograder.toml is relative to `folder`, the course's.
-    """
-    values = {}
-    for setting in SERVE_SETTINGS:
-        value = given[setting.name]
-        if value is None and setting.toml:
-            value = course.setting(setting.toml)
-            if value is not None and setting.kind is Path:
-                value = folder / str(value)
-        values[setting.name] = setting.default if value is None else value
-    return values
-
-
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @_settings
@@ -67,7 +51,7 @@ def serve(folder: Path, **given: Any) -> None:
       mograder serve course/release/ --enrollment-code "my-course-phrase"
     """
     root = folder.resolve()
-    home = root.parent if root.name == "release" else root
+    home = course_folder(root)
     settings = resolve(given, read_course_file(home / CONFIG_NAME), home)
     code = enrollment_code(settings["enrollment_code"], settings["enrollment_code_file"])
     port = settings["port"]
@@ -80,11 +64,11 @@ def serve(folder: Path, **given: Any) -> None:
 
     course = open_course(
         root,
-        release_dir=release_dir(settings["release_dir"], given["release_dir"] is not None, root),
-        submitted_dir=settings["submitted_dir"],
-        grades_dir=settings["grades_dir"],
+        release_dir=given["release_dir"],
+        submitted_dir=given["submitted_dir"],
+        grades_dir=given["grades_dir"],
         enrollment_code=code,
-        max_upload_mib=settings["max_upload"],
+        max_upload=given["max_upload"],
     )
     try:
         if names is not None:
@@ -101,15 +85,6 @@ def serve(folder: Path, **given: Any) -> None:
         run(app, host, port, lambda: click.echo(report))
     finally:
         course.store.close()
-
-
-def release_dir(value: Path | None, asked_for: bool, root: Path) -> Path | None:
-    """The flat hand-out folder. The one that mograder.toml names is the served root itself in the usual layout."""
-    if value is None or (not asked_for and value.resolve() == root):
-        return None
-    if not value.is_dir():
-        raise Usage(f"{value} is not a folder: give an existing one with --release-dir")
-    return value
 
 
 def enrollment_code(code: str | None, file: Path | None) -> str:

@@ -43,9 +43,10 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the course's mograder.toml says about the course."""
+    """What the course's mograder.toml says about the course. `url` is where students reach it, "" if unsaid."""
 
     title: str = ""
+    url: str = ""
     timezone: str = "UTC"
     rules: Mapping[AssignmentName, Rules] = field(default_factory=dict)
     edit_links: Mapping[str, str] = field(default_factory=dict)

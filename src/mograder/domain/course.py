@@ -70,6 +70,11 @@ class Course:
         return self.store.plan().title
 
     @property
+    def url(self) -> str:
+        """Where students reach the course, "" when the plan does not say."""
+        return self.store.plan().url
+
+    @property
     def registration_open(self) -> bool:
         return bool(self.enrollment_code) or any(account.code_hash for account in self.store.accounts())
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mograder.config import course_folder
 from mograder.domain.errors import Unreadable
 from mograder.domain.store import StoredFile
 from mograder.store import files
@@ -45,7 +46,7 @@ class Folders:
     ) -> Folders:
         """The folders of the course served from `root`; those not given are where the layout says."""
         root = root.resolve()
-        course = root.parent if root.name == "release" else root
+        course = course_folder(root)
         if release is None and (root / "release").is_dir():
             release = root / "release"
         return cls(

@@ -140,10 +140,8 @@ class Api:
             except BadName as error:
                 raise NotFound(error.message) from None
         authorise(actor, row.allow, about)
-        host = headers.get("host", "localhost")
-        return Request(
-            row, self.course, actor, values, about, headers, received, f"{scope.get('scheme', 'http')}://{host}"
-        )
+        base = f"{scope.get('scheme', 'http')}://{headers.get('host', 'localhost')}{scope.get('root_path', '')}"
+        return Request(row, self.course, actor, values, about, headers, received, base)
 
     async def _answer(self, request: Request, body: Body) -> Reply | StoredFile:
         row = request.row
@@ -340,7 +338,7 @@ def feedback(request: Request) -> StoredFile:
 
 def configuration(request: Request) -> Reply:
     listed = [assignment_info(each) for each in request.course.assignments_for_students()]
-    document = wire.client_configuration(request.course.title, request.base_url, listed)
+    document = wire.client_configuration(request.course.title, request.course.url or request.base_url, listed)
     return Reply(200, document.encode(), Content.TOML.value)
 
 

@@ -1,0 +1,364 @@
+"""`mograder https`, against a real server: what it prints, where it puts things, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mograder.cli import run
+from mograder.workspace import Login, Logins
+from tests.hostile import Answer, HostileServer, as_json
+from tests.parts import CODE, NOTEBOOK, Running, free_port, names_in, sha256
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+Mograder = Callable[..., Ran]
+
+
+@pytest.fixture
+def mograder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mograder:
+    """Runs `mograder https` in a folder and with a home of its own, and checks the exit code."""
+    for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    for name in ("MOGRADER_HTTPS_URL", "MOGRADER_HTTPS_TOKEN", "MOGRADER_ENROLLMENT_CODE"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+
+    def ran(*words: str, code: int = 0) -> Ran:
+        capsys.readouterr()
+        left = run(["https", *words])
+        out, err = capsys.readouterr()
+        assert left == code, out + err
+        assert "Traceback" not in out + err
+        if code not in (0, 1):
+            assert err.startswith("error: ")
+            assert err.count("\n") == 1
+        return Ran(left, out, err)
+
+    return ran
+
+
+@pytest.fixture
+def alice(mograder: Mograder, server: Running) -> Mograder:
+    """A student who has logged in."""
+    mograder("login", "--url", server.url, "--user", "alice", "--code", CODE)
+    return mograder
+
+
+@pytest.fixture
+def lecturer(mograder: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch) -> Mograder:
+    monkeypatch.setenv("MOGRADER_HTTPS_URL", server.url)
+    monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", server.token("__instructor__"))
+    return mograder
+
+
+def work(content: bytes = b"x = 1\n", name: str = "homework.py") -> str:
+    Path(name).write_bytes(content)
+    return name
+
+
+# logging in
+
+
+def test_login_registers_and_remembers(mograder: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOGRADER_ENROLLMENT_CODE", CODE)
+    ran = mograder("login", "--url", server.url, "--user", "alice")
+    assert ran.out == f"Registered at {server.url} as alice\n"
+    assert server.token("alice") not in ran.out + ran.err
+    assert Logins().last() == Login(server.url, "alice", server.token("alice"))
+    assert "hw1" in mograder("fetch", "--list").out
+
+
+def test_a_name_that_is_taken_and_a_wrong_code_are_refused_and_nothing_is_kept(
+    mograder: Mograder, server: Running
+) -> None:
+    words = ("login", "--url", server.url, "--user", "alice")
+    assert "code" in mograder(*words, "--code", "guess", code=3).err
+    assert Logins().last() is None
+    mograder(*words, "--code", CODE)
+    mograder("logout")
+    assert "taken" in mograder(*words, "--code", CODE, code=5).err
+    assert Logins().last() is None
+
+
+def test_a_token_is_kept_only_if_the_server_knows_it(mograder: Mograder, server: Running) -> None:
+    mograder("login", "--url", server.url, "--token", "alice:" + "0" * 64, code=3)
+    mograder("login", "--url", server.url, "--token", "alice", code=3)
+    assert Logins().last() is None
+    assert "as alice" in mograder("login", "--url", server.url, "--token", server.token("alice")).out
+
+
+def test_login_without_a_terminal_says_what_it_needs(mograder: Mograder) -> None:
+    assert "--url" in mograder("login", code=2).err
+    assert "--user" in mograder("login", "--url", "http://localhost:1", code=2).err
+    words = ("login", "--url", "http://localhost:1", "--user", "alice")
+    assert "MOGRADER_ENROLLMENT_CODE" in mograder(*words, code=2).err
+
+
+def test_logout_forgets(alice: Mograder, server: Running) -> None:
+    alice("logout")
+    alice("fetch", "--list", "--url", server.url, code=2)
+    alice("logout", "--url", server.url, code=2)
+
+
+# where URL and token come from
+
+
+def test_a_token_of_one_server_is_not_sent_to_another(alice: Mograder, hostile_server: HostileServer) -> None:
+    alice("fetch", "--list", "--url", hostile_server.url, code=2)
+    Path("mograder.toml").write_text('[https]\nurl = "https://course.example.org"\ntoken = "alice:1"\n')
+    alice("fetch", "--list", "--url", hostile_server.url, code=2)
+    assert hostile_server.asked == []
+
+
+def test_url_and_token_come_from_the_first_place_that_has_them(
+    mograder: Mograder, hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hostile_server.answer("GET /assignments", as_json([]))
+
+    def sent(*words: str) -> str:
+        mograder("fetch", "--list", *words)
+        return hostile_server.asked[-1].headers["Authorization"].partition(" ")[2]
+
+    def token(name: str) -> str:
+        return f"{name}:{'0' * 64}"
+
+    Path("mograder.toml").write_text(f'[https]\nurl = "{hostile_server.url}/"\ntoken = "{token("toml")}"\n')
+    assert sent() == token("toml")
+    Logins().keep(Login(hostile_server.url, "login", token("login")))
+    assert sent() == token("login")
+    Path("mograder.toml").unlink()
+    assert sent() == token("login")
+    monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", token("environment"))
+    assert sent() == token("environment")
+    assert sent("--token", token("flag")) == token("flag")
+    monkeypatch.setenv("MOGRADER_HTTPS_URL", "http://127.0.0.1:1")
+    assert sent("--url", hostile_server.url) == token("environment")
+
+
+def test_without_url_or_token_the_way_to_them_is_said(mograder: Mograder, server: Running) -> None:
+    assert "--url" in mograder("fetch", "--list", code=2).err
+    assert "login" in mograder("fetch", "--list", "--url", server.url, code=2).err
+    mograder("fetch", "--list", "--url", "course.example.org", "--token", "x", code=2)
+    mograder("fetch", "--list", "--url", server.url, "--token", "nonsense", code=2)
+
+
+# fetching
+
+
+def test_the_list_is_a_table_or_json(alice: Mograder, server: Running) -> None:
+    entry = {"name": "Übung 2", "id": 7, "duedate": 1773144000, "files": []}
+    (server.root / "assignments.json").write_text(json.dumps([entry, {"name": "hw1", "id": "hw1"}]), encoding="utf-8")
+    lines = alice("fetch", "--list").out.splitlines()
+    assert lines[0].split("  ")[0] == "ID"
+    assert [line for line in lines if "Übung 2" in line and "2026-03-10 12:00 UTC" in line and line.startswith("7 ")]
+    assert [line for line in lines if "No deadline" in line and "hw1" in line]
+    listed = json.loads(alice("fetch", "--list", "--json").out)
+    assert {each["name"]: each["id"] for each in listed} == {"hw1": "hw1", "Übung 2": "7"}
+
+
+def test_fetch_says_what_came_and_what_was_skipped(alice: Mograder, server: Running) -> None:
+    assert "Fetched 1 file(s) for 'hw1'" in alice("fetch", "hw1", "-o", "out").out
+    assert Path("out/hw1.py").read_bytes() == NOTEBOOK
+    assert "Fetched 0 file(s) for 'hw1', skipped 1 unchanged" in alice("fetch", "hw1", "-o", "out").out
+    work(b"mine\n", "out/hw1.py")
+    assert "kept as you changed it" in alice("fetch", "hw1", "-o", "out").err
+    (server.root / "hw1/files/hw1.py").write_bytes(b"second\n")
+    ran = alice("fetch", "hw1", "-o", "out")
+    assert "put beside yours" in ran.err
+    assert "hw1.new.py" in ran.err
+    assert json.loads(alice("fetch", "hw1", "-o", "new", "--json").out) == [
+        {"path": str(Path("new/hw1.py")), "outcome": "new"}
+    ]
+
+
+def test_an_assignment_is_found_by_name_then_id_then_a_part(alice: Mograder, server: Running) -> None:
+    for name in ("Übung 1", "Übung 2", "hw10"):
+        (server.root / name / "files").mkdir(parents=True)
+        (server.root / name / "files" / "a.py").write_bytes(b"x")
+    assert "'hw1'" in alice("fetch", "hw1", "-o", "a").out
+    assert "'Übung 2'" in alice("fetch", "ÜBUNG 2", "-o", "b").out
+    assert "'hw10'" in alice("fetch", "10", "-o", "c").out
+    assert "ambiguous: it fits Übung 1, Übung 2" in alice("fetch", "übung", code=2).err
+    assert "hw10" in alice("fetch", "nope", code=2).err
+    alice("fetch", code=2)
+
+
+def test_names_of_a_server_do_not_steer_the_terminal(mograder: Mograder, hostile_server: HostileServer) -> None:
+    evil = "\x1b]0;evil\x07\x1b[2J\u202e\x9b31m\r\nhw"
+    files = [{"filename": f"{evil}.py", "url": "/f"}]
+    hostile_server.answer("GET /assignments", as_json([{"name": evil, "id": evil, "files": files}]))
+    hostile_server.answer("GET /f", Answer(b"x"))
+    words = ("--url", hostile_server.url, "--token", "alice:" + "0" * 64)
+    for ran in (
+        mograder("fetch", "--list", *words),
+        mograder("fetch", "--list", "--json", *words),
+        mograder("fetch", "hw", *words),
+        mograder("fetch", "none", *words, code=2),
+    ):
+        assert not set("\x1b\x07\x9b\u202e\r") & set(ran.out + ran.err)
+    hostile_server.answer("GET /assignments", as_json({"error": evil}, 500))
+    ran = mograder("fetch", "--list", *words, code=1)
+    assert not set("\x1b\x07\x9b\u202e\r") & set(ran.err)
+    assert ran.err.count("\n") == 1
+
+
+# handing in
+
+
+def test_submit_says_what_was_received_and_keeps_the_receipt(alice: Mograder, server: Running) -> None:
+    ran = alice("submit", "hw1", work())
+    assert "Submitted 'homework.py' to 'hw1'" in ran.out
+    assert sha256(b"x = 1\n") in ran.out
+    assert "attempt 1" in ran.out
+    (kept,) = Path(".mograder/receipts").iterdir()
+    assert str(kept) in ran.err
+    assert (server.submitted / "hw1/alice.py").read_bytes() == b"x = 1\n"
+    assert "already your latest" in alice("submit", "hw1", "homework.py").out
+    reported = json.loads(alice("submit", "hw1", work(b"x = 2\n"), "--json").out)
+    assert (reported["attempt"], reported["sha256"]) == (2, sha256(b"x = 2\n"))
+    assert len(names_in(Path(".mograder/receipts"))) == 2
+
+
+def test_an_unchanged_hand_out_is_warned_about(alice: Mograder) -> None:
+    alice("fetch", "hw1")
+    assert "unchanged" in alice("submit", "hw1", "hw1.py").err
+    assert "unchanged" not in alice("submit", "hw1", work()).err
+
+
+def test_a_dry_run_sends_nothing(alice: Mograder, server: Running) -> None:
+    assert "Would submit: homework.py" in alice("submit", "hw1", work(), "--dry-run").out
+    assert not (server.submitted / "hw1").exists()
+
+
+def test_what_cannot_be_handed_in_is_refused_before_the_trip(alice: Mograder, server: Running) -> None:
+    for name in ("notes.txt", "noending", "a.PYC"):
+        assert "takes .py, .zip" in alice("submit", "hw1", work(name=name), code=2).err
+    alice("submit", "hw1", work(b"", "empty.py"), code=2)
+    alice("submit", "hw1", "missing.py", code=2)
+    alice("submit", "hw1", ".", code=2)
+    alice("submit", "hw9", work(), code=2)
+    alice("submit", "hw1", code=2)
+    entry = {"name": "hw1", "id": "hw1", "files": [], "accepts": [".TXT"], "max_size": 3}
+    (server.root / "assignments.json").write_text(json.dumps([entry]))
+    assert "takes .txt" in alice("submit", "hw1", work(), code=2).err
+    assert "at most 3" in alice("submit", "hw1", work(name="notes.txt"), code=5).err
+    assert not (server.submitted / "hw1").exists()
+
+
+def test_an_instructor_hands_in_for_a_student_and_reads_their_state(lecturer: Mograder, server: Running) -> None:
+    lecturer("submit", "hw1", work(), "--user", "bob")
+    assert (server.submitted / "hw1/bob.py").is_file()
+    assert "Not yet graded." in lecturer("feedback", "hw1", "--user", "bob").out
+
+
+def test_a_student_cannot_act_for_another(alice: Mograder) -> None:
+    alice("submit", "hw1", work(), "--user", "bob", code=3)
+    alice("feedback", "hw1", "--user", "bob", code=3)
+    alice("submit", "hw1", work(), "--user", "../bob", code=2)
+
+
+# grades and feedback
+
+
+def test_feedback_tells_where_things_stand(alice: Mograder, server: Running) -> None:
+    assert "No submission yet." in alice("feedback", "hw1").out
+    alice("submit", "hw1", work())
+    assert "Not yet graded." in alice("feedback", "hw1").out
+    (server.root / "hw1/grades.json").write_text(
+        json.dumps([{"username": "alice", "grade": 87.5, "feedback": "fine\x1b[2J\nmore"}])
+    )
+    (server.root / "hw1/feedback").mkdir()
+    (server.root / "hw1/feedback/alice.html").write_text("<p>well done")
+    ran = alice("feedback", "hw1")
+    assert ran.out == "Assignment: hw1\nStatus: submitted\nGrade: 87.5\nFeedback:\n  fine?[2J\n  more\n"
+    assert "-o feedback.html" in ran.err
+    alice("feedback", "hw1", "-o", "page.html")
+    assert Path("page.html").read_text() == "<p>well done"
+    assert json.loads(alice("feedback", "hw1", "--json").out)["grade"] == "87.5"
+
+
+def test_submissions_are_collected_where_they_are_expected(lecturer: Mograder, server: Running) -> None:
+    assert "Downloaded 0" in lecturer("fetch-submissions", "hw1").out
+    server.submit("alice", b"a")
+    server.submit("bob", b"b")
+    ran = lecturer("fetch-submissions", "hw1")
+    assert f"Downloaded 2 submission(s) in {Path('submitted/hw1')}" in ran.out
+    assert names_in(Path("submitted/hw1")) == [".mograder", "alice.py", "bob.py"]
+    assert "Downloaded 0 submission(s) in here, skipped 2 unchanged" not in ran.out
+    assert "skipped 2 unchanged" in lecturer("fetch-submissions", "hw1").out
+    assert "Downloaded 2" in lecturer("fetch-submissions", "hw1", "--force").out
+    Path("mograder.toml").write_text('[dirs]\nsubmitted = "inbox"\n')
+    lecturer("fetch-submissions", "hw1")
+    assert Path("inbox/hw1/alice.py").is_file()
+
+
+def test_students_cannot_collect_or_grade(alice: Mograder) -> None:
+    work(b"username,grade\nalice,100\n", "g.csv")
+    assert "only an instructor" in alice("fetch-submissions", "hw1", code=3).err
+    alice("upload-grades", "hw1", "--grades-csv", "g.csv", code=3)
+    assert not Path("submitted").exists()
+
+
+def test_grades_are_uploaded_from_a_table(lecturer: Mograder, server: Running) -> None:
+    work(b"\xef\xbb\xbfstudent;mark\nalice;9\nbob;\n", "g.csv")
+    ran = lecturer("upload-grades", "hw1", "--grades-csv", "g.csv", "--dry-run")
+    assert "Would upload 2 grade(s) to 'hw1'\n  alice: 9\n" in ran.out
+    assert not (server.root / "hw1/grades.json").exists()
+    assert "Uploaded 2 grade(s)" in lecturer("upload-grades", "hw1", "--grades-csv", "g.csv").out
+    assert len(json.loads((server.root / "hw1/grades.json").read_text())) == 2
+    work(b"username,grade\n", "none.csv")
+    assert "No grades" in lecturer("upload-grades", "hw1", "--grades-csv", "none.csv").out
+    work(b"name,grade\nalice,1\n", "bad.csv")
+    assert "no column for the person" in lecturer("upload-grades", "hw1", "--grades-csv", "bad.csv", code=1).err
+    work("username,grade\nalice,ä\n".encode("utf-16"), "utf16.csv")
+    lecturer("upload-grades", "hw1", "--grades-csv", "utf16.csv", code=2)
+    lecturer("upload-grades", "hw1", "--grades-csv", "missing.csv", code=2)
+    lecturer("upload-grades", "hw1", code=2)
+
+
+def test_feedback_pages_are_uploaded_from_a_folder(lecturer: Mograder, server: Running) -> None:
+    lecturer("upload-feedback", "hw1", code=1)
+    Path("feedback/hw1").mkdir(parents=True)
+    lecturer("upload-feedback", "hw1", code=1)
+    work(b"<p>fine", "feedback/hw1/alice.html")
+    work(b"username,grade\nalice,9\n", "g.csv")
+    assert "Would upload 1" in lecturer("upload-feedback", "hw1", "--dry-run").out
+    ran = lecturer("upload-feedback", "hw1", "--grades-csv", "g.csv")
+    assert "Uploaded 1 feedback page(s) and 1 grade(s) to 'hw1'" in ran.out
+    assert (server.root / "hw1/feedback/alice.html").read_bytes() == b"<p>fine"
+    work(b"<p>x", "feedback/hw1/no name.html")
+    assert "no name" in lecturer("upload-feedback", "hw1", code=1).err
+
+
+# when things go wrong
+
+
+def test_a_server_that_is_away_is_exit_6(mograder: Mograder) -> None:
+    words = ("--url", f"http://127.0.0.1:{free_port()}", "--token", "alice:" + "0" * 64, "--patience", "0")
+    assert "cannot reach" in mograder("fetch", "--list", *words, code=6).err
+
+
+def test_a_file_that_is_not_what_was_listed_is_exit_7(mograder: Mograder, hostile_server: HostileServer) -> None:
+    file = {"filename": "a.py", "url": "/f", "size": 1, "sha256": sha256(b"x")}
+    hostile_server.answer("GET /assignments", as_json([{"name": "hw1", "id": "1", "files": [file]}]))
+    hostile_server.answer("GET /f", Answer(b"y"))
+    mograder("fetch", "hw1", "--url", hostile_server.url, "--token", "alice:" + "0" * 64, code=7)
+    assert not Path("a.py").exists()
+
+
+def test_every_command_shows_an_example(mograder: Mograder) -> None:
+    for command in ("login", "logout", "fetch", "submit", "feedback", "fetch-submissions", "upload-grades"):
+        assert "mograder https" in mograder(command, "--help").out
+    assert "MOGRADER_HTTPS_TOKEN" in mograder("--help").out

@@ -1,0 +1,118 @@
+"""The frame of the command line: it starts fast, fails in one line, and lets nothing else through."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from mograder.cli import PLACES, mograder, run
+from mograder.domain.errors import NotFound
+
+HEAVY = ("httpx2", "starlette", "granian", "rich", "stamina", "msgspec", "sqlite3", "jinja2", "marimo")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["token", "alice"], ["token", "--help"]])
+def test_help_and_token_import_no_client_no_web_and_no_rich(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / ".mograder-secret").write_text("secret")
+    program = (
+        "import sys; from mograder.cli import run; code = run(sys.argv[1:]);"
+        f"print('loaded:', [name for name in {HEAVY} if name in sys.modules]); sys.exit(code)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, *words], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1] == "loaded: []"
+
+
+def test_every_command_of_the_table_is_there_and_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in PLACES:
+        assert run([name, "--help"]) == 0
+        assert f"mograder {name}" in capsys.readouterr().out.partition("Example")[2]
+
+
+def test_python_m_mograder_is_mograder(tmp_path: Path) -> None:
+    ran = subprocess.run([sys.executable, "-m", "mograder", "--version"], capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stdout.split()[0]) == (0, "mograder,")
+
+
+@pytest.mark.parametrize("words", [["nope"], ["--nope"], ["token", "--nope"], ["https", "nope"], ["serve"]])
+def test_a_wrong_word_is_one_line_and_exit_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert "--help" in err
+
+
+class Failing:
+    """Makes `mograder token` raise something."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+
+    def __call__(self, error: BaseException) -> int:
+        def fail() -> None:
+            raise error
+
+        command = click.Command("token", callback=fail)
+        self._monkeypatch.setattr(mograder, "get_command", lambda *_: command)
+        return run(["token"])
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Failing:
+    monkeypatch.delenv("MOGRADER_DEBUG", raising=False)
+    return Failing(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (NotFound("no 'hw9' here"), 4, "error: no 'hw9' here"),
+        (NotFound("two\nlines \x1b[2J"), 4, "error: two lines ?[2J"),
+        (PermissionError(13, "Permission denied", "grades.csv"), 1, "error: permission denied: grades.csv"),
+        (ValueError("a bug"), 1, "internal error: ValueError: a bug"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_every_failure_is_one_line_and_an_exit_code(
+    error: BaseException, code: int, said: str, failing: Failing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert failing(error) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert len(err.strip().splitlines()) == 1
+    assert "\x1b" not in err
+
+
+def test_a_traceback_is_for_those_who_ask(failing: Failing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOGRADER_DEBUG", "1")
+    with pytest.raises(ValueError, match="a bug"):
+        failing(ValueError("a bug"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break differently on Windows")
+def test_a_reader_who_leaves_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / ".mograder-secret").write_text("secret")
+    (tmp_path / ".mograder-secret").chmod(0o600)
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, "-m", "mograder", "token", *(f"student{number}" for number in range(500))]
+    with os.fdopen(writing, "wb") as pipe:
+        ran = subprocess.run(words, cwd=tmp_path, stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert ran.stderr == ""
+
+
+def test_a_name_that_the_terminal_cannot_show_is_no_failure(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "mograder", "token", "ü"]
+    ran = subprocess.run(words, env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, timeout=60)
+    assert ran.returncode == 2
+    assert b"Traceback" not in ran.stderr
