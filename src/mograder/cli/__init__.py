@@ -50,7 +50,7 @@ PLACES = {
 }
 
 
-@click.group(cls=LazyGroup, places=PLACES)
+@click.group(cls=LazyGroup, places=PLACES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mograder")
 def mograder() -> None:
     """One command turns a folder into a course.

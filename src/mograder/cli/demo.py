@@ -39,6 +39,8 @@ def free_port(wanted: int) -> int:
     """`wanted` if nobody listens there, else any port that is free now."""
     for port in (wanted, 0):
         with socket.socket() as probe, contextlib.suppress(OSError):
+            if sys.platform != "win32":  # there it would take a port that is in use
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
             return int(probe.getsockname()[1])
     raise MograderError("no free port on this machine")
@@ -75,27 +77,36 @@ def demo(ctx: click.Context, folder: Path | None, port: int | None, check: bool)
         ctx.invoke(serve, folder=root, port=address, host="127.0.0.1", enrollment_code=code)
 
 
+def program() -> str:
+    """How to call this program from another terminal: by name when that finds it, else by path."""
+    called = Path(sys.argv[0])
+    if shutil.which("mograder") or called.stem != "mograder":
+        return "mograder"
+    return shlex.quote(str(called.resolve()))
+
+
 def guide(root: Path, url: str, code: str) -> str:
     """What to try, ready to be pasted into a second terminal."""
-    course = root.parent
+    course, name = root.parent, program()
     secret = shlex.quote(str(root / ".mograder-secret"))
+    lecturer = f"--url {url} --token $TOKEN"
+    given = course / "instructor"
     return f"""\
 A demo course stands in {course}. Its enrollment code is {code}.
 
-As a student, in a second terminal:
-  mograder https login --url {url}          (choose a name, say alice; enter the code)
-  mograder https fetch --list
-  mograder https fetch hw1 -o hw1/
-  mograder https submit hw1 hw1/hw1.py
-  mograder https feedback hw1
+As a student, in a second terminal (choose a name, say alice, and enter the code):
+  {name} https login --url {url}
+  {name} https fetch --list
+  {name} https fetch hw1 -o hw1/
+  {name} https submit hw1 hw1/hw1.py
+  {name} https feedback hw1
 
-As the lecturer, in a third:
-  mograder token --secret-file {secret} alice      (the last line is your token)
-  mograder https fetch-submissions hw1 --url {url} --token INSTRUCTOR_TOKEN -o submitted/hw1/
-  mograder https upload-grades hw1 --url {url} --token INSTRUCTOR_TOKEN --grades-csv \
-{shlex.quote(str(course / "instructor" / "grades-hw1.csv"))}
-  mograder https upload-feedback hw1 --url {url} --token INSTRUCTOR_TOKEN --feedback-dir \
-{shlex.quote(str(course / "instructor" / "feedback" / "hw1"))}
+As the lecturer, in a third (the last line of token is yours):
+  {name} token --secret-file {secret} alice
+  TOKEN=__instructor__:...
+  {name} https fetch-submissions hw1 {lecturer} -o submitted/hw1/
+  {name} https upload-grades hw1 {lecturer} --grades-csv {shlex.quote(str(given / "grades-hw1.csv"))}
+  {name} https upload-feedback hw1 {lecturer} --feedback-dir {shlex.quote(str(given / "feedback" / "hw1"))}
 """
 
 
