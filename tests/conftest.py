@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from mograder.domain.course import Course
 from tests.hostile import HostileServer, hostile
 from tests.parts import Clock, Running, make_course_folder, open_course, running
+
+# No deadline: a busy machine is no fault.
+settings.register_profile("mograder", max_examples=60, deadline=None)
+settings.load_profile("mograder")
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import pytest
 
 from mograder import client as client_module
 from mograder import wire
-from mograder.client import Client, Patience, known, normalise_url
+from mograder.client import Client, known
+from mograder.connection import CHUNK, Patience, normalise_url
 from mograder.domain.errors import (
     BadRequest,
     Forbidden,
@@ -164,10 +165,10 @@ def test_a_registration_that_may_have_arrived_is_not_sent_again(hostile_server: 
 
 
 def test_a_download_that_breaks_off_begins_again(hostile_server: HostileServer, client: Client) -> None:
-    hostile_server.answer("GET /f", Answer(b"half", announced=8), Answer(b"half and"))
+    hostile_server.answer("GET /f", Answer(bytes(CHUNK + 9), announced=2 * CHUNK), Answer(b"whole"))
     target = io.BytesIO()
     client.hand_out(wire.HandOutFile("f", "/f"), target)
-    assert target.getvalue() == b"half and"
+    assert target.getvalue() == b"whole"
 
 
 def test_a_server_that_is_not_there_is_a_network_failure_and_said_while_waiting() -> None:
@@ -282,6 +283,15 @@ def test_a_file_that_is_not_the_listed_one_is_refused(
     listed = wire.HandOutFile("f", "/f", size=wire.given(size), sha256=wire.given(checksum))
     with pytest.raises(VerificationFailed):
         client.hand_out(listed, io.BytesIO())
+
+
+def test_a_file_without_end_is_not_read(
+    hostile_server: HostileServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "MAX_FILE", 1000)
+    hostile_server.answer("GET /f", Answer(bytes(5000)))
+    with pytest.raises(VerificationFailed, match="longer than"):
+        client.hand_out(wire.HandOutFile("f", "/f"), io.BytesIO())
 
 
 def test_a_server_that_received_other_bytes_is_found_out(

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mograder.client import Client, Patience
+from mograder.client import Client
 from mograder.collecting import collect
+from mograder.connection import Patience
 from mograder.domain.errors import NetworkFailure
 from tests.hostile import Answer, HostileServer, as_json
 from tests.parts import Running, names_in, sha256
@@ -86,16 +87,17 @@ def test_what_a_lecturer_wrote_into_a_collected_file_stays_until_there_is_someth
 def test_an_archive_becomes_a_notebook_and_a_folder_of_its_student(
     server: Running, lecturer: Client, tmp_path: Path
 ) -> None:
+    folder = tmp_path / "collected"
     for student in ("alice", "bob"):
         server.submit(student, zipped({"helper.py": b"h", "hw/main.py": f"# {student}".encode(), "data.csv": b"1"}))
-    bring(lecturer, tmp_path)
-    assert names_in(tmp_path) == [".mograder", "alice", "alice.py", "bob", "bob.py"]
-    assert (tmp_path / "alice.py").read_bytes() == b"# alice"
-    assert names_in(tmp_path / "bob") == ["data.csv", "helper.py", "hw"]
-    assert bring(lecturer, tmp_path) == {"alice": False, "bob": False}
+    bring(lecturer, folder)
+    assert names_in(folder) == [".mograder", "alice", "alice.py", "bob", "bob.py"]
+    assert (folder / "alice.py").read_bytes() == b"# alice"
+    assert names_in(folder / "bob") == ["data.csv", "helper.py", "hw"]
+    assert bring(lecturer, folder) == {"alice": False, "bob": False}
     server.submit("alice", zipped({"main.py": b"second"}))
-    assert bring(lecturer, tmp_path) == {"alice": True, "bob": False}
-    assert names_in(tmp_path / "alice") == ["main.py"]
+    assert bring(lecturer, folder) == {"alice": True, "bob": False}
+    assert names_in(folder / "alice") == ["main.py"]
 
 
 def test_one_bad_archive_does_not_hold_up_the_others(server: Running, lecturer: Client, tmp_path: Path) -> None:

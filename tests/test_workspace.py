@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from mograder import wire
-from mograder.client import Client, Patience
+from mograder.client import Client
+from mograder.connection import Patience
 from mograder.domain.errors import MograderError, Usage, VerificationFailed
 from mograder.workspace import (
     Fetched,

@@ -1,88 +1,35 @@
 """The protocol from the other side: one short method an endpoint, driven by `wire.ENDPOINTS`.
 
-The law: the token is sent to the server it belongs to and to nobody else, and nothing is read without a limit.
+The law: what comes back is what was sent, and a server that says less than ours does is understood as well.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
-import re
 import ssl
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import partial
-from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self, TypeVar
-from urllib.parse import quote
+from typing import Any, BinaryIO, Self
 
 import httpx2
 import msgspec
-import stamina
 from msgspec import UnsetType
 
-from mograder import __version__, wire
-from mograder.domain.errors import (
-    MethodNotAllowed,
-    MograderError,
-    NetworkFailure,
-    RequestTimeout,
-    Temporary,
-    Unreadable,
-    Usage,
-    VerificationFailed,
-    error_for,
-)
+from mograder import wire
+from mograder.connection import CHUNK, Answer, Body, Connection, Patience, announced_length, read_body
+from mograder.domain.errors import NetworkFailure, RequestTimeout, VerificationFailed
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import printable
 
-CHUNK = 256 * wire.KIB
 MAX_REPLY = 64 * wire.MIB  # bytes of a JSON or HTML answer
-MAX_ERROR = 64 * wire.KIB  # bytes of an error answer that are read
 MAX_FILE = 2048 * wire.MIB  # bytes of one downloaded file
 FEEDBACK_BATCH = 16 * wire.MIB  # bytes of feedback pages in one request
-MAX_REDIRECTS = 5
-UNQUOTED = "/%?=&:@+,;!$'()*"  # what may stand in a listed path as it is
-PASSING = frozenset({429, 502, 503, 504})  # statuses that another try may cure
 
 Progress = Callable[[int, int | None], None]
 """Told how many bytes of how many (None: unknown) have gone over. A new try starts from 0 again."""
-Body = Callable[[], dict[str, Any]]
-"""Makes the keywords of a request that carry its body, afresh for every try."""
-Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a failing request is tried again. All times are seconds.
-
-    `total` bounds all tries of one request: 0 is one try, and a server that asks for a longer wait is not waited
-    for.
-    """
-
-    attempts: int = 8
-    total: float = 60.0
-    first_wait: float = 0.5
-    longest_wait: float = 15.0
-
-
-def normalise_url(text: str) -> str:
-    """A server's address as logins are kept under: lower-case scheme and host, no default port, no slash at the end.
-
-    Raises Usage unless it is an http or https URL without credentials, query and fragment.
-    """
-    try:
-        url = httpx2.URL(text.strip())
-    except (httpx2.InvalidURL, UnicodeError):
-        raise Usage(f"not a URL: {printable(text)!r}") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise Usage(f"expected a URL such as https://course.example.org, not {printable(text)!r}")
-    if url.userinfo or url.query or url.fragment:
-        raise Usage("give the server's URL without user name, password, '?' and '#'")
-    return str(httpx2.URL(str(url))).rstrip("/")  # the default port goes only once the scheme is in lower case
 
 
 class Client:
@@ -99,23 +46,9 @@ class Client:
         verify: ssl.SSLContext | bool = True,
     ) -> None:
         """`on_wait` is told why a request will be tried again. `timeout` is the longest silence in seconds."""
-        self.url = normalise_url(url)
-        self.patience = patience or Patience()
-        self._origin = httpx2.URL(self.url).origin
-        self._token = token
-        self._on_wait = on_wait or (lambda _reason: None)
-        self._retry = stamina.RetryingCaller(
-            attempts=self.patience.attempts,
-            timeout=None,  # `total` is watched where a server's own wish is known
-            wait_initial=self.patience.first_wait,
-            wait_max=self.patience.longest_wait,
-            wait_jitter=self.patience.first_wait,
-        )
-        # No compression: what is counted against a limit is what came over the wire.
-        headers = {"User-Agent": f"mograder/{__version__}", "Accept-Encoding": "identity"}
-        self._http = httpx2.Client(
-            headers=headers, verify=verify, timeout=httpx2.Timeout(timeout, connect=min(timeout, 10.0), pool=None)
-        )
+        quiet = on_wait or (lambda _reason: None)
+        self._connection = Connection(url, token, patience or Patience(), quiet, timeout, verify)
+        self.url = self._connection.url
 
     def __enter__(self) -> Self:
         return self
@@ -126,7 +59,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        self._http.close()
+        self._connection.close()
 
     # one method an endpoint
 
@@ -234,9 +167,9 @@ class Client:
         url = httpx2.URL(self.url + wire.build_path(row, values), params=query)
 
         def read(response: httpx2.Response) -> bytes:
-            return _read(response, MAX_REPLY)
+            return read_body(response, MAX_REPLY)
 
-        return self._exchange(row.method, url, body, read, repeatable=repeatable)
+        return self._connection.send(row.method, url, body, read, repeatable=repeatable)
 
     def _download(
         self,
@@ -253,7 +186,7 @@ class Client:
             target.seek(0)
             target.truncate()
             digest, length = hashlib.sha256(), 0
-            expected = size if size is not None else _length(response)
+            expected = size if size is not None else announced_length(response)
             for chunk in response.iter_raw(CHUNK):
                 length += len(chunk)
                 if length > limit:
@@ -265,181 +198,7 @@ class Client:
             if (size is not None and length != size) or (sha256 and digest.hexdigest() != sha256.lower()):
                 raise VerificationFailed(f"{printable(name)!r} is not the file that the server lists: try again")
 
-        self._exchange("GET", self._locate(name, address), dict, read, download=True)
-
-    def _locate(self, name: str, address: str) -> httpx2.URL:
-        """Where a listed file is: absolute URLs as they are, all else below this server."""
-        try:
-            if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", address):
-                url = httpx2.URL(address)
-                if url.scheme in ("http", "https") and url.host:
-                    return url
-            else:
-                # The published server quotes nothing. The slash: "@evil.example" would make our host a user name.
-                return httpx2.URL(f"{self.url}/{quote(address.lstrip('/'), safe=UNQUOTED)}")
-        except (httpx2.InvalidURL, UnicodeError):
-            pass
-        raise VerificationFailed(f"{printable(name)!r} has an address that cannot be fetched: {printable(address)!r}")
-
-    def _exchange(
-        self,
-        method: str,
-        url: httpx2.URL,
-        body: Body,
-        read: Callable[[httpx2.Response], Answer],
-        *,
-        repeatable: bool = True,
-        download: bool = False,
-    ) -> Answer:
-        ends = time.monotonic() + self.patience.total
-        tries = count(1)
-
-        def worth_another_try(error: Exception) -> bool | float:
-            if not isinstance(error, _Passing) or not (repeatable or error.not_arrived):
-                return False
-            if next(tries) >= self.patience.attempts or time.monotonic() + (error.wait or 0) >= ends:
-                return False
-            self._on_wait(f"{error.reason}; trying again")
-            return True if error.wait is None else error.wait
-
-        try:
-            return self._retry(worth_another_try, self._once, method, url, body, read, download)
-        except _Passing as passing:
-            raise passing.reason from None
-
-    def _once(
-        self,
-        method: str,
-        url: httpx2.URL,
-        body: Body,
-        read: Callable[[httpx2.Response], Answer],
-        download: bool,
-    ) -> Answer:
-        """One try, with its redirects."""
-        trusted = True
-        for _ in range(MAX_REDIRECTS + 1):
-            trusted = trusted and url.origin == self._origin
-            request = self._http.build_request(method, url, **body())
-            if trusted and self._token:
-                request.headers["Authorization"] = f"Bearer {self._token}"
-            try:
-                response = self._http.send(request, stream=True)
-            except httpx2.TransportError as error:
-                raise self._unreachable(url, error) from error
-            except (httpx2.InvalidURL, ValueError) as error:
-                raise NetworkFailure(f"cannot ask {printable(str(url))}: {error}") from error
-            try:
-                if response.is_redirect:
-                    url = self._redirected(method, url, response, download)
-                    continue
-                if not response.is_success:
-                    raise _refusal(response)
-                if response.headers.get("Content-Encoding", "identity") != "identity":
-                    raise NetworkFailure("the server compressed its answer without being asked to")
-                return read(response)
-            except httpx2.TransportError as error:
-                raise self._unreachable(url, error) from error
-            finally:
-                response.close()
-        raise NetworkFailure(f"{self.url} redirects in a circle")
-
-    def _redirected(self, method: str, url: httpx2.URL, response: httpx2.Response, download: bool) -> httpx2.URL:
-        """Where to go on. Only downloads may leave the server, without the token and never from https to http."""
-        try:
-            target = url.join(response.headers["Location"])
-        except (httpx2.InvalidURL, UnicodeError):
-            raise NetworkFailure(f"{self.url} redirects to something that is no URL") from None
-        place = printable(f"{target.scheme}://{target.netloc.decode('ascii', 'replace')}")
-        if url.scheme == "http" and target.scheme == "https" and target.host == url.host:
-            raise NetworkFailure(f"{self.url} redirects to https: use --url {place}")
-        if target.scheme not in ("http", "https") or (url.scheme, target.scheme) == ("https", "http"):
-            raise NetworkFailure(f"{self.url} redirects to {place}: refused")
-        if target.origin != url.origin and not download:
-            raise NetworkFailure(
-                f"{self.url} redirects to another server, {place}: refused, your token stays here. "
-                f"use --url {place} if you trust it"
-            )
-        if method != "GET":
-            raise NetworkFailure(f"{self.url} redirects to {printable(str(target))}: use that server's own URL")
-        return target
-
-    def _unreachable(self, url: httpx2.URL, error: httpx2.TransportError) -> Exception:
-        why = printable(str(error) or type(error).__name__, 300)
-        if isinstance(error, httpx2.TimeoutException):
-            failure = NetworkFailure(f"no answer from {url.scheme}://{url.netloc.decode('ascii')} in time")
-        else:
-            failure = NetworkFailure(f"cannot reach {url.scheme}://{url.netloc.decode('ascii')}: {why}")
-        if isinstance(error, httpx2.UnsupportedProtocol | httpx2.ProxyError) or _is_certificate(error):
-            return failure
-        return _Passing(failure, not_arrived=isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout))
-
-
-class _Passing(Exception):
-    """A failure that another try may cure, after `wait` seconds if the server said so."""
-
-    def __init__(self, reason: MograderError, wait: float | None = None, not_arrived: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.wait = wait
-        self.not_arrived = not_arrived
-
-
-def _is_certificate(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _refusal(response: httpx2.Response) -> Exception:
-    """The error that an answer of 4xx or 5xx stands for."""
-    status, code, message = response.status_code, None, ""
-    try:
-        problem = msgspec.json.decode(_read(response, MAX_ERROR))
-        code, message = problem.get("code"), problem.get("error")
-    except (msgspec.DecodeError, AttributeError, RecursionError, UnicodeError, NetworkFailure):
-        pass  # a proxy's page: the status must do
-    if not isinstance(message, str) or not message:
-        message = f"the server answered {status} ({response.reason_phrase or 'no reason given'})"
-    message, wait = printable(message, 1000), _retry_after(response)
-    kind = error_for(code, status)
-    error: MograderError
-    if issubclass(kind, Unreadable):
-        error = kind(message, place="")
-    elif issubclass(kind, Temporary):
-        error = kind(message, retry_after=int(wait or 0))
-    elif issubclass(kind, MethodNotAllowed):
-        error = kind(message, allow="")
-    else:
-        error = kind(message)
-    if status in PASSING:
-        # 429 and 503 are said before anything was done; a gateway's 502 and 504 may come after.
-        return _Passing(error, wait, not_arrived=status in (429, 503))
-    return error
-
-
-def _retry_after(response: httpx2.Response) -> float | None:
-    """Seconds from now, or None. A date is not worth its clock troubles: the usual back-off does."""
-    try:
-        seconds = float(response.headers.get("Retry-After", ""))
-    except ValueError:
-        return None
-    return seconds if 0 <= seconds < math.inf else None
-
-
-def _length(response: httpx2.Response) -> int | None:
-    text = response.headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdecimal() else None
-
-
-def _read(response: httpx2.Response, limit: int) -> bytes:
-    body = bytearray()
-    for chunk in response.iter_raw(CHUNK):
-        body += chunk
-        if len(body) > limit:
-            raise NetworkFailure(f"the server's answer is longer than {limit} bytes")
-    return bytes(body)
+        self._connection.send("GET", self._connection.locate(name, address), dict, read, download=True)
 
 
 def _chunks(file: BinaryIO, size: int, progress: Progress | None) -> Iterator[bytes]:

@@ -184,15 +184,18 @@ def _rules(entry: _Assignment, zone: tzinfo) -> Rules:
 
 def _moment(value: Any, zone: tzinfo, of_day: time = time(23, 59, 59)) -> int | None:
     """Unix microseconds. A date without a time means its end (its start for `opens`); 0 means none."""
-    if value is None or value == 0:
+    if value is None or (value == 0 and value is not False):
         return None
+    if isinstance(value, bool) or not isinstance(value, date | int):
+        raise ValueError(f"assignments: {value!r} is not a time: write 2030-02-08T17:00:00 or 2030-02-08")
     if isinstance(value, int):
         return value * deadlines.SECOND
-    if not isinstance(value, date):
-        raise ValueError(f"assignments: {value!r} is not a time: write 2030-02-08T17:00:00 or 2030-02-08")
     if not isinstance(value, datetime):
         value = datetime.combine(value, of_day)
-    return deadlines.microseconds(value if value.tzinfo else value.replace(tzinfo=zone))
+    try:
+        return deadlines.microseconds(value if value.tzinfo else value.replace(tzinfo=zone))
+    except OverflowError:
+        raise ValueError(f"assignments: {value} is out of the calendar's range") from None
 
 
 _TABLES: Mapping[str, type] = MappingProxyType(
@@ -207,12 +210,12 @@ def read_course_file(path: Path) -> CourseFile:
     except FileNotFoundError:
         return EMPTY
     except (OSError, UnicodeDecodeError) as error:
-        raise Unreadable(f"{path.name} cannot be read: {error}", str(path)) from error
+        raise Unreadable(f"the course's {path.name} cannot be read", f"{path}: {error}") from error
     try:
         course = parse_course_file(text)
         course.plan()
     except ValueError as error:
-        raise Unreadable(f"{path.name} cannot be understood: {error}", f"{path}: {error}") from error
+        raise Unreadable(f"the course's {path.name} cannot be understood", f"{path}: {error}") from error
     return course
 
 
@@ -224,6 +227,9 @@ def parse_course_file(text: str) -> CourseFile:
         for index, entry in enumerate(value if isinstance(value, list) else [value]):
             if isinstance(entry, dict):
                 _refuse_unknown(entry, kind, f"{table}[{index}]" if isinstance(value, list) else table)
+                for file in entry.get("files", []) if kind is _Assignment else []:
+                    if isinstance(file, dict):
+                        _refuse_unknown(file, _File, f"{table}[{index}].files")
     return msgspec.convert(_known(document), CourseFile)
 
 

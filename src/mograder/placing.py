@@ -51,10 +51,9 @@ def replacing(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{secrets.token_hex(8)}.part")
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
-        with os.fdopen(
-            os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode), "w+b"
-        ) as file:
+        with os.fdopen(os.open(part, flags, mode), "w+b") as file:
             yield file
         part.replace(path)
     finally:
@@ -67,8 +66,9 @@ def safe_name(name: str, windows: bool = ON_WINDOWS) -> PurePosixPath:
     Raises VerificationFailed when it leads outside (absolute, a drive, `..`) or is hidden.
     """
     parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".")]
-    outside = name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name) or ".." in parts
-    if outside or not parts or len(parts) > MAX_DEPTH or any(part.startswith(".") for part in parts):
+    outside = name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name)
+    hidden = any(part.startswith(".") for part in parts)  # ".." as well
+    if outside or hidden or not parts or len(parts) > MAX_DEPTH:
         raise VerificationFailed(f"refused the file name {printable(name)!r}: it is hidden or leads outside the folder")
     return PurePosixPath(*(_storable(part, windows) for part in parts))
 

@@ -20,7 +20,8 @@ from typing import Any
 import click
 
 from mograder import wire
-from mograder.client import Client, Progress, known, normalise_url
+from mograder.client import Client, Progress, known
+from mograder.connection import normalise_url
 from mograder.domain.errors import MograderError, Usage
 from mograder.placing import Places, folder_name, replacing, safe_name, sha256_of, unpack
 

@@ -117,7 +117,7 @@ def test_logout_forgets(alice: Mograder, server: Running) -> None:
 
 def test_a_token_of_one_server_is_not_sent_to_another(alice: Mograder, hostile_server: HostileServer) -> None:
     alice("fetch", "--list", "--url", hostile_server.url, code=2)
-    Path("mograder.toml").write_text('[https]\nurl = "https://course.example.org"\ntoken = "alice:1"\n')
+    Path("mograder.toml").write_text('[https]\nurl = "https://course.example.org"\ntoken = "alice:' + "0" * 64 + '"\n')
     alice("fetch", "--list", "--url", hostile_server.url, code=2)
     assert hostile_server.asked == []
 

@@ -36,7 +36,8 @@ STORES = [directory]
 @pytest.fixture(params=STORES, ids=lambda make: make.__name__)
 def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Opens one course; every store it gave is closed at the end."""
-    make, opened = request.param(tmp_path), []
+    make: Open = request.param(tmp_path)
+    opened: list[Store] = []
 
     def open_one() -> Store:
         opened.append(make())
@@ -87,7 +88,8 @@ def test_an_account_comes_back_as_it_was_put(store: Store) -> None:
 
 def test_accounts_are_sorted_by_name(store: Store) -> None:
     for name in ("carl", "alice", "bob"):
-        store.change_account(Username(name), lambda held, name=name: Account(Username(name)), NOTE)
+        account = Account(Username(name))
+        store.change_account(account.username, lambda held, account=account: account, NOTE)  # type: ignore[misc]
     assert [each.username for each in store.accounts()] == ["alice", "bob", "carl"]
 
 

@@ -434,6 +434,14 @@ def test_a_form_may_call_field_and_file_as_it_likes(web: Web, submitted: Path, f
     assert (submitted / "alice.py").read_bytes() == content
 
 
+def test_a_file_field_that_was_left_empty_does_not_count(web: Web, submitted: Path) -> None:
+    part = '--b\r\nContent-Disposition: form-data; name="f"; filename="{}"\r\n\r\n{}\r\n'
+    body = part.format("", "") + part.format("x.py", "work") + "--b--\r\n"
+    form = {"Content-Type": "multipart/form-data; boundary=b"}
+    web("POST", "/assignments/hw1/submit?user=alice", "alice", content=body, headers=form)
+    assert (submitted / "alice.py").read_bytes() == b"work"
+
+
 def test_the_first_file_of_a_form_counts_and_fields_do_not(web: Web, submitted: Path) -> None:
     files = {"note": (None, b"text"), "a": ("first.py", b"first"), "b": ("second.py", b"second")}
     web("POST", "/assignments/hw1/submit?user=alice", "alice", files=files)

@@ -15,8 +15,9 @@ import stamina.instrumentation
 from mograder import wire
 from mograder.cli.output import note, progress, table, tell, tell_json
 from mograder.cli.server import Server, choose, to_a_server, username
-from mograder.client import known, normalise_url
+from mograder.client import known
 from mograder.collecting import collect
+from mograder.connection import normalise_url
 from mograder.domain.errors import BadName, MograderError, TooLarge, Usage
 from mograder.domain.grades import GradeEntry, read_csv
 from mograder.domain.names import parse_owner

@@ -14,7 +14,8 @@ import click
 
 from mograder import wire
 from mograder.cli.output import note
-from mograder.client import Client, Patience, normalise_url
+from mograder.client import Client
+from mograder.connection import Patience, normalise_url
 from mograder.domain.errors import BadName, Unauthenticated, Usage
 from mograder.domain.names import Username, printable
 from mograder.domain.tokens import Token
@@ -56,15 +57,14 @@ class Server:
         """
         address = self.required_address()
         token = self.token or _kept_token(address)
-        if user is None:
-            if not token:
-                raise Usage(f"no token for {address}: log in with mograder https login, or give --token")
-            try:
-                name = Token.parse(token).username
-            except Unauthenticated as error:
-                raise Usage(error.message) from None
-        else:
-            name = username(user)
+        if not token and user is None:
+            raise Usage(f"no token for {address}: log in with mograder https login, or give --token")
+        try:
+            owner = Token.parse(token).username if token else None
+        except Unauthenticated as error:
+            raise Usage(error.message) from None
+        name = owner if user is None else username(user)
+        assert name is not None
         with self.open(address, token) as client:
             yield client, name
 

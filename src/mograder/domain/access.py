@@ -53,6 +53,8 @@ class Actor:
 
 
 COURSE_INSTRUCTOR = Actor(INSTRUCTOR, Role.INSTRUCTOR)
+ANONYMOUS = Actor(Username("anonymous"), Role.STUDENT)
+"""Whoever asks for what is open to anyone."""
 UNCHECKED = Actor(INSTRUCTOR, Role.INSTRUCTOR, unchecked=True)
 
 

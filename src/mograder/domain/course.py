@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from mograder.domain import deadlines, grades, tokens
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
-from mograder.domain.assignments import Assignment, find_assignment
+from mograder.domain.assignments import Assignment
 from mograder.domain.errors import (
     BadRequest,
     Closed,
@@ -99,10 +99,11 @@ class Course:
         if not (right_personal or (right_shared and personal is None)):
             raise WrongCode("wrong enrollment code: ask your instructor for the course's code")
         now = self.clock()
+        in_use = account is None and self._has_handed_in(username)
 
         def claim(held: Account | None) -> Account:
             if held is None:
-                if self._has_handed_in(username):
+                if in_use:
                     raise self._taken(username)
                 return Account(username, bound=True, created=now)
             if held.username != username or held.code_hash != personal or (held.bound and personal is None):
@@ -167,8 +168,8 @@ class Course:
 
     def assignment(self, actor: Actor, text: str) -> Assignment:
         """The assignment of this name or id. Raises NotFound, also for one that the actor may not see yet."""
-        found = find_assignment(self.assignments(actor), text)
-        if found is None:
+        found = self.store.find_assignment(text)
+        if found is None or not (actor.is_instructor or _is_open(found, self.clock())):
             raise NotFound(f"there is no assignment {printable(text)!r}")
         return found
 
@@ -183,12 +184,12 @@ class Course:
 
     def _folder_of(self, actor: Actor, text: str, file: FileName) -> AssignmentName | None:
         """The folder that a hand-out's URL names: an assignment's, or one that a manifest's URLs point into."""
-        known = self.assignments(actor)
-        found = find_assignment(known, text)
-        if found is not None:
-            return found.name
+        try:
+            return self.assignment(actor, text).name
+        except NotFound:
+            pass
         path = f"/assignments/{text}/files/{file}"
-        listed = any(each.url == path for entry in known for each in entry.files)
+        listed = any(each.url == path for entry in self.assignments(actor) for each in entry.files)
         return AssignmentName.parse(text) if listed else None
 
     # hand-ins
@@ -206,7 +207,8 @@ class Course:
         closes = assignment.rules.schedule.closes
         if closes is not None and received > closes and not actor.is_instructor:
             raise Closed(
-                f"{assignment.name!r} closed at {deadlines.iso(closes)}; this arrived at {deadlines.iso(received)}",
+                f"{assignment.name!r} closed at {deadlines.readable(closes)}; "
+                f"this arrived at {deadlines.readable(received)}",
                 closes=closes / deadlines.SECOND,
             )
 

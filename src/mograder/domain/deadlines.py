@@ -33,6 +33,11 @@ def iso(moment: int) -> str:
     return utc(moment).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def readable(moment: int) -> str:
+    """A moment in a message: 2026-03-10 20:08 UTC."""
+    return utc(moment).strftime("%Y-%m-%d %H:%M UTC")
+
+
 def stamp(moment: int) -> str:
     """A moment as it stands in a file name, in UTC to the second: 20260310T200800."""
     return utc(moment).strftime("%Y%m%dT%H%M%S")

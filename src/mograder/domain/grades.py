@@ -127,5 +127,6 @@ def read_csv(text: str) -> tuple[GradeEntry, ...]:
             if any(value.strip() for value in row.values()):
                 entries.append(GradeEntry.parse(row, f"line {reader.line_num}"))
     except csv.Error as error:
-        raise BadRequest(f"line {reader.line_num}: {error}") from error
+        # DictReader counts a line only once it has read it.
+        raise BadRequest(f"line {reader.reader.line_num}: {error}") from error
     return tuple(entries)

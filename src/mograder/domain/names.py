@@ -39,7 +39,7 @@ class Username(str):
             raise BadName(f"user name is longer than {MAX_USERNAME} characters")
         if not _USERNAME.fullmatch(name):
             raise BadName(
-                f"{printable(name)!r} cannot be a user name: use letters, digits and _ . @ + -, "
+                f"{printable(name)!r} cannot be a user name: use the letters a-z, digits and _ . @ + -, "
                 "starting with a letter, digit or _"
             )
         return cls(name)

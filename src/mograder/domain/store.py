@@ -2,7 +2,7 @@
 
 Methods are synchronous and may be called from many threads. What has returned is on stable storage. Raises
 `StorageFull` when there is no room, `Temporary` when the storage is away, `Unreadable` when something kept cannot
-be understood; then nothing has changed.
+be understood; then each thing asked for is there whole or not at all, and asking again is safe.
 """
 
 from __future__ import annotations
@@ -117,6 +117,10 @@ class Store(Protocol):
 
     def assignments(self) -> tuple[Assignment, ...]:
         """Every assignment, sorted by name, as the course stands now."""
+        ...
+
+    def find_assignment(self, text: str) -> Assignment | None:
+        """The assignment of this name or, failing that, id; its `files` may be left out."""
         ...
 
     def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:

@@ -30,6 +30,7 @@ from mograder.domain.errors import MograderError, Temporary, Unreadable
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import (
+    Body,
     HandIn,
     Issue,
     Receipt,
@@ -158,6 +159,11 @@ class DirectoryStore:
         with storage_errors("list the assignments"):
             return self._hand_outs.assignments(plan)
 
+    def find_assignment(self, text: str) -> Assignment | None:
+        plan = self.plan()
+        with storage_errors("find the assignment"):
+            return self._hand_outs.find(text, plan)
+
     def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
         with storage_errors("read the file"):
             return self._hand_outs.hand_out(assignment, name)
@@ -205,6 +211,8 @@ class DirectoryStore:
         )
         receipt = issue(turn)
         if receipt is latest:
+            if not self._version(receipt.submission).exists():  # removed by hand: these are its bytes, so it comes back
+                self._keep_pending(connection, receipt, hand_in.body, large)
             return Accepted(receipt, repeated=True)
         kept = receipt.submission
         connection.execute(
@@ -214,22 +222,25 @@ class DirectoryStore:
                 kept.sha256, kept.size, kept.received, kept.by, receipt.text,
             ),
         )  # fmt: skip
-        body = hand_in.body
+        self._keep_pending(connection, receipt, hand_in.body, large)
+        return Accepted(receipt, repeated=False)
+
+    @staticmethod
+    def _keep_pending(connection: sqlite3.Connection, receipt: Receipt, body: Body, large: Path | None) -> None:
         assert isinstance(body, Spool)
         connection.execute(
-            "INSERT INTO pending (number, body, spool) VALUES (?, ?, ?)",
+            "INSERT OR IGNORE INTO pending (number, body, spool) VALUES (?, ?, ?)",
             (receipt.number, None if large else body.data, large.name if large else None),
         )
-        return Accepted(receipt, repeated=False)
 
     def _place(self, accepted: Accepted, scratch: Path, body: Spool) -> None:
         """Show a committed hand-in under its names. What fails here is made good by `settle`: nothing is lost."""
-        if accepted.repeated:
+        if accepted.repeated and self._version(accepted.receipt.submission).exists():
             return
         body.path = None  # ours now: the uploader must not discard it
         try:
             self._show(accepted.receipt.submission, scratch)
-        except OSError:
+        except Exception:  # whatever it is, the hand-in is committed, and the others of the batch wait their turn
             log.exception("hand-in %s is kept in the ledger; its file follows", accepted.receipt.number)
         self._unsettled.set()
 
@@ -276,7 +287,16 @@ class DirectoryStore:
         self._drop_stale_spools()
 
     def _finish(self, connection: sqlite3.Connection, number: int, check: bool) -> None:
-        """Make sure that the file of a pending receipt is whole and that the person's link is right."""
+        """Make sure that the file of a pending receipt is whole and that the person's link is right.
+
+        What cannot be done now is logged and stays pending: one hand-in must not stop all others.
+        """
+        try:
+            self._finish_one(connection, number, check)
+        except (OSError, MograderError):
+            log.exception("hand-in %s is kept in the ledger; its file cannot be written now", number)
+
+    def _finish_one(self, connection: sqlite3.Connection, number: int, check: bool) -> None:
         row = connection.execute(
             f"SELECT {_RECEIPT}, body, spool FROM pending JOIN receipts USING (number) WHERE number = ?",
             (number,),
@@ -299,6 +319,21 @@ class DirectoryStore:
             self._keep_by_hand(latest, submission)
             files.point_latest(latest, version)
 
+    def _finish_all(self, connection: sqlite3.Connection, numbers: list[int]) -> None:
+        for number in numbers:
+            self._finish(connection, number, check=False)
+
+    def _is_shown(self, submission: Submission) -> bool:
+        """Whether the version is there and the latest link names it; a link may rightly name a later one."""
+        version = self._version(submission)
+        try:
+            return (
+                version.exists()
+                and os.readlink(version.with_name(latest_filename(submission.username))) == version.name
+            )
+        except OSError:
+            return False
+
     def _drop_stale_spools(self) -> None:
         """Uploads that were cut off long ago; a younger one may belong to another server on this folder."""
         for path in self.folders.submitted.glob(f"**/{files.SPOOL_PREFIX}*"):
@@ -313,8 +348,8 @@ class DirectoryStore:
             self._unsettled.clear()
             try:
                 self.settle()
-            except (MograderError, OSError) as error:
-                log.warning("hand-ins stay in the ledger for now: %s", error)
+            except Exception:  # this thread must outlive every fault: hand-ins stay in the ledger meanwhile
+                log.exception("hand-ins stay in the ledger for now")
                 self._stopping.wait(SETTLE_AFTER)
                 self._unsettled.set()
 
@@ -327,11 +362,16 @@ class DirectoryStore:
             return
         with storage_errors("sync the hand-ins"):
             submissions = [_receipt(row).submission for row in rows]
-            for row, submission in zip(rows, submissions, strict=True):
-                if not self._version(submission).exists():
-                    self._ledger.write(partial(self._finish, number=row[0], check=False))
-            _sync_all(self.folders.submitted, [self._version(submission) for submission in submissions])
-        numbers = [(row[0],) for row in rows]
+            behind = [
+                row[0] for row, submission in zip(rows, submissions, strict=True) if not self._is_shown(submission)
+            ]
+            if behind:
+                self._ledger.write(partial(self._finish_all, numbers=behind))
+            shown = [
+                (row[0], path) for row, path in zip(rows, map(self._version, submissions), strict=True) if path.exists()
+            ]
+            _sync_all(self.folders.submitted, [path for _, path in shown])
+        numbers = [(number,) for number, _ in shown]
         self._ledger.write(lambda connection: connection.executemany("DELETE FROM pending WHERE number = ?", numbers))
         self._ledger.checkpoint()
 
@@ -411,14 +451,12 @@ class DirectoryStore:
     def put_feedback(self, assignment: AssignmentName, pages: dict[Username, bytes], event: Event) -> None:
         folder = self.folders.grades / assignment / FEEDBACK
 
-        def work(connection: sqlite3.Connection) -> None:
-            _record(connection, event)
-            with storage_errors("keep the feedback"):
-                files.make_folder(folder)
-                for username, page in pages.items():
-                    files.write_file(folder / f"{username}.html", page)
-
-        self._ledger.write(work)
+        # Before its turn at the ledger: hand-ins must not wait while a thousand pages are synced.
+        with storage_errors("keep the feedback"):
+            files.make_folder(folder)
+            for username, page in pages.items():
+                files.write_file(folder / f"{username}.html", page)
+        self._ledger.write(lambda connection: _record(connection, event))
 
     # the trail
 

@@ -209,8 +209,11 @@ class Cached(Generic[T]):
 
 
 def is_inside(path: Path, folder: Path) -> bool:
-    """Whether `path`, links followed, is `folder` or inside it."""
-    return path.resolve().is_relative_to(folder.resolve())
+    """Whether `path`, links followed, is `folder` or inside it; False for links that go round in circles."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):
+        return False
 
 
 def is_regular(found: os.stat_result) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mograder.domain.assignments import Assignment, HandOut, Plan, Rules
+from mograder.domain.assignments import Assignment, HandOut, Plan, Rules, find_assignment
 from mograder.domain.errors import BadName, BadRequest, Unreadable
 from mograder.domain.names import AssignmentName, FileName
 from mograder.domain.store import StoredFile
@@ -56,11 +56,35 @@ class HandOuts:
             except BadName:
                 continue
             folder = Path(entry.path) if flat else Path(entry.path) / "files"
-            if folder.resolve() == self._folders.submitted or not folder.is_dir():
-                continue
-            if flat and not any(True for _ in self._files_below(folder)):
-                continue
-            yield name, folder
+            if self._is_assignment(folder):
+                yield name, folder
+
+    def _is_assignment(self, folder: Path) -> bool:
+        if not os.path.isdir(folder) or os.path.realpath(folder) == str(self._folders.submitted):
+            return False
+        return self._folders.release is None or any(True for _ in self._files_below(folder))
+
+    def find(self, text: str, plan: Plan) -> Assignment | None:
+        """The assignment of this name or id, its files left out: quick, as every request asks."""
+        try:
+            listed = self._with_rules(self._manifest.get(self._folders.root / MANIFEST), plan)
+            return find_assignment(listed, text)
+        except FileNotFoundError:
+            pass
+        try:
+            name = AssignmentName.parse(text)
+        except BadName:
+            return None
+        folder = self._folder(name)
+        if folder is None or not self._is_assignment(folder):
+            return None
+        return Assignment(name, str(name), rules=plan.rules.get(name, Rules()))
+
+    def _folder(self, name: AssignmentName) -> Path | None:
+        """The folder that holds an assignment's hand-outs, as the disk spells it."""
+        flat = self._folders.release
+        folder = existing(flat or self._folders.root, name)
+        return folder / "files" if folder is not None and flat is None else folder
 
     def _files_below(self, folder: Path) -> Iterator[tuple[str, os.stat_result]]:
         """Every file that may be served, by its name relative to `folder`; links that lead out are left out."""
@@ -72,7 +96,7 @@ class HandOuts:
                 path = Path(parent, name)
                 if self._kept_back(folder, prefix + name) or (path.is_symlink() and not files.is_inside(path, folder)):
                     continue
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):  # gone meanwhile, or not ours to read
                     found = path.stat()
                     if files.is_regular(found):
                         yield prefix + name, found
@@ -92,23 +116,32 @@ class HandOuts:
             HandOut(
                 FileName.parse(name),
                 status.st_size,
-                self._sha256.get(folder / name, status) if status.st_size <= HASHED_UP_TO else None,
+                self._checksum(folder / name, status),
             )
             for name, status in zips or found
         )
 
+    def _checksum(self, path: Path, status: os.stat_result) -> str | None:
+        if status.st_size > HASHED_UP_TO:
+            return None
+        try:
+            return self._sha256.get(path, status)
+        except OSError:  # one file that cannot be read must not hide the whole course
+            return None
+
     def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
         """A file that may be served, None otherwise."""
-        flat = self._folders.release
-        folder = existing(flat or self._folders.root, assignment)
-        if folder is not None and not flat:
-            folder = folder / "files"
+        folder = self._folder(assignment)
         if folder is None or self._kept_back(folder, name):
             return None
         path: Path | None = folder
         for part in name.split("/"):
             path = existing(path, part) if path is not None else None
-        if path is None or folder.resolve() == self._folders.submitted or not files.is_inside(path, folder):
+        if (
+            path is None
+            or os.path.realpath(folder) == str(self._folders.submitted)
+            or not files.is_inside(path, folder)
+        ):
             return None
         return stored_file(path, name)
 

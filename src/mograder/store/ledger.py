@@ -20,6 +20,8 @@ from filelock import FileLock
 
 from mograder.domain.errors import StorageFull, Temporary, Unreadable
 
+from mograder.store.files import storage_errors
+
 T = TypeVar("T")
 
 MIGRATIONS = ("ledger_001.sql",)
@@ -75,7 +77,7 @@ class Ledger:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        # A checkpoint flushes the whole file: done behind the writers' backs by `checkpoint`, not by every 1000 pages.
+        # A checkpoint flushes the whole file: `checkpoint` does it now and then, not a writer after every 1000 pages.
         connection.execute("PRAGMA wal_autocheckpoint = 16000")
         return connection
 
@@ -108,6 +110,9 @@ class Ledger:
             raise Temporary(f"the course's ledger is not usable: {error}", retry_after=30) from error
         except TimeoutError as error:
             raise Temporary("another process holds the course's ledger", retry_after=5) from error
+        except OSError as error:
+            with storage_errors("write the ledger"):
+                raise error
 
     def read(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query, on what is committed."""

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from mograder import wire
 from mograder.domain import deadlines, tokens
-from mograder.domain.access import UNCHECKED, Actor, Allow, authorise
+from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
 from mograder.domain.assignments import Assignment
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, BadRequest, ChecksumMismatch, MethodNotAllowed, MograderError, NotFound
@@ -122,7 +122,9 @@ class Api:
         return methods[method]
 
     async def _authenticate(self, row: Endpoint, headers: Mapping[str, str]) -> Actor:
-        if not self._check_tokens or row.allow is Allow.ANYONE:
+        if row.allow is Allow.ANYONE:
+            return ANONYMOUS
+        if not self._check_tokens:
             return UNCHECKED
         token = tokens.from_header(headers.get("authorization"))
         return await self._read(lambda: self.course.authenticate(token))
@@ -172,16 +174,18 @@ class Api:
             else:
                 async for chunk in body.chunks(limit):
                     upload.write(chunk)
-            return await self._write(lambda: submit(request, assignment, upload, filename))
-        finally:
+        except BaseException:
             upload.discard()
+            raise
+        return await self._write(lambda: submit(request, assignment, upload, filename))
 
     async def _read(self, work: Callable[[], T]) -> T:
         """Reading a local disk takes microseconds, less than handing it to a thread; a network's store waits."""
         return await self._write(work) if self.course.store.waits else work()
 
     async def _write(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._writers, work)
+        # Shielded: when the sender goes away, what a thread has begun it still finishes.
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._writers, work))
 
 
 def path_of(scope: Scope) -> bytes:
@@ -253,13 +257,16 @@ def hand_out(request: Request) -> StoredFile:
 
 
 def submit(request: Request, assignment: Assignment, upload: Upload, filename: str) -> Reply:
-    upload.finish()
-    announced = request.headers.get(wire.CHECKSUM_HEADER.lower())
-    if announced is not None and announced.lower() != upload.sha256:
-        raise ChecksumMismatch(
-            f"the bytes that came have the SHA-256 {upload.sha256}, not {announced[:64]!r}: send again"
+    try:
+        upload.finish()
+        announced = request.headers.get(wire.CHECKSUM_HEADER.lower())
+        if announced is not None and announced.lower() != upload.sha256:
+            raise ChecksumMismatch(f"the bytes that came have the SHA-256 {upload.sha256}, not {announced[:64]!r}")
+        accepted = request.course.submit(
+            request.actor, assignment, request.person(), upload, request.received, filename
         )
-    accepted = request.course.submit(request.actor, assignment, request.person(), upload, request.received, filename)
+    finally:
+        upload.discard()
     kept = accepted.receipt.submission
     return json_reply(
         wire.Submitted(

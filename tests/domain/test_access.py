@@ -1,0 +1,30 @@
+"""Who may do what, in full."""
+
+from __future__ import annotations
+
+import pytest
+
+from mograder.domain.access import COURSE_INSTRUCTOR, UNCHECKED, Actor, Allow, Role, authorise
+from mograder.domain.errors import Forbidden
+from mograder.domain.names import Username
+from tests.parts import ALICE, BOB
+
+STUDENT = Actor(ALICE, Role.STUDENT)
+TUTOR = Actor(BOB, Role.INSTRUCTOR)
+
+
+@pytest.mark.parametrize("about", [None, ALICE, BOB])
+@pytest.mark.parametrize("allow", Allow)
+@pytest.mark.parametrize("actor", [COURSE_INSTRUCTOR, TUTOR, UNCHECKED], ids=["course", "tutor", "unchecked"])
+def test_instructors_may_do_everything(actor: Actor, allow: Allow, about: Username | None) -> None:
+    authorise(actor, allow, about)
+
+
+@pytest.mark.parametrize("allow", Allow)
+@pytest.mark.parametrize("about", [None, ALICE, BOB, Username("Alice")])
+def test_students_may_do_what_is_open_to_all_or_about_themselves(allow: Allow, about: Username | None) -> None:
+    if allow in (Allow.ANYONE, Allow.MEMBER) or (allow is Allow.SELF and about == ALICE):
+        authorise(STUDENT, allow, about)
+    else:
+        with pytest.raises(Forbidden, match="'alice'"):
+            authorise(STUDENT, allow, about)

@@ -1,0 +1,282 @@
+"""The rules of the course, over a real folder: who gets a name, what is taken when, and what students see."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
+from mograder.domain.assignments import Assignment, find_assignment
+from mograder.domain.course import Course, hash_code, same_text
+from mograder.domain.errors import (
+    BadRequest,
+    Closed,
+    NameTaken,
+    NotFound,
+    RegistrationOff,
+    TooLarge,
+    Unauthenticated,
+    WrongCode,
+    WrongType,
+)
+from mograder.domain.names import INSTRUCTOR, AssignmentName, Username
+from mograder.domain.store import Accepted, Event
+from mograder.domain.tokens import Token, sign
+from tests.parts import ALICE, BOB, CODE, NOON, SECOND, Clock, filled, make_course_folder, open_course, token_of
+
+STUDENT = Actor(ALICE, Role.STUDENT)
+NOTE = Event(NOON, INSTRUCTOR, "test", "x")
+
+
+def put(course: Course, account: Account) -> None:
+    course.store.change_account(account.username, lambda held: account, NOTE)
+
+
+def submit(
+    course: Course, content: bytes = b"work", received: int = NOON, actor: Actor = STUDENT, filename: str = ""
+) -> Accepted:
+    body = filled(course.upload(), content)
+    try:
+        return course.submit(actor, course.assignment(actor, "hw1"), ALICE, body, received, filename)
+    finally:
+        body.discard()
+
+
+def plan(course_folder: Path, text: str) -> None:
+    (course_folder.parent / "mograder.toml").write_text(f"[[assignments]]\nname = 'hw1'\n{text}")
+
+
+# names and tokens
+
+
+def test_who_knows_the_code_gets_a_name_and_its_token(course: Course) -> None:
+    name, token = course.register(" alice ", f" {CODE}\n")
+    assert (name, course.authenticate(Token.parse(token))) == ("alice", STUDENT)
+    assert course.store.account(ALICE) == Account(ALICE, bound=True, created=NOON)
+    assert [(event.actor, event.action, event.moment) for event in course.store.events()] == [
+        ("alice", "register", NOON)
+    ]
+
+
+@pytest.mark.parametrize("code", ["", " ", "Swordfish", "swordfish2", "schwertfisch", "ß"])
+def test_who_does_not_know_the_code_gets_nothing(course: Course, code: str) -> None:
+    with pytest.raises(WrongCode):
+        course.register("alice", code)
+    assert course.store.accounts() == []
+
+
+@pytest.mark.parametrize("name", ["alice", "ALICE"])
+def test_a_name_that_somebody_has_is_not_given_twice(course: Course, name: str) -> None:
+    course.register("alice", CODE)
+    with pytest.raises(NameTaken, match="taken"):
+        course.register(name, CODE)
+    assert len(course.store.accounts()) == 1
+
+
+def test_a_personal_code_opens_its_name_once_and_the_shared_code_does_not(course: Course) -> None:
+    put(course, Account(ALICE, generation=2, bound=True, code_hash=hash_code("one-time")))
+    with pytest.raises(WrongCode):
+        course.register("alice", CODE)
+    with pytest.raises(WrongCode):
+        course.register("bob", "one-time")
+    _, token = course.register("alice", "one-time")
+    assert course.authenticate(Token.parse(token)) == STUDENT
+    for code in ("one-time", CODE):
+        with pytest.raises((WrongCode, NameTaken)):
+            course.register("alice", code)
+
+
+@pytest.mark.parametrize("code", [CODE, "one-time"])
+def test_of_many_who_claim_a_name_at_once_one_gets_it(course: Course, code: str) -> None:
+    for number in range(10):
+        user = Username(f"s{number}")
+        if code != CODE:
+            put(course, Account(user, code_hash=hash_code(code)))
+        together = Barrier(8)
+
+        def claim(_: int, user: Username = user, together: Barrier = together) -> bool:
+            together.wait()
+            try:
+                course.register(user, code)
+            except (NameTaken, WrongCode):
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as threads:
+            assert sum(threads.map(claim, range(8))) == 1
+
+
+def test_personal_codes_work_without_a_shared_one(course: Course) -> None:
+    course = replace(course, enrollment_code="")
+    with pytest.raises(RegistrationOff):
+        course.register("alice", "")
+    put(course, Account(ALICE, code_hash=hash_code("one-time")))
+    with pytest.raises(WrongCode):
+        course.register("bob", "")
+    assert course.register("alice", "one-time")[0] == "alice"
+
+
+def test_an_account_on_the_roster_that_nobody_has_claimed_can_be_claimed(course: Course) -> None:
+    put(course, Account(ALICE, name="Alice A."))
+    course.register("alice", CODE)
+    account = course.store.account(ALICE)
+    assert account is not None
+    assert (account.name, account.bound) == ("Alice A.", True)
+
+
+def test_a_reset_revokes_one_token_and_leaves_every_other(course: Course) -> None:
+    tokens = [Token.parse(token_of(course, name)) for name in ("alice", "bob", INSTRUCTOR)]
+    put(course, Account(ALICE, bound=True, generation=1))
+    with pytest.raises(Unauthenticated):
+        course.authenticate(tokens[0])
+    assert [course.authenticate(token).username for token in tokens[1:]] == ["bob", INSTRUCTOR]
+    renewed = sign(course.store.secrets()[0], ALICE, 1)
+    assert course.authenticate(Token.parse(renewed)) == STUDENT
+
+
+def test_a_token_of_the_published_server_is_good_without_an_account(course: Course) -> None:
+    assert course.authenticate(Token.parse(token_of(course, "alice"))) == STUDENT
+    assert course.authenticate(Token.parse(token_of(course, INSTRUCTOR))) == COURSE_INSTRUCTOR
+
+
+def test_a_tutor_is_an_instructor(course: Course) -> None:
+    put(course, Account(BOB, Role.INSTRUCTOR, bound=True))
+    assert course.authenticate(Token.parse(token_of(course, "bob"))).is_instructor
+
+
+def test_names_for_which_tokens_are_handed_out_cannot_be_claimed(course: Course) -> None:
+    issued = course.enrol([ALICE, BOB])
+    assert course.enrol([ALICE, BOB]) == issued == [(name, token_of(course, name)) for name in (ALICE, BOB)]
+    with pytest.raises(NameTaken):
+        course.register("alice", CODE)
+    with pytest.raises(NameTaken, match="by case alone"):
+        course.enrol([Username("Alice")])
+
+
+# hand-outs
+
+
+def test_an_assignment_is_found_by_name_then_by_id(course_folder: Path, course: Course) -> None:
+    entries = [{"name": "one", "id": "two"}, {"name": "two", "id": 7}]
+    (course_folder / "assignments.json").write_text(json.dumps(entries))
+    found = [course.assignment(STUDENT, text).name for text in ("one", "two", "7")]
+    assert found == ["one", "two", "two"]
+    with pytest.raises(NotFound, match="'three'"):
+        course.assignment(STUDENT, "three")
+
+
+@given(text=st.text())
+def test_no_text_finds_what_is_not_there(text: str) -> None:
+    known = (Assignment(AssignmentName("hw1"), "1"),)
+    assert (find_assignment(known, text) is not None) == (text in ("hw1", "1"))
+
+
+def test_students_see_an_assignment_from_the_moment_it_opens(course: Course, course_folder: Path, clock: Clock) -> None:
+    plan(course_folder, "opens = 2026-03-10T12:00:00")
+    clock.now = NOON - 1
+    assert course.assignments(STUDENT) == ()
+    assert len(course.assignments(COURSE_INSTRUCTOR)) == 1
+    for attempt in (lambda: course.hand_out(STUDENT, "hw1", "hw1.py"), lambda: submit(course)):
+        with pytest.raises(NotFound):
+            attempt()
+    clock.now = NOON
+    assert course.hand_out(STUDENT, "hw1", "hw1.py").name == "hw1.py"
+
+
+def test_a_manifest_may_point_into_a_folder_that_is_no_assignment(course: Course, course_folder: Path) -> None:
+    make_course_folder(course_folder.parent.parent, "shared", "private")
+    entry = {"name": "hw1", "files": [{"filename": "s.py", "url": "/assignments/shared/files/shared.py"}]}
+    (course_folder / "assignments.json").write_text(json.dumps([entry]))
+    assert course.hand_out(STUDENT, "shared", "shared.py").name == "shared.py"
+    with pytest.raises(NotFound):
+        course.hand_out(STUDENT, "private", "private.py")
+
+
+# hand-ins
+
+
+def test_a_hand_in_is_taken_until_the_microsecond_it_closes(course: Course, course_folder: Path) -> None:
+    plan(course_folder, "due = 2026-03-10T11:00:00\ncloses = 2026-03-10T12:00:00")
+    assert not submit(course, received=NOON).repeated
+    with pytest.raises(Closed, match=r"closed at 2026-03-10 12:00 UTC; this arrived at 2026-03-10 12:00 UTC"):
+        submit(course, b"late", NOON + 1)
+    assert submit(course, b"late", NOON + 1, COURSE_INSTRUCTOR).receipt.submission.by == INSTRUCTOR
+
+
+def test_what_is_empty_too_large_or_of_another_type_is_refused(course: Course, course_folder: Path) -> None:
+    plan(course_folder, "max_size = 5\naccepts = ['py']")
+    with pytest.raises(BadRequest, match="empty"):
+        submit(course, b"")
+    with pytest.raises(TooLarge, match="6 bytes; at most 5"):
+        submit(course, b"123456")
+    with pytest.raises(WrongType, match=r"takes \.py"):
+        submit(course, filename="x.ipynb")
+    assert list(course.store.receipts()) == []
+    for filename in ("", "x.py", "X.PY"):
+        submit(course, b"12345", filename=filename)
+
+
+def test_no_assignment_takes_more_than_the_course(course: Course, course_folder: Path) -> None:
+    plan(course_folder, "max_size = 50")
+    assert replace(course, max_upload=10).limit_for(course.assignment(STUDENT, "hw1")) == 10
+
+
+def test_history_is_every_receipt_of_a_person_in_order(course: Course) -> None:
+    for number in range(3):
+        submit(course, b"%d" % number, NOON - number * SECOND)
+    history = list(course.history(course.assignment(STUDENT, "hw1"), ALICE))
+    assert [receipt.submission.attempt for receipt in history] == [1, 2, 3]
+    assert list(course.history(course.assignment(STUDENT, "hw1"), BOB)) == []
+
+
+def test_receipts_call_the_course_by_its_title_else_by_its_key(course: Course, course_folder: Path) -> None:
+    def named(content: bytes) -> object:
+        return course.seal.verify(submit(course, content).receipt.text)["course"]
+
+    assert named(b"1") == course.seal.public_key()["kid"]
+    (course_folder.parent / "mograder.toml").write_text("title = 'Kurs'")
+    assert named(b"2") == "Kurs"
+
+
+# grades and feedback
+
+
+def test_a_grade_is_seen_when_it_is_released(course: Course) -> None:
+    assignment = course.assignment(STUDENT, "hw1")
+    entry = {"username": "alice", "grade": "5"}
+    course.upload_grades(COURSE_INSTRUCTOR, assignment, {"grades": [entry], "workflow_state": "inreview"})
+    assert course.standing(assignment, ALICE).grade is None
+    assert course.upload_grades(COURSE_INSTRUCTOR, assignment, [entry, {"userid": "bob"}]) == (2, 2)
+    seen = course.standing(assignment, ALICE).grade
+    assert seen is not None
+    assert seen.grade == "5"
+    assert [event.detail for event in course.store.events()] == ["2 grades", "1 grades"]
+
+
+def test_feedback_is_found_for_its_person_alone(course: Course) -> None:
+    assignment = course.assignment(STUDENT, "hw1")
+    course.upload_feedback(COURSE_INSTRUCTOR, assignment, {ALICE: b"<p>"})
+    assert course.feedback(assignment, ALICE).read() == b"<p>"
+    assert course.standing(assignment, ALICE).feedback_available
+    with pytest.raises(NotFound):
+        course.feedback(assignment, BOB)
+
+
+@given(left=st.text(), right=st.text())
+def test_texts_are_compared_exactly(left: str, right: str) -> None:
+    assert same_text(left, left)
+    assert same_text(left, right) == (left == right)
+
+
+def test_two_courses_do_not_know_each_others_tokens(course: Course, tmp_path: Path, clock: Clock) -> None:
+    other = open_course(make_course_folder(tmp_path / "other"), clock)
+    with pytest.raises(Unauthenticated):
+        course.authenticate(Token.parse(token_of(other, "alice")))
+    other.store.close()

@@ -1,0 +1,165 @@
+"""Grades: nothing that came is lost, nobody's grade becomes another's, and no grade is not zero."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mograder.domain.errors import BadRequest
+from mograder.domain.grades import GradeEntry, merge, of_person, parse_upload, read_csv
+from tests.parts import ALICE
+
+NUMBERS = st.booleans() | st.integers() | st.floats(allow_nan=False)
+CELLS = st.one_of(st.none(), NUMBERS, st.text(max_size=5), st.lists(st.integers()))
+KEYS = st.sampled_from(["userid", "username", "student", "grade", "mark", "feedback", "workflow_state", "x"])
+ENTRIES = (
+    st.tuples(st.sampled_from("abc"), st.dictionaries(KEYS, CELLS, max_size=4))
+    .map(lambda pair: GradeEntry({"userid": pair[0], **{k: v for k, v in pair[1].items() if k != "userid"}}))
+)  # fmt: skip
+TABLES = st.lists(ENTRIES, max_size=6).map(tuple)
+
+
+def entry(**fields: object) -> GradeEntry:
+    return GradeEntry(fields)
+
+
+@given(stored=TABLES, uploaded=TABLES)
+def test_merging_again_changes_nothing(stored: tuple[GradeEntry, ...], uploaded: tuple[GradeEntry, ...]) -> None:
+    once = merge(stored, uploaded)
+    last = {each.person: each for each in uploaded}
+    assert merge(once, tuple(last.values())) == once
+
+
+@given(stored=TABLES, uploaded=TABLES)
+def test_merging_loses_nobody_and_repeats_nobody(
+    stored: tuple[GradeEntry, ...], uploaded: tuple[GradeEntry, ...]
+) -> None:
+    people = [each.person for each in merge(stored, uploaded)]
+    assert len(people) == len(set(people))
+    assert set(people) == {each.person for each in (*stored, *uploaded)}
+
+
+def test_rows_by_hand_without_a_person_are_kept() -> None:
+    rows = (entry(note="a"), entry(note="b"))
+    assert merge(rows, (entry(username="alice"),)) == (*rows, entry(username="alice"))
+
+
+def test_an_upload_is_laid_over_and_releases() -> None:
+    stored = (entry(userid="7", username="alice", grade="1", workflow_state="inreview", tutor="T"),)
+    assert merge(stored, (entry(userid=7, grade="2"),)) == (entry(userid=7, username="alice", grade="2", tutor="T"),)
+
+
+@pytest.mark.parametrize(
+    ("fields", "person"),
+    [({"userid": "u", "username": "n", "student": "s"}, "u"), ({"userid": "", "username": "n"}, "n"),
+     ({"userid": None, "student": " s "}, "s"), ({"userid": 7}, "7"), ({"userid": 7.0}, "7"), ({"userid": True}, ""),
+     ({"userid": ["x"]}, ""), ({}, "")],
+)  # fmt: skip
+def test_the_person_is_userid_else_username_else_student(fields: dict[str, Any], person: str) -> None:
+    assert GradeEntry(fields).person == person
+
+
+@pytest.mark.parametrize(
+    ("fields", "grade"),
+    [({"grade": "92"}, "92"), ({"grade": 92}, "92"), ({"grade": 92.0}, "92"), ({"grade": 92.5}, "92.5"),
+     ({"grade": 0}, "0"), ({"grade": ""}, None), ({"grade": "  "}, None), ({"grade": None}, None), ({}, None),
+     ({"mark": "A"}, "A"), ({"grade": "", "mark": "B"}, "B"), ({"grade": False}, None)],
+)  # fmt: skip
+def test_no_grade_is_none_and_zero_is_a_grade(fields: dict[str, Any], grade: str | None) -> None:
+    assert GradeEntry(fields).grade == grade
+
+
+@given(fields=st.dictionaries(KEYS, CELLS))
+def test_an_entry_of_any_cells_can_be_read(fields: dict[str, Any]) -> None:
+    read = GradeEntry(fields)
+    assert all(isinstance(text, str) for text in (read.person, read.grade or "", read.feedback))
+    assert isinstance(read.visible, bool)
+
+
+def test_a_person_is_found_under_any_key_and_the_last_row_counts() -> None:
+    rows = (entry(userid="alice"), entry(username="alice"), entry(userid="9", student="alice"), entry(userid="bob"))
+    assert of_person(rows, ALICE) == rows[2]
+    assert of_person((entry(userid="Alice"), entry(grade="1")), ALICE) is None
+
+
+def test_a_workflow_state_holds_every_grade_back() -> None:
+    held = parse_upload({"grades": [{"username": "alice"}], "workflow_state": "inreview"})
+    assert not held[0].visible
+    assert parse_upload({"grades": [{"username": "alice"}], "workflow_state": ""})[0].visible
+
+
+JSON = st.recursive(
+    CELLS, lambda inner: st.lists(inner) | st.dictionaries(KEYS | st.just("grades"), inner), max_leaves=9
+)
+
+
+@given(document=JSON)
+def test_any_upload_is_grades_of_people_or_a_bad_request(document: object) -> None:
+    try:
+        entries = parse_upload(document)
+    except BadRequest:
+        return
+    assert all(each.person for each in entries)
+
+
+def test_the_entry_at_fault_is_named() -> None:
+    with pytest.raises(BadRequest, match="grade 2: a grade without a person"):
+        parse_upload([{"username": "a"}, {"grade": 1}])
+
+
+# tables
+
+
+@given(text=st.one_of(st.text(), st.text(alphabet='username,;\t"\n\r\0 ab'), st.text().map(lambda t: "username\n" + t)))
+def test_any_text_is_a_table_or_a_bad_request(text: str) -> None:
+    try:
+        entries = read_csv(text)
+    except BadRequest:
+        return
+    for each in entries:
+        assert each.person
+        assert all(isinstance(key, str) and isinstance(value, str) for key, value in each.fields.items())
+
+
+TEXT = st.text(alphabet=st.characters(exclude_categories=("Cc", "Cs"))).filter(lambda text: text == text.lstrip())
+
+
+@given(
+    rows=st.lists(st.tuples(st.from_regex(r"[a-z]{1,8}", fullmatch=True), TEXT, TEXT), min_size=1),
+    delimiter=st.sampled_from(",;\t"),
+    mark=st.sampled_from(["", "\ufeff"]),
+    end=st.sampled_from(["\n", "\r\n"]),
+)
+def test_a_table_comes_back_as_it_was_written(
+    rows: list[tuple[str, str, str]], delimiter: str, mark: str, end: str
+) -> None:
+    names = ("username", "grade", "feedback")
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, delimiter=delimiter, lineterminator=end, quoting=csv.QUOTE_ALL)
+    writer.writerows([names, *rows])
+    read = read_csv(mark + file.getvalue())
+    assert [dict(each.fields) for each in read] == [dict(zip(names, row, strict=True)) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "found nothing"), ("name,grade\na,1\n", "found name, grade"),
+     ("username,grade\nalice\n", "line 2: expected 2"), ("username\nalice,1\n", "line 2: expected 1"),
+     ("username,grade\n,5\n", "line 2: a grade without a person"),
+     ('username\n"alice', "line 2"), ('"', "line 1"), ("username\n" + "a" * 200_000, "line 2")],
+)  # fmt: skip
+def test_the_line_at_fault_is_named(text: str, message: str) -> None:
+    with pytest.raises(BadRequest, match=message):
+        read_csv(text)
+
+
+def test_empty_rows_are_passed_over_and_cells_may_hold_lines() -> None:
+    table = read_csv('student ;mark; feedback\n\n;;\nalice;1,3;"two\nlines; ""quoted"""\n')
+    assert [dict(each.fields) for each in table] == [
+        {"student": "alice", "mark": "1,3", "feedback": 'two\nlines; "quoted"'}
+    ]

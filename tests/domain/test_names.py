@@ -1,0 +1,121 @@
+"""Names from outside: what is let in can neither leave a folder nor be mistaken for a file of ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mograder.domain.errors import BadName
+from mograder.domain.names import (
+    AssignmentName,
+    FileName,
+    Username,
+    is_history,
+    parse_new_username,
+    parse_owner,
+    printable,
+)
+from mograder.domain.receipts import free_filename, latest_filename, owner
+from tests.parts import NOON
+
+PARSERS = [Username.parse, AssignmentName.parse, FileName.parse, parse_owner, parse_new_username]
+NASTY = st.one_of(
+    st.text(),
+    st.text(alphabet="./\\ a\0\n~:*"),
+    st.lists(st.sampled_from(["..", ".", "", "a", "/", "\\", "\0", "b.py", " ", "é"])).map("/".join),
+)
+
+
+def refusal(parse: Callable[[str], str], text: str) -> str:
+    """What is said when `text` is refused, "" when it is not."""
+    try:
+        parse(text)
+    except BadName as error:
+        return error.message
+    return ""
+
+
+@given(text=NASTY)
+@pytest.mark.parametrize("parse", PARSERS)
+def test_a_name_never_leaves_its_folder(parse: Callable[[str], str], text: str) -> None:
+    try:
+        name = parse(text)
+    except BadName:
+        return
+    folder = "/course/folder"
+    path = os.path.normpath(os.path.join(folder, name))
+    assert path == f"{folder}/{name}"
+    assert not any(part.startswith(".") or not part for part in name.split("/"))
+    assert "\0" not in name
+    assert "\\" not in name
+    assert parse(name) == name
+
+
+@given(text=st.text())
+@pytest.mark.parametrize("parse", PARSERS)
+def test_a_bad_name_is_told_in_a_line_that_a_terminal_can_show(parse: Callable[[str], str], text: str) -> None:
+    message = refusal(parse, text)
+    assert printable(message, 400) == message
+
+
+@pytest.mark.parametrize("name", ["alice", "bob-smith", "user_1", "first.last", "a@b.de", "x+y@uni.de", "7", "_a"])
+def test_the_names_of_people_are_taken(name: str) -> None:
+    assert parse_new_username(f" {name}\n") == Username.parse(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", ".a", "-a", "@a", "+a", "a b", "a/b", "a\\b", "a:b", "a\0", "ä", "a\nb", "a" * 101, "..", "٣", "a%b"],
+)
+def test_what_cannot_be_a_user_name_is_refused(name: str) -> None:
+    with pytest.raises(BadName):
+        Username.parse(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["x_20260310T200800", "a.py", "a.PY", "a.ipynb", "a.html", "a.json", "a.", "CON", "nul.x", "com1", "a.tmp"]
+)
+def test_a_name_that_looks_like_a_file_is_nobodys(name: str) -> None:
+    with pytest.raises(BadName):
+        parse_owner(name)
+
+
+@pytest.mark.parametrize("name", ["__instructor__", "__x", "__"])
+def test_names_of_the_system_cannot_be_registered(name: str) -> None:
+    assert parse_owner(name).reserved
+    with pytest.raises(BadName, match="reserved"):
+        parse_new_username(name)
+
+
+@given(name=st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,99}", fullmatch=True))
+def test_the_file_of_a_person_is_told_from_its_versions(name: str) -> None:
+    try:
+        username = parse_owner(name)
+    except BadName:
+        return
+    assert owner(latest_filename(username)) == username
+    version = free_filename(username, NOON, lambda filename: False)
+    assert is_history(version.removesuffix(".py"))
+    assert owner(version) is None
+    assert FileName.parse(version) == version
+
+
+@pytest.mark.parametrize("filename", ["alice", "alice.txt", ".py", ".alice.py", "a b.py", "a/b.py", "ä.py", " a.py"])
+def test_a_foreign_file_is_nobodys(filename: str) -> None:
+    assert owner(filename) is None
+
+
+@pytest.mark.parametrize("name", ["hw1", "Übung 1", "U\u0308bung", "日本", "a..b", "100%", "a:b?", "*", "~"])
+def test_assignments_may_be_called_what_folders_are(name: str) -> None:
+    assert str(AssignmentName.parse(name)) == str(FileName.parse(name)) == name
+
+
+@given(text=st.text())
+def test_what_is_printable_cannot_steer_a_terminal(text: str) -> None:
+    shown = printable(text)
+    assert len(shown) <= 120
+    assert not any(ord(letter) < 32 or letter in "\x7f\x9b\u202e\u2066\u200b\u2028" for letter in shown)

@@ -1,0 +1,77 @@
+"""Receipts: what they state, how they chain, and when a hand-in is a repetition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from mograder.domain.names import AssignmentName, Username
+from mograder.domain.receipts import HandIn, Receipt, Turn, chain_hash, free_filename, issue_receipt
+from mograder.sealing import Ed25519Seal, new_private_key
+from tests.parts import ALICE, BOB, NOON, SECOND, sha256
+
+SEAL = Ed25519Seal(new_private_key())
+
+
+@dataclass(frozen=True)
+class Bytes:
+    content: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.content)
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.content)
+
+
+def hand_in(content: bytes, **changes: Any) -> HandIn:
+    return replace(HandIn(ALICE, AssignmentName("hw1"), BOB, NOON + 5, Bytes(content)), **changes)
+
+
+FIRST = Turn(1, "", None, "alice_20260310T120000.py")
+
+
+def issue(content: bytes, turn: Turn = FIRST, **changes: Any) -> Receipt:
+    return issue_receipt(hand_in(content, **changes), SEAL, "Kurs ä")(turn)
+
+
+def test_a_receipt_states_who_what_when_and_its_place() -> None:
+    assert SEAL.verify(issue(b"one").text) == {
+        "course": "Kurs ä", "number": 1, "previous": "", "user": "alice", "assignment": "hw1", "attempt": 1,
+        "filename": "alice_20260310T120000.py", "sha256": sha256(b"one"), "size": 3,
+        "received": "2026-03-10T12:00:00.000005Z", "by": "bob",
+    }  # fmt: skip
+
+
+def test_a_receipt_holds_the_hash_of_the_one_before() -> None:
+    first = issue(b"one")
+    second = issue(b"two", Turn(2, first.hash, first, "x"))
+    assert first.hash == chain_hash(first.text) == sha256(first.text.encode())
+    assert SEAL.verify(second.text)["previous"] == second.previous == first.hash
+    assert (second.number, second.submission.attempt) == (2, 2)
+
+
+def test_the_same_bytes_again_give_the_receipt_of_the_latest_itself() -> None:
+    first = issue(b"one")
+    turn = Turn(7, "other", first, "x")
+    assert issue(b"one", turn, received=NOON + 9 * SECOND, by=ALICE) is first
+    assert issue(b"one ", turn).submission.attempt == 2
+
+
+@pytest.mark.parametrize("taken", [0, 1, 61, 300])
+def test_a_taken_name_is_stepped_to_the_next_free_second(taken: int) -> None:
+    names: set[str] = set()
+    for _ in range(taken):
+        names.add(free_filename(ALICE, NOON, names.__contains__))
+    assert len(names) == taken
+    free = free_filename(ALICE, NOON, names.__contains__)
+    assert free not in names
+    assert free == free_filename(ALICE, NOON + taken * SECOND, lambda name: False)
+
+
+def test_the_date_in_a_name_is_utc_to_the_second() -> None:
+    assert free_filename(Username("a.b"), NOON + SECOND - 1, lambda name: False) == "a.b_20260310T120000.py"

@@ -1,0 +1,97 @@
+"""Tokens: who has one is that person, and every text that is none is refused in one way."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mograder.domain.errors import Unauthenticated
+from mograder.domain.names import Username
+from mograder.domain.tokens import Token, from_header, sign, token_lines
+from tests.parts import ALICE, BOB
+
+USERNAMES = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,99}", fullmatch=True).map(Username)
+SECRETS = st.text(min_size=1).filter(lambda text: text.isprintable())
+GENERATIONS = st.integers(0, 10_000)
+HEX = "0" * 64
+
+
+def test_a_token_is_what_published_clients_and_servers_make() -> None:
+    digest = hmac.new("sëcret".encode(), b"alice", hashlib.sha256).hexdigest()
+    assert sign("sëcret", ALICE) == f"alice:{digest}"
+
+
+@given(secret=SECRETS, user=USERNAMES, generation=GENERATIONS)
+def test_a_token_that_was_signed_is_genuine(secret: str, user: Username, generation: int) -> None:
+    token = from_header(f"Bearer {sign(secret, user, generation)}")
+    assert token.username == user
+    assert token.verify([secret], generation)
+
+
+@given(secret=SECRETS, other=SECRETS, user=USERNAMES, generation=GENERATIONS, later=GENERATIONS)
+def test_another_secret_or_generation_signs_another_token(
+    secret: str, other: str, user: Username, generation: int, later: int
+) -> None:
+    token = Token.parse(sign(secret, user, generation))
+    assert token.verify([other], generation) == (secret == other)
+    assert token.verify([secret], later) == (generation == later)
+    assert token.verify([other, secret], generation)
+    assert not token.verify([], generation)
+
+
+def test_the_token_of_one_is_not_the_token_of_another() -> None:
+    digest = Token.parse(sign("secret", ALICE)).hex
+    assert not Token(BOB, digest).verify(["secret"])
+
+
+def test_no_name_has_as_its_own_the_token_of_another_after_a_reset() -> None:
+    with pytest.raises(Unauthenticated):
+        Token.parse(f"alice:1:{HEX}")
+
+
+@given(
+    text=st.one_of(
+        st.text(), st.text(alphabet="a:0f /Bbearer"), st.text(max_size=3).map(lambda name: f"Bearer {name}:{HEX}")
+    )
+)
+def test_every_text_is_a_token_of_somebody_or_refused(text: str) -> None:
+    for parse in (Token.parse, from_header):
+        try:
+            token = parse(text)
+        except Unauthenticated:
+            continue
+        assert Username.parse(token.username) == token.username
+        assert not token.verify(["secret"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ":", "alice", "alice:", f":{HEX}", f"alice:{HEX[1:]}", f"alice:{HEX}0", f"alice:{HEX[1:]}A",
+     f"alice:{HEX[1:]}ä", f"ali ce:{HEX}", f"alice :{HEX}", f"alice: {HEX}", f"../x:{HEX}",
+     f"alice:{HEX[:-1]}\n", f"alice:{HEX[1:]}٣", "\ud800"],
+)  # fmt: skip
+def test_a_malformed_token_is_refused(text: str) -> None:
+    for parse, value in ((Token.parse, text), (from_header, f"Bearer {text}")):
+        with pytest.raises(Unauthenticated, match="malformed"):
+            parse(value)
+
+
+@pytest.mark.parametrize("value", [None, "", "Bearer", f"Basic alice:{HEX}", f"alice:{HEX}", f"Bearer\talice:{HEX}"])
+def test_a_header_that_is_no_bearer_is_refused(value: str | None) -> None:
+    with pytest.raises(Unauthenticated):
+        from_header(value)
+
+
+@pytest.mark.parametrize("value", [f"bearer alice:{HEX}", f"BEARER  alice:{HEX} ", f" Bearer alice:{HEX}"])
+def test_the_case_of_bearer_and_the_space_around_do_not_matter(value: str) -> None:
+    assert from_header(value) == Token(ALICE, HEX)
+
+
+def test_token_lines_are_names_an_empty_line_and_the_instructor() -> None:
+    lines = token_lines([(ALICE, "alice:1"), (BOB, "bob:2")], "s").splitlines()
+    assert lines[:3] == ["alice: alice:1", "bob: bob:2", ""]
+    assert lines[3] == f"instructor: {sign('s', Username('__instructor__'))}"

@@ -1,0 +1,73 @@
+"""Receipts cannot be made or altered without the course's key."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from joserfc.jwk import ECKey, OctKey
+
+from mograder.domain.errors import VerificationFailed
+from mograder.sealing import Ed25519Seal, new_private_key
+
+SEAL = Ed25519Seal(new_private_key())
+JSON = st.dictionaries(st.text(), st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text())
+
+
+@given(claims=JSON)
+def test_what_was_signed_comes_back_to_who_has_the_public_key(claims: dict[str, object]) -> None:
+    assert Ed25519Seal(SEAL.public_key()).verify(SEAL.sign(claims)) == claims
+
+
+def test_the_same_claims_give_the_same_text_and_the_same_key_the_same_name() -> None:
+    pem = new_private_key()
+    one, other = Ed25519Seal(pem), Ed25519Seal(pem)
+    assert one.sign({"a": 1}) == other.sign({"a": 1})
+    assert one.public_key() == other.public_key()
+    assert one.public_key()["kid"] != SEAL.public_key()["kid"]
+
+
+def test_the_public_key_does_not_give_the_private_one_away() -> None:
+    assert "d" not in SEAL.public_key()
+    with pytest.raises(Exception, match=r"(?i)key"):
+        Ed25519Seal(SEAL.public_key()).sign({})
+
+
+def test_another_courses_receipt_is_not_ours() -> None:
+    with pytest.raises(VerificationFailed):
+        SEAL.verify(Ed25519Seal(new_private_key()).sign({"a": 1}))
+
+
+@given(data=st.data())
+def test_a_receipt_with_one_letter_changed_does_not_verify(data: st.DataObject) -> None:
+    text = SEAL.sign({"user": "alice", "attempt": 1})
+    # The last letter of a signature holds bits that mean nothing.
+    place = data.draw(st.integers(0, len(text) - 2))
+    letter = data.draw(st.sampled_from("abcXYZ019-_.").filter(lambda letter: letter != text[place]))
+    with pytest.raises(VerificationFailed):
+        SEAL.verify(text[:place] + letter + text[place + 1 :])
+
+
+@given(text=st.text() | st.text(alphabet="aZ0-_.=") | st.binary().map(lambda raw: raw.decode("latin-1")))
+def test_any_other_text_does_not_verify(text: str) -> None:
+    with pytest.raises(VerificationFailed):
+        SEAL.verify(text)
+
+
+def test_a_receipt_cannot_choose_its_own_algorithm() -> None:
+    import base64
+    import json
+
+    _, payload, _ = SEAL.sign({"a": 1}).split(".")
+    for algorithm in ("none", "HS256", "EdDSA"):
+        header = base64.urlsafe_b64encode(json.dumps({"alg": algorithm}).encode()).decode().rstrip("=")
+        with pytest.raises(VerificationFailed):
+            SEAL.verify(f"{header}.{payload}.")
+
+
+@pytest.mark.parametrize(
+    "key", [b"", b"nonsense", {}, ECKey.generate_key("P-256").as_pem(private=True), OctKey.generate_key(256).as_dict()]
+)
+def test_what_is_no_ed25519_key_is_refused(key: bytes) -> None:
+    with pytest.raises(ValueError, match="not an Ed25519 key"):
+        Ed25519Seal(key)
