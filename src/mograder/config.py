@@ -161,7 +161,7 @@ class CourseFile:
             except BadName as error:
                 raise ValueError(f"assignments: {error}") from None
             rules[name] = _rules(entry, zone)
-        return Plan(self.title, (self.https.url or "").rstrip("/"), self.timezone, rules, self.edit_links)
+        return Plan(self.title, (self.https.url or "").rstrip("/"), rules)
 
     def setting(self, place: str) -> object:
         """The value at "table.key", None when it is not set."""
@@ -222,6 +222,7 @@ def read_course_file(path: Path) -> CourseFile:
 def parse_course_file(text: str) -> CourseFile:
     """Raises ValueError that names the place and, for an unknown key, the nearest known one."""
     document = tomllib.loads(text)
+    _refuse_near_misses(document)
     for table, kind in _TABLES.items():
         value = document.get(table, [])
         for index, entry in enumerate(value if isinstance(value, list) else [value]):
@@ -236,6 +237,15 @@ def parse_course_file(text: str) -> CourseFile:
 def _known(document: dict[str, Any]) -> dict[str, Any]:
     names = {each.name for each in fields(CourseFile)}
     return {key: value for key, value in document.items() if key in names}
+
+
+def _refuse_near_misses(document: dict[str, Any]) -> None:
+    """Tables and keys of other programs are left alone, but not one that is ours but for a slip of the finger."""
+    names = [each.name for each in fields(CourseFile)]
+    for key in document:
+        near = [] if key in names else difflib.get_close_matches(key, names, 1, cutoff=0.8)
+        if near:
+            raise ValueError(f"unknown key or table {key!r}: did you mean {near[0]!r}?")
 
 
 def _refuse_unknown(table: dict[str, Any], kind: type, place: str) -> None:

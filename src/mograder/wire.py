@@ -53,7 +53,7 @@ class Register:
     """Claim a user name with the shared enrollment code or a personal one-time code."""
 
     user: str
-    enrollment_code: str = ""
+    enrollment_code: str | None = None
 
 
 # replies
@@ -282,7 +282,8 @@ class Routes:
         node, values = self._root, []
         segments = _segments(raw_path)
         for index, segment in enumerate(segments):
-            child = node.get(segment.decode("latin-1")) if segment not in (b"*", b"**", b"") else None
+            literal = unquote_to_bytes(segment).decode("latin-1")
+            child = node.get(literal) if literal not in ("*", "**", "") else None
             if child is not None:
                 node = child
             elif "*" in node:

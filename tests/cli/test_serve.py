@@ -172,3 +172,20 @@ def test_a_setting_comes_from_flag_or_environment_then_file_then_default() -> No
     assert resolve(nothing, file, Path("/c"))["port"] == 9000
     assert resolve({**nothing, "port": 1}, file, Path("/c"))["port"] == 1
     assert resolve(nothing, file, Path("/c"))["submitted_dir"] == Path("/c/in")
+
+
+def test_the_parent_of_a_served_release_folder_is_refused(release: Path) -> None:
+    with serving(str(release), "-p", str(free_port())):
+        pass
+    ran = run("serve", str(release.parent))
+    assert ran.returncode == 2
+    assert "release" in ran.stderr
+    assert not (release.parent / ".mograder-secret").exists()
+
+
+@pytest.mark.parametrize("text", ['timezon = "Europe/Berlin"', '[[assignment]]\nname = "hw1"', "[servr]\nport = 1"])
+def test_a_slip_in_a_table_s_name_is_not_passed_over(release: Path, text: str) -> None:
+    (release.parent / "mograder.toml").write_text(text)
+    ran = run("serve", str(release))
+    assert ran.returncode == 1
+    assert "did you mean" in ran.stderr

@@ -178,7 +178,7 @@ def test_an_upload_under_way_is_finished_before_the_server_stops(course_folder: 
 
 def test_a_port_in_use_is_one_line_and_exit_1(server: Running, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "mograder", "serve", tmp_path / "course", "-p", str(server.port)],
+        [sys.executable, "-m", "mograder", "serve", server.root, "-p", str(server.port)],
         env=environment(), capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")

@@ -21,7 +21,7 @@ import click
 from mograder.cli.serve import serve
 from mograder.domain.errors import MograderError, Usage
 from mograder.domain.names import INSTRUCTOR
-from mograder.domain.tokens import sign
+from mograder.domain.tokens import SECRET_NAME, sign
 
 USUAL_PORT = 8080
 
@@ -88,7 +88,7 @@ def program() -> str:
 def guide(root: Path, url: str, code: str) -> str:
     """What to try, ready to be pasted into a second terminal."""
     course, name = root.parent, program()
-    secret = shlex.quote(str(root / ".mograder-secret"))
+    secret = shlex.quote(str(root / SECRET_NAME))
     lecturer = f"--url {url} --token $TOKEN"
     given = course / "instructor"
     return f"""\
@@ -159,7 +159,7 @@ def walk(root: Path, url: str, code: str, scratch: Path) -> bool:
 
 def _steps(root: Path, url: str) -> list[Step]:
     course = root.parent
-    secret = (root / ".mograder-secret").read_text().strip()
+    secret = (root / SECRET_NAME).read_text().strip()
     lecturer = ["--url", url, "--token", sign(secret, INSTRUCTOR)]
     solution, given = str(course / "solutions" / "hw1.py"), str(course / "instructor")
     collect = ["https", "fetch-submissions", "hw1", *lecturer, "-o", "collected"]

@@ -12,7 +12,7 @@ import click
 from mograder.config import CONFIG_NAME, SERVE_SETTINGS, course_folder, read_course_file, resolve
 from mograder.domain.errors import MograderError, Usage
 from mograder.domain.names import Username, parse_new_username
-from mograder.domain.tokens import token_lines
+from mograder.domain.tokens import SECRET_NAME, token_lines
 
 
 def _settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -51,6 +51,7 @@ def serve(folder: Path, **given: Any) -> None:
       mograder serve course/release/ --enrollment-code "my-course-phrase"
     """
     root = folder.resolve()
+    refuse_the_parent(root)
     home = course_folder(root)
     settings = resolve(given, read_course_file(home / CONFIG_NAME), home)
     code = enrollment_code(settings["enrollment_code"], settings["enrollment_code_file"])
@@ -87,6 +88,13 @@ def serve(folder: Path, **given: Any) -> None:
         course.store.close()
 
 
+def refuse_the_parent(root: Path) -> None:
+    """A course served from release/ is not served from its parent as well: it would get a second secret."""
+    inner = root / "release"
+    if not (root / SECRET_NAME).exists() and (inner / SECRET_NAME).exists():
+        raise Usage(f"this course is served from {inner}: did you mean 'mograder serve {inner}'?")
+
+
 def enrollment_code(code: str | None, file: Path | None) -> str:
     """The code from where it was given; "" means that nobody can register. Raises Usage when given twice."""
     if code and file:
@@ -102,7 +110,7 @@ def enrollment_code(code: str | None, file: Path | None) -> str:
 def read_names(file: Path) -> list[Username]:
     """User names, one a line; empty lines and lines that start with # are passed over."""
     try:
-        lines = file.read_bytes().decode().splitlines()
+        lines = file.read_bytes().decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise Usage(f"cannot read user names from {file}: {error}") from None
     try:
@@ -127,13 +135,13 @@ def banner(root: Path, host: str, port: int, no_auth: bool, registration: bool, 
         f"  registration    {'on: students need the enrollment code' if registration else 'off'}",
     ]
     if not assignments:
-        lines.append(f"Next: put files for students into {root / 'hw1' / 'files'}; they show at once.")
+        lines.append(f"Next: put files for students into {root / 'hw1' / 'files'} (in files/); they show at once.")
     elif registration:
         lines.append(f"Next: give students the enrollment code and: mograder https login --url {url}")
     elif not no_auth:
         lines.append(
             "Next: restart with --enrollment-code so that students can register, or make tokens with\n"
-            f"  mograder token --secret-file {root / '.mograder-secret'} alice bob"
+            f"  mograder token --secret-file {root / SECRET_NAME} alice bob"
         )
     lines.append("Stop with Ctrl-C.")
     return "\n".join(lines)

@@ -9,9 +9,7 @@ import click
 
 from mograder.domain.errors import MograderError, Usage
 from mograder.domain.names import parse_new_username
-from mograder.domain.tokens import sign, token_lines
-
-SECRET_NAME = ".mograder-secret"  # noqa: S105 (a file name)
+from mograder.domain.tokens import SECRET_NAME, sign, token_lines
 
 
 @click.command()

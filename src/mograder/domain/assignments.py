@@ -47,9 +47,7 @@ class Plan:
 
     title: str = ""
     url: str = ""
-    timezone: str = "UTC"
     rules: Mapping[AssignmentName, Rules] = field(default_factory=dict)
-    edit_links: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_assignment(known: tuple[Assignment, ...], text: str) -> Assignment | None:

@@ -116,8 +116,8 @@ class Course:
     @staticmethod
     def _taken(username: Username) -> NameTaken:
         return NameTaken(
-            f"the name {username!r} is taken: if it is yours, log in with your token or ask your instructor for a "
-            "reset; otherwise choose another name"
+            f"the name {username!r} is taken: if it is yours, log in with your token (your instructor can tell you "
+            "it); otherwise choose another name"
         )
 
     def _has_handed_in(self, username: Username) -> bool:

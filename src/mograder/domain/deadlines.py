@@ -1,4 +1,4 @@
-"""Due, grace, closes: pure functions of times and policy. All times are Unix microseconds in UTC."""
+"""When an assignment opens, is due and closes, and how moments are written. A moment is Unix microseconds."""
 
 from __future__ import annotations
 

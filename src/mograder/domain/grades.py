@@ -102,6 +102,11 @@ def of_person(entries: Iterable[GradeEntry], username: Username) -> GradeEntry |
     return found
 
 
+def _known_key(name: str) -> str:
+    """A column's name; a known one in lower case, as people write "Username" in a spreadsheet."""
+    return name.lower() if name.lower() in (*PERSON_KEYS, *GRADE_KEYS, "feedback") else name
+
+
 def read_csv(text: str) -> tuple[GradeEntry, ...]:
     """The rows of a CSV grade table, as they are, all values strings.
 
@@ -114,7 +119,7 @@ def read_csv(text: str) -> tuple[GradeEntry, ...]:
     reader = csv.DictReader(io.StringIO(lines, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     entries = []
     try:
-        names = [name.strip() for name in reader.fieldnames or []]
+        names = [_known_key(name.strip()) for name in reader.fieldnames or []]
         reader.fieldnames = names
         if not any(key in names for key in PERSON_KEYS):
             raise BadRequest(

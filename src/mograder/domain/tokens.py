@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from mograder.domain.errors import BadName, Unauthenticated
 from mograder.domain.names import INSTRUCTOR, Username
 
+SECRET_NAME = ".mograder-secret"  # noqa: S105 (a file name)
+"""The file in the served folder that holds the secret's text."""
+
 _HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 

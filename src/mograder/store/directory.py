@@ -41,10 +41,11 @@ from mograder.domain.receipts import (
     owner,
 )
 from mograder.domain.store import Accepted, ChangeAccount, Event, LatestFile, StoredFile, Upload
+from mograder.domain.tokens import SECRET_NAME
 from mograder.store import files
 from mograder.store.files import Cached, Spool, storage_errors
 from mograder.store.hand_outs import HandOuts
-from mograder.store.layout import FEEDBACK, GRADES, LEDGER, LOCK, SECRET, SIGNING_KEY, Folders, load_json, stored_file
+from mograder.store.layout import FEEDBACK, GRADES, LEDGER, LOCK, SIGNING_KEY, Folders, load_json, stored_file
 from mograder.store.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -82,10 +83,11 @@ class DirectoryStore:
         self.folders = folders
         self._plan = Cached(lambda path: config.read_course_file(path).plan())
         self._grades = Cached(_load_grades)
+        self._secret_text = Cached(read_secret)
         self._hand_outs = HandOuts(folders)
         self._sha256 = Cached(files.sha256_of)
         with storage_errors("open the course"):
-            self._secret = self._made_once(SECRET, lambda: f"{secrets.token_hex(32)}\n".encode())
+            self._secret = self._made_once(SECRET_NAME, lambda: f"{secrets.token_hex(32)}\n".encode())
             read_secret(self._secret)
             self._ledger = Ledger(folders.root / LEDGER, folders.root / LOCK)
         self._stopping = threading.Event()
@@ -113,8 +115,6 @@ class DirectoryStore:
     def secrets(self) -> tuple[str, ...]:
         with storage_errors("read the secret"):
             return (self._secret_text.get(self._secret),)
-
-    _secret_text = Cached(read_secret)
 
     def signing_key(self, make: Any) -> bytes:
         """The PEM of the key that signs receipts, made by `make` on first use."""
@@ -312,7 +312,7 @@ class DirectoryStore:
                 source.replace(version)
             except FileNotFoundError:
                 # The spool was synced before it became the version, so no crash did this: a person did.
-                log.error("the file of hand-in %s was changed or removed by hand: %s", number, version)
+                log.error("the file of hand-in %s is missing or differs: %s", number, version)
         last = _latest(connection, submission.assignment, submission.username)
         if last is not None and last.number == number and version.exists():
             latest = version.with_name(latest_filename(submission.username))

@@ -60,7 +60,7 @@ class HandOuts:
                 yield name, folder
 
     def _is_assignment(self, folder: Path) -> bool:
-        if not os.path.isdir(folder) or os.path.realpath(folder) == str(self._folders.submitted):
+        if not folder.is_dir() or os.path.realpath(folder) == str(self._folders.submitted):
             return False
         return self._folders.release is None or any(True for _ in self._files_below(folder))
 
@@ -78,6 +78,7 @@ class HandOuts:
         folder = self._folder(name)
         if folder is None or not self._is_assignment(folder):
             return None
+        name = AssignmentName(folder.name if self._folders.release else folder.parent.name)  # as the disk spells it
         return Assignment(name, str(name), rules=plan.rules.get(name, Rules()))
 
     def _folder(self, name: AssignmentName) -> Path | None:

@@ -15,7 +15,6 @@ from mograder.domain.errors import Unreadable
 from mograder.domain.store import StoredFile
 from mograder.store import files
 
-SECRET = ".mograder-secret"  # noqa: S105 (a file name)
 LEDGER = ".mograder.db"
 LOCK = ".mograder.lock"
 SIGNING_KEY = ".mograder-signing-key.pem"

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -19,14 +19,11 @@ from typing import Any, Generic, TypeVar
 from filelock import FileLock
 
 from mograder.domain.errors import StorageFull, Temporary, Unreadable
-
 from mograder.store.files import storage_errors
 
 T = TypeVar("T")
 
 MIGRATIONS = ("ledger_001.sql",)
-MOST_IN_ONE_COMMIT = 200
-"""Bounds how long the first of a batch waits for the last, and the size of one transaction."""
 
 
 class _Entry(Generic[T]):
@@ -130,10 +127,7 @@ class Ledger:
         with self._turn:
             if not entry.done:
                 # Everything that queued up while the last commit ran is committed together by whoever comes first.
-                batch = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_IN_ONE_COMMIT))]
-                while entry not in batch:
-                    self._commit(batch)
-                    batch = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_IN_ONE_COMMIT))]
+                batch = [self._queue.popleft() for _ in range(len(self._queue))]
                 self._commit(batch)
         return entry.result()
 
@@ -144,9 +138,11 @@ class Ledger:
                 for entry in batch:
                     if entry.error is None and entry.after is not None:
                         entry.after(entry.value)
-        except Exception as error:  # noqa: BLE001 (raised again by every entry's `result`)
+        except BaseException as error:
             for entry in batch:
                 entry.error = entry.error or error
+            if not isinstance(error, Exception):
+                raise
         finally:
             for entry in batch:
                 entry.done = True
@@ -164,8 +160,8 @@ class Ledger:
 
     def checkpoint(self) -> None:
         """Move what is committed from the write-ahead log into the file, as far as no reader is in the way."""
-        with self.errors(), self._turn:
-            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        with self.errors(), closing(self._connect()) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
         with self._turn, self._reading:

@@ -27,7 +27,7 @@ CREATE TABLE receipts (
 ) STRICT;
 
 -- A row lives from the commit of its receipt until file and link are synced. `body` is NULL where the bytes are
--- in the hidden file `spool` of the assignment's folder, synced before the commit.
+-- in the hidden file `spool` of the submitted folder, synced before the commit.
 CREATE TABLE pending (
     number INTEGER PRIMARY KEY REFERENCES receipts (number),
     body   BLOB,

@@ -79,10 +79,6 @@ class Api:
         self._routes = wire.Routes()
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
 
-    def find(self, path: bytes) -> bool:
-        """Whether the path is one of the protocol's."""
-        return self._routes.find(path) is not None
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -107,7 +103,10 @@ class Api:
             kind = row.reply.value if isinstance(row.reply, Content) else ""
             policy = (("Content-Security-Policy", FEEDBACK_POLICY),)
             extra = policy if row.reply is Content.HTML else file_headers(reply)
-            await send_file(reply, kind, extra, scope, headers, body, receive, send)
+            try:
+                await send_file(reply, kind, extra, scope, headers, body, receive, send)
+            except FileNotFoundError:  # removed by hand since it was found
+                await send_reply(problem(NotFound("the file is gone")), scope, headers, body, send)
         else:
             await send_reply(reply, scope, headers, body, send)
 
@@ -154,10 +153,9 @@ class Api:
             pages = await multipart.read_files(request.headers, body.chunks(row.limit or 0))
             return await self._write(lambda: upload_feedback(request, pages))
         handler = HANDLERS[row.name]
-        if row.method == "GET":
+        if row.method == "GET" and not row.many:
             return await self._read(lambda: handler(request))
-        content = await body.whole(row.limit or 0)
-        full = replace(request, body=content)
+        full = replace(request, body=await body.whole(row.limit or 0)) if row.method == "POST" else request
         return await self._write(lambda: handler(full))
 
     async def _submit(self, request: Request, body: Body) -> Reply:
@@ -180,7 +178,7 @@ class Api:
         return await self._write(lambda: submit(request, assignment, upload, filename))
 
     async def _read(self, work: Callable[[], T]) -> T:
-        """Reading a local disk takes microseconds, less than handing it to a thread; a network's store waits."""
+        """One small file of a local disk takes less than handing the work to a thread; a network's store waits."""
         return await self._write(work) if self.course.store.waits else work()
 
     async def _write(self, work: Callable[[], T]) -> T:
@@ -218,7 +216,7 @@ def health(request: Request) -> Reply:
 def register(request: Request) -> Reply:
     request.course.check_registration()
     wanted = wire.decode_json(request.body, wire.Register)
-    username, token = request.course.register(wanted.user, wanted.enrollment_code)
+    username, token = request.course.register(wanted.user, wanted.enrollment_code or "")
     reply = json_reply(wire.Registered(token, username))
     return Reply(200, reply.body, reply.content_type, (("Cache-Control", "no-store"),))
 

@@ -1,0 +1,98 @@
+"""What goes wrong between the commit of a hand-in and its place on the disk is made good, and stops nobody else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mograder.domain.names import Username
+from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.store import files
+from mograder.store.directory import DirectoryStore
+from tests.parts import ALICE, BOB, hand_in, open_store
+
+
+@pytest.fixture
+def seal() -> Ed25519Seal:
+    return Ed25519Seal(new_private_key())
+
+
+@pytest.fixture
+def store(course_folder: Path) -> Iterator[DirectoryStore]:
+    opened = open_store(course_folder)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def submitted(course_folder: Path) -> Path:
+    return course_folder.parent / "submitted" / "hw1"
+
+
+def failing(*_: object) -> None:
+    raise RuntimeError("not foreseen")
+
+
+def test_a_link_that_was_not_made_is_made_by_the_next_settling_of_any_server(
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand_in(store, seal, ALICE, b"first")
+    with monkeypatch.context() as broken:
+        broken.setattr(files, "point_latest", failing)
+        hand_in(store, seal, ALICE, b"second")
+    assert (submitted / "alice.py").read_bytes() == b"first"
+    store.settle()
+    assert (submitted / "alice.py").read_bytes() == b"second"
+
+
+@pytest.mark.parametrize("size", [10, files.IN_MEMORY + 1])
+def test_a_fault_that_nobody_foresaw_loses_no_hand_in(
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    content = os.urandom(size)
+    with monkeypatch.context() as broken:
+        broken.setattr(DirectoryStore, "_show", failing)
+        assert not hand_in(store, seal, ALICE, content).repeated
+    assert hand_in(store, seal, ALICE, content).repeated
+    store.settle()
+    assert (submitted / "alice.py").read_bytes() == content
+
+
+def test_a_version_that_was_removed_by_hand_comes_back_with_the_same_hand_in(
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path
+) -> None:
+    first = hand_in(store, seal, ALICE, b"work")
+    store.settle()
+    version = submitted / first.receipt.submission.filename
+    version.unlink()
+    again = hand_in(store, seal, ALICE, b"work")
+    assert again.repeated
+    assert again.receipt == first.receipt
+    assert version.read_bytes() == b"work"
+
+
+def test_one_hand_in_that_cannot_be_written_stops_no_other_and_no_start(
+    store: DirectoryStore, seal: Ed25519Seal, course_folder: Path, submitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(DirectoryStore, "_show", failing)
+        stuck = hand_in(store, seal, ALICE, b"stuck").receipt.submission.filename
+    (submitted / stuck).mkdir()  # nothing can be put under its name now
+    (submitted / stuck / "in the way").touch()
+    hand_in(store, seal, BOB, b"fine")
+    store.settle()
+    other = open_store(course_folder)
+    hand_in(other, seal, Username("carol"), b"fine too")
+    other.close()
+    assert (submitted / "bob.py").read_bytes() == b"fine"
+    assert (submitted / "carol.py").read_bytes() == b"fine too"
+
+
+def test_links_that_go_round_in_circles_hide_no_assignment(store: DirectoryStore, course_folder: Path) -> None:
+    loop = course_folder / "hw1" / "files" / "loop.py"
+    loop.symlink_to(loop)
+    (listed,) = store.assignments()
+    assert [file.name for file in listed.files] == ["hw1.py"]

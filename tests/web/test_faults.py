@@ -1,0 +1,71 @@
+"""A sender that goes away and a course that is broken: nothing is lost and nothing is told to strangers."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from mograder.domain.course import Course
+from mograder.store.directory import DirectoryStore
+from mograder.web import create_app
+from tests.parts import token_of
+
+CONTENT = b"x" * 3_000_000
+
+
+def test_a_sender_that_goes_away_while_the_disk_is_written_cannot_spoil_the_hand_in(
+    course: Course, course_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    accept = DirectoryStore.accept
+
+    def slowly(*words: Any) -> Any:
+        begun.set()
+        assert go_on.wait(30)
+        return accept(*words)
+
+    monkeypatch.setattr(DirectoryStore, "accept", slowly)
+
+    async def submit() -> None:
+        transport = httpx2.ASGITransport(create_app(course))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+            headers = {"Authorization": f"Bearer {token_of(course, 'alice')}"}
+            await client.post("/assignments/hw1/submit?user=alice", content=CONTENT, headers=headers)
+
+    async def give_up() -> None:
+        sending = asyncio.create_task(submit())
+        await asyncio.to_thread(begun.wait, 30)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        go_on.set()
+        while not list(course.store.receipts()):
+            await asyncio.sleep(0)
+
+    asyncio.run(give_up())
+    course.store.close()
+    assert (course_folder.parent / "submitted" / "hw1" / "alice.py").read_bytes() == CONTENT
+
+
+def test_only_instructors_are_told_which_file_of_the_course_is_broken(course: Course, course_folder: Path) -> None:
+    (course_folder.parent / "mograder.toml").write_text("title = \n")
+
+    async def ask(path: str, user: str | None) -> httpx2.Response:
+        transport = httpx2.ASGITransport(create_app(course))
+        headers = {"Authorization": f"Bearer {token_of(course, user)}"} if user else {}
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.get(path, headers=headers)
+
+    for path, user in (("/mograder.toml", None), ("/assignments", "alice")):
+        reply = asyncio.run(ask(path, user))
+        assert reply.status_code == 503
+        assert str(course_folder.parent) not in reply.text
+    assert (
+        str(course_folder.parent / "mograder.toml")
+        in asyncio.run(ask("/assignments", "__instructor__")).json()["place"]
+    )
