@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,12 @@ def test_login_asks_and_does_not_show_the_code(server: Running, tmp_path: Path) 
 def test_tables_are_drawn_and_transfers_have_a_bar(server: Running, tmp_path: Path) -> None:
     words = ("--url", server.url, "--token", server.token("alice"))
     assert "─" in at_a_terminal(tmp_path, "fetch", "--list", *words)
-    assert "14/14 bytes" in at_a_terminal(tmp_path, "fetch", "hw1", *words)
+    assert "bytes" not in at_a_terminal(tmp_path, "fetch", "hw1", *words)
+    (server.root / "hw1/files/big.bin").write_bytes(bytes(3_000_000))
+    shown = at_a_terminal(tmp_path, "fetch", "hw1", *words)
+    assert "3.0/3.0 MB" in shown
+    # Each drawing of the bar is wiped: no line end comes after it, unless the cursor goes up again at once.
+    assert not re.search(r"(MB|bytes)[^\r\n]*\r\n(?!(\x1b\[\?25h)?\r?\x1b\[1A)", shown), shown
     piped = subprocess.run(
         [sys.executable, "-m", "mograder", "https", "fetch", "hw1", "-o", "piped", *words],
         cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60,

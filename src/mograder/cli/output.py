@@ -15,6 +15,7 @@ import click
 from mograder.domain.names import printable
 
 LONGEST_LINE = 2000
+WORTH_A_BAR = 1024 * 1024  # bytes of a transfer
 Progress = Callable[[int, int | None], None]
 
 
@@ -30,7 +31,8 @@ def tell(text: str) -> None:
 
 def note(text: str) -> None:
     """A message to the person, on stderr."""
-    click.echo(clean(text), err=True)
+    # Not err=True, with which click goes around the bar that may be drawn in the place of sys.stderr.
+    click.echo(clean(text), file=sys.stderr)
 
 
 def tell_json(value: object) -> None:
@@ -61,10 +63,25 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 @contextlib.contextmanager
 def progress(label: str) -> Iterator[Progress | None]:
-    """A bar on stderr for the bytes of a transfer; None where nobody is watching."""
+    """A bar on stderr for the bytes of a transfer that takes a while; None where nobody is watching."""
     if not sys.stderr.isatty():
         yield None
         return
+    with contextlib.ExitStack() as drawn:
+        bar: Progress | None = None
+
+        def update(done: int, total: int | None) -> None:
+            nonlocal bar
+            if bar is None and (done if total is None else total) >= WORTH_A_BAR:
+                bar = drawn.enter_context(_bar(label))
+            if bar:
+                bar(done, total)
+
+        yield update
+
+
+@contextlib.contextmanager
+def _bar(label: str) -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
     from rich.text import Text
