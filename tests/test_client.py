@@ -175,10 +175,22 @@ def test_a_server_that_is_not_there_is_a_network_failure_and_said_while_waiting(
     said: list[str] = []
     with (
         Client(f"http://127.0.0.1:{free_port()}", patience=QUICK, on_wait=said.append) as client,
-        pytest.raises(NetworkFailure, match="cannot reach"),
+        pytest.raises(NetworkFailure, match=r"not answer: check the address, else tell your instructor$"),
     ):
         client.health()
-    assert len(said) >= 1
+    assert said == [f"the server at {client.url} does not answer; trying for up to 2 s (Ctrl-C stops)"]
+
+
+def test_an_unknown_host_and_a_server_without_tls_are_not_waited_for(hostile_server: HostileServer) -> None:
+    said: list[str] = []
+    for url, why in (
+        ("http://nowhere.invalid", "no server called nowhere.invalid"),
+        (hostile_server.url.replace("http:", "https:"), "no secure connection"),
+    ):
+        with Client(url, on_wait=said.append) as client, pytest.raises(NetworkFailure, match=why) as failure:
+            client.health()
+        assert "[" not in str(failure.value)
+    assert said == []
 
 
 # the token stays at home

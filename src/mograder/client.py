@@ -45,7 +45,7 @@ class Client:
         timeout: float = 60.0,
         verify: ssl.SSLContext | bool = True,
     ) -> None:
-        """`on_wait` is told why a request will be tried again. `timeout` is the longest silence in seconds."""
+        """`on_wait` is told once a request why it will be tried again. `timeout` is the longest silence in seconds."""
         quiet = on_wait or (lambda _reason: None)
         self._connection = Connection(url, token, patience or Patience(), quiet, timeout, verify)
         self.url = self._connection.url

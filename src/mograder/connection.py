@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -43,6 +44,7 @@ LASTING = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, httpx2.ProxyEr
 Body = Callable[[], dict[str, Any]]
 """Makes the keywords of a request that carry its body, afresh for every try."""
 Answer = TypeVar("Answer")
+Cause = TypeVar("Cause", bound=BaseException)
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ class Connection:
             attempts=self._patience.attempts,
             timeout=None,  # `total` is watched where a server's own wish is known
             wait_initial=self._patience.first_wait,
-            wait_max=self._patience.longest_wait,
+            # The last wait begins before `total` is over: it must not end long after.
+            wait_max=max(self._patience.first_wait, min(self._patience.longest_wait, self._patience.total / 4)),
             wait_jitter=self._patience.first_wait,
         )
         # No compression: what is counted against a limit is what came over the wire.
@@ -129,9 +132,12 @@ class Connection:
         def worth_another_try(error: Exception) -> bool | float:
             if not isinstance(error, _Passing) or not (repeatable or error.not_arrived):
                 return False
-            if next(tries) >= self._patience.attempts or time.monotonic() + (error.wait or 0) >= ends:
+            tried = next(tries)
+            if tried >= self._patience.attempts or time.monotonic() + (error.wait or 0) >= ends:
                 return False
-            self._on_wait(f"{error.reason}; trying again")
+            if tried == 1:
+                why = error.reason.message.partition(": check the address")[0]
+                self._on_wait(f"{why}; trying for up to {self._patience.total:g} s (Ctrl-C stops)")
             return True if error.wait is None else error.wait
 
         try:
@@ -196,13 +202,21 @@ class Connection:
         return target
 
     def _unreachable(self, url: httpx2.URL, error: httpx2.TransportError) -> Exception:
-        why = printable(str(error) or type(error).__name__, 300)
-        if isinstance(error, httpx2.TimeoutException):
-            failure = NetworkFailure(f"no answer from {url.scheme}://{url.netloc.decode('ascii')} in time")
-        else:
-            failure = NetworkFailure(f"cannot reach {url.scheme}://{url.netloc.decode('ascii')}: {why}")
-        if isinstance(error, LASTING) or _is_certificate(error):
-            return failure
+        place, mend = f"{url.scheme}://{url.netloc.decode('ascii')}", "check the address, else tell your instructor"
+        if isinstance(error, LASTING):
+            return NetworkFailure(f"cannot reach {place}: {printable(str(error) or type(error).__name__, 300)}")
+        if _cause(error, socket.gaierror):
+            return NetworkFailure(
+                f"there is no server called {printable(url.host)}: check the address and your network"
+            )
+        tls = _cause(error, ssl.SSLError)
+        if tls and isinstance(error, httpx2.ConnectError) and not isinstance(tls, ssl.SSLEOFError):
+            why = getattr(tls, "verify_message", "") or getattr(tls, "reason", "") or "the handshake failed"
+            why = printable(str(why).replace("_", " ").lower(), 300)
+            return NetworkFailure(
+                f"no secure connection to {place}: {why}: check the address, else tell your instructor"
+            )
+        failure = NetworkFailure(f"the server at {place} does not answer: {mend}")
         return _Passing(failure, not_arrived=isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout))
 
     def locate(self, name: str, address: str) -> httpx2.URL:
@@ -246,12 +260,13 @@ class _Passing(Exception):
         self.not_arrived = not_arrived
 
 
-def _is_certificate(error: BaseException | None) -> bool:
+def _cause(error: BaseException | None, kind: type[Cause]) -> Cause | None:
+    """The first of this kind among what led to `error`."""
     while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
+        if isinstance(error, kind):
+            return error
         error = error.__cause__ or error.__context__
-    return False
+    return None
 
 
 def _refusal(response: httpx2.Response) -> Exception:

@@ -347,7 +347,7 @@ def test_feedback_pages_are_uploaded_from_a_folder(lecturer: Mograder, server: R
 
 def test_a_server_that_is_away_is_exit_6(mograder: Mograder) -> None:
     words = ("--url", f"http://127.0.0.1:{free_port()}", "--token", "alice:" + "0" * 64, "--patience", "0")
-    assert "cannot reach" in mograder("fetch", "--list", *words, code=6).err
+    assert "does not answer" in mograder("fetch", "--list", *words, code=6).err
 
 
 def test_a_file_that_is_not_what_was_listed_is_exit_7(mograder: Mograder, hostile_server: HostileServer) -> None:
@@ -356,6 +356,13 @@ def test_a_file_that_is_not_what_was_listed_is_exit_7(mograder: Mograder, hostil
     hostile_server.answer("GET /f", Answer(b"y"))
     mograder("fetch", "hw1", "--url", hostile_server.url, "--token", "alice:" + "0" * 64, code=7)
     assert not Path("a.py").exists()
+
+
+def test_only_who_sends_waits_long(mograder: Mograder) -> None:
+    for command in ("login", "fetch", "feedback", "fetch-submissions"):
+        assert "default: 10" in mograder(command, "--help").out
+    for command in ("submit", "upload-grades", "upload-feedback"):
+        assert "default: 60" in mograder(command, "--help").out
 
 
 def test_every_command_shows_an_example(mograder: Mograder) -> None:

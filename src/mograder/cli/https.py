@@ -14,7 +14,7 @@ import stamina.instrumentation
 
 from mograder import wire
 from mograder.cli.output import note, progress, table, tell, tell_json
-from mograder.cli.server import Server, choose, to_a_server, username
+from mograder.cli.server import Server, choose, reads_from_a_server, sends_to_a_server, username
 from mograder.client import known
 from mograder.collecting import collect
 from mograder.connection import normalise_url
@@ -56,7 +56,7 @@ def https() -> None:
 
 
 @https.command()
-@to_a_server
+@reads_from_a_server
 @click.option("--user", help="The user name to register.")
 @click.option("--code", envvar="MOGRADER_ENROLLMENT_CODE", show_envvar=True, help="The enrollment code.")
 @_json_option
@@ -124,7 +124,7 @@ def _ask(question: str, otherwise: str, hidden: bool = False) -> str:
 @click.argument("assignment", required=False)
 @click.option("--list", "list_only", is_flag=True, help="List the assignments and fetch nothing.")
 @click.option("-o", "--output-dir", type=_out_folder, default=".", help="Where the files go. [default: here]")
-@to_a_server
+@reads_from_a_server
 @_json_option
 def fetch_command(
     assignment: str | None,
@@ -201,7 +201,7 @@ def _utc(moment: float) -> str:
 @click.argument("file", type=_in_file)
 @click.option("--user", help="Hand in for this student, as an instructor.")
 @click.option("--dry-run", is_flag=True, help="Check, and send nothing.")
-@to_a_server
+@sends_to_a_server
 @_json_option
 def submit(
     assignment: str,
@@ -272,7 +272,7 @@ def _received(file: Path, assignment: str, submitted: wire.Submitted) -> str:
 @click.argument("assignment")
 @click.option("--user", help="Read this student's, as an instructor.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the feedback page here.")
-@to_a_server
+@reads_from_a_server
 @_json_option
 def feedback(
     assignment: str,
@@ -316,7 +316,7 @@ def feedback(
 @click.argument("assignment")
 @click.option("-o", "--output-dir", type=_out_folder, help="Where they go. [default: submitted/ASSIGNMENT]")
 @click.option("--force", is_flag=True, help="Download everything again.")
-@to_a_server
+@reads_from_a_server
 @_json_option
 def fetch_submissions(
     assignment: str,
@@ -357,7 +357,7 @@ def fetch_submissions(
 @click.argument("assignment")
 @click.option("--grades-csv", type=_in_file, required=True, help="A table with username (or student), grade, feedback.")
 @click.option("--dry-run", is_flag=True, help="Check, and send nothing.")
-@to_a_server
+@sends_to_a_server
 @_json_option
 def upload_grades(
     assignment: str,
@@ -399,7 +399,7 @@ def _read_grades(path: Path) -> tuple[GradeEntry, ...]:
 @click.option("--feedback-dir", type=_out_folder, help="Where the pages are. [default: feedback/ASSIGNMENT]")
 @click.option("--grades-csv", type=_in_file, help="Upload these grades too.")
 @click.option("--dry-run", is_flag=True, help="Check, and send nothing.")
-@to_a_server
+@sends_to_a_server
 @_json_option
 def upload_feedback(
     assignment: str,

@@ -46,7 +46,14 @@ class Server:
         return address
 
     def open(self, address: str, token: str | None) -> Client:
-        return Client(address, token, patience=Patience(total=self.patience), on_wait=note)
+        said: set[str] = set()
+
+        def once(message: str) -> None:
+            if message not in said:
+                said.add(message)
+                note(message)
+
+        return Client(address, token, patience=Patience(total=self.patience), on_wait=once)
 
     @contextlib.contextmanager
     def connect(self, user: str | None = None) -> Iterator[tuple[Client, Username]]:
@@ -69,24 +76,34 @@ class Server:
             yield client, name
 
 
-def to_a_server(command: Callable[..., None]) -> Callable[..., None]:
+Command = Callable[..., None]
+
+
+def _options(patience: float) -> Callable[[Command], Command]:
     """Adds --url, --token and --patience to a command, which gets them as `server`."""
 
-    @click.option("--url", envvar="MOGRADER_HTTPS_URL", show_envvar=True, help="The server's URL.")
-    @click.option("--token", envvar="MOGRADER_HTTPS_TOKEN", show_envvar=True, help="Your token.")
-    @click.option(
-        "--patience",
-        type=click.FloatRange(0),
-        default=60,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long to keep trying while the server is away or busy.",
-    )
-    @functools.wraps(command)
-    def with_server(url: str | None, token: str | None, patience: float, **rest: Any) -> None:
-        command(server=Server(url, token, patience), **rest)
+    def add(command: Command) -> Command:
+        @click.option("--url", envvar="MOGRADER_HTTPS_URL", show_envvar=True, help="The server's URL.")
+        @click.option("--token", envvar="MOGRADER_HTTPS_TOKEN", show_envvar=True, help="Your token.")
+        @click.option(
+            "--patience",
+            type=click.FloatRange(0),
+            default=patience,
+            show_default=True,
+            metavar="SECONDS",
+            help="How long to keep trying while the server is away or busy.",
+        )
+        @functools.wraps(command)
+        def with_server(url: str | None, token: str | None, patience: float, **rest: Any) -> None:
+            command(server=Server(url, token, patience), **rest)
 
-    return with_server
+        return with_server
+
+    return add
+
+
+reads_from_a_server = _options(patience=10)  # who reads can ask again
+sends_to_a_server = _options(patience=60)  # a hand-in at the deadline is worth waiting for
 
 
 def _kept_token(url: str) -> str | None:
