@@ -92,6 +92,14 @@ def test_a_name_that_is_taken_and_a_wrong_code_are_refused_and_nothing_is_kept(
     assert Logins().last() is None
 
 
+def test_logging_in_again_is_no_failure(mograder: Mograder, server: Running) -> None:
+    words = ("login", "--url", server.url, "--user", "alice", "--code", CODE)
+    mograder(*words)
+    assert mograder(*words).out == "you are already logged in here as alice\n"
+    Logins().keep(Login(server.url, "alice", "alice:" + "0" * 64))
+    mograder(*words, code=3)
+
+
 def test_a_token_is_kept_only_if_the_server_knows_it(mograder: Mograder, server: Running) -> None:
     mograder("login", "--url", server.url, "--token", "alice:" + "0" * 64, code=3)
     mograder("login", "--url", server.url, "--token", "alice", code=3)
@@ -314,10 +322,16 @@ def test_students_cannot_collect_or_grade(alice: Mograder) -> None:
 def test_grades_are_uploaded_from_a_table(lecturer: Mograder, server: Running) -> None:
     work(b"\xef\xbb\xbfstudent;mark\nalice;9\nbob;\n", "g.csv")
     ran = lecturer("upload-grades", "hw1", "--grades-csv", "g.csv", "--dry-run")
-    assert "Would upload 2 grade(s) to 'hw1'\n  alice: 9\n" in ran.out
+    assert "Would upload 1 grade(s) to 'hw1'\n  alice: 9\n" in ran.out
+    assert ran.err == ""
     assert not (server.root / "hw1/grades.json").exists()
-    assert "Uploaded 2 grade(s)" in lecturer("upload-grades", "hw1", "--grades-csv", "g.csv").out
+    assert "Uploaded 1 grade(s)" in lecturer("upload-grades", "hw1", "--grades-csv", "g.csv").out
     assert len(json.loads((server.root / "hw1/grades.json").read_text())) == 2
+    work(b"username,grade\nalice,9\nbob,1\nalice,8\n", "twice.csv")
+    assert "more than one row for alice:" in lecturer("upload-grades", "hw1", "--grades-csv", "twice.csv", code=1).err
+    work(b"username,grade\nalice,A+\nbob,1e1\ncarol,nan\n", "odd.csv")
+    ran = lecturer("upload-grades", "hw1", "--grades-csv", "odd.csv", "--dry-run")
+    assert ran.err == "warning: these grades are not numbers: alice 'A+', carol 'nan'\n"
     work(b"username,grade\n", "none.csv")
     assert "No grades" in lecturer("upload-grades", "hw1", "--grades-csv", "none.csv").out
     work(b"name,grade\nalice,1\n", "bad.csv")

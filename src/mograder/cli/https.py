@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -18,7 +20,7 @@ from mograder.cli.server import Server, choose, reads_from_a_server, sends_to_a_
 from mograder.client import known
 from mograder.collecting import collect
 from mograder.connection import normalise_url
-from mograder.domain.errors import BadName, MograderError, TooLarge, Usage
+from mograder.domain.errors import BadName, MograderError, NameTaken, TooLarge, Usage
 from mograder.domain.grades import GradeEntry, read_csv
 from mograder.domain.names import parse_owner
 from mograder.domain.tokens import Token
@@ -82,14 +84,23 @@ def login(server: Server, user: str | None, code: str | None, as_json: bool) -> 
     else:
         name = username(user or _ask("User name", "no user name: give --user, or --token"))
         secret = code or _ask("Enrollment code", "no enrollment code: set MOGRADER_ENROLLMENT_CODE", hidden=True)
-        with server.open(address, None) as client:
-            registered = client.register(name, secret.strip())
-        login = Login(address, registered.user, registered.token)
-        done = "Registered at"
+        try:
+            with server.open(address, None) as client:
+                registered = client.register(name, secret.strip())
+            login, done = Login(address, registered.user, registered.token), "Registered at"
+        except NameTaken:
+            before = Logins().find(address)
+            if before is None or before.user != name:
+                raise
+            with server.open(address, before.token) as client:
+                client.assignments()
+            login, done = before, ""
     logins = Logins()
     logins.keep(login)
     if as_json:
         tell_json({"url": login.url, "user": login.user})
+    elif not done:
+        tell(f"you are already logged in here as {login.user}")
     else:
         tell(f"{done} {login.url} as {login.user}")
         note(f"your token is kept in {logins.path}")
@@ -381,17 +392,37 @@ def upload_grades(
         if dry_run:
             lines = [f"  {each.person}: {each.grade if each.grade is not None else '-'}" for each in grades]
             rows = [each.fields for each in grades]
-            _result(as_json, rows, "\n".join([f"Would upload {len(grades)} grade(s) to {chosen.name!r}", *lines]))
+            _result(as_json, rows, "\n".join([f"Would upload {_count(grades)} grade(s) to {chosen.name!r}", *lines]))
             return
         stored = client.upload_grades(chosen.name, grades)
-    _result(as_json, stored, f"Uploaded {len(grades)} grade(s) to {chosen.name!r}")
+    _result(as_json, stored, f"Uploaded {_count(grades)} grade(s) to {chosen.name!r}")
 
 
 def _read_grades(path: Path) -> tuple[GradeEntry, ...]:
+    """The rows of a table. Raises MograderError when somebody has several; warns of grades that are not numbers."""
     try:
-        return read_csv(path.read_bytes().decode("utf-8-sig"))
+        grades = read_csv(path.read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise Usage(f"{path} is not UTF-8: save it as 'CSV UTF-8'") from None
+    twice = [person for person, rows in Counter(each.person for each in grades).items() if rows > 1]
+    if twice:
+        raise MograderError(f"{path} has more than one row for {', '.join(twice)}: keep one for each person")
+    odd = [f"{each.person} {each.grade!r}" for each in grades if each.grade is not None and not _is_number(each.grade)]
+    if odd:
+        note(f"warning: these grades are not numbers: {', '.join(odd)}")
+    return grades
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _count(grades: Sequence[GradeEntry]) -> int:
+    """The rows that say something."""
+    return sum(each.grade is not None or bool(each.feedback) for each in grades)
 
 
 @https.command(name="upload-feedback")
@@ -428,7 +459,7 @@ def upload_feedback(
         stored = client.upload_feedback(chosen.name, pages)
         if grades:
             client.upload_grades(chosen.name, grades)
-    also = f" and {len(grades)} grade(s)" if grades else ""
+    also = f" and {_count(grades)} grade(s)" if grades else ""
     _result(as_json, stored, f"Uploaded {len(pages)} feedback page(s){also} to {chosen.name!r}")
 
 
