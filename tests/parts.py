@@ -152,11 +152,11 @@ class Running:
 
 
 @contextmanager
-def running(root: Path, *words: str) -> Iterator[Running]:
-    """`mograder serve` on `root`; it is gone at the end, whatever happened."""
+def running(root: Path, *words: str, under: tuple[str, ...] = ()) -> Iterator[Running]:
+    """`mograder serve` on `root`; it is gone at the end, whatever happened. `under` is a program that runs it."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "mograder", "serve", str(root), "-p", str(port), "--enrollment-code", CODE, *words],
+        [*under, sys.executable, "-m", "mograder", "serve", str(root), "-p", str(port), "--enrollment-code", CODE, *words],
         env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     server = Running(process, port, root)
