@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -102,9 +103,17 @@ def test_logging_in_again_is_no_failure(mograder: Mograder, server: Running) -> 
 
 def test_a_token_is_kept_only_if_the_server_knows_it(mograder: Mograder, server: Running) -> None:
     mograder("login", "--url", server.url, "--token", "alice:" + "0" * 64, code=3)
-    mograder("login", "--url", server.url, "--token", "alice", code=3)
+    assert "not a whole token" in mograder("login", "--url", server.url, "--token", "alice", code=2).err
     assert Logins().last() is None
     assert "as alice" in mograder("login", "--url", server.url, "--token", server.token("alice")).out
+
+
+def test_a_token_can_be_piped(mograder: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(server.token("alice") + "\n"))
+    mograder("login", "--url", server.url, "--token", "-")
+    assert Logins().last() == Login(server.url, "alice", server.token("alice"))
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    mograder("login", "--url", server.url, "--token", "-", code=2)
 
 
 def test_login_without_a_terminal_says_what_it_needs(mograder: Mograder) -> None:
@@ -174,6 +183,19 @@ def test_the_list_is_a_table_or_json(alice: Mograder, server: Running) -> None:
     assert [line for line in lines if "No deadline" in line and "hw1" in line]
     listed = json.loads(alice("fetch", "--list", "--json").out)
     assert {each["name"]: each["id"] for each in listed} == {"hw1": "hw1", "Übung 2": "7"}
+
+
+def test_titles_are_listed_and_found_and_what_is_closed_is_marked(
+    mograder: Mograder, hostile_server: HostileServer
+) -> None:
+    entries = [{"name": "hw1", "title": "Erste Schritte", "duedate": 1000, "closes": 2000}, {"name": "hw2"}]
+    hostile_server.answer("GET /assignments", as_json(entries))
+    words = ("--url", hostile_server.url, "--token", "alice:" + "0" * 64)
+    head, first, second = mograder("fetch", "--list", *words).out.splitlines()
+    assert head.split() == ["ID", "Name", "Title", "Due", "date", "Files"]
+    assert "Erste Schritte  1970-01-01 00:16 UTC, closed" in first
+    assert "closed" not in second
+    assert "'hw1'" in mograder("fetch", "erste", *words).out
 
 
 def test_fetch_says_what_came_and_what_was_skipped(alice: Mograder, server: Running) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,14 +17,13 @@ import stamina.instrumentation
 
 from mograder import wire
 from mograder.cli.output import note, progress, table, tell, tell_json
-from mograder.cli.server import Server, choose, reads_from_a_server, sends_to_a_server, username
+from mograder.cli.server import Server, choose, owner_of, reads_from_a_server, sends_to_a_server, username
 from mograder.client import known
 from mograder.collecting import collect
 from mograder.connection import normalise_url
 from mograder.domain.errors import BadName, MograderError, NameTaken, TooLarge, Usage
 from mograder.domain.grades import GradeEntry, read_csv
 from mograder.domain.names import parse_owner
-from mograder.domain.tokens import Token
 from mograder.placing import folder_name, replacing, sha256_of
 from mograder.workspace import Login, Logins, Outcome, fetch, is_hand_out, keep_receipt, read_settings
 
@@ -65,19 +65,22 @@ def https() -> None:
 def login(server: Server, user: str | None, code: str | None, as_json: bool) -> None:
     """Register on a server, or keep a token that you were given.
 
-    Without --token it registers: on a terminal it asks for the user name and the enrollment code. Prefer being asked,
-    or the environment, to --code and --token: what is typed on a command line stays in the shell's history.
+    Without --token it registers: on a terminal it asks for the user name and the enrollment code. With --token - it
+    asks for the token, or reads it from a pipe. Prefer being asked, or the environment, to --code and --token: what
+    is typed on a command line stays in the shell's history.
 
     \b
     Examples:
       mograder https login --url https://course.example.org
-      mograder https login --url https://course.example.org --token alice:5f0c...
+      mograder https login --url https://course.example.org --token -
     """
     address = server.address() or normalise_url(_ask("Server URL", "no URL: give --url"))
     if urlsplit(address).scheme == "http" and urlsplit(address).hostname not in ("localhost", "127.0.0.1", "::1"):
         note(f"warning: {address} is not encrypted: others on the way can read your token")
-    if server.token and user is None:
-        login = Login(address, Token.parse(server.token).username, server.token.strip())
+    asked = server.token == "-"  # noqa: S105
+    token = _ask("Token", "", hidden=True, piped=True) if asked else server.token
+    if token is not None and user is None:
+        login = Login(address, owner_of(token), token.strip())
         with server.open(address, login.token) as client:
             client.assignments()
         done = "Logged in to"
@@ -121,8 +124,10 @@ def logout(url: str | None) -> None:
     tell(f"Logged out of {address}")
 
 
-def _ask(question: str, otherwise: str, hidden: bool = False) -> str:
+def _ask(question: str, otherwise: str, hidden: bool = False, piped: bool = False) -> str:
     if not sys.stdin.isatty():
+        if piped:
+            return sys.stdin.readline()
         raise Usage(otherwise)
     answer: str = click.prompt(question, hide_input=hidden, err=True)
     return answer
@@ -144,7 +149,7 @@ def fetch_command(
     server: Server,
     as_json: bool,
 ) -> None:
-    """Download the files of ASSIGNMENT: its name, its id, or a part of its name that is unique.
+    """Download the files of ASSIGNMENT: its name, its id, or a unique part of its name or title.
 
     A file that you have changed is never overwritten: a newer version is put beside it (homework.new.py). What is
     unchanged is not downloaded again; zip files are unpacked.
@@ -190,17 +195,23 @@ def _list(listing: Sequence[wire.AssignmentInfo], as_json: bool) -> None:
     if as_json:
         tell_json(listing)
         return
-    rows = [(each.id, each.name, _due(known(each.duedate)), str(len(each.files))) for each in listing]
-    table(("ID", "Name", "Due date", "Files"), rows)
+    titled = any(known(each.title) not in (None, "", each.name) for each in listing)
+    rows = []
+    for each in listing:
+        title = [known(each.title) or ""] if titled else []
+        rows.append((each.id, each.name, *title, _due(each), str(len(each.files))))
+    table(("ID", "Name", *(["Title"] if titled else []), "Due date", "Files"), rows)
 
 
-def _due(moment: int | None) -> str:
+def _due(assignment: wire.AssignmentInfo) -> str:
+    moment, closes = known(assignment.duedate), known(assignment.closes)
+    closed = ", closed" if closes and closes < time.time() else ""
     if not moment:
-        return "No deadline"
+        return f"No deadline{closed}"
     try:
-        return _utc(moment)
+        return f"{_utc(moment)}{closed}"
     except (ValueError, OverflowError, OSError):
-        return "unknown"
+        return f"unknown{closed}"
 
 
 def _utc(moment: float) -> str:

@@ -14,7 +14,7 @@ import click
 
 from mograder import wire
 from mograder.cli.output import note
-from mograder.client import Client
+from mograder.client import Client, known
 from mograder.connection import Patience, normalise_url
 from mograder.domain.errors import BadName, Unauthenticated, Usage
 from mograder.domain.names import Username, printable
@@ -66,10 +66,7 @@ class Server:
         token = self.token or _kept_token(address)
         if not token and user is None:
             raise Usage(f"no token for {address}: log in with mograder https login, or give --token")
-        try:
-            owner = Token.parse(token).username if token else None
-        except Unauthenticated as error:
-            raise Usage(error.message) from None
+        owner = owner_of(token) if token else None
         name = owner if user is None else username(user)
         assert name is not None
         with self.open(address, token) as client:
@@ -115,6 +112,14 @@ def _kept_token(url: str) -> str | None:
     return settings.token if settings.token and fits else None
 
 
+def owner_of(token: str) -> Username:
+    """Raises Usage."""
+    try:
+        return Token.parse(token).username
+    except Unauthenticated:
+        raise Usage("that is not a whole token: copy all of it, it looks like alice:5f0c…") from None
+
+
 def username(text: str) -> Username:
     """Raises Usage."""
     try:
@@ -124,12 +129,16 @@ def username(text: str) -> Username:
 
 
 def choose(listing: Sequence[wire.AssignmentInfo], text: str) -> wire.AssignmentInfo:
-    """The assignment of exactly this name, else this id, else the only one with this in its name, in any case.
+    """The assignment of exactly this name, else this id, else the only one with this in its name or title, in any case.
 
     Raises Usage, naming what there is.
     """
     exact = [each for each in listing if each.name == text] or [each for each in listing if each.id == text]
-    matches = exact or [each for each in listing if _folded(text) in _folded(each.name)]
+    matches = (
+        exact
+        or [each for each in listing if _folded(text) in _folded(each.name)]
+        or [each for each in listing if _folded(text) in _folded(known(each.title) or "")]
+    )
     if exact or len(matches) == 1:
         return matches[0]
     names = ", ".join(printable(each.name) for each in matches or listing) or "none"
