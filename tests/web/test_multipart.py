@@ -1,0 +1,83 @@
+"""Files out of forms: whatever was put in comes out byte for byte, and no form at all does harm."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mograder.domain.errors import BadRequest
+from mograder.store.files import Spool
+from mograder.web.multipart import read_files, read_first_file
+
+NAMES = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=40
+).filter(
+    lambda name: name.strip() == name and not set(name) & set('"\\%')  # how these are escaped is the sender's business
+)
+FORM = {"content-type": "multipart/form-data; boundary=b"}
+
+
+async def pieces(body: bytes, size: int) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), size):
+        yield body[start : start + size]
+
+
+def first_file(headers: dict[str, str], body: bytes, size: int = 7) -> tuple[str, Spool]:
+    upload = Spool(Path("nowhere"))
+    return asyncio.run(read_first_file(headers, pieces(body, size), upload)), upload
+
+
+def encoded(**parts: object) -> tuple[dict[str, str], bytes]:
+    request = httpx2.Request("POST", "http://test", **parts)  # type: ignore[arg-type]
+    return {"content-type": request.headers["content-type"]}, request.read()
+
+
+@given(
+    content=st.binary(max_size=3000),
+    name=NAMES,
+    field=st.sampled_from(["file", "files", "x", "ü"]),
+    size=st.integers(1, 999),
+)
+def test_a_file_comes_out_as_it_was_put_in(content: bytes, name: str, field: str, size: int) -> None:
+    headers, body = encoded(data={"note": "hello"}, files={field: (name, content)})
+    filename, upload = first_file(headers, body, size)
+    assert filename == name
+    assert (upload.data, upload.size) == (content, len(content))
+    assert upload.sha256 == hashlib.sha256(content).hexdigest()
+
+
+@given(contents=st.lists(st.binary(max_size=300), max_size=6))
+def test_every_page_of_the_field_files_comes_out_in_order(contents: list[bytes]) -> None:
+    named = [("files", (f"s{index}.html", content)) for index, content in enumerate(contents)]
+    headers, body = encoded(files=[*named, ("other", ("x.html", b"not ours"))])
+    found = asyncio.run(read_files(headers, pieces(body, 64)))
+    assert found == [(name, content) for _, (name, content) in named]
+
+
+@given(
+    body=st.binary(max_size=400)
+    | st.lists(
+        st.sampled_from([b"--b", b"--b--", b"\r\n", b"\n", b'Content-Disposition: form-data; name="f"; filename="x"', b": ",
+                         b"Content-Disposition: form-data", b"\x00", b"data", b'filename="', b"--", b"Content-Type: x/y"])
+    ).map(b"".join),
+    boundary=st.sampled_from(["b", "", '"b"', "ü", "b; charset=utf-9", "x" * 500]),
+)  # fmt: skip
+def test_no_form_does_more_than_be_refused(body: bytes, boundary: str) -> None:
+    headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
+    try:
+        first_file(headers, body)
+    except BadRequest as error:
+        assert error.message
+
+
+def test_a_form_with_too_many_parts_is_refused() -> None:
+    part = b'--b\r\nContent-Disposition: form-data; name="f"; filename="x"\r\n\r\n\r\n'
+    with pytest.raises(BadRequest, match="multipart"):
+        first_file(FORM, part * 100 + b"--b--\r\n", size=4096)
