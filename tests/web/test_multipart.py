@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -61,20 +62,20 @@ def test_every_page_of_the_field_files_comes_out_in_order(contents: list[bytes])
     assert found == [(name, content) for _, (name, content) in named]
 
 
+PIECES = [
+    b"--b", b"--b--", b"\r\n", b"\n", b": ", b"\x00", b"data", b'filename="', b"--", b"Content-Type: x/y",
+    b"Content-Disposition: form-data", b'Content-Disposition: form-data; name="f"; filename="x"',
+]  # fmt: skip
+
+
 @given(
-    body=st.binary(max_size=400)
-    | st.lists(
-        st.sampled_from([b"--b", b"--b--", b"\r\n", b"\n", b'Content-Disposition: form-data; name="f"; filename="x"', b": ",
-                         b"Content-Disposition: form-data", b"\x00", b"data", b'filename="', b"--", b"Content-Type: x/y"])
-    ).map(b"".join),
+    body=st.binary(max_size=400) | st.lists(st.sampled_from(PIECES)).map(b"".join),
     boundary=st.sampled_from(["b", "", '"b"', "ü", "b; charset=utf-9", "x" * 500]),
-)  # fmt: skip
+)
 def test_no_form_does_more_than_be_refused(body: bytes, boundary: str) -> None:
     headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
-    try:
+    with contextlib.suppress(BadRequest):
         first_file(headers, body)
-    except BadRequest as error:
-        assert error.message
 
 
 def test_a_form_with_too_many_parts_is_refused() -> None:
