@@ -153,11 +153,11 @@ class Running:
 
 @contextmanager
 def running(root: Path, *words: str, under: tuple[str, ...] = ()) -> Iterator[Running]:
-    """`mograder serve` on `root`; it is gone at the end, whatever happened. `under` is a program that runs it."""
+    """`mograder serve` on `root`, run by the program `under` if given; it is gone at the end, whatever happened."""
     port = free_port()
+    command = [sys.executable, "-m", "mograder", "serve", str(root), "-p", str(port), "--enrollment-code", CODE]
     process = subprocess.Popen(
-        [*under, sys.executable, "-m", "mograder", "serve", str(root), "-p", str(port), "--enrollment-code", CODE, *words],
-        env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        [*under, *command, *words], env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     server = Running(process, port, root)
     try:
