@@ -172,7 +172,7 @@ class _Writer:
 
     def _add_files(self, archive: tarfile.TarFile, submissions: list[Submission]) -> None:
         """Everything in the course's folders, with the hand-ins as the ledger's copy knows them."""
-        found = sorted(self._found())
+        found = sorted(self._found(), key=lambda each: each[0])
         # Whatever came after the copy and stands in `found` has its receipt by now.
         with reading(self.folders.root / LEDGER) as live:
             later = {
@@ -185,11 +185,11 @@ class _Writer:
         latest: dict[tuple[str, str], str] = {
             (each.assignment, latest_filename(each.username)): each.filename for each in submissions
         }
-        for path, place in found:
+        for path, place, target in found:
             key = (path.parent.name, path.name) if path.parent.parent == self.folders.submitted else ("", "")
             if key in later:
                 continue
-            self._add_found(archive, path, place, key, latest, later)
+            self._add_found(archive, path, place, target, key, latest, later)
             if len(self.members) % SAY_EVERY == 0:
                 self.say(f"{len(self.members)} of {len(found)} files")
         archived = {each.path for each in self.members}
@@ -205,14 +205,13 @@ class _Writer:
                 self._add_link(archive, f"{folder}/{link}", each.filename)
 
     def _add_found(
-        self, archive: tarfile.TarFile, path: Path, place: str, key: tuple[str, str],
+        self, archive: tarfile.TarFile, path: Path, place: str, target: str | None, key: tuple[str, str],
         latest: dict[tuple[str, str], str], later: dict[tuple[str, str], str],
     ) -> None:  # fmt: skip
         try:
             if place.endswith("/"):
                 self._add_folder(archive, place)
-            elif path.is_symlink():
-                target = os.readlink(path)
+            elif target is not None:
                 if (key[0], target) in later:
                     target = latest.get(key, "")  # the link was moved on after the copy
                     if not target:
@@ -230,12 +229,12 @@ class _Writer:
         except FileNotFoundError:
             return  # removed meanwhile by hand
 
-    def _found(self) -> Iterator[tuple[Path, str]]:
-        """Each file with its name in the archive."""
+    def _found(self) -> Iterator[tuple[Path, str, str | None]]:
+        """Each file with its name in the archive and, of a link, the target that it has now."""
         course_file = self.folders.course / config.CONFIG_NAME
         seen = set()
         if course_file.exists() and not files.is_inside(course_file.parent, self.folders.root):
-            yield course_file, config.CONFIG_NAME
+            yield course_file, config.CONFIG_NAME, None
         for folder, place in self.places.items():
             for base, folders, names in os.walk(folder):
                 for name in [*names, *(each for each in folders if (Path(base) / each).is_symlink())]:
@@ -243,9 +242,12 @@ class _Writer:
                     if path in seen or _PASSING.fullmatch(name):
                         continue
                     seen.add(path)
-                    yield path, str(PurePosixPath(place) / path.relative_to(folder).as_posix())
+                    target = None
+                    with contextlib.suppress(OSError):  # EINVAL: no link
+                        target = os.readlink(path)
+                    yield path, str(PurePosixPath(place) / path.relative_to(folder).as_posix()), target
                 if not names and not folders and Path(base) != folder:
-                    yield Path(base), f"{PurePosixPath(place) / Path(base).relative_to(folder).as_posix()}/"
+                    yield Path(base), f"{PurePosixPath(place) / Path(base).relative_to(folder).as_posix()}/", None
 
     def _add(self, archive: tarfile.TarFile, path: Path, place: str) -> None:
         with path.open("rb") as source:
