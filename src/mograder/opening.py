@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mograder import config
 from mograder.domain.course import Course
@@ -32,12 +34,19 @@ def open_course(
         "release_dir": release_dir, "submitted_dir": submitted_dir, "grades_dir": grades_dir, "max_upload": max_upload,
     }  # fmt: skip
     settings = config.resolve(given, config.read_course_file(home / config.CONFIG_NAME), home)
+    store = DirectoryStore(find_folders(root, settings, release_dir))
+    seal = Ed25519Seal(store.signing_key(new_private_key))
+    return Course(store, seal, config.utc_now, enrollment_code, settings["max_upload"] * config.MIB)
+
+
+def find_folders(root: Path, settings: Mapping[str, Any], release_dir: Path | None = None) -> Folders:
+    """Where the course served from `root` stands, by its `settings`; `release_dir` is the one that was given by flag.
+
+    Raises Usage.
+    """
     flat: Path | None = settings["release_dir"]
     if release_dir is None and flat is not None and flat.resolve() == root:
         flat = None  # [dirs] release names the served folder itself, in the usual layout
     if flat is not None and not flat.is_dir():
         raise Usage(f"{flat} is not a folder: give an existing one as release folder")
-    folders = Folders.of(root, release=flat, submitted=settings["submitted_dir"], grades=settings["grades_dir"])
-    store = DirectoryStore(folders)
-    seal = Ed25519Seal(store.signing_key(new_private_key))
-    return Course(store, seal, config.utc_now, enrollment_code, settings["max_upload"] * config.MIB)
+    return Folders.of(root, release=flat, submitted=settings["submitted_dir"], grades=settings["grades_dir"])

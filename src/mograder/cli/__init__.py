@@ -46,6 +46,9 @@ PLACES = {
     "serve": ("mograder.cli.serve:serve", "Serve a course folder."),
     "https": ("mograder.cli.https:https", "Fetch, submit, collect and grade against a server."),
     "token": ("mograder.cli.token:token", "Make tokens from a course's secret."),
+    "doctor": ("mograder.cli.care:doctor", "Check a course folder, and mend what is safe to mend."),
+    "backup": ("mograder.cli.care:backup", "Archive a course, also while it is served."),
+    "restore": ("mograder.cli.care:restore", "Bring an archived course back."),
     "demo": ("mograder.cli.demo:demo", "Serve a small real course to try everything on."),
 }
 

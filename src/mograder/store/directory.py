@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 SETTLE_AFTER = 1.0
 """Seconds for which placed hand-ins gather before one sync covers them all."""
 
-_RECEIPT = "number, previous, assignment, username, attempt, filename, sha256, size, received, by, text"
+RECEIPT_COLUMNS = "number, previous, assignment, username, attempt, filename, sha256, size, received, by, text"
 
 
 def read_secret(path: Path) -> str:
@@ -82,7 +82,7 @@ class DirectoryStore:
             raise Temporary(f"{folders.root} is not a folder")
         self.folders = folders
         self._plan = Cached(lambda path: config.read_course_file(path).plan())
-        self._grades = Cached(_load_grades)
+        self._grades = Cached(load_grades)
         self._secret_text = Cached(read_secret)
         self._hand_outs = HandOuts(folders)
         self._sha256 = Cached(files.sha256_of)
@@ -194,8 +194,8 @@ class DirectoryStore:
         """Write receipt and bytes into the open transaction."""
         folder = self.folders.submitted / hand_in.assignment
         latest = _latest(connection, hand_in.assignment, hand_in.username)
-        head = connection.execute(f"SELECT {_RECEIPT} FROM receipts ORDER BY number DESC LIMIT 1").fetchone()
-        before = _receipt(head) if head else None
+        head = connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts ORDER BY number DESC LIMIT 1").fetchone()
+        before = receipt_of(head) if head else None
 
         def taken(filename: str) -> bool:
             row = connection.execute(
@@ -216,7 +216,7 @@ class DirectoryStore:
             return Accepted(receipt, repeated=True)
         kept = receipt.submission
         connection.execute(
-            f"INSERT INTO receipts ({_RECEIPT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO receipts ({RECEIPT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 receipt.number, receipt.previous, kept.assignment, kept.username, kept.attempt, kept.filename,
                 kept.sha256, kept.size, kept.received, kept.by, receipt.text,
@@ -298,12 +298,12 @@ class DirectoryStore:
 
     def _finish_one(self, connection: sqlite3.Connection, number: int, check: bool) -> None:
         row = connection.execute(
-            f"SELECT {_RECEIPT}, body, spool FROM pending JOIN receipts USING (number) WHERE number = ?",
+            f"SELECT {RECEIPT_COLUMNS}, body, spool FROM pending JOIN receipts USING (number) WHERE number = ?",
             (number,),
         ).fetchone()
         if row is None:
             return  # another process has finished it
-        submission, body, spool = _receipt(row[:11]).submission, row[11], row[12]
+        submission, body, spool = receipt_of(row[:11]).submission, row[11], row[12]
         version = self._version(submission)
         if not version.exists() or (check and files.sha256_of(version) != submission.sha256):
             files.make_folder(version.parent)
@@ -355,13 +355,13 @@ class DirectoryStore:
 
     def settle(self) -> None:
         """Sync files and links of pending hand-ins, then let their bytes leave the ledger."""
-        sql = f"SELECT {_RECEIPT} FROM pending JOIN receipts USING (number) ORDER BY number"
+        sql = f"SELECT {RECEIPT_COLUMNS} FROM pending JOIN receipts USING (number) ORDER BY number"
         # As a writer: whoever has the turn has placed file and link of what it committed before it passes the turn on.
         rows = self._ledger.write(lambda connection: connection.execute(sql).fetchall())
         if not rows:
             return
         with storage_errors("sync the hand-ins"):
-            submissions = [_receipt(row).submission for row in rows]
+            submissions = [receipt_of(row).submission for row in rows]
             behind = [
                 row[0] for row, submission in zip(rows, submissions, strict=True) if not self._is_shown(submission)
             ]
@@ -413,11 +413,11 @@ class DirectoryStore:
 
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
         rows = self._ledger.read(
-            f"SELECT {_RECEIPT} FROM receipts WHERE (?1 IS NULL OR assignment = ?1) AND (?2 IS NULL OR username = ?2) "
-            "ORDER BY number",
+            f"SELECT {RECEIPT_COLUMNS} FROM receipts "
+            "WHERE (?1 IS NULL OR assignment = ?1) AND (?2 IS NULL OR username = ?2) ORDER BY number",
             (assignment, username),
         )
-        return map(_receipt, rows)
+        return map(receipt_of, rows)
 
     # grades and feedback
 
@@ -434,7 +434,7 @@ class DirectoryStore:
         def work(connection: sqlite3.Connection) -> int:
             _record(connection, event)
             with storage_errors("keep the grades"):
-                merged = grading.merge(_load_grades(path) if path.exists() else (), entries)
+                merged = grading.merge(load_grades(path) if path.exists() else (), entries)
                 files.make_folder(path.parent)
                 document = json.dumps([dict(entry.fields) for entry in merged], ensure_ascii=False, indent=2)
                 files.write_file(path, document.encode() + b"\n")
@@ -485,7 +485,7 @@ def _account(row: tuple[Any, ...]) -> Account:
     return Account(Username(username), Role(role), name, generation, bool(bound), code_hash, created)
 
 
-def _receipt(row: tuple[Any, ...]) -> Receipt:
+def receipt_of(row: tuple[Any, ...]) -> Receipt:
     number, previous, assignment, username, attempt, filename, sha256, size, received, by, text = row
     submission = Submission(
         Username(username),
@@ -502,10 +502,10 @@ def _receipt(row: tuple[Any, ...]) -> Receipt:
 
 def _latest(connection: sqlite3.Connection, assignment: AssignmentName, username: Username) -> Receipt | None:
     row = connection.execute(
-        f"SELECT {_RECEIPT} FROM receipts WHERE assignment = ? AND username = ? ORDER BY attempt DESC LIMIT 1",
+        f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE assignment = ? AND username = ? ORDER BY attempt DESC LIMIT 1",
         (assignment, username),
     ).fetchone()
-    return _receipt(row) if row else None
+    return receipt_of(row) if row else None
 
 
 def _record(connection: sqlite3.Connection, event: Event) -> None:
@@ -547,7 +547,7 @@ def _sync_all(folder: Path, paths: list[Path]) -> None:
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def _load_grades(path: Path) -> tuple[GradeEntry, ...]:
+def load_grades(path: Path) -> tuple[GradeEntry, ...]:
     document = load_json(path)
     if not isinstance(document, list) or not all(isinstance(entry, dict) for entry in document):
         raise Unreadable(f"{path.name} cannot be understood", f"{path}: expected a JSON list of objects")

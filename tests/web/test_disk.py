@@ -1,0 +1,281 @@
+"""What the machine may do to a server: killed at any instant, a full disk, a folder gone or not writable."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from mograder.config import utc_now
+from mograder.domain.names import AssignmentName
+from mograder.store import doctor
+from mograder.store.layout import Folders
+from tests.parts import CODE, Running, environment, free_port, make_course_folder, open_store, running, sha256
+
+ROUNDS = 10
+HW1 = AssignmentName("hw1")
+
+
+def wrong(root: Path) -> list[doctor.Finding]:
+    return [each for each in doctor.check(Folders.of(root), utc_now()) if each.severity is not doctor.Severity.NOTE]
+
+
+# kill -9
+
+
+def test_kill_9_at_any_instant_again_and_again_loses_nothing_that_was_answered(course_folder: Path) -> None:
+    seed = int(os.environ.get("MOGRADER_SEED", "0")) or random.randrange(1, 1 << 30)
+    print(f"MOGRADER_SEED={seed}")  # shown when the test fails
+    chance = random.Random(seed)
+    answered: dict[str, str] = {}
+    sent: set[str] = set()
+    for round_ in range(ROUNDS):
+        began = time.monotonic()
+        with running(course_folder) as server:
+            assert time.monotonic() - began < 10, "the start after a crash takes too long"
+            check_everything_is_there(server, answered, sent)
+            kill_in_a_rush(server, round_, chance.uniform(0.01, 0.6), answered, sent)
+    with running(course_folder) as server:
+        check_everything_is_there(server, answered, sent)
+        assert server.stop() == 0
+    assert len(answered) > ROUNDS
+    assert wrong(course_folder) == []
+
+
+def kill_in_a_rush(server: Running, round_: int, after: float, answered: dict[str, str], sent: set[str]) -> None:
+    """Eight people hand in without a pause; some large. The server is killed `after` seconds."""
+    started = threading.Barrier(9)
+
+    def send(name: str) -> None:
+        started.wait(20)
+        with contextlib.suppress(httpx2.TransportError), httpx2.Client(base_url=server.url, timeout=20) as client:
+            for number in range(10_000):
+                size = 1_200_000 if number % 10 == 5 else 300
+                content = f"{name} {round_} {number}".encode().ljust(size, b".")
+                sent.add(sha256(content))
+                where = "/assignments/hw1/submit"
+                reply = client.post(where, params={"user": name}, content=content, headers=server.bearer(name))
+                assert reply.status_code == 200, reply.text
+                answered[reply.json()["version"]] = sha256(content)
+
+    with ThreadPoolExecutor(8) as pool:
+        sending = [pool.submit(send, f"s{number}") for number in range(8)]
+        started.wait(20)
+        time.sleep(after)  # the instant is what varies
+        server.kill()
+    for each in sending:
+        each.result()
+
+
+def check_everything_is_there(server: Running, answered: dict[str, str], sent: set[str]) -> None:
+    folder = server.submitted / "hw1"
+    for version, digest in answered.items():
+        assert sha256((folder / version).read_bytes()) == digest
+    listed = server.client.get("/assignments/hw1/submissions", headers=server.bearer()).json()
+    assert {each["sha256"] for each in listed} <= sent
+    for each in listed:
+        content = server.client.get(each["url"], headers=server.bearer()).content
+        assert sha256(content) == each["sha256"]
+        link = folder / each["filename"]
+        assert (folder / os.readlink(link)).is_file()
+    assert {version.rsplit("_", 1)[0] for version in answered} <= {each["username"] for each in listed}
+
+
+# disks
+
+
+@contextlib.contextmanager
+def small_disk(place: Path, megabytes: int) -> Iterator[Path]:
+    """A file system of its own."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        if os.environ.get("CI") and sys.platform == "linux" and os.geteuid() == 0:
+            raise AssertionError("in CI as root this runs")
+        pytest.skip("only root may mount a small disk")
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", place], capture_output=True, text=True
+    )
+    if mounted.returncode != 0:
+        if os.environ.get("CI"):
+            raise AssertionError(mounted.stderr)
+        pytest.skip(f"this machine mounts nothing: {mounted.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+def fill(server: Running, size: int) -> tuple[dict[str, bytes], httpx2.Response]:
+    """Hand in until it is refused; what was taken, and the refusal."""
+    taken = {}
+    for number in range(10_000):
+        content = f"{number} ".encode() + os.urandom(size)
+        reply = server.submit("alice", content)
+        if reply.status_code != 200:
+            return taken, reply
+        taken[reply.json()["version"]] = content
+    raise AssertionError("the disk never filled up")
+
+
+@pytest.mark.parametrize("size", [20_000, 1_500_000])
+def test_a_full_disk_is_507_loses_nothing_and_works_again_when_there_is_room(tmp_path: Path, size: int) -> None:
+    with small_disk(tmp_path / "disk", 24) as disk:
+        root = make_course_folder(disk)
+        filler = disk / "filler"
+        filler.write_bytes(bytes(4_000_000))
+        with running(root) as server:
+            taken, refused = fill(server, size)
+            assert refused.status_code == 507, refused.text
+            assert refused.json()["code"] == "storage_full"
+            assert int(refused.headers["Retry-After"]) > 0
+            check_taken(server, taken)
+            grades = [{"username": f"student{number}", "comment": "x" * 1000} for number in range(4000)]
+            upload = server.client.post("/assignments/hw1/grades", json={"grades": grades}, headers=server.bearer())
+            assert upload.status_code == 507, upload.text
+            assert not (root / "hw1" / "grades.json").exists()
+            assert server.client.get("/").status_code == 200
+            check_taken(server, taken)
+            filler.unlink()
+            again = server.submit("bob", os.urandom(size))
+            assert again.status_code == 200, again.text
+            check_taken(server, taken)
+            assert not [path for path in server.submitted.rglob(".*") if ".incoming-" not in path.name]
+            assert server.stop() == 0
+        assert wrong_but_space(root) == []
+        with running(root) as server:
+            check_taken(server, taken)
+
+
+def wrong_but_space(root: Path) -> list[doctor.Finding]:
+    return [each for each in wrong(root) if "MiB are free" not in each.what]
+
+
+def check_taken(server: Running, taken: dict[str, bytes]) -> None:
+    for version, content in taken.items():
+        reply = server.client.get(f"/assignments/hw1/submissions/{version}", headers=server.bearer())
+        assert reply.content == content, version
+    listed = server.client.get("/assignments/hw1/submissions", headers=server.bearer()).json()
+    last = list(taken)[-1]
+    assert [each["sha256"] for each in listed if each["username"] == "alice"] == [sha256(taken[last])]
+
+
+def test_a_disk_that_may_not_be_written_is_503_and_works_again_afterwards(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 24) as disk:
+        root = make_course_folder(disk)
+        with running(root) as server:
+            assert server.submit("alice", b"before").status_code == 200
+            server.client.get("/assignments/hw1/submissions", headers=server.bearer())
+            # Files that are open for writing keep a remount from happening, so the disk is frozen for new writers:
+            # the folder of hand-ins becomes read-only by a mount over itself.
+            subprocess.run(["mount", "--bind", server.submitted, server.submitted], check=True)
+            try:
+                subprocess.run(["mount", "-o", "remount,bind,ro", server.submitted], check=True)
+                for size in (10, 1_500_000):
+                    reply = server.submit("alice", b"x" * size)
+                    assert (reply.status_code, reply.json()["code"]) == (503, "unavailable"), reply.text
+                    assert str(disk) not in reply.text
+                assert server.client.get("/").status_code == 200
+            finally:
+                subprocess.run(["umount", "-l", server.submitted], check=True)
+            listed = server.client.get("/assignments/hw1/submissions", headers=server.bearer()).json()
+            assert [each["sha256"] for each in listed] == [sha256(b"before")]
+            assert server.submit("alice", b"after").json()["attempt"] == 2
+            assert server.stop() == 0
+        assert wrong_but_space(root) == []
+
+
+@pytest.mark.parametrize("size", [10, 1_500_000])
+def test_a_folder_that_is_gone_is_503_and_works_again_when_it_is_back(course_folder: Path, size: int) -> None:
+    away = course_folder.parent.with_name("away")
+    with running(course_folder) as server:
+        bearers = server.bearer("alice")
+        assert server.submit("alice", b"before").status_code == 200
+        course_folder.parent.rename(away)
+        reply = server.client.post("/assignments/hw1/submit?user=alice", content=b"x" * size, headers=bearers)
+        assert reply.status_code == 503, reply.text
+        assert reply.json()["code"] == "unavailable"
+        assert not course_folder.parent.exists(), "a hand-in must not make a course of its own"
+        away.rename(course_folder.parent)
+        assert server.submit("alice", b"y" * size).json()["attempt"] == 2
+        assert server.stop() == 0
+    assert wrong(course_folder) == []
+    store = open_store(course_folder)
+    assert [each.submission.sha256 for each in store.receipts()] == [sha256(b"before"), sha256(b"y" * size)]
+    store.close()
+
+
+# what the system is asked for
+
+
+@pytest.mark.parametrize("size", [100, 1_500_000])
+def test_the_ledger_is_synced_after_the_hand_in_came_and_before_the_answer_goes(
+    course_folder: Path, tmp_path: Path, size: int
+) -> None:
+    strace = shutil.which("strace")
+    if strace is None:
+        assert not os.environ.get("CI") or sys.platform != "linux", "CI has strace"
+        pytest.skip("strace is not installed")
+    with running(course_folder) as server:
+        assert server.submit("alice", b"first").status_code == 200  # the folders are there now
+        assert server.stop() == 0
+    log, port = tmp_path / "calls", free_port()
+    calls = "trace=fsync,fdatasync,write,writev,sendto,sendmsg,pwrite64,pwritev"
+    process = subprocess.Popen(
+        [strace, "-f", "-y", "-qq", "-o", str(log), "-s", "80", "-e", calls, sys.executable, "-m", "mograder",
+         "serve", str(course_folder), "-p", str(port), "--enrollment-code", CODE],
+        env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        if not any("Ctrl-C" in line for line in process.stdout):
+            assert process.stderr is not None
+            said = process.stderr.read()
+            assert not os.environ.get("CI"), said
+            pytest.skip(f"strace may not trace here: {said[:200]}")
+        server = Running(process, port, course_folder)
+        with server.client:
+            reply = server.submit("alice", b"mark" + b"x" * size)
+            assert reply.status_code == 200
+            receipt = reply.json()["version"]
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    lines = log.read_text(errors="replace").splitlines()
+    answer = next(index for index, line in enumerate(lines) if "HTTP/1.1 200" in line)
+    assert receipt
+    done = lines[:answer]
+    written = [index for index, line in enumerate(done) if re.search(r"pwrite64\(\d+<[^>]*\.mograder\.db-wal>", line)]
+    synced = finished(done, r"f(?:data)?sync", r"\.mograder\.db-wal")
+    assert synced, "the ledger was not synced before the answer"
+    assert max(synced) > max(written), "the last write to the ledger was not synced before the answer"
+    if size > 1024 * 1024:
+        spool = finished(done, "fsync", r"/\.incoming-[0-9a-f]+")
+        assert spool, "the large body was not synced"
+        assert spool[0] < min(written), "the ledger spoke of a body that was not yet on the disk"
+
+
+def finished(lines: list[str], call: str, file: str) -> list[int]:
+    """The lines at which such a call on such a file had returned."""
+    found = []
+    for index, line in enumerate(lines):
+        if re.search(rf"\b{call}\(\d+<[^>]*{file}>", line):
+            process, end = line.split()[0], index
+            if "<unfinished" in line:
+                later = range(index + 1, len(lines))
+                end = next((each for each in later if re.match(rf"{process} .*resumed", lines[each])), index)
+            if re.search(r"= 0$", lines[end].strip()):
+                found.append(end)
+    return found
