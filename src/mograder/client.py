@@ -169,7 +169,10 @@ class Client:
         def read(response: httpx2.Response) -> bytes:
             return read_body(response, MAX_REPLY)
 
-        return self._connection.send(row.method, url, body, read, repeatable=repeatable)
+        reply = self._connection.send(row.method, url, body, read, repeatable=repeatable)
+        if name not in ("feedback", "configuration") and not reply.lstrip().startswith((b"{", b"[")):
+            raise NetworkFailure(f"{self.url} does not look like a mograder server: check the address")
+        return reply
 
     def _download(
         self,
@@ -245,13 +248,13 @@ def _document(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise NetworkFailure("the answer is not JSON: is this the URL of a mograder server?") from None
+        raise NetworkFailure("the answer is not JSON: is this a mograder server? check the address") from None
 
 
 def _list(body: bytes) -> list[Any]:
     entries = _document(body)
     if not isinstance(entries, list):
-        raise NetworkFailure("the answer is not a list: is this the URL of a mograder server?")
+        raise NetworkFailure("the answer is not a list: is this a mograder server? check the address")
     return entries
 
 
@@ -259,7 +262,7 @@ def _value(reply: bytes | object, kind: type[Answer], **missing: object) -> Answ
     """`reply` as a `kind`: nulls and absent keys from `missing`, numbers where texts should be made texts."""
     document = _document(reply) if isinstance(reply, bytes) else reply
     if not isinstance(document, dict):
-        raise NetworkFailure("the answer is not an object: is this the URL of a mograder server?")
+        raise NetworkFailure("the answer is not an object: is this a mograder server? check the address")
     filled = missing | {key: value for key, value in document.items() if value is not None}
     for field in fields(kind):  # type: ignore[arg-type]
         value = filled.get(field.name)

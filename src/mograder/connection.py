@@ -70,6 +70,9 @@ def normalise_url(text: str) -> str:
         url = httpx2.URL(text.strip())
     except (httpx2.InvalidURL, UnicodeError):
         raise Usage(f"not a URL: {printable(text)!r}") from None
+    if re.match(r"[\w.-]+(:\d+)?(/|$)", text.strip()):
+        local = text.strip().startswith(("localhost", "127."))
+        raise Usage(f"not a URL: did you mean {'http' if local else 'https'}://{printable(text.strip())}")
     if url.scheme not in ("http", "https") or not url.host:
         raise Usage(f"expected a URL such as https://course.example.org, not {printable(text)!r}")
     if url.userinfo or url.query or url.fragment:
@@ -171,7 +174,7 @@ class Connection:
                     url = self._redirected(method, url, response, download)
                     continue
                 if not response.is_success:
-                    raise _refusal(response)
+                    raise _refusal(response, None if download else self.url)
                 if response.headers.get("Content-Encoding", "identity") != "identity":
                     raise NetworkFailure("the server compressed its answer without being asked to")
                 return read(response)
@@ -269,15 +272,17 @@ def _cause(error: BaseException | None, kind: type[Cause]) -> Cause | None:
     return None
 
 
-def _refusal(response: httpx2.Response) -> Exception:
-    """The error that an answer of 4xx or 5xx stands for."""
+def _refusal(response: httpx2.Response, server: str | None) -> Exception:
+    """The error that an answer of 4xx or 5xx stands for. `server` is given where one of ours should be."""
     status, code, message = response.status_code, None, ""
     try:
         problem = msgspec.json.decode(read_body(response, MAX_ERROR))
         code, message = problem.get("code"), problem.get("error")
     except (msgspec.DecodeError, AttributeError, RecursionError, UnicodeError, NetworkFailure):
         pass  # a proxy's page: the status must do
-    if not isinstance(message, str) or not message:
+    if server and code is None and message in (None, "") and status in (404, 405):
+        message = f"{server} does not look like a mograder server: check the address"
+    elif not isinstance(message, str) or not message:
         message = f"the server answered {status} ({response.reason_phrase or 'no reason given'})"
     message, wait = printable(message, 1000), _retry_after(response)
     kind = error_for(code, status)

@@ -181,7 +181,9 @@ def test_the_list_is_a_table_or_json(alice: Mograder, server: Running) -> None:
     assert lines[0].split("  ")[0] == "ID"
     assert [line for line in lines if "Übung 2" in line and "2026-03-10 12:00 UTC" in line and line.startswith("7 ")]
     assert [line for line in lines if "No deadline" in line and "hw1" in line]
-    listed = json.loads(alice("fetch", "--list", "--json").out)
+    shown = alice("fetch", "--list", "--json").out
+    assert '"Übung 2"' in shown
+    listed = json.loads(shown)
     assert {each["name"]: each["id"] for each in listed} == {"hw1": "hw1", "Übung 2": "7"}
 
 
@@ -315,6 +317,9 @@ def test_feedback_tells_where_things_stand(alice: Mograder, server: Running) -> 
     assert ran.out == "Assignment: hw1\nStatus: submitted\nGrade: 87.5\nFeedback:\n  fine?[2J\n  more\n"
     assert "-o feedback.html" in ran.err
     alice("feedback", "hw1", "-o", "page.html")
+    alice("feedback", "hw1", "-o", "page.html")
+    assert "is there and differs" in alice("feedback", "hw1", "-o", work(), code=1).err
+    assert Path("homework.py").read_bytes() == b"x = 1\n"
     assert Path("page.html").read_text() == "<p>well done"
     assert json.loads(alice("feedback", "hw1", "--json").out)["grade"] == "87.5"
 
@@ -365,6 +370,7 @@ def test_grades_are_uploaded_from_a_table(lecturer: Mograder, server: Running) -
 
 
 def test_feedback_pages_are_uploaded_from_a_folder(lecturer: Mograder, server: Running) -> None:
+    assert "nodir does not exist" in lecturer("upload-feedback", "hw1", "--feedback-dir", "nodir", code=1).err
     lecturer("upload-feedback", "hw1", code=1)
     Path("feedback/hw1").mkdir(parents=True)
     lecturer("upload-feedback", "hw1", code=1)
@@ -392,6 +398,21 @@ def test_a_file_that_is_not_what_was_listed_is_exit_7(mograder: Mograder, hostil
     hostile_server.answer("GET /f", Answer(b"y"))
     mograder("fetch", "hw1", "--url", hostile_server.url, "--token", "alice:" + "0" * 64, code=7)
     assert not Path("a.py").exists()
+
+
+def test_a_wrong_address_is_told_from_a_wrong_name(mograder: Mograder, hostile_server: HostileServer) -> None:
+    token = ("--token", "alice:" + "0" * 64)
+    for said, meant in (("localhost:8080", "http://localhost:8080"), ("course.example.org/", "https://course.example")):
+        assert f"did you mean {meant}" in mograder("login", "--url", said, *token, code=2).err
+    words = ("fetch", "--list", "--url", hostile_server.url, *token)
+    looks = f"{hostile_server.url} does not look like a mograder server: check the address"
+    hostile_server.answer("GET /assignments", Answer(b"<h1>nothing here", 404), Answer(b"<h1>welcome"))
+    assert looks in mograder(*words, code=4).err
+    assert looks in mograder(*words, code=6).err
+
+
+def test_no_summary_is_cut(mograder: Mograder) -> None:
+    assert "..." not in mograder("--help").out.partition("Commands:")[2]
 
 
 def test_only_who_sends_waits_long(mograder: Mograder) -> None:

@@ -57,7 +57,7 @@ def https() -> None:
 # logging in
 
 
-@https.command()
+@https.command(short_help="Register on a server, or keep a token.")
 @reads_from_a_server
 @click.option("--user", help="The user name to register.")
 @click.option("--code", envvar="MOGRADER_ENROLLMENT_CODE", show_envvar=True, help="The enrollment code.")
@@ -136,7 +136,7 @@ def _ask(question: str, otherwise: str, hidden: bool = False, piped: bool = Fals
 # a student's commands
 
 
-@https.command(name="fetch")
+@https.command(name="fetch", short_help="Download the files of ASSIGNMENT, or list what there is.")
 @click.argument("assignment", required=False)
 @click.option("--list", "list_only", is_flag=True, help="List the assignments and fetch nothing.")
 @click.option("-o", "--output-dir", type=_out_folder, default=".", help="Where the files go. [default: here]")
@@ -290,7 +290,7 @@ def _received(file: Path, assignment: str, submitted: wire.Submitted) -> str:
     return "\n".join([*lines, f"  {submitted.size} bytes, sha256 {submitted.sha256}"])
 
 
-@https.command()
+@https.command(short_help="Show the state, grade and feedback of your work.")
 @click.argument("assignment")
 @click.option("--user", help="Read this student's, as an instructor.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the feedback page here.")
@@ -315,6 +315,8 @@ def feedback(
         status = client.status(chosen.name, name)
         if output:
             page = client.feedback(chosen.name, name)
+            if output.exists() and output.read_bytes() != page:
+                raise MograderError(f"{output} is there and differs: remove it, or name another file with -o")
             with replacing(output) as file:
                 file.write(page)
     lines = [f"Assignment: {chosen.name}", f"Status: {status.status}"]
@@ -334,7 +336,7 @@ def feedback(
 # an instructor's commands
 
 
-@https.command(name="fetch-submissions")
+@https.command(name="fetch-submissions", short_help="Download the latest hand-in of every student.")
 @click.argument("assignment")
 @click.option("-o", "--output-dir", type=_out_folder, help="Where they go. [default: submitted/ASSIGNMENT]")
 @click.option("--force", is_flag=True, help="Download everything again.")
@@ -475,6 +477,8 @@ def upload_feedback(
 
 
 def _read_pages(folder: Path) -> dict[str, bytes]:
+    if not folder.is_dir():
+        raise MograderError(f"the folder {folder} does not exist")
     pages = {}
     for path in sorted(folder.glob("*.html")):
         if not path.name.startswith("."):

@@ -36,10 +36,20 @@ def note(text: str) -> None:
 
 
 def tell_json(value: object) -> None:
-    """A result for a program, on stdout: keys that are not known are left out, text is ASCII."""
+    """A result for a program, on stdout, without the keys that are not known.
+
+    Letters stand as they are where stdout can show them; what could steer a terminal is escaped.
+    """
     import msgspec
 
-    click.echo(json.dumps(msgspec.to_builtins(value, enc_hook=str), indent=2))
+    plain = msgspec.to_builtins(value, enc_hook=str)
+    text = json.dumps(plain, indent=2, ensure_ascii=False)
+    text = "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        text = json.dumps(plain, indent=2)
+    click.echo(text)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
