@@ -131,23 +131,24 @@ def serving(root: Path, port: int, code: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Step:
-    """One command of the loop: what a person wants, the words after `mograder`, and what must be on its output."""
+    """One command of the loop: what a person wants, the words after `mograder`, and what must be on its output.
+
+    `at` is whose machine it runs on, with the logins that are kept there.
+    """
 
     title: str
     words: list[str]
     expected: str
     exit_code: int = 0
+    at: str = "alice"
 
 
 def walk(root: Path, url: str, code: str, scratch: Path) -> bool:
     """Walk the course from registration to feedback through the real command line; whether all of it held."""
-    home, work = scratch / "home", scratch / "student"
-    work.mkdir()
-    environment = {**os.environ, "XDG_CONFIG_HOME": str(home), "APPDATA": str(home), "HOME": str(home), "NO_COLOR": "1"}
-    environment["MOGRADER_ENROLLMENT_CODE"] = code
+    environment = {**os.environ, "MOGRADER_ENROLLMENT_CODE": code, "NO_COLOR": "1"}
     for name in ("MOGRADER_HTTPS_TOKEN", "MOGRADER_HTTPS_URL"):
         environment.pop(name, None)
-    results = [_say(step, _run(step, work, environment)) for step in _steps(root, url)]
+    results = [_say(step, _run(step, scratch / step.at, environment)) for step in _steps(root, url)]
     kept = sorted(path.name for path in (root.parent / "submitted" / "hw1").glob("alice_*.py"))
     link = root.parent / "submitted" / "hw1" / "alice.py"
     both = len(kept) == 2 and link.read_bytes() == (root.parent / "solutions" / "hw1.py").read_bytes()
@@ -167,7 +168,7 @@ def _steps(root: Path, url: str) -> list[Step]:
     give_back = ["https", "upload-feedback", "hw1", *lecturer, "--feedback-dir", f"{given}/feedback/hw1"]
     return [
         Step("a student registers", ["https", "login", "--url", url, "--user", "alice"], "alice"),
-        Step("a classmate cannot take the name", ["https", "login", "--url", url, "--user", "alice"], "taken", 5),
+        Step("a classmate cannot take the name", ["https", "login", "--url", url, "--user", "alice"], "taken", 5, at="mallory"),
         Step("sees what there is to do", ["https", "fetch", "--list"], "hw1"),
         Step("fetches it", ["https", "fetch", "hw1", "-o", "hw1"], "Fetched 1 file(s)"),
         Step("has not handed in yet", ["https", "feedback", "hw1"], "No submission yet."),
@@ -184,10 +185,12 @@ def _steps(root: Path, url: str) -> list[Step]:
 
 
 def _run(step: Step, folder: Path, environment: dict[str, str]) -> str:
-    """Run a step; what was wrong with it, "" when it held."""
+    """Run a step in `folder`, its person's; what was wrong with it, "" when it held."""
+    folder.mkdir(exist_ok=True)
+    home = {name: str(folder / ".home") for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "APPDATA")}
     ran = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "mograder", *step.words],
-        cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8",
+        cwd=folder, env={**environment, **home}, stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8",
     )  # fmt: skip
     output = ran.stdout + ran.stderr
     if ran.returncode != step.exit_code:
