@@ -160,6 +160,7 @@ def walk(root: Path, url: str, code: str, scratch: Path) -> bool:
 
 def _steps(root: Path, url: str) -> list[Step]:
     course = root.parent
+    register = ["https", "login", "--url", url, "--user", "alice"]
     secret = (root / SECRET_NAME).read_text().strip()
     lecturer = ["--url", url, "--token", sign(secret, INSTRUCTOR)]
     solution, given = str(course / "solutions" / "hw1.py"), str(course / "instructor")
@@ -167,8 +168,8 @@ def _steps(root: Path, url: str) -> list[Step]:
     grade = ["https", "upload-grades", "hw1", *lecturer, "--grades-csv", f"{given}/grades-hw1.csv"]
     give_back = ["https", "upload-feedback", "hw1", *lecturer, "--feedback-dir", f"{given}/feedback/hw1"]
     return [
-        Step("a student registers", ["https", "login", "--url", url, "--user", "alice"], "alice"),
-        Step("a classmate cannot take the name", ["https", "login", "--url", url, "--user", "alice"], "taken", 5, at="mallory"),
+        Step("a student registers", register, "alice"),
+        Step("a classmate cannot take the name", register, "taken", 5, "mallory"),
         Step("sees what there is to do", ["https", "fetch", "--list"], "hw1"),
         Step("fetches it", ["https", "fetch", "hw1", "-o", "hw1"], "Fetched 1 file(s)"),
         Step("has not handed in yet", ["https", "feedback", "hw1"], "No submission yet."),
@@ -189,8 +190,8 @@ def _run(step: Step, folder: Path, environment: dict[str, str]) -> str:
     folder.mkdir(exist_ok=True)
     home = {name: str(folder / ".home") for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "APPDATA")}
     ran = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "mograder", *step.words],
-        cwd=folder, env={**environment, **home}, stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8",
+        [sys.executable, "-m", "mograder", *step.words], cwd=folder, env={**environment, **home},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8",
     )  # fmt: skip
     output = ran.stdout + ran.stderr
     if ran.returncode != step.exit_code:
