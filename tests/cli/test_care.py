@@ -181,6 +181,12 @@ DAMAGE: list[Damage] = [
      "WHERE number = 5"), "1 of 5 receipts are not signed", False),
     ("an altered chain", lambda c: ledger(c, "UPDATE receipts SET previous = '00' WHERE number = 3"),
      "does not follow", False),
+    ("a text that is no receipt", lambda c: ledger(c, "UPDATE receipts SET text = 'é' WHERE number = 4"),
+     "receipt 5 does not follow", False),
+    ("a time that is none", lambda c: ledger(c, "UPDATE receipts SET received = 9000000000000000000 WHERE number = 3"),
+     "received is not what was signed", False),
+    ("a name that leads out", lambda c: ledger(c, "UPDATE receipts SET filename = '../../x' WHERE number = 3"),
+     "filename is not what was signed", False),
     ("a receipt gone", lambda c: ledger(c, "DELETE FROM receipts WHERE number = 2"), "missing from the ledger", False),
     ("a ledger of random bytes", corrupt_ledger, "cannot be read", False),
     ("no ledger", lambda c: (c / "release/.mograder.db").unlink(), "no ledger", False),
@@ -450,6 +456,15 @@ def test_a_tampered_archive_is_refused_and_leaves_nothing(
     assert back.returncode == 7, back.stdout + back.stderr
     assert len(back.stderr.splitlines()) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar.gz", "course"]
+
+
+def test_a_ledger_that_was_altered_to_name_a_file_outside_brings_none_into_the_archive(
+    course: Path, tmp_path: Path
+) -> None:
+    (course.parent / "private").write_text("mine")
+    ledger(course, "UPDATE receipts SET filename = '../../../private' WHERE number = 3")
+    assert run("backup", course, tmp_path / "a.tar.gz").returncode == 1
+    assert not (tmp_path / "a.tar.gz").exists()
 
 
 def test_a_receipt_altered_with_its_checksum_is_found_by_the_doctor_at_the_end(course: Path, tmp_path: Path) -> None:

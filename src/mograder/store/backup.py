@@ -34,7 +34,7 @@ from mograder.store import files
 from mograder.store.directory import RECEIPT_COLUMNS, DirectoryStore, receipt_of
 from mograder.store.files import SPOOL_PREFIX, sha256_of, sync_folder
 from mograder.store.layout import LEDGER, LOCK, Folders
-from mograder.store.snapshot import reading
+from mograder.store.snapshot import reading, stays_inside
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -320,6 +320,9 @@ def _named(ledger: Path) -> tuple[list[Submission], list[tuple[str, Submission]]
         rows = connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts ORDER BY number").fetchall()
         waiting = dict(connection.execute("SELECT number, spool FROM pending WHERE spool IS NOT NULL").fetchall())
     receipts = [receipt_of(row) for row in rows]
+    for each in receipts:
+        if not stays_inside(each.submission) or "/" in (waiting.get(each.number) or ""):  # somebody altered the ledger
+            raise MograderError(f"receipt {each.number} names a file that cannot be: see mograder doctor")
     spools = [(waiting[each.number], each.submission) for each in receipts if each.number in waiting]
     return [each.submission for each in receipts], spools
 
@@ -342,7 +345,7 @@ def read_backup(file: Path, folder: Path, say: Say) -> Restored:
         if manifest.root == "." and folder.name == "release":
             raise Usage("this course is served from its own folder, which must not be called 'release'")
         _sync_below(scratch)
-        scratch.chmod(0o755)
+        scratch.chmod(stat.S_IMODE(folder.stat().st_mode) if folder.exists() else 0o755)
         if sys.platform == "win32" and folder.exists():
             folder.rmdir()
         scratch.rename(folder)

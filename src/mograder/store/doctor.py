@@ -12,7 +12,7 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -37,7 +37,7 @@ from mograder.store.files import Cached, sha256_of
 from mograder.store.hand_outs import HandOuts
 from mograder.store.layout import GRADES, LEDGER, LOCK, MANIFEST, SIGNING_KEY, Folders
 from mograder.store.ledger import Ledger
-from mograder.store.snapshot import reading
+from mograder.store.snapshot import reading, stays_inside
 
 STALE_SECONDS = 24 * 3600
 SETTLES_WITHIN = 60
@@ -102,7 +102,7 @@ def repair(folders: Folders, findings: list[Finding]) -> list[str]:
         if finding.repair is not None:
             try:
                 done.append(finding.repair())
-            except (MograderError, OSError) as problem:
+            except (MograderError, OSError, ValueError) as problem:
                 done.append(f"could not mend {finding.where}: {problem}")
     return done
 
@@ -149,6 +149,11 @@ class _Look:
         yield from self._chain(receipts)
         yield from self._clock(receipts)
         yield from self._pending(receipts, pending)
+        for receipt in receipts:
+            if not stays_inside(receipt.submission):
+                what = f"receipt {receipt.number} was altered: it names a file that cannot be"
+                yield error(what, self.ledger, "restore the ledger from a backup")
+        receipts = [each for each in receipts if stays_inside(each.submission)]
         yield from self._versions(receipts, set(pending))
         yield from self._links(receipts, set(pending))
         yield from self._unknown(names, receipts)
@@ -265,7 +270,7 @@ class _Look:
             number = before.number + 1 if before else 1
             if receipt.number != number:
                 yield error(f"receipts {number} to {receipt.number - 1} are missing from the ledger", self.ledger, mend)
-            elif receipt.previous != (before.hash if before else ""):
+            elif receipt.previous != (_hash(before) if before else ""):
                 yield error(f"receipt {receipt.number} does not follow the one before it", self.ledger, mend)
             before = receipt
             try:
@@ -273,14 +278,9 @@ class _Look:
             except VerificationFailed:
                 unsigned.append(str(receipt.number))
                 continue
-            if stated is not None:
-                wanted = claims(receipt.submission, receipt.number, receipt.previous, "")
-                differ = [key for key, value in wanted.items() if key != "course" and stated.get(key) != value]
-                if differ:
-                    yield error(
-                        f"receipt {receipt.number} was altered: {', '.join(differ)} is not what was signed",
-                        self.ledger, mend,
-                    )  # fmt: skip
+            if stated is not None and (differ := _differences(receipt, stated)):
+                what = f"receipt {receipt.number} was altered: {', '.join(differ)} is not what was signed"
+                yield error(what, self.ledger, mend)
         if unsigned:
             yield error(
                 f"{len(unsigned)} of {len(receipts)} receipts are not signed with {SIGNING_KEY}: {_some(unsigned)}",
@@ -290,14 +290,15 @@ class _Look:
     def _clock(self, receipts: list[Receipt]) -> Findings:
         latest = max((each.submission.received for each in receipts), default=0)
         if latest > self.now + deadlines.SECOND:
+            ahead = (latest - self.now) // deadlines.SECOND
             yield warning(
-                f"the clock says {deadlines.iso(self.now)}, and a receipt {deadlines.iso(latest)}", self.ledger,
+                f"the last receipt is {ahead} s ahead of the clock, {deadlines.iso(self.now)}", self.ledger,
                 "set the clock right (timedatectl): due dates go by it",
             )  # fmt: skip
-        ahead = self.ledger.stat().st_mtime - self.now / deadlines.SECOND
+        ahead = int(self.ledger.stat().st_mtime) - self.now // deadlines.SECOND
         if ahead > 60:
             yield warning(
-                f"the file system's time is {ahead:.0f} s ahead of the clock", self.ledger,
+                f"the file system's time is {ahead} s ahead of the clock", self.ledger,
                 "set the clock right, here or on the machine that has the disk",
             )  # fmt: skip
 
@@ -342,8 +343,8 @@ class _Look:
                 if receipt.number not in pending:
                     yield error(f"{who} is missing", path, "restore the file from a backup, or ask for it again")
                 continue
-            except OSError as problem:
-                yield error(f"{who} cannot be read: {problem.strerror}", path, "look at its permissions")
+            except (OSError, ValueError) as problem:
+                yield error(f"{who} cannot be read: {problem}", path, "look at its permissions")
                 continue
             if not same and receipt.number not in pending:
                 yield error(
@@ -401,7 +402,7 @@ class _Look:
             "SELECT filename FROM receipts WHERE assignment = ? AND username = ? ORDER BY attempt DESC LIMIT 1",
             (link.parent.name, link.name.removesuffix(".py")),
         ).fetchone()
-        version = link.with_name(row[0])
+        version = link.parent / Path(row[0]).name
         if not version.is_file():
             return f"left {link}: {version.name} is missing"
         files.point_latest(link, version)
@@ -432,6 +433,22 @@ class _Look:
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + (" …" if len(names) > _MOST_NAMED else "")
+
+
+def _hash(receipt: Receipt) -> str:
+    try:
+        return receipt.hash
+    except ValueError:  # a text that was altered to be no receipt at all
+        return ""
+
+
+def _differences(receipt: Receipt, stated: Mapping[str, object]) -> list[str]:
+    """The keys of a receipt of which the ledger says something else than what was signed."""
+    try:
+        wanted = claims(receipt.submission, receipt.number, receipt.previous, "")
+    except (ValueError, OverflowError, OSError):
+        return ["received"]  # altered to be no time at all
+    return [key for key, value in wanted.items() if key != "course" and stated.get(key) != value]
 
 
 def _close(path: Path) -> str:

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mograder.domain.errors import Unreadable
+from mograder.domain.errors import BadName, Unreadable
+from mograder.domain.names import AssignmentName, FileName, Username
+from mograder.domain.receipts import Submission
 from mograder.store.ledger import MIGRATIONS
 
 
@@ -58,3 +60,14 @@ def _connect(path: Path, after: contextlib.ExitStack) -> sqlite3.Connection:
 
 def _has_log(path: Path) -> bool:
     return os.path.lexists(f"{path}-wal")
+
+
+def stays_inside(submission: Submission) -> bool:
+    """Whether the names that the ledger gives a hand-in are names; altered ones could lead anywhere."""
+    try:
+        AssignmentName.parse(submission.assignment)
+        Username.parse(submission.username)
+        FileName.parse(submission.filename)
+    except BadName:
+        return False
+    return "/" not in submission.filename
