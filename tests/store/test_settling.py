@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mograder.domain.access import COURSE_INSTRUCTOR
+from mograder.domain.course import Course
+from mograder.domain.errors import BadRequest, NameTaken
 from mograder.domain.names import Username
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store import files
 from mograder.store.directory import DirectoryStore
-from tests.parts import ALICE, BOB, hand_in, open_store
+from tests.parts import ALICE, BOB, CODE, hand_in, open_store
 
 
 @pytest.fixture
@@ -96,3 +100,65 @@ def test_links_that_go_round_in_circles_hide_no_assignment(store: DirectoryStore
     loop.symlink_to(loop)
     (listed,) = store.assignments()
     assert [file.name for file in listed.files] == ["hw1.py"]
+
+
+def test_a_large_hand_in_that_waits_for_its_place_is_not_taken_for_a_leftover(
+    store: DirectoryStore, seal: Ed25519Seal, course_folder: Path, submitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = os.urandom(files.IN_MEMORY + 1)
+    with monkeypatch.context() as broken:
+        broken.setattr(DirectoryStore, "_show", failing)
+        broken.setattr(DirectoryStore, "_finish_one", failing_to_write)
+        hand_in(store, seal, ALICE, content)
+        (spool,) = submitted.parent.glob(f"{files.SPOOL_PREFIX}*")
+        os.utime(spool, (0, 0))
+        open_store(course_folder).close()
+    open_store(course_folder).close()
+    assert (submitted / "alice.py").read_bytes() == content
+
+
+def failing_to_write(*_: object, **__: object) -> None:
+    raise OSError(5, "not now")
+
+
+def test_a_link_that_could_not_be_made_is_made_once_it_can(
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path
+) -> None:
+    (submitted / "alice.py").mkdir(parents=True)  # in the way
+    hand_in(store, seal, ALICE, b"work")
+    store.settle()
+    (submitted / "alice.py").rmdir()
+    store.settle()
+    assert (submitted / "alice.py").read_bytes() == b"work"
+
+
+def test_a_hand_in_reaches_an_assignment_on_another_file_system(
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "replace", elsewhere_or_here)
+    content = os.urandom(files.IN_MEMORY + 1)
+    hand_in(store, seal, ALICE, content)
+    assert (submitted / "alice.py").read_bytes() == content
+
+
+def elsewhere_or_here(source: Path, target: Path) -> None:
+    if source.parent != target.parent:
+        raise OSError(errno.EXDEV, "another file system")
+    os.replace(source, target)
+
+
+def test_grades_that_could_not_be_read_again_are_not_written(course: Course) -> None:
+    nested: object = []
+    for _ in range(990):
+        nested = [nested]
+    assignment = course.assignment(COURSE_INSTRUCTOR, "hw1")
+    with pytest.raises(BadRequest, match="too deeply"):
+        course.upload_grades(COURSE_INSTRUCTOR, assignment, [{"username": "alice", "x": nested}])
+    assert course.store.grades(assignment.name) == ()
+
+
+def test_a_name_with_receipts_cannot_be_claimed_by_a_classmate(course: Course, course_folder: Path) -> None:
+    hand_in(course.store, course.seal, ALICE, b"work")
+    (course_folder / "hw1").rename(course_folder / "hw1-withdrawn")
+    with pytest.raises(NameTaken):
+        course.register("alice", CODE)

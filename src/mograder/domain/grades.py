@@ -15,6 +15,9 @@ GRADE_KEYS = ("grade", "mark")
 VISIBLE_STATES = ("", "released")
 """The workflow states in which students see a grade; any other holds it back."""
 
+DEEPEST = 32
+"""Levels of a grade's JSON; more could be written and not read again."""
+
 
 @dataclass(frozen=True)
 class GradeEntry:
@@ -27,6 +30,8 @@ class GradeEntry:
         """Raises BadRequest naming `place` unless `fields` is an object that names a person."""
         if not isinstance(fields, Mapping):
             raise BadRequest(f"{place}: a grade must be an object, not {type(fields).__name__}")
+        if _is_deeper(fields, DEEPEST):
+            raise BadRequest(f"{place}: nested too deeply: more than {DEEPEST} levels")
         entry = cls(dict(fields))
         if not entry.person:
             raise BadRequest(f"{place}: a grade without a person: give 'username' (or 'userid' or 'student')")
@@ -53,6 +58,11 @@ class GradeEntry:
 
     def is_for(self, username: Username) -> bool:
         return any(_text(self.fields.get(key)) == username for key in PERSON_KEYS)
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return levels == 0 or any(_is_deeper(each, levels - 1) for each in inner)
 
 
 def _text(value: object) -> str:

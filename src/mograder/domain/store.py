@@ -48,7 +48,7 @@ class LatestFile:
     filename: str
     size: int
     modified: float
-    sha256: str
+    sha256: str  # "" when the bytes cannot be read
 
 
 @dataclass(frozen=True)

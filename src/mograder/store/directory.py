@@ -236,6 +236,7 @@ class DirectoryStore:
     def _place(self, accepted: Accepted, scratch: Path, body: Spool) -> None:
         """Show a committed hand-in under its names. What fails here is made good by `settle`: nothing is lost."""
         if accepted.repeated and self._version(accepted.receipt.submission).exists():
+            self._unsettled.set()
             return
         body.path = None  # ours now: the uploader must not discard it
         try:
@@ -251,7 +252,7 @@ class DirectoryStore:
         version = self._version(submission)
         latest = version.with_name(latest_filename(submission.username))
         self._keep_by_hand(latest, submission)
-        source.replace(version)
+        files.put(source, version)
         files.point_latest(latest, version)
 
     def _keep_by_hand(self, latest: Path, submission: Submission) -> None:
@@ -309,7 +310,7 @@ class DirectoryStore:
             files.make_folder(version.parent)
             source = self.folders.submitted / spool if spool else _write_scratch(version.parent, body)
             try:
-                source.replace(version)
+                files.put(source, version)
             except FileNotFoundError:
                 # The spool was synced before it became the version, so no crash did this: a person did.
                 log.error("the file of hand-in %s is missing or differs: %s", number, version)
@@ -323,22 +324,31 @@ class DirectoryStore:
         for number in numbers:
             self._finish(connection, number, check=False)
 
+    def _release(self, connection: sqlite3.Connection, rows: list[tuple[int, Submission]]) -> None:
+        """Let the bytes leave the ledger, of hand-ins that are on the disk under all names that are theirs."""
+        for number, submission in rows:
+            last = _latest(connection, submission.assignment, submission.username)
+            superseded = last is not None and last.number != number and self._version(submission).exists()
+            if superseded or self._is_shown(submission):
+                connection.execute("DELETE FROM pending WHERE number = ?", (number,))
+
     def _is_shown(self, submission: Submission) -> bool:
-        """Whether the version is there and the latest link names it; a link may rightly name a later one."""
+        """Whether the version is there and is the latest by link, or by copy where there are no links."""
         version = self._version(submission)
+        latest = version.with_name(latest_filename(submission.username))
         try:
-            return (
-                version.exists()
-                and os.readlink(version.with_name(latest_filename(submission.username))) == version.name
-            )
+            if latest.is_symlink():
+                return version.exists() and os.readlink(latest) == version.name
+            return version.exists() and files.sha256_of(latest) == submission.sha256
         except OSError:
             return False
 
     def _drop_stale_spools(self) -> None:
         """Uploads that were cut off long ago; a younger one may belong to another server on this folder."""
+        needed = {name for (name,) in self._ledger.read("SELECT spool FROM pending")}
         for path in self.folders.submitted.glob(f"**/{files.SPOOL_PREFIX}*"):
             with contextlib.suppress(OSError):
-                if time.time() - path.stat().st_mtime > 24 * 3600:
+                if path.name not in needed and time.time() - path.stat().st_mtime > 24 * 3600:
                     path.unlink()
 
     def _settle_behind(self) -> None:
@@ -367,12 +377,10 @@ class DirectoryStore:
             ]
             if behind:
                 self._ledger.write(partial(self._finish_all, numbers=behind))
-            shown = [
-                (row[0], path) for row, path in zip(rows, map(self._version, submissions), strict=True) if path.exists()
-            ]
-            _sync_all(self.folders.submitted, [path for _, path in shown])
-        numbers = [(number,) for number, _ in shown]
-        self._ledger.write(lambda connection: connection.executemany("DELETE FROM pending WHERE number = ?", numbers))
+            _sync_all(self.folders.submitted, [path for path in map(self._version, submissions) if path.exists()])
+        self._ledger.write(
+            partial(self._release, rows=[(row[0], each) for row, each in zip(rows, submissions, strict=True)])
+        )
         self._ledger.checkpoint()
 
     # reading hand-ins
@@ -389,7 +397,9 @@ class DirectoryStore:
                 username = owner(name)
                 file = self._submitted(folder, name) if username else None
                 if username and file and file.path:
-                    digest = self._sha256.get(file.path)
+                    digest = ""
+                    with contextlib.suppress(OSError):  # one that cannot be read must not hide the others
+                        digest = self._sha256.get(file.path)
                     found.append(LatestFile(username, name, file.size, file.modified, digest))
         return tuple(sorted(found, key=lambda each: each.username))
 
@@ -435,8 +445,8 @@ class DirectoryStore:
             _record(connection, event)
             with storage_errors("keep the grades"):
                 merged = grading.merge(load_grades(path) if path.exists() else (), entries)
-                files.make_folder(path.parent)
                 document = json.dumps([dict(entry.fields) for entry in merged], ensure_ascii=False, indent=2)
+                files.make_folder(path.parent)
                 files.write_file(path, document.encode() + b"\n")
             return len(merged)
 

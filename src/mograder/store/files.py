@@ -99,6 +99,17 @@ def point_latest(link: Path, target: Path) -> None:
         raise
 
 
+def put(source: Path, target: Path) -> None:
+    """Move a file to its name, atomically; across file systems its bytes are synced there first."""
+    try:
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        write_file(target, source.read_bytes())
+        source.unlink()
+
+
 def sha256_of(path: Path) -> str:
     """Lower-case hex of a file's bytes."""
     with path.open("rb") as file:

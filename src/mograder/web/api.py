@@ -19,7 +19,15 @@ from mograder.domain import deadlines, tokens
 from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
 from mograder.domain.assignments import Assignment
 from mograder.domain.course import Course
-from mograder.domain.errors import BadName, BadRequest, ChecksumMismatch, MethodNotAllowed, MograderError, NotFound
+from mograder.domain.errors import (
+    BadName,
+    BadRequest,
+    ChecksumMismatch,
+    MethodNotAllowed,
+    MograderError,
+    NotFound,
+    Temporary,
+)
 from mograder.domain.names import Username, parse_owner
 from mograder.domain.receipts import latest_filename
 from mograder.domain.store import StoredFile, Upload
@@ -105,8 +113,11 @@ class Api:
             extra = policy if row.reply is Content.HTML else file_headers(reply)
             try:
                 await send_file(reply, kind, extra, scope, headers, body, receive, send)
-            except FileNotFoundError:  # removed by hand since it was found
-                await send_reply(problem(NotFound("the file is gone")), scope, headers, body, send)
+            except OSError as error:  # removed by hand since it was found, or not ours to read
+                log.error("cannot send %s: %s", reply.name, error)
+                gone = isinstance(error, FileNotFoundError)
+                failure = NotFound("the file is gone") if gone else Temporary("the file cannot be read")
+                await send_reply(problem(failure), scope, headers, body, send)
         else:
             await send_reply(reply, scope, headers, body, send)
 
