@@ -129,6 +129,12 @@ def test_zero_means_no_due_date_and_due_comes_before_duedate() -> None:
         ("timezone = 'Mars/Olympus'", "timezone: 'Mars/Olympus'"),
         ("timezone = '../../etc/passwd'", "timezone"),
         ("title = ", "Invalid value"),
+        ("timezone = 'America'", "timezone: 'America'"),
+        ("[[assignments]]\nname = 'a'\nfiles = 5", "files"),
+        ("[[assignments]]\nname = 'a'\ncloses = -99999999999999999", "range"),
+        ("[[assignments]]\nname = 'a'\nmax_size = -5", "max_size"),
+        ("[server]\nmax_upload = 0", "max_upload"),
+        ("x = " + "[" * 5000 + "]" * 5000, "recursion"),
         ("x = 1\ntitle = ?", "line 2"),
     ],
 )

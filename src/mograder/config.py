@@ -152,8 +152,10 @@ class CourseFile:
         """Raises ValueError naming the key at fault."""
         try:
             zone = ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError(f"timezone: {self.timezone!r} is not a known time zone") from None
+        if self.server.max_upload is not None and self.server.max_upload < 1:
+            raise ValueError(f"server: max_upload is {self.server.max_upload}: give at least 1 MiB")
         rules = {}
         for entry in self.assignments:
             try:
@@ -173,6 +175,8 @@ EMPTY = CourseFile()
 
 
 def _rules(entry: _Assignment, zone: tzinfo) -> Rules:
+    if entry.max_size is not None and entry.max_size < 1:
+        raise ValueError(f"assignments: {entry.name!r}: max_size is {entry.max_size}: give at least 1 byte")
     due = _moment(entry.due, zone) or _moment(entry.duedate, zone)
     schedule = Schedule(_moment(entry.opens, zone, time.min), due, _moment(entry.closes, zone))
     times = [moment for moment in (schedule.opens, schedule.due, schedule.closes) if moment is not None]
@@ -188,13 +192,13 @@ def _moment(value: Any, zone: tzinfo, of_day: time = time(23, 59, 59)) -> int | 
         return None
     if isinstance(value, bool) or not isinstance(value, date | int):
         raise ValueError(f"assignments: {value!r} is not a time: write 2030-02-08T17:00:00 or 2030-02-08")
-    if isinstance(value, int):
-        return value * deadlines.SECOND
-    if not isinstance(value, datetime):
-        value = datetime.combine(value, of_day)
     try:
+        if isinstance(value, int):
+            return deadlines.microseconds(datetime.fromtimestamp(value, UTC))
+        if not isinstance(value, datetime):
+            value = datetime.combine(value, of_day)
         return deadlines.microseconds(value if value.tzinfo else value.replace(tzinfo=zone))
-    except OverflowError:
+    except (OverflowError, ValueError, OSError):
         raise ValueError(f"assignments: {value} is out of the calendar's range") from None
 
 
@@ -214,7 +218,7 @@ def read_course_file(path: Path) -> CourseFile:
     try:
         course = parse_course_file(text)
         course.plan()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unreadable(f"the course's {path.name} cannot be understood", f"{path}: {error}") from error
     return course
 
@@ -228,7 +232,8 @@ def parse_course_file(text: str) -> CourseFile:
         for index, entry in enumerate(value if isinstance(value, list) else [value]):
             if isinstance(entry, dict):
                 _refuse_unknown(entry, kind, f"{table}[{index}]" if isinstance(value, list) else table)
-                for file in entry.get("files", []) if kind is _Assignment else []:
+                listed = entry.get("files") if kind is _Assignment else None
+                for file in listed if isinstance(listed, list) else []:
                     if isinstance(file, dict):
                         _refuse_unknown(file, _File, f"{table}[{index}].files")
     return msgspec.convert(_known(document), CourseFile)

@@ -345,8 +345,9 @@ def client_configuration(title: str, base_url: str, listed: list[object]) -> str
 
     assignments = []
     for entry in msgspec.to_builtins(listed, enc_hook=_plain):
-        wanted = {key: entry[key] for key in ("name", "id", "duedate") if key in entry}
-        files = [{"name": file["filename"], "url": file["url"]} for file in entry.get("files") or []]
+        wanted = {key: entry[key] for key in ("name", "id", "duedate") if entry.get(key) is not None}
+        listed_files = [file for file in entry.get("files") or [] if file.get("url")]
+        files = [{"name": file["filename"], "url": file["url"]} for file in listed_files]
         assignments.append({**wanted, "files": files})
     document: dict[str, Any] = {"title": title or "Course", "transport": "https", "https": {"url": base_url}}
     return tomlkit.dumps({**document, "assignments": assignments})

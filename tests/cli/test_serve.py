@@ -121,6 +121,7 @@ def test_a_port_in_use_is_one_line_and_exit_1(release: Path) -> None:
         ["serve", "no-such-folder"],
         ["serve", "--nope"],
         ["serve", ".", "-p", "99999"],
+        ["serve", ".", "--max-upload", "0"],
         ["serve", ".", "--enrollment-code", "a", "--enrollment-code-file", "b"],
         ["serve", ".", "--enrollment-code-file", "no-such-file"],
         ["serve", ".", "--generate-tokens", "no-such-file"],

@@ -437,3 +437,28 @@ def test_a_course_that_moves_takes_everything_along(tmp_path: Path) -> None:
     assert latest(store) == [("alice", sha256(b"one"))]
     assert hand_in(store, SEAL, ALICE, b"one").repeated
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept_back"),
+    [
+        ({"release": "flat", "grades": "flat/marks"}, "flat/marks/hw1/grades.json"),
+        ({"release": "flat", "grades": "flat/marks"}, "flat/marks/hw1/feedback/alice.html"),
+        ({"release": "flat", "submitted": "flat/work/in"}, "flat/work/in/hw1/alice.py"),
+        ({"release": "."}, "root/hw1/grades.json"),
+        ({"submitted": "root/submitted"}, "root/submitted/files/alice.py"),
+    ],
+)
+def test_hand_ins_and_grades_are_not_served_however_the_folders_are_nested(
+    tmp_path: Path, given: dict[str, str], kept_back: str
+) -> None:
+    for name in ("root/hw1/files/hw1.py", kept_back):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("secret")
+    store = DirectoryStore(Folders.of(tmp_path / "root", **{key: tmp_path / value for key, value in given.items()}))
+    flat = (tmp_path / given["release"]).resolve() if "release" in given else tmp_path / "root"
+    assignment, *rest = (tmp_path / kept_back).relative_to(flat).parts
+    name = "/".join(rest[1:] if "release" not in given else rest)
+    assert store.hand_out(AssignmentName(assignment), FileName(name)) is None
+    assert name not in [file.name for each in store.assignments() if each.name == assignment for file in each.files]
+    store.close()

@@ -58,6 +58,8 @@ def serve(folder: Path, **given: Any) -> None:
     port = settings["port"]
     if not 0 < port < 65536:
         raise Usage(f"{port} is not a port: choose one from 1 to 65535")
+    if settings["max_upload"] < 1:
+        raise Usage(f"--max-upload is {settings['max_upload']}: give at least 1 MiB")
     host = settings["host"] or ("0.0.0.0" if os.environ.get("PORT") else "127.0.0.1")  # noqa: S104 (as documented)
     names = read_names(settings["generate_tokens"]) if settings["generate_tokens"] else None
 

@@ -60,7 +60,7 @@ class HandOuts:
                 yield name, folder
 
     def _is_assignment(self, folder: Path) -> bool:
-        if not folder.is_dir() or os.path.realpath(folder) == str(self._folders.submitted):
+        if not folder.is_dir() or Path(os.path.realpath(folder)).is_relative_to(self._folders.submitted):
             return False
         return self._folders.release is None or any(True for _ in self._files_below(folder))
 
@@ -103,12 +103,16 @@ class HandOuts:
                         yield prefix + name, found
 
     def _kept_back(self, folder: Path, relative: str) -> bool:
-        """Hidden or otherwise not a name to serve; grades and feedback where they share the hand-outs' folder."""
+        """Hidden or otherwise not a name to serve; hand-ins, grades and feedback, however the folders are nested."""
         try:
             FileName.parse(relative)
         except BadName:
             return True
-        return relative.split("/")[0] in (GRADES, FEEDBACK) and folder.parent == self._folders.grades
+        path = Path(os.path.realpath(folder / relative))
+        if path.is_relative_to(self._folders.submitted):
+            return True
+        below = path.relative_to(self._folders.grades).parts if path.is_relative_to(self._folders.grades) else ()
+        return len(below) > 1 and below[1] in (GRADES, FEEDBACK)
 
     def _hand_outs(self, folder: Path) -> tuple[HandOut, ...]:
         found = sorted(self._files_below(folder))

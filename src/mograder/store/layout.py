@@ -85,6 +85,8 @@ def stored_file(path: Path, name: str) -> StoredFile | None:
 
 def load_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        document = json.loads(path.read_bytes())
+        json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair could never be sent on
+        return document
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"{path.name} cannot be understood", f"{path}: {error}: mend it by hand") from error
