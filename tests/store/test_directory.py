@@ -444,7 +444,7 @@ def test_a_course_that_moves_takes_everything_along(tmp_path: Path) -> None:
     [
         ({"release": "flat", "grades": "flat/marks"}, "flat/marks/hw1/grades.json"),
         ({"release": "flat", "grades": "flat/marks"}, "flat/marks/hw1/feedback/alice.html"),
-        ({"release": "flat", "submitted": "flat/work/in"}, "flat/work/in/hw1/alice.py"),
+        ({"release": "flat", "submitted": "flat/inbox/in"}, "flat/inbox/in/hw1/alice.py"),
         ({"release": "."}, "root/hw1/grades.json"),
         ({"submitted": "root/submitted"}, "root/submitted/files/alice.py"),
     ],
