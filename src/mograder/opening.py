@@ -7,6 +7,7 @@ from pathlib import Path
 from mograder import config
 from mograder.domain.course import Course
 from mograder.domain.errors import Usage
+from mograder.domain.tokens import SECRET_NAME
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store.directory import DirectoryStore
 from mograder.store.layout import Folders
@@ -41,3 +42,14 @@ def open_course(
     store = DirectoryStore(folders)
     seal = Ed25519Seal(store.signing_key(new_private_key))
     return Course(store, seal, config.utc_now, enrollment_code, settings["max_upload"] * config.MIB)
+
+
+def open_existing(folder: Path) -> Course:
+    """The course that is served from `folder`, or from its release/. One that is not there is not made.
+
+    Raises Usage and MograderError.
+    """
+    for root in (folder, folder / "release"):
+        if (root / SECRET_NAME).exists():
+            return open_course(root)
+    raise Usage(f"there is no course in {folder}: name the folder that 'mograder serve' is given, and serve it once")

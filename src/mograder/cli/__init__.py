@@ -45,7 +45,9 @@ class LazyGroup(click.Group):
 PLACES = {
     "serve": ("mograder.cli.serve:serve", "Serve a course folder."),
     "https": ("mograder.cli.https:https", "Fetch, submit, collect and grade against a server."),
+    "roster": ("mograder.cli.roster:roster", "Say who is in the course; personal codes, resets, roles."),
     "token": ("mograder.cli.token:token", "Make tokens from a course's secret."),
+    "secret": ("mograder.cli.secret:secret", "Change the secret that tokens are made from."),
     "demo": ("mograder.cli.demo:demo", "Serve a small real course to try everything on."),
 }
 
