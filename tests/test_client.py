@@ -14,6 +14,7 @@ from mograder import client as client_module
 from mograder import wire
 from mograder.client import Client, known
 from mograder.connection import CHUNK, Patience, normalise_url
+from mograder.domain.access import Role
 from mograder.domain.errors import (
     BadRequest,
     Forbidden,
@@ -56,6 +57,16 @@ def speaking(server: Running, name: str) -> Client:
 
 def test_every_endpoint_has_a_method() -> None:
     assert [row.name for row in wire.ENDPOINTS if not callable(getattr(Client, row.name, None))] == []
+
+
+def test_a_roster_can_be_kept_from_afar(server: Running) -> None:
+    with speaking(server, "__instructor__") as lecturer:
+        (added,) = lecturer.add_people([wire.NewPerson("alice", "Alice A.")])
+        assert lecturer.reset("alice").code != added.code
+        assert lecturer.set_role("alice", Role.INSTRUCTOR).role == "instructor"
+        assert lecturer.remove("alice").state == "removed"
+        assert [(each.user, each.name) for each in lecturer.roster()] == [("alice", "Alice A.")]
+        assert [each.action for each in lecturer.events()] == ["remove", "role", "reset", "add"]
 
 
 def test_a_course_can_be_walked_from_registration_to_feedback(server: Running, work: Path) -> None:

@@ -20,6 +20,7 @@ from msgspec import UnsetType
 
 from mograder import wire
 from mograder.connection import CHUNK, Answer, Body, Connection, Patience, announced_length, read_body
+from mograder.domain.access import Role
 from mograder.domain.errors import NetworkFailure, RequestTimeout, VerificationFailed
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import printable
@@ -147,6 +148,28 @@ class Client:
     def feedback(self, assignment: str, user: str) -> bytes:
         """The HTML page."""
         return self._call("feedback", assignment=assignment, user=user)
+
+    def roster(self) -> list[wire.RosterEntry]:
+        return [_value(entry, wire.RosterEntry) for entry in _list(self._call("roster"))]
+
+    def add_people(self, people: Iterable[wire.NewPerson]) -> list[wire.RosterEntry]:
+        """Not safe to repeat, as codes are said once; those of a lost answer are made anew by `reset`."""
+        request = wire.encode_json(wire.NewPeople(list(people)))
+        reply = self._call("add_people", _json(request), repeatable=False)
+        return [_value(entry, wire.RosterEntry) for entry in _list(reply)]
+
+    def reset(self, user: str) -> wire.RosterEntry:
+        return _value(self._call("reset", user=user), wire.RosterEntry)
+
+    def set_role(self, user: str, role: Role) -> wire.RosterEntry:
+        reply = self._call("set_role", _json(wire.encode_json(wire.NewRole(role))), user=user)
+        return _value(reply, wire.RosterEntry)
+
+    def remove(self, user: str) -> wire.RosterEntry:
+        return _value(self._call("remove", user=user), wire.RosterEntry)
+
+    def events(self) -> list[wire.EventInfo]:
+        return [_value(entry, wire.EventInfo) for entry in _list(self._call("events"))]
 
     def configuration(self) -> str:
         """A mograder.toml for a student of this server."""

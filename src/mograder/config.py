@@ -55,6 +55,11 @@ SERVE_SETTINGS = (
     ),
     Setting("no_auth", bool, "Check no tokens: for trying things out on your own machine.", False),
     Setting(
+        "no_auth_on_all_addresses", bool,
+        "Let --no-auth listen on other addresses than this machine's own: whoever reaches them can do everything.",
+        False,
+    ),
+    Setting(
         "enrollment_code", str, "The code with which students register themselves.",
         env="MOGRADER_ENROLLMENT_CODE", metavar="CODE",
     ),

@@ -9,6 +9,7 @@ from typing import Any
 from mograder import config
 from mograder.domain.course import Course
 from mograder.domain.errors import Usage
+from mograder.domain.tokens import SECRET_NAME
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store.directory import DirectoryStore
 from mograder.store.layout import Folders
@@ -50,3 +51,14 @@ def find_folders(root: Path, settings: Mapping[str, Any], release_dir: Path | No
     if flat is not None and not flat.is_dir():
         raise Usage(f"{flat} is not a folder: give an existing one as release folder")
     return Folders.of(root, release=flat, submitted=settings["submitted_dir"], grades=settings["grades_dir"])
+
+
+def open_existing(folder: Path) -> Course:
+    """The course that is served from `folder`, or from its release/. One that is not there is not made.
+
+    Raises Usage and MograderError.
+    """
+    for root in (folder, folder / "release"):
+        if (root / SECRET_NAME).exists():
+            return open_course(root)
+    raise Usage(f"there is no course in {folder}: name the folder that 'mograder serve' is given, and serve it once")

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote_to_bytes
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from mograder.domain.access import Allow
+from mograder.domain.access import Account, Allow, Role
 from mograder.domain.errors import BadRequest
 
 KIB, MIB = 1024, 1024 * 1024
@@ -54,6 +54,27 @@ class Register:
 
     user: str
     enrollment_code: str | None = None
+
+
+@dataclass(frozen=True)
+class NewPerson:
+    """`name` is what people call them."""
+
+    user: str
+    name: str = ""
+    role: Role = Role.STUDENT
+
+
+@dataclass(frozen=True)
+class NewPeople:
+    """All are added, or none."""
+
+    people: list[NewPerson]
+
+
+@dataclass(frozen=True)
+class NewRole:
+    role: Role
 
 
 # replies
@@ -164,6 +185,36 @@ class FeedbackStored:
 
 
 @dataclass(frozen=True)
+class RosterEntry:
+    """One person. `state` is "unclaimed", "claimed" or "removed".
+
+    `code` is the personal code with which the person registers; it is said once, when it is made.
+    """
+
+    user: str
+    name: str
+    role: Role
+    state: str
+    code: Maybe[str] = UNSET
+
+
+def roster_entry(account: Account, code: str = "") -> RosterEntry:
+    state = "removed" if account.removed else "claimed" if account.bound else "unclaimed"
+    return RosterEntry(account.username, account.name, account.role, state, given(code or None))
+
+
+@dataclass(frozen=True)
+class EventInfo:
+    """One line of the audit trail: who did what to whom or what. `moment` is Unix seconds."""
+
+    moment: float
+    actor: str
+    action: str
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True)
 class Problem:
     """Every error: what went wrong for a person, and a code for a program."""
 
@@ -237,6 +288,31 @@ ENDPOINTS = (
     Endpoint(
         "feedback", "GET", "/assignments/{assignment}/feedback/{user}", Allow.SELF, Content.HTML,
         "One person's feedback page.", about_path="user",
+    ),
+    Endpoint(
+        "roster", "GET", "/roster", Allow.INSTRUCTOR, RosterEntry, "Everybody of the course, sorted by user name.",
+        many=True,
+    ),
+    Endpoint(
+        "add_people", "POST", "/roster", Allow.INSTRUCTOR, RosterEntry,
+        "Put people on the roster, each with a personal code. Who is there already stays and gets none.",
+        request=NewPeople, limit=4 * MIB, many=True,
+    ),
+    Endpoint(
+        "reset", "POST", "/roster/{user}/reset", Allow.INSTRUCTOR, RosterEntry,
+        "Revoke a person's token and make a new personal code. Brings back who was removed.", about_path="user",
+    ),
+    Endpoint(
+        "set_role", "POST", "/roster/{user}/role", Allow.INSTRUCTOR, RosterEntry,
+        "Make a person an instructor, or a student again.", request=NewRole, limit=KIB, about_path="user",
+    ),
+    Endpoint(
+        "remove", "POST", "/roster/{user}/remove", Allow.INSTRUCTOR, RosterEntry,
+        "Revoke a person's token for good. The name stays reserved, hand-ins stay.", about_path="user",
+    ),
+    Endpoint(
+        "events", "GET", "/events", Allow.INSTRUCTOR, EventInfo, "The last 1000 lines of the trail of who did what.",
+        many=True,
     ),
     Endpoint(
         "configuration", "GET", "/mograder.toml", Allow.ANYONE, Content.TOML,

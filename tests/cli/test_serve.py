@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from mograder.cli.serve import listening_host
 from mograder.config import SERVE_SETTINGS, parse_course_file, resolve
 
 CODE = "my-course-phrase"
@@ -105,6 +106,21 @@ def test_without_PORT_only_this_machine_is_answered(release: Path) -> None:  # n
         socket.create_connection(("127.0.0.2", port), timeout=10)
 
 
+@pytest.mark.parametrize(
+    ("host", "port", "forced", "expected"),
+    [
+        (None, "", False, "127.0.0.1"), (None, "80", False, "127.0.0.1"), (None, "80", True, "0.0.0.0"),
+        ("127.0.0.1", "80", False, "127.0.0.1"), ("localhost", "", False, "localhost"), ("::1", "", False, "::1"),
+        ("0.0.0.0", "", True, "0.0.0.0"),
+    ],
+)  # fmt: skip
+def test_without_tokens_only_this_machine_is_answered_unless_forced(
+    host: str | None, port: str, forced: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORT", port)
+    assert listening_host(host, no_auth=True, on_all_addresses=forced) == expected
+
+
 def test_a_port_in_use_is_one_line_and_exit_1(release: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -126,6 +142,10 @@ def test_a_port_in_use_is_one_line_and_exit_1(release: Path) -> None:
         ["serve", ".", "--enrollment-code-file", "no-such-file"],
         ["serve", ".", "--generate-tokens", "no-such-file"],
         ["serve", ".", "--release-dir", "no-such-folder"],
+        ["serve", ".", "--no-auth", "--host", "0.0.0.0"],
+        ["serve", ".", "--no-auth", "--host", "192.0.2.1"],
+        ["serve", ".", "--no-auth", "--host", "::"],
+        ["serve", ".", "--no-auth", "--host", "example.org"],
     ],
 )
 def test_words_that_do_not_fit_exit_2_and_make_nothing(

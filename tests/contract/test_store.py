@@ -119,6 +119,32 @@ def test_a_change_that_raises_leaves_account_and_trail_as_they_were(store: Store
     assert [event.action for event in store.events()] == ["test"]
 
 
+def test_many_accounts_are_changed_together_or_not_at_all(store: Store) -> None:
+    def refuse(held: Account | None) -> Account:
+        raise NameTaken("taken")
+
+    both = [(name, lambda held, name=name: Account(name, removed=True), NOTE) for name in (BOB, ALICE)]  # type: ignore[misc]
+    with pytest.raises(NameTaken):
+        store.change_accounts([*both, (Username("carl"), refuse, NOTE)])
+    assert (store.accounts(), store.events()) == ([], [])
+    assert store.change_accounts(both) == [Account(BOB, removed=True), Account(ALICE, removed=True)]
+    assert store.accounts() == [Account(ALICE, removed=True), Account(BOB, removed=True)]
+    assert store.change_accounts([]) == []
+
+
+def test_a_new_secret_is_first_and_the_old_one_stays_until_its_end(open_again: Open) -> None:
+    store, other = open_again(), open_again()
+    (old,) = store.secrets()
+    far = 4_000_000_000 * SECOND
+    store.change_secret("second", far, NOTE)
+    assert store.secrets() == other.secrets() == ("second", old)
+    other.change_secret("third", far + SECOND, NOTE)
+    assert store.secrets() == open_again().secrets() == ("third", "second", old)
+    store.change_secret("fourth", NOON, NOTE)  # an end that has passed: no grace, for the earlier ones either
+    assert store.secrets() == other.secrets() == ("fourth",)
+    assert len(store.events()) == 3
+
+
 def test_nobody_gets_between_the_reading_and_the_writing_of_an_account(store: Store) -> None:
     def raised(held: Account | None) -> Account:
         return replace(held, generation=held.generation + 1) if held else Account(ALICE, generation=1)

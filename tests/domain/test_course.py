@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mograder.config import utc_now
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
 from mograder.domain.assignments import Assignment, find_assignment
 from mograder.domain.course import Course, hash_code, same_text
@@ -27,6 +28,7 @@ from mograder.domain.errors import (
     WrongType,
 )
 from mograder.domain.names import INSTRUCTOR, AssignmentName, Username
+from mograder.domain.roster import Person
 from mograder.domain.store import Accepted, Event
 from mograder.domain.tokens import Token, sign
 from tests.parts import ALICE, BOB, CODE, NOON, SECOND, Clock, filled, make_course_folder, open_course, token_of
@@ -280,3 +282,142 @@ def test_two_courses_do_not_know_each_others_tokens(course: Course, tmp_path: Pa
     with pytest.raises(Unauthenticated):
         course.authenticate(Token.parse(token_of(other, "alice")))
     other.store.close()
+
+
+# the roster
+
+
+def add(course: Course, *people: Person) -> list[str]:
+    return [code for _, code in course.add_people(COURSE_INSTRUCTOR, people or (Person(ALICE, "Alice A."),))]
+
+
+def trail(course: Course) -> list[tuple[str, str, str, str]]:
+    return [(each.actor, each.action, each.subject, each.detail) for each in reversed(course.events())]
+
+
+def test_a_name_on_the_roster_is_claimed_by_its_own_code_alone_and_once(course: Course) -> None:
+    alices, bobs = add(course, Person(ALICE), Person(BOB))
+    assert alices != bobs
+    for wrong in (CODE, bobs, "", hash_code(alices)):
+        with pytest.raises(WrongCode):
+            course.register("alice", wrong)
+    _, token = course.register("alice", alices)
+    assert course.authenticate(Token.parse(token)) == STUDENT
+    with pytest.raises((WrongCode, NameTaken)):
+        course.register("alice", alices)
+
+
+def test_of_a_personal_code_only_the_hash_is_kept(course: Course) -> None:
+    (code,) = add(course)
+    account = course.store.account(ALICE)
+    assert account == Account(ALICE, name="Alice A.", created=NOON, code_hash=hash_code(code))
+    assert code not in repr((course.roster(), course.events()))
+
+
+def test_who_is_there_already_stays_and_gets_no_code(course: Course) -> None:
+    course.register("alice", CODE)
+    (first,) = add(course, Person(BOB, "Bob"))
+    codes = add(course, Person(ALICE, "Alice A.", Role.INSTRUCTOR), Person(BOB, "Robert"), Person(Username("carl")))
+    assert [bool(code) for code in codes] == [False, False, True]
+    shown = {each.username: (each.name, each.role, each.bound) for each in course.roster()}
+    assert shown["alice"] == ("Alice A.", Role.STUDENT, True)
+    assert shown["bob"] == ("Bob", Role.STUDENT, False)
+    assert course.register("bob", first)[0] == "bob"
+
+
+def test_people_are_added_together_or_not_at_all(course: Course) -> None:
+    course.register("bob", CODE)
+    with pytest.raises(NameTaken, match="case"):
+        add(course, Person(ALICE), Person(Username("BOB")))
+    assert [each.username for each in course.roster()] == ["bob"]
+
+
+def test_a_reset_makes_the_token_worthless_and_a_new_code_claims_the_name(course: Course) -> None:
+    _, old = course.register("alice", CODE)
+    for _ in range(2):
+        account, code = course.reset(COURSE_INSTRUCTOR, ALICE)
+        with pytest.raises(Unauthenticated):
+            course.authenticate(Token.parse(old))
+        with pytest.raises(WrongCode):
+            course.register("alice", CODE)
+        assert (account.bound, account.username) == (False, "alice")
+        _, new = course.register("alice", code)
+        assert course.authenticate(Token.parse(new)) == STUDENT
+        assert new != old
+        old = new
+
+
+def test_a_person_can_be_made_an_instructor_by_name_and_a_student_again(course: Course) -> None:
+    _, token = course.register("alice", CODE)
+    course.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)
+    actor = course.authenticate(Token.parse(token))
+    assert actor.is_instructor
+    course.upload_grades(actor, course.assignment(actor, "hw1"), [{"username": "bob", "grade": 1}])
+    course.set_role(actor, ALICE, Role.STUDENT)
+    assert not course.authenticate(Token.parse(token)).is_instructor
+    assert trail(course) == [
+        ("alice", "register", "alice", ""), (INSTRUCTOR, "role", "alice", "instructor"),
+        ("alice", "grades", "hw1", "1 grades"), ("alice", "role", "alice", "student"),
+    ]  # fmt: skip
+
+
+def test_who_is_removed_is_out_and_the_name_is_nobody_elses(course: Course) -> None:
+    _, token = course.register("alice", CODE)
+    submit(course)
+    (code,) = add(course, Person(BOB))
+    for name in (ALICE, BOB):
+        course.remove(COURSE_INSTRUCTOR, name)
+    with pytest.raises(Unauthenticated):
+        course.authenticate(Token.parse(token))
+    for name, tried in (("alice", CODE), ("ALICE", CODE), ("bob", CODE), ("bob", code)):
+        with pytest.raises((NameTaken, WrongCode)):
+            course.register(name, tried)
+    assert add(course, Person(ALICE)) == [""]
+    with pytest.raises(NameTaken, match="removed"):
+        course.enrol([Username("carl"), ALICE])
+    assert course.store.account(Username("carl")) is None
+    assert [each.username for each in course.latest_files(course.assignment(STUDENT, "hw1"))] == ["alice"]
+    _, back = course.reset(COURSE_INSTRUCTOR, ALICE)
+    assert course.register("alice", back)[0] == "alice"
+    assert [each.removed for each in course.roster()] == [False, True]
+
+
+@pytest.mark.parametrize("name", ["nobody", "Alice", INSTRUCTOR])
+def test_who_is_not_on_the_roster_is_not_found(course: Course, name: str) -> None:
+    course.register("alice", CODE)
+    before = course.roster(), course.events()
+    for change in (
+        lambda user: course.reset(COURSE_INSTRUCTOR, user),
+        lambda user: course.remove(COURSE_INSTRUCTOR, user),
+        lambda user: course.set_role(COURSE_INSTRUCTOR, user, Role.INSTRUCTOR),
+    ):
+        with pytest.raises(NotFound):
+            change(Username(name))
+    assert (course.roster(), course.events()) == before
+
+
+def test_who_has_handed_in_without_an_account_can_be_reset(course: Course) -> None:
+    token = Token.parse(token_of(course, ALICE))
+    submit(course, actor=course.authenticate(token))
+    course.reset(COURSE_INSTRUCTOR, ALICE)
+    with pytest.raises(Unauthenticated):
+        course.authenticate(token)
+
+
+def test_the_course_s_own_instructor_cannot_be_locked_out(course: Course) -> None:
+    body = filled(course.upload(), b"trying it out")
+    course.submit(COURSE_INSTRUCTOR, course.assignment(COURSE_INSTRUCTOR, "hw1"), INSTRUCTOR, body, NOON)
+    with pytest.raises(NotFound):
+        course.remove(COURSE_INSTRUCTOR, INSTRUCTOR)
+
+
+def test_a_new_secret_lets_old_tokens_in_until_the_grace_is_over(course: Course, clock: Clock) -> None:
+    clock.now = utc_now()
+    token, again = token_of(course, ALICE), token_of(course, ALICE)
+    assert course.rotate_secret(COURSE_INSTRUCTOR, 3600 * SECOND) == clock.now + 3600 * SECOND
+    assert course.authenticate(Token.parse(token)) == STUDENT
+    assert token_of(course, ALICE) != again
+    course.rotate_secret(COURSE_INSTRUCTOR, 0)
+    with pytest.raises(Unauthenticated):
+        course.authenticate(Token.parse(token))
+    assert course.authenticate(Token.parse(token_of(course, ALICE))) == STUDENT

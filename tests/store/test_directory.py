@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import unicodedata
@@ -12,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from mograder.domain.access import Account
 from mograder.domain.errors import Unreadable
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.store import Event
 from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.store import ledger
 from mograder.store.directory import DirectoryStore
 from mograder.store.layout import Folders
 from tests.parts import ALICE, HW1, NOON, environment, hand_in, make_course_folder, names_in, open_store, sha256
@@ -462,3 +466,13 @@ def test_hand_ins_and_grades_are_not_served_however_the_folders_are_nested(
     assert store.hand_out(AssignmentName(assignment), FileName(name)) is None
     assert name not in [file.name for each in store.assignments() if each.name == assignment for file in each.files]
     store.close()
+
+
+def test_accounts_of_a_ledger_from_before_the_roster_are_kept(root: Path) -> None:
+    script = (Path(ledger.__file__).parent / "ledger_001.sql").read_text()
+    with contextlib.closing(sqlite3.connect(root / ".mograder.db")) as connection:
+        connection.executescript(f"{script} PRAGMA user_version = 1;")
+        connection.execute("INSERT INTO accounts VALUES ('alice', 'alice', 'student', 'A', 2, 1, NULL, 5)")
+        connection.commit()
+    with contextlib.closing(open_store(root)) as store:
+        assert store.accounts() == [Account(ALICE, name="A", generation=2, bound=True, created=5)]

@@ -669,6 +669,69 @@ def test_feedback_that_is_not_there_is_not_found(web: Web, user: str) -> None:
     problem(web("GET", f"/assignments/hw1/feedback/{user}"), 404, "not_found")
 
 
+# the roster
+
+
+def add(web: Web, *people: dict[str, str], **extra: Any) -> httpx2.Response:
+    return web("POST", "/roster", json={"people": people or [{"user": "alice", "name": "Alice A."}]}, **extra)
+
+
+def test_a_person_on_the_roster_registers_with_the_personal_code(web: Web) -> None:
+    added = add(web)
+    assert added.headers["cache-control"] == "no-store"
+    (entry,) = added.json()
+    code = entry.pop("code")
+    assert entry == {"user": "alice", "name": "Alice A.", "role": "student", "state": "unclaimed"}
+    assert web("GET", "/roster").json() == [entry]
+    problem(register(web), 403, "wrong_code")
+    token = register(web, code=code).json()["token"]
+    assert web("GET", "/roster").json() == [{**entry, "state": "claimed"}]
+    assert add(web).json() == [{**entry, "state": "claimed"}]
+    reset = web("POST", "/roster/alice/reset").json()
+    bearer = {"Authorization": f"Bearer {token}"}
+    problem(web("GET", "/assignments", None, headers=bearer), 401, "unauthenticated")
+    assert register(web, code=reset["code"]).json()["token"] != token
+    assert web("POST", "/roster/alice/remove").json() == {**entry, "state": "removed"}
+    problem(register(web), 409, "name_taken")
+
+
+def test_the_trail_names_the_instructor_who_did_it(web: Web) -> None:
+    web.submit()
+    assert web("POST", "/roster/alice/role", json={"role": "instructor"}).json()["role"] == "instructor"
+    assert web("POST", "/assignments/hw1/grades", "alice", json=[{"username": "bob"}]).status_code == 200
+    trail = web("GET", "/events", "alice").json()
+    assert [(each["actor"], each["action"], each["subject"]) for each in trail] == [
+        ("alice", "grades", "hw1"), (INSTRUCTOR, "role", "alice"),
+    ]  # fmt: skip
+    assert trail[0]["moment"] == NOON / SECOND
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [], {}, {"people": {}}, {"people": [{}]}, {"people": ["alice"]}, {"people": [{"user": "bob"}, {"user": ".."}]},
+        {"people": [{"user": "bob"}, {"user": "__x"}]}, {"people": [{"user": "bob", "role": "god"}]},
+        {"people": [{"user": "bob", "name": "x" * 201}]},
+    ],
+)  # fmt: skip
+def test_people_who_cannot_be_are_refused_and_nobody_is_added(web: Web, document: object) -> None:
+    assert web("POST", "/roster", json=document).status_code == 400
+    assert web("GET", "/roster").json() == []
+
+
+@pytest.mark.parametrize("user", ["nobody", INSTRUCTOR, "..", "%2e%2e", "a%00", "a.py"])
+@pytest.mark.parametrize("action", ["reset", "remove", "role"])
+def test_nothing_is_done_to_who_is_not_on_the_roster(web: Web, user: str, action: str) -> None:
+    body = {"json": {"role": "instructor"}} if action == "role" else {}
+    problem(web("POST", f"/roster/{user}/{action}", **body), 404, "not_found")
+    assert web("GET", "/events").json() == []
+
+
+def test_a_role_that_is_none_is_refused(web: Web) -> None:
+    add(web)
+    problem(web("POST", "/roster/alice/role", json={"role": "god"}), 400, "bad_request")
+
+
 # the rest
 
 

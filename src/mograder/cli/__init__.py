@@ -45,10 +45,12 @@ class LazyGroup(click.Group):
 PLACES = {
     "serve": ("mograder.cli.serve:serve", "Serve a course folder."),
     "https": ("mograder.cli.https:https", "Fetch, submit, collect and grade against a server."),
+    "roster": ("mograder.cli.roster:roster", "Say who is in the course; personal codes, resets, roles."),
     "token": ("mograder.cli.token:token", "Make tokens from a course's secret."),
     "doctor": ("mograder.cli.care:doctor", "Check a course folder, and mend what is safe to mend."),
     "backup": ("mograder.cli.care:backup", "Archive a course, also while it is served."),
     "restore": ("mograder.cli.care:restore", "Bring an archived course back."),
+    "secret": ("mograder.cli.secret:secret", "Change the secret that tokens are made from."),
     "demo": ("mograder.cli.demo:demo", "Serve a small real course to try everything on."),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -60,7 +61,7 @@ def serve(folder: Path, **given: Any) -> None:
         raise Usage(f"{port} is not a port: choose one from 1 to 65535")
     if settings["max_upload"] < 1:
         raise Usage(f"--max-upload is {settings['max_upload']}: give at least 1 MiB")
-    host = settings["host"] or ("0.0.0.0" if os.environ.get("PORT") else "127.0.0.1")  # noqa: S104 (as documented)
+    host = listening_host(settings["host"], settings["no_auth"], settings["no_auth_on_all_addresses"])
     names = read_names(settings["generate_tokens"]) if settings["generate_tokens"] else None
 
     from mograder.opening import open_course
@@ -83,11 +84,37 @@ def serve(folder: Path, **given: Any) -> None:
 
         check_port(host, port)
         listed = course.assignments_for_students()
-        report = banner(root, host, port, settings["no_auth"], bool(code), [str(each.name) for each in listed])
+        report = banner(
+            root, host, port, settings["no_auth"], course.registration_open, [str(each.name) for each in listed]
+        )
         app = create_app(course, check_tokens=not settings["no_auth"])
         run(app, host, port, lambda: click.echo(report))
     finally:
         course.store.close()
+
+
+def listening_host(host: str | None, no_auth: bool, on_all_addresses: bool) -> str:
+    """The address to listen on. Without tokens it is this machine's own, unless a flag says otherwise.
+
+    Raises Usage.
+    """
+    guarded = no_auth and not on_all_addresses
+    if host is None:
+        return "0.0.0.0" if os.environ.get("PORT") and not guarded else "127.0.0.1"  # noqa: S104 (as documented)
+    if guarded and not is_loopback(host):
+        raise Usage(
+            f"--no-auth lets everybody who reaches {host} do everything: leave out --host, or say so with "
+            "--no-auth-on-all-addresses"
+        )
+    return host
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine itself reaches the address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def refuse_the_parent(root: Path) -> None:
@@ -134,12 +161,12 @@ def banner(root: Path, host: str, port: int, no_auth: bool, registration: bool, 
         f"  at              {url}",
         f"  assignments     {found}",
         f"  authentication  {'OFF: everybody can do everything' if no_auth else 'on'}",
-        f"  registration    {'on: students need the enrollment code' if registration else 'off'}",
+        f"  registration    {'on: students need a code' if registration else 'off'}",
     ]
     if not assignments:
         lines.append(f"Next: put files for students into {root / 'hw1' / 'files'} (in files/); they show at once.")
     elif registration:
-        lines.append(f"Next: give students the enrollment code and: mograder https login --url {url}")
+        lines.append(f"Next: give students the code and: mograder https login --url {url}")
     elif not no_auth:
         lines.append(
             "Next: restart with --enrollment-code so that students can register, or make tokens with\n"

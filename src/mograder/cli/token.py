@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 
 from mograder.domain.errors import MograderError, Usage
-from mograder.domain.names import parse_new_username
+from mograder.domain.names import Username, parse_new_username
 from mograder.domain.tokens import SECRET_NAME, sign, token_lines
+
+LEDGER_NAME = ".mograder.db"
 
 
 @click.command()
@@ -19,7 +21,8 @@ from mograder.domain.tokens import SECRET_NAME, sign, token_lines
 def token(names: tuple[str, ...], secret_file: Path | None, secret_stdin: bool) -> None:
     """Print a token for each of NAMES, and the instructor's.
 
-    The secret is .mograder-secret in the working folder unless an option says otherwise.
+    The secret is .mograder-secret in the working folder unless an option says otherwise. Where the course's ledger
+    stands beside it, the names are reserved: nobody else can register them.
 
     \b
     Examples:
@@ -35,10 +38,23 @@ def token(names: tuple[str, ...], secret_file: Path | None, secret_stdin: bool) 
         usernames = [parse_new_username(name) for name in names]
     except MograderError as error:
         raise Usage(error.message) from None
-    secret = sys.stdin.read().strip() if secret_stdin else _read(secret_file or Path(SECRET_NAME))
+    path = secret_file or Path(SECRET_NAME)
+    secret = sys.stdin.read().strip() if secret_stdin else _read(path)
     if not secret:
         raise Usage("the secret is empty")
-    click.echo(token_lines([(name, sign(secret, name)) for name in usernames], secret), nl=False)
+    in_course = not secret_stdin and path.name == SECRET_NAME and path.with_name(LEDGER_NAME).exists()
+    issued = _enrol(path.parent, usernames) if in_course else [(name, sign(secret, name)) for name in usernames]
+    click.echo(token_lines(issued, secret), nl=False)
+
+
+def _enrol(root: Path, usernames: list[Username]) -> list[tuple[Username, str]]:
+    from mograder.opening import open_course  # here: it takes long, and most calls do without
+
+    course = open_course(root)
+    try:
+        return course.enrol(usernames)
+    finally:
+        course.store.close()
 
 
 def _read(path: Path) -> str:

@@ -27,7 +27,8 @@ class Allow(StrEnum):
 class Account:
     """A person of the course. `generation` counts resets; `bound` says whether somebody has claimed the name.
 
-    `code_hash` is the hash of a personal one-time code that is still open, else None.
+    `code_hash` is the hash of a personal one-time code that is still open, else None. A `removed` person's name stays
+    bound, so that nobody else can claim it.
     """
 
     username: Username
@@ -37,6 +38,7 @@ class Account:
     bound: bool = False
     code_hash: str | None = None
     created: int = 0
+    removed: bool = False
 
 
 @dataclass(frozen=True)

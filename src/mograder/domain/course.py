@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mograder.domain import deadlines, grades, tokens
@@ -35,6 +35,7 @@ from mograder.domain.names import (
     printable,
 )
 from mograder.domain.receipts import HandIn, Receipt, Seal, issue_receipt, latest_filename
+from mograder.domain.roster import Person, random_code
 from mograder.domain.store import Accepted, Event, LatestFile, Store, StoredFile, Upload
 from mograder.domain.tokens import Token
 
@@ -57,6 +58,8 @@ class Course:
     clock: Callable[[], int]
     enrollment_code: str = ""
     max_upload: int = 100 * 1024 * 1024  # bytes
+    new_code: Callable[[], str] = random_code
+    new_secret: Callable[[], str] = tokens.random_secret
 
     # who
 
@@ -128,23 +131,26 @@ class Course:
         )
 
     def enrol(self, usernames: list[Username]) -> list[tuple[Username, str]]:
-        """Bind names for which an instructor hands out tokens, so that nobody else can claim them."""
+        """Bind names for which an instructor hands out tokens, so that nobody else can claim them: all or none.
+
+        Raises NameTaken, also for somebody who was removed from the course.
+        """
         now = self.clock()
         secret = self.store.secrets()[0]
 
         def bind(username: Username) -> Callable[[Account | None], Account]:
             def change(held: Account | None) -> Account:
-                if held is not None and held.username != username:
-                    raise NameTaken(f"{username!r} differs from the account {held.username!r} by case alone")
+                _check_same_name(held, username)
+                if held is not None and held.removed:
+                    raise NameTaken(f"{username!r} was removed from the course: 'mograder roster reset' brings back")
                 return replace(held or Account(username, created=now), bound=True)
 
             return change
 
-        return [
-            (name, tokens.sign(secret, name, self.store.change_account(
-                name, bind(name), Event(now, INSTRUCTOR, "enrol", name)).generation))
-            for name in usernames
-        ]  # fmt: skip
+        bound = self.store.change_accounts(
+            [(name, bind(name), Event(now, INSTRUCTOR, "enrol", name)) for name in usernames]
+        )
+        return [(each.username, tokens.sign(secret, each.username, each.generation)) for each in bound]
 
     def authenticate(self, token: Token) -> Actor:
         """Who holds `token`. Raises Unauthenticated when it is not genuine, or has been revoked."""
@@ -155,6 +161,85 @@ class Course:
         if token.username == INSTRUCTOR:
             return COURSE_INSTRUCTOR
         return Actor(token.username, account.role if account else Role.STUDENT)
+
+    # the roster
+
+    def roster(self) -> list[Account]:
+        """Everybody with an account, removed people included, sorted by name."""
+        return self.store.accounts()
+
+    def add_people(self, actor: Actor, people: Sequence[Person]) -> list[tuple[Account, str]]:
+        """Put people on the roster: all or none. Each with the personal code that claims the name, said only now.
+
+        Who is there already stays as they are and gets "" for a code; a name that was missing is filled in. Raises
+        NameTaken when a name differs from another's by case alone.
+        """
+        now = self.clock()
+        codes = {person.username: "" for person in people}
+
+        def add(person: Person) -> Callable[[Account | None], Account]:
+            def change(held: Account | None) -> Account:
+                _check_same_name(held, person.username)
+                if held is not None and (held.bound or held.code_hash):
+                    return replace(held, name=held.name or person.name)
+                codes[person.username] = code = self.new_code()
+                return Account(
+                    person.username, person.role, person.name, created=now, code_hash=hash_code(code),
+                    generation=held.generation if held else 0,
+                )  # fmt: skip
+
+            return change
+
+        changes = [(each.username, add(each), Event(now, actor.username, "add", each.username)) for each in people]
+        return [(account, codes[account.username]) for account in self.store.change_accounts(changes)]
+
+    def reset(self, actor: Actor, username: Username) -> tuple[Account, str]:
+        """Revoke a person's token; a new personal code claims the name again. Brings back who was removed.
+
+        Raises NotFound.
+        """
+        code = self.new_code()
+        return self._change_person(actor, "reset", username, lambda held: replace(
+            held, generation=held.generation + 1, bound=False, code_hash=hash_code(code), removed=False
+        )), code  # fmt: skip
+
+    def set_role(self, actor: Actor, username: Username, role: Role) -> Account:
+        """Raises NotFound."""
+        return self._change_person(actor, "role", username, lambda held: replace(held, role=role), role.value)
+
+    def remove(self, actor: Actor, username: Username) -> Account:
+        """Revoke a person's token or code for good. Hand-ins stay, and nobody else can claim the name.
+
+        Raises NotFound.
+        """
+        return self._change_person(actor, "remove", username, lambda held: replace(
+            held, generation=held.generation + 1, bound=True, code_hash=None, removed=True
+        ))  # fmt: skip
+
+    def _change_person(
+        self, actor: Actor, action: str, username: Username, change: Callable[[Account], Account], detail: str = ""
+    ) -> Account:
+        now = self.clock()
+        # A course brought from elsewhere has people, with tokens, who have no account yet.
+        unlisted = Account(username, bound=True, created=now) if self._has_handed_in(username) else None
+
+        def change_held(held: Account | None) -> Account:
+            person = held or unlisted
+            if person is None or person.username != username or username.reserved:
+                raise NotFound(f"nobody called {username!r} is on the roster")
+            return change(person)
+
+        return self.store.change_account(username, change_held, Event(now, actor.username, action, username, detail))
+
+    def events(self) -> list[Event]:
+        """Who did what of late, newest first."""
+        return self.store.events()
+
+    def rotate_secret(self, actor: Actor, grace: int) -> int:
+        """Make a new secret. Tokens of the one before are good for `grace` more microseconds; when that ends."""
+        now = self.clock()
+        self.store.change_secret(self.new_secret(), now + grace, Event(now, actor.username, "rotate", "secret"))
+        return now + grace
 
     # hand-outs
 
@@ -278,6 +363,11 @@ class Course:
         if found is None:
             raise NotFound(f"there is no feedback for {user!r} in {assignment.name!r}")
         return found
+
+
+def _check_same_name(held: Account | None, username: Username) -> None:
+    if held is not None and held.username != username:
+        raise NameTaken(f"{username!r} differs from the account {held.username!r} by case alone")
 
 
 def _is_open(assignment: Assignment, now: int) -> bool:

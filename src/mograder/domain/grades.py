@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mograder.domain.errors import BadRequest
 from mograder.domain.names import Username
+from mograder.domain.tables import read_table
 
 PERSON_KEYS = ("userid", "username", "student")
 GRADE_KEYS = ("grade", "mark")
@@ -120,28 +119,12 @@ def _known_key(name: str) -> str:
 def read_csv(text: str) -> tuple[GradeEntry, ...]:
     """The rows of a CSV grade table, as they are, all values strings.
 
-    A byte-order mark is dropped; comma, semicolon or tab is found from the header. Rows that are empty throughout
-    are passed over. Raises BadRequest naming the line at fault.
+    See `read_table`. Raises BadRequest naming the line at fault.
     """
-    lines = text.removeprefix("\ufeff")
-    header = lines.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.DictReader(io.StringIO(lines, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
-    entries = []
-    try:
-        names = [_known_key(name.strip()) for name in reader.fieldnames or []]
-        reader.fieldnames = names
-        if not any(key in names for key in PERSON_KEYS):
-            raise BadRequest(
-                f"the table has no column for the person: expected one of {', '.join(PERSON_KEYS)}, "
-                f"found {', '.join(names) or 'nothing'}"
-            )
-        for row in reader:
-            if None in row or any(value is None for value in row.values()):
-                raise BadRequest(f"line {reader.line_num}: expected {len(names)} cells")
-            if any(value.strip() for value in row.values()):
-                entries.append(GradeEntry.parse(row, f"line {reader.line_num}"))
-    except csv.Error as error:
-        # DictReader counts a line only once it has read it.
-        raise BadRequest(f"line {reader.reader.line_num}: {error}") from error
-    return tuple(entries)
+    columns, rows = read_table(text, _known_key)
+    if not any(key in columns for key in PERSON_KEYS):
+        raise BadRequest(
+            f"the table has no column for the person: expected one of {', '.join(PERSON_KEYS)}, "
+            f"found {', '.join(columns) or 'nothing'}"
+        )
+    return tuple(GradeEntry.parse(row, place) for place, row in rows)

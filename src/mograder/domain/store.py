@@ -7,7 +7,7 @@ be understood; then each thing asked for is there whole or not at all, and askin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -88,7 +88,12 @@ class Store(Protocol):
     """Whether reading may take long (a network lies between), so that it must not be done in an event loop."""
 
     def secrets(self) -> tuple[str, ...]:
-        """The secrets that sign tokens, newest first, never empty."""
+        """The secrets that sign tokens, newest first, never empty; none that is past its end."""
+        ...
+
+    def change_secret(self, secret: str, until: int, event: Event) -> None:
+        """Sign with `secret` from now on, in every server on this course; what was accepted until now still is,
+        before `until` (Unix microseconds) at the latest."""
         ...
 
     def plan(self) -> Plan:
@@ -111,6 +116,10 @@ class Store(Protocol):
         `change` gets the account whose name differs from `username` by case at most, or None; what it raises
         leaves everything as it was.
         """
+        ...
+
+    def change_accounts(self, changes: Sequence[tuple[Username, ChangeAccount, Event]]) -> list[Account]:
+        """As `change_account`, for many accounts as one step: all are changed or none."""
         ...
 
     # hand-outs

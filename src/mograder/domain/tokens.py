@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import re
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -18,6 +19,10 @@ SECRET_NAME = ".mograder-secret"  # noqa: S105 (a file name)
 """The file in the served folder that holds the secret's text."""
 
 _HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+def random_secret() -> str:
+    return secrets.token_hex(32)
 
 
 def sign(secret: str, username: Username, generation: int = 0) -> str:

@@ -17,7 +17,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,13 @@ from mograder.domain.receipts import (
     owner,
 )
 from mograder.domain.store import Accepted, ChangeAccount, Event, LatestFile, StoredFile, Upload
-from mograder.domain.tokens import SECRET_NAME
+from mograder.domain.tokens import SECRET_NAME, random_secret
 from mograder.store import files
 from mograder.store.files import Cached, Spool, storage_errors
 from mograder.store.hand_outs import HandOuts
 from mograder.store.layout import FEEDBACK, GRADES, LEDGER, LOCK, SIGNING_KEY, Folders, load_json, stored_file
 from mograder.store.ledger import Ledger
+from mograder.store.secret import Secrets
 
 log = logging.getLogger(__name__)
 
@@ -54,21 +55,6 @@ SETTLE_AFTER = 1.0
 """Seconds for which placed hand-ins gather before one sync covers them all."""
 
 RECEIPT_COLUMNS = "number, previous, assignment, username, attempt, filename, sha256, size, received, by, text"
-
-
-def read_secret(path: Path) -> str:
-    """The secret in a `.mograder-secret`. Raises Unreadable when it is empty or open to other people."""
-    if sys.platform != "win32" and path.stat().st_mode & 0o077:
-        raise Unreadable(f"{path.name} can be read by other users of this machine: run 'chmod 600 {path}'", str(path))
-    try:
-        secret = path.read_bytes().decode().strip()
-    except UnicodeDecodeError:
-        secret = ""
-    if not secret:
-        raise Unreadable(
-            f"{path.name} is empty or not text: restore it, or remove it to have a new one made", str(path)
-        )
-    return secret
 
 
 class DirectoryStore:
@@ -83,12 +69,12 @@ class DirectoryStore:
         self.folders = folders
         self._plan = Cached(lambda path: config.read_course_file(path).plan())
         self._grades = Cached(load_grades)
-        self._secret_text = Cached(read_secret)
+        self._secrets = Secrets(folders.root)
         self._hand_outs = HandOuts(folders)
         self._sha256 = Cached(files.sha256_of)
         with storage_errors("open the course"):
-            self._secret = self._made_once(SECRET_NAME, lambda: f"{secrets.token_hex(32)}\n".encode())
-            read_secret(self._secret)
+            self._made_once(SECRET_NAME, lambda: f"{random_secret()}\n".encode())
+            self._secrets.all()
             self._ledger = Ledger(folders.root / LEDGER, folders.root / LOCK)
         self._stopping = threading.Event()
         self._unsettled = threading.Event()
@@ -114,7 +100,15 @@ class DirectoryStore:
 
     def secrets(self) -> tuple[str, ...]:
         with storage_errors("read the secret"):
-            return (self._secret_text.get(self._secret),)
+            return self._secrets.all()
+
+    def change_secret(self, secret: str, until: int, event: Event) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            _record(connection, event)
+            with storage_errors("change the secret"):
+                self._secrets.change(secret, until)
+
+        self._ledger.write(work)
 
     def signing_key(self, make: Any) -> bytes:
         """The PEM of the key that signs receipts, made by `make` on first use."""
@@ -137,20 +131,10 @@ class DirectoryStore:
         return [_account(row) for row in self._ledger.read(f"SELECT {_ACCOUNT} FROM accounts ORDER BY username")]
 
     def change_account(self, username: Username, change: ChangeAccount, event: Event) -> Account:
-        def work(connection: sqlite3.Connection) -> Account:
-            row = connection.execute(f"SELECT {_ACCOUNT} FROM accounts WHERE key = ?", (username.key,)).fetchone()
-            account = change(_account(row) if row else None)
-            connection.execute(
-                f"INSERT OR REPLACE INTO accounts ({_ACCOUNT}, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    account.username, account.role.value, account.name, account.generation, account.bound,
-                    account.code_hash, account.created, account.username.key,
-                ),
-            )  # fmt: skip
-            _record(connection, event)
-            return account
+        return self.change_accounts([(username, change, event)])[0]
 
-        return self._ledger.write(work)
+    def change_accounts(self, changes: Sequence[tuple[Username, ChangeAccount, Event]]) -> list[Account]:
+        return self._ledger.write(lambda connection: [_change_account(connection, *each) for each in changes])
 
     # hand-outs
 
@@ -487,12 +471,26 @@ class DirectoryStore:
 
 # rows and files as values
 
-_ACCOUNT = "username, role, name, generation, bound, code_hash, created"
+_ACCOUNT = "username, role, name, generation, bound, code_hash, created, removed"
 
 
 def _account(row: tuple[Any, ...]) -> Account:
-    username, role, name, generation, bound, code_hash, created = row
-    return Account(Username(username), Role(role), name, generation, bool(bound), code_hash, created)
+    username, role, name, generation, bound, code_hash, created, removed = row
+    return Account(Username(username), Role(role), name, generation, bool(bound), code_hash, created, bool(removed))
+
+
+def _change_account(connection: sqlite3.Connection, username: Username, change: ChangeAccount, event: Event) -> Account:
+    row = connection.execute(f"SELECT {_ACCOUNT} FROM accounts WHERE key = ?", (username.key,)).fetchone()
+    account = change(_account(row) if row else None)
+    connection.execute(
+        f"INSERT OR REPLACE INTO accounts ({_ACCOUNT}, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            account.username, account.role.value, account.name, account.generation, account.bound,
+            account.code_hash, account.created, account.removed, account.username.key,
+        ),
+    )  # fmt: skip
+    _record(connection, event)
+    return account
 
 
 def receipt_of(row: tuple[Any, ...]) -> Receipt:

@@ -30,13 +30,13 @@ from mograder.store.directory import (
     RECEIPT_COLUMNS,
     DirectoryStore,
     load_grades,
-    read_secret,
     receipt_of,
 )
 from mograder.store.files import Cached, sha256_of
 from mograder.store.hand_outs import HandOuts
 from mograder.store.layout import GRADES, LEDGER, LOCK, MANIFEST, SIGNING_KEY, Folders
 from mograder.store.ledger import Ledger
+from mograder.store.secret import read_secret
 from mograder.store.snapshot import reading, stays_inside
 
 STALE_SECONDS = 24 * 3600

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -27,9 +28,12 @@ from mograder.domain.errors import (
     MograderError,
     NotFound,
     Temporary,
+    Unauthenticated,
+    WrongCode,
 )
 from mograder.domain.names import Username, parse_owner
 from mograder.domain.receipts import latest_filename
+from mograder.domain.roster import Person
 from mograder.domain.store import StoredFile, Upload
 from mograder.web import multipart
 from mograder.web.body import Body, Gone, Receive, Scope, Send
@@ -43,6 +47,7 @@ from mograder.web.replies import (
     send_file,
     send_reply,
 )
+from mograder.web.throttle import Failures, address_key, name_key
 from mograder.wire import Content, Endpoint
 
 log = logging.getLogger(__name__)
@@ -68,6 +73,8 @@ class Request:
     headers: Mapping[str, str]
     received: int
     base_url: str
+    wrong_codes: Failures
+    address: str
     body: bytes = b""
 
     def assignment(self) -> Assignment:
@@ -81,11 +88,14 @@ class Request:
 class Api:
     """The ASGI application of the protocol. With `check_tokens` off everything is allowed (--no-auth)."""
 
-    def __init__(self, course: Course, *, check_tokens: bool = True) -> None:
+    def __init__(self, course: Course, *, check_tokens: bool = True, clock: Callable[[], float] = time.time) -> None:
+        """`clock` (Unix seconds) times the throttling of failures alone."""
         self.course = course
         self._check_tokens = check_tokens
         self._routes = wire.Routes()
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
+        # Apart, so that clients that go on sending a revoked token keep nobody from registering.
+        self._bad_tokens, self._wrong_codes = Failures(clock), Failures(clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
@@ -97,7 +107,7 @@ class Api:
                 await send_reply(Reply(204), scope, headers, body, send)
                 return
             row, values = self._row(scope)
-            actor = await self._authenticate(row, headers)
+            actor = await self._authenticate(row, headers, scope)
             request = self._request(row, actor, values, headers, scope, received)
             reply = await self._answer(request, body)
         except MograderError as error:
@@ -131,13 +141,22 @@ class Api:
             raise MethodNotAllowed(f"{scope['method']} is not possible here", ", ".join(sorted(allowed)))
         return methods[method]
 
-    async def _authenticate(self, row: Endpoint, headers: Mapping[str, str]) -> Actor:
+    async def _authenticate(self, row: Endpoint, headers: Mapping[str, str], scope: Scope) -> Actor:
         if row.allow is Allow.ANYONE:
             return ANONYMOUS
         if not self._check_tokens:
             return UNCHECKED
-        token = tokens.from_header(headers.get("authorization"))
-        return await self._read(lambda: self.course.authenticate(token))
+        given = headers.get("authorization")
+        whose = [address_key(scope)]
+        try:
+            token = tokens.from_header(given)
+            whose.append(name_key(token.username))
+            return await self._read(lambda: self.course.authenticate(token))
+        except Unauthenticated:
+            if given is not None:
+                self._bad_tokens.check(*whose)
+                self._bad_tokens.count(*whose)
+            raise
 
     def _request(
         self, row: Endpoint, actor: Actor, values: Mapping[str, str], headers: Mapping[str, str], scope: Scope,
@@ -153,7 +172,9 @@ class Api:
                 raise NotFound(error.message) from None
         authorise(actor, row.allow, about)
         base = f"{scope.get('scheme', 'http')}://{headers.get('host', 'localhost')}{scope.get('root_path', '')}"
-        return Request(row, self.course, actor, values, about, headers, received, base)
+        return Request(
+            row, self.course, actor, values, about, headers, received, base, self._wrong_codes, address_key(scope)
+        )
 
     async def _answer(self, request: Request, body: Body) -> Reply | StoredFile:
         row = request.row
@@ -227,8 +248,19 @@ def health(request: Request) -> Reply:
 def register(request: Request) -> Reply:
     request.course.check_registration()
     wanted = wire.decode_json(request.body, wire.Register)
-    username, token = request.course.register(wanted.user, wanted.enrollment_code or "")
-    reply = json_reply(wire.Registered(token, username))
+    whose = (request.address, name_key(wanted.user))
+    request.wrong_codes.check(*whose)
+    try:
+        username, token = request.course.register(wanted.user, wanted.enrollment_code or "")
+    except WrongCode:
+        request.wrong_codes.count(*whose)
+        raise
+    return secret_reply(wire.Registered(token, username))
+
+
+def secret_reply(value: object) -> Reply:
+    """An answer that nobody on the way may keep."""
+    reply = json_reply(value)
     return Reply(200, reply.body, reply.content_type, (("Cache-Control", "no-store"),))
 
 
@@ -352,6 +384,38 @@ def feedback(request: Request) -> StoredFile:
     return request.course.feedback(request.assignment(), request.person())
 
 
+def roster(request: Request) -> Reply:
+    return json_reply([wire.roster_entry(each) for each in request.course.roster()], tagged=True)
+
+
+def add_people(request: Request) -> Reply:
+    wanted = wire.decode_json(request.body, wire.NewPeople)
+    people = [Person.parse(each.user, each.name, each.role) for each in wanted.people]
+    added = request.course.add_people(request.actor, people)
+    return secret_reply([wire.roster_entry(account, code) for account, code in added])
+
+
+def reset(request: Request) -> Reply:
+    return secret_reply(wire.roster_entry(*request.course.reset(request.actor, request.person())))
+
+
+def set_role(request: Request) -> Reply:
+    wanted = wire.decode_json(request.body, wire.NewRole)
+    return json_reply(wire.roster_entry(request.course.set_role(request.actor, request.person(), wanted.role)))
+
+
+def remove(request: Request) -> Reply:
+    return json_reply(wire.roster_entry(request.course.remove(request.actor, request.person())))
+
+
+def events(request: Request) -> Reply:
+    listed = [
+        wire.EventInfo(each.moment / deadlines.SECOND, each.actor, each.action, each.subject, each.detail)
+        for each in request.course.events()
+    ]
+    return json_reply(listed, tagged=True)
+
+
 def configuration(request: Request) -> Reply:
     listed = [assignment_info(each) for each in request.course.assignments_for_students()]
     document = wire.client_configuration(request.course.title, request.course.url or request.base_url, listed)
@@ -362,6 +426,6 @@ HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
     handler.__name__: handler
     for handler in (
         health, register, assignments, hand_out, submissions, submitted_file, upload_grades, status, feedback,
-        configuration,
+        roster, add_people, reset, set_role, remove, events, configuration,
     )
 }  # fmt: skip

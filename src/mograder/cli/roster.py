@@ -1,0 +1,212 @@
+"""`mograder roster`: who is in the course; on the served folder itself, or over HTTP as an instructor."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mograder import wire
+from mograder.cli.output import note, table, tell_json
+from mograder.cli.server import Server, reads_from_a_server
+from mograder.client import Client, known
+from mograder.domain.access import COURSE_INSTRUCTOR, Role
+from mograder.domain.course import Course
+from mograder.domain.errors import BadName, BadRequest, Usage
+from mograder.domain.names import Username, parse_new_username
+from mograder.domain.roster import Person, read_roster
+
+_ROLES = click.Choice([role.value for role in Role])
+
+
+class _Folder:
+    """The roster's methods of `Client`, on the course in a folder of this machine."""
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+
+    def roster(self) -> list[wire.RosterEntry]:
+        return [wire.roster_entry(each) for each in self._course.roster()]
+
+    def add_people(self, people: Iterable[wire.NewPerson]) -> list[wire.RosterEntry]:
+        parsed = [Person.parse(each.user, each.name, each.role) for each in people]
+        return [wire.roster_entry(*each) for each in self._course.add_people(COURSE_INSTRUCTOR, parsed)]
+
+    def reset(self, user: str) -> wire.RosterEntry:
+        return wire.roster_entry(*self._course.reset(COURSE_INSTRUCTOR, Username(user)))
+
+    def set_role(self, user: str, role: Role) -> wire.RosterEntry:
+        return wire.roster_entry(self._course.set_role(COURSE_INSTRUCTOR, Username(user), role))
+
+    def remove(self, user: str) -> wire.RosterEntry:
+        return wire.roster_entry(self._course.remove(COURSE_INSTRUCTOR, Username(user)))
+
+
+Place = _Folder | Client
+
+
+@contextlib.contextmanager
+def _open(course: Path | None, server: Server) -> Iterator[Place]:
+    if course is None:
+        with server.connect() as (client, _):
+            yield client
+        return
+    from mograder.opening import open_existing
+
+    opened = open_existing(course)
+    try:
+        yield _Folder(opened)
+    finally:
+        opened.store.close()
+
+
+def _somewhere(command: Callable[..., list[wire.RosterEntry]]) -> Callable[..., None]:
+    """Adds --course, the options of a server, and --json; the command gets `place` and returns what to show."""
+
+    @click.option(
+        "--course", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER",
+        help="Work on the served folder itself, on the machine where it is.",
+    )  # fmt: skip
+    @reads_from_a_server
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+    @functools.wraps(command)
+    def somewhere(course: Path | None, server: Server, as_json: bool, **rest: Any) -> None:
+        with _open(course, server) as place:
+            entries = command(place=place, **rest)
+        _show(entries, as_json)
+
+    return somewhere
+
+
+def _show(entries: Sequence[wire.RosterEntry], as_json: bool) -> None:
+    if as_json:
+        tell_json(entries)
+        return
+    codes = [known(each.code) or "" for each in entries]
+    rows = [(each.user, each.name, each.role.value, each.state) for each in entries]
+    if any(codes):
+        table(("User", "Name", "Role", "State", "Code"), [(*row, code) for row, code in zip(rows, codes, strict=True)])
+        note("codes are shown this once; each registers its own name, once: mograder https login --user USER")
+    else:
+        table(("User", "Name", "Role", "State"), rows)
+
+
+def _name(_context: click.Context, _parameter: click.Parameter, text: str) -> Username:
+    try:
+        return parse_new_username(text)
+    except BadName as error:
+        raise Usage(error.message) from None
+
+
+_user = click.argument("user", callback=_name)
+
+
+@click.group()
+def roster() -> None:
+    """Say who is in the course, hand out personal codes, and revoke tokens.
+
+    With --course it works on the folder that is served, while a server runs or not; otherwise over HTTP, with an
+    instructor's token, found as for mograder https. A personal code registers its own name and no other, once.
+
+    \b
+    Examples:
+      mograder roster import students.csv --course course/release/
+      mograder roster list --url https://course.example.org
+      mograder roster reset alice
+    """
+
+
+@roster.command(name="list")
+@_somewhere
+def list_command(place: Place) -> list[wire.RosterEntry]:
+    """List everybody: user name, name, role, and whether the name is claimed.
+
+    \b
+    Example:
+      mograder roster list --course course/release/
+    """
+    return place.roster()
+
+
+@roster.command()
+@_user
+@click.option("--name", default="", help="What people call them.")
+@click.option("--role", type=_ROLES, default=Role.STUDENT.value, show_default=True, help="What they may do.")
+@_somewhere
+def add(place: Place, user: Username, name: str, role: str) -> list[wire.RosterEntry]:
+    """Add USER and print the personal code. Who is there already stays as they are and gets none: see reset.
+
+    \b
+    Examples:
+      mograder roster add alice --name "Alice Ames"
+      mograder roster add tom --role instructor
+    """
+    return place.add_people([wire.NewPerson(user, name, Role(role))])
+
+
+@roster.command(name="import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_somewhere
+def import_command(place: Place, file: Path) -> list[wire.RosterEntry]:
+    """Add everybody in FILE, a CSV list, or nobody if a line is wrong; print each one's personal code.
+
+    The user name is the column username, else student_id, else email; the name is name, or first_name and last_name.
+    Comma, semicolon and tab are understood. Import a longer list later: who is there already stays as they are.
+
+    \b
+    Example:
+      mograder roster import students.csv --course course/release/ --json > codes.json
+    """
+    try:
+        people = read_roster(file.read_bytes().decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise Usage(f"{file} is not UTF-8: save it as 'CSV UTF-8'") from None
+    except BadRequest as error:
+        raise BadRequest(f"{file}: {error.message}") from None
+    return place.add_people([wire.NewPerson(each.username, each.name, each.role) for each in people])
+
+
+@roster.command()
+@_user
+@_somewhere
+def reset(place: Place, user: Username) -> list[wire.RosterEntry]:
+    """Revoke USER's token and print a new personal code: for a lost token, or one in the wrong hands.
+
+    Brings back who was removed.
+
+    \b
+    Example:
+      mograder roster reset alice
+    """
+    return [place.reset(user)]
+
+
+@roster.command()
+@_user
+@click.argument("role", type=_ROLES)
+@_somewhere
+def role(place: Place, user: Username, role: str) -> list[wire.RosterEntry]:
+    """Make USER an instructor, or a student again. The token stays; the audit trail names who did what.
+
+    \b
+    Example:
+      mograder roster role tom instructor
+    """
+    return [place.set_role(user, Role(role))]
+
+
+@roster.command()
+@_user
+@_somewhere
+def remove(place: Place, user: Username) -> list[wire.RosterEntry]:
+    """Revoke USER's token for good. Hand-ins stay, and nobody else can claim the name.
+
+    \b
+    Example:
+      mograder roster remove alice
+    """
+    return [place.remove(user)]

@@ -1,0 +1,2 @@
+-- People who were removed from the course; their names stay reserved.
+ALTER TABLE accounts ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;

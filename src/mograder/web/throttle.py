@@ -1,0 +1,70 @@
+"""Counts failures, not requests: who guesses is slowed down, a class behind one address is not.
+
+The law: a success never counts. A right token is let in whatever was counted; a code is not even looked at once too
+many were wrong, so that guessing on does not help.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import time
+from collections.abc import Callable
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from mograder.domain.errors import Throttled
+from mograder.web.body import Scope
+
+FAILURES = RateLimitItemPerMinute(20)
+"""What one client address may get wrong, and what may be got wrong about one user name."""
+
+MOST_KEPT = 100_000
+"""Addresses and names that are remembered; beyond that all are forgotten, so that a flood costs no memory."""
+
+
+class Failures:
+    """Failures of one kind in this process. `clock` gives Unix seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._storage = MemoryStorage()
+        self._window = MovingWindowRateLimiter(self._storage)
+
+    def check(self, *whose: str) -> None:
+        """Raises Throttled when one of `whose` (addresses, names; "" is nobody) has failed too often of late."""
+        spent = [each for each in whose if each and not self._window.test(FAILURES, each)]
+        if spent:
+            ends = max(self._window.get_window_stats(FAILURES, each).reset_time for each in spent)
+            wait = max(1, math.ceil(ends - self._clock()))
+            raise Throttled(f"too many failed attempts: wait {wait} seconds and try again", retry_after=wait)
+
+    def count(self, *whose: str) -> None:
+        """Note one failure of each of `whose`."""
+        if len(self._storage.events) > MOST_KEPT:
+            self._storage.reset()
+        for each in whose:
+            if each:
+                self._window.hit(FAILURES, each)
+
+
+def address_key(scope: Scope) -> str:
+    """The client's address, "" when it is not known (a Unix socket)."""
+    client = scope.get("client")
+    return f"address {_network(client[0])}" if client else ""
+
+
+def _network(host: str) -> str:
+    """The address, or the network of an IPv6 address: one household has 2**64 of them."""
+    try:
+        address = ipaddress.IPv6Address(host)
+    except ValueError:
+        return host
+    return str(address.ipv4_mapped or ipaddress.IPv6Network((int(address), 64), strict=False))
+
+
+def name_key(user: str) -> str:
+    """A user name as it came: names that differ by case alone count as one."""
+    return f"name {user.strip().casefold()[:100]}"

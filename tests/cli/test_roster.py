@@ -1,0 +1,141 @@
+"""`mograder roster` and `mograder secret`, on the folder and over HTTP."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mograder.cli import run
+from mograder.cli.token import LEDGER_NAME
+from mograder.store.layout import LEDGER
+from tests.parts import CODE, Clock, Running, open_course
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("MOGRADER_HTTPS_URL", "MOGRADER_HTTPS_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def folder(course_folder: Path) -> Path:
+    open_course(course_folder, Clock()).store.close()
+    return course_folder
+
+
+def asked(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    assert run([*words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_course_is_put_together_on_its_folder_and_claimed_over_http(
+    server: Running, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "list.csv").write_text("email;name\nada@u.de;Ada\nbob@u.de;Bob\n")
+    here, there = ["--course", str(server.root)], ["--url", server.url, "--token", server.token("__instructor__")]
+    ada, bob = asked(capsys, "roster", "import", "list.csv", *here)
+    assert (ada["user"], ada["state"], ada["code"] != bob["code"]) == ("ada@u.de", "unclaimed", True)
+    registered = server.client.post("/register", json={"user": "ada@u.de", "enrollment_code": ada["code"]})
+    assert registered.status_code == 200
+    assert asked(capsys, "roster", "list", *there) == asked(capsys, "roster", "list", *here)
+    (tom,) = asked(capsys, "roster", "add", "tom", "--name", "Tom T.", "--role", "instructor", *there)
+    token = server.client.post("/register", json={"user": "tom", "enrollment_code": tom["code"]}).json()["token"]
+    as_tom = ["--url", server.url, "--token", token]
+    assert asked(capsys, "roster", "reset", "ada@u.de", *as_tom)[0]["state"] == "unclaimed"
+    assert asked(capsys, "roster", "remove", "bob@u.de", *as_tom)[0]["state"] == "removed"
+    assert asked(capsys, "roster", "role", "tom", "student", *here)[0]["role"] == "student"
+    assert run(["roster", "list", *as_tom]) == 3
+
+
+def test_a_code_is_printed_once_and_never_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["add", "alice"], ["reset", "alice"]):
+        assert run(["roster", *words, "--course", str(folder)]) == 0
+        out = capsys.readouterr().out
+        code = out.split()[-1]
+        assert out.count(code) == 1
+        assert run(["roster", "list", "--course", str(folder)]) == 0
+        assert code not in capsys.readouterr().out
+
+
+def test_a_list_with_a_mistake_adds_nobody_and_names_the_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "list.csv").write_text("username\nada\nal ice\n")
+    assert run(["roster", "import", "list.csv", "--course", str(folder)]) == 1
+    assert "list.csv: line 3" in capsys.readouterr().err
+    assert asked(capsys, "roster", "list", "--course", str(folder)) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["add", "al ice"], 2), (["add", "__instructor__"], 2), (["reset", "nobody"], 4), (["remove", "nobody"], 4),
+        (["role", "nobody", "student"], 4), (["role", "nobody", "god"], 2), (["import", "no-such-file"], 2),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_has_its_exit_code(folder: Path, words: list[str], code: int) -> None:
+    assert run(["roster", *words, "--course", str(folder)]) == code
+
+
+def test_a_folder_without_a_course_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for words in (["roster", "list", "--course", "empty"], ["secret", "rotate", "empty"]):
+        assert run(words) == 2
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_the_course_s_folder_does_as_well_as_the_served_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert asked(capsys, "roster", "list", "--course", str(folder.parent)) == []
+    assert not (folder.parent / ".mograder-secret").exists()
+
+
+def test_a_running_server_takes_a_new_secret_and_the_old_one_as_long_as_said(
+    server: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def status(name: str, token: str) -> int:
+        return server.client.get("/assignments", headers={"Authorization": f"Bearer {token}"}).status_code
+
+    old = server.token("alice")
+    assert run(["secret", "rotate", str(server.root), "--grace", "7d"]) == 0
+    instructor = capsys.readouterr().out.split("instructor: ")[1].strip()
+    new = server.token("alice")
+    assert old != new
+    assert [status("alice", each) for each in (old, new, instructor)] == [200, 200, 200]
+    assert run(["secret", "rotate", str(server.root), "--grace", "0"]) == 0
+    assert [status("alice", each) for each in (old, new, server.token("alice"))] == [401, 401, 200]
+
+
+@pytest.mark.parametrize("grace", ["7", "-1d", "", "d", "1w", "9999999d"])
+def test_a_grace_that_is_no_time_changes_nothing(folder: Path, grace: str) -> None:
+    before = (folder / ".mograder-secret").read_text()
+    assert run(["secret", "rotate", str(folder), "--grace", grace]) == 2
+    assert (folder / ".mograder-secret").read_text() == before
+
+
+def test_a_token_that_is_handed_out_beside_the_ledger_reserves_the_name(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert LEDGER_NAME == LEDGER
+    monkeypatch.chdir(folder)
+    assert run(["token", "alice"]) == 0
+    plain = capsys.readouterr().out
+    (alice,) = asked(capsys, "roster", "list", "--course", ".")
+    assert (alice["user"], alice["state"]) == ("alice", "claimed")
+    asked(capsys, "roster", "reset", "alice", "--course", ".")
+    assert run(["token", "alice"]) == 0
+    after = capsys.readouterr().out
+    assert (after.split("instructor")[1], after != plain) == (plain.split("instructor")[1], True)
+    assert run(["roster", "remove", "alice", "--course", "."]) == 0
+    assert run(["token", "--secret-file", str(folder / ".mograder-secret"), "alice"]) == 5
+
+
+def test_a_name_for_which_a_token_was_handed_out_cannot_be_registered(server: Running) -> None:
+    assert run(["token", "alice", "--secret-file", str(server.root / ".mograder-secret")]) == 0
+    reply = server.client.post("/register", json={"user": "alice", "enrollment_code": CODE})
+    assert reply.status_code == 409

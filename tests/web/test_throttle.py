@@ -1,0 +1,113 @@
+"""Failures are counted, successes never: who guesses has to wait, a class behind one address does not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from types import SimpleNamespace
+
+import httpx2
+import pytest
+
+from mograder.domain.access import COURSE_INSTRUCTOR
+from mograder.domain.course import Course
+from mograder.domain.roster import Person
+from mograder.web.api import Api
+from mograder.web.app import App
+from mograder.web.throttle import address_key
+from tests.parts import ALICE, CODE, NOON, SECOND, Clock, token_of
+
+LIMIT = 20
+
+
+class Door:
+    """A course's application, asked from any address at any time."""
+
+    def __init__(self, course: Course, clock: Clock) -> None:
+        self.course, self.clock = course, clock
+        self.app = App(Api(course, clock=clock))
+
+    def __call__(self, method: str, path: str, address: str, **extra: object) -> httpx2.Response:
+        async def send() -> httpx2.Response:
+            transport = httpx2.ASGITransport(self.app, client=(address, 1))
+            async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+                return await client.request(method, path, **extra)  # type: ignore[arg-type]
+
+        return asyncio.run(send())
+
+    def register(self, user: str, code: str, address: str = "10.0.0.1") -> httpx2.Response:
+        return self("POST", "/register", address, content=json.dumps({"user": user, "enrollment_code": code}))
+
+    def enter(self, token: str, address: str = "10.0.0.1") -> httpx2.Response:
+        return self("GET", "/assignments", address, headers={"Authorization": f"Bearer {token}"})
+
+
+@pytest.fixture
+def door(course: Course, monkeypatch: pytest.MonkeyPatch) -> Door:
+    clock = Clock(NOON // SECOND)
+    # The library has no other way to be told the time.
+    monkeypatch.setattr("limits.storage.memory.time", SimpleNamespace(time=clock))
+    return Door(course, clock)
+
+
+def test_three_hundred_students_behind_one_address_are_undisturbed(door: Door) -> None:
+    for number in range(300):
+        reply = door.register(f"s{number}", CODE)
+        assert door.enter(reply.json()["token"]).status_code == 200
+
+
+def test_guessing_codes_from_one_address_ends_for_a_minute_even_with_the_right_one(door: Door) -> None:
+    for number in range(LIMIT):
+        assert door.register(f"s{number}", "wrong").json()["code"] == "wrong_code"
+        door.clock.now += 1
+    for code in ("wrong", CODE):
+        reply = door.register("alice", code)
+        assert (reply.status_code, reply.json()["code"]) == (429, "too_many_failures")
+        assert reply.headers["retry-after"] == str(60 - LIMIT)
+    assert door.register("bob", CODE, "10.0.0.2").status_code == 200
+    door.clock.now += 60 - LIMIT
+    assert door.register("alice", CODE).status_code == 200
+
+
+def test_guessing_one_name_s_code_from_many_addresses_ends_too(door: Door) -> None:
+    ((_, code),) = door.course.add_people(COURSE_INSTRUCTOR, [Person(ALICE)])
+    for number in range(LIMIT):
+        assert door.register(("alice", " ALICE")[number % 2], "wrong", f"10.0.1.{number}").status_code == 403
+    assert door.register("alice", code, "10.0.2.1").status_code == 429
+    assert door.register("bob", CODE, "10.0.2.1").status_code == 200
+    door.clock.now += 61
+    assert door.register("alice", code, "10.0.2.1").status_code == 200
+
+
+def test_bad_tokens_are_answered_429_at_last_and_good_ones_let_in_all_the_same(door: Door) -> None:
+    for number in range(LIMIT):
+        assert door.enter(f"s{number}:{'0' * 64}").status_code == 401
+    for bad in (f"carl:{'0' * 64}", "nonsense"):
+        reply = door.enter(bad)
+        assert (reply.status_code, int(reply.headers["retry-after"])) == (429, 60)
+    assert door.enter(token_of(door.course, ALICE)).status_code == 200
+    assert door.register("bob", CODE).status_code == 200
+    assert door("GET", "/assignments", "10.0.0.1").status_code == 401  # no token is no guess
+    door.clock.now += 61
+    assert door.enter("nonsense").status_code == 401
+
+
+def test_bad_tokens_for_one_name_are_counted_wherever_they_come_from(door: Door) -> None:
+    for number in range(LIMIT):
+        assert door.enter(f"alice:{'0' * 64}", f"10.0.1.{number}").status_code == 401
+    assert door.enter(f"alice:{'0' * 64}", "10.0.2.1").status_code == 429
+    assert door.enter(token_of(door.course, ALICE), "10.0.2.1").status_code == 200
+
+
+def test_an_ipv6_network_is_one_address_and_a_mapped_ipv4_address_is_itself() -> None:
+    keys = [address_key({"client": (host, 1)}) for host in ("2001:db8::1", "2001:db8::f:2", "2001:db8:0:1::1")]
+    assert keys[0] == keys[1] != keys[2]
+    assert address_key({"client": ("::ffff:192.0.2.1", 1)}) == address_key({"client": ("192.0.2.1", 2)})
+    assert address_key({}) == address_key({"client": None}) == ""
+
+
+def test_other_refusals_are_not_counted(door: Door) -> None:
+    door.register("alice", CODE)
+    for _ in range(LIMIT + 1):
+        assert door.register("alice", CODE).status_code == 409
+        assert door.register("a.py", CODE).status_code == 400
