@@ -177,3 +177,14 @@ def test_members_that_differ_by_case_alone_are_both_kept(tmp_path: Path) -> None
     made = archive(tmp_path / "a.zip", {"A.csv": b"1", "a.csv": b"2"})
     assert [str(path) for path in unpack(made, tmp_path / "out")] == ["A.csv", "a (2).csv"]
     assert (tmp_path / "out/a (2).csv").read_bytes() == b"2"
+
+
+@pytest.mark.parametrize("names", [["a", "a/b.py"], ["a/b.py", "a"], ["x" * 300 + ".py"]])
+def test_an_archive_whose_names_cannot_be_files_is_refused(tmp_path: Path, names: list[str]) -> None:
+    archive = tmp_path / "work.zip"
+    with zipfile.ZipFile(archive, "w") as made:
+        for name in names:
+            made.writestr(name, b"x")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(VerificationFailed):
+        unpack(archive, tmp_path / "out")

@@ -7,6 +7,7 @@ at all; and an archive is measured while it is unpacked, whatever its headers sa
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -123,12 +124,20 @@ def unpack(archive: Path, folder: Path, windows: bool = ON_WINDOWS) -> list[Pure
             return _unpack(opened, archive, folder, Places(windows))
     except _DAMAGED as error:
         raise VerificationFailed(f"{printable(archive.name)!r} is not a sound zip file: {error}") from None
+    except OSError as error:
+        if error.errno not in _NAMES_THAT_CANNOT_BE:
+            raise
+        raise VerificationFailed(f"{printable(archive.name)!r} has names that cannot be files: {error}") from None
 
 
 _DAMAGED = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError,
 )  # fmt: skip
 """What zipfile raises at archives that are broken, encrypted or made to break it."""
+
+
+_NAMES_THAT_CANNOT_BE = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+"""One member is a file and another's folder, or a name is longer than the disk takes: the archive is at fault."""
 
 
 def _unpack(opened: zipfile.ZipFile, archive: Path, folder: Path, places: Places) -> list[PurePosixPath]:
