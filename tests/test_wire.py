@@ -111,3 +111,14 @@ def test_what_there_is_nothing_to_say_about_is_left_out() -> None:
 def test_names_are_texts_in_json() -> None:
     names = [AssignmentName("ä"), FileName("a/b"), Username("alice"), parse_owner("bob")]
     assert encode_json(names) == '["ä","a/b","alice","bob"]'.encode()
+
+
+@given(code=st.text(max_size=40), fingerprint=st.sampled_from(["", "ab" * 32]))
+def test_a_join_link_gives_back_address_code_and_fingerprint(code: str, fingerprint: str) -> None:
+    link = wire.JoinLink("https://course.example.org/c/stats", code, fingerprint)
+    assert wire.JoinLink.parse(link.text) == link
+    assert "#" not in link.text.partition("/join")[0]
+
+
+def test_a_plain_address_is_a_join_link_without_code() -> None:
+    assert wire.JoinLink.parse("https://course.example.org/") == wire.JoinLink("https://course.example.org")

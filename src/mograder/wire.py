@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias, TypeVar
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import parse_qsl, quote, unquote_to_bytes, urldefrag, urlencode
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -43,6 +43,31 @@ class Content(StrEnum):
     HTML = "text/html; charset=utf-8"
     TOML = "application/toml; charset=utf-8"
     ANY_JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class JoinLink:
+    """What a lecturer shows to the class: the course's address, its enrollment code, and the certificate to expect.
+
+    Code and fingerprint stand in the fragment, which no browser and no client of ours sends: they are in no log.
+    `fingerprint` is the lower-case hex SHA-256 of the authority that vouches for the server, "" for a public one.
+    """
+
+    url: str
+    code: str = ""
+    fingerprint: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> JoinLink:
+        """Any address of a course; one without a fragment has neither code nor fingerprint."""
+        address, fragment = urldefrag(text.strip())
+        said = dict(parse_qsl(fragment))
+        return cls(address.rstrip("/").removesuffix("/join"), said.get("code", ""), said.get("fingerprint", "").lower())
+
+    @property
+    def text(self) -> str:
+        said = {name: value for name, value in (("code", self.code), ("fingerprint", self.fingerprint)) if value}
+        return f"{self.url}/join" + (f"#{urlencode(said, quote_via=quote)}" if said else "")
 
 
 # requests
