@@ -37,6 +37,7 @@ from mograder.domain.roster import Person
 from mograder.domain.store import StoredFile, Upload
 from mograder.web import multipart
 from mograder.web.body import Body, Gone, Receive, Scope, Send
+from mograder.web.lists import Gathered, Written
 from mograder.web.replies import (
     FEEDBACK_POLICY,
     INTERNAL_ERROR,
@@ -75,6 +76,7 @@ class Request:
     base_url: str
     wrong_codes: Failures
     address: str
+    written: Written[Reply]
     body: bytes = b""
 
     def assignment(self) -> Assignment:
@@ -94,6 +96,8 @@ class Api:
         self._check_tokens = check_tokens
         self._routes = wire.Routes()
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
+        self._gathered: Gathered[Reply | StoredFile] = Gathered(self._write)
+        self._written: Written[Reply] = Written()
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
         self._bad_tokens, self._wrong_codes = Failures(clock), Failures(clock)
 
@@ -173,8 +177,9 @@ class Api:
         authorise(actor, row.allow, about)
         base = f"{scope.get('scheme', 'http')}://{headers.get('host', 'localhost')}{scope.get('root_path', '')}"
         return Request(
-            row, self.course, actor, values, about, headers, received, base, self._wrong_codes, address_key(scope)
-        )
+            row, self.course, actor, values, about, headers, received, base, self._wrong_codes, address_key(scope),
+            self._written,
+        )  # fmt: skip
 
     async def _answer(self, request: Request, body: Body) -> Reply | StoredFile:
         row = request.row
@@ -185,6 +190,9 @@ class Api:
             pages = await multipart.read_files(request.headers, body.chunks(row.limit or 0))
             return await self._write(lambda: upload_feedback(request, pages))
         handler = HANDLERS[row.name]
+        if row.name in SAME_FOR_ALL:
+            key = (row.name, *request.values.values(), request.actor.is_instructor)
+            return await self._gathered.get(key, lambda: handler(request))
         if row.method == "GET" and not row.many:
             return await self._read(lambda: handler(request))
         full = replace(request, body=await body.whole(row.limit or 0)) if row.method == "POST" else request
@@ -265,7 +273,12 @@ def secret_reply(value: object) -> Reply:
 
 
 def assignments(request: Request) -> Reply:
-    return json_reply([assignment_info(each) for each in request.course.assignments(request.actor)], tagged=True)
+    listed = request.course.assignments(request.actor)
+
+    def write() -> Reply:
+        return json_reply([assignment_info(each) for each in listed], tagged=True)
+
+    return request.written.get(("assignments", request.actor.is_instructor), listed, write)
 
 
 def assignment_info(assignment: Assignment) -> object:
@@ -327,19 +340,24 @@ def submit(request: Request, assignment: Assignment, upload: Upload, filename: s
 
 def submissions(request: Request) -> Reply:
     assignment = request.assignment()
+    latest = request.course.latest_files(assignment)
     row = wire.BY_NAME["submitted_file"]
-    listed = [
-        wire.SubmissionInfo(
-            each.username,
-            each.filename,
-            wire.build_path(row, {"assignment": assignment.name, "file": each.filename}),
-            int(each.modified),
-            each.size,
-            each.sha256,
-        )
-        for each in request.course.latest_files(assignment)
-    ]
-    return json_reply(listed, tagged=True)
+
+    def write() -> Reply:
+        listed = [
+            wire.SubmissionInfo(
+                each.username,
+                each.filename,
+                wire.build_path(row, {"assignment": assignment.name, "file": each.filename}),
+                int(each.modified),
+                each.size,
+                each.sha256,
+            )
+            for each in latest
+        ]
+        return json_reply(listed, tagged=True)
+
+    return request.written.get(("submissions", assignment.name), latest, write)
 
 
 def submitted_file(request: Request) -> StoredFile:
@@ -429,3 +447,6 @@ HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
         roster, add_people, reset, set_role, remove, events, configuration,
     )
 }  # fmt: skip
+
+SAME_FOR_ALL = frozenset({"assignments", "submissions"})
+"""Rows whose answer depends on the path and on whether an instructor asks, and on nothing else of the request."""
