@@ -175,8 +175,9 @@ def test_hidden_files_are_not_listed_and_have_no_name(store: DirectoryStore, roo
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"secret")
     (root / ".hidden" / "files").mkdir(parents=True)
+    (root / "hw1" / "files" / "shown.py").symlink_to(name)
     assert listed(store) == {"hw1": ["hw1.py"]}
-    assert store.hand_out(HW1, FileName(name)) is None
+    assert store.hand_out(HW1, FileName(name)) is store.hand_out(HW1, FileName("shown.py")) is None
 
 
 def test_links_that_lead_out_are_not_served(store: DirectoryStore, root: Path, submitted: Path) -> None:

@@ -104,11 +104,13 @@ class HandOuts:
 
     def _kept_back(self, folder: Path, relative: str) -> bool:
         """Hidden or otherwise not a name to serve; hand-ins, grades and feedback, however the folders are nested."""
+        path, home = Path(os.path.realpath(folder / relative)), os.path.realpath(folder)
         try:
             FileName.parse(relative)
+            if path.is_relative_to(home):  # a link may lead to a hidden neighbour
+                FileName.parse(path.relative_to(home).as_posix())
         except BadName:
             return True
-        path = Path(os.path.realpath(folder / relative))
         if path.is_relative_to(self._folders.submitted):
             return True
         below = path.relative_to(self._folders.grades).parts if path.is_relative_to(self._folders.grades) else ()
