@@ -175,9 +175,8 @@ def test_hidden_files_are_not_listed_and_have_no_name(store: DirectoryStore, roo
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"secret")
     (root / ".hidden" / "files").mkdir(parents=True)
-    (root / "hw1" / "files" / "shown.py").symlink_to(name)
     assert listed(store) == {"hw1": ["hw1.py"]}
-    assert store.hand_out(HW1, FileName(name)) is store.hand_out(HW1, FileName("shown.py")) is None
+    assert store.hand_out(HW1, FileName(name)) is None
 
 
 def test_links_that_lead_out_are_not_served(store: DirectoryStore, root: Path, submitted: Path) -> None:
@@ -198,6 +197,21 @@ def test_links_that_lead_out_are_not_served(store: DirectoryStore, root: Path, s
     feedback = root / "hw1" / "feedback"
     feedback.mkdir()
     (feedback / "alice.html").symlink_to(root / ".mograder-secret")
+    assert store.feedback(HW1, ALICE) is None
+
+
+def test_links_to_hidden_files_are_not_served(store: DirectoryStore, root: Path, submitted: Path) -> None:
+    files, feedback = root / "hw1" / "files", root / "hw1" / "feedback"
+    for folder in (files, files / ".git", feedback, submitted):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".hidden").write_bytes(b"secret")
+    for name, target in (("a.py", ".hidden"), ("b.py", ".git/.hidden"), ("c", ".git"), ("Übung.py", ".hidden")):
+        (files / unicodedata.normalize("NFD", name)).symlink_to(target)
+    assert listed(store) == {"hw1": ["hw1.py"]}
+    assert [served(store, name) for name in ("a.py", "b.py", "c/.hidden", "Übung.py")] == [None] * 4
+    (submitted / "alice.py").symlink_to(".hidden")
+    (feedback / "alice.html").symlink_to(".hidden")
+    assert store.submitted_file(HW1, FileName("alice.py")) is None
     assert store.feedback(HW1, ALICE) is None
 
 
