@@ -54,7 +54,7 @@ KEYS = {
     "assignments.id": "Another way to name it.",
     "assignments.title": "Its title for people.",
     "assignments.opens": "Students do not see it before. A date without a time means its beginning.",
-    "assignments.due": "When it is due. A date without a time means its end. Late is what comes after it and the grace.",
+    "assignments.due": "When it is due. A date without a time means its end. After it and the grace it is late.",
     "assignments.closes": "After this nothing is taken, except from an instructor or with an extension.",
     "assignments.duedate": "`due` in Unix seconds, as the published client writes it; 0 means none.",
     "assignments.max_size": "Largest hand-in, in bytes.",
@@ -74,7 +74,7 @@ KEYS = {
     "server.port": "`--port`.",
     "server.max_upload": "`--max-upload`, in MiB.",
     "penalties.enabled": "Whether late work costs anything. It is said and never taken off a grade by itself.",
-    "penalties.grace_minutes": "Minutes after the due time in which nothing is late, whether penalties are enabled or not.",
+    "penalties.grace_minutes": "Minutes after the due time in which nothing is late, enabled or not.",
     "penalties.per_day": "Percentage points for each day begun since the due time.",
     "penalties.max": "The most that late work costs, in percentage points.",
 }
