@@ -560,7 +560,7 @@ def test_the_plan_of_the_course_is_kept(web: Web, course_folder: Path, clock: Cl
     form = {"files": {"f": ("x.R", b"x")}}
     problem(web("POST", "/assignments/hw1/submit?user=alice", "alice", **form), 415, "wrong_type")
     assert web.submit().status_code == 200
-    clock.now = NOON + 1
+    clock.now = NOON + SECOND
     reply = web.submit(content=b"late")
     problem(reply, 403, "closed")
     assert reply.json()["closes"] == NOON / SECOND

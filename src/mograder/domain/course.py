@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from mograder.domain import deadlines, grades, tokens
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
 from mograder.domain.assignments import Assignment
+from mograder.domain.deadlines import Lateness
 from mograder.domain.errors import (
     BadRequest,
     Closed,
@@ -294,10 +295,11 @@ class Course:
     def check_open(self, actor: Actor, assignment: Assignment, received: int) -> None:
         """Raises Closed when a student's hand-in that arrived at `received` cannot be taken."""
         closes = assignment.rules.schedule.closes
-        if closes is not None and received > closes and not actor.is_instructor:
+        if closes is not None and deadlines.is_over(closes, received) and not actor.is_instructor:
+            zone = self.store.plan().zone
             raise Closed(
-                f"{assignment.name!r} closed at {deadlines.readable(closes)}; "
-                f"this arrived at {deadlines.readable(received)}",
+                f"{assignment.name!r} closed at {deadlines.readable(closes, zone)}; "
+                f"this arrived at {deadlines.readable(received, zone)}",
                 closes=closes / deadlines.SECOND,
             )
 
@@ -323,8 +325,14 @@ class Course:
         accepts = assignment.rules.accepts
         if accepts and filename and not filename.lower().endswith(accepts):
             raise WrongType(f"{printable(filename)!r}: {assignment.name!r} takes {', '.join(accepts)}")
-        hand_in = HandIn(user, assignment.name, actor.username, received, body)
+        due = assignment.rules.schedule.due
+        late = actor.username == user and self.lateness(due, received).late
+        hand_in = HandIn(user, assignment.name, actor.username, received, body, late, due)
         return self.store.accept(hand_in, issue_receipt(hand_in, self.seal, self.name))
+
+    def lateness(self, due: int | None, received: int) -> Lateness:
+        plan = self.store.plan()
+        return deadlines.lateness(due, received, plan.penalties, plan.zone)
 
     def latest_files(self, assignment: Assignment) -> tuple[LatestFile, ...]:
         return self.store.latest_files(assignment.name)

@@ -60,7 +60,9 @@ SETTLE_AFTER = 1.0
 RETRY_AFTER = 60.0
 """The longest time, in seconds, until what could not be put in its place is tried again."""
 
-RECEIPT_COLUMNS = "number, previous, assignment, username, attempt, filename, sha256, size, received, by, text"
+RECEIPT_COLUMNS = (
+    "number, previous, assignment, username, attempt, filename, sha256, size, received, by, late, due, arrived, text"
+)
 
 
 class DirectoryStore:
@@ -209,10 +211,10 @@ class DirectoryStore:
             return Accepted(receipt, repeated=True)
         kept = receipt.submission
         connection.execute(
-            f"INSERT INTO receipts ({RECEIPT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO receipts ({RECEIPT_COLUMNS}) VALUES ({', '.join('?' * 14)})",
             (
                 receipt.number, receipt.previous, kept.assignment, kept.username, kept.attempt, kept.filename,
-                kept.sha256, kept.size, kept.received, kept.by, receipt.text,
+                kept.sha256, kept.size, kept.received, kept.by, kept.late, kept.due, kept.arrived, receipt.text,
             ),
         )  # fmt: skip
         self._keep_pending(connection, receipt, hand_in.body, large)
@@ -315,7 +317,7 @@ class DirectoryStore:
         ).fetchone()
         if row is None:
             return  # another process has finished it
-        submission, body, spool = receipt_of(row[:11]).submission, row[11], row[12]
+        submission, body, spool = receipt_of(row[:-2]).submission, row[-2], row[-1]
         version = self._version(submission)
         if not version.exists() or (check and files.sha256_of(version) != submission.sha256):
             self._make_in_use(self.folders.submitted, submission.assignment)
@@ -445,10 +447,12 @@ class DirectoryStore:
         return _head(next(iter(self._ledger.read(_HEAD)), None))
 
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
+        # Only what is asked for stands in the condition: so the index is used, and nobody waits for the whole chain.
+        asked = {"assignment": assignment, "username": username}
+        wanted = {column: value for column, value in asked.items() if value is not None}
+        where = " AND ".join(f"{column} = ?" for column in wanted) or "TRUE"
         rows = self._ledger.read(
-            f"SELECT {RECEIPT_COLUMNS} FROM receipts "
-            "WHERE (?1 IS NULL OR assignment = ?1) AND (?2 IS NULL OR username = ?2) ORDER BY number",
-            (assignment, username),
+            f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE {where} ORDER BY number", tuple(wanted.values())
         )
         return map(receipt_of, rows)
 
@@ -551,7 +555,9 @@ def _change_account(connection: sqlite3.Connection, username: Username, change: 
 
 
 def receipt_of(row: tuple[Any, ...]) -> Receipt:
-    number, previous, assignment, username, attempt, filename, sha256, size, received, by, text = row
+    number, previous, assignment, username, attempt, filename, sha256, size, received, by, late, due, arrived, text = (
+        row
+    )
     submission = Submission(
         Username(username),
         AssignmentName(assignment),
@@ -561,6 +567,9 @@ def receipt_of(row: tuple[Any, ...]) -> Receipt:
         size,
         received,
         Username(by),
+        None if late is None else bool(late),
+        due,
+        arrived,
     )
     return Receipt(number, previous, submission, text)
 
