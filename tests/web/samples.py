@@ -34,7 +34,9 @@ def work(task: Assignment, user: str = "alice", received: int | None = None, gra
     latest = None
     if received is not None:
         name = Username(user)
-        latest = Submission(name, task.name, 1, f"{user}_20260310T100000.py", "0" * 64, 2048, received, name)
+        due = task.rules.schedule.due
+        late = due is not None and received > due
+        latest = Submission(name, task.name, 1, f"{user}_20260310T100000.py", "0" * 64, 2048, received, name, late, due)
     entry = GradeEntry({"username": user, "grade": grade}) if grade is not None else None
     return Work(task, latest is not None, latest, entry, feedback=grade is not None)
 

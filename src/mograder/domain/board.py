@@ -25,8 +25,8 @@ class Work:
 
     @property
     def late(self) -> bool:
-        due = self.assignment.rules.schedule.due
-        return due is not None and self.latest is not None and self.latest.received > due
+        """As the receipt says, by the time that applied to the person."""
+        return self.latest is not None and bool(self.latest.late)
 
     @property
     def state(self) -> str:

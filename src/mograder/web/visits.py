@@ -138,7 +138,7 @@ class Shown:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        body = Body(headers, receive)
+        body = Body(headers, receive, self._api.pace)
         visit = self._visit(scope, headers, body)
         try:
             answer = await self._answer(visit)
