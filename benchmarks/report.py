@@ -86,7 +86,7 @@ def _beside_theirs(results: Results) -> str:
         goal = "-" if row.goal is None else f"{row.goal:g}"
         met = "-" if row.goal is None or not ratios else "yes" if statistics.median(ratios) >= row.goal else "no"
         ours, theirs = (_number(_median(results, row.case, who, row.figure)) for who in ("ours", "published"))
-        lines.append([f"{row.title}, {row.unit}", ours, theirs, f"{times}x", spread, goal, met])
+        lines.append([f"{row.title}, {row.unit}", ours, theirs, f"{times}x" if ratios else "-", spread, goal, met])
     return _table(["", "ours", "published", "better", "over the rounds", "goal", "met"], lines)
 
 

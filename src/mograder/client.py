@@ -124,6 +124,23 @@ class Client:
         size = info.size if info.size >= 0 else None
         self._download(info.filename, info.url, target, size, info.sha256 or None, progress)
 
+    def receipts(self, assignment: str, user: str) -> list[wire.ReceiptInfo]:
+        reply = self._call("receipts", query={"user": user}, assignment=assignment)
+        return [_value(entry, wire.ReceiptInfo) for entry in _list(reply)]
+
+    def all_receipts(self, user: str) -> list[wire.ReceiptInfo]:
+        return [_value(entry, wire.ReceiptInfo) for entry in _list(self._call("all_receipts", user=user))]
+
+    def version(self, info: wire.ReceiptInfo, target: BinaryIO, progress: Progress | None = None) -> None:
+        """Writes the hand-in of a receipt to `target`. Raises VerificationFailed as `hand_out` does."""
+        self._download(info.version, info.url, target, info.size, info.sha256, progress)
+
+    def chain_head(self) -> wire.ChainHead:
+        return _value(self._call("chain_head"), wire.ChainHead)
+
+    def signing_keys(self) -> wire.KeySet:
+        return _value(self._call("signing_keys"), wire.KeySet)
+
     def upload_grades(
         self, assignment: str, grades: Iterable[GradeEntry], workflow_state: str = ""
     ) -> wire.GradesStored:
@@ -170,6 +187,10 @@ class Client:
 
     def events(self) -> list[wire.EventInfo]:
         return [_value(entry, wire.EventInfo) for entry in _list(self._call("events"))]
+
+    def login_link(self) -> wire.LoginLink:
+        """A link that logs you in to the course's pages in a browser, once."""
+        return _value(self._call("login_link"), wire.LoginLink)
 
     def configuration(self) -> str:
         """A mograder.toml for a student of this server."""

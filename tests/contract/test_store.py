@@ -13,7 +13,7 @@ from mograder.domain.access import Account
 from mograder.domain.errors import NameTaken
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
-from mograder.domain.receipts import Receipt
+from mograder.domain.receipts import Head, Receipt
 from mograder.domain.store import Event, Store
 from mograder.sealing import Ed25519Seal, new_private_key
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, hand_in, make_course_folder, open_store, sha256
@@ -73,6 +73,21 @@ def test_there_is_always_a_secret_and_it_stays(open_again: Open) -> None:
     first = open_again()
     assert first.secrets()[0]
     assert open_again().secrets() == first.secrets()
+
+
+def test_a_ticket_is_spent_once_in_all_servers_until_it_is_forgotten(open_again: Open) -> None:
+    first, second = open_again(), open_again()
+    assert first.spend("ticket", NOON, NOON + SECOND)
+    assert not second.spend("ticket", NOON, NOON + SECOND)
+    assert second.spend("another", NOON + 2 * SECOND, NOON + 3 * SECOND)
+    assert not first.spend("another", NOON + 2 * SECOND, NOON + 3 * SECOND)
+
+
+def test_of_many_who_spend_one_ticket_at_once_one_succeeds(open_again: Open) -> None:
+    stores = [open_again(), open_again()]
+    with ThreadPoolExecutor(8) as pool:
+        spent = list(pool.map(lambda number: stores[number % 2].spend("ticket", NOON, NOON), range(32)))
+    assert spent.count(True) == 1
 
 
 def test_an_unknown_account_is_none(store: Store) -> None:
@@ -324,6 +339,14 @@ def test_the_tag_of_a_file_changes_with_its_bytes(store: Store) -> None:
         assert found is not None
         tags.add(found.tag)
     assert len(tags) == 3
+
+
+def test_the_head_is_the_last_receipt_of_the_chain(open_again: Open) -> None:
+    store = open_again()
+    assert store.head() == Head(0, "")
+    for content in (b"one", b"two"):
+        receipt = hand_in(store, SEAL, ALICE, content).receipt
+        assert store.head() == open_again().head() == Head(receipt.number, receipt.hash)
 
 
 def test_receipts_are_found_by_assignment_by_person_and_by_both(store: Store) -> None:

@@ -6,9 +6,12 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mograder.config import manifest_rules
 from mograder.domain.assignments import Assignment, HandOut, Plan, Rules, find_assignment
 from mograder.domain.errors import BadName, BadRequest, Unreadable
 from mograder.domain.names import AssignmentName, FileName
@@ -30,7 +33,7 @@ class HandOuts:
         self._below = "" if folders.release else f"{os.sep}files"
         self._submitted, self._grades = f"{folders.submitted}{os.sep}", f"{folders.grades}{os.sep}"
         self._manifest_path = str(folders.root / MANIFEST)
-        self._manifest = Cached(_load_manifest)
+        self._manifests: tuple[tzinfo, Cached[tuple[Assignment, ...]]] = (UTC, Cached(partial(_load_manifest, UTC)))
         self._sha256 = Cached(files.sha256_of)
         self._entries = Cached(_entries)
         self._same: SameAgain[tuple[Assignment, ...]] = SameAgain()
@@ -61,15 +64,22 @@ class HandOuts:
         return self._same.get("folders", marks, make, ([each[:2] for each in found], plan))
 
     def _listed(self, plan: Plan) -> tuple[Assignment, ...] | None:
-        """What the manifest lists, with the plan's rules; None without one."""
+        """The manifest's assignments, None without one; what the plan says of one goes before."""
+        zone, manifest = self._manifests
+        if zone is not plan.zone:
+            manifest = Cached(partial(_load_manifest, plan.zone))
+            self._manifests = (plan.zone, manifest)
         try:
             found = os.stat(self._manifest_path)
-            listed = self._manifest.get(self._manifest_path, found)
+            listed = manifest.get(self._manifest_path, found)
         except FileNotFoundError:
             return None
 
         def make() -> tuple[Assignment, ...]:
-            return tuple(replace(each, rules=plan.rules.get(each.name, each.rules)) for each in listed)
+            return tuple(
+                replace(each, rules=plan.rules[each.name].over(each.rules)) if each.name in plan.rules else each
+                for each in listed
+            )
 
         return self._same.get("manifest", [(self._manifest_path, files.fingerprint(found))], make, plan)
 
@@ -145,7 +155,10 @@ class HandOuts:
             FileName.parse(relative)
         except BadName:
             return True
-        return self._holds_back(os.path.realpath(folder / relative))
+        path = os.path.realpath(folder / relative)
+        if "/." in path.replace(os.sep, "/") and "/." in f"/{os.path.relpath(path, os.path.realpath(folder))}":
+            return True  # a link to a hidden file, or out
+        return self._holds_back(path)
 
     def _holds_back(self, path: str) -> bool:
         """Whether a hand-in, a grade or a feedback page stands at `path`, on the way to which no link is."""
@@ -180,7 +193,7 @@ class HandOuts:
             there = Path(self._top, below)
             return None if self._holds_back(str(there)) else as_stored(there, name, found)
         folder = self._folder(assignment)
-        if folder is None or self._kept_back(folder, name):
+        if folder is None:
             return None
         path: Path | None = folder
         for part in name.split("/"):
@@ -188,6 +201,7 @@ class HandOuts:
         if (
             path is None
             or os.path.realpath(folder) == str(self._folders.submitted)
+            or self._kept_back(folder, path.relative_to(folder).as_posix())
             or not files.is_inside(path, folder)
         ):
             return None
@@ -208,7 +222,7 @@ def _entries(folder: Path) -> Entries:
     return tuple(sorted(found))
 
 
-def _load_manifest(path: Path) -> tuple[Assignment, ...]:
+def _load_manifest(zone: tzinfo, path: Path) -> tuple[Assignment, ...]:
     document = load_json(path)
     if not isinstance(document, list):
         raise Unreadable(f"{path.name} cannot be understood", f"{path}: expected a JSON list")
@@ -217,13 +231,13 @@ def _load_manifest(path: Path) -> tuple[Assignment, ...]:
         try:
             if not isinstance(entry, dict):
                 raise BadRequest("expected an object")
-            found.append(_manifest_entry(entry))
-        except BadRequest as error:
+            found.append(_manifest_entry(entry, zone))
+        except (BadRequest, ValueError) as error:
             raise Unreadable(f"{path.name} cannot be understood", f"{path}: entry {index}: {error}") from error
     return tuple(found)
 
 
-def _manifest_entry(entry: dict[str, Any]) -> Assignment:
+def _manifest_entry(entry: dict[str, Any], zone: tzinfo) -> Assignment:
     name = AssignmentName.parse(str(entry.get("name") or entry.get("id") or ""))
     hand_outs = []
     listed = entry.get("files") or []
@@ -234,4 +248,4 @@ def _manifest_entry(entry: dict[str, Any]) -> Assignment:
             raise BadRequest("a file needs a 'filename'")
         url = file.get("url")
         hand_outs.append(HandOut(FileName.parse(file["filename"]), url=url if isinstance(url, str) else None))
-    return Assignment(name, str(entry.get("id", name)), tuple(hand_outs), entry=entry)
+    return Assignment(name, str(entry.get("id", name)), tuple(hand_outs), manifest_rules(entry, zone), entry)
