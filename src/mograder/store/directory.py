@@ -49,7 +49,7 @@ from mograder.domain.receipts import (
 from mograder.domain.store import Accepted, ChangeAccount, ChangeCommits, ChangeExtension, Event, LatestFile, StoredFile, Upload
 from mograder.domain.tokens import SECRET_NAME, random_secret
 from mograder.store import files
-from mograder.store.files import Cached, Spool, storage_errors
+from mograder.store.files import Cached, Room, Spool, storage_errors
 from mograder.store.hand_outs import HandOuts
 from mograder.store.layout import FEEDBACK, GRADES, LEDGER, LOCK, SIGNING_KEY, Folders, load_json, stored_file
 from mograder.store.ledger import Ledger
@@ -83,6 +83,7 @@ class DirectoryStore:
         self._secrets = Secrets(folders.root)
         self._hand_outs = HandOuts(folders)
         self._sha256 = Cached(files.sha256_of)
+        self._room = Room()
         with storage_errors("open the course"):
             self._made_once(SECRET_NAME, lambda: f"{random_secret()}\n".encode())
             self._secrets.all()
@@ -168,7 +169,7 @@ class DirectoryStore:
     def upload(self) -> Upload:
         with storage_errors("receive the file"):
             self._make_in_use(self.folders.submitted)
-        return Spool(self.folders.submitted)
+        return Spool(self.folders.submitted, self._room)
 
     def accept(self, hand_in: HandIn, issue: Issue) -> Accepted:
         body = hand_in.body

@@ -36,7 +36,7 @@ from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.roster import Person
 from mograder.domain.store import StoredFile, Upload
 from mograder.web import multipart
-from mograder.web.body import Body, Gone, Receive, Scope, Send
+from mograder.web.body import PATIENT, Body, Gone, Pace, Receive, Scope, Send
 from mograder.web.replies import (
     FEEDBACK_POLICY,
     INTERNAL_ERROR,
@@ -88,9 +88,17 @@ class Request:
 class Api:
     """The ASGI application of the protocol. With `check_tokens` off everything is allowed (--no-auth)."""
 
-    def __init__(self, course: Course, *, check_tokens: bool = True, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        course: Course,
+        *,
+        check_tokens: bool = True,
+        pace: Pace = PATIENT,
+        clock: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
         """`clock` (Unix seconds) times the throttling of failures alone."""
         self.course = course
+        self._pace = pace
         self._check_tokens = check_tokens
         self._routes = wire.Routes()
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
@@ -100,7 +108,7 @@ class Api:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        body = Body(headers, receive)
+        body = Body(headers, receive, self._pace)
         actor = None
         try:
             if scope["method"] == "OPTIONS":

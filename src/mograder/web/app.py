@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mograder.domain.course import Course
 from mograder.web.api import Api
-from mograder.web.body import Receive, Scope, Send
+from mograder.web.body import PATIENT, Pace, Receive, Scope, Send
 
 
 class App:
@@ -22,9 +22,9 @@ class App:
             await send({"type": "websocket.close", "code": 1000})
 
 
-def create_app(course: Course, *, check_tokens: bool = True) -> App:
+def create_app(course: Course, *, check_tokens: bool = True, pace: Pace = PATIENT) -> App:
     """The application to serve or mount. `check_tokens=False` lets everybody do everything (--no-auth)."""
-    return App(Api(course, check_tokens=check_tokens))
+    return App(Api(course, check_tokens=check_tokens, pace=pace))
 
 
 async def _live(receive: Receive, send: Send) -> None:
