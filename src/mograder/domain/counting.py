@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mograder.domain.assignments import Plan, Which
-from mograder.domain.deadlines import IN_TIME, Lateness, lateness
+from mograder.domain.deadlines import IN_TIME, SECOND, Lateness, lateness
 from mograder.domain.receipts import Receipt, Submission
 from mograder.domain.store import LatestFile
 
@@ -36,16 +36,14 @@ class Listed:
 
 
 def judge(kept: Iterable[Receipt], due: int | None, plan: Plan) -> tuple[Judged, ...]:
-    """Hand-ins of one person against the time that is theirs. What an instructor hands in for a student is never late."""
-    return tuple(
-        Judged(
-            each,
-            IN_TIME
-            if each.submission.by != each.submission.username
-            else lateness(due, each.submission.received, plan.penalties, plan.zone),
-        )
-        for each in kept
-    )
+    """Hand-ins of one person, each against the person's own due time."""
+
+    def of(found: Submission) -> Lateness:
+        if found.by != found.username:  # an instructor has handed it in for the student
+            return IN_TIME
+        return lateness(due, found.received, plan.penalties, plan.zone)
+
+    return tuple(Judged(each, of(each.submission)) for each in kept)
 
 
 def last_in_time(kept: Sequence[Judged]) -> Judged | None:
@@ -68,5 +66,5 @@ def listed(file: LatestFile, kept: Sequence[Judged], rule: Which, which: Which |
         return None
     if wanted is not kept[-1]:
         found = wanted.submission
-        file = LatestFile(file.username, found.filename, found.size, found.received / 1_000_000, found.sha256)
+        file = LatestFile(file.username, found.filename, found.size, found.received / SECOND, found.sha256)
     return Listed(file, wanted, counts.submission.filename)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from mograder.domain import commits, counting, deadlines, grades, tokens
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
-from mograder.domain.assignments import Assignment, Which
+from mograder.domain.assignments import Assignment, Plan, Which
 from mograder.domain.commits import Commit
 from mograder.domain.counting import Judged, Listed
 from mograder.domain.deadlines import Lateness, Schedule
@@ -41,7 +41,7 @@ from mograder.domain.names import (
 )
 from mograder.domain.receipts import HandIn, Head, Receipt, Seal, issue_receipt, latest_filename
 from mograder.domain.roster import Person, random_code
-from mograder.domain.store import Accepted, Event, LatestFile, Store, StoredFile, Upload
+from mograder.domain.store import Accepted, Event, Store, StoredFile, Upload
 from mograder.domain.tokens import Token
 
 
@@ -87,13 +87,18 @@ class Course:
         return self.seal.public_keys()
 
     @property
+    def plan(self) -> Plan:
+        """What the lecturer has written about the course, as it stands now."""
+        return self.store.plan()
+
+    @property
     def title(self) -> str:
-        return self.store.plan().title
+        return self.plan.title
 
     @property
     def url(self) -> str:
         """Where students reach the course, "" when the plan does not say."""
-        return self.store.plan().url
+        return self.plan.url
 
     @property
     def registration_open(self) -> bool:
@@ -327,7 +332,7 @@ class Course:
 
     def lateness(self, due: int | None, received: int) -> Lateness:
         """How late a hand-in is that arrives at `received` and is due at `due`, and what it costs."""
-        plan = self.store.plan()
+        plan = self.plan
         return deadlines.lateness(due, received, plan.penalties, plan.zone)
 
     def check_open(self, actor: Actor, assignment: Assignment, user: Username, received: int) -> None:
@@ -340,7 +345,7 @@ class Course:
     def _check_not_closed(self, assignment: Assignment, schedule: Schedule, received: int) -> None:
         closes = schedule.closes
         if closes is not None and deadlines.is_over(closes, received):
-            zone = self.store.plan().zone
+            zone = self.plan.zone
             raise Closed(
                 f"{assignment.name!r} closed at {deadlines.readable(closes, zone)}; "
                 f"this arrived at {deadlines.readable(received, zone)}",
@@ -358,13 +363,8 @@ class Course:
         self._check_size(assignment, size)
         if not actor.is_instructor:
             self._check_not_closed(assignment, self.schedule(assignment, user), received)
-        new, kept = Commit(assignment.name, user, sha256, size, received), []
-
-        def change(held: tuple[Commit, ...]) -> tuple[Commit, ...]:
-            kept[:] = commits.announced(held, new)
-            return tuple(kept)
-
-        self.store.change_commits(assignment.name, user, change)
+        new = Commit(assignment.name, user, sha256, size, received)
+        kept = self.store.change_commits(assignment.name, user, lambda held: commits.announced(held, new))
         return next(each for each in kept if each.sha256 == sha256)
 
     def _check_size(self, assignment: Assignment, size: int) -> None:
@@ -408,12 +408,21 @@ class Course:
             )
         return accepted
 
+    def judged(self, receipt: Receipt) -> tuple[Judged, str]:
+        """A hand-in that was just accepted as its receipt has it, and the file name of the version that counts now."""
+        plan, kept = self.plan, receipt.submission
+        (this,) = counting.judge([receipt], kept.due, plan)
+        if plan.counts is Which.LATEST or not this.lateness.late:
+            return this, kept.filename
+        everything = counting.judge(self.store.receipts(kept.assignment, kept.username), kept.due, plan)
+        return this, (counting.counting(everything, plan.counts) or this).submission.filename
+
     def hand_ins(self, assignment: Assignment, which: Which | None = Which.LATEST) -> list[Listed]:
         """One hand-in of every person, sorted by name: the latest, the last in time, or the one that counts (`None`).
 
         The latest is the file as it stands, an edit by hand included.
         """
-        plan = self.store.plan()
+        plan = self.plan
         given = {each.username: each for each in self.store.extensions(assignment.name)}
         kept: dict[Username, list[Receipt]] = {}
         for receipt in self.store.receipts(assignment.name):
@@ -464,7 +473,7 @@ class Course:
     def standing(self, assignment: Assignment, user: Username) -> Standing:
         """Where a person stands, from the files as they are now."""
         entry = grades.of_person(self.store.grades(assignment.name), user)
-        plan = self.store.plan()
+        plan = self.plan
         extension = self.extensions.of(assignment, user)
         schedule = self._schedule(assignment, extension)
         kept = counting.judge(self.history(assignment, user), schedule.due, plan)

@@ -85,6 +85,4 @@ def parse_until(text: str, schedule: Schedule, zone: tzinfo) -> int:
         when = datetime.fromisoformat(said)
         return deadlines.microseconds(when) if when.tzinfo else deadlines.from_local(when, zone)
     except (ValueError, OverflowError):
-        raise BadRequest(
-            f"{printable(said)!r} is no time: write +3d, +12h, 2030-02-08 or 2030-02-08T17:00"
-        ) from None
+        raise BadRequest(f"{printable(said)!r} is no time: write +3d, +12h, 2030-02-08 or 2030-02-08T17:00") from None

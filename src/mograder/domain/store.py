@@ -172,9 +172,7 @@ class Store(Protocol):
 
     # time
 
-    def extensions(
-        self, assignment: AssignmentName | None = None, username: Username | None = None
-    ) -> list[Extension]:
+    def extensions(self, assignment: AssignmentName | None = None, username: Username | None = None) -> list[Extension]:
         """All of them, or those of an assignment, a person, or both; sorted by assignment and name."""
         ...
 
@@ -191,8 +189,10 @@ class Store(Protocol):
         """What a person has announced and not yet handed in, oldest first; some may have run out."""
         ...
 
-    def change_commits(self, assignment: AssignmentName, username: Username, change: ChangeCommits) -> None:
-        """Replace a person's commits for an assignment, as one step that nobody can get between."""
+    def change_commits(
+        self, assignment: AssignmentName, username: Username, change: ChangeCommits
+    ) -> tuple[Commit, ...]:
+        """Replace a person's commits for an assignment, as one step that nobody can get between; those now."""
         ...
 
     # grades and feedback

@@ -46,7 +46,16 @@ from mograder.domain.receipts import (
     latest_filename,
     owner,
 )
-from mograder.domain.store import Accepted, ChangeAccount, ChangeCommits, ChangeExtension, Event, LatestFile, StoredFile, Upload
+from mograder.domain.store import (
+    Accepted,
+    ChangeAccount,
+    ChangeCommits,
+    ChangeExtension,
+    Event,
+    LatestFile,
+    StoredFile,
+    Upload,
+)
 from mograder.domain.tokens import SECRET_NAME, random_secret
 from mograder.store import files
 from mograder.store.files import Cached, Room, Spool, storage_errors
@@ -456,9 +465,7 @@ class DirectoryStore:
 
     # time
 
-    def extensions(
-        self, assignment: AssignmentName | None = None, username: Username | None = None
-    ) -> list[Extension]:
+    def extensions(self, assignment: AssignmentName | None = None, username: Username | None = None) -> list[Extension]:
         where, values = _where(assignment=assignment, username=username)
         rows = self._ledger.read(
             f"SELECT {_EXTENSION} FROM extensions WHERE {where} ORDER BY assignment, username", values
@@ -473,8 +480,10 @@ class DirectoryStore:
     def commits(self, assignment: AssignmentName, username: Username) -> tuple[Commit, ...]:
         return tuple(_commit(row) for row in self._ledger.read(_COMMITS, (assignment, username)))
 
-    def change_commits(self, assignment: AssignmentName, username: Username, change: ChangeCommits) -> None:
-        def work(connection: sqlite3.Connection) -> None:
+    def change_commits(
+        self, assignment: AssignmentName, username: Username, change: ChangeCommits
+    ) -> tuple[Commit, ...]:
+        def work(connection: sqlite3.Connection) -> tuple[Commit, ...]:
             held = connection.execute(_COMMITS, (assignment, username)).fetchall()
             kept = change(tuple(_commit(row) for row in held))
             connection.execute("DELETE FROM commits WHERE assignment = ? AND username = ?", (assignment, username))
@@ -482,8 +491,9 @@ class DirectoryStore:
                 "INSERT INTO commits (assignment, username, sha256, size, moment) VALUES (?, ?, ?, ?, ?)",
                 [(each.assignment, each.username, each.sha256, each.size, each.moment) for each in kept],
             )
+            return kept
 
-        self._ledger.write(work)
+        return self._ledger.write(work)
 
     # grades and feedback
 
