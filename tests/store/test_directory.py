@@ -200,6 +200,21 @@ def test_links_that_lead_out_are_not_served(store: DirectoryStore, root: Path, s
     assert store.feedback(HW1, ALICE) is None
 
 
+def test_links_to_hidden_files_are_not_served(store: DirectoryStore, root: Path, submitted: Path) -> None:
+    files, feedback = root / "hw1" / "files", root / "hw1" / "feedback"
+    for folder in (files, files / ".git", feedback, submitted):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".hidden").write_bytes(b"secret")
+    for name, target in (("a.py", ".hidden"), ("b.py", ".git/.hidden"), ("c", ".git"), ("Übung.py", ".hidden")):
+        (files / unicodedata.normalize("NFD", name)).symlink_to(target)
+    assert listed(store) == {"hw1": ["hw1.py"]}
+    assert [served(store, name) for name in ("a.py", "b.py", "c/.hidden", "Übung.py")] == [None] * 4
+    (submitted / "alice.py").symlink_to(".hidden")
+    (feedback / "alice.html").symlink_to(".hidden")
+    assert store.submitted_file(HW1, FileName("alice.py")) is None
+    assert store.feedback(HW1, ALICE) is None
+
+
 # layouts and manifests
 
 

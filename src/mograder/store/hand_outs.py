@@ -109,6 +109,8 @@ class HandOuts:
         except BadName:
             return True
         path = Path(os.path.realpath(folder / relative))
+        if "/." in path.as_posix() and "/." in f"/{os.path.relpath(path, os.path.realpath(folder))}":
+            return True  # a link to a hidden file, or out
         if path.is_relative_to(self._folders.submitted):
             return True
         below = path.relative_to(self._folders.grades).parts if path.is_relative_to(self._folders.grades) else ()
@@ -137,7 +139,7 @@ class HandOuts:
     def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
         """A file that may be served, None otherwise."""
         folder = self._folder(assignment)
-        if folder is None or self._kept_back(folder, name):
+        if folder is None:
             return None
         path: Path | None = folder
         for part in name.split("/"):
@@ -145,6 +147,7 @@ class HandOuts:
         if (
             path is None
             or os.path.realpath(folder) == str(self._folders.submitted)
+            or self._kept_back(folder, path.relative_to(folder).as_posix())
             or not files.is_inside(path, folder)
         ):
             return None
