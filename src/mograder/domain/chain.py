@@ -61,7 +61,7 @@ def find_breaks(links: Iterable[Link], seal: Seal | None, kept: Sequence[Head] =
     for link in links:
         number = before.number + 1
         if link.number > number:
-            yield Break(number, f"receipts {number} to {link.number - 1} are missing")
+            yield Break(number, f"receipts {number} to {link.number - 1} are missing from the ledger")
         elif link.number < number:
             yield Break(link.number, f"receipt {link.number} is not in its place, after {before.number}")
         elif link.previous != before.hash:
@@ -72,7 +72,8 @@ def find_breaks(links: Iterable[Link], seal: Seal | None, kept: Sequence[Head] =
         hashes[before.number] = before.hash
     for head in kept:
         if head.number > before.number:
-            yield Break(head.number, f"the chain ends at receipt {before.number}, and there was a receipt {head.number}")
+            what = f"the chain was cut: it ends at receipt {before.number}, and there was a receipt {head.number}"
+            yield Break(head.number, what)
         elif head.number > 0 and hashes.get(head.number, "") != head.hash:
             yield Break(head.number, f"receipt {head.number} is another than the one that was kept")
 
@@ -104,7 +105,7 @@ def _differences(receipt: Receipt, stated: Mapping[str, object]) -> list[str]:
         wanted = claims(receipt.submission, receipt.number, receipt.previous, "")
     except (ValueError, OverflowError, OSError):
         return ["received"]  # altered to be no time at all
-    return [key for key, value in wanted.items() if key != "course" and stated.get(key) != value]
+    return [key for key in {**wanted, **stated} if key != "course" and stated.get(key) != wanted.get(key)]
 
 
 def parse_head(text: str) -> Head:

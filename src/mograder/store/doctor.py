@@ -7,37 +7,31 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from mograder import config
 from mograder.domain import deadlines
-from mograder.domain.errors import MograderError, Unreadable, VerificationFailed
-from mograder.domain.names import is_history
-from mograder.domain.receipts import Receipt, claims, latest_filename, owner
+from mograder.domain.errors import MograderError, Unreadable
+from mograder.domain.receipts import Receipt
 from mograder.domain.tokens import SECRET_NAME
 from mograder.sealing import Ed25519Seal
 from mograder.store import files
 from mograder.store.directory import (
-    RECEIPT_COLUMNS,
     DirectoryStore,
     load_grades,
-    receipt_of,
 )
-from mograder.store.files import Cached, sha256_of
+from mograder.store.evidence import LEFTOVER, Evidence, Record, read_record
+from mograder.store.findings import Finding, Findings, error, lasting, note, warning
 from mograder.store.hand_outs import HandOuts
 from mograder.store.layout import GRADES, LEDGER, LOCK, MANIFEST, SIGNING_KEY, Folders
-from mograder.store.ledger import Ledger
 from mograder.store.secret import read_secret
-from mograder.store.snapshot import reading, stays_inside
+from mograder.store.snapshot import reading
 
 STALE_SECONDS = 24 * 3600
 SETTLES_WITHIN = 60
@@ -229,6 +223,7 @@ class _Look:
     def _finish(self) -> str:
         DirectoryStore(self.folders).close()
         return f"finished the pending hand-ins of {self.ledger}"
+
 
 def _close(path: Path) -> str:
     path.chmod(0o600)

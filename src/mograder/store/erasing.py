@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import secrets
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 
 from mograder.domain.access import Account
+from mograder.domain.chain import Erased
 from mograder.domain.names import HISTORY_STEM, Username
 from mograder.domain.receipts import latest_filename
-from mograder.domain.store import ERASED_NAME, Attest, Event
+from mograder.domain.store import ERASED_NAME
 from mograder.store import files
-from mograder.store.layout import FEEDBACK, GRADES, Folders
-from mograder.store.reading import RECEIPT_COLUMNS, load_grades, receipt_of
+from mograder.store.layout import FEEDBACK, Folders
 
 
-def erase_rows(connection: sqlite3.Connection, username: Username, attest: Attest) -> None:
-    """Of the person's receipts what `attest` leaves stays; of everything else, nothing."""
-    rows = connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE username = ?", (username,)).fetchall()
-    for row in rows:
-        erased = attest(receipt_of(row))
+def erase_rows(connection: sqlite3.Connection, username: Username, places: Iterable[Erased]) -> None:
+    """Of the person's receipts their `places` stay; of everything else, nothing."""
+    for erased in places:
         connection.execute("DELETE FROM pending WHERE number = ?", (erased.number,))
         connection.execute(
             "INSERT INTO erased (number, previous, hash, statement) VALUES (?, ?, ?, ?)",
@@ -77,7 +75,7 @@ def _erase_from_trail(connection: sqlite3.Connection, username: Username) -> Non
 
 
 def erase_files(connection: sqlite3.Connection, folders: Folders, username: Username) -> None:
-    """Remove hand-ins, feedback and grades. What has a receipt by now was handed in since, and stays."""
+    """Remove hand-ins and feedback. What has a receipt by now was handed in since, and stays."""
     for folder in _folders(folders.submitted):
         rows = connection.execute(
             "SELECT filename FROM receipts WHERE assignment = ? AND username = ?", (folder.name, username)
@@ -86,8 +84,6 @@ def erase_files(connection: sqlite3.Connection, folders: Folders, username: User
         _remove([path for path in folder.iterdir() if _is_of(path.name, username) and path.name not in kept])
     for folder in _folders(folders.grades):
         _remove([folder / FEEDBACK / f"{username}.html"])
-        if (folder / GRADES).is_file():
-            _erase_grade(folder / GRADES, username)
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -106,10 +102,3 @@ def _remove(paths: list[Path]) -> None:
         path.unlink(missing_ok=True)
     for parent in {path.parent for path in paths if path.parent.is_dir()}:
         files.sync_folder(parent)
-
-
-def _erase_grade(path: Path, username: Username) -> None:
-    entries = load_grades(path)
-    others = [dict(each.fields) for each in entries if not each.is_for(username)]
-    if len(others) < len(entries):
-        files.write_file(path, json.dumps(others, ensure_ascii=False, indent=2).encode() + b"\n")

@@ -23,7 +23,7 @@ from mograder.sealing import Ed25519Seal
 from mograder.store import files
 from mograder.store.directory import RECEIPT_COLUMNS, receipt_of
 from mograder.store.files import Cached, sha256_of
-from mograder.store.findings import Findings, error, lasting, note, some, warning
+from mograder.store.findings import Finding, Findings, error, lasting, note, some, warning
 from mograder.store.layout import LEDGER, LOCK, SIGNING_KEY, Folders
 from mograder.store.ledger import Ledger
 from mograder.store.snapshot import reading, stays_inside
@@ -126,7 +126,9 @@ class Evidence:
         try:
             return Ed25519Seal(path.read_bytes())
         except (OSError, ValueError) as problem:
-            raise Unreadable("the course's key cannot be read", f"{path}: {problem}: restore it, or give --keys") from None
+            raise Unreadable(
+                "the course's key cannot be read", f"{path}: {problem}: restore it, or give --keys"
+            ) from None
 
     def everything(
         self, record: Record, names: dict[str, list[str]], seal: Seal | None, kept: Sequence[Head] = ()

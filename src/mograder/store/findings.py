@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+SECOND_LOOK = 0.5
+"""Seconds in which a server finishes what it had begun."""
+
 
 class Severity(StrEnum):
     ERROR = "error"  # something is lost, unsafe, or does not work
@@ -49,7 +52,7 @@ def lasting(look: Callable[[], Findings]) -> list[Finding]:
     twice."""
     found = list(look())
     if any(each.severity is not Severity.NOTE for each in found):
-        time.sleep(0.5)
+        time.sleep(SECOND_LOOK)
         again = list(look())
         found = [each for each in again if each in found]
     order = list(Severity)
