@@ -155,8 +155,8 @@ def verify(
         tell_json({"findings": _named(verified.findings), "head": head, "receipts": verified.receipts,
                    "erased": verified.erased})  # fmt: skip
     else:
-        for each in verified.findings:
-            tell(f"{each.where}\n  {each.what}")
+        for finding in verified.findings:
+            tell(f"{finding.where}\n  {finding.what}")
         erased = f", {verified.erased} more were erased" if verified.erased else ""
         found = f"{len(verified.findings)} things differ" if verified.findings else "everything is as it was signed"
         tell(f"{verified.receipts} receipts{erased}: {found}\nhead {head}")

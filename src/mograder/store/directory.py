@@ -48,7 +48,7 @@ from mograder.domain.store import Accepted, Attest, ChangeAccount, Event, Latest
 from mograder.domain.tokens import SECRET_NAME, random_secret
 from mograder.store import files
 from mograder.store.erasing import ERASED_NAMES, erase_files, erase_rows, erased_account
-from mograder.store.files import Cached, Spool, storage_errors
+from mograder.store.files import Cached, Room, Spool, storage_errors
 from mograder.store.hand_outs import HandOuts
 from mograder.store.layout import FEEDBACK, GRADES, LEDGER, LOCK, SIGNING_KEY, Folders, load_json, stored_file
 from mograder.store.ledger import Ledger
@@ -62,7 +62,9 @@ SETTLE_AFTER = 1.0
 RETRY_AFTER = 60.0
 """The longest time, in seconds, until what could not be put in its place is tried again."""
 
-RECEIPT_COLUMNS = "number, previous, assignment, username, attempt, filename, sha256, size, received, by, text"
+RECEIPT_COLUMNS = (
+    "number, previous, assignment, username, attempt, filename, sha256, size, received, by, late, due, arrived, text"
+)
 
 
 class DirectoryStore:
@@ -80,6 +82,7 @@ class DirectoryStore:
         self._secrets = Secrets(folders.root)
         self._hand_outs = HandOuts(folders)
         self._sha256 = Cached(files.sha256_of)
+        self._room = Room()
         with storage_errors("open the course"):
             self._made_once(SECRET_NAME, lambda: f"{random_secret()}\n".encode())
             self._secrets.all()
@@ -144,6 +147,13 @@ class DirectoryStore:
     def change_accounts(self, changes: Sequence[tuple[Username, ChangeAccount, Event]]) -> list[Account]:
         return self._ledger.write(lambda connection: [_change_account(connection, *each) for each in changes])
 
+    def spend(self, ticket: str, now: int, until: int) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            connection.execute("DELETE FROM spent WHERE until < ?", (now,))
+            return connection.execute("INSERT OR IGNORE INTO spent VALUES (?, ?)", (ticket, until)).rowcount == 1
+
+        return self._ledger.write(work)
+
     # hand-outs
 
     def assignments(self) -> tuple[Assignment, ...]:
@@ -165,7 +175,7 @@ class DirectoryStore:
     def upload(self) -> Upload:
         with storage_errors("receive the file"):
             self._make_in_use(self.folders.submitted)
-        return Spool(self.folders.submitted)
+        return Spool(self.folders.submitted, self._room)
 
     def accept(self, hand_in: HandIn, issue: Issue) -> Accepted:
         body = hand_in.body
@@ -210,10 +220,10 @@ class DirectoryStore:
             return Accepted(receipt, repeated=True)
         kept = receipt.submission
         connection.execute(
-            f"INSERT INTO receipts ({RECEIPT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO receipts ({RECEIPT_COLUMNS}) VALUES ({', '.join('?' * 14)})",
             (
                 receipt.number, receipt.previous, kept.assignment, kept.username, kept.attempt, kept.filename,
-                kept.sha256, kept.size, kept.received, kept.by, receipt.text,
+                kept.sha256, kept.size, kept.received, kept.by, kept.late, kept.due, kept.arrived, receipt.text,
             ),
         )  # fmt: skip
         self._keep_pending(connection, receipt, hand_in.body, large)
@@ -316,7 +326,7 @@ class DirectoryStore:
         ).fetchone()
         if row is None:
             return  # another process has finished it
-        submission, body, spool = receipt_of(row[:11]).submission, row[11], row[12]
+        submission, body, spool = receipt_of(row[:-2]).submission, row[-2], row[-1]
         version = self._version(submission)
         if not version.exists() or (check and files.sha256_of(version) != submission.sha256):
             self._make_in_use(self.folders.submitted, submission.assignment)
@@ -446,10 +456,12 @@ class DirectoryStore:
         return _head(next(iter(self._ledger.read(_HEAD)), None))
 
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
+        # Only what is asked for stands in the condition: so the index is used, and nobody waits for the whole chain.
+        asked = {"assignment": assignment, "username": username}
+        wanted = {column: value for column, value in asked.items() if value is not None}
+        where = " AND ".join(f"{column} = ?" for column in wanted) or "TRUE"
         rows = self._ledger.read(
-            f"SELECT {RECEIPT_COLUMNS} FROM receipts "
-            "WHERE (?1 IS NULL OR assignment = ?1) AND (?2 IS NULL OR username = ?2) ORDER BY number",
-            (assignment, username),
+            f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE {where} ORDER BY number", tuple(wanted.values())
         )
         return map(receipt_of, rows)
 
@@ -473,7 +485,7 @@ class DirectoryStore:
             with storage_errors("erase the files"):
                 erase_files(connection, self.folders, username)
                 for path in self.folders.grades.glob(f"*/{GRADES}"):
-                    others = [entry for entry in load_grades(path) if not entry.is_for(username)]
+                    others = [entry for entry in load_grades(path) if entry.username != username]
                     if len(others) < len(load_grades(path)):
                         _write_grades(path, others)
 
@@ -581,7 +593,9 @@ def _change_account(connection: sqlite3.Connection, username: Username, change: 
 
 
 def receipt_of(row: tuple[Any, ...]) -> Receipt:
-    number, previous, assignment, username, attempt, filename, sha256, size, received, by, text = row
+    number, previous, assignment, username, attempt, filename, sha256, size, received, by, late, due, arrived, text = (
+        row
+    )
     submission = Submission(
         Username(username),
         AssignmentName(assignment),
@@ -591,6 +605,9 @@ def receipt_of(row: tuple[Any, ...]) -> Receipt:
         size,
         received,
         Username(by),
+        None if late is None else bool(late),
+        due,
+        arrived,
     )
     return Receipt(number, previous, submission, text)
 

@@ -1,14 +1,26 @@
--- Places of the chain whose receipts were erased with a person's data, each with a signed statement that says so.
-CREATE TABLE erased (
-    number    INTEGER PRIMARY KEY,
-    previous  TEXT NOT NULL,
-    hash      TEXT NOT NULL,
-    statement TEXT NOT NULL
+-- What a receipt says of the deadline; NULL `late` in receipts of before.
+ALTER TABLE receipts ADD COLUMN late INTEGER;
+ALTER TABLE receipts ADD COLUMN due INTEGER;
+ALTER TABLE receipts ADD COLUMN arrived INTEGER;
+
+-- More time for one person: granted (`until`), asked for (`wanted`), declined.
+CREATE TABLE extensions (
+    assignment TEXT NOT NULL,
+    username   TEXT NOT NULL,
+    until      INTEGER,
+    note       TEXT NOT NULL,
+    wanted     INTEGER,
+    reason     TEXT NOT NULL,
+    declined   INTEGER NOT NULL,
+    PRIMARY KEY (assignment, username)
 ) STRICT;
 
--- Names of erased people, which nobody can take and whose tokens do not work again.
-CREATE TABLE erased_names (
-    salt       TEXT NOT NULL,
-    digest     TEXT NOT NULL,               -- SHA-256 of the salt and the case-folded name
-    generation INTEGER NOT NULL
+-- Checksums that were announced before their files.
+CREATE TABLE commits (
+    assignment TEXT NOT NULL,
+    username   TEXT NOT NULL,
+    sha256     TEXT NOT NULL,
+    size       INTEGER NOT NULL,
+    moment     INTEGER NOT NULL,
+    PRIMARY KEY (assignment, username, sha256)
 ) STRICT;
