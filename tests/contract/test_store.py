@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.access import Account
+from mograder.domain.chain import Erased, erase_receipt, find_breaks
+from mograder.domain.commits import Commit
 from mograder.domain.errors import NameTaken
+from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
-from mograder.domain.receipts import Head, Receipt
-from mograder.domain.store import Event, Store
+from mograder.domain.receipts import HandIn, Head, Receipt, issue_receipt
+from mograder.domain.store import ERASED_NAME, Event, Store
 from mograder.sealing import Ed25519Seal, new_private_key
-from tests.parts import ALICE, BOB, HW1, NOON, SECOND, hand_in, make_course_folder, open_store, sha256
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, hand_in, make_course_folder, open_store, sha256
 
 Open = Callable[[], Store]
 SEAL = Ed25519Seal(new_private_key())
@@ -73,6 +76,21 @@ def test_there_is_always_a_secret_and_it_stays(open_again: Open) -> None:
     first = open_again()
     assert first.secrets()[0]
     assert open_again().secrets() == first.secrets()
+
+
+def test_a_ticket_is_spent_once_in_all_servers_until_it_is_forgotten(open_again: Open) -> None:
+    first, second = open_again(), open_again()
+    assert first.spend("ticket", NOON, NOON + SECOND)
+    assert not second.spend("ticket", NOON, NOON + SECOND)
+    assert second.spend("another", NOON + 2 * SECOND, NOON + 3 * SECOND)
+    assert not first.spend("another", NOON + 2 * SECOND, NOON + 3 * SECOND)
+
+
+def test_of_many_who_spend_one_ticket_at_once_one_succeeds(open_again: Open) -> None:
+    stores = [open_again(), open_again()]
+    with ThreadPoolExecutor(8) as pool:
+        spent = list(pool.map(lambda number: stores[number % 2].spend("ticket", NOON, NOON), range(32)))
+    assert spent.count(True) == 1
 
 
 def test_an_unknown_account_is_none(store: Store) -> None:
@@ -334,6 +352,15 @@ def test_the_head_is_the_last_receipt_of_the_chain(open_again: Open) -> None:
         assert store.head() == open_again().head() == Head(receipt.number, receipt.hash)
 
 
+def test_a_receipt_keeps_what_it_says_of_the_deadline(store: Store) -> None:
+    for late, due, arrived in ((True, NOON, NOON + 5), (False, None, None)):
+        upload = filled(store.upload(), b"%d" % late)
+        ready = HandIn(ALICE, HW1, BOB, NOON, upload, late, due, arrived)
+        store.accept(ready, issue_receipt(ready, SEAL, "course"))
+        kept = list(store.receipts())[-1].submission
+        assert (kept.late, kept.due, kept.arrived) == (late, due, arrived)
+
+
 def test_receipts_are_found_by_assignment_by_person_and_by_both(store: Store) -> None:
     other = AssignmentName("hw2")
     for user, assignment in ((ALICE, HW1), (BOB, HW1), (ALICE, other)):
@@ -343,6 +370,158 @@ def test_receipts_are_found_by_assignment_by_person_and_by_both(store: Store) ->
     assert [each.number for each in store.receipts(username=ALICE)] == [1, 3]
     assert [each.number for each in store.receipts(other, ALICE)] == [3]
     assert list(store.receipts(other, BOB)) == []
+
+
+# erasing
+
+
+def attest(receipt: Receipt) -> Erased:
+    return erase_receipt(receipt, SEAL, "course", NOON)
+
+
+def fill_for_two(store: Store) -> None:
+    for user, content in ((ALICE, b"a1"), (BOB, b"b1"), (ALICE, LARGE), (BOB, b"b2"), (ALICE, b"a3")):
+        hand_in(store, SEAL, user, content)
+    for name in (ALICE, BOB):
+        store.change_account(name, lambda held, name=name: Account(name, bound=True, generation=2), replace(  # type: ignore[misc]
+            NOTE, actor=name, subject=name
+        ))  # fmt: skip
+    store.merge_grades(HW1, (graded(username="alice", grade=1), graded(userid="bob", grade=2)), NOTE)
+    put(store, extension(ALICE), extension(BOB))
+    for name in (ALICE, BOB):
+        store.change_commits(HW1, name, lambda held, name=name: (commit(1, name),))  # type: ignore[misc]
+    store.put_feedback(HW1, {ALICE: b"<p>a", BOB: b"<p>b"}, replace(NOTE, actor="bob", detail="of alice, malice, bob"))
+
+
+def test_of_who_is_erased_stays_nothing_but_places_in_the_chain(open_again: Open) -> None:
+    store = open_again()
+    fill_for_two(store)
+    before = list(store.receipts())
+    store.erase(ALICE, attest, replace(NOTE, actor="tutor", action="erase", subject=ERASED_NAME))
+    for seen in (store, open_again()):
+        assert [each.submission.username for each in seen.receipts()] == ["bob", "bob"]
+        assert submitted(seen, "alice.py") is None
+        assert [submitted(seen, each.submission.filename) for each in before] == [None, b"b1", None, b"b2", None]
+        assert [each.username for each in seen.latest_files(HW1)] == ["bob"]
+        assert [each.person for each in seen.grades(HW1)] == ["bob"]
+        assert (seen.feedback(HW1, ALICE), seen.feedback(HW1, BOB) is None) == (None, False)
+        assert [each.username for each in seen.accounts()] == ["bob"]
+        assert [each.username for each in seen.extensions()] == ["bob"]
+        assert (seen.commits(HW1, ALICE), seen.commits(HW1, BOB)) == ((), (commit(1, BOB),))
+        assert not [each for each in seen.events() if "alice" in (each.actor, each.subject)]
+        assert [each.detail for each in seen.events() if each.actor == "bob"] == ["of (erased), malice, bob", "detail"]
+        links = list(seen.chain())
+        assert [(each.number, each.previous, each.hash) for each in links] == [
+            (each.number, each.previous, each.hash) for each in before
+        ]
+        assert list(find_breaks(links, SEAL, [Head(each.number, each.hash) for each in before])) == []
+        assert seen.head() == Head(5, before[-1].hash)
+
+
+def test_after_an_erasure_the_chain_goes_on_from_the_erased_place(store: Store) -> None:
+    fill_for_two(store)
+    head = store.head()
+    store.erase(ALICE, attest, NOTE)
+    receipt = hand_in(store, SEAL, BOB, b"b3").receipt
+    assert (receipt.number, receipt.previous) == (6, head.hash)
+    again = hand_in(store, SEAL, ALICE, b"a1").receipt
+    assert (again.number, again.submission.attempt, submitted(store, "alice.py")) == (7, 1, b"a1")
+    assert list(find_breaks(store.chain(), SEAL, [head])) == []
+
+
+def test_an_erased_name_stays_taken_and_its_tokens_void(open_again: Open) -> None:
+    store = open_again()
+    fill_for_two(store)
+    store.erase(ALICE, attest, NOTE)
+    for seen in (store, open_again()):
+        assert seen.account(ALICE) == Account(ALICE, generation=3, bound=True, removed=True)
+        assert seen.account(Username("carl")) is None
+    held: list[Account | None] = []
+
+    def look(account: Account | None) -> Account:
+        held.append(account)
+        raise NameTaken("taken")
+
+    for name in (ALICE, Username("Alice")):
+        with pytest.raises(NameTaken):
+            store.change_account(name, look, NOTE)
+    assert [each and (each.removed, each.generation) for each in held] == [(True, 3), (True, 3)]
+    store.change_account(ALICE, lambda held: Account(ALICE, generation=7), NOTE)
+    assert store.account(ALICE) == Account(ALICE, generation=7)
+    store.erase(ALICE, attest, NOTE)
+    assert store.account(ALICE) == Account(ALICE, generation=8, bound=True, removed=True)
+
+
+def test_erasing_again_or_somebody_unknown_changes_nothing_of_others(store: Store) -> None:
+    fill_for_two(store)
+    store.erase(ALICE, attest, NOTE)
+    links = list(store.chain())
+    store.erase(ALICE, attest, NOTE)
+    store.erase(Username("carl"), attest, NOTE)
+    assert list(store.chain()) == links
+    assert submitted(store, "bob.py") == b"b2"
+
+
+# time
+
+
+def extension(user: Username = ALICE, until: int | None = NOON, assignment: AssignmentName = HW1) -> Extension:
+    return Extension(assignment, user, until, "nöte", NOON + 1, "reason", declined=True)
+
+
+def put(store: Store, *given: Extension) -> None:
+    store.change_extensions([(each.assignment, each.username, lambda held, each=each: each, NOTE) for each in given])  # type: ignore[misc]
+
+
+def test_extensions_come_back_as_they_were_put_by_assignment_by_person_and_by_both(store: Store) -> None:
+    other = AssignmentName("hw2")
+    given = [extension(BOB), extension(ALICE, None, other), extension()]
+    put(store, *given)
+    assert store.extensions() == [extension(), extension(BOB), extension(ALICE, None, other)]
+    assert store.extensions(HW1) == [extension(), extension(BOB)]
+    assert store.extensions(username=ALICE) == [extension(), extension(ALICE, None, other)]
+    assert store.extensions(other, ALICE) == [extension(ALICE, None, other)]
+    assert store.extensions(other, BOB) == []
+    assert len(store.events()) == 3
+
+
+def test_extensions_are_changed_together_or_not_at_all_and_see_what_is_there(store: Store) -> None:
+    put(store, extension())
+    seen: list[Extension | None] = []
+
+    def change(held: Extension | None) -> Extension:
+        seen.append(held)
+        return extension(BOB) if held is None else replace(held, until=NOON + 9)
+
+    def refuse(held: Extension | None) -> Extension:
+        raise NameTaken("no")
+
+    both = [(HW1, ALICE, change, NOTE), (HW1, BOB, change, NOTE)]
+    with pytest.raises(NameTaken):
+        store.change_extensions([*both, (HW1, BOB, refuse, NOTE)])
+    assert (store.extensions(), len(store.events())) == ([extension()], 1)
+    assert store.change_extensions(both) == [extension(until=NOON + 9), extension(BOB)]
+    assert seen[-2:] == [extension(), None]
+    assert len(store.events()) == 3
+
+
+def commit(number: int, user: Username = ALICE) -> Commit:
+    return Commit(HW1, user, f"{number:064}", number, NOON + number)
+
+
+def test_commits_are_one_persons_oldest_first_and_replaced(store: Store) -> None:
+    assert store.commits(HW1, ALICE) == ()
+    assert store.change_commits(HW1, ALICE, lambda held: (commit(2), commit(1))) == (commit(2), commit(1))
+    store.change_commits(HW1, BOB, lambda held: (*held, commit(3, BOB)))
+    store.change_commits(HW1, ALICE, lambda held: held[1:])
+    assert (store.commits(HW1, ALICE), store.commits(HW1, BOB)) == ((commit(2),), (commit(3, BOB),))
+    assert store.commits(AssignmentName("hw2"), ALICE) == ()
+
+
+def test_nobody_gets_between_the_reading_and_the_writing_of_commits(store: Store) -> None:
+    with ThreadPoolExecutor(20) as threads:
+        list(threads.map(lambda n: store.change_commits(HW1, ALICE, lambda held: (*held, commit(n))), range(60)))
+    assert store.commits(HW1, ALICE) == tuple(map(commit, range(60)))
 
 
 # grades and feedback
@@ -395,6 +574,7 @@ def test_everything_is_there_after_close_and_open(open_again: Open) -> None:
         page = store.feedback(HW1, ALICE)
         return [
             store.accounts(), list(store.receipts()), store.latest_files(HW1), store.grades(HW1), store.events(),
+            store.extensions(), store.commits(HW1, ALICE),
             store.secrets(), store.assignments(), submitted(store, "alice.py"), page and page.read(),
         ]  # fmt: skip
 
@@ -404,6 +584,8 @@ def test_everything_is_there_after_close_and_open(open_again: Open) -> None:
     hand_in(store, SEAL, BOB, b"small")
     store.merge_grades(HW1, (graded(username="alice", grade=1.5),), NOTE)
     store.put_feedback(HW1, {ALICE: b"page"}, NOTE)
+    put(store, extension())
+    store.change_commits(HW1, ALICE, lambda held: (commit(1),))
     before = all_of(store)
     store.close()
     again = open_again()

@@ -16,10 +16,12 @@ from mograder.domain.access import Account
 from mograder.domain.errors import Unreadable
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
+from mograder.domain.receipts import Receipt, Submission, claims
 from mograder.domain.store import Event
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store import ledger
 from mograder.store.directory import DirectoryStore
+from mograder.store.doctor import Severity, check
 from mograder.store.layout import Folders
 from tests.crashes import Say, die_before
 from tests.parts import ALICE, HW1, NOON, hand_in, make_course_folder, names_in, open_store, sha256
@@ -442,3 +444,31 @@ def test_accounts_of_a_ledger_from_before_the_roster_are_kept(root: Path) -> Non
         connection.commit()
     with contextlib.closing(open_store(root)) as store:
         assert store.accounts() == [Account(ALICE, name="A", generation=2, bound=True, created=5)]
+
+
+def test_receipts_of_a_ledger_from_before_deadlines_are_kept_and_found_unaltered(root: Path) -> None:
+    with contextlib.closing(open_store(root)) as store:
+        seal = Ed25519Seal(store.signing_key(new_private_key))
+    scripts = [(Path(ledger.__file__).parent / f"ledger_00{number}.sql").read_text() for number in (1, 2)]
+    (root / ".mograder.db").unlink()
+    before = Submission(ALICE, HW1, 1, "alice_20260310T120000.py", sha256(b"one"), 3, NOON, ALICE)
+    text = seal.sign(claims(before, 1, "", "course"))
+    with contextlib.closing(sqlite3.connect(root / ".mograder.db")) as connection:
+        connection.executescript(f"{''.join(scripts)} PRAGMA user_version = 2;")
+        row = (1, "", "hw1", "alice", 1, before.filename, before.sha256, 3, NOON, "alice", text)
+        connection.execute(f"INSERT INTO receipts VALUES ({', '.join('?' * 11)})", row)
+        connection.commit()
+    folder = root.parent / "submitted" / "hw1"
+    folder.mkdir(parents=True)
+    (folder / before.filename).write_bytes(b"one")
+    (folder / "alice.py").symlink_to(before.filename)
+    # As it stands, opened by no server of today, and after it was.
+    for _ in range(2):
+        assert [each.what for each in check(Folders.of(root), NOON) if each.severity is Severity.ERROR] == []
+        with contextlib.closing(open_store(root)) as store:
+            assert list(store.receipts()) == [Receipt(1, "", before, text)]
+            assert hand_in(store, seal, ALICE, b"one").repeated
+    with contextlib.closing(sqlite3.connect(root / ".mograder.db")) as connection:
+        connection.execute("UPDATE receipts SET late = 1")
+        connection.commit()
+    assert any("was altered: late" in each.what for each in check(Folders.of(root), NOON))

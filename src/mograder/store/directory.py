@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,10 @@ from mograder import config
 from mograder.domain import grades as grading
 from mograder.domain.access import Account, Role
 from mograder.domain.assignments import Assignment, Plan
+from mograder.domain.chain import Erased, Link
+from mograder.domain.commits import Commit
 from mograder.domain.errors import MograderError, Temporary, Unreadable
+from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import (
@@ -43,10 +47,21 @@ from mograder.domain.receipts import (
     latest_filename,
     owner,
 )
-from mograder.domain.store import Accepted, ChangeAccount, Event, LatestFile, StoredFile, Upload
+from mograder.domain.store import (
+    Accepted,
+    Attest,
+    ChangeAccount,
+    ChangeCommits,
+    ChangeExtension,
+    Event,
+    LatestFile,
+    StoredFile,
+    Upload,
+)
 from mograder.domain.tokens import SECRET_NAME, random_secret
 from mograder.store import files
-from mograder.store.files import Cached, Spool, storage_errors
+from mograder.store.erasing import ERASED_NAMES, erase_files, erase_rows, erased_account
+from mograder.store.files import Cached, Room, Spool, storage_errors
 from mograder.store.hand_outs import HandOuts
 from mograder.store.layout import FEEDBACK, GRADES, LEDGER, LOCK, SIGNING_KEY, Folders, load_json, stored_file
 from mograder.store.ledger import Ledger
@@ -60,7 +75,9 @@ SETTLE_AFTER = 1.0
 RETRY_AFTER = 60.0
 """The longest time, in seconds, until what could not be put in its place is tried again."""
 
-RECEIPT_COLUMNS = "number, previous, assignment, username, attempt, filename, sha256, size, received, by, text"
+RECEIPT_COLUMNS = (
+    "number, previous, assignment, username, attempt, filename, sha256, size, received, by, late, due, arrived, text"
+)
 
 
 class DirectoryStore:
@@ -78,6 +95,7 @@ class DirectoryStore:
         self._secrets = Secrets(folders.root)
         self._hand_outs = HandOuts(folders)
         self._sha256 = Cached(files.sha256_of)
+        self._room = Room()
         with storage_errors("open the course"):
             self._made_once(SECRET_NAME, lambda: f"{random_secret()}\n".encode())
             self._secrets.all()
@@ -131,7 +149,7 @@ class DirectoryStore:
 
     def account(self, username: Username) -> Account | None:
         rows = self._ledger.read(f"SELECT {_ACCOUNT} FROM accounts WHERE username = ?", (username,))
-        return _account(rows[0]) if rows else None
+        return _account(rows[0]) if rows else erased_account(self._ledger.read(ERASED_NAMES), username)
 
     def accounts(self) -> list[Account]:
         return [_account(row) for row in self._ledger.read(f"SELECT {_ACCOUNT} FROM accounts ORDER BY username")]
@@ -141,6 +159,13 @@ class DirectoryStore:
 
     def change_accounts(self, changes: Sequence[tuple[Username, ChangeAccount, Event]]) -> list[Account]:
         return self._ledger.write(lambda connection: [_change_account(connection, *each) for each in changes])
+
+    def spend(self, ticket: str, now: int, until: int) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            connection.execute("DELETE FROM spent WHERE until < ?", (now,))
+            return connection.execute("INSERT OR IGNORE INTO spent VALUES (?, ?)", (ticket, until)).rowcount == 1
+
+        return self._ledger.write(work)
 
     # hand-outs
 
@@ -163,7 +188,7 @@ class DirectoryStore:
     def upload(self) -> Upload:
         with storage_errors("receive the file"):
             self._make_in_use(self.folders.submitted)
-        return Spool(self.folders.submitted)
+        return Spool(self.folders.submitted, self._room)
 
     def accept(self, hand_in: HandIn, issue: Issue) -> Accepted:
         body = hand_in.body
@@ -208,10 +233,10 @@ class DirectoryStore:
             return Accepted(receipt, repeated=True)
         kept = receipt.submission
         connection.execute(
-            f"INSERT INTO receipts ({RECEIPT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO receipts ({RECEIPT_COLUMNS}) VALUES ({', '.join('?' * 14)})",
             (
                 receipt.number, receipt.previous, kept.assignment, kept.username, kept.attempt, kept.filename,
-                kept.sha256, kept.size, kept.received, kept.by, receipt.text,
+                kept.sha256, kept.size, kept.received, kept.by, kept.late, kept.due, kept.arrived, receipt.text,
             ),
         )  # fmt: skip
         self._keep_pending(connection, receipt, hand_in.body, large)
@@ -314,7 +339,7 @@ class DirectoryStore:
         ).fetchone()
         if row is None:
             return  # another process has finished it
-        submission, body, spool = receipt_of(row[:11]).submission, row[11], row[12]
+        submission, body, spool = receipt_of(row[:-2]).submission, row[-2], row[-1]
         version = self._version(submission)
         if not version.exists() or (check and files.sha256_of(version) != submission.sha256):
             self._make_in_use(self.folders.submitted, submission.assignment)
@@ -444,12 +469,70 @@ class DirectoryStore:
         return _head(next(iter(self._ledger.read(_HEAD)), None))
 
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
-        rows = self._ledger.read(
-            f"SELECT {RECEIPT_COLUMNS} FROM receipts "
-            "WHERE (?1 IS NULL OR assignment = ?1) AND (?2 IS NULL OR username = ?2) ORDER BY number",
-            (assignment, username),
-        )
+        where, values = _where(assignment=assignment, username=username)
+        rows = self._ledger.read(f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE {where} ORDER BY number", values)
         return map(receipt_of, rows)
+
+    def chain(self) -> Iterator[Link]:
+        columns = "number, previous, hash, statement"
+        # As a writer: a receipt that is being erased is in one of the two, not in both or none.
+        receipts, erased = self._ledger.write(lambda connection: (
+            connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts").fetchall(),
+            connection.execute(f"SELECT {columns} FROM erased").fetchall(),
+        ))  # fmt: skip
+        links: list[Link] = [*map(receipt_of, receipts), *(Erased(*row) for row in erased)]
+        return iter(sorted(links, key=lambda link: link.number))
+
+    def erase(self, username: Username, attest: Attest, event: Event) -> None:
+        def rows(connection: sqlite3.Connection) -> None:
+            own = connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE username = ?", (username,))
+            erase_rows(connection, username, [attest(receipt_of(row)) for row in own.fetchall()])
+            _record(connection, event)
+
+        def work(connection: sqlite3.Connection) -> None:
+            with storage_errors("erase the files"):
+                erase_files(connection, self.folders, username)
+                for path in self.folders.grades.glob(f"*/{GRADES}"):
+                    others = [entry for entry in load_grades(path) if entry.username != username]
+                    if len(others) < len(load_grades(path)):
+                        _write_grades(path, others)
+
+        # The ledger first, for good: until the files are gone, whoever is told of a failure can ask again.
+        self._ledger.write(rows)
+        self._ledger.write(work)
+        self._ledger.compact()
+
+    # time
+
+    def extensions(self, assignment: AssignmentName | None = None, username: Username | None = None) -> list[Extension]:
+        where, values = _where(assignment=assignment, username=username)
+        rows = self._ledger.read(
+            f"SELECT {_EXTENSION} FROM extensions WHERE {where} ORDER BY assignment, username", values
+        )
+        return [_extension(row) for row in rows]
+
+    def change_extensions(
+        self, changes: Sequence[tuple[AssignmentName, Username, ChangeExtension, Event]]
+    ) -> list[Extension]:
+        return self._ledger.write(lambda connection: [_change_extension(connection, *each) for each in changes])
+
+    def commits(self, assignment: AssignmentName, username: Username) -> tuple[Commit, ...]:
+        return tuple(_commit(row) for row in self._ledger.read(_COMMITS, (assignment, username)))
+
+    def change_commits(
+        self, assignment: AssignmentName, username: Username, change: ChangeCommits
+    ) -> tuple[Commit, ...]:
+        def work(connection: sqlite3.Connection) -> tuple[Commit, ...]:
+            held = connection.execute(_COMMITS, (assignment, username)).fetchall()
+            kept = change(tuple(_commit(row) for row in held))
+            connection.execute("DELETE FROM commits WHERE assignment = ? AND username = ?", (assignment, username))
+            connection.executemany(
+                "INSERT INTO commits (assignment, username, sha256, size, moment) VALUES (?, ?, ?, ?, ?)",
+                [(each.assignment, each.username, each.sha256, each.size, each.moment) for each in kept],
+            )
+            return kept
+
+        return self._ledger.write(work)
 
     # grades and feedback
 
@@ -469,8 +552,7 @@ class DirectoryStore:
             with storage_errors("keep the grades"):
                 self._make_in_use(self.folders.grades, assignment)
                 merged = grading.merge(load_grades(path) if path.exists() else (), entries)
-                document = json.dumps([dict(entry.fields) for entry in merged], ensure_ascii=False, indent=2)
-                files.write_file(path, document.encode() + b"\n")
+                _write_grades(path, merged)
             return len(merged)
 
         return self._ledger.write(work)
@@ -537,7 +619,8 @@ def _account(row: tuple[Any, ...]) -> Account:
 
 def _change_account(connection: sqlite3.Connection, username: Username, change: ChangeAccount, event: Event) -> Account:
     row = connection.execute(f"SELECT {_ACCOUNT} FROM accounts WHERE key = ?", (username.key,)).fetchone()
-    account = change(_account(row) if row else None)
+    held = _account(row) if row else erased_account(connection.execute(ERASED_NAMES).fetchall(), username)
+    account = change(held)
     connection.execute(
         f"INSERT OR REPLACE INTO accounts ({_ACCOUNT}, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -549,8 +632,49 @@ def _change_account(connection: sqlite3.Connection, username: Username, change: 
     return account
 
 
+_EXTENSION = "assignment, username, until, note, wanted, reason, declined"
+
+
+def _extension(row: tuple[Any, ...]) -> Extension:
+    assignment, username, until, note, wanted, reason, declined = row
+    return Extension(AssignmentName(assignment), Username(username), until, note, wanted, reason, bool(declined))
+
+
+def _change_extension(
+    connection: sqlite3.Connection, assignment: AssignmentName, username: Username, change: ChangeExtension,
+    event: Event,
+) -> Extension:  # fmt: skip
+    row = connection.execute(
+        f"SELECT {_EXTENSION} FROM extensions WHERE assignment = ? AND username = ?", (assignment, username)
+    ).fetchone()
+    extension = change(_extension(row) if row else None)
+    connection.execute(
+        f"INSERT OR REPLACE INTO extensions ({_EXTENSION}) VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(extension)
+    )
+    _record(connection, event)
+    return extension
+
+
+_COMMITS = (
+    "SELECT assignment, username, sha256, size, moment FROM commits WHERE assignment = ? AND username = ? "
+    "ORDER BY moment, sha256"
+)
+
+
+def _commit(row: tuple[Any, ...]) -> Commit:
+    return Commit(AssignmentName(row[0]), Username(row[1]), *row[2:])
+
+
+def _where(**asked: str | None) -> tuple[str, tuple[str, ...]]:
+    """A condition on the columns that are asked for and no others, so that an index is used; and its values."""
+    wanted = {column: value for column, value in asked.items() if value is not None}
+    return " AND ".join(f"{column} = ?" for column in wanted) or "TRUE", tuple(wanted.values())
+
+
 def receipt_of(row: tuple[Any, ...]) -> Receipt:
-    number, previous, assignment, username, attempt, filename, sha256, size, received, by, text = row
+    number, previous, assignment, username, attempt, filename, sha256, size, received, by, late, due, arrived, text = (
+        row
+    )
     submission = Submission(
         Username(username),
         AssignmentName(assignment),
@@ -560,15 +684,20 @@ def receipt_of(row: tuple[Any, ...]) -> Receipt:
         size,
         received,
         Username(by),
+        None if late is None else bool(late),
+        due,
+        arrived,
     )
     return Receipt(number, previous, submission, text)
 
 
-_HEAD = "SELECT number, text FROM receipts ORDER BY number DESC LIMIT 1"
+_HEAD = (
+    "SELECT number, text, '' FROM receipts UNION ALL SELECT number, '', hash FROM erased ORDER BY number DESC LIMIT 1"
+)
 
 
 def _head(row: tuple[Any, ...] | None) -> Head:
-    return Head(row[0], chain_hash(row[1])) if row else Head()
+    return Head(row[0], row[2] or chain_hash(row[1])) if row else Head()
 
 
 def _latest(connection: sqlite3.Connection, assignment: AssignmentName, username: Username) -> Receipt | None:
@@ -616,6 +745,11 @@ def _sync_all(folder: Path, paths: list[Path]) -> None:
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def _write_grades(path: Path, entries: Sequence[GradeEntry]) -> None:
+    document = json.dumps([dict(entry.fields) for entry in entries], ensure_ascii=False, indent=2)
+    files.write_file(path, document.encode() + b"\n")
 
 
 def load_grades(path: Path) -> tuple[GradeEntry, ...]:
