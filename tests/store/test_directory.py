@@ -21,7 +21,8 @@ from mograder.domain.store import Event
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store import ledger
 from mograder.store.directory import DirectoryStore
-from mograder.store.doctor import Severity, check
+from mograder.store.doctor import check
+from mograder.store.findings import Severity
 from mograder.store.layout import Folders
 from tests.crashes import Say, die_before
 from tests.parts import ALICE, HW1, NOON, hand_in, make_course_folder, names_in, open_store, sha256
