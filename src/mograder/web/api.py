@@ -263,6 +263,7 @@ def register(request: Request) -> Reply:
     except WrongCode:
         request.wrong_codes.count(*whose)
         raise
+    request.wrong_codes.forget(request.address)
     return secret_reply(wire.Registered(token, username))
 
 
