@@ -189,7 +189,9 @@ def test_a_trailing_slash_and_an_unknown_query_change_nothing(web: Web, row: End
     plain = web(row.method, address(row))
     for other in (f"{path}/?{query}", f"{path}?{query}&v=2&token=%C3%A4&flag"):
         reply = web(row.method, other)
-        assert (reply.status_code, reply.content) == (plain.status_code, plain.content)
+        assert reply.status_code == plain.status_code
+        if row.name != "login_link":  # each is another
+            assert reply.content == plain.content
 
 
 @pytest.mark.parametrize("as_", [None, INSTRUCTOR])

@@ -145,6 +145,13 @@ class DirectoryStore:
     def change_accounts(self, changes: Sequence[tuple[Username, ChangeAccount, Event]]) -> list[Account]:
         return self._ledger.write(lambda connection: [_change_account(connection, *each) for each in changes])
 
+    def spend(self, ticket: str, now: int, until: int) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            connection.execute("DELETE FROM spent WHERE until < ?", (now,))
+            return connection.execute("INSERT OR IGNORE INTO spent VALUES (?, ?)", (ticket, until)).rowcount == 1
+
+        return self._ledger.write(work)
+
     # hand-outs
 
     def assignments(self) -> tuple[Assignment, ...]:
