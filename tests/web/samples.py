@@ -82,10 +82,10 @@ MANY = [(f"student{number:03}", f"Student Number {number}") for number in range(
 MANY_TASKS = tuple(assignment(f"hw{number:02}", "", NOW - number * HOUR) for number in range(12))
 
 SAMPLES: dict[str, Page] = {
-    "join": Join(NOBODY, True),
-    "join-taken": Join(NOBODY, True, "alice", "swordfish", "the name 'alice' is taken: choose another name"),
-    "join-hostile": Join(replace(NOBODY, course=SCRIPT), True, f'"{SCRIPT}', f'"{SCRIPT}', f"wrong: {SCRIPT}"),
-    "join-off": Join(NOBODY, False),
+    "join": Join(NOBODY, True, "k" * 64),
+    "join-taken": Join(NOBODY, True, "k" * 64, "alice", "swordfish", "the name 'alice' is taken: choose another name"),
+    "join-hostile": Join(replace(NOBODY, course=SCRIPT), True, *[f'"{SCRIPT}'] * 3, f"wrong: {SCRIPT}"),
+    "join-off": Join(NOBODY, False, "k" * 64),
     "joined": Joined(ALICE, "alice:" + "5f0c" * 16, "https://course.example.org/course"),
     "login": Login(NOBODY, True),
     "login-wrong": Login(NOBODY, False, "wrong token: log in again, or ask your instructor for a new one"),
