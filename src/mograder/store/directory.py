@@ -411,22 +411,25 @@ class DirectoryStore:
                     path.unlink()
 
     def _settle_behind(self) -> None:
+        again = 0.0  # seconds until the next try; 0 when nothing is left over
         while not self._stopping.is_set():
-            self._unsettled.wait()
+            self._unsettled.wait(again or None)
             self._await_quiet()
             try:
-                self.settle()
+                done = self.settle()
             except Exception:  # this thread must outlive every fault: hand-ins stay in the ledger meanwhile
                 log.exception("hand-ins stay in the ledger for now")
-                self._stopping.wait(SETTLE_AFTER)
-                self._unsettled.set()
+                done = False
+            again = 0.0 if done else min(2 * again + SETTLE_AFTER, RETRY_AFTER)
 
     def _await_quiet(self) -> None:
         """Wait until nothing has been placed for `SETTLE_AFTER`: a rush has the disk to itself, but not for ever."""
         ends = time.monotonic() + SETTLE_WITHIN
-        while self._unsettled.is_set() and not self._stopping.is_set() and time.monotonic() < ends:
+        placed = True
+        while placed and not self._stopping.is_set() and time.monotonic() < ends:
             self._unsettled.clear()
             self._stopping.wait(SETTLE_AFTER)
+            placed = self._unsettled.is_set()
         self._unsettled.clear()
 
     def settle(self) -> bool:
