@@ -79,6 +79,8 @@ class Body:
             count += len(chunk)
             if count > length:
                 raise BadRequest("the body is longer than its Content-Length")
+            if count == length:
+                self._over = True  # whether or not the server has noticed: nothing more can come
             if chunk:
                 yield chunk
         if count < length:
