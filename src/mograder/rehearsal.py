@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import random
 import shutil
@@ -28,7 +29,7 @@ POLL_SECONDS = 10
 SLOW = 10.0
 """Seconds for an answer after which students begin to ask whether it worked."""
 BUSY = 0.85
-"""The part of a processor from which on it is what holds everything up."""
+"""The part of the time that a processor works from which on it is what holds everything up."""
 _TIMES = ("opens", "due", "duedate", "closes")
 
 
@@ -186,7 +187,8 @@ class Rehearsal:
         phases = [Phase.of("register", await self._register())]
         assignment = await self._choose(wanted)
         during = await self._spread(self._lesson(assignment))
-        phases += [Phase.of(kind, [each for each in during if each.ask.kind == kind]) for kind in _KINDS]
+        kinds = {kind: [each for each in during if each.ask.kind == kind] for kind in _KINDS}
+        phases += [Phase.of(kind, answers) for kind, answers in kinds.items() if answers]
         name = assignment.name
         looked = await self._all(
             "all look at once", [self._look(name, user) for user in self._students for _ in range(2)]
@@ -302,32 +304,34 @@ _KINDS = ("assignments", "hand_out", "status", "submit")
 
 @dataclass(frozen=True)
 class Load:
-    """How busy a server and whoever asked it were, in processors; None where the system does not say."""
+    """How busy a server and whoever asked it were, in processors, and which part of the machine was idle."""
 
-    server: float | None
+    server: float
     asking: float
+    idle: float
 
 
 class Meter:
-    """Measures from its making to `read`."""
+    """Measures from its making to `read`, where the system tells (Linux)."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._began, self._asking, self._server = time.perf_counter(), time.process_time(), self._used()
+        self._began = self._now()
 
-    def _used(self) -> float | None:
-        """Seconds of processor that the server has used."""
+    def _now(self) -> tuple[float, float, float, float]:
+        """Seconds: the clock, and what the server, whoever asks, and nobody has had of the processors."""
+        clock, asking = time.perf_counter(), time.process_time()
         try:
-            fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+            server = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+            machine = Path("/proc/stat").read_text().split()
         except OSError:
-            return None
-        return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
+            return clock, math.nan, asking, math.nan
+        ticks = os.sysconf("SC_CLK_TCK")
+        return clock, (int(server[11]) + int(server[12])) / ticks, asking, (int(machine[4]) + int(machine[5])) / ticks
 
     def read(self) -> Load:
-        seconds = time.perf_counter() - self._began
-        used = self._used()
-        server = (used - self._server) / seconds if used is not None and self._server is not None else None
-        return Load(server, (time.process_time() - self._asking) / seconds)
+        seconds, server, asking, idle = (now - then for now, then in zip(self._now(), self._began, strict=True))
+        return Load(server / seconds, asking / seconds, idle / seconds / (os.cpu_count() or 1))
 
 
 def _flush_seconds(folder: Path) -> float:
@@ -345,13 +349,15 @@ def _flush_seconds(folder: Path) -> float:
 
 def _bottleneck(load: Load, flush: float) -> str:
     disk = f"one flush of the disk takes {flush * 1000:.1f} ms"
-    if load.server is None:
+    if math.isnan(load.server):
         return f"not known on this system; {disk}"
     if load.server >= BUSY:
         return f"the processor: the server kept {load.server:.1f} of them busy; {disk}"
     if load.asking >= BUSY:
         return f"whoever asked: this program was busier than the server ({load.server:.0%} of a processor); {disk}"
-    return f"the disk's flushes: the server waited (it used {load.server:.0%} of a processor); {disk}"
+    if load.idle < 1 - BUSY:
+        return f"what else runs on this machine: no processor was free, the server had {load.server:.0%} of one; {disk}"
+    return f"the disk: the server waited for its flushes (and used {load.server:.0%} of a processor); {disk}"
 
 
 def _carries(hand_ins: float, looks: float) -> int:

@@ -126,7 +126,7 @@ def serving(root: Path, port: int, code: str, *more: str) -> Iterator[int]:
         yield process.pid
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.communicate(timeout=20)
 
 
 @dataclass(frozen=True)

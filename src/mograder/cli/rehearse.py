@@ -144,12 +144,12 @@ def report(outcome: Outcome) -> None:
     table(["", "Requests", "A second", "p50", "p99", "Errors"], [_line(each) for each in outcome.phases])
     rush = outcome.phases[-1]
     handed_in = outcome.kept + len(outcome.lost)
-    kept = "every one of them" if not outcome.lost else f"all but {len(outcome.lost)}"
+    kept = "every one of them is" if not outcome.lost else f"all but {len(outcome.lost)} are"
     lines = [
         "",
-        f"{outcome.students} students handed in {outcome.assignment!r} at once: {rush.a_second:,.0f} hand-ins a second; "
+        f"{outcome.students} students handed in {outcome.assignment!r} at once: {rush.a_second:,.0f} a second; "
         f"half were answered within {rush.p50 * 1000:,.0f} ms, 99 of 100 within {rush.p99 * 1000:,.0f} ms.",
-        f"Acknowledged: {handed_in:,} hand-ins; {kept} is on the disk, byte for byte.",
+        f"Acknowledged: {handed_in:,} hand-ins; {kept} on the disk, byte for byte.",
         f"What held it up: {outcome.bottleneck}.",
         f"This machine carries about {outcome.carries:,} students, if all hand in twice in the last minute and look "
         "every ten seconds, with half of it in reserve. The network between it and them was not part of this.",
