@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from mograder.cli.serve import listening_host
+from mograder.cli.serve import enrollment_code, listening_host
 from mograder.config import SERVE_SETTINGS, parse_course_file, resolve
+from mograder.domain.errors import RegistrationOff
+from mograder.opening import open_course
 
 CODE = "my-course-phrase"
 
@@ -83,6 +85,21 @@ def test_without_a_code_registration_is_off_and_an_empty_one_is_none(release: Pa
     for extra in ({}, {"MOGRADER_ENROLLMENT_CODE": ""}):
         with serving(str(release), "-p", str(free_port()), **extra) as (_, output):
             assert "registration    off" in output
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n", "\t \n\n"])
+def test_a_code_of_nothing_but_space_is_no_code_however_it_is_given(text: str, tmp_path: Path) -> None:
+    (tmp_path / "code").write_text(text)
+    assert enrollment_code(text, None) == enrollment_code(None, tmp_path / "code") == enrollment_code(None, None) == ""
+
+
+@pytest.mark.parametrize("code", ["", "  "])
+def test_a_course_that_is_mounted_with_an_empty_code_takes_nobody(release: Path, code: str) -> None:
+    course = open_course(release, enrollment_code=code)
+    for given in ("", " ", code):
+        with pytest.raises(RegistrationOff):
+            course.register("alice", given)
+    course.store.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
