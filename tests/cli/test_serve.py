@@ -79,6 +79,7 @@ def test_the_start_says_where_and_what_next_and_no_secret(release: Path) -> None
         assert "registration    on" in output
         assert CODE not in output
         assert secret not in output
+        assert "/once#" not in output  # a pipe may be a log: only a terminal is shown the link that logs in
 
 
 def test_without_a_code_registration_is_off_and_an_empty_one_is_none(release: Path) -> None:
