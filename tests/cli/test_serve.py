@@ -94,6 +94,14 @@ def test_a_code_of_nothing_but_space_is_no_code_however_it_is_given(text: str, t
     assert enrollment_code(text, None) == enrollment_code(None, tmp_path / "code") == enrollment_code(None, None) == ""
 
 
+def test_a_code_that_nobody_could_send_is_refused(release: Path, tmp_path: Path) -> None:
+    (tmp_path / "code").write_bytes(b"sch\xf6n")
+    by_environment = run("serve", str(release), MOGRADER_ENROLLMENT_CODE=os.fsdecode(b"sch\xf6n"))
+    by_file = run("serve", str(release), "--enrollment-code-file", str(tmp_path / "code"))
+    for done in (by_environment, by_file):
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
 @pytest.mark.parametrize("code", ["", "  "])
 def test_a_course_that_is_mounted_with_an_empty_code_takes_nobody(release: Path, code: str) -> None:
     course = open_course(release, enrollment_code=code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,8 @@ def enrollment_code(code: str | None, file: Path | None) -> str:
     if code and file:
         raise Usage("give the enrollment code by flag or environment, or by file, not both")
     if file is None:
+        if any(unicodedata.category(letter) == "Cs" for letter in code or ""):  # bytes that were no UTF-8
+            raise Usage("the enrollment code is not UTF-8 text: nobody could send it")
         return (code or "").strip()
     try:
         return file.read_bytes().decode().strip()
