@@ -29,6 +29,8 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 DEBIAN_PACKAGES = {
     "strace": (("strace",), "the test that watches the system calls of a hand-in"),
     "e2fsprogs": (("mkfs.ext4",), "the test that cuts the power"),
+    "wrk": (("wrk",), "the benchmarks of what is read"),
+    "nginx-light": (("nginx",), "the benchmark beside nginx"),
     "chromium fonts-noto-core": (CHROMIUM, "the tests of the pages in a real browser"),
 }
 """Packages: the program they bring (under any of these names), and what is left out without it."""
