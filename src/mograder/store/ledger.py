@@ -23,7 +23,7 @@ from mograder.store.files import storage_errors
 
 T = TypeVar("T")
 
-MIGRATIONS = ("ledger_001.sql", "ledger_002.sql", "ledger_003.sql", "ledger_004.sql", "ledger_005.sql")
+MIGRATIONS = tuple(f"ledger_{number:03}.sql" for number in range(1, 7))
 
 
 def migrate(connection: sqlite3.Connection) -> None:
