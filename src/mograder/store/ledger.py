@@ -23,7 +23,15 @@ from mograder.store.files import storage_errors
 
 T = TypeVar("T")
 
-MIGRATIONS = tuple(f"ledger_{number:03}.sql" for number in range(1, 7))
+MIGRATIONS = (
+    "ledger_001.sql",
+    "ledger_002.sql",
+    "ledger_003.sql",
+    "ledger_004.sql",
+    "ledger_005.sql",
+    "ledger_006.sql",
+    "ledger_007.sql",
+)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

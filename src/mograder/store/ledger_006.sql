@@ -1,7 +1,3 @@
--- When a person first downloaded a file of an assignment.
-CREATE TABLE fetched (
-    assignment TEXT NOT NULL,
-    username   TEXT NOT NULL,
-    moment     INTEGER NOT NULL,            -- Unix microseconds
-    PRIMARY KEY (assignment, username)
-) STRICT;
+-- With which key a name was claimed, and when: who asks again soon, the answer lost, is answered the same.
+ALTER TABLE accounts ADD COLUMN claim_hash TEXT;
+ALTER TABLE accounts ADD COLUMN claimed INTEGER NOT NULL DEFAULT 0;
