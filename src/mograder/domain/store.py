@@ -8,7 +8,7 @@ be understood; then each thing asked for is there whole or not at all, and askin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -23,7 +23,8 @@ from mograder.domain.receipts import Body, HandIn, Issue, Receipt
 class StoredFile:
     """A file that can be sent. `tag` changes whenever the bytes may have; `modified` is Unix seconds.
 
-    The bytes are at `path`, or in `data` where the store has no files.
+    The bytes are at `path`; where the store has no files, `bring` gets them from afar: small ones into memory, large
+    ones into a file.
     """
 
     name: str
@@ -32,12 +33,22 @@ class StoredFile:
     tag: str
     path: Path | None = None
     data: bytes | None = None
+    bring: Callable[[], bytes | Path] | None = field(default=None, compare=False)
+
+    def brought(self) -> StoredFile:
+        """The same with its bytes at `path` or in `data`; may take as long as a network does."""
+        if self.bring is None:
+            return self
+        content = self.bring()
+        at_hand = {"path": content} if isinstance(content, Path) else {"data": content}
+        return replace(self, bring=None, **at_hand)
 
     def read(self) -> bytes:
-        if self.data is not None:
-            return self.data
-        assert self.path is not None
-        return self.path.read_bytes()
+        file = self.brought()
+        if file.data is not None:
+            return file.data
+        assert file.path is not None
+        return file.path.read_bytes()
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mograder.domain.assignments import Assignment, HandOut, Plan, Rules, find_assignment
 from mograder.domain.errors import BadName, BadRequest, Unreadable
@@ -15,6 +16,8 @@ from mograder.domain.store import StoredFile
 from mograder.store import files
 from mograder.store.files import Cached
 from mograder.store.layout import FEEDBACK, GRADES, MANIFEST, Folders, existing, load_json, stored_file
+
+T = TypeVar("T")
 
 HASHED_UP_TO = 64 * 1024 * 1024
 """Bytes; a larger hand-out is listed without a checksum rather than make the first listing wait."""
@@ -31,7 +34,7 @@ class HandOuts:
     def assignments(self, plan: Plan) -> tuple[Assignment, ...]:
         """Every assignment with the plan's rules, sorted by name; a manifest replaces discovery."""
         try:
-            return self._with_rules(self._manifest.get(self._folders.root / MANIFEST), plan)
+            return with_rules(self._manifest.get(self._folders.root / MANIFEST), plan)
         except FileNotFoundError:
             pass
         found = [
@@ -39,13 +42,6 @@ class HandOuts:
             for name, folder in self._assignment_folders()
         ]
         return tuple(sorted(found, key=lambda each: each.name))
-
-    @staticmethod
-    def _with_rules(listed: tuple[Assignment, ...], plan: Plan) -> tuple[Assignment, ...]:
-        return tuple(
-            Assignment(each.name, each.id, each.files, plan.rules.get(each.name, each.rules), each.entry)
-            for each in listed
-        )
 
     def _assignment_folders(self) -> Iterator[tuple[AssignmentName, Path]]:
         """Each assignment with the folder that holds its hand-outs."""
@@ -59,6 +55,13 @@ class HandOuts:
             if self._is_assignment(folder):
                 yield name, folder
 
+    def everything(self) -> dict[AssignmentName, list[tuple[FileName, Path]]]:
+        """Every file that may be served, of every assignment, whether it is listed or not."""
+        return {
+            name: [(FileName(each), folder / each) for each, _ in sorted(self._files_below(folder))]
+            for name, folder in self._assignment_folders()
+        }
+
     def _is_assignment(self, folder: Path) -> bool:
         if not folder.is_dir() or Path(os.path.realpath(folder)).is_relative_to(self._folders.submitted):
             return False
@@ -67,7 +70,7 @@ class HandOuts:
     def find(self, text: str, plan: Plan) -> Assignment | None:
         """The assignment of this name or id, its files left out: quick, as every request asks."""
         try:
-            listed = self._with_rules(self._manifest.get(self._folders.root / MANIFEST), plan)
+            listed = with_rules(self._manifest.get(self._folders.root / MANIFEST), plan)
             return find_assignment(listed, text)
         except FileNotFoundError:
             pass
@@ -116,14 +119,13 @@ class HandOuts:
 
     def _hand_outs(self, folder: Path) -> tuple[HandOut, ...]:
         found = sorted(self._files_below(folder))
-        zips = [each for each in found if each[0].lower().endswith(".zip")]
         return tuple(
             HandOut(
                 FileName.parse(name),
                 status.st_size,
                 self._checksum(folder / name, status),
             )
-            for name, status in zips or found
+            for name, status in shown(found, lambda each: each[0])
         )
 
     def _checksum(self, path: Path, status: os.stat_result) -> str | None:
@@ -151,10 +153,27 @@ class HandOuts:
         return stored_file(path, name)
 
 
+def with_rules(listed: Iterable[Assignment], plan: Plan) -> tuple[Assignment, ...]:
+    """Assignments with what the plan says about them."""
+    return tuple(replace(each, rules=plan.rules.get(each.name, each.rules)) for each in listed)
+
+
+def shown(found: Sequence[T], name: Callable[[T], str]) -> Sequence[T]:
+    """The files of an assignment that are listed: where there are zips, they alone."""
+    return [each for each in found if name(each).lower().endswith(".zip")] or found
+
+
 def _load_manifest(path: Path) -> tuple[Assignment, ...]:
-    document = load_json(path)
+    try:
+        return parse_manifest(load_json(path))
+    except BadRequest as error:
+        raise Unreadable(f"{path.name} cannot be understood", f"{path}: {error}") from error
+
+
+def parse_manifest(document: Any) -> tuple[Assignment, ...]:
+    """Raises BadRequest naming the entry at fault."""
     if not isinstance(document, list):
-        raise Unreadable(f"{path.name} cannot be understood", f"{path}: expected a JSON list")
+        raise BadRequest("expected a JSON list")
     found = []
     for index, entry in enumerate(document, 1):
         try:
@@ -162,7 +181,7 @@ def _load_manifest(path: Path) -> tuple[Assignment, ...]:
                 raise BadRequest("expected an object")
             found.append(_manifest_entry(entry))
         except BadRequest as error:
-            raise Unreadable(f"{path.name} cannot be understood", f"{path}: entry {index}: {error}") from error
+            raise BadRequest(f"entry {index}: {error}") from None
     return tuple(found)
 
 
