@@ -124,6 +124,23 @@ class Client:
         size = info.size if info.size >= 0 else None
         self._download(info.filename, info.url, target, size, info.sha256 or None, progress)
 
+    def receipts(self, assignment: str, user: str) -> list[wire.ReceiptInfo]:
+        reply = self._call("receipts", query={"user": user}, assignment=assignment)
+        return [_value(entry, wire.ReceiptInfo) for entry in _list(reply)]
+
+    def all_receipts(self, user: str) -> list[wire.ReceiptInfo]:
+        return [_value(entry, wire.ReceiptInfo) for entry in _list(self._call("all_receipts", user=user))]
+
+    def version(self, info: wire.ReceiptInfo, target: BinaryIO, progress: Progress | None = None) -> None:
+        """Writes the hand-in of a receipt to `target`. Raises VerificationFailed as `hand_out` does."""
+        self._download(info.version, info.url, target, info.size, info.sha256, progress)
+
+    def chain_head(self) -> wire.ChainHead:
+        return _value(self._call("chain_head"), wire.ChainHead)
+
+    def signing_keys(self) -> wire.KeySet:
+        return _value(self._call("signing_keys"), wire.KeySet)
+
     def upload_grades(
         self, assignment: str, grades: Iterable[GradeEntry], workflow_state: str = ""
     ) -> wire.GradesStored:

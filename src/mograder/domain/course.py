@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mograder.domain import deadlines, grades, tokens
@@ -34,7 +34,7 @@ from mograder.domain.names import (
     parse_new_username,
     printable,
 )
-from mograder.domain.receipts import HandIn, Receipt, Seal, issue_receipt, latest_filename
+from mograder.domain.receipts import HandIn, Head, Receipt, Seal, issue_receipt, latest_filename
 from mograder.domain.roster import Person, random_code
 from mograder.domain.store import Accepted, Event, LatestFile, Store, StoredFile, Upload
 from mograder.domain.tokens import Token
@@ -66,7 +66,11 @@ class Course:
     @property
     def name(self) -> str:
         """What receipts call the course: its title, else the fingerprint of its key."""
-        return self.title or str(self.seal.public_key()["kid"])
+        return self.title or self.signing_keys()[0]["kid"]
+
+    def signing_keys(self) -> tuple[Mapping[str, str], ...]:
+        """The public keys that verify receipts, as JWKs; `kid` is a key's fingerprint. The first signs now."""
+        return self.seal.public_keys()
 
     @property
     def title(self) -> str:
@@ -335,6 +339,21 @@ class Course:
     def history(self, assignment: Assignment, user: Username) -> Iterator[Receipt]:
         """Every receipt of a person for an assignment, in the order of acceptance."""
         return self.store.receipts(assignment.name, user)
+
+    def receipts(self, user: Username) -> Iterator[Receipt]:
+        """Every receipt of a person, in the order of acceptance."""
+        return self.store.receipts(None, user)
+
+    def version(self, assignment: Assignment, user: Username, file: str) -> StoredFile:
+        """One of a person's own hand-ins, by the file name in its receipt, or the latest. Raises NotFound."""
+        own = {latest_filename(user), *(each.submission.filename for each in self.history(assignment, user))}
+        if file not in own:
+            raise NotFound(f"{user!r} has no hand-in {printable(file)!r} in {assignment.name!r}")
+        return self.submitted_file(assignment, file)
+
+    def head(self) -> Head:
+        """The end of the chain of receipts: whoever keeps it can tell later whether the chain was cut or rewritten."""
+        return self.store.head()
 
     # grades and feedback
 

@@ -46,6 +46,14 @@ class Receipt:
         return chain_hash(self.text)
 
 
+@dataclass(frozen=True)
+class Head:
+    """The last place of the chain: its number, and the hash that the next receipt will hold. 0 and "" if empty."""
+
+    number: int = 0
+    hash: str = ""
+
+
 def chain_hash(text: str) -> str:
     """SHA-256 of a receipt's text, lower-case hex: what the next receipt holds as `previous`."""
     return hashlib.sha256(text.encode("ascii")).hexdigest()
@@ -62,8 +70,8 @@ class Seal(Protocol):
         """The claims. Raises VerificationFailed unless this seal signed them."""
         ...
 
-    def public_key(self) -> Mapping[str, object]:
-        """The key that verifies, as a JWK."""
+    def public_keys(self) -> tuple[Mapping[str, str], ...]:
+        """The keys that verify, as JWKs: the one that signs now, then earlier ones."""
         ...
 
 

@@ -32,10 +32,12 @@ from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import (
     Body,
     HandIn,
+    Head,
     Issue,
     Receipt,
     Submission,
     Turn,
+    chain_hash,
     free_filename,
     latest_filename,
     owner,
@@ -178,8 +180,7 @@ class DirectoryStore:
         """Write receipt and bytes into the open transaction."""
         folder = self.folders.submitted / hand_in.assignment
         latest = _latest(connection, hand_in.assignment, hand_in.username)
-        head = connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts ORDER BY number DESC LIMIT 1").fetchone()
-        before = receipt_of(head) if head else None
+        head = _head(connection.execute(_HEAD).fetchone())
 
         def taken(filename: str) -> bool:
             row = connection.execute(
@@ -188,8 +189,8 @@ class DirectoryStore:
             return row is not None or os.path.lexists(folder / filename)
 
         turn = Turn(
-            number=before.number + 1 if before else 1,
-            previous=before.hash if before else "",
+            number=head.number + 1,
+            previous=head.hash,
             latest=latest,
             filename=free_filename(hand_in.username, hand_in.received, taken),
         )
@@ -405,6 +406,9 @@ class DirectoryStore:
             return None
         return stored_file(neighbour, name)
 
+    def head(self) -> Head:
+        return _head(next(iter(self._ledger.read(_HEAD)), None))
+
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
         rows = self._ledger.read(
             f"SELECT {RECEIPT_COLUMNS} FROM receipts "
@@ -506,6 +510,13 @@ def receipt_of(row: tuple[Any, ...]) -> Receipt:
         Username(by),
     )
     return Receipt(number, previous, submission, text)
+
+
+_HEAD = "SELECT number, text FROM receipts ORDER BY number DESC LIMIT 1"
+
+
+def _head(row: tuple[Any, ...] | None) -> Head:
+    return Head(row[0], chain_hash(row[1])) if row else Head()
 
 
 def _latest(connection: sqlite3.Connection, assignment: AssignmentName, username: Username) -> Receipt | None:
