@@ -154,12 +154,20 @@ class Running:
 @contextmanager
 def running(root: Path, *words: str, under: tuple[str, ...] = ()) -> Iterator[Running]:
     """`mograder serve` on `root`, run by the program `under` if given; it is gone at the end, whatever happened."""
+    with serving(str(root), "--enrollment-code", CODE, *words, under=under) as (process, port):
+        server = Running(process, port, root)
+        with server.client:
+            yield server
+
+
+@contextmanager
+def serving(*words: str, under: tuple[str, ...] = ()) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """`mograder serve` with these words, which answers at the port; it is gone at the end, whatever happened."""
     port = free_port()
-    command = [sys.executable, "-m", "mograder", "serve", str(root), "-p", str(port), "--enrollment-code", CODE]
+    command = [*under, sys.executable, "-m", "mograder", "serve", "-p", str(port), *words]
     process = subprocess.Popen(
-        [*under, *command, *words], env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    server = Running(process, port, root)
+        command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     try:
         assert process.stdout is not None
         seen = []
@@ -169,8 +177,7 @@ def running(root: Path, *words: str, under: tuple[str, ...] = ()) -> Iterator[Ru
                 break
         else:
             raise AssertionError("the server did not start: " + "".join(seen))
-        with server.client:
-            yield server
+        yield process, port
     finally:
         process.kill()
         process.communicate()

@@ -19,10 +19,8 @@ import psycopg
 
 from mograder.domain.names import CourseName
 from mograder.domain.store import Event
-from mograder.domain.tokens import random_secret
-from mograder.sealing import new_private_key
-from mograder.store.courses import Courses
 from mograder.store.layout import Folders
+from mograder.store.postgres_courses import PostgresCourses
 from tests.parts import NOON, free_port
 
 SETTINGS = {
@@ -134,10 +132,10 @@ def running_server() -> Iterator[Server]:
         yield server
 
 
-def new_course(courses: Courses, folders: Folders | None = None) -> CourseName:
+def new_course(courses: PostgresCourses, folders: Folders | None = None) -> CourseName:
     """A course of its own name, with what stands in `folders`."""
     name = CourseName(f"c{secrets.token_hex(6)}")
-    courses.create(name, new_private_key(), random_secret(), Event(NOON, "test", "create", name))
+    courses.create(name, Event(NOON, "test", "create", name))
     if folders is not None:
         courses.publish(name, folders, Event(NOON, "test", "publish", name))
     with psycopg.connect(courses.url) as connection:  # as in a folder, the trail begins with what people do

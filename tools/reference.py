@@ -72,6 +72,8 @@ KEYS = {
     "server.host": "`--host`.",
     "server.port": "`--port`.",
     "server.max_upload": "`--max-upload`, in MiB.",
+    "server.enrollment_code": "The code with which students register themselves: `--enrollment-code` of this course.",
+    "server.store": "`--store`: a PostgreSQL database whose courses are served. Better in the environment.",
     "penalties.enabled": "Accepted; the server computes no penalties yet.",
     "penalties.grace_minutes": "Minutes after the due time without a penalty.",
     "penalties.per_day": "Percentage points for each day begun.",

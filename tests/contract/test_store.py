@@ -17,8 +17,8 @@ from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import Head, Receipt
 from mograder.domain.store import Event, Store
 from mograder.sealing import Ed25519Seal, new_private_key
-from mograder.store.courses import Courses
 from mograder.store.layout import Folders
+from mograder.store.postgres_courses import PostgresCourses
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, hand_in, make_course_folder, open_store, sha256
 from tests.postgres import new_course
 
@@ -44,7 +44,7 @@ def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
 def postgres(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
     """Opens it through two sets of connections in turn, as two servers do."""
     url = request.getfixturevalue("postgres_url")
-    servers = [Courses(url), Courses(url)]
+    servers = [PostgresCourses(url), PostgresCourses(url)]
     name = new_course(servers[0], Folders.of(make_course_folder(tmp_path)))
     turns = itertools.cycle(servers)
 

@@ -12,6 +12,7 @@ import click
 
 from mograder import wire
 from mograder.cli.output import note, table, tell_json
+from mograder.cli.places import PLACE
 from mograder.cli.server import Server, reads_from_a_server
 from mograder.client import Client, known
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
@@ -50,7 +51,7 @@ Place = _Folder | Client
 
 
 @contextlib.contextmanager
-def _open(course: Path | None, server: Server) -> Iterator[Place]:
+def _open(course: Path | str | None, server: Server) -> Iterator[Place]:
     if course is None:
         with server.connect() as (client, _):
             yield client
@@ -68,13 +69,13 @@ def _somewhere(command: Callable[..., list[wire.RosterEntry]]) -> Callable[..., 
     """Adds --course, the options of a server, and --json; the command gets `place` and returns what to show."""
 
     @click.option(
-        "--course", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER",
-        help="Work on the served folder itself, on the machine where it is.",
+        "--course", type=PLACE, metavar="FOLDER|URL",
+        help="Work on the served folder itself, on the machine where it is, or on a database: postgresql://…#course.",
     )  # fmt: skip
     @reads_from_a_server
     @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
     @functools.wraps(command)
-    def somewhere(course: Path | None, server: Server, as_json: bool, **rest: Any) -> None:
+    def somewhere(course: Path | str | None, server: Server, as_json: bool, **rest: Any) -> None:
         with _open(course, server) as place:
             entries = command(place=place, **rest)
         _show(entries, as_json)

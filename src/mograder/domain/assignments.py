@@ -43,11 +43,15 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the course's mograder.toml says about the course. `url` is where students reach it, "" if unsaid."""
+    """What the course's mograder.toml says about the course. `url` is where students reach it, "" if unsaid.
+
+    `enrollment_code` "" means that it says none.
+    """
 
     title: str = ""
     url: str = ""
     rules: Mapping[AssignmentName, Rules] = field(default_factory=dict)
+    enrollment_code: str = ""
 
 
 def find_assignment(known: tuple[Assignment, ...], text: str) -> Assignment | None:

@@ -15,7 +15,7 @@ from typing import Protocol
 from mograder.domain.access import Account
 from mograder.domain.assignments import Assignment, Plan
 from mograder.domain.grades import GradeEntry
-from mograder.domain.names import AssignmentName, FileName, Username
+from mograder.domain.names import AssignmentName, CourseName, FileName, Username
 from mograder.domain.receipts import Body, HandIn, Head, Issue, Receipt
 
 
@@ -97,6 +97,10 @@ class Store(Protocol):
 
     waits: bool
     """Whether reading may take long (a network lies between), so that it must not be done in an event loop."""
+
+    def signing_key(self, make: Callable[[], bytes]) -> bytes:
+        """The PEM of the key that signs receipts, made by `make` on first use."""
+        ...
 
     def secrets(self) -> tuple[str, ...]:
         """The secrets that sign tokens, newest first, never empty; none that is past its end."""
@@ -197,10 +201,47 @@ class Store(Protocol):
 
     # the trail
 
+    def record(self, event: Event) -> None:
+        """Add a line to the audit trail."""
+        ...
+
     def events(self, limit: int = 1000) -> list[Event]:
         """The last `limit` events of the audit trail, newest first."""
         ...
 
     def close(self) -> None:
         """Finish what is in flight and let go of files and connections."""
+        ...
+
+
+@dataclass(frozen=True)
+class CourseEntry:
+    """A course among many. `archived` is when it was closed, None while it is open (Unix microseconds)."""
+
+    name: CourseName
+    created: int
+    archived: int | None
+
+
+class Courses(Protocol):
+    """Many courses, each with people, roles and secrets of its own. Methods may be called from many threads."""
+
+    def entries(self) -> list[CourseEntry]:
+        """All of them, sorted by name."""
+        ...
+
+    def open(self, name: CourseName) -> Store:
+        """The course's store, the same one as long as it is open. Raises NotFound, also when it is archived."""
+        ...
+
+    def create(self, name: CourseName, event: Event) -> None:
+        """Make an empty course with a secret of its own. Raises NameTaken."""
+        ...
+
+    def archive(self, name: CourseName, archived: int | None, event: Event) -> None:
+        """Close a course to everybody, or open it again (None). Everything is kept. Raises NotFound."""
+        ...
+
+    def close(self) -> None:
+        """Close every store that was opened."""
         ...

@@ -17,7 +17,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ class DirectoryStore:
         self._settler = threading.Thread(target=self._settle_behind, name="settle", daemon=True)
         self._settler.start()
 
-    def _made_once(self, name: str, make: Any) -> Path:
+    def _made_once(self, name: str, make: Callable[[], bytes]) -> Path:
         """The file `name` of the root, made with mode 0600 if it is not there; two servers agree on one."""
         path = self.folders.root / name
         if not path.exists():
@@ -112,8 +112,7 @@ class DirectoryStore:
 
         self._ledger.write(work)
 
-    def signing_key(self, make: Any) -> bytes:
-        """The PEM of the key that signs receipts, made by `make` on first use."""
+    def signing_key(self, make: Callable[[], bytes]) -> bytes:
         with storage_errors("read the signing key"):
             return self._made_once(SIGNING_KEY, make).read_bytes()
 
@@ -454,9 +453,12 @@ class DirectoryStore:
             files.make_folder(folder)
             for username, page in pages.items():
                 files.write_file(folder / f"{username}.html", page)
-        self._ledger.write(lambda connection: _record(connection, event))
+        self.record(event)
 
     # the trail
+
+    def record(self, event: Event) -> None:
+        self._ledger.write(lambda connection: _record(connection, event))
 
     def events(self, limit: int = 1000) -> list[Event]:
         rows = self._ledger.read(

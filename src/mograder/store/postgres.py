@@ -21,10 +21,10 @@ from mograder.domain import deadlines
 from mograder.domain import grades as grading
 from mograder.domain.access import Account
 from mograder.domain.assignments import Assignment, HandOut, Plan, find_assignment
-from mograder.domain.errors import NotFound, Unreadable
+from mograder.domain.errors import BadRequest, Unreadable
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
-from mograder.domain.receipts import HandIn, Issue, Receipt, latest_filename, owner
+from mograder.domain.receipts import HandIn, Head, Issue, Receipt, latest_filename, owner
 from mograder.domain.store import Accepted, ChangeAccount, Event, LatestFile, StoredFile, Upload
 from mograder.store import bodies
 from mograder.store.bodies import Bodies, Incoming, pieces_of
@@ -79,27 +79,25 @@ class _Waiting:
 
 
 class PostgresStore:
-    """A `Store` (domain/store.py): the course of this name. Closing it leaves the database open."""
+    """A `Store` (domain/store.py): the course of this name."""
 
     waits = True
 
-    def __init__(self, database: Database, files: Bodies, course: str) -> None:
-        """Raises NotFound when there is no such course."""
+    def __init__(
+        self, database: Database, files: Bodies, course: str, on_close: Callable[[], None] = lambda: None
+    ) -> None:
+        """The database is shared: `on_close` says what becomes of it."""
         self.course = course
         self._database = database
         self._files = files
+        self._on_close = on_close
         self._parsed: dict[str, tuple[str, Any]] = {}
         self._queue: deque[_Waiting] = deque()
         self._taking = threading.Lock()
         self._turns = threading.BoundedSemaphore(COMMITTING)
-        rows = self._read("SELECT signing_key FROM courses WHERE course = %s")
-        if not rows:
-            raise NotFound(f"there is no course {course!r}")
-        self.signing_key = bytes(rows[0][0])
-        """The PEM of the key that signs receipts."""
 
     def close(self) -> None:
-        """Nothing is in flight once every call has returned."""
+        self._on_close()
 
     def _read(self, sql: str, *values: object) -> list[Row]:
         return self._database.read(sql, (self.course, *values))
@@ -107,7 +105,17 @@ class PostgresStore:
     def _write(self, work: Callable[[Connection], T]) -> T:
         return self._database.write(self.course, work)
 
-    # documents
+    # keys and documents
+
+    def signing_key(self, make: Callable[[], bytes]) -> bytes:
+        sql = "SELECT signing_key FROM courses WHERE course = %s"
+        (held,) = self._read(sql)[0]
+        if held is None:
+            new = make()  # of two servers that make one at once, one is kept
+            put = "UPDATE courses SET signing_key = %s WHERE course = %s AND signing_key IS NULL"
+            self._write(lambda connection: connection.execute(put, (new, self.course)))
+            (held,) = self._read(sql)[0]
+        return bytes(held)
 
     def _document(self, place: str, parse: Callable[[str], T], missing: T) -> T:
         """What `parse` makes of a document as it stands now; it does so once for each version."""
@@ -123,7 +131,7 @@ class PostgresStore:
         if content is not None:
             try:
                 value = parse(content)
-            except (ValueError, RecursionError) as error:
+            except (ValueError, RecursionError, BadRequest) as error:
                 where = f"{place} of course {self.course}: {error}"
                 raise Unreadable(f"the course's {place} cannot be understood", where) from error
             self._parsed[place] = (found, value)
@@ -282,6 +290,9 @@ class PostgresStore:
         )  # fmt: skip
         return self._stored(filename, *rows[0]) if rows else None
 
+    def head(self) -> Head:
+        return Head(*self._read("SELECT number, head FROM chains WHERE course = %s")[0])
+
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
         wanted = {"assignment": assignment, "username": username}
         given = {key: value for key, value in wanted.items() if value is not None}
@@ -346,6 +357,9 @@ class PostgresStore:
         self._write(work)
 
     # the trail
+
+    def record(self, event: Event) -> None:
+        self._write(lambda connection: record(connection, self.course, [event]))
 
     def events(self, limit: int = 1000) -> list[Event]:
         rows = self._read(

@@ -17,7 +17,7 @@ class App:
         if scope["type"] == "http":
             await self._api(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await _live(receive, send)
+            await live(receive, send)
         else:  # a websocket: refused before it is accepted
             await send({"type": "websocket.close", "code": 1000})
 
@@ -27,7 +27,7 @@ def create_app(course: Course, *, check_tokens: bool = True) -> App:
     return App(Api(course, check_tokens=check_tokens))
 
 
-async def _live(receive: Receive, send: Send) -> None:
+async def live(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})

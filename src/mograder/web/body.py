@@ -17,6 +17,7 @@ Message = MutableMapping[str, Any]
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 IDLE_SECONDS = 20.0
 """The longest pause between two pieces of a body."""

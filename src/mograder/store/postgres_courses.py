@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from mograder import config
 from mograder.domain import deadlines
-from mograder.domain.errors import NameTaken, NotFound
 from mograder.domain.names import CourseName, FileName
-from mograder.domain.store import Event
+from mograder.domain.store import CourseEntry, Event
+from mograder.domain.tokens import random_secret
 from mograder.store import bodies, files
 from mograder.store.bodies import Bodies, new_body, pieces_of
+from mograder.store.course_folders import course_taken, no_such_course
 from mograder.store.database import Connection, Database
 from mograder.store.hand_outs import HandOuts
 from mograder.store.layout import MANIFEST, Folders
@@ -30,64 +30,53 @@ from mograder.store.rows import (
 )
 
 
-@dataclass(frozen=True)
-class CourseEntry:
-    """A course of the database. `archived` is when it was closed, None while it is open (Unix microseconds)."""
-
-    name: CourseName
-    created: int
-    archived: int | None
-
-
-class Courses:
-    """All courses of the database at a URL."""
+class PostgresCourses:
+    """The `Courses` (domain/store.py) of the database at a URL."""
 
     def __init__(self, url: str) -> None:
         """Raises Temporary, and Unreadable for a schema that is newer or older than this program."""
         self.url = url
         self._database = Database(url)
         self._bodies = Bodies(self._database)
+        self._opened: dict[CourseName, PostgresStore] = {}
 
     def close(self) -> None:
         self._bodies.close()
         self._database.close()
 
     def entries(self) -> list[CourseEntry]:
-        """Sorted by name."""
         rows = self._database.read("SELECT course, created, archived FROM courses")
         return sorted((CourseEntry(CourseName(row[0]), row[1], row[2]) for row in rows), key=lambda each: each.name)
 
     def open(self, name: CourseName) -> PostgresStore:
-        """Raises NotFound, also for a course that is archived."""
         rows = self._database.read("SELECT archived FROM courses WHERE course = %s", (name,))
         if not rows or rows[0][0] is not None:
-            raise NotFound(f"there is no course {name!r}")
-        return PostgresStore(self._database, self._bodies, name)
+            raise no_such_course(name)
+        return self._opened.setdefault(name, PostgresStore(self._database, self._bodies, name))
 
-    def create(self, name: CourseName, signing_key: bytes, secret: str, event: Event) -> None:
-        """Make an empty course. Raises NameTaken."""
+    def open_alone(self, name: CourseName) -> PostgresStore:
+        """The course's store; closing it closes everything here. Raises NotFound."""
+        self.open(name)
+        return PostgresStore(self._database, self._bodies, name, self.close)
 
+    def create(self, name: CourseName, event: Event) -> None:
         def work(connection: Connection) -> None:
             made = connection.execute(
-                "INSERT INTO courses (course, created, archived, signing_key) VALUES (%s, %s, NULL, %s) "
-                "ON CONFLICT DO NOTHING",
-                (name, event.moment, signing_key),
+                "INSERT INTO courses (course, created) VALUES (%s, %s) ON CONFLICT DO NOTHING", (name, event.moment)
             )
             if made.rowcount == 0:
-                raise NameTaken(f"there is a course {name!r} already: choose another name")
+                raise course_taken(name)
             connection.execute("INSERT INTO chains (course, number, head) VALUES (%s, 0, '')", (name,))
-            put_document(connection, name, SECRETS, json.dumps([[secret, 0]]))
+            put_document(connection, name, SECRETS, json.dumps([[random_secret(), 0]]))
             record(connection, name, [event])
 
         self._database.write(name, work)
 
     def archive(self, name: CourseName, archived: int | None, event: Event) -> None:
-        """Close a course, or open it again (None). Everything is kept. Raises NotFound."""
-
         def work(connection: Connection) -> None:
             changed = connection.execute("UPDATE courses SET archived = %s WHERE course = %s", (archived, name))
             if changed.rowcount == 0:
-                raise NotFound(f"there is no course {name!r}")
+                raise no_such_course(name)
             record(connection, name, [event])
 
         self._database.write(name, work)
