@@ -165,9 +165,7 @@ def serving(*words: str, under: tuple[str, ...] = ()) -> Iterator[tuple[subproce
     """`mograder serve` with these words, which answers at the port; it is gone at the end, whatever happened."""
     port = free_port()
     command = [*under, sys.executable, "-m", "mograder", "serve", "-p", str(port), *words]
-    process = subprocess.Popen(
-        command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    process = subprocess.Popen(command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         assert process.stdout is not None
         seen = []

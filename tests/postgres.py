@@ -7,18 +7,22 @@ import importlib.util
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 
 from mograder.domain.names import CourseName
 from mograder.domain.store import Event
+from mograder.store.database import upgrade
 from mograder.store.layout import Folders
 from mograder.store.postgres_courses import PostgresCourses
 from tests.parts import NOON, free_port
@@ -141,3 +145,74 @@ def new_course(courses: PostgresCourses, folders: Folders | None = None) -> Cour
     with psycopg.connect(courses.url) as connection:  # as in a folder, the trail begins with what people do
         connection.execute("DELETE FROM events WHERE course = %s", (name,))
     return name
+
+
+def fresh_database(server: Server, *, upgraded: bool = True) -> str:
+    """The URL of a new database, with the schema in it or empty."""
+    name = f"d{secrets.token_hex(6)}"
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    if upgraded:
+        upgrade(server.url(name))
+    return server.url(name)
+
+
+class Cutter:
+    """Stands between a program and the database of a URL; when armed, it cuts the connection at the next COMMIT.
+
+    `when`: "before" the database gets it, or "after" it has answered, so that the answer alone is lost.
+    """
+
+    def __init__(self, url: str, when: str) -> None:
+        address, self._when = urlsplit(url), when
+        self._target = (address.hostname, address.port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        port = self._listener.getsockname()[1]
+        self.url = address._replace(netloc=f"postgres@127.0.0.1:{port}").geturl()
+        self._armed = threading.Event()
+        self.has_cut = False
+
+    def arm(self) -> None:
+        self._armed.set()
+
+    def __enter__(self) -> Cutter:
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):  # the test is over
+            while True:
+                program, _ = self._listener.accept()
+                self._threads.append(threading.Thread(target=self._stand_between, args=[program]))
+                self._threads[-1].start()
+
+    def _stand_between(self, program: socket.socket) -> None:
+        with program, socket.create_connection(self._target) as database:
+            back = threading.Thread(target=self._forward, args=[database, program, False])
+            back.start()
+            self._forward(program, database, True)
+            back.join()
+
+    def _forward(self, source: socket.socket, target: socket.socket, to_database: bool) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := source.recv(65536):
+                if to_database and b"COMMIT\0" in chunk and self._armed.is_set():
+                    self._armed.clear()
+                    self.has_cut = True
+                    if self._when == "before":
+                        break
+                    source.shutdown(socket.SHUT_RDWR)  # whatever comes back finds nobody
+                    target.sendall(chunk)
+                    return
+                target.sendall(chunk)
+        for each in (source, target):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)

@@ -229,7 +229,10 @@ def upgrade(url: str) -> tuple[int, int]:
             before = version = _version(connection)
             _refuse_newer(version)
             while version < len(MIGRATIONS):
-                version = _migrate(connection, version)
+                try:
+                    version = _migrate(connection, version)
+                except errors.UniqueViolation:  # somebody else has made the first table meanwhile
+                    version = _version(connection)
             return before, version
     except (_Lost, _Retry) as error:
         raise Temporary(f"the database is away or busy: {error.__cause__}: run it again") from error
