@@ -8,7 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,6 +92,14 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def until(true: Callable[[], object], seconds: float = 20) -> None:
+    """Wait for what another thread or process brings about."""
+    ends = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < ends, "it did not come about"
+        time.sleep(0.01)
+
+
 def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -141,6 +150,9 @@ class Running:
             f"/assignments/{assignment}/submit", params={"user": name}, content=content, headers=self.bearer(name)
         )
 
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
     def stop(self) -> int:
         """Ask it to stop; its exit code."""
         self.process.send_signal(signal.SIGTERM)
@@ -151,20 +163,27 @@ class Running:
         self.process.wait(20)
 
 
+SERVE = ("-m", "mograder", "serve")
+
+
 @contextmanager
-def running(root: Path, *words: str, under: tuple[str, ...] = ()) -> Iterator[Running]:
+def running(
+    root: Path, *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = SERVE
+) -> Iterator[Running]:
     """`mograder serve` on `root`, run by the program `under` if given; it is gone at the end, whatever happened."""
-    with serving(str(root), "--enrollment-code", CODE, *words, under=under) as (process, port):
+    with serving(str(root), "--enrollment-code", CODE, *words, under=under, program=program) as (process, port):
         server = Running(process, port, root)
         with server.client:
             yield server
 
 
 @contextmanager
-def serving(*words: str, under: tuple[str, ...] = ()) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def serving(
+    *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = SERVE
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """`mograder serve` with these words, which answers at the port; it is gone at the end, whatever happened."""
     port = free_port()
-    command = [*under, sys.executable, "-m", "mograder", "serve", "-p", str(port), *words]
+    command = [*under, sys.executable, *program, "-p", str(port), *words]
     process = subprocess.Popen(command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         assert process.stdout is not None

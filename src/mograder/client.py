@@ -188,6 +188,10 @@ class Client:
     def events(self) -> list[wire.EventInfo]:
         return [_value(entry, wire.EventInfo) for entry in _list(self._call("events"))]
 
+    def login_link(self) -> wire.LoginLink:
+        """A link that logs you in to the course's pages in a browser, once."""
+        return _value(self._call("login_link"), wire.LoginLink)
+
     def configuration(self) -> str:
         """A mograder.toml for a student of this server."""
         return self._call("configuration").decode("utf-8", "replace")

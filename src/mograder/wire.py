@@ -277,6 +277,14 @@ class EventInfo:
 
 
 @dataclass(frozen=True)
+class LoginLink:
+    """`url` logs its holder in to the pages, once, until `expires` (Unix seconds)."""
+
+    url: str
+    expires: float
+
+
+@dataclass(frozen=True)
 class Problem:
     """Every error: what went wrong for a person, and a code for a program."""
 
@@ -395,6 +403,10 @@ ENDPOINTS = (
     Endpoint(
         "events", "GET", "/events", Allow.INSTRUCTOR, EventInfo, "The last 1000 lines of the trail of who did what.",
         many=True,
+    ),
+    Endpoint(
+        "login_link", "POST", "/login-link", Allow.MEMBER, LoginLink,
+        "A link that logs its holder in to the pages in a browser, once, within five minutes.",
     ),
     Endpoint(
         "configuration", "GET", "/mograder.toml", Allow.ANYONE, Content.TOML,

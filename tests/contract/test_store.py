@@ -101,6 +101,21 @@ def test_there_is_always_a_secret_and_it_stays(open_again: Open) -> None:
     assert open_again().secrets() == first.secrets()
 
 
+def test_a_ticket_is_spent_once_in_all_servers_until_it_is_forgotten(open_again: Open) -> None:
+    first, second = open_again(), open_again()
+    assert first.spend("ticket", NOON, NOON + SECOND)
+    assert not second.spend("ticket", NOON, NOON + SECOND)
+    assert second.spend("another", NOON + 2 * SECOND, NOON + 3 * SECOND)
+    assert not first.spend("another", NOON + 2 * SECOND, NOON + 3 * SECOND)
+
+
+def test_of_many_who_spend_one_ticket_at_once_one_succeeds(open_again: Open) -> None:
+    stores = [open_again(), open_again()]
+    with ThreadPoolExecutor(8) as pool:
+        spent = list(pool.map(lambda number: stores[number % 2].spend("ticket", NOON, NOON), range(32)))
+    assert spent.count(True) == 1
+
+
 def test_an_unknown_account_is_none(store: Store) -> None:
     assert store.account(ALICE) is None
     assert store.accounts() == []

@@ -128,4 +128,4 @@ def test_marks_of_commits_do_not_pile_up(postgres_url: str) -> None:
         store.record(replace(NOTE, moment=number))
     courses.close()
     with psycopg.connect(postgres_url) as connection:
-        assert connection.execute("SELECT count(*) FROM commits WHERE course = %s", (name,)).fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM marks WHERE course = %s", (name,)).fetchone() == (0,)

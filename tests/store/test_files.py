@@ -9,7 +9,7 @@ import pytest
 
 from mograder.domain.errors import NotFound, StorageFull, Temporary
 from mograder.store import files
-from mograder.store.files import Cached, Spool, storage_errors
+from mograder.store.files import Cached, Room, Spool, storage_errors
 from tests.parts import names_in, sha256
 
 
@@ -65,10 +65,27 @@ def test_where_links_cannot_be_made_the_latest_is_a_copy(tmp_path: Path, monkeyp
     assert names_in(tmp_path) == ["latest", "one"]
 
 
+def test_many_uploads_at_once_cost_no_more_memory_than_a_few(tmp_path: Path) -> None:
+    room = Room(2500)
+    spools = [Spool(tmp_path, room) for _ in range(10)]
+    for spool in spools:
+        for _ in range(2):
+            spool.write(b"x" * 500)
+    assert [spool.path is None for spool in spools] == [True] * 2 + [False] * 8
+    assert sum(len(spool.data) for spool in spools) <= 2500
+    for spool in spools:
+        assert (spool.size, spool.sha256) == (1000, sha256(b"x" * 1000))
+        spool.discard()
+        spool.discard()
+    assert names_in(tmp_path) == []
+    assert room.take(2500)
+    assert not room.take(1)
+
+
 @pytest.mark.parametrize("size", [0, 1, files.IN_MEMORY, files.IN_MEMORY + 1, 3 * files.IN_MEMORY])
 def test_a_spool_counts_and_hashes_and_is_on_disk_only_when_large(tmp_path: Path, size: int) -> None:
-    folder, content = tmp_path / "a" / "b", os.urandom(size)
-    spool = Spool(folder)
+    content = os.urandom(size)
+    spool = Spool(tmp_path)
     for start in range(0, size, 100_000):
         spool.write(content[start : start + 100_000])
     spool.finish()
@@ -77,7 +94,7 @@ def test_a_spool_counts_and_hashes_and_is_on_disk_only_when_large(tmp_path: Path
     assert (spool.path.read_bytes() if spool.path else spool.data) == content
     spool.discard()
     spool.discard()
-    assert not folder.exists() or names_in(folder) == []
+    assert names_in(tmp_path) == []
 
 
 def test_a_spool_that_is_discarded_half_way_leaves_nothing(tmp_path: Path) -> None:

@@ -189,7 +189,9 @@ def test_a_trailing_slash_and_an_unknown_query_change_nothing(web: Web, row: End
     plain = web(row.method, address(row))
     for other in (f"{path}/?{query}", f"{path}?{query}&v=2&token=%C3%A4&flag"):
         reply = web(row.method, other)
-        assert (reply.status_code, reply.content) == (plain.status_code, plain.content)
+        assert reply.status_code == plain.status_code
+        if row.name != "login_link":  # each is another
+            assert reply.content == plain.content
 
 
 @pytest.mark.parametrize("as_", [None, INSTRUCTOR])
@@ -560,7 +562,7 @@ def test_the_plan_of_the_course_is_kept(web: Web, course_folder: Path, clock: Cl
     form = {"files": {"f": ("x.R", b"x")}}
     problem(web("POST", "/assignments/hw1/submit?user=alice", "alice", **form), 415, "wrong_type")
     assert web.submit().status_code == 200
-    clock.now = NOON + 1
+    clock.now = NOON + SECOND
     reply = web.submit(content=b"late")
     problem(reply, 403, "closed")
     assert reply.json()["closes"] == NOON / SECOND

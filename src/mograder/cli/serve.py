@@ -12,7 +12,7 @@ import click
 
 from mograder.config import CONFIG_NAME, EMPTY, SERVE_SETTINGS, course_folder, read_course_file, resolve
 from mograder.domain.errors import MograderError, Usage
-from mograder.domain.names import Username, parse_new_username
+from mograder.domain.names import INSTRUCTOR, Username, parse_new_username
 from mograder.domain.tokens import SECRET_NAME, token_lines
 
 
@@ -91,12 +91,16 @@ def serve(folder: Path | None, **given: Any) -> None:
         from mograder.web import create_app
         from mograder.web.server import check_port
         from mograder.web.server import serve as run
+        from mograder.web.sessions import START_LINK_SECONDS, link_with, new_ticket
 
         check_port(host, port)
         listed = course.assignments_for_students()
+        url = shown_address(host, port)
+        ticket, _ = new_ticket(course, INSTRUCTOR, START_LINK_SECONDS)
         report = banner(
-            root, host, port, settings["no_auth"], course.registration_open, [str(each.name) for each in listed]
-        )
+            root, url, link_with(url, ticket), settings["no_auth"], course.registration_open,
+            [str(each.name) for each in listed],
+        )  # fmt: skip
         app = create_app(course, check_tokens=not settings["no_auth"])
         run(app, host, port, lambda: click.echo(report))
     finally:
@@ -164,16 +168,21 @@ def read_names(file: Path) -> list[Username]:
     return names
 
 
-def banner(root: Path, host: str, port: int, no_auth: bool, registration: bool, assignments: list[str]) -> str:
-    """What the lecturer sees on start: where, from which folder, who may come in, and what to do next."""
+def shown_address(host: str, port: int) -> str:
+    """The server's address as a person on this machine opens it."""
     shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::") else host  # noqa: S104 (compared, not bound)
-    url = f"http://{shown}:{port}"
+    return f"http://{shown}:{port}"
+
+
+def banner(root: Path, url: str, login_link: str, no_auth: bool, registration: bool, assignments: list[str]) -> str:
+    """What the lecturer sees on start: where, from which folder, who may come in, and what to do next."""
     found = f"{len(assignments)} ({', '.join(assignments)})" if assignments else "none yet"
     lines = [
         f"Serving {root}",
         f"  at              {url}",
         f"  assignments     {found}",
         f"  authentication  {'OFF: everybody can do everything' if no_auth else 'on'}",
+        f"  your pages      {url if no_auth else f'{login_link}  (logs you in once, within an hour)'}",
         f"  registration    {'on: students need a code' if registration else 'off'}",
     ]
     if not assignments:

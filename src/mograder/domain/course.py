@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from mograder.domain import deadlines, grades, tokens
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
 from mograder.domain.assignments import Assignment
+from mograder.domain.board import Board, Row, Work
+from mograder.domain.deadlines import Lateness
 from mograder.domain.errors import (
     BadRequest,
     Closed,
@@ -34,7 +36,7 @@ from mograder.domain.names import (
     parse_new_username,
     printable,
 )
-from mograder.domain.receipts import HandIn, Head, Receipt, Seal, issue_receipt, latest_filename
+from mograder.domain.receipts import HandIn, Head, Receipt, Seal, Submission, issue_receipt, latest_filename
 from mograder.domain.roster import Person, random_code
 from mograder.domain.store import Accepted, Event, LatestFile, Store, StoredFile, Upload
 from mograder.domain.tokens import Token
@@ -162,9 +164,25 @@ class Course:
         generation = account.generation if account else 0
         if not token.verify(self.store.secrets(), generation):
             raise Unauthenticated("wrong token: log in again, or ask your instructor for a new one")
-        if token.username == INSTRUCTOR:
-            return COURSE_INSTRUCTOR
-        return Actor(token.username, account.role if account else Role.STUDENT)
+        return _actor(token.username, account)
+
+    def resume(self, username: Username, generation: int) -> Actor:
+        """Who was let in as `username` at this `generation`. Raises Unauthenticated after a reset or removal."""
+        account = self.store.account(username)
+        if generation != (account.generation if account else 0):
+            raise Unauthenticated("your session has ended: log in again")
+        return _actor(username, account)
+
+    def generation(self, username: Username) -> int:
+        """How often the person's token was revoked."""
+        account = self.store.account(username)
+        return account.generation if account else 0
+
+    def spend(self, ticket: str, until: int) -> None:
+        """Use up a one-time `ticket` that is good until `until` (Unix microseconds). Raises Unauthenticated."""
+        now = self.clock()
+        if now > until or not self.store.spend(ticket, now, until):
+            raise Unauthenticated("this link was used already or is too old: ask for a new one")
 
     # the roster
 
@@ -294,10 +312,11 @@ class Course:
     def check_open(self, actor: Actor, assignment: Assignment, received: int) -> None:
         """Raises Closed when a student's hand-in that arrived at `received` cannot be taken."""
         closes = assignment.rules.schedule.closes
-        if closes is not None and received > closes and not actor.is_instructor:
+        if closes is not None and deadlines.is_over(closes, received) and not actor.is_instructor:
+            zone = self.store.plan().zone
             raise Closed(
-                f"{assignment.name!r} closed at {deadlines.readable(closes)}; "
-                f"this arrived at {deadlines.readable(received)}",
+                f"{assignment.name!r} closed at {deadlines.readable(closes, zone)}; "
+                f"this arrived at {deadlines.readable(received, zone)}",
                 closes=closes / deadlines.SECOND,
             )
 
@@ -323,8 +342,14 @@ class Course:
         accepts = assignment.rules.accepts
         if accepts and filename and not filename.lower().endswith(accepts):
             raise WrongType(f"{printable(filename)!r}: {assignment.name!r} takes {', '.join(accepts)}")
-        hand_in = HandIn(user, assignment.name, actor.username, received, body)
+        due = assignment.rules.schedule.due
+        late = actor.username == user and self.lateness(due, received).late
+        hand_in = HandIn(user, assignment.name, actor.username, received, body, late, due)
         return self.store.accept(hand_in, issue_receipt(hand_in, self.seal, self.name))
+
+    def lateness(self, due: int | None, received: int) -> Lateness:
+        plan = self.store.plan()
+        return deadlines.lateness(due, received, plan.penalties, plan.zone)
 
     def latest_files(self, assignment: Assignment) -> tuple[LatestFile, ...]:
         return self.store.latest_files(assignment.name)
@@ -372,6 +397,32 @@ class Course:
             feedback_available=self.store.feedback(assignment.name, user) is not None,
         )
 
+    def work(self, assignment: Assignment, user: Username) -> Work:
+        """One person's work on an assignment, as the person may see it."""
+        standing = self.standing(assignment, user)
+        latest = None
+        for receipt in self.history(assignment, user):
+            latest = receipt.submission
+        return Work(assignment, standing.submitted, latest, standing.grade, standing.feedback_available)
+
+    def board(self) -> Board:
+        """Everybody on the roster and everybody who has handed in, by every assignment."""
+        listed = self.store.assignments()
+        people = {each.username: each.name for each in self.store.accounts() if not each.removed}
+        latest: dict[tuple[str, Username], Submission] = {}
+        for receipt in self.store.receipts():
+            submission = receipt.submission
+            latest[submission.assignment, submission.username] = submission
+            people.setdefault(submission.username, "")
+        graded = {each.name: {entry.person: entry for entry in self.store.grades(each.name)} for each in listed}
+
+        def work(assignment: Assignment, user: Username) -> Work:
+            submission = latest.get((assignment.name, user))
+            return Work(assignment, submission is not None, submission, graded[assignment.name].get(user))
+
+        rows = [Row(user, people[user], tuple(work(each, user) for each in listed)) for user in sorted(people)]
+        return Board(listed, tuple(rows))
+
     def upload_feedback(self, actor: Actor, assignment: Assignment, pages: dict[Username, bytes]) -> None:
         event = Event(self.clock(), actor.username, "feedback", assignment.name, f"{len(pages)} pages")
         self.store.put_feedback(assignment.name, pages, event)
@@ -382,6 +433,12 @@ class Course:
         if found is None:
             raise NotFound(f"there is no feedback for {user!r} in {assignment.name!r}")
         return found
+
+
+def _actor(username: Username, account: Account | None) -> Actor:
+    if username == INSTRUCTOR:
+        return COURSE_INSTRUCTOR
+    return Actor(username, account.role if account else Role.STUDENT)
 
 
 def _check_same_name(held: Account | None, username: Username) -> None:

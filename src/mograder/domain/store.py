@@ -137,6 +137,13 @@ class Store(Protocol):
         """As `change_account`, for many accounts as one step: all are changed or none."""
         ...
 
+    def spend(self, ticket: str, now: int, until: int) -> bool:
+        """Whether `ticket` is spent by this call and by none before, in any server on this course.
+
+        It may be forgotten once it is past `until` (Unix microseconds, as is `now`).
+        """
+        ...
+
     # hand-outs
 
     def assignments(self) -> tuple[Assignment, ...]:

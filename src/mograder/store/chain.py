@@ -8,7 +8,7 @@ from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import HandIn, Issue, Receipt, Turn, free_filename
 from mograder.domain.store import Accepted
 from mograder.store.database import Connection
-from mograder.store.directory import RECEIPT_COLUMNS, receipt_of
+from mograder.store.directory import RECEIPT_COLUMNS, receipt_of, receipt_values
 
 _LATEST = f"""
 SELECT {RECEIPT_COLUMNS} FROM unnest(%s::text[], %s::text[]) AS wanted (a, u) CROSS JOIN LATERAL (
@@ -19,9 +19,11 @@ _TAKEN = """
 SELECT assignment, filename FROM unnest(%s::text[], %s::text[], %s::text[]) AS wanted (a, u, f)
 JOIN receipts ON course = %s AND assignment = a AND username = u AND filename >= f"""
 
-_APPEND = f"""
-INSERT INTO receipts (course, body, {RECEIPT_COLUMNS})
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+APPEND = (
+    f"INSERT INTO receipts (course, body, {RECEIPT_COLUMNS}) "
+    f"VALUES (%s, %s, {', '.join(['%s'] * len(RECEIPT_COLUMNS.split(', ')))})"
+)
+"""A receipt of a course whose bytes are those of a body."""
 
 
 class Chain:
@@ -70,16 +72,8 @@ class Chain:
         if not self._new:
             return
         with self._connection.pipeline(), self._connection.cursor() as cursor:
-            cursor.executemany(_APPEND, [receipt_row(self._course, body, receipt) for body, receipt in self._new])
+            rows = [(self._course, body, *receipt_values(receipt)) for body, receipt in self._new]
+            cursor.executemany(APPEND, rows)
             cursor.execute(
                 "UPDATE chains SET number = %s, head = %s WHERE course = %s", (self._number, self._head, self._course)
             )
-
-
-def receipt_row(course: str, body: str, receipt: Receipt) -> tuple[object, ...]:
-    """The values of _APPEND."""
-    kept = receipt.submission
-    return (
-        course, body, receipt.number, receipt.previous, kept.assignment, kept.username, kept.attempt, kept.filename,
-        kept.sha256, kept.size, kept.received, kept.by, receipt.text,
-    )  # fmt: skip

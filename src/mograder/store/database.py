@@ -97,7 +97,7 @@ class Database:
                 moment = int(time.time() * 1_000_000)
                 # Waits for an earlier try of ours that may still be committing, and then finds its mark.
                 made = connection.execute(
-                    "INSERT INTO commits (course, mark, moment) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                    "INSERT INTO marks (course, mark, moment) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
                     (course, mark, moment),
                 )
                 if made.rowcount == 0:
@@ -117,7 +117,7 @@ class Database:
             proved, self._proved = self._proved, []
         if proved:
             with connection.cursor() as cursor:
-                cursor.executemany("DELETE FROM commits WHERE course = %s AND mark = %s", proved)
+                cursor.executemany("DELETE FROM marks WHERE course = %s AND mark = %s", proved)
 
     def _attempt(self, work: Callable[[Connection], T], patience: float) -> T:
         """`work` on a connection, and again on another while connections are lost, for `patience` seconds."""

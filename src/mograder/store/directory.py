@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import logging
 import os
@@ -45,7 +46,7 @@ from mograder.domain.receipts import (
 from mograder.domain.store import Accepted, ChangeAccount, Event, LatestFile, StoredFile, Upload
 from mograder.domain.tokens import SECRET_NAME, random_secret
 from mograder.store import files
-from mograder.store.files import Cached, Spool, storage_errors
+from mograder.store.files import Cached, Room, Spool, storage_errors
 from mograder.store.hand_outs import HandOuts
 from mograder.store.layout import FEEDBACK, GRADES, LEDGER, LOCK, SIGNING_KEY, Folders, load_json, stored_file
 from mograder.store.ledger import Ledger
@@ -56,7 +57,12 @@ log = logging.getLogger(__name__)
 SETTLE_AFTER = 1.0
 """Seconds for which placed hand-ins gather before one sync covers them all."""
 
-RECEIPT_COLUMNS = "number, previous, assignment, username, attempt, filename, sha256, size, received, by, text"
+RETRY_AFTER = 60.0
+"""The longest time, in seconds, until what could not be put in its place is tried again."""
+
+RECEIPT_COLUMNS = (
+    "number, previous, assignment, username, attempt, filename, sha256, size, received, by, late, due, arrived, text"
+)
 
 
 class DirectoryStore:
@@ -74,6 +80,7 @@ class DirectoryStore:
         self._secrets = Secrets(folders.root)
         self._hand_outs = HandOuts(folders)
         self._sha256 = Cached(files.sha256_of)
+        self._room = Room()
         with storage_errors("open the course"):
             self._made_once(SECRET_NAME, lambda: f"{random_secret()}\n".encode())
             self._secrets.all()
@@ -137,6 +144,13 @@ class DirectoryStore:
     def change_accounts(self, changes: Sequence[tuple[Username, ChangeAccount, Event]]) -> list[Account]:
         return self._ledger.write(lambda connection: [_change_account(connection, *each) for each in changes])
 
+    def spend(self, ticket: str, now: int, until: int) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            connection.execute("DELETE FROM spent WHERE until < ?", (now,))
+            return connection.execute("INSERT OR IGNORE INTO spent VALUES (?, ?)", (ticket, until)).rowcount == 1
+
+        return self._ledger.write(work)
+
     # hand-outs
 
     def assignments(self) -> tuple[Assignment, ...]:
@@ -156,15 +170,18 @@ class DirectoryStore:
     # hand-ins
 
     def upload(self) -> Upload:
-        return Spool(self.folders.submitted)
+        with storage_errors("receive the file"):
+            self._make_in_use(self.folders.submitted)
+        return Spool(self.folders.submitted, self._room)
 
     def accept(self, hand_in: HandIn, issue: Issue) -> Accepted:
         body = hand_in.body
         assert isinstance(body, Spool), "a hand-in comes through `upload`"
-        folder = self.folders.submitted / hand_in.assignment
         with storage_errors("keep the hand-in"):
-            files.make_folder(folder)
+            folder = self._make_in_use(self.folders.submitted, hand_in.assignment)
             large = body.path
+            if large and not os.access(folder, os.W_OK):  # the file moves there only once it is accepted
+                raise PermissionError(errno.EACCES, "not writable")
             scratch = large or _write_scratch(folder, body.data)
         try:
             return self._ledger.write(
@@ -198,14 +215,9 @@ class DirectoryStore:
             if not self._version(receipt.submission).exists():  # removed by hand: these are its bytes, so it comes back
                 self._keep_pending(connection, receipt, hand_in.body, large)
             return Accepted(receipt, repeated=True)
-        kept = receipt.submission
         connection.execute(
-            f"INSERT INTO receipts ({RECEIPT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                receipt.number, receipt.previous, kept.assignment, kept.username, kept.attempt, kept.filename,
-                kept.sha256, kept.size, kept.received, kept.by, receipt.text,
-            ),
-        )  # fmt: skip
+            f"INSERT INTO receipts ({RECEIPT_COLUMNS}) VALUES ({', '.join('?' * 14)})", receipt_values(receipt)
+        )
         self._keep_pending(connection, receipt, hand_in.body, large)
         return Accepted(receipt, repeated=False)
 
@@ -260,6 +272,24 @@ class DirectoryStore:
             kept = free_filename(submission.username, moment, taken)
             latest.replace(latest.with_name(kept))
 
+    def _make_in_use(self, base: Path, *names: str) -> Path:
+        """A folder below `base`, made if it is missing. Raises Temporary when `base` was in use and is gone.
+
+        It is away (a disk that is not mounted, a slip of the hand), and in a new one nobody looks for the old work.
+        """
+        folder = base.joinpath(*names)
+        if not folder.is_dir():
+            self._check_there(base)
+            files.make_folder(folder)
+        return folder
+
+    def _check_there(self, base: Path) -> None:
+        """Raises Temporary when `base`, the folder of hand-ins or of grades, was in use and is gone."""
+        kind = "receipts" if base == self.folders.submitted else "events WHERE action IN ('grades', 'feedback')"
+        if not base.is_dir() and self._ledger.read(f"SELECT 1 FROM {kind} LIMIT 1"):
+            log.error("%s is gone: bring it back, or make an empty one to begin anew", base)
+            raise Temporary("a folder of the course is gone: the server's log says which", retry_after=30)
+
     # what a crash leaves
 
     def recover(self) -> None:
@@ -288,10 +318,10 @@ class DirectoryStore:
         ).fetchone()
         if row is None:
             return  # another process has finished it
-        submission, body, spool = receipt_of(row[:11]).submission, row[11], row[12]
+        submission, body, spool = receipt_of(row[:-2]).submission, row[-2], row[-1]
         version = self._version(submission)
         if not version.exists() or (check and files.sha256_of(version) != submission.sha256):
-            files.make_folder(version.parent)
+            self._make_in_use(self.folders.submitted, submission.assignment)
             source = self.folders.submitted / spool if spool else _write_scratch(version.parent, body)
             try:
                 files.put(source, version)
@@ -308,13 +338,16 @@ class DirectoryStore:
         for number in numbers:
             self._finish(connection, number, check=False)
 
-    def _release(self, connection: sqlite3.Connection, rows: list[tuple[int, Submission]]) -> None:
-        """Let the bytes leave the ledger, of hand-ins that are on the disk under all names that are theirs."""
+    def _release(self, connection: sqlite3.Connection, rows: list[tuple[int, Submission]]) -> int:
+        """Let the bytes leave the ledger, of hand-ins that are on the disk under all their names; how many."""
+        released = 0
         for number, submission in rows:
             last = _latest(connection, submission.assignment, submission.username)
             superseded = last is not None and last.number != number and self._version(submission).exists()
             if superseded or self._is_shown(submission):
                 connection.execute("DELETE FROM pending WHERE number = ?", (number,))
+                released += 1
+        return released
 
     def _is_shown(self, submission: Submission) -> bool:
         """Whether the version is there and is the latest by link, or by copy where there are no links."""
@@ -336,24 +369,25 @@ class DirectoryStore:
                     path.unlink()
 
     def _settle_behind(self) -> None:
+        again = 0.0  # seconds until the next try; 0 when nothing is left over
         while not self._stopping.is_set():
-            self._unsettled.wait()
+            self._unsettled.wait(again or None)
             self._stopping.wait(SETTLE_AFTER)
             self._unsettled.clear()
             try:
-                self.settle()
+                done = self.settle()
             except Exception:  # this thread must outlive every fault: hand-ins stay in the ledger meanwhile
                 log.exception("hand-ins stay in the ledger for now")
-                self._stopping.wait(SETTLE_AFTER)
-                self._unsettled.set()
+                done = False
+            again = 0.0 if done else min(2 * again + SETTLE_AFTER, RETRY_AFTER)
 
-    def settle(self) -> None:
-        """Sync files and links of pending hand-ins, then let their bytes leave the ledger."""
+    def settle(self) -> bool:
+        """Sync files and links of pending hand-ins, then let their bytes leave the ledger; whether all of them did."""
         sql = f"SELECT {RECEIPT_COLUMNS} FROM pending JOIN receipts USING (number) ORDER BY number"
         # As a writer: whoever has the turn has placed file and link of what it committed before it passes the turn on.
         rows = self._ledger.write(lambda connection: connection.execute(sql).fetchall())
         if not rows:
-            return
+            return True
         with storage_errors("sync the hand-ins"):
             submissions = [receipt_of(row).submission for row in rows]
             behind = [
@@ -362,10 +396,11 @@ class DirectoryStore:
             if behind:
                 self._ledger.write(partial(self._finish_all, numbers=behind))
             _sync_all(self.folders.submitted, [path for path in map(self._version, submissions) if path.exists()])
-        self._ledger.write(
+        released = self._ledger.write(
             partial(self._release, rows=[(row[0], each) for row, each in zip(rows, submissions, strict=True)])
         )
         self._ledger.checkpoint()
+        return released == len(rows)
 
     # reading hand-ins
 
@@ -376,6 +411,7 @@ class DirectoryStore:
             try:
                 names = os.listdir(folder)
             except (FileNotFoundError, NotADirectoryError):
+                self._check_there(self.folders.submitted)
                 return ()
             for name in names:
                 username = owner(name)
@@ -391,7 +427,10 @@ class DirectoryStore:
         if "/" in filename:
             return None
         with storage_errors("read the hand-in"):
-            return self._submitted(self.folders.submitted / assignment, filename)
+            found = self._submitted(self.folders.submitted / assignment, filename)
+            if found is None:
+                self._check_there(self.folders.submitted)
+            return found
 
     def _submitted(self, folder: Path, name: str) -> StoredFile | None:
         """A hand-in of the folder; a link is followed to a neighbour only, so that it cannot lead out."""
@@ -401,7 +440,7 @@ class DirectoryStore:
         except OSError:
             return stored_file(path, name)
         neighbour = folder / target
-        if os.sep in target or "/" in target or neighbour.is_symlink():
+        if os.sep in target or "/" in target or target.startswith(".") or neighbour.is_symlink():
             return None
         return stored_file(neighbour, name)
 
@@ -409,10 +448,12 @@ class DirectoryStore:
         return _head(next(iter(self._ledger.read(_HEAD)), None))
 
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
+        # Only what is asked for stands in the condition: so the index is used, and nobody waits for the whole chain.
+        asked = {"assignment": assignment, "username": username}
+        wanted = {column: value for column, value in asked.items() if value is not None}
+        where = " AND ".join(f"{column} = ?" for column in wanted) or "TRUE"
         rows = self._ledger.read(
-            f"SELECT {RECEIPT_COLUMNS} FROM receipts "
-            "WHERE (?1 IS NULL OR assignment = ?1) AND (?2 IS NULL OR username = ?2) ORDER BY number",
-            (assignment, username),
+            f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE {where} ORDER BY number", tuple(wanted.values())
         )
         return map(receipt_of, rows)
 
@@ -423,6 +464,7 @@ class DirectoryStore:
             try:
                 return self._grades.get(self.folders.grades / assignment / GRADES)
             except (FileNotFoundError, NotADirectoryError):
+                self._check_there(self.folders.grades)
                 return ()
 
     def merge_grades(self, assignment: AssignmentName, entries: tuple[GradeEntry, ...], event: Event) -> int:
@@ -431,9 +473,9 @@ class DirectoryStore:
         def work(connection: sqlite3.Connection) -> int:
             _record(connection, event)
             with storage_errors("keep the grades"):
+                self._make_in_use(self.folders.grades, assignment)
                 merged = grading.merge(load_grades(path) if path.exists() else (), entries)
                 document = json.dumps([dict(entry.fields) for entry in merged], ensure_ascii=False, indent=2)
-                files.make_folder(path.parent)
                 files.write_file(path, document.encode() + b"\n")
             return len(merged)
 
@@ -443,17 +485,34 @@ class DirectoryStore:
         folder = self.folders.grades / assignment / FEEDBACK
         with storage_errors("read the feedback"):
             path = folder / f"{username}.html"
-            return stored_file(path, path.name) if files.is_inside(path, folder) else None
+            shown = files.is_inside(path, folder) and not path.resolve().name.startswith(".")
+            found = stored_file(path, path.name) if shown else None
+            if found is None:
+                self._check_there(self.folders.grades)
+            return found
 
     def put_feedback(self, assignment: AssignmentName, pages: dict[Username, bytes], event: Event) -> None:
-        folder = self.folders.grades / assignment / FEEDBACK
+        ready: dict[Path, Path] = {}
 
-        # Before its turn at the ledger: hand-ins must not wait while a thousand pages are synced.
-        with storage_errors("keep the feedback"):
-            files.make_folder(folder)
-            for username, page in pages.items():
-                files.write_file(folder / f"{username}.html", page)
-        self.record(event)
+        def work(connection: sqlite3.Connection) -> None:
+            _record(connection, event)
+            with storage_errors("keep the feedback"):
+                for path, scratch in ready.items():
+                    scratch.replace(path)
+                files.sync_folder(folder)
+
+        try:
+            # Before its turn at the ledger: hand-ins must not wait while a thousand pages are synced.
+            with storage_errors("keep the feedback"):
+                folder = self._make_in_use(self.folders.grades, assignment, FEEDBACK)
+                for username, page in pages.items():
+                    path = folder / f"{username}.html"
+                    ready[path] = files.write_beside(path, page)
+            self._ledger.write(work)
+        finally:
+            for scratch in ready.values():
+                with contextlib.suppress(OSError):
+                    scratch.unlink()
 
     # the trail
 
@@ -500,7 +559,9 @@ def _change_account(connection: sqlite3.Connection, username: Username, change: 
 
 
 def receipt_of(row: tuple[Any, ...]) -> Receipt:
-    number, previous, assignment, username, attempt, filename, sha256, size, received, by, text = row
+    number, previous, assignment, username, attempt, filename, sha256, size, received, by, late, due, arrived, text = (
+        row
+    )
     submission = Submission(
         Username(username),
         AssignmentName(assignment),
@@ -510,8 +571,20 @@ def receipt_of(row: tuple[Any, ...]) -> Receipt:
         size,
         received,
         Username(by),
+        None if late is None else bool(late),
+        due,
+        arrived,
     )
     return Receipt(number, previous, submission, text)
+
+
+def receipt_values(receipt: Receipt) -> tuple[Any, ...]:
+    """The values of RECEIPT_COLUMNS."""
+    kept = receipt.submission
+    return (
+        receipt.number, receipt.previous, kept.assignment, kept.username, kept.attempt, kept.filename,
+        kept.sha256, kept.size, kept.received, kept.by, kept.late, kept.due, kept.arrived, receipt.text,
+    )  # fmt: skip
 
 
 _HEAD = "SELECT number, text FROM receipts ORDER BY number DESC LIMIT 1"

@@ -91,7 +91,7 @@ class PostgresStore:
         self._database = database
         self._files = files
         self._on_close = on_close
-        self._parsed: dict[str, tuple[str, Any]] = {}
+        self._parsed: dict[tuple[str, object], tuple[str, Any]] = {}
         self._queue: deque[_Waiting] = deque()
         self._taking = threading.Lock()
         self._turns = threading.BoundedSemaphore(COMMITTING)
@@ -117,9 +117,9 @@ class PostgresStore:
             (held,) = self._read(sql)[0]
         return bytes(held)
 
-    def _document(self, place: str, parse: Callable[[str], T], missing: T) -> T:
-        """What `parse` makes of a document as it stands now; it does so once for each version."""
-        version, value = self._parsed.get(place, ("", missing))
+    def _document(self, place: str, parse: Callable[[str], T], missing: T, given: object = None) -> T:
+        """What `parse` makes of a document as it stands now; it does so once for each version, and once for `given`."""
+        version, value = self._parsed.get((place, given), ("", missing))
         rows = self._database.read(
             "SELECT version, CASE WHEN version = %s THEN NULL ELSE content END "
             "FROM documents WHERE course = %s AND place = %s",
@@ -134,7 +134,7 @@ class PostgresStore:
             except (ValueError, RecursionError, BadRequest) as error:
                 where = f"{place} of course {self.course}: {error}"
                 raise Unreadable(f"the course's {place} cannot be understood", where) from error
-            self._parsed[place] = (found, value)
+            self._parsed[place, given] = (found, value)
         return value  # type: ignore[no-any-return]
 
     def secrets(self) -> tuple[str, ...]:
@@ -188,20 +188,32 @@ class PostgresStore:
 
         return self._write(work)
 
+    def spend(self, ticket: str, now: int, until: int) -> bool:
+        def work(connection: Connection) -> bool:
+            connection.execute("DELETE FROM spent WHERE course = %s AND until < %s", (self.course, now))
+            spent = connection.execute(
+                "INSERT INTO spent (course, ticket, until) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                (self.course, ticket, until),
+            )
+            return spent.rowcount == 1
+
+        return self._write(work)
+
     # hand-outs
 
     def _listing(self) -> Listing:
         return self._document(HAND_OUTS, read_listing, {})
 
     def assignments(self) -> tuple[Assignment, ...]:
-        listed = self._document(MANIFEST, lambda text: parse_manifest(json.loads(text)), None)
+        plan = self.plan()
+        listed = self._document(MANIFEST, lambda text: parse_manifest(json.loads(text), plan.zone), None, plan.zone)
         if listed is None:
             listed = tuple(
                 Assignment(name, str(name), tuple(HandOut(each.name, each.size, each.sha256) for each in listing))
                 for name, files in sorted(self._listing().items())
                 for listing in [shown(files, lambda each: each.name)]
             )
-        return with_rules(listed, self.plan())
+        return with_rules(listed, plan)
 
     def find_assignment(self, text: str) -> Assignment | None:
         return find_assignment(self.assignments(), text)

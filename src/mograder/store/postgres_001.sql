@@ -26,6 +26,9 @@ CREATE TABLE receipts (
     size       bigint NOT NULL,
     received   bigint NOT NULL,
     by         text NOT NULL,
+    late       boolean,
+    due        bigint,
+    arrived    bigint,
     text       text NOT NULL,
     body       text NOT NULL,
     PRIMARY KEY (course, number),
@@ -85,8 +88,16 @@ CREATE TABLE events (
     PRIMARY KEY (course, number)
 );
 
+-- One-time login links that were used, kept until they would have expired.
+CREATE TABLE spent (
+    course text NOT NULL,
+    ticket text NOT NULL,
+    until  bigint NOT NULL,
+    PRIMARY KEY (course, ticket)
+);
+
 -- A row for each transaction whose commit may yet have to be proved, see database.py.
-CREATE TABLE commits (
+CREATE TABLE marks (
     course text NOT NULL,
     mark   text NOT NULL,
     moment bigint NOT NULL,

@@ -36,7 +36,7 @@ from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.roster import Person
 from mograder.domain.store import StoredFile, Upload
 from mograder.web import multipart
-from mograder.web.body import Body, Gone, Receive, Scope, Send
+from mograder.web.body import PATIENT, Body, Gone, Pace, Receive, Scope, Send
 from mograder.web.replies import (
     FEEDBACK_POLICY,
     INTERNAL_ERROR,
@@ -47,6 +47,7 @@ from mograder.web.replies import (
     send_file,
     send_reply,
 )
+from mograder.web.sessions import link_with, new_ticket
 from mograder.web.throttle import Failures, address_key, name_key
 from mograder.wire import Content, Endpoint
 
@@ -88,19 +89,27 @@ class Request:
 class Api:
     """The ASGI application of the protocol. With `check_tokens` off everything is allowed (--no-auth)."""
 
-    def __init__(self, course: Course, *, check_tokens: bool = True, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        course: Course,
+        *,
+        check_tokens: bool = True,
+        pace: Pace = PATIENT,
+        clock: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
         """`clock` (Unix seconds) times the throttling of failures alone."""
         self.course = course
-        self._check_tokens = check_tokens
+        self.pace = pace
+        self.check_tokens = check_tokens
         self._routes = wire.Routes()
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
-        self._bad_tokens, self._wrong_codes = Failures(clock), Failures(clock)
+        self.bad_tokens, self.wrong_codes = Failures(clock), Failures(clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        body = Body(headers, receive)
+        body = Body(headers, receive, self.pace)
         actor = None
         try:
             if scope["method"] == "OPTIONS":
@@ -133,6 +142,13 @@ class Api:
         else:
             await send_reply(reply, scope, headers, body, send)
 
+    def knows(self, scope: Scope) -> bool:
+        """Whether there is an endpoint at the request's address."""
+        try:
+            return self._routes.find(path_of(scope)) is not None
+        except BadRequest:
+            return True
+
     def _row(self, scope: Scope) -> tuple[Endpoint, Mapping[str, str]]:
         methods = self._routes.find(path_of(scope))
         if methods is None:
@@ -146,7 +162,7 @@ class Api:
     async def _authenticate(self, row: Endpoint, headers: Mapping[str, str], scope: Scope) -> Actor:
         if row.allow is Allow.ANYONE:
             return ANONYMOUS
-        if not self._check_tokens:
+        if not self.check_tokens:
             return UNCHECKED
         given = headers.get("authorization")
         whose = [address_key(scope)]
@@ -156,8 +172,8 @@ class Api:
             return await self._read(lambda: self.course.authenticate(token))
         except Unauthenticated:
             if given is not None:
-                self._bad_tokens.check(*whose)
-                self._bad_tokens.count(*whose)
+                self.bad_tokens.check(*whose)
+                self.bad_tokens.count(*whose)
             raise
 
     def _request(
@@ -175,7 +191,7 @@ class Api:
         authorise(actor, row.allow, about)
         base = f"{scope.get('scheme', 'http')}://{headers.get('host', 'localhost')}{scope.get('root_path', '')}"
         return Request(
-            row, self.course, actor, values, about, headers, received, base, self._wrong_codes, address_key(scope)
+            row, self.course, actor, values, about, headers, received, base, self.wrong_codes, address_key(scope)
         )
 
     async def _answer(self, request: Request, body: Body) -> Reply | StoredFile:
@@ -185,12 +201,12 @@ class Api:
         if row.request is Content.PAGES:
             await self._read(request.assignment)
             pages = await multipart.read_files(request.headers, body.chunks(row.limit or 0))
-            return await self._write(lambda: upload_feedback(request, pages))
+            return await self.write(lambda: upload_feedback(request, pages))
         handler = HANDLERS[row.name]
         if row.method == "GET" and not row.many:
             return await self._read(lambda: handler(request))
         full = replace(request, body=await body.whole(row.limit or 0)) if row.method == "POST" else request
-        return await self._write(lambda: handler(full))
+        return await self.write(lambda: handler(full))
 
     async def _submit(self, request: Request, body: Body) -> Reply:
         course = self.course
@@ -209,13 +225,13 @@ class Api:
         except BaseException:
             upload.discard()
             raise
-        return await self._write(lambda: submit(request, assignment, upload, filename))
+        return await self.write(lambda: submit(request, assignment, upload, filename))
 
     async def _read(self, work: Callable[[], T]) -> T:
         """One small file of a local disk takes less than handing the work to a thread; a network's store waits."""
-        return await self._write(work) if self.course.store.waits else work()
+        return await self.write(work) if self.course.store.waits else work()
 
-    async def _write(self, work: Callable[[], T]) -> T:
+    async def write(self, work: Callable[[], T]) -> T:
         # Shielded: when the sender goes away, what a thread has begun it still finishes.
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._writers, work))
 
@@ -451,6 +467,12 @@ def remove(request: Request) -> Reply:
     return json_reply(wire.roster_entry(request.course.remove(request.actor, request.person())))
 
 
+def login_link(request: Request) -> Reply:
+    ticket, until = new_ticket(request.course, request.actor.username)
+    link = link_with(request.course.url or request.base_url, ticket)
+    return secret_reply(wire.LoginLink(link, until / deadlines.SECOND))
+
+
 def events(request: Request) -> Reply:
     listed = [
         wire.EventInfo(each.moment / deadlines.SECOND, each.actor, each.action, each.subject, each.detail)
@@ -470,6 +492,6 @@ HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
     for handler in (
         health, register, assignments, hand_out, submissions, submitted_file, receipts, all_receipts,
         version, chain_head, signing_keys, upload_grades, status, feedback,
-        roster, add_people, reset, set_role, remove, events, configuration,
+        roster, add_people, reset, set_role, remove, login_link, events, configuration,
     )
 }  # fmt: skip

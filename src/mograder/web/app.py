@@ -1,10 +1,15 @@
-"""The ASGI application: the protocol's endpoints, at the root or wherever it is mounted."""
+"""The ASGI application: the protocol's endpoints and the pages, at the root or wherever it is mounted."""
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from mograder.domain.course import Course
-from mograder.web.api import Api
-from mograder.web.body import Receive, Scope, Send
+from mograder.web.api import Api, path_of
+from mograder.web.body import PATIENT, Pace, Receive, Scope, Send
+
+PAGES = frozenset({b"join", b"login", b"logout", b"once", b"static"})
+"""The first segments of paths that are the pages' own; the protocol has none of them."""
 
 
 class App:
@@ -13,18 +18,36 @@ class App:
     def __init__(self, api: Api) -> None:
         self._api = api
 
+    @cached_property
+    def _pages(self):  # type: ignore[no-untyped-def]
+        from mograder.web.views import make_router  # most servers that start are asked for no page for a while
+
+        return make_router(self._api)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._api(scope, receive, send)
+            await (self._pages if self._is_page(scope) else self._api)(scope, receive, send)
         elif scope["type"] == "lifespan":
             await live(receive, send)
         else:  # a websocket: refused before it is accepted
             await send({"type": "websocket.close", "code": 1000})
 
+    def _is_page(self, scope: Scope) -> bool:
+        """The pages' own paths; for a browser also the root, and what is at no address of the protocol."""
+        path = path_of(scope).strip(b"/")
+        if path.partition(b"/")[0] in PAGES:
+            return True
+        return _is_browser(scope) and (not path or not self._api.knows(scope))
 
-def create_app(course: Course, *, check_tokens: bool = True) -> App:
+
+def create_app(course: Course, *, check_tokens: bool = True, pace: Pace = PATIENT) -> App:
     """The application to serve or mount. `check_tokens=False` lets everybody do everything (--no-auth)."""
-    return App(Api(course, check_tokens=check_tokens))
+    return App(Api(course, check_tokens=check_tokens, pace=pace))
+
+
+def _is_browser(scope: Scope) -> bool:
+    """Whether a page is wanted. No client of the protocol says so."""
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
 
 
 async def live(receive: Receive, send: Send) -> None:

@@ -13,7 +13,7 @@ from mograder.domain.errors import BadName, MethodNotAllowed, MograderError, Not
 from mograder.domain.names import CourseName
 from mograder.web.api import path_of
 from mograder.web.app import App, create_app, live
-from mograder.web.body import Body, Receive, Scope, Send
+from mograder.web.body import PATIENT, Body, Receive, Scope, Send
 from mograder.web.replies import INTERNAL_ERROR, Reply, json_reply, problem, send_reply
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def _outside(scope: Scope, first: bytes) -> Reply:
 
 async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    await send_reply(reply, scope, headers, Body(headers, receive), send)
+    await send_reply(reply, scope, headers, Body(headers, receive, PATIENT), send)
 
 
 def create_many(find: Find, *, check_tokens: bool = True) -> ManyApps:

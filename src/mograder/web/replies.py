@@ -103,7 +103,10 @@ async def send_file(
     file: StoredFile, content_type: str, extra: tuple[tuple[str, str], ...],
     scope: Scope, headers: Mapping[str, str], body: Body, receive: Receive, send: Send,
 ) -> None:  # fmt: skip
-    """Send a file: whole when small, else streamed; ranges as asked for. Raises MograderError when it cannot be had."""
+    """Send a file: whole when small, else streamed; ranges as asked for.
+
+    Raises OSError, or MograderError where the bytes are brought from afar, before anything is sent.
+    """
     known = _has(headers.get("if-none-match", ""), file.tag)
     if file.bring is not None and not known:
         file = await asyncio.to_thread(file.brought)
@@ -111,6 +114,8 @@ async def send_file(
         reply = Reply(200, b"" if known else file.read(), content_type, extra, tag=file.tag)
         await send_reply(reply, scope, headers, body, send)
         return
+    with file.path.open("rb"):
+        pass  # what cannot be read raises here, while another answer is still possible
     fields = {name.decode(): value.decode() for name, value in COMMON}
     fields |= {"etag": f'"{file.tag}"', "cache-control": "private, no-cache", **dict(extra)}
     response = FileResponse(file.path, headers=fields, media_type=content_type)
@@ -121,10 +126,16 @@ async def send_file(
         if message["type"] == "http.response.start" and message["status"] >= 400:
             refused = message["status"]
         if not refused:
-            await send(message)
+            async with asyncio.timeout(body.pace.taking):
+                await send(message)
 
-    request: dict[str, Any] = dict(scope)
-    await response(request, receive, forward)
+    response.chunk_size = SMALL_FILE
+    # Without the server's own way of sending files, in which nobody watches whether they are taken.
+    request: dict[str, Any] = {**scope, "extensions": {}}
+    try:
+        await response(request, receive, forward)
+    except TimeoutError:
+        return  # the server ends the connection of an answer that is not finished
     if refused:
         document = wire.Problem(f"{printable(headers['range'])!r} is no range of {file.size} bytes", "bad_range")
         known_size = (("Content-Range", f"bytes */{file.size}"),)

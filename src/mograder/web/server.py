@@ -48,6 +48,7 @@ def serve(app: Application, host: str, port: int, started: Callable[[], None]) -
 
 async def _serve(app: Application, host: str, port: int, started: Callable[[], None]) -> None:
     logging.getLogger("_granian").setLevel(logging.WARNING)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it warns of each bad form, with bytes of it
     server = Server(
         app,
         address=host,
