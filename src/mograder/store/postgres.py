@@ -21,11 +21,22 @@ from mograder.domain import deadlines
 from mograder.domain import grades as grading
 from mograder.domain.access import Account
 from mograder.domain.assignments import Assignment, HandOut, Plan, find_assignment
+from mograder.domain.commits import Commit
 from mograder.domain.errors import BadRequest, Unreadable
+from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import HandIn, Head, Issue, Receipt, latest_filename, owner
-from mograder.domain.store import Accepted, ChangeAccount, Event, LatestFile, StoredFile, Upload
+from mograder.domain.store import (
+    Accepted,
+    ChangeAccount,
+    ChangeCommits,
+    ChangeExtension,
+    Event,
+    LatestFile,
+    StoredFile,
+    Upload,
+)
 from mograder.store import bodies
 from mograder.store.bodies import Bodies, Incoming, pieces_of
 from mograder.store.chain import Chain
@@ -34,20 +45,26 @@ from mograder.store.directory import RECEIPT_COLUMNS, receipt_of
 from mograder.store.hand_outs import parse_manifest, shown, with_rules
 from mograder.store.rows import (
     ACCOUNT_COLUMNS,
+    EXTENSION_COLUMNS,
     HAND_OUTS,
     MANIFEST,
     PLAN,
     SECRETS,
     Listing,
     account_of,
+    commits_place,
+    extension_of,
     grades_place,
     lock_document,
     put_accounts,
     put_document,
+    put_extension,
+    read_commits,
     read_grades,
     read_listing,
     read_secrets,
     record,
+    write_commits,
 )
 
 T = TypeVar("T")
@@ -306,19 +323,61 @@ class PostgresStore:
         return Head(*self._read("SELECT number, head FROM chains WHERE course = %s")[0])
 
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
-        wanted = {"assignment": assignment, "username": username}
-        given = {key: value for key, value in wanted.items() if value is not None}
+        where, values = _where(assignment=assignment, username=username)
         sql = (
-            f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE course = %s AND number > %s"
-            + "".join(f" AND {key} = %s" for key in given)
-            + " ORDER BY number LIMIT 1000"
+            f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE course = %s AND number > %s{where} "
+            "ORDER BY number LIMIT 1000"
         )
         last, more = 0, True
         while more:
-            rows = self._read(sql, last, *given.values())
+            rows = self._read(sql, last, *values)
             yield from map(receipt_of, rows)
             more = len(rows) == 1000
             last = rows[-1][0] if rows else last
+
+    # time
+
+    def extensions(self, assignment: AssignmentName | None = None, username: Username | None = None) -> list[Extension]:
+        where, values = _where(assignment=assignment, username=username)
+        rows = self._read(f"SELECT {EXTENSION_COLUMNS} FROM extensions WHERE course = %s{where}", *values)
+        return sorted(map(extension_of, rows), key=lambda each: (each.assignment, each.username))
+
+    def change_extensions(
+        self, changes: Sequence[tuple[AssignmentName, Username, ChangeExtension, Event]]
+    ) -> list[Extension]:
+        def work(connection: Connection) -> list[Extension]:
+            connection.execute("SELECT 1 FROM courses WHERE course = %s FOR UPDATE", (self.course,))
+            changed = []
+            for assignment, username, change, event in changes:
+                row = connection.execute(
+                    f"SELECT {EXTENSION_COLUMNS} FROM extensions "
+                    "WHERE course = %s AND assignment = %s AND username = %s",
+                    (self.course, assignment, username),
+                ).fetchone()
+                changed.append(change(extension_of(row) if row else None))
+                put_extension(connection, self.course, changed[-1])
+                record(connection, self.course, [event])
+            return changed
+
+        return self._write(work)
+
+    def commits(self, assignment: AssignmentName, username: Username) -> tuple[Commit, ...]:
+        place = commits_place(assignment, username)
+        rows = self._read("SELECT content FROM documents WHERE course = %s AND place = %s", place)
+        return read_commits(assignment, username, rows[0][0]) if rows else ()
+
+    def change_commits(
+        self, assignment: AssignmentName, username: Username, change: ChangeCommits
+    ) -> tuple[Commit, ...]:
+        place = commits_place(assignment, username)
+
+        def work(connection: Connection) -> tuple[Commit, ...]:
+            held = lock_document(connection, self.course, place, "[]")
+            kept = change(read_commits(assignment, username, held))
+            put_document(connection, self.course, place, write_commits(kept))
+            return kept
+
+        return self._write(work)
 
     # grades and feedback
 
@@ -379,3 +438,9 @@ class PostgresStore:
             limit,
         )
         return [Event(*row) for row in rows]
+
+
+def _where(**asked: str | None) -> tuple[str, list[str]]:
+    """A further condition on the columns that are asked for, and its values."""
+    wanted = {column: value for column, value in asked.items() if value is not None}
+    return "".join(f" AND {column} = %s" for column in wanted), list(wanted.values())

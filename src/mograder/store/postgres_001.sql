@@ -58,13 +58,27 @@ CREATE TABLE accounts (
     PRIMARY KEY (course, key)
 );
 
--- What stands in single files of a course folder: mograder.toml, assignments.json, the hand-outs, grades, secrets.
+-- What stands in single files of a course folder: mograder.toml, assignments.json, the hand-outs, grades, secrets,
+-- and what a person has announced.
 CREATE TABLE documents (
     course  text NOT NULL,
     place   text NOT NULL,
     version text NOT NULL,
     content text NOT NULL,
     PRIMARY KEY (course, place)
+);
+
+-- More time for one person: granted (`until`), asked for (`wanted`), declined.
+CREATE TABLE extensions (
+    course     text NOT NULL,
+    assignment text NOT NULL,
+    username   text NOT NULL,
+    until      bigint,
+    note       text NOT NULL,
+    wanted     bigint,
+    reason     text NOT NULL,
+    declined   boolean NOT NULL,
+    PRIMARY KEY (course, assignment, username)
 );
 
 CREATE TABLE feedback (

@@ -8,17 +8,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 
 from mograder.domain.access import Account, Role
+from mograder.domain.commits import Commit
+from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.store import Event
 from mograder.store.database import Connection, Row
 
 PLAN, MANIFEST, HAND_OUTS, SECRETS = "mograder.toml", "assignments.json", "hand-outs", "secrets"
-"""Places of documents. See `grades_place` for the others."""
+"""Places of documents, beside those of grades and commits."""
 
 
 def grades_place(assignment: AssignmentName) -> str:
     return f"grades/{assignment}"
+
+
+def commits_place(assignment: AssignmentName, username: Username) -> str:
+    return f"commits/{assignment}/{username}"
 
 
 # documents
@@ -79,7 +85,38 @@ def write_listing(listing: Listing) -> str:
     return json.dumps({name: [astuple(each) for each in files] for name, files in sorted(listing.items())})
 
 
-# accounts and events
+def read_commits(assignment: AssignmentName, username: Username, text: str) -> tuple[Commit, ...]:
+    """Oldest first."""
+    found = [Commit(assignment, username, *rest) for rest in json.loads(text)]
+    return tuple(sorted(found, key=lambda each: (each.moment, each.sha256)))
+
+
+def write_commits(commits: Sequence[Commit]) -> str:
+    return json.dumps([(each.sha256, each.size, each.moment) for each in commits])
+
+
+# accounts, extensions and events
+
+EXTENSION_COLUMNS = "assignment, username, until, note, wanted, reason, declined"
+
+
+def extension_of(row: Row) -> Extension:
+    assignment, username, *rest = row
+    return Extension(AssignmentName(assignment), Username(username), *rest)
+
+
+def put_extension(connection: Connection, course: str, extension: Extension) -> None:
+    connection.execute(
+        f"INSERT INTO extensions (course, {EXTENSION_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) "
+        f"ON CONFLICT (course, assignment, username) DO UPDATE SET {_new_values(EXTENSION_COLUMNS)}",
+        (course, *astuple(extension)),
+    )
+
+
+def _new_values(columns: str) -> str:
+    """What DO UPDATE sets."""
+    return ", ".join(f"{name} = excluded.{name}" for name in columns.split(", "))
+
 
 ACCOUNT_COLUMNS = "username, role, name, generation, bound, code_hash, created, removed"
 
@@ -91,11 +128,10 @@ def account_of(row: Row) -> Account:
 
 def put_accounts(connection: Connection, course: str, accounts: Sequence[Account]) -> None:
     columns = f"key, {ACCOUNT_COLUMNS}"
-    sets = ", ".join(f"{name} = excluded.{name}" for name in ACCOUNT_COLUMNS.split(", "))
     with connection.cursor() as cursor:
         cursor.executemany(
             f"INSERT INTO accounts (course, {columns}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
-            f"ON CONFLICT (course, key) DO UPDATE SET {sets}",
+            f"ON CONFLICT (course, key) DO UPDATE SET {_new_values(ACCOUNT_COLUMNS)}",
             [
                 (
                     course, each.username.key, each.username, each.role.value, each.name, each.generation, each.bound,

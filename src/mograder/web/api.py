@@ -12,14 +12,18 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
+
+from msgspec import UNSET
 
 from mograder import wire
 from mograder.domain import deadlines, tokens
 from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
-from mograder.domain.assignments import Assignment
-from mograder.domain.course import Course
+from mograder.domain.assignments import Assignment, Which
+from mograder.domain.counting import Listed
+from mograder.domain.course import Course, Standing
+from mograder.domain.deadlines import Lateness
 from mograder.domain.errors import (
     BadName,
     BadRequest,
@@ -31,6 +35,7 @@ from mograder.domain.errors import (
     Unauthenticated,
     WrongCode,
 )
+from mograder.domain.extending import Change
 from mograder.domain.names import Username, parse_owner
 from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.roster import Person
@@ -76,6 +81,7 @@ class Request:
     base_url: str
     wrong_codes: Failures
     address: str
+    query: bytes = b""
     body: bytes = b""
 
     def assignment(self) -> Assignment:
@@ -182,7 +188,7 @@ class Api:
     ) -> Request:  # fmt: skip
         about = None
         if row.about_query:
-            about = parse_owner(_query(scope, row.about_query))
+            about = parse_owner(_query(scope["query_string"], row.about_query))
         elif row.about_path:
             try:
                 about = parse_owner(values[row.about_path])
@@ -191,8 +197,9 @@ class Api:
         authorise(actor, row.allow, about)
         base = f"{scope.get('scheme', 'http')}://{headers.get('host', 'localhost')}{scope.get('root_path', '')}"
         return Request(
-            row, self.course, actor, values, about, headers, received, base, self.wrong_codes, address_key(scope)
-        )
+            row, self.course, actor, values, about, headers, received, base, self.wrong_codes, address_key(scope),
+            scope["query_string"],
+        )  # fmt: skip
 
     async def _answer(self, request: Request, body: Body) -> Reply | StoredFile:
         row = request.row
@@ -211,7 +218,7 @@ class Api:
     async def _submit(self, request: Request, body: Body) -> Reply:
         course = self.course
         assignment = await self._read(request.assignment)
-        course.check_open(request.actor, assignment, request.received)
+        await self._read(lambda: course.check_open(request.actor, assignment, request.person(), request.received))
         limit = course.limit_for(assignment)
         upload = course.upload()
         try:
@@ -244,10 +251,10 @@ def path_of(scope: Scope) -> bytes:
     return raw[len(prefix) :] if prefix and raw.startswith(prefix) else raw
 
 
-def _query(scope: Scope, name: str) -> str:
+def _query(query: bytes, name: str) -> str:
     """The one value of a query parameter, "" when it is missing. Raises BadRequest."""
     try:
-        pairs = parse_qsl(scope["query_string"].decode("ascii"), errors="strict", max_num_fields=50)
+        pairs = parse_qsl(query.decode("ascii"), errors="strict", max_num_fields=50)
     except ValueError:
         raise BadRequest("the query is malformed") from None
     values = [value for key, value in pairs if key == name]
@@ -283,15 +290,27 @@ def secret_reply(value: object) -> Reply:
 
 
 def assignments(request: Request) -> Reply:
-    return json_reply([assignment_info(each) for each in request.course.assignments(request.actor)], tagged=True)
+    course = request.course
+    listed = [assignment_info(each, course, request.received) for each in course.assignments(request.actor)]
+    return json_reply(listed, tagged=True)
 
 
-def assignment_info(assignment: Assignment) -> object:
-    """How an assignment is listed: a manifest's own entry is passed on whole, with the due time if it has none."""
+def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
+    """How an assignment is listed: a manifest's own entry is passed on whole, with the times that are in force."""
     rules, schedule = assignment.rules, assignment.rules.schedule
+    opens, due, closes = (
+        wire.given(moment // deadlines.SECOND if moment else None)
+        for moment in (schedule.opens, schedule.due, schedule.closes)
+    )
+    grace: wire.Maybe[int] = UNSET
+    now_late: dict[str, Any] = {}
+    if schedule.due is not None:
+        grace = course.plan.penalties.grace // deadlines.SECOND
+        found = course.lateness(schedule.due, now)
+        now_late = {"late": found.late, "days_late": found.days, "penalty": found.penalty}
     if assignment.entry is not None:
-        planned = {"duedate": schedule.due // deadlines.SECOND} if schedule.due else {}
-        return {**planned, **assignment.entry}
+        times = {"opens": opens, "duedate": due, "closes": closes, "grace": grace, **now_late}
+        return {**assignment.entry, **{key: value for key, value in times.items() if value is not UNSET}}
     listed = [
         wire.HandOutFile(
             each.name,
@@ -301,13 +320,10 @@ def assignment_info(assignment: Assignment) -> object:
         )
         for each in assignment.files
     ]
-    opens, due, closes = (
-        wire.given(moment // deadlines.SECOND if moment else None)
-        for moment in (schedule.opens, schedule.due, schedule.closes)
-    )
     return wire.AssignmentInfo(
         assignment.name, assignment.id, listed, wire.given(rules.title or None), opens, due, closes,
         wire.given(rules.max_size), wire.given(list(rules.accepts) or None), wire.given(rules.points),
+        grace, **now_late,
     )  # fmt: skip
 
 
@@ -327,6 +343,7 @@ def submit(request: Request, assignment: Assignment, upload: Upload, filename: s
     finally:
         upload.discard()
     kept = accepted.receipt.submission
+    judged, counts = request.course.judged(accepted.receipt)
     return json_reply(
         wire.Submitted(
             filename=latest_filename(kept.username),
@@ -339,25 +356,85 @@ def submit(request: Request, assignment: Assignment, upload: Upload, filename: s
             received=kept.received / deadlines.SECOND,
             receipt=accepted.receipt.text,
             repeated=accepted.repeated,
+            duedate=seconds(kept.due),
+            arrived=wire.given(kept.arrived / deadlines.SECOND if kept.arrived else None),
+            counts=counts,
+            rule=request.course.plan.counts.value,
+            by=kept.by,
+            **said_of(judged.lateness),
         )
     )
 
 
-def submissions(request: Request) -> Reply:
+def seconds(moment: int | None) -> wire.Maybe[int]:
+    return wire.given(None if moment is None else moment // deadlines.SECOND)
+
+
+def said_of(lateness: Lateness) -> dict[str, Any]:
+    """The keys of a reply that say how late a hand-in is."""
+    return {
+        "late": lateness.late, "days_late": lateness.days, "penalty": lateness.penalty,
+        "explanation": wire.given(lateness.explanation or None),
+    }  # fmt: skip
+
+
+def commit(request: Request) -> Reply:
+    course, assignment, user = request.course, request.assignment(), request.person()
+    wanted = wire.decode_json(request.body, wire.Announcement)
+    made = course.commit(request.actor, assignment, user, wanted.sha256, wanted.size, request.received)
+    late = course.lateness(course.schedule(assignment, user).due, made.moment).late
+    moments = (made.moment / deadlines.SECOND, made.ends / deadlines.SECOND)
+    return json_reply(wire.Committed(made.username, made.assignment, made.sha256, made.size, *moments, late))
+
+
+def ask_extension(request: Request) -> Reply:
     assignment = request.assignment()
-    row = wire.BY_NAME["submitted_file"]
-    listed = [
-        wire.SubmissionInfo(
-            each.username,
-            each.filename,
-            wire.build_path(row, {"assignment": assignment.name, "file": each.filename}),
-            int(each.modified),
-            each.size,
-            each.sha256,
+    wanted = wire.decode_json(request.body, wire.ExtensionRequest)
+    asked = request.course.extensions.ask(request.actor, assignment, request.person(), wanted.until, wanted.reason)
+    return json_reply(wire.extension_info(asked))
+
+
+def extensions(request: Request) -> Reply:
+    return json_reply([wire.extension_info(each) for each in request.course.extensions.all()], tagged=True)
+
+
+def change_extensions(request: Request) -> Reply:
+    wanted = wire.decode_json(request.body, wire.ExtensionChanges)
+    changes = [
+        Change(
+            request.course.assignment(request.actor, each.assignment), parse_owner(each.user), each.decision,
+            each.until, each.note,
         )
-        for each in request.course.latest_files(assignment)
-    ]
-    return json_reply(listed, tagged=True)
+        for each in wanted.changes
+    ]  # fmt: skip
+    changed = request.course.extensions.decide(request.actor, changes)
+    return json_reply([wire.extension_info(each) for each in changed])
+
+
+WHICH = {"": Which.LATEST, "latest": Which.LATEST, "on-time": Which.ON_TIME, "counts": None}
+
+
+def submissions(request: Request) -> Reply:
+    wanted = _query(request.query, "which")
+    if wanted not in WHICH:
+        raise BadRequest(f"which={wanted[:100]!r}: give latest, on-time or counts")
+    assignment = request.assignment()
+    found = request.course.hand_ins(assignment, WHICH[wanted])
+    return json_reply([submission_info(assignment, each) for each in found], tagged=True)
+
+
+def submission_info(assignment: Assignment, listed: Listed) -> wire.SubmissionInfo:
+    file, judged = listed.file, listed.judged
+    place = {"assignment": assignment.name, "file": file.filename}
+    known: dict[str, Any] = {}
+    if judged is not None:
+        kept = judged.submission
+        moment = kept.received / deadlines.SECOND
+        known = {"version": kept.filename, "received": moment, "by": kept.by, **said_of(judged.lateness)}
+    url = wire.build_path(wire.BY_NAME["submitted_file"], place)
+    return wire.SubmissionInfo(
+        file.username, file.filename, url, int(file.modified), file.size, file.sha256, listed.counts, **known
+    )
 
 
 def submitted_file(request: Request) -> StoredFile:
@@ -421,9 +498,24 @@ def status(request: Request) -> Reply:
             grade=grade,
             feedback=standing.grade.feedback if standing.grade else "",
             feedback_available=standing.feedback_available,
+            duedate=seconds(standing.schedule.due),
+            closes=seconds(standing.schedule.closes),
+            attempts=len(standing.kept),
+            rule=standing.rule.value,
+            extension=wire.given(wire.extension_info(standing.extension) if standing.extension else None),
+            **_counting(standing),
         ),
         tagged=True,
     )
+
+
+def _counting(standing: Standing) -> dict[str, Any]:
+    judged = standing.counting
+    if judged is None:
+        return {}
+    kept = judged.submission
+    moment = kept.received / deadlines.SECOND
+    return {"counts": kept.filename, "received": moment, "by": kept.by, **said_of(judged.lateness)}
 
 
 def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
@@ -482,7 +574,8 @@ def events(request: Request) -> Reply:
 
 
 def configuration(request: Request) -> Reply:
-    listed = [assignment_info(each) for each in request.course.assignments_for_students()]
+    course = request.course
+    listed = [assignment_info(each, course, request.received) for each in course.assignments_for_students()]
     document = wire.client_configuration(request.course.title, request.course.url or request.base_url, listed)
     return Reply(200, document.encode(), Content.TOML.value)
 
@@ -490,8 +583,8 @@ def configuration(request: Request) -> Reply:
 HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
     handler.__name__: handler
     for handler in (
-        health, register, assignments, hand_out, submissions, submitted_file, receipts, all_receipts,
-        version, chain_head, signing_keys, upload_grades, status, feedback,
-        roster, add_people, reset, set_role, remove, login_link, events, configuration,
+        health, register, assignments, hand_out, commit, submissions, submitted_file, receipts, all_receipts,
+        version, chain_head, signing_keys, upload_grades, status, feedback, ask_extension, extensions,
+        change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration,
     )
 }  # fmt: skip
