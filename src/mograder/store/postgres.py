@@ -21,6 +21,7 @@ from mograder.domain import deadlines
 from mograder.domain import grades as grading
 from mograder.domain.access import Account
 from mograder.domain.assignments import Assignment, HandOut, Plan, find_assignment
+from mograder.domain.chain import Erased, Link
 from mograder.domain.commits import Commit
 from mograder.domain.errors import BadRequest, Unreadable
 from mograder.domain.extensions import Extension
@@ -29,6 +30,7 @@ from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import HandIn, Head, Issue, Receipt, latest_filename, owner
 from mograder.domain.store import (
     Accepted,
+    Attest,
     ChangeAccount,
     ChangeCommits,
     ChangeExtension,
@@ -42,7 +44,9 @@ from mograder.store.bodies import Bodies, Incoming, pieces_of
 from mograder.store.chain import Chain
 from mograder.store.database import Connection, Database, Row
 from mograder.store.directory import RECEIPT_COLUMNS, receipt_of
+from mograder.store.erasing import erased_account
 from mograder.store.hand_outs import parse_manifest, shown, with_rules
+from mograder.store.postgres_erasing import ERASED_NAMES, erase
 from mograder.store.rows import (
     ACCOUNT_COLUMNS,
     EXTENSION_COLUMNS,
@@ -176,8 +180,10 @@ class PostgresStore:
 
     def account(self, username: Username) -> Account | None:
         rows = self._read(f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE course = %s AND key = %s", username.key)
-        account = account_of(rows[0]) if rows else None
-        return account if account is not None and account.username == username else None
+        if not rows:
+            return erased_account(self._read(ERASED_NAMES), username)
+        account = account_of(rows[0])
+        return account if account.username == username else None
 
     def accounts(self) -> list[Account]:
         rows = self._read(f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE course = %s")
@@ -194,10 +200,12 @@ class PostgresStore:
             rows = connection.execute(
                 f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE course = %s AND key = ANY(%s)", (self.course, keys)
             ).fetchall()
+            erased = connection.execute(ERASED_NAMES, (self.course,)).fetchall()
             held = {account.username.key: account for account in map(account_of, rows)}
             changed = []
             for username, change, _ in changes:
-                account = held[username.key] = change(held.get(username.key))
+                account = change(held.get(username.key) or erased_account(erased, username))
+                held[username.key] = account
                 changed.append(account)
             put_accounts(connection, self.course, changed)
             record(connection, self.course, [event for _, _, event in changes])
@@ -322,15 +330,32 @@ class PostgresStore:
     def head(self) -> Head:
         return Head(*self._read("SELECT number, head FROM chains WHERE course = %s")[0])
 
+    def chain(self) -> Iterator[Link]:
+        end, last = self.head().number, 0
+        while last < end:
+            # In this order: a receipt that is being erased is then in both or one, never in none.
+            upto = min(last + 1000, end)
+            where = "WHERE course = %s AND number > %s AND number <= %s"
+            receipts = map(receipt_of, self._read(f"SELECT {RECEIPT_COLUMNS} FROM receipts {where}", last, upto))
+            links: dict[int, Link] = {each.number: each for each in receipts}
+            for row in self._read(f"SELECT number, previous, hash, statement FROM erased {where}", last, upto):
+                links[row[0]] = Erased(*row)
+            yield from sorted(links.values(), key=lambda link: link.number)
+            last = upto
+
+    def erase(self, username: Username, attest: Attest, event: Event) -> None:
+        def work(connection: Connection) -> None:
+            erase(connection, self.course, username, attest)
+            record(connection, self.course, [event])
+
+        self._write(work)
+
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
         where, values = _where(assignment=assignment, username=username)
-        sql = (
-            f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE course = %s AND number > %s{where} "
-            "ORDER BY number LIMIT 1000"
-        )
+        sql = f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE course = %s{where} AND number > %s ORDER BY number LIMIT 1000"
         last, more = 0, True
         while more:
-            rows = self._read(sql, last, *values)
+            rows = self._read(sql, *values, last)
             yield from map(receipt_of, rows)
             more = len(rows) == 1000
             last = rows[-1][0] if rows else last

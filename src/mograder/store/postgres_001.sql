@@ -36,6 +36,25 @@ CREATE TABLE receipts (
     UNIQUE (course, assignment, filename)
 );
 
+-- Places of a chain whose receipts were erased with a person's data, each with a signed statement that says so.
+CREATE TABLE erased (
+    course    text NOT NULL,
+    number    bigint NOT NULL,
+    previous  text NOT NULL,
+    hash      text NOT NULL,
+    statement text NOT NULL,
+    PRIMARY KEY (course, number)
+);
+
+-- Names of erased people, which nobody can take and whose tokens do not work again; see erasing.py.
+CREATE TABLE erased_names (
+    course     text NOT NULL,
+    salt       text NOT NULL,
+    digest     text NOT NULL,
+    generation bigint NOT NULL,
+    PRIMARY KEY (course, salt)
+);
+
 CREATE TABLE pieces (
     course text NOT NULL,
     body   text NOT NULL,
