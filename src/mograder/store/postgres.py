@@ -352,10 +352,10 @@ class PostgresStore:
 
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
         where, values = _where(assignment=assignment, username=username)
-        sql = f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE course = %s{where} AND number > %s ORDER BY number LIMIT 1000"
+        sql = f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE course = %s{where} AND number > %s ORDER BY number"
         last, more = 0, True
         while more:
-            rows = self._read(sql, *values, last)
+            rows = self._read(f"{sql} LIMIT 1000", *values, last)
             yield from map(receipt_of, rows)
             more = len(rows) == 1000
             last = rows[-1][0] if rows else last
