@@ -58,7 +58,7 @@ def serve(folder: Path | None, **given: Any) -> None:
     settings = resolve(given, read_course_file(home / CONFIG_NAME) if folder else EMPTY, home)
     many = settings["store"] or settings["courses"]
     if folder is None and not settings["store"]:
-        raise Usage("name the folder of the course, or of the courses, or a database with --store")
+        raise click.UsageError("Missing argument 'FOLDER' (or a database with --store).", click.get_current_context())
     port = settings["port"]
     if not 0 < port < 65536:
         raise Usage(f"{port} is not a port: choose one from 1 to 65535")
