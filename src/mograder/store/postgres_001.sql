@@ -74,6 +74,8 @@ CREATE TABLE accounts (
     code_hash  text,
     created    bigint NOT NULL,
     removed    boolean NOT NULL,
+    claim_hash text,
+    claimed    bigint NOT NULL,
     PRIMARY KEY (course, key)
 );
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 
 from mograder.domain.access import Account, Role
 from mograder.domain.commits import Commit
@@ -118,7 +118,7 @@ def _new_values(columns: str) -> str:
     return ", ".join(f"{name} = excluded.{name}" for name in columns.split(", "))
 
 
-ACCOUNT_COLUMNS = "username, role, name, generation, bound, code_hash, created, removed"
+ACCOUNT_COLUMNS = ", ".join(each.name for each in fields(Account))
 
 
 def account_of(row: Row) -> Account:
@@ -127,19 +127,13 @@ def account_of(row: Row) -> Account:
 
 
 def put_accounts(connection: Connection, course: str, accounts: Sequence[Account]) -> None:
-    columns = f"key, {ACCOUNT_COLUMNS}"
+    places = ", ".join(["%s"] * len(fields(Account)))
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"INSERT INTO accounts (course, {columns}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
+            f"INSERT INTO accounts (course, key, {ACCOUNT_COLUMNS}) VALUES (%s, %s, {places}) "
             f"ON CONFLICT (course, key) DO UPDATE SET {_new_values(ACCOUNT_COLUMNS)}",
-            [
-                (
-                    course, each.username.key, each.username, each.role.value, each.name, each.generation, each.bound,
-                    each.code_hash, each.created, each.removed,
-                )
-                for each in accounts
-            ],
-        )  # fmt: skip
+            [(course, each.username.key, *astuple(each)) for each in accounts],
+        )
 
 
 def record(connection: Connection, course: str, events: Sequence[Event]) -> None:
