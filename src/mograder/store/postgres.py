@@ -176,6 +176,9 @@ class PostgresStore:
     def plan(self) -> Plan:
         return self._document(PLAN, lambda text: config.parse_course_file(text).plan(), Plan())
 
+    def mark(self) -> object:
+        return object()
+
     # accounts
 
     def account(self, username: Username) -> Account | None:
