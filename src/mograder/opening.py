@@ -49,7 +49,7 @@ def open_course(
 
 def _course(store: Store, enrollment_code: str, max_upload: int) -> Course:
     seal = Ed25519Seal(store.signing_key(new_private_key))
-    return Course(store, seal, config.utc_now, enrollment_code, max_upload * config.MIB)
+    return Course(store, seal, config.utc_now, enrollment_code.strip(), max_upload * config.MIB)
 
 
 def open_existing(place: Path | str) -> Course:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,8 +99,9 @@ def serve(folder: Path | None, **given: Any) -> None:
         listed = course.assignments_for_students()
         url = shown_address(host, port)
         ticket, _ = new_ticket(course, INSTRUCTOR, START_LINK_SECONDS)
+        link = link_with(url, ticket) if sys.stdout.isatty() else ""  # what is not a terminal is a log
         report = banner(
-            root, url, link_with(url, ticket), settings["no_auth"], course.registration_open,
+            root, url, link, settings["no_auth"], course.registration_open,
             [str(each.name) for each in listed],
         )  # fmt: skip
         app = create_app(course, check_tokens=not settings["no_auth"])
@@ -146,6 +149,8 @@ def enrollment_code(code: str | None, file: Path | None, given: str | None) -> s
     if given and file:
         raise Usage("give the enrollment code by flag or environment, or by file, not both")
     if file is None:
+        if any(unicodedata.category(letter) == "Cs" for letter in code or ""):  # bytes that were no UTF-8
+            raise Usage("the enrollment code is not UTF-8 text: nobody could send it")
         return (code or "").strip()
     try:
         return file.read_bytes().decode().strip()
@@ -176,13 +181,14 @@ def shown_address(host: str, port: int) -> str:
 
 def banner(root: Path, url: str, login_link: str, no_auth: bool, registration: bool, assignments: list[str]) -> str:
     """What the lecturer sees on start: where, from which folder, who may come in, and what to do next."""
+    way_in = f"{login_link}  (logs you in once, within an hour)" if login_link else f"{url}  (log in with your token)"
     found = f"{len(assignments)} ({', '.join(assignments)})" if assignments else "none yet"
     lines = [
         f"Serving {root}",
         f"  at              {url}",
         f"  assignments     {found}",
         f"  authentication  {'OFF: everybody can do everything' if no_auth else 'on'}",
-        f"  your pages      {url if no_auth else f'{login_link}  (logs you in once, within an hour)'}",
+        f"  your pages      {url if no_auth else way_in}",
         f"  registration    {'on: students need a code' if registration else 'off'}",
     ]
     if not assignments:
