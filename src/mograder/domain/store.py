@@ -76,6 +76,15 @@ class Event:
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class Fetched:
+    """That a person downloaded a file of an assignment, and when first (Unix microseconds)."""
+
+    assignment: AssignmentName
+    username: Username
+    moment: int
+
+
 class Upload(Body, Protocol):
     """A hand-in on its way in. `write` every chunk, then `finish`; `discard` drops it, at any time and twice."""
 
@@ -174,6 +183,14 @@ class Store(Protocol):
 
     def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
         """A file that students download; None unless it is inside the assignment and not hidden."""
+        ...
+
+    def note_fetched(self, notes: Sequence[Fetched]) -> None:
+        """Keep who has downloaded what of an assignment; of each person and assignment the first note stays."""
+        ...
+
+    def fetched(self, username: Username | None = None) -> list[Fetched]:
+        """All notes, or those of a person; sorted by assignment and name."""
         ...
 
     # hand-ins

@@ -54,6 +54,7 @@ from mograder.domain.store import (
     ChangeCommits,
     ChangeExtension,
     Event,
+    Fetched,
     LatestFile,
     StoredFile,
     Upload,
@@ -197,6 +198,17 @@ class DirectoryStore:
     def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
         with storage_errors("read the file"):
             return self._hand_outs.hand_out(assignment, name)
+
+    def note_fetched(self, notes: Sequence[Fetched]) -> None:
+        rows = [astuple(each) for each in notes]
+        self._ledger.write(
+            lambda connection: connection.executemany("INSERT OR IGNORE INTO fetched VALUES (?, ?, ?)", rows)
+        )
+
+    def fetched(self, username: Username | None = None) -> list[Fetched]:
+        where, values = _where(username=username)
+        rows = self._ledger.read(f"SELECT * FROM fetched WHERE {where} ORDER BY assignment, username", values)
+        return [Fetched(AssignmentName(assignment), Username(name), moment) for assignment, name, moment in rows]
 
     # hand-ins
 
