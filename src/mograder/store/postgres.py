@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import partial
 from io import BytesIO
 from typing import Any, TypeVar
@@ -35,6 +35,7 @@ from mograder.domain.store import (
     ChangeCommits,
     ChangeExtension,
     Event,
+    Fetched,
     LatestFile,
     StoredFile,
     Upload,
@@ -251,6 +252,28 @@ class PostgresStore:
             if each.name == name:
                 return self._stored(name, each.size, each.modified, each.body)
         return None
+
+    def note_fetched(self, notes: Sequence[Fetched]) -> None:
+        # In one order, so that two servers that note the same people wait for each other in turn.
+        rows = sorted((self.course, *astuple(each)) for each in notes)
+
+        def work(connection: Connection) -> None:
+            with connection.cursor() as cursor:
+                cursor.executemany(
+                    "INSERT INTO fetched (course, assignment, username, moment) VALUES (%s, %s, %s, %s) "
+                    "ON CONFLICT DO NOTHING",
+                    rows,
+                )
+
+        self._write(work)
+
+    def fetched(self, username: Username | None = None) -> list[Fetched]:
+        where, values = _where(username=username)
+        rows = self._read(f"SELECT assignment, username, moment FROM fetched WHERE course = %s{where}", *values)
+        return sorted(
+            (Fetched(AssignmentName(assignment), Username(name), moment) for assignment, name, moment in rows),
+            key=astuple,
+        )
 
     def _stored(self, name: str, size: int, modified: int, body: str) -> StoredFile:
         bring = partial(self._files.bring, self.course, body, size)

@@ -102,6 +102,15 @@ CREATE TABLE extensions (
     PRIMARY KEY (course, assignment, username)
 );
 
+-- Who has downloaded a file of an assignment, and when first.
+CREATE TABLE fetched (
+    course     text NOT NULL,
+    assignment text NOT NULL,
+    username   text NOT NULL,
+    moment     bigint NOT NULL,
+    PRIMARY KEY (course, assignment, username)
+);
+
 CREATE TABLE feedback (
     course     text NOT NULL,
     assignment text NOT NULL,

@@ -29,7 +29,7 @@ def erase(connection: Connection, course: str, username: Username, attest: Attes
         found = connection.execute(f"SELECT body FROM {table} WHERE course = %s AND username = %s", own).fetchall()
         bodies.drop(connection, course, [body for (body,) in found])
     _keep_name_taken(connection, course, username)
-    for table in ("receipts", "feedback", "extensions", "accounts"):
+    for table in ("receipts", "feedback", "extensions", "fetched", "accounts"):
         connection.execute(f"DELETE FROM {table} WHERE course = %s AND username = %s", own)
     _erase_from_documents(connection, course, username)
     _erase_from_trail(connection, course, username)
