@@ -20,8 +20,7 @@ from typing import Any
 from mograder import config, wire
 from mograder.domain.errors import MograderError, Usage
 from mograder.load import Answer, Ask, quantile, rate, send, send_all
-from mograder.opening import find_folders
-from mograder.store.layout import FEEDBACK, GRADES, LEDGER, MANIFEST
+from mograder.store.layout import FEEDBACK, GRADES, LEDGER, MANIFEST, find_folders
 
 AT_ONCE = 100
 """Connections of the rush at the end; more students wait for their turn to connect, as in a browser."""

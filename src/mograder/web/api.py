@@ -151,6 +151,8 @@ class Api:
                 gone = isinstance(error, FileNotFoundError)
                 failure = NotFound("the file is gone") if gone else Temporary("the file cannot be read")
                 await send_reply(problem(failure), scope, headers, body, send)
+            except MograderError as error:
+                await send_reply(problem(error, actor), scope, headers, body, send)
         else:
             await send_reply(reply, scope, headers, body, send)
 
