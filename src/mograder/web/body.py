@@ -18,6 +18,7 @@ Message = MutableMapping[str, Any]
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ class Body:
             count += len(chunk)
             if count > length:
                 raise BadRequest("the body is longer than its Content-Length")
+            if count == length:
+                self._over = True  # whether or not the server has noticed: nothing more can come
             if chunk:
                 yield chunk
         if count < length:
