@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from mograder import config
+from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.errors import Usage
+from mograder.domain.store import Event
 from mograder.domain.tokens import SECRET_NAME
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store.directory import DirectoryStore
@@ -38,6 +40,18 @@ def open_course(
     store = DirectoryStore(find_folders(root, settings, release_dir))
     seal = Ed25519Seal(store.signing_key(new_private_key))
     return Course(store, seal, config.utc_now, enrollment_code, settings["max_upload"] * config.MIB)
+
+
+def rotate_signing_key(folder: Path) -> str:
+    """Sign receipts with a new key from the next start on; its fingerprint. Raises Usage and MograderError."""
+    course = open_existing(folder)
+    try:
+        assert isinstance(course.store, DirectoryStore)
+        event = Event(course.clock(), COURSE_INSTRUCTOR.username, "rotate", "signing key")
+        key = course.store.change_signing_key(new_private_key(), event)
+    finally:
+        course.store.close()
+    return Ed25519Seal(key).public_keys()[0]["kid"]
 
 
 def find_folders(root: Path, settings: Mapping[str, Any], release_dir: Path | None = None) -> Folders:

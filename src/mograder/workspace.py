@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import click
+import msgspec
 
 from mograder import wire
 from mograder.client import Client, Progress, known
@@ -298,12 +299,13 @@ def is_hand_out(sha256: str, assignment: wire.AssignmentInfo, folder: Path) -> b
     return sha256 in listed | Release(folder, assignment.name).checksums()
 
 
-def keep_receipt(file: Path, url: str, submitted: wire.Submitted) -> Path | None:
+def keep_receipt(file: Path, url: str, submitted: wire.Submitted | wire.ReceiptInfo) -> Path | None:
     """Keep the receipt of a hand-in in `.mograder/receipts/` beside the file; None when the server gave none."""
     if not submitted.receipt:
         return None
     name = folder_name(f"{submitted.assignment}_{submitted.version.removesuffix('.py')}.json")
     path = file.parent / ".mograder" / "receipts" / name
     with replacing(path) as kept:
-        kept.write(json.dumps({"server": url, **asdict(submitted)}, indent=2, ensure_ascii=False).encode())
+        said = {"server": url, **msgspec.to_builtins(submitted)}  # without the keys that the server did not say
+        kept.write(json.dumps(said, indent=2, ensure_ascii=False).encode())
     return path

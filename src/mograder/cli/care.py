@@ -137,7 +137,7 @@ def verify(
       mograder verify course/ receipts-of-alice/*.json
     """
     from mograder.domain.chain import head_of, parse_head
-    from mograder.receipt_files import read_keys, read_receipt
+    from mograder.proof import read_keys, read_receipt
     from mograder.store.evidence import Evidence
     from mograder.store.evidence import verify as compare
 

@@ -16,6 +16,7 @@ import click
 import stamina.instrumentation
 
 from mograder import wire
+from mograder.cli import proof
 from mograder.cli.output import note, progress, table, tell, tell_json
 from mograder.cli.server import Server, choose, owner_of, reads_from_a_server, sends_to_a_server, username
 from mograder.client import known
@@ -25,6 +26,7 @@ from mograder.domain.errors import BadName, MograderError, NameTaken, TooLarge, 
 from mograder.domain.grades import GradeEntry, read_csv
 from mograder.domain.names import parse_owner
 from mograder.placing import folder_name, replacing, sha256_of
+from mograder.proof import KnownKeys
 from mograder.workspace import Login, Logins, Outcome, fetch, is_hand_out, keep_receipt, read_settings
 
 ACCEPTED = (".py", ".zip")
@@ -54,6 +56,9 @@ def https() -> None:
     stamina.instrumentation.set_on_retry_hooks([])
 
 
+https.add_command(proof.receipts)
+https.add_command(proof.verify)
+
 # logging in
 
 
@@ -61,13 +66,17 @@ def https() -> None:
 @reads_from_a_server
 @click.option("--user", help="The user name to register.")
 @click.option("--code", envvar="MOGRADER_ENROLLMENT_CODE", show_envvar=True, help="The enrollment code.")
+@click.option("--new-key", is_flag=True, help="Trust the key that the course signs receipts with now.")
 @_json_option
-def login(server: Server, user: str | None, code: str | None, as_json: bool) -> None:
+def login(server: Server, user: str | None, code: str | None, new_key: bool, as_json: bool) -> None:
     """Register on a server, or keep a token that you were given.
 
     Without --token it registers: on a terminal it asks for the user name and the enrollment code. With --token - it
     asks for the token, or reads it from a pipe. Prefer being asked, or the environment, to --code and --token: what
     is typed on a command line stays in the shell's history.
+
+    The first login keeps the key with which the course signs receipts. Another key is refused from then on, until
+    --new-key trusts it: ask your instructor first.
 
     \b
     Examples:
@@ -107,6 +116,10 @@ def login(server: Server, user: str | None, code: str | None, as_json: bool) -> 
     else:
         tell(f"{done} {login.url} as {login.user}")
         note(f"your token is kept in {logins.path}")
+    with server.open(address, login.token) as client:
+        met = KnownKeys().meet(client, new_key)
+    if met and (done or new_key):
+        note(f"the course signs receipts with the key {met.public_keys()[0]['kid']}")
 
 
 @https.command()
@@ -256,12 +269,13 @@ def submit(
             return
         with progress(file.name) as bar:
             submitted = client.submit(chosen.name, name, file, bar)
-    kept = _keep(file, client.url, submitted)
-    _result(
-        as_json, {**asdict(submitted), "kept": str(kept) if kept else None}, _received(file, chosen.name, submitted)
-    )
-    if kept:
-        note(f"your receipt is in {kept}")
+        kept = _keep(file, client.url, submitted)
+        _result(
+            as_json, {**asdict(submitted), "kept": str(kept) if kept else None}, _received(file, chosen.name, submitted)
+        )
+        if kept:
+            note(f"your receipt is in {kept}")
+        proof.check(client, submitted)
 
 
 def _check(file: Path, assignment: wire.AssignmentInfo) -> None:

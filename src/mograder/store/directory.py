@@ -59,6 +59,7 @@ from mograder.domain.store import (
     Upload,
 )
 from mograder.domain.tokens import SECRET_NAME, random_secret
+from mograder.sealing import public_pem
 from mograder.store import files
 from mograder.store.erasing import ERASED_NAMES, erase_files, erase_rows, erased_account
 from mograder.store.files import Cached, Room, Spool, storage_errors
@@ -138,6 +139,19 @@ class DirectoryStore:
         """The PEM of the key that signs receipts, made by `make` on first use."""
         with storage_errors("read the signing key"):
             return self._made_once(SIGNING_KEY, make).read_bytes()
+
+    def change_signing_key(self, key: bytes, event: Event) -> bytes:
+        """Sign with the PEM `key` from the next start on; of earlier ones the public parts stay. All PEMs."""
+
+        def work(connection: sqlite3.Connection) -> bytes:
+            _record(connection, event)
+            path = self.folders.root / SIGNING_KEY
+            with storage_errors("change the signing key"):
+                keys = key + public_pem(path.read_bytes())
+                files.write_file(path, keys, mode=0o600)
+            return keys
+
+        return self._ledger.write(work)
 
     def plan(self) -> Plan:
         try:
