@@ -306,6 +306,5 @@ def keep_receipt(file: Path, url: str, submitted: wire.Submitted | wire.ReceiptI
     name = folder_name(f"{submitted.assignment}_{submitted.version.removesuffix('.py')}.json")
     path = file.parent / ".mograder" / "receipts" / name
     with replacing(path) as kept:
-        said = {"server": url, **msgspec.to_builtins(submitted)}  # without the keys that the server did not say
-        kept.write(json.dumps(said, indent=2, ensure_ascii=False).encode())
+        kept.write(json.dumps({"server": url, **msgspec.to_builtins(submitted)}, indent=2, ensure_ascii=False).encode())
     return path

@@ -1,4 +1,7 @@
-"""The pages: one frozen dataclass each, with its template. A template sees its page and nothing else."""
+"""The pages: one frozen dataclass each, with its template. A template sees its page and nothing else.
+
+Here is what all have in common, and the pages of the way in.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mograder.domain import deadlines
-from mograder.domain.board import Board, Work
 from mograder.domain.names import Username
 
 
@@ -92,24 +94,6 @@ class Once(Page):
     template = "once.html"
     heading = "Log in by link"
     problem: str = ""
-
-
-@dataclass(frozen=True)
-class Home(Page):
-    """A student's course at a glance."""
-
-    template = "home.html"
-    heading = "Your assignments"
-    works: tuple[Work, ...]
-
-
-@dataclass(frozen=True)
-class BoardPage(Page):
-    """The instructor's view of everybody by everything."""
-
-    template = "board.html"
-    heading = "Board"
-    board: Board
 
 
 @dataclass(frozen=True)
