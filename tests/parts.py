@@ -165,10 +165,14 @@ class Running:
 
 @contextmanager
 def running(
-    root: Path, *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = ("-m", "mograder", "serve")
+    root: Path,
+    *words: str,
+    under: tuple[str, ...] = (),
+    program: tuple[str, ...] = ("-m", "mograder", "serve"),
+    port: int | None = None,
 ) -> Iterator[Running]:
     """`mograder serve` on `root`, run by the program `under` if given; it is gone at the end, whatever happened."""
-    port = free_port()
+    port = port or free_port()
     command = [sys.executable, *program, str(root), "-p", str(port), "--enrollment-code", CODE]
     process = subprocess.Popen(
         [*under, *command, *words], env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

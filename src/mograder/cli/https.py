@@ -90,12 +90,14 @@ def login(server: Server, user: str | None, code: str | None, new_key: bool, as_
     token = _ask("Token", "", hidden=True, piped=True) if asked else server.token
     if token is not None and user is None:
         login = Login(address, owner_of(token), token.strip())
+        met = _meet(server, address, new_key)
         with server.open(address, login.token) as client:
             client.assignments()
         done = "Logged in to"
     else:
         name = username(user or _ask("User name", "no user name: give --user, or --token"))
         secret = code or _ask("Enrollment code", "no enrollment code: set MOGRADER_ENROLLMENT_CODE", hidden=True)
+        met = _meet(server, address, new_key)
         try:
             with server.open(address, None) as client:
                 registered = client.register(name, secret.strip())
@@ -116,10 +118,15 @@ def login(server: Server, user: str | None, code: str | None, new_key: bool, as_
     else:
         tell(f"{done} {login.url} as {login.user}")
         note(f"your token is kept in {logins.path}")
-    with server.open(address, login.token) as client:
-        met = KnownKeys().meet(client, new_key)
     if met and (done or new_key):
-        note(f"the course signs receipts with the key {met.public_keys()[0]['kid']}")
+        note(f"the course signs receipts with the key {met}")
+
+
+def _meet(server: Server, address: str, new_key: bool) -> str:
+    """The fingerprint of the server's key, "" for a server without; a changed one is refused before any secret goes."""
+    with server.open(address, None) as client:
+        seal = KnownKeys().meet(client, new_key)
+    return seal.public_keys()[0]["kid"] if seal else ""
 
 
 @https.command()

@@ -218,13 +218,12 @@ def _against_server(
                 continue
             own = head_of(receipt.text, seal)
             if own.number > head.number:
-                yield Checked(
-                    str(receipt.path), f"the server's chain ends at {head.number}: receipt {own.number} was cut off"
-                )
+                problem = f"the server's chain was cut: it ends at receipt {head.number}"
             elif texts.get(own.number) != receipt.text or (own.number == head.number and own.hash != head.hash):
-                yield Checked(
-                    str(receipt.path), f"the server's chain has something else than this as receipt {own.number}"
-                )
+                problem = f"the server's chain has something else in the place of receipt {own.number}"
+            else:
+                continue
+            yield Checked(str(receipt.path), problem)
 
 
 def _against_files(files: list[Path], stated: list[Mapping[str, Any]]) -> Iterator[Checked]:
