@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mograder.domain.access import Account
+from mograder.domain.access import Account, Role
 from mograder.domain.chain import Erased, erase_receipt, find_breaks
 from mograder.domain.commits import Commit
 from mograder.domain.errors import NameTaken
@@ -99,7 +99,10 @@ def test_an_unknown_account_is_none(store: Store) -> None:
 
 
 def test_an_account_comes_back_as_it_was_put(store: Store) -> None:
-    account = Account(ALICE, name="Alïce", generation=3, bound=True, code_hash="ab", created=NOON)
+    account = Account(
+        ALICE, Role.INSTRUCTOR, "Alïce", generation=3, bound=True, code_hash="ab", created=NOON, removed=True,
+        claim_hash="cd", claimed=NOON + 1,
+    )  # fmt: skip
     assert store.change_account(ALICE, lambda held: account, NOTE) == account
     assert store.account(ALICE) == account
 

@@ -100,7 +100,7 @@ def login(server: Server, user: str | None, code: str | None, new_key: bool, as_
         met = _meet(server, address, new_key)
         try:
             with server.open(address, None) as client:
-                registered = client.register(name, secret.strip())
+                registered = client.register(name, secret.strip(), Logins().claim_key(address, name))
             login, done = Login(address, registered.user, registered.token), "Registered at"
         except NameTaken:
             before = Logins().find(address)

@@ -623,12 +623,15 @@ class DirectoryStore:
 
 # rows and files as values
 
-_ACCOUNT = "username, role, name, generation, bound, code_hash, created, removed"
+_ACCOUNT = "username, role, name, generation, bound, code_hash, created, removed, claim_hash, claimed"
 
 
 def _account(row: tuple[Any, ...]) -> Account:
-    username, role, name, generation, bound, code_hash, created, removed = row
-    return Account(Username(username), Role(role), name, generation, bool(bound), code_hash, created, bool(removed))
+    username, role, name, generation, bound, code_hash, created, removed, claim_hash, claimed = row
+    return Account(
+        Username(username), Role(role), name, generation, bool(bound), code_hash, created, bool(removed), claim_hash,
+        claimed,
+    )  # fmt: skip
 
 
 def _change_account(connection: sqlite3.Connection, username: Username, change: ChangeAccount, event: Event) -> Account:
@@ -636,10 +639,11 @@ def _change_account(connection: sqlite3.Connection, username: Username, change: 
     held = _account(row) if row else erased_account(connection.execute(ERASED_NAMES).fetchall(), username)
     account = change(held)
     connection.execute(
-        f"INSERT OR REPLACE INTO accounts ({_ACCOUNT}, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT OR REPLACE INTO accounts ({_ACCOUNT}, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             account.username, account.role.value, account.name, account.generation, account.bound,
-            account.code_hash, account.created, account.removed, account.username.key,
+            account.code_hash, account.created, account.removed, account.claim_hash, account.claimed,
+            account.username.key,
         ),
     )  # fmt: skip
     _record(connection, event)

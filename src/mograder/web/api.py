@@ -271,14 +271,22 @@ def health(request: Request) -> Reply:
 def register(request: Request) -> Reply:
     request.course.check_registration()
     wanted = wire.decode_json(request.body, wire.Register)
-    whose = (request.address, name_key(wanted.user))
-    request.wrong_codes.check(*whose)
-    try:
-        username, token = request.course.register(wanted.user, wanted.enrollment_code or "")
-    except WrongCode:
-        request.wrong_codes.count(*whose)
-        raise
+    username, token = join(request.course, request.wrong_codes, request.address, wanted)
     return secret_reply(wire.Registered(token, username))
+
+
+def join(course: Course, wrong_codes: Failures, address: str, wanted: wire.Register) -> tuple[Username, str]:
+    """Raises what `Course.register` does, and Throttled before the code is looked at."""
+    course.check_registration()
+    whose = (address, name_key(wanted.user))
+    wrong_codes.check(*whose)
+    try:
+        joined = course.register(wanted.user, wanted.enrollment_code or "", wanted.claim_key or "")
+    except WrongCode:
+        wrong_codes.count(*whose)
+        raise
+    wrong_codes.forget(address)
+    return joined
 
 
 def secret_reply(value: object) -> Reply:

@@ -55,11 +55,15 @@ class Page:
 
 @dataclass(frozen=True)
 class Join(Page):
-    """Register with a code. `problem` says why the last try failed, "" before the first."""
+    """Register with a code. `problem` says why the last try failed, "" before the first.
+
+    With the `claim_key` a form that is sent again, because its answer was lost, is answered the same.
+    """
 
     template = "join.html"
     heading = "Join the course"
     registration: bool
+    claim_key: str
     user: str = ""
     code: str = ""
     problem: str = ""
