@@ -45,7 +45,7 @@ def test_a_registration_whose_answer_was_lost_is_finished_by_the_next_login(
     hostile_server.answer("POST /register", Answer(hang_up=True))
     for _ in range(2):
         mograder(*words, hostile_server.url, code=6)
-    keys = {json.loads(asked.body)["claim_key"] for asked in hostile_server.asked}
+    keys = {json.loads(asked.body)["claim_key"] for asked in hostile_server.asked if asked.body}
     assert keys == {Logins().claim_key(hostile_server.url, "alice")}
     with Client(server.url) as lost:  # it arrived, and nobody saw the answer
         lost.register("alice", CODE, Logins().claim_key(server.url, "alice"))
