@@ -178,6 +178,20 @@ def test_nobody_gets_between_the_reading_and_the_writing_of_an_account(store: St
     assert len(store.events()) == 100
 
 
+def test_the_mark_is_another_after_every_change_in_this_or_another_server(open_again: Open) -> None:
+    store, other = open_again(), open_again()
+    seen = [store.mark()]
+    for change in (
+        lambda: hand_in(store, SEAL, ALICE, b"one"),
+        lambda: hand_in(other, SEAL, ALICE, b"two"),
+        lambda: store.change_account(ALICE, lambda held: Account(ALICE), NOTE),
+        lambda: other.change_account(ALICE, lambda held: Account(ALICE, generation=1), NOTE),
+    ):
+        change()  # type: ignore[no-untyped-call]
+        seen.append(store.mark())
+        assert seen[-1] != seen[-2]
+
+
 # hand-outs
 
 

@@ -17,29 +17,14 @@ from mograder.client import Client
 from mograder.connection import normalise_url
 from mograder.domain import deadlines
 from mograder.domain.chain import head_of
-from mograder.domain.errors import MograderError, Usage, VerificationFailed
+from mograder.domain.errors import Usage, VerificationFailed
 from mograder.placing import folder_name, replacing, sha256_of
-from mograder.proof import KeptReceipt, KnownKeys, changed_key, check_submitted, read_keys, read_receipt
+from mograder.proof import KeptReceipt, KnownKeys, changed_key, read_keys, read_receipt
 from mograder.sealing import Ed25519Seal
 from mograder.workspace import keep_receipt
 
 _in_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 RECEIPTS = ".mograder/receipts"
-
-
-def check(client: Client, submitted: wire.Submitted) -> None:
-    """Check the receipt of a hand-in that was received. Raises VerificationFailed; what cannot be checked is noted."""
-    if not submitted.receipt:
-        return
-    try:
-        seal = KnownKeys().find(client.url) or KnownKeys().meet(client)
-    except VerificationFailed:
-        raise
-    except (MograderError, OSError) as error:
-        note(f"warning: your work was received, but its receipt could not be checked: {error}")
-        return
-    if seal:
-        check_submitted(submitted, seal, client.url)
 
 
 @click.command(short_help="List your receipts, and download them with what you handed in.")
@@ -61,7 +46,7 @@ def receipts(
     With -o each version is downloaded as DIR/ASSIGNMENT/VERSION, with its receipt beside it in .mograder/receipts/,
     where mograder https verify finds it. What is there already is not downloaded again.
 
-    \\b
+    \b
     Examples:
       mograder https receipts
       mograder https receipts hw1 -o history/
@@ -134,7 +119,7 @@ def verify(paths: tuple[Path, ...], offline: bool, keys: Path | None, server: Se
     PATHS are receipts, files that were handed in (their receipts are looked for in .mograder/receipts/ beside them), or
     folders with all receipts below; by default the working folder. The exit code is 7 when one is not right.
 
-    \\b
+    \b
     Examples:
       mograder https verify
       mograder https verify hw1/homework.py --offline

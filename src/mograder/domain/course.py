@@ -570,6 +570,19 @@ class Course:
             rule=plan.counts,
         )
 
+    def seen(self, assignment: Assignment, user: Username | None = None) -> tuple[object, ...]:
+        """What `standing`, or without `user` `hand_ins`, is made of: equal to an earlier one only if they are, too.
+
+        Quick, as every poll asks.
+        """
+        store, name = self.store, assignment.name
+        # The ledger first: what changes while the rest is looked at then shows as a change the next time.
+        seen = (store.mark(), assignment, self.plan)
+        if user is None:
+            return (*seen, store.latest_files(name))
+        latest = store.submitted_file(name, FileName(latest_filename(user)))
+        return (*seen, store.grades(name), latest, store.feedback(name, user))
+
     def work(self, assignment: Assignment, user: Username) -> Work:
         """One person's work on an assignment, as the person may see it."""
         standing = self.standing(assignment, user)
