@@ -67,12 +67,12 @@ def find_folders(root: Path, settings: Mapping[str, Any], release_dir: Path | No
     return Folders.of(root, release=flat, submitted=settings["submitted_dir"], grades=settings["grades_dir"])
 
 
-def open_existing(folder: Path) -> Course:
+def open_existing(folder: Path, **given: Path | None) -> Course:
     """The course that is served from `folder`, or from its release/. One that is not there is not made.
 
-    Raises Usage and MograderError.
+    `given` are the folders that serve was told by flags, as in `open_course`. Raises Usage and MograderError.
     """
     for root in (folder, folder / "release"):
         if (root / SECRET_NAME).exists():
-            return open_course(root)
+            return open_course(root, **given)  # type: ignore[arg-type]
     raise Usage(f"there is no course in {folder}: name the folder that 'mograder serve' is given, and serve it once")

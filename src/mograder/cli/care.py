@@ -169,7 +169,11 @@ def verify(
 @click.option("--course", "folder", required=True, type=FOLDER, help="The course's folder, or the one that is served.")
 @click.option("--dry-run", is_flag=True, help="Say what is held about the person, and erase nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def erase(user: str, folder: Path, dry_run: bool, yes: bool) -> None:
+@_elsewhere
+def erase(
+    user: str, folder: Path, dry_run: bool, yes: bool, release_dir: Path | None, submitted_dir: Path | None,
+    grades_dir: Path | None,
+) -> None:  # fmt: skip
     """Erase what a course holds about USER: hand-ins, feedback, grades, account, and their name in the audit trail.
 
     A server may run. The chain of receipts stays valid: of each of the person's receipts its number and hashes stay,
@@ -186,7 +190,7 @@ def erase(user: str, folder: Path, dry_run: bool, yes: bool) -> None:
     from mograder.opening import open_existing
 
     username = Username.parse(user)
-    course = open_existing(folder)
+    course = open_existing(folder, release_dir=release_dir, submitted_dir=submitted_dir, grades_dir=grades_dir)
     try:
         held = course.holdings(username)
         tell(f"{username}: {'an account' if held.account else 'no account'}, {held.receipts} receipts")

@@ -512,13 +512,18 @@ class DirectoryStore:
         return iter(sorted(links, key=lambda link: link.number))
 
     def erase(self, username: Username, attest: Attest, event: Event) -> None:
-        def rows(connection: sqlite3.Connection) -> None:
+        def rows(connection: sqlite3.Connection) -> list[str]:
+            waiting = "SELECT spool FROM pending JOIN receipts USING (number) WHERE username = ? AND spool IS NOT NULL"
+            spools = [name for (name,) in connection.execute(waiting, (username,)).fetchall()]
             own = connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE username = ?", (username,))
             erase_rows(connection, username, [attest(receipt_of(row)) for row in own.fetchall()])
             _record(connection, event)
+            return spools
 
         def work(connection: sqlite3.Connection) -> None:
             with storage_errors("erase the files"):
+                for name in spools:
+                    (self.folders.submitted / name).unlink(missing_ok=True)
                 erase_files(connection, self.folders, username)
                 for path in self.folders.grades.glob(f"*/{GRADES}"):
                     others = [entry for entry in load_grades(path) if entry.username != username]
@@ -526,7 +531,7 @@ class DirectoryStore:
                         _write_grades(path, others)
 
         # The ledger first, for good: until the files are gone, whoever is told of a failure can ask again.
-        self._ledger.write(rows)
+        spools = self._ledger.write(rows)
         self._ledger.write(work)
         self._ledger.compact()
 
