@@ -18,7 +18,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple
 from functools import partial
 from pathlib import Path
@@ -54,6 +54,7 @@ from mograder.domain.store import (
     ChangeCommits,
     ChangeExtension,
     Event,
+    Fetched,
     LatestFile,
     StoredFile,
     Upload,
@@ -121,7 +122,7 @@ class DirectoryStore:
         self._settler = threading.Thread(target=self._settle_behind, name="settle", daemon=True)
         self._settler.start()
 
-    def _made_once(self, name: str, make: Any) -> Path:
+    def _made_once(self, name: str, make: Callable[[], bytes]) -> Path:
         """The file `name` of the root, made with mode 0600 if it is not there; two servers agree on one."""
         path = self.folders.root / name
         if not path.exists():
@@ -148,8 +149,7 @@ class DirectoryStore:
 
         self._ledger.write(work)
 
-    def signing_key(self, make: Any) -> bytes:
-        """The PEM of the key that signs receipts, made by `make` on first use."""
+    def signing_key(self, make: Callable[[], bytes]) -> bytes:
         with storage_errors("read the signing key"):
             return self._made_once(SIGNING_KEY, make).read_bytes()
 
@@ -213,6 +213,17 @@ class DirectoryStore:
         with storage_errors("read the file"):
             return self._hand_outs.hand_out(assignment, name)
 
+    def note_fetched(self, notes: Sequence[Fetched]) -> None:
+        rows = [astuple(each) for each in notes]
+        self._ledger.write(
+            lambda connection: connection.executemany("INSERT OR IGNORE INTO fetched VALUES (?, ?, ?)", rows)
+        )
+
+    def fetched(self, username: Username | None = None) -> list[Fetched]:
+        where, values = _where(username=username)
+        rows = self._ledger.read(f"SELECT * FROM fetched WHERE {where} ORDER BY assignment, username", values)
+        return [Fetched(AssignmentName(assignment), Username(name), moment) for assignment, name, moment in rows]
+
     # hand-ins
 
     def upload(self) -> Upload:
@@ -261,14 +272,9 @@ class DirectoryStore:
             if not self._version(receipt.submission).exists():  # removed by hand: these are its bytes, so it comes back
                 self._keep_pending(connection, receipt, hand_in.body, large)
             return Accepted(receipt, repeated=True)
-        kept = receipt.submission
         connection.execute(
-            f"INSERT INTO receipts ({RECEIPT_COLUMNS}) VALUES ({', '.join('?' * 14)})",
-            (
-                receipt.number, receipt.previous, kept.assignment, kept.username, kept.attempt, kept.filename,
-                kept.sha256, kept.size, kept.received, kept.by, kept.late, kept.due, kept.arrived, receipt.text,
-            ),
-        )  # fmt: skip
+            f"INSERT INTO receipts ({RECEIPT_COLUMNS}) VALUES ({', '.join('?' * 14)})", receipt_values(receipt)
+        )
         self._keep_pending(connection, receipt, hand_in.body, large)
         return Accepted(receipt, repeated=False)
 
@@ -631,6 +637,9 @@ class DirectoryStore:
 
     # the trail
 
+    def record(self, event: Event) -> None:
+        self._ledger.write(lambda connection: _record(connection, event))
+
     def events(self, limit: int = 1000) -> list[Event]:
         rows = self._ledger.read(
             "SELECT moment, actor, action, subject, detail FROM events ORDER BY number DESC LIMIT ?", (limit,)
@@ -732,6 +741,15 @@ def receipt_of(row: tuple[Any, ...]) -> Receipt:
         arrived,
     )
     return Receipt(number, previous, submission, text)
+
+
+def receipt_values(receipt: Receipt) -> tuple[Any, ...]:
+    """The values of RECEIPT_COLUMNS."""
+    kept = receipt.submission
+    return (
+        receipt.number, receipt.previous, kept.assignment, kept.username, kept.attempt, kept.filename,
+        kept.sha256, kept.size, kept.received, kept.by, kept.late, kept.due, kept.arrived, receipt.text,
+    )  # fmt: skip
 
 
 _HEAD = (
