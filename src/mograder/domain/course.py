@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from mograder.domain import commits, counting, deadlines, grades, tokens
@@ -43,7 +44,7 @@ from mograder.domain.names import (
 )
 from mograder.domain.receipts import HandIn, Head, Receipt, Seal, Submission, issue_receipt, latest_filename
 from mograder.domain.roster import Person, random_code
-from mograder.domain.store import ERASED_NAME, Accepted, Event, Store, StoredFile, Upload
+from mograder.domain.store import ERASED_NAME, Accepted, Event, Fetched, Store, StoredFile, Upload
 from mograder.domain.tokens import Token
 
 MIN_CLAIM_KEY, MAX_CLAIM_KEY = 32, 200  # characters
@@ -78,6 +79,16 @@ class Holdings:
     hand_ins: tuple[AssignmentName, ...] = ()
     grades: tuple[AssignmentName, ...] = ()
     feedback: tuple[AssignmentName, ...] = ()
+
+
+@dataclass(frozen=True)
+class Download:
+    """That somebody got `/assignments/<assignment>/files/<file>` at `moment` (Unix microseconds)."""
+
+    actor: Actor
+    assignment: str
+    file: str
+    moment: int
 
 
 @dataclass(frozen=True)
@@ -178,6 +189,22 @@ class Course:
             bool(claim_key) and self._recently_claimed(account)
             and same_text(hash_code(claim_key), account.claim_hash or "")
         )  # fmt: skip
+
+    def end_claim(self, username: Username) -> None:
+        """The answer to this person's registration has been seen: it is given to nobody again.
+
+        Else who comes to the same browser next could send the form of the person before once more.
+        """
+        account = self.store.account(username)
+        if account is None or account.claim_hash is None:
+            return
+
+        def end(held: Account | None) -> Account:
+            if held is None:
+                raise NotFound(f"nobody called {username!r} is on the roster")
+            return replace(held, claim_hash=None)
+
+        self.store.change_account(username, end, Event(self.clock(), username, "logout", username))
 
     @staticmethod
     def _taken(username: Username) -> NameTaken:
@@ -376,14 +403,27 @@ class Course:
             raise NotFound(f"there is no file {printable(file)!r} in {printable(assignment)!r}")
         return found
 
+    def note_downloads(self, downloads: Iterable[Download]) -> None:
+        """Keep who has fetched something of which assignment; the first time stays."""
+        notes = []
+        for each in downloads:
+            try:
+                name = self.assignment(each.actor, each.assignment).name
+            except NotFound:  # the manifest lists another folder's files for an assignment
+                url = hand_out_url(each.assignment, each.file)
+                listing = self.assignments(each.actor)
+                name = next(entry.name for entry in listing if any(file.url == url for file in entry.files))
+            notes.append(Fetched(name, each.actor.username, each.moment))
+        self.store.note_fetched(notes)
+
     def _folder_of(self, actor: Actor, text: str, file: FileName) -> AssignmentName | None:
         """The folder that a hand-out's URL names: an assignment's, or one that a manifest's URLs point into."""
         try:
             return self.assignment(actor, text).name
         except NotFound:
             pass
-        path = f"/assignments/{text}/files/{file}"
-        listed = any(each.url == path for entry in self.assignments(actor) for each in entry.files)
+        url = hand_out_url(text, file)
+        listed = any(each.url == url for entry in self.assignments(actor) for each in entry.files)
         return AssignmentName.parse(text) if listed else None
 
     # hand-ins
@@ -453,15 +493,19 @@ class Course:
         if size > self.limit_for(assignment):
             raise TooLarge(f"the file has {size} bytes; at most {self.limit_for(assignment)} are taken")
 
+    def announced(self, assignment: Assignment, user: Username) -> bool:
+        """Whether somebody has committed to bytes that have not come: then `begin` may take its time."""
+        return bool(self.store.commits(assignment.name, user))
+
     def submit(
-        self,
-        actor: Actor,
-        assignment: Assignment,
-        user: Username,
-        body: Upload,
-        received: int,
-        filename: str = "",
+        self, actor: Actor, assignment: Assignment, user: Username, body: Upload, received: int, filename: str = ""
     ) -> Accepted:
+        """As `begin`, and wait for it."""
+        return self.begin(actor, assignment, user, body, received, filename).result()
+
+    def begin(
+        self, actor: Actor, assignment: Assignment, user: Username, body: Upload, received: int, filename: str = ""
+    ) -> Future[Accepted]:
         """Keep a hand-in for ever; one that repeats the one before gets its receipt, and nothing new is kept.
 
         `received` is the moment (Unix microseconds) when the request arrived: it counts, or that of a commit of these
@@ -485,6 +529,7 @@ class Course:
         hand_in = HandIn(user, assignment.name, actor.username, moment, body, late, schedule.due, arrived)
         accepted = self.store.accept(hand_in, issue_receipt(hand_in, self.seal, self.name))
         if commit:  # used up; should this be lost, the same bytes could only be handed in again
+            accepted.result()
             self.store.change_commits(
                 assignment.name, user, lambda held: tuple(each for each in held if each != commit)
             )
@@ -589,7 +634,8 @@ class Course:
         latest = None
         for receipt in self.history(assignment, user):
             latest = receipt.submission
-        return Work(assignment, standing.submitted, latest, standing.grade, standing.feedback_available)
+        fetched = any(each.assignment == assignment.name for each in self.store.fetched(user))
+        return Work(assignment, standing.submitted, latest, standing.grade, standing.feedback_available, fetched)
 
     def board(self) -> Board:
         """Everybody on the roster and everybody who has handed in, by every assignment."""
@@ -602,9 +648,12 @@ class Course:
             people.setdefault(submission.username, "")
         graded = {each.name: {entry.person: entry for entry in self.store.grades(each.name)} for each in listed}
 
+        fetched = {(each.assignment, each.username) for each in self.store.fetched()}
+
         def work(assignment: Assignment, user: Username) -> Work:
-            submission = latest.get((assignment.name, user))
-            return Work(assignment, submission is not None, submission, graded[assignment.name].get(user))
+            key = (assignment.name, user)
+            submission, entry = latest.get(key), graded[assignment.name].get(user)
+            return Work(assignment, submission is not None, submission, entry, fetched=key in fetched)
 
         rows = [Row(user, people[user], tuple(work(each, user) for each in listed)) for user in sorted(people)]
         return Board(listed, tuple(rows))
@@ -630,6 +679,11 @@ def _actor(username: Username, account: Account | None) -> Actor:
 def _check_same_name(held: Account | None, username: Username) -> None:
     if held is not None and held.username != username:
         raise NameTaken(f"{username!r} differs from the account {held.username!r} by case alone")
+
+
+def hand_out_url(assignment: str, file: str) -> str:
+    """How a manifest may name a file of a folder of the course."""
+    return f"/assignments/{assignment}/files/{file}"
 
 
 def _is_open(assignment: Assignment, now: int) -> bool:
