@@ -168,10 +168,15 @@ SERVE = ("-m", "mograder", "serve")
 
 @contextmanager
 def running(
-    root: Path, *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = SERVE
+    root: Path,
+    *words: str,
+    under: tuple[str, ...] = (),
+    program: tuple[str, ...] = SERVE,
+    port: int | None = None,
 ) -> Iterator[Running]:
     """`mograder serve` on `root`, run by the program `under` if given; it is gone at the end, whatever happened."""
-    with serving(str(root), "--enrollment-code", CODE, *words, under=under, program=program) as (process, port):
+    words = (str(root), "--enrollment-code", CODE, *words)
+    with serving(*words, under=under, program=program, port=port) as (process, port):
         server = Running(process, port, root)
         with server.client:
             yield server
@@ -179,10 +184,10 @@ def running(
 
 @contextmanager
 def serving(
-    *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = SERVE
+    *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = SERVE, port: int | None = None
 ) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """`mograder serve` with these words, which answers at the port; it is gone at the end, whatever happened."""
-    port = free_port()
+    port = port or free_port()
     command = [*under, sys.executable, *program, "-p", str(port), *words]
     process = subprocess.Popen(command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:

@@ -174,6 +174,10 @@ DAMAGE: list[Damage] = [
      "read by other users", True),
     ("broken grades", lambda c: (c / "release/hw1/grades.json").write_text("[{]"), "grades.json", False),
     ("a broken manifest", lambda c: (c / "release/assignments.json").write_text("{"), "assignments.json", False),
+    ("times that contradict each other", lambda c: (
+        (c / "release/assignments.json").write_text('[{"name": "hw1", "due": "2026-03-12"}]'),
+        (c / "mograder.toml").write_text("[[assignments]]\nname = 'hw1'\ncloses = 2026-03-11"),
+     ), "closes before it is due", False),
     ("a broken configuration", lambda c: (c / "mograder.toml").write_text("titel = "), "mograder.toml", False),
     ("an altered time", lambda c: ledger(c, "UPDATE receipts SET received = received - 60000000 WHERE number = 2"),
      "received is not what was signed", False),
@@ -342,6 +346,15 @@ def test_an_erased_person_is_gone_from_every_byte_and_the_course_stays_sound(cou
     back = run("restore", course.parent / "a.tar.gz", course.parent / "b")
     assert back.returncode == 0, back.stdout
     assert run("verify", course.parent / "b").returncode == 0
+
+
+def test_what_is_kept_elsewhere_is_erased_when_the_place_is_named(course: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "disk2"
+    (course / "submitted").rename(elsewhere)
+    ran = run("erase", "alice", "--course", course, "--yes", "--submitted-dir", elsewhere)
+    assert ran.returncode == 0, ran.stderr
+    assert sorted({path.name[:3] for path in elsewhere.rglob("*.py")}) == ["bob"]
+    assert run("verify", course, "--submitted-dir", elsewhere).returncode == 0
 
 
 def test_nobody_unknown_is_erased(course: Path) -> None:
