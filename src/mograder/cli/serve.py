@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from mograder.cli import certificate
 from mograder.config import CONFIG_NAME, SERVE_SETTINGS, course_folder, read_course_file, resolve
-from mograder.domain.errors import MograderError, Usage
+from mograder.domain.errors import MograderError, Temporary, Usage
 from mograder.domain.names import Username, parse_new_username
 from mograder.domain.tokens import SECRET_NAME, token_lines
+from mograder.wire import JoinLink
+
+if TYPE_CHECKING:
+    from mograder.domain.course import Course
+
+MOST_WORKERS = 64
 
 
 def _settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -56,41 +65,76 @@ def serve(folder: Path, **given: Any) -> None:
     home = course_folder(root)
     settings = resolve(given, read_course_file(home / CONFIG_NAME), home)
     code = enrollment_code(settings["enrollment_code"], settings["enrollment_code_file"])
-    port = settings["port"]
-    if not 0 < port < 65536:
-        raise Usage(f"{port} is not a port: choose one from 1 to 65535")
-    if settings["max_upload"] < 1:
-        raise Usage(f"--max-upload is {settings['max_upload']}: give at least 1 MiB")
+    check_numbers(settings)
+    certificate.check_words(settings)
     host = listening_host(settings["host"], settings["no_auth"], settings["no_auth_on_all_addresses"])
     names = read_names(settings["generate_tokens"]) if settings["generate_tokens"] else None
 
     from mograder.opening import open_course
 
-    course = open_course(
-        root,
-        release_dir=given["release_dir"],
-        submitted_dir=given["submitted_dir"],
-        grades_dir=given["grades_dir"],
-        enrollment_code=code,
-        max_upload=given["max_upload"],
-    )
+    folders = {name: given[name] for name in ("release_dir", "submitted_dir", "grades_dir")}
+
+    def reopen() -> Course:
+        return open_course(root, enrollment_code=code, max_upload=given["max_upload"], **folders)
+
     try:
+        course = reopen()
+    except Temporary as error:  # for a server that has not begun, waiting is no help
+        raise MograderError(error.message) from error
+    with contextlib.ExitStack() as stack:
+        stack.callback(course.store.close)
         if names is not None:
             click.echo(token_lines(course.enrol(names), course.store.secrets()[0]), nl=False)
-            return
-        from mograder.web import create_app
-        from mograder.web.server import check_port
-        from mograder.web.server import serve as run
+        else:
+            run(course, stack.close, reopen, root, host, settings)
 
-        check_port(host, port)
-        listed = course.assignments_for_students()
-        report = banner(
-            root, host, port, settings["no_auth"], course.registration_open, [str(each.name) for each in listed]
-        )
-        app = create_app(course, check_tokens=not settings["no_auth"])
-        run(app, host, port, lambda: click.echo(report))
-    finally:
-        course.store.close()
+
+def run(
+    course: Course, close: Callable[[], None], reopen: Callable[[], Course], root: Path, host: str,
+    settings: Mapping[str, Any],
+) -> None:  # fmt: skip
+    """Serve until told to stop. Raises MograderError."""
+    from mograder.web import create_app
+    from mograder.web.proxies import Proxies
+    from mograder.web.server import listen
+    from mograder.web.server import serve as run_server
+
+    proxies = Proxies.parse(settings["trusted_proxies"] or "")
+    tls, authority = certificate.https(settings, root, host, course.url)
+    listening = listen(host, settings["port"])
+    report = banner(course, root, host, settings, authority.fingerprint if authority else "")
+
+    def work(course: Course, started: Callable[[], None], parent: int | None = None) -> None:
+        app = create_app(
+            course, check_tokens=not settings["no_auth"], proxies=proxies,
+            authority=authority.pem if authority else "", workers=settings["workers"],
+        )  # fmt: skip
+        run_server(app, listening, started, tls, parent)
+
+    def work_alone(started: Callable[[], None], parent: int) -> None:
+        own = reopen()
+        try:
+            work(own, started, parent)
+        finally:
+            own.store.close()
+
+    if settings["workers"] == 1:
+        work(course, lambda: click.echo(report))
+    else:
+        from mograder.web.workers import serve_in_processes
+
+        close()  # an open ledger must not be taken into another process
+        serve_in_processes(settings["workers"], listening, work_alone, lambda: click.echo(report))
+
+
+def check_numbers(settings: Mapping[str, Any]) -> None:
+    """Raises Usage."""
+    if not 0 < settings["port"] < 65536:
+        raise Usage(f"{settings['port']} is not a port: choose one from 1 to 65535")
+    if settings["max_upload"] < 1:
+        raise Usage(f"--max-upload is {settings['max_upload']}: give at least 1 MiB")
+    if not 0 < settings["workers"] <= MOST_WORKERS:
+        raise Usage(f"--workers is {settings['workers']}: give 1 to {MOST_WORKERS}")
 
 
 def listening_host(host: str | None, no_auth: bool, on_all_addresses: bool) -> str:
@@ -151,22 +195,30 @@ def read_names(file: Path) -> list[Username]:
     return names
 
 
-def banner(root: Path, host: str, port: int, no_auth: bool, registration: bool, assignments: list[str]) -> str:
+def banner(course: Course, root: Path, host: str, settings: Mapping[str, Any], fingerprint: str) -> str:
     """What the lecturer sees on start: where, from which folder, who may come in, and what to do next."""
-    shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::") else host  # noqa: S104 (compared, not bound)
-    url = f"http://{shown}:{port}"
+    shown = "localhost" if host in (*certificate.ANY_ADDRESS, "127.0.0.1") else host
+    no_auth = settings["no_auth"]
+    url = f"{'https' if settings['tls_cert'] or fingerprint else 'http'}://{in_url(shown)}:{settings['port']}"
+    link = course.url or url
+    if fingerprint:
+        own = f"https://{in_url(certificate.address_for_students(settings, host))}:{settings['port']}"
+        # Without the code: what is printed at start ends up in logs.
+        link = JoinLink(course.url or own, fingerprint=fingerprint).text
+    assignments = [str(each.name) for each in course.assignments_for_students()]
     found = f"{len(assignments)} ({', '.join(assignments)})" if assignments else "none yet"
     lines = [
         f"Serving {root}",
         f"  at              {url}",
+        *([f"  fingerprint     {fingerprint}", f"  join link       {link}"] if fingerprint else []),
         f"  assignments     {found}",
         f"  authentication  {'OFF: everybody can do everything' if no_auth else 'on'}",
-        f"  registration    {'on: students need a code' if registration else 'off'}",
+        f"  registration    {'on: students need a code' if course.registration_open else 'off'}",
     ]
     if not assignments:
         lines.append(f"Next: put files for students into {root / 'hw1' / 'files'} (in files/); they show at once.")
-    elif registration:
-        lines.append(f"Next: give students the code and: mograder https login --url {url}")
+    elif course.registration_open:
+        lines.append(f"Next: give students the code and: mograder https login --url {shlex.quote(link)}")
     elif not no_auth:
         lines.append(
             "Next: restart with --enrollment-code so that students can register, or make tokens with\n"
@@ -174,3 +226,7 @@ def banner(root: Path, host: str, port: int, no_auth: bool, registration: bool, 
         )
     lines.append("Stop with Ctrl-C.")
     return "\n".join(lines)
+
+
+def in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

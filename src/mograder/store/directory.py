@@ -17,7 +17,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -83,19 +83,9 @@ class DirectoryStore:
         self._settler = threading.Thread(target=self._settle_behind, name="settle", daemon=True)
         self._settler.start()
 
-    def _made_once(self, name: str, make: Any) -> Path:
-        """The file `name` of the root, made with mode 0600 if it is not there; two servers agree on one."""
+    def _made_once(self, name: str, make: Callable[[], bytes]) -> Path:
         path = self.folders.root / name
-        if not path.exists():
-            scratch = path.with_name(f"{name}.{secrets.token_hex(6)}.tmp")
-            files.write_file(scratch, make(), mode=0o600)
-            with contextlib.suppress(FileExistsError):
-                if sys.platform == "win32":
-                    scratch.rename(path)
-                else:
-                    os.link(scratch, path)
-            scratch.unlink(missing_ok=True)
-            files.sync_folder(self.folders.root)
+        files.make_once(path, make)
         return path
 
     def secrets(self) -> tuple[str, ...]:
@@ -110,7 +100,7 @@ class DirectoryStore:
 
         self._ledger.write(work)
 
-    def signing_key(self, make: Any) -> bytes:
+    def signing_key(self, make: Callable[[], bytes]) -> bytes:
         """The PEM of the key that signs receipts, made by `make` on first use."""
         with storage_errors("read the signing key"):
             return self._made_once(SIGNING_KEY, make).read_bytes()

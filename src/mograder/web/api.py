@@ -75,6 +75,7 @@ class Request:
     base_url: str
     wrong_codes: Failures
     address: str
+    authority: str
     body: bytes = b""
 
     def assignment(self) -> Assignment:
@@ -88,14 +89,18 @@ class Request:
 class Api:
     """The ASGI application of the protocol. With `check_tokens` off everything is allowed (--no-auth)."""
 
-    def __init__(self, course: Course, *, check_tokens: bool = True, clock: Callable[[], float] = time.time) -> None:
-        """`clock` (Unix seconds) times the throttling of failures alone."""
+    def __init__(
+        self, course: Course, *, check_tokens: bool = True, authority: str = "", workers: int = 1,
+        clock: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
+        """`clock` (Unix seconds) times the throttling of failures alone, which is shared out among the workers."""
         self.course = course
         self._check_tokens = check_tokens
+        self._authority = authority
         self._routes = wire.Routes()
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
-        self._bad_tokens, self._wrong_codes = Failures(clock), Failures(clock)
+        self._bad_tokens, self._wrong_codes = Failures(clock, workers), Failures(clock, workers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
@@ -173,8 +178,9 @@ class Api:
         authorise(actor, row.allow, about)
         base = f"{scope.get('scheme', 'http')}://{headers.get('host', 'localhost')}{scope.get('root_path', '')}"
         return Request(
-            row, self.course, actor, values, about, headers, received, base, self._wrong_codes, address_key(scope)
-        )
+            row, self.course, actor, values, about, headers, received, base, self._wrong_codes, address_key(scope),
+            self._authority,
+        )  # fmt: skip
 
     async def _answer(self, request: Request, body: Body) -> Reply | StoredFile:
         row = request.row
@@ -422,10 +428,16 @@ def configuration(request: Request) -> Reply:
     return Reply(200, document.encode(), Content.TOML.value)
 
 
+def authority(request: Request) -> Reply:
+    if not request.authority:
+        raise NotFound("this server has no certificate authority of its own")
+    return Reply(200, request.authority.encode(), Content.PEM.value)
+
+
 HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
     handler.__name__: handler
     for handler in (
         health, register, assignments, hand_out, submissions, submitted_file, upload_grades, status, feedback,
-        roster, add_people, reset, set_role, remove, events, configuration,
+        roster, add_people, reset, set_role, remove, events, configuration, authority,
     )
 }  # fmt: skip
