@@ -8,7 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -89,6 +90,14 @@ def hand_in(
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def until(true: Callable[[], object], seconds: float = 20) -> None:
+    """Wait for what another thread or process brings about."""
+    ends = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < ends, "it did not come about"
+        time.sleep(0.01)
 
 
 def names_in(folder: Path) -> list[str]:

@@ -28,6 +28,7 @@ from mograder.domain.errors import (
     VerificationFailed,
 )
 from mograder.domain.grades import GradeEntry
+from mograder.sealing import Ed25519Seal
 from tests.hostile import Answer, HostileServer, as_json, hostile
 from tests.parts import CODE, NOTEBOOK, Running, free_port, sha256
 
@@ -83,6 +84,14 @@ def test_a_course_can_be_walked_from_registration_to_feedback(server: Running, w
         assert (submitted.size, submitted.sha256) == (work.stat().st_size, sha256(work.read_bytes()))
         assert submitted.receipt
         assert alice.status("hw1", "alice").status == "submitted"
+        (receipt,) = alice.receipts("hw1", "alice")
+        assert alice.all_receipts("alice") == [receipt]
+        assert (receipt.receipt, receipt.version) == (submitted.receipt, submitted.version)
+        own = io.BytesIO()
+        alice.version(receipt, own)
+        assert own.getvalue() == work.read_bytes()
+        assert alice.chain_head() == wire.ChainHead(receipt.number, receipt.hash)
+        assert Ed25519Seal({"keys": alice.signing_keys().keys}).verify(receipt.receipt)["user"] == "alice"
         (info,) = lecturer.submissions("hw1")
         collected = io.BytesIO()
         lecturer.submitted_file(info, collected)

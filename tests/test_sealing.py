@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey
 
 from mograder.domain.errors import VerificationFailed
-from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.sealing import Ed25519Seal, new_private_key, public_pem
 
 SEAL = Ed25519Seal(new_private_key())
 JSON = st.dictionaries(st.text(), st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text())
@@ -16,21 +16,21 @@ JSON = st.dictionaries(st.text(), st.none() | st.booleans() | st.integers(-(2**5
 
 @given(claims=JSON)
 def test_what_was_signed_comes_back_to_who_has_the_public_key(claims: dict[str, object]) -> None:
-    assert Ed25519Seal(SEAL.public_key()).verify(SEAL.sign(claims)) == claims
+    assert Ed25519Seal(SEAL.public_keys()[0]).verify(SEAL.sign(claims)) == claims
 
 
 def test_the_same_claims_give_the_same_text_and_the_same_key_the_same_name() -> None:
     pem = new_private_key()
     one, other = Ed25519Seal(pem), Ed25519Seal(pem)
     assert one.sign({"a": 1}) == other.sign({"a": 1})
-    assert one.public_key() == other.public_key()
-    assert one.public_key()["kid"] != SEAL.public_key()["kid"]
+    assert one.public_keys()[0] == other.public_keys()[0]
+    assert one.public_keys()[0]["kid"] != SEAL.public_keys()[0]["kid"]
 
 
 def test_the_public_key_does_not_give_the_private_one_away() -> None:
-    assert "d" not in SEAL.public_key()
+    assert "d" not in SEAL.public_keys()[0]
     with pytest.raises(Exception, match=r"(?i)key"):
-        Ed25519Seal(SEAL.public_key()).sign({})
+        Ed25519Seal(SEAL.public_keys()[0]).sign({})
 
 
 def test_another_courses_receipt_is_not_ours() -> None:
@@ -65,8 +65,35 @@ def test_a_receipt_cannot_choose_its_own_algorithm() -> None:
             SEAL.verify(f"{header}.{payload}.")
 
 
+def test_a_key_set_signs_with_the_first_and_verifies_with_all() -> None:
+    new, old = new_private_key(), new_private_key()
+    both = Ed25519Seal(new + public_pem(old))
+    earlier = Ed25519Seal(old).sign({"a": 1})
+    assert both.verify(earlier) == {"a": 1}
+    assert both.sign({"b": 2}) == Ed25519Seal(new).sign({"b": 2})
+    published = Ed25519Seal({"keys": list(both.public_keys())})
+    assert published.verify(earlier) == {"a": 1}
+    assert published.verify(both.sign({"b": 2})) == {"b": 2}
+    with pytest.raises(VerificationFailed):
+        Ed25519Seal(new).verify(earlier)
+
+
+def test_a_key_is_called_by_its_fingerprint_whatever_it_is_said_to_be_called() -> None:
+    (key,) = SEAL.public_keys()
+    assert Ed25519Seal({**key, "kid": "another"}).public_keys() == (key,)
+
+
 @pytest.mark.parametrize(
-    "key", [b"", b"nonsense", {}, ECKey.generate_key("P-256").as_pem(private=True), OctKey.generate_key(256).as_dict()]
+    "key",
+    [
+        b"",
+        b"nonsense",
+        {},
+        {"keys": []},
+        {"keys": 1},
+        ECKey.generate_key("P-256").as_pem(private=True),
+        OctKey.generate_key(256).as_dict(),
+    ],
 )
 def test_what_is_no_ed25519_key_is_refused(key: bytes) -> None:
     with pytest.raises(ValueError, match="not an Ed25519 key"):

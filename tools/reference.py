@@ -47,14 +47,15 @@ EXIT_CODES = {
 KEYS = {
     "title": "The course's title.",
     "timezone": "The zone of times that name none, such as `Europe/London`.",
+    "counts": "Which of a person's hand-ins counts: `latest`, or `on-time`, the last in time (else the latest).",
     "transport": "Always `https`. For clients.",
     "edit_links": "Accepted: name = address with `{content_lz}`. Not used by the server yet.",
     "assignments.name": "The assignment's folder.",
     "assignments.id": "Another way to name it.",
     "assignments.title": "Its title for people.",
     "assignments.opens": "Students do not see it before. A date without a time means its beginning.",
-    "assignments.due": "When it is due. A date without a time means its end.",
-    "assignments.closes": "After this nothing is taken, except from an instructor.",
+    "assignments.due": "When it is due. A date without a time means its end. After it and the grace it is late.",
+    "assignments.closes": "After this nothing is taken, except from an instructor or with an extension.",
     "assignments.duedate": "`due` in Unix seconds, as the published client writes it; 0 means none.",
     "assignments.max_size": "Largest hand-in, in bytes.",
     "assignments.accepts": 'File endings that are taken, such as `[".py", ".zip"]`; any when empty.',
@@ -78,10 +79,10 @@ KEYS = {
     "server.tls_names": "`--tls-names`.",
     "server.trusted_proxies": "`--trusted-proxies`.",
     "server.workers": "`--workers`.",
-    "penalties.enabled": "Accepted; the server computes no penalties yet.",
-    "penalties.grace_minutes": "Minutes after the due time without a penalty.",
-    "penalties.per_day": "Percentage points for each day begun.",
-    "penalties.max": "The most that is taken off, in percentage points.",
+    "penalties.enabled": "Whether late work costs anything. It is said and never taken off a grade by itself.",
+    "penalties.grace_minutes": "Minutes after the due time in which nothing is late, enabled or not.",
+    "penalties.per_day": "Percentage points for each day begun since the due time.",
+    "penalties.max": "The most that late work costs, in percentage points.",
 }
 """What each key of mograder.toml means; `settings` fails unless these are the keys of the dataclasses, all of them."""
 

@@ -19,9 +19,9 @@ import msgspec
 from msgspec import UnsetType
 
 from mograder import wire
-from mograder.connection import CHUNK, Answer, Body, Connection, Patience, announced_length, read_body
+from mograder.connection import CHUNK, Answer, Body, Connection, Patience, announced_length, read_body, trusting
 from mograder.domain.access import Role
-from mograder.domain.errors import NetworkFailure, RequestTimeout, VerificationFailed
+from mograder.domain.errors import NetworkFailure, NotFound, RequestTimeout, VerificationFailed
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import printable
 
@@ -31,6 +31,36 @@ FEEDBACK_BATCH = 16 * wire.MIB  # bytes of feedback pages in one request
 
 Progress = Callable[[int, int | None], None]
 """Told how many bytes of how many (None: unknown) have gone over. A new try starts from 0 again."""
+
+
+def pin(url: str, fingerprint: str, patience: Patience | None = None) -> str:
+    """The certificate (PEM) of the authority that vouches for the server at `url`.
+
+    It comes over a connection that nobody vouches for yet, over which nothing else goes. Raises VerificationFailed
+    unless its SHA-256 is `fingerprint` (lower-case hex).
+    """
+    unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+    connection = Connection(url, None, patience or Patience(), lambda _reason: None, 60.0, unverified)
+    row = wire.BY_NAME["authority"]
+    try:
+        address = httpx2.URL(connection.url + row.path)
+        text = connection.send(row.method, address, dict, lambda response: read_body(response, 64 * wire.KIB))
+        certificate = ssl.PEM_cert_to_DER_cert(text.decode("ascii", "replace").strip())
+    except (NotFound, ValueError):
+        raise VerificationFailed(
+            f"{connection.url} has no authority of its own that a fingerprint could be of: check the address, or leave "
+            "the fingerprint out if the server has a certificate that everybody trusts"
+        ) from None
+    finally:
+        connection.close()
+    found = hashlib.sha256(certificate).hexdigest()
+    if found != fingerprint:
+        raise VerificationFailed(
+            f"{connection.url} is not the server of this fingerprint: its own is {found}. nothing was sent. check "
+            "address and fingerprint, else tell your instructor: somebody may be in between"
+        )
+    return ssl.DER_cert_to_PEM_cert(certificate)
 
 
 class Client:
@@ -44,10 +74,14 @@ class Client:
         patience: Patience | None = None,
         on_wait: Callable[[str], None] | None = None,
         timeout: float = 60.0,
-        verify: ssl.SSLContext | bool = True,
+        authority: str = "",
     ) -> None:
-        """`on_wait` is told once a request why it will be tried again. `timeout` is the longest silence in seconds."""
+        """`on_wait` is told once a request why it will be tried again. `timeout` is the longest silence in seconds.
+
+        `authority` is the certificate (PEM) of who alone vouches for this server; "" is whom this computer trusts.
+        """
         quiet = on_wait or (lambda _reason: None)
+        verify = trusting(authority) if authority else True
         self._connection = Connection(url, token, patience or Patience(), quiet, timeout, verify)
         self.url = self._connection.url
 
@@ -123,6 +157,23 @@ class Client:
         """Writes one hand-in to `target`. Raises VerificationFailed as `hand_out` does."""
         size = info.size if info.size >= 0 else None
         self._download(info.filename, info.url, target, size, info.sha256 or None, progress)
+
+    def receipts(self, assignment: str, user: str) -> list[wire.ReceiptInfo]:
+        reply = self._call("receipts", query={"user": user}, assignment=assignment)
+        return [_value(entry, wire.ReceiptInfo) for entry in _list(reply)]
+
+    def all_receipts(self, user: str) -> list[wire.ReceiptInfo]:
+        return [_value(entry, wire.ReceiptInfo) for entry in _list(self._call("all_receipts", user=user))]
+
+    def version(self, info: wire.ReceiptInfo, target: BinaryIO, progress: Progress | None = None) -> None:
+        """Writes the hand-in of a receipt to `target`. Raises VerificationFailed as `hand_out` does."""
+        self._download(info.version, info.url, target, info.size, info.sha256, progress)
+
+    def chain_head(self) -> wire.ChainHead:
+        return _value(self._call("chain_head"), wire.ChainHead)
+
+    def signing_keys(self) -> wire.KeySet:
+        return _value(self._call("signing_keys"), wire.KeySet)
 
     def upload_grades(
         self, assignment: str, grades: Iterable[GradeEntry], workflow_state: str = ""

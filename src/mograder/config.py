@@ -18,8 +18,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from mograder.domain import deadlines
-from mograder.domain.assignments import Plan, Rules
-from mograder.domain.deadlines import Schedule
+from mograder.domain.assignments import Plan, Rules, Which
+from mograder.domain.deadlines import Penalties, Schedule
 from mograder.domain.errors import BadName, Unreadable
 from mograder.domain.names import AssignmentName
 
@@ -173,6 +173,7 @@ class CourseFile:
 
     title: str = ""
     timezone: str = "UTC"
+    counts: Which = Which.LATEST
     transport: str | None = None
     assignments: list[_Assignment] = field(default_factory=list)
     https: _Https = field(default_factory=_Https)
@@ -196,7 +197,8 @@ class CourseFile:
             except BadName as error:
                 raise ValueError(f"assignments: {error}") from None
             rules[name] = _rules(entry, zone)
-        return Plan(self.title, (self.https.url or "").rstrip("/"), rules)
+        url = (self.https.url or "").rstrip("/")
+        return Plan(self.title, url, rules, zone, _penalties(self.penalties), self.counts)
 
     def setting(self, place: str) -> object:
         """The value at "table.key", None when it is not set."""
@@ -205,6 +207,13 @@ class CourseFile:
 
 
 EMPTY = CourseFile()
+
+
+def _penalties(table: _Penalties) -> Penalties:
+    for key, value in (("grace_minutes", table.grace_minutes), ("per_day", table.per_day), ("max", table.max)):
+        if not 0 <= value < 1e6:
+            raise ValueError(f"penalties: {key} is {value}: give 0 or more")
+    return Penalties(table.enabled, int(table.grace_minutes * deadlines.MINUTE), table.per_day, table.max)
 
 
 def _rules(entry: _Assignment, zone: tzinfo) -> Rules:
@@ -219,6 +228,30 @@ def _rules(entry: _Assignment, zone: tzinfo) -> Rules:
     return Rules(entry.title, schedule, entry.max_size, accepts, entry.points)
 
 
+def manifest_rules(entry: Mapping[str, object], zone: tzinfo) -> Rules:
+    """What an entry of assignments.json says of an assignment, its times as texts or Unix seconds.
+
+    A `duedate` that is no time is none, as for clients in the field. Raises ValueError naming the key at fault.
+    """
+    said = {key: entry[key] for key in ("title", "max_size", "accepts", "points") if entry.get(key) is not None}
+    for key in ("opens", "due", "closes"):
+        value = entry.get(key)
+        said[key] = _from_text(value) if isinstance(value, str) else value
+    duedate = entry.get("duedate")
+    if isinstance(duedate, int | float) and not isinstance(duedate, bool) and duedate > 0:
+        said["duedate"] = int(duedate)
+    return _rules(msgspec.convert({"name": str(entry.get("name") or entry.get("id")), **said}, _Assignment), zone)
+
+
+def _from_text(text: str) -> date | str:
+    for parse in (date.fromisoformat, datetime.fromisoformat):
+        try:
+            return parse(text)
+        except ValueError:
+            pass
+    return text
+
+
 def _moment(value: Any, zone: tzinfo, of_day: time = time(23, 59, 59)) -> int | None:
     """Unix microseconds. A date without a time means its end (its start for `opens`); 0 means none."""
     if value is None or (value == 0 and value is not False):
@@ -230,7 +263,7 @@ def _moment(value: Any, zone: tzinfo, of_day: time = time(23, 59, 59)) -> int | 
             return deadlines.microseconds(datetime.fromtimestamp(value, UTC))
         if not isinstance(value, datetime):
             value = datetime.combine(value, of_day)
-        return deadlines.microseconds(value if value.tzinfo else value.replace(tzinfo=zone))
+        return deadlines.microseconds(value) if value.tzinfo else deadlines.from_local(value, zone)
     except (OverflowError, ValueError, OSError):
         raise ValueError(f"assignments: {value} is out of the calendar's range") from None
 

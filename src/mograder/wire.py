@@ -185,6 +185,43 @@ class SubmissionInfo:
 
 
 @dataclass(frozen=True)
+class ReceiptInfo:
+    """One accepted hand-in. `receipt` is the compact JWS that states it, `number` its place in the course's chain.
+
+    `hash` is the SHA-256 of `receipt`, which the next receipt of the chain holds. `received` is Unix seconds; `url`
+    brings the version's bytes.
+    """
+
+    number: int
+    hash: str
+    user: str
+    assignment: str
+    attempt: int
+    version: str
+    size: int
+    sha256: str
+    received: float
+    by: str
+    url: str
+    receipt: str
+
+
+@dataclass(frozen=True)
+class ChainHead:
+    """The last receipt of the course: its number and hash; 0 and "" while there is none."""
+
+    number: int
+    hash: str
+
+
+@dataclass(frozen=True)
+class KeySet:
+    """A JWK Set (RFC 7517): the public keys of the course's receipts, the one that signs now first."""
+
+    keys: list[dict[str, str]]
+
+
+@dataclass(frozen=True)
 class GradesStored:
     """`count` is how many grades the assignment has in all, `received` how many came in this request."""
 
@@ -298,6 +335,26 @@ ENDPOINTS = (
     Endpoint(
         "submitted_file", "GET", "/assignments/{assignment}/submissions/{file:path}", Allow.INSTRUCTOR,
         Content.FILE, "One hand-in, the latest (alice.py) or a dated version.",
+    ),
+    Endpoint(
+        "receipts", "GET", "/assignments/{assignment}/receipts", Allow.SELF, ReceiptInfo,
+        "A person's receipts for an assignment, in the order of acceptance.", about_query="user", many=True,
+    ),
+    Endpoint(
+        "all_receipts", "GET", "/receipts/{user}", Allow.SELF, ReceiptInfo,
+        "A person's receipts for every assignment, in the order of acceptance.", about_path="user", many=True,
+    ),
+    Endpoint(
+        "version", "GET", "/assignments/{assignment}/receipts/{user}/{file:path}", Allow.SELF, Content.FILE,
+        "One of a person's own hand-ins, a dated version or the latest.", about_path="user",
+    ),
+    Endpoint(
+        "chain_head", "GET", "/chain", Allow.MEMBER, ChainHead,
+        "The last receipt of the course: whoever keeps it can tell later whether the chain was cut or rewritten.",
+    ),
+    Endpoint(
+        "signing_keys", "GET", "/.well-known/jwks.json", Allow.ANYONE, KeySet,
+        "The public keys that verify the course's receipts.",
     ),
     Endpoint(
         "upload_grades", "POST", "/assignments/{assignment}/grades", Allow.INSTRUCTOR, GradesStored,

@@ -13,7 +13,7 @@ from mograder.domain.access import Account
 from mograder.domain.errors import NameTaken
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
-from mograder.domain.receipts import Receipt
+from mograder.domain.receipts import Head, Receipt
 from mograder.domain.store import Event, Store
 from mograder.sealing import Ed25519Seal, new_private_key
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, hand_in, make_course_folder, open_store, sha256
@@ -324,6 +324,14 @@ def test_the_tag_of_a_file_changes_with_its_bytes(store: Store) -> None:
         assert found is not None
         tags.add(found.tag)
     assert len(tags) == 3
+
+
+def test_the_head_is_the_last_receipt_of_the_chain(open_again: Open) -> None:
+    store = open_again()
+    assert store.head() == Head(0, "")
+    for content in (b"one", b"two"):
+        receipt = hand_in(store, SEAL, ALICE, content).receipt
+        assert store.head() == open_again().head() == Head(receipt.number, receipt.hash)
 
 
 def test_receipts_are_found_by_assignment_by_person_and_by_both(store: Store) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.receipts import HandIn, Receipt, Turn, chain_hash, free_filename, issue_receipt
+from mograder.domain.receipts import HandIn, Receipt, Turn, chain_hash, claims, free_filename, issue_receipt
 from mograder.sealing import Ed25519Seal, new_private_key
 from tests.parts import ALICE, BOB, NOON, SECOND, sha256
 
@@ -43,8 +43,29 @@ def test_a_receipt_states_who_what_when_and_its_place() -> None:
     assert SEAL.verify(issue(b"one").text) == {
         "course": "Kurs ä", "number": 1, "previous": "", "user": "alice", "assignment": "hw1", "attempt": 1,
         "filename": "alice_20260310T120000.py", "sha256": sha256(b"one"), "size": 3,
-        "received": "2026-03-10T12:00:00.000005Z", "by": "bob",
+        "received": "2026-03-10T12:00:00.000005Z", "by": "bob", "late": False, "due": None,
     }  # fmt: skip
+
+
+def test_a_receipt_states_the_deadline_and_when_the_file_came_after_its_checksum() -> None:
+    receipt = issue(b"one", late=True, due=NOON, arrived=NOON + 7 * SECOND)
+    stated = SEAL.verify(receipt.text)
+    assert (stated["late"], stated["due"]) == (True, "2026-03-10T12:00:00.000000Z")
+    assert (stated["received"], stated["arrived"]) == ("2026-03-10T12:00:00.000005Z", "2026-03-10T12:00:07.000000Z")
+
+
+def test_a_receipt_of_before_says_nothing_of_the_deadline() -> None:
+    before = replace(issue(b"one").submission, late=None)
+    assert {"late", "due", "arrived"}.isdisjoint(claims(before, 1, "", "c"))
+
+
+def test_the_same_bytes_in_time_after_late_ones_are_a_new_attempt() -> None:
+    late = issue(b"one", late=True)
+    turn = Turn(7, "other", late, "x")
+    assert issue(b"one", turn, late=True) is late
+    in_time = issue(b"one", turn)
+    assert in_time.submission.attempt == 2
+    assert issue(b"one", Turn(8, "other", in_time, "x"), late=True) is in_time
 
 
 def test_a_receipt_holds_the_hash_of_the_one_before() -> None:

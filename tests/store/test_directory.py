@@ -18,10 +18,12 @@ from mograder.domain.access import Account
 from mograder.domain.errors import Unreadable
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
+from mograder.domain.receipts import Receipt, Submission, claims
 from mograder.domain.store import Event
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store import ledger
 from mograder.store.directory import DirectoryStore
+from mograder.store.doctor import Severity, check
 from mograder.store.layout import Folders
 from tests.parts import ALICE, HW1, NOON, environment, hand_in, make_course_folder, names_in, open_store, sha256
 
@@ -197,6 +199,21 @@ def test_links_that_lead_out_are_not_served(store: DirectoryStore, root: Path, s
     feedback = root / "hw1" / "feedback"
     feedback.mkdir()
     (feedback / "alice.html").symlink_to(root / ".mograder-secret")
+    assert store.feedback(HW1, ALICE) is None
+
+
+def test_links_to_hidden_files_are_not_served(store: DirectoryStore, root: Path, submitted: Path) -> None:
+    files, feedback = root / "hw1" / "files", root / "hw1" / "feedback"
+    for folder in (files, files / ".git", feedback, submitted):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".hidden").write_bytes(b"secret")
+    for name, target in (("a.py", ".hidden"), ("b.py", ".git/.hidden"), ("c", ".git"), ("Übung.py", ".hidden")):
+        (files / unicodedata.normalize("NFD", name)).symlink_to(target)
+    assert listed(store) == {"hw1": ["hw1.py"]}
+    assert [served(store, name) for name in ("a.py", "b.py", "c/.hidden", "Übung.py")] == [None] * 4
+    (submitted / "alice.py").symlink_to(".hidden")
+    (feedback / "alice.html").symlink_to(".hidden")
+    assert store.submitted_file(HW1, FileName("alice.py")) is None
     assert store.feedback(HW1, ALICE) is None
 
 
@@ -476,3 +493,31 @@ def test_accounts_of_a_ledger_from_before_the_roster_are_kept(root: Path) -> Non
         connection.commit()
     with contextlib.closing(open_store(root)) as store:
         assert store.accounts() == [Account(ALICE, name="A", generation=2, bound=True, created=5)]
+
+
+def test_receipts_of_a_ledger_from_before_deadlines_are_kept_and_found_unaltered(root: Path) -> None:
+    with contextlib.closing(open_store(root)) as store:
+        seal = Ed25519Seal(store.signing_key(new_private_key))
+    scripts = [(Path(ledger.__file__).parent / f"ledger_00{number}.sql").read_text() for number in (1, 2)]
+    (root / ".mograder.db").unlink()
+    before = Submission(ALICE, HW1, 1, "alice_20260310T120000.py", sha256(b"one"), 3, NOON, ALICE)
+    text = seal.sign(claims(before, 1, "", "course"))
+    with contextlib.closing(sqlite3.connect(root / ".mograder.db")) as connection:
+        connection.executescript(f"{''.join(scripts)} PRAGMA user_version = 2;")
+        row = (1, "", "hw1", "alice", 1, before.filename, before.sha256, 3, NOON, "alice", text)
+        connection.execute(f"INSERT INTO receipts VALUES ({', '.join('?' * 11)})", row)
+        connection.commit()
+    folder = root.parent / "submitted" / "hw1"
+    folder.mkdir(parents=True)
+    (folder / before.filename).write_bytes(b"one")
+    (folder / "alice.py").symlink_to(before.filename)
+    # As it stands, opened by no server of today, and after it was.
+    for _ in range(2):
+        assert [each.what for each in check(Folders.of(root), NOON) if each.severity is Severity.ERROR] == []
+        with contextlib.closing(open_store(root)) as store:
+            assert list(store.receipts()) == [Receipt(1, "", before, text)]
+            assert hand_in(store, seal, ALICE, b"one").repeated
+    with contextlib.closing(sqlite3.connect(root / ".mograder.db")) as connection:
+        connection.execute("UPDATE receipts SET late = 1")
+        connection.commit()
+    assert any("was altered: late" in each.what for each in check(Folders.of(root), NOON))

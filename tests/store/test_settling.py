@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Iterator
@@ -11,12 +12,15 @@ import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
-from mograder.domain.errors import BadRequest, NameTaken
-from mograder.domain.names import Username
+from mograder.domain.errors import BadRequest, NameTaken, Temporary
+from mograder.domain.grades import GradeEntry
+from mograder.domain.names import FileName, Username
+from mograder.domain.store import Event
 from mograder.sealing import Ed25519Seal, new_private_key
-from mograder.store import files
+from mograder.store import directory, files
 from mograder.store.directory import DirectoryStore
-from tests.parts import ALICE, BOB, CODE, hand_in, open_store
+from mograder.store.layout import Folders
+from tests.parts import ALICE, BOB, CODE, HW1, NOON, hand_in, open_store, until
 
 
 @pytest.fixture
@@ -130,6 +134,63 @@ def test_a_link_that_could_not_be_made_is_made_once_it_can(
     (submitted / "alice.py").rmdir()
     store.settle()
     assert (submitted / "alice.py").read_bytes() == b"work"
+
+
+def test_what_could_not_be_put_in_place_is_tried_again_without_another_hand_in(
+    course_folder: Path, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(directory, "SETTLE_AFTER", 0.01)
+    (submitted / "alice.py").mkdir(parents=True)  # in the way
+    with contextlib.closing(open_store(course_folder)) as store:
+        hand_in(store, seal, ALICE, b"work")
+        until(lambda: "its file cannot be written now" in caplog.text)
+        (submitted / "alice.py").rmdir()
+        until(lambda: not store._ledger.read("SELECT number FROM pending"))
+        assert (submitted / "alice.py").read_bytes() == b"work"
+
+
+@pytest.mark.parametrize("size", [10, files.IN_MEMORY + 1])
+def test_hand_ins_that_are_gone_as_a_whole_are_not_begun_anew(
+    store: DirectoryStore, seal: Ed25519Seal, course_folder: Path, submitted: Path, size: int
+) -> None:
+    folder, away = submitted.parent, submitted.parent.with_name("away")
+    hand_in(store, seal, ALICE, b"before")
+    store.settle()
+    folder.rename(away)
+    for attempt in (
+        lambda: hand_in(store, seal, ALICE, b"x" * size),
+        lambda: store.latest_files(HW1),
+        lambda: store.submitted_file(HW1, FileName("alice.py")),
+    ):
+        with pytest.raises(Temporary, match="gone"):
+            attempt()
+    open_store(course_folder).close()
+    assert not folder.exists()
+    away.rename(folder)
+    assert hand_in(store, seal, ALICE, b"x" * size).receipt.submission.attempt == 2
+
+
+def test_grades_that_are_gone_as_a_whole_are_not_begun_anew(tmp_path: Path, course_folder: Path) -> None:
+    folder, away = tmp_path / "grades", tmp_path / "away"
+    entries = (GradeEntry({"username": "alice", "grade": "1"}),)
+    event = Event(NOON, "ta", "grades", "hw1")
+    with contextlib.closing(DirectoryStore(Folders.of(course_folder, grades=folder))) as store:
+        assert store.grades(HW1) == ()
+        store.merge_grades(HW1, entries, event)
+        folder.rename(away)
+        for attempt in (
+            lambda: store.merge_grades(HW1, entries, event),
+            lambda: store.put_feedback(HW1, {ALICE: b"page"}, event),
+            lambda: store.grades(HW1),
+            lambda: store.feedback(HW1, ALICE),
+        ):
+            with pytest.raises(Temporary, match="gone"):
+                attempt()
+        assert not folder.exists()
+        away.rename(folder)
+        assert store.grades(HW1) == entries
+        assert len(store.events()) == 1
 
 
 def test_a_hand_in_reaches_an_assignment_on_another_file_system(

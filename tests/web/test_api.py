@@ -419,10 +419,48 @@ def test_a_hand_in_is_answered_with_its_receipt(web: Web, submitted: Path, clock
         "assignment": "hw1", "attempt": 1, "size": 4, "sha256": sha256(b"work"), "received": NOON / SECOND + 0.5,
         "repeated": False,
     }  # fmt: skip
-    claims = Ed25519Seal(web.course.seal.public_key()).verify(text)
+    claims = Ed25519Seal(web.course.seal.public_keys()[0]).verify(text)
     assert claims["received"] == "2026-03-10T12:00:00.500000Z"
     assert (claims["user"], claims["sha256"], claims["number"]) == ("alice", sha256(b"work"), 1)
     assert (submitted / "alice.py").read_bytes() == b"work"
+
+
+def test_receipts_are_listed_for_an_assignment_and_for_all_with_what_verifies_them(web: Web, clock: Clock) -> None:
+    (web.course.store.folders.root / "hw2" / "files").mkdir(parents=True)  # type: ignore[attr-defined]
+    texts = [web.submit(content=content).json()["receipt"] for content in (b"one", b"two")]
+    web.submit("bob", b"bob's")
+    other = web("POST", "/assignments/hw2/submit?user=alice", "alice", content=b"three").json()["receipt"]
+    listed = web("GET", "/assignments/hw1/receipts?user=alice", "alice").json()
+    everything = web("GET", "/receipts/alice", "alice").json()
+    assert [each["receipt"] for each in listed] == texts
+    assert [each["receipt"] for each in everything] == [*texts, other]
+    assert [each["number"] for each in everything] == [1, 2, 4]
+    assert listed[1] == {
+        "number": 2, "hash": sha256(texts[1].encode()), "user": "alice", "assignment": "hw1", "attempt": 2,
+        "version": "alice_20260310T120001.py", "size": 3, "sha256": sha256(b"two"), "received": NOON / SECOND,
+        "by": "alice", "url": "/assignments/hw1/receipts/alice/alice_20260310T120001.py", "receipt": texts[1],
+    }  # fmt: skip
+    keys = web("GET", "/.well-known/jwks.json", None).json()
+    assert all(set(key) == {"kty", "crv", "x", "kid", "alg", "use"} for key in keys["keys"])
+    assert Ed25519Seal(keys).verify(other)["previous"] == web("GET", "/receipts/bob").json()[0]["hash"]
+    assert web("GET", "/chain", "bob").json() == {"number": 4, "hash": sha256(other.encode())}
+
+
+def test_the_chain_begins_at_nothing(web: Web) -> None:
+    assert web("GET", "/chain", "bob").json() == {"number": 0, "hash": ""}
+    assert web("GET", "/receipts/bob", "bob").json() == []
+
+
+def test_each_version_can_be_had_by_whose_it_is_and_nothing_else_that_way(web: Web) -> None:
+    for content in (b"one", b"two"):
+        web.submit(content=content)
+    web.submit("bob", b"bob's")
+    listed = web("GET", "/assignments/hw1/receipts?user=alice", "alice").json()
+    assert [web("GET", each["url"], "alice").content for each in listed] == [b"one", b"two"]
+    assert web("GET", "/assignments/hw1/receipts/alice/alice.py", "alice").content == b"two"
+    problem(web("GET", listed[0]["url"], "bob"), 403, "forbidden")
+    for file in ("bob.py", "bob_20260310T120000.py", "alice_20260310T120009.py", "..%2fhw1%2falice.py", "%2e%2e%2fx"):
+        assert web("GET", f"/assignments/hw1/receipts/alice/{file}", "alice").status_code == 404, file
 
 
 @pytest.mark.parametrize("field", ["file", "files", "", "x" * 100, "ä"])
@@ -522,7 +560,7 @@ def test_the_plan_of_the_course_is_kept(web: Web, course_folder: Path, clock: Cl
     form = {"files": {"f": ("x.R", b"x")}}
     problem(web("POST", "/assignments/hw1/submit?user=alice", "alice", **form), 415, "wrong_type")
     assert web.submit().status_code == 200
-    clock.now = NOON + 1
+    clock.now = NOON + SECOND
     reply = web.submit(content=b"late")
     problem(reply, 403, "closed")
     assert reply.json()["closes"] == NOON / SECOND

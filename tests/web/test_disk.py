@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -23,7 +24,18 @@ from mograder.config import utc_now
 from mograder.domain.names import AssignmentName
 from mograder.store import doctor
 from mograder.store.layout import Folders
-from tests.parts import CODE, Running, environment, free_port, make_course_folder, open_store, running, sha256
+from tests.parts import (
+    CODE,
+    NOTEBOOK,
+    Running,
+    environment,
+    free_port,
+    make_course_folder,
+    open_store,
+    running,
+    sha256,
+    until,
+)
 
 ROUNDS = 10
 HW1 = AssignmentName("hw1")
@@ -215,6 +227,103 @@ def test_a_folder_that_is_gone_is_503_and_works_again_when_it_is_back(course_fol
     store = open_store(course_folder)
     assert [each.submission.sha256 for each in store.receipts()] == [sha256(b"before"), sha256(b"y" * size)]
     store.close()
+
+
+@pytest.mark.parametrize("size", [10, 1_500_000])
+def test_hand_ins_that_are_gone_from_under_a_server_are_503_and_back_when_they_are_back(
+    server: Running, size: int
+) -> None:
+    away = server.submitted.with_name("away")
+    assert server.submit("alice", b"before").status_code == 200
+    server.submitted.rename(away)
+    unavailable(server.submit("alice", b"x" * size))
+    unavailable(server.submit("bob", b"x" * size))
+    unavailable(server.client.get("/assignments/hw1/submissions", headers=server.bearer()))
+    unavailable(server.client.get("/assignments/hw1/status?user=alice", headers=server.bearer("alice")))
+    assert server.client.get("/assignments", headers=server.bearer("alice")).status_code == 200
+    assert not server.submitted.exists()
+    away.rename(server.submitted)
+    assert server.submit("alice", b"x" * size).json()["attempt"] == 2
+    assert server.stop() == 0
+    assert wrong(server.root) == []
+
+
+def unavailable(reply: httpx2.Response) -> None:
+    assert (reply.status_code, reply.json()["code"]) == (503, "unavailable"), reply.text
+    assert int(reply.headers["Retry-After"]) > 0
+
+
+def powerless() -> tuple[str, ...]:
+    """What makes modes count for a server that runs as root as well."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has no modes")
+    if os.geteuid() != 0:
+        return ()
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        pytest.skip("root passes by every mode, and there is no setpriv to give that up")
+    return (setpriv, "--bounding-set", "-dac_override,-dac_read_search")
+
+
+def test_folders_that_may_not_be_written_are_503_and_leave_everything_as_it_was(course_folder: Path) -> None:
+    with running(course_folder, under=powerless()) as server:
+        teacher = server.bearer()
+        folders = [server.submitted / "hw1", course_folder / "hw1", course_folder / "hw1" / "feedback"]
+
+        def attempts() -> Iterator[httpx2.Response]:
+            yield server.submit("alice", b"x" * 10)
+            yield server.submit("alice", b"x" * 1_500_000)
+            yield server.client.post(
+                "/assignments/hw1/grades", json=[{"username": "alice", "grade": "2"}], headers=teacher
+            )
+            page = {"files": ("alice.html", b"second", "text/html")}
+            yield server.client.post("/assignments/hw1/feedback", files=page, headers=teacher)
+
+        assert server.submit("alice", b"before").status_code == 200
+        grades = [{"username": "alice", "grade": "1"}]
+        assert server.client.post("/assignments/hw1/grades", json=grades, headers=teacher).status_code == 200
+        page = {"files": ("alice.html", b"first", "text/html")}
+        assert server.client.post("/assignments/hw1/feedback", files=page, headers=teacher).status_code == 200
+        until(lambda: not pending(course_folder))
+        before = contents(server.root.parent)
+        for folder in folders:
+            folder.chmod(0o555)
+        for reply in attempts():
+            unavailable(reply)
+            assert str(course_folder.parent) not in reply.text
+        assert contents(server.root.parent) == before
+        for folder in folders:
+            folder.chmod(0o755)
+        assert [reply.status_code for reply in attempts()] == [200] * 4
+        assert server.stop() == 0
+    assert wrong(course_folder) == []
+
+
+def contents(course: Path) -> dict[Path, bytes]:
+    """Every file but the ledger's own."""
+    files = (path for path in course.rglob("*") if path.is_file() and not path.name.startswith(".mograder"))
+    return {path: path.read_bytes() for path in files}
+
+
+def pending(root: Path) -> int:
+    """How many hand-ins are pending."""
+    with contextlib.closing(sqlite3.connect(root / ".mograder.db")) as connection:
+        return int(connection.execute("SELECT count(*) FROM pending").fetchone()[0])
+
+
+@pytest.mark.parametrize("size", [1000, 300_000])
+def test_a_hand_out_that_may_not_be_read_is_503_in_json_and_hides_no_other(course_folder: Path, size: int) -> None:
+    secret = course_folder / "hw1" / "files" / "secret.py"
+    secret.write_bytes(b"x" * size)
+    secret.chmod(0o000)
+    with running(course_folder, under=powerless()) as server:
+        who = server.bearer("alice")
+        for headers in (who, {**who, "Range": "bytes=0-9"}):
+            reply = server.client.get("/assignments/hw1/files/secret.py", headers=headers)
+            assert (reply.status_code, reply.json()["code"]) == (503, "unavailable"), reply.text
+        assert server.client.get("/assignments/hw1/files/hw1.py", headers=who).content == NOTEBOOK
+        secret.chmod(0o644)
+        assert len(server.client.get("/assignments/hw1/files/secret.py", headers=who).content) == size
 
 
 # what the system is asked for

@@ -45,7 +45,11 @@ class Server:
             raise Usage("no URL: give --url, set [https] url in mograder.toml, or log in with mograder https login")
         return address
 
-    def open(self, address: str, token: str | None) -> Client:
+    def open(self, address: str, token: str | None, authority: str | None = None) -> Client:
+        """A client that believes `authority`, else the one of the login there, else whom this computer trusts."""
+        if authority is None:
+            login = Logins().find(address)
+            authority = login.authority if login else ""
         said: set[str] = set()
 
         def once(message: str) -> None:
@@ -53,7 +57,9 @@ class Server:
                 said.add(message)
                 note(message)
 
-        return Client(address, token, patience=Patience(total=self.patience), on_wait=once)
+        return Client(
+            address, token, patience=Patience(total=self.patience), on_wait=once, authority=authority
+        )  # fmt: skip
 
     @contextlib.contextmanager
     def connect(self, user: str | None = None) -> Iterator[tuple[Client, Username]]:

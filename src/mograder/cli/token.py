@@ -39,7 +39,7 @@ def token(names: tuple[str, ...], secret_file: Path | None, secret_stdin: bool) 
     except MograderError as error:
         raise Usage(error.message) from None
     path = secret_file or Path(SECRET_NAME)
-    secret = sys.stdin.read().strip() if secret_stdin else _read(path)
+    secret = _read_stdin() if secret_stdin else _read(path)
     if not secret:
         raise Usage("the secret is empty")
     in_course = not secret_stdin and path.name == SECRET_NAME and path.with_name(LEDGER_NAME).exists()
@@ -55,6 +55,13 @@ def _enrol(root: Path, usernames: list[Username]) -> list[tuple[Username, str]]:
         return course.enrol(usernames)
     finally:
         course.store.close()
+
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.read().strip()
+    except UnicodeDecodeError:
+        raise Usage("the secret on standard input is not text: give the content of a .mograder-secret") from None
 
 
 def _read(path: Path) -> str:

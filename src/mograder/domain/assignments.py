@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from datetime import UTC, tzinfo
+from enum import StrEnum
 
-from mograder.domain.deadlines import Schedule
+from mograder.domain.deadlines import Penalties, Schedule
 from mograder.domain.names import AssignmentName, FileName
 
 
@@ -21,13 +23,27 @@ class HandOut:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the plan says about one assignment; None or empty where it says nothing."""
+    """What is said about one assignment; None or empty where nothing is."""
 
     title: str = ""
     schedule: Schedule = field(default_factory=Schedule)
     max_size: int | None = None  # bytes
     accepts: tuple[str, ...] = ()  # file endings, lower case with the dot: (".py", ".zip")
     points: float | None = None
+
+    def over(self, other: Rules) -> Rules:
+        """These, and what `other` says where these say nothing."""
+        schedule = Schedule(*(
+            mine if mine is not None else theirs
+            for mine, theirs in zip(astuple(self.schedule), astuple(other.schedule), strict=True)
+        ))  # fmt: skip
+        return Rules(
+            self.title or other.title,
+            schedule,
+            self.max_size if self.max_size is not None else other.max_size,
+            self.accepts or other.accepts,
+            self.points if self.points is not None else other.points,
+        )
 
 
 @dataclass(frozen=True)
@@ -41,13 +57,26 @@ class Assignment:
     entry: Mapping[str, object] | None = None
 
 
+class Which(StrEnum):
+    """Which of a person's hand-ins: the last, or the last in time (where the course counts so, else the last)."""
+
+    LATEST = "latest"
+    ON_TIME = "on-time"
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What the course's mograder.toml says about the course. `url` is where students reach it, "" if unsaid."""
+    """What the course's mograder.toml says about the course. `url` is where students reach it, "" if unsaid.
+
+    `zone` is the course's own; `counts` says which hand-in counts.
+    """
 
     title: str = ""
     url: str = ""
     rules: Mapping[AssignmentName, Rules] = field(default_factory=dict)
+    zone: tzinfo = UTC
+    penalties: Penalties = field(default_factory=Penalties)
+    counts: Which = Which.LATEST
 
 
 def find_assignment(known: tuple[Assignment, ...], text: str) -> Assignment | None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mograder.domain import deadlines, grades, tokens
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
 from mograder.domain.assignments import Assignment
+from mograder.domain.deadlines import Lateness
 from mograder.domain.errors import (
     BadRequest,
     Closed,
@@ -34,7 +35,7 @@ from mograder.domain.names import (
     parse_new_username,
     printable,
 )
-from mograder.domain.receipts import HandIn, Receipt, Seal, issue_receipt, latest_filename
+from mograder.domain.receipts import HandIn, Head, Receipt, Seal, issue_receipt, latest_filename
 from mograder.domain.roster import Person, random_code
 from mograder.domain.store import Accepted, Event, LatestFile, Store, StoredFile, Upload
 from mograder.domain.tokens import Token
@@ -66,7 +67,11 @@ class Course:
     @property
     def name(self) -> str:
         """What receipts call the course: its title, else the fingerprint of its key."""
-        return self.title or str(self.seal.public_key()["kid"])
+        return self.title or self.signing_keys()[0]["kid"]
+
+    def signing_keys(self) -> tuple[Mapping[str, str], ...]:
+        """The public keys that verify receipts, as JWKs; `kid` is a key's fingerprint. The first signs now."""
+        return self.seal.public_keys()
 
     @property
     def title(self) -> str:
@@ -290,10 +295,11 @@ class Course:
     def check_open(self, actor: Actor, assignment: Assignment, received: int) -> None:
         """Raises Closed when a student's hand-in that arrived at `received` cannot be taken."""
         closes = assignment.rules.schedule.closes
-        if closes is not None and received > closes and not actor.is_instructor:
+        if closes is not None and deadlines.is_over(closes, received) and not actor.is_instructor:
+            zone = self.store.plan().zone
             raise Closed(
-                f"{assignment.name!r} closed at {deadlines.readable(closes)}; "
-                f"this arrived at {deadlines.readable(received)}",
+                f"{assignment.name!r} closed at {deadlines.readable(closes, zone)}; "
+                f"this arrived at {deadlines.readable(received, zone)}",
                 closes=closes / deadlines.SECOND,
             )
 
@@ -319,8 +325,14 @@ class Course:
         accepts = assignment.rules.accepts
         if accepts and filename and not filename.lower().endswith(accepts):
             raise WrongType(f"{printable(filename)!r}: {assignment.name!r} takes {', '.join(accepts)}")
-        hand_in = HandIn(user, assignment.name, actor.username, received, body)
+        due = assignment.rules.schedule.due
+        late = actor.username == user and self.lateness(due, received).late
+        hand_in = HandIn(user, assignment.name, actor.username, received, body, late, due)
         return self.store.accept(hand_in, issue_receipt(hand_in, self.seal, self.name))
+
+    def lateness(self, due: int | None, received: int) -> Lateness:
+        plan = self.store.plan()
+        return deadlines.lateness(due, received, plan.penalties, plan.zone)
 
     def latest_files(self, assignment: Assignment) -> tuple[LatestFile, ...]:
         return self.store.latest_files(assignment.name)
@@ -335,6 +347,21 @@ class Course:
     def history(self, assignment: Assignment, user: Username) -> Iterator[Receipt]:
         """Every receipt of a person for an assignment, in the order of acceptance."""
         return self.store.receipts(assignment.name, user)
+
+    def receipts(self, user: Username) -> Iterator[Receipt]:
+        """Every receipt of a person, in the order of acceptance."""
+        return self.store.receipts(None, user)
+
+    def version(self, assignment: Assignment, user: Username, file: str) -> StoredFile:
+        """One of a person's own hand-ins, by the file name in its receipt, or the latest. Raises NotFound."""
+        own = {latest_filename(user), *(each.submission.filename for each in self.history(assignment, user))}
+        if file not in own:
+            raise NotFound(f"{user!r} has no hand-in {printable(file)!r} in {assignment.name!r}")
+        return self.submitted_file(assignment, file)
+
+    def head(self) -> Head:
+        """The end of the chain of receipts: whoever keeps it can tell later whether the chain was cut or rewritten."""
+        return self.store.head()
 
     # grades and feedback
 

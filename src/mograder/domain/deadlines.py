@@ -1,11 +1,17 @@
-"""When an assignment opens, is due and closes, and how moments are written. A moment is Unix microseconds."""
+"""When an assignment opens, is due and closes, what late work costs, and how moments are written.
+
+A moment is Unix microseconds. The law: a time that is set lasts to the end of its second, more time never makes a
+hand-in later, and an earlier hand-in never costs more.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import count
 
 SECOND = 1_000_000
+MINUTE = 60 * SECOND
 
 
 @dataclass(frozen=True)
@@ -15,6 +21,101 @@ class Schedule:
     opens: int | None = None
     due: int | None = None
     closes: int | None = None
+
+    def extended(self, until: int | None) -> Schedule:
+        """With more time for one person: due at `until`, and open at least as long. It never takes time away."""
+        if until is None:
+            return self
+        due = None if self.due is None else max(self.due, until)
+        return replace(self, due=due, closes=None if self.closes is None else max(self.closes, until))
+
+
+@dataclass(frozen=True)
+class Penalties:
+    """What late work costs. Within `grace` (microseconds) after the due time nothing is late.
+
+    `per_day` is taken off for each day begun, `most` at most, in percentage points; nothing unless `enabled`.
+    """
+
+    enabled: bool = False
+    grace: int = 5 * MINUTE
+    per_day: float = 5
+    most: float = 100
+
+
+@dataclass(frozen=True)
+class Lateness:
+    """How late a hand-in is: days begun, the penalty in percentage points, and both in words ("" in time)."""
+
+    days: int = 0
+    penalty: float = 0
+    explanation: str = ""
+
+    @property
+    def late(self) -> bool:
+        return self.days > 0
+
+
+IN_TIME = Lateness()
+
+
+def is_over(limit: int | None, moment: int) -> bool:
+    """Whether `moment` is past the whole second of `limit`."""
+    return limit is not None and moment // SECOND > limit // SECOND
+
+
+def lateness(due: int | None, received: int, penalties: Penalties, zone: tzinfo) -> Lateness:
+    """How late a hand-in received at `received` is for the time `due`. The one place that decides it.
+
+    A day ends at the due time of day in `zone`, whatever the clocks there do in between.
+    """
+    if due is None or not is_over(due + penalties.grace, received):
+        return IN_TIME
+    days = _days_begun(due, received, zone)
+    penalty = min(days * penalties.per_day, penalties.most) if penalties.enabled else 0
+    return Lateness(days, penalty, _explanation(due, received, days, penalties, zone))
+
+
+def _days_begun(due: int, received: int, zone: tzinfo) -> int:
+    start = local(due, zone)
+    near = (local(received, zone).date() - start.date()).days - 1
+    return next(days for days in count(max(near, 1)) if not is_over(days_later(due, days, zone), received))
+
+
+def days_later(moment: int, days: int, zone: tzinfo) -> int:
+    """The moment at the same time of day in `zone`, so many days later."""
+    start = local(moment, zone)
+    return start.microsecond + from_local(start.replace(tzinfo=None, microsecond=0) + timedelta(days), zone)
+
+
+def from_local(when: datetime, zone: tzinfo) -> int:
+    """The moment of a date and time without a zone. Where clocks show it twice or not at all, the later one."""
+    return max(microseconds(when.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
+
+
+def _explanation(due: int, received: int, days: int, penalties: Penalties, zone: tzinfo) -> str:
+    shown = [_wall(each, zone, "%a %d %b %H:%M") for each in (due, received)]
+    if local(due, zone).year != local(received, zone).year:
+        shown = [_wall(each, zone, "%a %d %b %Y %H:%M") for each in (due, received)]
+    elif shown[0] == shown[1]:
+        shown = [_wall(each, zone, "%a %d %b %H:%M:%S") for each in (due, received)]
+    cost = ""
+    if penalties.enabled:
+        cost = f", {days} x {penalties.per_day:g} %"
+        if days * penalties.per_day > penalties.most:
+            cost += f", at most {penalties.most:g} %"
+    return f"{days} {'day' if days == 1 else 'days'} late: due {shown[0]}, received {shown[1]}{cost}"
+
+
+def _wall(moment: int, zone: tzinfo, form: str) -> str:
+    return local(moment, zone).strftime(form)
+
+
+# moments as dates and texts
+
+
+def local(moment: int, zone: tzinfo) -> datetime:
+    return utc(moment).astimezone(zone)
 
 
 def utc(moment: int) -> datetime:
@@ -33,9 +134,16 @@ def iso(moment: int) -> str:
     return utc(moment).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def readable(moment: int) -> str:
-    """A moment in a message: 2026-03-10 20:08 UTC."""
-    return utc(moment).strftime("%Y-%m-%d %H:%M UTC")
+def readable(moment: int, zone: tzinfo = UTC) -> str:
+    """A moment in a message, with the zone said: 2026-03-10 20:08 UTC. Seconds are shown where they are not 0."""
+    when = local(moment, zone)
+    return when.strftime(f"%Y-%m-%d %H:%M{':%S' if when.second else ''} {zone_name(when)}")
+
+
+def zone_name(when: datetime) -> str:
+    """What people call the zone of a date and time: CET, or UTC+05:45 where it has no letters."""
+    name = when.tzname() or ""
+    return name if name[:1].isalpha() else f"UTC{when:%z}"
 
 
 def stamp(moment: int) -> str:

@@ -15,8 +15,11 @@ from mograder.domain.names import AssignmentName, Username, is_history
 class Submission:
     """One accepted hand-in.
 
-    `received` is when the request arrived, in Unix microseconds; `attempt` counts from 1 for each person and
-    assignment; `by` is who sent it (an instructor may hand in for a student); `sha256` is lower-case hex.
+    `received` is the moment that counts, in Unix microseconds: when the request arrived, or when its checksum was
+    announced, and then `arrived` is when the file itself came. `attempt` counts from 1 for each person and assignment;
+    `by` is who sent it (an instructor may hand in for a student); `sha256` is lower-case hex. `late` is what held at
+    `received`, by the time `due` (None: there was none) that applied to the person; None where a receipt of an
+    earlier version does not say.
     """
 
     username: Username
@@ -27,6 +30,9 @@ class Submission:
     size: int
     received: int
     by: Username
+    late: bool | None = None
+    due: int | None = None
+    arrived: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,14 @@ class Receipt:
         return chain_hash(self.text)
 
 
+@dataclass(frozen=True)
+class Head:
+    """The last place of the chain: its number, and the hash that the next receipt will hold. 0 and "" if empty."""
+
+    number: int = 0
+    hash: str = ""
+
+
 def chain_hash(text: str) -> str:
     """SHA-256 of a receipt's text, lower-case hex: what the next receipt holds as `previous`."""
     return hashlib.sha256(text.encode("ascii")).hexdigest()
@@ -62,8 +76,8 @@ class Seal(Protocol):
         """The claims. Raises VerificationFailed unless this seal signed them."""
         ...
 
-    def public_key(self) -> Mapping[str, object]:
-        """The key that verifies, as a JWK."""
+    def public_keys(self) -> tuple[Mapping[str, str], ...]:
+        """The keys that verify, as JWKs: the one that signs now, then earlier ones."""
         ...
 
 
@@ -92,13 +106,16 @@ class Body(Protocol):
 
 @dataclass(frozen=True)
 class HandIn:
-    """A hand-in before it is accepted."""
+    """A hand-in before it is accepted; moments, `late` and `due` as in `Submission`."""
 
     username: Username
     assignment: AssignmentName
     by: Username
     received: int
     body: Body
+    late: bool = False
+    due: int | None = None
+    arrived: int | None = None
 
 
 Issue = Callable[[Turn], Receipt]
@@ -106,11 +123,15 @@ Issue = Callable[[Turn], Receipt]
 
 
 def issue_receipt(hand_in: HandIn, seal: Seal, course: str) -> Issue:
-    """The rule of acceptance: identical to the latest gives the latest's receipt, all else is a new attempt."""
+    """The rule of acceptance: identical to the latest gives the latest's receipt, all else is a new attempt.
+
+    The same bytes in time after the same bytes late are new: an instructor has handed them in, or time was given.
+    """
 
     def issue(turn: Turn) -> Receipt:
         latest = turn.latest
-        if latest is not None and latest.submission.sha256 == hand_in.body.sha256:
+        same = latest is not None and latest.submission.sha256 == hand_in.body.sha256
+        if latest is not None and same and (hand_in.late or not latest.submission.late):
             return latest
         submission = Submission(
             username=hand_in.username,
@@ -121,6 +142,9 @@ def issue_receipt(hand_in: HandIn, seal: Seal, course: str) -> Issue:
             size=hand_in.body.size,
             received=hand_in.received,
             by=hand_in.by,
+            late=hand_in.late,
+            due=hand_in.due,
+            arrived=hand_in.arrived,
         )
         text = seal.sign(claims(submission, turn.number, turn.previous, course))
         return Receipt(turn.number, turn.previous, submission, text)
@@ -129,8 +153,8 @@ def issue_receipt(hand_in: HandIn, seal: Seal, course: str) -> Issue:
 
 
 def claims(submission: Submission, number: int, previous: str, course: str) -> dict[str, object]:
-    """What a receipt states, as JSON."""
-    return {
+    """What a receipt states, as JSON: nothing that the submission does not know."""
+    stated: dict[str, object] = {
         "course": course,
         "number": number,
         "previous": previous,
@@ -143,6 +167,11 @@ def claims(submission: Submission, number: int, previous: str, course: str) -> d
         "received": deadlines.iso(submission.received),
         "by": submission.by,
     }
+    if submission.late is not None:
+        stated |= {"late": submission.late, "due": None if submission.due is None else deadlines.iso(submission.due)}
+    if submission.arrived is not None:
+        stated["arrived"] = deadlines.iso(submission.arrived)
+    return stated
 
 
 def free_filename(username: Username, received: int, taken: Callable[[str], bool]) -> str:

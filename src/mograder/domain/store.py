@@ -16,7 +16,7 @@ from mograder.domain.access import Account
 from mograder.domain.assignments import Assignment, Plan
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
-from mograder.domain.receipts import Body, HandIn, Issue, Receipt
+from mograder.domain.receipts import Body, HandIn, Head, Issue, Receipt
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,10 @@ class Store(Protocol):
 
     def submitted_file(self, assignment: AssignmentName, filename: FileName) -> StoredFile | None:
         """A hand-in by its file name, the latest (alice.py) or a dated one."""
+        ...
+
+    def head(self) -> Head:
+        """The end of the chain."""
         ...
 
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import logging
 import os
@@ -32,10 +33,12 @@ from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import (
     Body,
     HandIn,
+    Head,
     Issue,
     Receipt,
     Submission,
     Turn,
+    chain_hash,
     free_filename,
     latest_filename,
     owner,
@@ -54,7 +57,12 @@ log = logging.getLogger(__name__)
 SETTLE_AFTER = 1.0
 """Seconds for which placed hand-ins gather before one sync covers them all."""
 
-RECEIPT_COLUMNS = "number, previous, assignment, username, attempt, filename, sha256, size, received, by, text"
+RETRY_AFTER = 60.0
+"""The longest time, in seconds, until what could not be put in its place is tried again."""
+
+RECEIPT_COLUMNS = (
+    "number, previous, assignment, username, attempt, filename, sha256, size, received, by, late, due, arrived, text"
+)
 
 
 class DirectoryStore:
@@ -145,15 +153,18 @@ class DirectoryStore:
     # hand-ins
 
     def upload(self) -> Upload:
+        with storage_errors("receive the file"):
+            self._make_in_use(self.folders.submitted)
         return Spool(self.folders.submitted)
 
     def accept(self, hand_in: HandIn, issue: Issue) -> Accepted:
         body = hand_in.body
         assert isinstance(body, Spool), "a hand-in comes through `upload`"
-        folder = self.folders.submitted / hand_in.assignment
         with storage_errors("keep the hand-in"):
-            files.make_folder(folder)
+            folder = self._make_in_use(self.folders.submitted, hand_in.assignment)
             large = body.path
+            if large and not os.access(folder, os.W_OK):  # the file moves there only once it is accepted
+                raise PermissionError(errno.EACCES, "not writable")
             scratch = large or _write_scratch(folder, body.data)
         try:
             return self._ledger.write(
@@ -168,8 +179,7 @@ class DirectoryStore:
         """Write receipt and bytes into the open transaction."""
         folder = self.folders.submitted / hand_in.assignment
         latest = _latest(connection, hand_in.assignment, hand_in.username)
-        head = connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts ORDER BY number DESC LIMIT 1").fetchone()
-        before = receipt_of(head) if head else None
+        head = _head(connection.execute(_HEAD).fetchone())
 
         def taken(filename: str) -> bool:
             row = connection.execute(
@@ -178,8 +188,8 @@ class DirectoryStore:
             return row is not None or os.path.lexists(folder / filename)
 
         turn = Turn(
-            number=before.number + 1 if before else 1,
-            previous=before.hash if before else "",
+            number=head.number + 1,
+            previous=head.hash,
             latest=latest,
             filename=free_filename(hand_in.username, hand_in.received, taken),
         )
@@ -190,10 +200,10 @@ class DirectoryStore:
             return Accepted(receipt, repeated=True)
         kept = receipt.submission
         connection.execute(
-            f"INSERT INTO receipts ({RECEIPT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO receipts ({RECEIPT_COLUMNS}) VALUES ({', '.join('?' * 14)})",
             (
                 receipt.number, receipt.previous, kept.assignment, kept.username, kept.attempt, kept.filename,
-                kept.sha256, kept.size, kept.received, kept.by, receipt.text,
+                kept.sha256, kept.size, kept.received, kept.by, kept.late, kept.due, kept.arrived, receipt.text,
             ),
         )  # fmt: skip
         self._keep_pending(connection, receipt, hand_in.body, large)
@@ -250,6 +260,24 @@ class DirectoryStore:
             kept = free_filename(submission.username, moment, taken)
             latest.replace(latest.with_name(kept))
 
+    def _make_in_use(self, base: Path, *names: str) -> Path:
+        """A folder below `base`, made if it is missing. Raises Temporary when `base` was in use and is gone.
+
+        It is away (a disk that is not mounted, a slip of the hand), and in a new one nobody looks for the old work.
+        """
+        folder = base.joinpath(*names)
+        if not folder.is_dir():
+            self._check_there(base)
+            files.make_folder(folder)
+        return folder
+
+    def _check_there(self, base: Path) -> None:
+        """Raises Temporary when `base`, the folder of hand-ins or of grades, was in use and is gone."""
+        kind = "receipts" if base == self.folders.submitted else "events WHERE action IN ('grades', 'feedback')"
+        if not base.is_dir() and self._ledger.read(f"SELECT 1 FROM {kind} LIMIT 1"):
+            log.error("%s is gone: bring it back, or make an empty one to begin anew", base)
+            raise Temporary("a folder of the course is gone: the server's log says which", retry_after=30)
+
     # what a crash leaves
 
     def recover(self) -> None:
@@ -278,10 +306,10 @@ class DirectoryStore:
         ).fetchone()
         if row is None:
             return  # another process has finished it
-        submission, body, spool = receipt_of(row[:11]).submission, row[11], row[12]
+        submission, body, spool = receipt_of(row[:-2]).submission, row[-2], row[-1]
         version = self._version(submission)
         if not version.exists() or (check and files.sha256_of(version) != submission.sha256):
-            files.make_folder(version.parent)
+            self._make_in_use(self.folders.submitted, submission.assignment)
             source = self.folders.submitted / spool if spool else _write_scratch(version.parent, body)
             try:
                 files.put(source, version)
@@ -298,13 +326,16 @@ class DirectoryStore:
         for number in numbers:
             self._finish(connection, number, check=False)
 
-    def _release(self, connection: sqlite3.Connection, rows: list[tuple[int, Submission]]) -> None:
-        """Let the bytes leave the ledger, of hand-ins that are on the disk under all names that are theirs."""
+    def _release(self, connection: sqlite3.Connection, rows: list[tuple[int, Submission]]) -> int:
+        """Let the bytes leave the ledger, of hand-ins that are on the disk under all their names; how many."""
+        released = 0
         for number, submission in rows:
             last = _latest(connection, submission.assignment, submission.username)
             superseded = last is not None and last.number != number and self._version(submission).exists()
             if superseded or self._is_shown(submission):
                 connection.execute("DELETE FROM pending WHERE number = ?", (number,))
+                released += 1
+        return released
 
     def _is_shown(self, submission: Submission) -> bool:
         """Whether the version is there and is the latest by link, or by copy where there are no links."""
@@ -326,24 +357,25 @@ class DirectoryStore:
                     path.unlink()
 
     def _settle_behind(self) -> None:
+        again = 0.0  # seconds until the next try; 0 when nothing is left over
         while not self._stopping.is_set():
-            self._unsettled.wait()
+            self._unsettled.wait(again or None)
             self._stopping.wait(SETTLE_AFTER)
             self._unsettled.clear()
             try:
-                self.settle()
+                done = self.settle()
             except Exception:  # this thread must outlive every fault: hand-ins stay in the ledger meanwhile
                 log.exception("hand-ins stay in the ledger for now")
-                self._stopping.wait(SETTLE_AFTER)
-                self._unsettled.set()
+                done = False
+            again = 0.0 if done else min(2 * again + SETTLE_AFTER, RETRY_AFTER)
 
-    def settle(self) -> None:
-        """Sync files and links of pending hand-ins, then let their bytes leave the ledger."""
+    def settle(self) -> bool:
+        """Sync files and links of pending hand-ins, then let their bytes leave the ledger; whether all of them did."""
         sql = f"SELECT {RECEIPT_COLUMNS} FROM pending JOIN receipts USING (number) ORDER BY number"
         # As a writer: whoever has the turn has placed file and link of what it committed before it passes the turn on.
         rows = self._ledger.write(lambda connection: connection.execute(sql).fetchall())
         if not rows:
-            return
+            return True
         with storage_errors("sync the hand-ins"):
             submissions = [receipt_of(row).submission for row in rows]
             behind = [
@@ -352,10 +384,11 @@ class DirectoryStore:
             if behind:
                 self._ledger.write(partial(self._finish_all, numbers=behind))
             _sync_all(self.folders.submitted, [path for path in map(self._version, submissions) if path.exists()])
-        self._ledger.write(
+        released = self._ledger.write(
             partial(self._release, rows=[(row[0], each) for row, each in zip(rows, submissions, strict=True)])
         )
         self._ledger.checkpoint()
+        return released == len(rows)
 
     # reading hand-ins
 
@@ -366,6 +399,7 @@ class DirectoryStore:
             try:
                 names = os.listdir(folder)
             except (FileNotFoundError, NotADirectoryError):
+                self._check_there(self.folders.submitted)
                 return ()
             for name in names:
                 username = owner(name)
@@ -381,7 +415,10 @@ class DirectoryStore:
         if "/" in filename:
             return None
         with storage_errors("read the hand-in"):
-            return self._submitted(self.folders.submitted / assignment, filename)
+            found = self._submitted(self.folders.submitted / assignment, filename)
+            if found is None:
+                self._check_there(self.folders.submitted)
+            return found
 
     def _submitted(self, folder: Path, name: str) -> StoredFile | None:
         """A hand-in of the folder; a link is followed to a neighbour only, so that it cannot lead out."""
@@ -391,15 +428,20 @@ class DirectoryStore:
         except OSError:
             return stored_file(path, name)
         neighbour = folder / target
-        if os.sep in target or "/" in target or neighbour.is_symlink():
+        if os.sep in target or "/" in target or target.startswith(".") or neighbour.is_symlink():
             return None
         return stored_file(neighbour, name)
 
+    def head(self) -> Head:
+        return _head(next(iter(self._ledger.read(_HEAD)), None))
+
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
+        # Only what is asked for stands in the condition: so the index is used, and nobody waits for the whole chain.
+        asked = {"assignment": assignment, "username": username}
+        wanted = {column: value for column, value in asked.items() if value is not None}
+        where = " AND ".join(f"{column} = ?" for column in wanted) or "TRUE"
         rows = self._ledger.read(
-            f"SELECT {RECEIPT_COLUMNS} FROM receipts "
-            "WHERE (?1 IS NULL OR assignment = ?1) AND (?2 IS NULL OR username = ?2) ORDER BY number",
-            (assignment, username),
+            f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE {where} ORDER BY number", tuple(wanted.values())
         )
         return map(receipt_of, rows)
 
@@ -410,6 +452,7 @@ class DirectoryStore:
             try:
                 return self._grades.get(self.folders.grades / assignment / GRADES)
             except (FileNotFoundError, NotADirectoryError):
+                self._check_there(self.folders.grades)
                 return ()
 
     def merge_grades(self, assignment: AssignmentName, entries: tuple[GradeEntry, ...], event: Event) -> int:
@@ -418,9 +461,9 @@ class DirectoryStore:
         def work(connection: sqlite3.Connection) -> int:
             _record(connection, event)
             with storage_errors("keep the grades"):
+                self._make_in_use(self.folders.grades, assignment)
                 merged = grading.merge(load_grades(path) if path.exists() else (), entries)
                 document = json.dumps([dict(entry.fields) for entry in merged], ensure_ascii=False, indent=2)
-                files.make_folder(path.parent)
                 files.write_file(path, document.encode() + b"\n")
             return len(merged)
 
@@ -430,17 +473,34 @@ class DirectoryStore:
         folder = self.folders.grades / assignment / FEEDBACK
         with storage_errors("read the feedback"):
             path = folder / f"{username}.html"
-            return stored_file(path, path.name) if files.is_inside(path, folder) else None
+            shown = files.is_inside(path, folder) and not path.resolve().name.startswith(".")
+            found = stored_file(path, path.name) if shown else None
+            if found is None:
+                self._check_there(self.folders.grades)
+            return found
 
     def put_feedback(self, assignment: AssignmentName, pages: dict[Username, bytes], event: Event) -> None:
-        folder = self.folders.grades / assignment / FEEDBACK
+        ready: dict[Path, Path] = {}
 
-        # Before its turn at the ledger: hand-ins must not wait while a thousand pages are synced.
-        with storage_errors("keep the feedback"):
-            files.make_folder(folder)
-            for username, page in pages.items():
-                files.write_file(folder / f"{username}.html", page)
-        self._ledger.write(lambda connection: _record(connection, event))
+        def work(connection: sqlite3.Connection) -> None:
+            _record(connection, event)
+            with storage_errors("keep the feedback"):
+                for path, scratch in ready.items():
+                    scratch.replace(path)
+                files.sync_folder(folder)
+
+        try:
+            # Before its turn at the ledger: hand-ins must not wait while a thousand pages are synced.
+            with storage_errors("keep the feedback"):
+                folder = self._make_in_use(self.folders.grades, assignment, FEEDBACK)
+                for username, page in pages.items():
+                    path = folder / f"{username}.html"
+                    ready[path] = files.write_beside(path, page)
+            self._ledger.write(work)
+        finally:
+            for scratch in ready.values():
+                with contextlib.suppress(OSError):
+                    scratch.unlink()
 
     # the trail
 
@@ -484,7 +544,9 @@ def _change_account(connection: sqlite3.Connection, username: Username, change: 
 
 
 def receipt_of(row: tuple[Any, ...]) -> Receipt:
-    number, previous, assignment, username, attempt, filename, sha256, size, received, by, text = row
+    number, previous, assignment, username, attempt, filename, sha256, size, received, by, late, due, arrived, text = (
+        row
+    )
     submission = Submission(
         Username(username),
         AssignmentName(assignment),
@@ -494,8 +556,18 @@ def receipt_of(row: tuple[Any, ...]) -> Receipt:
         size,
         received,
         Username(by),
+        None if late is None else bool(late),
+        due,
+        arrived,
     )
     return Receipt(number, previous, submission, text)
+
+
+_HEAD = "SELECT number, text FROM receipts ORDER BY number DESC LIMIT 1"
+
+
+def _head(row: tuple[Any, ...] | None) -> Head:
+    return Head(row[0], chain_hash(row[1])) if row else Head()
 
 
 def _latest(connection: sqlite3.Connection, assignment: AssignmentName, username: Username) -> Receipt | None:

@@ -448,7 +448,7 @@ def _differences(receipt: Receipt, stated: Mapping[str, object]) -> list[str]:
         wanted = claims(receipt.submission, receipt.number, receipt.previous, "")
     except (ValueError, OverflowError, OSError):
         return ["received"]  # altered to be no time at all
-    return [key for key, value in wanted.items() if key != "course" and stated.get(key) != value]
+    return [key for key in {**wanted, **stated} if key != "course" and stated.get(key) != wanted.get(key)]
 
 
 def _close(path: Path) -> str:

@@ -65,14 +65,25 @@ def make_folder(folder: Path) -> None:
     sync_folder(folder.parent)
 
 
-def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Replace `path` by `content`, atomically and durably."""
+def write_beside(path: Path, content: bytes, mode: int = 0o644) -> Path:
+    """A hidden file beside `path` that holds `content`, synced: ready to be renamed to it."""
     scratch = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
     try:
         with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+    except BaseException:
+        with contextlib.suppress(OSError):
+            scratch.unlink()
+        raise
+    return scratch
+
+
+def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Replace `path` by `content`, atomically and durably."""
+    scratch = write_beside(path, content, mode)
+    try:
         scratch.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -132,7 +143,7 @@ def sha256_of(path: Path) -> str:
 
 
 class Spool:
-    """An `Upload` (domain/store.py): in memory while small, then a hidden file in `folder`, counted and hashed."""
+    """An `Upload` (domain/store.py): in memory while small, then a hidden file in `folder`, which is there."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -165,7 +176,6 @@ class Spool:
                 _write_all(self._descriptor, chunk)
 
     def _spill(self) -> None:
-        make_folder(self._folder)
         path = self._folder / f"{SPOOL_PREFIX}{secrets.token_hex(12)}"
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         self.path = path

@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mograder.config import manifest_rules
 from mograder.domain.assignments import Assignment, HandOut, Plan, Rules, find_assignment
 from mograder.domain.errors import BadName, BadRequest, Unreadable
 from mograder.domain.names import AssignmentName, FileName
@@ -25,13 +29,13 @@ class HandOuts:
 
     def __init__(self, folders: Folders) -> None:
         self._folders = folders
-        self._manifest = Cached(_load_manifest)
+        self._manifests: tuple[tzinfo, Cached[tuple[Assignment, ...]]] = (UTC, Cached(partial(_load_manifest, UTC)))
         self._sha256 = Cached(files.sha256_of)
 
     def assignments(self, plan: Plan) -> tuple[Assignment, ...]:
         """Every assignment with the plan's rules, sorted by name; a manifest replaces discovery."""
         try:
-            return self._with_rules(self._manifest.get(self._folders.root / MANIFEST), plan)
+            return self._listed(plan)
         except FileNotFoundError:
             pass
         found = [
@@ -40,10 +44,15 @@ class HandOuts:
         ]
         return tuple(sorted(found, key=lambda each: each.name))
 
-    @staticmethod
-    def _with_rules(listed: tuple[Assignment, ...], plan: Plan) -> tuple[Assignment, ...]:
+    def _listed(self, plan: Plan) -> tuple[Assignment, ...]:
+        """The manifest's assignments; what the plan says of one goes before. Raises FileNotFoundError."""
+        zone, manifest = self._manifests
+        if zone is not plan.zone:
+            manifest = Cached(partial(_load_manifest, plan.zone))
+            self._manifests = (plan.zone, manifest)
+        listed = manifest.get(self._folders.root / MANIFEST)
         return tuple(
-            Assignment(each.name, each.id, each.files, plan.rules.get(each.name, each.rules), each.entry)
+            replace(each, rules=plan.rules[each.name].over(each.rules)) if each.name in plan.rules else each
             for each in listed
         )
 
@@ -67,8 +76,7 @@ class HandOuts:
     def find(self, text: str, plan: Plan) -> Assignment | None:
         """The assignment of this name or id, its files left out: quick, as every request asks."""
         try:
-            listed = self._with_rules(self._manifest.get(self._folders.root / MANIFEST), plan)
-            return find_assignment(listed, text)
+            return find_assignment(self._listed(plan), text)
         except FileNotFoundError:
             pass
         try:
@@ -109,6 +117,8 @@ class HandOuts:
         except BadName:
             return True
         path = Path(os.path.realpath(folder / relative))
+        if "/." in path.as_posix() and "/." in f"/{os.path.relpath(path, os.path.realpath(folder))}":
+            return True  # a link to a hidden file, or out
         if path.is_relative_to(self._folders.submitted):
             return True
         below = path.relative_to(self._folders.grades).parts if path.is_relative_to(self._folders.grades) else ()
@@ -137,7 +147,7 @@ class HandOuts:
     def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
         """A file that may be served, None otherwise."""
         folder = self._folder(assignment)
-        if folder is None or self._kept_back(folder, name):
+        if folder is None:
             return None
         path: Path | None = folder
         for part in name.split("/"):
@@ -145,13 +155,14 @@ class HandOuts:
         if (
             path is None
             or os.path.realpath(folder) == str(self._folders.submitted)
+            or self._kept_back(folder, path.relative_to(folder).as_posix())
             or not files.is_inside(path, folder)
         ):
             return None
         return stored_file(path, name)
 
 
-def _load_manifest(path: Path) -> tuple[Assignment, ...]:
+def _load_manifest(zone: tzinfo, path: Path) -> tuple[Assignment, ...]:
     document = load_json(path)
     if not isinstance(document, list):
         raise Unreadable(f"{path.name} cannot be understood", f"{path}: expected a JSON list")
@@ -160,13 +171,13 @@ def _load_manifest(path: Path) -> tuple[Assignment, ...]:
         try:
             if not isinstance(entry, dict):
                 raise BadRequest("expected an object")
-            found.append(_manifest_entry(entry))
-        except BadRequest as error:
+            found.append(_manifest_entry(entry, zone))
+        except (BadRequest, ValueError) as error:
             raise Unreadable(f"{path.name} cannot be understood", f"{path}: entry {index}: {error}") from error
     return tuple(found)
 
 
-def _manifest_entry(entry: dict[str, Any]) -> Assignment:
+def _manifest_entry(entry: dict[str, Any], zone: tzinfo) -> Assignment:
     name = AssignmentName.parse(str(entry.get("name") or entry.get("id") or ""))
     hand_outs = []
     listed = entry.get("files") or []
@@ -177,4 +188,4 @@ def _manifest_entry(entry: dict[str, Any]) -> Assignment:
             raise BadRequest("a file needs a 'filename'")
         url = file.get("url")
         hand_outs.append(HandOut(FileName.parse(file["filename"]), url=url if isinstance(url, str) else None))
-    return Assignment(name, str(entry.get("id", name)), tuple(hand_outs), entry=entry)
+    return Assignment(name, str(entry.get("id", name)), tuple(hand_outs), manifest_rules(entry, zone), entry)

@@ -23,7 +23,15 @@ from mograder.store.files import storage_errors
 
 T = TypeVar("T")
 
-MIGRATIONS = ("ledger_001.sql", "ledger_002.sql")
+MIGRATIONS = ("ledger_001.sql", "ledger_002.sql", "ledger_003.sql")
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a ledger's schema up to date, one transaction a step."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    for number, name in enumerate(MIGRATIONS[version:], version + 1):
+        script = resources.files(__package__).joinpath(name).read_text()
+        connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
 
 
 class _Entry(Generic[T]):
@@ -87,9 +95,7 @@ class Ledger:
                     f"{len(MIGRATIONS)}): upgrade mograder",
                     str(self.path),
                 )
-            for number, name in enumerate(MIGRATIONS[version:], version + 1):
-                script = resources.files(__package__).joinpath(name).read_text()
-                self._writer.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+            migrate(self._writer)
 
     @contextmanager
     def errors(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from mograder.domain.errors import BadName, Unreadable
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import Submission
-from mograder.store.ledger import MIGRATIONS
+from mograder.store.ledger import MIGRATIONS, migrate
 
 
 @contextmanager
@@ -30,6 +30,8 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version > len(MIGRATIONS):
                 raise Unreadable(f"{path.name} was made by a newer mograder: upgrade mograder", str(path))
+            if version < len(MIGRATIONS):
+                connection = _up_to_date(connection, after)
             connection.execute("BEGIN")
             connection.execute("SELECT 1 FROM receipts LIMIT 1").fetchone()  # the moment that is seen
             yield connection
@@ -56,6 +58,15 @@ def _connect(path: Path, after: contextlib.ExitStack) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30, isolation_level=None)
     after.callback(connection.close)
     return connection
+
+
+def _up_to_date(connection: sqlite3.Connection, after: contextlib.ExitStack) -> sqlite3.Connection:
+    """A copy with today's schema, of a course that no server of this version has opened yet."""
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    after.callback(copy.close)
+    connection.backup(copy)
+    migrate(copy)
+    return copy
 
 
 def _has_log(path: Path) -> bool:

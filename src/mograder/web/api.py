@@ -32,7 +32,7 @@ from mograder.domain.errors import (
     WrongCode,
 )
 from mograder.domain.names import Username, parse_owner
-from mograder.domain.receipts import latest_filename
+from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.roster import Person
 from mograder.domain.store import StoredFile, Upload
 from mograder.web import multipart
@@ -352,6 +352,47 @@ def submitted_file(request: Request) -> StoredFile:
     return request.course.submitted_file(request.assignment(), request.values["file"])
 
 
+def receipts(request: Request) -> Reply:
+    history = request.course.history(request.assignment(), request.person())
+    return json_reply([receipt_info(each) for each in history], tagged=True)
+
+
+def all_receipts(request: Request) -> Reply:
+    return json_reply([receipt_info(each) for each in request.course.receipts(request.person())], tagged=True)
+
+
+def receipt_info(receipt: Receipt) -> wire.ReceiptInfo:
+    kept = receipt.submission
+    place = {"assignment": kept.assignment, "user": kept.username, "file": kept.filename}
+    return wire.ReceiptInfo(
+        number=receipt.number,
+        hash=receipt.hash,
+        user=kept.username,
+        assignment=kept.assignment,
+        attempt=kept.attempt,
+        version=kept.filename,
+        size=kept.size,
+        sha256=kept.sha256,
+        received=kept.received / deadlines.SECOND,
+        by=kept.by,
+        url=wire.build_path(wire.BY_NAME["version"], place),
+        receipt=receipt.text,
+    )
+
+
+def version(request: Request) -> StoredFile:
+    return request.course.version(request.assignment(), request.person(), request.values["file"])
+
+
+def chain_head(request: Request) -> Reply:
+    head = request.course.head()
+    return json_reply(wire.ChainHead(head.number, head.hash), tagged=True)
+
+
+def signing_keys(request: Request) -> Reply:
+    return json_reply(wire.KeySet([dict(each) for each in request.course.signing_keys()]), tagged=True)
+
+
 def upload_grades(request: Request) -> Reply:
     document = wire.decode_json(request.body)
     count, received = request.course.upload_grades(request.actor, request.assignment(), document)
@@ -437,7 +478,8 @@ def authority(request: Request) -> Reply:
 HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
     handler.__name__: handler
     for handler in (
-        health, register, assignments, hand_out, submissions, submitted_file, upload_grades, status, feedback,
+        health, register, assignments, hand_out, submissions, submitted_file, receipts, all_receipts,
+        version, chain_head, signing_keys, upload_grades, status, feedback,
         roster, add_people, reset, set_role, remove, events, configuration, authority,
     )
 }  # fmt: skip

@@ -102,12 +102,14 @@ async def send_file(
     file: StoredFile, content_type: str, extra: tuple[tuple[str, str], ...],
     scope: Scope, headers: Mapping[str, str], body: Body, receive: Receive, send: Send,
 ) -> None:  # fmt: skip
-    """Send a file: whole when small, else streamed; ranges as asked for."""
+    """Send a file: whole when small, else streamed; ranges as asked for. Raises OSError before anything is sent."""
     known = _has(headers.get("if-none-match", ""), file.tag)
     if known or file.path is None or (file.size <= SMALL_FILE and "range" not in headers):
         reply = Reply(200, b"" if known else file.read(), content_type, extra, tag=file.tag)
         await send_reply(reply, scope, headers, body, send)
         return
+    with file.path.open("rb"):
+        pass  # what cannot be read raises here, while another answer is still possible
     fields = {name.decode(): value.decode() for name, value in COMMON}
     fields |= {"etag": f'"{file.tag}"', "cache-control": "private, no-cache", **dict(extra)}
     response = FileResponse(file.path, headers=fields, media_type=content_type)
