@@ -19,7 +19,7 @@ import msgspec
 from msgspec import UnsetType
 
 from mograder import wire
-from mograder.connection import CHUNK, Answer, Body, Connection, Patience, announced_length, read_body, trusting
+from mograder.connection import CHUNK, Answer, Body, Connection, Patience, announced_length, read_body
 from mograder.domain.access import Role
 from mograder.domain.errors import NetworkFailure, NotFound, RequestTimeout, VerificationFailed
 from mograder.domain.grades import GradeEntry
@@ -41,24 +41,19 @@ def pin(url: str, fingerprint: str, patience: Patience | None = None) -> str:
     """
     unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
-    connection = Connection(url, None, patience or Patience(), lambda _reason: None, 60.0, unverified)
-    row = wire.BY_NAME["authority"]
     try:
-        address = httpx2.URL(connection.url + row.path)
-        text = connection.send(row.method, address, dict, lambda response: read_body(response, 64 * wire.KIB))
-        certificate = ssl.PEM_cert_to_DER_cert(text.decode("ascii", "replace").strip())
+        with Client(url, patience=patience, verify=unverified) as client:
+            certificate = ssl.PEM_cert_to_DER_cert(client.authority().strip())
     except (NotFound, ValueError):
         raise VerificationFailed(
-            f"{connection.url} has no authority of its own that a fingerprint could be of: check the address, or leave "
+            f"{url} has no authority of its own that a fingerprint could be of: check the address, or leave "
             "the fingerprint out if the server has a certificate that everybody trusts"
         ) from None
-    finally:
-        connection.close()
     found = hashlib.sha256(certificate).hexdigest()
     if found != fingerprint:
         raise VerificationFailed(
-            f"{connection.url} is not the server of this fingerprint: its own is {found}. nothing was sent. check "
-            "address and fingerprint, else tell your instructor: somebody may be in between"
+            f"{url} is not the server of this fingerprint. nothing was sent. check address and fingerprint, else "
+            "tell your instructor: somebody may be in between"
         )
     return ssl.DER_cert_to_PEM_cert(certificate)
 
@@ -74,14 +69,13 @@ class Client:
         patience: Patience | None = None,
         on_wait: Callable[[str], None] | None = None,
         timeout: float = 60.0,
-        authority: str = "",
+        verify: ssl.SSLContext | bool = True,
     ) -> None:
         """`on_wait` is told once a request why it will be tried again. `timeout` is the longest silence in seconds.
 
-        `authority` is the certificate (PEM) of who alone vouches for this server; "" is whom this computer trusts.
+        `verify` says who may vouch for this server, if not everybody whom this computer trusts.
         """
         quiet = on_wait or (lambda _reason: None)
-        verify = trusting(authority) if authority else True
         self._connection = Connection(url, token, patience or Patience(), quiet, timeout, verify)
         self.url = self._connection.url
 
@@ -226,6 +220,10 @@ class Client:
         """A mograder.toml for a student of this server."""
         return self._call("configuration").decode("utf-8", "replace")
 
+    def authority(self) -> str:
+        """The certificate (PEM) of the server's own authority: whether to trust it, its fingerprint says."""
+        return self._call("authority").decode("ascii", "replace")
+
     # the trip
 
     def _call(
@@ -244,7 +242,7 @@ class Client:
             return read_body(response, MAX_REPLY)
 
         reply = self._connection.send(row.method, url, body, read, repeatable=repeatable)
-        if name not in ("feedback", "configuration") and not reply.lstrip().startswith((b"{", b"[")):
+        if not isinstance(row.reply, wire.Content) and not reply.lstrip().startswith((b"{", b"[")):
             raise NetworkFailure(f"{self.url} does not look like a mograder server: check the address")
         return reply
 

@@ -270,8 +270,13 @@ def _distrusted(place: str, error: ssl.SSLCertVerificationError, pinned: bool) -
     )
 
 
-def trusting(authority: str) -> ssl.SSLContext:
-    """Believes the one authority of this certificate (PEM), and checks host names. Raises VerificationFailed."""
+def trusting(authority: str) -> ssl.SSLContext | bool:
+    """What verifies servers for which the one authority of this certificate (PEM) vouches, by their host names.
+
+    "" is everybody whom this computer trusts. Raises VerificationFailed.
+    """
+    if not authority:
+        return True
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cadata=authority)

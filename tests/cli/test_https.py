@@ -4,50 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from mograder.cli import run
 from mograder.workspace import Login, Logins
+from tests.cli.conftest import Mograder
 from tests.hostile import Answer, HostileServer, as_json
 from tests.parts import CODE, NOTEBOOK, Running, free_port, names_in, sha256
-
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-
-Mograder = Callable[..., Ran]
-
-
-@pytest.fixture
-def mograder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mograder:
-    """Runs `mograder https` in a folder and with a home of its own, and checks the exit code."""
-    for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
-    for name in ("MOGRADER_HTTPS_URL", "MOGRADER_HTTPS_TOKEN", "MOGRADER_ENROLLMENT_CODE"):
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-
-    def ran(*words: str, code: int = 0) -> Ran:
-        capsys.readouterr()
-        left = run(["https", *words])
-        out, err = capsys.readouterr()
-        assert left == code, out + err
-        assert "Traceback" not in out + err
-        if code not in (0, 1):
-            assert err.startswith("error: ")
-            assert err.count("\n") == 1
-        return Ran(left, out, err)
-
-    return ran
 
 
 @pytest.fixture
@@ -287,6 +251,17 @@ def test_what_cannot_be_handed_in_is_refused_before_the_trip(alice: Mograder, se
     assert "takes .txt" in alice("submit", "hw1", work(), code=2).err
     assert "at most 3" in alice("submit", "hw1", work(name="notes.txt"), code=5).err
     assert not (server.submitted / "hw1").exists()
+
+
+@pytest.mark.parametrize("moment", [1e300, -1e18])
+def test_a_time_beyond_the_calendar_is_said_to_be_unknown(
+    mograder: Mograder, hostile_server: HostileServer, moment: float
+) -> None:
+    hostile_server.lists()
+    kept = {"filename": "alice.py", "attempt": 1, "received": moment, "receipt": "a.b.c", "version": "alice_1.py"}
+    hostile_server.answer("POST /assignments/hw1/submit", as_json({**kept, "sha256": sha256(b"x = 1\n")}))
+    ran = mograder("submit", "hw1", work(), "--url", hostile_server.url, "--token", f"alice:{'0' * 64}")
+    assert "received unknown" in ran.out
 
 
 def test_an_instructor_hands_in_for_a_student_and_reads_their_state(lecturer: Mograder, server: Running) -> None:

@@ -146,6 +146,14 @@ def test_a_port_in_use_is_one_line_and_exit_1(release: Path) -> None:
         ["serve", ".", "--no-auth", "--host", "192.0.2.1"],
         ["serve", ".", "--no-auth", "--host", "::"],
         ["serve", ".", "--no-auth", "--host", "example.org"],
+        ["serve", ".", "--tls-cert", "a.pem"],
+        ["serve", ".", "--tls-key", "a.pem"],
+        ["serve", ".", "--tls-cert", "a.pem", "--tls-key", "a.pem", "--tls-self-signed"],
+        ["serve", ".", "--tls-names", "lab.example.org"],
+        ["serve", ".", "--tls-self-signed", "--tls-names", "https://lab.example.org"],
+        ["serve", ".", "--tls-self-signed", "--tls-names", "a..b"],
+        ["serve", ".", "--workers", "0"],
+        ["serve", ".", "--workers", "65"],
     ],
 )
 def test_words_that_do_not_fit_exit_2_and_make_nothing(
@@ -155,6 +163,13 @@ def test_words_that_do_not_fit_exit_2_and_make_nothing(
     ran = run(*words)
     assert ran.returncode == 2, ran.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_whose_ledger_cannot_be_used_is_one_line_and_exit_1(release: Path) -> None:
+    (release / ".mograder.db").mkdir()
+    ran = run("serve", str(release))
+    assert ran.returncode == 1, ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
 
 
 def test_generate_tokens_prints_a_line_each_and_binds_the_names(release: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import click
 from mograder import wire
 from mograder.cli.output import note
 from mograder.client import Client, known
-from mograder.connection import Patience, normalise_url
+from mograder.connection import Patience, normalise_url, trusting
 from mograder.domain.errors import BadName, Unauthenticated, Usage
 from mograder.domain.names import Username, printable
 from mograder.domain.tokens import Token
@@ -58,7 +58,7 @@ class Server:
                 note(message)
 
         return Client(
-            address, token, patience=Patience(total=self.patience), on_wait=once, authority=authority
+            address, token, patience=Patience(total=self.patience), on_wait=once, verify=trusting(authority)
         )  # fmt: skip
 
     @contextlib.contextmanager

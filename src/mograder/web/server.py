@@ -77,6 +77,7 @@ def listen(host: str, port: int) -> socket.socket:
             if sys.platform != "win32":
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             listening.listen(BACKLOG)
             listening.setblocking(False)  # who comes second to a connection that several were told of must not wait
         except BaseException:
