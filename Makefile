@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv-test/bin
 
-.PHONY: setup test lint format docs demo
+.PHONY: setup test lint format docs demo screenshots
 
 setup:            ## make or bring up to date the virtual environments
 	$(PYTHON) tools/test.py --setup
@@ -22,6 +22,9 @@ format: setup     ## put the code into shape
 
 docs: setup       ## write docs/reference from the code
 	$(BIN)/python tools/reference.py
+
+screenshots: setup ## pictures of every page in every state, into build/screenshots
+	$(BIN)/python tools/screenshots.py build/screenshots
 
 demo: setup       ## a small course to try
 	$(BIN)/mograder demo

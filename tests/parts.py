@@ -166,6 +166,9 @@ class Running:
             f"/assignments/{assignment}/submit", params={"user": name}, content=content, headers=self.bearer(name)
         )
 
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
     def stop(self) -> int:
         """Ask it to stop; its exit code."""
         self.process.send_signal(signal.SIGTERM)
@@ -177,10 +180,13 @@ class Running:
 
 
 @contextmanager
-def running(root: Path, *words: str, under: tuple[str, ...] = (), port: int = 0) -> Iterator[Running]:
+def running(
+    root: Path, *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = ("-m", "mograder", "serve"),
+    port: int = 0,
+) -> Iterator[Running]:  # fmt: skip
     """`mograder serve` on `root`, run by the program `under` if given; it is gone at the end, whatever happened."""
     port = port or free_port()
-    command = [sys.executable, "-m", "mograder", "serve", str(root), "-p", str(port), "--enrollment-code", CODE]
+    command = [sys.executable, *program, str(root), "-p", str(port), "--enrollment-code", CODE]
     process = subprocess.Popen(
         [*under, *command, *words], env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip

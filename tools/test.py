@@ -25,8 +25,12 @@ PUBLISHED = ROOT / ".venv-published"
 PUBLISHED_VERSION = "mograder==0.3.16"
 IN_CI = os.environ.get("CI", "").lower() == "true"
 
-DEBIAN_PACKAGES = {"strace": ("strace", "the test that watches the system calls of a hand-in")}
-"""Package: the program it brings, and what is left out without it."""
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+DEBIAN_PACKAGES = {
+    "strace": (("strace",), "the test that watches the system calls of a hand-in"),
+    "chromium fonts-noto-core": (CHROMIUM, "the tests of the pages in a real browser"),
+}
+"""Packages: the program they bring (under any of these names), and what is left out without it."""
 
 
 def say(text: str) -> None:
@@ -44,16 +48,17 @@ def program(venv: Path, name: str) -> Path:
 
 def bring_debian_packages() -> None:
     """Install what is missing where apt is there and we may; elsewhere say what is left out. Never fails."""
-    missing = [package for package, (name, _) in DEBIAN_PACKAGES.items() if shutil.which(name) is None]
+    missing = [package for package, (names, _) in DEBIAN_PACKAGES.items() if not any(map(shutil.which, names))]
     if missing and shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
         say(f"installing Debian packages: {', '.join(missing)}")
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         run("apt-get", "-qq", "update", env=quiet)
-        run("apt-get", "-qq", "install", "-y", "--no-install-recommends", *missing, env=quiet)
+        wanted = " ".join(missing).split()
+        run("apt-get", "-qq", "install", "-y", "--no-install-recommends", *wanted, env=quiet)
     for package in missing:
-        name, left_out = DEBIAN_PACKAGES[package]
-        if shutil.which(name) is None:
-            say(f"left out: {left_out} (it needs {package!r}: apt-get install {package})")
+        names, left_out = DEBIAN_PACKAGES[package]
+        if not any(map(shutil.which, names)):
+            say(f"left out: {left_out} (it needs {names[0]}: apt-get install {package})")
 
 
 def install(venv: Path, requirements: list[str]) -> bool:

@@ -141,10 +141,20 @@ class Client:
             )
         return submitted
 
-    def submissions(self, assignment: str) -> list[wire.SubmissionInfo]:
-        """A server that does not tell leaves `timemodified` 0, `size` -1 and `sha256` empty."""
+    def commit(self, assignment: str, user: str, sha256: str, size: int) -> wire.Committed:
+        """Announce a file: when it is handed in soon, the moment of this counts. Safe to repeat."""
+        request = wire.encode_json(wire.Announcement(sha256, size))
+        reply = self._call("commit", _json(request), query={"user": user}, assignment=assignment)
+        return _value(reply, wire.Committed)
+
+    def submissions(self, assignment: str, which: str = "latest") -> list[wire.SubmissionInfo]:
+        """`which` is "latest", "on-time" or "counts". A server that knows the latest alone answers with that.
+
+        A server that does not tell leaves `timemodified` 0, `size` -1 and `sha256` empty.
+        """
         missing = {"timemodified": 0, "size": -1, "sha256": ""}
-        reply = self._call("submissions", assignment=assignment)
+        query = {"which": which} if which != "latest" else None
+        reply = self._call("submissions", query=query, assignment=assignment)
         return [_value(entry, wire.SubmissionInfo, **missing) for entry in _list(reply)]
 
     def submitted_file(self, info: wire.SubmissionInfo, target: BinaryIO, progress: Progress | None = None) -> None:
@@ -194,6 +204,20 @@ class Client:
         """The HTML page."""
         return self._call("feedback", assignment=assignment, user=user)
 
+    def ask_extension(self, assignment: str, user: str, until: str, reason: str = "") -> wire.ExtensionInfo:
+        request = wire.encode_json(wire.ExtensionRequest(until, reason))
+        reply = self._call("ask_extension", _json(request), query={"user": user}, assignment=assignment)
+        return _value(reply, wire.ExtensionInfo)
+
+    def extensions(self) -> list[wire.ExtensionInfo]:
+        return [_value(entry, wire.ExtensionInfo) for entry in _list(self._call("extensions"))]
+
+    def change_extensions(self, changes: Iterable[wire.ExtensionChange]) -> list[wire.ExtensionInfo]:
+        """Grant, decline or withdraw, all or nothing. Not safe to repeat: what is withdrawn cannot be again."""
+        request = wire.encode_json(wire.ExtensionChanges(list(changes)))
+        reply = self._call("change_extensions", _json(request), repeatable=False)
+        return [_value(entry, wire.ExtensionInfo) for entry in _list(reply)]
+
     def roster(self) -> list[wire.RosterEntry]:
         return [_value(entry, wire.RosterEntry) for entry in _list(self._call("roster"))]
 
@@ -215,6 +239,10 @@ class Client:
 
     def events(self) -> list[wire.EventInfo]:
         return [_value(entry, wire.EventInfo) for entry in _list(self._call("events"))]
+
+    def login_link(self) -> wire.LoginLink:
+        """A link that logs you in to the course's pages in a browser, once."""
+        return _value(self._call("login_link"), wire.LoginLink)
 
     def configuration(self) -> str:
         """A mograder.toml for a student of this server."""
@@ -354,6 +382,7 @@ def _assignment(entry: object) -> wire.AssignmentInfo:
     files = entry.get("files")
     clean = {key: entry[key] for key in ("name", "title", "max_size", "accepts", "points") if key in entry}
     clean["id"] = entry.get("name") if entry.get("id") is None else entry["id"]
+    clean |= {key: entry[key] for key in ("grace", "late", "days_late", "penalty") if key in entry}
     for key in ("opens", "duedate", "closes"):
         moment = entry.get(key)
         if isinstance(moment, int | float) and moment > 0:

@@ -17,7 +17,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from mograder.domain.access import Account, Allow, Role
+from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import BadRequest
+from mograder.domain.extensions import Decision, Extension
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -103,6 +105,40 @@ class NewRole:
     role: Role
 
 
+@dataclass(frozen=True)
+class Announcement:
+    """The file that is about to be handed in: its SHA-256 in lower-case hex, and its size in bytes."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class ExtensionRequest:
+    """`until` is a date (2030-02-08), a date and time, or a step beyond the due time: +3d, +12h, +90m, +1w."""
+
+    until: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ExtensionChange:
+    """One decision. `until` is as in a request; "" grants what was asked for. `note` is told to the person."""
+
+    user: str
+    assignment: str
+    decision: Decision
+    until: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ExtensionChanges:
+    """All are made, or none."""
+
+    changes: list[ExtensionChange]
+
+
 # replies
 
 
@@ -138,7 +174,10 @@ class HandOutFile:
 
 @dataclass(frozen=True)
 class AssignmentInfo:
-    """Times are Unix seconds. `max_size` is in bytes; `accepts` are file endings, absent for any."""
+    """Times are Unix seconds, and for a student the student's own. `max_size` is in bytes; `accepts` are file endings,
+    absent for any. `grace` is in seconds after `duedate`. `late`, `days_late`, `penalty` (percentage points) are what a
+    hand-in would be that arrived now.
+    """
 
     name: str
     id: str
@@ -150,6 +189,24 @@ class AssignmentInfo:
     max_size: Maybe[int] = UNSET
     accepts: Maybe[list[str]] = UNSET
     points: Maybe[float] = UNSET
+    grace: Maybe[int] = UNSET
+    late: Maybe[bool] = UNSET
+    days_late: Maybe[int] = UNSET
+    penalty: Maybe[float] = UNSET
+
+
+@dataclass(frozen=True)
+class Committed:
+    """When the file comes before `until`, the moment `committed` counts. Both are Unix seconds."""
+
+    user: str
+    assignment: str
+    sha256: str
+    size: int
+    committed: float
+    until: float
+    late: bool
+    status: str = "ok"
 
 
 @dataclass(frozen=True)
@@ -157,6 +214,9 @@ class Submitted:
     """`filename` is the latest file's name, `version` the kept one's; `received` is Unix seconds.
 
     `receipt` is a compact JWS that states all of it. `repeated` says that these bytes were already the latest.
+    `received` is the moment that counts; where it is that of a commit, `arrived` is when the file came. `penalty` is in
+    percentage points and `explanation` says how it comes about. `counts` is the version that counts now, by the
+    course's `rule`, "latest" or "on-time". `by` is who sent it.
     """
 
     filename: str
@@ -170,11 +230,23 @@ class Submitted:
     receipt: str
     repeated: bool = False
     status: str = "ok"
+    by: Maybe[str] = UNSET
+    duedate: Maybe[int] = UNSET
+    late: Maybe[bool] = UNSET
+    days_late: Maybe[int] = UNSET
+    penalty: Maybe[float] = UNSET
+    explanation: Maybe[str] = UNSET
+    arrived: Maybe[float] = UNSET
+    counts: Maybe[str] = UNSET
+    rule: Maybe[str] = UNSET
 
 
 @dataclass(frozen=True)
 class SubmissionInfo:
-    """One person's latest hand-in. `timemodified` is Unix seconds."""
+    """One person's latest hand-in, or the one that `which` asks for. Times are Unix seconds.
+
+    A file that was put there by hand says nothing of `received` and what follows. `counts` is the version that counts.
+    """
 
     username: str
     filename: str
@@ -182,6 +254,14 @@ class SubmissionInfo:
     timemodified: float
     size: int
     sha256: str
+    counts: Maybe[str] = UNSET
+    version: Maybe[str] = UNSET
+    received: Maybe[float] = UNSET
+    by: Maybe[str] = UNSET
+    late: Maybe[bool] = UNSET
+    days_late: Maybe[int] = UNSET
+    penalty: Maybe[float] = UNSET
+    explanation: Maybe[str] = UNSET
 
 
 @dataclass(frozen=True)
@@ -231,14 +311,55 @@ class GradesStored:
 
 
 @dataclass(frozen=True)
+class ExtensionInfo:
+    """More time for one person. `state` is "asked", "granted", "declined" or "withdrawn"; times are Unix seconds.
+
+    `until` is the due time granted, `note` what was said to it; `wanted` is the one asked for, `reason` why.
+    """
+
+    user: str
+    assignment: str
+    state: str
+    note: str
+    reason: str
+    until: Maybe[float] = UNSET
+    wanted: Maybe[float] = UNSET
+
+
+def extension_info(extension: Extension) -> ExtensionInfo:
+    until, wanted = (
+        given(moment / SECOND if moment is not None else None) for moment in (extension.until, extension.wanted)
+    )
+    return ExtensionInfo(
+        extension.username, extension.assignment, extension.state.value, extension.note, extension.reason, until, wanted
+    )
+
+
+@dataclass(frozen=True)
 class Status:
-    """`status` is "new" or "submitted"."""
+    """`status` is "new" or "submitted". `duedate` and `closes` are the person's own, extension included.
+
+    `attempts` were kept; `counts` is the version that counts by the course's `rule`, and `received`, `late`,
+    `days_late`, `penalty` (percentage points), `explanation` and `by` belong to it. Times are Unix seconds.
+    """
 
     status: str
     graded: bool
     grade: str | None
     feedback: str
     feedback_available: bool
+    duedate: Maybe[int] = UNSET
+    closes: Maybe[int] = UNSET
+    attempts: Maybe[int] = UNSET
+    rule: Maybe[str] = UNSET
+    counts: Maybe[str] = UNSET
+    received: Maybe[float] = UNSET
+    by: Maybe[str] = UNSET
+    late: Maybe[bool] = UNSET
+    days_late: Maybe[int] = UNSET
+    penalty: Maybe[float] = UNSET
+    explanation: Maybe[str] = UNSET
+    extension: Maybe[ExtensionInfo] = UNSET
 
 
 @dataclass(frozen=True)
@@ -275,6 +396,14 @@ class EventInfo:
     action: str
     subject: str
     detail: str
+
+
+@dataclass(frozen=True)
+class LoginLink:
+    """`url` logs its holder in to the pages, once, until `expires` (Unix seconds)."""
+
+    url: str
+    expires: float
 
 
 @dataclass(frozen=True)
@@ -329,8 +458,14 @@ ENDPOINTS = (
         request=Content.UPLOAD, limit=None, about_query="user",
     ),
     Endpoint(
+        "commit", "POST", "/assignments/{assignment}/commit", Allow.SELF, Committed,
+        "Announce a file by its checksum: when it is handed in within the hour, the moment of this counts.",
+        request=Announcement, limit=KIB, about_query="user",
+    ),
+    Endpoint(
         "submissions", "GET", "/assignments/{assignment}/submissions", Allow.INSTRUCTOR, SubmissionInfo,
-        "The latest hand-in of every person.", many=True,
+        "One hand-in of every person: with `?which=` the `latest` (default), the last `on-time`, or what `counts`.",
+        many=True,
     ),
     Endpoint(
         "submitted_file", "GET", "/assignments/{assignment}/submissions/{file:path}", Allow.INSTRUCTOR,
@@ -373,6 +508,20 @@ ENDPOINTS = (
         "One person's feedback page.", about_path="user",
     ),
     Endpoint(
+        "ask_extension", "POST", "/assignments/{assignment}/extension", Allow.SELF, ExtensionInfo,
+        "Ask for more time. It replaces what the person has asked for before.",
+        request=ExtensionRequest, limit=8 * KIB, about_query="user",
+    ),
+    Endpoint(
+        "extensions", "GET", "/extensions", Allow.INSTRUCTOR, ExtensionInfo,
+        "Every extension that was asked for or granted, sorted by assignment and user name.", many=True,
+    ),
+    Endpoint(
+        "change_extensions", "POST", "/extensions", Allow.INSTRUCTOR, ExtensionInfo,
+        "Grant, decline or withdraw extensions: all of them or none.",
+        request=ExtensionChanges, limit=4 * MIB, many=True,
+    ),
+    Endpoint(
         "roster", "GET", "/roster", Allow.INSTRUCTOR, RosterEntry, "Everybody of the course, sorted by user name.",
         many=True,
     ),
@@ -396,6 +545,10 @@ ENDPOINTS = (
     Endpoint(
         "events", "GET", "/events", Allow.INSTRUCTOR, EventInfo, "The last 1000 lines of the trail of who did what.",
         many=True,
+    ),
+    Endpoint(
+        "login_link", "POST", "/login-link", Allow.MEMBER, LoginLink,
+        "A link that logs its holder in to the pages in a browser, once, within five minutes.",
     ),
     Endpoint(
         "configuration", "GET", "/mograder.toml", Allow.ANYONE, Content.TOML,

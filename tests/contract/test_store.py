@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.access import Account
+from mograder.domain.commits import Commit
 from mograder.domain.errors import NameTaken
+from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
-from mograder.domain.receipts import Head, Receipt
+from mograder.domain.receipts import HandIn, Head, Receipt, issue_receipt
 from mograder.domain.store import Event, Store
 from mograder.sealing import Ed25519Seal, new_private_key
-from tests.parts import ALICE, BOB, HW1, NOON, SECOND, hand_in, make_course_folder, open_store, sha256
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, hand_in, make_course_folder, open_store, sha256
 
 Open = Callable[[], Store]
 SEAL = Ed25519Seal(new_private_key())
@@ -73,6 +75,21 @@ def test_there_is_always_a_secret_and_it_stays(open_again: Open) -> None:
     first = open_again()
     assert first.secrets()[0]
     assert open_again().secrets() == first.secrets()
+
+
+def test_a_ticket_is_spent_once_in_all_servers_until_it_is_forgotten(open_again: Open) -> None:
+    first, second = open_again(), open_again()
+    assert first.spend("ticket", NOON, NOON + SECOND)
+    assert not second.spend("ticket", NOON, NOON + SECOND)
+    assert second.spend("another", NOON + 2 * SECOND, NOON + 3 * SECOND)
+    assert not first.spend("another", NOON + 2 * SECOND, NOON + 3 * SECOND)
+
+
+def test_of_many_who_spend_one_ticket_at_once_one_succeeds(open_again: Open) -> None:
+    stores = [open_again(), open_again()]
+    with ThreadPoolExecutor(8) as pool:
+        spent = list(pool.map(lambda number: stores[number % 2].spend("ticket", NOON, NOON), range(32)))
+    assert spent.count(True) == 1
 
 
 def test_an_unknown_account_is_none(store: Store) -> None:
@@ -334,6 +351,15 @@ def test_the_head_is_the_last_receipt_of_the_chain(open_again: Open) -> None:
         assert store.head() == open_again().head() == Head(receipt.number, receipt.hash)
 
 
+def test_a_receipt_keeps_what_it_says_of_the_deadline(store: Store) -> None:
+    for late, due, arrived in ((True, NOON, NOON + 5), (False, None, None)):
+        upload = filled(store.upload(), b"%d" % late)
+        ready = HandIn(ALICE, HW1, BOB, NOON, upload, late, due, arrived)
+        store.accept(ready, issue_receipt(ready, SEAL, "course"))
+        kept = list(store.receipts())[-1].submission
+        assert (kept.late, kept.due, kept.arrived) == (late, due, arrived)
+
+
 def test_receipts_are_found_by_assignment_by_person_and_by_both(store: Store) -> None:
     other = AssignmentName("hw2")
     for user, assignment in ((ALICE, HW1), (BOB, HW1), (ALICE, other)):
@@ -343,6 +369,68 @@ def test_receipts_are_found_by_assignment_by_person_and_by_both(store: Store) ->
     assert [each.number for each in store.receipts(username=ALICE)] == [1, 3]
     assert [each.number for each in store.receipts(other, ALICE)] == [3]
     assert list(store.receipts(other, BOB)) == []
+
+
+# time
+
+
+def extension(user: Username = ALICE, until: int | None = NOON, assignment: AssignmentName = HW1) -> Extension:
+    return Extension(assignment, user, until, "nöte", NOON + 1, "reason", declined=True)
+
+
+def put(store: Store, *given: Extension) -> None:
+    store.change_extensions([(each.assignment, each.username, lambda held, each=each: each, NOTE) for each in given])  # type: ignore[misc]
+
+
+def test_extensions_come_back_as_they_were_put_by_assignment_by_person_and_by_both(store: Store) -> None:
+    other = AssignmentName("hw2")
+    given = [extension(BOB), extension(ALICE, None, other), extension()]
+    put(store, *given)
+    assert store.extensions() == [extension(), extension(BOB), extension(ALICE, None, other)]
+    assert store.extensions(HW1) == [extension(), extension(BOB)]
+    assert store.extensions(username=ALICE) == [extension(), extension(ALICE, None, other)]
+    assert store.extensions(other, ALICE) == [extension(ALICE, None, other)]
+    assert store.extensions(other, BOB) == []
+    assert len(store.events()) == 3
+
+
+def test_extensions_are_changed_together_or_not_at_all_and_see_what_is_there(store: Store) -> None:
+    put(store, extension())
+    seen: list[Extension | None] = []
+
+    def change(held: Extension | None) -> Extension:
+        seen.append(held)
+        return extension(BOB) if held is None else replace(held, until=NOON + 9)
+
+    def refuse(held: Extension | None) -> Extension:
+        raise NameTaken("no")
+
+    both = [(HW1, ALICE, change, NOTE), (HW1, BOB, change, NOTE)]
+    with pytest.raises(NameTaken):
+        store.change_extensions([*both, (HW1, BOB, refuse, NOTE)])
+    assert (store.extensions(), len(store.events())) == ([extension()], 1)
+    assert store.change_extensions(both) == [extension(until=NOON + 9), extension(BOB)]
+    assert seen[-2:] == [extension(), None]
+    assert len(store.events()) == 3
+
+
+def commit(number: int, user: Username = ALICE) -> Commit:
+    return Commit(HW1, user, f"{number:064}", number, NOON + number)
+
+
+def test_commits_are_one_persons_oldest_first_and_replaced(store: Store) -> None:
+    assert store.commits(HW1, ALICE) == ()
+    assert store.change_commits(HW1, ALICE, lambda held: (commit(2), commit(1))) == (commit(2), commit(1))
+    store.change_commits(HW1, BOB, lambda held: (*held, commit(3, BOB)))
+    store.change_commits(HW1, ALICE, lambda held: held[1:])
+    assert (store.commits(HW1, ALICE), store.commits(HW1, BOB)) == ((commit(2),), (commit(3, BOB),))
+    assert store.commits(AssignmentName("hw2"), ALICE) == ()
+
+
+def test_nobody_gets_between_the_reading_and_the_writing_of_commits(store: Store) -> None:
+    with ThreadPoolExecutor(20) as threads:
+        list(threads.map(lambda n: store.change_commits(HW1, ALICE, lambda held: (*held, commit(n))), range(60)))
+    assert store.commits(HW1, ALICE) == tuple(map(commit, range(60)))
 
 
 # grades and feedback
@@ -395,6 +483,7 @@ def test_everything_is_there_after_close_and_open(open_again: Open) -> None:
         page = store.feedback(HW1, ALICE)
         return [
             store.accounts(), list(store.receipts()), store.latest_files(HW1), store.grades(HW1), store.events(),
+            store.extensions(), store.commits(HW1, ALICE),
             store.secrets(), store.assignments(), submitted(store, "alice.py"), page and page.read(),
         ]  # fmt: skip
 
@@ -404,6 +493,8 @@ def test_everything_is_there_after_close_and_open(open_again: Open) -> None:
     hand_in(store, SEAL, BOB, b"small")
     store.merge_grades(HW1, (graded(username="alice", grade=1.5),), NOTE)
     store.put_feedback(HW1, {ALICE: b"page"}, NOTE)
+    put(store, extension())
+    store.change_commits(HW1, ALICE, lambda held: (commit(1),))
     before = all_of(store)
     store.close()
     again = open_again()

@@ -376,7 +376,7 @@ def test_who_is_removed_is_out_and_the_name_is_nobody_elses(course: Course) -> N
     with pytest.raises(NameTaken, match="removed"):
         course.enrol([Username("carl"), ALICE])
     assert course.store.account(Username("carl")) is None
-    assert [each.username for each in course.latest_files(course.assignment(STUDENT, "hw1"))] == ["alice"]
+    assert [each.file.username for each in course.hand_ins(course.assignment(STUDENT, "hw1"))] == ["alice"]
     _, back = course.reset(COURSE_INSTRUCTOR, ALICE)
     assert course.register("alice", back)[0] == "alice"
     assert [each.removed for each in course.roster()] == [False, True]

@@ -1,14 +1,31 @@
-"""Moments: exact to the microsecond, in UTC, whatever zone they came from."""
+"""Moments, exact to the microsecond whatever zone they came from; and how late a hand-in is, and what that costs."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mograder.domain.deadlines import iso, microseconds, stamp, utc
-from tests.parts import NOON
+from mograder.domain.deadlines import (
+    IN_TIME,
+    MINUTE,
+    Penalties,
+    Schedule,
+    days_later,
+    from_local,
+    is_over,
+    iso,
+    lateness,
+    local,
+    microseconds,
+    readable,
+    stamp,
+    utc,
+)
+from tests.parts import NOON, SECOND
 
 MOMENTS = st.integers(-(10**16), 2 * 10**17)  # the years 1653 to 8307
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -30,3 +47,110 @@ def test_moments_are_read_and_written_as_people_do() -> None:
 @given(moments=st.lists(MOMENTS.filter(lambda moment: moment > 0)))
 def test_moments_sort_as_their_texts_do(moments: list[int]) -> None:
     assert [iso(moment) for moment in sorted(moments)] == sorted(map(iso, moments))
+
+
+# late or not, and how much
+
+BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
+ZONED = st.sampled_from(
+    [UTC, BERLIN, NEW_YORK, ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Pacific/Apia"), ZoneInfo("Asia/Kathmandu")]
+)
+DUE = st.integers(1_200_000_000, 2_000_000_000).map(lambda second: second * SECOND)  # 2008 to 2033
+AFTER = st.integers(-3 * 86400 * SECOND, 40 * 86400 * SECOND)
+PENALTIES = st.builds(
+    Penalties, st.just(True), st.integers(0, 3000).map(lambda each: each * MINUTE), st.integers(0, 30),
+    st.integers(0, 120),
+)  # fmt: skip
+HARSH = Penalties(enabled=True, grace=0)
+
+
+def moment(text: str, zone: ZoneInfo) -> int:
+    return from_local(datetime.fromisoformat(text), zone)
+
+
+def test_the_explanation_says_days_times_and_cost() -> None:
+    due, received = moment("2027-03-12T17:00", BERLIN), moment("2027-03-14T09:12", BERLIN)
+    found = lateness(due, received, Penalties(enabled=True), BERLIN)
+    assert (found.late, found.days, found.penalty) == (True, 2, 10)
+    assert found.explanation == "2 days late: due Fri 12 Mar 17:00, received Sun 14 Mar 09:12, 2 x 5 %"
+    free = lateness(due, received, Penalties(), BERLIN)
+    assert (free.days, free.penalty) == (2, 0)
+    assert free.explanation == "2 days late: due Fri 12 Mar 17:00, received Sun 14 Mar 09:12"
+
+
+def test_the_explanation_tells_what_would_look_the_same_apart_and_names_the_most() -> None:
+    due = moment("2026-12-31T23:59:00", BERLIN)
+    assert lateness(due, due + SECOND, HARSH, BERLIN).explanation == (
+        "1 day late: due Thu 31 Dec 23:59:00, received Thu 31 Dec 23:59:01, 1 x 5 %"
+    )
+    assert lateness(due, due + 30 * 86400 * SECOND, HARSH, BERLIN).explanation == (
+        "30 days late: due Thu 31 Dec 2026 23:59, received Sat 30 Jan 2027 23:59, 30 x 5 %, at most 100 %"
+    )
+
+
+@given(due=DUE, part=st.integers(0, SECOND - 1), penalties=PENALTIES, zone=ZONED)
+def test_the_second_of_the_due_time_and_of_the_grace_is_in_time_to_its_end(
+    due: int, part: int, penalties: Penalties, zone: ZoneInfo
+) -> None:
+    assert lateness(due, due + penalties.grace + part, penalties, zone) == IN_TIME
+    assert lateness(due, due + penalties.grace + SECOND, penalties, zone).late
+    assert not lateness(None, due, penalties, zone).late
+
+
+@given(due=DUE, after=AFTER, more=AFTER, penalties=PENALTIES, zone=ZONED)
+def test_later_is_never_cheaper_and_more_time_never_dearer(
+    due: int, after: int, more: int, penalties: Penalties, zone: ZoneInfo
+) -> None:
+    first, second = (lateness(due, due + each, penalties, zone) for each in sorted((after, more)))
+    assert (first.days, first.penalty) <= (second.days, second.penalty)
+    assert 0 <= first.penalty <= max(penalties.most, 0)
+    extended = Schedule(due=due).extended(due + more).due
+    assert extended is not None
+    assert extended >= due
+    with_time = lateness(extended, due + after, penalties, zone)
+    plain = lateness(due, due + after, penalties, zone)
+    assert (with_time.days, with_time.penalty) <= (plain.days, plain.penalty)
+    assert with_time.penalty == min(with_time.days * penalties.per_day, penalties.most)
+
+
+@given(due=DUE, days=st.integers(1, 400), zone=ZONED)
+@example(due=moment("2027-03-27T02:30", BERLIN), days=1, zone=BERLIN)  # 02:30 of the next day is skipped
+@example(due=moment("2027-10-30T02:30", BERLIN), days=1, zone=BERLIN)  # and here it comes twice
+def test_a_day_begun_ends_at_the_due_time_of_day_whatever_the_clocks_do(due: int, days: int, zone: ZoneInfo) -> None:
+    end = days_later(due, days, zone)
+    assert lateness(due, end, HARSH, zone).days <= days
+    assert lateness(due, end + SECOND, HARSH, zone).days >= days + 1
+    wall, start = local(end, zone), local(due, zone)
+    skipped = utc(microseconds(start.replace(tzinfo=None).replace(tzinfo=zone) + timedelta(days)))
+    assert wall.time() == start.time() or skipped.astimezone(zone).time() != start.time()
+
+
+@pytest.mark.parametrize(
+    ("due", "in_time_for_a_day", "hours"),
+    [("2027-03-27T17:00", "2027-03-28T17:00", 23), ("2027-10-30T17:00", "2027-10-31T17:00", 25),
+     ("2027-05-01T17:00", "2027-05-02T17:00", 24),
+     ("2027-03-27T02:30", "2027-03-28T03:30", 24)],  # 02:30 is skipped that night: the later reading counts
+)  # fmt: skip
+def test_a_day_has_23_or_25_hours_when_the_clocks_change(due: str, in_time_for_a_day: str, hours: int) -> None:
+    start, end = moment(due, BERLIN), moment(in_time_for_a_day, BERLIN)
+    assert end - start == hours * 3600 * SECOND
+    assert [lateness(start, end + each, HARSH, BERLIN).days for each in (0, SECOND)] == [1, 2]
+
+
+def test_a_time_that_comes_twice_means_the_later() -> None:
+    assert readable(moment("2027-10-31T02:30", BERLIN), BERLIN) == "2027-10-31 02:30 CET"
+    assert readable(moment("2027-03-28T02:30", BERLIN), BERLIN) == "2027-03-28 03:30 CEST"
+    assert readable(NOON + SECOND, ZoneInfo("Asia/Kathmandu")) == "2026-03-10 17:45:01 UTC+0545"
+
+
+@given(due=st.none() | DUE, closes=st.none() | DUE, until=st.none() | DUE)
+def test_an_extension_takes_no_time_away_and_invents_no_deadline(
+    due: int | None, closes: int | None, until: int | None
+) -> None:
+    schedule = Schedule(None, due, closes)
+    extended = schedule.extended(until)
+    for before, after in ((due, extended.due), (closes, extended.closes)):
+        assert (after is None) == (before is None)
+        assert before is None or after == max(before, until or 0)
+    assert extended.extended(until) == extended
+    assert not is_over(None, NOON)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from mograder.domain.errors import BadRequest
 from mograder.domain.grades import GradeEntry, merge, of_person, parse_upload, read_csv
-from tests.parts import ALICE
+from mograder.domain.names import Username
+from tests.parts import ALICE, BOB
 
 NUMBERS = st.booleans() | st.integers() | st.floats(allow_nan=False)
 CELLS = st.one_of(st.none(), NUMBERS, st.text(max_size=5), st.lists(st.integers()))
@@ -85,6 +86,18 @@ def test_a_person_is_found_under_any_key_and_the_last_row_counts() -> None:
     rows = (entry(userid="alice"), entry(username="alice"), entry(userid="9", student="alice"), entry(userid="bob"))
     assert of_person(rows, ALICE) == rows[2]
     assert of_person((entry(userid="Alice"), entry(grade="1")), ALICE) is None
+
+
+@pytest.mark.parametrize("name", ["username", "student"])
+def test_who_registers_with_somebody_s_number_for_a_name_does_not_see_that_one_s_grade(name: str) -> None:
+    bobs = entry(userid=4711, grade="1", **{name: "bob"})
+    mallory = Username("4711")
+    assert of_person((bobs,), mallory) is None
+    assert of_person((bobs,), BOB) is bobs
+    assert of_person((entry(userid="bob"),), BOB) == entry(userid="bob")
+    mine = entry(username="4711", grade="6")
+    for table in (merge((bobs,), (mine,)), merge((mine,), (bobs,)), merge((bobs, mine), ())):
+        assert (of_person(table, mallory), of_person(table, BOB)) == (mine, bobs)
 
 
 def test_a_workflow_state_holds_every_grade_back() -> None:

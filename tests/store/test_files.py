@@ -9,7 +9,7 @@ import pytest
 
 from mograder.domain.errors import NotFound, StorageFull, Temporary
 from mograder.store import files
-from mograder.store.files import Cached, Spool, storage_errors
+from mograder.store.files import Cached, Room, Spool, storage_errors
 from tests.parts import names_in, sha256
 
 
@@ -63,6 +63,23 @@ def test_where_links_cannot_be_made_the_latest_is_a_copy(tmp_path: Path, monkeyp
     assert not (tmp_path / "latest").is_symlink()
     assert (tmp_path / "latest").read_bytes() == b"1"
     assert names_in(tmp_path) == ["latest", "one"]
+
+
+def test_many_uploads_at_once_cost_no_more_memory_than_a_few(tmp_path: Path) -> None:
+    room = Room(2500)
+    spools = [Spool(tmp_path, room) for _ in range(10)]
+    for spool in spools:
+        for _ in range(2):
+            spool.write(b"x" * 500)
+    assert [spool.path is None for spool in spools] == [True] * 2 + [False] * 8
+    assert sum(len(spool.data) for spool in spools) <= 2500
+    for spool in spools:
+        assert (spool.size, spool.sha256) == (1000, sha256(b"x" * 1000))
+        spool.discard()
+        spool.discard()
+    assert names_in(tmp_path) == []
+    assert room.take(2500)
+    assert not room.take(1)
 
 
 @pytest.mark.parametrize("size", [0, 1, files.IN_MEMORY, files.IN_MEMORY + 1, 3 * files.IN_MEMORY])

@@ -95,3 +95,19 @@ def test_what_the_course_does_not_know_is_its_404_not_the_notebooks(visit: Calla
             assert answer.json()["code"] == "not_found"
 
     visit(visitor)
+
+
+def test_a_browser_gets_the_pages_below_the_mount(visit: Callable[[Visit], None]) -> None:
+    async def visitor(client: httpx2.AsyncClient) -> None:
+        page = await client.get("/course/", headers={"Accept": "text/html"})
+        style = re.search(r'href="(/course/static/[^"]+\.css)"', page.text)
+        assert style
+        assert (await client.get(style[1])).status_code == 200
+        form = {"user": "alice", "code": CODE}
+        joined = await client.post("/course/join", data=form, headers={"Origin": "http://server.example"})
+        assert "http://server.example/course --token -" in joined.text
+        assert "; Path=/course;" in joined.headers["set-cookie"]
+        home = await client.get("/course/", headers={"Accept": "text/html"})
+        assert "Übung 2" in home.text
+
+    visit(visitor)

@@ -15,7 +15,7 @@ import click
 from mograder.cli import certificate
 from mograder.config import CONFIG_NAME, SERVE_SETTINGS, course_folder, read_course_file, resolve
 from mograder.domain.errors import MograderError, Temporary, Usage
-from mograder.domain.names import Username, parse_new_username
+from mograder.domain.names import INSTRUCTOR, Username, parse_new_username
 from mograder.domain.tokens import SECRET_NAME, token_lines
 from mograder.wire import JoinLink
 
@@ -98,11 +98,16 @@ def run(
     from mograder.web.proxies import Proxies
     from mograder.web.server import listen
     from mograder.web.server import serve as run_server
+    from mograder.web.sessions import START_LINK_SECONDS, link_with, new_ticket
 
     proxies = Proxies.parse(settings["trusted_proxies"] or "")
     tls, authority = certificate.https(settings, root, host, course.url)
     listening = listen(host, settings["port"])
-    report = banner(course, root, host, settings, authority.fingerprint if authority else "")
+    url = shown_address(host, settings, tls is not None)
+    ticket, _ = new_ticket(course, INSTRUCTOR, START_LINK_SECONDS)
+    report = banner(
+        course, root, host, settings, url, link_with(url, ticket), authority.fingerprint if authority else ""
+    )  # fmt: skip
 
     def work(course: Course, started: Callable[[], None], parent: int | None = None) -> None:
         app = create_app(
@@ -195,11 +200,17 @@ def read_names(file: Path) -> list[Username]:
     return names
 
 
-def banner(course: Course, root: Path, host: str, settings: Mapping[str, Any], fingerprint: str) -> str:
-    """What the lecturer sees on start: where, from which folder, who may come in, and what to do next."""
+def shown_address(host: str, settings: Mapping[str, Any], tls: bool) -> str:
+    """The server's address as a person on this machine opens it."""
     shown = "localhost" if host in (*certificate.ANY_ADDRESS, "127.0.0.1") else host
+    return f"{'https' if tls else 'http'}://{in_url(shown)}:{settings['port']}"
+
+
+def banner(
+    course: Course, root: Path, host: str, settings: Mapping[str, Any], url: str, login_link: str, fingerprint: str
+) -> str:
+    """What the lecturer sees on start: where, from which folder, who may come in, and what to do next."""
     no_auth = settings["no_auth"]
-    url = f"{'https' if settings['tls_cert'] or fingerprint else 'http'}://{in_url(shown)}:{settings['port']}"
     link = course.url or url
     if fingerprint:
         own = f"https://{in_url(certificate.address_for_students(settings, host))}:{settings['port']}"
@@ -213,6 +224,7 @@ def banner(course: Course, root: Path, host: str, settings: Mapping[str, Any], f
         *([f"  fingerprint     {fingerprint}", f"  join link       {link}"] if fingerprint else []),
         f"  assignments     {found}",
         f"  authentication  {'OFF: everybody can do everything' if no_auth else 'on'}",
+        f"  your pages      {url if no_auth else f'{login_link}  (logs you in once, within an hour)'}",
         f"  registration    {'on: students need a code' if course.registration_open else 'off'}",
     ]
     if not assignments:

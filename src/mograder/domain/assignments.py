@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from datetime import UTC, tzinfo
 from enum import StrEnum
 
@@ -55,6 +55,10 @@ class Assignment:
     files: tuple[HandOut, ...] = ()
     rules: Rules = field(default_factory=Rules)
     entry: Mapping[str, object] | None = None
+
+    def extended(self, until: int | None) -> Assignment:
+        """With one person's extension in its times."""
+        return replace(self, rules=replace(self.rules, schedule=self.rules.schedule.extended(until)))
 
 
 class Which(StrEnum):

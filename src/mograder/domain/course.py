@@ -11,10 +11,13 @@ import hmac
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mograder.domain import deadlines, grades, tokens
+from mograder.domain import commits, counting, deadlines, grades, tokens
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
-from mograder.domain.assignments import Assignment
-from mograder.domain.deadlines import Lateness
+from mograder.domain.assignments import Assignment, Plan, Which
+from mograder.domain.board import Board, Row, Work
+from mograder.domain.commits import Commit
+from mograder.domain.counting import Judged, Listed
+from mograder.domain.deadlines import Lateness, Schedule
 from mograder.domain.errors import (
     BadRequest,
     Closed,
@@ -26,6 +29,8 @@ from mograder.domain.errors import (
     WrongCode,
     WrongType,
 )
+from mograder.domain.extending import Extensions
+from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import (
     INSTRUCTOR,
@@ -35,19 +40,28 @@ from mograder.domain.names import (
     parse_new_username,
     printable,
 )
-from mograder.domain.receipts import HandIn, Head, Receipt, Seal, issue_receipt, latest_filename
+from mograder.domain.receipts import HandIn, Head, Receipt, Seal, Submission, issue_receipt, latest_filename
 from mograder.domain.roster import Person, random_code
-from mograder.domain.store import Accepted, Event, LatestFile, Store, StoredFile, Upload
+from mograder.domain.store import Accepted, Event, Store, StoredFile, Upload
 from mograder.domain.tokens import Token
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How one person stands in one assignment, as the person may see it."""
+    """How one person stands in one assignment, as the person may see it.
+
+    `schedule` is the person's own, with the extension in it. `kept` are all hand-ins, in the order of acceptance, of
+    which `counting` counts, by the course's `rule`.
+    """
 
     submitted: bool
     grade: GradeEntry | None
     feedback_available: bool
+    schedule: Schedule
+    extension: Extension | None
+    kept: tuple[Judged, ...]
+    counting: Judged | None
+    rule: Which
 
 
 @dataclass(frozen=True)
@@ -74,13 +88,18 @@ class Course:
         return self.seal.public_keys()
 
     @property
+    def plan(self) -> Plan:
+        """What the lecturer has written about the course, as it stands now."""
+        return self.store.plan()
+
+    @property
     def title(self) -> str:
-        return self.store.plan().title
+        return self.plan.title
 
     @property
     def url(self) -> str:
         """Where students reach the course, "" when the plan does not say."""
-        return self.store.plan().url
+        return self.plan.url
 
     @property
     def registration_open(self) -> bool:
@@ -163,9 +182,25 @@ class Course:
         generation = account.generation if account else 0
         if not token.verify(self.store.secrets(), generation):
             raise Unauthenticated("wrong token: log in again, or ask your instructor for a new one")
-        if token.username == INSTRUCTOR:
-            return COURSE_INSTRUCTOR
-        return Actor(token.username, account.role if account else Role.STUDENT)
+        return _actor(token.username, account)
+
+    def resume(self, username: Username, generation: int) -> Actor:
+        """Who was let in as `username` at this `generation`. Raises Unauthenticated after a reset or removal."""
+        account = self.store.account(username)
+        if generation != (account.generation if account else 0):
+            raise Unauthenticated("your session has ended: log in again")
+        return _actor(username, account)
+
+    def generation(self, username: Username) -> int:
+        """How often the person's token was revoked."""
+        account = self.store.account(username)
+        return account.generation if account else 0
+
+    def spend(self, ticket: str, until: int) -> None:
+        """Use up a one-time `ticket` that is good until `until` (Unix microseconds). Raises Unauthenticated."""
+        now = self.clock()
+        if now > until or not self.store.spend(ticket, now, until):
+            raise Unauthenticated("this link was used already or is too old: ask for a new one")
 
     # the roster
 
@@ -249,8 +284,12 @@ class Course:
     # hand-outs
 
     def assignments(self, actor: Actor) -> tuple[Assignment, ...]:
-        """Every assignment that the actor may see: students see none before it opens."""
-        return self.store.assignments() if actor.is_instructor else self.assignments_for_students()
+        """Every assignment that the actor may see: students see none before it opens, and their own times."""
+        if actor.is_instructor:
+            return self.store.assignments()
+        given = {each.assignment: each.until for each in self.store.extensions(username=actor.username)}
+        listed = self.assignments_for_students()
+        return tuple(each.extended(given[each.name]) if each.name in given else each for each in listed)
 
     def assignments_for_students(self) -> tuple[Assignment, ...]:
         now = self.clock()
@@ -292,16 +331,62 @@ class Course:
         """The largest hand-in, in bytes."""
         return min(assignment.rules.max_size or self.max_upload, self.max_upload)
 
-    def check_open(self, actor: Actor, assignment: Assignment, received: int) -> None:
-        """Raises Closed when a student's hand-in that arrived at `received` cannot be taken."""
-        closes = assignment.rules.schedule.closes
-        if closes is not None and deadlines.is_over(closes, received) and not actor.is_instructor:
-            zone = self.store.plan().zone
+    @property
+    def extensions(self) -> Extensions:
+        """More time for single people: asked for, granted, declined, taken back."""
+        return Extensions(self.store, self.clock, self._is_known)
+
+    def _is_known(self, username: Username) -> bool:
+        return self.store.account(username) is not None or self._has_handed_in(username)
+
+    def schedule(self, assignment: Assignment, user: Username) -> Schedule:
+        """When the assignment opens, is due and closes for this person."""
+        return self._schedule(assignment, self.extensions.of(assignment, user))
+
+    @staticmethod
+    def _schedule(assignment: Assignment, extension: Extension | None) -> Schedule:
+        return assignment.rules.schedule.extended(extension.until if extension else None)
+
+    def lateness(self, due: int | None, received: int) -> Lateness:
+        """How late a hand-in is that arrives at `received` and is due at `due`, and what it costs."""
+        plan = self.plan
+        return deadlines.lateness(due, received, plan.penalties, plan.zone)
+
+    def check_open(self, actor: Actor, assignment: Assignment, user: Username, received: int) -> None:
+        """Raises Closed when a student's hand-in that arrives at `received` cannot be taken, whatever its bytes."""
+        if actor.is_instructor or not deadlines.is_over(assignment.rules.schedule.closes, received):
+            return
+        moments = [each.moment for each in self.store.commits(assignment.name, user) if each.is_open(received)]
+        self._check_not_closed(assignment, self.schedule(assignment, user), min([received, *moments]))
+
+    def _check_not_closed(self, assignment: Assignment, schedule: Schedule, received: int) -> None:
+        closes = schedule.closes
+        if closes is not None and deadlines.is_over(closes, received):
+            zone = self.plan.zone
             raise Closed(
                 f"{assignment.name!r} closed at {deadlines.readable(closes, zone)}; "
                 f"this arrived at {deadlines.readable(received, zone)}",
                 closes=closes / deadlines.SECOND,
             )
+
+    def commit(
+        self, actor: Actor, assignment: Assignment, user: Username, sha256: str, size: int, received: int
+    ) -> Commit:
+        """Announce the bytes of a hand-in to come: when they come in time, the moment of this counts.
+
+        Safe to repeat. Raises Closed, BadRequest, TooLarge, and Throttled when too many are open.
+        """
+        commits.check_announcement(sha256, size)
+        self._check_size(assignment, size)
+        if not actor.is_instructor:
+            self._check_not_closed(assignment, self.schedule(assignment, user), received)
+        new = Commit(assignment.name, user, sha256, size, received)
+        kept = self.store.change_commits(assignment.name, user, lambda held: commits.announced(held, new))
+        return next(each for each in kept if each.sha256 == sha256)
+
+    def _check_size(self, assignment: Assignment, size: int) -> None:
+        if size > self.limit_for(assignment):
+            raise TooLarge(f"the file has {size} bytes; at most {self.limit_for(assignment)} are taken")
 
     def submit(
         self,
@@ -314,28 +399,59 @@ class Course:
     ) -> Accepted:
         """Keep a hand-in for ever; one that repeats the one before gets its receipt, and nothing new is kept.
 
-        `received` is the moment (Unix microseconds) when the request arrived; `filename` what the sender calls the
-        file, "" if it was not said. Raises Closed, TooLarge, WrongType, BadRequest.
+        `received` is the moment (Unix microseconds) when the request arrived: it counts, or that of a commit of these
+        bytes. What an instructor hands in for a student is never late. `filename` is what the sender calls the file,
+        "" if it was not said. Raises Closed, TooLarge, WrongType, BadRequest.
         """
-        self.check_open(actor, assignment, received)
+        schedule = self.schedule(assignment, user)
+        held = self.store.commits(assignment.name, user)
+        commit = next((each for each in held if each.covers(body, received)), None)
+        moment = min(received, commit.moment) if commit else received
+        if not actor.is_instructor:
+            self._check_not_closed(assignment, schedule, moment)
         if body.size == 0:
             raise BadRequest("no data: the file is empty")
-        if body.size > self.limit_for(assignment):
-            raise TooLarge(f"the file has {body.size} bytes; at most {self.limit_for(assignment)} are taken")
+        self._check_size(assignment, body.size)
         accepts = assignment.rules.accepts
         if accepts and filename and not filename.lower().endswith(accepts):
             raise WrongType(f"{printable(filename)!r}: {assignment.name!r} takes {', '.join(accepts)}")
-        due = assignment.rules.schedule.due
-        late = actor.username == user and self.lateness(due, received).late
-        hand_in = HandIn(user, assignment.name, actor.username, received, body, late, due)
-        return self.store.accept(hand_in, issue_receipt(hand_in, self.seal, self.name))
+        late = actor.username == user and self.lateness(schedule.due, moment).late
+        arrived = received if commit else None
+        hand_in = HandIn(user, assignment.name, actor.username, moment, body, late, schedule.due, arrived)
+        accepted = self.store.accept(hand_in, issue_receipt(hand_in, self.seal, self.name))
+        if commit:  # used up; should this be lost, the same bytes could only be handed in again
+            self.store.change_commits(
+                assignment.name, user, lambda held: tuple(each for each in held if each != commit)
+            )
+        return accepted
 
-    def lateness(self, due: int | None, received: int) -> Lateness:
-        plan = self.store.plan()
-        return deadlines.lateness(due, received, plan.penalties, plan.zone)
+    def judged(self, receipt: Receipt) -> tuple[Judged, str]:
+        """A hand-in that was just accepted as its receipt has it, and the file name of the version that counts now."""
+        plan, kept = self.plan, receipt.submission
+        (this,) = counting.judge([receipt], kept.due, plan)
+        if plan.counts is Which.LATEST or not this.lateness.late:
+            return this, kept.filename
+        everything = counting.judge(self.store.receipts(kept.assignment, kept.username), kept.due, plan)
+        return this, (counting.counting(everything, plan.counts) or this).submission.filename
 
-    def latest_files(self, assignment: Assignment) -> tuple[LatestFile, ...]:
-        return self.store.latest_files(assignment.name)
+    def hand_ins(self, assignment: Assignment, which: Which | None = Which.LATEST) -> list[Listed]:
+        """One hand-in of every person, sorted by name: the latest, the last in time, or the one that counts (`None`).
+
+        The latest is the file as it stands, an edit by hand included.
+        """
+        plan = self.plan
+        given = {each.username: each for each in self.store.extensions(assignment.name)}
+        kept: dict[Username, list[Receipt]] = {}
+        for receipt in self.store.receipts(assignment.name):
+            kept.setdefault(receipt.submission.username, []).append(receipt)
+        found = []
+        for file in self.store.latest_files(assignment.name):
+            user = file.username
+            due = self._schedule(assignment, given.get(user)).due
+            one = counting.listed(file, counting.judge(kept.get(user, ()), due, plan), plan.counts, which)
+            if one is not None:
+                found.append(one)
+        return found
 
     def submitted_file(self, assignment: Assignment, file: str) -> StoredFile:
         """Raises NotFound."""
@@ -374,11 +490,46 @@ class Course:
     def standing(self, assignment: Assignment, user: Username) -> Standing:
         """Where a person stands, from the files as they are now."""
         entry = grades.of_person(self.store.grades(assignment.name), user)
+        plan = self.plan
+        extension = self.extensions.of(assignment, user)
+        schedule = self._schedule(assignment, extension)
+        kept = counting.judge(self.history(assignment, user), schedule.due, plan)
         return Standing(
             submitted=self.store.submitted_file(assignment.name, FileName(latest_filename(user))) is not None,
             grade=entry if entry is not None and entry.visible else None,
             feedback_available=self.store.feedback(assignment.name, user) is not None,
+            schedule=schedule,
+            extension=extension,
+            kept=kept,
+            counting=counting.counting(kept, plan.counts),
+            rule=plan.counts,
         )
+
+    def work(self, assignment: Assignment, user: Username) -> Work:
+        """One person's work on an assignment, as the person may see it."""
+        standing = self.standing(assignment, user)
+        latest = None
+        for receipt in self.history(assignment, user):
+            latest = receipt.submission
+        return Work(assignment, standing.submitted, latest, standing.grade, standing.feedback_available)
+
+    def board(self) -> Board:
+        """Everybody on the roster and everybody who has handed in, by every assignment."""
+        listed = self.store.assignments()
+        people = {each.username: each.name for each in self.store.accounts() if not each.removed}
+        latest: dict[tuple[str, Username], Submission] = {}
+        for receipt in self.store.receipts():
+            submission = receipt.submission
+            latest[submission.assignment, submission.username] = submission
+            people.setdefault(submission.username, "")
+        graded = {each.name: {entry.person: entry for entry in self.store.grades(each.name)} for each in listed}
+
+        def work(assignment: Assignment, user: Username) -> Work:
+            submission = latest.get((assignment.name, user))
+            return Work(assignment, submission is not None, submission, graded[assignment.name].get(user))
+
+        rows = [Row(user, people[user], tuple(work(each, user) for each in listed)) for user in sorted(people)]
+        return Board(listed, tuple(rows))
 
     def upload_feedback(self, actor: Actor, assignment: Assignment, pages: dict[Username, bytes]) -> None:
         event = Event(self.clock(), actor.username, "feedback", assignment.name, f"{len(pages)} pages")
@@ -390,6 +541,12 @@ class Course:
         if found is None:
             raise NotFound(f"there is no feedback for {user!r} in {assignment.name!r}")
         return found
+
+
+def _actor(username: Username, account: Account | None) -> Actor:
+    if username == INSTRUCTOR:
+        return COURSE_INSTRUCTOR
+    return Actor(username, account.role if account else Role.STUDENT)
 
 
 def _check_same_name(held: Account | None, username: Username) -> None:

@@ -42,6 +42,18 @@ class GradeEntry:
         return next((text for key in PERSON_KEYS if (text := _text(self.fields.get(key)))), "")
 
     @property
+    def username(self) -> str:
+        """Whose grade it is to see: the user name, where no column has one the `userid`.
+
+        Never both: else whoever registers with somebody's number for a user name would see that one's grade.
+        """
+        return _text(self.fields.get("username")) or _text(self.fields.get("student")) or self.person
+
+    @property
+    def has_userid(self) -> bool:
+        return bool(_text(self.fields.get("userid")))
+
+    @property
     def grade(self) -> str | None:
         """The grade as text, None when there is none: an empty cell is no grade, never 0."""
         return next((text for key in GRADE_KEYS if (text := _text(self.fields.get(key)))), None)
@@ -54,9 +66,6 @@ class GradeEntry:
     def visible(self) -> bool:
         """Whether the student may see it now."""
         return _text(self.fields.get("workflow_state")) in VISIBLE_STATES
-
-    def is_for(self, username: Username) -> bool:
-        return any(_text(self.fields.get(key)) == username for key in PERSON_KEYS)
 
 
 def _is_deeper(value: object, levels: int) -> bool:
@@ -94,19 +103,29 @@ def merge(stored: Iterable[GradeEntry], uploaded: Iterable[GradeEntry]) -> tuple
 
     Keys that an upload does not name are kept, except a `workflow_state`: an upload without one releases.
     """
-    merged = {entry.person or f"\0{index}": entry for index, entry in enumerate(stored)}
+    merged: dict[str, GradeEntry] = {}
+    for index, entry in enumerate(stored):
+        merged[_place(entry, merged) or f"\0{index}"] = entry
     for entry in uploaded:
-        before = merged.get(entry.person)
+        place = _place(entry, merged)
+        before = merged.get(place)
         kept = {key: value for key, value in before.fields.items() if key != "workflow_state"} if before else {}
-        merged[entry.person] = GradeEntry({**kept, **entry.fields})
+        merged[place] = GradeEntry({**kept, **entry.fields})
     return tuple(merged.values())
 
 
+def _place(entry: GradeEntry, merged: Mapping[str, GradeEntry]) -> str:
+    """Where the person's entry is or will be. A user name that is another person's `userid` gets a place of its own."""
+    held = merged.get(entry.person)
+    same = held is None or held.username == entry.username or (held.has_userid and entry.has_userid)
+    return entry.person if same else f"\0{entry.username}"
+
+
 def of_person(entries: Iterable[GradeEntry], username: Username) -> GradeEntry | None:
-    """The entry of `username`, matched on username, userid or student; the last one when there are several."""
+    """The entry of `username` (see `GradeEntry.username`); the last one when there are several."""
     found = None
     for entry in entries:
-        if entry.is_for(username):
+        if entry.username == username:
             found = entry
     return found
 

@@ -14,6 +14,8 @@ from typing import Protocol
 
 from mograder.domain.access import Account
 from mograder.domain.assignments import Assignment, Plan
+from mograder.domain.commits import Commit
+from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import Body, HandIn, Head, Issue, Receipt
@@ -79,6 +81,8 @@ class Accepted:
 
 
 ChangeAccount = Callable[[Account | None], Account]
+ChangeExtension = Callable[[Extension | None], Extension]
+ChangeCommits = Callable[[tuple[Commit, ...]], tuple[Commit, ...]]
 
 
 class Store(Protocol):
@@ -120,6 +124,13 @@ class Store(Protocol):
 
     def change_accounts(self, changes: Sequence[tuple[Username, ChangeAccount, Event]]) -> list[Account]:
         """As `change_account`, for many accounts as one step: all are changed or none."""
+        ...
+
+    def spend(self, ticket: str, now: int, until: int) -> bool:
+        """Whether `ticket` is spent by this call and by none before, in any server on this course.
+
+        It may be forgotten once it is past `until` (Unix microseconds, as is `now`).
+        """
         ...
 
     # hand-outs
@@ -164,6 +175,31 @@ class Store(Protocol):
 
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
         """The chain in its order, or the part of it that belongs to an assignment, a person, or both."""
+        ...
+
+    # time
+
+    def extensions(self, assignment: AssignmentName | None = None, username: Username | None = None) -> list[Extension]:
+        """All of them, or those of an assignment, a person, or both; sorted by assignment and name."""
+        ...
+
+    def change_extensions(
+        self, changes: Sequence[tuple[AssignmentName, Username, ChangeExtension, Event]]
+    ) -> list[Extension]:
+        """Replace extensions and record the events, as one step: all are changed or none.
+
+        Each change gets what is there, or None; what it raises leaves everything as it was.
+        """
+        ...
+
+    def commits(self, assignment: AssignmentName, username: Username) -> tuple[Commit, ...]:
+        """What a person has announced and not yet handed in, oldest first; some may have run out."""
+        ...
+
+    def change_commits(
+        self, assignment: AssignmentName, username: Username, change: ChangeCommits
+    ) -> tuple[Commit, ...]:
+        """Replace a person's commits for an assignment, as one step that nobody can get between; those now."""
         ...
 
     # grades and feedback

@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ from mograder import config
 from mograder.domain import grades as grading
 from mograder.domain.access import Account, Role
 from mograder.domain.assignments import Assignment, Plan
+from mograder.domain.commits import Commit
 from mograder.domain.errors import MograderError, Temporary, Unreadable
+from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import (
@@ -43,10 +46,19 @@ from mograder.domain.receipts import (
     latest_filename,
     owner,
 )
-from mograder.domain.store import Accepted, ChangeAccount, Event, LatestFile, StoredFile, Upload
+from mograder.domain.store import (
+    Accepted,
+    ChangeAccount,
+    ChangeCommits,
+    ChangeExtension,
+    Event,
+    LatestFile,
+    StoredFile,
+    Upload,
+)
 from mograder.domain.tokens import SECRET_NAME, random_secret
 from mograder.store import files
-from mograder.store.files import Cached, Spool, storage_errors
+from mograder.store.files import Cached, Room, Spool, storage_errors
 from mograder.store.hand_outs import HandOuts
 from mograder.store.layout import FEEDBACK, GRADES, LEDGER, LOCK, SIGNING_KEY, Folders, load_json, stored_file
 from mograder.store.ledger import Ledger
@@ -80,6 +92,7 @@ class DirectoryStore:
         self._secrets = Secrets(folders.root)
         self._hand_outs = HandOuts(folders)
         self._sha256 = Cached(files.sha256_of)
+        self._room = Room()
         with storage_errors("open the course"):
             self._made_once(SECRET_NAME, lambda: f"{random_secret()}\n".encode())
             self._secrets.all()
@@ -134,6 +147,13 @@ class DirectoryStore:
     def change_accounts(self, changes: Sequence[tuple[Username, ChangeAccount, Event]]) -> list[Account]:
         return self._ledger.write(lambda connection: [_change_account(connection, *each) for each in changes])
 
+    def spend(self, ticket: str, now: int, until: int) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            connection.execute("DELETE FROM spent WHERE until < ?", (now,))
+            return connection.execute("INSERT OR IGNORE INTO spent VALUES (?, ?)", (ticket, until)).rowcount == 1
+
+        return self._ledger.write(work)
+
     # hand-outs
 
     def assignments(self) -> tuple[Assignment, ...]:
@@ -155,7 +175,7 @@ class DirectoryStore:
     def upload(self) -> Upload:
         with storage_errors("receive the file"):
             self._make_in_use(self.folders.submitted)
-        return Spool(self.folders.submitted)
+        return Spool(self.folders.submitted, self._room)
 
     def accept(self, hand_in: HandIn, issue: Issue) -> Accepted:
         body = hand_in.body
@@ -436,14 +456,41 @@ class DirectoryStore:
         return _head(next(iter(self._ledger.read(_HEAD)), None))
 
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
-        # Only what is asked for stands in the condition: so the index is used, and nobody waits for the whole chain.
-        asked = {"assignment": assignment, "username": username}
-        wanted = {column: value for column, value in asked.items() if value is not None}
-        where = " AND ".join(f"{column} = ?" for column in wanted) or "TRUE"
-        rows = self._ledger.read(
-            f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE {where} ORDER BY number", tuple(wanted.values())
-        )
+        where, values = _where(assignment=assignment, username=username)
+        rows = self._ledger.read(f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE {where} ORDER BY number", values)
         return map(receipt_of, rows)
+
+    # time
+
+    def extensions(self, assignment: AssignmentName | None = None, username: Username | None = None) -> list[Extension]:
+        where, values = _where(assignment=assignment, username=username)
+        rows = self._ledger.read(
+            f"SELECT {_EXTENSION} FROM extensions WHERE {where} ORDER BY assignment, username", values
+        )
+        return [_extension(row) for row in rows]
+
+    def change_extensions(
+        self, changes: Sequence[tuple[AssignmentName, Username, ChangeExtension, Event]]
+    ) -> list[Extension]:
+        return self._ledger.write(lambda connection: [_change_extension(connection, *each) for each in changes])
+
+    def commits(self, assignment: AssignmentName, username: Username) -> tuple[Commit, ...]:
+        return tuple(_commit(row) for row in self._ledger.read(_COMMITS, (assignment, username)))
+
+    def change_commits(
+        self, assignment: AssignmentName, username: Username, change: ChangeCommits
+    ) -> tuple[Commit, ...]:
+        def work(connection: sqlite3.Connection) -> tuple[Commit, ...]:
+            held = connection.execute(_COMMITS, (assignment, username)).fetchall()
+            kept = change(tuple(_commit(row) for row in held))
+            connection.execute("DELETE FROM commits WHERE assignment = ? AND username = ?", (assignment, username))
+            connection.executemany(
+                "INSERT INTO commits (assignment, username, sha256, size, moment) VALUES (?, ?, ?, ?, ?)",
+                [(each.assignment, each.username, each.sha256, each.size, each.moment) for each in kept],
+            )
+            return kept
+
+        return self._ledger.write(work)
 
     # grades and feedback
 
@@ -541,6 +588,45 @@ def _change_account(connection: sqlite3.Connection, username: Username, change: 
     )  # fmt: skip
     _record(connection, event)
     return account
+
+
+_EXTENSION = "assignment, username, until, note, wanted, reason, declined"
+
+
+def _extension(row: tuple[Any, ...]) -> Extension:
+    assignment, username, until, note, wanted, reason, declined = row
+    return Extension(AssignmentName(assignment), Username(username), until, note, wanted, reason, bool(declined))
+
+
+def _change_extension(
+    connection: sqlite3.Connection, assignment: AssignmentName, username: Username, change: ChangeExtension,
+    event: Event,
+) -> Extension:  # fmt: skip
+    row = connection.execute(
+        f"SELECT {_EXTENSION} FROM extensions WHERE assignment = ? AND username = ?", (assignment, username)
+    ).fetchone()
+    extension = change(_extension(row) if row else None)
+    connection.execute(
+        f"INSERT OR REPLACE INTO extensions ({_EXTENSION}) VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(extension)
+    )
+    _record(connection, event)
+    return extension
+
+
+_COMMITS = (
+    "SELECT assignment, username, sha256, size, moment FROM commits WHERE assignment = ? AND username = ? "
+    "ORDER BY moment, sha256"
+)
+
+
+def _commit(row: tuple[Any, ...]) -> Commit:
+    return Commit(AssignmentName(row[0]), Username(row[1]), *row[2:])
+
+
+def _where(**asked: str | None) -> tuple[str, tuple[str, ...]]:
+    """A condition on the columns that are asked for and no others, so that an index is used; and its values."""
+    wanted = {column: value for column, value in asked.items() if value is not None}
+    return " AND ".join(f"{column} = ?" for column in wanted) or "TRUE", tuple(wanted.values())
 
 
 def receipt_of(row: tuple[Any, ...]) -> Receipt:

@@ -12,6 +12,7 @@ import os
 import secrets
 import stat
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,9 @@ SPOOL_PREFIX = ".incoming-"
 
 IN_MEMORY = 1024 * 1024
 """Bytes of a hand-in that are kept in memory (and travel through the ledger); larger ones go straight to disk."""
+
+ALL_IN_MEMORY = 64 * 1024 * 1024
+"""Bytes that all uploads under way may keep in memory together; beyond that even a small one goes to disk."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -142,11 +146,33 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+class Room:
+    """Memory that many uploads share, so that it does not grow with their number. May be used from many threads."""
+
+    def __init__(self, limit: int = ALL_IN_MEMORY) -> None:
+        self._left = limit
+        self._turn = threading.Lock()
+
+    def take(self, size: int) -> bool:
+        """Whether there was room for `size` bytes more; it is taken now."""
+        with self._turn:
+            if size > self._left:
+                return False
+            self._left -= size
+            return True
+
+    def give_back(self, size: int) -> None:
+        with self._turn:
+            self._left += size
+
+
 class Spool:
     """An `Upload` (domain/store.py): in memory while small, then a hidden file in `folder`, which is there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, room: Room | None = None) -> None:
         self._folder = folder
+        self._room = room or Room()
+        self._taken = 0
         self._hash = hashlib.sha256()
         self._chunks: list[bytes] = []
         self._descriptor: int | None = None
@@ -168,7 +194,9 @@ class Spool:
         self._hash.update(chunk)
         if self._descriptor is None:
             self._chunks.append(bytes(chunk))
-            if self.size > IN_MEMORY:
+            if self.size <= IN_MEMORY and self._room.take(len(chunk)):
+                self._taken += len(chunk)
+            else:
                 with storage_errors("receive the file"):
                     self._spill()
         else:
@@ -180,7 +208,12 @@ class Spool:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         self.path = path
         _write_all(self._descriptor, b"".join(self._chunks))
+        self._forget()
+
+    def _forget(self) -> None:
         self._chunks.clear()
+        self._room.give_back(self._taken)
+        self._taken = 0
 
     def finish(self) -> None:
         """After this a large upload is durable under its hidden name; a small one is still in memory."""
@@ -201,7 +234,7 @@ class Spool:
             with contextlib.suppress(OSError):
                 self.path.unlink()
             self.path = None
-        self._chunks.clear()
+        self._forget()
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

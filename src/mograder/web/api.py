@@ -12,14 +12,18 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
+
+from msgspec import UNSET
 
 from mograder import wire
 from mograder.domain import deadlines, tokens
 from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
-from mograder.domain.assignments import Assignment
-from mograder.domain.course import Course
+from mograder.domain.assignments import Assignment, Which
+from mograder.domain.counting import Listed
+from mograder.domain.course import Course, Standing
+from mograder.domain.deadlines import Lateness
 from mograder.domain.errors import (
     BadName,
     BadRequest,
@@ -31,12 +35,13 @@ from mograder.domain.errors import (
     Unauthenticated,
     WrongCode,
 )
+from mograder.domain.extending import Change
 from mograder.domain.names import Username, parse_owner
 from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.roster import Person
 from mograder.domain.store import StoredFile, Upload
 from mograder.web import multipart
-from mograder.web.body import Body, Gone, Receive, Scope, Send
+from mograder.web.body import PATIENT, Body, Gone, Pace, Receive, Scope, Send
 from mograder.web.replies import (
     FEEDBACK_POLICY,
     INTERNAL_ERROR,
@@ -47,6 +52,7 @@ from mograder.web.replies import (
     send_file,
     send_reply,
 )
+from mograder.web.sessions import link_with, new_ticket
 from mograder.web.throttle import Failures, address_key, name_key
 from mograder.wire import Content, Endpoint
 
@@ -75,7 +81,8 @@ class Request:
     base_url: str
     wrong_codes: Failures
     address: str
-    authority: str
+    query: bytes = b""
+    authority: str = ""
     body: bytes = b""
 
     def assignment(self) -> Assignment:
@@ -90,22 +97,29 @@ class Api:
     """The ASGI application of the protocol. With `check_tokens` off everything is allowed (--no-auth)."""
 
     def __init__(
-        self, course: Course, *, check_tokens: bool = True, authority: str = "", workers: int = 1,
+        self,
+        course: Course,
+        *,
+        check_tokens: bool = True,
+        pace: Pace = PATIENT,
+        authority: str = "",
+        workers: int = 1,
         clock: Callable[[], float] = time.time,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`clock` (Unix seconds) times the throttling of failures alone, which is shared out among the workers."""
         self.course = course
-        self._check_tokens = check_tokens
+        self.pace = pace
+        self.check_tokens = check_tokens
         self._authority = authority
         self._routes = wire.Routes()
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
-        self._bad_tokens, self._wrong_codes = Failures(clock, workers), Failures(clock, workers)
+        self.bad_tokens, self.wrong_codes = Failures(clock, workers), Failures(clock, workers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        body = Body(headers, receive)
+        body = Body(headers, receive, self.pace)
         actor = None
         try:
             if scope["method"] == "OPTIONS":
@@ -136,6 +150,13 @@ class Api:
         else:
             await send_reply(reply, scope, headers, body, send)
 
+    def knows(self, scope: Scope) -> bool:
+        """Whether there is an endpoint at the request's address."""
+        try:
+            return self._routes.find(path_of(scope)) is not None
+        except BadRequest:
+            return True
+
     def _row(self, scope: Scope) -> tuple[Endpoint, Mapping[str, str]]:
         methods = self._routes.find(path_of(scope))
         if methods is None:
@@ -149,7 +170,7 @@ class Api:
     async def _authenticate(self, row: Endpoint, headers: Mapping[str, str], scope: Scope) -> Actor:
         if row.allow is Allow.ANYONE:
             return ANONYMOUS
-        if not self._check_tokens:
+        if not self.check_tokens:
             return UNCHECKED
         given = headers.get("authorization")
         whose = [address_key(scope)]
@@ -159,8 +180,8 @@ class Api:
             return await self._read(lambda: self.course.authenticate(token))
         except Unauthenticated:
             if given is not None:
-                self._bad_tokens.check(*whose)
-                self._bad_tokens.count(*whose)
+                self.bad_tokens.check(*whose)
+                self.bad_tokens.count(*whose)
             raise
 
     def _request(
@@ -169,7 +190,7 @@ class Api:
     ) -> Request:  # fmt: skip
         about = None
         if row.about_query:
-            about = parse_owner(_query(scope, row.about_query))
+            about = parse_owner(_query(scope["query_string"], row.about_query))
         elif row.about_path:
             try:
                 about = parse_owner(values[row.about_path])
@@ -178,8 +199,8 @@ class Api:
         authorise(actor, row.allow, about)
         base = f"{scope.get('scheme', 'http')}://{headers.get('host', 'localhost')}{scope.get('root_path', '')}"
         return Request(
-            row, self.course, actor, values, about, headers, received, base, self._wrong_codes, address_key(scope),
-            self._authority,
+            row, self.course, actor, values, about, headers, received, base, self.wrong_codes, address_key(scope),
+            scope["query_string"], self._authority,
         )  # fmt: skip
 
     async def _answer(self, request: Request, body: Body) -> Reply | StoredFile:
@@ -189,17 +210,17 @@ class Api:
         if row.request is Content.PAGES:
             await self._read(request.assignment)
             pages = await multipart.read_files(request.headers, body.chunks(row.limit or 0))
-            return await self._write(lambda: upload_feedback(request, pages))
+            return await self.write(lambda: upload_feedback(request, pages))
         handler = HANDLERS[row.name]
         if row.method == "GET" and not row.many:
             return await self._read(lambda: handler(request))
         full = replace(request, body=await body.whole(row.limit or 0)) if row.method == "POST" else request
-        return await self._write(lambda: handler(full))
+        return await self.write(lambda: handler(full))
 
     async def _submit(self, request: Request, body: Body) -> Reply:
         course = self.course
         assignment = await self._read(request.assignment)
-        course.check_open(request.actor, assignment, request.received)
+        await self._read(lambda: course.check_open(request.actor, assignment, request.person(), request.received))
         limit = course.limit_for(assignment)
         upload = course.upload()
         try:
@@ -213,13 +234,13 @@ class Api:
         except BaseException:
             upload.discard()
             raise
-        return await self._write(lambda: submit(request, assignment, upload, filename))
+        return await self.write(lambda: submit(request, assignment, upload, filename))
 
     async def _read(self, work: Callable[[], T]) -> T:
         """One small file of a local disk takes less than handing the work to a thread; a network's store waits."""
-        return await self._write(work) if self.course.store.waits else work()
+        return await self.write(work) if self.course.store.waits else work()
 
-    async def _write(self, work: Callable[[], T]) -> T:
+    async def write(self, work: Callable[[], T]) -> T:
         # Shielded: when the sender goes away, what a thread has begun it still finishes.
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._writers, work))
 
@@ -232,10 +253,10 @@ def path_of(scope: Scope) -> bytes:
     return raw[len(prefix) :] if prefix and raw.startswith(prefix) else raw
 
 
-def _query(scope: Scope, name: str) -> str:
+def _query(query: bytes, name: str) -> str:
     """The one value of a query parameter, "" when it is missing. Raises BadRequest."""
     try:
-        pairs = parse_qsl(scope["query_string"].decode("ascii"), errors="strict", max_num_fields=50)
+        pairs = parse_qsl(query.decode("ascii"), errors="strict", max_num_fields=50)
     except ValueError:
         raise BadRequest("the query is malformed") from None
     values = [value for key, value in pairs if key == name]
@@ -271,15 +292,27 @@ def secret_reply(value: object) -> Reply:
 
 
 def assignments(request: Request) -> Reply:
-    return json_reply([assignment_info(each) for each in request.course.assignments(request.actor)], tagged=True)
+    course = request.course
+    listed = [assignment_info(each, course, request.received) for each in course.assignments(request.actor)]
+    return json_reply(listed, tagged=True)
 
 
-def assignment_info(assignment: Assignment) -> object:
-    """How an assignment is listed: a manifest's own entry is passed on whole, with the due time if it has none."""
+def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
+    """How an assignment is listed: a manifest's own entry is passed on whole, with the times that are in force."""
     rules, schedule = assignment.rules, assignment.rules.schedule
+    opens, due, closes = (
+        wire.given(moment // deadlines.SECOND if moment else None)
+        for moment in (schedule.opens, schedule.due, schedule.closes)
+    )
+    grace: wire.Maybe[int] = UNSET
+    now_late: dict[str, Any] = {}
+    if schedule.due is not None:
+        grace = course.plan.penalties.grace // deadlines.SECOND
+        found = course.lateness(schedule.due, now)
+        now_late = {"late": found.late, "days_late": found.days, "penalty": found.penalty}
     if assignment.entry is not None:
-        planned = {"duedate": schedule.due // deadlines.SECOND} if schedule.due else {}
-        return {**planned, **assignment.entry}
+        times = {"opens": opens, "duedate": due, "closes": closes, "grace": grace, **now_late}
+        return {**assignment.entry, **{key: value for key, value in times.items() if value is not UNSET}}
     listed = [
         wire.HandOutFile(
             each.name,
@@ -289,13 +322,10 @@ def assignment_info(assignment: Assignment) -> object:
         )
         for each in assignment.files
     ]
-    opens, due, closes = (
-        wire.given(moment // deadlines.SECOND if moment else None)
-        for moment in (schedule.opens, schedule.due, schedule.closes)
-    )
     return wire.AssignmentInfo(
         assignment.name, assignment.id, listed, wire.given(rules.title or None), opens, due, closes,
         wire.given(rules.max_size), wire.given(list(rules.accepts) or None), wire.given(rules.points),
+        grace, **now_late,
     )  # fmt: skip
 
 
@@ -315,6 +345,7 @@ def submit(request: Request, assignment: Assignment, upload: Upload, filename: s
     finally:
         upload.discard()
     kept = accepted.receipt.submission
+    judged, counts = request.course.judged(accepted.receipt)
     return json_reply(
         wire.Submitted(
             filename=latest_filename(kept.username),
@@ -327,25 +358,85 @@ def submit(request: Request, assignment: Assignment, upload: Upload, filename: s
             received=kept.received / deadlines.SECOND,
             receipt=accepted.receipt.text,
             repeated=accepted.repeated,
+            duedate=seconds(kept.due),
+            arrived=wire.given(kept.arrived / deadlines.SECOND if kept.arrived else None),
+            counts=counts,
+            rule=request.course.plan.counts.value,
+            by=kept.by,
+            **said_of(judged.lateness),
         )
     )
 
 
-def submissions(request: Request) -> Reply:
+def seconds(moment: int | None) -> wire.Maybe[int]:
+    return wire.given(None if moment is None else moment // deadlines.SECOND)
+
+
+def said_of(lateness: Lateness) -> dict[str, Any]:
+    """The keys of a reply that say how late a hand-in is."""
+    return {
+        "late": lateness.late, "days_late": lateness.days, "penalty": lateness.penalty,
+        "explanation": wire.given(lateness.explanation or None),
+    }  # fmt: skip
+
+
+def commit(request: Request) -> Reply:
+    course, assignment, user = request.course, request.assignment(), request.person()
+    wanted = wire.decode_json(request.body, wire.Announcement)
+    made = course.commit(request.actor, assignment, user, wanted.sha256, wanted.size, request.received)
+    late = course.lateness(course.schedule(assignment, user).due, made.moment).late
+    moments = (made.moment / deadlines.SECOND, made.ends / deadlines.SECOND)
+    return json_reply(wire.Committed(made.username, made.assignment, made.sha256, made.size, *moments, late))
+
+
+def ask_extension(request: Request) -> Reply:
     assignment = request.assignment()
-    row = wire.BY_NAME["submitted_file"]
-    listed = [
-        wire.SubmissionInfo(
-            each.username,
-            each.filename,
-            wire.build_path(row, {"assignment": assignment.name, "file": each.filename}),
-            int(each.modified),
-            each.size,
-            each.sha256,
+    wanted = wire.decode_json(request.body, wire.ExtensionRequest)
+    asked = request.course.extensions.ask(request.actor, assignment, request.person(), wanted.until, wanted.reason)
+    return json_reply(wire.extension_info(asked))
+
+
+def extensions(request: Request) -> Reply:
+    return json_reply([wire.extension_info(each) for each in request.course.extensions.all()], tagged=True)
+
+
+def change_extensions(request: Request) -> Reply:
+    wanted = wire.decode_json(request.body, wire.ExtensionChanges)
+    changes = [
+        Change(
+            request.course.assignment(request.actor, each.assignment), parse_owner(each.user), each.decision,
+            each.until, each.note,
         )
-        for each in request.course.latest_files(assignment)
-    ]
-    return json_reply(listed, tagged=True)
+        for each in wanted.changes
+    ]  # fmt: skip
+    changed = request.course.extensions.decide(request.actor, changes)
+    return json_reply([wire.extension_info(each) for each in changed])
+
+
+WHICH = {"": Which.LATEST, "latest": Which.LATEST, "on-time": Which.ON_TIME, "counts": None}
+
+
+def submissions(request: Request) -> Reply:
+    wanted = _query(request.query, "which")
+    if wanted not in WHICH:
+        raise BadRequest(f"which={wanted[:100]!r}: give latest, on-time or counts")
+    assignment = request.assignment()
+    found = request.course.hand_ins(assignment, WHICH[wanted])
+    return json_reply([submission_info(assignment, each) for each in found], tagged=True)
+
+
+def submission_info(assignment: Assignment, listed: Listed) -> wire.SubmissionInfo:
+    file, judged = listed.file, listed.judged
+    place = {"assignment": assignment.name, "file": file.filename}
+    known: dict[str, Any] = {}
+    if judged is not None:
+        kept = judged.submission
+        moment = kept.received / deadlines.SECOND
+        known = {"version": kept.filename, "received": moment, "by": kept.by, **said_of(judged.lateness)}
+    url = wire.build_path(wire.BY_NAME["submitted_file"], place)
+    return wire.SubmissionInfo(
+        file.username, file.filename, url, int(file.modified), file.size, file.sha256, listed.counts, **known
+    )
 
 
 def submitted_file(request: Request) -> StoredFile:
@@ -409,9 +500,24 @@ def status(request: Request) -> Reply:
             grade=grade,
             feedback=standing.grade.feedback if standing.grade else "",
             feedback_available=standing.feedback_available,
+            duedate=seconds(standing.schedule.due),
+            closes=seconds(standing.schedule.closes),
+            attempts=len(standing.kept),
+            rule=standing.rule.value,
+            extension=wire.given(wire.extension_info(standing.extension) if standing.extension else None),
+            **_counting(standing),
         ),
         tagged=True,
     )
+
+
+def _counting(standing: Standing) -> dict[str, Any]:
+    judged = standing.counting
+    if judged is None:
+        return {}
+    kept = judged.submission
+    moment = kept.received / deadlines.SECOND
+    return {"counts": kept.filename, "received": moment, "by": kept.by, **said_of(judged.lateness)}
 
 
 def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
@@ -455,6 +561,12 @@ def remove(request: Request) -> Reply:
     return json_reply(wire.roster_entry(request.course.remove(request.actor, request.person())))
 
 
+def login_link(request: Request) -> Reply:
+    ticket, until = new_ticket(request.course, request.actor.username)
+    link = link_with(request.course.url or request.base_url, ticket)
+    return secret_reply(wire.LoginLink(link, until / deadlines.SECOND))
+
+
 def events(request: Request) -> Reply:
     listed = [
         wire.EventInfo(each.moment / deadlines.SECOND, each.actor, each.action, each.subject, each.detail)
@@ -464,7 +576,8 @@ def events(request: Request) -> Reply:
 
 
 def configuration(request: Request) -> Reply:
-    listed = [assignment_info(each) for each in request.course.assignments_for_students()]
+    course = request.course
+    listed = [assignment_info(each, course, request.received) for each in course.assignments_for_students()]
     document = wire.client_configuration(request.course.title, request.course.url or request.base_url, listed)
     return Reply(200, document.encode(), Content.TOML.value)
 
@@ -478,8 +591,8 @@ def authority(request: Request) -> Reply:
 HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
     handler.__name__: handler
     for handler in (
-        health, register, assignments, hand_out, submissions, submitted_file, receipts, all_receipts,
-        version, chain_head, signing_keys, upload_grades, status, feedback,
-        roster, add_people, reset, set_role, remove, events, configuration, authority,
+        health, register, assignments, hand_out, commit, submissions, submitted_file, receipts, all_receipts,
+        version, chain_head, signing_keys, upload_grades, status, feedback, ask_extension, extensions,
+        change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration, authority,
     )
 }  # fmt: skip

@@ -1,11 +1,16 @@
-"""The ASGI application: the protocol's endpoints, at the root or wherever it is mounted."""
+"""The ASGI application: the protocol's endpoints and the pages, at the root or wherever it is mounted."""
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from mograder.domain.course import Course
-from mograder.web.api import Api
-from mograder.web.body import Receive, Scope, Send
+from mograder.web.api import Api, path_of
+from mograder.web.body import PATIENT, Pace, Receive, Scope, Send
 from mograder.web.proxies import Proxies
+
+PAGES = frozenset({b"join", b"login", b"logout", b"once", b"static"})
+"""The first segments of paths that are the pages' own; the protocol has none of them."""
 
 NO_PROXIES = Proxies()
 
@@ -17,24 +22,44 @@ class App:
         self._api = api
         self._proxies = proxies
 
+    @cached_property
+    def _pages(self):  # type: ignore[no-untyped-def]
+        from mograder.web.views import make_router  # most servers that start are asked for no page for a while
+
+        return make_router(self._api)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._api(self._proxies.seen_through(scope), receive, send)
+            scope = self._proxies.seen_through(scope)
+            await (self._pages if self._is_page(scope) else self._api)(scope, receive, send)
         elif scope["type"] == "lifespan":
             await _live(receive, send)
         else:  # a websocket: refused before it is accepted
             await send({"type": "websocket.close", "code": 1000})
 
+    def _is_page(self, scope: Scope) -> bool:
+        """The pages' own paths; for a browser also the root, and what is at no address of the protocol."""
+        path = path_of(scope).strip(b"/")
+        if path.partition(b"/")[0] in PAGES:
+            return True
+        return _is_browser(scope) and (not path or not self._api.knows(scope))
+
 
 def create_app(
-    course: Course, *, check_tokens: bool = True, proxies: Proxies = NO_PROXIES, authority: str = "", workers: int = 1
-) -> App:
+    course: Course, *, check_tokens: bool = True, pace: Pace = PATIENT, proxies: Proxies = NO_PROXIES,
+    authority: str = "", workers: int = 1,
+) -> App:  # fmt: skip
     """The application to serve or mount. `check_tokens=False` lets everybody do everything (--no-auth).
 
     `proxies` are believed about who asks; `authority` is the certificate (PEM) that vouches for this server, if it has
     one of its own; `workers` is how many processes serve, of which this is one.
     """
-    return App(Api(course, check_tokens=check_tokens, authority=authority, workers=workers), proxies)
+    return App(Api(course, check_tokens=check_tokens, pace=pace, authority=authority, workers=workers), proxies)
+
+
+def _is_browser(scope: Scope) -> bool:
+    """Whether a page is wanted. No client of the protocol says so."""
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
 
 
 async def _live(receive: Receive, send: Send) -> None:

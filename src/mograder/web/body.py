@@ -9,23 +9,33 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
-from mograder.domain.errors import BadRequest, LengthRequired, RequestTimeout, TooLarge
+from mograder.domain.errors import BadRequest, LengthRequired, RequestTimeout, TooLarge, WrongType
 
 Message = MutableMapping[str, Any]
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-IDLE_SECONDS = 20.0
-"""The longest pause between two pieces of a body."""
 
-SLOWEST = 8 * 1024
-"""Bytes a second below which an upload is given up, once it has had `IDLE_SECONDS` to start."""
+@dataclass(frozen=True)
+class Pace:
+    """How slow the other side may be, in seconds: a connection that does nothing is not kept for ever.
 
-LINGER_SECONDS = 2.0
-"""How long the rest of a refused body is read and thrown away, so that no reset overtakes the answer."""
+    `idle`: the longest pause between two pieces of a body. `slowest`: bytes a second below which an upload is given
+    up, once it has had `idle` to start. `linger`: how long the rest of a refused body is read and thrown away, so that
+    no reset overtakes the answer. `taking`: how long one piece of a large file may wait to be taken.
+    """
+
+    idle: float = 20.0
+    slowest: float = 8 * 1024
+    linger: float = 2.0
+    taking: float = 60.0
+
+
+PATIENT = Pace()
 
 
 class Gone(Exception):
@@ -35,8 +45,10 @@ class Gone(Exception):
 class Body:
     """One request's body."""
 
-    def __init__(self, headers: Mapping[str, str], receive: Receive) -> None:
+    def __init__(self, headers: Mapping[str, str], receive: Receive, pace: Pace) -> None:
+        self.pace = pace
         self._receive = receive
+        self._encoding = headers.get("content-encoding", "identity")
         self._chunked = "transfer-encoding" in headers
         self._length_text = headers.get("content-length", "0")
         self._over = False
@@ -44,6 +56,8 @@ class Body:
     def _length(self, limit: int) -> int:
         if self._chunked:
             raise LengthRequired("send a Content-Length; chunked uploads are not taken")
+        if self._encoding.strip().lower() != "identity":
+            raise WrongType("send the body as it is: Content-Encoding is not taken")
         if not self._length_text.isascii() or not self._length_text.isdecimal():
             raise BadRequest("Content-Length is not a number")
         length = int(self._length_text[:20])
@@ -54,13 +68,13 @@ class Body:
     async def chunks(self, limit: int) -> AsyncIterator[bytes]:
         """The body piece by piece, `limit` bytes at most.
 
-        Raises LengthRequired or TooLarge before anything is read, RequestTimeout, and Gone.
+        Raises LengthRequired, WrongType or TooLarge before anything is read, RequestTimeout, and Gone.
         """
         length = self._length(limit)
         count = 0
-        ends = time.monotonic() + IDLE_SECONDS + length / SLOWEST
+        ends = time.monotonic() + self.pace.idle + length / self.pace.slowest
         while not self._over and count < length:
-            message = await self._next(min(IDLE_SECONDS, ends - time.monotonic()))
+            message = await self._next(min(self.pace.idle, ends - time.monotonic()))
             chunk: bytes = message.get("body", b"")
             count += len(chunk)
             if count > length:
@@ -95,6 +109,6 @@ class Body:
     async def drain(self) -> None:
         """Read on for a moment and throw away."""
         with contextlib.suppress(TimeoutError, Gone):
-            async with asyncio.timeout(LINGER_SECONDS):
+            async with asyncio.timeout(self.pace.linger):
                 while not self._over:
-                    await self._next(LINGER_SECONDS)
+                    await self._next(self.pace.linger)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping
@@ -120,10 +121,16 @@ async def send_file(
         if message["type"] == "http.response.start" and message["status"] >= 400:
             refused = message["status"]
         if not refused:
-            await send(message)
+            async with asyncio.timeout(body.pace.taking):
+                await send(message)
 
-    request: dict[str, Any] = dict(scope)
-    await response(request, receive, forward)
+    response.chunk_size = SMALL_FILE
+    # Without the server's own way of sending files, in which nobody watches whether they are taken.
+    request: dict[str, Any] = {**scope, "extensions": {}}
+    try:
+        await response(request, receive, forward)
+    except TimeoutError:
+        return  # the server ends the connection of an answer that is not finished
     if refused:
         document = wire.Problem(f"{printable(headers['range'])!r} is no range of {file.size} bytes", "bad_range")
         known_size = (("Content-Range", f"bytes */{file.size}"),)

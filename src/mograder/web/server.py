@@ -107,6 +107,7 @@ async def _serve(
     app: App, listening: socket.socket, started: Callable[[], None], tls: Tls | None, parent: int | None
 ) -> None:
     logging.getLogger("_granian").setLevel(logging.WARNING)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it warns of each bad form, with bytes of it
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt

@@ -9,14 +9,17 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from mograder.domain.errors import Throttled
+from mograder.domain.errors import MograderError, Throttled
 from mograder.web.body import Scope
+
+T = TypeVar("T")
 
 FAILURES = 20
 """What one client address may get wrong in a minute, and what may be got wrong about one user name."""
@@ -36,6 +39,18 @@ class Failures:
         self._limit = RateLimitItemPerMinute(max(1, FAILURES // workers))
         self._storage = MemoryStorage()
         self._window = MovingWindowRateLimiter(self._storage)
+
+    def guard(self, error: type[MograderError], whose: Sequence[str], prove: Callable[[], T]) -> T:
+        """What `prove` returns. When it raises `error` that counts as a failure; once too many did, so does Throttled.
+
+        For secrets that are as good as unguessable: a right one is let in whatever was counted.
+        """
+        try:
+            return prove()
+        except error:
+            self.check(*whose)
+            self.count(*whose)
+            raise
 
     def check(self, *whose: str) -> None:
         """Raises Throttled when one of `whose` (addresses, names; "" is nobody) has failed too often of late."""

@@ -1,0 +1,55 @@
+"""The course at a glance: how every person stands in every assignment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mograder.domain.assignments import Assignment
+from mograder.domain.grades import GradeEntry
+from mograder.domain.names import Username
+from mograder.domain.receipts import Submission
+
+
+@dataclass(frozen=True)
+class Work:
+    """One person's work on one assignment. `latest` is what was last accepted, None where nothing was.
+
+    `submitted` is also true for a file that was put into the course by hand.
+    """
+
+    assignment: Assignment
+    submitted: bool = False
+    latest: Submission | None = None
+    grade: GradeEntry | None = None
+    feedback: bool = False
+
+    @property
+    def late(self) -> bool:
+        """As the receipt says, by the time that applied to the person."""
+        return self.latest is not None and bool(self.latest.late)
+
+    @property
+    def state(self) -> str:
+        """The one word for it."""
+        if self.grade is not None and self.grade.grade is not None:
+            return "graded"
+        if self.late:
+            return "late"
+        return "handed in" if self.submitted else "new"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One person of the board; `works` are in the order of the board's assignments."""
+
+    username: Username
+    name: str
+    works: tuple[Work, ...]
+
+
+@dataclass(frozen=True)
+class Board:
+    """Everybody who takes part, by everything there is to do."""
+
+    assignments: tuple[Assignment, ...]
+    rows: tuple[Row, ...]

@@ -1,0 +1,165 @@
+"""The pages: one frozen dataclass each, with its template. A template sees its page and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import ClassVar
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mograder.domain import deadlines
+from mograder.domain.board import Board, Work
+from mograder.domain.names import Username
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What stands around every page. `root` is the path at which the course is mounted, "" at the top.
+
+    `user` is who is logged in, None for nobody; `now` the server's clock, in Unix microseconds.
+    """
+
+    course: str
+    now: int
+    root: str = ""
+    user: Username | None = None
+    is_instructor: bool = False
+    checked: bool = True
+    """False on a server that lets everybody do everything (--no-auth)."""
+
+    def at(self, path: str, *segments: str) -> str:
+        """The link to a page: `path` below the mount, then each of `segments`, percent-encoded."""
+        return quote(self.root) + "/".join([path, *(quote(each, safe="") for each in segments)])
+
+    def asset(self, name: str) -> str:
+        """The link to a static file; it changes with the file, so that browsers may keep it for ever."""
+        return self.at(f"/static/{assets()[name].tag}/{name}")
+
+
+@dataclass(frozen=True)
+class Page:
+    """Every page has a frame, a template and a heading."""
+
+    template: ClassVar[str]
+    heading: ClassVar[str] = ""
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class Join(Page):
+    """Register with a code. `problem` says why the last try failed, "" before the first."""
+
+    template = "join.html"
+    heading = "Join the course"
+    registration: bool
+    user: str = ""
+    code: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Joined(Page):
+    """The token of somebody who has just joined: shown this once. `address` is where clients reach the course."""
+
+    template = "joined.html"
+    heading = "You have joined"
+    token: str
+    address: str
+
+    @property
+    def login_line(self) -> str:
+        return f"mograder https login --url {self.address} --token -"
+
+
+@dataclass(frozen=True)
+class Login(Page):
+    template = "login.html"
+    heading = "Log in"
+    registration: bool
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Once(Page):
+    """Where a one-time link leads: a script takes the ticket from the fragment and sends the form."""
+
+    template = "once.html"
+    heading = "Log in by link"
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Home(Page):
+    """A student's course at a glance."""
+
+    template = "home.html"
+    heading = "Your assignments"
+    works: tuple[Work, ...]
+
+
+@dataclass(frozen=True)
+class BoardPage(Page):
+    """The instructor's view of everybody by everything."""
+
+    template = "board.html"
+    heading = "Board"
+    board: Board
+
+
+@dataclass(frozen=True)
+class Problem(Page):
+    """What went wrong, in the words of the error. `code` is the HTTP status. `place` is for instructors alone."""
+
+    template = "problem.html"
+    code: int
+    message: str
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A static file. `tag` changes with its bytes."""
+
+    content: bytes
+    kind: str
+    tag: str
+
+
+@cache
+def assets() -> Mapping[str, Asset]:
+    """Every static file by its name; read once."""
+    found = {}
+    for file in resources.files("mograder.web").joinpath("static").iterdir():
+        content = file.read_bytes()
+        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        if kind.startswith("text/"):
+            kind += "; charset=utf-8"
+        found[file.name] = Asset(content, kind, hashlib.sha256(content).hexdigest()[:16])
+    return found
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("mograder.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, auto_reload=False,
+    )  # fmt: skip
+    environment.filters |= {"iso": deadlines.iso, "readable": deadlines.readable, "sentence": _sentence}
+    return environment
+
+
+def _sentence(message: str) -> str:
+    """A message of ours, which starts in lower case, as a sentence; a name at its start stays as it is."""
+    first = message.partition(" ")[0]
+    return f"{message[:1].upper() if first.isalpha() else message[:1]}{message[1:]}."
+
+
+def render(page: Page) -> str:
+    """The page as HTML."""
+    return _templates().get_template(page.template).render(page=page)

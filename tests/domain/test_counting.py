@@ -1,0 +1,95 @@
+"""Which hand-in counts: by the course's rule, after late ones, by instructors, by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
+from mograder.domain.assignments import Which
+from mograder.domain.course import Course
+from mograder.domain.names import INSTRUCTOR, Username
+from tests.parts import ALICE, BOB, NOON, SECOND, filled
+
+CARL = Username("carl")
+HOUR = 3600 * SECOND
+
+
+def set_rule(course_folder: Path, rule: str) -> None:
+    (course_folder.parent / "mograder.toml").write_text(
+        f"counts = '{rule}'\n[penalties]\nenabled = true\n[[assignments]]\nname = 'hw1'\ndue = 2026-03-10T12:00:00\n"
+    )
+
+
+def submit(course: Course, user: Username, content: bytes, received: int, actor: Actor | None = None) -> str:
+    """Hand in; the file name of the version that counts then."""
+    hw1, body = course.assignment(COURSE_INSTRUCTOR, "hw1"), filled(course.upload(), content)
+    accepted = course.submit(actor or Actor(user, Role.STUDENT), hw1, user, body, received)
+    return course.judged(accepted.receipt)[1]
+
+
+def collected(course: Course, which: Which | None) -> dict[str, bytes]:
+    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
+    return {
+        each.file.username: course.submitted_file(hw1, each.file.filename).read()
+        for each in course.hand_ins(hw1, which)
+    }
+
+
+@pytest.fixture
+def three(course: Course, course_folder: Path) -> Course:
+    """Alice in time and late, Bob late alone, Carl in time alone."""
+    set_rule(course_folder, "latest")
+    submit(course, ALICE, b"a1", NOON - HOUR)
+    submit(course, ALICE, b"a2", NOON)
+    submit(course, ALICE, b"a3", NOON + HOUR)
+    submit(course, BOB, b"b1", NOON + HOUR)
+    submit(course, CARL, b"c1", NOON - HOUR)
+    return course
+
+
+LATEST = {"alice": b"a3", "bob": b"b1", "carl": b"c1"}
+
+
+@pytest.mark.parametrize(("rule", "alices"), [("latest", b"a3"), ("on-time", b"a2")])
+def test_what_counts_is_the_courses_rule_and_every_version_is_kept(
+    three: Course, course_folder: Path, rule: str, alices: bytes
+) -> None:
+    set_rule(course_folder, rule)
+    assert collected(three, None) == {**LATEST, "alice": alices}
+    assert collected(three, Which.LATEST) == LATEST
+    assert collected(three, Which.ON_TIME) == {"alice": b"a2", "carl": b"c1"}
+    standing = three.standing(three.assignment(COURSE_INSTRUCTOR, "hw1"), ALICE)
+    assert (standing.rule, [each.lateness.days for each in standing.kept]) == (rule, [0, 0, 1])
+    assert standing.counting == standing.kept[1 if rule == "on-time" else 2]
+    assert standing.kept[2].lateness.explanation.endswith("1 x 5 %")
+    files = course_folder.parent / "submitted" / "hw1"
+    assert sorted(path.read_bytes() for path in files.glob("alice_*.py")) == [b"a1", b"a2", b"a3"]
+    assert (files / "alice.py").read_bytes() == b"a3"
+
+
+def test_the_answer_to_a_late_hand_in_names_the_one_in_time_that_counts(course: Course, course_folder: Path) -> None:
+    set_rule(course_folder, "on-time")
+    assert submit(course, ALICE, b"a1", NOON) == "alice_20260310T120000.py"
+    assert submit(course, ALICE, b"a2", NOON + HOUR) == "alice_20260310T120000.py"
+    assert submit(course, BOB, b"b1", NOON + HOUR) == "bob_20260310T130000.py"
+
+
+def test_what_an_instructor_hands_in_for_a_student_is_never_late_and_marked(three: Course, course_folder: Path) -> None:
+    set_rule(course_folder, "on-time")
+    submit(three, BOB, b"b1", NOON + 9 * HOUR, COURSE_INSTRUCTOR)  # the same bytes that were late before
+    (bobs,) = (each for each in three.hand_ins(three.assignment(COURSE_INSTRUCTOR, "hw1")) if each.file.username == BOB)
+    assert bobs.judged is not None
+    kept = bobs.judged.submission
+    assert (kept.by, kept.late, kept.attempt, bobs.judged.lateness.late) == (INSTRUCTOR, False, 2, False)
+    assert collected(three, Which.ON_TIME)["bob"] == b"b1"
+
+
+def test_a_file_that_was_put_there_by_hand_counts_as_it_stands(three: Course, course_folder: Path) -> None:
+    set_rule(course_folder, "on-time")
+    latest = course_folder.parent / "submitted" / "hw1" / "alice.py"
+    latest.unlink()
+    latest.write_bytes(b"by mail")
+    for which in (None, Which.LATEST, Which.ON_TIME):
+        assert collected(three, which)["alice"] == b"by mail"

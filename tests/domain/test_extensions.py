@@ -1,0 +1,141 @@
+"""Extensions: the times that people write, and what asking, granting, declining and withdrawing leave."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
+from mograder.domain.assignments import Assignment
+from mograder.domain.course import Course
+from mograder.domain.deadlines import Schedule, readable
+from mograder.domain.errors import BadRequest, Closed, NotFound
+from mograder.domain.extending import Change
+from mograder.domain.extensions import Decision, Extension, State, parse_until
+from mograder.domain.names import Username
+from tests.parts import ALICE, BOB, CODE, HW1, NOON, SECOND, Clock, filled
+
+STUDENT = Actor(ALICE, Role.STUDENT)
+DAY = 86400 * SECOND
+PLAN = """
+timezone = "Europe/Berlin"
+[[assignments]]
+name = "hw1"
+due = 2026-03-27T17:00:00
+closes = 2026-03-30T17:00:00
+"""
+DUE = 1_774_627_200 * SECOND  # 2026-03-27 17:00 CET; clocks go forward on the 29th
+
+
+@pytest.fixture
+def hw1(course: Course, course_folder: Path) -> Assignment:
+    (course_folder.parent / "mograder.toml").write_text(PLAN)
+    course.register("alice", CODE)
+    course.register("bob", CODE)
+    return course.assignment(STUDENT, "hw1")
+
+
+def grant(course: Course, hw1: Assignment, until: str, *users: Username, note: str = "") -> list[Extension]:
+    return course.extensions.decide(
+        COURSE_INSTRUCTOR, [Change(hw1, user, Decision.GRANT, until, note) for user in users or (ALICE,)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("+3d", "2026-03-30 17:00 CEST"), (" +1w ", "2026-04-03 17:00 CEST"), ("+48h", "2026-03-29 18:00 CEST"),
+     ("+90m", "2026-03-27 18:30 CET"), ("2026-04-01", "2026-04-01 23:59:59 CEST"),
+     ("2026-04-01T08:00", "2026-04-01 08:00 CEST"), ("2026-04-01 08:00:00+00:00", "2026-04-01 10:00 CEST")],
+)  # fmt: skip
+def test_a_time_is_understood_as_it_is_meant(text: str, meant: str) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    assert readable(parse_until(text, Schedule(due=DUE), berlin), berlin) == meant
+
+
+@pytest.mark.parametrize("text", ["", "soon", "3d", "+3", "+3y", "-3d", "+999999d", "2026-13-01", "0x10", "+3d +1h"])
+def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(BadRequest, match=r"write \+3d, \+12h, 2030-02-08 or"):
+        parse_until(text, Schedule(due=DUE), UTC)
+
+
+def test_a_step_needs_a_due_time() -> None:
+    with pytest.raises(BadRequest, match="no due time"):
+        parse_until("+3d", Schedule(), UTC)
+
+
+def test_an_extension_moves_due_and_closing_time_for_one_person_alone(course: Course, hw1: Assignment) -> None:
+    (given,) = grant(course, hw1, "+1w", note=" ill \n since Monday ")
+    assert (given.state, given.note) == (State.GRANTED, "ill since Monday")
+    assert course.schedule(hw1, ALICE) == Schedule(None, given.until, given.until)
+    assert course.schedule(hw1, BOB) == hw1.rules.schedule
+    bob = Actor(BOB, Role.STUDENT)
+    for actor, closes in ((STUDENT, given.until), (bob, hw1.rules.schedule.closes)):
+        assert course.assignments(actor)[0].rules.schedule.closes == closes
+        assert closes is not None
+        course.check_open(actor, hw1, actor.username, closes)
+        with pytest.raises(Closed, match="CEST"):
+            course.check_open(actor, hw1, actor.username, closes + SECOND)
+
+
+def test_a_hand_in_that_was_late_is_in_time_once_time_is_given_and_late_again_when_it_is_taken_back(
+    course: Course, hw1: Assignment
+) -> None:
+    course.submit(STUDENT, hw1, ALICE, filled(course.upload(), b"work"), DUE + DAY)
+    assert [each.lateness.days for each in course.standing(hw1, ALICE).kept] == [1]
+    grant(course, hw1, "+1d")
+    assert [each.lateness.days for each in course.standing(hw1, ALICE).kept] == [0]
+    assert course.hand_ins(hw1)[0].judged == course.standing(hw1, ALICE).counting
+    course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, ALICE, Decision.WITHDRAW)])
+    assert [each.lateness.days for each in course.standing(hw1, ALICE).kept] == [1]
+    assert course.standing(hw1, ALICE).extension == Extension(HW1, ALICE)
+
+
+def test_the_trail_says_who_gave_whom_what_and_why(course: Course, hw1: Assignment, clock: Clock) -> None:
+    clock.now = NOON + 5
+    grant(course, hw1, "+3d", ALICE, BOB, note="ill")
+    course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, BOB, Decision.WITHDRAW, note="was not")])
+    found = [(each.moment, each.action, each.subject, each.detail) for each in course.events()[:3]]
+    until = "hw1 until 2026-03-30T15:00:00.000000Z"
+    assert found == [
+        (NOON + 5, "withdraw extension", "bob", "hw1: was not"),
+        (NOON + 5, "grant extension", "bob", f"{until}: ill"),
+        (NOON + 5, "grant extension", "alice", f"{until}: ill"),
+    ]
+
+
+def test_several_people_get_time_together_or_nobody_does(course: Course, hw1: Assignment) -> None:
+    with pytest.raises(NotFound, match="nobody called 'alcie'"):
+        grant(course, hw1, "+3d", BOB, Username("alcie"))
+    assert course.extensions.all() == []
+    assert [each.username for each in grant(course, hw1, "+3d", BOB, ALICE)] == ["bob", "alice"]
+    assert [each.username for each in course.extensions.all()] == ["alice", "bob"]
+
+
+def test_a_person_asks_and_is_granted_what_was_asked_for(course: Course, hw1: Assignment) -> None:
+    asked = course.extensions.ask(STUDENT, hw1, ALICE, "+2d", "my train")
+    assert (asked.state, asked.until) == (State.ASKED, None)
+    assert course.schedule(hw1, ALICE) == hw1.rules.schedule
+    (given,) = grant(course, hw1, "")
+    assert (given.state, given.until, given.wanted, given.reason) == (State.GRANTED, asked.wanted, None, "my train")
+    more = course.extensions.ask(STUDENT, hw1, ALICE, "+9d", "again")
+    assert (more.state, more.until) == (State.ASKED, asked.wanted)
+    (declined,) = course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, ALICE, Decision.DECLINE, note="enough")])
+    assert (declined.state, declined.until, declined.note) == (State.DECLINED, asked.wanted, "enough")
+
+
+@pytest.mark.parametrize("decision", list(Decision))
+def test_what_nobody_asked_for_or_has_is_not_decided(course: Course, hw1: Assignment, decision: Decision) -> None:
+    with pytest.raises((NotFound, BadRequest), match=r"'alice' (asks for|has) no extension of 'hw1'"):
+        course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, ALICE, decision)])
+    assert course.extensions.all() == []
+
+
+@pytest.mark.parametrize("until", ["2026-03-27T17:00", "2026-01-01", "2040-01-01"])
+def test_a_new_due_time_is_later_than_the_old_one_and_not_by_years(course: Course, hw1: Assignment, until: str) -> None:
+    with pytest.raises(BadRequest, match="due time of 'hw1', 2026-03-27 17:00 CET"):
+        grant(course, hw1, until)
+    with pytest.raises(BadRequest, match="at most 500"):
+        course.extensions.ask(STUDENT, hw1, ALICE, "+1d", "x" * 501)

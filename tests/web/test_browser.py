@@ -1,0 +1,109 @@
+"""The pages in a real browser, before a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+from playwright.sync_api import Page as Tab
+
+from mograder.wire import JoinLink
+from tests.parts import CODE, Running
+
+
+@pytest.fixture
+def tab(browser: Browser, server: Running) -> Iterator[Tab]:
+    """A tab of a browser that nobody has used; whatever a page's scripts say is wrong fails the test."""
+    context = browser.new_context(base_url=server.url, viewport={"width": 800, "height": 900})
+    tab = context.new_page()
+    wrong: list[str] = []
+    tab.on("pageerror", lambda error: wrong.append(str(error)))
+    tab.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
+    yield tab
+    context.close()
+    assert wrong == []
+
+
+def test_a_student_joins_by_the_link_and_comes_back_with_the_token(tab: Tab, server: Running) -> None:
+    asked: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(JoinLink(server.url, CODE).text)
+    expect(tab.get_by_label("Enrollment code")).to_have_value(CODE)
+    assert CODE not in tab.url
+    tab.get_by_label("User name").fill("alice")
+    tab.get_by_role("button", name="Join").click()
+    expect(tab.get_by_role("heading", level=1)).to_have_text("You have joined")
+    token = tab.get_by_label("Your token").inner_text()
+    assert token == server.token("alice")
+    tab.get_by_role("button", name="Copy").first.click()
+    expect(tab.get_by_role("button", name="Copied")).to_be_visible()
+    tab.get_by_role("link", name="Go to the assignments").click()
+    expect(tab.get_by_role("row", name="hw1")).to_contain_text("new")
+    tab.get_by_role("button", name="Log out").click()
+    tab.get_by_label("Your token").fill(token)
+    tab.get_by_role("button", name="Log in").click()
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Your assignments")
+    assert not [url for url in asked if token in url or f"={CODE}" in url.partition("#")[0]]
+
+
+def test_a_hand_in_and_its_grade_show_to_the_student_and_on_the_board(tab: Tab, server: Running) -> None:
+    server.client.post("/register", json={"user": "alice", "enrollment_code": CODE}).raise_for_status()
+    server.submit("alice", b"x = 1\n").raise_for_status()
+    link = server.client.post("/login-link", headers=server.bearer("alice")).json()["url"]
+    tab.goto(link)
+    expect(tab.get_by_role("row", name="hw1")).to_contain_text("handed in")
+    grades = [{"username": "alice", "grade": "9"}]
+    server.client.post("/assignments/hw1/grades", json=grades, headers=server.bearer()).raise_for_status()
+    tab.reload()
+    expect(tab.get_by_role("row", name="hw1")).to_contain_text("graded")
+    tab.get_by_role("button", name="Log out").click()
+    tab.goto(server.client.post("/login-link", headers=server.bearer()).json()["url"])
+    expect(tab.get_by_role("row", name="alice")).to_contain_text("9")
+    tab.goto(link)
+    expect(tab.get_by_role("alert")).to_contain_text("used already")
+
+
+def test_the_keyboard_alone_joins(tab: Tab) -> None:
+    tab.goto("/join")
+    tab.keyboard.press("Tab")
+    expect(tab.get_by_role("link", name="Skip to the content")).to_be_focused()
+    tab.keyboard.press("Enter")
+    tab.keyboard.press("Tab")
+    tab.keyboard.type("alice")
+    tab.keyboard.press("Tab")
+    tab.keyboard.type(CODE)
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_role("heading", level=1)).to_have_text("You have joined")
+
+
+def test_everything_works_without_scripts(browser: Browser, server: Running) -> None:
+    with browser.new_context(base_url=server.url, java_script_enabled=False) as context:
+        tab = context.new_page()
+        tab.goto("/")
+        tab.get_by_label("User name").fill("alice")
+        tab.get_by_label("Enrollment code").fill(CODE)
+        tab.get_by_role("button", name="Join").click()
+        expect(tab.get_by_label("Your token")).to_have_text(server.token("alice"))
+        tab.get_by_role("link", name="Go to the assignments").click()
+        expect(tab.get_by_role("heading", level=1)).to_have_text("Your assignments")
+
+
+def test_a_feedback_page_cannot_act_for_who_reads_it(tab: Tab, server: Running) -> None:
+    """A page in a sandbox, as feedback is shown, neither reads the session nor sends a form that counts."""
+    tab.goto(server.client.post("/login-link", headers=server.bearer("alice")).json()["url"])
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Your assignments")
+    form = "<form method=post action=/logout></form><script>document.forms[0].submit()</script>"
+    files = {"files": ("alice.html", form.encode(), "text/html")}
+    server.client.post("/assignments/hw1/feedback", files=files, headers=server.bearer()).raise_for_status()
+    feedback = server.client.get("/assignments/hw1/feedback/alice", headers=server.bearer("alice"))
+    fields = {name: feedback.headers[name] for name in ("content-type", "content-security-policy")}
+    evil = tab.context.new_page()
+    evil.route("**/stolen", lambda route: route.fulfill(body=feedback.text, headers=fields))
+    evil.goto("/stolen")
+    assert evil.evaluate("(() => { try { return document.cookie } catch (error) { return error.name } })()") == (
+        "SecurityError"
+    )
+    evil.close()
+    tab.reload()
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Your assignments")

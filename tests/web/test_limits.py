@@ -1,0 +1,270 @@
+"""The real server under slow, large and malformed requests: each has an end, and none costs others anything."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from mograder.domain.names import INSTRUCTOR
+from mograder.wire import BY_NAME, MIB
+from tests.parts import Running, make_course_folder, running
+
+IMPATIENT = """
+import sys
+from mograder.opening import open_course
+from mograder.web import create_app
+from mograder.web.body import Pace
+from mograder.web.server import listen, serve
+
+pace = Pace(idle=0.5, slowest=1_000_000_000, linger=0.1, taking=0.5)
+app = create_app(open_course(sys.argv[1], enrollment_code=sys.argv[5]), pace=pace)
+serve(app, listen("127.0.0.1", int(sys.argv[3])), lambda: print("Ctrl-C"))
+"""
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads what /proc says of the server")
+
+
+@pytest.fixture
+def impatient(course_folder: Path) -> Iterator[Running]:
+    """A server that waits half a second for what another waits 20."""
+    with running(course_folder, program=("-c", IMPATIENT)) as server:
+        yield server
+
+
+SUBMIT = "POST /assignments/hw1/submit?user=alice"
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One server for the tests that change nothing in it."""
+    with running(make_course_folder(tmp_path_factory.mktemp("shared"))) as server:
+        yield server
+
+
+def head(server: Running, *fields: str, request: str = SUBMIT, user: str = "alice") -> bytes:
+    lines = [f"{request} HTTP/1.1", "Host: x", f"Authorization: Bearer {server.token(user)}", *fields]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """Status, header fields and body of the answer; status 0 when there is none."""
+    received = b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := connection.recv(65536):
+            received += piece
+    first, _, body = received.partition(b"\r\n\r\n")
+    lines = first.decode().split("\r\n")
+    fields = dict(line.lower().split(": ", 1) for line in lines[1:])
+    return int(lines[0].split()[1]) if received else 0, fields, body
+
+
+def refused(connection: socket.socket, status: int, code: str) -> None:
+    got, fields, body = answer(connection)
+    assert (got, fields["content-type"], json.loads(body)["code"]) == (status, "application/json", code)
+
+
+def memory(server: Running, which: str = "VmRSS") -> int:
+    """In bytes, as the kernel says."""
+    text = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(next(line for line in text.splitlines() if line.startswith(which)).split()[1]) * 1024
+
+
+def is_empty(server: Running) -> bool:
+    """Whether nothing is kept of any hand-in, cut short or whole."""
+    return not [path for path in server.submitted.rglob("*") if path.is_file()]
+
+
+def has_read_all(server: Running) -> bool:
+    """Whether the server has taken from the kernel whatever was sent to it."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    waiting = [row[4].partition(":")[2] for row in rows if row[1].endswith(f":{server.port:04X}")]
+    return all(int(size, 16) == 0 for size in waiting)
+
+
+# time
+
+
+@pytest.mark.parametrize("path", ["/register", "/assignments/hw1/grades", "/assignments/hw1/submit?user=alice"])
+def test_a_body_that_stops_coming_is_answered_408(impatient: Running, path: str) -> None:
+    with impatient.connect() as connection:
+        connection.sendall(head(impatient, "Content-Length: 1000", request=f"POST {path}", user=INSTRUCTOR) + b"{")
+        refused(connection, 408, "request_timeout")
+    assert is_empty(impatient)
+
+
+def test_a_body_that_comes_in_drops_is_answered_408(impatient: Running) -> None:
+    with impatient.connect() as connection:
+        connection.sendall(head(impatient, "Content-Length: 1000"))
+        for _ in range(900):  # a drop each tenth of the longest pause
+            with contextlib.suppress(OSError):
+                connection.sendall(b"x")
+            if select.select([connection], [], [], 0.05)[0]:
+                break
+        refused(connection, 408, "request_timeout")
+
+
+@linux
+def test_a_reader_that_stops_reading_is_cut_off(impatient: Running) -> None:
+    path = impatient.root / "hw1" / "files" / "data.bin"
+    path.write_bytes(bytes(30 * MIB))
+
+    def is_open() -> bool:
+        folder = f"/proc/{impatient.process.pid}/fd"
+        return any(os.path.realpath(f"{folder}/{name}") == str(path) for name in os.listdir(folder))
+
+    with impatient.connect() as connection:
+        fields = head(impatient).replace(
+            b"POST /assignments/hw1/submit?user=alice", b"GET /assignments/hw1/files/data.bin"
+        )
+        connection.sendall(fields)
+        assert select.select([connection], [], [], 20)[0]
+        while is_open():
+            select.select([], [], [], 0.02)
+        assert len(answer(connection)[2]) < 30 * MIB
+    assert impatient.client.get("/").status_code == 200
+
+
+def test_two_hundred_who_do_not_go_on_hold_nobody_up(server: Running) -> None:
+    with ExitStack() as kept:
+        for number in range(200):
+            connection = kept.enter_context(server.connect())
+            if number % 2:
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Half: a")
+        for _ in range(80):  # more than there are threads that write
+            connection = kept.enter_context(server.connect())
+            connection.sendall(head(server, "Content-Length: 5000") + b"x" * 100)
+        form = "Content-Type: multipart/form-data; boundary=b"
+        for path in ("/assignments/hw1/feedback", "/assignments/hw1/grades", "/assignments/hw1/submit?user=bob"):
+            connection = kept.enter_context(server.connect())
+            connection.sendall(
+                head(server, form, "Content-Length: 5000", request=f"POST {path}", user=INSTRUCTOR) + b"--b\r\n"
+            )
+        for number in range(20):
+            assert server.submit(f"s{number}", b"work").status_code == 200
+        assert len(server.client.get("/assignments/hw1/submissions", headers=server.bearer()).json()) == 20
+
+
+# memory
+
+
+@linux
+def test_uploads_under_way_cost_no_memory_by_their_number(server: Running) -> None:
+    before = memory(server)
+    with ExitStack() as kept:
+        for _ in range(400):
+            connection = kept.enter_context(server.connect())
+            connection.sendall(head(server, f"Content-Length: {MIB}") + bytes(MIB - 1))
+        while not has_read_all(server):
+            select.select([], [], [], 0.02)
+        assert server.submit("bob", b"work").status_code == 200
+        assert memory(server) - before < 200 * MIB  # of the 400 that came
+
+
+@linux
+def test_what_is_too_large_costs_no_memory(server: Running) -> None:
+    server.submit("alice", b"work")
+    before = memory(server, "VmHWM")
+    rows = [BY_NAME[name] for name in ("register", "upload_grades", "upload_feedback", "add_people")]
+    for row in rows:
+        size = (row.limit or 0) + 1
+        target = row.path.replace("{assignment}", "hw1")
+        with server.connect() as connection:
+            form = "Content-Type: multipart/form-data; boundary=b"
+            fields = head(server, f"Content-Length: {size}", form, request=f"POST {target}", user=INSTRUCTOR)
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(fields + bytes(min(size, 20 * MIB)))
+            refused(connection, 413, "too_large")
+    assert memory(server, "VmHWM") - before < 30 * MIB
+
+
+def part(fields: bytes, content: bytes = b"x") -> bytes:
+    return b"--b\r\n" + fields + b"\r\n\r\n" + content + b"\r\n"
+
+
+FILE = b'Content-Disposition: form-data; name="f"; filename="x.py"'
+FORMS = {
+    "thousands of files": part(FILE) * 5000,
+    "thousands of fields": part(b'Content-Disposition: form-data; name="f"') * 5000,
+    "a huge field": part(b'Content-Disposition: form-data; name="f"', bytes(20 * MIB)),
+    "a huge part header": part(b"X: " + b"a" * 20 * MIB + b"\r\n" + FILE),
+    "half a million part headers": part(b"X: a\r\n" * 500_000 + FILE),
+    "a huge file name": part(FILE.replace(b"x.py", b"x" * 20 * MIB)),
+    "no end of dashes": b"-" * 20 * MIB,
+}
+
+
+@linux
+def test_no_form_is_a_bomb(server: Running) -> None:
+    before = memory(server, "VmHWM")
+    for name, body in FORMS.items():
+        form = {"Content-Type": "multipart/form-data; boundary=b", **server.bearer("alice")}
+        reply = server.client.post("/assignments/hw1/submit?user=alice", content=body + b"--b--\r\n", headers=form)
+        assert (name, reply.status_code, reply.json()["code"]) == (name, 400, "bad_request")
+    assert memory(server, "VmHWM") - before < 30 * MIB
+    assert is_empty(server)
+
+
+# shape
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+@pytest.mark.parametrize("name", ["register", "upload_grades", "add_people", "set_role"])
+def test_json_nested_as_deep_as_it_may_be_long_is_a_bad_request(shared: Running, opening: bytes, name: str) -> None:
+    row = BY_NAME[name]
+    body = (opening * 100_000)[: row.limit]
+    target = row.path.replace("{assignment}", "hw1").replace("{user}", "alice")
+    reply = shared.client.post(target, content=body, headers=shared.bearer())
+    assert (reply.status_code, reply.json()["code"]) == (400, "bad_request")
+
+
+@pytest.mark.parametrize("kind", ["gzip", "br", "GZIP", "deflate, gzip", "x"])
+def test_a_compressed_body_is_refused_and_never_kept_as_it_is(shared: Running, kind: str) -> None:
+    headers = {"Content-Encoding": kind, **shared.bearer("alice")}
+    reply = shared.client.post("/assignments/hw1/submit?user=alice", content=b"x", headers=headers)
+    assert (reply.status_code, reply.json()["code"]) == (415, "wrong_type")
+    assert is_empty(shared)
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        (b"X: " + b"a" * 200_000, 431), (b"\r\n".join(b"X%d: a" % number for number in range(1000)), 431),
+        (b"X: " + b"a" * 50_000, 200), (b"Content-Length: 5\r\nContent-Length: 6", 400), (b"Content-Length: -1", 400),
+        (b"Content-Length: 1, 1", 400), (b"Content-Length: +1", 400), (b"Content-Length: " + b"9" * 30, 400),
+        (b"X : a", 400), (b"X: a\r\n b", 400), (b"X: a\x00b", 400), (b"Transfer-Encoding: gzip", 400),
+    ],
+)  # fmt: skip
+def test_a_head_that_is_too_large_or_ambiguous_is_refused(shared: Running, fields: bytes, status: int) -> None:
+    with shared.connect() as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + fields + b"\r\n\r\n")
+        assert answer(connection)[0] == status
+
+
+def test_what_follows_a_body_is_a_request_of_its_own_and_what_is_in_it_is_none(shared: Running) -> None:
+    inner = b"GET /mograder.toml HTTP/1.1\r\n\r\n"
+    get = b"GET / HTTP/1.1\r\nHost: x\r\n"
+    with shared.connect() as connection:
+        connection.sendall(
+            get
+            + b"\r\n"
+            + get
+            + b"Content-Length: %d\r\n\r\n" % len(inner)
+            + inner
+            + get
+            + b"Connection: close\r\n\r\n"
+        )
+        received = b""
+        while piece := connection.recv(65536):
+            received += piece
+    assert received.count(b'{"status":"ok"}') == received.count(b"HTTP/1.1 200 ") == 2
+    assert b"toml" not in received

@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+"""Writes pictures of the pages, in every state and at three widths, into a folder.
+
+.venv-test/bin/python tools/screenshots.py FOLDER          all of them, light and dark
+.venv-test/bin/python tools/screenshots.py FOLDER home     those whose name starts so
+"""
+# ruff: noqa: T201  (it talks to a person; the tests' parts are found from the project's folder)
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.browser import chromium, find_chromium, show
+from tests.web.samples import SAMPLES
+
+WIDTHS = (360, 800, 1440)
+TALLEST = 3000
+"""Pixels of height; a longer page is cut off."""
+
+
+def main(arguments: list[str]) -> int:
+    executable = find_chromium()
+    if not arguments or executable is None:
+        print(__doc__ if executable else "no Chromium here: apt-get install chromium")
+        return 2
+    folder, start = Path(arguments[0]), arguments[1] if len(arguments) > 1 else ""
+    folder.mkdir(parents=True, exist_ok=True)
+    with chromium(executable) as browser:
+        for scheme in ("light", "dark"):
+            for width in WIDTHS:
+                size = {"width": width, "height": 900}
+                context = browser.new_context(viewport=size, color_scheme=scheme, locale="en-GB", timezone_id="UTC")
+                for name, page in SAMPLES.items():
+                    if name.startswith(start):
+                        tab = show(context, page)
+                        height = min(TALLEST, tab.evaluate("document.documentElement.scrollHeight"))
+                        clip = {"x": 0, "y": 0, "width": width, "height": max(height, 400)}
+                        tab.screenshot(path=folder / f"{name}-{scheme}-{width}.png", full_page=True, clip=clip)
+                        tab.close()
+                context.close()
+    print(f"written to {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
