@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import click
+import msgspec
 
 from mograder import wire
 from mograder.client import Client, Progress, known
@@ -308,5 +309,5 @@ def keep_receipt(file: Path, url: str, submitted: wire.Submitted) -> Path | None
     name = folder_name(f"{submitted.assignment}_{submitted.version.removesuffix('.py')}.json")
     path = file.parent / ".mograder" / "receipts" / name
     with replacing(path) as kept:
-        kept.write(json.dumps({"server": url, **asdict(submitted)}, indent=2, ensure_ascii=False).encode())
+        kept.write(json.dumps({"server": url, **msgspec.to_builtins(submitted)}, indent=2, ensure_ascii=False).encode())
     return path

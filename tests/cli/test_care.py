@@ -1,4 +1,4 @@
-"""`mograder doctor`, `backup`, `restore`: damage is found, a live course is archived whole and comes back."""
+"""`mograder doctor`, `verify`, `erase`, `backup`, `restore`: damage is found, a live course comes back whole."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from mograder.store.authority import AUTHORITY, CERTIFICATE, Authority
 from tests.parts import (
     ALICE,
     BOB,
+    CODE,
     NOTEBOOK,
     Running,
     environment,
@@ -290,6 +291,80 @@ def test_a_crashed_course_is_checked_without_finishing_it(course_folder: Path) -
         after.pop(index, None)
     assert after == before
     assert code == 0, found
+
+
+# verify, erase
+
+
+def test_verify_prints_the_head_and_later_finds_what_no_longer_fits_it(course: Path, tmp_path: Path) -> None:
+    before = everything(course)
+    ran = run("verify", course)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    first, head = ran.stdout.splitlines()
+    assert first == "5 receipts: everything is as it was signed"
+    assert head.startswith("head 5:")
+    assert run("verify", course / "release", "--head", head.removeprefix("head ")).returncode == 0
+    assert everything(course) == before
+    text = sqlite3.connect(course / "release/.mograder.db").execute("SELECT text FROM receipts WHERE number = 5")
+    receipt = tmp_path / "receipt.json"
+    receipt.write_text(json.dumps({"server": "http://x", "receipt": text.fetchone()[0]}))
+    ledger(course, "DELETE FROM receipts WHERE number = 5")
+    for kept in (["--head", head.removeprefix("head ")], [receipt]):
+        found = run("verify", course, "--json", *kept)
+        assert found.returncode == 7
+        assert "the chain was cut" in str(json.loads(found.stdout)["findings"])
+
+
+@pytest.mark.parametrize("words", [["--head", "5"], ["--head", "x:y"], ["--keys", "mograder.toml"], ["mograder.toml"]])
+def test_verify_says_what_is_no_head_no_key_and_no_receipt(course: Path, words: list[str]) -> None:
+    ran = run("verify", course, *(course / each if each.endswith("toml") else each for each in words))
+    assert (ran.returncode, len(ran.stderr.splitlines())) in ((1, 1), (2, 1))
+    assert "is no head" in ran.stderr or "holds no" in ran.stderr
+
+
+def test_an_erased_person_is_gone_from_every_byte_and_the_course_stays_sound(course_folder: Path) -> None:
+    course = course_folder.parent
+    with running(course_folder) as server:
+        server.client.post("/register", json={"user": "zebedee", "enrollment_code": CODE})
+        for number in range(3):
+            assert server.submit("zebedee", b"# by zebedee %d" % number).status_code == 200
+            assert server.submit("bob", b"bob %d" % number).status_code == 200
+        lecturer = server.bearer()
+        server.client.post("/assignments/hw1/grades", json=[{"username": "zebedee", "grade": 1}], headers=lecturer)
+        files = {"files": ("zebedee.html", b"<p>zebedee")}
+        server.client.post("/assignments/hw1/feedback", files=files, headers=lecturer)
+        (course / "submitted/hw1/zebedee_20200101T000000.py").write_bytes(b"by hand")
+        head = run("verify", course).stdout  # differs by what was put in by hand alone
+        dry = run("erase", "zebedee", "--course", course, "--dry-run")
+        assert dry.stdout.splitlines() == [
+            "zebedee: an account, 3 receipts", "  hand-ins: hw1", "  grades: hw1", "  feedback: hw1",
+            "nothing was erased",
+        ]  # fmt: skip
+        assert run("erase", "zebedee", "--course", course).returncode == 2
+        assert (course / "submitted/hw1/zebedee.py").exists()
+
+        done = run("erase", "zebedee", "--course", course, "--yes")
+        assert done.returncode == 0, done.stderr
+        assert server.submit("zebedee", b"again").status_code == 401
+        taken = server.client.post("/register", json={"user": "zebedee", "enrollment_code": CODE})
+        assert taken.status_code == 409
+        assert server.submit("bob", b"bob again").json()["attempt"] == 4
+        after = run("verify", course, "--head", head.splitlines()[-1].removeprefix("head "))
+        assert after.stdout.splitlines()[0] == "4 receipts, 3 more were erased: everything is as it was signed"
+        assert findings(course)[0] == 0
+        named = [path for path in course.rglob("*") if path.is_file() and b"zebedee" in path.read_bytes()]
+        assert (named, list(course.rglob("*zebedee*"))) == ([], [])
+        assert server.stop() == 0
+    assert run("backup", course, course.parent / "a.tar.gz").returncode == 0
+    back = run("restore", course.parent / "a.tar.gz", course.parent / "b")
+    assert back.returncode == 0, back.stdout
+    assert run("verify", course.parent / "b").returncode == 0
+
+
+def test_nobody_unknown_is_erased(course: Path) -> None:
+    ran = run("erase", "alise", "--course", course, "--yes")
+    assert (ran.returncode, ran.stdout) == (4, "")
+    assert run("erase", "__instructor__", "--course", course, "--yes").returncode == 4
 
 
 # beside a server

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.access import Account
+from mograder.domain.chain import Erased, erase_receipt, find_breaks
 from mograder.domain.commits import Commit
 from mograder.domain.errors import NameTaken
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import HandIn, Head, Receipt, issue_receipt
-from mograder.domain.store import Event, Store
+from mograder.domain.store import ERASED_NAME, Event, Store
 from mograder.sealing import Ed25519Seal, new_private_key
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, hand_in, make_course_folder, open_store, sha256
 
@@ -369,6 +370,96 @@ def test_receipts_are_found_by_assignment_by_person_and_by_both(store: Store) ->
     assert [each.number for each in store.receipts(username=ALICE)] == [1, 3]
     assert [each.number for each in store.receipts(other, ALICE)] == [3]
     assert list(store.receipts(other, BOB)) == []
+
+
+# erasing
+
+
+def attest(receipt: Receipt) -> Erased:
+    return erase_receipt(receipt, SEAL, "course", NOON)
+
+
+def fill_for_two(store: Store) -> None:
+    for user, content in ((ALICE, b"a1"), (BOB, b"b1"), (ALICE, LARGE), (BOB, b"b2"), (ALICE, b"a3")):
+        hand_in(store, SEAL, user, content)
+    for name in (ALICE, BOB):
+        store.change_account(name, lambda held, name=name: Account(name, bound=True, generation=2), replace(  # type: ignore[misc]
+            NOTE, actor=name, subject=name
+        ))  # fmt: skip
+    store.merge_grades(HW1, (graded(username="alice", grade=1), graded(userid="bob", grade=2)), NOTE)
+    put(store, extension(ALICE), extension(BOB))
+    for name in (ALICE, BOB):
+        store.change_commits(HW1, name, lambda held, name=name: (commit(1, name),))  # type: ignore[misc]
+    store.put_feedback(HW1, {ALICE: b"<p>a", BOB: b"<p>b"}, replace(NOTE, actor="bob", detail="of alice, malice, bob"))
+
+
+def test_of_who_is_erased_stays_nothing_but_places_in_the_chain(open_again: Open) -> None:
+    store = open_again()
+    fill_for_two(store)
+    before = list(store.receipts())
+    store.erase(ALICE, attest, replace(NOTE, actor="tutor", action="erase", subject=ERASED_NAME))
+    for seen in (store, open_again()):
+        assert [each.submission.username for each in seen.receipts()] == ["bob", "bob"]
+        assert submitted(seen, "alice.py") is None
+        assert [submitted(seen, each.submission.filename) for each in before] == [None, b"b1", None, b"b2", None]
+        assert [each.username for each in seen.latest_files(HW1)] == ["bob"]
+        assert [each.person for each in seen.grades(HW1)] == ["bob"]
+        assert (seen.feedback(HW1, ALICE), seen.feedback(HW1, BOB) is None) == (None, False)
+        assert [each.username for each in seen.accounts()] == ["bob"]
+        assert [each.username for each in seen.extensions()] == ["bob"]
+        assert (seen.commits(HW1, ALICE), seen.commits(HW1, BOB)) == ((), (commit(1, BOB),))
+        assert not [each for each in seen.events() if "alice" in (each.actor, each.subject)]
+        assert [each.detail for each in seen.events() if each.actor == "bob"] == ["of (erased), malice, bob", "detail"]
+        links = list(seen.chain())
+        assert [(each.number, each.previous, each.hash) for each in links] == [
+            (each.number, each.previous, each.hash) for each in before
+        ]
+        assert list(find_breaks(links, SEAL, [Head(each.number, each.hash) for each in before])) == []
+        assert seen.head() == Head(5, before[-1].hash)
+
+
+def test_after_an_erasure_the_chain_goes_on_from_the_erased_place(store: Store) -> None:
+    fill_for_two(store)
+    head = store.head()
+    store.erase(ALICE, attest, NOTE)
+    receipt = hand_in(store, SEAL, BOB, b"b3").receipt
+    assert (receipt.number, receipt.previous) == (6, head.hash)
+    again = hand_in(store, SEAL, ALICE, b"a1").receipt
+    assert (again.number, again.submission.attempt, submitted(store, "alice.py")) == (7, 1, b"a1")
+    assert list(find_breaks(store.chain(), SEAL, [head])) == []
+
+
+def test_an_erased_name_stays_taken_and_its_tokens_void(open_again: Open) -> None:
+    store = open_again()
+    fill_for_two(store)
+    store.erase(ALICE, attest, NOTE)
+    for seen in (store, open_again()):
+        assert seen.account(ALICE) == Account(ALICE, generation=3, bound=True, removed=True)
+        assert seen.account(Username("carl")) is None
+    held: list[Account | None] = []
+
+    def look(account: Account | None) -> Account:
+        held.append(account)
+        raise NameTaken("taken")
+
+    for name in (ALICE, Username("Alice")):
+        with pytest.raises(NameTaken):
+            store.change_account(name, look, NOTE)
+    assert [each and (each.removed, each.generation) for each in held] == [(True, 3), (True, 3)]
+    store.change_account(ALICE, lambda held: Account(ALICE, generation=7), NOTE)
+    assert store.account(ALICE) == Account(ALICE, generation=7)
+    store.erase(ALICE, attest, NOTE)
+    assert store.account(ALICE) == Account(ALICE, generation=8, bound=True, removed=True)
+
+
+def test_erasing_again_or_somebody_unknown_changes_nothing_of_others(store: Store) -> None:
+    fill_for_two(store)
+    store.erase(ALICE, attest, NOTE)
+    links = list(store.chain())
+    store.erase(ALICE, attest, NOTE)
+    store.erase(Username("carl"), attest, NOTE)
+    assert list(store.chain()) == links
+    assert submitted(store, "bob.py") == b"b2"
 
 
 # time

@@ -48,6 +48,8 @@ PLACES = {
     "roster": ("mograder.cli.roster:roster", "Say who is in the course; personal codes, resets, roles."),
     "token": ("mograder.cli.token:token", "Make tokens from a course's secret."),
     "doctor": ("mograder.cli.care:doctor", "Check a course folder, and mend what is safe to mend."),
+    "verify": ("mograder.cli.care:verify", "Re-hash a course against its chain of receipts."),
+    "erase": ("mograder.cli.care:erase", "Erase a person's data; the chain of receipts stays valid."),
     "backup": ("mograder.cli.care:backup", "Archive a course, also while it is served."),
     "restore": ("mograder.cli.care:restore", "Bring an archived course back."),
     "secret": ("mograder.cli.secret:secret", "Change the secret that tokens are made from."),

@@ -1,7 +1,8 @@
-"""`mograder doctor`, `backup`, `restore`: look after a course's folder, on the machine where it stands."""
+"""`mograder doctor`, `verify`, `erase`, `backup`, `restore`: look after a course's folder where it stands."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +11,10 @@ import click
 
 from mograder import config
 from mograder.cli.output import clean, note, tell, tell_json
-from mograder.domain.errors import Unreadable, VerificationFailed
+from mograder.domain.errors import Unreadable, Usage, VerificationFailed
 
 if TYPE_CHECKING:
-    from mograder.store.doctor import Finding
+    from mograder.store.findings import Finding
     from mograder.store.layout import Folders
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -80,12 +81,17 @@ def doctor(
             note(line)
         findings = checkup.check(folders, config.utc_now()) if done else findings
     if as_json:
-        named = [{"severity": str(each.severity), "what": each.what, "where": each.where, "mend": each.mend,
-                  "repairable": each.repair is not None} for each in findings]  # fmt: skip
-        tell_json({"findings": named, "repaired": done})
+        tell_json({"findings": _named(findings), "repaired": done})
     else:
         _report(findings)
     _conclude(findings)
+
+
+def _named(findings: list[Finding]) -> list[dict[str, object]]:
+    return [
+        {"severity": str(each.severity), "what": each.what, "where": each.where, "mend": each.mend,
+         "repairable": each.repair is not None} for each in findings
+    ]  # fmt: skip
 
 
 def _report(findings: list[Finding]) -> None:
@@ -101,6 +107,104 @@ def _wrong(findings: list[Finding]) -> list[Finding]:
 def _conclude(findings: list[Finding]) -> None:
     if _wrong(findings):
         raise click.exceptions.Exit(VerificationFailed.exit_code)
+
+
+@click.command(short_help="Re-hash a course against its chain of receipts.")
+@click.argument("folder", type=FOLDER)
+@click.argument("receipts", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--head", "heads", multiple=True, metavar="NUMBER:HASH", help="A head that was printed or published.")
+@click.option(
+    "--keys",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The public keys to trust, as saved from /.well-known/jwks.json. [default: the course's own]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_elsewhere
+def verify(
+    folder: Path, receipts: tuple[Path, ...], heads: tuple[str, ...], keys: Path | None, as_json: bool,
+    release_dir: Path | None, submitted_dir: Path | None, grades_dir: Path | None,
+) -> None:  # fmt: skip
+    """Check every hand-in of the course in FOLDER, or of a copy of it, against its chain of signed receipts.
+
+    Reports every alteration, removal and insertion; the exit code is 7 when there is one. No server is needed, and one
+    may run. At the end it prints the head of the chain: publish or keep it, and a chain that is cut short or made anew
+    later does not fit it (--head). RECEIPTS that people kept, as files, do the same.
+
+    \b
+    Examples:
+      mograder verify course/
+      mograder verify course/ --head 57:3f0c... --keys jwks.json
+      mograder verify course/ receipts-of-alice/*.json
+    """
+    from mograder.domain.chain import head_of, parse_head
+    from mograder.receipt_files import read_keys, read_receipt
+    from mograder.store.evidence import Evidence
+    from mograder.store.evidence import verify as compare
+
+    folders = _folders(folder, release_dir, submitted_dir, grades_dir)
+    seal = read_keys(keys) if keys else Evidence(folders).own_seal()
+    kept = [parse_head(text) for text in heads]
+    for each in receipts:
+        try:
+            kept.append(head_of(read_receipt(each).text, seal))
+        except VerificationFailed as error:
+            raise VerificationFailed(f"{each}: {error.message}") from None
+    verified = compare(folders, seal, kept)
+    head = f"{verified.head.number}:{verified.head.hash}"
+    if as_json:
+        tell_json({"findings": _named(verified.findings), "head": head, "receipts": verified.receipts,
+                   "erased": verified.erased})  # fmt: skip
+    else:
+        for finding in verified.findings:
+            tell(f"{finding.where}\n  {finding.what}")
+        erased = f", {verified.erased} more were erased" if verified.erased else ""
+        found = f"{len(verified.findings)} things differ" if verified.findings else "everything is as it was signed"
+        tell(f"{verified.receipts} receipts{erased}: {found}\nhead {head}")
+    if verified.findings:
+        raise click.exceptions.Exit(VerificationFailed.exit_code)
+
+
+@click.command(short_help="Erase a person's data; the chain of receipts stays valid.")
+@click.argument("user")
+@click.option("--course", "folder", required=True, type=FOLDER, help="The course's folder, or the one that is served.")
+@click.option("--dry-run", is_flag=True, help="Say what is held about the person, and erase nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def erase(user: str, folder: Path, dry_run: bool, yes: bool) -> None:
+    """Erase what a course holds about USER: hand-ins, feedback, grades, account, and their name in the audit trail.
+
+    A server may run. The chain of receipts stays valid: of each of the person's receipts its number and hashes stay,
+    with a signed statement that it was erased. Nobody can take the name. This cannot be undone; backups made before
+    still hold everything.
+
+    \b
+    Examples:
+      mograder erase alice --course course/ --dry-run
+      mograder erase alice --course course/
+    """
+    from mograder.domain.access import COURSE_INSTRUCTOR
+    from mograder.domain.names import Username
+    from mograder.opening import open_existing
+
+    username = Username.parse(user)
+    course = open_existing(folder)
+    try:
+        held = course.holdings(username)
+        tell(f"{username}: {'an account' if held.account else 'no account'}, {held.receipts} receipts")
+        for what in ("hand_ins", "grades", "feedback"):
+            names = getattr(held, what)
+            tell(f"  {what.replace('_', '-')}: {', '.join(names) or 'none'}")
+        if dry_run:
+            tell("nothing was erased")
+            return
+        if not yes:
+            if not sys.stdin.isatty():
+                raise Usage("erasing cannot be undone: give --yes")
+            click.confirm(f"Erase all of it for good? Backups are not touched. {username}", abort=True, err=True)
+        course.erase(COURSE_INSTRUCTOR, username)
+    finally:
+        course.store.close()
+    tell(f"{username} was erased")
+    note("backups that were made before still hold this person: remove those, too, where the law asks for it")
 
 
 @click.command()

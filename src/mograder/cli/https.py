@@ -8,12 +8,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
+import msgspec
 import stamina.instrumentation
 
 from mograder import wire
@@ -283,7 +284,9 @@ def submit(
             submitted = client.submit(chosen.name, name, file, bar)
     kept = _keep(file, client.url, submitted)
     _result(
-        as_json, {**asdict(submitted), "kept": str(kept) if kept else None}, _received(file, chosen.name, submitted)
+        as_json,
+        {**msgspec.to_builtins(submitted), "kept": str(kept) if kept else None},
+        _received(file, chosen.name, submitted),
     )
     if kept:
         note(f"your receipt is in {kept}")
@@ -351,7 +354,7 @@ def feedback(
             lines += ["Feedback:", *(f"  {line}" for line in status.feedback.splitlines())]
     else:
         lines.append("No submission yet." if status.status == "new" else "Not yet graded.")
-    _result(as_json, {"assignment": chosen.name, "user": name, **asdict(status)}, "\n".join(lines))
+    _result(as_json, {"assignment": chosen.name, "user": name, **msgspec.to_builtins(status)}, "\n".join(lines))
     if output:
         note(f"the feedback page is in {output}")
     elif status.feedback_available:

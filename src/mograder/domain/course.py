@@ -15,6 +15,7 @@ from mograder.domain import commits, counting, deadlines, grades, tokens
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
 from mograder.domain.assignments import Assignment, Plan, Which
 from mograder.domain.board import Board, Row, Work
+from mograder.domain.chain import erase_receipt
 from mograder.domain.commits import Commit
 from mograder.domain.counting import Judged, Listed
 from mograder.domain.deadlines import Lateness, Schedule
@@ -42,7 +43,7 @@ from mograder.domain.names import (
 )
 from mograder.domain.receipts import HandIn, Head, Receipt, Seal, Submission, issue_receipt, latest_filename
 from mograder.domain.roster import Person, random_code
-from mograder.domain.store import Accepted, Event, Store, StoredFile, Upload
+from mograder.domain.store import ERASED_NAME, Accepted, Event, Store, StoredFile, Upload
 from mograder.domain.tokens import Token
 
 
@@ -62,6 +63,17 @@ class Standing:
     kept: tuple[Judged, ...]
     counting: Judged | None
     rule: Which
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What a course holds about a person: the assignments where there are hand-ins, grades, feedback."""
+
+    account: bool = False
+    receipts: int = 0
+    hand_ins: tuple[AssignmentName, ...] = ()
+    grades: tuple[AssignmentName, ...] = ()
+    feedback: tuple[AssignmentName, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -280,6 +292,32 @@ class Course:
         now = self.clock()
         self.store.change_secret(self.new_secret(), now + grace, Event(now, actor.username, "rotate", "secret"))
         return now + grace
+
+    def holdings(self, username: Username) -> Holdings:
+        """What the course holds about a person. Raises NotFound when there is nothing, and never was."""
+        receipts = list(self.receipts(username))
+        names = {each.name for each in self.store.assignments()} | {each.submission.assignment for each in receipts}
+        latest = FileName(latest_filename(username))
+        found = Holdings(
+            account=any(each.username == username for each in self.store.accounts()),
+            receipts=len(receipts),
+            hand_ins=tuple(sorted(name for name in names if self.store.submitted_file(name, latest))),
+            grades=tuple(sorted(name for name in names if grades.of_person(self.store.grades(name), username))),
+            feedback=tuple(sorted(name for name in names if self.store.feedback(name, username))),
+        )
+        if username.reserved or (found == Holdings() and self.store.account(username) is None):
+            raise NotFound(f"the course holds nothing about {username!r}")
+        return found
+
+    def erase(self, actor: Actor, username: Username) -> Holdings:
+        """Keep nothing of a person but places in the chain, which stays whole; what was held.
+
+        Nobody can take the name. Raises NotFound.
+        """
+        held, now, name = self.holdings(username), self.clock(), self.name
+        event = Event(now, actor.username, "erase", ERASED_NAME, f"{held.receipts} receipts")
+        self.store.erase(username, lambda receipt: erase_receipt(receipt, self.seal, name, now), event)
+        return held
 
     # hand-outs
 

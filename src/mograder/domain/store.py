@@ -14,6 +14,7 @@ from typing import Protocol
 
 from mograder.domain.access import Account
 from mograder.domain.assignments import Assignment, Plan
+from mograder.domain.chain import Erased, Link
 from mograder.domain.commits import Commit
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
@@ -79,6 +80,12 @@ class Accepted:
     receipt: Receipt
     repeated: bool
 
+
+Attest = Callable[[Receipt], Erased]
+"""Makes of a receipt what stays of it in the chain when it is erased."""
+
+ERASED_NAME = "(erased)"
+"""What the audit trail calls whoever was erased."""
 
 ChangeAccount = Callable[[Account | None], Account]
 ChangeExtension = Callable[[Extension | None], Extension]
@@ -170,11 +177,23 @@ class Store(Protocol):
         ...
 
     def head(self) -> Head:
-        """The end of the chain."""
+        """The end of the chain, an erased place included."""
+        ...
+
+    def chain(self) -> Iterator[Link]:
+        """The whole chain in its order, with the places whose receipts were erased."""
         ...
 
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
-        """The chain in its order, or the part of it that belongs to an assignment, a person, or both."""
+        """The receipts in their order, or the part of it that belongs to an assignment, a person, or both."""
+        ...
+
+    def erase(self, username: Username, attest: Attest, event: Event) -> None:
+        """Keep nothing of a person: hand-ins, feedback, grades, account, and lines of the trail about them.
+
+        Of each receipt stays what `attest` makes of it. The name goes from the trail's other lines. `account` then
+        gives a removed account whose tokens of before are void, and `accounts` none. Safe to repeat.
+        """
         ...
 
     # time

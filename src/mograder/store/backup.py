@@ -128,6 +128,7 @@ class _Writer:
         self.folders = folders
         self.say = say
         self.members: list[Member] = []
+        self.last = 0  # the number of the last receipt in the archive
         self.places = _places(folders)
 
     def write(self, target: IO[bytes], now: int) -> Written:
@@ -137,7 +138,7 @@ class _Writer:
         ):
             copy = Path(folder) / LEDGER
             self._copy_ledger(copy)
-            submissions, spools = _named(copy)
+            submissions, spools, self.last = _named(copy)
             self.say(f"{len(submissions)} hand-ins, as the ledger stands now")
             self._add(archive, copy, f"{self.places[self.folders.root]}/{LEDGER}".removeprefix("./"))
             for spool in spools:
@@ -178,8 +179,7 @@ class _Writer:
             later = {
                 (row[0], row[1]): row[2]
                 for row in live.execute(
-                    "SELECT assignment, filename, sha256 FROM receipts ORDER BY number LIMIT -1 OFFSET ?",
-                    (len(submissions),),
+                    "SELECT assignment, filename, sha256 FROM receipts WHERE number > ?", (self.last,)
                 )
             }
         latest: dict[tuple[str, str], str] = {
@@ -314,8 +314,8 @@ def _places(folders: Folders) -> dict[Path, str]:
     return places
 
 
-def _named(ledger: Path) -> tuple[list[Submission], list[tuple[str, Submission]]]:
-    """What a copy of the ledger names: hand-ins, and the hidden files of large ones that are pending."""
+def _named(ledger: Path) -> tuple[list[Submission], list[tuple[str, Submission]], int]:
+    """What a copy of the ledger names: hand-ins, hidden files of large ones that are pending, the last number."""
     with reading(ledger) as connection:
         rows = connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts ORDER BY number").fetchall()
         waiting = dict(connection.execute("SELECT number, spool FROM pending WHERE spool IS NOT NULL").fetchall())
@@ -324,7 +324,7 @@ def _named(ledger: Path) -> tuple[list[Submission], list[tuple[str, Submission]]
         if not stays_inside(each.submission) or "/" in (waiting.get(each.number) or ""):  # somebody altered the ledger
             raise MograderError(f"receipt {each.number} names a file that cannot be: see mograder doctor")
     spools = [(waiting[each.number], each.submission) for each in receipts if each.number in waiting]
-    return [each.submission for each in receipts], spools
+    return [each.submission for each in receipts], spools, receipts[-1].number if receipts else 0
 
 
 # back

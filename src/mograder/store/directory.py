@@ -28,6 +28,7 @@ from mograder import config
 from mograder.domain import grades as grading
 from mograder.domain.access import Account, Role
 from mograder.domain.assignments import Assignment, Plan
+from mograder.domain.chain import Erased, Link
 from mograder.domain.commits import Commit
 from mograder.domain.errors import MograderError, Temporary, Unreadable
 from mograder.domain.extensions import Extension
@@ -48,6 +49,7 @@ from mograder.domain.receipts import (
 )
 from mograder.domain.store import (
     Accepted,
+    Attest,
     ChangeAccount,
     ChangeCommits,
     ChangeExtension,
@@ -58,6 +60,7 @@ from mograder.domain.store import (
 )
 from mograder.domain.tokens import SECRET_NAME, random_secret
 from mograder.store import files
+from mograder.store.erasing import ERASED_NAMES, erase_files, erase_rows, erased_account
 from mograder.store.files import Cached, Room, Spool, storage_errors
 from mograder.store.hand_outs import HandOuts
 from mograder.store.layout import FEEDBACK, GRADES, LEDGER, LOCK, SIGNING_KEY, Folders, load_json, stored_file
@@ -136,7 +139,7 @@ class DirectoryStore:
 
     def account(self, username: Username) -> Account | None:
         rows = self._ledger.read(f"SELECT {_ACCOUNT} FROM accounts WHERE username = ?", (username,))
-        return _account(rows[0]) if rows else None
+        return _account(rows[0]) if rows else erased_account(self._ledger.read(ERASED_NAMES), username)
 
     def accounts(self) -> list[Account]:
         return [_account(row) for row in self._ledger.read(f"SELECT {_ACCOUNT} FROM accounts ORDER BY username")]
@@ -460,6 +463,35 @@ class DirectoryStore:
         rows = self._ledger.read(f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE {where} ORDER BY number", values)
         return map(receipt_of, rows)
 
+    def chain(self) -> Iterator[Link]:
+        columns = "number, previous, hash, statement"
+        # As a writer: a receipt that is being erased is in one of the two, not in both or none.
+        receipts, erased = self._ledger.write(lambda connection: (
+            connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts").fetchall(),
+            connection.execute(f"SELECT {columns} FROM erased").fetchall(),
+        ))  # fmt: skip
+        links: list[Link] = [*map(receipt_of, receipts), *(Erased(*row) for row in erased)]
+        return iter(sorted(links, key=lambda link: link.number))
+
+    def erase(self, username: Username, attest: Attest, event: Event) -> None:
+        def rows(connection: sqlite3.Connection) -> None:
+            own = connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE username = ?", (username,))
+            erase_rows(connection, username, [attest(receipt_of(row)) for row in own.fetchall()])
+            _record(connection, event)
+
+        def work(connection: sqlite3.Connection) -> None:
+            with storage_errors("erase the files"):
+                erase_files(connection, self.folders, username)
+                for path in self.folders.grades.glob(f"*/{GRADES}"):
+                    others = [entry for entry in load_grades(path) if entry.username != username]
+                    if len(others) < len(load_grades(path)):
+                        _write_grades(path, others)
+
+        # The ledger first, for good: until the files are gone, whoever is told of a failure can ask again.
+        self._ledger.write(rows)
+        self._ledger.write(work)
+        self._ledger.compact()
+
     # time
 
     def extensions(self, assignment: AssignmentName | None = None, username: Username | None = None) -> list[Extension]:
@@ -510,8 +542,7 @@ class DirectoryStore:
             with storage_errors("keep the grades"):
                 self._make_in_use(self.folders.grades, assignment)
                 merged = grading.merge(load_grades(path) if path.exists() else (), entries)
-                document = json.dumps([dict(entry.fields) for entry in merged], ensure_ascii=False, indent=2)
-                files.write_file(path, document.encode() + b"\n")
+                _write_grades(path, merged)
             return len(merged)
 
         return self._ledger.write(work)
@@ -578,7 +609,8 @@ def _account(row: tuple[Any, ...]) -> Account:
 
 def _change_account(connection: sqlite3.Connection, username: Username, change: ChangeAccount, event: Event) -> Account:
     row = connection.execute(f"SELECT {_ACCOUNT} FROM accounts WHERE key = ?", (username.key,)).fetchone()
-    account = change(_account(row) if row else None)
+    held = _account(row) if row else erased_account(connection.execute(ERASED_NAMES).fetchall(), username)
+    account = change(held)
     connection.execute(
         f"INSERT OR REPLACE INTO accounts ({_ACCOUNT}, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -649,11 +681,13 @@ def receipt_of(row: tuple[Any, ...]) -> Receipt:
     return Receipt(number, previous, submission, text)
 
 
-_HEAD = "SELECT number, text FROM receipts ORDER BY number DESC LIMIT 1"
+_HEAD = (
+    "SELECT number, text, '' FROM receipts UNION ALL SELECT number, '', hash FROM erased ORDER BY number DESC LIMIT 1"
+)
 
 
 def _head(row: tuple[Any, ...] | None) -> Head:
-    return Head(row[0], chain_hash(row[1])) if row else Head()
+    return Head(row[0], row[2] or chain_hash(row[1])) if row else Head()
 
 
 def _latest(connection: sqlite3.Connection, assignment: AssignmentName, username: Username) -> Receipt | None:
@@ -701,6 +735,11 @@ def _sync_all(folder: Path, paths: list[Path]) -> None:
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def _write_grades(path: Path, entries: Sequence[GradeEntry]) -> None:
+    document = json.dumps([dict(entry.fields) for entry in entries], ensure_ascii=False, indent=2)
+    files.write_file(path, document.encode() + b"\n")
 
 
 def load_grades(path: Path) -> tuple[GradeEntry, ...]:

@@ -7,95 +7,44 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
 from mograder import config
 from mograder.domain import deadlines
-from mograder.domain.errors import MograderError, Unreadable, VerificationFailed
-from mograder.domain.names import is_history
-from mograder.domain.receipts import Receipt, claims, latest_filename, owner
+from mograder.domain.errors import MograderError, Unreadable
+from mograder.domain.receipts import Receipt
 from mograder.domain.tokens import SECRET_NAME
 from mograder.sealing import Ed25519Seal
 from mograder.store import files
 from mograder.store.authority import AUTHORITY, CERTIFICATE, Pair
 from mograder.store.directory import (
-    RECEIPT_COLUMNS,
     DirectoryStore,
     load_grades,
-    receipt_of,
 )
-from mograder.store.files import Cached, sha256_of
+from mograder.store.evidence import LEFTOVER, Evidence, Record, read_record
+from mograder.store.findings import Finding, Findings, error, lasting, note, warning
 from mograder.store.hand_outs import HandOuts
 from mograder.store.layout import GRADES, LEDGER, LOCK, MANIFEST, SIGNING_KEY, Folders
-from mograder.store.ledger import Ledger
 from mograder.store.secret import read_secret
-from mograder.store.snapshot import reading, stays_inside
+from mograder.store.snapshot import reading
 
 STALE_SECONDS = 24 * 3600
 SETTLES_WITHIN = 60
 """Seconds after which a hand-in that is still pending says that something keeps the server from finishing it."""
 AUTHORITY_ENDS_SOON = timedelta(days=180)
 LOW_SPACE, NO_SPACE = 1024**3, 100 * 1024**2  # bytes
-_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
-_MOST_NAMED = 5
-
-
-class Severity(StrEnum):
-    ERROR = "error"  # something is lost, unsafe, or does not work
-    WARNING = "warning"  # it works, and somebody should look at it
-    NOTE = "note"  # good to know
-
-
-Repair = Callable[[], str]
-"""Mends one finding and says what it did."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What is wrong, where, and how to mend it. `repair` does so, where that is safe."""
-
-    severity: Severity
-    what: str
-    where: str
-    mend: str
-    repair: Repair | None = field(default=None, compare=False, repr=False)
-
-
-Findings = Iterator[Finding]
-
-
-def error(what: str, where: object, mend: str, repair: Repair | None = None) -> Finding:
-    return Finding(Severity.ERROR, what, str(where), mend, repair)
-
-
-def warning(what: str, where: object, mend: str, repair: Repair | None = None) -> Finding:
-    return Finding(Severity.WARNING, what, str(where), mend, repair)
-
-
-def note(what: str, where: object, mend: str, repair: Repair | None = None) -> Finding:
-    return Finding(Severity.NOTE, what, str(where), mend, repair)
 
 
 def check(folders: Folders, now: int) -> list[Finding]:
     """Every finding, worst first. `now` is the wall clock, in Unix microseconds. Changes nothing."""
-    looking = _Look(folders, now)
-    found = list(looking.everything())
-    if any(each.severity is not Severity.NOTE for each in found):
-        # A server may have been between two steps of a hand-in. What is wrong is so at a second look as well.
-        time.sleep(0.5)
-        found = [each for each in looking.everything() if each in found]
-    order = list(Severity)
-    return sorted(dict.fromkeys(found), key=lambda each: order.index(each.severity))
+    return lasting(_Look(folders, now).everything)
 
 
 def repair(folders: Folders, findings: list[Finding]) -> list[str]:
@@ -114,7 +63,7 @@ class _Look:
     def __init__(self, folders: Folders, now: int) -> None:
         self.folders = folders
         self.now = now
-        self.sha256 = Cached(sha256_of)
+        self.evidence = Evidence(folders)
         self.ledger = folders.root / LEDGER
 
     def everything(self) -> Findings:
@@ -126,8 +75,7 @@ class _Look:
         yield from self._certificates()
         yield from self._configuration()
         yield from self._space()
-        # Names first, ledger second: whatever stood there when we looked has its receipt by then, if it gets one.
-        names = self._names()
+        names = self.evidence.names()
         if not self.ledger.exists():
             if any(names.values()):
                 yield warning(
@@ -138,30 +86,17 @@ class _Look:
                 yield note("the course has not been served yet", self.folders.root, "mograder serve it")
             return
         try:
-            with reading(self.ledger) as connection:
-                rows = connection.execute("PRAGMA quick_check(5)").fetchall()
-                receipts = [
-                    receipt_of(row)
-                    for row in connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts ORDER BY number")
-                ]
-                pending = dict(connection.execute("SELECT number, spool FROM pending").fetchall())
+            record = read_record(self.ledger)
         except Unreadable as problem:
             yield error(problem.message, problem.place, "restore it from a backup")
             return
-        if rows != [("ok",)]:
-            yield error(f"the ledger is damaged: {rows[0][0]}", self.ledger, "restore it from a backup")
-        yield from self._chain(receipts)
-        yield from self._clock(receipts)
-        yield from self._pending(receipts, pending)
-        for receipt in receipts:
-            if not stays_inside(receipt.submission):
-                what = f"receipt {receipt.number} was altered: it names a file that cannot be"
-                yield error(what, self.ledger, "restore the ledger from a backup")
-        receipts = [each for each in receipts if stays_inside(each.submission)]
-        yield from self._versions(receipts, set(pending))
-        yield from self._links(receipts, set(pending))
-        yield from self._unknown(names, receipts)
-        yield from self._leftovers(set(pending.values()))
+        seals: list[Ed25519Seal] = []
+        if record.links or (self.folders.root / SIGNING_KEY).exists():
+            yield from self._private_file(SIGNING_KEY, lambda path: seals.append(Ed25519Seal(path.read_bytes())))
+        yield from self.evidence.everything(record, names, seals[0] if seals else None)
+        yield from self._clock(record.receipts)
+        yield from self._pending(record)
+        yield from self._leftovers({each.spool for each in record.pending.values()})
 
     # the folder itself
 
@@ -259,7 +194,7 @@ class _Look:
         found = {path for folder in [self.folders.root, *grades] for path in folder.glob(".*.tmp")}
         found |= set(self.folders.submitted.glob("**/.*"))
         for path in sorted(found):
-            if not (path.name.startswith(files.SPOOL_PREFIX) or _LEFTOVER.fullmatch(path.name)):
+            if not (path.name.startswith(files.SPOOL_PREFIX) or LEFTOVER.fullmatch(path.name)):
                 continue
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - path.lstat().st_mtime > STALE_SECONDS and path.name not in spools:
@@ -283,34 +218,6 @@ class _Look:
 
     # receipts
 
-    def _chain(self, receipts: list[Receipt]) -> Findings:
-        seals: list[Ed25519Seal] = []
-        if receipts or (self.folders.root / SIGNING_KEY).exists():
-            yield from self._private_file(SIGNING_KEY, lambda path: seals.append(Ed25519Seal(path.read_bytes())))
-        mend = "restore the ledger from a backup; the students' own receipts show what was handed in"
-        before: Receipt | None = None
-        unsigned = []
-        for receipt in receipts:
-            number = before.number + 1 if before else 1
-            if receipt.number != number:
-                yield error(f"receipts {number} to {receipt.number - 1} are missing from the ledger", self.ledger, mend)
-            elif receipt.previous != (_hash(before) if before else ""):
-                yield error(f"receipt {receipt.number} does not follow the one before it", self.ledger, mend)
-            before = receipt
-            try:
-                stated = seals[0].verify(receipt.text) if seals else None
-            except VerificationFailed:
-                unsigned.append(str(receipt.number))
-                continue
-            if stated is not None and (differ := _differences(receipt, stated)):
-                what = f"receipt {receipt.number} was altered: {', '.join(differ)} is not what was signed"
-                yield error(what, self.ledger, mend)
-        if unsigned:
-            yield error(
-                f"{len(unsigned)} of {len(receipts)} receipts are not signed with {SIGNING_KEY}: {_some(unsigned)}",
-                self.ledger, f"restore {SIGNING_KEY}, or the ledger, from a backup",
-            )  # fmt: skip
-
     def _clock(self, receipts: list[Receipt]) -> Findings:
         latest = max((each.submission.received for each in receipts), default=0)
         if latest > self.now + deadlines.SECOND:
@@ -326,8 +233,8 @@ class _Look:
                 "set the clock right, here or on the machine that has the disk",
             )  # fmt: skip
 
-    def _pending(self, receipts: list[Receipt], pending: dict[int, str | None]) -> Findings:
-        waiting = [each.submission.received for each in receipts if each.number in pending]
+    def _pending(self, record: Record) -> Findings:
+        waiting = [each.submission.received for each in record.receipts if each.number in record.pending]
         if not waiting:
             return
         age = (self.now - min(waiting)) // deadlines.SECOND
@@ -340,139 +247,6 @@ class _Look:
     def _finish(self) -> str:
         DirectoryStore(self.folders).close()
         return f"finished the pending hand-ins of {self.ledger}"
-
-    # files
-
-    def _names(self) -> dict[str, list[str]]:
-        """What stands in each assignment's folder of hand-ins."""
-        found: dict[str, list[str]] = {}
-        with contextlib.suppress(FileNotFoundError):
-            for entry in os.scandir(self.folders.submitted):
-                if entry.is_dir(follow_symlinks=False):
-                    found[entry.name] = sorted(os.listdir(entry.path))
-                else:
-                    found.setdefault("", []).append(entry.name)
-        return found
-
-    def _version(self, receipt: Receipt) -> Path:
-        return self.folders.submitted / receipt.submission.assignment / receipt.submission.filename
-
-    def _versions(self, receipts: list[Receipt], pending: set[int]) -> Findings:
-        for receipt in receipts:
-            path, kept = self._version(receipt), receipt.submission
-            who = f"attempt {kept.attempt} of {kept.username}"
-            try:
-                same = not path.is_symlink() and self.sha256.get(path) == kept.sha256
-            except FileNotFoundError:
-                if receipt.number not in pending:
-                    yield error(f"{who} is missing", path, "restore the file from a backup, or ask for it again")
-                continue
-            except (OSError, ValueError) as problem:
-                yield error(f"{who} cannot be read: {problem}", path, "look at its permissions")
-                continue
-            if not same and receipt.number not in pending:
-                yield error(
-                    f"{who} is not what was handed in: its checksum differs from the receipt's", path,
-                    "restore the file from a backup, or ask for it again",
-                )  # fmt: skip
-
-    def _links(self, receipts: list[Receipt], pending: set[int]) -> Findings:
-        versions: dict[Path, list[Receipt]] = {}
-        for receipt in receipts:
-            link = self._version(receipt).with_name(latest_filename(receipt.submission.username))
-            versions.setdefault(link, []).append(receipt)
-        for link, known in versions.items():
-            if known[-1].number in pending:
-                continue
-            target = known[-1].submission.filename
-            if not link.is_symlink():
-                yield from self._plain_latest(link, known)
-            elif os.readlink(link) != target:
-                yield error(
-                    f"points to {os.readlink(link)!r}, and the last accepted is {target!r}", link,
-                    "mograder doctor --repair points it there", partial(self._point, link),
-                )  # fmt: skip
-
-    def _plain_latest(self, link: Path, known: list[Receipt]) -> Findings:
-        target = known[-1].submission.filename
-        try:
-            digest = self.sha256.get(link)
-        except FileNotFoundError:
-            yield error(
-                f"is missing: the last accepted is {target!r}", link, "mograder doctor --repair makes it",
-                partial(self._point, link),
-            )  # fmt: skip
-            return
-        if digest == known[-1].submission.sha256:
-            return
-        if any(digest == each.submission.sha256 for each in known):
-            yield warning(
-                f"is a copy of an older version than {target!r}", link, "mograder doctor --repair points it there",
-                partial(self._point, link),
-            )  # fmt: skip
-        else:
-            yield note("was put there by hand and has no receipt", link, "it counts as the latest, as it stands")
-
-    def _point(self, link: Path) -> str:
-        """In a turn of the ledger's, so that a server that takes a hand-in meanwhile is not undone."""
-        ledger = Ledger(self.ledger, self.folders.root / LOCK)
-        try:
-            return ledger.write(lambda connection: self._point_in_turn(connection, link))
-        finally:
-            ledger.close()
-
-    def _point_in_turn(self, connection: object, link: Path) -> str:
-        row = connection.execute(  # type: ignore[attr-defined]
-            "SELECT filename FROM receipts WHERE assignment = ? AND username = ? ORDER BY attempt DESC LIMIT 1",
-            (link.parent.name, link.name.removesuffix(".py")),
-        ).fetchone()
-        version = link.parent / Path(row[0]).name
-        if not version.is_file():
-            return f"left {link}: {version.name} is missing"
-        files.point_latest(link, version)
-        files.sync_folder(link.parent)
-        return f"pointed {link} to {version.name}"
-
-    def _unknown(self, names: dict[str, list[str]], receipts: list[Receipt]) -> Findings:
-        known = {(each.submission.assignment, each.submission.filename) for each in receipts}
-        known |= {(each.submission.assignment, latest_filename(each.submission.username)) for each in receipts}
-        for assignment, found in names.items():
-            folder = self.folders.submitted / assignment
-            by_hand = []
-            for name in found:
-                if (assignment, name) in known or name.startswith(files.SPOOL_PREFIX) or _LEFTOVER.fullmatch(name):
-                    continue
-                path = folder / name
-                if assignment and (owner(name) or (name.endswith(".py") and is_history(name[:-3]))):
-                    if path.is_symlink() and not path.exists():
-                        yield error("is a link that leads nowhere", path, "remove it, or restore what it named")
-                    by_hand.append(name)
-                else:
-                    yield warning("is no hand-in", path, "look at it, and keep it elsewhere")
-            if by_hand:
-                yield note(
-                    f"{len(by_hand)} files have no receipt: {_some(by_hand)}", folder, "they count as put there by hand"
-                )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_MOST_NAMED]) + (" …" if len(names) > _MOST_NAMED else "")
-
-
-def _hash(receipt: Receipt) -> str:
-    try:
-        return receipt.hash
-    except ValueError:  # a text that was altered to be no receipt at all
-        return ""
-
-
-def _differences(receipt: Receipt, stated: Mapping[str, object]) -> list[str]:
-    """The keys of a receipt of which the ledger says something else than what was signed."""
-    try:
-        wanted = claims(receipt.submission, receipt.number, receipt.previous, "")
-    except (ValueError, OverflowError, OSError):
-        return ["received"]  # altered to be no time at all
-    return [key for key in {**wanted, **stated} if key != "course" and stated.get(key) != wanted.get(key)]
 
 
 def _close(path: Path) -> str:

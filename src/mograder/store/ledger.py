@@ -23,7 +23,7 @@ from mograder.store.files import storage_errors
 
 T = TypeVar("T")
 
-MIGRATIONS = ("ledger_001.sql", "ledger_002.sql", "ledger_003.sql", "ledger_004.sql")
+MIGRATIONS = ("ledger_001.sql", "ledger_002.sql", "ledger_003.sql", "ledger_004.sql", "ledger_005.sql")
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -168,6 +168,12 @@ class Ledger:
         """Move what is committed from the write-ahead log into the file, as far as no reader is in the way."""
         with self.errors(), closing(self._connect()) as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def compact(self) -> None:
+        """Write the file anew, so that nothing is left in it of what was deleted."""
+        with self.errors(), self._turn, self._between_processes.acquire(timeout=30):
+            self._writer.execute("VACUUM")
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         with self._turn, self._reading:

@@ -1,0 +1,127 @@
+"""The chain of receipts, checked: the one place that says what was altered, removed or put in.
+
+The law: nothing is believed but signatures and hashes. A place whose receipt was erased is believed when the course's
+key has signed that it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mograder.domain import deadlines
+from mograder.domain.errors import BadRequest, VerificationFailed
+from mograder.domain.receipts import Head, Receipt, Seal, chain_hash, claims
+
+
+@dataclass(frozen=True)
+class Erased:
+    """A place of the chain whose receipt was erased with a person's data.
+
+    `previous` and `hash` are the erased receipt's; `statement` is the compact JWS that says so.
+    """
+
+    number: int
+    previous: str
+    hash: str
+    statement: str
+
+
+Link = Receipt | Erased
+
+
+def erase_receipt(receipt: Receipt, seal: Seal, course: str, now: int) -> Erased:
+    """What stays of a receipt: its place, and no word of whose it was. `now` is in Unix microseconds."""
+    stated = _statement(receipt.number, receipt.previous, receipt.hash)
+    statement = seal.sign({"course": course, "erased": deadlines.iso(now), **stated})
+    return Erased(receipt.number, receipt.previous, receipt.hash, statement)
+
+
+def _statement(number: int, previous: str, erased_hash: str) -> dict[str, object]:
+    return {"number": number, "previous": previous, "hash": erased_hash}
+
+
+@dataclass(frozen=True)
+class Break:
+    """Something in the chain that is not as it was signed; `unsigned` when it is not signed by the course at all."""
+
+    number: int
+    what: str
+    unsigned: bool = False
+
+
+def find_breaks(links: Iterable[Link], seal: Seal | None, kept: Sequence[Head] = ()) -> Iterator[Break]:
+    """Every alteration of a chain, whose `links` come in the order of their numbers.
+
+    Without a `seal` signatures are left out. `kept` are places as somebody has kept them elsewhere: a receipt, or a
+    head that was published. A chain that was cut short, or made anew with the course's own key, is found by them alone.
+    """
+    before = Head()
+    hashes: dict[int, str] = {}
+    for link in links:
+        number = before.number + 1
+        if link.number > number:
+            yield Break(number, f"receipts {number} to {link.number - 1} are missing from the ledger")
+        elif link.number < number:
+            yield Break(link.number, f"receipt {link.number} is not in its place, after {before.number}")
+        elif link.previous != before.hash:
+            yield Break(link.number, f"receipt {link.number} does not follow the one before it")
+        if seal is not None:
+            yield from _check_signature(link, seal)
+        before = Head(link.number, _hash(link))
+        hashes[before.number] = before.hash
+    for head in kept:
+        if head.number > before.number:
+            what = f"the chain was cut: it ends at receipt {before.number}, and there was a receipt {head.number}"
+            yield Break(head.number, what)
+        elif head.number > 0 and hashes.get(head.number, "") != head.hash:
+            yield Break(head.number, f"receipt {head.number} is another than the one that was kept")
+
+
+def _check_signature(link: Link, seal: Seal) -> Iterator[Break]:
+    try:
+        stated = seal.verify(link.text if isinstance(link, Receipt) else link.statement)
+    except VerificationFailed:
+        yield Break(link.number, f"receipt {link.number} is not signed by the course", unsigned=True)
+        return
+    if isinstance(link, Receipt):
+        if differ := _differences(link, stated):
+            what = f"receipt {link.number} was altered: {', '.join(differ)} is not what was signed"
+            yield Break(link.number, what)
+    elif "erased" not in stated or not stated.items() >= _statement(link.number, link.previous, link.hash).items():
+        yield Break(link.number, f"receipt {link.number} is said to be erased, and the course did not sign that")
+
+
+def _hash(link: Link) -> str:
+    try:
+        return link.hash
+    except ValueError:  # a text that was altered to be no receipt at all
+        return ""
+
+
+def _differences(receipt: Receipt, stated: Mapping[str, object]) -> list[str]:
+    """The keys of a receipt of which the ledger says something else than what was signed."""
+    try:
+        wanted = claims(receipt.submission, receipt.number, receipt.previous, "")
+    except (ValueError, OverflowError, OSError):
+        return ["received"]  # altered to be no time at all
+    return [key for key in {**wanted, **stated} if key != "course" and stated.get(key) != wanted.get(key)]
+
+
+def parse_head(text: str) -> Head:
+    """A head as `mograder verify` prints it: `57:3f0c…`, the number and 64 hexadecimal digits. Raises BadRequest."""
+    number, _, digest = text.strip().partition(":")
+    if not (number.isascii() and number.isdecimal() and len(digest) == 64 and set(digest.lower()) <= set(HEX)):
+        raise BadRequest(f"{text!r} is no head of a chain: it looks like 57:3f0c…, a number and 64 hexadecimal digits")
+    return Head(int(number), digest.lower())
+
+
+HEX = "0123456789abcdef"
+
+
+def head_of(text: str, seal: Seal) -> Head:
+    """The place that a receipt's text names. Raises VerificationFailed unless `seal` signed it."""
+    number = seal.verify(text).get("number")
+    if not isinstance(number, int):
+        raise VerificationFailed("this is signed by the course and is no receipt")
+    return Head(number, chain_hash(text))
