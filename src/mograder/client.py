@@ -131,7 +131,7 @@ class Client:
                 return {"content": _chunks(file, size, progress), "headers": headers}
 
             reply = self._call("submit", body, query={"user": user}, assignment=assignment)
-        known = {"user": user, "assignment": assignment, "size": size, "sha256": sha256}
+        known = {"user": str(user), "assignment": str(assignment), "size": size, "sha256": sha256}
         missing = {"filename": f"{user}.py", "version": "", "attempt": 0, "received": 0, "receipt": ""}
         submitted = _value(reply, wire.Submitted, **known, **missing)
         if submitted.sha256 != sha256:
