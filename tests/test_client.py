@@ -177,11 +177,17 @@ def test_a_hand_in_whose_answer_was_lost_is_sent_again_whole(
     assert [asked.body for asked in hostile_server.asked] == [work.read_bytes()] * 2
 
 
-def test_a_registration_that_may_have_arrived_is_not_sent_again(hostile_server: HostileServer, client: Client) -> None:
+def test_a_registration_whose_answer_was_lost_is_sent_again_with_the_same_key(
+    hostile_server: HostileServer, client: Client
+) -> None:
     hostile_server.answer("POST /register", Answer(hang_up=True), as_json({"token": TOKEN, "user": "alice"}))
-    with pytest.raises(NetworkFailure):
-        client.register("alice", CODE)
-    assert len(hostile_server.asked) == 1
+    assert client.register("alice", CODE).token == TOKEN
+    first, second = (json.loads(asked.body) for asked in hostile_server.asked)
+    assert first == second
+    client.register("alice", CODE)
+    other = json.loads(hostile_server.asked[-1].body)
+    assert len(other["claim_key"]) == 64
+    assert other["claim_key"] != first["claim_key"]
 
 
 def test_a_download_that_breaks_off_begins_again(hostile_server: HostileServer, client: Client) -> None:

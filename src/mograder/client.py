@@ -24,10 +24,12 @@ from mograder.domain.access import Role
 from mograder.domain.errors import NetworkFailure, NotFound, RequestTimeout, VerificationFailed
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import printable
+from mograder.domain.tokens import random_secret
 
 MAX_REPLY = 64 * wire.MIB  # bytes of a JSON or HTML answer
 MAX_FILE = 2048 * wire.MIB  # bytes of one downloaded file
 FEEDBACK_BATCH = 16 * wire.MIB  # bytes of feedback pages in one request
+
 
 Progress = Callable[[int, int | None], None]
 """Told how many bytes of how many (None: unknown) have gone over. A new try starts from 0 again."""
@@ -95,10 +97,10 @@ class Client:
     def health(self) -> wire.Health:
         return _value(self._call("health"), wire.Health)
 
-    def register(self, user: str, enrollment_code: str) -> wire.Registered:
-        """Not safe to repeat, as a bound name is refused: tried again only when the request cannot have arrived."""
-        request = wire.encode_json(wire.Register(user, enrollment_code))
-        reply = self._call("register", _json(request), repeatable=False)
+    def register(self, user: str, enrollment_code: str, claim_key: str | None = None) -> wire.Registered:
+        """Safe to repeat with the same `claim_key`, for an hour; without one a fresh key is made."""
+        request = wire.encode_json(wire.Register(user, enrollment_code, claim_key or random_secret()))
+        reply = self._call("register", _json(request))
         return _value(reply, wire.Registered, user=user)
 
     def assignments(self) -> list[wire.AssignmentInfo]:

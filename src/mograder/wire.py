@@ -78,10 +78,15 @@ class JoinLink:
 
 @dataclass(frozen=True)
 class Register:
-    """Claim a user name with the shared enrollment code or a personal one-time code."""
+    """Claim a user name with the shared enrollment code or a personal one-time code.
+
+    `claim_key` is a random text of the sender's own, 32 to 200 characters. Whose answer was lost on the way sends the
+    same again, within an hour, and is answered the same.
+    """
 
     user: str
     enrollment_code: str | None = None
+    claim_key: str | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ The law: nothing that a student wrote is overwritten, and what is kept secret is
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shutil
 import tempfile
@@ -24,6 +25,7 @@ from mograder import wire
 from mograder.client import Client, Progress, known
 from mograder.connection import normalise_url
 from mograder.domain.errors import MograderError, Usage
+from mograder.domain.tokens import random_secret
 from mograder.placing import Places, folder_name, replacing, safe_name, sha256_of, unpack
 
 # settings
@@ -93,6 +95,7 @@ class Logins:
     def keep(self, login: Login) -> None:
         """Remember a login as the last, in a file that nobody else can ever read."""
         self._write([login, *(each for each in self._read() if each.url != login.url)])
+        self._claim_path(login.url).unlink(missing_ok=True)
 
     def drop(self, url: str) -> bool:
         """Forget a login, also in the published client's file; whether there was one."""
@@ -103,6 +106,25 @@ class Logins:
             if any(login.url == url for login in _published_login(path)):
                 path.unlink(missing_ok=True)
         return found
+
+    def claim_key(self, url: str, user: str) -> str:
+        """The key of a registration that is begun here: the same until a login of that server is kept.
+
+        So who loses the answer on the way gets it by trying again.
+        """
+        path = self._claim_path(url)
+        with contextlib.suppress(OSError, ValueError):
+            name, key = path.read_text().split()
+            if name == user:
+                return key
+        key = random_secret()
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with replacing(path, mode=0o600) as file:
+            file.write(f"{user} {key}\n".encode())
+        return key
+
+    def _claim_path(self, url: str) -> Path:
+        return self.path.with_name(f"claim-{hashlib.sha256(url.encode()).hexdigest()[:16]}")
 
     def _all(self) -> list[Login]:
         return [*self._read(), *(login for path in self._published for login in _published_login(path))]

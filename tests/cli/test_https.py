@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mograder.client import Client
 from mograder.workspace import Login, Logins
 from tests.cli.conftest import Mograder
 from tests.hostile import Answer, HostileServer, as_json
@@ -55,6 +56,24 @@ def test_a_name_that_is_taken_and_a_wrong_code_are_refused_and_nothing_is_kept(
     mograder("logout")
     assert "taken" in mograder(*words, "--code", CODE, code=5).err
     assert Logins().last() is None
+
+
+def test_a_registration_whose_answer_was_lost_is_finished_by_the_next_login(
+    mograder: Mograder, server: Running, hostile_server: HostileServer
+) -> None:
+    words = ("login", "--user", "alice", "--code", CODE, "--patience", "0", "--url")
+    hostile_server.answer("POST /register", Answer(hang_up=True))
+    for _ in range(2):
+        mograder(*words, hostile_server.url, code=6)
+    keys = {json.loads(asked.body)["claim_key"] for asked in hostile_server.asked}
+    assert keys == {Logins().claim_key(hostile_server.url, "alice")}
+    with Client(server.url) as lost:  # it arrived, and nobody saw the answer
+        lost.register("alice", CODE, Logins().claim_key(server.url, "alice"))
+    mograder(*words, server.url)
+    assert Logins().last() == Login(server.url, "alice", server.token("alice"))
+    kept = [path for path in Logins().path.parent.iterdir() if path.name.startswith("claim-")]
+    assert len(kept) == 1  # the other server's
+    assert kept[0].stat().st_mode & 0o077 == 0
 
 
 def test_logging_in_again_is_no_failure(mograder: Mograder, server: Running) -> None:

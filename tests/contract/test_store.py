@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mograder.domain.access import Account
+from mograder.domain.access import Account, Role
 from mograder.domain.chain import Erased, erase_receipt, find_breaks
 from mograder.domain.commits import Commit
 from mograder.domain.errors import NameTaken
@@ -99,7 +99,10 @@ def test_an_unknown_account_is_none(store: Store) -> None:
 
 
 def test_an_account_comes_back_as_it_was_put(store: Store) -> None:
-    account = Account(ALICE, name="Alïce", generation=3, bound=True, code_hash="ab", created=NOON)
+    account = Account(
+        ALICE, Role.INSTRUCTOR, "Alïce", generation=3, bound=True, code_hash="ab", created=NOON, removed=True,
+        claim_hash="cd", claimed=NOON + 1,
+    )  # fmt: skip
     assert store.change_account(ALICE, lambda held: account, NOTE) == account
     assert store.account(ALICE) == account
 
@@ -173,6 +176,20 @@ def test_nobody_gets_between_the_reading_and_the_writing_of_an_account(store: St
     assert account is not None
     assert account.generation == 100
     assert len(store.events()) == 100
+
+
+def test_the_mark_is_another_after_every_change_in_this_or_another_server(open_again: Open) -> None:
+    store, other = open_again(), open_again()
+    seen = [store.mark()]
+    for change in (
+        lambda: hand_in(store, SEAL, ALICE, b"one"),
+        lambda: hand_in(other, SEAL, ALICE, b"two"),
+        lambda: store.change_account(ALICE, lambda held: Account(ALICE), NOTE),
+        lambda: other.change_account(ALICE, lambda held: Account(ALICE, generation=1), NOTE),
+    ):
+        change()  # type: ignore[no-untyped-call]
+        seen.append(store.mark())
+        assert seen[-1] != seen[-2]
 
 
 # hand-outs

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mograder.config import utc_now
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
 from mograder.domain.assignments import Assignment, find_assignment
-from mograder.domain.course import Course, hash_code, same_text
+from mograder.domain.course import ASK_AGAIN_FOR, Course, hash_code, same_text
 from mograder.domain.errors import (
     BadRequest,
     Closed,
@@ -61,7 +61,7 @@ def plan(course_folder: Path, text: str) -> None:
 def test_who_knows_the_code_gets_a_name_and_its_token(course: Course) -> None:
     name, token = course.register(" alice ", f" {CODE}\n")
     assert (name, course.authenticate(Token.parse(token))) == ("alice", STUDENT)
-    assert course.store.account(ALICE) == Account(ALICE, bound=True, created=NOON)
+    assert course.store.account(ALICE) == Account(ALICE, bound=True, created=NOON, claimed=NOON)
     assert [(event.actor, event.action, event.moment) for event in course.store.events()] == [
         ("alice", "register", NOON)
     ]
@@ -421,3 +421,54 @@ def test_a_new_secret_lets_old_tokens_in_until_the_grace_is_over(course: Course,
     with pytest.raises(Unauthenticated):
         course.authenticate(Token.parse(token))
     assert course.authenticate(Token.parse(token_of(course, ALICE))) == STUDENT
+
+
+# an answer that was lost
+
+KEY = "k" * 32
+
+
+def test_who_comes_again_with_the_key_of_the_first_time_gets_the_same_token_for_an_hour(
+    course: Course, clock: Clock
+) -> None:
+    first = course.register("alice", CODE, KEY)
+    clock.now += ASK_AGAIN_FOR - 1
+    assert course.register("alice", CODE, KEY) == first
+    for name, key in (("alice", "x" * 32), ("alice", ""), ("Alice", KEY), ("ALICE", "")):
+        with pytest.raises(NameTaken):
+            course.register(name, CODE, key)
+    clock.now += 1
+    with pytest.raises(NameTaken):
+        course.register("alice", CODE, KEY)
+    assert [each.action for each in course.events()] == ["register"]
+
+
+def test_a_name_that_was_claimed_without_a_key_is_given_to_no_key(course: Course) -> None:
+    course.register("alice", CODE)
+    for key in ("", KEY):
+        with pytest.raises(NameTaken):
+            course.register("alice", CODE, key)
+
+
+def test_a_personal_code_is_answered_again_though_it_was_the_last_one(course: Course) -> None:
+    alone = replace(course, enrollment_code="")
+    ((_, code),) = alone.add_people(COURSE_INSTRUCTOR, [Person(ALICE)])
+    first = alone.register("alice", code, KEY)
+    assert alone.register("alice", code, KEY) == first
+    with pytest.raises(WrongCode):
+        alone.register("alice", code, "x" * 32)
+
+
+@pytest.mark.parametrize("action", ["reset", "remove"])
+def test_a_reset_or_removal_ends_the_key_with_the_token(course: Course, action: str) -> None:
+    course.register("alice", CODE, KEY)
+    getattr(course, action)(COURSE_INSTRUCTOR, ALICE)
+    with pytest.raises((WrongCode, NameTaken)):
+        course.register("alice", CODE, KEY)
+
+
+@pytest.mark.parametrize("key", ["short", "k" * 31, "k" * 201])
+def test_a_key_that_could_be_guessed_or_is_endless_is_refused(course: Course, key: str) -> None:
+    with pytest.raises(BadRequest, match="32"):
+        course.register("alice", CODE, key)
+    assert course.roster() == []

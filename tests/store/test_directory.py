@@ -6,8 +6,6 @@ import contextlib
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,9 +21,11 @@ from mograder.domain.store import Event
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store import ledger
 from mograder.store.directory import DirectoryStore
-from mograder.store.doctor import Severity, check
+from mograder.store.doctor import check
+from mograder.store.findings import Severity
 from mograder.store.layout import Folders
-from tests.parts import ALICE, HW1, NOON, environment, hand_in, make_course_folder, names_in, open_store, sha256
+from tests.crashes import Say, die_before
+from tests.parts import ALICE, HW1, NOON, hand_in, make_course_folder, names_in, open_store, sha256
 
 SEAL = Ed25519Seal(new_private_key())
 NOTE = Event(NOON, "alice", "test", "hw1")
@@ -316,46 +316,19 @@ def test_a_ledger_that_is_no_database_is_reported_and_left_alone(root: Path) -> 
     assert path.read_bytes() == before
 
 
-# crashes: the process dies between two steps of a hand-in, and the course is opened again
-
-CRASH = """
-import os, sys
-from pathlib import Path
-from mograder.sealing import Ed25519Seal, new_private_key
-from mograder.store import directory, files
-from tests.parts import ALICE, hand_in, open_store
-
-def die(*args): os._exit(9)
-
-root, where, size = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-seal = Ed25519Seal(new_private_key())
-store = open_store(root)
-hand_in(store, seal, ALICE, b"first")
-store.settle()
-store.settle = lambda: None
-real_show, real_point = directory.DirectoryStore._show, files.point_latest
-if where == "before the commit": directory.DirectoryStore._append = die
-if where == "after the commit": directory.DirectoryStore._place = die
-if where == "after the rename": files.point_latest = die
-if where == "after the link": files.point_latest = lambda *args: (real_point(*args), die())
-hand_in(store, seal, ALICE, b"x" * size)
-print("answered", flush=True)
-die()
-"""
+# what a crash leaves, and what people and power cuts do to it; crashes between any two steps: test_crashes.py
 
 
-def crash(root: Path, where: str, size: int) -> str:
-    """Hand in "first", then `size` bytes with a crash; what the process could still answer."""
-    done = subprocess.run(
-        [sys.executable, "-c", CRASH, root, where, str(size)],
-        cwd=Path(__file__).parents[2], env=environment(), capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (9, "")
-    return done.stdout
+def crash(root: Path, size: int) -> None:
+    """Hand in "first", then `size` bytes; the process dies when that is answered."""
 
+    def act(say: Say) -> None:
+        store = open_store(root)
+        hand_in(store, SEAL, ALICE, b"first")
+        store.settle()
+        hand_in(store, SEAL, ALICE, b"x" * size)
 
-SIZES = pytest.mark.parametrize("size", [10, 3_000_000], ids=["small", "large"])
-AFTER_COMMIT = pytest.mark.parametrize("where", ["after the commit", "after the rename", "after the link", "answered"])
+    assert not die_before(1, act).died
 
 
 def assert_whole(root: Path, submitted: Path, size: int) -> None:
@@ -370,29 +343,9 @@ def assert_whole(root: Path, submitted: Path, size: int) -> None:
     assert (submitted / "alice.py").read_bytes() == b"next"
 
 
-@SIZES
-@AFTER_COMMIT
-def test_what_is_committed_survives_a_crash(root: Path, submitted: Path, where: str, size: int) -> None:
-    assert crash(root, where, size) == ("answered\n" if where == "answered" else "")
-    assert_whole(root, submitted, size)
-
-
-@SIZES
-def test_what_is_not_committed_leaves_nothing_to_see(root: Path, submitted: Path, size: int) -> None:
-    assert crash(root, "before the commit", size) == ""
-    store = open_store(root)
-    assert latest(store) == [("alice", sha256(b"first"))]
-    assert len(list(store.receipts())) == 1
-    assert [name for name in names_in(submitted) if not name.startswith(".")] == [
-        "alice.py",
-        "alice_20260310T120000.py",
-    ]
-    store.close()
-
-
 @pytest.mark.parametrize("left", [b"", b"xxx", None])
 def test_a_power_cut_that_empties_unsynced_files_loses_nothing(root: Path, submitted: Path, left: bytes | None) -> None:
-    crash(root, "answered", 10)
+    crash(root, 10)
     version = submitted / "alice_20260310T120001.py"
     version.unlink()
     (submitted / "alice.py").unlink()
@@ -403,8 +356,7 @@ def test_a_power_cut_that_empties_unsynced_files_loses_nothing(root: Path, submi
 
 
 def test_a_file_put_there_by_hand_survives_a_crash_in_the_next_hand_in(root: Path, submitted: Path) -> None:
-    submitted.mkdir(parents=True)
-    crash(root, "after the commit", 10)
+    crash(root, 10)
     (submitted / "alice.py").unlink()
     (submitted / "alice.py").write_bytes(b"by hand")
     open_store(root).close()
@@ -416,7 +368,7 @@ def test_a_file_put_there_by_hand_survives_a_crash_in_the_next_hand_in(root: Pat
 def test_a_large_hand_in_that_was_edited_or_removed_by_hand_does_not_keep_the_course_from_opening(
     root: Path, submitted: Path, edit: bytes | None
 ) -> None:
-    crash(root, "answered", 3_000_000)
+    crash(root, 3_000_000)
     version = submitted / "alice_20260310T120001.py"
     version.unlink()
     if edit is not None:

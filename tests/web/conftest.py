@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser
+from playwright.sync_api import Page as Tab
 
 from tests.browser import chromium, find_chromium
+from tests.parts import Running
 
 
 @pytest.fixture(scope="module")  # not longer: while it lives, no other module of this process may run an event loop
@@ -19,3 +21,16 @@ def browser() -> Iterator[Browser]:
         pytest.skip("there is no Chromium here: apt-get install chromium")
     with chromium(executable) as browser:
         yield browser
+
+
+@pytest.fixture
+def tab(browser: Browser, server: Running) -> Iterator[Tab]:
+    """A tab of a browser that nobody has used; whatever a page's scripts say is wrong fails the test."""
+    context = browser.new_context(base_url=server.url, viewport={"width": 800, "height": 900})
+    tab = context.new_page()
+    wrong: list[str] = []
+    tab.on("pageerror", lambda error: wrong.append(str(error)))
+    tab.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
+    yield tab
+    context.close()
+    assert wrong == []

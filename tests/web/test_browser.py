@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
 
 from mograder.wire import JoinLink
 from tests.parts import CODE, Running
-
-
-@pytest.fixture
-def tab(browser: Browser, server: Running) -> Iterator[Tab]:
-    """A tab of a browser that nobody has used; whatever a page's scripts say is wrong fails the test."""
-    context = browser.new_context(base_url=server.url, viewport={"width": 800, "height": 900})
-    tab = context.new_page()
-    wrong: list[str] = []
-    tab.on("pageerror", lambda error: wrong.append(str(error)))
-    tab.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
-    yield tab
-    context.close()
-    assert wrong == []
 
 
 def test_a_student_joins_by_the_link_and_comes_back_with_the_token(tab: Tab, server: Running) -> None:

@@ -22,7 +22,7 @@ import pytest
 
 from mograder.config import utc_now
 from mograder.domain.names import AssignmentName
-from mograder.store import doctor
+from mograder.store import doctor, findings
 from mograder.store.layout import Folders
 from tests.parts import (
     CODE,
@@ -41,8 +41,8 @@ ROUNDS = 10
 HW1 = AssignmentName("hw1")
 
 
-def wrong(root: Path) -> list[doctor.Finding]:
-    return [each for each in doctor.check(Folders.of(root), utc_now()) if each.severity is not doctor.Severity.NOTE]
+def wrong(root: Path) -> list[findings.Finding]:
+    return [each for each in doctor.check(Folders.of(root), utc_now()) if each.severity is not findings.Severity.NOTE]
 
 
 # kill -9
@@ -171,7 +171,7 @@ def test_a_full_disk_is_507_loses_nothing_and_works_again_when_there_is_room(tmp
             check_taken(server, taken)
 
 
-def wrong_but_space(root: Path) -> list[doctor.Finding]:
+def wrong_but_space(root: Path) -> list[findings.Finding]:
     return [each for each in wrong(root) if "MiB are free" not in each.what]
 
 

@@ -15,7 +15,8 @@ from mograder.web.api import Api
 from mograder.web.app import PAGES
 from mograder.web.pages import Page, assets, render
 from mograder.web.views import VIEWS, make_router
-from tests.web.samples import SAMPLES, SCRIPT
+from tests.web.sample_parts import SCRIPT
+from tests.web.samples import SAMPLES
 
 
 class Elements(HTMLParser):

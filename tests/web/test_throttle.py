@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import httpx2
@@ -15,7 +17,7 @@ from mograder.domain.roster import Person
 from mograder.web.api import Api
 from mograder.web.app import App
 from mograder.web.throttle import address_key
-from tests.parts import ALICE, CODE, NOON, SECOND, Clock, token_of
+from tests.parts import ALICE, CODE, NOON, SECOND, Clock, Running, token_of
 
 LIMIT = 20
 
@@ -54,6 +56,50 @@ def test_three_hundred_students_behind_one_address_are_undisturbed(door: Door) -
     for number in range(300):
         reply = door.register(f"s{number}", CODE)
         assert door.enter(reply.json()["token"]).status_code == 200
+
+
+def test_a_class_behind_one_address_registers_and_hands_in_while_one_of_it_guesses_tokens(server: Running) -> None:
+    """On a real server: every third mistypes the code first, and bad tokens come all the while."""
+    over = threading.Event()
+
+    def guess() -> set[int]:
+        seen = set()
+        while not over.is_set():
+            bad = {"Authorization": f"Bearer s1:{'0' * 64}"}
+            seen.add(server.client.get("/assignments", headers=bad).status_code)
+        return seen
+
+    def take_part(number: int) -> list[int]:
+        def register(code: str) -> httpx2.Response:
+            return server.client.post("/register", json={"user": f"s{number}", "enrollment_code": code})
+
+        mistyped = [register("swordfihs").status_code] if number % 3 == 0 else []
+        registered = register(CODE)
+        headers = {"Authorization": f"Bearer {registered.json()['token']}"}
+        path = f"/assignments/hw1/submit?user=s{number}"
+        sent = server.client.post(path, content=b"work of %d" % number, headers=headers)
+        return [*mistyped, registered.status_code, sent.status_code]
+
+    with ThreadPoolExecutor(9) as threads:
+        guessing = threads.submit(guess)
+        try:
+            answers = list(threads.map(take_part, range(300)))
+        finally:
+            over.set()
+    assert answers == [[403, 200, 200], [200, 200], [200, 200]] * 100
+    assert guessing.result() == {401, 429}
+    assert len(server.client.get("/assignments/hw1/submissions", headers=server.bearer()).json()) == 300
+
+
+def test_typing_errors_of_a_class_do_not_add_up_but_those_about_one_name_do(door: Door) -> None:
+    ((_, code),) = door.course.add_people(COURSE_INSTRUCTOR, [Person(ALICE)])
+    for number in range(3 * LIMIT):
+        assert door.register(f"s{number}", "wrong").status_code == 403
+        assert door.register(f"s{number}", CODE).status_code == 200
+    for number in range(LIMIT):
+        assert door.register("alice", "wrong").status_code == 403
+        assert door.register(f"t{number}", CODE).status_code == 200
+    assert door.register("alice", code).status_code == 429
 
 
 def test_guessing_codes_from_one_address_ends_for_a_minute_even_with_the_right_one(door: Door) -> None:

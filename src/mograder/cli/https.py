@@ -101,7 +101,7 @@ def login(server: Server, user: str | None, code: str | None, fingerprint: str |
         secret = code or _ask("Enrollment code", "no enrollment code: set MOGRADER_ENROLLMENT_CODE", hidden=True)
         try:
             with server.open(address, None, authority) as client:
-                registered = client.register(name, secret.strip())
+                registered = client.register(name, secret.strip(), Logins().claim_key(address, name))
             login, done = Login(address, registered.user, registered.token, authority), "Registered at"
         except NameTaken:
             before = Logins().find(address)

@@ -28,7 +28,8 @@ class Account:
     """A person of the course. `generation` counts resets; `bound` says whether somebody has claimed the name.
 
     `code_hash` is the hash of a personal one-time code that is still open, else None. A `removed` person's name stays
-    bound, so that nobody else can claim it.
+    bound, so that nobody else can claim it. `claim_hash` is the hash of the key with which the name was claimed at the
+    moment `claimed` (Unix microseconds), None when it was claimed without one.
     """
 
     username: Username
@@ -39,6 +40,8 @@ class Account:
     code_hash: str | None = None
     created: int = 0
     removed: bool = False
+    claim_hash: str | None = None
+    claimed: int = 0
 
 
 @dataclass(frozen=True)

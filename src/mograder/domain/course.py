@@ -46,6 +46,10 @@ from mograder.domain.roster import Person, random_code
 from mograder.domain.store import ERASED_NAME, Accepted, Event, Store, StoredFile, Upload
 from mograder.domain.tokens import Token
 
+MIN_CLAIM_KEY, MAX_CLAIM_KEY = 32, 200  # characters
+ASK_AGAIN_FOR = 3600 * deadlines.SECOND
+"""How long after a registration its claim key is answered with the same token."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -115,21 +119,30 @@ class Course:
 
     @property
     def registration_open(self) -> bool:
-        return bool(self.enrollment_code) or any(account.code_hash for account in self.store.accounts())
+        """Whether somebody can register now, or ask again for the answer that was lost."""
+        return bool(self.enrollment_code) or any(
+            account.code_hash or self._recently_claimed(account) for account in self.store.accounts()
+        )
 
     def check_registration(self) -> None:
         """Raises RegistrationOff."""
         if not self.registration_open:
             raise RegistrationOff("registration is off: ask your instructor for a token")
 
-    def register(self, user: str, code: str) -> tuple[Username, str]:
+    def register(self, user: str, code: str, claim_key: str = "") -> tuple[Username, str]:
         """Bind a user name to whoever knows the code; the name and its token.
 
-        Raises BadRequest, BadName, WrongCode, and NameTaken when somebody has the name already.
+        Who comes again soon with the `claim_key` of the first time, a random text of the sender's own, is answered the
+        same: the answer was lost on the way. Raises BadRequest, BadName, WrongCode, and NameTaken when somebody has the
+        name already.
         """
         self.check_registration()
         username = parse_new_username(user)
+        if claim_key and not MIN_CLAIM_KEY <= len(claim_key) <= MAX_CLAIM_KEY:
+            raise BadRequest(f"the claim key has {len(claim_key)} characters: make {MIN_CLAIM_KEY} random ones")
         account = self.store.account(username)
+        if account is not None and self._asks_again(account, claim_key):
+            return username, tokens.sign(self.store.secrets()[0], username, account.generation)
         personal = account.code_hash if account else None
         given = code.strip()
         # Both are compared whatever the first says, so that the time taken tells nothing.
@@ -138,19 +151,33 @@ class Course:
         if not (right_personal or (right_shared and personal is None)):
             raise WrongCode("wrong enrollment code: ask your instructor for the course's code")
         now = self.clock()
+        claim_hash = hash_code(claim_key) if claim_key else None
         in_use = account is None and self._has_handed_in(username)
 
         def claim(held: Account | None) -> Account:
             if held is None:
                 if in_use:
                     raise self._taken(username)
-                return Account(username, bound=True, created=now)
+                return Account(username, bound=True, created=now, claim_hash=claim_hash, claimed=now)
+            if held.username == username and self._asks_again(held, claim_key):
+                return held  # the first time is still under way
             if held.username != username or held.code_hash != personal or (held.bound and personal is None):
                 raise self._taken(username)
-            return replace(held, bound=True, code_hash=None)
+            return replace(held, bound=True, code_hash=None, claim_hash=claim_hash, claimed=now)
 
         account = self.store.change_account(username, claim, Event(now, username, "register", username))
         return username, tokens.sign(self.store.secrets()[0], username, account.generation)
+
+    def _recently_claimed(self, account: Account) -> bool:
+        """Whether who claimed this name may still ask for the token again."""
+        return account.claim_hash is not None and self.clock() < account.claimed + ASK_AGAIN_FOR
+
+    def _asks_again(self, account: Account, claim_key: str) -> bool:
+        """Whether this is who claimed the name a short while ago."""
+        return (
+            bool(claim_key) and self._recently_claimed(account)
+            and same_text(hash_code(claim_key), account.claim_hash or "")
+        )  # fmt: skip
 
     @staticmethod
     def _taken(username: Username) -> NameTaken:
@@ -252,7 +279,7 @@ class Course:
         """
         code = self.new_code()
         return self._change_person(actor, "reset", username, lambda held: replace(
-            held, generation=held.generation + 1, bound=False, code_hash=hash_code(code), removed=False
+            held, generation=held.generation + 1, bound=False, code_hash=hash_code(code), removed=False, claim_hash=None
         )), code  # fmt: skip
 
     def set_role(self, actor: Actor, username: Username, role: Role) -> Account:
@@ -265,7 +292,7 @@ class Course:
         Raises NotFound.
         """
         return self._change_person(actor, "remove", username, lambda held: replace(
-            held, generation=held.generation + 1, bound=True, code_hash=None, removed=True
+            held, generation=held.generation + 1, bound=True, code_hash=None, removed=True, claim_hash=None
         ))  # fmt: skip
 
     def _change_person(
@@ -542,6 +569,19 @@ class Course:
             counting=counting.counting(kept, plan.counts),
             rule=plan.counts,
         )
+
+    def seen(self, assignment: Assignment, user: Username | None = None) -> tuple[object, ...]:
+        """What `standing`, or without `user` `hand_ins`, is made of: equal to an earlier one only if they are, too.
+
+        Quick, as every poll asks.
+        """
+        store, name = self.store, assignment.name
+        # The ledger first: what changes while the rest is looked at then shows as a change the next time.
+        seen = (store.mark(), assignment, self.plan)
+        if user is None:
+            return (*seen, store.latest_files(name))
+        latest = store.submitted_file(name, FileName(latest_filename(user)))
+        return (*seen, store.grades(name), latest, store.feedback(name, user))
 
     def work(self, assignment: Assignment, user: Username) -> Work:
         """One person's work on an assignment, as the person may see it."""

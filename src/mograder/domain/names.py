@@ -20,6 +20,9 @@ _USERNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*", re.ASCII)
 HISTORY_STEM = re.compile(r"(?P<user>.+)_(?P<stamp>\d{8}T\d{6})", re.ASCII)
 """The stem of a file that is one version in a history: alice_20260310T200800."""
 
+_USUAL_SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,100}", re.ASCII)
+"""Most names: nothing about them needs a closer look."""
+
 _FILE_LIKE = re.compile(r".*\.(py|ipynb|zip|html?|json|toml|csv|db|tmp|lock)?", re.ASCII | re.IGNORECASE)
 _WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
@@ -103,6 +106,8 @@ class FileName(str):
 
 
 def _segment(text: str, kind: str) -> str:
+    if _USUAL_SEGMENT.fullmatch(text):
+        return text
     if not text or text != text.strip() or text.startswith("."):
         raise BadName(f"{printable(text)!r} cannot be part of a {kind}")
     if "/" in text or "\\" in text or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text):

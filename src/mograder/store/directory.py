@@ -61,9 +61,19 @@ from mograder.domain.store import (
 from mograder.domain.tokens import SECRET_NAME, random_secret
 from mograder.store import files
 from mograder.store.erasing import ERASED_NAMES, erase_files, erase_rows, erased_account
-from mograder.store.files import Cached, Room, Spool, storage_errors
+from mograder.store.files import Cached, Room, SameAgain, Spool, storage_errors
 from mograder.store.hand_outs import HandOuts
-from mograder.store.layout import FEEDBACK, GRADES, LEDGER, LOCK, SIGNING_KEY, Folders, load_json, stored_file
+from mograder.store.layout import (
+    FEEDBACK,
+    GRADES,
+    LEDGER,
+    LOCK,
+    SIGNING_KEY,
+    Folders,
+    as_stored,
+    load_json,
+    stored_file,
+)
 from mograder.store.ledger import Ledger
 from mograder.store.secret import Secrets
 
@@ -95,6 +105,9 @@ class DirectoryStore:
         self._secrets = Secrets(folders.root)
         self._hand_outs = HandOuts(folders)
         self._sha256 = Cached(files.sha256_of)
+        self._latest_names = Cached(_latest_names)
+        self._same_files: SameAgain[tuple[LatestFile, ...]] = SameAgain()
+        self._submitted, self._course_file = str(folders.submitted), str(folders.course / config.CONFIG_NAME)
         self._room = Room()
         with storage_errors("open the course"):
             self._made_once(SECRET_NAME, lambda: f"{random_secret()}\n".encode())
@@ -131,9 +144,12 @@ class DirectoryStore:
 
     def plan(self) -> Plan:
         try:
-            return self._plan.get(self.folders.course / config.CONFIG_NAME)
+            return self._plan.get(self._course_file)
         except FileNotFoundError:
             return Plan()
+
+    def mark(self) -> object:
+        return self._ledger.read("PRAGMA data_version")
 
     # accounts
 
@@ -416,44 +432,42 @@ class DirectoryStore:
     # reading hand-ins
 
     def latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...]:
-        folder = self.folders.submitted / assignment
-        found = []
+        folder = str(self.folders.submitted / assignment)
         with storage_errors("list the hand-ins"):
             try:
-                names = os.listdir(folder)
+                names = self._latest_names.get(folder)
             except (FileNotFoundError, NotADirectoryError):
                 self._check_there(self.folders.submitted)
                 return ()
-            for name in names:
-                username = owner(name)
-                file = self._submitted(folder, name) if username else None
-                if username and file and file.path:
-                    digest = ""
-                    with contextlib.suppress(OSError):  # one that cannot be read must not hide the others
-                        digest = self._sha256.get(file.path)
-                    found.append(LatestFile(username, name, file.size, file.modified, digest))
-        return tuple(sorted(found, key=lambda each: each.username))
+            found = []
+            for username, name, target in names:
+                path = f"{folder}{os.sep}{target}"
+                with contextlib.suppress(FileNotFoundError):
+                    status = os.stat(path)
+                    if files.is_regular(status):
+                        found.append((username, name, path, status))
+        marks = [(path, files.fingerprint(status)) for _, _, path, status in found]
+        return self._same_files.get(assignment, marks, lambda: tuple(
+            LatestFile(username, name, status.st_size, status.st_mtime, self._digest(path, status))
+            for username, name, path, status in found
+        ), [each[1] for each in found])  # fmt: skip
+
+    def _digest(self, path: str, status: os.stat_result) -> str:
+        try:
+            return self._sha256.get(path, status)
+        except OSError:  # one that cannot be read must not hide the others
+            return ""
 
     def submitted_file(self, assignment: AssignmentName, filename: FileName) -> StoredFile | None:
         if "/" in filename:
             return None
         with storage_errors("read the hand-in"):
-            found = self._submitted(self.folders.submitted / assignment, filename)
+            folder = f"{self._submitted}{os.sep}{assignment}"
+            target = _neighbour(folder, filename)
+            found = stored_file(Path(folder, target), filename) if target else None
             if found is None:
                 self._check_there(self.folders.submitted)
             return found
-
-    def _submitted(self, folder: Path, name: str) -> StoredFile | None:
-        """A hand-in of the folder; a link is followed to a neighbour only, so that it cannot lead out."""
-        path = folder / name
-        try:
-            target = os.readlink(path)
-        except OSError:
-            return stored_file(path, name)
-        neighbour = folder / target
-        if os.sep in target or "/" in target or target.startswith(".") or neighbour.is_symlink():
-            return None
-        return stored_file(neighbour, name)
 
     def head(self) -> Head:
         return _head(next(iter(self._ledger.read(_HEAD)), None))
@@ -529,7 +543,7 @@ class DirectoryStore:
     def grades(self, assignment: AssignmentName) -> tuple[GradeEntry, ...]:
         with storage_errors("read the grades"):
             try:
-                return self._grades.get(self.folders.grades / assignment / GRADES)
+                return self._grades.get(f"{self.folders.grades}{os.sep}{assignment}{os.sep}{GRADES}")
             except (FileNotFoundError, NotADirectoryError):
                 self._check_there(self.folders.grades)
                 return ()
@@ -548,14 +562,20 @@ class DirectoryStore:
         return self._ledger.write(work)
 
     def feedback(self, assignment: AssignmentName, username: Username) -> StoredFile | None:
-        folder = self.folders.grades / assignment / FEEDBACK
         with storage_errors("read the feedback"):
-            path = folder / f"{username}.html"
-            shown = files.is_inside(path, folder) and not path.resolve().name.startswith(".")
-            found = stored_file(path, path.name) if shown else None
+            found = self._feedback_page(assignment, f"{username}.html")
             if found is None:
                 self._check_there(self.folders.grades)
             return found
+
+    def _feedback_page(self, assignment: AssignmentName, name: str) -> StoredFile | None:
+        folder = self.folders.grades / assignment / FEEDBACK
+        path = folder / name
+        found = files.look(str(self.folders.grades), f"{assignment}/{FEEDBACK}/{name}")
+        if found is None or not files.is_link(found):
+            return found and as_stored(path, name, found)
+        shown = files.is_inside(path, folder) and not path.resolve().name.startswith(".")
+        return stored_file(path, name) if shown else None
 
     def put_feedback(self, assignment: AssignmentName, pages: dict[Username, bytes], event: Event) -> None:
         ready: dict[Path, Path] = {}
@@ -599,12 +619,15 @@ class DirectoryStore:
 
 # rows and files as values
 
-_ACCOUNT = "username, role, name, generation, bound, code_hash, created, removed"
+_ACCOUNT = "username, role, name, generation, bound, code_hash, created, removed, claim_hash, claimed"
 
 
 def _account(row: tuple[Any, ...]) -> Account:
-    username, role, name, generation, bound, code_hash, created, removed = row
-    return Account(Username(username), Role(role), name, generation, bool(bound), code_hash, created, bool(removed))
+    username, role, name, generation, bound, code_hash, created, removed, claim_hash, claimed = row
+    return Account(
+        Username(username), Role(role), name, generation, bool(bound), code_hash, created, bool(removed), claim_hash,
+        claimed,
+    )  # fmt: skip
 
 
 def _change_account(connection: sqlite3.Connection, username: Username, change: ChangeAccount, event: Event) -> Account:
@@ -612,10 +635,11 @@ def _change_account(connection: sqlite3.Connection, username: Username, change: 
     held = _account(row) if row else erased_account(connection.execute(ERASED_NAMES).fetchall(), username)
     account = change(held)
     connection.execute(
-        f"INSERT OR REPLACE INTO accounts ({_ACCOUNT}, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT OR REPLACE INTO accounts ({_ACCOUNT}, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             account.username, account.role.value, account.name, account.generation, account.bound,
-            account.code_hash, account.created, account.removed, account.username.key,
+            account.code_hash, account.created, account.removed, account.claim_hash, account.claimed,
+            account.username.key,
         ),
     )  # fmt: skip
     _record(connection, event)
@@ -735,6 +759,31 @@ def _sync_all(folder: Path, paths: list[Path]) -> None:
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def _neighbour(folder: str, name: str) -> str | None:
+    """The file of `folder` that `name` stands for: itself, or where its link leads; None unless that is beside it."""
+    path = f"{folder}{os.sep}{name}"
+    try:
+        if not files.is_link(os.lstat(path)):
+            return name
+        target = os.readlink(path)
+        outside = (
+            os.sep in target
+            or "/" in target
+            or target.startswith(".")
+            or files.is_link(os.lstat(f"{folder}{os.sep}{target}"))
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return None if outside else target
+
+
+def _latest_names(folder: Path) -> tuple[tuple[Username, str, str], ...]:
+    """Whose latest hand-ins stand in a folder, sorted: the person, the name, and the file that it stands for."""
+    found = [(owner(name), name) for name in os.listdir(folder)]
+    named = [(username, name, _neighbour(str(folder), name)) for username, name in found if username]
+    return tuple(sorted((username, name, target) for username, name, target in named if target))
 
 
 def _write_grades(path: Path, entries: Sequence[GradeEntry]) -> None:

@@ -14,7 +14,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -244,13 +244,18 @@ def _write_all(descriptor: int, content: bytes) -> None:
 
 
 Fingerprint = tuple[int, int, int, int]
-_SETTLED = 0.05
-"""Seconds after a change from when a fingerprint is trusted: file times advance in steps of up to 10 ms, so
+_SETTLED = 50_000_000
+"""Nanoseconds after a change from when a fingerprint is trusted: file times advance in steps of up to 10 ms, so
 that a second change right after the first may leave no trace."""
 
 
 def fingerprint(found: os.stat_result) -> Fingerprint:
     return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def is_settled(mark: Fingerprint) -> bool:
+    """Whether a later change would show in the fingerprint."""
+    return time.time_ns() - max(mark[2], mark[3]) > _SETTLED
 
 
 class Cached(Generic[T]):
@@ -261,20 +266,56 @@ class Cached(Generic[T]):
         self._limit = limit
         self._kept: dict[str, tuple[Fingerprint, T]] = {}
 
-    def get(self, path: Path, found: os.stat_result | None = None) -> T:
+    def get(self, path: Path | str, found: os.stat_result | None = None) -> T:
         """Raises what `load` raises, and OSError when the path is not there."""
-        found = found or path.stat()
+        found = found or os.stat(path)
         mark, key = fingerprint(found), str(path)
         kept = self._kept.get(key)
         if kept is not None and kept[0] == mark:
             return kept[1]
-        value = self._load(path)
-        changed = max(found.st_mtime, found.st_ctime)
-        if time.time() - changed > _SETTLED:
+        value = self._load(Path(path))
+        if is_settled(mark):
             if len(self._kept) >= self._limit:
                 self._kept.clear()
             self._kept[key] = (mark, value)
         return value
+
+
+class SameAgain(Generic[T]):
+    """What was made of many files, kept as long as all their marks stay the same: then it is the same object."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Sequence[tuple[str, Fingerprint]], object, T]] = {}
+
+    def get(
+        self, key: str, marks: Sequence[tuple[str, Fingerprint]], make: Callable[[], T], beside: object = None
+    ) -> T:
+        """`marks` name each file with its fingerprint; `beside` is whatever else the value is made of."""
+        kept = self._kept.get(key)
+        if kept is not None and kept[0] == marks and kept[1] == beside:
+            return kept[2]
+        value = make()
+        if all(is_settled(mark) for _, mark in marks):
+            self._kept[key] = (marks, beside, value)
+        return value
+
+
+def look(top: str, below: str) -> os.stat_result | None:
+    """What stands at `below` the folder `top`, or the first link on the way; None for nothing."""
+    path, found = top, None
+    try:
+        for part in below.replace(os.sep, "/").split("/"):
+            path = f"{path}{os.sep}{part}"
+            found = os.lstat(path)
+            if stat.S_ISLNK(found.st_mode):
+                break
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def is_link(found: os.stat_result) -> bool:
+    return stat.S_ISLNK(found.st_mode)
 
 
 def is_inside(path: Path, folder: Path) -> bool:

@@ -17,8 +17,8 @@ from mograder.domain.errors import BadName, BadRequest, Unreadable
 from mograder.domain.names import AssignmentName, FileName
 from mograder.domain.store import StoredFile
 from mograder.store import files
-from mograder.store.files import Cached
-from mograder.store.layout import FEEDBACK, GRADES, MANIFEST, Folders, existing, load_json, stored_file
+from mograder.store.files import Cached, SameAgain
+from mograder.store.layout import FEEDBACK, GRADES, MANIFEST, Folders, as_stored, existing, load_json, stored_file
 
 HASHED_UP_TO = 64 * 1024 * 1024
 """Bytes; a larger hand-out is listed without a checksum rather than make the first listing wait."""
@@ -29,64 +29,96 @@ class HandOuts:
 
     def __init__(self, folders: Folders) -> None:
         self._folders = folders
+        self._top = str(folders.release or folders.root)  # resolved: no link leads here
+        self._below = "" if folders.release else f"{os.sep}files"
+        self._submitted, self._grades = f"{folders.submitted}{os.sep}", f"{folders.grades}{os.sep}"
+        self._manifest_path = str(folders.root / MANIFEST)
         self._manifests: tuple[tzinfo, Cached[tuple[Assignment, ...]]] = (UTC, Cached(partial(_load_manifest, UTC)))
         self._sha256 = Cached(files.sha256_of)
+        self._entries = Cached(_entries)
+        self._same: SameAgain[tuple[Assignment, ...]] = SameAgain()
 
     def assignments(self, plan: Plan) -> tuple[Assignment, ...]:
-        """Every assignment with the plan's rules, sorted by name; a manifest replaces discovery."""
-        try:
-            return self._listed(plan)
-        except FileNotFoundError:
-            pass
-        found = [
-            Assignment(name, str(name), self._hand_outs(folder), plan.rules.get(name, Rules()))
-            for name, folder in self._assignment_folders()
-        ]
-        return tuple(sorted(found, key=lambda each: each.name))
+        """Every assignment with the plan's rules, sorted by name; a manifest replaces discovery.
 
-    def _listed(self, plan: Plan) -> tuple[Assignment, ...]:
-        """The manifest's assignments; what the plan says of one goes before. Raises FileNotFoundError."""
+        The same object as before as long as nothing has changed.
+        """
+        listed = self._listed(plan)
+        if listed is not None:
+            return listed
+        found = [
+            (name, folder, list(self._files_below(folder, plain))) for name, folder, plain in self._assignment_folders()
+        ]
+        marks = [
+            (f"{folder}/{relative}", files.fingerprint(status))
+            for _, folder, below in found
+            for relative, status in below
+        ]
+
+        def make() -> tuple[Assignment, ...]:
+            return tuple(
+                Assignment(name, str(name), self._hand_outs(folder, below), plan.rules.get(name, Rules()))
+                for name, folder, below in sorted(found)
+            )
+
+        return self._same.get("folders", marks, make, ([each[:2] for each in found], plan))
+
+    def _listed(self, plan: Plan) -> tuple[Assignment, ...] | None:
+        """The manifest's assignments, None without one; what the plan says of one goes before."""
         zone, manifest = self._manifests
         if zone is not plan.zone:
             manifest = Cached(partial(_load_manifest, plan.zone))
             self._manifests = (plan.zone, manifest)
-        listed = manifest.get(self._folders.root / MANIFEST)
-        return tuple(
-            replace(each, rules=plan.rules[each.name].over(each.rules)) if each.name in plan.rules else each
-            for each in listed
-        )
+        try:
+            found = os.stat(self._manifest_path)
+            listed = manifest.get(self._manifest_path, found)
+        except FileNotFoundError:
+            return None
 
-    def _assignment_folders(self) -> Iterator[tuple[AssignmentName, Path]]:
-        """Each assignment with the folder that holds its hand-outs."""
-        flat = self._folders.release
-        for entry in os.scandir(flat or self._folders.root):
+        def make() -> tuple[Assignment, ...]:
+            return tuple(
+                replace(each, rules=plan.rules[each.name].over(each.rules)) if each.name in plan.rules else each
+                for each in listed
+            )
+
+        return self._same.get("manifest", [(self._manifest_path, files.fingerprint(found))], make, plan)
+
+    def _assignment_folders(self) -> Iterator[tuple[AssignmentName, str, bool]]:
+        """Each assignment, the folder that holds its hand-outs, and whether no link leads there."""
+        for entry, is_link, _ in self._entries.get(self._top):
             try:
-                name = AssignmentName.parse(entry.name)
+                name = AssignmentName.parse(entry)
             except BadName:
                 continue
-            folder = Path(entry.path) if flat else Path(entry.path) / "files"
-            if self._is_assignment(folder):
-                yield name, folder
+            folder = f"{self._top}{os.sep}{entry}{self._below}"
+            plain = not is_link and not os.path.islink(folder)
+            if self._is_assignment(folder, plain):
+                yield name, folder, plain
 
-    def _is_assignment(self, folder: Path) -> bool:
-        if not folder.is_dir() or Path(os.path.realpath(folder)).is_relative_to(self._folders.submitted):
+    def _is_assignment(self, folder: str, plain: bool) -> bool:
+        real = folder if plain else os.path.realpath(folder)
+        if not os.path.isdir(folder) or f"{real}{os.sep}".startswith(self._submitted):
             return False
-        return self._folders.release is None or any(True for _ in self._files_below(folder))
+        return self._folders.release is None or any(True for _ in self._files_below(folder, plain))
 
     def find(self, text: str, plan: Plan) -> Assignment | None:
         """The assignment of this name or id, its files left out: quick, as every request asks."""
-        try:
-            return find_assignment(self._listed(plan), text)
-        except FileNotFoundError:
-            pass
+        listed = self._listed(plan)
+        if listed is not None:
+            return find_assignment(listed, text)
         try:
             name = AssignmentName.parse(text)
         except BadName:
             return None
-        folder = self._folder(name)
-        if folder is None or not self._is_assignment(folder):
-            return None
-        name = AssignmentName(folder.name if self._folders.release else folder.parent.name)  # as the disk spells it
+        found = files.look(self._top, f"{name}{self._below}")
+        if found is not None and not files.is_link(found):
+            if not self._is_assignment(f"{self._top}{os.sep}{name}{self._below}", plain=True):
+                return None
+        else:
+            folder = self._folder(name)
+            if folder is None or not self._is_assignment(str(folder), plain=False):
+                return None
+            name = AssignmentName(folder.name if self._folders.release else folder.parent.name)  # as the disk spells it
         return Assignment(name, str(name), rules=plan.rules.get(name, Rules()))
 
     def _folder(self, name: AssignmentName) -> Path | None:
@@ -95,20 +127,27 @@ class HandOuts:
         folder = existing(flat or self._folders.root, name)
         return folder / "files" if folder is not None and flat is None else folder
 
-    def _files_below(self, folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-        """Every file that may be served, by its name relative to `folder`; links that lead out are left out."""
-        for parent, folders, names in os.walk(folder):
-            relative = os.path.relpath(parent, folder)
-            prefix = "" if relative == os.curdir else relative.replace(os.sep, "/") + "/"
-            folders[:] = [name for name in folders if not self._kept_back(folder, prefix + name)]
-            for name in names:
-                path = Path(parent, name)
-                if self._kept_back(folder, prefix + name) or (path.is_symlink() and not files.is_inside(path, folder)):
-                    continue
-                with contextlib.suppress(OSError):  # gone meanwhile, or not ours to read
-                    found = path.stat()
+    def _files_below(self, folder: str, plain: bool, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]:
+        """Every file that may be served, by its name relative to `folder`; links that lead out are left out.
+
+        `plain` says that no link leads to `folder`: then what stands in it is where its path says.
+        """
+        here = f"{folder}{os.sep}{prefix}"
+        try:
+            entries = self._entries.get(here)
+        except OSError:  # gone meanwhile, or not ours to read
+            return
+        for name, is_link, is_folder in entries:
+            relative, path = prefix + name, here + name
+            if self._holds_back(path) if plain and not is_link else self._kept_back(Path(folder), relative):
+                continue
+            if is_folder:
+                yield from self._files_below(folder, plain, f"{relative}/")
+            elif not is_link or files.is_inside(Path(path), Path(folder)):
+                with contextlib.suppress(OSError):
+                    found = os.stat(path)
                     if files.is_regular(found):
-                        yield prefix + name, found
+                        yield relative, found
 
     def _kept_back(self, folder: Path, relative: str) -> bool:
         """Hidden or otherwise not a name to serve; hand-ins, grades and feedback, however the folders are nested."""
@@ -116,24 +155,23 @@ class HandOuts:
             FileName.parse(relative)
         except BadName:
             return True
-        path = Path(os.path.realpath(folder / relative))
-        if "/." in path.as_posix() and "/." in f"/{os.path.relpath(path, os.path.realpath(folder))}":
+        path = os.path.realpath(folder / relative)
+        if "/." in path.replace(os.sep, "/") and "/." in f"/{os.path.relpath(path, os.path.realpath(folder))}":
             return True  # a link to a hidden file, or out
-        if path.is_relative_to(self._folders.submitted):
+        return self._holds_back(path)
+
+    def _holds_back(self, path: str) -> bool:
+        """Whether a hand-in, a grade or a feedback page stands at `path`, on the way to which no link is."""
+        if f"{path}{os.sep}".startswith(self._submitted):
             return True
-        below = path.relative_to(self._folders.grades).parts if path.is_relative_to(self._folders.grades) else ()
+        below = path[len(self._grades) :].split(os.sep) if path.startswith(self._grades) else ()
         return len(below) > 1 and below[1] in (GRADES, FEEDBACK)
 
-    def _hand_outs(self, folder: Path) -> tuple[HandOut, ...]:
-        found = sorted(self._files_below(folder))
+    def _hand_outs(self, folder: str, found: list[tuple[str, os.stat_result]]) -> tuple[HandOut, ...]:
         zips = [each for each in found if each[0].lower().endswith(".zip")]
         return tuple(
-            HandOut(
-                FileName.parse(name),
-                status.st_size,
-                self._checksum(folder / name, status),
-            )
-            for name, status in zips or found
+            HandOut(FileName.parse(name), status.st_size, self._checksum(Path(folder, name), status))
+            for name, status in sorted(zips or found)
         )
 
     def _checksum(self, path: Path, status: os.stat_result) -> str | None:
@@ -146,6 +184,14 @@ class HandOuts:
 
     def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
         """A file that may be served, None otherwise."""
+        try:
+            below = f"{AssignmentName.parse(assignment)}{self._below}/{FileName.parse(name)}"
+        except BadName:
+            return None
+        found = files.look(self._top, below)
+        if found is not None and not files.is_link(found):
+            there = Path(self._top, below)
+            return None if self._holds_back(str(there)) else as_stored(there, name, found)
         folder = self._folder(assignment)
         if folder is None:
             return None
@@ -160,6 +206,20 @@ class HandOuts:
         ):
             return None
         return stored_file(path, name)
+
+
+Entries = tuple[tuple[str, bool, bool], ...]
+
+
+def _entries(folder: Path) -> Entries:
+    """What may be served in a folder, sorted: its name, whether it is a link, whether it is a folder itself."""
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(BadName):
+                is_link = entry.is_symlink()
+                found.append((FileName.parse(entry.name), is_link, not is_link and entry.is_dir()))
+    return tuple(sorted(found))
 
 
 def _load_manifest(zone: tzinfo, path: Path) -> tuple[Assignment, ...]:

@@ -74,12 +74,17 @@ def existing(folder: Path, name: str) -> Path | None:
 
 def stored_file(path: Path, name: str) -> StoredFile | None:
     try:
-        found = path.stat()
+        found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    return as_stored(path, name, found)
+
+
+def as_stored(path: Path, name: str, found: os.stat_result) -> StoredFile | None:
+    """The file at `path`, of which `found` is what the disk says; None unless it is a regular file."""
     if not files.is_regular(found):
         return None
-    tag = "-".join(f"{number:x}" for number in files.fingerprint(found))
+    tag = "{:x}-{:x}-{:x}-{:x}".format(*files.fingerprint(found))
     return StoredFile(name, found.st_size, found.st_mtime, tag, path)
 
 

@@ -23,7 +23,14 @@ from mograder.store.files import storage_errors
 
 T = TypeVar("T")
 
-MIGRATIONS = ("ledger_001.sql", "ledger_002.sql", "ledger_003.sql", "ledger_004.sql", "ledger_005.sql")
+MIGRATIONS = (
+    "ledger_001.sql",
+    "ledger_002.sql",
+    "ledger_003.sql",
+    "ledger_004.sql",
+    "ledger_005.sql",
+    "ledger_006.sql",
+)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -42,6 +42,7 @@ from mograder.domain.roster import Person
 from mograder.domain.store import StoredFile, Upload
 from mograder.web import multipart
 from mograder.web.body import PATIENT, Body, Gone, Pace, Receive, Scope, Send
+from mograder.web.lists import Gathered, Written
 from mograder.web.replies import (
     FEEDBACK_POLICY,
     INTERNAL_ERROR,
@@ -81,6 +82,7 @@ class Request:
     base_url: str
     wrong_codes: Failures
     address: str
+    written: Written[Reply]
     query: bytes = b""
     authority: str = ""
     body: bytes = b""
@@ -113,6 +115,8 @@ class Api:
         self._authority = authority
         self._routes = wire.Routes()
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
+        self._gathered: Gathered[Reply | StoredFile] = Gathered(self.write)
+        self._written: Written[Reply] = Written()
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
         self.bad_tokens, self.wrong_codes = Failures(clock, workers), Failures(clock, workers)
 
@@ -200,7 +204,7 @@ class Api:
         base = f"{scope.get('scheme', 'http')}://{headers.get('host', 'localhost')}{scope.get('root_path', '')}"
         return Request(
             row, self.course, actor, values, about, headers, received, base, self.wrong_codes, address_key(scope),
-            scope["query_string"], self._authority,
+            self._written, scope["query_string"], self._authority,
         )  # fmt: skip
 
     async def _answer(self, request: Request, body: Body) -> Reply | StoredFile:
@@ -212,6 +216,9 @@ class Api:
             pages = await multipart.read_files(request.headers, body.chunks(row.limit or 0))
             return await self.write(lambda: upload_feedback(request, pages))
         handler = HANDLERS[row.name]
+        if row.name in SAME_FOR_ALL:
+            key = (row.name, request.query, *request.values.values(), request.actor.is_instructor)
+            return await self._gathered.get(key, lambda: handler(request))
         if row.method == "GET" and not row.many:
             return await self._read(lambda: handler(request))
         full = replace(request, body=await body.whole(row.limit or 0)) if row.method == "POST" else request
@@ -275,14 +282,22 @@ def health(request: Request) -> Reply:
 def register(request: Request) -> Reply:
     request.course.check_registration()
     wanted = wire.decode_json(request.body, wire.Register)
-    whose = (request.address, name_key(wanted.user))
-    request.wrong_codes.check(*whose)
-    try:
-        username, token = request.course.register(wanted.user, wanted.enrollment_code or "")
-    except WrongCode:
-        request.wrong_codes.count(*whose)
-        raise
+    username, token = join(request.course, request.wrong_codes, request.address, wanted)
     return secret_reply(wire.Registered(token, username))
+
+
+def join(course: Course, wrong_codes: Failures, address: str, wanted: wire.Register) -> tuple[Username, str]:
+    """Raises what `Course.register` does, and Throttled before the code is looked at."""
+    course.check_registration()
+    whose = (address, name_key(wanted.user))
+    wrong_codes.check(*whose)
+    try:
+        joined = course.register(wanted.user, wanted.enrollment_code or "", wanted.claim_key or "")
+    except WrongCode:
+        wrong_codes.count(*whose)
+        raise
+    wrong_codes.forget(address)
+    return joined
 
 
 def secret_reply(value: object) -> Reply:
@@ -292,9 +307,14 @@ def secret_reply(value: object) -> Reply:
 
 
 def assignments(request: Request) -> Reply:
-    course = request.course
-    listed = [assignment_info(each, course, request.received) for each in course.assignments(request.actor)]
-    return json_reply(listed, tagged=True)
+    course, now = request.course, request.received
+    listed = course.assignments(request.actor)
+    late = [course.lateness(each.rules.schedule.due, now) for each in listed if each.rules.schedule.due is not None]
+
+    def write() -> Reply:
+        return json_reply([assignment_info(each, course, now) for each in listed], tagged=True)
+
+    return request.written.get(("assignments", request.actor.is_instructor), (listed, course.plan, late), write)
 
 
 def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
@@ -420,9 +440,13 @@ def submissions(request: Request) -> Reply:
     wanted = _query(request.query, "which")
     if wanted not in WHICH:
         raise BadRequest(f"which={wanted[:100]!r}: give latest, on-time or counts")
-    assignment = request.assignment()
-    found = request.course.hand_ins(assignment, WHICH[wanted])
-    return json_reply([submission_info(assignment, each) for each in found], tagged=True)
+    course, assignment = request.course, request.assignment()
+
+    def write() -> Reply:
+        found = course.hand_ins(assignment, WHICH[wanted])
+        return json_reply([submission_info(assignment, each) for each in found], tagged=True)
+
+    return request.written.get(("submissions", assignment.name, wanted), course.seen(assignment), write)
 
 
 def submission_info(assignment: Assignment, listed: Listed) -> wire.SubmissionInfo:
@@ -491,7 +515,15 @@ def upload_grades(request: Request) -> Reply:
 
 
 def status(request: Request) -> Reply:
-    standing = request.course.standing(request.assignment(), request.person())
+    course, assignment, user = request.course, request.assignment(), request.person()
+
+    def write() -> Reply:
+        return status_reply(course.standing(assignment, user))
+
+    return request.written.get(("status", assignment.name, user), course.seen(assignment, user), write)
+
+
+def status_reply(standing: Standing) -> Reply:
     grade = standing.grade.grade if standing.grade else None
     return json_reply(
         wire.Status(
@@ -596,3 +628,6 @@ HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
         change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration, authority,
     )
 }  # fmt: skip
+
+SAME_FOR_ALL = frozenset({"assignments", "submissions"})
+"""Rows whose answer depends on path, query and whether an instructor asks, and on nothing else of the request."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mograder.web.pages import BoardPage
+from mograder.web.instructor_pages import BoardPage
 from mograder.web.visits import Answer, View, Visit
 
 

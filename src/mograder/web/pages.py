@@ -1,4 +1,7 @@
-"""The pages: one frozen dataclass each, with its template. A template sees its page and nothing else."""
+"""The pages: one frozen dataclass each, with its template. A template sees its page and nothing else.
+
+Here is what all have in common, and the pages of the way in.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mograder.domain import deadlines
-from mograder.domain.board import Board, Work
 from mograder.domain.names import Username
 
 
@@ -53,11 +55,15 @@ class Page:
 
 @dataclass(frozen=True)
 class Join(Page):
-    """Register with a code. `problem` says why the last try failed, "" before the first."""
+    """Register with a code. `problem` says why the last try failed, "" before the first.
+
+    With the `claim_key` a form that is sent again, because its answer was lost, is answered the same.
+    """
 
     template = "join.html"
     heading = "Join the course"
     registration: bool
+    claim_key: str
     user: str = ""
     code: str = ""
     problem: str = ""
@@ -92,24 +98,6 @@ class Once(Page):
     template = "once.html"
     heading = "Log in by link"
     problem: str = ""
-
-
-@dataclass(frozen=True)
-class Home(Page):
-    """A student's course at a glance."""
-
-    template = "home.html"
-    heading = "Your assignments"
-    works: tuple[Work, ...]
-
-
-@dataclass(frozen=True)
-class BoardPage(Page):
-    """The instructor's view of everybody by everything."""
-
-    template = "board.html"
-    heading = "Board"
-    board: Board
 
 
 @dataclass(frozen=True)

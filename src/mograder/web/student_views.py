@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mograder.web.pages import Home
+from mograder.web.student_pages import Home
 from mograder.web.visits import Answer, View, Visit
 
 

@@ -1,7 +1,8 @@
 """Counts failures, not requests: who guesses is slowed down, a class behind one address is not.
 
 The law: a success never counts. A right token is let in whatever was counted; a code is not even looked at once too
-many were wrong, so that guessing on does not help.
+many were wrong, so that guessing on does not help. From where the right code comes there is nothing to guess: what was
+wrong from that address is forgotten, so that the typing errors of a class do not add up.
 """
 
 from __future__ import annotations
@@ -67,6 +68,10 @@ class Failures:
         for each in whose:
             if each:
                 self._window.hit(self._limit, each)
+
+    def forget(self, whose: str) -> None:
+        if whose:
+            self._window.clear(FAILURES, whose)
 
 
 def address_key(scope: Scope) -> str:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
+from mograder import wire
 from mograder.domain.access import ANONYMOUS, Allow
-from mograder.domain.errors import MograderError, NotFound, Unauthenticated, WrongCode
-from mograder.domain.names import Username
-from mograder.domain.tokens import Token
-from mograder.web import instructor_views, sessions, student_views
+from mograder.domain.errors import MograderError, NotFound, Unauthenticated
+from mograder.domain.tokens import Token, random_secret
+from mograder.web import api, instructor_views, sessions, student_views
 from mograder.web.api import Api
 from mograder.web.pages import Join, Joined, Login, Once, assets
 from mograder.web.throttle import name_key
@@ -31,26 +31,19 @@ def home(visit: Visit) -> Answer:
 
 
 def join_form(visit: Visit) -> Answer:
-    return Join(visit.frame, visit.course.registration_open)
+    return Join(visit.frame, visit.course.registration_open, random_secret())
 
 
 def join(visit: Visit) -> Answer:
-    user, code = visit.form.get("user", ""), visit.form.get("code", "")
+    user, code, key = (visit.form.get(name, "") for name in ("user", "code", "claim_key"))
     try:
-        username, token = register(visit, user, code)
+        wanted = wire.Register(user, code, key)
+        username, token = api.join(visit.course, visit.api.wrong_codes, visit.sender, wanted)
     except MograderError as error:
-        form = Join(visit.frame, visit.course.registration_open, user, code, error.message)
+        form = Join(visit.frame, visit.course.registration_open, key, user, code, error.message)
         return html(form, error.status)
     page = Joined(visit.frame, token, visit.address)
     return visit.logged_in(html(page), username)
-
-
-def register(visit: Visit, user: str, code: str) -> tuple[Username, str]:
-    """Raises what `Course.register` does, and Throttled before the code is looked at."""
-    whose = (visit.sender, name_key(user))
-    visit.course.check_registration()
-    visit.api.wrong_codes.check(*whose)
-    return visit.api.wrong_codes.guard(WrongCode, whose, lambda: visit.course.register(user, code))
 
 
 def login_form(visit: Visit) -> Answer:

@@ -1,0 +1,189 @@
+"""The figures as tables for a person and as a plot; docs/performance.md gets both between its marks."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+Figures = dict[str, float]
+Results = Mapping[str, Mapping[str, list[Figures]]]
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE, PLOT = DOCS / "performance.md", DOCS / "performance.svg"
+BEGIN, END = "<!-- what follows is written by benchmarks/run.py -->", "<!-- end of what is written -->"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: how many times better than the published one, and how much is the goal."""
+
+    case: str
+    title: str
+    figure: str
+    unit: str
+    goal: float | None = None
+    less_is_better: bool = False
+
+
+ROWS = (
+    Row("list", "list 20 assignments, from folders", "rate", "a second", 30),
+    Row("manifest", "list 20 assignments, from a manifest", "rate", "a second", 10),
+    Row("file", "file of 20 KB", "rate", "a second", 6),
+    Row("large", "file of 5 MB", "rate", "a second"),
+    Row("status", "status, 500 grades", "rate", "a second", 10),
+    Row("hand-ins", "list 500 hand-ins", "rate", "a second", 100),
+    Row("rush", "rush: 500 students, 100 at once", "rate", "a second", 8),
+    Row("rush", "rush: slowest of a hundred answers", "p99", "s", 20, less_is_better=True),
+    Row("storm", "storm: 50 students, 20 versions each", "rate", "a second", 25),
+    Row("start", "start until the first answer", "seconds", "s", 4, less_is_better=True),
+    Row("help", "--help", "seconds", "s", 6, less_is_better=True),
+    Row("rush", "most memory in a rush", "memory", "MiB", 1, less_is_better=True),
+)
+
+
+def _ratios(results: Results, row: Row) -> list[float]:
+    """Round by round, how many times better ours was."""
+    rounds = zip(results[row.case]["ours"], results[row.case].get("published", []), strict=False)
+    pairs = [(ours[row.figure], theirs[row.figure]) for ours, theirs in rounds]
+    return [theirs / ours if row.less_is_better else ours / max(theirs, 1e-9) for ours, theirs in pairs]
+
+
+def _median(results: Results, case: str, who: str, figure: str) -> float | None:
+    values = [each[figure] for each in results.get(case, {}).get(who, []) if figure in each]
+    return statistics.median(values) if values else None
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _table(head: list[str], lines: list[list[str]]) -> str:
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *lines))
+
+
+def tables(results: Results) -> str:
+    """Everything that was measured, in Markdown."""
+    return f"{_beside_theirs(results)}\n\n{_beside_the_machine(results)}\n\n{_checks(results)}"
+
+
+def _beside_theirs(results: Results) -> str:
+    lines = []
+    for row in ROWS:
+        if row.case not in results:
+            continue
+        ratios = _ratios(results, row)
+        times = f"{statistics.median(ratios):.2g}" if ratios else "-"
+        if ratios and statistics.median(ratios) >= 10:
+            times = f"{statistics.median(ratios):.0f}"
+        spread = f"{min(ratios):.2g} to {max(ratios):.2g}" if ratios else "-"
+        goal = "-" if row.goal is None else f"{row.goal:g}"
+        met = "-" if row.goal is None or not ratios else "yes" if statistics.median(ratios) >= row.goal else "no"
+        ours, theirs = (_number(_median(results, row.case, who, row.figure)) for who in ("ours", "published"))
+        lines.append([f"{row.title}, {row.unit}", ours, theirs, f"{times}x" if ratios else "-", spread, goal, met])
+    return _table(["", "ours", "published", "better", "over the rounds", "goal", "met"], lines)
+
+
+def _part(
+    results: Results, ours: tuple[str, str, str], of: tuple[str, str, str]
+) -> tuple[float | None, float | None, float | None]:
+    mine, limit = _median(results, *ours), _median(results, *of)
+    return mine, limit, mine / limit if mine and limit else None
+
+
+def _beside_the_machine(results: Results) -> str:
+    wanted = (
+        (
+            "rush, of what SQLite commits in batches of 100",
+            ("rush", "ours", "rate"),
+            ("disk", "machine", "batched"),
+            55,
+        ),
+        ("status, of nginx with the same bytes", ("status", "ours", "rate"), ("nginx", "machine", "status"), 40),
+        ("file of 20 KB, of nginx", ("file", "ours", "rate"), ("nginx", "machine", "file"), 40),
+        ("file of 5 MB, of nginx", ("large", "ours", "rate"), ("nginx", "machine", "large"), 40),
+    )
+    lines = []
+    for title, ours, of, goal in wanted:
+        mine, limit, part = _part(results, ours, of)
+        if mine is not None:
+            shown = "-" if part is None else f"{part:.0%}"
+            met = "-" if part is None else "yes" if part * 100 >= goal else "no"
+            lines.append([title, _number(mine), _number(limit), shown, f"{goal} %", met])
+    counted = _median(results, "flushes", "ours", "flushes")
+    if counted is not None:
+        met = "yes" if counted < 20 else "no"
+        lines.append(["flushes of the disk for 100 hand-ins", _number(counted), "100", "-", "under 20", met])
+    disk = {name: _median(results, "disk", "machine", name) for name in ("one", "eight", "batched", "appended")}
+    said = (
+        f"Durable writes of 20 KB a second on this disk: one writer {_number(disk['one'])}, eight writers "
+        f"{_number(disk['eight'])}, SQLite in batches of 100 {_number(disk['batched'])}, appended to one file and "
+        f"flushed every 100 {_number(disk['appended'])}."
+    )
+    return _table(["", "ours", "the machine", "part", "goal", "met"], lines) + ("\n\n" + said if disk["one"] else "")
+
+
+def _checks(results: Results) -> str:
+    """What must hold beside the figures."""
+    lines = []
+    if "rush" in results:
+        p50, p99 = (_median(results, "rush", "ours", name) or 0 for name in ("p50", "p99"))
+        met = "yes" if p99 <= 2 * p50 else "no"
+        lines.append(f"- Rush: p50 {p50 * 1000:.1f} ms, p99 {p99 * 1000:.1f} ms; at most twice the p50: {met}.")
+    for case in ("rush", "storm"):
+        for who, rounds in results.get(case, {}).items():
+            lost = [each["kept"] for each in rounds if "kept" in each]
+            kept = f", {min(lost):.1%} of the acknowledged versions kept" if lost else ""
+            lines.append(f"- {case.capitalize()}, {who}: {sum(each['errors'] for each in rounds):.0f} errors{kept}.")
+    return "\n".join(lines)
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def write(results: Results) -> None:
+    """Put tables and plot into the documentation, in the place of those before."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    rounds = len(results["rush"]["ours"])
+    about = (
+        f"Measured on {os.cpu_count()} x {_processor()}, Linux {platform.release()}, Python "
+        f"{platform.python_version()}: medians of {rounds} rounds, the ratio taken in each round."
+    )
+    plot(results)
+    drawing = f"![How many times faster than the published server]({PLOT.name})"
+    PAGE.write_text(f"{before}{BEGIN}\n\n{about}\n\n{drawing}\n\n{tables(results)}\n\n{END}{after}")
+
+
+def plot(results: Results) -> None:
+    """A bar for each line of the first table, and a mark where its goal is."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "mograder"  # the same figures give the same file
+    from matplotlib import pyplot
+
+    drawn = [(row, _ratios(results, row)) for row in ROWS if row.case in results]
+    rows = [(row, statistics.median(ratios)) for row, ratios in reversed(drawn) if ratios]
+    figure, axes = pyplot.subplots(figsize=(8, 0.4 * len(rows) + 1))
+    axes.barh([row.title for row, _ in rows], [ratio for _, ratio in rows], color="#4878a8")
+    goals = [(row.goal, place) for place, (row, _) in enumerate(rows) if row.goal]
+    axes.plot(*zip(*goals, strict=True), "|", color="#c44e52", markersize=14, markeredgewidth=2, label="goal")
+    axes.set_xscale("log")
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_xlabel("times better than the published server (logarithmic)")
+    axes.legend(loc="lower right")
+    for place, (_, ratio) in enumerate(rows):
+        axes.annotate(f" {ratio:.2g}x" if ratio < 10 else f" {ratio:.0f}x", (ratio, place), va="center", fontsize=8)
+    figure.savefig(PLOT, bbox_inches="tight", metadata={"Date": None})
+    pyplot.close(figure)

@@ -1,0 +1,108 @@
+"""Lets a process die before any one step of what it does to the disk, and counts the steps.
+
+A step is a call that can change a file or the ledger (open, write, fsync, rename, link, a statement of SQL, …). A
+process that dies there has done all the steps before it and none after, and nobody cleans up after it: no `finally`,
+no `close`. What SQLite does inside of one statement is its own promise; tests/web/test_power.py tries that.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import sqlite3
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+Say = Callable[[str], None]
+Act = Callable[[Say], None]
+"""What a process does; it says what it has answered for, as a server does with its 200."""
+
+BEGIN = "begin"
+"""What a process says where its steps begin to count."""
+
+SYSTEM_CALLS = {
+    "chmod", "fsync", "ftruncate", "link", "mkdir", "open", "remove", "rename", "replace", "rmdir", "symlink", "unlink",
+    "write",
+}  # fmt: skip
+ON_FILES = {"__exit__", "close", "flush", "truncate", "write", "writelines"}
+ON_THE_LEDGER = {"commit", "execute", "executemany", "executescript"}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended. `said` is what it had said by then."""
+
+    died: bool
+    said: list[str]
+
+
+def is_step(function: Any) -> bool:
+    owner, name = getattr(function, "__self__", None), function.__name__
+    if isinstance(owner, sqlite3.Connection):
+        return name in ON_THE_LEDGER and (owner.in_transaction or name == "executescript")
+    if isinstance(owner, io.IOBase):
+        return name in ON_FILES and owner.writable()
+    return name in SYSTEM_CALLS and function.__module__ in ("posix", "_io", "io")
+
+
+def die_before(step: int, act: Act) -> Ended:
+    """Run `act` in a process of its own that dies before its `step`-th step from BEGIN on, or gets to the end."""
+    if not hasattr(os, "fork"):
+        pytest.skip("a process that dies between two steps is made by fork, which Windows does not have")
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the threads of the test runner hold no lock of ours
+        child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _live_and_die(step, act, writing)
+    os.close(writing)
+    with open(reading, encoding="utf-8") as pipe:
+        said = pipe.read().splitlines()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in (0, 9), "\n".join(said)
+    return Ended(code == 9, said)
+
+
+def _live_and_die(step: int, act: Act, writing: int) -> None:
+    left = step
+
+    def count(frame: FrameType, event: str, function: Any) -> None:
+        nonlocal left
+        if event == "c_call" and is_step(function):
+            left -= 1
+            if left == 0:
+                os._exit(9)
+
+    def say(line: str) -> None:
+        sys.setprofile(None)
+        os.write(writing, f"{line}\n".encode())
+        sys.setprofile(count)
+
+    try:
+        act(say)
+        sys.setprofile(None)
+    except BaseException:  # noqa: BLE001 (this process is not pytest's: it tells and ends here)
+        sys.setprofile(None)
+        os.write(writing, traceback.format_exc().encode())
+        os._exit(1)
+    os._exit(0)
+
+
+def before_every_step(make: Callable[[], Path], act: Callable[[Path, Say], None]) -> Iterator[tuple[Path, Ended]]:
+    """What is left of what `make` makes when `act` on it dies before its first step, its second, …, and lives on."""
+    for step in itertools.count(1):
+        root = make()
+        ended = die_before(step, lambda say, root=root: act(root, say))  # type: ignore[misc]
+        yield root, ended
+        if not ended.died:
+            return

@@ -1,0 +1,182 @@
+"""The simplest thing that keeps what a store promises: lists and dictionaries, written without looking at one."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mograder.domain.access import Account
+from mograder.domain.errors import NameTaken
+from mograder.domain.grades import GradeEntry
+from mograder.domain.names import AssignmentName, FileName, Username
+from mograder.domain.receipts import Seal
+from mograder.domain.store import Event, Store
+from tests.parts import ALICE, BOB, HW1, NOON, hand_in, sha256
+
+HW2 = AssignmentName("hw2")
+USERS = (ALICE, BOB, Username("Alice"))
+FAR = 4_000_000_000_000_000
+"""A moment (Unix microseconds) in the next century."""
+
+
+@dataclass(frozen=True)
+class Handed:
+    user: str
+    assignment: str
+    attempt: int
+    filename: str
+    content: bytes
+    received: int
+
+
+@dataclass
+class Model:
+    """What a course holds."""
+
+    handed: list[Handed] = field(default_factory=list)
+    grades: dict[str, dict[str, dict[str, object]]] = field(default_factory=dict)
+    pages: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    secrets: list[str] = field(default_factory=list)
+
+    def copy(self) -> Model:
+        return copy.deepcopy(self)
+
+    def of(self, user: str, assignment: str) -> list[Handed]:
+        return [each for each in self.handed if (each.user, each.assignment) == (user, assignment)]
+
+    def looks(self) -> dict[str, Any]:
+        """Everything that can be asked for; what is under one key changes as one."""
+        pairs = {(each.user, each.assignment): each for each in self.handed}
+        return {
+            "hand-ins": {
+                "chain": [
+                    (number, each.user, each.assignment, each.attempt, each.filename, each.received)
+                    for number, each in enumerate(self.handed, 1)
+                ],
+                "versions": {(each.assignment, each.filename): sha256(each.content) for each in self.handed},
+                "latest": {(assignment, user): sha256(each.content) for (user, assignment), each in pairs.items()},
+            },
+            **{f"grades of {name}": list(self.grades.get(name, {}).values()) for name in (HW1, HW2)},
+            **{f"page of {user} in {HW1}": self.pages.get((HW1, user)) for user in USERS},
+            "accounts": sorted(self.accounts.values(), key=lambda each: each.username),
+            "secrets": list(dict.fromkeys(self.secrets)),
+        }
+
+
+def look(store: Store, seal: Seal) -> dict[str, Any]:
+    """The same of a store, with its chain of receipts and every byte checked."""
+    receipts, before = list(store.receipts()), ""
+    versions = {}
+    for number, receipt in enumerate(receipts, 1):
+        assert (receipt.number, receipt.previous) == (number, before), "the chain is broken"
+        assert seal.verify(receipt.text)["sha256"] == receipt.submission.sha256
+        before = receipt.hash
+        kept = receipt.submission
+        found = store.submitted_file(kept.assignment, FileName(kept.filename))
+        assert found is not None, f"{kept.filename} is gone"
+        versions[kept.assignment, kept.filename] = sha256(found.read())
+    latest = {}
+    for name in (HW1, HW2):
+        for each in store.latest_files(name):
+            found = store.submitted_file(name, FileName(each.filename))
+            assert found is not None
+            assert sha256(found.read()) == each.sha256
+            latest[name, each.username] = each.sha256
+    pages = {user: store.feedback(HW1, user) for user in USERS}
+    return {
+        "hand-ins": {
+            "chain": [
+                (each.number, each.submission.username, each.submission.assignment, each.submission.attempt,
+                 each.submission.filename, each.submission.received)
+                for each in receipts
+            ],
+            "versions": versions,
+            "latest": latest,
+        },
+        **{f"grades of {name}": [dict(each.fields) for each in store.grades(name)] for name in (HW1, HW2)},
+        **{f"page of {user} in {HW1}": page.read() if page else None for user, page in pages.items()},
+        "accounts": store.accounts(),
+        "secrets": list(dict.fromkeys(store.secrets())),
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Write:
+    """One thing that is done to a course: to a store, and to the model of one. `do` raises what the store raises."""
+
+    name: str
+    do: Callable[[Store, Seal], object]
+    model: Callable[[Model], object]
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def handing_in(user: Username, content: bytes, received: int = NOON, assignment: AssignmentName = HW1) -> Write:
+    def on_model(model: Model) -> None:
+        earlier = model.of(user, assignment)
+        if earlier and earlier[-1].content == content:
+            return
+        taken = {each.filename for each in model.handed if each.assignment == assignment}
+        moment = datetime.fromtimestamp(received // 1_000_000, UTC)
+        while (filename := f"{user}_{moment:%Y%m%dT%H%M%S}.py") in taken:
+            moment += timedelta(seconds=1)
+        model.handed.append(Handed(user, assignment, len(earlier) + 1, filename, content, received))
+
+    what = f"hand-in of {user} in {assignment}, {len(content)} bytes {hashlib.sha256(content).hexdigest()[:4]}"
+    return Write(
+        f"{what}, at {received}",
+        lambda store, seal: hand_in(store, seal, user, content, received, assignment),
+        on_model,
+    )
+
+
+def grading(grades: Mapping[str, str], assignment: AssignmentName = HW1) -> Write:
+    entries = tuple(GradeEntry({"username": user, "grade": grade}) for user, grade in grades.items())
+
+    def on_model(model: Model) -> None:
+        kept = model.grades.setdefault(assignment, {})
+        for user, grade in grades.items():
+            kept[user] = {**kept.get(user, {}), "username": user, "grade": grade}
+
+    event = Event(NOON, "ta", "grades", assignment)
+    return Write(f"grades {dict(grades)}", lambda store, _: store.merge_grades(assignment, entries, event), on_model)
+
+
+def explaining(pages: Mapping[Username, bytes]) -> Write:
+    event = Event(NOON, "ta", "feedback", HW1)
+    return Write(
+        f"feedback for {', '.join(pages)}",
+        lambda store, _: store.put_feedback(HW1, dict(pages), event),
+        lambda model: model.pages.update({(HW1, user): page for user, page in pages.items()}),
+    )
+
+
+def registering(user: Username, name: str = "") -> Write:
+    """Bind a name, or give it to the same person again; a name that differs by case is taken."""
+
+    def change(held: Account | None) -> Account:
+        if held is not None and held.username != user:
+            raise NameTaken("taken")
+        return replace(held or Account(user, created=NOON), name=name, bound=True)
+
+    def on_model(model: Model) -> None:
+        account = change(model.accounts.get(user.lower()))
+        model.accounts[user.lower()] = account
+
+    event = Event(NOON, user, "register", user)
+    return Write(f"registration of {user}", lambda store, _: store.change_account(user, change, event), on_model)
+
+
+def rotating(secret: str) -> Write:
+    event = Event(NOON, "ta", "rotate", "secret")
+    return Write(
+        f"secret {secret}",
+        lambda store, _: store.change_secret(secret, FAR, event),
+        lambda model: model.secrets.insert(0, secret),
+    )

@@ -1,0 +1,179 @@
+"""A crash before any step of any write: what was answered is there, the rest whole or not at all, and all goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mograder.config import utc_now
+from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.store import doctor
+from mograder.store.directory import DirectoryStore
+from mograder.store.files import IN_MEMORY
+from mograder.store.layout import Folders
+from tests.crashes import BEGIN, Say, before_every_step, die_before
+from tests.model import Model, Write, explaining, grading, handing_in, look, registering, rotating
+from tests.parts import ALICE, BOB, NOON, SECOND, make_course_folder, open_store
+
+LARGE = b"x" * (IN_MEMORY + 1)
+SMALL = handing_in(ALICE, b"second", NOON - SECOND)  # the clock was set back
+BIG = handing_in(ALICE, LARGE)
+EARLIER = (
+    handing_in(ALICE, b"first"),
+    handing_in(BOB, b"bob's"),
+    grading({"alice": "1", "bob": "2"}),
+    explaining({ALICE: b"page", BOB: b"page"}),
+    registering(ALICE),
+)
+
+
+def course(folder: Path, writes: tuple[Write, ...]) -> tuple[Path, Model]:
+    """A course in which `writes` were done, and the model of it."""
+    root, model = make_course_folder(folder, "hw1", "hw2"), Model()
+    with contextlib.closing(open_store(root)) as store:
+        model.secrets += store.secrets()
+        for write in writes:
+            write.do(store, seal_of(store))
+            write.model(model)
+    return root, model
+
+
+def seal_of(store: DirectoryStore) -> Ed25519Seal:
+    return Ed25519Seal(store.signing_key(new_private_key))
+
+
+def copies(root: Path) -> Callable[[], Path]:
+    """Makes the same course again and again, in the same place."""
+    template = root.parent.with_name("template")
+    root.parent.rename(template)
+
+    def make() -> Path:
+        shutil.rmtree(root.parent, ignore_errors=True)
+        shutil.copytree(template, root.parent, symlinks=True)
+        return root
+
+    return make
+
+
+def doing(write: Write) -> Callable[[Path, Say], None]:
+    """Opens the course and writes; then the work behind the answer; then the end of the server."""
+
+    def act(root: Path, say: Say) -> None:
+        store = open_store(root)
+        seal = seal_of(store)
+        say(BEGIN)
+        write.do(store, seal)
+        say("answered")
+        store.settle()
+        store.close()
+
+    return act
+
+
+def check(root: Path, model: Model, write: Write, answered: bool) -> None:
+    """What was answered is there; what was not is there or is not, each thing whole; asking again makes it so."""
+    before, after = model.looks(), model.copy()
+    write.model(after)
+    wanted = after.looks()
+    with contextlib.closing(open_store(root)) as store:
+        found = look(store, seal_of(store))
+        if answered:
+            assert found == wanted
+        for key, value in found.items():
+            assert value in (before[key], wanted[key]), key
+        write.do(store, seal_of(store))
+        assert look(store, seal_of(store)) == wanted
+    check_folder(root)
+
+
+def check_folder(root: Path) -> None:
+    """Links lead to the last accepted, the ledger agrees with the files, and nothing half-written has a name."""
+    folders = Folders.of(root)
+    assert [each for each in doctor.check(folders, utc_now() + 1000 * SECOND) if each.severity == "error"] == []
+    for path in folders.submitted.rglob("*.py"):
+        assert path.is_symlink() == (path.stem in (ALICE, BOB))
+        assert path.is_file()
+
+
+WRITES = {
+    "small": SMALL,
+    "large": BIG,
+    "grades": grading({"bob": "3", "carl": "4"}),
+    "feedback": explaining({ALICE: b"another page", BOB: b"another" * 1000}),
+    "repeat": handing_in(BOB, b"bob's", NOON + SECOND),  # what stands already, once more
+    "account": registering(BOB, "Bob"),
+    "secret": rotating("second"),
+}
+
+
+@pytest.mark.parametrize(
+    ("write", "earlier"),
+    [pytest.param(write, EARLIER, id=name) for name, write in WRITES.items()]
+    + [pytest.param(WRITES[name], (), id=f"first {name}") for name in ("small", "large", "grades", "feedback")],
+)
+def test_a_crash_before_any_step_of_a_write_loses_nothing_that_was_answered(
+    tmp_path: Path, write: Write, earlier: tuple[Write, ...]
+) -> None:
+    root, model = course(tmp_path, earlier)
+    steps = answered = 0
+    for left, ended in before_every_step(copies(root), doing(write)):
+        check(left, model, write, "answered" in ended.said)
+        steps, answered = steps + 1, answered + ("answered" in ended.said)
+    print(f"{steps} crashes, {answered} of them after the answer")
+    assert 1 < answered < steps
+
+
+def test_a_crash_before_any_step_of_a_start_that_finishes_what_a_crash_left_loses_nothing(tmp_path: Path) -> None:
+    root, model = course(tmp_path, EARLIER)
+
+    def hand_in_and_die(say: Say) -> None:
+        store = open_store(root)
+        for write in (SMALL, BIG):
+            write.do(store, seal_of(store))
+
+    assert not die_before(100_000, hand_in_and_die).died
+    for write in (SMALL, BIG):
+        write.model(model)
+    (root.parent / "submitted" / "hw1" / "alice_20260310T115959.py").unlink()  # the power went too: it was not synced
+    wanted, steps = model.looks(), 0
+
+    def start(root: Path, say: Say) -> None:
+        say(BEGIN)
+        open_store(root).close()
+
+    for left, _ in before_every_step(copies(root), start):
+        with contextlib.closing(open_store(left)) as store:
+            assert look(store, seal_of(store)) == wanted
+        check_folder(left)
+        steps += 1
+    assert steps > 10
+
+
+def test_a_crash_before_any_step_of_the_first_start_leaves_a_course_that_starts(tmp_path: Path) -> None:
+    def start(root: Path, say: Say) -> None:
+        say(BEGIN)
+        store = open_store(root)
+        store.signing_key(new_private_key)
+        say(store.secrets()[0])
+        store.close()
+
+    steps = 0
+    for root, ended in before_every_step(copies(make_course_folder(tmp_path, "hw1", "hw2")), start):
+        with contextlib.closing(open_store(root)) as store:
+            (secret,) = store.secrets()
+            assert len(bytes.fromhex(secret)) == 32
+            assert ended.said in ([BEGIN], [BEGIN, secret])
+            model = Model(secrets=[secret])
+            for write in EARLIER:
+                write.do(store, seal_of(store))
+                write.model(model)
+            assert look(store, seal_of(store)) == model.looks()
+        private = [path for path in root.glob(".mograder*") if path.suffix != ".lock"]
+        assert [path.name for path in private if path.stat().st_mode & 0o077] == []
+        check_folder(root)
+        steps += 1
+    assert steps > 10
