@@ -71,7 +71,7 @@ class Failures:
 
     def forget(self, whose: str) -> None:
         if whose:
-            self._window.clear(FAILURES, whose)
+            self._window.clear(self._limit, whose)
 
 
 def address_key(scope: Scope) -> str:
