@@ -12,12 +12,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mograder import wire
-from mograder.client import Client
+from mograder.client import Client, known
 from mograder.domain.errors import MograderError, NetworkFailure, Unauthenticated
 from mograder.domain.names import Username, parse_owner
 from mograder.placing import is_archive, replacing, sha256_of, unpack
@@ -27,21 +27,27 @@ AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Collected:
-    """What became of one person's hand-in. `problem` says why it could not be fetched, or not be unpacked."""
+    """What became of one person's hand-in. `problem` says why it could not be fetched, or not be unpacked.
+
+    `late` says how late it is and what that costs, "" in time.
+    """
 
     user: str
     new: bool
     problem: str = ""
+    late: str = ""
 
 
-def collect(client: Client, assignment: str, folder: Path, force: bool = False) -> Iterator[Collected]:
-    """Bring the latest hand-ins into `folder`, several at once, in the order in which they are done.
+def collect(
+    client: Client, assignment: str, folder: Path, force: bool = False, which: str = "latest"
+) -> Iterator[Collected]:
+    """Bring one hand-in of everybody into `folder`, several at once, in the order in which they are done.
 
-    `<user>.py` each; of an archive the largest .py file, with everything in a folder `<user>` beside it. Without
-    `force`, what the server still has as it was collected is left as it is. Raises NetworkFailure or
-    Unauthenticated when it makes no sense to go on; what has arrived stays.
+    Which one, `which` says as for `Client.submissions`. `<user>.py` each; of an archive the largest .py file, with
+    everything in a folder `<user>` beside it. Without `force`, what the server still has as it was collected is left
+    as it is. Raises NetworkFailure or Unauthenticated when it makes no sense to go on; what has arrived stays.
     """
-    entries = client.submissions(assignment)
+    entries = client.submissions(assignment, which)
     if not entries:
         return
     memory = _Memory(folder)
@@ -52,7 +58,7 @@ def collect(client: Client, assignment: str, folder: Path, force: bool = False) 
         contextlib.closing(memory),
         ThreadPoolExecutor(AT_ONCE) as pool,
     ):
-        todo: dict[Future[Collected], str] = {}
+        todo: dict[Future[Collected], tuple[str, wire.SubmissionInfo]] = {}
         try:
             for number, entry in enumerate(entries):
                 try:
@@ -68,11 +74,12 @@ def collect(client: Client, assignment: str, folder: Path, force: bool = False) 
                     yield Collected(user, False)
                     continue
                 arriving = Path(scratch) / str(number)
-                todo[pool.submit(_collect, client, user, entry, memory, arriving, force)] = user
+                todo[pool.submit(_collect, client, user, entry, memory, arriving, force)] = (user, entry)
             while todo:
                 done, _ = wait(todo, return_when=FIRST_COMPLETED)
                 for future in done:
-                    yield _outcome(future, todo.pop(future))
+                    name, entry = todo.pop(future)
+                    yield replace(_outcome(future, name), late=known(entry.explanation) or "")
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -308,7 +309,9 @@ def test_feedback_tells_where_things_stand(alice: Mograder, server: Running) -> 
     (server.root / "hw1/feedback").mkdir()
     (server.root / "hw1/feedback/alice.html").write_text("<p>well done")
     ran = alice("feedback", "hw1")
-    assert ran.out == "Assignment: hw1\nStatus: submitted\nGrade: 87.5\nFeedback:\n  fine?[2J\n  more\n"
+    first, received, rest = ran.out.partition("Received: ")[0], *ran.out.partition("Received: ")[2].split("\n", 1)
+    assert (first, rest) == ("Assignment: hw1\nStatus: submitted\n", "Grade: 87.5\nFeedback:\n  fine?[2J\n  more\n")
+    assert received.endswith(datetime.now().astimezone().tzname() or "")
     assert "-o feedback.html" in ran.err
     alice("feedback", "hw1", "-o", "page.html")
     alice("feedback", "hw1", "-o", "page.html")

@@ -46,6 +46,7 @@ PLACES = {
     "serve": ("mograder.cli.serve:serve", "Serve a course folder."),
     "https": ("mograder.cli.https:https", "Fetch, submit, collect and grade against a server."),
     "roster": ("mograder.cli.roster:roster", "Say who is in the course; personal codes, resets, roles."),
+    "extend": ("mograder.cli.extend:extend", "Give students more time; grant and decline what they ask for."),
     "token": ("mograder.cli.token:token", "Make tokens from a course's secret."),
     "doctor": ("mograder.cli.care:doctor", "Check a course folder, and mend what is safe to mend."),
     "verify": ("mograder.cli.care:verify", "Re-hash a course against its chain of receipts."),

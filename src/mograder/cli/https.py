@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,22 +17,19 @@ import msgspec
 import stamina.instrumentation
 
 from mograder import wire
-from mograder.cli.output import note, progress, table, tell, tell_json
+from mograder.cli.handing_in import ask_extension, retry, submit
+from mograder.cli.output import json_option, note, progress, result, table, tell, tell_json, when
 from mograder.cli.server import Server, choose, owner_of, reads_from_a_server, sends_to_a_server, username
 from mograder.client import known, pin
 from mograder.collecting import collect
 from mograder.connection import Patience, normalise_url
-from mograder.domain.errors import BadName, MograderError, NameTaken, TooLarge, Usage
+from mograder.domain.errors import BadName, MograderError, NameTaken, Usage
 from mograder.domain.grades import GradeEntry, read_csv
 from mograder.domain.names import parse_owner
-from mograder.placing import folder_name, replacing, sha256_of
+from mograder.placing import folder_name, replacing
 from mograder.wire import JoinLink
-from mograder.workspace import Login, Logins, Outcome, fetch, is_hand_out, keep_receipt, read_settings
+from mograder.workspace import Login, Logins, Outcome, fetch, read_settings
 
-ACCEPTED = (".py", ".zip")
-"""File endings that can be handed in where the course says nothing."""
-
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 _out_folder = click.Path(file_okay=False, path_type=Path)
 _in_file = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
@@ -65,7 +61,7 @@ def https() -> None:
 @click.option("--user", help="The user name to register.")
 @click.option("--code", envvar="MOGRADER_ENROLLMENT_CODE", show_envvar=True, help="The enrollment code.")
 @click.option("--fingerprint", metavar="HEX", help="Of a server without a domain, as your instructor shows it.")
-@_json_option
+@json_option
 def login(server: Server, user: str | None, code: str | None, fingerprint: str | None, as_json: bool) -> None:
     """Register on a server, or keep a token that you were given.
 
@@ -169,7 +165,7 @@ def _ask(question: str, otherwise: str, hidden: bool = False, piped: bool = Fals
 @click.option("--list", "list_only", is_flag=True, help="List the assignments and fetch nothing.")
 @click.option("-o", "--output-dir", type=_out_folder, default=".", help="Where the files go. [default: here]")
 @reads_from_a_server
-@_json_option
+@json_option
 def fetch_command(
     assignment: str | None,
     list_only: bool,
@@ -196,7 +192,7 @@ def fetch_command(
             return
         chosen = choose(listing, assignment)
         if not chosen.files:
-            _result(as_json, [], f"No files attached to assignment {chosen.name!r}")
+            result(as_json, [], f"No files attached to assignment {chosen.name!r}")
             return
         fetched = []
         with progress(chosen.name) as bar:
@@ -207,7 +203,7 @@ def fetch_command(
     skipped = len({file.listed for file in fetched}) - arrived
     files = [{"path": str(file.path), "outcome": file.outcome.value} for file in fetched]
     rest = f", skipped {skipped} unchanged" if skipped else ""
-    _result(as_json, files, f"Fetched {arrived} file(s) for {chosen.name!r}{rest}")
+    result(as_json, files, f"Fetched {arrived} file(s) for {chosen.name!r}{rest}")
 
 
 _SAID = {
@@ -234,88 +230,11 @@ def _list(listing: Sequence[wire.AssignmentInfo], as_json: bool) -> None:
 def _due(assignment: wire.AssignmentInfo) -> str:
     moment, closes = known(assignment.duedate), known(assignment.closes)
     closed = ", closed" if closes and closes < time.time() else ""
-    return f"{_utc(moment) if moment else 'No deadline'}{closed}"
+    return f"{when(moment) if moment else 'No deadline'}{closed}"
 
 
-def _utc(moment: float) -> str:
-    try:
-        return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    except (ValueError, OverflowError, OSError):  # beyond the calendar
-        return "unknown"
-
-
-@https.command()
-@click.argument("assignment")
-@click.argument("file", type=_in_file)
-@click.option("--user", help="Hand in for this student, as an instructor.")
-@click.option("--dry-run", is_flag=True, help="Check, and send nothing.")
-@sends_to_a_server
-@_json_option
-def submit(
-    assignment: str,
-    file: Path,
-    user: str | None,
-    dry_run: bool,
-    server: Server,
-    as_json: bool,
-) -> None:
-    """Hand in FILE for ASSIGNMENT.
-
-    It prints what the server received and its checksum, and keeps the server's receipt in .mograder/receipts/ beside
-    the file. Handing in again replaces what is graded; every version is kept.
-
-    \b
-    Example:
-      mograder https submit hw1 homework.py
-    """
-    if not file.stat().st_size:
-        raise Usage(f"{file.name} is empty")
-    with server.connect(user) as (client, name):
-        chosen = choose(client.assignments(), assignment)
-        _check(file, chosen)
-        sha256 = sha256_of(file)
-        if is_hand_out(sha256, chosen, file.parent):
-            note(f"warning: {file.name} is unchanged from what the course gave out")
-        if dry_run:
-            planned = {"file": file.name, "assignment": chosen.name, "user": name, "sha256": sha256}
-            _result(as_json, planned, f"Would submit: {file.name}\n  Assignment: {chosen.name}\n  sha256 {sha256}")
-            return
-        with progress(file.name) as bar:
-            submitted = client.submit(chosen.name, name, file, bar)
-    kept = _keep(file, client.url, submitted)
-    _result(
-        as_json,
-        {**msgspec.to_builtins(submitted), "kept": str(kept) if kept else None},
-        _received(file, chosen.name, submitted),
-    )
-    if kept:
-        note(f"your receipt is in {kept}")
-
-
-def _check(file: Path, assignment: wire.AssignmentInfo) -> None:
-    """Refuse now what the server would refuse after the trip."""
-    accepts = [ending.lower() for ending in known(assignment.accepts) or ACCEPTED]
-    if file.suffix.lower() not in accepts:
-        raise Usage(f"{file.name} cannot be handed in: {assignment.name!r} takes {', '.join(accepts)}")
-    size, limit = file.stat().st_size, known(assignment.max_size)
-    if limit is not None and size > limit:
-        raise TooLarge(f"{file.name} has {size} bytes: {assignment.name!r} takes at most {limit}")
-
-
-def _keep(file: Path, url: str, submitted: wire.Submitted) -> Path | None:
-    try:
-        return keep_receipt(file, url, submitted)
-    except (OSError, MograderError) as error:
-        note(f"warning: your work was received, but the receipt could not be kept: {error}")
-        return None
-
-
-def _received(file: Path, assignment: str, submitted: wire.Submitted) -> str:
-    lines = [f"Submitted {file.name!r} to {assignment!r}"]
-    if submitted.attempt:
-        again = "as before, these bytes were already your latest hand-in: " if submitted.repeated else ""
-        lines.append(f"  {again}attempt {submitted.attempt}, received {_utc(submitted.received)}")
-    return "\n".join([*lines, f"  {submitted.size} bytes, sha256 {submitted.sha256}"])
+for _command in (submit, retry, ask_extension):
+    https.add_command(_command)
 
 
 @https.command(short_help="Show the state, grade and feedback of your work.")
@@ -323,7 +242,7 @@ def _received(file: Path, assignment: str, submitted: wire.Submitted) -> str:
 @click.option("--user", help="Read this student's, as an instructor.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the feedback page here.")
 @reads_from_a_server
-@_json_option
+@json_option
 def feedback(
     assignment: str,
     user: str | None,
@@ -347,37 +266,66 @@ def feedback(
                 raise MograderError(f"{output} is there and differs: remove it, or name another file with -o")
             with replacing(output) as file:
                 file.write(page)
-    lines = [f"Assignment: {chosen.name}", f"Status: {status.status}"]
+    lines = [f"Assignment: {chosen.name}", f"Status: {status.status}", *_times(status)]
     if status.graded:
         lines.append(f"Grade: {status.grade}")
         if status.feedback:
             lines += ["Feedback:", *(f"  {line}" for line in status.feedback.splitlines())]
     else:
         lines.append("No submission yet." if status.status == "new" else "Not yet graded.")
-    _result(as_json, {"assignment": chosen.name, "user": name, **msgspec.to_builtins(status)}, "\n".join(lines))
+    result(as_json, {"assignment": chosen.name, "user": name, **msgspec.to_builtins(status)}, "\n".join(lines))
     if output:
         note(f"the feedback page is in {output}")
     elif status.feedback_available:
         note(f"there is a feedback page: mograder https feedback {chosen.name!r} -o feedback.html")
 
 
+def _times(status: wire.Status) -> list[str]:
+    """Due time, extension, and what is to be said of the hand-in that counts."""
+    lines = []
+    if due := known(status.duedate):
+        lines.append(f"Due: {when(due)}")
+    if extension := known(status.extension):
+        asked = known(extension.wanted)
+        said = f" until {when(asked)}" if asked else ""
+        lines.append(f"Extension: {extension.state}{said}" + (f": {extension.note}" if extension.note else ""))
+    if received := known(status.received):
+        by = known(status.by) or ""
+        lines.append(
+            f"Received: {when(received, seconds=True)}" + (" (by an instructor)" if by.startswith("__") else "")
+        )
+        if due or known(status.late):
+            lines.append(known(status.explanation) or "On time")
+    if known(status.rule) == "on-time":
+        lines.append(f"What counts: your last hand-in on time ({known(status.counts) or 'none yet'})")
+    return lines
+
+
 # an instructor's commands
 
 
-@https.command(name="fetch-submissions", short_help="Download the latest hand-in of every student.")
+@https.command(name="fetch-submissions", short_help="Download the hand-in of every student that counts.")
 @click.argument("assignment")
 @click.option("-o", "--output-dir", type=_out_folder, help="Where they go. [default: submitted/ASSIGNMENT]")
+@click.option(
+    "--which",
+    type=click.Choice(["counts", "latest", "on-time"]),
+    default="counts",
+    show_default=True,
+    help="What the course counts, the latest of everybody, or the last in time of those who have one.",
+)
 @click.option("--force", is_flag=True, help="Download everything again.")
 @reads_from_a_server
-@_json_option
+@json_option
 def fetch_submissions(
     assignment: str,
     output_dir: Path | None,
+    which: str,
     force: bool,
     server: Server,
     as_json: bool,
 ) -> None:
-    """Download the latest hand-in of every student: USER.py each.
+    """Download the hand-in of every student that counts: USER.py each.
 
     Only what is new is downloaded. Of a zip hand-in the largest .py becomes USER.py, and all of it is unpacked into a
     folder USER.
@@ -390,17 +338,17 @@ def fetch_submissions(
         chosen = choose(client.assignments(), assignment)
         folder = output_dir or Path(read_settings(Path()).submitted) / folder_name(chosen.name)
         results = []
-        for each in collect(client, chosen.name, folder, force):
+        for each in collect(client, chosen.name, folder, force, which):
             results.append(each)
             if each.problem:
                 note(f"warning: {each.user}: {each.problem}")
             elif each.new:
-                note(f"  {each.user}")
+                note(f"  {each.user}" + (f": {each.late}" if each.late else ""))
     new = sum(each.new for each in results)
     unchanged = sum(not each.new and not each.problem for each in results)
     failed = len(results) - new - unchanged
     rest = f", skipped {unchanged} unchanged" if unchanged else ""
-    _result(as_json, results, f"Downloaded {new} submission(s) in {folder}{rest}")
+    result(as_json, results, f"Downloaded {new} submission(s) in {folder}{rest}")
     if failed:
         raise MograderError(f"{failed} submission(s) could not be downloaded")
 
@@ -410,7 +358,7 @@ def fetch_submissions(
 @click.option("--grades-csv", type=_in_file, required=True, help="A table with username (or student), grade, feedback.")
 @click.option("--dry-run", is_flag=True, help="Check, and send nothing.")
 @sends_to_a_server
-@_json_option
+@json_option
 def upload_grades(
     assignment: str,
     grades_csv: Path,
@@ -426,17 +374,17 @@ def upload_grades(
     """
     grades = _read_grades(grades_csv)
     if not grades:
-        _result(as_json, {"received": 0}, "No grades to upload")
+        result(as_json, {"received": 0}, "No grades to upload")
         return
     with server.connect() as (client, _):
         chosen = choose(client.assignments(), assignment)
         if dry_run:
             lines = [f"  {each.person}: {each.grade if each.grade is not None else '-'}" for each in grades]
             rows = [each.fields for each in grades]
-            _result(as_json, rows, "\n".join([f"Would upload {_count(grades)} grade(s) to {chosen.name!r}", *lines]))
+            result(as_json, rows, "\n".join([f"Would upload {_count(grades)} grade(s) to {chosen.name!r}", *lines]))
             return
         stored = client.upload_grades(chosen.name, grades)
-    _result(as_json, stored, f"Uploaded {_count(grades)} grade(s) to {chosen.name!r}")
+    result(as_json, stored, f"Uploaded {_count(grades)} grade(s) to {chosen.name!r}")
 
 
 def _read_grades(path: Path) -> tuple[GradeEntry, ...]:
@@ -472,7 +420,7 @@ def _count(grades: Sequence[GradeEntry]) -> int:
 @click.option("--grades-csv", type=_in_file, help="Upload these grades too.")
 @click.option("--dry-run", is_flag=True, help="Check, and send nothing.")
 @sends_to_a_server
-@_json_option
+@json_option
 def upload_feedback(
     assignment: str,
     feedback_dir: Path | None,
@@ -495,13 +443,13 @@ def upload_feedback(
         if dry_run:
             names = [f"  {name}" for name in pages]
             said = "\n".join([f"Would upload {len(pages)} feedback page(s) to {chosen.name!r}", *names])
-            _result(as_json, {"files": list(pages)}, said)
+            result(as_json, {"files": list(pages)}, said)
             return
         stored = client.upload_feedback(chosen.name, pages)
         if grades:
             client.upload_grades(chosen.name, grades)
     also = f" and {_count(grades)} grade(s)" if grades else ""
-    _result(as_json, stored, f"Uploaded {len(pages)} feedback page(s){also} to {chosen.name!r}")
+    result(as_json, stored, f"Uploaded {len(pages)} feedback page(s){also} to {chosen.name!r}")
 
 
 def _read_pages(folder: Path) -> dict[str, bytes]:
@@ -517,10 +465,3 @@ def _read_pages(folder: Path) -> dict[str, bytes]:
     if not pages:
         raise MograderError(f"no feedback pages (<user>.html) in {folder}")
     return pages
-
-
-def _result(as_json: bool, value: object, text: str) -> None:
-    if as_json:
-        tell_json(value)
-    else:
-        tell(text)

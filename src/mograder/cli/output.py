@@ -9,9 +9,11 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 
 import click
 
+from mograder.domain.deadlines import zone_name
 from mograder.domain.names import printable
 
 LONGEST_LINE = 2000
@@ -33,6 +35,29 @@ def note(text: str) -> None:
     """A message to the person, on stderr."""
     # Not err=True, with which click goes around the bar that may be drawn in the place of sys.stderr.
     click.echo(clean(text), file=sys.stderr)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+def result(as_json: bool, value: object, text: str) -> None:
+    """What a command has to say: `value` for a program, else `text`."""
+    if as_json:
+        tell_json(value)
+    else:
+        tell(text)
+
+
+def when(moment: float, seconds: bool = False) -> str:
+    """A moment (Unix seconds) by the person's own clock, with its zone: 2026-03-12 17:00 CET.
+
+    One beyond the calendar, which a server may say, is "unknown".
+    """
+    try:
+        here = datetime.fromtimestamp(moment, UTC).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return "unknown"
+    return here.strftime(f"%Y-%m-%d %H:%M{':%S' if seconds else ''} {zone_name(here)}")
 
 
 def tell_json(value: object) -> None:

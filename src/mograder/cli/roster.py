@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ import click
 
 from mograder import wire
 from mograder.cli.output import note, table, tell_json
-from mograder.cli.server import Server, reads_from_a_server
+from mograder.cli.server import Server, course_option, reads_from_a_server
+from mograder.cli.server import somewhere as at
 from mograder.client import Client, known
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
 from mograder.domain.course import Course
@@ -49,33 +49,15 @@ class _Folder:
 Place = _Folder | Client
 
 
-@contextlib.contextmanager
-def _open(course: Path | None, server: Server) -> Iterator[Place]:
-    if course is None:
-        with server.connect() as (client, _):
-            yield client
-        return
-    from mograder.opening import open_existing
-
-    opened = open_existing(course)
-    try:
-        yield _Folder(opened)
-    finally:
-        opened.store.close()
-
-
 def _somewhere(command: Callable[..., list[wire.RosterEntry]]) -> Callable[..., None]:
     """Adds --course, the options of a server, and --json; the command gets `place` and returns what to show."""
 
-    @click.option(
-        "--course", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER",
-        help="Work on the served folder itself, on the machine where it is.",
-    )  # fmt: skip
+    @course_option
     @reads_from_a_server
     @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
     @functools.wraps(command)
     def somewhere(course: Path | None, server: Server, as_json: bool, **rest: Any) -> None:
-        with _open(course, server) as place:
+        with at(course, server, _Folder) as place:
             entries = command(place=place, **rest)
         _show(entries, as_json)
 

@@ -6,20 +6,24 @@ import contextlib
 import functools
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from mograder import wire
-from mograder.cli.output import note
+from mograder.cli.output import note, when
 from mograder.client import Client, known
 from mograder.connection import Patience, normalise_url, trusting
-from mograder.domain.errors import BadName, Unauthenticated, Usage
+from mograder.domain.course import Course
+from mograder.domain.errors import BadName, MograderError, Unauthenticated, Usage
 from mograder.domain.names import Username, printable
 from mograder.domain.tokens import Token
-from mograder.workspace import Logins, read_settings
+from mograder.outbox import Outbox, Waiting, deliver
+from mograder.workspace import Logins, keep_receipt, read_settings
+
+Place = TypeVar("Place")
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,17 @@ class Server:
             address, token, patience=Patience(total=self.patience), on_wait=once, verify=trusting(authority)
         )  # fmt: skip
 
+    def owner(self) -> str:
+        """Whose token is in force, "" without one."""
+        token = self.token or _kept_token(self.required_address())
+        return owner_of(token) if token else ""
+
     @contextlib.contextmanager
-    def connect(self, user: str | None = None) -> Iterator[tuple[Client, Username]]:
+    def connect(self, user: str | None = None, deliver_first: bool = True) -> Iterator[tuple[Client, Username]]:
         """A client with the token in force, and who is spoken for: `user`, else the token's own.
 
-        Raises Usage when there is no usable token. Without one, `user` may still be served by a server that asks
+        What waits in the outbox for this server goes first, if that is possible at once, unless said otherwise. Raises
+        Usage when there is no usable token. Without one, `user` may still be served by a server that asks
         for none.
         """
         address = self.required_address()
@@ -75,8 +85,66 @@ class Server:
         owner = owner_of(token) if token else None
         name = owner if user is None else username(user)
         assert name is not None
+        if deliver_first:
+            self._deliver(address, token, owner or "")
         with self.open(address, token) as client:
             yield client, name
+
+    def _deliver(self, address: str, token: str | None, owner: str) -> None:
+        outbox = Outbox()
+        waiting = [each for each in outbox.all() if (each.server, each.sender) == (address, owner) and not each.problem]
+        if not waiting:
+            return
+        with replace(self, patience=0).open(address, token) as client:
+            try:
+                for each, submitted, problem in deliver(client, outbox, owner, choose, again=False):
+                    tell_delivered(client.url, each, submitted, problem)
+            except MograderError as error:
+                note(f"{len(waiting)} hand-in(s) still wait to be sent: {error.message}")
+
+
+def tell_delivered(url: str, waiting: Waiting, submitted: wire.Submitted | None, problem: str) -> None:
+    """Say what became of a hand-in that waited, and keep its receipt where its file was."""
+    name = Path(waiting.place).name
+    if submitted is None:
+        note(f"warning: {name} for {waiting.assignment!r} waits in the outbox and was not taken: {problem}")
+        return
+    late = known(submitted.explanation)
+    received = when(submitted.received, seconds=True) if submitted.received else "now"
+    note(f"{name} for {submitted.assignment!r}, which was waiting, is handed in: received {received}"
+         + (f", {late}" if late else ""))  # fmt: skip
+    keep(Path(waiting.place), url, submitted)
+
+
+def keep(file: Path, url: str, submitted: wire.Submitted) -> Path | None:
+    """Keep a receipt beside the file that it is for."""
+    try:
+        return keep_receipt(file, url, submitted)
+    except (OSError, MograderError) as error:
+        note(f"warning: your work was received, but the receipt could not be kept: {error}")
+        return None
+
+
+course_option = click.option(
+    "--course", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER",
+    help="Work on the served folder itself, on the machine where it is.",
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def somewhere(course: Path | None, server: Server, on_folder: Callable[[Course], Place]) -> Iterator[Place | Client]:
+    """A course in a folder of this machine, as `on_folder` makes it, or else over HTTP."""
+    if course is None:
+        with server.connect() as (client, _):
+            yield client
+        return
+    from mograder.opening import open_existing
+
+    opened = open_existing(course)
+    try:
+        yield on_folder(opened)
+    finally:
+        opened.store.close()
 
 
 Command = Callable[..., None]

@@ -1,0 +1,148 @@
+"""`mograder extend`: more time for single students; on the served folder itself, or over HTTP as an instructor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import click
+
+from mograder import wire
+from mograder.cli.output import json_option, note, table, tell_json, when
+from mograder.cli.server import Server, course_option, reads_from_a_server, somewhere
+from mograder.client import Client, known
+from mograder.domain.access import COURSE_INSTRUCTOR
+from mograder.domain.course import Course
+from mograder.domain.errors import BadRequest, Usage
+from mograder.domain.extending import Change
+from mograder.domain.extensions import Decision, State
+from mograder.domain.names import parse_owner
+from mograder.domain.tables import read_table
+
+
+class _Folder:
+    """The extensions' methods of `Client`, on the course in a folder of this machine."""
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+
+    def extensions(self) -> list[wire.ExtensionInfo]:
+        return [wire.extension_info(each) for each in self._course.extensions.all()]
+
+    def change_extensions(self, changes: Iterable[wire.ExtensionChange]) -> list[wire.ExtensionInfo]:
+        wanted = [
+            Change(
+                self._course.assignment(COURSE_INSTRUCTOR, each.assignment), parse_owner(each.user), each.decision,
+                each.until, each.note,
+            )
+            for each in changes
+        ]  # fmt: skip
+        return [wire.extension_info(each) for each in self._course.extensions.decide(COURSE_INSTRUCTOR, wanted)]
+
+
+Place = _Folder | Client
+
+
+@click.command(short_help="Give students more time.")
+@click.argument("words", nargs=-1, metavar="[USER... ASSIGNMENT [UNTIL]]")
+@click.option("--list", "listing", flag_value="all", help="List every extension that was asked for or given.")
+@click.option("--requests", "listing", flag_value="asked", help="List what waits for an answer.")
+@click.option("--grant", "decision", flag_value=Decision.GRANT.value, help="Grant what was asked for: no UNTIL.")
+@click.option("--decline", "decision", flag_value=Decision.DECLINE.value, help="Decline what was asked for.")
+@click.option("--withdraw", "decision", flag_value=Decision.WITHDRAW.value, help="Take an extension back.")
+@click.option(
+    "--csv",
+    "list_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Extend everybody in FILE, with the columns username, assignment, until and reason; all or nobody.",
+)
+@click.option("--reason", default="", help="Why: it is in the trail, and the student sees it.")
+@course_option
+@reads_from_a_server
+@json_option
+def extend(
+    words: tuple[str, ...],
+    listing: str | None,
+    decision: str | None,
+    list_file: Path | None,
+    reason: str,
+    course: Path | None,
+    server: Server,
+    as_json: bool,
+) -> None:
+    """Give students more time for an assignment: due, and open, until UNTIL.
+
+    UNTIL is +3d (or +12h, +90m, +1w) after the due time, a date, or a date and time in the course's zone. Later
+    extensions replace earlier ones. Who was late already is judged anew.
+
+    With --course it works on the folder that is served, while a server runs or not; otherwise over HTTP, with an
+    instructor's token, found as for mograder https.
+
+    \b
+    Examples:
+      mograder extend alice hw1 +3d --reason illness
+      mograder extend alice bob hw1 2030-02-08T17:00
+      mograder extend --requests
+      mograder extend --grant alice hw1
+      mograder extend --decline bob hw1 --reason "see the syllabus"
+      mograder extend --withdraw alice hw1
+      mograder extend --csv extensions.csv --course course/release/
+    """
+    if sum(map(bool, (listing, decision, list_file))) > 1 or (words and (listing or list_file)):
+        raise Usage("give one of --list, --requests, --csv FILE, or USER... ASSIGNMENT with what is to be done")
+    wanted = [] if listing else _read(list_file, reason) if list_file else _changes(words, decision, reason)
+    with somewhere(course, server, _Folder) as place:
+        found = place.change_extensions(wanted) if wanted else place.extensions()
+    if listing == "asked":
+        found = [each for each in found if each.state == State.ASKED]
+    _show(found, as_json)
+
+
+def _changes(words: Sequence[str], decision: str | None, reason: str) -> list[wire.ExtensionChange]:
+    until = "" if decision else (words[-1] if words else "")
+    rest = words if decision else words[:-1]
+    if len(rest) < 2:
+        raise Usage("say whom and what: USER... ASSIGNMENT" + ("" if decision else " UNTIL, such as alice hw1 +3d"))
+    *users, assignment = rest
+    what = Decision(decision or Decision.GRANT)
+    return [wire.ExtensionChange(user, assignment, what, until, reason) for user in users]
+
+
+def _read(path: Path, reason: str) -> list[wire.ExtensionChange]:
+    """Raises Usage or BadRequest."""
+    try:
+        columns, rows = read_table(path.read_bytes().decode("utf-8-sig"), lambda name: name.lower())
+    except UnicodeDecodeError:
+        raise Usage(f"{path} is not UTF-8: save it as 'CSV UTF-8'") from None
+    missing = {"username", "assignment", "until"} - set(columns)
+    if missing:
+        raise BadRequest(
+            f"{path} has no column {', '.join(sorted(missing))}: expected username, assignment, until, reason"
+        )
+    changes = []
+    for place, row in rows:
+        if not row["until"].strip():
+            raise BadRequest(f"{path}: {place}: says no time")
+        changes.append(
+            wire.ExtensionChange(
+                row["username"].strip(), row["assignment"].strip(), Decision.GRANT, row["until"].strip(),
+                row.get("reason", "").strip() or reason,
+            )
+        )  # fmt: skip
+    if not changes:
+        raise BadRequest(f"{path} names nobody")
+    return changes
+
+
+def _show(extensions: Sequence[wire.ExtensionInfo], as_json: bool) -> None:
+    if as_json:
+        tell_json(extensions)
+        return
+    rows = []
+    for each in extensions:
+        until, wanted = (when(moment) if moment else "" for moment in (known(each.until), known(each.wanted)))
+        rows.append((each.assignment, each.user, each.state, until, wanted, each.reason, each.note))
+    table(("Assignment", "User", "State", "Due until", "Asked until", "Because", "Note"), rows)
+    if not rows:
+        note("there are no extensions")

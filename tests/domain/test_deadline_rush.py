@@ -1,0 +1,214 @@
+"""Three hundred students around a deadline, on a clock that is set back in the middle of it.
+
+What the course makes of them is compared with what a second, separate computation makes of the same happenings.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
+from mograder.domain.assignments import Assignment, Which
+from mograder.domain.course import Course
+from mograder.domain.errors import Closed
+from mograder.domain.extending import Change
+from mograder.domain.extensions import Decision
+from mograder.domain.names import Username
+from mograder.domain.roster import Person
+from tests.parts import SECOND, Clock, filled, sha256
+
+BERLIN = ZoneInfo("Europe/Berlin")
+PLAN = """
+timezone = "Europe/Berlin"
+counts = "{rule}"
+[penalties]
+enabled = true
+grace_minutes = 2
+per_day = 30
+max = 50
+[[assignments]]
+name = "hw1"
+due = 2026-03-27T17:00:00
+closes = 2026-03-30T17:00:00
+"""
+# In whole seconds, worked out by hand: the night to the 29th has an hour less.
+DUE, CLOSES, GRACE, DAY, LIFE = 1_774_627_200, 1_774_627_200 + 71 * 3600, 120, 86_400, 3600
+SET_BACK_AT, SET_BACK_BY = DUE + 60, 90
+
+
+@dataclass
+class Expected:
+    """What one student's work must come to, kept by hand beside the course."""
+
+    due: int = DUE
+    closes: int = CLOSES
+    announced: dict[bytes, float] = field(default_factory=dict)
+    kept: list[tuple[bytes, float, bool, bool]] = field(default_factory=list)  # bytes, moment, by teacher, late then
+    refused: int = 0
+
+    def extend(self, until: int | None) -> None:
+        self.due, self.closes = (DUE, CLOSES) if until is None else (max(DUE, until), max(CLOSES, until))
+
+    def announce(self, content: bytes, now: float) -> bool:
+        if int(now) > self.closes:
+            return False
+        if not (content in self.announced and abs(now - self.announced[content]) <= LIFE):
+            self.announced[content] = now
+        return True
+
+    def hand_in(self, content: bytes, now: float, teacher: bool) -> bool:
+        """Whether it is taken."""
+        moment, used = now, False
+        if content in self.announced and abs(now - self.announced[content]) <= LIFE:
+            moment, used = min(now, self.announced[content]), True
+        if int(moment) > self.closes and not teacher:
+            self.refused += 1
+            return False
+        late = int(moment) > self.due + GRACE and not teacher
+        same = bool(self.kept) and self.kept[-1][0] == content
+        if not same or (self.kept[-1][3] and not late):
+            self.kept.append((content, moment, teacher, late))
+        if used:
+            del self.announced[content]
+        return True
+
+    def days(self) -> list[int]:
+        """Of every hand-in, by walking day after day along the clocks of Berlin."""
+        found = []
+        for _, moment, teacher, _ in self.kept:
+            days = 0
+            if not teacher and int(moment) > self.due + GRACE:
+                wall = datetime.fromtimestamp(self.due, BERLIN).replace(tzinfo=None)
+                while int(moment) > (wall + timedelta(days)).replace(tzinfo=BERLIN).timestamp():
+                    days += 1
+            found.append(days)
+        return found
+
+
+def happenings(rng: random.Random, number: int) -> list[tuple[float, str, bytes, float]]:
+    """What one student does: when (seconds), what, which bytes, and how long the bytes are on their way."""
+    what: list[tuple[float, str, bytes, float]] = []
+    for attempt in range(rng.randint(1, 3)):
+        content = b"%d/%d" % (number, attempt)
+        around = [rng.gauss(0, 240), rng.gauss(0, 240), rng.uniform(-DAY, 3 * DAY), rng.gauss(CLOSES - DUE, 600)]
+        when = DUE + rng.choice([*around, rng.randint(-1, 180)])
+        slow = rng.choice([0.0, rng.uniform(0, 30), rng.uniform(0, 1200)])
+        if rng.random() < 0.3:
+            what.append((when - rng.uniform(0, 60), "announce", content, 0))
+            when += rng.choice([0, 600, LIFE - 60, LIFE + 600])
+        what.append((when, "submit", content, slow))
+        if rng.random() < 0.3:  # the answer was lost
+            what.append((when + rng.uniform(1, 300), "submit", content, 0))
+    if rng.random() < 0.1:
+        what.append((DUE + rng.uniform(-DAY, 5 * DAY), "extend", b"", 0))
+        if rng.random() < 0.3:
+            what.append((DUE + rng.uniform(0, 5 * DAY), "withdraw", b"", 0))
+    if rng.random() < 0.05:
+        what.append((DUE + rng.uniform(0, 4 * DAY), "teacher", b"%d/0" % number, 0))
+    return what
+
+
+def shown(true: float) -> float:
+    """What the server's clock shows."""
+    return true - SET_BACK_BY if true >= SET_BACK_AT else true
+
+
+def happen(course: Course, hw1: Assignment, user: Username, what: str, content: bytes, now: int) -> bool:
+    student = Actor(user, Role.STUDENT)
+    try:
+        if what == "announce":
+            course.commit(student, hw1, user, sha256(content), len(content), now)
+        elif what in ("extend", "withdraw"):
+            decision = Decision.GRANT if what == "extend" else Decision.WITHDRAW
+            course.extensions.decide(
+                COURSE_INSTRUCTOR, [Change(hw1, user, decision, "+2d" if what == "extend" else "")]
+            )
+        else:
+            actor, body = COURSE_INSTRUCTOR if what == "teacher" else student, filled(course.upload(), content)
+            try:
+                course.check_open(actor, hw1, user, now)
+                course.submit(actor, hw1, user, body, now)
+            finally:
+                body.discard()
+    except Closed:
+        return False
+    return True
+
+
+@pytest.fixture
+def expected(course: Course, course_folder: Path, clock: Clock) -> dict[Username, Expected]:
+    """The rush, through the course; beside it what it must come to. Extensions go by what is asked of them alone."""
+    (course_folder.parent / "mograder.toml").write_text(PLAN.format(rule="latest"))
+    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
+    rng = random.Random(20260327)
+    students = {Username(f"s{number}"): Expected() for number in range(300)}
+    course.add_people(COURSE_INSTRUCTOR, [Person(user) for user in students])
+    # In the order in which they are done with; what counts is when they arrived.
+    everything = [
+        (when + slow, user, when, what, content)
+        for number, user in enumerate(students)
+        for when, what, content, slow in happenings(rng, number)
+    ]
+    for _, user, when, what, content in sorted(everything):
+        now, model = shown(when), students[user]
+        moment = int(now * SECOND)
+        clock.now = moment
+        if what == "withdraw" and model.due == DUE:
+            continue
+        taken = happen(course, hw1, user, what, content, moment)
+        if what in ("extend", "withdraw"):
+            model.extend(DUE + 2 * DAY - 3600 if what == "extend" else None)
+        elif what == "announce":
+            assert model.announce(content, moment / SECOND) == taken
+        else:
+            assert model.hand_in(content, moment / SECOND, what == "teacher") == taken, (user, what, when)
+    return students
+
+
+def test_the_rush_comes_to_what_an_independent_computation_says(
+    course: Course, course_folder: Path, expected: dict[Username, Expected]
+) -> None:
+    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
+    for user, model in expected.items():
+        kept = course.standing(hw1, user).kept
+        assert [(each.submission.sha256, each.submission.received, each.submission.late) for each in kept] == [
+            (sha256(content), round(moment * SECOND), late) for content, moment, _, late in model.kept
+        ], user
+        days = model.days()
+        assert [each.lateness.days for each in kept] == days
+        assert [each.lateness.penalty for each in kept] == [min(30 * each, 50) for each in days]
+    # The rush has every kind of fate, so that each comparison above means something.
+    all_days = [day for model in expected.values() for day in model.days()]
+    assert {0, 1, 2, 3} <= set(all_days)
+    assert sum(model.refused for model in expected.values()) > 30
+    assert sum(any(teacher for _, _, teacher, _ in model.kept) for model in expected.values()) > 5
+    assert sum(len(model.kept) > 1 for model in expected.values()) > 50
+    assert sum(each.submission.arrived is not None for each in course.store.receipts()) > 30
+    for rule in Which:
+        assert_collected(course, course_folder, expected, rule)
+
+
+def assert_collected(course: Course, course_folder: Path, expected: dict[Username, Expected], rule: Which) -> None:
+    (course_folder.parent / "mograder.toml").write_text(PLAN.format(rule=rule))
+    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
+    for which in (*Which, None):
+        wanted = {}
+        for user, model in expected.items():
+            kept = [content for content, _, _, _ in model.kept]
+            in_time = [content for content, day in zip(kept, model.days(), strict=True) if day == 0]
+            strict = which is Which.ON_TIME
+            chosen = in_time if strict or (which is None and rule is Which.ON_TIME and in_time) else kept
+            if chosen:
+                wanted[user] = chosen[-1]
+        found = course.hand_ins(hw1, which)
+        assert {each.file.username: each.file.sha256 for each in found} == {
+            user: sha256(content) for user, content in wanted.items()
+        }
+        for each in found[::10]:
+            assert course.submitted_file(hw1, each.file.filename).read() == wanted[each.file.username]
