@@ -74,6 +74,12 @@ def anchors(document: Path) -> set[str]:
 
 
 @named
+def test_tests_that_are_named_are_there(document: Path) -> None:
+    for path in re.findall(r"tests/[\w/]+\.py", document.read_text(encoding="utf-8")):
+        assert (ROOT / path).is_file(), path
+
+
+@named
 def test_commands_are_shown_as_they_are(document: Path) -> None:
     if document == ROOT / "CHANGELOG.md":
         return  # it tells of the past

@@ -37,7 +37,7 @@ def open_course(
     settings = config.resolve(given, config.read_course_file(home / config.CONFIG_NAME), home)
     store = DirectoryStore(find_folders(root, settings, release_dir))
     seal = Ed25519Seal(store.signing_key(new_private_key))
-    return Course(store, seal, config.utc_now, enrollment_code, settings["max_upload"] * config.MIB)
+    return Course(store, seal, config.utc_now, enrollment_code.strip(), settings["max_upload"] * config.MIB)
 
 
 def find_folders(root: Path, settings: Mapping[str, Any], release_dir: Path | None = None) -> Folders:

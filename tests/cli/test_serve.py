@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from mograder.cli.serve import listening_host
+from mograder.cli.serve import enrollment_code, listening_host
 from mograder.config import SERVE_SETTINGS, parse_course_file, resolve
+from mograder.domain.errors import RegistrationOff
+from mograder.opening import open_course
 
 CODE = "my-course-phrase"
 
@@ -77,12 +79,36 @@ def test_the_start_says_where_and_what_next_and_no_secret(release: Path) -> None
         assert "registration    on" in output
         assert CODE not in output
         assert secret not in output
+        assert "/once#" not in output  # a pipe may be a log: only a terminal is shown the link that logs in
 
 
 def test_without_a_code_registration_is_off_and_an_empty_one_is_none(release: Path) -> None:
     for extra in ({}, {"MOGRADER_ENROLLMENT_CODE": ""}):
         with serving(str(release), "-p", str(free_port()), **extra) as (_, output):
             assert "registration    off" in output
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n", "\t \n\n"])
+def test_a_code_of_nothing_but_space_is_no_code_however_it_is_given(text: str, tmp_path: Path) -> None:
+    (tmp_path / "code").write_text(text)
+    assert enrollment_code(text, None) == enrollment_code(None, tmp_path / "code") == enrollment_code(None, None) == ""
+
+
+def test_a_code_that_nobody_could_send_is_refused(release: Path, tmp_path: Path) -> None:
+    (tmp_path / "code").write_bytes(b"sch\xf6n")
+    by_environment = run("serve", str(release), MOGRADER_ENROLLMENT_CODE=os.fsdecode(b"sch\xf6n"))
+    by_file = run("serve", str(release), "--enrollment-code-file", str(tmp_path / "code"))
+    for done in (by_environment, by_file):
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.parametrize("code", ["", "  "])
+def test_a_course_that_is_mounted_with_an_empty_code_takes_nobody(release: Path, code: str) -> None:
+    course = open_course(release, enrollment_code=code)
+    for given in ("", " ", code):
+        with pytest.raises(RegistrationOff):
+            course.register("alice", given)
+    course.store.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parts import CODE, Running, environment
+from tests.parts import CODE, Running, environment, free_port
 
 if sys.platform == "win32":
     pytest.skip("pseudo-terminals are not made on Windows", allow_module_level=True)
@@ -63,3 +63,18 @@ def test_tables_are_drawn_and_transfers_have_a_bar(server: Running, tmp_path: Pa
     )  # fmt: skip
     assert "\x1b" not in piped.stdout + piped.stderr
     assert "bytes" not in piped.stdout + piped.stderr
+
+
+def test_serve_shows_the_link_that_logs_in_to_who_sits_there(course_folder: Path) -> None:
+    person, screen = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mograder", "serve", str(course_folder), "-p", str(free_port())],
+        env=environment(), stdin=screen, stdout=screen, stderr=screen, start_new_session=True,
+    )  # fmt: skip
+    os.close(screen)
+    with process, os.fdopen(person, "rb", buffering=0) as terminal:
+        shown = b""
+        while b"Ctrl-C" not in shown:
+            shown += terminal.read(4096)
+        process.terminate()
+    assert re.search(rb"your pages +http://localhost:\d+/once#\S+  \(logs you in once", shown)

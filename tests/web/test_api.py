@@ -181,6 +181,8 @@ def test_every_answer_lets_pages_from_elsewhere_read_it(web: Web, row: Endpoint,
     assert {"GET", "POST", "OPTIONS"} <= set(headers["access-control-allow-methods"].split(", "))
     assert {"Content-Type", "Authorization"} <= set(headers["access-control-allow-headers"].split(", "))
     assert "access-control-allow-credentials" not in headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
 
 
 @rows()

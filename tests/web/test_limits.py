@@ -268,3 +268,19 @@ def test_what_follows_a_body_is_a_request_of_its_own_and_what_is_in_it_is_none(s
             received += piece
     assert received.count(b'{"status":"ok"}') == received.count(b"HTTP/1.1 200 ") == 2
     assert b"toml" not in received
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/assignments", 200), ("http://elsewhere.example/assignments", 200), ("/%61ssignments/", 200),
+        ("//assignments", 404), ("/ASSIGNMENTS", 404), ("/assignments;x", 404), ("/x/../assignments", 404),
+        ("/x/%2e%2e/assignments", 404), ("/./assignments", 404), ("/assignments%00", 404), ("/assignments%2f", 404),
+        ("/assignments%c0%af", 404), ("/" + "a" * 50_000, 404), ("/assignments\\hw1", 404),
+    ],
+)  # fmt: skip
+def test_a_path_has_one_spelling_and_the_host_in_a_target_is_nothing(shared: Running, target: str, status: int) -> None:
+    with shared.connect() as connection:
+        connection.sendall(head(shared, "Connection: close", request=f"GET {target}"))
+        got, fields, _ = answer(connection)
+    assert (got, fields["content-type"]) == (status, "application/json")

@@ -99,6 +99,20 @@ def test_a_taken_name_and_a_wrong_code_are_told_and_log_nobody_in(visitor: Visit
     assert visitor.cookies == {}
 
 
+def test_a_join_form_that_is_sent_again_is_answered_the_same_until_its_sender_logs_out(
+    visitor: Visitor, course: Course
+) -> None:
+    found = re.search(r'name="claim_key" value="([0-9a-f]{64})"', visitor.get("/join").text)
+    assert found
+    form = {"user": "alice", "code": CODE, "claim_key": found[1]}
+    assert token_of(course, "alice") in visitor.post("/join", **form).text
+    assert token_of(course, "alice") in visitor.post("/join", **form).text
+    visitor.post("/logout")
+    again = visitor.post("/join", **form)  # the next person at the same machine
+    assert (again.status_code, visitor.cookies) == (409, {})
+    assert token_of(course, "alice") not in again.text
+
+
 @pytest.mark.parametrize("who", ["alice", "__instructor__"])
 def test_a_token_logs_in_and_logging_out_ends_it(visitor: Visitor, course: Course, who: str) -> None:
     answer = visitor.post("/login", token=f" {token_of(course, who)}\n")

@@ -6,6 +6,8 @@ import contextlib
 import ipaddress
 import os
 import shlex
+import sys
+import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,9 +107,8 @@ def run(
     listening = listen(host, settings["port"])
     url = shown_address(host, settings, tls is not None)
     ticket, _ = new_ticket(course, INSTRUCTOR, START_LINK_SECONDS)
-    report = banner(
-        course, root, host, settings, url, link_with(url, ticket), authority.fingerprint if authority else ""
-    )  # fmt: skip
+    login = link_with(url, ticket) if sys.stdout.isatty() else ""  # what is not a terminal is a log
+    report = banner(course, root, host, settings, url, login, authority.fingerprint if authority else "")
 
     def work(course: Course, started: Callable[[], None], parent: int | None = None) -> None:
         app = create_app(
@@ -178,6 +179,8 @@ def enrollment_code(code: str | None, file: Path | None) -> str:
     if code and file:
         raise Usage("give the enrollment code by flag or environment, or by file, not both")
     if file is None:
+        if any(unicodedata.category(letter) == "Cs" for letter in code or ""):  # bytes that were no UTF-8
+            raise Usage("the enrollment code is not UTF-8 text: nobody could send it")
         return (code or "").strip()
     try:
         return file.read_bytes().decode().strip()
@@ -216,6 +219,7 @@ def banner(
         own = f"https://{in_url(certificate.address_for_students(settings, host))}:{settings['port']}"
         # Without the code: what is printed at start ends up in logs.
         link = JoinLink(course.url or own, fingerprint=fingerprint).text
+    way_in = f"{login_link}  (logs you in once, within an hour)" if login_link else f"{url}  (log in with your token)"
     assignments = [str(each.name) for each in course.assignments_for_students()]
     found = f"{len(assignments)} ({', '.join(assignments)})" if assignments else "none yet"
     lines = [
@@ -224,7 +228,7 @@ def banner(
         *([f"  fingerprint     {fingerprint}", f"  join link       {link}"] if fingerprint else []),
         f"  assignments     {found}",
         f"  authentication  {'OFF: everybody can do everything' if no_auth else 'on'}",
-        f"  your pages      {url if no_auth else f'{login_link}  (logs you in once, within an hour)'}",
+        f"  your pages      {url if no_auth else way_in}",
         f"  registration    {'on: students need a code' if course.registration_open else 'off'}",
     ]
     if not assignments:

@@ -61,6 +61,7 @@ def log_in(visit: Visit) -> Answer:
 
 
 def log_out(visit: Visit) -> Answer:
+    visit.course.end_claim(visit.actor.username)
     return visit.logged_out(visit.to("/login"))
 
 
