@@ -179,18 +179,31 @@ class Running:
         self.process.wait(20)
 
 
+SERVE = ("-m", "mograder", "serve")
+
+
 @contextmanager
 def running(
-    root: Path, *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = ("-m", "mograder", "serve"),
-    port: int = 0,
-) -> Iterator[Running]:  # fmt: skip
+    root: Path, *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = SERVE, port: int = 0
+) -> Iterator[Running]:
     """`mograder serve` on `root`, run by the program `under` if given; it is gone at the end, whatever happened."""
-    port = port or free_port()
-    command = [sys.executable, *program, str(root), "-p", str(port), "--enrollment-code", CODE]
-    process = subprocess.Popen(
-        [*under, *command, *words], env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    words = (str(root), "--enrollment-code", CODE, *words)
     scheme = "https" if any(word.startswith("--tls") for word in words) else "http"
+    with serving(*words, under=under, program=program, port=port) as (process, port, said):
+        server = Running(process, port, root, scheme, said)
+        with server.client:
+            yield server
+
+
+@contextmanager
+def serving(
+    *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = SERVE, port: int = 0
+) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
+    """`mograder serve` with these words, which answers at the port, and what it said; it is gone at the end, whatever
+    happened."""
+    port = port or free_port()
+    command = [*under, sys.executable, *program, "-p", str(port), *words]
+    process = subprocess.Popen(command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         assert process.stdout is not None
         seen = []
@@ -200,9 +213,7 @@ def running(
                 break
         else:
             raise AssertionError("the server did not start: " + "".join(seen))
-        server = Running(process, port, root, scheme, "".join(seen))
-        with server.client:
-            yield server
+        yield process, port, "".join(seen)
     finally:
         process.kill()
         process.communicate()

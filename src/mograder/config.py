@@ -25,6 +25,7 @@ from mograder.domain.names import AssignmentName
 
 CONFIG_NAME = "mograder.toml"
 MIB = 1024 * 1024
+MAX_UPLOAD = 100  # MiB
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ SERVE_SETTINGS = (
     ),
     Setting(
         "enrollment_code", str, "The code with which students register themselves.",
-        env="MOGRADER_ENROLLMENT_CODE", metavar="CODE",
+        env="MOGRADER_ENROLLMENT_CODE", toml="server.enrollment_code", metavar="CODE",
     ),
     Setting("enrollment_code_file", Path, "A file that holds the enrollment code.", metavar="FILE"),
     Setting(
@@ -77,7 +78,14 @@ SERVE_SETTINGS = (
     ),
     Setting("grades_dir", Path, "Where grades and feedback are kept. [default: the served folder]", metavar="FOLDER"),
     Setting(
-        "max_upload", int, "Largest hand-in, in MiB.", 100, env="MOGRADER_MAX_UPLOAD", toml="server.max_upload",
+        "store", str, "Serve the courses of a PostgreSQL database, each at /c/<course>/: postgresql://…",
+        env="MOGRADER_STORE", toml="server.store", metavar="URL",
+    ),
+    Setting(
+        "courses", bool, "FOLDER holds many courses: every subfolder with a release/ is one, at /c/<subfolder>/.", False
+    ),
+    Setting(
+        "max_upload", int, "Largest hand-in, in MiB.", MAX_UPLOAD, env="MOGRADER_MAX_UPLOAD", toml="server.max_upload",
         metavar="MIB",
     ),
     Setting(
@@ -157,6 +165,8 @@ class _Server:
     tls_names: str | None = None
     trusted_proxies: str | None = None
     workers: int | None = None
+    enrollment_code: str | None = None
+    store: str | None = None
 
 
 @dataclass(frozen=True)
@@ -198,7 +208,8 @@ class CourseFile:
                 raise ValueError(f"assignments: {error}") from None
             rules[name] = _rules(entry, zone)
         url = (self.https.url or "").rstrip("/")
-        return Plan(self.title, url, rules, zone, _penalties(self.penalties), self.counts)
+        code = (self.server.enrollment_code or "").strip()
+        return Plan(self.title, url, rules, zone, _penalties(self.penalties), self.counts, code)
 
     def setting(self, place: str) -> object:
         """The value at "table.key", None when it is not set."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,12 @@ from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import HandIn, Head, Receipt, issue_receipt
-from mograder.domain.store import ERASED_NAME, Event, Store
+from mograder.domain.store import ERASED_NAME, Event, Fetched, Store
 from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.store.layout import Folders
+from mograder.store.postgres_courses import PostgresCourses
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, hand_in, make_course_folder, open_store, sha256
+from tests.postgres import new_course
 
 Open = Callable[[], Store]
 SEAL = Ed25519Seal(new_private_key())
@@ -27,28 +31,50 @@ NOTE = Event(NOON, "alice", "test", "hw1", "detail")
 LARGE = b"0123456789abcdef" * (1024 * 1024 // 8)  # 2 MiB
 
 
-def directory(tmp_path: Path) -> Open:
-    """Opens the same course folder each time it is called."""
+@dataclass(frozen=True)
+class Opened:
+    """A course that can be opened again and again; `end` comes after its stores are closed."""
+
+    open: Open
+    end: Callable[[], None] = lambda: None
+
+
+def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
     root = make_course_folder(tmp_path)
-    return lambda: open_store(root)
+    return Opened(lambda: open_store(root))
 
 
-STORES = [directory]
+def postgres(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
+    """Opens it through two sets of connections in turn, as two servers do."""
+    url = request.getfixturevalue("postgres_url")
+    servers = [PostgresCourses(url), PostgresCourses(url)]
+    name = new_course(servers[0], Folders.of(make_course_folder(tmp_path)))
+    turns = itertools.cycle(servers)
+
+    def end() -> None:
+        for each in servers:
+            each.close()
+
+    return Opened(lambda: next(turns).open(name), end)
+
+
+STORES = [directory, postgres]
 
 
 @pytest.fixture(params=STORES, ids=lambda make: make.__name__)
 def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Opens one course; every store it gave is closed at the end."""
-    make: Open = request.param(tmp_path)
+    course: Opened = request.param(request, tmp_path)
     opened: list[Store] = []
 
     def open_one() -> Store:
-        opened.append(make())
+        opened.append(course.open())
         return opened[-1]
 
     yield open_one
     for store in opened:
         store.close()
+    course.end()
 
 
 @pytest.fixture
@@ -207,6 +233,16 @@ def test_assignments_and_their_files_are_listed_and_read(store: Store) -> None:
 def test_a_hand_out_that_is_not_there_is_none(store: Store, name: str) -> None:
     assert store.hand_out(HW1, FileName(name)) is None
     assert store.hand_out(AssignmentName("hw9"), FileName(name)) is None
+
+
+def test_the_first_download_of_each_person_and_assignment_is_kept(open_again: Open) -> None:
+    store, hw2 = open_again(), AssignmentName("hw2")
+    first = [Fetched(HW1, BOB, NOON), Fetched(HW1, ALICE, NOON + 1), Fetched(hw2, ALICE, NOON + 2)]
+    store.note_fetched(first)
+    store.note_fetched([Fetched(HW1, ALICE, NOON + 3), Fetched(hw2, BOB, NOON + 4)])
+    for seen in (store, open_again()):
+        assert seen.fetched() == [first[1], first[0], first[2], Fetched(hw2, BOB, NOON + 4)]
+        assert seen.fetched(ALICE) == [first[1], first[2]]
 
 
 # hand-ins
@@ -374,6 +410,7 @@ def test_a_receipt_keeps_what_it_says_of_the_deadline(store: Store) -> None:
         upload = filled(store.upload(), b"%d" % late)
         ready = HandIn(ALICE, HW1, BOB, NOON, upload, late, due, arrived)
         store.accept(ready, issue_receipt(ready, SEAL, "course"))
+        upload.discard()
         kept = list(store.receipts())[-1].submission
         assert (kept.late, kept.due, kept.arrived) == (late, due, arrived)
 
@@ -405,6 +442,7 @@ def fill_for_two(store: Store) -> None:
         ))  # fmt: skip
     store.merge_grades(HW1, (graded(username="alice", grade=1), graded(userid="bob", grade=2)), NOTE)
     put(store, extension(ALICE), extension(BOB))
+    store.note_fetched([Fetched(HW1, ALICE, NOON), Fetched(HW1, BOB, NOON)])
     for name in (ALICE, BOB):
         store.change_commits(HW1, name, lambda held, name=name: (commit(1, name),))  # type: ignore[misc]
     store.put_feedback(HW1, {ALICE: b"<p>a", BOB: b"<p>b"}, replace(NOTE, actor="bob", detail="of alice, malice, bob"))
@@ -424,6 +462,7 @@ def test_of_who_is_erased_stays_nothing_but_places_in_the_chain(open_again: Open
         assert (seen.feedback(HW1, ALICE), seen.feedback(HW1, BOB) is None) == (None, False)
         assert [each.username for each in seen.accounts()] == ["bob"]
         assert [each.username for each in seen.extensions()] == ["bob"]
+        assert [each.username for each in seen.fetched()] == ["bob"]
         assert (seen.commits(HW1, ALICE), seen.commits(HW1, BOB)) == ((), (commit(1, BOB),))
         assert not [each for each in seen.events() if "alice" in (each.actor, each.subject)]
         assert [each.detail for each in seen.events() if each.actor == "bob"] == ["of (erased), malice, bob", "detail"]
@@ -591,7 +630,7 @@ def test_everything_is_there_after_close_and_open(open_again: Open) -> None:
         page = store.feedback(HW1, ALICE)
         return [
             store.accounts(), list(store.receipts()), store.latest_files(HW1), store.grades(HW1), store.events(),
-            store.extensions(), store.commits(HW1, ALICE),
+            store.extensions(), store.commits(HW1, ALICE), store.fetched(),
             store.secrets(), store.assignments(), submitted(store, "alice.py"), page and page.read(),
         ]  # fmt: skip
 
@@ -603,6 +642,7 @@ def test_everything_is_there_after_close_and_open(open_again: Open) -> None:
     store.put_feedback(HW1, {ALICE: b"page"}, NOTE)
     put(store, extension())
     store.change_commits(HW1, ALICE, lambda held: (commit(1),))
+    store.note_fetched([Fetched(HW1, ALICE, NOON)])
     before = all_of(store)
     store.close()
     again = open_again()

@@ -34,8 +34,7 @@ def _elsewhere(command: Callable[..., None]) -> Callable[..., None]:
 def _folders(folder: Path, release: Path | None, submitted: Path | None, grades: Path | None) -> Folders:
     """Those of the course at `folder`, which is the course or the folder that is served."""
     from mograder.domain.tokens import SECRET_NAME
-    from mograder.opening import find_folders
-    from mograder.store.layout import LEDGER
+    from mograder.store.layout import LEDGER, find_folders
 
     root = folder.resolve()
     served = any((root / name).exists() for name in (SECRET_NAME, LEDGER))

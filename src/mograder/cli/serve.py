@@ -8,14 +8,15 @@ import os
 import shlex
 import sys
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mograder.cli import certificate
-from mograder.config import CONFIG_NAME, SERVE_SETTINGS, course_folder, read_course_file, resolve
+from mograder.cli.certificate import check_words
+from mograder.cli.serving import Front, check_numbers, keep_serving
+from mograder.config import CONFIG_NAME, EMPTY, SERVE_SETTINGS, course_folder, read_course_file, resolve
 from mograder.domain.errors import MograderError, Temporary, Usage
 from mograder.domain.names import INSTRUCTOR, Username, parse_new_username
 from mograder.domain.tokens import SECRET_NAME, token_lines
@@ -23,8 +24,6 @@ from mograder.wire import JoinLink
 
 if TYPE_CHECKING:
     from mograder.domain.course import Course
-
-MOST_WORKERS = 64
 
 
 def _settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -50,97 +49,61 @@ def _settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @_settings
-def serve(folder: Path, **given: Any) -> None:
+def serve(folder: Path | None, **given: Any) -> None:
     """Serve the course in FOLDER until interrupted.
 
     Each subfolder with a files/ folder is an assignment. The secret, the ledger and the keys of the course are made
-    in FOLDER on first start.
+    in FOLDER on first start. With --store, FOLDER may be left out: its mograder.toml has settings alone.
 
     \b
-    Example:
+    Examples:
       mograder serve course/release/ --enrollment-code "my-course-phrase"
+      mograder serve --courses courses/
+      mograder serve --store postgresql://db1,db2/mograder?target_session_attrs=read-write
     """
-    root = folder.resolve()
-    refuse_the_parent(root)
+    root = folder.resolve() if folder else Path()
     home = course_folder(root)
-    settings = resolve(given, read_course_file(home / CONFIG_NAME), home)
-    code = enrollment_code(settings["enrollment_code"], settings["enrollment_code_file"])
+    settings = resolve(given, read_course_file(home / CONFIG_NAME) if folder else EMPTY, home)
+    many = settings["store"] or settings["courses"]
+    if folder is None and not settings["store"]:
+        raise click.UsageError("Missing argument 'FOLDER' (or a database with --store).", click.get_current_context())
     check_numbers(settings)
-    certificate.check_words(settings)
+    check_words(settings)
     host = listening_host(settings["host"], settings["no_auth"], settings["no_auth_on_all_addresses"])
+    if many:
+        from mograder.cli.serve_many import serve_many
+
+        serve_many(settings["store"] or root, root if folder else None, host, settings, given)
+        return
+    refuse_the_parent(root)
+    code = enrollment_code(settings["enrollment_code"], settings["enrollment_code_file"], given["enrollment_code"])
     names = read_names(settings["generate_tokens"]) if settings["generate_tokens"] else None
 
     from mograder.opening import open_course
 
-    folders = {name: given[name] for name in ("release_dir", "submitted_dir", "grades_dir")}
-
-    def reopen() -> Course:
-        return open_course(root, enrollment_code=code, max_upload=given["max_upload"], **folders)
-
-    try:
-        course = reopen()
-    except Temporary as error:  # for a server that has not begun, waiting is no help
-        raise MograderError(error.message) from error
-    with contextlib.ExitStack() as stack:
+    def opened(stack: contextlib.ExitStack) -> Course:
+        folders = {name: given[name] for name in ("release_dir", "submitted_dir", "grades_dir")}
+        course = open_course(root, enrollment_code=code, max_upload=given["max_upload"], **folders)
         stack.callback(course.store.close)
+        return course
+
+    with contextlib.ExitStack() as stack:
+        try:
+            course = opened(stack)
+        except Temporary as error:  # for a server that has not begun, waiting is no help
+            raise MograderError(error.message) from error
         if names is not None:
             click.echo(token_lines(course.enrol(names), course.store.secrets()[0]), nl=False)
-        else:
-            run(course, stack.close, reopen, root, host, settings)
+            return
+        from mograder.web import create_app
 
-
-def run(
-    course: Course, close: Callable[[], None], reopen: Callable[[], Course], root: Path, host: str,
-    settings: Mapping[str, Any],
-) -> None:  # fmt: skip
-    """Serve until told to stop. Raises MograderError."""
-    from mograder.web import create_app
-    from mograder.web.proxies import Proxies
-    from mograder.web.server import listen
-    from mograder.web.server import serve as run_server
-    from mograder.web.sessions import START_LINK_SECONDS, link_with, new_ticket
-
-    proxies = Proxies.parse(settings["trusted_proxies"] or "")
-    tls, authority = certificate.https(settings, root, host, course.url)
-    listening = listen(host, settings["port"])
-    url = shown_address(host, settings, tls is not None)
-    ticket, _ = new_ticket(course, INSTRUCTOR, START_LINK_SECONDS)
-    login = link_with(url, ticket) if sys.stdout.isatty() else ""  # what is not a terminal is a log
-    report = banner(course, root, host, settings, url, login, authority.fingerprint if authority else "")
-
-    def work(course: Course, started: Callable[[], None], parent: int | None = None) -> None:
-        app = create_app(
-            course, check_tokens=not settings["no_auth"], proxies=proxies,
-            authority=authority.pem if authority else "", workers=settings["workers"],
-        )  # fmt: skip
-        run_server(app, listening, started, tls, parent)
-
-    def work_alone(started: Callable[[], None], parent: int) -> None:
-        own = reopen()
-        try:
-            work(own, started, parent)
-        finally:
-            own.store.close()
-
-    if settings["workers"] == 1:
-        work(course, lambda: click.echo(report))
-    else:
-        from mograder.web.workers import serve_in_processes
-
-        close()  # an open ledger must not be taken into another process
-        serve_in_processes(settings["workers"], listening, work_alone, lambda: click.echo(report))
-
-
-def check_numbers(settings: Mapping[str, Any]) -> None:
-    """Raises Usage."""
-    if not 0 < settings["port"] < 65536:
-        raise Usage(f"{settings['port']} is not a port: choose one from 1 to 65535")
-    if settings["max_upload"] < 1:
-        raise Usage(f"--max-upload is {settings['max_upload']}: give at least 1 MiB")
-    if not 0 < settings["workers"] <= MOST_WORKERS:
-        raise Usage(f"--workers is {settings['workers']}: give 1 to {MOST_WORKERS}")
+        front = Front.of(settings, host, root, course.url)
+        options = {"check_tokens": not settings["no_auth"], **front.options}
+        report = banner(root, course, front, settings["no_auth"])
+        app = create_app(course, **options)
+        keep_serving(front, app, stack.close, lambda stack: create_app(opened(stack), **options), report)
 
 
 def listening_host(host: str | None, no_auth: bool, on_all_addresses: bool) -> str:
@@ -174,9 +137,12 @@ def refuse_the_parent(root: Path) -> None:
         raise Usage(f"this course is served from {inner}: did you mean 'mograder serve {inner}'?")
 
 
-def enrollment_code(code: str | None, file: Path | None) -> str:
-    """The code from where it was given; "" means that nobody can register. Raises Usage when given twice."""
-    if code and file:
+def enrollment_code(code: str | None, file: Path | None, given: str | None) -> str:
+    """The code from `file`, else `code`; "" means that nobody can register.
+
+    Raises Usage when one is `given` by flag or environment as well as by file.
+    """
+    if given and file:
         raise Usage("give the enrollment code by flag or environment, or by file, not both")
     if file is None:
         if any(unicodedata.category(letter) == "Cs" for letter in code or ""):  # bytes that were no UTF-8
@@ -203,38 +169,34 @@ def read_names(file: Path) -> list[Username]:
     return names
 
 
-def shown_address(host: str, settings: Mapping[str, Any], tls: bool) -> str:
-    """The server's address as a person on this machine opens it."""
-    shown = "localhost" if host in (*certificate.ANY_ADDRESS, "127.0.0.1") else host
-    return f"{'https' if tls else 'http'}://{in_url(shown)}:{settings['port']}"
-
-
-def banner(
-    course: Course, root: Path, host: str, settings: Mapping[str, Any], url: str, login_link: str, fingerprint: str
-) -> str:
+def banner(root: Path, course: Course, front: Front, no_auth: bool) -> str:
     """What the lecturer sees on start: where, from which folder, who may come in, and what to do next."""
-    no_auth = settings["no_auth"]
-    link = course.url or url
-    if fingerprint:
-        own = f"https://{in_url(certificate.address_for_students(settings, host))}:{settings['port']}"
-        # Without the code: what is printed at start ends up in logs.
-        link = JoinLink(course.url or own, fingerprint=fingerprint).text
-    way_in = f"{login_link}  (logs you in once, within an hour)" if login_link else f"{url}  (log in with your token)"
+    from mograder.web.sessions import START_LINK_SECONDS, link_with, new_ticket
+
+    way_in = f"{front.address}  (log in with your token)"
+    if sys.stdout.isatty():  # what is not a terminal is a log
+        ticket, _ = new_ticket(course, INSTRUCTOR, START_LINK_SECONDS)
+        way_in = f"{link_with(front.address, ticket)}  (logs you in once, within an hour)"
+    join, identity = course.url or front.address_for_students, []
+    if front.authority:
+        # Without the code, for the same reason.
+        join = JoinLink(join, fingerprint=front.authority.fingerprint).text
+        identity = [f"  fingerprint     {front.authority.fingerprint}", f"  join link       {join}"]
     assignments = [str(each.name) for each in course.assignments_for_students()]
     found = f"{len(assignments)} ({', '.join(assignments)})" if assignments else "none yet"
     lines = [
         f"Serving {root}",
-        f"  at              {url}",
-        *([f"  fingerprint     {fingerprint}", f"  join link       {link}"] if fingerprint else []),
+        f"  at              {front.address}",
+        *identity,
         f"  assignments     {found}",
         f"  authentication  {'OFF: everybody can do everything' if no_auth else 'on'}",
-        f"  your pages      {url if no_auth else way_in}",
+        f"  your pages      {front.address if no_auth else way_in}",
         f"  registration    {'on: students need a code' if course.registration_open else 'off'}",
     ]
     if not assignments:
         lines.append(f"Next: put files for students into {root / 'hw1' / 'files'} (in files/); they show at once.")
     elif course.registration_open:
-        lines.append(f"Next: give students the code and: mograder https login --url {shlex.quote(link)}")
+        lines.append(f"Next: give students the code and: mograder https login --url {shlex.quote(join)}")
     elif not no_auth:
         lines.append(
             "Next: restart with --enrollment-code so that students can register, or make tokens with\n"
@@ -242,7 +204,3 @@ def banner(
         )
     lines.append("Stop with Ctrl-C.")
     return "\n".join(lines)
-
-
-def in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

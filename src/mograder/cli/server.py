@@ -14,6 +14,7 @@ import click
 
 from mograder import wire
 from mograder.cli.output import note, when
+from mograder.cli.places import PLACE
 from mograder.client import Client, known
 from mograder.connection import Patience, normalise_url, trusting
 from mograder.domain.course import Course
@@ -126,13 +127,15 @@ def keep(file: Path, url: str, submitted: wire.Submitted) -> Path | None:
 
 
 course_option = click.option(
-    "--course", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER",
-    help="Work on the served folder itself, on the machine where it is.",
+    "--course", type=PLACE, metavar="FOLDER|URL",
+    help="Work on the served folder itself, on the machine where it is, or on a database: postgresql://…#course.",
 )  # fmt: skip
 
 
 @contextlib.contextmanager
-def somewhere(course: Path | None, server: Server, on_folder: Callable[[Course], Place]) -> Iterator[Place | Client]:
+def somewhere(
+    course: Path | str | None, server: Server, on_folder: Callable[[Course], Place]
+) -> Iterator[Place | Client]:
     """A course in a folder of this machine, as `on_folder` makes it, or else over HTTP."""
     if course is None:
         with server.connect() as (client, _):

@@ -72,7 +72,7 @@ class Which(StrEnum):
 class Plan:
     """What the course's mograder.toml says about the course. `url` is where students reach it, "" if unsaid.
 
-    `zone` is the course's own; `counts` says which hand-in counts.
+    `zone` is the course's own; `counts` says which hand-in counts; `enrollment_code` "" means that none is written.
     """
 
     title: str = ""
@@ -81,6 +81,7 @@ class Plan:
     zone: tzinfo = UTC
     penalties: Penalties = field(default_factory=Penalties)
     counts: Which = Which.LATEST
+    enrollment_code: str = ""
 
 
 def find_assignment(known: tuple[Assignment, ...], text: str) -> Assignment | None:

@@ -14,7 +14,8 @@ from mograder.domain.receipts import Submission
 class Work:
     """One person's work on one assignment. `latest` is what was last accepted, None where nothing was.
 
-    `submitted` is also true for a file that was put into the course by hand.
+    `submitted` is also true for a file that was put into the course by hand; `fetched` says whether the person has
+    downloaded something of the assignment from this server.
     """
 
     assignment: Assignment
@@ -22,6 +23,7 @@ class Work:
     latest: Submission | None = None
     grade: GradeEntry | None = None
     feedback: bool = False
+    fetched: bool = False
 
     @property
     def late(self) -> bool:
@@ -35,7 +37,9 @@ class Work:
             return "graded"
         if self.late:
             return "late"
-        return "handed in" if self.submitted else "new"
+        if self.submitted:
+            return "handed in"
+        return "fetched" if self.fetched else "new"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mograder.domain import commits, counting, deadlines, grades, tokens
@@ -43,7 +43,7 @@ from mograder.domain.names import (
 )
 from mograder.domain.receipts import HandIn, Head, Receipt, Seal, Submission, issue_receipt, latest_filename
 from mograder.domain.roster import Person, random_code
-from mograder.domain.store import ERASED_NAME, Accepted, Event, Store, StoredFile, Upload
+from mograder.domain.store import ERASED_NAME, Accepted, Event, Fetched, Store, StoredFile, Upload
 from mograder.domain.tokens import Token
 
 MIN_CLAIM_KEY, MAX_CLAIM_KEY = 32, 200  # characters
@@ -78,6 +78,16 @@ class Holdings:
     hand_ins: tuple[AssignmentName, ...] = ()
     grades: tuple[AssignmentName, ...] = ()
     feedback: tuple[AssignmentName, ...] = ()
+
+
+@dataclass(frozen=True)
+class Download:
+    """That somebody got `/assignments/<assignment>/files/<file>` at `moment` (Unix microseconds)."""
+
+    actor: Actor
+    assignment: str
+    file: str
+    moment: int
 
 
 @dataclass(frozen=True)
@@ -392,14 +402,27 @@ class Course:
             raise NotFound(f"there is no file {printable(file)!r} in {printable(assignment)!r}")
         return found
 
+    def note_downloads(self, downloads: Iterable[Download]) -> None:
+        """Keep who has fetched something of which assignment; the first time stays."""
+        notes = []
+        for each in downloads:
+            try:
+                name = self.assignment(each.actor, each.assignment).name
+            except NotFound:  # the manifest lists another folder's files for an assignment
+                url = hand_out_url(each.assignment, each.file)
+                listing = self.assignments(each.actor)
+                name = next(entry.name for entry in listing if any(file.url == url for file in entry.files))
+            notes.append(Fetched(name, each.actor.username, each.moment))
+        self.store.note_fetched(notes)
+
     def _folder_of(self, actor: Actor, text: str, file: FileName) -> AssignmentName | None:
         """The folder that a hand-out's URL names: an assignment's, or one that a manifest's URLs point into."""
         try:
             return self.assignment(actor, text).name
         except NotFound:
             pass
-        path = f"/assignments/{text}/files/{file}"
-        listed = any(each.url == path for entry in self.assignments(actor) for each in entry.files)
+        url = hand_out_url(text, file)
+        listed = any(each.url == url for entry in self.assignments(actor) for each in entry.files)
         return AssignmentName.parse(text) if listed else None
 
     # hand-ins
@@ -605,7 +628,8 @@ class Course:
         latest = None
         for receipt in self.history(assignment, user):
             latest = receipt.submission
-        return Work(assignment, standing.submitted, latest, standing.grade, standing.feedback_available)
+        fetched = any(each.assignment == assignment.name for each in self.store.fetched(user))
+        return Work(assignment, standing.submitted, latest, standing.grade, standing.feedback_available, fetched)
 
     def board(self) -> Board:
         """Everybody on the roster and everybody who has handed in, by every assignment."""
@@ -618,9 +642,12 @@ class Course:
             people.setdefault(submission.username, "")
         graded = {each.name: {entry.person: entry for entry in self.store.grades(each.name)} for each in listed}
 
+        fetched = {(each.assignment, each.username) for each in self.store.fetched()}
+
         def work(assignment: Assignment, user: Username) -> Work:
-            submission = latest.get((assignment.name, user))
-            return Work(assignment, submission is not None, submission, graded[assignment.name].get(user))
+            key = (assignment.name, user)
+            submission, entry = latest.get(key), graded[assignment.name].get(user)
+            return Work(assignment, submission is not None, submission, entry, fetched=key in fetched)
 
         rows = [Row(user, people[user], tuple(work(each, user) for each in listed)) for user in sorted(people)]
         return Board(listed, tuple(rows))
@@ -646,6 +673,11 @@ def _actor(username: Username, account: Account | None) -> Actor:
 def _check_same_name(held: Account | None, username: Username) -> None:
     if held is not None and held.username != username:
         raise NameTaken(f"{username!r} differs from the account {held.username!r} by case alone")
+
+
+def hand_out_url(assignment: str, file: str) -> str:
+    """How a manifest may name a file of a folder of the course."""
+    return f"/assignments/{assignment}/files/{file}"
 
 
 def _is_open(assignment: Assignment, now: int) -> bool:

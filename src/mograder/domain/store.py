@@ -8,7 +8,7 @@ be understood; then each thing asked for is there whole or not at all, and askin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from mograder.domain.chain import Erased, Link
 from mograder.domain.commits import Commit
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
-from mograder.domain.names import AssignmentName, FileName, Username
+from mograder.domain.names import AssignmentName, CourseName, FileName, Username
 from mograder.domain.receipts import Body, HandIn, Head, Issue, Receipt
 
 
@@ -26,7 +26,8 @@ from mograder.domain.receipts import Body, HandIn, Head, Issue, Receipt
 class StoredFile:
     """A file that can be sent. `tag` changes whenever the bytes may have; `modified` is Unix seconds.
 
-    The bytes are at `path`, or in `data` where the store has no files.
+    The bytes are at `path`; where the store has no files, `bring` gets them from afar: small ones into memory, large
+    ones into a file.
     """
 
     name: str
@@ -35,12 +36,22 @@ class StoredFile:
     tag: str
     path: Path | None = None
     data: bytes | None = None
+    bring: Callable[[], bytes | Path] | None = field(default=None, compare=False)
+
+    def brought(self) -> StoredFile:
+        """The same with its bytes at `path` or in `data`; may take as long as a network does."""
+        if self.bring is None:
+            return self
+        content = self.bring()
+        at_hand = {"path": content} if isinstance(content, Path) else {"data": content}
+        return replace(self, bring=None, **at_hand)
 
     def read(self) -> bytes:
-        if self.data is not None:
-            return self.data
-        assert self.path is not None
-        return self.path.read_bytes()
+        file = self.brought()
+        if file.data is not None:
+            return file.data
+        assert file.path is not None
+        return file.path.read_bytes()
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,15 @@ class Event:
     action: str
     subject: str
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """That a person downloaded a file of an assignment, and when first (Unix microseconds)."""
+
+    assignment: AssignmentName
+    username: Username
+    moment: int
 
 
 class Upload(Body, Protocol):
@@ -97,6 +117,10 @@ class Store(Protocol):
 
     waits: bool
     """Whether reading may take long (a network lies between), so that it must not be done in an event loop."""
+
+    def signing_key(self, make: Callable[[], bytes]) -> bytes:
+        """The PEM of the key that signs receipts, made by `make` on first use."""
+        ...
 
     def secrets(self) -> tuple[str, ...]:
         """The secrets that sign tokens, newest first, never empty; none that is past its end."""
@@ -159,6 +183,14 @@ class Store(Protocol):
 
     def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
         """A file that students download; None unless it is inside the assignment and not hidden."""
+        ...
+
+    def note_fetched(self, notes: Sequence[Fetched]) -> None:
+        """Keep who has downloaded what of an assignment; of each person and assignment the first note stays."""
+        ...
+
+    def fetched(self, username: Username | None = None) -> list[Fetched]:
+        """All notes, or those of a person; sorted by assignment and name."""
         ...
 
     # hand-ins
@@ -248,10 +280,47 @@ class Store(Protocol):
 
     # the trail
 
+    def record(self, event: Event) -> None:
+        """Add a line to the audit trail."""
+        ...
+
     def events(self, limit: int = 1000) -> list[Event]:
         """The last `limit` events of the audit trail, newest first."""
         ...
 
     def close(self) -> None:
         """Finish what is in flight and let go of files and connections."""
+        ...
+
+
+@dataclass(frozen=True)
+class CourseEntry:
+    """A course among many. `archived` is when it was closed, None while it is open (Unix microseconds)."""
+
+    name: CourseName
+    created: int
+    archived: int | None
+
+
+class Courses(Protocol):
+    """Many courses, each with people, roles and secrets of its own. Methods may be called from many threads."""
+
+    def entries(self) -> list[CourseEntry]:
+        """All of them, sorted by name."""
+        ...
+
+    def open(self, name: CourseName) -> Store:
+        """The course's store, the same one as long as it is open. Raises NotFound, also when it is archived."""
+        ...
+
+    def create(self, name: CourseName, event: Event) -> None:
+        """Make an empty course with a secret of its own. Raises NameTaken."""
+        ...
+
+    def archive(self, name: CourseName, archived: int | None, event: Event) -> None:
+        """Close a course to everybody, or open it again (None). Everything is kept. Raises NotFound."""
+        ...
+
+    def close(self) -> None:
+        """Close every store that was opened."""
         ...

@@ -54,6 +54,7 @@ from mograder.domain.store import (
     ChangeCommits,
     ChangeExtension,
     Event,
+    Fetched,
     LatestFile,
     StoredFile,
     Upload,
@@ -138,7 +139,6 @@ class DirectoryStore:
         self._ledger.write(work)
 
     def signing_key(self, make: Callable[[], bytes]) -> bytes:
-        """The PEM of the key that signs receipts, made by `make` on first use."""
         with storage_errors("read the signing key"):
             return self._made_once(SIGNING_KEY, make).read_bytes()
 
@@ -189,6 +189,17 @@ class DirectoryStore:
         with storage_errors("read the file"):
             return self._hand_outs.hand_out(assignment, name)
 
+    def note_fetched(self, notes: Sequence[Fetched]) -> None:
+        rows = [astuple(each) for each in notes]
+        self._ledger.write(
+            lambda connection: connection.executemany("INSERT OR IGNORE INTO fetched VALUES (?, ?, ?)", rows)
+        )
+
+    def fetched(self, username: Username | None = None) -> list[Fetched]:
+        where, values = _where(username=username)
+        rows = self._ledger.read(f"SELECT * FROM fetched WHERE {where} ORDER BY assignment, username", values)
+        return [Fetched(AssignmentName(assignment), Username(name), moment) for assignment, name, moment in rows]
+
     # hand-ins
 
     def upload(self) -> Upload:
@@ -237,14 +248,9 @@ class DirectoryStore:
             if not self._version(receipt.submission).exists():  # removed by hand: these are its bytes, so it comes back
                 self._keep_pending(connection, receipt, hand_in.body, large)
             return Accepted(receipt, repeated=True)
-        kept = receipt.submission
         connection.execute(
-            f"INSERT INTO receipts ({RECEIPT_COLUMNS}) VALUES ({', '.join('?' * 14)})",
-            (
-                receipt.number, receipt.previous, kept.assignment, kept.username, kept.attempt, kept.filename,
-                kept.sha256, kept.size, kept.received, kept.by, kept.late, kept.due, kept.arrived, receipt.text,
-            ),
-        )  # fmt: skip
+            f"INSERT INTO receipts ({RECEIPT_COLUMNS}) VALUES ({', '.join('?' * 14)})", receipt_values(receipt)
+        )
         self._keep_pending(connection, receipt, hand_in.body, large)
         return Accepted(receipt, repeated=False)
 
@@ -602,6 +608,9 @@ class DirectoryStore:
 
     # the trail
 
+    def record(self, event: Event) -> None:
+        self._ledger.write(lambda connection: _record(connection, event))
+
     def events(self, limit: int = 1000) -> list[Event]:
         rows = self._ledger.read(
             "SELECT moment, actor, action, subject, detail FROM events ORDER BY number DESC LIMIT ?", (limit,)
@@ -703,6 +712,15 @@ def receipt_of(row: tuple[Any, ...]) -> Receipt:
         arrived,
     )
     return Receipt(number, previous, submission, text)
+
+
+def receipt_values(receipt: Receipt) -> tuple[Any, ...]:
+    """The values of RECEIPT_COLUMNS."""
+    kept = receipt.submission
+    return (
+        receipt.number, receipt.previous, kept.assignment, kept.username, kept.attempt, kept.filename,
+        kept.sha256, kept.size, kept.received, kept.by, kept.late, kept.due, kept.arrived, receipt.text,
+    )  # fmt: skip
 
 
 _HEAD = (

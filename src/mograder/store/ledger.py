@@ -30,6 +30,7 @@ MIGRATIONS = (
     "ledger_004.sql",
     "ledger_005.sql",
     "ledger_006.sql",
+    "ledger_007.sql",
 )
 
 

@@ -42,6 +42,7 @@ from mograder.domain.roster import Person
 from mograder.domain.store import StoredFile, Upload
 from mograder.web import multipart
 from mograder.web.body import PATIENT, Body, Gone, Pace, Receive, Scope, Send
+from mograder.web.fetches import Fetches
 from mograder.web.lists import Gathered, Written
 from mograder.web.replies import (
     FEEDBACK_POLICY,
@@ -117,6 +118,7 @@ class Api:
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
         self._gathered: Gathered[Reply | StoredFile] = Gathered(self.write)
         self._written: Written[Reply] = Written()
+        self.fetches = Fetches(course, self.write)
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
         self.bad_tokens, self.wrong_codes = Failures(clock, workers), Failures(clock, workers)
 
@@ -141,6 +143,8 @@ class Api:
             log.exception("internal error at %s", scope["path"])
             reply = INTERNAL_ERROR
         if isinstance(reply, StoredFile):
+            if row.name == "hand_out" and scope["method"] == "GET":
+                self.fetches.note(request.actor, values["assignment"], values["file"], received)
             kind = row.reply.value if isinstance(row.reply, Content) else ""
             policy = (("Content-Security-Policy", FEEDBACK_POLICY),)
             extra = policy if row.reply is Content.HTML else file_headers(reply)
@@ -151,6 +155,8 @@ class Api:
                 gone = isinstance(error, FileNotFoundError)
                 failure = NotFound("the file is gone") if gone else Temporary("the file cannot be read")
                 await send_reply(problem(failure), scope, headers, body, send)
+            except MograderError as error:
+                await send_reply(problem(error, actor), scope, headers, body, send)
         else:
             await send_reply(reply, scope, headers, body, send)
 

@@ -7,20 +7,16 @@ from functools import cached_property
 from mograder.domain.course import Course
 from mograder.web.api import Api, path_of
 from mograder.web.body import PATIENT, Pace, Receive, Scope, Send
-from mograder.web.proxies import Proxies
 
 PAGES = frozenset({b"join", b"login", b"logout", b"once", b"static"})
 """The first segments of paths that are the pages' own; the protocol has none of them."""
-
-NO_PROXIES = Proxies()
 
 
 class App:
     """An ASGI application over one course. It does not open or close the course: who made it does."""
 
-    def __init__(self, api: Api, proxies: Proxies = NO_PROXIES) -> None:
+    def __init__(self, api: Api) -> None:
         self._api = api
-        self._proxies = proxies
 
     @cached_property
     def _pages(self):  # type: ignore[no-untyped-def]
@@ -30,10 +26,9 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            scope = self._proxies.seen_through(scope)
             await (self._pages if self._is_page(scope) else self._api)(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await _live(receive, send)
+            await live(receive, send)
         else:  # a websocket: refused before it is accepted
             await send({"type": "websocket.close", "code": 1000})
 
@@ -46,15 +41,14 @@ class App:
 
 
 def create_app(
-    course: Course, *, check_tokens: bool = True, pace: Pace = PATIENT, proxies: Proxies = NO_PROXIES,
-    authority: str = "", workers: int = 1,
-) -> App:  # fmt: skip
+    course: Course, *, check_tokens: bool = True, pace: Pace = PATIENT, authority: str = "", workers: int = 1
+) -> App:
     """The application to serve or mount. `check_tokens=False` lets everybody do everything (--no-auth).
 
-    `proxies` are believed about who asks; `authority` is the certificate (PEM) that vouches for this server, if it has
-    one of its own; `workers` is how many processes serve, of which this is one.
+    `authority` is the certificate (PEM) that vouches for this server, if it has one of its own; `workers` is how many
+    processes serve, of which this is one.
     """
-    return App(Api(course, check_tokens=check_tokens, pace=pace, authority=authority, workers=workers), proxies)
+    return App(Api(course, check_tokens=check_tokens, pace=pace, authority=authority, workers=workers))
 
 
 def _is_browser(scope: Scope) -> bool:
@@ -62,7 +56,7 @@ def _is_browser(scope: Scope) -> bool:
     return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
 
 
-async def _live(receive: Receive, send: Send) -> None:
+async def live(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})

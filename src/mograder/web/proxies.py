@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from mograder.domain.errors import Usage
-from mograder.web.body import Scope
+from mograder.web.body import Application, Receive, Scope, Send
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _HOST = re.compile(rb"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
@@ -30,6 +30,16 @@ class Proxies:
             return cls(tuple(ipaddress.ip_network(each.strip()) for each in text.split(",") if each.strip()))
         except ValueError as error:
             raise Usage(f"trusted proxies: {error}: give addresses or networks, such as 127.0.0.1,10.0.0.0/8") from None
+
+    def around(self, app: Application) -> Application:
+        """`app` as it is reached through them."""
+        if not self.networks:
+            return app
+
+        async def behind(scope: Scope, receive: Receive, send: Send) -> None:
+            await app(self.seen_through(scope) if scope["type"] == "http" else scope, receive, send)
+
+        return behind
 
     def seen_through(self, scope: Scope) -> Scope:
         """The request as the first trusted proxy got it: its client, scheme and host."""

@@ -24,7 +24,7 @@ from granian.net import SocketHolder  # type: ignore[attr-defined]
 from granian.server.embed import Server
 
 from mograder.domain.errors import MograderError
-from mograder.web.app import App
+from mograder.web.body import Application
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,11 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(
-    app: App, listening: socket.socket, started: Callable[[], None], tls: Tls | None = None, parent: int | None = None
+    app: Application,
+    listening: socket.socket,
+    started: Callable[[], None],
+    tls: Tls | None = None,
+    parent: int | None = None,
 ) -> None:
     """Serve until told to stop; `started` is called once requests are answered. What is in flight is finished.
 
@@ -104,7 +108,7 @@ def serve(
 
 
 async def _serve(
-    app: App, listening: socket.socket, started: Callable[[], None], tls: Tls | None, parent: int | None
+    app: Application, listening: socket.socket, started: Callable[[], None], tls: Tls | None, parent: int | None
 ) -> None:
     logging.getLogger("_granian").setLevel(logging.WARNING)
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it warns of each bad form, with bytes of it
@@ -134,7 +138,7 @@ def _orphaned(parent: int, stop: asyncio.Event) -> None:
 class _Servers:
     """granian's servers on one socket: the one that accepts, and those that only finish what they have begun."""
 
-    def __init__(self, app: App, listening: socket.socket, tls: Tls | None) -> None:
+    def __init__(self, app: Application, listening: socket.socket, tls: Tls | None) -> None:
         self._app = app
         self._listening = listening
         self._tls = tls
@@ -196,7 +200,7 @@ async def _finish(server: _OnSocket, task: asyncio.Task[None]) -> None:
 class _OnSocket(Server):
     """granian's embedded server, on a socket of ours; by itself it opens one, which no other server could share."""
 
-    def __init__(self, app: App, listening: socket.socket, tls: Tls | None) -> None:
+    def __init__(self, app: Application, listening: socket.socket, tls: Tls | None) -> None:
         super().__init__(
             app,
             interface=Interfaces.ASGINL,
