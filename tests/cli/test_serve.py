@@ -91,7 +91,13 @@ def test_without_a_code_registration_is_off_and_an_empty_one_is_none(release: Pa
 @pytest.mark.parametrize("text", ["", " ", "\n", "\t \n\n"])
 def test_a_code_of_nothing_but_space_is_no_code_however_it_is_given(text: str, tmp_path: Path) -> None:
     (tmp_path / "code").write_text(text)
-    assert enrollment_code(text, None) == enrollment_code(None, tmp_path / "code") == enrollment_code(None, None) == ""
+    kept = tmp_path / "code"
+    assert (
+        enrollment_code(text, None, text)
+        == enrollment_code(None, kept, None)
+        == enrollment_code(None, None, None)
+        == ""
+    )
 
 
 def test_a_code_that_nobody_could_send_is_refused(release: Path, tmp_path: Path) -> None:
