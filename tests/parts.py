@@ -184,7 +184,7 @@ SERVE = ("-m", "mograder", "serve")
 
 @contextmanager
 def running(
-    root: Path, *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = SERVE, port: int = 0
+    root: Path, *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = SERVE, port: int | None = None
 ) -> Iterator[Running]:
     """`mograder serve` on `root`, run by the program `under` if given; it is gone at the end, whatever happened."""
     words = (str(root), "--enrollment-code", CODE, *words)
@@ -197,10 +197,9 @@ def running(
 
 @contextmanager
 def serving(
-    *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = SERVE, port: int = 0
+    *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = SERVE, port: int | None = None
 ) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
-    """`mograder serve` with these words, which answers at the port, and what it said; it is gone at the end, whatever
-    happened."""
+    """`mograder serve` with these words, which answers at the port, and what it said at its start."""
     port = port or free_port()
     command = [*under, sys.executable, *program, "-p", str(port), *words]
     process = subprocess.Popen(command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -40,7 +40,7 @@ EXIT_CODES = {
     4: "what was asked for is not there",
     5: "refused by a rule of the course: closed, name taken, too large, wrong type, too many attempts",
     6: "the server cannot be reached, or cannot answer now",
-    7: "what arrived is not what was sent, a signature is wrong, or `mograder doctor` found something wrong",
+    7: "what arrived is not what was sent, a signature is wrong, or `doctor` or `verify` found something wrong",
     130: "interrupted with Ctrl-C",
 }
 

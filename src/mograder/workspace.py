@@ -324,7 +324,7 @@ def is_hand_out(sha256: str, assignment: wire.AssignmentInfo, folder: Path) -> b
     return sha256 in listed | Release(folder, assignment.name).checksums()
 
 
-def keep_receipt(file: Path, url: str, submitted: wire.Submitted) -> Path | None:
+def keep_receipt(file: Path, url: str, submitted: wire.Submitted | wire.ReceiptInfo) -> Path | None:
     """Keep the receipt of a hand-in in `.mograder/receipts/` beside the file; None when the server gave none."""
     if not submitted.receipt:
         return None

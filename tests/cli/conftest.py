@@ -1,4 +1,4 @@
-"""The command line as a person uses it: in a folder and with a home of its own."""
+"""Runs `mograder https` as a person in a folder and with a home of their own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mograder.cli import run
+from tests.parts import CODE, Running
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,27 @@ def mograder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         assert left == code, out + err
         assert "Traceback" not in out + err
         if code not in (0, 1):
-            assert err.startswith("error: ")
-            assert err.count("\n") == 1
+            assert err.splitlines()[-1].startswith("error: ")
+            assert err.count("error: ") == 1
         return Ran(left, out, err)
 
     return ran
+
+
+@pytest.fixture
+def alice(mograder: Mograder, server: Running) -> Mograder:
+    """A student who has logged in."""
+    mograder("login", "--url", server.url, "--user", "alice", "--code", CODE)
+    return mograder
+
+
+@pytest.fixture
+def lecturer(mograder: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch) -> Mograder:
+    monkeypatch.setenv("MOGRADER_HTTPS_URL", server.url)
+    monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", server.token("__instructor__"))
+    return mograder
+
+
+def work(content: bytes = b"x = 1\n", name: str = "homework.py") -> str:
+    Path(name).write_bytes(content)
+    return name

@@ -362,6 +362,15 @@ def test_an_erased_person_is_gone_from_every_byte_and_the_course_stays_sound(cou
     assert run("verify", course.parent / "b").returncode == 0
 
 
+def test_what_is_kept_elsewhere_is_erased_when_the_place_is_named(course: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "disk2"
+    (course / "submitted").rename(elsewhere)
+    ran = run("erase", "alice", "--course", course, "--yes", "--submitted-dir", elsewhere)
+    assert ran.returncode == 0, ran.stderr
+    assert sorted({path.name[:3] for path in elsewhere.rglob("*.py")}) == ["bob"]
+    assert run("verify", course, "--submitted-dir", elsewhere).returncode == 0
+
+
 def test_nobody_unknown_is_erased(course: Path) -> None:
     ran = run("erase", "alise", "--course", course, "--yes")
     assert (ran.returncode, ran.stdout) == (4, "")

@@ -16,8 +16,7 @@ from mograder.cli import run
 from mograder.store.authority import AUTHORITY, CERTIFICATE, Authority
 from mograder.wire import JoinLink
 from mograder.workspace import Logins
-from tests.cli.conftest import Mograder
-from tests.cli.test_https import work
+from tests.cli.conftest import Mograder, work
 from tests.hostile import Answer, hostile
 from tests.parts import CODE, running
 

@@ -17,6 +17,7 @@ import msgspec
 import stamina.instrumentation
 
 from mograder import wire
+from mograder.cli import proof
 from mograder.cli.handing_in import ask_extension, retry, submit
 from mograder.cli.output import json_option, note, progress, result, table, tell, tell_json, when
 from mograder.cli.server import Server, choose, owner_of, reads_from_a_server, sends_to_a_server, username
@@ -27,6 +28,7 @@ from mograder.domain.errors import BadName, MograderError, NameTaken, Usage
 from mograder.domain.grades import GradeEntry, read_csv
 from mograder.domain.names import parse_owner
 from mograder.placing import folder_name, replacing
+from mograder.proof import KnownKeys
 from mograder.wire import JoinLink
 from mograder.workspace import Login, Logins, Outcome, fetch, read_settings
 
@@ -61,8 +63,11 @@ def https() -> None:
 @click.option("--user", help="The user name to register.")
 @click.option("--code", envvar="MOGRADER_ENROLLMENT_CODE", show_envvar=True, help="The enrollment code.")
 @click.option("--fingerprint", metavar="HEX", help="Of a server without a domain, as your instructor shows it.")
+@click.option("--new-key", is_flag=True, help="Trust the key that the course signs receipts with now.")
 @json_option
-def login(server: Server, user: str | None, code: str | None, fingerprint: str | None, as_json: bool) -> None:
+def login(
+    server: Server, user: str | None, code: str | None, fingerprint: str | None, new_key: bool, as_json: bool
+) -> None:
     """Register on a server, or keep a token that you were given.
 
     --url takes a join link as well, with the code and the fingerprint that it holds. A server with a fingerprint is
@@ -71,6 +76,9 @@ def login(server: Server, user: str | None, code: str | None, fingerprint: str |
     Without --token it registers: on a terminal it asks for the user name and the enrollment code. With --token - it
     asks for the token, or reads it from a pipe. Prefer being asked, or the environment, to --code and --token: what
     is typed on a command line stays in the shell's history.
+
+    The first login keeps the key with which the course signs receipts. Another key is refused from then on, until
+    --new-key trusts it: ask your instructor first.
 
     \b
     Examples:
@@ -89,12 +97,14 @@ def login(server: Server, user: str | None, code: str | None, fingerprint: str |
     token = _ask("Token", "", hidden=True, piped=True) if asked else server.token
     if token is not None and user is None:
         login = Login(address, owner_of(token), token.strip(), authority)
+        met = _meet(server, address, authority, new_key)
         with server.open(address, login.token, authority) as client:
             client.assignments()
         done = "Logged in to"
     else:
         name = username(user or _ask("User name", "no user name: give --user, or --token"))
         secret = code or _ask("Enrollment code", "no enrollment code: set MOGRADER_ENROLLMENT_CODE", hidden=True)
+        met = _meet(server, address, authority, new_key)
         try:
             with server.open(address, None, authority) as client:
                 registered = client.register(name, secret.strip(), Logins().claim_key(address, name))
@@ -115,6 +125,15 @@ def login(server: Server, user: str | None, code: str | None, fingerprint: str |
     else:
         tell(f"{done} {login.url} as {login.user}")
         note(f"your token is kept in {logins.path}")
+    if met and (done or new_key):
+        note(f"the course signs receipts with the key {met}")
+
+
+def _meet(server: Server, address: str, authority: str, new_key: bool) -> str:
+    """The fingerprint of the server's key, "" for a server without; a changed one is refused before any secret goes."""
+    with server.open(address, None, authority) as client:
+        seal = KnownKeys().meet(client, new_key)
+    return seal.public_keys()[0]["kid"] if seal else ""
 
 
 def _authority(server: Server, address: str, fingerprint: str) -> str:
@@ -233,7 +252,7 @@ def _due(assignment: wire.AssignmentInfo) -> str:
     return f"{when(moment) if moment else 'No deadline'}{closed}"
 
 
-for _command in (submit, retry, ask_extension):
+for _command in (submit, retry, ask_extension, proof.receipts, proof.verify):
     https.add_command(_command)
 
 

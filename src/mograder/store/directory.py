@@ -61,6 +61,7 @@ from mograder.domain.store import (
     Upload,
 )
 from mograder.domain.tokens import SECRET_NAME, random_secret
+from mograder.sealing import public_pem
 from mograder.store import files
 from mograder.store.erasing import ERASED_NAMES, erase_files, erase_rows, erased_account
 from mograder.store.files import Cached, Room, SameAgain, Spool, storage_errors
@@ -144,6 +145,19 @@ class DirectoryStore:
     def signing_key(self, make: Callable[[], bytes]) -> bytes:
         with storage_errors("read the signing key"):
             return self._made_once(SIGNING_KEY, make).read_bytes()
+
+    def change_signing_key(self, key: bytes, event: Event) -> bytes:
+        """Sign with the PEM `key` from the next start on; of earlier ones the public parts stay. All PEMs."""
+
+        def work(connection: sqlite3.Connection) -> bytes:
+            _record(connection, event)
+            path = self.folders.root / SIGNING_KEY
+            with storage_errors("change the signing key"):
+                keys = key + public_pem(path.read_bytes())
+                files.write_file(path, keys, mode=0o600)
+            return keys
+
+        return self._ledger.write(work)
 
     def plan(self) -> Plan:
         try:
@@ -511,13 +525,18 @@ class DirectoryStore:
         return iter(sorted(links, key=lambda link: link.number))
 
     def erase(self, username: Username, attest: Attest, event: Event) -> None:
-        def rows(connection: sqlite3.Connection) -> None:
+        def rows(connection: sqlite3.Connection) -> list[str]:
+            waiting = "SELECT spool FROM pending JOIN receipts USING (number) WHERE username = ? AND spool IS NOT NULL"
+            spools = [name for (name,) in connection.execute(waiting, (username,)).fetchall()]
             own = connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE username = ?", (username,))
             erase_rows(connection, username, [attest(receipt_of(row)) for row in own.fetchall()])
             _record(connection, event)
+            return spools
 
         def work(connection: sqlite3.Connection) -> None:
             with storage_errors("erase the files"):
+                for name in spools:
+                    (self.folders.submitted / name).unlink(missing_ok=True)
                 erase_files(connection, self.folders, username)
                 for path in self.folders.grades.glob(f"*/{GRADES}"):
                     others = [entry for entry in load_grades(path) if entry.username != username]
@@ -525,7 +544,7 @@ class DirectoryStore:
                         _write_grades(path, others)
 
         # The ledger first, for good: until the files are gone, whoever is told of a failure can ask again.
-        self._ledger.write(rows)
+        spools = self._ledger.write(rows)
         self._ledger.write(work)
         self._ledger.compact()
 
