@@ -272,8 +272,8 @@ class SubmissionInfo:
 class ReceiptInfo:
     """One accepted hand-in. `receipt` is the compact JWS that states it, `number` its place in the course's chain.
 
-    `hash` is the SHA-256 of `receipt`, which the next receipt of the chain holds. `received` is Unix seconds; `url`
-    brings the version's bytes.
+    `hash` is the SHA-256 of `receipt`, which the next receipt of the chain holds. `received` and `duedate` are Unix
+    seconds; `late` is what held then. `url` brings the version's bytes.
     """
 
     number: int
@@ -288,6 +288,8 @@ class ReceiptInfo:
     by: str
     url: str
     receipt: str
+    late: Maybe[bool] = UNSET
+    duedate: Maybe[int] = UNSET
 
 
 @dataclass(frozen=True)

@@ -328,5 +328,9 @@ def keep_receipt(file: Path, url: str, submitted: wire.Submitted | wire.ReceiptI
     name = folder_name(f"{submitted.assignment}_{submitted.version.removesuffix('.py')}.json")
     path = file.parent / ".mograder" / "receipts" / name
     with replacing(path) as kept:
-        kept.write(json.dumps({"server": url, **msgspec.to_builtins(submitted)}, indent=2, ensure_ascii=False).encode())
+        kept.write(
+            json.dumps(
+                {"server": url, **msgspec.to_builtins(submitted, enc_hook=str)}, indent=2, ensure_ascii=False
+            ).encode()
+        )
     return path

@@ -174,6 +174,10 @@ DAMAGE: list[Damage] = [
      "read by other users", True),
     ("broken grades", lambda c: (c / "release/hw1/grades.json").write_text("[{]"), "grades.json", False),
     ("a broken manifest", lambda c: (c / "release/assignments.json").write_text("{"), "assignments.json", False),
+    ("times that contradict each other", lambda c: (
+        (c / "release/assignments.json").write_text('[{"name": "hw1", "due": "2026-03-12"}]'),
+        (c / "mograder.toml").write_text("[[assignments]]\nname = 'hw1'\ncloses = 2026-03-11"),
+     ), "closes before it is due", False),
     ("a broken configuration", lambda c: (c / "mograder.toml").write_text("titel = "), "mograder.toml", False),
     ("an altered time", lambda c: ledger(c, "UPDATE receipts SET received = received - 60000000 WHERE number = 2"),
      "received is not what was signed", False),

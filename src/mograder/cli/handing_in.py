@@ -94,7 +94,7 @@ def submit(
             Outbox().drop(waiting)
         wrong = check_receipt(client, submitted)
     place = keep(file, client.url, submitted)
-    reply = {**msgspec.to_builtins(submitted), "kept": str(place) if place else None}
+    reply = {**msgspec.to_builtins(submitted, enc_hook=str), "kept": str(place) if place else None}
     result(as_json, reply, _received(file.name, submitted))
     if place:
         note(f"your receipt is in {place}")

@@ -267,7 +267,11 @@ def feedback(
             lines += ["Feedback:", *(f"  {line}" for line in status.feedback.splitlines())]
     else:
         lines.append("No submission yet." if status.status == "new" else "Not yet graded.")
-    result(as_json, {"assignment": chosen.name, "user": name, **msgspec.to_builtins(status)}, "\n".join(lines))
+    result(
+        as_json,
+        {"assignment": chosen.name, "user": name, **msgspec.to_builtins(status, enc_hook=str)},
+        "\n".join(lines),
+    )
     if output:
         note(f"the feedback page is in {output}")
     elif status.feedback_available:

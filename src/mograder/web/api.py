@@ -504,6 +504,8 @@ def receipt_info(receipt: Receipt) -> wire.ReceiptInfo:
         by=kept.by,
         url=wire.build_path(wire.BY_NAME["version"], place),
         receipt=receipt.text,
+        late=wire.given(kept.late if kept.due is not None else None),
+        duedate=wire.given(kept.due // deadlines.SECOND if kept.due is not None else None),
     )
 
 
