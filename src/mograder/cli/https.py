@@ -285,7 +285,7 @@ def feedback(
                 raise MograderError(f"{output} is there and differs: remove it, or name another file with -o")
             with replacing(output) as file:
                 file.write(page)
-    lines = [f"Assignment: {chosen.name}", f"Status: {status.status}", *_times(status)]
+    lines = [f"Assignment: {chosen.name}", f"Status: {status.status}", *_times(status, name)]
     if status.graded:
         lines.append(f"Grade: {status.grade}")
         if status.feedback:
@@ -303,7 +303,7 @@ def feedback(
         note(f"there is a feedback page: mograder https feedback {chosen.name!r} -o feedback.html")
 
 
-def _times(status: wire.Status) -> list[str]:
+def _times(status: wire.Status, user: str) -> list[str]:
     """Due time, extension, and what is to be said of the hand-in that counts."""
     lines = []
     if due := known(status.duedate):
@@ -313,10 +313,9 @@ def _times(status: wire.Status) -> list[str]:
         said = f" until {when(asked)}" if asked else ""
         lines.append(f"Extension: {extension.state}{said}" + (f": {extension.note}" if extension.note else ""))
     if received := known(status.received):
-        by = known(status.by) or ""
-        lines.append(
-            f"Received: {when(received, seconds=True)}" + (" (by an instructor)" if by.startswith("__") else "")
-        )
+        by = known(status.by) or user
+        marked = "" if by == user else f" (handed in for you by {by})"
+        lines.append(f"Received: {when(received, seconds=True)}{marked}")
         if due or known(status.late):
             lines.append(known(status.explanation) or "On time")
     if known(status.rule) == "on-time":
