@@ -7,10 +7,11 @@ be understood; then each thing asked for is there whole or not at all, and askin
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from mograder.domain.access import Account
 from mograder.domain.assignments import Assignment, Plan
@@ -36,11 +37,15 @@ class StoredFile:
     path: Path | None = None
     data: bytes | None = None
 
-    def read(self) -> bytes:
+    def open(self) -> BinaryIO:
         if self.data is not None:
-            return self.data
+            return io.BytesIO(self.data)
         assert self.path is not None
-        return self.path.read_bytes()
+        return self.path.open("rb")
+
+    def read(self) -> bytes:
+        with self.open() as file:
+            return file.read()
 
 
 @dataclass(frozen=True)
