@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv-test/bin
 
-.PHONY: setup test lint format docs demo screenshots
+.PHONY: setup test lint format docs mutants demo screenshots
 
 setup:            ## make or bring up to date the virtual environments
 	$(PYTHON) tools/test.py --setup
@@ -25,6 +25,11 @@ docs: setup       ## write docs/reference from the code
 
 screenshots: setup ## pictures of every page in every state, into build/screenshots
 	$(BIN)/python tools/screenshots.py build/screenshots
+
+mutants: setup    ## changes that no test notices in domain/ and store/: hours; ARGS choose, as "mograder.store.files*"
+	$(BIN)/python -m pip install -q --group mutants
+	nice -n 19 $(BIN)/mutmut run $(ARGS)
+	$(BIN)/mutmut results
 
 demo: setup       ## a small course to try
 	$(BIN)/mograder demo

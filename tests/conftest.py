@@ -9,8 +9,10 @@ import pytest
 from hypothesis import settings
 
 from mograder.domain.course import Course
+from mograder.store.database import upgrade
 from tests.hostile import HostileServer, hostile
 from tests.parts import Clock, Running, make_course_folder, open_course, running
+from tests.postgres import Server, running_server
 
 # No deadline: a busy machine is no fault.
 settings.register_profile("mograder", max_examples=60, deadline=None)
@@ -41,6 +43,20 @@ def server(course_folder: Path) -> Iterator[Running]:
     with running(course_folder) as server:
         yield server
         assert server.process.poll() is not None or server.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A real PostgreSQL server, shared: each test has courses, or a database, of its own."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: Server) -> str:
+    """A database with the schema in it, shared: each test has courses of its own."""
+    upgrade(postgres_server.url())
+    return postgres_server.url()
 
 
 @pytest.fixture

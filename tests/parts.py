@@ -83,7 +83,7 @@ def hand_in(
     upload = filled(store.upload(), content)
     try:
         ready = HandIn(user, assignment, user, received, upload)
-        return store.accept(ready, issue_receipt(ready, seal, "course"))
+        return store.accept(ready, issue_receipt(ready, seal, "course")).result()
     finally:
         upload.discard()
 
@@ -163,17 +163,33 @@ class Running:
         self.process.wait(20)
 
 
+SERVE = ("-m", "mograder", "serve")
+
+
 @contextmanager
 def running(
-    root: Path, *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = ("-m", "mograder", "serve")
+    root: Path,
+    *words: str,
+    under: tuple[str, ...] = (),
+    program: tuple[str, ...] = SERVE,
+    port: int | None = None,
 ) -> Iterator[Running]:
     """`mograder serve` on `root`, run by the program `under` if given; it is gone at the end, whatever happened."""
-    port = free_port()
-    command = [sys.executable, *program, str(root), "-p", str(port), "--enrollment-code", CODE]
-    process = subprocess.Popen(
-        [*under, *command, *words], env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    server = Running(process, port, root)
+    words = (str(root), "--enrollment-code", CODE, *words)
+    with serving(*words, under=under, program=program, port=port) as (process, port):
+        server = Running(process, port, root)
+        with server.client:
+            yield server
+
+
+@contextmanager
+def serving(
+    *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = SERVE, port: int | None = None
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """`mograder serve` with these words, which answers at the port; it is gone at the end, whatever happened."""
+    port = port or free_port()
+    command = [*under, sys.executable, *program, "-p", str(port), *words]
+    process = subprocess.Popen(command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         assert process.stdout is not None
         seen = []
@@ -183,8 +199,7 @@ def running(
                 break
         else:
             raise AssertionError("the server did not start: " + "".join(seen))
-        with server.client:
-            yield server
+        yield process, port
     finally:
         process.kill()
         process.communicate()

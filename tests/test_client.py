@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mograder import client as client_module
@@ -30,7 +31,7 @@ from mograder.domain.errors import (
 from mograder.domain.grades import GradeEntry
 from mograder.sealing import Ed25519Seal
 from tests.hostile import Answer, HostileServer, as_json, hostile
-from tests.parts import CODE, NOTEBOOK, Running, free_port, sha256
+from tests.parts import ALICE, CODE, NOTEBOOK, Running, free_port, sha256
 
 TOKEN = "alice:" + "0" * 64
 QUICK = Patience(attempts=4, total=2, first_wait=0.001, longest_wait=0.002)
@@ -339,6 +340,14 @@ def test_a_server_that_received_other_bytes_is_found_out(
     hostile_server.answer("POST /assignments/hw1/submit", wrong)
     with pytest.raises(VerificationFailed, match="other bytes"):
         client.submit("hw1", "alice", work)
+
+
+def test_what_a_server_leaves_unsaid_can_be_kept_as_json(
+    hostile_server: HostileServer, client: Client, work: Path
+) -> None:
+    hostile_server.answer("POST /assignments/hw1/submit", as_json({"status": "ok", "filename": "alice.py"}))
+    submitted = client.submit("hw1", ALICE, work)
+    assert msgspec.to_builtins(submitted)["user"] == "alice"
 
 
 @pytest.mark.parametrize(

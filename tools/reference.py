@@ -40,7 +40,7 @@ EXIT_CODES = {
     4: "what was asked for is not there",
     5: "refused by a rule of the course: closed, name taken, too large, wrong type, too many attempts",
     6: "the server cannot be reached, or cannot answer now",
-    7: "what arrived is not what was sent, a signature is wrong, or `mograder doctor` found something wrong",
+    7: "what arrived is not what was sent, a signature is wrong, or `doctor` or `verify` found something wrong",
     130: "interrupted with Ctrl-C",
 }
 
@@ -73,6 +73,8 @@ KEYS = {
     "server.host": "`--host`.",
     "server.port": "`--port`.",
     "server.max_upload": "`--max-upload`, in MiB.",
+    "server.enrollment_code": "The code with which students register themselves: `--enrollment-code` of this course.",
+    "server.store": "`--store`: a PostgreSQL database whose courses are served. Better in the environment.",
     "penalties.enabled": "Whether late work costs anything. It is said and never taken off a grade by itself.",
     "penalties.grace_minutes": "Minutes after the due time in which nothing is late, enabled or not.",
     "penalties.per_day": "Percentage points for each day begun since the due time.",

@@ -333,7 +333,9 @@ def _value(reply: bytes | object, kind: type[Answer], **missing: object) -> Answ
     document = _document(reply) if isinstance(reply, bytes) else reply
     if not isinstance(document, dict):
         raise NetworkFailure("the answer is not an object: is this a mograder server? check the address")
-    filled = missing | {key: value for key, value in document.items() if value is not None}
+    # A name of ours is a kind of str that no encoder knows.
+    plain = {key: str(value) if isinstance(value, str) else value for key, value in missing.items()}
+    filled = plain | {key: value for key, value in document.items() if value is not None}
     for field in fields(kind):  # type: ignore[arg-type]
         value = filled.get(field.name)
         if str(field.type).startswith("str") and isinstance(value, int | float) and not isinstance(value, bool):

@@ -26,6 +26,7 @@ from mograder.domain.names import AssignmentName
 
 CONFIG_NAME = "mograder.toml"
 MIB = 1024 * 1024
+MAX_UPLOAD = 100  # MiB
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ SERVE_SETTINGS = (
     ),
     Setting(
         "enrollment_code", str, "The code with which students register themselves.",
-        env="MOGRADER_ENROLLMENT_CODE", metavar="CODE",
+        env="MOGRADER_ENROLLMENT_CODE", toml="server.enrollment_code", metavar="CODE",
     ),
     Setting("enrollment_code_file", Path, "A file that holds the enrollment code.", metavar="FILE"),
     Setting(
@@ -78,7 +79,14 @@ SERVE_SETTINGS = (
     ),
     Setting("grades_dir", Path, "Where grades and feedback are kept. [default: the served folder]", metavar="FOLDER"),
     Setting(
-        "max_upload", int, "Largest hand-in, in MiB.", 100, env="MOGRADER_MAX_UPLOAD", toml="server.max_upload",
+        "store", str, "Serve the courses of a PostgreSQL database, each at /c/<course>/: postgresql://…",
+        env="MOGRADER_STORE", toml="server.store", metavar="URL",
+    ),
+    Setting(
+        "courses", bool, "FOLDER holds many courses: every subfolder with a release/ is one, at /c/<subfolder>/.", False
+    ),
+    Setting(
+        "max_upload", int, "Largest hand-in, in MiB.", MAX_UPLOAD, env="MOGRADER_MAX_UPLOAD", toml="server.max_upload",
         metavar="MIB",
     ),
 )  # fmt: skip
@@ -130,6 +138,8 @@ class _Server:
     host: str | None = None
     port: int | None = None
     max_upload: int | None = None
+    enrollment_code: str | None = None
+    store: str | None = None
 
 
 @dataclass(frozen=True)
@@ -173,7 +183,9 @@ class CourseFile:
         for editor, template in self.edit_links.items():
             _check_edit_link(editor, template)
         url = (self.https.url or "").rstrip("/")
-        return Plan(self.title, url, rules, zone, _penalties(self.penalties), self.counts, self.edit_links)
+        code = (self.server.enrollment_code or "").strip()
+        penalties = _penalties(self.penalties)
+        return Plan(self.title, url, rules, zone, penalties, self.counts, code, self.edit_links)
 
     def setting(self, place: str) -> object:
         """The value at "table.key", None when it is not set."""

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeGuard
 
 from mograder import config
+from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
-from mograder.domain.errors import Usage
+from mograder.domain.errors import BadName, Usage
+from mograder.domain.names import CourseName
+from mograder.domain.store import Courses, Event, Store
 from mograder.domain.tokens import SECRET_NAME
 from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.store.course_folders import CourseFolders
 from mograder.store.directory import DirectoryStore
-from mograder.store.layout import Folders
+from mograder.store.layout import find_folders
+
+if TYPE_CHECKING:
+    from mograder.store.postgres_courses import PostgresCourses
 
 
 def open_course(
@@ -36,29 +45,111 @@ def open_course(
     }  # fmt: skip
     settings = config.resolve(given, config.read_course_file(home / config.CONFIG_NAME), home)
     store = DirectoryStore(find_folders(root, settings, release_dir))
+    return _course(store, enrollment_code, settings["max_upload"])
+
+
+def _course(store: Store, enrollment_code: str, max_upload: int) -> Course:
     seal = Ed25519Seal(store.signing_key(new_private_key))
-    return Course(store, seal, config.utc_now, enrollment_code.strip(), settings["max_upload"] * config.MIB)
+    return Course(store, seal, config.utc_now, enrollment_code.strip(), max_upload * config.MIB)
 
 
-def find_folders(root: Path, settings: Mapping[str, Any], release_dir: Path | None = None) -> Folders:
-    """Where the course served from `root` stands, by its `settings`; `release_dir` is the one that was given by flag.
+def rotate_signing_key(folder: Path | str) -> str:
+    """Sign receipts with a new key from the next start on; its fingerprint. Raises Usage and MograderError."""
+    course = open_existing(folder)
+    try:
+        if not isinstance(course.store, DirectoryStore):
+            raise Usage("the key of a course in a database cannot be changed")
+        event = Event(course.clock(), COURSE_INSTRUCTOR.username, "rotate", "signing key")
+        key = course.store.change_signing_key(new_private_key(), event)
+    finally:
+        course.store.close()
+    return Ed25519Seal(key).public_keys()[0]["kid"]
 
-    Raises Usage.
-    """
-    flat: Path | None = settings["release_dir"]
-    if release_dir is None and flat is not None and flat.resolve() == root:
-        flat = None  # [dirs] release names the served folder itself, in the usual layout
-    if flat is not None and not flat.is_dir():
-        raise Usage(f"{flat} is not a folder: give an existing one as release folder")
-    return Folders.of(root, release=flat, submitted=settings["submitted_dir"], grades=settings["grades_dir"])
 
+def open_existing(place: Path | str, **given: Path | None) -> Course:
+    """The course that is served from a folder, or from its release/; or the one at `postgresql://…#name`.
 
-def open_existing(folder: Path) -> Course:
-    """The course that is served from `folder`, or from its release/. One that is not there is not made.
-
+    One that is not there is not made. `given` are the folders that serve was told by flags, as in `open_course`.
     Raises Usage and MograderError.
     """
+    if is_database(place):
+        url, name = split_place(str(place))
+        courses = open_courses(url)
+        assert is_postgres(courses)
+        try:
+            return _course(courses.open_alone(name), "", config.MAX_UPLOAD)
+        except BaseException:
+            courses.close()
+            raise
+    folder = Path(place)
     for root in (folder, folder / "release"):
         if (root / SECRET_NAME).exists():
-            return open_course(root)
+            return open_course(root, **given)  # type: ignore[arg-type]
     raise Usage(f"there is no course in {folder}: name the folder that 'mograder serve' is given, and serve it once")
+
+
+# many courses
+
+
+def is_database(place: Path | str) -> bool:
+    return str(place).startswith(("postgresql://", "postgres://"))
+
+
+def split_place(place: str) -> tuple[str, CourseName]:
+    """The URL and the course of `postgresql://…#name`. Raises Usage."""
+    url, _, name = place.partition("#")
+    if not name:
+        raise Usage("say which course of the database: postgresql://…#name")
+    try:
+        return url, CourseName.parse(name)
+    except BadName as error:
+        raise Usage(error.message) from None
+
+
+def open_courses(place: Path | str) -> Courses:
+    """The courses of a database (a URL), or of a folder of courses. Raises Usage and MograderError."""
+    if not is_database(place):
+        return CourseFolders(Path(place).resolve())
+    with _extra_packages():
+        from mograder.store.postgres_courses import PostgresCourses
+    return PostgresCourses(str(place))
+
+
+def upgrade_database(url: str) -> tuple[int, int]:
+    """Bring a database's schema up to date; the version before and after. Raises Usage, Temporary, Unreadable."""
+    if not is_database(url):
+        raise Usage("give the URL of a PostgreSQL database: postgresql://…")
+    with _extra_packages():
+        from mograder.store.database import upgrade
+    return upgrade(url)
+
+
+@contextlib.contextmanager
+def _extra_packages() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise Usage(f"courses in PostgreSQL need more packages: pip install 'mograder[postgres]' ({error})") from None
+
+
+def is_postgres(courses: Courses) -> TypeGuard[PostgresCourses]:
+    """Whether these are the courses of a database."""
+    return not isinstance(courses, CourseFolders)
+
+
+class ManyCourses:
+    """Courses by name, ready to use. `max_upload` is in MiB."""
+
+    def __init__(self, courses: Courses, max_upload: int = config.MAX_UPLOAD) -> None:
+        self.courses = courses
+        self._max_upload = max_upload
+        self._opened: dict[CourseName, Course] = {}
+
+    def course(self, name: CourseName) -> Course:
+        """As it stands now: the same value as before, unless something about it has changed. Raises NotFound."""
+        store = self.courses.open(name)
+        held = self._opened.get(name)
+        if held is None or held.store is not store:
+            held = _course(store, "", self._max_upload)
+        held = self._opened[name] = replace(held, enrollment_code=store.plan().enrollment_code)
+        return held

@@ -36,6 +36,7 @@ from tests.parts import (
     open_store,
     running,
     sha256,
+    until,
 )
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes and links as on POSIX")
@@ -173,6 +174,10 @@ DAMAGE: list[Damage] = [
      "read by other users", True),
     ("broken grades", lambda c: (c / "release/hw1/grades.json").write_text("[{]"), "grades.json", False),
     ("a broken manifest", lambda c: (c / "release/assignments.json").write_text("{"), "assignments.json", False),
+    ("times that contradict each other", lambda c: (
+        (c / "release/assignments.json").write_text('[{"name": "hw1", "due": "2026-03-12"}]'),
+        (c / "mograder.toml").write_text("[[assignments]]\nname = 'hw1'\ncloses = 2026-03-11"),
+     ), "closes before it is due", False),
     ("a broken configuration", lambda c: (c / "mograder.toml").write_text("titel = "), "mograder.toml", False),
     ("an altered time", lambda c: ledger(c, "UPDATE receipts SET received = received - 60000000 WHERE number = 2"),
      "received is not what was signed", False),
@@ -343,6 +348,15 @@ def test_an_erased_person_is_gone_from_every_byte_and_the_course_stays_sound(cou
     assert run("verify", course.parent / "b").returncode == 0
 
 
+def test_what_is_kept_elsewhere_is_erased_when_the_place_is_named(course: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "disk2"
+    (course / "submitted").rename(elsewhere)
+    ran = run("erase", "alice", "--course", course, "--yes", "--submitted-dir", elsewhere)
+    assert ran.returncode == 0, ran.stderr
+    assert sorted({path.name[:3] for path in elsewhere.rglob("*.py")}) == ["bob"]
+    assert run("verify", course, "--submitted-dir", elsewhere).returncode == 0
+
+
 def test_nobody_unknown_is_erased(course: Path) -> None:
     ran = run("erase", "alise", "--course", course, "--yes")
     assert (ran.returncode, ran.stdout) == (4, "")
@@ -359,15 +373,20 @@ def rush(server: Running, threads: int = 8) -> Iterator[dict[tuple[str, str], st
     stop, many = threading.Event(), threading.Event()
 
     def send(name: str) -> None:
+        bearer = server.bearer(name)
         with httpx2.Client(base_url=server.url, timeout=30) as client:
             for number in range(100_000):
                 if stop.is_set():
                     return
                 size = 1_500_000 if number % 40 == 7 else 200
-                reply = client.post(
-                    "/assignments/hw1/submit", params={"user": name}, headers=server.bearer(name),
-                    content=f"{name} {number}".encode().ljust(size, b"."),
-                )  # fmt: skip
+                try:
+                    reply = client.post(
+                        "/assignments/hw1/submit", params={"user": name}, headers=bearer,
+                        content=f"{name} {number}".encode().ljust(size, b"."),
+                    )  # fmt: skip
+                except httpx2.TransportError:
+                    until(lambda: server.process.poll() is not None)  # a server that lives answers
+                    return
                 assert reply.status_code == 200, reply.text
                 answered[name, reply.json()["version"]] = reply.json()["sha256"]
                 if len(answered) > 100:
@@ -393,15 +412,23 @@ def test_a_course_in_the_rush_has_nothing_wrong(server: Running) -> None:
 
 def test_a_course_destroyed_under_load_comes_back_elsewhere_with_everything(server: Running, tmp_path: Path) -> None:
     (server.root / "later" / "files").mkdir(parents=True)
-    archive = tmp_path / "course.tar.gz"
+    archive, token = tmp_path / "course.tar.gz", server.token("student0")
     with rush(server) as answered:
+        register = {"user": "carol", "enrollment_code": CODE}
+        grades = [{"username": "student0", "grade": "1"}]
+        page = {"files": ("student0.html", b"<p>well done", "text/html")}
+        for path, given in (
+            ("/register", {"json": register}),
+            ("/assignments/hw1/grades", {"json": grades}),
+            ("/assignments/hw1/feedback", {"files": page}),
+        ):
+            assert server.client.post(path, headers=server.bearer(), **given).status_code == 200
         before = dict(answered)
         made = run("backup", server.root.parent, archive)
         assert made.returncode == 0, made.stderr
+        server.kill()
+        shutil.rmtree(server.root.parent)
     assert stat.S_IMODE(archive.stat().st_mode) == 0o600
-    token = server.token("student0")
-    server.kill()
-    shutil.rmtree(server.root.parent)
 
     back = run("restore", archive, tmp_path / "elsewhere")
     assert back.returncode == 0, back.stdout + back.stderr
@@ -416,6 +443,11 @@ def test_a_course_destroyed_under_load_comes_back_elsewhere_with_everything(serv
         assert [each["name"] for each in again.client.get("/assignments", headers=again.bearer()).json()] == [
             "hw1", "later",
         ]  # fmt: skip
+        assert again.client.post("/register", json=register).status_code == 409
+        standing = again.client.get("/assignments/hw1/status?user=student0", headers=again.bearer()).json()
+        assert standing["grade"] == "1"
+        shown = again.client.get("/assignments/hw1/feedback/student0", headers=again.bearer())
+        assert shown.content == b"<p>well done"
         assert again.submit("student0", b"after").status_code == 200
         assert findings(root.parent)[0] == 0
     store = open_store(root)

@@ -275,8 +275,10 @@ def test_a_server_without_receipts_and_commits_gets_the_file_all_the_same(
     mograder("https", "submit", "hw1", work(b"x\n"), *server, code=6)
     hostile_server.answer("POST /assignments/hw1/submit", as_json({"status": "ok", "filename": "alice.py"}))
     assert mograder("https", "retry", *server, "--json") == {"sent": 1, "refused": 0}
+    assert mograder("https", "submit", "hw1", work(b"y\n"), *server, "--json")["user"] == "alice"
     assert [each.path.partition("?")[0] for each in hostile_server.asked if each.method == "POST"] == [
-        "/assignments/hw1/commit", "/assignments/hw1/submit", "/assignments/hw1/submit"
+        "/assignments/hw1/commit", "/assignments/hw1/submit", "/assignments/hw1/submit",
+        "/assignments/hw1/commit", "/assignments/hw1/submit",
     ]  # fmt: skip
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,10 @@ from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import HandIn, Head, Receipt, issue_receipt
 from mograder.domain.store import ERASED_NAME, Event, Fetched, Store
 from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.store.layout import Folders
+from mograder.store.postgres_courses import PostgresCourses
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, hand_in, make_course_folder, open_store, sha256
+from tests.postgres import new_course
 
 Open = Callable[[], Store]
 SEAL = Ed25519Seal(new_private_key())
@@ -27,28 +31,50 @@ NOTE = Event(NOON, "alice", "test", "hw1", "detail")
 LARGE = b"0123456789abcdef" * (1024 * 1024 // 8)  # 2 MiB
 
 
-def directory(tmp_path: Path) -> Open:
-    """Opens the same course folder each time it is called."""
+@dataclass(frozen=True)
+class Opened:
+    """A course that can be opened again and again; `end` comes after its stores are closed."""
+
+    open: Open
+    end: Callable[[], None] = lambda: None
+
+
+def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
     root = make_course_folder(tmp_path)
-    return lambda: open_store(root)
+    return Opened(lambda: open_store(root))
 
 
-STORES = [directory]
+def postgres(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
+    """Opens it through two sets of connections in turn, as two servers do."""
+    url = request.getfixturevalue("postgres_url")
+    servers = [PostgresCourses(url), PostgresCourses(url)]
+    name = new_course(servers[0], Folders.of(make_course_folder(tmp_path)))
+    turns = itertools.cycle(servers)
+
+    def end() -> None:
+        for each in servers:
+            each.close()
+
+    return Opened(lambda: next(turns).open(name), end)
+
+
+STORES = [directory, postgres]
 
 
 @pytest.fixture(params=STORES, ids=lambda make: make.__name__)
 def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Opens one course; every store it gave is closed at the end."""
-    make: Open = request.param(tmp_path)
+    course: Opened = request.param(request, tmp_path)
     opened: list[Store] = []
 
     def open_one() -> Store:
-        opened.append(make())
+        opened.append(course.open())
         return opened[-1]
 
     yield open_one
     for store in opened:
         store.close()
+    course.end()
 
 
 @pytest.fixture
@@ -383,7 +409,8 @@ def test_a_receipt_keeps_what_it_says_of_the_deadline(store: Store) -> None:
     for late, due, arrived in ((True, NOON, NOON + 5), (False, None, None)):
         upload = filled(store.upload(), b"%d" % late)
         ready = HandIn(ALICE, HW1, BOB, NOON, upload, late, due, arrived)
-        store.accept(ready, issue_receipt(ready, SEAL, "course"))
+        store.accept(ready, issue_receipt(ready, SEAL, "course")).result()
+        upload.discard()
         kept = list(store.receipts())[-1].submission
         assert (kept.late, kept.due, kept.arrived) == (late, due, arrived)
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import re
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -25,11 +23,8 @@ from mograder.domain.names import AssignmentName
 from mograder.store import doctor, findings
 from mograder.store.layout import Folders
 from tests.parts import (
-    CODE,
     NOTEBOOK,
     Running,
-    environment,
-    free_port,
     make_course_folder,
     open_store,
     running,
@@ -324,67 +319,3 @@ def test_a_hand_out_that_may_not_be_read_is_503_in_json_and_hides_no_other(cours
         assert server.client.get("/assignments/hw1/files/hw1.py", headers=who).content == NOTEBOOK
         secret.chmod(0o644)
         assert len(server.client.get("/assignments/hw1/files/secret.py", headers=who).content) == size
-
-
-# what the system is asked for
-
-
-@pytest.mark.parametrize("size", [100, 1_500_000])
-def test_the_ledger_is_synced_after_the_hand_in_came_and_before_the_answer_goes(
-    course_folder: Path, tmp_path: Path, size: int
-) -> None:
-    strace = shutil.which("strace")
-    if strace is None:
-        assert not os.environ.get("CI") or sys.platform != "linux", "CI has strace"
-        pytest.skip("strace is not installed")
-    with running(course_folder) as server:
-        assert server.submit("alice", b"first").status_code == 200  # the folders are there now
-        assert server.stop() == 0
-    log, port = tmp_path / "calls", free_port()
-    calls = "trace=fsync,fdatasync,write,writev,sendto,sendmsg,pwrite64,pwritev"
-    process = subprocess.Popen(
-        [strace, "-f", "-y", "-qq", "-o", str(log), "-s", "80", "-e", calls, sys.executable, "-m", "mograder",
-         "serve", str(course_folder), "-p", str(port), "--enrollment-code", CODE],
-        env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        if not any("Ctrl-C" in line for line in process.stdout):
-            assert process.stderr is not None
-            said = process.stderr.read()
-            assert not os.environ.get("CI"), said
-            pytest.skip(f"strace may not trace here: {said[:200]}")
-        server = Running(process, port, course_folder)
-        with server.client:
-            reply = server.submit("alice", b"mark" + b"x" * size)
-            assert reply.status_code == 200
-            receipt = reply.json()["version"]
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-    lines = log.read_text(errors="replace").splitlines()
-    answer = next(index for index, line in enumerate(lines) if "HTTP/1.1 200" in line)
-    assert receipt
-    done = lines[:answer]
-    written = [index for index, line in enumerate(done) if re.search(r"pwrite64\(\d+<[^>]*\.mograder\.db-wal>", line)]
-    synced = finished(done, r"f(?:data)?sync", r"\.mograder\.db-wal")
-    assert synced, "the ledger was not synced before the answer"
-    assert max(synced) > max(written), "the last write to the ledger was not synced before the answer"
-    if size > 1024 * 1024:
-        spool = finished(done, "fsync", r"/\.incoming-[0-9a-f]+")
-        assert spool, "the large body was not synced"
-        assert spool[0] < min(written), "the ledger spoke of a body that was not yet on the disk"
-
-
-def finished(lines: list[str], call: str, file: str) -> list[int]:
-    """The lines at which such a call on such a file had returned."""
-    found = []
-    for index, line in enumerate(lines):
-        if re.search(rf"\b{call}\(\d+<[^>]*{file}>", line):
-            process, end = line.split()[0], index
-            if "<unfinished" in line:
-                later = range(index + 1, len(lines))
-                end = next((each for each in later if re.match(rf"{process} .*resumed", lines[each])), index)
-            if re.search(r"= 0$", lines[end].strip()):
-                found.append(end)
-    return found

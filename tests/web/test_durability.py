@@ -1,35 +1,94 @@
-"""What makes a hand-in durable happens before the reply leaves: seen in the system calls of the real server."""
+"""What makes an answer durable happens before it leaves: seen in the system calls of the real server."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from mograder.store.files import IN_MEMORY
-from tests.parts import running
+from tests.parts import CODE, Running, running, until
+
+CALLS = "fsync,fdatasync,write,writev,sendto,sendmsg,pwrite64,rename"
+LEDGER = r"\.mograder\.db-wal"
+
+
+def hand_in(server: Running, size: int) -> httpx2.Response:
+    return server.submit("alice", os.urandom(size))
+
+
+def grade(server: Running) -> httpx2.Response:
+    grades = [{"username": "alice", "grade": "1"}]
+    return server.client.post("/assignments/hw1/grades", json=grades, headers=server.bearer())
+
+
+def explain(server: Running) -> httpx2.Response:
+    page = {"files": ("alice.html", b"well done", "text/html")}
+    return server.client.post("/assignments/hw1/feedback", files=page, headers=server.bearer())
+
+
+def register(server: Running) -> httpx2.Response:
+    return server.client.post("/register", json={"user": "carol", "enrollment_code": CODE})
 
 
 @pytest.mark.skipif(sys.platform != "linux" or not shutil.which("strace"), reason="needs Linux with strace")
-@pytest.mark.parametrize("size", [20_000, IN_MEMORY + 1])
-def test_a_hand_in_is_flushed_before_its_reply_leaves(course_folder: Path, tmp_path: Path, size: int) -> None:
+@pytest.mark.parametrize(
+    ("request_", "synced_first"),
+    [
+        pytest.param(lambda server: hand_in(server, 20_000), [], id="a small hand-in"),
+        pytest.param(
+            lambda server: hand_in(server, IN_MEMORY + 1),
+            [r"/\.incoming-[0-9a-f]+", "/submitted"],
+            id="a large hand-in",
+        ),
+        pytest.param(grade, [r"/\.grades\.json\.[0-9a-f]+\.tmp", "/hw1"], id="grades"),
+        pytest.param(explain, [r"/\.alice\.html\.[0-9a-f]+\.tmp", "/feedback"], id="feedback"),
+        pytest.param(register, [], id="a registration"),
+    ],
+)
+def test_what_was_written_is_synced_before_the_answer_leaves(
+    course_folder: Path, tmp_path: Path, request_: Callable[[Running], httpx2.Response], synced_first: list[str]
+) -> None:
     trace = tmp_path / "trace"
-    calls = "fsync,fdatasync,write,writev,sendto,sendmsg"
-    strace = ("strace", "-D", "-f", "-y", "-s", "40", "-e", f"trace={calls}", "-o", str(trace))
+    strace = ("strace", "-D", "-f", "-y", "-s", "40", "-e", f"trace={CALLS}", "-o", str(trace))
     with running(course_folder, under=strace) as server:
-        seen = len(trace.read_text(errors="replace").splitlines())
-        assert server.submit("alice", os.urandom(size)).status_code == 200
-        server.client.get("/")  # its reply comes after: the trace then holds all of the one before
-        lines = trace.read_text(errors="replace").splitlines()[seen:]
+        seen = len(lines_of(trace))
+        assert request_(server).status_code == 200
+        server.client.get("/")  # its answer comes after: the trace then holds all of the one before
+        until(lambda: sum("HTTP/1.1 200" in line for line in lines_of(trace)[seen:]) >= 2)
+        lines = lines_of(trace)[seen:]
+    answer = next(number for number, line in enumerate(lines) if "HTTP/1.1 200" in line)
+    written = [
+        number for number, line in enumerate(lines[:answer]) if re.search(rf"pwrite64\(\d+<[^>]*{LEDGER}>", line)
+    ]
+    committed = [number for number in returned(lines, "f(?:data)?sync", LEDGER) if number < answer]
+    assert written, "nothing was written to the ledger"
+    assert max(written) < max(committed), "the last that was written to the ledger was not synced before the answer"
+    moments = [min(returned(lines, "fsync", name)) for name in synced_first]
+    assert [*moments, max(committed)] == sorted([*moments, max(committed)]), (
+        "what the ledger speaks of was synced later"
+    )
 
-    def first(*words: str) -> int:
-        return next(number for number, line in enumerate(lines) if all(word in line for word in words))
 
-    reply = first("HTTP/1.1 200")
-    assert first("sync(", ".mograder.db-wal") < reply
-    if size > IN_MEMORY:
-        assert first("sync(", ".incoming-") < first("sync(", ".mograder.db-wal")
-        assert first("sync(", "submitted>") < first("sync(", ".mograder.db-wal")
+def lines_of(trace: Path) -> list[str]:
+    return trace.read_text(errors="replace").splitlines()
+
+
+def returned(lines: list[str], call: str, file: str) -> list[int]:
+    """The lines at which such a call on such a file had returned, and well."""
+    found = []
+    for index, line in enumerate(lines):
+        if re.search(rf"\b{call}\(\d+<[^>]*{file}>", line):
+            end = index
+            if "<unfinished" in line:
+                later = range(index + 1, len(lines))
+                end = next((each for each in later if re.match(rf"{line.split()[0]} .*resumed", lines[each])), index)
+            if re.search(r"= 0$", lines[end].strip()):
+                found.append(end)
+    return found

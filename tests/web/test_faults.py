@@ -69,3 +69,33 @@ def test_only_instructors_are_told_which_file_of_the_course_is_broken(course: Co
         str(course_folder.parent / "mograder.toml")
         in asyncio.run(ask("/assignments", "__instructor__")).json()["place"]
     )
+
+
+def test_a_broken_table_of_grades_stops_only_what_needs_it(course: Course, course_folder: Path) -> None:
+    table = course_folder / "hw1" / "grades.json"
+    table.write_bytes(b'[{"username": "alice", "grade": 1},')
+    (course_folder / "hw2" / "files").mkdir(parents=True)
+    grades = [{"username": "bob", "grade": "2"}]
+
+    async def ask(method: str, path: str, user: str, **given: Any) -> httpx2.Response:
+        transport = httpx2.ASGITransport(create_app(course))
+        headers = {"Authorization": f"Bearer {token_of(course, user)}"}
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.request(method, path, headers=headers, **given)
+
+    def status(*words: str, **given: Any) -> int:
+        return asyncio.run(ask(*words, **given)).status_code
+
+    refused = asyncio.run(ask("POST", "/assignments/hw1/grades", "__instructor__", json=grades))
+    assert (refused.status_code, refused.json()["code"]) == (503, "unreadable")
+    assert refused.json()["place"].startswith(f"{table}: ")
+    assert "line 1 column" in refused.json()["place"]
+    theirs = asyncio.run(ask("GET", "/assignments/hw1/status?user=alice", "alice"))
+    assert theirs.status_code == 503
+    assert "place" not in theirs.json()
+    assert status("POST", "/assignments/hw1/submit?user=alice", "alice", content=b"work") == 200
+    assert status("GET", "/assignments", "alice") == 200
+    assert status("POST", "/assignments/hw2/grades", "__instructor__", json=grades) == 200
+    assert table.read_bytes() == b'[{"username": "alice", "grade": 1},'
+    table.write_text("[]")
+    assert status("POST", "/assignments/hw1/grades", "__instructor__", json=grades) == 200

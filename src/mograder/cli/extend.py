@@ -67,7 +67,7 @@ def extend(
     decision: str | None,
     list_file: Path | None,
     reason: str,
-    course: Path | None,
+    course: Path | str | None,
     server: Server,
     as_json: bool,
 ) -> None:

@@ -15,6 +15,7 @@ import msgspec
 import stamina.instrumentation
 
 from mograder import wire
+from mograder.cli import proof
 from mograder.cli.handing_in import ask_extension, retry, submit
 from mograder.cli.output import json_option, note, progress, result, table, tell, tell_json, when
 from mograder.cli.server import Server, choose, owner_of, reads_from_a_server, sends_to_a_server, username
@@ -25,6 +26,7 @@ from mograder.domain.errors import BadName, MograderError, NameTaken, Usage
 from mograder.domain.grades import GradeEntry, read_csv
 from mograder.domain.names import parse_owner
 from mograder.placing import folder_name, replacing
+from mograder.proof import KnownKeys
 from mograder.workspace import Login, Logins, Outcome, fetch, read_settings
 
 _out_folder = click.Path(file_okay=False, path_type=Path)
@@ -57,13 +59,17 @@ def https() -> None:
 @reads_from_a_server
 @click.option("--user", help="The user name to register.")
 @click.option("--code", envvar="MOGRADER_ENROLLMENT_CODE", show_envvar=True, help="The enrollment code.")
+@click.option("--new-key", is_flag=True, help="Trust the key that the course signs receipts with now.")
 @json_option
-def login(server: Server, user: str | None, code: str | None, as_json: bool) -> None:
+def login(server: Server, user: str | None, code: str | None, new_key: bool, as_json: bool) -> None:
     """Register on a server, or keep a token that you were given.
 
     Without --token it registers: on a terminal it asks for the user name and the enrollment code. With --token - it
     asks for the token, or reads it from a pipe. Prefer being asked, or the environment, to --code and --token: what
     is typed on a command line stays in the shell's history.
+
+    The first login keeps the key with which the course signs receipts. Another key is refused from then on, until
+    --new-key trusts it: ask your instructor first.
 
     \b
     Examples:
@@ -77,12 +83,14 @@ def login(server: Server, user: str | None, code: str | None, as_json: bool) -> 
     token = _ask("Token", "", hidden=True, piped=True) if asked else server.token
     if token is not None and user is None:
         login = Login(address, owner_of(token), token.strip())
+        met = _meet(server, address, new_key)
         with server.open(address, login.token) as client:
             client.assignments()
         done = "Logged in to"
     else:
         name = username(user or _ask("User name", "no user name: give --user, or --token"))
         secret = code or _ask("Enrollment code", "no enrollment code: set MOGRADER_ENROLLMENT_CODE", hidden=True)
+        met = _meet(server, address, new_key)
         try:
             with server.open(address, None) as client:
                 registered = client.register(name, secret.strip(), Logins().claim_key(address, name))
@@ -103,6 +111,15 @@ def login(server: Server, user: str | None, code: str | None, as_json: bool) -> 
     else:
         tell(f"{done} {login.url} as {login.user}")
         note(f"your token is kept in {logins.path}")
+    if met and (done or new_key):
+        note(f"the course signs receipts with the key {met}")
+
+
+def _meet(server: Server, address: str, new_key: bool) -> str:
+    """The fingerprint of the server's key, "" for a server without; a changed one is refused before any secret goes."""
+    with server.open(address, None) as client:
+        seal = KnownKeys().meet(client, new_key)
+    return seal.public_keys()[0]["kid"] if seal else ""
 
 
 @https.command()
@@ -210,7 +227,7 @@ def _due(assignment: wire.AssignmentInfo) -> str:
         return f"unknown{closed}"
 
 
-for _command in (submit, retry, ask_extension):
+for _command in (submit, retry, ask_extension, proof.receipts, proof.verify):
     https.add_command(_command)
 
 
@@ -250,7 +267,11 @@ def feedback(
             lines += ["Feedback:", *(f"  {line}" for line in status.feedback.splitlines())]
     else:
         lines.append("No submission yet." if status.status == "new" else "Not yet graded.")
-    result(as_json, {"assignment": chosen.name, "user": name, **msgspec.to_builtins(status)}, "\n".join(lines))
+    result(
+        as_json,
+        {"assignment": chosen.name, "user": name, **msgspec.to_builtins(status, enc_hook=str)},
+        "\n".join(lines),
+    )
     if output:
         note(f"the feedback page is in {output}")
     elif status.feedback_available:

@@ -56,7 +56,7 @@ def _somewhere(command: Callable[..., list[wire.RosterEntry]]) -> Callable[..., 
     @reads_from_a_server
     @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
     @functools.wraps(command)
-    def somewhere(course: Path | None, server: Server, as_json: bool, **rest: Any) -> None:
+    def somewhere(course: Path | str | None, server: Server, as_json: bool, **rest: Any) -> None:
         with at(course, server, _Folder) as place:
             entries = command(place=place, **rest)
         _show(entries, as_json)

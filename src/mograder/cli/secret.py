@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from mograder.cli.output import tell
+from mograder.cli.places import PLACE
 from mograder.domain import deadlines
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.errors import Usage
@@ -34,14 +35,32 @@ def secret() -> None:
     """
 
 
-@secret.command()
+@secret.command(short_help="Change the key that signs receipts.")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def rotate_key(folder: Path) -> None:
+    """Sign receipts with a new key from now on, in the course in FOLDER, and print the key's fingerprint.
+
+    Stop the server first. What the old key has signed still verifies. Every client refuses the new key until its owner
+    says mograder https login --new-key: change it only when somebody may have seen the old one, and tell the class.
+
+    \b
+    Example:
+      mograder secret rotate-key course/release/
+    """
+    from mograder.opening import rotate_signing_key
+
+    fingerprint = rotate_signing_key(folder)
+    tell(f"receipts are signed with the key {fingerprint}\nstudents accept it with: mograder https login --new-key")
+
+
+@secret.command()
+@click.argument("folder", type=PLACE)
 @click.option(
     "--grace", default="7d", show_default=True, callback=_seconds, metavar="TIME",
     help="How long tokens of the old secret still work: 7d, 12h, 30m, or 0.",
 )  # fmt: skip
-def rotate(folder: Path, grace: int) -> None:
-    """Make a new secret for the course in FOLDER and print the instructor's new token.
+def rotate(folder: Path | str, grace: int) -> None:
+    """Make a new secret for the course in FOLDER (or at postgresql://…#course) and print the instructor's new token.
 
     A running server notices. Tokens made before work until the grace is over: hand out new ones meanwhile
     (mograder token, or mograder roster reset). If the secret has leaked, give --grace 0: old tokens end at once.

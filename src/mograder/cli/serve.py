@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from mograder.config import CONFIG_NAME, SERVE_SETTINGS, course_folder, read_course_file, resolve
+from mograder.config import CONFIG_NAME, EMPTY, SERVE_SETTINGS, course_folder, read_course_file, resolve
 from mograder.domain.errors import MograderError, Usage
 from mograder.domain.names import INSTRUCTOR, Username, parse_new_username
 from mograder.domain.tokens import SECRET_NAME, token_lines
@@ -41,29 +41,39 @@ def _settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @_settings
-def serve(folder: Path, **given: Any) -> None:
+def serve(folder: Path | None, **given: Any) -> None:
     """Serve the course in FOLDER until interrupted.
 
     Each subfolder with a files/ folder is an assignment. The secret, the ledger and the keys of the course are made
-    in FOLDER on first start.
+    in FOLDER on first start. With --store, FOLDER may be left out: its mograder.toml has settings alone.
 
     \b
-    Example:
+    Examples:
       mograder serve course/release/ --enrollment-code "my-course-phrase"
+      mograder serve --courses courses/
+      mograder serve --store postgresql://db1,db2/mograder?target_session_attrs=read-write
     """
-    root = folder.resolve()
-    refuse_the_parent(root)
+    root = folder.resolve() if folder else Path()
     home = course_folder(root)
-    settings = resolve(given, read_course_file(home / CONFIG_NAME), home)
-    code = enrollment_code(settings["enrollment_code"], settings["enrollment_code_file"])
+    settings = resolve(given, read_course_file(home / CONFIG_NAME) if folder else EMPTY, home)
+    many = settings["store"] or settings["courses"]
+    if folder is None and not settings["store"]:
+        raise click.UsageError("Missing argument 'FOLDER' (or a database with --store).", click.get_current_context())
     port = settings["port"]
     if not 0 < port < 65536:
         raise Usage(f"{port} is not a port: choose one from 1 to 65535")
     if settings["max_upload"] < 1:
         raise Usage(f"--max-upload is {settings['max_upload']}: give at least 1 MiB")
     host = listening_host(settings["host"], settings["no_auth"], settings["no_auth_on_all_addresses"])
+    if many:
+        from mograder.cli.serve_many import serve_many
+
+        serve_many(settings["store"] or root, host, port, settings, given)
+        return
+    refuse_the_parent(root)
+    code = enrollment_code(settings["enrollment_code"], settings["enrollment_code_file"], given["enrollment_code"])
     names = read_names(settings["generate_tokens"]) if settings["generate_tokens"] else None
 
     from mograder.opening import open_course
@@ -131,9 +141,12 @@ def refuse_the_parent(root: Path) -> None:
         raise Usage(f"this course is served from {inner}: did you mean 'mograder serve {inner}'?")
 
 
-def enrollment_code(code: str | None, file: Path | None) -> str:
-    """The code from where it was given; "" means that nobody can register. Raises Usage when given twice."""
-    if code and file:
+def enrollment_code(code: str | None, file: Path | None, given: str | None) -> str:
+    """The code from `file`, else `code`; "" means that nobody can register.
+
+    Raises Usage when one is `given` by flag or environment as well as by file.
+    """
+    if given and file:
         raise Usage("give the enrollment code by flag or environment, or by file, not both")
     if file is None:
         if any(unicodedata.category(letter) == "Cs" for letter in code or ""):  # bytes that were no UTF-8

@@ -14,13 +14,15 @@ import click
 
 from mograder import wire
 from mograder.cli.output import note, when
+from mograder.cli.places import PLACE
 from mograder.client import Client, known
 from mograder.connection import Patience, normalise_url
 from mograder.domain.course import Course
-from mograder.domain.errors import BadName, MograderError, Unauthenticated, Usage
+from mograder.domain.errors import BadName, MograderError, Unauthenticated, Usage, VerificationFailed
 from mograder.domain.names import Username, printable
 from mograder.domain.tokens import Token
 from mograder.outbox import Outbox, Waiting, deliver
+from mograder.proof import KnownKeys, check_submitted
 from mograder.workspace import Logins, keep_receipt, read_settings
 
 Place = TypeVar("Place")
@@ -92,12 +94,12 @@ class Server:
         with replace(self, patience=0).open(address, token) as client:
             try:
                 for each, submitted, problem in deliver(client, outbox, owner, choose, again=False):
-                    tell_delivered(client.url, each, submitted, problem)
+                    tell_delivered(client, each, submitted, problem)
             except MograderError as error:
                 note(f"{len(waiting)} hand-in(s) still wait to be sent: {error.message}")
 
 
-def tell_delivered(url: str, waiting: Waiting, submitted: wire.Submitted | None, problem: str) -> None:
+def tell_delivered(client: Client, waiting: Waiting, submitted: wire.Submitted | None, problem: str) -> None:
     """Say what became of a hand-in that waited, and keep its receipt where its file was."""
     name = Path(waiting.place).name
     if submitted is None:
@@ -107,7 +109,22 @@ def tell_delivered(url: str, waiting: Waiting, submitted: wire.Submitted | None,
     received = when(submitted.received, seconds=True) if submitted.received else "now"
     note(f"{name} for {submitted.assignment!r}, which was waiting, is handed in: received {received}"
          + (f", {late}" if late else ""))  # fmt: skip
-    keep(Path(waiting.place), url, submitted)
+    keep(Path(waiting.place), client.url, submitted)
+    if wrong := check_receipt(client, submitted):
+        note(f"warning: {wrong.message}")
+
+
+def check_receipt(client: Client, submitted: wire.Submitted) -> VerificationFailed | None:
+    """What is wrong with the receipt of a hand-in that was received; what cannot be checked now is noted."""
+    try:
+        seal = KnownKeys().find(client.url) or KnownKeys().meet(client)
+        if seal and submitted.receipt:
+            check_submitted(submitted, seal, client.url)
+    except VerificationFailed as wrong:
+        return wrong
+    except (MograderError, OSError) as error:
+        note(f"warning: your work was received, and its receipt could not be checked: {error}")
+    return None
 
 
 def keep(file: Path, url: str, submitted: wire.Submitted) -> Path | None:
@@ -120,13 +137,15 @@ def keep(file: Path, url: str, submitted: wire.Submitted) -> Path | None:
 
 
 course_option = click.option(
-    "--course", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER",
-    help="Work on the served folder itself, on the machine where it is.",
+    "--course", type=PLACE, metavar="FOLDER|URL",
+    help="Work on the served folder itself, on the machine where it is, or on a database: postgresql://…#course.",
 )  # fmt: skip
 
 
 @contextlib.contextmanager
-def somewhere(course: Path | None, server: Server, on_folder: Callable[[Course], Place]) -> Iterator[Place | Client]:
+def somewhere(
+    course: Path | str | None, server: Server, on_folder: Callable[[Course], Place]
+) -> Iterator[Place | Client]:
     """A course in a folder of this machine, as `on_folder` makes it, or else over HTTP."""
     if course is None:
         with server.connect() as (client, _):

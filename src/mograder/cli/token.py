@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from mograder.cli.places import PLACE
 from mograder.domain.errors import MograderError, Usage
 from mograder.domain.names import Username, parse_new_username
 from mograder.domain.tokens import SECRET_NAME, sign, token_lines
@@ -18,7 +19,8 @@ LEDGER_NAME = ".mograder.db"
 @click.argument("names", nargs=-1)
 @click.option("--secret-file", type=click.Path(path_type=Path), help="Read the secret from this file.")
 @click.option("--secret-stdin", is_flag=True, help="Read the secret from standard input.")
-def token(names: tuple[str, ...], secret_file: Path | None, secret_stdin: bool) -> None:
+@click.option("--course", type=PLACE, metavar="FOLDER|URL", help="A served folder, or postgresql://…#course.")
+def token(names: tuple[str, ...], secret_file: Path | None, secret_stdin: bool, course: Path | str | None) -> None:
     """Print a token for each of NAMES, and the instructor's.
 
     The secret is .mograder-secret in the working folder unless an option says otherwise. Where the course's ledger
@@ -28,31 +30,35 @@ def token(names: tuple[str, ...], secret_file: Path | None, secret_stdin: bool) 
     Examples:
       mograder token alice bob carol
       mograder token --secret-file course/release/.mograder-secret alice
+      mograder token --course postgresql://db.example.org/mograder#algebra alice
       ssh server "cat course/release/.mograder-secret" | mograder token --secret-stdin alice
     """
-    if secret_file and secret_stdin:
-        raise Usage("give the secret by --secret-file or by --secret-stdin, not both")
+    if sum(map(bool, (secret_file, secret_stdin, course))) > 1:
+        raise Usage("give the secret by one of --secret-file, --secret-stdin and --course")
     if not names:
         raise Usage("name at least one user")
     try:
         usernames = [parse_new_username(name) for name in names]
     except MograderError as error:
         raise Usage(error.message) from None
+    if course is not None:
+        click.echo(_enrol(course, usernames), nl=False)
+        return
     path = secret_file or Path(SECRET_NAME)
     secret = sys.stdin.read().strip() if secret_stdin else _read(path)
     if not secret:
         raise Usage("the secret is empty")
     in_course = not secret_stdin and path.name == SECRET_NAME and path.with_name(LEDGER_NAME).exists()
-    issued = _enrol(path.parent, usernames) if in_course else [(name, sign(secret, name)) for name in usernames]
-    click.echo(token_lines(issued, secret), nl=False)
+    issued = token_lines([(name, sign(secret, name)) for name in usernames], secret)
+    click.echo(_enrol(path.parent, usernames) if in_course else issued, nl=False)
 
 
-def _enrol(root: Path, usernames: list[Username]) -> list[tuple[Username, str]]:
-    from mograder.opening import open_course  # here: it takes long, and most calls do without
+def _enrol(place: Path | str, usernames: list[Username]) -> str:
+    from mograder.opening import open_existing  # here: it takes long, and most calls do without
 
-    course = open_course(root)
+    course = open_existing(place)
     try:
-        return course.enrol(usernames)
+        return token_lines(course.enrol(usernames), course.store.secrets()[0])
     finally:
         course.store.close()
 

@@ -80,8 +80,8 @@ address, its name and the assignment's."""
 class Plan:
     """What the course's mograder.toml says about the course. `url` is where students reach it, "" if unsaid.
 
-    `zone` is the course's own; `counts` says which hand-in counts. `edit_links` are templates of links that open a file
-    in an editor, by the editor's name, with EDIT_PLACEHOLDERS.
+    `zone` is the course's own; `counts` says which hand-in counts; `enrollment_code` "" means that none is written.
+    `edit_links` are templates of links that open a file in an editor, by the editor's name, with EDIT_PLACEHOLDERS.
     """
 
     title: str = ""
@@ -90,6 +90,7 @@ class Plan:
     zone: tzinfo = UTC
     penalties: Penalties = field(default_factory=Penalties)
     counts: Which = Which.LATEST
+    enrollment_code: str = ""
     edit_links: Mapping[str, str] = field(default_factory=dict)
 
 

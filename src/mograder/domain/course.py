@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from mograder.domain import board, commits, counting, deadlines, grades, tokens
@@ -503,15 +504,19 @@ class Course:
         if size > self.limit_for(assignment):
             raise TooLarge(f"the file has {size} bytes; at most {self.limit_for(assignment)} are taken")
 
+    def announced(self, assignment: Assignment, user: Username) -> bool:
+        """Whether somebody has committed to bytes that have not come: then `begin` may take its time."""
+        return bool(self.store.commits(assignment.name, user))
+
     def submit(
-        self,
-        actor: Actor,
-        assignment: Assignment,
-        user: Username,
-        body: Upload,
-        received: int,
-        filename: str = "",
+        self, actor: Actor, assignment: Assignment, user: Username, body: Upload, received: int, filename: str = ""
     ) -> Accepted:
+        """As `begin`, and wait for it."""
+        return self.begin(actor, assignment, user, body, received, filename).result()
+
+    def begin(
+        self, actor: Actor, assignment: Assignment, user: Username, body: Upload, received: int, filename: str = ""
+    ) -> Future[Accepted]:
         """Keep a hand-in for ever; one that repeats the one before gets its receipt, and nothing new is kept.
 
         `received` is the moment (Unix microseconds) when the request arrived: it counts, or that of a commit of these
@@ -535,6 +540,7 @@ class Course:
         hand_in = HandIn(user, assignment.name, actor.username, moment, body, late, schedule.due, arrived)
         accepted = self.store.accept(hand_in, issue_receipt(hand_in, self.seal, self.name))
         if commit:  # used up; should this be lost, the same bytes could only be handed in again
+            accepted.result()
             self.store.change_commits(
                 assignment.name, user, lambda held: tuple(each for each in held if each != commit)
             )

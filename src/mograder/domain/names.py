@@ -17,6 +17,7 @@ MAX_USERNAME = 100  # characters; ASCII, so bytes too: leaves room for "_2026031
 MAX_SEGMENT = 200  # bytes of UTF-8 in one part of a path
 
 _USERNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*", re.ASCII)
+_COURSE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 HISTORY_STEM = re.compile(r"(?P<user>.+)_(?P<stamp>\d{8}T\d{6})", re.ASCII)
 """The stem of a file that is one version in a history: alice_20260310T200800."""
 
@@ -79,6 +80,22 @@ def parse_owner(text: str) -> Username:
     if _WINDOWS_DEVICES.fullmatch(name):
         raise BadName(f"{name!r} is a device name on Windows: choose another name")
     return name
+
+
+class CourseName(str):
+    """The name of a course among many, as it stands in its URL: lower-case letters, digits, `.`, `_` and `-`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises BadName."""
+        if not _COURSE.fullmatch(text):
+            raise BadName(
+                f"{printable(text)!r} cannot be the name of a course: take lower-case letters, digits, '-', '_' and "
+                "'.', beginning with a letter or digit, 64 at most"
+            )
+        return cls(text)
 
 
 class AssignmentName(str):

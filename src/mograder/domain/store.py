@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -19,7 +20,7 @@ from mograder.domain.chain import Erased, Link
 from mograder.domain.commits import Commit
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
-from mograder.domain.names import AssignmentName, FileName, Username
+from mograder.domain.names import AssignmentName, CourseName, FileName, Username
 from mograder.domain.receipts import Body, HandIn, Head, Issue, Receipt
 
 
@@ -27,7 +28,8 @@ from mograder.domain.receipts import Body, HandIn, Head, Issue, Receipt
 class StoredFile:
     """A file that can be sent. `tag` changes whenever the bytes may have; `modified` is Unix seconds.
 
-    The bytes are at `path`, or in `data` where the store has no files.
+    The bytes are at `path`; where the store has no files, `bring` gets them from afar: small ones into memory, large
+    ones into a file.
     """
 
     name: str
@@ -36,12 +38,22 @@ class StoredFile:
     tag: str
     path: Path | None = None
     data: bytes | None = None
+    bring: Callable[[], bytes | Path] | None = field(default=None, compare=False)
+
+    def brought(self) -> StoredFile:
+        """The same with its bytes at `path` or in `data`; may take as long as a network does."""
+        if self.bring is None:
+            return self
+        content = self.bring()
+        at_hand = {"path": content} if isinstance(content, Path) else {"data": content}
+        return replace(self, bring=None, **at_hand)
 
     def open(self) -> BinaryIO:
-        if self.data is not None:
-            return io.BytesIO(self.data)
-        assert self.path is not None
-        return self.path.open("rb")
+        file = self.brought()
+        if file.data is not None:
+            return io.BytesIO(file.data)
+        assert file.path is not None
+        return file.path.open("rb")
 
     def read(self) -> bytes:
         with self.open() as file:
@@ -82,6 +94,11 @@ class Fetched:
 class Upload(Body, Protocol):
     """A hand-in on its way in. `write` every chunk, then `finish`; `discard` drops it, at any time and twice."""
 
+    @property
+    def is_large(self) -> bool:
+        """Whether `finish` takes its time."""
+        ...
+
     def write(self, chunk: bytes) -> None: ...
     def finish(self) -> None: ...
     def discard(self) -> None: ...
@@ -111,6 +128,10 @@ class Store(Protocol):
 
     waits: bool
     """Whether reading may take long (a network lies between), so that it must not be done in an event loop."""
+
+    def signing_key(self, make: Callable[[], bytes]) -> bytes:
+        """The PEM of the key that signs receipts, made by `make` on first use."""
+        ...
 
     def secrets(self) -> tuple[str, ...]:
         """The secrets that sign tokens, newest first, never empty; none that is past its end."""
@@ -189,8 +210,8 @@ class Store(Protocol):
         """A place for the bytes of one hand-in to come."""
         ...
 
-    def accept(self, hand_in: HandIn, issue: Issue) -> Accepted:
-        """Give the hand-in the next place in the chain and keep its bytes for ever.
+    def accept(self, hand_in: HandIn, issue: Issue) -> Future[Accepted]:
+        """Give the hand-in the next place in the chain and keep its bytes for ever: promised for when it is so.
 
         `issue` is called once the place is certain. When it returns `turn.latest`, nothing is kept. The latest
         file is then this version: latest means last accepted, whatever `received` says.
@@ -270,10 +291,47 @@ class Store(Protocol):
 
     # the trail
 
+    def record(self, event: Event) -> None:
+        """Add a line to the audit trail."""
+        ...
+
     def events(self, limit: int = 1000) -> list[Event]:
         """The last `limit` events of the audit trail, newest first."""
         ...
 
     def close(self) -> None:
         """Finish what is in flight and let go of files and connections."""
+        ...
+
+
+@dataclass(frozen=True)
+class CourseEntry:
+    """A course among many. `archived` is when it was closed, None while it is open (Unix microseconds)."""
+
+    name: CourseName
+    created: int
+    archived: int | None
+
+
+class Courses(Protocol):
+    """Many courses, each with people, roles and secrets of its own. Methods may be called from many threads."""
+
+    def entries(self) -> list[CourseEntry]:
+        """All of them, sorted by name."""
+        ...
+
+    def open(self, name: CourseName) -> Store:
+        """The course's store, the same one as long as it is open. Raises NotFound, also when it is archived."""
+        ...
+
+    def create(self, name: CourseName, event: Event) -> None:
+        """Make an empty course with a secret of its own. Raises NameTaken."""
+        ...
+
+    def archive(self, name: CourseName, archived: int | None, event: Event) -> None:
+        """Close a course to everybody, or open it again (None). Everything is kept. Raises NotFound."""
+        ...
+
+    def close(self) -> None:
+        """Close every store that was opened."""
         ...

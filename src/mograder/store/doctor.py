@@ -150,6 +150,13 @@ class _Look:
             place = getattr(problem, "place", self.folders.root / MANIFEST)
             yield error(str(problem), place, "mend the file by hand: until then requests are answered 503")
         else:
+            for each in listed:
+                due, closes = each.rules.schedule.due, each.rules.schedule.closes
+                if due is not None and closes is not None and closes < due:
+                    yield warning(
+                        f"{each.name!r} closes before it is due: mograder.toml gives one time, {MANIFEST} the other",
+                        path, "give both times in one of them: mograder.toml goes before",
+                    )  # fmt: skip
             known = {each.name for each in listed}
             for rule in course.assignments:
                 if rule.name not in known:

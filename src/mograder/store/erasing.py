@@ -41,10 +41,10 @@ def _keep_name_taken(connection: sqlite3.Connection, username: Username) -> None
     held = connection.execute("SELECT generation FROM accounts WHERE username = ?", (username,)).fetchone()
     before = erased_account(connection.execute(ERASED_NAMES).fetchall(), username)
     generation = max(held[0] if held else 0, before.generation if before else 0) + 1
-    salt = secrets.token_hex(16)
+    salt = new_salt()
     connection.execute(
         "INSERT INTO erased_names (salt, digest, generation) VALUES (?, ?, ?)",
-        (salt, _digest(salt, username), generation),
+        (salt, name_digest(salt, username), generation),
     )
 
 
@@ -54,12 +54,16 @@ ERASED_NAMES = "SELECT salt, digest, generation FROM erased_names ORDER BY gener
 def erased_account(rows: list[tuple[str, str, int]], username: Username) -> Account | None:
     """The removed account that stands for an erased name, from the rows of `ERASED_NAMES`."""
     for salt, digest, generation in rows:
-        if digest == _digest(salt, username):
+        if digest == name_digest(salt, username):
             return Account(username, generation=generation, bound=True, removed=True)
     return None
 
 
-def _digest(salt: str, username: Username) -> str:
+def new_salt() -> str:
+    return secrets.token_hex(16)
+
+
+def name_digest(salt: str, username: Username) -> str:
     return hashlib.sha256(f"{salt} {username.key}".encode()).hexdigest()
 
 
@@ -67,11 +71,16 @@ def _erase_from_trail(connection: sqlite3.Connection, username: Username) -> Non
     """Lines about the person go; in lines about others in which the person acted or is named, the name goes."""
     connection.execute("DELETE FROM events WHERE subject = ?", (username,))
     connection.execute("UPDATE events SET actor = ? WHERE actor = ?", (ERASED_NAME, username))
-    named = re.compile(rf"(?<![\w.@+-]){re.escape(username)}(?![\w@+-])")
+    named = naming(username)
     lines = "SELECT number, subject, detail FROM events WHERE instr(subject, ?1) OR instr(detail, ?1)"
     for number, *texts in connection.execute(lines, (username,)).fetchall():
         subject, detail = (named.sub(ERASED_NAME, text) for text in texts)
         connection.execute("UPDATE events SET subject = ?, detail = ? WHERE number = ?", (subject, detail, number))
+
+
+def naming(username: Username) -> re.Pattern[str]:
+    """Finds the name in a text, and no longer one that it is a part of."""
+    return re.compile(rf"(?<![\w.@+-]){re.escape(username)}(?![\w@+-])")
 
 
 def erase_files(connection: sqlite3.Connection, folders: Folders, username: Username) -> None:

@@ -170,6 +170,10 @@ class Spool:
         return self._hash.hexdigest()
 
     @property
+    def is_large(self) -> bool:
+        return self.path is not None
+
+    @property
     def data(self) -> bytes:
         """The bytes, if they are in memory."""
         return b"".join(self._chunks)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, tzinfo
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mograder.config import manifest_rules
 from mograder.domain.assignments import Assignment, HandOut, Plan, Rules, find_assignment
@@ -19,6 +19,8 @@ from mograder.domain.store import StoredFile
 from mograder.store import files
 from mograder.store.files import Cached, SameAgain
 from mograder.store.layout import FEEDBACK, GRADES, MANIFEST, Folders, as_stored, existing, load_json, stored_file
+
+T = TypeVar("T")
 
 HASHED_UP_TO = 64 * 1024 * 1024
 """Bytes; a larger hand-out is listed without a checksum rather than make the first listing wait."""
@@ -75,13 +77,8 @@ class HandOuts:
         except FileNotFoundError:
             return None
 
-        def make() -> tuple[Assignment, ...]:
-            return tuple(
-                replace(each, rules=plan.rules[each.name].over(each.rules)) if each.name in plan.rules else each
-                for each in listed
-            )
-
-        return self._same.get("manifest", [(self._manifest_path, files.fingerprint(found))], make, plan)
+        marks = [(self._manifest_path, files.fingerprint(found))]
+        return self._same.get("manifest", marks, lambda: with_rules(listed, plan), plan)
 
     def _assignment_folders(self) -> Iterator[tuple[AssignmentName, str, bool]]:
         """Each assignment, the folder that holds its hand-outs, and whether no link leads there."""
@@ -94,6 +91,13 @@ class HandOuts:
             plain = not is_link and not os.path.islink(folder)
             if self._is_assignment(folder, plain):
                 yield name, folder, plain
+
+    def everything(self) -> dict[AssignmentName, list[tuple[FileName, Path]]]:
+        """Every file that may be served, of every assignment, whether it is listed or not."""
+        return {
+            name: [(FileName(each), Path(folder, each)) for each, _ in sorted(self._files_below(folder, plain))]
+            for name, folder, plain in self._assignment_folders()
+        }
 
     def _is_assignment(self, folder: str, plain: bool) -> bool:
         real = folder if plain else os.path.realpath(folder)
@@ -168,10 +172,9 @@ class HandOuts:
         return len(below) > 1 and below[1] in (GRADES, FEEDBACK)
 
     def _hand_outs(self, folder: str, found: list[tuple[str, os.stat_result]]) -> tuple[HandOut, ...]:
-        zips = [each for each in found if each[0].lower().endswith(".zip")]
         return tuple(
             HandOut(FileName.parse(name), status.st_size, self._checksum(Path(folder, name), status))
-            for name, status in sorted(zips or found)
+            for name, status in sorted(shown(found, lambda each: each[0]))
         )
 
     def _checksum(self, path: Path, status: os.stat_result) -> str | None:
@@ -222,10 +225,30 @@ def _entries(folder: Path) -> Entries:
     return tuple(sorted(found))
 
 
+def with_rules(listed: Iterable[Assignment], plan: Plan) -> tuple[Assignment, ...]:
+    """Assignments with what the plan says about them, which goes before what they say themselves."""
+    return tuple(
+        replace(each, rules=plan.rules[each.name].over(each.rules)) if each.name in plan.rules else each
+        for each in listed
+    )
+
+
+def shown(found: Sequence[T], name: Callable[[T], str]) -> Sequence[T]:
+    """The files of an assignment that are listed: where there are zips, they alone."""
+    return [each for each in found if name(each).lower().endswith(".zip")] or found
+
+
 def _load_manifest(zone: tzinfo, path: Path) -> tuple[Assignment, ...]:
-    document = load_json(path)
+    try:
+        return parse_manifest(load_json(path), zone)
+    except BadRequest as error:
+        raise Unreadable(f"{path.name} cannot be understood", f"{path}: {error}") from error
+
+
+def parse_manifest(document: Any, zone: tzinfo) -> tuple[Assignment, ...]:
+    """Raises BadRequest naming the entry at fault."""
     if not isinstance(document, list):
-        raise Unreadable(f"{path.name} cannot be understood", f"{path}: expected a JSON list")
+        raise BadRequest("expected a JSON list")
     found = []
     for index, entry in enumerate(document, 1):
         try:
@@ -233,7 +256,7 @@ def _load_manifest(zone: tzinfo, path: Path) -> tuple[Assignment, ...]:
                 raise BadRequest("expected an object")
             found.append(_manifest_entry(entry, zone))
         except (BadRequest, ValueError) as error:
-            raise Unreadable(f"{path.name} cannot be understood", f"{path}: entry {index}: {error}") from error
+            raise BadRequest(f"entry {index}: {error}") from error
     return tuple(found)
 
 

@@ -6,12 +6,13 @@ import contextlib
 import json
 import os
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mograder.config import course_folder
-from mograder.domain.errors import Unreadable
+from mograder import config
+from mograder.domain.errors import Unreadable, Usage
 from mograder.domain.store import StoredFile
 from mograder.store import files
 
@@ -45,7 +46,7 @@ class Folders:
     ) -> Folders:
         """The folders of the course served from `root`; those not given are where the layout says."""
         root = root.resolve()
-        course = course_folder(root)
+        course = config.course_folder(root)
         if release is None and (root / "release").is_dir():
             release = root / "release"
         return cls(
@@ -55,6 +56,26 @@ class Folders:
             grades=(grades or root).resolve(),
             release=release.resolve() if release else None,
         )
+
+
+def find_folders(root: Path, settings: Mapping[str, Any], release_dir: Path | None = None) -> Folders:
+    """Where the course served from `root` stands, by its `settings`; `release_dir` is the one that was given by flag.
+
+    Raises Usage.
+    """
+    flat: Path | None = settings["release_dir"]
+    if release_dir is None and flat is not None and flat.resolve() == root:
+        flat = None  # [dirs] release names the served folder itself, in the usual layout
+    if flat is not None and not flat.is_dir():
+        raise Usage(f"{flat} is not a folder: give an existing one as release folder")
+    return Folders.of(root, release=flat, submitted=settings["submitted_dir"], grades=settings["grades_dir"])
+
+
+def served_folders(folder: Path) -> Folders:
+    """Those of the course that `serve` is given as `folder`, by its mograder.toml. Raises Usage and Unreadable."""
+    root = folder.resolve()
+    home = config.course_folder(root)
+    return find_folders(root, config.resolve({}, config.read_course_file(home / config.CONFIG_NAME), home))
 
 
 def existing(folder: Path, name: str) -> Path | None:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -39,7 +39,7 @@ from mograder.domain.extending import Change
 from mograder.domain.names import Username, parse_owner
 from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.roster import Person
-from mograder.domain.store import StoredFile, Upload
+from mograder.domain.store import Accepted, StoredFile, Upload
 from mograder.web import multipart
 from mograder.web.body import PATIENT, Body, Gone, Pace, Receive, Scope, Send
 from mograder.web.fetches import Fetches
@@ -151,6 +151,8 @@ class Api:
                 gone = isinstance(error, FileNotFoundError)
                 failure = NotFound("the file is gone") if gone else Temporary("the file cannot be read")
                 await send_reply(problem(failure), scope, headers, body, send)
+            except MograderError as error:
+                await send_reply(problem(error, actor), scope, headers, body, send)
         else:
             await send_reply(reply, scope, headers, body, send)
 
@@ -241,7 +243,12 @@ class Api:
         except BaseException:
             upload.discard()
             raise
-        return await self.write(lambda: submit(request, assignment, upload, filename))
+        slow = course.store.waits or upload.is_large or course.announced(assignment, request.person())
+        if slow:
+            accepted = await self.write(lambda: begin_submit(request, assignment, upload, filename).result())
+        else:
+            accepted = await asyncio.shield(asyncio.wrap_future(begin_submit(request, assignment, upload, filename)))
+        return await self._read(lambda: submitted(course, accepted))
 
     async def _read(self, work: Callable[[], T]) -> T:
         """One small file of a local disk takes less than handing the work to a thread; a network's store waits."""
@@ -353,19 +360,24 @@ def hand_out(request: Request) -> StoredFile:
     return request.course.hand_out(request.actor, request.values["assignment"], request.values["file"])
 
 
-def submit(request: Request, assignment: Assignment, upload: Upload, filename: str) -> Reply:
+def begin_submit(request: Request, assignment: Assignment, upload: Upload, filename: str) -> Future[Accepted]:
     try:
         upload.finish()
         announced = request.headers.get(wire.CHECKSUM_HEADER.lower())
         if announced is not None and announced.lower() != upload.sha256:
             raise ChecksumMismatch(f"the bytes that came have the SHA-256 {upload.sha256}, not {announced[:64]!r}")
-        accepted = request.course.submit(
-            request.actor, assignment, request.person(), upload, request.received, filename
-        )
-    finally:
+        course, user = request.course, request.person()
+        accepted = course.begin(request.actor, assignment, user, upload, request.received, filename)
+    except BaseException:
         upload.discard()
+        raise
+    accepted.add_done_callback(lambda _: upload.discard())
+    return accepted
+
+
+def submitted(course: Course, accepted: Accepted) -> Reply:
     kept = accepted.receipt.submission
-    judged, counts = request.course.judged(accepted.receipt)
+    judged, counts = course.judged(accepted.receipt)
     return json_reply(
         wire.Submitted(
             filename=latest_filename(kept.username),
@@ -381,7 +393,7 @@ def submit(request: Request, assignment: Assignment, upload: Upload, filename: s
             duedate=seconds(kept.due),
             arrived=wire.given(kept.arrived / deadlines.SECOND if kept.arrived else None),
             counts=counts,
-            rule=request.course.plan.counts.value,
+            rule=course.plan.counts.value,
             by=kept.by,
             **said_of(judged.lateness),
         )

@@ -15,7 +15,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from mograder.domain.errors import MograderError
-from mograder.web.app import App
+from mograder.web.body import Application
 
 DRAIN_SECONDS = 8.0
 """How long requests in flight may take to finish after the server is told to stop."""
@@ -36,7 +36,7 @@ def check_port(host: str, port: int) -> None:
             raise MograderError(f"cannot listen on {host}:{port}: {error}: choose another port with -p") from None
 
 
-def serve(app: App, host: str, port: int, started: Callable[[], None]) -> None:
+def serve(app: Application, host: str, port: int, started: Callable[[], None]) -> None:
     """Serve until told to stop; `started` is called once requests are answered. What is in flight is finished."""
     if sys.platform == "win32":
         asyncio.run(_serve(app, host, port, started))
@@ -46,7 +46,7 @@ def serve(app: App, host: str, port: int, started: Callable[[], None]) -> None:
         uvloop.run(_serve(app, host, port, started))
 
 
-async def _serve(app: App, host: str, port: int, started: Callable[[], None]) -> None:
+async def _serve(app: Application, host: str, port: int, started: Callable[[], None]) -> None:
     logging.getLogger("_granian").setLevel(logging.WARNING)
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it warns of each bad form, with bytes of it
     server = Server(

@@ -133,9 +133,9 @@ def ask(visit: Visit) -> Answer:
 
 async def hand_out(visit: Visit) -> Answer:
     folder, name = visit.values["assignment"], visit.values["file"]
-    found = await visit.api.write(lambda: visit.course.hand_out(visit.actor, folder, name))
+    answer = await visit.api.write(lambda: file_response(visit.course.hand_out(visit.actor, folder, name)))
     visit.api.fetches.note(visit.actor, folder, name, visit.received)
-    return file_response(found)
+    return answer
 
 
 async def all_files(visit: Visit) -> Answer:

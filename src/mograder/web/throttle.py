@@ -11,6 +11,7 @@ import ipaddress
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 from limits import RateLimitItemPerMinute
@@ -76,6 +77,7 @@ def address_key(scope: Scope) -> str:
     return f"address {_network(client[0])}" if client else ""
 
 
+@lru_cache(1000)
 def _network(host: str) -> str:
     """The address, or the network of an IPv6 address: one household has 2**64 of them."""
     try:

@@ -115,10 +115,11 @@ Answer = Page | Response
 
 
 def file_response(file: StoredFile) -> Response:
-    """A file to save, streamed. Raises NotFound when it is gone by now."""
-    if file.path is None:
-        return Response(file.read(), headers=attachment(file.name), media_type="application/octet-stream")
+    """A file to save, streamed; may take as long as a network does. Raises NotFound when it is gone by now."""
+    file = file.brought()
     try:
+        if file.path is None:
+            return Response(file.read(), headers=attachment(file.name), media_type="application/octet-stream")
         file.open().close()
     except OSError:
         raise NotFound(f"{file.name!r} cannot be read") from None

@@ -1,0 +1,168 @@
+"""`mograder course` and `mograder store`: many courses, in a PostgreSQL database or in a folder of folders."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mograder.cli.output import table, tell, tell_json
+from mograder.cli.places import PLACE, course_name
+from mograder.config import utc_now
+from mograder.domain import deadlines
+from mograder.domain.errors import Usage
+from mograder.domain.names import INSTRUCTOR, CourseName
+from mograder.domain.store import Courses, Event
+from mograder.domain.tokens import sign
+
+if TYPE_CHECKING:
+    from mograder.store.postgres_courses import PostgresCourses
+
+Command = Callable[..., None]
+_name = click.argument("name", callback=course_name)
+
+
+def _in_store(command: Command) -> Command:
+    """Adds --store; the command gets the open `courses`."""
+
+    @click.option(
+        "--store", "place", type=PLACE, required=True, envvar="MOGRADER_STORE", show_envvar=True, metavar="URL|FOLDER",
+        help="The database (postgresql://…), or the folder that holds the courses.",
+    )  # fmt: skip
+    @functools.wraps(command)
+    def with_courses(place: Path | str, **rest: Any) -> None:
+        with opened(place) as courses:
+            command(courses=courses, **rest)
+
+    return with_courses
+
+
+@contextlib.contextmanager
+def opened(place: Path | str) -> Iterator[Courses]:
+    from mograder.opening import open_courses
+
+    courses = open_courses(place)
+    try:
+        yield courses
+    finally:
+        courses.close()
+
+
+@click.group()
+def course() -> None:
+    """Make, list and close the courses of a server that has many.
+
+    They are in a PostgreSQL database or, each in a subfolder with a release/, in a folder.
+
+    \b
+    Examples:
+      export MOGRADER_STORE=postgresql://db.example.org/mograder
+      mograder course create algebra --from course/release/
+      mograder course publish algebra course/release/
+      mograder course list
+    """
+
+
+@course.command()
+@_name
+@click.option(
+    "--from", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER",
+    help="Publish what students get from this folder at once (a database's course).",
+)  # fmt: skip
+@_in_store
+def create(courses: Courses, name: CourseName, folder: Path | None) -> None:
+    """Make the course NAME, served at /c/NAME/, and print its instructor's token."""
+    database = _database(courses) if folder else None
+    courses.create(name, Event(utc_now(), INSTRUCTOR, "create", name))
+    tell(f"Made the course {name}, served at /c/{name}/")
+    if database and folder:
+        _publish(database, name, folder)
+    tell(f"instructor: {sign(courses.open(name).secrets()[0], INSTRUCTOR)}")
+
+
+@course.command()
+@_name
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_in_store
+def publish(courses: Courses, name: CourseName, folder: Path) -> None:
+    """Bring what a lecturer has written in FOLDER (as for `mograder serve`) into the course NAME of a database.
+
+    That is mograder.toml, assignments.json and the hand-outs: they replace those that were there, as one step.
+    Hand-ins, grades and people stay as they are. A running server notices.
+    """
+    _publish(_database(courses), name, folder)
+
+
+def _publish(courses: PostgresCourses, name: CourseName, folder: Path) -> None:
+    from mograder.store.layout import served_folders
+
+    count = courses.publish(name, served_folders(folder), Event(utc_now(), INSTRUCTOR, "publish", name))
+    tell(f"Published {count} file(s) to {name}")
+
+
+def _database(courses: Courses) -> PostgresCourses:
+    """Raises Usage."""
+    from mograder.opening import is_postgres
+
+    if not is_postgres(courses):
+        raise Usage("a course in a folder is edited in its folder: there is nothing to publish")
+    return courses
+
+
+@course.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@_in_store
+def list_courses(courses: Courses, as_json: bool) -> None:
+    """List the courses."""
+    entries = courses.entries()
+    if as_json:
+        tell_json([
+            {"name": each.name, "created": each.created / deadlines.SECOND, "archived": each.archived is not None}
+            for each in entries
+        ])  # fmt: skip
+        return
+    states = ["open" if each.archived is None else f"archived {deadlines.readable(each.archived)}" for each in entries]
+    table(
+        ("Course", "Made", "State"),
+        [(each.name, deadlines.readable(each.created), state) for each, state in zip(entries, states, strict=True)],
+    )
+
+
+@course.command()
+@_name
+@click.option("--undo", is_flag=True, help="Open the course again.")
+@_in_store
+def archive(courses: Courses, name: CourseName, undo: bool) -> None:
+    """Close the course NAME to everybody: its address answers 404. Everything is kept, and --undo opens it again."""
+    now = utc_now()
+    courses.archive(name, None if undo else now, Event(now, INSTRUCTOR, "unarchive" if undo else "archive", name))
+    tell(f"{name} is {'open again' if undo else 'archived'}")
+
+
+@click.group()
+def store() -> None:
+    """Look after the database that a server's courses are in.
+
+    \b
+    Example:
+      mograder store upgrade postgresql://db.example.org/mograder
+    """
+
+
+@store.command()
+@click.argument("url", envvar="MOGRADER_STORE")
+def upgrade(url: str) -> None:
+    """Make or upgrade the tables of mograder in the database at URL. Servers may be running.
+
+    \b
+    Example:
+      mograder store upgrade postgresql://db.example.org/mograder
+    """
+    from mograder.opening import upgrade_database
+
+    before, after = upgrade_database(url)
+    tell(f"The schema is {after} as before" if before == after else f"Upgraded the schema from {before} to {after}")

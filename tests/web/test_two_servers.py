@@ -1,0 +1,80 @@
+"""Two servers on one folder: no hand-in and no grade is lost, and no reader ever sees half a table of grades."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2
+
+from mograder.config import utc_now
+from mograder.store import doctor
+from mograder.store.findings import Severity
+from mograder.store.layout import Folders
+from tests.parts import Running, running, sha256, until
+
+ROUNDS = 25
+
+
+def test_two_servers_on_one_folder_lose_nothing_even_when_one_is_killed(course_folder: Path) -> None:
+    table = course_folder / "hw1" / "grades.json"
+    versions: dict[str, str] = {}
+    graded: dict[str, str] = {}
+    tables: list[int] = []
+    over = threading.Event()
+
+    def people_hand_in(server: Running, name: str) -> None:
+        for number in range(ROUNDS):
+            content = f"{name} {number}".encode()
+            reply = server.submit(name, content)
+            assert reply.status_code == 200, reply.text
+            versions[reply.json()["version"]] = sha256(content)
+
+    def a_tutor_grades(server: Running, tutor: str) -> None:
+        for number in range(ROUNDS):
+            grades = [{"username": f"{tutor}{number}", "grade": str(number)}, {"username": "all", tutor: number}]
+            reply = server.client.post("/assignments/hw1/grades", json=grades, headers=server.bearer())
+            assert reply.status_code == 200, reply.text
+            graded[f"{tutor}{number}"] = str(number)
+
+    def somebody_reads(server: Running) -> None:
+        while not over.is_set():
+            with contextlib.suppress(FileNotFoundError):
+                tables.append(len(json.loads(table.read_bytes())))
+            reply = server.client.get("/assignments/hw1/status?user=all", headers=server.bearer())
+            assert reply.status_code == 200, reply.text
+
+    with running(course_folder) as first, running(course_folder) as second, running(course_folder) as victim:
+        with ThreadPoolExecutor(8) as pool:
+            reading = pool.submit(somebody_reads, first)
+            doing = [pool.submit(a_tutor_grades, first, "t"), pool.submit(a_tutor_grades, second, "u")]
+            doing += [pool.submit(people_hand_in, server, "alice") for server in (first, second)]
+            doing += [pool.submit(people_hand_in, server, "bob") for server in (first, second)]
+            dying = pool.submit(until_killed, people_hand_in, victim)
+            until(lambda: any(version.startswith("carol") for version in list(versions)))
+            victim.kill()
+            for each in doing:
+                each.result()
+            dying.result()
+            over.set()
+            reading.result()
+        assert tables == sorted(tables)
+        stored = {each["username"]: each for each in json.loads(table.read_bytes())}
+        assert {name: stored[name]["grade"] for name in graded} == graded
+        assert (stored["all"]["t"], stored["all"]["u"]) == (ROUNDS - 1, ROUNDS - 1)
+        for server in (first, second):
+            for version, digest in versions.items():
+                reply = server.client.get(f"/assignments/hw1/submissions/{version}", headers=server.bearer())
+                assert sha256(reply.content) == digest
+            assert server.stop() == 0
+    found = doctor.check(Folders.of(course_folder), utc_now())
+    assert [each for each in found if each.severity is not Severity.NOTE] == []
+
+
+def until_killed(work: Callable[[Running, str], None], server: Running) -> None:
+    with contextlib.suppress(httpx2.TransportError):
+        work(server, "carol")
