@@ -88,6 +88,28 @@ SERVE_SETTINGS = (
         "max_upload", int, "Largest hand-in, in MiB.", MAX_UPLOAD, env="MOGRADER_MAX_UPLOAD", toml="server.max_upload",
         metavar="MIB",
     ),
+    Setting(
+        "tls_cert", Path, "Serve HTTPS with this certificate and its chain (PEM). A renewed one is noticed.",
+        toml="server.tls_cert", metavar="FILE",
+    ),
+    Setting("tls_key", Path, "The certificate's private key (PEM).", toml="server.tls_key", metavar="FILE"),
+    Setting(
+        "tls_self_signed", bool,
+        "Serve HTTPS without a domain, by an authority of the course's own that students pin at their first login.",
+        False, toml="server.tls_self_signed",
+    ),
+    Setting(
+        "tls_names", str,
+        "With --tls-self-signed: names and addresses, separated by commas, by which students reach this machine, "
+        "beside those that it knows itself.",
+        toml="server.tls_names", metavar="NAMES",
+    ),
+    Setting(
+        "trusted_proxies", str,
+        "Addresses or networks of proxies, separated by commas, whose X-Forwarded-For, -Proto and -Host are believed.",
+        env="MOGRADER_TRUSTED_PROXIES", toml="server.trusted_proxies", metavar="ADDRESSES",
+    ),
+    Setting("workers", int, "How many processes serve.", 1, env="MOGRADER_WORKERS", toml="server.workers"),
 )  # fmt: skip
 
 
@@ -137,6 +159,12 @@ class _Server:
     host: str | None = None
     port: int | None = None
     max_upload: int | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    tls_self_signed: bool | None = None
+    tls_names: str | None = None
+    trusted_proxies: str | None = None
+    workers: int | None = None
     enrollment_code: str | None = None
     store: str | None = None
 

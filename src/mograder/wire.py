@@ -44,6 +44,7 @@ class Content(StrEnum):
     PAGES = "multipart/form-data, field 'files'"
     HTML = "text/html; charset=utf-8"
     TOML = "application/toml; charset=utf-8"
+    PEM = "application/x-pem-file"
     ANY_JSON = "application/json"
 
 
@@ -559,6 +560,11 @@ ENDPOINTS = (
     Endpoint(
         "configuration", "GET", "/mograder.toml", Allow.ANYONE, Content.TOML,
         "A configuration for a student's client: address, title and assignments.",
+    ),
+    Endpoint(
+        "authority", "GET", "/authority.pem", Allow.ANYONE, Content.PEM,
+        "The certificate of the server's own authority, under --tls-self-signed. Compare its SHA-256 before you "
+        "trust it.",
     ),
 )  # fmt: skip
 

@@ -85,6 +85,7 @@ class Request:
     address: str
     written: Written[Reply]
     query: bytes = b""
+    authority: str = ""
     body: bytes = b""
 
     def assignment(self) -> Assignment:
@@ -104,19 +105,22 @@ class Api:
         *,
         check_tokens: bool = True,
         pace: Pace = PATIENT,
+        authority: str = "",
+        workers: int = 1,
         clock: Callable[[], float] = time.time,
-    ) -> None:  # fmt: skip
-        """`clock` (Unix seconds) times the throttling of failures alone."""
+    ) -> None:
+        """`clock` (Unix seconds) times the throttling of failures alone, which is shared out among the workers."""
         self.course = course
         self.pace = pace
         self.check_tokens = check_tokens
+        self._authority = authority
         self._routes = wire.Routes()
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
         self._gathered: Gathered[Reply | StoredFile] = Gathered(self.write)
         self._written: Written[Reply] = Written()
         self.fetches = Fetches(course, self.write)
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
-        self.bad_tokens, self.wrong_codes = Failures(clock), Failures(clock)
+        self.bad_tokens, self.wrong_codes = Failures(clock, workers), Failures(clock, workers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
@@ -206,7 +210,7 @@ class Api:
         base = f"{scope.get('scheme', 'http')}://{headers.get('host', 'localhost')}{scope.get('root_path', '')}"
         return Request(
             row, self.course, actor, values, about, headers, received, base, self.wrong_codes, address_key(scope),
-            self._written, scope["query_string"],
+            self._written, scope["query_string"], self._authority,
         )  # fmt: skip
 
     async def _answer(self, request: Request, body: Body) -> Reply | StoredFile:
@@ -628,12 +632,18 @@ def configuration(request: Request) -> Reply:
     return Reply(200, document.encode(), Content.TOML.value)
 
 
+def authority(request: Request) -> Reply:
+    if not request.authority:
+        raise NotFound("this server has no certificate authority of its own")
+    return Reply(200, request.authority.encode(), Content.PEM.value)
+
+
 HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
     handler.__name__: handler
     for handler in (
         health, register, assignments, hand_out, commit, submissions, submitted_file, receipts, all_receipts,
         version, chain_head, signing_keys, upload_grades, status, feedback, ask_extension, extensions,
-        change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration,
+        change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration, authority,
     )
 }  # fmt: skip
 
