@@ -49,7 +49,10 @@ KEYS = {
     "timezone": "The zone of times that name none, such as `Europe/London`.",
     "counts": "Which of a person's hand-ins counts: `latest`, or `on-time`, the last in time (else the latest).",
     "transport": "Always `https`. For clients.",
-    "edit_links": "Accepted: name = address with `{content_lz}`. Not used by the server yet.",
+    "edit_links": (
+        "Editors in which a student can open a file: name = address. `{content_lz}` is the text of a Python file, "
+        "LZ-String compressed for a URL; `{url}`, `{filename}` and `{assignment}` are percent-encoded."
+    ),
     "assignments.name": "The assignment's folder.",
     "assignments.id": "Another way to name it.",
     "assignments.title": "Its title for people.",

@@ -6,6 +6,7 @@ A setting comes from its flag, else its environment variable, else mograder.toml
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -18,7 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from mograder.domain import deadlines
-from mograder.domain.assignments import Plan, Rules, Which
+from mograder.domain.assignments import EDIT_PLACEHOLDERS, Plan, Rules, Which
 from mograder.domain.deadlines import Penalties, Schedule
 from mograder.domain.errors import BadName, Unreadable
 from mograder.domain.names import AssignmentName
@@ -207,9 +208,12 @@ class CourseFile:
             except BadName as error:
                 raise ValueError(f"assignments: {error}") from None
             rules[name] = _rules(entry, zone)
+        for editor, template in self.edit_links.items():
+            _check_edit_link(editor, template)
         url = (self.https.url or "").rstrip("/")
         code = (self.server.enrollment_code or "").strip()
-        return Plan(self.title, url, rules, zone, _penalties(self.penalties), self.counts, code)
+        penalties = _penalties(self.penalties)
+        return Plan(self.title, url, rules, zone, penalties, self.counts, code, self.edit_links)
 
     def setting(self, place: str) -> object:
         """The value at "table.key", None when it is not set."""
@@ -225,6 +229,14 @@ def _penalties(table: _Penalties) -> Penalties:
         if not 0 <= value < 1e6:
             raise ValueError(f"penalties: {key} is {value}: give 0 or more")
     return Penalties(table.enabled, int(table.grace_minutes * deadlines.MINUTE), table.per_day, table.max)
+
+
+def _check_edit_link(editor: str, template: str) -> None:
+    if not template.startswith(("https://", "http://")):
+        raise ValueError(f"edit_links: {editor!r}: {template!r} is no link: it starts with https://")
+    for name in re.findall(r"\{(\w*)\}", template):
+        if name not in EDIT_PLACEHOLDERS:
+            raise ValueError(f"edit_links: {editor!r}: unknown {{{name}}}: known are {', '.join(EDIT_PLACEHOLDERS)}")
 
 
 def _rules(entry: _Assignment, zone: tzinfo) -> Rules:

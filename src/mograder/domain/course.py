@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from mograder.domain import counting, deadlines, grades, tokens
+from mograder.domain import board, counting, deadlines, grades, tokens
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
 from mograder.domain.assignments import Assignment, Which
 from mograder.domain.board import Board, Row, Work
@@ -52,7 +52,7 @@ class Standing:
     """How one person stands in one assignment, as the person may see it.
 
     `schedule` is the person's own, with the extension in it. `kept` are all hand-ins, in the order of acceptance, of
-    which `counting` counts, by the course's `rule`.
+    which `counting` counts, by the course's `rule`. `fetched`: something of the assignment was downloaded.
     """
 
     submitted: bool
@@ -63,6 +63,17 @@ class Standing:
     kept: tuple[Judged, ...]
     counting: Judged | None
     rule: Which
+    fetched: bool = False
+
+    @property
+    def has_feedback(self) -> bool:
+        return self.feedback_available or (self.grade is not None and bool(self.grade.feedback))
+
+    @property
+    def state(self) -> str:
+        graded = self.grade is not None and self.grade.grade is not None
+        late = self.counting is not None and self.counting.lateness.late
+        return board.state(graded=graded, late=late, submitted=self.submitted, fetched=self.fetched)
 
 
 @dataclass(frozen=True)
@@ -451,6 +462,7 @@ class Course(HandingIn):
             kept=kept,
             counting=counting.counting(kept, plan.counts),
             rule=plan.counts,
+            fetched=any(each.assignment == assignment.name for each in self.store.fetched(user)),
         )
 
     def seen(self, assignment: Assignment, user: Username | None = None) -> tuple[object, ...]:
@@ -465,15 +477,6 @@ class Course(HandingIn):
             return (*seen, store.latest_files(name))
         latest = store.submitted_file(name, FileName(latest_filename(user)))
         return (*seen, store.grades(name), latest, store.feedback(name, user))
-
-    def work(self, assignment: Assignment, user: Username) -> Work:
-        """One person's work on an assignment, as the person may see it."""
-        standing = self.standing(assignment, user)
-        latest = None
-        for receipt in self.history(assignment, user):
-            latest = receipt.submission
-        fetched = any(each.assignment == assignment.name for each in self.store.fetched(user))
-        return Work(assignment, standing.submitted, latest, standing.grade, standing.feedback_available, fetched)
 
     def board(self) -> Board:
         """Everybody on the roster and everybody who has handed in, by every assignment."""

@@ -48,7 +48,7 @@ from mograder.web.replies import (
     FEEDBACK_POLICY,
     INTERNAL_ERROR,
     Reply,
-    file_headers,
+    attachment,
     json_reply,
     problem,
     send_file,
@@ -147,7 +147,7 @@ class Api:
                 self.fetches.note(request.actor, values["assignment"], values["file"], received)
             kind = row.reply.value if isinstance(row.reply, Content) else ""
             policy = (("Content-Security-Policy", FEEDBACK_POLICY),)
-            extra = policy if row.reply is Content.HTML else file_headers(reply)
+            extra = policy if row.reply is Content.HTML else tuple(attachment(reply.name).items())
             try:
                 await send_file(reply, kind, extra, scope, headers, body, receive, send)
             except OSError as error:  # removed by hand since it was found, or not ours to read
