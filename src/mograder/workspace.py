@@ -66,9 +66,12 @@ def read_settings(folder: Path) -> Settings:
 
 @dataclass(frozen=True)
 class Login:
+    """`authority` is the certificate (PEM) of who alone vouches for the server, "" for whom this computer trusts."""
+
     url: str
     user: str
     token: str
+    authority: str = ""
 
 
 class Logins:

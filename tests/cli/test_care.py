@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
@@ -24,6 +25,7 @@ import pytest
 
 from mograder.config import utc_now
 from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.store.authority import AUTHORITY, CERTIFICATE, Authority
 from tests.parts import (
     ALICE,
     BOB,
@@ -101,6 +103,14 @@ def ledger(course: Path, sql: str) -> None:
 def age(path: Path) -> None:
     old = time.time() - 2 * 24 * 3600
     os.utime(path, (old, old), follow_symlinks=False)
+
+
+def authority(course: Path, days: int = 0) -> Authority:
+    """Made so many days ago."""
+    made = datetime.now(UTC) - timedelta(days=days)
+    found = Authority(course / "release", made)
+    found.renew(["localhost"], made)
+    return found
 
 
 # one alteration each: (what is done, what is said, whether --repair mends it)
@@ -202,6 +212,14 @@ DAMAGE: list[Damage] = [
     ("an old upload", lambda c: stale(c, "submitted", ".incoming-00"), "cut off", True),
     ("an old half-replaced file", lambda c: stale(c, "release", "hw1", ".grades.json.0123456789ab.tmp"),
      "cut off", True),
+    ("an authority that others can read", lambda c: (authority(c), (c / "release" / AUTHORITY).chmod(0o644)),
+     "can be read by other users", True),
+    ("an authority that is gone", lambda c: (authority(c), (c / "release" / AUTHORITY).unlink()),
+     f"{AUTHORITY} is missing", False),
+    ("an authority that ends soon", lambda c: authority(c, days=3500), "ends on", False),
+    ("a certificate that has ended", lambda c: authority(c, days=91), "the certificate ended on", False),
+    ("a certificate that is none", lambda c: (authority(c), (c / "release" / CERTIFICATE).write_text("x")),
+     "holds no certificate", False),
     ("a folder that everybody writes to", lambda c: (c / "release").chmod(0o777), "everybody", False),
 ]  # fmt: skip
 damaged = pytest.mark.parametrize(

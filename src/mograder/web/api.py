@@ -48,7 +48,7 @@ from mograder.web.replies import (
     FEEDBACK_POLICY,
     INTERNAL_ERROR,
     Reply,
-    file_headers,
+    attachment,
     json_reply,
     problem,
     send_file,
@@ -85,6 +85,7 @@ class Request:
     address: str
     written: Written[Reply]
     query: bytes = b""
+    authority: str = ""
     body: bytes = b""
 
     def assignment(self) -> Assignment:
@@ -104,12 +105,15 @@ class Api:
         *,
         check_tokens: bool = True,
         pace: Pace = PATIENT,
+        authority: str = "",
+        workers: int = 1,
         clock: Callable[[], float] = time.time,
-    ) -> None:  # fmt: skip
-        """`clock` (Unix seconds) times the throttling of failures alone."""
+    ) -> None:
+        """`clock` (Unix seconds) times the throttling of failures alone, which is shared out among the workers."""
         self.course = course
         self.pace = pace
         self.check_tokens = check_tokens
+        self._authority = authority
         self._routes = wire.Routes()
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
         self._gathered: Gathered[Reply | StoredFile] = Gathered(self.write)
@@ -117,7 +121,7 @@ class Api:
         self._known: Written[Actor] = Written()
         self.fetches = Fetches(course, self.write)
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
-        self.bad_tokens, self.wrong_codes = Failures(clock), Failures(clock)
+        self.bad_tokens, self.wrong_codes = Failures(clock, workers), Failures(clock, workers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
@@ -144,7 +148,7 @@ class Api:
                 self.fetches.note(request.actor, values["assignment"], values["file"], received)
             kind = row.reply.value if isinstance(row.reply, Content) else ""
             policy = (("Content-Security-Policy", FEEDBACK_POLICY),)
-            extra = policy if row.reply is Content.HTML else file_headers(reply)
+            extra = policy if row.reply is Content.HTML else tuple(attachment(reply.name).items())
             try:
                 await send_file(reply, kind, extra, scope, headers, body, receive, send)
             except OSError as error:  # removed by hand since it was found, or not ours to read
@@ -213,7 +217,7 @@ class Api:
         base = f"{scope.get('scheme', 'http')}://{headers.get('host', 'localhost')}{scope.get('root_path', '')}"
         return Request(
             row, self.course, actor, values, about, headers, received, base, self.wrong_codes, address_key(scope),
-            self._written, scope["query_string"],
+            self._written, scope["query_string"], self._authority,
         )  # fmt: skip
 
     async def _answer(self, request: Request, body: Body) -> Reply | StoredFile:
@@ -515,6 +519,8 @@ def receipt_info(receipt: Receipt) -> wire.ReceiptInfo:
         by=kept.by,
         url=wire.build_path(wire.BY_NAME["version"], place),
         receipt=receipt.text,
+        late=wire.given(kept.late if kept.due is not None else None),
+        duedate=wire.given(kept.due // deadlines.SECOND if kept.due is not None else None),
     )
 
 
@@ -637,12 +643,18 @@ def configuration(request: Request) -> Reply:
     return Reply(200, document.encode(), Content.TOML.value)
 
 
+def authority(request: Request) -> Reply:
+    if not request.authority:
+        raise NotFound("this server has no certificate authority of its own")
+    return Reply(200, request.authority.encode(), Content.PEM.value)
+
+
 HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
     handler.__name__: handler
     for handler in (
         health, register, assignments, hand_out, commit, submissions, submitted_file, receipts, all_receipts,
         version, chain_head, signing_keys, upload_grades, status, feedback, ask_extension, extensions,
-        change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration,
+        change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration, authority,
     )
 }  # fmt: skip
 

@@ -19,18 +19,22 @@ from mograder.web.body import Scope
 
 T = TypeVar("T")
 
-FAILURES_A_MINUTE = 20
-"""What one client address may get wrong, and what may be got wrong about one user name."""
+FAILURES = 20
+"""What one client address may get wrong in a minute, and what may be got wrong about one user name."""
 
 MOST_KEPT = 100_000
 """Addresses and names that are remembered; beyond that all are forgotten, so that a flood costs no memory."""
 
 
 class Failures:
-    """Failures of one kind in this process. `clock` gives Unix seconds."""
+    """Failures of one kind in this process. `clock` gives Unix seconds.
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    Each of `workers` processes counts by itself and allows its share: together they allow no more than one would.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time, workers: int = 1) -> None:
         self._clock = clock
+        self._allowed = max(1, FAILURES // workers)
         self._counted: _Window | None = None  # its library is loaded with the first failure
 
     def guard(self, error: type[MograderError], whose: Sequence[str], prove: Callable[[], T]) -> T:
@@ -57,7 +61,7 @@ class Failures:
     def count(self, *whose: str) -> None:
         """Note one failure of each of `whose`."""
         if self._counted is None:
-            self._counted = _Window()
+            self._counted = _Window(self._allowed)
         for each in whose:
             if each:
                 self._counted.hit(each)
@@ -70,12 +74,12 @@ class Failures:
 class _Window:
     """A moving window of a minute for every key."""
 
-    def __init__(self) -> None:
+    def __init__(self, allowed: int) -> None:
         from limits import RateLimitItemPerMinute
         from limits.storage import MemoryStorage
         from limits.strategies import MovingWindowRateLimiter
 
-        self._limit = RateLimitItemPerMinute(FAILURES_A_MINUTE)
+        self._limit = RateLimitItemPerMinute(allowed)
         self._storage = MemoryStorage()
         self._window = MovingWindowRateLimiter(self._storage)
 
