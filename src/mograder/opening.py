@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
 from mograder import config
+from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, Usage
 from mograder.domain.names import CourseName
-from mograder.domain.store import Courses, Store
+from mograder.domain.store import Courses, Event, Store
 from mograder.domain.tokens import SECRET_NAME
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store.course_folders import CourseFolders
@@ -52,10 +53,24 @@ def _course(store: Store, enrollment_code: str, max_upload: int) -> Course:
     return Course(store, seal, config.utc_now, enrollment_code.strip(), max_upload * config.MIB)
 
 
-def open_existing(place: Path | str) -> Course:
+def rotate_signing_key(folder: Path | str) -> str:
+    """Sign receipts with a new key from the next start on; its fingerprint. Raises Usage and MograderError."""
+    course = open_existing(folder)
+    try:
+        if not isinstance(course.store, DirectoryStore):
+            raise Usage("the key of a course in a database cannot be changed")
+        event = Event(course.clock(), COURSE_INSTRUCTOR.username, "rotate", "signing key")
+        key = course.store.change_signing_key(new_private_key(), event)
+    finally:
+        course.store.close()
+    return Ed25519Seal(key).public_keys()[0]["kid"]
+
+
+def open_existing(place: Path | str, **given: Path | None) -> Course:
     """The course that is served from a folder, or from its release/; or the one at `postgresql://…#name`.
 
-    One that is not there is not made. Raises Usage and MograderError.
+    One that is not there is not made. `given` are the folders that serve was told by flags, as in `open_course`.
+    Raises Usage and MograderError.
     """
     if is_database(place):
         url, name = split_place(str(place))
@@ -69,7 +84,7 @@ def open_existing(place: Path | str) -> Course:
     folder = Path(place)
     for root in (folder, folder / "release"):
         if (root / SECRET_NAME).exists():
-            return open_course(root)
+            return open_course(root, **given)  # type: ignore[arg-type]
     raise Usage(f"there is no course in {folder}: name the folder that 'mograder serve' is given, and serve it once")
 
 

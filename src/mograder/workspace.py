@@ -66,9 +66,12 @@ def read_settings(folder: Path) -> Settings:
 
 @dataclass(frozen=True)
 class Login:
+    """`authority` is the certificate (PEM) of who alone vouches for the server, "" for whom this computer trusts."""
+
     url: str
     user: str
     token: str
+    authority: str = ""
 
 
 class Logins:
@@ -321,12 +324,16 @@ def is_hand_out(sha256: str, assignment: wire.AssignmentInfo, folder: Path) -> b
     return sha256 in listed | Release(folder, assignment.name).checksums()
 
 
-def keep_receipt(file: Path, url: str, submitted: wire.Submitted) -> Path | None:
+def keep_receipt(file: Path, url: str, submitted: wire.Submitted | wire.ReceiptInfo) -> Path | None:
     """Keep the receipt of a hand-in in `.mograder/receipts/` beside the file; None when the server gave none."""
     if not submitted.receipt:
         return None
     name = folder_name(f"{submitted.assignment}_{submitted.version.removesuffix('.py')}.json")
     path = file.parent / ".mograder" / "receipts" / name
     with replacing(path) as kept:
-        kept.write(json.dumps({"server": url, **msgspec.to_builtins(submitted)}, indent=2, ensure_ascii=False).encode())
+        kept.write(
+            json.dumps(
+                {"server": url, **msgspec.to_builtins(submitted, enc_hook=str)}, indent=2, ensure_ascii=False
+            ).encode()
+        )
     return path

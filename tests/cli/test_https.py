@@ -4,72 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from mograder.cli import run
 from mograder.client import Client
 from mograder.workspace import Login, Logins
+from tests.cli.conftest import Mograder, work
 from tests.hostile import Answer, HostileServer, as_json
 from tests.parts import CODE, NOTEBOOK, Running, free_port, names_in, sha256
-
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-
-Mograder = Callable[..., Ran]
-
-
-@pytest.fixture
-def mograder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mograder:
-    """Runs `mograder https` in a folder and with a home of its own, and checks the exit code."""
-    for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
-    for name in ("MOGRADER_HTTPS_URL", "MOGRADER_HTTPS_TOKEN", "MOGRADER_ENROLLMENT_CODE"):
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-
-    def ran(*words: str, code: int = 0) -> Ran:
-        capsys.readouterr()
-        left = run(["https", *words])
-        out, err = capsys.readouterr()
-        assert left == code, out + err
-        assert "Traceback" not in out + err
-        if code not in (0, 1):
-            assert err.startswith("error: ")
-            assert err.count("\n") == 1
-        return Ran(left, out, err)
-
-    return ran
-
-
-@pytest.fixture
-def alice(mograder: Mograder, server: Running) -> Mograder:
-    """A student who has logged in."""
-    mograder("login", "--url", server.url, "--user", "alice", "--code", CODE)
-    return mograder
-
-
-@pytest.fixture
-def lecturer(mograder: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch) -> Mograder:
-    monkeypatch.setenv("MOGRADER_HTTPS_URL", server.url)
-    monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", server.token("__instructor__"))
-    return mograder
-
-
-def work(content: bytes = b"x = 1\n", name: str = "homework.py") -> str:
-    Path(name).write_bytes(content)
-    return name
-
 
 # logging in
 
@@ -102,7 +46,7 @@ def test_a_registration_whose_answer_was_lost_is_finished_by_the_next_login(
     hostile_server.answer("POST /register", Answer(hang_up=True))
     for _ in range(2):
         mograder(*words, hostile_server.url, code=6)
-    keys = {json.loads(asked.body)["claim_key"] for asked in hostile_server.asked}
+    keys = {json.loads(asked.body)["claim_key"] for asked in hostile_server.asked if asked.body}
     assert keys == {Logins().claim_key(hostile_server.url, "alice")}
     with Client(server.url) as lost:  # it arrived, and nobody saw the answer
         lost.register("alice", CODE, Logins().claim_key(server.url, "alice"))
@@ -307,6 +251,17 @@ def test_what_cannot_be_handed_in_is_refused_before_the_trip(alice: Mograder, se
     assert "takes .txt" in alice("submit", "hw1", work(), code=2).err
     assert "at most 3" in alice("submit", "hw1", work(name="notes.txt"), code=5).err
     assert not (server.submitted / "hw1").exists()
+
+
+@pytest.mark.parametrize("moment", [1e300, -1e18])
+def test_a_time_beyond_the_calendar_is_said_to_be_unknown(
+    mograder: Mograder, hostile_server: HostileServer, moment: float
+) -> None:
+    hostile_server.lists()
+    kept = {"filename": "alice.py", "attempt": 1, "received": moment, "receipt": "a.b.c", "version": "alice_1.py"}
+    hostile_server.answer("POST /assignments/hw1/submit", as_json({**kept, "sha256": sha256(b"x = 1\n")}))
+    ran = mograder("submit", "hw1", work(), "--url", hostile_server.url, "--token", f"alice:{'0' * 64}")
+    assert "received unknown" in ran.out
 
 
 def test_an_instructor_hands_in_for_a_student_and_reads_their_state(lecturer: Mograder, server: Running) -> None:

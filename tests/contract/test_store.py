@@ -409,7 +409,7 @@ def test_a_receipt_keeps_what_it_says_of_the_deadline(store: Store) -> None:
     for late, due, arrived in ((True, NOON, NOON + 5), (False, None, None)):
         upload = filled(store.upload(), b"%d" % late)
         ready = HandIn(ALICE, HW1, BOB, NOON, upload, late, due, arrived)
-        store.accept(ready, issue_receipt(ready, SEAL, "course"))
+        store.accept(ready, issue_receipt(ready, SEAL, "course")).result()
         upload.discard()
         kept = list(store.receipts())[-1].submission
         assert (kept.late, kept.due, kept.arrived) == (late, due, arrived)

@@ -472,3 +472,58 @@ def test_a_key_that_could_be_guessed_or_is_endless_is_refused(course: Course, ke
     with pytest.raises(BadRequest, match="32"):
         course.register("alice", CODE, key)
     assert course.roster() == []
+
+
+# the trail
+
+
+def test_the_trail_says_who_did_what_to_whom_and_when(course: Course, clock: Clock) -> None:
+    tutor, wanted = Actor(BOB, Role.INSTRUCTOR), []
+
+    def noted(actor: str, action: str, subject: str, detail: str = "") -> None:
+        wanted.insert(0, Event(clock.now, actor, action, subject, detail))
+        assert course.events() == wanted
+        clock.now += SECOND
+
+    assignment = course.assignment(tutor, "hw1")
+    course.enrol([ALICE])
+    noted(INSTRUCTOR, "enrol", "alice")
+    course.add_people(tutor, [Person(Username("carl"))])
+    noted("bob", "add", "carl")
+    course.set_role(tutor, ALICE, Role.INSTRUCTOR)
+    noted("bob", "role", "alice", "instructor")
+    course.reset(tutor, ALICE)
+    noted("bob", "reset", "alice")
+    course.remove(tutor, ALICE)
+    noted("bob", "remove", "alice")
+    course.rotate_secret(tutor, 0)
+    noted("bob", "rotate", "secret")
+    course.upload_grades(tutor, assignment, [{"username": "alice"}, {"username": "carl"}])
+    noted("bob", "grades", "hw1", "2 grades")
+    course.upload_feedback(tutor, assignment, {ALICE: b"page"})
+    noted("bob", "feedback", "hw1", "1 pages")
+
+
+def test_a_name_that_is_enrolled_after_a_reset_gets_a_token_that_works(course: Course, clock: Clock) -> None:
+    course.add_people(COURSE_INSTRUCTOR, [Person(ALICE)])
+    course.reset(COURSE_INSTRUCTOR, ALICE)
+    course.reset(COURSE_INSTRUCTOR, ALICE)
+    ((_, token),) = course.enrol([ALICE])
+    assert course.authenticate(Token.parse(token)) == STUDENT
+    account = course.store.account(ALICE)
+    assert account is not None
+    assert (account.generation, account.bound, account.created) == (2, True, NOON)
+
+
+def test_a_rotated_secret_is_the_one_that_was_made(course: Course) -> None:
+    made = replace(course, new_secret=lambda: "made")
+    assert made.rotate_secret(COURSE_INSTRUCTOR, SECOND) == NOON + SECOND
+    assert course.store.secrets()[0] == "made"
+
+
+def test_standing_says_whether_something_was_handed_in(course: Course) -> None:
+    assignment = course.assignment(STUDENT, "hw1")
+    assert not course.standing(assignment, ALICE).submitted
+    submit(course)
+    assert course.standing(assignment, ALICE).submitted
+    assert not course.standing(assignment, BOB).submitted

@@ -176,3 +176,9 @@ def test_empty_rows_are_passed_over_and_cells_may_hold_lines() -> None:
     assert [dict(each.fields) for each in table] == [
         {"student": "alice", "mark": "1,3", "feedback": 'two\nlines; "quoted"'}
     ]
+
+
+@pytest.mark.parametrize("name", ["username", "grade", "mark", "feedback"])
+def test_known_columns_are_known_however_they_are_written_and_others_keep_their_spelling(name: str) -> None:
+    (entry,) = read_csv(f"Student,{name.upper()},Tutor\nalice,1,T\n")
+    assert dict(entry.fields) == {"student": "alice", name: "1", "Tutor": "T"}

@@ -52,3 +52,9 @@ def test_a_personal_code_can_be_read_out_and_is_another_each_time() -> None:
 
 def test_a_display_name_is_one_line() -> None:
     assert Person.parse(" ada ", " Ada\n\tL ") == Person.parse("ada", "Ada L")
+
+
+def test_every_letter_of_a_personal_code_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = iter("abcdefghjkmn")
+    monkeypatch.setattr("secrets.choice", lambda _: next(letters))
+    assert random_code() == "abcd-efgh-jkmn"

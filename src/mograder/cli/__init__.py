@@ -53,6 +53,7 @@ PLACES = {
     "erase": ("mograder.cli.care:erase", "Erase a person's data; the chain of receipts stays valid."),
     "backup": ("mograder.cli.care:backup", "Archive a course, also while it is served."),
     "restore": ("mograder.cli.care:restore", "Bring an archived course back."),
+    "rehearse": ("mograder.cli.rehearse:rehearse", "Rehearse an exam with a copy of a course."),
     "secret": ("mograder.cli.secret:secret", "Change the secret that tokens are made from."),
     "course": ("mograder.cli.course:course", "Make, list and close the courses of a server that has many."),
     "store": ("mograder.cli.course:store", "Look after the database that courses are in."),

@@ -11,6 +11,7 @@ import click
 
 from mograder import config
 from mograder.cli.output import clean, note, tell, tell_json
+from mograder.cli.places import PLACE
 from mograder.domain.errors import Unreadable, Usage, VerificationFailed
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def verify(
       mograder verify course/ receipts-of-alice/*.json
     """
     from mograder.domain.chain import head_of, parse_head
-    from mograder.receipt_files import read_keys, read_receipt
+    from mograder.proof import read_keys, read_receipt
     from mograder.store.evidence import Evidence
     from mograder.store.evidence import verify as compare
 
@@ -165,10 +166,21 @@ def verify(
 
 @click.command(short_help="Erase a person's data; the chain of receipts stays valid.")
 @click.argument("user")
-@click.option("--course", "folder", required=True, type=FOLDER, help="The course's folder, or the one that is served.")
+@click.option(
+    "--course",
+    "place",
+    required=True,
+    type=PLACE,
+    metavar="FOLDER|URL",
+    help="The course's folder, or postgresql://…#course.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what is held about the person, and erase nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def erase(user: str, folder: Path, dry_run: bool, yes: bool) -> None:
+@_elsewhere
+def erase(
+    user: str, place: Path | str, dry_run: bool, yes: bool, release_dir: Path | None, submitted_dir: Path | None,
+    grades_dir: Path | None,
+) -> None:  # fmt: skip
     """Erase what a course holds about USER: hand-ins, feedback, grades, account, and their name in the audit trail.
 
     A server may run. The chain of receipts stays valid: of each of the person's receipts its number and hashes stay,
@@ -185,7 +197,7 @@ def erase(user: str, folder: Path, dry_run: bool, yes: bool) -> None:
     from mograder.opening import open_existing
 
     username = Username.parse(user)
-    course = open_existing(folder)
+    course = open_existing(place, release_dir=release_dir, submitted_dir=submitted_dir, grades_dir=grades_dir)
     try:
         held = course.holdings(username)
         tell(f"{username}: {'an account' if held.account else 'no account'}, {held.receipts} receipts")

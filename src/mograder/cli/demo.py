@@ -114,19 +114,19 @@ As the lecturer, in a third (the last line of token is yours):
 
 
 @contextlib.contextmanager
-def serving(root: Path, port: int, code: str) -> Iterator[None]:
-    """A server of its own process, ready when the block begins and stopped when it ends."""
-    words = [sys.executable, "-m", "mograder", "serve", str(root), "--host", "127.0.0.1", "-p", str(port)]
+def serving(root: Path, port: int, code: str, *more: str) -> Iterator[int]:
+    """A server of its own process (its id), ready when the block begins and stopped when it ends."""
+    words = [sys.executable, "-m", "mograder", "serve", str(root), "--host", "127.0.0.1", "-p", str(port), *more]
     environment = {**os.environ, "MOGRADER_ENROLLMENT_CODE": code, "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8")  # noqa: S603
     try:
         assert process.stdout is not None
         if not any("Ctrl-C" in line for line in process.stdout):
             raise MograderError("the server did not start")
-        yield
+        yield process.pid
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.communicate(timeout=20)
 
 
 @dataclass(frozen=True)

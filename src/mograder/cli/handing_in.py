@@ -11,15 +11,21 @@ import msgspec
 
 from mograder import wire
 from mograder.cli.output import json_option, note, progress, result, when
-from mograder.cli.server import Server, choose, keep, reads_from_a_server, sends_to_a_server, tell_delivered
+from mograder.cli.server import (
+    Server,
+    check_receipt,
+    choose,
+    keep,
+    reads_from_a_server,
+    sends_to_a_server,
+    tell_delivered,
+)
 from mograder.client import Client, known
+from mograder.domain.assignments import USUALLY_ACCEPTED
 from mograder.domain.errors import MograderError, TooLarge, Usage
 from mograder.outbox import Outbox, Waiting, deliver, is_passing, worth_announcing
 from mograder.placing import sha256_of
 from mograder.workspace import is_hand_out
-
-ACCEPTED = (".py", ".zip")
-"""File endings that can be handed in where the course says nothing."""
 
 
 @click.command()
@@ -84,16 +90,19 @@ def submit(
             raise
         if waiting:
             Outbox().drop(waiting)
+        wrong = check_receipt(client, submitted)
     place = keep(file, client.url, submitted)
-    reply = {**msgspec.to_builtins(submitted), "kept": str(place) if place else None}
+    reply = {**msgspec.to_builtins(submitted, enc_hook=str), "kept": str(place) if place else None}
     result(as_json, reply, _received(file.name, submitted))
     if place:
         note(f"your receipt is in {place}")
+    if wrong:
+        raise wrong
 
 
 def _check(file: Path, assignment: wire.AssignmentInfo) -> None:
     """Refuse now what the server would refuse after the trip."""
-    accepts = [ending.lower() for ending in known(assignment.accepts) or ACCEPTED]
+    accepts = [ending.lower() for ending in known(assignment.accepts) or USUALLY_ACCEPTED]
     if file.suffix.lower() not in accepts:
         raise Usage(f"{file.name} cannot be handed in: {assignment.name!r} takes {', '.join(accepts)}")
     size, limit = file.stat().st_size, known(assignment.max_size)
@@ -168,7 +177,7 @@ def retry(drop: bool, server: Server, as_json: bool) -> None:
     sent = refused = 0
     with server.connect(deliver_first=False) as (client, _), progress("outbox") as bar:
         for waiting, submitted, problem in deliver(client, outbox, server.owner(), choose, again=True, progress=bar):
-            tell_delivered(client.url, waiting, submitted, problem)
+            tell_delivered(client, waiting, submitted, problem)
             sent, refused = (sent + 1, refused) if submitted else (sent, refused + 1)
     result(as_json, {"sent": sent, "refused": refused}, f"Sent {sent} hand-in(s)")
     if refused:

@@ -35,6 +35,24 @@ def secret() -> None:
     """
 
 
+@secret.command(short_help="Change the key that signs receipts.")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def rotate_key(folder: Path) -> None:
+    """Sign receipts with a new key from now on, in the course in FOLDER, and print the key's fingerprint.
+
+    Stop the server first. What the old key has signed still verifies. Every client refuses the new key until its owner
+    says mograder https login --new-key: change it only when somebody may have seen the old one, and tell the class.
+
+    \b
+    Example:
+      mograder secret rotate-key course/release/
+    """
+    from mograder.opening import rotate_signing_key
+
+    fingerprint = rotate_signing_key(folder)
+    tell(f"receipts are signed with the key {fingerprint}\nstudents accept it with: mograder https login --new-key")
+
+
 @secret.command()
 @click.argument("folder", type=PLACE)
 @click.option(

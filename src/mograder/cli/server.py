@@ -16,12 +16,13 @@ from mograder import wire
 from mograder.cli.output import note, when
 from mograder.cli.places import PLACE
 from mograder.client import Client, known
-from mograder.connection import Patience, normalise_url
+from mograder.connection import Patience, normalise_url, trusting
 from mograder.domain.course import Course
-from mograder.domain.errors import BadName, MograderError, Unauthenticated, Usage
+from mograder.domain.errors import BadName, MograderError, Unauthenticated, Usage, VerificationFailed
 from mograder.domain.names import Username, printable
 from mograder.domain.tokens import Token
 from mograder.outbox import Outbox, Waiting, deliver
+from mograder.proof import KnownKeys, check_submitted
 from mograder.workspace import Logins, keep_receipt, read_settings
 
 Place = TypeVar("Place")
@@ -50,7 +51,11 @@ class Server:
             raise Usage("no URL: give --url, set [https] url in mograder.toml, or log in with mograder https login")
         return address
 
-    def open(self, address: str, token: str | None) -> Client:
+    def open(self, address: str, token: str | None, authority: str | None = None) -> Client:
+        """A client that believes `authority`, else the one of the login there, else whom this computer trusts."""
+        if authority is None:
+            login = Logins().find(address)
+            authority = login.authority if login else ""
         said: set[str] = set()
 
         def once(message: str) -> None:
@@ -58,7 +63,9 @@ class Server:
                 said.add(message)
                 note(message)
 
-        return Client(address, token, patience=Patience(total=self.patience), on_wait=once)
+        return Client(
+            address, token, patience=Patience(total=self.patience), on_wait=once, verify=trusting(authority)
+        )  # fmt: skip
 
     def owner(self) -> str:
         """Whose token is in force, "" without one."""
@@ -93,12 +100,12 @@ class Server:
         with replace(self, patience=0).open(address, token) as client:
             try:
                 for each, submitted, problem in deliver(client, outbox, owner, choose, again=False):
-                    tell_delivered(client.url, each, submitted, problem)
+                    tell_delivered(client, each, submitted, problem)
             except MograderError as error:
                 note(f"{len(waiting)} hand-in(s) still wait to be sent: {error.message}")
 
 
-def tell_delivered(url: str, waiting: Waiting, submitted: wire.Submitted | None, problem: str) -> None:
+def tell_delivered(client: Client, waiting: Waiting, submitted: wire.Submitted | None, problem: str) -> None:
     """Say what became of a hand-in that waited, and keep its receipt where its file was."""
     name = Path(waiting.place).name
     if submitted is None:
@@ -108,7 +115,22 @@ def tell_delivered(url: str, waiting: Waiting, submitted: wire.Submitted | None,
     received = when(submitted.received, seconds=True) if submitted.received else "now"
     note(f"{name} for {submitted.assignment!r}, which was waiting, is handed in: received {received}"
          + (f", {late}" if late else ""))  # fmt: skip
-    keep(Path(waiting.place), url, submitted)
+    keep(Path(waiting.place), client.url, submitted)
+    if wrong := check_receipt(client, submitted):
+        note(f"warning: {wrong.message}")
+
+
+def check_receipt(client: Client, submitted: wire.Submitted) -> VerificationFailed | None:
+    """What is wrong with the receipt of a hand-in that was received; what cannot be checked now is noted."""
+    try:
+        seal = KnownKeys().find(client.url) or KnownKeys().meet(client)
+        if seal and submitted.receipt:
+            check_submitted(submitted, seal, client.url)
+    except VerificationFailed as wrong:
+        return wrong
+    except (MograderError, OSError) as error:
+        note(f"warning: your work was received, and its receipt could not be checked: {error}")
+    return None
 
 
 def keep(file: Path, url: str, submitted: wire.Submitted) -> Path | None:

@@ -6,6 +6,7 @@ key has signed that it was.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -88,7 +89,7 @@ def _check_signature(link: Link, seal: Seal) -> Iterator[Break]:
         if differ := _differences(link, stated):
             what = f"receipt {link.number} was altered: {', '.join(differ)} is not what was signed"
             yield Break(link.number, what)
-    elif "erased" not in stated or not stated.items() >= _statement(link.number, link.previous, link.hash).items():
+    elif not stated.items() >= _statement(link.number, link.previous, link.hash).items():
         yield Break(link.number, f"receipt {link.number} is said to be erased, and the course did not sign that")
 
 
@@ -110,18 +111,16 @@ def _differences(receipt: Receipt, stated: Mapping[str, object]) -> list[str]:
 
 def parse_head(text: str) -> Head:
     """A head as `mograder verify` prints it: `57:3f0c…`, the number and 64 hexadecimal digits. Raises BadRequest."""
-    number, _, digest = text.strip().partition(":")
-    if not (number.isascii() and number.isdecimal() and len(digest) == 64 and set(digest.lower()) <= set(HEX)):
+    found = re.fullmatch(r"(\d+):([0-9a-f]{64})", text.strip().lower(), re.ASCII)
+    if found is None:
         raise BadRequest(f"{text!r} is no head of a chain: it looks like 57:3f0c…, a number and 64 hexadecimal digits")
-    return Head(int(number), digest.lower())
-
-
-HEX = "0123456789abcdef"
+    return Head(int(found[1]), found[2])
 
 
 def head_of(text: str, seal: Seal) -> Head:
     """The place that a receipt's text names. Raises VerificationFailed unless `seal` signed it."""
-    number = seal.verify(text).get("number")
-    if not isinstance(number, int):
+    stated = seal.verify(text)
+    number = stated.get("number")
+    if not isinstance(number, int) or "sha256" not in stated:
         raise VerificationFailed("this is signed by the course and is no receipt")
     return Head(number, chain_hash(text))

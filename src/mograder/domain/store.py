@@ -7,10 +7,12 @@ be understood; then each thing asked for is there whole or not at all, and askin
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from mograder.domain.access import Account
 from mograder.domain.assignments import Assignment, Plan
@@ -46,12 +48,16 @@ class StoredFile:
         at_hand = {"path": content} if isinstance(content, Path) else {"data": content}
         return replace(self, bring=None, **at_hand)
 
-    def read(self) -> bytes:
+    def open(self) -> BinaryIO:
         file = self.brought()
         if file.data is not None:
-            return file.data
+            return io.BytesIO(file.data)
         assert file.path is not None
-        return file.path.read_bytes()
+        return file.path.open("rb")
+
+    def read(self) -> bytes:
+        with self.open() as file:
+            return file.read()
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,11 @@ class Fetched:
 
 class Upload(Body, Protocol):
     """A hand-in on its way in. `write` every chunk, then `finish`; `discard` drops it, at any time and twice."""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether `finish` takes its time."""
+        ...
 
     def write(self, chunk: bytes) -> None: ...
     def finish(self) -> None: ...
@@ -199,8 +210,8 @@ class Store(Protocol):
         """A place for the bytes of one hand-in to come."""
         ...
 
-    def accept(self, hand_in: HandIn, issue: Issue) -> Accepted:
-        """Give the hand-in the next place in the chain and keep its bytes for ever.
+    def accept(self, hand_in: HandIn, issue: Issue) -> Future[Accepted]:
+        """Give the hand-in the next place in the chain and keep its bytes for ever: promised for when it is so.
 
         `issue` is called once the place is certain. When it returns `turn.latest`, nothing is kept. The latest
         file is then this version: latest means last accepted, whatever `received` says.

@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import astuple
 from functools import partial
 from pathlib import Path
@@ -60,6 +61,7 @@ from mograder.domain.store import (
     Upload,
 )
 from mograder.domain.tokens import SECRET_NAME, random_secret
+from mograder.sealing import public_pem
 from mograder.store import files
 from mograder.store.erasing import ERASED_NAMES, erase_files, erase_rows, erased_account
 from mograder.store.files import Cached, Room, SameAgain, Spool, storage_errors
@@ -81,7 +83,9 @@ from mograder.store.secret import Secrets
 log = logging.getLogger(__name__)
 
 SETTLE_AFTER = 1.0
-"""Seconds for which placed hand-ins gather before one sync covers them all."""
+"""Seconds without a hand-in after which one sync covers all that were placed."""
+SETTLE_WITHIN = 10.0
+"""Seconds after which they are synced although others go on coming: the ledger holds their bytes until then."""
 
 RETRY_AFTER = 60.0
 """The longest time, in seconds, until what could not be put in its place is tried again."""
@@ -122,18 +126,8 @@ class DirectoryStore:
         self._settler.start()
 
     def _made_once(self, name: str, make: Callable[[], bytes]) -> Path:
-        """The file `name` of the root, made with mode 0600 if it is not there; two servers agree on one."""
         path = self.folders.root / name
-        if not path.exists():
-            scratch = path.with_name(f"{name}.{secrets.token_hex(6)}.tmp")
-            files.write_file(scratch, make(), mode=0o600)
-            with contextlib.suppress(FileExistsError):
-                if sys.platform == "win32":
-                    scratch.rename(path)
-                else:
-                    os.link(scratch, path)
-            scratch.unlink(missing_ok=True)
-            files.sync_folder(self.folders.root)
+        files.make_once(path, make)
         return path
 
     def secrets(self) -> tuple[str, ...]:
@@ -151,6 +145,19 @@ class DirectoryStore:
     def signing_key(self, make: Callable[[], bytes]) -> bytes:
         with storage_errors("read the signing key"):
             return self._made_once(SIGNING_KEY, make).read_bytes()
+
+    def change_signing_key(self, key: bytes, event: Event) -> bytes:
+        """Sign with the PEM `key` from the next start on; of earlier ones the public parts stay. All PEMs."""
+
+        def work(connection: sqlite3.Connection) -> bytes:
+            _record(connection, event)
+            path = self.folders.root / SIGNING_KEY
+            with storage_errors("change the signing key"):
+                keys = key + public_pem(path.read_bytes())
+                files.write_file(path, keys, mode=0o600)
+            return keys
+
+        return self._ledger.write(work)
 
     def plan(self) -> Plan:
         try:
@@ -217,23 +224,26 @@ class DirectoryStore:
             self._make_in_use(self.folders.submitted)
         return Spool(self.folders.submitted, self._room)
 
-    def accept(self, hand_in: HandIn, issue: Issue) -> Accepted:
+    def accept(self, hand_in: HandIn, issue: Issue) -> Future[Accepted]:
         body = hand_in.body
         assert isinstance(body, Spool), "a hand-in comes through `upload`"
-        with storage_errors("keep the hand-in"):
-            folder = self._make_in_use(self.folders.submitted, hand_in.assignment)
-            large = body.path
-            if large and not os.access(folder, os.W_OK):  # the file moves there only once it is accepted
-                raise PermissionError(errno.EACCES, "not writable")
-            scratch = large or _write_scratch(folder, body.data)
-        try:
-            return self._ledger.write(
-                lambda connection: self._append(connection, hand_in, issue, large),
-                lambda accepted: self._place(accepted, scratch, body),
-            )
-        finally:
-            if large is None:
-                scratch.unlink(missing_ok=True)
+        large = body.path
+        folder = self.folders.submitted / hand_in.assignment
+        scratch = large or folder / _spool_name()
+
+        def work(connection: sqlite3.Connection) -> Accepted:
+            with storage_errors("keep the hand-in"):
+                self._make_in_use(self.folders.submitted, hand_in.assignment)
+                if large is None:
+                    _write_scratch(scratch, body.data)
+                elif not os.access(folder, os.W_OK):  # the file moves there only once it is accepted
+                    raise PermissionError(errno.EACCES, "not writable")
+            return self._append(connection, hand_in, issue, large)
+
+        accepted = self._ledger.begin(work, lambda accepted: self._place(accepted, scratch, body))
+        if large is None:
+            accepted.add_done_callback(lambda _: scratch.unlink(missing_ok=True))
+        return accepted
 
     def _append(self, connection: sqlite3.Connection, hand_in: HandIn, issue: Issue, large: Path | None) -> Accepted:
         """Write receipt and bytes into the open transaction."""
@@ -365,7 +375,9 @@ class DirectoryStore:
         version = self._version(submission)
         if not version.exists() or (check and files.sha256_of(version) != submission.sha256):
             self._make_in_use(self.folders.submitted, submission.assignment)
-            source = self.folders.submitted / spool if spool else _write_scratch(version.parent, body)
+            source = self.folders.submitted / spool if spool else version.with_name(_spool_name())
+            if not spool:
+                _write_scratch(source, body)
             try:
                 files.put(source, version)
             except FileNotFoundError:
@@ -415,14 +427,23 @@ class DirectoryStore:
         again = 0.0  # seconds until the next try; 0 when nothing is left over
         while not self._stopping.is_set():
             self._unsettled.wait(again or None)
-            self._stopping.wait(SETTLE_AFTER)
-            self._unsettled.clear()
+            self._await_quiet()
             try:
                 done = self.settle()
             except Exception:  # this thread must outlive every fault: hand-ins stay in the ledger meanwhile
                 log.exception("hand-ins stay in the ledger for now")
                 done = False
             again = 0.0 if done else min(2 * again + SETTLE_AFTER, RETRY_AFTER)
+
+    def _await_quiet(self) -> None:
+        """Wait until nothing has been placed for `SETTLE_AFTER`: a rush has the disk to itself, but not for ever."""
+        ends = time.monotonic() + SETTLE_WITHIN
+        placed = True
+        while placed and not self._stopping.is_set() and time.monotonic() < ends:
+            self._unsettled.clear()
+            self._stopping.wait(SETTLE_AFTER)
+            placed = self._unsettled.is_set()
+        self._unsettled.clear()
 
     def settle(self) -> bool:
         """Sync files and links of pending hand-ins, then let their bytes leave the ledger; whether all of them did."""
@@ -504,13 +525,18 @@ class DirectoryStore:
         return iter(sorted(links, key=lambda link: link.number))
 
     def erase(self, username: Username, attest: Attest, event: Event) -> None:
-        def rows(connection: sqlite3.Connection) -> None:
+        def rows(connection: sqlite3.Connection) -> list[str]:
+            waiting = "SELECT spool FROM pending JOIN receipts USING (number) WHERE username = ? AND spool IS NOT NULL"
+            spools = [name for (name,) in connection.execute(waiting, (username,)).fetchall()]
             own = connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE username = ?", (username,))
             erase_rows(connection, username, [attest(receipt_of(row)) for row in own.fetchall()])
             _record(connection, event)
+            return spools
 
         def work(connection: sqlite3.Connection) -> None:
             with storage_errors("erase the files"):
+                for name in spools:
+                    (self.folders.submitted / name).unlink(missing_ok=True)
                 erase_files(connection, self.folders, username)
                 for path in self.folders.grades.glob(f"*/{GRADES}"):
                     others = [entry for entry in load_grades(path) if entry.username != username]
@@ -518,7 +544,7 @@ class DirectoryStore:
                         _write_grades(path, others)
 
         # The ledger first, for good: until the files are gone, whoever is told of a failure can ask again.
-        self._ledger.write(rows)
+        spools = self._ledger.write(rows)
         self._ledger.write(work)
         self._ledger.compact()
 
@@ -757,15 +783,18 @@ def _record(connection: sqlite3.Connection, event: Event) -> None:
     )
 
 
-def _write_scratch(folder: Path, content: bytes) -> Path:
+def _spool_name() -> str:
+    return f"{files.SPOOL_PREFIX}{secrets.token_hex(12)}"
+
+
+def _write_scratch(path: Path, content: bytes) -> None:
     """A hidden file with `content`, not synced: the ledger holds the bytes until it is."""
-    path = folder / f"{files.SPOOL_PREFIX}{secrets.token_hex(12)}"
     try:
-        path.write_bytes(content)
+        with open(path, "wb", buffering=0) as file:
+            file.write(content)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-    return path
 
 
 def _sync_all(folder: Path, paths: list[Path]) -> None:

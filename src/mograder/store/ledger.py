@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from filelock import FileLock
@@ -22,6 +23,9 @@ from mograder.domain.errors import StorageFull, Temporary, Unreadable
 from mograder.store.files import storage_errors
 
 T = TypeVar("T")
+
+TOGETHER = 200
+"""Writers that share one transaction at most, so that the first of them does not wait for a crowd."""
 
 MIGRATIONS = (
     "ledger_001.sql",
@@ -43,29 +47,37 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 class _Entry(Generic[T]):
+    """One writer's part of a transaction, and the promise of its value."""
+
     def __init__(self, work: Callable[[sqlite3.Connection], T], after: Callable[[T], None] | None) -> None:
-        self.work = work
-        self.after = after
-        self.value: T | None = None
+        self._work = work
+        self._after = after
+        self._value: T | None = None
         self.error: BaseException | None = None
-        self.done = False
+        self.promise: Future[T] = Future()
+        self.promise.set_running_or_notify_cancel()  # nobody can take back what has begun
 
     def run(self, connection: sqlite3.Connection) -> None:
         """One entry that fails takes nothing of the others' with it."""
         connection.execute("SAVEPOINT entry")
         try:
-            self.value = self.work(connection)
+            self._value = self._work(connection)
         except sqlite3.Error:
             raise  # the database itself: the whole batch fails
-        except Exception as error:  # noqa: BLE001 (raised again by `result`)
+        except Exception as error:  # noqa: BLE001 (raised again by whoever waits for the promise)
             self.error = error
             connection.execute("ROLLBACK TO entry")
         connection.execute("RELEASE entry")
 
-    def result(self) -> T:
+    def follow(self) -> None:
+        if self.error is None and self._after is not None:
+            self._after(self._value)  # type: ignore[arg-type]
+
+    def keep_promise(self) -> None:
         if self.error is not None:
-            raise self.error
-        return self.value  # type: ignore[return-value]
+            self.promise.set_exception(self.error)
+        else:
+            self.promise.set_result(self._value)  # type: ignore[arg-type]
 
 
 class Ledger:
@@ -75,15 +87,19 @@ class Ledger:
         """Opens or creates the file and brings its schema up to date. Raises Unreadable, StorageFull, Temporary."""
         self.path = path
         self._between_processes = FileLock(lock_path, thread_local=False)
-        self._turn = threading.Lock()
-        self._queue: deque[_Entry[Any]] = deque()
+        self._queue: SimpleQueue[_Entry[Any] | None] = SimpleQueue()
+        self._writing = threading.Lock()
         self._reading = threading.Lock()
+        self._closing = threading.Lock()
+        self._closed = False
         with self.errors():
             # Made with this mode before SQLite opens it; its companion files (-wal, -shm) inherit the mode.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._writer = self._connect()
             self._migrate()
             self._reader = self._connect()
+        self._thread = threading.Thread(target=self._write_on, name="ledger", daemon=True)
+        self._thread.start()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
@@ -131,35 +147,44 @@ class Ledger:
             return self._reader.execute(sql, values).fetchall()
 
     def write(self, work: Callable[[sqlite3.Connection], T], after: Callable[[T], None] | None = None) -> T:
-        """Run `work` in a transaction, alone in all processes; return its value once that is flushed.
+        """As `begin`, and wait for it."""
+        return self.begin(work, after).result()
+
+    def begin(self, work: Callable[[sqlite3.Connection], T], after: Callable[[T], None] | None = None) -> Future[T]:
+        """Run `work` in a transaction, alone in all processes; its value is promised for when that is flushed.
 
         `after` gets the value after the commit and before the turn passes on, in commit order. What `work` raises
-        undoes its part alone. What `after` raises is the caller's business to prevent.
+        undoes its part alone. What `after` raises is the caller's business to prevent. Both run in the one thread
+        that writes, so they must not write again.
         """
         entry: _Entry[T] = _Entry(work, after)
-        self._queue.append(entry)
-        with self._turn:
-            if not entry.done:
-                # Everything that queued up while the last commit ran is committed together by whoever comes first.
-                batch = [self._queue.popleft() for _ in range(len(self._queue))]
+        with self._closing:
+            if self._closed:
+                raise Temporary("the course is closed")
+            self._queue.put(entry)
+        return entry.promise
+
+    def _write_on(self) -> None:
+        """Everything that queued up while the last commit ran is committed together."""
+        entries: list[_Entry[Any] | None] = []
+        while None not in entries:
+            entries = [self._queue.get()]
+            while len(entries) < TOGETHER and not self._queue.empty():
+                entries.append(self._queue.get())
+            if batch := [each for each in entries if each is not None]:
                 self._commit(batch)
-        return entry.result()
 
     def _commit(self, batch: list[_Entry[Any]]) -> None:
         try:
-            with self.errors(), self._between_processes.acquire(timeout=30):
+            with self.errors(), self._writing, self._between_processes.acquire(timeout=30):
                 self._transact(batch)
                 for entry in batch:
-                    if entry.error is None and entry.after is not None:
-                        entry.after(entry.value)
-        except BaseException as error:
+                    entry.follow()
+        except BaseException as error:  # noqa: BLE001 (this thread must outlive it; whoever waits is told)
             for entry in batch:
                 entry.error = entry.error or error
-            if not isinstance(error, Exception):
-                raise
-        finally:
-            for entry in batch:
-                entry.done = True
+        for entry in batch:
+            entry.keep_promise()
 
     def _transact(self, batch: list[_Entry[Any]]) -> None:
         self._writer.execute("BEGIN IMMEDIATE")
@@ -179,11 +204,18 @@ class Ledger:
 
     def compact(self) -> None:
         """Write the file anew, so that nothing is left in it of what was deleted."""
-        with self.errors(), self._turn, self._between_processes.acquire(timeout=30):
+        with self.errors(), self._writing, self._between_processes.acquire(timeout=30):
             self._writer.execute("VACUUM")
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
-        with self._turn, self._reading:
+        """Finish what has begun."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join()
+        with self._reading:
             self._reader.close()
             self._writer.close()

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -39,7 +39,7 @@ from mograder.domain.extending import Change
 from mograder.domain.names import Username, parse_owner
 from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.roster import Person
-from mograder.domain.store import StoredFile, Upload
+from mograder.domain.store import Accepted, StoredFile, Upload
 from mograder.web import multipart
 from mograder.web.body import PATIENT, Body, Gone, Pace, Receive, Scope, Send
 from mograder.web.fetches import Fetches
@@ -48,7 +48,7 @@ from mograder.web.replies import (
     FEEDBACK_POLICY,
     INTERNAL_ERROR,
     Reply,
-    file_headers,
+    attachment,
     json_reply,
     problem,
     send_file,
@@ -85,6 +85,7 @@ class Request:
     address: str
     written: Written[Reply]
     query: bytes = b""
+    authority: str = ""
     body: bytes = b""
 
     def assignment(self) -> Assignment:
@@ -104,19 +105,22 @@ class Api:
         *,
         check_tokens: bool = True,
         pace: Pace = PATIENT,
+        authority: str = "",
+        workers: int = 1,
         clock: Callable[[], float] = time.time,
-    ) -> None:  # fmt: skip
-        """`clock` (Unix seconds) times the throttling of failures alone."""
+    ) -> None:
+        """`clock` (Unix seconds) times the throttling of failures alone, which is shared out among the workers."""
         self.course = course
         self.pace = pace
         self.check_tokens = check_tokens
+        self._authority = authority
         self._routes = wire.Routes()
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
         self._gathered: Gathered[Reply | StoredFile] = Gathered(self.write)
         self._written: Written[Reply] = Written()
         self.fetches = Fetches(course, self.write)
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
-        self.bad_tokens, self.wrong_codes = Failures(clock), Failures(clock)
+        self.bad_tokens, self.wrong_codes = Failures(clock, workers), Failures(clock, workers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
@@ -143,7 +147,7 @@ class Api:
                 self.fetches.note(request.actor, values["assignment"], values["file"], received)
             kind = row.reply.value if isinstance(row.reply, Content) else ""
             policy = (("Content-Security-Policy", FEEDBACK_POLICY),)
-            extra = policy if row.reply is Content.HTML else file_headers(reply)
+            extra = policy if row.reply is Content.HTML else tuple(attachment(reply.name).items())
             try:
                 await send_file(reply, kind, extra, scope, headers, body, receive, send)
             except OSError as error:  # removed by hand since it was found, or not ours to read
@@ -206,7 +210,7 @@ class Api:
         base = f"{scope.get('scheme', 'http')}://{headers.get('host', 'localhost')}{scope.get('root_path', '')}"
         return Request(
             row, self.course, actor, values, about, headers, received, base, self.wrong_codes, address_key(scope),
-            self._written, scope["query_string"],
+            self._written, scope["query_string"], self._authority,
         )  # fmt: skip
 
     async def _answer(self, request: Request, body: Body) -> Reply | StoredFile:
@@ -243,7 +247,12 @@ class Api:
         except BaseException:
             upload.discard()
             raise
-        return await self.write(lambda: submit(request, assignment, upload, filename))
+        slow = course.store.waits or upload.is_large or course.announced(assignment, request.person())
+        if slow:
+            accepted = await self.write(lambda: begin_submit(request, assignment, upload, filename).result())
+        else:
+            accepted = await asyncio.shield(asyncio.wrap_future(begin_submit(request, assignment, upload, filename)))
+        return await self._read(lambda: submitted(course, accepted))
 
     async def _read(self, work: Callable[[], T]) -> T:
         """One small file of a local disk takes less than handing the work to a thread; a network's store waits."""
@@ -355,19 +364,24 @@ def hand_out(request: Request) -> StoredFile:
     return request.course.hand_out(request.actor, request.values["assignment"], request.values["file"])
 
 
-def submit(request: Request, assignment: Assignment, upload: Upload, filename: str) -> Reply:
+def begin_submit(request: Request, assignment: Assignment, upload: Upload, filename: str) -> Future[Accepted]:
     try:
         upload.finish()
         announced = request.headers.get(wire.CHECKSUM_HEADER.lower())
         if announced is not None and announced.lower() != upload.sha256:
             raise ChecksumMismatch(f"the bytes that came have the SHA-256 {upload.sha256}, not {announced[:64]!r}")
-        accepted = request.course.submit(
-            request.actor, assignment, request.person(), upload, request.received, filename
-        )
-    finally:
+        course, user = request.course, request.person()
+        accepted = course.begin(request.actor, assignment, user, upload, request.received, filename)
+    except BaseException:
         upload.discard()
+        raise
+    accepted.add_done_callback(lambda _: upload.discard())
+    return accepted
+
+
+def submitted(course: Course, accepted: Accepted) -> Reply:
     kept = accepted.receipt.submission
-    judged, counts = request.course.judged(accepted.receipt)
+    judged, counts = course.judged(accepted.receipt)
     return json_reply(
         wire.Submitted(
             filename=latest_filename(kept.username),
@@ -383,7 +397,7 @@ def submit(request: Request, assignment: Assignment, upload: Upload, filename: s
             duedate=seconds(kept.due),
             arrived=wire.given(kept.arrived / deadlines.SECOND if kept.arrived else None),
             counts=counts,
-            rule=request.course.plan.counts.value,
+            rule=course.plan.counts.value,
             by=kept.by,
             **said_of(judged.lateness),
         )
@@ -494,6 +508,8 @@ def receipt_info(receipt: Receipt) -> wire.ReceiptInfo:
         by=kept.by,
         url=wire.build_path(wire.BY_NAME["version"], place),
         receipt=receipt.text,
+        late=wire.given(kept.late if kept.due is not None else None),
+        duedate=wire.given(kept.due // deadlines.SECOND if kept.due is not None else None),
     )
 
 
@@ -616,12 +632,18 @@ def configuration(request: Request) -> Reply:
     return Reply(200, document.encode(), Content.TOML.value)
 
 
+def authority(request: Request) -> Reply:
+    if not request.authority:
+        raise NotFound("this server has no certificate authority of its own")
+    return Reply(200, request.authority.encode(), Content.PEM.value)
+
+
 HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
     handler.__name__: handler
     for handler in (
         health, register, assignments, hand_out, commit, submissions, submitted_file, receipts, all_receipts,
         version, chain_head, signing_keys, upload_grades, status, feedback, ask_extension, extensions,
-        change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration,
+        change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration, authority,
     )
 }  # fmt: skip
 

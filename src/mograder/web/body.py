@@ -26,8 +26,9 @@ class Pace:
     """How slow the other side may be, in seconds: a connection that does nothing is not kept for ever.
 
     `idle`: the longest pause between two pieces of a body. `slowest`: bytes a second below which an upload is given
-    up, once it has had `idle` to start. `linger`: how long the rest of a refused body is read and thrown away, so that
-    no reset overtakes the answer. `taking`: how long one piece of a large file may wait to be taken.
+    up, once it has had `idle` to start. `linger`: the longest pause while the rest of a refused body is read and thrown
+    away, for `idle` at most, so that no reset overtakes the answer. `taking`: how long one piece of a large file may
+    wait to be taken.
     """
 
     idle: float = 20.0
@@ -80,6 +81,8 @@ class Body:
             count += len(chunk)
             if count > length:
                 raise BadRequest("the body is longer than its Content-Length")
+            if count == length:
+                self._over = True  # whether or not the server has noticed: nothing more can come
             if chunk:
                 yield chunk
         if count < length:
@@ -109,7 +112,7 @@ class Body:
 
     async def drain(self) -> None:
         """Read on for a moment and throw away."""
-        with contextlib.suppress(TimeoutError, Gone):
-            async with asyncio.timeout(self.pace.linger):
+        with contextlib.suppress(TimeoutError, RequestTimeout, Gone):
+            async with asyncio.timeout(self.pace.idle):
                 while not self._over:
                     await self._next(self.pace.linger)

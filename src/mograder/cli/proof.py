@@ -1,0 +1,248 @@
+"""`mograder https receipts` and `verify`: what a person can prove, fetched and checked."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mograder import wire
+from mograder.cli.output import note, table, tell, tell_json
+from mograder.cli.server import Server, choose, reads_from_a_server
+from mograder.client import Client, known
+from mograder.connection import normalise_url
+from mograder.domain import deadlines
+from mograder.domain.chain import head_of
+from mograder.domain.errors import Usage, VerificationFailed
+from mograder.placing import folder_name, replacing, sha256_of
+from mograder.proof import KeptReceipt, KnownKeys, changed_key, read_keys, read_receipt
+from mograder.sealing import Ed25519Seal
+from mograder.workspace import keep_receipt
+
+_in_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+RECEIPTS = ".mograder/receipts"
+
+
+@click.command(short_help="List your receipts, and download them with what you handed in.")
+@click.argument("assignment", required=False)
+@click.option("--user", help="Of this student, as an instructor.")
+@click.option(
+    "-o",
+    "--output-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Download receipts and versions into this folder.",
+)
+@reads_from_a_server
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def receipts(
+    assignment: str | None, user: str | None, output_dir: Path | None, server: Server, as_json: bool
+) -> None:  # fmt: skip
+    """List your receipts for ASSIGNMENT, or for all, as the server has them now.
+
+    With -o each version is downloaded as DIR/ASSIGNMENT/VERSION, with its receipt beside it in .mograder/receipts/,
+    where mograder https verify finds it. What is there already is not downloaded again.
+
+    \b
+    Examples:
+      mograder https receipts
+      mograder https receipts hw1 -o history/
+    """
+    with server.connect(user) as (client, name):
+        seal = KnownKeys().find(client.url) or KnownKeys().meet(client)
+        if assignment is None:
+            listed = client.all_receipts(name)
+        else:
+            listed = client.receipts(choose(client.assignments(), assignment).name, name)
+        for each in listed:
+            if seal and not seal_fits(seal, each):
+                raise changed_key(client.url)
+        if output_dir:
+            for each in listed:
+                _download(client, each, output_dir)
+    if as_json:
+        tell_json(listed)
+    else:
+        rows = [_row(each) for each in listed]
+        table(("Receipt", "Assignment", "Attempt", "Received", "Due", "Bytes", "SHA-256"), rows)
+    if output_dir:
+        note(f"{len(listed)} versions and their receipts are in {output_dir}")
+
+
+def _row(info: wire.ReceiptInfo) -> tuple[str, ...]:
+    received = deadlines.readable(round(info.received * deadlines.SECOND))
+    late = "" if known(info.duedate) is None else "late" if known(info.late) else "in time"
+    return str(info.number), info.assignment, str(info.attempt), received, late, str(info.size), info.sha256[:12]
+
+
+def seal_fits(seal: Ed25519Seal, info: wire.ReceiptInfo) -> bool:
+    try:
+        return bool(seal.verify(info.receipt))
+    except VerificationFailed:
+        return False
+
+
+def _download(client: Client, info: wire.ReceiptInfo, output_dir: Path) -> None:
+    path = output_dir / folder_name(info.assignment) / folder_name(info.version)
+    if not path.is_file() or sha256_of(path) != info.sha256:
+        with replacing(path) as file:
+            client.version(info, file)
+    keep_receipt(path, client.url, info)
+
+
+# verify
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What came of one receipt, or of a file that should have one; `problem` is "" when all is right."""
+
+    what: str
+    problem: str = ""
+
+
+@click.command(short_help="Check receipts against your files and the server's chain.")
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--offline", is_flag=True, help="Ask no server: signatures and files alone.")
+@click.option(
+    "--keys",
+    type=_in_file,
+    help="The public keys to trust, as saved from /.well-known/jwks.json. [default: those pinned at the first login]",
+)
+@reads_from_a_server
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def verify(paths: tuple[Path, ...], offline: bool, keys: Path | None, server: Server, as_json: bool) -> None:
+    """Check your receipts: by signature, against your files, and against the server's chain.
+
+    PATHS are receipts, files that were handed in (their receipts are looked for in .mograder/receipts/ beside them), or
+    folders with all receipts below; by default the working folder. The exit code is 7 when one is not right.
+
+    \b
+    Examples:
+      mograder https verify
+      mograder https verify hw1/homework.py --offline
+      mograder https verify receipt.json --keys jwks.json --offline
+    """
+    files = [path for path in paths if path.is_file() and not _holds_receipt(path)]
+    kept = list(_receipts_of(paths or (Path(),), files))
+    if not kept and not files:
+        raise Usage("there is no receipt here: name receipts, files that were handed in, or their folder")
+    trusted = read_keys(keys) if keys else None
+    found: list[Checked] = []
+    right: list[tuple[KeptReceipt, Mapping[str, Any]]] = []
+    for url, group in _by_server(kept, server).items():
+        seal = trusted or KnownKeys().find(url)
+        if seal is None and not offline and url:
+            with server.open(url, None) as client:
+                seal = KnownKeys().meet(client)
+        if seal is None:
+            raise Usage(f"the keys of {url or 'the course'} are not known here: give --keys, or log in once")
+        genuine = []
+        for receipt in group:
+            try:
+                genuine.append((receipt, receipt.claims(seal)))
+            except VerificationFailed as error:
+                found.append(Checked(str(receipt.path), error.message))
+        if not offline:
+            found += _against_server(genuine, server, url, seal)
+        right += genuine
+    wrong = {each.what for each in found}
+    found += [Checked(_described(*each)) for each in right if str(each[0].path) not in wrong]
+    found += _against_files(files, [claims for receipt, claims in right if str(receipt.path) not in wrong])
+    _report(found, as_json)
+
+
+def _holds_receipt(path: Path) -> bool:
+    if path.suffix not in (".json", ".jws", ".txt"):
+        return False
+    try:
+        read_receipt(path)
+    except Usage:
+        return False
+    return True
+
+
+def _receipts_of(paths: Iterable[Path], files: list[Path]) -> Iterator[KeptReceipt]:
+    """Each receipt once, of folders, beside files, or as named."""
+    seen = set()
+    for path in paths:
+        if path.is_dir():
+            found = sorted([*path.glob(f"**/{RECEIPTS}/*.json")])
+        else:
+            found = sorted(path.parent.glob(f"{RECEIPTS}/*.json")) if path in files else [path]
+        for each in found:
+            if each.resolve() not in seen:
+                seen.add(each.resolve())
+                yield read_receipt(each)
+
+
+def _by_server(kept: list[KeptReceipt], server: Server) -> dict[str, list[KeptReceipt]]:
+    """By the server that was given, else by the one that the file names, else by the last login."""
+    groups: dict[str, list[KeptReceipt]] = {}
+    for receipt in kept:
+        url = normalise_url(server.url) if server.url else receipt.server or server.address() or ""
+        groups.setdefault(url, []).append(receipt)
+    return groups
+
+
+def _against_server(
+    genuine: list[tuple[KeptReceipt, Mapping[str, Any]]], server: Server, url: str, seal: Ed25519Seal
+) -> Iterator[Checked]:
+    """Whether each receipt still has its place in the server's chain."""
+    if not genuine:
+        return
+    there = Server(url or None, server.token, server.patience)
+    for user in sorted({str(claims["user"]) for _, claims in genuine}):
+        with there.connect(user) as (client, _):
+            texts = {each.number: each.receipt for each in client.all_receipts(user)}
+            head = client.chain_head()
+        for receipt, claims in genuine:
+            if claims["user"] != user:
+                continue
+            own = head_of(receipt.text, seal)
+            if own.number > head.number:
+                problem = f"the server's chain was cut: it ends at receipt {head.number}"
+            elif texts.get(own.number) != receipt.text or (own.number == head.number and own.hash != head.hash):
+                problem = f"the server's chain has something else in the place of receipt {own.number}"
+            else:
+                continue
+            yield Checked(str(receipt.path), problem)
+
+
+def _against_files(files: list[Path], stated: list[Mapping[str, Any]]) -> Iterator[Checked]:
+    """Whether each file is what a receipt is for."""
+    known = {claims["sha256"]: claims for claims in stated}
+    for path in files:
+        claims = known.get(sha256_of(path))
+        if claims is None:
+            yield Checked(str(path), "no receipt is for these bytes: it was changed since, or never handed in")
+        else:
+            yield Checked(f"{path}: is what receipt {claims['number']} is for")
+
+
+def _described(receipt: KeptReceipt, claims: Mapping[str, Any]) -> str:
+    late = "" if claims.get("due") is None else ", late" if claims.get("late") else ", in time"
+    copy = ""
+    with contextlib.suppress(OSError, IndexError):
+        for path in sorted(receipt.path.resolve().parents[2].iterdir()):
+            if path.is_file() and path.stat().st_size == claims.get("size") and sha256_of(path) == claims["sha256"]:
+                copy = f", {path.name}"
+                break
+    return (
+        f"receipt {claims['number']}: {claims['user']}, {claims['assignment']}, attempt {claims.get('attempt')}, "
+        f"received {claims.get('received')}{late}{copy}"
+    )
+
+
+def _report(found: list[Checked], as_json: bool) -> None:
+    wrong = [each for each in found if each.problem]
+    if as_json:
+        tell_json({"checked": found})
+    else:
+        for each in found:
+            tell(f"wrong: {each.what}: {each.problem}" if each.problem else f"right: {each.what}")
+    if wrong:
+        raise VerificationFailed(f"{len(wrong)} of {len(found)} are not right")

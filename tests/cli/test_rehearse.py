@@ -1,0 +1,93 @@
+"""An exam can be rehearsed: with the real protocol, on a copy, and nothing of the course itself is touched."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mograder.cli.rehearse import course_root, rehearse, report
+from mograder.domain.errors import Usage, VerificationFailed
+from mograder.load import Answer, Ask
+from mograder.rehearsal import Outcome, Phase, Rehearsal, Server
+from tests.parts import open_store, running
+
+PLAN = """
+[dirs]
+submitted = "inbox"
+[[assignments]]
+name = "hw1"
+closes = 2020-01-01
+[[assignments]]
+name = "exam"
+opens = 2090-01-01
+"""
+
+
+def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
+    found = {path: path.stat() for path in folder.rglob("*")}
+    return {
+        str(path): (status.st_mtime_ns, path.read_bytes() if path.is_file() else b"") for path, status in found.items()
+    }
+
+
+def test_a_class_rehearses_on_a_copy_and_the_course_is_as_before(course_folder: Path) -> None:
+    course = course_folder.parent
+    (course / "mograder.toml").write_text(PLAN)
+    (course / "inbox").mkdir()
+    (course_folder / "exam" / "files").mkdir(parents=True)
+    (course_folder / "exam" / "files" / "exam.py").write_text("x = 1\n")
+    open_store(course_folder).close()
+    before = everything(course.parent)
+    words = [str(course), "--students", "4", "--minutes", "0.05", "--assignment", "exam", "--json"]
+    done = CliRunner().invoke(rehearse, words, catch_exceptions=False)
+    outcome = json.loads(done.stdout)
+    assert done.exit_code == 0
+    assert (outcome["assignment"], outcome["kept"], outcome["lost"], outcome["holds"]) == ("exam", 12, [], True)
+    assert [each["errors"] for each in outcome["phases"]] == [0] * len(outcome["phases"])
+    assert outcome["carries"] > 4
+    assert everything(course.parent) == before
+
+
+def test_a_course_that_is_served_is_refused(course_folder: Path) -> None:
+    assert course_root(str(course_folder)) == course_folder
+    with running(course_folder), pytest.raises(Usage, match="in use"):
+        course_root(str(course_folder.parent))
+    assert course_root(str(course_folder.parent)) == course_folder
+
+
+@pytest.mark.parametrize("text", ["https://course.example.org", "http://localhost:8080", "nowhere"])
+def test_an_address_or_what_is_not_there_is_refused(text: str) -> None:
+    with pytest.raises(Usage):
+        course_root(text)
+
+
+def test_there_must_be_something_to_hand_in(course_folder: Path) -> None:
+    words = [str(course_folder), "--students", "1", "--minutes", "0.05", "--assignment", "hw9"]
+    assert isinstance(CliRunner().invoke(rehearse, words).exception, Usage)
+
+
+def test_an_acknowledged_hand_in_that_is_not_on_the_disk_is_found(tmp_path: Path) -> None:
+    (tmp_path / "hw1").mkdir()
+    (tmp_path / "hw1" / "a.py").write_bytes(b"sent")
+    (tmp_path / "hw1" / "b.py").write_bytes(b"other")
+    rehearsal = Rehearsal(Server(("127.0.0.1", 1), 1, tmp_path, ""), 1, 1, lambda *_: None, random.Random(1))
+    asked = Ask("POST", "/", body=b"sent", kind="submit")
+    for version in "abc":
+        reply = json.dumps({"version": f"{version}.py"}).encode()
+        rehearsal._check("hw1", [Answer(asked, 0, 0.1, 200, reply), Answer(asked, 0, 0.1, 507, b"")])
+    assert (list(rehearsal._work), rehearsal._lost) == (["a.py"], ["b.py", "c.py"])
+
+
+def test_a_rehearsal_that_does_not_hold_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    rush = Phase.of("all hand in at once", [Answer(Ask("POST", "/"), 0, 12.0, 0, b"", "timed out")])
+    outcome = Outcome(300, 2, "hw1", (rush,), 1, ("a.py",), "the disk", 120)
+    report(outcome)
+    said = capsys.readouterr().out
+    assert not outcome.holds
+    for words in ("all but 1 are on the disk", "the disk", "about 120 students", "timed out", "does not hold"):
+        assert words in said
+    assert VerificationFailed.exit_code == 7

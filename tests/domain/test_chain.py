@@ -1,0 +1,148 @@
+"""A chain of receipts: each alteration is named, at its place, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from mograder.domain.chain import Erased, Link, erase_receipt, find_breaks, head_of, parse_head
+from mograder.domain.errors import BadRequest, VerificationFailed
+from mograder.domain.receipts import Head, Receipt, Turn, issue_receipt
+from mograder.sealing import Ed25519Seal, new_private_key
+from tests.domain.test_receipts import SEAL, hand_in
+from tests.parts import NOON
+
+Links = list[Link]
+
+
+def chain(seal: Ed25519Seal = SEAL) -> Links:
+    """Five places, of which the third is erased."""
+    links: Links = []
+    head = Head()
+    for number in range(1, 6):
+        turn = Turn(number, head.hash, None, f"alice_{number}.py")
+        receipt = issue_receipt(hand_in(b"%d" % number), seal, "Kurs")(turn)
+        head = Head(number, receipt.hash)
+        links.append(erase_receipt(receipt, seal, "Kurs", NOON) if number == 3 else receipt)
+    return links
+
+
+def receipt_at(links: Links, number: int) -> Receipt:
+    link = links[number - 1]
+    assert isinstance(link, Receipt)
+    return link
+
+
+def erased_at_three(links: Links) -> Erased:
+    link = links[2]
+    assert isinstance(link, Erased)
+    return link
+
+
+def with_place(links: Links, number: int, link: Link) -> Links:
+    return [*links[: number - 1], link, *links[number:]]
+
+
+def test_a_whole_chain_has_no_break_and_fits_every_place_that_was_kept() -> None:
+    links = chain()
+    kept = [Head(each.number, each.hash) for each in links]
+    assert list(find_breaks(links, SEAL, kept)) == []
+    assert list(find_breaks([], SEAL, [Head()])) == []
+
+
+def text_swapped(links: Links) -> Links:
+    return with_place(links, 2, replace(receipt_at(links, 2), text=receipt_at(links, 1).text))
+
+
+def another_seal(links: Links) -> Links:
+    return with_place(links, 5, receipt_at(chain(Ed25519Seal(new_private_key())), 5))
+
+
+def erased_by(statement: Callable[[Links], str]) -> Callable[[Links], Links]:
+    return lambda links: with_place(links, 3, replace(erased_at_three(links), statement=statement(links)))
+
+
+def erased_at_two(links: Links) -> Links:
+    """With everything right but the statement, which is another place's."""
+    second = receipt_at(links, 2)
+    statement = erased_at_three(links).statement
+    return with_place(links, 2, Erased(2, second.previous, second.hash, statement))
+
+
+NOT_ERASED = "receipt {} is said to be erased, and the course did not sign that"
+FOLLOWS = "receipt {} does not follow the one before it"
+BROKEN: dict[str, tuple[Callable[[Links], Links], list[str]]] = {
+    "one gone": (lambda links: [links[0], *links[2:]], ["receipts 2 to 2 are missing from the ledger"]),
+    "the first gone": (lambda links: links[1:], ["receipts 1 to 1 are missing from the ledger"]),
+    "one twice": (lambda links: [*links[:2], *links[1:]], ["receipt 2 is not in its place, after 2"]),
+    "two exchanged": (
+        lambda links: [links[1], links[0], *links[2:]],
+        ["receipts 1 to 1 are missing from the ledger", "receipt 1 is not in its place, after 2",
+         "receipts 2 to 2 are missing from the ledger"],
+    ),
+    "a text of another place": (
+        text_swapped,
+        ["receipt 2 was altered: number, previous, filename, sha256 is not what was signed"],
+    ),
+    "signed by another": (another_seal, [FOLLOWS.format(5), "receipt 5 is not signed by the course"]),
+    "another previous": (
+        lambda links: with_place(links, 4, replace(receipt_at(links, 4), previous="ab")),
+        [FOLLOWS.format(4), "receipt 4 was altered: previous is not what was signed"],
+    ),
+    "another hash of the erased": (
+        lambda links: with_place(links, 3, replace(erased_at_three(links), hash="ab")),
+        [NOT_ERASED.format(3), FOLLOWS.format(4)],
+    ),
+    "erased by a receipt": (erased_by(lambda links: receipt_at(links, 2).text), [NOT_ERASED.format(3)]),
+    "erased by nothing": (erased_by(lambda links: ""), ["receipt 3 is not signed by the course"]),
+    "erased by another place's statement": (erased_at_two, [NOT_ERASED.format(2)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "said"), BROKEN.values(), ids=BROKEN)
+def test_each_break_is_named_at_its_place(change: Callable[[Links], Links], said: list[str]) -> None:
+    assert [each.what for each in find_breaks(change(chain()), SEAL)][: len(said)] == said
+
+
+def test_a_text_that_is_no_receipt_breaks_the_chain_and_nothing_else() -> None:
+    links = with_place(chain(), 4, replace(receipt_at(chain(), 4), text="é"))
+    found = [each.what for each in find_breaks(links, SEAL)]
+    assert found == ["receipt 4 is not signed by the course", FOLLOWS.format(5)]
+    assert [each.what for each in find_breaks(links, None)] == [FOLLOWS.format(5)]
+
+
+def test_every_letter_of_the_last_receipt_counts() -> None:
+    links = chain()
+    last = receipt_at(links, 5)
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    for letter in letters.replace(last.text[-1], ""):  # some of its bits mean nothing to the signature
+        assert list(find_breaks(with_place(links, 5, replace(last, text=last.text[:-1] + letter)), SEAL)), letter
+
+
+def test_a_chain_that_is_shorter_or_another_does_not_fit_what_was_kept() -> None:
+    links = chain()
+    assert [each.what for each in find_breaks(links[:4], SEAL, [Head(5, links[4].hash)])] == [
+        "the chain was cut: it ends at receipt 4, and there was a receipt 5"
+    ]
+    assert [each.what for each in find_breaks(links, SEAL, [Head(3, "ab"), Head(3, links[2].hash)])] == [
+        "receipt 3 is another than the one that was kept"
+    ]
+
+
+def test_a_head_is_a_number_and_a_hash() -> None:
+    digest = "0123456789abcdef" * 4
+    assert parse_head(f" 57:{digest.upper()}\n") == Head(57, digest)
+    wrong = [f"{number}:{digest}" for number in ("", "x", "-1", "\u0663")]
+    for text in ("", "57", f"57:{digest}0", f"57:{digest[:-1]}g", *wrong):
+        with pytest.raises(BadRequest, match="is no head"):
+            parse_head(text)
+
+
+def test_a_receipt_names_its_place_and_a_statement_of_an_erasure_is_no_receipt() -> None:
+    links = chain()
+    assert head_of(receipt_at(links, 4).text, SEAL) == Head(4, links[3].hash)
+    for text in (erased_at_three(links).statement, SEAL.sign({"number": "x"}), "nonsense"):
+        with pytest.raises(VerificationFailed):
+            head_of(text, SEAL)
