@@ -168,9 +168,7 @@ def test_a_restart_of_the_database_is_answered_503_and_needs_no_restart_of_a_ser
             deployment.assert_all_there()
 
 
-def test_servers_that_are_killed_leave_nothing_half_written(
-    tmp_path: Path, postgres_server: Server
-) -> None:
+def test_servers_that_are_killed_leave_nothing_half_written(tmp_path: Path, postgres_server: Server) -> None:
     with deployed(fresh_database(postgres_server), tmp_path) as deployment:
         rush = deployment.rush
         with rush.going_on():
