@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mograder.domain.assignments import Assignment
+from mograder.domain.errors import Unreadable
 from mograder.domain.grades import GradeEntry
-from mograder.domain.names import Username
+from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Submission
+from mograder.domain.store import Store
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,11 @@ class Board:
 
     assignments: tuple[Assignment, ...]
     rows: tuple[Row, ...]
+
+
+def readable_grades(store: Store, assignment: AssignmentName) -> tuple[GradeEntry, ...] | None:
+    """None where the table cannot be understood: nothing but the grades is missing then."""
+    try:
+        return store.grades(assignment)
+    except Unreadable:
+        return None

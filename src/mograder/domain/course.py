@@ -24,6 +24,7 @@ from mograder.domain.errors import (
     NotFound,
     RegistrationOff,
     Unauthenticated,
+    Unreadable,
     WrongCode,
 )
 from mograder.domain.extensions import Extension
@@ -53,6 +54,7 @@ class Standing:
 
     `schedule` is the person's own, with the extension in it. `kept` are all hand-ins, in the order of acceptance, of
     which `counting` counts, by the course's `rule`. `fetched`: something of the assignment was downloaded.
+    `grades_broken`: whether there is a grade cannot be said now, as the table cannot be understood.
     """
 
     submitted: bool
@@ -64,6 +66,7 @@ class Standing:
     counting: Judged | None
     rule: Which
     fetched: bool = False
+    grades_broken: bool = False
 
     @property
     def has_feedback(self) -> bool:
@@ -111,6 +114,10 @@ class Course(HandingIn):
     max_upload: int = 100 * 1024 * 1024  # bytes
     new_code: Callable[[], str] = random_code
     new_secret: Callable[[], str] = tokens.random_secret
+
+    def troubles(self, actor: Actor) -> tuple[Unreadable, ...]:
+        """The files of the course that cannot be understood now, for those who may know: instructors."""
+        return self.store.troubles() if actor.is_instructor else ()
 
     # who
 
@@ -228,7 +235,8 @@ class Course(HandingIn):
 
     def authenticate(self, token: Token) -> Actor:
         """Who holds `token`. Raises Unauthenticated when it is not genuine, or has been revoked."""
-        account = self.store.account(token.username)
+        # The course's own token is never reset: it is good although the ledger cannot be read.
+        account = self.store.account(token.username) if token.username != INSTRUCTOR else None
         generation = account.generation if account else 0
         if not token.verify(self.store.secrets(), generation):
             raise Unauthenticated("wrong token: log in again, or ask your instructor for a new one")
@@ -448,7 +456,8 @@ class Course(HandingIn):
 
     def standing(self, assignment: Assignment, user: Username) -> Standing:
         """Where a person stands, from the files as they are now."""
-        entry = grades.of_person(self.store.grades(assignment.name), user)
+        table = board.readable_grades(self.store, assignment.name)
+        entry = grades.of_person(table or (), user)
         plan = self.plan
         extension = self.extensions.of(assignment, user)
         schedule = self._schedule(assignment, extension)
@@ -463,6 +472,7 @@ class Course(HandingIn):
             counting=counting.counting(kept, plan.counts),
             rule=plan.counts,
             fetched=any(each.assignment == assignment.name for each in self.store.fetched(user)),
+            grades_broken=table is None,
         )
 
     def seen(self, assignment: Assignment, user: Username | None = None) -> tuple[object, ...]:
@@ -487,7 +497,10 @@ class Course(HandingIn):
             submission = receipt.submission
             latest[submission.assignment, submission.username] = submission
             people.setdefault(submission.username, "")
-        graded = {each.name: {entry.person: entry for entry in self.store.grades(each.name)} for each in listed}
+        graded = {
+            each.name: {entry.person: entry for entry in board.readable_grades(self.store, each.name) or ()}
+            for each in listed
+        }
 
         fetched = {(each.assignment, each.username) for each in self.store.fetched()}
 

@@ -18,6 +18,7 @@ from mograder.domain.access import Account
 from mograder.domain.assignments import Assignment, Plan
 from mograder.domain.chain import Erased, Link
 from mograder.domain.commits import Commit
+from mograder.domain.errors import Unreadable
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, CourseName, FileName, Username
@@ -143,7 +144,12 @@ class Store(Protocol):
         ...
 
     def plan(self) -> Plan:
-        """What the lecturer has written about the course, as it stands now."""
+        """What the lecturer has written about the course, as it stands now, or as it could last be understood."""
+        ...
+
+    def troubles(self) -> tuple[Unreadable, ...]:
+        """What people have written, by hand, so that it cannot be understood now. A plan or a list of assignments
+        that this store could read before goes on meanwhile."""
         ...
 
     def mark(self) -> object:
