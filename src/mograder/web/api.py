@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +22,7 @@ from mograder import wire
 from mograder.domain import deadlines, tokens
 from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
 from mograder.domain.assignments import Assignment, Which
+from mograder.domain.board import Board
 from mograder.domain.counting import Listed
 from mograder.domain.course import Course, Standing
 from mograder.domain.deadlines import Lateness
@@ -114,9 +116,16 @@ class Api:
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
         self._gathered: Gathered[Reply | StoredFile] = Gathered(self.write)
         self._written: Written[Reply] = Written()
+        self._boards: Written[Board] = Written(1)
+        self._looking = threading.Lock()
         self.fetches = Fetches(course, self.write)
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
         self.bad_tokens, self.wrong_codes = Failures(clock), Failures(clock)
+
+    def board(self) -> Board:
+        """The course's board, as it is now; made once for all who look, and again when something has changed."""
+        with self._looking:
+            return self._boards.get("board", self.course.board_seen(), self.course.board)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
