@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -60,7 +61,7 @@ class HostileServer:
 
 
 @contextmanager
-def hostile() -> Iterator[HostileServer]:
+def hostile(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[HostileServer]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -85,7 +86,9 @@ def hostile() -> Iterator[HostileServer]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as listening:
+        if tls is not None:
+            listening.socket = tls.wrap_socket(listening.socket, server_side=True)
         server = HostileServer(listening.server_port)
         thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
         thread.start()

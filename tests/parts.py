@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from mograder.domain.receipts import HandIn, Seal, issue_receipt
 from mograder.domain.store import Accepted, Store, Upload
 from mograder.domain.tokens import sign
 from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.store.authority import AUTHORITY
 from mograder.store.directory import DirectoryStore
 from mograder.store.layout import Folders
 
@@ -126,10 +128,12 @@ class Running:
     process: subprocess.Popen[str]
     port: int
     root: Path
+    scheme: str = "http"
+    said: str = ""  # at its start
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     @property
     def submitted(self) -> Path:
@@ -137,7 +141,19 @@ class Running:
 
     @cached_property
     def client(self) -> httpx2.Client:
-        return httpx2.Client(base_url=self.url, timeout=20)
+        return httpx2.Client(base_url=self.url, timeout=20, verify=self.trust if self.scheme == "https" else True)
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """Believes the course's own authority alone."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(self.root / AUTHORITY)
+        return context
+
+    def workers(self) -> set[int]:
+        """The processes that it has made (Linux)."""
+        pid = self.process.pid
+        return {int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
 
     def token(self, name: str) -> str:
         return sign((self.root / ".mograder-secret").read_text().strip(), Username(name))
@@ -168,16 +184,13 @@ SERVE = ("-m", "mograder", "serve")
 
 @contextmanager
 def running(
-    root: Path,
-    *words: str,
-    under: tuple[str, ...] = (),
-    program: tuple[str, ...] = SERVE,
-    port: int | None = None,
+    root: Path, *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = SERVE, port: int | None = None
 ) -> Iterator[Running]:
     """`mograder serve` on `root`, run by the program `under` if given; it is gone at the end, whatever happened."""
     words = (str(root), "--enrollment-code", CODE, *words)
-    with serving(*words, under=under, program=program, port=port) as (process, port):
-        server = Running(process, port, root)
+    scheme = "https" if any(word.startswith("--tls") for word in words) else "http"
+    with serving(*words, under=under, program=program, port=port) as (process, port, said):
+        server = Running(process, port, root, scheme, said)
         with server.client:
             yield server
 
@@ -185,8 +198,8 @@ def running(
 @contextmanager
 def serving(
     *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = SERVE, port: int | None = None
-) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """`mograder serve` with these words, which answers at the port; it is gone at the end, whatever happened."""
+) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
+    """`mograder serve` with these words, which answers at the port, and what it said at its start."""
     port = port or free_port()
     command = [*under, sys.executable, *program, "-p", str(port), *words]
     process = subprocess.Popen(command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -199,7 +212,7 @@ def serving(
                 break
         else:
             raise AssertionError("the server did not start: " + "".join(seen))
-        yield process, port
+        yield process, port, "".join(seen)
     finally:
         process.kill()
         process.communicate()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mograder import client as client_module
@@ -30,7 +31,7 @@ from mograder.domain.errors import (
 from mograder.domain.grades import GradeEntry
 from mograder.sealing import Ed25519Seal
 from tests.hostile import Answer, HostileServer, as_json, hostile
-from tests.parts import CODE, NOTEBOOK, Running, free_port, sha256
+from tests.parts import ALICE, CODE, NOTEBOOK, Running, free_port, sha256
 
 TOKEN = "alice:" + "0" * 64
 QUICK = Patience(attempts=4, total=2, first_wait=0.001, longest_wait=0.002)
@@ -301,6 +302,17 @@ def test_an_answer_without_end_is_not_read(
         client.assignments()
 
 
+def test_a_redirect_to_nowhere_is_said_to_be_one(hostile_server: HostileServer, client: Client) -> None:
+    hostile_server.answer("GET /assignments", Answer(status=302))
+    with pytest.raises(NetworkFailure, match="without saying where"):
+        client.assignments()
+
+
+def test_a_listed_file_at_a_host_that_cannot_be_is_refused(client: Client) -> None:
+    with pytest.raises(NetworkFailure, match="cannot ask"):
+        client.hand_out(wire.HandOutFile("f", f"http://{'x' * 64}.example.org/f"), io.BytesIO())
+
+
 @pytest.mark.parametrize("body", [b"<html>log in to the wifi", b"{}", b"[3]", b"[" * 100_000, b"\xff", b'[{"id": 1}]'])
 def test_an_answer_that_is_not_ours_is_said_to_be_so(
     body: bytes, hostile_server: HostileServer, client: Client
@@ -339,6 +351,14 @@ def test_a_server_that_received_other_bytes_is_found_out(
     hostile_server.answer("POST /assignments/hw1/submit", wrong)
     with pytest.raises(VerificationFailed, match="other bytes"):
         client.submit("hw1", "alice", work)
+
+
+def test_what_a_server_leaves_unsaid_can_be_kept_as_json(
+    hostile_server: HostileServer, client: Client, work: Path
+) -> None:
+    hostile_server.answer("POST /assignments/hw1/submit", as_json({"status": "ok", "filename": "alice.py"}))
+    submitted = client.submit("hw1", ALICE, work)
+    assert msgspec.to_builtins(submitted)["user"] == "alice"
 
 
 @pytest.mark.parametrize(
@@ -418,8 +438,10 @@ def test_a_url_is_kept_in_one_form(text: str, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "course.example.org", "localhost:8080", "ftp://x", "https://", "https://a:b@x/", "https://x/?q", "h\0"]
-)
+    "text",
+    ["", "course.example.org", "localhost:8080", "ftp://x", "https://", "https://a:b@x/", "https://x/?q", "h\0",
+     f"https://{'x' * 64}.example.org", "https://a..b/", "https://x/#f"],
+)  # fmt: skip
 def test_what_is_no_url_of_a_server_is_a_usage_error(text: str) -> None:
     with pytest.raises(Usage):
         normalise_url(text)

@@ -49,7 +49,10 @@ KEYS = {
     "timezone": "The zone of times that name none, such as `Europe/London`.",
     "counts": "Which of a person's hand-ins counts: `latest`, or `on-time`, the last in time (else the latest).",
     "transport": "Always `https`. For clients.",
-    "edit_links": "Accepted: name = address with `{content_lz}`. Not used by the server yet.",
+    "edit_links": (
+        "Editors in which a student can open a file: name = address. `{content_lz}` is the text of a Python file, "
+        "LZ-String compressed for a URL; `{url}`, `{filename}` and `{assignment}` are percent-encoded."
+    ),
     "assignments.name": "The assignment's folder.",
     "assignments.id": "Another way to name it.",
     "assignments.title": "Its title for people.",
@@ -73,6 +76,12 @@ KEYS = {
     "server.host": "`--host`.",
     "server.port": "`--port`.",
     "server.max_upload": "`--max-upload`, in MiB.",
+    "server.tls_cert": "`--tls-cert`.",
+    "server.tls_key": "`--tls-key`.",
+    "server.tls_self_signed": "`--tls-self-signed`.",
+    "server.tls_names": "`--tls-names`.",
+    "server.trusted_proxies": "`--trusted-proxies`.",
+    "server.workers": "`--workers`.",
     "server.enrollment_code": "The code with which students register themselves: `--enrollment-code` of this course.",
     "server.store": "`--store`: a PostgreSQL database whose courses are served. Better in the environment.",
     "penalties.enabled": "Whether late work costs anything. It is said and never taken off a grade by itself.",

@@ -21,7 +21,7 @@ from msgspec import UnsetType
 from mograder import wire
 from mograder.connection import CHUNK, Answer, Body, Connection, Patience, announced_length, read_body
 from mograder.domain.access import Role
-from mograder.domain.errors import NetworkFailure, RequestTimeout, VerificationFailed
+from mograder.domain.errors import NetworkFailure, NotFound, RequestTimeout, VerificationFailed
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import printable
 from mograder.domain.tokens import random_secret
@@ -33,6 +33,31 @@ FEEDBACK_BATCH = 16 * wire.MIB  # bytes of feedback pages in one request
 
 Progress = Callable[[int, int | None], None]
 """Told how many bytes of how many (None: unknown) have gone over. A new try starts from 0 again."""
+
+
+def pin(url: str, fingerprint: str, patience: Patience | None = None) -> str:
+    """The certificate (PEM) of the authority that vouches for the server at `url`.
+
+    It comes over a connection that nobody vouches for yet, over which nothing else goes. Raises VerificationFailed
+    unless its SHA-256 is `fingerprint` (lower-case hex).
+    """
+    unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+    try:
+        with Client(url, patience=patience, verify=unverified) as client:
+            certificate = ssl.PEM_cert_to_DER_cert(client.authority().strip())
+    except (NotFound, ValueError):
+        raise VerificationFailed(
+            f"{url} has no authority of its own that a fingerprint could be of: check the address, or leave "
+            "the fingerprint out if the server has a certificate that everybody trusts"
+        ) from None
+    found = hashlib.sha256(certificate).hexdigest()
+    if found != fingerprint:
+        raise VerificationFailed(
+            f"{url} is not the server of this fingerprint. nothing was sent. check address and fingerprint, else "
+            "tell your instructor: somebody may be in between"
+        )
+    return ssl.DER_cert_to_PEM_cert(certificate)
 
 
 class Client:
@@ -48,7 +73,10 @@ class Client:
         timeout: float = 60.0,
         verify: ssl.SSLContext | bool = True,
     ) -> None:
-        """`on_wait` is told once a request why it will be tried again. `timeout` is the longest silence in seconds."""
+        """`on_wait` is told once a request why it will be tried again. `timeout` is the longest silence in seconds.
+
+        `verify` says who may vouch for this server, if not everybody whom this computer trusts.
+        """
         quiet = on_wait or (lambda _reason: None)
         self._connection = Connection(url, token, patience or Patience(), quiet, timeout, verify)
         self.url = self._connection.url
@@ -105,7 +133,7 @@ class Client:
                 return {"content": _chunks(file, size, progress), "headers": headers}
 
             reply = self._call("submit", body, query={"user": user}, assignment=assignment)
-        known = {"user": user, "assignment": assignment, "size": size, "sha256": sha256}
+        known = {"user": str(user), "assignment": str(assignment), "size": size, "sha256": sha256}
         missing = {"filename": f"{user}.py", "version": "", "attempt": 0, "received": 0, "receipt": ""}
         submitted = _value(reply, wire.Submitted, **known, **missing)
         if submitted.sha256 != sha256:
@@ -222,6 +250,10 @@ class Client:
         """A mograder.toml for a student of this server."""
         return self._call("configuration").decode("utf-8", "replace")
 
+    def authority(self) -> str:
+        """The certificate (PEM) of the server's own authority: whether to trust it, its fingerprint says."""
+        return self._call("authority").decode("ascii", "replace")
+
     # the trip
 
     def _call(
@@ -240,7 +272,7 @@ class Client:
             return read_body(response, MAX_REPLY)
 
         reply = self._connection.send(row.method, url, body, read, repeatable=repeatable)
-        if name not in ("feedback", "configuration") and not reply.lstrip().startswith((b"{", b"[")):
+        if not isinstance(row.reply, wire.Content) and not reply.lstrip().startswith((b"{", b"[")):
             raise NetworkFailure(f"{self.url} does not look like a mograder server: check the address")
         return reply
 
@@ -333,7 +365,9 @@ def _value(reply: bytes | object, kind: type[Answer], **missing: object) -> Answ
     document = _document(reply) if isinstance(reply, bytes) else reply
     if not isinstance(document, dict):
         raise NetworkFailure("the answer is not an object: is this a mograder server? check the address")
-    filled = missing | {key: value for key, value in document.items() if value is not None}
+    # A name of ours is a kind of str that no encoder knows.
+    plain = {key: str(value) if isinstance(value, str) else value for key, value in missing.items()}
+    filled = plain | {key: value for key, value in document.items() if value is not None}
     for field in fields(kind):  # type: ignore[arg-type]
         value = filled.get(field.name)
         if str(field.type).startswith("str") and isinstance(value, int | float) and not isinstance(value, bool):

@@ -68,6 +68,7 @@ def normalise_url(text: str) -> str:
     """
     try:
         url = httpx2.URL(text.strip())
+        url.host.encode("idna")  # a name that is too long fails only later otherwise
     except (httpx2.InvalidURL, UnicodeError):
         raise Usage(f"not a URL: {printable(text)!r}") from None
     if re.match(r"[\w.-]+(:\d+)?(/|$)", text.strip()):
@@ -76,7 +77,9 @@ def normalise_url(text: str) -> str:
     if url.scheme not in ("http", "https") or not url.host:
         raise Usage(f"expected a URL such as https://course.example.org, not {printable(text)!r}")
     if url.userinfo or url.query or url.fragment:
-        raise Usage("give the server's URL without user name, password, '?' and '#'")
+        raise Usage(
+            "give the server's URL without user name, password, '?' and '#' (a join link is for mograder https login)"
+        )
     return str(httpx2.URL(str(url))).rstrip("/")  # the default port goes only once the scheme is in lower case
 
 
@@ -97,6 +100,7 @@ class Connection:
         self._origin = httpx2.URL(self.url).origin
         self._token = token.strip() if token else None
         self._on_wait = on_wait
+        self._verify = verify
         self._retry = stamina.RetryingCaller(
             attempts=self._patience.attempts,
             timeout=None,  # `total` is watched where a server's own wish is known
@@ -107,12 +111,14 @@ class Connection:
         )
         # No compression: what is counted against a limit is what came over the wire.
         headers = {"User-Agent": f"mograder/{__version__}", "Accept-Encoding": "identity"}
-        self._http = httpx2.Client(
-            headers=headers, verify=verify, timeout=httpx2.Timeout(timeout, connect=min(timeout, 10.0), pool=None)
-        )
+        wait = httpx2.Timeout(timeout, connect=min(timeout, 10.0), pool=None)
+        self._http = httpx2.Client(headers=headers, verify=verify, timeout=wait)
+        # Who vouches for this server does not vouch for others.
+        self._elsewhere = self._http if verify is True else httpx2.Client(headers=headers, timeout=wait)
 
     def close(self) -> None:
         self._http.close()
+        self._elsewhere.close()
 
     def send(
         self,
@@ -160,14 +166,15 @@ class Connection:
         trusted = True
         for _ in range(MAX_REDIRECTS + 1):
             trusted = trusted and url.origin == self._origin
-            request = self._http.build_request(method, url, **body())
+            http = self._http if url.origin == self._origin else self._elsewhere
+            request = http.build_request(method, url, **body())
             if trusted and self._token:
                 request.headers["Authorization"] = f"Bearer {self._token}"
             try:
-                response = self._http.send(request, stream=True)
+                response = http.send(request, stream=True)
             except httpx2.TransportError as error:
                 raise self._unreachable(url, error) from error
-            except httpx2.InvalidURL as error:
+            except (httpx2.InvalidURL, UnicodeError) as error:
                 raise NetworkFailure(f"cannot ask {printable(str(url))}: {error}") from error
             try:
                 if response.is_redirect:
@@ -188,6 +195,8 @@ class Connection:
         """Where to go on. Only downloads may leave the server, without the token and never from https to http."""
         try:
             target = url.join(response.headers["Location"])
+        except KeyError:
+            raise NetworkFailure(f"{self.url} redirects without saying where to: check the address") from None
         except (httpx2.InvalidURL, UnicodeError):
             raise NetworkFailure(f"{self.url} redirects to something that is no URL") from None
         place = printable(f"{target.scheme}://{target.netloc.decode('ascii', 'replace')}")
@@ -212,6 +221,8 @@ class Connection:
             return NetworkFailure(
                 f"there is no server called {printable(url.host)}: check the address and your network"
             )
+        if refused := _cause(error, ssl.SSLCertVerificationError):
+            return VerificationFailed(_distrusted(place, refused, pinned=self._verify is not True))
         tls = _cause(error, ssl.SSLError)
         if tls and isinstance(error, httpx2.ConnectError) and not isinstance(tls, ssl.SSLEOFError):
             why = getattr(tls, "verify_message", "") or getattr(tls, "reason", "") or "the handshake failed"
@@ -235,6 +246,43 @@ class Connection:
         except (httpx2.InvalidURL, UnicodeError):
             pass
         raise VerificationFailed(f"{printable(name)!r} has an address that cannot be fetched: {printable(address)!r}")
+
+
+UNKNOWN_AUTHORITY = frozenset({2, 7, 18, 19, 20, 21, 24})  # OpenSSL's X509_V_ERR_*: nobody known vouches for it
+
+
+def _distrusted(place: str, error: ssl.SSLCertVerificationError, pinned: bool) -> str:
+    """What a person is told about a certificate that was refused."""
+    if error.verify_code not in UNKNOWN_AUTHORITY:
+        return (
+            f"the certificate of {place} is not accepted: {printable(error.verify_message, 300).lower()}: check the "
+            "address and your computer's clock, else tell your instructor"
+        )
+    if pinned:
+        return (
+            f"{place} is not the server of your first login: its certificate has changed, or somebody is in between. "
+            "nothing was sent. ask your instructor; if the change is theirs, log in with the new join link"
+        )
+    return (
+        f"nobody whom this computer trusts vouches for {place}. nothing was sent. if your course runs without a "
+        "domain, log in with the join link or the fingerprint that your instructor shows: "
+        f"mograder https login --url {place} --fingerprint HEX"
+    )
+
+
+def trusting(authority: str) -> ssl.SSLContext | bool:
+    """What verifies servers for which the one authority of this certificate (PEM) vouches, by their host names.
+
+    "" is everybody whom this computer trusts. Raises VerificationFailed.
+    """
+    if not authority:
+        return True
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=authority)
+    except (ssl.SSLError, ValueError):
+        raise VerificationFailed("the kept certificate of the server is damaged: log in again") from None
+    return context
 
 
 def read_body(response: httpx2.Response, limit: int) -> bytes:

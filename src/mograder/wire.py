@@ -44,6 +44,7 @@ class Content(StrEnum):
     PAGES = "multipart/form-data, field 'files'"
     HTML = "text/html; charset=utf-8"
     TOML = "application/toml; charset=utf-8"
+    PEM = "application/x-pem-file"
     ANY_JSON = "application/json"
 
 
@@ -272,8 +273,8 @@ class SubmissionInfo:
 class ReceiptInfo:
     """One accepted hand-in. `receipt` is the compact JWS that states it, `number` its place in the course's chain.
 
-    `hash` is the SHA-256 of `receipt`, which the next receipt of the chain holds. `received` is Unix seconds; `url`
-    brings the version's bytes.
+    `hash` is the SHA-256 of `receipt`, which the next receipt of the chain holds. `received` and `duedate` are Unix
+    seconds; `late` is what held then. `url` brings the version's bytes.
     """
 
     number: int
@@ -288,6 +289,8 @@ class ReceiptInfo:
     by: str
     url: str
     receipt: str
+    late: Maybe[bool] = UNSET
+    duedate: Maybe[int] = UNSET
 
 
 @dataclass(frozen=True)
@@ -557,6 +560,11 @@ ENDPOINTS = (
     Endpoint(
         "configuration", "GET", "/mograder.toml", Allow.ANYONE, Content.TOML,
         "A configuration for a student's client: address, title and assignments.",
+    ),
+    Endpoint(
+        "authority", "GET", "/authority.pem", Allow.ANYONE, Content.PEM,
+        "The certificate of the server's own authority, under --tls-self-signed. Compare its SHA-256 before you "
+        "trust it.",
     ),
 )  # fmt: skip
 

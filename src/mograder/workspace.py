@@ -66,9 +66,12 @@ def read_settings(folder: Path) -> Settings:
 
 @dataclass(frozen=True)
 class Login:
+    """`authority` is the certificate (PEM) of who alone vouches for the server, "" for whom this computer trusts."""
+
     url: str
     user: str
     token: str
+    authority: str = ""
 
 
 class Logins:
@@ -328,5 +331,9 @@ def keep_receipt(file: Path, url: str, submitted: wire.Submitted | wire.ReceiptI
     name = folder_name(f"{submitted.assignment}_{submitted.version.removesuffix('.py')}.json")
     path = file.parent / ".mograder" / "receipts" / name
     with replacing(path) as kept:
-        kept.write(json.dumps({"server": url, **msgspec.to_builtins(submitted)}, indent=2, ensure_ascii=False).encode())
+        kept.write(
+            json.dumps(
+                {"server": url, **msgspec.to_builtins(submitted, enc_hook=str)}, indent=2, ensure_ascii=False
+            ).encode()
+        )
     return path

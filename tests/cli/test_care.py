@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
@@ -24,6 +25,7 @@ import pytest
 
 from mograder.config import utc_now
 from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.store.authority import AUTHORITY, CERTIFICATE, Authority
 from tests.parts import (
     ALICE,
     BOB,
@@ -103,6 +105,14 @@ def age(path: Path) -> None:
     os.utime(path, (old, old), follow_symlinks=False)
 
 
+def authority(course: Path, days: int = 0) -> Authority:
+    """Made so many days ago."""
+    made = datetime.now(UTC) - timedelta(days=days)
+    found = Authority(course / "release", made)
+    found.renew(["localhost"], made)
+    return found
+
+
 # one alteration each: (what is done, what is said, whether --repair mends it)
 
 
@@ -174,6 +184,10 @@ DAMAGE: list[Damage] = [
      "read by other users", True),
     ("broken grades", lambda c: (c / "release/hw1/grades.json").write_text("[{]"), "grades.json", False),
     ("a broken manifest", lambda c: (c / "release/assignments.json").write_text("{"), "assignments.json", False),
+    ("times that contradict each other", lambda c: (
+        (c / "release/assignments.json").write_text('[{"name": "hw1", "due": "2026-03-12"}]'),
+        (c / "mograder.toml").write_text("[[assignments]]\nname = 'hw1'\ncloses = 2026-03-11"),
+     ), "closes before it is due", False),
     ("a broken configuration", lambda c: (c / "mograder.toml").write_text("titel = "), "mograder.toml", False),
     ("an altered time", lambda c: ledger(c, "UPDATE receipts SET received = received - 60000000 WHERE number = 2"),
      "received is not what was signed", False),
@@ -198,6 +212,14 @@ DAMAGE: list[Damage] = [
     ("an old upload", lambda c: stale(c, "submitted", ".incoming-00"), "cut off", True),
     ("an old half-replaced file", lambda c: stale(c, "release", "hw1", ".grades.json.0123456789ab.tmp"),
      "cut off", True),
+    ("an authority that others can read", lambda c: (authority(c), (c / "release" / AUTHORITY).chmod(0o644)),
+     "can be read by other users", True),
+    ("an authority that is gone", lambda c: (authority(c), (c / "release" / AUTHORITY).unlink()),
+     f"{AUTHORITY} is missing", False),
+    ("an authority that ends soon", lambda c: authority(c, days=3500), "ends on", False),
+    ("a certificate that has ended", lambda c: authority(c, days=91), "the certificate ended on", False),
+    ("a certificate that is none", lambda c: (authority(c), (c / "release" / CERTIFICATE).write_text("x")),
+     "holds no certificate", False),
     ("a folder that everybody writes to", lambda c: (c / "release").chmod(0o777), "everybody", False),
 ]  # fmt: skip
 damaged = pytest.mark.parametrize(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ import pytest
 from mograder.cli import run
 from mograder.outbox import Outbox
 from tests.hostile import Answer, HostileServer, as_json
-from tests.parts import CODE, Running, names_in, sha256
+from tests.parts import CODE, Running, environment, names_in, sha256
 
 Run = Callable[..., Any]
 
@@ -113,6 +116,10 @@ def test_a_student_is_told_before_sending_that_it_would_be_late_and_afterwards_w
     reply = alice("https", "submit", "hw1", work(b"later"), "--json")
     assert (reply["late"], reply["days_late"], reply["penalty"], reply["rule"]) == (True, 2, 14, "on-time")
     assert "this is late" not in alice("https", "submit", "hw1", work(b"x"), "--user", "alice", "--dry-run")[1]
+    server.client.post("/assignments/hw1/submit?user=alice", content=b"by mail", headers=server.bearer())
+    out, _ = alice("https", "feedback", "hw1")
+    assert "(handed in for you by __instructor__)" in out
+    assert "On time" in out
 
 
 def test_what_counts_is_collected_and_so_are_the_latest_and_those_in_time(
@@ -197,27 +204,20 @@ def test_what_cannot_be_sent_is_kept_and_goes_out_with_the_next_command(
         assert "waiting" not in alice("https", "fetch", "--list")[1]
 
 
-def restarted(server: Running) -> Any:
+@contextmanager
+def restarted(server: Running) -> Iterator[None]:
     """A server on the same course and port."""
-    from contextlib import contextmanager
-    from subprocess import PIPE, STDOUT, Popen
-    from sys import executable
-
-    from tests.parts import environment
-
-    @contextmanager
-    def again() -> Iterator[None]:
-        words = [executable, "-m", "mograder", "serve", str(server.root), "-p", str(server.port)]
-        process = Popen(words, env=environment(), text=True, stdout=PIPE, stderr=STDOUT)
-        assert process.stdout is not None
-        try:
-            assert any("Ctrl-C" in line for line in process.stdout)
-            yield
-        finally:
-            process.kill()
-            process.communicate()
-
-    return again()
+    words = [sys.executable, "-m", "mograder", "serve", str(server.root), "-p", str(server.port)]
+    process = subprocess.Popen(
+        words, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        assert any("Ctrl-C" in line for line in process.stdout)
+        yield
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_what_is_refused_later_stays_until_it_is_forgotten(alice: Run, server: Running) -> None:
@@ -275,8 +275,10 @@ def test_a_server_without_receipts_and_commits_gets_the_file_all_the_same(
     mograder("https", "submit", "hw1", work(b"x\n"), *server, code=6)
     hostile_server.answer("POST /assignments/hw1/submit", as_json({"status": "ok", "filename": "alice.py"}))
     assert mograder("https", "retry", *server, "--json") == {"sent": 1, "refused": 0}
+    assert mograder("https", "submit", "hw1", work(b"y\n"), *server, "--json")["user"] == "alice"
     assert [each.path.partition("?")[0] for each in hostile_server.asked if each.method == "POST"] == [
-        "/assignments/hw1/commit", "/assignments/hw1/submit", "/assignments/hw1/submit"
+        "/assignments/hw1/commit", "/assignments/hw1/submit", "/assignments/hw1/submit",
+        "/assignments/hw1/commit", "/assignments/hw1/submit",
     ]  # fmt: skip
 
 

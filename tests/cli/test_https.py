@@ -253,6 +253,17 @@ def test_what_cannot_be_handed_in_is_refused_before_the_trip(alice: Mograder, se
     assert not (server.submitted / "hw1").exists()
 
 
+@pytest.mark.parametrize("moment", [1e300, -1e18])
+def test_a_time_beyond_the_calendar_is_said_to_be_unknown(
+    mograder: Mograder, hostile_server: HostileServer, moment: float
+) -> None:
+    hostile_server.lists()
+    kept = {"filename": "alice.py", "attempt": 1, "received": moment, "receipt": "a.b.c", "version": "alice_1.py"}
+    hostile_server.answer("POST /assignments/hw1/submit", as_json({**kept, "sha256": sha256(b"x = 1\n")}))
+    ran = mograder("submit", "hw1", work(), "--url", hostile_server.url, "--token", f"alice:{'0' * 64}")
+    assert "received unknown" in ran.out
+
+
 def test_an_instructor_hands_in_for_a_student_and_reads_their_state(lecturer: Mograder, server: Running) -> None:
     lecturer("submit", "hw1", work(), "--user", "bob")
     assert (server.submitted / "hw1/bob.py").is_file()

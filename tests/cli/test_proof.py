@@ -35,7 +35,7 @@ def submit_twice(alice: Mograder) -> None:
 
 
 def test_receipts_are_listed_and_downloaded_with_their_versions(alice: Mograder, server: Running) -> None:
-    assert alice("receipts").out.split() == ["Receipt", "Assignment", "Attempt", "Received", "Bytes", "SHA-256"]
+    assert alice("receipts").out.split() == ["Receipt", "Assignment", "Attempt", "Received", "Due", "Bytes", "SHA-256"]
     submit_twice(alice)
     assert server.submit("bob", b"bob's").status_code == 200
     lines = alice("receipts").out.splitlines()
@@ -52,6 +52,22 @@ def test_receipts_are_listed_and_downloaded_with_their_versions(alice: Mograder,
     assert ran.out.count("right: ") == 2
     assert all(f", {name}\n" in ran.out for name in versions)
     assert json.loads(alice("receipts", "--json").out)[0]["url"].endswith(versions[0])
+
+
+def test_a_receipt_says_whether_it_was_late_where_there_was_a_due_time(alice: Mograder, server: Running) -> None:
+    alice("submit", "hw1", work(b"x = 1\n"))
+    for number, year in ((2, 2099), (3, 2020)):
+        plan = f"[[assignments]]\nname = 'hw1'\ndue = {year}-01-01T00:00:00Z\n"
+        (server.root.parent / "mograder.toml").write_text(plan)
+        alice("submit", "hw1", work(b"x = %d\n" % number))
+    first, second, third = alice("receipts").out.splitlines()[1:]
+    assert ("in time" in first, "late" in first) == (False, False)
+    assert "in time" in second
+    assert "late" in third
+    first, second, third = alice("verify").out.splitlines()
+    assert ("in time" in first, "late" in first) == (False, False)
+    assert ", in time" in second
+    assert ", late" in third
 
 
 # verify

@@ -91,7 +91,13 @@ def test_without_a_code_registration_is_off_and_an_empty_one_is_none(release: Pa
 @pytest.mark.parametrize("text", ["", " ", "\n", "\t \n\n"])
 def test_a_code_of_nothing_but_space_is_no_code_however_it_is_given(text: str, tmp_path: Path) -> None:
     (tmp_path / "code").write_text(text)
-    assert enrollment_code(text, None) == enrollment_code(None, tmp_path / "code") == enrollment_code(None, None) == ""
+    kept = tmp_path / "code"
+    assert (
+        enrollment_code(text, None, text)
+        == enrollment_code(None, kept, None)
+        == enrollment_code(None, None, None)
+        == ""
+    )
 
 
 def test_a_code_that_nobody_could_send_is_refused(release: Path, tmp_path: Path) -> None:
@@ -172,6 +178,14 @@ def test_a_port_in_use_is_one_line_and_exit_1(release: Path) -> None:
         ["serve", ".", "--no-auth", "--host", "192.0.2.1"],
         ["serve", ".", "--no-auth", "--host", "::"],
         ["serve", ".", "--no-auth", "--host", "example.org"],
+        ["serve", ".", "--tls-cert", "a.pem"],
+        ["serve", ".", "--tls-key", "a.pem"],
+        ["serve", ".", "--tls-cert", "a.pem", "--tls-key", "a.pem", "--tls-self-signed"],
+        ["serve", ".", "--tls-names", "lab.example.org"],
+        ["serve", ".", "--tls-self-signed", "--tls-names", "https://lab.example.org"],
+        ["serve", ".", "--tls-self-signed", "--tls-names", "a..b"],
+        ["serve", ".", "--workers", "0"],
+        ["serve", ".", "--workers", "65"],
     ],
 )
 def test_words_that_do_not_fit_exit_2_and_make_nothing(
@@ -181,6 +195,13 @@ def test_words_that_do_not_fit_exit_2_and_make_nothing(
     ran = run(*words)
     assert ran.returncode == 2, ran.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_whose_ledger_cannot_be_used_is_one_line_and_exit_1(release: Path) -> None:
+    (release / ".mograder.db").mkdir()
+    ran = run("serve", str(release))
+    assert ran.returncode == 1, ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
 
 
 def test_generate_tokens_prints_a_line_each_and_binds_the_names(release: Path, tmp_path: Path) -> None:

@@ -51,6 +51,16 @@ def test_tokens_come_from_standard_input(monkeypatch: pytest.MonkeyPatch, capsys
     assert capsys.readouterr() == (EXPECTED, "")
 
 
+def test_a_secret_on_standard_input_that_is_no_text_is_a_usage_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe"), "utf-8"))
+    assert run(["token", "--secret-stdin", "alice"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "not text" in err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

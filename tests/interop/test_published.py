@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,31 @@ def test_the_whole_loop_runs(
         return  # the published server keeps one of two hand-ins that come within a second
     versions = list((tmp_path / "course").glob("**/hw1/alice_*.py"))
     assert {path.read_bytes() for path in versions} == {b"first = 1\n", work.read_bytes()}
+
+
+def test_a_published_client_sees_its_own_due_date_and_goes_on_working_around_it(
+    published: list[str], course: Path, shell: Callable[[list[str], str], Shell], serve: Callable[..., str]
+) -> None:
+    due = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+    (course.parent / "mograder.toml").write_text(
+        f"counts = 'on-time'\n[penalties]\nenabled = true\n[[assignments]]\nname = 'hw1'\ndue = {due.isoformat()}\n"
+    )
+    port = free_port()
+    url = serve([*OURS, "serve", str(course), "-p", str(port), "--enrollment-code", CODE], port)
+    alice, lecturer = shell(published, "alice"), shell(published, "lecturer")
+    ours = shell(OURS, "tutor")
+    (alice.folder / "mograder.toml").write_text(f'transport = "https"\n[https]\nurl = "{url}"\n')
+    alice("https", "login", "--token", register(url, "alice"), "--url", url)
+    listed = alice("https", "fetch", "--list")
+    assert f"{due:%Y-%m-%d %H:%M}" in listed
+    (alice.folder / "homework.py").write_text("x = 1\n")
+    assert "Submitted" in alice("https", "submit", "hw1", "homework.py")
+    secret = ["--url", url, "--token", instructor_token(course)]
+    assert "Downloaded 1" in lecturer("https", "fetch-submissions", "hw1", *secret, "-o", "theirs")
+    assert "alice: 2 days late: due" in ours("https", "fetch-submissions", "hw1", *secret, "-o", "ours")
+    ours("extend", "alice", "hw1", "+3d", *secret)
+    assert f"{due + timedelta(days=3):%Y-%m-%d %H:%M}" in alice("https", "fetch", "--list")
+    assert "Not yet graded." in alice("https", "feedback", "hw1")
 
 
 def test_the_published_student_dashboard_starts_on_our_configuration(

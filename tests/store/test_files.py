@@ -135,3 +135,11 @@ def test_inside_is_judged_after_links_are_followed(tmp_path: Path) -> None:
     assert files.is_inside(tmp_path / "in" / "x", tmp_path / "in")
     assert not files.is_inside(tmp_path / "in" / "out" / "y", tmp_path / "in")
     assert not files.is_inside(tmp_path / "inside", tmp_path / "in")
+
+
+def test_a_large_hand_in_is_no_program(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.write(b"x" * (files.IN_MEMORY + 1))
+    assert spool.path is not None
+    assert spool.path.stat().st_mode & 0o133 == 0
+    spool.discard()

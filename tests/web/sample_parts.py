@@ -20,6 +20,9 @@ SCRIPT = "<script>document.title='taken'</script>"
 LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft " * 2
 RIGHT_TO_LEFT = "מבוא למדעי המחשב"
 
+KEY = "W2kqT4ZrX1gqk0m8y1yCw5a3dCwJq0bq7o2c9v6bQ4s"
+"""The fingerprint of a key."""
+
 NOBODY = Frame("Programming for physicists", NOW, "/course")
 ALICE = replace(NOBODY, user=Username("alice"))
 TEACHER = replace(NOBODY, user=INSTRUCTOR, is_instructor=True)

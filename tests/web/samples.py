@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from mograder.web.pages import Join, Joined, Login, Once, Page, Problem
 from tests.web import instructor_samples, student_samples
-from tests.web.sample_parts import ALICE, NOBODY, SCRIPT, TEACHER
+from tests.web.sample_parts import ALICE, KEY, NOBODY, SCRIPT, TEACHER
 
 SAMPLES: dict[str, Page] = {
-    "join": Join(NOBODY, True, "k" * 64),
-    "join-taken": Join(NOBODY, True, "k" * 64, "alice", "swordfish", "the name 'alice' is taken: choose another name"),
-    "join-hostile": Join(replace(NOBODY, course=SCRIPT), True, *[f'"{SCRIPT}'] * 3, f"wrong: {SCRIPT}"),
-    "join-off": Join(NOBODY, False, "k" * 64),
+    "join": Join(NOBODY, True, KEY, "k" * 64),
+    "join-taken": Join(NOBODY, True, KEY, "k" * 64, "alice", "swordfish", "the name 'alice' is taken: choose another"),
+    "join-hostile": Join(replace(NOBODY, course=SCRIPT), True, KEY, *[f'"{SCRIPT}'] * 3, f"wrong: {SCRIPT}"),
+    "join-off": Join(NOBODY, False, KEY, "k" * 64),
     "joined": Joined(ALICE, "alice:" + "5f0c" * 16, "https://course.example.org/course"),
     "login": Login(NOBODY, True),
     "login-wrong": Login(NOBODY, False, "wrong token: log in again, or ask your instructor for a new one"),

@@ -4,25 +4,127 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mograder.domain.names import Username
-from mograder.web.pages import Page
-from mograder.web.student_pages import Home
-from tests.web.sample_parts import ALICE, HOSTILE, HOUR, LONG, NOW, RIGHT_TO_LEFT, SCRIPT, TASKS, assignment, work
+from mograder.domain import deadlines
+from mograder.domain.assignments import USUALLY_ACCEPTED, Assignment, HandOut, Which
+from mograder.domain.counting import Judged, counting
+from mograder.domain.course import Standing
+from mograder.domain.deadlines import UTC, Penalties, Schedule
+from mograder.domain.extensions import Extension
+from mograder.domain.grades import GradeEntry
+from mograder.domain.names import INSTRUCTOR, AssignmentName, FileName, Username
+from mograder.domain.receipts import Receipt, Submission
+from mograder.web.pages import Frame, Page
+from mograder.web.student_pages import Home, Mine, MyAssignment, MyReceipts, WorkFile
+from tests.web.sample_parts import ALICE, HOSTILE, HOUR, KEY, LONG, NOW, RIGHT_TO_LEFT, SCRIPT, TASKS, assignment
+
+PENALTIES = Penalties(enabled=True)
+DAY = 24 * HOUR
+MIB = 1024 * 1024
+
+
+def kept(task: Assignment, due: int | None, *moments: int, user: str = "alice", by: str = "") -> tuple[Judged, ...]:
+    found = []
+    for attempt, moment in enumerate(moments, 1):
+        filename = f"{user}_{deadlines.stamp(moment)}.py"
+        taken = Submission(
+            Username(user), task.name, attempt, filename, f"{attempt:x}a" * 32, 2048 * attempt, moment,
+            Username(by or user),
+        )  # fmt: skip
+        late = deadlines.lateness(due, moment, PENALTIES, UTC)
+        found.append(Judged(Receipt(attempt, "", taken, "signed"), late))
+    return tuple(found)
+
+
+def mine(
+    task: Assignment, *moments: int, grade: str | None = None, said: str = "", page: bool = False,
+    extension: Extension | None = None, rule: Which = Which.LATEST, fetched: bool = False, user: str = "alice",
+    by: str = "",
+) -> Mine:  # fmt: skip
+    schedule = task.rules.schedule.extended(extension.until if extension else None)
+    all_kept = kept(task, schedule.due, *moments, user=user, by=by)
+    entry = GradeEntry({"username": user, "grade": grade, "feedback": said}) if grade is not None or said else None
+    return Mine(task, Standing(
+        bool(moments), entry, page, schedule, extension, all_kept, counting(all_kept, rule), rule, fetched
+    ))  # fmt: skip
+
+
+def files(*names: str, editors: tuple[tuple[str, str], ...] = ()) -> tuple[WorkFile, ...]:
+    return tuple(
+        WorkFile(HandOut(FileName(name), 2048, "1a" * 32), ("hw1", name), editors if name.endswith(".py") else ())
+        for name in names
+    )
+
+
+def task_page(
+    found: Mine, given: tuple[WorkFile, ...] = files("homework.py"), frame: Frame = ALICE, zone: str = "Europe/Berlin"
+) -> MyAssignment:
+    now_late = deadlines.lateness(found.due, NOW, PENALTIES, UTC)
+    return MyAssignment(frame, found, given, 100 * MIB, USUALLY_ACCEPTED, PENALTIES, zone, now_late)
+
+
+def extension(name: str, until: int | None, wanted: int | None = None, declined: bool = False) -> Extension:
+    return Extension(AssignmentName(name), Username("alice"), until, "get well soon", wanted, "ill", declined)
+
 
 WORKS = (
-    work(TASKS[0], received=NOW - 210 * HOUR, grade="8.5"),
-    work(TASKS[1], received=NOW - 29 * HOUR),
-    work(TASKS[2], received=NOW - HOUR),
-    work(TASKS[3]),
+    mine(TASKS[0], NOW - 210 * HOUR, grade="8.5", said="Well done.", page=True),
+    mine(TASKS[1], NOW - 29 * HOUR),
+    mine(TASKS[2], NOW - HOUR),
+    mine(assignment("hw4", "Recursion", NOW + 170 * HOUR), fetched=True),
+    mine(TASKS[3]),
 )
+MANY = tuple(
+    mine(assignment(f"hw{number:02}", f"Exercise sheet {number}", NOW - (12 - number) * 7 * DAY),
+         *([NOW - (12 - number) * 7 * DAY - HOUR] if number < 12 else []), grade="9" if number < 10 else None)
+    for number in range(1, 25)
+)  # fmt: skip
 HARD_WORKS = (
-    work(assignment("long", LONG, NOW + 700 * HOUR), received=NOW, grade="x" * 60),
-    work(assignment("rtl", RIGHT_TO_LEFT)),
-    work(assignment("script", SCRIPT), received=NOW - HOUR, grade=SCRIPT),
+    mine(assignment("long", LONG, NOW + 700 * HOUR), NOW, grade="x" * 60),
+    mine(assignment("rtl", RIGHT_TO_LEFT)),
+    mine(assignment("script", SCRIPT), NOW - HOUR, grade=SCRIPT, said=SCRIPT),
 )
+MOLAB = (("molab", "https://molab.example/new#code/IZA"), ("local", "https://local.example/?file=homework.py"))
+HARD_FILE = FileName(f"{SCRIPT.replace('/', '')}.py")
+
+FRESH = task_page(mine(TASKS[2], fetched=True), files("homework.py", "data/measurements.csv", editors=MOLAB))
+TAKEN = task_page(mine(TASKS[2], NOW - 2 * HOUR, NOW))
+LATE = task_page(mine(TASKS[1], NOW - 31 * HOUR, NOW, rule=Which.ON_TIME))
+CLOSED = replace(TASKS[0], rules=replace(TASKS[0].rules, schedule=Schedule(None, NOW - DAY * 3, NOW - DAY)))
+ASKED = "2026-03-10 00:00 UTC is not after the due time of 'hw3', 2026-03-10 17:00 UTC: give 'alice' a later one"
 
 SAMPLES: dict[str, Page] = {
     "home": Home(ALICE, WORKS),
     "home-empty": Home(ALICE, ()),
     "home-hard": Home(replace(HOSTILE, user=Username("o" * 60)), HARD_WORKS),
+    "home-many": Home(ALICE, MANY),
+    "my-assignment": FRESH,
+    "my-assignment-received": replace(TAKEN, received=TAKEN.mine.standing.kept[-1]),
+    "my-assignment-repeated": replace(TAKEN, received=TAKEN.mine.standing.kept[-1], repeated=True),
+    "my-assignment-unchanged": replace(
+        TAKEN, received=TAKEN.mine.standing.kept[0], files=(WorkFile(HandOut(FileName("a.py"), 1, "1a" * 32), None),)
+    ),
+    "my-assignment-late": replace(LATE, received=LATE.mine.standing.kept[-1]),
+    "my-assignment-refused": replace(FRESH, problem="'essay.docx': 'hw3' takes .py, .zip"),
+    "my-assignment-closed": task_page(mine(CLOSED, NOW - 4 * DAY), ()),
+    "my-assignment-graded": task_page(WORKS[0]),
+    "my-assignment-extended": task_page(mine(TASKS[2], extension=extension("hw3", NOW + 40 * HOUR))),
+    "my-assignment-asked": task_page(mine(TASKS[2], extension=extension("hw3", NOW + DAY, NOW + 3 * DAY))),
+    "my-assignment-declined": task_page(mine(TASKS[2], extension=extension("hw3", None, None, True))),
+    "my-assignment-asked-wrong": replace(FRESH, ask_problem=ASKED),
+    "my-assignment-no-deadline": task_page(mine(TASKS[3], NOW - DAY, by=INSTRUCTOR)),
+    "my-assignment-by-hand": task_page(Mine(TASKS[3], replace(mine(TASKS[3]).standing, submitted=True))),
+    "my-assignment-hard": task_page(
+        mine(assignment("script", SCRIPT), NOW, grade=SCRIPT, said=f"{LONG} {SCRIPT}", page=True, user="o" * 60),
+        (
+            WorkFile(HandOut(HARD_FILE, 10**9), ("script", HARD_FILE), ((SCRIPT, "https://e.example/#code/x"),)),
+            WorkFile(HandOut(FileName(f"{RIGHT_TO_LEFT}.py"), 10), ("script", f"{RIGHT_TO_LEFT}.py")),
+            WorkFile(HandOut(FileName("elsewhere.csv"), url="https://cdn.example/elsewhere.csv"), None),
+            WorkFile(HandOut(FileName("nowhere.csv"), url="javascript:alert(1)"), None),
+            WorkFile(HandOut(FileName("x" * 150 + ".py"), 10), ("script", "x" * 150 + ".py")),
+        ),
+        replace(HOSTILE, user=Username("o" * 60)),
+    ),
+    "my-assignment-right-to-left": task_page(mine(assignment("rtl", RIGHT_TO_LEFT, NOW + HOUR), NOW - HOUR)),
+    "my-receipts": MyReceipts(ALICE, tuple(each.receipt for each in (*kept(TASKS[1], None, NOW - DAY, NOW),)), KEY),
+    "my-receipts-empty": MyReceipts(ALICE, (), KEY),
 }

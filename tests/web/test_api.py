@@ -24,7 +24,7 @@ from tests.parts import CODE, NOON, SECOND, Clock, names_in, sha256, token_of
 class Web:
     """Sends requests to a course's application; `as_` says whose token goes along."""
 
-    def __init__(self, course: Course, **options: bool) -> None:
+    def __init__(self, course: Course, **options: Any) -> None:
         self.course = course
         self.app = create_app(course, **options)
 
@@ -47,7 +47,7 @@ class Web:
 
 @pytest.fixture
 def web(course: Course) -> Web:
-    return Web(course)
+    return Web(course, authority="a certificate")
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def many(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Many]:
 
     make(ALGEBRA)
     make(LOGIC)
-    with serving(*words) as (_, port), httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+    with serving(*words) as (_, port, _), httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
         yield Many(client, courses, make)
     courses.close()
 

@@ -38,22 +38,32 @@ def run(*words: str | Path) -> None:
 
 @contextlib.contextmanager
 def mounted(image: Path, place: Path) -> Iterator[Path]:
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("only root on Linux may mount an image")
+    """The file system in `image`; that it can be mounted here is known by then."""
     place.mkdir()
     # No commit of the journal but those that are asked for, while the test runs.
-    run("mount", "-o", "loop,commit=300", image, place)
+    subprocess.run(["mount", "-o", "loop,commit=300", image, place], check=True)
     try:
         yield place
     finally:
         subprocess.run(["umount", "-l", place], check=True)
 
 
-def test_what_was_answered_is_there_after_a_power_cut_right_behind_the_answer(tmp_path: Path) -> None:
-    image = tmp_path / "disk"
+def new_disk(image: Path) -> Path:
+    """A file system in the file `image`, or the test is left out where images cannot be made or mounted."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root on Linux may mount an image")
     with image.open("wb") as file:
         file.truncate(MEGABYTES * 1024 * 1024)
     run("mkfs.ext4", "-q", "-F", image)
+    place = image.with_name("trial")
+    place.mkdir()
+    run("mount", "-o", "loop", image, place)
+    subprocess.run(["umount", place], check=True)
+    return image
+
+
+def test_what_was_answered_is_there_after_a_power_cut_right_behind_the_answer(tmp_path: Path) -> None:
+    image = new_disk(tmp_path / "disk")
     copies = {}
     with mounted(image, tmp_path / "live") as disk:
         root = make_course_folder(disk)

@@ -57,7 +57,7 @@ class Visitor:
     @property
     def sees(self) -> str:
         """The heading of the first page."""
-        found = re.search(r"<h1>(.*?)</h1>", self.get("/").text)
+        found = re.search(r"<h1><bdi>(.*?)</bdi></h1>", self.get("/").text)
         assert found
         return found[1]
 
@@ -77,7 +77,7 @@ def test_a_browser_gets_the_page_and_everything_else_the_json(visitor: Visitor) 
     assert visitor.get("/nothing", Accept="*/*").json()["code"] == "not_found"
     missing = visitor.get("/nothing")
     assert missing.status_code == 404
-    assert "<h1>Not found</h1>" in missing.text
+    assert "<h1><bdi>Not found</bdi></h1>" in missing.text
     assert visitor.get("/assignments").json()["code"] == "unauthenticated"
 
 
@@ -304,7 +304,7 @@ def test_guessing_is_slowed_down_here_and_at_the_endpoint_together(visitor: Visi
 def test_a_form_that_is_too_large_or_malformed_is_a_page_that_says_so(visitor: Visitor) -> None:
     large = visitor.post("/join", user="a" * 20_000, code=CODE)
     assert large.status_code == 413
-    assert "<h1>Not possible</h1>" in large.text
+    assert "<h1><bdi>Not possible</bdi></h1>" in large.text
     assert visitor.send("POST", "/join", OURS, content=b"user=%ff&code=%ff").status_code == 400
 
 

@@ -21,13 +21,11 @@ from mograder.cli.server import (
     tell_delivered,
 )
 from mograder.client import Client, known
+from mograder.domain.assignments import USUALLY_ACCEPTED
 from mograder.domain.errors import MograderError, TooLarge, Usage
 from mograder.outbox import Outbox, Waiting, deliver, is_passing, worth_announcing
 from mograder.placing import sha256_of
 from mograder.workspace import is_hand_out
-
-ACCEPTED = (".py", ".zip")
-"""File endings that can be handed in where the course says nothing."""
 
 
 @click.command()
@@ -94,7 +92,7 @@ def submit(
             Outbox().drop(waiting)
         wrong = check_receipt(client, submitted)
     place = keep(file, client.url, submitted)
-    reply = {**msgspec.to_builtins(submitted), "kept": str(place) if place else None}
+    reply = {**msgspec.to_builtins(submitted, enc_hook=str), "kept": str(place) if place else None}
     result(as_json, reply, _received(file.name, submitted))
     if place:
         note(f"your receipt is in {place}")
@@ -104,7 +102,7 @@ def submit(
 
 def _check(file: Path, assignment: wire.AssignmentInfo) -> None:
     """Refuse now what the server would refuse after the trip."""
-    accepts = [ending.lower() for ending in known(assignment.accepts) or ACCEPTED]
+    accepts = [ending.lower() for ending in known(assignment.accepts) or USUALLY_ACCEPTED]
     if file.suffix.lower() not in accepts:
         raise Usage(f"{file.name} cannot be handed in: {assignment.name!r} takes {', '.join(accepts)}")
     size, limit = file.stat().st_size, known(assignment.max_size)

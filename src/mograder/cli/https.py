@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,14 +21,15 @@ from mograder.cli import proof
 from mograder.cli.handing_in import ask_extension, retry, submit
 from mograder.cli.output import json_option, note, progress, result, table, tell, tell_json, when
 from mograder.cli.server import Server, choose, owner_of, reads_from_a_server, sends_to_a_server, username
-from mograder.client import known
+from mograder.client import known, pin
 from mograder.collecting import collect
-from mograder.connection import normalise_url
+from mograder.connection import Patience, normalise_url
 from mograder.domain.errors import BadName, MograderError, NameTaken, Usage
 from mograder.domain.grades import GradeEntry, read_csv
 from mograder.domain.names import parse_owner
 from mograder.placing import folder_name, replacing
 from mograder.proof import KnownKeys
+from mograder.wire import JoinLink
 from mograder.workspace import Login, Logins, Outcome, fetch, read_settings
 
 _out_folder = click.Path(file_okay=False, path_type=Path)
@@ -59,10 +62,16 @@ def https() -> None:
 @reads_from_a_server
 @click.option("--user", help="The user name to register.")
 @click.option("--code", envvar="MOGRADER_ENROLLMENT_CODE", show_envvar=True, help="The enrollment code.")
+@click.option("--fingerprint", metavar="HEX", help="Of a server without a domain, as your instructor shows it.")
 @click.option("--new-key", is_flag=True, help="Trust the key that the course signs receipts with now.")
 @json_option
-def login(server: Server, user: str | None, code: str | None, new_key: bool, as_json: bool) -> None:
+def login(
+    server: Server, user: str | None, code: str | None, fingerprint: str | None, new_key: bool, as_json: bool
+) -> None:
     """Register on a server, or keep a token that you were given.
+
+    --url takes a join link as well, with the code and the fingerprint that it holds. A server with a fingerprint is
+    known by it from then on: no other is talked to under its address.
 
     Without --token it registers: on a terminal it asks for the user name and the enrollment code. With --token - it
     asks for the token, or reads it from a pipe. Prefer being asked, or the environment, to --code and --token: what
@@ -75,33 +84,38 @@ def login(server: Server, user: str | None, code: str | None, new_key: bool, as_
     Examples:
       mograder https login --url https://course.example.org
       mograder https login --url https://course.example.org --token -
+      mograder https login --url https://192.168.1.20:8443 --fingerprint 554fe181…
     """
+    link = JoinLink.parse(server.url or "")
+    server = replace(server, url=link.url or None)
+    code = code or link.code or None
     address = server.address() or normalise_url(_ask("Server URL", "no URL: give --url"))
+    authority = _authority(server, address, fingerprint or link.fingerprint)
     if urlsplit(address).scheme == "http" and urlsplit(address).hostname not in ("localhost", "127.0.0.1", "::1"):
         note(f"warning: {address} is not encrypted: others on the way can read your token")
     asked = server.token == "-"  # noqa: S105
     token = _ask("Token", "", hidden=True, piped=True) if asked else server.token
     if token is not None and user is None:
-        login = Login(address, owner_of(token), token.strip())
-        met = _meet(server, address, new_key)
-        with server.open(address, login.token) as client:
+        login = Login(address, owner_of(token), token.strip(), authority)
+        met = _meet(server, address, authority, new_key)
+        with server.open(address, login.token, authority) as client:
             client.assignments()
         done = "Logged in to"
     else:
         name = username(user or _ask("User name", "no user name: give --user, or --token"))
         secret = code or _ask("Enrollment code", "no enrollment code: set MOGRADER_ENROLLMENT_CODE", hidden=True)
-        met = _meet(server, address, new_key)
+        met = _meet(server, address, authority, new_key)
         try:
-            with server.open(address, None) as client:
+            with server.open(address, None, authority) as client:
                 registered = client.register(name, secret.strip(), Logins().claim_key(address, name))
-            login, done = Login(address, registered.user, registered.token), "Registered at"
+            login, done = Login(address, registered.user, registered.token, authority), "Registered at"
         except NameTaken:
             before = Logins().find(address)
             if before is None or before.user != name:
                 raise
-            with server.open(address, before.token) as client:
+            with server.open(address, before.token, authority) as client:
                 client.assignments()
-            login, done = before, ""
+            login, done = replace(before, authority=authority), ""
     logins = Logins()
     logins.keep(login)
     if as_json:
@@ -115,11 +129,24 @@ def login(server: Server, user: str | None, code: str | None, new_key: bool, as_
         note(f"the course signs receipts with the key {met}")
 
 
-def _meet(server: Server, address: str, new_key: bool) -> str:
+def _meet(server: Server, address: str, authority: str, new_key: bool) -> str:
     """The fingerprint of the server's key, "" for a server without; a changed one is refused before any secret goes."""
-    with server.open(address, None) as client:
+    with server.open(address, None, authority) as client:
         seal = KnownKeys().meet(client, new_key)
     return seal.public_keys()[0]["kid"] if seal else ""
+
+
+def _authority(server: Server, address: str, fingerprint: str) -> str:
+    """Who vouches for the server: by the fingerprint that was given, else as at the login before. Raises Usage."""
+    if not fingerprint:
+        before = Logins().find(address)
+        return before.authority if before else ""
+    digits = re.sub(r"[\s:]", "", fingerprint).lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise Usage("that is not a whole fingerprint: copy all of its 64 digits 0-9 and a-f")
+    if urlsplit(address).scheme != "https":
+        raise Usage(f"a fingerprint goes with https: use --url https{address.removeprefix('http')}")
+    return pin(address, digits, Patience(total=server.patience))
 
 
 @https.command()
@@ -140,7 +167,10 @@ def logout(url: str | None) -> None:
 def _ask(question: str, otherwise: str, hidden: bool = False, piped: bool = False) -> str:
     if not sys.stdin.isatty():
         if piped:
-            return sys.stdin.readline()
+            try:
+                return sys.stdin.readline()
+            except UnicodeDecodeError:
+                raise Usage("what came on standard input is not text") from None
         raise Usage(otherwise)
     answer: str = click.prompt(question, hide_input=hidden, err=True)
     return answer
@@ -219,12 +249,7 @@ def _list(listing: Sequence[wire.AssignmentInfo], as_json: bool) -> None:
 def _due(assignment: wire.AssignmentInfo) -> str:
     moment, closes = known(assignment.duedate), known(assignment.closes)
     closed = ", closed" if closes and closes < time.time() else ""
-    if not moment:
-        return f"No deadline{closed}"
-    try:
-        return f"{when(moment)}{closed}"
-    except (ValueError, OverflowError, OSError):
-        return f"unknown{closed}"
+    return f"{when(moment) if moment else 'No deadline'}{closed}"
 
 
 for _command in (submit, retry, ask_extension, proof.receipts, proof.verify):
@@ -260,21 +285,25 @@ def feedback(
                 raise MograderError(f"{output} is there and differs: remove it, or name another file with -o")
             with replacing(output) as file:
                 file.write(page)
-    lines = [f"Assignment: {chosen.name}", f"Status: {status.status}", *_times(status)]
+    lines = [f"Assignment: {chosen.name}", f"Status: {status.status}", *_times(status, name)]
     if status.graded:
         lines.append(f"Grade: {status.grade}")
         if status.feedback:
             lines += ["Feedback:", *(f"  {line}" for line in status.feedback.splitlines())]
     else:
         lines.append("No submission yet." if status.status == "new" else "Not yet graded.")
-    result(as_json, {"assignment": chosen.name, "user": name, **msgspec.to_builtins(status)}, "\n".join(lines))
+    result(
+        as_json,
+        {"assignment": chosen.name, "user": name, **msgspec.to_builtins(status, enc_hook=str)},
+        "\n".join(lines),
+    )
     if output:
         note(f"the feedback page is in {output}")
     elif status.feedback_available:
         note(f"there is a feedback page: mograder https feedback {chosen.name!r} -o feedback.html")
 
 
-def _times(status: wire.Status) -> list[str]:
+def _times(status: wire.Status, user: str) -> list[str]:
     """Due time, extension, and what is to be said of the hand-in that counts."""
     lines = []
     if due := known(status.duedate):
@@ -284,10 +313,9 @@ def _times(status: wire.Status) -> list[str]:
         said = f" until {when(asked)}" if asked else ""
         lines.append(f"Extension: {extension.state}{said}" + (f": {extension.note}" if extension.note else ""))
     if received := known(status.received):
-        by = known(status.by) or ""
-        lines.append(
-            f"Received: {when(received, seconds=True)}" + (" (by an instructor)" if by.startswith("__") else "")
-        )
+        by = known(status.by) or user
+        marked = "" if by == user else f" (handed in for you by {by})"
+        lines.append(f"Received: {when(received, seconds=True)}{marked}")
         if due or known(status.late):
             lines.append(known(status.explanation) or "On time")
     if known(status.rule) == "on-time":

@@ -51,9 +51,12 @@ def result(as_json: bool, value: object, text: str) -> None:
 def when(moment: float, seconds: bool = False) -> str:
     """A moment (Unix seconds) by the person's own clock, with its zone: 2026-03-12 17:00 CET.
 
-    Raises ValueError, OverflowError or OSError when it is beyond the calendar.
+    One beyond the calendar, which a server may say, is "unknown".
     """
-    here = datetime.fromtimestamp(moment, UTC).astimezone()
+    try:
+        here = datetime.fromtimestamp(moment, UTC).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return "unknown"
     return here.strftime(f"%Y-%m-%d %H:%M{':%S' if seconds else ''} {zone_name(here)}")
 
 

@@ -13,7 +13,7 @@ import click
 from mograder import wire
 from mograder.cli.output import note, table, tell, tell_json
 from mograder.cli.server import Server, choose, reads_from_a_server
-from mograder.client import Client
+from mograder.client import Client, known
 from mograder.connection import normalise_url
 from mograder.domain import deadlines
 from mograder.domain.chain import head_of
@@ -67,14 +67,15 @@ def receipts(
         tell_json(listed)
     else:
         rows = [_row(each) for each in listed]
-        table(("Receipt", "Assignment", "Attempt", "Received", "Bytes", "SHA-256"), rows)
+        table(("Receipt", "Assignment", "Attempt", "Received", "Due", "Bytes", "SHA-256"), rows)
     if output_dir:
         note(f"{len(listed)} versions and their receipts are in {output_dir}")
 
 
 def _row(info: wire.ReceiptInfo) -> tuple[str, ...]:
     received = deadlines.readable(round(info.received * deadlines.SECOND))
-    return str(info.number), info.assignment, str(info.attempt), received, str(info.size), info.sha256[:12]
+    late = "" if known(info.duedate) is None else "late" if known(info.late) else "in time"
+    return str(info.number), info.assignment, str(info.attempt), received, late, str(info.size), info.sha256[:12]
 
 
 def seal_fits(seal: Ed25519Seal, info: wire.ReceiptInfo) -> bool:
@@ -223,7 +224,7 @@ def _against_files(files: list[Path], stated: list[Mapping[str, Any]]) -> Iterat
 
 
 def _described(receipt: KeptReceipt, claims: Mapping[str, Any]) -> str:
-    late = "" if "late" not in claims else ", late" if claims["late"] else ", in time"
+    late = "" if claims.get("due") is None else ", late" if claims.get("late") else ", in time"
     copy = ""
     with contextlib.suppress(OSError, IndexError):
         for path in sorted(receipt.path.resolve().parents[2].iterdir()):

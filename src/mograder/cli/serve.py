@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
+import shlex
 import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from mograder.cli.certificate import check_words
+from mograder.cli.serving import Front, check_numbers, keep_serving
 from mograder.config import CONFIG_NAME, EMPTY, SERVE_SETTINGS, course_folder, read_course_file, resolve
-from mograder.domain.errors import MograderError, Usage
+from mograder.domain.errors import MograderError, Temporary, Usage
 from mograder.domain.names import INSTRUCTOR, Username, parse_new_username
 from mograder.domain.tokens import SECRET_NAME, token_lines
+from mograder.wire import JoinLink
+
+if TYPE_CHECKING:
+    from mograder.domain.course import Course
 
 
 def _settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -61,16 +69,13 @@ def serve(folder: Path | None, **given: Any) -> None:
     many = settings["store"] or settings["courses"]
     if folder is None and not settings["store"]:
         raise click.UsageError("Missing argument 'FOLDER' (or a database with --store).", click.get_current_context())
-    port = settings["port"]
-    if not 0 < port < 65536:
-        raise Usage(f"{port} is not a port: choose one from 1 to 65535")
-    if settings["max_upload"] < 1:
-        raise Usage(f"--max-upload is {settings['max_upload']}: give at least 1 MiB")
+    check_numbers(settings)
+    check_words(settings)
     host = listening_host(settings["host"], settings["no_auth"], settings["no_auth_on_all_addresses"])
     if many:
         from mograder.cli.serve_many import serve_many
 
-        serve_many(settings["store"] or root, host, port, settings, given)
+        serve_many(settings["store"] or root, root if folder else None, host, settings, given)
         return
     refuse_the_parent(root)
     code = enrollment_code(settings["enrollment_code"], settings["enrollment_code_file"], given["enrollment_code"])
@@ -78,36 +83,27 @@ def serve(folder: Path | None, **given: Any) -> None:
 
     from mograder.opening import open_course
 
-    course = open_course(
-        root,
-        release_dir=given["release_dir"],
-        submitted_dir=given["submitted_dir"],
-        grades_dir=given["grades_dir"],
-        enrollment_code=code,
-        max_upload=given["max_upload"],
-    )
-    try:
+    def opened(stack: contextlib.ExitStack) -> Course:
+        folders = {name: given[name] for name in ("release_dir", "submitted_dir", "grades_dir")}
+        course = open_course(root, enrollment_code=code, max_upload=given["max_upload"], **folders)
+        stack.callback(course.store.close)
+        return course
+
+    with contextlib.ExitStack() as stack:
+        try:
+            course = opened(stack)
+        except Temporary as error:  # for a server that has not begun, waiting is no help
+            raise MograderError(error.message) from error
         if names is not None:
             click.echo(token_lines(course.enrol(names), course.store.secrets()[0]), nl=False)
             return
         from mograder.web import create_app
-        from mograder.web.server import check_port
-        from mograder.web.server import serve as run
-        from mograder.web.sessions import START_LINK_SECONDS, link_with, new_ticket
 
-        check_port(host, port)
-        listed = course.assignments_for_students()
-        url = shown_address(host, port)
-        ticket, _ = new_ticket(course, INSTRUCTOR, START_LINK_SECONDS)
-        link = link_with(url, ticket) if sys.stdout.isatty() else ""  # what is not a terminal is a log
-        report = banner(
-            root, url, link, settings["no_auth"], course.registration_open,
-            [str(each.name) for each in listed],
-        )  # fmt: skip
-        app = create_app(course, check_tokens=not settings["no_auth"])
-        run(app, host, port, lambda: click.echo(report))
-    finally:
-        course.store.close()
+        front = Front.of(settings, host, root, course.url)
+        options = {"check_tokens": not settings["no_auth"], **front.options}
+        report = banner(root, course, front, settings["no_auth"])
+        app = create_app(course, **options)
+        keep_serving(front, app, stack.close, lambda stack: create_app(opened(stack), **options), report)
 
 
 def listening_host(host: str | None, no_auth: bool, on_all_addresses: bool) -> str:
@@ -173,28 +169,34 @@ def read_names(file: Path) -> list[Username]:
     return names
 
 
-def shown_address(host: str, port: int) -> str:
-    """The server's address as a person on this machine opens it."""
-    shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::") else host  # noqa: S104 (compared, not bound)
-    return f"http://{shown}:{port}"
-
-
-def banner(root: Path, url: str, login_link: str, no_auth: bool, registration: bool, assignments: list[str]) -> str:
+def banner(root: Path, course: Course, front: Front, no_auth: bool) -> str:
     """What the lecturer sees on start: where, from which folder, who may come in, and what to do next."""
-    way_in = f"{login_link}  (logs you in once, within an hour)" if login_link else f"{url}  (log in with your token)"
+    from mograder.web.sessions import START_LINK_SECONDS, link_with, new_ticket
+
+    way_in = f"{front.address}  (log in with your token)"
+    if sys.stdout.isatty():  # what is not a terminal is a log
+        ticket, _ = new_ticket(course, INSTRUCTOR, START_LINK_SECONDS)
+        way_in = f"{link_with(front.address, ticket)}  (logs you in once, within an hour)"
+    join, identity = course.url or front.address_for_students, []
+    if front.authority:
+        # Without the code, for the same reason.
+        join = JoinLink(join, fingerprint=front.authority.fingerprint).text
+        identity = [f"  fingerprint     {front.authority.fingerprint}", f"  join link       {join}"]
+    assignments = [str(each.name) for each in course.assignments_for_students()]
     found = f"{len(assignments)} ({', '.join(assignments)})" if assignments else "none yet"
     lines = [
         f"Serving {root}",
-        f"  at              {url}",
+        f"  at              {front.address}",
+        *identity,
         f"  assignments     {found}",
         f"  authentication  {'OFF: everybody can do everything' if no_auth else 'on'}",
-        f"  your pages      {url if no_auth else way_in}",
-        f"  registration    {'on: students need a code' if registration else 'off'}",
+        f"  your pages      {front.address if no_auth else way_in}",
+        f"  registration    {'on: students need a code' if course.registration_open else 'off'}",
     ]
     if not assignments:
         lines.append(f"Next: put files for students into {root / 'hw1' / 'files'} (in files/); they show at once.")
-    elif registration:
-        lines.append(f"Next: give students the code and: mograder https login --url {url}")
+    elif course.registration_open:
+        lines.append(f"Next: give students the code and: mograder https login --url {shlex.quote(join)}")
     elif not no_auth:
         lines.append(
             "Next: restart with --enrollment-code so that students can register, or make tokens with\n"

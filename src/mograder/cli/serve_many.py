@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import click
-
+from mograder.cli.serving import Front, keep_serving
 from mograder.config import CONFIG_NAME
 from mograder.domain.errors import Usage
 
@@ -16,38 +16,47 @@ ONE_COURSE_ONLY = (
 )  # fmt: skip
 
 
-def serve_many(place: Path | str, host: str, port: int, settings: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Serve the courses at `place` until interrupted. Raises Usage for a flag that belongs to one course."""
+def serve_many(
+    place: Path | str, root: Path | None, host: str, settings: Mapping[str, Any], given: Mapping[str, Any]
+) -> None:
+    """Serve the courses at `place` until interrupted; `root` is the folder that was given, if any.
+
+    Raises Usage for a flag that belongs to one course, or to a folder where there is none.
+    """
     for name in ONE_COURSE_ONLY:
         if given[name]:
             raise Usage(
                 f"--{name.replace('_', '-')} is for one course: with many, each says it in its own {CONFIG_NAME}"
             )
+    if settings["tls_self_signed"] and root is None:
+        raise Usage("--tls-self-signed keeps its files in FOLDER: name one")
     from mograder.opening import ManyCourses, is_database, open_courses
     from mograder.web.many import create_many
-    from mograder.web.server import check_port
-    from mograder.web.server import serve as run
 
-    courses = open_courses(place)
-    try:
-        check_port(host, port)
-        many = ManyCourses(courses, settings["max_upload"])
-        listed = [each.name for each in courses.entries() if each.archived is None]
+    def opened(stack: contextlib.ExitStack) -> ManyCourses:
+        courses = open_courses(place)
+        stack.callback(courses.close)
+        return ManyCourses(courses, settings["max_upload"])
+
+    with contextlib.ExitStack() as stack:
+        many = opened(stack)
+        front = Front.of(settings, host, root or Path())
+        options = {"check_tokens": not settings["no_auth"], **front.options}
+        listed = [str(each.name) for each in many.courses.entries() if each.archived is None]
         where = "the courses of the database" if is_database(place) else str(place)
-        report = banner(where, host, port, settings["no_auth"], [str(name) for name in listed])
-        run(create_many(many.course, check_tokens=not settings["no_auth"]), host, port, lambda: click.echo(report))
-    finally:
-        courses.close()
+        report = banner(where, front, settings["no_auth"], listed)
+        app = create_many(many.course, **options)
+        keep_serving(front, app, stack.close, lambda stack: create_many(opened(stack).course, **options), report)
 
 
-def banner(where: str, host: str, port: int, no_auth: bool, courses: list[str]) -> str:
+def banner(where: str, front: Front, no_auth: bool, courses: list[str]) -> str:
     """What the operator sees on start."""
-    shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::") else host  # noqa: S104 (compared, not bound)
-    url = f"http://{shown}:{port}/c/"
+    fingerprint = [f"  fingerprint     {front.authority.fingerprint}"] if front.authority else []
     named = f" ({', '.join(courses[:10])}{', …' if courses[10:] else ''})" if courses else ""
     lines = [
         f"Serving {where}",
-        f"  at              {url}<course>/",
+        f"  at              {front.address_for_students}/c/<course>/",
+        *fingerprint,
         f"  courses         {len(courses)}{named}",
         f"  authentication  {'OFF: everybody can do everything' if no_auth else 'on'}",
     ]

@@ -16,7 +16,7 @@ from mograder import wire
 from mograder.cli.output import note, when
 from mograder.cli.places import PLACE
 from mograder.client import Client, known
-from mograder.connection import Patience, normalise_url
+from mograder.connection import Patience, normalise_url, trusting
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, MograderError, Unauthenticated, Usage, VerificationFailed
 from mograder.domain.names import Username, printable
@@ -51,7 +51,11 @@ class Server:
             raise Usage("no URL: give --url, set [https] url in mograder.toml, or log in with mograder https login")
         return address
 
-    def open(self, address: str, token: str | None) -> Client:
+    def open(self, address: str, token: str | None, authority: str | None = None) -> Client:
+        """A client that believes `authority`, else the one of the login there, else whom this computer trusts."""
+        if authority is None:
+            login = Logins().find(address)
+            authority = login.authority if login else ""
         said: set[str] = set()
 
         def once(message: str) -> None:
@@ -59,7 +63,9 @@ class Server:
                 said.add(message)
                 note(message)
 
-        return Client(address, token, patience=Patience(total=self.patience), on_wait=once)
+        return Client(
+            address, token, patience=Patience(total=self.patience), on_wait=once, verify=trusting(authority)
+        )  # fmt: skip
 
     def owner(self) -> str:
         """Whose token is in force, "" without one."""

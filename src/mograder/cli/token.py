@@ -45,7 +45,7 @@ def token(names: tuple[str, ...], secret_file: Path | None, secret_stdin: bool, 
         click.echo(_enrol(course, usernames), nl=False)
         return
     path = secret_file or Path(SECRET_NAME)
-    secret = sys.stdin.read().strip() if secret_stdin else _read(path)
+    secret = _read_stdin() if secret_stdin else _read(path)
     if not secret:
         raise Usage("the secret is empty")
     in_course = not secret_stdin and path.name == SECRET_NAME and path.with_name(LEDGER_NAME).exists()
@@ -61,6 +61,13 @@ def _enrol(place: Path | str, usernames: list[Username]) -> str:
         return token_lines(course.enrol(usernames), course.store.secrets()[0])
     finally:
         course.store.close()
+
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.read().strip()
+    except UnicodeDecodeError:
+        raise Usage("the secret on standard input is not text: give the content of a .mograder-secret") from None
 
 
 def _read(path: Path) -> str:

@@ -10,6 +10,9 @@ from enum import StrEnum
 from mograder.domain.deadlines import Penalties, Schedule
 from mograder.domain.names import AssignmentName, FileName
 
+USUALLY_ACCEPTED = (".py", ".zip")
+"""File endings that people may hand in where nothing is said."""
+
 
 @dataclass(frozen=True)
 class HandOut:
@@ -68,11 +71,17 @@ class Which(StrEnum):
     ON_TIME = "on-time"
 
 
+EDIT_PLACEHOLDERS = ("content_lz", "url", "filename", "assignment")
+"""What may stand in braces in a template: the file's text, LZ-String compressed for a URL; percent-encoded, the file's
+address, its name and the assignment's."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What the course's mograder.toml says about the course. `url` is where students reach it, "" if unsaid.
 
     `zone` is the course's own; `counts` says which hand-in counts; `enrollment_code` "" means that none is written.
+    `edit_links` are templates of links that open a file in an editor, by the editor's name, with EDIT_PLACEHOLDERS.
     """
 
     title: str = ""
@@ -82,6 +91,7 @@ class Plan:
     penalties: Penalties = field(default_factory=Penalties)
     counts: Which = Which.LATEST
     enrollment_code: str = ""
+    edit_links: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_assignment(known: tuple[Assignment, ...], text: str) -> Assignment | None:

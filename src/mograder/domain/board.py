@@ -37,14 +37,19 @@ class Work:
 
     @property
     def state(self) -> str:
-        """The one word for it."""
-        if self.grade is not None and self.grade.grade is not None:
-            return "graded"
-        if self.late:
-            return "late"
-        if self.submitted:
-            return "handed in"
-        return "fetched" if self.fetched else "new"
+        graded = self.grade is not None and self.grade.grade is not None
+        return state(graded=graded, late=self.late, submitted=self.submitted, fetched=self.fetched)
+
+
+def state(*, graded: bool, late: bool, submitted: bool, fetched: bool) -> str:
+    """The one word for how somebody stands in an assignment."""
+    if graded:
+        return "graded"
+    if late:
+        return "late"
+    if submitted:
+        return "handed in"
+    return "fetched" if fetched else "new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +72,9 @@ class Cell:
 
     @property
     def state(self) -> str:
-        """The one word for it, as for `Work`."""
-        if self.grade is not None:
-            return "graded"
-        if self.late:
-            return "late"
-        if self.handed_in:
-            return "handed in"
-        return "fetched" if self.fetched else "new"
+        """The one word for it."""
+        graded = self.grade is not None
+        return state(graded=graded, late=self.late, submitted=self.handed_in, fetched=self.fetched)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ be understood; then each thing asked for is there whole or not at all, and askin
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from mograder.domain.access import Account
 from mograder.domain.assignments import Assignment, Plan
@@ -47,12 +48,16 @@ class StoredFile:
         at_hand = {"path": content} if isinstance(content, Path) else {"data": content}
         return replace(self, bring=None, **at_hand)
 
-    def read(self) -> bytes:
+    def open(self) -> BinaryIO:
         file = self.brought()
         if file.data is not None:
-            return file.data
+            return io.BytesIO(file.data)
         assert file.path is not None
-        return file.path.read_bytes()
+        return file.path.open("rb")
+
+    def read(self) -> bytes:
+        with self.open() as file:
+            return file.read()
 
 
 @dataclass(frozen=True)

@@ -131,18 +131,8 @@ class DirectoryStore:
         self._settler.start()
 
     def _made_once(self, name: str, make: Callable[[], bytes]) -> Path:
-        """The file `name` of the root, made with mode 0600 if it is not there; two servers agree on one."""
         path = self.folders.root / name
-        if not path.exists():
-            scratch = path.with_name(f"{name}.{secrets.token_hex(6)}.tmp")
-            files.write_file(scratch, make(), mode=0o600)
-            with contextlib.suppress(FileExistsError):
-                if sys.platform == "win32":
-                    scratch.rename(path)
-                else:
-                    os.link(scratch, path)
-            scratch.unlink(missing_ok=True)
-            files.sync_folder(self.folders.root)
+        files.make_once(path, make)
         return path
 
     def secrets(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from mograder.domain.receipts import Receipt
 from mograder.domain.tokens import SECRET_NAME
 from mograder.sealing import Ed25519Seal
 from mograder.store import files
+from mograder.store.authority import AUTHORITY, CERTIFICATE, Pair
 from mograder.store.directory import (
     DirectoryStore,
     load_grades,
@@ -36,6 +38,7 @@ from mograder.store.snapshot import reading
 STALE_SECONDS = 24 * 3600
 SETTLES_WITHIN = 60
 """Seconds after which a hand-in that is still pending says that something keeps the server from finishing it."""
+AUTHORITY_ENDS_SOON = timedelta(days=180)
 LOW_SPACE, NO_SPACE = 1024**3, 100 * 1024**2  # bytes
 
 
@@ -69,6 +72,7 @@ class _Look:
             return
         yield from self._places()
         yield from self._private_file(SECRET_NAME, read_secret)
+        yield from self._certificates()
         yield from self._configuration()
         yield from self._space()
         names = self.evidence.names()
@@ -108,7 +112,7 @@ class _Look:
                 yield error("everybody on this machine may write here", folder, f"chmod o-w {folder}")
             if not found.st_mode & stat.S_IWUSR:
                 yield error("the owner may not write here: hand-ins are refused", folder, f"chmod u+w {folder}")
-        names = (SECRET_NAME, SIGNING_KEY, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", LOCK)
+        names = (SECRET_NAME, SIGNING_KEY, AUTHORITY, CERTIFICATE, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", LOCK)
         for path in [self.folders.submitted, *(self.folders.root / name for name in names)]:
             if path.exists() and path.stat().st_uid != ours:
                 yield warning(
@@ -137,6 +141,26 @@ class _Look:
         except (OSError, ValueError) as problem:
             yield error(f"cannot be read: {problem}", path, "restore it from a backup")
 
+    def _certificates(self) -> Findings:
+        """Of a server without a domain."""
+        if not any((self.folders.root / name).exists() for name in (AUTHORITY, CERTIFICATE)):
+            return
+        now = datetime.fromtimestamp(self.now / deadlines.SECOND, UTC)
+        pairs: dict[str, Pair] = {}
+        for name in (AUTHORITY, CERTIFICATE):
+            yield from self._private_file(name, lambda path: pairs.__setitem__(path.name, Pair.read(path)))
+        if AUTHORITY in pairs and pairs[AUTHORITY].ends < now + AUTHORITY_ENDS_SOON:
+            yield warning(
+                f"the authority that students have pinned ends on {pairs[AUTHORITY].ends:%Y-%m-%d}",
+                self.folders.root / AUTHORITY, "between two terms, remove it: the next start makes a new one, which "
+                "everybody pins by a new join link",
+            )  # fmt: skip
+        if CERTIFICATE in pairs and pairs[CERTIFICATE].ends < now:
+            yield warning(
+                f"the certificate ended on {pairs[CERTIFICATE].ends:%Y-%m-%d}", self.folders.root / CERTIFICATE,
+                "serve makes a new one when it starts; one that is running could not",
+            )  # fmt: skip
+
     def _configuration(self) -> Findings:
         path = self.folders.course / config.CONFIG_NAME
         course = config.EMPTY
@@ -150,6 +174,13 @@ class _Look:
             place = getattr(problem, "place", self.folders.root / MANIFEST)
             yield error(str(problem), place, "mend the file by hand: until then requests are answered 503")
         else:
+            for each in listed:
+                due, closes = each.rules.schedule.due, each.rules.schedule.closes
+                if due is not None and closes is not None and closes < due:
+                    yield warning(
+                        f"{each.name!r} closes before it is due: mograder.toml gives one time, {MANIFEST} the other",
+                        path, "give both times in one of them: mograder.toml goes before",
+                    )  # fmt: skip
             known = {each.name for each in listed}
             for rule in course.assignments:
                 if rule.name not in known:

@@ -96,6 +96,21 @@ def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     sync_folder(path.parent)
 
 
+def make_once(path: Path, make: Callable[[], bytes]) -> None:
+    """Make `path` with mode 0600 and what `make` gives, if it is not there; two processes agree on one."""
+    if path.exists():
+        return
+    scratch = path.with_name(f"{path.name}.{secrets.token_hex(6)}.tmp")
+    write_file(scratch, make(), mode=0o600)
+    with contextlib.suppress(FileExistsError):
+        if sys.platform == "win32":
+            scratch.rename(path)
+        else:
+            os.link(scratch, path)
+    scratch.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
 def point_latest(link: Path, target: Path) -> None:
     """Make `link` a relative link to its neighbour `target`; where links cannot be made, a copy of it. Atomic."""
     scratch = link.with_name(f".{link.name}.{secrets.token_hex(6)}.tmp")

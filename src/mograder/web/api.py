@@ -50,7 +50,7 @@ from mograder.web.replies import (
     FEEDBACK_POLICY,
     INTERNAL_ERROR,
     Reply,
-    file_headers,
+    attachment,
     json_reply,
     problem,
     send_file,
@@ -87,6 +87,7 @@ class Request:
     address: str
     written: Written[Reply]
     query: bytes = b""
+    authority: str = ""
     body: bytes = b""
 
     def assignment(self) -> Assignment:
@@ -106,12 +107,15 @@ class Api:
         *,
         check_tokens: bool = True,
         pace: Pace = PATIENT,
+        authority: str = "",
+        workers: int = 1,
         clock: Callable[[], float] = time.time,
-    ) -> None:  # fmt: skip
-        """`clock` (Unix seconds) times the throttling of failures alone."""
+    ) -> None:
+        """`clock` (Unix seconds) times the throttling of failures alone, which is shared out among the workers."""
         self.course = course
         self.pace = pace
         self.check_tokens = check_tokens
+        self._authority = authority
         self._routes = wire.Routes()
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
         self._gathered: Gathered[Reply | StoredFile] = Gathered(self.write)
@@ -120,7 +124,7 @@ class Api:
         self._looking = threading.Lock()
         self.fetches = Fetches(course, self.write)
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
-        self.bad_tokens, self.wrong_codes = Failures(clock), Failures(clock)
+        self.bad_tokens, self.wrong_codes = Failures(clock, workers), Failures(clock, workers)
 
     def board(self) -> Board:
         """The course's board, as it is now; made once for all who look, and again when something has changed."""
@@ -152,7 +156,7 @@ class Api:
                 self.fetches.note(request.actor, values["assignment"], values["file"], received)
             kind = row.reply.value if isinstance(row.reply, Content) else ""
             policy = (("Content-Security-Policy", FEEDBACK_POLICY),)
-            extra = policy if row.reply is Content.HTML else file_headers(reply)
+            extra = policy if row.reply is Content.HTML else tuple(attachment(reply.name).items())
             try:
                 await send_file(reply, kind, extra, scope, headers, body, receive, send)
             except OSError as error:  # removed by hand since it was found, or not ours to read
@@ -215,7 +219,7 @@ class Api:
         base = f"{scope.get('scheme', 'http')}://{headers.get('host', 'localhost')}{scope.get('root_path', '')}"
         return Request(
             row, self.course, actor, values, about, headers, received, base, self.wrong_codes, address_key(scope),
-            self._written, scope["query_string"],
+            self._written, scope["query_string"], self._authority,
         )  # fmt: skip
 
     async def _answer(self, request: Request, body: Body) -> Reply | StoredFile:
@@ -513,6 +517,8 @@ def receipt_info(receipt: Receipt) -> wire.ReceiptInfo:
         by=kept.by,
         url=wire.build_path(wire.BY_NAME["version"], place),
         receipt=receipt.text,
+        late=wire.given(kept.late if kept.due is not None else None),
+        duedate=wire.given(kept.due // deadlines.SECOND if kept.due is not None else None),
     )
 
 
@@ -635,12 +641,18 @@ def configuration(request: Request) -> Reply:
     return Reply(200, document.encode(), Content.TOML.value)
 
 
+def authority(request: Request) -> Reply:
+    if not request.authority:
+        raise NotFound("this server has no certificate authority of its own")
+    return Reply(200, request.authority.encode(), Content.PEM.value)
+
+
 HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
     handler.__name__: handler
     for handler in (
         health, register, assignments, hand_out, commit, submissions, submitted_file, receipts, all_receipts,
         version, chain_head, signing_keys, upload_grades, status, feedback, ask_extension, extensions,
-        change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration,
+        change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration, authority,
     )
 }  # fmt: skip
 

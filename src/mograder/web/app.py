@@ -8,7 +8,7 @@ from mograder.domain.course import Course
 from mograder.web.api import Api, path_of
 from mograder.web.body import PATIENT, Pace, Receive, Scope, Send
 
-PAGES = frozenset({b"board", b"join", b"login", b"logout", b"once", b"static"})
+PAGES = frozenset({b"board", b"join", b"login", b"logout", b"my", b"my-receipts", b"once", b"static"})
 """The first segments of paths that are the pages' own; the protocol has none of them."""
 
 
@@ -40,9 +40,15 @@ class App:
         return _is_browser(scope) and (not path or not self._api.knows(scope))
 
 
-def create_app(course: Course, *, check_tokens: bool = True, pace: Pace = PATIENT) -> App:
-    """The application to serve or mount. `check_tokens=False` lets everybody do everything (--no-auth)."""
-    return App(Api(course, check_tokens=check_tokens, pace=pace))
+def create_app(
+    course: Course, *, check_tokens: bool = True, pace: Pace = PATIENT, authority: str = "", workers: int = 1
+) -> App:
+    """The application to serve or mount. `check_tokens=False` lets everybody do everything (--no-auth).
+
+    `authority` is the certificate (PEM) that vouches for this server, if it has one of its own; `workers` is how many
+    processes serve, of which this is one.
+    """
+    return App(Api(course, check_tokens=check_tokens, pace=pace, authority=authority, workers=workers))
 
 
 def _is_browser(scope: Scope) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 from mograder import wire
 from mograder.domain.course import Course
@@ -27,9 +28,9 @@ Find = Callable[[CourseName], Course]
 class ManyApps:
     """An ASGI application over the courses that `find` gives; it raises NotFound, and may wait."""
 
-    def __init__(self, find: Find, check_tokens: bool) -> None:
+    def __init__(self, find: Find, check_tokens: bool, authority: str, workers: int) -> None:
         self._find = find
-        self._check_tokens = check_tokens
+        self._make = partial(create_app, check_tokens=check_tokens, authority=authority, workers=workers)
         self._apps: dict[CourseName, tuple[float, Course, App]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +70,7 @@ class ManyApps:
             self._apps.pop(name, None)
             raise
         if app is None or course != held:
-            app = create_app(course, check_tokens=self._check_tokens)
+            app = self._make(course)
         self._apps[name] = (time.monotonic(), course, app)
         return app
 
@@ -90,6 +91,6 @@ async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send) -> Non
     await send_reply(reply, scope, headers, Body(headers, receive, PATIENT), send)
 
 
-def create_many(find: Find, *, check_tokens: bool = True) -> ManyApps:
-    """The application to serve or mount. `check_tokens=False` lets everybody do everything (--no-auth)."""
-    return ManyApps(find, check_tokens)
+def create_many(find: Find, *, check_tokens: bool = True, authority: str = "", workers: int = 1) -> ManyApps:
+    """The application to serve or mount; for the options see `create_app`."""
+    return ManyApps(find, check_tokens, authority, workers)

@@ -57,12 +57,14 @@ class Page:
 class Join(Page):
     """Register with a code. `problem` says why the last try failed, "" before the first.
 
-    With the `claim_key` a form that is sent again, because its answer was lost, is answered the same.
+    With the `claim_key` a form that is sent again, because its answer was lost, is answered the same. `fingerprint` is
+    that of the key that signs receipts.
     """
 
     template = "join.html"
     heading = "Join the course"
     registration: bool
+    fingerprint: str
     claim_key: str
     user: str = ""
     code: str = ""

@@ -94,9 +94,9 @@ def _has(if_none_match: str, tag: str) -> bool:
     return bool(if_none_match) and (f'"{tag}"' in if_none_match or if_none_match.strip() == "*")
 
 
-def file_headers(file: StoredFile) -> tuple[tuple[str, str], ...]:
-    name = file.name.rsplit("/", 1)[-1]
-    return (("Content-Disposition", f"attachment; filename*=UTF-8''{quote(name, safe='')}"),)
+def attachment(name: str) -> dict[str, str]:
+    """The header field with which a browser saves an answer as a file of this name."""
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name.rsplit('/', 1)[-1], safe='')}"}
 
 
 async def send_file(

@@ -23,18 +23,22 @@ from mograder.web.body import Scope
 
 T = TypeVar("T")
 
-FAILURES = RateLimitItemPerMinute(20)
-"""What one client address may get wrong, and what may be got wrong about one user name."""
+FAILURES = 20
+"""What one client address may get wrong in a minute, and what may be got wrong about one user name."""
 
 MOST_KEPT = 100_000
 """Addresses and names that are remembered; beyond that all are forgotten, so that a flood costs no memory."""
 
 
 class Failures:
-    """Failures of one kind in this process. `clock` gives Unix seconds."""
+    """Failures of one kind in this process. `clock` gives Unix seconds.
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    Each of `workers` processes counts by itself and allows its share: together they allow no more than one would.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time, workers: int = 1) -> None:
         self._clock = clock
+        self._limit = RateLimitItemPerMinute(max(1, FAILURES // workers))
         self._storage = MemoryStorage()
         self._window = MovingWindowRateLimiter(self._storage)
 
@@ -52,9 +56,9 @@ class Failures:
 
     def check(self, *whose: str) -> None:
         """Raises Throttled when one of `whose` (addresses, names; "" is nobody) has failed too often of late."""
-        spent = [each for each in whose if each and not self._window.test(FAILURES, each)]
+        spent = [each for each in whose if each and not self._window.test(self._limit, each)]
         if spent:
-            ends = max(self._window.get_window_stats(FAILURES, each).reset_time for each in spent)
+            ends = max(self._window.get_window_stats(self._limit, each).reset_time for each in spent)
             wait = max(1, math.ceil(ends - self._clock()))
             raise Throttled(f"too many failed attempts: wait {wait} seconds and try again", retry_after=wait)
 
@@ -64,11 +68,11 @@ class Failures:
             self._storage.reset()
         for each in whose:
             if each:
-                self._window.hit(FAILURES, each)
+                self._window.hit(self._limit, each)
 
     def forget(self, whose: str) -> None:
         if whose:
-            self._window.clear(FAILURES, whose)
+            self._window.clear(self._limit, whose)
 
 
 def address_key(scope: Scope) -> str:

@@ -5,6 +5,8 @@ Views are thin: they call the course and fill a page. VIEWS is the table of all 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
@@ -30,8 +32,9 @@ def home(visit: Visit) -> Answer:
     return student_views.home(visit)
 
 
-def join_form(visit: Visit) -> Answer:
-    return Join(visit.frame, visit.course.registration_open, random_secret())
+def join_form(visit: Visit) -> Join:
+    course = visit.course
+    return Join(visit.frame, course.registration_open, course.signing_keys()[0]["kid"], random_secret())
 
 
 def join(visit: Visit) -> Answer:
@@ -40,7 +43,7 @@ def join(visit: Visit) -> Answer:
         wanted = wire.Register(user, code, key)
         username, token = api.join(visit.course, visit.api.wrong_codes, visit.sender, wanted)
     except MograderError as error:
-        form = Join(visit.frame, visit.course.registration_open, key, user, code, error.message)
+        form = replace(join_form(visit), claim_key=key, user=user, code=code, problem=error.message)
         return html(form, error.status)
     page = Joined(visit.frame, token, visit.address)
     return visit.logged_in(html(page), username)

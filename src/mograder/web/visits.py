@@ -15,18 +15,20 @@ from urllib.parse import parse_qsl, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import cookie_parser
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
 from mograder.domain.assignments import Assignment
 from mograder.domain.course import Course
 from mograder.domain.deadlines import SECOND
-from mograder.domain.errors import BadRequest, Forbidden, MograderError, Unauthenticated, Unreadable
+from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound, Unauthenticated, Unreadable
 from mograder.domain.names import Username
+from mograder.domain.store import StoredFile
 from mograder.web import sessions
 from mograder.web.api import Api
 from mograder.web.body import Body, Gone, Message, Receive, Scope, Send
 from mograder.web.pages import Frame, Page, Problem, render
+from mograder.web.replies import attachment
 from mograder.web.sessions import Session
 from mograder.web.throttle import address_key
 
@@ -110,6 +112,18 @@ class Visit:
 
 
 Answer = Page | Response
+
+
+def file_response(file: StoredFile) -> Response:
+    """A file to save, streamed; may take as long as a network does. Raises NotFound when it is gone by now."""
+    file = file.brought()
+    try:
+        if file.path is None:
+            return Response(file.read(), headers=attachment(file.name), media_type="application/octet-stream")
+        file.open().close()
+    except OSError:
+        raise NotFound(f"{file.name!r} cannot be read") from None
+    return FileResponse(file.path, headers=attachment(file.name), media_type="application/octet-stream")
 
 
 def html(page: Page, status: int = 200) -> Response:

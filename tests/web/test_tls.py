@@ -1,0 +1,162 @@
+"""HTTPS by a real server: certificates are renewed under load, and what is no certificate is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from mograder.store.authority import AUTHORITY, CERTIFICATE, Authority
+from tests.parts import Running, environment, free_port, running
+from tests.web.test_server import answer, head
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Authority:
+    """A certificate from elsewhere, for 127.0.0.1."""
+    (tmp_path / "elsewhere").mkdir()
+    authority = Authority(tmp_path / "elsewhere", datetime.now(UTC))
+    authority.renew(["127.0.0.1"], datetime.now(UTC))
+    return authority
+
+
+@contextlib.contextmanager
+def serving(root: Path, certificate: Authority) -> Iterator[Running]:
+    """A server with it. The authority is put where `Running` looks for it."""
+    (root / AUTHORITY).write_text(certificate.pem)
+    path = str(certificate.path)
+    with running(root, "--tls-cert", path, "--tls-key", path) as server:
+        yield server
+
+
+def connect(server: Running) -> ssl.SSLSocket:
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    return server.trust.wrap_socket(connection, server_hostname="127.0.0.1")
+
+
+def presented(server: Running) -> bytes:
+    """The certificate that a new connection sees."""
+    with connect(server) as connection:
+        return connection.getpeercert(binary_form=True) or b""
+
+
+def test_a_renewed_certificate_is_served_and_nothing_is_dropped(course_folder: Path, certificate: Authority) -> None:
+    done, failed, over = [], [], threading.Event()
+
+    def knock(server: Running) -> None:
+        while not over.is_set():
+            try:  # a new connection each
+                done.append(httpx2.get(f"{server.url}/", verify=trust, timeout=20).status_code)
+            except httpx2.HTTPError as error:
+                failed.append(error)
+
+    content = b"x" * 200_000
+    with serving(course_folder, certificate) as server, ThreadPoolExecutor(4) as threads, connect(server) as slow:
+        trust, before = server.trust, presented(server)
+        slow.sendall(head(server, f"Content-Length: {len(content)}", "Expect: 100-continue"))
+        assert b" 100 " in slow.recv(1000)
+        for _ in range(4):
+            threads.submit(knock, server)
+        try:
+            certificate.renew(["127.0.0.1", "localhost"], datetime.now(UTC))
+            while presented(server) == before:
+                assert server.process.poll() is None
+            assert "renewed" in server.process.stdout.readline()  # type: ignore[union-attr]
+            slow.sendall(content)  # to the server that was relieved
+            assert answer(slow).startswith(b"HTTP/1.1 200 ")
+        finally:
+            over.set()
+    assert failed == []
+    assert set(done) == {200}
+    assert (server.submitted / "hw1" / "alice.py").read_bytes() == content
+
+
+def test_files_that_do_not_fit_are_complained_of_and_the_old_ones_served(
+    course_folder: Path, certificate: Authority
+) -> None:
+    with serving(course_folder, certificate) as server:
+        before = presented(server)
+        certificate.path.write_bytes(b"half a file")
+        assert "served as it was" in server.process.stdout.readline()  # type: ignore[union-attr]
+        assert presented(server) == before
+        certificate.renew(["127.0.0.1", "localhost"], datetime.now(UTC))
+        assert "renewed" in server.process.stdout.readline()  # type: ignore[union-attr]
+        while presented(server) == before:
+            assert server.process.poll() is None
+        assert server.stop() == 0
+
+
+def test_an_upload_under_way_is_finished_before_an_https_server_stops(course_folder: Path) -> None:
+    content = b"x" * 200_000
+    with running(course_folder, "--tls-self-signed") as server, connect(server) as connection:
+        connection.sendall(head(server, f"Content-Length: {len(content)}", "Expect: 100-continue"))
+        assert b" 100 " in connection.recv(1000)
+        server.process.send_signal(signal.SIGTERM)
+        connection.sendall(content)
+        assert answer(connection).startswith(b"HTTP/1.1 200 ")
+        assert server.process.wait(20) == 0
+
+
+def test_silent_connections_hold_nobody_up(course_folder: Path) -> None:
+    with running(course_folder, "--tls-self-signed") as server, contextlib.ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
+        assert server.submit("alice", b"work").status_code == 200
+
+
+def test_plain_http_is_not_answered_and_old_tls_neither(course_folder: Path) -> None:
+    with running(course_folder, "--tls-self-signed") as server:
+        with pytest.raises(httpx2.TransportError):
+            httpx2.get(f"http://127.0.0.1:{server.port}/", timeout=20)
+        old = server.trust
+        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+            old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+        with (
+            socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection,
+            pytest.raises((ssl.SSLError, ConnectionError)),
+        ):
+            old.wrap_socket(connection, server_hostname="127.0.0.1")
+        assert server.client.get("/").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("what", ["nothing", "nonsense", "another key", "a key with a password"])
+def test_what_cannot_be_served_is_one_line_and_exit_1(
+    course_folder: Path, certificate: Authority, tmp_path: Path, what: str
+) -> None:
+    key = tmp_path / "key.pem"
+    if what == "nonsense":
+        key.write_text("nonsense")
+    elif what == "another key":
+        key.write_bytes((tmp_path / "elsewhere" / AUTHORITY).read_bytes())
+    elif what == "a key with a password":
+        key.write_text(ENCRYPTED)
+    ran = subprocess.run(
+        [sys.executable, "-m", "mograder", "serve", course_folder, "-p", str(free_port()), "--tls-cert",
+         tmp_path / "elsewhere" / CERTIFICATE, "--tls-key", key],
+        env=environment(), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (1, ""), ran.stderr
+    assert "cannot serve HTTPS" in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
+ENCRYPTED = """\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAjnpg2RS9r1TQICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEMUsODDjo7pkDvdHvvS/7lAEgZCc
+FWfiMUud33b53IqI4dNBDeNOwTCVouDuMSWSBw5PMcQyzyXFhu0rQY9CEs6+btpc
+QrUKYYNo1s9J9KZAY6zeKbB09sGW2wEBdVUhKBVWsK+SVD8ulAVcY/VuR3sl45T8
+MxDcwP3o+QF10FKAdxOPlkagu/o2ecvEtpOsnfzHmaNOXUAVIQHJxPaaJVFQvoY=
+-----END ENCRYPTED PRIVATE KEY-----
+"""
