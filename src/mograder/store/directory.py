@@ -117,6 +117,7 @@ class DirectoryStore:
         self._latest_erased: object = None
         self._latest_lock = threading.Lock()
         self._same_files: SameAgain[tuple[LatestFile, ...]] = SameAgain()
+        self._grades_folder = str(folders.grades)
         self._submitted, self._course_file = str(folders.submitted), str(folders.course / config.CONFIG_NAME)
         self._room = Room()
         with storage_errors("open the course"):
@@ -610,7 +611,7 @@ class DirectoryStore:
     def grades(self, assignment: AssignmentName) -> tuple[GradeEntry, ...]:
         with storage_errors("read the grades"):
             try:
-                return self._grades.get(f"{self.folders.grades}{os.sep}{assignment}{os.sep}{GRADES}")
+                return self._grades.get(f"{self._grades_folder}{os.sep}{assignment}{os.sep}{GRADES}")
             except (FileNotFoundError, NotADirectoryError):
                 self._check_there(self.folders.grades)
                 return ()
@@ -636,11 +637,13 @@ class DirectoryStore:
             return found
 
     def _feedback_page(self, assignment: AssignmentName, name: str) -> StoredFile | None:
+        found = files.look(self._grades_folder, f"{assignment}/{FEEDBACK}/{name}")
+        if found is None:
+            return None
         folder = self.folders.grades / assignment / FEEDBACK
         path = folder / name
-        found = files.look(str(self.folders.grades), f"{assignment}/{FEEDBACK}/{name}")
-        if found is None or not files.is_link(found):
-            return found and as_stored(path, name, found)
+        if not files.is_link(found):
+            return as_stored(path, name, found)
         shown = files.is_inside(path, folder) and not path.resolve().name.startswith(".")
         return stored_file(path, name) if shown else None
 
