@@ -45,6 +45,7 @@ class LazyGroup(click.Group):
 PLACES = {
     "serve": ("mograder.cli.serve:serve", "Serve a course folder."),
     "https": ("mograder.cli.https:https", "Fetch, submit, collect and grade against a server."),
+    "student": ("mograder.cli.student:student", "Open your page of a course in the browser."),
     "roster": ("mograder.cli.roster:roster", "Say who is in the course; personal codes, resets, roles."),
     "extend": ("mograder.cli.extend:extend", "Give students more time; grant and decline what they ask for."),
     "token": ("mograder.cli.token:token", "Make tokens from a course's secret."),

@@ -69,7 +69,7 @@ class Server:
 
     def owner(self) -> str:
         """Whose token is in force, "" without one."""
-        token = self.token or _kept_token(self.required_address())
+        token = self.token or kept_token(self.required_address())
         return owner_of(token) if token else ""
 
     @contextlib.contextmanager
@@ -81,7 +81,7 @@ class Server:
         for none.
         """
         address = self.required_address()
-        token = self.token or _kept_token(address)
+        token = self.token or kept_token(address)
         if not token and user is None:
             raise Usage(f"no token for {address}: log in with mograder https login, or give --token")
         owner = owner_of(token) if token else None
@@ -196,7 +196,7 @@ reads_from_a_server = _options(patience=10)  # who reads can ask again
 sends_to_a_server = _options(patience=60)  # a hand-in at the deadline is worth waiting for
 
 
-def _kept_token(url: str) -> str | None:
+def kept_token(url: str) -> str | None:
     if login := Logins().find(url):
         return login.token
     settings = read_settings(Path())

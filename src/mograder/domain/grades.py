@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -66,6 +67,15 @@ class GradeEntry:
     def visible(self) -> bool:
         """Whether the student may see it now."""
         return _text(self.fields.get("workflow_state")) in VISIBLE_STATES
+
+
+def number(grade: str | None) -> float:
+    """A grade as a number to sort and count by; minus infinity for one that is none."""
+    try:
+        value = float((grade or "").replace(",", "."))
+    except ValueError:
+        return -math.inf
+    return value if math.isfinite(value) else -math.inf
 
 
 def _is_deeper(value: object, levels: int) -> bool:

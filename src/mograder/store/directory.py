@@ -111,7 +111,13 @@ class DirectoryStore:
         self._hand_outs = HandOuts(folders)
         self._sha256 = Cached(files.sha256_of)
         self._latest_names = Cached(_latest_names)
+        # Receipts only ever come behind the others, or are erased: what was read of them stays so.
+        self._latest: dict[tuple[AssignmentName, Username], Submission] = {}
+        self._latest_number = 0
+        self._latest_erased: object = None
+        self._latest_lock = threading.Lock()
         self._same_files: SameAgain[tuple[LatestFile, ...]] = SameAgain()
+        self._grades_folder = str(folders.grades)
         self._submitted, self._course_file = str(folders.submitted), str(folders.course / config.CONFIG_NAME)
         self._room = Room()
         with storage_errors("open the course"):
@@ -514,6 +520,26 @@ class DirectoryStore:
         rows = self.ledger.read(f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE {where} ORDER BY number", values)
         return map(receipt_of, rows)
 
+    def latest(self) -> list[Submission]:
+        with self._latest_lock:
+            erased = self._ledger.read("SELECT count(*) FROM erased")
+            if erased != self._latest_erased:
+                self._latest, self._latest_number, self._latest_erased = {}, 0, erased
+            rows = self._ledger.read(_SINCE, (self._latest_number,))
+            for row in rows:
+                kept = receipt_of(row).submission
+                self._latest[kept.assignment, kept.username] = kept
+                self._latest_number = row[0]
+            return list(self._latest.values())
+
+    def handed_in(self, assignment: AssignmentName) -> list[Username]:
+        with storage_errors("list the hand-ins"):
+            try:
+                return [username for username, _, _ in self._latest_names.get(str(self.folders.submitted / assignment))]
+            except (FileNotFoundError, NotADirectoryError):
+                self._check_there(self.folders.submitted)
+                return []
+
     def chain(self) -> Iterator[Link]:
         columns = "number, previous, hash, statement"
         # As a writer: a receipt that is being erased is in one of the two, not in both or none.
@@ -585,7 +611,7 @@ class DirectoryStore:
     def grades(self, assignment: AssignmentName) -> tuple[GradeEntry, ...]:
         with storage_errors("read the grades"):
             try:
-                return self._grades.get(f"{self.folders.grades}{os.sep}{assignment}{os.sep}{GRADES}")
+                return self._grades.get(f"{self._grades_folder}{os.sep}{assignment}{os.sep}{GRADES}")
             except (FileNotFoundError, NotADirectoryError):
                 self._check_there(self.folders.grades)
                 return ()
@@ -611,11 +637,13 @@ class DirectoryStore:
             return found
 
     def _feedback_page(self, assignment: AssignmentName, name: str) -> StoredFile | None:
+        found = files.look(self._grades_folder, f"{assignment}/{FEEDBACK}/{name}")
+        if found is None:
+            return None
         folder = self.folders.grades / assignment / FEEDBACK
         path = folder / name
-        found = files.look(str(self.folders.grades), f"{assignment}/{FEEDBACK}/{name}")
-        if found is None or not files.is_link(found):
-            return found and as_stored(path, name, found)
+        if not files.is_link(found):
+            return as_stored(path, name, found)
         shown = files.is_inside(path, folder) and not path.resolve().name.startswith(".")
         return stored_file(path, name) if shown else None
 
@@ -758,6 +786,8 @@ def receipt_values(receipt: Receipt) -> tuple[Any, ...]:
         kept.sha256, kept.size, kept.received, kept.by, kept.late, kept.due, kept.arrived, receipt.text,
     )  # fmt: skip
 
+
+_SINCE = f"SELECT {RECEIPT_COLUMNS.replace('text', repr(''))} FROM receipts WHERE number > ? ORDER BY number"
 
 _HEAD = (
     "SELECT number, text, '' FROM receipts UNION ALL SELECT number, '', hash FROM erased ORDER BY number DESC LIMIT 1"

@@ -27,7 +27,7 @@ from mograder.domain.errors import BadRequest, Unreadable
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
-from mograder.domain.receipts import HandIn, Head, Issue, Receipt, latest_filename, owner
+from mograder.domain.receipts import HandIn, Head, Issue, Receipt, Submission, latest_filename, owner
 from mograder.domain.store import (
     Accepted,
     Attest,
@@ -405,6 +405,17 @@ class PostgresStore:
             yield from map(receipt_of, rows)
             more = len(rows) == 1000
             last = rows[-1][0] if rows else last
+
+    def latest(self) -> list[Submission]:
+        rows = self._read(
+            f"SELECT DISTINCT ON (assignment, username) {RECEIPT_COLUMNS.replace('text', chr(39) * 2)} FROM receipts "
+            "WHERE course = %s ORDER BY assignment, username, attempt DESC"
+        )
+        return [receipt_of(row).submission for row in rows]
+
+    def handed_in(self, assignment: AssignmentName) -> list[Username]:
+        sql = "SELECT DISTINCT username FROM receipts WHERE course = %s AND assignment = %s"
+        return [Username(username) for (username,) in self._read(sql, assignment)]
 
     # time
 

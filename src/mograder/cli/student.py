@@ -1,0 +1,90 @@
+"""`mograder student`: a student's page of a course in the browser."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tomllib
+import webbrowser
+from pathlib import Path
+
+import click
+
+from mograder import config
+from mograder.cli.output import note, tell
+from mograder.cli.server import Server, kept_token, reads_from_a_server
+from mograder.connection import normalise_url
+from mograder.domain.errors import Unauthenticated, Usage
+from mograder.placing import folder_name, replacing
+from mograder.workspace import read_settings
+
+
+@click.command(short_help="Open your page of a course in the browser.")
+@click.argument("place", metavar="[URL | FOLDER]", default=".")
+@click.option("--headless", is_flag=True, help="Print the link and open no browser.")
+@reads_from_a_server
+def student(place: str, headless: bool, server: Server) -> None:
+    """Open your page of a course in the browser, logged in.
+
+    With a URL the course is remembered in the folder mograder-TITLE, in its mograder.toml; with that FOLDER, or in it,
+    the page opens again. You are logged in by the token of mograder https login, through a link that is good once and
+    for a few minutes. Without a login the page to join opens.
+
+    \b
+    Examples:
+      mograder student https://course.example.org
+      mograder student mograder-programming
+    """
+    if "://" in place:
+        server = Server(normalise_url(place.removesuffix(config.CONFIG_NAME)), server.token, server.patience)
+        folder = _remember(server)
+    else:
+        folder = Path(place)
+        if not folder.is_dir():
+            raise Usage(f"there is no folder {place}: name one, or the course's URL (https://…)")
+    with contextlib.chdir(folder):  # where a token may stand beside the URL
+        link = _link(server)
+    if headless:
+        tell(link)
+    elif not webbrowser.open(link):
+        note("no browser could be opened; open this link, which is good once:")
+        tell(link)
+
+
+def _remember(server: Server) -> Path:
+    """The folder of the course, made with the server's mograder.toml unless it is there."""
+    address = server.required_address()
+    with server.open(address, None) as client:
+        text = client.configuration()
+    try:
+        title = str(tomllib.loads(text).get("title") or "course")
+    except tomllib.TOMLDecodeError:
+        raise Usage(f"{address} does not look like a mograder server: check the address") from None
+    slug = re.sub(r"\W+", "-", title.casefold()).strip("-") or "course"
+    folder = Path(folder_name(f"mograder-{slug}"))
+    path = folder / config.CONFIG_NAME
+    if path.exists():
+        known = read_settings(folder).url
+        if not known or normalise_url(known) != address:
+            raise Usage(f"{path} is of another course, {known or 'without a URL'}: work in another folder")
+        return folder
+    folder.mkdir(exist_ok=True)
+    with replacing(path) as file:
+        file.write(text.encode())
+    note(f"the course is remembered in {folder}")
+    return folder
+
+
+def _link(server: Server) -> str:
+    """A link that logs in once; where nobody is logged in, to the page to join."""
+    address = server.required_address()
+    token = server.token or kept_token(address)
+    if not token:
+        note(f"you are not logged in to {address}: join, or log in with mograder https login")
+        return f"{address}/join"
+    try:
+        with server.open(address, token) as client:
+            return client.login_link().url
+    except Unauthenticated as error:
+        note(f"{error.message}")
+        return f"{address}/login"
