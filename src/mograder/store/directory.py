@@ -522,10 +522,10 @@ class DirectoryStore:
 
     def latest(self) -> list[Submission]:
         with self._latest_lock:
-            erased = self._ledger.read("SELECT count(*) FROM erased")
+            erased = self.ledger.read("SELECT count(*) FROM erased")
             if erased != self._latest_erased:
                 self._latest, self._latest_number, self._latest_erased = {}, 0, erased
-            rows = self._ledger.read(_SINCE, (self._latest_number,))
+            rows = self.ledger.read(_SINCE, (self._latest_number,))
             for row in rows:
                 kept = receipt_of(row).submission
                 self._latest[kept.assignment, kept.username] = kept

@@ -407,7 +407,7 @@ class PostgresStore:
             last = rows[-1][0] if rows else last
 
     def latest(self) -> list[Submission]:
-        rows = self._read(
+        rows = self.read(
             f"SELECT DISTINCT ON (assignment, username) {RECEIPT_COLUMNS.replace('text', chr(39) * 2)} FROM receipts "
             "WHERE course = %s ORDER BY assignment, username, attempt DESC"
         )
@@ -415,7 +415,7 @@ class PostgresStore:
 
     def handed_in(self, assignment: AssignmentName) -> list[Username]:
         sql = "SELECT DISTINCT username FROM receipts WHERE course = %s AND assignment = %s"
-        return [Username(username) for (username,) in self._read(sql, assignment)]
+        return [Username(username) for (username,) in self.read(sql, assignment)]
 
     # time
 
