@@ -591,6 +591,13 @@ def _counting(standing: Standing) -> dict[str, Any]:
 
 
 def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
+    named = feedback_pages(pages)
+    request.course.upload_feedback(request.actor, request.assignment(), named)
+    return json_reply(wire.FeedbackStored([f"{username}.html" for username in named]))
+
+
+def feedback_pages(pages: list[tuple[str, bytes]]) -> dict[Username, bytes]:
+    """The files by whose they are. Raises BadRequest and BadName."""
     if not pages:
         raise BadRequest("no files: send them as multipart/form-data in the field 'files'")
     named: dict[Username, bytes] = {}
@@ -599,8 +606,7 @@ def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
         if not dot or ending.lower() != "html":
             raise BadRequest(f"{filename[:100]!r} is not a <user>.html")
         named[parse_owner(stem)] = content
-    request.course.upload_feedback(request.actor, request.assignment(), named)
-    return json_reply(wire.FeedbackStored([f"{username}.html" for username in named]))
+    return named
 
 
 def feedback(request: Request) -> StoredFile:
