@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,7 @@ from mograder import wire
 from mograder.domain import deadlines, tokens
 from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
 from mograder.domain.assignments import Assignment, Which
+from mograder.domain.board import Board
 from mograder.domain.counting import Listed
 from mograder.domain.course import Course, Standing
 from mograder.domain.deadlines import Lateness
@@ -123,10 +125,17 @@ class Api:
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
         self._gathered: Gathered[Reply | StoredFile] = Gathered(self.write)
         self._written: Written[Reply] = Written()
+        self._boards: Written[Board] = Written(1)
+        self._looking = threading.Lock()
         self._known: Written[Actor] = Written()
         self.fetches = Fetches(course, self.write)
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
         self.bad_tokens, self.wrong_codes = Failures(clock, workers), Failures(clock, workers)
+
+    def board(self) -> Board:
+        """The course's board, as it is now; made once for all who look, and again when something has changed."""
+        with self._looking:
+            return self._boards.get("board", self.course.board_seen(), self.course.board)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
@@ -589,6 +598,13 @@ def _counting(standing: Standing) -> dict[str, Any]:
 
 
 def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
+    named = feedback_pages(pages)
+    request.course.upload_feedback(request.actor, request.assignment(), named)
+    return json_reply(wire.FeedbackStored([f"{username}.html" for username in named]))
+
+
+def feedback_pages(pages: list[tuple[str, bytes]]) -> dict[Username, bytes]:
+    """The files by whose they are. Raises BadRequest and BadName."""
     if not pages:
         raise BadRequest("no files: send them as multipart/form-data in the field 'files'")
     named: dict[Username, bytes] = {}
@@ -597,8 +613,7 @@ def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
         if not dot or ending.lower() != "html":
             raise BadRequest(f"{filename[:100]!r} is not a <user>.html")
         named[parse_owner(stem)] = content
-    request.course.upload_feedback(request.actor, request.assignment(), named)
-    return json_reply(wire.FeedbackStored([f"{username}.html" for username in named]))
+    return named
 
 
 def feedback(request: Request) -> StoredFile:
