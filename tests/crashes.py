@@ -12,6 +12,7 @@ import itertools
 import os
 import sqlite3
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -74,25 +75,28 @@ def die_before(step: int, act: Act) -> Ended:
 
 
 def _live_and_die(step: int, act: Act, writing: int) -> None:
-    left = step
+    left, counting = step, False
 
     def count(frame: FrameType, event: str, function: Any) -> None:
         nonlocal left
-        if event == "c_call" and is_step(function):
+        if counting and event == "c_call" and is_step(function):
             left -= 1
             if left == 0:
                 os._exit(9)
 
     def say(line: str) -> None:
-        sys.setprofile(None)
+        nonlocal counting
+        counting = False
         os.write(writing, f"{line}\n".encode())
-        sys.setprofile(count)
+        counting = True
 
+    threading.setprofile(count)  # the ledger is written by a thread of its own
+    sys.setprofile(count)
     try:
         act(say)
-        sys.setprofile(None)
+        counting = False
     except BaseException:  # noqa: BLE001 (this process is not pytest's: it tells and ends here)
-        sys.setprofile(None)
+        counting = False
         os.write(writing, traceback.format_exc().encode())
         os._exit(1)
     os._exit(0)

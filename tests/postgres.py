@@ -87,12 +87,25 @@ class Server:
         """A copy of `primary` that will follow it under the name of its folder."""
         name = self.folder.name
         where = ["-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres"]
-        run("pg_basebackup", *where, "-D", self.folder, "-X", "stream", "-c", "fast", "--no-sync", "-R")
+        run("pg_basebackup", *where, "-D", self.folder, "-X", "stream", "-c", "fast", "--no-sync")
+        (self.folder / "standby.signal").touch()
         self.configure(primary_conninfo=f"host=127.0.0.1 port={primary.port} user=postgres application_name={name}")
 
     def configure(self, **settings: str) -> None:
         with (self.folder / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+
+    def set_now(self, **settings: str) -> None:
+        """Of the running server."""
+        self.configure(**settings)
+        run("pg_ctl", "-D", self.folder, "reload")
+
+    def wait_for_replica(self, name: str) -> None:
+        """Until commits wait for the replica of this name."""
+        sql = "SELECT sync_state FROM pg_stat_replication WHERE application_name = %s"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            while connection.execute(sql, (name,)).fetchone() != ("sync",):
+                pass
 
     def start(self) -> None:
         """Returns once it answers."""

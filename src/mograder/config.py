@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, time, tzinfo
 from pathlib import Path
+from time import time_ns
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -353,7 +354,7 @@ def _refuse_unknown(table: dict[str, Any], kind: type, place: str) -> None:
 
 def utc_now() -> int:
     """The wall clock, in Unix microseconds. The one place that reads it for the course."""
-    return deadlines.microseconds(datetime.now(UTC))
+    return time_ns() // 1000
 
 
 def course_folder(root: Path) -> Path:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urldefrag, urlencode
 
@@ -598,7 +599,10 @@ class Routes:
                 node = node.setdefault(key, {})
             node.setdefault("", {})[row.method] = (row, [match[1] for match in _PARAMETER.finditer(row.path)])
 
-    def find(self, raw_path: bytes) -> Mapping[str, tuple[Endpoint, dict[str, str]]] | None:
+        # Most requests are for few paths. What is found is the same for a path for ever, and nobody changes it.
+        self.find = lru_cache(4096)(self._find)
+
+    def _find(self, raw_path: bytes) -> Mapping[str, tuple[Endpoint, dict[str, str]]] | None:
         """The rows at a still percent-encoded path, by method, with parameters decoded once; None if unknown.
 
         Raises BadRequest when a parameter is not UTF-8.

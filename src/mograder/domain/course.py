@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from mograder.domain import board, counting, deadlines, grades, tokens
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
 from mograder.domain.assignments import Assignment, Which
-from mograder.domain.board import Board, Row, Work
+from mograder.domain.board import Board, read_board
 from mograder.domain.chain import erase_receipt
 from mograder.domain.counting import Judged
 from mograder.domain.deadlines import Schedule
@@ -37,7 +37,7 @@ from mograder.domain.names import (
     parse_new_username,
     printable,
 )
-from mograder.domain.receipts import Head, Receipt, Seal, Submission, latest_filename
+from mograder.domain.receipts import Head, Receipt, Seal, latest_filename
 from mograder.domain.roster import Person, random_code
 from mograder.domain.store import ERASED_NAME, Event, Fetched, Store, StoredFile
 from mograder.domain.tokens import Token
@@ -446,6 +446,10 @@ class Course(HandingIn):
         event = Event(self.clock(), actor.username, "grades", assignment.name, f"{len(entries)} grades")
         return self.store.merge_grades(assignment.name, entries, event), len(entries)
 
+    def grades(self, assignment: Assignment) -> tuple[GradeEntry, ...]:
+        """Everybody's grades as they are stored, those that students do not see yet included."""
+        return self.store.grades(assignment.name)
+
     def standing(self, assignment: Assignment, user: Username) -> Standing:
         """Where a person stands, from the files as they are now."""
         entry = grades.of_person(self.store.grades(assignment.name), user)
@@ -479,25 +483,14 @@ class Course(HandingIn):
         return (*seen, store.grades(name), latest, store.feedback(name, user))
 
     def board(self) -> Board:
-        """Everybody on the roster and everybody who has handed in, by every assignment."""
-        listed = self.store.assignments()
-        people = {each.username: each.name for each in self.store.accounts() if not each.removed}
-        latest: dict[tuple[str, Username], Submission] = {}
-        for receipt in self.store.receipts():
-            submission = receipt.submission
-            latest[submission.assignment, submission.username] = submission
-            people.setdefault(submission.username, "")
-        graded = {each.name: {entry.person: entry for entry in self.store.grades(each.name)} for each in listed}
+        """Everybody by everything, as an instructor sees it."""
+        return read_board(self.store)
 
-        fetched = {(each.assignment, each.username) for each in self.store.fetched()}
-
-        def work(assignment: Assignment, user: Username) -> Work:
-            key = (assignment.name, user)
-            submission, entry = latest.get(key), graded[assignment.name].get(user)
-            return Work(assignment, submission is not None, submission, entry, fetched=key in fetched)
-
-        rows = [Row(user, people[user], tuple(work(each, user) for each in listed)) for user in sorted(people)]
-        return Board(listed, tuple(rows))
+    def board_seen(self) -> tuple[object, ...]:
+        """What `board` is made of, as `seen` has it for `standing`."""
+        store, listed = self.store, self.store.assignments()
+        files = [(store.handed_in(each.name), store.grades(each.name)) for each in listed]
+        return (store.mark(), listed, self.plan, files)
 
     def upload_feedback(self, actor: Actor, assignment: Assignment, pages: dict[Username, bytes]) -> None:
         event = Event(self.clock(), actor.username, "feedback", assignment.name, f"{len(pages)} pages")

@@ -14,7 +14,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -34,18 +34,26 @@ ALL_IN_MEMORY = 64 * 1024 * 1024
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-@contextlib.contextmanager
-def storage_errors(doing: str) -> Iterator[None]:
+class storage_errors:  # noqa: N801 (used as `with storage_errors("keep the hand-in"):`, several times a request)
     """Turns an OSError into StorageFull or Temporary. `doing` is for the person: "keep the hand-in"."""
-    try:
-        yield
-    except MograderError:
-        raise
-    except OSError as error:
+
+    __slots__ = ("_doing",)
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if not isinstance(error, OSError) or isinstance(error, MograderError):
+            return
         if error.errno in _FULL:
-            raise StorageFull(f"cannot {doing}: the server's disk is full", retry_after=60) from error
+            raise StorageFull(f"cannot {self._doing}: the server's disk is full", retry_after=60) from error
         reason = os.strerror(error.errno).lower() if error.errno else "storage error"
-        raise Temporary(f"cannot {doing}: the server's storage is not usable ({reason})", retry_after=30) from error
+        raise Temporary(
+            f"cannot {self._doing}: the server's storage is not usable ({reason})", retry_after=30
+        ) from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -52,6 +52,10 @@ class PostgresCourses:
         rows = self._database.read("SELECT archived FROM courses WHERE course = %s", (name,))
         if not rows or rows[0][0] is not None:
             raise no_such_course(name)
+        return self.open_anyway(name)
+
+    def open_anyway(self, name: CourseName) -> PostgresStore:
+        """As `open`, of a course that is known to be there, archived or not."""
         return self._opened.setdefault(name, PostgresStore(self._database, self._bodies, name))
 
     def open_alone(self, name: CourseName) -> PostgresStore:

@@ -40,6 +40,10 @@ class Pace:
 PATIENT = Pace()
 
 
+def is_multipart(headers: Mapping[str, str]) -> bool:
+    return headers.get("content-type", "").lower().startswith("multipart/form-data")
+
+
 class Gone(Exception):
     """The sender went away before the body was whole; there is nobody to answer."""
 

@@ -11,16 +11,13 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from mograder.domain.errors import BadRequest, StorageFull, Temporary
 from mograder.domain.store import Upload
+from mograder.web.body import is_multipart
 
 MOST_FIELDS = 10
 MOST_FILES = 2000
 FEW_FILES = 10  # where one is wanted
 SMALL = 64 * 1024  # bytes
 PIECE = 1024 * 1024
-
-
-def is_multipart(headers: Mapping[str, str]) -> bool:
-    return headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
 @asynccontextmanager

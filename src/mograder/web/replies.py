@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from starlette.responses import FileResponse
-
 from mograder import wire
 from mograder.domain.access import Actor
 from mograder.domain.errors import MograderError, Unreadable
@@ -118,6 +116,8 @@ async def send_file(
         pass  # what cannot be read raises here, while another answer is still possible
     fields = {name.decode(): value.decode() for name, value in COMMON}
     fields |= {"etag": f'"{file.tag}"', "cache-control": "private, no-cache", **dict(extra)}
+    from starlette.responses import FileResponse  # not for small files, which most are
+
     response = FileResponse(file.path, headers=fields, media_type=content_type)
     refused = 0
 

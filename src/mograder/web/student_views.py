@@ -16,6 +16,7 @@ from mograder.domain.names import printable
 from mograder.domain.store import Accepted
 from mograder.web import multipart
 from mograder.web.api import MULTIPART_EXTRA
+from mograder.web.body import is_multipart
 from mograder.web.editors import editor_links
 from mograder.web.replies import FEEDBACK_POLICY, attachment
 from mograder.web.student_pages import Home, Mine, MyAssignment, MyReceipts, WorkFile
@@ -101,7 +102,7 @@ async def _take(visit: Visit, page: MyAssignment) -> Accepted:
     await visit.api.write(lambda: course.check_open(visit.actor, task, user, visit.received))
     upload = course.upload()
     try:
-        if not multipart.is_multipart(visit.headers):
+        if not is_multipart(visit.headers):
             raise BadRequest("choose a file first")
         chunks = visit.body.chunks(page.limit + MULTIPART_EXTRA)
         filename = await multipart.read_first_file(visit.headers, chunks, upload)

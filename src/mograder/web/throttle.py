@@ -14,10 +14,6 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
-
 from mograder.domain.errors import MograderError, Throttled
 from mograder.web.body import Scope
 
@@ -38,9 +34,8 @@ class Failures:
 
     def __init__(self, clock: Callable[[], float] = time.time, workers: int = 1) -> None:
         self._clock = clock
-        self._limit = RateLimitItemPerMinute(max(1, FAILURES // workers))
-        self._storage = MemoryStorage()
-        self._window = MovingWindowRateLimiter(self._storage)
+        self._allowed = max(1, FAILURES // workers)
+        self._counted: _Window | None = None  # its library is loaded with the first failure
 
     def guard(self, error: type[MograderError], whose: Sequence[str], prove: Callable[[], T]) -> T:
         """What `prove` returns. When it raises `error` that counts as a failure; once too many did, so does Throttled.
@@ -56,23 +51,52 @@ class Failures:
 
     def check(self, *whose: str) -> None:
         """Raises Throttled when one of `whose` (addresses, names; "" is nobody) has failed too often of late."""
-        spent = [each for each in whose if each and not self._window.test(self._limit, each)]
-        if spent:
-            ends = max(self._window.get_window_stats(self._limit, each).reset_time for each in spent)
+        counted = self._counted
+        spent = [each for each in whose if each and counted is not None and counted.is_full(each)]
+        if spent and counted is not None:
+            ends = max(map(counted.ends, spent))
             wait = max(1, math.ceil(ends - self._clock()))
             raise Throttled(f"too many failed attempts: wait {wait} seconds and try again", retry_after=wait)
 
     def count(self, *whose: str) -> None:
         """Note one failure of each of `whose`."""
-        if len(self._storage.events) > MOST_KEPT:
-            self._storage.reset()
+        if self._counted is None:
+            self._counted = _Window(self._allowed)
         for each in whose:
             if each:
-                self._window.hit(self._limit, each)
+                self._counted.hit(each)
 
     def forget(self, whose: str) -> None:
-        if whose:
-            self._window.clear(self._limit, whose)
+        if whose and self._counted is not None:
+            self._counted.clear(whose)
+
+
+class _Window:
+    """A moving window of a minute for every key."""
+
+    def __init__(self, allowed: int) -> None:
+        from limits import RateLimitItemPerMinute
+        from limits.storage import MemoryStorage
+        from limits.strategies import MovingWindowRateLimiter
+
+        self._limit = RateLimitItemPerMinute(allowed)
+        self._storage = MemoryStorage()
+        self._window = MovingWindowRateLimiter(self._storage)
+
+    def is_full(self, key: str) -> bool:
+        return not self._window.test(self._limit, key)
+
+    def ends(self, key: str) -> float:
+        """When there is room again, in Unix seconds."""
+        return self._window.get_window_stats(self._limit, key).reset_time
+
+    def hit(self, key: str) -> None:
+        if len(self._storage.events) > MOST_KEPT:
+            self._storage.reset()
+        self._window.hit(self._limit, key)
+
+    def clear(self, key: str) -> None:
+        self._window.clear(self._limit, key)
 
 
 def address_key(scope: Scope) -> str:
