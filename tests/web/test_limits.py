@@ -26,8 +26,8 @@ from mograder.web.body import Pace
 from mograder.web.server import listen, serve
 
 pace = Pace(idle=0.5, slowest=1_000_000_000, linger=0.1, taking=0.5)
-app = create_app(open_course(sys.argv[1], enrollment_code=sys.argv[5]), pace=pace)
-serve(app, listen("127.0.0.1", int(sys.argv[3])), lambda: print("Ctrl-C"))
+app = create_app(open_course(sys.argv[3], enrollment_code=sys.argv[5]), pace=pace)
+serve(app, listen("127.0.0.1", int(sys.argv[2])), lambda: print("Ctrl-C"))
 """
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads what /proc says of the server")

@@ -183,7 +183,7 @@ class Shown:
         with contextlib.suppress(
             TimeoutError, ClientDisconnect
         ):  # the server ends the connection of an answer that is not finished
-            await answer({**scope, "extensions": {}}, receive, taken)  # type: ignore[arg-type]
+            await answer({**scope, "extensions": {}}, receive, taken)
 
     def _visit(self, scope: Scope, headers: Mapping[str, str], body: Body) -> Visit:
         course = self._api.course
