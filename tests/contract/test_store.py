@@ -415,6 +415,21 @@ def test_a_receipt_keeps_what_it_says_of_the_deadline(store: Store) -> None:
         assert (kept.late, kept.due, kept.arrived) == (late, due, arrived)
 
 
+def test_the_latest_of_everybody_and_who_has_handed_in_are_told_at_once(store: Store) -> None:
+    other = AssignmentName("hw2")
+    assert (store.latest(), store.handed_in(HW1)) == ([], [])
+    hand_in(store, SEAL, ALICE, b"one", NOON + 9 * SECOND)
+    last = hand_in(store, SEAL, ALICE, b"two", NOON).receipt.submission
+    bobs = hand_in(store, SEAL, BOB, b"three").receipt.submission
+    elsewhere = hand_in(store, SEAL, ALICE, b"four", assignment=other).receipt.submission
+    assert sorted(store.latest(), key=lambda each: each.sha256) == sorted(
+        [last, bobs, elsewhere], key=lambda each: each.sha256
+    )
+    assert (sorted(store.handed_in(HW1)), store.handed_in(other)) == ([ALICE, BOB], [ALICE])
+    store.erase(ALICE, lambda receipt: erase_receipt(receipt, SEAL, "course", NOON), NOTE)
+    assert (store.latest(), store.handed_in(HW1), store.handed_in(other)) == ([bobs], [BOB], [])
+
+
 def test_receipts_are_found_by_assignment_by_person_and_by_both(store: Store) -> None:
     other = AssignmentName("hw2")
     for user, assignment in ((ALICE, HW1), (BOB, HW1), (ALICE, other)):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
+from mograder.domain import deadlines, grades
+from mograder.domain.access import Role
 from mograder.domain.assignments import Assignment
 from mograder.domain.errors import Unreadable
 from mograder.domain.grades import GradeEntry
@@ -49,21 +53,78 @@ def state(*, graded: bool, late: bool, submitted: bool, fetched: bool) -> str:
     return "fetched" if fetched else "new"
 
 
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """How one person stands in one assignment, as an instructor sees it.
+
+    `latest` is what was last accepted, None where nothing was; `by_hand` says that a file was put into the course
+    without us. `late` is by the rules and extensions of today.
+    """
+
+    latest: Submission | None = None
+    by_hand: bool = False
+    late: bool = False
+    grade: str | None = None
+    fetched: bool = False
+
+    @property
+    def handed_in(self) -> bool:
+        return self.latest is not None or self.by_hand
+
+    @property
+    def state(self) -> str:
+        """The one word for it."""
+        graded = self.grade is not None
+        return state(graded=graded, late=self.late, submitted=self.handed_in, fetched=self.fetched)
+
+
 @dataclass(frozen=True)
 class Row:
-    """One person of the board; `works` are in the order of the board's assignments."""
+    """One person of the board; `cells` are in the order of the board's assignments."""
 
     username: Username
     name: str
-    works: tuple[Work, ...]
+    cells: tuple[Cell, ...]
 
 
 @dataclass(frozen=True)
 class Board:
-    """Everybody who takes part, by everything there is to do."""
+    """Everybody who takes part, sorted by user name, by everything there is to do."""
 
     assignments: tuple[Assignment, ...]
     rows: tuple[Row, ...]
+
+
+def read_board(store: Store) -> Board:
+    """Everybody on the roster and everybody who has handed in; instructors only if they have handed in."""
+    plan, listed = store.plan(), store.assignments()
+    accounts = [each for each in store.accounts() if not each.removed]
+    people = {each.username: each.name for each in accounts}
+    teaching = {each.username for each in accounts if each.role is Role.INSTRUCTOR}
+    latest = {(each.assignment, each.username): each for each in store.latest()}
+    present = {(each.name, user) for each in listed for user in store.handed_in(each.name)}
+    until = {(each.assignment, each.username): each.until for each in store.extensions()}
+    fetched = {(each.assignment, each.username) for each in store.fetched()}
+    graded = {each.name: _graded(readable_grades(store, each.name) or ()) for each in listed}
+    grace = plan.penalties.grace
+
+    def cell(assignment: Assignment, user: Username) -> Cell:
+        key = (assignment.name, user)
+        kept = latest.get(key)
+        late = False
+        if kept is not None and kept.by == user:
+            due = assignment.rules.schedule.extended(until.get(key)).due
+            late = due is not None and deadlines.is_over(due + grace, kept.received)
+        return Cell(kept, kept is None and key in present, late, graded[assignment.name].get(user), key in fetched)
+
+    active = {user for _, user in latest} | {user for _, user in present}
+    everybody = sorted(({*people} - teaching) | active)
+    return Board(listed, tuple(Row(user, people.get(user, ""), tuple(cell(each, user) for each in listed))
+                               for user in everybody))  # fmt: skip
+
+
+def _graded(entries: tuple[GradeEntry, ...]) -> Mapping[str, str]:
+    return {each.username: each.grade for each in entries if each.grade is not None}
 
 
 def readable_grades(store: Store, assignment: AssignmentName) -> tuple[GradeEntry, ...] | None:
@@ -72,3 +133,83 @@ def readable_grades(store: Store, assignment: AssignmentName) -> tuple[GradeEntr
         return store.grades(assignment)
     except Unreadable:
         return None
+
+
+# looking for something in it
+
+
+class Show(StrEnum):
+    """Which people of a board: by how they stand in an assignment, or in any."""
+
+    ALL = ""
+    MISSING = "missing"
+    HANDED_IN = "handed in"
+    LATE = "late"
+    GRADED = "graded"
+    UNGRADED = "to grade"
+
+    def fits(self, cell: Cell) -> bool:
+        match self:
+            case Show.MISSING:
+                return not cell.handed_in
+            case Show.HANDED_IN:
+                return cell.handed_in
+            case Show.LATE:
+                return cell.late
+            case Show.GRADED:
+                return cell.grade is not None
+            case Show.UNGRADED:
+                return cell.handed_in and cell.grade is None
+        return True
+
+
+class Order(StrEnum):
+    """How the people of a board are sorted. The last hand-in comes first, and the best grade."""
+
+    USER = "user name"
+    NAME = "name"
+    LATEST = "last hand-in"
+    GRADE = "grade"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What somebody looks for: `text` in user name or name, one `assignment` (None: all), how they stand there."""
+
+    text: str = ""
+    assignment: AssignmentName | None = None
+    show: Show = Show.ALL
+    order: Order = Order.USER
+
+
+def find(board: Board, wanted: Wanted) -> Board:
+    """The part of the board that is wanted, sorted."""
+    columns = [at for at, each in enumerate(board.assignments) if wanted.assignment in (None, each.name)]
+    text = wanted.text.strip().casefold()
+
+    def fits(row: Row) -> bool:
+        if text and text not in f"{row.username}\n{row.name}".casefold():
+            return False
+        return wanted.show is Show.ALL or any(wanted.show.fits(row.cells[at]) for at in columns)
+
+    def place(row: Row) -> tuple[float | str, ...]:
+        cells = [row.cells[at] for at in columns]
+        match wanted.order:
+            case Order.NAME:
+                return ((row.name or row.username).casefold(), row.username)
+            case Order.LATEST:
+                return (-max((each.latest.received for each in cells if each.latest), default=0), row.username)
+            case Order.GRADE:
+                return (-max((grades.number(each.grade) for each in cells), default=float("-inf")), row.username)
+        return (row.username,)
+
+    rows = sorted(filter(fits, board.rows), key=place)
+    if wanted.assignment is not None:
+        rows = [Row(each.username, each.name, tuple(each.cells[at] for at in columns)) for each in rows]
+    return Board(tuple(board.assignments[at] for at in columns), tuple(rows))
+
+
+def missing(board: Board, assignment: AssignmentName) -> tuple[Username, ...]:
+    """Who has handed in nothing for it."""
+    at = next(at for at, each in enumerate(board.assignments) if each.name == assignment)
+    return tuple(row.username for row in board.rows if not row.cells[at].handed_in)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from mograder.domain import board, counting, deadlines, grades, tokens
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
 from mograder.domain.assignments import Assignment, Which
-from mograder.domain.board import Board, Row, Work
+from mograder.domain.board import Board, read_board
 from mograder.domain.chain import erase_receipt
 from mograder.domain.counting import Judged
 from mograder.domain.deadlines import Schedule
@@ -38,7 +38,7 @@ from mograder.domain.names import (
     parse_new_username,
     printable,
 )
-from mograder.domain.receipts import Head, Receipt, Seal, Submission, latest_filename
+from mograder.domain.receipts import Head, Receipt, Seal, latest_filename
 from mograder.domain.roster import Person, random_code
 from mograder.domain.store import ERASED_NAME, Event, Fetched, Store, StoredFile
 from mograder.domain.tokens import Token
@@ -367,13 +367,21 @@ class Course(HandingIn):
 
     # hand-outs
 
-    def assignments(self, actor: Actor) -> tuple[Assignment, ...]:
-        """Every assignment that the actor may see: students see none before it opens, and their own times."""
+    def assignments(self, actor: Actor, own: Sequence[Extension] | None = None) -> tuple[Assignment, ...]:
+        """Every assignment that the actor may see: students see none before it opens, and their own times.
+
+        `own` are the actor's extensions, if `own_extensions` has read them already.
+        """
         if actor.is_instructor:
             return self.store.assignments()
-        given = {each.assignment: each.until for each in self.store.extensions(username=actor.username)}
+        own = self.own_extensions(actor) if own is None else own
+        given = {each.assignment: each.until for each in own}
         listed = self.assignments_for_students()
         return tuple(each.extended(given[each.name]) if each.name in given else each for each in listed)
+
+    def own_extensions(self, actor: Actor) -> tuple[Extension, ...]:
+        """All in which one student's list of assignments differs from another's; an instructor's list has none."""
+        return () if actor.is_instructor else tuple(self.store.extensions(username=actor.username))
 
     def assignments_for_students(self) -> tuple[Assignment, ...]:
         now = self.clock()
@@ -454,6 +462,10 @@ class Course(HandingIn):
         event = Event(self.clock(), actor.username, "grades", assignment.name, f"{len(entries)} grades")
         return self.store.merge_grades(assignment.name, entries, event), len(entries)
 
+    def grades(self, assignment: Assignment) -> tuple[GradeEntry, ...]:
+        """Everybody's grades as they are stored, those that students do not see yet included."""
+        return self.store.grades(assignment.name)
+
     def standing(self, assignment: Assignment, user: Username) -> Standing:
         """Where a person stands, from the files as they are now."""
         table = board.readable_grades(self.store, assignment.name)
@@ -489,28 +501,14 @@ class Course(HandingIn):
         return (*seen, store.grades(name), latest, store.feedback(name, user))
 
     def board(self) -> Board:
-        """Everybody on the roster and everybody who has handed in, by every assignment."""
-        listed = self.store.assignments()
-        people = {each.username: each.name for each in self.store.accounts() if not each.removed}
-        latest: dict[tuple[str, Username], Submission] = {}
-        for receipt in self.store.receipts():
-            submission = receipt.submission
-            latest[submission.assignment, submission.username] = submission
-            people.setdefault(submission.username, "")
-        graded = {
-            each.name: {entry.person: entry for entry in board.readable_grades(self.store, each.name) or ()}
-            for each in listed
-        }
+        """Everybody by everything, as an instructor sees it."""
+        return read_board(self.store)
 
-        fetched = {(each.assignment, each.username) for each in self.store.fetched()}
-
-        def work(assignment: Assignment, user: Username) -> Work:
-            key = (assignment.name, user)
-            submission, entry = latest.get(key), graded[assignment.name].get(user)
-            return Work(assignment, submission is not None, submission, entry, fetched=key in fetched)
-
-        rows = [Row(user, people[user], tuple(work(each, user) for each in listed)) for user in sorted(people)]
-        return Board(listed, tuple(rows))
+    def board_seen(self) -> tuple[object, ...]:
+        """What `board` is made of, as `seen` has it for `standing`."""
+        store, listed = self.store, self.store.assignments()
+        files = [(store.handed_in(each.name), board.readable_grades(store, each.name)) for each in listed]
+        return (store.mark(), listed, self.plan, files)
 
     def upload_feedback(self, actor: Actor, assignment: Assignment, pages: dict[Username, bytes]) -> None:
         event = Event(self.clock(), actor.username, "feedback", assignment.name, f"{len(pages)} pages")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -68,6 +69,15 @@ class GradeEntry:
         return _text(self.fields.get("workflow_state")) in VISIBLE_STATES
 
 
+def number(grade: str | None) -> float:
+    """A grade as a number to sort and count by; minus infinity for one that is none."""
+    try:
+        value = float((grade or "").replace(",", "."))
+    except ValueError:
+        return -math.inf
+    return value if math.isfinite(value) else -math.inf
+
+
 def _is_deeper(value: object, levels: int) -> bool:
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
     return levels == 0 or any(_is_deeper(each, levels - 1) for each in inner)
@@ -130,7 +140,7 @@ def of_person(entries: Iterable[GradeEntry], username: Username) -> GradeEntry |
     return found
 
 
-def _known_key(name: str) -> str:
+def known_key(name: str) -> str:
     """A column's name; a known one in lower case, as people write "Username" in a spreadsheet."""
     return name.lower() if name.lower() in (*PERSON_KEYS, *GRADE_KEYS, "feedback") else name
 
@@ -140,7 +150,7 @@ def read_csv(text: str) -> tuple[GradeEntry, ...]:
 
     See `read_table`. Raises BadRequest naming the line at fault.
     """
-    columns, rows = read_table(text, _known_key)
+    columns, rows = read_table(text, known_key)
     if not any(key in columns for key in PERSON_KEYS):
         raise BadRequest(
             f"the table has no column for the person: expected one of {', '.join(PERSON_KEYS)}, "

@@ -22,7 +22,7 @@ from mograder.domain.errors import Unreadable
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, CourseName, FileName, Username
-from mograder.domain.receipts import Body, HandIn, Head, Issue, Receipt
+from mograder.domain.receipts import Body, HandIn, Head, Issue, Receipt, Submission
 
 
 @dataclass(frozen=True)
@@ -242,6 +242,14 @@ class Store(Protocol):
 
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
         """The receipts in their order, or the part of it that belongs to an assignment, a person, or both."""
+        ...
+
+    def latest(self) -> list[Submission]:
+        """What was last accepted of every person for every assignment, in no order."""
+        ...
+
+    def handed_in(self, assignment: AssignmentName) -> list[Username]:
+        """Everybody of whom a hand-in stands in the course now, one put there by hand included; in no order."""
         ...
 
     def erase(self, username: Username, attest: Attest, event: Event) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,7 @@ from mograder import wire
 from mograder.domain import deadlines, tokens
 from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
 from mograder.domain.assignments import Assignment, Which
+from mograder.domain.board import Board
 from mograder.domain.counting import Listed
 from mograder.domain.course import Course, Standing
 from mograder.domain.deadlines import Lateness
@@ -38,6 +40,7 @@ from mograder.domain.errors import (
     WrongCode,
 )
 from mograder.domain.extending import Change
+from mograder.domain.extensions import Extension
 from mograder.domain.names import Username, parse_owner
 from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.roster import Person
@@ -75,7 +78,10 @@ MULTIPART_EXTRA = 64 * 1024
 
 @dataclass(frozen=True)
 class Request:
-    """One request, as far as it has been read. `about` is whose affair it is; `received` Unix microseconds."""
+    """One request, as far as it has been read. `about` is whose affair it is; `received` Unix microseconds.
+
+    `own` are the sender's extensions, for a row of SAME_FOR_ALL.
+    """
 
     row: Endpoint
     course: Course
@@ -91,6 +97,7 @@ class Request:
     query: bytes = b""
     authority: str = ""
     body: bytes = b""
+    own: tuple[Extension, ...] = ()
 
     def assignment(self) -> Assignment:
         return self.course.assignment(self.actor, self.values["assignment"])
@@ -122,10 +129,17 @@ class Api:
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
         self._gathered: Gathered[Reply | StoredFile] = Gathered(self.write)
         self._written: Written[Reply] = Written()
+        self._boards: Written[Board] = Written(1)
+        self._looking = threading.Lock()
         self._known: Written[Actor] = Written()
         self.fetches = Fetches(course, self.write)
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
         self.bad_tokens, self.wrong_codes = Failures(clock, workers), Failures(clock, workers)
+
+    def board(self) -> Board:
+        """The course's board, as it is now; made once for all who look, and again when something has changed."""
+        with self._looking:
+            return self._boards.get("board", self.course.board_seen(), self.course.board)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
@@ -242,7 +256,9 @@ class Api:
             return await self.write(lambda: upload_feedback(request, pages))
         handler = HANDLERS[row.name]
         if row.name in SAME_FOR_ALL:
-            key = (row.name, request.query, *request.values.values(), request.actor.is_instructor)
+            own = await self._read(lambda: request.course.own_extensions(request.actor))
+            request = replace(request, own=own)
+            key = (row.name, request.query, *request.values.values(), request.actor.is_instructor, own)
             return await self._gathered.get(key, lambda: handler(request))
         if row.method == "GET" and not row.many:
             return await self._read(lambda: handler(request))
@@ -346,7 +362,7 @@ def secret_reply(value: object) -> Reply:
 
 def assignments(request: Request) -> Reply:
     course, now = request.course, request.received
-    listed = course.assignments(request.actor)
+    listed = course.assignments(request.actor, request.own)
     late = [course.lateness(each.rules.schedule.due, now) for each in listed if each.rules.schedule.due is not None]
 
     def write() -> Reply:
@@ -598,6 +614,13 @@ def _counting(standing: Standing) -> dict[str, Any]:
 
 
 def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
+    named = feedback_pages(pages)
+    request.course.upload_feedback(request.actor, request.assignment(), named)
+    return json_reply(wire.FeedbackStored([f"{username}.html" for username in named]))
+
+
+def feedback_pages(pages: list[tuple[str, bytes]]) -> dict[Username, bytes]:
+    """The files by whose they are. Raises BadRequest and BadName."""
     if not pages:
         raise BadRequest("no files: send them as multipart/form-data in the field 'files'")
     named: dict[Username, bytes] = {}
@@ -606,8 +629,7 @@ def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
         if not dot or ending.lower() != "html":
             raise BadRequest(f"{filename[:100]!r} is not a <user>.html")
         named[parse_owner(stem)] = content
-    request.course.upload_feedback(request.actor, request.assignment(), named)
-    return json_reply(wire.FeedbackStored([f"{username}.html" for username in named]))
+    return named
 
 
 def feedback(request: Request) -> StoredFile:
@@ -675,4 +697,5 @@ HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
 }  # fmt: skip
 
 SAME_FOR_ALL = frozenset({"assignments", "submissions"})
-"""Rows whose answer depends on path, query and whether an instructor asks, and on nothing else of the request."""
+"""Rows whose answer depends on path, query, whether an instructor asks, and the student's extensions (`own`), and on
+nothing else of the request."""

@@ -2,16 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
 
-from mograder.domain.board import Board
+from mograder.domain.assignments import Assignment
+from mograder.domain.board import Board, Order, Show, Wanted
+from mograder.domain.names import Username
 from mograder.web.pages import Page
 
 
 @dataclass(frozen=True)
+class Part:
+    """Which part of a long list is shown: `page` of `pages`, from 1, of `total` in all."""
+
+    page: int
+    pages: int
+    total: int
+
+
+@dataclass(frozen=True)
 class BoardPage(Page):
-    """The instructor's view of everybody by everything."""
+    """Everybody by everything, or those who are `wanted`, `found` as far as they fit on one page.
+
+    `assignments` are all that there are; `people` is how many take part; `missing` are all who have handed in nothing
+    for the assignment that is chosen.
+    """
 
     template = "board.html"
     heading = "Board"
-    board: Board
+    assignments: tuple[Assignment, ...]
+    people: int
+    wanted: Wanted
+    found: Board
+    part: Part
+    missing: tuple[Username, ...] = ()
+    shows = tuple(Show)
+    orders = tuple(Order)
+
+    def at_page(self, page: int) -> str:
+        """The link to another page of what was found."""
+        wanted = self.wanted
+        asked = {"q": wanted.text, "assignment": wanted.assignment or "", "show": wanted.show, "order": wanted.order}
+        return f"{self.frame.at('/board')}?{urlencode({**asked, 'page': page})}"
+
+    @property
+    def here(self) -> str:
+        return self.at_page(self.part.page)
+
+    def sorted_by(self, order: Order) -> str:
+        return replace(self, wanted=replace(self.wanted, order=order)).at_page(1)

@@ -1,14 +1,51 @@
-"""An instructor's pages."""
+"""An instructor's pages: the board."""
 
 from __future__ import annotations
 
-from mograder.web.instructor_pages import BoardPage
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from mograder.domain import board as boards
+from mograder.domain.access import Allow
+from mograder.domain.board import Board, Order, Show, Wanted
+from mograder.domain.errors import BadRequest
+from mograder.domain.names import AssignmentName
+from mograder.web.instructor_pages import BoardPage, Part
 from mograder.web.visits import Answer, View, Visit
+
+T = TypeVar("T")
+
+PEOPLE_A_PAGE = 100
 
 
 def board(visit: Visit) -> Answer:
-    """Everybody by everything."""
-    return BoardPage(visit.frame, visit.course.board())
+    """Everybody by everything, or those who are asked for."""
+    everybody = visit.api.board()
+    wanted = wanted_of(visit.query, everybody)
+    found = boards.find(everybody, wanted)
+    rows, part = part_of(found.rows, visit.query, PEOPLE_A_PAGE)
+    missing = boards.missing(everybody, wanted.assignment) if wanted.assignment else ()
+    shown = Board(found.assignments, tuple(rows))
+    return BoardPage(visit.frame, everybody.assignments, len(everybody.rows), wanted, shown, part, missing)
 
 
-VIEWS: tuple[View, ...] = ()
+def wanted_of(query: Mapping[str, str], board: Board) -> Wanted:
+    """What the query asks for; an assignment that is not there is no assignment. Raises BadRequest."""
+    assignment = query.get("assignment", "")
+    named = assignment if any(each.name == assignment for each in board.assignments) else ""
+    try:
+        show, order = Show(query.get("show", "")), Order(query.get("order", Order.USER))
+    except ValueError:
+        raise BadRequest("this address asks for something that the board does not know") from None
+    return Wanted(query.get("q", "")[:200], AssignmentName(named) if named else None, show, order)
+
+
+def part_of(found: Sequence[T], query: Mapping[str, str], size: int) -> tuple[Sequence[T], Part]:
+    """The page of a list that the query asks for, or the nearest that there is."""
+    pages = max(1, -(-len(found) // size))
+    asked = query.get("page", "1")
+    page = min(max(int(asked), 1), pages) if asked.isdecimal() and len(asked) < 9 else 1
+    return found[(page - 1) * size : page * size], Part(page, pages, len(found))
+
+
+VIEWS: tuple[View, ...] = (View("GET", "/board", Allow.INSTRUCTOR, board),)

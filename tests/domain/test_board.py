@@ -1,0 +1,114 @@
+"""The board: who has handed in what and when, and finding people on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mograder.domain.access import COURSE_INSTRUCTOR, Role
+from mograder.domain.board import Board, Order, Show, Wanted, find, missing
+from mograder.domain.course import Course
+from mograder.domain.extending import Change
+from mograder.domain.extensions import Decision
+from mograder.domain.names import AssignmentName, Username
+from mograder.domain.roster import Person
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, Clock, filled, make_course_folder, open_course
+
+HW2 = AssignmentName("hw2")
+DUE = '[[assignments]]\nname = "hw1"\ndue = 2026-03-10T11:00:00Z\n'
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = make_course_folder(tmp_path, "hw1", "hw2")
+    (root.parent / "mograder.toml").write_text(DUE)
+    return root
+
+
+@pytest.fixture
+def course(root: Path) -> Iterator[Course]:
+    course = open_course(root, Clock())
+    people = [Person.parse("alice", "Zoe Alice"), Person.parse("bob"), Person.parse("carol", "Ann Carol")]
+    course.add_people(COURSE_INSTRUCTOR, [*people, Person.parse("tom", "Tutor", Role.INSTRUCTOR)])
+    yield course
+    course.store.close()
+
+
+def submit(course: Course, user: Username, received: int, assignment: AssignmentName = HW1) -> None:
+    body = filled(course.upload(), f"{user} {received}".encode())
+    actor = course.resume(user, 0)
+    course.submit(actor, course.assignment(actor, assignment), user, body, received)
+    body.discard()
+
+
+def states(board: Board) -> dict[str, list[str]]:
+    return {row.username: [cell.state for cell in row.cells] for row in board.rows}
+
+
+def test_everybody_who_takes_part_is_on_it_with_how_they_stand(course: Course, root: Path) -> None:
+    submit(course, ALICE, NOON - 7200 * SECOND)
+    submit(course, BOB, NOON)
+    submit(course, BOB, NOON, HW2)
+    course.upload_grades(
+        COURSE_INSTRUCTOR, course.assignment(COURSE_INSTRUCTOR, "hw2"), [{"student": "bob", "mark": 7}]
+    )
+    course.remove(COURSE_INSTRUCTOR, Username("carol"))
+    assert states(course.board()) == {"alice": ["handed in", "new"], "bob": ["late", "graded"]}
+
+
+def test_a_file_that_was_put_there_by_hand_is_a_hand_in(course: Course, root: Path) -> None:
+    folder = root.parent / "submitted" / "hw1"
+    folder.mkdir(parents=True)
+    (folder / "dora.py").write_bytes(b"by mail")
+    (cell, other) = next(row.cells for row in course.board().rows if row.username == "dora")
+    assert (cell.state, cell.by_hand, cell.latest, other.state) == ("handed in", True, None, "new")
+    assert "dora" not in missing(course.board(), HW1)
+
+
+def test_an_extension_that_is_granted_afterwards_makes_a_late_hand_in_one_in_time(course: Course) -> None:
+    submit(course, BOB, NOON)
+    assert states(course.board())["bob"][0] == "late"
+    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
+    course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, BOB, Decision.GRANT, "+1d")])
+    assert states(course.board())["bob"][0] == "handed in"
+
+
+def test_what_an_instructor_hands_in_for_a_student_is_not_late(course: Course) -> None:
+    body = filled(course.upload(), b"on paper")
+    course.submit(COURSE_INSTRUCTOR, course.assignment(COURSE_INSTRUCTOR, "hw1"), BOB, body, NOON)
+    assert states(course.board())["bob"][0] == "handed in"
+
+
+def test_people_are_found_by_name_assignment_and_state_and_sorted(course: Course) -> None:
+    submit(course, ALICE, NOON - 7200 * SECOND)
+    submit(course, BOB, NOON)
+    grades = [{"username": "alice", "grade": "9"}, {"username": "bob", "grade": "10,5"}, {"username": "carol"}]
+    course.upload_grades(COURSE_INSTRUCTOR, course.assignment(COURSE_INSTRUCTOR, "hw1"), grades)
+    board = course.board()
+
+    def found(*wanted: object) -> list[str]:
+        return [row.username for row in find(board, Wanted(*wanted)).rows]  # type: ignore[arg-type]
+
+    assert found() == ["alice", "bob", "carol"]
+    assert (found("ANN"), found("bO"), found("nobody")) == (["carol"], ["bob"], [])
+    assert (found("", HW1, Show.MISSING), found("", HW2, Show.MISSING)) == (["carol"], ["alice", "bob", "carol"])
+    assert found("", HW1, Show.LATE) == found("", None, Show.LATE) == ["bob"]
+    assert (found("", HW1, Show.GRADED), found("", HW1, Show.UNGRADED)) == (["alice", "bob"], [])
+    assert found("", None, Show.HANDED_IN) == ["alice", "bob"]
+    assert found("", None, Show.ALL, Order.NAME) == ["carol", "bob", "alice"]
+    assert found("", None, Show.ALL, Order.LATEST) == ["bob", "alice", "carol"]
+    assert found("", HW1, Show.ALL, Order.GRADE) == ["bob", "alice", "carol"]
+    assert [len(row.cells) for row in find(board, Wanted(assignment=HW2)).rows] == [1, 1, 1]
+    assert missing(board, HW1) == ("carol",)
+
+
+def test_what_the_board_is_made_of_changes_with_it_and_only_then(course: Course, root: Path) -> None:
+    seen = course.board_seen()
+    assert course.board_seen() == seen
+    submit(course, ALICE, NOON)
+    assert course.board_seen() != seen
+    seen = course.board_seen()
+    (root / "hw1" / "grades.json").write_text('[{"username": "alice", "grade": "1"}]')
+    assert course.board_seen() != seen

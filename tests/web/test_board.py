@@ -1,0 +1,61 @@
+"""The instructor's board over HTTP: found, sorted, paged, without a script."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from mograder.domain.access import COURSE_INSTRUCTOR
+from mograder.domain.course import Course
+from mograder.domain.names import INSTRUCTOR
+from mograder.domain.roster import Person
+from tests.parts import ALICE, BOB, NOON, hand_in, token_of
+from tests.web.test_sessions import Visitor
+
+
+@pytest.fixture
+def teacher(course: Course) -> Visitor:
+    """A browser in which the instructor is logged in."""
+    visitor = Visitor(course)
+    visitor.post("/login", token=token_of(course, INSTRUCTOR))
+    return visitor
+
+
+def rows(text: str) -> list[str]:
+    return re.findall(r'<th scope="row"><bdi>(.*?)</bdi>', text)
+
+
+def test_the_board_is_for_instructors_alone(teacher: Visitor, course: Course) -> None:
+    student = Visitor(course)
+    assert student.get("/board").headers["location"] == "/login"
+    student.post("/login", token=token_of(course, "alice"))
+    assert student.get("/board").status_code == 403
+    assert teacher.get("/board").status_code == 200
+
+
+def test_a_long_board_comes_in_pages_that_lead_to_each_other(teacher: Visitor, course: Course) -> None:
+    course.add_people(COURSE_INSTRUCTOR, [Person.parse(f"student{number:03}") for number in range(250)])
+    first, last = teacher.get("/"), teacher.get("/board?page=3")
+    assert (len(rows(first.text)), rows(last.text)[0], len(rows(last.text))) == (100, "student200", 50)
+    assert "250 of 250 people" in first.text
+    link = re.search(r'href="([^"]*page=2)" rel="next"', first.text)
+    assert link
+    assert rows(teacher.get(link[1].replace("&amp;", "&")).text)[0] == "student100"
+    assert rows(teacher.get("/board?page=99").text) == rows(last.text)
+    assert rows(teacher.get("/board?page=x").text) == rows(first.text)
+
+
+def test_who_is_looked_for_is_found_and_who_is_missing_is_listed_to_copy(teacher: Visitor, course: Course) -> None:
+    course.add_people(
+        COURSE_INSTRUCTOR, [Person.parse("alice", "Alice Example"), Person.parse("bob"), Person.parse("eve")]
+    )
+    hand_in(course.store, course.seal, ALICE, b"x", NOON)
+    assert rows(teacher.get("/board?q=example").text) == ["Alice Example"]
+    page = teacher.get("/board?assignment=hw1&show=missing&order=name").text
+    assert rows(page) == ["bob", "eve"]
+    assert re.search(r'<output id="missing"[^>]*>bob\neve</output>', page)
+    hand_in(course.store, course.seal, BOB, b"x", NOON)  # what was kept of the board is not shown again
+    assert rows(teacher.get("/board?assignment=hw1&show=missing").text) == ["eve"]
+    assert teacher.get("/board?show=purple").status_code == 400
+    assert rows(teacher.get("/board?assignment=gone").text) == ["Alice Example", "bob", "eve"]
