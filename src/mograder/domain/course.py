@@ -321,9 +321,9 @@ class Course(HandingIn):
 
         return self.store.change_account(username, change_held, Event(now, actor.username, action, username, detail))
 
-    def events(self) -> list[Event]:
+    def events(self, limit: int = 1000) -> list[Event]:
         """Who did what of late, newest first."""
-        return self.store.events()
+        return self.store.events(limit)
 
     def rotate_secret(self, actor: Actor, grace: int) -> int:
         """Make a new secret. Tokens of the one before are good for `grace` more microseconds; when that ends."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -126,6 +128,13 @@ class Api:
         self.fetches = Fetches(course, self.write)
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
         self.bad_tokens, self.wrong_codes = Failures(clock, workers), Failures(clock, workers)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the certificate that vouches for this server, "" if it has none of its own."""
+        if not self._authority:
+            return ""
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(self._authority)).hexdigest()
 
     def board(self) -> Board:
         """The course's board, as it is now; made once for all who look, and again when something has changed."""
