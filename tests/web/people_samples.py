@@ -52,7 +52,11 @@ SAMPLES: dict[str, Page] = {
     "invite-hard": invite(ADDRESS, f"{SCRIPT} {LONG}"),
     "invite-local": invite("http://localhost:8080", ""),
     "invite-off": Invite(TEACHER, "", "https://course.example.org", "", Markup()),
-    "more-time": MoreTime(TEACHER, (ASKED, replace(ASKED, until=NOW)), (GRANTED, replace(GRANTED, declined=True))),
+    "more-time": MoreTime(
+        TEACHER,
+        (ASKED, replace(ASKED, username=Username("bob"), until=NOW)),
+        (GRANTED, replace(GRANTED, declined=True)),
+    ),
     "more-time-nothing": MoreTime(TEACHER, (), ()),
     "trail": Trail(TEACHER, EVENTS, Part(1, 2, 102), "", Head(1234, "5f0c" * 16)),
     "trail-nothing": Trail(TEACHER, (), Part(1, 1, 0), f'"{SCRIPT}', Head()),

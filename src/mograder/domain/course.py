@@ -486,6 +486,20 @@ class Course(HandingIn):
         """Everybody by everything, as an instructor sees it."""
         return read_board(self.store)
 
+    def rush(self) -> tuple[int, ...]:
+        """How many hand-ins came in each of the last 60 minutes, the oldest first."""
+        now = self.clock()
+        counts = [0] * 60
+        for moment in self.store.received_since(now - 60 * deadlines.MINUTE):
+            ago = (now - moment) // deadlines.MINUTE
+            if 0 <= ago < 60:
+                counts[59 - ago] += 1
+        return tuple(counts)
+
+    def free_space(self) -> int | None:
+        """Bytes that are free for hand-ins; None where nobody can tell."""
+        return self.store.free_space()
+
     def board_seen(self) -> tuple[object, ...]:
         """What `board` is made of, as `seen` has it for `standing`."""
         store, listed = self.store, self.store.assignments()

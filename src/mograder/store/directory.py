@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import secrets
+import shutil
 import sqlite3
 import sys
 import threading
@@ -531,6 +532,14 @@ class DirectoryStore:
                 self._latest[kept.assignment, kept.username] = kept
                 self._latest_number = row[0]
             return list(self._latest.values())
+
+    def received_since(self, moment: int) -> list[int]:
+        return [row[0] for row in self.ledger.read("SELECT received FROM receipts WHERE received >= ?", (moment,))]
+
+    def free_space(self) -> int | None:
+        folder = self.folders.submitted if self.folders.submitted.exists() else self.folders.root
+        with storage_errors("look at the disk"):
+            return shutil.disk_usage(folder).free
 
     def handed_in(self, assignment: AssignmentName) -> list[Username]:
         with storage_errors("list the hand-ins"):
