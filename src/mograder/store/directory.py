@@ -358,7 +358,11 @@ class DirectoryStore:
         for (number,) in pending:
             self.ledger.write(partial(self._finish, number=number, check=True))
         if pending:
-            self.settle()
+            try:
+                self.settle()
+            except MograderError:  # no room, say: the course is served all the same, and it is tried again
+                log.exception("hand-ins stay in the ledger for now")
+                self._unsettled.set()
         self._drop_stale_spools()
 
     def _finish(self, connection: sqlite3.Connection, number: int, check: bool) -> None:

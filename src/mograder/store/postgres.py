@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import astuple, dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -88,16 +88,9 @@ class _Waiting:
     hand_in: HandIn
     issue: Issue
     body: str = field(default_factory=bodies.new_body)
+    promise: Future[Any] = field(default_factory=Future)
     accepted: Accepted | None = None
     error: BaseException | None = None
-    done: threading.Event = field(default_factory=threading.Event)
-
-    def result(self) -> Accepted:
-        self.done.wait()
-        if self.error is not None:
-            raise self.error
-        assert self.accepted is not None
-        return self.accepted
 
 
 class PostgresStore:
@@ -106,7 +99,7 @@ class PostgresStore:
     waits = True
 
     def __init__(
-        self, database: Database, files: Bodies, course: str, on_close: Callable[[], None] = lambda: None
+        self, database: Database, files: Bodies, course: str, on_close: Callable[[], object] = lambda: None
     ) -> None:
         """The database is shared: `on_close` says what becomes of it."""
         self.course = course
@@ -116,9 +109,10 @@ class PostgresStore:
         self._parsed: dict[tuple[str, object], tuple[str, Any]] = {}
         self._queue: deque[_Waiting] = deque()
         self._taking = threading.Lock()
-        self._turns = threading.BoundedSemaphore(COMMITTING)
+        self._committers = ThreadPoolExecutor(COMMITTING, thread_name_prefix="commit")
 
     def close(self) -> None:
+        self._committers.shutdown()
         self._on_close()
 
     def read(self, sql: str, *values: object) -> list[Row]:
@@ -296,42 +290,33 @@ class PostgresStore:
         return Incoming()
 
     def accept(self, hand_in: HandIn, issue: Issue) -> Future[Accepted]:
-        """Kept when it returns: as this store waits, whoever asks has a thread for it."""
-        promise: Future[Accepted] = Future()
-        try:
-            promise.set_result(self._accept(hand_in, issue))
-        except Exception as error:  # noqa: BLE001 (raised again by whoever waits for the promise)
-            promise.set_exception(error)
-        return promise
-
-    def _accept(self, hand_in: HandIn, issue: Issue) -> Accepted:
         waiting = _Waiting(hand_in, issue)
         assert isinstance(hand_in.body, Incoming), "a hand-in comes through `upload`"
         if hand_in.body.is_large:  # it takes its time, so nobody else waits for it
             self._commit([waiting])
-            return waiting.result()
-        self._queue.append(waiting)
-        with self._turns:
-            if together := self._take():
-                self._commit(together)
-        return waiting.result()
+        else:
+            self._queue.append(waiting)
+            self._committers.submit(self._commit_waiting)
+        return waiting.promise
 
-    def _take(self) -> list[_Waiting]:
+    def _commit_waiting(self) -> None:
         """Whoever comes first takes along what has queued up; who finds nothing has been taken along."""
         with self._taking:
-            return [self._queue.popleft() for _ in range(min(len(self._queue), TOGETHER))]
+            together = [self._queue.popleft() for _ in range(min(len(self._queue), TOGETHER))]
+        if together:
+            self._commit(together)
 
     def _commit(self, together: list[_Waiting]) -> None:
         try:
             self.write(lambda connection: self._place(connection, together))
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 (raised again by whoever waits for a promise)
             for each in together:
                 each.error = each.error or error
-            if not isinstance(error, Exception):
-                raise
-        finally:
-            for each in together:
-                each.done.set()
+        for each in together:
+            if each.error is not None:
+                each.promise.set_exception(each.error)
+            else:
+                each.promise.set_result(each.accepted)
 
     def _place(self, connection: Connection, together: list[_Waiting]) -> None:
         """Append to the chain, in the open transaction. One hand-in that is refused takes nothing of the others'."""

@@ -42,6 +42,7 @@ from mograder.domain.errors import (
     WrongCode,
 )
 from mograder.domain.extending import Change
+from mograder.domain.extensions import Extension
 from mograder.domain.names import Username, parse_owner, printable
 from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.roster import Person
@@ -89,7 +90,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Request:
-    """One request, as far as it has been read. `about` is whose affair it is; `received` Unix microseconds."""
+    """One request, as far as it has been read. `about` is whose affair it is; `received` Unix microseconds.
+
+    `own` are the sender's extensions, for a row of SAME_FOR_ALL.
+    """
 
     row: Endpoint
     course: Course
@@ -105,6 +109,7 @@ class Request:
     query: bytes = b""
     authority: str = ""
     body: bytes = b""
+    own: tuple[Extension, ...] = ()
 
     def assignment(self) -> Assignment:
         return self.course.assignment(self.actor, self.values["assignment"])
@@ -273,7 +278,9 @@ class Api:
             return await self.write(lambda: upload_feedback(request, pages))
         handler = HANDLERS[row.name]
         if row.name in SAME_FOR_ALL:
-            key = (row.name, request.query, *request.values.values(), request.actor.is_instructor)
+            own = await self._read(lambda: request.course.own_extensions(request.actor))
+            request = replace(request, own=own)
+            key = (row.name, request.query, *request.values.values(), request.actor.is_instructor, own)
             return await self._gathered.get(key, lambda: handler(request))
         if row.method == "GET" and not row.many:
             return await self._read(lambda: handler(request))
@@ -371,7 +378,7 @@ def secret_reply(value: object) -> Reply:
 
 def assignments(request: Request) -> Reply:
     course, now = request.course, request.received
-    listed = course.assignments(request.actor)
+    listed = course.assignments(request.actor, request.own)
     late = [course.lateness(each.rules.schedule.due, now) for each in listed if each.rules.schedule.due is not None]
 
     def write() -> Reply:
@@ -706,4 +713,5 @@ HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
 }  # fmt: skip
 
 SAME_FOR_ALL = frozenset({"assignments", "submissions"})
-"""Rows whose answer depends on path, query and whether an instructor asks, and on nothing else of the request."""
+"""Rows whose answer depends on path, query, whether an instructor asks, and the student's extensions (`own`), and on
+nothing else of the request."""
