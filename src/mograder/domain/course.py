@@ -329,9 +329,9 @@ class Course(HandingIn):
 
         return self.store.change_account(username, change_held, Event(now, actor.username, action, username, detail))
 
-    def events(self) -> list[Event]:
+    def events(self, limit: int = 1000) -> list[Event]:
         """Who did what of late, newest first."""
-        return self.store.events()
+        return self.store.events(limit)
 
     def rotate_secret(self, actor: Actor, grace: int) -> int:
         """Make a new secret. Tokens of the one before are good for `grace` more microseconds; when that ends."""
@@ -503,6 +503,20 @@ class Course(HandingIn):
     def board(self) -> Board:
         """Everybody by everything, as an instructor sees it."""
         return read_board(self.store)
+
+    def rush(self) -> tuple[int, ...]:
+        """How many hand-ins came in each of the last 60 minutes, the oldest first."""
+        now = self.clock()
+        counts = [0] * 60
+        for moment in self.store.received_since(now - 60 * deadlines.MINUTE):
+            ago = (now - moment) // deadlines.MINUTE
+            if 0 <= ago < 60:
+                counts[59 - ago] += 1
+        return tuple(counts)
+
+    def free_space(self) -> int | None:
+        """Bytes that are free for hand-ins; None where nobody can tell."""
+        return self.store.free_space()
 
     def board_seen(self) -> tuple[object, ...]:
         """What `board` is made of, as `seen` has it for `standing`."""

@@ -248,6 +248,14 @@ class Store(Protocol):
         """What was last accepted of every person for every assignment, in no order."""
         ...
 
+    def received_since(self, moment: int) -> list[int]:
+        """The moments of all hand-ins that count as received at `moment` or later (Unix microseconds), in no order."""
+        ...
+
+    def free_space(self) -> int | None:
+        """Bytes that are free where hand-ins are kept; None where the store cannot tell."""
+        ...
+
     def handed_in(self, assignment: AssignmentName) -> list[Username]:
         """Everybody of whom a hand-in stands in the course now, one put there by hand included; in no order."""
         ...

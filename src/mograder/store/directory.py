@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import secrets
+import shutil
 import sqlite3
 import sys
 import threading
@@ -369,7 +370,11 @@ class DirectoryStore:
         for (number,) in pending:
             self.ledger.write(partial(self._finish, number=number, check=True))
         if pending:
-            self.settle()
+            try:
+                self.settle()
+            except MograderError:  # no room, say: the course is served all the same, and it is tried again
+                log.exception("hand-ins stay in the ledger for now")
+                self._unsettled.set()
         self._drop_stale_spools()
 
     def _finish(self, connection: sqlite3.Connection, number: int, check: bool) -> None:
@@ -543,6 +548,14 @@ class DirectoryStore:
                 self._latest[kept.assignment, kept.username] = kept
                 self._latest_number = row[0]
             return list(self._latest.values())
+
+    def received_since(self, moment: int) -> list[int]:
+        return [row[0] for row in self.ledger.read("SELECT received FROM receipts WHERE received >= ?", (moment,))]
+
+    def free_space(self) -> int | None:
+        folder = self.folders.submitted if self.folders.submitted.exists() else self.folders.root
+        with storage_errors("look at the disk"):
+            return shutil.disk_usage(folder).free
 
     def handed_in(self, assignment: AssignmentName) -> list[Username]:
         with storage_errors("list the hand-ins"):

@@ -401,6 +401,13 @@ class PostgresStore:
         )
         return [receipt_of(row).submission for row in rows]
 
+    def received_since(self, moment: int) -> list[int]:
+        sql = "SELECT received FROM receipts WHERE course = %s AND received >= %s"
+        return [row[0] for row in self.read(sql, moment)]
+
+    def free_space(self) -> int | None:
+        return None
+
     def handed_in(self, assignment: AssignmentName) -> list[Username]:
         sql = "SELECT DISTINCT username FROM receipts WHERE course = %s AND assignment = %s"
         return [Username(username) for (username,) in self.read(sql, assignment)]

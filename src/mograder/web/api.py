@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
+import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -41,13 +44,14 @@ from mograder.domain.errors import (
 )
 from mograder.domain.extending import Change
 from mograder.domain.extensions import Extension
-from mograder.domain.names import Username, parse_owner
+from mograder.domain.names import Username, parse_owner, printable
 from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.roster import Person
 from mograder.domain.store import Accepted, StoredFile, Upload
 from mograder.web.body import PATIENT, Body, Gone, Pace, Receive, Scope, Send, is_multipart
 from mograder.web.fetches import Fetches
 from mograder.web.lists import Gathered, Written
+from mograder.web.live import Live
 from mograder.web.replies import (
     FEEDBACK_POLICY,
     INTERNAL_ERROR,
@@ -74,6 +78,18 @@ LONGEST_TROUBLE = 500
 
 MULTIPART_EXTRA = 64 * 1024
 """Bytes that a multipart form may have around the file."""
+
+
+LAST_ERRORS = 20
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What this server answered instead of what was asked for, and when (Unix microseconds)."""
+
+    moment: int
+    path: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -131,10 +147,23 @@ class Api:
         self._written: Written[Reply] = Written()
         self._boards: Written[Board] = Written(1)
         self._looking = threading.Lock()
+        self.live = Live(lambda: self.write(course.head))
+        self.errors: deque[Failure] = deque(maxlen=LAST_ERRORS)
         self._known: Written[Actor] = Written()
         self.fetches = Fetches(course, self.write)
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
         self.bad_tokens, self.wrong_codes = Failures(clock, workers), Failures(clock, workers)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the certificate that vouches for this server, "" if it has none of its own."""
+        if not self._authority:
+            return ""
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(self._authority)).hexdigest()
+
+    def note_error(self, moment: int, path: str, message: str) -> None:
+        """Remember that something was refused or failed: instructors see the last of these on the board."""
+        self.errors.append(Failure(moment, printable(path), printable(message, 300)))
 
     def board(self) -> Board:
         """The course's board, as it is now; made once for all who look, and again when something has changed."""
@@ -156,10 +185,13 @@ class Api:
             reply = await self._answer(request, body)
         except MograderError as error:
             reply = problem(error, actor)
+            if scope["method"] == "POST" or error.status >= 500:
+                self.note_error(received, scope["path"], error.message)
         except Gone:
             return
         except Exception:
             log.exception("internal error at %s", scope["path"])
+            self.note_error(received, scope["path"], "internal error")
             reply = INTERNAL_ERROR
         if isinstance(reply, StoredFile):
             if row.name == "hand_out" and scope["method"] == "GET":
