@@ -115,7 +115,11 @@ def _wall(moment: int, zone: tzinfo, form: str) -> str:
 
 
 def local(moment: int, zone: tzinfo) -> datetime:
-    return utc(moment).astimezone(zone)
+    """As the clocks in `zone` show it; in UTC where the calendar has ended there: 9999-12-31 is a way to say never."""
+    try:
+        return utc(moment).astimezone(zone)
+    except OverflowError:
+        return utc(moment)
 
 
 def utc(moment: int) -> datetime:

@@ -83,8 +83,6 @@ def parse_until(text: str, schedule: Schedule, zone: tzinfo) -> int:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", said):
             return deadlines.from_local(datetime.combine(date.fromisoformat(said), time(23, 59, 59)), zone)
         when = datetime.fromisoformat(said)
-        moment = deadlines.microseconds(when) if when.tzinfo else deadlines.from_local(when, zone)
-        deadlines.local(moment, zone)  # raises where the calendar ends before it does in the zone that was given
-        return moment
+        return deadlines.microseconds(when) if when.tzinfo else deadlines.from_local(when, zone)
     except (ValueError, OverflowError):
         raise BadRequest(f"{printable(said)!r} is no time: write +3d, +12h, 2030-02-08 or 2030-02-08T17:00") from None
