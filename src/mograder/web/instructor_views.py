@@ -1,16 +1,21 @@
-"""An instructor's pages: the board."""
+"""An instructor's pages: the board, live."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+from sse_starlette.sse import EventSourceResponse
+from starlette.requests import cookie_parser
+
 from mograder.domain import board as boards
 from mograder.domain.access import Allow
 from mograder.domain.board import Board, Order, Show, Wanted
-from mograder.domain.errors import BadRequest
+from mograder.domain.errors import BadRequest, Unauthenticated
 from mograder.domain.names import AssignmentName
-from mograder.web.instructor_pages import BoardPage, Part
+from mograder.web import sessions
+from mograder.web.instructor_pages import BoardPage, Part, Rush
+from mograder.web.live import events
 from mograder.web.visits import Answer, View, Visit
 
 T = TypeVar("T")
@@ -26,7 +31,24 @@ def board(visit: Visit) -> Answer:
     rows, part = part_of(found.rows, visit.query, PEOPLE_A_PAGE)
     missing = boards.missing(everybody, wanted.assignment) if wanted.assignment else ()
     shown = Board(found.assignments, tuple(rows))
-    return BoardPage(visit.frame, everybody.assignments, len(everybody.rows), wanted, shown, part, missing)
+    rush = Rush(visit.course.rush(), tuple(reversed(visit.api.errors)), visit.course.free_space())
+    return BoardPage(visit.frame, everybody.assignments, len(everybody.rows), wanted, shown, part, rush, missing)
+
+
+async def live(visit: Visit) -> Answer:
+    """The stream that says that something has changed."""
+    visit.api.live.check()
+    name, course = sessions.cookie_name(visit.course), visit.course
+
+    def may() -> bool:
+        cookie = cookie_parser(visit.headers.get("cookie", "")).get(name, "")
+        try:
+            return not visit.api.check_tokens or sessions.read_cookie(course, cookie)[1].is_instructor
+        except Unauthenticated:
+            return False
+
+    said = events(visit.api.live, visit.actor.username, lambda: visit.api.write(may))
+    return EventSourceResponse(said, send_timeout=visit.api.pace.taking)
 
 
 def wanted_of(query: Mapping[str, str], board: Board) -> Wanted:
@@ -48,4 +70,7 @@ def part_of(found: Sequence[T], query: Mapping[str, str], size: int) -> tuple[Se
     return found[(page - 1) * size : page * size], Part(page, pages, len(found))
 
 
-VIEWS: tuple[View, ...] = (View("GET", "/board", Allow.INSTRUCTOR, board),)
+VIEWS: tuple[View, ...] = (
+    View("GET", "/board", Allow.INSTRUCTOR, board),
+    View("GET", "/live", Allow.INSTRUCTOR, live),
+)
