@@ -18,6 +18,7 @@ from mograder.cli.serve import enrollment_code, listening_host
 from mograder.config import SERVE_SETTINGS, parse_course_file, resolve
 from mograder.domain.errors import RegistrationOff
 from mograder.opening import open_course
+from tests.parts import environment, free_port
 
 CODE = "my-course-phrase"
 
@@ -30,22 +31,11 @@ def release(tmp_path: Path) -> Path:
     return files.parent.parent
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def environment(**extra: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MOGRADER_") and name != "PORT"}
-    return {**kept, "PYTHONUNBUFFERED": "1", **extra}
-
-
 @contextmanager
 def serving(*words: str, **extra: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A running server and everything it printed until it was ready."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "mograder", "serve", *words], env=environment(**extra), text=True,
+        [sys.executable, "-m", "mograder", "serve", *words], env={**environment(), **extra}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert process.stdout is not None
@@ -65,7 +55,11 @@ def serving(*words: str, **extra: str) -> Iterator[tuple[subprocess.Popen[str], 
 
 def run(*words: str, **extra: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "mograder", *words], env=environment(**extra), capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "mograder", *words],
+        env={**environment(), **extra},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 
