@@ -22,6 +22,7 @@ from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, CourseName, FileName, Username
 from mograder.domain.receipts import Body, HandIn, Head, Issue, Receipt, Submission
+from mograder.domain.rules import RuleChange
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,20 @@ class Store(Protocol):
 
     def plan(self) -> Plan:
         """What the lecturer has written about the course, as it stands now."""
+        ...
+
+    def plan_tag(self) -> str:
+        """Changes whenever the text that `plan` is read from does; it may be one that cannot be understood."""
+        ...
+
+    def change_rules(
+        self, assignment: AssignmentName, changes: Sequence[RuleChange], plan_tag: str, event: Event
+    ) -> None:
+        """Write what changes of an assignment's rules into that text, which otherwise stays as the lecturer wrote it,
+        and record `event`, as one step.
+
+        Raises ChangedMeanwhile unless the text is still that of `plan_tag`; also Unreadable leaves it as it is.
+        """
         ...
 
     def mark(self) -> object:

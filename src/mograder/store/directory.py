@@ -48,6 +48,7 @@ from mograder.domain.receipts import (
     latest_filename,
     owner,
 )
+from mograder.domain.rules import RuleChange
 from mograder.domain.store import (
     Accepted,
     Attest,
@@ -78,6 +79,7 @@ from mograder.store.layout import (
     stored_file,
 )
 from mograder.store.ledger import Ledger
+from mograder.store.plan_text import edited, tag_of
 from mograder.store.secret import Secrets
 
 log = logging.getLogger(__name__)
@@ -170,6 +172,21 @@ class DirectoryStore:
             return self._plan.get(self._course_file)
         except FileNotFoundError:
             return Plan()
+
+    def plan_tag(self) -> str:
+        return tag_of(config.read_text(Path(self._course_file)))
+
+    def change_rules(
+        self, assignment: AssignmentName, changes: Sequence[RuleChange], plan_tag: str, event: Event
+    ) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            _record(connection, event)
+            path = Path(self._course_file)
+            with storage_errors(f"change {path.name}"):
+                text = edited(config.read_text(path), assignment, changes, plan_tag, str(path))
+                files.rewrite_file(path, text.encode())
+
+        self._ledger.write(work)
 
     def mark(self) -> object:
         return self._ledger.read("PRAGMA data_version")

@@ -1,17 +1,21 @@
-"""An instructor's pages: the board."""
+"""An instructor's pages: the board, and the rules of an assignment."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from typing import TypeVar
+
+from starlette.responses import RedirectResponse
 
 from mograder.domain import board as boards
 from mograder.domain.access import Allow
 from mograder.domain.board import Board, Order, Show, Wanted
-from mograder.domain.errors import BadRequest
+from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError
 from mograder.domain.names import AssignmentName
-from mograder.web.instructor_pages import BoardPage, Part
-from mograder.web.visits import Answer, View, Visit
+from mograder.domain.rules import RuleTexts
+from mograder.web.instructor_pages import BoardPage, Part, RulesPage
+from mograder.web.visits import Answer, View, Visit, html
 
 T = TypeVar("T")
 
@@ -48,4 +52,29 @@ def part_of(found: Sequence[T], query: Mapping[str, str], size: int) -> tuple[Se
     return found[(page - 1) * size : page * size], Part(page, pages, len(found))
 
 
-VIEWS: tuple[View, ...] = (View("GET", "/board", Allow.INSTRUCTOR, board),)
+def rules(visit: Visit) -> Answer:
+    """An assignment's title, times and limits."""
+    course = visit.course
+    planned = course.planning.rules(visit.assignment().name)
+    return RulesPage(visit.frame, planned, course.max_upload, saved="saved" in visit.query)
+
+
+def change_rules(visit: Visit) -> Answer:
+    course, name = visit.course, visit.assignment().name
+    wanted = RuleTexts(**{each.name: visit.form.get(each.name, "") for each in fields(RuleTexts)})
+    tag = visit.form.get("tag", "")
+    try:
+        course.planning.change(visit.actor, name, wanted, tag)
+    except MograderError as error:
+        planned = course.planning.rules(name)
+        if not isinstance(error, ChangedMeanwhile):  # else what is there now is shown
+            planned = replace(planned, texts=wanted, tag=tag)
+        return html(RulesPage(visit.frame, planned, course.max_upload, error.message), error.status)
+    return RedirectResponse(f"{visit.frame.at('/board', name, 'rules')}?saved", 303)
+
+
+VIEWS: tuple[View, ...] = (
+    View("GET", "/board", Allow.INSTRUCTOR, board),
+    View("GET", "/board/{assignment}/rules", Allow.INSTRUCTOR, rules),
+    View("POST", "/board/{assignment}/rules", Allow.INSTRUCTOR, change_rules),
+)
