@@ -73,7 +73,7 @@ def _entry(document: Any, assignment: AssignmentName) -> Any:
 def _new_entry(document: Any, assignment: AssignmentName) -> Any:
     import tomlkit
 
-    is_first = not document
+    is_first = not document.body
     if "assignments" not in document:
         document["assignments"] = tomlkit.aot()
     listed = document["assignments"]
