@@ -23,8 +23,9 @@ format: setup     ## put the code into shape
 docs: setup       ## write docs/reference from the code
 	$(BIN)/python tools/reference.py
 
-screenshots: setup ## pictures of every page in every state, into build/screenshots
+screenshots: setup ## pictures of every page in every state, into build/screenshots, and those of the README
 	$(BIN)/python tools/screenshots.py build/screenshots
+	$(BIN)/python tools/screenshots.py --readme
 
 mutants: setup    ## changes that no test notices in domain/ and store/: hours; ARGS choose, as "mograder.store.files*"
 	$(BIN)/python -m pip install -q --group mutants

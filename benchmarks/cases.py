@@ -23,7 +23,7 @@ Figures = dict[str, float]
 class Size:
     """How much of everything: the full run's by default."""
 
-    seconds: float = 3.0  # of every reading case
+    seconds: float = 2.0  # of every reading case
     students: int = 500
     connections: int = 100
     storm: tuple[int, int] = (50, 20)  # students, versions
@@ -42,7 +42,7 @@ def expect(holds: bool, what: str) -> None:
         raise Wrong(what)
 
 
-PATIENCE = 20.0
+PATIENCE = 15.0
 """Seconds after which whoever asked gives up: counted as an error."""
 
 

@@ -3,6 +3,7 @@
 
 .venv-test/bin/python tools/screenshots.py FOLDER          all of them, light and dark
 .venv-test/bin/python tools/screenshots.py FOLDER home     those whose name starts so
+.venv-test/bin/python tools/screenshots.py --readme        the README's, into docs/images/
 """
 # ruff: noqa: T201  (it talks to a person; the tests' parts are found from the project's folder)
 
@@ -17,6 +18,7 @@ from tests.browser import chromium, find_chromium, show
 from tests.web.samples import SAMPLES
 
 WIDTHS = (360, 800, 1440)
+README = ("home", "my-assignment-received", "board")
 TALLEST = 3000
 """Pixels of height; a longer page is cut off."""
 
@@ -26,6 +28,8 @@ def main(arguments: list[str]) -> int:
     if not arguments or executable is None:
         print(__doc__ if executable else "no Chromium here: apt-get install chromium")
         return 2
+    if arguments == ["--readme"]:
+        return readme(executable)
     folder, start = Path(arguments[0]), arguments[1] if len(arguments) > 1 else ""
     folder.mkdir(parents=True, exist_ok=True)
     with chromium(executable) as browser:
@@ -41,6 +45,18 @@ def main(arguments: list[str]) -> int:
                         tab.screenshot(path=folder / f"{name}-{scheme}-{width}.png", full_page=True, clip=clip)
                         tab.close()
                 context.close()
+    print(f"written to {folder}")
+    return 0
+
+
+def readme(executable: str) -> int:
+    """Small pictures of a few pages, as a desktop shows them."""
+    folder = Path(__file__).resolve().parent.parent / "docs" / "images"
+    folder.mkdir(exist_ok=True)
+    with chromium(executable) as browser:
+        context = browser.new_context(viewport={"width": 900, "height": 620}, locale="en-GB", timezone_id="UTC")
+        for name in README:
+            show(context, SAMPLES[name]).screenshot(path=folder / f"{name}.png")
     print(f"written to {folder}")
     return 0
 

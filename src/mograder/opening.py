@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
@@ -18,7 +18,7 @@ from mograder.domain.tokens import SECRET_NAME
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store.course_folders import CourseFolders
 from mograder.store.directory import DirectoryStore
-from mograder.store.layout import find_folders
+from mograder.store.layout import find_folders, served_folders
 
 if TYPE_CHECKING:
     from mograder.store.postgres_courses import PostgresCourses
@@ -122,6 +122,39 @@ def upgrade_database(url: str) -> tuple[int, int]:
     with _extra_packages():
         from mograder.store.database import upgrade
     return upgrade(url)
+
+
+def copy_course(source: Path | str, target: Path | str, say: Callable[[str], None]) -> None:
+    """Copy a course from a folder into a database, or back; see copying.py. Raises Usage and MograderError."""
+    if is_database(source) == is_database(target):
+        raise Usage("copy from a folder to postgresql://…#name, or from there to a folder")
+    url, name = split_place(str(target if is_database(target) else source))
+    courses = open_courses(url)
+    assert is_postgres(courses)
+    from mograder.store.copying import to_database, to_folder
+
+    try:
+        if is_database(target):
+            to_database(served_folders(Path(source)), courses, name, config.utc_now(), say)
+        else:
+            to_folder(courses.open(name), Path(target).resolve(), config.utc_now(), say)
+    finally:
+        courses.close()
+
+
+def mirror_course(place: Path | str, folder: Path, say: Callable[[str], None]) -> int:
+    """Bring a folder up to date with a database's hand-ins; how many were new. Raises Usage and MograderError."""
+    if not is_database(place):
+        raise Usage("a course in a folder has its files there already: give postgresql://…#name")
+    url, name = split_place(str(place))
+    courses = open_courses(url)
+    assert is_postgres(courses)
+    from mograder.store.copying import mirror
+
+    try:
+        return mirror(courses.open(name), folder, say)
+    finally:
+        courses.close()
 
 
 @contextlib.contextmanager

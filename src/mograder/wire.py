@@ -725,15 +725,22 @@ encode_json = msgspec.json.Encoder(enc_hook=_plain).encode
 """A value as JSON bytes."""
 
 
+def _whole(base_url: str, url: str) -> str:
+    return base_url.rstrip("/") + url if url.startswith("/") else url
+
+
 def client_configuration(title: str, base_url: str, listed: list[object]) -> str:
-    """A mograder.toml for a student's client, of assignments as the `assignments` endpoint lists them."""
+    """A mograder.toml for a student's client, of assignments as the `assignments` endpoint lists them.
+
+    Addresses are whole: the published dashboard uses them as they stand.
+    """
     import tomlkit
 
     assignments = []
     for entry in msgspec.to_builtins(listed, enc_hook=_plain):
         wanted = {key: entry[key] for key in ("name", "id", "duedate") if entry.get(key) is not None}
         listed_files = [file for file in entry.get("files") or [] if file.get("url")]
-        files = [{"name": file["filename"], "url": file["url"]} for file in listed_files]
+        files = [{"name": file["filename"], "url": _whole(base_url, file["url"])} for file in listed_files]
         assignments.append({**wanted, "files": files})
     document: dict[str, Any] = {"title": title or "Course", "transport": "https", "https": {"url": base_url}}
     return tomlkit.dumps({**document, "assignments": assignments})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,12 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def course(root: Path) -> Course:
+def course(root: Path) -> Iterator[Course]:
     course = open_course(root, Clock())
     people = [Person.parse("alice", "Zoe Alice"), Person.parse("bob"), Person.parse("carol", "Ann Carol")]
     course.add_people(COURSE_INSTRUCTOR, [*people, Person.parse("tom", "Tutor", Role.INSTRUCTOR)])
-    return course
+    yield course
+    course.store.close()
 
 
 def submit(course: Course, user: Username, received: int, assignment: AssignmentName = HW1) -> None:

@@ -61,6 +61,12 @@ def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
         parse_until(text, Schedule(due=DUE), UTC)
 
 
+@pytest.mark.parametrize("text", ["9999-12-31T23:59Z", "9999-12-31T23:59:59.999999Z"])
+def test_a_time_after_the_end_of_the_calendar_is_no_time(text: str) -> None:
+    with pytest.raises(BadRequest, match="is no time"):
+        parse_until(text, Schedule(due=DUE), ZoneInfo("Europe/Berlin"))
+
+
 def test_a_step_needs_a_due_time() -> None:
     with pytest.raises(BadRequest, match="no due time"):
         parse_until("+3d", Schedule(), UTC)
@@ -115,7 +121,7 @@ def test_several_people_get_time_together_or_nobody_does(course: Course, hw1: As
 
 
 def test_a_person_asks_and_is_granted_what_was_asked_for(course: Course, hw1: Assignment) -> None:
-    asked = course.extensions.ask(STUDENT, hw1, ALICE, "+2d", "my train")
+    asked = course.extensions.ask(STUDENT, hw1, ALICE, "+2d", "my\0\x1b train\n")
     assert (asked.state, asked.until) == (State.ASKED, None)
     assert course.schedule(hw1, ALICE) == hw1.rules.schedule
     (given,) = grant(course, hw1, "")

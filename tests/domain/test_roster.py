@@ -50,8 +50,8 @@ def test_a_personal_code_can_be_read_out_and_is_another_each_time() -> None:
     assert all(len(code) == 14 and not set(code) & set("01ilo") and code == code.lower() for code in codes)
 
 
-def test_a_display_name_is_one_line() -> None:
-    assert Person.parse(" ada ", " Ada\n\tL ") == Person.parse("ada", "Ada L")
+def test_a_display_name_is_one_line_without_control_characters() -> None:
+    assert Person.parse(" ada ", " Ada\n\t\0\x1b L ") == Person.parse("ada", "Ada L")
 
 
 def test_every_letter_of_a_personal_code_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

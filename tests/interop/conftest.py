@@ -85,9 +85,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
     """Starts a program that serves on a port; the URL once its output names the port. Stopped at the end."""
     processes = []
 
-    def started(words: list[str], port: int, folder: Path = tmp_path) -> str:
-        home = tmp_path / f"server-{port}"
-        home.mkdir()
+    def started(words: list[str], port: int, folder: Path = tmp_path, home: Path | None = None) -> str:
+        home = home or tmp_path / f"server-{port}"
+        home.mkdir(exist_ok=True)
         process = subprocess.Popen(
             words, cwd=folder, env=environment(home), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", start_new_session=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hmac
 import json
+import os
 import time
 import urllib.error
 import urllib.request
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import chromium, find_chromium
 from tests.interop.conftest import CODE, OURS, Shell, free_port
+from tests.parts import until
 
 
 def register(url: str, user: str) -> str:
@@ -113,18 +116,30 @@ def test_a_published_client_sees_its_own_due_date_and_goes_on_working_around_it(
     assert "Not yet graded." in alice("https", "feedback", "hw1")
 
 
-def test_the_published_student_dashboard_starts_on_our_configuration(
+def test_the_published_student_dashboard_lists_and_fetches_in_a_browser(
     published: list[str], course: Path, shell: Callable[[list[str], str], Shell], serve: Callable[..., str]
 ) -> None:
-    port = free_port()
+    executable = find_chromium()
+    if executable is None:
+        assert os.environ.get("CI", "").lower() != "true", "in CI the tests in a browser must run"
+        pytest.skip("there is no Chromium here: apt-get install chromium")
+    port, page = free_port(), free_port()
     url = serve([*OURS, "serve", str(course), "-p", str(port), "--enrollment-code", CODE], port)
-    folder = shell(published, "student").folder
-    page = free_port()
+    student = shell(published, "student")
+    student("https", "login", "--token", register(url, "alice"), "--url", url)
     words = [*published, "student", f"{url}/mograder.toml", "--headless", "--port", str(page)]
-    dashboard = serve(words, page, folder)
+    dashboard = serve(words, page, student.folder, student.home)
     assert answers(dashboard) == 200
-    kept = (folder / "mograder-course" / "mograder.toml").read_text()
-    assert f'url = "{url}"' in kept
+    kept = student.folder / "mograder-course" / "mograder.toml"
+    assert f'url = "{url}"' in kept.read_text()
+    with chromium(executable) as browser:
+        tab = browser.new_page()
+        tab.goto(dashboard)
+        tab.get_by_text("hw1", exact=True).wait_for()
+        tab.get_by_text("Download", exact=True).first.click()
+        fetched = kept.parent / "hw1" / "homework.py"
+        until(fetched.exists, 60)
+        until(lambda: fetched.read_bytes() == (course / "hw1/files/homework.py").read_bytes())
 
 
 def answers(url: str) -> int:

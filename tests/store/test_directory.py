@@ -398,7 +398,7 @@ def test_an_upload_that_was_cut_off_is_never_listed_and_dropped_after_a_day(root
 def test_settling_lets_the_bytes_leave_the_ledger(store: DirectoryStore, submitted: Path) -> None:
     hand_in(store, SEAL, ALICE, b"one")
     store.settle()
-    assert store._ledger.read("SELECT count(*) FROM pending") == [(0,)]
+    assert store.ledger.read("SELECT count(*) FROM pending") == [(0,)]
     assert names_in(submitted) == ["alice.py", "alice_20260310T120000.py"]
 
 

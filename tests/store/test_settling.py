@@ -146,7 +146,7 @@ def test_what_could_not_be_put_in_place_is_tried_again_without_another_hand_in(
         hand_in(store, seal, ALICE, b"work")
         until(lambda: "its file cannot be written now" in caplog.text)
         (submitted / "alice.py").rmdir()
-        until(lambda: not store._ledger.read("SELECT number FROM pending"))
+        until(lambda: not store.ledger.read("SELECT number FROM pending"))
         assert (submitted / "alice.py").read_bytes() == b"work"
 
 

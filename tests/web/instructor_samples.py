@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from mograder.domain.assignments import Assignment
+from markupsafe import Markup
+
+from mograder.domain.assignments import Assignment, Which
 from mograder.domain.board import Board, Cell, Order, Row, Show, Wanted, find, missing
+from mograder.domain.counting import Judged
+from mograder.domain.course import Standing
+from mograder.domain.deadlines import Lateness, Penalties
+from mograder.domain.extensions import Extension
+from mograder.domain.grades import GradeEntry
+from mograder.domain.grading import preview, spread
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.planning import Planned
+from mograder.domain.receipts import Receipt
 from mograder.domain.rules import RuleTexts
+from mograder.domain.store import StoredFile
+from mograder.web.assignment_pages import AssignmentPage, GradesPage, PersonPage, SourcePage
 from mograder.web.instructor_pages import BoardPage, RulesPage
 from mograder.web.instructor_views import PEOPLE_A_PAGE, part_of
 from mograder.web.pages import Frame, Page
+from mograder.web.source import Contents, look_into
 from mograder.wire import MIB
 from tests.web.sample_parts import HOUR, LONG, NOBODY, NOW, SCRIPT, TASKS, TEACHER, assignment, work
 
@@ -52,7 +65,75 @@ RULES = Planned(
 )  # fmt: skip
 HARD_RULES = replace(RULES, texts=RuleTexts(f'"{SCRIPT}', "soon", *[SCRIPT] * 5), zone="America/Argentina/Buenos_Aires")
 
+
+def assignment_page(everybody: Board, show: Show = Show.ALL, grades: tuple[str, ...] = (), **more: str) -> Page:
+    everybody = find(everybody, Wanted(assignment=HW1))
+    rows, part = part_of(find(everybody, Wanted("", HW1, show)).rows, {}, PEOPLE_A_PAGE)
+    cells = [row.cells[0] for row in everybody.rows]
+    counts = tuple((each, sum(map(each.fits, cells))) for each in Show)
+    numbers = spread(grades or [each.grade for each in cells if each.grade], 10)
+    penalties = Penalties(enabled=True)
+    return AssignmentPage(
+        TEACHER, everybody.assignments[0], tuple(rows), part, show, counts, numbers, penalties, **more
+    )
+
+
+HARD_TASK = assignment("hw1", f"{SCRIPT} {LONG}", NOW - HOUR)
+TABLE = f"""username,grade,feedback
+alice,9,well done
+bob,eleven,
+carol@uni.example,12,
+{SCRIPT},3,
+bob,4,
+"""
+STORED = (GradeEntry({"username": "alice", "grade": "8"}),)
+FOUND = preview(TABLE, STORED, [user for user, _ in FEW], 10)
+HARD_FOUND = preview(f"username,grade\nscript,{SCRIPT}\n", (), ["script"], 10)
+
+
+def person_page(task: Assignment = TASKS[0], name: str = "Alice Example", **standing: Any) -> PersonPage:
+    grade = GradeEntry({"username": "alice", "grade": "9", "feedback": f"fine {SCRIPT}", "workflow_state": "marking"})
+    first, last = (judged(task, number) for number in (1, 2))
+    before = Standing(True, grade, True, task.rules.schedule, None, (first, last), last, Which.LATEST)
+    return PersonPage(TEACHER, task, ALICE, name, replace(before, **standing), grade, "Europe/London")
+
+
+def judged(task: Assignment, attempt: int) -> Judged:
+    kept = work(task, "alice", NOW - 199 * HOUR + attempt * HOUR).latest
+    assert kept is not None
+    late = Lateness(1, 5, "1 day late: due Tue 10 Mar 12:00, received Tue 10 Mar 13:00, 1 x 5 %")
+    return Judged(Receipt(attempt, "", replace(kept, attempt=attempt), "x"), late if attempt == 2 else Lateness())
+
+
+ALICE = Username("alice")
+ASKED = Extension(TASKS[0].name, ALICE, None, "", NOW + 99 * HOUR, f"ill {SCRIPT}")
+GRANTED = Extension(TASKS[0].name, ALICE, NOW + 99 * HOUR, "get well")
+CODE = f"import marimo\n\n# {SCRIPT}\ndef mean(values):\n    return sum(values) / len(values)  # {'long ' * 60}\n"
+ZIP = (*((f"project/{'deep/' * 9}file{number}.csv", 1000 * number) for number in range(5)), (SCRIPT, 7))
+
+
+def source_page(contents: Contents, task: Assignment = TASKS[0]) -> SourcePage:
+    return SourcePage(TEACHER, task, ALICE, "alice_20260310T100000.py", 2048, contents)
+
+
 SAMPLES: dict[str, Page] = {
+    "assignment": assignment_page(board(FEW), kept="3 grades are stored"),
+    "assignment-nobody": assignment_page(Board(TASKS, ())),
+    "assignment-hard": assignment_page(board(HARD_PEOPLE, (HARD_TASK,)), problem=f"line 3: {SCRIPT}"),
+    "assignment-many": assignment_page(board(MANY, (TASKS[0],)), Show.HANDED_IN),
+    "grades-preview": GradesPage(TEACHER, TASKS[0], FOUND, "0" * 64),
+    "grades-same": GradesPage(TEACHER, TASKS[0], preview("username,grade\nalice,8\n", STORED, [], 10), "0" * 64),
+    "grades-hard": GradesPage(TEACHER, HARD_TASK, HARD_FOUND, "0" * 64),
+    "person": person_page(),
+    "person-asked": person_page(extension=ASKED),
+    "person-extended": person_page(extension=GRANTED),
+    "person-nothing": person_page(submitted=False, kept=(), counting=None, feedback_available=False, grade=None),
+    "person-by-hand": replace(person_page(kept=(), counting=None), by_hand="alice.py", problem="no data"),
+    "person-hard": person_page(HARD_TASK, LONG),
+    "source": source_page(look_into(StoredFile("a.py", len(CODE), 0, "", data=CODE.encode()))),
+    "source-cut": source_page(Contents(Markup("x = 1\n"), cut=True), HARD_TASK),
+    "source-zip": source_page(Contents(files=ZIP, cut=True)),
+    "source-broken": source_page(Contents(problem="this zip is not sound: download it to look at it")),
     "board": board_page(TEACHER, board(FEW)),
     "board-nobody": board_page(TEACHER, Board(TASKS, ())),
     "board-no-assignments": board_page(TEACHER, board(FEW, ())),

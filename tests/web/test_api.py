@@ -797,7 +797,9 @@ def test_the_configuration_for_clients_names_address_and_assignments(web: Web, c
     assert (document["title"], document["transport"], document["https"]) == (
         'Kurs "ä"', "https", {"url": "http://test"},
     )  # fmt: skip
-    assert [each["name"] for each in document["assignments"]] == ["hw1"]
+    assert [(each["name"], each["files"]) for each in document["assignments"]] == [
+        ("hw1", [{"name": "hw1.py", "url": "http://test/assignments/hw1/files/hw1.py"}])
+    ]
 
 
 def test_what_nobody_foresaw_is_an_internal_error_that_gives_nothing_away(

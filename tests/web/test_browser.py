@@ -76,8 +76,10 @@ def test_everything_works_without_scripts(browser: Browser, server: Running) -> 
 def test_an_instructor_changes_times_and_the_student_sees_them(tab: Tab, server: Running) -> None:
     plan = server.root.parent / "mograder.toml"
     plan.write_text('timezone = "Asia/Kathmandu" # ours\n[[assignments]]\nname = "hw1"\ndue = 2030-02-08\n')
+    server.client.post("/register", json={"user": "alice", "enrollment_code": CODE}).raise_for_status()
     tab.goto(server.client.post("/login-link", headers=server.bearer()).json()["url"])
-    tab.goto("/board/hw1/rules")
+    tab.get_by_role("link", name="hw1").click()
+    tab.get_by_role("link", name="Change title, times and limits").click()
     expect(tab.get_by_label("Due")).to_have_value("2030-02-08T23:59:59")
     tab.get_by_label("Title").fill("Loops & <b>more</b>")
     tab.get_by_label("Due").fill("2030-02-09T17:30")
@@ -91,8 +93,10 @@ def test_an_instructor_changes_times_and_the_student_sees_them(tab: Tab, server:
     )
     tab.get_by_label("Closes").fill("2030-02-01T08:00")
     tab.get_by_role("button", name="Save").click()
-    expect(tab.get_by_role("alert")).to_contain_text("in no order")
+    expect(tab.get_by_role("alert")).to_contain_text("out of order")
     expect(tab.get_by_label("Closes")).to_have_value("2030-02-01T08:00")
+    tab.get_by_role("link", name="Back to the assignment").click()
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Loops & <b>more</b>")
     tab.get_by_role("button", name="Log out").click()
     tab.goto(server.client.post("/login-link", headers=server.bearer("alice")).json()["url"])
     row = tab.get_by_role("row", name="Loops & <b>more</b>")

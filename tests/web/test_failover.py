@@ -120,9 +120,9 @@ def deployed(url: str, folder: Path) -> Iterator[Deployment]:
     courses.close()
     with ExitStack() as stack:
         started = [stack.enter_context(serving("--store", url)) for _ in range(3)]
-        urls = [f"http://127.0.0.1:{port}/c/{name}" for _, port in started]
+        urls = [f"http://127.0.0.1:{port}/c/{name}" for _, port, _ in started]
         rush = Rush(urls, {user: sign(secret, user) for user in PEOPLE}, folder)
-        yield Deployment(url, name, urls, [process for process, _ in started], rush)
+        yield Deployment(url, name, urls, [process for process, _, _ in started], rush)
 
 
 def test_a_failover_to_the_replica_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ from mograder.web.body import Pace
 from mograder.web.server import listen, serve
 
 pace = Pace(idle=0.5, slowest=1_000_000_000, linger=0.1, taking=0.5)
-app = create_app(open_course(sys.argv[1], enrollment_code=sys.argv[5]), pace=pace)
-serve(app, listen("127.0.0.1", int(sys.argv[3])), lambda: print("Ctrl-C"))
+app = create_app(open_course(sys.argv[3], enrollment_code=sys.argv[5]), pace=pace)
+serve(app, listen("127.0.0.1", int(sys.argv[2])), lambda: print("Ctrl-C"))
 """
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads what /proc says of the server")
@@ -113,19 +113,20 @@ def test_a_body_that_comes_in_drops_is_answered_408(impatient: Running) -> None:
 
 
 @linux
-def test_a_reader_that_stops_reading_is_cut_off(impatient: Running) -> None:
+@pytest.mark.parametrize("address", ["/assignments/hw1/files/data.bin", "/my/hw1/files/data.bin", "/my/hw1/all.zip"])
+def test_a_reader_that_stops_reading_is_cut_off(impatient: Running, address: str) -> None:
     path = impatient.root / "hw1" / "files" / "data.bin"
-    path.write_bytes(bytes(30 * MIB))
+    path.write_bytes(os.urandom(30 * MIB))
+    link = impatient.client.post("/login-link", headers=impatient.bearer("alice")).json()["url"]
+    once = impatient.client.post("/once", data={"ticket": link}, headers={"Sec-Fetch-Site": "same-origin"})
+    cookie = f"Cookie: {once.headers['set-cookie'].partition(';')[0]}"
 
     def is_open() -> bool:
         folder = f"/proc/{impatient.process.pid}/fd"
         return any(os.path.realpath(f"{folder}/{name}") == str(path) for name in os.listdir(folder))
 
     with impatient.connect() as connection:
-        fields = head(impatient).replace(
-            b"POST /assignments/hw1/submit?user=alice", b"GET /assignments/hw1/files/data.bin"
-        )
-        connection.sendall(fields)
+        connection.sendall(head(impatient, cookie, request=f"GET {address}"))
         assert select.select([connection], [], [], 20)[0]
         while is_open():
             select.select([], [], [], 0.02)

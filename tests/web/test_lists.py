@@ -11,11 +11,14 @@ from typing import Any
 import httpx2
 import pytest
 
+from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
+from mograder.domain.extending import Change
+from mograder.domain.extensions import Decision
 from mograder.domain.names import INSTRUCTOR
 from mograder.web import create_app
 from mograder.web.lists import Gathered, Written
-from tests.parts import sha256, token_of
+from tests.parts import ALICE, CODE, sha256, token_of
 
 
 def test_who_asks_while_a_reading_is_under_way_gets_the_next_one_and_shares_it() -> None:
@@ -119,3 +122,23 @@ def test_a_poll_shows_every_change_at_once(course: Course, course_folder: Path) 
                 assert (await get("/assignments"))[0]["title"] == title
 
     asyncio.run(ask())
+
+
+def test_people_who_ask_at_the_same_moment_get_each_their_own_times(course: Course, course_folder: Path) -> None:
+    (course_folder.parent / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\nduedate = 1773144000\n')
+    for name in ("alice", "bob"):
+        course.register(name, CODE)
+    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
+    course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, ALICE, Decision.GRANT, "+1h")])
+
+    async def ask() -> list[int]:
+        app = create_app(course)
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://t") as client:
+
+            async def due(who: str) -> int:
+                headers = {"Authorization": f"Bearer {token_of(course, who)}"}
+                return int((await client.get("/assignments", headers=headers)).json()[0]["duedate"])
+
+            return list(await asyncio.gather(*[due(who) for who in ("alice", "bob") * 10]))
+
+    assert asyncio.run(ask()) == [1773144000 + 3600, 1773144000] * 10

@@ -122,6 +122,12 @@ def test_a_token_logs_in_and_logging_out_ends_it(visitor: Visitor, course: Cours
     assert visitor.sees == "Join the course"
 
 
+def test_who_is_called_anonymous_is_somebody(visitor: Visitor) -> None:
+    join(visitor, "anonymous")
+    assert visitor.sees == "Your assignments"
+    assert visitor.get("/my/hw1").status_code == 200
+
+
 def test_a_personal_code_logs_in(visitor: Visitor, course: Course) -> None:
     course.register("alice", CODE)
     _, code = course.reset(COURSE_INSTRUCTOR, ALICE)

@@ -58,7 +58,8 @@ PLACES = {
     "rehearse": ("mograder.cli.rehearse:rehearse", "Rehearse an exam with a copy of a course."),
     "secret": ("mograder.cli.secret:secret", "Change the secret that tokens are made from."),
     "course": ("mograder.cli.course:course", "Make, list and close the courses of a server that has many."),
-    "store": ("mograder.cli.course:store", "Look after the database that courses are in."),
+    "store": ("mograder.cli.course:store", "Look after the database that courses are in; copy a course into it."),
+    "mirror": ("mograder.cli.course:mirror", "Write a database's hand-ins into a folder, for tools that grade files."),
     "demo": ("mograder.cli.demo:demo", "Serve a small real course to try everything on."),
 }
 

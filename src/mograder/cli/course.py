@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,7 @@ from mograder.cli.places import PLACE, course_name
 from mograder.config import utc_now
 from mograder.domain import deadlines
 from mograder.domain.errors import Usage
-from mograder.domain.names import INSTRUCTOR, CourseName
+from mograder.domain.names import INSTRUCTOR, CourseName, printable
 from mograder.domain.store import Courses, Event
 from mograder.domain.tokens import sign
 
@@ -166,3 +168,62 @@ def upgrade(url: str) -> None:
 
     before, after = upgrade_database(url)
     tell(f"The schema is {after} as before" if before == after else f"Upgraded the schema from {before} to {after}")
+
+
+@store.command()
+@click.argument("source", type=PLACE)
+@click.argument("target")
+def copy(source: Path | str, target: str) -> None:
+    """Copy a whole course from the served folder SOURCE to the database course TARGET, or the other way round.
+
+    Hand-ins with their receipts, people, tokens, grades, feedback and the audit trail go over as they are; at the end
+    every checksum is compared. What was cut short goes on when it is run again. Stop the course's server first.
+
+    \b
+    Examples:
+      mograder store copy course/release postgresql://db.example.org/mograder#algebra
+      mograder store copy postgresql://db.example.org/mograder#algebra elsewhere/course/release
+    """
+    from mograder.opening import copy_course
+
+    with progress() as say:
+        copy_course(source, target, say)
+    tell(f"Copied {_without_password(source)} to {_without_password(target)}: every checksum is right")
+
+
+def _without_password(place: Path | str) -> str:
+    return re.sub(r"(?<=://)[^@/]*@", "", str(place))
+
+
+@click.command()
+@click.argument("course", type=PLACE)
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def mirror(course: Path | str, folder: Path) -> None:
+    """Write the hand-ins of a database's COURSE (postgresql://…#name) into FOLDER, as a course folder has them.
+
+    FOLDER/hw1/alice_20260310T200800.py and so on, and FOLDER/hw1/alice.py is the latest: for tools that grade files.
+    Run again, it fetches what is new. Nothing that is changed in FOLDER goes back.
+
+    \b
+    Example:
+      mograder mirror postgresql://db.example.org/mograder#algebra submitted/
+    """
+    from mograder.opening import mirror_course
+
+    with progress() as say:
+        count = mirror_course(course, folder, say)
+    tell(f"{count} new hand-in(s) in {folder}")
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Says on a terminal how far it has come, on one line."""
+    watched = sys.stderr.isatty()
+
+    def say(text: str) -> None:
+        if watched:
+            click.echo(f"\r{printable(text, 70):70}", nl=False, err=True)
+
+    yield say
+    if watched:
+        click.echo(f"\r{'':70}\r", nl=False, err=True)

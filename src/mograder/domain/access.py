@@ -58,8 +58,8 @@ class Actor:
 
 
 COURSE_INSTRUCTOR = Actor(INSTRUCTOR, Role.INSTRUCTOR)
-ANONYMOUS = Actor(Username("anonymous"), Role.STUDENT)
-"""Whoever asks for what is open to anyone."""
+ANONYMOUS = Actor(Username("__anonymous__"), Role.STUDENT)
+"""Whoever asks for what is open to anyone; by a name that nobody can register."""
 UNCHECKED = Actor(INSTRUCTOR, Role.INSTRUCTOR, unchecked=True)
 
 

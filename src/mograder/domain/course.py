@@ -365,13 +365,21 @@ class Course(HandingIn):
         """The rules of assignments, and changing them."""
         return Planning(self.store, self.clock, self.max_upload)
 
-    def assignments(self, actor: Actor) -> tuple[Assignment, ...]:
-        """Every assignment that the actor may see: students see none before it opens, and their own times."""
+    def assignments(self, actor: Actor, own: Sequence[Extension] | None = None) -> tuple[Assignment, ...]:
+        """Every assignment that the actor may see: students see none before it opens, and their own times.
+
+        `own` are the actor's extensions, if `own_extensions` has read them already.
+        """
         if actor.is_instructor:
             return self.store.assignments()
-        given = {each.assignment: each.until for each in self.store.extensions(username=actor.username)}
+        own = self.own_extensions(actor) if own is None else own
+        given = {each.assignment: each.until for each in own}
         listed = self.assignments_for_students()
         return tuple(each.extended(given[each.name]) if each.name in given else each for each in listed)
+
+    def own_extensions(self, actor: Actor) -> tuple[Extension, ...]:
+        """All in which one student's list of assignments differs from another's; an instructor's list has none."""
+        return () if actor.is_instructor else tuple(self.store.extensions(username=actor.username))
 
     def assignments_for_students(self) -> tuple[Assignment, ...]:
         now = self.clock()
@@ -451,6 +459,10 @@ class Course(HandingIn):
         entries = grades.parse_upload(document)
         event = Event(self.clock(), actor.username, "grades", assignment.name, f"{len(entries)} grades")
         return self.store.merge_grades(assignment.name, entries, event), len(entries)
+
+    def grades(self, assignment: Assignment) -> tuple[GradeEntry, ...]:
+        """Everybody's grades as they are stored, those that students do not see yet included."""
+        return self.store.grades(assignment.name)
 
     def standing(self, assignment: Assignment, user: Username) -> Standing:
         """Where a person stands, from the files as they are now."""

@@ -101,7 +101,9 @@ def moment_of(when: date, zone: tzinfo, of_day: time = END_OF_DAY) -> int:
     """
     if not isinstance(when, datetime):
         when = datetime.combine(when, of_day)
-    return microseconds(when) if when.tzinfo else from_local(when, zone)
+    moment = microseconds(when) if when.tzinfo else from_local(when, zone)
+    local(moment, zone)  # raises where the calendar ends before it does in the zone that was given
+    return moment
 
 
 def _explanation(due: int, received: int, days: int, penalties: Penalties, zone: tzinfo) -> str:

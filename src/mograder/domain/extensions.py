@@ -80,8 +80,7 @@ def parse_until(text: str, schedule: Schedule, zone: tzinfo) -> int:
             if unit in "dw":
                 return deadlines.days_later(due, number * (7 if unit == "w" else 1), zone)
             return due + number * (60 if unit == "h" else 1) * MINUTE
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", said):
-            return deadlines.moment_of(date.fromisoformat(said), zone)
-        return deadlines.moment_of(datetime.fromisoformat(said), zone)
+        a_day = re.fullmatch(r"\d{4}-\d\d-\d\d", said)
+        return deadlines.moment_of(date.fromisoformat(said) if a_day else datetime.fromisoformat(said), zone)
     except (ValueError, OverflowError):
         raise BadRequest(f"{printable(said)!r} is no time: write +3d, +12h, 2030-02-08 or 2030-02-08T17:00") from None

@@ -140,7 +140,7 @@ def of_person(entries: Iterable[GradeEntry], username: Username) -> GradeEntry |
     return found
 
 
-def _known_key(name: str) -> str:
+def known_key(name: str) -> str:
     """A column's name; a known one in lower case, as people write "Username" in a spreadsheet."""
     return name.lower() if name.lower() in (*PERSON_KEYS, *GRADE_KEYS, "feedback") else name
 
@@ -150,7 +150,7 @@ def read_csv(text: str) -> tuple[GradeEntry, ...]:
 
     See `read_table`. Raises BadRequest naming the line at fault.
     """
-    columns, rows = read_table(text, _known_key)
+    columns, rows = read_table(text, known_key)
     if not any(key in columns for key in PERSON_KEYS):
         raise BadRequest(
             f"the table has no column for the person: expected one of {', '.join(PERSON_KEYS)}, "

@@ -139,6 +139,14 @@ def is_history(stem: str) -> bool:
     return HISTORY_STEM.fullmatch(stem) is not None
 
 
+def one_line(text: str) -> str:
+    """A text that people write about themselves, with one space for all white space and for control characters.
+
+    Not every storage takes those, and no terminal should.
+    """
+    return " ".join("".join(" " if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in text).split())
+
+
 def printable(text: str, limit: int = 120) -> str:
     """`text` with everything that could steer a terminal or reverse the reading order replaced by `?`.
 

@@ -82,4 +82,4 @@ class Planning:
         said = {key: moment for key, moment in moments.items() if moment is not None}
         if list(said.values()) != sorted(said.values()):
             shown = ", ".join(f"{key} {deadlines.readable(moment, zone)}" for key, moment in said.items())
-            raise BadRequest(f"the times of {assignment.name!r} are in no order: {shown}")
+            raise BadRequest(f"the times of {assignment.name!r} are out of order: {shown}")

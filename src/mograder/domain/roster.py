@@ -8,7 +8,7 @@ from typing import Self
 
 from mograder.domain.access import Role
 from mograder.domain.errors import BadName, BadRequest
-from mograder.domain.names import Username, parse_new_username
+from mograder.domain.names import Username, one_line, parse_new_username
 from mograder.domain.tables import read_table
 
 PERSON_COLUMNS = ("username", "student_id", "email", "email_address")
@@ -32,7 +32,7 @@ class Person:
     @classmethod
     def parse(cls, user: str, name: str = "", role: Role = Role.STUDENT) -> Self:
         """Raises BadName or BadRequest."""
-        shown = " ".join(name.split())
+        shown = one_line(name)
         if len(shown) > MAX_NAME:
             raise BadRequest(f"the name of {user.strip()[:100]!r} is longer than {MAX_NAME} characters")
         return cls(parse_new_username(user), shown, role)

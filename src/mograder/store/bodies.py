@@ -11,6 +11,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -68,6 +69,10 @@ def pieces_of(file: BinaryIO | tempfile.SpooledTemporaryFile[bytes]) -> Iterator
     with storage_errors("read the file"):
         while piece := file.read(PIECE):
             yield piece
+
+
+def split(content: bytes) -> Iterator[bytes]:
+    return pieces_of(BytesIO(content))
 
 
 class Bodies:

@@ -125,7 +125,7 @@ class DirectoryStore:
         with storage_errors("open the course"):
             self._made_once(SECRET_NAME, lambda: f"{random_secret()}\n".encode())
             self._secrets.all()
-            self._ledger = Ledger(folders.root / LEDGER, folders.root / LOCK)
+            self.ledger = Ledger(folders.root / LEDGER, folders.root / LOCK)
         self._stopping = threading.Event()
         self._unsettled = threading.Event()
         with storage_errors("recover the course"):
@@ -148,7 +148,7 @@ class DirectoryStore:
             with storage_errors("change the secret"):
                 self._secrets.change(secret, until)
 
-        self._ledger.write(work)
+        self.ledger.write(work)
 
     def signing_key(self, make: Callable[[], bytes]) -> bytes:
         with storage_errors("read the signing key"):
@@ -165,7 +165,7 @@ class DirectoryStore:
                 files.write_file(path, keys, mode=0o600)
             return keys
 
-        return self._ledger.write(work)
+        return self.ledger.write(work)
 
     def plan(self) -> Plan:
         try:
@@ -186,32 +186,32 @@ class DirectoryStore:
                 text = edited(config.read_text(path), assignment, changes, plan_tag, str(path))
                 files.rewrite_file(path, text.encode())
 
-        self._ledger.write(work)
+        self.ledger.write(work)
 
     def mark(self) -> object:
-        return self._ledger.read("PRAGMA data_version")
+        return self.ledger.read("PRAGMA data_version")
 
     # accounts
 
     def account(self, username: Username) -> Account | None:
-        rows = self._ledger.read(f"SELECT {_ACCOUNT} FROM accounts WHERE username = ?", (username,))
-        return _account(rows[0]) if rows else erased_account(self._ledger.read(ERASED_NAMES), username)
+        rows = self.ledger.read(f"SELECT {_ACCOUNT} FROM accounts WHERE username = ?", (username,))
+        return _account(rows[0]) if rows else erased_account(self.ledger.read(ERASED_NAMES), username)
 
     def accounts(self) -> list[Account]:
-        return [_account(row) for row in self._ledger.read(f"SELECT {_ACCOUNT} FROM accounts ORDER BY username")]
+        return [_account(row) for row in self.ledger.read(f"SELECT {_ACCOUNT} FROM accounts ORDER BY username")]
 
     def change_account(self, username: Username, change: ChangeAccount, event: Event) -> Account:
         return self.change_accounts([(username, change, event)])[0]
 
     def change_accounts(self, changes: Sequence[tuple[Username, ChangeAccount, Event]]) -> list[Account]:
-        return self._ledger.write(lambda connection: [_change_account(connection, *each) for each in changes])
+        return self.ledger.write(lambda connection: [_change_account(connection, *each) for each in changes])
 
     def spend(self, ticket: str, now: int, until: int) -> bool:
         def work(connection: sqlite3.Connection) -> bool:
             connection.execute("DELETE FROM spent WHERE until < ?", (now,))
             return connection.execute("INSERT OR IGNORE INTO spent VALUES (?, ?)", (ticket, until)).rowcount == 1
 
-        return self._ledger.write(work)
+        return self.ledger.write(work)
 
     # hand-outs
 
@@ -231,13 +231,13 @@ class DirectoryStore:
 
     def note_fetched(self, notes: Sequence[Fetched]) -> None:
         rows = [astuple(each) for each in notes]
-        self._ledger.write(
+        self.ledger.write(
             lambda connection: connection.executemany("INSERT OR IGNORE INTO fetched VALUES (?, ?, ?)", rows)
         )
 
     def fetched(self, username: Username | None = None) -> list[Fetched]:
         where, values = _where(username=username)
-        rows = self._ledger.read(f"SELECT * FROM fetched WHERE {where} ORDER BY assignment, username", values)
+        rows = self.ledger.read(f"SELECT * FROM fetched WHERE {where} ORDER BY assignment, username", values)
         return [Fetched(AssignmentName(assignment), Username(name), moment) for assignment, name, moment in rows]
 
     # hand-ins
@@ -263,7 +263,7 @@ class DirectoryStore:
                     raise PermissionError(errno.EACCES, "not writable")
             return self._append(connection, hand_in, issue, large)
 
-        accepted = self._ledger.begin(work, lambda accepted: self._place(accepted, scratch, body))
+        accepted = self.ledger.begin(work, lambda accepted: self._place(accepted, scratch, body))
         if large is None:
             accepted.add_done_callback(lambda _: scratch.unlink(missing_ok=True))
         return accepted
@@ -332,7 +332,7 @@ class DirectoryStore:
         if not latest.exists() or latest.is_symlink():
             return
         digest = files.sha256_of(latest)
-        known = self._ledger.read(
+        known = self.ledger.read(
             "SELECT 1 FROM receipts WHERE assignment = ? AND username = ? AND sha256 = ?",
             (submission.assignment, submission.username, digest),
         )
@@ -342,7 +342,7 @@ class DirectoryStore:
             def taken(filename: str) -> bool:  # in the ledger too: a version's name is taken before its file is there
                 sql = "SELECT 1 FROM receipts WHERE assignment = ? AND filename = ?"
                 return os.path.lexists(latest.with_name(filename)) or bool(
-                    self._ledger.read(sql, (submission.assignment, filename))
+                    self.ledger.read(sql, (submission.assignment, filename))
                 )
 
             kept = free_filename(submission.username, moment, taken)
@@ -362,7 +362,7 @@ class DirectoryStore:
     def _check_there(self, base: Path) -> None:
         """Raises Temporary when `base`, the folder of hand-ins or of grades, was in use and is gone."""
         kind = "receipts" if base == self.folders.submitted else "events WHERE action IN ('grades', 'feedback')"
-        if not base.is_dir() and self._ledger.read(f"SELECT 1 FROM {kind} LIMIT 1"):
+        if not base.is_dir() and self.ledger.read(f"SELECT 1 FROM {kind} LIMIT 1"):
             log.error("%s is gone: bring it back, or make an empty one to begin anew", base)
             raise Temporary("a folder of the course is gone: the server's log says which", retry_after=30)
 
@@ -370,9 +370,9 @@ class DirectoryStore:
 
     def recover(self) -> None:
         """Finish every hand-in that is committed but not known to be on the disk, by checksum."""
-        pending = self._ledger.read("SELECT number FROM pending ORDER BY number")
+        pending = self.ledger.read("SELECT number FROM pending ORDER BY number")
         for (number,) in pending:
-            self._ledger.write(partial(self._finish, number=number, check=True))
+            self.ledger.write(partial(self._finish, number=number, check=True))
         if pending:
             self.settle()
         self._drop_stale_spools()
@@ -440,7 +440,7 @@ class DirectoryStore:
 
     def _drop_stale_spools(self) -> None:
         """Uploads that were cut off long ago; a younger one may belong to another server on this folder."""
-        needed = {name for (name,) in self._ledger.read("SELECT spool FROM pending")}
+        needed = {name for (name,) in self.ledger.read("SELECT spool FROM pending")}
         for path in self.folders.submitted.glob(f"**/{files.SPOOL_PREFIX}*"):
             with contextlib.suppress(OSError):
                 if path.name not in needed and time.time() - path.stat().st_mtime > 24 * 3600:
@@ -472,7 +472,7 @@ class DirectoryStore:
         """Sync files and links of pending hand-ins, then let their bytes leave the ledger; whether all of them did."""
         sql = f"SELECT {RECEIPT_COLUMNS} FROM pending JOIN receipts USING (number) ORDER BY number"
         # As a writer: whoever has the turn has placed file and link of what it committed before it passes the turn on.
-        rows = self._ledger.write(lambda connection: connection.execute(sql).fetchall())
+        rows = self.ledger.write(lambda connection: connection.execute(sql).fetchall())
         if not rows:
             return True
         with storage_errors("sync the hand-ins"):
@@ -481,12 +481,12 @@ class DirectoryStore:
                 row[0] for row, submission in zip(rows, submissions, strict=True) if not self._is_shown(submission)
             ]
             if behind:
-                self._ledger.write(partial(self._finish_all, numbers=behind))
+                self.ledger.write(partial(self._finish_all, numbers=behind))
             _sync_all(self.folders.submitted, [path for path in map(self._version, submissions) if path.exists()])
-        released = self._ledger.write(
+        released = self.ledger.write(
             partial(self._release, rows=[(row[0], each) for row, each in zip(rows, submissions, strict=True)])
         )
-        self._ledger.checkpoint()
+        self.ledger.checkpoint()
         return released == len(rows)
 
     # reading hand-ins
@@ -530,19 +530,19 @@ class DirectoryStore:
             return found
 
     def head(self) -> Head:
-        return _head(next(iter(self._ledger.read(_HEAD)), None))
+        return _head(next(iter(self.ledger.read(_HEAD)), None))
 
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
         where, values = _where(assignment=assignment, username=username)
-        rows = self._ledger.read(f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE {where} ORDER BY number", values)
+        rows = self.ledger.read(f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE {where} ORDER BY number", values)
         return map(receipt_of, rows)
 
     def latest(self) -> list[Submission]:
         with self._latest_lock:
-            erased = self._ledger.read("SELECT count(*) FROM erased")
+            erased = self.ledger.read("SELECT count(*) FROM erased")
             if erased != self._latest_erased:
                 self._latest, self._latest_number, self._latest_erased = {}, 0, erased
-            rows = self._ledger.read(_SINCE, (self._latest_number,))
+            rows = self.ledger.read(_SINCE, (self._latest_number,))
             for row in rows:
                 kept = receipt_of(row).submission
                 self._latest[kept.assignment, kept.username] = kept
@@ -560,7 +560,7 @@ class DirectoryStore:
     def chain(self) -> Iterator[Link]:
         columns = "number, previous, hash, statement"
         # As a writer: a receipt that is being erased is in one of the two, not in both or none.
-        receipts, erased = self._ledger.write(lambda connection: (
+        receipts, erased = self.ledger.write(lambda connection: (
             connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts").fetchall(),
             connection.execute(f"SELECT {columns} FROM erased").fetchall(),
         ))  # fmt: skip
@@ -587,15 +587,15 @@ class DirectoryStore:
                         _write_grades(path, others)
 
         # The ledger first, for good: until the files are gone, whoever is told of a failure can ask again.
-        spools = self._ledger.write(rows)
-        self._ledger.write(work)
-        self._ledger.compact()
+        spools = self.ledger.write(rows)
+        self.ledger.write(work)
+        self.ledger.compact()
 
     # time
 
     def extensions(self, assignment: AssignmentName | None = None, username: Username | None = None) -> list[Extension]:
         where, values = _where(assignment=assignment, username=username)
-        rows = self._ledger.read(
+        rows = self.ledger.read(
             f"SELECT {_EXTENSION} FROM extensions WHERE {where} ORDER BY assignment, username", values
         )
         return [_extension(row) for row in rows]
@@ -603,10 +603,10 @@ class DirectoryStore:
     def change_extensions(
         self, changes: Sequence[tuple[AssignmentName, Username, ChangeExtension, Event]]
     ) -> list[Extension]:
-        return self._ledger.write(lambda connection: [_change_extension(connection, *each) for each in changes])
+        return self.ledger.write(lambda connection: [_change_extension(connection, *each) for each in changes])
 
     def commits(self, assignment: AssignmentName, username: Username) -> tuple[Commit, ...]:
-        return tuple(_commit(row) for row in self._ledger.read(_COMMITS, (assignment, username)))
+        return tuple(_commit(row) for row in self.ledger.read(_COMMITS, (assignment, username)))
 
     def change_commits(
         self, assignment: AssignmentName, username: Username, change: ChangeCommits
@@ -621,7 +621,7 @@ class DirectoryStore:
             )
             return kept
 
-        return self._ledger.write(work)
+        return self.ledger.write(work)
 
     # grades and feedback
 
@@ -644,7 +644,7 @@ class DirectoryStore:
                 _write_grades(path, merged)
             return len(merged)
 
-        return self._ledger.write(work)
+        return self.ledger.write(work)
 
     def feedback(self, assignment: AssignmentName, username: Username) -> StoredFile | None:
         with storage_errors("read the feedback"):
@@ -681,7 +681,7 @@ class DirectoryStore:
                 for username, page in pages.items():
                     path = folder / f"{username}.html"
                     ready[path] = files.write_beside(path, page)
-            self._ledger.write(work)
+            self.ledger.write(work)
         finally:
             for scratch in ready.values():
                 with contextlib.suppress(OSError):
@@ -690,10 +690,10 @@ class DirectoryStore:
     # the trail
 
     def record(self, event: Event) -> None:
-        self._ledger.write(lambda connection: _record(connection, event))
+        self.ledger.write(lambda connection: _record(connection, event))
 
     def events(self, limit: int = 1000) -> list[Event]:
-        rows = self._ledger.read(
+        rows = self.ledger.read(
             "SELECT moment, actor, action, subject, detail FROM events ORDER BY number DESC LIMIT ?", (limit,)
         )
         return [Event(*row) for row in rows]
@@ -704,7 +704,7 @@ class DirectoryStore:
         self._settler.join()
         with contextlib.suppress(MograderError):
             self.settle()
-        self._ledger.close()
+        self.ledger.close()
 
 
 # rows and files as values

@@ -11,10 +11,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import astuple, dataclass, field
 from functools import partial
-from io import BytesIO
 from typing import Any, TypeVar
 
 from mograder import config
@@ -43,7 +42,7 @@ from mograder.domain.store import (
     Upload,
 )
 from mograder.store import bodies
-from mograder.store.bodies import Bodies, Incoming, pieces_of
+from mograder.store.bodies import Bodies, Incoming, split
 from mograder.store.chain import Chain
 from mograder.store.database import Connection, Database, Row
 from mograder.store.directory import RECEIPT_COLUMNS, receipt_of
@@ -91,16 +90,9 @@ class _Waiting:
     hand_in: HandIn
     issue: Issue
     body: str = field(default_factory=bodies.new_body)
+    promise: Future[Any] = field(default_factory=Future)
     accepted: Accepted | None = None
     error: BaseException | None = None
-    done: threading.Event = field(default_factory=threading.Event)
-
-    def result(self) -> Accepted:
-        self.done.wait()
-        if self.error is not None:
-            raise self.error
-        assert self.accepted is not None
-        return self.accepted
 
 
 class PostgresStore:
@@ -109,7 +101,7 @@ class PostgresStore:
     waits = True
 
     def __init__(
-        self, database: Database, files: Bodies, course: str, on_close: Callable[[], None] = lambda: None
+        self, database: Database, files: Bodies, course: str, on_close: Callable[[], object] = lambda: None
     ) -> None:
         """The database is shared: `on_close` says what becomes of it."""
         self.course = course
@@ -119,27 +111,34 @@ class PostgresStore:
         self._parsed: dict[tuple[str, object], tuple[str, Any]] = {}
         self._queue: deque[_Waiting] = deque()
         self._taking = threading.Lock()
-        self._turns = threading.BoundedSemaphore(COMMITTING)
+        self._committers = ThreadPoolExecutor(COMMITTING, thread_name_prefix="commit")
 
     def close(self) -> None:
+        self._committers.shutdown()
         self._on_close()
 
-    def _read(self, sql: str, *values: object) -> list[Row]:
+    def read(self, sql: str, *values: object) -> list[Row]:
+        """All rows of a query whose first value is the course."""
         return self._database.read(sql, (self.course, *values))
 
-    def _write(self, work: Callable[[Connection], T]) -> T:
+    def pieces(self, body: str, size: int) -> Iterator[bytes]:
+        """Bytes that the course keeps, `size` in all. Raises Unreadable."""
+        return self._files.pieces(self.course, body, size)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """See `Database.write`."""
         return self._database.write(self.course, work)
 
     # keys and documents
 
     def signing_key(self, make: Callable[[], bytes]) -> bytes:
         sql = "SELECT signing_key FROM courses WHERE course = %s"
-        (held,) = self._read(sql)[0]
+        (held,) = self.read(sql)[0]
         if held is None:
             new = make()  # of two servers that make one at once, one is kept
             put = "UPDATE courses SET signing_key = %s WHERE course = %s AND signing_key IS NULL"
-            self._write(lambda connection: connection.execute(put, (new, self.course)))
-            (held,) = self._read(sql)[0]
+            self.write(lambda connection: connection.execute(put, (new, self.course)))
+            (held,) = self.read(sql)[0]
         return bytes(held)
 
     def _document(self, place: str, parse: Callable[[str], T], missing: T, given: object = None) -> T:
@@ -162,6 +161,11 @@ class PostgresStore:
             self._parsed[place, given] = (found, value)
         return value  # type: ignore[no-any-return]
 
+    def document(self, place: str) -> str | None:
+        """The text of a document (see rows.py), as it stands."""
+        rows = self.read("SELECT content FROM documents WHERE course = %s AND place = %s", place)
+        return rows[0][0] if rows else None
+
     def secrets(self) -> tuple[str, ...]:
         now = time.time() * deadlines.SECOND
         held: list[tuple[str, int]] = self._document(SECRETS, read_secrets, [])
@@ -175,13 +179,13 @@ class PostgresStore:
             put_document(connection, self.course, SECRETS, json.dumps([[secret, 0], *kept]))
             record(connection, self.course, [event])
 
-        self._write(work)
+        self.write(work)
 
     def plan(self) -> Plan:
         return self._document(PLAN, lambda text: config.parse_course_file(text).plan(), Plan())
 
     def plan_tag(self) -> str:
-        rows = self._read("SELECT content FROM documents WHERE course = %s AND place = %s", PLAN)
+        rows = self.read("SELECT content FROM documents WHERE course = %s AND place = %s", PLAN)
         return tag_of(rows[0][0] if rows else "")
 
     def change_rules(
@@ -193,7 +197,7 @@ class PostgresStore:
             put_document(connection, self.course, PLAN, text)
             record(connection, self.course, [event])
 
-        self._write(work)
+        self.write(work)
 
     def mark(self) -> object:
         return object()
@@ -201,14 +205,14 @@ class PostgresStore:
     # accounts
 
     def account(self, username: Username) -> Account | None:
-        rows = self._read(f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE course = %s AND key = %s", username.key)
+        rows = self.read(f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE course = %s AND key = %s", username.key)
         if not rows:
-            return erased_account(self._read(ERASED_NAMES), username)
+            return erased_account(self.read(ERASED_NAMES), username)
         account = account_of(rows[0])
         return account if account.username == username else None
 
     def accounts(self) -> list[Account]:
-        rows = self._read(f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE course = %s")
+        rows = self.read(f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE course = %s")
         return sorted(map(account_of, rows), key=lambda each: each.username)
 
     def change_account(self, username: Username, change: ChangeAccount, event: Event) -> Account:
@@ -233,7 +237,7 @@ class PostgresStore:
             record(connection, self.course, [event for _, _, event in changes])
             return changed
 
-        return self._write(work)
+        return self.write(work)
 
     def spend(self, ticket: str, now: int, until: int) -> bool:
         def work(connection: Connection) -> bool:
@@ -244,7 +248,7 @@ class PostgresStore:
             )
             return spent.rowcount == 1
 
-        return self._write(work)
+        return self.write(work)
 
     # hand-outs
 
@@ -283,11 +287,11 @@ class PostgresStore:
                     rows,
                 )
 
-        self._write(work)
+        self.write(work)
 
     def fetched(self, username: Username | None = None) -> list[Fetched]:
         where, values = _where(username=username)
-        rows = self._read(f"SELECT assignment, username, moment FROM fetched WHERE course = %s{where}", *values)
+        rows = self.read(f"SELECT assignment, username, moment FROM fetched WHERE course = %s{where}", *values)
         return sorted(
             (Fetched(AssignmentName(assignment), Username(name), moment) for assignment, name, moment in rows),
             key=astuple,
@@ -303,42 +307,33 @@ class PostgresStore:
         return Incoming()
 
     def accept(self, hand_in: HandIn, issue: Issue) -> Future[Accepted]:
-        """Kept when it returns: as this store waits, whoever asks has a thread for it."""
-        promise: Future[Accepted] = Future()
-        try:
-            promise.set_result(self._accept(hand_in, issue))
-        except Exception as error:  # noqa: BLE001 (raised again by whoever waits for the promise)
-            promise.set_exception(error)
-        return promise
-
-    def _accept(self, hand_in: HandIn, issue: Issue) -> Accepted:
         waiting = _Waiting(hand_in, issue)
         assert isinstance(hand_in.body, Incoming), "a hand-in comes through `upload`"
         if hand_in.body.is_large:  # it takes its time, so nobody else waits for it
             self._commit([waiting])
-            return waiting.result()
-        self._queue.append(waiting)
-        with self._turns:
-            if together := self._take():
-                self._commit(together)
-        return waiting.result()
+        else:
+            self._queue.append(waiting)
+            self._committers.submit(self._commit_waiting)
+        return waiting.promise
 
-    def _take(self) -> list[_Waiting]:
+    def _commit_waiting(self) -> None:
         """Whoever comes first takes along what has queued up; who finds nothing has been taken along."""
         with self._taking:
-            return [self._queue.popleft() for _ in range(min(len(self._queue), TOGETHER))]
+            together = [self._queue.popleft() for _ in range(min(len(self._queue), TOGETHER))]
+        if together:
+            self._commit(together)
 
     def _commit(self, together: list[_Waiting]) -> None:
         try:
-            self._write(lambda connection: self._place(connection, together))
-        except BaseException as error:
+            self.write(lambda connection: self._place(connection, together))
+        except Exception as error:  # noqa: BLE001 (raised again by whoever waits for a promise)
             for each in together:
                 each.error = each.error or error
-            if not isinstance(error, Exception):
-                raise
-        finally:
-            for each in together:
-                each.done.set()
+        for each in together:
+            if each.error is not None:
+                each.promise.set_exception(each.error)
+            else:
+                each.promise.set_result(each.accepted)
 
     def _place(self, connection: Connection, together: list[_Waiting]) -> None:
         """Append to the chain, in the open transaction. One hand-in that is refused takes nothing of the others'."""
@@ -357,7 +352,7 @@ class PostgresStore:
         bodies.drop(connection, self.course, unused)
 
     def latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...]:
-        rows = self._read(
+        rows = self.read(
             f"SELECT DISTINCT ON (username) {RECEIPT_COLUMNS} FROM receipts WHERE course = %s AND assignment = %s "
             "ORDER BY username, attempt DESC",
             assignment,
@@ -373,7 +368,7 @@ class PostgresStore:
     def submitted_file(self, assignment: AssignmentName, filename: FileName) -> StoredFile | None:
         username = owner(filename)
         which, value = ("username", username) if username else ("filename", filename)
-        rows = self._read(
+        rows = self.read(
             f"SELECT size, received, body FROM receipts WHERE course = %s AND assignment = %s AND {which} = %s "
             "ORDER BY attempt DESC LIMIT 1",
             assignment, value,
@@ -381,7 +376,7 @@ class PostgresStore:
         return self._stored(filename, *rows[0]) if rows else None
 
     def head(self) -> Head:
-        return Head(*self._read("SELECT number, head FROM chains WHERE course = %s")[0])
+        return Head(*self.read("SELECT number, head FROM chains WHERE course = %s")[0])
 
     def chain(self) -> Iterator[Link]:
         end, last = self.head().number, 0
@@ -389,9 +384,9 @@ class PostgresStore:
             # In this order: a receipt that is being erased is then in both or one, never in none.
             upto = min(last + 1000, end)
             where = "WHERE course = %s AND number > %s AND number <= %s"
-            receipts = map(receipt_of, self._read(f"SELECT {RECEIPT_COLUMNS} FROM receipts {where}", last, upto))
+            receipts = map(receipt_of, self.read(f"SELECT {RECEIPT_COLUMNS} FROM receipts {where}", last, upto))
             links: dict[int, Link] = {each.number: each for each in receipts}
-            for row in self._read(f"SELECT number, previous, hash, statement FROM erased {where}", last, upto):
+            for row in self.read(f"SELECT number, previous, hash, statement FROM erased {where}", last, upto):
                 links[row[0]] = Erased(*row)
             yield from sorted(links.values(), key=lambda link: link.number)
             last = upto
@@ -401,20 +396,20 @@ class PostgresStore:
             erase(connection, self.course, username, attest)
             record(connection, self.course, [event])
 
-        self._write(work)
+        self.write(work)
 
     def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
         where, values = _where(assignment=assignment, username=username)
         sql = f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE course = %s{where} AND number > %s ORDER BY number"
         last, more = 0, True
         while more:
-            rows = self._read(f"{sql} LIMIT 1000", *values, last)
+            rows = self.read(f"{sql} LIMIT 1000", *values, last)
             yield from map(receipt_of, rows)
             more = len(rows) == 1000
             last = rows[-1][0] if rows else last
 
     def latest(self) -> list[Submission]:
-        rows = self._read(
+        rows = self.read(
             f"SELECT DISTINCT ON (assignment, username) {RECEIPT_COLUMNS.replace('text', chr(39) * 2)} FROM receipts "
             "WHERE course = %s ORDER BY assignment, username, attempt DESC"
         )
@@ -422,13 +417,13 @@ class PostgresStore:
 
     def handed_in(self, assignment: AssignmentName) -> list[Username]:
         sql = "SELECT DISTINCT username FROM receipts WHERE course = %s AND assignment = %s"
-        return [Username(username) for (username,) in self._read(sql, assignment)]
+        return [Username(username) for (username,) in self.read(sql, assignment)]
 
     # time
 
     def extensions(self, assignment: AssignmentName | None = None, username: Username | None = None) -> list[Extension]:
         where, values = _where(assignment=assignment, username=username)
-        rows = self._read(f"SELECT {EXTENSION_COLUMNS} FROM extensions WHERE course = %s{where}", *values)
+        rows = self.read(f"SELECT {EXTENSION_COLUMNS} FROM extensions WHERE course = %s{where}", *values)
         return sorted(map(extension_of, rows), key=lambda each: (each.assignment, each.username))
 
     def change_extensions(
@@ -448,12 +443,11 @@ class PostgresStore:
                 record(connection, self.course, [event])
             return changed
 
-        return self._write(work)
+        return self.write(work)
 
     def commits(self, assignment: AssignmentName, username: Username) -> tuple[Commit, ...]:
         place = commits_place(assignment, username)
-        rows = self._read("SELECT content FROM documents WHERE course = %s AND place = %s", place)
-        return read_commits(assignment, username, rows[0][0]) if rows else ()
+        return read_commits(assignment, username, self.document(place) or "[]")
 
     def change_commits(
         self, assignment: AssignmentName, username: Username, change: ChangeCommits
@@ -466,7 +460,7 @@ class PostgresStore:
             put_document(connection, self.course, place, write_commits(kept))
             return kept
 
-        return self._write(work)
+        return self.write(work)
 
     # grades and feedback
 
@@ -483,10 +477,10 @@ class PostgresStore:
             record(connection, self.course, [event])
             return len(merged)
 
-        return self._write(work)
+        return self.write(work)
 
     def feedback(self, assignment: AssignmentName, username: Username) -> StoredFile | None:
-        rows = self._read(
+        rows = self.read(
             "SELECT size, modified, body FROM feedback WHERE course = %s AND assignment = %s AND username = %s",
             assignment, username,
         )  # fmt: skip
@@ -496,9 +490,7 @@ class PostgresStore:
         kept = {username: bodies.new_body() for username in pages}
 
         def work(connection: Connection) -> None:
-            bodies.keep(
-                connection, self.course, ((kept[user], pieces_of(BytesIO(page))) for user, page in pages.items())
-            )
+            bodies.keep(connection, self.course, ((kept[user], split(page)) for user, page in pages.items()))
             # Two uploads of the same pages wait for each other, not for ever: each takes them in one order.
             for user in sorted(pages):
                 row = connection.execute(
@@ -514,15 +506,15 @@ class PostgresStore:
                 )
             record(connection, self.course, [event])
 
-        self._write(work)
+        self.write(work)
 
     # the trail
 
     def record(self, event: Event) -> None:
-        self._write(lambda connection: record(connection, self.course, [event]))
+        self.write(lambda connection: record(connection, self.course, [event]))
 
     def events(self, limit: int = 1000) -> list[Event]:
-        rows = self._read(
+        rows = self.read(
             "SELECT moment, actor, action, subject, detail FROM events WHERE course = %s ORDER BY number DESC LIMIT %s",
             limit,
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from functools import partial
 from pathlib import Path
 
 from mograder import config
@@ -39,8 +41,11 @@ class PostgresCourses:
         self._database = Database(url)
         self._bodies = Bodies(self._database)
         self._opened: dict[CourseName, PostgresStore] = {}
+        self._opening = threading.Lock()
 
     def close(self) -> None:
+        for store in list(self._opened.values()):
+            store.close()
         self._bodies.close()
         self._database.close()
 
@@ -52,7 +57,15 @@ class PostgresCourses:
         rows = self._database.read("SELECT archived FROM courses WHERE course = %s", (name,))
         if not rows or rows[0][0] is not None:
             raise no_such_course(name)
-        return self._opened.setdefault(name, PostgresStore(self._database, self._bodies, name))
+        return self.open_anyway(name)
+
+    def open_anyway(self, name: CourseName) -> PostgresStore:
+        """As `open`, of a course that is known to be there, archived or not."""
+        with self._opening:
+            if name not in self._opened:
+                forget = partial(self._opened.pop, name, None)
+                self._opened[name] = PostgresStore(self._database, self._bodies, name, forget)
+            return self._opened[name]
 
     def open_alone(self, name: CourseName) -> PostgresStore:
         """The course's store; closing it closes everything here. Raises NotFound."""

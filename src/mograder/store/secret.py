@@ -45,6 +45,13 @@ def _read_previous(path: Path) -> list[tuple[int, str]]:
         ) from None
 
 
+def secrets_of(root: Path) -> list[tuple[str, int]]:
+    """The secrets of the course served from `root`, newest first, each with its end (Unix microseconds; 0 is never)."""
+    previous = root / PREVIOUS_NAME
+    ending = _read_previous(previous) if previous.exists() else []
+    return [(read_secret(root / SECRET_NAME), 0), *((secret, until * SECOND) for until, secret in ending)]
+
+
 class Secrets:
     """The secrets of the course served from `root`, as its files say now: another process may change them."""
 

@@ -39,6 +39,7 @@ from mograder.domain.errors import (
     WrongCode,
 )
 from mograder.domain.extending import Change
+from mograder.domain.extensions import Extension
 from mograder.domain.names import Username, parse_owner
 from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.roster import Person
@@ -73,7 +74,10 @@ MULTIPART_EXTRA = 64 * 1024
 
 @dataclass(frozen=True)
 class Request:
-    """One request, as far as it has been read. `about` is whose affair it is; `received` Unix microseconds."""
+    """One request, as far as it has been read. `about` is whose affair it is; `received` Unix microseconds.
+
+    `own` are the sender's extensions, for a row of SAME_FOR_ALL.
+    """
 
     row: Endpoint
     course: Course
@@ -89,6 +93,7 @@ class Request:
     query: bytes = b""
     authority: str = ""
     body: bytes = b""
+    own: tuple[Extension, ...] = ()
 
     def assignment(self) -> Assignment:
         return self.course.assignment(self.actor, self.values["assignment"])
@@ -241,7 +246,9 @@ class Api:
             return await self.write(lambda: upload_feedback(request, pages))
         handler = HANDLERS[row.name]
         if row.name in SAME_FOR_ALL:
-            key = (row.name, request.query, *request.values.values(), request.actor.is_instructor)
+            own = await self._read(lambda: request.course.own_extensions(request.actor))
+            request = replace(request, own=own)
+            key = (row.name, request.query, *request.values.values(), request.actor.is_instructor, own)
             return await self._gathered.get(key, lambda: handler(request))
         if row.method == "GET" and not row.many:
             return await self._read(lambda: handler(request))
@@ -339,7 +346,7 @@ def secret_reply(value: object) -> Reply:
 
 def assignments(request: Request) -> Reply:
     course, now = request.course, request.received
-    listed = course.assignments(request.actor)
+    listed = course.assignments(request.actor, request.own)
     late = [course.lateness(each.rules.schedule.due, now) for each in listed if each.rules.schedule.due is not None]
 
     def write() -> Reply:
@@ -389,8 +396,8 @@ def rules(request: Request) -> Reply:
 
 
 def change_rules(request: Request) -> Reply:
-    wanted = wire.decode_json(request.body, wire.NewRules)
     planning, name = request.course.planning, request.assignment().name
+    wanted = wire.decode_json(request.body, wire.NewRules)
     changed = planning.change(request.actor, name, wire.new_texts(planning.rules(name).texts, wanted), wanted.tag)
     return json_reply(wire.rules_info(changed))
 
@@ -602,6 +609,13 @@ def _counting(standing: Standing) -> dict[str, Any]:
 
 
 def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
+    named = feedback_pages(pages)
+    request.course.upload_feedback(request.actor, request.assignment(), named)
+    return json_reply(wire.FeedbackStored([f"{username}.html" for username in named]))
+
+
+def feedback_pages(pages: list[tuple[str, bytes]]) -> dict[Username, bytes]:
+    """The files by whose they are. Raises BadRequest and BadName."""
     if not pages:
         raise BadRequest("no files: send them as multipart/form-data in the field 'files'")
     named: dict[Username, bytes] = {}
@@ -610,8 +624,7 @@ def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
         if not dot or ending.lower() != "html":
             raise BadRequest(f"{filename[:100]!r} is not a <user>.html")
         named[parse_owner(stem)] = content
-    request.course.upload_feedback(request.actor, request.assignment(), named)
-    return json_reply(wire.FeedbackStored([f"{username}.html" for username in named]))
+    return named
 
 
 def feedback(request: Request) -> StoredFile:
@@ -679,4 +692,5 @@ HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
 }  # fmt: skip
 
 SAME_FOR_ALL = frozenset({"assignments", "submissions"})
-"""Rows whose answer depends on path, query and whether an instructor asks, and on nothing else of the request."""
+"""Rows whose answer depends on path, query, whether an instructor asks, and the student's extensions (`own`), and on
+nothing else of the request."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from urllib.parse import unquote
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from mograder.domain.access import Allow
 from mograder.domain.assignments import USUALLY_ACCEPTED, Assignment, HandOut
@@ -21,7 +21,7 @@ from mograder.web.editors import editor_links
 from mograder.web.replies import FEEDBACK_POLICY, attachment
 from mograder.web.student_pages import Home, Mine, MyAssignment, MyReceipts, WorkFile
 from mograder.web.visits import Answer, View, Visit, file_response, html
-from mograder.web.zips import zipped
+from mograder.web.zips import ZipResponse
 
 
 def home(visit: Visit) -> Answer:
@@ -148,7 +148,7 @@ async def all_files(visit: Visit) -> Answer:
     hand_out = partial(visit.course.hand_out, visit.actor)
     found = await visit.api.write(lambda: [(name, hand_out(*place)) for name, place in places])
     visit.api.fetches.note(visit.actor, *places[0][1], visit.received)
-    return StreamingResponse(zipped(found), headers=attachment(f"{task.name}.zip"), media_type="application/zip")
+    return ZipResponse(found, f"{task.name}.zip")
 
 
 def version(visit: Visit) -> Answer:

@@ -14,7 +14,7 @@ from mograder import wire
 from mograder.domain.access import ANONYMOUS, Allow
 from mograder.domain.errors import MograderError, NotFound, Unauthenticated
 from mograder.domain.tokens import Token, random_secret
-from mograder.web import api, instructor_views, sessions, student_views
+from mograder.web import api, assignment_views, instructor_views, sessions, student_views
 from mograder.web.api import Api
 from mograder.web.pages import Join, Joined, Login, Once, assets
 from mograder.web.throttle import name_key
@@ -108,6 +108,7 @@ VIEWS = (
     View("GET", "/static/{tag}/{name}", Allow.ANYONE, static),
     *student_views.VIEWS,
     *instructor_views.VIEWS,
+    *assignment_views.VIEWS,
 )
 
 

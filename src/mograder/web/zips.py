@@ -5,14 +5,18 @@ from __future__ import annotations
 import io
 import time
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from mograder.domain.store import StoredFile
+from mograder.web.replies import attachment
 
 PIECE = 256 * 1024  # bytes
 
 
-def zipped(files: Iterable[tuple[str, StoredFile]]) -> Iterator[bytes]:
+def zipped(files: Iterable[tuple[str, StoredFile]]) -> Generator[bytes, None, None]:
     """The pieces of a zip with each file under its name in it, which is relative and safe.
 
     What cannot be read ends it in the middle, so that nobody takes it for whole.
@@ -28,6 +32,20 @@ def zipped(files: Iterable[tuple[str, StoredFile]]) -> Iterator[bytes]:
                     target.write(piece)
                     yield sink.take()
     yield sink.take()
+
+
+class ZipResponse(StreamingResponse):
+    """`zipped` files as an answer, saved under `name`; when it is not taken to its end, the file at hand is let go."""
+
+    def __init__(self, files: Iterable[tuple[str, StoredFile]], name: str) -> None:
+        self._pieces = zipped(files)
+        super().__init__(self._pieces, headers=attachment(name), media_type="application/zip")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._pieces.close()
 
 
 class _Sink(io.RawIOBase):

@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""Measures one and several servers on PostgreSQL beside one on a folder, in one run, and writes docs/scaling.md.
+
+    python3 tools/test.py --setup
+    .venv-test/bin/python benchmarks/scaling.py            writes the figures into docs/scaling.md
+    .venv-test/bin/python benchmarks/scaling.py --quick    does it work?
+
+Everything runs on this machine: servers, database and whoever hands in share its cores, so that what more servers
+bring on machines of their own is not seen here; what the database costs is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from mograder.domain.names import Username  # noqa: E402
+from mograder.domain.tokens import sign  # noqa: E402
+from mograder.load import Answer, Ask, quantile, rate, run, send_all  # noqa: E402
+from mograder.store.layout import Folders  # noqa: E402
+from mograder.store.postgres_courses import PostgresCourses  # noqa: E402
+from tests.parts import make_course_folder, serving  # noqa: E402
+from tests.postgres import Server, fresh_database, new_course, running_server  # noqa: E402
+
+DOCUMENT = ROOT / "docs" / "scaling.md"
+BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
+SIZE = 20 * 1024
+CONNECTIONS = 100
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to send: a server's address, and below which path and with which secret."""
+
+    address: tuple[str, int]
+    path: str
+    secret: str
+
+
+@contextmanager
+def on_folder(parent: Path) -> Iterator[list[Target]]:
+    root = make_course_folder(parent)
+    with serving(str(root)) as (_, port, _):
+        yield [Target(("127.0.0.1", port), "", (root / ".mograder-secret").read_text().strip())]
+
+
+@contextmanager
+def on_postgres(database: Server, parent: Path, servers: int, courses: int) -> Iterator[list[Target]]:
+    url = fresh_database(database)
+    shelf = PostgresCourses(url)
+    names = [new_course(shelf, Folders.of(make_course_folder(parent / str(number)))) for number in range(courses)]
+    secrets = [shelf.open(name).secrets()[0] for name in names]
+    shelf.close()
+    with ExitStack() as stack:
+        ports = [stack.enter_context(serving("--store", url))[1] for _ in range(servers)]
+        yield [
+            Target(("127.0.0.1", port), f"/c/{name}", secret)
+            for port in ports
+            for name, secret in zip(names, secrets, strict=True)
+        ]
+
+
+def rush(targets: list[Target], hand_ins: int) -> list[Answer]:
+    """Students hand in 20 KB each, all different, spread over the targets; connections are spread alike."""
+    asks: list[list[Ask]] = [[] for _ in targets]
+    for number in range(hand_ins):
+        user, target = Username(f"s{number:05}"), targets[number % len(targets)]
+        body = os.urandom(SIZE)
+        path = f"{target.path}/assignments/hw1/submit?user={user}"
+        asks[number % len(targets)].append(Ask("POST", path, sign(target.secret, user), body))
+
+    async def all_at_once() -> list[list[Answer]]:
+        share = max(1, CONNECTIONS // len(targets))
+        return await asyncio.gather(
+            *(send_all(target.address, part, share) for target, part in zip(targets, asks, strict=True))
+        )
+
+    answers = [answer for part in run(all_at_once()) for answer in part]
+    failed = [answer for answer in answers if not answer.ok]
+    assert not failed, f"{len(failed)} of {len(answers)} were not taken: {failed[0].status} {failed[0].body!r}"
+    return answers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    hand_ins, rounds = (60, 1) if options.quick else (1500, options.rounds)
+    figures: dict[str, list[tuple[float, float, float]]] = {}
+    with running_server() as database, tempfile.TemporaryDirectory(dir=ROOT) as scratch:
+        for turn in range(rounds):
+            place = Path(scratch, str(turn))
+            cases = {
+                "a folder, one server": on_folder(place / "folder"),
+                "PostgreSQL, one server": on_postgres(database, place / "1", 1, 1),
+                "PostgreSQL, two servers": on_postgres(database, place / "2", 2, 1),
+                "PostgreSQL, three servers": on_postgres(database, place / "3", 3, 1),
+                "PostgreSQL, three servers, three courses": on_postgres(database, place / "33", 3, 3),
+            }
+            for name, case in cases.items():
+                with case as targets:
+                    rush(targets, 20)
+                    answers = rush(targets, hand_ins)
+                figure = (rate(answers), quantile(answers, 0.5) * 1000, quantile(answers, 0.99) * 1000)
+                figures.setdefault(name, []).append(figure)
+                print(f"{name}: {figure[0]:.0f} hand-ins/s, p50 {figure[1]:.0f} ms, p99 {figure[2]:.0f} ms")
+    table = written(figures, hand_ins, rounds)
+    print(table)
+    if not options.quick:
+        text = DOCUMENT.read_text()
+        before, after = text.split(BEGIN)[0], text.split(END)[1]
+        DOCUMENT.write_text(before + BEGIN + table + END + after)
+
+
+def written(figures: dict[str, list[tuple[float, float, float]]], hand_ins: int, rounds: int) -> str:
+    """The table of docs/scaling.md: medians, and medians of the ratios to the folder of the same round."""
+    lines = [
+        f"{hand_ins} hand-ins of 20 KB over {CONNECTIONS} connections, each new; medians of {rounds} round(s), servers "
+        f"and database on one machine with {os.cpu_count()} cores (Python {platform.python_version()}):\n",
+        "\n| store | hand-ins/s | beside the folder | p50 | p99 |\n| --- | --- | --- | --- | --- |\n",
+    ]
+    first = next(iter(figures.values()))
+    for name, rounds_of in figures.items():
+        ratio = statistics.median(each[0] / base[0] for each, base in zip(rounds_of, first, strict=True))
+        speed, half, most = (statistics.median(each[index] for each in rounds_of) for index in range(3))
+        lines.append(f"| {name} | {speed:.0f} | {ratio:.2f} x | {half:.0f} ms | {most:.0f} ms |\n")
+    return "".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""`mograder course`, `store` and `mirror`, and courses of a database where a command takes a course."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mograder.cli import run
+from mograder.domain.access import COURSE_INSTRUCTOR
+from mograder.opening import open_existing
+from tests.parts import ALICE, filled, make_course_folder, names_in
+from tests.postgres import Server, fresh_database
+
+
+@pytest.fixture
+def url(postgres_server: Server) -> str:
+    return fresh_database(postgres_server, upgraded=False)
+
+
+def test_a_department_sets_up_its_courses(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(*words: str, code: int = 0) -> str:
+        assert run([str(word) for word in words]) == code
+        out, err = capsys.readouterr()
+        return out + err
+
+    root = make_course_folder(tmp_path)
+    monkeypatch.setenv("MOGRADER_STORE", url)
+    assert "mograder store upgrade" in said("course", "list", code=1)
+    assert "from 0 to" in said("store", "upgrade")
+    made = said("course", "create", "algebra", "--from", root)
+    assert "/c/algebra/" in made
+    assert "Published 1 file(s)" in made
+    assert "choose another name" in said("course", "create", "algebra", code=5)
+    assert "lower-case" in said("course", "create", "Algebra", code=2)
+    (root / "hw1" / "files" / "more.py").write_text("x")
+    assert "Published 2 file(s)" in said("course", "publish", "algebra", root)
+    place = f"{url}#algebra"
+    token = said("token", "--course", place, "alice").splitlines()
+    assert token[-1] in made.splitlines()  # the instructor's
+    assert "alice" in said("roster", "list", "--course", place)
+    assert "instructor:" in said("secret", "rotate", place)
+    course = open_existing(place)
+    upload = filled(course.upload(), b"work")
+    course.submit(COURSE_INSTRUCTOR, course.store.assignments()[0], ALICE, upload, course.clock())
+    upload.discard()
+    course.store.close()
+    said("course", "archive", "algebra")
+    (listed,) = json.loads(said("course", "list", "--json"))
+    assert (listed["name"], listed["archived"]) == ("algebra", True)
+    assert "no course" in said("token", "--course", place, "alice", code=4)
+    said("course", "archive", "algebra", "--undo")
+    assert "every checksum is right" in said("store", "copy", place, tmp_path / "back" / "release")
+    assert names_in(tmp_path / "back" / "release" / "hw1" / "files") == ["hw1.py", "more.py"]
+    assert "1 new" in said("mirror", place, tmp_path / "mirror")
+
+
+def test_courses_in_a_folder_are_made_listed_and_archived_likewise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = ["--store", str(tmp_path)]
+    assert run(["course", "create", "logic", *store]) == 0
+    assert (tmp_path / "logic" / "release" / ".mograder-secret").exists()
+    assert run(["course", "archive", "logic", *store]) == 0
+    assert run(["course", "publish", "logic", str(tmp_path / "logic" / "release"), *store]) == 2
+    assert run(["course", "list", *store]) == 0
+    out = capsys.readouterr().out
+    assert "logic" in out
+    assert "archived" in out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["store", "copy", "FOLDER", "elsewhere"],
+        ["store", "copy", "FOLDER", "postgresql://127.0.0.1:1/x"],
+        ["mirror", "FOLDER", "elsewhere"],
+        ["store", "upgrade", "FOLDER"],
+        ["token", "--course", "postgresql://127.0.0.1:1/x", "alice"],
+    ],
+)
+def test_a_place_that_does_not_fit_is_one_line_and_exit_2(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([str(tmp_path) if word == "FOLDER" else word for word in words]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_flags_of_one_course_are_refused_with_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["serve", "--courses", str(tmp_path), "--enrollment-code", "x"]) == 2
+    assert "--enrollment-code is for one course" in capsys.readouterr().err

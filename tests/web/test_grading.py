@@ -1,0 +1,159 @@
+"""One assignment over HTTP, for an instructor: opening, downloading, grading, extending."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from html import unescape
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from mograder.domain.access import COURSE_INSTRUCTOR
+from mograder.domain.course import Course
+from mograder.domain.names import INSTRUCTOR
+from mograder.domain.roster import Person
+from tests.parts import ALICE, BOB, HW1, NOON, hand_in, token_of
+from tests.web.test_sessions import OURS, Visitor
+
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def teacher(course: Course) -> Visitor:
+    """A browser in which the instructor is logged in; alice has handed in twice, bob never."""
+    course.add_people(COURSE_INSTRUCTOR, [Person.parse("alice", "Alice Example"), Person.parse("bob")])
+    hand_in(course.store, course.seal, ALICE, b"first = 1\n", NOON)
+    hand_in(course.store, course.seal, ALICE, b"second = 2\n", NOON)
+    visitor = Visitor(course)
+    visitor.post("/login", token=token_of(course, INSTRUCTOR))
+    return visitor
+
+
+def upload(visitor: Visitor, path: str, *files: tuple[str, bytes], field: str = "files") -> httpx2.Response:
+    return visitor.send("POST", path, OURS, files=[(field, (name, content)) for name, content in files])
+
+
+def grade(course: Course, user: str) -> None:
+    task = course.assignment(COURSE_INSTRUCTOR, "hw1")
+    course.upload_grades(COURSE_INSTRUCTOR, task, [{"student": user, "mark": 1}])
+
+
+def fields(text: str) -> dict[str, str]:
+    return {name: unescape(value) for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', text)}
+
+
+def test_nothing_here_is_for_students(course: Course) -> None:
+    student = Visitor(course)
+    student.post("/login", token=token_of(course, "alice"))
+    for path in ("/board/hw1", "/board/hw1/hand-ins.zip", "/board/hw1/people/alice", "/board/hw1/feedback/alice"):
+        assert student.get(path).status_code == 403
+    for path in ("/board/hw1/grades", "/board/hw1/grades/keep", "/board/hw1/feedback", "/board/hw1/people/alice"):
+        assert student.post(path).status_code == 403
+
+
+def test_every_hand_in_is_listed_opened_and_downloaded(teacher: Visitor) -> None:
+    assert 'href="/board/hw1/people/alice"' in teacher.get("/board/hw1").text
+    page = teacher.get("/board/hw1/people/alice").text
+    names = re.findall(r'href="(/board/hw1/people/alice/[^"/]+)">Open', page)
+    assert len(names) == 2
+    assert "second" in teacher.get(names[0]).text
+    assert teacher.get(names[1] + "/download").content == b"first = 1\n"
+    assert teacher.get("/board/hw1/people/alice/bob.py").status_code == 404
+    assert teacher.get("/board/hw1/people/nobody").status_code == 404
+    assert teacher.get("/board/hw9").status_code == 404
+
+
+def test_a_file_that_was_put_there_by_hand_is_opened_too(teacher: Visitor, course_folder: Path) -> None:
+    (course_folder.parent / "submitted" / "hw1" / "dora.py").write_bytes(f"by = '{SCRIPT}'".encode())
+    assert "/board/hw1/people/dora/dora.py" in teacher.get("/board/hw1/people/dora").text
+    assert SCRIPT not in teacher.get("/board/hw1/people/dora/dora.py").text
+
+
+def test_all_hand_ins_or_those_that_were_asked_for_come_as_a_zip(teacher: Visitor, course: Course) -> None:
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as opened:
+        opened.writestr("work.py", "x = 1")
+    hand_in(course.store, course.seal, BOB, inner.getvalue(), NOON)
+
+    def names(show: str) -> dict[str, bytes]:
+        answer = teacher.get(f"/board/hw1/hand-ins.zip?show={show}")
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as opened:
+            return {name: opened.read(name) for name in opened.namelist()}
+
+    assert names("") == {"hw1/alice.py": b"second = 2\n", "hw1/bob.zip": inner.getvalue()}
+    course.upload_grades(
+        COURSE_INSTRUCTOR, course.assignment(COURSE_INSTRUCTOR, "hw1"), [{"student": "bob", "mark": 1}]
+    )
+    assert list(names("to+grade")) == ["hw1/alice.py"]
+    assert names("missing") == {}
+
+
+def test_grades_are_stored_only_after_what_changes_was_seen(teacher: Visitor, course: Course) -> None:
+    table = f"username,grade\nalice,9\nbob,{SCRIPT}\n{SCRIPT},1\n".encode()
+    seen = upload(teacher, "/board/hw1/grades", ("grades.csv", table))
+    assert (seen.status_code, course.store.grades(HW1)) == (200, ())
+    assert SCRIPT not in seen.text
+    assert "nobody called" in seen.text
+    assert "not a number" in seen.text
+    kept = teacher.post("/board/hw1/grades/keep", **fields(seen.text))
+    assert (kept.status_code, kept.headers["location"]) == (303, "/board/hw1?grades=2")
+    assert "2 grades are stored." in teacher.get(kept.headers["location"]).text
+    assert [each.grade for each in course.store.grades(HW1)] == ["9", SCRIPT]
+    assert SCRIPT not in teacher.get("/board/hw1").text + teacher.get("/board/hw1/people/bob").text
+
+
+def test_grades_that_changed_since_the_preview_are_not_overwritten(teacher: Visitor, course: Course) -> None:
+    seen = upload(teacher, "/board/hw1/grades", ("grades.csv", b"username,grade\nalice,9\n"))
+    course.upload_grades(
+        COURSE_INSTRUCTOR, course.assignment(COURSE_INSTRUCTOR, "hw1"), [{"student": "alice", "mark": 1}]
+    )
+    again = teacher.post("/board/hw1/grades/keep", **fields(seen.text))
+    assert again.status_code == 400
+    assert "have changed since you looked" in again.text
+    assert [each.grade for each in course.store.grades(HW1)] == ["1"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"name,points\nalice,3\n", b'username,grade\n"alice'])
+def test_a_table_that_is_not_understood_is_said_on_the_page(teacher: Visitor, content: bytes) -> None:
+    answer = upload(teacher, "/board/hw1/grades", ("grades.csv", content))
+    assert answer.status_code == 400
+    assert 'role="alert"' in answer.text
+    assert "Upload grades" in answer.text
+
+
+def test_feedback_pages_are_kept_and_framed_and_those_of_strangers_refused(teacher: Visitor, course: Course) -> None:
+    stranger = upload(teacher, "/board/hw1/feedback", ("alice.html", b"a"), ("zoe.html", b"z"))
+    assert (stranger.status_code, course.store.feedback(HW1, ALICE)) == (400, None)
+    kept = upload(teacher, "/board/hw1/feedback", ("alice.html", SCRIPT.encode()))
+    assert kept.headers["location"] == "/board/hw1?pages=1"
+    page = teacher.get("/board/hw1/feedback/alice")
+    assert page.text == SCRIPT
+    assert page.headers["content-security-policy"].startswith("sandbox allow-scripts")
+    assert '<iframe sandbox="allow-scripts allow-popups" src="/board/hw1/feedback/alice"' in (
+        teacher.get("/board/hw1/people/alice").text
+    )
+
+
+def test_an_instructor_hands_in_for_a_student(teacher: Visitor, course: Course) -> None:
+    answer = upload(teacher, "/board/hw1/people/bob", ("paper.py", b"on paper"), field="file")
+    assert answer.headers["location"] == "/board/hw1/people/bob"
+    (receipt,) = course.history(course.assignment(COURSE_INSTRUCTOR, "hw1"), BOB)
+    assert receipt.submission.by == INSTRUCTOR
+    assert "handed in by" in teacher.get("/board/hw1/people/bob").text
+    empty = upload(teacher, "/board/hw1/people/bob", ("paper.py", b""), field="file")
+    assert empty.status_code == 400
+    assert "the file is empty" in empty.text
+
+
+def test_more_time_is_granted_and_taken_back(teacher: Visitor, course: Course, course_folder: Path) -> None:
+    (course_folder.parent / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\ndue = 2026-03-10T11:00:00Z\n')
+    place = "/board/hw1/people/bob/extension"
+    assert teacher.post(place, decision="grant", until="+2d", note="ill").status_code == 303
+    assert "with the extension" in teacher.get("/board/hw1/people/bob").text
+    assert teacher.post(place, decision="withdraw").status_code == 303
+    assert "with the extension" not in teacher.get("/board/hw1/people/bob").text
+    assert teacher.post(place, decision="grant", until="tomorrow").status_code == 400
+    assert teacher.post(place, decision="give").status_code == 400
