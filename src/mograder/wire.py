@@ -34,6 +34,10 @@ HEADERS = {
 }
 """Header fields of every response. CORS is open for tokens; credentials (cookies) are never allowed with it."""
 
+TROUBLE = "Mograder-Trouble"
+"""One such field an answer to an instructor for each file of the course that cannot be understood: what and where it
+is, percent-encoded."""
+
 CHECKSUM_HEADER = "X-Content-SHA256"
 """Optional on a hand-in: the SHA-256 of the file, lower-case hex. Bytes that do not match are refused."""
 

@@ -68,7 +68,7 @@ def test_a_secret_on_standard_input_that_is_no_text_is_a_usage_error(
         (["--secret-file", "nothing", "alice"], "nothing"),
         (["--secret-file", ".", "alice"], "cannot read"),
         (["--secret-file", "secret"], "at least one"),
-        (["--secret-file", "secret", "--secret-stdin", "alice"], "not both"),
+        (["--secret-file", "secret", "--secret-stdin", "alice"], "by one of"),
         (["--secret-file", "empty", "alice"], "empty"),
         (["--secret-file", "secret", "al ice"], "al ice"),
         (["--secret-file", "secret", "__instructor__"], "reserved"),

@@ -481,6 +481,14 @@ def test_the_latest_of_everybody_and_who_has_handed_in_are_told_at_once(store: S
     assert (store.latest(), store.handed_in(HW1), store.handed_in(other)) == ([bobs], [BOB], [])
 
 
+def test_the_moments_of_the_hand_ins_since_a_moment_are_told(store: Store) -> None:
+    for number in range(3):
+        hand_in(store, SEAL, ALICE, f"{number}".encode(), NOON + number * SECOND)
+    assert sorted(store.received_since(NOON + SECOND)) == [NOON + SECOND, NOON + 2 * SECOND]
+    assert store.received_since(NOON + 3 * SECOND) == []
+    assert store.free_space() is None or store.free_space() > 0  # type: ignore[operator]
+
+
 def test_receipts_are_found_by_assignment_by_person_and_by_both(store: Store) -> None:
     other = AssignmentName("hw2")
     for user, assignment in ((ALICE, HW1), (BOB, HW1), (ALICE, other)):

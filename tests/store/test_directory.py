@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import sqlite3
@@ -499,7 +500,9 @@ def test_a_plan_that_is_changed_keeps_mode_and_link(store: DirectoryStore, root:
 def test_a_plan_that_cannot_be_understood_is_not_changed(store: DirectoryStore, root: Path, content: bytes) -> None:
     plan = root.parent / "mograder.toml"
     plan.write_bytes(content)
+    with pytest.raises(Unreadable):
+        store.plan_tag()
     with pytest.raises(Unreadable) as refused:
-        change_points(store, 3)
+        store.change_rules(HW1, [RuleChange("points", "", "3", 3)], hashlib.sha256(content).hexdigest(), NOTE)
     assert str(plan) in refused.value.place
     assert (plan.read_bytes(), store.events()) == (content, [])

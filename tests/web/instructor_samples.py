@@ -20,8 +20,9 @@ from mograder.domain.planning import Planned
 from mograder.domain.receipts import Receipt
 from mograder.domain.rules import RuleTexts
 from mograder.domain.store import StoredFile
+from mograder.web.api import Failure
 from mograder.web.assignment_pages import AssignmentPage, GradesPage, PersonPage, SourcePage
-from mograder.web.instructor_pages import BoardPage, RulesPage
+from mograder.web.instructor_pages import BoardPage, RulesPage, Rush
 from mograder.web.instructor_views import PEOPLE_A_PAGE, part_of
 from mograder.web.pages import Frame, Page
 from mograder.web.source import Contents, look_into
@@ -46,12 +47,17 @@ def board(people: list[tuple[str, str]], tasks: tuple[Assignment, ...] = TASKS) 
     return Board(tasks, tuple(rows))
 
 
+RUSH = Rush(
+    tuple(range(0, 120, 2)), (Failure(NOW, f"/assignments/{SCRIPT}/submit", f"closed: {SCRIPT} {LONG}"),), 7 * 1024**3
+)
+
+
 def board_page(frame: Frame, everybody: Board, wanted: Wanted = EVERYTHING, page: int = 1) -> BoardPage:
     found = find(everybody, wanted)
     rows, part = part_of(found.rows, {"page": str(page)}, PEOPLE_A_PAGE)
     gone = missing(everybody, wanted.assignment) if wanted.assignment else ()
     shown = Board(found.assignments, tuple(rows))
-    return BoardPage(frame, everybody.assignments, len(everybody.rows), wanted, shown, part, gone)
+    return BoardPage(frame, everybody.assignments, len(everybody.rows), wanted, shown, part, RUSH, gone)
 
 
 FEW = [("alice", "Alice Example"), ("bob", ""), ("carol@uni.example", "Carol")]

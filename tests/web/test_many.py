@@ -9,14 +9,15 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from mograder.domain.names import CourseName, Username
+from mograder.domain.names import INSTRUCTOR, CourseName, Username
 from mograder.domain.store import Courses, Event
 from mograder.domain.tokens import sign
-from mograder.opening import open_courses
+from mograder.opening import ManyCourses, open_courses
 from mograder.store.layout import served_folders
 from mograder.store.postgres_courses import PostgresCourses
-from tests.parts import NOON, serving, sha256
-from tests.postgres import Server, fresh_database
+from mograder.web.sessions import new_ticket
+from tests.parts import NOON, make_course_folder, serving, sha256
+from tests.postgres import Server, fresh_database, new_course
 
 ALGEBRA, LOGIC = CourseName("algebra"), CourseName("logic")
 NOTE = Event(NOON, "test", "test", "course")
@@ -148,3 +149,36 @@ def test_methods_at_the_root_are_those_of_the_health(many: Many) -> None:
     assert many.client.options("/anything").status_code == 204
     refused = many.client.post("/")
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
+def test_a_session_of_one_server_is_good_at_the_others_and_a_link_logs_in_once_in_all(
+    postgres_server: Server, tmp_path: Path
+) -> None:
+    url = fresh_database(postgres_server)
+    courses = PostgresCourses(url)
+    name = new_course(courses, served_folders(make_course_folder(tmp_path)))
+    course = ManyCourses(courses).course(name)
+    token = sign(course.store.secrets()[0], Username("__instructor__"))
+    ticket, _ = new_ticket(course, INSTRUCTOR)
+    with serving("--store", url) as (_, one, _), serving("--store", url) as (_, other, _):
+        first, second = (
+            httpx2.Client(base_url=f"http://127.0.0.1:{port}/c/{name}", timeout=20) for port in (one, other)
+        )
+        with first, second:
+            origin = {"Origin": f"http://127.0.0.1:{one}"}
+            answer = first.post("/login", data={"token": token}, headers=origin)
+            assert answer.status_code == 303
+            cookie = answer.headers["set-cookie"].partition(";")[0]
+            assert f"path=/c/{name}" in answer.headers["set-cookie"].lower()
+            page = second.get("/", headers={"Cookie": cookie, "Accept": "text/html"})
+            assert page.status_code == 200
+            assert "/logout" in page.text
+            spent = [
+                client.post(
+                    "/once", data={"ticket": ticket}, headers={"Origin": f"http://127.0.0.1:{port}"}
+                ).status_code
+                for client, port in ((first, one), (second, other))
+            ]
+            assert spent[0] == 303
+            assert spent[1] >= 400
+    courses.close()

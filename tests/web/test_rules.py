@@ -65,6 +65,7 @@ def test_a_bad_change_is_400_and_changes_nothing(web: Web, plan: Path, change: d
 def test_a_plan_that_cannot_be_understood_is_503_and_stays(web: Web, plan: Path) -> None:
     tag = web("GET", ADDRESS).json()["tag"]
     plan.write_text("[[assignments")
+    problem(web("GET", ADDRESS), 503, "unreadable")
     reply = web("POST", ADDRESS, json={"tag": tag, "points": "5"})
     assert "cannot be understood" in problem(reply, 503, "unreadable")
     assert str(plan) in reply.json()["place"]

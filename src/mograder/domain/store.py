@@ -18,6 +18,7 @@ from mograder.domain.access import Account
 from mograder.domain.assignments import Assignment, Plan
 from mograder.domain.chain import Erased, Link
 from mograder.domain.commits import Commit
+from mograder.domain.errors import Unreadable
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, CourseName, FileName, Username
@@ -144,11 +145,16 @@ class Store(Protocol):
         ...
 
     def plan(self) -> Plan:
-        """What the lecturer has written about the course, as it stands now."""
+        """What the lecturer has written about the course, as it stands now, or as it could last be understood."""
+        ...
+
+    def troubles(self) -> tuple[Unreadable, ...]:
+        """What people have written, by hand, so that it cannot be understood now. A plan or a list of assignments
+        that this store could read before goes on meanwhile."""
         ...
 
     def plan_tag(self) -> str:
-        """Changes whenever the text that `plan` is read from does; it may be one that cannot be understood."""
+        """Changes whenever the text that `plan` is read from does. Raises Unreadable when it cannot be understood."""
         ...
 
     def change_rules(
@@ -255,6 +261,14 @@ class Store(Protocol):
 
     def latest(self) -> list[Submission]:
         """What was last accepted of every person for every assignment, in no order."""
+        ...
+
+    def received_since(self, moment: int) -> list[int]:
+        """The moments of all hand-ins that count as received at `moment` or later (Unix microseconds), in no order."""
+        ...
+
+    def free_space(self) -> int | None:
+        """Bytes that are free where hand-ins are kept; None where the store cannot tell."""
         ...
 
     def handed_in(self, assignment: AssignmentName) -> list[Username]:

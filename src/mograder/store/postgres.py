@@ -199,6 +199,9 @@ class PostgresStore:
 
         self.write(work)
 
+    def troubles(self) -> tuple[Unreadable, ...]:
+        return ()  # a document is understood before it is kept
+
     def mark(self) -> object:
         return object()
 
@@ -414,6 +417,13 @@ class PostgresStore:
             "WHERE course = %s ORDER BY assignment, username, attempt DESC"
         )
         return [receipt_of(row).submission for row in rows]
+
+    def received_since(self, moment: int) -> list[int]:
+        sql = "SELECT received FROM receipts WHERE course = %s AND received >= %s"
+        return [row[0] for row in self.read(sql, moment)]
+
+    def free_space(self) -> int | None:
+        return None
 
     def handed_in(self, assignment: AssignmentName) -> list[Username]:
         sql = "SELECT DISTINCT username FROM receipts WHERE course = %s AND assignment = %s"

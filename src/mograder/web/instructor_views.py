@@ -1,4 +1,4 @@
-"""An instructor's pages: the board, and the rules of an assignment."""
+"""An instructor's pages: the board, live, and the rules of an assignment."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import TypeVar
 
+from sse_starlette.sse import EventSourceResponse
+from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse
 
 from mograder.domain import board as boards
 from mograder.domain.access import Allow
 from mograder.domain.board import Board, Order, Show, Wanted
-from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError
+from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError, Unauthenticated
 from mograder.domain.names import AssignmentName
 from mograder.domain.rules import RuleTexts
-from mograder.web.instructor_pages import BoardPage, Part, RulesPage
+from mograder.web import sessions
+from mograder.web.instructor_pages import BoardPage, Part, RulesPage, Rush
+from mograder.web.live import events
 from mograder.web.visits import Answer, View, Visit, html
 
 T = TypeVar("T")
@@ -30,7 +34,24 @@ def board(visit: Visit) -> Answer:
     rows, part = part_of(found.rows, visit.query, PEOPLE_A_PAGE)
     missing = boards.missing(everybody, wanted.assignment) if wanted.assignment else ()
     shown = Board(found.assignments, tuple(rows))
-    return BoardPage(visit.frame, everybody.assignments, len(everybody.rows), wanted, shown, part, missing)
+    rush = Rush(visit.course.rush(), tuple(reversed(visit.api.errors)), visit.course.free_space())
+    return BoardPage(visit.frame, everybody.assignments, len(everybody.rows), wanted, shown, part, rush, missing)
+
+
+async def live(visit: Visit) -> Answer:
+    """The stream that says that something has changed."""
+    visit.api.live.check()
+    name, course = sessions.cookie_name(visit.course), visit.course
+
+    def may() -> bool:
+        cookie = cookie_parser(visit.headers.get("cookie", "")).get(name, "")
+        try:
+            return not visit.api.check_tokens or sessions.read_cookie(course, cookie)[1].is_instructor
+        except Unauthenticated:
+            return False
+
+    said = events(visit.api.live, visit.actor.username, lambda: visit.api.write(may))
+    return EventSourceResponse(said, send_timeout=visit.api.pace.taking)
 
 
 def wanted_of(query: Mapping[str, str], board: Board) -> Wanted:
@@ -77,4 +98,5 @@ VIEWS: tuple[View, ...] = (
     View("GET", "/board", Allow.INSTRUCTOR, board),
     View("GET", "/board/{assignment}/rules", Allow.INSTRUCTOR, rules),
     View("POST", "/board/{assignment}/rules", Allow.INSTRUCTOR, change_rules),
+    View("GET", "/live", Allow.INSTRUCTOR, live),
 )
