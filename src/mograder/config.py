@@ -208,6 +208,8 @@ class CourseFile:
                 name = AssignmentName.parse(entry.name)
             except BadName as error:
                 raise ValueError(f"assignments: {error}") from None
+            if name in rules:
+                raise ValueError(f"assignments: {name!r} is there twice: which one counts?")
             rules[name] = _rules(entry, zone)
         for editor, template in self.edit_links.items():
             _check_edit_link(editor, template)

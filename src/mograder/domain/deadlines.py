@@ -101,9 +101,7 @@ def moment_of(when: date, zone: tzinfo, of_day: time = END_OF_DAY) -> int:
     """
     if not isinstance(when, datetime):
         when = datetime.combine(when, of_day)
-    moment = microseconds(when) if when.tzinfo else from_local(when, zone)
-    local(moment, zone)  # raises where the calendar ends before it does in the zone that was given
-    return moment
+    return microseconds(when) if when.tzinfo else from_local(when, zone)
 
 
 def _explanation(due: int, received: int, days: int, penalties: Penalties, zone: tzinfo) -> str:
@@ -128,7 +126,11 @@ def _wall(moment: int, zone: tzinfo, form: str) -> str:
 
 
 def local(moment: int, zone: tzinfo) -> datetime:
-    return utc(moment).astimezone(zone)
+    """As the clocks in `zone` show it; in UTC where the calendar has ended there: 9999-12-31 is a way to say never."""
+    try:
+        return utc(moment).astimezone(zone)
+    except OverflowError:
+        return utc(moment)
 
 
 def utc(moment: int) -> datetime:

@@ -28,7 +28,7 @@ def edited(text: str, assignment: AssignmentName, changes: Sequence[RuleChange],
     if tag_of(text) != tag:
         raise ChangedMeanwhile(f"{CONFIG_NAME} was changed meanwhile: look at what it says now, and try again")
     try:
-        parse_course_file(text)
+        parse_course_file(text).plan()
         changed = _edited(text, assignment, changes)
         parse_course_file(changed).plan()
     except (ValueError, RecursionError) as error:
@@ -65,9 +65,8 @@ def _edited(text: str, assignment: AssignmentName, changes: Sequence[RuleChange]
 
 
 def _entry(document: Any, assignment: AssignmentName) -> Any:
-    """The table that says something of an assignment; of several the last, which holds."""
-    found = [each for each in document.get("assignments", []) if AssignmentName.parse(each["name"]) == assignment]
-    return found[-1] if found else None
+    listed = document.get("assignments", [])
+    return next((each for each in listed if AssignmentName.parse(each["name"]) == assignment), None)
 
 
 def _new_entry(document: Any, assignment: AssignmentName) -> Any:
