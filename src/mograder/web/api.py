@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from msgspec import UNSET
 
@@ -39,6 +39,7 @@ from mograder.domain.errors import (
     NotFound,
     Temporary,
     Unauthenticated,
+    Unreadable,
     WrongCode,
 )
 from mograder.domain.extending import Change
@@ -71,6 +72,9 @@ T = TypeVar("T")
 
 WRITERS = 64
 """Requests that may wait for the disk at once; what waits together is committed together."""
+
+LONGEST_TROUBLE = 500
+"""Letters of what is said in a header field, of which proxies take some KiB."""
 
 MULTIPART_EXTRA = 64 * 1024
 """Bytes that a multipart form may have around the file."""
@@ -205,6 +209,9 @@ class Api:
             except MograderError as error:
                 await send_reply(problem(error, actor), scope, headers, body, send)
         else:
+            if actor is not None and actor.is_instructor:
+                troubles = self.course.troubles
+                reply = with_troubles(reply, await self._read(lambda: troubles(actor)))
             await send_reply(reply, scope, headers, body, send)
 
     def knows(self, scope: Scope) -> bool:
@@ -244,7 +251,10 @@ class Api:
     def _who(self, given: str | None) -> Actor:
         """Who sends this header: as before, as long as neither accounts nor secrets have changed."""
         store = self.course.store
-        state = (store.mark(), store.secrets())
+        try:
+            state = (store.mark(), store.secrets())
+        except Unreadable:  # the course's own token needs no ledger, and its holder is told what is wrong
+            return self.course.authenticate(tokens.from_header(given))
         return self._known.get(given, state, lambda: self.course.authenticate(tokens.from_header(given)))
 
     def _request(
@@ -320,6 +330,12 @@ class Api:
     async def write(self, work: Callable[[], T]) -> T:
         # Shielded: when the sender goes away, what a thread has begun it still finishes.
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._writers, work))
+
+
+def with_troubles(reply: Reply, troubles: tuple[Unreadable, ...]) -> Reply:
+    """Tells an instructor, whatever the question was, which files of the course want mending."""
+    said = tuple((wire.TROUBLE, quote(f"{each.message} ({each.place})"[:LONGEST_TROUBLE])) for each in troubles)
+    return replace(reply, headers=reply.headers + said) if said else reply
 
 
 def path_of(scope: Scope) -> bytes:
@@ -421,6 +437,17 @@ def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
 
 def hand_out(request: Request) -> StoredFile:
     return request.course.hand_out(request.actor, request.values["assignment"], request.values["file"])
+
+
+def rules(request: Request) -> Reply:
+    return json_reply(wire.rules_info(request.course.planning.rules(request.assignment().name)), tagged=True)
+
+
+def change_rules(request: Request) -> Reply:
+    planning, name = request.course.planning, request.assignment().name
+    wanted = wire.decode_json(request.body, wire.NewRules)
+    changed = planning.change(request.actor, name, wire.new_texts(planning.rules(name).texts, wanted), wanted.tag)
+    return json_reply(wire.rules_info(changed))
 
 
 def begin_submit(request: Request, assignment: Assignment, upload: Upload, filename: str) -> Future[Accepted]:
@@ -706,8 +733,8 @@ def authority(request: Request) -> Reply:
 HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
     handler.__name__: handler
     for handler in (
-        health, register, assignments, hand_out, commit, submissions, submitted_file, receipts, all_receipts,
-        version, chain_head, signing_keys, upload_grades, status, feedback, ask_extension, extensions,
+        health, register, assignments, hand_out, rules, change_rules, commit, submissions, submitted_file, receipts,
+        all_receipts, version, chain_head, signing_keys, upload_grades, status, feedback, ask_extension, extensions,
         change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration, authority,
     )
 }  # fmt: skip

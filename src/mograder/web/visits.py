@@ -89,7 +89,7 @@ class Visit:
         user = self.actor.username if self.session else None
         return Frame(
             self.course.title or "Course", self.course.clock(), self.root, user, self.actor.is_instructor,
-            self.api.check_tokens,
+            self.api.check_tokens, self.course.troubles(self.actor),
         )  # fmt: skip
 
     def assignment(self) -> Assignment:
