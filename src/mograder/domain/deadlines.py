@@ -7,11 +7,12 @@ hand-in later, and an earlier hand-in never costs more.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import count
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
+END_OF_DAY = time(23, 59, 59)
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,16 @@ def days_later(moment: int, days: int, zone: tzinfo) -> int:
 def from_local(when: datetime, zone: tzinfo) -> int:
     """The moment of a date and time without a zone. Where clocks show it twice or not at all, the later one."""
     return max(microseconds(when.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
+
+
+def moment_of(when: date, zone: tzinfo, of_day: time = END_OF_DAY) -> int:
+    """The moment that a lecturer means: a date without a time is `of_day`, a time without an offset one of `zone`.
+
+    Raises OverflowError or ValueError at the ends of the calendar.
+    """
+    if not isinstance(when, datetime):
+        when = datetime.combine(when, of_day)
+    return microseconds(when) if when.tzinfo else from_local(when, zone)
 
 
 def _explanation(due: int, received: int, days: int, penalties: Penalties, zone: tzinfo) -> str:
