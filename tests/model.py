@@ -16,6 +16,7 @@ from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import Seal
+from mograder.domain.rules import RuleChange
 from mograder.domain.store import Event, Store
 from tests.parts import ALICE, BOB, HW1, NOON, hand_in, sha256
 
@@ -46,6 +47,7 @@ class Model:
     secrets: list[str] = field(default_factory=list)
     extensions: dict[tuple[str, str], Extension] = field(default_factory=dict)
     commits: dict[str, tuple[Commit, ...]] = field(default_factory=dict)
+    points: dict[str, int] = field(default_factory=dict)
 
     def copy(self) -> Model:
         return copy.deepcopy(self)
@@ -71,6 +73,7 @@ class Model:
             "secrets": list(dict.fromkeys(self.secrets)),
             "extensions": [self.extensions[key] for key in sorted(self.extensions)],
             **{f"commits of {user}": self.commits.get(user, ()) for user in USERS},
+            **{f"points of {name}": self.points.get(name) for name in (HW1, HW2)},
         }
 
 
@@ -110,6 +113,7 @@ def look(store: Store, seal: Seal) -> dict[str, Any]:
         "secrets": list(dict.fromkeys(store.secrets())),
         "extensions": store.extensions(),
         **{f"commits of {user}": store.commits(HW1, user) for user in USERS},
+        **{f"points of {each.name}": each.rules.points for each in store.assignments()},
     }  # fmt: skip
 
 
@@ -214,4 +218,14 @@ def rotating(secret: str) -> Write:
         f"secret {secret}",
         lambda store, _: store.change_secret(secret, FAR, event),
         lambda model: model.secrets.insert(0, secret),
+    )
+
+
+def planning(points: int, assignment: AssignmentName = HW1) -> Write:
+    changes = [RuleChange("points", "", str(points), points)]
+    event = Event(NOON, "ta", "rules", assignment)
+    return Write(
+        f"{points} points for {assignment}",
+        lambda store, _: store.change_rules(assignment, changes, store.plan_tag(), event),
+        lambda model: model.points.update({assignment: points}),
     )

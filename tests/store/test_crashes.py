@@ -27,6 +27,7 @@ from tests.model import (
     grading,
     handing_in,
     look,
+    planning,
     registering,
     rotating,
 )
@@ -43,6 +44,7 @@ EARLIER = (
     registering(ALICE),
     extending(BOB),
     announcing(ALICE, 1),
+    planning(5),
 )
 
 
@@ -124,6 +126,7 @@ WRITES = {
     "secret": rotating("second"),
     "extensions": extending(ALICE, BOB),
     "commit": announcing(ALICE, 2),
+    "rules": planning(7),
 }
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import Board, Order, Show, Wanted
 from mograder.domain.names import Username
+from mograder.domain.planning import Planned
 from mograder.web.api import Failure
 from mograder.web.pages import Page
 
@@ -71,3 +72,17 @@ class BoardPage(Page):
 
     def sorted_by(self, order: Order) -> str:
         return replace(self, wanted=replace(self.wanted, order=order)).at_page(1)
+
+
+@dataclass(frozen=True)
+class RulesPage(Page):
+    """An assignment's title, times and limits, to change. `limit` is what the server takes, in bytes.
+
+    `problem` says why the last try failed, "" without any; `saved` that it did not.
+    """
+
+    template = "rules.html"
+    planned: Planned
+    limit: int
+    problem: str = ""
+    saved: bool = False
