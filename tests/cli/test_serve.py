@@ -211,6 +211,15 @@ def test_a_folder_whose_ledger_cannot_be_used_is_one_line_and_exit_1(release: Pa
     assert len(ran.stderr.splitlines()) == 1
 
 
+def test_a_signing_key_that_is_none_is_one_line_and_exit_1(release: Path) -> None:
+    key = release / ".mograder-signing-key.pem"
+    key.write_text("x")
+    ran = run("serve", str(release))
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+    assert "the course's signing key cannot be read" in ran.stderr
+    assert key.read_text() == "x"
+
+
 def test_generate_tokens_prints_a_line_each_and_binds_the_names(release: Path, tmp_path: Path) -> None:
     names = tmp_path / "students.txt"
     names.write_text("alice\n\n# a comment\nbob\n")
