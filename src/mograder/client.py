@@ -119,6 +119,14 @@ class Client:
         """
         self._download(file.filename, file.url, target, known(file.size), known(file.sha256), progress)
 
+    def rules(self, assignment: str) -> wire.RulesInfo:
+        return _value(self._call("rules", assignment=assignment), wire.RulesInfo)
+
+    def change_rules(self, assignment: str, rules: wire.NewRules) -> wire.RulesInfo:
+        """Not safe to repeat: the rules that were seen are then others."""
+        reply = self._call("change_rules", _json(wire.encode_json(rules)), repeatable=False, assignment=assignment)
+        return _value(reply, wire.RulesInfo)
+
     def submit(self, assignment: str, user: str, path: Path, progress: Progress | None = None) -> wire.Submitted:
         """Hands in the file at `path`. Safe to repeat: identical bytes get the same receipt.
 

@@ -41,7 +41,7 @@ def test_from_the_board_to_grades_feedback_and_more_time(tab: Tab, server: Runni
     expect(tab.get_by_role("row", name="alice")).to_contain_text("new")
     server.submit("alice", f"# {SCRIPT}\nanswer = 42\n".encode()).raise_for_status()
     expect(tab.get_by_role("row", name="alice")).to_contain_text("handed in")  # live: nobody has reloaded
-    expect(tab.locator("#rush")).to_contain_text("1 hand-ins")
+    expect(tab.locator("#rush")).to_contain_text("1 hand-in,")
     tab.get_by_role("searchbox", name="Student").fill("bob")
     expect(tab.get_by_role("row", name="alice")).to_have_count(0)
     tab.get_by_role("searchbox", name="Student").fill("")

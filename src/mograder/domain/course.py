@@ -38,6 +38,7 @@ from mograder.domain.names import (
     parse_new_username,
     printable,
 )
+from mograder.domain.planning import Planning
 from mograder.domain.receipts import Head, Receipt, Seal, latest_filename
 from mograder.domain.roster import Person, random_code
 from mograder.domain.store import ERASED_NAME, Event, Fetched, Store, StoredFile
@@ -365,7 +366,12 @@ class Course(HandingIn):
         self.store.erase(username, lambda receipt: erase_receipt(receipt, self.seal, name, now), event)
         return held
 
-    # hand-outs
+    # assignments and hand-outs
+
+    @property
+    def planning(self) -> Planning:
+        """The rules of assignments, and changing them."""
+        return Planning(self.store, self.clock, self.max_upload)
 
     def assignments(self, actor: Actor, own: Sequence[Extension] | None = None) -> tuple[Assignment, ...]:
         """Every assignment that the actor may see: students see none before it opens, and their own times.

@@ -49,6 +49,7 @@ from mograder.domain.receipts import (
     latest_filename,
     owner,
 )
+from mograder.domain.rules import RuleChange
 from mograder.domain.store import (
     Accepted,
     Attest,
@@ -79,6 +80,7 @@ from mograder.store.layout import (
     stored_file,
 )
 from mograder.store.ledger import Ledger
+from mograder.store.plan_text import edited, tag_of
 from mograder.store.secret import Secrets
 
 log = logging.getLogger(__name__)
@@ -183,6 +185,23 @@ class DirectoryStore:
             except OSError as error:
                 found.append(Unreadable(f"{path.name} cannot be read", f"{path}: {error}"))
         return tuple(each for each in found if each is not None)
+
+    def plan_tag(self) -> str:
+        path = Path(self._course_file)
+        config.read_course_file(path)  # `plan` goes on with what it said before; whoever changes it must know
+        return tag_of(config.read_text(path))
+
+    def change_rules(
+        self, assignment: AssignmentName, changes: Sequence[RuleChange], plan_tag: str, event: Event
+    ) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            _record(connection, event)
+            path = Path(self._course_file)
+            with storage_errors(f"change {path.name}"):
+                text = edited(config.read_text(path), assignment, changes, plan_tag, str(path))
+                files.rewrite_file(path, text.encode())
+
+        self.ledger.write(work)
 
     def mark(self) -> object:
         return self.ledger.read("PRAGMA data_version")

@@ -107,6 +107,30 @@ def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     sync_folder(path.parent)
 
 
+def rewrite_file(path: Path, content: bytes) -> None:
+    """As `write_file`, for a file that people have made: a link to it, its mode and its group stay where possible."""
+    path = path.resolve()
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        write_file(path, content)
+        return
+    if not os.access(path, os.W_OK):  # a rename would not ask
+        raise PermissionError(errno.EACCES, "not writable")
+    scratch = write_beside(path, content, mode=0o600)
+    try:
+        if sys.platform != "win32":
+            with contextlib.suppress(PermissionError):
+                os.chown(scratch, -1, found.st_gid)
+        scratch.chmod(stat.S_IMODE(found.st_mode))
+        scratch.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            scratch.unlink()
+        raise
+    sync_folder(path.parent)
+
+
 def make_once(path: Path, make: Callable[[], bytes]) -> None:
     """Make `path` with mode 0600 and what `make` gives, if it is not there; two processes agree on one."""
     if path.exists():

@@ -435,6 +435,17 @@ def hand_out(request: Request) -> StoredFile:
     return request.course.hand_out(request.actor, request.values["assignment"], request.values["file"])
 
 
+def rules(request: Request) -> Reply:
+    return json_reply(wire.rules_info(request.course.planning.rules(request.assignment().name)), tagged=True)
+
+
+def change_rules(request: Request) -> Reply:
+    planning, name = request.course.planning, request.assignment().name
+    wanted = wire.decode_json(request.body, wire.NewRules)
+    changed = planning.change(request.actor, name, wire.new_texts(planning.rules(name).texts, wanted), wanted.tag)
+    return json_reply(wire.rules_info(changed))
+
+
 def begin_submit(request: Request, assignment: Assignment, upload: Upload, filename: str) -> Future[Accepted]:
     try:
         upload.finish()
@@ -718,8 +729,8 @@ def authority(request: Request) -> Reply:
 HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
     handler.__name__: handler
     for handler in (
-        health, register, assignments, hand_out, commit, submissions, submitted_file, receipts, all_receipts,
-        version, chain_head, signing_keys, upload_grades, status, feedback, ask_extension, extensions,
+        health, register, assignments, hand_out, rules, change_rules, commit, submissions, submitted_file, receipts,
+        all_receipts, version, chain_head, signing_keys, upload_grades, status, feedback, ask_extension, extensions,
         change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration, authority,
     )
 }  # fmt: skip

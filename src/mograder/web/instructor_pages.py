@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import Board, Order, Show, Wanted
 from mograder.domain.names import Username
+from mograder.domain.planning import Planned
 from mograder.web.api import Failure
 from mograder.web.pages import Page
 
@@ -69,5 +70,16 @@ class BoardPage(Page):
     def here(self) -> str:
         return self.at_page(self.part.page)
 
-    def sorted_by(self, order: Order) -> str:
-        return replace(self, wanted=replace(self.wanted, order=order)).at_page(1)
+
+@dataclass(frozen=True)
+class RulesPage(Page):
+    """An assignment's title, times and limits, to change. `limit` is what the server takes, in bytes.
+
+    `problem` says why the last try failed, "" without any; `saved` that it did not.
+    """
+
+    template = "rules.html"
+    planned: Planned
+    limit: int
+    problem: str = ""
+    saved: bool = False

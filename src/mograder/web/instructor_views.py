@@ -1,22 +1,25 @@
-"""An instructor's pages: the board, live."""
+"""An instructor's pages: the board, live, and the rules of an assignment."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from typing import TypeVar
 
 from sse_starlette.sse import EventSourceResponse
 from starlette.requests import cookie_parser
+from starlette.responses import RedirectResponse
 
 from mograder.domain import board as boards
 from mograder.domain.access import Allow
 from mograder.domain.board import Board, Order, Show, Wanted
-from mograder.domain.errors import BadRequest, Unauthenticated
+from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError, Unauthenticated
 from mograder.domain.names import AssignmentName
+from mograder.domain.rules import RuleTexts
 from mograder.web import sessions
-from mograder.web.instructor_pages import BoardPage, Part, Rush
+from mograder.web.instructor_pages import BoardPage, Part, RulesPage, Rush
 from mograder.web.live import events
-from mograder.web.visits import Answer, View, Visit
+from mograder.web.visits import Answer, View, Visit, html
 
 T = TypeVar("T")
 
@@ -70,7 +73,30 @@ def part_of(found: Sequence[T], query: Mapping[str, str], size: int) -> tuple[Se
     return found[(page - 1) * size : page * size], Part(page, pages, len(found))
 
 
+def rules(visit: Visit) -> Answer:
+    """An assignment's title, times and limits."""
+    course = visit.course
+    planned = course.planning.rules(visit.assignment().name)
+    return RulesPage(visit.frame, planned, course.max_upload, saved="saved" in visit.query)
+
+
+def change_rules(visit: Visit) -> Answer:
+    course, name = visit.course, visit.assignment().name
+    wanted = RuleTexts(**{each.name: visit.form.get(each.name, "") for each in fields(RuleTexts)})
+    tag = visit.form.get("tag", "")
+    try:
+        course.planning.change(visit.actor, name, wanted, tag)
+    except MograderError as error:
+        planned = course.planning.rules(name)
+        if not isinstance(error, ChangedMeanwhile):  # else what is there now is shown
+            planned = replace(planned, texts=wanted, tag=tag)
+        return html(RulesPage(visit.frame, planned, course.max_upload, error.message), error.status)
+    return RedirectResponse(f"{visit.frame.at('/board', name, 'rules')}?saved", 303)
+
+
 VIEWS: tuple[View, ...] = (
     View("GET", "/board", Allow.INSTRUCTOR, board),
+    View("GET", "/board/{assignment}/rules", Allow.INSTRUCTOR, rules),
+    View("POST", "/board/{assignment}/rules", Allow.INSTRUCTOR, change_rules),
     View("GET", "/live", Allow.INSTRUCTOR, live),
 )

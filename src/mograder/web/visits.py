@@ -213,11 +213,14 @@ class Shown:
             answer = await self._api.write(lambda: self._view.show(visit))
             return await self._finish(visit, answer)
         except MograderError as error:
+            if error.status >= 500:
+                self._api.note_error(visit.received, self._view.path, error.message)
             return problem(visit, error)
         except Gone:
             raise
         except Exception:
             log.exception("internal error at %s", self._view.path)
+            self._api.note_error(visit.received, self._view.path, "internal error")
             return html(Problem(visit.frame, 500, "internal error"), 500)
 
     def _recognised(self, visit: Visit) -> Visit:
