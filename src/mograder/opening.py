@@ -58,15 +58,16 @@ def _course(store: Store, enrollment_code: str, max_upload: int) -> Course:
 
 
 def rotate_signing_key(folder: Path | str) -> str:
-    """Sign receipts with a new key from the next start on; its fingerprint. Raises Usage and MograderError."""
-    course = open_existing(folder)
+    """Sign receipts with a new key from the next start on; its fingerprint. Raises Usage and MograderError.
+
+    Also where the one before is lost, so that the course itself does not open.
+    """
+    store = DirectoryStore(served_folders(_served(Path(folder))))
     try:
-        if not isinstance(course.store, DirectoryStore):
-            raise Usage("the key of a course in a database cannot be changed")
-        event = Event(course.clock(), COURSE_INSTRUCTOR.username, "rotate", "signing key")
-        key = course.store.change_signing_key(new_private_key(), event)
+        event = Event(config.utc_now(), COURSE_INSTRUCTOR.username, "rotate", "signing key")
+        key = store.change_signing_key(new_private_key(), event)
     finally:
-        course.store.close()
+        store.close()
     return Ed25519Seal(key).public_keys()[0]["kid"]
 
 
@@ -85,10 +86,14 @@ def open_existing(place: Path | str, **given: Path | None) -> Course:
         except BaseException:
             courses.close()
             raise
-    folder = Path(place)
+    return open_course(_served(Path(place)), **given)  # type: ignore[arg-type]
+
+
+def _served(folder: Path) -> Path:
+    """`folder`, or its release/: where a course was served. Raises Usage."""
     for root in (folder, folder / "release"):
         if (root / SECRET_NAME).exists():
-            return open_course(root, **given)  # type: ignore[arg-type]
+            return root
     raise Usage(f"there is no course in {folder}: name the folder that 'mograder serve' is given, and serve it once")
 
 

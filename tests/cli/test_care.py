@@ -205,7 +205,7 @@ DAMAGE: list[Damage] = [
      "filename is not what was signed", False),
     ("a receipt gone", lambda c: ledger(c, "DELETE FROM receipts WHERE number = 2"), "missing from the ledger", False),
     ("a ledger of random bytes", corrupt_ledger, "cannot be read", False),
-    ("no ledger", lambda c: (c / "release/.mograder.db").unlink(), "no ledger", False),
+    ("no ledger", lambda c: (c / "release/.mograder.db").unlink(), "ledger is missing", False),
     ("pending for long", forget_file, "not yet known to be on the disk", True),
     ("a clock set back", lambda c: os.utime(c / "release/.mograder.db", (time.time() + 9e5, time.time() + 9e5)),
      "ahead of the clock", False),
@@ -282,6 +282,12 @@ def test_a_folder_that_was_never_served_is_a_note_and_left_empty(tmp_path: Path)
     code, found = findings(root)
     assert (code, [each["severity"] for each in found]) == (0, ["note"])
     assert everything(root.parent) == before
+
+
+def test_a_folder_that_is_no_course_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").write_bytes(b"x")
+    code, found = findings(tmp_path)
+    assert (code, [each["what"] for each in found]) == (7, ["there is no course here"])
 
 
 def test_a_crashed_course_is_checked_without_finishing_it(course_folder: Path) -> None:

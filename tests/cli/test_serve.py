@@ -17,8 +17,10 @@ import pytest
 from mograder.cli.serve import enrollment_code, listening_host
 from mograder.config import SERVE_SETTINGS, parse_course_file, resolve
 from mograder.domain.errors import RegistrationOff
+from mograder.domain.names import Username
 from mograder.opening import open_course
-from tests.parts import environment, free_port
+from mograder.sealing import Ed25519Seal, new_private_key
+from tests.parts import environment, free_port, hand_in, open_store
 
 CODE = "my-course-phrase"
 
@@ -180,6 +182,7 @@ def test_a_port_in_use_is_one_line_and_exit_1(release: Path) -> None:
         ["serve", ".", "--tls-self-signed", "--tls-names", "a..b"],
         ["serve", ".", "--workers", "0"],
         ["serve", ".", "--workers", "65"],
+        ["serve", ".", "--store", "foo"],
     ],
 )
 def test_words_that_do_not_fit_exit_2_and_make_nothing(
@@ -206,6 +209,7 @@ def test_a_folder_whose_ledger_cannot_be_used_is_one_line_and_exit_1(release: Pa
 
 
 def test_a_signing_key_that_is_none_is_one_line_and_exit_1(release: Path) -> None:
+    open_course(release).store.close()
     key = release / ".mograder-signing-key.pem"
     key.write_text("x")
     ran = run("serve", str(release))
@@ -267,3 +271,71 @@ def test_a_slip_in_a_table_s_name_is_not_passed_over(release: Path, text: str) -
     ran = run("serve", str(release))
     assert ran.returncode == 1
     assert "did you mean" in ran.stderr
+
+
+def test_a_key_that_has_signed_and_is_gone_stops_the_start_until_somebody_chooses(release: Path) -> None:
+    open_course(release).store.close()
+    key = release / ".mograder-signing-key.pem"
+    key.unlink()
+    open_course(release).store.close()  # nothing was signed: a new one harms nobody
+    assert key.exists()
+    submit_one(release)
+    key.unlink()
+    ran = run("serve", str(release), "-p", str(free_port()))
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (1, "", 1)
+    assert "restore it from a backup" in ran.stderr
+    assert "mograder secret rotate-key" in ran.stderr
+    assert not key.exists()
+    assert run("secret", "rotate-key", str(release)).returncode == 0
+    with serving(str(release), "-p", str(free_port())):
+        assert key.exists()
+
+
+def submit_one(release: Path) -> None:
+    store = open_store(release)
+    hand_in(store, Ed25519Seal(store.signing_key(new_private_key)), Username("alice"), b"x = 1\n")
+    store.close()
+
+
+def test_a_ledger_that_is_gone_stops_the_start_until_the_key_is_taken_away(release: Path) -> None:
+    submit_one(release)
+    ledger, key = release / ".mograder.db", release / ".mograder-signing-key.pem"
+    for path in release.glob(".mograder.db*"):
+        path.unlink()
+    ran = run("serve", str(release), "-p", str(free_port()))
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (1, "", 1)
+    assert "ledger is missing: restore it from a backup, or remove .mograder-signing-key.pem" in ran.stderr
+    assert not ledger.exists()
+    key.unlink()
+    with serving(str(release), "-p", str(free_port())):
+        assert ledger.exists()
+
+
+def test_a_course_brought_from_elsewhere_starts_with_its_secret_and_hand_ins(release: Path) -> None:
+    (release / ".mograder-secret").write_text("secret\n")
+    (release / ".mograder-secret").chmod(0o600)
+    brought = release.parent / "submitted" / "hw1" / "alice_20260310T200800.py"
+    brought.parent.mkdir(parents=True)
+    brought.write_text("x = 1\n")
+    with serving(str(release), "-p", str(free_port())):
+        assert brought.read_text() == "x = 1\n"
+
+
+def test_an_address_that_is_not_of_this_machine_is_said_so(release: Path) -> None:
+    for host in ("999.1.1.1", "192.0.2.1"):
+        ran = run("serve", str(release), "--host", host, "-p", str(free_port()))
+        assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+        assert "--host is no address of this machine" in ran.stderr
+        assert "another port" not in ran.stderr
+
+
+def test_a_folder_in_the_place_of_the_secret_is_said_so(release: Path) -> None:
+    (release / ".mograder-secret").mkdir(mode=0o700)
+    ran = run("serve", str(release), "-p", str(free_port()))
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+    assert ".mograder-secret is a folder" in ran.stderr
+
+
+def test_a_database_that_is_not_there_is_one_line() -> None:
+    ran = run("serve", "--store", f"postgresql://127.0.0.1:{free_port()}/x", "-p", str(free_port()))
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (6, "", 1), ran.stderr

@@ -69,6 +69,8 @@ def serve(folder: Path | None, **given: Any) -> None:
     many = settings["store"] or settings["courses"]
     if folder is None and not settings["store"]:
         raise click.UsageError("Missing argument 'FOLDER' (or a database with --store).", click.get_current_context())
+    if settings["store"] and not settings["store"].startswith(("postgresql://", "postgres://")):
+        raise Usage(f"--store is {settings['store']!r}: give the URL of a PostgreSQL database, postgresql://…")
     check_numbers(settings)
     check_words(settings)
     host = listening_host(settings["host"], settings["no_auth"], settings["no_auth_on_all_addresses"])

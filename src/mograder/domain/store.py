@@ -132,7 +132,10 @@ class Store(Protocol):
     """Whether reading may take long (a network lies between), so that it must not be done in an event loop."""
 
     def signing_key(self, make: Callable[[], bytes]) -> bytes:
-        """The PEM of the key that signs receipts, made by `make` on first use."""
+        """The PEM of the key that signs receipts, made by `make` on first use.
+
+        Raises Unreadable when one that has signed is gone.
+        """
         ...
 
     def secrets(self) -> tuple[str, ...]:

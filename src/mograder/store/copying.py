@@ -362,6 +362,7 @@ def to_folder(store: PostgresStore, root: Path, now: int, say: Say) -> None:
     _write_course(store, root)
     target = DirectoryStore(served_folders(root))
     try:
+        files.write_file(root / SIGNING_KEY, store.signing_key(new_key), mode=0o600)  # no key is without its ledger
         copy(DatabasePlace(store), FolderPlace(target), say)
         target.record(Event(now, INSTRUCTOR, "copy", store.course))
     finally:
@@ -370,13 +371,12 @@ def to_folder(store: PostgresStore, root: Path, now: int, say: Say) -> None:
 
 
 def _write_course(store: PostgresStore, root: Path) -> None:
-    """Secret, key, plan, manifest and hand-outs."""
+    """Secrets, plan, manifest and hand-outs."""
     (current, *previous) = read_secrets(store.document(SECRETS) or "[]")
     files.write_file(root / SECRET_NAME, f"{current[0]}\n".encode(), mode=0o600)
     if previous:
         lines = "".join(f"{until // SECOND} {secret}\n" for secret, until in previous)
         files.write_file(root / PREVIOUS_NAME, lines.encode(), mode=0o600)
-    files.write_file(root / SIGNING_KEY, store.signing_key(new_key), mode=0o600)
     home = config.course_folder(root)
     for place, path in ((PLAN, home / config.CONFIG_NAME), (MANIFEST, root / MANIFEST)):
         if (text := store.document(place)) is not None:

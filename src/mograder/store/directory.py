@@ -69,10 +69,12 @@ from mograder.store.erasing import ERASED_NAMES, erase_files, erase_rows, erased
 from mograder.store.files import Cached, LastRead, Room, SameAgain, Spool, storage_errors
 from mograder.store.hand_outs import HandOuts
 from mograder.store.layout import (
+    BEGIN_ANEW,
     FEEDBACK,
     GRADES,
     LEDGER,
     LOCK,
+    NEW_KEY,
     SIGNING_KEY,
     Folders,
     as_stored,
@@ -127,6 +129,7 @@ class DirectoryStore:
         with storage_errors("open the course"):
             self._made_once(SECRET_NAME, lambda: f"{random_secret()}\n".encode())
             self._secrets.all()
+            self._refuse_without_ledger()
             self.ledger = Ledger(folders.root / LEDGER, folders.root / LOCK)
         self._stopping = threading.Event()
         self._unsettled = threading.Event()
@@ -134,6 +137,12 @@ class DirectoryStore:
             self.recover()
         self._settler = threading.Thread(target=self._settle_behind, name="settle", daemon=True)
         self._settler.start()
+
+    def _refuse_without_ledger(self) -> None:
+        key, ledger = self.folders.root / SIGNING_KEY, self.folders.root / LEDGER
+        # In this order: a server that starts beside this one makes the ledger before the key.
+        if key.exists() and not ledger.exists():
+            raise Unreadable(f"the course's ledger is missing: {BEGIN_ANEW}", str(ledger))
 
     def _made_once(self, name: str, make: Callable[[], bytes]) -> Path:
         path = self.folders.root / name
@@ -153,6 +162,10 @@ class DirectoryStore:
         self.ledger.write(work)
 
     def signing_key(self, make: Callable[[], bytes]) -> bytes:
+        has_signed = self.ledger.read("SELECT 1 FROM receipts LIMIT 1")  # asked first: another server may begin to sign
+        path = self.folders.root / SIGNING_KEY
+        if has_signed and not path.exists():
+            raise Unreadable(f"the key that signed the course's receipts is missing: {NEW_KEY}", str(path))
         with storage_errors("read the signing key"):
             return self._made_once(SIGNING_KEY, make).read_bytes()
 
@@ -163,7 +176,7 @@ class DirectoryStore:
             _record(connection, event)
             path = self.folders.root / SIGNING_KEY
             with storage_errors("change the signing key"):
-                keys = key + public_pem(path.read_bytes())
+                keys = key + (public_pem(path.read_bytes()) if path.exists() else b"")
                 files.write_file(path, keys, mode=0o600)
             return keys
 

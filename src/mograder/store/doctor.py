@@ -31,7 +31,7 @@ from mograder.store.directory import (
 from mograder.store.evidence import LEFTOVER, Evidence, Record, read_record
 from mograder.store.findings import Finding, Findings, error, lasting, note, warning
 from mograder.store.hand_outs import HandOuts
-from mograder.store.layout import GRADES, LEDGER, LOCK, MANIFEST, SIGNING_KEY, Folders
+from mograder.store.layout import BEGIN_ANEW, GRADES, LEDGER, LOCK, MANIFEST, NEW_KEY, SIGNING_KEY, Folders
 from mograder.store.secret import read_secret
 from mograder.store.snapshot import reading
 
@@ -80,11 +80,15 @@ class _Look:
         yield from self._space()
         names = self.evidence.names()
         if not self.ledger.exists():
-            if any(names.values()):
+            if (self.folders.root / SIGNING_KEY).exists():
+                yield error("the ledger is missing: it has accounts and receipts", self.ledger, BEGIN_ANEW)
+            elif any(names.values()):
                 yield warning(
                     "there are hand-ins and no ledger: receipts and accounts are missing", self.ledger,
                     "restore it from a backup; without one, the next start makes an empty ledger",
                 )  # fmt: skip
+            elif not self._is_course():
+                yield error("there is no course here", self.folders.root, "give the folder that is served")
             else:
                 yield note("the course has not been served yet", self.folders.root, "mograder serve it")
             return
@@ -100,6 +104,13 @@ class _Look:
         yield from self._clock(record.receipts)
         yield from self._pending(record)
         yield from self._leftovers({each.spool for each in record.pending.values()})
+
+    def _is_course(self) -> bool:
+        """Whether something here is meant for a course, if only a file that cannot be understood."""
+        ours = (self.folders.root / SECRET_NAME, self.folders.root / MANIFEST, self.folders.course / config.CONFIG_NAME)
+        with contextlib.suppress(MograderError, OSError):
+            return any(path.exists() for path in ours) or bool(HandOuts(self.folders).assignments(config.EMPTY.plan()))
+        return True
 
     # the folder itself
 
@@ -129,10 +140,9 @@ class _Look:
         path = self.folders.root / name
         if not path.exists():
             if self.ledger.exists():
-                yield error(
-                    f"{name} is missing", path, "restore it from a backup; the next start makes a new one, and what "
-                    "the old one has signed (tokens, receipts) can no longer be verified",
-                )  # fmt: skip
+                lost = "the next start makes a new one, and what the old one has signed can no longer be verified"
+                mend = NEW_KEY if name == SIGNING_KEY else f"restore it from a backup; {lost}"
+                yield error(f"{name} is missing", path, mend)
             return
         if sys.platform != "win32" and path.stat().st_mode & 0o077:
             yield error("can be read by other users of this machine", path, f"chmod 600 {path}", partial(_close, path))

@@ -19,6 +19,8 @@ from mograder.store import files
 LEDGER = ".mograder.db"
 LOCK = ".mograder.lock"
 SIGNING_KEY = ".mograder-signing-key.pem"
+BEGIN_ANEW = f"restore it from a backup, or remove {SIGNING_KEY} to begin anew, without accounts and receipts"
+NEW_KEY = "restore it from a backup, or sign with a new one from now on: mograder secret rotate-key"
 MANIFEST = "assignments.json"
 GRADES = "grades.json"
 FEEDBACK = "feedback"

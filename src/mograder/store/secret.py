@@ -21,6 +21,8 @@ PREVIOUS_NAME = f"{SECRET_NAME}-previous"
 
 def read_secret(path: Path) -> str:
     """The secret in a `.mograder-secret`. Raises Unreadable when it is empty or open to other people."""
+    if path.is_dir():
+        raise Unreadable(f"{path.name} is a folder: move it away, and restore the file from a backup", str(path))
     if sys.platform != "win32" and path.stat().st_mode & 0o077:
         raise Unreadable(f"{path.name} can be read by other users of this machine: run 'chmod 600 {path}'", str(path))
     try:

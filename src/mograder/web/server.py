@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -85,7 +86,9 @@ def listen(host: str, port: int) -> socket.socket:
             listening.close()
             raise
     except (OSError, OverflowError, UnicodeError) as error:
-        raise MograderError(f"cannot listen on {host}:{port}: {error}: choose another port with -p") from None
+        named = isinstance(error, (socket.gaierror, UnicodeError)) or getattr(error, "errno", 0) == errno.EADDRNOTAVAIL
+        mend = "--host is no address of this machine" if named else "choose another port with -p"
+        raise MograderError(f"cannot listen on {host}:{port}: {error}: {mend}") from None
     return listening
 
 
