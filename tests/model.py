@@ -14,6 +14,7 @@ from mograder.domain.errors import NameTaken
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import Seal
+from mograder.domain.rules import RuleChange
 from mograder.domain.store import Event, Store
 from tests.parts import ALICE, BOB, HW1, NOON, hand_in, sha256
 
@@ -42,6 +43,7 @@ class Model:
     pages: dict[tuple[str, str], bytes] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
     secrets: list[str] = field(default_factory=list)
+    points: dict[str, int] = field(default_factory=dict)
 
     def copy(self) -> Model:
         return copy.deepcopy(self)
@@ -65,6 +67,7 @@ class Model:
             **{f"page of {user} in {HW1}": self.pages.get((HW1, user)) for user in USERS},
             "accounts": sorted(self.accounts.values(), key=lambda each: each.username),
             "secrets": list(dict.fromkeys(self.secrets)),
+            **{f"points of {name}": self.points.get(name) for name in (HW1, HW2)},
         }
 
 
@@ -102,6 +105,7 @@ def look(store: Store, seal: Seal) -> dict[str, Any]:
         **{f"page of {user} in {HW1}": page.read() if page else None for user, page in pages.items()},
         "accounts": store.accounts(),
         "secrets": list(dict.fromkeys(store.secrets())),
+        **{f"points of {each.name}": each.rules.points for each in store.assignments()},
     }  # fmt: skip
 
 
@@ -179,4 +183,14 @@ def rotating(secret: str) -> Write:
         f"secret {secret}",
         lambda store, _: store.change_secret(secret, FAR, event),
         lambda model: model.secrets.insert(0, secret),
+    )
+
+
+def planning(points: int, assignment: AssignmentName = HW1) -> Write:
+    changes = [RuleChange("points", "", str(points), points)]
+    event = Event(NOON, "ta", "rules", assignment)
+    return Write(
+        f"{points} points for {assignment}",
+        lambda store, _: store.change_rules(assignment, changes, store.plan_tag(), event),
+        lambda model: model.points.update({assignment: points}),
     )

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -37,8 +38,18 @@ SETTINGS = {
     "hot_standby": "on",
 }
 
-# PostgreSQL refuses to run as root.
-AS_NOBODY: dict[str, Any] = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
+
+def _nobody() -> dict[str, Any]:
+    """PostgreSQL refuses to run as root: then its programs run as nobody."""
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return {}
+    import pwd
+
+    entry = pwd.getpwnam("nobody")
+    return {"user": entry.pw_uid, "group": entry.pw_gid}
+
+
+AS_NOBODY = _nobody()
 
 
 @cache

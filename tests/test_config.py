@@ -135,6 +135,7 @@ def test_zero_means_no_due_date_and_due_comes_before_duedate() -> None:
         ("title = ", "Invalid value"),
         ("timezone = 'America'", "timezone: 'America'"),
         ("[[assignments]]\nname = 'a'\nfiles = 5", "files"),
+        ("[[assignments]]\nname = 'a'\n[[assignments]]\nname = 'a'\ndue = 2026-01-01", "'a' is there twice"),
         ("[[assignments]]\nname = 'a'\ncloses = -99999999999999999", "range"),
         ("[[assignments]]\nname = 'a'\nmax_size = -5", "max_size"),
         ("[server]\nmax_upload = 0", "max_upload"),

@@ -152,6 +152,8 @@ def protocol() -> str:
         ]),
         "`network` and `verification_failed` are raised by the client alone, `usage` by the command line. "
         "`Retry-After` (seconds) comes with 429, 503 and 507, `Allow` with 405, `WWW-Authenticate` with 401.",
+        f"`{wire.TROUBLE}` comes with answers to instructors, once for each file of the course that cannot be "
+        "understood now: what is wrong and where, percent-encoded UTF-8.",
         "## Headers",
         f"`{wire.CHECKSUM_HEADER}`: optional on a hand-in, the SHA-256 of the file as lower-case hex. "
         "Bytes that do not match are refused with `checksum_mismatch`.",

@@ -70,15 +70,21 @@ class Client:
         *,
         patience: Patience | None = None,
         on_wait: Callable[[str], None] | None = None,
+        on_trouble: Callable[[str], None] | None = None,
         timeout: float = 60.0,
         verify: ssl.SSLContext | bool = True,
     ) -> None:
         """`on_wait` is told once a request why it will be tried again. `timeout` is the longest silence in seconds.
 
+        `on_trouble` is told, an instructor's request each time, which file of the course wants mending.
         `verify` says who may vouch for this server, if not everybody whom this computer trusts.
         """
-        quiet = on_wait or (lambda _reason: None)
-        self._connection = Connection(url, token, patience or Patience(), quiet, timeout, verify)
+
+        def quiet(_said: str) -> None: ...
+
+        self._connection = Connection(
+            url, token, patience or Patience(), on_wait or quiet, on_trouble or quiet, timeout, verify
+        )
         self.url = self._connection.url
 
     def __enter__(self) -> Self:
@@ -112,6 +118,14 @@ class Client:
         A file that lives on another host is fetched without the token.
         """
         self._download(file.filename, file.url, target, known(file.size), known(file.sha256), progress)
+
+    def rules(self, assignment: str) -> wire.RulesInfo:
+        return _value(self._call("rules", assignment=assignment), wire.RulesInfo)
+
+    def change_rules(self, assignment: str, rules: wire.NewRules) -> wire.RulesInfo:
+        """Not safe to repeat: the rules that were seen are then others."""
+        reply = self._call("change_rules", _json(wire.encode_json(rules)), repeatable=False, assignment=assignment)
+        return _value(reply, wire.RulesInfo)
 
     def submit(self, assignment: str, user: str, path: Path, progress: Progress | None = None) -> wire.Submitted:
         """Hands in the file at `path`. Safe to repeat: identical bytes get the same receipt.

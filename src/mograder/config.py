@@ -208,6 +208,8 @@ class CourseFile:
                 name = AssignmentName.parse(entry.name)
             except BadName as error:
                 raise ValueError(f"assignments: {error}") from None
+            if name in rules:
+                raise ValueError(f"assignments: {name!r} is there twice: which one counts?")
             rules[name] = _rules(entry, zone)
         for editor, template in self.edit_links.items():
             _check_edit_link(editor, template)
@@ -276,7 +278,7 @@ def _from_text(text: str) -> date | str:
     return text
 
 
-def _moment(value: Any, zone: tzinfo, of_day: time = time(23, 59, 59)) -> int | None:
+def _moment(value: Any, zone: tzinfo, of_day: time = deadlines.END_OF_DAY) -> int | None:
     """Unix microseconds. A date without a time means its end (its start for `opens`); 0 means none."""
     if value is None or (value == 0 and value is not False):
         return None
@@ -285,9 +287,7 @@ def _moment(value: Any, zone: tzinfo, of_day: time = time(23, 59, 59)) -> int | 
     try:
         if isinstance(value, int):
             return deadlines.microseconds(datetime.fromtimestamp(value, UTC))
-        if not isinstance(value, datetime):
-            value = datetime.combine(value, of_day)
-        return deadlines.microseconds(value) if value.tzinfo else deadlines.from_local(value, zone)
+        return deadlines.moment_of(value, zone, of_day)
     except (OverflowError, ValueError, OSError):
         raise ValueError(f"assignments: {value} is out of the calendar's range") from None
 
@@ -300,17 +300,21 @@ _TABLES: Mapping[str, type] = MappingProxyType(
 def read_course_file(path: Path) -> CourseFile:
     """The course's mograder.toml; an empty one when there is none. Raises Unreadable with file and place."""
     try:
-        text = path.read_bytes().decode()
-    except FileNotFoundError:
-        return EMPTY
-    except (OSError, UnicodeDecodeError) as error:
-        raise Unreadable(f"the course's {path.name} cannot be read", f"{path}: {error}") from error
-    try:
-        course = parse_course_file(text)
+        course = parse_course_file(read_text(path))
         course.plan()
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"the course's {path.name} cannot be understood", f"{path}: {error}") from error
     return course
+
+
+def read_text(path: Path) -> str:
+    """The text of a course's mograder.toml, "" when there is none. Raises Unreadable."""
+    try:
+        return path.read_bytes().decode()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unreadable(f"the course's {path.name} cannot be read", f"{path}: {error}") from error
 
 
 def parse_course_file(text: str) -> CourseFile:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import httpx2
 import msgspec
@@ -32,10 +32,11 @@ from mograder.domain.errors import (
     error_for,
 )
 from mograder.domain.names import printable
-from mograder.wire import KIB
+from mograder.wire import KIB, TROUBLE
 
 CHUNK = 256 * KIB
 MAX_ERROR = 64 * KIB  # bytes of an error answer that are read
+MAX_TROUBLE = 1000  # letters
 MAX_REDIRECTS = 5
 UNQUOTED = "/%?=&:@+,;!$'()*"  # what may stand in a listed path as it is
 PASSING = frozenset({429, 502, 503, 504})  # statuses that another try may cure
@@ -92,6 +93,7 @@ class Connection:
         token: str | None,
         patience: Patience,
         on_wait: Callable[[str], None],
+        on_trouble: Callable[[str], None],
         timeout: float,
         verify: ssl.SSLContext | bool,
     ) -> None:
@@ -100,6 +102,7 @@ class Connection:
         self._origin = httpx2.URL(self.url).origin
         self._token = token.strip() if token else None
         self._on_wait = on_wait
+        self._on_trouble = on_trouble
         self._verify = verify
         self._retry = stamina.RetryingCaller(
             attempts=self._patience.attempts,
@@ -177,6 +180,8 @@ class Connection:
             except (httpx2.InvalidURL, UnicodeError) as error:
                 raise NetworkFailure(f"cannot ask {printable(str(url))}: {error}") from error
             try:
+                for trouble in response.headers.get_list(TROUBLE) if trusted else ():
+                    self._on_trouble(printable(unquote(trouble), MAX_TROUBLE))
                 if response.is_redirect:
                     url = self._redirected(method, url, response, download)
                     continue

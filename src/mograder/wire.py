@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
@@ -21,6 +21,8 @@ from mograder.domain.access import Account, Allow, Role
 from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import BadRequest
 from mograder.domain.extensions import Decision, Extension
+from mograder.domain.planning import Planned
+from mograder.domain.rules import RuleTexts
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -31,6 +33,10 @@ HEADERS = {
     "Access-Control-Expose-Headers": "ETag, Retry-After",
 }
 """Header fields of every response. CORS is open for tokens; credentials (cookies) are never allowed with it."""
+
+TROUBLE = "Mograder-Trouble"
+"""One such field an answer to an instructor for each file of the course that cannot be understood: what and where it
+is, percent-encoded."""
 
 CHECKSUM_HEADER = "X-Content-SHA256"
 """Optional on a hand-in: the SHA-256 of the file, lower-case hex. Bytes that do not match are refused."""
@@ -72,6 +78,15 @@ class JoinLink:
     def text(self) -> str:
         said = {name: value for name, value in (("code", self.code), ("fingerprint", self.fingerprint)) if value}
         return f"{self.url}/join" + (f"#{urlencode(said, quote_via=quote)}" if said else "")
+
+
+T = TypeVar("T")
+Maybe: TypeAlias = T | UnsetType
+"""A key that is left out of the JSON when there is nothing to say: clients in the field trip over a null."""
+
+
+def given(value: T | None) -> T | UnsetType:
+    return UNSET if value is None else value
 
 
 # requests
@@ -145,6 +160,23 @@ class ExtensionChanges:
     changes: list[ExtensionChange]
 
 
+@dataclass(frozen=True)
+class NewRules:
+    """What is to change of an assignment's rules, as `RulesInfo` has them. What is left out stays; "" takes it out.
+
+    `tag` is that of the rules that were seen.
+    """
+
+    tag: str
+    title: Maybe[str] = UNSET
+    opens: Maybe[str] = UNSET
+    due: Maybe[str] = UNSET
+    closes: Maybe[str] = UNSET
+    max_size: Maybe[str] = UNSET
+    accepts: Maybe[str] = UNSET
+    points: Maybe[str] = UNSET
+
+
 # replies
 
 
@@ -157,15 +189,6 @@ class Health:
 class Registered:
     token: str
     user: str
-
-
-T = TypeVar("T")
-Maybe: TypeAlias = T | UnsetType
-"""A key that is left out of the JSON when there is nothing to say: clients in the field trip over a null."""
-
-
-def given(value: T | None) -> T | UnsetType:
-    return UNSET if value is None else value
 
 
 @dataclass(frozen=True)
@@ -199,6 +222,36 @@ class AssignmentInfo:
     late: Maybe[bool] = UNSET
     days_late: Maybe[int] = UNSET
     penalty: Maybe[float] = UNSET
+
+
+@dataclass(frozen=True)
+class RulesInfo:
+    """An assignment's rules as people write them; "" where nothing is said.
+
+    Times are dates and times of `timezone`, the course's; a date alone or an offset is understood, too. `max_size` is
+    in bytes or such as "10 MiB"; `accepts` are file endings with spaces between. `tag` changes with all of it.
+    """
+
+    assignment: str
+    title: str
+    opens: str
+    due: str
+    closes: str
+    max_size: str
+    accepts: str
+    points: str
+    timezone: str
+    tag: str
+
+
+def rules_info(planned: Planned) -> RulesInfo:
+    return RulesInfo(planned.assignment, **asdict(planned.texts), timezone=planned.zone, tag=planned.tag)
+
+
+def new_texts(before: RuleTexts, wanted: NewRules) -> RuleTexts:
+    """The rules as they were, with what is wanted."""
+    said = {each.name: getattr(wanted, each.name) for each in fields(RuleTexts)}
+    return replace(before, **{key: text for key, text in said.items() if text is not UNSET})
 
 
 @dataclass(frozen=True)
@@ -460,6 +513,15 @@ ENDPOINTS = (
     Endpoint(
         "hand_out", "GET", "/assignments/{assignment}/files/{file:path}", Allow.MEMBER, Content.FILE,
         "One file of an assignment.",
+    ),
+    Endpoint(
+        "rules", "GET", "/assignments/{assignment}/rules", Allow.INSTRUCTOR, RulesInfo,
+        "Title, times and limits of an assignment, as they can be changed.",
+    ),
+    Endpoint(
+        "change_rules", "POST", "/assignments/{assignment}/rules", Allow.INSTRUCTOR, RulesInfo,
+        "Change title, times or limits of an assignment, in the course's mograder.toml. 409 when it was changed since.",
+        request=NewRules, limit=8 * KIB,
     ),
     Endpoint(
         "submit", "POST", "/assignments/{assignment}/submit", Allow.SELF, Submitted, "Hand in a file.",

@@ -403,3 +403,16 @@ def test_every_command_shows_an_example(mograder: Mograder) -> None:
     for command in ("login", "logout", "fetch", "submit", "feedback", "fetch-submissions", "upload-grades"):
         assert "mograder https" in mograder(command, "--help").out
     assert "MOGRADER_HTTPS_TOKEN" in mograder("--help").out
+
+
+def test_whoever_teaches_is_told_on_every_command_which_file_wants_mending(
+    lecturer: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lecturer("fetch", "--list").err == ""
+    (server.root.parent / "mograder.toml").write_text("titel = 1\n")
+    for words in (("fetch", "--list"), ("fetch", "hw1"), ("fetch", "--list", "--json")):
+        ran = lecturer(*words)
+        assert ran.err.count("warning: ") == 1
+        assert f"{server.root.parent / 'mograder.toml'}: unknown key or table 'titel': did you mean 'title'?" in ran.err
+    monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", server.token("alice"))
+    assert lecturer("fetch", "--list").err == ""

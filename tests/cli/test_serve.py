@@ -197,6 +197,13 @@ def test_words_that_do_not_fit_exit_2_and_make_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("flag", ["--submitted-dir", "--grades-dir"])
+def test_a_file_in_the_place_of_a_folder_is_said_at_the_start(release: Path, flag: str) -> None:
+    ran = run("serve", str(release), flag, __file__)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == f"error: {__file__} is not a folder: hand-ins and grades are kept in folders\n"
+
+
 def test_a_folder_whose_ledger_cannot_be_used_is_one_line_and_exit_1(release: Path) -> None:
     (release / ".mograder.db").mkdir()
     ran = run("serve", str(release))

@@ -6,18 +6,22 @@ import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from mograder.domain.access import Account, Role
+from mograder.domain.assignments import Rules
 from mograder.domain.chain import Erased, erase_receipt, find_breaks
 from mograder.domain.commits import Commit
-from mograder.domain.errors import NameTaken
+from mograder.domain.deadlines import Schedule, microseconds
+from mograder.domain.errors import ChangedMeanwhile, NameTaken
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import HandIn, Head, Receipt, issue_receipt
+from mograder.domain.rules import RuleChange, Value
 from mograder.domain.store import ERASED_NAME, Event, Fetched, Store
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store.layout import Folders
@@ -82,6 +86,10 @@ def store(open_again: Open) -> Store:
     return open_again()
 
 
+def rule(key: str, value: Value | None) -> RuleChange:
+    return RuleChange(key, "", str(value), value)
+
+
 def submitted(store: Store, name: str) -> bytes | None:
     found = store.submitted_file(HW1, FileName(name))
     return found.read() if found else None
@@ -93,6 +101,49 @@ def assert_unbroken(receipts: list[Receipt]) -> None:
         assert (receipt.number, receipt.previous) == (number, before)
         assert SEAL.verify(receipt.text)["previous"] == before
         before = receipt.hash
+
+
+# the plan
+
+
+def test_rules_are_written_recorded_and_seen_by_every_server_at_once(open_again: Open) -> None:
+    one, other = open_again(), open_again()
+    assert (one.plan().rules, other.plan().rules) == ({}, {})
+    one.change_rules(
+        HW1, [rule("due", datetime.fromisoformat("2030-02-08T17:00")), rule("accepts", (".py",))], one.plan_tag(), NOTE
+    )
+    other.change_rules(HW1, [rule("due", date(2030, 2, 9)), rule("title", 'A "title"')], other.plan_tag(), NOTE)
+    for store in (one, other):
+        due = microseconds(datetime(2030, 2, 9, 23, 59, 59, tzinfo=UTC))
+        assert store.plan().rules == {HW1: Rules('A "title"', Schedule(due=due), accepts=(".py",))}
+        assert [each.rules for each in store.assignments()] == [store.plan().rules[HW1]]
+        assert store.events() == [NOTE, NOTE]
+
+
+def test_rules_that_were_changed_since_are_not_overwritten(open_again: Open) -> None:
+    one, other = open_again(), open_again()
+    tag = other.plan_tag()
+    one.change_rules(HW1, [rule("points", 5)], tag, NOTE)
+    with pytest.raises(ChangedMeanwhile):
+        other.change_rules(HW1, [rule("points", 7)], tag, NOTE)
+    assert (other.plan().rules[HW1].points, other.events()) == (5, [NOTE])
+    assert other.plan_tag() != tag
+
+
+def test_of_many_who_change_what_they_have_seen_one_does(open_again: Open) -> None:
+    stores = [open_again(), open_again()]
+    tag = stores[0].plan_tag()
+
+    def change(number: int) -> bool:
+        try:
+            stores[number % 2].change_rules(HW1, [rule("points", number)], tag, NOTE)
+        except ChangedMeanwhile:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(change, range(16))) == 1
+    assert len(stores[0].events()) == 1
 
 
 # accounts
@@ -428,6 +479,14 @@ def test_the_latest_of_everybody_and_who_has_handed_in_are_told_at_once(store: S
     assert (sorted(store.handed_in(HW1)), store.handed_in(other)) == ([ALICE, BOB], [ALICE])
     store.erase(ALICE, lambda receipt: erase_receipt(receipt, SEAL, "course", NOON), NOTE)
     assert (store.latest(), store.handed_in(HW1), store.handed_in(other)) == ([bobs], [BOB], [])
+
+
+def test_the_moments_of_the_hand_ins_since_a_moment_are_told(store: Store) -> None:
+    for number in range(3):
+        hand_in(store, SEAL, ALICE, f"{number}".encode(), NOON + number * SECOND)
+    assert sorted(store.received_since(NOON + SECOND)) == [NOON + SECOND, NOON + 2 * SECOND]
+    assert store.received_since(NOON + 3 * SECOND) == []
+    assert store.free_space() is None or store.free_space() > 0  # type: ignore[operator]
 
 
 def test_receipts_are_found_by_assignment_by_person_and_by_both(store: Store) -> None:

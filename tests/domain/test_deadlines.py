@@ -143,6 +143,16 @@ def test_a_time_that_comes_twice_means_the_later() -> None:
     assert readable(NOON + SECOND, ZoneInfo("Asia/Kathmandu")) == "2026-03-10 17:45:01 UTC+0545"
 
 
+@pytest.mark.parametrize(
+    ("text", "zone", "shown"),
+    [("9999-12-31T23:59", "Europe/Berlin", "9999-12-31 23:59 UTC"), ("0001-01-01", "America/New_York", "0001-01-01")],
+)  # fmt: skip
+def test_the_first_and_the_last_day_of_the_calendar_are_shown_in_every_zone(text: str, zone: str, shown: str) -> None:
+    far = moment(text, UTC)
+    assert lateness(far, NOON, HARSH, ZoneInfo(zone)).late == (far < NOON)
+    assert local(far, ZoneInfo(zone)).isoformat(" ").startswith(shown.removesuffix(" UTC"))
+
+
 @given(due=st.none() | DUE, closes=st.none() | DUE, until=st.none() | DUE)
 def test_an_extension_takes_no_time_away_and_invents_no_deadline(
     due: int | None, closes: int | None, until: int | None

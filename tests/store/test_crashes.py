@@ -16,7 +16,7 @@ from mograder.store.directory import DirectoryStore
 from mograder.store.files import IN_MEMORY
 from mograder.store.layout import Folders
 from tests.crashes import BEGIN, Say, before_every_step, die_before
-from tests.model import Model, Write, explaining, grading, handing_in, look, registering, rotating
+from tests.model import Model, Write, explaining, grading, handing_in, look, planning, registering, rotating
 from tests.parts import ALICE, BOB, NOON, SECOND, make_course_folder, open_store
 
 LARGE = b"x" * (IN_MEMORY + 1)
@@ -28,6 +28,7 @@ EARLIER = (
     grading({"alice": "1", "bob": "2"}),
     explaining({ALICE: b"page", BOB: b"page"}),
     registering(ALICE),
+    planning(5),
 )
 
 
@@ -107,6 +108,7 @@ WRITES = {
     "repeat": handing_in(BOB, b"bob's", NOON + SECOND),  # what stands already, once more
     "account": registering(BOB, "Bob"),
     "secret": rotating("second"),
+    "rules": planning(7),
 }
 
 

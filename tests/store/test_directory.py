@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import sqlite3
+import stat
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from mograder.domain.errors import Unreadable
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import Receipt, Submission, claims
+from mograder.domain.rules import RuleChange
 from mograder.domain.store import Event
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store import ledger
@@ -473,3 +476,33 @@ def test_receipts_of_a_ledger_from_before_deadlines_are_kept_and_found_unaltered
         connection.execute("UPDATE receipts SET late = 1")
         connection.commit()
     assert any("was altered: late" in each.what for each in check(Folders.of(root), NOON))
+
+
+# the plan
+
+
+def change_points(store: DirectoryStore, points: int) -> None:
+    store.change_rules(HW1, [RuleChange("points", "", str(points), points)], store.plan_tag(), NOTE)
+
+
+def test_a_plan_that_is_changed_keeps_mode_and_link(store: DirectoryStore, root: Path, tmp_path: Path) -> None:
+    real, link = tmp_path / "repository.toml", root.parent / "mograder.toml"
+    real.write_text("# ours\n")
+    real.chmod(0o660)
+    link.symlink_to(real)
+    change_points(store, 3)
+    assert (link.readlink(), stat.S_IMODE(real.stat().st_mode)) == (real, 0o660)
+    assert real.read_text() == '# ours\n\n[[assignments]]\nname = "hw1"\npoints = 3\n'
+    assert names_in(tmp_path) == ["course", "repository.toml"]
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"[[assignments", b"title = 1\n"])
+def test_a_plan_that_cannot_be_understood_is_not_changed(store: DirectoryStore, root: Path, content: bytes) -> None:
+    plan = root.parent / "mograder.toml"
+    plan.write_bytes(content)
+    with pytest.raises(Unreadable):
+        store.plan_tag()
+    with pytest.raises(Unreadable) as refused:
+        store.change_rules(HW1, [RuleChange("points", "", "3", 3)], hashlib.sha256(content).hexdigest(), NOTE)
+    assert str(plan) in refused.value.place
+    assert (plan.read_bytes(), store.events()) == (content, [])

@@ -17,7 +17,7 @@ from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store.directory import DirectoryStore
 from mograder.store.files import IN_MEMORY
 from tests.crashes import BEGIN, Say, die_before
-from tests.model import HW2, USERS, Model, Write, explaining, grading, handing_in, look, registering, rotating
+from tests.model import HW2, USERS, Model, Write, explaining, grading, handing_in, look, planning, registering, rotating
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, make_course_folder, open_store
 from tests.store.test_crashes import check_folder
 
@@ -37,6 +37,7 @@ writes = st.one_of(
     st.builds(grading, st.dictionaries(people, st.sampled_from("123"), min_size=1), st.sampled_from((HW1, HW2))),
     st.builds(explaining, pages),
     st.builds(registering, st.sampled_from(USERS), st.text("xyz", max_size=3)),
+    st.builds(planning, st.integers(1, 3), st.sampled_from((HW1, HW2))),
     st.builds(rotating, st.sampled_from(("second", "third"))),
 )
 servers = st.integers(0, 1)

@@ -16,13 +16,17 @@ from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.grading import preview, spread
 from mograder.domain.names import AssignmentName, Username
+from mograder.domain.planning import Planned
 from mograder.domain.receipts import Receipt
+from mograder.domain.rules import RuleTexts
 from mograder.domain.store import StoredFile
+from mograder.web.api import Failure
 from mograder.web.assignment_pages import AssignmentPage, GradesPage, PersonPage, SourcePage
-from mograder.web.instructor_pages import BoardPage
+from mograder.web.instructor_pages import BoardPage, RulesPage, Rush
 from mograder.web.instructor_views import PEOPLE_A_PAGE, part_of
 from mograder.web.pages import Frame, Page
 from mograder.web.source import Contents, look_into
+from mograder.wire import MIB
 from tests.web.sample_parts import HOUR, LONG, NOBODY, NOW, SCRIPT, TASKS, TEACHER, assignment, work
 
 HW1 = AssignmentName("hw1")
@@ -43,18 +47,29 @@ def board(people: list[tuple[str, str]], tasks: tuple[Assignment, ...] = TASKS) 
     return Board(tasks, tuple(rows))
 
 
+RUSH = Rush(
+    tuple(range(0, 120, 2)), (Failure(NOW, f"/assignments/{SCRIPT}/submit", f"closed: {SCRIPT} {LONG}"),), 7 * 1024**3
+)
+
+
 def board_page(frame: Frame, everybody: Board, wanted: Wanted = EVERYTHING, page: int = 1) -> BoardPage:
     found = find(everybody, wanted)
     rows, part = part_of(found.rows, {"page": str(page)}, PEOPLE_A_PAGE)
     gone = missing(everybody, wanted.assignment) if wanted.assignment else ()
     shown = Board(found.assignments, tuple(rows))
-    return BoardPage(frame, everybody.assignments, len(everybody.rows), wanted, shown, part, gone)
+    return BoardPage(frame, everybody.assignments, len(everybody.rows), wanted, shown, part, RUSH, gone)
 
 
 FEW = [("alice", "Alice Example"), ("bob", ""), ("carol@uni.example", "Carol")]
 HARD_PEOPLE = [("long" + "o" * 50, LONG), ("rtl", "عائشة بنت محمد"), ("script", SCRIPT)]
 MANY = [(f"student{number:03}", f"Student Number {number}") for number in range(500)]
 MANY_TASKS = tuple(assignment(f"hw{number:02}", "", NOW - number * HOUR) for number in range(12))
+
+RULES = Planned(
+    HW1, RuleTexts("Variables", "", "2026-03-02T04:00", "2026-03-04T23:59:59", "10 MiB", ".py .zip", "10"),
+    "Europe/Berlin", "a" * 64,
+)  # fmt: skip
+HARD_RULES = replace(RULES, texts=RuleTexts(f'"{SCRIPT}', "soon", *[SCRIPT] * 5), zone="America/Argentina/Buenos_Aires")
 
 
 def assignment_page(everybody: Board, show: Show = Show.ALL, grades: tuple[str, ...] = (), **more: str) -> Page:
@@ -132,5 +147,10 @@ SAMPLES: dict[str, Page] = {
     "board-many": board_page(TEACHER, board(MANY, MANY_TASKS), page=2),
     "board-unchecked": board_page(replace(NOBODY, is_instructor=True, checked=False), board(FEW)),
     "board-missing": board_page(TEACHER, board(MANY[:30]), Wanted("", HW1, Show.MISSING, Order.LATEST)),
+    "rules": RulesPage(TEACHER, RULES, 100 * MIB),
+    "rules-nothing": RulesPage(TEACHER, replace(RULES, texts=RuleTexts()), 100 * MIB),
+    "rules-saved": RulesPage(TEACHER, RULES, 100 * MIB, saved=True),
+    "rules-refused": RulesPage(TEACHER, HARD_RULES, 100 * MIB, f"'{SCRIPT}' is no time: write 2030-02-08"),
+    "rules-long": RulesPage(TEACHER, replace(RULES, texts=replace(RULES.texts, title=LONG)), 100 * MIB),
     "board-none-found": board_page(TEACHER, board(FEW), Wanted(f'"{SCRIPT}')),
 }

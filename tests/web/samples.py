@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mograder.web.pages import Join, Joined, Login, Once, Page, Problem
-from tests.web import instructor_samples, student_samples
+from tests.web import instructor_samples, people_samples, student_samples
 from tests.web.sample_parts import ALICE, KEY, NOBODY, SCRIPT, TEACHER
 
 SAMPLES: dict[str, Page] = {
@@ -22,5 +22,6 @@ SAMPLES: dict[str, Page] = {
     "problem-place": Problem(TEACHER, 503, "grades.json cannot be understood", f"hw1/grades.json: line 3: {SCRIPT}"),
     **student_samples.SAMPLES,
     **instructor_samples.SAMPLES,
+    **people_samples.SAMPLES,
 }
 """By name: the page's, and after a dash the state's."""

@@ -73,6 +73,61 @@ def test_everything_works_without_scripts(browser: Browser, server: Running) -> 
         expect(tab.get_by_role("heading", level=1)).to_have_text("Your assignments")
 
 
+def test_an_instructor_changes_times_and_the_student_sees_them(tab: Tab, server: Running) -> None:
+    plan = server.root.parent / "mograder.toml"
+    plan.write_text('timezone = "Asia/Kathmandu" # ours\n[[assignments]]\nname = "hw1"\ndue = 2030-02-08\n')
+    server.client.post("/register", json={"user": "alice", "enrollment_code": CODE}).raise_for_status()
+    tab.goto(server.client.post("/login-link", headers=server.bearer()).json()["url"])
+    tab.get_by_role("link", name="hw1").click()
+    tab.get_by_role("link", name="Change title, times and limits").click()
+    expect(tab.get_by_label("Due")).to_have_value("2030-02-08T23:59:59")
+    tab.get_by_label("Title").fill("Loops & <b>more</b>")
+    tab.get_by_label("Due").fill("2030-02-09T17:30")
+    tab.get_by_label("Points").fill("12")
+    tab.get_by_role("button", name="Save").click()
+    expect(tab.get_by_role("status")).to_contain_text("Saved")
+    expect(tab.get_by_label("Due")).to_have_value("2030-02-09T17:30")
+    assert plan.read_text() == (
+        'timezone = "Asia/Kathmandu" # ours\n[[assignments]]\nname = "hw1"\ndue = 2030-02-09T17:30:00\n'
+        'title = "Loops & <b>more</b>"\npoints = 12\n'
+    )
+    tab.get_by_label("Closes").fill("2030-02-01T08:00")
+    tab.get_by_role("button", name="Save").click()
+    expect(tab.get_by_role("alert")).to_contain_text("out of order")
+    expect(tab.get_by_label("Closes")).to_have_value("2030-02-01T08:00")
+    tab.get_by_role("link", name="Back to the assignment").click()
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Loops & <b>more</b>")
+    tab.get_by_role("button", name="Log out").click()
+    tab.goto(server.client.post("/login-link", headers=server.bearer("alice")).json()["url"])
+    row = tab.get_by_role("row", name="Loops & <b>more</b>")
+    assert row.locator("time").first.get_attribute("datetime") == "2030-02-09T11:45:00.000000Z"
+
+
+def test_two_instructors_who_change_at_once_do_not_overwrite_each_other(browser: Browser, server: Running) -> None:
+    """Without scripts."""
+    plan = server.root.parent / "mograder.toml"
+    plan.write_text('[[assignments]]\nname = "hw1"\n')
+    with browser.new_context(base_url=server.url, java_script_enabled=False) as context:
+        first = context.new_page()
+        first.goto("/login")
+        first.get_by_label("Your token").fill(server.token("__instructor__"))
+        first.get_by_role("button", name="Log in").click()
+        second = context.new_page()
+        for tab in (first, second):
+            tab.goto("/board/hw1/rules")
+        first.get_by_label("Points").fill("5")
+        first.get_by_role("button", name="Save").click()
+        expect(first.get_by_role("status")).to_contain_text("Saved")
+        second.get_by_label("Title").fill("Mine")
+        second.get_by_role("button", name="Save").click()
+        expect(second.get_by_role("alert")).to_contain_text("changed meanwhile")
+        expect(second.get_by_label("Points")).to_have_value("5")
+        second.get_by_label("Title").fill("Mine")
+        second.get_by_role("button", name="Save").click()
+        expect(second.get_by_role("status")).to_contain_text("Saved")
+    assert plan.read_text() == '[[assignments]]\nname = "hw1"\npoints = 5\ntitle = "Mine"\n'
+
+
 def test_a_feedback_page_cannot_act_for_who_reads_it(tab: Tab, server: Running) -> None:
     """A page in a sandbox, as feedback is shown, neither reads the session nor sends a form that counts."""
     tab.goto(server.client.post("/login-link", headers=server.bearer("alice")).json()["url"])

@@ -264,6 +264,7 @@ def test_folders_that_may_not_be_written_are_503_and_leave_everything_as_it_was(
     with running(course_folder, under=powerless()) as server:
         teacher = server.bearer()
         folders = [server.submitted / "hw1", course_folder / "hw1", course_folder / "hw1" / "feedback"]
+        folders.append(course_folder.parent)
 
         def attempts() -> Iterator[httpx2.Response]:
             yield server.submit("alice", b"x" * 10)
@@ -273,6 +274,8 @@ def test_folders_that_may_not_be_written_are_503_and_leave_everything_as_it_was(
             )
             page = {"files": ("alice.html", b"second", "text/html")}
             yield server.client.post("/assignments/hw1/feedback", files=page, headers=teacher)
+            tag = server.client.get("/assignments/hw1/rules", headers=teacher).json()["tag"]
+            yield server.client.post("/assignments/hw1/rules", json={"tag": tag, "points": "3"}, headers=teacher)
 
         assert server.submit("alice", b"before").status_code == 200
         grades = [{"username": "alice", "grade": "1"}]
@@ -289,7 +292,7 @@ def test_folders_that_may_not_be_written_are_503_and_leave_everything_as_it_was(
         assert contents(server.root.parent) == before
         for folder in folders:
             folder.chmod(0o755)
-        assert [reply.status_code for reply in attempts()] == [200] * 4
+        assert [reply.status_code for reply in attempts()] == [200] * 5
         assert server.stop() == 0
     assert wrong(course_folder) == []
 

@@ -48,6 +48,7 @@ PLACES = {
     "student": ("mograder.cli.student:student", "Open your page of a course in the browser."),
     "roster": ("mograder.cli.roster:roster", "Say who is in the course; personal codes, resets, roles."),
     "extend": ("mograder.cli.extend:extend", "Give students more time; grant and decline what they ask for."),
+    "schedule": ("mograder.cli.schedule:schedule", "Show and change an assignment's times, title and limits."),
     "token": ("mograder.cli.token:token", "Make tokens from a course's secret."),
     "doctor": ("mograder.cli.care:doctor", "Check a course folder, and mend what is safe to mend."),
     "verify": ("mograder.cli.care:verify", "Re-hash a course against its chain of receipts."),

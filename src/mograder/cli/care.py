@@ -12,7 +12,7 @@ import click
 from mograder import config
 from mograder.cli.output import clean, note, tell, tell_json
 from mograder.cli.places import PLACE
-from mograder.domain.errors import Unreadable, Usage, VerificationFailed
+from mograder.domain.errors import BadName, BadRequest, Unreadable, Usage, VerificationFailed
 
 if TYPE_CHECKING:
     from mograder.store.findings import Finding
@@ -143,7 +143,10 @@ def verify(
 
     folders = _folders(folder, release_dir, submitted_dir, grades_dir)
     seal = read_keys(keys) if keys else Evidence(folders).own_seal()
-    kept = [parse_head(text) for text in heads]
+    try:
+        kept = [parse_head(text) for text in heads]
+    except BadRequest as error:
+        raise Usage(error.message) from None
     for each in receipts:
         try:
             kept.append(head_of(read_receipt(each).text, seal))
@@ -196,7 +199,10 @@ def erase(
     from mograder.domain.names import Username
     from mograder.opening import open_existing
 
-    username = Username.parse(user)
+    try:
+        username = Username.parse(user)
+    except BadName as error:
+        raise Usage(error.message) from None
     course = open_existing(place, release_dir=release_dir, submitted_dir=submitted_dir, grades_dir=grades_dir)
     try:
         held = course.holdings(username)

@@ -17,7 +17,7 @@ import click
 from mograder.cli.certificate import check_words
 from mograder.cli.serving import Front, check_numbers, keep_serving
 from mograder.config import CONFIG_NAME, EMPTY, SERVE_SETTINGS, course_folder, read_course_file, resolve
-from mograder.domain.errors import MograderError, Temporary, Usage
+from mograder.domain.errors import MograderError, Temporary, Unreadable, Usage
 from mograder.domain.names import INSTRUCTOR, Username, parse_new_username
 from mograder.domain.tokens import SECRET_NAME, token_lines
 from mograder.wire import JoinLink
@@ -87,11 +87,14 @@ def serve(folder: Path | None, **given: Any) -> None:
         folders = {name: given[name] for name in ("release_dir", "submitted_dir", "grades_dir")}
         course = open_course(root, enrollment_code=code, max_upload=given["max_upload"], **folders)
         stack.callback(course.store.close)
+        course.store.assignments()  # what is broken now stops the start; what is broken later, goes on as read here
         return course
 
     with contextlib.ExitStack() as stack:
         try:
             course = opened(stack)
+        except Unreadable:
+            raise
         except Temporary as error:  # for a server that has not begun, waiting is no help
             raise MograderError(error.message) from error
         if names is not None:

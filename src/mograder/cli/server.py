@@ -64,7 +64,8 @@ class Server:
                 note(message)
 
         return Client(
-            address, token, patience=Patience(total=self.patience), on_wait=once, verify=trusting(authority)
+            address, token, patience=Patience(total=self.patience), on_wait=once,
+            on_trouble=lambda trouble: once(f"warning: {trouble}"), verify=trusting(authority),
         )  # fmt: skip
 
     def owner(self) -> str:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from mograder.domain import deadlines, grades
 from mograder.domain.access import Role
 from mograder.domain.assignments import Assignment
+from mograder.domain.errors import Unreadable
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Submission
@@ -104,7 +105,7 @@ def read_board(store: Store) -> Board:
     present = {(each.name, user) for each in listed for user in store.handed_in(each.name)}
     until = {(each.assignment, each.username): each.until for each in store.extensions()}
     fetched = {(each.assignment, each.username) for each in store.fetched()}
-    graded = {each.name: _graded(store.grades(each.name)) for each in listed}
+    graded = {each.name: _graded(readable_grades(store, each.name) or ()) for each in listed}
     grace = plan.penalties.grace
 
     def cell(assignment: Assignment, user: Username) -> Cell:
@@ -124,6 +125,14 @@ def read_board(store: Store) -> Board:
 
 def _graded(entries: tuple[GradeEntry, ...]) -> Mapping[str, str]:
     return {each.username: each.grade for each in entries if each.grade is not None}
+
+
+def readable_grades(store: Store, assignment: AssignmentName) -> tuple[GradeEntry, ...] | None:
+    """None where the table cannot be understood: nothing but the grades is missing then."""
+    try:
+        return store.grades(assignment)
+    except Unreadable:
+        return None
 
 
 # looking for something in it

@@ -24,6 +24,7 @@ from mograder.domain.errors import (
     NotFound,
     RegistrationOff,
     Unauthenticated,
+    Unreadable,
     WrongCode,
 )
 from mograder.domain.extensions import Extension
@@ -37,6 +38,7 @@ from mograder.domain.names import (
     parse_new_username,
     printable,
 )
+from mograder.domain.planning import Planning
 from mograder.domain.receipts import Head, Receipt, Seal, latest_filename
 from mograder.domain.roster import Person, random_code
 from mograder.domain.store import ERASED_NAME, Event, Fetched, Store, StoredFile
@@ -53,6 +55,7 @@ class Standing:
 
     `schedule` is the person's own, with the extension in it. `kept` are all hand-ins, in the order of acceptance, of
     which `counting` counts, by the course's `rule`. `fetched`: something of the assignment was downloaded.
+    `grades_broken`: whether there is a grade cannot be said now, as the table cannot be understood.
     """
 
     submitted: bool
@@ -64,6 +67,7 @@ class Standing:
     counting: Judged | None
     rule: Which
     fetched: bool = False
+    grades_broken: bool = False
 
     @property
     def has_feedback(self) -> bool:
@@ -111,6 +115,10 @@ class Course(HandingIn):
     max_upload: int = 100 * 1024 * 1024  # bytes
     new_code: Callable[[], str] = random_code
     new_secret: Callable[[], str] = tokens.random_secret
+
+    def troubles(self, actor: Actor) -> tuple[Unreadable, ...]:
+        """The files of the course that cannot be understood now, for those who may know: instructors."""
+        return self.store.troubles() if actor.is_instructor else ()
 
     # who
 
@@ -228,7 +236,8 @@ class Course(HandingIn):
 
     def authenticate(self, token: Token) -> Actor:
         """Who holds `token`. Raises Unauthenticated when it is not genuine, or has been revoked."""
-        account = self.store.account(token.username)
+        # The course's own token is never reset: it is good although the ledger cannot be read.
+        account = self.store.account(token.username) if token.username != INSTRUCTOR else None
         generation = account.generation if account else 0
         if not token.verify(self.store.secrets(), generation):
             raise Unauthenticated("wrong token: log in again, or ask your instructor for a new one")
@@ -321,9 +330,9 @@ class Course(HandingIn):
 
         return self.store.change_account(username, change_held, Event(now, actor.username, action, username, detail))
 
-    def events(self) -> list[Event]:
+    def events(self, limit: int = 1000) -> list[Event]:
         """Who did what of late, newest first."""
-        return self.store.events()
+        return self.store.events(limit)
 
     def rotate_secret(self, actor: Actor, grace: int) -> int:
         """Make a new secret. Tokens of the one before are good for `grace` more microseconds; when that ends."""
@@ -357,7 +366,12 @@ class Course(HandingIn):
         self.store.erase(username, lambda receipt: erase_receipt(receipt, self.seal, name, now), event)
         return held
 
-    # hand-outs
+    # assignments and hand-outs
+
+    @property
+    def planning(self) -> Planning:
+        """The rules of assignments, and changing them."""
+        return Planning(self.store, self.clock, self.max_upload)
 
     def assignments(self, actor: Actor, own: Sequence[Extension] | None = None) -> tuple[Assignment, ...]:
         """Every assignment that the actor may see: students see none before it opens, and their own times.
@@ -460,7 +474,8 @@ class Course(HandingIn):
 
     def standing(self, assignment: Assignment, user: Username) -> Standing:
         """Where a person stands, from the files as they are now."""
-        entry = grades.of_person(self.store.grades(assignment.name), user)
+        table = board.readable_grades(self.store, assignment.name)
+        entry = grades.of_person(table or (), user)
         plan = self.plan
         extension = self.extensions.of(assignment, user)
         schedule = self._schedule(assignment, extension)
@@ -475,6 +490,7 @@ class Course(HandingIn):
             counting=counting.counting(kept, plan.counts),
             rule=plan.counts,
             fetched=any(each.assignment == assignment.name for each in self.store.fetched(user)),
+            grades_broken=table is None,
         )
 
     def hand_ins_seen(self, assignment: Assignment) -> tuple[object, ...]:
@@ -495,10 +511,24 @@ class Course(HandingIn):
         """Everybody by everything, as an instructor sees it."""
         return read_board(self.store)
 
+    def rush(self) -> tuple[int, ...]:
+        """How many hand-ins came in each of the last 60 minutes, the oldest first."""
+        now = self.clock()
+        counts = [0] * 60
+        for moment in self.store.received_since(now - 60 * deadlines.MINUTE):
+            ago = (now - moment) // deadlines.MINUTE
+            if 0 <= ago < 60:
+                counts[59 - ago] += 1
+        return tuple(counts)
+
+    def free_space(self) -> int | None:
+        """Bytes that are free for hand-ins; None where nobody can tell."""
+        return self.store.free_space()
+
     def board_seen(self) -> tuple[object, ...]:
         """What `board` is made of, as `hand_ins_seen` has it for `hand_ins`."""
         store, listed = self.store, self.store.assignments()
-        files = [(store.handed_in(each.name), store.grades(each.name)) for each in listed]
+        files = [(store.handed_in(each.name), board.readable_grades(store, each.name)) for each in listed]
         return (store.mark(), listed, self.plan, files)
 
     def upload_feedback(self, actor: Actor, assignment: Assignment, pages: dict[Username, bytes]) -> None:

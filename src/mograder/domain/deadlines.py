@@ -7,11 +7,12 @@ hand-in later, and an earlier hand-in never costs more.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import count
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
+END_OF_DAY = time(23, 59, 59)
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,16 @@ def from_local(when: datetime, zone: tzinfo) -> int:
     return max(microseconds(when.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
 
 
+def moment_of(when: date, zone: tzinfo, of_day: time = END_OF_DAY) -> int:
+    """The moment that a lecturer means: a date without a time is `of_day`, a time without an offset one of `zone`.
+
+    Raises OverflowError or ValueError at the ends of the calendar.
+    """
+    if not isinstance(when, datetime):
+        when = datetime.combine(when, of_day)
+    return microseconds(when) if when.tzinfo else from_local(when, zone)
+
+
 def _explanation(due: int, received: int, days: int, penalties: Penalties, zone: tzinfo) -> str:
     shown = [_wall(each, zone, "%a %d %b %H:%M") for each in (due, received)]
     if local(due, zone).year != local(received, zone).year:
@@ -115,7 +126,11 @@ def _wall(moment: int, zone: tzinfo, form: str) -> str:
 
 
 def local(moment: int, zone: tzinfo) -> datetime:
-    return utc(moment).astimezone(zone)
+    """As the clocks in `zone` show it; in UTC where the calendar has ended there: 9999-12-31 is a way to say never."""
+    try:
+        return utc(moment).astimezone(zone)
+    except OverflowError:
+        return utc(moment)
 
 
 def utc(moment: int) -> datetime:

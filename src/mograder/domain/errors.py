@@ -100,6 +100,12 @@ class NameTaken(MograderError):
     code, status, exit_code = "name_taken", 409, 5
 
 
+class ChangedMeanwhile(MograderError):
+    """Somebody else has changed what was to be changed, since the person looked at it."""
+
+    code, status, exit_code = "changed", 409, 5
+
+
 class LengthRequired(MograderError):
     code, status = "length_required", 411
 

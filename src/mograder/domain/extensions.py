@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, tzinfo
+from datetime import date, datetime, tzinfo
 from enum import StrEnum
 
 from mograder.domain import deadlines
@@ -80,11 +80,7 @@ def parse_until(text: str, schedule: Schedule, zone: tzinfo) -> int:
             if unit in "dw":
                 return deadlines.days_later(due, number * (7 if unit == "w" else 1), zone)
             return due + number * (60 if unit == "h" else 1) * MINUTE
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", said):
-            return deadlines.from_local(datetime.combine(date.fromisoformat(said), time(23, 59, 59)), zone)
-        when = datetime.fromisoformat(said)
-        moment = deadlines.microseconds(when) if when.tzinfo else deadlines.from_local(when, zone)
-        deadlines.local(moment, zone)  # raises where the calendar ends before it does in the zone that was given
-        return moment
+        a_day = re.fullmatch(r"\d{4}-\d\d-\d\d", said)
+        return deadlines.moment_of(date.fromisoformat(said) if a_day else datetime.fromisoformat(said), zone)
     except (ValueError, OverflowError):
         raise BadRequest(f"{printable(said)!r} is no time: write +3d, +12h, 2030-02-08 or 2030-02-08T17:00") from None

@@ -18,10 +18,12 @@ from mograder.domain.access import Account
 from mograder.domain.assignments import Assignment, Plan
 from mograder.domain.chain import Erased, Link
 from mograder.domain.commits import Commit
+from mograder.domain.errors import Unreadable
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, CourseName, FileName, Username
 from mograder.domain.receipts import Body, HandIn, Head, Issue, Receipt, Submission
+from mograder.domain.rules import RuleChange
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,26 @@ class Store(Protocol):
         ...
 
     def plan(self) -> Plan:
-        """What the lecturer has written about the course, as it stands now."""
+        """What the lecturer has written about the course, as it stands now, or as it could last be understood."""
+        ...
+
+    def troubles(self) -> tuple[Unreadable, ...]:
+        """What people have written, by hand, so that it cannot be understood now. A plan or a list of assignments
+        that this store could read before goes on meanwhile."""
+        ...
+
+    def plan_tag(self) -> str:
+        """Changes whenever the text that `plan` is read from does. Raises Unreadable when it cannot be understood."""
+        ...
+
+    def change_rules(
+        self, assignment: AssignmentName, changes: Sequence[RuleChange], plan_tag: str, event: Event
+    ) -> None:
+        """Write what changes of an assignment's rules into that text, which otherwise stays as the lecturer wrote it,
+        and record `event`, as one step.
+
+        Raises ChangedMeanwhile unless the text is still that of `plan_tag`; also Unreadable leaves it as it is.
+        """
         ...
 
     def mark(self) -> object:
@@ -240,6 +261,14 @@ class Store(Protocol):
 
     def latest(self) -> list[Submission]:
         """What was last accepted of every person for every assignment, in no order."""
+        ...
+
+    def received_since(self, moment: int) -> list[int]:
+        """The moments of all hand-ins that count as received at `moment` or later (Unix microseconds), in no order."""
+        ...
+
+    def free_space(self) -> int | None:
+        """Bytes that are free where hand-ins are kept; None where the store cannot tell."""
         ...
 
     def handed_in(self, assignment: AssignmentName) -> list[Username]:

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import secrets
+import shutil
 import sqlite3
 import sys
 import threading
@@ -48,6 +49,7 @@ from mograder.domain.receipts import (
     latest_filename,
     owner,
 )
+from mograder.domain.rules import RuleChange
 from mograder.domain.store import (
     Accepted,
     Attest,
@@ -64,7 +66,7 @@ from mograder.domain.tokens import SECRET_NAME, random_secret
 from mograder.sealing import public_pem
 from mograder.store import files
 from mograder.store.erasing import ERASED_NAMES, erase_files, erase_rows, erased_account
-from mograder.store.files import Cached, Room, SameAgain, Spool, storage_errors
+from mograder.store.files import Cached, LastRead, Room, SameAgain, Spool, storage_errors
 from mograder.store.hand_outs import HandOuts
 from mograder.store.layout import (
     FEEDBACK,
@@ -78,6 +80,7 @@ from mograder.store.layout import (
     stored_file,
 )
 from mograder.store.ledger import Ledger
+from mograder.store.plan_text import edited, tag_of
 from mograder.store.secret import Secrets
 
 log = logging.getLogger(__name__)
@@ -105,8 +108,9 @@ class DirectoryStore:
         if not folders.root.is_dir():
             raise Temporary(f"{folders.root} is not a folder")
         self.folders = folders
-        self._plan = Cached(lambda path: config.read_course_file(path).plan())
+        self._plan = LastRead(lambda path: config.read_course_file(path).plan(), Plan())
         self._grades = Cached(load_grades)
+        self._told: set[str] = set()
         self._secrets = Secrets(folders.root)
         self._hand_outs = HandOuts(folders)
         self._sha256 = Cached(files.sha256_of)
@@ -166,10 +170,38 @@ class DirectoryStore:
         return self.ledger.write(work)
 
     def plan(self) -> Plan:
-        try:
-            return self._plan.get(self._course_file)
-        except FileNotFoundError:
-            return Plan()
+        return self._plan.get(self._course_file)
+
+    def troubles(self) -> tuple[Unreadable, ...]:
+        found = []
+        with contextlib.suppress(Unreadable, OSError):
+            found.append(self._hand_outs.trouble(self.plan()))
+        found.append(self._plan.trouble)
+        for path in sorted(self.folders.grades.glob(f"*/{GRADES}")):
+            try:
+                self._grades.get(path)
+            except Unreadable as problem:
+                found.append(problem)
+            except OSError as error:
+                found.append(Unreadable(f"{path.name} cannot be read", f"{path}: {error}"))
+        return tuple(each for each in found if each is not None)
+
+    def plan_tag(self) -> str:
+        path = Path(self._course_file)
+        config.read_course_file(path)  # `plan` goes on with what it said before; whoever changes it must know
+        return tag_of(config.read_text(path))
+
+    def change_rules(
+        self, assignment: AssignmentName, changes: Sequence[RuleChange], plan_tag: str, event: Event
+    ) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            _record(connection, event)
+            path = Path(self._course_file)
+            with storage_errors(f"change {path.name}"):
+                text = edited(config.read_text(path), assignment, changes, plan_tag, str(path))
+                files.rewrite_file(path, text.encode())
+
+        self.ledger.write(work)
 
     def mark(self) -> object:
         return self.ledger.read("PRAGMA data_version")
@@ -536,6 +568,14 @@ class DirectoryStore:
                 self._latest_number = row[0]
             return list(self._latest.values())
 
+    def received_since(self, moment: int) -> list[int]:
+        return [row[0] for row in self.ledger.read("SELECT received FROM receipts WHERE received >= ?", (moment,))]
+
+    def free_space(self) -> int | None:
+        folder = self.folders.submitted if self.folders.submitted.exists() else self.folders.root
+        with storage_errors("look at the disk"):
+            return shutil.disk_usage(folder).free
+
     def handed_in(self, assignment: AssignmentName) -> list[Username]:
         with storage_errors("list the hand-ins"):
             try:
@@ -619,6 +659,11 @@ class DirectoryStore:
             except (FileNotFoundError, NotADirectoryError):
                 self._check_there(self.folders.grades)
                 return ()
+            except Unreadable as problem:
+                if problem.place not in self._told:
+                    self._told.add(problem.place)
+                    log.error("%s (%s)", problem.message, problem.place)
+                raise
 
     def merge_grades(self, assignment: AssignmentName, entries: tuple[GradeEntry, ...], event: Event) -> int:
         path = self.folders.grades / assignment / GRADES

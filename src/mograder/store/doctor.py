@@ -59,6 +59,9 @@ def repair(folders: Folders, findings: list[Finding]) -> list[str]:
     return done
 
 
+MEND_BY_HAND = "mend the file by hand: until then a server that runs goes on by what it said before, and none starts"
+
+
 class _Look:
     def __init__(self, folders: Folders, now: int) -> None:
         self.folders = folders
@@ -167,12 +170,12 @@ class _Look:
         try:
             course = config.read_course_file(path)
         except Unreadable as problem:
-            yield error(problem.message, path, "mend the file by hand: until then requests are answered 503")
+            yield error(problem.message, path, MEND_BY_HAND)
         try:
             listed = HandOuts(self.folders).assignments(course.plan())
         except (MograderError, OSError) as problem:
             place = getattr(problem, "place", self.folders.root / MANIFEST)
-            yield error(str(problem), place, "mend the file by hand: until then requests are answered 503")
+            yield error(str(problem), place, MEND_BY_HAND)
         else:
             for each in listed:
                 due, closes = each.rules.schedule.due, each.rules.schedule.closes

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import logging
 import os
 import secrets
 import stat
@@ -18,7 +19,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from mograder.domain.errors import MograderError, StorageFull, Temporary
+from mograder.domain.errors import MograderError, StorageFull, Temporary, Unreadable
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -96,6 +99,30 @@ def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Replace `path` by `content`, atomically and durably."""
     scratch = write_beside(path, content, mode)
     try:
+        scratch.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            scratch.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def rewrite_file(path: Path, content: bytes) -> None:
+    """As `write_file`, for a file that people have made: a link to it, its mode and its group stay where possible."""
+    path = path.resolve()
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        write_file(path, content)
+        return
+    if not os.access(path, os.W_OK):  # a rename would not ask
+        raise PermissionError(errno.EACCES, "not writable")
+    scratch = write_beside(path, content, mode=0o600)
+    try:
+        if sys.platform != "win32":
+            with contextlib.suppress(PermissionError):
+                os.chown(scratch, -1, found.st_gid)
+        scratch.chmod(stat.S_IMODE(found.st_mode))
         scratch.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -291,6 +318,44 @@ class Cached(Generic[T]):
                 self._kept.clear()
             self._kept[key] = (mark, value)
         return value
+
+
+class LastRead(Generic[T]):
+    """A file that people edit: what `load` last made of it, which goes on while it cannot be understood.
+
+    `trouble` says why it cannot, and so does the log, once for each broken version. `missing` is what no file means;
+    `last` holds what goes on when already the first version is broken, or nothing.
+    """
+
+    def __init__(self, load: Callable[[Path], T], missing: T, last: tuple[T, ...] = ()) -> None:
+        self._read = Cached(load)
+        self._missing = missing
+        self._broken: Fingerprint | None = None
+        self.last = last
+        self.trouble: Unreadable | None = None
+
+    def get(self, path: Path | str) -> T:
+        """Raises Unreadable as long as there is nothing to go on by, and OSError."""
+        mark = None
+        try:
+            found = os.stat(path)
+            mark = fingerprint(found)
+            if mark != self._broken or not self.last:
+                self.last = (self._read.get(path, found),)
+                self.trouble = self._broken = None
+        except FileNotFoundError:
+            self.last, self.trouble, self._broken = (self._missing,), None, None
+        except Unreadable as problem:
+            # What could not be opened may well be the next time, and an edit right behind this one may leave no mark.
+            if mark is not None and is_settled(mark) and not isinstance(problem.__cause__, OSError):
+                self._broken = mark
+            if not self.last:
+                self.trouble = problem
+                raise
+            if self.trouble is None or self.trouble.place != problem.place:
+                self.trouble = Unreadable(f"{problem.message}: what it said before goes on", problem.place)
+                log.error("%s (%s)", self.trouble.message, problem.place)
+        return self.last[0]
 
 
 class SameAgain(Generic[T]):

@@ -17,7 +17,7 @@ from mograder.domain.errors import BadName, BadRequest, Unreadable
 from mograder.domain.names import AssignmentName, FileName
 from mograder.domain.store import StoredFile
 from mograder.store import files
-from mograder.store.files import Cached, SameAgain
+from mograder.store.files import Cached, LastRead, SameAgain
 from mograder.store.layout import FEEDBACK, GRADES, MANIFEST, Folders, as_stored, existing, load_json, stored_file
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class HandOuts:
         self._below = "" if folders.release else f"{os.sep}files"
         self._submitted, self._grades = f"{folders.submitted}{os.sep}", f"{folders.grades}{os.sep}"
         self._manifest_path = str(folders.root / MANIFEST)
-        self._manifests: tuple[tzinfo, Cached[tuple[Assignment, ...]]] = (UTC, Cached(partial(_load_manifest, UTC)))
+        self._manifests: tuple[tzinfo, Manifest] = (UTC, _manifest(UTC))
         self._sha256 = Cached(files.sha256_of)
         self._entries = Cached(_entries)
         self._same: SameAgain[tuple[Assignment, ...]] = SameAgain()
@@ -69,16 +69,18 @@ class HandOuts:
         """The manifest's assignments, None without one; what the plan says of one goes before."""
         zone, manifest = self._manifests
         if zone is not plan.zone:
-            manifest = Cached(partial(_load_manifest, plan.zone))
+            manifest = _manifest(plan.zone, manifest.last)
             self._manifests = (plan.zone, manifest)
-        try:
-            found = os.stat(self._manifest_path)
-            listed = manifest.get(self._manifest_path, found)
-        except FileNotFoundError:
+        listed = manifest.get(self._manifest_path)
+        if listed is None:
             return None
+        return self._same.get("manifest", (), lambda: with_rules(listed, plan), (listed, plan))
 
-        marks = [(self._manifest_path, files.fingerprint(found))]
-        return self._same.get("manifest", marks, lambda: with_rules(listed, plan), plan)
+    def trouble(self, plan: Plan) -> Unreadable | None:
+        """What is wrong with the manifest as it is now."""
+        with contextlib.suppress(Unreadable):
+            self._listed(plan)
+        return self._manifests[1].trouble
 
     def _assignment_folders(self) -> Iterator[tuple[AssignmentName, str, bool]]:
         """Each assignment, the folder that holds its hand-outs, and whether no link leads there."""
@@ -238,9 +240,20 @@ def shown(found: Sequence[T], name: Callable[[T], str]) -> Sequence[T]:
     return [each for each in found if name(each).lower().endswith(".zip")] or found
 
 
+Manifest = LastRead[tuple[Assignment, ...] | None]
+
+
+def _manifest(zone: tzinfo, last: tuple[tuple[Assignment, ...] | None, ...] = ()) -> Manifest:
+    return LastRead(partial(_load_manifest, zone), None, last)
+
+
 def _load_manifest(zone: tzinfo, path: Path) -> tuple[Assignment, ...]:
     try:
         return parse_manifest(load_json(path), zone)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Unreadable(f"{path.name} cannot be read", f"{path}: {error}") from error
     except BadRequest as error:
         raise Unreadable(f"{path.name} cannot be understood", f"{path}: {error}") from error
 

@@ -68,7 +68,11 @@ def find_folders(root: Path, settings: Mapping[str, Any], release_dir: Path | No
         flat = None  # [dirs] release names the served folder itself, in the usual layout
     if flat is not None and not flat.is_dir():
         raise Usage(f"{flat} is not a folder: give an existing one as release folder")
-    return Folders.of(root, release=flat, submitted=settings["submitted_dir"], grades=settings["grades_dir"])
+    found = Folders.of(root, release=flat, submitted=settings["submitted_dir"], grades=settings["grades_dir"])
+    for folder in (found.submitted, found.grades):
+        if folder.exists() and not folder.is_dir():
+            raise Usage(f"{folder} is not a folder: hand-ins and grades are kept in folders")
+    return found
 
 
 def served_folders(folder: Path) -> Folders:

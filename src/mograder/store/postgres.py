@@ -28,6 +28,7 @@ from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import HandIn, Head, Issue, Receipt, Submission, latest_filename, owner
+from mograder.domain.rules import RuleChange
 from mograder.domain.store import (
     Accepted,
     Attest,
@@ -47,6 +48,7 @@ from mograder.store.database import Connection, Database, Row
 from mograder.store.directory import RECEIPT_COLUMNS, receipt_of
 from mograder.store.erasing import erased_account
 from mograder.store.hand_outs import parse_manifest, shown, with_rules
+from mograder.store.plan_text import edited, tag_of
 from mograder.store.postgres_erasing import ERASED_NAMES, erase
 from mograder.store.rows import (
     ACCOUNT_COLUMNS,
@@ -181,6 +183,24 @@ class PostgresStore:
 
     def plan(self) -> Plan:
         return self._document(PLAN, lambda text: config.parse_course_file(text).plan(), Plan())
+
+    def plan_tag(self) -> str:
+        rows = self.read("SELECT content FROM documents WHERE course = %s AND place = %s", PLAN)
+        return tag_of(rows[0][0] if rows else "")
+
+    def change_rules(
+        self, assignment: AssignmentName, changes: Sequence[RuleChange], plan_tag: str, event: Event
+    ) -> None:
+        def work(connection: Connection) -> None:
+            held = lock_document(connection, self.course, PLAN, "")
+            text = edited(held, assignment, changes, plan_tag, f"{PLAN} of course {self.course}")
+            put_document(connection, self.course, PLAN, text)
+            record(connection, self.course, [event])
+
+        self.write(work)
+
+    def troubles(self) -> tuple[Unreadable, ...]:
+        return ()  # a document is understood before it is kept
 
     def mark(self) -> object:
         return object()
@@ -397,6 +417,13 @@ class PostgresStore:
             "WHERE course = %s ORDER BY assignment, username, attempt DESC"
         )
         return [receipt_of(row).submission for row in rows]
+
+    def received_since(self, moment: int) -> list[int]:
+        sql = "SELECT received FROM receipts WHERE course = %s AND received >= %s"
+        return [row[0] for row in self.read(sql, moment)]
+
+    def free_space(self) -> int | None:
+        return None
 
     def handed_in(self, assignment: AssignmentName) -> list[Username]:
         sql = "SELECT DISTINCT username FROM receipts WHERE course = %s AND assignment = %s"

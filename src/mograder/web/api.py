@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
+import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from msgspec import UNSET
 
@@ -37,17 +40,19 @@ from mograder.domain.errors import (
     NotFound,
     Temporary,
     Unauthenticated,
+    Unreadable,
     WrongCode,
 )
 from mograder.domain.extending import Change
 from mograder.domain.extensions import Extension
-from mograder.domain.names import Username, parse_owner
+from mograder.domain.names import Username, parse_owner, printable
 from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.roster import Person
 from mograder.domain.store import Accepted, StoredFile, Upload
 from mograder.web.body import PATIENT, Body, Gone, Pace, Receive, Scope, Send, is_multipart
 from mograder.web.fetches import Fetches
 from mograder.web.lists import AtOnce, Gathered, Written
+from mograder.web.live import Live
 from mograder.web.replies import (
     FEEDBACK_POLICY,
     INTERNAL_ERROR,
@@ -69,8 +74,23 @@ T = TypeVar("T")
 WRITERS = 64
 """Requests that may wait for the disk at once; what waits together is committed together."""
 
+LONGEST_TROUBLE = 500
+"""Letters of what is said in a header field, of which proxies take some KiB."""
+
 MULTIPART_EXTRA = 64 * 1024
 """Bytes that a multipart form may have around the file."""
+
+
+LAST_ERRORS = 20
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What this server answered instead of what was asked for, and when (Unix microseconds)."""
+
+    moment: int
+    path: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -145,10 +165,23 @@ class Api:
         self._at_once = AtOnce()
         self._boards: Written[Board] = Written(1)
         self._looking = threading.Lock()
+        self.live = Live(lambda: self.write(course.head))
+        self.errors: deque[Failure] = deque(maxlen=LAST_ERRORS)
         self._known: Written[Actor] = Written()
         self.fetches = Fetches(course, self.write)
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
         self.bad_tokens, self.wrong_codes = Failures(clock, workers), Failures(clock, workers)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the certificate that vouches for this server, "" if it has none of its own."""
+        if not self._authority:
+            return ""
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(self._authority)).hexdigest()
+
+    def note_error(self, moment: int, path: str, message: str) -> None:
+        """Remember that something was refused or failed: instructors see the last of these on the board."""
+        self.errors.append(Failure(moment, printable(path), printable(message, 300)))
 
     def board(self) -> Board:
         """The course's board, as it is now; made once for all who look, and again when something has changed."""
@@ -170,10 +203,13 @@ class Api:
             reply = await self._answer(request, body)
         except MograderError as error:
             reply = problem(error, actor)
+            if scope["method"] == "POST" or error.status >= 500:
+                self.note_error(received, scope["path"], error.message)
         except Gone:
             return
         except Exception:
             log.exception("internal error at %s", scope["path"])
+            self.note_error(received, scope["path"], "internal error")
             reply = INTERNAL_ERROR
         if isinstance(reply, StoredFile):
             if row.name == "hand_out" and scope["method"] == "GET":
@@ -191,6 +227,9 @@ class Api:
             except MograderError as error:
                 await send_reply(problem(error, actor), scope, headers, body, send)
         else:
+            if actor is not None and actor.is_instructor:
+                troubles = self.course.troubles
+                reply = with_troubles(reply, await self._read(lambda: troubles(actor)))
             await send_reply(reply, scope, headers, body, send)
 
     def knows(self, scope: Scope) -> bool:
@@ -230,7 +269,10 @@ class Api:
     def _who(self, given: str | None) -> Actor:
         """Who sends this header: as before, as long as neither accounts nor secrets have changed."""
         store = self.course.store
-        state = self._at_once.get("state", lambda: (store.mark(), store.secrets()))
+        try:
+            state = self._at_once.get("state", lambda: (store.mark(), store.secrets()))
+        except Unreadable:  # the course's own token needs no ledger, and its holder is told what is wrong
+            return self.course.authenticate(tokens.from_header(given))
         return self._known.get(given, state, lambda: self.course.authenticate(tokens.from_header(given)))
 
     def _request(
@@ -305,6 +347,12 @@ class Api:
     async def write(self, work: Callable[[], T]) -> T:
         # Shielded: when the sender goes away, what a thread has begun it still finishes.
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._writers, work))
+
+
+def with_troubles(reply: Reply, troubles: tuple[Unreadable, ...]) -> Reply:
+    """Tells an instructor, whatever the question was, which files of the course want mending."""
+    said = tuple((wire.TROUBLE, quote(f"{each.message} ({each.place})"[:LONGEST_TROUBLE])) for each in troubles)
+    return replace(reply, headers=reply.headers + said) if said else reply
 
 
 def path_of(scope: Scope) -> bytes:
@@ -411,14 +459,19 @@ def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
 
 
 def hand_out(request: Request) -> StoredFile:
-    course, actor, assignment, file = (
-        request.course,
-        request.actor,
-        request.values["assignment"],
-        request.values["file"],
-    )
-    key = ("hand_out", assignment, file, actor.is_instructor)
-    return request.at_once.get(key, lambda: course.hand_out(actor, assignment, file))
+    course, actor, place = request.course, request.actor, (request.values["assignment"], request.values["file"])
+    return request.at_once.get((place, actor.is_instructor), lambda: course.hand_out(actor, *place))
+
+
+def rules(request: Request) -> Reply:
+    return json_reply(wire.rules_info(request.course.planning.rules(request.assignment().name)), tagged=True)
+
+
+def change_rules(request: Request) -> Reply:
+    planning, name = request.course.planning, request.assignment().name
+    wanted = wire.decode_json(request.body, wire.NewRules)
+    changed = planning.change(request.actor, name, wire.new_texts(planning.rules(name).texts, wanted), wanted.tag)
+    return json_reply(wire.rules_info(changed))
 
 
 def begin_submit(request: Request, assignment: Assignment, upload: Upload, filename: str) -> Future[Accepted]:
@@ -706,8 +759,8 @@ def authority(request: Request) -> Reply:
 HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
     handler.__name__: handler
     for handler in (
-        health, register, assignments, hand_out, commit, submissions, submitted_file, receipts, all_receipts,
-        version, chain_head, signing_keys, upload_grades, status, feedback, ask_extension, extensions,
+        health, register, assignments, hand_out, rules, change_rules, commit, submissions, submitted_file, receipts,
+        all_receipts, version, chain_head, signing_keys, upload_grades, status, feedback, ask_extension, extensions,
         change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration, authority,
     )
 }  # fmt: skip

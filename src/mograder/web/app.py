@@ -8,7 +8,7 @@ from mograder.domain.course import Course
 from mograder.web.api import Api, path_of
 from mograder.web.body import PATIENT, Pace, Receive, Scope, Send
 
-PAGES = frozenset({b"board", b"join", b"login", b"logout", b"my", b"my-receipts", b"once", b"static"})
+PAGES = frozenset(b"board invite join live login logout more-time my my-receipts once people static trail".split())
 """The first segments of paths that are the pages' own; the protocol has none of them."""
 
 

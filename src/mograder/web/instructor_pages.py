@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import Board, Order, Show, Wanted
 from mograder.domain.names import Username
+from mograder.domain.planning import Planned
+from mograder.web.api import Failure
 from mograder.web.pages import Page
 
 
@@ -18,6 +20,24 @@ class Part:
     page: int
     pages: int
     total: int
+
+
+@dataclass(frozen=True)
+class Rush:
+    """What happens now: hand-ins in each of the last 60 minutes, what failed on this server, free bytes if known."""
+
+    minutes: tuple[int, ...] = (0,) * 60
+    errors: tuple[Failure, ...] = ()
+    free: int | None = None
+
+    @property
+    def most(self) -> int:
+        return max(1, *self.minutes)
+
+    @property
+    def tens(self) -> tuple[int, ...]:
+        """The same in steps of ten minutes, the oldest first."""
+        return tuple(sum(self.minutes[at : at + 10]) for at in range(0, 60, 10))
 
 
 @dataclass(frozen=True)
@@ -35,6 +55,7 @@ class BoardPage(Page):
     wanted: Wanted
     found: Board
     part: Part
+    rush: Rush
     missing: tuple[Username, ...] = ()
     shows = tuple(Show)
     orders = tuple(Order)
@@ -51,3 +72,17 @@ class BoardPage(Page):
 
     def sorted_by(self, order: Order) -> str:
         return replace(self, wanted=replace(self.wanted, order=order)).at_page(1)
+
+
+@dataclass(frozen=True)
+class RulesPage(Page):
+    """An assignment's title, times and limits, to change. `limit` is what the server takes, in bytes.
+
+    `problem` says why the last try failed, "" without any; `saved` that it did not.
+    """
+
+    template = "rules.html"
+    planned: Planned
+    limit: int
+    problem: str = ""
+    saved: bool = False

@@ -1,17 +1,25 @@
-"""An instructor's pages: the board."""
+"""An instructor's pages: the board, live, and the rules of an assignment."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from typing import TypeVar
+
+from sse_starlette.sse import EventSourceResponse
+from starlette.requests import cookie_parser
+from starlette.responses import RedirectResponse
 
 from mograder.domain import board as boards
 from mograder.domain.access import Allow
 from mograder.domain.board import Board, Order, Show, Wanted
-from mograder.domain.errors import BadRequest
+from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError, Unauthenticated
 from mograder.domain.names import AssignmentName
-from mograder.web.instructor_pages import BoardPage, Part
-from mograder.web.visits import Answer, View, Visit
+from mograder.domain.rules import RuleTexts
+from mograder.web import sessions
+from mograder.web.instructor_pages import BoardPage, Part, RulesPage, Rush
+from mograder.web.live import events
+from mograder.web.visits import Answer, View, Visit, html
 
 T = TypeVar("T")
 
@@ -26,7 +34,24 @@ def board(visit: Visit) -> Answer:
     rows, part = part_of(found.rows, visit.query, PEOPLE_A_PAGE)
     missing = boards.missing(everybody, wanted.assignment) if wanted.assignment else ()
     shown = Board(found.assignments, tuple(rows))
-    return BoardPage(visit.frame, everybody.assignments, len(everybody.rows), wanted, shown, part, missing)
+    rush = Rush(visit.course.rush(), tuple(reversed(visit.api.errors)), visit.course.free_space())
+    return BoardPage(visit.frame, everybody.assignments, len(everybody.rows), wanted, shown, part, rush, missing)
+
+
+async def live(visit: Visit) -> Answer:
+    """The stream that says that something has changed."""
+    visit.api.live.check()
+    name, course = sessions.cookie_name(visit.course), visit.course
+
+    def may() -> bool:
+        cookie = cookie_parser(visit.headers.get("cookie", "")).get(name, "")
+        try:
+            return not visit.api.check_tokens or sessions.read_cookie(course, cookie)[1].is_instructor
+        except Unauthenticated:
+            return False
+
+    said = events(visit.api.live, visit.actor.username, lambda: visit.api.write(may))
+    return EventSourceResponse(said, send_timeout=visit.api.pace.taking)
 
 
 def wanted_of(query: Mapping[str, str], board: Board) -> Wanted:
@@ -48,4 +73,30 @@ def part_of(found: Sequence[T], query: Mapping[str, str], size: int) -> tuple[Se
     return found[(page - 1) * size : page * size], Part(page, pages, len(found))
 
 
-VIEWS: tuple[View, ...] = (View("GET", "/board", Allow.INSTRUCTOR, board),)
+def rules(visit: Visit) -> Answer:
+    """An assignment's title, times and limits."""
+    course = visit.course
+    planned = course.planning.rules(visit.assignment().name)
+    return RulesPage(visit.frame, planned, course.max_upload, saved="saved" in visit.query)
+
+
+def change_rules(visit: Visit) -> Answer:
+    course, name = visit.course, visit.assignment().name
+    wanted = RuleTexts(**{each.name: visit.form.get(each.name, "") for each in fields(RuleTexts)})
+    tag = visit.form.get("tag", "")
+    try:
+        course.planning.change(visit.actor, name, wanted, tag)
+    except MograderError as error:
+        planned = course.planning.rules(name)
+        if not isinstance(error, ChangedMeanwhile):  # else what is there now is shown
+            planned = replace(planned, texts=wanted, tag=tag)
+        return html(RulesPage(visit.frame, planned, course.max_upload, error.message), error.status)
+    return RedirectResponse(f"{visit.frame.at('/board', name, 'rules')}?saved", 303)
+
+
+VIEWS: tuple[View, ...] = (
+    View("GET", "/board", Allow.INSTRUCTOR, board),
+    View("GET", "/board/{assignment}/rules", Allow.INSTRUCTOR, rules),
+    View("POST", "/board/{assignment}/rules", Allow.INSTRUCTOR, change_rules),
+    View("GET", "/live", Allow.INSTRUCTOR, live),
+)

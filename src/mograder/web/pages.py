@@ -17,6 +17,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mograder.domain import deadlines
+from mograder.domain.errors import Unreadable
 from mograder.domain.names import Username
 
 
@@ -34,6 +35,8 @@ class Frame:
     is_instructor: bool = False
     checked: bool = True
     """False on a server that lets everybody do everything (--no-auth)."""
+    troubles: tuple[Unreadable, ...] = ()
+    """Files of the course that cannot be understood now; instructors are told on every page."""
 
     def at(self, path: str, *segments: str) -> str:
         """The link to a page: `path` below the mount, then each of `segments`, percent-encoded."""

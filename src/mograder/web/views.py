@@ -14,7 +14,7 @@ from mograder import wire
 from mograder.domain.access import ANONYMOUS, Allow
 from mograder.domain.errors import MograderError, NotFound, Unauthenticated
 from mograder.domain.tokens import Token, random_secret
-from mograder.web import api, assignment_views, instructor_views, sessions, student_views
+from mograder.web import api, assignment_views, instructor_views, people_views, sessions, student_views
 from mograder.web.api import Api
 from mograder.web.pages import Join, Joined, Login, Once, assets
 from mograder.web.throttle import name_key
@@ -65,6 +65,7 @@ def log_in(visit: Visit) -> Answer:
 
 def log_out(visit: Visit) -> Answer:
     visit.course.end_claim(visit.actor.username)
+    visit.api.live.end(visit.actor.username)
     return visit.logged_out(visit.to("/login"))
 
 
@@ -109,6 +110,7 @@ VIEWS = (
     *student_views.VIEWS,
     *instructor_views.VIEWS,
     *assignment_views.VIEWS,
+    *people_views.VIEWS,
 )
 
 

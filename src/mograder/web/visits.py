@@ -89,7 +89,7 @@ class Visit:
         user = self.actor.username if self.session else None
         return Frame(
             self.course.title or "Course", self.course.clock(), self.root, user, self.actor.is_instructor,
-            self.api.check_tokens,
+            self.api.check_tokens, self.course.troubles(self.actor),
         )  # fmt: skip
 
     def assignment(self) -> Assignment:
@@ -213,11 +213,14 @@ class Shown:
             answer = await self._api.write(lambda: self._view.show(visit))
             return await self._finish(visit, answer)
         except MograderError as error:
+            if error.status >= 500:
+                self._api.note_error(visit.received, self._view.path, error.message)
             return problem(visit, error)
         except Gone:
             raise
         except Exception:
             log.exception("internal error at %s", self._view.path)
+            self._api.note_error(visit.received, self._view.path, "internal error")
             return html(Problem(visit.frame, 500, "internal error"), 500)
 
     def _recognised(self, visit: Visit) -> Visit:

@@ -1,0 +1,60 @@
+"""`mograder schedule`, on the folder that is served and over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_handing_in import Run, mograder
+from tests.parts import CODE, Running
+
+__all__ = ["mograder"]  # a fixture
+
+PLAN = """\
+timezone = "Europe/Berlin"
+[[assignments]]
+name = "hw1"
+due = 2030-02-08T17:00:00 # a Friday
+"""
+
+
+@pytest.fixture
+def plan(server: Running) -> Path:
+    path = server.root.parent / "mograder.toml"
+    path.write_text(PLAN)
+    return path
+
+
+def test_an_instructor_changes_times_from_afar_and_on_the_folder(mograder: Run, server: Running, plan: Path) -> None:
+    there = ("--url", server.url, "--token", server.token("__instructor__"))
+    here = ("--course", str(server.root.parent))
+    out, _ = mograder("schedule", "hw1", *there)
+    assert "Due:        2030-02-08 17:00 (Europe/Berlin)" in out
+    assert "Closes:     -" in out
+    found = mograder("schedule", "hw1", "--due", "2030-02-09", "--closes", "2030-02-10T08:00", *there, "--json")
+    assert (found["due"], found["closes"]) == ("2030-02-09T23:59:59", "2030-02-10T08:00")
+    changed = PLAN.replace("2030-02-08T17:00:00", "2030-02-09") + "closes = 2030-02-10T08:00:00\n"
+    assert plan.read_text() == changed
+    assert "Title:      Loops" in mograder("schedule", "hw1", "--title", "Loops", "--closes", "", *here)[0]
+    assert plan.read_text() == changed.replace("closes = 2030-02-10T08:00:00", 'title = "Loops"')
+    listed = server.client.get("/assignments", headers=server.bearer("alice")).json()
+    assert (listed[0]["title"], "closes" in listed[0]) == ("Loops", False)
+
+
+def test_what_cannot_be_is_refused_in_one_line(mograder: Run, server: Running, plan: Path) -> None:
+    here = ("--course", str(server.root))
+    assert "'soon' is no time" in mograder("schedule", "hw1", "--due", "soon", *here, code=1)[1]
+    assert "out of order" in mograder("schedule", "hw1", "--closes", "2030-02-01", *here, code=1)[1]
+    mograder("schedule", "hw9", *here, code=4)
+    plan.write_text("[[assignments")
+    _, err = mograder("schedule", "hw1", "--due", "2030-02-09", *here, code=1)
+    assert f"cannot be understood ({plan}" in err
+    assert plan.read_text() == "[[assignments"
+
+
+def test_a_student_changes_nothing(mograder: Run, server: Running, plan: Path) -> None:
+    mograder("https", "login", "--url", server.url, "--user", "alice", "--code", CODE)
+    mograder("schedule", "hw1", code=3)
+    mograder("schedule", "hw1", "--due", "2031-01-01", code=3)
+    assert plan.read_text() == PLAN

@@ -1,0 +1,84 @@
+"""Rules as people write them: what is understood, what is refused, and that what nobody changed is no change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mograder.domain.assignments import Rules
+from mograder.domain.deadlines import SECOND, Schedule, moment_of
+from mograder.domain.errors import BadRequest
+from mograder.domain.rules import RuleTexts, Value
+
+BERLIN = ZoneInfo("Europe/Berlin")
+MOMENTS = st.none() | st.integers(31_536_000, 250_000_000_000).map(lambda second: second * SECOND)
+RULES = st.builds(
+    Rules,
+    st.text(max_size=30),
+    st.builds(Schedule, MOMENTS, MOMENTS, MOMENTS),
+    st.none() | st.integers(1, 2**50),
+    st.lists(st.sampled_from([".py", ".zip", ".tar.gz", ".c++"]), unique=True).map(tuple),
+    st.none() | st.floats(0, 1e6),
+)
+
+
+@given(rules=RULES, zone=st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns"]))
+def test_what_nobody_has_changed_is_no_change(rules: Rules, zone: str) -> None:
+    texts = RuleTexts.of(rules, ZoneInfo(zone))
+    assert texts.changes_to(texts) == ()
+
+
+@given(rules=RULES)
+def test_what_is_shown_is_understood_as_what_it_is(rules: Rules) -> None:
+    texts = replace(RuleTexts.of(rules, ZoneInfo("UTC")), title="")
+    values = {each.key: each.value for each in RuleTexts().changes_to(texts)}
+    assert values.get("max_size") == rules.max_size
+    assert values.get("accepts", ()) == rules.accepts
+    for key in ("opens", "due", "closes"):
+        moment, value = getattr(rules.schedule, key), values.get(key)
+        assert moment == (moment_of(value, UTC) if isinstance(value, datetime) else None)
+    assert values.get("points") == (None if rules.points is None else pytest.approx(rules.points))
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("title", "  Loops \n and more ", "Loops and more"),
+        ("due", "2030-02-08", date(2030, 2, 8)),
+        ("due", "2030-02-08T17:00", datetime.fromisoformat("2030-02-08T17:00")),
+        ("due", "2030-02-08 17:00:30", datetime.fromisoformat("2030-02-08T17:00:30")),
+        ("closes", "2030-02-08T17:00+01:00", datetime.fromisoformat("2030-02-08T17:00+01:00")),
+        ("max_size", "10 MiB", 10 * 2**20), ("max_size", "1.5kb", 1500), ("max_size", "77", 77),
+        ("accepts", ".py, ZIP *.tar.gz .py", (".py", ".zip", ".tar.gz")),
+        ("points", "20", 20), ("points", "7.5", 7.5), ("points", "0", 0),
+    ],
+)  # fmt: skip
+def test_what_people_write_is_understood(key: str, text: str, value: Value) -> None:
+    (change,) = RuleTexts().changes_to(RuleTexts(**{key: text}))
+    assert (change.key, change.value) == (key, value)
+    assert type(change.value) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("title", "x" * 201), ("title", "a\x1b[31mb"), ("opens", "soon"), ("due", "2030-13-01"), ("due", "1969-01-01"),
+        ("closes", "9999-12-31"), ("closes", "+3d"), ("max_size", "0"), ("max_size", "-1"), ("max_size", "10 apples"),
+        ("max_size", "0.1"), ("max_size", "9" * 400), ("accepts", "."), ("accepts", "../x"), ("points", "many"),
+        ("points", "-1"), ("points", "nan"), ("points", "inf"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_understood_is_refused(key: str, text: str) -> None:
+    with pytest.raises(BadRequest):
+        RuleTexts().changes_to(RuleTexts(**{key: text}))
+
+
+def test_times_are_shown_by_the_clocks_of_the_course() -> None:
+    day = Schedule(due=1_774_627_200 * SECOND, closes=1_774_627_259 * SECOND)
+    texts = RuleTexts.of(Rules(schedule=day), BERLIN)
+    assert (texts.opens, texts.due, texts.closes) == ("", "2026-03-27T17:00", "2026-03-27T17:00:59")

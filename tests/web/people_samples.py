@@ -1,0 +1,63 @@
+"""An instructor's pages about people in every state."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from markupsafe import Markup
+
+from mograder.domain.access import Account, Role
+from mograder.domain.names import Username
+from mograder.domain.receipts import Head
+from mograder.domain.store import Event
+from mograder.web.instructor_pages import Part
+from mograder.web.pages import Page
+from mograder.web.people_pages import Invite, MoreTime, People, Remove, Trail
+from mograder.web.people_views import picture
+from mograder.wire import JoinLink
+from tests.web.instructor_samples import ASKED, GRANTED, HARD_PEOPLE, MANY
+from tests.web.sample_parts import HOUR, LONG, NOW, SCRIPT, TEACHER
+
+ONE = Part(1, 1, 4)
+FEW = (
+    Account(Username("alice"), name="Alice Example", bound=True),
+    Account(Username("bob"), code_hash="0"),
+    Account(Username("carol@uni.example"), name="Carol", bound=True, removed=True),
+    Account(Username("tom"), Role.INSTRUCTOR, "Tom Tutor", bound=True),
+)
+HARD = tuple(Account(Username(user), name=name, bound=True) for user, name in HARD_PEOPLE)
+CROWD = tuple(Account(Username(user), name=name, bound=True) for user, name in MANY[100:200])
+CODES = ((Username("alice"), "abcd-efgh-jkmn"), (Username("bob"), "pqrs-tuvw-xyz2"))
+EVENTS = (
+    Event(NOW, "__instructor__", "grant extension", "alice", f"hw1 until 2026-03-12T12:00:00Z: {SCRIPT}"),
+    Event(NOW - HOUR, "o" * 90, "grades", LONG, "3 grades"),
+)
+ADDRESS = "https://course.example.org/" + "long/" * 9
+
+
+def invite(address: str, code: str) -> Invite:
+    link = JoinLink(address, code, "ab" * 32).text
+    return Invite(TEACHER, link, address, code, picture(link))
+
+
+SAMPLES: dict[str, Page] = {
+    "people": People(TEACHER, FEW, ONE, ""),
+    "people-nobody": People(TEACHER, (), Part(1, 1, 0), ""),
+    "people-added": People(TEACHER, FEW, ONE, "", CODES),
+    "people-problem": People(TEACHER, (), Part(1, 1, 0), f'"{SCRIPT}', (), f"line 3: {SCRIPT}"),
+    "people-hard": People(replace(TEACHER, course=LONG), HARD, ONE, ""),
+    "people-many": People(TEACHER, CROWD, Part(2, 5, 500), "student"),
+    "remove": Remove(TEACHER, Username("alice"), f"Alice {SCRIPT}"),
+    "invite": invite("https://course.example.org", "nine swings or ten"),
+    "invite-hard": invite(ADDRESS, f"{SCRIPT} {LONG}"),
+    "invite-local": invite("http://localhost:8080", ""),
+    "invite-off": Invite(TEACHER, "", "https://course.example.org", "", Markup()),
+    "more-time": MoreTime(
+        TEACHER,
+        (ASKED, replace(ASKED, username=Username("bob"), until=NOW)),
+        (GRANTED, replace(GRANTED, declined=True)),
+    ),
+    "more-time-nothing": MoreTime(TEACHER, (), ()),
+    "trail": Trail(TEACHER, EVENTS, Part(1, 2, 102), "", Head(1234, "5f0c" * 16)),
+    "trail-nothing": Trail(TEACHER, (), Part(1, 1, 0), f'"{SCRIPT}', Head()),
+}

@@ -1,0 +1,154 @@
+"""An instructor's whole journey in a real browser, before a real server; and what strangers write."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+from playwright.sync_api import Page as Tab
+
+from mograder.domain.names import INSTRUCTOR
+from tests.parts import CODE, Running
+
+SCRIPT = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
+TOML = f"""
+title = '{SCRIPT.replace("'", '"')}'
+
+[[assignments]]
+name = "hw1"
+title = '{SCRIPT.replace("'", '"')}'
+due = 2126-03-10T11:00:00Z
+points = 10
+"""
+
+
+def log_in(tab: Tab, server: Running, name: str = INSTRUCTOR) -> None:
+    tab.goto(server.client.post("/login-link", headers=server.bearer(name)).json()["url"])
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Board")
+
+
+def register(server: Running, *names: str) -> None:
+    for name in names:
+        server.client.post("/register", json={"user": name, "enrollment_code": CODE}).raise_for_status()
+
+
+def test_from_the_board_to_grades_feedback_and_more_time(tab: Tab, server: Running, tmp_path: Path) -> None:
+    (server.root.parent / "mograder.toml").write_text(TOML)
+    register(server, "alice", "bob")
+    log_in(tab, server)
+    expect(tab.get_by_role("row", name="alice")).to_contain_text("new")
+    server.submit("alice", f"# {SCRIPT}\nanswer = 42\n".encode()).raise_for_status()
+    expect(tab.get_by_role("row", name="alice")).to_contain_text("handed in")  # live: nobody has reloaded
+    expect(tab.locator("#rush")).to_contain_text("1 hand-in,")
+    tab.get_by_role("searchbox", name="Student").fill("bob")
+    expect(tab.get_by_role("row", name="alice")).to_have_count(0)
+    tab.get_by_role("searchbox", name="Student").fill("")
+    tab.get_by_role("row", name="alice").get_by_role("link", name="handed in").click()
+    tab.get_by_role("link", name="Open hand-in 1").click()
+    expect(tab.get_by_label("Source")).to_contain_text("answer = 42")
+    tab.go_back()
+    tab.get_by_label("Until", exact=True).fill("+2d")
+    tab.get_by_label("Note", exact=True).fill(SCRIPT)
+    tab.get_by_role("button", name="Grant").click()
+    expect(tab.get_by_text("with the extension")).to_be_visible()
+
+    tab.goto("/board/hw1")
+    table = tmp_path / "grades.csv"
+    quoted = SCRIPT.replace('"', '""')
+    table.write_text(f'username,grade,feedback\nalice,9,"{quoted}"\n"{quoted}",1,\nbob,"{quoted}",\n')
+    tab.get_by_label("Upload grades").set_input_files(table)
+    tab.get_by_role("button", name="Preview").click()
+    expect(tab.get_by_role("row", name="alice")).to_contain_text("9")
+    expect(tab.get_by_role("list", name="Not understood, and left out")).to_contain_text("nobody called")
+    expect(tab.get_by_role("row", name="bob")).to_contain_text("not a number")
+    tab.get_by_role("button", name="Store 2 changes").click()
+    expect(tab.get_by_role("status")).to_have_text("2 grades are stored.")
+    page = tmp_path / "alice.html"
+    page.write_text(f"<p>well done</p>{SCRIPT}")
+    tab.get_by_label("Upload feedback pages").set_input_files(page)
+    tab.get_by_role("button", name="Upload", exact=True).click()
+    expect(tab.get_by_role("status")).to_have_text("1 feedback pages are stored.")
+    tab.get_by_role("link", name="alice").click()
+    expect(tab.frame_locator("iframe").get_by_text("well done")).to_be_visible()
+    assert "taken" not in tab.title().replace(SCRIPT.replace("'", '"'), "")
+
+
+def test_the_roster_is_kept_and_the_join_link_shown(tab: Tab, server: Running, tmp_path: Path) -> None:
+    log_in(tab, server)
+    tab.get_by_role("link", name="People").click()
+    tab.get_by_label("User name").fill("tom")
+    tab.get_by_label("Name", exact=True).last.fill(SCRIPT)
+    tab.get_by_role("button", name="Add").click()
+    first = tab.get_by_label("Personal codes").inner_text()
+    assert re.fullmatch(r"tom [a-z2-9-]{14}", first)
+    listed = tmp_path / "list.csv"
+    listed.write_text("username,name\nalice,Alice Example\n")
+    tab.get_by_label("CSV table").set_input_files(listed)
+    tab.get_by_role("button", name="Import").click()
+    expect(tab.get_by_label("Personal codes")).to_contain_text("alice ")
+    tab.get_by_role("button", name="Reset tom").click()
+    assert tab.get_by_label("Personal codes").inner_text() != first
+    tab.get_by_role("link", name="Remove tom").click()
+    tab.get_by_role("button", name="Remove").click()
+    expect(tab.get_by_role("row", name="tom")).to_contain_text("removed")
+    tab.get_by_role("link", name="Trail").click()
+    expect(tab.get_by_role("row", name="remove")).to_contain_text("tom")
+    tab.get_by_role("link", name="Join link").click()
+    expect(tab.get_by_label("The join link")).to_contain_text(f"/join#code={CODE}")
+    expect(tab.get_by_role("img", name="QR code to join")).to_be_visible()
+    tab.get_by_role("button", name="Full screen").click()
+    tab.wait_for_function("document.fullscreenElement !== null")
+
+
+def test_the_keyboard_alone_finds_opens_and_extends(tab: Tab, server: Running) -> None:
+    (server.root.parent / "mograder.toml").write_text(TOML)
+    register(server, "alice", "bob")
+    server.submit("alice", b"x = 1\n").raise_for_status()
+    log_in(tab, server)
+
+    def tab_to(name: str) -> None:
+        for _ in range(40):
+            tab.keyboard.press("Tab")
+            if tab.evaluate("(document.activeElement.labels?.[0] ?? document.activeElement).textContent") == name:
+                return
+        pytest.fail(f"{name!r} is not reached")
+
+    tab_to("Student")
+    tab.keyboard.type("ali")
+    expect(tab.get_by_role("row", name="bob")).to_have_count(0)
+    tab_to("handed in")
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_role("heading", level=1)).to_have_text("alice")
+    tab_to("Until")
+    tab.keyboard.type("+1d")
+    tab_to("Grant")
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_text("with the extension")).to_be_visible()
+
+
+def test_a_live_update_leaves_the_focus_where_it_is(tab: Tab, server: Running) -> None:
+    register(server, "alice", "bob")
+    server.submit("alice", b"x = 1\n").raise_for_status()
+    log_in(tab, server)
+    tab.get_by_role("row", name="alice").get_by_role("link", name="handed in").focus()
+    server.submit("bob", b"x = 2\n").raise_for_status()
+    expect(tab.get_by_role("row", name="bob")).to_contain_text("handed in")
+    expect(tab.get_by_role("row", name="alice").get_by_role("link", name="handed in")).to_be_focused()
+
+
+def test_the_board_works_without_scripts(browser: Browser, server: Running) -> None:
+    register(server, "alice", "bob")
+    server.submit("alice", b"x = 1\n").raise_for_status()
+    with browser.new_context(base_url=server.url, java_script_enabled=False) as context:
+        tab = context.new_page()
+        tab.goto("/login")
+        tab.get_by_label("Your token").fill(server.token(INSTRUCTOR))
+        tab.get_by_role("button", name="Log in").click()
+        tab.get_by_label("Assignment", exact=True).select_option("hw1")
+        tab.get_by_label("State").select_option("missing")
+        tab.get_by_role("button", name="Show").click()
+        expect(tab.get_by_role("row", name="bob")).to_be_visible()
+        expect(tab.get_by_role("row", name="alice")).to_have_count(0)
+        expect(tab.get_by_label("Who has handed in nothing")).to_have_text("bob")

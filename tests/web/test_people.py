@@ -1,0 +1,120 @@
+"""The roster, the join link, more time and the trail over HTTP, for an instructor."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from mograder.domain.access import COURSE_INSTRUCTOR, Role
+from mograder.domain.course import Course
+from mograder.domain.errors import Unauthenticated
+from mograder.domain.names import INSTRUCTOR
+from mograder.domain.tokens import Token
+from tests.parts import ALICE, CODE, token_of
+from tests.web.test_grading import SCRIPT, upload
+from tests.web.test_sessions import Visitor
+
+A_CODE = re.compile(r"\b[a-z2-9]{4}-[a-z2-9]{4}-[a-z2-9]{4}\b")
+
+
+@pytest.fixture
+def teacher(course: Course) -> Visitor:
+    visitor = Visitor(course)
+    visitor.post("/login", token=token_of(course, INSTRUCTOR))
+    return visitor
+
+
+def roles(course: Course) -> dict[str, Role]:
+    return {each.username: each.role for each in course.roster() if not each.removed}
+
+
+def test_nothing_here_is_for_students(course: Course) -> None:
+    student = Visitor(course)
+    student.post("/login", token=token_of(course, "alice"))
+    for path in ("/people", "/people/alice/remove", "/invite", "/more-time", "/trail"):
+        assert student.get(path).status_code == 403
+    for path in ("/people", "/people/import", "/people/alice/reset", "/people/alice/role", "/people/alice/remove"):
+        assert student.post(path, user="eve", role="instructor").status_code == 403
+
+
+def test_who_is_added_gets_a_code_that_is_shown_once_and_works(teacher: Visitor, course: Course) -> None:
+    answer = teacher.post("/people", user="alice", name=f"Alice {SCRIPT}", role="student")
+    found = A_CODE.search(answer.text)
+    assert found
+    assert SCRIPT not in answer.text
+    again = teacher.get("/people").text
+    assert "has a personal code" in again
+    assert not A_CODE.search(again)
+    assert not A_CODE.search(teacher.post("/people", user="alice").text)
+    assert course.register("alice", found[0])[0] == "alice"
+    wrong = teacher.post("/people", user=".hidden")
+    assert (wrong.status_code, "cannot be a user name" in wrong.text) == (400, True)
+    assert teacher.post("/people", user="eve", role="king").status_code == 400
+    assert list(roles(course)) == ["alice"]
+
+
+def test_a_list_is_imported_whole_or_not_at_all(teacher: Visitor, course: Course) -> None:
+    bad = upload(teacher, "/people/import", ("list.csv", b"username,name\nalice,Alice\n.bob,Bob\n"))
+    assert bad.status_code == 400
+    assert "Line 3" in unescape(bad.text)
+    assert course.roster() == []
+    good = upload(teacher, "/people/import", ("list.csv", f"username,name\nalice,{SCRIPT}\nbob,B\n".encode()))
+    assert (good.status_code, len(A_CODE.findall(good.text)), SCRIPT in good.text) == (200, 2, False)
+    assert list(roles(course)) == ["alice", "bob"]
+
+
+def test_a_reset_ends_the_token_and_shows_a_new_code_once(teacher: Visitor, course: Course) -> None:
+    token = course.register("alice", CODE)[1]
+    code = A_CODE.search(teacher.post("/people/alice/reset").text)
+    assert code
+    with pytest.raises(Unauthenticated):
+        course.authenticate(Token.parse(token))
+    course.register("alice", code[0])
+    assert teacher.post("/people/nobody/reset").status_code == 404
+
+
+def test_roles_are_given_and_people_removed_after_a_question(teacher: Visitor, course: Course) -> None:
+    course.register("alice", CODE)
+    assert teacher.post("/people/alice/role", role="instructor").status_code == 303
+    assert roles(course) == {"alice": Role.INSTRUCTOR}
+    assert "Hand-ins and grades stay" in teacher.get("/people/alice/remove").text
+    assert roles(course) == {"alice": Role.INSTRUCTOR}
+    assert teacher.post("/people/alice/remove").status_code == 303
+    assert roles(course) == {}
+    assert "Bring back" in teacher.get("/people?q=ali").text
+    assert "Bring back" not in teacher.get("/people?q=bob").text
+
+
+def test_the_join_link_holds_the_code_behind_the_hash_and_is_drawn(teacher: Visitor) -> None:
+    page = teacher.get("/invite").text
+    assert f"http://course.example/join#code={CODE}" in page
+    assert "<svg" in page
+    assert "Only this machine" not in page
+
+
+def test_requests_for_more_time_are_decided_on_one_page(teacher: Visitor, course: Course, course_folder: Path) -> None:
+    (course_folder.parent / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\ndue = 2026-03-10T11:00:00Z\n')
+    course.register("alice", CODE)
+    task = course.assignment(COURSE_INSTRUCTOR, "hw1")
+    course.extensions.ask(course.resume(ALICE, 0), task, ALICE, "+2d", f"ill {SCRIPT}")
+    page = teacher.get("/more-time").text
+    assert "asks for more time" in page
+    assert SCRIPT not in page
+    place = "/board/hw1/people/alice/extension"
+    answer = teacher.post(place, decision="decline", note="no", **{"from": "list"})
+    assert answer.headers["location"] == "/more-time"
+    assert "asks for more time" not in teacher.get("/more-time").text
+    assert "declined" in teacher.get("/more-time").text
+
+
+def test_the_trail_is_searched_and_paged(teacher: Visitor, course: Course) -> None:
+    for number in range(120):
+        course.register(f"student{number:03}", CODE)
+    first = teacher.get("/trail").text
+    assert ("student119" in first, "student019" in first) == (True, False)
+    assert "student019" in teacher.get("/trail?page=2").text
+    assert teacher.get("/trail?q=Student007").text.count("<bdi>student007</bdi>") == 2
+    assert "no receipts yet" in first
