@@ -228,6 +228,23 @@ class DirectoryStore:
 
         return self.ledger.write(work)
 
+    def note_failure(self, keys: Sequence[str], moment: int, keep: int) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            old = "DELETE FROM failures WHERE moment < ? OR moment > ?"
+            connection.execute(old, (moment - keep, moment + keep))
+            connection.executemany("INSERT INTO failures VALUES (?, ?)", [(key, moment) for key in keys])
+
+        self.ledger.write(work)
+
+    def failures(self, keys: Sequence[str]) -> list[tuple[str, int]]:
+        return [row for key in keys for row in self.ledger.read("SELECT * FROM failures WHERE key = ?", (key,))]
+
+    def forget_failures(self, keys: Sequence[str]) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany("DELETE FROM failures WHERE key = ?", [(key,) for key in keys])
+
+        self.ledger.write(work)
+
     # hand-outs
 
     def assignments(self) -> tuple[Assignment, ...]:

@@ -253,6 +253,23 @@ class PostgresStore:
 
         return self.write(work)
 
+    def note_failure(self, keys: Sequence[str], moment: int, keep: int) -> None:
+        def work(connection: Connection) -> None:
+            old = "DELETE FROM failures WHERE course = %s AND (moment < %s OR moment > %s)"
+            connection.execute(old, (self.course, moment - keep, moment + keep))
+            new = "INSERT INTO failures (course, key, moment) SELECT %s, unnest(%s::text[]), %s"
+            connection.execute(new, (self.course, list(keys), moment))
+
+        self.write(work)
+
+    def failures(self, keys: Sequence[str]) -> list[tuple[str, int]]:
+        rows = self.read("SELECT key, moment FROM failures WHERE course = %s AND key = ANY(%s)", list(keys))
+        return [(key, moment) for key, moment in rows]
+
+    def forget_failures(self, keys: Sequence[str]) -> None:
+        sql = "DELETE FROM failures WHERE course = %s AND key = ANY(%s)"
+        self.write(lambda connection: connection.execute(sql, (self.course, list(keys))))
+
     # hand-outs
 
     def _listing(self) -> Listing:

@@ -12,7 +12,6 @@ import hashlib
 import logging
 import ssl
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -150,10 +149,7 @@ class Api:
         check_tokens: bool = True,
         pace: Pace = PATIENT,
         authority: str = "",
-        workers: int = 1,
-        clock: Callable[[], float] = time.time,
     ) -> None:
-        """`clock` (Unix seconds) times the throttling of failures alone, which is shared out among the workers."""
         self.course = course
         self.pace = pace
         self.check_tokens = check_tokens
@@ -170,7 +166,7 @@ class Api:
         self._known: Written[Actor] = Written()
         self.fetches = Fetches(course, self.write)
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
-        self.bad_tokens, self.wrong_codes = Failures(clock, workers), Failures(clock, workers)
+        self.bad_tokens, self.wrong_codes = Failures(course, "token"), Failures(course, "code")
 
     @property
     def fingerprint(self) -> str:
@@ -262,8 +258,7 @@ class Api:
                 whose = [address_key(scope)]
                 with contextlib.suppress(Unauthenticated):
                     whose.append(name_key(tokens.from_header(given).username))
-                self.bad_tokens.check(*whose)
-                self.bad_tokens.count(*whose)
+                await self.write(lambda: self.bad_tokens.note(*whose))
             raise
 
     def _who(self, given: str | None) -> Actor:
@@ -399,13 +394,14 @@ def join(course: Course, wrong_codes: Failures, address: str, wanted: wire.Regis
     """Raises what `Course.register` does, and Throttled before the code is looked at."""
     course.check_registration()
     whose = (address, name_key(wanted.user))
-    wrong_codes.check(*whose)
+    failed = wrong_codes.check(*whose)
     try:
         joined = course.register(wanted.user, wanted.enrollment_code or "", wanted.claim_key or "")
     except WrongCode:
         wrong_codes.count(*whose)
         raise
-    wrong_codes.forget(address)
+    if failed:
+        wrong_codes.forget(address)
     return joined
 
 

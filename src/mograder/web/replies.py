@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from mograder import wire
@@ -119,13 +121,23 @@ async def send_file(
         reply = Reply(200, b"" if known else file.read(), content_type, extra, tag=file.tag)
         await send_reply(reply, scope, headers, body, send)
         return
-    with file.path.open("rb"):
-        pass  # what cannot be read raises here, while another answer is still possible
+    with file.path.open("rb") as held:  # what cannot be read raises here, while another answer is still possible
+        await _stream(file, held, content_type, extra, scope, headers, body, receive, send)
+
+
+async def _stream(
+    file: StoredFile, held: BinaryIO, content_type: str, extra: tuple[tuple[str, str], ...],
+    scope: Scope, headers: Mapping[str, str], body: Body, receive: Receive, send: Send,
+) -> None:  # fmt: skip
+    """Send the file that is `held` open, whatever may stand under its name by now."""
     fields = {name.decode(): value.decode() for name, value in COMMON}
     fields |= {"etag": f'"{file.tag}"', "cache-control": "private, no-cache", **dict(extra)}
     from starlette.responses import FileResponse  # not for small files, which most are
 
-    response = FileResponse(file.path, headers=fields, media_type=content_type)
+    # By its name, another file may be opened than was measured: somebody uploads feedback anew just now.
+    same, found = Path(f"/dev/fd/{held.fileno()}"), os.fstat(held.fileno())
+    path = same if same.exists() else Path(held.name)
+    response = FileResponse(path, headers=fields, media_type=content_type, stat_result=found)
     refused = 0
 
     async def forward(message: Message) -> None:
@@ -144,7 +156,7 @@ async def send_file(
     except TimeoutError:
         return  # the server ends the connection of an answer that is not finished
     if refused:
-        document = wire.Problem(f"{printable(headers['range'])!r} is no range of {file.size} bytes", "bad_range")
-        known_size = (("Content-Range", f"bytes */{file.size}"),)
+        document = wire.Problem(f"{printable(headers['range'])!r} is no range of {found.st_size} bytes", "bad_range")
+        known_size = (("Content-Range", f"bytes */{found.st_size}"),)
         reply = Reply(refused, wire.encode_json(document), "application/json", known_size)
         await send_reply(reply, scope, headers, body, send)
