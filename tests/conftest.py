@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from mograder.domain.course import Course
 from mograder.store.database import upgrade
 from tests.hostile import HostileServer, hostile
 from tests.parts import Clock, Running, make_course_folder, open_course, running
-from tests.postgres import Server, running_server
+from tests.postgres import Server, Side, fresh_database, running_server, sides
 
 # No deadline: a busy machine is no fault.
 settings.register_profile("mograder", max_examples=60, deadline=None)
@@ -57,6 +57,17 @@ def postgres_url(postgres_server: Server) -> str:
     """A database with the schema in it, shared: each test has courses of its own."""
     upgrade(postgres_server.url())
     return postgres_server.url()
+
+
+@pytest.fixture(params=["folder", "postgres"])
+def two_servers(request: pytest.FixtureRequest, course_folder: Path) -> Iterator[Sequence[Running | Side]]:
+    """Two real servers on one course."""
+    if request.param == "folder":
+        with running(course_folder) as first, running(course_folder) as second:
+            yield first, second
+    else:
+        with sides(fresh_database(request.getfixturevalue("postgres_server")), course_folder) as both:
+            yield both
 
 
 @pytest.fixture

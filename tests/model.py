@@ -10,7 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mograder.domain.access import Account
+from mograder.domain.commits import Commit
 from mograder.domain.errors import NameTaken
+from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import Seal
@@ -43,6 +45,8 @@ class Model:
     pages: dict[tuple[str, str], bytes] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
     secrets: list[str] = field(default_factory=list)
+    extensions: dict[tuple[str, str], Extension] = field(default_factory=dict)
+    commits: dict[str, tuple[Commit, ...]] = field(default_factory=dict)
     points: dict[str, int] = field(default_factory=dict)
 
     def copy(self) -> Model:
@@ -67,6 +71,8 @@ class Model:
             **{f"page of {user} in {HW1}": self.pages.get((HW1, user)) for user in USERS},
             "accounts": sorted(self.accounts.values(), key=lambda each: each.username),
             "secrets": list(dict.fromkeys(self.secrets)),
+            "extensions": [self.extensions[key] for key in sorted(self.extensions)],
+            **{f"commits of {user}": self.commits.get(user, ()) for user in USERS},
             **{f"points of {name}": self.points.get(name) for name in (HW1, HW2)},
         }
 
@@ -105,6 +111,8 @@ def look(store: Store, seal: Seal) -> dict[str, Any]:
         **{f"page of {user} in {HW1}": page.read() if page else None for user, page in pages.items()},
         "accounts": store.accounts(),
         "secrets": list(dict.fromkeys(store.secrets())),
+        "extensions": store.extensions(),
+        **{f"commits of {user}": store.commits(HW1, user) for user in USERS},
         **{f"points of {each.name}": each.rules.points for each in store.assignments()},
     }  # fmt: skip
 
@@ -175,6 +183,33 @@ def registering(user: Username, name: str = "") -> Write:
 
     event = Event(NOON, user, "register", user)
     return Write(f"registration of {user}", lambda store, _: store.change_account(user, change, event), on_model)
+
+
+def extending(*users: Username) -> Write:
+    """More time for all of them, as one step."""
+    given = [Extension(HW1, user, FAR, "granted", reason="ill") for user in users]
+    event = Event(NOON, "ta", "extend", HW1)
+    return Write(
+        f"more time for {', '.join(users)}",
+        lambda store, _: store.change_extensions(
+            [(HW1, each.username, lambda _held, each=each: each, event) for each in given]  # type: ignore[misc]
+        ),
+        lambda model: model.extensions.update({(HW1, each.username): each for each in given}),
+    )
+
+
+def announcing(user: Username, number: int) -> Write:
+    """Announce a file beside those that are announced already."""
+    commit = Commit(HW1, user, f"{number:064}", number, NOON + number)
+
+    def added(held: tuple[Commit, ...]) -> tuple[Commit, ...]:
+        return held if commit in held else (*held, commit)
+
+    return Write(
+        f"commit {number} of {user}",
+        lambda store, _: store.change_commits(HW1, user, added),
+        lambda model: model.commits.update({user: added(model.commits.get(user, ()))}),
+    )
 
 
 def rotating(secret: str) -> Write:

@@ -14,19 +14,22 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx2
 import psycopg
 
-from mograder.domain.names import CourseName
-from mograder.domain.store import Event
+from mograder.domain.names import INSTRUCTOR, CourseName, Username
+from mograder.domain.store import Event, Store
+from mograder.domain.tokens import sign
 from mograder.store.database import upgrade
-from mograder.store.layout import Folders
+from mograder.store.layout import Folders, served_folders
 from mograder.store.postgres_courses import PostgresCourses
-from tests.parts import NOON, free_port
+from tests.parts import CODE, NOON, free_port, serving
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -179,6 +182,39 @@ def fresh_database(server: Server, *, upgraded: bool = True) -> str:
     if upgraded:
         upgrade(server.url(name))
     return server.url(name)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of several servers on a course in a database; used as `parts.Running` is."""
+
+    url: str
+    client: httpx2.Client
+    store: Store
+
+    def bearer(self, name: str = INSTRUCTOR) -> dict[str, str]:
+        return {"Authorization": f"Bearer {sign(self.store.secrets()[0], Username(name))}"}
+
+    def submit(self, name: str, content: bytes) -> httpx2.Response:
+        path = "/assignments/hw1/submit"
+        return self.client.post(path, params={"user": name}, content=content, headers=self.bearer(name))
+
+
+@contextmanager
+def sides(url: str, folder: Path) -> Iterator[list[Side]]:
+    """Two servers on a database with one course, made from the folder."""
+    courses = PostgresCourses(url)
+    (folder.parent / "mograder.toml").write_text(f'[server]\nenrollment_code = "{CODE}"\n')
+    name = new_course(courses, served_folders(folder))
+    with contextlib.ExitStack() as stack:
+        stack.callback(courses.close)
+        both = []
+        for _ in range(2):
+            _, port, _ = stack.enter_context(serving("--store", url))
+            at = f"http://127.0.0.1:{port}/c/{name}"
+            client = stack.enter_context(httpx2.Client(base_url=at, timeout=20))
+            both.append(Side(at, client, courses.open(name)))
+        yield both
 
 
 class Cutter:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from mograder import config
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
-from mograder.domain.errors import BadName, Usage
+from mograder.domain.errors import BadName, Unreadable, Usage
 from mograder.domain.names import CourseName
 from mograder.domain.store import Courses, Event, Store
 from mograder.domain.tokens import SECRET_NAME
@@ -49,7 +49,11 @@ def open_course(
 
 
 def _course(store: Store, enrollment_code: str, max_upload: int) -> Course:
-    seal = Ed25519Seal(store.signing_key(new_private_key))
+    key = store.signing_key(new_private_key)
+    try:
+        seal = Ed25519Seal(key)
+    except ValueError as error:
+        raise Unreadable("the course's signing key cannot be read", f"{error}: restore it from a backup") from None
     return Course(store, seal, config.utc_now, enrollment_code.strip(), max_upload * config.MIB)
 
 

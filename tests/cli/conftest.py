@@ -23,14 +23,19 @@ Mograder = Callable[..., Ran]
 
 
 @pytest.fixture
-def mograder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mograder:
-    """Runs `mograder https` in a folder and with a home of its own, and checks the exit code."""
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands run in a folder and with a home of their own, and no environment variable says where a course is."""
     for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     for name in ("MOGRADER_HTTPS_URL", "MOGRADER_HTTPS_TOKEN", "MOGRADER_ENROLLMENT_CODE"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
+
+
+@pytest.fixture
+def mograder(at_home: None, capsys: pytest.CaptureFixture[str]) -> Mograder:
+    """Runs `mograder https`, and checks the exit code."""
 
     def ran(*words: str, code: int = 0) -> Ran:
         capsys.readouterr()

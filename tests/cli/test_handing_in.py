@@ -24,14 +24,8 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture
-def mograder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command in a folder and with a home of its own; what it printed, and on stderr."""
-    for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
-    for name in ("MOGRADER_HTTPS_URL", "MOGRADER_HTTPS_TOKEN", "MOGRADER_ENROLLMENT_CODE"):
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
+def mograder(at_home: None, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs any command; what it printed, and on stderr."""
 
     def ran(*words: str, code: int = 0) -> Any:
         capsys.readouterr()

@@ -13,14 +13,7 @@ from mograder.cli.token import LEDGER_NAME
 from mograder.store.layout import LEDGER
 from tests.parts import CODE, Clock, Running, open_course
 
-
-@pytest.fixture(autouse=True)
-def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("MOGRADER_HTTPS_URL", "MOGRADER_HTTPS_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("at_home")
 
 
 @pytest.fixture
@@ -35,9 +28,9 @@ def asked(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
 
 
 def test_a_course_is_put_together_on_its_folder_and_claimed_over_http(
-    server: Running, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    server: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "list.csv").write_text("email;name\nada@u.de;Ada\nbob@u.de;Bob\n")
+    Path("list.csv").write_text("email;name\nada@u.de;Ada\nbob@u.de;Bob\n")
     here, there = ["--course", str(server.root)], ["--url", server.url, "--token", server.token("__instructor__")]
     ada, bob = asked(capsys, "roster", "import", "list.csv", *here)
     assert (ada["user"], ada["state"], ada["code"] != bob["code"]) == ("ada@u.de", "unclaimed", True)
@@ -63,10 +56,8 @@ def test_a_code_is_printed_once_and_never_again(folder: Path, capsys: pytest.Cap
         assert code not in capsys.readouterr().out
 
 
-def test_a_list_with_a_mistake_adds_nobody_and_names_the_line(
-    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    (tmp_path / "list.csv").write_text("username\nada\nal ice\n")
+def test_a_list_with_a_mistake_adds_nobody_and_names_the_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("list.csv").write_text("username\nada\nal ice\n")
     assert run(["roster", "import", "list.csv", "--course", str(folder)]) == 1
     assert "list.csv: line 3" in capsys.readouterr().err
     assert asked(capsys, "roster", "list", "--course", str(folder)) == []

@@ -18,6 +18,7 @@ from mograder.cli.serve import enrollment_code, listening_host
 from mograder.config import SERVE_SETTINGS, parse_course_file, resolve
 from mograder.domain.errors import RegistrationOff
 from mograder.opening import open_course
+from tests.parts import environment, free_port
 
 CODE = "my-course-phrase"
 
@@ -30,22 +31,11 @@ def release(tmp_path: Path) -> Path:
     return files.parent.parent
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def environment(**extra: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MOGRADER_") and name != "PORT"}
-    return {**kept, "PYTHONUNBUFFERED": "1", **extra}
-
-
 @contextmanager
 def serving(*words: str, **extra: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A running server and everything it printed until it was ready."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "mograder", "serve", *words], env=environment(**extra), text=True,
+        [sys.executable, "-m", "mograder", "serve", *words], env={**environment(), **extra}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert process.stdout is not None
@@ -65,7 +55,11 @@ def serving(*words: str, **extra: str) -> Iterator[tuple[subprocess.Popen[str], 
 
 def run(*words: str, **extra: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "mograder", *words], env=environment(**extra), capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "mograder", *words],
+        env={**environment(), **extra},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 
@@ -209,6 +203,15 @@ def test_a_folder_whose_ledger_cannot_be_used_is_one_line_and_exit_1(release: Pa
     ran = run("serve", str(release))
     assert ran.returncode == 1, ran.stderr
     assert len(ran.stderr.splitlines()) == 1
+
+
+def test_a_signing_key_that_is_none_is_one_line_and_exit_1(release: Path) -> None:
+    key = release / ".mograder-signing-key.pem"
+    key.write_text("x")
+    ran = run("serve", str(release))
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+    assert "the course's signing key cannot be read" in ran.stderr
+    assert key.read_text() == "x"
 
 
 def test_generate_tokens_prints_a_line_each_and_binds_the_names(release: Path, tmp_path: Path) -> None:

@@ -170,6 +170,30 @@ def test_of_many_who_spend_one_ticket_at_once_one_succeeds(open_again: Open) -> 
     assert spent.count(True) == 1
 
 
+def test_failures_are_noted_for_all_servers_until_they_are_forgotten_or_old(open_again: Open) -> None:
+    first, second = open_again(), open_again()
+    assert second.failures(["a", "b"]) == []
+    for store in (first, second):
+        store.note_failure(["a", "b"], NOON, SECOND)  # two in one moment are two
+    second.note_failure(["a"], NOON + SECOND, SECOND)
+    assert sorted(first.failures(["a"])) == [("a", NOON), ("a", NOON), ("a", NOON + SECOND)]
+    assert len(first.failures(["a", "b", "c"])) == 5
+    first.forget_failures(["a", "c"])
+    assert second.failures(["a", "b"]) == [("b", NOON)] * 2
+    second.note_failure(["c"], NOON + SECOND + 1, SECOND)
+    assert first.failures(["a", "b"]) == []
+    first.note_failure(["a"], NOON, SECOND)  # of a clock that was set back
+    assert second.failures(["a", "c"]) == [("a", NOON)]
+    first.note_failure([], NOON, SECOND)
+
+
+def test_failures_that_are_noted_at_once_are_all_counted(open_again: Open) -> None:
+    stores = [open_again(), open_again()]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: stores[number % 2].note_failure(["a"], NOON + number, SECOND), range(32)))
+    assert sorted(moment for _, moment in stores[0].failures(["a"])) == [NOON + number for number in range(32)]
+
+
 def test_an_unknown_account_is_none(store: Store) -> None:
     assert store.account(ALICE) is None
     assert store.accounts() == []

@@ -92,6 +92,11 @@ def test_what_does_not_hold_together_changes_nothing(
     assert (plan.read_text(), course.events()) == (PLAN, [])
 
 
+def test_a_day_opens_with_its_beginning_and_closes_with_its_end(course: Course, plan: Path) -> None:
+    texts = change(course, opens="2026-03-10", closes="2026-03-10").texts
+    assert (texts.opens, texts.closes) == ("2026-03-10T00:00", "2026-03-10T23:59:59")
+
+
 def test_all_times_may_go_together(course: Course, plan: Path) -> None:
     texts = change(course, opens="", due="", closes="").texts
     assert (texts.opens, texts.due, texts.closes) == ("", "", "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.parts import environment
 
 OURS = [sys.executable, "-m", "mograder"]
 CODE = "swordfish"
@@ -28,7 +29,7 @@ class Shell:
     def __call__(self, *words: str, code: int | None = 0) -> str:
         """Standard output and error of a command, whose exit code must be `code` (None: anything but 0)."""
         ran = subprocess.run(
-            [*self.program, *words], cwd=self.folder, env=environment(self.home), stdin=subprocess.DEVNULL,
+            [*self.program, *words], cwd=self.folder, env=at_home(self.home), stdin=subprocess.DEVNULL,
             capture_output=True, text=True, encoding="utf-8", timeout=120,
         )  # fmt: skip
         output = ran.stdout + ran.stderr
@@ -37,14 +38,13 @@ class Shell:
         return output
 
 
-def environment(home: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MOGRADER_") and name != "PORT"}
+def at_home(home: Path) -> dict[str, str]:
     places = {name: str(home) for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA")}
     # A fresh marimo asks the package index for news; nothing may leave this machine.
     return {
-        **kept,
+        **environment(),
         **places,
-        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "",
         "PYTHONIOENCODING": "utf-8",
         "NO_COLOR": "1",
         "MARIMO_SKIP_UPDATE_CHECK": "1",
@@ -74,12 +74,6 @@ def shell(tmp_path: Path) -> Callable[[list[str], str], Shell]:
     return opened
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
     """Starts a program that serves on a port; the URL once its output names the port. Stopped at the end."""
@@ -89,7 +83,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
         home = home or tmp_path / f"server-{port}"
         home.mkdir(exist_ok=True)
         process = subprocess.Popen(
-            words, cwd=folder, env=environment(home), stdin=subprocess.DEVNULL,
+            words, cwd=folder, env=at_home(home), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", start_new_session=True,
         )  # fmt: skip
         processes.append(process)

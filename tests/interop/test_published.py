@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.browser import chromium, find_chromium
-from tests.interop.conftest import CODE, OURS, Shell, free_port
-from tests.parts import until
+from tests.interop.conftest import CODE, OURS, Shell
+from tests.parts import free_port, until
 
 
 def register(url: str, user: str) -> str:

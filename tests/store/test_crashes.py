@@ -10,14 +10,28 @@ from pathlib import Path
 import pytest
 
 from mograder.config import utc_now
+from mograder.domain.chain import erase_receipt, find_breaks
+from mograder.domain.store import ERASED_NAME, Event
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store import doctor
 from mograder.store.directory import DirectoryStore
 from mograder.store.files import IN_MEMORY
 from mograder.store.layout import Folders
 from tests.crashes import BEGIN, Say, before_every_step, die_before
-from tests.model import Model, Write, explaining, grading, handing_in, look, planning, registering, rotating
-from tests.parts import ALICE, BOB, NOON, SECOND, make_course_folder, open_store
+from tests.model import (
+    Model,
+    Write,
+    announcing,
+    explaining,
+    extending,
+    grading,
+    handing_in,
+    look,
+    planning,
+    registering,
+    rotating,
+)
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, make_course_folder, open_store
 
 LARGE = b"x" * (IN_MEMORY + 1)
 SMALL = handing_in(ALICE, b"second", NOON - SECOND)  # the clock was set back
@@ -28,6 +42,8 @@ EARLIER = (
     grading({"alice": "1", "bob": "2"}),
     explaining({ALICE: b"page", BOB: b"page"}),
     registering(ALICE),
+    extending(BOB),
+    announcing(ALICE, 1),
     planning(5),
 )
 
@@ -108,6 +124,8 @@ WRITES = {
     "repeat": handing_in(BOB, b"bob's", NOON + SECOND),  # what stands already, once more
     "account": registering(BOB, "Bob"),
     "secret": rotating("second"),
+    "extensions": extending(ALICE, BOB),
+    "commit": announcing(ALICE, 2),
     "rules": planning(7),
 }
 
@@ -127,6 +145,69 @@ def test_a_crash_before_any_step_of_a_write_loses_nothing_that_was_answered(
         steps, answered = steps + 1, answered + ("answered" in ended.said)
     print(f"{steps} crashes, {answered} of them after the answer")
     assert 1 < answered < steps
+
+
+def test_a_crash_before_any_step_of_spending_a_ticket_lets_nobody_spend_it_twice(tmp_path: Path) -> None:
+    root, _ = course(tmp_path, EARLIER)
+    steps = 0
+
+    def spend(root: Path, say: Say) -> None:
+        store = open_store(root)
+        say(BEGIN)
+        assert store.spend("ticket", NOON, NOON + SECOND)
+        say("answered")
+        store.close()
+
+    for left, ended in before_every_step(copies(root), spend):
+        with contextlib.closing(open_store(left)) as store:
+            again = store.spend("ticket", NOON, NOON + SECOND)
+            assert not (again and "answered" in ended.said)
+            assert not store.spend("ticket", NOON, NOON + SECOND)
+        steps += 1
+    print(f"{steps} crashes")
+    assert steps > 1
+
+
+def test_a_crash_before_any_step_of_an_erasure_leaves_the_person_whole_or_a_rest_that_goes_when_asked_again(
+    tmp_path: Path,
+) -> None:
+    root, model = course(tmp_path, EARLIER)
+    event = Event(NOON, "ta", "erase", ERASED_NAME)
+
+    def erase(store: DirectoryStore) -> None:
+        seal = seal_of(store)
+        store.erase(ALICE, lambda receipt: erase_receipt(receipt, seal, "course", NOON), event)
+
+    def act(root: Path, say: Say) -> None:
+        store = open_store(root)
+        seal_of(store)
+        say(BEGIN)
+        erase(store)
+        say("answered")
+        store.close()
+
+    steps = 0
+    for left, ended in before_every_step(copies(root), act):
+        with contextlib.closing(open_store(left)) as store:
+            theirs = list(store.receipts(username=ALICE))
+            if theirs:  # nothing has begun: all that the person had is there
+                assert look(store, seal_of(store)) == model.looks()
+            assert not (theirs and "answered" in ended.said)
+            if "answered" not in ended.said:
+                erase(store)
+            assert [each.submission.username for each in store.receipts()] == [BOB]
+            assert store.head().number == len(list(store.chain())) == len(model.handed)
+            assert list(find_breaks(list(store.chain()), seal_of(store), [])) == []
+            assert [each.username for each in store.latest_files(HW1)] == [BOB]
+            assert [each.person for each in store.grades(HW1)] == [BOB]
+            assert [store.feedback(HW1, each) is not None for each in (ALICE, BOB)] == [False, True]
+            assert store.extensions() == model.looks()["extensions"]
+        assert [path for path in left.parent.rglob("*") if path.is_file() and b"alice" in path.read_bytes()] == []
+        assert list(left.parent.rglob("alice*")) == []
+        check_folder(left)
+        steps += 1
+    print(f"{steps} crashes")
+    assert steps > 1
 
 
 def test_a_crash_before_any_step_of_a_start_that_finishes_what_a_crash_left_loses_nothing(tmp_path: Path) -> None:
@@ -152,6 +233,7 @@ def test_a_crash_before_any_step_of_a_start_that_finishes_what_a_crash_left_lose
             assert look(store, seal_of(store)) == wanted
         check_folder(left)
         steps += 1
+    print(f"{steps} crashes")
     assert steps > 10
 
 
@@ -178,4 +260,5 @@ def test_a_crash_before_any_step_of_the_first_start_leaves_a_course_that_starts(
         assert [path.name for path in private if path.stat().st_mode & 0o077] == []
         check_folder(root)
         steps += 1
+    print(f"{steps} crashes")
     assert steps > 10

@@ -47,6 +47,24 @@ def test_a_schema_that_is_older_or_newer_is_refused_and_left_alone(empty_url: st
         upgrade(empty_url)
 
 
+def test_an_upgrade_keeps_what_an_older_schema_holds(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as before:
+        before.setattr("mograder.store.database.MIGRATIONS", MIGRATIONS[:1])
+        assert upgrade(empty_url) == (0, 1)
+        courses = PostgresCourses(empty_url)
+        name = new_course(courses)
+        receipt = hand_in(courses.open(name), SEAL, ALICE, b"one").receipt
+        courses.close()
+    with pytest.raises(Unreadable, match="schema 1 and this mograder needs"):
+        PostgresCourses(empty_url)
+    assert upgrade(empty_url) == (1, len(MIGRATIONS))
+    courses = PostgresCourses(empty_url)
+    assert list(courses.open(name).receipts()) == [receipt]
+    courses.open(name).note_failure(["a"], NOON, 1)
+    assert courses.open(name).failures(["a"]) == [("a", NOON)]
+    courses.close()
+
+
 def test_upgrades_that_run_at_once_make_the_tables_once(empty_url: str) -> None:
     with ThreadPoolExecutor(4) as threads:
         outcomes = list(threads.map(lambda _: upgrade(empty_url), range(4)))

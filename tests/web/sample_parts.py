@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mograder.domain.assignments import Assignment, Rules
-from mograder.domain.board import Work
 from mograder.domain.deadlines import Schedule
-from mograder.domain.grades import GradeEntry
 from mograder.domain.names import INSTRUCTOR, AssignmentName, Username
 from mograder.domain.receipts import Submission
 from mograder.web.pages import Frame
@@ -33,15 +31,10 @@ def assignment(name: str, title: str = "", due: int | None = NOW, points: float 
     return Assignment(AssignmentName(name), name, rules=Rules(title, Schedule(due=due), points=points))
 
 
-def work(task: Assignment, user: str = "alice", received: int | None = None, grade: str | None = None) -> Work:
-    latest = None
-    if received is not None:
-        name = Username(user)
-        due = task.rules.schedule.due
-        late = due is not None and received > due
-        latest = Submission(name, task.name, 1, f"{user}_20260310T100000.py", "0" * 64, 2048, received, name, late, due)
-    entry = GradeEntry({"username": user, "grade": grade}) if grade is not None else None
-    return Work(task, latest is not None, latest, entry, feedback=grade is not None)
+def work(task: Assignment, user: str, received: int) -> Submission:
+    name, due = Username(user), task.rules.schedule.due
+    late = due is not None and received > due
+    return Submission(name, task.name, 1, f"{user}_20260310T100000.py", "0" * 64, 2048, received, name, late, due)
 
 
 TASKS = (

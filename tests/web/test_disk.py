@@ -23,6 +23,7 @@ from mograder.domain.names import AssignmentName
 from mograder.store import doctor, findings
 from mograder.store.layout import Folders
 from tests.parts import (
+    CODE,
     NOTEBOOK,
     Running,
     make_course_folder,
@@ -164,6 +165,47 @@ def test_a_full_disk_is_507_loses_nothing_and_works_again_when_there_is_room(tmp
         assert wrong_but_space(root) == []
         with running(root) as server:
             check_taken(server, taken)
+
+
+def test_feedback_and_registrations_on_a_full_disk_are_507_and_change_nothing(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 12) as disk:
+        root = make_course_folder(disk)
+        page = root / "hw1" / "feedback" / "alice.html"
+        with running(root) as server:
+            assert server.submit("alice", b"work").status_code == 200
+            assert give_feedback(server, b"before").status_code == 200
+            with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+                while filler.write(bytes(4096)):
+                    pass
+            upload = give_feedback(server, b"after" * 20_000)
+            assert (upload.status_code, upload.json()["code"]) == (507, "storage_full"), upload.text
+            assert [path.name for path in page.parent.iterdir()] == ["alice.html"]
+            assert page.read_bytes() == b"before"
+            joined = []
+            while (reply := join(server, f"student{len(joined)}")).status_code == 200:
+                joined.append(reply.json()["token"])
+            assert (reply.status_code, reply.json()["code"]) == (507, "storage_full"), reply.text
+            (disk / "filler").unlink()
+            assert give_feedback(server, b"after").status_code == 200
+            joined.append(join(server, f"student{len(joined)}").json()["token"])
+            assert server.stop() == 0
+        with running(root) as server:
+            for token in joined:
+                reply = server.client.get("/assignments", headers={"Authorization": f"Bearer {token}"})
+                assert reply.status_code == 200, reply.text
+            listed = server.client.get("/roster", headers=server.bearer()).json()
+            assert len(listed) == len(joined)
+            assert page.read_bytes() == b"after"
+        assert wrong_but_space(root) == []
+
+
+def give_feedback(server: Running, page: bytes) -> httpx2.Response:
+    files = {"files": ("alice.html", page, "text/html")}
+    return server.client.post("/assignments/hw1/feedback", files=files, headers=server.bearer())
+
+
+def join(server: Running, name: str) -> httpx2.Response:
+    return server.client.post("/register", json={"user": name, "enrollment_code": CODE})
 
 
 def wrong_but_space(root: Path) -> list[findings.Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx2
@@ -13,13 +14,14 @@ from mograder.domain.errors import Temporary
 from mograder.domain.names import INSTRUCTOR
 from mograder.web import live as streams
 from mograder.web.live import Live, events
-from tests.parts import CODE, Running, running, until
+from tests.parts import CODE, Running, until
+from tests.postgres import Side
 
 
-def log_in(server: Running, name: str = INSTRUCTOR) -> dict[str, str]:
+def log_in(server: Running | Side, name: str = INSTRUCTOR) -> dict[str, str]:
     """The header fields of a browser in which somebody is logged in."""
     link = server.client.post("/login-link", headers=server.bearer(name)).json()["url"]
-    ours = {"Origin": server.url, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
+    ours = {"Origin": server.url.partition("/c/")[0], "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
     with httpx2.Client(base_url=server.url) as browser:
         cookie = browser.post("/once", data={"ticket": link.partition("#")[2]}, headers=ours).headers["set-cookie"]
     return {**ours, "Cookie": cookie.partition(";")[0]}
@@ -28,7 +30,7 @@ def log_in(server: Running, name: str = INSTRUCTOR) -> dict[str, str]:
 class Stream:
     """An open stream: the events that came, and whether it has ended."""
 
-    def __init__(self, server: Running, headers: dict[str, str]) -> None:
+    def __init__(self, server: Running | Side, headers: dict[str, str]) -> None:
         self.events, self.ended, self.status = 0, False, 0
         self._thread = threading.Thread(target=self._read, args=(server.url, headers), daemon=True)
         self._thread.start()
@@ -44,14 +46,16 @@ class Stream:
         self.ended = True
 
 
-def test_a_stream_tells_of_a_hand_in_here_and_at_another_server_on_the_folder(server: Running) -> None:
-    with running(server.root) as other:
-        stream = Stream(server, log_in(server))
-        until(lambda: stream.events >= 1)
-        for number, each in enumerate((server, other, server), 1):
-            before = stream.events
-            each.submit("alice", f"x = {number}".encode()).raise_for_status()
-            until(lambda before=before: stream.events > before)  # type: ignore[misc]
+def test_a_board_at_one_server_shows_a_hand_in_here_and_at_another_one(two_servers: Sequence[Running | Side]) -> None:
+    server, other = two_servers
+    instructor = log_in(server)
+    stream = Stream(server, instructor)
+    until(lambda: stream.events >= 1)
+    for number, each in enumerate((server, other, server), 1):
+        before = stream.events
+        each.submit(f"student{number}", f"x = {number}".encode()).raise_for_status()
+        until(lambda before=before: stream.events > before)  # type: ignore[misc]
+        assert f"student{number}" in server.client.get("/board", headers=instructor).text
 
 
 def test_a_stream_ends_when_the_server_is_told_to_stop(server: Running) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import httpx2
 import pytest
@@ -17,7 +17,8 @@ from mograder.domain.roster import Person
 from mograder.web.api import Api
 from mograder.web.app import App
 from mograder.web.throttle import address_key
-from tests.parts import ALICE, CODE, NOON, SECOND, Clock, Running, token_of
+from tests.parts import ALICE, CODE, SECOND, Clock, Running, token_of
+from tests.postgres import Side
 
 LIMIT = 20
 
@@ -27,7 +28,7 @@ class Door:
 
     def __init__(self, course: Course, clock: Clock) -> None:
         self.course, self.clock = course, clock
-        self.app = App(Api(course, clock=clock))
+        self.app = App(Api(course))
 
     def __call__(self, method: str, path: str, address: str, **extra: object) -> httpx2.Response:
         async def send() -> httpx2.Response:
@@ -45,10 +46,7 @@ class Door:
 
 
 @pytest.fixture
-def door(course: Course, monkeypatch: pytest.MonkeyPatch) -> Door:
-    clock = Clock(NOON // SECOND)
-    # The library has no other way to be told the time.
-    monkeypatch.setattr("limits.storage.memory.time", SimpleNamespace(time=clock))
+def door(course: Course, clock: Clock) -> Door:
     return Door(course, clock)
 
 
@@ -91,6 +89,24 @@ def test_a_class_behind_one_address_registers_and_hands_in_while_one_of_it_guess
     assert len(server.client.get("/assignments/hw1/submissions", headers=server.bearer()).json()) == 300
 
 
+def test_wrong_codes_count_at_every_server_on_the_course(two_servers: Sequence[Running | Side]) -> None:
+    def register(number: int, user: str, code: str) -> int:
+        form = {"user": user, "enrollment_code": code}
+        return two_servers[number % 2].client.post("/register", json=form).status_code
+
+    tokens = {f"s{number}": two_servers[0].bearer(f"s{number}") for number in range(30)}
+    assert [register(number, f"s{number}", CODE) for number in range(30)] == [200] * 30
+    assert [register(number, f"t{number}", "wrong") for number in range(LIMIT)] == [403] * LIMIT
+    assert [register(number, "u", code) for number, code in enumerate(("wrong", "wrong", CODE, CODE))] == [429] * 4
+    bad = {"Authorization": f"Bearer s1:{'0' * 64}"}
+    seen = [two_servers[number % 2].client.get("/assignments", headers=bad).status_code for number in range(LIMIT + 2)]
+    assert seen == [401] * LIMIT + [429] * 2
+    for number, (user, token) in enumerate(tokens.items()):
+        path = f"/assignments/hw1/submit?user={user}"
+        sent = two_servers[number % 2].client.post(path, content=b"work of " + user.encode(), headers=token)
+        assert sent.status_code == 200
+
+
 def test_typing_errors_of_a_class_do_not_add_up_but_those_about_one_name_do(door: Door) -> None:
     ((_, code),) = door.course.add_people(COURSE_INSTRUCTOR, [Person(ALICE)])
     for number in range(3 * LIMIT):
@@ -105,13 +121,13 @@ def test_typing_errors_of_a_class_do_not_add_up_but_those_about_one_name_do(door
 def test_guessing_codes_from_one_address_ends_for_a_minute_even_with_the_right_one(door: Door) -> None:
     for number in range(LIMIT):
         assert door.register(f"s{number}", "wrong").json()["code"] == "wrong_code"
-        door.clock.now += 1
+        door.clock.now += SECOND
     for code in ("wrong", CODE):
         reply = door.register("alice", code)
         assert (reply.status_code, reply.json()["code"]) == (429, "too_many_failures")
         assert reply.headers["retry-after"] == str(60 - LIMIT)
     assert door.register("bob", CODE, "10.0.0.2").status_code == 200
-    door.clock.now += 60 - LIMIT
+    door.clock.now += (60 - LIMIT) * SECOND
     assert door.register("alice", CODE).status_code == 200
 
 
@@ -121,7 +137,7 @@ def test_guessing_one_name_s_code_from_many_addresses_ends_too(door: Door) -> No
         assert door.register(("alice", " ALICE")[number % 2], "wrong", f"10.0.1.{number}").status_code == 403
     assert door.register("alice", code, "10.0.2.1").status_code == 429
     assert door.register("bob", CODE, "10.0.2.1").status_code == 200
-    door.clock.now += 61
+    door.clock.now += 61 * SECOND
     assert door.register("alice", code, "10.0.2.1").status_code == 200
 
 
@@ -134,7 +150,7 @@ def test_bad_tokens_are_answered_429_at_last_and_good_ones_let_in_all_the_same(d
     assert door.enter(token_of(door.course, ALICE)).status_code == 200
     assert door.register("bob", CODE).status_code == 200
     assert door("GET", "/assignments", "10.0.0.1").status_code == 401  # no token is no guess
-    door.clock.now += 61
+    door.clock.now += 61 * SECOND
     assert door.enter("nonsense").status_code == 401
 
 

@@ -78,3 +78,45 @@ def test_two_servers_on_one_folder_lose_nothing_even_when_one_is_killed(course_f
 def until_killed(work: Callable[[Running, str], None], server: Running) -> None:
     with contextlib.suppress(httpx2.TransportError):
         work(server, "carol")
+
+
+def test_two_who_upload_the_same_feedback_leave_one_of_both_and_a_reader_never_sees_half_a_page(
+    course_folder: Path,
+) -> None:
+    pages = {letter: letter.encode() * size for letter, size in (("a", 100_000), ("b", 300_000), ("c", 400_000))}
+    over = threading.Event()
+
+    def upload(server: Running, letter: str) -> None:
+        files = [("files", (f"{name}.html", pages[letter], "text/html")) for name in ("alice", "bob")]
+        for _ in range(8):
+            reply = server.client.post("/assignments/hw1/feedback", files=files, headers=server.bearer())
+            assert reply.status_code == 200, reply.text
+
+    def read(server: Running) -> set[bytes]:
+        seen = set()
+        with httpx2.Client(base_url=server.url, timeout=20, headers=server.bearer("alice")) as client:
+            while not over.is_set():
+                seen.add(client.get("/assignments/hw1/feedback/alice").raise_for_status().content)
+        return seen
+
+    with running(course_folder) as first, running(course_folder) as second:
+        upload(first, "a")
+        with ThreadPoolExecutor(6) as pool:
+            reading = [pool.submit(read, server) for server in (first, second)]
+            doing = [
+                pool.submit(upload, server, letter) for server, letter in ((first, "b"), (second, "c"), (first, "a"))
+            ]
+            try:
+                for each in doing:
+                    each.result()
+            finally:
+                over.set()
+            seen = set.union(*(each.result() for each in reading))
+        assert seen <= {*pages.values()}
+        assert len(seen) > 1
+        folder = course_folder / "hw1" / "feedback"
+        assert {path.name for path in folder.iterdir()} == {"alice.html", "bob.html"}
+        last = (folder / "alice.html").read_bytes()
+        assert last in pages.values()
+        assert (folder / "bob.html").read_bytes() == last  # all pages of an upload in one turn
+        assert first.stop() == second.stop() == 0

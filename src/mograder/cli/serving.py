@@ -61,7 +61,7 @@ class Front:
     @property
     def options(self) -> dict[str, Any]:
         """What an application must know of it."""
-        return {"authority": self.authority.pem if self.authority else "", "workers": self.workers}
+        return {"authority": self.authority.pem if self.authority else ""}
 
     @property
     def address(self) -> str:

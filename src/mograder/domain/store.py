@@ -203,6 +203,19 @@ class Store(Protocol):
         """
         ...
 
+    def note_failure(self, keys: Sequence[str], moment: int, keep: int) -> None:
+        """Note a failure of each of the keys (digests), for all servers on this course.
+
+        What was noted of anybody more than `keep` before or after `moment` (Unix microseconds) is dropped.
+        """
+        ...
+
+    def failures(self, keys: Sequence[str]) -> list[tuple[str, int]]:
+        """What was noted of the keys, each with its moment, in no order."""
+        ...
+
+    def forget_failures(self, keys: Sequence[str]) -> None: ...
+
     # hand-outs
 
     def assignments(self) -> tuple[Assignment, ...]:

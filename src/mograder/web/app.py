@@ -40,15 +40,12 @@ class App:
         return _is_browser(scope) and (not path or not self._api.knows(scope))
 
 
-def create_app(
-    course: Course, *, check_tokens: bool = True, pace: Pace = PATIENT, authority: str = "", workers: int = 1
-) -> App:
+def create_app(course: Course, *, check_tokens: bool = True, pace: Pace = PATIENT, authority: str = "") -> App:
     """The application to serve or mount. `check_tokens=False` lets everybody do everything (--no-auth).
 
-    `authority` is the certificate (PEM) that vouches for this server, if it has one of its own; `workers` is how many
-    processes serve, of which this is one.
+    `authority` is the certificate (PEM) that vouches for this server, if it has one of its own.
     """
-    return App(Api(course, check_tokens=check_tokens, pace=pace, authority=authority, workers=workers))
+    return App(Api(course, check_tokens=check_tokens, pace=pace, authority=authority))
 
 
 def _is_browser(scope: Scope) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from mograder.domain.assignments import Assignment
@@ -69,9 +69,6 @@ class BoardPage(Page):
     @property
     def here(self) -> str:
         return self.at_page(self.part.page)
-
-    def sorted_by(self, order: Order) -> str:
-        return replace(self, wanted=replace(self.wanted, order=order)).at_page(1)
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ Find = Callable[[CourseName], Course]
 class ManyApps:
     """An ASGI application over the courses that `find` gives; it raises NotFound, and may wait."""
 
-    def __init__(self, find: Find, check_tokens: bool, authority: str, workers: int) -> None:
+    def __init__(self, find: Find, check_tokens: bool, authority: str) -> None:
         self._find = find
-        self._make = partial(create_app, check_tokens=check_tokens, authority=authority, workers=workers)
+        self._make = partial(create_app, check_tokens=check_tokens, authority=authority)
         self._apps: dict[CourseName, tuple[float, Course, App]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,6 +91,6 @@ async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send) -> Non
     await send_reply(reply, scope, headers, Body(headers, receive, PATIENT), send)
 
 
-def create_many(find: Find, *, check_tokens: bool = True, authority: str = "", workers: int = 1) -> ManyApps:
+def create_many(find: Find, *, check_tokens: bool = True, authority: str = "") -> ManyApps:
     """The application to serve or mount; for the options see `create_app`."""
-    return ManyApps(find, check_tokens, authority, workers)
+    return ManyApps(find, check_tokens, authority)

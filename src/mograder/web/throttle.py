@@ -3,17 +3,22 @@
 The law: a success never counts. A right token is let in whatever was counted; a code is not even looked at once too
 many were wrong, so that guessing on does not help. From where the right code comes there is nothing to guess: what was
 wrong from that address is forgotten, so that the typing errors of a class do not add up.
+
+The store counts, so that all servers and processes on a course count together. That is a write for each failure, and
+none beyond the limit: 20 a minute from an address at most, so that nobody keeps the store busy by guessing.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import math
-import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from hashlib import sha256
 from typing import TypeVar
 
+from mograder.domain.course import Course
+from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import MograderError, Throttled
 from mograder.web.body import Scope
 
@@ -22,20 +27,15 @@ T = TypeVar("T")
 FAILURES = 20
 """What one client address may get wrong in a minute, and what may be got wrong about one user name."""
 
-MOST_KEPT = 100_000
-"""Addresses and names that are remembered; beyond that all are forgotten, so that a flood costs no memory."""
+MINUTE = 60 * SECOND
 
 
 class Failures:
-    """Failures of one kind in this process. `clock` gives Unix seconds.
+    """Failures of one `kind` in a course. Methods wait for the store."""
 
-    Each of `workers` processes counts by itself and allows its share: together they allow no more than one would.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.time, workers: int = 1) -> None:
-        self._clock = clock
-        self._allowed = max(1, FAILURES // workers)
-        self._counted: _Window | None = None  # its library is loaded with the first failure
+    def __init__(self, course: Course, kind: str) -> None:
+        self._course = course
+        self._kind = kind
 
     def guard(self, error: type[MograderError], whose: Sequence[str], prove: Callable[[], T]) -> T:
         """What `prove` returns. When it raises `error` that counts as a failure; once too many did, so does Throttled.
@@ -45,58 +45,38 @@ class Failures:
         try:
             return prove()
         except error:
-            self.check(*whose)
-            self.count(*whose)
+            self.note(*whose)
             raise
 
-    def check(self, *whose: str) -> None:
-        """Raises Throttled when one of `whose` (addresses, names; "" is nobody) has failed too often of late."""
-        counted = self._counted
-        spent = [each for each in whose if each and counted is not None and counted.is_full(each)]
-        if spent and counted is not None:
-            ends = max(map(counted.ends, spent))
-            wait = max(1, math.ceil(ends - self._clock()))
+    def note(self, *whose: str) -> None:
+        """Count one failure of each of `whose`. Raises Throttled instead when it is one too many."""
+        self.check(*whose)
+        self.count(*whose)
+
+    def check(self, *whose: str) -> bool:
+        """Whether one of `whose` (addresses, names; "" is nobody) has failed of late. Raises Throttled if too often."""
+        now = self._course.clock()
+        failed: dict[str, list[int]] = {}
+        for key, moment in self._course.store.failures(self._keys(whose)):
+            # Nor what lies far ahead: a clock that was set back locks nobody out.
+            if abs(now - moment) < MINUTE:
+                failed.setdefault(key, []).append(moment)
+        full = [sorted(moments)[-FAILURES] for moments in failed.values() if len(moments) >= FAILURES]
+        if full:
+            wait = max(1, math.ceil((max(full) + MINUTE - now) / SECOND))
             raise Throttled(f"too many failed attempts: wait {wait} seconds and try again", retry_after=wait)
+        return bool(failed)
 
     def count(self, *whose: str) -> None:
         """Note one failure of each of `whose`."""
-        if self._counted is None:
-            self._counted = _Window(self._allowed)
-        for each in whose:
-            if each:
-                self._counted.hit(each)
+        self._course.store.note_failure(self._keys(whose), self._course.clock(), MINUTE)
 
     def forget(self, whose: str) -> None:
-        if whose and self._counted is not None:
-            self._counted.clear(whose)
+        self._course.store.forget_failures(self._keys([whose]))
 
-
-class _Window:
-    """A moving window of a minute for every key."""
-
-    def __init__(self, allowed: int) -> None:
-        from limits import RateLimitItemPerMinute
-        from limits.storage import MemoryStorage
-        from limits.strategies import MovingWindowRateLimiter
-
-        self._limit = RateLimitItemPerMinute(allowed)
-        self._storage = MemoryStorage()
-        self._window = MovingWindowRateLimiter(self._storage)
-
-    def is_full(self, key: str) -> bool:
-        return not self._window.test(self._limit, key)
-
-    def ends(self, key: str) -> float:
-        """When there is room again, in Unix seconds."""
-        return self._window.get_window_stats(self._limit, key).reset_time
-
-    def hit(self, key: str) -> None:
-        if len(self._storage.events) > MOST_KEPT:
-            self._storage.reset()
-        self._window.hit(self._limit, key)
-
-    def clear(self, key: str) -> None:
-        self._window.clear(self._limit, key)
+    def _keys(self, whose: Sequence[str]) -> list[str]:
+        """Digests: what was sent as a name can be any text, and no storage need know from where somebody came."""
+        return [sha256(f"{self._kind} {each}".encode("utf-8", "replace")).hexdigest() for each in whose if each]
 
 
 def address_key(scope: Scope) -> str:
@@ -117,4 +97,4 @@ def _network(host: str) -> str:
 
 def name_key(user: str) -> str:
     """A user name as it came: names that differ by case alone count as one."""
-    return f"name {user.strip().casefold()[:100]}"
+    return f"name {user.strip().casefold()}"
