@@ -172,3 +172,20 @@ def test_what_could_not_be_read_at_once_is_read_again() -> None:
         return shared.get("list", lambda: 5)
 
     assert asyncio.run(ask()) == 5
+
+
+def test_who_asks_again_without_waiting_sees_what_changed_between(course: Course, course_folder: Path) -> None:
+    grades = course_folder / "hw1" / "grades.json"
+
+    async def ask() -> list[str]:
+        transport = httpx2.ASGITransport(create_app(course))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://t") as client:
+            headers = {"Authorization": f"Bearer {token_of(course, INSTRUCTOR)}"}
+            seen = []
+            for grade in ("1", "2", "3"):
+                grades.write_text(f'[{{"username": "alice", "grade": "{grade}"}}]')
+                answer = await client.get("/assignments/hw1/status?user=alice", headers=headers)
+                seen.append(answer.json()["grade"])
+            return seen
+
+    assert asyncio.run(ask()) == ["1", "2", "3"]

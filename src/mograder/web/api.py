@@ -186,6 +186,7 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
+        await asyncio.sleep(0)  # to a turn of its own, also for a caller that asks again and again within one
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         body = Body(headers, receive, self.pace)
         actor = None

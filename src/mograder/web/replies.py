@@ -106,6 +106,15 @@ def attachment(name: str) -> dict[str, str]:
     return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name.rsplit('/', 1)[-1], safe='')}"}
 
 
+def path_to(held: BinaryIO) -> Path:
+    """Where the file that is `held` open can be opened again.
+
+    By its name, another file may be opened than was measured: somebody uploads a new one just now.
+    """
+    same = Path(f"/dev/fd/{held.fileno()}")
+    return same if same.exists() else Path(held.name)
+
+
 async def send_file(
     file: StoredFile, content_type: str, extra: tuple[tuple[str, str], ...],
     scope: Scope, headers: Mapping[str, str], body: Body, receive: Receive, send: Send,
@@ -134,10 +143,8 @@ async def _stream(
     fields |= {"etag": f'"{file.tag}"', "cache-control": "private, no-cache", **dict(extra)}
     from starlette.responses import FileResponse  # not for small files, which most are
 
-    # By its name, another file may be opened than was measured: somebody uploads feedback anew just now.
-    same, found = Path(f"/dev/fd/{held.fileno()}"), os.fstat(held.fileno())
-    path = same if same.exists() else Path(held.name)
-    response = FileResponse(path, headers=fields, media_type=content_type, stat_result=found)
+    found = os.fstat(held.fileno())
+    response = FileResponse(path_to(held), headers=fields, media_type=content_type, stat_result=found)
     refused = 0
 
     async def forward(message: Message) -> None:
