@@ -35,6 +35,15 @@ def test_a_stale_page_is_found_and_written_anew(tmp_path: Path, monkeypatch: pyt
     assert reference.stale() == [tmp_path / "settings.md"]
 
 
+def test_the_map_of_the_architecture_names_every_module_and_none_that_is_gone() -> None:
+    source = ROOT / "src/mograder"
+    found = [source, *(source / layer for layer in ("domain", "store", "web", "cli"))]
+    modules = sorted(path.name for folder in found for path in folder.glob("*.py") if not path.name.startswith("__"))
+    written = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    table = written.partition("| place | its job |")[2].partition("\n## ")[0]
+    assert sorted(re.findall(r"`(\w+\.py)`", table)) == modules
+
+
 def test_openapi_has_every_row_and_every_reference_resolves() -> None:
     document = reference.openapi()
     operations = {each["operationId"] for path in document["paths"].values() for each in path.values()}

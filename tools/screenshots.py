@@ -18,7 +18,7 @@ from tests.browser import chromium, find_chromium, show
 from tests.web.samples import SAMPLES
 
 WIDTHS = (360, 800, 1440)
-README = ("home", "my-assignment-received", "board")
+README = ("home", "my-assignment-received", "board", "invite")
 TALLEST = 3000
 """Pixels of height; a longer page is cut off."""
 

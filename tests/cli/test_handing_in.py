@@ -116,6 +116,13 @@ def test_a_student_is_told_before_sending_that_it_would_be_late_and_afterwards_w
     assert "On time" in out
 
 
+def test_a_student_who_was_never_on_time_is_told_that_the_last_one_counts(alice: Run, server: Running) -> None:
+    due(server, timedelta(hours=-25), head=LATE)
+    alice("https", "submit", "hw1", work(b"late"))
+    out, _ = alice("https", "feedback", "hw1")
+    assert "What counts: your last hand-in, as none was on time (alice_" in out
+
+
 def test_what_counts_is_collected_and_so_are_the_latest_and_those_in_time(
     alice: Run, server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,12 +61,15 @@ def test_what_stands_in_the_folder_stays(student: Callable[..., str], server: Ru
     assert "is of another course" in student(server.url, "--headless", code=2)
 
 
-def test_without_a_login_the_page_to_join_opens(student: Callable[..., str], server: Running) -> None:
-    assert student(server.url, "--headless").strip() == f"{server.url}/join"
+def test_without_a_login_nothing_is_made_and_the_login_is_named(student: Callable[..., str], server: Running) -> None:
+    said = student(server.url, "--headless", code=3)
+    assert f"mograder https login --url {server.url}" in said
+    assert said.count("\n") == 1
+    assert not FOLDER.exists()
 
 
-def test_a_token_that_was_revoked_leads_to_the_login(student: Callable[..., str], server: Running) -> None:
-    assert student(server.url, "--headless", "--token", "alice:" + "0" * 64).strip() == f"{server.url}/login"
+def test_a_token_that_was_revoked_opens_nothing(student: Callable[..., str], server: Running) -> None:
+    assert "log in" in student(server.url, "--headless", "--token", "alice:" + "0" * 64, code=3)
 
 
 def test_a_folder_that_is_not_there_and_a_folder_of_no_course_are_said(student: Callable[..., str]) -> None:

@@ -11,22 +11,24 @@ from pathlib import Path
 
 import pytest
 
-from mograder.domain.access import Account, Role
+from mograder.domain.access import COURSE_INSTRUCTOR, Account, Role
 from mograder.domain.assignments import Rules
 from mograder.domain.chain import Erased, erase_receipt, find_breaks
 from mograder.domain.commits import Commit
+from mograder.domain.course import Course
 from mograder.domain.deadlines import Schedule, microseconds
 from mograder.domain.errors import ChangedMeanwhile, NameTaken
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import HandIn, Head, Receipt, issue_receipt
+from mograder.domain.roster import Person
 from mograder.domain.rules import RuleChange, Value
 from mograder.domain.store import ERASED_NAME, Event, Fetched, Store
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store.layout import Folders
 from mograder.store.postgres_courses import PostgresCourses
-from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, hand_in, make_course_folder, open_store, sha256
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, Clock, filled, hand_in, make_course_folder, open_store, sha256
 from tests.postgres import new_course
 
 Open = Callable[[], Store]
@@ -197,6 +199,13 @@ def test_failures_that_are_noted_at_once_are_all_counted(open_again: Open) -> No
 def test_an_unknown_account_is_none(store: Store) -> None:
     assert store.account(ALICE) is None
     assert store.accounts() == []
+
+
+def test_what_people_write_about_themselves_is_kept_without_what_no_database_takes(store: Store) -> None:
+    """NUL and half of a surrogate pair, which JSON can carry."""
+    course = Course(store, SEAL, Clock())
+    course.add_people(COURSE_INSTRUCTOR, [Person.parse("alice", "Al\0ice \ud800Liddell")])
+    assert [account.name for account in store.accounts()] == ["Al ice Liddell"]
 
 
 def test_an_account_comes_back_as_it_was_put(store: Store) -> None:

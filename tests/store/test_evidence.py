@@ -307,14 +307,16 @@ def test_a_chain_that_was_cut_short_is_found_by_a_kept_receipt_or_head(course: P
 def remade(course: Path, key: bytes | None, rewrite: Callable[[bytes], bytes]) -> None:
     """The whole course made anew, as who has the folder (and `key`: only the folder) can do."""
     path = course / "release" / ".mograder-signing-key.pem"
-    seal = Ed25519Seal(key or path.read_bytes())
+    signing = key or path.read_bytes()
+    seal = Ed25519Seal(signing)
     hand_ins = [each.submission for each in record(course)]
     kept = [(each, (course / "submitted" / each.assignment / each.filename).read_bytes()) for each in hand_ins]
     shutil.rmtree(course / "submitted")
     for ledger in (course / "release").glob(".mograder.db*"):
         ledger.unlink()
-    path.write_bytes(key or path.read_bytes())
+    path.unlink()  # a course with its key and without its ledger does not open
     store = open_store(course / "release")
+    path.write_bytes(signing)
     for was, content in kept:
         hand_in(store, seal, was.username, rewrite(content), was.received, was.assignment)
     store.close()

@@ -17,7 +17,7 @@ from mograder.domain.grades import GradeEntry
 from mograder.domain.names import FileName, Username
 from mograder.domain.store import Event
 from mograder.sealing import Ed25519Seal, new_private_key
-from mograder.store import directory, files
+from mograder.store import files, handing_in
 from mograder.store.directory import DirectoryStore
 from mograder.store.layout import Folders
 from tests.parts import ALICE, BOB, CODE, HW1, NOON, hand_in, open_store, until
@@ -140,7 +140,7 @@ def test_what_could_not_be_put_in_place_is_tried_again_without_another_hand_in(
     course_folder: Path, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(directory, "SETTLE_AFTER", 0.01)
+    monkeypatch.setattr(handing_in, "SETTLE_AFTER", 0.01)
     (submitted / "alice.py").mkdir(parents=True)  # in the way
     with contextlib.closing(open_store(course_folder)) as store:
         hand_in(store, seal, ALICE, b"work")

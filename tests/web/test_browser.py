@@ -18,6 +18,8 @@ def test_a_student_joins_by_the_link_and_comes_back_with_the_token(tab: Tab, ser
     tab.get_by_label("User name").fill("alice")
     tab.get_by_role("button", name="Join").click()
     expect(tab.get_by_role("heading", level=1)).to_have_text("You have joined")
+    expect(tab.get_by_text("You are logged in here as alice.")).to_be_visible()
+    expect(tab.get_by_role("link", name="Log in")).to_have_count(0)
     token = tab.get_by_label("Your token").inner_text()
     assert token == server.token("alice")
     tab.get_by_role("button", name="Copy").first.click()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from mograder.domain.extending import Change
 from mograder.domain.extensions import Decision
 from mograder.domain.names import INSTRUCTOR
 from mograder.web import create_app
-from mograder.web.lists import Gathered, Written
+from mograder.web.lists import AtOnce, Gathered, Written
 from tests.parts import ALICE, CODE, sha256, token_of
 
 
@@ -142,3 +143,49 @@ def test_people_who_ask_at_the_same_moment_get_each_their_own_times(course: Cour
             return list(await asyncio.gather(*[due(who) for who in ("alice", "bob") * 10]))
 
     assert asyncio.run(ask()) == [1773144000 + 3600, 1773144000] * 10
+
+
+def test_what_was_read_at_once_is_for_one_turn_of_the_loop_alone() -> None:
+    """Whoever asks after a value was read has it read again."""
+    reads = itertools.count()
+    shared = AtOnce()
+
+    async def ask() -> int:
+        return shared.get("list", lambda: next(reads))
+
+    async def ask_twice() -> list[int]:
+        together = await asyncio.gather(ask(), ask(), ask())
+        return [*together, await asyncio.create_task(ask())]
+
+    assert asyncio.run(ask_twice()) == [0, 0, 0, 1]
+    assert asyncio.run(ask()) == 2
+    assert asyncio.run(ask()) == 3
+    assert [shared.get("list", lambda: next(reads)) for _ in range(2)] == [4, 5]  # a thread has no turns
+
+
+def test_what_could_not_be_read_at_once_is_read_again() -> None:
+    shared = AtOnce()
+
+    async def ask() -> int:
+        with pytest.raises(ZeroDivisionError):
+            shared.get("list", lambda: 1 // 0)
+        return shared.get("list", lambda: 5)
+
+    assert asyncio.run(ask()) == 5
+
+
+def test_who_asks_again_without_waiting_sees_what_changed_between(course: Course, course_folder: Path) -> None:
+    grades = course_folder / "hw1" / "grades.json"
+
+    async def ask() -> list[str]:
+        transport = httpx2.ASGITransport(create_app(course))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://t") as client:
+            headers = {"Authorization": f"Bearer {token_of(course, INSTRUCTOR)}"}
+            seen = []
+            for grade in ("1", "2", "3"):
+                grades.write_text(f'[{{"username": "alice", "grade": "{grade}"}}]')
+                answer = await client.get("/assignments/hw1/status?user=alice", headers=headers)
+                seen.append(answer.json()["grade"])
+            return seen
+
+    assert asyncio.run(ask()) == ["1", "2", "3"]

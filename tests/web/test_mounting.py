@@ -106,6 +106,7 @@ def test_a_browser_gets_the_pages_below_the_mount(visit: Callable[[Visit], None]
         form = {"user": "alice", "code": CODE}
         joined = await client.post("/course/join", data=form, headers={"Origin": "http://server.example"})
         assert "http://server.example/course --token -" in joined.text
+        assert "<bdi>alice</bdi>" in joined.text
         assert "; Path=/course;" in joined.headers["set-cookie"]
         home = await client.get("/course/", headers={"Accept": "text/html"})
         assert "Übung 2" in home.text

@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -16,8 +17,10 @@ from mograder.domain.course import Course
 from mograder.domain.extending import Change
 from mograder.domain.extensions import Decision
 from mograder.domain.names import INSTRUCTOR, Username
+from mograder.domain.store import StoredFile
 from mograder.sealing import Ed25519Seal
 from mograder.web.lzstring import compress_for_url
+from mograder.web.visits import file_response
 from tests.parts import ALICE, CODE, NOON, NOTEBOOK, SECOND, Clock, hand_in, names_in, sha256, token_of
 from tests.web.test_sessions import OURS, Visitor
 
@@ -272,3 +275,23 @@ def test_the_way_in_shows_the_fingerprint_of_the_courses_key(course: Course) -> 
     visitor = Visitor(course)
     visitor.post("/join", user="carol", code=CODE)
     assert course.signing_keys()[0]["kid"] in visitor.get("/my-receipts").text
+
+
+def test_a_download_is_the_file_that_was_there_when_it_began(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_bytes(b"old" * 10)
+    answer = file_response(StoredFile("data.csv", 30, 0.0, "1", path))
+    newer = tmp_path / "newer"
+    newer.write_bytes(b"the new one, and longer than the old one was")
+    newer.replace(path)
+    sent: list[Any] = []
+
+    async def listen() -> Any:
+        return await asyncio.Future()
+
+    async def take(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(answer({"type": "http", "method": "GET", "headers": []}, listen, take))
+    assert b"".join(each.get("body", b"") for each in sent) == b"old" * 10
+    assert (b"content-length", b"30") in sent[0]["headers"]

@@ -101,8 +101,8 @@ As a student, in a second terminal (choose a name, say alice, and enter the code
   {name} https submit hw1 hw1/hw1.py
   {name} https feedback hw1
 
-As the lecturer, in a third (the last line of token is yours):
-  {name} token --secret-file {secret} alice
+As the lecturer, in a third (token prints yours):
+  {name} token --secret-file {secret}
   TOKEN=__instructor__:...
   {name} https fetch-submissions hw1 {lecturer} -o submitted/hw1/
   {name} https upload-grades hw1 {lecturer} --grades-csv {shlex.quote(str(given / "grades-hw1.csv"))}

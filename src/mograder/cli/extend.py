@@ -96,7 +96,7 @@ def extend(
         found = place.change_extensions(wanted) if wanted else place.extensions()
     if listing == "asked":
         found = [each for each in found if each.state == State.ASKED]
-    _show(found, as_json)
+    _show(found, as_json, "nobody asks for more time" if listing == "asked" else "there are no extensions")
 
 
 def _changes(words: Sequence[str], decision: str | None, reason: str) -> list[wire.ExtensionChange]:
@@ -135,14 +135,15 @@ def _read(path: Path, reason: str) -> list[wire.ExtensionChange]:
     return changes
 
 
-def _show(extensions: Sequence[wire.ExtensionInfo], as_json: bool) -> None:
+def _show(extensions: Sequence[wire.ExtensionInfo], as_json: bool, otherwise: str) -> None:
     if as_json:
         tell_json(extensions)
+        return
+    if not extensions:
+        note(otherwise)
         return
     rows = []
     for each in extensions:
         until, wanted = (when(moment) if moment else "" for moment in (known(each.until), known(each.wanted)))
         rows.append((each.assignment, each.user, each.state, until, wanted, each.reason, each.note))
     table(("Assignment", "User", "State", "Due until", "Asked until", "Because", "Note"), rows)
-    if not rows:
-        note("there are no extensions")

@@ -103,7 +103,8 @@ def login(
         done = "Logged in to"
     else:
         name = username(user or _ask("User name", "no user name: give --user, or --token"))
-        secret = code or _ask("Enrollment code", "no enrollment code: set MOGRADER_ENROLLMENT_CODE", hidden=True)
+        missing = "no enrollment code: run this in a terminal, or set MOGRADER_ENROLLMENT_CODE"
+        secret = code or _ask("Enrollment code", missing, hidden=True)
         met = _meet(server, address, authority, new_key)
         try:
             with server.open(address, None, authority) as client:
@@ -319,7 +320,8 @@ def _times(status: wire.Status, user: str) -> list[str]:
         if due or known(status.late):
             lines.append(known(status.explanation) or "On time")
     if known(status.rule) == "on-time":
-        lines.append(f"What counts: your last hand-in on time ({known(status.counts) or 'none yet'})")
+        which = "your last hand-in, as none was on time" if known(status.late) else "your last hand-in on time"
+        lines.append(f"What counts: {which} ({known(status.counts) or 'none yet'})")
     return lines
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,14 +47,14 @@ def serve_many(
         front = Front.of(settings, host, root or Path())
         options = {"check_tokens": not settings["no_auth"], **front.options}
         listed = [str(each.name) for each in many.courses.entries() if each.archived is None]
-        where = "the courses of the database" if is_database(place) else str(place)
-        report = banner(where, front, settings["no_auth"], listed)
+        where, store = ("the courses of the database", "URL") if is_database(place) else (str(place), str(place))
+        report = banner(where, shlex.quote(store), front, settings["no_auth"], listed)
         app = create_many(many.course, **options)
         keep_serving(front, app, stack.close, lambda stack: create_many(opened(stack).course, **options), report)
 
 
-def banner(where: str, front: Front, no_auth: bool, courses: list[str]) -> str:
-    """What the operator sees on start."""
+def banner(where: str, store: str, front: Front, no_auth: bool, courses: list[str]) -> str:
+    """What the operator sees on start; `store` is what `mograder course` calls the place."""
     fingerprint = [f"  fingerprint     {front.authority.fingerprint}"] if front.authority else []
     named = f" ({', '.join(courses[:10])}{', …' if courses[10:] else ''})" if courses else ""
     lines = [
@@ -64,6 +65,6 @@ def banner(where: str, front: Front, no_auth: bool, courses: list[str]) -> str:
         f"  authentication  {'OFF: everybody can do everything' if no_auth else 'on'}",
     ]
     if not courses:
-        lines.append("Next: make one with 'mograder course create'; it shows at once.")
+        lines.append(f"Next: make one: mograder course create NAME --store {store}; it shows at once.")
     lines.append("Stop with Ctrl-C.")
     return "\n".join(lines)

@@ -28,7 +28,7 @@ def student(place: str, headless: bool, server: Server) -> None:
 
     With a URL the course is remembered in the folder mograder-TITLE, in its mograder.toml; with that FOLDER, or in it,
     the page opens again. You are logged in by the token of mograder https login, through a link that is good once and
-    for a few minutes. Without a login the page to join opens.
+    for a few minutes. Log in first: without a login nothing is made or opened.
 
     \b
     Examples:
@@ -68,6 +68,7 @@ def _remember(server: Server) -> Path:
         if not known or normalise_url(known) != address:
             raise Usage(f"{path} is of another course, {known or 'without a URL'}: work in another folder")
         return folder
+    _token(server, address)
     folder.mkdir(exist_ok=True)
     with replacing(path) as file:
         file.write(text.encode())
@@ -76,15 +77,14 @@ def _remember(server: Server) -> Path:
 
 
 def _link(server: Server) -> str:
-    """A link that logs in once; where nobody is logged in, to the page to join."""
+    """A link that logs in once. Raises Unauthenticated when nobody is logged in."""
     address = server.required_address()
+    with server.open(address, _token(server, address)) as client:
+        return client.login_link().url
+
+
+def _token(server: Server, address: str) -> str:
     token = server.token or kept_token(address)
     if not token:
-        note(f"you are not logged in to {address}: join, or log in with mograder https login")
-        return f"{address}/join"
-    try:
-        with server.open(address, token) as client:
-            return client.login_link().url
-    except Unauthenticated as error:
-        note(f"{error.message}")
-        return f"{address}/login"
+        raise Unauthenticated(f"you are not logged in: log in first with mograder https login --url {address}")
+    return token

@@ -21,22 +21,20 @@ LEDGER_NAME = ".mograder.db"
 @click.option("--secret-stdin", is_flag=True, help="Read the secret from standard input.")
 @click.option("--course", type=PLACE, metavar="FOLDER|URL", help="A served folder, or postgresql://…#course.")
 def token(names: tuple[str, ...], secret_file: Path | None, secret_stdin: bool, course: Path | str | None) -> None:
-    """Print a token for each of NAMES, and the instructor's.
+    """Print a token for each of NAMES, and the instructor's; without NAMES, the instructor's alone.
 
     The secret is .mograder-secret in the working folder unless an option says otherwise. Where the course's ledger
     stands beside it, the names are reserved: nobody else can register them.
 
     \b
     Examples:
-      mograder token alice bob carol
-      mograder token --secret-file course/release/.mograder-secret alice
+      mograder token --secret-file course/release/.mograder-secret
+      mograder token --secret-file course/release/.mograder-secret alice bob
       mograder token --course postgresql://db.example.org/mograder#algebra alice
       ssh server "cat course/release/.mograder-secret" | mograder token --secret-stdin alice
     """
     if sum(map(bool, (secret_file, secret_stdin, course))) > 1:
         raise Usage("give the secret by one of --secret-file, --secret-stdin and --course")
-    if not names:
-        raise Usage("name at least one user")
     try:
         usernames = [parse_new_username(name) for name in names]
     except MograderError as error:

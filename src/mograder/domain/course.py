@@ -493,18 +493,19 @@ class Course(HandingIn):
             grades_broken=table is None,
         )
 
-    def seen(self, assignment: Assignment, user: Username | None = None) -> tuple[object, ...]:
-        """What `standing`, or without `user` `hand_ins`, is made of: equal to an earlier one only if they are, too.
-
-        Quick, as every poll asks.
-        """
-        store, name = self.store, assignment.name
+    def hand_ins_seen(self, assignment: Assignment) -> tuple[object, ...]:
+        """What `hand_ins` are made of: equal to an earlier one only if they are, too. Quick, as every poll asks."""
         # The ledger first: what changes while the rest is looked at then shows as a change the next time.
-        seen = (store.mark(), assignment, self.plan)
-        if user is None:
-            return (*seen, store.latest_files(name))
-        latest = store.submitted_file(name, FileName(latest_filename(user)))
-        return (*seen, store.grades(name), latest, store.feedback(name, user))
+        return (self.store.mark(), assignment, self.plan, self.store.latest_files(assignment.name))
+
+    def standings_seen(self, assignment: Assignment) -> tuple[object, ...]:
+        """As `hand_ins_seen`, what everybody's `standing` is made of; `standing_seen` has the person's own part."""
+        return (self.store.mark(), assignment, self.plan, self.store.grades(assignment.name))
+
+    def standing_seen(self, assignment: Assignment, user: Username) -> tuple[object, ...]:
+        """To be asked for after `standings_seen`."""
+        latest = self.store.submitted_file(assignment.name, FileName(latest_filename(user)))
+        return (latest, self.store.feedback(assignment.name, user))
 
     def board(self) -> Board:
         """Everybody by everything, as an instructor sees it."""
@@ -525,7 +526,7 @@ class Course(HandingIn):
         return self.store.free_space()
 
     def board_seen(self) -> tuple[object, ...]:
-        """What `board` is made of, as `seen` has it for `standing`."""
+        """What `board` is made of, as `hand_ins_seen` has it for `hand_ins`."""
         store, listed = self.store, self.store.assignments()
         files = [(store.handed_in(each.name), board.readable_grades(store, each.name)) for each in listed]
         return (store.mark(), listed, self.plan, files)

@@ -73,6 +73,6 @@ def from_header(value: str | None) -> Token:
 
 
 def token_lines(issued: Iterable[tuple[Username, str]], secret: str) -> str:
-    """What `mograder token` prints: a line `name: token` each, an empty line, the instructor's token."""
-    lines = [f"{name}: {token}" for name, token in issued]
-    return "\n".join([*lines, "", f"instructor: {sign(secret, INSTRUCTOR)}", ""])
+    """What `mograder token` prints: a line `name: token` each and an empty line, if any; the instructor's token."""
+    lines = [f"{name}: {token}\n" for name, token in issued]
+    return "".join([*lines, "\n" if lines else "", f"instructor: {sign(secret, INSTRUCTOR)}\n"])

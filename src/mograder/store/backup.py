@@ -31,9 +31,10 @@ from mograder.domain import deadlines
 from mograder.domain.errors import MograderError, NotFound, Unreadable, Usage, VerificationFailed
 from mograder.domain.receipts import Submission, latest_filename
 from mograder.store import files
-from mograder.store.directory import RECEIPT_COLUMNS, DirectoryStore, receipt_of
+from mograder.store.directory import DirectoryStore
 from mograder.store.files import SPOOL_PREFIX, sha256_of, sync_folder
 from mograder.store.layout import LEDGER, LOCK, Folders
+from mograder.store.ledger_rows import RECEIPT_COLUMNS, receipt_of
 from mograder.store.snapshot import reading, stays_inside
 
 MANIFEST = "manifest.json"

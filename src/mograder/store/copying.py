@@ -25,13 +25,22 @@ from mograder.domain.tokens import SECRET_NAME
 from mograder.sealing import new_private_key as new_key
 from mograder.store import bodies, files
 from mograder.store.bodies import new_body, pieces_of
-from mograder.store.chain import APPEND
 from mograder.store.database import Connection
-from mograder.store.directory import RECEIPT_COLUMNS, DirectoryStore, receipt_values
+from mograder.store.database_chain import APPEND
+from mograder.store.database_rows import (
+    HAND_OUTS,
+    PLAN,
+    SECRETS,
+    grades_place,
+    put_document,
+    read_listing,
+    read_secrets,
+)
+from mograder.store.directory import DirectoryStore
 from mograder.store.layout import FEEDBACK, GRADES, MANIFEST, SIGNING_KEY, Folders, served_folders
+from mograder.store.ledger_rows import RECEIPT_COLUMNS, receipt_values
 from mograder.store.postgres import PostgresStore
 from mograder.store.postgres_courses import PostgresCourses
-from mograder.store.rows import HAND_OUTS, PLAN, SECRETS, grades_place, put_document, read_listing, read_secrets
 from mograder.store.secret import PREVIOUS_NAME, secrets_of
 
 TOGETHER = 50

@@ -24,10 +24,7 @@ from mograder.domain.tokens import SECRET_NAME
 from mograder.sealing import Ed25519Seal
 from mograder.store import files
 from mograder.store.authority import AUTHORITY, CERTIFICATE, Pair
-from mograder.store.directory import (
-    DirectoryStore,
-    load_grades,
-)
+from mograder.store.directory import DirectoryStore, load_grades
 from mograder.store.evidence import LEFTOVER, Evidence, Record, read_record
 from mograder.store.findings import Finding, Findings, error, lasting, note, warning
 from mograder.store.hand_outs import HandOuts

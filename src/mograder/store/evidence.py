@@ -21,11 +21,11 @@ from mograder.domain.names import is_history
 from mograder.domain.receipts import Head, Receipt, Seal, latest_filename, owner
 from mograder.sealing import Ed25519Seal
 from mograder.store import files
-from mograder.store.directory import RECEIPT_COLUMNS, receipt_of
 from mograder.store.files import Cached, sha256_of
 from mograder.store.findings import Finding, Findings, error, lasting, note, some, warning
 from mograder.store.layout import LEDGER, LOCK, SIGNING_KEY, Folders
 from mograder.store.ledger import Ledger
+from mograder.store.ledger_rows import RECEIPT_COLUMNS, receipt_of
 from mograder.store.snapshot import reading, stays_inside
 
 LEFTOVER = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")

@@ -43,14 +43,9 @@ from mograder.domain.store import (
 )
 from mograder.store import bodies
 from mograder.store.bodies import Bodies, Incoming, split
-from mograder.store.chain import Chain
 from mograder.store.database import Connection, Database, Row
-from mograder.store.directory import RECEIPT_COLUMNS, receipt_of
-from mograder.store.erasing import erased_account
-from mograder.store.hand_outs import parse_manifest, shown, with_rules
-from mograder.store.plan_text import edited, tag_of
-from mograder.store.postgres_erasing import ERASED_NAMES, erase
-from mograder.store.rows import (
+from mograder.store.database_chain import Chain
+from mograder.store.database_rows import (
     ACCOUNT_COLUMNS,
     EXTENSION_COLUMNS,
     HAND_OUTS,
@@ -73,6 +68,11 @@ from mograder.store.rows import (
     record,
     write_commits,
 )
+from mograder.store.erasing import erased_account
+from mograder.store.hand_outs import parse_manifest, shown, with_rules
+from mograder.store.ledger_rows import RECEIPT_COLUMNS, receipt_of
+from mograder.store.plan_text import edited, tag_of
+from mograder.store.postgres_erasing import ERASED_NAMES, erase
 
 T = TypeVar("T")
 
@@ -162,7 +162,7 @@ class PostgresStore:
         return value  # type: ignore[no-any-return]
 
     def document(self, place: str) -> str | None:
-        """The text of a document (see rows.py), as it stands."""
+        """The text of a document (see database_rows.py), as it stands."""
         rows = self.read("SELECT content FROM documents WHERE course = %s AND place = %s", place)
         return rows[0][0] if rows else None
 

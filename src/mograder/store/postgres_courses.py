@@ -16,10 +16,7 @@ from mograder.store import bodies, files
 from mograder.store.bodies import Bodies, new_body, pieces_of
 from mograder.store.course_folders import course_taken, no_such_course
 from mograder.store.database import Connection, Database
-from mograder.store.hand_outs import HandOuts
-from mograder.store.layout import MANIFEST, Folders
-from mograder.store.postgres import PostgresStore
-from mograder.store.rows import (
+from mograder.store.database_rows import (
     HAND_OUTS,
     PLAN,
     SECRETS,
@@ -30,6 +27,9 @@ from mograder.store.rows import (
     record,
     write_listing,
 )
+from mograder.store.hand_outs import HandOuts
+from mograder.store.layout import MANIFEST, Folders
+from mograder.store.postgres import PostgresStore
 
 
 class PostgresCourses:

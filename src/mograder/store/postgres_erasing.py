@@ -9,9 +9,9 @@ from mograder.domain.receipts import Receipt
 from mograder.domain.store import ERASED_NAME, Attest
 from mograder.store import bodies
 from mograder.store.database import Connection
-from mograder.store.directory import RECEIPT_COLUMNS, receipt_of
+from mograder.store.database_rows import lock_document, put_document, read_grades
 from mograder.store.erasing import erased_account, name_digest, naming, new_salt
-from mograder.store.rows import lock_document, put_document, read_grades
+from mograder.store.ledger_rows import RECEIPT_COLUMNS, receipt_of
 
 ERASED_NAMES = "SELECT salt, digest, generation FROM erased_names WHERE course = %s ORDER BY generation DESC"
 

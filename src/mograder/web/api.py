@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote
 
@@ -49,7 +50,7 @@ from mograder.domain.roster import Person
 from mograder.domain.store import Accepted, StoredFile, Upload
 from mograder.web.body import PATIENT, Body, Gone, Pace, Receive, Scope, Send, is_multipart
 from mograder.web.fetches import Fetches
-from mograder.web.lists import Gathered, Written
+from mograder.web.lists import AtOnce, Gathered, Written
 from mograder.web.live import Live
 from mograder.web.replies import (
     FEEDBACK_POLICY,
@@ -105,17 +106,33 @@ class Request:
     about: Username | None
     headers: Mapping[str, str]
     received: int
-    base_url: str
+    scope: Scope
     wrong_codes: Failures
-    address: str
     written: Written[Reply]
-    query: bytes = b""
+    at_once: AtOnce
     authority: str = ""
     body: bytes = b""
     own: tuple[Extension, ...] = ()
 
     def assignment(self) -> Assignment:
-        return self.course.assignment(self.actor, self.values["assignment"])
+        course, actor, text = self.course, self.actor, self.values["assignment"]
+        key = ("assignment", text, actor.is_instructor)
+        return self.at_once.get(key, lambda: course.assignment(actor, text))
+
+    @property
+    def query(self) -> bytes:
+        query: bytes = self.scope["query_string"]
+        return query
+
+    @property
+    def address(self) -> str:
+        return address_key(self.scope)
+
+    @property
+    def base_url(self) -> str:
+        scope = self.scope
+        host = self.headers.get("host", "localhost")
+        return f"{scope.get('scheme', 'http')}://{host}{scope.get('root_path', '')}"
 
     def person(self) -> Username:
         assert self.about is not None, "rows for one person name a query or path parameter"
@@ -141,6 +158,7 @@ class Api:
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
         self._gathered: Gathered[Reply | StoredFile] = Gathered(self.write)
         self._written: Written[Reply] = Written()
+        self._at_once = AtOnce()
         self._boards: Written[Board] = Written(1)
         self._looking = threading.Lock()
         self.live = Live(lambda: self.write(course.head))
@@ -168,6 +186,7 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
+        await asyncio.sleep(0)  # to a turn of its own, also for a caller that asks again and again within one
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         body = Body(headers, receive, self.pace)
         actor = None
@@ -247,7 +266,7 @@ class Api:
         """Who sends this header: as before, as long as neither accounts nor secrets have changed."""
         store = self.course.store
         try:
-            state = (store.mark(), store.secrets())
+            state = self._at_once.get("state", lambda: (store.mark(), store.secrets()))
         except Unreadable:  # the course's own token needs no ledger, and its holder is told what is wrong
             return self.course.authenticate(tokens.from_header(given))
         return self._known.get(given, state, lambda: self.course.authenticate(tokens.from_header(given)))
@@ -258,17 +277,16 @@ class Api:
     ) -> Request:  # fmt: skip
         about = None
         if row.about_query:
-            about = parse_owner(_query(scope["query_string"], row.about_query))
+            about = _asked_about(scope["query_string"], row.about_query)
         elif row.about_path:
             try:
                 about = parse_owner(values[row.about_path])
             except BadName as error:
                 raise NotFound(error.message) from None
         authorise(actor, row.allow, about)
-        base = f"{scope.get('scheme', 'http')}://{headers.get('host', 'localhost')}{scope.get('root_path', '')}"
         return Request(
-            row, self.course, actor, values, about, headers, received, base, self.wrong_codes, address_key(scope),
-            self._written, scope["query_string"], self._authority,
+            row, self.course, actor, values, about, headers, received, scope, self.wrong_codes, self._written,
+            self._at_once, self._authority,
         )  # fmt: skip
 
     async def _answer(self, request: Request, body: Body) -> Reply | StoredFile:
@@ -353,6 +371,12 @@ def _query(query: bytes, name: str) -> str:
     return values[0] if values else ""
 
 
+@lru_cache(4096)
+def _asked_about(query: bytes, name: str) -> Username:
+    """The person whom a query names: the same for a query for ever. Raises BadRequest and BadName."""
+    return parse_owner(_query(query, name))
+
+
 # one function an endpoint
 
 
@@ -432,7 +456,8 @@ def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
 
 
 def hand_out(request: Request) -> StoredFile:
-    return request.course.hand_out(request.actor, request.values["assignment"], request.values["file"])
+    course, actor, place = request.course, request.actor, (request.values["assignment"], request.values["file"])
+    return request.at_once.get((place, actor.is_instructor), lambda: course.hand_out(actor, *place))
 
 
 def rules(request: Request) -> Reply:
@@ -544,7 +569,7 @@ def submissions(request: Request) -> Reply:
         found = course.hand_ins(assignment, WHICH[wanted])
         return json_reply([submission_info(assignment, each) for each in found], tagged=True)
 
-    return request.written.get(("submissions", assignment.name, wanted), course.seen(assignment), write)
+    return request.written.get(("submissions", assignment.name, wanted), course.hand_ins_seen(assignment), write)
 
 
 def submission_info(assignment: Assignment, listed: Listed) -> wire.SubmissionInfo:
@@ -620,7 +645,9 @@ def status(request: Request) -> Reply:
     def write() -> Reply:
         return status_reply(course.standing(assignment, user))
 
-    return request.written.get(("status", assignment.name, user), course.seen(assignment, user), write)
+    shared = request.at_once.get(("standings", assignment.name), lambda: course.standings_seen(assignment))
+    seen = (shared, course.standing_seen(assignment, user))
+    return request.written.get(("status", assignment.name, user), seen, write)
 
 
 def status_reply(standing: Standing) -> Reply:

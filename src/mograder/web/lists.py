@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 Run = Callable[[Callable[[], T]], Awaitable[T]]
@@ -36,6 +36,31 @@ class Gathered(Generic[T]):
             return await self._run(read)
         finally:
             del self._running[key]
+
+
+class AtOnce:
+    """What was read in one turn of the event loop, for all whose turn it is: they had all asked before it was read."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._kept: dict[Hashable, Any] = {}
+
+    def get(self, key: Hashable, read: Callable[[], T]) -> T:
+        """What `read` gives; in a thread without an event loop always anew. `key` says what it reads."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return read()
+        if self._loop is not loop:
+            self._loop, self._kept = loop, {}
+            loop.call_soon(self._end)  # before anything is read: who asks from now on comes behind it
+        if key not in self._kept:
+            self._kept[key] = read()
+        found: T = self._kept[key]
+        return found
+
+    def _end(self) -> None:
+        self._loop = None
 
 
 class Written(Generic[T]):

@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -46,6 +47,19 @@ class Reply:
     tag: str | None = None
     close: bool = False
 
+    @cached_property
+    def fields(self) -> Headers:
+        """The header fields but those that say what is sent: of a reply that is given often, made once."""
+        fields = list(COMMON)
+        if self.tag is not None:
+            fields += [(b"etag", f'"{self.tag}"'.encode()), (b"cache-control", b"private, no-cache")]
+        return fields + [(name.lower().encode(), value.encode("latin-1")) for name, value in self.headers]
+
+    @cached_property
+    def content_fields(self) -> Headers:
+        length = str(len(self.body)).encode()
+        return [*self.fields, (b"content-type", self.content_type.encode()), (b"content-length", length)]
+
 
 def json_reply(value: object, tagged: bool = False) -> Reply:
     body = wire.encode_json(value)
@@ -68,20 +82,13 @@ INTERNAL_ERROR = Reply(500, wire.encode_json({"error": "internal error", "code":
 
 async def send_reply(reply: Reply, scope: Scope, headers: Mapping[str, str], body: Body, send: Send) -> None:
     """Send `reply`; where the request's body is still coming, say so and read on for a moment."""
-    fields = list(COMMON)
     status, content = reply.status, reply.body
-    if reply.tag is not None:
-        fields.append((b"etag", f'"{reply.tag}"'.encode()))
-        fields.append((b"cache-control", b"private, no-cache"))
-        if _has(headers.get("if-none-match", ""), reply.tag):
-            status, content = 304, b""
-    if status not in (204, 304):
-        fields.append((b"content-type", reply.content_type.encode()))
-        fields.append((b"content-length", str(len(content)).encode()))
-    fields += [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers]
+    if reply.tag is not None and _has(headers.get("if-none-match", ""), reply.tag):
+        status, content = 304, b""
+    fields = reply.fields if status in (204, 304) else reply.content_fields
     linger = body.unread
     if linger or reply.close:
-        fields.append((b"connection", b"close"))
+        fields = [*fields, (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": fields})
     content = b"" if scope["method"] == "HEAD" else content
     await send({"type": "http.response.body", "body": content, "more_body": linger})
@@ -97,6 +104,15 @@ def _has(if_none_match: str, tag: str) -> bool:
 def attachment(name: str) -> dict[str, str]:
     """The header field with which a browser saves an answer as a file of this name."""
     return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name.rsplit('/', 1)[-1], safe='')}"}
+
+
+def path_to(held: BinaryIO) -> Path:
+    """Where the file that is `held` open can be opened again.
+
+    By its name, another file may be opened than was measured: somebody uploads a new one just now.
+    """
+    same = Path(f"/dev/fd/{held.fileno()}")
+    return same if same.exists() else Path(held.name)
 
 
 async def send_file(
@@ -127,10 +143,8 @@ async def _stream(
     fields |= {"etag": f'"{file.tag}"', "cache-control": "private, no-cache", **dict(extra)}
     from starlette.responses import FileResponse  # not for small files, which most are
 
-    # By its name, another file may be opened than was measured: somebody uploads feedback anew just now.
-    same, found = Path(f"/dev/fd/{held.fileno()}"), os.fstat(held.fileno())
-    path = same if same.exists() else Path(held.name)
-    response = FileResponse(path, headers=fields, media_type=content_type, stat_result=found)
+    found = os.fstat(held.fileno())
+    response = FileResponse(path_to(held), headers=fields, media_type=content_type, stat_result=found)
     refused = 0
 
     async def forward(message: Message) -> None:

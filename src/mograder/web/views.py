@@ -45,7 +45,7 @@ def join(visit: Visit) -> Answer:
     except MograderError as error:
         form = replace(join_form(visit), claim_key=key, user=user, code=code, problem=error.message)
         return html(form, error.status)
-    page = Joined(visit.frame, token, visit.address)
+    page = Joined(replace(visit.frame, user=username), token, visit.address)
     return visit.logged_in(html(page), username)
 
 

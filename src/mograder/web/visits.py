@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import inspect
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.datastructures import MutableHeaders
@@ -30,7 +31,7 @@ from mograder.web import sessions
 from mograder.web.api import Api
 from mograder.web.body import Body, Gone, Message, Receive, Scope, Send
 from mograder.web.pages import Frame, Page, Problem, render
-from mograder.web.replies import attachment
+from mograder.web.replies import attachment, path_to
 from mograder.web.sessions import Session
 from mograder.web.throttle import address_key
 
@@ -116,16 +117,28 @@ class Visit:
 Answer = Page | Response
 
 
+class HeldFile(FileResponse):
+    """A file that is held open until it is sent, whatever stands under its name by then."""
+
+    def __init__(self, held: BinaryIO, name: str) -> None:
+        found = os.fstat(held.fileno())
+        super().__init__(path_to(held), 200, attachment(name), "application/octet-stream", stat_result=found)
+        self.held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self.held:
+            await super().__call__(dict(scope), receive, send)
+
+
 def file_response(file: StoredFile) -> Response:
     """A file to save, streamed; may take as long as a network does. Raises NotFound when it is gone by now."""
     file = file.brought()
     try:
         if file.path is None:
             return Response(file.read(), headers=attachment(file.name), media_type="application/octet-stream")
-        file.open().close()
+        return HeldFile(file.path.open("rb"), file.name)
     except OSError:
         raise NotFound(f"{file.name!r} cannot be read") from None
-    return FileResponse(file.path, headers=attachment(file.name), media_type="application/octet-stream")
 
 
 def html(page: Page, status: int = 200) -> Response:

@@ -1,5 +1,10 @@
 // Shows moments in the reader's own zone, which is named, and counts down on the server's clock.
-const zoned = new Intl.DateTimeFormat([], { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
+const parts = { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" };
+const zoned = new Intl.DateTimeFormat([], { ...parts, timeZoneName: "short" });
+const plain = new Intl.DateTimeFormat([], parts); // for a table, above which the zone is said once
+const named = new Intl.DateTimeFormat([], { timeZoneName: "longGeneric" });
+const zoneName = named.resolvedOptions().timeZone === "UTC" ? "UTC" // which browsers call GMT+00:00
+  : named.formatToParts().find((each) => each.type === "timeZoneName").value;
 const ahead = Number(document.documentElement.dataset.now) / 1000 - Date.now();
 const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
 const spoken = new Intl.RelativeTimeFormat([], { numeric: "always" });
@@ -8,8 +13,9 @@ function showTimes(root) {
   for (const time of root.querySelectorAll("time:not([data-utc])")) {
     if (time.title) continue; // shown already
     time.title = time.textContent;
-    time.textContent = zoned.format(new Date(time.dateTime));
+    time.textContent = (time.closest("table[data-zone-said]") ? plain : zoned).format(new Date(time.dateTime));
   }
+  for (const zone of root.querySelectorAll("[data-zone]")) zone.textContent = zoneName;
 }
 
 function countDown() {

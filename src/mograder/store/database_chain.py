@@ -8,7 +8,7 @@ from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import HandIn, Issue, Receipt, Turn, free_filename
 from mograder.domain.store import Accepted
 from mograder.store.database import Connection
-from mograder.store.directory import RECEIPT_COLUMNS, receipt_of, receipt_values
+from mograder.store.ledger_rows import RECEIPT_COLUMNS, receipt_of, receipt_values
 
 _LATEST = f"""
 SELECT {RECEIPT_COLUMNS} FROM unnest(%s::text[], %s::text[]) AS wanted (a, u) CROSS JOIN LATERAL (
