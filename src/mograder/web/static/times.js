@@ -2,7 +2,9 @@
 const parts = { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" };
 const zoned = new Intl.DateTimeFormat([], { ...parts, timeZoneName: "short" });
 const plain = new Intl.DateTimeFormat([], parts); // for a table, above which the zone is said once
-const zoneName = new Intl.DateTimeFormat([], { timeZoneName: "longGeneric" }).formatToParts().find((each) => each.type === "timeZoneName").value;
+const named = new Intl.DateTimeFormat([], { timeZoneName: "longGeneric" });
+const zoneName = named.resolvedOptions().timeZone === "UTC" ? "UTC" // which browsers call GMT+00:00
+  : named.formatToParts().find((each) => each.type === "timeZoneName").value;
 const ahead = Number(document.documentElement.dataset.now) / 1000 - Date.now();
 const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
 const spoken = new Intl.RelativeTimeFormat([], { numeric: "always" });
