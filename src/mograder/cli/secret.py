@@ -40,8 +40,9 @@ def secret() -> None:
 def rotate_key(folder: Path) -> None:
     """Sign receipts with a new key from now on, in the course in FOLDER, and print the key's fingerprint.
 
-    Stop the server first: a course that is being served is refused. What the old key has signed still verifies. Every client refuses the new key until its owner
-    says mograder https login --new-key: change it only when somebody may have seen the old one, and tell the class.
+    Stop the server first: a course that is being served is refused. What the old key has signed still verifies. Every
+    client refuses the new key until its owner says mograder https login --new-key: change it only when somebody may
+    have seen the old one, and tell the class.
 
     \b
     Example:
