@@ -149,6 +149,8 @@ def test_a_changed_key_is_refused_until_it_is_trusted_and_old_receipts_stay_good
         old = server.client.get("/.well-known/jwks.json").json()["keys"][0]["kid"]
         assert old in ran.err
         mograder("submit", "hw1", work(b"x = 1\n"))
+        assert run(["secret", "rotate-key", str(course_folder)]) == 2  # while it is being served
+        assert server.client.get("/.well-known/jwks.json").json()["keys"][0]["kid"] == old
         assert server.stop() == 0
     assert run(["secret", "rotate-key", str(course_folder)]) == 0
     with running(course_folder, port=server.port) as server:

@@ -40,15 +40,20 @@ def secret() -> None:
 def rotate_key(folder: Path) -> None:
     """Sign receipts with a new key from now on, in the course in FOLDER, and print the key's fingerprint.
 
-    Stop the server first. What the old key has signed still verifies. Every client refuses the new key until its owner
-    says mograder https login --new-key: change it only when somebody may have seen the old one, and tell the class.
+    Stop the server first: a course that is being served is refused. What the old key has signed still verifies. Every
+    client refuses the new key until its owner says mograder https login --new-key: change it only when somebody may
+    have seen the old one, and tell the class.
 
     \b
     Example:
       mograder secret rotate-key course/release/
     """
     from mograder.opening import rotate_signing_key
+    from mograder.rehearsal import is_in_use
 
+    # Before anything is opened: a running server would sign with the old key until its next start.
+    if any(is_in_use(root) for root in (folder, folder / "release")):
+        raise Usage(f"the course in {folder} is being served: stop its server, change the key, and start it again")
     fingerprint = rotate_signing_key(folder)
     tell(f"receipts are signed with the key {fingerprint}\nstudents accept it with: mograder https login --new-key")
 
