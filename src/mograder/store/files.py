@@ -15,7 +15,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -358,22 +358,64 @@ class LastRead(Generic[T]):
         return self.last[0]
 
 
-class SameAgain(Generic[T]):
-    """What was made of many files, kept as long as all their marks stay the same: then it is the same object."""
+class Marks:
+    """What was looked at for a value, before anything of it was read.
+
+    `in_doubt`: the value may be another next time although all that was looked at is as it was.
+    """
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[Sequence[tuple[str, Fingerprint]], object, T]] = {}
+        self.seen: list[tuple[str, Fingerprint | None]] = []
+        self.in_doubt = False
 
-    def get(
-        self, key: str, marks: Sequence[tuple[str, Fingerprint]], make: Callable[[], T], beside: object = None
-    ) -> T:
-        """`marks` name each file with its fingerprint; `beside` is whatever else the value is made of."""
+    def look(self, path: str) -> os.stat_result | None:
+        """What stands at `path`, None for nothing. What a link leads to is in doubt."""
+        found = _at(path)
+        mark = found and fingerprint(found)
+        self.seen.append((path, mark))
+        self.in_doubt |= found is not None and (is_link(found) or not is_settled(fingerprint(found)))
+        return found
+
+
+def _at(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+class SameAgain(Generic[T]):
+    """What was made of files and folders, kept as long as all that was looked at for it is as it was.
+
+    Then it is the same object.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[list[tuple[str, Fingerprint | None]], object, T]] = {}
+
+    def at_hand(self, key: str, beside: object = None) -> T | None:
+        """What is kept, if it holds; quick, as nothing is read. `beside` is whatever else the value is made of."""
         kept = self._kept.get(key)
-        if kept is not None and kept[0] == marks and kept[1] == beside:
-            return kept[2]
-        value = make()
-        if all(is_settled(mark) for _, mark in marks):
-            self._kept[key] = (marks, beside, value)
+        if kept is None or kept[1] != beside:
+            return None
+        try:
+            for path, mark in kept[0]:
+                found = _at(path)
+                if (found and fingerprint(found)) != mark:
+                    return None
+        except OSError:
+            return None
+        return kept[2]
+
+    def get(self, key: str, make: Callable[[Marks], T], beside: object = None) -> T:
+        """What is kept or, if that does not hold, what `make` gives, which notes what it looks at."""
+        found = self.at_hand(key, beside)
+        if found is not None:
+            return found
+        marks = Marks()
+        value = make(marks)
+        if not marks.in_doubt:
+            self._kept[key] = (marks.seen, beside, value)
         return value
 
 

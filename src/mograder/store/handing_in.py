@@ -40,7 +40,7 @@ from mograder.domain.receipts import (
 )
 from mograder.domain.store import Accepted, LatestFile, StoredFile, Upload
 from mograder.store import files
-from mograder.store.files import Cached, Room, SameAgain, Spool, storage_errors
+from mograder.store.files import Cached, Marks, Room, SameAgain, Spool, storage_errors
 from mograder.store.layout import Folders, stored_file
 from mograder.store.ledger import Ledger
 from mograder.store.ledger_rows import (
@@ -349,25 +349,29 @@ class HandingIn:
     # reading hand-ins
 
     def latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...]:
-        folder = str(self.folders.submitted / assignment)
         with storage_errors("list the hand-ins"):
-            try:
-                names = self._latest_names.get(folder)
-            except (FileNotFoundError, NotADirectoryError):
-                self._check_there(self.folders.submitted)
-                return ()
-            found = []
-            for username, name, target in names:
-                path = f"{folder}{os.sep}{target}"
-                with contextlib.suppress(FileNotFoundError):
-                    status = os.stat(path)
-                    if files.is_regular(status):
-                        found.append((username, name, path, status))
-        marks = [(path, files.fingerprint(status)) for _, _, path, status in found]
-        return self._same_files.get(assignment, marks, lambda: tuple(
-            LatestFile(username, name, status.st_size, status.st_mtime, self._digest(path, status))
-            for username, name, path, status in found
-        ), [each[1] for each in found])  # fmt: skip
+            return self._same_files.get(assignment, partial(self._find_latest, assignment))
+
+    def latest_files_at_hand(self, assignment: AssignmentName) -> tuple[LatestFile, ...] | None:
+        return self._same_files.at_hand(assignment)
+
+    def _find_latest(self, assignment: AssignmentName, marks: Marks) -> tuple[LatestFile, ...]:
+        folder = f"{self._submitted}{os.sep}{assignment}"
+        marks.look(self._submitted)
+        marks.look(folder)
+        try:
+            names = self._latest_names.get(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            self._check_there(self.folders.submitted)
+            return ()
+        found = []
+        for username, name, target in names:
+            path = f"{folder}{os.sep}{target}"
+            status = marks.look(path)
+            if status is not None and files.is_regular(status):
+                digest = self._digest(path, status)
+                found.append(LatestFile(username, name, status.st_size, status.st_mtime, digest))
+        return tuple(found)
 
     def _digest(self, path: str, status: os.stat_result) -> str:
         try:
