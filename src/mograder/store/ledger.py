@@ -17,10 +17,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from filelock import FileLock
-
 from mograder.domain.errors import StorageFull, Temporary, Unreadable
 from mograder.store.files import storage_errors
+from mograder.store.turns import turn
 
 T = TypeVar("T")
 
@@ -87,7 +86,7 @@ class Ledger:
     def __init__(self, path: Path, lock_path: Path) -> None:
         """Opens or creates the file and brings its schema up to date. Raises Unreadable, StorageFull, Temporary."""
         self.path = path
-        self._between_processes = FileLock(lock_path, thread_local=False)
+        self._lock_path = lock_path
         self._queue: SimpleQueue[_Entry[Any] | None] = SimpleQueue()
         self._writing = threading.Lock()
         self._reading = threading.Lock()
@@ -114,7 +113,7 @@ class Ledger:
         return connection
 
     def _migrate(self) -> None:
-        with self._between_processes:
+        with turn(self._lock_path):
             version = self._writer.execute("PRAGMA user_version").fetchone()[0]
             if version > len(MIGRATIONS):
                 raise Unreadable(
@@ -183,7 +182,7 @@ class Ledger:
 
     def _commit(self, batch: list[_Entry[Any]]) -> None:
         try:
-            with self.errors(), self._writing, self._between_processes.acquire(timeout=30):
+            with self.errors(), self._writing, turn(self._lock_path, longest=30):
                 self._transact(batch)
                 for entry in batch:
                     entry.follow()
@@ -211,7 +210,7 @@ class Ledger:
 
     def compact(self) -> None:
         """Write the file anew, so that nothing is left in it of what was deleted."""
-        with self.errors(), self._writing, self._between_processes.acquire(timeout=30):
+        with self.errors(), self._writing, turn(self._lock_path, longest=30):
             self._writer.execute("VACUUM")
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
