@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from joserfc.jwk import ECKey, OctKey
+from joserfc.jwk import ECKey, OctKey, OKPKey
+from joserfc.jws import JWSRegistry, deserialize_compact, serialize_compact
 
 from mograder.domain.errors import VerificationFailed
 from mograder.sealing import Ed25519Seal, new_private_key, public_pem
+from mograder.wire import decode_json, encode_json
 
 SEAL = Ed25519Seal(new_private_key())
 JSON = st.dictionaries(st.text(), st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text())
@@ -17,6 +19,17 @@ JSON = st.dictionaries(st.text(), st.none() | st.booleans() | st.integers(-(2**5
 @given(claims=JSON)
 def test_what_was_signed_comes_back_to_who_has_the_public_key(claims: dict[str, object]) -> None:
     assert Ed25519Seal(SEAL.public_keys()[0]).verify(SEAL.sign(claims)) == claims
+
+
+@given(claims=JSON)
+def test_what_is_signed_is_a_jws_to_the_letter(claims: dict[str, object]) -> None:
+    pem = new_private_key()
+    key, seal = OKPKey.import_key(pem), Ed25519Seal(pem)
+    header = {"alg": "Ed25519", "kid": key.thumbprint()}
+    registry = JWSRegistry(algorithms=["Ed25519"])
+    assert seal.sign(claims) == serialize_compact(header, encode_json(claims), key, registry=registry)
+    assert decode_json(deserialize_compact(seal.sign(claims), key, registry=registry).payload) == claims
+    assert key.as_dict(private=False).items() <= dict(seal.public_keys()[0]).items()
 
 
 def test_the_same_claims_give_the_same_text_and_the_same_key_the_same_name() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 
 from mograder.domain import commits, counting, deadlines
@@ -30,7 +30,10 @@ class HandingIn:
     @property
     def name(self) -> str:
         """What receipts call the course: its title, else the fingerprint of its key."""
-        return self.title or self.signing_keys()[0]["kid"]
+        return self._called(self.plan)
+
+    def _called(self, plan: Plan) -> str:
+        return plan.title or self.signing_keys()[0]["kid"]
 
     def signing_keys(self) -> tuple[Mapping[str, str], ...]:
         """The public keys that verify receipts, as JWKs; `kid` is a key's fingerprint. The first signs now."""
@@ -117,28 +120,29 @@ class HandingIn:
         if size > self.limit_for(assignment):
             raise TooLarge(f"the file has {size} bytes; at most {self.limit_for(assignment)} are taken")
 
-    def announced(self, assignment: Assignment, user: Username) -> bool:
-        """Whether somebody has committed to bytes that have not come: then `begin` may take its time."""
-        return bool(self.store.commits(assignment.name, user))
+    def announced(self, assignment: Assignment, user: Username) -> Sequence[Commit]:
+        """The commits to bytes that have not come."""
+        return self.store.commits(assignment.name, user)
 
     def submit(
         self, actor: Actor, assignment: Assignment, user: Username, body: Upload, received: int, filename: str = ""
     ) -> Accepted:
         """As `begin`, and wait for it."""
-        return self.begin(actor, assignment, user, body, received, filename).result()
+        return self.begin(actor, assignment, user, body, received, filename, self.announced(assignment, user)).result()
 
     def begin(
-        self, actor: Actor, assignment: Assignment, user: Username, body: Upload, received: int, filename: str = ""
-    ) -> Future[Accepted]:
+        self, actor: Actor, assignment: Assignment, user: Username, body: Upload, received: int, filename: str,
+        announced: Sequence[Commit],
+    ) -> Future[Accepted]:  # fmt: skip
         """Keep a hand-in for ever; one that repeats the one before gets its receipt, and nothing new is kept.
 
         `received` is the moment (Unix microseconds) when the request arrived: it counts, or that of a commit of these
-        bytes. What an instructor hands in for a student is never late. `filename` is what the sender calls the file,
-        "" if it was not said. Raises Closed, TooLarge, WrongType, BadRequest.
+        bytes; with a commit `announced` this waits for the store itself. What an instructor hands in for a student is
+        never late. `filename` is what the sender calls the file, "" if it was not said. Raises Closed, TooLarge,
+        WrongType, BadRequest.
         """
-        schedule = self.schedule(assignment, user)
-        held = self.store.commits(assignment.name, user)
-        commit = next((each for each in held if each.covers(body, received)), None)
+        plan, schedule = self.plan, self.schedule(assignment, user)
+        commit = next((each for each in announced if each.covers(body, received)), None)
         moment = min(received, commit.moment) if commit else received
         if not actor.is_instructor:
             self._check_not_closed(assignment, schedule, moment)
@@ -148,10 +152,11 @@ class HandingIn:
         accepts = assignment.rules.accepts
         if accepts and filename and not filename.lower().endswith(accepts):
             raise WrongType(f"{printable(filename)!r}: {assignment.name!r} takes {', '.join(accepts)}")
-        late = actor.username == user and self.lateness(schedule.due, moment).late
+        found = deadlines.lateness(schedule.due, moment, plan.penalties, plan.zone)
+        late = actor.username == user and found.late
         arrived = received if commit else None
         hand_in = HandIn(user, assignment.name, actor.username, moment, body, late, schedule.due, arrived)
-        accepted = self.store.accept(hand_in, issue_receipt(hand_in, self.seal, self.name))
+        accepted = self.store.accept(hand_in, issue_receipt(hand_in, self.seal, self._called(plan)))
         if commit:  # used up; should this be lost, the same bytes could only be handed in again
             accepted.result()
             self.store.change_commits(
@@ -159,14 +164,16 @@ class HandingIn:
             )
         return accepted
 
-    def judged(self, receipt: Receipt) -> tuple[Judged, str]:
-        """A hand-in that was just accepted as its receipt has it, and the file name of the version that counts now."""
+    def judged(self, receipt: Receipt) -> tuple[Judged, str, Which]:
+        """A hand-in that was just accepted as its receipt has it, the file name of the version that counts now, and by
+        which rule.
+        """
         plan, kept = self.plan, receipt.submission
         (this,) = counting.judge([receipt], kept.due, plan)
         if plan.counts is Which.LATEST or not this.lateness.late:
-            return this, kept.filename
+            return this, kept.filename, plan.counts
         everything = counting.judge(self.store.receipts(kept.assignment, kept.username), kept.due, plan)
-        return this, (counting.counting(everything, plan.counts) or this).submission.filename
+        return this, (counting.counting(everything, plan.counts) or this).submission.filename, plan.counts
 
     def hand_ins(self, assignment: Assignment, which: Which | None = Which.LATEST) -> list[Listed]:
         """One hand-in of every person, sorted by name: the latest, the last in time, or the one that counts (`None`).

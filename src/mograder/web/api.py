@@ -13,7 +13,7 @@ import logging
 import ssl
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -27,6 +27,7 @@ from mograder.domain import deadlines, tokens
 from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
 from mograder.domain.assignments import Assignment, Which
 from mograder.domain.board import Board
+from mograder.domain.commits import Commit
 from mograder.domain.counting import Listed
 from mograder.domain.course import Course, Standing
 from mograder.domain.deadlines import Lateness
@@ -268,10 +269,11 @@ class Api:
         """Who sends this header: as before, as long as neither accounts nor secrets have changed."""
         store = self.course.store
         try:
-            state = (self._mark(), self._at_once.get("secrets", store.secrets))
+            mark, secrets = self._mark(), self._at_once.get("secrets", store.secrets)
         except Unreadable:  # the course's own token needs no ledger, and its holder is told what is wrong
             return self.course.authenticate(tokens.from_header(given))
-        return self._known.get(given, state, lambda: self.course.authenticate(tokens.from_header(given)))
+        who = partial(self.course.authenticate, secrets=secrets)
+        return self._known.get(given, (mark, secrets), lambda: who(tokens.from_header(given)))
 
     def _request(
         self, row: Endpoint, actor: Actor, values: Mapping[str, str], headers: Mapping[str, str], scope: Scope,
@@ -346,14 +348,15 @@ class Api:
             else:
                 async for chunk in body.chunks(limit):
                     upload.write(chunk)
+            announced = await self._read(lambda: course.announced(assignment, request.person()))
         except BaseException:
             upload.discard()
             raise
-        slow = course.store.waits or upload.is_large or course.announced(assignment, request.person())
-        if slow:
-            accepted = await self.write(lambda: begin_submit(request, assignment, upload, filename).result())
+        begin = partial(begin_submit, request, assignment, upload, filename, announced)
+        if course.store.waits or upload.is_large or announced:
+            accepted = await self.write(lambda: begin().result())
         else:
-            accepted = await asyncio.shield(asyncio.wrap_future(begin_submit(request, assignment, upload, filename)))
+            accepted = await promised(begin())
         return await self._read(lambda: submitted(course, accepted))
 
     async def _read(self, work: Callable[[], T]) -> T:
@@ -363,6 +366,24 @@ class Api:
     async def write(self, work: Callable[[], T]) -> T:
         # Shielded: when the sender goes away, what a thread has begun it still finishes.
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._writers, work))
+
+
+async def promised(future: Future[T]) -> T:
+    """What a thread will have done, also when who waits for it goes away meanwhile."""
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+
+    def tell() -> None:
+        if not done.done():
+            done.set_result(None)
+
+    def wake(_: Future[T]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(tell)
+
+    future.add_done_callback(wake)
+    await done
+    return future.result()
 
 
 def with_troubles(reply: Reply, troubles: tuple[Unreadable, ...]) -> Reply:
@@ -492,14 +513,16 @@ def change_rules(request: Request) -> Reply:
     return json_reply(wire.rules_info(changed))
 
 
-def begin_submit(request: Request, assignment: Assignment, upload: Upload, filename: str) -> Future[Accepted]:
+def begin_submit(
+    request: Request, assignment: Assignment, upload: Upload, filename: str, held: Sequence[Commit]
+) -> Future[Accepted]:
     try:
         upload.finish()
         announced = request.headers.get(wire.CHECKSUM_HEADER.lower())
         if announced is not None and announced.lower() != upload.sha256:
             raise ChecksumMismatch(f"the bytes that came have the SHA-256 {upload.sha256}, not {announced[:64]!r}")
         course, user = request.course, request.person()
-        accepted = course.begin(request.actor, assignment, user, upload, request.received, filename)
+        accepted = course.begin(request.actor, assignment, user, upload, request.received, filename, held)
     except BaseException:
         upload.discard()
         raise
@@ -509,7 +532,7 @@ def begin_submit(request: Request, assignment: Assignment, upload: Upload, filen
 
 def submitted(course: Course, accepted: Accepted) -> Reply:
     kept = accepted.receipt.submission
-    judged, counts = course.judged(accepted.receipt)
+    judged, counts, rule = course.judged(accepted.receipt)
     return json_reply(
         wire.Submitted(
             filename=latest_filename(kept.username),
@@ -525,7 +548,7 @@ def submitted(course: Course, accepted: Accepted) -> Reply:
             duedate=seconds(kept.due),
             arrived=wire.given(kept.arrived / deadlines.SECOND if kept.arrived else None),
             counts=counts,
-            rule=course.plan.counts.value,
+            rule=rule.value,
             by=kept.by,
             **said_of(judged.lateness),
         )
