@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from itertools import count
 
 SECOND = 1_000_000
@@ -163,4 +164,9 @@ def zone_name(when: datetime) -> str:
 
 def stamp(moment: int) -> str:
     """A moment as it stands in a file name, in UTC to the second: 20260310T200800."""
-    return utc(moment).strftime("%Y%m%dT%H%M%S")
+    return _stamp(moment // SECOND)
+
+
+@lru_cache(1000)
+def _stamp(second: int) -> str:
+    return utc(second * SECOND).strftime("%Y%m%dT%H%M%S")

@@ -148,6 +148,9 @@ def make_once(path: Path, make: Callable[[], bytes]) -> None:
 
 def point_latest(link: Path | str, target: Path | str) -> None:
     """Make `link` a relative link to its neighbour `target`; where links cannot be made, a copy of it. Atomic."""
+    with contextlib.suppress(OSError, NotImplementedError):  # whatever it is, what follows finds out as well
+        os.symlink(os.path.basename(target), link)
+        return
     folder, name = os.path.split(link)
     scratch = f"{folder}{os.sep}.{name}.{secrets.token_hex(6)}.tmp"
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import logging
 import os
 import signal
@@ -102,6 +103,7 @@ def serve(
 
     `parent` is a pipe's descriptor that the parent process holds open: when it ends, so does this server.
     """
+    gc.freeze()  # what is loaded by now stays: it is not looked through again and again
     if sys.platform == "win32":
         asyncio.run(_serve(app, listening, started, tls, parent))
     else:
