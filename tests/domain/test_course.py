@@ -404,6 +404,23 @@ def test_who_has_handed_in_without_an_account_can_be_reset(course: Course) -> No
         course.authenticate(token)
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_name_under_which_work_stands_is_nobodys_to_claim_and_other_names_are(
+    course: Course, course_folder: Path, by_hand: bool
+) -> None:
+    file = course_folder.parent / "submitted" / "hw1" / "alice.py"
+    if by_hand:
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"by mail")
+    else:
+        submit(course)
+        file.unlink()
+    with pytest.raises(NameTaken, match="'alice' is taken"):
+        course.register("alice", CODE)
+    course.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)
+    assert course.register("bob", CODE)[0] == "bob"
+
+
 def test_the_course_s_own_instructor_cannot_be_locked_out(course: Course) -> None:
     body = filled(course.upload(), b"trying it out")
     course.submit(COURSE_INSTRUCTOR, course.assignment(COURSE_INSTRUCTOR, "hw1"), INSTRUCTOR, body, NOON)
