@@ -30,6 +30,11 @@ FLAGS = (
 PATIENCE = 90_000
 """How long anything may take, in milliseconds: what is quick on a quiet machine is not on one that is busy."""
 
+FEEDBACK = (
+    "<!doctype html><html lang=en><title>Feedback</title><h1>Well done</h1><p>Only the last plot has no label.</p>"
+)
+"""What stands in the frame of a sample page that shows feedback."""
+
 
 def find_chromium() -> str | None:
     return next((found for name in NAMES if (found := shutil.which(name))), None)
@@ -58,6 +63,8 @@ def show(context: BrowserContext, page: Page) -> Tab:
             route.fulfill(body=render(page), headers=headers)
         elif asset is not None:
             route.fulfill(body=asset.content, content_type=asset.kind)
+        elif "feedback" in path:
+            route.fulfill(body=FEEDBACK, content_type="text/html")
         else:
             route.fulfill(status=404, body="")
 
