@@ -21,7 +21,7 @@ RULES = st.builds(
     Rules,
     st.text(max_size=30),
     st.builds(Schedule, MOMENTS, MOMENTS, MOMENTS),
-    st.none() | st.integers(1, 2**50),
+    st.none() | st.integers(1, 10**15 - 1),  # as many digits as a size may have
     st.lists(st.sampled_from([".py", ".zip", ".tar.gz", ".c++"]), unique=True).map(tuple),
     st.none() | st.floats(0, 1e6),
 )
