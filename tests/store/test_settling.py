@@ -20,7 +20,7 @@ from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store import files, handing_in
 from mograder.store.directory import DirectoryStore
 from mograder.store.layout import Folders
-from tests.parts import ALICE, BOB, CODE, HW1, NOON, hand_in, open_store, until
+from tests.parts import ALICE, BOB, CODE, HW1, NOON, hand_in, names_in, open_store, until
 
 
 @pytest.fixture
@@ -169,6 +169,24 @@ def test_hand_ins_that_are_gone_as_a_whole_are_not_begun_anew(
     assert not folder.exists()
     away.rename(folder)
     assert hand_in(store, seal, ALICE, b"x" * size).receipt.submission.attempt == 2
+
+
+def test_two_who_hand_in_first_at_the_same_moment_are_both_taken(
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = store.ledger.read
+
+    def after_another(sql: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        monkeypatch.undo()
+        hand_in(store, seal, BOB, b"a moment before")
+        return read(sql, values)
+
+    assert not submitted.parent.exists()
+    monkeypatch.setattr(store.ledger, "read", after_another)
+    hand_in(store, seal, ALICE, b"work")
+    assert names_in(submitted) == [
+        "alice.py", "alice_20260310T120000.py", "bob.py", "bob_20260310T120000.py"
+    ]  # fmt: skip
 
 
 def test_grades_that_are_gone_as_a_whole_are_not_begun_anew(tmp_path: Path, course_folder: Path) -> None:
