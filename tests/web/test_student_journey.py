@@ -21,6 +21,7 @@ SCRIPT = "<script>document.title='taken'</script>"
 def log_in(tab: Tab, server: Running, user: str = "alice") -> None:
     tab.goto(server.client.post("/login-link", headers=server.bearer(user)).json()["url"])
     expect(tab.get_by_role("heading", level=1)).to_have_text("Your assignments")
+    tab.wait_for_load_state()  # what reads the page, or acts on it, finds all of it, its scripts too
 
 
 def grade(server: Running, page: str = "<h1>Well done</h1>") -> None:
@@ -37,6 +38,7 @@ def test_a_student_goes_from_the_join_link_to_the_feedback(tab: Tab, server: Run
     tab.get_by_role("button", name="Join").click()
     tab.get_by_role("link", name="Go to the assignments").click()
     tab.get_by_role("link", name="hw1").click()
+    tab.wait_for_url("**/my/hw1")
     with tab.expect_download() as download:
         tab.get_by_role("link", name="hw1.py").click()
     assert Path(download.value.path()).read_bytes() == NOTEBOOK
@@ -110,13 +112,14 @@ def test_the_keyboard_alone_goes_the_same_way(tab: Tab, server: Running, tmp_pat
     go_to("hw1")
     tab.keyboard.press("Enter")
     tab.wait_for_url("**/my/hw1")
-    go_to("Your work")
-    with tab.expect_file_chooser() as chooser:
+    with tab.expect_file_chooser() as chooser:  # asked of Chromium, not waited for: the next key may overtake it
+        go_to("Your work")
         tab.keyboard.press("Enter")
     chooser.value.set_files(work)
     go_to("Hand in")
     tab.keyboard.press("Enter")
     expect(tab.get_by_role("region", name="Received")).to_be_focused()
+    tab.wait_for_load_state()
     tab.keyboard.press("Tab")
     with tab.expect_download():
         tab.keyboard.press("Enter")
