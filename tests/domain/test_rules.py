@@ -48,7 +48,7 @@ def test_what_is_shown_is_understood_as_what_it_is(rules: Rules) -> None:
 @pytest.mark.parametrize(
     ("key", "text", "value"),
     [
-        ("title", "  Loops \n and more ", "Loops and more"),
+        ("title", "  Loops \n and more ", "Loops and more"), ("title", "x" * 200, "x" * 200),
         ("due", "2030-02-08", date(2030, 2, 8)),
         ("due", "2030-02-08T17:00", datetime.fromisoformat("2030-02-08T17:00")),
         ("due", "2030-02-08 17:00:30", datetime.fromisoformat("2030-02-08T17:00:30")),

@@ -6,6 +6,7 @@ in the endpoint table; what an actor may do beyond that is decided here.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,12 +24,13 @@ from mograder.domain.errors import (
     NameTaken,
     NotFound,
     RegistrationOff,
+    Temporary,
     Unauthenticated,
     Unreadable,
     WrongCode,
 )
 from mograder.domain.extensions import Extension
-from mograder.domain.grades import GradeEntry
+from mograder.domain.grades import GradeEntry, Uploaded
 from mograder.domain.handing_in import HandingIn
 from mograder.domain.names import (
     INSTRUCTOR,
@@ -466,11 +468,20 @@ class Course(HandingIn):
 
     # grades and feedback
 
-    def upload_grades(self, actor: Actor, assignment: Assignment, document: object) -> tuple[int, int]:
-        """Merge grades; how many are stored in all, and how many came. Raises BadRequest, then nothing changed."""
+    def upload_grades(self, actor: Actor, assignment: Assignment, document: object) -> Uploaded:
+        """Merge grades. Raises BadRequest, then nothing changed."""
         entries = grades.parse_upload(document)
         event = Event(self.clock(), actor.username, "grades", assignment.name, f"{len(entries)} grades")
-        return self.store.merge_grades(assignment.name, entries, event), len(entries)
+        stored = self.store.merge_grades(assignment.name, entries, event)
+        unknown: set[str] = set()
+        with contextlib.suppress(Temporary):  # the grades are kept, and who has handed in cannot be said now
+            unknown = {each.username for each in entries} - self._people()
+        return Uploaded(stored, len(entries), tuple(sorted(unknown)))
+
+    def _people(self) -> set[str]:
+        """Everybody who has registered or handed in."""
+        handed_in = {user for each in self.store.assignments() for user in self.store.handed_in(each.name)}
+        return {each.username for each in self.store.accounts() if not each.removed} | handed_in
 
     def grades(self, assignment: Assignment) -> tuple[GradeEntry, ...]:
         """Everybody's grades as they are stored, those that students do not see yet included."""

@@ -146,33 +146,34 @@ def make_once(path: Path, make: Callable[[], bytes]) -> None:
     sync_folder(path.parent)
 
 
-def point_latest(link: Path, target: Path) -> None:
+def point_latest(link: Path | str, target: Path | str) -> None:
     """Make `link` a relative link to its neighbour `target`; where links cannot be made, a copy of it. Atomic."""
-    scratch = link.with_name(f".{link.name}.{secrets.token_hex(6)}.tmp")
+    folder, name = os.path.split(link)
+    scratch = f"{folder}{os.sep}.{name}.{secrets.token_hex(6)}.tmp"
     try:
         try:
-            scratch.symlink_to(target.name)
+            os.symlink(os.path.basename(target), scratch)
         except (OSError, NotImplementedError) as error:
             # Windows without the privilege, FAT, some network shares: everything but a full disk means "no links".
             if isinstance(error, OSError) and error.errno in _FULL:
                 raise
-            scratch.write_bytes(target.read_bytes())
-        scratch.replace(link)
+            Path(scratch).write_bytes(Path(target).read_bytes())
+        os.replace(scratch, link)
     except BaseException:
         with contextlib.suppress(OSError):
-            scratch.unlink()
+            os.unlink(scratch)
         raise
 
 
-def put(source: Path, target: Path) -> None:
+def put(source: str, target: str) -> None:
     """Move a file to its name, atomically; across file systems its bytes are synced there first."""
     try:
-        source.replace(target)
+        os.replace(source, target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        write_file(target, source.read_bytes())
-        source.unlink()
+        write_file(Path(target), Path(source).read_bytes())
+        os.unlink(source)
 
 
 def sha256_of(path: Path) -> str:
@@ -240,13 +241,13 @@ class Spool:
                     self._spill()
         else:
             with storage_errors("receive the file"):
-                _write_all(self._descriptor, chunk)
+                write_all(self._descriptor, chunk)
 
     def _spill(self) -> None:
         path = self._folder / f"{SPOOL_PREFIX}{secrets.token_hex(12)}"
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         self.path = path
-        _write_all(self._descriptor, b"".join(self._chunks))
+        write_all(self._descriptor, b"".join(self._chunks))
         self._forget()
 
     def _forget(self) -> None:
@@ -276,7 +277,7 @@ class Spool:
         self._forget()
 
 
-def _write_all(descriptor: int, content: bytes) -> None:
+def write_all(descriptor: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]

@@ -670,8 +670,8 @@ def signing_keys(request: Request) -> Reply:
 
 def upload_grades(request: Request) -> Reply:
     document = wire.decode_json(request.body)
-    count, received = request.course.upload_grades(request.actor, request.assignment(), document)
-    return json_reply(wire.GradesStored(count, received))
+    uploaded = request.course.upload_grades(request.actor, request.assignment(), document)
+    return json_reply(wire.GradesStored(uploaded.stored, uploaded.received, list(uploaded.unknown)))
 
 
 def status(request: Request) -> Reply:

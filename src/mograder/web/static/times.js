@@ -1,19 +1,27 @@
 // Shows moments in the reader's own zone, which is named, and counts down on the server's clock.
 const parts = { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" };
 const zoned = new Intl.DateTimeFormat([], { ...parts, timeZoneName: "short" });
-const plain = new Intl.DateTimeFormat([], parts); // for a table, above which the zone is said once
+const plain = new Intl.DateTimeFormat([], parts); // on a page that says the zone once
 const named = new Intl.DateTimeFormat([], { timeZoneName: "longGeneric" });
 const zoneName = named.resolvedOptions().timeZone === "UTC" ? "UTC" // which browsers call GMT+00:00
   : named.formatToParts().find((each) => each.type === "timeZoneName").value;
 const ahead = Number(document.documentElement.dataset.now) / 1000 - Date.now();
 const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
 const spoken = new Intl.RelativeTimeFormat([], { numeric: "always" });
+const clock = ["hour", "minute", "dayPeriod", "timeZoneName"];
+
+// A line may end between the day and the time of day, and inside of neither.
+function told(format, moment) {
+  const all = format.formatToParts(moment), ofDay = (at) => clock.includes(all[at]?.type);
+  return all.map(({ type, value }, at) => type === "literal" && ofDay(at - 1) !== ofDay(at + 1) ? value : value.replace(/\s/g, "\u00a0")).join("");
+}
 
 function showTimes(root) {
+  const format = document.querySelector("[data-zone]") ? plain : zoned;
   for (const time of root.querySelectorAll("time:not([data-utc])")) {
     if (time.title) continue; // shown already
     time.title = time.textContent;
-    time.textContent = (time.closest("table[data-zone-said]") ? plain : zoned).format(new Date(time.dateTime));
+    time.textContent = told(format, new Date(time.dateTime));
   }
   for (const zone of root.querySelectorAll("[data-zone]")) zone.textContent = zoneName;
 }
