@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,10 +112,20 @@ def names_in(folder: Path) -> list[str]:
 # a server in its own process
 
 
+HELD: deque[socket.socket] = deque()
+"""Bound to ports that were given, so that nobody else on a busy machine is given them before their server has begun."""
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    probe = socket.socket()
+    if sys.platform == "linux":  # there a server may listen all the same when both say so
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", 0))
+    port = int(probe.getsockname()[1])
+    HELD.append(probe)
+    while len(HELD) > (50 if sys.platform == "linux" else 0):
+        HELD.popleft().close()
+    return port
 
 
 def environment() -> dict[str, str]:

@@ -21,16 +21,7 @@ from mograder.config import utc_now
 from mograder.domain.names import AssignmentName
 from mograder.store import doctor, findings
 from mograder.store.layout import Folders
-from tests.parts import (
-    CODE,
-    NOTEBOOK,
-    Running,
-    make_course_folder,
-    open_store,
-    running,
-    sha256,
-    until,
-)
+from tests.parts import CODE, NOTEBOOK, PATIENCE, Running, make_course_folder, open_store, running, sha256, until
 
 ROUNDS = 10
 HW1 = AssignmentName("hw1")
@@ -75,7 +66,7 @@ def kill_in_a_rush(
     """Eight people hand in without a pause; some large. The server is killed at some instant after some answer."""
 
     def send(name: str) -> None:
-        with contextlib.suppress(httpx2.TransportError), httpx2.Client(base_url=server.url, timeout=60) as client:
+        with contextlib.suppress(httpx2.TransportError), httpx2.Client(base_url=server.url, timeout=PATIENCE) as client:
             for number in range(10_000):
                 size = 1_200_000 if number % 10 == 5 else 300
                 content = f"{name} {round_} {number}".encode().ljust(size, b".")
