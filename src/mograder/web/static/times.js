@@ -2,10 +2,12 @@
 const parts = { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" };
 const zoned = new Intl.DateTimeFormat([], { ...parts, timeZoneName: "short" });
 const plain = new Intl.DateTimeFormat([], parts); // for a table, above which the zone is said once
+const ofThisYear = new Intl.DateTimeFormat([], { ...parts, year: undefined });
 const named = new Intl.DateTimeFormat([], { timeZoneName: "longGeneric" });
 const zoneName = named.resolvedOptions().timeZone === "UTC" ? "UTC" // which browsers call GMT+00:00
   : named.formatToParts().find((each) => each.type === "timeZoneName").value;
-const ahead = Number(document.documentElement.dataset.now) / 1000 - Date.now();
+const now = Number(document.documentElement.dataset.now) / 1000;
+const ahead = now - Date.now();
 const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
 const spoken = new Intl.RelativeTimeFormat([], { numeric: "always" });
 
@@ -13,7 +15,9 @@ function showTimes(root) {
   for (const time of root.querySelectorAll("time:not([data-utc])")) {
     if (time.title) continue; // shown already
     time.title = time.textContent;
-    time.textContent = (time.closest("table[data-zone-said]") ? plain : zoned).format(new Date(time.dateTime));
+    const moment = new Date(time.dateTime);
+    const short = moment.getFullYear() === new Date(now).getFullYear() ? ofThisYear : plain;
+    time.textContent = (time.closest("table[data-zone-said]") ? short : zoned).format(moment);
   }
   for (const zone of root.querySelectorAll("[data-zone]")) zone.textContent = zoneName;
 }
