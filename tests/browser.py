@@ -27,6 +27,12 @@ FLAGS = (
 )  # fmt: skip
 
 
+FEEDBACK = (
+    "<!doctype html><html lang=en><title>Feedback</title><h1>Well done</h1><p>Only the last plot has no label.</p>"
+)
+"""What stands in the frame of a sample page that shows feedback."""
+
+
 def find_chromium() -> str | None:
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
@@ -52,6 +58,8 @@ def show(context: BrowserContext, page: Page) -> Tab:
             route.fulfill(body=render(page), headers=headers)
         elif asset is not None:
             route.fulfill(body=asset.content, content_type=asset.kind)
+        elif "feedback" in path:
+            route.fulfill(body=FEEDBACK, content_type="text/html")
         else:
             route.fulfill(status=404, body="")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
-from mograder.domain.board import Board, Order, Show, Wanted, find, missing
+from mograder.domain.board import Board, Order, Row, Show, Wanted, find, missing
 from mograder.domain.course import Course
 from mograder.domain.extending import Change
 from mograder.domain.extensions import Decision
@@ -100,8 +100,16 @@ def test_people_are_found_by_name_assignment_and_state_and_sorted(course: Course
     assert found("", None, Show.ALL, Order.NAME) == ["carol", "bob", "alice"]
     assert found("", None, Show.ALL, Order.LATEST) == ["bob", "alice", "carol"]
     assert found("", HW1, Show.ALL, Order.GRADE) == ["bob", "alice", "carol"]
-    assert [len(row.cells) for row in find(board, Wanted(assignment=HW2)).rows] == [1, 1, 1]
+    part = find(board, Wanted(assignment=HW2))
+    assert [each.name for each in part.assignments] == [HW2]
+    assert [(row.name, len(row.cells)) for row in part.rows] == [("Zoe Alice", 1), ("", 1), ("Ann Carol", 1)]
     assert missing(board, HW1) == ("carol",)
+
+
+@pytest.mark.parametrize("order", Order)
+def test_people_are_sorted_before_there_are_assignments(order: Order) -> None:
+    people = (Row(BOB, "Zoe", ()), Row(ALICE, "Zoe", ()))
+    assert find(Board((), people), Wanted(order=order)) == Board((), people[::-1])
 
 
 def test_what_the_board_is_made_of_changes_with_it_and_only_then(course: Course, root: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from mograder.domain.chain import Erased, Link, erase_receipt, find_breaks, head_of, parse_head
+from mograder.domain.chain import Break, Erased, Link, erase_receipt, find_breaks, head_of, parse_head
 from mograder.domain.errors import BadRequest, VerificationFailed
 from mograder.domain.receipts import Head, Receipt, Turn, issue_receipt
 from mograder.sealing import Ed25519Seal, new_private_key
@@ -45,6 +47,15 @@ def with_place(links: Links, number: int, link: Link) -> Links:
     return [*links[: number - 1], link, *links[number:]]
 
 
+def named(breaks: Iterable[Break]) -> list[str]:
+    """What is said of each break: it names its place, and only a missing signature is said to be one."""
+    found = list(breaks)
+    for each in found:
+        assert re.search(rf"\b{each.number}\b", each.what), each
+        assert each.unsigned is each.what.endswith("is not signed by the course"), each
+    return [each.what for each in found]
+
+
 def test_a_whole_chain_has_no_break_and_fits_every_place_that_was_kept() -> None:
     links = chain()
     kept = [Head(each.number, each.hash) for each in links]
@@ -58,6 +69,10 @@ def text_swapped(links: Links) -> Links:
 
 def another_seal(links: Links) -> Links:
     return with_place(links, 5, receipt_at(chain(Ed25519Seal(new_private_key())), 5))
+
+
+def altered(receipt: Receipt, **changes: Any) -> Receipt:
+    return replace(receipt, submission=replace(receipt.submission, **changes))
 
 
 def erased_by(statement: Callable[[Links], str]) -> Callable[[Links], Links]:
@@ -86,6 +101,10 @@ BROKEN: dict[str, tuple[Callable[[Links], Links], list[str]]] = {
         text_swapped,
         ["receipt 2 was altered: number, previous, filename, sha256 is not what was signed"],
     ),
+    "a time that is none": (
+        lambda links: with_place(links, 4, altered(receipt_at(links, 4), received=10**30)),
+        ["receipt 4 was altered: received is not what was signed"],
+    ),
     "signed by another": (another_seal, [FOLLOWS.format(5), "receipt 5 is not signed by the course"]),
     "another previous": (
         lambda links: with_place(links, 4, replace(receipt_at(links, 4), previous="ab")),
@@ -103,14 +122,13 @@ BROKEN: dict[str, tuple[Callable[[Links], Links], list[str]]] = {
 
 @pytest.mark.parametrize(("change", "said"), BROKEN.values(), ids=BROKEN)
 def test_each_break_is_named_at_its_place(change: Callable[[Links], Links], said: list[str]) -> None:
-    assert [each.what for each in find_breaks(change(chain()), SEAL)][: len(said)] == said
+    assert named(find_breaks(change(chain()), SEAL))[: len(said)] == said
 
 
 def test_a_text_that_is_no_receipt_breaks_the_chain_and_nothing_else() -> None:
     links = with_place(chain(), 4, replace(receipt_at(chain(), 4), text="é"))
-    found = [each.what for each in find_breaks(links, SEAL)]
-    assert found == ["receipt 4 is not signed by the course", FOLLOWS.format(5)]
-    assert [each.what for each in find_breaks(links, None)] == [FOLLOWS.format(5)]
+    assert named(find_breaks(links, SEAL)) == ["receipt 4 is not signed by the course", FOLLOWS.format(5)]
+    assert named(find_breaks(links, None)) == [FOLLOWS.format(5)]
 
 
 def test_every_letter_of_the_last_receipt_counts() -> None:
@@ -123,11 +141,12 @@ def test_every_letter_of_the_last_receipt_counts() -> None:
 
 def test_a_chain_that_is_shorter_or_another_does_not_fit_what_was_kept() -> None:
     links = chain()
-    assert [each.what for each in find_breaks(links[:4], SEAL, [Head(5, links[4].hash)])] == [
+    assert named(find_breaks(links[:4], SEAL, [Head(5, links[4].hash)])) == [
         "the chain was cut: it ends at receipt 4, and there was a receipt 5"
     ]
-    assert [each.what for each in find_breaks(links, SEAL, [Head(3, "ab"), Head(3, links[2].hash)])] == [
-        "receipt 3 is another than the one that was kept"
+    kept = [Head(number, digest) for number in range(4) for digest in ("ab", links[number - 1].hash if number else "")]
+    assert named(find_breaks(links, SEAL, kept)) == [
+        f"receipt {number} is another than the one that was kept" for number in range(4)
     ]
 
 
@@ -146,3 +165,11 @@ def test_a_receipt_names_its_place_and_a_statement_of_an_erasure_is_no_receipt()
     for text in (erased_at_three(links).statement, SEAL.sign({"number": "x"}), "nonsense"):
         with pytest.raises(VerificationFailed):
             head_of(text, SEAL)
+
+
+def test_what_the_course_signs_of_an_erasure_is_the_place_and_the_moment() -> None:
+    second, erased = receipt_at(chain(), 2), erased_at_three(chain())
+    assert SEAL.verify(erased.statement) == {
+        "course": "Kurs", "erased": "2026-03-10T12:00:00.000000Z", "number": 3, "previous": second.hash,
+        "hash": erased.hash,
+    }  # fmt: skip

@@ -27,6 +27,7 @@ from mograder.domain.errors import (
     WrongCode,
     WrongType,
 )
+from mograder.domain.grades import Uploaded
 from mograder.domain.names import INSTRUCTOR, AssignmentName, Username
 from mograder.domain.roster import Person
 from mograder.domain.store import Accepted, Event
@@ -255,11 +256,24 @@ def test_a_grade_is_seen_when_it_is_released(course: Course) -> None:
     entry = {"username": "alice", "grade": "5"}
     course.upload_grades(COURSE_INSTRUCTOR, assignment, {"grades": [entry], "workflow_state": "inreview"})
     assert course.standing(assignment, ALICE).grade is None
-    assert course.upload_grades(COURSE_INSTRUCTOR, assignment, [entry, {"userid": "bob"}]) == (2, 2)
+    uploaded = course.upload_grades(COURSE_INSTRUCTOR, assignment, [entry, {"userid": "bob"}])
+    assert (uploaded.stored, uploaded.received) == (2, 2)
     seen = course.standing(assignment, ALICE).grade
     assert seen is not None
     assert seen.grade == "5"
     assert [event.detail for event in course.store.events()] == ["2 grades", "1 grade"]
+
+
+def test_an_upload_of_grades_says_whom_nobody_knows(course: Course, course_folder: Path) -> None:
+    assignment = course.assignment(STUDENT, "hw1")
+    submit(course, b"work")
+    course.add_people(COURSE_INSTRUCTOR, [Person(Username("bob"), "", Role.STUDENT)])
+    rows = [{"username": name, "grade": "5"} for name in ("alice", "bob", "Bob", "carl")]
+    for _ in range(2):  # also when they are in the table already
+        assert course.upload_grades(COURSE_INSTRUCTOR, assignment, rows).unknown == ("Bob", "carl")
+    course.store.settle()
+    (course_folder.parent / "submitted").rename(course_folder.parent / "away")
+    assert course.upload_grades(COURSE_INSTRUCTOR, assignment, rows) == Uploaded(4, 4)
 
 
 def test_feedback_is_found_for_its_person_alone(course: Course) -> None:

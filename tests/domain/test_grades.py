@@ -164,7 +164,8 @@ def test_a_table_comes_back_as_it_was_written(
     [("", "found nothing"), ("name,grade\na,1\n", "found name, grade"),
      ("username,grade\nalice\n", "line 2: expected 2"), ("username\nalice,1\n", "line 2: expected 1"),
      ("username,grade\n,5\n", "line 2: a grade without a person"),
-     ('username\n"alice', "line 2"), ('"', "line 1"), ("username\n" + "a" * 200_000, "line 2")],
+     ('username\n"alice', "line 2: unexpected end"), ('"', "line 1: unexpected end"),
+     ("username\n" + "a" * 200_000, "line 2")],
 )  # fmt: skip
 def test_the_line_at_fault_is_named(text: str, message: str) -> None:
     with pytest.raises(BadRequest, match=message):
@@ -172,10 +173,20 @@ def test_the_line_at_fault_is_named(text: str, message: str) -> None:
 
 
 def test_empty_rows_are_passed_over_and_cells_may_hold_lines() -> None:
-    table = read_csv('student ;mark; feedback\n\n;;\nalice;1,3;"two\nlines; ""quoted"""\n')
+    table = read_csv('student ;mark; feedback\n\n;;\nalice;1,3; "two\r\nlines; ""quoted"""\n')
     assert [dict(each.fields) for each in table] == [
-        {"student": "alice", "mark": "1,3", "feedback": 'two\nlines; "quoted"'}
+        {"student": "alice", "mark": "1,3", "feedback": 'two\r\nlines; "quoted"'}
     ]
+
+
+def test_the_header_says_what_stands_between_cells() -> None:
+    (entry,) = read_csv("username,feedback\nalice,a;b;c;d;e;f\n")
+    assert dict(entry.fields) == {"username": "alice", "feedback": "a;b;c;d;e;f"}
+
+
+def test_line_ends_of_old_machines_are_line_ends() -> None:
+    (entry,) = read_csv("username,grade\ralice,1\r")
+    assert dict(entry.fields) == {"username": "alice", "grade": "1"}
 
 
 @pytest.mark.parametrize("name", ["username", "grade", "mark", "feedback"])

@@ -51,6 +51,14 @@ def test_only_what_differs_is_written_and_the_trail_says_it(course: Course, plan
     assert event.detail == "due 2026-03-10T12:00 -> 2026-03-11T12:00; points unsaid -> 20"
 
 
+def test_everything_that_can_be_said_is_written_and_taken_out_again(course: Course, plan: Path) -> None:
+    texts = {"title": "While", "max_size": "100 MiB", "accepts": ".py .zip", "points": "200000000"}
+    written = change(course, **texts)
+    assert (written.assignment, written.texts) == (HW1, replace(written.texts, **texts))
+    taken = change(course, **dict.fromkeys(texts, "")).texts
+    assert taken == replace(written.texts, **dict.fromkeys(texts, ""))
+
+
 def test_what_changes_nothing_writes_nothing(course: Course, plan: Path) -> None:
     before = plan.stat()
     held = course.planning.rules(HW1)
@@ -121,7 +129,7 @@ def test_what_cannot_be_understood_is_not_overwritten(course: Course, plan: Path
 
 
 def test_an_assignment_that_is_not_there_gets_no_rules(course: Course, plan: Path) -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="'hw9'"):
         course.planning.rules(AssignmentName("hw9"))
 
 
@@ -136,8 +144,9 @@ def test_the_plan_goes_before_a_manifest_and_takes_nothing_out_of_it(
     assert (held.texts.title, held.texts.due) == ("Theirs", "2026-03-10T12:00")
     assert change(course, due="2026-03-11T12:00").texts.due == "2026-03-11T12:00"
     assert plan.read_text() == '[[assignments]]\nname = "hw1"\ndue = 2026-03-11T12:00:00\n'
-    with pytest.raises(BadRequest, match=r"assignments\.json says 'due' of 'hw1'"):
-        change(course, due="")
+    for key in ("title", "due"):
+        with pytest.raises(BadRequest, match=rf"assignments\.json says '{key}' of 'hw1'"):
+            change(course, **{key: ""})
     tag = course.planning.rules(HW1).tag
     manifest.write_text(json.dumps([{"name": "hw1", "title": "Others", "duedate": due}]))
     with pytest.raises(ChangedMeanwhile):

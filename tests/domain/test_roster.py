@@ -21,6 +21,7 @@ AUTOLAB = "Semester,email,last_name,first_name,school,major,year,grading_policy,
         ("Username\tName\n ada \t Ada   Lovelace \n\nbob\t\n", [("ada", "Ada Lovelace"), ("bob", "")]),
         ('name,username\n"Lovelace, Ada",ada\n', [("ada", "Lovelace, Ada")]),
         ("username\nada", [("ada", "")]),
+        (f"username,name\nada,{'x' * MAX_NAME}", [("ada", "x" * MAX_NAME)]),
     ],
 )  # fmt: skip
 def test_a_list_is_read_whoever_exported_it(text: str, expected: list[tuple[str, str]]) -> None:
@@ -32,11 +33,12 @@ def test_a_list_is_read_whoever_exported_it(text: str, expected: list[tuple[str,
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "no column"), ("first_name,last_name\nAda,L\n", "first_name"), ("username\n", "nobody"),
+        ("", "expected one of username, student_id, email, found nothing$"), ("username\n", "^the list names nobody$"),
+        ("first_name,last_name\nAda,L\n", "found first_name, last_name$"),
         ("username\nada\nal ice\n", "line 3"), ("username\nada\nADA\n", "line 3"),
         ("username,name\nada,A\n,B\n", "line 3"), ("username\n__instructor__\n", "line 2"),
         ("username,name\nada,A,B\n", "line 2"), ('username\n"ada\n', "line 2"), ("username\na.py\n", "line 2"),
-        (f"username,name\nada,{'x' * (MAX_NAME + 1)}\n", "line 2"),
+        (f"username,name\nada,{'x' * (MAX_NAME + 1)}\n", "line 2: the name of 'ada' is longer than 200 characters"),
     ],
 )  # fmt: skip
 def test_a_list_with_a_mistake_names_the_line(text: str, said: str) -> None:

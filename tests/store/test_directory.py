@@ -6,10 +6,11 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import sqlite3
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from mograder.store.doctor import check
 from mograder.store.findings import Severity
 from mograder.store.layout import Folders
 from tests.crashes import Say, die_before
-from tests.parts import ALICE, HW1, NOON, hand_in, make_course_folder, names_in, open_store, sha256
+from tests.parts import ALICE, HW1, NOON, hand_in, make_course_folder, names_in, open_store, sha256, until
 
 SEAL = Ed25519Seal(new_private_key())
 NOTE = Event(NOON, "alice", "test", "hw1")
@@ -506,3 +507,49 @@ def test_a_plan_that_cannot_be_understood_is_not_changed(store: DirectoryStore, 
         store.change_rules(HW1, [RuleChange("points", "", "3", 3)], hashlib.sha256(content).hexdigest(), NOTE)
     assert str(plan) in refused.value.place
     assert (plan.read_bytes(), store.events()) == (content, [])
+
+
+def test_what_is_at_hand_is_never_older_than_what_stands_there(store: DirectoryStore, root: Path) -> None:
+    """Also where nothing is read any more as nothing seems to have changed: each edit by hand shows at once."""
+    files, handed_in = root / "hw1" / "files", root.parent / "submitted" / "hw1"
+    changes: list[Callable[[], object]] = [
+        lambda: (files / "hw1.py").write_bytes(b"x"),
+        lambda: (files / "hw1.py").write_bytes(b"y"),  # the same size
+        lambda: (files / "data").mkdir(),
+        lambda: (files / "data" / "a.csv").write_bytes(b"1"),
+        lambda: (files / "data" / "a.csv").rename(files / "data" / "b.csv"),
+        lambda: (root / "hw2").mkdir(),
+        lambda: (root / "hw2" / "files").mkdir(),
+        lambda: (root / "hw2" / "files").rmdir(),
+        lambda: (root.parent / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\ntitle = "One"\n'),
+        lambda: (root / "assignments.json").write_text('[{"name": "hw9"}]'),
+        lambda: (root / "assignments.json").unlink(),
+        lambda: (files / "hw1.py").rename(files / "other.py"),
+        lambda: (files / "hw1.py").symlink_to("other.py"),
+        lambda: (files / "other.py").write_bytes(b"what the link shows"),
+        lambda: handed_in.mkdir(parents=True),
+        lambda: (handed_in / "alice.py").write_bytes(b"1"),
+        lambda: (handed_in / "alice.py").write_bytes(b"2"),
+        lambda: (handed_in / "bob_20260310T200800.py").write_bytes(b"3"),
+        lambda: (handed_in / "bob.py").symlink_to("bob_20260310T200800.py"),
+        lambda: (handed_in / "bob_20260310T200800.py").write_bytes(b"4"),
+        lambda: (handed_in / "alice.py").unlink(),
+    ]
+
+    def lists(store: DirectoryStore) -> object:
+        return store.assignments(), store.latest_files(HW1)
+
+    def at_hand() -> bool:
+        return store.latest_files_at_hand(HW1) is not None and (
+            store.assignments_at_hand() is not None or (files / "hw1.py").is_symlink()
+        )
+
+    for change in changes:
+        until(lambda: lists(store) and at_hand())
+        change()
+        with contextlib.closing(open_store(root)) as other:
+            assert store.assignments_at_hand() in (None, other.assignments())
+            assert store.latest_files_at_hand(HW1) in (None, other.latest_files(HW1))
+            assert lists(store) == lists(other)
+    shutil.rmtree(handed_in)
+    assert store.latest_files_at_hand(HW1) is None

@@ -54,10 +54,10 @@ def test_the_latest_is_a_relative_link_that_is_replaced(tmp_path: Path) -> None:
 
 
 def test_where_links_cannot_be_made_the_latest_is_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_links(self: Path, target: str) -> None:
+    def no_links(target: str, link: str) -> None:
         raise PermissionError(1, "not permitted")
 
-    monkeypatch.setattr(Path, "symlink_to", no_links)
+    monkeypatch.setattr(os, "symlink", no_links)
     (tmp_path / "one").write_bytes(b"1")
     files.point_latest(tmp_path / "latest", tmp_path / "one")
     assert not (tmp_path / "latest").is_symlink()

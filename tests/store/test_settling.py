@@ -20,7 +20,7 @@ from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store import files, handing_in
 from mograder.store.directory import DirectoryStore
 from mograder.store.layout import Folders
-from tests.parts import ALICE, BOB, CODE, HW1, NOON, hand_in, open_store, until
+from tests.parts import ALICE, BOB, CODE, HW1, NOON, hand_in, names_in, open_store, until
 
 
 @pytest.fixture
@@ -171,6 +171,24 @@ def test_hand_ins_that_are_gone_as_a_whole_are_not_begun_anew(
     assert hand_in(store, seal, ALICE, b"x" * size).receipt.submission.attempt == 2
 
 
+def test_two_who_hand_in_first_at_the_same_moment_are_both_taken(
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = store.ledger.read
+
+    def after_another(sql: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        monkeypatch.undo()
+        hand_in(store, seal, BOB, b"a moment before")
+        return read(sql, values)
+
+    assert not submitted.parent.exists()
+    monkeypatch.setattr(store.ledger, "read", after_another)
+    hand_in(store, seal, ALICE, b"work")
+    assert names_in(submitted) == [
+        "alice.py", "alice_20260310T120000.py", "bob.py", "bob_20260310T120000.py"
+    ]  # fmt: skip
+
+
 def test_grades_that_are_gone_as_a_whole_are_not_begun_anew(tmp_path: Path, course_folder: Path) -> None:
     folder, away = tmp_path / "grades", tmp_path / "away"
     entries = (GradeEntry({"username": "alice", "grade": "1"}),)
@@ -196,16 +214,16 @@ def test_grades_that_are_gone_as_a_whole_are_not_begun_anew(tmp_path: Path, cour
 def test_a_hand_in_reaches_an_assignment_on_another_file_system(
     store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Path, "replace", elsewhere_or_here)
+    monkeypatch.setattr(os, "replace", elsewhere_or_here)
     content = os.urandom(files.IN_MEMORY + 1)
     hand_in(store, seal, ALICE, content)
     assert (submitted / "alice.py").read_bytes() == content
 
 
-def elsewhere_or_here(source: Path, target: Path) -> None:
-    if source.parent != target.parent:
+def elsewhere_or_here(source: str, target: str) -> None:
+    if os.path.dirname(source) != os.path.dirname(target):
         raise OSError(errno.EXDEV, "another file system")
-    os.replace(source, target)
+    os.rename(source, target)
 
 
 def test_grades_that_could_not_be_read_again_are_not_written(course: Course) -> None:

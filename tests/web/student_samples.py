@@ -78,6 +78,7 @@ MANY = tuple(
          *([NOW - (12 - number) * 7 * DAY - HOUR] if number < 12 else []), grade="9" if number < 10 else None)
     for number in range(1, 25)
 )  # fmt: skip
+OFTEN = range(NOW - 60 * HOUR, NOW, HOUR)
 HARD_WORKS = (
     mine(assignment("long", LONG, NOW + 700 * HOUR), NOW, grade="x" * 60),
     mine(assignment("rtl", RIGHT_TO_LEFT)),
@@ -125,6 +126,8 @@ SAMPLES: dict[str, Page] = {
         replace(HOSTILE, user=Username("o" * 60)),
     ),
     "my-assignment-right-to-left": task_page(mine(assignment("rtl", RIGHT_TO_LEFT, NOW + HOUR), NOW - HOUR)),
-    "my-receipts": MyReceipts(ALICE, tuple(each.receipt for each in (*kept(TASKS[1], None, NOW - DAY, NOW),)), KEY),
+    "my-assignment-many": task_page(mine(TASKS[2], *OFTEN)),
+    "my-receipts": MyReceipts(ALICE, tuple(each.receipt for each in kept(TASKS[1], None, NOW - DAY, NOW)[::-1]), KEY),
+    "my-receipts-many": MyReceipts(ALICE, tuple(each.receipt for each in kept(TASKS[2], None, *OFTEN)[::-1]), KEY),
     "my-receipts-empty": MyReceipts(ALICE, (), KEY),
 }

@@ -607,7 +607,7 @@ def grade(web: Web, document: object) -> httpx2.Response:
 def test_grades_come_as_a_list_or_in_an_object_and_are_merged(web: Web, course_folder: Path, wrap: Any) -> None:
     assert grade(web, wrap([{"username": "alice", "grade": "1", "x": [1]}])).json()["count"] == 1
     reply = grade(web, wrap([{"username": "alice", "grade": "2"}, {"userid": "bob", "grade": 3}]))
-    assert reply.json() == {"status": "ok", "count": 2, "received": 2}
+    assert reply.json() == {"status": "ok", "count": 2, "received": 2, "unknown": ["alice", "bob"]}
     assert json.loads((course_folder / "hw1" / "grades.json").read_bytes()) == [
         {"username": "alice", "grade": "2", "x": [1]},
         {"userid": "bob", "grade": 3},

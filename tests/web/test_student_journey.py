@@ -56,7 +56,6 @@ def test_a_student_goes_from_the_join_link_to_the_feedback(tab: Tab, server: Run
     tab.get_by_role("button", name="Hand in").click()
     received = tab.get_by_role("region", name="Received")
     expect(received).to_contain_text(hashlib.sha256(WORK).hexdigest())
-    expect(received).to_contain_text("on time")
     expect(received).to_be_focused()
     assert (server.submitted / "hw1" / "alice.py").read_bytes() == WORK
     with tab.expect_download() as download:
@@ -169,11 +168,16 @@ def test_times_are_in_the_students_zone_and_counted_on_the_servers_clock(browser
         tab.clock.install(time="2098-01-01T00:00:00Z")  # a computer whose clock is wrong
         log_in(tab, server)
         row = tab.get_by_role("row", name="hw1")
-        expect(row).to_contain_text("15 Jan 2099, 16:30")
+        # A line may end behind the comma, and nowhere else.
+        assert row.locator("time").evaluate("each => each.textContent") == "15\u00a0Jan\u00a02099, 16:30"
         expect(tab.get_by_role("main")).to_contain_text("Times in India Standard Time")
         counted = re.search(r"in ([\d,]+) days", row.inner_text())
         assert counted
         assert int(counted[1].replace(",", "")) > 20_000
+        server.submit("alice", WORK).raise_for_status()
+        tab.goto("/my/hw1")
+        expect(tab.locator("time:not([data-utc])")).to_have_count(2)
+        assert re.findall("India Standard Time|IST|GMT.5:30", tab.inner_text("main")) == ["India Standard Time"]
 
 
 def test_a_table_on_a_telephone_is_still_a_table_to_a_screen_reader(tab: Tab, server: Running) -> None:

@@ -75,7 +75,7 @@ def find_breaks(links: Iterable[Link], seal: Seal | None, kept: Sequence[Head] =
         if head.number > before.number:
             what = f"the chain was cut: it ends at receipt {before.number}, and there was a receipt {head.number}"
             yield Break(head.number, what)
-        elif head.number > 0 and hashes.get(head.number, "") != head.hash:
+        elif hashes.get(head.number, "") != head.hash:
             yield Break(head.number, f"receipt {head.number} is another than the one that was kept")
 
 

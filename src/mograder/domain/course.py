@@ -6,6 +6,7 @@ in the endpoint table; what an actor may do beyond that is decided here.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,12 +24,13 @@ from mograder.domain.errors import (
     NameTaken,
     NotFound,
     RegistrationOff,
+    Temporary,
     Unauthenticated,
     Unreadable,
     WrongCode,
 )
 from mograder.domain.extensions import Extension
-from mograder.domain.grades import GradeEntry
+from mograder.domain.grades import GradeEntry, Uploaded
 from mograder.domain.handing_in import HandingIn
 from mograder.domain.names import (
     INSTRUCTOR,
@@ -42,7 +44,7 @@ from mograder.domain.names import (
 from mograder.domain.planning import Planning
 from mograder.domain.receipts import Head, Receipt, Seal, latest_filename
 from mograder.domain.roster import Person, random_code
-from mograder.domain.store import ERASED_NAME, Event, Fetched, Store, StoredFile
+from mograder.domain.store import ERASED_NAME, Event, Fetched, LatestFile, Store, StoredFile
 from mograder.domain.tokens import Token
 
 MIN_CLAIM_KEY, MAX_CLAIM_KEY = 32, 200  # characters
@@ -376,17 +378,21 @@ class Course(HandingIn):
         """The rules of assignments, and changing them."""
         return Planning(self.store, self.clock, self.max_upload)
 
-    def assignments(self, actor: Actor, own: Sequence[Extension] | None = None) -> tuple[Assignment, ...]:
+    def assignments(
+        self, actor: Actor, own: Sequence[Extension] | None = None, listed: tuple[Assignment, ...] | None = None
+    ) -> tuple[Assignment, ...]:
         """Every assignment that the actor may see: students see none before it opens, and their own times.
 
-        `own` are the actor's extensions, if `own_extensions` has read them already.
+        `own` are the actor's extensions, if `own_extensions` has read them already, `listed` what the store lists.
         """
+        listed = self.store.assignments() if listed is None else listed
         if actor.is_instructor:
-            return self.store.assignments()
+            return listed
         own = self.own_extensions(actor) if own is None else own
-        given = {each.assignment: each.until for each in own}
-        listed = self.assignments_for_students()
-        return tuple(each.extended(given[each.name]) if each.name in given else each for each in listed)
+        given, now = {each.assignment: each.until for each in own}, self.clock()
+        return tuple(
+            each.extended(given[each.name]) if each.name in given else each for each in listed if _is_open(each, now)
+        )
 
     def own_extensions(self, actor: Actor) -> tuple[Extension, ...]:
         """All in which one student's list of assignments differs from another's; an instructor's list has none."""
@@ -465,11 +471,20 @@ class Course(HandingIn):
 
     # grades and feedback
 
-    def upload_grades(self, actor: Actor, assignment: Assignment, document: object) -> tuple[int, int]:
-        """Merge grades; how many are stored in all, and how many came. Raises BadRequest, then nothing changed."""
+    def upload_grades(self, actor: Actor, assignment: Assignment, document: object) -> Uploaded:
+        """Merge grades. Raises BadRequest, then nothing changed."""
         entries = grades.parse_upload(document)
         event = Event(self.clock(), actor.username, "grades", assignment.name, counted(len(entries), "grade"))
-        return self.store.merge_grades(assignment.name, entries, event), len(entries)
+        stored = self.store.merge_grades(assignment.name, entries, event)
+        unknown: set[str] = set()
+        with contextlib.suppress(Temporary):  # the grades are kept, and who has handed in cannot be said now
+            unknown = {each.username for each in entries} - self._people()
+        return Uploaded(stored, len(entries), tuple(sorted(unknown)))
+
+    def _people(self) -> set[str]:
+        """Everybody who has registered or handed in."""
+        handed_in = {user for each in self.store.assignments() for user in self.store.handed_in(each.name)}
+        return {each.username for each in self.store.accounts() if not each.removed} | handed_in
 
     def grades(self, assignment: Assignment) -> tuple[GradeEntry, ...]:
         """Everybody's grades as they are stored, those that students do not see yet included."""
@@ -496,10 +511,14 @@ class Course(HandingIn):
             grades_broken=table is None,
         )
 
-    def hand_ins_seen(self, assignment: Assignment) -> tuple[object, ...]:
-        """What `hand_ins` are made of: equal to an earlier one only if they are, too. Quick, as every poll asks."""
+    def hand_ins_seen(self, assignment: Assignment, files: tuple[LatestFile, ...] | None = None) -> tuple[object, ...]:
+        """What `hand_ins` are made of: equal to an earlier one only if they are, too. Quick, as every poll asks.
+
+        `files` are the store's latest files, if they have been looked for already.
+        """
         # The ledger first: what changes while the rest is looked at then shows as a change the next time.
-        return (self.store.mark(), assignment, self.plan, self.store.latest_files(assignment.name))
+        mark = self.store.mark()
+        return (mark, assignment, self.plan, self.store.latest_files(assignment.name) if files is None else files)
 
     def standings_seen(self, assignment: Assignment) -> tuple[object, ...]:
         """As `hand_ins_seen`, what everybody's `standing` is made of; `standing_seen` has the person's own part."""

@@ -69,6 +69,18 @@ class GradeEntry:
         return _text(self.fields.get("workflow_state")) in VISIBLE_STATES
 
 
+@dataclass(frozen=True)
+class Uploaded:
+    """What became of an upload of grades: how many are `stored` in all now, and how many were `received`.
+
+    `unknown` are the people in it who have neither registered nor handed in: a misspelt name is nobody's grade.
+    """
+
+    stored: int
+    received: int
+    unknown: tuple[str, ...] = ()
+
+
 def number(grade: str | None) -> float:
     """A grade as a number to sort and count by; minus infinity for one that is none."""
     try:

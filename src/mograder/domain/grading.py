@@ -52,8 +52,9 @@ def preview(text: str, stored: Sequence[GradeEntry], people: Collection[str], po
     """
     entries, problems = _known_rows(text, stored, people)
     changes = []
-    # Merging keeps what is stored at its place and puts new people behind.
-    for old, new in zip_longest(stored, grades.merge(stored, entries)):
+    held = grades.merge(stored, ())  # a table by hand may have a person twice
+    # Merging keeps what is held at its place and puts new people behind.
+    for old, new in zip_longest(held, grades.merge(held, entries)):
         before = old or GradeEntry({})
         feedback = before.feedback != new.feedback
         if feedback or before.grade != new.grade or (old is not None and old.visible != new.visible):

@@ -92,7 +92,7 @@ def _size_text(size: int) -> str:
 
 
 def _title(text: str) -> str:
-    if len(text) > LONGEST_TITLE or printable(text) != text:
+    if printable(text, LONGEST_TITLE) != text:
         raise BadRequest(f"the title {printable(text[:40])!r} is too long or has characters that cannot be shown: give "
                          f"at most {LONGEST_TITLE}")  # fmt: skip
     return text

@@ -225,6 +225,10 @@ class Store(Protocol):
         """Every assignment, sorted by name, as the course stands now."""
         ...
 
+    def assignments_at_hand(self) -> tuple[Assignment, ...] | None:
+        """What `assignments` gives; None where that cannot be said at once."""
+        ...
+
     def find_assignment(self, text: str) -> Assignment | None:
         """The assignment of this name or, failing that, id; its `files` may be left out."""
         ...
@@ -257,6 +261,10 @@ class Store(Protocol):
 
     def latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...]:
         """The latest hand-in of every person, sorted by name."""
+        ...
+
+    def latest_files_at_hand(self, assignment: AssignmentName) -> tuple[LatestFile, ...] | None:
+        """What `latest_files` gives; None where that cannot be said at once."""
         ...
 
     def submitted_file(self, assignment: AssignmentName, filename: FileName) -> StoredFile | None:

@@ -17,7 +17,7 @@ def read_table(text: str, rename: Callable[[str], str]) -> tuple[list[str], Iter
     the line at fault, for a row when it is read.
     """
     lines = text.removeprefix("\ufeff")
-    header = lines.split("\n", 1)[0]
+    header = lines.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
     reader = csv.DictReader(io.StringIO(lines, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
 

@@ -38,7 +38,9 @@ from mograder.store.layout import LEDGER, LOCK, Folders
 from mograder.store.ledger_rows import RECEIPT_COLUMNS, receipt_of
 from mograder.store.snapshot import reading, stays_inside
 
-MANIFEST = "manifest.json"
+MANIFEST = ".mograder-manifest.json"
+"""Of the archive; hidden, since a course may have a `manifest.json` of its own."""
+
 FORMAT = 1
 SAY_EVERY = 1000  # files
 _PASSING = re.compile(rf"{re.escape(LEDGER)}.*|{re.escape(LOCK)}|{re.escape(SPOOL_PREFIX)}.*|\..+\.[0-9a-f]{{12}}\.tmp")
@@ -303,16 +305,18 @@ def _member(place: str, modified: int) -> tarfile.TarInfo:
 
 def _places(folders: Folders) -> dict[Path, str]:
     """Where each folder of the course is in the archive; the ones outside of the course get a name in it."""
-    places: dict[Path, str] = {}
-    named = {"submitted": folders.submitted, "grades": folders.grades, "hand-outs": folders.release}
-    for name, folder in {"release": folders.root, **named}.items():
-        if folder is None or folder in places:
-            continue
-        if folder.is_relative_to(folders.course):
-            places[folder] = folder.relative_to(folders.course).as_posix()
-        else:
-            taken = set(places.values())
-            places[folder] = next(each for each in (name, f"{name}-elsewhere") if each not in taken)
+    named = {
+        "release": folders.root, "submitted": folders.submitted, "grades": folders.grades, "hand-outs": folders.release,
+    }  # fmt: skip
+    given = {name: folder for name, folder in named.items() if folder is not None}
+    places = {
+        folder: folder.relative_to(folders.course).as_posix()
+        for folder in given.values()
+        if folder.is_relative_to(folders.course)
+    }
+    for name, folder in given.items():
+        if folder not in places:
+            places[folder] = name if name not in places.values() else f"{name}-elsewhere"
     return places
 
 

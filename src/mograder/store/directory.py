@@ -26,7 +26,7 @@ from mograder.domain.tokens import SECRET_NAME, random_secret
 from mograder.sealing import public_pem
 from mograder.store import files
 from mograder.store.erasing import ERASED_NAMES, erase_files, erase_rows, erased_account
-from mograder.store.files import Cached, LastRead, storage_errors
+from mograder.store.files import Cached, LastRead, Marks, SameAgain, storage_errors
 from mograder.store.hand_outs import HandOuts
 from mograder.store.handing_in import HandingIn
 from mograder.store.layout import (
@@ -81,6 +81,7 @@ class DirectoryStore(HandingIn):
             raise Temporary(f"{folders.root} is not a folder")
         self._plan = LastRead(lambda path: config.read_course_file(path).plan(), Plan())
         self._grades = Cached(load_grades)
+        self._tables: SameAgain[list[Unreadable]] = SameAgain()
         self._told: set[str] = set()
         self._secrets = Secrets(folders.root)
         self._hand_outs = HandOuts(folders)
@@ -131,18 +132,29 @@ class DirectoryStore(HandingIn):
         return self._plan.get(self._course_file)
 
     def troubles(self) -> tuple[Unreadable, ...]:
-        found = []
+        found: list[Unreadable | None] = []
         with contextlib.suppress(Unreadable, OSError):
             found.append(self._hand_outs.trouble(self.plan()))
         found.append(self._plan.trouble)
-        for path in sorted(self.folders.grades.glob(f"*/{GRADES}")):
+        with contextlib.suppress(OSError):
+            found += self._tables.get("grades", self._broken_tables)
+        return tuple(each for each in found if each is not None)
+
+    def _broken_tables(self, marks: Marks) -> list[Unreadable]:
+        found = []
+        marks.look(self._grades_folder)
+        for name in sorted(os.listdir(self._grades_folder)):
+            path = f"{self._grades_folder}{os.sep}{name}{os.sep}{GRADES}"
+            if name.startswith(".") or marks.look(path) is None:
+                continue
             try:
                 self._grades.get(path)
             except Unreadable as problem:
                 found.append(problem)
             except OSError as error:
-                found.append(Unreadable(f"{path.name} cannot be read", f"{path}: {error}"))
-        return tuple(each for each in found if each is not None)
+                marks.in_doubt = True
+                found.append(Unreadable(f"{GRADES} cannot be read", f"{path}: {error}"))
+        return found
 
     def plan_tag(self) -> str:
         path = Path(self._course_file)
@@ -211,6 +223,11 @@ class DirectoryStore(HandingIn):
         plan = self.plan()
         with storage_errors("list the assignments"):
             return self._hand_outs.assignments(plan)
+
+    def assignments_at_hand(self) -> tuple[Assignment, ...] | None:
+        plan = self.plan()
+        with storage_errors("list the assignments"):
+            return self._hand_outs.at_hand(plan)
 
     def find_assignment(self, text: str) -> Assignment | None:
         plan = self.plan()

@@ -15,7 +15,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -146,33 +146,34 @@ def make_once(path: Path, make: Callable[[], bytes]) -> None:
     sync_folder(path.parent)
 
 
-def point_latest(link: Path, target: Path) -> None:
+def point_latest(link: Path | str, target: Path | str) -> None:
     """Make `link` a relative link to its neighbour `target`; where links cannot be made, a copy of it. Atomic."""
-    scratch = link.with_name(f".{link.name}.{secrets.token_hex(6)}.tmp")
+    folder, name = os.path.split(link)
+    scratch = f"{folder}{os.sep}.{name}.{secrets.token_hex(6)}.tmp"
     try:
         try:
-            scratch.symlink_to(target.name)
+            os.symlink(os.path.basename(target), scratch)
         except (OSError, NotImplementedError) as error:
             # Windows without the privilege, FAT, some network shares: everything but a full disk means "no links".
             if isinstance(error, OSError) and error.errno in _FULL:
                 raise
-            scratch.write_bytes(target.read_bytes())
-        scratch.replace(link)
+            Path(scratch).write_bytes(Path(target).read_bytes())
+        os.replace(scratch, link)
     except BaseException:
         with contextlib.suppress(OSError):
-            scratch.unlink()
+            os.unlink(scratch)
         raise
 
 
-def put(source: Path, target: Path) -> None:
+def put(source: str, target: str) -> None:
     """Move a file to its name, atomically; across file systems its bytes are synced there first."""
     try:
-        source.replace(target)
+        os.replace(source, target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        write_file(target, source.read_bytes())
-        source.unlink()
+        write_file(Path(target), Path(source).read_bytes())
+        os.unlink(source)
 
 
 def sha256_of(path: Path) -> str:
@@ -240,13 +241,13 @@ class Spool:
                     self._spill()
         else:
             with storage_errors("receive the file"):
-                _write_all(self._descriptor, chunk)
+                write_all(self._descriptor, chunk)
 
     def _spill(self) -> None:
         path = self._folder / f"{SPOOL_PREFIX}{secrets.token_hex(12)}"
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         self.path = path
-        _write_all(self._descriptor, b"".join(self._chunks))
+        write_all(self._descriptor, b"".join(self._chunks))
         self._forget()
 
     def _forget(self) -> None:
@@ -276,7 +277,7 @@ class Spool:
         self._forget()
 
 
-def _write_all(descriptor: int, content: bytes) -> None:
+def write_all(descriptor: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
@@ -358,22 +359,64 @@ class LastRead(Generic[T]):
         return self.last[0]
 
 
-class SameAgain(Generic[T]):
-    """What was made of many files, kept as long as all their marks stay the same: then it is the same object."""
+class Marks:
+    """What was looked at for a value, before anything of it was read.
+
+    `in_doubt`: the value may be another next time although all that was looked at is as it was.
+    """
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[Sequence[tuple[str, Fingerprint]], object, T]] = {}
+        self.seen: list[tuple[str, Fingerprint | None]] = []
+        self.in_doubt = False
 
-    def get(
-        self, key: str, marks: Sequence[tuple[str, Fingerprint]], make: Callable[[], T], beside: object = None
-    ) -> T:
-        """`marks` name each file with its fingerprint; `beside` is whatever else the value is made of."""
+    def look(self, path: str) -> os.stat_result | None:
+        """What stands at `path`, None for nothing. What a link leads to is in doubt."""
+        found = _at(path)
+        mark = found and fingerprint(found)
+        self.seen.append((path, mark))
+        self.in_doubt |= found is not None and (is_link(found) or not is_settled(fingerprint(found)))
+        return found
+
+
+def _at(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+class SameAgain(Generic[T]):
+    """What was made of files and folders, kept as long as all that was looked at for it is as it was.
+
+    Then it is the same object.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[list[tuple[str, Fingerprint | None]], object, T]] = {}
+
+    def at_hand(self, key: str, beside: object = None) -> T | None:
+        """What is kept, if it holds; quick, as nothing is read. `beside` is whatever else the value is made of."""
         kept = self._kept.get(key)
-        if kept is not None and kept[0] == marks and kept[1] == beside:
-            return kept[2]
-        value = make()
-        if all(is_settled(mark) for _, mark in marks):
-            self._kept[key] = (marks, beside, value)
+        if kept is None or kept[1] != beside:
+            return None
+        try:
+            for path, mark in kept[0]:
+                found = _at(path)
+                if (found and fingerprint(found)) != mark:
+                    return None
+        except OSError:
+            return None
+        return kept[2]
+
+    def get(self, key: str, make: Callable[[Marks], T], beside: object = None) -> T:
+        """What is kept or, if that does not hold, what `make` gives, which notes what it looks at."""
+        found = self.at_hand(key, beside)
+        if found is not None:
+            return found
+        marks = Marks()
+        value = make(marks)
+        if not marks.in_doubt:
+            self._kept[key] = (marks.seen, beside, value)
         return value
 
 

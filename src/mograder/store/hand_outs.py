@@ -17,7 +17,7 @@ from mograder.domain.errors import BadName, BadRequest, Unreadable
 from mograder.domain.names import AssignmentName, FileName
 from mograder.domain.store import StoredFile
 from mograder.store import files
-from mograder.store.files import Cached, LastRead, SameAgain
+from mograder.store.files import Cached, LastRead, Marks, SameAgain
 from mograder.store.layout import FEEDBACK, GRADES, MANIFEST, Folders, as_stored, existing, load_json, stored_file
 
 T = TypeVar("T")
@@ -46,24 +46,22 @@ class HandOuts:
         The same object as before as long as nothing has changed.
         """
         listed = self._listed(plan)
-        if listed is not None:
-            return listed
+        return listed if listed is not None else self._same.get("folders", partial(self._discover, plan), plan)
+
+    def at_hand(self, plan: Plan) -> tuple[Assignment, ...] | None:
+        """What `assignments` gives, if that can be said without reading a folder or hashing a file."""
+        listed = self._listed(plan)
+        return listed if listed is not None else self._same.at_hand("folders", plan)
+
+    def _discover(self, plan: Plan, marks: Marks) -> tuple[Assignment, ...]:
         found = [
-            (name, folder, list(self._files_below(folder, plain))) for name, folder, plain in self._assignment_folders()
+            (name, folder, list(self._files_below(folder, plain, marks)))
+            for name, folder, plain in self._assignment_folders(marks)
         ]
-        marks = [
-            (f"{folder}/{relative}", files.fingerprint(status))
-            for _, folder, below in found
-            for relative, status in below
-        ]
-
-        def make() -> tuple[Assignment, ...]:
-            return tuple(
-                Assignment(name, str(name), self._hand_outs(folder, below), plan.rules.get(name, Rules()))
-                for name, folder, below in sorted(found)
-            )
-
-        return self._same.get("folders", marks, make, ([each[:2] for each in found], plan))
+        return tuple(
+            Assignment(name, str(name), self._hand_outs(folder, below), plan.rules.get(name, Rules()))
+            for name, folder, below in sorted(found)
+        )
 
     def _listed(self, plan: Plan) -> tuple[Assignment, ...] | None:
         """The manifest's assignments, None without one; what the plan says of one goes before."""
@@ -74,7 +72,7 @@ class HandOuts:
         listed = manifest.get(self._manifest_path)
         if listed is None:
             return None
-        return self._same.get("manifest", (), lambda: with_rules(listed, plan), (listed, plan))
+        return self._same.get("manifest", lambda _: with_rules(listed, plan), (listed, plan))
 
     def trouble(self, plan: Plan) -> Unreadable | None:
         """What is wrong with the manifest as it is now."""
@@ -82,30 +80,35 @@ class HandOuts:
             self._listed(plan)
         return self._manifests[1].trouble
 
-    def _assignment_folders(self) -> Iterator[tuple[AssignmentName, str, bool]]:
+    def _assignment_folders(self, marks: Marks) -> Iterator[tuple[AssignmentName, str, bool]]:
         """Each assignment, the folder that holds its hand-outs, and whether no link leads there."""
-        for entry, is_link, _ in self._entries.get(self._top):
+        for entry, is_link, _ in self._entries_of(self._top, marks):
             try:
                 name = AssignmentName.parse(entry)
             except BadName:
                 continue
-            folder = f"{self._top}{os.sep}{entry}{self._below}"
+            above = f"{self._top}{os.sep}{entry}"
+            folder = f"{above}{self._below}"
             plain = not is_link and not os.path.islink(folder)
             if self._is_assignment(folder, plain):
                 yield name, folder, plain
+            else:
+                marks.look(above)  # changes when the folder of files comes into it
 
     def everything(self) -> dict[AssignmentName, list[tuple[FileName, Path]]]:
         """Every file that may be served, of every assignment, whether it is listed or not."""
         return {
-            name: [(FileName(each), Path(folder, each)) for each, _ in sorted(self._files_below(folder, plain))]
-            for name, folder, plain in self._assignment_folders()
+            name: [
+                (FileName(each), Path(folder, each)) for each, _ in sorted(self._files_below(folder, plain, Marks()))
+            ]
+            for name, folder, plain in self._assignment_folders(Marks())
         }
 
     def _is_assignment(self, folder: str, plain: bool) -> bool:
         real = folder if plain else os.path.realpath(folder)
         if not os.path.isdir(folder) or f"{real}{os.sep}".startswith(self._submitted):
             return False
-        return self._folders.release is None or any(True for _ in self._files_below(folder, plain))
+        return self._folders.release is None or any(True for _ in self._files_below(folder, plain, Marks()))
 
     def find(self, text: str, plan: Plan) -> Assignment | None:
         """The assignment of this name or id, its files left out: quick, as every request asks."""
@@ -133,14 +136,16 @@ class HandOuts:
         folder = existing(flat or self._folders.root, name)
         return folder / "files" if folder is not None and flat is None else folder
 
-    def _files_below(self, folder: str, plain: bool, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]:
+    def _files_below(
+        self, folder: str, plain: bool, marks: Marks, prefix: str = ""
+    ) -> Iterator[tuple[str, os.stat_result]]:
         """Every file that may be served, by its name relative to `folder`; links that lead out are left out.
 
         `plain` says that no link leads to `folder`: then what stands in it is where its path says.
         """
         here = f"{folder}{os.sep}{prefix}"
         try:
-            entries = self._entries.get(here)
+            entries = self._entries_of(here[:-1], marks)
         except OSError:  # gone meanwhile, or not ours to read
             return
         for name, is_link, is_folder in entries:
@@ -148,12 +153,19 @@ class HandOuts:
             if self._holds_back(path) if plain and not is_link else self._kept_back(Path(folder), relative):
                 continue
             if is_folder:
-                yield from self._files_below(folder, plain, f"{relative}/")
-            elif not is_link or files.is_inside(Path(path), Path(folder)):
-                with contextlib.suppress(OSError):
+                yield from self._files_below(folder, plain, marks, f"{relative}/")
+                continue
+            with contextlib.suppress(OSError):
+                found = marks.look(path)
+                if is_link and files.is_inside(Path(path), Path(folder)):
                     found = os.stat(path)
-                    if files.is_regular(found):
-                        yield relative, found
+                if found is not None and files.is_regular(found):
+                    yield relative, found
+
+    def _entries_of(self, folder: str, marks: Marks) -> Entries:
+        """What may be served in a folder, looked at anew when the folder has changed."""
+        found = marks.look(folder)
+        return self._entries.get(folder, None if found is None or files.is_link(found) else found)
 
     def _kept_back(self, folder: Path, relative: str) -> bool:
         """Hidden or otherwise not a name to serve; hand-ins, grades and feedback, however the folders are nested."""

@@ -12,7 +12,6 @@ import ctypes
 import errno
 import logging
 import os
-import secrets
 import shutil
 import sqlite3
 import sys
@@ -27,7 +26,6 @@ from mograder.domain.chain import Erased, Link
 from mograder.domain.errors import MograderError, Temporary
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import (
-    Body,
     HandIn,
     Head,
     Issue,
@@ -40,9 +38,10 @@ from mograder.domain.receipts import (
 )
 from mograder.domain.store import Accepted, LatestFile, StoredFile, Upload
 from mograder.store import files
-from mograder.store.files import Cached, Room, SameAgain, Spool, storage_errors
+from mograder.store.batch import Growing, Waiting, spool_name, write_scratch
+from mograder.store.files import Cached, Marks, Room, SameAgain, Spool, storage_errors
 from mograder.store.layout import Folders, stored_file
-from mograder.store.ledger import Ledger
+from mograder.store.ledger import TOGETHER, Ledger
 from mograder.store.ledger_rows import (
     HEAD,
     RECEIPT_COLUMNS,
@@ -73,6 +72,8 @@ class HandingIn:
         self.folders, self.ledger = folders, ledger
         self._submitted = str(folders.submitted)
         self._room = Room()
+        self._gathering = threading.Lock()
+        self._batch: list[Waiting] | None = None
         self._sha256 = Cached(files.sha256_of)
         self._latest_names = Cached(_latest_names)
         # Receipts only ever come behind the others, or are erased: what was read of them stays so.
@@ -101,105 +102,138 @@ class HandingIn:
         return Spool(self.folders.submitted, self._room)
 
     def accept(self, hand_in: HandIn, issue: Issue) -> Future[Accepted]:
-        body = hand_in.body
-        assert isinstance(body, Spool), "a hand-in comes through `upload`"
-        large = body.path
-        folder = self.folders.submitted / hand_in.assignment
-        scratch = large or folder / _spool_name()
+        waiting = Waiting(hand_in, issue)
+        with self._gathering:
+            if self._batch is None or len(self._batch) >= TOGETHER:
+                batch = [waiting]
+                taken = self.ledger.begin(partial(self._take, batch), self._place)
+                taken.add_done_callback(partial(self._answer, batch))
+                self._batch = batch
+            else:
+                self._batch.append(waiting)
+        return waiting.promise
 
-        def work(connection: sqlite3.Connection) -> Accepted:
-            with storage_errors("keep the hand-in"):
-                self._make_in_use(self.folders.submitted, hand_in.assignment)
-                if large is None:
-                    _write_scratch(scratch, body.data)
-                elif not os.access(folder, os.W_OK):  # the file moves there only once it is accepted
-                    raise PermissionError(errno.EACCES, "not writable")
-            return self._append(connection, hand_in, issue, large)
+    def _close(self, batch: list[Waiting]) -> None:
+        """Nobody joins this batch any more."""
+        with self._gathering:
+            if self._batch is batch:
+                self._batch = None
 
-        accepted = self.ledger.begin(work, lambda accepted: self._place(accepted, scratch, body))
-        if large is None:
-            accepted.add_done_callback(lambda _: scratch.unlink(missing_ok=True))
-        return accepted
+    def _take(self, batch: list[Waiting], connection: sqlite3.Connection) -> list[Waiting]:
+        """Write receipts and bytes of everybody who waits into the open transaction; those that were accepted."""
+        self._close(batch)
+        chain = Growing(connection)
+        for each in batch:
+            try:
+                with storage_errors("keep the hand-in"):
+                    each.accepted = self._append(chain, each)
+            except sqlite3.Error:
+                raise  # the database itself: nothing of this batch is kept
+            except Exception as error:  # noqa: BLE001 (raised again by whoever waits for the promise)
+                each.error = error
+        connection.executemany(
+            f"INSERT INTO receipts ({RECEIPT_COLUMNS}) VALUES ({', '.join('?' * 14)})", map(receipt_values, chain.new)
+        )
+        connection.executemany(
+            "INSERT OR IGNORE INTO pending (number, body, spool) VALUES (?, ?, ?)",
+            (each.pending() for each in batch if each.source),  # one after the other: they may be large together
+        )
+        return batch
 
-    def _append(self, connection: sqlite3.Connection, hand_in: HandIn, issue: Issue, large: Path | None) -> Accepted:
-        """Write receipt and bytes into the open transaction."""
-        folder = self.folders.submitted / hand_in.assignment
-        latest = latest_receipt(connection, hand_in.assignment, hand_in.username)
-        head = head_of(connection.execute(HEAD).fetchone())
+    def _append(self, chain: Growing, waiting: Waiting) -> Accepted:
+        """Give a hand-in the next place, once its bytes are in a file beside where they belong, its `source`."""
+        hand_in, body = waiting.hand_in, waiting.body
+        folder = f"{self._submitted}{os.sep}{hand_in.assignment}"
+        if folder not in chain.folders:
+            self._make_in_use(self.folders.submitted, hand_in.assignment)
+            chain.folders.add(folder)
+        latest = chain.latest(hand_in.assignment, hand_in.username)
+        named: set[str] | None = None
 
         def taken(filename: str) -> bool:
-            row = connection.execute(
-                "SELECT 1 FROM receipts WHERE assignment = ? AND filename = ?", (hand_in.assignment, filename)
-            ).fetchone()
-            return row is not None or os.path.lexists(folder / filename)
+            nonlocal named
+            named = chain.names(latest, filename) if named is None else named
+            return filename in named or os.path.lexists(f"{folder}{os.sep}{filename}")
 
-        turn = Turn(
-            number=head.number + 1,
-            previous=head.hash,
-            latest=latest,
-            filename=free_filename(hand_in.username, hand_in.received, taken),
-        )
-        receipt = issue(turn)
-        if receipt is latest:
-            if not self._version(receipt.submission).exists():  # removed by hand: these are its bytes, so it comes back
-                self._keep_pending(connection, receipt, hand_in.body, large)
-            return Accepted(receipt, repeated=True)
-        connection.execute(
-            f"INSERT INTO receipts ({RECEIPT_COLUMNS}) VALUES ({', '.join('?' * 14)})", receipt_values(receipt)
-        )
-        self._keep_pending(connection, receipt, hand_in.body, large)
-        return Accepted(receipt, repeated=False)
+        filename = free_filename(hand_in.username, hand_in.received, taken)
+        receipt = waiting.issue(Turn(chain.head.number + 1, chain.head.hash, latest, filename))
+        accepted = Accepted(receipt, repeated=receipt is latest)
+        # A version that was removed by hand comes back: these are its bytes.
+        if not accepted.repeated or not os.path.exists(self._version(receipt.submission)):
+            if body.path is None:
+                scratch = f"{folder}{os.sep}{spool_name()}"
+                write_scratch(scratch, body.data)
+                waiting.source = scratch
+            elif os.access(folder, os.W_OK):  # the file moves there only once it is accepted
+                waiting.source = str(body.path)
+            else:
+                raise PermissionError(errno.EACCES, "not writable")
+        if not accepted.repeated:
+            chain.grow(receipt)
+        return accepted
 
-    @staticmethod
-    def _keep_pending(connection: sqlite3.Connection, receipt: Receipt, body: Body, large: Path | None) -> None:
-        assert isinstance(body, Spool)
-        connection.execute(
-            "INSERT OR IGNORE INTO pending (number, body, spool) VALUES (?, ?, ?)",
-            (receipt.number, None if large else body.data, large.name if large else None),
-        )
-
-    def _place(self, accepted: Accepted, scratch: Path, body: Spool) -> None:
-        """Show a committed hand-in under its names. What fails here is made good by `settle`: nothing is lost."""
-        if accepted.repeated and self._version(accepted.receipt.submission).exists():
-            self._unsettled.set()
-            return
-        body.path = None  # ours now: the uploader must not discard it
-        try:
-            self._show(accepted.receipt.submission, scratch)
-        except Exception:  # whatever it is, the hand-in is committed, and the others of the batch wait their turn
-            log.exception("hand-in %s is kept in the ledger; its file follows", accepted.receipt.number)
+    def _place(self, batch: list[Waiting]) -> None:
+        """Show committed hand-ins under their names. What fails here is made good by `settle`: nothing is lost."""
+        for each in batch:
+            if each.accepted is None or each.source is None:
+                continue
+            if each.accepted.repeated and os.path.exists(self._version(each.accepted.receipt.submission)):
+                continue  # the first of two that came together has it there by now
+            each.body.path = None  # ours now: the uploader must not discard it
+            try:
+                self._show(each.accepted.receipt.submission, each.source)
+                each.source = None
+            except Exception:  # whatever it is, the hand-in is committed, and the others of the batch wait their turn
+                log.exception("hand-in %s is kept in the ledger; its file follows", each.accepted.receipt.number)
         self._unsettled.set()
 
-    def _version(self, submission: Submission) -> Path:
-        return self.folders.submitted / submission.assignment / submission.filename
+    def _answer(self, batch: list[Waiting], taken: Future[list[Waiting]]) -> None:
+        """Keep the promises of a batch, whose transaction is over."""
+        self._close(batch)
+        failed = taken.exception()
+        for each in batch:
+            each.keep_promise(failed)
 
-    def _show(self, submission: Submission, source: Path) -> None:
+    def _version(self, submission: Submission) -> str:
+        return f"{self._submitted}{os.sep}{submission.assignment}{os.sep}{submission.filename}"
+
+    def _latest_path(self, submission: Submission) -> str:
+        return f"{self._submitted}{os.sep}{submission.assignment}{os.sep}{latest_filename(submission.username)}"
+
+    def _show(self, submission: Submission, source: str) -> None:
         version = self._version(submission)
-        latest = version.with_name(latest_filename(submission.username))
-        self._keep_by_hand(latest, submission)
         files.put(source, version)
+        self._point_latest(submission, version)
+
+    def _point_latest(self, submission: Submission, version: str) -> None:
+        latest = self._latest_path(submission)
+        self._keep_by_hand(latest, submission)
         files.point_latest(latest, version)
 
-    def _keep_by_hand(self, latest: Path, submission: Submission) -> None:
+    def _keep_by_hand(self, latest: str, submission: Submission) -> None:
         """A latest file that somebody put there by hand becomes a version of its own instead of being replaced."""
-        if not latest.exists() or latest.is_symlink():
+        try:
+            found = os.lstat(latest)
+        except FileNotFoundError:
             return
-        digest = files.sha256_of(latest)
+        if files.is_link(found):
+            return
+        digest = files.sha256_of(Path(latest))
         known = self.ledger.read(
             "SELECT 1 FROM receipts WHERE assignment = ? AND username = ? AND sha256 = ?",
             (submission.assignment, submission.username, digest),
         )
         if not known:
-            moment = int(latest.stat().st_mtime * 1_000_000)
+            folder = os.path.dirname(latest)
 
             def taken(filename: str) -> bool:  # in the ledger too: a version's name is taken before its file is there
                 sql = "SELECT 1 FROM receipts WHERE assignment = ? AND filename = ?"
-                return os.path.lexists(latest.with_name(filename)) or bool(
+                return os.path.lexists(f"{folder}{os.sep}{filename}") or bool(
                     self.ledger.read(sql, (submission.assignment, filename))
                 )
 
-            kept = free_filename(submission.username, moment, taken)
-            latest.replace(latest.with_name(kept))
+            kept = free_filename(submission.username, int(found.st_mtime * 1_000_000), taken)
+            os.replace(latest, f"{folder}{os.sep}{kept}")
 
     def _make_in_use(self, base: Path, *names: str) -> Path:
         """A folder below `base`, made if it is missing. Raises Temporary when `base` was in use and is gone.
@@ -215,7 +249,9 @@ class HandingIn:
     def _check_there(self, base: Path) -> None:
         """Raises Temporary when `base`, the folder of hand-ins or of grades, was in use and is gone."""
         kind = "receipts" if base == self.folders.submitted else "events WHERE action IN ('grades', 'feedback')"
-        if not base.is_dir() and self.ledger.read(f"SELECT 1 FROM {kind} LIMIT 1"):
+        in_use = f"SELECT 1 FROM {kind} LIMIT 1"
+        # Asked again at the end: another hand-in, the first of the course, may have made it meanwhile.
+        if not base.is_dir() and self.ledger.read(in_use) and not base.is_dir():
             log.error("%s is gone: bring it back, or make an empty one to begin anew", base)
             raise Temporary("a folder of the course is gone: the server's log says which", retry_after=30)
 
@@ -253,21 +289,19 @@ class HandingIn:
             return  # another process has finished it
         submission, body, spool = receipt_of(row[:-2]).submission, row[-2], row[-1]
         version = self._version(submission)
-        if not version.exists() or (check and files.sha256_of(version) != submission.sha256):
-            self._make_in_use(self.folders.submitted, submission.assignment)
-            source = self.folders.submitted / spool if spool else version.with_name(_spool_name())
+        if not os.path.exists(version) or (check and files.sha256_of(Path(version)) != submission.sha256):
+            folder = self._make_in_use(self.folders.submitted, submission.assignment)
+            source = str(self.folders.submitted / spool if spool else folder / spool_name())
             if not spool:
-                _write_scratch(source, body)
+                write_scratch(source, body)
             try:
                 files.put(source, version)
             except FileNotFoundError:
                 # The spool was synced before it became the version, so no crash did this: a person did.
                 log.error("the file of hand-in %s is missing or differs: %s", number, version)
         last = latest_receipt(connection, submission.assignment, submission.username)
-        if last is not None and last.number == number and version.exists():
-            latest = version.with_name(latest_filename(submission.username))
-            self._keep_by_hand(latest, submission)
-            files.point_latest(latest, version)
+        if last is not None and last.number == number and os.path.exists(version):
+            self._point_latest(submission, version)
 
     def _finish_all(self, connection: sqlite3.Connection, numbers: list[int]) -> None:
         for number in numbers:
@@ -278,7 +312,7 @@ class HandingIn:
         released = 0
         for number, submission in rows:
             last = latest_receipt(connection, submission.assignment, submission.username)
-            superseded = last is not None and last.number != number and self._version(submission).exists()
+            superseded = last is not None and last.number != number and os.path.exists(self._version(submission))
             if superseded or self._is_shown(submission):
                 connection.execute("DELETE FROM pending WHERE number = ?", (number,))
                 released += 1
@@ -286,12 +320,13 @@ class HandingIn:
 
     def _is_shown(self, submission: Submission) -> bool:
         """Whether the version is there and is the latest by link, or by copy where there are no links."""
-        version = self._version(submission)
-        latest = version.with_name(latest_filename(submission.username))
+        latest = self._latest_path(submission)
         try:
-            if latest.is_symlink():
-                return version.exists() and os.readlink(latest) == version.name
-            return version.exists() and files.sha256_of(latest) == submission.sha256
+            if not os.path.exists(self._version(submission)):
+                return False
+            if os.path.islink(latest):
+                return os.readlink(latest) == submission.filename
+            return files.sha256_of(Path(latest)) == submission.sha256
         except OSError:
             return False
 
@@ -339,7 +374,7 @@ class HandingIn:
             ]
             if behind:
                 self.ledger.write(partial(self._finish_all, numbers=behind))
-            _sync_all(self.folders.submitted, [path for path in map(self._version, submissions) if path.exists()])
+            _sync_all(self.folders.submitted, list(filter(os.path.exists, map(self._version, submissions))))
         released = self.ledger.write(
             partial(self._release, rows=[(row[0], each) for row, each in zip(rows, submissions, strict=True)])
         )
@@ -349,25 +384,29 @@ class HandingIn:
     # reading hand-ins
 
     def latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...]:
-        folder = str(self.folders.submitted / assignment)
         with storage_errors("list the hand-ins"):
-            try:
-                names = self._latest_names.get(folder)
-            except (FileNotFoundError, NotADirectoryError):
-                self._check_there(self.folders.submitted)
-                return ()
-            found = []
-            for username, name, target in names:
-                path = f"{folder}{os.sep}{target}"
-                with contextlib.suppress(FileNotFoundError):
-                    status = os.stat(path)
-                    if files.is_regular(status):
-                        found.append((username, name, path, status))
-        marks = [(path, files.fingerprint(status)) for _, _, path, status in found]
-        return self._same_files.get(assignment, marks, lambda: tuple(
-            LatestFile(username, name, status.st_size, status.st_mtime, self._digest(path, status))
-            for username, name, path, status in found
-        ), [each[1] for each in found])  # fmt: skip
+            return self._same_files.get(assignment, partial(self._find_latest, assignment))
+
+    def latest_files_at_hand(self, assignment: AssignmentName) -> tuple[LatestFile, ...] | None:
+        return self._same_files.at_hand(assignment)
+
+    def _find_latest(self, assignment: AssignmentName, marks: Marks) -> tuple[LatestFile, ...]:
+        folder = f"{self._submitted}{os.sep}{assignment}"
+        marks.look(self._submitted)
+        marks.look(folder)
+        try:
+            names = self._latest_names.get(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            self._check_there(self.folders.submitted)
+            return ()
+        found = []
+        for username, name, target in names:
+            path = f"{folder}{os.sep}{target}"
+            status = marks.look(path)
+            if status is not None and files.is_regular(status):
+                digest = self._digest(path, status)
+                found.append(LatestFile(username, name, status.st_size, status.st_mtime, digest))
+        return tuple(found)
 
     def _digest(self, path: str, status: os.stat_result) -> str:
         try:
@@ -433,21 +472,7 @@ class HandingIn:
         return iter(sorted(links, key=lambda link: link.number))
 
 
-def _spool_name() -> str:
-    return f"{files.SPOOL_PREFIX}{secrets.token_hex(12)}"
-
-
-def _write_scratch(path: Path, content: bytes) -> None:
-    """A hidden file with `content`, not synced: the ledger holds the bytes until it is."""
-    try:
-        with open(path, "wb", buffering=0) as file:
-            file.write(content)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-
-
-def _sync_all(folder: Path, paths: list[Path]) -> None:
+def _sync_all(folder: Path, paths: list[str]) -> None:
     """Make files, links and names durable: one call for the whole file system where there is one."""
     if _LIBC is not None:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -459,10 +484,10 @@ def _sync_all(folder: Path, paths: list[Path]) -> None:
             os.close(descriptor)
         return
     for path in paths:
-        with path.open("rb+") as file:
+        with open(path, "rb+") as file:
             os.fsync(file.fileno())
-    for parent in {path.parent for path in paths}:
-        files.sync_folder(parent)
+    for parent in {os.path.dirname(path) for path in paths}:
+        files.sync_folder(Path(parent))
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None

@@ -286,6 +286,9 @@ class PostgresStore:
             )
         return with_rules(listed, plan)
 
+    def assignments_at_hand(self) -> None:
+        return None
+
     def find_assignment(self, text: str) -> Assignment | None:
         return find_assignment(self.assignments(), text)
 
@@ -384,6 +387,9 @@ class PostgresStore:
             )
             for each in sorted(found, key=lambda each: each.username)
         )
+
+    def latest_files_at_hand(self, assignment: AssignmentName) -> None:
+        return None
 
     def submitted_file(self, assignment: AssignmentName, filename: FileName) -> StoredFile | None:
         username = owner(filename)

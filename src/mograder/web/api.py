@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote
 
@@ -96,7 +96,7 @@ class Failure:
 class Request:
     """One request, as far as it has been read. `about` is whose affair it is; `received` Unix microseconds.
 
-    `own` are the sender's extensions, for a row of SAME_FOR_ALL.
+    For a row of SAME_FOR_ALL `own` are the sender's extensions, and `listed` is what it lists, if that is at hand.
     """
 
     row: Endpoint
@@ -113,6 +113,7 @@ class Request:
     authority: str = ""
     body: bytes = b""
     own: tuple[Extension, ...] = ()
+    listed: Any = None
 
     def assignment(self) -> Assignment:
         course, actor, text = self.course, self.actor, self.values["assignment"]
@@ -164,6 +165,7 @@ class Api:
         self.live = Live(lambda: self.write(course.head))
         self.errors: deque[Failure] = deque(maxlen=LAST_ERRORS)
         self._known: Written[Actor] = Written()
+        self._own: Written[tuple[Extension, ...]] = Written()
         self.fetches = Fetches(course, self.write)
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
         self.bad_tokens, self.wrong_codes = Failures(course, "token"), Failures(course, "code")
@@ -225,8 +227,8 @@ class Api:
                 await send_reply(problem(error, actor), scope, headers, body, send)
         else:
             if actor is not None and actor.is_instructor:
-                troubles = self.course.troubles
-                reply = with_troubles(reply, await self._read(lambda: troubles(actor)))
+                troubles = partial(self.course.troubles, actor)
+                reply = with_troubles(reply, await self._read(lambda: self._at_once.get("troubles", troubles)))
             await send_reply(reply, scope, headers, body, send)
 
     def knows(self, scope: Scope) -> bool:
@@ -266,7 +268,7 @@ class Api:
         """Who sends this header: as before, as long as neither accounts nor secrets have changed."""
         store = self.course.store
         try:
-            state = self._at_once.get("state", lambda: (store.mark(), store.secrets()))
+            state = (self._mark(), self._at_once.get("secrets", store.secrets))
         except Unreadable:  # the course's own token needs no ledger, and its holder is told what is wrong
             return self.course.authenticate(tokens.from_header(given))
         return self._known.get(given, state, lambda: self.course.authenticate(tokens.from_header(given)))
@@ -301,14 +303,32 @@ class Api:
             return await self.write(lambda: upload_feedback(request, pages))
         handler = HANDLERS[row.name]
         if row.name in SAME_FOR_ALL:
-            own = await self._read(lambda: request.course.own_extensions(request.actor))
-            request = replace(request, own=own)
-            key = (row.name, request.query, *request.values.values(), request.actor.is_instructor, own)
-            return await self._gathered.get(key, lambda: handler(request))
+            return await self._for_all(request, handler)
         if row.method == "GET" and not row.many:
             return await self._read(lambda: handler(request))
         full = replace(request, body=await body.whole(row.limit or 0)) if row.method == "POST" else request
         return await self.write(lambda: handler(full))
+
+    async def _for_all(self, request: Request, handler: Handler) -> Reply | StoredFile:
+        """One answer for all who ask for the same at one moment; nothing is read on the event loop but the marks."""
+        row, actor = request.row, request.actor
+        own = await self._read(lambda: self._own_extensions(actor))
+        place = (row.name, *request.values.values())
+        listed = await self._read(lambda: self._at_once.get(place, lambda: SAME_FOR_ALL[row.name](request)))
+        key = (place, request.query, actor.is_instructor, own)
+        request = replace(request, own=own, listed=listed)
+        if listed is None:
+            return await self._gathered.get(key, lambda: handler(request))
+        return self._at_once.get(key, lambda: handler(request))
+
+    def _own_extensions(self, actor: Actor) -> tuple[Extension, ...]:
+        """Read again once the ledger has changed; an instructor has none, and sees the list without a ledger."""
+        if actor.is_instructor:
+            return ()
+        return self._own.get(actor.username, self._mark(), lambda: self.course.own_extensions(actor))
+
+    def _mark(self) -> object:
+        return self._at_once.get("mark", self.course.store.mark)
 
     async def _submit(self, request: Request, body: Body) -> Reply:
         course = self.course
@@ -414,13 +434,14 @@ def secret_reply(value: object) -> Reply:
 
 def assignments(request: Request) -> Reply:
     course, now = request.course, request.received
-    listed = course.assignments(request.actor, request.own)
+    listed = course.assignments(request.actor, request.own, request.listed)
     late = [course.lateness(each.rules.schedule.due, now) for each in listed if each.rules.schedule.due is not None]
 
     def write() -> Reply:
         return json_reply([assignment_info(each, course, now) for each in listed], tagged=True)
 
-    return request.written.get(("assignments", request.actor.is_instructor), (listed, course.plan, late), write)
+    key = ("assignments", request.actor.is_instructor, request.own)
+    return request.written.get(key, (listed, course.plan, late), write)
 
 
 def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
@@ -569,7 +590,8 @@ def submissions(request: Request) -> Reply:
         found = course.hand_ins(assignment, WHICH[wanted])
         return json_reply([submission_info(assignment, each) for each in found], tagged=True)
 
-    return request.written.get(("submissions", assignment.name, wanted), course.hand_ins_seen(assignment), write)
+    seen = course.hand_ins_seen(assignment, request.listed)
+    return request.written.get(("submissions", assignment.name, wanted), seen, write)
 
 
 def submission_info(assignment: Assignment, listed: Listed) -> wire.SubmissionInfo:
@@ -635,8 +657,8 @@ def signing_keys(request: Request) -> Reply:
 
 def upload_grades(request: Request) -> Reply:
     document = wire.decode_json(request.body)
-    count, received = request.course.upload_grades(request.actor, request.assignment(), document)
-    return json_reply(wire.GradesStored(count, received))
+    uploaded = request.course.upload_grades(request.actor, request.assignment(), document)
+    return json_reply(wire.GradesStored(uploaded.stored, uploaded.received, list(uploaded.unknown)))
 
 
 def status(request: Request) -> Reply:
@@ -753,7 +775,9 @@ def authority(request: Request) -> Reply:
     return Reply(200, request.authority.encode(), Content.PEM.value)
 
 
-HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
+Handler = Callable[[Request], Reply | StoredFile]
+
+HANDLERS: Mapping[str, Handler] = {
     handler.__name__: handler
     for handler in (
         health, register, assignments, hand_out, rules, change_rules, commit, submissions, submitted_file, receipts,
@@ -762,6 +786,9 @@ HANDLERS: Mapping[str, Callable[[Request], Reply | StoredFile]] = {
     )
 }  # fmt: skip
 
-SAME_FOR_ALL = frozenset({"assignments", "submissions"})
+SAME_FOR_ALL: Mapping[str, Callable[[Request], object]] = {
+    "assignments": lambda request: request.course.store.assignments_at_hand(),
+    "submissions": lambda request: request.course.store.latest_files_at_hand(request.assignment().name),
+}
 """Rows whose answer depends on path, query, whether an instructor asks, and the student's extensions (`own`), and on
-nothing else of the request."""
+nothing else of the request; each with what it lists, if that is at hand."""

@@ -134,7 +134,7 @@ def _keep(visit: Visit, form: dict[str, str]) -> Answer:
         if form.get("seen") != _mark(visit, task):
             raise BadRequest("the grades have changed since you looked: upload the table again")
         document = wire.decode_json(form.get("document", "").encode())
-        _, count = visit.course.upload_grades(visit.actor, task, document)
+        count = visit.course.upload_grades(visit.actor, task, document).stored
     except MograderError as error:
         return _failed(visit, error)()  # type: ignore[no-any-return]
     return _stored(visit, task, f"grades={count}")

@@ -1,7 +1,7 @@
 // Shows moments in the reader's own zone, which is named, and counts down on the server's clock.
 const parts = { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" };
 const zoned = new Intl.DateTimeFormat([], { ...parts, timeZoneName: "short" });
-const plain = new Intl.DateTimeFormat([], parts); // for a table, above which the zone is said once
+const plain = new Intl.DateTimeFormat([], parts); // on a page that says the zone once
 const ofThisYear = new Intl.DateTimeFormat([], { ...parts, year: undefined });
 const named = new Intl.DateTimeFormat([], { timeZoneName: "longGeneric" });
 const zoneName = named.resolvedOptions().timeZone === "UTC" ? "UTC" // which browsers call GMT+00:00
@@ -10,14 +10,22 @@ const now = Number(document.documentElement.dataset.now) / 1000;
 const ahead = now - Date.now();
 const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
 const spoken = new Intl.RelativeTimeFormat([], { numeric: "always" });
+const clock = ["hour", "minute", "dayPeriod", "timeZoneName"];
+
+// A line may end between the day and the time of day, and inside of neither.
+function told(format, moment) {
+  const all = format.formatToParts(moment), ofDay = (at) => clock.includes(all[at]?.type);
+  return all.map(({ type, value }, at) => type === "literal" && ofDay(at - 1) !== ofDay(at + 1) ? value : value.replace(/\s/g, "\u00a0")).join("");
+}
 
 function showTimes(root) {
+  const said = document.querySelector("[data-zone]");
   for (const time of root.querySelectorAll("time:not([data-utc])")) {
     if (time.title) continue; // shown already
     time.title = time.textContent;
     const moment = new Date(time.dateTime);
-    const short = moment.getFullYear() === new Date(now).getFullYear() ? ofThisYear : plain;
-    time.textContent = (time.closest("table[data-zone-said]") ? short : zoned).format(moment);
+    const thisYear = said && moment.getFullYear() === new Date(now).getFullYear();
+    time.textContent = told(thisYear ? ofThisYear : said ? plain : zoned, moment);
   }
   for (const zone of root.querySelectorAll("[data-zone]")) zone.textContent = zoneName;
 }

@@ -1,0 +1,56 @@
+"""A course that nobody serves, with hand-ins, grades and settings: what it is made of, and what may be done to it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from mograder.config import utc_now
+from mograder.sealing import Ed25519Seal, new_private_key
+from tests.parts import ALICE, BOB, hand_in, make_course_folder, open_store
+
+
+def make_sound_course(parent: Path) -> Path:
+    """Five hand-ins of two people, grades and a title."""
+    root = make_course_folder(parent)
+    store = open_store(root)
+    seal = Ed25519Seal(store.signing_key(new_private_key))
+    now = utc_now() - 3600 * 1_000_000
+    for number in range(3):
+        hand_in(store, seal, ALICE, b"alice %d" % number, now + number)
+    for number in range(2):
+        hand_in(store, seal, BOB, b"bob %d" % number, now + number)
+    store.close()
+    (root / "hw1" / "grades.json").write_text('[{"username": "alice", "grade": 7}]')
+    (root.parent / "mograder.toml").write_text('title = "Tea"\n')
+    return root.parent
+
+
+def everything(folder: Path) -> dict[str, object]:
+    """Each name below `folder` with what it is: mode, times, and bytes or target."""
+    found: dict[str, object] = {}
+    for path in sorted([folder, *folder.rglob("*")]):
+        status = path.lstat()
+        content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+        found[str(path.relative_to(folder))] = (status.st_mode, status.st_mtime_ns, status.st_ino, content)
+    return found
+
+
+def versions(course: Path, user: str = "alice") -> list[Path]:
+    return sorted((course / "submitted" / "hw1").glob(f"{user}_*.py"))
+
+
+def ledger(course: Path, sql: str) -> None:
+    with closing(sqlite3.connect(course / "release" / ".mograder.db")) as connection:
+        connection.execute(sql)
+        connection.commit()
+
+
+def forget_file(course: Path) -> None:
+    """As a crash leaves it: in the ledger, and not yet a file."""
+    path = versions(course, "bob")[-1]
+    body = path.read_bytes().hex()
+    ledger(course, f"INSERT INTO pending SELECT number, x'{body}', NULL FROM receipts WHERE filename = '{path.name}'")
+    path.unlink()

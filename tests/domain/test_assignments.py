@@ -1,0 +1,20 @@
+"""What is said about an assignment in two places."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from hypothesis import given
+
+from mograder.domain.assignments import Rules
+from tests.domain.test_rules import RULES
+
+
+@given(mine=RULES, theirs=RULES)
+def test_what_one_place_does_not_say_the_other_does_key_by_key(mine: Rules, theirs: Rules) -> None:
+    both = mine.over(theirs)
+    for values in ((mine, theirs, both), (mine.schedule, theirs.schedule, both.schedule)):
+        for key in [each.name for each in fields(values[0]) if each.name != "schedule"]:
+            said, otherwise, found = (getattr(each, key) for each in values)
+            assert found == (otherwise if said in (None, "", ()) else said), key
+    assert mine.over(Rules()) == Rules().over(mine) == mine

@@ -1,0 +1,113 @@
+"""Hand-ins that come at the same moment share one transaction, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from mograder.domain.errors import StorageFull
+from mograder.domain.names import Username
+from mograder.domain.receipts import HandIn, Issue, Receipt, Turn, issue_receipt
+from mograder.domain.store import Accepted
+from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.store.directory import DirectoryStore
+from mograder.store.files import IN_MEMORY
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, hand_in, names_in, open_store
+
+
+@pytest.fixture
+def seal() -> Ed25519Seal:
+    return Ed25519Seal(new_private_key())
+
+
+@pytest.fixture
+def store(course_folder: Path) -> Iterator[DirectoryStore]:
+    opened = open_store(course_folder)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def submitted(course_folder: Path) -> Path:
+    return course_folder.parent / "submitted" / "hw1"
+
+
+@contextlib.contextmanager
+def busy(store: DirectoryStore) -> Iterator[None]:
+    """The ledger is taken until the end of the block: what comes meanwhile is written together."""
+    free = threading.Event()
+    before = store.ledger.begin(lambda connection: free.wait(30))
+    try:
+        yield
+    finally:
+        free.set()
+        before.result()
+
+
+def sent(
+    store: DirectoryStore, seal: Ed25519Seal, user: Username, content: bytes, received: int = NOON,
+    issue: Issue | None = None,
+) -> Future[Accepted]:  # fmt: skip
+    upload = filled(store.upload(), content)
+    ready = HandIn(user, HW1, user, received, upload)
+    accepted = store.accept(ready, issue or issue_receipt(ready, seal, "course"))
+    accepted.add_done_callback(lambda _: upload.discard())
+    return accepted
+
+
+def refuse(turn: Turn) -> Receipt:
+    raise ValueError("not this one")
+
+
+def test_one_that_fails_takes_none_of_the_others_with_it(
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path
+) -> None:
+    with busy(store):
+        first = sent(store, seal, ALICE, b"alice's")
+        failing = sent(store, seal, BOB, b"bob's", issue=refuse)
+        last = sent(store, seal, Username("carol"), b"carol's")
+    with pytest.raises(ValueError, match="not this one"):
+        failing.result()
+    assert [each.result().receipt.number for each in (first, last)] == [1, 2]
+    assert last.result().receipt.previous == first.result().receipt.hash
+    assert {name for name in names_in(submitted) if "_" not in name} == {"alice.py", "carol.py"}
+
+
+@pytest.mark.parametrize("more", [0, IN_MEMORY])
+def test_what_one_person_sends_in_one_moment_is_kept_in_the_order_in_which_it_came(
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, more: int
+) -> None:
+    hand_in(store, seal, ALICE, b"before", NOON + SECOND)
+    works = [b"%d" % number + b"x" * more for number in (1, 2, 2, 3)]
+    moments = (NOON, NOON, NOON, NOON - SECOND)
+    with busy(store):
+        promised = [sent(store, seal, ALICE, *each) for each in zip(works, moments, strict=True)]
+    accepted = [each.result() for each in promised]
+    assert [each.repeated for each in accepted] == [False, False, True, False]
+    assert [each.receipt.submission.attempt for each in accepted] == [2, 3, 3, 4]
+    for each, work in zip(accepted, works, strict=True):
+        assert (submitted / each.receipt.submission.filename).read_bytes() == work
+    assert (submitted / "alice.py").read_bytes() == works[-1]
+    store.settle()
+    assert not store.ledger.read("SELECT number FROM pending")
+    assert len(names_in(submitted)) == 5
+    assert names_in(submitted.parent) == ["hw1"]
+
+
+def test_of_a_batch_that_cannot_be_committed_all_are_told_and_nothing_stays(
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path
+) -> None:
+    with busy(store):
+        store.ledger.begin(lambda connection: connection.execute("PRAGMA max_page_count = 1").fetchall())
+        full = [sent(store, seal, user, b"x" * 100_000) for user in (ALICE, BOB)]
+    for each in full:
+        with pytest.raises(StorageFull):
+            each.result()
+    assert names_in(submitted) == []
+    store.ledger.write(lambda connection: connection.execute("PRAGMA max_page_count = 1073741823").fetchall())
+    assert hand_in(store, seal, ALICE, b"work").receipt.number == 1
