@@ -27,6 +27,7 @@ points = 10
 def log_in(tab: Tab, server: Running, name: str = INSTRUCTOR) -> None:
     tab.goto(server.client.post("/login-link", headers=server.bearer(name)).json()["url"])
     expect(tab.get_by_role("heading", level=1)).to_have_text("Board")
+    tab.wait_for_load_state()  # from then on its scripts listen
 
 
 def register(server: Running, *names: str) -> None:
@@ -89,6 +90,7 @@ def test_the_roster_is_kept_and_the_join_link_shown(tab: Tab, server: Running, t
     tab.get_by_role("button", name="Import").click()
     expect(tab.get_by_label("Personal codes")).to_contain_text("alice ")
     tab.get_by_role("button", name="Reset tom").click()
+    expect(tab.get_by_label("Personal codes")).to_contain_text("tom ")
     assert tab.get_by_label("Personal codes").inner_text() != first
     tab.get_by_role("link", name="Remove tom").click()
     tab.get_by_role("button", name="Remove").click()
