@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import count
 
-from mograder.domain.names import counted
-
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 END_OF_DAY = time(23, 59, 59)
@@ -117,7 +115,7 @@ def _explanation(due: int, received: int, days: int, penalties: Penalties, zone:
         cost = f", {days} x {penalties.per_day:g} %"
         if days * penalties.per_day > penalties.most:
             cost += f", at most {penalties.most:g} %"
-    return f"{counted(days, 'day')} late: due {shown[0]}, received {shown[1]}{cost}"
+    return f"{days} {'day' if days == 1 else 'days'} late: due {shown[0]}, received {shown[1]}{cost}"
 
 
 def _wall(moment: int, zone: tzinfo, form: str) -> str:
