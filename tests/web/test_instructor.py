@@ -27,6 +27,7 @@ points = 10
 def log_in(tab: Tab, server: Running, name: str = INSTRUCTOR) -> None:
     tab.goto(server.client.post("/login-link", headers=server.bearer(name)).json()["url"])
     expect(tab.get_by_role("heading", level=1)).to_have_text("Board")
+    tab.wait_for_load_state()  # from then on its scripts listen
 
 
 def register(server: Running, *names: str) -> None:
@@ -69,7 +70,7 @@ def test_from_the_board_to_grades_feedback_and_more_time(tab: Tab, server: Runni
     page.write_text(f"<p>well done</p>{SCRIPT}")
     tab.get_by_label("Upload feedback pages").set_input_files(page)
     tab.get_by_role("button", name="Upload", exact=True).click()
-    expect(tab.get_by_role("status")).to_have_text("1 feedback pages are stored.")
+    expect(tab.get_by_role("status")).to_have_text("1 feedback page is stored.")
     tab.get_by_role("link", name="alice").click()
     expect(tab.frame_locator("iframe").get_by_text("well done")).to_be_visible()
     assert "taken" not in tab.title().replace(SCRIPT.replace("'", '"'), "")
@@ -89,6 +90,7 @@ def test_the_roster_is_kept_and_the_join_link_shown(tab: Tab, server: Running, t
     tab.get_by_role("button", name="Import").click()
     expect(tab.get_by_label("Personal codes")).to_contain_text("alice ")
     tab.get_by_role("button", name="Reset tom").click()
+    expect(tab.get_by_label("Personal codes")).to_contain_text("tom ")
     assert tab.get_by_label("Personal codes").inner_text() != first
     tab.get_by_role("link", name="Remove tom").click()
     tab.get_by_role("button", name="Remove").click()

@@ -54,7 +54,7 @@ def after(visitor: Visitor, answer: httpx2.Response) -> str:
 def test_a_hand_in_is_kept_and_told_with_moment_checksum_and_receipt(alice: Visitor, course: Course) -> None:
     page = after(alice, send(alice, b"x = 1\n"))
     (receipt,) = course.receipts(ALICE)
-    assert all(text in page for text in ("Received", sha256(b"x = 1\n"), "Hand-in 1", "it counts"))
+    assert all(text in page for text in ("Received", sha256(b"x = 1\n"), "Hand-in 1", "6 bytes", "it counts"))
     assert "on time" not in page  # for there is no due time
     (link,) = re.findall(r'href="(/my/hw1/receipts/[^"]+)">Download the receipt', page)
     downloaded = alice.get(link)

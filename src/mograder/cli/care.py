@@ -14,6 +14,7 @@ from mograder import config
 from mograder.cli.output import clean, note, tell, tell_json
 from mograder.cli.places import FOLDER, PLACE, Folder, as_typed
 from mograder.domain.errors import Unreadable, Usage, VerificationFailed
+from mograder.domain.names import counted
 
 if TYPE_CHECKING:
     from mograder.store.evidence import Evidence
@@ -100,7 +101,7 @@ def _named(findings: list[Finding]) -> list[dict[str, object]]:
 def _report(findings: list[Finding]) -> None:
     for each in findings:
         tell(f"{each.severity}: {each.where}\n  {each.what}\n  {each.mend}")
-    tell("nothing is wrong" if not _wrong(findings) else f"{len(_wrong(findings))} things are wrong")
+    tell("nothing is wrong" if not _wrong(findings) else f"{counted(len(_wrong(findings)), 'problem')} found")
 
 
 def _wrong(findings: list[Finding]) -> list[Finding]:
@@ -161,9 +162,9 @@ def verify(
     else:
         for finding in verified.findings:
             tell(f"{finding.where}\n  {finding.what}")
-        erased = f", {verified.erased} more were erased" if verified.erased else ""
-        found = f"{len(verified.findings)} things differ" if verified.findings else "everything is as it was signed"
-        tell(f"{verified.receipts} receipts{erased}: {found}\nhead {head}")
+        erased = f", {verified.erased} more erased" if verified.erased else ""
+        found = counted(len(verified.findings), "difference") if verified.findings else "everything is as it was signed"
+        tell(f"{counted(verified.receipts, 'receipt')}{erased}: {found}\nhead {head}")
     if verified.findings:
         raise click.exceptions.Exit(VerificationFailed.exit_code)
 
@@ -229,7 +230,7 @@ def erase(
     course = open_existing(place, release_dir=release_dir, submitted_dir=submitted_dir, grades_dir=grades_dir)
     try:
         held = course.holdings(username)
-        tell(f"{username}: {'an account' if held.account else 'no account'}, {held.receipts} receipts")
+        tell(f"{username}: {'an account' if held.account else 'no account'}, {counted(held.receipts, 'receipt')}")
         for what in ("hand_ins", "grades", "feedback"):
             names = getattr(held, what)
             tell(f"  {what.replace('_', '-')}: {', '.join(names) or 'none'}")
@@ -267,7 +268,8 @@ def backup(
 
     folders = _folders(folder, release_dir, submitted_dir, grades_dir)
     written = write_backup(folders, file, config.utc_now(), note)
-    note(f"{written.files} files, {written.receipts} receipts: keep it to yourself, the course's secret is in it")
+    held = f"{counted(written.files, 'file')}, {counted(written.receipts, 'receipt')}"
+    note(f"{held}: keep it to yourself, the course's secret is in it")
     click.echo(clean(str(file)))
 
 
