@@ -151,7 +151,7 @@ def test_an_erased_person_is_gone_from_every_byte_and_the_course_stays_sound(cou
         assert taken.status_code == 409
         assert server.submit("bob", b"bob again").json()["attempt"] == 4
         after = run("verify", course, "--head", head.splitlines()[-1].removeprefix("head "))
-        assert after.stdout.splitlines()[0] == "4 receipts, 3 more were erased: everything is as it was signed"
+        assert after.stdout.splitlines()[0] == "4 receipts, 3 more erased: everything is as it was signed"
         assert findings(course)[0] == 0
         named = [path for path in course.rglob("*") if path.is_file() and b"zebedee" in path.read_bytes()]
         assert (named, list(course.rglob("*zebedee*"))) == ([], [])

@@ -142,6 +142,30 @@ def test_a_file_that_is_dropped_on_the_form_is_handed_in(tab: Tab, server: Runni
     assert (server.submitted / "hw1" / "alice.py").read_bytes() == b"dropped = 1\n"
 
 
+def test_what_is_being_sent_shows_how_far_it_is(tab: Tab, server: Running, tmp_path: Path) -> None:
+    work = tmp_path / "work.py"
+    work.write_bytes(b"#" * 3_000_000)
+    log_in(tab, server)
+    tab.goto("/my/hw1")
+    tab.get_by_label("Your work").set_input_files(work)
+    network = tab.context.new_cdp_session(tab)
+
+    def carry(upload: int) -> None:
+        """Let the browser send so many bytes a second; -1 for as many as it can."""
+        speed = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": upload}
+        network.send("Network.emulateNetworkConditions", speed)
+
+    carry(50_000)
+    tab.get_by_role("button", name="Hand in").click()
+    bar = tab.get_by_role("progressbar", name="Sending")
+    expect(bar).not_to_have_js_property("value", 0)
+    assert 0 < bar.evaluate("each => each.value") < 1
+    expect(tab.get_by_role("button", name="Hand in")).to_be_disabled()
+    carry(-1)
+    expect(tab.get_by_role("region", name="Received")).to_be_visible()
+    assert (server.submitted / "hw1" / "alice.py").stat().st_size == 3_000_000
+
+
 def test_a_file_that_the_server_refuses_or_that_does_not_arrive_can_be_sent_again(
     tab: Tab, server: Running, tmp_path: Path
 ) -> None:
