@@ -16,7 +16,7 @@ import pytest
 
 from mograder.domain.names import INSTRUCTOR
 from mograder.wire import BY_NAME, MIB
-from tests.parts import Running, make_course_folder, running
+from tests.parts import PATIENCE, Running, make_course_folder, running
 
 IMPATIENT = """
 import sys
@@ -127,7 +127,7 @@ def test_a_reader_that_stops_reading_is_cut_off(impatient: Running, address: str
 
     with impatient.connect() as connection:
         connection.sendall(head(impatient, cookie, request=f"GET {address}"))
-        assert select.select([connection], [], [], 20)[0]
+        assert select.select([connection], [], [], PATIENCE)[0]
         while is_open():
             select.select([], [], [], 0.02)
         assert len(answer(connection)[2]) < 30 * MIB
