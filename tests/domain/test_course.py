@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from mograder.config import utc_now
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
 from mograder.domain.assignments import Assignment, find_assignment
-from mograder.domain.course import ASK_AGAIN_FOR, Course, hash_code, same_text
+from mograder.domain.course import ASK_AGAIN_FOR, Course, Download, hash_code, same_text
+from mograder.domain.deadlines import Schedule
 from mograder.domain.errors import (
     BadRequest,
     Closed,
@@ -70,7 +71,7 @@ def test_who_knows_the_code_gets_a_name_and_its_token(course: Course) -> None:
 
 @pytest.mark.parametrize("code", ["", " ", "Swordfish", "swordfish2", "schwertfisch", "ß"])
 def test_who_does_not_know_the_code_gets_nothing(course: Course, code: str) -> None:
-    with pytest.raises(WrongCode):
+    with pytest.raises(WrongCode, match="wrong enrollment code: ask your instructor"):
         course.register("alice", code)
     assert course.store.accounts() == []
 
@@ -78,7 +79,7 @@ def test_who_does_not_know_the_code_gets_nothing(course: Course, code: str) -> N
 @pytest.mark.parametrize("name", ["alice", "ALICE"])
 def test_a_name_that_somebody_has_is_not_given_twice(course: Course, name: str) -> None:
     course.register("alice", CODE)
-    with pytest.raises(NameTaken, match="taken"):
+    with pytest.raises(NameTaken, match=f"the name '{name}' is taken: if it is yours, log in with your token"):
         course.register(name, CODE)
     assert len(course.store.accounts()) == 1
 
@@ -118,7 +119,7 @@ def test_of_many_who_claim_a_name_at_once_one_gets_it(course: Course, code: str)
 
 def test_personal_codes_work_without_a_shared_one(course: Course) -> None:
     course = replace(course, enrollment_code="")
-    with pytest.raises(RegistrationOff):
+    with pytest.raises(RegistrationOff, match="registration is off: ask your instructor for a token"):
         course.register("alice", "")
     put(course, Account(ALICE, code_hash=hash_code("one-time")))
     with pytest.raises(WrongCode):
@@ -137,7 +138,7 @@ def test_an_account_on_the_roster_that_nobody_has_claimed_can_be_claimed(course:
 def test_a_reset_revokes_one_token_and_leaves_every_other(course: Course) -> None:
     tokens = [Token.parse(token_of(course, name)) for name in ("alice", "bob", INSTRUCTOR)]
     put(course, Account(ALICE, bound=True, generation=1))
-    with pytest.raises(Unauthenticated):
+    with pytest.raises(Unauthenticated, match="wrong token: log in again, or ask your instructor for a new one"):
         course.authenticate(tokens[0])
     assert [course.authenticate(token).username for token in tokens[1:]] == ["bob", INSTRUCTOR]
     renewed = sign(course.store.secrets()[0], ALICE, 1)
@@ -157,6 +158,7 @@ def test_a_tutor_is_an_instructor(course: Course) -> None:
 def test_names_for_which_tokens_are_handed_out_cannot_be_claimed(course: Course) -> None:
     issued = course.enrol([ALICE, BOB])
     assert course.enrol([ALICE, BOB]) == issued == [(name, token_of(course, name)) for name in (ALICE, BOB)]
+    assert course.roster() == [Account(name, bound=True, created=NOON) for name in (ALICE, BOB)]
     with pytest.raises(NameTaken):
         course.register("alice", CODE)
     with pytest.raises(NameTaken, match="by case alone"):
@@ -198,7 +200,7 @@ def test_a_manifest_may_point_into_a_folder_that_is_no_assignment(course: Course
     entry = {"name": "hw1", "files": [{"filename": "s.py", "url": "/assignments/shared/files/shared.py"}]}
     (course_folder / "assignments.json").write_text(json.dumps([entry]))
     assert course.hand_out(STUDENT, "shared", "shared.py").name == "shared.py"
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match=r"no file 'private\.py' in 'private'"):
         course.hand_out(STUDENT, "private", "private.py")
 
 
@@ -234,9 +236,14 @@ def test_no_assignment_takes_more_than_the_course(course: Course, course_folder:
 def test_history_is_every_receipt_of_a_person_in_order(course: Course) -> None:
     for number in range(3):
         submit(course, b"%d" % number, NOON - number * SECOND)
-    history = list(course.history(course.assignment(STUDENT, "hw1"), ALICE))
-    assert [receipt.submission.attempt for receipt in history] == [1, 2, 3]
-    assert list(course.history(course.assignment(STUDENT, "hw1"), BOB)) == []
+    hw1, hw2 = Assignment(AssignmentName("hw1"), "hw1"), Assignment(AssignmentName("hw2"), "hw2")
+    course.submit(STUDENT, hw2, ALICE, filled(course.upload(), b"other"), NOON)
+    assert [receipt.submission.attempt for receipt in course.history(hw1, ALICE)] == [1, 2, 3]
+    assert [receipt.number for receipt in course.history(hw2, ALICE)] == [4]
+    assert [receipt.number for receipt in course.receipts(ALICE)] == [1, 2, 3, 4]
+    assert list(course.history(hw1, BOB)) == list(course.receipts(BOB)) == []
+    with pytest.raises(NotFound, match=r"no hand-in 'bob\.py' in 'hw1'"):
+        course.submitted_file(hw1, "bob.py")
 
 
 def test_receipts_call_the_course_by_its_title_else_by_its_key(course: Course, course_folder: Path) -> None:
@@ -281,7 +288,7 @@ def test_feedback_is_found_for_its_person_alone(course: Course) -> None:
     course.upload_feedback(COURSE_INSTRUCTOR, assignment, {ALICE: b"<p>"})
     assert course.feedback(assignment, ALICE).read() == b"<p>"
     assert course.standing(assignment, ALICE).feedback_available
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="no feedback for 'bob' in 'hw1'"):
         course.feedback(assignment, BOB)
 
 
@@ -326,6 +333,12 @@ def test_of_a_personal_code_only_the_hash_is_kept(course: Course) -> None:
     account = course.store.account(ALICE)
     assert account == Account(ALICE, name="Alice A.", created=NOON, code_hash=hash_code(code))
     assert code not in repr((course.roster(), course.events()))
+
+
+def test_who_is_added_again_after_a_reset_has_no_use_for_an_old_token(course: Course) -> None:
+    put(course, Account(ALICE, generation=2))
+    (code,) = add(course)
+    assert course.register("alice", code)[1] == sign(course.store.secrets()[0], ALICE, 2)
 
 
 def test_who_is_there_already_stays_and_gets_no_code(course: Course) -> None:
@@ -394,6 +407,8 @@ def test_who_is_removed_is_out_and_the_name_is_nobody_elses(course: Course) -> N
     _, back = course.reset(COURSE_INSTRUCTOR, ALICE)
     assert course.register("alice", back)[0] == "alice"
     assert [each.removed for each in course.roster()] == [False, True]
+    with pytest.raises(Unauthenticated):
+        course.authenticate(Token.parse(token))
 
 
 @pytest.mark.parametrize("name", ["nobody", "Alice", INSTRUCTOR])
@@ -405,7 +420,7 @@ def test_who_is_not_on_the_roster_is_not_found(course: Course, name: str) -> Non
         lambda user: course.remove(COURSE_INSTRUCTOR, user),
         lambda user: course.set_role(COURSE_INSTRUCTOR, user, Role.INSTRUCTOR),
     ):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFound, match=f"nobody called '{name}' is on the roster"):
             change(Username(name))
     assert (course.roster(), course.events()) == before
 
@@ -416,6 +431,24 @@ def test_who_has_handed_in_without_an_account_can_be_reset(course: Course) -> No
     course.reset(COURSE_INSTRUCTOR, ALICE)
     with pytest.raises(Unauthenticated):
         course.authenticate(token)
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_name_under_which_work_stands_is_nobodys_to_claim_and_other_names_are(
+    course: Course, course_folder: Path, by_hand: bool
+) -> None:
+    file = course_folder.parent / "submitted" / "hw1" / "alice.py"
+    if by_hand:
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"by mail")
+    else:
+        submit(course)
+        file.unlink()
+    with pytest.raises(NameTaken, match="'alice' is taken"):
+        course.register("alice", CODE)
+    listed = course.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)
+    assert listed == Account(ALICE, Role.INSTRUCTOR, bound=True, created=NOON)
+    assert course.register("bob", CODE)[0] == "bob"
 
 
 def test_the_course_s_own_instructor_cannot_be_locked_out(course: Course) -> None:
@@ -466,11 +499,32 @@ def test_a_name_that_was_claimed_without_a_key_is_given_to_no_key(course: Course
 
 def test_a_personal_code_is_answered_again_though_it_was_the_last_one(course: Course) -> None:
     alone = replace(course, enrollment_code="")
-    ((_, code),) = alone.add_people(COURSE_INSTRUCTOR, [Person(ALICE)])
+    alone.add_people(COURSE_INSTRUCTOR, [Person(ALICE)])
+    _, code = alone.reset(COURSE_INSTRUCTOR, ALICE)
     first = alone.register("alice", code, KEY)
     assert alone.register("alice", code, KEY) == first
     with pytest.raises(WrongCode):
         alone.register("alice", code, "x" * 32)
+
+
+@pytest.mark.parametrize("key", [KEY, "x" * 200])
+def test_who_asks_again_while_the_first_time_is_under_way_gets_the_same_token_by_the_key_alone(
+    course: Course, key: str
+) -> None:
+    first: list[tuple[str, str]] = []
+
+    def under_way() -> int:
+        if not first:
+            first.append(course.register("alice", CODE, KEY))
+        return NOON
+
+    again = replace(course, clock=under_way)
+    if key == KEY:
+        assert again.register("alice", CODE, key) == first[0]
+    else:
+        with pytest.raises(NameTaken, match="'alice' is taken"):
+            again.register("alice", CODE, key)
+    assert again.register("bob", CODE, key)[0] == "bob"
 
 
 @pytest.mark.parametrize("action", ["reset", "remove"])
@@ -535,9 +589,23 @@ def test_a_rotated_secret_is_the_one_that_was_made(course: Course) -> None:
     assert course.store.secrets()[0] == "made"
 
 
-def test_standing_says_whether_something_was_handed_in(course: Course) -> None:
+def test_standing_says_what_was_fetched_and_handed_in_and_until_when_it_can_be(
+    course: Course, course_folder: Path
+) -> None:
+    plan(course_folder, "due = 2026-03-10T12:00:00")
     assignment = course.assignment(STUDENT, "hw1")
-    assert not course.standing(assignment, ALICE).submitted
+
+    def states() -> list[tuple[bool, bool, str]]:
+        both = [course.standing(assignment, user) for user in (ALICE, BOB)]
+        assert {each.schedule for each in both} == {Schedule(due=NOON)}
+        return [(each.fetched, each.submitted, each.state) for each in both]
+
+    assert states() == [(False, False, "new"), (False, False, "new")]
+    course.note_downloads([Download(STUDENT, "hw1", "hw1.py", NOON)])
+    assert states() == [(True, False, "fetched"), (False, False, "new")]
     submit(course)
-    assert course.standing(assignment, ALICE).submitted
-    assert not course.standing(assignment, BOB).submitted
+    assert states() == [(True, True, "handed in"), (False, False, "new")]
+    (course_folder / "hw1" / "grades.json").write_text("[")
+    assert course.standing(assignment, ALICE).grades_broken
+    (course_folder / "hw1" / "grades.json").write_text("[]")
+    assert not course.standing(assignment, ALICE).grades_broken
