@@ -86,6 +86,14 @@ def test_the_explanation_tells_what_would_look_the_same_apart_and_names_the_most
     assert lateness(due, due + 30 * 86400 * SECOND, HARSH, BERLIN).explanation == (
         "30 days late: due Thu 31 Dec 2026 23:59, received Sat 30 Jan 2027 23:59, 30 x 5 %, at most 100 %"
     )
+    assert lateness(due, due + 20 * 86400 * SECOND, HARSH, BERLIN).explanation.endswith("20 x 5 %")
+
+
+def test_the_year_is_said_when_it_is_another_in_the_zone_of_the_course() -> None:
+    texts = ("2026-12-31T20:00", "2027-01-01T00:10", "2027-01-01T09:00")  # the second is of 2026 in UTC
+    old, night, new = (moment(text, BERLIN) for text in texts)
+    assert "due Fri 01 Jan 00:10, received Fri 01 Jan 09:00" in lateness(night, new, HARSH, BERLIN).explanation
+    assert "Thu 31 Dec 2026 20:00, received Fri 01 Jan 2027 00:10" in lateness(old, night, HARSH, BERLIN).explanation
 
 
 @given(due=DUE, part=st.integers(0, SECOND - 1), penalties=PENALTIES, zone=ZONED)
@@ -111,6 +119,13 @@ def test_later_is_never_cheaper_and_more_time_never_dearer(
     plain = lateness(due, due + after, penalties, zone)
     assert (with_time.days, with_time.penalty) <= (plain.days, plain.penalty)
     assert with_time.penalty == min(with_time.days * penalties.per_day, penalties.most)
+
+
+@given(due=DUE, part=st.integers(0, SECOND - 1), days=st.integers(0, 400), zone=ZONED)
+def test_some_days_later_the_second_is_the_same_to_its_last_digit(
+    due: int, part: int, days: int, zone: ZoneInfo
+) -> None:
+    assert days_later(due + part, days, zone) == days_later(due, days, zone) + part
 
 
 @given(due=DUE, days=st.integers(1, 400), zone=ZONED)

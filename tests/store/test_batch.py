@@ -40,8 +40,9 @@ def submitted(course_folder: Path) -> Path:
 @contextlib.contextmanager
 def busy(store: DirectoryStore) -> Iterator[None]:
     """The ledger is taken until the end of the block: what comes meanwhile is written together."""
-    free = threading.Event()
-    before = store.ledger.begin(lambda connection: free.wait(30))
+    taken, free = threading.Event(), threading.Event()
+    before = store.ledger.begin(lambda connection: (taken.set(), free.wait(60)))
+    assert taken.wait(60)
     try:
         yield
     finally:

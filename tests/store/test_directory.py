@@ -553,3 +553,27 @@ def test_what_is_at_hand_is_never_older_than_what_stands_there(store: DirectoryS
             assert lists(store) == lists(other)
     shutil.rmtree(handed_in)
     assert store.latest_files_at_hand(HW1) is None
+
+
+def test_the_mark_of_an_assignment_changes_with_all_that_a_standing_is_made_of(
+    store: DirectoryStore, root: Path, submitted: Path
+) -> None:
+    feedback = root / "hw1" / "feedback"
+    changes: list[Callable[[], object]] = [
+        lambda: (root / "hw1" / "grades.json").write_text('[{"username": "alice", "grade": "1"}]'),
+        lambda: (root / "hw1" / "grades.json").write_text('[{"username": "alice", "grade": "2"}]'),
+        lambda: hand_in(store, SEAL, ALICE, b"1"),
+        lambda: (submitted / "alice.py").unlink(),
+        lambda: (submitted / "bob.py").write_bytes(b"by hand"),
+        lambda: feedback.mkdir(),
+        lambda: (feedback / "alice.html").write_text("well done"),
+        lambda: (feedback / "alice.html").unlink(),
+        lambda: store.record(NOTE),
+    ]
+    for change in changes:
+        until(lambda: store.mark(HW1) == store.mark(HW1))
+        before = store.mark(HW1)
+        change()
+        assert store.mark(HW1) != before
+    (feedback / "bob.html").symlink_to("group/1.html")  # nothing shows when it begins to lead somewhere
+    assert store.mark(HW1) != store.mark(HW1)

@@ -373,6 +373,8 @@ def test_a_file_comes_whole_in_part_and_not_at_all(web: Web, course_folder: Path
     whole = web("GET", path, "alice")
     assert (whole.status_code, whole.content) == (200, content)
     assert whole.headers["content-length"] == str(len(content))
+    head = web("HEAD", path, "alice")
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(content)))
     part = web("GET", path, "alice", headers={"Range": "bytes=5-9"})
     assert (part.status_code, part.content) == (206, content[5:10])
     assert part.headers["content-range"] == f"bytes 5-9/{len(content)}"

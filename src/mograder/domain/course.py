@@ -518,13 +518,8 @@ class Course(HandingIn):
         return (mark, assignment, self.plan, self.store.latest_files(assignment.name) if files is None else files)
 
     def standings_seen(self, assignment: Assignment) -> tuple[object, ...]:
-        """As `hand_ins_seen`, what everybody's `standing` is made of; `standing_seen` has the person's own part."""
-        return (self.store.mark(), assignment, self.plan, self.store.grades(assignment.name))
-
-    def standing_seen(self, assignment: Assignment, user: Username) -> tuple[object, ...]:
-        """To be asked for after `standings_seen`."""
-        latest = self.store.submitted_file(assignment.name, FileName(latest_filename(user)))
-        return (latest, self.store.feedback(assignment.name, user))
+        """As `hand_ins_seen`, what everybody's `standing` is made of."""
+        return (self.store.mark(assignment.name), assignment, self.plan)
 
     def board(self) -> Board:
         """Everybody by everything, as an instructor sees it."""

@@ -85,8 +85,7 @@ def _days_begun(due: int, received: int, zone: tzinfo) -> int:
 
 def days_later(moment: int, days: int, zone: tzinfo) -> int:
     """The moment at the same time of day in `zone`, so many days later."""
-    start = local(moment, zone)
-    return start.microsecond + from_local(start.replace(tzinfo=None, microsecond=0) + timedelta(days), zone)
+    return from_local(local(moment, zone).replace(tzinfo=None) + timedelta(days), zone)
 
 
 def from_local(when: datetime, zone: tzinfo) -> int:

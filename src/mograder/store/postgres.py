@@ -202,7 +202,7 @@ class PostgresStore:
     def troubles(self) -> tuple[Unreadable, ...]:
         return ()  # a document is understood before it is kept
 
-    def mark(self) -> object:
+    def mark(self, assignment: AssignmentName | None = None) -> object:
         return object()
 
     # accounts

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote
 
 from msgspec import UNSET
@@ -57,10 +57,12 @@ from mograder.web.replies import (
     INTERNAL_ERROR,
     Reply,
     attachment,
+    is_whole,
     json_reply,
     problem,
     send_file,
     send_reply,
+    whole_file,
 )
 from mograder.web.sessions import link_with, new_ticket
 from mograder.web.throttle import Failures, address_key, name_key
@@ -92,8 +94,7 @@ class Failure:
     message: str
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """One request, as far as it has been read. `about` is whose affair it is; `received` Unix microseconds.
 
     For a row of SAME_FOR_ALL `own` are the sender's extensions, and `listed` is what it lists, if that is at hand.
@@ -211,25 +212,37 @@ class Api:
             self.note_error(received, scope["path"], "internal error")
             reply = INTERNAL_ERROR
         if isinstance(reply, StoredFile):
-            if row.name == "hand_out" and scope["method"] == "GET":
-                self.fetches.note(request.actor, values["assignment"], values["file"], received)
-            kind = row.reply.value if isinstance(row.reply, Content) else ""
-            policy = (("Content-Security-Policy", FEEDBACK_POLICY),)
-            extra = policy if row.reply is Content.HTML else tuple(attachment(reply.name).items())
-            try:
-                await send_file(reply, kind, extra, scope, headers, body, receive, send)
-            except OSError as error:  # removed by hand since it was found, or not ours to read
-                log.error("cannot send %s: %s", reply.name, error)
-                gone = isinstance(error, FileNotFoundError)
-                failure = NotFound("the file is gone") if gone else Temporary("the file cannot be read")
-                await send_reply(problem(failure), scope, headers, body, send)
-            except MograderError as error:
-                await send_reply(problem(error, actor), scope, headers, body, send)
+            await self._send_file(request, reply, body, receive, send)
         else:
             if actor is not None and actor.is_instructor:
                 troubles = partial(self.course.troubles, actor)
                 reply = with_troubles(reply, await self._read(lambda: self._at_once.get("troubles", troubles)))
             await send_reply(reply, scope, headers, body, send)
+
+    async def _send_file(self, request: Request, file: StoredFile, body: Body, receive: Receive, send: Send) -> None:
+        row, values, scope, headers = request.row, request.values, request.scope, request.headers
+        if row.name == "hand_out" and scope["method"] == "GET":
+            self.fetches.note(request.actor, values["assignment"], values["file"], request.received)
+        kind = row.reply.value if isinstance(row.reply, Content) else ""
+
+        def extra() -> tuple[tuple[str, str], ...]:
+            is_page = row.reply is Content.HTML
+            return (("Content-Security-Policy", FEEDBACK_POLICY),) if is_page else tuple(attachment(file.name).items())
+
+        try:
+            if is_whole(file, headers):
+                key = (row.name, str(file.path), file.tag)
+                reply = self._at_once.get(key, lambda: whole_file(file, kind, extra()))
+                await send_reply(reply, scope, headers, body, send)
+            else:
+                await send_file(file, kind, extra(), scope, headers, body, receive, send)
+        except OSError as error:  # removed by hand since it was found, or not ours to read
+            log.error("cannot send %s: %s", file.name, error)
+            gone = isinstance(error, FileNotFoundError)
+            failure = NotFound("the file is gone") if gone else Temporary("the file cannot be read")
+            await send_reply(problem(failure), scope, headers, body, send)
+        except MograderError as error:
+            await send_reply(problem(error, request.actor), scope, headers, body, send)
 
     def knows(self, scope: Scope) -> bool:
         """Whether there is an endpoint at the request's address."""
@@ -306,7 +319,7 @@ class Api:
             return await self._for_all(request, handler)
         if row.method == "GET" and not row.many:
             return await self._read(lambda: handler(request))
-        full = replace(request, body=await body.whole(row.limit or 0)) if row.method == "POST" else request
+        full = request._replace(body=await body.whole(row.limit or 0)) if row.method == "POST" else request
         return await self.write(lambda: handler(full))
 
     async def _for_all(self, request: Request, handler: Handler) -> Reply | StoredFile:
@@ -316,10 +329,10 @@ class Api:
         place = (row.name, *request.values.values())
         listed = await self._read(lambda: self._at_once.get(place, lambda: SAME_FOR_ALL[row.name](request)))
         key = (place, request.query, actor.is_instructor, own)
-        request = replace(request, own=own, listed=listed)
+        full = request._replace(own=own, listed=listed)
         if listed is None:
-            return await self._gathered.get(key, lambda: handler(request))
-        return self._at_once.get(key, lambda: handler(request))
+            return await self._gathered.get(key, lambda: handler(full))
+        return self._at_once.get(key, lambda: handler(full))
 
     def _own_extensions(self, actor: Actor) -> tuple[Extension, ...]:
         """Read again once the ledger has changed; an instructor has none, and sees the list without a ledger."""
@@ -667,9 +680,9 @@ def status(request: Request) -> Reply:
     def write() -> Reply:
         return status_reply(course.standing(assignment, user))
 
-    shared = request.at_once.get(("standings", assignment.name), lambda: course.standings_seen(assignment))
-    seen = (shared, course.standing_seen(assignment, user))
-    return request.written.get(("status", assignment.name, user), seen, write)
+    key = ("standings", assignment.name)
+    seen = request.at_once.get(key, lambda: course.standings_seen(assignment))
+    return request.written.get((key, user), seen, write)
 
 
 def status_reply(standing: Standing) -> Reply:
