@@ -268,7 +268,7 @@ def test_a_grade_is_seen_when_it_is_released(course: Course) -> None:
     seen = course.standing(assignment, ALICE).grade
     assert seen is not None
     assert seen.grade == "5"
-    assert [event.detail for event in course.store.events()] == ["2 grades", "1 grades"]
+    assert [event.detail for event in course.store.events()] == ["2 grades", "1 grade"]
 
 
 def test_an_upload_of_grades_says_whom_nobody_knows(course: Course, course_folder: Path) -> None:
@@ -384,7 +384,7 @@ def test_a_person_can_be_made_an_instructor_by_name_and_a_student_again(course: 
     assert not course.authenticate(Token.parse(token)).is_instructor
     assert trail(course) == [
         ("alice", "register", "alice", ""), (INSTRUCTOR, "role", "alice", "instructor"),
-        ("alice", "grades", "hw1", "1 grades"), ("alice", "role", "alice", "student"),
+        ("alice", "grades", "hw1", "1 grade"), ("alice", "role", "alice", "student"),
     ]  # fmt: skip
 
 
@@ -569,7 +569,7 @@ def test_the_trail_says_who_did_what_to_whom_and_when(course: Course, clock: Clo
     course.upload_grades(tutor, assignment, [{"username": "alice"}, {"username": "carl"}])
     noted("bob", "grades", "hw1", "2 grades")
     course.upload_feedback(tutor, assignment, {ALICE: b"page"})
-    noted("bob", "feedback", "hw1", "1 pages")
+    noted("bob", "feedback", "hw1", "1 page")
 
 
 def test_a_name_that_is_enrolled_after_a_reset_gets_a_token_that_works(course: Course, clock: Clock) -> None:

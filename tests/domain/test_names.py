@@ -15,6 +15,7 @@ from mograder.domain.names import (
     AssignmentName,
     FileName,
     Username,
+    counted,
     is_history,
     parse_new_username,
     parse_owner,
@@ -166,3 +167,8 @@ def test_what_is_printable_cannot_steer_a_terminal(text: str) -> None:
     shown = printable(text)
     assert len(shown) <= 120
     assert not any(ord(letter) < 32 or letter in "\x7f\x9b\u202e\u2066\u200b\u2028" for letter in shown)
+
+
+def test_one_is_one_and_everything_else_is_many() -> None:
+    said = [counted(number, "minute") for number in (0, 1, 1.0, 2, 2.5, 1_000_000)]
+    assert said == ["0 minutes", "1 minute", "1 minute", "2 minutes", "2.5 minutes", "1000000 minutes"]

@@ -70,7 +70,7 @@ def test_from_the_board_to_grades_feedback_and_more_time(tab: Tab, server: Runni
     page.write_text(f"<p>well done</p>{SCRIPT}")
     tab.get_by_label("Upload feedback pages").set_input_files(page)
     tab.get_by_role("button", name="Upload", exact=True).click()
-    expect(tab.get_by_role("status")).to_have_text("1 feedback pages are stored.")
+    expect(tab.get_by_role("status")).to_have_text("1 feedback page is stored.")
     tab.get_by_role("link", name="alice").click()
     expect(tab.frame_locator("iframe").get_by_text("well done")).to_be_visible()
     assert "taken" not in tab.title().replace(SCRIPT.replace("'", '"'), "")

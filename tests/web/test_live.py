@@ -14,7 +14,7 @@ from mograder.domain.errors import Temporary
 from mograder.domain.names import INSTRUCTOR
 from mograder.web import live as streams
 from mograder.web.live import Live, events
-from tests.parts import CODE, Running, until
+from tests.parts import CODE, PATIENCE, Running, until
 from tests.postgres import Side
 
 
@@ -37,7 +37,7 @@ class Stream:
 
     def _read(self, url: str, headers: dict[str, str]) -> None:
         try:
-            with httpx2.stream("GET", f"{url}/live", headers=headers, timeout=30) as answer:
+            with httpx2.stream("GET", f"{url}/live", headers=headers, timeout=PATIENCE) as answer:
                 self.status = answer.status_code
                 for line in answer.iter_lines():
                     self.events += line == "event: changed"

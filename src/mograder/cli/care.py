@@ -12,8 +12,9 @@ import click
 
 from mograder import config
 from mograder.cli.output import clean, note, tell, tell_json
-from mograder.cli.places import FOLDER, PLACE, Folder
-from mograder.domain.errors import BadName, BadRequest, Unreadable, Usage, VerificationFailed
+from mograder.cli.places import FOLDER, PLACE, Folder, as_typed
+from mograder.domain.errors import Unreadable, Usage, VerificationFailed
+from mograder.domain.names import counted
 
 if TYPE_CHECKING:
     from mograder.store.evidence import Evidence
@@ -100,7 +101,7 @@ def _named(findings: list[Finding]) -> list[dict[str, object]]:
 def _report(findings: list[Finding]) -> None:
     for each in findings:
         tell(f"{each.severity}: {each.where}\n  {each.what}\n  {each.mend}")
-    tell("nothing is wrong" if not _wrong(findings) else f"{len(_wrong(findings))} things are wrong")
+    tell("nothing is wrong" if not _wrong(findings) else f"{counted(len(_wrong(findings)), 'problem')} found")
 
 
 def _wrong(findings: list[Finding]) -> list[Finding]:
@@ -144,10 +145,8 @@ def verify(
     from mograder.domain.chain import head_of, parse_head
     from mograder.proof import read_keys, read_receipt
 
-    try:
+    with as_typed():
         kept = [parse_head(text) for text in heads]
-    except BadRequest as error:
-        raise Usage(error.message) from None
     with _evidence(place, release_dir, submitted_dir, grades_dir) as evidence:
         seal = read_keys(keys) if keys else evidence.own_seal()
         for each in receipts:
@@ -163,9 +162,9 @@ def verify(
     else:
         for finding in verified.findings:
             tell(f"{finding.where}\n  {finding.what}")
-        erased = f", {verified.erased} more were erased" if verified.erased else ""
-        found = f"{len(verified.findings)} things differ" if verified.findings else "everything is as it was signed"
-        tell(f"{verified.receipts} receipts{erased}: {found}\nhead {head}")
+        erased = f", {verified.erased} more erased" if verified.erased else ""
+        found = counted(len(verified.findings), "difference") if verified.findings else "everything is as it was signed"
+        tell(f"{counted(verified.receipts, 'receipt')}{erased}: {found}\nhead {head}")
     if verified.findings:
         raise click.exceptions.Exit(VerificationFailed.exit_code)
 
@@ -225,15 +224,13 @@ def erase(
     from mograder.domain.names import Username
     from mograder.opening import open_existing
 
-    try:
+    with as_typed():
         username = Username.parse(user)
-    except BadName as error:
-        raise Usage(error.message) from None
     _in_database(place, release_dir, submitted_dir, grades_dir)
     course = open_existing(place, release_dir=release_dir, submitted_dir=submitted_dir, grades_dir=grades_dir)
     try:
         held = course.holdings(username)
-        tell(f"{username}: {'an account' if held.account else 'no account'}, {held.receipts} receipts")
+        tell(f"{username}: {'an account' if held.account else 'no account'}, {counted(held.receipts, 'receipt')}")
         for what in ("hand_ins", "grades", "feedback"):
             names = getattr(held, what)
             tell(f"  {what.replace('_', '-')}: {', '.join(names) or 'none'}")
@@ -271,7 +268,8 @@ def backup(
 
     folders = _folders(folder, release_dir, submitted_dir, grades_dir)
     written = write_backup(folders, file, config.utc_now(), note)
-    note(f"{written.files} files, {written.receipts} receipts: keep it to yourself, the course's secret is in it")
+    held = f"{counted(written.files, 'file')}, {counted(written.receipts, 'receipt')}"
+    note(f"{held}: keep it to yourself, the course's secret is in it")
     click.echo(clean(str(file)))
 
 

@@ -37,6 +37,7 @@ from mograder.domain.names import (
     AssignmentName,
     FileName,
     Username,
+    counted,
     parse_new_username,
     printable,
 )
@@ -151,7 +152,9 @@ class Course(HandingIn):
         self.check_registration()
         username = parse_new_username(user)
         if claim_key and not MIN_CLAIM_KEY <= len(claim_key) <= MAX_CLAIM_KEY:
-            raise BadRequest(f"the claim key has {len(claim_key)} characters: make {MIN_CLAIM_KEY} random ones")
+            raise BadRequest(
+                f"the claim key has {counted(len(claim_key), 'character')}: make {MIN_CLAIM_KEY} random ones"
+            )
         account = self.store.account(username)
         if account is not None and self._asks_again(account, claim_key):
             return username, tokens.sign(self.store.secrets()[0], username, account.generation)
@@ -364,7 +367,7 @@ class Course(HandingIn):
         Nobody can take the name. Raises NotFound.
         """
         held, now, name = self.holdings(username), self.clock(), self.name
-        event = Event(now, actor.username, "erase", ERASED_NAME, f"{held.receipts} receipts")
+        event = Event(now, actor.username, "erase", ERASED_NAME, counted(held.receipts, "receipt"))
         self.store.erase(username, lambda receipt: erase_receipt(receipt, self.seal, name, now), event)
         return held
 
@@ -471,7 +474,7 @@ class Course(HandingIn):
     def upload_grades(self, actor: Actor, assignment: Assignment, document: object) -> Uploaded:
         """Merge grades. Raises BadRequest, then nothing changed."""
         entries = grades.parse_upload(document)
-        event = Event(self.clock(), actor.username, "grades", assignment.name, f"{len(entries)} grades")
+        event = Event(self.clock(), actor.username, "grades", assignment.name, counted(len(entries), "grade"))
         stored = self.store.merge_grades(assignment.name, entries, event)
         unknown: set[str] = set()
         with contextlib.suppress(Temporary):  # the grades are kept, and who has handed in cannot be said now
@@ -546,7 +549,7 @@ class Course(HandingIn):
         return (store.mark(), listed, self.plan, files)
 
     def upload_feedback(self, actor: Actor, assignment: Assignment, pages: dict[Username, bytes]) -> None:
-        event = Event(self.clock(), actor.username, "feedback", assignment.name, f"{len(pages)} pages")
+        event = Event(self.clock(), actor.username, "feedback", assignment.name, counted(len(pages), "page"))
         self.store.put_feedback(assignment.name, pages, event)
 
     def feedback(self, assignment: Assignment, user: Username) -> StoredFile:

@@ -156,3 +156,8 @@ def printable(text: str, limit: int = 120) -> str:
         "?" if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else letter for letter in text
     )
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def counted(number: float, noun: str) -> str:
+    """A number of things in words: 1 receipt, 2 receipts, 2.5 minutes."""
+    return f"{number if isinstance(number, int) else f'{number:g}'} {noun}{'' if number == 1 else 's'}"

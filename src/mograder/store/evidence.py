@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mograder.domain.chain import Erased, Link, find_breaks
 from mograder.domain.errors import Unreadable
-from mograder.domain.names import is_history
+from mograder.domain.names import counted, is_history
 from mograder.domain.receipts import Head, Receipt, Seal, latest_filename, owner
 from mograder.sealing import Ed25519Seal
 from mograder.store import files
@@ -284,5 +284,6 @@ class Evidence:
                     yield warning("is no hand-in", path, "look at it, and keep it elsewhere")
             if by_hand:
                 yield note(
-                    f"{len(by_hand)} files have no receipt: {some(by_hand)}", folder, "they count as put there by hand"
-                )
+                    f"{counted(len(by_hand), 'file')} without a receipt: {some(by_hand)}", folder,
+                    "what has none counts as put there by hand",
+                )  # fmt: skip

@@ -19,7 +19,7 @@ from mograder.domain.errors import BadRequest, MograderError, NotFound
 from mograder.domain.extending import Change
 from mograder.domain.extensions import Decision
 from mograder.domain.grades import of_person
-from mograder.domain.names import FileName, Username, parse_owner
+from mograder.domain.names import FileName, Username, counted, parse_owner
 from mograder.domain.receipts import latest_filename
 from mograder.domain.store import StoredFile
 from mograder.web import multipart
@@ -45,9 +45,13 @@ def assignment(visit: Visit) -> AssignmentPage:
     counts = tuple((each, sum(map(each.fits, cells))) for each in Show)
     spread = grading.spread((each.grade for each in cells if each.grade is not None), task.rules.points)
     grades, pages = (text if (text := visit.query.get(name, "")).isdecimal() else "" for name in ("grades", "pages"))
-    kept = f"{grades} grades are stored" if grades else f"{pages} feedback pages are stored" if pages else ""
+    kept = _stored_in_words(grades, "grade") if grades else _stored_in_words(pages, "feedback page") if pages else ""
     penalties = visit.course.plan.penalties
     return AssignmentPage(visit.frame, task, tuple(rows), part, show, counts, spread, penalties, kept=kept)
+
+
+def _stored_in_words(number: str, noun: str) -> str:
+    return f"{counted(int(number), noun)} {'is' if int(number) == 1 else 'are'} stored"
 
 
 def _show(visit: Visit) -> Show:
