@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mograder.domain.errors import StorageFull
+from mograder.domain.errors import StorageFull, Temporary
 from mograder.domain.names import Username
 from mograder.domain.receipts import HandIn, Issue, Receipt, Turn, issue_receipt
 from mograder.domain.store import Accepted
@@ -94,6 +95,19 @@ def test_who_comes_while_a_batch_is_written_is_in_the_next(
     assert sent(store, seal, ALICE, b"alice's").result(60).receipt.number == 1
     assert late[0].result(60).receipt.number == 2
     assert (submitted / "bob.py").read_bytes() == b"bob's"
+
+
+def test_after_a_batch_that_could_not_begin_the_next_is_taken(
+    store: DirectoryStore, seal: Ed25519Seal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: object) -> None:
+        monkeypatch.undo()
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(store.ledger, "_transact", failing)
+    with pytest.raises(Temporary, match="not usable"):
+        sent(store, seal, ALICE, b"work").result(60)
+    assert sent(store, seal, ALICE, b"work").result(60).receipt.number == 1
 
 
 def test_the_name_of_a_version_that_was_removed_by_hand_is_not_given_again(
