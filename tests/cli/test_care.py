@@ -20,6 +20,7 @@ import pytest
 from tests.courses import everything, ledger, make_sound_course
 from tests.parts import (
     CODE,
+    PATIENCE,
     Running,
     environment,
     make_course_folder,
@@ -188,7 +189,7 @@ def rush(server: Running, threads: int = 8) -> Iterator[dict[tuple[str, str], st
 
     def send(name: str) -> None:
         bearer = server.bearer(name)
-        with httpx2.Client(base_url=server.url, timeout=30) as client:
+        with httpx2.Client(base_url=server.url, timeout=PATIENCE) as client:
             for number in range(100_000):
                 if stop.is_set():
                     return
@@ -209,7 +210,7 @@ def rush(server: Running, threads: int = 8) -> Iterator[dict[tuple[str, str], st
     with ThreadPoolExecutor(threads) as pool:
         sending = [pool.submit(send, f"student{number}") for number in range(threads)]
         try:
-            assert many.wait(60), [each.exception() for each in sending if each.done()]
+            assert many.wait(PATIENCE), [each.exception() for each in sending if each.done()]
             yield answered
         finally:
             stop.set()

@@ -72,19 +72,22 @@ def test_the_explanation_says_days_times_and_cost() -> None:
     due, received = moment("2027-03-12T17:00", BERLIN), moment("2027-03-14T09:12", BERLIN)
     found = lateness(due, received, Penalties(enabled=True), BERLIN)
     assert (found.late, found.days, found.penalty) == (True, 2, 10)
-    assert found.explanation == "2 days late: due Fri 12 Mar 17:00, received Sun 14 Mar 09:12, 2 x 5 %"
+    assert found.explanation == "2 days late: due Fri 12 Mar 17:00, received Sun 14 Mar 09:12 CET, 2 x 5 %"
     free = lateness(due, received, Penalties(), BERLIN)
     assert (free.days, free.penalty) == (2, 0)
-    assert free.explanation == "2 days late: due Fri 12 Mar 17:00, received Sun 14 Mar 09:12"
+    assert free.explanation == "2 days late: due Fri 12 Mar 17:00, received Sun 14 Mar 09:12 CET"
+    spring = moment("2027-03-27T17:00", BERLIN)
+    said = lateness(spring, moment("2027-03-28T09:12", BERLIN), Penalties(), BERLIN).explanation
+    assert said == "1 day late: due Sat 27 Mar 17:00 CET, received Sun 28 Mar 09:12 CEST"
 
 
 def test_the_explanation_tells_what_would_look_the_same_apart_and_names_the_most() -> None:
     due = moment("2026-12-31T23:59:00", BERLIN)
     assert lateness(due, due + SECOND, HARSH, BERLIN).explanation == (
-        "1 day late: due Thu 31 Dec 23:59:00, received Thu 31 Dec 23:59:01, 1 x 5 %"
+        "1 day late: due Thu 31 Dec 23:59:00, received Thu 31 Dec 23:59:01 CET, 1 x 5 %"
     )
     assert lateness(due, due + 30 * 86400 * SECOND, HARSH, BERLIN).explanation == (
-        "30 days late: due Thu 31 Dec 2026 23:59, received Sat 30 Jan 2027 23:59, 30 x 5 %, at most 100 %"
+        "30 days late: due Thu 31 Dec 2026 23:59, received Sat 30 Jan 2027 23:59 CET, 30 x 5 %, at most 100 %"
     )
     assert lateness(due, due + 20 * 86400 * SECOND, HARSH, BERLIN).explanation.endswith("20 x 5 %")
 

@@ -16,7 +16,7 @@ import pytest
 
 from mograder.domain.names import INSTRUCTOR
 from mograder.wire import BY_NAME, MIB
-from tests.parts import Running, make_course_folder, running
+from tests.parts import PATIENCE, Running, make_course_folder, running
 
 IMPATIENT = """
 import sys
@@ -127,7 +127,7 @@ def test_a_reader_that_stops_reading_is_cut_off(impatient: Running, address: str
 
     with impatient.connect() as connection:
         connection.sendall(head(impatient, cookie, request=f"GET {address}"))
-        assert select.select([connection], [], [], 20)[0]
+        assert select.select([connection], [], [], PATIENCE)[0]
         while is_open():
             select.select([], [], [], 0.02)
         assert len(answer(connection)[2]) < 30 * MIB
@@ -249,6 +249,31 @@ def test_a_head_that_is_too_large_or_ambiguous_is_refused(shared: Running, field
         with contextlib.suppress(ConnectionError):
             connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + fields + b"\r\n\r\n")
         assert answer(connection)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        (b"hello", 400), (b"GET /", 400), (b"GET / HTTP/3.1", 400), (b"GET /<x> HTTP/1.1", 400),
+        (b"GET /a b HTTP/1.1", 400), (b"GET /" + b"a" * 70_000 + b" HTTP/1.1", 414), (b"GET / HTTP/1.1\r\n: x", 400),
+        (b"GET / HTTP/1.1" + b"".join(b"\r\nX%d: a" % number for number in range(101)), 431),
+    ],
+)  # fmt: skip
+def test_what_is_no_http_is_answered_without_a_body_and_reaches_no_course(
+    shared: Running, request_line: bytes, status: int
+) -> None:
+    with shared.connect() as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(request_line + b"\r\n\r\n")
+        got, fields, body = answer(connection)
+    assert (got, body, fields["connection"]) == (status, b"", "close")
+    assert "access-control-allow-origin" not in fields
+
+
+def test_http_2_is_closed_without_an_answer(shared: Running) -> None:
+    with shared.connect() as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        assert answer(connection)[0] == 0
 
 
 def test_what_follows_a_body_is_a_request_of_its_own_and_what_is_in_it_is_none(shared: Running) -> None:

@@ -15,7 +15,7 @@ from mograder.domain.errors import Temporary
 from mograder.domain.names import INSTRUCTOR
 from mograder.web import live as streams
 from mograder.web.live import Live, events
-from tests.parts import CODE, Running, running, until
+from tests.parts import CODE, PATIENCE, Running, running, until
 from tests.postgres import Side
 
 
@@ -38,7 +38,7 @@ class Stream:
 
     def _read(self, url: str, headers: dict[str, str]) -> None:
         try:
-            with httpx2.stream("GET", f"{url}/live", headers=headers, timeout=30) as answer:
+            with httpx2.stream("GET", f"{url}/live", headers=headers, timeout=PATIENCE) as answer:
                 self.status = answer.status_code
                 for line in answer.iter_lines():
                     self.events += line == "event: changed"
@@ -114,7 +114,7 @@ def test_a_stream_whose_reader_has_gone_away_makes_room_for_another(course_folde
         headers = log_in(server)
 
         def watch() -> AbstractContextManager[httpx2.Response]:
-            return httpx2.stream("GET", f"{server.url}/live", headers=headers, timeout=20)
+            return httpx2.stream("GET", f"{server.url}/live", headers=headers, timeout=PATIENCE)
 
         def opened() -> bool:
             with watch() as answer:

@@ -12,8 +12,8 @@ import click
 
 from mograder import config
 from mograder.cli.output import clean, note, tell, tell_json
-from mograder.cli.places import FOLDER, PLACE, Folder
-from mograder.domain.errors import BadName, BadRequest, Unreadable, Usage, VerificationFailed
+from mograder.cli.places import FOLDER, PLACE, Folder, as_typed
+from mograder.domain.errors import Unreadable, Usage, VerificationFailed
 from mograder.domain.names import counted
 
 if TYPE_CHECKING:
@@ -145,10 +145,8 @@ def verify(
     from mograder.domain.chain import head_of, parse_head
     from mograder.proof import read_keys, read_receipt
 
-    try:
+    with as_typed():
         kept = [parse_head(text) for text in heads]
-    except BadRequest as error:
-        raise Usage(error.message) from None
     with _evidence(place, release_dir, submitted_dir, grades_dir) as evidence:
         seal = read_keys(keys) if keys else evidence.own_seal()
         for each in receipts:
@@ -226,10 +224,8 @@ def erase(
     from mograder.domain.names import Username
     from mograder.opening import open_existing
 
-    try:
+    with as_typed():
         username = Username.parse(user)
-    except BadName as error:
-        raise Usage(error.message) from None
     _in_database(place, release_dir, submitted_dir, grades_dir)
     course = open_existing(place, release_dir=release_dir, submitted_dir=submitted_dir, grades_dir=grades_dir)
     try:

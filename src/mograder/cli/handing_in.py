@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from mograder import wire
+from mograder.cli.extend import check_until
 from mograder.cli.output import json_option, note, progress, result, when
 from mograder.cli.server import (
     Server,
@@ -200,6 +201,7 @@ def ask_extension(assignment: str, until: str, reason: str, server: Server, as_j
     Example:
       mograder https ask-extension hw1 --until +2d --reason "ill since Monday"
     """
+    check_until(until)
     with server.connect() as (client, name):
         chosen = choose(client.assignments(), assignment)
         asked = client.ask_extension(chosen.name, name, until, reason)

@@ -1,13 +1,15 @@
-"""Where a course is, or where many are: a folder of this machine, or a database."""
+"""What is typed at a command: where a course is (a folder of this machine, or a database), names and times."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mograder.domain.errors import BadName, Usage
+from mograder.domain.errors import BadRequest, Usage
 from mograder.domain.names import CourseName
 
 
@@ -44,7 +46,14 @@ FOLDER, PLACE = Folder(), _Place()
 
 def course_name(_context: click.Context, _parameter: click.Parameter, text: str) -> CourseName:
     """For a click argument. Raises Usage."""
-    try:
+    with as_typed():
         return CourseName.parse(text)
-    except BadName as error:
+
+
+@contextlib.contextmanager
+def as_typed() -> Iterator[None]:
+    """What cannot be understood in here stood in the command's own words. Raises Usage for BadRequest."""
+    try:
+        yield
+    except BadRequest as error:
         raise Usage(error.message) from None

@@ -109,12 +109,15 @@ def _explanation(due: int, received: int, days: int, penalties: Penalties, zone:
         shown = [_wall(each, zone, "%a %d %b %Y %H:%M") for each in (due, received)]
     elif shown[0] == shown[1]:
         shown = [_wall(each, zone, "%a %d %b %H:%M:%S") for each in (due, received)]
+    zones = [zone_name(local(each, zone)) for each in (due, received)]
+    if zones[0] != zones[1]:  # the clocks have changed in between
+        shown[0] += f" {zones[0]}"
     cost = ""
     if penalties.enabled:
         cost = f", {days} x {penalties.per_day:g} %"
         if days * penalties.per_day > penalties.most:
             cost += f", at most {penalties.most:g} %"
-    return f"{days} {'day' if days == 1 else 'days'} late: due {shown[0]}, received {shown[1]}{cost}"
+    return f"{days} {'day' if days == 1 else 'days'} late: due {shown[0]}, received {shown[1]} {zones[1]}{cost}"
 
 
 def _wall(moment: int, zone: tzinfo, form: str) -> str:
