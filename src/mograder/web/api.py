@@ -111,6 +111,7 @@ class Api:
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
         self._gathered: Gathered[Reply | StoredFile] = Gathered(self.write)
         self._written: Written[Reply] = Written()
+        self._seen: Written[object] = Written()
         self._at_once = AtOnce()
         self._boards: Written[Board] = Written(1)
         self._looking = threading.Lock()
@@ -252,7 +253,7 @@ class Api:
         authorise(actor, row.allow, about)
         return Request(
             row, self.course, actor, values, about, headers, received, scope, self.wrong_codes, self._written,
-            self._at_once, self._authority,
+            self._seen, self._at_once, self._authority,
         )  # fmt: skip
 
     async def _answer(self, request: Request, body: Body) -> Reply | StoredFile:
@@ -276,14 +277,16 @@ class Api:
     async def _for_all(self, request: Request, handler: Handler) -> Reply | StoredFile:
         """One answer for all who ask for the same at one moment; nothing is read on the event loop but the marks."""
         row, actor = request.row, request.actor
-        own = await self._read(lambda: self._own_extensions(actor))
         place = (row.name, *request.values.values())
-        listed = await self._read(lambda: self._at_once.get(place, lambda: SAME_FOR_ALL[row.name](request)))
+
+        def look() -> tuple[tuple[Extension, ...], object]:
+            return self._own_extensions(actor), self._at_once.get(place, lambda: SAME_FOR_ALL[row.name](request))
+
+        own, listed = await self._read(look)
         key = (place, request.query, actor.is_instructor, own)
-        full = request._replace(own=own, listed=listed)
         if listed is None:
-            return await self._gathered.get(key, lambda: handler(full))
-        return self._at_once.get(key, lambda: handler(full))
+            return await self._gathered.get(key, lambda: handler(request._replace(own=own)))
+        return self._at_once.get(key, lambda: handler(request._replace(own=own, listed=listed)))
 
     def _own_extensions(self, actor: Actor) -> tuple[Extension, ...]:
         """Read again once the ledger has changed; an instructor has none, and sees the list without a ledger."""
@@ -292,7 +295,8 @@ class Api:
         return self._own.get(actor.username, self._mark(), lambda: self.course.own_extensions(actor))
 
     def _mark(self) -> object:
-        return self._at_once.get("mark", self.course.store.mark)
+        store = self.course.store  # far away, asking whether something has changed takes as long as asking for it
+        return object() if store.waits else self._at_once.get("mark", store.mark)
 
     async def _submit(self, request: Request, body: Body) -> Reply:
         course = self.course
