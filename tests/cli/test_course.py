@@ -49,7 +49,7 @@ def test_a_department_sets_up_its_courses(
     upload.discard()
     course.store.close()
     verified = said("verify", place).splitlines()
-    assert verified[0] == "1 receipts: everything is as it was signed"
+    assert verified[0] == "1 receipt: everything is as it was signed"
     said("verify", place, "--head", verified[1].removeprefix("head "))
     assert "is another than the one that was kept" in said("verify", place, "--head", "1:" + 64 * "0", code=7)
     assert "has no folders" in said("verify", place, "--submitted-dir", root, code=2)

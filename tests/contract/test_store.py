@@ -510,6 +510,8 @@ def test_the_latest_of_everybody_and_who_has_handed_in_are_told_at_once(store: S
         [last, bobs, elsewhere], key=lambda each: each.sha256
     )
     assert (sorted(store.handed_in(HW1)), store.handed_in(other)) == ([ALICE, BOB], [ALICE])
+    bobs = hand_in(store, SEAL, BOB, b"five").receipt.submission
+    assert bobs in store.latest()
     store.erase(ALICE, lambda receipt: erase_receipt(receipt, SEAL, "course", NOON), NOTE)
     assert (store.latest(), store.handed_in(HW1), store.handed_in(other)) == ([bobs], [BOB], [])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +32,7 @@ from mograder.domain.errors import (
 from mograder.domain.grades import Uploaded
 from mograder.domain.names import INSTRUCTOR, AssignmentName, Username
 from mograder.domain.roster import Person
-from mograder.domain.store import Accepted, Event
+from mograder.domain.store import Accepted, Event, Fetched
 from mograder.domain.tokens import Token, sign
 from tests.parts import ALICE, BOB, CODE, NOON, SECOND, Clock, filled, make_course_folder, open_course, token_of
 
@@ -210,8 +211,11 @@ def test_a_manifest_may_point_into_a_folder_that_is_no_assignment(course: Course
 def test_a_hand_in_is_taken_until_the_end_of_the_second_it_closes(course: Course, course_folder: Path) -> None:
     plan(course_folder, "due = 2026-03-10T11:00:00\ncloses = 2026-03-10T12:00:00")
     assert not submit(course, received=NOON + SECOND - 1).repeated
-    with pytest.raises(Closed, match=r"closed at 2026-03-10 12:00 UTC; this arrived at 2026-03-10 12:00:01 UTC"):
+    with pytest.raises(
+        Closed, match=r"closed at 2026-03-10 12:00 UTC; this arrived at 2026-03-10 12:00:01 UTC"
+    ) as refused:
         submit(course, b"late", NOON + SECOND)
+    assert refused.value.details == {"closes": NOON // SECOND}
     assert submit(course, b"late", NOON + SECOND, COURSE_INSTRUCTOR).receipt.submission.by == INSTRUCTOR
 
 
@@ -296,6 +300,36 @@ def test_feedback_is_found_for_its_person_alone(course: Course) -> None:
 def test_texts_are_compared_exactly(left: str, right: str) -> None:
     assert same_text(left, left)
     assert same_text(left, right) == (left == right)
+
+
+def test_a_person_downloads_own_hand_ins_alone_by_the_names_in_the_receipts(course: Course) -> None:
+    submit(course, b"one")
+    submit(course, b"two", NOON + SECOND)
+    hw1 = course.assignment(STUDENT, "hw1")
+    course.submit(Actor(BOB, Role.STUDENT), hw1, BOB, filled(course.upload(), b"bobs"), NOON)
+    contents = {"alice.py": b"two", "alice_20260310T120000.py": b"one", "alice_20260310T120001.py": b"two"}
+    assert {name: course.version(hw1, ALICE, name).read() for name in contents} == contents
+    for name in ("bob.py", "bob_20260310T120000.py", "alice_20260310T120002.py", "../alice.py"):
+        with pytest.raises(NotFound, match=f"'alice' has no hand-in '{re.escape(name)}' in 'hw1'"):
+            course.version(hw1, ALICE, name)
+
+
+def test_a_download_is_noted_of_the_assignment_that_lists_the_file(course: Course, course_folder: Path) -> None:
+    make_course_folder(course_folder.parent.parent, "shared")
+    entry = {"name": "hw1", "files": [{"filename": "s.py", "url": "/assignments/shared/files/shared.py"}]}
+    (course_folder / "assignments.json").write_text(json.dumps([{"name": "hw0", "files": []}, entry]))
+    course.note_downloads([Download(STUDENT, "shared", "shared.py", NOON), Download(STUDENT, "hw0", "x.py", NOON + 1)])
+    assert sorted(course.store.fetched(ALICE), key=lambda each: each.moment) == [
+        Fetched(AssignmentName("hw1"), ALICE, NOON), Fetched(AssignmentName("hw0"), ALICE, NOON + 1),
+    ]  # fmt: skip
+
+
+def test_what_comes_is_counted_by_the_minute_for_an_hour(course: Course, clock: Clock) -> None:
+    for number, ago in enumerate((-1, 0, 59, 60, 3599, 3600)):
+        submit(course, b"%d" % number, NOON - ago * SECOND)
+    clock.now = NOON
+    rush = course.rush()
+    assert (len(rush), rush[0], rush[58], rush[59], sum(rush)) == (60, 1, 1, 2, 4)
 
 
 def test_two_courses_do_not_know_each_others_tokens(course: Course, tmp_path: Path, clock: Clock) -> None:
@@ -470,6 +504,36 @@ def test_a_new_secret_lets_old_tokens_in_until_the_grace_is_over(course: Course,
     assert course.authenticate(Token.parse(token_of(course, ALICE))) == STUDENT
 
 
+# sessions and links
+
+
+def test_a_session_ends_with_a_reset_and_is_of_the_role_that_the_person_has_now(course: Course) -> None:
+    assert course.resume(ALICE, course.generation(ALICE)) == STUDENT
+    course.register("alice", CODE)
+    course.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)
+    assert course.resume(ALICE, course.generation(ALICE)) == Actor(ALICE, Role.INSTRUCTOR)
+    course.reset(COURSE_INSTRUCTOR, ALICE)
+    with pytest.raises(Unauthenticated, match="your session has ended: log in again"):
+        course.resume(ALICE, 0)
+    assert course.resume(ALICE, course.generation(ALICE)).username == ALICE
+
+
+def test_a_link_is_good_once_and_until_the_moment_it_says(course: Course, clock: Clock) -> None:
+    course.spend("one", NOON)
+    course.spend("two", NOON + SECOND)
+    clock.now = NOON + SECOND
+    for ticket, until in (("three", NOON), ("two", NOON + SECOND)):
+        with pytest.raises(Unauthenticated, match="this link was used already or is too old: ask for a new one"):
+            course.spend(ticket, until)
+    course.spend("three", NOON + SECOND)  # a try that came too late spends nothing
+
+
+def test_only_instructors_are_told_which_files_are_broken(course: Course, course_folder: Path) -> None:
+    (course_folder.parent / "mograder.toml").write_text("[")
+    assert course.troubles(STUDENT) == ()
+    assert ["mograder.toml" in each.place for each in course.troubles(COURSE_INSTRUCTOR)] == [True]
+
+
 # an answer that was lost
 
 KEY = "k" * 32
@@ -525,6 +589,23 @@ def test_who_asks_again_while_the_first_time_is_under_way_gets_the_same_token_by
         with pytest.raises(NameTaken, match="'alice' is taken"):
             again.register("alice", CODE, key)
     assert again.register("bob", CODE, key)[0] == "bob"
+
+
+def test_who_logs_out_is_answered_to_nobody_again(course: Course, clock: Clock) -> None:
+    for nobody in (ALICE, BOB):
+        course.end_claim(nobody)
+    course.register("bob", CODE)
+    course.end_claim(BOB)
+    course.register("alice", CODE, KEY)
+    held = course.store.account(ALICE)
+    clock.now += 5
+    course.end_claim(ALICE)
+    assert held is not None
+    assert course.store.account(ALICE) == replace(held, claim_hash=None)
+    assert course.events()[0] == Event(NOON + 5, "alice", "logout", "alice")
+    assert len(course.events()) == 3
+    with pytest.raises(NameTaken):
+        course.register("alice", CODE, KEY)
 
 
 @pytest.mark.parametrize("action", ["reset", "remove"])

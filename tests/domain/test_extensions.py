@@ -94,6 +94,11 @@ def test_an_extension_moves_due_and_closing_time_for_one_person_alone(course: Co
             course.check_open(actor, hw1, actor.username, closes + SECOND)
 
 
+def test_how_late_something_is_is_said_by_the_clocks_of_the_course(course: Course, hw1: Assignment) -> None:
+    said = "3 days late: due Fri 27 Mar 17:00 CET, received Mon 30 Mar 17:00 CEST"  # 71 hours: the clocks go forward
+    assert course.lateness(DUE, DUE + 71 * 3600 * SECOND).explanation == said
+
+
 def test_a_hand_in_that_was_late_is_in_time_once_time_is_given_and_late_again_when_it_is_taken_back(
     course: Course, hw1: Assignment
 ) -> None:

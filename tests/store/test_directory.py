@@ -22,14 +22,14 @@ from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import Receipt, Submission, claims
 from mograder.domain.rules import RuleChange
 from mograder.domain.store import Event
-from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.sealing import Ed25519Seal, new_private_key, public_pem
 from mograder.store import ledger
 from mograder.store.directory import DirectoryStore
 from mograder.store.doctor import check
 from mograder.store.findings import Severity
 from mograder.store.layout import Folders
 from tests.crashes import Say, die_before
-from tests.parts import ALICE, HW1, NOON, hand_in, make_course_folder, names_in, open_store, sha256, until
+from tests.parts import ALICE, BOB, HW1, NOON, hand_in, make_course_folder, names_in, open_store, sha256, until
 
 SEAL = Ed25519Seal(new_private_key())
 NOTE = Event(NOON, "alice", "test", "hw1")
@@ -204,6 +204,11 @@ def test_links_that_lead_out_are_not_served(store: DirectoryStore, root: Path, s
     feedback.mkdir()
     (feedback / "alice.html").symlink_to(root / ".mograder-secret")
     assert store.feedback(HW1, ALICE) is None
+    (feedback / "everybody.html").write_bytes(b"<p>well done")
+    (feedback / "bob.html").symlink_to("everybody.html")
+    shown = store.feedback(HW1, BOB)
+    assert shown is not None
+    assert (shown.name, shown.read()) == ("bob.html", b"<p>well done")
 
 
 def test_links_to_hidden_files_are_not_served(store: DirectoryStore, root: Path, submitted: Path) -> None:
@@ -318,6 +323,64 @@ def test_a_ledger_that_is_no_database_is_reported_and_left_alone(root: Path) -> 
     with pytest.raises(Unreadable, match="ledger"):
         open_store(root)
     assert path.read_bytes() == before
+
+
+def test_every_trouble_is_told_with_its_place_while_the_rest_goes_on(store: DirectoryStore, root: Path) -> None:
+    plan, manifest = root.parent / "mograder.toml", root / "assignments.json"
+    plan.write_text("title = 'Tea'")
+    manifest.write_text('[{"name": "hw1"}]')
+    assert store.troubles() == ()
+    assert [each.name for each in store.assignments()] == ["hw1"]
+    plan.write_text("title = ")
+    manifest.write_text("{")
+    for number, content in ((1, "[1]"), (2, "[]"), (3, "{")):
+        (root / f"hw{number}").mkdir(exist_ok=True)
+        (root / f"hw{number}" / "grades.json").write_text(content)
+    (root / "hw4" / "grades.json").mkdir(parents=True)
+    found = store.troubles()
+    places = [manifest, plan, *(root / f"hw{number}" / "grades.json" for number in (1, 3, 4))]
+    assert [each.place.split(":")[0] for each in found] == [str(each) for each in places]
+    assert found[-1].message == "grades.json cannot be read"
+    assert store.plan().title == "Tea"
+    manifest.unlink()
+    plan.unlink()
+    assert len(store.troubles()) == 3
+
+
+def test_a_server_that_finds_the_settings_broken_from_the_start_tells_of_the_rest_as_well(root: Path) -> None:
+    (root.parent / "mograder.toml").write_text("title = ")
+    (root / "hw1" / "grades.json").write_text("[1]")
+    with contextlib.closing(open_store(root)) as store:
+        assert [Path(each.place.split(":")[0]).name for each in store.troubles()] == ["mograder.toml", "grades.json"]
+
+
+def test_a_key_without_its_ledger_is_reported_with_its_place(root: Path) -> None:
+    (root / ".mograder-signing-key.pem").write_bytes(new_private_key())
+    with pytest.raises(Unreadable, match="ledger is missing") as refused:
+        open_store(root)
+    assert refused.value.place == str(root / ".mograder.db")
+
+
+def test_a_ledger_that_has_signed_without_its_key_is_reported_with_its_place(store: DirectoryStore, root: Path) -> None:
+    hand_in(store, SEAL, ALICE, b"work")
+    with pytest.raises(Unreadable, match="key that signed") as refused:
+        store.signing_key(new_private_key)
+    assert refused.value.place == str(root / ".mograder-signing-key.pem")
+
+
+def test_a_new_signing_key_signs_and_the_public_part_of_the_old_one_stays(store: DirectoryStore, root: Path) -> None:
+    path = root / ".mograder-signing-key.pem"
+    first, second = new_private_key(), new_private_key()
+    assert store.change_signing_key(first, NOTE) == path.read_bytes() == first
+    keys = store.change_signing_key(second, NOTE)
+    assert keys == path.read_bytes() == store.signing_key(new_private_key) == second + public_pem(first)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert store.events() == [NOTE, NOTE]
+
+
+def test_a_course_that_has_no_hand_ins_yet_says_how_much_room_there_is(store: DirectoryStore, submitted: Path) -> None:
+    assert not submitted.parent.exists()
+    assert store.free_space()
 
 
 # what a crash leaves, and what people and power cuts do to it; crashes between any two steps: test_crashes.py

@@ -56,6 +56,16 @@ def test_a_link_that_was_not_made_is_made_by_the_next_settling_of_any_server(
     assert (submitted / "alice.py").read_bytes() == b"second"
 
 
+def test_of_two_that_wait_the_last_accepted_stays_the_latest(
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path
+) -> None:
+    hand_in(store, seal, ALICE, b"first")
+    hand_in(store, seal, ALICE, b"second")
+    store.settle()
+    assert (submitted / "alice.py").read_bytes() == b"second"
+    assert not store.ledger.read("SELECT number FROM pending")
+
+
 @pytest.mark.parametrize("size", [10, files.IN_MEMORY + 1])
 def test_a_fault_that_nobody_foresaw_loses_no_hand_in(
     store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch, size: int

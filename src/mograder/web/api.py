@@ -110,6 +110,7 @@ class Request(NamedTuple):
     scope: Scope
     wrong_codes: Failures
     written: Written[Reply]
+    seen: Written[object]
     at_once: AtOnce
     authority: str = ""
     body: bytes = b""
@@ -160,6 +161,7 @@ class Api:
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
         self._gathered: Gathered[Reply | StoredFile] = Gathered(self.write)
         self._written: Written[Reply] = Written()
+        self._seen: Written[object] = Written()
         self._at_once = AtOnce()
         self._boards: Written[Board] = Written(1)
         self._looking = threading.Lock()
@@ -301,7 +303,7 @@ class Api:
         authorise(actor, row.allow, about)
         return Request(
             row, self.course, actor, values, about, headers, received, scope, self.wrong_codes, self._written,
-            self._at_once, self._authority,
+            self._seen, self._at_once, self._authority,
         )  # fmt: skip
 
     async def _answer(self, request: Request, body: Body) -> Reply | StoredFile:
@@ -325,14 +327,16 @@ class Api:
     async def _for_all(self, request: Request, handler: Handler) -> Reply | StoredFile:
         """One answer for all who ask for the same at one moment; nothing is read on the event loop but the marks."""
         row, actor = request.row, request.actor
-        own = await self._read(lambda: self._own_extensions(actor))
         place = (row.name, *request.values.values())
-        listed = await self._read(lambda: self._at_once.get(place, lambda: SAME_FOR_ALL[row.name](request)))
+
+        def look() -> tuple[tuple[Extension, ...], object]:
+            return self._own_extensions(actor), self._at_once.get(place, lambda: SAME_FOR_ALL[row.name](request))
+
+        own, listed = await self._read(look)
         key = (place, request.query, actor.is_instructor, own)
-        full = request._replace(own=own, listed=listed)
         if listed is None:
-            return await self._gathered.get(key, lambda: handler(full))
-        return self._at_once.get(key, lambda: handler(full))
+            return await self._gathered.get(key, lambda: handler(request._replace(own=own)))
+        return self._at_once.get(key, lambda: handler(request._replace(own=own, listed=listed)))
 
     def _own_extensions(self, actor: Actor) -> tuple[Extension, ...]:
         """Read again once the ledger has changed; an instructor has none, and sees the list without a ledger."""
@@ -681,8 +685,12 @@ def status(request: Request) -> Reply:
         return status_reply(course.standing(assignment, user))
 
     key = ("standings", assignment.name)
-    seen = request.at_once.get(key, lambda: course.standings_seen(assignment))
-    return request.written.get((key, user), seen, write)
+
+    def look() -> object:
+        seen = course.standings_seen(assignment)
+        return request.seen.get(key, seen, lambda: seen)  # the same object as long as it is equal: quick to compare
+
+    return request.written.get((key, user), request.at_once.get(key, look), write)
 
 
 def status_reply(standing: Standing) -> Reply:

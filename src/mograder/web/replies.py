@@ -9,7 +9,6 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import formatdate
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -158,6 +157,8 @@ async def _send_pieces(
 
     Each piece takes as long to read as a small file does; who does not take one in time is sent no more.
     """
+    from email.utils import formatdate  # for few: most files are small
+
     found = os.fstat(held.fileno())
     left = found.st_size
     changed = (("Accept-Ranges", "bytes"), ("Last-Modified", formatdate(found.st_mtime, usegmt=True)))

@@ -23,7 +23,6 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.net import SocketHolder  # type: ignore[attr-defined]
 from granian.server.embed import Server
-from sse_starlette.sse import AppStatus
 
 from mograder.domain.errors import MograderError
 from mograder.web.body import Application
@@ -131,7 +130,8 @@ async def _serve(
     answering.cancel()
     watching.cancel()
     listening.close()
-    AppStatus.should_exit = True  # ends the streams to browsers, which would go on for ever
+    if streams := sys.modules.get("sse_starlette.sse"):  # loaded with the first page
+        streams.AppStatus.should_exit = True  # ends the streams to browsers, which would go on for ever
     await serving.stop()
 
 
