@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.access import Account
-from mograder.domain.errors import Unreadable
+from mograder.domain.errors import Temporary, Unreadable
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import Receipt, Submission, claims
@@ -107,6 +107,13 @@ def test_the_ledger_is_its_owners_alone(store: DirectoryStore, root: Path) -> No
     hand_in(store, SEAL, ALICE, b"work")
     modes = {path.name: path.stat().st_mode & 0o777 for path in root.glob(".mograder.db*")}
     assert modes == dict.fromkeys((".mograder.db", ".mograder.db-shm", ".mograder.db-wal"), 0o600)
+
+
+def test_after_what_the_database_refuses_the_next_is_written(store: DirectoryStore) -> None:
+    with pytest.raises(Temporary, match="not usable"):
+        store.ledger.write(lambda connection: connection.execute("INSERT INTO nowhere VALUES (1)"))
+    store.record(NOTE)
+    assert store.events() == [NOTE]
 
 
 def test_white_space_around_a_secret_does_not_count(root: Path) -> None:
