@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import unquote, urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Route, expect, sync_playwright
 from playwright.sync_api import Page as Tab
 
 from mograder.web.pages import Page, assets, render
@@ -27,6 +27,9 @@ FLAGS = (
 )  # fmt: skip
 
 
+PATIENCE = 90_000
+"""How long anything may take, in milliseconds: what is quick on a quiet machine is not on one that is busy."""
+
 FEEDBACK = (
     "<!doctype html><html lang=en><title>Feedback</title><h1>Well done</h1><p>Only the last plot has no label.</p>"
 )
@@ -40,7 +43,9 @@ def find_chromium() -> str | None:
 @contextmanager
 def chromium(executable: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
+        expect.set_options(timeout=PATIENCE)
+        browser = playwright.chromium.launch(executable_path=executable, args=list(FLAGS), timeout=PATIENCE)
+        browser.on("context", lambda context: context.set_default_timeout(PATIENCE))
         try:
             yield browser
         finally:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from mograder.domain.course import Course
 from mograder.store.database import upgrade
@@ -14,8 +14,8 @@ from tests.hostile import HostileServer, hostile
 from tests.parts import Clock, Running, make_course_folder, open_course, running
 from tests.postgres import Server, Side, fresh_database, running_server, sides
 
-# No deadline: a busy machine is no fault.
-settings.register_profile("mograder", max_examples=60, deadline=None)
+# A busy machine is no fault.
+settings.register_profile("mograder", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("mograder")
 
 

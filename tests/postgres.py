@@ -29,7 +29,7 @@ from mograder.domain.tokens import sign
 from mograder.store.database import upgrade
 from mograder.store.layout import Folders, served_folders
 from mograder.store.postgres_courses import PostgresCourses
-from tests.parts import CODE, NOON, free_port, serving
+from tests.parts import CODE, NOON, PATIENCE, free_port, serving
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -124,19 +124,19 @@ class Server:
     def start(self) -> None:
         """Returns once it answers."""
         log = self.folder.with_suffix(".log")
-        run("pg_ctl", "-D", self.folder, "-w", "-t", "60", "-l", log, "-o", f"-p {self.port}", "start")
+        run("pg_ctl", "-D", self.folder, "-w", "-t", str(PATIENCE), "-l", log, "-o", f"-p {self.port}", "start")
 
     def stop(self) -> None:
         """As a service manager does: sessions are cut, then it ends."""
-        run("pg_ctl", "-D", self.folder, "-w", "-t", "60", "-m", "fast", "stop")
+        run("pg_ctl", "-D", self.folder, "-w", "-t", str(PATIENCE), "-m", "fast", "stop")
 
     def kill(self) -> None:
         """Without any goodbye; the next start recovers from the log."""
-        run("pg_ctl", "-D", self.folder, "-w", "-t", "60", "-m", "immediate", "stop")
+        run("pg_ctl", "-D", self.folder, "-w", "-t", str(PATIENCE), "-m", "immediate", "stop")
 
     def promote(self) -> None:
         """Make the primary of a replica; returns once it takes writes."""
-        run("pg_ctl", "-D", self.folder, "-w", "-t", "60", "promote")
+        run("pg_ctl", "-D", self.folder, "-w", "-t", str(PATIENCE), "promote")
 
 
 @contextmanager
@@ -212,7 +212,7 @@ def sides(url: str, folder: Path) -> Iterator[list[Side]]:
         for _ in range(2):
             _, port, _ = stack.enter_context(serving("--store", url))
             at = f"http://127.0.0.1:{port}/c/{name}"
-            client = stack.enter_context(httpx2.Client(base_url=at, timeout=20))
+            client = stack.enter_context(httpx2.Client(base_url=at, timeout=PATIENCE))
             both.append(Side(at, client, courses.open(name)))
         yield both
 

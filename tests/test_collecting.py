@@ -100,6 +100,25 @@ def test_an_archive_becomes_a_notebook_and_a_folder_of_its_student(
     assert names_in(folder / "alice") == ["main.py"]
 
 
+def test_nothing_stays_of_an_earlier_hand_in_of_another_kind(server: Running, lecturer: Client, tmp_path: Path) -> None:
+    folder = tmp_path / "collected"
+    server.submit("bob", b"work")
+    bring(lecturer, folder)
+    (folder / "alice").mkdir()  # the lecturer's own
+    for content, names in (
+        (b"# work", ["alice", "alice.py"]),
+        (zipped({"data.csv": b"1"}), ["alice"]),
+        (zipped({"hw1.py": b"# work"}), ["alice", "alice.py"]),
+        (zipped({"../hw1.py": b"evil"}), ["alice.zip"]),
+        (b"# more work", ["alice.py"]),
+    ):
+        server.submit("alice", content)
+        list(collect(lecturer, "hw1", folder))
+        assert names_in(folder) == sorted([".mograder", *names, "bob.py"])
+        assert not any(each.new for each in collect(lecturer, "hw1", folder))
+    assert (folder / "alice.py").read_bytes() == b"# more work"
+
+
 def test_one_bad_archive_does_not_hold_up_the_others(server: Running, lecturer: Client, tmp_path: Path) -> None:
     server.submit("mallory", zipped({"../bob.py": b"evil"}))
     server.submit("bob", b"work\n")

@@ -44,8 +44,9 @@ def collect(
     """Bring one hand-in of everybody into `folder`, several at once, in the order in which they are done.
 
     Which one, `which` says as for `Client.submissions`. `<user>.py` each; of an archive the largest .py file, with
-    everything in a folder `<user>` beside it. Without `force`, what the server still has as it was collected is left
-    as it is. Raises NetworkFailure or Unauthenticated when it makes no sense to go on; what has arrived stays.
+    everything in a folder `<user>` beside it; nothing stays of what was collected of that person before. Without
+    `force`, what the server still has as it was collected is left as it is. Raises NetworkFailure or Unauthenticated
+    when it makes no sense to go on; what has arrived stays.
     """
     entries = client.submissions(assignment, which)
     if not entries:
@@ -100,25 +101,33 @@ def _collect(
         client.submitted_file(entry, target)
     sha256 = sha256_of(arriving)
     if not force and memory.has(user, sha256):
-        memory.remember(user, entry, sha256)
+        memory.remember(user, entry, sha256, memory.placed(user) or {memory.place(user).name})
         return Collected(user, False)
     problem = ""
     place = memory.place(user)
+    placed = {place.name}
     if is_archive(arriving):
         try:
-            _place_archive(arriving, place)
+            placed = _place_archive(arriving, place)
         except MograderError as error:
             # One student's broken archive must not hold up the others: it is kept as it came.
             problem = f"{error.message}: kept as {user}.zip"
+            placed = {f"{user}.zip"}
             arriving.replace(place.with_name(f"{user}.zip"))
     else:
         arriving.replace(place)
-    memory.remember(user, entry, sha256)
+    for stale in memory.placed(user) - placed:  # of an earlier hand-in: it would be taken for this one's
+        with contextlib.suppress(FileNotFoundError):
+            place.with_name(stale).replace(arriving.with_name(f"{arriving.name}-{stale}"))
+    memory.remember(user, entry, sha256, placed)
     return Collected(user, True, problem)
 
 
-def _place_archive(archive: Path, place: Path) -> None:
-    """The archive as a folder `<user>`, and its largest .py as `place`. Raises VerificationFailed; nothing changed."""
+def _place_archive(archive: Path, place: Path) -> set[str]:
+    """The archive as a folder `<user>`, and its largest .py as `place`; the names of what stands there now.
+
+    Raises VerificationFailed; then nothing has changed.
+    """
     unpacked = archive.with_name(f"{archive.name}-unpacked")
     unpacked.mkdir()
     notebooks = [unpacked / path for path in unpack(archive, unpacked) if path.suffix == ".py"]
@@ -130,6 +139,7 @@ def _place_archive(archive: Path, place: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         folder.replace(archive.with_name(f"{archive.name}-before"))
     unpacked.replace(folder)
+    return {folder.name, place.name} if notebooks else {folder.name}
 
 
 class _Memory:
@@ -170,8 +180,16 @@ class _Memory:
     def _is_there(self, user: str) -> bool:
         return any((self._root / name).exists() for name in (f"{user}.py", user, f"{user}.zip"))
 
-    def remember(self, user: str, entry: wire.SubmissionInfo, sha256: str) -> None:
-        self._known[user] = {"sha256": sha256, "size": entry.size, "timemodified": entry.timemodified}
+    def placed(self, user: str) -> set[str]:
+        """What was put into the folder of the hand-in that was collected last."""
+        names = self._known.get(user, {}).get("placed")
+        names = names if isinstance(names, list) else []
+        return {name for name in names if name in (f"{user}.py", user, f"{user}.zip")}
+
+    def remember(self, user: str, entry: wire.SubmissionInfo, sha256: str, placed: set[str]) -> None:
+        self._known[user] = {
+            "sha256": sha256, "size": entry.size, "timemodified": entry.timemodified, "placed": sorted(placed)
+        }  # fmt: skip
 
     def close(self) -> None:
         with replacing(self._path) as file:

@@ -21,6 +21,7 @@ from mograder.store.directory import DirectoryStore
 from mograder.store.layout import find_folders, served_folders
 
 if TYPE_CHECKING:
+    from mograder.store.postgres import PostgresStore
     from mograder.store.postgres_courses import PostgresCourses
 
 
@@ -155,13 +156,20 @@ def mirror_course(place: Path | str, folder: Path, say: Callable[[str], None]) -
     """Bring a folder up to date with a database's hand-ins; how many were new. Raises Usage and MograderError."""
     if not is_database(place):
         raise Usage("a course in a folder has its files there already: give postgresql://…#name")
-    url, name = split_place(str(place))
+    with database_course(str(place)) as store:
+        from mograder.store.copying import mirror
+
+        return mirror(store, folder, say)
+
+
+@contextlib.contextmanager
+def database_course(place: str) -> Iterator[PostgresStore]:
+    """The course at `postgresql://…#name`, as it is kept. Raises Usage and MograderError."""
+    url, name = split_place(place)
     courses = open_courses(url)
     assert is_postgres(courses)
-    from mograder.store.copying import mirror
-
     try:
-        return mirror(courses.open(name), folder, say)
+        yield courses.open(name)
     finally:
         courses.close()
 

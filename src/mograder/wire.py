@@ -364,10 +364,14 @@ class KeySet:
 
 @dataclass(frozen=True)
 class GradesStored:
-    """`count` is how many grades the assignment has in all, `received` how many came in this request."""
+    """`count` is how many grades the assignment has in all, `received` how many came in this request.
+
+    `unknown` are the names in this request of people who have neither registered nor handed in.
+    """
 
     count: int
     received: int
+    unknown: list[str] = field(default_factory=list)
     status: str = "ok"
 
 

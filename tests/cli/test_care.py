@@ -20,6 +20,7 @@ import pytest
 from tests.courses import everything, ledger, make_sound_course
 from tests.parts import (
     CODE,
+    PATIENCE,
     Running,
     environment,
     make_course_folder,
@@ -72,7 +73,7 @@ def test_what_is_wrong_is_told_with_how_to_mend_it_and_mended_when_asked(course:
     assert code == 7
     assert [(each["severity"], each["where"], each["repairable"]) for each in found] == [("error", str(link), True)]
     ran = run("doctor", course)
-    told = f"error: {link}\n  {found[0]['what']}\n  {found[0]['mend']}\n1 things are wrong\n"
+    told = f"error: {link}\n  {found[0]['what']}\n  {found[0]['mend']}\n1 problem found\n"
     assert (ran.returncode, ran.stdout) == (7, told)
     secret.write_text("")
     assert [each["where"] for each in findings(course, "--repair")[1]] == [str(secret)]
@@ -150,7 +151,7 @@ def test_an_erased_person_is_gone_from_every_byte_and_the_course_stays_sound(cou
         assert taken.status_code == 409
         assert server.submit("bob", b"bob again").json()["attempt"] == 4
         after = run("verify", course, "--head", head.splitlines()[-1].removeprefix("head "))
-        assert after.stdout.splitlines()[0] == "4 receipts, 3 more were erased: everything is as it was signed"
+        assert after.stdout.splitlines()[0] == "4 receipts, 3 more erased: everything is as it was signed"
         assert findings(course)[0] == 0
         named = [path for path in course.rglob("*") if path.is_file() and b"zebedee" in path.read_bytes()]
         assert (named, list(course.rglob("*zebedee*"))) == ([], [])
@@ -188,7 +189,7 @@ def rush(server: Running, threads: int = 8) -> Iterator[dict[tuple[str, str], st
 
     def send(name: str) -> None:
         bearer = server.bearer(name)
-        with httpx2.Client(base_url=server.url, timeout=30) as client:
+        with httpx2.Client(base_url=server.url, timeout=PATIENCE) as client:
             for number in range(100_000):
                 if stop.is_set():
                     return
@@ -209,7 +210,7 @@ def rush(server: Running, threads: int = 8) -> Iterator[dict[tuple[str, str], st
     with ThreadPoolExecutor(threads) as pool:
         sending = [pool.submit(send, f"student{number}") for number in range(threads)]
         try:
-            assert many.wait(60), [each.exception() for each in sending if each.done()]
+            assert many.wait(PATIENCE), [each.exception() for each in sending if each.done()]
             yield answered
         finally:
             stop.set()

@@ -48,6 +48,11 @@ def test_a_department_sets_up_its_courses(
     course.submit(COURSE_INSTRUCTOR, course.store.assignments()[0], ALICE, upload, course.clock())
     upload.discard()
     course.store.close()
+    verified = said("verify", place).splitlines()
+    assert verified[0] == "1 receipt: everything is as it was signed"
+    said("verify", place, "--head", verified[1].removeprefix("head "))
+    assert "is another than the one that was kept" in said("verify", place, "--head", "1:" + 64 * "0", code=7)
+    assert "has no folders" in said("verify", place, "--submitted-dir", root, code=2)
     said("course", "archive", "algebra")
     (listed,) = json.loads(said("course", "list", "--json"))
     assert (listed["name"], listed["archived"]) == ("algebra", True)
@@ -87,6 +92,24 @@ def test_a_place_that_does_not_fit_is_one_line_and_exit_2(
 ) -> None:
     assert run([str(tmp_path) if word == "FOLDER" else word for word in words]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "instead"),
+    [
+        (["doctor", "URL"], "mograder verify"),
+        (["backup", "URL", "course.tar.gz"], "pg_dump"),
+        (["serve", "URL"], "serve --store"),
+    ],
+)
+def test_where_a_folder_is_needed_a_database_is_told_what_to_do_instead(
+    words: list[str], instead: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([word.replace("URL", "postgresql://me:secret@127.0.0.1:1/x#algebra") for word in words]) == 2
+    said = capsys.readouterr().err
+    assert instead in said
+    assert said.count("\n") == 1
+    assert "secret" not in said
 
 
 def test_the_flags_of_one_course_are_refused_with_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

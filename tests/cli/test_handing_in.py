@@ -291,7 +291,7 @@ def test_a_student_asks_and_the_instructor_grants_on_the_folder_or_over_http(
 ) -> None:
     moment = due(server, timedelta(days=1), timedelta(days=1))
     here, there = ["--course", str(server.root)], ["--url", server.url, "--token", server.token("__instructor__")]
-    alice("https", "ask-extension", "hw1", "--until", "soon", "--reason", "ill", code=1)
+    alice("https", "ask-extension", "hw1", "--until", "soon", "--reason", "ill", code=2)
     out, _ = alice("https", "ask-extension", "hw1", "--until", "+2d", "--reason", "ill")
     assert "Asked for 'hw1' until" in out
     assert "Extension: asked until" in alice("https", "feedback", "hw1")[0]
@@ -328,6 +328,8 @@ def test_several_students_and_a_list_are_extended_at_once_or_not_at_all(alice: R
         assert says in alice("extend", "--csv", "list.csv", *here, code=1)[1]
     for words in (["alice", "hw1"], ["hw1"], [], ["--grant", "hw1"], ["--list", "alice", "hw1", "+1d"]):
         alice("extend", *words, *here, code=2)
+    assert "'banana' is no time" in alice("extend", "alice", "hw1", "banana", *here, code=2)[1]
+    assert "not after the due time" in alice("extend", "alice", "hw1", "2020-01-01", *here, code=1)[1]
 
 
 def test_only_an_instructor_extends(alice: Run, server: Running) -> None:

@@ -329,7 +329,10 @@ def test_grades_are_uploaded_from_a_table(lecturer: Mograder, server: Running) -
     assert "Would upload 1 grade(s) to 'hw1'\n  alice: 9\n" in ran.out
     assert ran.err == ""
     assert not (server.root / "hw1/grades.json").exists()
-    assert "Uploaded 1 grade(s)" in lecturer("upload-grades", "hw1", "--grades-csv", "g.csv").out
+    server.submit("alice", b"work")
+    ran = lecturer("upload-grades", "hw1", "--grades-csv", "g.csv")
+    assert "Uploaded 1 grade(s)" in ran.out
+    assert ran.err == "warning: nobody in the course is called bob: correct the table, or let them register\n"
     assert len(json.loads((server.root / "hw1/grades.json").read_text())) == 2
     work(b"username,grade\nalice,9\nbob,1\nalice,8\n", "twice.csv")
     assert "more than one row for alice:" in lecturer("upload-grades", "hw1", "--grades-csv", "twice.csv", code=1).err

@@ -18,7 +18,7 @@ from mograder.wire import JoinLink
 from mograder.workspace import Logins
 from tests.cli.conftest import Mograder, work
 from tests.hostile import Answer, hostile
-from tests.parts import CODE, running
+from tests.parts import CODE, PATIENCE, running
 
 NOW = datetime.now(UTC)
 
@@ -163,7 +163,7 @@ def answer_of(authority: Authority) -> Answer:
 @contextlib.contextmanager
 def ssl_connection(context: ssl.SSLContext, name: str, port: int) -> Iterator[ssl.SSLSocket]:
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=20) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain,
         context.wrap_socket(plain, server_hostname=name) as connection,
     ):
         yield connection

@@ -44,7 +44,7 @@ def test_an_instructor_changes_times_from_afar_and_on_the_folder(mograder: Run, 
 
 def test_what_cannot_be_is_refused_in_one_line(mograder: Run, server: Running, plan: Path) -> None:
     here = ("--course", str(server.root))
-    assert "'soon' is no time" in mograder("schedule", "hw1", "--due", "soon", *here, code=1)[1]
+    assert "'soon' is no time" in mograder("schedule", "hw1", "--due", "soon", *here, code=2)[1]
     assert "out of order" in mograder("schedule", "hw1", "--closes", "2030-02-01", *here, code=1)[1]
     mograder("schedule", "hw9", *here, code=4)
     plan.write_text("[[assignments")

@@ -20,7 +20,7 @@ from mograder.domain.errors import RegistrationOff
 from mograder.domain.names import Username
 from mograder.opening import open_course
 from mograder.sealing import Ed25519Seal, new_private_key
-from tests.parts import environment, free_port, hand_in, open_store
+from tests.parts import PATIENCE, environment, free_port, hand_in, open_store
 
 CODE = "my-course-phrase"
 
@@ -117,21 +117,21 @@ def test_a_course_that_is_mounted_with_an_empty_code_takes_nobody(release: Path,
 def test_an_interrupt_exits_0(release: Path, number: signal.Signals) -> None:
     with serving(str(release), "-p", str(free_port())) as (process, _):
         process.send_signal(number)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def test_PORT_sets_the_port_and_opens_all_addresses(release: Path) -> None:  # noqa: N802 (the variable's name)
     port = free_port()
     with serving(str(release), PORT=str(port)) as (_, output):
         assert f":{port}" in output
-        with socket.create_connection(("127.0.0.2", port), timeout=10):
+        with socket.create_connection(("127.0.0.2", port), timeout=PATIENCE):
             pass
 
 
 def test_without_PORT_only_this_machine_is_answered(release: Path) -> None:  # noqa: N802
     port = free_port()
     with serving(str(release), "-p", str(port)), pytest.raises(OSError, match="refused"):
-        socket.create_connection(("127.0.0.2", port), timeout=10)
+        socket.create_connection(("127.0.0.2", port), timeout=PATIENCE)
 
 
 @pytest.mark.parametrize(

@@ -26,5 +26,6 @@ def test_students_may_do_what_is_open_to_all_or_about_themselves(allow: Allow, a
     if allow in (Allow.ANYONE, Allow.MEMBER) or (allow is Allow.SELF and about == ALICE):
         authorise(STUDENT, allow, about)
     else:
-        with pytest.raises(Forbidden, match="'alice'"):
+        who = f"{about!r} or an instructor" if allow is Allow.SELF else "an instructor"
+        with pytest.raises(Forbidden, match=f"you are 'alice': only {who} may do this"):
             authorise(STUDENT, allow, about)

@@ -9,7 +9,8 @@ import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
 from mograder.domain.board import Board, Order, Row, Show, Wanted, find, missing
-from mograder.domain.course import Course
+from mograder.domain.course import Course, Download
+from mograder.domain.deadlines import Penalties
 from mograder.domain.extending import Change
 from mograder.domain.extensions import Decision
 from mograder.domain.names import AssignmentName, Username
@@ -55,15 +56,18 @@ def test_everybody_who_takes_part_is_on_it_with_how_they_stand(course: Course, r
         COURSE_INSTRUCTOR, course.assignment(COURSE_INSTRUCTOR, "hw2"), [{"student": "bob", "mark": 7}]
     )
     course.remove(COURSE_INSTRUCTOR, Username("carol"))
-    assert states(course.board()) == {"alice": ["handed in", "new"], "bob": ["late", "graded"]}
+    course.note_downloads([Download(course.resume(ALICE, 0), "hw2", "hw2.py", NOON)])
+    assert states(course.board()) == {"alice": ["handed in", "fetched"], "bob": ["late", "graded"]}
+    submit(course, BOB, NOON - 3600 * SECOND + Penalties().grace)
+    assert states(course.board())["bob"] == ["handed in", "graded"]
 
 
 def test_a_file_that_was_put_there_by_hand_is_a_hand_in(course: Course, root: Path) -> None:
     folder = root.parent / "submitted" / "hw1"
     folder.mkdir(parents=True)
     (folder / "dora.py").write_bytes(b"by mail")
-    (cell, other) = next(row.cells for row in course.board().rows if row.username == "dora")
-    assert (cell.state, cell.by_hand, cell.latest, other.state) == ("handed in", True, None, "new")
+    ((name, (cell, other)),) = [(row.name, row.cells) for row in course.board().rows if row.username == "dora"]
+    assert (name, cell.state, cell.by_hand, cell.latest, other.state) == ("", "handed in", True, None, "new")
     assert "dora" not in missing(course.board(), HW1)
 
 

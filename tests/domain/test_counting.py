@@ -9,6 +9,8 @@ import pytest
 from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
 from mograder.domain.assignments import Which
 from mograder.domain.course import Course
+from mograder.domain.extending import Change
+from mograder.domain.extensions import Decision
 from mograder.domain.names import INSTRUCTOR, Username
 from tests.parts import ALICE, BOB, NOON, SECOND, filled
 
@@ -60,6 +62,12 @@ def test_what_counts_is_the_courses_rule_and_every_version_is_kept(
     assert collected(three, None) == {**LATEST, "alice": alices}
     assert collected(three, Which.LATEST) == LATEST
     assert collected(three, Which.ON_TIME) == {"alice": b"a2", "carl": b"c1"}
+    for which in (None, *Which):
+        alice = three.hand_ins(three.assignment(COURSE_INSTRUCTOR, "hw1"), which)[0]
+        assert alice.counts == ("alice_20260310T130000.py" if rule == "latest" else "alice_20260310T120000.py")
+        assert alice.judged is not None
+        assert alice.file.size == 2
+        assert alice.file.filename == "alice.py" or alice.file.modified == alice.judged.submission.received / SECOND
     standing = three.standing(three.assignment(COURSE_INSTRUCTOR, "hw1"), ALICE)
     assert (standing.rule, [each.lateness.days for each in standing.kept]) == (rule, [0, 0, 1])
     assert standing.counting == standing.kept[1 if rule == "on-time" else 2]
@@ -90,6 +98,39 @@ def test_a_file_that_was_put_there_by_hand_counts_as_it_stands(three: Course, co
     set_rule(course_folder, "on-time")
     latest = course_folder.parent / "submitted" / "hw1" / "alice.py"
     latest.unlink()
-    latest.write_bytes(b"by mail")
+    for path in (latest, latest.with_name("dora.py")):
+        path.write_bytes(b"by mail")
     for which in (None, Which.LATEST, Which.ON_TIME):
-        assert collected(three, which)["alice"] == b"by mail"
+        found = collected(three, which)
+        assert found["alice"] == found["dora"] == b"by mail"
+    for each in three.hand_ins(three.assignment(COURSE_INSTRUCTOR, "hw1")):
+        assert each.judged is not None or each.counts == each.file.filename
+
+
+def test_what_is_of_another_assignment_does_not_count_here(three: Course, course_folder: Path) -> None:
+    set_rule(course_folder, "on-time")
+    (course_folder / "hw2" / "files").mkdir(parents=True)
+    with (course_folder.parent / "mograder.toml").open("a") as plan:
+        plan.write("[[assignments]]\nname = 'hw2'\ndue = 2026-03-10T12:00:00\n")
+    hw2, before = three.assignment(COURSE_INSTRUCTOR, "hw2"), collected(three, None)
+    three.extensions.decide(COURSE_INSTRUCTOR, [Change(hw2, user, Decision.GRANT, "+9d") for user in (ALICE, BOB)])
+    three.submit(Actor(ALICE, Role.STUDENT), hw2, ALICE, filled(three.upload(), b"hw2"), NOON + 5 * SECOND)
+    assert collected(three, None) == before
+    assert submit(three, ALICE, b"a4", NOON + 2 * HOUR) == "alice_20260310T120000.py"
+
+
+def test_what_hand_ins_and_standings_are_made_of_changes_with_them(three: Course, course_folder: Path) -> None:
+    hw1 = three.assignment(COURSE_INSTRUCTOR, "hw1")
+    by_hand = course_folder.parent / "submitted" / "hw1" / "dora.py"
+    for change in (
+        lambda: submit(three, BOB, b"b2", NOON + 2 * HOUR), lambda: set_rule(course_folder, "on-time"),
+        lambda: by_hand.write_bytes(b"by mail"),
+    ):  # fmt: skip
+        seen = three.hand_ins_seen(hw1), three.standings_seen(hw1)
+        assert three.hand_ins_seen(hw1) == seen[0]
+        change()
+        assert three.hand_ins_seen(hw1) != seen[0]
+        assert three.standings_seen(hw1) != seen[1]
+    standings = three.standings_seen(hw1)
+    (course_folder / "hw1" / "grades.json").write_text('[{"username": "alice", "grade": "1"}]')
+    assert three.standings_seen(hw1) != standings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from mograder.config import utc_now
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
 from mograder.domain.assignments import Assignment, find_assignment
-from mograder.domain.course import ASK_AGAIN_FOR, Course, hash_code, same_text
+from mograder.domain.course import ASK_AGAIN_FOR, Course, Download, hash_code, same_text
+from mograder.domain.deadlines import Schedule
 from mograder.domain.errors import (
     BadRequest,
     Closed,
@@ -27,9 +29,10 @@ from mograder.domain.errors import (
     WrongCode,
     WrongType,
 )
+from mograder.domain.grades import Uploaded
 from mograder.domain.names import INSTRUCTOR, AssignmentName, Username
 from mograder.domain.roster import Person
-from mograder.domain.store import Accepted, Event
+from mograder.domain.store import Accepted, Event, Fetched
 from mograder.domain.tokens import Token, sign
 from tests.parts import ALICE, BOB, CODE, NOON, SECOND, Clock, filled, make_course_folder, open_course, token_of
 
@@ -69,7 +72,7 @@ def test_who_knows_the_code_gets_a_name_and_its_token(course: Course) -> None:
 
 @pytest.mark.parametrize("code", ["", " ", "Swordfish", "swordfish2", "schwertfisch", "ß"])
 def test_who_does_not_know_the_code_gets_nothing(course: Course, code: str) -> None:
-    with pytest.raises(WrongCode):
+    with pytest.raises(WrongCode, match="wrong enrollment code: ask your instructor"):
         course.register("alice", code)
     assert course.store.accounts() == []
 
@@ -77,7 +80,7 @@ def test_who_does_not_know_the_code_gets_nothing(course: Course, code: str) -> N
 @pytest.mark.parametrize("name", ["alice", "ALICE"])
 def test_a_name_that_somebody_has_is_not_given_twice(course: Course, name: str) -> None:
     course.register("alice", CODE)
-    with pytest.raises(NameTaken, match="taken"):
+    with pytest.raises(NameTaken, match=f"the name '{name}' is taken: if it is yours, log in with your token"):
         course.register(name, CODE)
     assert len(course.store.accounts()) == 1
 
@@ -117,7 +120,7 @@ def test_of_many_who_claim_a_name_at_once_one_gets_it(course: Course, code: str)
 
 def test_personal_codes_work_without_a_shared_one(course: Course) -> None:
     course = replace(course, enrollment_code="")
-    with pytest.raises(RegistrationOff):
+    with pytest.raises(RegistrationOff, match="registration is off: ask your instructor for a token"):
         course.register("alice", "")
     put(course, Account(ALICE, code_hash=hash_code("one-time")))
     with pytest.raises(WrongCode):
@@ -136,7 +139,7 @@ def test_an_account_on_the_roster_that_nobody_has_claimed_can_be_claimed(course:
 def test_a_reset_revokes_one_token_and_leaves_every_other(course: Course) -> None:
     tokens = [Token.parse(token_of(course, name)) for name in ("alice", "bob", INSTRUCTOR)]
     put(course, Account(ALICE, bound=True, generation=1))
-    with pytest.raises(Unauthenticated):
+    with pytest.raises(Unauthenticated, match="wrong token: log in again, or ask your instructor for a new one"):
         course.authenticate(tokens[0])
     assert [course.authenticate(token).username for token in tokens[1:]] == ["bob", INSTRUCTOR]
     renewed = sign(course.store.secrets()[0], ALICE, 1)
@@ -156,6 +159,7 @@ def test_a_tutor_is_an_instructor(course: Course) -> None:
 def test_names_for_which_tokens_are_handed_out_cannot_be_claimed(course: Course) -> None:
     issued = course.enrol([ALICE, BOB])
     assert course.enrol([ALICE, BOB]) == issued == [(name, token_of(course, name)) for name in (ALICE, BOB)]
+    assert course.roster() == [Account(name, bound=True, created=NOON) for name in (ALICE, BOB)]
     with pytest.raises(NameTaken):
         course.register("alice", CODE)
     with pytest.raises(NameTaken, match="by case alone"):
@@ -197,7 +201,7 @@ def test_a_manifest_may_point_into_a_folder_that_is_no_assignment(course: Course
     entry = {"name": "hw1", "files": [{"filename": "s.py", "url": "/assignments/shared/files/shared.py"}]}
     (course_folder / "assignments.json").write_text(json.dumps([entry]))
     assert course.hand_out(STUDENT, "shared", "shared.py").name == "shared.py"
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match=r"no file 'private\.py' in 'private'"):
         course.hand_out(STUDENT, "private", "private.py")
 
 
@@ -207,8 +211,11 @@ def test_a_manifest_may_point_into_a_folder_that_is_no_assignment(course: Course
 def test_a_hand_in_is_taken_until_the_end_of_the_second_it_closes(course: Course, course_folder: Path) -> None:
     plan(course_folder, "due = 2026-03-10T11:00:00\ncloses = 2026-03-10T12:00:00")
     assert not submit(course, received=NOON + SECOND - 1).repeated
-    with pytest.raises(Closed, match=r"closed at 2026-03-10 12:00 UTC; this arrived at 2026-03-10 12:00:01 UTC"):
+    with pytest.raises(
+        Closed, match=r"closed at 2026-03-10 12:00 UTC; this arrived at 2026-03-10 12:00:01 UTC"
+    ) as refused:
         submit(course, b"late", NOON + SECOND)
+    assert refused.value.details == {"closes": NOON // SECOND}
     assert submit(course, b"late", NOON + SECOND, COURSE_INSTRUCTOR).receipt.submission.by == INSTRUCTOR
 
 
@@ -233,9 +240,14 @@ def test_no_assignment_takes_more_than_the_course(course: Course, course_folder:
 def test_history_is_every_receipt_of_a_person_in_order(course: Course) -> None:
     for number in range(3):
         submit(course, b"%d" % number, NOON - number * SECOND)
-    history = list(course.history(course.assignment(STUDENT, "hw1"), ALICE))
-    assert [receipt.submission.attempt for receipt in history] == [1, 2, 3]
-    assert list(course.history(course.assignment(STUDENT, "hw1"), BOB)) == []
+    hw1, hw2 = Assignment(AssignmentName("hw1"), "hw1"), Assignment(AssignmentName("hw2"), "hw2")
+    course.submit(STUDENT, hw2, ALICE, filled(course.upload(), b"other"), NOON)
+    assert [receipt.submission.attempt for receipt in course.history(hw1, ALICE)] == [1, 2, 3]
+    assert [receipt.number for receipt in course.history(hw2, ALICE)] == [4]
+    assert [receipt.number for receipt in course.receipts(ALICE)] == [1, 2, 3, 4]
+    assert list(course.history(hw1, BOB)) == list(course.receipts(BOB)) == []
+    with pytest.raises(NotFound, match=r"no hand-in 'bob\.py' in 'hw1'"):
+        course.submitted_file(hw1, "bob.py")
 
 
 def test_receipts_call_the_course_by_its_title_else_by_its_key(course: Course, course_folder: Path) -> None:
@@ -255,11 +267,25 @@ def test_a_grade_is_seen_when_it_is_released(course: Course) -> None:
     entry = {"username": "alice", "grade": "5"}
     course.upload_grades(COURSE_INSTRUCTOR, assignment, {"grades": [entry], "workflow_state": "inreview"})
     assert course.standing(assignment, ALICE).grade is None
-    assert course.upload_grades(COURSE_INSTRUCTOR, assignment, [entry, {"userid": "bob"}]) == (2, 2)
+    uploaded = course.upload_grades(COURSE_INSTRUCTOR, assignment, [entry, {"userid": "bob"}])
+    assert (uploaded.stored, uploaded.received) == (2, 2)
     seen = course.standing(assignment, ALICE).grade
     assert seen is not None
     assert seen.grade == "5"
-    assert [event.detail for event in course.store.events()] == ["2 grades", "1 grades"]
+    assert [event.detail for event in course.store.events()] == ["2 grades", "1 grade"]
+    assert [each.person for each in course.grades(assignment)] == ["alice", "bob"]
+
+
+def test_an_upload_of_grades_says_whom_nobody_knows(course: Course, course_folder: Path) -> None:
+    assignment = course.assignment(STUDENT, "hw1")
+    submit(course, b"work")
+    course.add_people(COURSE_INSTRUCTOR, [Person(Username("bob"), "", Role.STUDENT)])
+    rows = [{"username": name, "grade": "5"} for name in ("alice", "bob", "Bob", "carl")]
+    for _ in range(2):  # also when they are in the table already
+        assert course.upload_grades(COURSE_INSTRUCTOR, assignment, rows).unknown == ("Bob", "carl")
+    course.store.settle()
+    (course_folder.parent / "submitted").rename(course_folder.parent / "away")
+    assert course.upload_grades(COURSE_INSTRUCTOR, assignment, rows) == Uploaded(4, 4)
 
 
 def test_feedback_is_found_for_its_person_alone(course: Course) -> None:
@@ -267,7 +293,7 @@ def test_feedback_is_found_for_its_person_alone(course: Course) -> None:
     course.upload_feedback(COURSE_INSTRUCTOR, assignment, {ALICE: b"<p>"})
     assert course.feedback(assignment, ALICE).read() == b"<p>"
     assert course.standing(assignment, ALICE).feedback_available
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="no feedback for 'bob' in 'hw1'"):
         course.feedback(assignment, BOB)
 
 
@@ -275,6 +301,36 @@ def test_feedback_is_found_for_its_person_alone(course: Course) -> None:
 def test_texts_are_compared_exactly(left: str, right: str) -> None:
     assert same_text(left, left)
     assert same_text(left, right) == (left == right)
+
+
+def test_a_person_downloads_own_hand_ins_alone_by_the_names_in_the_receipts(course: Course) -> None:
+    submit(course, b"one")
+    submit(course, b"two", NOON + SECOND)
+    hw1 = course.assignment(STUDENT, "hw1")
+    course.submit(Actor(BOB, Role.STUDENT), hw1, BOB, filled(course.upload(), b"bobs"), NOON)
+    contents = {"alice.py": b"two", "alice_20260310T120000.py": b"one", "alice_20260310T120001.py": b"two"}
+    assert {name: course.version(hw1, ALICE, name).read() for name in contents} == contents
+    for name in ("bob.py", "bob_20260310T120000.py", "alice_20260310T120002.py", "../alice.py"):
+        with pytest.raises(NotFound, match=f"'alice' has no hand-in '{re.escape(name)}' in 'hw1'"):
+            course.version(hw1, ALICE, name)
+
+
+def test_a_download_is_noted_of_the_assignment_that_lists_the_file(course: Course, course_folder: Path) -> None:
+    make_course_folder(course_folder.parent.parent, "shared")
+    entry = {"name": "hw1", "files": [{"filename": "s.py", "url": "/assignments/shared/files/shared.py"}]}
+    (course_folder / "assignments.json").write_text(json.dumps([{"name": "hw0", "files": []}, entry]))
+    course.note_downloads([Download(STUDENT, "shared", "shared.py", NOON), Download(STUDENT, "hw0", "x.py", NOON + 1)])
+    assert sorted(course.store.fetched(ALICE), key=lambda each: each.moment) == [
+        Fetched(AssignmentName("hw1"), ALICE, NOON), Fetched(AssignmentName("hw0"), ALICE, NOON + 1),
+    ]  # fmt: skip
+
+
+def test_what_comes_is_counted_by_the_minute_for_an_hour(course: Course, clock: Clock) -> None:
+    for number, ago in enumerate((-1, 0, 59, 60, 3599, 3600)):
+        submit(course, b"%d" % number, NOON - ago * SECOND)
+    clock.now = NOON
+    rush = course.rush()
+    assert (len(rush), rush[0], rush[58], rush[59], sum(rush)) == (60, 1, 1, 2, 4)
 
 
 def test_two_courses_do_not_know_each_others_tokens(course: Course, tmp_path: Path, clock: Clock) -> None:
@@ -312,6 +368,12 @@ def test_of_a_personal_code_only_the_hash_is_kept(course: Course) -> None:
     account = course.store.account(ALICE)
     assert account == Account(ALICE, name="Alice A.", created=NOON, code_hash=hash_code(code))
     assert code not in repr((course.roster(), course.events()))
+
+
+def test_who_is_added_again_after_a_reset_has_no_use_for_an_old_token(course: Course) -> None:
+    put(course, Account(ALICE, generation=2))
+    (code,) = add(course)
+    assert course.register("alice", code)[1] == sign(course.store.secrets()[0], ALICE, 2)
 
 
 def test_who_is_there_already_stays_and_gets_no_code(course: Course) -> None:
@@ -357,7 +419,7 @@ def test_a_person_can_be_made_an_instructor_by_name_and_a_student_again(course: 
     assert not course.authenticate(Token.parse(token)).is_instructor
     assert trail(course) == [
         ("alice", "register", "alice", ""), (INSTRUCTOR, "role", "alice", "instructor"),
-        ("alice", "grades", "hw1", "1 grades"), ("alice", "role", "alice", "student"),
+        ("alice", "grades", "hw1", "1 grade"), ("alice", "role", "alice", "student"),
     ]  # fmt: skip
 
 
@@ -380,6 +442,8 @@ def test_who_is_removed_is_out_and_the_name_is_nobody_elses(course: Course) -> N
     _, back = course.reset(COURSE_INSTRUCTOR, ALICE)
     assert course.register("alice", back)[0] == "alice"
     assert [each.removed for each in course.roster()] == [False, True]
+    with pytest.raises(Unauthenticated):
+        course.authenticate(Token.parse(token))
 
 
 @pytest.mark.parametrize("name", ["nobody", "Alice", INSTRUCTOR])
@@ -391,7 +455,7 @@ def test_who_is_not_on_the_roster_is_not_found(course: Course, name: str) -> Non
         lambda user: course.remove(COURSE_INSTRUCTOR, user),
         lambda user: course.set_role(COURSE_INSTRUCTOR, user, Role.INSTRUCTOR),
     ):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFound, match=f"nobody called '{name}' is on the roster"):
             change(Username(name))
     assert (course.roster(), course.events()) == before
 
@@ -402,6 +466,24 @@ def test_who_has_handed_in_without_an_account_can_be_reset(course: Course) -> No
     course.reset(COURSE_INSTRUCTOR, ALICE)
     with pytest.raises(Unauthenticated):
         course.authenticate(token)
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_name_under_which_work_stands_is_nobodys_to_claim_and_other_names_are(
+    course: Course, course_folder: Path, by_hand: bool
+) -> None:
+    file = course_folder.parent / "submitted" / "hw1" / "alice.py"
+    if by_hand:
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"by mail")
+    else:
+        submit(course)
+        file.unlink()
+    with pytest.raises(NameTaken, match="'alice' is taken"):
+        course.register("alice", CODE)
+    listed = course.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)
+    assert listed == Account(ALICE, Role.INSTRUCTOR, bound=True, created=NOON)
+    assert course.register("bob", CODE)[0] == "bob"
 
 
 def test_the_course_s_own_instructor_cannot_be_locked_out(course: Course) -> None:
@@ -421,6 +503,37 @@ def test_a_new_secret_lets_old_tokens_in_until_the_grace_is_over(course: Course,
     with pytest.raises(Unauthenticated):
         course.authenticate(Token.parse(token))
     assert course.authenticate(Token.parse(token_of(course, ALICE))) == STUDENT
+
+
+# sessions and links
+
+
+def test_a_session_ends_with_a_reset_and_is_of_the_role_that_the_person_has_now(course: Course) -> None:
+    assert course.resume(ALICE, course.generation(ALICE)) == STUDENT
+    course.register("alice", CODE)
+    course.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)
+    assert course.resume(ALICE, course.generation(ALICE)) == Actor(ALICE, Role.INSTRUCTOR)
+    course.reset(COURSE_INSTRUCTOR, ALICE)
+    with pytest.raises(Unauthenticated, match="your session has ended: log in again"):
+        course.resume(ALICE, 0)
+    assert course.resume(ALICE, course.generation(ALICE)).username == ALICE
+
+
+def test_a_link_is_good_once_and_until_the_moment_it_says(course: Course, clock: Clock) -> None:
+    course.spend("one", NOON)
+    course.spend("two", NOON + SECOND)
+    clock.now = NOON + SECOND
+    for ticket, until in (("three", NOON), ("two", NOON + SECOND)):
+        with pytest.raises(Unauthenticated, match="this link was used already or is too old: ask for a new one"):
+            course.spend(ticket, until)
+    course.spend("three", NOON + SECOND)  # a try that came too late spends nothing
+    course.spend("one", NOON + SECOND)  # what has ended is forgotten
+
+
+def test_only_instructors_are_told_which_files_are_broken(course: Course, course_folder: Path) -> None:
+    (course_folder.parent / "mograder.toml").write_text("[")
+    assert course.troubles(STUDENT) == ()
+    assert ["mograder.toml" in each.place for each in course.troubles(COURSE_INSTRUCTOR)] == [True]
 
 
 # an answer that was lost
@@ -452,11 +565,49 @@ def test_a_name_that_was_claimed_without_a_key_is_given_to_no_key(course: Course
 
 def test_a_personal_code_is_answered_again_though_it_was_the_last_one(course: Course) -> None:
     alone = replace(course, enrollment_code="")
-    ((_, code),) = alone.add_people(COURSE_INSTRUCTOR, [Person(ALICE)])
+    alone.add_people(COURSE_INSTRUCTOR, [Person(ALICE)])
+    _, code = alone.reset(COURSE_INSTRUCTOR, ALICE)
     first = alone.register("alice", code, KEY)
     assert alone.register("alice", code, KEY) == first
     with pytest.raises(WrongCode):
         alone.register("alice", code, "x" * 32)
+
+
+@pytest.mark.parametrize("key", [KEY, "x" * 200])
+def test_who_asks_again_while_the_first_time_is_under_way_gets_the_same_token_by_the_key_alone(
+    course: Course, key: str
+) -> None:
+    first: list[tuple[str, str]] = []
+
+    def under_way() -> int:
+        if not first:
+            first.append(course.register("alice", CODE, KEY))
+        return NOON
+
+    again = replace(course, clock=under_way)
+    if key == KEY:
+        assert again.register("alice", CODE, key) == first[0]
+    else:
+        with pytest.raises(NameTaken, match="'alice' is taken"):
+            again.register("alice", CODE, key)
+    assert again.register("bob", CODE, key)[0] == "bob"
+
+
+def test_who_logs_out_is_answered_to_nobody_again(course: Course, clock: Clock) -> None:
+    for nobody in (ALICE, BOB):
+        course.end_claim(nobody)
+    course.register("bob", CODE)
+    course.end_claim(BOB)
+    course.register("alice", CODE, KEY)
+    held = course.store.account(ALICE)
+    clock.now += 5
+    course.end_claim(ALICE)
+    assert held is not None
+    assert course.store.account(ALICE) == replace(held, claim_hash=None)
+    assert course.events()[0] == Event(NOON + 5, "alice", "logout", "alice")
+    assert len(course.events()) == 3
+    with pytest.raises(NameTaken):
+        course.register("alice", CODE, KEY)
 
 
 @pytest.mark.parametrize("action", ["reset", "remove"])
@@ -501,7 +652,7 @@ def test_the_trail_says_who_did_what_to_whom_and_when(course: Course, clock: Clo
     course.upload_grades(tutor, assignment, [{"username": "alice"}, {"username": "carl"}])
     noted("bob", "grades", "hw1", "2 grades")
     course.upload_feedback(tutor, assignment, {ALICE: b"page"})
-    noted("bob", "feedback", "hw1", "1 pages")
+    noted("bob", "feedback", "hw1", "1 page")
 
 
 def test_a_name_that_is_enrolled_after_a_reset_gets_a_token_that_works(course: Course, clock: Clock) -> None:
@@ -521,9 +672,23 @@ def test_a_rotated_secret_is_the_one_that_was_made(course: Course) -> None:
     assert course.store.secrets()[0] == "made"
 
 
-def test_standing_says_whether_something_was_handed_in(course: Course) -> None:
+def test_standing_says_what_was_fetched_and_handed_in_and_until_when_it_can_be(
+    course: Course, course_folder: Path
+) -> None:
+    plan(course_folder, "due = 2026-03-10T12:00:00")
     assignment = course.assignment(STUDENT, "hw1")
-    assert not course.standing(assignment, ALICE).submitted
+
+    def states() -> list[tuple[bool, bool, str]]:
+        both = [course.standing(assignment, user) for user in (ALICE, BOB)]
+        assert {each.schedule for each in both} == {Schedule(due=NOON)}
+        return [(each.fetched, each.submitted, each.state) for each in both]
+
+    assert states() == [(False, False, "new"), (False, False, "new")]
+    course.note_downloads([Download(STUDENT, "hw1", "hw1.py", NOON)])
+    assert states() == [(True, False, "fetched"), (False, False, "new")]
     submit(course)
-    assert course.standing(assignment, ALICE).submitted
-    assert not course.standing(assignment, BOB).submitted
+    assert states() == [(True, True, "handed in"), (False, False, "new")]
+    (course_folder / "hw1" / "grades.json").write_text("[")
+    assert course.standing(assignment, ALICE).grades_broken
+    (course_folder / "hw1" / "grades.json").write_text("[]")
+    assert not course.standing(assignment, ALICE).grades_broken

@@ -72,20 +72,31 @@ def test_the_explanation_says_days_times_and_cost() -> None:
     due, received = moment("2027-03-12T17:00", BERLIN), moment("2027-03-14T09:12", BERLIN)
     found = lateness(due, received, Penalties(enabled=True), BERLIN)
     assert (found.late, found.days, found.penalty) == (True, 2, 10)
-    assert found.explanation == "2 days late: due Fri 12 Mar 17:00, received Sun 14 Mar 09:12, 2 x 5 %"
+    assert found.explanation == "2 days late: due Fri 12 Mar 17:00, received Sun 14 Mar 09:12 CET, 2 x 5 %"
     free = lateness(due, received, Penalties(), BERLIN)
     assert (free.days, free.penalty) == (2, 0)
-    assert free.explanation == "2 days late: due Fri 12 Mar 17:00, received Sun 14 Mar 09:12"
+    assert free.explanation == "2 days late: due Fri 12 Mar 17:00, received Sun 14 Mar 09:12 CET"
+    spring = moment("2027-03-27T17:00", BERLIN)
+    said = lateness(spring, moment("2027-03-28T09:12", BERLIN), Penalties(), BERLIN).explanation
+    assert said == "1 day late: due Sat 27 Mar 17:00 CET, received Sun 28 Mar 09:12 CEST"
 
 
 def test_the_explanation_tells_what_would_look_the_same_apart_and_names_the_most() -> None:
     due = moment("2026-12-31T23:59:00", BERLIN)
     assert lateness(due, due + SECOND, HARSH, BERLIN).explanation == (
-        "1 day late: due Thu 31 Dec 23:59:00, received Thu 31 Dec 23:59:01, 1 x 5 %"
+        "1 day late: due Thu 31 Dec 23:59:00, received Thu 31 Dec 23:59:01 CET, 1 x 5 %"
     )
     assert lateness(due, due + 30 * 86400 * SECOND, HARSH, BERLIN).explanation == (
-        "30 days late: due Thu 31 Dec 2026 23:59, received Sat 30 Jan 2027 23:59, 30 x 5 %, at most 100 %"
+        "30 days late: due Thu 31 Dec 2026 23:59, received Sat 30 Jan 2027 23:59 CET, 30 x 5 %, at most 100 %"
     )
+    assert lateness(due, due + 20 * 86400 * SECOND, HARSH, BERLIN).explanation.endswith("20 x 5 %")
+
+
+def test_the_year_is_said_when_it_is_another_in_the_zone_of_the_course() -> None:
+    texts = ("2026-12-31T20:00", "2027-01-01T00:10", "2027-01-01T09:00")  # the second is of 2026 in UTC
+    old, night, new = (moment(text, BERLIN) for text in texts)
+    assert "due Fri 01 Jan 00:10, received Fri 01 Jan 09:00" in lateness(night, new, HARSH, BERLIN).explanation
+    assert "Thu 31 Dec 2026 20:00, received Fri 01 Jan 2027 00:10" in lateness(old, night, HARSH, BERLIN).explanation
 
 
 @given(due=DUE, part=st.integers(0, SECOND - 1), penalties=PENALTIES, zone=ZONED)
@@ -111,6 +122,13 @@ def test_later_is_never_cheaper_and_more_time_never_dearer(
     plain = lateness(due, due + after, penalties, zone)
     assert (with_time.days, with_time.penalty) <= (plain.days, plain.penalty)
     assert with_time.penalty == min(with_time.days * penalties.per_day, penalties.most)
+
+
+@given(due=DUE, part=st.integers(0, SECOND - 1), days=st.integers(0, 400), zone=ZONED)
+def test_some_days_later_the_second_is_the_same_to_its_last_digit(
+    due: int, part: int, days: int, zone: ZoneInfo
+) -> None:
+    assert days_later(due + part, days, zone) == days_later(due, days, zone) + part
 
 
 @given(due=DUE, days=st.integers(1, 400), zone=ZONED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -61,9 +62,22 @@ def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
         parse_until(text, Schedule(due=DUE), UTC)
 
 
-def test_a_step_needs_a_due_time() -> None:
+def test_a_step_needs_a_due_time_or_a_closing_time() -> None:
     with pytest.raises(BadRequest, match="no due time"):
         parse_until("+3d", Schedule(), UTC)
+    assert parse_until("+3d", Schedule(closes=NOON), UTC) == NOON + 3 * DAY
+
+
+def test_what_only_closes_closes_later_and_what_has_no_times_is_not_extended(
+    course: Course, hw1: Assignment, course_folder: Path
+) -> None:
+    plan = course_folder.parent / "mograder.toml"
+    plan.write_text("[[assignments]]\nname = 'hw1'\ncloses = 2026-03-10T12:00:00Z\n")
+    grant(course, course.assignment(STUDENT, "hw1"), "+1d")
+    assert course.assignments(STUDENT)[0].rules.schedule == Schedule(closes=NOON + DAY)
+    plan.write_text("")
+    with pytest.raises(BadRequest, match="'hw1' has no due time"):
+        grant(course, course.assignment(STUDENT, "hw1"), "2026-03-11")
 
 
 def test_an_extension_moves_due_and_closing_time_for_one_person_alone(course: Course, hw1: Assignment) -> None:
@@ -78,6 +92,11 @@ def test_an_extension_moves_due_and_closing_time_for_one_person_alone(course: Co
         course.check_open(actor, hw1, actor.username, closes)
         with pytest.raises(Closed, match="CEST"):
             course.check_open(actor, hw1, actor.username, closes + SECOND)
+
+
+def test_how_late_something_is_is_said_by_the_clocks_of_the_course(course: Course, hw1: Assignment) -> None:
+    said = "3 days late: due Fri 27 Mar 17:00 CET, received Mon 30 Mar 17:00 CEST"  # 71 hours: the clocks go forward
+    assert course.lateness(DUE, DUE + 71 * 3600 * SECOND).explanation == said
 
 
 def test_a_hand_in_that_was_late_is_in_time_once_time_is_given_and_late_again_when_it_is_taken_back(
@@ -97,9 +116,13 @@ def test_the_trail_says_who_gave_whom_what_and_why(course: Course, hw1: Assignme
     clock.now = NOON + 5
     grant(course, hw1, "+3d", ALICE, BOB, note="ill")
     course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, BOB, Decision.WITHDRAW, note="was not")])
-    found = [(each.moment, each.action, each.subject, each.detail) for each in course.events()[:3]]
+    course.extensions.ask(STUDENT, hw1, ALICE, "+4d", "still ill")
+    grant(course, hw1, "+3d", BOB)
+    found = [(each.moment, each.action, each.subject, each.detail) for each in course.events()[:5]]
     until = "hw1 until 2026-03-30T15:00:00.000000Z"
     assert found == [
+        (NOON + 5, "grant extension", "bob", until),
+        (NOON + 5, "ask extension", "alice", "hw1 until 2026-03-31T15:00:00.000000Z: still ill"),
         (NOON + 5, "withdraw extension", "bob", "hw1: was not"),
         (NOON + 5, "grant extension", "bob", f"{until}: ill"),
         (NOON + 5, "grant extension", "alice", f"{until}: ill"),
@@ -118,12 +141,33 @@ def test_a_person_asks_and_is_granted_what_was_asked_for(course: Course, hw1: As
     asked = course.extensions.ask(STUDENT, hw1, ALICE, "+2d", "my\0\x1b train\n")
     assert (asked.state, asked.until) == (State.ASKED, None)
     assert course.schedule(hw1, ALICE) == hw1.rules.schedule
+    theirs = course.extensions.ask(Actor(BOB, Role.STUDENT), hw1, BOB, "+5d", "")
+    assert grant(course, hw1, "", BOB)[0].until == theirs.wanted
     (given,) = grant(course, hw1, "")
     assert (given.state, given.until, given.wanted, given.reason) == (State.GRANTED, asked.wanted, None, "my train")
     more = course.extensions.ask(STUDENT, hw1, ALICE, "+9d", "again")
     assert (more.state, more.until) == (State.ASKED, asked.wanted)
     (declined,) = course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, ALICE, Decision.DECLINE, note="enough")])
     assert (declined.state, declined.until, declined.note) == (State.DECLINED, asked.wanted, "enough")
+    assert not course.extensions.ask(STUDENT, hw1, ALICE, "+8d", "please").declined
+
+
+@pytest.mark.parametrize("decision", [Decision.GRANT, Decision.DECLINE])
+def test_a_wish_that_changes_while_it_is_decided_on_is_looked_at_again(
+    course: Course, hw1: Assignment, decision: Decision
+) -> None:
+    grant(course, hw1, "+1d")
+    course.extensions.ask(STUDENT, hw1, ALICE, "+2d", "ill")
+
+    def asked_meanwhile() -> int:
+        course.extensions.ask(STUDENT, hw1, ALICE, f"+{len(course.events())}d", "worse")
+        return NOON
+
+    meanwhile = replace(course.extensions, clock=asked_meanwhile)
+    with pytest.raises(BadRequest, match="'alice' asks for another time meanwhile: look again"):
+        meanwhile.decide(COURSE_INSTRUCTOR, [Change(hw1, ALICE, decision)])
+    for said in (Change(hw1, ALICE, decision, "+4d"), Change(hw1, ALICE, Decision.WITHDRAW)):
+        meanwhile.decide(COURSE_INSTRUCTOR, [said])  # which hangs on no wish
 
 
 @pytest.mark.parametrize("decision", list(Decision))
@@ -133,9 +177,26 @@ def test_what_nobody_asked_for_or_has_is_not_decided(course: Course, hw1: Assign
     assert course.extensions.all() == []
 
 
-@pytest.mark.parametrize("until", ["2026-03-27T17:00", "2026-01-01", "2040-01-01", "9999-12-31T23:59Z"])
-def test_a_new_due_time_is_later_than_the_old_one_and_not_by_years(course: Course, hw1: Assignment, until: str) -> None:
-    with pytest.raises(BadRequest, match="due time of 'hw1', 2026-03-27 17:00 CET"):
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [
+        ("2026-03-27T17:00", "2026-03-27 17:00 CET is not after"),
+        ("2026-01-01", "2026-01-01 23:59:59 CET is not after"),
+        ("2031-03-31T17:00:01", "2031-03-31 17:00:01 CEST is too long after"), ("9999-12-31T23:59Z", "too long after"),
+    ],
+)  # fmt: skip
+def test_a_new_due_time_is_later_than_the_old_one_and_not_by_years(
+    course: Course, hw1: Assignment, until: str, said: str
+) -> None:
+    said += " the due time of 'hw1', 2026-03-27 17:00 CET: give 'alice' a later or nearer one"
+    with pytest.raises(BadRequest, match=said):
         grant(course, hw1, until)
-    with pytest.raises(BadRequest, match="at most 500"):
+    with pytest.raises(BadRequest, match=said):
+        course.extensions.ask(STUDENT, hw1, ALICE, until, "")
+    assert grant(course, hw1, "2031-03-31T17:00")[0].until == grant(course, hw1, "+1830d")[0].until
+
+
+def test_a_reason_has_500_characters_at_most(course: Course, hw1: Assignment) -> None:
+    assert course.extensions.ask(STUDENT, hw1, ALICE, "+1d", "x" * 500).reason == "x" * 500
+    with pytest.raises(BadRequest, match="501 characters: at most 500"):
         course.extensions.ask(STUDENT, hw1, ALICE, "+1d", "x" * 501)

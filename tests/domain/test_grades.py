@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mograder.domain.errors import BadRequest
-from mograder.domain.grades import GradeEntry, merge, of_person, parse_upload, read_csv
+from mograder.domain.grades import DEEPEST, GradeEntry, merge, of_person, parse_upload, read_csv
 from mograder.domain.names import Username
 from tests.parts import ALICE, BOB
 
@@ -120,9 +121,27 @@ def test_any_upload_is_grades_of_people_or_a_bad_request(document: object) -> No
     assert all(each.person for each in entries)
 
 
-def test_the_entry_at_fault_is_named() -> None:
-    with pytest.raises(BadRequest, match="grade 2: a grade without a person"):
-        parse_upload([{"username": "a"}, {"grade": 1}])
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ([{"username": "a"}, {"grade": 1}], "grade 2: a grade without a person"),
+        ([{"username": "a"}, 7], "grade 2: a grade must be an object, not int"),
+        ({"username": "a"}, r"^expected \{\"grades\": \[...\]\} or a list of grades$"),
+    ],
+)
+def test_the_entry_at_fault_is_named(document: object, said: str) -> None:
+    with pytest.raises(BadRequest, match=said):
+        parse_upload(document)
+
+
+@pytest.mark.parametrize("around", [lambda inner: [0, inner], lambda inner: {"x": inner}], ids=["lists", "objects"])
+def test_what_could_not_be_read_again_is_not_taken(around: Callable[[object], object]) -> None:
+    value: object = "deep"
+    for _ in range(DEEPEST - 2):  # one level is the entry, one what is in the innermost
+        value = around(value)
+    assert parse_upload([{"username": "a", "x": value}])
+    with pytest.raises(BadRequest, match="grade 1: nested too deeply: more than 32 levels"):
+        parse_upload([{"username": "a", "x": around(value)}])
 
 
 # tables
@@ -161,7 +180,7 @@ def test_a_table_comes_back_as_it_was_written(
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "found nothing"), ("name,grade\na,1\n", "found name, grade"),
+    [("", "expected one of userid, username, student, found nothing"), ("name,grade\na,1\n", "found name, grade"),
      ("username,grade\nalice\n", "line 2: expected 2"), ("username\nalice,1\n", "line 2: expected 1"),
      ("username,grade\n,5\n", "line 2: a grade without a person"),
      ('username\n"alice', "line 2: unexpected end"), ('"', "line 1: unexpected end"),

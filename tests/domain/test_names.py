@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from mograder.domain.errors import BadName
 from mograder.domain.names import (
+    MAX_USERNAME,
     AssignmentName,
+    CourseName,
     FileName,
     Username,
+    counted,
     is_history,
     parse_new_username,
     parse_owner,
@@ -77,11 +80,16 @@ def test_what_cannot_be_a_user_name_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["x_20260310T200800", "a.py", "a.PY", "a.ipynb", "a.html", "a.json", "a.", "CON", "nul.x", "com1", "a.tmp"]
-)
-def test_a_name_that_looks_like_a_file_is_nobodys(name: str) -> None:
-    with pytest.raises(BadName):
-        parse_owner(name)
+    ("names", "said"),
+    [
+        (["x_20260310T200800"], "looks like a dated hand-in"),
+        (["CON", "nul.x", "com1"], "is a device name on Windows"),
+        (["a.py", "a.PY", "a.ipynb", "a.html", "a.json", "a.", "a.tmp"], "looks like a file"),
+    ],
+)  # fmt: skip
+def test_a_name_that_looks_like_a_file_is_nobodys(names: list[str], said: str) -> None:
+    for name in names:
+        assert refusal(parse_owner, name).startswith(f"{name!r} {said}"), name
 
 
 @pytest.mark.parametrize("name", ["__instructor__", "__x", "__"])
@@ -104,6 +112,10 @@ def test_the_file_of_a_person_is_told_from_its_versions(name: str) -> None:
     assert FileName.parse(version) == version
 
 
+def test_a_name_may_have_dots_and_its_file_has_one_more() -> None:
+    assert owner("first.last.py") == owner(latest_filename(Username("first.last"))) == "first.last"
+
+
 @pytest.mark.parametrize("filename", ["alice", "alice.txt", ".py", ".alice.py", "a b.py", "a/b.py", "ä.py", " a.py"])
 def test_a_foreign_file_is_nobodys(filename: str) -> None:
     assert owner(filename) is None
@@ -114,8 +126,57 @@ def test_assignments_may_be_called_what_folders_are(name: str) -> None:
     assert str(AssignmentName.parse(name)) == str(FileName.parse(name)) == name
 
 
+def test_a_file_may_be_in_a_folder_and_names_may_be_long() -> None:
+    for parse, longest in (
+        (Username.parse, "a" * MAX_USERNAME), (AssignmentName.parse, "ä" * 100), (FileName.parse, "data/week 1/x.csv"),
+        (FileName.parse, "/".join(["a" * 199] * 5) + "a"),
+    ):  # fmt: skip
+        assert parse(longest) == longest
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "said"),
+    [
+        (Username.parse, " ", "no user name given"),
+        (Username.parse, "a" * 101, "user name is longer than 100 characters"),
+        (AssignmentName.parse, "ä" * 101, f"'{'ä' * 39}…' is longer than 200 bytes, which an "
+                                         "assignment name cannot be"),
+        (AssignmentName.parse, ".x", "'.x' cannot be part of an assignment name"),
+        (AssignmentName.parse, "a/b", "'a/b' has a character that an assignment name cannot have"),
+        (FileName.parse, "a/" * 500 + "a", "file name is longer than 1000 characters"),
+        (FileName.parse, "a\\b", r"'a\\b' has a character that a file name cannot have"),
+        (FileName.parse, "a/\x1bb", "'?b' has a character that a file name cannot have"),
+        (FileName.parse, "a/\ud800", "'?' has a character that a file name cannot have"),
+    ],
+)  # fmt: skip
+def test_it_is_said_what_is_wrong_with_a_name(parse: Callable[[str], str], text: str, said: str) -> None:
+    assert refusal(parse, text) == said
+
+
+@pytest.mark.parametrize("letter", ["\x1b", "\x9b", "\u202e", "\u200b", "\ud800", "\ue000", "\u2028", "\u2029"])
+def test_what_steers_a_terminal_is_shown_as_a_question_mark(letter: str) -> None:
+    assert printable(f"a{letter}b") == "a?b"
+
+
+def test_what_is_long_is_cut_where_it_is_shown() -> None:
+    assert printable("x" * 120) == "x" * 120
+    assert printable("x" * 121) == "x" * 119 + "…"
+
+
+def test_a_course_is_called_as_it_can_stand_in_a_url() -> None:
+    for name in ("a", "1", "algo-2.ws_26", "x" * 64):
+        assert CourseName.parse(name) == name
+    for name in ("", "Algo", "-a", ".a", "a b", "a/b", "ä", "x" * 65, "a\n"):
+        assert refusal(CourseName.parse, name).startswith(f"{printable(name)!r} cannot be the name of a course"), name
+
+
 @given(text=st.text())
 def test_what_is_printable_cannot_steer_a_terminal(text: str) -> None:
     shown = printable(text)
     assert len(shown) <= 120
     assert not any(ord(letter) < 32 or letter in "\x7f\x9b\u202e\u2066\u200b\u2028" for letter in shown)
+
+
+def test_one_is_one_and_everything_else_is_many() -> None:
+    said = [counted(number, "minute") for number in (0, 1, 1.0, 2, 2.5, 1_000_000)]
+    assert said == ["0 minutes", "1 minute", "1 minute", "2 minutes", "2.5 minutes", "1000000 minutes"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from mograder.domain.assignments import Rules
 from mograder.domain.deadlines import SECOND, Schedule, moment_of
 from mograder.domain.errors import BadRequest
+from mograder.domain.names import printable
 from mograder.domain.rules import RuleTexts, Value
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -73,8 +75,8 @@ def test_what_people_write_is_understood(key: str, text: str, value: Value) -> N
         ("points", "-1"), ("points", "nan"), ("points", "inf"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_understood_is_refused(key: str, text: str) -> None:
-    with pytest.raises(BadRequest):
+def test_what_cannot_be_understood_is_refused_and_repeated(key: str, text: str) -> None:
+    with pytest.raises(BadRequest, match=re.escape(printable(text[:4]))):
         RuleTexts().changes_to(RuleTexts(**{key: text}))
 
 

@@ -45,7 +45,7 @@ def test_another_secret_or_generation_signs_another_token(
 
 def test_the_token_of_one_is_not_the_token_of_another() -> None:
     digest = Token.parse(sign("secret", ALICE)).hex
-    assert not Token(BOB, digest).verify(["secret"])
+    assert not Token(BOB, digest).verify(["secret"], 0)
 
 
 def test_no_name_has_as_its_own_the_token_of_another_after_a_reset() -> None:
@@ -65,7 +65,7 @@ def test_every_text_is_a_token_of_somebody_or_refused(text: str) -> None:
         except Unauthenticated:
             continue
         assert Username.parse(token.username) == token.username
-        assert not token.verify(["secret"])
+        assert not token.verify(["secret"], 0)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_a_malformed_token_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, "", "Bearer", f"Basic alice:{HEX}", f"alice:{HEX}", f"Bearer\talice:{HEX}"])
-def test_a_header_that_is_no_bearer_is_refused(value: str | None) -> None:
-    with pytest.raises(Unauthenticated):
+def test_a_header_that_is_no_bearer_is_refused_with_what_is_expected(value: str | None) -> None:
+    with pytest.raises(Unauthenticated, match=r"Bearer <token>|expected username:hex"):
         from_header(value)
 
 
@@ -94,4 +94,4 @@ def test_the_case_of_bearer_and_the_space_around_do_not_matter(value: str) -> No
 def test_token_lines_are_names_an_empty_line_and_the_instructor() -> None:
     lines = token_lines([(ALICE, "alice:1"), (BOB, "bob:2")], "s").splitlines()
     assert lines[:3] == ["alice: alice:1", "bob: bob:2", ""]
-    assert lines[3] == f"instructor: {sign('s', Username('__instructor__'))}"
+    assert lines[3:] == token_lines([], "s").splitlines() == [f"instructor: {sign('s', Username('__instructor__'))}"]

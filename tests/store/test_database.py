@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -16,7 +18,7 @@ from mograder.domain.store import Event, Store
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store.database import MIGRATIONS, upgrade
 from mograder.store.postgres_courses import PostgresCourses
-from tests.parts import ALICE, BOB, HW1, NOON, free_port, hand_in
+from tests.parts import ALICE, BOB, HW1, NOON, free_port, hand_in, until
 from tests.postgres import Cutter, Server, fresh_database, new_course
 
 SEAL = Ed25519Seal(new_private_key())
@@ -72,9 +74,39 @@ def test_upgrades_that_run_at_once_make_the_tables_once(empty_url: str) -> None:
     PostgresCourses(empty_url).close()
 
 
-def test_a_database_that_is_not_there_is_said_to_be_away() -> None:
-    with pytest.raises(Temporary, match="away"):
-        PostgresCourses(f"postgresql://postgres@127.0.0.1:{free_port()}/none")
+def test_a_database_that_is_not_there_is_said_to_be_away_and_why() -> None:
+    with pytest.raises(Temporary, match=r"away: connection failed.* refused") as said:
+        PostgresCourses(f"postgresql://postgres:secret@127.0.0.1:{free_port()}/none")
+    assert "secret" not in said.value.message
+    assert "\n" not in said.value.message
+
+
+def test_that_the_database_went_away_and_came_back_is_logged_once_each(
+    empty_url: str, postgres_server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    upgrade(empty_url)
+    courses = PostgresCourses(empty_url)
+    name = urlsplit(empty_url).path[1:]
+    with psycopg.connect(postgres_server.url(), autocommit=True) as other:
+        other.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
+        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        for _ in range(2):
+            with pytest.raises(Temporary, match="away"):
+                courses.entries()
+        other.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")
+        until(lambda: reads(courses))
+    courses.close()
+    said = [record.getMessage() for record in caplog.records if record.name != "psycopg.pool"]
+    assert [each.partition(":")[0] for each in said if "connection to the database was lost" not in each] == [
+        "the database is away", "the database is back",
+    ]  # fmt: skip
+    assert not [record for record in caplog.records if "connecting" in record.getMessage()]
+
+
+def reads(courses: PostgresCourses) -> bool:
+    with contextlib.suppress(Temporary):
+        return courses.entries() == []
+    return False
 
 
 def test_commits_reach_the_disk_even_where_the_database_says_that_they_need_not(postgres_server: Server) -> None:

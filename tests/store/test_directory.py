@@ -9,6 +9,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,20 +17,20 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.access import Account
-from mograder.domain.errors import Unreadable
+from mograder.domain.errors import Temporary, Unreadable
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import Receipt, Submission, claims
 from mograder.domain.rules import RuleChange
 from mograder.domain.store import Event
-from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.sealing import Ed25519Seal, new_private_key, public_pem
 from mograder.store import ledger
 from mograder.store.directory import DirectoryStore
 from mograder.store.doctor import check
 from mograder.store.findings import Severity
 from mograder.store.layout import Folders
 from tests.crashes import Say, die_before
-from tests.parts import ALICE, HW1, NOON, hand_in, make_course_folder, names_in, open_store, sha256, until
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, hand_in, make_course_folder, names_in, open_store, sha256, until
 
 SEAL = Ed25519Seal(new_private_key())
 NOTE = Event(NOON, "alice", "test", "hw1")
@@ -102,6 +103,19 @@ def test_the_secret_is_64_hex_digits_that_only_the_owner_reads(store: DirectoryS
     assert secret.read_text().endswith("\n")
 
 
+def test_the_ledger_is_its_owners_alone(store: DirectoryStore, root: Path) -> None:
+    hand_in(store, SEAL, ALICE, b"work")
+    modes = {path.name: path.stat().st_mode & 0o777 for path in root.glob(".mograder.db*")}
+    assert modes == dict.fromkeys((".mograder.db", ".mograder.db-shm", ".mograder.db-wal"), 0o600)
+
+
+def test_after_what_the_database_refuses_the_next_is_written(store: DirectoryStore) -> None:
+    with pytest.raises(Temporary, match="not usable"):
+        store.ledger.write(lambda connection: connection.execute("INSERT INTO nowhere VALUES (1)"))
+    store.record(NOTE)
+    assert store.events() == [NOTE]
+
+
 def test_white_space_around_a_secret_does_not_count(root: Path) -> None:
     path = root / ".mograder-secret"
     path.write_text("  tübingen \r\n\n")
@@ -157,6 +171,28 @@ def test_a_latest_that_was_put_there_by_hand_is_kept_as_a_version(store: Directo
     assert (submitted / "alice.py").read_bytes() == b"one"
 
 
+def test_a_latest_that_is_a_copy_of_a_version_is_not_kept_twice(store: DirectoryStore, submitted: Path) -> None:
+    hand_in(store, SEAL, ALICE, b"one")
+    (submitted / "alice.py").unlink()
+    (submitted / "alice.py").write_bytes(b"one")
+    hand_in(store, SEAL, ALICE, b"two")
+    assert names_in(submitted) == ["alice.py", "alice_20260310T120000.py", "alice_20260310T120001.py"]
+
+
+def test_a_latest_by_hand_does_not_take_the_name_of_a_version_that_is_gone(
+    store: DirectoryStore, submitted: Path
+) -> None:
+    hand_in(store, SEAL, ALICE, b"one")
+    store.settle()
+    for path in submitted.iterdir():
+        path.unlink()
+    (submitted / "alice.py").write_bytes(b"by hand")
+    os.utime(submitted / "alice.py", (NOON // SECOND, NOON // SECOND))
+    hand_in(store, SEAL, ALICE, b"two", NOON + 5 * SECOND)
+    assert names_in(submitted) == ["alice.py", "alice_20260310T120001.py", "alice_20260310T120005.py"]
+    assert (submitted / "alice_20260310T120001.py").read_bytes() == b"by hand"
+
+
 def test_a_dated_file_that_was_put_there_by_hand_is_not_written_over(store: DirectoryStore, submitted: Path) -> None:
     submitted.mkdir(parents=True)
     (submitted / "alice_20260310T120000.py").write_bytes(b"by hand")
@@ -204,6 +240,11 @@ def test_links_that_lead_out_are_not_served(store: DirectoryStore, root: Path, s
     feedback.mkdir()
     (feedback / "alice.html").symlink_to(root / ".mograder-secret")
     assert store.feedback(HW1, ALICE) is None
+    (feedback / "everybody.html").write_bytes(b"<p>well done")
+    (feedback / "bob.html").symlink_to("everybody.html")
+    shown = store.feedback(HW1, BOB)
+    assert shown is not None
+    assert (shown.name, shown.read()) == ("bob.html", b"<p>well done")
 
 
 def test_links_to_hidden_files_are_not_served(store: DirectoryStore, root: Path, submitted: Path) -> None:
@@ -320,6 +361,64 @@ def test_a_ledger_that_is_no_database_is_reported_and_left_alone(root: Path) -> 
     assert path.read_bytes() == before
 
 
+def test_every_trouble_is_told_with_its_place_while_the_rest_goes_on(store: DirectoryStore, root: Path) -> None:
+    plan, manifest = root.parent / "mograder.toml", root / "assignments.json"
+    plan.write_text("title = 'Tea'")
+    manifest.write_text('[{"name": "hw1"}]')
+    assert store.troubles() == ()
+    assert [each.name for each in store.assignments()] == ["hw1"]
+    plan.write_text("title = ")
+    manifest.write_text("{")
+    for number, content in ((1, "[1]"), (2, "[]"), (3, "{")):
+        (root / f"hw{number}").mkdir(exist_ok=True)
+        (root / f"hw{number}" / "grades.json").write_text(content)
+    (root / "hw4" / "grades.json").mkdir(parents=True)
+    found = store.troubles()
+    places = [manifest, plan, *(root / f"hw{number}" / "grades.json" for number in (1, 3, 4))]
+    assert [each.place.split(":")[0] for each in found] == [str(each) for each in places]
+    assert found[-1].message == "grades.json cannot be read"
+    assert store.plan().title == "Tea"
+    manifest.unlink()
+    plan.unlink()
+    assert len(store.troubles()) == 3
+
+
+def test_a_server_that_finds_the_settings_broken_from_the_start_tells_of_the_rest_as_well(root: Path) -> None:
+    (root.parent / "mograder.toml").write_text("title = ")
+    (root / "hw1" / "grades.json").write_text("[1]")
+    with contextlib.closing(open_store(root)) as store:
+        assert [Path(each.place.split(":")[0]).name for each in store.troubles()] == ["mograder.toml", "grades.json"]
+
+
+def test_a_key_without_its_ledger_is_reported_with_its_place(root: Path) -> None:
+    (root / ".mograder-signing-key.pem").write_bytes(new_private_key())
+    with pytest.raises(Unreadable, match="ledger is missing") as refused:
+        open_store(root)
+    assert refused.value.place == str(root / ".mograder.db")
+
+
+def test_a_ledger_that_has_signed_without_its_key_is_reported_with_its_place(store: DirectoryStore, root: Path) -> None:
+    hand_in(store, SEAL, ALICE, b"work")
+    with pytest.raises(Unreadable, match="key that signed") as refused:
+        store.signing_key(new_private_key)
+    assert refused.value.place == str(root / ".mograder-signing-key.pem")
+
+
+def test_a_new_signing_key_signs_and_the_public_part_of_the_old_one_stays(store: DirectoryStore, root: Path) -> None:
+    path = root / ".mograder-signing-key.pem"
+    first, second = new_private_key(), new_private_key()
+    assert store.change_signing_key(first, NOTE) == path.read_bytes() == first
+    keys = store.change_signing_key(second, NOTE)
+    assert keys == path.read_bytes() == store.signing_key(new_private_key) == second + public_pem(first)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert store.events() == [NOTE, NOTE]
+
+
+def test_a_course_that_has_no_hand_ins_yet_says_how_much_room_there_is(store: DirectoryStore, submitted: Path) -> None:
+    assert not submitted.parent.exists()
+    assert store.free_space()
+
+
 # what a crash leaves, and what people and power cuts do to it; crashes between any two steps: test_crashes.py
 
 
@@ -390,7 +489,9 @@ def test_an_upload_that_was_cut_off_is_never_listed_and_dropped_after_a_day(root
     old, young = folder / ".incoming-old", folder / ".incoming-young"
     for path in (old, young):
         path.write_bytes(b"half")
-    os.utime(old, (0, 0))
+    now = time.time()
+    os.utime(old, (now - 25 * 3600, now - 25 * 3600))
+    os.utime(young, (now - 23 * 3600, now - 23 * 3600))  # another server may be at it
     store = open_store(root)
     assert latest(store) == []
     assert names_in(folder) == [".incoming-young"]
@@ -553,3 +654,27 @@ def test_what_is_at_hand_is_never_older_than_what_stands_there(store: DirectoryS
             assert lists(store) == lists(other)
     shutil.rmtree(handed_in)
     assert store.latest_files_at_hand(HW1) is None
+
+
+def test_the_mark_of_an_assignment_changes_with_all_that_a_standing_is_made_of(
+    store: DirectoryStore, root: Path, submitted: Path
+) -> None:
+    feedback = root / "hw1" / "feedback"
+    changes: list[Callable[[], object]] = [
+        lambda: (root / "hw1" / "grades.json").write_text('[{"username": "alice", "grade": "1"}]'),
+        lambda: (root / "hw1" / "grades.json").write_text('[{"username": "alice", "grade": "2"}]'),
+        lambda: hand_in(store, SEAL, ALICE, b"1"),
+        lambda: (submitted / "alice.py").unlink(),
+        lambda: (submitted / "bob.py").write_bytes(b"by hand"),
+        lambda: feedback.mkdir(),
+        lambda: (feedback / "alice.html").write_text("well done"),
+        lambda: (feedback / "alice.html").unlink(),
+        lambda: store.record(NOTE),
+    ]
+    for change in changes:
+        until(lambda: store.mark(HW1) == store.mark(HW1))
+        before = store.mark(HW1)
+        change()
+        assert store.mark(HW1) != before
+    (feedback / "bob.html").symlink_to("group/1.html")  # nothing shows when it begins to lead somewhere
+    assert store.mark(HW1) != store.mark(HW1)

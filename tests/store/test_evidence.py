@@ -21,7 +21,7 @@ from mograder.domain.receipts import Head, Receipt
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store import findings
 from mograder.store.doctor import check
-from mograder.store.evidence import Evidence, Verified, read_record, verify
+from mograder.store.evidence import Evidence, Verified, read_record
 from mograder.store.layout import Folders
 from tests.parts import ALICE, BOB, HW1, Clock, hand_in, make_course_folder, open_store
 
@@ -62,7 +62,7 @@ def folders(course: Path) -> Folders:
 
 
 def verified(course: Path, *kept: Head, seal: Ed25519Seal | None = None) -> Verified:
-    return verify(folders(course), seal or Evidence(folders(course)).own_seal(), kept)
+    return Evidence(folders(course)).verify(seal, kept)
 
 
 def assert_found(course: Path, change: object) -> None:

@@ -19,7 +19,7 @@ from tests.parts import names_in, sha256
 def test_a_failing_disk_becomes_an_error_that_says_what_was_being_done(number: int, kind: type[Temporary]) -> None:
     with pytest.raises(kind, match="cannot keep it") as failed, storage_errors("keep it"):
         raise OSError(number, "x", "/secret/path")
-    assert type(failed.value) is kind
+    assert (type(failed.value), failed.value.retry_after) == (kind, 60 if kind is StorageFull else 30)
     assert "/secret/path" not in failed.value.message
 
 
@@ -135,6 +135,8 @@ def test_inside_is_judged_after_links_are_followed(tmp_path: Path) -> None:
     assert files.is_inside(tmp_path / "in" / "x", tmp_path / "in")
     assert not files.is_inside(tmp_path / "in" / "out" / "y", tmp_path / "in")
     assert not files.is_inside(tmp_path / "inside", tmp_path / "in")
+    (tmp_path / "round").symlink_to("round")
+    assert not files.is_inside(tmp_path / "round" / "x", tmp_path / "in")
 
 
 def test_a_large_hand_in_is_no_program(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store import files, handing_in
 from mograder.store.directory import DirectoryStore
 from mograder.store.layout import Folders
-from tests.parts import ALICE, BOB, CODE, HW1, NOON, hand_in, open_store, until
+from tests.parts import ALICE, BOB, CODE, HW1, NOON, hand_in, names_in, open_store, until
 
 
 @pytest.fixture
@@ -54,6 +55,27 @@ def test_a_link_that_was_not_made_is_made_by_the_next_settling_of_any_server(
     assert (submitted / "alice.py").read_bytes() == b"first"
     store.settle()
     assert (submitted / "alice.py").read_bytes() == b"second"
+
+
+def test_of_two_that_wait_the_last_accepted_stays_the_latest(
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path
+) -> None:
+    hand_in(store, seal, ALICE, b"first")
+    hand_in(store, seal, ALICE, b"second")
+    assert store.settle()
+    assert (submitted / "alice.py").read_bytes() == b"second"
+    assert not store.ledger.read("SELECT number FROM pending")
+
+
+def test_what_waits_brings_the_folder_of_its_assignment_back(
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(DirectoryStore, "_show", failing)
+        hand_in(store, seal, ALICE, b"work")
+    shutil.rmtree(submitted)
+    store.settle()
+    assert (submitted / "alice.py").read_bytes() == b"work"
 
 
 @pytest.mark.parametrize("size", [10, files.IN_MEMORY + 1])
@@ -169,6 +191,24 @@ def test_hand_ins_that_are_gone_as_a_whole_are_not_begun_anew(
     assert not folder.exists()
     away.rename(folder)
     assert hand_in(store, seal, ALICE, b"x" * size).receipt.submission.attempt == 2
+
+
+def test_two_who_hand_in_first_at_the_same_moment_are_both_taken(
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = store.ledger.read
+
+    def after_another(sql: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        monkeypatch.undo()
+        hand_in(store, seal, BOB, b"a moment before")
+        return read(sql, values)
+
+    assert not submitted.parent.exists()
+    monkeypatch.setattr(store.ledger, "read", after_another)
+    hand_in(store, seal, ALICE, b"work")
+    assert names_in(submitted) == [
+        "alice.py", "alice_20260310T120000.py", "bob.py", "bob_20260310T120000.py"
+    ]  # fmt: skip
 
 
 def test_grades_that_are_gone_as_a_whole_are_not_begun_anew(tmp_path: Path, course_folder: Path) -> None:

@@ -106,7 +106,7 @@ def person_page(task: Assignment = TASKS[0], name: str = "Alice Example", **stan
 
 def judged(task: Assignment, attempt: int) -> Judged:
     kept = work(task, "alice", NOW - 199 * HOUR + attempt * HOUR)
-    late = Lateness(1, 5, "1 day late: due Tue 10 Mar 12:00, received Tue 10 Mar 13:00, 1 x 5 %")
+    late = Lateness(1, 5, "1 day late: due Tue 10 Mar 12:00, received Tue 10 Mar 13:00 UTC, 1 x 5 %")
     return Judged(Receipt(attempt, "", replace(kept, attempt=attempt), "x"), late if attempt == 2 else Lateness())
 
 

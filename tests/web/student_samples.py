@@ -27,7 +27,7 @@ def kept(task: Assignment, due: int | None, *moments: int, user: str = "alice", 
     for attempt, moment in enumerate(moments, 1):
         filename = f"{user}_{deadlines.stamp(moment)}.py"
         taken = Submission(
-            Username(user), task.name, attempt, filename, f"{attempt:x}a" * 32, 2048 * attempt, moment,
+            Username(user), task.name, attempt, filename, (f"{attempt:x}a" * 32)[:64], 2048 * attempt, moment,
             Username(by or user),
         )  # fmt: skip
         late = deadlines.lateness(due, moment, PENALTIES, UTC)

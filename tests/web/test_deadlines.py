@@ -10,7 +10,7 @@ import pytest
 from mograder.domain.course import Course
 from mograder.sealing import Ed25519Seal
 from tests.parts import CODE, NOON, SECOND, Clock, sha256
-from tests.web.test_api import Web, problem
+from tests.web.in_process import Web, problem
 
 DUE = NOON // SECOND
 DAY = 86400
@@ -61,7 +61,7 @@ def test_a_late_hand_in_is_answered_with_its_cost_and_with_what_counts(web: Web,
     assert [late[key] for key in ("late", "days_late", "penalty", "duedate", "rule", "counts")] == [
         True, 2, 10, DUE, "on-time", first["version"]
     ]  # fmt: skip
-    assert late["explanation"] == "2 days late: due Tue 10 Mar 13:00, received Wed 11 Mar 13:00, 2 x 5 %"
+    assert late["explanation"] == "2 days late: due Tue 10 Mar 13:00, received Wed 11 Mar 13:00 CET, 2 x 5 %"
     claims = Ed25519Seal(web.course.seal.public_keys()[0]).verify(late["receipt"])
     assert (claims["late"], claims["due"]) == (True, "2026-03-10T12:00:00.000000Z")
     status = web("GET", "/assignments/hw1/status?user=alice", "alice").json()

@@ -9,7 +9,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,16 +21,7 @@ from mograder.config import utc_now
 from mograder.domain.names import AssignmentName
 from mograder.store import doctor, findings
 from mograder.store.layout import Folders
-from tests.parts import (
-    CODE,
-    NOTEBOOK,
-    Running,
-    make_course_folder,
-    open_store,
-    running,
-    sha256,
-    until,
-)
+from tests.parts import CODE, NOTEBOOK, PATIENCE, Running, make_course_folder, open_store, running, sha256, until
 
 ROUNDS = 10
 HW1 = AssignmentName("hw1")
@@ -51,25 +41,32 @@ def test_kill_9_at_any_instant_again_and_again_loses_nothing_that_was_answered(c
     answered: dict[str, str] = {}
     sent: set[str] = set()
     for round_ in range(ROUNDS):
-        began = time.monotonic()
         with running(course_folder) as server:
-            assert time.monotonic() - began < 10, "the start after a crash takes too long"
+            assert worked(server) < 3, "the start after a crash takes too long"
             check_everything_is_there(server, answered, sent)
-            kill_in_a_rush(server, round_, chance.uniform(0.01, 0.6), answered, sent)
+            kill_in_a_rush(server, round_, chance, answered, sent)
     with running(course_folder) as server:
         check_everything_is_there(server, answered, sent)
         assert server.stop() == 0
-    assert len(answered) > ROUNDS
     assert wrong(course_folder) == []
 
 
-def kill_in_a_rush(server: Running, round_: int, after: float, answered: dict[str, str], sent: set[str]) -> None:
-    """Eight people hand in without a pause; some large. The server is killed `after` seconds."""
-    started = threading.Barrier(9)
+def worked(server: Running) -> float:
+    """Seconds of a processor that a server has had, which others on the machine do not add to; Linux tells."""
+    stat = Path(f"/proc/{server.process.pid}/stat")
+    if not stat.exists():
+        return 0
+    user, system = stat.read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def kill_in_a_rush(
+    server: Running, round_: int, chance: random.Random, answered: dict[str, str], sent: set[str]
+) -> None:
+    """Eight people hand in without a pause; some large. The server is killed at some instant after some answer."""
 
     def send(name: str) -> None:
-        started.wait(20)
-        with contextlib.suppress(httpx2.TransportError), httpx2.Client(base_url=server.url, timeout=20) as client:
+        with contextlib.suppress(httpx2.TransportError), httpx2.Client(base_url=server.url, timeout=PATIENCE) as client:
             for number in range(10_000):
                 size = 1_200_000 if number % 10 == 5 else 300
                 content = f"{name} {round_} {number}".encode().ljust(size, b".")
@@ -79,11 +76,14 @@ def kill_in_a_rush(server: Running, round_: int, after: float, answered: dict[st
                 assert reply.status_code == 200, reply.text
                 answered[reply.json()["version"]] = sha256(content)
 
+    enough = len(answered) + chance.randint(1, 80)
     with ThreadPoolExecutor(8) as pool:
         sending = [pool.submit(send, f"s{number}") for number in range(8)]
-        started.wait(20)
-        time.sleep(after)  # the instant is what varies
-        server.kill()
+        try:
+            until(lambda: len(answered) >= enough or any(each.done() for each in sending))
+            time.sleep(chance.uniform(0, 0.1))  # the instant is what varies
+        finally:
+            server.kill()
     for each in sending:
         each.result()
 

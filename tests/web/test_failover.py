@@ -25,7 +25,7 @@ from mograder.domain.receipts import Receipt
 from mograder.domain.tokens import sign
 from mograder.store.layout import Folders
 from mograder.store.postgres_courses import PostgresCourses
-from tests.parts import HW1, make_course_folder, serving
+from tests.parts import HW1, PATIENCE, make_course_folder, serving
 from tests.postgres import Server, fresh_database, new_course, servers
 
 PEOPLE = [Username(f"s{number}") for number in range(6)]
@@ -64,7 +64,7 @@ class Rush:
     def wait_for_more(self, count: int) -> None:
         with self._more:
             goal = len(self.acknowledged) + count
-            assert self._more.wait_for(lambda: len(self.acknowledged) >= goal, timeout=60)
+            assert self._more.wait_for(lambda: len(self.acknowledged) >= goal, timeout=PATIENCE)
 
     @contextmanager
     def going_on(self) -> Iterator[None]:
@@ -157,7 +157,7 @@ def test_a_restart_of_the_database_is_answered_503_and_needs_no_restart_of_a_ser
                 primary.kill()
                 token = {"Authorization": f"Bearer {rush.tokens[PEOPLE[0]]}"}
                 for url in rush.urls:
-                    answer = httpx2.get(f"{url}/assignments", headers=token, timeout=20)
+                    answer = httpx2.get(f"{url}/assignments", headers=token, timeout=PATIENCE)
                     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
                     assert int(answer.headers["retry-after"]) > 0
                 primary.start()

@@ -16,7 +16,7 @@ import pytest
 
 from mograder.domain.names import INSTRUCTOR
 from mograder.wire import BY_NAME, MIB
-from tests.parts import Running, make_course_folder, running
+from tests.parts import PATIENCE, Running, make_course_folder, running
 
 IMPATIENT = """
 import sys
@@ -29,6 +29,9 @@ pace = Pace(idle=0.5, slowest=1_000_000_000, linger=0.1, taking=0.5)
 app = create_app(open_course(sys.argv[3], enrollment_code=sys.argv[5]), pace=pace)
 serve(app, listen("127.0.0.1", int(sys.argv[2])), lambda: print("Ctrl-C"))
 """
+
+HASTY = f"from mograder.web import server\nserver.HEADER_SECONDS = 2\n{IMPATIENT}"
+"""A server that waits two seconds for a head, for which another waits 15."""
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads what /proc says of the server")
 
@@ -127,7 +130,7 @@ def test_a_reader_that_stops_reading_is_cut_off(impatient: Running, address: str
 
     with impatient.connect() as connection:
         connection.sendall(head(impatient, cookie, request=f"GET {address}"))
-        assert select.select([connection], [], [], 20)[0]
+        assert select.select([connection], [], [], PATIENCE)[0]
         while is_open():
             select.select([], [], [], 0.02)
         assert len(answer(connection)[2]) < 30 * MIB
@@ -152,6 +155,16 @@ def test_two_hundred_who_do_not_go_on_hold_nobody_up(server: Running) -> None:
         for number in range(20):
             assert server.submit(f"s{number}", b"work").status_code == 200
         assert len(server.client.get("/assignments/hw1/submissions", headers=server.bearer()).json()) == 20
+
+
+def test_who_says_nothing_or_half_a_head_or_nothing_more_is_cut_off(course_folder: Path) -> None:
+    with running(course_folder, program=("-c", HASTY)) as server, ExitStack() as kept:
+        connections = []
+        for said in (b"", b"GET / HTTP/1.1\r\nX-Half: a", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"):
+            connections.append(kept.enter_context(server.connect()))
+            connections[-1].sendall(said)
+        assert [answer(each)[0] for each in connections] == [0, 0, 200]
+        assert server.client.get("/").status_code == 200
 
 
 # memory
@@ -249,6 +262,31 @@ def test_a_head_that_is_too_large_or_ambiguous_is_refused(shared: Running, field
         with contextlib.suppress(ConnectionError):
             connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + fields + b"\r\n\r\n")
         assert answer(connection)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        (b"hello", 400), (b"GET /", 400), (b"GET / HTTP/3.1", 400), (b"GET /<x> HTTP/1.1", 400),
+        (b"GET /a b HTTP/1.1", 400), (b"GET /" + b"a" * 70_000 + b" HTTP/1.1", 414), (b"GET / HTTP/1.1\r\n: x", 400),
+        (b"GET / HTTP/1.1" + b"".join(b"\r\nX%d: a" % number for number in range(101)), 431),
+    ],
+)  # fmt: skip
+def test_what_is_no_http_is_answered_without_a_body_and_reaches_no_course(
+    shared: Running, request_line: bytes, status: int
+) -> None:
+    with shared.connect() as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(request_line + b"\r\n\r\n")
+        got, fields, body = answer(connection)
+    assert (got, body, fields["connection"]) == (status, b"", "close")
+    assert "access-control-allow-origin" not in fields
+
+
+def test_http_2_is_closed_without_an_answer(shared: Running) -> None:
+    with shared.connect() as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        assert answer(connection)[0] == 0
 
 
 def test_what_follows_a_body_is_a_request_of_its_own_and_what_is_in_it_is_none(shared: Running) -> None:

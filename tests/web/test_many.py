@@ -16,7 +16,7 @@ from mograder.opening import ManyCourses, open_courses
 from mograder.store.layout import served_folders
 from mograder.store.postgres_courses import PostgresCourses
 from mograder.web.sessions import new_ticket
-from tests.parts import NOON, make_course_folder, serving, sha256
+from tests.parts import NOON, PATIENCE, make_course_folder, serving, sha256
 from tests.postgres import Server, fresh_database, new_course
 
 ALGEBRA, LOGIC = CourseName("algebra"), CourseName("logic")
@@ -62,7 +62,10 @@ def many(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Many]:
 
     make(ALGEBRA)
     make(LOGIC)
-    with serving(*words) as (_, port, _), httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+    with (
+        serving(*words) as (_, port, _),
+        httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client,
+    ):
         yield Many(client, courses, make)
     courses.close()
 
@@ -119,8 +122,10 @@ def test_there_is_nothing_elsewhere(many: Many) -> None:
         "/c/%2e%2e/x",
         "/c/.x/",
         "/d/algebra/",
+        "//x",
+        "//c/algebra/",
     ):
-        answer = many.client.get(path)
+        answer = many.client.get(many.client.base_url.copy_with(raw_path=path.encode()))
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
         assert answer.headers["access-control-allow-origin"] == "*"
 
@@ -162,7 +167,7 @@ def test_a_session_of_one_server_is_good_at_the_others_and_a_link_logs_in_once_i
     ticket, _ = new_ticket(course, INSTRUCTOR)
     with serving("--store", url) as (_, one, _), serving("--store", url) as (_, other, _):
         first, second = (
-            httpx2.Client(base_url=f"http://127.0.0.1:{port}/c/{name}", timeout=20) for port in (one, other)
+            httpx2.Client(base_url=f"http://127.0.0.1:{port}/c/{name}", timeout=PATIENCE) for port in (one, other)
         )
         with first, second:
             origin = {"Origin": f"http://127.0.0.1:{one}"}

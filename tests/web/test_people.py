@@ -7,11 +7,13 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
 from mograder.domain.course import Course
 from mograder.domain.errors import Unauthenticated
 from mograder.domain.names import INSTRUCTOR
+from mograder.domain.store import Event
 from mograder.domain.tokens import Token
 from tests.parts import ALICE, CODE, token_of
 from tests.web.test_grading import SCRIPT, upload
@@ -86,6 +88,20 @@ def test_roles_are_given_and_people_removed_after_a_question(teacher: Visitor, c
     assert roles(course) == {}
     assert "Bring back" in teacher.get("/people?q=ali").text
     assert "Bring back" not in teacher.get("/people?q=bob").text
+
+
+def test_the_trail_is_in_words_names_the_instructor_counts_one_as_one_and_shows_moments(
+    teacher: Visitor, course: Course
+) -> None:
+    task = course.assignment(COURSE_INSTRUCTOR, "hw1")
+    course.upload_grades(COURSE_INSTRUCTOR, task, [{"username": "bob", "grade": 1}])
+    said = f"until 2030-02-08T11:45:00.000000Z, not 2030-13-08T11:45:00Z {SCRIPT}"
+    course.store.record(Event(0, INSTRUCTOR, "logout", INSTRUCTOR, said))
+    page = teacher.get("/trail").text
+    assert "__instructor__" not in page
+    assert all(each in page for each in ("<bdi>Instructor</bdi>", "<bdi>1 grade</bdi>"))
+    time = '<time datetime="2030-02-08T11:45:00.000000Z">2030-02-08 11:45 UTC</time>'
+    assert f"until {time}, not 2030-13-08T11:45:00Z {escape(SCRIPT)}" in page
 
 
 def test_the_join_link_holds_the_code_behind_the_hash_and_is_drawn(teacher: Visitor) -> None:

@@ -21,6 +21,7 @@ SCRIPT = "<script>document.title='taken'</script>"
 def log_in(tab: Tab, server: Running, user: str = "alice") -> None:
     tab.goto(server.client.post("/login-link", headers=server.bearer(user)).json()["url"])
     expect(tab.get_by_role("heading", level=1)).to_have_text("Your assignments")
+    tab.wait_for_load_state()  # what reads the page, or acts on it, finds all of it, its scripts too
 
 
 def grade(server: Running, page: str = "<h1>Well done</h1>") -> None:
@@ -37,6 +38,7 @@ def test_a_student_goes_from_the_join_link_to_the_feedback(tab: Tab, server: Run
     tab.get_by_role("button", name="Join").click()
     tab.get_by_role("link", name="Go to the assignments").click()
     tab.get_by_role("link", name="hw1").click()
+    tab.wait_for_url("**/my/hw1")
     with tab.expect_download() as download:
         tab.get_by_role("link", name="hw1.py").click()
     assert Path(download.value.path()).read_bytes() == NOTEBOOK
@@ -110,13 +112,14 @@ def test_the_keyboard_alone_goes_the_same_way(tab: Tab, server: Running, tmp_pat
     go_to("hw1")
     tab.keyboard.press("Enter")
     tab.wait_for_url("**/my/hw1")
-    go_to("Your work")
-    with tab.expect_file_chooser() as chooser:
+    with tab.expect_file_chooser() as chooser:  # asked of Chromium, not waited for: the next key may overtake it
+        go_to("Your work")
         tab.keyboard.press("Enter")
     chooser.value.set_files(work)
     go_to("Hand in")
     tab.keyboard.press("Enter")
     expect(tab.get_by_role("region", name="Received")).to_be_focused()
+    tab.wait_for_load_state()
     tab.keyboard.press("Tab")
     with tab.expect_download():
         tab.keyboard.press("Enter")
@@ -137,6 +140,30 @@ def test_a_file_that_is_dropped_on_the_form_is_handed_in(tab: Tab, server: Runni
     tab.get_by_role("button", name="Hand in").click()
     expect(tab.get_by_role("region", name="Received")).to_be_visible()
     assert (server.submitted / "hw1" / "alice.py").read_bytes() == b"dropped = 1\n"
+
+
+def test_what_is_being_sent_shows_how_far_it_is(tab: Tab, server: Running, tmp_path: Path) -> None:
+    work = tmp_path / "work.py"
+    work.write_bytes(b"#" * 3_000_000)
+    log_in(tab, server)
+    tab.goto("/my/hw1")
+    tab.get_by_label("Your work").set_input_files(work)
+    network = tab.context.new_cdp_session(tab)
+
+    def carry(upload: int) -> None:
+        """Let the browser send so many bytes a second; -1 for as many as it can."""
+        speed = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": upload}
+        network.send("Network.emulateNetworkConditions", speed)
+
+    carry(50_000)
+    tab.get_by_role("button", name="Hand in").click()
+    bar = tab.get_by_role("progressbar", name="Sending")
+    expect(bar).not_to_have_js_property("value", 0)
+    assert 0 < bar.evaluate("each => each.value") < 1
+    expect(tab.get_by_role("button", name="Hand in")).to_be_disabled()
+    carry(-1)
+    expect(tab.get_by_role("region", name="Received")).to_be_visible()
+    assert (server.submitted / "hw1" / "alice.py").stat().st_size == 3_000_000
 
 
 def test_a_file_that_the_server_refuses_or_that_does_not_arrive_can_be_sent_again(

@@ -54,7 +54,7 @@ def after(visitor: Visitor, answer: httpx2.Response) -> str:
 def test_a_hand_in_is_kept_and_told_with_moment_checksum_and_receipt(alice: Visitor, course: Course) -> None:
     page = after(alice, send(alice, b"x = 1\n"))
     (receipt,) = course.receipts(ALICE)
-    assert all(text in page for text in ("Received", sha256(b"x = 1\n"), "Hand-in 1", "it counts"))
+    assert all(text in page for text in ("Received", sha256(b"x = 1\n"), "Hand-in 1", "6 bytes", "it counts"))
     assert "on time" not in page  # for there is no due time
     (link,) = re.findall(r'href="(/my/hw1/receipts/[^"]+)">Download the receipt', page)
     downloaded = alice.get(link)
@@ -130,7 +130,7 @@ def test_a_late_hand_in_says_how_late_and_what_it_costs(
     clock.now = NOON + 6 * HOUR
     assert "A hand-in now is 1 day late" in alice.get("/my/hw1").text
     page = after(alice, send(alice, b"x = 2\n"))
-    assert "1 day late: due Tue 10 Mar 12:00, received Tue 10 Mar 18:00, 1 x 5 %" in page
+    assert "1 day late: due Tue 10 Mar 12:00, received Tue 10 Mar 18:00 UTC, 1 x 5 %" in page
     assert "hand-in 1 counts" in page
     assert "handed in" in alice.get("/").text
 

@@ -18,7 +18,7 @@ import httpx2
 import pytest
 
 from mograder.store.authority import AUTHORITY, CERTIFICATE, Authority
-from tests.parts import Running, environment, free_port, running
+from tests.parts import PATIENCE, Running, environment, free_port, running
 from tests.web.test_server import answer, head
 
 
@@ -41,7 +41,7 @@ def serving(root: Path, certificate: Authority) -> Iterator[Running]:
 
 
 def connect(server: Running) -> ssl.SSLSocket:
-    connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
     return server.trust.wrap_socket(connection, server_hostname="127.0.0.1")
 
 
@@ -52,12 +52,12 @@ def presented(server: Running) -> bytes:
 
 
 def test_a_renewed_certificate_is_served_and_nothing_is_dropped(course_folder: Path, certificate: Authority) -> None:
-    done, failed, over = [], [], threading.Event()
+    done, failed, over, sent = [], [], threading.Event(), 0
 
     def knock(server: Running) -> None:
         while not over.is_set():
             try:  # a new connection each
-                done.append(httpx2.get(f"{server.url}/", verify=trust, timeout=20).status_code)
+                done.append(httpx2.get(f"{server.url}/", verify=trust, timeout=PATIENCE).status_code)
             except httpx2.HTTPError as error:
                 failed.append(error)
 
@@ -72,8 +72,10 @@ def test_a_renewed_certificate_is_served_and_nothing_is_dropped(course_folder: P
             certificate.renew(["127.0.0.1", "localhost"], datetime.now(UTC))
             while presented(server) == before:
                 assert server.process.poll() is None
+                slow.sendall(b"x")  # a pause that is too long would be answered 408
+                sent += 1
             assert "renewed" in server.process.stdout.readline()  # type: ignore[union-attr]
-            slow.sendall(content)  # to the server that was relieved
+            slow.sendall(content[sent:])  # to the server that was relieved
             assert answer(slow).startswith(b"HTTP/1.1 200 ")
         finally:
             over.set()
@@ -105,25 +107,25 @@ def test_an_upload_under_way_is_finished_before_an_https_server_stops(course_fol
         server.process.send_signal(signal.SIGTERM)
         connection.sendall(content)
         assert answer(connection).startswith(b"HTTP/1.1 200 ")
-        assert server.process.wait(20) == 0
+        assert server.process.wait(PATIENCE) == 0
 
 
 def test_silent_connections_hold_nobody_up(course_folder: Path) -> None:
     with running(course_folder, "--tls-self-signed") as server, contextlib.ExitStack() as stack:
         for _ in range(200):
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE))
         assert server.submit("alice", b"work").status_code == 200
 
 
 def test_plain_http_is_not_answered_and_old_tls_neither(course_folder: Path) -> None:
     with running(course_folder, "--tls-self-signed") as server:
         with pytest.raises(httpx2.TransportError):
-            httpx2.get(f"http://127.0.0.1:{server.port}/", timeout=20)
+            httpx2.get(f"http://127.0.0.1:{server.port}/", timeout=PATIENCE)
         old = server.trust
         with pytest.warns(DeprecationWarning, match="TLSv1_1"):
             old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
         with (
-            socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection,
+            socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection,
             pytest.raises((ssl.SSLError, ConnectionError)),
         ):
             old.wrap_socket(connection, server_hostname="127.0.0.1")

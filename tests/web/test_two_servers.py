@@ -15,7 +15,7 @@ from mograder.config import utc_now
 from mograder.store import doctor
 from mograder.store.findings import Severity
 from mograder.store.layout import Folders
-from tests.parts import Running, running, sha256, until
+from tests.parts import PATIENCE, Running, running, sha256, until
 
 ROUNDS = 25
 
@@ -94,7 +94,7 @@ def test_two_who_upload_the_same_feedback_leave_one_of_both_and_a_reader_never_s
 
     def read(server: Running) -> set[bytes]:
         seen = set()
-        with httpx2.Client(base_url=server.url, timeout=20, headers=server.bearer("alice")) as client:
+        with httpx2.Client(base_url=server.url, timeout=PATIENCE, headers=server.bearer("alice")) as client:
             while not over.is_set():
                 seen.add(client.get("/assignments/hw1/feedback/alice").raise_for_status().content)
         return seen

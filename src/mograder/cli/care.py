@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,17 @@ import click
 
 from mograder import config
 from mograder.cli.output import clean, note, tell, tell_json
-from mograder.cli.places import PLACE
-from mograder.domain.errors import BadName, BadRequest, Unreadable, Usage, VerificationFailed
+from mograder.cli.places import FOLDER, PLACE, Folder, as_typed
+from mograder.domain.errors import Unreadable, Usage, VerificationFailed
+from mograder.domain.names import counted
 
 if TYPE_CHECKING:
+    from mograder.store.evidence import Evidence
     from mograder.store.findings import Finding
     from mograder.store.layout import Folders
+    from mograder.store.postgres_evidence import PostgresEvidence
 
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+BACK_UP = "back up a database with its own tools (pg_dump), or bring one course into a folder: mograder store copy"
 
 
 def _elsewhere(command: Callable[..., None]) -> Callable[..., None]:
@@ -51,7 +55,7 @@ def _folders(folder: Path, release: Path | None, submitted: Path | None, grades:
 
 
 @click.command()
-@click.argument("folder", type=FOLDER)
+@click.argument("folder", type=Folder("check a database's course with: mograder verify postgresql://…#course"))
 @click.option("--repair", is_flag=True, help="Mend what is safe to mend: no hand-in is deleted or altered.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @_elsewhere
@@ -97,7 +101,7 @@ def _named(findings: list[Finding]) -> list[dict[str, object]]:
 def _report(findings: list[Finding]) -> None:
     for each in findings:
         tell(f"{each.severity}: {each.where}\n  {each.what}\n  {each.mend}")
-    tell("nothing is wrong" if not _wrong(findings) else f"{len(_wrong(findings))} things are wrong")
+    tell("nothing is wrong" if not _wrong(findings) else f"{counted(len(_wrong(findings)), 'problem')} found")
 
 
 def _wrong(findings: list[Finding]) -> list[Finding]:
@@ -110,7 +114,7 @@ def _conclude(findings: list[Finding]) -> None:
 
 
 @click.command(short_help="Re-hash a course against its chain of receipts.")
-@click.argument("folder", type=FOLDER)
+@click.argument("place", type=PLACE, metavar="FOLDER|URL")
 @click.argument("receipts", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--head", "heads", multiple=True, metavar="NUMBER:HASH", help="A head that was printed or published.")
 @click.option(
@@ -121,38 +125,36 @@ def _conclude(findings: list[Finding]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_elsewhere
 def verify(
-    folder: Path, receipts: tuple[Path, ...], heads: tuple[str, ...], keys: Path | None, as_json: bool,
+    place: Path | str, receipts: tuple[Path, ...], heads: tuple[str, ...], keys: Path | None, as_json: bool,
     release_dir: Path | None, submitted_dir: Path | None, grades_dir: Path | None,
 ) -> None:  # fmt: skip
-    """Check every hand-in of the course in FOLDER, or of a copy of it, against its chain of signed receipts.
+    """Check every hand-in of a course against its chain of signed receipts.
 
-    Reports every alteration, removal and insertion; the exit code is 7 when there is one. No server is needed, and one
-    may run. At the end it prints the head of the chain: publish or keep it, and a chain that is cut short or made anew
-    later does not fit it (--head). RECEIPTS that people kept, as files, do the same.
+    The course is in a folder, or in a copy of it, or in a database: postgresql://…#course. Reports every alteration,
+    removal and insertion; the exit code is 7 when there is one. No server is needed, and one may run. At the end it
+    prints the head of the chain: publish or keep it, and a chain that is cut short or made anew later does not fit it
+    (--head). RECEIPTS that people kept, as files, do the same.
 
     \b
     Examples:
       mograder verify course/
       mograder verify course/ --head 57:3f0c... --keys jwks.json
       mograder verify course/ receipts-of-alice/*.json
+      mograder verify postgresql://db.example.org/mograder#algebra
     """
     from mograder.domain.chain import head_of, parse_head
     from mograder.proof import read_keys, read_receipt
-    from mograder.store.evidence import Evidence
-    from mograder.store.evidence import verify as compare
 
-    folders = _folders(folder, release_dir, submitted_dir, grades_dir)
-    seal = read_keys(keys) if keys else Evidence(folders).own_seal()
-    try:
+    with as_typed():
         kept = [parse_head(text) for text in heads]
-    except BadRequest as error:
-        raise Usage(error.message) from None
-    for each in receipts:
-        try:
-            kept.append(head_of(read_receipt(each).text, seal))
-        except VerificationFailed as error:
-            raise VerificationFailed(f"{each}: {error.message}") from None
-    verified = compare(folders, seal, kept)
+    with _evidence(place, release_dir, submitted_dir, grades_dir) as evidence:
+        seal = read_keys(keys) if keys else evidence.own_seal()
+        for each in receipts:
+            try:
+                kept.append(head_of(read_receipt(each).text, seal))
+            except VerificationFailed as error:
+                raise VerificationFailed(f"{each}: {error.message}") from None
+        verified = evidence.verify(seal, kept)
     head = f"{verified.head.number}:{verified.head.hash}"
     if as_json:
         tell_json({"findings": _named(verified.findings), "head": head, "receipts": verified.receipts,
@@ -160,11 +162,34 @@ def verify(
     else:
         for finding in verified.findings:
             tell(f"{finding.where}\n  {finding.what}")
-        erased = f", {verified.erased} more were erased" if verified.erased else ""
-        found = f"{len(verified.findings)} things differ" if verified.findings else "everything is as it was signed"
-        tell(f"{verified.receipts} receipts{erased}: {found}\nhead {head}")
+        erased = f", {verified.erased} more erased" if verified.erased else ""
+        found = counted(len(verified.findings), "difference") if verified.findings else "everything is as it was signed"
+        tell(f"{counted(verified.receipts, 'receipt')}{erased}: {found}\nhead {head}")
     if verified.findings:
         raise click.exceptions.Exit(VerificationFailed.exit_code)
+
+
+@contextlib.contextmanager
+def _evidence(place: Path | str, *elsewhere: Path | None) -> Iterator[Evidence | PostgresEvidence]:
+    if _in_database(place, *elsewhere):
+        from mograder.opening import database_course
+        from mograder.store.postgres_evidence import PostgresEvidence
+
+        with database_course(str(place)) as store:
+            yield PostgresEvidence(store)
+    else:
+        from mograder.store.evidence import Evidence
+
+        yield Evidence(_folders(Path(place), *elsewhere))
+
+
+def _in_database(place: Path | str, *elsewhere: Path | None) -> bool:
+    """Raises Usage when folders are named for it."""
+    from mograder.opening import is_database
+
+    if is_database(place) and any(elsewhere):
+        raise Usage("a course in a database has no folders: leave out --grades-dir, --submitted-dir and --release-dir")
+    return is_database(place)
 
 
 @click.command(short_help="Erase a person's data; the chain of receipts stays valid.")
@@ -199,14 +224,13 @@ def erase(
     from mograder.domain.names import Username
     from mograder.opening import open_existing
 
-    try:
+    with as_typed():
         username = Username.parse(user)
-    except BadName as error:
-        raise Usage(error.message) from None
+    _in_database(place, release_dir, submitted_dir, grades_dir)
     course = open_existing(place, release_dir=release_dir, submitted_dir=submitted_dir, grades_dir=grades_dir)
     try:
         held = course.holdings(username)
-        tell(f"{username}: {'an account' if held.account else 'no account'}, {held.receipts} receipts")
+        tell(f"{username}: {'an account' if held.account else 'no account'}, {counted(held.receipts, 'receipt')}")
         for what in ("hand_ins", "grades", "feedback"):
             names = getattr(held, what)
             tell(f"  {what.replace('_', '-')}: {', '.join(names) or 'none'}")
@@ -225,7 +249,7 @@ def erase(
 
 
 @click.command()
-@click.argument("folder", type=FOLDER)
+@click.argument("folder", type=Folder(BACK_UP))
 @click.argument("file", type=click.Path(path_type=Path))
 @_elsewhere
 def backup(
@@ -244,7 +268,8 @@ def backup(
 
     folders = _folders(folder, release_dir, submitted_dir, grades_dir)
     written = write_backup(folders, file, config.utc_now(), note)
-    note(f"{written.files} files, {written.receipts} receipts: keep it to yourself, the course's secret is in it")
+    held = f"{counted(written.files, 'file')}, {counted(written.receipts, 'receipt')}"
+    note(f"{held}: keep it to yourself, the course's secret is in it")
     click.echo(clean(str(file)))
 
 

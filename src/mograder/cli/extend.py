@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC
 from pathlib import Path
 
 import click
 
 from mograder import wire
 from mograder.cli.output import json_option, note, table, tell_json, when
+from mograder.cli.places import as_typed
 from mograder.cli.server import Server, course_option, reads_from_a_server, somewhere
 from mograder.client import Client, known
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
+from mograder.domain.deadlines import Schedule
 from mograder.domain.errors import BadRequest, Usage
 from mograder.domain.extending import Change
-from mograder.domain.extensions import Decision, State
+from mograder.domain.extensions import Decision, State, parse_until
 from mograder.domain.names import parse_owner
 from mograder.domain.tables import read_table
 
@@ -105,8 +108,16 @@ def _changes(words: Sequence[str], decision: str | None, reason: str) -> list[wi
     if len(rest) < 2:
         raise Usage("say whom and what: USER... ASSIGNMENT" + ("" if decision else " UNTIL, such as alice hw1 +3d"))
     *users, assignment = rest
+    check_until(until)
     what = Decision(decision or Decision.GRANT)
     return [wire.ExtensionChange(user, assignment, what, until, reason) for user in users]
+
+
+def check_until(text: str) -> None:
+    """Raises Usage for what is no time, whatever the assignment; "" is none."""
+    with as_typed():
+        if text:
+            parse_until(text, Schedule(due=0), UTC)
 
 
 def _read(path: Path, reason: str) -> list[wire.ExtensionChange]:

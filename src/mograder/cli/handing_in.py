@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from mograder import wire
+from mograder.cli.extend import check_until
 from mograder.cli.output import json_option, note, progress, result, when
 from mograder.cli.server import (
     Server,
@@ -23,6 +24,7 @@ from mograder.cli.server import (
 from mograder.client import Client, known
 from mograder.domain.assignments import USUALLY_ACCEPTED
 from mograder.domain.errors import MograderError, TooLarge, Usage
+from mograder.domain.names import counted
 from mograder.outbox import Outbox, Waiting, deliver, is_passing, worth_announcing
 from mograder.placing import sha256_of
 from mograder.workspace import is_hand_out
@@ -107,7 +109,7 @@ def _check(file: Path, assignment: wire.AssignmentInfo) -> None:
         raise Usage(f"{file.name} cannot be handed in: {assignment.name!r} takes {', '.join(accepts)}")
     size, limit = file.stat().st_size, known(assignment.max_size)
     if limit is not None and size > limit:
-        raise TooLarge(f"{file.name} has {size} bytes: {assignment.name!r} takes at most {limit}")
+        raise TooLarge(f"{file.name} has {counted(size, 'byte')}: {assignment.name!r} takes at most {limit}")
 
 
 def _warn(file: Path, assignment: wire.AssignmentInfo, late: bool) -> str:
@@ -151,7 +153,7 @@ def _received(name: str, submitted: wire.Submitted) -> str:
         lines.append(f"  {known(submitted.explanation) or 'on time'}")
     if (counts := known(submitted.counts)) and counts != submitted.version:
         lines.append(f"  {counts} counts, your last hand-in on time; this one is kept")
-    return "\n".join([*lines, f"  {submitted.size} bytes, sha256 {submitted.sha256}"])
+    return "\n".join([*lines, f"  {counted(submitted.size, 'byte')}, sha256 {submitted.sha256}"])
 
 
 @click.command(short_help="Send what could not be sent.")
@@ -199,6 +201,7 @@ def ask_extension(assignment: str, until: str, reason: str, server: Server, as_j
     Example:
       mograder https ask-extension hw1 --until +2d --reason "ill since Monday"
     """
+    check_until(until)
     with server.connect() as (client, name):
         chosen = choose(client.assignments(), assignment)
         asked = client.ask_extension(chosen.name, name, until, reason)

@@ -35,6 +35,9 @@ from mograder.workspace import Login, Logins, Outcome, fetch, read_settings
 _out_folder = click.Path(file_okay=False, path_type=Path)
 _in_file = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
+NAMED = 10
+"""Names that a warning has at most."""
+
 
 @click.group()
 def https() -> None:
@@ -408,6 +411,10 @@ def upload_grades(
             result(as_json, rows, "\n".join([f"Would upload {_count(grades)} grade(s) to {chosen.name!r}", *lines]))
             return
         stored = client.upload_grades(chosen.name, grades)
+    if stored.unknown:
+        note(
+            f"warning: nobody in the course is called {_names(stored.unknown)}: correct the table, or let them register"
+        )
     result(as_json, stored, f"Uploaded {_count(grades)} grade(s) to {chosen.name!r}")
 
 
@@ -424,6 +431,11 @@ def _read_grades(path: Path) -> tuple[GradeEntry, ...]:
     if odd:
         note(f"warning: these grades are not numbers: {', '.join(odd)}")
     return grades
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def _is_number(text: str) -> bool:

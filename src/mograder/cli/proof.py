@@ -18,6 +18,7 @@ from mograder.connection import normalise_url
 from mograder.domain import deadlines
 from mograder.domain.chain import head_of
 from mograder.domain.errors import Usage, VerificationFailed
+from mograder.domain.names import counted
 from mograder.placing import folder_name, replacing, sha256_of
 from mograder.proof import KeptReceipt, KnownKeys, changed_key, read_keys, read_receipt
 from mograder.sealing import Ed25519Seal
@@ -69,7 +70,7 @@ def receipts(
         rows = [_row(each) for each in listed]
         table(("Receipt", "Assignment", "Attempt", "Received", "Due", "Bytes", "SHA-256"), rows)
     if output_dir:
-        note(f"{len(listed)} versions and their receipts are in {output_dir}")
+        note(f"{counted(len(listed), 'version')} with receipts: in {output_dir}")
 
 
 def _row(info: wire.ReceiptInfo) -> tuple[str, ...]:

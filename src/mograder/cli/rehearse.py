@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from mograder.domain.errors import MograderError, Usage, VerificationFailed
+from mograder.domain.names import counted
 from mograder.rehearsal import Outcome, Phase, Rehearsal, Server, Watch
 
 TITLES = {
@@ -62,7 +63,7 @@ def rehearse(
     else:
         report(outcome)
     if outcome.lost:
-        raise VerificationFailed(f"{len(outcome.lost)} acknowledged hand-ins are not on the disk")
+        raise VerificationFailed(f"{counted(len(outcome.lost), 'acknowledged hand-in')} not on the disk")
     if not outcome.holds:
         raise MograderError("the rehearsal did not hold: see above")
 
@@ -144,10 +145,11 @@ def report(outcome: Outcome) -> None:
     table(["", "Requests", "A second", "p50", "p99", "Errors"], [_line(each) for each in outcome.phases])
     rush = outcome.phases[-1]
     handed_in = outcome.kept + len(outcome.lost)
+    students = counted(outcome.students, "student")
     kept = "every one of them is" if not outcome.lost else f"all but {len(outcome.lost)} are"
     lines = [
         "",
-        f"{outcome.students} students handed in {outcome.assignment!r} at once: {rush.a_second:,.0f} a second; "
+        f"{students} handed in {outcome.assignment!r} at once: {rush.a_second:,.0f} a second; "
         f"half were answered within {rush.p50 * 1000:,.0f} ms, 99 of 100 within {rush.p99 * 1000:,.0f} ms.",
         f"Acknowledged: {handed_in:,} hand-ins; {kept} on the disk, byte for byte.",
         f"What held it up: {outcome.bottleneck}.",
@@ -159,5 +161,5 @@ def report(outcome: Outcome) -> None:
         lines.append(
             f"Errors: {outcome.errors}; the first: {TITLES.get(failed.name, failed.name)}: {failed.first_error}"
         )
-    lines.append("It holds." if outcome.holds else f"It does not hold for {outcome.students} students.")
+    lines.append("It holds." if outcome.holds else f"It does not hold for {students}.")
     tell("\n".join(lines))

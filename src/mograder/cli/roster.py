@@ -11,12 +11,13 @@ import click
 
 from mograder import wire
 from mograder.cli.output import note, table, tell_json
+from mograder.cli.places import as_typed
 from mograder.cli.server import Server, course_option, reads_from_a_server
 from mograder.cli.server import somewhere as at
 from mograder.client import Client, known
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
 from mograder.domain.course import Course
-from mograder.domain.errors import BadName, BadRequest, Usage
+from mograder.domain.errors import BadRequest, Usage
 from mograder.domain.names import Username, parse_new_username
 from mograder.domain.roster import Person, read_roster
 
@@ -78,10 +79,8 @@ def _show(entries: Sequence[wire.RosterEntry], as_json: bool) -> None:
 
 
 def _name(_context: click.Context, _parameter: click.Parameter, text: str) -> Username:
-    try:
+    with as_typed():
         return parse_new_username(text)
-    except BadName as error:
-        raise Usage(error.message) from None
 
 
 _user = click.argument("user", callback=_name)

@@ -8,9 +8,11 @@ import click
 
 from mograder import wire
 from mograder.cli.output import json_option, result
+from mograder.cli.places import as_typed
 from mograder.cli.server import Server, course_option, reads_from_a_server, somewhere
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
+from mograder.domain.rules import RuleTexts
 
 
 class _Folder:
@@ -62,6 +64,8 @@ def schedule(
       mograder schedule hw1 --closes ""
     """
     said = {key: text for key, text in wanted.items() if text is not None}
+    with as_typed():
+        RuleTexts().changes_to(RuleTexts(**said))
     with somewhere(course, server, _Folder) as place:
         found = place.rules(assignment)
         if said:

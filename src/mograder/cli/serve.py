@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mograder.cli.certificate import check_words
+from mograder.cli.places import Folder
 from mograder.cli.serving import Front, check_numbers, keep_serving
 from mograder.config import CONFIG_NAME, EMPTY, SERVE_SETTINGS, course_folder, read_course_file, resolve
 from mograder.domain.errors import MograderError, Temporary, Unreadable, Usage
@@ -49,7 +50,9 @@ def _settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command()
-@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument(
+    "folder", required=False, type=Folder("serve a database's courses with: mograder serve --store postgresql://…")
+)
 @_settings
 def serve(folder: Path | None, **given: Any) -> None:
     """Serve the course in FOLDER until interrupted.

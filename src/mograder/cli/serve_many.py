@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,8 +33,6 @@ def serve_many(
         raise Usage("--tls-self-signed keeps its files in FOLDER: name one")
     from mograder.opening import ManyCourses, is_database, open_courses
     from mograder.web.many import create_many
-
-    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # each try of its own; we say once what is away
 
     def opened(stack: contextlib.ExitStack) -> ManyCourses:
         courses = open_courses(place)

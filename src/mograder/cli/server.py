@@ -14,11 +14,11 @@ import click
 
 from mograder import wire
 from mograder.cli.output import note, when
-from mograder.cli.places import PLACE
+from mograder.cli.places import PLACE, as_typed
 from mograder.client import Client, known
 from mograder.connection import Patience, normalise_url, trusting
 from mograder.domain.course import Course
-from mograder.domain.errors import BadName, MograderError, Unauthenticated, Usage, VerificationFailed
+from mograder.domain.errors import MograderError, Unauthenticated, Usage, VerificationFailed
 from mograder.domain.names import Username, printable
 from mograder.domain.tokens import Token
 from mograder.outbox import Outbox, Waiting, deliver
@@ -216,10 +216,8 @@ def owner_of(token: str) -> Username:
 
 def username(text: str) -> Username:
     """Raises Usage."""
-    try:
+    with as_typed():
         return Username.parse(text)
-    except BadName as error:
-        raise Usage(error.message) from None
 
 
 def choose(listing: Sequence[wire.AssignmentInfo], text: str) -> wire.AssignmentInfo:

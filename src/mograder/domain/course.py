@@ -6,6 +6,7 @@ in the endpoint table; what an actor may do beyond that is decided here.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,18 +24,20 @@ from mograder.domain.errors import (
     NameTaken,
     NotFound,
     RegistrationOff,
+    Temporary,
     Unauthenticated,
     Unreadable,
     WrongCode,
 )
 from mograder.domain.extensions import Extension
-from mograder.domain.grades import GradeEntry
+from mograder.domain.grades import GradeEntry, Uploaded
 from mograder.domain.handing_in import HandingIn
 from mograder.domain.names import (
     INSTRUCTOR,
     AssignmentName,
     FileName,
     Username,
+    counted,
     parse_new_username,
     printable,
 )
@@ -149,7 +152,9 @@ class Course(HandingIn):
         self.check_registration()
         username = parse_new_username(user)
         if claim_key and not MIN_CLAIM_KEY <= len(claim_key) <= MAX_CLAIM_KEY:
-            raise BadRequest(f"the claim key has {len(claim_key)} characters: make {MIN_CLAIM_KEY} random ones")
+            raise BadRequest(
+                f"the claim key has {counted(len(claim_key), 'character')}: make {MIN_CLAIM_KEY} random ones"
+            )
         account = self.store.account(username)
         if account is not None and self._asks_again(account, claim_key):
             return username, tokens.sign(self.store.secrets()[0], username, account.generation)
@@ -365,7 +370,7 @@ class Course(HandingIn):
         Nobody can take the name. Raises NotFound.
         """
         held, now, name = self.holdings(username), self.clock(), self.name
-        event = Event(now, actor.username, "erase", ERASED_NAME, f"{held.receipts} receipts")
+        event = Event(now, actor.username, "erase", ERASED_NAME, counted(held.receipts, "receipt"))
         self.store.erase(username, lambda receipt: erase_receipt(receipt, self.seal, name, now), event)
         return held
 
@@ -469,11 +474,20 @@ class Course(HandingIn):
 
     # grades and feedback
 
-    def upload_grades(self, actor: Actor, assignment: Assignment, document: object) -> tuple[int, int]:
-        """Merge grades; how many are stored in all, and how many came. Raises BadRequest, then nothing changed."""
+    def upload_grades(self, actor: Actor, assignment: Assignment, document: object) -> Uploaded:
+        """Merge grades. Raises BadRequest, then nothing changed."""
         entries = grades.parse_upload(document)
-        event = Event(self.clock(), actor.username, "grades", assignment.name, f"{len(entries)} grades")
-        return self.store.merge_grades(assignment.name, entries, event), len(entries)
+        event = Event(self.clock(), actor.username, "grades", assignment.name, counted(len(entries), "grade"))
+        stored = self.store.merge_grades(assignment.name, entries, event)
+        unknown: set[str] = set()
+        with contextlib.suppress(Temporary):  # the grades are kept, and who has handed in cannot be said now
+            unknown = {each.username for each in entries} - self._people()
+        return Uploaded(stored, len(entries), tuple(sorted(unknown)))
+
+    def _people(self) -> set[str]:
+        """Everybody who has registered or handed in."""
+        handed_in = {user for each in self.store.assignments() for user in self.store.handed_in(each.name)}
+        return {each.username for each in self.store.accounts() if not each.removed} | handed_in
 
     def grades(self, assignment: Assignment) -> tuple[GradeEntry, ...]:
         """Everybody's grades as they are stored, those that students do not see yet included."""
@@ -510,13 +524,8 @@ class Course(HandingIn):
         return (mark, assignment, self.plan, self.store.latest_files(assignment.name) if files is None else files)
 
     def standings_seen(self, assignment: Assignment) -> tuple[object, ...]:
-        """As `hand_ins_seen`, what everybody's `standing` is made of; `standing_seen` has the person's own part."""
-        return (self.store.mark(), assignment, self.plan, self.store.grades(assignment.name))
-
-    def standing_seen(self, assignment: Assignment, user: Username) -> tuple[object, ...]:
-        """To be asked for after `standings_seen`."""
-        latest = self.store.submitted_file(assignment.name, FileName(latest_filename(user)))
-        return (latest, self.store.feedback(assignment.name, user))
+        """As `hand_ins_seen`, what everybody's `standing` is made of."""
+        return (self.store.mark(assignment.name), assignment, self.plan)
 
     def board(self) -> Board:
         """Everybody by everything, as an instructor sees it."""
@@ -543,7 +552,7 @@ class Course(HandingIn):
         return (store.mark(), listed, self.plan, files)
 
     def upload_feedback(self, actor: Actor, assignment: Assignment, pages: dict[Username, bytes]) -> None:
-        event = Event(self.clock(), actor.username, "feedback", assignment.name, f"{len(pages)} pages")
+        event = Event(self.clock(), actor.username, "feedback", assignment.name, counted(len(pages), "page"))
         self.store.put_feedback(assignment.name, pages, event)
 
     def feedback(self, assignment: Assignment, user: Username) -> StoredFile:

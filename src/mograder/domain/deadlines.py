@@ -86,8 +86,7 @@ def _days_begun(due: int, received: int, zone: tzinfo) -> int:
 
 def days_later(moment: int, days: int, zone: tzinfo) -> int:
     """The moment at the same time of day in `zone`, so many days later."""
-    start = local(moment, zone)
-    return start.microsecond + from_local(start.replace(tzinfo=None, microsecond=0) + timedelta(days), zone)
+    return from_local(local(moment, zone).replace(tzinfo=None) + timedelta(days), zone)
 
 
 def from_local(when: datetime, zone: tzinfo) -> int:
@@ -111,12 +110,15 @@ def _explanation(due: int, received: int, days: int, penalties: Penalties, zone:
         shown = [_wall(each, zone, "%a %d %b %Y %H:%M") for each in (due, received)]
     elif shown[0] == shown[1]:
         shown = [_wall(each, zone, "%a %d %b %H:%M:%S") for each in (due, received)]
+    zones = [zone_name(local(each, zone)) for each in (due, received)]
+    if zones[0] != zones[1]:  # the clocks have changed in between
+        shown[0] += f" {zones[0]}"
     cost = ""
     if penalties.enabled:
         cost = f", {days} x {penalties.per_day:g} %"
         if days * penalties.per_day > penalties.most:
             cost += f", at most {penalties.most:g} %"
-    return f"{days} {'day' if days == 1 else 'days'} late: due {shown[0]}, received {shown[1]}{cost}"
+    return f"{days} {'day' if days == 1 else 'days'} late: due {shown[0]}, received {shown[1]} {zones[1]}{cost}"
 
 
 def _wall(moment: int, zone: tzinfo, form: str) -> str:

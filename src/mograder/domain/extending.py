@@ -10,7 +10,7 @@ from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment
 from mograder.domain.errors import BadRequest, NotFound
 from mograder.domain.extensions import Decision, Extension, parse_until
-from mograder.domain.names import AssignmentName, Username, one_line
+from mograder.domain.names import AssignmentName, Username, counted, one_line
 from mograder.domain.store import ChangeExtension, Event, Store
 
 MAX_REASON = 500  # characters
@@ -105,5 +105,5 @@ class Extensions:
 def _reason(text: str) -> str:
     shown = one_line(text)
     if len(shown) > MAX_REASON:
-        raise BadRequest(f"the reason has {len(shown)} characters: at most {MAX_REASON} are taken")
+        raise BadRequest(f"the reason has {counted(len(shown), 'character')}: at most {MAX_REASON} are taken")
     return shown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mograder.domain.errors import BadRequest
@@ -67,6 +67,18 @@ class GradeEntry:
     def visible(self) -> bool:
         """Whether the student may see it now."""
         return _text(self.fields.get("workflow_state")) in VISIBLE_STATES
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """What became of an upload of grades: how many are `stored` in all now, and how many were `received`.
+
+    `unknown` are the people in it who have neither registered nor handed in: a misspelt name is nobody's grade.
+    """
+
+    stored: int
+    received: int
+    unknown: tuple[str, ...] = ()
 
 
 def number(grade: str | None) -> float:
@@ -140,20 +152,23 @@ def of_person(entries: Iterable[GradeEntry], username: Username) -> GradeEntry |
     return found
 
 
-def known_key(name: str) -> str:
+def _known_key(name: str) -> str:
     """A column's name; a known one in lower case, as people write "Username" in a spreadsheet."""
     return name.lower() if name.lower() in (*PERSON_KEYS, *GRADE_KEYS, "feedback") else name
 
 
-def read_csv(text: str) -> tuple[GradeEntry, ...]:
-    """The rows of a CSV grade table, as they are, all values strings.
-
-    See `read_table`. Raises BadRequest naming the line at fault.
-    """
-    columns, rows = read_table(text, known_key)
+def read_rows(text: str) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]]]:
+    """As `read_table`, of grades: a column says who the person is. Raises BadRequest."""
+    columns, rows = read_table(text, _known_key)
     if not any(key in columns for key in PERSON_KEYS):
         raise BadRequest(
             f"the table has no column for the person: expected one of {', '.join(PERSON_KEYS)}, "
             f"found {', '.join(columns) or 'nothing'}"
         )
+    return columns, rows
+
+
+def read_csv(text: str) -> tuple[GradeEntry, ...]:
+    """The rows of a CSV grade table, as they are, all values strings. Raises BadRequest naming the line at fault."""
+    _, rows = read_rows(text)
     return tuple(GradeEntry.parse(row, place) for place, row in rows)

@@ -12,7 +12,6 @@ from mograder.domain import grades
 from mograder.domain.errors import BadRequest
 from mograder.domain.grades import GradeEntry, number
 from mograder.domain.names import printable
-from mograder.domain.tables import read_table
 
 BINS = 10
 
@@ -65,12 +64,7 @@ def preview(text: str, stored: Sequence[GradeEntry], people: Collection[str], po
 
 def _known_rows(text: str, stored: Iterable[GradeEntry], people: Collection[str]) -> tuple[list[GradeEntry], list[str]]:
     """The rows about people of the course, and what is wrong with the others."""
-    columns, rows = read_table(text, grades.known_key)
-    if not any(key in columns for key in grades.PERSON_KEYS):
-        raise BadRequest(
-            f"the table has no column for the person: expected one of {', '.join(grades.PERSON_KEYS)}, "
-            f"found {', '.join(columns) or 'nothing'}"
-        )
+    columns, rows = grades.read_rows(text)
     if not any(key in columns for key in (*grades.GRADE_KEYS, "feedback")):
         raise BadRequest(f"the table has no column 'grade', found {', '.join(columns)}")
     known = {*people, *(each.person for each in stored)}

@@ -14,7 +14,7 @@ from mograder.domain.deadlines import Lateness, Schedule
 from mograder.domain.errors import BadRequest, Closed, TooLarge, WrongType
 from mograder.domain.extending import Extensions
 from mograder.domain.extensions import Extension
-from mograder.domain.names import FileName, Username, printable
+from mograder.domain.names import FileName, Username, counted, printable
 from mograder.domain.receipts import HandIn, Receipt, Seal, issue_receipt, latest_filename
 from mograder.domain.store import Accepted, Store, Upload
 
@@ -118,7 +118,7 @@ class HandingIn:
 
     def _check_size(self, assignment: Assignment, size: int) -> None:
         if size > self.limit_for(assignment):
-            raise TooLarge(f"the file has {size} bytes; at most {self.limit_for(assignment)} are taken")
+            raise TooLarge(f"the file has {counted(size, 'byte')}; at most {self.limit_for(assignment)} are taken")
 
     def announced(self, assignment: Assignment, user: Username) -> Sequence[Commit]:
         """The commits to bytes that have not come."""

@@ -106,7 +106,7 @@ class AssignmentName(str):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises BadName. The text is kept as it is: a folder's name may be in any Unicode form."""
-        return cls(_segment(text, "assignment name"))
+        return cls(_segment(text, "an assignment name"))
 
 
 class FileName(str):
@@ -119,18 +119,18 @@ class FileName(str):
         """Raises BadName."""
         if len(text) > 1000:
             raise BadName("file name is longer than 1000 characters")
-        return cls("/".join(_segment(part, "file name") for part in text.split("/")))
+        return cls("/".join(_segment(part, "a file name") for part in text.split("/")))
 
 
 def _segment(text: str, kind: str) -> str:
     if _USUAL_SEGMENT.fullmatch(text):
         return text
     if not text or text != text.strip() or text.startswith("."):
-        raise BadName(f"{printable(text)!r} cannot be part of a {kind}")
+        raise BadName(f"{printable(text)!r} cannot be part of {kind}")
     if "/" in text or "\\" in text or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text):
-        raise BadName(f"{printable(text)!r} has a character that a {kind} cannot have")
+        raise BadName(f"{printable(text)!r} has a character that {kind} cannot have")
     if len(text.encode()) > MAX_SEGMENT:
-        raise BadName(f"{kind} is longer than {MAX_SEGMENT} bytes")
+        raise BadName(f"{printable(text, 40)!r} is longer than {MAX_SEGMENT} bytes, which {kind} cannot be")
     return text
 
 
@@ -156,3 +156,8 @@ def printable(text: str, limit: int = 120) -> str:
         "?" if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else letter for letter in text
     )
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def counted(number: float, noun: str) -> str:
+    """A number of things in words: 1 receipt, 2 receipts, 2.5 minutes."""
+    return f"{number if isinstance(number, int) else f'{number:g}'} {noun}{'' if number == 1 else 's'}"

@@ -191,7 +191,7 @@ def latest_filename(username: Username) -> str:
 def owner(filename: str) -> Username | None:
     """Whose latest hand-in a file in a submitted folder is; None for history, hidden and foreign files."""
     stem, dot, ending = filename.rpartition(".")
-    if not dot or ending != "py" or filename.startswith(".") or is_history(stem):
+    if not dot or ending != "py" or is_history(stem):
         return None
     try:
         name = Username.parse(stem)

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Iterator
 
 from mograder.domain.errors import BadRequest
+from mograder.domain.names import counted
 
 
 def read_table(text: str, rename: Callable[[str], str]) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]]]:
@@ -35,7 +36,7 @@ def read_table(text: str, rename: Callable[[str], str]) -> tuple[list[str], Iter
             for row in reader:
                 place = f"line {reader.line_num}"
                 if None in row or any(value is None for value in row.values()):
-                    raise BadRequest(f"{place}: expected {len(columns)} cells")
+                    raise BadRequest(f"{place}: expected {counted(len(columns), 'cell')}")
                 if any(value.strip() for value in row.values()):
                     yield place, row
         except csv.Error as error:

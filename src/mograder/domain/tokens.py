@@ -55,7 +55,7 @@ class Token:
             raise Unauthenticated("malformed token: expected username:hex")
         return cls(username, digest)
 
-    def verify(self, secrets: Iterable[str], generation: int = 0) -> bool:
+    def verify(self, secrets: Iterable[str], generation: int) -> bool:
         """Whether one of `secrets` signed it for this generation. Takes the same time wherever digits differ."""
         # A list, not a generator: every secret is tried, so the time taken does not tell which one matched.
         matches = [hmac.compare_digest(_hmac_hex(secret, self.username, generation), self.hex) for secret in secrets]

@@ -29,6 +29,7 @@ import msgspec
 from mograder import config
 from mograder.domain import deadlines
 from mograder.domain.errors import MograderError, NotFound, Unreadable, Usage, VerificationFailed
+from mograder.domain.names import counted
 from mograder.domain.receipts import Submission, latest_filename
 from mograder.store import files
 from mograder.store.directory import DirectoryStore
@@ -142,7 +143,7 @@ class _Writer:
             copy = Path(folder) / LEDGER
             self._copy_ledger(copy)
             submissions, spools, self.last = _named(copy)
-            self.say(f"{len(submissions)} hand-ins, as the ledger stands now")
+            self.say(f"{counted(len(submissions), 'hand-in')}, as the ledger stands now")
             self._add(archive, copy, f"{self.places[self.folders.root]}/{LEDGER}".removeprefix("./"))
             for spool in spools:
                 self._add_spool(archive, *spool)
@@ -358,7 +359,7 @@ def read_backup(file: Path, folder: Path, say: Say) -> Restored:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
     sync_folder(folder.parent)
-    say(f"{len(manifest.members)} files are back, and their checksums are right")
+    say(f"{counted(len(manifest.members), 'file')} back, with the right checksums")
     restored = _restored(folder, manifest)
     try:
         DirectoryStore(restored.folders).close()  # what was pending in the copy becomes files

@@ -18,7 +18,7 @@ from mograder import config
 from mograder.domain.chain import Erased, Link
 from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import NameTaken, Usage, VerificationFailed
-from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, Username, is_history
+from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, Username, counted, is_history
 from mograder.domain.receipts import Head, Receipt, latest_filename
 from mograder.domain.store import Event
 from mograder.domain.tokens import SECRET_NAME
@@ -102,7 +102,7 @@ def copy(source: Place, target: Place, say: Say) -> None:
     left = [each for each in links if each.number > done.number]
     for part in _parts(left):
         target.append(part, source)
-        say(f"{part[-1].number} of {links[-1].number} receipts")
+        say(f"{part[-1].number} of {counted(links[-1].number, 'receipt')}")
     target.fill(source)
     _compare(source, target)
 

@@ -20,6 +20,7 @@ from psycopg import errors
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from mograder.domain.errors import MograderError, StorageFull, Temporary, Unreadable
+from mograder.domain.names import one_line
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         """Raises Temporary when it is not there, Unreadable when its schema is not the one that this program knows."""
+        _check_schema(url)
+        logging.getLogger("psycopg.pool").addFilter(_is_news)
         # `reconnect_timeout`: give up early and begin anew at the next request, instead of pausing longer and longer.
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url, min_size=1, max_size=CONNECTIONS, timeout=READ_PATIENCE, reconnect_timeout=2, open=False,
@@ -60,11 +63,6 @@ class Database:
         self._proved: list[tuple[str, str]] = []
         self._proving = threading.Lock()
         self._pool.open()
-        try:
-            self._check_schema()
-        except BaseException:
-            self._pool.close()
-            raise
 
     def close(self) -> None:
         with contextlib.suppress(MograderError, psycopg.Error), self._pool.connection(timeout=1) as connection:
@@ -141,27 +139,24 @@ class Database:
     def _connection(self, timeout: float) -> Iterator[Connection]:
         try:
             with self._pool.connection(timeout=timeout) as connection:
-                self._away = False
+                if self._away:
+                    self._away = False
+                    log.warning("the database is back")
                 try:
                     yield connection
                 except errors.ReadOnlySqlTransaction:
                     connection.close()  # it leads to what is now a replica
                     raise
         except PoolTimeout:
-            self._away = True
+            if not self._away:
+                self._away = True
+                log.error("the database is away: until it is back, requests are answered 503")
             raise
 
-    # the schema
 
-    def _check_schema(self) -> None:
-        version = self._attempt(_version, READ_PATIENCE)
-        if version < len(MIGRATIONS):
-            raise Unreadable(
-                f"the database has schema {version} and this mograder needs {len(MIGRATIONS)}: run "
-                "'mograder store upgrade' with its URL",
-                "the table schema_version",
-            )
-        _refuse_newer(version)
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not each try of the pool to connect: that the database is away is said once."""
+    return not str(record.msg).startswith(("error connecting", "reconnection attempt"))
 
 
 class _Lost(Exception):
@@ -200,6 +195,22 @@ def _configure(connection: Connection) -> None:
         connection.execute("SELECT set_config('synchronous_commit', 'on', false)")
 
 
+def _check_schema(url: str) -> None:
+    """Raises Temporary, Unreadable."""
+    try:
+        with translated(), psycopg.connect(url, autocommit=True, connect_timeout=3) as connection:
+            version = _version(connection)
+    except (_Lost, _Retry) as error:
+        raise Temporary(f"the database is away: {one_line(str(error.__cause__))}") from error
+    _refuse_newer(version)
+    if version < len(MIGRATIONS):
+        raise Unreadable(
+            f"the database has schema {version} and this mograder needs {len(MIGRATIONS)}: run "
+            "'mograder store upgrade' with its URL",
+            "the table schema_version",
+        )
+
+
 def _version(connection: Connection) -> int:
     try:
         row = connection.execute("SELECT version FROM schema_version").fetchone()
@@ -235,7 +246,7 @@ def upgrade(url: str) -> tuple[int, int]:
                     version = _version(connection)
             return before, version
     except (_Lost, _Retry) as error:
-        raise Temporary(f"the database is away or busy: {error.__cause__}: run it again") from error
+        raise Temporary(f"the database is away or busy: {one_line(str(error.__cause__))}: run it again") from error
 
 
 def _migrate(connection: Connection, version: int) -> int:

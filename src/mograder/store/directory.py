@@ -82,6 +82,7 @@ class DirectoryStore(HandingIn):
         self._plan = LastRead(lambda path: config.read_course_file(path).plan(), Plan())
         self._grades = Cached(load_grades)
         self._tables: SameAgain[list[Unreadable]] = SameAgain()
+        self._has_links = Cached(_has_links)
         self._told: set[str] = set()
         self._secrets = Secrets(folders.root)
         self._hand_outs = HandOuts(folders)
@@ -173,8 +174,18 @@ class DirectoryStore(HandingIn):
 
         self.ledger.write(work)
 
-    def mark(self) -> object:
-        return self.ledger.read("PRAGMA data_version")
+    def mark(self, assignment: AssignmentName | None = None) -> object:
+        version = self.ledger.read("PRAGMA data_version")
+        if assignment is None:
+            return version
+        marks, grades = Marks(), self.grades(assignment)
+        feedback = f"{self._grades_folder}{os.sep}{assignment}{os.sep}{FEEDBACK}"
+        with storage_errors("look at the course"):
+            for folder in (self._submitted, f"{self._submitted}{os.sep}{assignment}", self._grades_folder):
+                marks.look(folder)
+            if marks.look(feedback) is not None and self._has_links.get(feedback):
+                return object()
+        return object() if marks.in_doubt else (version, grades, marks.seen)
 
     # accounts
 
@@ -390,6 +401,11 @@ class DirectoryStore(HandingIn):
     def close(self) -> None:
         self.stop_settling()
         self.ledger.close()
+
+
+def _has_links(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return any(entry.is_symlink() for entry in entries)
 
 
 def _write_grades(path: Path, entries: Sequence[GradeEntry]) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from mograder import config
 from mograder.domain import deadlines
 from mograder.domain.errors import MograderError, Unreadable
+from mograder.domain.names import counted
 from mograder.domain.receipts import Receipt
 from mograder.domain.tokens import SECRET_NAME
 from mograder.sealing import Ed25519Seal
@@ -257,7 +258,7 @@ class _Look:
         age = (self.now - min(waiting)) // deadlines.SECOND
         say = warning if age > SETTLES_WITHIN else note
         yield say(
-            f"{len(waiting)} hand-ins are in the ledger and not yet known to be on the disk", self.ledger,
+            f"{counted(len(waiting), 'hand-in')} in the ledger, not yet known to be on the disk", self.ledger,
             "nothing is lost: the next start finishes them, or mograder doctor --repair", self._finish,
         )  # fmt: skip
 

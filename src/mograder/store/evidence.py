@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mograder.domain.chain import Erased, Link, find_breaks
 from mograder.domain.errors import Unreadable
-from mograder.domain.names import is_history
+from mograder.domain.names import counted, is_history
 from mograder.domain.receipts import Head, Receipt, Seal, latest_filename, owner
 from mograder.sealing import Ed25519Seal
 from mograder.store import files
@@ -94,22 +94,16 @@ class Verified:
     erased: int
 
 
-def verify(folders: Folders, seal: Seal | None, kept: Sequence[Head] = ()) -> Verified:
-    """Compare everything with the chain, and the chain with what was `kept` elsewhere.
-
-    `seal` holds the keys to trust, None to take the course's own. Raises Unreadable and FileNotFoundError.
-    """
-    evidence = Evidence(folders)
-    seal = seal or evidence.own_seal()
-
-    def look() -> Findings:
-        names = evidence.names()
-        record = read_record(evidence.ledger)
-        yield from evidence.everything(record, names, seal, kept)
-
-    findings = lasting(look)
-    record = read_record(evidence.ledger)
-    return Verified(findings, record.head, len(record.receipts), len(record.erased))
+def broken_chain(links: Sequence[Link], seal: Seal | None, kept: Sequence[Head], where: object, mend: str) -> Findings:
+    """What is not as it was signed; what is not signed at all is said once for all of it."""
+    breaks = list(find_breaks(links, seal, kept))
+    unsigned = [str(each.number) for each in breaks if each.unsigned]
+    for each in breaks:
+        if not each.unsigned:
+            yield error(each.what, where, mend)
+    if unsigned:
+        what = f"{len(unsigned)} of {len(links)} receipts are not signed with the course's key: {some(unsigned)}"
+        yield error(what, where, "restore the key, or the receipts, from a backup")
 
 
 class Evidence:
@@ -130,6 +124,21 @@ class Evidence:
                 "the course's key cannot be read", f"{path}: {problem}: restore it, or give --keys"
             ) from None
 
+    def verify(self, seal: Seal | None, kept: Sequence[Head] = ()) -> Verified:
+        """Compare everything with the chain, and the chain with what was `kept` elsewhere.
+
+        `seal` holds the keys to trust, None to take the course's own. Raises Unreadable and FileNotFoundError.
+        """
+        trusted = seal or self.own_seal()
+
+        def look() -> Findings:
+            names = self.names()
+            yield from self.everything(read_record(self.ledger), names, trusted, kept)
+
+        findings = lasting(look)
+        record = read_record(self.ledger)
+        return Verified(findings, record.head, len(record.receipts), len(record.erased))
+
     def everything(
         self, record: Record, names: dict[str, list[str]], seal: Seal | None, kept: Sequence[Head] = ()
     ) -> Findings:
@@ -143,16 +152,7 @@ class Evidence:
 
     def _chain(self, record: Record, seal: Seal | None, kept: Sequence[Head]) -> Findings:
         mend = "restore the ledger from a backup; the students' own receipts show what was handed in"
-        breaks = list(find_breaks(record.links, seal, kept))
-        unsigned = [str(each.number) for each in breaks if each.unsigned]
-        for each in breaks:
-            if not each.unsigned:
-                yield error(each.what, self.ledger, mend)
-        if unsigned:
-            yield error(
-                f"{len(unsigned)} of {len(record.links)} receipts are not signed with {SIGNING_KEY}: {some(unsigned)}",
-                self.ledger, f"restore {SIGNING_KEY}, or the ledger, from a backup",
-            )  # fmt: skip
+        yield from broken_chain(record.links, seal, kept, self.ledger, mend)
         for receipt in record.receipts:
             if not stays_inside(receipt.submission):
                 what = f"receipt {receipt.number} was altered: it names a file that cannot be"
@@ -284,5 +284,6 @@ class Evidence:
                     yield warning("is no hand-in", path, "look at it, and keep it elsewhere")
             if by_hand:
                 yield note(
-                    f"{len(by_hand)} files have no receipt: {some(by_hand)}", folder, "they count as put there by hand"
-                )
+                    f"{counted(len(by_hand), 'file')} without a receipt: {some(by_hand)}", folder,
+                    "what has none counts as put there by hand",
+                )  # fmt: skip

@@ -373,7 +373,7 @@ class Marks:
         self.in_doubt = False
 
     def look(self, path: str) -> os.stat_result | None:
-        """What stands at `path`, None for nothing. What a link leads to is in doubt."""
+        """What stands at `path`, None for nothing that may be seen. What a link leads to is in doubt."""
         found = _at(path)
         mark = found and fingerprint(found)
         self.seen.append((path, mark))
@@ -384,7 +384,7 @@ class Marks:
 def _at(path: str) -> os.stat_result | None:
     try:
         return os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
 
 

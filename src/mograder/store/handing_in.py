@@ -249,7 +249,9 @@ class HandingIn:
     def _check_there(self, base: Path) -> None:
         """Raises Temporary when `base`, the folder of hand-ins or of grades, was in use and is gone."""
         kind = "receipts" if base == self.folders.submitted else "events WHERE action IN ('grades', 'feedback')"
-        if not base.is_dir() and self.ledger.read(f"SELECT 1 FROM {kind} LIMIT 1"):
+        in_use = f"SELECT 1 FROM {kind} LIMIT 1"
+        # Asked again at the end: another hand-in, the first of the course, may have made it meanwhile.
+        if not base.is_dir() and self.ledger.read(in_use) and not base.is_dir():
             log.error("%s is gone: bring it back, or make an empty one to begin anew", base)
             raise Temporary("a folder of the course is gone: the server's log says which", retry_after=30)
 

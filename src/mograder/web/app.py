@@ -37,7 +37,7 @@ class App:
         path = path_of(scope).strip(b"/")
         if path.partition(b"/")[0] in PAGES:
             return True
-        return _is_browser(scope) and (not path or not self._api.knows(scope))
+        return (not path or not self._api.knows(scope)) and _is_browser(scope)
 
 
 def create_app(course: Course, *, check_tokens: bool = True, pace: Pace = PATIENT, authority: str = "") -> App:

@@ -19,13 +19,14 @@ from mograder.domain.errors import BadRequest, MograderError, NotFound
 from mograder.domain.extending import Change
 from mograder.domain.extensions import Decision
 from mograder.domain.grades import of_person
-from mograder.domain.names import FileName, Username, parse_owner
+from mograder.domain.names import FileName, Username, counted, parse_owner
 from mograder.domain.receipts import latest_filename
 from mograder.domain.store import StoredFile
 from mograder.web import multipart
-from mograder.web.api import MULTIPART_EXTRA, feedback_pages
+from mograder.web.api import MULTIPART_EXTRA
 from mograder.web.assignment_pages import AssignmentPage, GradesPage, PersonPage, SourcePage
 from mograder.web.body import is_multipart
+from mograder.web.endpoints import feedback_pages
 from mograder.web.instructor_views import PEOPLE_A_PAGE, part_of
 from mograder.web.replies import FEEDBACK_POLICY, attachment
 from mograder.web.source import look_into
@@ -45,9 +46,13 @@ def assignment(visit: Visit) -> AssignmentPage:
     counts = tuple((each, sum(map(each.fits, cells))) for each in Show)
     spread = grading.spread((each.grade for each in cells if each.grade is not None), task.rules.points)
     grades, pages = (text if (text := visit.query.get(name, "")).isdecimal() else "" for name in ("grades", "pages"))
-    kept = f"{grades} grades are stored" if grades else f"{pages} feedback pages are stored" if pages else ""
+    kept = _stored_in_words(grades, "grade") if grades else _stored_in_words(pages, "feedback page") if pages else ""
     penalties = visit.course.plan.penalties
     return AssignmentPage(visit.frame, task, tuple(rows), part, show, counts, spread, penalties, kept=kept)
+
+
+def _stored_in_words(number: str, noun: str) -> str:
+    return f"{counted(int(number), noun)} {'is' if int(number) == 1 else 'are'} stored"
 
 
 def _show(visit: Visit) -> Show:
@@ -130,7 +135,7 @@ def _keep(visit: Visit, form: dict[str, str]) -> Answer:
         if form.get("seen") != _mark(visit, task):
             raise BadRequest("the grades have changed since you looked: upload the table again")
         document = wire.decode_json(form.get("document", "").encode())
-        _, count = visit.course.upload_grades(visit.actor, task, document)
+        count = visit.course.upload_grades(visit.actor, task, document).stored
     except MograderError as error:
         return _failed(visit, error)()  # type: ignore[no-any-return]
     return _stored(visit, task, f"grades={count}")

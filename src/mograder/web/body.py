@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mograder.domain.errors import BadRequest, LengthRequired, RequestTimeout, TooLarge, WrongType
+from mograder.domain.names import counted
 
 Message = MutableMapping[str, Any]
 Scope = Mapping[str, Any]
@@ -68,7 +69,7 @@ class Body:
             raise BadRequest("Content-Length is not a number")
         length = int(self._length_text[:20])
         if length > limit:
-            raise TooLarge(f"the request has {length} bytes; at most {limit} are taken", limit=limit)
+            raise TooLarge(f"the request has {counted(length, 'byte')}; at most {limit} are taken", limit=limit)
         return length
 
     async def chunks(self, limit: int) -> AsyncIterator[bytes]:

@@ -40,11 +40,12 @@ class ManyApps:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
             return
-        first, _, rest = path_of(scope).removeprefix(b"/").partition(b"/")
+        path = path_of(scope)
+        first, _, rest = path.removeprefix(b"/").partition(b"/")
         name = rest.partition(b"/")[0].decode("latin-1")
         try:
             if first != b"c" or not name:
-                await _send(_outside(scope, first), scope, receive, send)
+                await _send(_outside(scope, path), scope, receive, send)
                 return
             app = await self._app(name)
         except MograderError as error:
@@ -75,11 +76,11 @@ class ManyApps:
         return app
 
 
-def _outside(scope: Scope, first: bytes) -> Reply:
+def _outside(scope: Scope, path: bytes) -> Reply:
     """What is answered where no course is: that the server is well, at the root alone."""
     if scope["method"] == "OPTIONS":
         return Reply(204)
-    if first:
+    if path.strip(b"/"):
         raise NotFound("there is nothing at this address: a course is at /c/<course>/")
     if scope["method"] not in ("GET", "HEAD"):
         raise MethodNotAllowed(f"{scope['method']} is not possible here", "GET, HEAD, OPTIONS")

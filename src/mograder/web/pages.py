@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from importlib import resources
 from typing import ClassVar
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.filters import do_filesizeformat
+from markupsafe import Markup, escape
 
 from mograder.domain import deadlines
 from mograder.domain.errors import Unreadable
-from mograder.domain.names import Username
+from mograder.domain.names import Username, counted
 
 
 @dataclass(frozen=True)
@@ -143,8 +147,32 @@ def _templates() -> Environment:
         loader=PackageLoader("mograder.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
-    environment.filters |= {"iso": deadlines.iso, "readable": deadlines.readable, "sentence": _sentence}
+    environment.filters |= {
+        "counted": counted,
+        "filesizeformat": _size,
+        "iso": deadlines.iso,
+        "readable": deadlines.readable,
+        "sentence": _sentence,
+        "timed": _timed,
+    }
     return environment
+
+
+def _size(number: int, binary: bool = False) -> str:
+    return do_filesizeformat(number, binary).replace("Byte", "byte")
+
+
+def _timed(text: str) -> Markup:
+    """A text of the trail, in which moments are shown as such."""
+
+    def shown(found: re.Match[str]) -> str:
+        try:
+            moment = deadlines.microseconds(datetime.fromisoformat(found[0]))
+        except ValueError:  # what a person wrote
+            return found[0]
+        return f'<time datetime="{found[0]}">{deadlines.readable(moment)}</time>'
+
+    return Markup(re.sub(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", shown, str(escape(text))))  # noqa: S704 (escaped)
 
 
 def _sentence(message: str) -> str:

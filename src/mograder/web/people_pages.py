@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from mograder.domain.access import Account, Role
 from mograder.domain.extensions import Extension
-from mograder.domain.names import Username
+from mograder.domain.names import INSTRUCTOR, Username
 from mograder.domain.receipts import Head
 from mograder.domain.store import Event
 from mograder.web.instructor_pages import Part
@@ -85,6 +85,9 @@ class Trail(Page):
     part: Part
     text: str
     head: Head
+
+    def named(self, name: str) -> str:
+        return "Instructor" if name == INSTRUCTOR else name
 
     def at_page(self, page: int) -> str:
         return f"{self.frame.at('/trail')}?{urlencode({'q': self.text, 'page': page})}"

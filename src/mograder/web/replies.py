@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import os
@@ -115,6 +116,17 @@ def path_to(held: BinaryIO) -> Path:
     return same if same.exists() else Path(held.name)
 
 
+def is_whole(file: StoredFile, headers: Mapping[str, str]) -> bool:
+    """Whether `whole_file` is the answer, for all who ask so."""
+    small = file.path is not None and file.size <= SMALL_FILE
+    return small and "range" not in headers and "if-none-match" not in headers
+
+
+def whole_file(file: StoredFile, content_type: str, extra: tuple[tuple[str, str], ...]) -> Reply:
+    """All of a file. Raises OSError."""
+    return Reply(200, file.read(), content_type, extra, tag=file.tag)
+
+
 async def send_file(
     file: StoredFile, content_type: str, extra: tuple[tuple[str, str], ...],
     scope: Scope, headers: Mapping[str, str], body: Body, receive: Receive, send: Send,
@@ -127,21 +139,50 @@ async def send_file(
     if file.bring is not None and not known:
         file = await asyncio.to_thread(file.brought)
     if known or file.path is None or (file.size <= SMALL_FILE and "range" not in headers):
-        reply = Reply(200, b"" if known else file.read(), content_type, extra, tag=file.tag)
+        reply = Reply(200, b"", content_type, extra, tag=file.tag) if known else whole_file(file, content_type, extra)
         await send_reply(reply, scope, headers, body, send)
         return
     with file.path.open("rb") as held:  # what cannot be read raises here, while another answer is still possible
-        await _stream(file, held, content_type, extra, scope, headers, body, receive, send)
+        if "range" in headers:
+            await _send_range(file, held, content_type, extra, scope, headers, body, receive, send)
+        else:
+            await _send_pieces(file, held, content_type, extra, scope, body, send)
 
 
-async def _stream(
+async def _send_pieces(
+    file: StoredFile, held: BinaryIO, content_type: str, extra: tuple[tuple[str, str], ...],
+    scope: Scope, body: Body, send: Send,
+) -> None:  # fmt: skip
+    """Send all of the file that is `held` open, whatever may stand under its name by now.
+
+    Each piece takes as long to read as a small file does; who does not take one in time is sent no more.
+    """
+    from email.utils import formatdate  # for few: most files are small
+
+    found = os.fstat(held.fileno())
+    left = found.st_size
+    changed = (("Accept-Ranges", "bytes"), ("Last-Modified", formatdate(found.st_mtime, usegmt=True)))
+    reply = Reply(200, b"", content_type, (*extra, *changed), tag=file.tag)
+    fields = [*reply.fields, (b"content-type", content_type.encode()), (b"content-length", str(left).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": fields})
+    if scope["method"] == "HEAD":
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return
+    with contextlib.suppress(TimeoutError):  # the server ends the connection of an answer that is not finished
+        while left and (piece := held.read(min(left, SMALL_FILE))):
+            left -= len(piece)
+            async with asyncio.timeout(body.pace.taking):
+                await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
+
+
+async def _send_range(
     file: StoredFile, held: BinaryIO, content_type: str, extra: tuple[tuple[str, str], ...],
     scope: Scope, headers: Mapping[str, str], body: Body, receive: Receive, send: Send,
 ) -> None:  # fmt: skip
-    """Send the file that is `held` open, whatever may stand under its name by now."""
+    """Send what is asked for of the file that is `held` open."""
     fields = {name.decode(): value.decode() for name, value in COMMON}
     fields |= {"etag": f'"{file.tag}"', "cache-control": "private, no-cache", **dict(extra)}
-    from starlette.responses import FileResponse  # not for small files, which most are
+    from starlette.responses import FileResponse  # for few: who resumes a download
 
     found = os.fstat(held.fileno())
     response = FileResponse(path_to(held), headers=fields, media_type=content_type, stat_result=found)

@@ -132,7 +132,7 @@ async def _serve(
     answering.cancel()
     watching.cancel()
     listening.close()
-    if streams := sys.modules.get("sse_starlette.sse"):  # loaded for the first of them
+    if streams := sys.modules.get("sse_starlette.sse"):  # loaded with the first page
         streams.AppStatus.should_exit = True  # ends the streams to browsers, which would go on for ever
     await serving.stop()
 

@@ -20,6 +20,7 @@ from typing import TypeVar
 from mograder.domain.course import Course
 from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import MograderError, Throttled
+from mograder.domain.names import counted
 from mograder.web.body import Scope
 
 T = TypeVar("T")
@@ -64,7 +65,7 @@ class Failures:
         full = [sorted(moments)[-FAILURES] for moments in failed.values() if len(moments) >= FAILURES]
         if full:
             wait = max(1, math.ceil((max(full) + MINUTE - now) / SECOND))
-            raise Throttled(f"too many failed attempts: wait {wait} seconds and try again", retry_after=wait)
+            raise Throttled(f"too many failed attempts: wait {counted(wait, 'second')} and try again", retry_after=wait)
         return bool(failed)
 
     def count(self, *whose: str) -> None:

@@ -2,10 +2,12 @@
 const parts = { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" };
 const zoned = new Intl.DateTimeFormat([], { ...parts, timeZoneName: "short" });
 const plain = new Intl.DateTimeFormat([], parts); // on a page that says the zone once
+const ofThisYear = new Intl.DateTimeFormat([], { ...parts, year: undefined });
 const named = new Intl.DateTimeFormat([], { timeZoneName: "longGeneric" });
 const zoneName = named.resolvedOptions().timeZone === "UTC" ? "UTC" // which browsers call GMT+00:00
   : named.formatToParts().find((each) => each.type === "timeZoneName").value;
-const ahead = Number(document.documentElement.dataset.now) / 1000 - Date.now();
+const now = Number(document.documentElement.dataset.now) / 1000;
+const ahead = now - Date.now();
 const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
 const spoken = new Intl.RelativeTimeFormat([], { numeric: "always" });
 const clock = ["hour", "minute", "dayPeriod", "timeZoneName"];
@@ -17,11 +19,13 @@ function told(format, moment) {
 }
 
 function showTimes(root) {
-  const format = document.querySelector("[data-zone]") ? plain : zoned;
+  const said = document.querySelector("[data-zone]");
   for (const time of root.querySelectorAll("time:not([data-utc])")) {
     if (time.title) continue; // shown already
     time.title = time.textContent;
-    time.textContent = told(format, new Date(time.dateTime));
+    const moment = new Date(time.dateTime);
+    const thisYear = said && moment.getFullYear() === new Date(now).getFullYear();
+    time.textContent = told(thisYear ? ofThisYear : said ? plain : zoned, moment);
   }
   for (const zone of root.querySelectorAll("[data-zone]")) zone.textContent = zoneName;
 }
