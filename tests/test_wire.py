@@ -13,7 +13,7 @@ from mograder import wire
 from mograder.domain.access import Allow
 from mograder.domain.errors import BadName, BadRequest
 from mograder.domain.names import AssignmentName, FileName, Username, parse_owner
-from mograder.web.api import HANDLERS
+from mograder.web.endpoints import HANDLERS
 from mograder.wire import BY_NAME, ENDPOINTS, Content, Endpoint, Routes, build_path, decode_json, encode_json
 
 EVERY_ROW = pytest.mark.parametrize("row", ENDPOINTS, ids=lambda row: row.name)

@@ -73,7 +73,7 @@ def test_what_is_wrong_is_told_with_how_to_mend_it_and_mended_when_asked(course:
     assert code == 7
     assert [(each["severity"], each["where"], each["repairable"]) for each in found] == [("error", str(link), True)]
     ran = run("doctor", course)
-    told = f"error: {link}\n  {found[0]['what']}\n  {found[0]['mend']}\n1 things are wrong\n"
+    told = f"error: {link}\n  {found[0]['what']}\n  {found[0]['mend']}\n1 problem found\n"
     assert (ran.returncode, ran.stdout) == (7, told)
     secret.write_text("")
     assert [each["where"] for each in findings(course, "--repair")[1]] == [str(secret)]

@@ -296,10 +296,35 @@ def test_the_mark_is_another_after_every_change_in_this_or_another_server(open_a
         lambda: hand_in(other, SEAL, ALICE, b"two"),
         lambda: store.change_account(ALICE, lambda held: Account(ALICE), NOTE),
         lambda: other.change_account(ALICE, lambda held: Account(ALICE, generation=1), NOTE),
+        lambda: other.change_extensions([(HW1, ALICE, lambda held: Extension(HW1, ALICE, NOON), NOTE)]),
+        lambda: other.note_fetched([Fetched(HW1, ALICE, NOON)]),
+        lambda: other.record(NOTE),
+        lambda: other.erase(ALICE, lambda receipt: erase_receipt(receipt, SEAL, "course", NOON), NOTE),
     ):
         change()  # type: ignore[no-untyped-call]
         seen.append(store.mark())
-        assert seen[-1] != seen[-2]
+        assert seen[-1] not in seen[:-1]
+
+
+def test_the_mark_of_an_assignment_is_another_when_it_is_graded_or_feedback_comes(open_again: Open) -> None:
+    store, other = open_again(), open_again()
+    seen = [store.mark(HW1)]
+    for change in (
+        lambda: other.merge_grades(HW1, (GradeEntry({"username": "alice", "grade": 1}),), NOTE),
+        lambda: other.put_feedback(HW1, {ALICE: b"<p>fine"}, NOTE),
+    ):
+        change()  # type: ignore[no-untyped-call]
+        seen.append(store.mark(HW1))
+        assert seen[-1] not in seen[:-1]
+
+
+def test_the_mark_stays_while_nothing_changes(open_again: Open) -> None:
+    """In a store that never said so, everything would be made anew for everybody who asks."""
+    store, other = open_again(), open_again()
+    hand_in(store, SEAL, ALICE, b"one")
+    seen = store.mark()
+    assert other.accounts() == store.accounts()
+    assert store.mark() == seen
 
 
 # hand-outs

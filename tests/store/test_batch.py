@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -10,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from mograder.domain.errors import StorageFull
+from mograder.domain.errors import StorageFull, Temporary
 from mograder.domain.names import Username
 from mograder.domain.receipts import HandIn, Issue, Receipt, Turn, issue_receipt
 from mograder.domain.store import Accepted
 from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.store import files
 from mograder.store.directory import DirectoryStore
 from mograder.store.files import IN_MEMORY
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, hand_in, names_in, open_store
@@ -77,6 +79,54 @@ def test_one_that_fails_takes_none_of_the_others_with_it(
     assert [each.result().receipt.number for each in (first, last)] == [1, 2]
     assert last.result().receipt.previous == first.result().receipt.hash
     assert {name for name in names_in(submitted) if "_" not in name} == {"alice.py", "carol.py"}
+
+
+def test_who_comes_while_a_batch_is_written_is_in_the_next(
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point, late = files.point_latest, list[Future[Accepted]]()
+
+    def pointing(link: Path | str, target: Path | str) -> None:
+        if not late:
+            late.append(sent(store, seal, BOB, b"bob's"))
+        point(link, target)
+
+    monkeypatch.setattr(files, "point_latest", pointing)
+    assert sent(store, seal, ALICE, b"alice's").result(60).receipt.number == 1
+    assert late[0].result(60).receipt.number == 2
+    assert (submitted / "bob.py").read_bytes() == b"bob's"
+
+
+def test_after_a_batch_that_could_not_begin_the_next_is_taken(
+    store: DirectoryStore, seal: Ed25519Seal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: object) -> None:
+        monkeypatch.undo()
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(store.ledger, "_transact", failing)
+    with pytest.raises(Temporary, match="not usable"):
+        sent(store, seal, ALICE, b"work").result(60)
+    assert sent(store, seal, ALICE, b"work").result(60).receipt.number == 1
+
+
+def test_the_name_of_a_version_that_was_removed_by_hand_is_not_given_again(
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path
+) -> None:
+    hand_in(store, seal, ALICE, b"first")
+    store.settle()
+    (submitted / "alice_20260310T120000.py").unlink()
+    assert hand_in(store, seal, ALICE, b"second").receipt.submission.filename == "alice_20260310T120001.py"
+    assert names_in(submitted) == ["alice.py", "alice_20260310T120001.py"]
+
+
+def test_all_uploads_to_a_course_share_one_room_in_memory(store: DirectoryStore) -> None:
+    uploads = [store.upload() for _ in range(files.ALL_IN_MEMORY // IN_MEMORY + 1)]
+    for each in uploads:
+        each.write(bytes(IN_MEMORY))
+    assert [each.is_large for each in uploads] == [False] * (len(uploads) - 1) + [True]
+    for each in uploads:
+        each.discard()
 
 
 @pytest.mark.parametrize("more", [0, IN_MEMORY])

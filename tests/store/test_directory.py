@@ -30,7 +30,7 @@ from mograder.store.files import fingerprint, is_settled
 from mograder.store.findings import Severity
 from mograder.store.layout import Folders
 from tests.crashes import Say, die_before
-from tests.parts import ALICE, BOB, HW1, NOON, hand_in, make_course_folder, names_in, open_store, sha256, until
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, hand_in, make_course_folder, names_in, open_store, sha256, until
 
 SEAL = Ed25519Seal(new_private_key())
 NOTE = Event(NOON, "alice", "test", "hw1")
@@ -156,6 +156,28 @@ def test_a_latest_that_was_put_there_by_hand_is_kept_as_a_version(store: Directo
     assert names_in(submitted) == ["alice.py", "alice_20260310T120000.py", "alice_20260310T120001.py"]
     assert sorted((submitted / name).read_bytes() for name in names_in(submitted)) == [b"by hand", b"one", b"one"]
     assert (submitted / "alice.py").read_bytes() == b"one"
+
+
+def test_a_latest_that_is_a_copy_of_a_version_is_not_kept_twice(store: DirectoryStore, submitted: Path) -> None:
+    hand_in(store, SEAL, ALICE, b"one")
+    (submitted / "alice.py").unlink()
+    (submitted / "alice.py").write_bytes(b"one")
+    hand_in(store, SEAL, ALICE, b"two")
+    assert names_in(submitted) == ["alice.py", "alice_20260310T120000.py", "alice_20260310T120001.py"]
+
+
+def test_a_latest_by_hand_does_not_take_the_name_of_a_version_that_is_gone(
+    store: DirectoryStore, submitted: Path
+) -> None:
+    hand_in(store, SEAL, ALICE, b"one")
+    store.settle()
+    for path in submitted.iterdir():
+        path.unlink()
+    (submitted / "alice.py").write_bytes(b"by hand")
+    os.utime(submitted / "alice.py", (NOON // SECOND, NOON // SECOND))
+    hand_in(store, SEAL, ALICE, b"two", NOON + 5 * SECOND)
+    assert names_in(submitted) == ["alice.py", "alice_20260310T120001.py", "alice_20260310T120005.py"]
+    assert (submitted / "alice_20260310T120001.py").read_bytes() == b"by hand"
 
 
 def test_a_dated_file_that_was_put_there_by_hand_is_not_written_over(store: DirectoryStore, submitted: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,9 +62,20 @@ def test_of_two_that_wait_the_last_accepted_stays_the_latest(
 ) -> None:
     hand_in(store, seal, ALICE, b"first")
     hand_in(store, seal, ALICE, b"second")
-    store.settle()
+    assert store.settle()
     assert (submitted / "alice.py").read_bytes() == b"second"
     assert not store.ledger.read("SELECT number FROM pending")
+
+
+def test_what_waits_brings_the_folder_of_its_assignment_back(
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(DirectoryStore, "_show", failing)
+        hand_in(store, seal, ALICE, b"work")
+    shutil.rmtree(submitted)
+    store.settle()
+    assert (submitted / "alice.py").read_bytes() == b"work"
 
 
 @pytest.mark.parametrize("size", [10, files.IN_MEMORY + 1])

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 from playwright.sync_api import Page as Tab
 
 from mograder.domain.names import INSTRUCTOR
@@ -35,6 +35,28 @@ def register(server: Running, *names: str) -> None:
         server.client.post("/register", json={"user": name, "enrollment_code": CODE}).raise_for_status()
 
 
+def tab_to(tab: Tab, name: str) -> None:
+    """To the field or button of this name, by the keyboard."""
+    for _ in range(60):
+        tab.keyboard.press("Tab")
+        if tab.evaluate("(document.activeElement.labels?.[0] ?? document.activeElement).textContent") == name:
+            return
+    pytest.fail(f"{name!r} is not reached")
+
+
+def press(tab: Tab, name: str) -> None:
+    tab_to(tab, name)
+    tab.keyboard.press("Enter")
+
+
+def choose(tab: Tab, name: str, file: Path, text: str) -> None:
+    file.write_text(text)
+    with tab.expect_file_chooser() as chooser:  # asked of Chromium, not waited for: the next key may overtake it
+        tab_to(tab, name)
+        tab.keyboard.press("Enter")
+    chooser.value.set_files(file)
+
+
 def test_from_the_board_to_grades_feedback_and_more_time(tab: Tab, server: Running, tmp_path: Path) -> None:
     (server.root.parent / "mograder.toml").write_text(TOML)
     register(server, "alice", "bob")
@@ -46,7 +68,8 @@ def test_from_the_board_to_grades_feedback_and_more_time(tab: Tab, server: Runni
     tab.get_by_role("searchbox", name="Student").fill("bob")
     expect(tab.get_by_role("row", name="alice")).to_have_count(0)
     tab.get_by_role("searchbox", name="Student").fill("")
-    tab.get_by_role("row", name="alice").get_by_role("link", name="handed in").click()
+    link = tab.get_by_role("row", name="alice").get_by_role("link", name="handed in")
+    tab.goto(link.get_attribute("href") or "")  # a click may fall into a live update
     tab.get_by_role("link", name="Open hand-in 1").click()
     expect(tab.get_by_label("Source")).to_contain_text("answer = 42")
     tab.go_back()
@@ -109,25 +132,55 @@ def test_the_keyboard_alone_finds_opens_and_extends(tab: Tab, server: Running) -
     register(server, "alice", "bob")
     server.submit("alice", b"x = 1\n").raise_for_status()
     log_in(tab, server)
-
-    def tab_to(name: str) -> None:
-        for _ in range(40):
-            tab.keyboard.press("Tab")
-            if tab.evaluate("(document.activeElement.labels?.[0] ?? document.activeElement).textContent") == name:
-                return
-        pytest.fail(f"{name!r} is not reached")
-
-    tab_to("Student")
+    tab_to(tab, "Student")
     tab.keyboard.type("ali")
     expect(tab.get_by_role("row", name="bob")).to_have_count(0)
-    tab_to("handed in")
+    tab_to(tab, "handed in")
     tab.keyboard.press("Enter")
     expect(tab.get_by_role("heading", level=1)).to_have_text("alice")
-    tab_to("Until")
+    tab_to(tab, "Until")
     tab.keyboard.type("+1d")
-    tab_to("Grant")
+    tab_to(tab, "Grant")
     tab.keyboard.press("Enter")
     expect(tab.get_by_text("with the extension")).to_be_visible()
+
+
+def test_the_keyboard_alone_grades_and_gives_feedback(tab: Tab, server: Running, tmp_path: Path) -> None:
+    register(server, "alice")
+    log_in(tab, server)
+    tab.goto("/board/hw1")
+    choose(tab, "Upload grades", tmp_path / "grades.csv", "username,grade\nalice,9\n")
+    press(tab, "Preview")
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Upload grades")
+    press(tab, "Store 1 change")
+    expect(tab.get_by_role("status")).to_have_text("1 grade is stored.")
+    choose(tab, "Upload feedback pages", tmp_path / "alice.html", "<p>well done")
+    press(tab, "Upload")
+    expect(tab.get_by_role("status")).to_have_text("1 feedback page is stored.")
+
+
+def test_the_keyboard_alone_keeps_the_roster(tab: Tab, server: Running, tmp_path: Path) -> None:
+    log_in(tab, server)
+    tab.goto("/people")
+    choose(tab, "CSV table", tmp_path / "list.csv", "username,name\ntom,Tom Tutor\n")
+    press(tab, "Import")
+    codes = tab.get_by_label("Personal codes")
+    expect(codes).to_contain_text("tom ")
+    tab_to(tab, "studentinstructor")
+    tab.keyboard.type("i")
+    press(tab, "Set the role of tom")
+    expect(codes).to_have_count(0)
+    expect(tab.get_by_label("Role of tom")).to_have_value("instructor")
+    press(tab, "Remove tom")
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Remove somebody")
+    press(tab, "Remove")
+    expect(tab.get_by_role("row", name="tom")).to_contain_text("removed")
+    press(tab, "Bring back tom")
+    expect(codes).to_contain_text("tom ")
+    tab_to(tab, "User name")
+    tab.keyboard.type("bob")
+    press(tab, "Add")
+    expect(codes).to_contain_text("bob ")
 
 
 def test_a_live_update_leaves_the_focus_where_it_is(tab: Tab, server: Running) -> None:
@@ -154,3 +207,19 @@ def test_the_board_works_without_scripts(browser: Browser, server: Running) -> N
         expect(tab.get_by_role("row", name="bob")).to_be_visible()
         expect(tab.get_by_role("row", name="alice")).to_have_count(0)
         expect(tab.get_by_label("Who has handed in nothing")).to_have_text("bob")
+
+
+def test_what_is_typed_while_a_live_update_arrives_is_looked_for(tab: Tab, server: Running) -> None:
+    register(server, "alice", "bob")
+    log_in(tab, server)
+    tab.evaluate("window.heard = 0; document.addEventListener('htmx:sseMessage', () => { heard += 1 })")
+    asked: list[Route] = []
+    tab.route("**/board?q=bob*", lambda route: asked.append(route))
+    with tab.expect_request("**/board?q=bob*"):
+        tab.get_by_role("searchbox", name="Student").fill("bob")
+    before = tab.evaluate("heard")
+    server.submit("alice", b"x = 1\n").raise_for_status()
+    tab.wait_for_function("before => heard > before", arg=before)
+    asked[0].continue_()
+    expect(tab.get_by_role("row", name="bob")).to_be_visible()
+    expect(tab.get_by_role("row", name="alice")).to_have_count(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx2
@@ -14,7 +15,7 @@ from mograder.domain.errors import Temporary
 from mograder.domain.names import INSTRUCTOR
 from mograder.web import live as streams
 from mograder.web.live import Live, events
-from tests.parts import CODE, PATIENCE, Running, until
+from tests.parts import CODE, PATIENCE, Running, running, until
 from tests.postgres import Side
 
 
@@ -102,6 +103,28 @@ def test_streams_are_for_instructors_and_bounded(monkeypatch: pytest.MonkeyPatch
         live.check()
 
     asyncio.run(go())
+
+
+FEW = "from mograder.web import live; live.MOST_STREAMS = 2; from mograder.cli import main; main()"
+"""`mograder`, with room for two streams."""
+
+
+def test_a_stream_whose_reader_has_gone_away_makes_room_for_another(course_folder: Path) -> None:
+    with running(course_folder, program=("-c", FEW, "serve")) as server:
+        headers = log_in(server)
+
+        def watch() -> AbstractContextManager[httpx2.Response]:
+            return httpx2.stream("GET", f"{server.url}/live", headers=headers, timeout=PATIENCE)
+
+        def opened() -> bool:
+            with watch() as answer:
+                return answer.status_code == 200
+
+        with watch() as first, watch() as second:
+            lines = [first.iter_lines(), second.iter_lines()]  # held: one that is let go of ends its stream
+            assert [next(each) for each in lines] == ["event: changed"] * 2
+            assert not opened()
+        until(opened)
 
 
 def test_a_stream_is_no_students(server: Running, tmp_path: Path) -> None:

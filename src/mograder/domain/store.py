@@ -171,8 +171,8 @@ class Store(Protocol):
         ...
 
     def mark(self, assignment: AssignmentName | None = None) -> object:
-        """Equal to an earlier one only if accounts, receipts, extensions and the trail are as they were then, and of
-        the `assignment`, if one is given, the grades, and who has handed in and who has feedback.
+        """Equal to an earlier one only if accounts, receipts, extensions, downloads and the trail are as they were, and
+        of the `assignment`, if one is given, the grades, and who has handed in and who has feedback.
 
         `object()` is always right, and means that nothing made of them is kept for the next who asks.
         """

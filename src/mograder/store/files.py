@@ -370,7 +370,7 @@ class Marks:
         self.in_doubt = False
 
     def look(self, path: str) -> os.stat_result | None:
-        """What stands at `path`, None for nothing. What a link leads to is in doubt."""
+        """What stands at `path`, None for nothing that may be seen. What a link leads to is in doubt."""
         found = _at(path)
         mark = found and fingerprint(found)
         self.seen.append((path, mark))
@@ -378,14 +378,14 @@ class Marks:
         return found
 
     def failed(self, error: OSError) -> None:
-        """Something could not be read: it may be the next time, unless a change of what was looked at must come before."""
+        """Something could not be read: unless that must show as a change first, it may be readable the next time."""
         self.in_doubt |= not isinstance(error, (FileNotFoundError, NotADirectoryError, PermissionError))
 
 
 def _at(path: str) -> os.stat_result | None:
     try:
         return os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
 
 

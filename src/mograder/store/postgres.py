@@ -203,7 +203,12 @@ class PostgresStore:
         return ()  # a document is understood before it is kept
 
     def mark(self, assignment: AssignmentName | None = None) -> object:
-        return object()
+        # Whatever changes records an event, but for a hand-in and a download. Counted, as of two transactions the one
+        # with the lower number may be the later one; lines go when somebody is erased alone, who leaves a name.
+        tables = ("events", "fetched", "erased_names")
+        counts = (f"(SELECT count(*) FROM {table} WHERE course = %s)" for table in tables)
+        sql = f"SELECT (SELECT number FROM chains WHERE course = %s), {', '.join(counts)}"
+        return self.read(sql, *[self.course] * 3)
 
     # accounts
 

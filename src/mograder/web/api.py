@@ -1,7 +1,7 @@
 """The endpoints of the wire table on a Course: found, authorised, read, answered.
 
-One small ASGI callable and one short function an endpoint. The order is the law: name the row, authenticate,
-parse names, authorise, and only then read the body.
+One small ASGI callable; what each endpoint does is in endpoints.py. The order is the law: name the row,
+authenticate, parse names, authorise, and only then read the body.
 """
 
 from __future__ import annotations
@@ -14,41 +14,41 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from typing import Any, NamedTuple, TypeVar
-from urllib.parse import parse_qsl, quote
-
-from msgspec import UNSET
+from functools import partial
+from typing import TypeVar
+from urllib.parse import quote
 
 from mograder import wire
-from mograder.domain import deadlines, tokens
+from mograder.domain import tokens
 from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
-from mograder.domain.assignments import Assignment, Which
 from mograder.domain.board import Board
-from mograder.domain.counting import Listed
-from mograder.domain.course import Course, Standing
-from mograder.domain.deadlines import Lateness
+from mograder.domain.course import Course
 from mograder.domain.errors import (
     BadName,
     BadRequest,
-    ChecksumMismatch,
     MethodNotAllowed,
     MograderError,
     NotFound,
     Temporary,
     Unauthenticated,
     Unreadable,
-    WrongCode,
 )
-from mograder.domain.extending import Change
 from mograder.domain.extensions import Extension
-from mograder.domain.names import Username, parse_owner, printable
-from mograder.domain.receipts import Receipt, latest_filename
-from mograder.domain.roster import Person
-from mograder.domain.store import Accepted, StoredFile, Upload
+from mograder.domain.names import parse_owner, printable
+from mograder.domain.store import StoredFile
 from mograder.web.body import PATIENT, Body, Gone, Pace, Receive, Scope, Send, is_multipart
+from mograder.web.endpoints import (
+    HANDLERS,
+    SAME_FOR_ALL,
+    Handler,
+    Request,
+    asked_about,
+    begin_submit,
+    submitted,
+    upload_feedback,
+)
 from mograder.web.fetches import Fetches
 from mograder.web.lists import AtOnce, Gathered, Written
 from mograder.web.live import Live
@@ -58,13 +58,11 @@ from mograder.web.replies import (
     Reply,
     attachment,
     is_whole,
-    json_reply,
     problem,
     send_file,
     send_reply,
     whole_file,
 )
-from mograder.web.sessions import link_with, new_ticket
 from mograder.web.throttle import Failures, address_key, name_key
 from mograder.wire import Content, Endpoint
 
@@ -92,54 +90,6 @@ class Failure:
     moment: int
     path: str
     message: str
-
-
-class Request(NamedTuple):
-    """One request, as far as it has been read. `about` is whose affair it is; `received` Unix microseconds.
-
-    For a row of SAME_FOR_ALL `own` are the sender's extensions, and `listed` is what it lists, if that is at hand.
-    """
-
-    row: Endpoint
-    course: Course
-    actor: Actor
-    values: Mapping[str, str]
-    about: Username | None
-    headers: Mapping[str, str]
-    received: int
-    scope: Scope
-    wrong_codes: Failures
-    written: Written[Reply]
-    seen: Written[object]
-    at_once: AtOnce
-    authority: str = ""
-    body: bytes = b""
-    own: tuple[Extension, ...] = ()
-    listed: Any = None
-
-    def assignment(self) -> Assignment:
-        course, actor, text = self.course, self.actor, self.values["assignment"]
-        key = ("assignment", text, actor.is_instructor)
-        return self.at_once.get(key, lambda: course.assignment(actor, text))
-
-    @property
-    def query(self) -> bytes:
-        query: bytes = self.scope["query_string"]
-        return query
-
-    @property
-    def address(self) -> str:
-        return address_key(self.scope)
-
-    @property
-    def base_url(self) -> str:
-        scope = self.scope
-        host = self.headers.get("host", "localhost")
-        return f"{scope.get('scheme', 'http')}://{host}{scope.get('root_path', '')}"
-
-    def person(self) -> Username:
-        assert self.about is not None, "rows for one person name a query or path parameter"
-        return self.about
 
 
 class Api:
@@ -294,7 +244,7 @@ class Api:
     ) -> Request:  # fmt: skip
         about = None
         if row.about_query:
-            about = _asked_about(scope["query_string"], row.about_query)
+            about = asked_about(scope["query_string"], row.about_query)
         elif row.about_path:
             try:
                 about = parse_owner(values[row.about_path])
@@ -345,7 +295,8 @@ class Api:
         return self._own.get(actor.username, self._mark(), lambda: self.course.own_extensions(actor))
 
     def _mark(self) -> object:
-        return self._at_once.get("mark", self.course.store.mark)
+        store = self.course.store  # far away, asking whether something has changed takes as long as asking for it
+        return object() if store.waits else self._at_once.get("mark", store.mark)
 
     async def _submit(self, request: Request, body: Body) -> Reply:
         course = self.course
@@ -394,422 +345,3 @@ def path_of(scope: Scope) -> bytes:
     raw = raw.partition(b"?")[0]
     prefix = scope.get("root_path", "").encode()
     return raw[len(prefix) :] if prefix and raw.startswith(prefix) else raw
-
-
-def _query(query: bytes, name: str) -> str:
-    """The one value of a query parameter, "" when it is missing. Raises BadRequest."""
-    try:
-        pairs = parse_qsl(query.decode("ascii"), errors="strict", max_num_fields=50)
-    except ValueError:
-        raise BadRequest("the query is malformed") from None
-    values = [value for key, value in pairs if key == name]
-    if len(values) > 1:
-        raise BadRequest(f"the query names {name!r} more than once")
-    return values[0] if values else ""
-
-
-@lru_cache(4096)
-def _asked_about(query: bytes, name: str) -> Username:
-    """The person whom a query names: the same for a query for ever. Raises BadRequest and BadName."""
-    return parse_owner(_query(query, name))
-
-
-# one function an endpoint
-
-
-def health(request: Request) -> Reply:
-    return json_reply(wire.Health())
-
-
-def register(request: Request) -> Reply:
-    request.course.check_registration()
-    wanted = wire.decode_json(request.body, wire.Register)
-    username, token = join(request.course, request.wrong_codes, request.address, wanted)
-    return secret_reply(wire.Registered(token, username))
-
-
-def join(course: Course, wrong_codes: Failures, address: str, wanted: wire.Register) -> tuple[Username, str]:
-    """Raises what `Course.register` does, and Throttled before the code is looked at."""
-    course.check_registration()
-    whose = (address, name_key(wanted.user))
-    failed = wrong_codes.check(*whose)
-    try:
-        joined = course.register(wanted.user, wanted.enrollment_code or "", wanted.claim_key or "")
-    except WrongCode:
-        wrong_codes.count(*whose)
-        raise
-    if failed:
-        wrong_codes.forget(address)
-    return joined
-
-
-def secret_reply(value: object) -> Reply:
-    """An answer that nobody on the way may keep."""
-    reply = json_reply(value)
-    return Reply(200, reply.body, reply.content_type, (("Cache-Control", "no-store"),))
-
-
-def assignments(request: Request) -> Reply:
-    course, now = request.course, request.received
-    listed = course.assignments(request.actor, request.own, request.listed)
-    late = [course.lateness(each.rules.schedule.due, now) for each in listed if each.rules.schedule.due is not None]
-
-    def write() -> Reply:
-        return json_reply([assignment_info(each, course, now) for each in listed], tagged=True)
-
-    key = ("assignments", request.actor.is_instructor, request.own)
-    return request.written.get(key, (listed, course.plan, late), write)
-
-
-def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
-    """How an assignment is listed: a manifest's own entry is passed on whole, with the times that are in force."""
-    rules, schedule = assignment.rules, assignment.rules.schedule
-    opens, due, closes = (
-        wire.given(moment // deadlines.SECOND if moment else None)
-        for moment in (schedule.opens, schedule.due, schedule.closes)
-    )
-    grace: wire.Maybe[int] = UNSET
-    now_late: dict[str, Any] = {}
-    if schedule.due is not None:
-        grace = course.plan.penalties.grace // deadlines.SECOND
-        found = course.lateness(schedule.due, now)
-        now_late = {"late": found.late, "days_late": found.days, "penalty": found.penalty}
-    if assignment.entry is not None:
-        times = {"opens": opens, "duedate": due, "closes": closes, "grace": grace, **now_late}
-        return {**assignment.entry, **{key: value for key, value in times.items() if value is not UNSET}}
-    listed = [
-        wire.HandOutFile(
-            each.name,
-            each.url or wire.build_path(wire.BY_NAME["hand_out"], {"assignment": assignment.name, "file": each.name}),
-            wire.given(each.size),
-            wire.given(each.sha256),
-        )
-        for each in assignment.files
-    ]
-    return wire.AssignmentInfo(
-        assignment.name, assignment.id, listed, wire.given(rules.title or None), opens, due, closes,
-        wire.given(rules.max_size), wire.given(list(rules.accepts) or None), wire.given(rules.points),
-        grace, **now_late,
-    )  # fmt: skip
-
-
-def hand_out(request: Request) -> StoredFile:
-    course, actor, place = request.course, request.actor, (request.values["assignment"], request.values["file"])
-    return request.at_once.get((place, actor.is_instructor), lambda: course.hand_out(actor, *place))
-
-
-def rules(request: Request) -> Reply:
-    return json_reply(wire.rules_info(request.course.planning.rules(request.assignment().name)), tagged=True)
-
-
-def change_rules(request: Request) -> Reply:
-    planning, name = request.course.planning, request.assignment().name
-    wanted = wire.decode_json(request.body, wire.NewRules)
-    changed = planning.change(request.actor, name, wire.new_texts(planning.rules(name).texts, wanted), wanted.tag)
-    return json_reply(wire.rules_info(changed))
-
-
-def begin_submit(request: Request, assignment: Assignment, upload: Upload, filename: str) -> Future[Accepted]:
-    try:
-        upload.finish()
-        announced = request.headers.get(wire.CHECKSUM_HEADER.lower())
-        if announced is not None and announced.lower() != upload.sha256:
-            raise ChecksumMismatch(f"the bytes that came have the SHA-256 {upload.sha256}, not {announced[:64]!r}")
-        course, user = request.course, request.person()
-        accepted = course.begin(request.actor, assignment, user, upload, request.received, filename)
-    except BaseException:
-        upload.discard()
-        raise
-    accepted.add_done_callback(lambda _: upload.discard())
-    return accepted
-
-
-def submitted(course: Course, accepted: Accepted) -> Reply:
-    kept = accepted.receipt.submission
-    judged, counts = course.judged(accepted.receipt)
-    return json_reply(
-        wire.Submitted(
-            filename=latest_filename(kept.username),
-            version=kept.filename,
-            user=kept.username,
-            assignment=kept.assignment,
-            attempt=kept.attempt,
-            size=kept.size,
-            sha256=kept.sha256,
-            received=kept.received / deadlines.SECOND,
-            receipt=accepted.receipt.text,
-            repeated=accepted.repeated,
-            duedate=seconds(kept.due),
-            arrived=wire.given(kept.arrived / deadlines.SECOND if kept.arrived else None),
-            counts=counts,
-            rule=course.plan.counts.value,
-            by=kept.by,
-            **said_of(judged.lateness),
-        )
-    )
-
-
-def seconds(moment: int | None) -> wire.Maybe[int]:
-    return wire.given(None if moment is None else moment // deadlines.SECOND)
-
-
-def said_of(lateness: Lateness) -> dict[str, Any]:
-    """The keys of a reply that say how late a hand-in is."""
-    return {
-        "late": lateness.late, "days_late": lateness.days, "penalty": lateness.penalty,
-        "explanation": wire.given(lateness.explanation or None),
-    }  # fmt: skip
-
-
-def commit(request: Request) -> Reply:
-    course, assignment, user = request.course, request.assignment(), request.person()
-    wanted = wire.decode_json(request.body, wire.Announcement)
-    made = course.commit(request.actor, assignment, user, wanted.sha256, wanted.size, request.received)
-    late = course.lateness(course.schedule(assignment, user).due, made.moment).late
-    moments = (made.moment / deadlines.SECOND, made.ends / deadlines.SECOND)
-    return json_reply(wire.Committed(made.username, made.assignment, made.sha256, made.size, *moments, late))
-
-
-def ask_extension(request: Request) -> Reply:
-    assignment = request.assignment()
-    wanted = wire.decode_json(request.body, wire.ExtensionRequest)
-    asked = request.course.extensions.ask(request.actor, assignment, request.person(), wanted.until, wanted.reason)
-    return json_reply(wire.extension_info(asked))
-
-
-def extensions(request: Request) -> Reply:
-    return json_reply([wire.extension_info(each) for each in request.course.extensions.all()], tagged=True)
-
-
-def change_extensions(request: Request) -> Reply:
-    wanted = wire.decode_json(request.body, wire.ExtensionChanges)
-    changes = [
-        Change(
-            request.course.assignment(request.actor, each.assignment), parse_owner(each.user), each.decision,
-            each.until, each.note,
-        )
-        for each in wanted.changes
-    ]  # fmt: skip
-    changed = request.course.extensions.decide(request.actor, changes)
-    return json_reply([wire.extension_info(each) for each in changed])
-
-
-WHICH = {"": Which.LATEST, "latest": Which.LATEST, "on-time": Which.ON_TIME, "counts": None}
-
-
-def submissions(request: Request) -> Reply:
-    wanted = _query(request.query, "which")
-    if wanted not in WHICH:
-        raise BadRequest(f"which={wanted[:100]!r}: give latest, on-time or counts")
-    course, assignment = request.course, request.assignment()
-
-    def write() -> Reply:
-        found = course.hand_ins(assignment, WHICH[wanted])
-        return json_reply([submission_info(assignment, each) for each in found], tagged=True)
-
-    seen = course.hand_ins_seen(assignment, request.listed)
-    return request.written.get(("submissions", assignment.name, wanted), seen, write)
-
-
-def submission_info(assignment: Assignment, listed: Listed) -> wire.SubmissionInfo:
-    file, judged = listed.file, listed.judged
-    place = {"assignment": assignment.name, "file": file.filename}
-    known: dict[str, Any] = {}
-    if judged is not None:
-        kept = judged.submission
-        moment = kept.received / deadlines.SECOND
-        known = {"version": kept.filename, "received": moment, "by": kept.by, **said_of(judged.lateness)}
-    url = wire.build_path(wire.BY_NAME["submitted_file"], place)
-    return wire.SubmissionInfo(
-        file.username, file.filename, url, int(file.modified), file.size, file.sha256, listed.counts, **known
-    )
-
-
-def submitted_file(request: Request) -> StoredFile:
-    return request.course.submitted_file(request.assignment(), request.values["file"])
-
-
-def receipts(request: Request) -> Reply:
-    history = request.course.history(request.assignment(), request.person())
-    return json_reply([receipt_info(each) for each in history], tagged=True)
-
-
-def all_receipts(request: Request) -> Reply:
-    return json_reply([receipt_info(each) for each in request.course.receipts(request.person())], tagged=True)
-
-
-def receipt_info(receipt: Receipt) -> wire.ReceiptInfo:
-    kept = receipt.submission
-    place = {"assignment": kept.assignment, "user": kept.username, "file": kept.filename}
-    return wire.ReceiptInfo(
-        number=receipt.number,
-        hash=receipt.hash,
-        user=kept.username,
-        assignment=kept.assignment,
-        attempt=kept.attempt,
-        version=kept.filename,
-        size=kept.size,
-        sha256=kept.sha256,
-        received=kept.received / deadlines.SECOND,
-        by=kept.by,
-        url=wire.build_path(wire.BY_NAME["version"], place),
-        receipt=receipt.text,
-        late=wire.given(kept.late if kept.due is not None else None),
-        duedate=wire.given(kept.due // deadlines.SECOND if kept.due is not None else None),
-    )
-
-
-def version(request: Request) -> StoredFile:
-    return request.course.version(request.assignment(), request.person(), request.values["file"])
-
-
-def chain_head(request: Request) -> Reply:
-    head = request.course.head()
-    return json_reply(wire.ChainHead(head.number, head.hash), tagged=True)
-
-
-def signing_keys(request: Request) -> Reply:
-    return json_reply(wire.KeySet([dict(each) for each in request.course.signing_keys()]), tagged=True)
-
-
-def upload_grades(request: Request) -> Reply:
-    document = wire.decode_json(request.body)
-    uploaded = request.course.upload_grades(request.actor, request.assignment(), document)
-    return json_reply(wire.GradesStored(uploaded.stored, uploaded.received, list(uploaded.unknown)))
-
-
-def status(request: Request) -> Reply:
-    course, assignment, user = request.course, request.assignment(), request.person()
-
-    def write() -> Reply:
-        return status_reply(course.standing(assignment, user))
-
-    key = ("standings", assignment.name)
-
-    def look() -> object:
-        seen = course.standings_seen(assignment)
-        return request.seen.get(key, seen, lambda: seen)  # the same object as long as it is equal: quick to compare
-
-    return request.written.get((key, user), request.at_once.get(key, look), write)
-
-
-def status_reply(standing: Standing) -> Reply:
-    grade = standing.grade.grade if standing.grade else None
-    return json_reply(
-        wire.Status(
-            status="submitted" if standing.submitted else "new",
-            graded=grade is not None,
-            grade=grade,
-            feedback=standing.grade.feedback if standing.grade else "",
-            feedback_available=standing.feedback_available,
-            duedate=seconds(standing.schedule.due),
-            closes=seconds(standing.schedule.closes),
-            attempts=len(standing.kept),
-            rule=standing.rule.value,
-            extension=wire.given(wire.extension_info(standing.extension) if standing.extension else None),
-            **_counting(standing),
-        ),
-        tagged=True,
-    )
-
-
-def _counting(standing: Standing) -> dict[str, Any]:
-    judged = standing.counting
-    if judged is None:
-        return {}
-    kept = judged.submission
-    moment = kept.received / deadlines.SECOND
-    return {"counts": kept.filename, "received": moment, "by": kept.by, **said_of(judged.lateness)}
-
-
-def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
-    named = feedback_pages(pages)
-    request.course.upload_feedback(request.actor, request.assignment(), named)
-    return json_reply(wire.FeedbackStored([f"{username}.html" for username in named]))
-
-
-def feedback_pages(pages: list[tuple[str, bytes]]) -> dict[Username, bytes]:
-    """The files by whose they are. Raises BadRequest and BadName."""
-    if not pages:
-        raise BadRequest("no files: send them as multipart/form-data in the field 'files'")
-    named: dict[Username, bytes] = {}
-    for filename, content in pages:
-        stem, dot, ending = filename.rpartition(".")
-        if not dot or ending.lower() != "html":
-            raise BadRequest(f"{filename[:100]!r} is not a <user>.html")
-        named[parse_owner(stem)] = content
-    return named
-
-
-def feedback(request: Request) -> StoredFile:
-    return request.course.feedback(request.assignment(), request.person())
-
-
-def roster(request: Request) -> Reply:
-    return json_reply([wire.roster_entry(each) for each in request.course.roster()], tagged=True)
-
-
-def add_people(request: Request) -> Reply:
-    wanted = wire.decode_json(request.body, wire.NewPeople)
-    people = [Person.parse(each.user, each.name, each.role) for each in wanted.people]
-    added = request.course.add_people(request.actor, people)
-    return secret_reply([wire.roster_entry(account, code) for account, code in added])
-
-
-def reset(request: Request) -> Reply:
-    return secret_reply(wire.roster_entry(*request.course.reset(request.actor, request.person())))
-
-
-def set_role(request: Request) -> Reply:
-    wanted = wire.decode_json(request.body, wire.NewRole)
-    return json_reply(wire.roster_entry(request.course.set_role(request.actor, request.person(), wanted.role)))
-
-
-def remove(request: Request) -> Reply:
-    return json_reply(wire.roster_entry(request.course.remove(request.actor, request.person())))
-
-
-def login_link(request: Request) -> Reply:
-    ticket, until = new_ticket(request.course, request.actor.username)
-    link = link_with(request.course.url or request.base_url, ticket)
-    return secret_reply(wire.LoginLink(link, until / deadlines.SECOND))
-
-
-def events(request: Request) -> Reply:
-    listed = [
-        wire.EventInfo(each.moment / deadlines.SECOND, each.actor, each.action, each.subject, each.detail)
-        for each in request.course.events()
-    ]
-    return json_reply(listed, tagged=True)
-
-
-def configuration(request: Request) -> Reply:
-    course = request.course
-    listed = [assignment_info(each, course, request.received) for each in course.assignments_for_students()]
-    document = wire.client_configuration(request.course.title, request.course.url or request.base_url, listed)
-    return Reply(200, document.encode(), Content.TOML.value)
-
-
-def authority(request: Request) -> Reply:
-    if not request.authority:
-        raise NotFound("this server has no certificate authority of its own")
-    return Reply(200, request.authority.encode(), Content.PEM.value)
-
-
-Handler = Callable[[Request], Reply | StoredFile]
-
-HANDLERS: Mapping[str, Handler] = {
-    handler.__name__: handler
-    for handler in (
-        health, register, assignments, hand_out, rules, change_rules, commit, submissions, submitted_file, receipts,
-        all_receipts, version, chain_head, signing_keys, upload_grades, status, feedback, ask_extension, extensions,
-        change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration, authority,
-    )
-}  # fmt: skip
-
-SAME_FOR_ALL: Mapping[str, Callable[[Request], object]] = {
-    "assignments": lambda request: request.course.store.assignments_at_hand(),
-    "submissions": lambda request: request.course.store.latest_files_at_hand(request.assignment().name),
-}
-"""Rows whose answer depends on path, query, whether an instructor asks, and the student's extensions (`own`), and on
-nothing else of the request; each with what it lists, if that is at hand."""

@@ -23,9 +23,10 @@ from mograder.domain.names import FileName, Username, counted, parse_owner
 from mograder.domain.receipts import latest_filename
 from mograder.domain.store import StoredFile
 from mograder.web import multipart
-from mograder.web.api import MULTIPART_EXTRA, feedback_pages
+from mograder.web.api import MULTIPART_EXTRA
 from mograder.web.assignment_pages import AssignmentPage, GradesPage, PersonPage, SourcePage
 from mograder.web.body import is_multipart
+from mograder.web.endpoints import feedback_pages
 from mograder.web.instructor_views import PEOPLE_A_PAGE, part_of
 from mograder.web.replies import FEEDBACK_POLICY, attachment
 from mograder.web.source import look_into

@@ -14,7 +14,7 @@ from mograder import wire
 from mograder.domain.access import ANONYMOUS, Allow
 from mograder.domain.errors import MograderError, NotFound, Unauthenticated
 from mograder.domain.tokens import Token, random_secret
-from mograder.web import api, assignment_views, instructor_views, people_views, sessions, student_views
+from mograder.web import assignment_views, endpoints, instructor_views, people_views, sessions, student_views
 from mograder.web.api import Api
 from mograder.web.pages import Join, Joined, Login, Once, assets
 from mograder.web.throttle import name_key
@@ -41,7 +41,7 @@ def join(visit: Visit) -> Answer:
     user, code, key = (visit.form.get(name, "") for name in ("user", "code", "claim_key"))
     try:
         wanted = wire.Register(user, code, key)
-        username, token = api.join(visit.course, visit.api.wrong_codes, visit.sender, wanted)
+        username, token = endpoints.join(visit.course, visit.api.wrong_codes, visit.sender, wanted)
     except MograderError as error:
         form = replace(join_form(visit), claim_key=key, user=user, code=code, problem=error.message)
         return html(form, error.status)
