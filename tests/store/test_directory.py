@@ -9,6 +9,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -101,6 +102,19 @@ def test_the_secret_is_64_hex_digits_that_only_the_owner_reads(store: DirectoryS
     assert secret.stat().st_mode & 0o777 == 0o600
     assert len(bytes.fromhex(secret.read_text())) == 32
     assert secret.read_text().endswith("\n")
+
+
+def test_the_ledger_is_its_owners_alone(store: DirectoryStore, root: Path) -> None:
+    hand_in(store, SEAL, ALICE, b"work")
+    modes = {path.name: path.stat().st_mode & 0o777 for path in root.glob(".mograder.db*")}
+    assert modes == dict.fromkeys((".mograder.db", ".mograder.db-shm", ".mograder.db-wal"), 0o600)
+
+
+def test_after_what_the_database_refuses_the_next_is_written(store: DirectoryStore) -> None:
+    with pytest.raises(Temporary, match="not usable"):
+        store.ledger.write(lambda connection: connection.execute("INSERT INTO nowhere VALUES (1)"))
+    store.record(NOTE)
+    assert store.events() == [NOTE]
 
 
 def test_white_space_around_a_secret_does_not_count(root: Path) -> None:
@@ -476,7 +490,9 @@ def test_an_upload_that_was_cut_off_is_never_listed_and_dropped_after_a_day(root
     old, young = folder / ".incoming-old", folder / ".incoming-young"
     for path in (old, young):
         path.write_bytes(b"half")
-    os.utime(old, (0, 0))
+    now = time.time()
+    os.utime(old, (now - 25 * 3600, now - 25 * 3600))
+    os.utime(young, (now - 23 * 3600, now - 23 * 3600))  # another server may be at it
     store = open_store(root)
     assert latest(store) == []
     assert names_in(folder) == [".incoming-young"]
