@@ -48,7 +48,7 @@ def test_the_moment_of_the_commit_counts_and_the_receipt_says_both(course: Cours
     assert not course.announced(hw1, ALICE)
     made = commit(course, hw1, b"work", NOON)
     assert made == Commit(HW1, ALICE, sha256(b"work"), 4, NOON)
-    assert (course.announced(hw1, ALICE), course.announced(hw1, BOB)) == (True, False)
+    assert (course.announced(hw1, ALICE), course.announced(hw1, BOB)) == ((made,), ())
     kept = submit(course, hw1, b"work", CLOSES + 40 * MINUTE)
     assert (kept.received, kept.arrived, kept.late, kept.due) == (NOON, CLOSES + 40 * MINUTE, False, NOON)
     assert kept.filename == "alice_20260310T120000.py"
