@@ -45,11 +45,15 @@ def submit(course: Course, hw1: Assignment, content: bytes, now: int, user: Acto
 
 
 def test_the_moment_of_the_commit_counts_and_the_receipt_says_both(course: Course, hw1: Assignment) -> None:
+    assert not course.announced(hw1, ALICE)
     made = commit(course, hw1, b"work", NOON)
     assert made == Commit(HW1, ALICE, sha256(b"work"), 4, NOON)
+    assert (course.announced(hw1, ALICE), course.announced(hw1, BOB)) == (True, False)
     kept = submit(course, hw1, b"work", CLOSES + 40 * MINUTE)
     assert (kept.received, kept.arrived, kept.late, kept.due) == (NOON, CLOSES + 40 * MINUTE, False, NOON)
     assert kept.filename == "alice_20260310T120000.py"
+    assert submit(course, hw1, b"unannounced", CLOSES).arrived is None
+    assert not course.announced(hw1, ALICE)
 
 
 @pytest.mark.parametrize("arrives", [CLOSES + 1 * MINUTE, NOON + LIFE, NOON + LIFE + SECOND])

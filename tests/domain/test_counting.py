@@ -117,3 +117,20 @@ def test_what_is_of_another_assignment_does_not_count_here(three: Course, course
     three.submit(Actor(ALICE, Role.STUDENT), hw2, ALICE, filled(three.upload(), b"hw2"), NOON + 5 * SECOND)
     assert collected(three, None) == before
     assert submit(three, ALICE, b"a4", NOON + 2 * HOUR) == "alice_20260310T120000.py"
+
+
+def test_what_hand_ins_and_standings_are_made_of_changes_with_them(three: Course, course_folder: Path) -> None:
+    hw1 = three.assignment(COURSE_INSTRUCTOR, "hw1")
+    by_hand = course_folder.parent / "submitted" / "hw1" / "dora.py"
+    for change in (
+        lambda: submit(three, BOB, b"b2", NOON + 2 * HOUR), lambda: set_rule(course_folder, "on-time"),
+        lambda: by_hand.write_bytes(b"by mail"),
+    ):  # fmt: skip
+        seen = three.hand_ins_seen(hw1), three.standings_seen(hw1)
+        assert three.hand_ins_seen(hw1) == seen[0]
+        change()
+        assert three.hand_ins_seen(hw1) != seen[0]
+        assert three.standings_seen(hw1) != seen[1]
+    standings = three.standings_seen(hw1)
+    (course_folder / "hw1" / "grades.json").write_text('[{"username": "alice", "grade": "1"}]')
+    assert three.standings_seen(hw1) != standings

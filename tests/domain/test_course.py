@@ -273,6 +273,7 @@ def test_a_grade_is_seen_when_it_is_released(course: Course) -> None:
     assert seen is not None
     assert seen.grade == "5"
     assert [event.detail for event in course.store.events()] == ["2 grades", "1 grade"]
+    assert [each.person for each in course.grades(assignment)] == ["alice", "bob"]
 
 
 def test_an_upload_of_grades_says_whom_nobody_knows(course: Course, course_folder: Path) -> None:
@@ -526,6 +527,7 @@ def test_a_link_is_good_once_and_until_the_moment_it_says(course: Course, clock:
         with pytest.raises(Unauthenticated, match="this link was used already or is too old: ask for a new one"):
             course.spend(ticket, until)
     course.spend("three", NOON + SECOND)  # a try that came too late spends nothing
+    course.spend("one", NOON + SECOND)  # what has ended is forgotten
 
 
 def test_only_instructors_are_told_which_files_are_broken(course: Course, course_folder: Path) -> None:

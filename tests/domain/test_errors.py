@@ -35,7 +35,8 @@ def test_a_code_that_does_not_fit_the_status_is_not_believed() -> None:
 
 def test_an_error_says_what_goes_with_it() -> None:
     assert Unauthenticated("x").headers == (("WWW-Authenticate", "Bearer"),)
-    assert MethodNotAllowed("x", "GET, HEAD").headers == (("Allow", "GET, HEAD"),)
+    wrong = MethodNotAllowed("x", "GET, HEAD")
+    assert (wrong.message, wrong.headers) == ("x", (("Allow", "GET, HEAD"),))
     assert Temporary("x").headers == StorageFull("x").headers == (("Retry-After", "5"),)
     broken = Unreadable("cannot be read", "grades.json line 3")
     assert (str(broken), broken.message, broken.place) == ("cannot be read", "cannot be read", "grades.json line 3")

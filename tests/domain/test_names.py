@@ -13,6 +13,7 @@ from mograder.domain.errors import BadName
 from mograder.domain.names import (
     MAX_USERNAME,
     AssignmentName,
+    CourseName,
     FileName,
     Username,
     counted,
@@ -160,6 +161,13 @@ def test_what_steers_a_terminal_is_shown_as_a_question_mark(letter: str) -> None
 def test_what_is_long_is_cut_where_it_is_shown() -> None:
     assert printable("x" * 120) == "x" * 120
     assert printable("x" * 121) == "x" * 119 + "…"
+
+
+def test_a_course_is_called_as_it_can_stand_in_a_url() -> None:
+    for name in ("a", "1", "algo-2.ws_26", "x" * 64):
+        assert CourseName.parse(name) == name
+    for name in ("", "Algo", "-a", ".a", "a b", "a/b", "ä", "x" * 65, "a\n"):
+        assert refusal(CourseName.parse, name).startswith(f"{printable(name)!r} cannot be the name of a course"), name
 
 
 @given(text=st.text())

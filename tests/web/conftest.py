@@ -1,16 +1,19 @@
-"""The real browser, for tests that need one."""
+"""A course's application in process, and the real browser, for tests that need one."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 from playwright.sync_api import Page as Tab
 
+from mograder.domain.course import Course
 from tests.browser import chromium, find_chromium
 from tests.parts import Running
+from tests.web.in_process import Web
 
 
 @pytest.fixture(scope="module")  # not longer: while it lives, no other module of this process may run an event loop
@@ -34,3 +37,13 @@ def tab(browser: Browser, server: Running) -> Iterator[Tab]:
     yield tab
     context.close()
     assert wrong == []
+
+
+@pytest.fixture
+def web(course: Course) -> Web:
+    return Web(course, authority="a certificate")
+
+
+@pytest.fixture
+def submitted(course_folder: Path) -> Path:
+    return course_folder.parent / "submitted" / "hw1"

@@ -10,7 +10,7 @@ import pytest
 from mograder.domain.course import Course
 from mograder.sealing import Ed25519Seal
 from tests.parts import CODE, NOON, SECOND, Clock, sha256
-from tests.web.test_api import Web, problem
+from tests.web.in_process import Web, problem
 
 DUE = NOON // SECOND
 DAY = 86400

@@ -30,6 +30,9 @@ app = create_app(open_course(sys.argv[3], enrollment_code=sys.argv[5]), pace=pac
 serve(app, listen("127.0.0.1", int(sys.argv[2])), lambda: print("Ctrl-C"))
 """
 
+HASTY = f"from mograder.web import server\nserver.HEADER_SECONDS = 2\n{IMPATIENT}"
+"""A server that waits two seconds for a head, for which another waits 15."""
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads what /proc says of the server")
 
 
@@ -152,6 +155,16 @@ def test_two_hundred_who_do_not_go_on_hold_nobody_up(server: Running) -> None:
         for number in range(20):
             assert server.submit(f"s{number}", b"work").status_code == 200
         assert len(server.client.get("/assignments/hw1/submissions", headers=server.bearer()).json()) == 20
+
+
+def test_who_says_nothing_or_half_a_head_or_nothing_more_is_cut_off(course_folder: Path) -> None:
+    with running(course_folder, program=("-c", HASTY)) as server, ExitStack() as kept:
+        connections = []
+        for said in (b"", b"GET / HTTP/1.1\r\nX-Half: a", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"):
+            connections.append(kept.enter_context(server.connect()))
+            connections[-1].sendall(said)
+        assert [answer(each)[0] for each in connections] == [0, 0, 200]
+        assert server.client.get("/").status_code == 200
 
 
 # memory

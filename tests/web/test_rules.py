@@ -9,7 +9,7 @@ import pytest
 
 from mograder.domain.course import Course
 from tests.parts import CODE
-from tests.web.test_api import Web, problem
+from tests.web.in_process import Web, problem
 from tests.web.test_sessions import Visitor
 
 PLAN = """\

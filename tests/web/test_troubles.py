@@ -16,7 +16,7 @@ from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR
 from mograder.web.sessions import new_ticket
 from tests.parts import CODE, Running, environment, free_port, running
-from tests.web.test_api import Web
+from tests.web.in_process import Web
 from tests.web.test_sessions import OURS, Visitor
 
 DUE = 1_773_147_600  # Unix seconds
