@@ -52,6 +52,7 @@ def test_the_moment_of_the_commit_counts_and_the_receipt_says_both(course: Cours
     kept = submit(course, hw1, b"work", CLOSES + 40 * MINUTE)
     assert (kept.received, kept.arrived, kept.late, kept.due) == (NOON, CLOSES + 40 * MINUTE, False, NOON)
     assert kept.filename == "alice_20260310T120000.py"
+    assert submit(course, hw1, b"unannounced", CLOSES).arrived is None
     assert not course.announced(hw1, ALICE)
 
 

@@ -141,6 +141,8 @@ def test_a_person_asks_and_is_granted_what_was_asked_for(course: Course, hw1: As
     asked = course.extensions.ask(STUDENT, hw1, ALICE, "+2d", "my\0\x1b train\n")
     assert (asked.state, asked.until) == (State.ASKED, None)
     assert course.schedule(hw1, ALICE) == hw1.rules.schedule
+    theirs = course.extensions.ask(Actor(BOB, Role.STUDENT), hw1, BOB, "+5d", "")
+    assert grant(course, hw1, "", BOB)[0].until == theirs.wanted
     (given,) = grant(course, hw1, "")
     assert (given.state, given.until, given.wanted, given.reason) == (State.GRANTED, asked.wanted, None, "my train")
     more = course.extensions.ask(STUDENT, hw1, ALICE, "+9d", "again")

@@ -9,6 +9,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.access import Account
-from mograder.domain.errors import Unreadable
+from mograder.domain.errors import Temporary, Unreadable
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import Receipt, Submission, claims
@@ -26,6 +27,7 @@ from mograder.sealing import Ed25519Seal, new_private_key, public_pem
 from mograder.store import ledger
 from mograder.store.directory import DirectoryStore
 from mograder.store.doctor import check
+from mograder.store.files import fingerprint, is_settled
 from mograder.store.findings import Severity
 from mograder.store.layout import Folders
 from tests.crashes import Say, die_before
@@ -100,6 +102,19 @@ def test_the_secret_is_64_hex_digits_that_only_the_owner_reads(store: DirectoryS
     assert secret.stat().st_mode & 0o777 == 0o600
     assert len(bytes.fromhex(secret.read_text())) == 32
     assert secret.read_text().endswith("\n")
+
+
+def test_the_ledger_is_its_owners_alone(store: DirectoryStore, root: Path) -> None:
+    hand_in(store, SEAL, ALICE, b"work")
+    modes = {path.name: path.stat().st_mode & 0o777 for path in root.glob(".mograder.db*")}
+    assert modes == dict.fromkeys((".mograder.db", ".mograder.db-shm", ".mograder.db-wal"), 0o600)
+
+
+def test_after_what_the_database_refuses_the_next_is_written(store: DirectoryStore) -> None:
+    with pytest.raises(Temporary, match="not usable"):
+        store.ledger.write(lambda connection: connection.execute("INSERT INTO nowhere VALUES (1)"))
+    store.record(NOTE)
+    assert store.events() == [NOTE]
 
 
 def test_white_space_around_a_secret_does_not_count(root: Path) -> None:
@@ -475,7 +490,9 @@ def test_an_upload_that_was_cut_off_is_never_listed_and_dropped_after_a_day(root
     old, young = folder / ".incoming-old", folder / ".incoming-young"
     for path in (old, young):
         path.write_bytes(b"half")
-    os.utime(old, (0, 0))
+    now = time.time()
+    os.utime(old, (now - 25 * 3600, now - 25 * 3600))
+    os.utime(young, (now - 23 * 3600, now - 23 * 3600))  # another server may be at it
     store = open_store(root)
     assert latest(store) == []
     assert names_in(folder) == [".incoming-young"]
@@ -638,6 +655,57 @@ def test_what_is_at_hand_is_never_older_than_what_stands_there(store: DirectoryS
             assert lists(store) == lists(other)
     shutil.rmtree(handed_in)
     assert store.latest_files_at_hand(HW1) is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links, as they are on POSIX")
+def test_a_folder_that_a_link_leads_to_is_listed_once_it_is_there(store: DirectoryStore, root: Path) -> None:
+    (root / "hw2").mkdir()
+    (root / "hw2" / "files").symlink_to(root.parent / "material")
+    make_settled(root)
+    assert (listed(store), listed(store)) == ({"hw1": ["hw1.py"]}, {"hw1": ["hw1.py"]})
+    (root.parent / "material").mkdir()
+    (root.parent / "material" / "hw2.py").write_bytes(b"2")
+    assert listed(store) == {"hw1": ["hw1.py"], "hw2": ["hw2.py"]}
+
+
+def test_a_file_below_a_folder_without_files_makes_an_assignment_at_once(tmp_path: Path) -> None:
+    sub = tmp_path / "course" / "release" / "hw9" / "sub"
+    sub.mkdir(parents=True)
+    with contextlib.closing(open_store(tmp_path / "course")) as store:
+        make_settled(tmp_path)
+        assert (listed(store), listed(store)) == ({}, {})
+        (sub / "a.csv").write_bytes(b"1")
+        assert listed(store) == {"hw9": ["sub/a.csv"]}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a limit of open files is POSIX's")
+def test_what_too_many_open_files_hid_is_listed_once_it_can_be_read(root: Path, submitted: Path) -> None:
+    import resource
+
+    submitted.mkdir(parents=True)
+    (submitted / "alice.py").write_bytes(b"1")
+    (root / "hw1" / "files" / "data").mkdir()
+    (root / "hw1" / "files" / "data" / "a.csv").write_bytes(b"1")
+    make_settled(root.parent)
+    with contextlib.closing(open_store(root)) as store, contextlib.closing(open_store(root)) as other:
+        store.handed_in(HW1)  # whose they are is read, and what they hold is not
+        (soft, hard) = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            with contextlib.suppress(Temporary):
+                store.assignments()
+            hidden = store.latest_files(HW1)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert [each.sha256 for each in hidden] == [""]
+        assert store.assignments() == other.assignments()
+        assert store.latest_files(HW1) == other.latest_files(HW1) != hidden
+
+
+def make_settled(folder: Path) -> None:
+    """Wait until what stands in a folder is old enough for its marks to be trusted."""
+    for path in (folder, *folder.rglob("*")):
+        until(lambda path=path: is_settled(fingerprint(path.lstat())))  # type: ignore[misc]
 
 
 def test_the_mark_of_an_assignment_changes_with_all_that_a_standing_is_made_of(

@@ -396,6 +396,10 @@ class Marks:
         self.in_doubt |= found is not None and (is_link(found) or not is_settled(fingerprint(found)))
         return found
 
+    def failed(self, error: OSError) -> None:
+        """Something could not be read: unless that must show as a change first, it may be readable the next time."""
+        self.in_doubt |= not isinstance(error, (FileNotFoundError, NotADirectoryError, PermissionError))
+
 
 def _at(path: str) -> os.stat_result | None:
     try:

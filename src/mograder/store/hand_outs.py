@@ -59,7 +59,7 @@ class HandOuts:
             for name, folder, plain in self._assignment_folders(marks)
         ]
         return tuple(
-            Assignment(name, str(name), self._hand_outs(folder, below), plan.rules.get(name, Rules()))
+            Assignment(name, str(name), self._hand_outs(folder, below, marks), plan.rules.get(name, Rules()))
             for name, folder, below in sorted(found)
         )
 
@@ -90,10 +90,11 @@ class HandOuts:
             above = f"{self._top}{os.sep}{entry}"
             folder = f"{above}{self._below}"
             plain = not is_link and not os.path.islink(folder)
-            if self._is_assignment(folder, plain):
+            if self._is_assignment(folder, plain, marks):
                 yield name, folder, plain
             else:
                 marks.look(above)  # changes when the folder of files comes into it
+                marks.in_doubt |= not plain
 
     def everything(self) -> dict[AssignmentName, list[tuple[FileName, Path]]]:
         """Every file that may be served, of every assignment, whether it is listed or not."""
@@ -104,11 +105,11 @@ class HandOuts:
             for name, folder, plain in self._assignment_folders(Marks())
         }
 
-    def _is_assignment(self, folder: str, plain: bool) -> bool:
+    def _is_assignment(self, folder: str, plain: bool, marks: Marks) -> bool:
         real = folder if plain else os.path.realpath(folder)
         if not os.path.isdir(folder) or f"{real}{os.sep}".startswith(self._submitted):
             return False
-        return self._folders.release is None or any(True for _ in self._files_below(folder, plain, Marks()))
+        return self._folders.release is None or any(True for _ in self._files_below(folder, plain, marks))
 
     def find(self, text: str, plan: Plan) -> Assignment | None:
         """The assignment of this name or id, its files left out: quick, as every request asks."""
@@ -121,11 +122,11 @@ class HandOuts:
             return None
         found = files.look(self._top, f"{name}{self._below}")
         if found is not None and not files.is_link(found):
-            if not self._is_assignment(f"{self._top}{os.sep}{name}{self._below}", plain=True):
+            if not self._is_assignment(f"{self._top}{os.sep}{name}{self._below}", True, Marks()):
                 return None
         else:
             folder = self._folder(name)
-            if folder is None or not self._is_assignment(str(folder), plain=False):
+            if folder is None or not self._is_assignment(str(folder), False, Marks()):
                 return None
             name = AssignmentName(folder.name if self._folders.release else folder.parent.name)  # as the disk spells it
         return Assignment(name, str(name), rules=plan.rules.get(name, Rules()))
@@ -146,7 +147,8 @@ class HandOuts:
         here = f"{folder}{os.sep}{prefix}"
         try:
             entries = self._entries_of(here[:-1], marks)
-        except OSError:  # gone meanwhile, or not ours to read
+        except OSError as error:  # gone meanwhile, or not ours to read
+            marks.failed(error)
             return
         for name, is_link, is_folder in entries:
             relative, path = prefix + name, here + name
@@ -185,18 +187,19 @@ class HandOuts:
         below = path[len(self._grades) :].split(os.sep) if path.startswith(self._grades) else ()
         return len(below) > 1 and below[1] in (GRADES, FEEDBACK)
 
-    def _hand_outs(self, folder: str, found: list[tuple[str, os.stat_result]]) -> tuple[HandOut, ...]:
+    def _hand_outs(self, folder: str, found: list[tuple[str, os.stat_result]], marks: Marks) -> tuple[HandOut, ...]:
         return tuple(
-            HandOut(FileName.parse(name), status.st_size, self._checksum(Path(folder, name), status))
+            HandOut(FileName.parse(name), status.st_size, self._checksum(Path(folder, name), status, marks))
             for name, status in sorted(shown(found, lambda each: each[0]))
         )
 
-    def _checksum(self, path: Path, status: os.stat_result) -> str | None:
+    def _checksum(self, path: Path, status: os.stat_result, marks: Marks) -> str | None:
         if status.st_size > HASHED_UP_TO:
             return None
         try:
             return self._sha256.get(path, status)
-        except OSError:  # one file that cannot be read must not hide the whole course
+        except OSError as error:  # one file that cannot be read must not hide the whole course
+            marks.failed(error)
             return None
 
     def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:

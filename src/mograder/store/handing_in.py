@@ -404,14 +404,15 @@ class HandingIn:
             path = f"{folder}{os.sep}{target}"
             status = marks.look(path)
             if status is not None and files.is_regular(status):
-                digest = self._digest(path, status)
+                digest = self._digest(path, status, marks)
                 found.append(LatestFile(username, name, status.st_size, status.st_mtime, digest))
         return tuple(found)
 
-    def _digest(self, path: str, status: os.stat_result) -> str:
+    def _digest(self, path: str, status: os.stat_result, marks: Marks) -> str:
         try:
             return self._sha256.get(path, status)
-        except OSError:  # one that cannot be read must not hide the others
+        except OSError as error:  # one that cannot be read must not hide the others
+            marks.failed(error)
             return ""
 
     def submitted_file(self, assignment: AssignmentName, filename: FileName) -> StoredFile | None:
