@@ -53,8 +53,8 @@ class Waiting:
 class Outbox:
     """The outbox of this person, in the user's configuration folder."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self._folder = (folder or Path(click.get_app_dir("mograder"))) / "outbox"
+    def __init__(self) -> None:
+        self._folder = Path(click.get_app_dir("mograder"), "outbox")
 
     def put(self, file: Path, server: str, sender: str, user: str, assignment: str) -> Waiting:
         """Keep a copy of `file`. Bytes that wait already for the same assignment keep their place."""

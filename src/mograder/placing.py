@@ -92,13 +92,12 @@ def _storable(part: str, windows: bool) -> str:
 class Places:
     """Gives each name its own relative path, also where names that differ by case are one file."""
 
-    def __init__(self, windows: bool = ON_WINDOWS) -> None:
-        self._windows = windows
+    def __init__(self) -> None:
         self._taken: set[str] = set()
 
     def take(self, name: str) -> PurePosixPath:
         """Raises VerificationFailed. A second name for the same place gets ` (2)` before its ending."""
-        wanted = path = safe_name(name, self._windows)
+        wanted = path = safe_name(name)
         count = 1
         while (key := unicodedata.normalize("NFC", str(path)).casefold()) in self._taken:
             count += 1
@@ -113,7 +112,7 @@ def is_archive(path: Path) -> bool:
         return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
 
 
-def unpack(archive: Path, folder: Path, windows: bool = ON_WINDOWS) -> list[PurePosixPath]:
+def unpack(archive: Path, folder: Path) -> list[PurePosixPath]:
     """Unpack a zip into `folder`, which is new; the paths of its files in there. Hidden files are passed over.
 
     Raises VerificationFailed when the archive is damaged, a bomb, or has links or names that lead outside; what is
@@ -121,7 +120,7 @@ def unpack(archive: Path, folder: Path, windows: bool = ON_WINDOWS) -> list[Pure
     """
     try:
         with zipfile.ZipFile(archive) as opened:
-            return _unpack(opened, archive, folder, Places(windows))
+            return _unpack(opened, archive, folder, Places())
     except _DAMAGED as error:
         raise VerificationFailed(f"{printable(archive.name)!r} is not a sound zip file: {error}") from None
     except OSError as error:

@@ -25,8 +25,8 @@ from mograder.wire import decode_json
 class KnownKeys:
     """The public keys of each server, as they were when it was first met, in keys.json of the configuration folder."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self.path = (folder or Path(click.get_app_dir("mograder"))) / "keys.json"
+    def __init__(self) -> None:
+        self.path = Path(click.get_app_dir("mograder"), "keys.json")
 
     def find(self, url: str) -> Ed25519Seal | None:
         """What verifies the receipts of the server at the normalised `url`."""

@@ -655,9 +655,9 @@ Node = dict[str, Any]
 class Routes:
     """Finds the rows of a path: a tree keyed by segment, walked once a request."""
 
-    def __init__(self, rows: tuple[Endpoint, ...] = ENDPOINTS) -> None:
+    def __init__(self) -> None:
         self._root: Node = {}
-        for row in rows:
+        for row in ENDPOINTS:
             node = self._root
             for segment in _segments(row.path.encode()):
                 parameter = _PARAMETER.fullmatch(segment.decode())

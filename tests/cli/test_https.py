@@ -339,6 +339,9 @@ def test_grades_are_uploaded_from_a_table(lecturer: Mograder, server: Running) -
     work(b"username,grade\nalice,A+\nbob,1e1\ncarol,nan\n", "odd.csv")
     ran = lecturer("upload-grades", "hw1", "--grades-csv", "odd.csv", "--dry-run")
     assert ran.err == "warning: these grades are not numbers: alice 'A+', carol 'nan'\n"
+    work(b"username,grad,feedback\nalice,9,fine\n", "slip.csv")
+    ran = lecturer("upload-grades", "hw1", "--grades-csv", "slip.csv", "--dry-run")
+    assert ran.err == "warning: slip.csv has no column 'grade' or 'mark': no grades are in it\n"
     work(b"username,grade\n", "none.csv")
     assert "No grades" in lecturer("upload-grades", "hw1", "--grades-csv", "none.csv").out
     work(b"name,grade\nalice,1\n", "bad.csv")

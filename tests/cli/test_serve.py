@@ -153,9 +153,11 @@ def test_a_port_in_use_is_one_line_and_exit_1(release: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        ran = run("serve", str(release), "-p", str(taken.getsockname()[1]))
-    assert ran.returncode == 1
+        port = str(taken.getsockname()[1])
+        ran = run("serve", str(release), "-p", port)
+    assert (ran.returncode, ran.stdout) == (1, "")
     assert "cannot listen" in ran.stderr
+    assert port in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
 
 

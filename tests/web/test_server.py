@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from mograder.domain.names import INSTRUCTOR
-from tests.parts import PATIENCE, Running, environment, names_in, open_store, running
+from tests.parts import PATIENCE, Running, names_in, open_store, running
 
 
 def head(server: Running, *fields: str, user: str = "alice", method: str = "POST") -> bytes:
@@ -141,16 +139,6 @@ def test_an_upload_under_way_is_finished_before_the_server_stops(course_folder: 
         assert answer(connection).startswith(b"HTTP/1.1 200 ")
         assert server.process.wait(PATIENCE) == 0
         assert (server.submitted / "hw1" / "alice.py").read_bytes() == content
-
-
-def test_a_port_in_use_is_one_line_and_exit_1(server: Running, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "mograder", "serve", server.root, "-p", str(server.port)],
-        env=environment(), capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.count("\n") == 1
-    assert str(server.port) in done.stderr
 
 
 def test_names_of_any_letters_travel_through_the_real_server(server: Running) -> None:

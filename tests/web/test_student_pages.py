@@ -96,6 +96,12 @@ def test_what_is_not_taken_is_said_on_the_page_and_nothing_is_kept(
     assert not any((course_folder.parent / "submitted").rglob("*.py"))
 
 
+def test_a_round_limit_is_said_in_round_numbers(alice: Visitor, course_folder: Path) -> None:
+    for size, said in ((2 * 1024**2, "at most 2 MiB"), (2560, "at most 2.5 KiB"), (1000, "at most 1000 bytes")):
+        write_plan(course_folder, f'[[assignments]]\nname = "hw1"\nmax_size = {size}\n')
+        assert said in " ".join(alice.get("/my/hw1").text.split())
+
+
 def test_a_form_without_a_file_says_so(alice: Visitor) -> None:
     nothing = b'--b\r\nContent-Disposition: form-data; name="file"; filename=""\r\n\r\n\r\n--b--\r\n'
     for kind, body in (("multipart/form-data; boundary=b", nothing), ("application/x-www-form-urlencoded", b"file=")):

@@ -25,7 +25,7 @@ from mograder.client import known, pin
 from mograder.collecting import collect
 from mograder.connection import Patience, normalise_url
 from mograder.domain.errors import BadName, MograderError, NameTaken, Usage
-from mograder.domain.grades import GradeEntry, read_csv
+from mograder.domain.grades import GRADE_KEYS, GradeEntry, read_csv
 from mograder.domain.names import parse_owner
 from mograder.placing import folder_name, replacing
 from mograder.proof import KnownKeys
@@ -419,7 +419,7 @@ def upload_grades(
 
 
 def _read_grades(path: Path) -> tuple[GradeEntry, ...]:
-    """The rows of a table. Raises MograderError when somebody has several; warns of grades that are not numbers."""
+    """The rows of a table. Raises MograderError when somebody has several; warns where none or no number is given."""
     try:
         grades = read_csv(path.read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError:
@@ -427,6 +427,9 @@ def _read_grades(path: Path) -> tuple[GradeEntry, ...]:
     twice = [person for person, rows in Counter(each.person for each in grades).items() if rows > 1]
     if twice:
         raise MograderError(f"{path} has more than one row for {', '.join(twice)}: keep one for each person")
+    if grades and not any(key in each.fields for each in grades for key in GRADE_KEYS):
+        columns = " or ".join(repr(key) for key in GRADE_KEYS)
+        note(f"warning: {path} has no column {columns}: no grades are in it")
     odd = [f"{each.person} {each.grade!r}" for each in grades if each.grade is not None and not _is_number(each.grade)]
     if odd:
         note(f"warning: these grades are not numbers: {', '.join(odd)}")

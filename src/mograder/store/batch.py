@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import sqlite3
 from concurrent.futures import Future
 
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import HandIn, Head, Issue, Receipt
 from mograder.domain.store import Accepted
-from mograder.store import files
 from mograder.store.files import Spool
 from mograder.store.ledger_rows import HEAD, head_of, latest_receipt
 
@@ -84,24 +82,3 @@ class Growing:
         self.head = Head(receipt.number, receipt.hash)
         self.new.append(receipt)
         self._latest[kept.assignment, kept.username] = receipt
-
-
-def spool_name() -> str:
-    return f"{files.SPOOL_PREFIX}{secrets.token_hex(12)}"
-
-
-def write_scratch(path: str, content: bytes) -> None:
-    """A hidden file with `content`, not synced: the ledger holds the bytes until it is."""
-    descriptor = os.open(path, _NEW_FILE, 0o666)
-    try:
-        try:
-            files.write_all(descriptor, content)
-        finally:
-            os.close(descriptor)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-        raise
-
-
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)

@@ -34,6 +34,7 @@ IN_MEMORY = 1024 * 1024
 ALL_IN_MEMORY = 64 * 1024 * 1024
 """Bytes that all uploads under way may keep in memory together; beyond that even a small one goes to disk."""
 
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -84,7 +85,7 @@ def write_beside(path: Path, content: bytes, mode: int = 0o644) -> Path:
     """A hidden file beside `path` that holds `content`, synced: ready to be renamed to it."""
     scratch = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
     try:
-        with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        with open(os.open(scratch, _NEW_FILE, mode), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -244,13 +245,13 @@ class Spool:
                     self._spill()
         else:
             with storage_errors("receive the file"):
-                write_all(self._descriptor, chunk)
+                _write_all(self._descriptor, chunk)
 
     def _spill(self) -> None:
-        path = self._folder / f"{SPOOL_PREFIX}{secrets.token_hex(12)}"
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        path = self._folder / spool_name()
+        self._descriptor = os.open(path, _NEW_FILE, 0o644)
         self.path = path
-        write_all(self._descriptor, b"".join(self._chunks))
+        _write_all(self._descriptor, b"".join(self._chunks))
         self._forget()
 
     def _forget(self) -> None:
@@ -280,7 +281,25 @@ class Spool:
         self._forget()
 
 
-def write_all(descriptor: int, content: bytes) -> None:
+def spool_name() -> str:
+    return f"{SPOOL_PREFIX}{secrets.token_hex(12)}"
+
+
+def write_spool(path: str, content: bytes) -> None:
+    """A hidden file with `content`, not synced: the ledger holds the bytes until it is."""
+    descriptor = os.open(path, _NEW_FILE, 0o666)
+    try:
+        try:
+            _write_all(descriptor, content)
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        raise
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]

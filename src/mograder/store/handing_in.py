@@ -38,8 +38,8 @@ from mograder.domain.receipts import (
 )
 from mograder.domain.store import Accepted, LatestFile, StoredFile, Upload
 from mograder.store import files
-from mograder.store.batch import Growing, Waiting, spool_name, write_scratch
-from mograder.store.files import Cached, Marks, Room, SameAgain, Spool, storage_errors
+from mograder.store.batch import Growing, Waiting
+from mograder.store.files import Cached, Marks, Room, SameAgain, Spool, spool_name, storage_errors, write_spool
 from mograder.store.layout import Folders, stored_file
 from mograder.store.ledger import TOGETHER, Ledger
 from mograder.store.ledger_rows import (
@@ -162,7 +162,7 @@ class HandingIn:
         if not accepted.repeated or not os.path.exists(self._version(receipt.submission)):
             if body.path is None:
                 scratch = f"{folder}{os.sep}{spool_name()}"
-                write_scratch(scratch, body.data)
+                write_spool(scratch, body.data)
                 waiting.source = scratch
             elif os.access(folder, os.W_OK):  # the file moves there only once it is accepted
                 waiting.source = str(body.path)
@@ -293,7 +293,7 @@ class HandingIn:
             folder = self._make_in_use(self.folders.submitted, submission.assignment)
             source = str(self.folders.submitted / spool if spool else folder / spool_name())
             if not spool:
-                write_scratch(source, body)
+                write_spool(source, body)
             try:
                 files.put(source, version)
             except FileNotFoundError:

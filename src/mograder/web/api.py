@@ -79,7 +79,6 @@ LONGEST_TROUBLE = 500
 MULTIPART_EXTRA = 64 * 1024
 """Bytes that a multipart form may have around the file."""
 
-
 LAST_ERRORS = 20
 
 

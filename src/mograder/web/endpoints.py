@@ -146,10 +146,7 @@ def assignments(request: Request) -> Reply:
 def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
     """How an assignment is listed: a manifest's own entry is passed on whole, with the times that are in force."""
     rules, schedule = assignment.rules, assignment.rules.schedule
-    opens, due, closes = (
-        wire.given(moment // deadlines.SECOND if moment else None)
-        for moment in (schedule.opens, schedule.due, schedule.closes)
-    )
+    opens, due, closes = map(seconds, (schedule.opens, schedule.due, schedule.closes))
     grace: wire.Maybe[int] = UNSET
     now_late: dict[str, Any] = {}
     if schedule.due is not None:
@@ -339,7 +336,7 @@ def receipt_info(receipt: Receipt) -> wire.ReceiptInfo:
         url=wire.build_path(wire.BY_NAME["version"], place),
         receipt=receipt.text,
         late=wire.given(kept.late if kept.due is not None else None),
-        duedate=wire.given(kept.due // deadlines.SECOND if kept.due is not None else None),
+        duedate=seconds(kept.due),
     )
 
 

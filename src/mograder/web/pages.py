@@ -159,7 +159,7 @@ def _templates() -> Environment:
 
 
 def _size(number: int, binary: bool = False) -> str:
-    return do_filesizeformat(number, binary).replace("Byte", "byte")
+    return do_filesizeformat(number, binary).replace("Byte", "byte").replace(".0 ", " ")
 
 
 def _timed(text: str) -> Markup:
