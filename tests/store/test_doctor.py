@@ -195,7 +195,7 @@ DAMAGE = {
     "no ledger": Damage(lambda c: (c / DB).unlink(), "the ledger is missing", "error", DB),
     "neither ledger nor key": Damage(lambda c: ((c / DB).unlink(), (c / KEY).unlink()),
                                      "there are hand-ins and no ledger", "warning", DB),
-    "pending for long": Damage(forget_file, "1 hand-ins are in the ledger and not yet known to be on the disk",
+    "pending for long": Damage(forget_file, "1 hand-in in the ledger, not yet known to be on the disk",
                                "warning", DB, True),
     "a clock set back": Damage(lambda c: age(c / DB, -9e5), "ahead of the clock", "warning", DB),
     **{f"an old leftover {'/'.join(place)}": Damage(
@@ -291,7 +291,7 @@ def test_what_people_may_do_by_hand_is_a_note_and_nothing_wrong(course: Path) ->
     assert said(course) == [
         ("note", "mograder.toml", "names the assignment 'hw2', which has no files yet"),
         ("note", "submitted/hw1/alice.py", "was put there by hand and has no receipt"),
-        ("note", "submitted/hw1", "1 files have no receipt: carol.py"),
+        ("note", "submitted/hw1", "1 file without a receipt: carol.py"),
     ]
     assert repair(Folders.of(course / "release"), checked(course)) == []
 
@@ -363,7 +363,7 @@ def test_a_hand_in_that_waits_for_its_place_is_a_warning_after_a_minute(
     forget_file(course)
     waiting = received(course)[-1].received
     age(course / DB, 2 * 3600)
-    what = "1 hand-ins are in the ledger and not yet known to be on the disk"
+    what = "1 hand-in in the ledger, not yet known to be on the disk"
     assert said(course, waiting + waits * SECOND) == [(severity, DB, what)]
 
 
