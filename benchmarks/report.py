@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import statistics
@@ -46,10 +47,10 @@ ROWS = (
 
 
 def _ratios(results: Results, row: Row) -> list[float]:
-    """Round by round, how many times better ours was."""
+    """Round by round, how many times better ours was: infinitely where the other answered nothing."""
     rounds = zip(results[row.case]["ours"], results[row.case].get("published", []), strict=False)
     pairs = [(ours[row.figure], theirs[row.figure]) for ours, theirs in rounds]
-    return [theirs / ours if row.less_is_better else ours / max(theirs, 1e-9) for ours, theirs in pairs]
+    return [theirs / ours if row.less_is_better else ours / theirs if theirs else math.inf for ours, theirs in pairs]
 
 
 def _median(results: Results, case: str, who: str, figure: str) -> float | None:
@@ -174,7 +175,8 @@ def plot(results: Results) -> None:
     from matplotlib import pyplot
 
     drawn = [(row, _ratios(results, row)) for row in ROWS if row.case in results]
-    rows = [(row, statistics.median(ratios)) for row, ratios in reversed(drawn) if ratios]
+    medians = [(row, statistics.median(ratios)) for row, ratios in reversed(drawn) if ratios]
+    rows = [(row, ratio) for row, ratio in medians if math.isfinite(ratio)]
     figure, axes = pyplot.subplots(figsize=(8, 0.4 * len(rows) + 1))
     axes.barh([row.title for row, _ in rows], [ratio for _, ratio in rows], color="#4878a8")
     goals = [(row.goal, place) for place, (row, _) in enumerate(rows) if row.goal]
