@@ -26,14 +26,13 @@ from mograder.sealing import Ed25519Seal
 from mograder.store import files
 from mograder.store.authority import AUTHORITY, CERTIFICATE, Pair
 from mograder.store.directory import DirectoryStore, load_grades
-from mograder.store.evidence import LEFTOVER, Evidence, Record, read_record
+from mograder.store.evidence import Evidence, Record, read_record
 from mograder.store.findings import Finding, Findings, error, lasting, note, warning
 from mograder.store.hand_outs import HandOuts
 from mograder.store.layout import BEGIN_ANEW, GRADES, LEDGER, LOCK, MANIFEST, NEW_KEY, SIGNING_KEY, Folders
 from mograder.store.secret import read_secret
 from mograder.store.snapshot import reading
 
-STALE_SECONDS = 24 * 3600
 SETTLES_WITHIN = 60
 """Seconds after which a hand-in that is still pending says that something keeps the server from finishing it."""
 AUTHORITY_ENDS_SOON = timedelta(days=180)
@@ -212,10 +211,10 @@ class _Look:
         found = {path for folder in [self.folders.root, *grades] for path in folder.glob(".*.tmp")}
         found |= set(self.folders.submitted.glob("**/.*"))
         for path in sorted(found):
-            if not (path.name.startswith(files.SPOOL_PREFIX) or LEFTOVER.fullmatch(path.name)):
+            if not files.is_on_its_way(path.name):
                 continue
             with contextlib.suppress(FileNotFoundError):
-                if time.time() - path.lstat().st_mtime > STALE_SECONDS and path.name not in spools:
+                if time.time() - path.lstat().st_mtime > files.CUT_OFF_AFTER and path.name not in spools:
                     yield warning(
                         "was left by a write that was cut off", path, "mograder doctor --repair removes it",
                         partial(self._drop, path),
