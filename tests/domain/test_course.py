@@ -221,12 +221,12 @@ def test_a_hand_in_is_taken_until_the_end_of_the_second_it_closes(course: Course
 
 
 def test_what_is_empty_too_large_or_of_another_type_is_refused(course: Course, course_folder: Path) -> None:
-    plan(course_folder, "max_size = 5\naccepts = ['py']")
+    plan(course_folder, "max_size = 5\naccepts = ['py', 'zip']")
     with pytest.raises(BadRequest, match="empty"):
         submit(course, b"")
     with pytest.raises(TooLarge, match="6 bytes; at most 5"):
         submit(course, b"123456")
-    with pytest.raises(WrongType, match=r"takes \.py"):
+    with pytest.raises(WrongType, match=r"takes \.py, \.zip"):
         submit(course, filename="x.ipynb")
     assert list(course.store.receipts()) == []
     for filename in ("", "x.py", "X.PY"):

@@ -86,7 +86,10 @@ def test_an_extension_moves_due_and_closing_time_for_one_person_alone(course: Co
     assert course.schedule(hw1, ALICE) == Schedule(None, given.until, given.until)
     assert course.schedule(hw1, BOB) == hw1.rules.schedule
     assert [course.standing(hw1, user).extension for user in (ALICE, BOB)] == [given, None]
+    assert [len(course.own_extensions(Actor(ALICE, role))) for role in (Role.STUDENT, Role.INSTRUCTOR)] == [1, 0]
     bob = Actor(BOB, Role.STUDENT)
+    bobs = course.submit(bob, hw1, BOB, filled(course.upload(), b"work"), DUE + DAY).receipt.submission
+    assert (bobs.late, bobs.due) == (True, DUE)
     for actor, closes in ((STUDENT, given.until), (bob, hw1.rules.schedule.closes)):
         assert course.assignments(actor)[0].rules.schedule.closes == closes
         assert closes is not None
