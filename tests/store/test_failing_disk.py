@@ -138,7 +138,8 @@ def others_in_circles(course: Course) -> contextlib.AbstractContextManager[None]
 
 
 def gone(course: Course) -> contextlib.AbstractContextManager[None]:
-    course.beside.rename(course.beside.with_name("elsewhere"))
+    for folder in (course.root, course.beside):
+        folder.rename(folder.with_name(f"{folder.name} elsewhere"))
     return contextlib.nullcontext()
 
 
@@ -185,6 +186,7 @@ WHY = {
         (others_in_circles, "read the hand-in", lambda course: course.store.submitted_file(HW1, FileName("alice.py"))),
         (others_in_circles, "make the course", create),
         (gone, "receive the file", lambda course: course.spool.finish()),
+        (gone, "list the assignments", lambda course: course.store.assignments()),
     ],
 )
 def test_who_is_refused_by_the_disk_is_told_what_could_not_be_done(

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from mograder.config import manifest_rules
 from mograder.domain.assignments import Assignment, HandOut, Plan, Rules, find_assignment
 from mograder.domain.errors import BadName, BadRequest, Unreadable
-from mograder.domain.names import AssignmentName, FileName
+from mograder.domain.names import MAX_FILE_NAME, AssignmentName, FileName
 from mograder.domain.store import StoredFile
 from mograder.store import files
 from mograder.store.files import Cached, LastRead, Marks, SameAgain
@@ -83,15 +83,11 @@ class HandOuts:
     def _assignment_folders(self, marks: Marks) -> Iterator[tuple[AssignmentName, str, bool]]:
         """Each assignment, the folder that holds its hand-outs, and whether no link leads there."""
         for entry, is_link, _ in self._entries_of(self._top, marks):
-            try:
-                name = AssignmentName.parse(entry)
-            except BadName:
-                continue
             above = f"{self._top}{os.sep}{entry}"
             folder = f"{above}{self._below}"
             plain = not is_link and not os.path.islink(folder)
             if self._is_assignment(folder, plain, marks):
-                yield name, folder, plain
+                yield AssignmentName(entry), folder, plain
             else:
                 marks.look(above)  # changes when the folder of files comes into it
                 marks.in_doubt |= not plain
@@ -152,6 +148,8 @@ class HandOuts:
             return
         for name, is_link, is_folder in entries:
             relative, path = prefix + name, here + name
+            if len(relative) > MAX_FILE_NAME:
+                continue
             if self._holds_back(path) if plain and not is_link else self._kept_back(Path(folder), relative):
                 continue
             if is_folder:
@@ -170,11 +168,7 @@ class HandOuts:
         return self._entries.get(folder, None if found is None or files.is_link(found) else found)
 
     def _kept_back(self, folder: Path, relative: str) -> bool:
-        """Hidden or otherwise not a name to serve; hand-ins, grades and feedback, however the folders are nested."""
-        try:
-            FileName.parse(relative)
-        except BadName:
-            return True
+        """What a link hides or leads out to; hand-ins, grades and feedback, however the folders are nested."""
         path = os.path.realpath(folder / relative)
         if "/." in path.replace(os.sep, "/") and "/." in f"/{os.path.relpath(path, os.path.realpath(folder))}":
             return True  # a link to a hidden file, or out
@@ -189,7 +183,7 @@ class HandOuts:
 
     def _hand_outs(self, folder: str, found: list[tuple[str, os.stat_result]], marks: Marks) -> tuple[HandOut, ...]:
         return tuple(
-            HandOut(FileName.parse(name), status.st_size, self._checksum(Path(folder, name), status, marks))
+            HandOut(FileName(name), status.st_size, self._checksum(Path(folder, name), status, marks))
             for name, status in sorted(shown(found, lambda each: each[0]))
         )
 
@@ -220,7 +214,6 @@ class HandOuts:
             path = existing(path, part) if path is not None else None
         if (
             path is None
-            or os.path.realpath(folder) == str(self._folders.submitted)
             or self._kept_back(folder, path.relative_to(folder).as_posix())
             or not files.is_inside(path, folder)
         ):
