@@ -263,6 +263,16 @@ def test_many_accounts_are_changed_together_or_not_at_all(store: Store) -> None:
     assert store.change_accounts([]) == []
 
 
+def test_a_change_that_changes_nothing_is_not_in_the_trail(store: Store) -> None:
+    def keep(name: Username) -> tuple[Username, Callable[[Account | None], Account], Event]:
+        return name, lambda held: held or Account(name), replace(NOTE, subject=name)
+
+    changes = [keep(name) for name in (BOB, BOB, ALICE)]
+    for _ in range(2):
+        assert store.change_accounts(changes) == [Account(BOB), Account(BOB), Account(ALICE)]
+        assert [each.subject for each in store.events()] == ["alice", "bob"]
+
+
 def test_a_new_secret_is_first_and_the_old_one_stays_until_its_end(open_again: Open) -> None:
     store, other = open_again(), open_again()
     (old,) = store.secrets()

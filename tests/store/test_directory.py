@@ -621,7 +621,7 @@ def test_a_file_put_there_by_hand_survives_a_crash_in_the_next_hand_in(root: Pat
 
 @pytest.mark.parametrize("edit", [b"edited by hand", None])
 def test_a_large_hand_in_that_was_edited_or_removed_by_hand_does_not_keep_the_course_from_opening(
-    root: Path, submitted: Path, edit: bytes | None
+    root: Path, submitted: Path, caplog: pytest.LogCaptureFixture, edit: bytes | None
 ) -> None:
     crash(root, 3_000_000)
     version = submitted / "alice_20260310T120001.py"
@@ -629,6 +629,7 @@ def test_a_large_hand_in_that_was_edited_or_removed_by_hand_does_not_keep_the_co
     if edit is not None:
         version.write_bytes(edit)
     store = open_store(root)
+    assert f"the file of hand-in 2 is missing or differs: {version}" in caplog.text
     assert hand_in(store, SEAL, Username("bob"), b"work").receipt.number == 3
     assert (submitted / "bob.py").read_bytes() == b"work"
     assert version.exists() == (edit is not None)

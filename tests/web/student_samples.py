@@ -91,7 +91,7 @@ FRESH = task_page(mine(TASKS[2], fetched=True), files("homework.py", "data/measu
 TAKEN = task_page(mine(TASKS[2], NOW - 2 * HOUR, NOW))
 LATE = task_page(mine(TASKS[1], NOW - 31 * HOUR, NOW, rule=Which.ON_TIME))
 CLOSED = replace(TASKS[0], rules=replace(TASKS[0].rules, schedule=Schedule(None, NOW - DAY * 3, NOW - DAY)))
-ASKED = "2026-03-10 00:00 UTC is not after the due time of 'hw3', 2026-03-10 17:00 UTC: give 'alice' a later one"
+ASKED = "2026-03-10 23:59:59 CET is not after the due time of 'hw3', 2026-03-11 18:00 CET: choose a later one"
 
 SAMPLES: dict[str, Page] = {
     "home": Home(ALICE, WORKS),

@@ -449,8 +449,7 @@ def _is_number(text: str) -> bool:
 
 
 def _count(grades: Sequence[GradeEntry]) -> int:
-    """The rows that say something."""
-    return sum(each.grade is not None or bool(each.feedback) for each in grades)
+    return sum(each.says_something for each in grades)
 
 
 @https.command(name="upload-feedback")

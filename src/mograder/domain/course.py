@@ -477,7 +477,8 @@ class Course(HandingIn):
     def upload_grades(self, actor: Actor, assignment: Assignment, document: object) -> Uploaded:
         """Merge grades. Raises BadRequest, then nothing changed."""
         entries = grades.parse_upload(document)
-        event = Event(self.clock(), actor.username, "grades", assignment.name, counted(len(entries), "grade"))
+        said = counted(sum(each.says_something for each in entries), "grade")
+        event = Event(self.clock(), actor.username, "grades", assignment.name, said)
         stored = self.store.merge_grades(assignment.name, entries, event)
         unknown: set[str] = set()
         with contextlib.suppress(Temporary):  # the grades are kept, and who has handed in cannot be said now

@@ -45,7 +45,7 @@ class Extensions:
 
     def ask(self, actor: Actor, assignment: Assignment, user: Username, until: str, reason: str) -> Extension:
         """Ask for more time; it replaces what the person has asked for before. Raises BadRequest."""
-        wanted = self._parse(assignment, user, until)
+        wanted = self._parse(assignment, until)
         shown = _reason(reason)
 
         def change(held: Extension | None) -> Extension:
@@ -69,7 +69,7 @@ class Extensions:
         wanted = before.wanted if before else None
         until: int | None = None
         if wished.decision is Decision.GRANT:
-            until = self._parse(assignment, user, wished.until) if wished.until.strip() else wanted
+            until = self._parse(assignment, wished.until, f" for {user!r}") if wished.until.strip() else wanted
             if until is None:
                 raise BadRequest(f"{user!r} asks for no extension of {assignment.name!r}: say until when, such as +3d")
 
@@ -82,16 +82,17 @@ class Extensions:
         event = self._event(actor, f"{wished.decision} extension", assignment, user, until, note)
         return assignment.name, user, change, event
 
-    def _parse(self, assignment: Assignment, user: Username, text: str) -> int:
+    def _parse(self, assignment: Assignment, text: str, whose: str = "") -> int:
         zone, schedule = self.store.plan().zone, assignment.rules.schedule
         until = parse_until(text, schedule, zone)
         due = schedule.due if schedule.due is not None else schedule.closes
         if due is None:
             raise BadRequest(f"{assignment.name!r} has no due time: there is nothing to extend")
         if until <= due or until > deadlines.days_later(due, LONGEST, zone):
+            wrong, wanted = ("not", "later") if until <= due else ("too long", "nearer")
             raise BadRequest(
-                f"{deadlines.readable(until, zone)} is {'not after' if until <= due else 'too long after'} the due "
-                f"time of {assignment.name!r}, {deadlines.readable(due, zone)}: give {user!r} a later or nearer one"
+                f"{deadlines.readable(until, zone)} is {wrong} after the due time of {assignment.name!r}, "
+                f"{deadlines.readable(due, zone)}: choose a {wanted} one{whose}"
             )
         return until
 

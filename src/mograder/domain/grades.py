@@ -64,6 +64,10 @@ class GradeEntry:
         return _text(self.fields.get("feedback"))
 
     @property
+    def says_something(self) -> bool:
+        return self.grade is not None or bool(self.feedback)
+
+    @property
     def visible(self) -> bool:
         """Whether the student may see it now."""
         return _text(self.fields.get("workflow_state")) in VISIBLE_STATES

@@ -192,7 +192,7 @@ class Store(Protocol):
         """Replace an account and record `event`, as one step that nobody can get between.
 
         `change` gets the account whose name differs from `username` by case at most, or None; what it raises
-        leaves everything as it was.
+        leaves everything as it was, and so does giving the account back as it is.
         """
         ...
 

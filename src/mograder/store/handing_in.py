@@ -353,11 +353,10 @@ class HandingIn:
     def _await_quiet(self) -> None:
         """Wait until nothing has been placed for `SETTLE_AFTER`: a rush has the disk to itself, but not for ever."""
         ends = time.monotonic() + SETTLE_WITHIN
-        placed = True
-        while placed and not self._stopping.is_set() and time.monotonic() < ends:
+        quiet = False
+        while not quiet and time.monotonic() < ends:
             self._unsettled.clear()
-            self._stopping.wait(SETTLE_AFTER)
-            placed = self._unsettled.is_set()
+            quiet = self._stopping.wait(SETTLE_AFTER) or not self._unsettled.is_set()
         self._unsettled.clear()
 
     def settle(self) -> bool:

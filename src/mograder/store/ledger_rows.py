@@ -33,6 +33,8 @@ def change_account(connection: sqlite3.Connection, username: Username, change: C
     row = connection.execute(f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE key = ?", (username.key,)).fetchone()
     held = account_of(row) if row else erased_account(connection.execute(ERASED_NAMES).fetchall(), username)
     account = change(held)
+    if account == held:
+        return account
     connection.execute(
         f"INSERT OR REPLACE INTO accounts ({ACCOUNT_COLUMNS}, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (

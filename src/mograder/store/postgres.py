@@ -236,14 +236,18 @@ class PostgresStore:
             ).fetchall()
             erased = connection.execute(ERASED_NAMES, (self.course,)).fetchall()
             held = {account.username.key: account for account in map(account_of, rows)}
-            changed = []
-            for username, change, _ in changes:
-                account = change(held.get(username.key) or erased_account(erased, username))
-                held[username.key] = account
-                changed.append(account)
+            accounts, changed, events = [], [], []
+            for username, change, event in changes:
+                before = held.get(username.key) or erased_account(erased, username)
+                account = change(before)
+                accounts.append(account)
+                if account != before:
+                    held[username.key] = account
+                    changed.append(account)
+                    events.append(event)
             put_accounts(connection, self.course, changed)
-            record(connection, self.course, [event for _, _, event in changes])
-            return changed
+            record(connection, self.course, events)
+            return accounts
 
         return self.write(work)
 

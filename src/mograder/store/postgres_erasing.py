@@ -58,10 +58,9 @@ def _erase_from_documents(connection: Connection, course: str, username: Usernam
     """Grades and commits."""
     places = connection.execute("SELECT place FROM documents WHERE course = %s", (course,)).fetchall()
     for (place,) in places:
-        kind, _, rest = place.partition("/")
-        if kind == "commits" and rest.rpartition("/")[2] == username:
+        if place.startswith("commits/") and place.endswith(f"/{username}"):
             connection.execute("DELETE FROM documents WHERE course = %s AND place = %s", (course, place))
-        elif kind == "grades":
+        elif place.startswith("grades/"):
             held = read_grades(lock_document(connection, course, place, "[]"))
             others = [dict(entry.fields) for entry in held if entry.username != username]
             if len(others) < len(held):
