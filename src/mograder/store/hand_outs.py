@@ -18,7 +18,7 @@ from mograder.domain.names import AssignmentName, FileName
 from mograder.domain.store import StoredFile
 from mograder.store import files
 from mograder.store.files import Cached, LastRead, Marks, SameAgain
-from mograder.store.layout import FEEDBACK, GRADES, MANIFEST, Folders, as_stored, existing, load_json, stored_file
+from mograder.store.layout import FEEDBACK, GRADES, MANIFEST, Folders, Place, existing, load_json, real_place, stored
 
 T = TypeVar("T")
 
@@ -152,15 +152,17 @@ class HandOuts:
             return
         for name, is_link, is_folder in entries:
             relative, path = prefix + name, here + name
-            if self._holds_back(path) if plain and not is_link else self._kept_back(Path(folder), relative):
+            real = path if plain and not is_link else files.real_path(folder, path)
+            if real is None or self._holds_back(real):
+                marks.in_doubt |= is_link
                 continue
             if is_folder:
                 yield from self._files_below(folder, plain, marks, f"{relative}/")
                 continue
             with contextlib.suppress(OSError):
                 found = marks.look(path)
-                if is_link and files.is_inside(Path(path), Path(folder)):
-                    found = os.stat(path)
+                if is_link:
+                    found = os.lstat(real)
                 if found is not None and files.is_regular(found):
                     yield relative, found
 
@@ -168,17 +170,6 @@ class HandOuts:
         """What may be served in a folder, looked at anew when the folder has changed."""
         found = marks.look(folder)
         return self._entries.get(folder, None if found is None or files.is_link(found) else found)
-
-    def _kept_back(self, folder: Path, relative: str) -> bool:
-        """Hidden or otherwise not a name to serve; hand-ins, grades and feedback, however the folders are nested."""
-        try:
-            FileName.parse(relative)
-        except BadName:
-            return True
-        path = os.path.realpath(folder / relative)
-        if "/." in path.replace(os.sep, "/") and "/." in f"/{os.path.relpath(path, os.path.realpath(folder))}":
-            return True  # a link to a hidden file, or out
-        return self._holds_back(path)
 
     def _holds_back(self, path: str) -> bool:
         """Whether a hand-in, a grade or a feedback page stands at `path`, on the way to which no link is."""
@@ -204,28 +195,22 @@ class HandOuts:
 
     def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
         """A file that may be served, None otherwise."""
+        return stored(name, partial(self._place, assignment, name))
+
+    def _place(self, assignment: AssignmentName, name: FileName) -> Place | None:
         try:
             below = f"{AssignmentName.parse(assignment)}{self._below}/{FileName.parse(name)}"
         except BadName:
             return None
         found = files.look(self._top, below)
         if found is not None and not files.is_link(found):
-            there = Path(self._top, below)
-            return None if self._holds_back(str(there)) else as_stored(there, name, found)
+            return None if self._holds_back(f"{self._top}{os.sep}{below}") else (self._top, below, found)
         folder = self._folder(assignment)
-        if folder is None:
-            return None
-        path: Path | None = folder
+        path = folder
         for part in name.split("/"):
             path = existing(path, part) if path is not None else None
-        if (
-            path is None
-            or os.path.realpath(folder) == str(self._folders.submitted)
-            or self._kept_back(folder, path.relative_to(folder).as_posix())
-            or not files.is_inside(path, folder)
-        ):
-            return None
-        return stored_file(path, name)
+        real = None if folder is None or path is None else files.real_path(str(folder), str(path))
+        return None if real is None or self._holds_back(real) else real_place(real)
 
 
 Entries = tuple[tuple[str, bool, bool], ...]
