@@ -256,8 +256,8 @@ class _Writer:
                     yield path, f"{self._place(folder, path.relative_to(folder).as_posix())}/", None
 
     def _add(self, archive: tarfile.TarFile, path: Path, place: str) -> None:
-        with path.open("rb") as source:
-            found = os.fstat(source.fileno())
+        source, found = files.open_below(str(path.parent), path.name)
+        with source:
             member = _member(place, int(found.st_mtime))
             member.mode = stat.S_IMODE(found.st_mode)
             member.size = found.st_size
