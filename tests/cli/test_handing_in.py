@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -297,6 +298,8 @@ def test_a_student_asks_and_the_instructor_grants_on_the_folder_or_over_http(
     assert "Extension: asked until" in alice("https", "feedback", "hw1")[0]
     (asked,) = alice("extend", "--requests", *here, "--json")
     assert (asked["user"], asked["state"], asked["reason"]) == ("alice", "asked", "ill")
+    columns = alice("extend", "--requests", *here)[0].splitlines()[0]
+    assert re.split(" {2,}", columns) == ["Assignment", "User", "State", "Asked until", "Because"]
     (given,) = alice("extend", "--grant", "alice", "hw1", "--reason", "get well", *there, "--json")
     assert given["until"] == asked["wanted"] == (moment + timedelta(days=2)).timestamp()
     assert alice("extend", "--requests", *there, "--json") == []

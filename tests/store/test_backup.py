@@ -24,8 +24,8 @@ from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store import backup
 from mograder.store.backup import Restored, Written, read_backup, write_backup
 from mograder.store.directory import DirectoryStore
-from mograder.store.layout import Folders
-from tests.courses import everything, forget_file, ledger, make_sound_course, versions
+from mograder.store.layout import Folders, served_folders
+from tests.courses import damage_row, everything, forget_file, ledger, make_sound_course, versions
 from tests.parts import ALICE, BOB, NOTEBOOK, hand_in, make_course_folder, names_in, sha256
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes and links as on POSIX")
@@ -99,6 +99,9 @@ def test_every_file_is_in_the_manifest_and_comes_back_as_it_was(course: Path, ar
     members = {each["path"]: each for each in manifest["members"]}
     with tarfile.open(archive) as opened:
         assert opened.getnames() == [*(name.rstrip("/") for name in members), backup.MANIFEST]
+        modes = {each.name: each.mode for each in opened}
+    assert modes[backup.MANIFEST] == modes["release/.mograder.db"] == 0o600
+    assert modes["release/later/files"] == 0o755
     assert made == Written(len(members), 5)
     assert members["release/hw1/files/hw1.py"]["sha256"] == sha256(NOTEBOOK)
     assert (manifest["format"], manifest["receipts"], manifest["release"]) == (1, 5, None)
@@ -132,19 +135,22 @@ def test_what_is_pending_in_the_archive_is_a_file_after_the_restore(course: Path
     assert (back / "submitted/hw1/bob.py").read_bytes() == b"bob 1"
 
 
-def test_a_large_hand_in_that_waits_for_its_place_is_in_the_archive(course: Path, archive: Path) -> None:
+@pytest.mark.parametrize("placed", [False, True], ids=["waits", "is placed meanwhile"])
+def test_a_large_hand_in_that_waits_for_its_place_is_in_the_archive(course: Path, archive: Path, placed: bool) -> None:
     version, spool = versions(course, "bob")[-1], course / "submitted" / ".incoming-0123"
     version.rename(spool)
     ledger(course, "INSERT INTO pending SELECT number, NULL, '.incoming-0123' FROM receipts WHERE filename = "
                    f"'{version.name}'")  # fmt: skip
     (course / "submitted" / ".incoming-4567").write_bytes(b"on its way")
-    written(course, archive)
+    written(course, archive, (lambda _text: spool.rename(version)) if placed else quiet)
     back = restored(archive)
     assert (back / "submitted/hw1/bob.py").read_bytes() == b"bob 1"
     assert not list((back / "submitted").glob(".incoming*"))
 
 
 def test_what_comes_while_the_archive_is_written_is_not_in_it_and_disturbs_nothing(course: Path, archive: Path) -> None:
+    (course / "submitted/hw1/zoe.py").write_bytes(b"by hand")
+    (course / "release/hw1/alice.py").write_bytes(b"alice, later")  # no hand-in, whatever is in it
     before = files_in(course)
 
     def say(text: str) -> None:
@@ -206,11 +212,30 @@ def test_what_is_missing_or_by_hand_is_so_in_the_archive(course: Path, archive: 
     folder = course / "submitted" / "hw1"
     versions(course)[0].unlink()
     (folder / "alice.py").unlink()
-    (folder / "alice.py").write_bytes(b"corrected by the lecturer")
+    (folder / "alice.py").write_bytes(versions(course)[0].read_bytes())  # back to an older one
     (folder / "carol.py").write_bytes(b"by hand")
     before = files_in(course)
-    written(course, archive)
+
+    def say(_text: str) -> None:
+        hand_in(store, seal, BOB, b"bob, later", utc_now())
+
+    with served(course) as (store, seal):
+        written(course, archive, say)
     assert files_in(restored(archive)) == before
+
+
+def test_a_course_without_hand_ins_is_archived_and_the_first_that_comes_meanwhile_is_not_in_it(
+    tmp_path: Path, archive: Path
+) -> None:
+    course = make_course_folder(tmp_path).parent
+
+    def say(text: str) -> None:
+        assert text == "0 hand-ins, as the ledger stands now"
+        hand_in(store, seal, ALICE, b"alice, later", utc_now())
+
+    with served(course) as (store, seal):
+        assert written(course, archive, say).receipts == 0
+    assert list((restored(archive) / "submitted").rglob("*.py")) == []
 
 
 def test_links_that_lead_elsewhere_and_what_is_no_file_are_left_out_and_told(course: Path, archive: Path) -> None:
@@ -274,6 +299,18 @@ def test_folders_elsewhere_come_back_inside_and_serve_is_told(
         assert [each.files[0].name for each in store.assignments()] == ["hw1.py"]
 
 
+@pytest.mark.parametrize("release", ["release", "flat"])
+def test_folders_that_the_settings_name_need_no_flags(course: Path, archive: Path, release: str) -> None:
+    (course / "submitted").rename(course / "work")
+    (course / "flat" / "hw1").mkdir(parents=True)
+    (course / "mograder.toml").write_text(f'[dirs]\nsubmitted = "work"\nrelease = "{release}"\n')
+    folders = served_folders(course / "release")
+    assert (folders.submitted, folders.release) == (course / "work", course / "flat" if release == "flat" else None)
+    write_backup(folders, archive, utc_now(), quiet)
+    back = read_backup(archive, archive.with_name("b"), quiet)
+    assert back == Restored(served_folders(archive.with_name("b") / "release"), "")
+
+
 def test_two_folders_of_one_name_come_back_apart(tmp_path: Path, archive: Path) -> None:
     root = make_course_folder(tmp_path)
     folders = Folders.of(root, submitted=tmp_path / "disk", grades=root.parent / "submitted")
@@ -299,6 +336,7 @@ def test_a_course_served_from_its_own_folder_comes_back_so(tmp_path: Path, archi
         hand_in(store, Ed25519Seal(store.signing_key(new_private_key)), ALICE, b"work")
     (root / "mograder.toml").write_text('title = "Algebra"\n')
     (root / "manifest.json").write_text("of another program")
+    (root / "submitted" / "hw2").mkdir()
     write_backup(folders, archive, utc_now(), quiet)
     with pytest.raises(Usage, match="must not be called 'release'"):
         read_backup(archive, tmp_path / "release", quiet)
@@ -306,6 +344,7 @@ def test_a_course_served_from_its_own_folder_comes_back_so(tmp_path: Path, archi
     back = read_backup(archive, tmp_path / "b", quiet)
     assert back == Restored(Folders.of(tmp_path / "b"), "")
     assert (tmp_path / "b" / "submitted" / "hw1" / "alice.py").read_bytes() == b"work"
+    assert (tmp_path / "b" / "submitted" / "hw2").is_dir()
     assert (tmp_path / "b" / "mograder.toml").exists()
     assert (tmp_path / "b" / "manifest.json").read_text() == "of another program"
 
@@ -391,11 +430,8 @@ def test_a_folder_without_a_ledger_is_no_course_to_archive(tmp_path: Path, archi
 
 
 def test_a_damaged_ledger_is_not_archived(course: Path, archive: Path) -> None:
-    path = course / "release" / ".mograder.db"
-    content = bytearray(path.read_bytes())
-    content[-4096:] = os.urandom(4096)
-    path.write_bytes(content)
-    with pytest.raises(MograderError, match=r"damaged|cannot be read"):
+    damage_row(course)
+    with pytest.raises(MograderError, match="the ledger is damaged: see mograder doctor"):
         written(course, archive)
     assert names_in(archive.parent) == ["course"]
 
@@ -479,6 +515,13 @@ def another_kind() -> tarfile.TarInfo:
     return member
 
 
+def wrong_checksum(archive: Path) -> None:
+    """gzip's own, of the first of two halves."""
+    content = gzip.decompress(archive.read_bytes())
+    middle = len(content) // 2
+    archive.write_bytes(gzip.compress(content[:middle])[:-8] + bytes(8) + gzip.compress(content[middle:]))
+
+
 GRADES = "release/hw1/grades.json"
 TAMPERED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a byte": (lambda a: rewritten(a, lambda m, b: (m, b.replace(b"7", b"9") if m.name == GRADES else b)),
@@ -498,6 +541,9 @@ TAMPERED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a link that leads out": (lambda a: rewritten(a, link("/etc/passwd")), "neither file nor link of ours"),
     "a link that leads up": (lambda a: rewritten(a, link("..")), "not as it was archived|no whole archive"),
     "a link to another": (lambda a: rewritten(a, link("bob.py")), "not as it was archived"),
+    "a file for a link": (lambda a: rewritten(a, lambda m, b: (
+        (tarfile.TarInfo(m.name), b"evil") if m.issym() else (m, b)
+    )), "not as it was archived"),
     "a pipe": (lambda a: rewritten(a, kept, another_kind()), "neither file nor link of ours"),
     "a newer format": (lambda a: rewritten(a, in_manifest(format=2)), "made by a newer mograder"),
     **{f"a folder of {name} that leads out": (
@@ -509,6 +555,8 @@ TAMPERED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a broken manifest": (lambda a: rewritten(a, lambda m, b: (m, b"{}" if m.name == backup.MANIFEST else b)),
                           "no whole archive"),
     "cut short": (lambda a: a.write_bytes(a.read_bytes()[: a.stat().st_size // 2]), "no whole archive"),
+    "a wrong checksum": (wrong_checksum, "no whole archive"),
+    "not compressed": (lambda a: a.write_bytes(gzip.decompress(a.read_bytes())), "no whole archive"),
     "no archive": (lambda a: a.write_bytes(b"hello"), "no whole archive"),
     "no tar": (lambda a: a.write_bytes(gzip.compress(b"hello" * 500)), "no whole archive"),
 }  # fmt: skip
@@ -523,6 +571,20 @@ def test_a_tampered_archive_is_refused_and_leaves_nothing(
     with pytest.raises(VerificationFailed, match=said):
         restored(archive)
     assert names_in(archive.parent) == ["a.tar.gz", "course"]
+
+
+def test_an_archive_gives_no_file_away_and_none_to_everybody(course: Path, archive: Path) -> None:
+    def change(member: tarfile.TarInfo, content: bytes) -> tuple[tarfile.TarInfo, bytes]:
+        member.uid = member.gid = 65534
+        member.mode |= 0o4022
+        return member, content
+
+    (course / "release/later").mkdir()
+    written(course, archive)
+    rewritten(archive, change)
+    found = [path.lstat() for path in restored(archive).rglob("*")]
+    assert {each.st_uid for each in found} == {os.getuid()}
+    assert not [each for each in found if not stat.S_ISLNK(each.st_mode) and each.st_mode & 0o4022]
 
 
 def test_where_no_links_can_be_made_the_latest_comes_back_as_a_copy(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,9 @@ from mograder.domain.names import AssignmentName, CourseName, FileName, Username
 from mograder.domain.store import Event, Fetched, Store
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store import copying
-from mograder.store.copying import mirror, to_database, to_folder
-from mograder.store.layout import Folders
+from mograder.store.copying import DatabasePlace, FolderPlace, mirror, to_database, to_folder
+from mograder.store.directory import DirectoryStore
+from mograder.store.layout import FEEDBACK, GRADES, Folders
 from mograder.store.postgres_courses import PostgresCourses
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, hand_in, make_course_folder, names_in, open_store
 from tests.postgres import Server, fresh_database
@@ -157,6 +159,50 @@ def test_a_copy_never_goes_over_another_course(root: Path, courses: PostgresCour
     courses.archive(NAME, None, NOTE)
     with pytest.raises(Usage, match="there is a course"):
         to_folder(courses.open(NAME), root, NOON, quiet)
+
+
+def test_a_copy_never_goes_over_what_went_on_by_itself(root: Path, courses: PostgresCourses) -> None:
+    to_database(Folders.of(root), courses, NAME, NOON, quiet)
+    copied = courses.open(NAME)
+    hand_in(copied, Ed25519Seal(copied.signing_key(new_private_key)), ALICE, b"there")
+    courses.archive(NAME, NOON, NOTE)
+    head = copied.head()
+    with pytest.raises(NameTaken, match="not an earlier part of this course"):
+        to_database(Folders.of(root), courses, NAME, NOON, quiet)
+    assert copied.head() == head
+
+
+class Restless(FolderPlace):
+    """Where something happens after its trail was read and before its grades are."""
+
+    def __init__(self, store: DirectoryStore, act: Callable[[DirectoryStore], object]) -> None:
+        super().__init__(store)
+        self.act = act
+
+    def grades(self) -> dict[AssignmentName, list[dict[str, Any]]]:
+        found = super().grades()
+        self.act(self.store)
+        return found
+
+
+def test_a_source_that_changes_while_it_is_copied_is_said_to_and_the_copy_can_be_run_again(
+    root: Path, courses: PostgresCourses
+) -> None:
+    courses.create(NAME, NOTE)
+    source, target = open_store(root), DatabasePlace(courses.open(NAME))
+    seal, graded = Ed25519Seal(source.signing_key(new_private_key)), source.folders.grades / "hw1"
+    acts: list[tuple[Callable[[DirectoryStore], object], str]] = [
+        (lambda store: hand_in(store, seal, BOB, b"late"), "the receipts"),
+        (lambda store: store.change_account(ALICE, lambda held: Account(ALICE), NOTE), "accounts"),
+        (lambda store: store.record(NOTE), "events"),
+        (lambda store: (graded / GRADES).write_text("[]"), "grades or feedback"),
+        (lambda store: (graded / FEEDBACK / "bob.html").write_text("other"), "grades or feedback"),
+    ]
+    for act, what in acts:
+        with pytest.raises(VerificationFailed, match=f"^{what} of the copy are not those of the source: run it again$"):
+            copying.copy(Restless(source, act), target, quiet)
+        copying.copy(FolderPlace(source), target, quiet)
+    source.close()
 
 
 def test_bytes_that_are_not_those_of_their_receipt_stop_the_copy(root: Path, courses: PostgresCourses) -> None:

@@ -12,13 +12,16 @@ import psycopg
 import pytest
 
 from mograder.domain.access import Account
-from mograder.domain.errors import NameTaken, Temporary, Unreadable
+from mograder.domain.errors import NameTaken, StorageFull, Temporary, Unreadable
 from mograder.domain.grades import GradeEntry
+from mograder.domain.receipts import HandIn, issue_receipt
 from mograder.domain.store import Event, Store
 from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.store import database
 from mograder.store.database import MIGRATIONS, upgrade
+from mograder.store.database_chain import Chain
 from mograder.store.postgres_courses import PostgresCourses
-from tests.parts import ALICE, BOB, HW1, NOON, free_port, hand_in, until
+from tests.parts import ALICE, BOB, HW1, NOON, PATIENCE, SECOND, filled, free_port, hand_in, until
 from tests.postgres import Cutter, Server, fresh_database, new_course
 
 SEAL = Ed25519Seal(new_private_key())
@@ -43,8 +46,9 @@ def test_a_schema_that_is_older_or_newer_is_refused_and_left_alone(empty_url: st
     for version, message in ((len(MIGRATIONS) - 1, "store upgrade"), (len(MIGRATIONS) + 1, "upgrade mograder")):
         with psycopg.connect(empty_url) as connection:
             connection.execute("UPDATE schema_version SET version = %s", (version,))
-        with pytest.raises(Unreadable, match=message):
+        with pytest.raises(Unreadable, match=message) as said:
             PostgresCourses(empty_url)
+        assert said.value.place == "the table schema_version"
     with pytest.raises(Unreadable, match="newer mograder"):
         upgrade(empty_url)
 
@@ -75,24 +79,33 @@ def test_upgrades_that_run_at_once_make_the_tables_once(empty_url: str) -> None:
 
 
 def test_a_database_that_is_not_there_is_said_to_be_away_and_why() -> None:
-    with pytest.raises(Temporary, match=r"away: connection failed.* refused") as said:
-        PostgresCourses(f"postgresql://postgres:secret@127.0.0.1:{free_port()}/none")
-    assert "secret" not in said.value.message
-    assert "\n" not in said.value.message
+    url = f"postgresql://postgres:secret@127.0.0.1:{free_port()}/none"
+    for ask, message in (
+        (PostgresCourses, "the database is away: connection failed.* refused"),
+        (upgrade, "the database is away or busy: connection failed.* refused.*: run it again$"),
+    ):
+        with pytest.raises(Temporary, match=message) as said:
+            ask(url)
+        assert "secret" not in said.value.message
+        assert "\n" not in said.value.message
 
 
 def test_that_the_database_went_away_and_came_back_is_logged_once_each(
-    empty_url: str, postgres_server: Server, caplog: pytest.LogCaptureFixture
+    empty_url: str, postgres_server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upgrade(empty_url)
-    courses = PostgresCourses(empty_url)
+    courses, leaving = PostgresCourses(empty_url), PostgresCourses(empty_url)
     name = urlsplit(empty_url).path[1:]
     with psycopg.connect(postgres_server.url(), autocommit=True) as other:
         other.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
         other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
-        for _ in range(2):
-            with pytest.raises(Temporary, match="away"):
-                courses.entries()
+        with pytest.raises(Temporary, match="away"):
+            courses.entries()
+        # Once one has waited in vain, the others do not.
+        monkeypatch.setattr(database, "READ_PATIENCE", 2 * PATIENCE)
+        with ThreadPoolExecutor() as threads, pytest.raises(Temporary, match="away"):
+            threads.submit(courses.entries).result(PATIENCE)
+        leaving.close()
         other.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")
         until(lambda: reads(courses))
     courses.close()
@@ -100,7 +113,7 @@ def test_that_the_database_went_away_and_came_back_is_logged_once_each(
     assert [each.partition(":")[0] for each in said if "connection to the database was lost" not in each] == [
         "the database is away", "the database is back",
     ]  # fmt: skip
-    assert not [record for record in caplog.records if "connecting" in record.getMessage()]
+    assert not [each for each in caplog.messages if each.startswith(("error connecting", "reconnection attempt"))]
 
 
 def reads(courses: PostgresCourses) -> bool:
@@ -116,6 +129,55 @@ def test_commits_reach_the_disk_even_where_the_database_says_that_they_need_not(
         connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
     courses = PostgresCourses(url)
     assert courses._database.read("SELECT current_setting('synchronous_commit')") == [("on",)]
+    courses.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "message"),
+    [
+        ("40001", Temporary, "the course's database is busy: try again"),
+        ("40P01", Temporary, "the course's database is busy: try again"),
+        ("55P03", Temporary, "the course's database is busy: try again"),
+        ("57014", Temporary, "the course's database is busy: try again"),
+        ("53200", Temporary, "the course's database is busy: try again"),
+        ("53100", StorageFull, "the database's disk is full"),
+        ("42P01", Unreadable, "the database's schema is not the one that is known: of the test"),
+        ("25006", Temporary, "the course's database is away: try again"),
+        ("57P01", Temporary, "the course's database is away: try again"),
+    ],
+)
+def test_what_the_database_refuses_is_said_with_what_to_do(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, state: str, kind: type[Temporary], message: str
+) -> None:
+    monkeypatch.setattr(database, "WRITE_PATIENCE", 0)
+    courses = PostgresCourses(postgres_url)
+    store = courses.open(new_course(courses))
+    refusing = f"DO $$ BEGIN RAISE EXCEPTION 'of the test' USING ERRCODE = '{state}'; END $$"
+    with pytest.raises(kind) as said:
+        store.write(lambda connection: connection.execute(refusing))
+    assert said.value.message.splitlines()[0] == message
+    assert (type(said.value), said.value.retry_after > 0) == (kind, True)
+    store.record(NOTE)
+    courses.close()
+
+
+def test_names_that_are_taken_are_seen_by_all_that_are_placed_together(postgres_url: str) -> None:
+    courses = PostgresCourses(postgres_url)
+    store = courses.open(new_course(courses))
+    hand_in(store, SEAL, ALICE, b"before")
+    uploads = [filled(store.upload(), b"%d" % number) for number in range(3)]
+    moments = [NOON + 9 * SECOND, NOON, NOON + 9 * SECOND]
+    together = [HandIn(ALICE, HW1, ALICE, *each) for each in zip(moments, uploads, strict=True)]
+
+    def work(connection: database.Connection) -> list[str]:
+        chain = Chain(connection, store.course, together)
+        placed = [chain.append(each, issue_receipt(each, SEAL, "course"), "body") for each in together]
+        chain.write()
+        return [each.receipt.submission.filename.partition("T")[2] for each in placed]
+
+    assert store.write(work) == ["120009.py", "120001.py", "120010.py"]
+    for upload in uploads:
+        upload.discard()
     courses.close()
 
 

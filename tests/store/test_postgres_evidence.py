@@ -58,7 +58,9 @@ def found(store: PostgresStore, change: str) -> list[str]:
     """What `verify` finds once the course's rows were changed by SQL."""
     sql = change.replace("COURSE", f"'{store.course}'")
     store.write(lambda connection: connection.execute(sql))
-    return [each.what for each in PostgresEvidence(store).verify(None).findings]
+    findings = PostgresEvidence(store).verify(None).findings
+    assert {each.where.partition(":")[0] for each in findings} <= {f"course {store.course}"}
+    return [each.what for each in findings]
 
 
 def test_a_course_as_it_was_copied_is_as_it_was_signed(store: PostgresStore) -> None:
@@ -96,10 +98,15 @@ def test_bytes_altered_and_places_removed_or_put_in_are_found(store: PostgresSto
     assert what in " ".join(found(store, change))
 
 
-def test_another_key_is_found_and_a_missing_one_is_not_made(store: PostgresStore) -> None:
+def test_another_key_is_found_and_one_that_is_missing_or_none_is_said_to_be(store: PostgresStore) -> None:
     other = Ed25519Seal(new_private_key())
     (said,) = PostgresEvidence(store).verify(other).findings
     assert "4 of 4 receipts are not signed" in said.what
-    with pytest.raises(Unreadable, match="has no key"):
-        found(store, "UPDATE courses SET signing_key = NULL WHERE course = COURSE")
+    for key, message, place in (
+        ("'x'::bytea", "key cannot be read", "restore it, or give --keys"),
+        ("NULL", "has no key", f"course {store.course}"),
+    ):
+        with pytest.raises(Unreadable, match=message) as unreadable:
+            found(store, f"UPDATE courses SET signing_key = {key} WHERE course = COURSE")
+        assert place in unreadable.value.place
     assert store.read("SELECT signing_key FROM courses WHERE course = %s") == [(None,)]

@@ -6,7 +6,9 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,7 @@ def test_of_two_that_wait_the_last_accepted_stays_the_latest(
     assert store.settle()
     assert (submitted / "alice.py").read_bytes() == b"second"
     assert not store.ledger.read("SELECT number FROM pending")
+    assert store.settle()  # nothing is left over
 
 
 def test_what_waits_brings_the_folder_of_its_assignment_back(
@@ -80,12 +83,14 @@ def test_what_waits_brings_the_folder_of_its_assignment_back(
 
 @pytest.mark.parametrize("size", [10, files.IN_MEMORY + 1])
 def test_a_fault_that_nobody_foresaw_loses_no_hand_in(
-    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch, size: int
-) -> None:
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture, size: int,
+) -> None:  # fmt: skip
     content = os.urandom(size)
     with monkeypatch.context() as broken:
         broken.setattr(DirectoryStore, "_show", failing)
         assert not hand_in(store, seal, ALICE, content).repeated
+    assert "hand-in 1 is kept in the ledger; its file follows" in caplog.text
     assert hand_in(store, seal, ALICE, content).repeated
     store.settle()
     assert (submitted / "alice.py").read_bytes() == content
@@ -166,16 +171,90 @@ def test_what_could_not_be_put_in_place_is_tried_again_without_another_hand_in(
     (submitted / "alice.py").mkdir(parents=True)  # in the way
     with contextlib.closing(open_store(course_folder)) as store:
         hand_in(store, seal, ALICE, b"work")
-        until(lambda: "its file cannot be written now" in caplog.text)
+        until(lambda: "hand-in 1 is kept in the ledger; its file cannot be written now" in caplog.text)
         (submitted / "alice.py").rmdir()
         until(lambda: not store.ledger.read("SELECT number FROM pending"))
         assert (submitted / "alice.py").read_bytes() == b"work"
 
 
+class Passing(threading.Event):
+    """Waiting for it takes no time: the seconds are noted, and something may happen meanwhile."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        super().__init__()
+        self.waited: list[float | None] = []
+        self.meanwhile = meanwhile
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waited.append(timeout)
+        self.meanwhile()
+        return self.is_set()
+
+
+def test_what_cannot_be_put_in_place_is_tried_again_less_and_less_often_and_at_least_every_minute(
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path
+) -> None:
+    away = submitted.parent.with_name("away")
+    (submitted / "alice.py").mkdir(parents=True)  # in the way
+    hand_in(store, seal, ALICE, b"work")
+    store.stop_settling()
+    happens = {
+        3: lambda: submitted.parent.rename(away),
+        4: lambda: away.rename(submitted.parent),
+        8: lambda: (submitted / "alice.py").rmdir(),
+        9: lambda: store._stopping.set(),
+    }
+    store._unsettled = unsettled = Passing(lambda: happens.get(len(unsettled.waited), bool)())
+    store._stopping = Passing(bool)
+    store._settle_behind()
+    assert unsettled.waited == [None, 1, 3, 7, 15, 31, 60, 60, None]
+    assert (submitted / "alice.py").read_bytes() == b"work"
+
+
+@pytest.mark.parametrize(("others", "seconds"), [(0, 1), (3, 4), (99, 10)])
+def test_a_rush_has_the_disk_to_itself_until_a_second_passes_without_a_hand_in_but_for_ten_at_most(
+    store: DirectoryStore, seal: Ed25519Seal, monkeypatch: pytest.MonkeyPatch, others: int, seconds: int
+) -> None:
+    hand_in(store, seal, ALICE, b"work")
+    store.stop_settling()
+
+    def one_more() -> None:
+        if len(stopping.waited) <= others:
+            hand_in(store, seal, BOB, b"%d" % len(stopping.waited))
+
+    def end() -> None:
+        if len(unsettled.waited) > 1:
+            left.append((unsettled.is_set(), store.ledger.read("SELECT number FROM pending")))
+            stopping.set()
+
+    left: list[object] = []
+    store._unsettled, store._stopping = unsettled, stopping = Passing(end), Passing(one_more)
+    with monkeypatch.context() as passing:
+        passing.setattr(time, "monotonic", lambda: float(len(stopping.waited)))
+        store._settle_behind()
+    assert (stopping.waited, unsettled.waited) == ([1.0] * seconds + [1.0], [None, None])
+    assert left == [(False, [])]
+
+
+def test_where_links_cannot_be_made_the_bytes_leave_the_ledger_too(
+    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(target: str, link: str) -> None:
+        raise PermissionError(1, "not permitted")
+
+    monkeypatch.setattr(os, "symlink", no_links)
+    for content in (b"first", b"second"):
+        hand_in(store, seal, ALICE, content)
+        assert store.settle()
+        assert (submitted / "alice.py").read_bytes() == content
+    assert not (submitted / "alice.py").is_symlink()
+
+
 @pytest.mark.parametrize("size", [10, files.IN_MEMORY + 1])
 def test_hand_ins_that_are_gone_as_a_whole_are_not_begun_anew(
-    store: DirectoryStore, seal: Ed25519Seal, course_folder: Path, submitted: Path, size: int
-) -> None:
+    store: DirectoryStore, seal: Ed25519Seal, course_folder: Path, submitted: Path,
+    caplog: pytest.LogCaptureFixture, size: int,
+) -> None:  # fmt: skip
     folder, away = submitted.parent, submitted.parent.with_name("away")
     hand_in(store, seal, ALICE, b"before")
     store.settle()
@@ -187,6 +266,7 @@ def test_hand_ins_that_are_gone_as_a_whole_are_not_begun_anew(
     ):
         with pytest.raises(Temporary, match="gone"):
             attempt()
+    assert caplog.text.count(f"{folder} is gone: bring it back") == 3
     open_store(course_folder).close()
     assert not folder.exists()
     away.rename(folder)

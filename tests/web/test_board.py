@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -38,7 +40,7 @@ def test_a_long_board_comes_in_pages_that_lead_to_each_other(teacher: Visitor, c
     course.add_people(COURSE_INSTRUCTOR, [Person.parse(f"student{number:03}") for number in range(250)])
     first, last = teacher.get("/"), teacher.get("/board?page=3")
     assert (len(rows(first.text)), rows(last.text)[0], len(rows(last.text))) == (100, "student200", 50)
-    assert "250 of 250 people" in first.text
+    assert ">250 people, times in" in first.text
     link = re.search(r'href="([^"]*page=2)" rel="next"', first.text)
     assert link
     assert rows(teacher.get(link[1].replace("&amp;", "&")).text)[0] == "student100"
@@ -51,7 +53,9 @@ def test_who_is_looked_for_is_found_and_who_is_missing_is_listed_to_copy(teacher
         COURSE_INSTRUCTOR, [Person.parse("alice", "Alice Example"), Person.parse("bob"), Person.parse("eve")]
     )
     hand_in(course.store, course.seal, ALICE, b"x", NOON)
-    assert rows(teacher.get("/board?q=example").text) == ["Alice Example"]
+    found = teacher.get("/board?q=example").text
+    assert rows(found) == ["Alice Example"]
+    assert ">1 of 3 people, times in" in found
     page = teacher.get("/board?assignment=hw1&show=missing&order=name").text
     assert rows(page) == ["bob", "eve"]
     assert re.search(r'<output id="missing"[^>]*>bob\neve</output>', page)
@@ -59,3 +63,20 @@ def test_who_is_looked_for_is_found_and_who_is_missing_is_listed_to_copy(teacher
     assert rows(teacher.get("/board?assignment=hw1&show=missing").text) == ["eve"]
     assert teacher.get("/board?show=purple").status_code == 400
     assert rows(teacher.get("/board?assignment=gone").text) == ["Alice Example", "bob", "eve"]
+
+
+def test_one_person_is_not_1_people(teacher: Visitor, course: Course, course_folder: Path) -> None:
+    course.add_people(COURSE_INSTRUCTOR, [Person.parse("alice")])
+    assert ">1 person, times in" in teacher.get("/board").text
+    assert ">0 of 1 person<" in teacher.get("/board?q=nobody").text
+    shutil.rmtree(course_folder / "hw1")
+    assert "There are no assignments yet, and 1 person." in teacher.get("/board").text
+
+
+def test_what_is_late_is_said_with_the_grace_that_there_is(teacher: Visitor, course_folder: Path) -> None:
+    plan = course_folder.parent / "mograder.toml"
+    due = '[[assignments]]\nname = "hw1"\ndue = 2126-03-10T11:00:00Z\n'
+    plan.write_text(due)
+    assert "<dt>Late</dt><dd>5 minutes after that</dd>" in teacher.get("/board/hw1").text
+    plan.write_text(f"[penalties]\ngrace_minutes = 0\n{due}")
+    assert "<dt>Late</dt><dd>from then on</dd>" in teacher.get("/board/hw1").text

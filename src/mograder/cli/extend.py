@@ -157,4 +157,6 @@ def _show(extensions: Sequence[wire.ExtensionInfo], as_json: bool, otherwise: st
     for each in extensions:
         until, wanted = (when(moment) if moment else "" for moment in (known(each.until), known(each.wanted)))
         rows.append((each.assignment, each.user, each.state, until, wanted, each.reason, each.note))
-    table(("Assignment", "User", "State", "Due until", "Asked until", "Because", "Note"), rows)
+    columns = ("Assignment", "User", "State", "Due until", "Asked until", "Because", "Note")
+    said = [at for at in range(len(columns)) if any(row[at] for row in rows)]
+    table([columns[at] for at in said], [[row[at] for at in said] for row in rows])

@@ -7,6 +7,7 @@ nothing is under its final name before it is whole and on the disk; nothing is r
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import io
 import os
@@ -15,7 +16,6 @@ import secrets
 import shutil
 import sqlite3
 import stat
-import sys
 import tarfile
 import tempfile
 import zlib
@@ -28,13 +28,14 @@ import msgspec
 
 from mograder import config
 from mograder.domain import deadlines
-from mograder.domain.errors import MograderError, NotFound, Unreadable, Usage, VerificationFailed
+from mograder.domain.errors import MograderError, NotFound, Usage, VerificationFailed
 from mograder.domain.names import counted
 from mograder.domain.receipts import Submission, latest_filename
 from mograder.store import files
 from mograder.store.directory import DirectoryStore
-from mograder.store.files import SPOOL_PREFIX, sha256_of, sync_folder
-from mograder.store.layout import LEDGER, LOCK, Folders
+from mograder.store.evidence import LEFTOVER
+from mograder.store.files import sha256_of, sync_folder
+from mograder.store.layout import LEDGER, LOCK, Folders, served_folders
 from mograder.store.ledger_rows import RECEIPT_COLUMNS, receipt_of
 from mograder.store.snapshot import reading, stays_inside
 
@@ -43,7 +44,7 @@ MANIFEST = ".mograder-manifest.json"
 
 FORMAT = 1
 SAY_EVERY = 1000  # files
-_PASSING = re.compile(rf"{re.escape(LEDGER)}.*|{re.escape(LOCK)}|{re.escape(SPOOL_PREFIX)}.*|\..+\.[0-9a-f]{{12}}\.tmp")
+_PASSING = re.compile(rf"{re.escape(LEDGER)}.*|{re.escape(LOCK)}|{LEFTOVER.pattern}")
 """Files that are not archived as they stand: the ledger and its companions, and what is on its way."""
 
 Say = Callable[[str], None]
@@ -132,32 +133,35 @@ class _Writer:
         self.folders = folders
         self.say = say
         self.members: list[Member] = []
-        self.last = 0  # the number of the last receipt in the archive
         self.places = _places(folders)
 
     def write(self, target: IO[bytes], now: int) -> Written:
         with (
             tempfile.TemporaryDirectory() as folder,
-            tarfile.open(fileobj=target, mode="w:gz", format=tarfile.PAX_FORMAT, compresslevel=6) as archive,
+            tarfile.open(fileobj=target, mode="w:gz", compresslevel=6) as archive,
         ):
             copy = Path(folder) / LEDGER
             self._copy_ledger(copy)
-            submissions, spools, self.last = _named(copy)
+            submissions, spools, last = _named(copy)
             self.say(f"{counted(len(submissions), 'hand-in')}, as the ledger stands now")
-            self._add(archive, copy, f"{self.places[self.folders.root]}/{LEDGER}".removeprefix("./"))
+            self._add(archive, copy, self._place(self.folders.root, LEDGER))
             for spool in spools:
                 self._add_spool(archive, *spool)
-            self._add_files(archive, submissions)
+            self._add_files(archive, submissions, last)
             manifest = Manifest(
                 FORMAT, deadlines.iso(now), len(submissions), self.places[self.folders.root],
                 self.places[self.folders.submitted], self.places[self.folders.grades],
                 self.places[self.folders.release] if self.folders.release else None, self.members,
             )  # fmt: skip
-            content = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+            content = msgspec.json.format(msgspec.json.encode(manifest))
             member = _member(MANIFEST, now // deadlines.SECOND)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
         return Written(len(self.members), len(submissions))
+
+    def _place(self, folder: Path, *names: str) -> str:
+        """In the archive, of what is in one of the course's folders."""
+        return str(PurePosixPath(self.places[folder], *names))
 
     def _copy_ledger(self, copy: Path) -> None:
         os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
@@ -171,20 +175,18 @@ class _Writer:
 
     def _add_spool(self, archive: tarfile.TarFile, name: str, submission: Submission) -> None:
         """A large hand-in that may not be in its place yet; if it gets there meanwhile, it is found there."""
-        place = f"{self.places[self.folders.submitted]}/{name}".removeprefix("./")
         with contextlib.suppress(FileNotFoundError):
-            self._add(archive, self.folders.submitted / name, place)
+            self._add(archive, self.folders.submitted / name, self._place(self.folders.submitted, name))
 
-    def _add_files(self, archive: tarfile.TarFile, submissions: list[Submission]) -> None:
-        """Everything in the course's folders, with the hand-ins as the ledger's copy knows them."""
-        found = sorted(self._found(), key=lambda each: each[0])
+    def _add_files(self, archive: tarfile.TarFile, submissions: list[Submission], last: int) -> None:
+        """Everything in the course's folders, with the hand-ins as the ledger's copy knows them: up to the receipt
+        `last`."""
+        found = sorted(self._found())
         # Whatever came after the copy and stands in `found` has its receipt by now.
         with reading(self.folders.root / LEDGER) as live:
             later = {
                 (row[0], row[1]): row[2]
-                for row in live.execute(
-                    "SELECT assignment, filename, sha256 FROM receipts WHERE number > ?", (self.last,)
-                )
+                for row in live.execute("SELECT assignment, filename, sha256 FROM receipts WHERE number > ?", (last,))
             }
         latest: dict[tuple[str, str], str] = {
             (each.assignment, latest_filename(each.username)): each.filename for each in submissions
@@ -198,15 +200,15 @@ class _Writer:
                 self.say(f"{len(self.members)} of {len(found)} files")
         archived = {each.path for each in self.members}
         for each in submissions:
-            folder = f"{self.places[self.folders.submitted]}/{each.assignment}".removeprefix("./")
-            if f"{folder}/{each.filename}" not in archived:
+            place = self._place(self.folders.submitted, each.assignment, each.filename)
+            if place not in archived:
                 # It was placed while we looked, or is in the copy's pending; else it was missing before.
                 with contextlib.suppress(FileNotFoundError):
-                    version = self.folders.submitted / each.assignment / each.filename
-                    self._add(archive, version, f"{folder}/{each.filename}")
+                    self._add(archive, self.folders.submitted / each.assignment / each.filename, place)
             link = latest_filename(each.username)
-            if f"{folder}/{link}" not in archived and latest[each.assignment, link] == each.filename:
-                self._add_link(archive, f"{folder}/{link}", each.filename)
+            place = self._place(self.folders.submitted, each.assignment, link)
+            if place not in archived and latest[each.assignment, link] == each.filename:
+                self._add_link(archive, place, each.filename)
 
     def _add_found(
         self, archive: tarfile.TarFile, path: Path, place: str, target: str | None, key: tuple[str, str],
@@ -217,9 +219,7 @@ class _Writer:
                 self._add_folder(archive, place)
             elif target is not None:
                 if (key[0], target) in later:
-                    target = latest.get(key, "")  # the link was moved on after the copy
-                    if not target:
-                        return
+                    return  # moved on after the copy: it is added at the end, as the copy knows it
                 if "/" in target or os.sep in target or target in (".", ".."):
                     self.say(f"left out: {path} is a link that leads elsewhere")
                     return
@@ -234,12 +234,12 @@ class _Writer:
             return  # removed meanwhile by hand
 
     def _found(self) -> Iterator[tuple[Path, str, str | None]]:
-        """Each file with its name in the archive and, of a link, the target that it has now."""
+        """Each file with its name in the archive and, of a link, the target that it has now; empty folders too."""
         course_file = self.folders.course / config.CONFIG_NAME
         seen = set()
         if course_file.exists() and not files.is_inside(course_file.parent, self.folders.root):
             yield course_file, config.CONFIG_NAME, None
-        for folder, place in self.places.items():
+        for folder in self.places:
             for base, folders, names in os.walk(folder):
                 for name in [*names, *(each for each in folders if (Path(base) / each).is_symlink())]:
                     path = Path(base) / name
@@ -249,13 +249,15 @@ class _Writer:
                     target = None
                     with contextlib.suppress(OSError):  # EINVAL: no link
                         target = os.readlink(path)
-                    yield path, str(PurePosixPath(place) / path.relative_to(folder).as_posix()), target
-                if not names and not folders and Path(base) != folder:
-                    yield Path(base), f"{PurePosixPath(place) / Path(base).relative_to(folder).as_posix()}/", None
+                    yield path, self._place(folder, path.relative_to(folder).as_posix()), target
+                path = Path(base)
+                if not names and not folders and path != folder and path not in seen:
+                    seen.add(path)  # one of the course's folders may stand in another
+                    yield path, f"{self._place(folder, path.relative_to(folder).as_posix())}/", None
 
     def _add(self, archive: tarfile.TarFile, path: Path, place: str) -> None:
-        with path.open("rb") as source:
-            found = os.fstat(source.fileno())
+        source, found = files.open_below(str(path.parent), path.name)
+        with source:
             member = _member(place, int(found.st_mtime))
             member.mode = stat.S_IMODE(found.st_mode)
             member.size = found.st_size
@@ -263,7 +265,7 @@ class _Writer:
             try:
                 archive.addfile(member, reader)
             except OSError as error:
-                if reader.read_bytes < found.st_size and error.errno is None:
+                if error.errno is None:  # tarfile's own: it ended too early
                     raise MograderError(f"{path} was changed while it was read: try again") from error
                 raise
         self.members.append(Member(place, found.st_size, reader.hash.hexdigest()))
@@ -287,12 +289,10 @@ class _Hashing:
     def __init__(self, source: IO[bytes]) -> None:
         self.source = source
         self.hash = hashlib.sha256()
-        self.read_bytes = 0
 
     def read(self, size: int = -1) -> bytes:
         content = self.source.read(size)
         self.hash.update(content)
-        self.read_bytes += len(content)
         return content
 
 
@@ -352,7 +352,7 @@ def read_backup(file: Path, folder: Path, say: Say) -> Restored:
             raise Usage("this course is served from its own folder, which must not be called 'release'")
         _sync_below(scratch)
         scratch.chmod(stat.S_IMODE(folder.stat().st_mode) if folder.exists() else 0o755)
-        if sys.platform == "win32" and folder.exists():
+        if folder.exists():
             folder.rmdir()
         scratch.rename(folder)
     except BaseException:
@@ -389,29 +389,15 @@ def _extract(file: Path, folder: Path, say: Say) -> Manifest:
                     )
                 if len(seen) % SAY_EVERY == 0:
                     say(f"{len(seen)} files")
-            for member in links:  # last, so that nothing is written through a link
-                _restore_link(archive, member, folder)
+            for member in links:  # last, so that nothing is written through a link; a copy where there are none
+                archive.extract(member, folder, filter="data")
         content = (folder / MANIFEST).read_bytes()
         (folder / MANIFEST).unlink()
         return msgspec.json.decode(content, type=Manifest)
-    except (tarfile.TarError, EOFError, zlib.error, msgspec.MsgspecError, FileNotFoundError, ValueError) as error:
+    except (
+        tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, msgspec.MsgspecError, FileNotFoundError, ValueError,
+    ) as error:  # fmt: skip
         raise VerificationFailed(f"{file} is no whole archive of a course: {error}") from error
-    except OSError as error:
-        if error.errno is None:  # gzip's own: not a gzipped file, or a wrong checksum
-            raise VerificationFailed(f"{file} is no whole archive of a course: {error}") from error
-        raise
-
-
-def _restore_link(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    path = folder / member.name
-    if not path.parent.is_dir():
-        path.parent.mkdir(parents=True)
-    try:
-        archive.extract(member, folder, filter="data")
-    except (OSError, KeyError):  # no links here: a copy, as the server makes it
-        target = path.with_name(member.linkname)
-        if target.is_file():
-            shutil.copyfile(target, path)
 
 
 def _verify(folder: Path, manifest: Manifest) -> None:
@@ -429,8 +415,11 @@ def _verify(folder: Path, manifest: Manifest) -> None:
             right = path.is_dir()
         elif path.is_symlink():
             right = os.readlink(path) == member.link
+        elif member.link:  # a copy
+            target = path.parent / member.link
+            right = target.is_file() and sha256_of(path) == sha256_of(target)
         else:
-            right = bool(member.link) or (path.stat().st_size, sha256_of(path)) == (member.size, member.sha256)
+            right = (path.stat().st_size, sha256_of(path)) == (member.size, member.sha256)
         if not right:
             raise VerificationFailed(f"{member.path!r} is not as it was archived: its checksum is wrong")
     for place in (manifest.root, manifest.submitted, manifest.grades, manifest.release or "."):
@@ -461,15 +450,13 @@ def _sync_below(folder: Path) -> None:
 def _restored(folder: Path, manifest: Manifest) -> Restored:
     root = folder / manifest.root
     root.mkdir(exist_ok=True)
-    try:
-        course = config.read_course_file(folder / config.CONFIG_NAME)
-    except Unreadable:
-        course = config.EMPTY
-    default = config.resolve({}, course, folder)
     places = {"submitted": manifest.submitted, "grades": manifest.grades, "release": manifest.release}
     given = {name: folder / place if place else None for name, place in places.items()}
     folders = Folders.of(root, **given)
-    settled = Folders.of(root, release=default["release_dir"], submitted=default["submitted_dir"])
+    try:
+        settled = served_folders(root)
+    except MograderError:  # settings that cannot be understood
+        settled = Folders.of(root)
     flags = "".join(
         f" --{name}-dir {getattr(folders, name)}"
         for name in ("release", "submitted", "grades")

@@ -5,11 +5,11 @@ The law: no file is in memory whole that is larger than IN_MEMORY.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import secrets
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -81,6 +81,7 @@ class Bodies:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._at_hand = tempfile.TemporaryDirectory(prefix="mograder-")
+        self._bringing = threading.Lock()
 
     def close(self) -> None:
         self._at_hand.cleanup()
@@ -90,12 +91,12 @@ class Bodies:
         if size <= IN_MEMORY:
             return b"".join(self.pieces(course, body, size))
         path = Path(self._at_hand.name, body)
-        with storage_errors("bring the file"):
+        with self._bringing, storage_errors("bring the file"):  # who waits finds it at hand
             if path.exists():
                 os.utime(path)
                 return path
             self._make_room(size)
-            scratch = path.with_name(f"{body}.{secrets.token_hex(6)}")
+            scratch = path.with_name("coming")
             with scratch.open("wb") as file:
                 file.writelines(self.pieces(course, body, size))
             return scratch.replace(path)
@@ -119,8 +120,7 @@ class Bodies:
         for _, length, path in found:
             if held <= KEPT_AT_HAND:
                 return
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
+            path.unlink()
             held -= length
 
 

@@ -74,9 +74,8 @@ class CourseFolders:
         mark = self._folder / name / ARCHIVED
         with storage_errors("archive the course"):
             mark.unlink(missing_ok=True)
-        self.open(name).record(event)
-        if archived is not None:
-            with storage_errors("archive the course"):
+            self.open(name).record(event)
+            if archived is not None:
                 files.write_file(mark, f"{archived}\n".encode())
 
     def close(self) -> None:

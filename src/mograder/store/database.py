@@ -19,7 +19,7 @@ import psycopg
 from psycopg import errors
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from mograder.domain.errors import MograderError, StorageFull, Temporary, Unreadable
+from mograder.domain.errors import StorageFull, Temporary, Unreadable
 from mograder.domain.names import one_line
 
 log = logging.getLogger(__name__)
@@ -55,17 +55,15 @@ class Database:
         logging.getLogger("psycopg.pool").addFilter(_is_news)
         # `reconnect_timeout`: give up early and begin anew at the next request, instead of pausing longer and longer.
         self._pool: ConnectionPool[Connection] = ConnectionPool(
-            url, min_size=1, max_size=CONNECTIONS, timeout=READ_PATIENCE, reconnect_timeout=2, open=False,
-            configure=_configure,
+            url, min_size=1, max_size=CONNECTIONS, reconnect_timeout=2, open=True, configure=_configure,
             kwargs={"autocommit": True, "connect_timeout": 3, "fallback_application_name": "mograder"},
         )  # fmt: skip
         self._away = False
         self._proved: list[tuple[str, str]] = []
         self._proving = threading.Lock()
-        self._pool.open()
 
     def close(self) -> None:
-        with contextlib.suppress(MograderError, psycopg.Error), self._pool.connection(timeout=1) as connection:
+        with contextlib.suppress(psycopg.Error), self._pool.connection(timeout=1) as connection:
             self._forget_proved(connection)
         self._pool.close()
 
@@ -178,7 +176,7 @@ def translated() -> Iterator[None]:
         raise StorageFull("the database's disk is full", retry_after=60) from error
     except PoolTimeout as error:
         raise Temporary("the course's database is away: try again", retry_after=5) from error
-    except (errors.LockNotAvailable, errors.QueryCanceled, errors.InsufficientResources) as error:
+    except (errors.LockNotAvailable, errors.QueryCanceled, errors.OutOfMemory) as error:
         raise Temporary("the course's database is busy: try again", retry_after=5) from error
     except (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction) as error:
         raise _Lost from error

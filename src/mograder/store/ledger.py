@@ -152,9 +152,9 @@ class Ledger:
             with self.errors():
                 raise error
 
-    def write(self, work: Callable[[sqlite3.Connection], T], after: Callable[[T], None] | None = None) -> T:
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """As `begin`, and wait for it."""
-        return self.begin(work, after).result()
+        return self.begin(work).result()
 
     def begin(self, work: Callable[[sqlite3.Connection], T], after: Callable[[T], None] | None = None) -> Future[T]:
         """Run `work` in a transaction, alone in all processes; its value is promised for when that is flushed.

@@ -10,7 +10,7 @@ from mograder.domain.store import ERASED_NAME, Attest
 from mograder.store import bodies
 from mograder.store.database import Connection
 from mograder.store.database_rows import lock_document, put_document, read_grades
-from mograder.store.erasing import erased_account, name_digest, naming, new_salt
+from mograder.store.erasing import name_digest, naming, new_salt
 from mograder.store.ledger_rows import RECEIPT_COLUMNS, receipt_of
 
 ERASED_NAMES = "SELECT salt, digest, generation FROM erased_names WHERE course = %s ORDER BY generation DESC"
@@ -47,12 +47,10 @@ def _keep_name_taken(connection: Connection, course: str, username: Username) ->
     row = connection.execute(
         "SELECT generation FROM accounts WHERE course = %s AND username = %s", (course, username)
     ).fetchone()
-    before = erased_account(connection.execute(ERASED_NAMES, (course,)).fetchall(), username)
-    generation = max(row[0] if row else 0, before.generation if before else 0) + 1
     salt = new_salt()
     connection.execute(
         "INSERT INTO erased_names (course, salt, digest, generation) VALUES (%s, %s, %s, %s)",
-        (course, salt, name_digest(salt, username), generation),
+        (course, salt, name_digest(salt, username), (row[0] if row else 0) + 1),
     )
 
 
@@ -60,10 +58,9 @@ def _erase_from_documents(connection: Connection, course: str, username: Usernam
     """Grades and commits."""
     places = connection.execute("SELECT place FROM documents WHERE course = %s", (course,)).fetchall()
     for (place,) in places:
-        kind, _, rest = place.partition("/")
-        if kind == "commits" and rest.rpartition("/")[2] == username:
+        if place.startswith("commits/") and place.endswith(f"/{username}"):
             connection.execute("DELETE FROM documents WHERE course = %s AND place = %s", (course, place))
-        elif kind == "grades":
+        elif place.startswith("grades/"):
             held = read_grades(lock_document(connection, course, place, "[]"))
             others = [dict(entry.fields) for entry in held if entry.username != username]
             if len(others) < len(held):

@@ -1,9 +1,9 @@
 // Shows the copy buttons where the browser can copy, and copies what they name; also in what htmx brings.
 function offerCopies(root) {
   for (const button of root.querySelectorAll("[data-copy][hidden]")) {
-    const source = document.getElementById(button.dataset.copy);
     button.hidden = false;
     button.addEventListener("click", async () => {
+      const source = document.getElementById(button.dataset.copy);
       try {
         await navigator.clipboard.writeText(source.textContent);
         button.textContent = "Copied";

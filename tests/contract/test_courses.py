@@ -1,0 +1,142 @@
+"""What many courses promise (domain/store.py), in a folder and in a database."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mograder.domain.errors import NameTaken, NotFound, Temporary
+from mograder.domain.names import CourseName
+from mograder.domain.store import CourseEntry, Courses, Event
+from mograder.store.course_folders import CourseFolders
+from mograder.store.postgres_courses import PostgresCourses
+from tests.parts import NOON, SECOND
+from tests.postgres import fresh_database
+
+ALGEBRA, LOGIC, SETS = CourseName("algebra"), CourseName("logic"), CourseName("sets")
+MADE, CLOSED, OPENED = (
+    Event(NOON + number * SECOND, "root", action, "algebra")
+    for number, action in enumerate(("made", "closed", "opened"))
+)
+
+
+@pytest.fixture(params=["folder", "postgres"])
+def courses(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Courses]:
+    """None yet."""
+    if request.param == "folder":
+        found: Courses = CourseFolders(tmp_path)
+    else:
+        found = PostgresCourses(fresh_database(request.getfixturevalue("postgres_server")))
+    yield found
+    found.close()
+
+
+def test_a_new_course_is_listed_open_and_has_a_trail_and_a_secret_of_its_own(courses: Courses) -> None:
+    assert courses.entries() == []
+    for name in (LOGIC, ALGEBRA):
+        courses.create(name, MADE)
+    assert [(each.name, each.archived) for each in courses.entries()] == [(ALGEBRA, None), (LOGIC, None)]
+    assert courses.open(ALGEBRA).events() == [MADE]
+    assert courses.open(ALGEBRA).secrets() != courses.open(LOGIC).secrets()
+
+
+def test_a_name_is_given_once(courses: Courses) -> None:
+    courses.create(ALGEBRA, MADE)
+    with pytest.raises(NameTaken, match="there is a course 'algebra' already: choose another name"):
+        courses.create(ALGEBRA, CLOSED)
+    assert courses.open(ALGEBRA).events() == [MADE]
+
+
+def test_a_course_is_opened_once_whoever_asks_and_however_many_at_once(courses: Courses) -> None:
+    courses.create(ALGEBRA, MADE)
+    courses.create(LOGIC, MADE)
+    together = threading.Barrier(4)
+
+    def opened(_: int) -> int:
+        together.wait()
+        return id(courses.open(ALGEBRA))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(opened, range(4))) == {id(courses.open(ALGEBRA))}
+    assert courses.open(LOGIC) is not courses.open(ALGEBRA)
+
+
+@pytest.mark.parametrize("closed", [0, NOON])
+def test_an_archived_course_is_closed_to_everybody_and_keeps_everything_until_it_is_opened_again(
+    courses: Courses, closed: int
+) -> None:
+    courses.create(ALGEBRA, MADE)
+    secrets = courses.open(ALGEBRA).secrets()
+    for _ in range(2):  # also one that is closed already
+        courses.archive(ALGEBRA, closed, CLOSED)
+        assert [(each.name, each.archived) for each in courses.entries()] == [(ALGEBRA, closed)]
+        with pytest.raises(NotFound, match="there is no course 'algebra'"):
+            courses.open(ALGEBRA)
+        with pytest.raises(NameTaken):
+            courses.create(ALGEBRA, MADE)
+    courses.archive(ALGEBRA, None, OPENED)
+    assert [each.archived for each in courses.entries()] == [None]
+    assert courses.open(ALGEBRA).secrets() == secrets
+    assert courses.open(ALGEBRA).events() == [OPENED, CLOSED, CLOSED, MADE]
+
+
+def test_what_is_no_course_is_not_found(courses: Courses) -> None:
+    courses.create(LOGIC, MADE)
+    asks: tuple[Callable[[], object], ...] = (
+        lambda: courses.open(ALGEBRA),
+        lambda: courses.archive(ALGEBRA, NOON, CLOSED),
+        lambda: courses.archive(ALGEBRA, None, OPENED),
+    )
+    for ask in asks:
+        with pytest.raises(NotFound, match="there is no course 'algebra'"):
+            ask()
+    assert [each.name for each in courses.entries()] == [LOGIC]
+
+
+# in a folder
+
+
+def test_only_folders_with_a_release_are_courses_and_a_hidden_one_is_none(tmp_path: Path) -> None:
+    for name in ("algebra", ".hidden", "a b"):
+        (tmp_path / name / "release").mkdir(parents=True)
+    (tmp_path / "logic").mkdir()
+    (tmp_path / "notes.txt").write_text("x")
+    os.utime(tmp_path / "algebra" / "release", (1e9, 1e9))
+    courses = CourseFolders(tmp_path)
+    assert courses.entries() == [CourseEntry(ALGEBRA, 10**9 * SECOND, None)]
+    with pytest.raises(NotFound):
+        courses.open(LOGIC)
+    with pytest.raises(NameTaken):
+        courses.create(LOGIC, MADE)
+    courses.close()
+
+
+def test_closing_closes_every_course_that_was_opened(tmp_path: Path) -> None:
+    courses = CourseFolders(tmp_path)
+    for name in (ALGEBRA, LOGIC):
+        courses.create(name, MADE)
+    opened = [courses.open(name) for name in (ALGEBRA, LOGIC)]
+    courses.close()
+    for store in opened:
+        with pytest.raises(Temporary, match="the course is closed"):
+            store.record(MADE)
+
+
+def test_what_the_folder_does_not_let_us_do_is_said(tmp_path: Path) -> None:
+    gone, courses = CourseFolders(tmp_path / "gone"), CourseFolders(tmp_path)
+    courses.create(ALGEBRA, MADE)
+    (tmp_path / "algebra" / ".mograder-archived").mkdir()
+    asks: dict[str, Callable[[], object]] = {
+        "list the courses": gone.entries,
+        "make the course": lambda: gone.create(ALGEBRA, MADE),
+        "archive the course": lambda: courses.archive(ALGEBRA, NOON, CLOSED),
+    }
+    for doing, ask in asks.items():
+        with pytest.raises(Temporary, match=f"cannot {doing}: "):
+            ask()
+    courses.close()
