@@ -410,7 +410,6 @@ class LastRead(Generic[T]):
 
     def get(self, path: Path | str) -> T:
         """Raises Unreadable as long as there is nothing to go on by, and OSError."""
-        mark = None
         try:
             found = os.stat(path)
             mark = fingerprint(found)
@@ -421,7 +420,7 @@ class LastRead(Generic[T]):
             self.last, self.trouble, self._broken = (self._missing,), None, None
         except Unreadable as problem:
             # What could not be opened may well be the next time, and an edit right behind this one may leave no mark.
-            if mark is not None and is_settled(mark) and not isinstance(problem.__cause__, OSError):
+            if is_settled(mark) and not isinstance(problem.__cause__, OSError):
                 self._broken = mark
             if not self.last:
                 self.trouble = problem

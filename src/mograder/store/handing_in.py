@@ -368,16 +368,13 @@ class HandingIn:
         if not rows:
             return True
         with storage_errors("sync the hand-ins"):
-            submissions = [receipt_of(row).submission for row in rows]
-            behind = [
-                row[0] for row, submission in zip(rows, submissions, strict=True) if not self._is_shown(submission)
-            ]
+            pending = [(row[0], receipt_of(row).submission) for row in rows]
+            behind = [number for number, submission in pending if not self._is_shown(submission)]
             if behind:
                 self.ledger.write(partial(self._finish_all, numbers=behind))
-            _sync_all(self.folders.submitted, list(filter(os.path.exists, map(self._version, submissions))))
-        released = self.ledger.write(
-            partial(self._release, rows=[(row[0], each) for row, each in zip(rows, submissions, strict=True)])
-        )
+            versions = [self._version(submission) for _, submission in pending]
+            _sync_all(self.folders.submitted, list(filter(os.path.exists, versions)))
+        released = self.ledger.write(partial(self._release, rows=pending))
         self.ledger.checkpoint()
         return released == len(rows)
 
@@ -477,8 +474,7 @@ def _sync_all(folder: Path, paths: list[str]) -> None:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             if _LIBC.syncfs(descriptor) != 0:
-                number = ctypes.get_errno()
-                raise OSError(number, os.strerror(number))
+                raise OSError(ctypes.get_errno(), "not synced")
         finally:
             os.close(descriptor)
         return
