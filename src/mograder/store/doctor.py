@@ -56,6 +56,7 @@ def repair(folders: Folders, findings: list[Finding]) -> list[str]:
     return done
 
 
+PERMISSIONS = "look at its permissions"
 FROM_BACKUP = "restore it from a backup"
 MADE_ANEW = "the next start makes a new one"
 MISSING = {
@@ -115,7 +116,7 @@ class _Look:
     def _is_course(self) -> bool:
         """Whether something here is meant for a course, if only a file that cannot be understood."""
         ours = (self.folders.root / SECRET_NAME, self.folders.root / MANIFEST, self.folders.course / config.CONFIG_NAME)
-        with contextlib.suppress(MograderError, OSError):
+        with contextlib.suppress(OSError):
             return any(path.exists() for path in ours) or bool(HandOuts(self.folders).assignments(config.EMPTY.plan()))
         return True
 
@@ -189,9 +190,10 @@ class _Look:
             yield error(problem.message, path, MEND_BY_HAND)
         try:
             listed = HandOuts(self.folders).assignments(course.plan())
-        except (MograderError, OSError) as problem:
-            place = getattr(problem, "place", self.folders.root / MANIFEST)
-            yield error(str(problem), place, MEND_BY_HAND)
+        except Unreadable as problem:
+            yield error(problem.message, problem.place, MEND_BY_HAND)
+        except OSError as problem:
+            yield error(f"cannot be read: {problem.strerror}", problem.filename, PERMISSIONS)
         else:
             for each in listed:
                 due, closes = each.rules.schedule.due, each.rules.schedule.closes
@@ -213,7 +215,7 @@ class _Look:
             except Unreadable as problem:
                 yield error(problem.message, problem.place, "mend the file by hand: it is not overwritten until then")
             except OSError as problem:
-                yield error(f"cannot be read: {problem.strerror}", path, "look at its permissions")
+                yield error(f"cannot be read: {problem.strerror}", path, PERMISSIONS)
 
     def _leftovers(self, spools: set[str | None]) -> Findings:
         grades = [self.folders.grades, *self.folders.grades.glob("*/"), *self.folders.grades.glob("*/feedback/")]
