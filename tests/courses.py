@@ -54,3 +54,12 @@ def forget_file(course: Path) -> None:
     body = path.read_bytes().hex()
     ledger(course, f"INSERT INTO pending SELECT number, x'{body}', NULL FROM receipts WHERE filename = '{path.name}'")
     path.unlink()
+
+
+def damage_row(course: Path) -> None:
+    """A ledger that can be read, and of which SQLite says that it is damaged."""
+    with closing(sqlite3.connect(course / "release" / ".mograder.db")) as connection:
+        connection.executescript(
+            "CREATE TABLE x (y); INSERT INTO x VALUES (NULL); PRAGMA writable_schema = ON;"
+            "UPDATE sqlite_schema SET sql = 'CREATE TABLE x (y NOT NULL)' WHERE name = 'x'"
+        )

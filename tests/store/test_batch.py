@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.errors import StorageFull, Temporary
-from mograder.domain.names import Username
+from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import HandIn, Issue, Receipt, Turn, issue_receipt
 from mograder.domain.store import Accepted
 from mograder.sealing import Ed25519Seal, new_private_key
@@ -54,10 +54,10 @@ def busy(store: DirectoryStore) -> Iterator[None]:
 
 def sent(
     store: DirectoryStore, seal: Ed25519Seal, user: Username, content: bytes, received: int = NOON,
-    issue: Issue | None = None,
+    issue: Issue | None = None, assignment: AssignmentName = HW1,
 ) -> Future[Accepted]:  # fmt: skip
     upload = filled(store.upload(), content)
-    ready = HandIn(user, HW1, user, received, upload)
+    ready = HandIn(user, assignment, user, received, upload)
     accepted = store.accept(ready, issue or issue_receipt(ready, seal, "course"))
     accepted.add_done_callback(lambda _: upload.discard())
     return accepted
@@ -110,14 +110,25 @@ def test_after_a_batch_that_could_not_begin_the_next_is_taken(
     assert sent(store, seal, ALICE, b"work").result(60).receipt.number == 1
 
 
-def test_the_name_of_a_version_that_was_removed_by_hand_is_not_given_again(
+def test_the_names_of_versions_that_were_removed_by_hand_are_not_given_again(
     store: DirectoryStore, seal: Ed25519Seal, submitted: Path
 ) -> None:
-    hand_in(store, seal, ALICE, b"first")
+    for content in (b"first", b"second"):
+        hand_in(store, seal, ALICE, content)
     store.settle()
-    (submitted / "alice_20260310T120000.py").unlink()
-    assert hand_in(store, seal, ALICE, b"second").receipt.submission.filename == "alice_20260310T120001.py"
-    assert names_in(submitted) == ["alice.py", "alice_20260310T120001.py"]
+    for path in submitted.glob("alice_*"):
+        path.unlink()
+    assert hand_in(store, seal, ALICE, b"third").receipt.submission.filename == "alice_20260310T120002.py"
+    assert names_in(submitted) == ["alice.py", "alice_20260310T120002.py"]
+
+
+def test_versions_of_two_assignments_may_be_called_alike(store: DirectoryStore, seal: Ed25519Seal) -> None:
+    both = (HW1, AssignmentName("hw2"))
+    for each in both:
+        hand_in(store, seal, ALICE, b"before", assignment=each)
+    with busy(store):
+        promised = [sent(store, seal, ALICE, b"work", NOON + SECOND, assignment=each) for each in both]
+    assert [each.result().receipt.submission.filename for each in promised] == ["alice_20260310T120001.py"] * 2
 
 
 def test_all_uploads_to_a_course_share_one_room_in_memory(store: DirectoryStore) -> None:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from mograder.domain.errors import Temporary
-from mograder.domain.names import FileName
+from mograder.domain.errors import StorageFull, Temporary
+from mograder.domain.names import AssignmentName, FileName, Username
+from mograder.domain.store import LatestFile
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store import files, handing_in
 from mograder.store.directory import DirectoryStore
 from mograder.store.layout import Folders
 from tests.courses import everything
-from tests.parts import ALICE, HW1, hand_in, names_in, open_store
+from tests.parts import ALICE, BOB, HW1, hand_in, names_in, open_store, sha256, until
 
 SEAL = Ed25519Seal(new_private_key())
 LARGE = b"x" * (files.IN_MEMORY + 1)
@@ -133,6 +137,80 @@ def test_what_is_sent_again_changes_nothing(store: DirectoryStore, course_folder
     assert hand_in(store, SEAL, ALICE, content).repeated
     assert everything(course_folder.parent / "submitted" / "hw1") == before
     assert not store.ledger.read("SELECT number FROM pending")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no call that syncs a whole file system there")
+@pytest.mark.usefixtures("slow")
+def test_what_the_disk_does_not_take_stays_in_the_ledger(
+    store: DirectoryStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full:
+        @staticmethod
+        def syncfs(descriptor: int) -> int:
+            assert os.path.samestat(os.fstat(descriptor), (course_folder.parent / "submitted").stat())
+            ctypes.set_errno(errno.ENOSPC)
+            return -1
+
+    hand_in(store, SEAL, ALICE, b"work")
+    with monkeypatch.context() as broken:
+        broken.setattr(handing_in, "_LIBC", Full)
+        with pytest.raises(StorageFull, match="cannot sync the hand-ins: the server's disk is full"):
+            store.settle()
+    assert store.ledger.read("SELECT number FROM pending") == [(1,)]
+    assert store.settle()
+
+
+@pytest.mark.usefixtures("slow")
+def test_where_no_call_syncs_a_whole_file_system_every_file_and_folder_is_synced(
+    store: DirectoryStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, *there = [
+        course_folder.parent / "submitted" / each / f"{user}_20260310T120000.py"
+        for user, each in ((ALICE, HW1), (BOB, HW1), (ALICE, AssignmentName("hw2")))
+    ]
+    for path in (gone, *there):
+        hand_in(store, SEAL, Username(path.name.partition("_")[0]), LARGE, assignment=AssignmentName(path.parent.name))
+    gone.unlink()
+    synced = []
+
+    def sync(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    fsync = os.fsync
+    monkeypatch.setattr(handing_in, "_LIBC", None)
+    monkeypatch.setattr(os, "fsync", sync)
+    assert not store.settle()
+    assert {path.stat().st_ino for each in there for path in (each, each.parent)} <= set(synced)
+    assert store.ledger.read("SELECT number FROM pending") == [(1,)]
+
+
+def test_the_latest_of_each_assignment_are_told_as_they_stand_there(store: DirectoryStore, course_folder: Path) -> None:
+    moments = {HW1: 1_000_000_000.5, AssignmentName("hw2"): 1_100_000_000.5}
+    for assignment, moment in moments.items():
+        folder = course_folder.parent / "submitted" / assignment
+        folder.mkdir(parents=True)
+        (folder / "alice.py").write_text(assignment)
+        os.utime(folder / "alice.py", (moment, moment))
+    for assignment in moments:
+        until(lambda each=assignment: store.latest_files(each) and store.latest_files_at_hand(each))  # type: ignore[misc]
+    for assignment, moment in moments.items():
+        expected = (LatestFile(ALICE, "alice.py", 3, moment, sha256(assignment.encode())),)
+        assert store.latest_files(assignment) == store.latest_files_at_hand(assignment) == expected
+        found = store.submitted_file(assignment, FileName("alice.py"))
+        assert found is not None
+        assert (found.name, found.size, found.modified) == ("alice.py", 3, moment)
+
+
+def test_the_free_space_is_that_of_the_disk_that_hand_ins_go_to(
+    store: DirectoryStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitted = course_folder.parent / "submitted"
+    free = {str(course_folder): 1, str(submitted): 2}
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free[str(path)]))
+    assert store.free_space() == 1  # as long as there is no such folder
+    submitted.mkdir()
+    assert store.free_space() == 2
 
 
 @pytest.mark.parametrize(

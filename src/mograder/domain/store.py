@@ -30,8 +30,8 @@ from mograder.domain.rules import RuleChange
 class StoredFile:
     """A file that can be sent. `tag` changes whenever the bytes may have; `modified` is Unix seconds.
 
-    The bytes are at `path`; where the store has no files, `bring` gets them from afar: small ones into memory, large
-    ones into a file.
+    Where the store has files, `hold` opens this one. Elsewhere `bring` gets the bytes from afar: small ones into
+    memory, large ones into a file at `path`.
     """
 
     name: str
@@ -41,6 +41,7 @@ class StoredFile:
     path: Path | None = None
     data: bytes | None = None
     bring: Callable[[], bytes | Path] | None = field(default=None, compare=False)
+    hold: Callable[[], Held] | None = field(default=None, compare=False)
 
     def brought(self) -> StoredFile:
         """The same with its bytes at `path` or in `data`; may take as long as a network does."""
@@ -50,16 +51,29 @@ class StoredFile:
         at_hand = {"path": content} if isinstance(content, Path) else {"data": content}
         return replace(self, bring=None, **at_hand)
 
-    def open(self) -> BinaryIO:
+    def held(self) -> Held:
+        """The file as it stands now, and its bytes, whatever somebody puts under its name from now on.
+
+        Raises OSError.
+        """
+        if self.hold is not None:
+            return self.hold()
         file = self.brought()
         if file.data is not None:
-            return io.BytesIO(file.data)
+            return file, io.BytesIO(file.data)
         assert file.path is not None
-        return file.path.open("rb")
+        return file, file.path.open("rb")
+
+    def open(self) -> BinaryIO:
+        return self.held()[1]
 
     def read(self) -> bytes:
         with self.open() as file:
             return file.read()
+
+
+Held = tuple[StoredFile, BinaryIO]
+"""A file as it stood when it was opened, and its bytes."""
 
 
 @dataclass(frozen=True)

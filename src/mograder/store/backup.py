@@ -33,7 +33,8 @@ from mograder.domain.names import counted
 from mograder.domain.receipts import Submission, latest_filename
 from mograder.store import files
 from mograder.store.directory import DirectoryStore
-from mograder.store.files import SPOOL_PREFIX, sha256_of, sync_folder
+from mograder.store.evidence import LEFTOVER
+from mograder.store.files import sha256_of, sync_folder
 from mograder.store.layout import LEDGER, LOCK, Folders, served_folders
 from mograder.store.ledger_rows import RECEIPT_COLUMNS, receipt_of
 from mograder.store.snapshot import reading, stays_inside
@@ -43,7 +44,7 @@ MANIFEST = ".mograder-manifest.json"
 
 FORMAT = 1
 SAY_EVERY = 1000  # files
-_PASSING = re.compile(rf"{re.escape(LEDGER)}.*|{re.escape(LOCK)}|{re.escape(SPOOL_PREFIX)}.*|\..+\.[0-9a-f]{{12}}\.tmp")
+_PASSING = re.compile(rf"{re.escape(LEDGER)}.*|{re.escape(LOCK)}|{LEFTOVER.pattern}")
 """Files that are not archived as they stand: the ledger and its companions, and what is on its way."""
 
 Say = Callable[[str], None]
@@ -255,8 +256,8 @@ class _Writer:
                     yield path, f"{self._place(folder, path.relative_to(folder).as_posix())}/", None
 
     def _add(self, archive: tarfile.TarFile, path: Path, place: str) -> None:
-        with path.open("rb") as source:
-            found = os.fstat(source.fileno())
+        source, found = files.open_below(str(path.parent), path.name)
+        with source:
             member = _member(place, int(found.st_mtime))
             member.mode = stat.S_IMODE(found.st_mode)
             member.size = found.st_size

@@ -9,6 +9,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 
 from mograder import config
@@ -38,9 +39,10 @@ from mograder.store.layout import (
     NEW_KEY,
     SIGNING_KEY,
     Folders,
-    as_stored,
+    Place,
     load_json,
-    stored_file,
+    real_place,
+    stored,
 )
 from mograder.store.ledger import Ledger
 from mograder.store.ledger_rows import (
@@ -347,22 +349,23 @@ class DirectoryStore(HandingIn):
         return self.ledger.write(work)
 
     def feedback(self, assignment: AssignmentName, username: Username) -> StoredFile | None:
+        name = f"{username}.html"
         with storage_errors("read the feedback"):
-            found = self._feedback_page(assignment, f"{username}.html")
+            found = stored(name, partial(self._page, assignment, name))
             if found is None:
                 self._check_there(self.folders.grades)
             return found
 
-    def _feedback_page(self, assignment: AssignmentName, name: str) -> StoredFile | None:
-        found = files.look(self._grades_folder, f"{assignment}/{FEEDBACK}/{name}")
+    def _page(self, assignment: AssignmentName, name: str) -> Place | None:
+        below = f"{assignment}/{FEEDBACK}/{name}"
+        found = files.look(self._grades_folder, below)
         if found is None:
             return None
-        folder = self.folders.grades / assignment / FEEDBACK
-        path = folder / name
         if not files.is_link(found):
-            return as_stored(path, name, found)
-        shown = files.is_inside(path, folder) and not path.resolve().name.startswith(".")
-        return stored_file(path, name) if shown else None
+            return self._grades_folder, below, found
+        folder = f"{self._grades_folder}{os.sep}{assignment}{os.sep}{FEEDBACK}"
+        real = files.real_path(folder, f"{folder}{os.sep}{name}")
+        return None if real is None else real_place(real)
 
     def put_feedback(self, assignment: AssignmentName, pages: dict[Username, bytes], event: Event) -> None:
         ready: dict[Path, Path] = {}

@@ -23,14 +23,13 @@ from mograder.domain.names import counted
 from mograder.domain.receipts import Receipt
 from mograder.domain.tokens import SECRET_NAME
 from mograder.sealing import Ed25519Seal
-from mograder.store import files
 from mograder.store.authority import AUTHORITY, CERTIFICATE, Pair
 from mograder.store.directory import DirectoryStore, load_grades
 from mograder.store.evidence import LEFTOVER, Evidence, Record, read_record
 from mograder.store.findings import Finding, Findings, error, lasting, note, warning
 from mograder.store.hand_outs import HandOuts
 from mograder.store.layout import BEGIN_ANEW, GRADES, LEDGER, LOCK, MANIFEST, NEW_KEY, SIGNING_KEY, Folders
-from mograder.store.secret import read_secret
+from mograder.store.secret import PREVIOUS_NAME, read_previous, read_secret
 from mograder.store.snapshot import reading
 
 STALE_SECONDS = 24 * 3600
@@ -57,6 +56,14 @@ def repair(folders: Folders, findings: list[Finding]) -> list[str]:
     return done
 
 
+FROM_BACKUP = "restore it from a backup"
+MADE_ANEW = "the next start makes a new one"
+MISSING = {
+    SECRET_NAME: f"{FROM_BACKUP}; {MADE_ANEW}, and tokens of the old one are no longer accepted",
+    SIGNING_KEY: NEW_KEY,
+    AUTHORITY: f"{FROM_BACKUP}; {MADE_ANEW}, which everybody has to pin by a new join link",
+}
+"""Of a file that is missing: how to mend that."""
 MEND_BY_HAND = "mend the file by hand: until then a server that runs goes on by what it said before, and none starts"
 
 
@@ -73,6 +80,8 @@ class _Look:
             return
         yield from self._places()
         yield from self._private_file(SECRET_NAME, read_secret)
+        if (self.folders.root / PREVIOUS_NAME).exists():
+            yield from self._private_file(PREVIOUS_NAME, read_previous)
         yield from self._certificates()
         yield from self._configuration()
         yield from self._space()
@@ -93,7 +102,7 @@ class _Look:
         try:
             record = read_record(self.ledger)
         except Unreadable as problem:
-            yield error(problem.message, problem.place, "restore it from a backup")
+            yield error(problem.message, problem.place, FROM_BACKUP)
             return
         seals: list[Ed25519Seal] = []
         if record.links or (self.folders.root / SIGNING_KEY).exists():
@@ -116,15 +125,15 @@ class _Look:
         if sys.platform == "win32":
             return
         ours = self.folders.root.stat().st_uid
-        for folder in dict.fromkeys((self.folders.root, self.folders.submitted, self.folders.grades)):
-            if not folder.exists():
-                continue
+        places = dict.fromkeys((self.folders.root, self.folders.submitted, self.folders.grades))
+        for folder in filter(Path.exists, places):
             found = folder.stat()
             if found.st_mode & stat.S_IWOTH:
                 yield error("everybody on this machine may write here", folder, f"chmod o-w {folder}")
             if not found.st_mode & stat.S_IWUSR:
                 yield error("the owner may not write here: hand-ins are refused", folder, f"chmod u+w {folder}")
-        names = (SECRET_NAME, SIGNING_KEY, AUTHORITY, CERTIFICATE, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", LOCK)
+        secrets = (SECRET_NAME, PREVIOUS_NAME, SIGNING_KEY, AUTHORITY, CERTIFICATE)
+        names = (*secrets, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", LOCK)
         for path in [self.folders.submitted, *(self.folders.root / name for name in names)]:
             if path.exists() and path.stat().st_uid != ours:
                 yield warning(
@@ -136,11 +145,10 @@ class _Look:
 
     def _private_file(self, name: str, read: Callable[[Path], object]) -> Findings:
         path = self.folders.root / name
+        mend = MADE_ANEW if name == CERTIFICATE else FROM_BACKUP
         if not path.exists():
             if self.ledger.exists():
-                lost = "the next start makes a new one, and what the old one has signed can no longer be verified"
-                mend = NEW_KEY if name == SIGNING_KEY else f"restore it from a backup; {lost}"
-                yield error(f"{name} is missing", path, mend)
+                yield error(f"{name} is missing", path, MISSING.get(name, mend))
             return
         if sys.platform != "win32" and path.stat().st_mode & 0o077:
             yield error("can be read by other users of this machine", path, f"chmod 600 {path}", partial(_close, path))
@@ -148,9 +156,9 @@ class _Look:
         try:
             read(path)
         except Unreadable as problem:
-            yield error(problem.message, path, "restore it from a backup")
+            yield error(problem.message, path, mend)
         except (OSError, ValueError) as problem:
-            yield error(f"cannot be read: {problem}", path, "restore it from a backup")
+            yield error(f"cannot be read: {problem}", path, mend)
 
     def _certificates(self) -> Findings:
         """Of a server without a domain."""
@@ -211,9 +219,7 @@ class _Look:
         grades = [self.folders.grades, *self.folders.grades.glob("*/"), *self.folders.grades.glob("*/feedback/")]
         found = {path for folder in [self.folders.root, *grades] for path in folder.glob(".*.tmp")}
         found |= set(self.folders.submitted.glob("**/.*"))
-        for path in sorted(found):
-            if not (path.name.startswith(files.SPOOL_PREFIX) or LEFTOVER.fullmatch(path.name)):
-                continue
+        for path in sorted(each for each in found if LEFTOVER.fullmatch(each.name)):
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - path.lstat().st_mtime > STALE_SECONDS and path.name not in spools:
                     yield warning(

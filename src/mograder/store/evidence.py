@@ -28,7 +28,8 @@ from mograder.store.ledger import Ledger
 from mograder.store.ledger_rows import RECEIPT_COLUMNS, receipt_of
 from mograder.store.snapshot import reading, stays_inside
 
-LEFTOVER = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
+LEFTOVER = re.compile(rf"{re.escape(files.SPOOL_PREFIX)}.*|\..+\.[0-9a-f]{{12}}\.tmp")
+"""What is on its way to its place, or was left by a write that was cut off."""
 
 
 @dataclass(frozen=True)
@@ -273,7 +274,7 @@ class Evidence:
             folder = self.folders.submitted / assignment
             by_hand = []
             for name in found:
-                if (assignment, name) in known or name.startswith(files.SPOOL_PREFIX) or LEFTOVER.fullmatch(name):
+                if (assignment, name) in known or LEFTOVER.fullmatch(name):
                     continue
                 path = folder / name
                 if assignment and (owner(name) or (name.endswith(".py") and is_history(name[:-3]))):

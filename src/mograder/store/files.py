@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import logging
 import os
 import secrets
@@ -17,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import BinaryIO, Generic, TypeVar
 
 from mograder.domain.errors import MograderError, StorageFull, Temporary, Unreadable
 
@@ -34,7 +35,15 @@ IN_MEMORY = 1024 * 1024
 ALL_IN_MEMORY = 64 * 1024 * 1024
 """Bytes that all uploads under way may keep in memory together; beyond that even a small one goes to disk."""
 
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+def _flag(name: str) -> int:
+    """Of `os.open`, 0 on a system that has none of this name."""
+    return getattr(os, name, 0)
+
+
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _flag("O_BINARY")
+_TO_READ = os.O_RDONLY | _flag("O_NOFOLLOW") | _flag("O_NONBLOCK") | _flag("O_BINARY")  # a pipe keeps nobody waiting
+_FOLDER = _flag("O_PATH") | _flag("O_DIRECTORY") | _flag("O_NOFOLLOW")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -178,6 +187,37 @@ def put(source: str, target: str) -> None:
             raise
         write_file(Path(target), Path(source).read_bytes())
         os.unlink(source)
+
+
+def open_below(top: str, below: str) -> tuple[BinaryIO, os.stat_result]:
+    """The file at `below` the folder `top`, to be read, and what the disk says of it. Raises OSError.
+
+    A link on the way is not followed: who moves things about cannot lead us elsewhere between a look and this.
+    """
+
+    def opener(path: str, _: int) -> int:
+        if os.open not in os.supports_dir_fd:  # Windows, where few can make links
+            return os.open(path, _TO_READ)
+        folder = None
+        step, *rest = below.split("/")
+        step = f"{top}{os.sep}{step}"
+        try:
+            for part in rest:
+                above, folder = folder, os.open(step, _FOLDER, dir_fd=folder)
+                if above is not None:
+                    os.close(above)
+                step = part
+            return os.open(step, _TO_READ, dir_fd=folder)
+        finally:
+            if folder is not None:
+                os.close(folder)
+
+    held = io.FileIO(f"{top}{os.sep}{below}", opener=opener)
+    found = os.fstat(held.fileno())
+    if is_regular(found):
+        return held, found
+    held.close()
+    raise FileNotFoundError(errno.ENOENT, "there is no file here any more", held.name)
 
 
 def sha256_of(path: Path) -> str:
@@ -359,7 +399,6 @@ class LastRead(Generic[T]):
 
     def get(self, path: Path | str) -> T:
         """Raises Unreadable as long as there is nothing to go on by, and OSError."""
-        mark = None
         try:
             found = os.stat(path)
             mark = fingerprint(found)
@@ -370,7 +409,7 @@ class LastRead(Generic[T]):
             self.last, self.trouble, self._broken = (self._missing,), None, None
         except Unreadable as problem:
             # What could not be opened may well be the next time, and an edit right behind this one may leave no mark.
-            if mark is not None and is_settled(mark) and not isinstance(problem.__cause__, OSError):
+            if is_settled(mark) and not isinstance(problem.__cause__, OSError):
                 self._broken = mark
             if not self.last:
                 self.trouble = problem
@@ -462,6 +501,12 @@ def look(top: str, below: str) -> os.stat_result | None:
 
 def is_link(found: os.stat_result) -> bool:
     return stat.S_ISLNK(found.st_mode)
+
+
+def real_path(folder: str, path: str) -> str | None:
+    """Where `path` leads when links are followed, unless that is hidden or not in `folder`."""
+    real, base = os.path.realpath(path), f"{os.path.realpath(folder)}{os.sep}"
+    return real if real.startswith(base) and f"{os.sep}." not in real[len(base) - 1 :] else None
 
 
 def is_inside(path: Path, folder: Path) -> bool:

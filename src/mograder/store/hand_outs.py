@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 from mograder.config import manifest_rules
 from mograder.domain.assignments import Assignment, HandOut, Plan, Rules, find_assignment
 from mograder.domain.errors import BadName, BadRequest, Unreadable
-from mograder.domain.names import AssignmentName, FileName
+from mograder.domain.names import MAX_FILE_NAME, AssignmentName, FileName
 from mograder.domain.store import StoredFile
 from mograder.store import files
 from mograder.store.files import Cached, LastRead, Marks, SameAgain
-from mograder.store.layout import FEEDBACK, GRADES, MANIFEST, Folders, as_stored, existing, load_json, stored_file
+from mograder.store.layout import FEEDBACK, GRADES, MANIFEST, Folders, Place, existing, load_json, real_place, stored
 
 T = TypeVar("T")
 
@@ -83,15 +83,11 @@ class HandOuts:
     def _assignment_folders(self, marks: Marks) -> Iterator[tuple[AssignmentName, str, bool]]:
         """Each assignment, the folder that holds its hand-outs, and whether no link leads there."""
         for entry, is_link, _ in self._entries_of(self._top, marks):
-            try:
-                name = AssignmentName.parse(entry)
-            except BadName:
-                continue
             above = f"{self._top}{os.sep}{entry}"
             folder = f"{above}{self._below}"
             plain = not is_link and not os.path.islink(folder)
             if self._is_assignment(folder, plain, marks):
-                yield name, folder, plain
+                yield AssignmentName(entry), folder, plain
             else:
                 marks.look(above)  # changes when the folder of files comes into it
                 marks.in_doubt |= not plain
@@ -152,15 +148,19 @@ class HandOuts:
             return
         for name, is_link, is_folder in entries:
             relative, path = prefix + name, here + name
-            if self._holds_back(path) if plain and not is_link else self._kept_back(Path(folder), relative):
+            if len(relative) > MAX_FILE_NAME:
+                continue
+            real = path if plain and not is_link else files.real_path(folder, path)
+            if real is None or self._holds_back(real):
+                marks.in_doubt |= is_link
                 continue
             if is_folder:
                 yield from self._files_below(folder, plain, marks, f"{relative}/")
                 continue
             with contextlib.suppress(OSError):
                 found = marks.look(path)
-                if is_link and files.is_inside(Path(path), Path(folder)):
-                    found = os.stat(path)
+                if is_link:
+                    found = os.lstat(real)
                 if found is not None and files.is_regular(found):
                     yield relative, found
 
@@ -168,17 +168,6 @@ class HandOuts:
         """What may be served in a folder, looked at anew when the folder has changed."""
         found = marks.look(folder)
         return self._entries.get(folder, None if found is None or files.is_link(found) else found)
-
-    def _kept_back(self, folder: Path, relative: str) -> bool:
-        """Hidden or otherwise not a name to serve; hand-ins, grades and feedback, however the folders are nested."""
-        try:
-            FileName.parse(relative)
-        except BadName:
-            return True
-        path = os.path.realpath(folder / relative)
-        if "/." in path.replace(os.sep, "/") and "/." in f"/{os.path.relpath(path, os.path.realpath(folder))}":
-            return True  # a link to a hidden file, or out
-        return self._holds_back(path)
 
     def _holds_back(self, path: str) -> bool:
         """Whether a hand-in, a grade or a feedback page stands at `path`, on the way to which no link is."""
@@ -189,7 +178,7 @@ class HandOuts:
 
     def _hand_outs(self, folder: str, found: list[tuple[str, os.stat_result]], marks: Marks) -> tuple[HandOut, ...]:
         return tuple(
-            HandOut(FileName.parse(name), status.st_size, self._checksum(Path(folder, name), status, marks))
+            HandOut(FileName(name), status.st_size, self._checksum(Path(folder, name), status, marks))
             for name, status in sorted(shown(found, lambda each: each[0]))
         )
 
@@ -204,28 +193,22 @@ class HandOuts:
 
     def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
         """A file that may be served, None otherwise."""
+        return stored(name, partial(self._place, assignment, name))
+
+    def _place(self, assignment: AssignmentName, name: FileName) -> Place | None:
         try:
             below = f"{AssignmentName.parse(assignment)}{self._below}/{FileName.parse(name)}"
         except BadName:
             return None
         found = files.look(self._top, below)
         if found is not None and not files.is_link(found):
-            there = Path(self._top, below)
-            return None if self._holds_back(str(there)) else as_stored(there, name, found)
+            return None if self._holds_back(f"{self._top}{os.sep}{below}") else (self._top, below, found)
         folder = self._folder(assignment)
-        if folder is None:
-            return None
-        path: Path | None = folder
+        path = folder
         for part in name.split("/"):
             path = existing(path, part) if path is not None else None
-        if (
-            path is None
-            or os.path.realpath(folder) == str(self._folders.submitted)
-            or self._kept_back(folder, path.relative_to(folder).as_posix())
-            or not files.is_inside(path, folder)
-        ):
-            return None
-        return stored_file(path, name)
+        real = None if folder is None or path is None else files.real_path(str(folder), str(path))
+        return None if real is None or self._holds_back(real) else real_place(real)
 
 
 Entries = tuple[tuple[str, bool, bool], ...]

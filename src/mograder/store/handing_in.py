@@ -40,7 +40,7 @@ from mograder.domain.store import Accepted, LatestFile, StoredFile, Upload
 from mograder.store import files
 from mograder.store.batch import Growing, Waiting
 from mograder.store.files import Cached, Marks, Room, SameAgain, Spool, spool_name, storage_errors, write_spool
-from mograder.store.layout import Folders, stored_file
+from mograder.store.layout import Folders, Place, stored
 from mograder.store.ledger import TOGETHER, Ledger
 from mograder.store.ledger_rows import (
     HEAD,
@@ -367,16 +367,13 @@ class HandingIn:
         if not rows:
             return True
         with storage_errors("sync the hand-ins"):
-            submissions = [receipt_of(row).submission for row in rows]
-            behind = [
-                row[0] for row, submission in zip(rows, submissions, strict=True) if not self._is_shown(submission)
-            ]
+            pending = [(row[0], receipt_of(row).submission) for row in rows]
+            behind = [number for number, submission in pending if not self._is_shown(submission)]
             if behind:
                 self.ledger.write(partial(self._finish_all, numbers=behind))
-            _sync_all(self.folders.submitted, list(filter(os.path.exists, map(self._version, submissions))))
-        released = self.ledger.write(
-            partial(self._release, rows=[(row[0], each) for row, each in zip(rows, submissions, strict=True)])
-        )
+            versions = [self._version(submission) for _, submission in pending]
+            _sync_all(self.folders.submitted, list(filter(os.path.exists, versions)))
+        released = self.ledger.write(partial(self._release, rows=pending))
         self.ledger.checkpoint()
         return released == len(rows)
 
@@ -418,9 +415,7 @@ class HandingIn:
         if "/" in filename:
             return None
         with storage_errors("read the hand-in"):
-            folder = f"{self._submitted}{os.sep}{assignment}"
-            target = _neighbour(folder, filename)
-            found = stored_file(Path(folder, target), filename) if target else None
+            found = stored(filename, partial(_version_of, f"{self._submitted}{os.sep}{assignment}", filename))
             if found is None:
                 self._check_there(self.folders.submitted)
             return found
@@ -478,8 +473,7 @@ def _sync_all(folder: Path, paths: list[str]) -> None:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             if _LIBC.syncfs(descriptor) != 0:
-                number = ctypes.get_errno()
-                raise OSError(number, os.strerror(number))
+                raise OSError(ctypes.get_errno(), "not synced")
         finally:
             os.close(descriptor)
         return
@@ -497,8 +491,6 @@ def _neighbour(folder: str, name: str) -> str | None:
     """The file of `folder` that `name` stands for: itself, or where its link leads; None unless that is beside it."""
     path = f"{folder}{os.sep}{name}"
     try:
-        if not files.is_link(os.lstat(path)):
-            return name
         target = os.readlink(path)
         outside = (
             os.sep in target
@@ -508,7 +500,18 @@ def _neighbour(folder: str, name: str) -> str | None:
         )
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # no link
+            return name
+        raise
     return None if outside else target
+
+
+def _version_of(folder: str, name: str) -> Place | None:
+    """Where the bytes are of a hand-in by its name, dated or the latest."""
+    target = _neighbour(folder, name)
+    found = target and files.look(folder, target)
+    return (folder, target, found) if target and found else None
 
 
 def _latest_names(folder: Path) -> tuple[tuple[Username, str, str], ...]:

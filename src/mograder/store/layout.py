@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mograder import config
 from mograder.domain.errors import Unreadable, Usage
-from mograder.domain.store import StoredFile
+from mograder.domain.store import Held, StoredFile
 from mograder.store import files
 
 LEDGER = ".mograder.db"
@@ -99,20 +101,48 @@ def existing(folder: Path, name: str) -> Path | None:
     return None
 
 
-def stored_file(path: Path, name: str) -> StoredFile | None:
-    try:
-        found = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return as_stored(path, name, found)
+Place = tuple[str, str, os.stat_result]
+"""Where a file stands: a folder, the path below it, on which no link is, and what the disk says of the file."""
+
+LOOKS = 3
+"""How often a file is looked for that cannot be opened where it was found."""
 
 
-def as_stored(path: Path, name: str, found: os.stat_result) -> StoredFile | None:
-    """The file at `path`, of which `found` is what the disk says; None unless it is a regular file."""
-    if not files.is_regular(found):
+def real_place(path: str) -> Place | None:
+    """That of a file to which no link leads."""
+    top, below = os.path.splitdrive(path)
+    below = below[1:]
+    found = files.look(top, below)
+    return None if found is None else (top, below, found)
+
+
+def stored(name: str, find: Callable[[], Place | None]) -> StoredFile | None:
+    """The file of this name that `find` finds; None unless it is a regular file."""
+    place = find()
+    if place is None or not files.is_regular(place[2]):
         return None
+    return _stored(name, place[2], partial(_hold, name, find, place))
+
+
+def _stored(name: str, found: os.stat_result, hold: Callable[[], Held]) -> StoredFile:
     tag = "{:x}-{:x}-{:x}-{:x}".format(*files.fingerprint(found))
-    return StoredFile(name, found.st_size, found.st_mtime, tag, path)
+    return StoredFile(name, found.st_size, found.st_mtime, tag, hold=hold)
+
+
+def _hold(name: str, find: Callable[[], Place | None], place: Place) -> Held:
+    """Open a file where it was found or, if it cannot be opened there any more, where it is found then."""
+    for looks_left in reversed(range(LOOKS)):
+        try:
+            held, found = files.open_below(place[0], place[1])
+            return _stored(name, found, partial(_hold, name, find, place)), held
+        except OSError:
+            if not looks_left:
+                raise
+            found_again = find()
+            if found_again is None:
+                raise FileNotFoundError(errno.ENOENT, "the file is gone", name) from None
+            place = found_again
+    raise AssertionError("looked for at least once")
 
 
 def load_json(path: Path) -> Any:

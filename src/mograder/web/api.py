@@ -181,9 +181,11 @@ class Api:
             return (("Content-Security-Policy", FEEDBACK_POLICY),) if is_page else tuple(attachment(file.name).items())
 
         try:
+            reply = None
             if is_whole(file, headers):
-                key = (row.name, str(file.path), file.tag)
+                key = (row.name, *values.values(), file.tag)
                 reply = self._at_once.get(key, lambda: whole_file(file, kind, extra()))
+            if reply is not None:
                 await send_reply(reply, scope, headers, body, send)
             else:
                 await send_file(file, kind, extra(), scope, headers, body, receive, send)

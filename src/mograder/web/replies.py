@@ -118,13 +118,19 @@ def path_to(held: BinaryIO) -> Path:
 
 def is_whole(file: StoredFile, headers: Mapping[str, str]) -> bool:
     """Whether `whole_file` is the answer, for all who ask so."""
-    small = file.path is not None and file.size <= SMALL_FILE
+    small = file.hold is not None and file.size <= SMALL_FILE
     return small and "range" not in headers and "if-none-match" not in headers
 
 
-def whole_file(file: StoredFile, content_type: str, extra: tuple[tuple[str, str], ...]) -> Reply:
-    """All of a file. Raises OSError."""
-    return Reply(200, file.read(), content_type, extra, tag=file.tag)
+def whole_file(file: StoredFile, content_type: str, extra: tuple[tuple[str, str], ...]) -> Reply | None:
+    """All of a file, unless a large one has come into its place. Raises OSError."""
+    file, held = file.held()
+    with held:
+        return _all_of(file, held, content_type, extra) if file.size <= SMALL_FILE else None
+
+
+def _all_of(file: StoredFile, held: BinaryIO, content_type: str, extra: tuple[tuple[str, str], ...]) -> Reply:
+    return Reply(200, held.read(file.size), content_type, extra, tag=file.tag)
 
 
 async def send_file(
@@ -135,15 +141,15 @@ async def send_file(
 
     Raises OSError, or MograderError where the bytes are brought from afar, before anything is sent.
     """
-    known = _has(headers.get("if-none-match", ""), file.tag)
-    if file.bring is not None and not known:
-        file = await asyncio.to_thread(file.brought)
-    if known or file.path is None or (file.size <= SMALL_FILE and "range" not in headers):
-        reply = Reply(200, b"", content_type, extra, tag=file.tag) if known else whole_file(file, content_type, extra)
-        await send_reply(reply, scope, headers, body, send)
+    if _has(headers.get("if-none-match", ""), file.tag):
+        await send_reply(Reply(200, b"", content_type, extra, tag=file.tag), scope, headers, body, send)
         return
-    with file.path.open("rb") as held:  # what cannot be read raises here, while another answer is still possible
-        if "range" in headers:
+    # What cannot be read raises here, while another answer is still possible.
+    file, held = await asyncio.to_thread(file.held) if file.bring else file.held()
+    with held:
+        if file.data is not None or (file.size <= SMALL_FILE and "range" not in headers):
+            await send_reply(_all_of(file, held, content_type, extra), scope, headers, body, send)
+        elif "range" in headers:
             await _send_range(file, held, content_type, extra, scope, headers, body, receive, send)
         else:
             await _send_pieces(file, held, content_type, extra, scope, body, send)
@@ -159,9 +165,8 @@ async def _send_pieces(
     """
     from email.utils import formatdate  # for few: most files are small
 
-    found = os.fstat(held.fileno())
-    left = found.st_size
-    changed = (("Accept-Ranges", "bytes"), ("Last-Modified", formatdate(found.st_mtime, usegmt=True)))
+    left = file.size
+    changed = (("Accept-Ranges", "bytes"), ("Last-Modified", formatdate(file.modified, usegmt=True)))
     reply = Reply(200, b"", content_type, (*extra, *changed), tag=file.tag)
     fields = [*reply.fields, (b"content-type", content_type.encode()), (b"content-length", str(left).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": fields})

@@ -132,11 +132,11 @@ class HeldFile(FileResponse):
 
 def file_response(file: StoredFile) -> Response:
     """A file to save, streamed; may take as long as a network does. Raises NotFound when it is gone by now."""
-    file = file.brought()
     try:
-        if file.path is None:
-            return Response(file.read(), headers=attachment(file.name), media_type="application/octet-stream")
-        return HeldFile(file.path.open("rb"), file.name)
+        file, held = file.held()
+        if file.data is not None:
+            return Response(file.data, headers=attachment(file.name), media_type="application/octet-stream")
+        return HeldFile(held, file.name)
     except OSError:
         raise NotFound(f"{file.name!r} cannot be read") from None
 
