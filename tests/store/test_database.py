@@ -152,9 +152,10 @@ def test_what_the_database_refuses_is_said_with_what_to_do(
     courses = PostgresCourses(postgres_url)
     store = courses.open(new_course(courses))
     refusing = f"DO $$ BEGIN RAISE EXCEPTION 'of the test' USING ERRCODE = '{state}'; END $$"
-    with monkeypatch.context() as impatient, pytest.raises(kind) as said:
-        impatient.setattr(database, "WRITE_PATIENCE", 0)
+    monkeypatch.setattr(database, "WRITE_PATIENCE", 0)
+    with pytest.raises(kind) as said:
         store.write(lambda connection: connection.execute(refusing))
+    monkeypatch.undo()
     assert said.value.message.splitlines()[0] == message
     assert (type(said.value), said.value.retry_after > 0) == (kind, True)
     store.record(NOTE)
