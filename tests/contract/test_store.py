@@ -348,7 +348,14 @@ def test_assignments_and_their_files_are_listed_and_read(store: Store) -> None:
     assert (sha256(found.read()), len(found.read())) == (assignment.files[0].sha256, assignment.files[0].size)
 
 
-@pytest.mark.parametrize("name", ["hw2.py", "hw1", "hw1.py/x", "a/b/c.py"])
+def test_an_assignment_is_found_by_its_name(store: Store) -> None:
+    found = store.find_assignment("hw1")
+    assert found is not None
+    assert (found.name, found.id, [each.id for each in store.assignments()]) == ("hw1", "hw1", ["hw1"])
+    assert store.find_assignment("hw9") is None
+
+
+@pytest.mark.parametrize("name", ["hw2.py", "hw1", "hw1.py/x", "hw1.py/\u00fc", "a/b/c.py"])
 def test_a_hand_out_that_is_not_there_is_none(store: Store, name: str) -> None:
     assert store.hand_out(HW1, FileName(name)) is None
     assert store.hand_out(AssignmentName("hw9"), FileName(name)) is None
@@ -655,10 +662,10 @@ def test_an_erased_name_stays_taken_and_its_tokens_void(open_again: Open) -> Non
 def test_erasing_again_or_somebody_unknown_changes_nothing_of_others(store: Store) -> None:
     fill_for_two(store)
     store.erase(ALICE, attest, NOTE)
-    links = list(store.chain())
+    links, account = list(store.chain()), store.account(ALICE)
     store.erase(ALICE, attest, NOTE)
     store.erase(Username("carl"), attest, NOTE)
-    assert list(store.chain()) == links
+    assert (list(store.chain()), store.account(ALICE)) == (links, account)
     assert submitted(store, "bob.py") == b"b2"
 
 

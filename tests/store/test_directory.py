@@ -12,6 +12,7 @@ import stat
 import time
 import unicodedata
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -227,10 +228,11 @@ def test_links_that_lead_out_are_not_served(store: DirectoryStore, root: Path, s
     (files / "inner.py").symlink_to("hw1.py")
     (files / "secret.py").symlink_to(root / ".mograder-secret")
     (files / "up").symlink_to("../..")
+    (files / "notes.txt").symlink_to(root / "notes.txt")
     (root / "notes.txt").touch()
     assert listed(store) == {"hw1": ["hw1.py", "inner.py"]}
     assert served(store, "inner.py") == served(store, "hw1.py")
-    assert served(store, "secret.py") is served(store, "up/notes.txt") is None
+    assert served(store, "secret.py") is served(store, "notes.txt") is served(store, "up/notes.txt") is None
     submitted.mkdir(parents=True)
     (submitted / "bob.py").symlink_to(root / ".mograder-secret")
     (submitted / "carl.py").symlink_to("../../release/.mograder-secret")
@@ -304,12 +306,120 @@ def test_a_manifest_replaces_discovery_and_is_kept_whole(store: DirectoryStore, 
     assert store.assignments()[0].files[0].url == "https://e.org/a"
 
 
+def test_what_the_plan_says_goes_before_the_manifest_and_an_edit_of_either_shows(
+    store: DirectoryStore, root: Path
+) -> None:
+    def edit(title: str, points: int, zone: str) -> tuple[str, float | None, int | None]:
+        plan = f'timezone = "{zone}"\n[[assignments]]\nname = "hw1"\npoints = {points}\n'
+        (root.parent / "mograder.toml").write_text(plan)
+        rules = {"title": title, "points": 99, "due": "2026-03-10T12:00:00"}
+        (root / "assignments.json").write_text(json.dumps([{"id": "hw1", **rules}]))
+        found = store.assignments()[0].rules
+        assert store.find_assignment("hw1") == store.assignments()[0]
+        return found.title, found.points, found.schedule.due
+
+    assert edit("one", 1, "UTC") == ("one", 1, NOON)
+    assert edit("two", 1, "UTC") == ("two", 1, NOON)
+    assert edit("two", 2, "UTC") == ("two", 2, NOON)
+    assert edit("two", 2, "Etc/GMT+1") == ("two", 2, NOON + 3600 * SECOND)
+
+
+def test_a_manifest_is_read_in_utc_where_nothing_is_said(store: DirectoryStore, root: Path) -> None:
+    (root / "assignments.json").write_text('[{"name": "hw1", "due": "2026-03-10T12:00:00", "files": []}]')
+    assert store.assignments()[0].rules.schedule.due == NOON
+
+
+def test_a_broken_manifest_goes_on_as_it_was_when_the_course_moves_to_another_zone(
+    store: DirectoryStore, root: Path
+) -> None:
+    (root / "assignments.json").write_text('[{"name": "hw9"}]')
+    assert [each.name for each in store.assignments()] == ["hw9"]
+    (root / "assignments.json").write_text("[")
+    (root.parent / "mograder.toml").write_text('timezone = "Europe/Berlin"\n')
+    assert [each.name for each in store.assignments()] == ["hw9"]
+    assert [each.place.split(":")[0] for each in store.troubles()] == [str(root / "assignments.json")]
+
+
+def test_an_address_that_is_no_text_is_none(store: DirectoryStore, root: Path) -> None:
+    (root / "assignments.json").write_text('[{"name": "hw1", "files": [{"filename": "a.py", "url": 5}]}]')
+    assert store.assignments()[0].files[0].url is None
+
+
+def test_grades_can_be_read_by_a_person(store: DirectoryStore, root: Path) -> None:
+    store.merge_grades(HW1, (GradeEntry({"username": "alice", "remark": "schön"}),), NOTE)
+    lines = [line.strip() for line in (root / "hw1" / "grades.json").read_text().splitlines()]
+    assert lines == ["[", "{", '"username": "alice",', '"remark": "schön"', "}", "]"]
+
+
 @pytest.mark.parametrize("name", ["Übung", "U\u0308bung"])
 def test_names_are_found_in_whichever_unicode_form_the_disk_has(store: DirectoryStore, root: Path, name: str) -> None:
     (root / name / "files").mkdir(parents=True)
-    (root / name / "files" / f"{name}.py").write_bytes(b"x")
+    for file in (f"{name}.py", f"{name}/{name}.py"):
+        (root / name / "files" / file).parent.mkdir(exist_ok=True)
+        (root / name / "files" / file).write_bytes(b"x")
     for wanted in (unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)):
-        assert served(store, f"{wanted}.py", wanted) == b"x"
+        for file in (f"{wanted}.py", f"{wanted}/{wanted}.py"):
+            found = store.hand_out(AssignmentName(wanted), FileName(file))
+            assert found is not None
+            assert (found.name, found.read()) == (file, b"x")
+        assignment = store.find_assignment(wanted)
+        assert assignment is not None
+        assert (assignment.name, assignment.id) == (name, name)
+
+
+@pytest.mark.parametrize("layout", ["usual", "flat"])
+def test_an_assignment_is_found_by_its_name_exactly_where_it_is_listed(tmp_path: Path, layout: str) -> None:
+    root, below = tmp_path / "course", "files" if layout == "usual" else "."
+    for name in ("hw1", "Ü", "submitted/hw1", ".hidden"):
+        (root / name / below).mkdir(parents=True)
+        (root / name / below / "a.py").touch()
+    (root / "submitted" / "files").mkdir()  # an assignment may be called so
+    (root / "submitted" / "files" / "alice.py").touch()
+    (root / "empty").mkdir()
+    (root / "file").touch()
+    (root / "linked").symlink_to("hw1")
+    (root / "handed in").symlink_to("submitted")
+    (root / "nowhere").symlink_to("gone")
+    (root / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\ntitle = "One"\n')
+    with contextlib.closing(DirectoryStore(Folders.of(root, release=root if layout == "flat" else None))) as store:
+        found = {each.name: each for each in store.assignments()}
+        assert [*found] == ["hw1", "linked", "Ü"]
+        assert found["hw1"].rules.title == "One"
+        for name in ("hw1", "Ü", "U\u0308", "submitted", ".hidden", "empty", "file", "handed in", "nowhere", "../hw1"):
+            listed = found.get(AssignmentName(unicodedata.normalize("NFC", name)))
+            assert store.find_assignment(name) == (listed and replace(listed, files=()))
+        linked = store.find_assignment("linked")
+        assert linked is not None
+        assert (linked.name, linked.id) == ("linked", "linked")
+        assert served(store, "a.py", "linked") == b""
+
+
+def test_a_course_below_a_hidden_folder_serves_links_inside_an_assignment(tmp_path: Path) -> None:
+    root = make_course_folder(tmp_path / ".courses")
+    (root / "hw1" / "files" / "inner.py").symlink_to("hw1.py")
+    with contextlib.closing(open_store(root)) as store:
+        assert listed(store) == {"hw1": ["hw1.py", "inner.py"]}
+        assert served(store, "inner.py") == served(store, "hw1.py")
+
+
+def test_a_hand_out_may_be_called_as_feedback_is_where_that_is_kept_elsewhere(tmp_path: Path) -> None:
+    page = tmp_path / "flat" / "hw1" / "feedback" / "how.html"
+    page.parent.mkdir(parents=True)
+    page.touch()
+    (tmp_path / "root").mkdir()
+    folders = Folders.of(tmp_path / "root", release=tmp_path / "flat", grades=tmp_path / "mark")
+    with contextlib.closing(DirectoryStore(folders)) as store:
+        assert listed(store) == {"hw1": ["feedback/how.html"]}
+        assert served(store, "feedback/how.html") == b""
+
+
+def test_a_file_too_deep_for_a_name_hides_nothing_else(store: DirectoryStore, root: Path) -> None:
+    deep = root / "hw1" / "files"
+    for _ in range(6):
+        deep /= "d" * 199
+    deep.mkdir(parents=True)
+    (deep / "a.py").touch()
+    assert listed(store) == {"hw1": ["hw1.py"]}
 
 
 # what cannot be read is not written over
@@ -323,22 +433,48 @@ def test_broken_grades_are_reported_and_left_alone(store: DirectoryStore, root: 
     for attempt in (lambda: store.grades(HW1), lambda: store.merge_grades(HW1, entries, NOTE)):
         with pytest.raises(Unreadable) as refused:
             attempt()
+        assert refused.value.message == "grades.json cannot be understood"
         assert refused.value.place.startswith(str(path))
     assert path.read_bytes() == content
     assert store.events() == []
 
 
+def test_the_log_says_of_a_broken_table_once_what_is_wrong_and_where(
+    store: DirectoryStore, root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = root / "hw1" / "grades.json"
+    for content in ("{}", "{}", "["):
+        path.write_text(content)
+        with pytest.raises(Unreadable):
+            store.grades(HW1)
+    first, second = [each.getMessage() for each in caplog.records]
+    assert first == f"grades.json cannot be understood ({path}: expected a JSON list of objects)"
+    assert second.startswith(f"grades.json cannot be understood ({path}: Expecting")
+
+
 @pytest.mark.parametrize(
-    "content",
-    ["{", "{}", "[1]", '[{"name": "../x"}]', '[{"files": []}]', '[{"name": "a", "files": 5}]',
-     '[{"name": "a", "files": [{"filename": ".x"}]}]', '[{"name": "a", "files": ["b"]}]', "[" * 100_000],
-)  # fmt: skip
-def test_a_broken_manifest_is_reported_with_its_place(store: DirectoryStore, root: Path, content: str) -> None:
+    ("content", "why"),
+    [
+        ("{", "Expecting property name"),
+        ("{}", "expected a JSON list"),
+        ("[1]", "entry 1: expected an object"),
+        ('[{"name": "a"}, {"name": "../x"}]', "entry 2: '../x'"),
+        ('[{"files": []}]', "entry 1: ''"),
+        ('[{"name": "a", "files": 5}]', "entry 1: 'files' must be a list"),
+        ('[{"name": "a", "files": [{"filename": ".x"}]}]', "entry 1: '.x'"),
+        ('[{"name": "a", "files": ["b"]}]', "entry 1: a file needs a 'filename'"),
+        ("[" * 100_000, "maximum recursion depth exceeded"),
+    ],
+)
+def test_a_broken_manifest_is_reported_with_its_place(
+    store: DirectoryStore, root: Path, content: str, why: str
+) -> None:
     path = root / "assignments.json"
     path.write_text(content)
+    assert [each.message for each in store.troubles()] == ["assignments.json cannot be understood"]
     with pytest.raises(Unreadable) as refused:
         store.assignments()
-    assert refused.value.place.startswith(str(path))
+    assert refused.value.place.startswith(f"{path}: {why}")
     path.unlink()
     assert listed(store) == {"hw1": ["hw1.py"]}
 
@@ -389,6 +525,21 @@ def test_a_server_that_finds_the_settings_broken_from_the_start_tells_of_the_res
     (root / "hw1" / "grades.json").write_text("[1]")
     with contextlib.closing(open_store(root)) as store:
         assert [Path(each.place.split(":")[0]).name for each in store.troubles()] == ["mograder.toml", "grades.json"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links in circles, as they are on POSIX")
+def test_where_the_course_cannot_be_looked_at_no_trouble_is_told(store: DirectoryStore, root: Path) -> None:
+    """Requests are answered by what they ask for; this is asked besides."""
+    (root.parent / "mograder.toml").symlink_to("mograder.toml")
+    assert store.troubles() == ()
+    root.rename(root.with_name("elsewhere"))
+    root.symlink_to("release")
+    assert store.troubles() == ()
+
+
+def test_what_is_no_folder_is_no_course_and_is_named(root: Path) -> None:
+    with pytest.raises(Temporary, match=r"hw1\.py is not a folder$"):
+        open_store(root / "hw1" / "files" / "hw1.py")
 
 
 def test_a_key_without_its_ledger_is_reported_with_its_place(root: Path) -> None:
@@ -485,18 +636,21 @@ def test_a_large_hand_in_that_was_edited_or_removed_by_hand_does_not_keep_the_co
     store.close()
 
 
-def test_an_upload_that_was_cut_off_is_never_listed_and_dropped_after_a_day(root: Path) -> None:
-    folder = root.parent / "submitted"
-    folder.mkdir()
-    old, young = folder / ".incoming-old", folder / ".incoming-young"
-    for path in (old, young):
-        path.write_bytes(b"half")
-    now = time.time()
-    os.utime(old, (now - 25 * 3600, now - 25 * 3600))
-    os.utime(young, (now - 23 * 3600, now - 23 * 3600))  # another server may be at it
+def test_what_was_cut_off_on_its_way_is_never_listed_and_dropped_after_a_day(root: Path, submitted: Path) -> None:
+    submitted.mkdir(parents=True)
+    old = [".incoming-old", ".alice.py.0123456789ab.tmp"]
+    young = [".incoming-young", ".bob.py.0123456789ab.tmp"]  # another server may be at it
+    for name in [*old, *young, ".mine"]:
+        path = submitted / name
+        if name.endswith(".tmp"):
+            path.symlink_to(submitted)  # its own age counts, not that of what it leads to
+        else:
+            path.write_bytes(b"half")
+        changed = time.time() - (23 if name in young else 25) * 3600
+        os.utime(path, (changed, changed), follow_symlinks=False)
     store = open_store(root)
     assert latest(store) == []
-    assert names_in(folder) == [".incoming-young"]
+    assert names_in(submitted) == sorted([*young, ".mine"])
     store.close()
 
 
@@ -662,11 +816,17 @@ def test_what_is_at_hand_is_never_older_than_what_stands_there(store: DirectoryS
 def test_a_folder_that_a_link_leads_to_is_listed_once_it_is_there(store: DirectoryStore, root: Path) -> None:
     (root / "hw2").mkdir()
     (root / "hw2" / "files").symlink_to(root.parent / "material")
+    (root / "hw3").mkdir()
     make_settled(root)
     assert (listed(store), listed(store)) == ({"hw1": ["hw1.py"]}, {"hw1": ["hw1.py"]})
     (root.parent / "material").mkdir()
     (root.parent / "material" / "hw2.py").write_bytes(b"2")
     assert listed(store) == {"hw1": ["hw1.py"], "hw2": ["hw2.py"]}
+    make_settled(root.parent)
+    assert (root / "hw2").is_dir()
+    assert listed(store) == {"hw1": ["hw1.py"], "hw2": ["hw2.py"]}
+    (root.parent / "material" / "more.py").touch()
+    assert listed(store) == {"hw1": ["hw1.py"], "hw2": ["hw2.py", "more.py"]}
 
 
 def test_a_file_below_a_folder_without_files_makes_an_assignment_at_once(tmp_path: Path) -> None:
@@ -681,8 +841,6 @@ def test_a_file_below_a_folder_without_files_makes_an_assignment_at_once(tmp_pat
 
 @pytest.mark.skipif(os.name == "nt", reason="a limit of open files is POSIX's")
 def test_what_too_many_open_files_hid_is_listed_once_it_can_be_read(root: Path, submitted: Path) -> None:
-    import resource
-
     submitted.mkdir(parents=True)
     (submitted / "alice.py").write_bytes(b"1")
     (root / "hw1" / "files" / "data").mkdir()
@@ -690,17 +848,54 @@ def test_what_too_many_open_files_hid_is_listed_once_it_can_be_read(root: Path, 
     make_settled(root.parent)
     with contextlib.closing(open_store(root)) as store, contextlib.closing(open_store(root)) as other:
         store.handed_in(HW1)  # whose they are is read, and what they hold is not
-        (soft, hard) = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
-        try:
-            with contextlib.suppress(Temporary):
-                store.assignments()
+        with no_more_files(), contextlib.suppress(Temporary):
+            store.assignments()
+        with no_more_files():
             hidden = store.latest_files(HW1)
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         assert [each.sha256 for each in hidden] == [""]
         assert store.assignments() == other.assignments()
         assert store.latest_files(HW1) == other.latest_files(HW1) != hidden
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a limit of open files is POSIX's")
+def test_a_file_that_cannot_be_read_hides_no_other_and_is_whole_once_it_can(store: DirectoryStore, root: Path) -> None:
+    make_settled(root)
+    before = store.assignments()
+    (root / "hw1" / "files" / "hw1.py").write_bytes(b"other")
+    make_settled(root)
+    with no_more_files():
+        hidden = store.assignments()
+    assert [(each.name, each.sha256) for each in hidden[0].files] == [("hw1.py", None)]
+    assert store.assignments()[0].files[0].sha256 == sha256(b"other") != before[0].files[0].sha256
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a limit of open files is POSIX's")
+def test_a_trouble_of_too_many_open_files_ends_with_it(store: DirectoryStore, root: Path) -> None:
+    manifest = root / "assignments.json"
+    manifest.write_text('[{"name": "hw1"}]')
+    assert [each.name for each in store.assignments()] == ["hw1"]
+    manifest.write_text('[{"name": "hw2"}]')
+    make_settled(root)
+    with no_more_files():
+        told = store.troubles()
+        assert [each.name for each in store.assignments()] == ["hw1"]
+    assert [each.message for each in told] == ["assignments.json cannot be read: what it said before goes on"]
+    assert told[0].place.startswith(f"{manifest}: ")
+    assert store.troubles() == ()
+    assert [each.name for each in store.assignments()] == ["hw2"]
+
+
+@contextlib.contextmanager
+def no_more_files() -> Iterator[None]:
+    """For the block, none can be opened."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def make_settled(folder: Path) -> None:
@@ -730,4 +925,12 @@ def test_the_mark_of_an_assignment_changes_with_all_that_a_standing_is_made_of(
         change()
         assert store.mark(HW1) != before
     (feedback / "bob.html").symlink_to("group/1.html")  # nothing shows when it begins to lead somewhere
+    make_settled(root.parent)
+    assert store.mark(HW1) != store.mark(HW1)
+    (feedback / "bob.html").unlink()
+    make_settled(root.parent)
+    assert store.mark(HW1) == store.mark(HW1)
+    submitted.rename(root.parent / "elsewhere")
+    submitted.symlink_to(root.parent / "elsewhere")
+    make_settled(root.parent)
     assert store.mark(HW1) != store.mark(HW1)

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from mograder.domain.errors import NotFound, StorageFull, Temporary
+from mograder.domain.errors import NotFound, StorageFull, Temporary, Unreadable
 from mograder.store import files
-from mograder.store.files import Cached, Room, Spool, storage_errors
-from tests.parts import names_in, sha256
+from mograder.store.files import (
+    Cached,
+    LastRead,
+    Marks,
+    Room,
+    SameAgain,
+    Spool,
+    fingerprint,
+    is_settled,
+    storage_errors,
+)
+from tests.parts import names_in, sha256, until
 
 
 @pytest.mark.parametrize(
@@ -37,6 +52,13 @@ def test_a_file_is_replaced_whole_with_the_mode_asked_for(tmp_path: Path) -> Non
     assert names_in(tmp_path) == [path.name]
 
 
+def test_what_is_written_is_no_program(tmp_path: Path) -> None:
+    files.write_file(tmp_path / "file", b"x")
+    files.write_beside(tmp_path / "file", b"x")
+    files.write_spool(str(tmp_path / "spool"), b"x")
+    assert [path.stat().st_mode & 0o111 for path in tmp_path.iterdir()] == [0, 0, 0]
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "inner").touch()
@@ -53,9 +75,20 @@ def test_the_latest_is_a_relative_link_that_is_replaced(tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["latest", "one", "two"]
 
 
-def test_where_links_cannot_be_made_the_latest_is_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_the_latest_cannot_take_is_reported_and_nothing_left_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "latest" / "inner").mkdir(parents=True)
+    (tmp_path / "one").touch()
+    with pytest.raises(OSError, match="latest"):
+        files.point_latest(tmp_path / "latest", tmp_path / "one")
+    assert names_in(tmp_path) == ["latest", "one"]
+
+
+@pytest.mark.parametrize("error", [PermissionError(1, "not permitted"), NotImplementedError("no links here")])
+def test_where_links_cannot_be_made_the_latest_is_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     def no_links(target: str, link: str) -> None:
-        raise PermissionError(1, "not permitted")
+        raise error
 
     monkeypatch.setattr(os, "symlink", no_links)
     (tmp_path / "one").write_bytes(b"1")
@@ -135,7 +168,7 @@ def test_inside_is_judged_after_links_are_followed(tmp_path: Path) -> None:
     assert files.is_inside(tmp_path / "in" / "x", tmp_path / "in")
     assert not files.is_inside(tmp_path / "in" / "out" / "y", tmp_path / "in")
     assert not files.is_inside(tmp_path / "inside", tmp_path / "in")
-    (tmp_path / "round").symlink_to("round")
+    (tmp_path / "round").symlink_to("round")  # False, and no error
     assert not files.is_inside(tmp_path / "round" / "x", tmp_path / "in")
 
 
@@ -145,3 +178,125 @@ def test_a_large_hand_in_is_no_program(tmp_path: Path) -> None:
     assert spool.path is not None
     assert spool.path.stat().st_mode & 0o133 == 0
     spool.discard()
+
+
+def test_a_spool_that_somebody_else_removed_is_discarded_all_the_same(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.write(b"x" * (files.IN_MEMORY + 1))
+    assert spool.path is not None
+    spool.path.unlink()
+    spool.discard()
+
+
+def test_many_who_make_one_folder_at_once_all_have_it(tmp_path: Path) -> None:
+    folders = [tmp_path / str(number) / "a" / "b" for number in range(20)]
+    together = threading.Barrier(8)
+
+    def make() -> None:
+        together.wait()
+        for folder in folders:
+            files.make_folder(folder)
+
+    with ThreadPoolExecutor(8) as threads:
+        for each in [threads.submit(make) for _ in range(8)]:
+            each.result()
+    assert all(folder.is_dir() for folder in folders)
+
+
+def test_what_another_process_makes_meanwhile_is_not_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+
+    def make() -> bytes:
+        path.write_bytes(b"theirs")
+        return b"ours"
+
+    files.make_once(path, make)
+    assert (path.read_bytes(), names_in(tmp_path)) == (b"theirs", ["secret"])
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root gives files to a group of others")
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_file_that_people_have_made_keeps_its_group_where_that_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_ours: bool
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "not permitted")
+
+    path = tmp_path / "file"
+    path.touch()
+    os.chown(path, 0, 12345)
+    if not is_ours:
+        monkeypatch.setattr(os, "chown", refused)
+    files.rewrite_file(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert (path.stat().st_uid, path.stat().st_gid) == (0, 12345 if is_ours else os.getegid())
+
+
+def test_a_file_that_may_not_be_written_is_not_replaced_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everything
+    with pytest.raises(Temporary, match=r"\(permission denied\)$"), storage_errors("change it"):
+        files.rewrite_file(path, b"new")
+    assert path.read_bytes() == b"old"
+
+
+def test_a_time_to_come_is_not_trusted(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    until(lambda: is_settled(fingerprint(path.stat())))
+    os.utime(path, (2**32, 2**32))
+    until(lambda: time.time_ns() - path.stat().st_ctime_ns > 10**8)
+    assert not is_settled(fingerprint(path.stat()))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links, as they are on POSIX")
+def test_what_was_made_of_a_link_is_made_anew_and_all_else_is_the_same_object(tmp_path: Path) -> None:
+    plain, link = tmp_path / "plain", tmp_path / "link"
+    plain.touch()
+    link.symlink_to("elsewhere")
+    until(lambda: is_settled(fingerprint(plain.stat())) and is_settled(fingerprint(link.lstat())))
+    same: SameAgain[object] = SameAgain()
+
+    def look_at(*paths: Path) -> Callable[[Marks], object]:
+        def make(marks: Marks) -> object:
+            for path in paths:
+                marks.look(str(path))
+            marks.failed(FileNotFoundError())
+            return object()
+
+        return make
+
+    for paths, is_same in (((plain,), True), ((link, plain), False), ((plain, link), False)):
+        key = str(len(paths))
+        assert (same.get(key, look_at(*paths)) is same.get(key, look_at(*paths))) == is_same
+    assert same.get("1", look_at(plain), "beside") is same.get("1", look_at(plain), "beside")
+    assert same.at_hand("1") is None
+
+
+def test_the_log_says_once_of_each_broken_version_what_is_wrong_and_what_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "file"
+
+    def load(path: Path) -> str:
+        text = path.read_text()
+        if text.startswith("broken"):
+            raise Unreadable("file cannot be understood", f"{path}: {text}")
+        return text
+
+    last = LastRead(load, "nothing")
+    said = []
+    for text in ("good", "broken 1", "broken 1", "broken 2", "better", "broken 2"):
+        path.write_text(text)
+        said.append(last.get(path))
+        last.get(path)
+    assert said == ["good"] * 4 + ["better"] * 2
+    places = [f"{path}: broken {number}" for number in (1, 2, 2)]
+    assert [each.getMessage() for each in caplog.records] == [
+        f"file cannot be understood: what it said before goes on ({place})" for place in places
+    ]
+    assert last.trouble is not None
+    assert (last.trouble.message, last.trouble.place) == (
+        "file cannot be understood: what it said before goes on", places[-1],
+    )  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.errors import Unreadable
-from mograder.store.secret import PREVIOUS_NAME, Secrets
+from mograder.store.secret import PREVIOUS_NAME, Secrets, secrets_of
 from tests.parts import NOON, SECOND, Clock
 
 
@@ -61,3 +61,20 @@ def test_earlier_secrets_that_cannot_be_understood_are_reported_without_saying_t
     with pytest.raises(Unreadable) as raised:
         Secrets(root).all()
     assert "first" not in str(raised.value)
+    assert raised.value.message.startswith(".mograder-secret-previous cannot be understood: mend it, or remove it")
+    assert raised.value.place == str(root / PREVIOUS_NAME)
+
+
+def test_a_folder_in_place_of_the_secret_is_reported_with_its_place(root: Path) -> None:
+    secret = root / ".mograder-secret"
+    secret.unlink()
+    secret.mkdir()
+    with pytest.raises(Unreadable, match="is a folder: move it away") as raised:
+        Secrets(root).all()
+    assert raised.value.place == str(secret)
+
+
+def test_the_secrets_of_a_course_that_moves_go_along_with_their_ends(root: Path) -> None:
+    assert secrets_of(root) == [("first", 0)]
+    Secrets(root, Clock(NOON // SECOND)).change("second", NOON + 60 * SECOND)
+    assert secrets_of(root) == [("second", 0), ("first", NOON + 60 * SECOND)]

@@ -63,7 +63,9 @@ def board_page(frame: Frame, everybody: Board, wanted: Wanted = EVERYTHING, page
 FEW = [("alice", "Alice Example"), ("bob", ""), ("carol@uni.example", "Carol")]
 HARD_PEOPLE = [("long" + "o" * 50, LONG), ("rtl", "عائشة بنت محمد"), ("script", SCRIPT)]
 MANY = [(f"student{number:03}", f"Student Number {number}") for number in range(500)]
-MANY_TASKS = tuple(assignment(f"hw{number:02}", "", NOW - number * HOUR) for number in range(12))
+MANY_TASKS = tuple(
+    assignment(f"hw{number:02}", "Reading measurement data", NOW - number * HOUR) for number in range(20)
+)
 
 RULES = Planned(
     HW1, RuleTexts("Variables", "", "2026-03-02T04:00", "2026-03-04T23:59:59", "10 MiB", ".py .zip", "10"),

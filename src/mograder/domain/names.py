@@ -16,6 +16,9 @@ INSTRUCTOR_NAME = "__instructor__"
 MAX_USERNAME = 100  # characters; ASCII, so bytes too: leaves room for "_20260310T200800.py" in a file name
 MAX_SEGMENT = 200  # bytes of UTF-8 in one part of a path
 
+MAX_FILE_NAME = 1000
+"""Characters of a FileName, all its parts together."""
+
 _USERNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*", re.ASCII)
 _COURSE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 HISTORY_STEM = re.compile(r"(?P<user>.+)_(?P<stamp>\d{8}T\d{6})", re.ASCII)
@@ -117,8 +120,8 @@ class FileName(str):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises BadName."""
-        if len(text) > 1000:
-            raise BadName("file name is longer than 1000 characters")
+        if len(text) > MAX_FILE_NAME:
+            raise BadName(f"file name is longer than {MAX_FILE_NAME} characters")
         return cls("/".join(_segment(part, "a file name") for part in text.split("/")))
 
 

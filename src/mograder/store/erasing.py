@@ -39,12 +39,10 @@ def erase_rows(connection: sqlite3.Connection, username: Username, places: Itera
 def _keep_name_taken(connection: sqlite3.Connection, username: Username) -> None:
     """The name is known by a salted hash alone; it stays taken, and the tokens that it had stay void."""
     held = connection.execute("SELECT generation FROM accounts WHERE username = ?", (username,)).fetchone()
-    before = erased_account(connection.execute(ERASED_NAMES).fetchall(), username)
-    generation = max(held[0] if held else 0, before.generation if before else 0) + 1
     salt = new_salt()
     connection.execute(
         "INSERT INTO erased_names (salt, digest, generation) VALUES (?, ?, ?)",
-        (salt, name_digest(salt, username), generation),
+        (salt, name_digest(salt, username), (held[0] if held else 0) + 1),
     )
 
 
@@ -52,7 +50,7 @@ ERASED_NAMES = "SELECT salt, digest, generation FROM erased_names ORDER BY gener
 
 
 def erased_account(rows: list[tuple[str, str, int]], username: Username) -> Account | None:
-    """The removed account that stands for an erased name, from the rows of `ERASED_NAMES`."""
+    """The removed account that stands for an erased name, from the rows of `ERASED_NAMES`: the latest first."""
     for salt, digest, generation in rows:
         if digest == name_digest(salt, username):
             return Account(username, generation=generation, bound=True, removed=True)

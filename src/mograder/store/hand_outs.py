@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from mograder.config import manifest_rules
 from mograder.domain.assignments import Assignment, HandOut, Plan, Rules, find_assignment
 from mograder.domain.errors import BadName, BadRequest, Unreadable
-from mograder.domain.names import AssignmentName, FileName
+from mograder.domain.names import MAX_FILE_NAME, AssignmentName, FileName
 from mograder.domain.store import StoredFile
 from mograder.store import files
 from mograder.store.files import Cached, LastRead, Marks, SameAgain
@@ -83,15 +83,11 @@ class HandOuts:
     def _assignment_folders(self, marks: Marks) -> Iterator[tuple[AssignmentName, str, bool]]:
         """Each assignment, the folder that holds its hand-outs, and whether no link leads there."""
         for entry, is_link, _ in self._entries_of(self._top, marks):
-            try:
-                name = AssignmentName.parse(entry)
-            except BadName:
-                continue
             above = f"{self._top}{os.sep}{entry}"
             folder = f"{above}{self._below}"
             plain = not is_link and not os.path.islink(folder)
             if self._is_assignment(folder, plain, marks):
-                yield name, folder, plain
+                yield AssignmentName(entry), folder, plain
             else:
                 marks.look(above)  # changes when the folder of files comes into it
                 marks.in_doubt |= not plain
@@ -152,6 +148,8 @@ class HandOuts:
             return
         for name, is_link, is_folder in entries:
             relative, path = prefix + name, here + name
+            if len(relative) > MAX_FILE_NAME:
+                continue
             real = path if plain and not is_link else files.real_path(folder, path)
             if real is None or self._holds_back(real):
                 marks.in_doubt |= is_link
@@ -180,7 +178,7 @@ class HandOuts:
 
     def _hand_outs(self, folder: str, found: list[tuple[str, os.stat_result]], marks: Marks) -> tuple[HandOut, ...]:
         return tuple(
-            HandOut(FileName.parse(name), status.st_size, self._checksum(Path(folder, name), status, marks))
+            HandOut(FileName(name), status.st_size, self._checksum(Path(folder, name), status, marks))
             for name, status in sorted(shown(found, lambda each: each[0]))
         )
 

@@ -1,0 +1,200 @@
+"""Whom the disk refuses is told what could not be done, and why. The faults are real ones of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mograder.domain.chain import erase_receipt
+from mograder.domain.errors import Temporary
+from mograder.domain.grades import GradeEntry
+from mograder.domain.names import CourseName, FileName
+from mograder.domain.rules import RuleChange
+from mograder.domain.store import Event
+from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.store.authority import Authority
+from mograder.store.bodies import Incoming
+from mograder.store.course_folders import ARCHIVED, CourseFolders
+from mograder.store.directory import DirectoryStore
+from mograder.store.files import IN_MEMORY, Spool
+from tests.parts import ALICE, BOB, HW1, NOON, hand_in, make_course_folder, open_store
+
+resource = pytest.importorskip("resource", reason="limits of a process, and links in circles, are POSIX's")
+
+SEAL = Ed25519Seal(new_private_key())
+NOTE = Event(NOON, "alice", "test", "hw1")
+NOW = datetime(2026, 3, 10, tzinfo=UTC)
+LARGE = b"x" * (IN_MEMORY + 1)
+MORE = (GradeEntry({"username": "bob"}),)
+
+
+@dataclass
+class Course:
+    """A course with a hand-in and a grade of alice's; beside it a folder with a half written spool and an authority."""
+
+    store: DirectoryStore
+    root: Path
+    beside: Path
+    spool: Spool
+    authority: Authority
+
+    @property
+    def submitted(self) -> Path:
+        return self.root.parent / "submitted"
+
+    @property
+    def page(self) -> Path:
+        return self.root / "hw1" / "feedback" / "alice.html"
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Iterator[Course]:
+    root, beside = make_course_folder(tmp_path), tmp_path / "beside"
+    beside.mkdir()
+    spool = Spool(beside)
+    spool.write(LARGE)
+    with contextlib.closing(open_store(root)) as store:
+        store.signing_key(new_private_key)
+        hand_in(store, SEAL, ALICE, b"work")
+        store.merge_grades(HW1, (GradeEntry({"username": "alice"}),), NOTE)
+        store.settle()
+        os.utime(root / ".mograder-secret", (1, 1))  # so that it is read anew
+        yield Course(store, root, beside, spool, Authority(beside, NOW))
+    spool.discard()
+
+
+@contextlib.contextmanager
+def limit(what: int) -> Iterator[None]:
+    """None of it, for the block: bytes in a file that is written, or files to be opened."""
+    soft, hard = resource.getrlimit(what)
+    resource.setrlimit(what, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(what, (soft, hard))
+
+
+def change_rules(course: Course) -> None:
+    course.store.change_rules(HW1, [RuleChange("points", "", "3", 3)], course.store.plan_tag(), NOTE)
+
+
+def put_feedback(course: Course) -> None:
+    course.store.put_feedback(HW1, {ALICE: b"page"}, NOTE)
+
+
+def erase(course: Course) -> None:
+    course.store.erase(ALICE, lambda receipt: erase_receipt(receipt, SEAL, "course", NOON), NOTE)
+
+
+def create(course: Course) -> None:
+    CourseFolders(course.beside).create(CourseName("tea"), NOTE)
+
+
+def archive(course: Course) -> None:
+    CourseFolders(course.root.parent.parent).archive(CourseName("course"), NOON, NOTE)
+
+
+def receive_for_a_database(course: Course) -> None:
+    with contextlib.ExitStack() as after:
+        upload = Incoming()
+        after.callback(upload.discard)
+        upload.write(LARGE)
+
+
+def no_room(course: Course) -> contextlib.AbstractContextManager[None]:
+    return limit(resource.RLIMIT_FSIZE)
+
+
+def no_more_files(course: Course) -> contextlib.AbstractContextManager[None]:
+    return limit(resource.RLIMIT_NOFILE)
+
+
+def folder_in_the_way(course: Course) -> contextlib.AbstractContextManager[None]:
+    course.page.mkdir(parents=True)
+    (course.root.parent / ARCHIVED).mkdir()
+    return contextlib.nullcontext()
+
+
+def leads_to_itself(*folders: Path) -> contextlib.AbstractContextManager[None]:
+    for folder in folders:
+        folder.rename(folder.with_name(f"{folder.name} elsewhere"))
+        folder.symlink_to(folder.name)
+    return contextlib.nullcontext()
+
+
+def root_in_a_circle(course: Course) -> contextlib.AbstractContextManager[None]:
+    course.submitted.rename(course.beside / "elsewhere")
+    return leads_to_itself(course.root)
+
+
+def others_in_circles(course: Course) -> contextlib.AbstractContextManager[None]:
+    return leads_to_itself(course.submitted, course.beside)
+
+
+def gone(course: Course) -> contextlib.AbstractContextManager[None]:
+    for folder in (course.root, course.beside):
+        folder.rename(folder.with_name(f"{folder.name} elsewhere"))
+    return contextlib.nullcontext()
+
+
+WHY = {
+    no_room: "the server's disk is full",
+    no_more_files: "the server's storage is not usable (too many open files)",
+    folder_in_the_way: "the server's storage is not usable (is a directory)",
+    root_in_a_circle: "the server's storage is not usable (too many levels of symbolic links)",
+    others_in_circles: "the server's storage is not usable (too many levels of symbolic links)",
+    gone: "the server's storage is not usable (no such file or directory)",
+}
+
+
+@pytest.mark.parametrize(
+    ("fault", "doing", "act"),
+    [
+        (no_room, "open the course", lambda course: open_store(course.beside)),
+        (no_room, "change the secret", lambda course: course.store.change_secret("new", NOON, NOTE)),
+        (no_room, "change the signing key", lambda course: course.store.change_signing_key(b"new", NOTE)),
+        (no_room, "change mograder.toml", change_rules),
+        (no_room, "keep the grades", lambda course: course.store.merge_grades(HW1, MORE, NOTE)),
+        (no_room, "keep the feedback", put_feedback),
+        (no_room, "keep the hand-in", lambda course: hand_in(course.store, SEAL, BOB, b"work")),
+        (no_room, "receive the file", lambda course: Spool(course.beside).write(LARGE)),
+        (no_room, "receive the file", lambda course: course.spool.write(b"more")),
+        (no_room, "receive the file", receive_for_a_database),
+        (no_room, "make a certificate", lambda course: Authority(course.root, NOW)),
+        (no_room, "make a certificate", lambda course: course.authority.renew(["localhost"], NOW)),
+        (no_more_files, "write the ledger", lambda course: course.store.record(NOTE)),
+        (no_more_files, "read the secret", lambda course: course.store.secrets()),
+        (no_more_files, "read the signing key", lambda course: course.store.signing_key(new_private_key)),
+        (no_more_files, "list the assignments", lambda course: course.store.assignments()),
+        (no_more_files, "read the grades", lambda course: course.store.grades(HW1)),
+        (no_more_files, "list the hand-ins", lambda course: course.store.latest_files(HW1)),
+        (no_more_files, "list the hand-ins", lambda course: course.store.handed_in(HW1)),
+        (no_more_files, "list the courses", lambda course: CourseFolders(course.beside).entries()),
+        (folder_in_the_way, "keep the feedback", put_feedback),
+        (folder_in_the_way, "erase the files", erase),
+        (folder_in_the_way, "archive the course", archive),
+        (root_in_a_circle, "list the assignments", lambda course: course.store.assignments_at_hand()),
+        (root_in_a_circle, "find the assignment", lambda course: course.store.find_assignment("hw1")),
+        (others_in_circles, "look at the course", lambda course: course.store.mark(HW1)),
+        (root_in_a_circle, "look at the disk", lambda course: course.store.free_space()),
+        (others_in_circles, "read the hand-in", lambda course: course.store.submitted_file(HW1, FileName("alice.py"))),
+        (others_in_circles, "make the course", create),
+        (gone, "receive the file", lambda course: course.spool.finish()),
+        (gone, "list the assignments", lambda course: course.store.assignments()),
+    ],
+)
+def test_who_is_refused_by_the_disk_is_told_what_could_not_be_done(
+    course: Course,
+    fault: Callable[[Course], contextlib.AbstractContextManager[None]],
+    doing: str,
+    act: Callable[[Course], object],
+) -> None:
+    with fault(course), pytest.raises(Temporary) as refused:
+        act(course)
+    assert refused.value.message == f"cannot {doing}: {WHY[fault]}"
