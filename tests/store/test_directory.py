@@ -510,6 +510,8 @@ def test_every_trouble_is_told_with_its_place_while_the_rest_goes_on(store: Dire
         (root / f"hw{number}").mkdir(exist_ok=True)
         (root / f"hw{number}" / "grades.json").write_text(content)
     (root / "hw4" / "grades.json").mkdir(parents=True)
+    (root / ".old").mkdir()
+    (root / ".old" / "grades.json").write_text("{")
     found = store.troubles()
     places = [manifest, plan, *(root / f"hw{number}" / "grades.json" for number in (1, 3, 4))]
     assert [each.place.split(":")[0] for each in found] == [str(each) for each in places]
