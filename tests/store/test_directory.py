@@ -850,6 +850,19 @@ def test_a_folder_that_a_link_leads_to_is_listed_once_it_is_there(store: Directo
     assert listed(store) == {"hw1": ["hw1.py"], "hw2": ["hw2.py", "more.py"]}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links, as they are on POSIX")
+def test_a_link_that_led_out_is_listed_once_it_leads_in(store: DirectoryStore, root: Path) -> None:
+    pointer, link = root.parent / "pointer", root / "hw1" / "files" / "a.py"
+    pointer.symlink_to("outside.py")
+    (root.parent / "outside.py").touch()
+    link.symlink_to(pointer)
+    make_settled(root.parent)
+    assert (listed(store), listed(store)) == ({"hw1": ["hw1.py"]}, {"hw1": ["hw1.py"]})
+    pointer.unlink()
+    pointer.symlink_to(link.parent / "hw1.py")
+    assert listed(store) == {"hw1": ["a.py", "hw1.py"]}
+
+
 def test_a_file_below_a_folder_without_files_makes_an_assignment_at_once(tmp_path: Path) -> None:
     sub = tmp_path / "course" / "release" / "hw9" / "sub"
     sub.mkdir(parents=True)
