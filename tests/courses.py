@@ -48,9 +48,18 @@ def ledger(course: Path, sql: str) -> None:
         connection.commit()
 
 
-def forget_file(course: Path) -> None:
-    """As a crash leaves it: in the ledger, and not yet a file."""
-    path = versions(course, "bob")[-1]
-    body = path.read_bytes().hex()
+def forget_file(course: Path, user: str = "bob", body: str = "") -> None:
+    """As a crash leaves it: in the ledger, and not yet a file. `body` are other bytes than were handed in, in hex."""
+    path = versions(course, user)[-1]
+    body = body or path.read_bytes().hex()
     ledger(course, f"INSERT INTO pending SELECT number, x'{body}', NULL FROM receipts WHERE filename = '{path.name}'")
     path.unlink()
+
+
+def damage_row(course: Path) -> None:
+    """A ledger that can be read, and of which SQLite says that it is damaged."""
+    with closing(sqlite3.connect(course / "release" / ".mograder.db")) as connection:
+        connection.executescript(
+            "CREATE TABLE x (y); INSERT INTO x VALUES (NULL); PRAGMA writable_schema = ON;"
+            "UPDATE sqlite_schema SET sql = 'CREATE TABLE x (y NOT NULL)' WHERE name = 'x'"
+        )

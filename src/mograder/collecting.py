@@ -10,7 +10,7 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 
 from mograder import wire
 from mograder.client import Client, known
-from mograder.domain.errors import MograderError, NetworkFailure, Unauthenticated
+from mograder.domain.errors import MograderError, NetworkFailure, NotFound, Unauthenticated
 from mograder.domain.names import Username, parse_owner
 from mograder.placing import is_archive, replacing, sha256_of, unpack
 
@@ -36,6 +36,17 @@ class Collected:
     new: bool
     problem: str = ""
     late: str = ""
+
+
+def strangers(client: Client, names: Iterable[str]) -> list[str]:
+    """Those of `names` who have neither registered nor handed in, sorted; none where a server keeps no roster."""
+    try:
+        left = set(names) - {each.user for each in client.roster() if each.state != "removed"}
+    except NotFound:
+        return []
+    for each in client.assignments() if left else ():
+        left -= {entry.username for entry in client.submissions(each.name)}
+    return sorted(left)
 
 
 def collect(

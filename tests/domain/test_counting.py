@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,7 @@ def test_what_counts_is_the_courses_rule_and_every_version_is_kept(
         assert alice.counts == ("alice_20260310T130000.py" if rule == "latest" else "alice_20260310T120000.py")
         assert alice.judged is not None
         assert alice.file.size == 2
+        assert alice.file.sha256 == hashlib.sha256(collected(three, which)["alice"]).hexdigest()
         assert alice.file.filename == "alice.py" or alice.file.modified == alice.judged.submission.received / SECOND
     standing = three.standing(three.assignment(COURSE_INSTRUCTOR, "hw1"), ALICE)
     assert (standing.rule, [each.lateness.days for each in standing.kept]) == (rule, [0, 0, 1])
@@ -125,6 +127,7 @@ def test_what_hand_ins_and_standings_are_made_of_changes_with_them(three: Course
     for change in (
         lambda: submit(three, BOB, b"b2", NOON + 2 * HOUR), lambda: set_rule(course_folder, "on-time"),
         lambda: by_hand.write_bytes(b"by mail"),
+        lambda: three.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, BOB, Decision.GRANT, "+1d")]),
     ):  # fmt: skip
         seen = three.hand_ins_seen(hw1), three.standings_seen(hw1)
         assert three.hand_ins_seen(hw1) == seen[0]

@@ -187,13 +187,14 @@ def test_no_text_finds_what_is_not_there(text: str) -> None:
 def test_students_see_an_assignment_from_the_moment_it_opens(course: Course, course_folder: Path, clock: Clock) -> None:
     plan(course_folder, "opens = 2026-03-10T12:00:00")
     clock.now = NOON - 1
-    assert course.assignments(STUDENT) == ()
+    assert course.assignments(STUDENT) == course.assignments_for_students() == ()
     assert len(course.assignments(COURSE_INSTRUCTOR)) == 1
     for attempt in (lambda: course.hand_out(STUDENT, "hw1", "hw1.py"), lambda: submit(course)):
         with pytest.raises(NotFound):
             attempt()
     clock.now = NOON
     assert course.hand_out(STUDENT, "hw1", "hw1.py").name == "hw1.py"
+    assert [each.name for each in course.assignments_for_students()] == ["hw1"]
 
 
 def test_a_manifest_may_point_into_a_folder_that_is_no_assignment(course: Course, course_folder: Path) -> None:
@@ -220,16 +221,17 @@ def test_a_hand_in_is_taken_until_the_end_of_the_second_it_closes(course: Course
 
 
 def test_what_is_empty_too_large_or_of_another_type_is_refused(course: Course, course_folder: Path) -> None:
-    plan(course_folder, "max_size = 5\naccepts = ['py']")
+    plan(course_folder, "max_size = 5\naccepts = ['py', 'zip']")
     with pytest.raises(BadRequest, match="empty"):
         submit(course, b"")
     with pytest.raises(TooLarge, match="6 bytes; at most 5"):
         submit(course, b"123456")
-    with pytest.raises(WrongType, match=r"takes \.py"):
+    with pytest.raises(WrongType, match=r"takes \.py, \.zip"):
         submit(course, filename="x.ipynb")
     assert list(course.store.receipts()) == []
     for filename in ("", "x.py", "X.PY"):
         submit(course, b"12345", filename=filename)
+    course.submit(STUDENT, course.assignment(STUDENT, "hw1"), ALICE, filled(course.upload(), b"54321"), NOON)
 
 
 def test_no_assignment_takes_more_than_the_course(course: Course, course_folder: Path) -> None:
@@ -602,14 +604,15 @@ def test_who_asks_again_while_the_first_time_is_under_way_gets_the_same_token_by
 
 
 def test_who_logs_out_is_answered_to_nobody_again(course: Course, clock: Clock) -> None:
-    for nobody in (ALICE, BOB):
+    bob = Actor(BOB, Role.STUDENT)
+    for nobody in (STUDENT, bob):
         course.end_claim(nobody)
     course.register("bob", CODE)
-    course.end_claim(BOB)
+    course.end_claim(bob)
     course.register("alice", CODE, KEY)
     held = course.store.account(ALICE)
     clock.now += 5
-    course.end_claim(ALICE)
+    course.end_claim(STUDENT)
     assert held is not None
     assert course.store.account(ALICE) == replace(held, claim_hash=None)
     assert course.events()[0] == Event(NOON + 5, "alice", "logout", "alice")
@@ -628,7 +631,7 @@ def test_a_reset_or_removal_ends_the_key_with_the_token(course: Course, action: 
 
 @pytest.mark.parametrize("key", ["short", "k" * 31, "k" * 201])
 def test_a_key_that_could_be_guessed_or_is_endless_is_refused(course: Course, key: str) -> None:
-    with pytest.raises(BadRequest, match="32"):
+    with pytest.raises(BadRequest, match=f"the claim key has {len(key)} characters: make 32 random ones"):
         course.register("alice", CODE, key)
     assert course.roster() == []
 

@@ -37,6 +37,13 @@ def test_a_moment_survives_the_way_through_any_zone(moment: int, zone: timezone)
     assert datetime.fromisoformat(iso(moment)) == utc(moment)
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00.000001Z", "9999-12-31T23:59:59.999999Z"])
+def test_the_ends_of_the_calendar_are_exact_to_the_microsecond(text: str) -> None:
+    moment = microseconds(datetime.fromisoformat(text))
+    assert iso(moment) == text
+    assert readable(moment).startswith(text[:10])
+
+
 def test_moments_are_read_and_written_as_people_do() -> None:
     assert microseconds(datetime(2026, 3, 10, 12, tzinfo=UTC)) == NOON
     assert iso(NOON + 1) == "2026-03-10T12:00:00.000001Z"

@@ -85,18 +85,26 @@ def test_an_extension_moves_due_and_closing_time_for_one_person_alone(course: Co
     assert (given.state, given.note) == (State.GRANTED, "ill since Monday")
     assert course.schedule(hw1, ALICE) == Schedule(None, given.until, given.until)
     assert course.schedule(hw1, BOB) == hw1.rules.schedule
+    assert [course.standing(hw1, user).extension for user in (ALICE, BOB)] == [given, None]
+    assert [len(course.own_extensions(Actor(ALICE, role))) for role in (Role.STUDENT, Role.INSTRUCTOR)] == [1, 0]
     bob = Actor(BOB, Role.STUDENT)
+    bobs = course.submit(bob, hw1, BOB, filled(course.upload(), b"work"), DUE + DAY).receipt.submission
+    assert (bobs.late, bobs.due) == (True, DUE)
     for actor, closes in ((STUDENT, given.until), (bob, hw1.rules.schedule.closes)):
         assert course.assignments(actor)[0].rules.schedule.closes == closes
         assert closes is not None
         course.check_open(actor, hw1, actor.username, closes)
-        with pytest.raises(Closed, match="CEST"):
+        shown, arrived = (readable(each, ZoneInfo("Europe/Berlin")) for each in (closes, closes + SECOND))
+        with pytest.raises(Closed, match=f"^'hw1' closed at {shown}; this arrived at {arrived}$"):
             course.check_open(actor, hw1, actor.username, closes + SECOND)
+        course.check_open(COURSE_INSTRUCTOR, hw1, actor.username, closes + SECOND)
 
 
 def test_how_late_something_is_is_said_by_the_clocks_of_the_course(course: Course, hw1: Assignment) -> None:
     said = "3 days late: due Fri 27 Mar 17:00 CET, received Mon 30 Mar 17:00 CEST"  # 71 hours: the clocks go forward
     assert course.lateness(DUE, DUE + 71 * 3600 * SECOND).explanation == said
+    course.submit(STUDENT, hw1, ALICE, filled(course.upload(), b"work"), DUE + 71 * 3600 * SECOND)
+    assert [each.lateness.explanation for each in course.standing(hw1, ALICE).kept] == [said]
 
 
 def test_a_hand_in_that_was_late_is_in_time_once_time_is_given_and_late_again_when_it_is_taken_back(
@@ -130,6 +138,7 @@ def test_the_trail_says_who_gave_whom_what_and_why(course: Course, hw1: Assignme
 
 
 def test_several_people_get_time_together_or_nobody_does(course: Course, hw1: Assignment) -> None:
+    course.submit(STUDENT, hw1, ALICE, filled(course.upload(), b"work"), DUE)
     with pytest.raises(NotFound, match="nobody called 'alcie'"):
         grant(course, hw1, "+3d", BOB, Username("alcie"))
     assert course.extensions.all() == []

@@ -181,7 +181,7 @@ def test_a_table_comes_back_as_it_was_written(
 @pytest.mark.parametrize(
     ("text", "message"),
     [("", "expected one of userid, username, student, found nothing"), ("name,grade\na,1\n", "found name, grade"),
-     ("username,grade\nalice\n", "line 2: expected 2"), ("username\nalice,1\n", "line 2: expected 1"),
+     ("username,grade\nalice\n", "line 2: expected 2 cells"), ("username\nalice,1\n", "line 2: expected 1 cell"),
      ("username,grade\n,5\n", "line 2: a grade without a person"),
      ('username\n"alice', "line 2: unexpected end"), ('"', "line 1: unexpected end"),
      ("username\n" + "a" * 200_000, "line 2")],

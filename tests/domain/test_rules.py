@@ -54,8 +54,9 @@ def test_what_is_shown_is_understood_as_what_it_is(rules: Rules) -> None:
         ("due", "2030-02-08", date(2030, 2, 8)),
         ("due", "2030-02-08T17:00", datetime.fromisoformat("2030-02-08T17:00")),
         ("due", "2030-02-08 17:00:30", datetime.fromisoformat("2030-02-08T17:00:30")),
+        ("due", "2030-02-08T17:00:30.9", datetime.fromisoformat("2030-02-08T17:00:30")),
         ("closes", "2030-02-08T17:00+01:00", datetime.fromisoformat("2030-02-08T17:00+01:00")),
-        ("max_size", "10 MiB", 10 * 2**20), ("max_size", "1.5kb", 1500), ("max_size", "77", 77),
+        ("max_size", "10 MiB", 10 * 2**20), ("max_size", "1.5kb", 1500), ("max_size", "77", 77), ("max_size", "1", 1),
         ("accepts", ".py, ZIP *.tar.gz .py", (".py", ".zip", ".tar.gz")),
         ("points", "20", 20), ("points", "7.5", 7.5), ("points", "0", 0),
     ],
@@ -78,6 +79,14 @@ def test_what_people_write_is_understood(key: str, text: str, value: Value) -> N
 def test_what_cannot_be_understood_is_refused_and_repeated(key: str, text: str) -> None:
     with pytest.raises(BadRequest, match=re.escape(printable(text[:4]))):
         RuleTexts().changes_to(RuleTexts(**{key: text}))
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"), [(2**31, "2 GiB"), (10 * 2**20, "10 MiB"), (2**20 + 2**10, "1025 KiB"), (1000, "1000")]
+)
+def test_sizes_and_titles_are_shown_as_people_write_them(size: int, shown: str) -> None:
+    texts = RuleTexts.of(Rules(" Loops \n and more ", max_size=size), UTC)
+    assert (texts.title, texts.max_size) == ("Loops and more", shown)
 
 
 def test_times_are_shown_by_the_clocks_of_the_course() -> None:

@@ -25,7 +25,7 @@ from mograder.store import backup
 from mograder.store.backup import Restored, Written, read_backup, write_backup
 from mograder.store.directory import DirectoryStore
 from mograder.store.layout import Folders, served_folders
-from tests.courses import everything, forget_file, ledger, make_sound_course, versions
+from tests.courses import damage_row, everything, forget_file, ledger, make_sound_course, versions
 from tests.parts import ALICE, BOB, NOTEBOOK, hand_in, make_course_folder, names_in, sha256
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes and links as on POSIX")
@@ -430,11 +430,8 @@ def test_a_folder_without_a_ledger_is_no_course_to_archive(tmp_path: Path, archi
 
 
 def test_a_damaged_ledger_is_not_archived(course: Path, archive: Path) -> None:
-    path = course / "release" / ".mograder.db"
-    content = bytearray(path.read_bytes())
-    content[-4096:] = os.urandom(4096)
-    path.write_bytes(content)
-    with pytest.raises(MograderError, match=r"damaged|cannot be read"):
+    damage_row(course)
+    with pytest.raises(MograderError, match="the ledger is damaged: see mograder doctor"):
         written(course, archive)
     assert names_in(archive.parent) == ["course"]
 

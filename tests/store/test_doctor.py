@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import time
@@ -14,15 +15,16 @@ from pathlib import Path
 import pytest
 
 from mograder.config import utc_now
+from mograder.domain.deadlines import iso
 from mograder.domain.receipts import Submission
 from mograder.sealing import new_private_key
-from mograder.store import findings
+from mograder.store import files, findings
 from mograder.store.authority import AUTHORITY, CERTIFICATE, Authority
 from mograder.store.doctor import check, repair
 from mograder.store.evidence import read_record
-from mograder.store.findings import Finding, Severity, error, lasting, note
+from mograder.store.findings import Finding, Severity, error, lasting, note, some
 from mograder.store.layout import Folders
-from tests.courses import everything, forget_file, ledger, make_sound_course, versions
+from tests.courses import damage_row, everything, forget_file, ledger, make_sound_course, versions
 from tests.parts import SECOND, make_course_folder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes and links as on POSIX")
@@ -47,8 +49,68 @@ def course(sound: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(sound, tmp_path / "course", symlinks=True))
 
 
-def checked(course: Path, now: int | None = None) -> list[Finding]:
-    return check(Folders.of(course / "release"), now or utc_now())
+FILE = "restore the file from a backup, or ask for it again"
+CHAIN = "restore the ledger from a backup; the students' own receipts show what was handed in"
+FROM_BACKUP, ANEW = "restore it from a backup", "the next start makes a new one"
+BY_HAND = "mend the file by hand: until then a server that runs goes on by what it said before, and none starts"
+MENDS = {
+    r"attempt \d of \w+ (is not what was handed in|is missing|waits for its place)": FILE,
+    "attempt 1 of alice cannot be read": "look at its permissions",
+    "points to": "mograder doctor --repair points it there",
+    "is a copy of an older version": "mograder doctor --repair points it there",
+    "is missing: the last accepted": "mograder doctor --repair makes it",
+    "is no hand-in": "look at it, and keep it elsewhere",
+    "is a link that leads nowhere": "remove it, or restore what it named",
+    "was put there by hand and has no receipt": "it counts as the latest, as it stands",
+    r"\d+ files? without a receipt": "what has none counts as put there by hand",
+    "can be read by other users": "chmod 600 {where}",
+    r"\.mograder-secret is missing": f"{FROM_BACKUP}; {ANEW}, and tokens of the old one are no longer accepted",
+    r"\.mograder-authority\.pem is missing": f"{FROM_BACKUP}; {ANEW}, which everybody has to pin by a new join link",
+    r"\.mograder-certificate\.pem": ANEW,
+    r"\.mograder-signing-key\.pem is missing": f"{FROM_BACKUP}, or sign with a new one from now on: mograder secret "
+                                               "rotate-key",
+    r"\.mograder-secret is empty or not text": FROM_BACKUP,
+    r"\.mograder-secret-previous cannot be understood": FROM_BACKUP,
+    "cannot be read: not an Ed25519 key": FROM_BACKUP,
+    "cannot be read: (Is a directory|No such file)": "look at its permissions",
+    r"\d of 5 receipts are not signed": "restore the key, or the receipts, from a backup",
+    r"receipts? \d.* (was altered: \w+ is not|does not follow|missing from)": CHAIN,
+    "receipt 3 was altered: it names": "restore the ledger from a backup",
+    r"\.mograder\.db cannot be read": FROM_BACKUP,
+    "the ledger is damaged": FROM_BACKUP,
+    "the ledger is missing": f"{FROM_BACKUP}, or remove .mograder-signing-key.pem to begin anew, without accounts and "
+                             "receipts",
+    "there are hand-ins and no ledger": f"{FROM_BACKUP}; without one, the next start makes an empty ledger",
+    r"grades\.json cannot be understood": "mend the file by hand: it is not overwritten until then",
+    r"assignments\.json cannot be": BY_HAND,
+    r"the course's mograder\.toml cannot be understood": BY_HAND,
+    "'hw1' closes before it is due": "give both times in one of them: mograder.toml goes before",
+    "names the assignment 'hw2', which has no files yet": "make its folder, or correct the name",
+    "1 hand-in in the ledger": "nothing is lost: the next start finishes them, or mograder doctor --repair",
+    "the file system's time is": "set the clock right, here or on the machine that has the disk",
+    "the last receipt is": "set the clock right (timedatectl): due dates go by it",
+    "was left by a write": "mograder doctor --repair removes it",
+    "the authority that students": f"between two terms, remove it: {ANEW}, which everybody pins by a new join link",
+    "the certificate ended": "serve makes a new one when it starts; one that is running could not",
+    "everybody on this machine may write here": "chmod o-w {where}",
+    "the owner may not write here": "chmod u+w {where}",
+    "belongs to another user": "chown it to the owner of {course}/release",
+    "you are not the owner": "run the server as one user always",
+    r"\d+ MiB are free": "make room: hand-ins are refused on a full disk",
+    "the folder is not there": "give the folder of a course",
+    "there is no course here": "give the folder that is served",
+    "the course has not been served yet": "mograder serve it",
+}  # fmt: skip
+"""How each thing is mended, by a pattern of what was found."""
+
+
+def checked(course: Path, now: int | None = None, **places: Path) -> list[Finding]:
+    """What is found; each finding says how it is mended, and no other way."""
+    found = check(Folders.of(course / "release", **places), now or utc_now())
+    for each in found:
+        mends = [mend for what, mend in MENDS.items() if re.match(what, each.what)]
+        assert [mend.format(where=each.where, course=course) for mend in mends] == [each.mend], each.what
+    return found
 
 
 def said(course: Path, now: int | None = None) -> list[tuple[str, str, str]]:
@@ -101,6 +163,12 @@ def folder_for_version(course: Path) -> None:
     path.mkdir()
 
 
+def stale_link(course: Path) -> None:
+    path = course / "submitted" / "hw1" / ".alice.py.0123456789ab.tmp"
+    path.symlink_to(versions(course)[0].name)
+    age(path)
+
+
 def stale(course: Path, *place: str) -> None:
     path = course.joinpath(*place)
     path.parent.mkdir(exist_ok=True)
@@ -112,6 +180,13 @@ def copied_older(course: Path) -> None:
     link = course / "submitted" / "hw1" / "alice.py"
     link.unlink()
     link.write_bytes(versions(course)[0].read_bytes())
+
+
+def forget_spool(course: Path) -> None:
+    version = versions(course, "bob")[-1]
+    version.unlink()
+    sql = "INSERT INTO pending SELECT number, NULL, '.incoming-0123' FROM receipts WHERE filename"
+    ledger(course, f"{sql} = '{version.name}'")
 
 
 def corrupt_ledger(course: Path) -> None:
@@ -133,6 +208,7 @@ class Damage:
 
 
 SECRET, KEY, DB = "release/.mograder-secret", "release/.mograder-signing-key.pem", "release/.mograder.db"
+EARLIER = f"{SECRET}-previous"
 LINK, GRADES, LISTED = "submitted/hw1/alice.py", "release/hw1/grades.json", "release/assignments.json"
 DAMAGE = {
     "a byte of a version": Damage(flip, "is not what was handed in", "error", "submitted/hw1/alice_"),
@@ -146,6 +222,12 @@ DAMAGE = {
     "a link that leads out": Damage(lambda c: relink(c, "/etc/passwd"), "points to", "error", LINK, True),
     "a link gone": Damage(lambda c: (c / LINK).unlink(), "is missing", "error", LINK, True),
     "a copy of an older version": Damage(copied_older, "copy of an older version", "warning", LINK, True),
+    "other bytes that wait": Damage(lambda c: forget_file(c, body="00"), "attempt 2 of bob waits for its place",
+                                    "error", "submitted/hw1/bob_"),
+    "a hidden file that waits gone": Damage(forget_spool, "attempt 2 of bob waits for its place, "
+                                            "and is not what was handed in", "error", "submitted/hw1/bob_"),
+    "a link to a folder": Damage(lambda c: (c / "submitted/hw9").symlink_to("hw1"), "no hand-in", "warning",
+                                 "submitted/hw9"),
     "a foreign file": Damage(lambda c: (c / "submitted/hw1/notes.txt").write_text("x"), "no hand-in", "warning",
                              "submitted/hw1/notes.txt"),
     "a foreign folder": Damage(lambda c: (c / "submitted/hw1/x").mkdir(), "no hand-in", "warning", "submitted/hw1/x"),
@@ -154,11 +236,15 @@ DAMAGE = {
     "a secret that others read": Damage(lambda c: (c / SECRET).chmod(0o644), "read by other users", "error", SECRET,
                                         True),
     "an empty secret": Damage(lambda c: (c / SECRET).write_text(""), "empty", "error", SECRET),
+    "earlier secrets that others read": Damage(lambda c: (c / EARLIER).write_text("9 x"), "read by other users",
+                                               "error", EARLIER, True),
+    "earlier secrets that are none": Damage(lambda c: files.write_file(c / EARLIER, b"x", mode=0o600),
+                                            "cannot be understood", "error", EARLIER),
     "no secret": Damage(lambda c: (c / SECRET).unlink(), "missing", "error", SECRET),
     "no key": Damage(lambda c: (c / KEY).unlink(), "missing", "error", KEY),
     "a broken key": Damage(lambda c: (c / KEY).write_text("x"), "not an Ed25519", "error", KEY),
-    "another key": Damage(lambda c: (c / KEY).write_bytes(new_private_key()), "5 of 5 receipts are not signed",
-                          "error", DB),
+    "another key": Damage(lambda c: (c / KEY).write_bytes(new_private_key()), "5 of 5 receipts are not signed with "
+                          "the course's key: 1, 2, 3, 4, 5", "error", DB),
     "a key that others read": Damage(lambda c: (c / KEY).chmod(0o640), "read by other users", "error", KEY, True),
     "broken grades": Damage(lambda c: (c / GRADES).write_text("[{]"), "cannot be understood", "error", f"{GRADES}: "),
     "grades that are a folder": Damage(lambda c: ((c / GRADES).unlink(), (c / GRADES).mkdir()), "cannot be read",
@@ -192,6 +278,7 @@ DAMAGE = {
     "a receipt gone": Damage(lambda c: ledger(c, "DELETE FROM receipts WHERE number = 2"), "missing from the ledger",
                              "error", DB),
     "a ledger of random bytes": Damage(corrupt_ledger, "cannot be read", "error", DB),
+    "a ledger with a damaged row": Damage(damage_row, "the ledger is damaged: NULL value in x.y", "error", DB),
     "no ledger": Damage(lambda c: (c / DB).unlink(), "the ledger is missing", "error", DB),
     "neither ledger nor key": Damage(lambda c: ((c / DB).unlink(), (c / KEY).unlink()),
                                      "there are hand-ins and no ledger", "warning", DB),
@@ -206,6 +293,8 @@ DAMAGE = {
         ("release", "hw1", ".grades.json.0123456789ab.tmp"),
         ("release", "hw1/feedback", ".alice.html.0123456789ab.tmp"),
     )},
+    "an old leftover of a link": Damage(stale_link, "cut off", "warning", "submitted/hw1/.alice.py.0123456789ab.tmp",
+                                        True),
     "an authority that others can read": Damage(
         lambda c: (authority(c), (c / "release" / AUTHORITY).chmod(0o644)), "can be read by other users", "error",
         f"release/{AUTHORITY}", True),
@@ -244,7 +333,6 @@ def test_damage_is_found_where_it_is_and_the_course_left_as_it_is(course: Path, 
         if (str(each.severity), each.repair is not None) == (damage.severity, damage.mends)
         and each.where.startswith(f"{course}/{damage.where}") and damage.what in each.what
     ], found  # fmt: skip
-    assert all(each.mend for each in found)
     assert found == sorted(found, key=lambda each: list(Severity).index(each.severity)), "the worst comes first"
     assert everything(course) == before
 
@@ -303,6 +391,27 @@ def test_a_folder_that_was_never_served_is_a_note_and_left_empty(tmp_path: Path)
     assert everything(root.parent) == before
 
 
+def test_hand_outs_that_are_gone_are_an_error_where_they_were(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    found = checked(make_course_folder(tmp_path).parent, release=gone)
+    assert [(each.what, each.where) for each in found if each.severity == "error"] == [
+        ("cannot be read: No such file or directory", str(gone))
+    ]
+
+
+def test_hand_ins_that_nobody_has_made_yet_hide_no_grades_that_everybody_writes_to(tmp_path: Path) -> None:
+    grades = tmp_path / "grades"
+    grades.mkdir()
+    grades.chmod(0o777)
+    (found, _) = checked(make_course_folder(tmp_path).parent, grades=grades)
+    assert (found.what, found.where) == ("everybody on this machine may write here", str(grades))
+
+
+def test_many_names_are_cut_short() -> None:
+    assert some(list("abcde")) == "a, b, c, d, e"
+    assert some(list("abcdef")) == "a, b, c, d, e …"
+
+
 @pytest.mark.parametrize("name", [".mograder-secret", "assignments.json", "../mograder.toml"])
 def test_a_file_of_ours_alone_makes_a_folder_a_course_whatever_is_in_it(tmp_path: Path, name: str) -> None:
     root = make_course_folder(tmp_path)
@@ -324,6 +433,22 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     assert said(tmp_path) == [("error", "release", "the folder is not there")]
 
 
+def test_one_finding_hides_no_other(course: Path) -> None:
+    first, second, third = versions(course)
+    folder_for_version(course)
+    second.unlink()
+    third.write_bytes(b"altered")
+    found = [each[1].removeprefix("submitted/hw1/") for each in said(course)]
+    assert found == [first.name, second.name, third.name]
+
+
+def test_the_link_of_a_hand_in_that_waits_is_in_order_and_hides_no_other(course: Path) -> None:
+    forget_file(course, "alice")
+    (course / LINK).unlink()
+    (course / "submitted/hw1/bob.py").unlink()
+    assert [each[1] for each in said(course)] == ["submitted/hw1/bob.py", DB]
+
+
 # what is right until it is too much
 
 
@@ -338,6 +463,13 @@ def test_what_is_new_or_small_or_ends_late_is_in_order(course: Path) -> None:
     assert [each for each in said(course) if each[1] != "submitted/.hidden"] == []
 
 
+def test_times_of_which_one_alone_is_given_or_that_follow_each_other_are_in_order(course: Path) -> None:
+    due = "due = 2026-03-12\n"
+    for times in (due, "closes = 2026-03-12", f"{due}closes = 2026-03-12", f"{due}closes = 2026-03-13"):
+        (course / "mograder.toml").write_text(f"[[assignments]]\nname = 'hw1'\n{times}")
+        assert said(course) == [], times
+
+
 def test_a_certificate_and_an_authority_are_in_order_until_they_end(course: Path) -> None:
     authority(course, days=3650 - 181).renew(["localhost"], datetime.now(UTC))
     assert said(course) == []
@@ -349,11 +481,14 @@ def test_an_authority_alone_has_lost_its_certificate(course: Path) -> None:
     assert said(course) == [("error", f"release/{CERTIFICATE}", f"{CERTIFICATE} is missing")]
 
 
-@pytest.mark.parametrize(("ahead", "found"), [(1.0, 0), (1.1, 1)])
-def test_a_receipt_from_the_future_says_that_the_clock_was_set_back(course: Path, ahead: float, found: int) -> None:
-    last = max(row.received for row in received(course))
+@pytest.mark.parametrize(("ahead", "found"), [(1.0, None), (1.1, 1), (90.5, 90)])
+def test_a_receipt_from_the_future_says_that_the_clock_was_set_back(
+    course: Path, ahead: float, found: int | None
+) -> None:
+    now = max(row.received for row in received(course)) - int(ahead * SECOND)
     age(course / DB, 2 * 3600)
-    assert len(said(course, last - int(ahead * SECOND))) == found
+    what = f"the last receipt is {found} s ahead of the clock, {iso(now)}"
+    assert said(course, now) == ([("warning", DB, what)] if found else [])
 
 
 @pytest.mark.parametrize(("waits", "severity"), [(60, "note"), (61, "warning")])
@@ -364,7 +499,11 @@ def test_a_hand_in_that_waits_for_its_place_is_a_warning_after_a_minute(
     waiting = received(course)[-1].received
     age(course / DB, 2 * 3600)
     what = "1 hand-in in the ledger, not yet known to be on the disk"
-    assert said(course, waiting + waits * SECOND) == [(severity, DB, what)]
+    now = waiting + waits * SECOND
+    assert said(course, now) == [(severity, DB, what)]
+    assert repair(Folders.of(course / "release"), checked(course, now)) == [
+        f"finished the pending hand-ins of {course / DB}"
+    ]
 
 
 @pytest.mark.parametrize(("free", "severity"), [(GIB, None), (GIB - 1, "warning"), (100 * MIB, "warning"),
@@ -376,6 +515,18 @@ def test_little_room_is_a_warning_and_none_an_error(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=free))
     what = f"{free // MIB} MiB are free"
     assert said(course) == ([(severity, each, what) for each in ("release", "submitted")] if severity else [])
+
+
+def test_a_leftover_that_goes_while_it_is_looked_at_is_none(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stale(course, "submitted", ".incoming-0123")
+    now = time.time
+
+    def removed() -> float:
+        (course / "submitted" / ".incoming-0123").unlink(missing_ok=True)
+        return now()
+
+    monkeypatch.setattr(time, "time", removed)
+    assert checked(course) == []
 
 
 def test_the_hidden_file_of_a_hand_in_that_waits_is_no_leftover_and_stays(course: Path) -> None:
@@ -391,14 +542,16 @@ def test_the_hidden_file_of_a_hand_in_that_waits_is_no_leftover_and_stays(course
     assert [each for each in repair(Folders.of(course / "release"), seen) if "0123" in each] == [
         f"kept {spool}: a hand-in is still in it"
     ]
+    assert f"removed {course / 'submitted/.incoming-4567'}" in repair(Folders.of(course / "release"), seen)
     repair(Folders.of(course / "release"), checked(course))
     assert checked(course) == []
     assert version.read_bytes() == b"bob 1"
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root gives files away")
-@pytest.mark.parametrize("place", ["submitted", SECRET, KEY, DB, "release/.mograder.lock"])
+@pytest.mark.parametrize("place", ["submitted", SECRET, EARLIER, KEY, DB, "release/.mograder.lock"])
 def test_what_belongs_to_another_user_is_a_warning(course: Path, place: str) -> None:
+    files.write_file(course / EARLIER, b"9 x", mode=0o600)
     os.chown(course / place, 65534, -1)
     what = "belongs to another user than the folder: the server may not be able to use it"
     assert said(course) == [("warning", place, what)]

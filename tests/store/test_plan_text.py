@@ -109,13 +109,19 @@ def test_it_is_changed_however_it_is_written(text: str, expected: str) -> None:
     ],
 )
 def test_what_cannot_be_understood_is_refused_with_its_place(text: str) -> None:
-    with pytest.raises(Unreadable) as refused:
+    with pytest.raises(Unreadable, match=r"the course's mograder\.toml cannot be changed") as refused:
         change(text, "hw1", points=2)
     assert refused.value.place.startswith("mograder.toml: ")
 
 
+def test_a_text_that_might_say_something_else_afterwards_is_left_to_the_lecturer() -> None:
+    with pytest.raises(Unreadable) as refused:
+        change("[tool]\nx = nan\n", "hw1", points=2)  # never equal to itself
+    assert refused.value.place.endswith("'hw1' does not fit in how it is written: change it by hand")
+
+
 def test_what_another_has_changed_is_refused() -> None:
-    with pytest.raises(ChangedMeanwhile):
+    with pytest.raises(ChangedMeanwhile, match=r"mograder\.toml was changed meanwhile: look at what it says now"):
         edited(BEFORE, AssignmentName("hw1"), [RuleChange("points", "", "", 1)], tag_of(AFTER), "")
 
 

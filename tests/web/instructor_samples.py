@@ -63,7 +63,9 @@ def board_page(frame: Frame, everybody: Board, wanted: Wanted = EVERYTHING, page
 FEW = [("alice", "Alice Example"), ("bob", ""), ("carol@uni.example", "Carol")]
 HARD_PEOPLE = [("long" + "o" * 50, LONG), ("rtl", "عائشة بنت محمد"), ("script", SCRIPT)]
 MANY = [(f"student{number:03}", f"Student Number {number}") for number in range(500)]
-MANY_TASKS = tuple(assignment(f"hw{number:02}", "", NOW - number * HOUR) for number in range(12))
+MANY_TASKS = tuple(
+    assignment(f"hw{number:02}", "Reading measurement data", NOW - number * HOUR) for number in range(20)
+)
 
 RULES = Planned(
     HW1, RuleTexts("Variables", "", "2026-03-02T04:00", "2026-03-04T23:59:59", "10 MiB", ".py .zip", "10"),
@@ -122,7 +124,7 @@ def source_page(contents: Contents, task: Assignment = TASKS[0]) -> SourcePage:
 
 
 SAMPLES: dict[str, Page] = {
-    "assignment": assignment_page(board(FEW), kept="3 grades are stored"),
+    "assignment": assignment_page(board(FEW), kept="the grades are stored: 3 in all"),
     "assignment-nobody": assignment_page(Board(TASKS, ())),
     "assignment-hard": assignment_page(board(HARD_PEOPLE, (HARD_TASK,)), problem=f"line 3: {SCRIPT}"),
     "assignment-many": assignment_page(board(MANY, (TASKS[0],)), Show.HANDED_IN),

@@ -1,4 +1,4 @@
-"""axe finds nothing against WCAG 2.2 AA on any page in any state, light and dark; focus shows; a telephone will do."""
+"""axe finds nothing against WCAG 2.2 AA on any page, light and dark; focus shows; a telephone and paper will do."""
 
 from __future__ import annotations
 
@@ -25,9 +25,12 @@ UNSEEN = """() => {
 }"""
 """What has the focus and does not show it; after a key was pressed, for a browser shows it to those who use keys."""
 
+PAPER = (718, 1047)
+"""Pixels across A4 within a centimetre on each side: upright, and on its side as a board is."""
+
 
 @pytest.mark.parametrize("page", SAMPLES.values(), ids=SAMPLES.keys())
-def test_axe_finds_nothing_focus_is_seen_and_the_page_fits_a_telephone(page: Page, browser: Browser) -> None:
+def test_axe_finds_nothing_focus_is_seen_and_the_page_fits_a_telephone_and_paper(page: Page, browser: Browser) -> None:
     context = browser.new_context(viewport={"width": 360, "height": 800})
     try:
         tab = show(context, page)
@@ -39,5 +42,9 @@ def test_axe_finds_nothing_focus_is_seen_and_the_page_fits_a_telephone(page: Pag
             assert tab.evaluate(CHECK, RULES) == []
         tab.keyboard.press("Tab")
         assert tab.evaluate(UNSEEN) == []
+        tab.emulate_media(media="print")
+        paper = PAPER[tab.locator(".board").count()]
+        tab.set_viewport_size({"width": paper, "height": 800})
+        assert tab.evaluate("document.documentElement.scrollWidth") <= paper
     finally:
         context.close()

@@ -7,7 +7,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,8 +21,8 @@ from mograder.cli import proof
 from mograder.cli.handing_in import ask_extension, retry, submit
 from mograder.cli.output import json_option, note, progress, result, table, tell, tell_json, when
 from mograder.cli.server import Server, choose, owner_of, reads_from_a_server, sends_to_a_server, username
-from mograder.client import known, pin
-from mograder.collecting import collect
+from mograder.client import Client, known, pin
+from mograder.collecting import collect, strangers
 from mograder.connection import Patience, normalise_url
 from mograder.domain.errors import BadName, MograderError, NameTaken, Usage
 from mograder.domain.grades import GRADE_KEYS, GradeEntry, read_csv
@@ -405,16 +405,13 @@ def upload_grades(
         return
     with server.connect() as (client, _):
         chosen = choose(client.assignments(), assignment)
+        _warn_of_strangers(client, grades)
         if dry_run:
             lines = [f"  {each.person}: {each.grade if each.grade is not None else '-'}" for each in grades]
             rows = [each.fields for each in grades]
             result(as_json, rows, "\n".join([f"Would upload {_count(grades)} grade(s) to {chosen.name!r}", *lines]))
             return
         stored = client.upload_grades(chosen.name, grades)
-    if stored.unknown:
-        note(
-            f"warning: nobody in the course is called {_names(stored.unknown)}: correct the table, or let them register"
-        )
     result(as_json, stored, f"Uploaded {_count(grades)} grade(s) to {chosen.name!r}")
 
 
@@ -436,9 +433,13 @@ def _read_grades(path: Path) -> tuple[GradeEntry, ...]:
     return grades
 
 
-def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+def _warn_of_strangers(client: Client, grades: Iterable[GradeEntry], pages: Iterable[str] = ()) -> None:
+    """Before anything is sent: a grade or page under a misspelt name is nobody's."""
+    unknown = strangers(client, [*(each.username for each in grades), *(each.removesuffix(".html") for each in pages)])
+    if unknown:
+        more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
+        names = ", ".join(unknown[:NAMED]) + more
+        note(f"warning: nobody in the course is called {names}: correct the names, or let them register")
 
 
 def _is_number(text: str) -> bool:
@@ -478,6 +479,7 @@ def upload_feedback(
         chosen = choose(client.assignments(), assignment)
         folder = feedback_dir or Path(read_settings(Path()).feedback) / folder_name(chosen.name)
         pages = _read_pages(folder)
+        _warn_of_strangers(client, grades, pages)
         if dry_run:
             names = [f"  {name}" for name in pages]
             said = "\n".join([f"Would upload {len(pages)} feedback page(s) to {chosen.name!r}", *names])

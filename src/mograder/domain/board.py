@@ -85,10 +85,10 @@ def read_board(store: Store) -> Board:
     def cell(assignment: Assignment, user: Username) -> Cell:
         key = (assignment.name, user)
         kept = latest.get(key)
-        late = False
-        if kept is not None and kept.by == user:
-            due = assignment.rules.schedule.extended(until.get(key)).due
-            late = due is not None and deadlines.is_over(due + grace, kept.received)
+        due = assignment.rules.schedule.extended(until.get(key)).due
+        late = (
+            kept is not None and kept.by == user and due is not None and deadlines.is_over(due + grace, kept.received)
+        )
         return Cell(kept, kept is None and key in present, late, graded[assignment.name].get(user), key in fetched)
 
     active = {user for _, user in latest} | {user for _, user in present}

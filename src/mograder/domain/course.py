@@ -194,21 +194,14 @@ class Course(HandingIn):
             and same_text(hash_code(claim_key), account.claim_hash or "")
         )  # fmt: skip
 
-    def end_claim(self, username: Username) -> None:
+    def end_claim(self, actor: Actor) -> None:
         """The answer to this person's registration has been seen: it is given to nobody again.
 
         Else who comes to the same browser next could send the form of the person before once more.
         """
-        account = self.store.account(username)
-        if account is None or account.claim_hash is None:
-            return
-
-        def end(held: Account | None) -> Account:
-            if held is None:
-                raise NotFound(f"nobody called {username!r} is on the roster")
-            return replace(held, claim_hash=None)
-
-        self.store.change_account(username, end, Event(self.clock(), username, "logout", username))
+        account = self.store.account(actor.username)
+        if account is not None and account.claim_hash is not None:
+            self._change_person(actor, "logout", actor.username, lambda held: replace(held, claim_hash=None))
 
     @staticmethod
     def _taken(username: Username) -> NameTaken:

@@ -149,13 +149,14 @@ def microseconds(when: datetime) -> int:
 
 def iso(moment: int) -> str:
     """A moment as people and programs read it: 2026-03-10T20:08:00.123456Z."""
-    return utc(moment).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return utc(moment).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def readable(moment: int, zone: tzinfo = UTC) -> str:
     """A moment in a message, with the zone said: 2026-03-10 20:08 UTC. Seconds are shown where they are not 0."""
     when = local(moment, zone)
-    return when.strftime(f"%Y-%m-%d %H:%M{':%S' if when.second else ''} {zone_name(when)}")
+    shown = when.replace(tzinfo=None).isoformat(" ", "seconds" if when.second else "minutes")
+    return f"{shown} {zone_name(when)}"
 
 
 def zone_name(when: datetime) -> str:

@@ -117,9 +117,7 @@ def _size(text: str) -> int:
 
 
 def _accepts(text: str) -> tuple[str, ...]:
-    endings = tuple(
-        dict.fromkeys(f".{each.lower().lstrip('*').lstrip('.')}" for each in re.split(r"[,; ]+", text) if each)
-    )
+    endings = tuple(dict.fromkeys(f".{each.lower().lstrip('*.')}" for each in re.split(r"[,; ]+", text) if each))
     if not all(re.fullmatch(r"\.\w[\w.+-]{0,20}", each) for each in endings):
         raise BadRequest(f"{printable(text)!r} are no file endings: write .py .zip")
     return endings

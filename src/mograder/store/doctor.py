@@ -26,14 +26,13 @@ from mograder.sealing import Ed25519Seal
 from mograder.store import files
 from mograder.store.authority import AUTHORITY, CERTIFICATE, Pair
 from mograder.store.directory import DirectoryStore, load_grades
-from mograder.store.evidence import LEFTOVER, Evidence, Record, read_record
+from mograder.store.evidence import Evidence, Record, read_record
 from mograder.store.findings import Finding, Findings, error, lasting, note, warning
 from mograder.store.hand_outs import HandOuts
 from mograder.store.layout import BEGIN_ANEW, GRADES, LEDGER, LOCK, MANIFEST, NEW_KEY, SIGNING_KEY, Folders
-from mograder.store.secret import read_secret
+from mograder.store.secret import PREVIOUS_NAME, read_previous, read_secret
 from mograder.store.snapshot import reading
 
-STALE_SECONDS = 24 * 3600
 SETTLES_WITHIN = 60
 """Seconds after which a hand-in that is still pending says that something keeps the server from finishing it."""
 AUTHORITY_ENDS_SOON = timedelta(days=180)
@@ -57,6 +56,15 @@ def repair(folders: Folders, findings: list[Finding]) -> list[str]:
     return done
 
 
+PERMISSIONS = "look at its permissions"
+FROM_BACKUP = "restore it from a backup"
+MADE_ANEW = "the next start makes a new one"
+MISSING = {
+    SECRET_NAME: f"{FROM_BACKUP}; {MADE_ANEW}, and tokens of the old one are no longer accepted",
+    SIGNING_KEY: NEW_KEY,
+    AUTHORITY: f"{FROM_BACKUP}; {MADE_ANEW}, which everybody has to pin by a new join link",
+}
+"""Of a file that is missing: how to mend that."""
 MEND_BY_HAND = "mend the file by hand: until then a server that runs goes on by what it said before, and none starts"
 
 
@@ -73,6 +81,8 @@ class _Look:
             return
         yield from self._places()
         yield from self._private_file(SECRET_NAME, read_secret)
+        if (self.folders.root / PREVIOUS_NAME).exists():
+            yield from self._private_file(PREVIOUS_NAME, read_previous)
         yield from self._certificates()
         yield from self._configuration()
         yield from self._space()
@@ -93,7 +103,7 @@ class _Look:
         try:
             record = read_record(self.ledger)
         except Unreadable as problem:
-            yield error(problem.message, problem.place, "restore it from a backup")
+            yield error(problem.message, problem.place, FROM_BACKUP)
             return
         seals: list[Ed25519Seal] = []
         if record.links or (self.folders.root / SIGNING_KEY).exists():
@@ -106,7 +116,7 @@ class _Look:
     def _is_course(self) -> bool:
         """Whether something here is meant for a course, if only a file that cannot be understood."""
         ours = (self.folders.root / SECRET_NAME, self.folders.root / MANIFEST, self.folders.course / config.CONFIG_NAME)
-        with contextlib.suppress(MograderError, OSError):
+        with contextlib.suppress(OSError):
             return any(path.exists() for path in ours) or bool(HandOuts(self.folders).assignments(config.EMPTY.plan()))
         return True
 
@@ -116,15 +126,15 @@ class _Look:
         if sys.platform == "win32":
             return
         ours = self.folders.root.stat().st_uid
-        for folder in dict.fromkeys((self.folders.root, self.folders.submitted, self.folders.grades)):
-            if not folder.exists():
-                continue
+        places = dict.fromkeys((self.folders.root, self.folders.submitted, self.folders.grades))
+        for folder in filter(Path.exists, places):
             found = folder.stat()
             if found.st_mode & stat.S_IWOTH:
                 yield error("everybody on this machine may write here", folder, f"chmod o-w {folder}")
             if not found.st_mode & stat.S_IWUSR:
                 yield error("the owner may not write here: hand-ins are refused", folder, f"chmod u+w {folder}")
-        names = (SECRET_NAME, SIGNING_KEY, AUTHORITY, CERTIFICATE, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", LOCK)
+        secrets = (SECRET_NAME, PREVIOUS_NAME, SIGNING_KEY, AUTHORITY, CERTIFICATE)
+        names = (*secrets, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", LOCK)
         for path in [self.folders.submitted, *(self.folders.root / name for name in names)]:
             if path.exists() and path.stat().st_uid != ours:
                 yield warning(
@@ -136,11 +146,10 @@ class _Look:
 
     def _private_file(self, name: str, read: Callable[[Path], object]) -> Findings:
         path = self.folders.root / name
+        mend = MADE_ANEW if name == CERTIFICATE else FROM_BACKUP
         if not path.exists():
             if self.ledger.exists():
-                lost = "the next start makes a new one, and what the old one has signed can no longer be verified"
-                mend = NEW_KEY if name == SIGNING_KEY else f"restore it from a backup; {lost}"
-                yield error(f"{name} is missing", path, mend)
+                yield error(f"{name} is missing", path, MISSING.get(name, mend))
             return
         if sys.platform != "win32" and path.stat().st_mode & 0o077:
             yield error("can be read by other users of this machine", path, f"chmod 600 {path}", partial(_close, path))
@@ -148,9 +157,9 @@ class _Look:
         try:
             read(path)
         except Unreadable as problem:
-            yield error(problem.message, path, "restore it from a backup")
+            yield error(problem.message, path, mend)
         except (OSError, ValueError) as problem:
-            yield error(f"cannot be read: {problem}", path, "restore it from a backup")
+            yield error(f"cannot be read: {problem}", path, mend)
 
     def _certificates(self) -> Findings:
         """Of a server without a domain."""
@@ -181,9 +190,10 @@ class _Look:
             yield error(problem.message, path, MEND_BY_HAND)
         try:
             listed = HandOuts(self.folders).assignments(course.plan())
-        except (MograderError, OSError) as problem:
-            place = getattr(problem, "place", self.folders.root / MANIFEST)
-            yield error(str(problem), place, MEND_BY_HAND)
+        except Unreadable as problem:
+            yield error(problem.message, problem.place, MEND_BY_HAND)
+        except OSError as problem:
+            yield error(f"cannot be read: {problem.strerror}", problem.filename, PERMISSIONS)
         else:
             for each in listed:
                 due, closes = each.rules.schedule.due, each.rules.schedule.closes
@@ -205,17 +215,15 @@ class _Look:
             except Unreadable as problem:
                 yield error(problem.message, problem.place, "mend the file by hand: it is not overwritten until then")
             except OSError as problem:
-                yield error(f"cannot be read: {problem.strerror}", path, "look at its permissions")
+                yield error(f"cannot be read: {problem.strerror}", path, PERMISSIONS)
 
     def _leftovers(self, spools: set[str | None]) -> Findings:
         grades = [self.folders.grades, *self.folders.grades.glob("*/"), *self.folders.grades.glob("*/feedback/")]
         found = {path for folder in [self.folders.root, *grades] for path in folder.glob(".*.tmp")}
         found |= set(self.folders.submitted.glob("**/.*"))
-        for path in sorted(found):
-            if not (path.name.startswith(files.SPOOL_PREFIX) or LEFTOVER.fullmatch(path.name)):
-                continue
+        for path in sorted(each for each in found if files.is_on_its_way(each.name)):
             with contextlib.suppress(FileNotFoundError):
-                if time.time() - path.lstat().st_mtime > STALE_SECONDS and path.name not in spools:
+                if time.time() - path.lstat().st_mtime > files.CUT_OFF_AFTER and path.name not in spools:
                     yield warning(
                         "was left by a write that was cut off", path, "mograder doctor --repair removes it",
                         partial(self._drop, path),

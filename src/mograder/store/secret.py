@@ -36,8 +36,8 @@ def read_secret(path: Path) -> str:
     return secret
 
 
-def _read_previous(path: Path) -> list[tuple[int, str]]:
-    """Earlier secrets, each with its end in Unix seconds."""
+def read_previous(path: Path) -> list[tuple[int, str]]:
+    """Earlier secrets, each with its end in Unix seconds. Raises Unreadable."""
     lines = [line.split() for line in read_secret(path).splitlines()]
     try:
         return [(int(until), secret) for until, secret in lines]
@@ -50,7 +50,7 @@ def _read_previous(path: Path) -> list[tuple[int, str]]:
 def secrets_of(root: Path) -> list[tuple[str, int]]:
     """The secrets of the course served from `root`, newest first, each with its end (Unix microseconds; 0 is never)."""
     previous = root / PREVIOUS_NAME
-    ending = _read_previous(previous) if previous.exists() else []
+    ending = read_previous(previous) if previous.exists() else []
     return [(read_secret(root / SECRET_NAME), 0), *((secret, until * SECOND) for until, secret in ending)]
 
 
@@ -62,7 +62,7 @@ class Secrets:
         self._previous = root / PREVIOUS_NAME
         self._clock = clock
         self._read_current = Cached(read_secret)
-        self._read_previous = Cached(_read_previous)
+        self._read_previous = Cached(read_previous)
 
     def all(self) -> tuple[str, ...]:
         """Newest first. Raises Unreadable and OSError."""

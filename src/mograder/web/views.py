@@ -64,7 +64,7 @@ def log_in(visit: Visit) -> Answer:
 
 
 def log_out(visit: Visit) -> Answer:
-    visit.course.end_claim(visit.actor.username)
+    visit.course.end_claim(visit.actor)
     visit.api.live.end(visit.actor.username)
     return visit.logged_out(visit.to("/login"))
 
