@@ -180,7 +180,9 @@ class Running:
         )
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        """A connection to it, by TLS where that is what it speaks."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        return self.trust.wrap_socket(connection, server_hostname="127.0.0.1") if self.scheme == "https" else connection
 
     def stop(self) -> int:
         """Ask it to stop; its exit code."""

@@ -22,7 +22,7 @@ from mograder.store import files, findings
 from mograder.store.authority import AUTHORITY, CERTIFICATE, Authority
 from mograder.store.doctor import check, repair
 from mograder.store.evidence import read_record
-from mograder.store.findings import Finding, Severity, error, lasting, note
+from mograder.store.findings import Finding, Severity, error, lasting, note, some
 from mograder.store.layout import Folders
 from tests.courses import damage_row, everything, forget_file, ledger, make_sound_course, versions
 from tests.parts import SECOND, make_course_folder
@@ -72,7 +72,7 @@ MENDS = {
     r"\.mograder-secret is empty or not text": FROM_BACKUP,
     r"\.mograder-secret-previous cannot be understood": FROM_BACKUP,
     "cannot be read: not an Ed25519 key": FROM_BACKUP,
-    "cannot be read: Is a directory": "look at its permissions",
+    "cannot be read: (Is a directory|No such file)": "look at its permissions",
     r"\d of 5 receipts are not signed": "restore the key, or the receipts, from a backup",
     r"receipts? \d.* (was altered: \w+ is not|does not follow|missing from)": CHAIN,
     "receipt 3 was altered: it names": "restore the ledger from a backup",
@@ -104,9 +104,9 @@ MENDS = {
 """How each thing is mended, by a pattern of what was found."""
 
 
-def checked(course: Path, now: int | None = None) -> list[Finding]:
+def checked(course: Path, now: int | None = None, **places: Path) -> list[Finding]:
     """What is found; each finding says how it is mended, and no other way."""
-    found = check(Folders.of(course / "release"), now or utc_now())
+    found = check(Folders.of(course / "release", **places), now or utc_now())
     for each in found:
         mends = [mend for what, mend in MENDS.items() if re.match(what, each.what)]
         assert [mend.format(where=each.where, course=course) for mend in mends] == [each.mend], each.what
@@ -163,6 +163,12 @@ def folder_for_version(course: Path) -> None:
     path.mkdir()
 
 
+def stale_link(course: Path) -> None:
+    path = course / "submitted" / "hw1" / ".alice.py.0123456789ab.tmp"
+    path.symlink_to(versions(course)[0].name)
+    age(path)
+
+
 def stale(course: Path, *place: str) -> None:
     path = course.joinpath(*place)
     path.parent.mkdir(exist_ok=True)
@@ -174,6 +180,13 @@ def copied_older(course: Path) -> None:
     link = course / "submitted" / "hw1" / "alice.py"
     link.unlink()
     link.write_bytes(versions(course)[0].read_bytes())
+
+
+def forget_spool(course: Path) -> None:
+    version = versions(course, "bob")[-1]
+    version.unlink()
+    sql = "INSERT INTO pending SELECT number, NULL, '.incoming-0123' FROM receipts WHERE filename"
+    ledger(course, f"{sql} = '{version.name}'")
 
 
 def corrupt_ledger(course: Path) -> None:
@@ -209,6 +222,12 @@ DAMAGE = {
     "a link that leads out": Damage(lambda c: relink(c, "/etc/passwd"), "points to", "error", LINK, True),
     "a link gone": Damage(lambda c: (c / LINK).unlink(), "is missing", "error", LINK, True),
     "a copy of an older version": Damage(copied_older, "copy of an older version", "warning", LINK, True),
+    "other bytes that wait": Damage(lambda c: forget_file(c, body="00"), "attempt 2 of bob waits for its place",
+                                    "error", "submitted/hw1/bob_"),
+    "a hidden file that waits gone": Damage(forget_spool, "attempt 2 of bob waits for its place, "
+                                            "and is not what was handed in", "error", "submitted/hw1/bob_"),
+    "a link to a folder": Damage(lambda c: (c / "submitted/hw9").symlink_to("hw1"), "no hand-in", "warning",
+                                 "submitted/hw9"),
     "a foreign file": Damage(lambda c: (c / "submitted/hw1/notes.txt").write_text("x"), "no hand-in", "warning",
                              "submitted/hw1/notes.txt"),
     "a foreign folder": Damage(lambda c: (c / "submitted/hw1/x").mkdir(), "no hand-in", "warning", "submitted/hw1/x"),
@@ -224,8 +243,8 @@ DAMAGE = {
     "no secret": Damage(lambda c: (c / SECRET).unlink(), "missing", "error", SECRET),
     "no key": Damage(lambda c: (c / KEY).unlink(), "missing", "error", KEY),
     "a broken key": Damage(lambda c: (c / KEY).write_text("x"), "not an Ed25519", "error", KEY),
-    "another key": Damage(lambda c: (c / KEY).write_bytes(new_private_key()), "5 of 5 receipts are not signed",
-                          "error", DB),
+    "another key": Damage(lambda c: (c / KEY).write_bytes(new_private_key()), "5 of 5 receipts are not signed with "
+                          "the course's key: 1, 2, 3, 4, 5", "error", DB),
     "a key that others read": Damage(lambda c: (c / KEY).chmod(0o640), "read by other users", "error", KEY, True),
     "broken grades": Damage(lambda c: (c / GRADES).write_text("[{]"), "cannot be understood", "error", f"{GRADES}: "),
     "grades that are a folder": Damage(lambda c: ((c / GRADES).unlink(), (c / GRADES).mkdir()), "cannot be read",
@@ -274,6 +293,8 @@ DAMAGE = {
         ("release", "hw1", ".grades.json.0123456789ab.tmp"),
         ("release", "hw1/feedback", ".alice.html.0123456789ab.tmp"),
     )},
+    "an old leftover of a link": Damage(stale_link, "cut off", "warning", "submitted/hw1/.alice.py.0123456789ab.tmp",
+                                        True),
     "an authority that others can read": Damage(
         lambda c: (authority(c), (c / "release" / AUTHORITY).chmod(0o644)), "can be read by other users", "error",
         f"release/{AUTHORITY}", True),
@@ -370,6 +391,27 @@ def test_a_folder_that_was_never_served_is_a_note_and_left_empty(tmp_path: Path)
     assert everything(root.parent) == before
 
 
+def test_hand_outs_that_are_gone_are_an_error_where_they_were(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    found = checked(make_course_folder(tmp_path).parent, release=gone)
+    assert [(each.what, each.where) for each in found if each.severity == "error"] == [
+        ("cannot be read: No such file or directory", str(gone))
+    ]
+
+
+def test_hand_ins_that_nobody_has_made_yet_hide_no_grades_that_everybody_writes_to(tmp_path: Path) -> None:
+    grades = tmp_path / "grades"
+    grades.mkdir()
+    grades.chmod(0o777)
+    (found, _) = checked(make_course_folder(tmp_path).parent, grades=grades)
+    assert (found.what, found.where) == ("everybody on this machine may write here", str(grades))
+
+
+def test_many_names_are_cut_short() -> None:
+    assert some(list("abcde")) == "a, b, c, d, e"
+    assert some(list("abcdef")) == "a, b, c, d, e …"
+
+
 @pytest.mark.parametrize("name", [".mograder-secret", "assignments.json", "../mograder.toml"])
 def test_a_file_of_ours_alone_makes_a_folder_a_course_whatever_is_in_it(tmp_path: Path, name: str) -> None:
     root = make_course_folder(tmp_path)
@@ -389,6 +431,22 @@ def test_a_folder_that_is_no_course_is_an_error(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     assert said(tmp_path) == [("error", "release", "the folder is not there")]
+
+
+def test_one_finding_hides_no_other(course: Path) -> None:
+    first, second, third = versions(course)
+    folder_for_version(course)
+    second.unlink()
+    third.write_bytes(b"altered")
+    found = [each[1].removeprefix("submitted/hw1/") for each in said(course)]
+    assert found == [first.name, second.name, third.name]
+
+
+def test_the_link_of_a_hand_in_that_waits_is_in_order_and_hides_no_other(course: Path) -> None:
+    forget_file(course, "alice")
+    (course / LINK).unlink()
+    (course / "submitted/hw1/bob.py").unlink()
+    assert [each[1] for each in said(course)] == ["submitted/hw1/bob.py", DB]
 
 
 # what is right until it is too much
@@ -457,6 +515,18 @@ def test_little_room_is_a_warning_and_none_an_error(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=free))
     what = f"{free // MIB} MiB are free"
     assert said(course) == ([(severity, each, what) for each in ("release", "submitted")] if severity else [])
+
+
+def test_a_leftover_that_goes_while_it_is_looked_at_is_none(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stale(course, "submitted", ".incoming-0123")
+    now = time.time
+
+    def removed() -> float:
+        (course / "submitted" / ".incoming-0123").unlink(missing_ok=True)
+        return now()
+
+    monkeypatch.setattr(time, "time", removed)
+    assert checked(course) == []
 
 
 def test_the_hidden_file_of_a_hand_in_that_waits_is_no_leftover_and_stays(course: Path) -> None:

@@ -16,6 +16,7 @@ from mograder.config import utc_now
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.chain import find_breaks, head_of
 from mograder.domain.course import Course
+from mograder.domain.errors import Unreadable
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Head, Receipt
 from mograder.sealing import Ed25519Seal, new_private_key
@@ -94,6 +95,15 @@ def test_a_sound_course_has_nothing_and_its_head_fits(course: Path) -> None:
     assert found.head == Head(8, last.hash)
     assert verified(course, found.head, Head(last.number - 1, last.previous)).findings == []
     assert check(folders(course), utc_now()) == []
+
+
+def test_without_the_courses_key_it_is_said_where_it_belongs_and_what_to_do(course: Path) -> None:
+    key = course / "release" / ".mograder-signing-key.pem"
+    key.unlink()
+    with pytest.raises(Unreadable, match="the course's key cannot be read") as refused:
+        verified(course)
+    assert refused.value.place.startswith(f"{key}: ")
+    assert refused.value.place.endswith(": restore it, or give --keys")
 
 
 # the ledger

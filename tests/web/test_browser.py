@@ -70,18 +70,6 @@ def test_the_keyboard_alone_joins(tab: Tab) -> None:
     expect(tab.get_by_role("heading", level=1)).to_have_text("You have joined")
 
 
-def test_everything_works_without_scripts(browser: Browser, server: Running) -> None:
-    with browser.new_context(base_url=server.url, java_script_enabled=False) as context:
-        tab = context.new_page()
-        tab.goto("/")
-        tab.get_by_label("User name").fill("alice")
-        tab.get_by_label("Enrollment code").fill(CODE)
-        tab.get_by_role("button", name="Join").click()
-        expect(tab.get_by_label("Your token")).to_have_text(server.token("alice"))
-        tab.get_by_role("link", name="Go to the assignments").click()
-        expect(tab.get_by_role("heading", level=1)).to_have_text("Your assignments")
-
-
 def test_an_instructor_changes_times_and_the_student_sees_them(tab: Tab, server: Running) -> None:
     plan = server.root.parent / "mograder.toml"
     plan.write_text('timezone = "Asia/Kathmandu" # ours\n[[assignments]]\nname = "hw1"\ndue = 2030-02-08\n')

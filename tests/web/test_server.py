@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -33,10 +34,6 @@ def answer(connection: socket.socket) -> bytes:
     return received
 
 
-def connect(server: Running) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
-
-
 def kept(server: Running) -> list[str]:
     return names_in(server.submitted / "hw1") if (server.submitted / "hw1").exists() else []
 
@@ -50,7 +47,7 @@ def test_a_course_is_served(server: Running) -> None:
 
 @pytest.mark.parametrize("announced", [1000, 5_000_000])
 def test_an_upload_that_is_cut_off_leaves_nothing(server: Running, announced: int) -> None:
-    with connect(server) as connection:
+    with server.connect() as connection:
         connection.sendall(head(server, f"Content-Length: {announced}") + b"x" * (announced * 3 // 5))
         connection.shutdown(socket.SHUT_WR)
         assert b" 200 " not in answer(connection)
@@ -72,10 +69,10 @@ def test_a_client_that_sends_too_much_reads_why(course_folder: Path) -> None:
         for size in (1024 * 1024 + 1, 30_000_000):
             reply = server.submit("alice", b"x" * size)
             assert (reply.status_code, reply.json()["code"]) == (413, "too_large")
-        with connect(server) as connection:  # one that reads only when it has sent everything
+        with server.connect() as connection:  # one that reads only when it has sent everything
             connection.sendall(head(server, "Content-Length: 20000000") + b"x" * 20_000_000)
             assert answer(connection).startswith(b"HTTP/1.1 413 ")
-        with connect(server) as connection:  # one that waits for leave to send is answered at once
+        with server.connect() as connection:  # one that waits for leave to send is answered at once
             connection.sendall(head(server, "Content-Length: 99999999"))
             assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
         assert server.submit("alice", b"x" * 1024 * 1024).status_code == 200
@@ -91,7 +88,7 @@ def test_a_client_that_sends_too_much_reads_why(course_folder: Path) -> None:
      b"GET / HTTP/1.1\r\nX: " + b"a" * 200_000 + b"\r\n\r\n"],
 )  # fmt: skip
 def test_what_is_not_http_harms_nobody(server: Running, raw: bytes) -> None:
-    with connect(server) as connection:
+    with server.connect() as connection:
         with contextlib.suppress(OSError):
             connection.sendall(raw)
             connection.shutdown(socket.SHUT_WR)
@@ -123,15 +120,21 @@ def test_a_server_that_is_told_to_stop_exits_0_and_frees_its_port(course_folder:
         server.process.send_signal(number)
         assert server.process.wait(PATIENCE) == 0
         with pytest.raises(OSError, match="refused"):
-            connect(server)
+            server.connect()
     store = open_store(course_folder)
     assert len(list(store.receipts())) == 1
     store.close()
 
 
-def test_an_upload_under_way_is_finished_before_the_server_stops(course_folder: Path) -> None:
+several = pytest.param(
+    ("--workers", "2"), marks=pytest.mark.skipif(sys.platform != "linux", reason="as test_workers.py")
+)
+
+
+@pytest.mark.parametrize("words", [(), ("--tls-self-signed",), several])
+def test_an_upload_under_way_is_finished_before_the_server_stops(course_folder: Path, words: tuple[str, ...]) -> None:
     content = b"x" * 200_000
-    with running(course_folder) as server, connect(server) as connection:
+    with running(course_folder, *words) as server, server.connect() as connection:
         connection.sendall(head(server, f"Content-Length: {len(content)}", "Expect: 100-continue"))
         assert b" 100 " in connection.recv(1000)  # it reads the body now
         server.process.send_signal(signal.SIGTERM)
@@ -161,7 +164,7 @@ def test_a_large_file_comes_with_its_length_and_in_parts(server: Running) -> Non
 
 
 def test_one_connection_carries_many_requests(server: Running) -> None:
-    with connect(server) as connection:
+    with server.connect() as connection:
         connection.settimeout(PATIENCE)
         for _ in range(3):
             connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")

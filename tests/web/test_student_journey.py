@@ -82,6 +82,7 @@ def test_the_same_way_without_scripts(browser: Browser, server: Running, tmp_pat
         tab.get_by_label("User name").fill("alice")
         tab.get_by_label("Enrollment code").fill(CODE)
         tab.get_by_role("button", name="Join").click()
+        expect(tab.get_by_label("Your token")).to_have_text(server.token("alice"))
         tab.get_by_role("link", name="Go to the assignments").click()
         tab.get_by_role("link", name="hw1").click()
         (tmp_path / "essay.docx").write_bytes(b"x")

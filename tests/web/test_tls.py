@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import socket
 import ssl
 import subprocess
@@ -40,14 +39,9 @@ def serving(root: Path, certificate: Authority) -> Iterator[Running]:
         yield server
 
 
-def connect(server: Running) -> ssl.SSLSocket:
-    connection = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
-    return server.trust.wrap_socket(connection, server_hostname="127.0.0.1")
-
-
 def presented(server: Running) -> bytes:
     """The certificate that a new connection sees."""
-    with connect(server) as connection:
+    with server.connect() as connection:
         return connection.getpeercert(binary_form=True) or b""
 
 
@@ -62,7 +56,7 @@ def test_a_renewed_certificate_is_served_and_nothing_is_dropped(course_folder: P
                 failed.append(error)
 
     content = b"x" * 200_000
-    with serving(course_folder, certificate) as server, ThreadPoolExecutor(4) as threads, connect(server) as slow:
+    with serving(course_folder, certificate) as server, ThreadPoolExecutor(4) as threads, server.connect() as slow:
         trust, before = server.trust, presented(server)
         slow.sendall(head(server, f"Content-Length: {len(content)}", "Expect: 100-continue"))
         assert b" 100 " in slow.recv(1000)
@@ -97,17 +91,6 @@ def test_files_that_do_not_fit_are_complained_of_and_the_old_ones_served(
         while presented(server) == before:
             assert server.process.poll() is None
         assert server.stop() == 0
-
-
-def test_an_upload_under_way_is_finished_before_an_https_server_stops(course_folder: Path) -> None:
-    content = b"x" * 200_000
-    with running(course_folder, "--tls-self-signed") as server, connect(server) as connection:
-        connection.sendall(head(server, f"Content-Length: {len(content)}", "Expect: 100-continue"))
-        assert b" 100 " in connection.recv(1000)
-        server.process.send_signal(signal.SIGTERM)
-        connection.sendall(content)
-        assert answer(connection).startswith(b"HTTP/1.1 200 ")
-        assert server.process.wait(PATIENCE) == 0
 
 
 def test_silent_connections_hold_nobody_up(course_folder: Path) -> None:

@@ -16,7 +16,6 @@ import httpx2
 import pytest
 
 from tests.parts import CODE, PATIENCE, Running, open_store, running, sha256
-from tests.web.test_server import answer, connect, head
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes by /proc")
 
@@ -104,18 +103,6 @@ def test_workers_end_with_their_parent_and_the_port_is_free(course_folder: Path)
         wait_until_gone(workers)
         with running(course_folder, "--workers", "2", port=server.port) as again:
             assert again.client.get("/").json() == {"status": "ok"}
-
-
-def test_an_upload_under_way_is_finished_before_all_workers_stop(course_folder: Path) -> None:
-    content = b"x" * 200_000
-    with running(course_folder, "--workers", "2") as server, connect(server) as connection:
-        connection.sendall(head(server, f"Content-Length: {len(content)}", "Expect: 100-continue"))
-        assert b" 100 " in connection.recv(1000)
-        server.process.send_signal(signal.SIGTERM)
-        connection.sendall(content)
-        assert answer(connection).startswith(b"HTTP/1.1 200 ")
-        assert server.process.wait(PATIENCE) == 0
-        assert (server.submitted / "hw1" / "alice.py").read_bytes() == content
 
 
 def test_https_is_served_by_several(course_folder: Path) -> None:

@@ -23,16 +23,16 @@ from mograder.domain.names import counted
 from mograder.domain.receipts import Receipt
 from mograder.domain.tokens import SECRET_NAME
 from mograder.sealing import Ed25519Seal
+from mograder.store import files
 from mograder.store.authority import AUTHORITY, CERTIFICATE, Pair
 from mograder.store.directory import DirectoryStore, load_grades
-from mograder.store.evidence import LEFTOVER, Evidence, Record, read_record
+from mograder.store.evidence import Evidence, Record, read_record
 from mograder.store.findings import Finding, Findings, error, lasting, note, warning
 from mograder.store.hand_outs import HandOuts
 from mograder.store.layout import BEGIN_ANEW, GRADES, LEDGER, LOCK, MANIFEST, NEW_KEY, SIGNING_KEY, Folders
 from mograder.store.secret import PREVIOUS_NAME, read_previous, read_secret
 from mograder.store.snapshot import reading
 
-STALE_SECONDS = 24 * 3600
 SETTLES_WITHIN = 60
 """Seconds after which a hand-in that is still pending says that something keeps the server from finishing it."""
 AUTHORITY_ENDS_SOON = timedelta(days=180)
@@ -56,6 +56,7 @@ def repair(folders: Folders, findings: list[Finding]) -> list[str]:
     return done
 
 
+PERMISSIONS = "look at its permissions"
 FROM_BACKUP = "restore it from a backup"
 MADE_ANEW = "the next start makes a new one"
 MISSING = {
@@ -115,7 +116,7 @@ class _Look:
     def _is_course(self) -> bool:
         """Whether something here is meant for a course, if only a file that cannot be understood."""
         ours = (self.folders.root / SECRET_NAME, self.folders.root / MANIFEST, self.folders.course / config.CONFIG_NAME)
-        with contextlib.suppress(MograderError, OSError):
+        with contextlib.suppress(OSError):
             return any(path.exists() for path in ours) or bool(HandOuts(self.folders).assignments(config.EMPTY.plan()))
         return True
 
@@ -189,9 +190,10 @@ class _Look:
             yield error(problem.message, path, MEND_BY_HAND)
         try:
             listed = HandOuts(self.folders).assignments(course.plan())
-        except (MograderError, OSError) as problem:
-            place = getattr(problem, "place", self.folders.root / MANIFEST)
-            yield error(str(problem), place, MEND_BY_HAND)
+        except Unreadable as problem:
+            yield error(problem.message, problem.place, MEND_BY_HAND)
+        except OSError as problem:
+            yield error(f"cannot be read: {problem.strerror}", problem.filename, PERMISSIONS)
         else:
             for each in listed:
                 due, closes = each.rules.schedule.due, each.rules.schedule.closes
@@ -213,15 +215,15 @@ class _Look:
             except Unreadable as problem:
                 yield error(problem.message, problem.place, "mend the file by hand: it is not overwritten until then")
             except OSError as problem:
-                yield error(f"cannot be read: {problem.strerror}", path, "look at its permissions")
+                yield error(f"cannot be read: {problem.strerror}", path, PERMISSIONS)
 
     def _leftovers(self, spools: set[str | None]) -> Findings:
         grades = [self.folders.grades, *self.folders.grades.glob("*/"), *self.folders.grades.glob("*/feedback/")]
         found = {path for folder in [self.folders.root, *grades] for path in folder.glob(".*.tmp")}
         found |= set(self.folders.submitted.glob("**/.*"))
-        for path in sorted(each for each in found if LEFTOVER.fullmatch(each.name)):
+        for path in sorted(each for each in found if files.is_on_its_way(each.name)):
             with contextlib.suppress(FileNotFoundError):
-                if time.time() - path.lstat().st_mtime > STALE_SECONDS and path.name not in spools:
+                if time.time() - path.lstat().st_mtime > files.CUT_OFF_AFTER and path.name not in spools:
                     yield warning(
                         "was left by a write that was cut off", path, "mograder doctor --repair removes it",
                         partial(self._drop, path),
