@@ -348,6 +348,13 @@ def test_assignments_and_their_files_are_listed_and_read(store: Store) -> None:
     assert (sha256(found.read()), len(found.read())) == (assignment.files[0].sha256, assignment.files[0].size)
 
 
+def test_an_assignment_is_found_by_its_name(store: Store) -> None:
+    found = store.find_assignment("hw1")
+    assert found is not None
+    assert (found.name, found.id, [each.id for each in store.assignments()]) == ("hw1", "hw1", ["hw1"])
+    assert store.find_assignment("hw9") is None
+
+
 @pytest.mark.parametrize("name", ["hw2.py", "hw1", "hw1.py/x", "hw1.py/\u00fc", "a/b/c.py"])
 def test_a_hand_out_that_is_not_there_is_none(store: Store, name: str) -> None:
     assert store.hand_out(HW1, FileName(name)) is None

@@ -16,20 +16,23 @@ from mograder.domain.chain import erase_receipt
 from mograder.domain.errors import NameTaken, Usage, VerificationFailed
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
-from mograder.domain.names import AssignmentName, CourseName, FileName, Username
+from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, FileName, Username
 from mograder.domain.store import Event, Fetched, Store
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store import copying
-from mograder.store.copying import DatabasePlace, FolderPlace, mirror, to_database, to_folder
+from mograder.store.copying import DatabasePlace, FolderPlace, mirror, to_database, to_folder, write_pieces
 from mograder.store.directory import DirectoryStore
+from mograder.store.files import is_on_its_way
 from mograder.store.layout import FEEDBACK, GRADES, Folders
 from mograder.store.postgres_courses import PostgresCourses
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, hand_in, make_course_folder, names_in, open_store
-from tests.postgres import Server, fresh_database
+from tests.postgres import Server, fresh_database, new_course
 
 HW2, CARL = AssignmentName("hw2"), Username("carl")
 NOTE = Event(NOON, "alice", "test", "hw1", "détail")
 LARGE = b"0123456789abcdef" * 100_000
+LONG = "字" * 83 + ".bin"
+"""A name as long as a file's can be."""
 NAME = CourseName("algebra")
 
 
@@ -43,7 +46,7 @@ def root(tmp_path: Path) -> Path:
     root = make_course_folder(tmp_path / "source", "hw1", "hw2")
     (root.parent / "mograder.toml").write_text('title = "Algebra"\n')
     (root / "hw1" / "files" / "data").mkdir()
-    (root / "hw1" / "files" / "data" / "large.bin").write_bytes(LARGE)
+    (root / "hw1" / "files" / "data" / LONG).write_bytes(LARGE)
     store = open_store(root)
     seal = Ed25519Seal(store.signing_key(new_private_key))
     for number, user in enumerate((ALICE, BOB, ALICE, CARL, ALICE, BOB)):
@@ -58,6 +61,7 @@ def root(tmp_path: Path) -> Path:
     store.change_extensions([(HW1, ALICE, lambda held: Extension(HW1, ALICE, NOON, "note"), NOTE)])
     store.note_fetched([Fetched(HW1, BOB, NOON)])
     store.change_secret("second", 4_000_000_000 * SECOND, NOTE)
+    os.utime(store.folders.grades / "hw1" / FEEDBACK / "bob.html", (NOON // SECOND, NOON // SECOND))
     store.close()
     return root
 
@@ -82,6 +86,7 @@ def all_of(store: Store) -> list[object]:
         store.secrets(), store.signing_key(new_private_key), store.plan(), store.assignments(), store.extensions(),
         store.fetched(), store.grades(HW1), [each for each in store.events() if each.action == "test"],
         [each and (each.name, each.size, each.read()) for each in (*files, *hand_outs, *feedback)],
+        [round(each.modified) for each in feedback if each],
         [replace(each, modified=0) for name in (HW1, HW2) for each in store.latest_files(name)],
     ]  # fmt: skip
 
@@ -98,6 +103,7 @@ def test_a_course_goes_into_a_database_and_back_as_it_was(root: Path, courses: P
     before = said_by(root)
     to_database(Folders.of(root), courses, NAME, NOON, quiet)
     assert all_of(courses.open(NAME)) == before
+    assert courses.open(NAME).events(1) == [Event(NOON, INSTRUCTOR, "copy", NAME, str(root))]
     back = tmp_path / "back" / "course" / "release"
     to_folder(courses.open(NAME), back, NOON, quiet)
     assert said_by(back) == before
@@ -105,6 +111,8 @@ def test_a_course_goes_into_a_database_and_back_as_it_was(root: Path, courses: P
     submitted = back.parent / "submitted" / "hw1"
     assert names_in(submitted) == names_in(root.parent / "submitted" / "hw1")
     assert os.readlink(submitted / "alice.py") == os.readlink(root.parent / "submitted" / "hw1" / "alice.py")
+    grades = [Folders.of(each).grades / "hw1" / GRADES for each in (root, back)]
+    assert grades[0].read_bytes() == grades[1].read_bytes()
     assert run(["verify", str(back)]) == 0
     assert run(["doctor", str(back)]) == 0
 
@@ -135,6 +143,28 @@ def test_a_copy_that_was_cut_short_goes_on_where_it_ended(
         work(rest.append)
         assert rest == ["6 of 7 receipts", "7 of 7 receipts"]
         assert whole() == before
+
+
+def test_a_course_in_which_nothing_has_happened_goes_into_a_folder_and_gets_its_key(
+    courses: PostgresCourses, tmp_path: Path
+) -> None:
+    store = courses.open(new_course(courses))
+    to_folder(store, tmp_path / "release", NOON, quiet)
+    back = open_store(tmp_path / "release")
+    assert (back.secrets(), back.signing_key(new_private_key)) == (store.secrets(), store.signing_key(new_private_key))
+    assert back.events() == [Event(NOON, INSTRUCTOR, "copy", store.course)]
+    back.close()
+
+
+def test_what_a_copy_that_was_killed_leaves_is_known_as_a_leftover(tmp_path: Path) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"one"
+        assert [is_on_its_way(name) for name in names_in(tmp_path)] == [True]
+        yield b"two"
+
+    write_pieces(tmp_path / LONG, pieces())
+    assert names_in(tmp_path) == [LONG]
+    assert (tmp_path / LONG).read_bytes() == b"onetwo"
 
 
 def test_a_course_that_is_half_copied_is_closed_to_everybody(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -145,6 +146,20 @@ def test_a_crash_before_any_step_of_a_write_loses_nothing_that_was_answered(
         steps, answered = steps + 1, answered + ("answered" in ended.said)
     print(f"{steps} crashes, {answered} of them after the answer")
     assert 1 < answered < steps
+
+
+def test_what_a_crash_leaves_on_its_way_is_gone_with_the_first_start_after_a_day(tmp_path: Path) -> None:
+    root, _ = course(tmp_path, EARLIER)
+    left_over: set[str] = set()
+    for left, _ in before_every_step(copies(root), doing(SMALL)):
+        for path in left.parent.glob("submitted/**/.*"):
+            left_over.add(path.name.split(".")[1])
+            long_ago = utc_now() / SECOND - 25 * 3600
+            os.utime(path, (long_ago, long_ago), follow_symlinks=False)
+        open_store(left).close()
+        assert list(left.parent.glob("submitted/**/.*")) == []
+        check_folder(left)
+    assert {each.partition("-")[0] for each in left_over} == {"incoming", "alice"}
 
 
 def test_a_crash_before_any_step_of_spending_a_ticket_lets_nobody_spend_it_twice(tmp_path: Path) -> None:

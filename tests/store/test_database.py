@@ -149,12 +149,13 @@ def test_commits_reach_the_disk_even_where_the_database_says_that_they_need_not(
 def test_what_the_database_refuses_is_said_with_what_to_do(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch, state: str, kind: type[Temporary], message: str
 ) -> None:
-    monkeypatch.setattr(database, "WRITE_PATIENCE", 0)
     courses = PostgresCourses(postgres_url)
     store = courses.open(new_course(courses))
     refusing = f"DO $$ BEGIN RAISE EXCEPTION 'of the test' USING ERRCODE = '{state}'; END $$"
+    monkeypatch.setattr(database, "WRITE_PATIENCE", 0)
     with pytest.raises(kind) as said:
         store.write(lambda connection: connection.execute(refusing))
+    monkeypatch.undo()
     assert said.value.message.splitlines()[0] == message
     assert (type(said.value), said.value.retry_after > 0) == (kind, True)
     store.record(NOTE)

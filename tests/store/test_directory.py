@@ -636,18 +636,21 @@ def test_a_large_hand_in_that_was_edited_or_removed_by_hand_does_not_keep_the_co
     store.close()
 
 
-def test_an_upload_that_was_cut_off_is_never_listed_and_dropped_after_a_day(root: Path) -> None:
-    folder = root.parent / "submitted"
-    folder.mkdir()
-    old, young = folder / ".incoming-old", folder / ".incoming-young"
-    for path in (old, young):
-        path.write_bytes(b"half")
-    now = time.time()
-    os.utime(old, (now - 25 * 3600, now - 25 * 3600))
-    os.utime(young, (now - 23 * 3600, now - 23 * 3600))  # another server may be at it
+def test_what_was_cut_off_on_its_way_is_never_listed_and_dropped_after_a_day(root: Path, submitted: Path) -> None:
+    submitted.mkdir(parents=True)
+    old = [".incoming-old", ".alice.py.0123456789ab.tmp"]
+    young = [".incoming-young", ".bob.py.0123456789ab.tmp"]  # another server may be at it
+    for name in [*old, *young, ".mine"]:
+        path = submitted / name
+        if name.endswith(".tmp"):
+            path.symlink_to(submitted)  # its own age counts, not that of what it leads to
+        else:
+            path.write_bytes(b"half")
+        changed = time.time() - (23 if name in young else 25) * 3600
+        os.utime(path, (changed, changed), follow_symlinks=False)
     store = open_store(root)
     assert latest(store) == []
-    assert names_in(folder) == [".incoming-young"]
+    assert names_in(submitted) == sorted([*young, ".mine"])
     store.close()
 
 

@@ -163,6 +163,12 @@ def folder_for_version(course: Path) -> None:
     path.mkdir()
 
 
+def stale_link(course: Path) -> None:
+    path = course / "submitted" / "hw1" / ".alice.py.0123456789ab.tmp"
+    path.symlink_to(versions(course)[0].name)
+    age(path)
+
+
 def stale(course: Path, *place: str) -> None:
     path = course.joinpath(*place)
     path.parent.mkdir(exist_ok=True)
@@ -293,6 +299,8 @@ DAMAGE = {
         ("release", "hw1", ".grades.json.0123456789ab.tmp"),
         ("release", "hw1/feedback", ".alice.html.0123456789ab.tmp"),
     )},
+    "an old leftover of a link": Damage(stale_link, "cut off", "warning", "submitted/hw1/.alice.py.0123456789ab.tmp",
+                                        True),
     "an authority that others can read": Damage(
         lambda c: (authority(c), (c / "release" / AUTHORITY).chmod(0o644)), "can be read by other users", "error",
         f"release/{AUTHORITY}", True),

@@ -213,6 +213,24 @@ def test_the_free_space_is_that_of_the_disk_that_hand_ins_go_to(
     assert store.free_space() == 2
 
 
+def test_a_leftover_that_cannot_be_removed_keeps_no_course_from_opening(course_folder: Path) -> None:
+    leftover = course_folder.parent / "submitted" / f"{files.SPOOL_PREFIX}folder"
+    leftover.mkdir(parents=True)
+    os.utime(leftover, (0, 0))
+    open_store(course_folder).close()
+    assert leftover.is_dir()
+
+
+def test_a_large_hand_in_to_a_folder_that_takes_none_is_refused(
+    store: DirectoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:  # as of a disk that is mounted to be read: tests/web/test_disk.py
+        broken.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+        with pytest.raises(Temporary, match=r"cannot keep the hand-in: .* \(permission denied\)"):
+            hand_in(store, SEAL, ALICE, LARGE)
+    assert hand_in(store, SEAL, ALICE, LARGE).receipt.number == 1
+
+
 @pytest.mark.parametrize(
     ("doing", "attempt"),
     [

@@ -264,8 +264,9 @@ def test_hand_ins_that_are_gone_as_a_whole_are_not_begun_anew(
         lambda: store.latest_files(HW1),
         lambda: store.submitted_file(HW1, FileName("alice.py")),
     ):
-        with pytest.raises(Temporary, match="gone"):
+        with pytest.raises(Temporary, match="gone") as refused:
             attempt()
+        assert refused.value.retry_after
     assert caplog.text.count(f"{folder} is gone: bring it back") == 3
     open_store(course_folder).close()
     assert not folder.exists()

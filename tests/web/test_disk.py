@@ -43,6 +43,7 @@ def test_kill_9_at_any_instant_again_and_again_loses_nothing_that_was_answered(c
     for round_ in range(ROUNDS):
         with running(course_folder) as server:
             assert worked(server) < 3, "the start after a crash takes too long"
+            assert pending(course_folder) == 0, "the start has not finished what the kill left"
             check_everything_is_there(server, answered, sent)
             kill_in_a_rush(server, round_, chance, answered, sent)
     with running(course_folder) as server:

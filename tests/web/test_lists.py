@@ -17,9 +17,12 @@ from mograder.domain.course import Course
 from mograder.domain.extending import Change
 from mograder.domain.extensions import Decision
 from mograder.domain.names import INSTRUCTOR
+from mograder.store.files import fingerprint, is_settled
 from mograder.web import create_app
+from mograder.web.api import Api
 from mograder.web.lists import AtOnce, Gathered, Written
-from tests.parts import ALICE, CODE, sha256, token_of
+from tests.parts import ALICE, CODE, sha256, token_of, until
+from tests.web.in_process import Web
 
 
 def test_who_asks_while_a_reading_is_under_way_gets_the_next_one_and_shares_it() -> None:
@@ -189,3 +192,16 @@ def test_who_asks_again_without_waiting_sees_what_changed_between(course: Course
             return seen
 
     assert asyncio.run(ask()) == ["1", "2", "3"]
+
+
+def test_an_edit_by_hand_that_python_takes_for_the_same_shows_at_once(course: Course, course_folder: Path) -> None:
+    course.register("alice", CODE)
+    web, api, shown = Web(course), Api(course), []
+    for value in ("1", "true", "1.0", "1"):
+        for path in (course_folder / "hw1" / "grades.json", course_folder / "assignments.json"):
+            path.write_text(f'[{{"name": "hw1", "username": "alice", "grade": {value}, "more": [{{"x": {value}}}]}}]')
+            until(lambda path=path: is_settled(fingerprint(path.stat())))  # type: ignore[misc]
+        listed = web("GET", "/assignments").text
+        grade = web("GET", "/assignments/hw1/status?user=alice").json()["grade"]
+        shown.append((grade, api.board().rows[0].cells[0].grade, f'"x":{value}' in listed))
+    assert shown == [("1", "1", True), (None, None, True), ("1", "1", True), ("1", "1", True)]

@@ -11,7 +11,6 @@ import gzip
 import hashlib
 import io
 import os
-import re
 import secrets
 import shutil
 import sqlite3
@@ -33,8 +32,7 @@ from mograder.domain.names import counted
 from mograder.domain.receipts import Submission, latest_filename
 from mograder.store import files
 from mograder.store.directory import DirectoryStore
-from mograder.store.evidence import LEFTOVER
-from mograder.store.files import sha256_of, sync_folder
+from mograder.store.files import is_on_its_way, sha256_of, sync_folder
 from mograder.store.layout import LEDGER, LOCK, Folders, served_folders
 from mograder.store.ledger_rows import RECEIPT_COLUMNS, receipt_of
 from mograder.store.snapshot import reading, stays_inside
@@ -44,8 +42,6 @@ MANIFEST = ".mograder-manifest.json"
 
 FORMAT = 1
 SAY_EVERY = 1000  # files
-_PASSING = re.compile(rf"{re.escape(LEDGER)}.*|{re.escape(LOCK)}|{LEFTOVER.pattern}")
-"""Files that are not archived as they stand: the ledger and its companions, and what is on its way."""
 
 Say = Callable[[str], None]
 
@@ -243,7 +239,7 @@ class _Writer:
             for base, folders, names in os.walk(folder):
                 for name in [*names, *(each for each in folders if (Path(base) / each).is_symlink())]:
                     path = Path(base) / name
-                    if path in seen or _PASSING.fullmatch(name):
+                    if path in seen or name.startswith(LEDGER) or name == LOCK or is_on_its_way(name):
                         continue
                     seen.add(path)
                     target = None

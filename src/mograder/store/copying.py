@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -229,7 +230,7 @@ def pieces_in(path: Path) -> Iterator[bytes]:
 def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
     """Replace `path`, atomically and durably, without having it in memory."""
     files.make_folder(path.parent)
-    scratch = path.with_name(f".{path.name[:100]}.{new_body()[:12]}.tmp")
+    scratch = path.with_name(f".copying.{secrets.token_hex(6)}.tmp")
     try:
         with scratch.open("wb") as file:
             file.writelines(pieces)

@@ -23,16 +23,16 @@ from mograder.domain.names import counted
 from mograder.domain.receipts import Receipt
 from mograder.domain.tokens import SECRET_NAME
 from mograder.sealing import Ed25519Seal
+from mograder.store import files
 from mograder.store.authority import AUTHORITY, CERTIFICATE, Pair
 from mograder.store.directory import DirectoryStore, load_grades
-from mograder.store.evidence import LEFTOVER, Evidence, Record, read_record
+from mograder.store.evidence import Evidence, Record, read_record
 from mograder.store.findings import Finding, Findings, error, lasting, note, warning
 from mograder.store.hand_outs import HandOuts
 from mograder.store.layout import BEGIN_ANEW, GRADES, LEDGER, LOCK, MANIFEST, NEW_KEY, SIGNING_KEY, Folders
 from mograder.store.secret import PREVIOUS_NAME, read_previous, read_secret
 from mograder.store.snapshot import reading
 
-STALE_SECONDS = 24 * 3600
 SETTLES_WITHIN = 60
 """Seconds after which a hand-in that is still pending says that something keeps the server from finishing it."""
 AUTHORITY_ENDS_SOON = timedelta(days=180)
@@ -221,9 +221,9 @@ class _Look:
         grades = [self.folders.grades, *self.folders.grades.glob("*/"), *self.folders.grades.glob("*/feedback/")]
         found = {path for folder in [self.folders.root, *grades] for path in folder.glob(".*.tmp")}
         found |= set(self.folders.submitted.glob("**/.*"))
-        for path in sorted(each for each in found if LEFTOVER.fullmatch(each.name)):
+        for path in sorted(each for each in found if files.is_on_its_way(each.name)):
             with contextlib.suppress(FileNotFoundError):
-                if time.time() - path.lstat().st_mtime > STALE_SECONDS and path.name not in spools:
+                if time.time() - path.lstat().st_mtime > files.CUT_OFF_AFTER and path.name not in spools:
                     yield warning(
                         "was left by a write that was cut off", path, "mograder doctor --repair removes it",
                         partial(self._drop, path),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,9 +26,6 @@ from mograder.store.layout import LEDGER, LOCK, SIGNING_KEY, Folders
 from mograder.store.ledger import Ledger
 from mograder.store.ledger_rows import RECEIPT_COLUMNS, receipt_of
 from mograder.store.snapshot import reading, stays_inside
-
-LEFTOVER = re.compile(rf"{re.escape(files.SPOOL_PREFIX)}.*|\..+\.[0-9a-f]{{12}}\.tmp")
-"""What is on its way to its place, or was left by a write that was cut off."""
 
 
 @dataclass(frozen=True)
@@ -274,7 +270,7 @@ class Evidence:
             folder = self.folders.submitted / assignment
             by_hand = []
             for name in found:
-                if (assignment, name) in known or LEFTOVER.fullmatch(name):
+                if (assignment, name) in known or files.is_on_its_way(name):
                     continue
                 path = folder / name
                 if assignment and (owner(name) or (name.endswith(".py") and is_history(name[:-3]))):

@@ -11,6 +11,7 @@ import hashlib
 import io
 import logging
 import os
+import re
 import secrets
 import stat
 import sys
@@ -28,6 +29,11 @@ T = TypeVar("T")
 
 SPOOL_PREFIX = ".incoming-"
 """Files with this prefix are on their way in; they are hidden, so never listed or served."""
+
+_ON_ITS_WAY = re.compile(rf"{re.escape(SPOOL_PREFIX)}.*|\..+\.[0-9a-f]{{12}}\.tmp")
+
+CUT_OFF_AFTER = 24 * 3600
+"""Seconds after which what is on its way to a name was cut off; a younger one another process may be at."""
 
 IN_MEMORY = 1024 * 1024
 """Bytes of a hand-in that are kept in memory (and travel through the ledger); larger ones go straight to disk."""
@@ -319,6 +325,11 @@ class Spool:
                 self.path.unlink()
             self.path = None
         self._forget()
+
+
+def is_on_its_way(name: str) -> bool:
+    """Whether what is called so is being written, and gets another name when it is whole."""
+    return _ON_ITS_WAY.fullmatch(name) is not None
 
 
 def spool_name() -> str:

@@ -268,7 +268,7 @@ class HandingIn:
             except MograderError:  # no room, say: the course is served all the same, and it is tried again
                 log.exception("hand-ins stay in the ledger for now")
                 self._unsettled.set()
-        self._drop_stale_spools()
+        self._drop_leftovers()
 
     def _finish(self, connection: sqlite3.Connection, number: int, check: bool) -> None:
         """Make sure that the file of a pending receipt is whole and that the person's link is right.
@@ -330,13 +330,14 @@ class HandingIn:
         except OSError:
             return False
 
-    def _drop_stale_spools(self) -> None:
-        """Uploads that were cut off long ago; a younger one may belong to another server on this folder."""
+    def _drop_leftovers(self) -> None:
+        """Files and links that were cut off long ago; a younger one may belong to another server on this folder."""
         needed = {name for (name,) in self.ledger.read("SELECT spool FROM pending")}
-        for path in self.folders.submitted.glob(f"**/{files.SPOOL_PREFIX}*"):
-            with contextlib.suppress(OSError):
-                if path.name not in needed and time.time() - path.stat().st_mtime > 24 * 3600:
-                    path.unlink()
+        for path in self.folders.submitted.glob("**/.*"):
+            if files.is_on_its_way(path.name) and path.name not in needed:
+                with contextlib.suppress(OSError):
+                    if time.time() - path.lstat().st_mtime > files.CUT_OFF_AFTER:
+                        path.unlink()
 
     def _settle_behind(self) -> None:
         again = 0.0  # seconds until the next try; 0 when nothing is left over

@@ -145,9 +145,26 @@ def _hold(name: str, find: Callable[[], Place | None], place: Place) -> Held:
     raise AssertionError("looked for at least once")
 
 
+class Fields(dict[str, Any]):
+    """An object of JSON. It equals another only as they are written, so that an edit of 1 to true or 1.0 shows."""
+
+    def __eq__(self, other: object) -> bool:
+        return repr(self) == repr(other)
+
+    def __ne__(self, other: object) -> bool:
+        return repr(self) != repr(other)
+
+    __hash__ = None
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Raises ValueError and RecursionError."""
+    return json.loads(text, object_pairs_hook=Fields)
+
+
 def load_json(path: Path) -> Any:
     try:
-        document = json.loads(path.read_bytes())
+        document = parse_json(path.read_bytes())
         json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair could never be sent on
         return document
     except (ValueError, RecursionError) as error:

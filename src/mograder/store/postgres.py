@@ -70,6 +70,7 @@ from mograder.store.database_rows import (
 )
 from mograder.store.erasing import erased_account
 from mograder.store.hand_outs import parse_manifest, shown, with_rules
+from mograder.store.layout import parse_json
 from mograder.store.ledger_rows import RECEIPT_COLUMNS, receipt_of
 from mograder.store.plan_text import edited, tag_of
 from mograder.store.postgres_erasing import ERASED_NAMES, erase
@@ -286,7 +287,7 @@ class PostgresStore:
 
     def assignments(self) -> tuple[Assignment, ...]:
         plan = self.plan()
-        listed = self._document(MANIFEST, lambda text: parse_manifest(json.loads(text), plan.zone), None, plan.zone)
+        listed = self._document(MANIFEST, lambda text: parse_manifest(parse_json(text), plan.zone), None, plan.zone)
         if listed is None:
             listed = tuple(
                 Assignment(name, str(name), tuple(HandOut(each.name, each.size, each.sha256) for each in listing))

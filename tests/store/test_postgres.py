@@ -1,0 +1,123 @@
+"""What a course in a database does in its own way; what every store promises is in tests/contract."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mograder.domain.deadlines import microseconds
+from mograder.domain.errors import Unreadable
+from mograder.domain.grades import GradeEntry
+from mograder.domain.names import CourseName
+from mograder.domain.store import Event
+from mograder.store.database import Connection
+from mograder.store.database_rows import HAND_OUTS, MANIFEST, PLAN, SECRETS, put_document, read_secrets
+from mograder.store.layout import Folders
+from mograder.store.postgres import PostgresStore
+from mograder.store.postgres_courses import PostgresCourses
+from tests.parts import HW1, NOON, SECOND, make_course_folder
+from tests.postgres import new_course
+
+NOTE = Event(NOON, "alice", "test", "hw1")
+
+
+@pytest.fixture
+def courses(postgres_url: str) -> Iterator[PostgresCourses]:
+    courses = PostgresCourses(postgres_url)
+    yield courses
+    courses.close()
+
+
+@pytest.fixture
+def store(courses: PostgresCourses) -> PostgresStore:
+    return courses.open(new_course(courses))
+
+
+def put(store: PostgresStore, place: str, content: str) -> None:
+    store.write(lambda connection: put_document(connection, store.course, place, content))
+
+
+def test_a_document_is_understood_once_until_it_is_another(store: PostgresStore) -> None:
+    store.merge_grades(HW1, (GradeEntry({"username": "alice"}),), NOTE)
+    understood = store.grades(HW1)
+    assert store.grades(HW1) is understood
+    put(store, "grades/hw1", '[{"username": "bob"}]')
+    assert [each.person for each in store.grades(HW1)] == ["bob"]
+
+
+@pytest.mark.parametrize(
+    ("place", "ask"),
+    [
+        (PLAN, lambda store: store.plan()),
+        (MANIFEST, lambda store: store.assignments()),
+        (HAND_OUTS, lambda store: store.assignments()),
+        (SECRETS, lambda store: store.secrets()),
+        ("grades/hw1", lambda store: store.grades(HW1)),
+    ],
+)
+def test_a_document_that_cannot_be_understood_is_named_and_left_alone(
+    store: PostgresStore, place: str, ask: Callable[[PostgresStore], object]
+) -> None:
+    put(store, place, "{")
+    for _ in range(2):
+        with pytest.raises(Unreadable, match=re.escape(f"the course's {place} cannot be understood")) as said:
+            ask(store)
+        assert said.value.place.startswith(f"{place} of course {store.course}: ")
+    assert store.document(place) == "{"
+
+
+def test_a_plan_that_cannot_be_understood_is_not_changed(store: PostgresStore) -> None:
+    put(store, PLAN, "{")
+    with pytest.raises(Unreadable, match="cannot be changed") as said:
+        store.change_rules(HW1, [], store.plan_tag(), NOTE)
+    assert said.value.place.startswith(f"{PLAN} of course {store.course}: ")
+    assert (store.document(PLAN), store.events()) == ("{", [])
+
+
+def test_times_of_the_manifest_are_those_of_the_zone_that_the_plan_names_now(
+    courses: PostgresCourses, tmp_path: Path
+) -> None:
+    folders = Folders.of(make_course_folder(tmp_path))
+    (folders.root / MANIFEST).write_text(
+        '[{"name": "hw1", "id": "1st", "due": "2030-02-08T17:00", "files": [{"filename": "hw1.py"}]}]'
+    )
+    store = courses.open(new_course(courses))
+    for zone, hour in (("UTC", 17), ("Europe/Paris", 16)):
+        (folders.course / PLAN).write_text(f'timezone = "{zone}"\n')
+        courses.publish(CourseName(store.course), folders, NOTE)
+        (assignment,) = store.assignments()
+        assert (assignment.name, assignment.id, [each.name for each in assignment.files]) == ("hw1", "1st", ["hw1.py"])
+        assert assignment.rules.schedule.due == microseconds(datetime(2030, 2, 8, hour, tzinfo=UTC))
+
+
+def test_a_secret_that_has_ended_is_not_kept(store: PostgresStore) -> None:
+    far = 4_000_000_000 * SECOND
+    for secret, until in (("second", NOON), ("third", far)):
+        store.change_secret(secret, until, NOTE)
+    assert read_secrets(store.document(SECRETS) or "") == [("third", 0), ("second", far)]
+
+
+@pytest.mark.parametrize("end", [1001, 2003])
+def test_a_long_course_is_read_whole_in_its_order(store: PostgresStore, end: int) -> None:
+    def work(connection: Connection) -> None:
+        connection.execute("UPDATE chains SET number = %s WHERE course = %s", (end, store.course))
+        connection.execute(
+            "INSERT INTO receipts (course, number, previous, assignment, username, attempt, filename, sha256, size, "
+            "received, by, text, body) SELECT %s, each, '', 'hw1', 'alice', each, each, '', 0, 0, 'alice', '', '' "
+            "FROM generate_series(%s, 1, -1) AS each WHERE each %% 1001 <> 0",
+            (store.course, end),
+        )
+        connection.execute(
+            "INSERT INTO erased (course, number, previous, hash, statement) SELECT %s, each, '', '', '' "
+            "FROM generate_series(1001, %s, 1001) AS each",
+            (store.course, end),
+        )
+
+    store.write(work)
+    everything = list(range(1, end + 1))
+    assert [each.number for each in store.chain()] == everything
+    assert [each.number for each in store.receipts()] == [each for each in everything if each % 1001]
