@@ -406,10 +406,6 @@ def test_a_wrong_address_is_told_from_a_wrong_name(mograder: Mograder, hostile_s
     assert looks in mograder(*words, code=6).err
 
 
-def test_no_summary_is_cut(mograder: Mograder) -> None:
-    assert "..." not in mograder("--help").out.partition("Commands:")[2]
-
-
 def test_only_who_sends_waits_long(mograder: Mograder) -> None:
     for command in ("login", "fetch", "feedback", "fetch-submissions"):
         assert "default: 10" in mograder(command, "--help").out

@@ -22,7 +22,7 @@ from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store import copying
 from mograder.store.copying import DatabasePlace, FolderPlace, mirror, to_database, to_folder, write_pieces
 from mograder.store.directory import DirectoryStore
-from mograder.store.evidence import LEFTOVER
+from mograder.store.files import is_on_its_way
 from mograder.store.layout import FEEDBACK, GRADES, Folders
 from mograder.store.postgres_courses import PostgresCourses
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, hand_in, make_course_folder, names_in, open_store
@@ -159,7 +159,7 @@ def test_a_course_in_which_nothing_has_happened_goes_into_a_folder_and_gets_its_
 def test_what_a_copy_that_was_killed_leaves_is_known_as_a_leftover(tmp_path: Path) -> None:
     def pieces() -> Iterator[bytes]:
         yield b"one"
-        assert [bool(LEFTOVER.fullmatch(name)) for name in names_in(tmp_path)] == [True]
+        assert [is_on_its_way(name) for name in names_in(tmp_path)] == [True]
         yield b"two"
 
     write_pieces(tmp_path / LONG, pieces())

@@ -14,6 +14,7 @@ from mograder.domain.errors import Unreadable
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import CourseName
 from mograder.domain.store import Event
+from mograder.store.database import Connection
 from mograder.store.database_rows import HAND_OUTS, MANIFEST, PLAN, SECRETS, put_document, read_secrets
 from mograder.store.layout import Folders
 from mograder.store.postgres import PostgresStore
@@ -98,3 +99,25 @@ def test_a_secret_that_has_ended_is_not_kept(store: PostgresStore) -> None:
     for secret, until in (("second", NOON), ("third", far)):
         store.change_secret(secret, until, NOTE)
     assert read_secrets(store.document(SECRETS) or "") == [("third", 0), ("second", far)]
+
+
+@pytest.mark.parametrize("end", [1001, 2003])
+def test_a_long_course_is_read_whole_in_its_order(store: PostgresStore, end: int) -> None:
+    def work(connection: Connection) -> None:
+        connection.execute("UPDATE chains SET number = %s WHERE course = %s", (end, store.course))
+        connection.execute(
+            "INSERT INTO receipts (course, number, previous, assignment, username, attempt, filename, sha256, size, "
+            "received, by, text, body) SELECT %s, each, '', 'hw1', 'alice', each, each, '', 0, 0, 'alice', '', '' "
+            "FROM generate_series(%s, 1, -1) AS each WHERE each %% 1001 <> 0",
+            (store.course, end),
+        )
+        connection.execute(
+            "INSERT INTO erased (course, number, previous, hash, statement) SELECT %s, each, '', '', '' "
+            "FROM generate_series(1001, %s, 1001) AS each",
+            (store.course, end),
+        )
+
+    store.write(work)
+    everything = list(range(1, end + 1))
+    assert [each.number for each in store.chain()] == everything
+    assert [each.number for each in store.receipts()] == [each for each in everything if each % 1001]

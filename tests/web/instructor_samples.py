@@ -124,7 +124,7 @@ def source_page(contents: Contents, task: Assignment = TASKS[0]) -> SourcePage:
 
 
 SAMPLES: dict[str, Page] = {
-    "assignment": assignment_page(board(FEW), kept="3 grades are stored"),
+    "assignment": assignment_page(board(FEW), kept="the grades are stored: 3 in all"),
     "assignment-nobody": assignment_page(Board(TASKS, ())),
     "assignment-hard": assignment_page(board(HARD_PEOPLE, (HARD_TASK,)), problem=f"line 3: {SCRIPT}"),
     "assignment-many": assignment_page(board(MANY, (TASKS[0],)), Show.HANDED_IN),

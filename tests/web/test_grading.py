@@ -89,6 +89,15 @@ def test_all_hand_ins_or_those_that_were_asked_for_come_as_a_zip(teacher: Visito
     )
     assert list(names("to+grade")) == ["hw1/alice.py"]
     assert names("missing") == {}
+    assert "as a zip" in teacher.get("/board/hw1").text
+    assert "as a zip" not in teacher.get("/board/hw1?show=missing").text
+
+
+def test_where_nobody_has_handed_in_there_is_no_zip_to_download(teacher: Visitor, course_folder: Path) -> None:
+    (course_folder / "hw2" / "files").mkdir(parents=True)
+    page = teacher.get("/board/hw2").text
+    assert "/board/hw2/people/alice" in page
+    assert "as a zip" not in page
 
 
 def test_grades_are_stored_only_after_what_changes_was_seen(teacher: Visitor, course: Course) -> None:
@@ -100,7 +109,7 @@ def test_grades_are_stored_only_after_what_changes_was_seen(teacher: Visitor, co
     assert "not a number" in seen.text
     kept = teacher.post("/board/hw1/grades/keep", **fields(seen.text))
     assert (kept.status_code, kept.headers["location"]) == (303, "/board/hw1?grades=2")
-    assert "2 grades are stored." in teacher.get(kept.headers["location"]).text
+    assert "The grades are stored: 2 in all." in teacher.get(kept.headers["location"]).text
     assert [each.grade for each in course.store.grades(HW1)] == ["9", SCRIPT]
     assert SCRIPT not in teacher.get("/board/hw1").text + teacher.get("/board/hw1/people/bob").text
 
@@ -149,11 +158,14 @@ def test_an_instructor_hands_in_for_a_student(teacher: Visitor, course: Course) 
 
 
 def test_more_time_is_granted_and_taken_back(teacher: Visitor, course: Course, course_folder: Path) -> None:
-    (course_folder.parent / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\ndue = 2026-03-10T11:00:00Z\n')
+    plan = 'timezone = "Europe/Berlin"\n[[assignments]]\nname = "hw1"\ndue = 2026-03-10T11:00:00Z\n'
+    (course_folder.parent / "mograder.toml").write_text(plan)
     place = "/board/hw1/people/bob/extension"
     assert teacher.post(place, decision="grant", until="+2d", note="ill").status_code == 303
     assert "with the extension" in teacher.get("/board/hw1/people/bob").text
     assert teacher.post(place, decision="withdraw").status_code == 303
     assert "with the extension" not in teacher.get("/board/hw1/people/bob").text
     assert teacher.post(place, decision="grant", until="tomorrow").status_code == 400
+    refused = unescape(teacher.post(place, decision="grant", until="2026-03-10T09:00").text)
+    assert "2026-03-10 09:00 CET is not after the due time of 'hw1', 2026-03-10 12:00 CET" in refused
     assert teacher.post(place, decision="give").status_code == 400

@@ -87,7 +87,7 @@ def test_from_the_board_to_grades_feedback_and_more_time(tab: Tab, server: Runni
     expect(tab.get_by_role("list", name="Not understood, and left out")).to_contain_text("nobody called")
     expect(tab.get_by_role("row", name="bob")).to_contain_text("not a number")
     tab.get_by_role("button", name="Store 2 changes").click()
-    expect(tab.get_by_role("status")).to_have_text("2 grades are stored.")
+    expect(tab.get_by_role("status")).to_have_text("The grades are stored: 2 in all.")
     page = tmp_path / "alice.html"
     page.write_text(f"<p>well done</p>{SCRIPT}")
     tab.get_by_label("Upload feedback pages").set_input_files(page)
@@ -152,7 +152,7 @@ def test_the_keyboard_alone_grades_and_gives_feedback(tab: Tab, server: Running,
     press(tab, "Preview")
     expect(tab.get_by_role("heading", level=1)).to_have_text("Upload grades")
     press(tab, "Store 1 change")
-    expect(tab.get_by_role("status")).to_have_text("1 grade is stored.")
+    expect(tab.get_by_role("status")).to_have_text("The grades are stored: 1 in all.")
     choose(tab, "Upload feedback pages", tmp_path / "alice.html", "<p>well done")
     press(tab, "Upload")
     expect(tab.get_by_role("status")).to_have_text("1 feedback page is stored.")

@@ -69,7 +69,7 @@ def course() -> None:
     """
 
 
-@course.command()
+@course.command(short_help="Make a course and print its instructor's token.")
 @_name
 @click.option(
     "--from", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER",
@@ -86,7 +86,7 @@ def create(courses: Courses, name: CourseName, folder: Path | None) -> None:
     tell(f"instructor: {sign(courses.open(name).secrets()[0], INSTRUCTOR)}")
 
 
-@course.command()
+@course.command(short_help="Bring what a lecturer has written into a course.")
 @_name
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @_in_store
@@ -170,7 +170,7 @@ def upgrade(url: str) -> None:
     tell(f"The schema is {after} as before" if before == after else f"Upgraded the schema from {before} to {after}")
 
 
-@store.command()
+@store.command(short_help="Copy a course from a folder to a database, or back.")
 @click.argument("source", type=PLACE)
 @click.argument("target")
 def copy(source: Path | str, target: str) -> None:

@@ -101,7 +101,7 @@ def roster() -> None:
     """
 
 
-@roster.command(name="list")
+@roster.command(name="list", short_help="List everybody.")
 @_somewhere
 def list_command(place: Place) -> list[wire.RosterEntry]:
     """List everybody: user name, name, role, and whether the name is claimed.
@@ -129,7 +129,7 @@ def add(place: Place, user: Username, name: str, role: str) -> list[wire.RosterE
     return place.add_people([wire.NewPerson(user, name, Role(role))])
 
 
-@roster.command(name="import")
+@roster.command(name="import", short_help="Add everybody in FILE, a CSV list.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_somewhere
 def import_command(place: Place, file: Path) -> list[wire.RosterEntry]:
@@ -151,7 +151,7 @@ def import_command(place: Place, file: Path) -> list[wire.RosterEntry]:
     return place.add_people([wire.NewPerson(each.username, each.name, each.role) for each in people])
 
 
-@roster.command()
+@roster.command(short_help="Revoke USER's token and print a new personal code.")
 @_user
 @_somewhere
 def reset(place: Place, user: Username) -> list[wire.RosterEntry]:

@@ -58,7 +58,7 @@ def rotate_key(folder: Path) -> None:
     tell(f"receipts are signed with the key {fingerprint}\nstudents accept it with: mograder https login --new-key")
 
 
-@secret.command()
+@secret.command(short_help="Change the secret that tokens are made from.")
 @click.argument("folder", type=PLACE)
 @click.option(
     "--grace", default="7d", show_default=True, callback=_seconds, metavar="TIME",

@@ -60,6 +60,11 @@ class AssignmentPage(OnAssignment):
         return f"{self.within()}?{urlencode({'show': show})}"
 
     @property
+    def has_hand_ins(self) -> bool:
+        """Whether those who are shown have handed in anything to download."""
+        return self.show is not Show.MISSING and dict(self.counts)[Show.HANDED_IN] > 0
+
+    @property
     def zip(self) -> str:
         return f"{self.within('hand-ins.zip')}?{urlencode({'show': self.show})}"
 

@@ -46,13 +46,13 @@ def assignment(visit: Visit) -> AssignmentPage:
     counts = tuple((each, sum(map(each.fits, cells))) for each in Show)
     spread = grading.spread((each.grade for each in cells if each.grade is not None), task.rules.points)
     grades, pages = (text if (text := visit.query.get(name, "")).isdecimal() else "" for name in ("grades", "pages"))
-    kept = _stored_in_words(grades, "grade") if grades else _stored_in_words(pages, "feedback page") if pages else ""
+    kept = f"the grades are stored: {grades} in all" if grades else _stored_in_words(pages) if pages else ""
     penalties = visit.course.plan.penalties
     return AssignmentPage(visit.frame, task, tuple(rows), part, show, counts, spread, penalties, kept=kept)
 
 
-def _stored_in_words(number: str, noun: str) -> str:
-    return f"{counted(int(number), noun)} {'is' if int(number) == 1 else 'are'} stored"
+def _stored_in_words(pages: str) -> str:
+    return f"{counted(int(pages), 'feedback page')} {'is' if int(pages) == 1 else 'are'} stored"
 
 
 def _show(visit: Visit) -> Show:
