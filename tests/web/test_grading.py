@@ -158,11 +158,14 @@ def test_an_instructor_hands_in_for_a_student(teacher: Visitor, course: Course) 
 
 
 def test_more_time_is_granted_and_taken_back(teacher: Visitor, course: Course, course_folder: Path) -> None:
-    (course_folder.parent / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\ndue = 2026-03-10T11:00:00Z\n')
+    plan = 'timezone = "Europe/Berlin"\n[[assignments]]\nname = "hw1"\ndue = 2026-03-10T11:00:00Z\n'
+    (course_folder.parent / "mograder.toml").write_text(plan)
     place = "/board/hw1/people/bob/extension"
     assert teacher.post(place, decision="grant", until="+2d", note="ill").status_code == 303
     assert "with the extension" in teacher.get("/board/hw1/people/bob").text
     assert teacher.post(place, decision="withdraw").status_code == 303
     assert "with the extension" not in teacher.get("/board/hw1/people/bob").text
     assert teacher.post(place, decision="grant", until="tomorrow").status_code == 400
+    refused = unescape(teacher.post(place, decision="grant", until="2026-03-10T09:00").text)
+    assert "2026-03-10 09:00 CET is not after the due time of 'hw1', 2026-03-10 12:00 CET" in refused
     assert teacher.post(place, decision="give").status_code == 400
