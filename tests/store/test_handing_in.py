@@ -7,7 +7,7 @@ import ctypes
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,12 +26,6 @@ from tests.parts import ALICE, BOB, HW1, hand_in, names_in, open_store, sha256, 
 
 SEAL = Ed25519Seal(new_private_key())
 LARGE = b"x" * (files.IN_MEMORY + 1)
-
-
-@pytest.fixture
-def store(course_folder: Path) -> Iterator[DirectoryStore]:
-    with contextlib.closing(open_store(course_folder)) as store:
-        yield store
 
 
 @pytest.fixture
