@@ -229,10 +229,12 @@ def test_links_that_lead_out_are_not_served(store: DirectoryStore, root: Path, s
     (files / "secret.py").symlink_to(root / ".mograder-secret")
     (files / "up").symlink_to("../..")
     (files / "notes.txt").symlink_to(root / "notes.txt")
+    (files / "gone.py").symlink_to("nowhere.py")
     (root / "notes.txt").touch()
     assert listed(store) == {"hw1": ["hw1.py", "inner.py"]}
     assert served(store, "inner.py") == served(store, "hw1.py")
-    assert served(store, "secret.py") is served(store, "notes.txt") is served(store, "up/notes.txt") is None
+    for name in ("secret.py", "notes.txt", "up/notes.txt", "gone.py"):
+        assert served(store, name) is None
     submitted.mkdir(parents=True)
     (submitted / "bob.py").symlink_to(root / ".mograder-secret")
     (submitted / "carl.py").symlink_to("../../release/.mograder-secret")

@@ -128,6 +128,12 @@ def test_a_file_that_is_replaced_after_it_was_found_is_sent_as_it_is_then(
         assert held.read() == b"rather longer than before"
     assert now == find(store) != before
     assert (now.name, now.size) == (before.name, 25)
+    again, held = now.held()
+    held.close()
+    assert again == now
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        now.read()
 
 
 def test_a_file_that_becomes_a_link_to_another_of_the_assignment_is_looked_for_once_more(

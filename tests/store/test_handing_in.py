@@ -196,6 +196,13 @@ def test_the_latest_of_each_assignment_are_told_as_they_stand_there(store: Direc
         assert (found.name, found.size, found.modified) == ("alice.py", 3, moment)
 
 
+def test_what_stands_in_a_folder_beside_the_hand_ins_is_none(store: DirectoryStore, course_folder: Path) -> None:
+    folder = course_folder.parent / "submitted" / "hw1" / "notes"
+    folder.mkdir(parents=True)
+    (folder / "alice.py").touch()
+    assert store.submitted_file(HW1, FileName("notes/alice.py")) is None
+
+
 def test_the_free_space_is_that_of_the_disk_that_hand_ins_go_to(
     store: DirectoryStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
