@@ -16,29 +16,12 @@ from mograder.domain.errors import StorageFull, Temporary
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import HandIn, Issue, Receipt, Turn, issue_receipt
 from mograder.domain.store import Accepted, Event
-from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.sealing import Ed25519Seal
 from mograder.store import files
 from mograder.store.directory import DirectoryStore
 from mograder.store.files import IN_MEMORY
 from mograder.store.ledger_rows import record
-from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, hand_in, names_in, open_store
-
-
-@pytest.fixture
-def seal() -> Ed25519Seal:
-    return Ed25519Seal(new_private_key())
-
-
-@pytest.fixture
-def store(course_folder: Path) -> Iterator[DirectoryStore]:
-    opened = open_store(course_folder)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def submitted(course_folder: Path) -> Path:
-    return course_folder.parent / "submitted" / "hw1"
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, hand_in, names_in
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from mograder.store.doctor import check, repair
 from mograder.store.evidence import read_record
 from mograder.store.findings import Finding, Severity, error, lasting, note, some
 from mograder.store.layout import Folders
-from tests.courses import damage_row, everything, forget_file, ledger, make_sound_course, versions
+from tests.courses import damage_row, everything, forget_file, ledger, versions
 from tests.parts import SECOND, make_course_folder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes and links as on POSIX")
@@ -36,12 +36,6 @@ GIB, MIB = 1024**3, 1024**2
 @pytest.fixture(autouse=True)
 def nobody_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(findings, "SECOND_LOOK", 0)
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Not to be changed."""
-    return make_sound_course(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture
