@@ -720,7 +720,7 @@ def test_commits_are_one_persons_oldest_first_and_replaced(store: Store) -> None
     assert store.commits(HW1, ALICE) == ()
     assert store.change_commits(HW1, ALICE, lambda held: (commit(2), commit(1))) == (commit(2), commit(1))
     store.change_commits(HW1, BOB, lambda held: (*held, commit(3, BOB)))
-    store.change_commits(HW1, ALICE, lambda held: held[1:])
+    assert store.change_commits(HW1, ALICE, lambda held: held[1:]) == (commit(2),)
     assert (store.commits(HW1, ALICE), store.commits(HW1, BOB)) == ((commit(2),), (commit(3, BOB),))
     assert store.commits(AssignmentName("hw2"), ALICE) == ()
 

@@ -63,6 +63,7 @@ def test_a_file_of_any_size_comes_back_whole_and_in_memory_only_when_it_is_small
     file = kept(store, "alice", content)
     assert (file.size, file.read()) == (size, content)
     assert (file.brought().path is None) == (size <= IN_MEMORY)
+    assert [each for each in store.pieces(file.tag, size) if len(each) > PIECE] == []
 
 
 def test_a_large_file_is_brought_once_and_goes_with_the_server(store: PostgresStore, courses: PostgresCourses) -> None:

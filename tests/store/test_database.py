@@ -14,6 +14,7 @@ import pytest
 from mograder.domain.access import Account
 from mograder.domain.errors import NameTaken, StorageFull, Temporary, Unreadable
 from mograder.domain.grades import GradeEntry
+from mograder.domain.names import Username
 from mograder.domain.receipts import HandIn, issue_receipt
 from mograder.domain.store import Event, Store
 from mograder.sealing import Ed25519Seal, new_private_key
@@ -165,10 +166,11 @@ def test_what_the_database_refuses_is_said_with_what_to_do(
 def test_names_that_are_taken_are_seen_by_all_that_are_placed_together(postgres_url: str) -> None:
     courses = PostgresCourses(postgres_url)
     store = courses.open(new_course(courses))
-    hand_in(store, SEAL, ALICE, b"before")
+    user = Username("A")
+    hand_in(store, SEAL, user, b"before")
     uploads = [filled(store.upload(), b"%d" % number) for number in range(3)]
     moments = [NOON + 9 * SECOND, NOON, NOON + 9 * SECOND]
-    together = [HandIn(ALICE, HW1, ALICE, *each) for each in zip(moments, uploads, strict=True)]
+    together = [HandIn(user, HW1, user, *each) for each in zip(moments, uploads, strict=True)]
 
     def work(connection: database.Connection) -> list[str]:
         chain = Chain(connection, store.course, together)

@@ -8,20 +8,24 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from mograder.domain.chain import Erased, erase_receipt
 from mograder.domain.deadlines import microseconds
-from mograder.domain.errors import Unreadable
+from mograder.domain.errors import Temporary, Unreadable
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import FileName
+from mograder.domain.receipts import Receipt
 from mograder.domain.store import Event
 from mograder.sealing import Ed25519Seal, new_private_key
-from mograder.store.database import Connection
+from mograder.store import database
+from mograder.store.database import Connection, Row
 from mograder.store.database_rows import HAND_OUTS, MANIFEST, PLAN, SECRETS, put_document, read_secrets
 from mograder.store.layout import Folders
 from mograder.store.postgres import PostgresStore
 from mograder.store.postgres_courses import PostgresCourses
-from tests.parts import ALICE, HW1, NOON, SECOND, hand_in, make_course_folder
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, hand_in, make_course_folder
 from tests.postgres import new_course
 
 SEAL = Ed25519Seal(new_private_key())
@@ -108,6 +112,41 @@ def test_files_have_the_moment_since_when_they_are_so(courses: PostgresCourses, 
     ]  # fmt: skip
     noon = NOON / SECOND
     assert [each and each.modified for each in files] == [noon - 5, noon + 0.5, noon, noon + 0.5]
+
+
+def test_a_course_into_which_nothing_was_brought_has_no_assignments(store: PostgresStore) -> None:
+    assert (store.assignments(), store.hand_out(HW1, FileName("hw1.py"))) == ((), None)
+
+
+def test_a_hand_in_that_cannot_be_kept_is_an_error_for_who_waits_and_can_be_sent_again(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(database._SESSION, "lock_timeout", "50ms")
+    courses = PostgresCourses(postgres_url)
+    store = courses.open(new_course(courses))
+    with psycopg.connect(postgres_url) as other:
+        other.execute("SELECT 1 FROM chains WHERE course = %s FOR UPDATE", (store.course,))
+        with pytest.raises(Temporary, match="busy: try again"):
+            hand_in(store, SEAL, ALICE, b"one")
+    assert hand_in(store, SEAL, ALICE, b"one").receipt.number == 1
+    courses.close()
+
+
+def test_a_receipt_that_is_erased_while_the_chain_is_read_is_in_it_once(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for user in (ALICE, BOB, ALICE):
+        hand_in(store, SEAL, user, f"{user} {store.head().number}".encode())
+    read = store.read
+
+    def erase_after(sql: str, *values: object) -> list[Row]:
+        rows = read(sql, *values)
+        if "FROM receipts" in sql:
+            store.erase(BOB, lambda receipt: erase_receipt(receipt, SEAL, "course", NOON), NOTE)
+        return rows
+
+    monkeypatch.setattr(store, "read", erase_after)
+    assert [(each.number, type(each)) for each in store.chain()] == [(1, Receipt), (2, Erased), (3, Receipt)]
 
 
 def test_a_secret_that_has_ended_is_not_kept(store: PostgresStore) -> None:

@@ -240,10 +240,7 @@ def upgrade(url: str) -> tuple[int, int]:
             while version < len(MIGRATIONS):
                 try:
                     version = _migrate(connection, version)
-                except (
-                    errors.UniqueViolation,
-                    errors.DuplicateTable,
-                ):  # somebody else has made the first one meanwhile
+                except (errors.UniqueViolation, errors.DuplicateTable):  # somebody else has made the first table
                     version = _version(connection)
             return before, version
     except (_Lost, _Retry) as error:
