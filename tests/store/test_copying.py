@@ -233,6 +233,8 @@ def test_a_source_that_changes_while_it_is_copied_is_said_to_and_the_copy_can_be
             copying.copy(Restless(source, act), target, quiet)
         copying.copy(FolderPlace(source), target, quiet)
     source.close()
+    kept = "SELECT body FROM receipts UNION SELECT body FROM feedback"
+    assert target.store.read(f"SELECT body FROM pieces WHERE course = %s AND body NOT IN ({kept})") == []
 
 
 def test_bytes_that_are_not_those_of_their_receipt_stop_the_copy(root: Path, courses: PostgresCourses) -> None:
