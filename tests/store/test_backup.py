@@ -25,18 +25,12 @@ from mograder.store import backup
 from mograder.store.backup import Restored, Written, read_backup, write_backup
 from mograder.store.directory import DirectoryStore
 from mograder.store.layout import Folders, served_folders
-from tests.courses import damage_row, everything, forget_file, ledger, make_sound_course, versions
+from tests.courses import damage_row, everything, forget_file, ledger, versions
 from tests.parts import ALICE, BOB, NOTEBOOK, hand_in, make_course_folder, names_in, sha256
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes and links as on POSIX")
 
 CAROL = Username("carol")
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Not to be changed."""
-    return make_sound_course(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture
