@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from mograder.domain.course import Course
 from mograder.store.database import upgrade
+from tests.courses import make_sound_course
 from tests.hostile import HostileServer, hostile
 from tests.parts import Clock, Running, make_course_folder, open_course, running
 from tests.postgres import Server, Side, fresh_database, running_server, sides
@@ -23,6 +24,18 @@ settings.load_profile("mograder")
 def course_folder(tmp_path: Path) -> Path:
     """The served root of a course with one assignment, hw1."""
     return make_course_folder(tmp_path)
+
+
+@pytest.fixture
+def submitted(course_folder: Path) -> Path:
+    """Where hand-ins for hw1 are kept."""
+    return course_folder.parent / "submitted" / "hw1"
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A course with nothing wrong, that nobody serves; to be copied, and not to be changed."""
+    return make_sound_course(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import FrameType
 
 import httpx2
 
@@ -103,6 +105,22 @@ def until(true: Callable[[], object], seconds: float = PATIENCE) -> None:
     while not true():
         assert time.monotonic() < ends, "it did not come about"
         time.sleep(0.01)
+
+
+@contextmanager
+def compared_in_constant_time() -> Iterator[list[object]]:
+    """What this thread compares so until the end of the block, one of something for each time."""
+    compared: list[object] = []
+
+    def see(_: FrameType, event: str, function: object) -> None:
+        if event == "c_call" and function is hmac.compare_digest:
+            compared.append(function)
+
+    sys.setprofile(see)
+    try:
+        yield compared
+    finally:
+        sys.setprofile(None)
 
 
 def names_in(folder: Path) -> list[str]:

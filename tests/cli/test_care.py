@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.courses import everything, ledger, make_sound_course
+from tests.courses import everything, ledger
 from tests.parts import (
     CODE,
     PATIENCE,
@@ -45,12 +45,6 @@ def findings(course: Path, *words: str) -> tuple[int, list[dict[str, str]]]:
     ran = run("doctor", course, "--json", *words)
     assert ran.returncode in (0, 7), ran.stderr
     return ran.returncode, json.loads(ran.stdout)["findings"]
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Not to be changed."""
-    return make_sound_course(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture

@@ -52,15 +52,16 @@ def test_without_names_the_instructors_token_is_all(folder: Path, capsys: pytest
 
 
 def test_tokens_come_from_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO(f"  {SECRET}\n"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"  {SECRET}\n".encode())))
     assert run(["token", "--secret-stdin", "alice", "bob"]) == 0
     assert capsys.readouterr() == (EXPECTED, "")
 
 
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])  # the latter without a locale
 def test_a_secret_on_standard_input_that_is_no_text_is_a_usage_error(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], errors: str
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe"), "utf-8"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe"), "utf-8", errors))
     assert run(["token", "--secret-stdin", "alice"]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)

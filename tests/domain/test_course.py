@@ -34,7 +34,19 @@ from mograder.domain.names import INSTRUCTOR, AssignmentName, Username
 from mograder.domain.roster import Person
 from mograder.domain.store import Accepted, Event, Fetched
 from mograder.domain.tokens import Token, sign
-from tests.parts import ALICE, BOB, CODE, NOON, SECOND, Clock, filled, make_course_folder, open_course, token_of
+from tests.parts import (
+    ALICE,
+    BOB,
+    CODE,
+    NOON,
+    SECOND,
+    Clock,
+    compared_in_constant_time,
+    filled,
+    make_course_folder,
+    open_course,
+    token_of,
+)  # fmt: skip
 
 STUDENT = Actor(ALICE, Role.STUDENT)
 NOTE = Event(NOON, INSTRUCTOR, "test", "x")
@@ -362,6 +374,15 @@ def test_a_name_on_the_roster_is_claimed_by_its_own_code_alone_and_once(course: 
     assert course.authenticate(Token.parse(token)) == STUDENT
     with pytest.raises((WrongCode, NameTaken)):
         course.register("alice", alices)
+
+
+def test_codes_and_claim_keys_are_compared_in_constant_time(course: Course) -> None:
+    course.add_people(COURSE_INSTRUCTOR, [Person(ALICE)])
+    course.register("bob", CODE, "k" * 32)
+    for name, key, times in (("carol", "", 1), ("alice", "", 2), ("bob", "x" * 32, 2)):  # the shared code, and its own
+        with compared_in_constant_time() as compared, pytest.raises(WrongCode):
+            course.register(name, "no code", key)
+        assert len(compared) == times
 
 
 def test_of_a_personal_code_only_the_hash_is_kept(course: Course) -> None:

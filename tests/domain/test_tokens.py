@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mograder.domain.errors import Unauthenticated
 from mograder.domain.names import Username
 from mograder.domain.tokens import Token, from_header, sign, token_lines
-from tests.parts import ALICE, BOB
+from tests.parts import ALICE, BOB, compared_in_constant_time
 
 USERNAMES = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,99}", fullmatch=True).map(Username)
 SECRETS = st.text(min_size=1).filter(lambda text: text.isprintable())
@@ -89,6 +89,14 @@ def test_a_header_that_is_no_bearer_is_refused_with_what_is_expected(value: str 
 @pytest.mark.parametrize("value", [f"bearer alice:{HEX}", f"BEARER  alice:{HEX} ", f" Bearer alice:{HEX}"])
 def test_the_case_of_bearer_and_the_space_around_do_not_matter(value: str) -> None:
     assert from_header(value) == Token(ALICE, HEX)
+
+
+def test_digits_are_compared_in_constant_time_with_every_secret() -> None:
+    token = Token.parse(sign("first", ALICE))
+    for secrets in (["first", "second", "third"], ["none", "of", "them"]):
+        with compared_in_constant_time() as compared:
+            token.verify(secrets, 0)
+        assert len(compared) == 3
 
 
 def test_token_lines_are_names_an_empty_line_and_the_instructor() -> None:

@@ -25,18 +25,12 @@ from mograder.store import backup
 from mograder.store.backup import Restored, Written, read_backup, write_backup
 from mograder.store.directory import DirectoryStore
 from mograder.store.layout import Folders, served_folders
-from tests.courses import damage_row, everything, forget_file, ledger, make_sound_course, versions
+from tests.courses import damage_row, everything, forget_file, ledger, versions
 from tests.parts import ALICE, BOB, NOTEBOOK, hand_in, make_course_folder, names_in, sha256
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes and links as on POSIX")
 
 CAROL = Username("carol")
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Not to be changed."""
-    return make_sound_course(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture
@@ -169,6 +163,17 @@ def test_what_comes_while_the_archive_is_written_is_not_in_it_and_disturbs_nothi
     assert files_in(back) == before
     assert os.readlink(back / "submitted/hw1/alice.py") == versions(back)[-1].name
     assert os.readlink(back / "submitted/hw1/bob.py") == versions(back, "bob")[-1].name
+
+
+def test_a_hand_in_that_was_moved_elsewhere_behind_a_link_is_archived(
+    course: Path, archive: Path, tmp_path: Path
+) -> None:
+    version = versions(course)[0]
+    content = version.read_bytes()
+    version.rename(tmp_path / "elsewhere.py")
+    version.symlink_to(tmp_path / "elsewhere.py")
+    written(course, archive)
+    assert (restored(archive) / version.relative_to(course)).read_bytes() == content
 
 
 def test_a_copy_in_place_of_a_link_that_was_moved_on_is_a_link_to_what_is_in_the_archive(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -14,29 +15,13 @@ import pytest
 from mograder.domain.errors import StorageFull, Temporary
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import HandIn, Issue, Receipt, Turn, issue_receipt
-from mograder.domain.store import Accepted
-from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.domain.store import Accepted, Event
+from mograder.sealing import Ed25519Seal
 from mograder.store import files
 from mograder.store.directory import DirectoryStore
 from mograder.store.files import IN_MEMORY
-from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, hand_in, names_in, open_store
-
-
-@pytest.fixture
-def seal() -> Ed25519Seal:
-    return Ed25519Seal(new_private_key())
-
-
-@pytest.fixture
-def store(course_folder: Path) -> Iterator[DirectoryStore]:
-    opened = open_store(course_folder)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def submitted(course_folder: Path) -> Path:
-    return course_folder.parent / "submitted" / "hw1"
+from mograder.store.ledger_rows import record
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, hand_in, names_in
 
 
 @contextlib.contextmanager
@@ -159,6 +144,21 @@ def test_what_one_person_sends_in_one_moment_is_kept_in_the_order_in_which_it_ca
     assert not store.ledger.read("SELECT number FROM pending")
     assert len(names_in(submitted)) == 5
     assert names_in(submitted.parent) == ["hw1"]
+
+
+def test_what_waits_at_the_same_moment_is_committed_together(store: DirectoryStore, seal: Ed25519Seal) -> None:
+    said: list[str] = []
+    note = Event(NOON, "ta", "test", "hw1")
+    with busy(store):
+        store.ledger.begin(lambda connection: connection.set_trace_callback(said.append))
+        waiting = [store.ledger.begin(lambda connection: record(connection, note))]
+        handed = [sent(store, seal, Username(f"s{number}"), b"work") for number in range(20)]
+        waiting += [store.ledger.begin(lambda connection: record(connection, note)) for _ in range(20)]
+    for each in (*waiting, *handed):
+        each.result()
+    written = [number for number, line in enumerate(said) if re.match("INSERT INTO (receipts|events)", line)]
+    assert len(written) == 41
+    assert "COMMIT" not in said[written[0] : written[-1]]
 
 
 def test_of_a_batch_that_cannot_be_committed_all_are_told_and_nothing_stays(

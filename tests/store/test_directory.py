@@ -229,10 +229,12 @@ def test_links_that_lead_out_are_not_served(store: DirectoryStore, root: Path, s
     (files / "secret.py").symlink_to(root / ".mograder-secret")
     (files / "up").symlink_to("../..")
     (files / "notes.txt").symlink_to(root / "notes.txt")
+    (files / "gone.py").symlink_to("nowhere.py")
     (root / "notes.txt").touch()
     assert listed(store) == {"hw1": ["hw1.py", "inner.py"]}
     assert served(store, "inner.py") == served(store, "hw1.py")
-    assert served(store, "secret.py") is served(store, "notes.txt") is served(store, "up/notes.txt") is None
+    for name in ("secret.py", "notes.txt", "up/notes.txt", "gone.py"):
+        assert served(store, name) is None
     submitted.mkdir(parents=True)
     (submitted / "bob.py").symlink_to(root / ".mograder-secret")
     (submitted / "carl.py").symlink_to("../../release/.mograder-secret")
@@ -324,9 +326,17 @@ def test_what_the_plan_says_goes_before_the_manifest_and_an_edit_of_either_shows
     assert edit("two", 2, "Etc/GMT+1") == ("two", 2, NOON + 3600 * SECOND)
 
 
-def test_a_manifest_is_read_in_utc_where_nothing_is_said(store: DirectoryStore, root: Path) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="the zone of a process is POSIX's")
+def test_a_manifest_is_read_in_utc_where_nothing_is_said(
+    store: DirectoryStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (root / "assignments.json").write_text('[{"name": "hw1", "due": "2026-03-10T12:00:00", "files": []}]')
-    assert store.assignments()[0].rules.schedule.due == NOON
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Etc/GMT+5")
+        time.tzset()
+        due = store.assignments()[0].rules.schedule.due
+    time.tzset()
+    assert due == NOON
 
 
 def test_a_broken_manifest_goes_on_as_it_was_when_the_course_moves_to_another_zone(
@@ -380,12 +390,26 @@ def test_an_assignment_is_found_by_its_name_exactly_where_it_is_listed(tmp_path:
     (root / "linked").symlink_to("hw1")
     (root / "handed in").symlink_to("submitted")
     (root / "nowhere").symlink_to("gone")
+    (root / "through").mkdir()
+    (root / "through" / "files").symlink_to(root / "submitted" / "hw1")
     (root / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\ntitle = "One"\n')
     with contextlib.closing(DirectoryStore(Folders.of(root, release=root if layout == "flat" else None))) as store:
         found = {each.name: each for each in store.assignments()}
         assert [*found] == ["hw1", "linked", "Ü"]
         assert found["hw1"].rules.title == "One"
-        for name in ("hw1", "Ü", "U\u0308", "submitted", ".hidden", "empty", "file", "handed in", "nowhere", "../hw1"):
+        for name in (
+            "hw1",
+            "Ü",
+            "U\u0308",
+            "submitted",
+            ".hidden",
+            "empty",
+            "file",
+            "handed in",
+            "nowhere",
+            "through",
+            "../hw1",
+        ):
             listed = found.get(AssignmentName(unicodedata.normalize("NFC", name)))
             assert store.find_assignment(name) == (listed and replace(listed, files=()))
         linked = store.find_assignment("linked")
@@ -414,12 +438,12 @@ def test_a_hand_out_may_be_called_as_feedback_is_where_that_is_kept_elsewhere(tm
 
 
 def test_a_file_too_deep_for_a_name_hides_nothing_else(store: DirectoryStore, root: Path) -> None:
-    deep = root / "hw1" / "files"
-    for _ in range(6):
-        deep /= "d" * 199
+    below = "/".join("d" * length for length in (199, 199, 199, 199, 99))
+    deep = root / "hw1" / "files" / below
     deep.mkdir(parents=True)
-    (deep / "a.py").touch()
-    assert listed(store) == {"hw1": ["hw1.py"]}
+    for name in ("a" * 101, "b" * 100, "c"):
+        (deep / name).touch()
+    assert listed(store) == {"hw1": [f"{below}/{'b' * 100}", f"{below}/c", "hw1.py"]}
 
 
 # what cannot be read is not written over
@@ -510,6 +534,8 @@ def test_every_trouble_is_told_with_its_place_while_the_rest_goes_on(store: Dire
         (root / f"hw{number}").mkdir(exist_ok=True)
         (root / f"hw{number}" / "grades.json").write_text(content)
     (root / "hw4" / "grades.json").mkdir(parents=True)
+    (root / ".old").mkdir()
+    (root / ".old" / "grades.json").write_text("{")
     found = store.troubles()
     places = [manifest, plan, *(root / f"hw{number}" / "grades.json" for number in (1, 3, 4))]
     assert [each.place.split(":")[0] for each in found] == [str(each) for each in places]
@@ -827,6 +853,19 @@ def test_a_folder_that_a_link_leads_to_is_listed_once_it_is_there(store: Directo
     assert listed(store) == {"hw1": ["hw1.py"], "hw2": ["hw2.py"]}
     (root.parent / "material" / "more.py").touch()
     assert listed(store) == {"hw1": ["hw1.py"], "hw2": ["hw2.py", "more.py"]}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links, as they are on POSIX")
+def test_a_link_that_led_out_is_listed_once_it_leads_in(store: DirectoryStore, root: Path) -> None:
+    pointer, link = root.parent / "pointer", root / "hw1" / "files" / "a.py"
+    pointer.symlink_to("outside.py")
+    (root.parent / "outside.py").touch()
+    link.symlink_to(pointer)
+    make_settled(root.parent)
+    assert (listed(store), listed(store)) == ({"hw1": ["hw1.py"]}, {"hw1": ["hw1.py"]})
+    pointer.unlink()
+    pointer.symlink_to(link.parent / "hw1.py")
+    assert listed(store) == {"hw1": ["a.py", "hw1.py"]}
 
 
 def test_a_file_below_a_folder_without_files_makes_an_assignment_at_once(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from mograder.store.doctor import check, repair
 from mograder.store.evidence import read_record
 from mograder.store.findings import Finding, Severity, error, lasting, note, some
 from mograder.store.layout import Folders
-from tests.courses import damage_row, everything, forget_file, ledger, make_sound_course, versions
+from tests.courses import damage_row, everything, forget_file, ledger, versions
 from tests.parts import SECOND, make_course_folder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes and links as on POSIX")
@@ -36,12 +36,6 @@ GIB, MIB = 1024**3, 1024**2
 @pytest.fixture(autouse=True)
 def nobody_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(findings, "SECOND_LOOK", 0)
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Not to be changed."""
-    return make_sound_course(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture
@@ -218,10 +212,12 @@ DAMAGE = {
     "a version that is a folder": Damage(folder_for_version, "attempt 1 of alice cannot be read", "error",
                                          "submitted/hw1/alice_"),
     "a link to an older version": Damage(lambda c: relink(c, versions(c)[0].name), "points to", "error", LINK, True),
-    "a link to nowhere": Damage(lambda c: relink(c, "nowhere.py"), "points to", "error", LINK, True),
+    "a link to nowhere": Damage(lambda c: relink(c, "nowhere.py"), "points to 'nowhere.py', and the last accepted is "
+                                "'alice_", "error", LINK, True),
     "a link that leads out": Damage(lambda c: relink(c, "/etc/passwd"), "points to", "error", LINK, True),
-    "a link gone": Damage(lambda c: (c / LINK).unlink(), "is missing", "error", LINK, True),
-    "a copy of an older version": Damage(copied_older, "copy of an older version", "warning", LINK, True),
+    "a link gone": Damage(lambda c: (c / LINK).unlink(), "is missing: the last accepted is 'alice_", "error", LINK,
+                          True),
+    "a copy of an older version": Damage(copied_older, "copy of an older version than 'alice_", "warning", LINK, True),
     "other bytes that wait": Damage(lambda c: forget_file(c, body="00"), "attempt 2 of bob waits for its place",
                                     "error", "submitted/hw1/bob_"),
     "a hidden file that waits gone": Damage(forget_spool, "attempt 2 of bob waits for its place, "
@@ -230,6 +226,10 @@ DAMAGE = {
                                  "submitted/hw9"),
     "a foreign file": Damage(lambda c: (c / "submitted/hw1/notes.txt").write_text("x"), "no hand-in", "warning",
                              "submitted/hw1/notes.txt"),
+    "a name that nobody has": Damage(lambda c: (c / "submitted/hw1/bob (1).py").write_text("x"), "no hand-in",
+                                     "warning", "submitted/hw1/bob (1).py"),
+    "a link by hand to nowhere": Damage(lambda c: (c / "submitted/hw1/carol.py").symlink_to("gone.py"),
+                                        "is a link that leads nowhere", "error", "submitted/hw1/carol.py"),
     "a foreign folder": Damage(lambda c: (c / "submitted/hw1/x").mkdir(), "no hand-in", "warning", "submitted/hw1/x"),
     "a file beside the assignments": Damage(lambda c: (c / "submitted/x.py").write_text("x"), "no hand-in", "warning",
                                             "submitted/x.py"),
@@ -372,6 +372,8 @@ def test_what_is_in_order_at_a_second_look_was_a_server_at_work() -> None:
 def test_what_people_may_do_by_hand_is_a_note_and_nothing_wrong(course: Path) -> None:
     folder = course / "submitted" / "hw1"
     (folder / "carol.py").write_text("by hand")
+    (folder / "dora.py").symlink_to("carol.py")
+    (folder / "dora_20260310T200800.py").write_text("by hand")
     (folder / "alice.py").unlink()
     (folder / "alice.py").write_text("corrected by the lecturer")
     (folder / ".incoming-young").write_text("on its way")
@@ -379,7 +381,7 @@ def test_what_people_may_do_by_hand_is_a_note_and_nothing_wrong(course: Path) ->
     assert said(course) == [
         ("note", "mograder.toml", "names the assignment 'hw2', which has no files yet"),
         ("note", "submitted/hw1/alice.py", "was put there by hand and has no receipt"),
-        ("note", "submitted/hw1", "1 file without a receipt: carol.py"),
+        ("note", "submitted/hw1", "3 files without a receipt: carol.py, dora.py, dora_20260310T200800.py"),
     ]
     assert repair(Folders.of(course / "release"), checked(course)) == []
 

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from mograder.domain.chain import Erased, erase_receipt
 from mograder.domain.names import Username
 from mograder.domain.receipts import Receipt
@@ -15,17 +9,11 @@ from mograder.domain.store import Event
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store.directory import DirectoryStore
 from mograder.store.erasing import erase_files
-from tests.parts import ALICE, NOON, hand_in, names_in, open_store
+from tests.parts import ALICE, NOON, hand_in, names_in
 
 SEAL = Ed25519Seal(new_private_key())
 NOTE = Event(NOON, "tutor", "erase", "(erased)")
 ANN = Username("ann.lee")
-
-
-@pytest.fixture
-def store(course_folder: Path) -> Iterator[DirectoryStore]:
-    with contextlib.closing(open_store(course_folder)) as store:
-        yield store
 
 
 def attest(receipt: Receipt) -> Erased:

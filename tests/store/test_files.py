@@ -38,6 +38,11 @@ def test_a_failing_disk_becomes_an_error_that_says_what_was_being_done(number: i
     assert "/secret/path" not in failed.value.message
 
 
+def test_a_fault_without_a_number_is_a_storage_error() -> None:
+    with pytest.raises(Temporary, match=r"\(storage error\)$"), storage_errors("keep it"):
+        raise OSError("odd")
+
+
 def test_our_own_errors_pass_through() -> None:
     with pytest.raises(NotFound), storage_errors("keep it"):
         raise NotFound("x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -12,15 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from mograder.domain.names import FileName
+from mograder.domain.grades import GradeEntry
+from mograder.domain.names import AssignmentName, FileName
 from mograder.domain.store import Event, StoredFile
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store.directory import DirectoryStore
+from mograder.store.layout import Folders
 from tests.parts import ALICE, HW1, NOON, hand_in, open_store
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows makes links for few")
 
 SECRET = b"not for everybody"
+NOTE = Event(NOON, "ta", "test", "hw1")
 
 
 @pytest.fixture
@@ -33,7 +37,7 @@ def store(course_folder: Path) -> Iterator[DirectoryStore]:
     (course_folder / "hw1" / ".data" / "a.csv").write_bytes(SECRET)
     store = open_store(course_folder)
     hand_in(store, Ed25519Seal(new_private_key()), ALICE, b"work")
-    store.put_feedback(HW1, {ALICE: b"page"}, Event(NOON, "ta", "feedback", "hw1"))
+    store.put_feedback(HW1, {ALICE: b"page"}, NOTE)
     yield store
     store.close()
 
@@ -124,6 +128,12 @@ def test_a_file_that_is_replaced_after_it_was_found_is_sent_as_it_is_then(
         assert held.read() == b"rather longer than before"
     assert now == find(store) != before
     assert (now.name, now.size) == (before.name, 25)
+    again, held = now.held()
+    held.close()
+    assert again == now
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        now.read()
 
 
 def test_a_file_that_becomes_a_link_to_another_of_the_assignment_is_looked_for_once_more(
@@ -145,6 +155,34 @@ def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(store: DirectoryStor
     os.mkfifo(path)
     with pytest.raises(FileNotFoundError):
         found.read()
+
+
+def test_where_the_release_folder_is_the_served_one_only_hand_outs_are_served(tmp_path: Path) -> None:
+    root = tmp_path / "course"
+    (root / "hw1").mkdir(parents=True)
+    (root / "hw1" / "hw1.py").write_bytes(b"handed out")
+    (root / "hw1" / ".hidden.py").write_bytes(SECRET)
+    (root / "hw1" / "key").symlink_to("../.mograder-secret")
+    (root / "hw1" / "up").symlink_to("..")
+    with contextlib.closing(DirectoryStore(Folders.of(root, release=root))) as store:
+        hand_in(store, Ed25519Seal(new_private_key()), ALICE, b"work")
+        store.merge_grades(HW1, (GradeEntry({"username": "alice", "grade": "1"}),), NOTE)
+        store.put_feedback(HW1, {ALICE: b"page"}, NOTE)
+        assert [(each.name, [file.name for file in each.files]) for each in store.assignments()] == [
+            ("hw1", ["hw1.py"])
+        ]
+        assert store.hand_out(HW1, FileName("hw1.py")) is not None
+        for name in (
+            ".hidden.py",
+            "key",
+            "up/.mograder-secret",
+            "grades.json",
+            "feedback/alice.html",
+            "../.mograder.db",
+        ):
+            assert store.hand_out(HW1, FileName(name)) is None, name
+        for folder, name in (("submitted", "hw1/alice.py"), (".", ".mograder-secret"), ("..", "course/.mograder.db")):
+            assert store.hand_out(AssignmentName(folder), FileName(name)) is None, folder
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["links", "copies"])

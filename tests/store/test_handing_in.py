@@ -7,7 +7,7 @@ import ctypes
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,12 +26,6 @@ from tests.parts import ALICE, BOB, HW1, hand_in, names_in, open_store, sha256, 
 
 SEAL = Ed25519Seal(new_private_key())
 LARGE = b"x" * (files.IN_MEMORY + 1)
-
-
-@pytest.fixture
-def store(course_folder: Path) -> Iterator[DirectoryStore]:
-    with contextlib.closing(open_store(course_folder)) as store:
-        yield store
 
 
 @pytest.fixture
@@ -200,6 +194,13 @@ def test_the_latest_of_each_assignment_are_told_as_they_stand_there(store: Direc
         found = store.submitted_file(assignment, FileName("alice.py"))
         assert found is not None
         assert (found.name, found.size, found.modified) == ("alice.py", 3, moment)
+
+
+def test_what_stands_in_a_folder_beside_the_hand_ins_is_none(store: DirectoryStore, course_folder: Path) -> None:
+    folder = course_folder.parent / "submitted" / "hw1" / "notes"
+    folder.mkdir(parents=True)
+    (folder / "alice.py").touch()
+    assert store.submitted_file(HW1, FileName("notes/alice.py")) is None
 
 
 def test_the_free_space_is_that_of_the_disk_that_hand_ins_go_to(

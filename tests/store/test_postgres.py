@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -12,16 +13,18 @@ import pytest
 from mograder.domain.deadlines import microseconds
 from mograder.domain.errors import Unreadable
 from mograder.domain.grades import GradeEntry
-from mograder.domain.names import CourseName
+from mograder.domain.names import FileName
 from mograder.domain.store import Event
+from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store.database import Connection
 from mograder.store.database_rows import HAND_OUTS, MANIFEST, PLAN, SECRETS, put_document, read_secrets
 from mograder.store.layout import Folders
 from mograder.store.postgres import PostgresStore
 from mograder.store.postgres_courses import PostgresCourses
-from tests.parts import HW1, NOON, SECOND, make_course_folder
+from tests.parts import ALICE, HW1, NOON, SECOND, hand_in, make_course_folder
 from tests.postgres import new_course
 
+SEAL = Ed25519Seal(new_private_key())
 NOTE = Event(NOON, "alice", "test", "hw1")
 
 
@@ -85,13 +88,26 @@ def test_times_of_the_manifest_are_those_of_the_zone_that_the_plan_names_now(
     (folders.root / MANIFEST).write_text(
         '[{"name": "hw1", "id": "1st", "due": "2030-02-08T17:00", "files": [{"filename": "hw1.py"}]}]'
     )
-    store = courses.open(new_course(courses))
+    store = courses.open(new_course(courses, folders))
     for zone, hour in (("UTC", 17), ("Europe/Paris", 16)):
-        (folders.course / PLAN).write_text(f'timezone = "{zone}"\n')
-        courses.publish(CourseName(store.course), folders, NOTE)
+        put(store, PLAN, f'timezone = "{zone}"\n')
         (assignment,) = store.assignments()
         assert (assignment.name, assignment.id, [each.name for each in assignment.files]) == ("hw1", "1st", ["hw1.py"])
         assert assignment.rules.schedule.due == microseconds(datetime(2030, 2, 8, hour, tzinfo=UTC))
+
+
+def test_files_have_the_moment_since_when_they_are_so(courses: PostgresCourses, tmp_path: Path) -> None:
+    folders = Folders.of(make_course_folder(tmp_path))
+    os.utime(folders.root / "hw1" / "files" / "hw1.py", (NOON // SECOND - 5, NOON // SECOND - 5))
+    store = courses.open(new_course(courses, folders))
+    hand_in(store, SEAL, ALICE, b"one", NOON + 500_000)
+    store.put_feedback(HW1, {ALICE: b"<p>fine"}, NOTE)
+    files = [
+        store.hand_out(HW1, FileName("hw1.py")), store.submitted_file(HW1, FileName("alice.py")),
+        store.feedback(HW1, ALICE), *store.latest_files(HW1),
+    ]  # fmt: skip
+    noon = NOON / SECOND
+    assert [each and each.modified for each in files] == [noon - 5, noon + 0.5, noon, noon + 0.5]
 
 
 def test_a_secret_that_has_ended_is_not_kept(store: PostgresStore) -> None:

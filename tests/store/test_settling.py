@@ -8,7 +8,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,28 +19,11 @@ from mograder.domain.errors import BadRequest, NameTaken, Temporary
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import FileName, Username
 from mograder.domain.store import Event
-from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.sealing import Ed25519Seal
 from mograder.store import files, handing_in
 from mograder.store.directory import DirectoryStore
 from mograder.store.layout import Folders
 from tests.parts import ALICE, BOB, CODE, HW1, NOON, hand_in, names_in, open_store, until
-
-
-@pytest.fixture
-def seal() -> Ed25519Seal:
-    return Ed25519Seal(new_private_key())
-
-
-@pytest.fixture
-def store(course_folder: Path) -> Iterator[DirectoryStore]:
-    opened = open_store(course_folder)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def submitted(course_folder: Path) -> Path:
-    return course_folder.parent / "submitted" / "hw1"
 
 
 def failing(*_: object) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
@@ -42,8 +41,3 @@ def tab(browser: Browser, server: Running) -> Iterator[Tab]:
 @pytest.fixture
 def web(course: Course) -> Web:
     return Web(course, authority="a certificate")
-
-
-@pytest.fixture
-def submitted(course_folder: Path) -> Path:
-    return course_folder.parent / "submitted" / "hw1"

@@ -198,6 +198,15 @@ def test_a_live_update_leaves_focus_selection_and_scroll_position_where_they_are
     assert tab.locator(".scroll").first.evaluate("each => each.scrollLeft") == 100
 
 
+def test_a_board_that_was_opened_before_anybody_joined_shows_the_first_hand_in(tab: Tab, server: Running) -> None:
+    log_in(tab, server)
+    expect(tab.get_by_text("Nobody has joined yet.")).to_be_visible()
+    register(server, "alice")
+    server.submit("alice", b"x = 1\n").raise_for_status()
+    tab.get_by_role("row", name="alice").get_by_role("link", name="handed in").click()
+    expect(tab.get_by_role("heading", level=1)).to_have_text("alice")
+
+
 def test_a_press_that_a_live_update_comes_into_still_opens_the_link(tab: Tab, server: Running) -> None:
     register(server, "alice", "bob")
     server.submit("alice", b"x = 1\n").raise_for_status()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.names import INSTRUCTOR
-from tests.parts import PATIENCE, Running, names_in, open_store, running
+from tests.parts import HW1, PATIENCE, Running, names_in, open_store, running, until
 
 
 def head(server: Running, *fields: str, user: str = "alice", method: str = "POST") -> bytes:
@@ -142,6 +142,27 @@ def test_an_upload_under_way_is_finished_before_the_server_stops(course_folder: 
         assert answer(connection).startswith(b"HTTP/1.1 200 ")
         assert server.process.wait(PATIENCE) == 0
         assert (server.submitted / "hw1" / "alice.py").read_bytes() == content
+
+
+def test_who_stalls_does_not_keep_the_server_from_stopping_and_nobody_new_is_let_in(course_folder: Path) -> None:
+    with running(course_folder) as server, server.connect() as stalled:
+        stalled.sendall(head(server, "Content-Length: 1500000", "Expect: 100-continue"))
+        assert b" 100 " in stalled.recv(1000)
+        stalled.sendall(b"x" * 1_200_000)
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: refuses(server))
+        assert server.process.wait(PATIENCE) == 0
+    store = open_store(course_folder)
+    assert (store.latest_files(HW1), list(store.receipts())) == ((), [])
+    store.close()
+
+
+def refuses(server: Running) -> bool:
+    try:
+        server.connect().close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def test_names_of_any_letters_travel_through_the_real_server(server: Running) -> None:

@@ -63,7 +63,7 @@ def _enrol(place: Path | str, usernames: list[Username]) -> str:
 
 def _read_stdin() -> str:
     try:
-        return sys.stdin.read().strip()
+        return sys.stdin.buffer.read().decode().strip()
     except UnicodeDecodeError:
         raise Usage("the secret on standard input is not text: give the content of a .mograder-secret") from None
 

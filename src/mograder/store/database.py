@@ -240,7 +240,10 @@ def upgrade(url: str) -> tuple[int, int]:
             while version < len(MIGRATIONS):
                 try:
                     version = _migrate(connection, version)
-                except errors.UniqueViolation:  # somebody else has made the first table meanwhile
+                except (
+                    errors.UniqueViolation,
+                    errors.DuplicateTable,
+                ):  # somebody else has made the first one meanwhile
                     version = _version(connection)
             return before, version
     except (_Lost, _Retry) as error:
