@@ -165,6 +165,17 @@ def test_what_comes_while_the_archive_is_written_is_not_in_it_and_disturbs_nothi
     assert os.readlink(back / "submitted/hw1/bob.py") == versions(back, "bob")[-1].name
 
 
+def test_a_hand_in_that_was_moved_elsewhere_behind_a_link_is_archived(
+    course: Path, archive: Path, tmp_path: Path
+) -> None:
+    version = versions(course)[0]
+    content = version.read_bytes()
+    version.rename(tmp_path / "elsewhere.py")
+    version.symlink_to(tmp_path / "elsewhere.py")
+    written(course, archive)
+    assert (restored(archive) / version.relative_to(course)).read_bytes() == content
+
+
 def test_a_copy_in_place_of_a_link_that_was_moved_on_is_a_link_to_what_is_in_the_archive(
     course: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

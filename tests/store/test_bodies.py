@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +18,7 @@ from mograder.domain.receipts import HandIn, Receipt, Turn
 from mograder.domain.store import Event, StoredFile
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store import bodies
-from mograder.store.bodies import PIECE, pieces_of
+from mograder.store.bodies import PIECE, Bodies, pieces_of
 from mograder.store.files import IN_MEMORY
 from mograder.store.layout import Folders
 from mograder.store.postgres import PostgresStore
@@ -84,6 +85,28 @@ def test_large_files_that_many_fetch_at_once_make_room_for_each_other(
     with ThreadPoolExecutor(8) as threads:
         paths = list(threads.map(lambda number: brought(files[number % 8]), range(32)))
     assert len(names_in(paths[-1].parent)) == 4
+
+
+def test_a_file_at_hand_waits_for_no_other_to_be_brought(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, slow = kept(store, "alice", bytes(LARGE)), kept(store, "bob", bytes(LARGE))
+    path = brought(here)
+    begun, go_on, pieces = threading.Event(), threading.Event(), Bodies.pieces
+
+    def stalled(self: Bodies, course: str, body: str, size: int) -> Iterator[bytes]:
+        begun.set()
+        assert go_on.wait(60)
+        return pieces(self, course, body, size)
+
+    monkeypatch.setattr(Bodies, "pieces", stalled)
+    with ThreadPoolExecutor(2) as threads:
+        try:
+            other = threads.submit(brought, slow)
+            assert begun.wait(60)
+            assert threads.submit(brought, here).result(60) == path
+            assert not other.done()
+        finally:
+            go_on.set()
+    assert other.result().exists()
 
 
 def test_what_was_fetched_longest_ago_makes_room_for_what_comes(

@@ -185,6 +185,12 @@ def test_where_the_release_folder_is_the_served_one_only_hand_outs_are_served(tm
             assert store.hand_out(AssignmentName(folder), FileName(name)) is None, folder
 
 
+def test_a_pipe_among_hand_outs_is_not_listed_and_stops_no_listing(store: DirectoryStore, course_folder: Path) -> None:
+    before = store.assignments()
+    os.mkfifo(course_folder / "hw1" / "files" / "pipe")
+    assert store.assignments() == before
+
+
 @pytest.mark.parametrize("links", [True, False], ids=["links", "copies"])
 def test_a_latest_hand_in_that_changes_all_the_time_is_always_there_and_whole(
     store: DirectoryStore, links: bool, monkeypatch: pytest.MonkeyPatch

@@ -16,7 +16,7 @@ from mograder.store import ledger
 from mograder.store.directory import DirectoryStore
 from mograder.store.snapshot import reading
 from tests.courses import everything
-from tests.parts import NOON, open_store
+from tests.parts import NOON, names_in, open_store
 
 NOTE = Event(NOON, "alice", "test", "hw1")
 COUNT = "SELECT count(*) FROM events"
@@ -54,7 +54,10 @@ def test_a_copy_with_its_log_is_seen_whole_and_nothing_is_changed(store: Directo
     assert everything(tmp_path) == before
 
 
-def test_a_ledger_of_an_earlier_version_is_seen_as_one_of_today(tmp_path: Path) -> None:
+def test_a_ledger_of_an_earlier_version_is_seen_as_one_of_today(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / ".mograder.db"
     script = (Path(ledger.__file__).parent / "ledger_001.sql").read_text()
     with contextlib.closing(sqlite3.connect(path)) as connection:
@@ -64,6 +67,7 @@ def test_a_ledger_of_an_earlier_version_is_seen_as_one_of_today(tmp_path: Path) 
         assert connection.execute("SELECT count(*) FROM erased").fetchone() == (0,)
     with contextlib.closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    assert names_in(tmp_path) == [".mograder.db"]
 
 
 def test_what_cannot_be_understood_says_what_to_do_and_where(store: DirectoryStore, tmp_path: Path) -> None:

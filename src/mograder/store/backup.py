@@ -200,7 +200,8 @@ class _Writer:
             if place not in archived:
                 # It was placed while we looked, or is in the copy's pending; else it was missing before.
                 with contextlib.suppress(FileNotFoundError):
-                    self._add(archive, self.folders.submitted / each.assignment / each.filename, place)
+                    version = os.path.realpath(self.folders.submitted / each.assignment / each.filename)
+                    self._add(archive, Path(version), place)  # it may have been moved elsewhere, with a link left here
             link = latest_filename(each.username)
             place = self._place(self.folders.submitted, each.assignment, link)
             if place not in archived and latest[each.assignment, link] == each.filename:

@@ -91,15 +91,18 @@ class Bodies:
         if size <= IN_MEMORY:
             return b"".join(self.pieces(course, body, size))
         path = Path(self._at_hand.name, body)
-        with self._bringing, storage_errors("bring the file"):  # who waits finds it at hand
-            if path.exists():
-                os.utime(path)
+        with storage_errors("bring the file"):
+            if _is_at_hand(path):  # nobody waits for another's file
                 return path
-            self._make_room(size)
-            scratch = path.with_name("coming")
-            with scratch.open("wb") as file:
-                file.writelines(self.pieces(course, body, size))
-            return scratch.replace(path)
+            with self._bringing:
+                return path if _is_at_hand(path) else self._fetch(path, course, body, size)
+
+    def _fetch(self, path: Path, course: str, body: str, size: int) -> Path:
+        self._make_room(size)
+        scratch = path.with_name("coming")
+        with scratch.open("wb") as file:
+            file.writelines(self.pieces(course, body, size))
+        return scratch.replace(path)
 
     def pieces(self, course: str, body: str, size: int) -> Iterator[bytes]:
         """The bytes in their order, `size` in all. Raises Unreadable when they are not there."""
@@ -122,6 +125,15 @@ class Bodies:
                 return
             path.unlink()
             held -= length
+
+
+def _is_at_hand(path: Path) -> bool:
+    """Whether it is; then it stays so for a while longer."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def keep(connection: Connection, course: str, bodies: Iterable[tuple[str, Iterable[bytes]]]) -> None:
