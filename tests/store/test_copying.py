@@ -46,6 +46,7 @@ def root(tmp_path: Path) -> Path:
     root = make_course_folder(tmp_path / "source", "hw1", "hw2")
     (root.parent / "mograder.toml").write_text('title = "Algebra"\n')
     (root / "hw1" / "files" / "data").mkdir()
+    (root / "hw3" / "files").mkdir(parents=True)
     (root / "hw1" / "files" / "data" / LONG).write_bytes(LARGE)
     store = open_store(root)
     seal = Ed25519Seal(store.signing_key(new_private_key))
@@ -57,10 +58,11 @@ def root(tmp_path: Path) -> Path:
         store.change_account(user, lambda held, account=account: account, NOTE)  # type: ignore[misc]
     store.erase(CARL, lambda receipt: erase_receipt(receipt, seal, "course", NOON), NOTE)
     store.merge_grades(HW1, (GradeEntry({"username": "alice", "grade": "1", "ü": [1, None]}),), NOTE)
-    store.put_feedback(HW1, {ALICE: b"<p>good", BOB: b"<p>better"}, NOTE)
+    store.put_feedback(HW1, {ALICE: LARGE, BOB: b"<p>better"}, NOTE)
     store.change_extensions([(HW1, ALICE, lambda held: Extension(HW1, ALICE, NOON, "note"), NOTE)])
     store.note_fetched([Fetched(HW1, BOB, NOON)])
-    store.change_secret("second", 4_000_000_000 * SECOND, NOTE)
+    for number, secret in enumerate(("second", "third")):
+        store.change_secret(secret, (4_000_000_000 + number) * SECOND, NOTE)
     os.utime(store.folders.grades / "hw1" / FEEDBACK / "bob.html", (NOON // SECOND, NOON // SECOND))
     store.close()
     return root
