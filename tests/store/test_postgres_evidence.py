@@ -84,7 +84,7 @@ def test_a_receipt_altered_in_any_column_is_found(store: PostgresStore, column: 
     ("change", "what"),
     [
         ("UPDATE pieces SET bytes = 'theirs' WHERE course = COURSE AND body IN "
-          "(SELECT body FROM receipts WHERE course = COURSE AND number = 3)", "course COURSE: hw1/alice_20260310T120002.py"),
+          "(SELECT body FROM receipts WHERE course = COURSE AND number = 3)", "COURSE: hw1/alice_20260310T120002.py"),
         ("DELETE FROM pieces WHERE course = COURSE AND body IN "
           "(SELECT body FROM receipts WHERE course = COURSE AND number = 3)", "bytes are not in the database"),
         ("DELETE FROM receipts WHERE course = COURSE AND number = 3", "receipts 3 to 3 are missing"),
