@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +43,25 @@ def test_who_writes_to_a_course_that_is_closed_is_told_so(path: Path) -> None:
         pass
     with pytest.raises(Temporary, match="the course is closed"):
         ledger.write(lambda connection: None)
+
+
+def test_what_fails_in_a_transaction_is_undone_alone(path: Path) -> None:
+    def keep(name: str) -> Callable[[sqlite3.Connection], object]:
+        return lambda connection: connection.execute("INSERT INTO erased_names VALUES (?, '', 1)", (name,)).rowcount
+
+    def keep_and_fail(connection: sqlite3.Connection) -> object:
+        keep("failed")(connection)
+        raise KeyError("its own")
+
+    go = threading.Event()
+    with opened(path) as ledger:
+        ledger.begin(lambda connection: go.wait())  # what comes meanwhile is committed together
+        before, failed, after = (ledger.begin(work) for work in (keep("before"), keep_and_fail, keep("after")))
+        go.set()
+        assert (before.result(), after.result()) == (1, 1)
+        with pytest.raises(KeyError, match="its own"):
+            failed.result()
+        assert ledger.read("SELECT salt FROM erased_names ORDER BY rowid") == [("before",), ("after",)]
 
 
 @pytest.mark.parametrize("work", [lambda ledger: ledger.write(lambda connection: None), Ledger.compact])
