@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -72,6 +73,7 @@ def course(tmp_path: Path) -> Iterator[Course]:
 @contextlib.contextmanager
 def limit(what: int) -> Iterator[None]:
     """None of it, for the block: bytes in a file that is written, or files to be opened."""
+    tempfile.gettempdir()  # is found, once for the process, by writing there
     soft, hard = resource.getrlimit(what)
     resource.setrlimit(what, (0, hard))
     try:
