@@ -1,4 +1,4 @@
-"""A course's folder as a store, and what signs its receipts."""
+"""A course's folder as a store, courses in a database, and what signs their receipts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from mograder.sealing import Ed25519Seal, new_private_key
 from mograder.store.directory import DirectoryStore
+from mograder.store.postgres_courses import PostgresCourses
 from tests.parts import open_store
 
 
@@ -22,3 +23,11 @@ def seal() -> Ed25519Seal:
 def store(course_folder: Path) -> Iterator[DirectoryStore]:
     with contextlib.closing(open_store(course_folder)) as store:
         yield store
+
+
+@pytest.fixture
+def courses(postgres_url: str) -> Iterator[PostgresCourses]:
+    """In the database that all tests share."""
+    courses = PostgresCourses(postgres_url)
+    yield courses
+    courses.close()

@@ -32,13 +32,6 @@ LARGE = IN_MEMORY + 1
 
 
 @pytest.fixture
-def courses(postgres_url: str) -> Iterator[PostgresCourses]:
-    courses = PostgresCourses(postgres_url)
-    yield courses
-    courses.close()
-
-
-@pytest.fixture
 def store(courses: PostgresCourses) -> PostgresStore:
     return courses.open(new_course(courses))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,13 +30,6 @@ from tests.postgres import new_course
 
 SEAL = Ed25519Seal(new_private_key())
 NOTE = Event(NOON, "alice", "test", "hw1")
-
-
-@pytest.fixture
-def courses(postgres_url: str) -> Iterator[PostgresCourses]:
-    courses = PostgresCourses(postgres_url)
-    yield courses
-    courses.close()
 
 
 @pytest.fixture
