@@ -14,7 +14,7 @@ from pathlib import Path
 from machine import flushes
 from servers import ASSIGNMENTS, LARGE, SMALL, Contestant, Server, content, environment, make_course, serving
 
-from mograder.load import Answer, Ask, quantile, rate, run, send_all
+from mograder.rehearsal.load import Answer, Ask, quantile, rate, run, send_all
 
 Figures = dict[str, float]
 

@@ -28,9 +28,9 @@ sys.path.insert(0, str(ROOT))
 
 from mograder.domain.names import Username  # noqa: E402
 from mograder.domain.tokens import sign  # noqa: E402
-from mograder.load import Answer, Ask, quantile, rate, run, send_all  # noqa: E402
-from mograder.store.layout import Folders  # noqa: E402
-from mograder.store.postgres_courses import PostgresCourses  # noqa: E402
+from mograder.rehearsal.load import Answer, Ask, quantile, rate, run, send_all  # noqa: E402
+from mograder.store.folder.layout import Folders  # noqa: E402
+from mograder.store.postgres.courses import PostgresCourses  # noqa: E402
 from tests.parts import make_course_folder, serving  # noqa: E402
 from tests.postgres import Server, fresh_database, new_course, running_server  # noqa: E402
 

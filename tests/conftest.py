@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from mograder.domain.course import Course
-from mograder.store.database import upgrade
+from mograder.store.postgres.database import upgrade
 from tests.courses import make_sound_course
 from tests.hostile import HostileServer, hostile
 from tests.parts import Clock, Running, make_course_folder, open_course, running

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from mograder.config import utc_now
-from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.signing import Ed25519Seal, new_private_key
 from tests.parts import ALICE, BOB, hand_in, make_course_folder, open_store
 
 

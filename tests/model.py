@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mograder.domain.access import Account
-from mograder.domain.commits import Commit
+from mograder.domain.commitments import Commit
 from mograder.domain.errors import NameTaken
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry

@@ -26,10 +26,10 @@ from mograder.domain.names import INSTRUCTOR, AssignmentName, Username
 from mograder.domain.receipts import HandIn, Seal, issue_receipt
 from mograder.domain.store import Accepted, Store, Upload
 from mograder.domain.tokens import sign
-from mograder.sealing import Ed25519Seal, new_private_key
-from mograder.store.authority import AUTHORITY
-from mograder.store.directory import DirectoryStore
-from mograder.store.layout import Folders
+from mograder.signing import Ed25519Seal, new_private_key
+from mograder.store.folder.authority import AUTHORITY
+from mograder.store.folder.store import DirectoryStore
+from mograder.store.folder.layout import Folders
 
 CODE = "swordfish"
 NOON = 1_773_144_000_000_000

@@ -21,7 +21,7 @@ from mograder.domain.access import Account, Allow, Role
 from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import BadRequest
 from mograder.domain.extensions import Decision, Extension
-from mograder.domain.planning import Planned
+from mograder.domain.rule_editor import Planned
 from mograder.domain.rules import RuleTexts
 
 KIB, MIB = 1024, 1024 * 1024

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mograder.cli import run
-from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.signing import Ed25519Seal, new_private_key
 from tests.cli.conftest import Mograder, work
 from tests.parts import CODE, Running, names_in, running, sha256
 

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from mograder.cli.rehearse import course_root, rehearse, report
 from mograder.domain.errors import Usage, VerificationFailed
-from mograder.load import Answer, Ask
-from mograder.rehearsal import Outcome, Phase, Rehearsal, Server
+from mograder.rehearsal.load import Answer, Ask
+from mograder.rehearsal.rehearsal import Outcome, Phase, Rehearsal, Server
 from tests.parts import open_store, running
 
 PLAN = """

@@ -18,8 +18,8 @@ from mograder.cli.serve import enrollment_code, listening_host
 from mograder.config import SERVE_SETTINGS, parse_course_file, resolve
 from mograder.domain.errors import RegistrationOff
 from mograder.domain.names import Username
-from mograder.opening import open_course
-from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.factory import open_course
+from mograder.signing import Ed25519Seal, new_private_key
 from tests.parts import PATIENCE, environment, free_port, hand_in, open_store
 
 CODE = "my-course-phrase"

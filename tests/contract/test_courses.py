@@ -13,8 +13,8 @@ import pytest
 from mograder.domain.errors import NameTaken, NotFound, Temporary
 from mograder.domain.names import CourseName
 from mograder.domain.store import CourseEntry, Courses, Event
-from mograder.store.course_folders import CourseFolders
-from mograder.store.postgres_courses import PostgresCourses
+from mograder.store.folder.courses import CourseFolders
+from mograder.store.postgres.courses import PostgresCourses
 from tests.parts import NOON, SECOND
 from tests.postgres import fresh_database
 

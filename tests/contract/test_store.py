@@ -14,7 +14,7 @@ import pytest
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Role
 from mograder.domain.assignments import Rules
 from mograder.domain.chain import Erased, erase_receipt, find_breaks
-from mograder.domain.commits import Commit
+from mograder.domain.commitments import Commit
 from mograder.domain.course import Course
 from mograder.domain.deadlines import Schedule, microseconds
 from mograder.domain.errors import ChangedMeanwhile, NameTaken
@@ -25,9 +25,9 @@ from mograder.domain.receipts import HandIn, Head, Receipt, issue_receipt
 from mograder.domain.roster import Person
 from mograder.domain.rules import RuleChange, Value
 from mograder.domain.store import ERASED_NAME, Event, Fetched, Store
-from mograder.sealing import Ed25519Seal, new_private_key
-from mograder.store.layout import Folders
-from mograder.store.postgres_courses import PostgresCourses
+from mograder.signing import Ed25519Seal, new_private_key
+from mograder.store.folder.layout import Folders
+from mograder.store.postgres.courses import PostgresCourses
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, Clock, filled, hand_in, make_course_folder, open_store, sha256
 from tests.postgres import new_course
 

@@ -12,7 +12,7 @@ import pytest
 from mograder.domain.chain import Break, Erased, Link, erase_receipt, find_breaks, head_of, parse_head
 from mograder.domain.errors import BadRequest, VerificationFailed
 from mograder.domain.receipts import Head, Receipt, Turn, issue_receipt
-from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.signing import Ed25519Seal, new_private_key
 from tests.domain.test_receipts import SEAL, hand_in
 from tests.parts import NOON
 

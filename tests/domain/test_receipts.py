@@ -9,7 +9,7 @@ import pytest
 
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import HandIn, Receipt, Turn, chain_hash, claims, free_filename, issue_receipt
-from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.signing import Ed25519Seal, new_private_key
 from tests.parts import ALICE, BOB, NOON, SECOND, sha256
 
 SEAL = Ed25519Seal(new_private_key())

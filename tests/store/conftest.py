@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mograder.sealing import Ed25519Seal, new_private_key
-from mograder.store.directory import DirectoryStore
-from mograder.store.postgres_courses import PostgresCourses
+from mograder.signing import Ed25519Seal, new_private_key
+from mograder.store.folder.store import DirectoryStore
+from mograder.store.postgres.courses import PostgresCourses
 from tests.parts import open_store
 
 

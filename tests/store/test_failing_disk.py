@@ -18,12 +18,12 @@ from mograder.domain.grades import GradeEntry
 from mograder.domain.names import CourseName, FileName
 from mograder.domain.rules import RuleChange
 from mograder.domain.store import Event
-from mograder.sealing import Ed25519Seal, new_private_key
-from mograder.store.authority import Authority
-from mograder.store.bodies import Incoming
-from mograder.store.course_folders import ARCHIVED, CourseFolders
-from mograder.store.directory import DirectoryStore
-from mograder.store.files import IN_MEMORY, Spool
+from mograder.signing import Ed25519Seal, new_private_key
+from mograder.store.folder.authority import Authority
+from mograder.store.postgres.blobs import Incoming
+from mograder.store.folder.courses import ARCHIVED, CourseFolders
+from mograder.store.folder.store import DirectoryStore
+from mograder.store.shared.files import IN_MEMORY, Spool
 from tests.parts import ALICE, BOB, HW1, NOON, hand_in, make_course_folder, open_store
 
 resource = pytest.importorskip("resource", reason="limits of a process, and links in circles, are POSIX's")

@@ -13,9 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from mograder.domain.errors import NameTaken
 from mograder.domain.names import AssignmentName, Username
-from mograder.sealing import Ed25519Seal, new_private_key
-from mograder.store.directory import DirectoryStore
-from mograder.store.files import IN_MEMORY
+from mograder.signing import Ed25519Seal, new_private_key
+from mograder.store.folder.store import DirectoryStore
+from mograder.store.shared.files import IN_MEMORY
 from tests.crashes import BEGIN, Say, die_before
 from tests.model import HW2, USERS, Model, Write, explaining, grading, handing_in, look, planning, registering, rotating
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, make_course_folder, open_store

@@ -19,10 +19,11 @@ from mograder.domain.errors import BadRequest, NameTaken, Temporary
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import FileName, Username
 from mograder.domain.store import Event
-from mograder.sealing import Ed25519Seal
-from mograder.store import files, handing_in
-from mograder.store.directory import DirectoryStore
-from mograder.store.layout import Folders
+from mograder.signing import Ed25519Seal
+from mograder.store.shared import files
+from mograder.store.folder import submissions
+from mograder.store.folder.store import DirectoryStore
+from mograder.store.folder.layout import Folders
 from tests.parts import ALICE, BOB, CODE, HW1, NOON, hand_in, names_in, open_store, until
 
 

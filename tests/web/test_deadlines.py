@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.course import Course
-from mograder.sealing import Ed25519Seal
+from mograder.signing import Ed25519Seal
 from tests.parts import CODE, NOON, SECOND, Clock, sha256
 from tests.web.in_process import Web, problem
 

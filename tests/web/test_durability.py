@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from mograder.store.files import IN_MEMORY
+from mograder.store.shared.files import IN_MEMORY
 from tests.parts import CODE, Running, running, until
 
 CALLS = "fsync,fdatasync,write,writev,sendto,sendmsg,pwrite64,rename"

@@ -14,7 +14,7 @@ import pytest
 from mograder import wire
 from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR
-from mograder.sealing import Ed25519Seal
+from mograder.signing import Ed25519Seal
 from tests.parts import CODE, NOON, SECOND, Clock, names_in, sha256
 from tests.web.in_process import Web, everything_in, problem
 

@@ -17,14 +17,14 @@ from pathlib import Path
 
 import httpx2
 
-from mograder.client import Client
-from mograder.connection import Patience
+from mograder.client.client import Client
+from mograder.client.connection import Patience
 from mograder.domain.errors import MograderError
 from mograder.domain.names import CourseName, FileName, Username
 from mograder.domain.receipts import Receipt
 from mograder.domain.tokens import sign
-from mograder.store.layout import Folders
-from mograder.store.postgres_courses import PostgresCourses
+from mograder.store.folder.layout import Folders
+from mograder.store.postgres.courses import PostgresCourses
 from tests.parts import HW1, PATIENCE, make_course_folder, serving
 from tests.postgres import Server, fresh_database, new_course, servers
 

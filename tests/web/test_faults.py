@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from mograder.domain.course import Course
-from mograder.store.directory import DirectoryStore
+from mograder.store.folder.store import DirectoryStore
 from mograder.web import create_app
 from tests.parts import token_of
 

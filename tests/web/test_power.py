@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from mograder.config import utc_now
-from mograder.store import doctor
-from mograder.store.files import IN_MEMORY
-from mograder.store.layout import Folders
+from mograder.store.folder import doctor
+from mograder.store.shared.files import IN_MEMORY
+from mograder.store.folder.layout import Folders
 from tests.parts import CODE, NOTEBOOK, Running, make_course_folder, running, sha256
 
 MEGABYTES = 24

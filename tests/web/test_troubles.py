@@ -14,7 +14,7 @@ import pytest
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR
-from mograder.web.sessions import new_ticket
+from mograder.web.pages.sessions import new_ticket
 from tests.parts import CODE, Running, environment, free_port, running
 from tests.web.in_process import Web
 from tests.web.test_sessions import OURS, Visitor

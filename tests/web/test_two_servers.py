@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx2
 
 from mograder.config import utc_now
-from mograder.store import doctor
-from mograder.store.findings import Severity
-from mograder.store.layout import Folders
+from mograder.store.folder import doctor
+from mograder.store.shared.findings import Severity
+from mograder.store.folder.layout import Folders
 from tests.parts import PATIENCE, Running, running, sha256, until
 
 ROUNDS = 25

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mograder.cli.output import table, tell, tell_json
-from mograder.cli.places import PLACE, course_name
+from mograder.cli.arguments import PLACE, course_name
 from mograder.config import utc_now
 from mograder.domain import deadlines
 from mograder.domain.errors import Usage
@@ -22,7 +22,7 @@ from mograder.domain.store import Courses, Event
 from mograder.domain.tokens import sign
 
 if TYPE_CHECKING:
-    from mograder.store.postgres_courses import PostgresCourses
+    from mograder.store.postgres.courses import PostgresCourses
 
 Command = Callable[..., None]
 _name = click.argument("name", callback=course_name)
@@ -45,7 +45,7 @@ def _in_store(command: Command) -> Command:
 
 @contextlib.contextmanager
 def opened(place: Path | str) -> Iterator[Courses]:
-    from mograder.opening import open_courses
+    from mograder.factory import open_courses
 
     courses = open_courses(place)
     try:
@@ -100,7 +100,7 @@ def publish(courses: Courses, name: CourseName, folder: Path) -> None:
 
 
 def _publish(courses: PostgresCourses, name: CourseName, folder: Path) -> None:
-    from mograder.store.layout import served_folders
+    from mograder.store.folder.layout import served_folders
 
     count = courses.publish(name, served_folders(folder), Event(utc_now(), INSTRUCTOR, "publish", name))
     tell(f"Published {count} file(s) to {name}")
@@ -108,7 +108,7 @@ def _publish(courses: PostgresCourses, name: CourseName, folder: Path) -> None:
 
 def _database(courses: Courses) -> PostgresCourses:
     """Raises Usage."""
-    from mograder.opening import is_postgres
+    from mograder.factory import is_postgres
 
     if not is_postgres(courses):
         raise Usage("a course in a folder is edited in its folder: there is nothing to publish")
@@ -164,7 +164,7 @@ def upgrade(url: str) -> None:
     Example:
       mograder store upgrade postgresql://db.example.org/mograder
     """
-    from mograder.opening import upgrade_database
+    from mograder.factory import upgrade_database
 
     before, after = upgrade_database(url)
     tell(f"The schema is {after} as before" if before == after else f"Upgraded the schema from {before} to {after}")
@@ -184,7 +184,7 @@ def copy(source: Path | str, target: str) -> None:
       mograder store copy course/release postgresql://db.example.org/mograder#algebra
       mograder store copy postgresql://db.example.org/mograder#algebra elsewhere/course/release
     """
-    from mograder.opening import copy_course
+    from mograder.factory import copy_course
 
     with progress() as say:
         copy_course(source, target, say)
@@ -208,7 +208,7 @@ def mirror(course: Path | str, folder: Path) -> None:
     Example:
       mograder mirror postgresql://db.example.org/mograder#algebra submitted/
     """
-    from mograder.opening import mirror_course
+    from mograder.factory import mirror_course
 
     with progress() as say:
         count = mirror_course(course, folder, say)

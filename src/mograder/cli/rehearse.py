@@ -15,7 +15,7 @@ import click
 
 from mograder.domain.errors import MograderError, Usage, VerificationFailed
 from mograder.domain.names import counted
-from mograder.rehearsal import Outcome, Phase, Rehearsal, Server, Watch
+from mograder.rehearsal.rehearsal import Outcome, Phase, Rehearsal, Server, Watch
 
 TITLES = {
     "register": "register", "assignments": "list", "hand_out": "fetch a file", "status": "look", "submit": "hand in",
@@ -48,7 +48,7 @@ def rehearse(
     Example:
       mograder rehearse course/release/ --students 300 --minutes 2
     """
-    from mograder.load import run
+    from mograder.rehearsal.load import run
 
     root = course_root(course)
     with contextlib.ExitStack() as stack:
@@ -71,7 +71,7 @@ def rehearse(
 def course_root(text: str) -> Path:
     """The folder that is served. Raises Usage for an address, a folder that is not there, and a course in use."""
     from mograder.domain.tokens import SECRET_NAME
-    from mograder.rehearsal import is_in_use
+    from mograder.rehearsal.rehearsal import is_in_use
 
     if "://" in text:
         raise Usage(
@@ -92,7 +92,7 @@ def serving_copy(root: Path, scratch: Path | None) -> Iterator[Server]:
     """A server on a scratch copy, on the same disk as the course, all gone at the end."""
     from mograder.cli.demo import free_port, serving
     from mograder.config import course_folder
-    from mograder.rehearsal import copy_course
+    from mograder.rehearsal.rehearsal import copy_course
 
     place = scratch or course_folder(root).parent
     if scratch is None and not os.access(place, os.W_OK):

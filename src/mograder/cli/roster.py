@@ -11,10 +11,10 @@ import click
 
 from mograder import wire
 from mograder.cli.output import note, table, tell_json
-from mograder.cli.places import as_typed
-from mograder.cli.server import Server, course_option, reads_from_a_server
-from mograder.cli.server import somewhere as at
-from mograder.client import Client, known
+from mograder.cli.arguments import as_typed
+from mograder.cli.connect import Server, course_option, reads_from_a_server
+from mograder.cli.connect import somewhere as at
+from mograder.client.client import Client, known
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
 from mograder.domain.course import Course
 from mograder.domain.errors import BadRequest, Usage

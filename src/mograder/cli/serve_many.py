@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mograder.cli.serving import Front, keep_serving
+from mograder.cli.listen import Front, keep_serving
 from mograder.config import CONFIG_NAME
 from mograder.domain.errors import Usage
 
@@ -31,8 +31,8 @@ def serve_many(
             )
     if settings["tls_self_signed"] and root is None:
         raise Usage("--tls-self-signed keeps its files in FOLDER: name one")
-    from mograder.opening import ManyCourses, is_database, open_courses
-    from mograder.web.many import create_many
+    from mograder.factory import ManyCourses, is_database, open_courses
+    from mograder.web.multi_course import create_many
 
     def opened(stack: contextlib.ExitStack) -> ManyCourses:
         courses = open_courses(place)

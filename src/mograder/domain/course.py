@@ -31,7 +31,7 @@ from mograder.domain.errors import (
 )
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry, Uploaded
-from mograder.domain.handing_in import HandingIn
+from mograder.domain.submissions import HandingIn
 from mograder.domain.names import (
     INSTRUCTOR,
     AssignmentName,
@@ -41,7 +41,7 @@ from mograder.domain.names import (
     parse_new_username,
     printable,
 )
-from mograder.domain.planning import Planning
+from mograder.domain.rule_editor import Planning
 from mograder.domain.receipts import Head, Receipt, Seal, latest_filename
 from mograder.domain.roster import Person, random_code
 from mograder.domain.store import ERASED_NAME, Event, Fetched, LatestFile, Store, StoredFile

@@ -17,7 +17,7 @@ from typing import BinaryIO, Protocol
 from mograder.domain.access import Account
 from mograder.domain.assignments import Assignment, Plan
 from mograder.domain.chain import Erased, Link
-from mograder.domain.commits import Commit
+from mograder.domain.commitments import Commit
 from mograder.domain.errors import Unreadable
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry

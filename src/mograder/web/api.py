@@ -49,9 +49,9 @@ from mograder.web.endpoints import (
     submitted,
     upload_feedback,
 )
-from mograder.web.fetches import Fetches
-from mograder.web.lists import AtOnce, Gathered, Written
-from mograder.web.live import Live
+from mograder.web.downloads import Fetches
+from mograder.web.caching import AtOnce, Gathered, Written
+from mograder.web.pages.live import Live
 from mograder.web.replies import (
     FEEDBACK_POLICY,
     INTERNAL_ERROR,

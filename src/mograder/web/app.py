@@ -20,7 +20,7 @@ class App:
 
     @cached_property
     def _pages(self):  # type: ignore[no-untyped-def]
-        from mograder.web.views import make_router  # most servers that start are asked for no page for a while
+        from mograder.web.pages.routes import make_router  # most servers that start are asked for no page for a while
 
         return make_router(self._api)
 

@@ -14,7 +14,7 @@ from mograder import wire
 from mograder.domain import deadlines
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment, Which
-from mograder.domain.commits import Commit
+from mograder.domain.commitments import Commit
 from mograder.domain.counting import Listed
 from mograder.domain.course import Course, Standing
 from mograder.domain.deadlines import Lateness
@@ -26,9 +26,9 @@ from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.roster import Person
 from mograder.domain.store import Accepted, StoredFile, Upload
 from mograder.web.body import Scope
-from mograder.web.lists import AtOnce, Written
+from mograder.web.caching import AtOnce, Written
 from mograder.web.replies import Reply, json_reply
-from mograder.web.sessions import link_with, new_ticket
+from mograder.web.pages.sessions import link_with, new_ticket
 from mograder.web.throttle import Failures, address_key, name_key
 from mograder.wire import Content, Endpoint
 

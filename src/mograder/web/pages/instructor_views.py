@@ -1,0 +1,102 @@
+"""An instructor's pages: the board, live, and the rules of an assignment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import TypeVar
+
+from sse_starlette.sse import EventSourceResponse
+from starlette.requests import cookie_parser
+from starlette.responses import RedirectResponse
+
+from mograder.domain import board as boards
+from mograder.domain.access import Allow
+from mograder.domain.board import Board, Order, Show, Wanted
+from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError, Unauthenticated
+from mograder.domain.names import AssignmentName
+from mograder.domain.rules import RuleTexts
+from mograder.web.pages import sessions
+from mograder.web.pages.instructor_pages import BoardPage, Part, RulesPage, Rush
+from mograder.web.pages.live import events
+from mograder.web.pages.page_request import Answer, View, Visit, html
+
+T = TypeVar("T")
+
+PEOPLE_A_PAGE = 100
+
+
+def board(visit: Visit) -> Answer:
+    """Everybody by everything, or those who are asked for."""
+    everybody = visit.api.board()
+    wanted = wanted_of(visit.query, everybody)
+    found = boards.find(everybody, wanted)
+    rows, part = part_of(found.rows, visit.query, PEOPLE_A_PAGE)
+    missing = boards.missing(everybody, wanted.assignment) if wanted.assignment else ()
+    shown = Board(found.assignments, tuple(rows))
+    rush = Rush(visit.course.rush(), tuple(reversed(visit.api.errors)), visit.course.free_space())
+    return BoardPage(visit.frame, everybody.assignments, len(everybody.rows), wanted, shown, part, rush, missing)
+
+
+async def live(visit: Visit) -> Answer:
+    """The stream that says that something has changed."""
+    visit.api.live.check()
+    name, course = sessions.cookie_name(visit.course), visit.course
+
+    def may() -> bool:
+        cookie = cookie_parser(visit.headers.get("cookie", "")).get(name, "")
+        try:
+            return not visit.api.check_tokens or sessions.read_cookie(course, cookie)[1].is_instructor
+        except Unauthenticated:
+            return False
+
+    said = events(visit.api.live, visit.actor.username, lambda: visit.api.write(may))
+    return EventSourceResponse(said, send_timeout=visit.api.pace.taking)
+
+
+def wanted_of(query: Mapping[str, str], board: Board) -> Wanted:
+    """What the query asks for; an assignment that is not there is no assignment. Raises BadRequest."""
+    assignment = query.get("assignment", "")
+    named = assignment if any(each.name == assignment for each in board.assignments) else ""
+    try:
+        show, order = Show(query.get("show", "")), Order(query.get("order", Order.USER))
+    except ValueError:
+        raise BadRequest("this address asks for something that the board does not know") from None
+    return Wanted(query.get("q", "")[:200], AssignmentName(named) if named else None, show, order)
+
+
+def part_of(found: Sequence[T], query: Mapping[str, str], size: int) -> tuple[Sequence[T], Part]:
+    """The page of a list that the query asks for, or the nearest that there is."""
+    pages = max(1, -(-len(found) // size))
+    asked = query.get("page", "1")
+    page = min(max(int(asked), 1), pages) if asked.isdecimal() and len(asked) < 9 else 1
+    return found[(page - 1) * size : page * size], Part(page, pages, len(found))
+
+
+def rules(visit: Visit) -> Answer:
+    """An assignment's title, times and limits."""
+    course = visit.course
+    planned = course.planning.rules(visit.assignment().name)
+    return RulesPage(visit.frame, planned, course.max_upload, saved="saved" in visit.query)
+
+
+def change_rules(visit: Visit) -> Answer:
+    course, name = visit.course, visit.assignment().name
+    wanted = RuleTexts(**{each.name: visit.form.get(each.name, "") for each in fields(RuleTexts)})
+    tag = visit.form.get("tag", "")
+    try:
+        course.planning.change(visit.actor, name, wanted, tag)
+    except MograderError as error:
+        planned = course.planning.rules(name)
+        if not isinstance(error, ChangedMeanwhile):  # else what is there now is shown
+            planned = replace(planned, texts=wanted, tag=tag)
+        return html(RulesPage(visit.frame, planned, course.max_upload, error.message), error.status)
+    return RedirectResponse(f"{visit.frame.at('/board', name, 'rules')}?saved", 303)
+
+
+VIEWS: tuple[View, ...] = (
+    View("GET", "/board", Allow.INSTRUCTOR, board),
+    View("GET", "/board/{assignment}/rules", Allow.INSTRUCTOR, rules),
+    View("POST", "/board/{assignment}/rules", Allow.INSTRUCTOR, change_rules),
+    View("GET", "/live", Allow.INSTRUCTOR, live),
+)

@@ -1,0 +1,153 @@
+"""An instructor's pages about people: the roster, the join link, more time, who did what."""
+
+from __future__ import annotations
+
+import io
+
+import segno
+from markupsafe import Markup
+
+from mograder import wire
+from mograder.domain.access import Account, Allow, Role
+from mograder.domain.errors import BadRequest, MograderError, NotFound
+from mograder.domain.extensions import State
+from mograder.domain.names import Username, parse_owner
+from mograder.domain.roster import Person, read_roster
+from mograder.web import multipart
+from mograder.web.api import MULTIPART_EXTRA
+from mograder.web.pages.instructor_views import part_of
+from mograder.web.pages.people_pages import Invite, MoreTime, People, Remove, Trail
+from mograder.web.pages.page_request import Answer, View, Visit, html
+
+PEOPLE_A_PAGE = 100
+EVENTS_A_PAGE = 100
+MOST_EVENTS = 100_000
+
+
+def people(visit: Visit) -> Answer:
+    return _people(visit)
+
+
+def _people(visit: Visit, codes: tuple[tuple[Username, str], ...] = (), problem: str = "") -> People:
+    text = visit.query.get("q", "")[:200]
+    key = text.strip().casefold()
+    found = [each for each in visit.course.roster() if key in f"{each.username}\n{each.name}".casefold()]
+    accounts, part = part_of(found, visit.query, PEOPLE_A_PAGE)
+    return People(visit.frame, tuple(accounts), part, text, codes, problem)
+
+
+def _with_codes(visit: Visit, added: list[tuple[Account, str]]) -> Answer:
+    codes = tuple((account.username, code) for account, code in added if code)
+    return _people(visit, codes, "" if codes else "everybody in this list is on the roster already")
+
+
+def add(visit: Visit) -> Answer:
+    """Put a person on the roster."""
+    try:
+        person = Person.parse(visit.form.get("user", ""), visit.form.get("name", ""), _role(visit))
+        return _with_codes(visit, visit.course.add_people(visit.actor, [person]))
+    except MograderError as error:
+        return html(_people(visit, problem=error.message), error.status)
+
+
+def _role(visit: Visit) -> Role:
+    try:
+        return Role(visit.form.get("role", Role.STUDENT))
+    except ValueError:
+        raise BadRequest("a role is student or instructor") from None
+
+
+async def import_list(visit: Visit) -> Answer:
+    """Put the people of a CSV list on the roster: all or none."""
+    try:
+        limit = wire.BY_NAME["add_people"].limit or 0
+        files = await multipart.read_files(visit.headers, visit.body.chunks(limit + MULTIPART_EXTRA))
+        if len(files) != 1:
+            raise BadRequest("choose one file: a CSV table with a column 'username'")
+        try:
+            text = files[0][1].decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise BadRequest("the list is not UTF-8 text: save it as CSV UTF-8") from None
+        found = read_roster(text)
+        return await visit.api.write(lambda: _with_codes(visit, visit.course.add_people(visit.actor, found)))
+    except MograderError as error:
+        problem, status = error.message, error.status
+        return await visit.api.write(lambda: html(_people(visit, problem=problem), status))
+
+
+def reset(visit: Visit) -> Answer:
+    """Revoke a person's token, and show the code that claims the name again."""
+    return _with_codes(visit, [visit.course.reset(visit.actor, _user(visit))])
+
+
+def set_role(visit: Visit) -> Answer:
+    visit.course.set_role(visit.actor, _user(visit), _role(visit))
+    return visit.to("/people")
+
+
+def confirm_remove(visit: Visit) -> Answer:
+    account = next((each for each in visit.course.roster() if each.username == _user(visit)), None)
+    if account is None:
+        raise NotFound(f"nobody called {_user(visit)!r} is on the roster")
+    return Remove(visit.frame, account.username, account.name)
+
+
+def remove(visit: Visit) -> Answer:
+    visit.course.remove(visit.actor, _user(visit))
+    return visit.to("/people")
+
+
+def _user(visit: Visit) -> Username:
+    return parse_owner(visit.values["user"])
+
+
+def invite(visit: Visit) -> Answer:
+    """The join link with the course's code, as text and to photograph."""
+    course = visit.course
+    code = course.enrollment_code
+    link = wire.JoinLink(visit.address, code, visit.api.fingerprint).text if course.registration_open else ""
+    return Invite(visit.frame, link, visit.address, code, picture(link))
+
+
+def picture(link: str) -> Markup:
+    """A QR code as SVG, "" for no link. Dark on white whatever the page looks like, else telephones do not read it."""
+    if not link:
+        return Markup()
+    target = io.BytesIO()
+    segno.make(link, micro=False).save(
+        target, kind="svg", xmldecl=False, svgns=False, omitsize=True, light="#fff", border=4, title="QR code to join"
+    )
+    return Markup(target.getvalue().decode())  # noqa: S704 (segno draws it; the link is in it as squares alone)
+
+
+def more_time(visit: Visit) -> Answer:
+    """Requests and grants of all."""
+    found = visit.course.extensions.all()
+    waiting = tuple(each for each in found if each.state is State.ASKED)
+    return MoreTime(visit.frame, waiting, tuple(each for each in found if each.state is not State.ASKED))
+
+
+def trail(visit: Visit) -> Answer:
+    """Who did what when."""
+    text = visit.query.get("q", "")[:200]
+    key = text.strip().casefold()
+    found = [
+        each for each in visit.course.events(MOST_EVENTS)
+        if key in f"{each.actor}\n{each.action}\n{each.subject}\n{each.detail}".casefold()
+    ]  # fmt: skip
+    events, part = part_of(found, visit.query, EVENTS_A_PAGE)
+    return Trail(visit.frame, tuple(events), part, text, visit.course.head())
+
+
+VIEWS: tuple[View, ...] = (
+    View("GET", "/people", Allow.INSTRUCTOR, people),
+    View("POST", "/people", Allow.INSTRUCTOR, add),
+    View("POST", "/people/import", Allow.INSTRUCTOR, import_list),
+    View("POST", "/people/{user}/reset", Allow.INSTRUCTOR, reset),
+    View("POST", "/people/{user}/role", Allow.INSTRUCTOR, set_role),
+    View("GET", "/people/{user}/remove", Allow.INSTRUCTOR, confirm_remove),
+    View("POST", "/people/{user}/remove", Allow.INSTRUCTOR, remove),
+    View("GET", "/invite", Allow.INSTRUCTOR, invite),
+    View("GET", "/more-time", Allow.INSTRUCTOR, more_time),
+    View("GET", "/trail", Allow.INSTRUCTOR, trail),
+)
