@@ -28,8 +28,8 @@ from mograder.domain.store import Accepted, Store, Upload
 from mograder.domain.tokens import sign
 from mograder.signing import Ed25519Seal, new_private_key
 from mograder.store.folder.authority import AUTHORITY
-from mograder.store.folder.store import DirectoryStore
 from mograder.store.folder.layout import Folders
+from mograder.store.folder.store import DirectoryStore
 
 CODE = "swordfish"
 NOON = 1_773_144_000_000_000

@@ -17,12 +17,12 @@ from mograder.domain.store import Courses, Event, Store
 from mograder.domain.tokens import SECRET_NAME
 from mograder.signing import Ed25519Seal, new_private_key
 from mograder.store.folder.courses import CourseFolders
-from mograder.store.folder.store import DirectoryStore
 from mograder.store.folder.layout import find_folders, served_folders
+from mograder.store.folder.store import DirectoryStore
 
 if TYPE_CHECKING:
-    from mograder.store.postgres.store import PostgresStore
     from mograder.store.postgres.courses import PostgresCourses
+    from mograder.store.postgres.store import PostgresStore
 
 
 def open_course(

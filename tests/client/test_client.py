@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mograder.client import client as client_module
 from mograder import wire
+from mograder.client import client as client_module
 from mograder.client.client import Client, known
 from mograder.client.connection import CHUNK, Patience, normalise_url
 from mograder.domain.access import Role

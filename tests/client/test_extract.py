@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mograder.client import extract
-from mograder.domain.errors import VerificationFailed
 from mograder.client.extract import Places, folder_name, replacing, safe_name, unpack
+from mograder.domain.errors import VerificationFailed
 from tests.parts import names_in
 
 
@@ -128,8 +128,8 @@ def test_a_link_or_device_refuses_the_archive(kind: int, tmp_path: Path) -> None
 
 
 def test_a_bomb_is_refused_by_what_comes_out_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placing, "HARMLESS", 1000)
-    monkeypatch.setattr(placing, "CHUNK", 100)
+    monkeypatch.setattr(extract, "HARMLESS", 1000)
+    monkeypatch.setattr(extract, "CHUNK", 100)
     made = archive(tmp_path / "a.zip", {"a": bytes(10_000_000)})
     with pytest.raises(VerificationFailed, match="too large"):
         unpack(made, tmp_path / "out")
@@ -137,17 +137,17 @@ def test_a_bomb_is_refused_by_what_comes_out_of_it(tmp_path: Path, monkeypatch: 
 
 
 def test_a_bomb_in_many_pieces_is_refused_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placing, "MAX_TOTAL", 5000)
+    monkeypatch.setattr(extract, "MAX_TOTAL", 5000)
     made = archive(tmp_path / "a.zip", {f"{number}": bytes(1000) for number in range(10)})
     with pytest.raises(VerificationFailed, match="too large"):
         unpack(made, tmp_path / "out")
-    monkeypatch.setattr(placing, "MAX_MEMBERS", 5)
+    monkeypatch.setattr(extract, "MAX_MEMBERS", 5)
     with pytest.raises(VerificationFailed, match="10 files"):
         unpack(made, tmp_path / "again")
 
 
 def test_headers_that_lie_about_sizes_do_not_help_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placing, "MAX_MEMBER", 100_000)
+    monkeypatch.setattr(extract, "MAX_MEMBER", 100_000)
     content = archive(tmp_path / "a.zip", {"a": bytes(1_000_000)}).read_bytes()
     (tmp_path / "a.zip").write_bytes(content.replace(struct.pack("<L", 1_000_000), struct.pack("<L", 10)))
     with pytest.raises(VerificationFailed):

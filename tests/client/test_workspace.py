@@ -15,7 +15,6 @@ import pytest
 from mograder import wire
 from mograder.client.client import Client
 from mograder.client.connection import Patience
-from mograder.domain.errors import MograderError, Usage, VerificationFailed
 from mograder.client.workspace import (
     Fetched,
     Login,
@@ -27,6 +26,7 @@ from mograder.client.workspace import (
     keep_receipt,
     read_settings,
 )
+from mograder.domain.errors import MograderError, Usage, VerificationFailed
 from tests.hostile import Answer, HostileServer
 from tests.parts import NOTEBOOK, Running, names_in, sha256
 

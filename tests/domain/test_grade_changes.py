@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from mograder.domain.errors import BadRequest
-from mograder.domain.grades import GradeEntry
 from mograder.domain.grade_changes import Change, preview, spread
+from mograder.domain.grades import GradeEntry
 
 PEOPLE = ["alice", "bob", "carol"]
 STORED = (

@@ -21,10 +21,10 @@ from mograder.domain.store import Event, Fetched, Store
 from mograder.signing import Ed25519Seal, new_private_key
 from mograder.store import copy
 from mograder.store.copy import DatabasePlace, FolderPlace, mirror, to_database, to_folder, write_pieces
-from mograder.store.folder.store import DirectoryStore
-from mograder.store.shared.files import is_on_its_way
 from mograder.store.folder.layout import FEEDBACK, GRADES, Folders
+from mograder.store.folder.store import DirectoryStore
 from mograder.store.postgres.courses import PostgresCourses
+from mograder.store.shared.files import is_on_its_way
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, hand_in, make_course_folder, names_in, open_store
 from tests.postgres import Server, fresh_database, new_course
 
@@ -122,7 +122,7 @@ def test_a_course_goes_into_a_database_and_back_as_it_was(root: Path, courses: P
 def test_a_copy_that_was_cut_short_goes_on_where_it_ended(
     root: Path, courses: PostgresCourses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(copying, "TOGETHER", 2)
+    monkeypatch.setattr(copy, "TOGETHER", 2)
     before = said_by(root)
     back = tmp_path / "back" / "release"
     for work, whole in (

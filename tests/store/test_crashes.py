@@ -15,9 +15,9 @@ from mograder.domain.chain import erase_receipt, find_breaks
 from mograder.domain.store import ERASED_NAME, Event
 from mograder.signing import Ed25519Seal, new_private_key
 from mograder.store.folder import doctor
+from mograder.store.folder.layout import Folders
 from mograder.store.folder.store import DirectoryStore
 from mograder.store.shared.files import IN_MEMORY
-from mograder.store.folder.layout import Folders
 from tests.crashes import BEGIN, Say, before_every_step, die_before
 from tests.model import (
     Model,

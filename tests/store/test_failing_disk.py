@@ -20,9 +20,9 @@ from mograder.domain.rules import RuleChange
 from mograder.domain.store import Event
 from mograder.signing import Ed25519Seal, new_private_key
 from mograder.store.folder.authority import Authority
-from mograder.store.postgres.blobs import Incoming
 from mograder.store.folder.courses import ARCHIVED, CourseFolders
 from mograder.store.folder.store import DirectoryStore
+from mograder.store.postgres.blobs import Incoming
 from mograder.store.shared.files import IN_MEMORY, Spool
 from tests.parts import ALICE, BOB, HW1, NOON, hand_in, make_course_folder, open_store
 

@@ -20,10 +20,10 @@ from mograder.domain.grades import GradeEntry
 from mograder.domain.names import FileName, Username
 from mograder.domain.store import Event
 from mograder.signing import Ed25519Seal
-from mograder.store.shared import files
 from mograder.store.folder import submissions
-from mograder.store.folder.store import DirectoryStore
 from mograder.store.folder.layout import Folders
+from mograder.store.folder.store import DirectoryStore
+from mograder.store.shared import files
 from tests.parts import ALICE, BOB, CODE, HW1, NOON, hand_in, names_in, open_store, until
 
 
@@ -151,7 +151,7 @@ def test_what_could_not_be_put_in_place_is_tried_again_without_another_hand_in(
     course_folder: Path, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(handing_in, "SETTLE_AFTER", 0.01)
+    monkeypatch.setattr(submissions, "SETTLE_AFTER", 0.01)
     (submitted / "alice.py").mkdir(parents=True)  # in the way
     with contextlib.closing(open_store(course_folder)) as store:
         hand_in(store, seal, ALICE, b"work")

@@ -13,17 +13,16 @@ from mograder.domain.counting import Judged
 from mograder.domain.course import Standing
 from mograder.domain.deadlines import Lateness, Penalties
 from mograder.domain.extensions import Extension
-from mograder.domain.grades import GradeEntry
 from mograder.domain.grade_changes import preview, spread
+from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.rule_editor import Planned
 from mograder.domain.receipts import Receipt
+from mograder.domain.rule_editor import Planned
 from mograder.domain.rules import RuleTexts
 from mograder.domain.store import StoredFile
 from mograder.web.api import Failure
-from mograder.web.pages.assignment_pages import AssignmentPage, GradesPage, PersonPage, SourcePage
-from mograder.web.pages.instructor_pages import BoardPage, RulesPage, Rush
-from mograder.web.pages.instructor_views import PEOPLE_A_PAGE, part_of
+from mograder.web.pages.assignment import AssignmentPage, GradesPage, PersonPage, SourcePage
+from mograder.web.pages.board import PEOPLE_A_PAGE, BoardPage, RulesPage, Rush, part_of
 from mograder.web.pages.page import Frame, Page
 from mograder.web.pages.source import Contents, look_into
 from mograder.wire import MIB

@@ -14,7 +14,7 @@ from mograder.domain.grades import GradeEntry
 from mograder.domain.names import INSTRUCTOR, AssignmentName, FileName, Username
 from mograder.domain.receipts import Receipt, Submission
 from mograder.web.pages.page import Frame, Page
-from mograder.web.pages.student_pages import Home, Mine, MyAssignment, MyReceipts, WorkFile
+from mograder.web.pages.student import Home, Mine, MyAssignment, MyReceipts, WorkFile
 from tests.web.sample_parts import ALICE, HOSTILE, HOUR, KEY, LONG, NOW, RIGHT_TO_LEFT, SCRIPT, TASKS, assignment
 
 PENALTIES = Penalties(enabled=True)

@@ -20,8 +20,8 @@ import pytest
 from mograder.config import utc_now
 from mograder.domain.names import AssignmentName
 from mograder.store.folder import doctor
-from mograder.store.shared import findings
 from mograder.store.folder.layout import Folders
+from mograder.store.shared import findings
 from tests.parts import CODE, NOTEBOOK, PATIENCE, Running, make_course_folder, open_store, running, sha256, until
 
 ROUNDS = 10

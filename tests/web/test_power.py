@@ -18,8 +18,8 @@ import pytest
 
 from mograder.config import utc_now
 from mograder.store.folder import doctor
-from mograder.store.shared.files import IN_MEMORY
 from mograder.store.folder.layout import Folders
+from mograder.store.shared.files import IN_MEMORY
 from tests.parts import CODE, NOTEBOOK, Running, make_course_folder, running, sha256
 
 MEGABYTES = 24

@@ -13,8 +13,8 @@ import httpx2
 
 from mograder.config import utc_now
 from mograder.store.folder import doctor
-from mograder.store.shared.findings import Severity
 from mograder.store.folder.layout import Folders
+from mograder.store.shared.findings import Severity
 from tests.parts import PATIENCE, Running, running, sha256, until
 
 ROUNDS = 25

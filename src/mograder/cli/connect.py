@@ -13,17 +13,17 @@ from typing import Any, TypeVar
 import click
 
 from mograder import wire
-from mograder.cli.output import note, when
 from mograder.cli.arguments import PLACE, as_typed
+from mograder.cli.output import note, when
 from mograder.client.client import Client, known
 from mograder.client.connection import Patience, normalise_url, trusting
+from mograder.client.outbox import Outbox, Waiting, deliver
+from mograder.client.proof import KnownKeys, check_submitted
+from mograder.client.workspace import Logins, keep_receipt, read_settings
 from mograder.domain.course import Course
 from mograder.domain.errors import MograderError, Unauthenticated, Usage, VerificationFailed
 from mograder.domain.names import Username, printable
 from mograder.domain.tokens import Token
-from mograder.client.outbox import Outbox, Waiting, deliver
-from mograder.client.proof import KnownKeys, check_submitted
-from mograder.client.workspace import Logins, keep_receipt, read_settings
 
 Place = TypeVar("Place")
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mograder.cli.output import table, tell, tell_json
 from mograder.cli.arguments import PLACE, course_name
+from mograder.cli.output import table, tell, tell_json
 from mograder.config import utc_now
 from mograder.domain import deadlines
 from mograder.domain.errors import Usage

@@ -18,19 +18,19 @@ import stamina.instrumentation
 
 from mograder import wire
 from mograder.cli import proof
-from mograder.cli.submissions import ask_extension, retry, submit
-from mograder.cli.output import json_option, note, progress, result, table, tell, tell_json, when
 from mograder.cli.connect import Server, choose, owner_of, reads_from_a_server, sends_to_a_server, username
+from mograder.cli.output import json_option, note, progress, result, table, tell, tell_json, when
+from mograder.cli.submissions import ask_extension, retry, submit
 from mograder.client.client import Client, known, pin
 from mograder.client.collecting import collect, strangers
 from mograder.client.connection import Patience, normalise_url
+from mograder.client.extract import folder_name, replacing
+from mograder.client.proof import KnownKeys
+from mograder.client.workspace import Login, Logins, Outcome, fetch, read_settings
 from mograder.domain.errors import BadName, MograderError, NameTaken, Usage
 from mograder.domain.grades import GRADE_KEYS, GradeEntry, read_csv
 from mograder.domain.names import parse_owner
-from mograder.client.extract import folder_name, replacing
-from mograder.client.proof import KnownKeys
 from mograder.wire import JoinLink
-from mograder.client.workspace import Login, Logins, Outcome, fetch, read_settings
 
 _out_folder = click.Path(file_okay=False, path_type=Path)
 _in_file = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)

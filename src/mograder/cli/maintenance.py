@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import click
 
 from mograder import config
-from mograder.cli.output import clean, note, tell, tell_json
 from mograder.cli.arguments import FOLDER, PLACE, Folder, as_typed
+from mograder.cli.output import clean, note, tell, tell_json
 from mograder.domain.errors import Unreadable, Usage, VerificationFailed
 from mograder.domain.names import counted
 
 if TYPE_CHECKING:
-    from mograder.store.shared.evidence import Evidence
-    from mograder.store.shared.findings import Finding
     from mograder.store.folder.layout import Folders
     from mograder.store.postgres.evidence import PostgresEvidence
+    from mograder.store.shared.evidence import Evidence
+    from mograder.store.shared.findings import Finding
 
 BACK_UP = "back up a database with its own tools (pg_dump), or bring one course into a folder: mograder store copy"
 
@@ -142,8 +142,8 @@ def verify(
       mograder verify course/ receipts-of-alice/*.json
       mograder verify postgresql://db.example.org/mograder#algebra
     """
-    from mograder.domain.chain import head_of, parse_head
     from mograder.client.proof import read_keys, read_receipt
+    from mograder.domain.chain import head_of, parse_head
 
     with as_typed():
         kept = [parse_head(text) for text in heads]

@@ -11,18 +11,18 @@ from typing import Any
 import click
 
 from mograder import wire
-from mograder.cli.output import note, table, tell, tell_json
 from mograder.cli.connect import Server, choose, reads_from_a_server
+from mograder.cli.output import note, table, tell, tell_json
 from mograder.client.client import Client, known
 from mograder.client.connection import normalise_url
+from mograder.client.extract import folder_name, replacing, sha256_of
+from mograder.client.proof import KeptReceipt, KnownKeys, changed_key, read_keys, read_receipt
+from mograder.client.workspace import keep_receipt
 from mograder.domain import deadlines
 from mograder.domain.chain import head_of
 from mograder.domain.errors import Usage, VerificationFailed
 from mograder.domain.names import counted
-from mograder.client.extract import folder_name, replacing, sha256_of
-from mograder.client.proof import KeptReceipt, KnownKeys, changed_key, read_keys, read_receipt
 from mograder.signing import Ed25519Seal
-from mograder.client.workspace import keep_receipt
 
 _in_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 RECEIPTS = ".mograder/receipts"

@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from mograder import wire
-from mograder.cli.output import note, table, tell_json
 from mograder.cli.arguments import as_typed
 from mograder.cli.connect import Server, course_option, reads_from_a_server
 from mograder.cli.connect import somewhere as at
+from mograder.cli.output import note, table, tell_json
 from mograder.client.client import Client, known
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
 from mograder.domain.course import Course

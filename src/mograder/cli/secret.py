@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from mograder.cli.output import tell
 from mograder.cli.arguments import PLACE
+from mograder.cli.output import tell
 from mograder.domain import deadlines
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.errors import Usage

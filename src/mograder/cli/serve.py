@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mograder.cli.certificate import check_words
 from mograder.cli.arguments import Folder
+from mograder.cli.certificate import check_words
 from mograder.cli.listen import Front, check_numbers, keep_serving
 from mograder.config import CONFIG_NAME, EMPTY, SERVE_SETTINGS, course_folder, read_course_file, resolve
 from mograder.domain.errors import MograderError, Temporary, Unreadable, Usage

@@ -10,8 +10,6 @@ import click
 import msgspec
 
 from mograder import wire
-from mograder.cli.extend import check_until
-from mograder.cli.output import json_option, note, progress, result, when
 from mograder.cli.connect import (
     Server,
     check_receipt,
@@ -21,13 +19,15 @@ from mograder.cli.connect import (
     sends_to_a_server,
     tell_delivered,
 )
+from mograder.cli.extend import check_until
+from mograder.cli.output import json_option, note, progress, result, when
 from mograder.client.client import Client, known
+from mograder.client.extract import sha256_of
+from mograder.client.outbox import Outbox, Waiting, deliver, is_passing, worth_announcing
+from mograder.client.workspace import is_hand_out
 from mograder.domain.assignments import USUALLY_ACCEPTED
 from mograder.domain.errors import MograderError, TooLarge, Usage
 from mograder.domain.names import counted
-from mograder.client.outbox import Outbox, Waiting, deliver, is_passing, worth_announcing
-from mograder.client.extract import sha256_of
-from mograder.client.workspace import is_hand_out
 
 
 @click.command()

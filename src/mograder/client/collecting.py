@@ -18,9 +18,9 @@ from typing import Any
 
 from mograder import wire
 from mograder.client.client import Client, known
+from mograder.client.extract import is_archive, replacing, sha256_of, unpack
 from mograder.domain.errors import MograderError, NetworkFailure, NotFound, Unauthenticated
 from mograder.domain.names import Username, parse_owner
-from mograder.client.extract import is_archive, replacing, sha256_of, unpack
 
 AT_ONCE = 8
 

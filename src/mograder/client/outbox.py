@@ -21,8 +21,8 @@ import click
 
 from mograder import wire
 from mograder.client.client import Client, Progress, known
-from mograder.domain.errors import MograderError, NotFound, VerificationFailed
 from mograder.client.extract import replacing, safe_name, sha256_of
+from mograder.domain.errors import MograderError, NotFound, VerificationFailed
 
 NEAR = 600.0
 """Seconds before a deadline in which a file's checksum is sent ahead of it."""

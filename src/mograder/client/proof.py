@@ -15,9 +15,9 @@ import click
 
 from mograder import wire
 from mograder.client.client import Client
+from mograder.client.extract import replacing
 from mograder.domain import deadlines
 from mograder.domain.errors import BadRequest, MograderError, NotFound, Usage, VerificationFailed
-from mograder.client.extract import replacing
 from mograder.signing import Ed25519Seal
 from mograder.wire import decode_json
 

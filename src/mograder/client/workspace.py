@@ -24,9 +24,9 @@ import msgspec
 from mograder import wire
 from mograder.client.client import Client, Progress, known
 from mograder.client.connection import normalise_url
+from mograder.client.extract import Places, folder_name, replacing, safe_name, sha256_of, unpack
 from mograder.domain.errors import MograderError, Usage
 from mograder.domain.tokens import random_secret
-from mograder.client.extract import Places, folder_name, replacing, safe_name, sha256_of, unpack
 
 # settings
 

@@ -31,7 +31,6 @@ from mograder.domain.errors import (
 )
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry, Uploaded
-from mograder.domain.submissions import HandingIn
 from mograder.domain.names import (
     INSTRUCTOR,
     AssignmentName,
@@ -41,10 +40,11 @@ from mograder.domain.names import (
     parse_new_username,
     printable,
 )
-from mograder.domain.rule_editor import Planning
 from mograder.domain.receipts import Head, Receipt, Seal, latest_filename
 from mograder.domain.roster import Person, random_code
+from mograder.domain.rule_editor import Planning
 from mograder.domain.store import ERASED_NAME, Event, Fetched, LatestFile, Store, StoredFile
+from mograder.domain.submissions import HandingIn
 from mograder.domain.tokens import Token
 
 MIN_CLAIM_KEY, MAX_CLAIM_KEY = 32, 200  # characters

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 
-from mograder.domain import counting, deadlines
-
-from mograder.domain import commitments
+from mograder.domain import commitments, counting, deadlines
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment, Plan, Which
 from mograder.domain.commitments import Commit

@@ -24,11 +24,14 @@ from mograder.domain.receipts import Head, Receipt, latest_filename
 from mograder.domain.store import Event
 from mograder.domain.tokens import SECRET_NAME
 from mograder.signing import new_private_key as new_key
+from mograder.store.folder.keys import PREVIOUS_NAME, secrets_of
+from mograder.store.folder.layout import FEEDBACK, GRADES, MANIFEST, SIGNING_KEY, Folders, served_folders
+from mograder.store.folder.store import DirectoryStore
 from mograder.store.postgres import blobs
-from mograder.store.shared import files
 from mograder.store.postgres.blobs import new_body, pieces_of
-from mograder.store.postgres.database import Connection
 from mograder.store.postgres.chain import APPEND
+from mograder.store.postgres.courses import PostgresCourses
+from mograder.store.postgres.database import Connection
 from mograder.store.postgres.rows import (
     HAND_OUTS,
     PLAN,
@@ -38,12 +41,9 @@ from mograder.store.postgres.rows import (
     read_listing,
     read_secrets,
 )
-from mograder.store.folder.store import DirectoryStore
-from mograder.store.folder.layout import FEEDBACK, GRADES, MANIFEST, SIGNING_KEY, Folders, served_folders
-from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_values
 from mograder.store.postgres.store import PostgresStore
-from mograder.store.postgres.courses import PostgresCourses
-from mograder.store.folder.keys import PREVIOUS_NAME, secrets_of
+from mograder.store.shared import files
+from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_values
 
 TOGETHER = 50
 """Places of the chain that are written in one step."""

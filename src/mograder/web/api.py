@@ -39,6 +39,8 @@ from mograder.domain.extensions import Extension
 from mograder.domain.names import parse_owner, printable
 from mograder.domain.store import StoredFile
 from mograder.web.body import PATIENT, Body, Gone, Pace, Receive, Scope, Send, is_multipart
+from mograder.web.caching import AtOnce, Gathered, Written
+from mograder.web.downloads import Fetches
 from mograder.web.endpoints import (
     HANDLERS,
     SAME_FOR_ALL,
@@ -49,8 +51,6 @@ from mograder.web.endpoints import (
     submitted,
     upload_feedback,
 )
-from mograder.web.downloads import Fetches
-from mograder.web.caching import AtOnce, Gathered, Written
 from mograder.web.pages.live import Live
 from mograder.web.replies import (
     FEEDBACK_POLICY,

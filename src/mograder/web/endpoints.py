@@ -27,8 +27,8 @@ from mograder.domain.roster import Person
 from mograder.domain.store import Accepted, StoredFile, Upload
 from mograder.web.body import Scope
 from mograder.web.caching import AtOnce, Written
-from mograder.web.replies import Reply, json_reply
 from mograder.web.pages.sessions import link_with, new_ticket
+from mograder.web.replies import Reply, json_reply
 from mograder.web.throttle import Failures, address_key, name_key
 from mograder.wire import Content, Endpoint
 

@@ -23,8 +23,8 @@ from mograder.domain.names import Username
 from mograder.signing import Ed25519Seal, new_private_key
 from mograder.store.folder import backup
 from mograder.store.folder.backup import Restored, Written, read_backup, write_backup
-from mograder.store.folder.store import DirectoryStore
 from mograder.store.folder.layout import Folders, served_folders
+from mograder.store.folder.store import DirectoryStore
 from tests.courses import damage_row, everything, forget_file, ledger, versions
 from tests.parts import ALICE, BOB, NOTEBOOK, hand_in, make_course_folder, names_in, sha256
 

@@ -17,8 +17,8 @@ from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import HandIn, Issue, Receipt, Turn, issue_receipt
 from mograder.domain.store import Accepted, Event
 from mograder.signing import Ed25519Seal
-from mograder.store.shared import files
 from mograder.store.folder.store import DirectoryStore
+from mograder.store.shared import files
 from mograder.store.shared.files import IN_MEMORY
 from mograder.store.shared.rows import record
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, hand_in, names_in

@@ -7,8 +7,8 @@ from mograder.domain.names import Username
 from mograder.domain.receipts import Receipt
 from mograder.domain.store import Event
 from mograder.signing import Ed25519Seal, new_private_key
-from mograder.store.folder.store import DirectoryStore
 from mograder.store.folder.erase import erase_files
+from mograder.store.folder.store import DirectoryStore
 from tests.parts import ALICE, NOON, hand_in, names_in
 
 SEAL = Ed25519Seal(new_private_key())

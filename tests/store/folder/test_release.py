@@ -17,8 +17,8 @@ from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName
 from mograder.domain.store import Event, StoredFile
 from mograder.signing import Ed25519Seal, new_private_key
-from mograder.store.folder.store import DirectoryStore
 from mograder.store.folder.layout import Folders
+from mograder.store.folder.store import DirectoryStore
 from tests.parts import ALICE, HW1, NOON, hand_in, open_store
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows makes links for few")

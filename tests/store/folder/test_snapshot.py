@@ -13,8 +13,8 @@ import pytest
 from mograder.domain.errors import Unreadable
 from mograder.domain.store import Event
 from mograder.store.folder import ledger
-from mograder.store.folder.store import DirectoryStore
 from mograder.store.folder.snapshot import reading
+from mograder.store.folder.store import DirectoryStore
 from tests.courses import everything
 from tests.parts import NOON, names_in, open_store
 

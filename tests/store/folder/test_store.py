@@ -26,11 +26,11 @@ from mograder.domain.rules import RuleChange
 from mograder.domain.store import Event
 from mograder.signing import Ed25519Seal, new_private_key, public_pem
 from mograder.store.folder import ledger
-from mograder.store.folder.store import DirectoryStore
 from mograder.store.folder.doctor import check
+from mograder.store.folder.layout import Folders
+from mograder.store.folder.store import DirectoryStore
 from mograder.store.shared.files import fingerprint, is_settled
 from mograder.store.shared.findings import Severity
-from mograder.store.folder.layout import Folders
 from tests.crashes import Say, die_before
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, hand_in, make_course_folder, names_in, open_store, sha256, until
 

@@ -18,10 +18,10 @@ from mograder.domain.errors import StorageFull, Temporary
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.store import LatestFile
 from mograder.signing import Ed25519Seal, new_private_key
-from mograder.store.shared import files
 from mograder.store.folder import submissions
-from mograder.store.folder.store import DirectoryStore
 from mograder.store.folder.layout import Folders
+from mograder.store.folder.store import DirectoryStore
+from mograder.store.shared import files
 from tests.courses import everything
 from tests.parts import ALICE, BOB, HW1, hand_in, names_in, open_store, sha256, until
 
@@ -32,7 +32,7 @@ LARGE = b"x" * (files.IN_MEMORY + 1)
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is settled unless it is asked for."""
-    monkeypatch.setattr(handing_in, "SETTLE_AFTER", 3600)
+    monkeypatch.setattr(submissions, "SETTLE_AFTER", 3600)
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def test_what_the_disk_does_not_take_stays_in_the_ledger(
 
     hand_in(store, SEAL, ALICE, b"work")
     with monkeypatch.context() as broken:
-        broken.setattr(handing_in, "_LIBC", Full)
+        broken.setattr(submissions, "_LIBC", Full)
         with pytest.raises(StorageFull, match="cannot sync the hand-ins: the server's disk is full"):
             store.settle()
     assert store.ledger.read("SELECT number FROM pending") == [(1,)]
@@ -173,7 +173,7 @@ def test_where_no_call_syncs_a_whole_file_system_every_file_and_folder_is_synced
         fsync(descriptor)
 
     fsync = os.fsync
-    monkeypatch.setattr(handing_in, "_LIBC", None)
+    monkeypatch.setattr(submissions, "_LIBC", None)
     monkeypatch.setattr(os, "fsync", sync)
     assert not store.settle()
     assert {path.stat().st_ino for each in there for path in (each, each.parent)} <= set(synced)

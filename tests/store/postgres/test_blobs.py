@@ -17,12 +17,12 @@ from mograder.domain.names import CourseName, FileName, Username
 from mograder.domain.receipts import HandIn, Receipt, Turn
 from mograder.domain.store import Event, StoredFile
 from mograder.signing import Ed25519Seal, new_private_key
+from mograder.store.folder.layout import Folders
 from mograder.store.postgres import blobs
 from mograder.store.postgres.blobs import PIECE, Bodies, pieces_of
-from mograder.store.shared.files import IN_MEMORY
-from mograder.store.folder.layout import Folders
-from mograder.store.postgres.store import PostgresStore
 from mograder.store.postgres.courses import PostgresCourses
+from mograder.store.postgres.store import PostgresStore
+from mograder.store.shared.files import IN_MEMORY
 from tests.parts import ALICE, HW1, NOON, filled, hand_in, make_course_folder, names_in
 from tests.postgres import new_course
 
@@ -73,7 +73,7 @@ def test_a_large_file_is_brought_once_and_goes_with_the_server(store: PostgresSt
 def test_large_files_that_many_fetch_at_once_make_room_for_each_other(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "KEPT_AT_HAND", 4 * LARGE)
+    monkeypatch.setattr(blobs, "KEPT_AT_HAND", 4 * LARGE)
     files = [kept(store, f"s{number}", bytes(LARGE)) for number in range(8)]
     with ThreadPoolExecutor(8) as threads:
         paths = list(threads.map(lambda number: brought(files[number % 8]), range(32)))
@@ -105,7 +105,7 @@ def test_a_file_at_hand_waits_for_no_other_to_be_brought(store: PostgresStore, m
 def test_what_was_fetched_longest_ago_makes_room_for_what_comes(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "KEPT_AT_HAND", 2 * LARGE)
+    monkeypatch.setattr(blobs, "KEPT_AT_HAND", 2 * LARGE)
     files = [kept(store, f"s{number}", bytes(LARGE)) for number in range(3)]
     paths = [brought(file) for file in files[:2]]
     for path in paths:

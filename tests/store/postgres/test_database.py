@@ -19,9 +19,9 @@ from mograder.domain.receipts import HandIn, issue_receipt
 from mograder.domain.store import Event, Store
 from mograder.signing import Ed25519Seal, new_private_key
 from mograder.store.postgres import database
-from mograder.store.postgres.database import MIGRATIONS, upgrade
 from mograder.store.postgres.chain import Chain
 from mograder.store.postgres.courses import PostgresCourses
+from mograder.store.postgres.database import MIGRATIONS, upgrade
 from tests.parts import ALICE, BOB, HW1, NOON, PATIENCE, SECOND, filled, free_port, hand_in, until
 from tests.postgres import Cutter, Server, fresh_database, new_course
 

@@ -13,13 +13,13 @@ from mograder.domain.course import Course
 from mograder.domain.errors import Unreadable
 from mograder.domain.names import CourseName
 from mograder.signing import Ed25519Seal, new_private_key
-from mograder.store.shared import findings
 from mograder.store.copy import to_database
 from mograder.store.folder.layout import Folders
-from mograder.store.shared.rows import RECEIPT_COLUMNS
-from mograder.store.postgres.store import PostgresStore
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.postgres.evidence import PostgresEvidence
+from mograder.store.postgres.store import PostgresStore
+from mograder.store.shared import findings
+from mograder.store.shared.rows import RECEIPT_COLUMNS
 from tests.parts import ALICE, BOB, NOON, SECOND, Clock, hand_in, make_course_folder, open_store
 from tests.postgres import Server, fresh_database
 

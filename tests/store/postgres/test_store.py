@@ -19,12 +19,12 @@ from mograder.domain.names import FileName
 from mograder.domain.receipts import Receipt
 from mograder.domain.store import Event
 from mograder.signing import Ed25519Seal, new_private_key
+from mograder.store.folder.layout import Folders
 from mograder.store.postgres import database
+from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.postgres.database import Connection, Row
 from mograder.store.postgres.rows import HAND_OUTS, MANIFEST, PLAN, SECRETS, put_document, read_secrets
-from mograder.store.folder.layout import Folders
 from mograder.store.postgres.store import PostgresStore
-from mograder.store.postgres.courses import PostgresCourses
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, hand_in, make_course_folder
 from tests.postgres import new_course
 

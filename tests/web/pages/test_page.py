@@ -49,7 +49,7 @@ def test_every_page_has_a_sample() -> None:
 
 
 def test_every_template_belongs_to_a_page_or_is_part_of_one() -> None:
-    folder = resources.files("mograder.web").joinpath("templates")
+    folder = resources.files("mograder.web.pages").joinpath("templates")
     texts = {each.name: each.read_text(encoding="utf-8") for each in folder.iterdir()}
     used = {kind.template for kind in kinds(Page)}
     used |= {name for text in texts.values() for name in re.findall(r'{% (?:extends|from|include) "([^"]+)"', text)}

@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mograder.domain.errors import Unreadable
-from mograder.store.shared.files import make_once, storage_errors, write_file
 from mograder.store.folder.keys import read_secret
+from mograder.store.shared.files import make_once, storage_errors, write_file
 
 AUTHORITY = ".mograder-authority.pem"
 """Certificate and key of the authority."""

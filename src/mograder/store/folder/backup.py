@@ -30,12 +30,12 @@ from mograder.domain import deadlines
 from mograder.domain.errors import MograderError, NotFound, Usage, VerificationFailed
 from mograder.domain.names import counted
 from mograder.domain.receipts import Submission, latest_filename
-from mograder.store.shared import files
-from mograder.store.folder.store import DirectoryStore
-from mograder.store.shared.files import is_on_its_way, sha256_of, sync_folder
 from mograder.store.folder.layout import LEDGER, LOCK, Folders, served_folders
-from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
 from mograder.store.folder.snapshot import reading, stays_inside
+from mograder.store.folder.store import DirectoryStore
+from mograder.store.shared import files
+from mograder.store.shared.files import is_on_its_way, sha256_of, sync_folder
+from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
 
 MANIFEST = ".mograder-manifest.json"
 """Of the archive; hidden, since a course may have a `manifest.json` of its own."""

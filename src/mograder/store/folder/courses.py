@@ -9,10 +9,10 @@ from mograder.domain import deadlines
 from mograder.domain.errors import BadName, NameTaken, NotFound
 from mograder.domain.names import CourseName
 from mograder.domain.store import CourseEntry, Event
-from mograder.store.shared import files
-from mograder.store.folder.store import DirectoryStore
-from mograder.store.shared.files import storage_errors
 from mograder.store.folder.layout import served_folders
+from mograder.store.folder.store import DirectoryStore
+from mograder.store.shared import files
+from mograder.store.shared.files import storage_errors
 
 ARCHIVED = ".mograder-archived"
 """In the folder of a course that is closed: since when (Unix microseconds)."""

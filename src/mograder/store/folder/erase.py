@@ -14,8 +14,8 @@ from mograder.domain.chain import Erased
 from mograder.domain.names import HISTORY_STEM, Username
 from mograder.domain.receipts import latest_filename
 from mograder.domain.store import ERASED_NAME
-from mograder.store.shared import files
 from mograder.store.folder.layout import FEEDBACK, Folders
+from mograder.store.shared import files
 
 
 def erase_rows(connection: sqlite3.Connection, username: Username, places: Iterable[Erased]) -> None:

@@ -18,8 +18,8 @@ from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from mograder.domain.errors import StorageFull, Temporary, Unreadable
-from mograder.store.shared.files import storage_errors
 from mograder.store.folder.process_lock import turn
+from mograder.store.shared.files import storage_errors
 
 T = TypeVar("T")
 

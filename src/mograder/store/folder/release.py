@@ -16,9 +16,19 @@ from mograder.domain.assignments import Assignment, HandOut, Plan, Rules, find_a
 from mograder.domain.errors import BadName, BadRequest, Unreadable
 from mograder.domain.names import MAX_FILE_NAME, AssignmentName, FileName
 from mograder.domain.store import StoredFile
+from mograder.store.folder.layout import (
+    FEEDBACK,
+    GRADES,
+    MANIFEST,
+    Folders,
+    Place,
+    existing,
+    load_json,
+    real_place,
+    stored,
+)
 from mograder.store.shared import files
 from mograder.store.shared.files import Cached, LastRead, Marks, SameAgain
-from mograder.store.folder.layout import FEEDBACK, GRADES, MANIFEST, Folders, Place, existing, load_json, real_place, stored
 
 T = TypeVar("T")
 

@@ -25,11 +25,8 @@ from mograder.domain.rules import RuleChange
 from mograder.domain.store import Attest, ChangeAccount, ChangeCommits, ChangeExtension, Event, Fetched, StoredFile
 from mograder.domain.tokens import SECRET_NAME, random_secret
 from mograder.signing import public_pem
-from mograder.store.shared import files
 from mograder.store.folder.erase import ERASED_NAMES, erase_files, erase_rows, erased_account
-from mograder.store.shared.files import Cached, LastRead, Marks, SameAgain, storage_errors
-from mograder.store.folder.release import HandOuts
-from mograder.store.folder.submissions import HandingIn
+from mograder.store.folder.keys import Secrets
 from mograder.store.folder.layout import (
     BEGIN_ANEW,
     FEEDBACK,
@@ -45,6 +42,11 @@ from mograder.store.folder.layout import (
     stored,
 )
 from mograder.store.folder.ledger import Ledger
+from mograder.store.folder.release import HandOuts
+from mograder.store.folder.submissions import HandingIn
+from mograder.store.shared import files
+from mograder.store.shared.config_text import edited, tag_of
+from mograder.store.shared.files import Cached, LastRead, Marks, SameAgain, storage_errors
 from mograder.store.shared.rows import (
     ACCOUNT_COLUMNS,
     COMMITS,
@@ -59,8 +61,6 @@ from mograder.store.shared.rows import (
     record,
     where_asked,
 )
-from mograder.store.shared.config_text import edited, tag_of
-from mograder.store.folder.keys import Secrets
 
 log = logging.getLogger(__name__)
 

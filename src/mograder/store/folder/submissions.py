@@ -37,11 +37,11 @@ from mograder.domain.receipts import (
     owner,
 )
 from mograder.domain.store import Accepted, LatestFile, StoredFile, Upload
-from mograder.store.shared import files
 from mograder.store.folder.batch import Growing, Waiting
-from mograder.store.shared.files import Cached, Marks, Room, SameAgain, Spool, spool_name, storage_errors, write_spool
 from mograder.store.folder.layout import Folders, Place, stored
 from mograder.store.folder.ledger import TOGETHER, Ledger
+from mograder.store.shared import files
+from mograder.store.shared.files import Cached, Marks, Room, SameAgain, Spool, spool_name, storage_errors, write_spool
 from mograder.store.shared.rows import (
     HEAD,
     RECEIPT_COLUMNS,

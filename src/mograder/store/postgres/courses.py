@@ -12,10 +12,11 @@ from mograder.domain import deadlines
 from mograder.domain.names import CourseName, FileName
 from mograder.domain.store import CourseEntry, Event
 from mograder.domain.tokens import random_secret
-from mograder.store.postgres import blobs
-from mograder.store.shared import files
-from mograder.store.postgres.blobs import Bodies, new_body, pieces_of
 from mograder.store.folder.courses import course_taken, no_such_course
+from mograder.store.folder.layout import MANIFEST, Folders
+from mograder.store.folder.release import HandOuts
+from mograder.store.postgres import blobs
+from mograder.store.postgres.blobs import Bodies, new_body, pieces_of
 from mograder.store.postgres.database import Connection, Database
 from mograder.store.postgres.rows import (
     HAND_OUTS,
@@ -28,9 +29,8 @@ from mograder.store.postgres.rows import (
     record,
     write_listing,
 )
-from mograder.store.folder.release import HandOuts
-from mograder.store.folder.layout import MANIFEST, Folders
 from mograder.store.postgres.store import PostgresStore
+from mograder.store.shared import files
 
 
 class PostgresCourses:

@@ -12,9 +12,9 @@ from mograder.domain.errors import Unreadable, VerificationFailed
 from mograder.domain.receipts import Head, Receipt, Seal
 from mograder.signing import Ed25519Seal
 from mograder.store.copy import DatabasePlace, check_bytes
+from mograder.store.postgres.store import PostgresStore
 from mograder.store.shared.evidence import Record, Verified, broken_chain
 from mograder.store.shared.findings import Findings, error, lasting
-from mograder.store.postgres.store import PostgresStore
 
 MEND = "restore the database from a backup; the students' own receipts show what was handed in"
 

@@ -41,10 +41,14 @@ from mograder.domain.store import (
     StoredFile,
     Upload,
 )
+from mograder.store.folder.erase import erased_account
+from mograder.store.folder.layout import parse_json
+from mograder.store.folder.release import parse_manifest, shown, with_rules
 from mograder.store.postgres import blobs
 from mograder.store.postgres.blobs import Bodies, Incoming, split
-from mograder.store.postgres.database import Connection, Database, Row
 from mograder.store.postgres.chain import Chain
+from mograder.store.postgres.database import Connection, Database, Row
+from mograder.store.postgres.erase import ERASED_NAMES, erase
 from mograder.store.postgres.rows import (
     ACCOUNT_COLUMNS,
     EXTENSION_COLUMNS,
@@ -68,12 +72,8 @@ from mograder.store.postgres.rows import (
     record,
     write_commits,
 )
-from mograder.store.folder.erase import erased_account
-from mograder.store.folder.release import parse_manifest, shown, with_rules
-from mograder.store.folder.layout import parse_json
-from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
 from mograder.store.shared.config_text import edited, tag_of
-from mograder.store.postgres.erase import ERASED_NAMES, erase
+from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
 
 T = TypeVar("T")
 

@@ -19,13 +19,13 @@ from mograder.domain.errors import Unreadable
 from mograder.domain.names import counted, is_history
 from mograder.domain.receipts import Head, Receipt, Seal, latest_filename, owner
 from mograder.signing import Ed25519Seal
+from mograder.store.folder.layout import LEDGER, LOCK, SIGNING_KEY, Folders
+from mograder.store.folder.ledger import Ledger
+from mograder.store.folder.snapshot import reading, stays_inside
 from mograder.store.shared import files
 from mograder.store.shared.files import Cached, sha256_of
 from mograder.store.shared.findings import Finding, Findings, error, lasting, note, some, warning
-from mograder.store.folder.layout import LEDGER, LOCK, SIGNING_KEY, Folders
-from mograder.store.folder.ledger import Ledger
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
-from mograder.store.folder.snapshot import reading, stays_inside
 
 
 @dataclass(frozen=True)

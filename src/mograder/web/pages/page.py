@@ -132,7 +132,7 @@ class Asset:
 def assets() -> Mapping[str, Asset]:
     """Every static file by its name; read once."""
     found = {}
-    for file in resources.files("mograder.web").joinpath("static").iterdir():
+    for file in resources.files("mograder.web.pages").joinpath("static").iterdir():
         content = file.read_bytes()
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         if kind.startswith("text/"):
@@ -144,7 +144,7 @@ def assets() -> Mapping[str, Asset]:
 @cache
 def _templates() -> Environment:
     environment = Environment(
-        loader=PackageLoader("mograder.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=PackageLoader("mograder.web.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
     environment.filters |= {

@@ -27,12 +27,12 @@ from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound, Unauthenticated, Unreadable
 from mograder.domain.names import Username
 from mograder.domain.store import StoredFile
-from mograder.web.pages import sessions
 from mograder.web.api import Api
 from mograder.web.body import Body, Gone, Message, Receive, Scope, Send
+from mograder.web.pages import sessions
 from mograder.web.pages.page import Frame, Page, Problem, render
-from mograder.web.replies import attachment, path_to
 from mograder.web.pages.sessions import Session
+from mograder.web.replies import attachment, path_to
 from mograder.web.throttle import address_key
 
 log = logging.getLogger(__name__)

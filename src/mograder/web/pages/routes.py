@@ -15,15 +15,11 @@ from mograder.domain.access import ANONYMOUS, Allow
 from mograder.domain.errors import MograderError, NotFound, Unauthenticated
 from mograder.domain.tokens import Token, random_secret
 from mograder.web import endpoints
-from mograder.web.pages import assignment_views
-from mograder.web.pages import instructor_views
-from mograder.web.pages import people_views
-from mograder.web.pages import sessions
-from mograder.web.pages import student_views
 from mograder.web.api import Api
+from mograder.web.pages import assignment, board, people, sessions, student
 from mograder.web.pages.page import Join, Joined, Login, Once, assets
-from mograder.web.throttle import name_key
 from mograder.web.pages.page_request import Answer, Shown, View, Visit, html
+from mograder.web.throttle import name_key
 
 KEPT_FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -33,8 +29,8 @@ def home(visit: Visit) -> Answer:
     if visit.actor == ANONYMOUS:
         return join_form(visit) if visit.course.registration_open else login_form(visit)
     if visit.actor.is_instructor:
-        return instructor_views.board(visit)
-    return student_views.home(visit)
+        return board.board(visit)
+    return student.home(visit)
 
 
 def join_form(visit: Visit) -> Join:
@@ -112,10 +108,10 @@ VIEWS = (
     View("GET", "/once", Allow.ANYONE, once_form),
     View("POST", "/once", Allow.ANYONE, once),
     View("GET", "/static/{tag}/{name}", Allow.ANYONE, static),
-    *student_views.VIEWS,
-    *instructor_views.VIEWS,
-    *assignment_views.VIEWS,
-    *people_views.VIEWS,
+    *student.VIEWS,
+    *board.VIEWS,
+    *assignment.VIEWS,
+    *people.VIEWS,
 )
 
 

@@ -1,11 +1,12 @@
-"""An instructor's pages about one assignment: everybody's hand-ins, grades, feedback."""
+"""An instructor's pages about one assignment: submissions, a person's versions, the source, grades."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
 
 from starlette.responses import Response, StreamingResponse
 
@@ -14,24 +15,138 @@ from mograder.domain import board as boards
 from mograder.domain import grade_changes
 from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
-from mograder.domain.board import Show, Wanted
+from mograder.domain.board import Row, Show, Wanted
+from mograder.domain.course import Standing
+from mograder.domain.deadlines import Penalties
 from mograder.domain.errors import BadRequest, MograderError, NotFound
 from mograder.domain.extending import Change
-from mograder.domain.extensions import Decision
-from mograder.domain.grades import of_person
+from mograder.domain.extensions import Decision, State
+from mograder.domain.grade_changes import Preview, Spread
+from mograder.domain.grades import GradeEntry, of_person
 from mograder.domain.names import FileName, Username, counted, parse_owner
 from mograder.domain.receipts import latest_filename
 from mograder.domain.store import StoredFile
 from mograder.web import multipart
 from mograder.web.api import MULTIPART_EXTRA
-from mograder.web.pages.assignment_pages import AssignmentPage, GradesPage, PersonPage, SourcePage
 from mograder.web.body import is_multipart
 from mograder.web.endpoints import feedback_pages
-from mograder.web.pages.instructor_views import PEOPLE_A_PAGE, part_of
-from mograder.web.replies import FEEDBACK_POLICY, attachment
-from mograder.web.pages.source import look_into
+from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of
+from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, View, Visit, file_response, html, parse_form
+from mograder.web.pages.source import Contents, look_into
+from mograder.web.replies import FEEDBACK_POLICY, attachment
 from mograder.web.zips import zipped
+
+
+@dataclass(frozen=True)
+class OnAssignment(Page):
+    """A page about one assignment."""
+
+    heading = "Assignment"
+    assignment: Assignment
+
+    @property
+    def title(self) -> str:
+        return self.assignment.rules.title or self.assignment.name
+
+    def within(self, *segments: str) -> str:
+        """The link to what belongs to the assignment."""
+        return self.frame.at("/board", self.assignment.name, *segments)
+
+
+@dataclass(frozen=True)
+class AssignmentPage(OnAssignment):
+    """Everybody's work on it. `rows` are a page of the people who stand as `show` says, each with one cell.
+
+    `counts` says how many stand how; `kept` what was stored just now, "" when nothing was.
+    """
+
+    template = "assignment.html"
+    rows: tuple[Row, ...]
+    part: Part
+    show: Show
+    counts: tuple[tuple[Show, int], ...]
+    spread: Spread | None
+    penalties: Penalties
+    problem: str = ""
+    kept: str = ""
+    shows = tuple(Show)
+
+    def at_page(self, page: int) -> str:
+        return f"{self.within()}?{urlencode({'show': self.show, 'page': page})}"
+
+    def showing(self, show: Show) -> str:
+        return f"{self.within()}?{urlencode({'show': show})}"
+
+    @property
+    def has_hand_ins(self) -> bool:
+        """Whether those who are shown have handed in anything to download."""
+        return self.show is not Show.MISSING and dict(self.counts)[Show.HANDED_IN] > 0
+
+    @property
+    def zip(self) -> str:
+        return f"{self.within('hand-ins.zip')}?{urlencode({'show': self.show})}"
+
+    @property
+    def highest(self) -> int:
+        """The largest count of a bin, by which the plot is scaled."""
+        return max((each.count for each in self.spread.bins), default=1) if self.spread else 1
+
+
+@dataclass(frozen=True)
+class GradesPage(OnAssignment):
+    """What a table of grades would change, to be confirmed; `seen` marks what is stored now."""
+
+    template = "grades.html"
+    heading = "Upload grades"
+    preview: Preview
+    seen: str
+    problem: str = ""
+
+    @property
+    def document(self) -> str:
+        return json.dumps([dict(each.fields) for each in self.preview.entries])
+
+
+@dataclass(frozen=True)
+class PersonPage(OnAssignment):
+    """One person's work on an assignment: every hand-in, time, grade, feedback.
+
+    `grade` is also one that the person does not see yet. `by_hand` is the file that was put there without us.
+    """
+
+    template = "person.html"
+    heading = "Hand-ins"
+    user: Username
+    name: str
+    standing: Standing
+    grade: GradeEntry | None
+    zone: str
+    by_hand: str = ""
+    problem: str = ""
+
+    def of(self, *segments: str) -> str:
+        return self.within("people", self.user, *segments)
+
+    @property
+    def asked(self) -> bool:
+        return self.standing.extension is not None and self.standing.extension.state is State.ASKED
+
+
+@dataclass(frozen=True)
+class SourcePage(OnAssignment):
+    """One hand-in, to be read."""
+
+    template = "source.html"
+    heading = "Hand-in"
+    user: Username
+    file: str
+    size: int
+    contents: Contents
+
+    def of(self, *segments: str) -> str:
+        return self.within("people", self.user, *segments)
+
 
 CONFIRM_LIMIT = 3 * (wire.BY_NAME["upload_grades"].limit or 0)
 """Bytes of the form that confirms grades: the table again, each byte written as three at most."""

@@ -1,8 +1,10 @@
-"""An instructor's pages about people: the roster, the join link, more time, who did what."""
+"""An instructor's pages about people: roster, invitation, more time, the audit log."""
 
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
 
 import segno
 from markupsafe import Markup
@@ -10,14 +12,94 @@ from markupsafe import Markup
 from mograder import wire
 from mograder.domain.access import Account, Allow, Role
 from mograder.domain.errors import BadRequest, MograderError, NotFound
-from mograder.domain.extensions import State
-from mograder.domain.names import Username, parse_owner
+from mograder.domain.extensions import Extension, State
+from mograder.domain.names import INSTRUCTOR, Username, parse_owner
+from mograder.domain.receipts import Head
 from mograder.domain.roster import Person, read_roster
+from mograder.domain.store import Event
 from mograder.web import multipart
 from mograder.web.api import MULTIPART_EXTRA
-from mograder.web.pages.instructor_views import part_of
-from mograder.web.pages.people_pages import Invite, MoreTime, People, Remove, Trail
+from mograder.web.pages.board import Part, part_of
+from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, View, Visit, html
+
+
+@dataclass(frozen=True)
+class People(Page):
+    """The roster. `codes` are those of people who were just added or reset: shown this once."""
+
+    template = "people.html"
+    heading = "People"
+    accounts: tuple[Account, ...]
+    part: Part
+    text: str
+    codes: tuple[tuple[Username, str], ...] = ()
+    problem: str = ""
+    roles = tuple(Role)
+
+    def at_page(self, page: int) -> str:
+        return f"{self.frame.at('/people')}?{urlencode({'q': self.text, 'page': page})}"
+
+    @property
+    def table(self) -> str:
+        """The new codes, a line a person."""
+        return "\n".join(f"{user} {code}" for user, code in self.codes)
+
+
+@dataclass(frozen=True)
+class Remove(Page):
+    """Asks once more before somebody is removed."""
+
+    template = "remove.html"
+    heading = "Remove somebody"
+    user: Username
+    name: str
+
+
+@dataclass(frozen=True)
+class Invite(Page):
+    """The join link and its QR code, for the whole lecture hall. `link` is "" when nobody can join by a code."""
+
+    template = "invite.html"
+    heading = "Join the course"
+    link: str
+    address: str
+    code: str
+    picture: Markup
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the address is one that only this machine itself reaches."""
+        return urlsplit(self.address).hostname in ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class MoreTime(Page):
+    """All extensions, those that wait for a decision first."""
+
+    template = "more_time.html"
+    heading = "More time"
+    waiting: tuple[Extension, ...]
+    others: tuple[Extension, ...]
+
+
+@dataclass(frozen=True)
+class Trail(Page):
+    """Who did what when, newest first. `head` is the end of the chain of receipts."""
+
+    template = "trail.html"
+    heading = "Trail"
+    events: tuple[Event, ...]
+    part: Part
+    text: str
+    head: Head
+
+    def named(self, name: str) -> str:
+        return "Instructor" if name == INSTRUCTOR else name
+
+    def at_page(self, page: int) -> str:
+        return f"{self.frame.at('/trail')}?{urlencode({'q': self.text, 'page': page})}"
+
 
 PEOPLE_A_PAGE = 100
 EVENTS_A_PAGE = 100
