@@ -28,7 +28,7 @@ def course_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def submitted(course_folder: Path) -> Path:
-    """Where hand-ins for hw1 are kept."""
+    """Where submissions for hw1 are kept."""
     return course_folder.parent / "submitted" / "hw1"
 
 

@@ -15,10 +15,10 @@ from mograder.domain.errors import BadName, Unreadable, Usage
 from mograder.domain.names import CourseName
 from mograder.domain.store import Courses, Event, Store
 from mograder.domain.tokens import SECRET_NAME
-from mograder.signing import Ed25519Seal, new_private_key
+from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.courses import CourseFolders
 from mograder.store.folder.layout import find_folders, served_folders
-from mograder.store.folder.store import DirectoryStore
+from mograder.store.folder.store import FolderStore
 
 if TYPE_CHECKING:
     from mograder.store.postgres.courses import PostgresCourses
@@ -45,17 +45,17 @@ def open_course(
         "release_dir": release_dir, "submitted_dir": submitted_dir, "grades_dir": grades_dir, "max_upload": max_upload,
     }  # fmt: skip
     settings = config.resolve(given, config.read_course_file(home / config.CONFIG_NAME), home)
-    store = DirectoryStore(find_folders(root, settings, release_dir))
+    store = FolderStore(find_folders(root, settings, release_dir))
     return _course(store, enrollment_code, settings["max_upload"])
 
 
 def _course(store: Store, enrollment_code: str, max_upload: int) -> Course:
     key = store.signing_key(new_private_key)
     try:
-        seal = Ed25519Seal(key)
+        signer = Ed25519Signer(key)
     except ValueError as error:
         raise Unreadable("the course's signing key cannot be read", f"{error}: restore it from a backup") from None
-    return Course(store, seal, config.utc_now, enrollment_code.strip(), max_upload * config.MIB)
+    return Course(store, signer, config.utc_now, enrollment_code.strip(), max_upload * config.MIB)
 
 
 def rotate_signing_key(folder: Path | str) -> str:
@@ -63,13 +63,13 @@ def rotate_signing_key(folder: Path | str) -> str:
 
     Also where the one before is lost, so that the course itself does not open.
     """
-    store = DirectoryStore(served_folders(_served(Path(folder))))
+    store = FolderStore(served_folders(_served(Path(folder))))
     try:
         event = Event(config.utc_now(), COURSE_INSTRUCTOR.username, "rotate", "signing key")
         key = store.change_signing_key(new_private_key(), event)
     finally:
         store.close()
-    return Ed25519Seal(key).public_keys()[0]["kid"]
+    return Ed25519Signer(key).public_keys()[0]["kid"]
 
 
 def open_existing(place: Path | str, **given: Path | None) -> Course:
@@ -153,7 +153,7 @@ def copy_course(source: Path | str, target: Path | str, say: Callable[[str], Non
 
 
 def mirror_course(place: Path | str, folder: Path, say: Callable[[str], None]) -> int:
-    """Bring a folder up to date with a database's hand-ins; how many were new. Raises Usage and MograderError."""
+    """Bring a folder up to date with a database's submissions; how many were new. Raises Usage and MograderError."""
     if not is_database(place):
         raise Usage("a course in a folder has its files there already: give postgresql://…#name")
     with database_course(str(place)) as store:

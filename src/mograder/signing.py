@@ -39,8 +39,8 @@ def public_pem(key: bytes) -> bytes:
     return b"".join(_public(_read(each)).public_bytes(*form) for each in _pems(key))
 
 
-class Ed25519Seal:
-    """A `Seal` (see domain.receipts) over Ed25519 keys: the first signs, all verify.
+class Ed25519Signer:
+    """A `Signer` (see domain.receipts) over Ed25519 keys: the first signs, all verify.
 
     With public keys alone it can only verify.
     """

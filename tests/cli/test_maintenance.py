@@ -124,15 +124,15 @@ def test_an_erased_person_is_gone_from_every_byte_and_the_course_stays_sound(cou
         for number in range(3):
             assert server.submit("zebedee", b"# by zebedee %d" % number).status_code == 200
             assert server.submit("bob", b"bob %d" % number).status_code == 200
-        lecturer = server.bearer()
-        server.client.post("/assignments/hw1/grades", json=[{"username": "zebedee", "grade": 1}], headers=lecturer)
+        instructor = server.bearer()
+        server.client.post("/assignments/hw1/grades", json=[{"username": "zebedee", "grade": 1}], headers=instructor)
         files = {"files": ("zebedee.html", b"<p>zebedee")}
-        server.client.post("/assignments/hw1/feedback", files=files, headers=lecturer)
+        server.client.post("/assignments/hw1/feedback", files=files, headers=instructor)
         (course / "submitted/hw1/zebedee_20200101T000000.py").write_bytes(b"by hand")
         head = run("verify", course).stdout  # differs by what was put in by hand alone
         dry = run("erase", "zebedee", "--course", course, "--dry-run")
         assert dry.stdout.splitlines() == [
-            "zebedee: an account, 3 receipts", "  hand-ins: hw1", "  grades: hw1", "  feedback: hw1",
+            "zebedee: an account, 3 receipts", "  submissions: hw1", "  grades: hw1", "  feedback: hw1",
             "nothing was erased",
         ]  # fmt: skip
         assert run("erase", "zebedee", "--course", course).returncode == 2

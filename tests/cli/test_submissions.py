@@ -121,7 +121,7 @@ def test_a_student_who_was_never_on_time_is_told_that_the_last_one_counts(alice:
     due(server, timedelta(hours=-25), head=LATE)
     alice("https", "submit", "hw1", work(b"late"))
     out, _ = alice("https", "feedback", "hw1")
-    assert "What counts: your last hand-in, as none was on time (alice_" in out
+    assert "What counts: your last submission, as none was on time (alice_" in out
 
 
 def test_what_counts_is_collected_and_so_are_the_latest_and_those_in_time(
@@ -193,7 +193,7 @@ def test_what_cannot_be_sent_is_kept_and_goes_out_with_the_next_command(
     if os.name == "posix":
         assert Outbox().path(waiting).stat().st_mode & 0o077 == 0
     _, err = alice("https", "fetch", "--list", "--patience", "0", code=6)
-    assert "2 hand-in(s) still wait to be sent" in err
+    assert "2 submission(s) still wait to be sent" in err
     with restarted(server):
         _, err = alice("https", "fetch", "--list")
         assert err.count("which was waiting, is handed in") == 2
@@ -240,7 +240,7 @@ def test_an_old_version_is_not_put_before_a_newer_one_unless_the_student_says_so
     Outbox().put(Path(work(b"old\n")), server.url, "alice", "alice", "hw1")
     assert server.submit("alice", b"new, from elsewhere").status_code == 200
     _, err = alice("https", "fetch", "--list")
-    assert "a later hand-in of yours was received since" in err
+    assert "a later submission of yours was received since" in err
     assert kept(server)["alice.py"] == b"new, from elsewhere"
     assert alice("https", "retry", "--json") == {"sent": 1, "refused": 0}
     assert kept(server)["alice.py"] == b"old\n"

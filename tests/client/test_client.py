@@ -14,7 +14,7 @@ import pytest
 from mograder import wire
 from mograder.client import client as client_module
 from mograder.client.client import Client, known
-from mograder.client.connection import CHUNK, Patience, normalise_url
+from mograder.client.connection import CHUNK, RetryPolicy, normalise_url
 from mograder.domain.access import Role
 from mograder.domain.errors import (
     BadRequest,
@@ -29,12 +29,12 @@ from mograder.domain.errors import (
     VerificationFailed,
 )
 from mograder.domain.grades import GradeEntry
-from mograder.signing import Ed25519Seal
+from mograder.signing import Ed25519Signer
 from tests.hostile import Answer, HostileServer, as_json, hostile
 from tests.parts import ALICE, CODE, NOTEBOOK, Running, free_port, sha256
 
 TOKEN = "alice:" + "0" * 64
-QUICK = Patience(attempts=4, total=2, first_wait=0.001, longest_wait=0.002)
+QUICK = RetryPolicy(attempts=4, total=2, first_wait=0.001, longest_wait=0.002)
 
 
 @pytest.fixture
@@ -62,13 +62,13 @@ def test_every_endpoint_has_a_method() -> None:
 
 
 def test_a_roster_can_be_kept_from_afar(server: Running) -> None:
-    with speaking(server, "__instructor__") as lecturer:
-        (added,) = lecturer.add_people([wire.NewPerson("alice", "Alice A.")])
-        assert lecturer.reset("alice").code != added.code
-        assert lecturer.set_role("alice", Role.INSTRUCTOR).role == "instructor"
-        assert lecturer.remove("alice").state == "removed"
-        assert [(each.user, each.name) for each in lecturer.roster()] == [("alice", "Alice A.")]
-        assert [each.action for each in lecturer.events()] == ["remove", "role", "reset", "add"]
+    with speaking(server, "__instructor__") as instructor:
+        (added,) = instructor.add_people([wire.NewPerson("alice", "Alice A.")])
+        assert instructor.reset("alice").code != added.code
+        assert instructor.set_role("alice", Role.INSTRUCTOR).role == "instructor"
+        assert instructor.remove("alice").state == "removed"
+        assert [(each.user, each.name) for each in instructor.roster()] == [("alice", "Alice A.")]
+        assert [each.action for each in instructor.events()] == ["remove", "role", "reset", "add"]
 
 
 def test_a_course_can_be_walked_from_registration_to_feedback(server: Running, work: Path) -> None:
@@ -76,10 +76,10 @@ def test_a_course_can_be_walked_from_registration_to_feedback(server: Running, w
         assert nobody.health().status == "ok"
         registered = nobody.register("alice", CODE)
         assert "transport" in nobody.configuration()
-    with Client(server.url, registered.token) as alice, speaking(server, "__instructor__") as lecturer:
+    with Client(server.url, registered.token) as alice, speaking(server, "__instructor__") as instructor:
         (hw1,) = alice.assignments()
         fetched = io.BytesIO()
-        alice.hand_out(hw1.files[0], fetched)
+        alice.release_file(hw1.files[0], fetched)
         assert fetched.getvalue() == NOTEBOOK
         submitted = alice.submit("hw1", "alice", work)
         assert (submitted.size, submitted.sha256) == (work.stat().st_size, sha256(work.read_bytes()))
@@ -92,13 +92,13 @@ def test_a_course_can_be_walked_from_registration_to_feedback(server: Running, w
         alice.version(receipt, own)
         assert own.getvalue() == work.read_bytes()
         assert alice.chain_head() == wire.ChainHead(receipt.number, receipt.hash)
-        assert Ed25519Seal({"keys": alice.signing_keys().keys}).verify(receipt.receipt)["user"] == "alice"
-        (info,) = lecturer.submissions("hw1")
+        assert Ed25519Signer({"keys": alice.signing_keys().keys}).verify(receipt.receipt)["user"] == "alice"
+        (info,) = instructor.submissions("hw1")
         collected = io.BytesIO()
-        lecturer.submitted_file(info, collected)
+        instructor.submitted_file(info, collected)
         assert collected.getvalue() == work.read_bytes()
-        assert lecturer.upload_grades("hw1", [GradeEntry({"username": "alice", "grade": "9"})]).count == 1
-        assert lecturer.upload_feedback("hw1", {"alice.html": b"<p>fine"}).files == ["alice.html"]
+        assert instructor.upload_grades("hw1", [GradeEntry({"username": "alice", "grade": "9"})]).count == 1
+        assert instructor.upload_feedback("hw1", {"alice.html": b"<p>fine"}).files == ["alice.html"]
         assert alice.status("hw1", "alice").grade == "9"
         assert alice.feedback("hw1", "alice") == b"<p>fine"
 
@@ -121,17 +121,17 @@ def test_refusals_of_the_server_come_back_as_the_errors_they_were(server: Runnin
 def test_feedback_of_any_size_goes_over_in_several_requests(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "FEEDBACK_BATCH", 10)
     pages = {f"user{number}.html": b"<p>fine" for number in range(3)}
-    with speaking(server, "__instructor__") as lecturer:
-        assert lecturer.upload_feedback("hw1", pages).files == list(pages)
+    with speaking(server, "__instructor__") as instructor:
+        assert instructor.upload_feedback("hw1", pages).files == list(pages)
     assert len(list((server.root / "hw1" / "feedback").iterdir())) == 3
 
 
 def test_progress_counts_to_the_whole_size_both_ways(server: Running, work: Path) -> None:
     seen: list[tuple[int, int | None]] = []
-    with speaking(server, "alice") as alice, speaking(server, "__instructor__") as lecturer:
+    with speaking(server, "alice") as alice, speaking(server, "__instructor__") as instructor:
         alice.submit("hw1", "alice", work, lambda done, total: seen.append((done, total)))
-        lecturer.submitted_file(
-            lecturer.submissions("hw1")[0], io.BytesIO(), lambda done, total: seen.append((done, total))
+        instructor.submitted_file(
+            instructor.submissions("hw1")[0], io.BytesIO(), lambda done, total: seen.append((done, total))
         )
     size = work.stat().st_size
     assert [each for each in seen if each == (size, size)] == [(size, size)] * 2
@@ -169,7 +169,7 @@ def test_other_refusals_are_not_asked_again(hostile_server: HostileServer, clien
     assert len(hostile_server.asked) == 1
 
 
-def test_a_hand_in_whose_answer_was_lost_is_sent_again_whole(
+def test_a_submission_whose_answer_was_lost_is_sent_again_whole(
     hostile_server: HostileServer, client: Client, work: Path
 ) -> None:
     done = as_json({"status": "ok", "filename": "alice.py"})
@@ -194,7 +194,7 @@ def test_a_registration_whose_answer_was_lost_is_sent_again_with_the_same_key(
 def test_a_download_that_breaks_off_begins_again(hostile_server: HostileServer, client: Client) -> None:
     hostile_server.answer("GET /f", Answer(bytes(CHUNK + 9), announced=2 * CHUNK), Answer(b"whole"))
     target = io.BytesIO()
-    client.hand_out(wire.HandOutFile("f", "/f"), target)
+    client.release_file(wire.ReleaseFileInfo("f", "/f"), target)
     assert target.getvalue() == b"whole"
 
 
@@ -243,7 +243,7 @@ def test_a_download_may_leave_the_server_but_without_the_token(hostile_server: H
         hostile_server.answer("GET /f", Answer(status=302, headers={"Location": f"{other.url}/big"}))
         for address in ("/f", f"{other.url}/big"):
             target = io.BytesIO()
-            client.hand_out(wire.HandOutFile("f", address), target)
+            client.release_file(wire.ReleaseFileInfo("f", address), target)
             assert target.getvalue() == b"data"
         assert ["Authorization" in asked.headers for asked in other.asked] == [False, False]
 
@@ -254,21 +254,21 @@ def test_a_download_that_comes_back_from_elsewhere_does_not_carry_the_token(
     with hostile() as other:
         other.answer("GET /big", Answer(status=302, headers={"Location": f"{hostile_server.url}/secret"}))
         hostile_server.answer("GET /secret", Answer(b"data"))
-        client.hand_out(wire.HandOutFile("f", f"{other.url}/big"), io.BytesIO())
+        client.release_file(wire.ReleaseFileInfo("f", f"{other.url}/big"), io.BytesIO())
     assert "Authorization" not in hostile_server.asked[-1].headers
 
 
 @pytest.mark.parametrize("address", ["@evil.example/f", "//evil.example/f", ":80@evil.example/f", "f", "/Ü 1/f"])
 def test_a_listed_path_is_always_below_our_server(address: str, hostile_server: HostileServer, client: Client) -> None:
     with pytest.raises(NotFound):
-        client.hand_out(wire.HandOutFile("f", address), io.BytesIO())
+        client.release_file(wire.ReleaseFileInfo("f", address), io.BytesIO())
     assert len(hostile_server.asked) == 1
 
 
 @pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://evil.example/f", "http://", "javascript:1"])
 def test_an_address_that_is_not_of_the_web_is_refused(address: str, client: Client) -> None:
     with pytest.raises(VerificationFailed):
-        client.hand_out(wire.HandOutFile("f", address), io.BytesIO())
+        client.release_file(wire.ReleaseFileInfo("f", address), io.BytesIO())
 
 
 def test_a_redirect_within_the_server_is_followed(hostile_server: HostileServer, client: Client) -> None:
@@ -310,7 +310,7 @@ def test_a_redirect_to_nowhere_is_said_to_be_one(hostile_server: HostileServer, 
 
 def test_a_listed_file_at_a_host_that_cannot_be_is_refused(client: Client) -> None:
     with pytest.raises(NetworkFailure, match="cannot ask"):
-        client.hand_out(wire.HandOutFile("f", f"http://{'x' * 64}.example.org/f"), io.BytesIO())
+        client.release_file(wire.ReleaseFileInfo("f", f"http://{'x' * 64}.example.org/f"), io.BytesIO())
 
 
 @pytest.mark.parametrize("body", [b"<html>log in to the wifi", b"{}", b"[3]", b"[" * 100_000, b"\xff", b'[{"id": 1}]'])
@@ -330,9 +330,9 @@ def test_a_file_that_is_not_the_listed_one_is_refused(
     content: bytes, size: int | None, checksum: str | None, hostile_server: HostileServer, client: Client
 ) -> None:
     hostile_server.answer("GET /f", Answer(content))
-    listed = wire.HandOutFile("f", "/f", size=wire.given(size), sha256=wire.given(checksum))
+    listed = wire.ReleaseFileInfo("f", "/f", size=wire.given(size), sha256=wire.given(checksum))
     with pytest.raises(VerificationFailed):
-        client.hand_out(listed, io.BytesIO())
+        client.release_file(listed, io.BytesIO())
 
 
 def test_a_file_without_end_is_not_read(
@@ -341,7 +341,7 @@ def test_a_file_without_end_is_not_read(
     monkeypatch.setattr(client_module, "MAX_FILE", 1000)
     hostile_server.answer("GET /f", Answer(bytes(5000)))
     with pytest.raises(VerificationFailed, match="longer than"):
-        client.hand_out(wire.HandOutFile("f", "/f"), io.BytesIO())
+        client.release_file(wire.ReleaseFileInfo("f", "/f"), io.BytesIO())
 
 
 def test_a_server_that_received_other_bytes_is_found_out(
@@ -410,7 +410,7 @@ def test_a_manifest_written_by_hand_will_do(hostile_server: HostileServer, clien
     assert (third.id, third.files, known(third.duedate)) == ("hw3", [], None)
 
 
-def test_a_hand_in_carries_its_checksum(hostile_server: HostileServer, client: Client, work: Path) -> None:
+def test_a_submission_carries_its_checksum(hostile_server: HostileServer, client: Client, work: Path) -> None:
     hostile_server.answer("POST /assignments/hw1/submit", as_json({"status": "ok"}))
     client.submit("hw1", "alice", work)
     assert hostile_server.asked[0].headers[wire.CHECKSUM_HEADER] == sha256(work.read_bytes())

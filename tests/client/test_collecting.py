@@ -1,4 +1,4 @@
-"""Collecting hand-ins: each under its student's name, only what is new, and again after a break."""
+"""Collecting submissions: each under its student's name, only what is new, and again after a break."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pytest
 
 from mograder.client.client import Client
 from mograder.client.collecting import collect
-from mograder.client.connection import Patience
+from mograder.client.connection import RetryPolicy
 from mograder.domain.errors import NetworkFailure
 from tests.hostile import Answer, HostileServer, as_json
 from tests.parts import Running, names_in, sha256
 
-QUICK = Patience(attempts=2, total=1, first_wait=0.001)
+QUICK = RetryPolicy(attempts=2, total=1, first_wait=0.001)
 
 
 @pytest.fixture
-def lecturer(server: Running) -> Iterator[Client]:
+def instructor(server: Running) -> Iterator[Client]:
     with Client(server.url, server.token("__instructor__")) as client:
         yield client
 
@@ -57,54 +57,56 @@ def downloads(server: HostileServer) -> list[str]:
     return [asked.path for asked in server.asked if asked.path.startswith("/f/")]
 
 
-def test_only_what_is_new_is_collected(server: Running, lecturer: Client, tmp_path: Path) -> None:
+def test_only_what_is_new_is_collected(server: Running, instructor: Client, tmp_path: Path) -> None:
     folder = tmp_path / "collected"
-    assert bring(lecturer, folder) == {}
+    assert bring(instructor, folder) == {}
     students = [f"student{number}" for number in range(20)]
     for student in students:
         server.submit(student, f"{student}\n".encode())
-    assert bring(lecturer, folder) == dict.fromkeys(students, True)
+    assert bring(instructor, folder) == dict.fromkeys(students, True)
     assert all((folder / f"{student}.py").read_text() == f"{student}\n" for student in students)
-    assert bring(lecturer, folder) == dict.fromkeys(students, False)
+    assert bring(instructor, folder) == dict.fromkeys(students, False)
     server.submit("student7", b"again\n")
-    assert {user for user, new in bring(lecturer, folder).items() if new} == {"student7"}
+    assert {user for user, new in bring(instructor, folder).items() if new} == {"student7"}
     assert (folder / "student7.py").read_bytes() == b"again\n"
     (folder / "student3.py").unlink()
-    assert {user for user, new in bring(lecturer, folder).items() if new} == {"student3"}
-    assert bring(lecturer, folder, force=True) == dict.fromkeys(students, True)
+    assert {user for user, new in bring(instructor, folder).items() if new} == {"student3"}
+    assert bring(instructor, folder, force=True) == dict.fromkeys(students, True)
 
 
-def test_what_a_lecturer_wrote_into_a_collected_file_stays_until_there_is_something_new(
-    server: Running, lecturer: Client, tmp_path: Path
+def test_what_a_instructor_wrote_into_a_collected_file_stays_until_there_is_something_new(
+    server: Running, instructor: Client, tmp_path: Path
 ) -> None:
     server.submit("alice", b"work\n")
-    bring(lecturer, tmp_path)
+    bring(instructor, tmp_path)
     (tmp_path / "alice.py").write_bytes(b"work  # good\n")
-    assert bring(lecturer, tmp_path) == {"alice": False}
+    assert bring(instructor, tmp_path) == {"alice": False}
     assert (tmp_path / "alice.py").read_bytes() == b"work  # good\n"
 
 
 def test_an_archive_becomes_a_notebook_and_a_folder_of_its_student(
-    server: Running, lecturer: Client, tmp_path: Path
+    server: Running, instructor: Client, tmp_path: Path
 ) -> None:
     folder = tmp_path / "collected"
     for student in ("alice", "bob"):
         server.submit(student, zipped({"helper.py": b"h", "hw/main.py": f"# {student}".encode(), "data.csv": b"1"}))
-    bring(lecturer, folder)
+    bring(instructor, folder)
     assert names_in(folder) == [".mograder", "alice", "alice.py", "bob", "bob.py"]
     assert (folder / "alice.py").read_bytes() == b"# alice"
     assert names_in(folder / "bob") == ["data.csv", "helper.py", "hw"]
-    assert bring(lecturer, folder) == {"alice": False, "bob": False}
+    assert bring(instructor, folder) == {"alice": False, "bob": False}
     server.submit("alice", zipped({"main.py": b"second"}))
-    assert bring(lecturer, folder) == {"alice": True, "bob": False}
+    assert bring(instructor, folder) == {"alice": True, "bob": False}
     assert names_in(folder / "alice") == ["main.py"]
 
 
-def test_nothing_stays_of_an_earlier_hand_in_of_another_kind(server: Running, lecturer: Client, tmp_path: Path) -> None:
+def test_nothing_stays_of_an_earlier_submission_of_another_kind(
+    server: Running, instructor: Client, tmp_path: Path
+) -> None:
     folder = tmp_path / "collected"
     server.submit("bob", b"work")
-    bring(lecturer, folder)
-    (folder / "alice").mkdir()  # the lecturer's own
+    bring(instructor, folder)
+    (folder / "alice").mkdir()  # the instructor's own
     for content, names in (
         (b"# work", ["alice", "alice.py"]),
         (zipped({"data.csv": b"1"}), ["alice"]),
@@ -113,16 +115,16 @@ def test_nothing_stays_of_an_earlier_hand_in_of_another_kind(server: Running, le
         (b"# more work", ["alice.py"]),
     ):
         server.submit("alice", content)
-        list(collect(lecturer, "hw1", folder))
+        list(collect(instructor, "hw1", folder))
         assert names_in(folder) == sorted([".mograder", *names, "bob.py"])
-        assert not any(each.new for each in collect(lecturer, "hw1", folder))
+        assert not any(each.new for each in collect(instructor, "hw1", folder))
     assert (folder / "alice.py").read_bytes() == b"# more work"
 
 
-def test_one_bad_archive_does_not_hold_up_the_others(server: Running, lecturer: Client, tmp_path: Path) -> None:
+def test_one_bad_archive_does_not_hold_up_the_others(server: Running, instructor: Client, tmp_path: Path) -> None:
     server.submit("mallory", zipped({"../bob.py": b"evil"}))
     server.submit("bob", b"work\n")
-    results = {each.user: each for each in collect(lecturer, "hw1", tmp_path / "in")}
+    results = {each.user: each for each in collect(instructor, "hw1", tmp_path / "in")}
     assert "kept as mallory.zip" in results["mallory"].problem
     assert names_in(tmp_path) == ["course", "in"]
     assert names_in(tmp_path / "in") == [".mograder", "bob.py", "mallory.zip"]

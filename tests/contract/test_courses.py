@@ -36,7 +36,7 @@ def courses(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Courses]
     found.close()
 
 
-def test_a_new_course_is_listed_open_and_has_a_trail_and_a_secret_of_its_own(courses: Courses) -> None:
+def test_a_new_course_is_listed_open_and_has_a_audit_log_and_a_secret_of_its_own(courses: Courses) -> None:
     assert courses.entries() == []
     for name in (LOGIC, ALGEBRA):
         courses.create(name, MADE)

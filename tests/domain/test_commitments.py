@@ -1,4 +1,4 @@
-"""A commit is worth no more than a hand-in of the same bytes at the same moment, and not for long."""
+"""A commit is worth no more than a submission of the same bytes at the same moment, and not for long."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
 from mograder.domain.assignments import Assignment
-from mograder.domain.commitments import LIFE, MOST, Commit, announced
+from mograder.domain.commitments import LIFE, MOST, Commitment, announced
 from mograder.domain.course import Course
 from mograder.domain.errors import BadRequest, Closed, Throttled, TooLarge
 from mograder.domain.extending import Change
@@ -31,7 +31,7 @@ def hw1(course: Course, course_folder: Path) -> Assignment:
     return course.assignment(STUDENT, "hw1")
 
 
-def commit(course: Course, hw1: Assignment, content: bytes, now: int, user: Actor = STUDENT) -> Commit:
+def commit(course: Course, hw1: Assignment, content: bytes, now: int, user: Actor = STUDENT) -> Commitment:
     return course.commit(user, hw1, user.username, sha256(content), len(content), now)
 
 
@@ -47,7 +47,7 @@ def submit(course: Course, hw1: Assignment, content: bytes, now: int, user: Acto
 def test_the_moment_of_the_commit_counts_and_the_receipt_says_both(course: Course, hw1: Assignment) -> None:
     assert not course.announced(hw1, ALICE)
     made = commit(course, hw1, b"work", NOON)
-    assert made == Commit(HW1, ALICE, sha256(b"work"), 4, NOON)
+    assert made == Commitment(HW1, ALICE, sha256(b"work"), 4, NOON)
     assert (course.announced(hw1, ALICE), course.announced(hw1, BOB)) == ((made,), ())
     kept = submit(course, hw1, b"work", CLOSES + 40 * MINUTE)
     assert (kept.received, kept.arrived, kept.late, kept.due) == (NOON, CLOSES + 40 * MINUTE, False, NOON)
@@ -71,7 +71,7 @@ def test_a_commit_is_good_for_the_exact_bytes_of_one_person_and_for_an_hour(
         assert submit(course, hw1, b"work", arrives).received == NOON
 
 
-def test_a_commit_is_good_for_one_hand_in(course: Course, hw1: Assignment) -> None:
+def test_a_commit_is_good_for_one_submission(course: Course, hw1: Assignment) -> None:
     commit(course, hw1, b"one", NOON)
     assert submit(course, hw1, b"one", NOON + 2 * MINUTE).late is False
     assert submit(course, hw1, b"two", NOON + 3 * MINUTE).late is True
@@ -96,7 +96,7 @@ def test_few_commits_can_be_open_and_a_file_that_came_or_the_hour_makes_room(cou
     assert refused.value.retry_after == 60
     submit(course, hw1, b"3", NOON + 7 * MINUTE)
     commit(course, hw1, b"more", NOON + 8 * MINUTE)
-    new = Commit(HW1, ALICE, "f" * 64, 1, NOON + LIFE + SECOND)
+    new = Commitment(HW1, ALICE, "f" * 64, 1, NOON + LIFE + SECOND)
     held = course.store.commits(HW1, ALICE)
     assert len(announced(held, new)) == MOST
     assert announced(held, replace(new, moment=NOON + 3 * LIFE)) == (replace(new, moment=NOON + 3 * LIFE),)

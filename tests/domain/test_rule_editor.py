@@ -1,4 +1,4 @@
-"""Changing rules over a real folder: what holds together, who has seen what, and what it means for hand-ins."""
+"""Changing rules over a real folder: what holds together, who has seen what, and what it means for submissions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
 from mograder.domain.course import Course
 from mograder.domain.errors import BadRequest, ChangedMeanwhile, NotFound, Unreadable
 from mograder.domain.names import AssignmentName
-from mograder.domain.rule_editor import Planned
+from mograder.domain.rule_editor import RulesAsText
 from tests.parts import ALICE, HW1, NOON, SECOND, Clock, filled
 
 STUDENT = Actor(ALICE, Role.STUDENT)
@@ -35,12 +35,12 @@ def plan(course_folder: Path) -> Path:
     return path
 
 
-def change(course: Course, tag: str = "", **texts: str) -> Planned:
+def change(course: Course, tag: str = "", **texts: str) -> RulesAsText:
     held = course.planning.rules(HW1)
     return course.planning.change(COURSE_INSTRUCTOR, HW1, replace(held.texts, **texts), tag or held.tag)
 
 
-def test_only_what_differs_is_written_and_the_trail_says_it(course: Course, plan: Path) -> None:
+def test_only_what_differs_is_written_and_the_audit_log_says_it(course: Course, plan: Path) -> None:
     changed = change(course, due="2026-03-11T12:00", points="20", title=" Loops ")
     assert (changed.texts.due, changed.texts.closes, changed.zone) == (
         "2026-03-11T12:00", "2026-03-12T23:59:59", "Europe/Berlin"
@@ -66,7 +66,9 @@ def test_what_changes_nothing_writes_nothing(course: Course, plan: Path) -> None
     assert (plan.stat().st_mtime_ns, course.events()) == (before.st_mtime_ns, [])
 
 
-def test_hand_ins_are_judged_anew_at_once_and_receipts_say_what_held(course: Course, plan: Path, clock: Clock) -> None:
+def test_submissions_are_judged_anew_at_once_and_receipts_say_what_held(
+    course: Course, plan: Path, clock: Clock
+) -> None:
     body = filled(course.upload(), b"work")
     clock.now = NOON
     receipt = course.submit(STUDENT, course.assignment(STUDENT, "hw1"), ALICE, body, NOON).receipt

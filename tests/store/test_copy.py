@@ -12,20 +12,20 @@ import pytest
 
 from mograder.cli import run
 from mograder.domain.access import Account, Role
-from mograder.domain.chain import erase_receipt
+from mograder.domain.chain import make_tombstone
 from mograder.domain.errors import NameTaken, Usage, VerificationFailed
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, FileName, Username
 from mograder.domain.store import Event, Fetched, Store
-from mograder.signing import Ed25519Seal, new_private_key
+from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store import copy
 from mograder.store.copy import DatabasePlace, FolderPlace, mirror, to_database, to_folder, write_pieces
 from mograder.store.folder.layout import FEEDBACK, GRADES, Folders
-from mograder.store.folder.store import DirectoryStore
+from mograder.store.folder.store import FolderStore
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.shared.files import is_on_its_way
-from tests.parts import ALICE, BOB, HW1, NOON, SECOND, hand_in, make_course_folder, names_in, open_store
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, make_course_folder, names_in, open_store, submit_work
 from tests.postgres import Server, fresh_database, new_course
 
 HW2, CARL = AssignmentName("hw2"), Username("carl")
@@ -49,14 +49,14 @@ def root(tmp_path: Path) -> Path:
     (root / "hw3" / "files").mkdir(parents=True)
     (root / "hw1" / "files" / "data" / LONG).write_bytes(LARGE)
     store = open_store(root)
-    seal = Ed25519Seal(store.signing_key(new_private_key))
+    signer = Ed25519Signer(store.signing_key(new_private_key))
     for number, user in enumerate((ALICE, BOB, ALICE, CARL, ALICE, BOB)):
-        hand_in(store, seal, user, b"work %d" % number, NOON + number % 2)
-    hand_in(store, seal, ALICE, LARGE, NOON + SECOND, HW2)
+        submit_work(store, signer, user, b"work %d" % number, NOON + number % 2)
+    submit_work(store, signer, ALICE, LARGE, NOON + SECOND, HW2)
     for user in (ALICE, BOB, CARL):
         account = Account(user, Role.INSTRUCTOR, "Ä", 3, True, "ab", NOON)
         store.change_account(user, lambda held, account=account: account, NOTE)  # type: ignore[misc]
-    store.erase(CARL, lambda receipt: erase_receipt(receipt, seal, "course", NOON), NOTE)
+    store.erase(CARL, lambda receipt: make_tombstone(receipt, signer, "course", NOON), NOTE)
     store.merge_grades(HW1, (GradeEntry({"username": "alice", "grade": "1", "ü": [1, None]}),), NOTE)
     store.put_feedback(HW1, {ALICE: LARGE, BOB: b"<p>better"}, NOTE)
     store.change_extensions([(HW1, ALICE, lambda held: Extension(HW1, ALICE, NOON, "note"), NOTE)])
@@ -81,13 +81,13 @@ def all_of(store: Store) -> list[object]:
         store.submitted_file(each.submission.assignment, FileName(each.submission.filename))
         for each in store.receipts()
     ]
-    hand_outs = [store.hand_out(each.name, file.name) for each in store.assignments() for file in each.files]
+    release_files = [store.release_file(each.name, file.name) for each in store.assignments() for file in each.files]
     feedback = [store.feedback(HW1, user) for user in (ALICE, BOB, CARL)]
     return [
         list(store.chain()), store.head(), store.accounts(), [store.account(user) for user in (ALICE, CARL)],
         store.secrets(), store.signing_key(new_private_key), store.plan(), store.assignments(), store.extensions(),
         store.fetched(), store.grades(HW1), [each for each in store.events() if each.action == "test"],
-        [each and (each.name, each.size, each.read()) for each in (*files, *hand_outs, *feedback)],
+        [each and (each.name, each.size, each.read()) for each in (*files, *release_files, *feedback)],
         [round(each.modified) for each in feedback if each],
         [replace(each, modified=0) for name in (HW1, HW2) for each in store.latest_files(name)],
     ]  # fmt: skip
@@ -196,7 +196,7 @@ def test_a_copy_never_goes_over_another_course(root: Path, courses: PostgresCour
 def test_a_copy_never_goes_over_what_went_on_by_itself(root: Path, courses: PostgresCourses) -> None:
     to_database(Folders.of(root), courses, NAME, NOON, quiet)
     copied = courses.open(NAME)
-    hand_in(copied, Ed25519Seal(copied.signing_key(new_private_key)), ALICE, b"there")
+    submit_work(copied, Ed25519Signer(copied.signing_key(new_private_key)), ALICE, b"there")
     courses.archive(NAME, NOON, NOTE)
     head = copied.head()
     with pytest.raises(NameTaken, match="not an earlier part of this course"):
@@ -207,7 +207,7 @@ def test_a_copy_never_goes_over_what_went_on_by_itself(root: Path, courses: Post
 class Restless(FolderPlace):
     """Where something happens after its trail was read and before its grades are."""
 
-    def __init__(self, store: DirectoryStore, act: Callable[[DirectoryStore], object]) -> None:
+    def __init__(self, store: FolderStore, act: Callable[[FolderStore], object]) -> None:
         super().__init__(store)
         self.act = act
 
@@ -222,9 +222,9 @@ def test_a_source_that_changes_while_it_is_copied_is_said_to_and_the_copy_can_be
 ) -> None:
     courses.create(NAME, NOTE)
     source, target = open_store(root), DatabasePlace(courses.open(NAME))
-    seal, graded = Ed25519Seal(source.signing_key(new_private_key)), source.folders.grades / "hw1"
-    acts: list[tuple[Callable[[DirectoryStore], object], str]] = [
-        (lambda store: hand_in(store, seal, BOB, b"late"), "the receipts"),
+    signer, graded = Ed25519Signer(source.signing_key(new_private_key)), source.folders.grades / "hw1"
+    acts: list[tuple[Callable[[FolderStore], object], str]] = [
+        (lambda store: submit_work(store, signer, BOB, b"late"), "the receipts"),
         (lambda store: store.change_account(ALICE, lambda held: Account(ALICE), NOTE), "accounts"),
         (lambda store: store.record(NOTE), "events"),
         (lambda store: (graded / GRADES).write_text("[]"), "grades or feedback"),
@@ -256,14 +256,14 @@ def test_a_mirror_has_the_familiar_tree_and_fetches_only_what_is_new(
     assert (folder / "hw2" / "alice.py").read_bytes() == LARGE
     (folder / "hw1" / "alice.py").unlink()
     (folder / "hw1" / "notes.py").write_text("of the grader's own")
-    seal = Ed25519Seal(store.signing_key(new_private_key))
-    hand_in(store, seal, BOB, b"new", NOON + 9 * SECOND)
+    signer = Ed25519Signer(store.signing_key(new_private_key))
+    submit_work(store, signer, BOB, b"new", NOON + 9 * SECOND)
     said: list[str] = []
     assert mirror(store, folder, said.append) == 1
     assert said == ["hw1/bob_20260310T120009.py"]
     assert (folder / "hw1" / "bob.py").read_bytes() == b"new"
     assert (folder / "hw1" / "alice.py").read_bytes() == b"work 4"
-    store.erase(BOB, lambda receipt: erase_receipt(receipt, seal, "course", NOON), NOTE)
+    store.erase(BOB, lambda receipt: make_tombstone(receipt, signer, "course", NOON), NOTE)
     assert mirror(store, folder, quiet) == 0
     assert [name for name in names_in(folder / "hw1") if "bob" in name] == []
     assert (folder / "hw1" / "notes.py").exists()

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from mograder.config import utc_now
-from mograder.domain.chain import erase_receipt, find_breaks
+from mograder.domain.chain import find_breaks, make_tombstone
 from mograder.domain.store import ERASED_NAME, Event
-from mograder.signing import Ed25519Seal, new_private_key
+from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder import doctor
 from mograder.store.folder.layout import Folders
-from mograder.store.folder.store import DirectoryStore
+from mograder.store.folder.store import FolderStore
 from mograder.store.shared.files import IN_MEMORY
 from tests.crashes import BEGIN, Say, before_every_step, die_before
 from tests.model import (
@@ -60,8 +60,8 @@ def course(folder: Path, writes: tuple[Write, ...]) -> tuple[Path, Model]:
     return root, model
 
 
-def seal_of(store: DirectoryStore) -> Ed25519Seal:
-    return Ed25519Seal(store.signing_key(new_private_key))
+def seal_of(store: FolderStore) -> Ed25519Signer:
+    return Ed25519Signer(store.signing_key(new_private_key))
 
 
 def copies(root: Path) -> Callable[[], Path]:
@@ -82,9 +82,9 @@ def doing(write: Write) -> Callable[[Path, Say], None]:
 
     def act(root: Path, say: Say) -> None:
         store = open_store(root)
-        seal = seal_of(store)
+        signer = seal_of(store)
         say(BEGIN)
-        write.do(store, seal)
+        write.do(store, signer)
         say("answered")
         store.settle()
         store.close()
@@ -189,9 +189,9 @@ def test_a_crash_before_any_step_of_an_erasure_leaves_the_person_whole_or_a_rest
     root, model = course(tmp_path, EARLIER)
     event = Event(NOON, "ta", "erase", ERASED_NAME)
 
-    def erase(store: DirectoryStore) -> None:
-        seal = seal_of(store)
-        store.erase(ALICE, lambda receipt: erase_receipt(receipt, seal, "course", NOON), event)
+    def erase(store: FolderStore) -> None:
+        signer = seal_of(store)
+        store.erase(ALICE, lambda receipt: make_tombstone(receipt, signer, "course", NOON), event)
 
     def act(root: Path, say: Say) -> None:
         store = open_store(root)

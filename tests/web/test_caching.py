@@ -20,7 +20,7 @@ from mograder.domain.names import INSTRUCTOR
 from mograder.store.shared.files import fingerprint, is_settled
 from mograder.web import create_app
 from mograder.web.api import Api
-from mograder.web.caching import AtOnce, Gathered, Written
+from mograder.web.caching import Memo, SingleFlight, TickCache
 from tests.parts import ALICE, CODE, sha256, token_of, until
 from tests.web.in_process import Web
 
@@ -40,7 +40,7 @@ def test_who_asks_while_a_reading_is_under_way_gets_the_next_one_and_shares_it()
             readings += 1
             return readings
 
-        lists: Gathered[int] = Gathered(run)
+        lists: SingleFlight[int] = SingleFlight(run)
         first = asyncio.create_task(lists.get("list", read))
         await begun.wait()
         later = [asyncio.create_task(lists.get("list", read)) for _ in range(3)]
@@ -59,7 +59,7 @@ def test_a_reading_that_fails_fails_for_those_who_waited_for_it_alone() -> None:
         async def run(read: Callable[[], int]) -> int:
             return read()
 
-        lists: Gathered[int] = Gathered(run)
+        lists: SingleFlight[int] = SingleFlight(run)
         with pytest.raises(ZeroDivisionError):
             await lists.get("list", lambda: 1 // 0)
         return await lists.get("list", lambda: 5)
@@ -68,7 +68,7 @@ def test_a_reading_that_fails_fails_for_those_who_waited_for_it_alone() -> None:
 
 
 def test_what_was_written_is_kept_until_the_value_changes() -> None:
-    written: Written[str] = Written(most=2)
+    written: Memo[str] = Memo(most=2)
     assert written.get("list", (1,), lambda: "one") == "one"
     assert written.get("list", (1,), lambda: "again") == "one"
     assert written.get("list", (2,), lambda: "two") == "two"
@@ -76,7 +76,7 @@ def test_what_was_written_is_kept_until_the_value_changes() -> None:
 
 
 def test_a_poll_shows_every_change_at_once(course: Course, course_folder: Path) -> None:
-    """Hand-ins, grades, feedback, files and the course's plan, by hand and by the server, right after a poll."""
+    """Submissions, grades, feedback, files and the course's plan, by hand and by the server, right after a poll."""
     submitted = course_folder.parent / "submitted" / "hw1"
     feedback = course_folder / "hw1" / "feedback" / "alice.html"
 
@@ -89,7 +89,7 @@ def test_a_poll_shows_every_change_at_once(course: Course, course_folder: Path) 
             async def get(path: str) -> Any:
                 return (await client.get(path, headers=headers)).json()
 
-            async def hand_in(content: bytes) -> None:
+            async def submit_work(content: bytes) -> None:
                 await client.post("/assignments/hw1/submit?user=alice", content=content, headers=headers)
 
             async def seen() -> list[Any]:
@@ -98,9 +98,9 @@ def test_a_poll_shows_every_change_at_once(course: Course, course_folder: Path) 
                 return [status["status"], status["grade"], status["feedback_available"], [e["sha256"] for e in listed]]
 
             assert await seen() == ["new", None, False, []]
-            await hand_in(b"one")
+            await submit_work(b"one")
             assert await seen() == ["submitted", None, False, [sha256(b"one")]]
-            await hand_in(b"two")
+            await submit_work(b"two")
             assert await seen() == ["submitted", None, False, [sha256(b"two")]]
             (submitted / "alice.py").unlink()
             (submitted / "alice.py").write_bytes(b"by hand")
@@ -151,7 +151,7 @@ def test_people_who_ask_at_the_same_moment_get_each_their_own_times(course: Cour
 def test_what_was_read_at_once_is_for_one_turn_of_the_loop_alone() -> None:
     """Whoever asks after a value was read has it read again."""
     reads = itertools.count()
-    shared = AtOnce()
+    shared = TickCache()
 
     async def ask() -> int:
         return shared.get("list", lambda: next(reads))
@@ -167,7 +167,7 @@ def test_what_was_read_at_once_is_for_one_turn_of_the_loop_alone() -> None:
 
 
 def test_what_could_not_be_read_at_once_is_read_again() -> None:
-    shared = AtOnce()
+    shared = TickCache()
 
     async def ask() -> int:
         with pytest.raises(ZeroDivisionError):

@@ -10,7 +10,7 @@ from mograder.domain.course import Course
 from mograder.domain.errors import StorageFull
 from mograder.domain.names import INSTRUCTOR
 from mograder.domain.store import Fetched
-from mograder.web.downloads import Fetches
+from mograder.web.downloads import DownloadRecorder
 from tests.parts import ALICE, BOB, HW1, NOON, Running, open_store, until
 
 STUDENT = Actor(ALICE, Role.STUDENT)
@@ -39,7 +39,7 @@ def test_notes_of_one_moment_are_written_together_and_each_once(course: Course) 
         writes.append(len(course.store.fetched()))
 
     async def downloads() -> None:
-        fetches = Fetches(course, write)
+        fetches = DownloadRecorder(course, write)
         for moment in (NOON, NOON + 1):
             for actor in (STUDENT, Actor(BOB, Role.STUDENT), COURSE_INSTRUCTOR):
                 fetches.note(actor, "hw1", "hw1.py", moment)
@@ -62,7 +62,7 @@ def test_a_note_that_fails_is_made_at_the_next_download(course: Course) -> None:
         work()
 
     async def downloads() -> None:
-        fetches = Fetches(course, write)
+        fetches = DownloadRecorder(course, write)
         while not course.store.fetched():
             fetches.note(STUDENT, "hw1", "hw1.py", NOON)
             await asyncio.sleep(0)

@@ -82,7 +82,7 @@ def memory(server: Running, which: str = "VmRSS") -> int:
 
 
 def is_empty(server: Running) -> bool:
-    """Whether nothing is kept of any hand-in, cut short or whole."""
+    """Whether nothing is kept of any submission, cut short or whole."""
     return not [path for path in server.submitted.rglob("*") if path.is_file()]
 
 

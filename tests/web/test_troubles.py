@@ -1,4 +1,4 @@
-"""Files that a lecturer's hand has broken under a running server: all goes on, and instructors are told."""
+"""Files that an instructor's hand has broken under a running server: all goes on, and instructors are told."""
 
 from __future__ import annotations
 

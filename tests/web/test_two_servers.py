@@ -1,4 +1,4 @@
-"""Two servers on one folder: no hand-in and no grade is lost, and no reader ever sees half a table of grades."""
+"""Two servers on one folder: no submission and no grade is lost, and no reader ever sees half a table of grades."""
 
 from __future__ import annotations
 

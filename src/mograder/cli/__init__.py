@@ -1,6 +1,6 @@
 """The command line: `main`, and one module a command group, imported when it is called.
 
-The law: every failure that we foresaw is one line on stderr and an exit code (docs/reference/commands.md); nothing
+Invariant: every failure that we foresaw is one line on stderr and an exit code (docs/reference/commands.md); nothing
 that a server says can steer the terminal; no traceback ever reaches a user.
 """
 
@@ -59,7 +59,10 @@ PLACES = {
     "secret": ("mograder.cli.secret:secret", "Change the secret that tokens are made from."),
     "course": ("mograder.cli.course:course", "Make, list and close the courses of a server that has many."),
     "store": ("mograder.cli.course:store", "Look after the database that courses are in; copy a course into it."),
-    "mirror": ("mograder.cli.course:mirror", "Write a database's hand-ins into a folder, for tools that grade files."),
+    "mirror": (
+        "mograder.cli.course:mirror",
+        "Write a database's submissions into a folder, for tools that grade files.",
+    ),
     "demo": ("mograder.cli.demo:demo", "Serve a small real course to try everything on."),
 }
 

@@ -16,8 +16,8 @@ from mograder import wire
 from mograder.cli.arguments import PLACE, as_typed
 from mograder.cli.output import note, when
 from mograder.client.client import Client, known
-from mograder.client.connection import Patience, normalise_url, trusting
-from mograder.client.outbox import Outbox, Waiting, deliver
+from mograder.client.connection import RetryPolicy, normalise_url, trusting
+from mograder.client.outbox import Outbox, OutboxEntry, deliver
 from mograder.client.proof import KnownKeys, check_submitted
 from mograder.client.workspace import Logins, keep_receipt, read_settings
 from mograder.domain.course import Course
@@ -64,7 +64,7 @@ class Server:
                 note(message)
 
         return Client(
-            address, token, patience=Patience(total=self.patience), on_wait=once,
+            address, token, patience=RetryPolicy(total=self.patience), on_wait=once,
             on_trouble=lambda trouble: once(f"warning: {trouble}"), verify=trusting(authority),
         )  # fmt: skip
 
@@ -103,11 +103,11 @@ class Server:
                 for each, submitted, problem in deliver(client, outbox, owner, choose, again=False):
                     tell_delivered(client, each, submitted, problem)
             except MograderError as error:
-                note(f"{len(waiting)} hand-in(s) still wait to be sent: {error.message}")
+                note(f"{len(waiting)} submission(s) still wait to be sent: {error.message}")
 
 
-def tell_delivered(client: Client, waiting: Waiting, submitted: wire.Submitted | None, problem: str) -> None:
-    """Say what became of a hand-in that waited, and keep its receipt where its file was."""
+def tell_delivered(client: Client, waiting: OutboxEntry, submitted: wire.Submitted | None, problem: str) -> None:
+    """Say what became of a submission that waited, and keep its receipt where its file was."""
     name = Path(waiting.place).name
     if submitted is None:
         note(f"warning: {name} for {waiting.assignment!r} waits in the outbox and was not taken: {problem}")
@@ -122,11 +122,11 @@ def tell_delivered(client: Client, waiting: Waiting, submitted: wire.Submitted |
 
 
 def check_receipt(client: Client, submitted: wire.Submitted) -> VerificationFailed | None:
-    """What is wrong with the receipt of a hand-in that was received; what cannot be checked now is noted."""
+    """What is wrong with the receipt of a submission that was received; what cannot be checked now is noted."""
     try:
-        seal = KnownKeys().find(client.url) or KnownKeys().meet(client)
-        if seal and submitted.receipt:
-            check_submitted(submitted, seal, client.url)
+        signer = KnownKeys().find(client.url) or KnownKeys().meet(client)
+        if signer and submitted.receipt:
+            check_submitted(submitted, signer, client.url)
     except VerificationFailed as wrong:
         return wrong
     except (MograderError, OSError) as error:
@@ -194,7 +194,7 @@ def _options(patience: float) -> Callable[[Command], Command]:
 
 
 reads_from_a_server = _options(patience=10)  # who reads can ask again
-sends_to_a_server = _options(patience=60)  # a hand-in at the deadline is worth waiting for
+sends_to_a_server = _options(patience=60)  # a submission at the deadline is worth waiting for
 
 
 def kept_token(url: str) -> str | None:

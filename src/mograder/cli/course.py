@@ -86,15 +86,15 @@ def create(courses: Courses, name: CourseName, folder: Path | None) -> None:
     tell(f"instructor: {sign(courses.open(name).secrets()[0], INSTRUCTOR)}")
 
 
-@course.command(short_help="Bring what a lecturer has written into a course.")
+@course.command(short_help="Bring what an instructor has written into a course.")
 @_name
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @_in_store
 def publish(courses: Courses, name: CourseName, folder: Path) -> None:
-    """Bring what a lecturer has written in FOLDER (as for `mograder serve`) into the course NAME of a database.
+    """Bring what an instructor has written in FOLDER (as for `mograder serve`) into the course NAME of a database.
 
-    That is mograder.toml, assignments.json and the hand-outs: they replace those that were there, as one step.
-    Hand-ins, grades and people stay as they are. A running server notices.
+    That is mograder.toml, assignments.json and the released files: they replace those that were there, as one step.
+    Submissions, grades and people stay as they are. A running server notices.
     """
     _publish(_database(courses), name, folder)
 
@@ -176,7 +176,7 @@ def upgrade(url: str) -> None:
 def copy(source: Path | str, target: str) -> None:
     """Copy a whole course from the served folder SOURCE to the database course TARGET, or the other way round.
 
-    Hand-ins with their receipts, people, tokens, grades, feedback and the audit trail go over as they are; at the end
+    Submissions with their receipts, people, tokens, grades, feedback and the audit log go over as they are; at the end
     every checksum is compared. What was cut short goes on when it is run again. Stop the course's server first.
 
     \b
@@ -199,7 +199,7 @@ def _without_password(place: Path | str) -> str:
 @click.argument("course", type=PLACE)
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 def mirror(course: Path | str, folder: Path) -> None:
-    """Write the hand-ins of a database's COURSE (postgresql://…#name) into FOLDER, as a course folder has them.
+    """Write the submissions of a database's COURSE (postgresql://…#name) into FOLDER, as a course folder has them.
 
     FOLDER/hw1/alice_20260310T200800.py and so on, and FOLDER/hw1/alice.py is the latest: for tools that grade files.
     Run again, it fetches what is new. Nothing that is changed in FOLDER goes back.
@@ -212,7 +212,7 @@ def mirror(course: Path | str, folder: Path) -> None:
 
     with progress() as say:
         count = mirror_course(course, folder, say)
-    tell(f"{count} new hand-in(s) in {folder}")
+    tell(f"{count} new submission(s) in {folder}")
 
 
 @contextlib.contextmanager

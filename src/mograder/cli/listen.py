@@ -33,7 +33,7 @@ def check_numbers(settings: Mapping[str, Any]) -> None:
 
 
 @dataclass(frozen=True)
-class Front:
+class Listener:
     """Where the server listens, and whom it believes. `authority` is that of a self-signed server."""
 
     host: str
@@ -46,7 +46,7 @@ class Front:
     """By which students reach this machine, as far as it is known."""
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any], host: str, root: Path, url: str = "") -> Front:
+    def of(cls, settings: Mapping[str, Any], host: str, root: Path, url: str = "") -> Listener:
         """`root` holds the files of a self-signed server; `url` is the address that the course states.
 
         Raises MograderError.
@@ -78,7 +78,7 @@ class Front:
 
 
 def keep_serving(
-    front: Front, app: Application, close: Callable[[], None], again: Callable[[contextlib.ExitStack], Application],
+    front: Listener, app: Application, close: Callable[[], None], again: Callable[[contextlib.ExitStack], Application],
     report: str,
 ) -> None:  # fmt: skip
     """Serve `app` until told to stop, and print `report` once it answers.

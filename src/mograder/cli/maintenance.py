@@ -29,8 +29,8 @@ def _elsewhere(command: Callable[..., None]) -> Callable[..., None]:
     """The folders that `serve` was told by flags."""
     for flag, help_text in (
         ("--grades-dir", "Where grades and feedback are, if serve was told so."),
-        ("--submitted-dir", "Where hand-ins are, if serve was told so."),
-        ("--release-dir", "The flat folder of hand-outs, if serve was told so."),
+        ("--submitted-dir", "Where submissions are, if serve was told so."),
+        ("--release-dir", "The flat folder of released files, if serve was told so."),
     ):
         command = click.option(flag, type=FOLDER, metavar="FOLDER", help=help_text)(command)
     return command
@@ -56,7 +56,7 @@ def _folders(folder: Path, release: Path | None, submitted: Path | None, grades:
 
 @click.command()
 @click.argument("folder", type=Folder("check a database's course with: mograder verify postgresql://…#course"))
-@click.option("--repair", is_flag=True, help="Mend what is safe to mend: no hand-in is deleted or altered.")
+@click.option("--repair", is_flag=True, help="Mend what is safe to mend: no submission is deleted or altered.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @_elsewhere
 def doctor(
@@ -65,7 +65,7 @@ def doctor(
 ) -> None:  # fmt: skip
     """Check the course in FOLDER, also while it is served; nothing is changed without --repair.
 
-    Permissions, secret and key, settings, the ledger with its chain of signed receipts, every hand-in against the
+    Permissions, secret and key, settings, the ledger with its chain of signed receipts, every submission against the
     checksum in its receipt, links, leftovers, clock and free space. The exit code is 0 when nothing is wrong (notes
     do not count), 7 when something is.
 
@@ -128,7 +128,7 @@ def verify(
     place: Path | str, receipts: tuple[Path, ...], heads: tuple[str, ...], keys: Path | None, as_json: bool,
     release_dir: Path | None, submitted_dir: Path | None, grades_dir: Path | None,
 ) -> None:  # fmt: skip
-    """Check every hand-in of a course against its chain of signed receipts.
+    """Check every submission of a course against its chain of signed receipts.
 
     The course is in a folder, or in a copy of it, or in a database: postgresql://…#course. Reports every alteration,
     removal and insertion; the exit code is 7 when there is one. No server is needed, and one may run. At the end it
@@ -148,13 +148,13 @@ def verify(
     with as_typed():
         kept = [parse_head(text) for text in heads]
     with _evidence(place, release_dir, submitted_dir, grades_dir) as evidence:
-        seal = read_keys(keys) if keys else evidence.own_seal()
+        signer = read_keys(keys) if keys else evidence.own_signer()
         for each in receipts:
             try:
-                kept.append(head_of(read_receipt(each).text, seal))
+                kept.append(head_of(read_receipt(each).text, signer))
             except VerificationFailed as error:
                 raise VerificationFailed(f"{each}: {error.message}") from None
-        verified = evidence.verify(seal, kept)
+        verified = evidence.verify(signer, kept)
     head = f"{verified.head.number}:{verified.head.hash}"
     if as_json:
         tell_json({"findings": _named(verified.findings), "head": head, "receipts": verified.receipts,
@@ -209,7 +209,7 @@ def erase(
     user: str, place: Path | str, dry_run: bool, yes: bool, release_dir: Path | None, submitted_dir: Path | None,
     grades_dir: Path | None,
 ) -> None:  # fmt: skip
-    """Erase what a course holds about USER: hand-ins, feedback, grades, account, and their name in the audit trail.
+    """Erase what a course holds about USER: submissions, feedback, grades, account, and their name in the audit log.
 
     A server may run. The chain of receipts stays valid: of each of the person's receipts its number and hashes stay,
     with a signed statement that it was erased. Nobody can take the name. This cannot be undone; backups made before
@@ -231,7 +231,7 @@ def erase(
     try:
         held = course.holdings(username)
         tell(f"{username}: {'an account' if held.account else 'no account'}, {counted(held.receipts, 'receipt')}")
-        for what in ("hand_ins", "grades", "feedback"):
+        for what in ("submissions", "grades", "feedback"):
             names = getattr(held, what)
             tell(f"  {what.replace('_', '-')}: {', '.join(names) or 'none'}")
         if dry_run:
@@ -257,8 +257,8 @@ def backup(
 ) -> None:
     """Archive the course in FOLDER as FILE, a .tar.gz, also while it is served.
 
-    Every hand-in that was acknowledged before this began is in it, byte for byte. The archive holds the secret and the
-    signing key: whoever has it can act as anybody, so keep it to yourself.
+    Every submission that was acknowledged before this began is in it, byte for byte. The archive holds the secret and
+    the signing key: whoever has it can act as anybody, so keep it to yourself.
 
     \b
     Example:

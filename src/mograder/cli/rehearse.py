@@ -41,7 +41,7 @@ def rehearse(
     """Rehearse an exam with a copy of COURSE, the folder that you serve, on this machine.
 
     Students register, fetch, look at their status and hand in, through the real protocol; at the end all hand in at
-    once. Every acknowledged hand-in is compared with the file on the disk. COURSE itself is only read; a course that
+    once. Every acknowledged submission is compared with the file on the disk. COURSE itself is only read; a course that
     is being served is refused, as its students would notice.
 
     \b
@@ -63,7 +63,7 @@ def rehearse(
     else:
         report(outcome)
     if outcome.lost:
-        raise VerificationFailed(f"{counted(len(outcome.lost), 'acknowledged hand-in')} not on the disk")
+        raise VerificationFailed(f"{counted(len(outcome.lost), 'acknowledged submission')} not on the disk")
     if not outcome.holds:
         raise MograderError("the rehearsal did not hold: see above")
 
@@ -151,7 +151,7 @@ def report(outcome: Outcome) -> None:
         "",
         f"{students} handed in {outcome.assignment!r} at once: {rush.a_second:,.0f} a second; "
         f"half were answered within {rush.p50 * 1000:,.0f} ms, 99 of 100 within {rush.p99 * 1000:,.0f} ms.",
-        f"Acknowledged: {handed_in:,} hand-ins; {kept} on the disk, byte for byte.",
+        f"Acknowledged: {handed_in:,} submissions; {kept} on the disk, byte for byte.",
         f"What held it up: {outcome.bottleneck}.",
         f"This machine carries about {outcome.carries:,} students, if all hand in twice in the last minute and look "
         "every ten seconds, with half of it in reserve. The network between it and them was not part of this.",

@@ -171,7 +171,7 @@ def reset(place: Place, user: Username) -> list[wire.RosterEntry]:
 @click.argument("role", type=_ROLES)
 @_somewhere
 def role(place: Place, user: Username, role: str) -> list[wire.RosterEntry]:
-    """Make USER an instructor, or a student again. The token stays; the audit trail names who did what.
+    """Make USER an instructor, or a student again. The token stays; the audit log names who did what.
 
     \b
     Example:
@@ -184,7 +184,7 @@ def role(place: Place, user: Username, role: str) -> list[wire.RosterEntry]:
 @_user
 @_somewhere
 def remove(place: Place, user: Username) -> list[wire.RosterEntry]:
-    """Revoke USER's token for good. Hand-ins stay, and nobody else can claim the name.
+    """Revoke USER's token for good. Submissions stay, and nobody else can claim the name.
 
     \b
     Example:

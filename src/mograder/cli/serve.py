@@ -16,7 +16,7 @@ import click
 
 from mograder.cli.arguments import Folder
 from mograder.cli.certificate import check_words
-from mograder.cli.listen import Front, check_numbers, keep_serving
+from mograder.cli.listen import Listener, check_numbers, keep_serving
 from mograder.config import CONFIG_NAME, EMPTY, SERVE_SETTINGS, course_folder, read_course_file, resolve
 from mograder.domain.errors import MograderError, Temporary, Unreadable, Usage
 from mograder.domain.names import INSTRUCTOR, Username, parse_new_username
@@ -107,7 +107,7 @@ def serve(folder: Path | None, **given: Any) -> None:
             return
         from mograder.web import create_app
 
-        front = Front.of(settings, host, root, course.url)
+        front = Listener.of(settings, host, root, course.url)
         options = {"check_tokens": not settings["no_auth"], **front.options}
         report = banner(root, course, front, settings["no_auth"])
         app = create_app(course, **options)
@@ -177,8 +177,8 @@ def read_names(file: Path) -> list[Username]:
     return names
 
 
-def banner(root: Path, course: Course, front: Front, no_auth: bool) -> str:
-    """What the lecturer sees on start: where, from which folder, who may come in, and what to do next."""
+def banner(root: Path, course: Course, front: Listener, no_auth: bool) -> str:
+    """What the instructor sees on start: where, from which folder, who may come in, and what to do next."""
     from mograder.web.pages.sessions import START_LINK_SECONDS, link_with, new_ticket
 
     way_in = f"{front.address}  (log in with your token)"

@@ -23,8 +23,8 @@ from mograder.cli.extend import check_until
 from mograder.cli.output import json_option, note, progress, result, when
 from mograder.client.client import Client, known
 from mograder.client.extract import sha256_of
-from mograder.client.outbox import Outbox, Waiting, deliver, is_passing, worth_announcing
-from mograder.client.workspace import is_hand_out
+from mograder.client.outbox import Outbox, OutboxEntry, deliver, is_passing, worth_announcing
+from mograder.client.workspace import is_release_file
 from mograder.domain.assignments import USUALLY_ACCEPTED
 from mograder.domain.errors import MograderError, TooLarge, Usage
 from mograder.domain.names import counted
@@ -61,7 +61,7 @@ def submit(
     if not file.stat().st_size:
         raise Usage(f"{file.name} is empty")
     with server.connect(user) as (client, name):
-        waiting: Waiting | None = None
+        waiting: OutboxEntry | None = None
         try:
             begun = time.monotonic()
             chosen = choose(client.assignments(), assignment)
@@ -115,7 +115,7 @@ def _check(file: Path, assignment: wire.AssignmentInfo) -> None:
 def _warn(file: Path, assignment: wire.AssignmentInfo, late: bool) -> str:
     """Say what a person should know before it is sent; the file's SHA-256."""
     sha256 = sha256_of(file)
-    if is_hand_out(sha256, assignment, file.parent):
+    if is_release_file(sha256, assignment, file.parent):
         note(f"warning: {file.name} is unchanged from what the course gave out")
     if late:
         days, penalty = known(assignment.days_late) or 0, known(assignment.penalty) or 0
@@ -125,7 +125,7 @@ def _warn(file: Path, assignment: wire.AssignmentInfo, late: bool) -> str:
     return sha256
 
 
-def _put(file: Path, url: str, sender: str, user: str, assignment: str) -> Waiting | None:
+def _put(file: Path, url: str, sender: str, user: str, assignment: str) -> OutboxEntry | None:
     try:
         return Outbox().put(file, url, sender, user, assignment)
     except OSError as error:  # a home that cannot be written must keep nobody from handing in
@@ -133,7 +133,7 @@ def _put(file: Path, url: str, sender: str, user: str, assignment: str) -> Waiti
         return None
 
 
-def _announce(client: Client, waiting: Waiting, size: int) -> Waiting:
+def _announce(client: Client, waiting: OutboxEntry, size: int) -> OutboxEntry:
     """Send the checksum ahead. A server that takes none, or not now, is no reason not to send the file."""
     with contextlib.suppress(MograderError):
         made = client.commit(waiting.assignment, waiting.user, waiting.sha256, size)
@@ -145,14 +145,14 @@ def _announce(client: Client, waiting: Waiting, size: int) -> Waiting:
 def _received(name: str, submitted: wire.Submitted) -> str:
     lines = [f"Submitted {name!r} to {submitted.assignment!r}"]
     if submitted.attempt:
-        again = "as before, these bytes were already your latest hand-in: " if submitted.repeated else ""
+        again = "as before, these bytes were already your latest submission: " if submitted.repeated else ""
         lines.append(f"  {again}attempt {submitted.attempt}, received {when(submitted.received, seconds=True)}")
     if arrived := known(submitted.arrived):
         lines.append(f"  announced then; the file itself came {when(arrived, seconds=True)}")
     if known(submitted.duedate):
         lines.append(f"  {known(submitted.explanation) or 'on time'}")
     if (counts := known(submitted.counts)) and counts != submitted.version:
-        lines.append(f"  {counts} counts, your last hand-in on time; this one is kept")
+        lines.append(f"  {counts} counts, your last submission on time; this one is kept")
     return "\n".join([*lines, f"  {counted(submitted.size, 'byte')}, sha256 {submitted.sha256}"])
 
 
@@ -174,16 +174,16 @@ def retry(drop: bool, server: Server, as_json: bool) -> None:
     if drop:
         for each in mine:
             outbox.drop(each)
-        result(as_json, {"dropped": len(mine)}, f"Forgot {len(mine)} hand-in(s)")
+        result(as_json, {"dropped": len(mine)}, f"Forgot {len(mine)} submission(s)")
         return
     sent = refused = 0
     with server.connect(deliver_first=False) as (client, _), progress("outbox") as bar:
         for waiting, submitted, problem in deliver(client, outbox, server.owner(), choose, again=True, progress=bar):
             tell_delivered(client, waiting, submitted, problem)
             sent, refused = (sent + 1, refused) if submitted else (sent, refused + 1)
-    result(as_json, {"sent": sent, "refused": refused}, f"Sent {sent} hand-in(s)")
+    result(as_json, {"sent": sent, "refused": refused}, f"Sent {sent} submission(s)")
     if refused:
-        raise MograderError(f"{refused} hand-in(s) were not taken and stay here: see above; --drop forgets them")
+        raise MograderError(f"{refused} submission(s) were not taken and stay here: see above; --drop forgets them")
 
 
 @click.command(name="ask-extension", short_help="Ask for more time.")

@@ -1,6 +1,6 @@
 """The protocol from the other side: one short method an endpoint, driven by `wire.ENDPOINTS`.
 
-The law: what comes back is what was sent, and a server that says less than ours does is understood as well.
+Invariant: what comes back is what was sent, and a server that says less than ours does is understood as well.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import msgspec
 from msgspec import UnsetType
 
 from mograder import wire
-from mograder.client.connection import CHUNK, Answer, Body, Connection, Patience, announced_length, read_body
+from mograder.client.connection import CHUNK, Answer, Body, Connection, RetryPolicy, announced_length, read_body
 from mograder.domain.access import Role
 from mograder.domain.errors import NetworkFailure, NotFound, RequestTimeout, VerificationFailed
 from mograder.domain.grades import GradeEntry
@@ -35,7 +35,7 @@ Progress = Callable[[int, int | None], None]
 """Told how many bytes of how many (None: unknown) have gone over. A new try starts from 0 again."""
 
 
-def pin(url: str, fingerprint: str, patience: Patience | None = None) -> str:
+def pin(url: str, fingerprint: str, patience: RetryPolicy | None = None) -> str:
     """The certificate (PEM) of the authority that vouches for the server at `url`.
 
     It comes over a connection that nobody vouches for yet, over which nothing else goes. Raises VerificationFailed
@@ -68,7 +68,7 @@ class Client:
         url: str,
         token: str | None = None,
         *,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
         on_wait: Callable[[str], None] | None = None,
         on_trouble: Callable[[str], None] | None = None,
         timeout: float = 60.0,
@@ -83,7 +83,7 @@ class Client:
         def quiet(_said: str) -> None: ...
 
         self._connection = Connection(
-            url, token, patience or Patience(), on_wait or quiet, on_trouble or quiet, timeout, verify
+            url, token, patience or RetryPolicy(), on_wait or quiet, on_trouble or quiet, timeout, verify
         )
         self.url = self._connection.url
 
@@ -112,7 +112,7 @@ class Client:
     def assignments(self) -> list[wire.AssignmentInfo]:
         return [_assignment(entry) for entry in _list(self._call("assignments"))]
 
-    def hand_out(self, file: wire.HandOutFile, target: BinaryIO, progress: Progress | None = None) -> None:
+    def release_file(self, file: wire.ReleaseFileInfo, target: BinaryIO, progress: Progress | None = None) -> None:
         """Writes the file to `target`. Raises VerificationFailed unless it has the size and checksum of the listing.
 
         A file that lives on another host is fetched without the token.
@@ -174,7 +174,7 @@ class Client:
         return [_value(entry, wire.SubmissionInfo, **missing) for entry in _list(reply)]
 
     def submitted_file(self, info: wire.SubmissionInfo, target: BinaryIO, progress: Progress | None = None) -> None:
-        """Writes one hand-in to `target`. Raises VerificationFailed as `hand_out` does."""
+        """Writes one submission to `target`. Raises VerificationFailed as `release_file` does."""
         size = info.size if info.size >= 0 else None
         self._download(info.filename, info.url, target, size, info.sha256 or None, progress)
 
@@ -186,7 +186,7 @@ class Client:
         return [_value(entry, wire.ReceiptInfo) for entry in _list(self._call("all_receipts", user=user))]
 
     def version(self, info: wire.ReceiptInfo, target: BinaryIO, progress: Progress | None = None) -> None:
-        """Writes the hand-in of a receipt to `target`. Raises VerificationFailed as `hand_out` does."""
+        """Writes the submission of a receipt to `target`. Raises VerificationFailed as `release_file` does."""
         self._download(info.version, info.url, target, info.size, info.sha256, progress)
 
     def chain_head(self) -> wire.ChainHead:
@@ -393,7 +393,7 @@ def _value(reply: bytes | object, kind: type[Answer], **missing: object) -> Answ
 
 
 def _assignment(entry: object) -> wire.AssignmentInfo:
-    """One entry of a listing, which a lecturer may have written by hand: a due date of 0 is none, what is no time is
+    """One entry of a listing, which an instructor may have written by hand: a due date of 0 is none, what is no time is
     no due date, and a file that has no name or no address cannot be fetched and is passed over."""
     if not isinstance(entry, dict):
         return _value(entry, wire.AssignmentInfo)
@@ -406,7 +406,7 @@ def _assignment(entry: object) -> wire.AssignmentInfo:
         if isinstance(moment, int | float) and moment > 0:
             clean[key] = int(moment)
     clean["files"] = [
-        _value(file, wire.HandOutFile)
+        _value(file, wire.ReleaseFileInfo)
         for file in (files if isinstance(files, list) else [])
         if isinstance(file, dict) and file.get("filename") and file.get("url")
     ]

@@ -1,6 +1,6 @@
-"""A lecturer's side on disk: the latest hand-ins of a course, collected into a folder.
+"""An instructor's side on disk: the latest submissions of a course, collected into a folder.
 
-The law: a student's file lands under that student's name and nowhere else; what is there already is not fetched
+Invariant: a student's file lands under that student's name and nowhere else; what is there already is not fetched
 again; and a run that was broken off can be run again.
 """
 
@@ -27,7 +27,7 @@ AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Collected:
-    """What became of one person's hand-in. `problem` says why it could not be fetched, or not be unpacked.
+    """What became of one person's submission. `problem` says why it could not be fetched, or not be unpacked.
 
     `late` says how late it is and what that costs, "" in time.
     """
@@ -52,7 +52,7 @@ def strangers(client: Client, names: Iterable[str]) -> list[str]:
 def collect(
     client: Client, assignment: str, folder: Path, force: bool = False, which: str = "latest"
 ) -> Iterator[Collected]:
-    """Bring one hand-in of everybody into `folder`, several at once, in the order in which they are done.
+    """Bring one submission of everybody into `folder`, several at once, in the order in which they are done.
 
     Which one, `which` says as for `Client.submissions`. `<user>.py` each; of an archive the largest .py file, with
     everything in a folder `<user>` beside it; nothing stays of what was collected of that person before. Without
@@ -79,7 +79,7 @@ def collect(
                     yield Collected(entry.username, False, error.message)
                     continue
                 if user.key in seen:
-                    yield Collected(user, False, "a second hand-in of the same name: it would overwrite the first")
+                    yield Collected(user, False, "a second submission of the same name: it would overwrite the first")
                     continue
                 seen.add(user.key)
                 if not force and memory.is_current(user, entry):
@@ -127,7 +127,7 @@ def _collect(
             arriving.replace(place.with_name(f"{user}.zip"))
     else:
         arriving.replace(place)
-    for stale in memory.placed(user) - placed:  # of an earlier hand-in: it would be taken for this one's
+    for stale in memory.placed(user) - placed:  # of an earlier submission: it would be taken for this one's
         with contextlib.suppress(FileNotFoundError):
             place.with_name(stale).replace(arriving.with_name(f"{arriving.name}-{stale}"))
     memory.remember(user, entry, sha256, placed)
@@ -192,7 +192,7 @@ class _Memory:
         return any((self._root / name).exists() for name in (f"{user}.py", user, f"{user}.zip"))
 
     def placed(self, user: str) -> set[str]:
-        """What was put into the folder of the hand-in that was collected last."""
+        """What was put into the folder of the submission that was collected last."""
         names = self._known.get(user, {}).get("placed")
         names = names if isinstance(names, list) else []
         return {name for name in names if name in (f"{user}.py", user, f"{user}.zip")}

@@ -1,6 +1,6 @@
 """One request to one server: sent, tried again, and its answer read within a limit.
 
-The law: the token is sent to the server it belongs to and to nobody else, and nothing is read without a limit.
+Invariant: the token is sent to the server it belongs to and to nobody else, and nothing is read without a limit.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Cause = TypeVar("Cause", bound=BaseException)
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long a failing request is tried again. All times are seconds.
 
     `total` bounds all tries of one request: 0 is one try, and a server that asks for a longer wait is not waited
@@ -91,7 +91,7 @@ class Connection:
         self,
         url: str,
         token: str | None,
-        patience: Patience,
+        patience: RetryPolicy,
         on_wait: Callable[[str], None],
         on_trouble: Callable[[str], None],
         timeout: float,

@@ -1,6 +1,6 @@
 """Where things from outside land on a person's disk.
 
-The law: a name that came from elsewhere never leads out of the folder it is meant for; a file is there whole or not
+Invariant: a name that came from elsewhere never leads out of the folder it is meant for; a file is there whole or not
 at all; and an archive is measured while it is unpacked, whatever its headers say.
 """
 

@@ -1,7 +1,7 @@
 """What a person has handed in and no server has acknowledged: kept on this disk until one does.
 
-The law: the bytes are here, synced, before the first of them is sent, and they leave when the server has answered that
-it has them, when it has refused them to the person's face, or when the person says so.
+Invariant: the bytes are here, synced, before the first of them is sent, and they leave when the server has answered
+that it has them, when it has refused them to the person's face, or when the person says so.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ LARGE = 1024 * 1024  # bytes of a file that may take a while
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """One hand-in that waits. `sender` is whose token sends it, `user` whose work it is.
+class OutboxEntry:
+    """One submission that waits. `sender` is whose token sends it, `user` whose work it is.
 
     `place` is the path of the file itself. What the server received after `since` (Unix seconds) is newer than this.
     `problem` is why the server did not take it, "" while nothing but the way to it was in the way.
@@ -56,14 +56,14 @@ class Outbox:
     def __init__(self) -> None:
         self._folder = Path(click.get_app_dir("mograder"), "outbox")
 
-    def put(self, file: Path, server: str, sender: str, user: str, assignment: str) -> Waiting:
+    def put(self, file: Path, server: str, sender: str, user: str, assignment: str) -> OutboxEntry:
         """Keep a copy of `file`. Bytes that wait already for the same assignment keep their place."""
         sha256 = sha256_of(file)
         for each in self.all():
             if (each.server, each.user, each.assignment, each.sha256) == (server, user, assignment, sha256):
                 return self.change(each, problem="")
         key = f"{time.time_ns():020}-{secrets.token_hex(4)}"
-        waiting = Waiting(key, server, sender, user, assignment, str(file.resolve()), sha256, time.time())
+        waiting = OutboxEntry(key, server, sender, user, assignment, str(file.resolve()), sha256, time.time())
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with file.open("rb") as source, replacing(self.path(waiting), mode=0o600) as copy:
             shutil.copyfileobj(source, copy)
@@ -75,29 +75,29 @@ class Outbox:
         self._write(waiting)
         return waiting
 
-    def path(self, waiting: Waiting) -> Path:
+    def path(self, waiting: OutboxEntry) -> Path:
         """The bytes, under the name of the file that they came from."""
         return self._folder / waiting.key / safe_name(Path(waiting.place).name.lstrip(".") or "file")
 
-    def all(self) -> list[Waiting]:
+    def all(self) -> list[OutboxEntry]:
         """Everything that waits, in the order of handing in."""
         found = []
         for path in sorted(self._folder.glob("*.json")):
             with contextlib.suppress(OSError, ValueError, TypeError):
-                found.append(Waiting(**json.loads(path.read_bytes())))
+                found.append(OutboxEntry(**json.loads(path.read_bytes())))
         return found
 
-    def change(self, waiting: Waiting, **changes: Any) -> Waiting:
+    def change(self, waiting: OutboxEntry, **changes: Any) -> OutboxEntry:
         changed = replace(waiting, **changes)
         if changed != waiting:
             self._write(changed)
         return changed
 
-    def drop(self, waiting: Waiting) -> None:
+    def drop(self, waiting: OutboxEntry) -> None:
         (self._folder / f"{waiting.key}.json").unlink(missing_ok=True)
         shutil.rmtree(self._folder / waiting.key, ignore_errors=True)
 
-    def _write(self, waiting: Waiting) -> None:
+    def _write(self, waiting: OutboxEntry) -> None:
         with replacing(self._folder / f"{waiting.key}.json", mode=0o600) as file:
             file.write(json.dumps(asdict(waiting), indent=2).encode())
             file.flush()
@@ -111,7 +111,7 @@ class Outbox:
 
 
 def is_passing(error: MograderError) -> bool:
-    """Whether the way is at fault and not the hand-in: worth sending again."""
+    """Whether the way is at fault and not the submission: worth sending again."""
     return error.exit_code == 6 or isinstance(error, VerificationFailed)
 
 
@@ -132,7 +132,7 @@ Resolve = Callable[[list[wire.AssignmentInfo], str], wire.AssignmentInfo]
 
 def deliver(
     client: Client, outbox: Outbox, sender: str, resolve: Resolve, *, again: bool, progress: Progress | None = None
-) -> Iterator[tuple[Waiting, wire.Submitted | None, str]]:
+) -> Iterator[tuple[OutboxEntry, wire.Submitted | None, str]]:
     """Send what waits for this server, oldest first: each with the server's answer, or None and what is in the way.
 
     What was refused before is sent only `again`. Raises the error of the first that shows that the server is away.
@@ -166,12 +166,12 @@ def deliver(
         yield waiting, submitted, ""
 
 
-def _overtaken(client: Client, waiting: Waiting, assignment: str) -> str:
+def _overtaken(client: Client, waiting: OutboxEntry, assignment: str) -> str:
     """Why sending this now would put an old version before a newer one, "" if it would not."""
     try:
         last = client.receipts(assignment, waiting.user)[-1:]
     except NotFound:  # a server without receipts
         return ""
     if last and last[0].sha256 != waiting.sha256 and last[0].received > waiting.since:
-        return "a later hand-in of yours was received since: retry again to send this one all the same"
+        return "a later submission of yours was received since: retry again to send this one all the same"
     return ""

@@ -1,6 +1,6 @@
 """A person's side of proof: the keys of courses, pinned at the first meeting, and receipts kept in files.
 
-The law: a receipt is believed when a pinned key signed it, and for what it states alone.
+Invariant: a receipt is believed when a pinned key signed it, and for what it states alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mograder.client.client import Client
 from mograder.client.extract import replacing
 from mograder.domain import deadlines
 from mograder.domain.errors import BadRequest, MograderError, NotFound, Usage, VerificationFailed
-from mograder.signing import Ed25519Seal
+from mograder.signing import Ed25519Signer
 from mograder.wire import decode_json
 
 
@@ -28,12 +28,12 @@ class KnownKeys:
     def __init__(self) -> None:
         self.path = Path(click.get_app_dir("mograder"), "keys.json")
 
-    def find(self, url: str) -> Ed25519Seal | None:
+    def find(self, url: str) -> Ed25519Signer | None:
         """What verifies the receipts of the server at the normalised `url`."""
         keys = self._read().get(url)
-        return Ed25519Seal({"keys": keys}) if keys else None
+        return Ed25519Signer({"keys": keys}) if keys else None
 
-    def meet(self, client: Client, replace: bool = False) -> Ed25519Seal | None:
+    def meet(self, client: Client, replace: bool = False) -> Ed25519Signer | None:
         """The pinned keys of a server, pinned now at the first meeting or when told to `replace` them.
 
         None for a server that gives no receipts. Raises VerificationFailed when it signs with a key that was not
@@ -46,11 +46,11 @@ class KnownKeys:
             return known
         if known is None:
             try:
-                known = Ed25519Seal({"keys": published.keys})
+                known = Ed25519Signer({"keys": published.keys})
             except ValueError as error:
                 raise VerificationFailed(f"{client.url} publishes no key that could sign receipts: {error}") from None
             self._write({**self._read(), client.url: published.keys})
-        now = Ed25519Seal({"keys": published.keys[:1]}).public_keys()[0]["kid"]
+        now = Ed25519Signer({"keys": published.keys[:1]}).public_keys()[0]["kid"]
         if now not in {each["kid"] for each in known.public_keys()}:
             raise changed_key(client.url)
         return known
@@ -76,10 +76,10 @@ def changed_key(url: str) -> VerificationFailed:
     )
 
 
-def check_submitted(submitted: wire.Submitted, seal: Ed25519Seal, url: str) -> None:
+def check_submitted(submitted: wire.Submitted, signer: Ed25519Signer, url: str) -> None:
     """Raises VerificationFailed unless the receipt is signed with a pinned key and states what was handed in."""
     try:
-        claims = seal.verify(submitted.receipt)
+        claims = signer.verify(submitted.receipt)
     except VerificationFailed:
         raise changed_key(url) from None
     if differ := _differences(claims, {"version": submitted.version, **_plain(submitted)}):
@@ -102,9 +102,9 @@ class KeptReceipt:
     server: str = ""
     said: Mapping[str, object] = field(default_factory=dict)
 
-    def claims(self, seal: Ed25519Seal) -> Mapping[str, Any]:
+    def claims(self, signer: Ed25519Signer) -> Mapping[str, Any]:
         """What the receipt states. Raises VerificationFailed, also when the file around it says something else."""
-        claims = seal.verify(self.text)
+        claims = signer.verify(self.text)
         if not {"user", "assignment", "number", "sha256"} <= set(claims):
             raise VerificationFailed("this is signed by the course and is no receipt")
         if differ := _differences(claims, self.said):
@@ -144,10 +144,10 @@ def read_receipt(path: Path) -> KeptReceipt:
         raise Usage(f"{path} holds no receipt") from None
 
 
-def read_keys(path: Path) -> Ed25519Seal:
+def read_keys(path: Path) -> Ed25519Signer:
     """The keys of a JWK Set (or one JWK, or PEMs). Raises Usage."""
     content = path.read_bytes()
     try:
-        return Ed25519Seal(content if content.startswith(b"-----") else decode_json(content, dict[str, Any]))
+        return Ed25519Signer(content if content.startswith(b"-----") else decode_json(content, dict[str, Any]))
     except (ValueError, BadRequest) as error:
         raise Usage(f"{path} holds no public keys: {error}") from None

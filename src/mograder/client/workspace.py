@@ -1,6 +1,6 @@
 """A student's side on disk: cached logins, settings, fetched files, receipts.
 
-The law: nothing that a student wrote is overwritten, and what is kept secret is never readable by others.
+Invariant: nothing that a student wrote is overwritten, and what is kept secret is never readable by others.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def _published_login(path: Path) -> list[Login]:
 
 
 class Outcome(StrEnum):
-    """What became of a file of a hand-out."""
+    """What became of a file of a released file."""
 
     NEW = "new"
     UPDATED = "updated"
@@ -254,14 +254,14 @@ class Release:
                 return beside
         raise AssertionError("unreachable")
 
-    def archive(self, file: wire.HandOutFile) -> list[PurePosixPath] | None:
+    def archive(self, file: wire.ReleaseFileInfo) -> list[PurePosixPath] | None:
         """The files that an archive brought, if it is still the same and they are all there."""
         record = self._archives.get(file.filename, {})
         paths = [PurePosixPath(path) for path in record.get("files", [])]
         same = known(file.sha256) is not None and record.get("sha256") == known(file.sha256)
         return paths if same and all((self.out / path).exists() for path in paths) else None
 
-    def remember_archive(self, file: wire.HandOutFile, sha256: str, paths: list[PurePosixPath]) -> None:
+    def remember_archive(self, file: wire.ReleaseFileInfo, sha256: str, paths: list[PurePosixPath]) -> None:
         self._archives[file.filename] = {"sha256": sha256, "files": [str(path) for path in paths]}
 
 
@@ -285,19 +285,29 @@ def fetch(
 
 
 def _file(
-    client: Client, file: wire.HandOutFile, release: Release, places: Places, arriving: Path, progress: Progress | None
+    client: Client,
+    file: wire.ReleaseFileInfo,
+    release: Release,
+    places: Places,
+    arriving: Path,
+    progress: Progress | None,
 ) -> Iterator[Fetched]:
     path, sha256 = places.take(file.filename), known(file.sha256)
     if sha256 and (outcome := release.settled(path, sha256)):
         yield Fetched(release.out / path, outcome, file.filename)
         return
     with arriving.open("w+b") as target:
-        client.hand_out(file, target, progress)
+        client.release_file(file, target, progress)
     yield release.place(path, arriving, file.filename)
 
 
 def _archive(
-    client: Client, file: wire.HandOutFile, release: Release, places: Places, arriving: Path, progress: Progress | None
+    client: Client,
+    file: wire.ReleaseFileInfo,
+    release: Release,
+    places: Places,
+    arriving: Path,
+    progress: Progress | None,
 ) -> Iterator[Fetched]:
     safe_name(file.filename)
     if (paths := release.archive(file)) is not None:
@@ -307,7 +317,7 @@ def _archive(
             yield Fetched(release.out / path, outcome, file.filename)
         return
     with arriving.open("w+b") as target:
-        client.hand_out(file, target, progress)
+        client.release_file(file, target, progress)
     unpacked = arriving.with_name(f"{arriving.name}-unpacked")
     members = [(member, places.take(str(member))) for member in unpack(arriving, unpacked)]
     for member, path in members:
@@ -318,14 +328,14 @@ def _archive(
 # handing in
 
 
-def is_hand_out(sha256: str, assignment: wire.AssignmentInfo, folder: Path) -> bool:
+def is_release_file(sha256: str, assignment: wire.AssignmentInfo, folder: Path) -> bool:
     """Whether a file is what the course gave out, by the listing or by what was fetched into `folder`."""
     listed = {known(file.sha256) for file in assignment.files}
     return sha256 in listed | Release(folder, assignment.name).checksums()
 
 
 def keep_receipt(file: Path, url: str, submitted: wire.Submitted | wire.ReceiptInfo) -> Path | None:
-    """Keep the receipt of a hand-in in `.mograder/receipts/` beside the file; None when the server gave none."""
+    """Keep the receipt of a submission in `.mograder/receipts/` beside the file; None when the server gave none."""
     if not submitted.receipt:
         return None
     name = folder_name(f"{submitted.assignment}_{submitted.version.removesuffix('.py')}.json")

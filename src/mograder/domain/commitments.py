@@ -1,7 +1,7 @@
 """Checksums that are announced before their files: in the last minute the moment of the announcement counts.
 
-The law: a commit is worth no more than a hand-in of the same bytes at the same moment. It names the exact bytes, it is
-good for one hand-in and for an hour, and few can be open at once.
+Invariant: a commit is worth no more than a submission of the same bytes at the same moment. It names the exact bytes,
+it is good for one submission and for an hour, and few can be open at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOST = 5
 
 
 @dataclass(frozen=True)
-class Commit:
+class Commitment:
     """The announcement of one file at `moment`, in Unix microseconds. `sha256` is lower-case hex, `size` in bytes."""
 
     assignment: AssignmentName
@@ -51,7 +51,7 @@ def check_announcement(sha256: str, size: int) -> None:
         raise BadRequest(f"the file has {size} bytes: hand in one that is not empty")
 
 
-def announced(held: Sequence[Commit], new: Commit) -> tuple[Commit, ...]:
+def announced(held: Sequence[Commitment], new: Commitment) -> tuple[Commitment, ...]:
     """The open commits with `new` among them; one of the same bytes stays as it was. Raises Throttled."""
     kept = tuple(each for each in held if each.is_open(new.moment))
     if any((each.sha256, each.size) == (new.sha256, new.size) for each in kept):

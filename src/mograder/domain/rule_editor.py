@@ -17,7 +17,7 @@ from mograder.domain.store import Event, Store
 
 
 @dataclass(frozen=True)
-class Planned:
+class RulesAsText:
     """The rules of an assignment in words, and the zone of their times. `tag` changes whenever they may have."""
 
     assignment: AssignmentName
@@ -27,24 +27,24 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Planning:
+class RuleEditor:
     """What an instructor reads and changes of the rules of assignments. `max_upload` is in bytes."""
 
     store: Store
     clock: Callable[[], int]
     max_upload: int
 
-    def rules(self, name: AssignmentName) -> Planned:
+    def rules(self, name: AssignmentName) -> RulesAsText:
         """Those in force: of mograder.toml and, where that says nothing, of a manifest. Raises NotFound."""
         return self._look(name)[0]
 
-    def change(self, actor: Actor, name: AssignmentName, wanted: RuleTexts, tag: str) -> Planned:
+    def change(self, actor: Actor, name: AssignmentName, wanted: RuleTexts, tag: str) -> RulesAsText:
         """Write what differs into the course's mograder.toml; those in force then.
 
         `tag` is that of the rules that the person has seen. Raises BadRequest, NotFound, ChangedMeanwhile and
         Unreadable; then nothing is changed.
         """
-        held, assignment, zone, plan_tag = self._look(name)
+        held, assignment, zone, plan_version = self._look(name)
         if held.tag != tag:
             raise ChangedMeanwhile(f"the rules of {name!r} were changed meanwhile: look at them, and try again")
         changes = held.texts.changes_to(wanted)
@@ -52,18 +52,18 @@ class Planning:
         if changes:
             detail = "; ".join(each.text for each in changes)
             event = Event(self.clock(), actor.username, "rules", name, detail)
-            self.store.change_rules(name, changes, plan_tag, event)
+            self.store.change_rules(name, changes, plan_version, event)
         return self.rules(name)
 
-    def _look(self, name: AssignmentName) -> tuple[Planned, Assignment, tzinfo, str]:
-        plan_tag = self.store.plan_tag()  # before the rest: what changes in between then shows as a change
+    def _look(self, name: AssignmentName) -> tuple[RulesAsText, Assignment, tzinfo, str]:
+        plan_version = self.store.plan_version()  # before the rest: what changes in between then shows as a change
         assignment, zone = self.store.find_assignment(name), self.store.plan().zone
         if assignment is None:
             raise NotFound(f"there is no assignment {printable(name)!r}")
         texts = RuleTexts.of(assignment.rules, zone)
         # A manifest has its part in what a person sees.
-        tag = hashlib.sha256("\0".join((plan_tag, *astuple(texts))).encode()).hexdigest()
-        return Planned(assignment.name, texts, str(zone), tag), assignment, zone, plan_tag
+        tag = hashlib.sha256("\0".join((plan_version, *astuple(texts))).encode()).hexdigest()
+        return RulesAsText(assignment.name, texts, str(zone), tag), assignment, zone, plan_version
 
     def _check(self, assignment: Assignment, changes: Sequence[RuleChange], zone: tzinfo) -> None:
         schedule = assignment.rules.schedule
@@ -78,7 +78,9 @@ class Planning:
                     deadlines.moment_of(each.value, zone, of_day) if isinstance(each.value, date) else None
                 )
             elif each.key == "max_size" and isinstance(each.value, int) and each.value > self.max_upload:
-                raise BadRequest(f"a hand-in of {each.after} is too large: this server takes {self.max_upload} bytes")
+                raise BadRequest(
+                    f"a submission of {each.after} is too large: this server takes {self.max_upload} bytes"
+                )
         said = {key: moment for key, moment in moments.items() if moment is not None}
         if list(said.values()) != sorted(said.values()):
             shown = ", ".join(f"{key} {deadlines.readable(moment, zone)}" for key, moment in said.items())

@@ -7,23 +7,23 @@ from concurrent.futures import Future
 
 from mograder.domain import commitments, counting, deadlines
 from mograder.domain.access import Actor
-from mograder.domain.assignments import Assignment, Plan, Which
-from mograder.domain.commitments import Commit
-from mograder.domain.counting import Judged, Listed
+from mograder.domain.assignments import Assignment, CountingRule, Plan
+from mograder.domain.commitments import Commitment
+from mograder.domain.counting import AssessedSubmission, ListedSubmission
 from mograder.domain.deadlines import Lateness, Schedule
 from mograder.domain.errors import BadRequest, Closed, TooLarge, WrongType
 from mograder.domain.extending import Extensions
 from mograder.domain.extensions import Extension
 from mograder.domain.names import FileName, Username, counted, printable
-from mograder.domain.receipts import HandIn, Receipt, Seal, issue_receipt, latest_filename
+from mograder.domain.receipts import NewSubmission, Receipt, Signer, issue_receipt, latest_filename
 from mograder.domain.store import Accepted, Store, Upload
 
 
-class HandingIn:
+class TakesSubmissions:
     """Methods of `Course`, which has these fields."""
 
     store: Store
-    seal: Seal
+    signer: Signer
     clock: Callable[[], int]
     max_upload: int
 
@@ -37,11 +37,11 @@ class HandingIn:
 
     def signing_keys(self) -> tuple[Mapping[str, str], ...]:
         """The public keys that verify receipts, as JWKs; `kid` is a key's fingerprint. The first signs now."""
-        return self.seal.public_keys()
+        return self.signer.public_keys()
 
     @property
     def plan(self) -> Plan:
-        """What the lecturer has written about the course, as it stands now."""
+        """What the instructor has written about the course, as it stands now."""
         return self.store.plan()
 
     @property
@@ -49,11 +49,11 @@ class HandingIn:
         return self.plan.title
 
     def upload(self) -> Upload:
-        """A place for the bytes of a hand-in; the caller discards it whatever happens."""
+        """A place for the bytes of a submission; the caller discards it whatever happens."""
         return self.store.upload()
 
     def limit_for(self, assignment: Assignment) -> int:
-        """The largest hand-in, in bytes."""
+        """The largest submission, in bytes."""
         return min(assignment.rules.max_size or self.max_upload, self.max_upload)
 
     @property
@@ -80,12 +80,12 @@ class HandingIn:
         return assignment.rules.schedule.extended(extension.until if extension else None)
 
     def lateness(self, due: int | None, received: int) -> Lateness:
-        """How late a hand-in is that arrives at `received` and is due at `due`, and what it costs."""
+        """How late a submission is that arrives at `received` and is due at `due`, and what it costs."""
         plan = self.plan
         return deadlines.lateness(due, received, plan.penalties, plan.zone)
 
     def check_open(self, actor: Actor, assignment: Assignment, user: Username, received: int) -> None:
-        """Raises Closed when a student's hand-in that arrives at `received` cannot be taken, whatever its bytes."""
+        """Raises Closed when a student's submission that arrives at `received` cannot be taken, whatever its bytes."""
         if actor.is_instructor or not deadlines.is_over(assignment.rules.schedule.closes, received):
             return
         moments = [each.moment for each in self.store.commits(assignment.name, user) if each.is_open(received)]
@@ -103,8 +103,8 @@ class HandingIn:
 
     def commit(
         self, actor: Actor, assignment: Assignment, user: Username, sha256: str, size: int, received: int
-    ) -> Commit:
-        """Announce the bytes of a hand-in to come: when they come in time, the moment of this counts.
+    ) -> Commitment:
+        """Announce the bytes of a submission to come: when they come in time, the moment of this counts.
 
         Safe to repeat. Raises Closed, BadRequest, TooLarge, and Throttled when too many are open.
         """
@@ -112,15 +112,15 @@ class HandingIn:
         self._check_size(assignment, size)
         if not actor.is_instructor:
             self._check_not_closed(assignment, self.schedule(assignment, user), received)
-        new = Commit(assignment.name, user, sha256, size, received)
-        kept = self.store.change_commits(assignment.name, user, lambda held: commitments.announced(held, new))
+        new = Commitment(assignment.name, user, sha256, size, received)
+        kept = self.store.change_commitments(assignment.name, user, lambda held: commitments.announced(held, new))
         return next(each for each in kept if each.sha256 == sha256)
 
     def _check_size(self, assignment: Assignment, size: int) -> None:
         if size > self.limit_for(assignment):
             raise TooLarge(f"the file has {counted(size, 'byte')}; at most {self.limit_for(assignment)} are taken")
 
-    def announced(self, assignment: Assignment, user: Username) -> Sequence[Commit]:
+    def announced(self, assignment: Assignment, user: Username) -> Sequence[Commitment]:
         """The commits to bytes that have not come."""
         return self.store.commits(assignment.name, user)
 
@@ -132,9 +132,9 @@ class HandingIn:
 
     def begin(
         self, actor: Actor, assignment: Assignment, user: Username, body: Upload, received: int, filename: str,
-        announced: Sequence[Commit],
+        announced: Sequence[Commitment],
     ) -> Future[Accepted]:  # fmt: skip
-        """Keep a hand-in for ever; one that repeats the one before gets its receipt, and nothing new is kept.
+        """Keep a submission for ever; one that repeats the one before gets its receipt, and nothing new is kept.
 
         `received` is the moment (Unix microseconds) when the request arrived: it counts, or that of a commit of these
         bytes; with a commit `announced` this waits for the store itself. What an instructor hands in for a student is
@@ -155,28 +155,31 @@ class HandingIn:
         found = deadlines.lateness(schedule.due, moment, plan.penalties, plan.zone)
         late = actor.username == user and found.late
         arrived = received if commit else None
-        hand_in = HandIn(user, assignment.name, actor.username, moment, body, late, schedule.due, arrived)
-        accepted = self.store.accept(hand_in, issue_receipt(hand_in, self.seal, self._called(plan)))
+        submission = NewSubmission(user, assignment.name, actor.username, moment, body, late, schedule.due, arrived)
+        accepted = self.store.accept(submission, issue_receipt(submission, self.signer, self._called(plan)))
         if commit:  # used up; should this be lost, the same bytes could only be handed in again
             accepted.result()
-            self.store.change_commits(
+            self.store.change_commitments(
                 assignment.name, user, lambda held: tuple(each for each in held if each != commit)
             )
         return accepted
 
-    def judged(self, receipt: Receipt) -> tuple[Judged, str, Which]:
-        """A hand-in that was just accepted as its receipt has it, the file name of the version that counts now, and by
-        which rule.
+    def assessed(self, receipt: Receipt) -> tuple[AssessedSubmission, str, CountingRule]:
+        """A submission that was just accepted as its receipt has it, the file name of the version that counts now, and
+        by which rule.
         """
         plan, kept = self.plan, receipt.submission
-        (this,) = counting.judge([receipt], kept.due, plan)
-        if plan.counts is Which.LATEST or not this.lateness.late:
+        (this,) = counting.assess([receipt], kept.due, plan)
+        if plan.counts is CountingRule.LATEST or not this.lateness.late:
             return this, kept.filename, plan.counts
-        everything = counting.judge(self.store.receipts(kept.assignment, kept.username), kept.due, plan)
+        everything = counting.assess(self.store.receipts(kept.assignment, kept.username), kept.due, plan)
         return this, (counting.counting(everything, plan.counts) or this).submission.filename, plan.counts
 
-    def hand_ins(self, assignment: Assignment, which: Which | None = Which.LATEST) -> list[Listed]:
-        """One hand-in of every person, sorted by name: the latest, the last in time, or the one that counts (`None`).
+    def submissions(
+        self, assignment: Assignment, which: CountingRule | None = CountingRule.LATEST
+    ) -> list[ListedSubmission]:
+        """One submission of every person, sorted by name: the latest, the last in time, or the one that counts
+        (`None`).
 
         The latest is the file as it stands, an edit by hand included.
         """
@@ -189,7 +192,7 @@ class HandingIn:
         for file in self.store.latest_files(assignment.name):
             user = file.username
             due = self._schedule(assignment, given.get(user)).due
-            one = counting.listed(file, counting.judge(kept.get(user, ()), due, plan), plan.counts, which)
+            one = counting.listed(file, counting.assess(kept.get(user, ()), due, plan), plan.counts, which)
             if one is not None:
                 found.append(one)
         return found

@@ -1,6 +1,6 @@
 """A rehearsal of an exam: a scratch copy of a course, students who fetch, look and hand in, and what came of it.
 
-The law: the original is only read. What the students hand in goes to the copy, which has no deadlines.
+Invariant: the original is only read. What the students hand in goes to the copy, which has no deadlines.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def copy_course(root: Path, scratch: Path) -> tuple[Path, list[str]]:
 
     shutil.copytree(root, copied, symlinks=True, ignore=leave_out)
     if folders.release is not None and not folders.release.is_relative_to(root):
-        shutil.copytree(folders.release, scratch / "hand-outs", symlinks=True, ignore=leave_out)
-        words += ["--release-dir", str(scratch / "hand-outs")]
+        shutil.copytree(folders.release, scratch / "released files", symlinks=True, ignore=leave_out)
+        words += ["--release-dir", str(scratch / "released files")]
     _copy_plan(home / config.CONFIG_NAME, scratch / "course" / config.CONFIG_NAME)
     manifest = copied / MANIFEST
     if manifest.exists():
@@ -125,7 +125,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a rehearsal showed. `lost` names hand-ins that were acknowledged and are not on the disk byte for byte.
+    """What a rehearsal showed. `lost` names submissions that were acknowledged and are not on the disk byte for byte.
 
     `bottleneck` says in words what held up the rush at the end. `carries` is how many students this machine carries:
     if everybody hands in twice in the last minute and looks every ten seconds, and half of the machine stays free.
@@ -155,7 +155,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Server:
-    """The copy's server: where it answers, whose process it is, where it keeps hand-ins."""
+    """The copy's server: where it answers, whose process it is, where it keeps submissions."""
 
     address: tuple[str, int]
     pid: int
@@ -194,7 +194,7 @@ class Rehearsal:
         )
         disk = _flush_seconds(self._server.submitted)
         meter = Meter(self._server.pid)
-        rushed = await self._all("all hand in at once", [self._hand_in(name, user, 3) for user in self._students])
+        rushed = await self._all("all hand in at once", [self._submission(name, user, 3) for user in self._students])
         load = meter.read()
         phases += [Phase.of("all look at once", looked), Phase.of("all hand in at once", rushed)]
         self._check(name, [*during, *rushed])
@@ -235,7 +235,7 @@ class Rehearsal:
             known = ", ".join(each["name"] for each in listed)
             raise Usage(f"there is no assignment {wanted!r} in the course: it has {known}" if known else
                         "the course has no assignment: there is nothing to rehearse")  # fmt: skip
-        files = [wire.HandOutFile(each["filename"], each["url"]) for each in chosen.get("files", [])]
+        files = [wire.ReleaseFileInfo(each["filename"], each["url"]) for each in chosen.get("files", [])]
         local = [each for each in files if each.url.startswith("/")]
         notebook = next((each for each in local if each.filename.endswith(".py")), None)
         if notebook is not None:
@@ -250,7 +250,7 @@ class Rehearsal:
     def _look(self, assignment: str, user: str) -> Ask:
         return self._ask("status", user, {"assignment": assignment}, f"?user={user}")
 
-    def _hand_in(self, assignment: str, user: str, version: int) -> Ask:
+    def _submission(self, assignment: str, user: str, version: int) -> Ask:
         body = self._notebook + f"# {user}, version {version}, {self._chance.random()}\n".encode()
         path = wire.build_path(wire.BY_NAME["submit"], {"assignment": assignment}) + f"?user={user}"
         return Ask("POST", path, self._tokens[user], body, kind="submit", user=user)
@@ -267,8 +267,8 @@ class Rehearsal:
             looks = comes
             while (looks := looks + POLL_SECONDS * self._chance.uniform(0.8, 1.2)) < seconds:
                 asks.append((looks, self._look(assignment.name, user)))
-            asks.append((self._chance.uniform(seconds / 4, seconds), self._hand_in(assignment.name, user, 1)))
-            asks.append((seconds * (1 - 0.1 * self._chance.random()), self._hand_in(assignment.name, user, 2)))
+            asks.append((self._chance.uniform(seconds / 4, seconds), self._submission(assignment.name, user, 1)))
+            asks.append((seconds * (1 - 0.1 * self._chance.random()), self._submission(assignment.name, user, 2)))
         return sorted(asks, key=lambda each: each[0])
 
     async def _spread(self, asks: list[tuple[float, Ask]]) -> list[Answer]:
@@ -284,7 +284,7 @@ class Rehearsal:
         return answers
 
     def _check(self, assignment: str, answers: list[Answer]) -> None:
-        """Compare every acknowledged hand-in with the file of its version."""
+        """Compare every acknowledged submission with the file of its version."""
         for answer in answers:
             if answer.ok and answer.ask.kind == "submit":
                 version = str(wire.decode_json(answer.body)["version"])
@@ -359,10 +359,10 @@ def _bottleneck(load: Load, flush: float) -> str:
     return f"the disk: the server waited for its flushes (and used {load.server:.0%} of a processor); {disk}"
 
 
-def _carries(hand_ins: float, looks: float) -> int:
+def _carries(submissions: float, looks: float) -> int:
     """How many students (see `Outcome`), to two digits. Both are a second."""
-    if not hand_ins or not looks:
+    if not submissions or not looks:
         return 0
-    students = 60 / (2 / hand_ins + 60 / POLL_SECONDS / looks) / 2
+    students = 60 / (2 / submissions + 60 / POLL_SECONDS / looks) / 2
     digits = max(0, len(str(int(students))) - 2)
     return int(students // 10**digits * 10**digits)

@@ -1,6 +1,6 @@
 """A whole course from a folder into a database, and back: history, receipts, people and trail, as they are.
 
-The law: receipts go over in their order, each with its bytes, so that a copy that was cut short goes on where it
+Invariant: receipts go over in their order, each with its bytes, so that a copy that was cut short goes on where it
 ended. At the end everything of the copy is compared with the source.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mograder import config
-from mograder.domain.chain import Erased, Link
+from mograder.domain.chain import Link, Tombstone
 from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import NameTaken, Usage, VerificationFailed
 from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, Username, counted, is_history
@@ -26,7 +26,7 @@ from mograder.domain.tokens import SECRET_NAME
 from mograder.signing import new_private_key as new_key
 from mograder.store.folder.keys import PREVIOUS_NAME, secrets_of
 from mograder.store.folder.layout import FEEDBACK, GRADES, MANIFEST, SIGNING_KEY, Folders, served_folders
-from mograder.store.folder.store import DirectoryStore
+from mograder.store.folder.store import FolderStore
 from mograder.store.postgres import blobs
 from mograder.store.postgres.blobs import new_body, pieces_of
 from mograder.store.postgres.chain import APPEND
@@ -75,7 +75,7 @@ class Place(Protocol):
     def links(self) -> Iterator[Link]: ...
 
     def pieces(self, receipt: Receipt) -> Iterator[bytes]:
-        """The bytes of a hand-in."""
+        """The bytes of a submission."""
         ...
 
     def append(self, links: list[Link], source: Place) -> None:
@@ -146,7 +146,7 @@ def check_bytes(receipt: Receipt, pieces: Iterable[bytes]) -> None:
 class FolderPlace:
     """A course folder. The store is open; a server may be running on it."""
 
-    def __init__(self, store: DirectoryStore) -> None:
+    def __init__(self, store: FolderStore) -> None:
         self.store = store
 
     def head(self) -> Head:
@@ -167,7 +167,7 @@ class FolderPlace:
         for receipt in receipts:
             write_pieces(self._path(receipt), source.pieces(receipt))
             check_bytes(receipt, self.pieces(receipt))
-        erased = [each for each in links if isinstance(each, Erased)]
+        erased = [each for each in links if isinstance(each, Tombstone)]
 
         def work(connection: sqlite3.Connection) -> None:
             places = ", ".join("?" * len(RECEIPT_COLUMNS.split(", ")))
@@ -274,7 +274,7 @@ class DatabasePlace:
                     [
                         (course, each.number, each.previous, each.hash, each.statement)
                         for each in links
-                        if isinstance(each, Erased)
+                        if isinstance(each, Tombstone)
                     ],
                 )
             end = (links[-1].number, links[-1].hash, course)
@@ -332,7 +332,7 @@ class DatabasePlace:
             )
 
 
-# what a lecturer has written, the keys, and the order of it all
+# what an instructor has written, the keys, and the order of it all
 
 COPYING = ".mograder-copying"
 """In a folder into which a course is being copied."""
@@ -350,7 +350,7 @@ def to_database(folders: Folders, courses: PostgresCourses, name: CourseName, no
         courses.archive(name, now, event)
     elif here[name] is None:
         raise NameTaken(f"there is a course {name!r} and it is open: archive it, or choose another name")
-    source, target = DirectoryStore(folders), courses.open_anyway(name)
+    source, target = FolderStore(folders), courses.open_anyway(name)
     try:
         key = source.signing_key(new_key)
         if target.signing_key(lambda: key) != key:
@@ -371,7 +371,7 @@ def to_folder(store: PostgresStore, root: Path, now: int, say: Say) -> None:
     files.make_folder(root)
     files.write_file(root / COPYING, b"")
     _write_course(store, root)
-    target = DirectoryStore(served_folders(root))
+    target = FolderStore(served_folders(root))
     try:
         files.write_file(root / SIGNING_KEY, store.signing_key(new_key), mode=0o600)  # no key is without its ledger
         copy(DatabasePlace(store), FolderPlace(target), say)
@@ -382,7 +382,7 @@ def to_folder(store: PostgresStore, root: Path, now: int, say: Say) -> None:
 
 
 def _write_course(store: PostgresStore, root: Path) -> None:
-    """Secrets, plan, manifest and hand-outs."""
+    """Secrets, plan, manifest and released files."""
     (current, *previous) = read_secrets(store.document(SECRETS) or "[]")
     files.write_file(root / SECRET_NAME, f"{current[0]}\n".encode(), mode=0o600)
     if previous:
@@ -399,7 +399,7 @@ def _write_course(store: PostgresStore, root: Path) -> None:
 
 
 def mirror(store: PostgresStore, folder: Path, say: Say) -> int:
-    """Every hand-in as folder/<assignment>/<user>_<time>.py, and the latest as <user>.py; how many were new.
+    """Every submission as folder/<assignment>/<user>_<time>.py, and the latest as <user>.py; how many were new.
 
     What is there is not fetched again; what was erased in the course is removed.
     """

@@ -1,6 +1,6 @@
 """Lists that a whole course asks for at one moment: read once for all who wait, and written as JSON once.
 
-The law: what is answered was read after it was asked for, so an edit by hand shows at once.
+Invariant: what is answered was read after it was asked for, so an edit by hand shows at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ T = TypeVar("T")
 Run = Callable[[Callable[[], T]], Awaitable[T]]
 
 
-class Gathered(Generic[T]):
+class SingleFlight(Generic[T]):
     """One reading for all who ask for the same while the one before is under way. `run` runs it in a thread."""
 
     def __init__(self, run: Run[T]) -> None:
@@ -38,7 +38,7 @@ class Gathered(Generic[T]):
             del self._running[key]
 
 
-class AtOnce:
+class TickCache:
     """What was read in one turn of the event loop, for all whose turn it is: they had all asked before it was read."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class AtOnce:
         self._loop = None
 
 
-class Written(Generic[T]):
+class Memo(Generic[T]):
     """What was made of a value, kept as long as the value stays the same."""
 
     def __init__(self, most: int = 1000) -> None:

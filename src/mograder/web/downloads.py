@@ -1,6 +1,6 @@
 """Notes who has downloaded something of which assignment, behind the answers.
 
-The law: no download waits for its note or fails with it. What is downloaded at the same moment is noted together; a
+Invariant: no download waits for its note or fails with it. What is downloaded at the same moment is noted together; a
 note that a power cut overtakes is made at the next download.
 """
 
@@ -16,7 +16,7 @@ from mograder.domain.course import Course, Download
 log = logging.getLogger(__name__)
 
 
-class Fetches:
+class DownloadRecorder:
     """The notes of one server. `write` runs work in a thread. Used from the event loop alone."""
 
     def __init__(self, course: Course, write: Callable[[Callable[[], None]], Awaitable[None]]) -> None:

@@ -20,13 +20,13 @@ import pytest
 from mograder.config import utc_now
 from mograder.domain.errors import MograderError, NotFound, Usage, VerificationFailed
 from mograder.domain.names import Username
-from mograder.signing import Ed25519Seal, new_private_key
+from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder import backup
 from mograder.store.folder.backup import Restored, Written, read_backup, write_backup
 from mograder.store.folder.layout import Folders, served_folders
-from mograder.store.folder.store import DirectoryStore
+from mograder.store.folder.store import FolderStore
 from tests.courses import damage_row, everything, forget_file, ledger, versions
-from tests.parts import ALICE, BOB, NOTEBOOK, hand_in, make_course_folder, names_in, sha256
+from tests.parts import ALICE, BOB, NOTEBOOK, make_course_folder, names_in, sha256, submit_work
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes and links as on POSIX")
 
@@ -71,10 +71,10 @@ def manifest_in(archive: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def served(course: Path) -> Iterator[tuple[DirectoryStore, Ed25519Seal]]:
-    store = DirectoryStore(Folders.of(course / "release"))
+def served(course: Path) -> Iterator[tuple[FolderStore, Ed25519Signer]]:
+    store = FolderStore(Folders.of(course / "release"))
     try:
-        yield store, Ed25519Seal(store.signing_key(new_private_key))
+        yield store, Ed25519Signer(store.signing_key(new_private_key))
     finally:
         store.close()
 
@@ -88,7 +88,7 @@ def test_every_file_is_in_the_manifest_and_comes_back_as_it_was(course: Path, ar
     said: list[str] = []
     made = written(course, archive, said.append)
     assert stat.S_IMODE(archive.stat().st_mode) == 0o600
-    assert said == ["5 hand-ins, as the ledger stands now"]
+    assert said == ["5 submissions, as the ledger stands now"]
     manifest = manifest_in(archive)
     members = {each["path"]: each for each in manifest["members"]}
     with tarfile.open(archive) as opened:
@@ -130,7 +130,9 @@ def test_what_is_pending_in_the_archive_is_a_file_after_the_restore(course: Path
 
 
 @pytest.mark.parametrize("placed", [False, True], ids=["waits", "is placed meanwhile"])
-def test_a_large_hand_in_that_waits_for_its_place_is_in_the_archive(course: Path, archive: Path, placed: bool) -> None:
+def test_a_large_submission_that_waits_for_its_place_is_in_the_archive(
+    course: Path, archive: Path, placed: bool
+) -> None:
     version, spool = versions(course, "bob")[-1], course / "submitted" / ".incoming-0123"
     version.rename(spool)
     ledger(course, "INSERT INTO pending SELECT number, NULL, '.incoming-0123' FROM receipts WHERE filename = "
@@ -144,19 +146,19 @@ def test_a_large_hand_in_that_waits_for_its_place_is_in_the_archive(course: Path
 
 def test_what_comes_while_the_archive_is_written_is_not_in_it_and_disturbs_nothing(course: Path, archive: Path) -> None:
     (course / "submitted/hw1/zoe.py").write_bytes(b"by hand")
-    (course / "release/hw1/alice.py").write_bytes(b"alice, later")  # no hand-in, whatever is in it
+    (course / "release/hw1/alice.py").write_bytes(b"alice, later")  # no submission, whatever is in it
     before = files_in(course)
 
     def say(text: str) -> None:
         if "as the ledger stands now" in text:
-            hand_in(store, seal, ALICE, b"alice, later", utc_now())
-            hand_in(store, seal, CAROL, b"carol, later", utc_now())
+            submit_work(store, signer, ALICE, b"alice, later", utc_now())
+            submit_work(store, signer, CAROL, b"carol, later", utc_now())
             (course / "submitted/hw1/bob.py").unlink()
             (course / "submitted/hw1/bob.py").write_bytes(b"bob, later")
-            hand_in(store, seal, BOB, b"bob, later", utc_now())
+            submit_work(store, signer, BOB, b"bob, later", utc_now())
             store.settle()
 
-    with served(course) as (store, seal):
+    with served(course) as (store, signer):
         written(course, archive, say)
         assert (course / "submitted/hw1/bob.py").read_bytes() == b"bob, later"
     back = restored(archive)
@@ -165,7 +167,7 @@ def test_what_comes_while_the_archive_is_written_is_not_in_it_and_disturbs_nothi
     assert os.readlink(back / "submitted/hw1/bob.py") == versions(back, "bob")[-1].name
 
 
-def test_a_hand_in_that_was_moved_elsewhere_behind_a_link_is_archived(
+def test_a_submission_that_was_moved_elsewhere_behind_a_link_is_archived(
     course: Path, archive: Path, tmp_path: Path
 ) -> None:
     version = versions(course)[0]
@@ -183,9 +185,9 @@ def test_a_copy_in_place_of_a_link_that_was_moved_on_is_a_link_to_what_is_in_the
         if "as the ledger stands now" in text:
             with monkeypatch.context() as without:
                 without.setattr(os, "symlink", no_links)
-                hand_in(store, seal, ALICE, b"alice, later", utc_now())
+                submit_work(store, signer, ALICE, b"alice, later", utc_now())
 
-    with served(course) as (store, seal):
+    with served(course) as (store, signer):
         written(course, archive, say)
         assert not (course / "submitted/hw1/alice.py").is_symlink()
     assert (restored(archive) / "submitted/hw1/alice.py").read_bytes() == b"alice 2"
@@ -222,23 +224,23 @@ def test_what_is_missing_or_by_hand_is_so_in_the_archive(course: Path, archive: 
     before = files_in(course)
 
     def say(_text: str) -> None:
-        hand_in(store, seal, BOB, b"bob, later", utc_now())
+        submit_work(store, signer, BOB, b"bob, later", utc_now())
 
-    with served(course) as (store, seal):
+    with served(course) as (store, signer):
         written(course, archive, say)
     assert files_in(restored(archive)) == before
 
 
-def test_a_course_without_hand_ins_is_archived_and_the_first_that_comes_meanwhile_is_not_in_it(
+def test_a_course_without_submissions_is_archived_and_the_first_that_comes_meanwhile_is_not_in_it(
     tmp_path: Path, archive: Path
 ) -> None:
     course = make_course_folder(tmp_path).parent
 
     def say(text: str) -> None:
-        assert text == "0 hand-ins, as the ledger stands now"
-        hand_in(store, seal, ALICE, b"alice, later", utc_now())
+        assert text == "0 submissions, as the ledger stands now"
+        submit_work(store, signer, ALICE, b"alice, later", utc_now())
 
-    with served(course) as (store, seal):
+    with served(course) as (store, signer):
         assert written(course, archive, say).receipts == 0
     assert list((restored(archive) / "submitted").rglob("*.py")) == []
 
@@ -269,7 +271,7 @@ def test_leftovers_of_writes_that_were_cut_off_are_not_in_the_archive(course: Pa
 
 
 def moved(root: Path, parent: Path, *names: str) -> Folders:
-    """A course with a hand-in whose folders of these names stand elsewhere."""
+    """A course with a submission whose folders of these names stand elsewhere."""
     places = {name: parent / f"disk-{name}" for name in names}
     if "release" in places:
         (root / "hw1" / "files").rename(parent / "hw1")
@@ -283,16 +285,16 @@ def test_folders_elsewhere_come_back_inside_and_serve_is_told(
     tmp_path: Path, archive: Path, names: tuple[str, ...]
 ) -> None:
     folders = moved(make_course_folder(tmp_path), tmp_path, *names)
-    with contextlib.closing(DirectoryStore(folders)) as store:
-        seal = Ed25519Seal(store.signing_key(new_private_key))
-        hand_in(store, seal, ALICE, b"work")
+    with contextlib.closing(FolderStore(folders)) as store:
+        signer = Ed25519Signer(store.signing_key(new_private_key))
+        submit_work(store, signer, ALICE, b"work")
     folders.grades.mkdir(exist_ok=True)
     (folders.grades / "hw1").mkdir(exist_ok=True)
     (folders.grades / "hw1" / "grades.json").write_text("[]")
     write_backup(folders, archive, utc_now(), quiet)
     back = read_backup(archive, tmp_path / "b", quiet)
     course = tmp_path / "b"
-    inside = {"submitted": "submitted", "grades": "grades", "release": "hand-outs"}
+    inside = {"submitted": "submitted", "grades": "grades", "release": "released files"}
     assert back == Restored(
         Folders.of(course / "release", **{name: course / inside[name] for name in names}),
         "".join(f" --{name}-dir {course / inside[name]}" for name in ("release", "submitted", "grades")
@@ -300,7 +302,7 @@ def test_folders_elsewhere_come_back_inside_and_serve_is_told(
     )  # fmt: skip
     assert (back.folders.submitted / "hw1" / "alice.py").read_bytes() == b"work"
     assert (back.folders.grades / "hw1" / "grades.json").read_text() == "[]"
-    with contextlib.closing(DirectoryStore(back.folders)) as store:
+    with contextlib.closing(FolderStore(back.folders)) as store:
         assert [each.files[0].name for each in store.assignments()] == ["hw1.py"]
 
 
@@ -321,8 +323,8 @@ def test_two_folders_of_one_name_come_back_apart(tmp_path: Path, archive: Path) 
     folders = Folders.of(root, submitted=tmp_path / "disk", grades=root.parent / "submitted")
     (folders.grades / "hw1").mkdir(parents=True)
     (folders.grades / "hw1" / "grades.json").write_text("[]")
-    with contextlib.closing(DirectoryStore(folders)) as store:
-        hand_in(store, Ed25519Seal(store.signing_key(new_private_key)), ALICE, b"work")
+    with contextlib.closing(FolderStore(folders)) as store:
+        submit_work(store, Ed25519Signer(store.signing_key(new_private_key)), ALICE, b"work")
     write_backup(folders, archive, utc_now(), quiet)
     course = tmp_path / "b"
     back = read_backup(archive, course, quiet)
@@ -337,8 +339,8 @@ def test_a_course_served_from_its_own_folder_comes_back_so(tmp_path: Path, archi
     root = tmp_path / "algebra"
     make_course_folder(tmp_path).rename(root)
     folders = Folders.of(root)
-    with contextlib.closing(DirectoryStore(folders)) as store:
-        hand_in(store, Ed25519Seal(store.signing_key(new_private_key)), ALICE, b"work")
+    with contextlib.closing(FolderStore(folders)) as store:
+        submit_work(store, Ed25519Signer(store.signing_key(new_private_key)), ALICE, b"work")
     (root / "mograder.toml").write_text('title = "Algebra"\n')
     (root / "manifest.json").write_text("of another program")
     (root / "submitted" / "hw2").mkdir()

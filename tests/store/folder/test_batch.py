@@ -1,4 +1,4 @@
-"""Hand-ins that come at the same moment share one transaction, and nothing else."""
+"""Submissions that come at the same moment share one transaction, and nothing else."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ import pytest
 
 from mograder.domain.errors import StorageFull, Temporary
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.receipts import HandIn, Issue, Receipt, Turn, issue_receipt
+from mograder.domain.receipts import ChainPosition, Issue, NewSubmission, Receipt, issue_receipt
 from mograder.domain.store import Accepted, Event
-from mograder.signing import Ed25519Seal
-from mograder.store.folder.store import DirectoryStore
+from mograder.signing import Ed25519Signer
+from mograder.store.folder.store import FolderStore
 from mograder.store.shared import files
 from mograder.store.shared.files import IN_MEMORY
 from mograder.store.shared.rows import record
-from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, hand_in, names_in
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, names_in, submit_work
 
 
 @contextlib.contextmanager
-def busy(store: DirectoryStore) -> Iterator[None]:
+def busy(store: FolderStore) -> Iterator[None]:
     """The ledger is taken until the end of the block: what comes meanwhile is written together."""
     taken, free = threading.Event(), threading.Event()
     before = store.ledger.begin(lambda connection: (taken.set(), free.wait(60)))
@@ -38,27 +38,27 @@ def busy(store: DirectoryStore) -> Iterator[None]:
 
 
 def sent(
-    store: DirectoryStore, seal: Ed25519Seal, user: Username, content: bytes, received: int = NOON,
+    store: FolderStore, signer: Ed25519Signer, user: Username, content: bytes, received: int = NOON,
     issue: Issue | None = None, assignment: AssignmentName = HW1,
 ) -> Future[Accepted]:  # fmt: skip
     upload = filled(store.upload(), content)
-    ready = HandIn(user, assignment, user, received, upload)
-    accepted = store.accept(ready, issue or issue_receipt(ready, seal, "course"))
+    ready = NewSubmission(user, assignment, user, received, upload)
+    accepted = store.accept(ready, issue or issue_receipt(ready, signer, "course"))
     accepted.add_done_callback(lambda _: upload.discard())
     return accepted
 
 
-def refuse(turn: Turn) -> Receipt:
+def refuse(turn: ChainPosition) -> Receipt:
     raise ValueError("not this one")
 
 
 def test_one_that_fails_takes_none_of_the_others_with_it(
-    store: DirectoryStore, seal: Ed25519Seal, submitted: Path
+    store: FolderStore, signer: Ed25519Signer, submitted: Path
 ) -> None:
     with busy(store):
-        first = sent(store, seal, ALICE, b"alice's")
-        failing = sent(store, seal, BOB, b"bob's", issue=refuse)
-        last = sent(store, seal, Username("carol"), b"carol's")
+        first = sent(store, signer, ALICE, b"alice's")
+        failing = sent(store, signer, BOB, b"bob's", issue=refuse)
+        last = sent(store, signer, Username("carol"), b"carol's")
     with pytest.raises(ValueError, match="not this one"):
         failing.result()
     assert [each.result().receipt.number for each in (first, last)] == [1, 2]
@@ -67,23 +67,23 @@ def test_one_that_fails_takes_none_of_the_others_with_it(
 
 
 def test_who_comes_while_a_batch_is_written_is_in_the_next(
-    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch
+    store: FolderStore, signer: Ed25519Signer, submitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     point, late = files.point_latest, list[Future[Accepted]]()
 
     def pointing(link: Path | str, target: Path | str) -> None:
         if not late:
-            late.append(sent(store, seal, BOB, b"bob's"))
+            late.append(sent(store, signer, BOB, b"bob's"))
         point(link, target)
 
     monkeypatch.setattr(files, "point_latest", pointing)
-    assert sent(store, seal, ALICE, b"alice's").result(60).receipt.number == 1
+    assert sent(store, signer, ALICE, b"alice's").result(60).receipt.number == 1
     assert late[0].result(60).receipt.number == 2
     assert (submitted / "bob.py").read_bytes() == b"bob's"
 
 
 def test_after_a_batch_that_could_not_begin_the_next_is_taken(
-    store: DirectoryStore, seal: Ed25519Seal, monkeypatch: pytest.MonkeyPatch
+    store: FolderStore, signer: Ed25519Signer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(_: object) -> None:
         monkeypatch.undo()
@@ -91,32 +91,32 @@ def test_after_a_batch_that_could_not_begin_the_next_is_taken(
 
     monkeypatch.setattr(store.ledger, "_transact", failing)
     with pytest.raises(Temporary, match="not usable"):
-        sent(store, seal, ALICE, b"work").result(60)
-    assert sent(store, seal, ALICE, b"work").result(60).receipt.number == 1
+        sent(store, signer, ALICE, b"work").result(60)
+    assert sent(store, signer, ALICE, b"work").result(60).receipt.number == 1
 
 
 def test_the_names_of_versions_that_were_removed_by_hand_are_not_given_again(
-    store: DirectoryStore, seal: Ed25519Seal, submitted: Path
+    store: FolderStore, signer: Ed25519Signer, submitted: Path
 ) -> None:
     for content in (b"first", b"second"):
-        hand_in(store, seal, ALICE, content)
+        submit_work(store, signer, ALICE, content)
     store.settle()
     for path in submitted.glob("alice_*"):
         path.unlink()
-    assert hand_in(store, seal, ALICE, b"third").receipt.submission.filename == "alice_20260310T120002.py"
+    assert submit_work(store, signer, ALICE, b"third").receipt.submission.filename == "alice_20260310T120002.py"
     assert names_in(submitted) == ["alice.py", "alice_20260310T120002.py"]
 
 
-def test_versions_of_two_assignments_may_be_called_alike(store: DirectoryStore, seal: Ed25519Seal) -> None:
+def test_versions_of_two_assignments_may_be_called_alike(store: FolderStore, signer: Ed25519Signer) -> None:
     both = (HW1, AssignmentName("hw2"))
     for each in both:
-        hand_in(store, seal, ALICE, b"before", assignment=each)
+        submit_work(store, signer, ALICE, b"before", assignment=each)
     with busy(store):
-        promised = [sent(store, seal, ALICE, b"work", NOON + SECOND, assignment=each) for each in both]
+        promised = [sent(store, signer, ALICE, b"work", NOON + SECOND, assignment=each) for each in both]
     assert [each.result().receipt.submission.filename for each in promised] == ["alice_20260310T120001.py"] * 2
 
 
-def test_all_uploads_to_a_course_share_one_room_in_memory(store: DirectoryStore) -> None:
+def test_all_uploads_to_a_course_share_one_room_in_memory(store: FolderStore) -> None:
     uploads = [store.upload() for _ in range(files.ALL_IN_MEMORY // IN_MEMORY + 1)]
     for each in uploads:
         each.write(bytes(IN_MEMORY))
@@ -127,13 +127,13 @@ def test_all_uploads_to_a_course_share_one_room_in_memory(store: DirectoryStore)
 
 @pytest.mark.parametrize("more", [0, IN_MEMORY])
 def test_what_one_person_sends_in_one_moment_is_kept_in_the_order_in_which_it_came(
-    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, more: int
+    store: FolderStore, signer: Ed25519Signer, submitted: Path, more: int
 ) -> None:
-    hand_in(store, seal, ALICE, b"before", NOON + SECOND)
+    submit_work(store, signer, ALICE, b"before", NOON + SECOND)
     works = [b"%d" % number + b"x" * more for number in (1, 2, 2, 3)]
     moments = (NOON, NOON, NOON, NOON - SECOND)
     with busy(store):
-        promised = [sent(store, seal, ALICE, *each) for each in zip(works, moments, strict=True)]
+        promised = [sent(store, signer, ALICE, *each) for each in zip(works, moments, strict=True)]
     accepted = [each.result() for each in promised]
     assert [each.repeated for each in accepted] == [False, False, True, False]
     assert [each.receipt.submission.attempt for each in accepted] == [2, 3, 3, 4]
@@ -146,13 +146,13 @@ def test_what_one_person_sends_in_one_moment_is_kept_in_the_order_in_which_it_ca
     assert names_in(submitted.parent) == ["hw1"]
 
 
-def test_what_waits_at_the_same_moment_is_committed_together(store: DirectoryStore, seal: Ed25519Seal) -> None:
+def test_what_waits_at_the_same_moment_is_committed_together(store: FolderStore, signer: Ed25519Signer) -> None:
     said: list[str] = []
     note = Event(NOON, "ta", "test", "hw1")
     with busy(store):
         store.ledger.begin(lambda connection: connection.set_trace_callback(said.append))
         waiting = [store.ledger.begin(lambda connection: record(connection, note))]
-        handed = [sent(store, seal, Username(f"s{number}"), b"work") for number in range(20)]
+        handed = [sent(store, signer, Username(f"s{number}"), b"work") for number in range(20)]
         waiting += [store.ledger.begin(lambda connection: record(connection, note)) for _ in range(20)]
     for each in (*waiting, *handed):
         each.result()
@@ -162,14 +162,14 @@ def test_what_waits_at_the_same_moment_is_committed_together(store: DirectorySto
 
 
 def test_of_a_batch_that_cannot_be_committed_all_are_told_and_nothing_stays(
-    store: DirectoryStore, seal: Ed25519Seal, submitted: Path
+    store: FolderStore, signer: Ed25519Signer, submitted: Path
 ) -> None:
     with busy(store):
         store.ledger.begin(lambda connection: connection.execute("PRAGMA max_page_count = 1").fetchall())
-        full = [sent(store, seal, user, b"x" * 100_000) for user in (ALICE, BOB)]
+        full = [sent(store, signer, user, b"x" * 100_000) for user in (ALICE, BOB)]
     for each in full:
         with pytest.raises(StorageFull):
             each.result()
     assert names_in(submitted) == []
     store.ledger.write(lambda connection: connection.execute("PRAGMA max_page_count = 1073741823").fetchall())
-    assert hand_in(store, seal, ALICE, b"work").receipt.number == 1
+    assert submit_work(store, signer, ALICE, b"work").receipt.number == 1

@@ -53,7 +53,7 @@ MENDS = {
     "points to": "mograder doctor --repair points it there",
     "is a copy of an older version": "mograder doctor --repair points it there",
     "is missing: the last accepted": "mograder doctor --repair makes it",
-    "is no hand-in": "look at it, and keep it elsewhere",
+    "is no submission": "look at it, and keep it elsewhere",
     "is a link that leads nowhere": "remove it, or restore what it named",
     "was put there by hand and has no receipt": "it counts as the latest, as it stands",
     r"\d+ files? without a receipt": "what has none counts as put there by hand",
@@ -74,13 +74,13 @@ MENDS = {
     "the ledger is damaged": FROM_BACKUP,
     "the ledger is missing": f"{FROM_BACKUP}, or remove .mograder-signing-key.pem to begin anew, without accounts and "
                              "receipts",
-    "there are hand-ins and no ledger": f"{FROM_BACKUP}; without one, the next start makes an empty ledger",
+    "there are submissions and no ledger": f"{FROM_BACKUP}; without one, the next start makes an empty ledger",
     r"grades\.json cannot be understood": "mend the file by hand: it is not overwritten until then",
     r"assignments\.json cannot be": BY_HAND,
     r"the course's mograder\.toml cannot be understood": BY_HAND,
     "'hw1' closes before it is due": "give both times in one of them: mograder.toml goes before",
     "names the assignment 'hw2', which has no files yet": "make its folder, or correct the name",
-    "1 hand-in in the ledger": "nothing is lost: the next start finishes them, or mograder doctor --repair",
+    "1 submission in the ledger": "nothing is lost: the next start finishes them, or mograder doctor --repair",
     "the file system's time is": "set the clock right, here or on the machine that has the disk",
     "the last receipt is": "set the clock right (timedatectl): due dates go by it",
     "was left by a write": "mograder doctor --repair removes it",
@@ -90,7 +90,7 @@ MENDS = {
     "the owner may not write here": "chmod u+w {where}",
     "belongs to another user": "chown it to the owner of {course}/release",
     "you are not the owner": "run the server as one user always",
-    r"\d+ MiB are free": "make room: hand-ins are refused on a full disk",
+    r"\d+ MiB are free": "make room: submissions are refused on a full disk",
     "the folder is not there": "give the folder of a course",
     "there is no course here": "give the folder that is served",
     "the course has not been served yet": "mograder serve it",
@@ -222,16 +222,18 @@ DAMAGE = {
                                     "error", "submitted/hw1/bob_"),
     "a hidden file that waits gone": Damage(forget_spool, "attempt 2 of bob waits for its place, "
                                             "and is not what was handed in", "error", "submitted/hw1/bob_"),
-    "a link to a folder": Damage(lambda c: (c / "submitted/hw9").symlink_to("hw1"), "no hand-in", "warning",
+    "a link to a folder": Damage(lambda c: (c / "submitted/hw9").symlink_to("hw1"), "no submission", "warning",
                                  "submitted/hw9"),
-    "a foreign file": Damage(lambda c: (c / "submitted/hw1/notes.txt").write_text("x"), "no hand-in", "warning",
+    "a foreign file": Damage(lambda c: (c / "submitted/hw1/notes.txt").write_text("x"), "no submission", "warning",
                              "submitted/hw1/notes.txt"),
-    "a name that nobody has": Damage(lambda c: (c / "submitted/hw1/bob (1).py").write_text("x"), "no hand-in",
+    "a name that nobody has": Damage(lambda c: (c / "submitted/hw1/bob (1).py").write_text("x"), "no submission",
                                      "warning", "submitted/hw1/bob (1).py"),
     "a link by hand to nowhere": Damage(lambda c: (c / "submitted/hw1/carol.py").symlink_to("gone.py"),
                                         "is a link that leads nowhere", "error", "submitted/hw1/carol.py"),
-    "a foreign folder": Damage(lambda c: (c / "submitted/hw1/x").mkdir(), "no hand-in", "warning", "submitted/hw1/x"),
-    "a file beside the assignments": Damage(lambda c: (c / "submitted/x.py").write_text("x"), "no hand-in", "warning",
+    "a foreign folder": Damage(lambda c: (c / "submitted/hw1/x").mkdir(), "no submission", "warning",
+                              "submitted/hw1/x"),
+    "a file beside the assignments": Damage(lambda c: (c / "submitted/x.py").write_text("x"), "no submission",
+                                            "warning",
                                             "submitted/x.py"),
     "a secret that others read": Damage(lambda c: (c / SECRET).chmod(0o644), "read by other users", "error", SECRET,
                                         True),
@@ -281,8 +283,8 @@ DAMAGE = {
     "a ledger with a damaged row": Damage(damage_row, "the ledger is damaged: NULL value in x.y", "error", DB),
     "no ledger": Damage(lambda c: (c / DB).unlink(), "the ledger is missing", "error", DB),
     "neither ledger nor key": Damage(lambda c: ((c / DB).unlink(), (c / KEY).unlink()),
-                                     "there are hand-ins and no ledger", "warning", DB),
-    "pending for long": Damage(forget_file, "1 hand-in in the ledger, not yet known to be on the disk",
+                                     "there are submissions and no ledger", "warning", DB),
+    "pending for long": Damage(forget_file, "1 submission in the ledger, not yet known to be on the disk",
                                "warning", DB, True),
     "a clock set back": Damage(lambda c: age(c / DB, -9e5), "ahead of the clock", "warning", DB),
     **{f"an old leftover {'/'.join(place)}": Damage(
@@ -309,7 +311,7 @@ DAMAGE = {
         f"release/{CERTIFICATE}"),
     "a folder that everybody writes to": Damage(lambda c: (c / "release").chmod(0o777), "everybody", "error",
                                                 "release"),
-    "hand-ins that everybody writes to": Damage(lambda c: (c / "submitted").chmod(0o777), "everybody", "error",
+    "submissions that everybody writes to": Damage(lambda c: (c / "submitted").chmod(0o777), "everybody", "error",
                                                 "submitted"),
     "a folder that its owner may not write to": Damage(lambda c: (c / "submitted").chmod(0o555),
                                                        "the owner may not write here", "error", "submitted"),
@@ -338,7 +340,7 @@ def test_damage_is_found_where_it_is_and_the_course_left_as_it_is(course: Path, 
 
 
 @damaged
-def test_repair_mends_what_is_safe_and_touches_no_hand_in(course: Path, damage: Damage) -> None:
+def test_repair_mends_what_is_safe_and_touches_no_submission(course: Path, damage: Damage) -> None:
     damage.do(course)
     kept = {path: path.read_bytes() for path in (course / "submitted").rglob("*_*.py") if path.is_file()}
     found = checked(course)
@@ -375,7 +377,7 @@ def test_what_people_may_do_by_hand_is_a_note_and_nothing_wrong(course: Path) ->
     (folder / "dora.py").symlink_to("carol.py")
     (folder / "dora_20260310T200800.py").write_text("by hand")
     (folder / "alice.py").unlink()
-    (folder / "alice.py").write_text("corrected by the lecturer")
+    (folder / "alice.py").write_text("corrected by the instructor")
     (folder / ".incoming-young").write_text("on its way")
     (course / "mograder.toml").write_text("[[assignments]]\nname = 'hw1'\n[[assignments]]\nname = 'hw2'\n")
     assert said(course) == [
@@ -393,7 +395,7 @@ def test_a_folder_that_was_never_served_is_a_note_and_left_empty(tmp_path: Path)
     assert everything(root.parent) == before
 
 
-def test_hand_outs_that_are_gone_are_an_error_where_they_were(tmp_path: Path) -> None:
+def test_released_files_that_are_gone_are_an_error_where_they_were(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     found = checked(make_course_folder(tmp_path).parent, release=gone)
     assert [(each.what, each.where) for each in found if each.severity == "error"] == [
@@ -401,7 +403,7 @@ def test_hand_outs_that_are_gone_are_an_error_where_they_were(tmp_path: Path) ->
     ]
 
 
-def test_hand_ins_that_nobody_has_made_yet_hide_no_grades_that_everybody_writes_to(tmp_path: Path) -> None:
+def test_submissions_that_nobody_has_made_yet_hide_no_grades_that_everybody_writes_to(tmp_path: Path) -> None:
     grades = tmp_path / "grades"
     grades.mkdir()
     grades.chmod(0o777)
@@ -444,7 +446,7 @@ def test_one_finding_hides_no_other(course: Path) -> None:
     assert found == [first.name, second.name, third.name]
 
 
-def test_the_link_of_a_hand_in_that_waits_is_in_order_and_hides_no_other(course: Path) -> None:
+def test_the_link_of_a_submission_that_waits_is_in_order_and_hides_no_other(course: Path) -> None:
     forget_file(course, "alice")
     (course / LINK).unlink()
     (course / "submitted/hw1/bob.py").unlink()
@@ -494,17 +496,17 @@ def test_a_receipt_from_the_future_says_that_the_clock_was_set_back(
 
 
 @pytest.mark.parametrize(("waits", "severity"), [(60, "note"), (61, "warning")])
-def test_a_hand_in_that_waits_for_its_place_is_a_warning_after_a_minute(
+def test_a_submission_that_waits_for_its_place_is_a_warning_after_a_minute(
     course: Path, waits: int, severity: str
 ) -> None:
     forget_file(course)
     waiting = received(course)[-1].received
     age(course / DB, 2 * 3600)
-    what = "1 hand-in in the ledger, not yet known to be on the disk"
+    what = "1 submission in the ledger, not yet known to be on the disk"
     now = waiting + waits * SECOND
     assert said(course, now) == [(severity, DB, what)]
     assert repair(Folders.of(course / "release"), checked(course, now)) == [
-        f"finished the pending hand-ins of {course / DB}"
+        f"finished the pending submissions of {course / DB}"
     ]
 
 
@@ -531,7 +533,7 @@ def test_a_leftover_that_goes_while_it_is_looked_at_is_none(course: Path, monkey
     assert checked(course) == []
 
 
-def test_the_hidden_file_of_a_hand_in_that_waits_is_no_leftover_and_stays(course: Path) -> None:
+def test_the_hidden_file_of_a_submission_that_waits_is_no_leftover_and_stays(course: Path) -> None:
     version = versions(course, "bob")[-1]
     spool = course / "submitted" / ".incoming-0123"
     version.rename(spool)
@@ -542,7 +544,7 @@ def test_the_hidden_file_of_a_hand_in_that_waits_is_no_leftover_and_stays(course
     ledger(course, f"INSERT INTO pending {sql} = '{version.name}'")
     assert [each[1] for each in said(course)] == [DB, "submitted/.incoming-4567"]
     assert [each for each in repair(Folders.of(course / "release"), seen) if "0123" in each] == [
-        f"kept {spool}: a hand-in is still in it"
+        f"kept {spool}: a submission is still in it"
     ]
     assert f"removed {course / 'submitted/.incoming-4567'}" in repair(Folders.of(course / "release"), seen)
     repair(Folders.of(course / "release"), checked(course))

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from mograder.domain.chain import Erased, erase_receipt
+from mograder.domain.chain import Tombstone, make_tombstone
 from mograder.domain.names import Username
 from mograder.domain.receipts import Receipt
 from mograder.domain.store import Event
-from mograder.signing import Ed25519Seal, new_private_key
+from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.erase import erase_files
-from mograder.store.folder.store import DirectoryStore
-from tests.parts import ALICE, NOON, hand_in, names_in
+from mograder.store.folder.store import FolderStore
+from tests.parts import ALICE, NOON, names_in, submit_work
 
-SEAL = Ed25519Seal(new_private_key())
+SIGNER = Ed25519Signer(new_private_key())
 NOTE = Event(NOON, "tutor", "erase", "(erased)")
 ANN = Username("ann.lee")
 
 
-def attest(receipt: Receipt) -> Erased:
-    return erase_receipt(receipt, SEAL, "course", NOON)
+def attest(receipt: Receipt) -> Tombstone:
+    return make_tombstone(receipt, SIGNER, "course", NOON)
 
 
-def test_what_is_handed_in_while_a_person_is_erased_stays(store: DirectoryStore) -> None:
+def test_what_is_handed_in_while_a_person_is_erased_stays(store: FolderStore) -> None:
     for user in (ALICE, ANN):
-        hand_in(store, SEAL, user, b"since")
+        submit_work(store, SIGNER, user, b"since")
     folder = store.folders.submitted / "hw1"
     since = names_in(folder)
     for user in (ALICE, ANN):
@@ -31,20 +31,20 @@ def test_what_is_handed_in_while_a_person_is_erased_stays(store: DirectoryStore)
     assert names_in(folder) == since
 
 
-def test_all_files_of_an_erased_person_go_and_nobody_elses(store: DirectoryStore) -> None:
+def test_all_files_of_an_erased_person_go_and_nobody_elses(store: FolderStore) -> None:
     for user in (ALICE, ANN, Username("ann"), Username("lee")):
-        hand_in(store, SEAL, user, b"work")
+        submit_work(store, SIGNER, user, b"work")
     store.erase(ANN, attest, NOTE)
     stems = sorted(f"{user}{dated}" for user in ("alice", "ann", "lee") for dated in ("", "_20260310T120000"))
     assert names_in(store.folders.submitted / "hw1") == [f"{stem}.py" for stem in stems]
 
 
-def test_a_course_without_hand_ins_can_be_rid_of_a_person(store: DirectoryStore) -> None:
+def test_a_course_without_submissions_can_be_rid_of_a_person(store: FolderStore) -> None:
     store.erase(ALICE, attest, NOTE)
     assert store.account(ALICE) is not None
 
 
-def test_a_table_of_grades_without_the_person_is_left_as_people_wrote_it(store: DirectoryStore) -> None:
+def test_a_table_of_grades_without_the_person_is_left_as_people_wrote_it(store: FolderStore) -> None:
     table = store.folders.grades / "hw1" / "grades.json"
     table.write_text('[{"username":   "bob"}]')
     store.erase(ALICE, attest, NOTE)

@@ -16,10 +16,10 @@ import pytest
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName
 from mograder.domain.store import Event, StoredFile
-from mograder.signing import Ed25519Seal, new_private_key
+from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.layout import Folders
-from mograder.store.folder.store import DirectoryStore
-from tests.parts import ALICE, HW1, NOON, hand_in, open_store
+from mograder.store.folder.store import FolderStore
+from tests.parts import ALICE, HW1, NOON, open_store, submit_work
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows makes links for few")
 
@@ -28,7 +28,7 @@ NOTE = Event(NOON, "ta", "test", "hw1")
 
 
 @pytest.fixture
-def store(course_folder: Path) -> Iterator[DirectoryStore]:
+def store(course_folder: Path) -> Iterator[FolderStore]:
     (course_folder / "hw1" / "files" / "data").mkdir()
     (course_folder / "hw1" / "files" / "data" / "a.csv").write_bytes(b"1,2")
     (course_folder / "hw1" / "files" / "other.py").write_bytes(b"another")
@@ -36,41 +36,41 @@ def store(course_folder: Path) -> Iterator[DirectoryStore]:
     (course_folder / "hw1" / ".data").mkdir()
     (course_folder / "hw1" / ".data" / "a.csv").write_bytes(SECRET)
     store = open_store(course_folder)
-    hand_in(store, Ed25519Seal(new_private_key()), ALICE, b"work")
+    submit_work(store, Ed25519Signer(new_private_key()), ALICE, b"work")
     store.put_feedback(HW1, {ALICE: b"page"}, NOTE)
     yield store
     store.close()
 
 
-def notebook(store: DirectoryStore) -> StoredFile | None:
-    return store.hand_out(HW1, FileName("hw1.py"))
+def notebook(store: FolderStore) -> StoredFile | None:
+    return store.release_file(HW1, FileName("hw1.py"))
 
 
-def table(store: DirectoryStore) -> StoredFile | None:
-    return store.hand_out(HW1, FileName("data/a.csv"))
+def table(store: FolderStore) -> StoredFile | None:
+    return store.release_file(HW1, FileName("data/a.csv"))
 
 
-def work(store: DirectoryStore) -> StoredFile | None:
+def work(store: FolderStore) -> StoredFile | None:
     return store.submitted_file(HW1, FileName("alice.py"))
 
 
-def page(store: DirectoryStore) -> StoredFile | None:
+def page(store: FolderStore) -> StoredFile | None:
     return store.feedback(HW1, ALICE)
 
 
 PLACES = [
-    pytest.param(notebook, "release/hw1/files/hw1.py", id="hand-out"),
-    pytest.param(table, "release/hw1/files/data/a.csv", id="hand-out-below"),
-    pytest.param(work, "submitted/hw1/alice_20260310T120000.py", id="hand-in"),
+    pytest.param(notebook, "release/hw1/files/hw1.py", id="released file"),
+    pytest.param(table, "release/hw1/files/data/a.csv", id="released file-below"),
+    pytest.param(work, "submitted/hw1/alice_20260310T120000.py", id="submission"),
     pytest.param(page, "release/hw1/feedback/alice.html", id="feedback"),
 ]
-Find = Callable[[DirectoryStore], StoredFile | None]
+Find = Callable[[FolderStore], StoredFile | None]
 
 
 @pytest.mark.parametrize(("find", "place"), PLACES)
 @pytest.mark.parametrize("target", [".hidden.py", "../.data/a.csv", "/"], ids=["hidden", "above", "far"])
 def test_a_file_swapped_for_a_link_after_it_was_found_is_not_sent(
-    store: DirectoryStore, course_folder: Path, find: Find, place: str, target: str
+    store: FolderStore, course_folder: Path, find: Find, place: str, target: str
 ) -> None:
     path = course_folder.parent / place
     found = find(store)
@@ -85,7 +85,7 @@ def test_a_file_swapped_for_a_link_after_it_was_found_is_not_sent(
 
 
 def test_a_folder_swapped_for_a_link_after_its_file_was_found_sends_nothing_from_elsewhere(
-    store: DirectoryStore, course_folder: Path
+    store: FolderStore, course_folder: Path
 ) -> None:
     found = table(store)
     assert found is not None
@@ -97,7 +97,7 @@ def test_a_folder_swapped_for_a_link_after_its_file_was_found_sends_nothing_from
 
 
 def test_a_link_to_a_file_of_the_assignment_is_sent_and_nothing_else_once_it_leads_elsewhere(
-    store: DirectoryStore, course_folder: Path
+    store: FolderStore, course_folder: Path
 ) -> None:
     link = course_folder / "hw1" / "files" / "hw1.py"
     link.unlink()
@@ -115,7 +115,7 @@ def test_a_link_to_a_file_of_the_assignment_is_sent_and_nothing_else_once_it_lea
 
 @pytest.mark.parametrize(("find", "place"), PLACES)
 def test_a_file_that_is_replaced_after_it_was_found_is_sent_as_it_is_then(
-    store: DirectoryStore, course_folder: Path, find: Find, place: str
+    store: FolderStore, course_folder: Path, find: Find, place: str
 ) -> None:
     path = course_folder.parent / place
     before = find(store)
@@ -137,7 +137,7 @@ def test_a_file_that_is_replaced_after_it_was_found_is_sent_as_it_is_then(
 
 
 def test_a_file_that_becomes_a_link_to_another_of_the_assignment_is_looked_for_once_more(
-    store: DirectoryStore, course_folder: Path
+    store: FolderStore, course_folder: Path
 ) -> None:
     found = notebook(store)
     assert found is not None
@@ -147,7 +147,7 @@ def test_a_file_that_becomes_a_link_to_another_of_the_assignment_is_looked_for_o
     assert found.read() == b"another"
 
 
-def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(store: DirectoryStore, course_folder: Path) -> None:
+def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(store: FolderStore, course_folder: Path) -> None:
     found = notebook(store)
     assert found is not None
     path = course_folder / "hw1" / "files" / "hw1.py"
@@ -157,21 +157,21 @@ def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(store: DirectoryStor
         found.read()
 
 
-def test_where_the_release_folder_is_the_served_one_only_hand_outs_are_served(tmp_path: Path) -> None:
+def test_where_the_release_folder_is_the_served_one_only_released_files_are_served(tmp_path: Path) -> None:
     root = tmp_path / "course"
     (root / "hw1").mkdir(parents=True)
     (root / "hw1" / "hw1.py").write_bytes(b"handed out")
     (root / "hw1" / ".hidden.py").write_bytes(SECRET)
     (root / "hw1" / "key").symlink_to("../.mograder-secret")
     (root / "hw1" / "up").symlink_to("..")
-    with contextlib.closing(DirectoryStore(Folders.of(root, release=root))) as store:
-        hand_in(store, Ed25519Seal(new_private_key()), ALICE, b"work")
+    with contextlib.closing(FolderStore(Folders.of(root, release=root))) as store:
+        submit_work(store, Ed25519Signer(new_private_key()), ALICE, b"work")
         store.merge_grades(HW1, (GradeEntry({"username": "alice", "grade": "1"}),), NOTE)
         store.put_feedback(HW1, {ALICE: b"page"}, NOTE)
         assert [(each.name, [file.name for file in each.files]) for each in store.assignments()] == [
             ("hw1", ["hw1.py"])
         ]
-        assert store.hand_out(HW1, FileName("hw1.py")) is not None
+        assert store.release_file(HW1, FileName("hw1.py")) is not None
         for name in (
             ".hidden.py",
             "key",
@@ -180,31 +180,33 @@ def test_where_the_release_folder_is_the_served_one_only_hand_outs_are_served(tm
             "feedback/alice.html",
             "../.mograder.db",
         ):
-            assert store.hand_out(HW1, FileName(name)) is None, name
+            assert store.release_file(HW1, FileName(name)) is None, name
         for folder, name in (("submitted", "hw1/alice.py"), (".", ".mograder-secret"), ("..", "course/.mograder.db")):
-            assert store.hand_out(AssignmentName(folder), FileName(name)) is None, folder
+            assert store.release_file(AssignmentName(folder), FileName(name)) is None, folder
 
 
-def test_a_pipe_among_hand_outs_is_not_listed_and_stops_no_listing(store: DirectoryStore, course_folder: Path) -> None:
+def test_a_pipe_among_released_files_is_not_listed_and_stops_no_listing(
+    store: FolderStore, course_folder: Path
+) -> None:
     before = store.assignments()
     os.mkfifo(course_folder / "hw1" / "files" / "pipe")
     assert store.assignments() == before
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["links", "copies"])
-def test_a_latest_hand_in_that_changes_all_the_time_is_always_there_and_whole(
-    store: DirectoryStore, links: bool, monkeypatch: pytest.MonkeyPatch
+def test_a_latest_submission_that_changes_all_the_time_is_always_there_and_whole(
+    store: FolderStore, links: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not links:
         monkeypatch.setattr(os, "symlink", no_links)
     ended, sent = threading.Event(), {b"work"}
 
     def go_on() -> None:
-        seal = Ed25519Seal(new_private_key())
+        signer = Ed25519Signer(new_private_key())
         while not ended.is_set():
             content = b"%d" % len(sent) * len(sent)
             sent.add(content)
-            hand_in(store, seal, ALICE, content)
+            submit_work(store, signer, ALICE, content)
 
     with ThreadPoolExecutor(1) as pool:
         handing_in = pool.submit(go_on)

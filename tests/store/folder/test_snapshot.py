@@ -14,7 +14,7 @@ from mograder.domain.errors import Unreadable
 from mograder.domain.store import Event
 from mograder.store.folder import ledger
 from mograder.store.folder.snapshot import reading
-from mograder.store.folder.store import DirectoryStore
+from mograder.store.folder.store import FolderStore
 from tests.courses import everything
 from tests.parts import NOON, names_in, open_store
 
@@ -23,13 +23,13 @@ COUNT = "SELECT count(*) FROM events"
 
 
 @pytest.fixture
-def store(course_folder: Path) -> Iterator[DirectoryStore]:
+def store(course_folder: Path) -> Iterator[FolderStore]:
     with contextlib.closing(open_store(course_folder)) as store:
         store.record(NOTE)
         yield store
 
 
-def test_of_a_course_that_nobody_serves_nothing_is_changed(store: DirectoryStore) -> None:
+def test_of_a_course_that_nobody_serves_nothing_is_changed(store: FolderStore) -> None:
     store.close()
     before = everything(store.folders.root)
     with reading(store.ledger.path) as connection:
@@ -37,7 +37,7 @@ def test_of_a_course_that_nobody_serves_nothing_is_changed(store: DirectoryStore
     assert everything(store.folders.root) == before
 
 
-def test_beside_a_server_one_moment_is_seen(store: DirectoryStore) -> None:
+def test_beside_a_server_one_moment_is_seen(store: FolderStore) -> None:
     with reading(store.ledger.path) as connection:
         store.record(NOTE)
         assert connection.execute(COUNT).fetchone() == (1,)
@@ -45,7 +45,7 @@ def test_beside_a_server_one_moment_is_seen(store: DirectoryStore) -> None:
         assert connection.execute(COUNT).fetchone() == (2,)
 
 
-def test_a_copy_with_its_log_is_seen_whole_and_nothing_is_changed(store: DirectoryStore, tmp_path: Path) -> None:
+def test_a_copy_with_its_log_is_seen_whole_and_nothing_is_changed(store: FolderStore, tmp_path: Path) -> None:
     for name in (".mograder.db", ".mograder.db-wal"):
         shutil.copy(store.folders.root / name, tmp_path / name)
     before = everything(tmp_path)
@@ -70,7 +70,7 @@ def test_a_ledger_of_an_earlier_version_is_seen_as_one_of_today(
     assert names_in(tmp_path) == [".mograder.db"]
 
 
-def test_what_cannot_be_understood_says_what_to_do_and_where(store: DirectoryStore, tmp_path: Path) -> None:
+def test_what_cannot_be_understood_says_what_to_do_and_where(store: FolderStore, tmp_path: Path) -> None:
     store.close()
     with contextlib.closing(sqlite3.connect(store.ledger.path)) as connection:
         connection.execute("PRAGMA user_version = 1000")

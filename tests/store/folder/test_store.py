@@ -24,17 +24,29 @@ from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import Receipt, Submission, claims
 from mograder.domain.rules import RuleChange
 from mograder.domain.store import Event
-from mograder.signing import Ed25519Seal, new_private_key, public_pem
+from mograder.signing import Ed25519Signer, new_private_key, public_pem
 from mograder.store.folder import ledger
 from mograder.store.folder.doctor import check
 from mograder.store.folder.layout import Folders
-from mograder.store.folder.store import DirectoryStore
+from mograder.store.folder.store import FolderStore
 from mograder.store.shared.files import fingerprint, is_settled
 from mograder.store.shared.findings import Severity
 from tests.crashes import Say, die_before
-from tests.parts import ALICE, BOB, HW1, NOON, SECOND, hand_in, make_course_folder, names_in, open_store, sha256, until
+from tests.parts import (
+    ALICE,
+    BOB,
+    HW1,
+    NOON,
+    SECOND,
+    make_course_folder,
+    names_in,
+    open_store,
+    sha256,
+    submit_work,
+    until,
+)
 
-SEAL = Ed25519Seal(new_private_key())
+SIGNER = Ed25519Signer(new_private_key())
 NOTE = Event(NOON, "alice", "test", "hw1")
 
 
@@ -49,30 +61,30 @@ def submitted(root: Path) -> Path:
 
 
 @pytest.fixture
-def store(root: Path) -> Iterator[DirectoryStore]:
+def store(root: Path) -> Iterator[FolderStore]:
     store = open_store(root)
     yield store
     store.close()
 
 
-def listed(store: DirectoryStore) -> dict[str, list[str]]:
+def listed(store: FolderStore) -> dict[str, list[str]]:
     return {each.name: [file.name for file in each.files] for each in store.assignments()}
 
 
-def served(store: DirectoryStore, name: str, assignment: str = "hw1") -> bytes | None:
-    found = store.hand_out(AssignmentName(assignment), FileName(name))
+def served(store: FolderStore, name: str, assignment: str = "hw1") -> bytes | None:
+    found = store.release_file(AssignmentName(assignment), FileName(name))
     return found.read() if found else None
 
 
-def latest(store: DirectoryStore) -> list[tuple[str, str]]:
+def latest(store: FolderStore) -> list[tuple[str, str]]:
     return [(each.username, each.sha256) for each in store.latest_files(HW1)]
 
 
 # what stands where
 
 
-def test_a_hand_in_is_a_dated_file_and_a_relative_link(store: DirectoryStore, submitted: Path) -> None:
-    hand_in(store, SEAL, ALICE, b"one")
+def test_a_submission_is_a_dated_file_and_a_relative_link(store: FolderStore, submitted: Path) -> None:
+    submit_work(store, SIGNER, ALICE, b"one")
     assert names_in(submitted) == ["alice.py", "alice_20260310T120000.py"]
     assert os.readlink(submitted / "alice.py") == "alice_20260310T120000.py"
     assert (submitted / "alice.py").read_bytes() == b"one"
@@ -98,20 +110,20 @@ def test_the_folders_of_a_course_follow_from_its_root(
     assert folders.release == (tmp_path / release if release else None)
 
 
-def test_the_secret_is_64_hex_digits_that_only_the_owner_reads(store: DirectoryStore, root: Path) -> None:
+def test_the_secret_is_64_hex_digits_that_only_the_owner_reads(store: FolderStore, root: Path) -> None:
     secret = root / ".mograder-secret"
     assert secret.stat().st_mode & 0o777 == 0o600
     assert len(bytes.fromhex(secret.read_text())) == 32
     assert secret.read_text().endswith("\n")
 
 
-def test_the_ledger_is_its_owners_alone(store: DirectoryStore, root: Path) -> None:
-    hand_in(store, SEAL, ALICE, b"work")
+def test_the_ledger_is_its_owners_alone(store: FolderStore, root: Path) -> None:
+    submit_work(store, SIGNER, ALICE, b"work")
     modes = {path.name: path.stat().st_mode & 0o777 for path in root.glob(".mograder.db*")}
     assert modes == dict.fromkeys((".mograder.db", ".mograder.db-shm", ".mograder.db-wal"), 0o600)
 
 
-def test_after_what_the_database_refuses_the_next_is_written(store: DirectoryStore) -> None:
+def test_after_what_the_database_refuses_the_next_is_written(store: FolderStore) -> None:
     with pytest.raises(Temporary, match="not usable"):
         store.ledger.write(lambda connection: connection.execute("INSERT INTO nowhere VALUES (1)"))
     store.record(NOTE)
@@ -143,7 +155,7 @@ def test_a_secret_that_is_empty_or_open_to_others_is_refused_and_left_alone(
 # by hand
 
 
-def test_edits_by_hand_show_at_once(store: DirectoryStore, root: Path, submitted: Path) -> None:
+def test_edits_by_hand_show_at_once(store: FolderStore, root: Path, submitted: Path) -> None:
     files = root / "hw1" / "files"
     for number in range(30):
         (files / "hw1.py").write_bytes(b"%02d" % number)
@@ -152,7 +164,7 @@ def test_edits_by_hand_show_at_once(store: DirectoryStore, root: Path, submitted
         assert store.assignments()[0].files[0].sha256 == sha256(b"%02d" % number)
         assert store.grades(HW1)[0].grade == str(number)
         assert store.plan().title == f"{number:02}"
-    hand_in(store, SEAL, ALICE, b"one")
+    submit_work(store, SIGNER, ALICE, b"one")
     (submitted / "bob.py").write_bytes(b"by hand")
     (submitted / "alice.py").write_bytes(b"mended")
     assert latest(store) == [("alice", sha256(b"mended")), ("bob", sha256(b"by hand"))]
@@ -163,46 +175,44 @@ def test_edits_by_hand_show_at_once(store: DirectoryStore, root: Path, submitted
     assert listed(store) == {"hw1": ["hw1.py", "more.py"], "hw2": []}
 
 
-def test_a_latest_that_was_put_there_by_hand_is_kept_as_a_version(store: DirectoryStore, submitted: Path) -> None:
+def test_a_latest_that_was_put_there_by_hand_is_kept_as_a_version(store: FolderStore, submitted: Path) -> None:
     submitted.mkdir(parents=True)
     (submitted / "alice.py").write_bytes(b"by hand")
     os.utime(submitted / "alice.py", (NOON / 1e6, NOON / 1e6))
-    hand_in(store, SEAL, ALICE, b"one")
+    submit_work(store, SIGNER, ALICE, b"one")
     assert names_in(submitted) == ["alice.py", "alice_20260310T120000.py", "alice_20260310T120001.py"]
     assert sorted((submitted / name).read_bytes() for name in names_in(submitted)) == [b"by hand", b"one", b"one"]
     assert (submitted / "alice.py").read_bytes() == b"one"
 
 
-def test_a_latest_that_is_a_copy_of_a_version_is_not_kept_twice(store: DirectoryStore, submitted: Path) -> None:
-    hand_in(store, SEAL, ALICE, b"one")
+def test_a_latest_that_is_a_copy_of_a_version_is_not_kept_twice(store: FolderStore, submitted: Path) -> None:
+    submit_work(store, SIGNER, ALICE, b"one")
     (submitted / "alice.py").unlink()
     (submitted / "alice.py").write_bytes(b"one")
-    hand_in(store, SEAL, ALICE, b"two")
+    submit_work(store, SIGNER, ALICE, b"two")
     assert names_in(submitted) == ["alice.py", "alice_20260310T120000.py", "alice_20260310T120001.py"]
 
 
-def test_a_latest_by_hand_does_not_take_the_name_of_a_version_that_is_gone(
-    store: DirectoryStore, submitted: Path
-) -> None:
-    hand_in(store, SEAL, ALICE, b"one")
+def test_a_latest_by_hand_does_not_take_the_name_of_a_version_that_is_gone(store: FolderStore, submitted: Path) -> None:
+    submit_work(store, SIGNER, ALICE, b"one")
     store.settle()
     for path in submitted.iterdir():
         path.unlink()
     (submitted / "alice.py").write_bytes(b"by hand")
     os.utime(submitted / "alice.py", (NOON // SECOND, NOON // SECOND))
-    hand_in(store, SEAL, ALICE, b"two", NOON + 5 * SECOND)
+    submit_work(store, SIGNER, ALICE, b"two", NOON + 5 * SECOND)
     assert names_in(submitted) == ["alice.py", "alice_20260310T120001.py", "alice_20260310T120005.py"]
     assert (submitted / "alice_20260310T120001.py").read_bytes() == b"by hand"
 
 
-def test_a_dated_file_that_was_put_there_by_hand_is_not_written_over(store: DirectoryStore, submitted: Path) -> None:
+def test_a_dated_file_that_was_put_there_by_hand_is_not_written_over(store: FolderStore, submitted: Path) -> None:
     submitted.mkdir(parents=True)
     (submitted / "alice_20260310T120000.py").write_bytes(b"by hand")
-    assert hand_in(store, SEAL, ALICE, b"one").receipt.submission.filename == "alice_20260310T120001.py"
+    assert submit_work(store, SIGNER, ALICE, b"one").receipt.submission.filename == "alice_20260310T120001.py"
     assert (submitted / "alice_20260310T120000.py").read_bytes() == b"by hand"
 
 
-def test_only_files_of_people_are_listed(store: DirectoryStore, submitted: Path) -> None:
+def test_only_files_of_people_are_listed(store: FolderStore, submitted: Path) -> None:
     (submitted / "folder.py").mkdir(parents=True)
     for name in ("alice.py", "alice_20260310T120000.py", ".bob.py", "carl.txt", "ann lee.py", "-x.py", "ä.py"):
         (submitted / name).touch()
@@ -214,16 +224,16 @@ def test_only_files_of_people_are_listed(store: DirectoryStore, submitted: Path)
 
 
 @pytest.mark.parametrize("name", [".hidden.py", ".git/config", "folder/.hidden"])
-def test_hidden_files_are_not_listed_and_have_no_name(store: DirectoryStore, root: Path, name: str) -> None:
+def test_hidden_files_are_not_listed_and_have_no_name(store: FolderStore, root: Path, name: str) -> None:
     path = root / "hw1" / "files" / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"secret")
     (root / ".hidden" / "files").mkdir(parents=True)
     assert listed(store) == {"hw1": ["hw1.py"]}
-    assert store.hand_out(HW1, FileName(name)) is None
+    assert store.release_file(HW1, FileName(name)) is None
 
 
-def test_links_that_lead_out_are_not_served(store: DirectoryStore, root: Path, submitted: Path) -> None:
+def test_links_that_lead_out_are_not_served(store: FolderStore, root: Path, submitted: Path) -> None:
     files = root / "hw1" / "files"
     (files / "inner.py").symlink_to("hw1.py")
     (files / "secret.py").symlink_to(root / ".mograder-secret")
@@ -252,7 +262,7 @@ def test_links_that_lead_out_are_not_served(store: DirectoryStore, root: Path, s
     assert (shown.name, shown.read()) == ("bob.html", b"<p>well done")
 
 
-def test_links_to_hidden_files_are_not_served(store: DirectoryStore, root: Path, submitted: Path) -> None:
+def test_links_to_hidden_files_are_not_served(store: FolderStore, root: Path, submitted: Path) -> None:
     files, feedback = root / "hw1" / "files", root / "hw1" / "feedback"
     for folder in (files, files / ".git", feedback, submitted):
         folder.mkdir(parents=True, exist_ok=True)
@@ -277,8 +287,8 @@ def test_a_flat_release_lists_folders_that_hold_files(tmp_path: Path, release: s
     for name in ("hw1/a.py", "hw1/data/b.csv", "hw2/.hidden", "loose.py"):
         (flat / name).parent.mkdir(parents=True, exist_ok=True)
         (flat / name).write_bytes(name.encode())
-    store = DirectoryStore(Folders.of(root, release=flat if root == flat else None))
-    hand_in(store, SEAL, ALICE, b"work")
+    store = FolderStore(Folders.of(root, release=flat if root == flat else None))
+    submit_work(store, SIGNER, ALICE, b"work")
     store.merge_grades(HW1, (GradeEntry({"username": "alice", "grade": "1"}),), NOTE)
     store.put_feedback(HW1, {ALICE: b"page"}, NOTE)
     assert listed(store) == {"hw1": ["a.py", "data/b.csv"]}
@@ -289,12 +299,12 @@ def test_a_flat_release_lists_folders_that_hold_files(tmp_path: Path, release: s
     store.close()
 
 
-def test_where_there_are_zips_they_alone_are_listed(store: DirectoryStore, root: Path) -> None:
+def test_where_there_are_zips_they_alone_are_listed(store: FolderStore, root: Path) -> None:
     (root / "hw1" / "files" / "all.ZIP").write_bytes(b"zip")
     assert listed(store) == {"hw1": ["all.ZIP"]}
 
 
-def test_a_manifest_replaces_discovery_and_is_kept_whole(store: DirectoryStore, root: Path) -> None:
+def test_a_manifest_replaces_discovery_and_is_kept_whole(store: FolderStore, root: Path) -> None:
     entries = [
         {"name": "Späte Übung", "id": 7, "duedate": 0, "x": {"y": [1]},
          "files": [{"filename": "a.py", "url": "https://e.org/a"}]},
@@ -309,7 +319,7 @@ def test_a_manifest_replaces_discovery_and_is_kept_whole(store: DirectoryStore, 
 
 
 def test_what_the_plan_says_goes_before_the_manifest_and_an_edit_of_either_shows(
-    store: DirectoryStore, root: Path
+    store: FolderStore, root: Path
 ) -> None:
     def edit(title: str, points: int, zone: str) -> tuple[str, float | None, int | None]:
         plan = f'timezone = "{zone}"\n[[assignments]]\nname = "hw1"\npoints = {points}\n'
@@ -328,7 +338,7 @@ def test_what_the_plan_says_goes_before_the_manifest_and_an_edit_of_either_shows
 
 @pytest.mark.skipif(os.name == "nt", reason="the zone of a process is POSIX's")
 def test_a_manifest_is_read_in_utc_where_nothing_is_said(
-    store: DirectoryStore, root: Path, monkeypatch: pytest.MonkeyPatch
+    store: FolderStore, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (root / "assignments.json").write_text('[{"name": "hw1", "due": "2026-03-10T12:00:00", "files": []}]')
     with monkeypatch.context() as elsewhere:
@@ -340,36 +350,36 @@ def test_a_manifest_is_read_in_utc_where_nothing_is_said(
 
 
 def test_a_broken_manifest_goes_on_as_it_was_when_the_course_moves_to_another_zone(
-    store: DirectoryStore, root: Path
+    store: FolderStore, root: Path
 ) -> None:
     (root / "assignments.json").write_text('[{"name": "hw9"}]')
     assert [each.name for each in store.assignments()] == ["hw9"]
     (root / "assignments.json").write_text("[")
     (root.parent / "mograder.toml").write_text('timezone = "Europe/Berlin"\n')
     assert [each.name for each in store.assignments()] == ["hw9"]
-    assert [each.place.split(":")[0] for each in store.troubles()] == [str(root / "assignments.json")]
+    assert [each.place.split(":")[0] for each in store.config_errors()] == [str(root / "assignments.json")]
 
 
-def test_an_address_that_is_no_text_is_none(store: DirectoryStore, root: Path) -> None:
+def test_an_address_that_is_no_text_is_none(store: FolderStore, root: Path) -> None:
     (root / "assignments.json").write_text('[{"name": "hw1", "files": [{"filename": "a.py", "url": 5}]}]')
     assert store.assignments()[0].files[0].url is None
 
 
-def test_grades_can_be_read_by_a_person(store: DirectoryStore, root: Path) -> None:
+def test_grades_can_be_read_by_a_person(store: FolderStore, root: Path) -> None:
     store.merge_grades(HW1, (GradeEntry({"username": "alice", "remark": "schön"}),), NOTE)
     lines = [line.strip() for line in (root / "hw1" / "grades.json").read_text().splitlines()]
     assert lines == ["[", "{", '"username": "alice",', '"remark": "schön"', "}", "]"]
 
 
 @pytest.mark.parametrize("name", ["Übung", "U\u0308bung"])
-def test_names_are_found_in_whichever_unicode_form_the_disk_has(store: DirectoryStore, root: Path, name: str) -> None:
+def test_names_are_found_in_whichever_unicode_form_the_disk_has(store: FolderStore, root: Path, name: str) -> None:
     (root / name / "files").mkdir(parents=True)
     for file in (f"{name}.py", f"{name}/{name}.py"):
         (root / name / "files" / file).parent.mkdir(exist_ok=True)
         (root / name / "files" / file).write_bytes(b"x")
     for wanted in (unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)):
         for file in (f"{wanted}.py", f"{wanted}/{wanted}.py"):
-            found = store.hand_out(AssignmentName(wanted), FileName(file))
+            found = store.release_file(AssignmentName(wanted), FileName(file))
             assert found is not None
             assert (found.name, found.read()) == (file, b"x")
         assignment = store.find_assignment(wanted)
@@ -393,7 +403,7 @@ def test_an_assignment_is_found_by_its_name_exactly_where_it_is_listed(tmp_path:
     (root / "through").mkdir()
     (root / "through" / "files").symlink_to(root / "submitted" / "hw1")
     (root / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\ntitle = "One"\n')
-    with contextlib.closing(DirectoryStore(Folders.of(root, release=root if layout == "flat" else None))) as store:
+    with contextlib.closing(FolderStore(Folders.of(root, release=root if layout == "flat" else None))) as store:
         found = {each.name: each for each in store.assignments()}
         assert [*found] == ["hw1", "linked", "Ü"]
         assert found["hw1"].rules.title == "One"
@@ -426,18 +436,18 @@ def test_a_course_below_a_hidden_folder_serves_links_inside_an_assignment(tmp_pa
         assert served(store, "inner.py") == served(store, "hw1.py")
 
 
-def test_a_hand_out_may_be_called_as_feedback_is_where_that_is_kept_elsewhere(tmp_path: Path) -> None:
+def test_a_released_file_may_be_called_as_feedback_is_where_that_is_kept_elsewhere(tmp_path: Path) -> None:
     page = tmp_path / "flat" / "hw1" / "feedback" / "how.html"
     page.parent.mkdir(parents=True)
     page.touch()
     (tmp_path / "root").mkdir()
     folders = Folders.of(tmp_path / "root", release=tmp_path / "flat", grades=tmp_path / "mark")
-    with contextlib.closing(DirectoryStore(folders)) as store:
+    with contextlib.closing(FolderStore(folders)) as store:
         assert listed(store) == {"hw1": ["feedback/how.html"]}
         assert served(store, "feedback/how.html") == b""
 
 
-def test_a_file_too_deep_for_a_name_hides_nothing_else(store: DirectoryStore, root: Path) -> None:
+def test_a_file_too_deep_for_a_name_hides_nothing_else(store: FolderStore, root: Path) -> None:
     below = "/".join("d" * length for length in (199, 199, 199, 199, 99))
     deep = root / "hw1" / "files" / below
     deep.mkdir(parents=True)
@@ -450,7 +460,7 @@ def test_a_file_too_deep_for_a_name_hides_nothing_else(store: DirectoryStore, ro
 
 
 @pytest.mark.parametrize("content", [b"{", b"{}", b"[1]", b"", b"\xff", b"[" * 100_000])
-def test_broken_grades_are_reported_and_left_alone(store: DirectoryStore, root: Path, content: bytes) -> None:
+def test_broken_grades_are_reported_and_left_alone(store: FolderStore, root: Path, content: bytes) -> None:
     path = root / "hw1" / "grades.json"
     path.write_bytes(content)
     entries = (GradeEntry({"username": "alice"}),)
@@ -464,7 +474,7 @@ def test_broken_grades_are_reported_and_left_alone(store: DirectoryStore, root: 
 
 
 def test_the_log_says_of_a_broken_table_once_what_is_wrong_and_where(
-    store: DirectoryStore, root: Path, caplog: pytest.LogCaptureFixture
+    store: FolderStore, root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = root / "hw1" / "grades.json"
     for content in ("{}", "{}", "["):
@@ -490,12 +500,10 @@ def test_the_log_says_of_a_broken_table_once_what_is_wrong_and_where(
         ("[" * 100_000, "maximum recursion depth exceeded"),
     ],
 )
-def test_a_broken_manifest_is_reported_with_its_place(
-    store: DirectoryStore, root: Path, content: str, why: str
-) -> None:
+def test_a_broken_manifest_is_reported_with_its_place(store: FolderStore, root: Path, content: str, why: str) -> None:
     path = root / "assignments.json"
     path.write_text(content)
-    assert [each.message for each in store.troubles()] == ["assignments.json cannot be understood"]
+    assert [each.message for each in store.config_errors()] == ["assignments.json cannot be understood"]
     with pytest.raises(Unreadable) as refused:
         store.assignments()
     assert refused.value.place.startswith(f"{path}: {why}")
@@ -504,7 +512,7 @@ def test_a_broken_manifest_is_reported_with_its_place(
 
 
 @pytest.mark.parametrize("content", [b"title = ", b"title = 5", b"\xff", b"[[assignments]]\nname = '../x'"])
-def test_a_broken_course_file_is_reported_with_its_place(store: DirectoryStore, root: Path, content: bytes) -> None:
+def test_a_broken_course_file_is_reported_with_its_place(store: FolderStore, root: Path, content: bytes) -> None:
     path = root.parent / "mograder.toml"
     path.write_bytes(content)
     with pytest.raises(Unreadable) as refused:
@@ -522,11 +530,11 @@ def test_a_ledger_that_is_no_database_is_reported_and_left_alone(root: Path) -> 
     assert path.read_bytes() == before
 
 
-def test_every_trouble_is_told_with_its_place_while_the_rest_goes_on(store: DirectoryStore, root: Path) -> None:
+def test_every_trouble_is_told_with_its_place_while_the_rest_goes_on(store: FolderStore, root: Path) -> None:
     plan, manifest = root.parent / "mograder.toml", root / "assignments.json"
     plan.write_text("title = 'Tea'")
     manifest.write_text('[{"name": "hw1"}]')
-    assert store.troubles() == ()
+    assert store.config_errors() == ()
     assert [each.name for each in store.assignments()] == ["hw1"]
     plan.write_text("title = ")
     manifest.write_text("{")
@@ -536,31 +544,34 @@ def test_every_trouble_is_told_with_its_place_while_the_rest_goes_on(store: Dire
     (root / "hw4" / "grades.json").mkdir(parents=True)
     (root / ".old").mkdir()
     (root / ".old" / "grades.json").write_text("{")
-    found = store.troubles()
+    found = store.config_errors()
     places = [manifest, plan, *(root / f"hw{number}" / "grades.json" for number in (1, 3, 4))]
     assert [each.place.split(":")[0] for each in found] == [str(each) for each in places]
     assert found[-1].message == "grades.json cannot be read"
     assert store.plan().title == "Tea"
     manifest.unlink()
     plan.unlink()
-    assert len(store.troubles()) == 3
+    assert len(store.config_errors()) == 3
 
 
 def test_a_server_that_finds_the_settings_broken_from_the_start_tells_of_the_rest_as_well(root: Path) -> None:
     (root.parent / "mograder.toml").write_text("title = ")
     (root / "hw1" / "grades.json").write_text("[1]")
     with contextlib.closing(open_store(root)) as store:
-        assert [Path(each.place.split(":")[0]).name for each in store.troubles()] == ["mograder.toml", "grades.json"]
+        assert [Path(each.place.split(":")[0]).name for each in store.config_errors()] == [
+            "mograder.toml",
+            "grades.json",
+        ]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links in circles, as they are on POSIX")
-def test_where_the_course_cannot_be_looked_at_no_trouble_is_told(store: DirectoryStore, root: Path) -> None:
+def test_where_the_course_cannot_be_looked_at_no_trouble_is_told(store: FolderStore, root: Path) -> None:
     """Requests are answered by what they ask for; this is asked besides."""
     (root.parent / "mograder.toml").symlink_to("mograder.toml")
-    assert store.troubles() == ()
+    assert store.config_errors() == ()
     root.rename(root.with_name("elsewhere"))
     root.symlink_to("release")
-    assert store.troubles() == ()
+    assert store.config_errors() == ()
 
 
 def test_what_is_no_folder_is_no_course_and_is_named(root: Path) -> None:
@@ -575,14 +586,14 @@ def test_a_key_without_its_ledger_is_reported_with_its_place(root: Path) -> None
     assert refused.value.place == str(root / ".mograder.db")
 
 
-def test_a_ledger_that_has_signed_without_its_key_is_reported_with_its_place(store: DirectoryStore, root: Path) -> None:
-    hand_in(store, SEAL, ALICE, b"work")
+def test_a_ledger_that_has_signed_without_its_key_is_reported_with_its_place(store: FolderStore, root: Path) -> None:
+    submit_work(store, SIGNER, ALICE, b"work")
     with pytest.raises(Unreadable, match="key that signed") as refused:
         store.signing_key(new_private_key)
     assert refused.value.place == str(root / ".mograder-signing-key.pem")
 
 
-def test_a_new_signing_key_signs_and_the_public_part_of_the_old_one_stays(store: DirectoryStore, root: Path) -> None:
+def test_a_new_signing_key_signs_and_the_public_part_of_the_old_one_stays(store: FolderStore, root: Path) -> None:
     path = root / ".mograder-signing-key.pem"
     first, second = new_private_key(), new_private_key()
     assert store.change_signing_key(first, NOTE) == path.read_bytes() == first
@@ -592,7 +603,7 @@ def test_a_new_signing_key_signs_and_the_public_part_of_the_old_one_stays(store:
     assert store.events() == [NOTE, NOTE]
 
 
-def test_a_course_that_has_no_hand_ins_yet_says_how_much_room_there_is(store: DirectoryStore, submitted: Path) -> None:
+def test_a_course_that_has_no_submissions_yet_says_how_much_room_there_is(store: FolderStore, submitted: Path) -> None:
     assert not submitted.parent.exists()
     assert store.free_space()
 
@@ -605,21 +616,21 @@ def crash(root: Path, size: int) -> None:
 
     def act(say: Say) -> None:
         store = open_store(root)
-        hand_in(store, SEAL, ALICE, b"first")
+        submit_work(store, SIGNER, ALICE, b"first")
         store.settle()
-        hand_in(store, SEAL, ALICE, b"x" * size)
+        submit_work(store, SIGNER, ALICE, b"x" * size)
 
     assert not die_before(1, act).died
 
 
 def assert_whole(root: Path, submitted: Path, size: int) -> None:
-    """The second hand-in is there, and the course takes another."""
+    """The second submission is there, and the course takes another."""
     store = open_store(root)
     assert latest(store) == [("alice", sha256(b"x" * size))]
     assert names_in(submitted)[-2:] == ["alice_20260310T120000.py", "alice_20260310T120001.py"]
     assert [each.submission.attempt for each in store.receipts()] == [1, 2]
-    assert hand_in(store, SEAL, ALICE, b"x" * size).repeated
-    hand_in(store, SEAL, ALICE, b"next")
+    assert submit_work(store, SIGNER, ALICE, b"x" * size).repeated
+    submit_work(store, SIGNER, ALICE, b"next")
     store.close()
     assert (submitted / "alice.py").read_bytes() == b"next"
 
@@ -636,7 +647,7 @@ def test_a_power_cut_that_empties_unsynced_files_loses_nothing(root: Path, submi
     assert_whole(root, submitted, 10)
 
 
-def test_a_file_put_there_by_hand_survives_a_crash_in_the_next_hand_in(root: Path, submitted: Path) -> None:
+def test_a_file_put_there_by_hand_survives_a_crash_in_the_next_submission(root: Path, submitted: Path) -> None:
     crash(root, 10)
     (submitted / "alice.py").unlink()
     (submitted / "alice.py").write_bytes(b"by hand")
@@ -646,7 +657,7 @@ def test_a_file_put_there_by_hand_survives_a_crash_in_the_next_hand_in(root: Pat
 
 
 @pytest.mark.parametrize("edit", [b"edited by hand", None])
-def test_a_large_hand_in_that_was_edited_or_removed_by_hand_does_not_keep_the_course_from_opening(
+def test_a_large_submission_that_was_edited_or_removed_by_hand_does_not_keep_the_course_from_opening(
     root: Path, submitted: Path, caplog: pytest.LogCaptureFixture, edit: bytes | None
 ) -> None:
     crash(root, 3_000_000)
@@ -655,8 +666,8 @@ def test_a_large_hand_in_that_was_edited_or_removed_by_hand_does_not_keep_the_co
     if edit is not None:
         version.write_bytes(edit)
     store = open_store(root)
-    assert f"the file of hand-in 2 is missing or differs: {version}" in caplog.text
-    assert hand_in(store, SEAL, Username("bob"), b"work").receipt.number == 3
+    assert f"the file of submission 2 is missing or differs: {version}" in caplog.text
+    assert submit_work(store, SIGNER, Username("bob"), b"work").receipt.number == 3
     assert (submitted / "bob.py").read_bytes() == b"work"
     assert version.exists() == (edit is not None)
     store.close()
@@ -680,8 +691,8 @@ def test_what_was_cut_off_on_its_way_is_never_listed_and_dropped_after_a_day(roo
     store.close()
 
 
-def test_settling_lets_the_bytes_leave_the_ledger(store: DirectoryStore, submitted: Path) -> None:
-    hand_in(store, SEAL, ALICE, b"one")
+def test_settling_lets_the_bytes_leave_the_ledger(store: FolderStore, submitted: Path) -> None:
+    submit_work(store, SIGNER, ALICE, b"one")
     store.settle()
     assert store.ledger.read("SELECT count(*) FROM pending") == [(0,)]
     assert names_in(submitted) == ["alice.py", "alice_20260310T120000.py"]
@@ -690,12 +701,12 @@ def test_settling_lets_the_bytes_leave_the_ledger(store: DirectoryStore, submitt
 def test_a_course_that_moves_takes_everything_along(tmp_path: Path) -> None:
     root = make_course_folder(tmp_path / "here")
     store = open_store(root)
-    hand_in(store, SEAL, ALICE, b"one")
+    submit_work(store, SIGNER, ALICE, b"one")
     store.close()
     (tmp_path / "here").rename(tmp_path / "there")
     store = open_store(tmp_path / "there" / "course" / "release")
     assert latest(store) == [("alice", sha256(b"one"))]
-    assert hand_in(store, SEAL, ALICE, b"one").repeated
+    assert submit_work(store, SIGNER, ALICE, b"one").repeated
     store.close()
 
 
@@ -709,17 +720,17 @@ def test_a_course_that_moves_takes_everything_along(tmp_path: Path) -> None:
         ({"submitted": "root/submitted"}, "root/submitted/files/alice.py"),
     ],
 )
-def test_hand_ins_and_grades_are_not_served_however_the_folders_are_nested(
+def test_submissions_and_grades_are_not_served_however_the_folders_are_nested(
     tmp_path: Path, given: dict[str, str], kept_back: str
 ) -> None:
     for name in ("root/hw1/files/hw1.py", kept_back):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("secret")
-    store = DirectoryStore(Folders.of(tmp_path / "root", **{key: tmp_path / value for key, value in given.items()}))
+    store = FolderStore(Folders.of(tmp_path / "root", **{key: tmp_path / value for key, value in given.items()}))
     flat = (tmp_path / given["release"]).resolve() if "release" in given else tmp_path / "root"
     assignment, *rest = (tmp_path / kept_back).relative_to(flat).parts
     name = "/".join(rest[1:] if "release" not in given else rest)
-    assert store.hand_out(AssignmentName(assignment), FileName(name)) is None
+    assert store.release_file(AssignmentName(assignment), FileName(name)) is None
     assert name not in [file.name for each in store.assignments() if each.name == assignment for file in each.files]
     store.close()
 
@@ -736,11 +747,11 @@ def test_accounts_of_a_ledger_from_before_the_roster_are_kept(root: Path) -> Non
 
 def test_receipts_of_a_ledger_from_before_deadlines_are_kept_and_found_unaltered(root: Path) -> None:
     with contextlib.closing(open_store(root)) as store:
-        seal = Ed25519Seal(store.signing_key(new_private_key))
+        signer = Ed25519Signer(store.signing_key(new_private_key))
     scripts = [(Path(ledger.__file__).parent / f"ledger_00{number}.sql").read_text() for number in (1, 2)]
     (root / ".mograder.db").unlink()
     before = Submission(ALICE, HW1, 1, "alice_20260310T120000.py", sha256(b"one"), 3, NOON, ALICE)
-    text = seal.sign(claims(before, 1, "", "course"))
+    text = signer.sign(claims(before, 1, "", "course"))
     with contextlib.closing(sqlite3.connect(root / ".mograder.db")) as connection:
         connection.executescript(f"{''.join(scripts)} PRAGMA user_version = 2;")
         row = (1, "", "hw1", "alice", 1, before.filename, before.sha256, 3, NOON, "alice", text)
@@ -755,7 +766,7 @@ def test_receipts_of_a_ledger_from_before_deadlines_are_kept_and_found_unaltered
         assert [each.what for each in check(Folders.of(root), NOON) if each.severity is Severity.ERROR] == []
         with contextlib.closing(open_store(root)) as store:
             assert list(store.receipts()) == [Receipt(1, "", before, text)]
-            assert hand_in(store, seal, ALICE, b"one").repeated
+            assert submit_work(store, signer, ALICE, b"one").repeated
     with contextlib.closing(sqlite3.connect(root / ".mograder.db")) as connection:
         connection.execute("UPDATE receipts SET late = 1")
         connection.commit()
@@ -765,11 +776,11 @@ def test_receipts_of_a_ledger_from_before_deadlines_are_kept_and_found_unaltered
 # the plan
 
 
-def change_points(store: DirectoryStore, points: int) -> None:
-    store.change_rules(HW1, [RuleChange("points", "", str(points), points)], store.plan_tag(), NOTE)
+def change_points(store: FolderStore, points: int) -> None:
+    store.change_rules(HW1, [RuleChange("points", "", str(points), points)], store.plan_version(), NOTE)
 
 
-def test_a_plan_that_is_changed_keeps_mode_and_link(store: DirectoryStore, root: Path, tmp_path: Path) -> None:
+def test_a_plan_that_is_changed_keeps_mode_and_link(store: FolderStore, root: Path, tmp_path: Path) -> None:
     real, link = tmp_path / "repository.toml", root.parent / "mograder.toml"
     real.write_text("# ours\n")
     real.chmod(0o660)
@@ -781,18 +792,18 @@ def test_a_plan_that_is_changed_keeps_mode_and_link(store: DirectoryStore, root:
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"[[assignments", b"title = 1\n"])
-def test_a_plan_that_cannot_be_understood_is_not_changed(store: DirectoryStore, root: Path, content: bytes) -> None:
+def test_a_plan_that_cannot_be_understood_is_not_changed(store: FolderStore, root: Path, content: bytes) -> None:
     plan = root.parent / "mograder.toml"
     plan.write_bytes(content)
     with pytest.raises(Unreadable):
-        store.plan_tag()
+        store.plan_version()
     with pytest.raises(Unreadable) as refused:
         store.change_rules(HW1, [RuleChange("points", "", "3", 3)], hashlib.sha256(content).hexdigest(), NOTE)
     assert str(plan) in refused.value.place
     assert (plan.read_bytes(), store.events()) == (content, [])
 
 
-def test_what_is_at_hand_is_never_older_than_what_stands_there(store: DirectoryStore, root: Path) -> None:
+def test_what_is_at_hand_is_never_older_than_what_stands_there(store: FolderStore, root: Path) -> None:
     """Also where nothing is read any more as nothing seems to have changed: each edit by hand shows at once."""
     files, handed_in = root / "hw1" / "files", root.parent / "submitted" / "hw1"
     changes: list[Callable[[], object]] = [
@@ -819,27 +830,27 @@ def test_what_is_at_hand_is_never_older_than_what_stands_there(store: DirectoryS
         lambda: (handed_in / "alice.py").unlink(),
     ]
 
-    def lists(store: DirectoryStore) -> object:
+    def lists(store: FolderStore) -> object:
         return store.assignments(), store.latest_files(HW1)
 
-    def at_hand() -> bool:
-        return store.latest_files_at_hand(HW1) is not None and (
-            store.assignments_at_hand() is not None or (files / "hw1.py").is_symlink()
+    def cached() -> bool:
+        return store.cached_latest_files(HW1) is not None and (
+            store.cached_assignments() is not None or (files / "hw1.py").is_symlink()
         )
 
     for change in changes:
-        until(lambda: lists(store) and at_hand())
+        until(lambda: lists(store) and cached())
         change()
         with contextlib.closing(open_store(root)) as other:
-            assert store.assignments_at_hand() in (None, other.assignments())
-            assert store.latest_files_at_hand(HW1) in (None, other.latest_files(HW1))
+            assert store.cached_assignments() in (None, other.assignments())
+            assert store.cached_latest_files(HW1) in (None, other.latest_files(HW1))
             assert lists(store) == lists(other)
     shutil.rmtree(handed_in)
-    assert store.latest_files_at_hand(HW1) is None
+    assert store.cached_latest_files(HW1) is None
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links, as they are on POSIX")
-def test_a_folder_that_a_link_leads_to_is_listed_once_it_is_there(store: DirectoryStore, root: Path) -> None:
+def test_a_folder_that_a_link_leads_to_is_listed_once_it_is_there(store: FolderStore, root: Path) -> None:
     (root / "hw2").mkdir()
     (root / "hw2" / "files").symlink_to(root.parent / "material")
     (root / "hw3").mkdir()
@@ -856,7 +867,7 @@ def test_a_folder_that_a_link_leads_to_is_listed_once_it_is_there(store: Directo
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links, as they are on POSIX")
-def test_a_link_that_led_out_is_listed_once_it_leads_in(store: DirectoryStore, root: Path) -> None:
+def test_a_link_that_led_out_is_listed_once_it_leads_in(store: FolderStore, root: Path) -> None:
     pointer, link = root.parent / "pointer", root / "hw1" / "files" / "a.py"
     pointer.symlink_to("outside.py")
     (root.parent / "outside.py").touch()
@@ -897,7 +908,7 @@ def test_what_too_many_open_files_hid_is_listed_once_it_can_be_read(root: Path, 
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a limit of open files is POSIX's")
-def test_a_file_that_cannot_be_read_hides_no_other_and_is_whole_once_it_can(store: DirectoryStore, root: Path) -> None:
+def test_a_file_that_cannot_be_read_hides_no_other_and_is_whole_once_it_can(store: FolderStore, root: Path) -> None:
     make_settled(root)
     before = store.assignments()
     (root / "hw1" / "files" / "hw1.py").write_bytes(b"other")
@@ -909,18 +920,18 @@ def test_a_file_that_cannot_be_read_hides_no_other_and_is_whole_once_it_can(stor
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a limit of open files is POSIX's")
-def test_a_trouble_of_too_many_open_files_ends_with_it(store: DirectoryStore, root: Path) -> None:
+def test_a_trouble_of_too_many_open_files_ends_with_it(store: FolderStore, root: Path) -> None:
     manifest = root / "assignments.json"
     manifest.write_text('[{"name": "hw1"}]')
     assert [each.name for each in store.assignments()] == ["hw1"]
     manifest.write_text('[{"name": "hw2"}]')
     make_settled(root)
     with no_more_files():
-        told = store.troubles()
+        told = store.config_errors()
         assert [each.name for each in store.assignments()] == ["hw1"]
     assert [each.message for each in told] == ["assignments.json cannot be read: what it said before goes on"]
     assert told[0].place.startswith(f"{manifest}: ")
-    assert store.troubles() == ()
+    assert store.config_errors() == ()
     assert [each.name for each in store.assignments()] == ["hw2"]
 
 
@@ -944,13 +955,13 @@ def make_settled(folder: Path) -> None:
 
 
 def test_the_mark_of_an_assignment_changes_with_all_that_a_standing_is_made_of(
-    store: DirectoryStore, root: Path, submitted: Path
+    store: FolderStore, root: Path, submitted: Path
 ) -> None:
     feedback = root / "hw1" / "feedback"
     changes: list[Callable[[], object]] = [
         lambda: (root / "hw1" / "grades.json").write_text('[{"username": "alice", "grade": "1"}]'),
         lambda: (root / "hw1" / "grades.json").write_text('[{"username": "alice", "grade": "2"}]'),
-        lambda: hand_in(store, SEAL, ALICE, b"1"),
+        lambda: submit_work(store, SIGNER, ALICE, b"1"),
         lambda: (submitted / "alice.py").unlink(),
         lambda: (submitted / "bob.py").write_bytes(b"by hand"),
         lambda: feedback.mkdir(),

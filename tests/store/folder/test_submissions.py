@@ -1,4 +1,4 @@
-"""Hand-ins in a folder that is not as it should be: a start makes it whole, and who asks is told what is wrong."""
+"""Submissions in a folder that is not as it should be: a start makes it whole, and who asks is told what is wrong."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ import pytest
 from mograder.domain.errors import StorageFull, Temporary
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.store import LatestFile
-from mograder.signing import Ed25519Seal, new_private_key
+from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder import submissions
 from mograder.store.folder.layout import Folders
-from mograder.store.folder.store import DirectoryStore
+from mograder.store.folder.store import FolderStore
 from mograder.store.shared import files
 from tests.courses import everything
-from tests.parts import ALICE, BOB, HW1, hand_in, names_in, open_store, sha256, until
+from tests.parts import ALICE, BOB, HW1, names_in, open_store, sha256, submit_work, until
 
-SEAL = Ed25519Seal(new_private_key())
+SIGNER = Ed25519Signer(new_private_key())
 LARGE = b"x" * (files.IN_MEMORY + 1)
 
 
@@ -37,7 +37,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass(frozen=True)
 class Left:
-    """What a crash left right after Alice's second hand-in was answered: all but what the power took, too."""
+    """What a crash left right after Alice's second submission was answered: all but what the power took, too."""
 
     root: Path
 
@@ -61,9 +61,9 @@ class Left:
 def crash(root: Path, content: bytes) -> Left:
     left = root.parent.with_name("left")
     with contextlib.closing(open_store(root)) as store:
-        hand_in(store, SEAL, ALICE, b"first")
+        submit_work(store, SIGNER, ALICE, b"first")
         store.settle()
-        hand_in(store, SEAL, ALICE, content)
+        submit_work(store, SIGNER, ALICE, content)
         shutil.copytree(root.parent, left, symlinks=True)
     return Left(left / root.name)
 
@@ -110,14 +110,14 @@ def test_a_start_makes_whole_what_a_power_cut_took(
 
 @pytest.mark.usefixtures("slow")
 def test_a_version_that_was_edited_by_hand_before_its_link_was_made_stays_so(
-    store: DirectoryStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
+    store: FolderStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(*_: object) -> None:
         raise OSError(5, "not now")
 
     with monkeypatch.context() as broken:
         broken.setattr(files, "point_latest", failing)
-        version = hand_in(store, SEAL, ALICE, b"work").receipt.submission.filename
+        version = submit_work(store, SIGNER, ALICE, b"work").receipt.submission.filename
     folder = course_folder.parent / "submitted" / "hw1"
     (folder / version).write_bytes(b"mended")
     assert store.settle()
@@ -125,11 +125,11 @@ def test_a_version_that_was_edited_by_hand_before_its_link_was_made_stays_so(
 
 
 @pytest.mark.parametrize("content", [b"work", LARGE], ids=["small", "large"])
-def test_what_is_sent_again_changes_nothing(store: DirectoryStore, course_folder: Path, content: bytes) -> None:
-    hand_in(store, SEAL, ALICE, content)
+def test_what_is_sent_again_changes_nothing(store: FolderStore, course_folder: Path, content: bytes) -> None:
+    submit_work(store, SIGNER, ALICE, content)
     store.settle()
     before = everything(course_folder.parent / "submitted" / "hw1")
-    assert hand_in(store, SEAL, ALICE, content).repeated
+    assert submit_work(store, SIGNER, ALICE, content).repeated
     assert everything(course_folder.parent / "submitted" / "hw1") == before
     assert not store.ledger.read("SELECT number FROM pending")
 
@@ -137,7 +137,7 @@ def test_what_is_sent_again_changes_nothing(store: DirectoryStore, course_folder
 @pytest.mark.skipif(os.name == "nt", reason="there is no call that syncs a whole file system there")
 @pytest.mark.usefixtures("slow")
 def test_what_the_disk_does_not_take_stays_in_the_ledger(
-    store: DirectoryStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
+    store: FolderStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Full:
         @staticmethod
@@ -146,10 +146,10 @@ def test_what_the_disk_does_not_take_stays_in_the_ledger(
             ctypes.set_errno(errno.ENOSPC)
             return -1
 
-    hand_in(store, SEAL, ALICE, b"work")
+    submit_work(store, SIGNER, ALICE, b"work")
     with monkeypatch.context() as broken:
         broken.setattr(submissions, "_LIBC", Full)
-        with pytest.raises(StorageFull, match="cannot sync the hand-ins: the server's disk is full"):
+        with pytest.raises(StorageFull, match="cannot sync the submissions: the server's disk is full"):
             store.settle()
     assert store.ledger.read("SELECT number FROM pending") == [(1,)]
     assert store.settle()
@@ -157,14 +157,16 @@ def test_what_the_disk_does_not_take_stays_in_the_ledger(
 
 @pytest.mark.usefixtures("slow")
 def test_where_no_call_syncs_a_whole_file_system_every_file_and_folder_is_synced(
-    store: DirectoryStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
+    store: FolderStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone, *there = [
         course_folder.parent / "submitted" / each / f"{user}_20260310T120000.py"
         for user, each in ((ALICE, HW1), (BOB, HW1), (ALICE, AssignmentName("hw2")))
     ]
     for path in (gone, *there):
-        hand_in(store, SEAL, Username(path.name.partition("_")[0]), LARGE, assignment=AssignmentName(path.parent.name))
+        submit_work(
+            store, SIGNER, Username(path.name.partition("_")[0]), LARGE, assignment=AssignmentName(path.parent.name)
+        )
     gone.unlink()
     synced = []
 
@@ -180,7 +182,7 @@ def test_where_no_call_syncs_a_whole_file_system_every_file_and_folder_is_synced
     assert store.ledger.read("SELECT number FROM pending") == [(1,)]
 
 
-def test_the_latest_of_each_assignment_are_told_as_they_stand_there(store: DirectoryStore, course_folder: Path) -> None:
+def test_the_latest_of_each_assignment_are_told_as_they_stand_there(store: FolderStore, course_folder: Path) -> None:
     moments = {HW1: 1_000_000_000.5, AssignmentName("hw2"): 1_100_000_000.5}
     for assignment, moment in moments.items():
         folder = course_folder.parent / "submitted" / assignment
@@ -188,24 +190,24 @@ def test_the_latest_of_each_assignment_are_told_as_they_stand_there(store: Direc
         (folder / "alice.py").write_text(assignment)
         os.utime(folder / "alice.py", (moment, moment))
     for assignment in moments:
-        until(lambda each=assignment: store.latest_files(each) and store.latest_files_at_hand(each))  # type: ignore[misc]
+        until(lambda each=assignment: store.latest_files(each) and store.cached_latest_files(each))  # type: ignore[misc]
     for assignment, moment in moments.items():
         expected = (LatestFile(ALICE, "alice.py", 3, moment, sha256(assignment.encode())),)
-        assert store.latest_files(assignment) == store.latest_files_at_hand(assignment) == expected
+        assert store.latest_files(assignment) == store.cached_latest_files(assignment) == expected
         found = store.submitted_file(assignment, FileName("alice.py"))
         assert found is not None
         assert (found.name, found.size, found.modified) == ("alice.py", 3, moment)
 
 
-def test_what_stands_in_a_folder_beside_the_hand_ins_is_none(store: DirectoryStore, course_folder: Path) -> None:
+def test_what_stands_in_a_folder_beside_the_submissions_is_none(store: FolderStore, course_folder: Path) -> None:
     folder = course_folder.parent / "submitted" / "hw1" / "notes"
     folder.mkdir(parents=True)
     (folder / "alice.py").touch()
     assert store.submitted_file(HW1, FileName("notes/alice.py")) is None
 
 
-def test_the_free_space_is_that_of_the_disk_that_hand_ins_go_to(
-    store: DirectoryStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_free_space_is_that_of_the_disk_that_submissions_go_to(
+    store: FolderStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     submitted = course_folder.parent / "submitted"
     free = {str(course_folder): 1, str(submitted): 2}
@@ -223,27 +225,27 @@ def test_a_leftover_that_cannot_be_removed_keeps_no_course_from_opening(course_f
     assert leftover.is_dir()
 
 
-def test_a_large_hand_in_to_a_folder_that_takes_none_is_refused(
-    store: DirectoryStore, monkeypatch: pytest.MonkeyPatch
+def test_a_large_submission_to_a_folder_that_takes_none_is_refused(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:  # as of a disk that is mounted to be read: tests/web/test_disk.py
         broken.setattr(os, "access", lambda path, mode: mode != os.W_OK)
-        with pytest.raises(Temporary, match=r"cannot keep the hand-in: .* \(permission denied\)"):
-            hand_in(store, SEAL, ALICE, LARGE)
-    assert hand_in(store, SEAL, ALICE, LARGE).receipt.number == 1
+        with pytest.raises(Temporary, match=r"cannot keep the submission: .* \(permission denied\)"):
+            submit_work(store, SIGNER, ALICE, LARGE)
+    assert submit_work(store, SIGNER, ALICE, LARGE).receipt.number == 1
 
 
 @pytest.mark.parametrize(
     ("doing", "attempt"),
     [
-        ("keep the hand-in", lambda store: hand_in(store, SEAL, ALICE, b"work")),
-        ("list the hand-ins", lambda store: store.latest_files(HW1)),
-        ("list the hand-ins", lambda store: store.handed_in(HW1)),
-        ("read the hand-in", lambda store: store.submitted_file(HW1, FileName("alice.py"))),
+        ("keep the submission", lambda store: submit_work(store, SIGNER, ALICE, b"work")),
+        ("list the submissions", lambda store: store.latest_files(HW1)),
+        ("list the submissions", lambda store: store.handed_in(HW1)),
+        ("read the submission", lambda store: store.submitted_file(HW1, FileName("alice.py"))),
     ],
 )
 def test_where_the_folder_of_an_assignment_cannot_be_used_it_is_said_what_could_not_be_done(
-    store: DirectoryStore, course_folder: Path, doing: str, attempt: Callable[[DirectoryStore], object]
+    store: FolderStore, course_folder: Path, doing: str, attempt: Callable[[FolderStore], object]
 ) -> None:
     folder = course_folder.parent / "submitted" / "hw1"
     folder.parent.mkdir()
@@ -252,16 +254,16 @@ def test_where_the_folder_of_an_assignment_cannot_be_used_it_is_said_what_could_
         attempt(store)
 
 
-def test_where_there_can_be_no_folder_of_hand_ins_it_is_said_that_none_can_be_received(course_folder: Path) -> None:
+def test_where_there_can_be_no_folder_of_submissions_it_is_said_that_none_can_be_received(course_folder: Path) -> None:
     nowhere = course_folder / "hw1" / "files" / "hw1.py" / "submitted"
-    store = DirectoryStore(Folders.of(course_folder, submitted=nowhere))
+    store = FolderStore(Folders.of(course_folder, submitted=nowhere))
     with pytest.raises(Temporary, match="cannot receive the file: the server's storage is not usable"):
         store.upload()
     store.close()
 
 
 def test_of_a_course_that_is_away_it_is_said_that_its_disk_cannot_be_looked_at(
-    store: DirectoryStore, course_folder: Path
+    store: FolderStore, course_folder: Path
 ) -> None:
     course_folder.rename(course_folder.with_name("away"))
     with pytest.raises(Temporary, match="cannot look at the disk: the server's storage is not usable"):

@@ -11,22 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from mograder.domain.chain import erase_receipt
+from mograder.domain.chain import make_tombstone
 from mograder.domain.errors import NameTaken, Temporary, Unreadable
 from mograder.domain.names import CourseName, FileName, Username
-from mograder.domain.receipts import HandIn, Receipt, Turn
+from mograder.domain.receipts import ChainPosition, NewSubmission, Receipt
 from mograder.domain.store import Event, StoredFile
-from mograder.signing import Ed25519Seal, new_private_key
+from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.layout import Folders
 from mograder.store.postgres import blobs
 from mograder.store.postgres.blobs import PIECE, Bodies, pieces_of
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.postgres.store import PostgresStore
 from mograder.store.shared.files import IN_MEMORY
-from tests.parts import ALICE, HW1, NOON, filled, hand_in, make_course_folder, names_in
+from tests.parts import ALICE, HW1, NOON, filled, make_course_folder, names_in, submit_work
 from tests.postgres import new_course
 
-SEAL = Ed25519Seal(new_private_key())
+SIGNER = Ed25519Signer(new_private_key())
 NOTE = Event(NOON, "alice", "test", "hw1")
 LARGE = IN_MEMORY + 1
 
@@ -37,14 +37,14 @@ def store(courses: PostgresCourses) -> PostgresStore:
 
 
 def kept(store: PostgresStore, name: str, content: bytes) -> StoredFile:
-    hand_in(store, SEAL, Username(name), content)
+    submit_work(store, SIGNER, Username(name), content)
     found = store.submitted_file(HW1, FileName(f"{name}.py"))
     assert found is not None
     return found
 
 
-def brought(file: StoredFile) -> Path:
-    path = file.brought().path
+def fetched_file(file: StoredFile) -> Path:
+    path = file.fetched_file().path
     assert path is not None
     return path
 
@@ -56,15 +56,15 @@ def test_a_file_of_any_size_comes_back_whole_and_in_memory_only_when_it_is_small
     content = os.urandom(size)
     file = kept(store, "alice", content)
     assert (file.size, file.read()) == (size, content)
-    assert (file.brought().path is None) == (size <= IN_MEMORY)
+    assert (file.fetched_file().path is None) == (size <= IN_MEMORY)
     assert [each for each in store.pieces(file.tag, size) if len(each) > PIECE] == []
 
 
 def test_a_large_file_is_brought_once_and_goes_with_the_server(store: PostgresStore, courses: PostgresCourses) -> None:
     file = kept(store, "alice", bytes(LARGE))
-    path = brought(file)
+    path = fetched_file(file)
     store.write(lambda connection: connection.execute("DELETE FROM pieces WHERE course = %s", (store.course,)))
-    assert brought(file) == path
+    assert fetched_file(file) == path
     assert names_in(path.parent) == [path.name]
     courses.close()
     assert not path.parent.exists()
@@ -76,13 +76,13 @@ def test_large_files_that_many_fetch_at_once_make_room_for_each_other(
     monkeypatch.setattr(blobs, "KEPT_AT_HAND", 4 * LARGE)
     files = [kept(store, f"s{number}", bytes(LARGE)) for number in range(8)]
     with ThreadPoolExecutor(8) as threads:
-        paths = list(threads.map(lambda number: brought(files[number % 8]), range(32)))
+        paths = list(threads.map(lambda number: fetched_file(files[number % 8]), range(32)))
     assert len(names_in(paths[-1].parent)) == 4
 
 
 def test_a_file_at_hand_waits_for_no_other_to_be_brought(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     here, slow = kept(store, "alice", bytes(LARGE)), kept(store, "bob", bytes(LARGE))
-    path = brought(here)
+    path = fetched_file(here)
     begun, go_on, pieces = threading.Event(), threading.Event(), Bodies.pieces
 
     def stalled(self: Bodies, course: str, body: str, size: int) -> Iterator[bytes]:
@@ -93,9 +93,9 @@ def test_a_file_at_hand_waits_for_no_other_to_be_brought(store: PostgresStore, m
     monkeypatch.setattr(Bodies, "pieces", stalled)
     with ThreadPoolExecutor(2) as threads:
         try:
-            other = threads.submit(brought, slow)
+            other = threads.submit(fetched_file, slow)
             assert begun.wait(60)
-            assert threads.submit(brought, here).result(60) == path
+            assert threads.submit(fetched_file, here).result(60) == path
             assert not other.done()
         finally:
             go_on.set()
@@ -107,12 +107,12 @@ def test_what_was_fetched_longest_ago_makes_room_for_what_comes(
 ) -> None:
     monkeypatch.setattr(blobs, "KEPT_AT_HAND", 2 * LARGE)
     files = [kept(store, f"s{number}", bytes(LARGE)) for number in range(3)]
-    paths = [brought(file) for file in files[:2]]
+    paths = [fetched_file(file) for file in files[:2]]
     for path in paths:
         os.utime(path, (0, 0))
-    paths += [brought(file) for file in (files[0], files[2])]
+    paths += [fetched_file(file) for file in (files[0], files[2])]
     assert [path.exists() for path in paths] == [True, False, True, True]
-    last = brought(kept(store, "s3", bytes(2 * LARGE)))
+    last = fetched_file(kept(store, "s3", bytes(2 * LARGE)))
     assert names_in(last.parent) == [last.name]
 
 
@@ -129,7 +129,7 @@ def test_a_disk_that_fails_says_what_could_not_be_done(
     store: PostgresStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = kept(store, "alice", bytes(LARGE))
-    path = brought(file)
+    path = fetched_file(file)
     path.unlink()
     path.parent.rmdir()
     with pytest.raises(Temporary, match=r"^cannot bring the file"):
@@ -147,18 +147,18 @@ def test_bytes_that_nobody_is_shown_any_more_leave_the_database(
     store: PostgresStore, courses: PostgresCourses, tmp_path: Path
 ) -> None:
     folders = Folders.of(make_course_folder(tmp_path))
-    hand_out = folders.root / "hw1" / "files" / "hw1.py"
+    release_file = folders.root / "hw1" / "files" / "hw1.py"
 
     def publish() -> None:
         courses.publish(CourseName(store.course), folders, NOTE)
 
-    def refused(turn: Turn) -> Receipt:
+    def refused(turn: ChainPosition) -> Receipt:
         raise NameTaken("no")
 
     def hand_in_in_vain() -> None:
         upload = filled(store.upload(), b"refused")
         with pytest.raises(NameTaken):
-            store.accept(HandIn(ALICE, HW1, ALICE, NOON, upload), refused).result()
+            store.accept(NewSubmission(ALICE, HW1, ALICE, NOON, upload), refused).result()
         upload.discard()
 
     bobs = kept(store, "bob", b"bob's")
@@ -170,9 +170,9 @@ def test_bytes_that_nobody_is_shown_any_more_leave_the_database(
         (hand_in_in_vain, 3),
         (lambda: store.put_feedback(HW1, {ALICE: b"<p>first"}, NOTE), 4),
         (lambda: store.put_feedback(HW1, {ALICE: b"<p>second"}, NOTE), 4),
-        (lambda: store.erase(ALICE, lambda receipt: erase_receipt(receipt, SEAL, "course", NOON), NOTE), 2),
-        (lambda: (hand_out.write_bytes(b"other"), publish()), 2),
-        (lambda: (hand_out.unlink(), publish()), 1),
+        (lambda: store.erase(ALICE, lambda receipt: make_tombstone(receipt, SIGNER, "course", NOON), NOTE), 2),
+        (lambda: (release_file.write_bytes(b"other"), publish()), 2),
+        (lambda: (release_file.unlink(), publish()), 1),
     ):
         act()
         assert store.read("SELECT count(DISTINCT body) FROM pieces WHERE course = %s") == [(bodies_now,)]

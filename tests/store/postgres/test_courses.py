@@ -8,13 +8,13 @@ from mograder.domain.errors import NotFound, Temporary
 from mograder.domain.names import CourseName, FileName
 from mograder.domain.receipts import Head
 from mograder.domain.store import CourseEntry, Event
-from mograder.signing import Ed25519Seal, new_private_key
+from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.postgres import database
 from mograder.store.postgres.courses import PostgresCourses
-from tests.parts import ALICE, HW1, NOON, hand_in
+from tests.parts import ALICE, HW1, NOON, submit_work
 from tests.postgres import new_course
 
-SEAL = Ed25519Seal(new_private_key())
+SIGNER = Ed25519Signer(new_private_key())
 NOTE = Event(NOON, "alice", "test", "hw1")
 
 
@@ -25,7 +25,7 @@ def test_a_course_that_is_opened_alone_closes_the_database_with_it(
     with pytest.raises(NotFound, match="nowhere"):
         courses.open_alone(CourseName("nowhere"))
     store = courses.open_alone(new_course(courses))
-    receipt = hand_in(store, SEAL, ALICE, b"one").receipt
+    receipt = submit_work(store, SIGNER, ALICE, b"one").receipt
     assert store.head() == Head(1, receipt.hash)
     found = store.submitted_file(HW1, FileName("alice.py"))
     assert found is not None
@@ -50,6 +50,6 @@ def test_a_course_is_open_once_until_it_is_closed(postgres_url: str) -> None:
     assert courses.open(name) is store
     store.close()
     again = courses.open(name)
-    assert hand_in(again, SEAL, ALICE, b"one").receipt.number == 1
+    assert submit_work(again, SIGNER, ALICE, b"one").receipt.number == 1
     assert [each for each in courses.entries() if each.name == name] == [CourseEntry(name, NOON, None)]
     courses.close()

@@ -15,17 +15,17 @@ from mograder.domain.access import Account
 from mograder.domain.errors import NameTaken, StorageFull, Temporary, Unreadable
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import Username
-from mograder.domain.receipts import HandIn, issue_receipt
+from mograder.domain.receipts import NewSubmission, issue_receipt
 from mograder.domain.store import Event, Store
-from mograder.signing import Ed25519Seal, new_private_key
+from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.postgres import database
 from mograder.store.postgres.chain import Chain
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.postgres.database import MIGRATIONS, upgrade
-from tests.parts import ALICE, BOB, HW1, NOON, PATIENCE, SECOND, filled, free_port, hand_in, until
+from tests.parts import ALICE, BOB, HW1, NOON, PATIENCE, SECOND, filled, free_port, submit_work, until
 from tests.postgres import Cutter, Server, fresh_database, new_course
 
-SEAL = Ed25519Seal(new_private_key())
+SIGNER = Ed25519Signer(new_private_key())
 NOTE = Event(NOON, "alice", "test", "hw1")
 
 
@@ -60,7 +60,7 @@ def test_an_upgrade_keeps_what_an_older_schema_holds(empty_url: str, monkeypatch
         assert upgrade(empty_url) == (0, 1)
         courses = PostgresCourses(empty_url)
         name = new_course(courses)
-        receipt = hand_in(courses.open(name), SEAL, ALICE, b"one").receipt
+        receipt = submit_work(courses.open(name), SIGNER, ALICE, b"one").receipt
         courses.close()
     with pytest.raises(Unreadable, match="schema 1 and this mograder needs"):
         PostgresCourses(empty_url)
@@ -167,14 +167,14 @@ def test_names_that_are_taken_are_seen_by_all_that_are_placed_together(postgres_
     courses = PostgresCourses(postgres_url)
     store = courses.open(new_course(courses))
     user = Username("A")
-    hand_in(store, SEAL, user, b"before")
+    submit_work(store, SIGNER, user, b"before")
     uploads = [filled(store.upload(), b"%d" % number) for number in range(3)]
     moments = [NOON + 9 * SECOND, NOON, NOON + 9 * SECOND]
-    together = [HandIn(user, HW1, user, *each) for each in zip(moments, uploads, strict=True)]
+    together = [NewSubmission(user, HW1, user, *each) for each in zip(moments, uploads, strict=True)]
 
     def work(connection: database.Connection) -> list[str]:
         chain = Chain(connection, store.course, together)
-        placed = [chain.append(each, issue_receipt(each, SEAL, "course"), "body") for each in together]
+        placed = [chain.append(each, issue_receipt(each, SIGNER, "course"), "body") for each in together]
         chain.write()
         return [each.receipt.submission.filename.partition("T")[2] for each in placed]
 
@@ -199,15 +199,15 @@ def cut(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[tuple[Sto
     direct.close()
 
 
-def test_a_hand_in_whose_commit_is_cut_off_is_kept_once_and_gets_its_receipt(cut: tuple[Store, Cutter]) -> None:
+def test_a_submission_whose_commit_is_cut_off_is_kept_once_and_gets_its_receipt(cut: tuple[Store, Cutter]) -> None:
     store, cutter = cut
-    first = hand_in(store, SEAL, ALICE, b"one").receipt
+    first = submit_work(store, SIGNER, ALICE, b"one").receipt
     cutter.arm()
-    second = hand_in(store, SEAL, ALICE, b"two")
+    second = submit_work(store, SIGNER, ALICE, b"two")
     assert cutter.has_cut
     assert not second.repeated
     assert list(store.receipts()) == [first, second.receipt]
-    third = hand_in(store, SEAL, BOB, b"three").receipt
+    third = submit_work(store, SIGNER, BOB, b"three").receipt
     assert (third.number, third.previous) == (3, second.receipt.hash)
 
 

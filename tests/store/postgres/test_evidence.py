@@ -12,7 +12,7 @@ from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.errors import Unreadable
 from mograder.domain.names import CourseName
-from mograder.signing import Ed25519Seal, new_private_key
+from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.copy import to_database
 from mograder.store.folder.layout import Folders
 from mograder.store.postgres.courses import PostgresCourses
@@ -20,7 +20,7 @@ from mograder.store.postgres.evidence import PostgresEvidence
 from mograder.store.postgres.store import PostgresStore
 from mograder.store.shared import findings
 from mograder.store.shared.rows import RECEIPT_COLUMNS
-from tests.parts import ALICE, BOB, NOON, SECOND, Clock, hand_in, make_course_folder, open_store
+from tests.parts import ALICE, BOB, NOON, SECOND, Clock, make_course_folder, open_store, submit_work
 from tests.postgres import Server, fresh_database
 
 numbers = count()
@@ -31,10 +31,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A course with four receipts, one of which was erased with its person."""
     root = make_course_folder(tmp_path_factory.mktemp("evidence"))
     store = open_store(root)
-    seal = Ed25519Seal(store.signing_key(new_private_key))
+    signer = Ed25519Signer(store.signing_key(new_private_key))
     for number, user in enumerate((ALICE, BOB, ALICE, ALICE)):
-        hand_in(store, seal, user, b"work %d" % number, NOON + number * SECOND)
-    Course(store, seal, Clock(NOON)).erase(COURSE_INSTRUCTOR, BOB)
+        submit_work(store, signer, user, b"work %d" % number, NOON + number * SECOND)
+    Course(store, signer, Clock(NOON)).erase(COURSE_INSTRUCTOR, BOB)
     store.close()
     return root
 
@@ -100,7 +100,7 @@ def test_bytes_altered_and_places_removed_or_put_in_are_found(store: PostgresSto
 
 
 def test_another_key_is_found_and_one_that_is_missing_or_none_is_said_to_be(store: PostgresStore) -> None:
-    other = Ed25519Seal(new_private_key())
+    other = Ed25519Signer(new_private_key())
     (said,) = PostgresEvidence(store).verify(other).findings
     assert "4 of 4 receipts are not signed" in said.what
     for key, message, place in (

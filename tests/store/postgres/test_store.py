@@ -11,24 +11,24 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from mograder.domain.chain import Erased, erase_receipt
+from mograder.domain.chain import Tombstone, make_tombstone
 from mograder.domain.deadlines import microseconds
 from mograder.domain.errors import Temporary, Unreadable
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import FileName
 from mograder.domain.receipts import Receipt
 from mograder.domain.store import Event
-from mograder.signing import Ed25519Seal, new_private_key
+from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.layout import Folders
 from mograder.store.postgres import database
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.postgres.database import Connection, Row
 from mograder.store.postgres.rows import HAND_OUTS, MANIFEST, PLAN, SECRETS, put_document, read_secrets
 from mograder.store.postgres.store import PostgresStore
-from tests.parts import ALICE, BOB, HW1, NOON, SECOND, hand_in, make_course_folder
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, make_course_folder, submit_work
 from tests.postgres import new_course
 
-SEAL = Ed25519Seal(new_private_key())
+SIGNER = Ed25519Signer(new_private_key())
 NOTE = Event(NOON, "alice", "test", "hw1")
 
 
@@ -73,7 +73,7 @@ def test_a_document_that_cannot_be_understood_is_named_and_left_alone(
 def test_a_plan_that_cannot_be_understood_is_not_changed(store: PostgresStore) -> None:
     put(store, PLAN, "{")
     with pytest.raises(Unreadable, match="cannot be changed") as said:
-        store.change_rules(HW1, [], store.plan_tag(), NOTE)
+        store.change_rules(HW1, [], store.plan_version(), NOTE)
     assert said.value.place.startswith(f"{PLAN} of course {store.course}: ")
     assert (store.document(PLAN), store.events()) == ("{", [])
 
@@ -97,10 +97,10 @@ def test_files_have_the_moment_since_when_they_are_so(courses: PostgresCourses, 
     folders = Folders.of(make_course_folder(tmp_path))
     os.utime(folders.root / "hw1" / "files" / "hw1.py", (NOON // SECOND - 5, NOON // SECOND - 5))
     store = courses.open(new_course(courses, folders))
-    hand_in(store, SEAL, ALICE, b"one", NOON + 500_000)
+    submit_work(store, SIGNER, ALICE, b"one", NOON + 500_000)
     store.put_feedback(HW1, {ALICE: b"<p>fine"}, NOTE)
     files = [
-        store.hand_out(HW1, FileName("hw1.py")), store.submitted_file(HW1, FileName("alice.py")),
+        store.release_file(HW1, FileName("hw1.py")), store.submitted_file(HW1, FileName("alice.py")),
         store.feedback(HW1, ALICE), *store.latest_files(HW1),
     ]  # fmt: skip
     noon = NOON / SECOND
@@ -108,10 +108,10 @@ def test_files_have_the_moment_since_when_they_are_so(courses: PostgresCourses, 
 
 
 def test_a_course_into_which_nothing_was_brought_has_no_assignments(store: PostgresStore) -> None:
-    assert (store.assignments(), store.hand_out(HW1, FileName("hw1.py"))) == ((), None)
+    assert (store.assignments(), store.release_file(HW1, FileName("hw1.py"))) == ((), None)
 
 
-def test_a_hand_in_that_cannot_be_kept_is_an_error_for_who_waits_and_can_be_sent_again(
+def test_a_submission_that_cannot_be_kept_is_an_error_for_who_waits_and_can_be_sent_again(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(database._SESSION, "lock_timeout", "50ms")
@@ -120,8 +120,8 @@ def test_a_hand_in_that_cannot_be_kept_is_an_error_for_who_waits_and_can_be_sent
     with psycopg.connect(postgres_url) as other:
         other.execute("SELECT 1 FROM chains WHERE course = %s FOR UPDATE", (store.course,))
         with pytest.raises(Temporary, match="busy: try again"):
-            hand_in(store, SEAL, ALICE, b"one")
-    assert hand_in(store, SEAL, ALICE, b"one").receipt.number == 1
+            submit_work(store, SIGNER, ALICE, b"one")
+    assert submit_work(store, SIGNER, ALICE, b"one").receipt.number == 1
     courses.close()
 
 
@@ -129,17 +129,17 @@ def test_a_receipt_that_is_erased_while_the_chain_is_read_is_in_it_once(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for user in (ALICE, BOB, ALICE):
-        hand_in(store, SEAL, user, f"{user} {store.head().number}".encode())
+        submit_work(store, SIGNER, user, f"{user} {store.head().number}".encode())
     read = store.read
 
     def erase_after(sql: str, *values: object) -> list[Row]:
         rows = read(sql, *values)
         if "FROM receipts" in sql:
-            store.erase(BOB, lambda receipt: erase_receipt(receipt, SEAL, "course", NOON), NOTE)
+            store.erase(BOB, lambda receipt: make_tombstone(receipt, SIGNER, "course", NOON), NOTE)
         return rows
 
     monkeypatch.setattr(store, "read", erase_after)
-    assert [(each.number, type(each)) for each in store.chain()] == [(1, Receipt), (2, Erased), (3, Receipt)]
+    assert [(each.number, type(each)) for each in store.chain()] == [(1, Receipt), (2, Tombstone), (3, Receipt)]
 
 
 def test_a_secret_that_has_ended_is_not_kept(store: PostgresStore) -> None:

@@ -114,7 +114,7 @@ def test_what_cannot_be_understood_is_refused_with_its_place(text: str) -> None:
     assert refused.value.place.startswith("mograder.toml: ")
 
 
-def test_a_text_that_might_say_something_else_afterwards_is_left_to_the_lecturer() -> None:
+def test_a_text_that_might_say_something_else_afterwards_is_left_to_the_instructor() -> None:
     with pytest.raises(Unreadable) as refused:
         change("[tool]\nx = nan\n", "hw1", points=2)  # never equal to itself
     assert refused.value.place.endswith("'hw1' does not fit in how it is written: change it by hand")

@@ -19,12 +19,12 @@ from mograder.domain.course import Course
 from mograder.domain.errors import Unreadable
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Head, Receipt
-from mograder.signing import Ed25519Seal, new_private_key
+from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.doctor import check
 from mograder.store.folder.layout import Folders
 from mograder.store.shared import findings
 from mograder.store.shared.evidence import Evidence, Verified, read_record
-from tests.parts import ALICE, BOB, HW1, Clock, hand_in, make_course_folder, open_store
+from tests.parts import ALICE, BOB, HW1, Clock, make_course_folder, open_store, submit_work
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links as on POSIX")
 HW2, CAROL = AssignmentName("hw2"), Username("carol")
@@ -39,11 +39,11 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A course with six receipts of two people, and two places of a third who was erased; not to be changed."""
     root = make_course_folder(tmp_path_factory.mktemp("sound"), "hw1", "hw2")
     store = open_store(root)
-    seal = Ed25519Seal(store.signing_key(new_private_key))
+    signer = Ed25519Signer(store.signing_key(new_private_key))
     now = utc_now() - 3600 * 1_000_000
     for number, (user, assignment, content) in enumerate(WORK):
-        hand_in(store, seal, user, content, now + number * 3_000_000, assignment)
-    Course(store, seal, Clock(now)).erase(COURSE_INSTRUCTOR, CAROL)
+        submit_work(store, signer, user, content, now + number * 3_000_000, assignment)
+    Course(store, signer, Clock(now)).erase(COURSE_INSTRUCTOR, CAROL)
     store.close()
     return root.parent
 
@@ -62,8 +62,8 @@ def folders(course: Path) -> Folders:
     return Folders.of(course / "release")
 
 
-def verified(course: Path, *kept: Head, seal: Ed25519Seal | None = None) -> Verified:
-    return Evidence(folders(course)).verify(seal, kept)
+def verified(course: Path, *kept: Head, signer: Ed25519Signer | None = None) -> Verified:
+    return Evidence(folders(course)).verify(signer, kept)
 
 
 def assert_found(course: Path, change: object) -> None:
@@ -152,7 +152,7 @@ def test_every_change_of_every_column_of_every_row_is_found(course: Path) -> Non
 
 
 def test_every_letter_of_a_receipt_counts_and_of_the_last_one_too(course: Path) -> None:
-    seal = Evidence(folders(course)).own_seal()
+    signer = Evidence(folders(course)).own_signer()
     whole = read_record(course / "release" / ".mograder.db")
     links = whole.links
     last = links[-1]
@@ -160,7 +160,7 @@ def test_every_letter_of_a_receipt_counts_and_of_the_last_one_too(course: Path) 
     for place, letter in enumerate(last.text):
         text = last.text[:place] + ("A" if letter != "A" else "B") + last.text[place + 1 :]
         altered = Receipt(last.number, last.previous, last.submission, text)
-        assert list(find_breaks([*links[:-1], altered], seal)), place
+        assert list(find_breaks([*links[:-1], altered], signer)), place
 
 
 @pytest.mark.parametrize("number", range(1, 9))
@@ -295,7 +295,7 @@ def test_two_files_in_each_others_place_are_found(course: Path) -> None:
 
 
 def cut(course: Path) -> None:
-    """Take the last hand-in out, everywhere."""
+    """Take the last submission out, everywhere."""
     last, before = record(course)[-1], record(course)[1]
     folder = course / "submitted" / "hw1"
     (folder / last.submission.filename).unlink()
@@ -305,11 +305,11 @@ def cut(course: Path) -> None:
 
 
 def test_a_chain_that_was_cut_short_is_found_by_a_kept_receipt_or_head(course: Path) -> None:
-    seal = Evidence(folders(course)).own_seal()
+    signer = Evidence(folders(course)).own_signer()
     head, last = verified(course).head, record(course)[-1]
     cut(course)
     assert verified(course).findings == []
-    for kept in (head, head_of(last.text, seal)):
+    for kept in (head, head_of(last.text, signer)):
         (found,) = verified(course, kept).findings
         assert found.what == "the chain was cut: it ends at receipt 7, and there was a receipt 8"
 
@@ -318,9 +318,9 @@ def remade(course: Path, key: bytes | None, rewrite: Callable[[bytes], bytes]) -
     """The whole course made anew, as who has the folder (and `key`: only the folder) can do."""
     path = course / "release" / ".mograder-signing-key.pem"
     signing = key or path.read_bytes()
-    seal = Ed25519Seal(signing)
-    hand_ins = [each.submission for each in record(course)]
-    kept = [(each, (course / "submitted" / each.assignment / each.filename).read_bytes()) for each in hand_ins]
+    signer = Ed25519Signer(signing)
+    submissions = [each.submission for each in record(course)]
+    kept = [(each, (course / "submitted" / each.assignment / each.filename).read_bytes()) for each in submissions]
     shutil.rmtree(course / "submitted")
     for ledger in (course / "release").glob(".mograder.db*"):
         ledger.unlink()
@@ -328,21 +328,21 @@ def remade(course: Path, key: bytes | None, rewrite: Callable[[bytes], bytes]) -
     store = open_store(course / "release")
     path.write_bytes(signing)
     for was, content in kept:
-        hand_in(store, seal, was.username, rewrite(content), was.received, was.assignment)
+        submit_work(store, signer, was.username, rewrite(content), was.received, was.assignment)
     store.close()
 
 
 def test_a_chain_made_anew_with_the_courses_key_is_found_by_a_kept_receipt_alone(course: Path) -> None:
-    seal, kept = Evidence(folders(course)).own_seal(), record(course)
+    signer, kept = Evidence(folders(course)).own_signer(), record(course)
     remade(course, None, lambda content: content.replace(b"bob", b"BOB"))
     assert verified(course).findings == []
-    (found,) = verified(course, head_of(kept[1].text, seal)).findings
+    (found,) = verified(course, head_of(kept[1].text, signer)).findings
     assert found.what == "receipt 2 is another than the one that was kept"
-    assert verified(course, head_of(kept[0].text, seal)).findings == []
+    assert verified(course, head_of(kept[0].text, signer)).findings == []
 
 
 def test_a_chain_made_anew_with_another_key_is_found_by_the_keys_that_were_kept(course: Path) -> None:
-    seal = Evidence(folders(course)).own_seal()
+    signer = Evidence(folders(course)).own_signer()
     remade(course, new_private_key(), bytes)
     assert verified(course).findings == []
-    assert verified(course, seal=Ed25519Seal({"keys": list(seal.public_keys())})).findings
+    assert verified(course, signer=Ed25519Signer({"keys": list(signer.public_keys())})).findings

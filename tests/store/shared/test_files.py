@@ -16,11 +16,11 @@ from mograder.domain.errors import NotFound, StorageFull, Temporary, Unreadable
 from mograder.store.shared import files
 from mograder.store.shared.files import (
     Cached,
-    LastRead,
-    Marks,
-    Room,
-    SameAgain,
+    LastGood,
+    MemoryBudget,
     Spool,
+    StatCache,
+    StatSnapshot,
     fingerprint,
     is_settled,
     storage_errors,
@@ -104,7 +104,7 @@ def test_where_links_cannot_be_made_the_latest_is_a_copy(
 
 
 def test_many_uploads_at_once_cost_no_more_memory_than_a_few(tmp_path: Path) -> None:
-    room = Room(2500)
+    room = MemoryBudget(2500)
     spools = [Spool(tmp_path, room) for _ in range(10)]
     for spool in spools:
         for _ in range(2):
@@ -177,7 +177,7 @@ def test_inside_is_judged_after_links_are_followed(tmp_path: Path) -> None:
     assert not files.is_inside(tmp_path / "round" / "x", tmp_path / "in")
 
 
-def test_a_large_hand_in_is_no_program(tmp_path: Path) -> None:
+def test_a_large_submission_is_no_program(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     spool.write(b"x" * (files.IN_MEMORY + 1))
     assert spool.path is not None
@@ -261,10 +261,10 @@ def test_what_was_made_of_a_link_is_made_anew_and_all_else_is_the_same_object(tm
     plain.touch()
     link.symlink_to("elsewhere")
     until(lambda: is_settled(fingerprint(plain.stat())) and is_settled(fingerprint(link.lstat())))
-    same: SameAgain[object] = SameAgain()
+    same: StatCache[object] = StatCache()
 
-    def look_at(*paths: Path) -> Callable[[Marks], object]:
-        def make(marks: Marks) -> object:
+    def look_at(*paths: Path) -> Callable[[StatSnapshot], object]:
+        def make(marks: StatSnapshot) -> object:
             for path in paths:
                 marks.look(str(path))
             marks.failed(FileNotFoundError())
@@ -276,7 +276,7 @@ def test_what_was_made_of_a_link_is_made_anew_and_all_else_is_the_same_object(tm
         key = str(len(paths))
         assert (same.get(key, look_at(*paths)) is same.get(key, look_at(*paths))) == is_same
     assert same.get("1", look_at(plain), "beside") is same.get("1", look_at(plain), "beside")
-    assert same.at_hand("1") is None
+    assert same.cached("1") is None
 
 
 def test_the_log_says_once_of_each_broken_version_what_is_wrong_and_what_goes_on(
@@ -290,7 +290,7 @@ def test_the_log_says_once_of_each_broken_version_what_is_wrong_and_what_goes_on
             raise Unreadable("file cannot be understood", f"{path}: {text}")
         return text
 
-    last = LastRead(load, "nothing")
+    last = LastGood(load, "nothing")
     said = []
     for text in ("good", "broken 1", "broken 1", "broken 2", "better", "broken 2"):
         path.write_text(text)

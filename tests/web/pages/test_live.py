@@ -47,7 +47,9 @@ class Stream:
         self.ended = True
 
 
-def test_a_board_at_one_server_shows_a_hand_in_here_and_at_another_one(two_servers: Sequence[Running | Side]) -> None:
+def test_a_board_at_one_server_shows_a_submission_here_and_at_another_one(
+    two_servers: Sequence[Running | Side],
+) -> None:
     server, other = two_servers
     instructor = log_in(server)
     stream = Stream(server, instructor)

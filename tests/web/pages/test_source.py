@@ -1,4 +1,4 @@
-"""Looking into a hand-in: coloured, bounded, never run, never markup."""
+"""Looking into a submission: coloured, bounded, never run, never markup."""
 
 from __future__ import annotations
 

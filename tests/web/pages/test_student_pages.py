@@ -18,10 +18,10 @@ from mograder.domain.extending import Change
 from mograder.domain.extensions import Decision
 from mograder.domain.names import INSTRUCTOR, Username
 from mograder.domain.store import StoredFile
-from mograder.signing import Ed25519Seal
+from mograder.signing import Ed25519Signer
 from mograder.web.pages.lzstring import compress_for_url
 from mograder.web.pages.page_request import file_response
-from tests.parts import ALICE, CODE, NOON, NOTEBOOK, SECOND, Clock, hand_in, names_in, sha256, token_of
+from tests.parts import ALICE, CODE, NOON, NOTEBOOK, SECOND, Clock, names_in, sha256, submit_work, token_of
 from tests.web.test_sessions import OURS, Visitor
 
 HOUR = 3600 * SECOND
@@ -51,16 +51,16 @@ def after(visitor: Visitor, answer: httpx2.Response) -> str:
 # handing in
 
 
-def test_a_hand_in_is_kept_and_told_with_moment_checksum_and_receipt(alice: Visitor, course: Course) -> None:
+def test_a_submission_is_kept_and_told_with_moment_checksum_and_receipt(alice: Visitor, course: Course) -> None:
     page = after(alice, send(alice, b"x = 1\n"))
     (receipt,) = course.receipts(ALICE)
-    assert all(text in page for text in ("Received", sha256(b"x = 1\n"), "Hand-in 1", "6 bytes", "it counts"))
+    assert all(text in page for text in ("Received", sha256(b"x = 1\n"), "Submission 1", "6 bytes", "it counts"))
     assert "on time" not in page  # for there is no due time
     (link,) = re.findall(r'href="(/my/hw1/receipts/[^"]+)">Download the receipt', page)
     downloaded = alice.get(link)
     assert (downloaded.text, downloaded.headers["content-type"]) == (receipt.text, "application/jose")
-    assert isinstance(course.seal, Ed25519Seal)
-    assert course.seal.verify(downloaded.text)["sha256"] == sha256(b"x = 1\n")
+    assert isinstance(course.signer, Ed25519Signer)
+    assert course.signer.verify(downloaded.text)["sha256"] == sha256(b"x = 1\n")
 
 
 def test_the_same_bytes_again_are_said_to_be_there_already(alice: Visitor, course: Course) -> None:
@@ -69,7 +69,7 @@ def test_the_same_bytes_again_are_said_to_be_there_already(alice: Visitor, cours
     assert len(list(course.receipts(ALICE))) == 1
 
 
-def test_a_hand_out_that_comes_back_unchanged_is_taken_and_said(alice: Visitor) -> None:
+def test_a_released_file_that_comes_back_unchanged_is_taken_and_said(alice: Visitor) -> None:
     assert "unchanged from what was handed out" in after(alice, send(alice, NOTEBOOK))
     assert "unchanged from what was handed out" not in after(alice, send(alice, NOTEBOOK + b"x = 1\n"))
 
@@ -118,7 +118,7 @@ def test_only_a_page_of_ours_hands_in_and_only_for_who_is_logged_in(alice: Visit
     assert list(course.receipts(ALICE)) == []
 
 
-def test_a_late_hand_in_says_how_late_and_what_it_costs(
+def test_a_late_submission_says_how_late_and_what_it_costs(
     alice: Visitor, course: Course, course_folder: Path, clock: Clock
 ) -> None:
     write_plan(
@@ -134,10 +134,10 @@ def test_a_late_hand_in_says_how_late_and_what_it_costs(
     )
     send(alice, b"x = 1\n")
     clock.now = NOON + 6 * HOUR
-    assert "A hand-in now is 1 day late" in alice.get("/my/hw1").text
+    assert "A submission now is 1 day late" in alice.get("/my/hw1").text
     page = after(alice, send(alice, b"x = 2\n"))
     assert "1 day late: due Tue 10 Mar 12:00, received Tue 10 Mar 18:00 UTC, 1 x 5 %<" in page
-    assert "hand-in 1 counts" in page
+    assert "submission 1 counts" in page
     assert "handed in" in alice.get("/").text
 
 
@@ -210,21 +210,24 @@ def test_files_are_downloaded_one_by_one_and_all_as_a_zip(alice: Visitor, course
         }  # fmt: skip
 
 
-def test_nothing_but_hand_outs_and_own_hand_ins_is_given(alice: Visitor, course: Course, course_folder: Path) -> None:
-    bob = hand_in(course.store, course.seal, Username("bob"), b"bob's").receipt.submission
+def test_nothing_but_released_files_and_own_submissions_is_given(
+    alice: Visitor, course: Course, course_folder: Path
+) -> None:
+    bob = submit_work(course.store, course.signer, Username("bob"), b"bob's").receipt.submission
     for path in (
         "/my/hw1/files/../grades.json", "/my/hw1/files/%2e%2e/%2e%2e/.mograder-secret", "/my/hw1/files/.hidden",
-        f"/my/hw1/hand-ins/{bob.filename}", "/my/hw1/hand-ins/bob.py", "/my/hw1/hand-ins/..%2f..%2f.mograder-secret",
+        f"/my/hw1/submissions/{bob.filename}", "/my/hw1/submissions/bob.py",
+        "/my/hw1/submissions/..%2f..%2f.mograder-secret",
         f"/my/hw1/receipts/{bob.filename.replace('.py', '.jws')}", "/my/hw1/feedback", "/my/hw9", "/my/hw9/all.zip",
     ):  # fmt: skip
         assert alice.get(path).status_code in (400, 404), path
     assert names_in(course_folder / "hw1") == ["files"]
 
 
-def test_every_own_hand_in_can_be_had_again(alice: Visitor) -> None:
+def test_every_own_submission_can_be_had_again(alice: Visitor) -> None:
     for content in (b"x = 1\n", b"x = 2\n"):
         page = after(alice, send(alice, content))
-    links = re.findall(r'href="(/my/hw1/hand-ins/[^"]+)"', page)
+    links = re.findall(r'href="(/my/hw1/submissions/[^"]+)"', page)
     assert [alice.get(link).content for link in links] == [b"x = 2\n", b"x = 1\n"]
     assert len(re.findall("Receipt<span", alice.get("/my-receipts").text)) == 2
 

@@ -16,7 +16,7 @@ from tests.parts import HW1, PATIENCE, Running, names_in, open_store, running, u
 
 
 def head(server: Running, *fields: str, user: str = "alice", method: str = "POST") -> bytes:
-    """The head of a hand-in, with more header fields."""
+    """The head of a submission, with more header fields."""
     lines = [
         f"{method} /assignments/hw1/submit?user={user} HTTP/1.1", "Host: x",
         f"Authorization: Bearer {server.token(user)}", *fields,

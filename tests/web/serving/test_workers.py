@@ -41,7 +41,7 @@ def persist(client: httpx2.Client, path: str, **extra: Any) -> httpx2.Response:
             return reply
 
 
-def test_no_hand_in_and_no_grade_is_lost_while_workers_are_killed(course_folder: Path) -> None:
+def test_no_submission_and_no_grade_is_lost_while_workers_are_killed(course_folder: Path) -> None:
     answered: dict[str, str] = {}
     grades, over = course_folder / "hw1" / "grades.json", threading.Event()
 

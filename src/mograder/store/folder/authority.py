@@ -1,6 +1,6 @@
 """HTTPS without a domain: a certificate authority of the course's own, and a certificate that it makes anew in time.
 
-The law: the authority is made once and stays, since students pin it; private keys stand in files of mode 0600 alone.
+Invariant: the authority is made once and stays, since students pin it; private keys stand in files of mode 0600 alone.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A course as one file and back: a .tar.gz of the ledger at one moment and of all files that belong to it.
 
-The law: what the ledger of the archive names is in the archive (as a file, or as bytes that are still in the ledger);
+Invariant: what the ledger of the archive names is in the archive (as a file, or as bytes that are still in the ledger);
 nothing is under its final name before it is whole and on the disk; nothing is restored whose checksum is not right.
 """
 
@@ -32,7 +32,7 @@ from mograder.domain.names import counted
 from mograder.domain.receipts import Submission, latest_filename
 from mograder.store.folder.layout import LEDGER, LOCK, Folders, served_folders
 from mograder.store.folder.snapshot import reading, stays_inside
-from mograder.store.folder.store import DirectoryStore
+from mograder.store.folder.store import FolderStore
 from mograder.store.shared import files
 from mograder.store.shared.files import is_on_its_way, sha256_of, sync_folder
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
@@ -139,7 +139,7 @@ class _Writer:
             copy = Path(folder) / LEDGER
             self._copy_ledger(copy)
             submissions, spools, last = _named(copy)
-            self.say(f"{counted(len(submissions), 'hand-in')}, as the ledger stands now")
+            self.say(f"{counted(len(submissions), 'submission')}, as the ledger stands now")
             self._add(archive, copy, self._place(self.folders.root, LEDGER))
             for spool in spools:
                 self._add_spool(archive, *spool)
@@ -170,12 +170,12 @@ class _Writer:
                 raise MograderError("the ledger is damaged: see mograder doctor")
 
     def _add_spool(self, archive: tarfile.TarFile, name: str, submission: Submission) -> None:
-        """A large hand-in that may not be in its place yet; if it gets there meanwhile, it is found there."""
+        """A large submission that may not be in its place yet; if it gets there meanwhile, it is found there."""
         with contextlib.suppress(FileNotFoundError):
             self._add(archive, self.folders.submitted / name, self._place(self.folders.submitted, name))
 
     def _add_files(self, archive: tarfile.TarFile, submissions: list[Submission], last: int) -> None:
-        """Everything in the course's folders, with the hand-ins as the ledger's copy knows them: up to the receipt
+        """Everything in the course's folders, with the submissions as the ledger's copy knows them: up to the receipt
         `last`."""
         found = sorted(self._found())
         # Whatever came after the copy and stands in `found` has its receipt by now.
@@ -303,7 +303,8 @@ def _member(place: str, modified: int) -> tarfile.TarInfo:
 def _places(folders: Folders) -> dict[Path, str]:
     """Where each folder of the course is in the archive; the ones outside of the course get a name in it."""
     named = {
-        "release": folders.root, "submitted": folders.submitted, "grades": folders.grades, "hand-outs": folders.release,
+        "release": folders.root, "submitted": folders.submitted, "grades": folders.grades,
+        "released files": folders.release,
     }  # fmt: skip
     given = {name: folder for name, folder in named.items() if folder is not None}
     places = {
@@ -318,7 +319,7 @@ def _places(folders: Folders) -> dict[Path, str]:
 
 
 def _named(ledger: Path) -> tuple[list[Submission], list[tuple[str, Submission]], int]:
-    """What a copy of the ledger names: hand-ins, hidden files of large ones that are pending, the last number."""
+    """What a copy of the ledger names: submissions, hidden files of large ones that are pending, the last number."""
     with reading(ledger) as connection:
         rows = connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts ORDER BY number").fetchall()
         waiting = dict(connection.execute("SELECT number, spool FROM pending WHERE spool IS NOT NULL").fetchall())
@@ -359,7 +360,7 @@ def read_backup(file: Path, folder: Path, say: Say) -> Restored:
     say(f"{counted(len(manifest.members), 'file')} back, with the right checksums")
     restored = _restored(folder, manifest)
     try:
-        DirectoryStore(restored.folders).close()  # what was pending in the copy becomes files
+        FolderStore(restored.folders).close()  # what was pending in the copy becomes files
     except MograderError as error:
         say(f"the course does not open: {error}")  # the course was so when it was archived: doctor says more
     return restored

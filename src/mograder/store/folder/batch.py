@@ -1,4 +1,4 @@
-"""Hand-ins that wait for the ledger at the same moment, on their way into one transaction."""
+"""Submissions that wait for the ledger at the same moment, on their way into one transaction."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import sqlite3
 from concurrent.futures import Future
 
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.receipts import HandIn, Head, Issue, Receipt
+from mograder.domain.receipts import Head, Issue, NewSubmission, Receipt
 from mograder.domain.store import Accepted
 from mograder.store.shared.files import Spool
 from mograder.store.shared.rows import HEAD, head_of, latest_receipt
 
 
-class Waiting:
-    """A hand-in on its way into the ledger, and the promise of what becomes of it."""
+class PendingSubmission:
+    """A submission on its way into the ledger, and the promise of what becomes of it."""
 
-    def __init__(self, hand_in: HandIn, issue: Issue) -> None:
-        assert isinstance(hand_in.body, Spool), "a hand-in comes through `upload`"
-        self.hand_in = hand_in
-        self.body = hand_in.body
+    def __init__(self, submission: NewSubmission, issue: Issue) -> None:
+        assert isinstance(submission.body, Spool), "a submission comes through `upload`"
+        self.submission = submission
+        self.body = submission.body
         self.issue = issue
         self.is_large = self.body.is_large
         self.source: str | None = None
@@ -49,8 +49,10 @@ class Waiting:
             self.promise.set_result(self.accepted)
 
 
-class Growing:
-    """The end of the chain of receipts while a batch of hand-ins is put behind it: what is `new` is not written yet."""
+class ChainAppender:
+    """The end of the chain of receipts while a batch of submissions is put behind it: what is `new` is not written
+    yet.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

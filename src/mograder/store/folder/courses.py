@@ -10,7 +10,7 @@ from mograder.domain.errors import BadName, NameTaken, NotFound
 from mograder.domain.names import CourseName
 from mograder.domain.store import CourseEntry, Event
 from mograder.store.folder.layout import served_folders
-from mograder.store.folder.store import DirectoryStore
+from mograder.store.folder.store import FolderStore
 from mograder.store.shared import files
 from mograder.store.shared.files import storage_errors
 
@@ -25,7 +25,7 @@ class CourseFolders:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._opened: dict[CourseName, DirectoryStore] = {}
+        self._opened: dict[CourseName, FolderStore] = {}
         self._opening = threading.Lock()
 
     def _is_course(self, name: CourseName) -> bool:
@@ -50,12 +50,12 @@ class CourseFolders:
                     found.append(CourseEntry(name, created, self._archived(name)))
         return found
 
-    def open(self, name: CourseName) -> DirectoryStore:
+    def open(self, name: CourseName) -> FolderStore:
         if not self._is_course(name) or self._archived(name) is not None:
             raise no_such_course(name)
         with self._opening:
             if name not in self._opened:
-                self._opened[name] = DirectoryStore(served_folders(self._folder / name / RELEASE))
+                self._opened[name] = FolderStore(served_folders(self._folder / name / RELEASE))
             return self._opened[name]
 
     def create(self, name: CourseName, event: Event) -> None:

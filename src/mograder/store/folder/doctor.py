@@ -1,6 +1,6 @@
 """Looks a course over: what is wrong in the folder, where, and how to mend it.
 
-The law: `check` changes nothing and may run beside a server; `repair` never deletes or alters a hand-in.
+Invariant: `check` changes nothing and may run beside a server; `repair` never deletes or alters a submission.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from mograder.domain.errors import MograderError, Unreadable
 from mograder.domain.names import counted
 from mograder.domain.receipts import Receipt
 from mograder.domain.tokens import SECRET_NAME
-from mograder.signing import Ed25519Seal
+from mograder.signing import Ed25519Signer
 from mograder.store.folder.authority import AUTHORITY, CERTIFICATE, Pair
 from mograder.store.folder.keys import PREVIOUS_NAME, read_previous, read_secret
 from mograder.store.folder.layout import BEGIN_ANEW, GRADES, LEDGER, LOCK, MANIFEST, NEW_KEY, SIGNING_KEY, Folders
-from mograder.store.folder.release import HandOuts
+from mograder.store.folder.release import ReleaseFolder
 from mograder.store.folder.snapshot import reading
-from mograder.store.folder.store import DirectoryStore, load_grades
+from mograder.store.folder.store import FolderStore, load_grades
 from mograder.store.shared import files
 from mograder.store.shared.evidence import Evidence, Record, read_record
 from mograder.store.shared.findings import Finding, Findings, error, lasting, note, warning
 
 SETTLES_WITHIN = 60
-"""Seconds after which a hand-in that is still pending says that something keeps the server from finishing it."""
+"""Seconds after which a submission that is still pending says that something keeps the server from finishing it."""
 AUTHORITY_ENDS_SOON = timedelta(days=180)
 LOW_SPACE, NO_SPACE = 1024**3, 100 * 1024**2  # bytes
 
@@ -92,7 +92,7 @@ class _Look:
                 yield error("the ledger is missing: it has accounts and receipts", self.ledger, BEGIN_ANEW)
             elif any(names.values()):
                 yield warning(
-                    "there are hand-ins and no ledger: receipts and accounts are missing", self.ledger,
+                    "there are submissions and no ledger: receipts and accounts are missing", self.ledger,
                     "restore it from a backup; without one, the next start makes an empty ledger",
                 )  # fmt: skip
             elif not self._is_course():
@@ -105,9 +105,9 @@ class _Look:
         except Unreadable as problem:
             yield error(problem.message, problem.place, FROM_BACKUP)
             return
-        seals: list[Ed25519Seal] = []
+        seals: list[Ed25519Signer] = []
         if record.links or (self.folders.root / SIGNING_KEY).exists():
-            yield from self._private_file(SIGNING_KEY, lambda path: seals.append(Ed25519Seal(path.read_bytes())))
+            yield from self._private_file(SIGNING_KEY, lambda path: seals.append(Ed25519Signer(path.read_bytes())))
         yield from self.evidence.everything(record, names, seals[0] if seals else None)
         yield from self._clock(record.receipts)
         yield from self._pending(record)
@@ -117,7 +117,9 @@ class _Look:
         """Whether something here is meant for a course, if only a file that cannot be understood."""
         ours = (self.folders.root / SECRET_NAME, self.folders.root / MANIFEST, self.folders.course / config.CONFIG_NAME)
         with contextlib.suppress(OSError):
-            return any(path.exists() for path in ours) or bool(HandOuts(self.folders).assignments(config.EMPTY.plan()))
+            return any(path.exists() for path in ours) or bool(
+                ReleaseFolder(self.folders).assignments(config.EMPTY.plan())
+            )
         return True
 
     # the folder itself
@@ -132,7 +134,7 @@ class _Look:
             if found.st_mode & stat.S_IWOTH:
                 yield error("everybody on this machine may write here", folder, f"chmod o-w {folder}")
             if not found.st_mode & stat.S_IWUSR:
-                yield error("the owner may not write here: hand-ins are refused", folder, f"chmod u+w {folder}")
+                yield error("the owner may not write here: submissions are refused", folder, f"chmod u+w {folder}")
         secrets = (SECRET_NAME, PREVIOUS_NAME, SIGNING_KEY, AUTHORITY, CERTIFICATE)
         names = (*secrets, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", LOCK)
         for path in [self.folders.submitted, *(self.folders.root / name for name in names)]:
@@ -189,7 +191,7 @@ class _Look:
         except Unreadable as problem:
             yield error(problem.message, path, MEND_BY_HAND)
         try:
-            listed = HandOuts(self.folders).assignments(course.plan())
+            listed = ReleaseFolder(self.folders).assignments(course.plan())
         except Unreadable as problem:
             yield error(problem.message, problem.place, MEND_BY_HAND)
         except OSError as problem:
@@ -232,7 +234,7 @@ class _Look:
     def _drop(self, path: Path) -> str:
         with reading(self.ledger) as connection:
             if connection.execute("SELECT 1 FROM pending WHERE spool = ?", (path.name,)).fetchone():
-                return f"kept {path}: a hand-in is still in it"
+                return f"kept {path}: a submission is still in it"
         path.unlink(missing_ok=True)
         return f"removed {path}"
 
@@ -240,7 +242,9 @@ class _Look:
         for folder in dict.fromkeys((self.folders.root, self.folders.submitted)):
             if folder.exists() and (free := shutil.disk_usage(folder).free) < LOW_SPACE:
                 say = error if free < NO_SPACE else warning
-                yield say(f"{free // 1024**2} MiB are free", folder, "make room: hand-ins are refused on a full disk")
+                yield say(
+                    f"{free // 1024**2} MiB are free", folder, "make room: submissions are refused on a full disk"
+                )
 
     # receipts
 
@@ -266,13 +270,13 @@ class _Look:
         age = (self.now - min(waiting)) // deadlines.SECOND
         say = warning if age > SETTLES_WITHIN else note
         yield say(
-            f"{counted(len(waiting), 'hand-in')} in the ledger, not yet known to be on the disk", self.ledger,
+            f"{counted(len(waiting), 'submission')} in the ledger, not yet known to be on the disk", self.ledger,
             "nothing is lost: the next start finishes them, or mograder doctor --repair", self._finish,
         )  # fmt: skip
 
     def _finish(self) -> str:
-        DirectoryStore(self.folders).close()
-        return f"finished the pending hand-ins of {self.ledger}"
+        FolderStore(self.folders).close()
+        return f"finished the pending submissions of {self.ledger}"
 
 
 def _close(path: Path) -> str:

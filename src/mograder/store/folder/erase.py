@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mograder.domain.access import Account
-from mograder.domain.chain import Erased
+from mograder.domain.chain import Tombstone
 from mograder.domain.names import HISTORY_STEM, Username
 from mograder.domain.receipts import latest_filename
 from mograder.domain.store import ERASED_NAME
@@ -18,7 +18,7 @@ from mograder.store.folder.layout import FEEDBACK, Folders
 from mograder.store.shared import files
 
 
-def erase_rows(connection: sqlite3.Connection, username: Username, places: Iterable[Erased]) -> None:
+def erase_rows(connection: sqlite3.Connection, username: Username, places: Iterable[Tombstone]) -> None:
     """Of the person's receipts their `places` stay; of everything else, nothing."""
     for erased in places:
         connection.execute("DELETE FROM pending WHERE number = ?", (erased.number,))
@@ -82,7 +82,7 @@ def naming(username: Username) -> re.Pattern[str]:
 
 
 def erase_files(connection: sqlite3.Connection, folders: Folders, username: Username) -> None:
-    """Remove hand-ins and feedback. What has a receipt by now was handed in since, and stays."""
+    """Remove submissions and feedback. What has a receipt by now was handed in since, and stays."""
     for folder in _folders(folders.submitted):
         rows = connection.execute(
             "SELECT filename FROM receipts WHERE assignment = ? AND username = ?", (folder.name, username)
@@ -98,7 +98,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _is_of(name: str, username: Username) -> bool:
-    """Whether a file of hand-ins is the person's: a version or the latest, with or without a receipt."""
+    """Whether a file of submissions is the person's: a version or the latest, with or without a receipt."""
     stem, _, ending = name.rpartition(".")
     dated = HISTORY_STEM.fullmatch(stem)
     return ending == "py" and (dated["user"] if dated else stem) == username

@@ -1,6 +1,6 @@
 """The files that hold a course's secrets: the one that signs, and earlier ones that are accepted for a while yet.
 
-The law: mode 0600, and what is there and cannot be understood is reported, never replaced.
+Invariant: mode 0600, and what is there and cannot be understood is reported, never replaced.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any
 
 from mograder import config
 from mograder.domain.errors import Unreadable, Usage
-from mograder.domain.store import Held, StoredFile
+from mograder.domain.store import OpenedFile, StoredFile
 from mograder.store.shared import files
 
 LEDGER = ".mograder.db"
@@ -37,7 +37,7 @@ class Folders:
     submitted: Path
     grades: Path
     release: Path | None = None
-    """The flat hand-out folder; None where hand-outs stand in <root>/<assignment>/files/."""
+    """The flat released file folder; None where released files stand in <root>/<assignment>/files/."""
 
     @classmethod
     def of(
@@ -75,7 +75,7 @@ def find_folders(root: Path, settings: Mapping[str, Any], release_dir: Path | No
     found = Folders.of(root, release=flat, submitted=settings["submitted_dir"], grades=settings["grades_dir"])
     for folder in (found.submitted, found.grades):
         if folder.exists() and not folder.is_dir():
-            raise Usage(f"{folder} is not a folder: hand-ins and grades are kept in folders")
+            raise Usage(f"{folder} is not a folder: submissions and grades are kept in folders")
     return found
 
 
@@ -124,12 +124,12 @@ def stored(name: str, find: Callable[[], Place | None]) -> StoredFile | None:
     return _stored(name, place[2], partial(_hold, name, find, place))
 
 
-def _stored(name: str, found: os.stat_result, hold: Callable[[], Held]) -> StoredFile:
+def _stored(name: str, found: os.stat_result, hold: Callable[[], OpenedFile]) -> StoredFile:
     tag = "{:x}-{:x}-{:x}-{:x}".format(*files.fingerprint(found))
     return StoredFile(name, found.st_size, found.st_mtime, tag, hold=hold)
 
 
-def _hold(name: str, find: Callable[[], Place | None], place: Place) -> Held:
+def _hold(name: str, find: Callable[[], Place | None], place: Place) -> OpenedFile:
     """Open a file where it was found or, if it cannot be opened there any more, where it is found then."""
     for looks_left in reversed(range(LOOKS)):
         try:

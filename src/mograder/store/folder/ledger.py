@@ -1,6 +1,6 @@
-"""The course's SQLite file: accounts, receipts, audit trail, and the write-ahead copy of small hand-ins.
+"""The course's SQLite file: accounts, receipts, audit log, and the write-ahead copy of small submissions.
 
-The law: what `write` has returned from is committed and flushed. Writers that wait at the same moment, in one
+Invariant: what `write` has returned from is committed and flushed. Writers that wait at the same moment, in one
 process, share one transaction and so one flush; between processes a lock file takes turns.
 """
 

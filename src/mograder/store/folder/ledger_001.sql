@@ -1,4 +1,4 @@
--- Accounts, receipts, the audit trail, and hand-ins whose files are not yet known to be on the disk.
+-- Accounts, receipts, the audit log, and submissions whose files are not yet known to be on the disk.
 CREATE TABLE accounts (
     username  TEXT PRIMARY KEY,
     key       TEXT NOT NULL UNIQUE,          -- case-folded: names differ by more than case

@@ -1,6 +1,6 @@
 """Turns of processes at one course, by a lock file.
 
-The law: who waits is overtaken by nobody who has had a turn meanwhile.
+Invariant: who waits is overtaken by nobody who has had a turn meanwhile.
 """
 
 from __future__ import annotations

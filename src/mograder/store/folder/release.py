@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mograder.config import manifest_rules
-from mograder.domain.assignments import Assignment, HandOut, Plan, Rules, find_assignment
+from mograder.domain.assignments import Assignment, Plan, ReleaseFile, Rules, find_assignment
 from mograder.domain.errors import BadName, BadRequest, Unreadable
 from mograder.domain.names import MAX_FILE_NAME, AssignmentName, FileName
 from mograder.domain.store import StoredFile
@@ -28,16 +28,16 @@ from mograder.store.folder.layout import (
     stored,
 )
 from mograder.store.shared import files
-from mograder.store.shared.files import Cached, LastRead, Marks, SameAgain
+from mograder.store.shared.files import Cached, LastGood, StatCache, StatSnapshot
 
 T = TypeVar("T")
 
 HASHED_UP_TO = 64 * 1024 * 1024
-"""Bytes; a larger hand-out is listed without a checksum rather than make the first listing wait."""
+"""Bytes; a larger released file is listed without a checksum rather than make the first listing wait."""
 
 
-class HandOuts:
-    """The hand-outs of one course folder, read afresh: an edit by hand shows at once."""
+class ReleaseFolder:
+    """The released files of one course folder, read afresh: an edit by hand shows at once."""
 
     def __init__(self, folders: Folders) -> None:
         self._folders = folders
@@ -48,7 +48,7 @@ class HandOuts:
         self._manifests: tuple[tzinfo, Manifest] = (UTC, _manifest(UTC))
         self._sha256 = Cached(files.sha256_of)
         self._entries = Cached(_entries)
-        self._same: SameAgain[tuple[Assignment, ...]] = SameAgain()
+        self._same: StatCache[tuple[Assignment, ...]] = StatCache()
 
     def assignments(self, plan: Plan) -> tuple[Assignment, ...]:
         """Every assignment with the plan's rules, sorted by name; a manifest replaces discovery.
@@ -58,18 +58,18 @@ class HandOuts:
         listed = self._listed(plan)
         return listed if listed is not None else self._same.get("folders", partial(self._discover, plan), plan)
 
-    def at_hand(self, plan: Plan) -> tuple[Assignment, ...] | None:
+    def cached(self, plan: Plan) -> tuple[Assignment, ...] | None:
         """What `assignments` gives, if that can be said without reading a folder or hashing a file."""
         listed = self._listed(plan)
-        return listed if listed is not None else self._same.at_hand("folders", plan)
+        return listed if listed is not None else self._same.cached("folders", plan)
 
-    def _discover(self, plan: Plan, marks: Marks) -> tuple[Assignment, ...]:
+    def _discover(self, plan: Plan, marks: StatSnapshot) -> tuple[Assignment, ...]:
         found = [
             (name, folder, list(self._files_below(folder, plain, marks)))
             for name, folder, plain in self._assignment_folders(marks)
         ]
         return tuple(
-            Assignment(name, str(name), self._hand_outs(folder, below, marks), plan.rules.get(name, Rules()))
+            Assignment(name, str(name), self._release_files(folder, below, marks), plan.rules.get(name, Rules()))
             for name, folder, below in sorted(found)
         )
 
@@ -90,8 +90,8 @@ class HandOuts:
             self._listed(plan)
         return self._manifests[1].trouble
 
-    def _assignment_folders(self, marks: Marks) -> Iterator[tuple[AssignmentName, str, bool]]:
-        """Each assignment, the folder that holds its hand-outs, and whether no link leads there."""
+    def _assignment_folders(self, marks: StatSnapshot) -> Iterator[tuple[AssignmentName, str, bool]]:
+        """Each assignment, the folder that holds its released files, and whether no link leads there."""
         for entry, is_link, _ in self._entries_of(self._top, marks):
             above = f"{self._top}{os.sep}{entry}"
             folder = f"{above}{self._below}"
@@ -106,12 +106,13 @@ class HandOuts:
         """Every file that may be served, of every assignment, whether it is listed or not."""
         return {
             name: [
-                (FileName(each), Path(folder, each)) for each, _ in sorted(self._files_below(folder, plain, Marks()))
+                (FileName(each), Path(folder, each))
+                for each, _ in sorted(self._files_below(folder, plain, StatSnapshot()))
             ]
-            for name, folder, plain in self._assignment_folders(Marks())
+            for name, folder, plain in self._assignment_folders(StatSnapshot())
         }
 
-    def _is_assignment(self, folder: str, plain: bool, marks: Marks) -> bool:
+    def _is_assignment(self, folder: str, plain: bool, marks: StatSnapshot) -> bool:
         real = folder if plain else os.path.realpath(folder)
         if not os.path.isdir(folder) or f"{real}{os.sep}".startswith(self._submitted):
             return False
@@ -128,23 +129,23 @@ class HandOuts:
             return None
         found = files.look(self._top, f"{name}{self._below}")
         if found is not None and not files.is_link(found):
-            if not self._is_assignment(f"{self._top}{os.sep}{name}{self._below}", True, Marks()):
+            if not self._is_assignment(f"{self._top}{os.sep}{name}{self._below}", True, StatSnapshot()):
                 return None
         else:
             folder = self._folder(name)
-            if folder is None or not self._is_assignment(str(folder), False, Marks()):
+            if folder is None or not self._is_assignment(str(folder), False, StatSnapshot()):
                 return None
             name = AssignmentName(folder.name if self._folders.release else folder.parent.name)  # as the disk spells it
         return Assignment(name, str(name), rules=plan.rules.get(name, Rules()))
 
     def _folder(self, name: AssignmentName) -> Path | None:
-        """The folder that holds an assignment's hand-outs, as the disk spells it."""
+        """The folder that holds an assignment's released files, as the disk spells it."""
         flat = self._folders.release
         folder = existing(flat or self._folders.root, name)
         return folder / "files" if folder is not None and flat is None else folder
 
     def _files_below(
-        self, folder: str, plain: bool, marks: Marks, prefix: str = ""
+        self, folder: str, plain: bool, marks: StatSnapshot, prefix: str = ""
     ) -> Iterator[tuple[str, os.stat_result]]:
         """Every file that may be served, by its name relative to `folder`; links that lead out are left out.
 
@@ -174,25 +175,27 @@ class HandOuts:
                 if found is not None and files.is_regular(found):
                     yield relative, found
 
-    def _entries_of(self, folder: str, marks: Marks) -> Entries:
+    def _entries_of(self, folder: str, marks: StatSnapshot) -> Entries:
         """What may be served in a folder, looked at anew when the folder has changed."""
         found = marks.look(folder)
         return self._entries.get(folder, None if found is None or files.is_link(found) else found)
 
     def _holds_back(self, path: str) -> bool:
-        """Whether a hand-in, a grade or a feedback page stands at `path`, on the way to which no link is."""
+        """Whether a submission, a grade or a feedback page stands at `path`, on the way to which no link is."""
         if f"{path}{os.sep}".startswith(self._submitted):
             return True
         below = path[len(self._grades) :].split(os.sep) if path.startswith(self._grades) else ()
         return len(below) > 1 and below[1] in (GRADES, FEEDBACK)
 
-    def _hand_outs(self, folder: str, found: list[tuple[str, os.stat_result]], marks: Marks) -> tuple[HandOut, ...]:
+    def _release_files(
+        self, folder: str, found: list[tuple[str, os.stat_result]], marks: StatSnapshot
+    ) -> tuple[ReleaseFile, ...]:
         return tuple(
-            HandOut(FileName(name), status.st_size, self._checksum(Path(folder, name), status, marks))
+            ReleaseFile(FileName(name), status.st_size, self._checksum(Path(folder, name), status, marks))
             for name, status in sorted(shown(found, lambda each: each[0]))
         )
 
-    def _checksum(self, path: Path, status: os.stat_result, marks: Marks) -> str | None:
+    def _checksum(self, path: Path, status: os.stat_result, marks: StatSnapshot) -> str | None:
         if status.st_size > HASHED_UP_TO:
             return None
         try:
@@ -201,7 +204,7 @@ class HandOuts:
             marks.failed(error)
             return None
 
-    def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
+    def release_file(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
         """A file that may be served, None otherwise."""
         return stored(name, partial(self._place, assignment, name))
 
@@ -248,11 +251,11 @@ def shown(found: Sequence[T], name: Callable[[T], str]) -> Sequence[T]:
     return [each for each in found if name(each).lower().endswith(".zip")] or found
 
 
-Manifest = LastRead[tuple[Assignment, ...] | None]
+Manifest = LastGood[tuple[Assignment, ...] | None]
 
 
 def _manifest(zone: tzinfo, last: tuple[tuple[Assignment, ...] | None, ...] = ()) -> Manifest:
-    return LastRead(partial(_load_manifest, zone), None, last)
+    return LastGood(partial(_load_manifest, zone), None, last)
 
 
 def _load_manifest(zone: tzinfo, path: Path) -> tuple[Assignment, ...]:
@@ -283,7 +286,7 @@ def parse_manifest(document: Any, zone: tzinfo) -> tuple[Assignment, ...]:
 
 def _manifest_entry(entry: dict[str, Any], zone: tzinfo) -> Assignment:
     name = AssignmentName.parse(str(entry.get("name") or entry.get("id") or ""))
-    hand_outs = []
+    release_files = []
     listed = entry.get("files") or []
     if not isinstance(listed, list):
         raise BadRequest("'files' must be a list")
@@ -291,5 +294,5 @@ def _manifest_entry(entry: dict[str, Any], zone: tzinfo) -> Assignment:
         if not isinstance(file, dict) or not isinstance(file.get("filename"), str):
             raise BadRequest("a file needs a 'filename'")
         url = file.get("url")
-        hand_outs.append(HandOut(FileName.parse(file["filename"]), url=url if isinstance(url, str) else None))
-    return Assignment(name, str(entry.get("id", name)), tuple(hand_outs), manifest_rules(entry, zone), entry)
+        release_files.append(ReleaseFile(FileName.parse(file["filename"]), url=url if isinstance(url, str) else None))
+    return Assignment(name, str(entry.get("id", name)), tuple(release_files), manifest_rules(entry, zone), entry)

@@ -74,7 +74,7 @@ def _has_log(path: Path) -> bool:
 
 
 def stays_inside(submission: Submission) -> bool:
-    """Whether the names that the ledger gives a hand-in are names; altered ones could lead anywhere."""
+    """Whether the names that the ledger gives a submission are names; altered ones could lead anywhere."""
     try:
         AssignmentName.parse(submission.assignment)
         Username.parse(submission.username)

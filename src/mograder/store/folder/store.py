@@ -16,13 +16,21 @@ from mograder import config
 from mograder.domain import grades as grading
 from mograder.domain.access import Account
 from mograder.domain.assignments import Assignment, Plan
-from mograder.domain.commitments import Commit
+from mograder.domain.commitments import Commitment
 from mograder.domain.errors import Temporary, Unreadable
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.rules import RuleChange
-from mograder.domain.store import Attest, ChangeAccount, ChangeCommits, ChangeExtension, Event, Fetched, StoredFile
+from mograder.domain.store import (
+    ChangeAccount,
+    ChangeCommitments,
+    ChangeExtension,
+    Event,
+    Fetched,
+    MakeTombstone,
+    StoredFile,
+)
 from mograder.domain.tokens import SECRET_NAME, random_secret
 from mograder.signing import public_pem
 from mograder.store.folder.erase import ERASED_NAMES, erase_files, erase_rows, erased_account
@@ -42,11 +50,11 @@ from mograder.store.folder.layout import (
     stored,
 )
 from mograder.store.folder.ledger import Ledger
-from mograder.store.folder.release import HandOuts
-from mograder.store.folder.submissions import HandingIn
+from mograder.store.folder.release import ReleaseFolder
+from mograder.store.folder.submissions import FolderSubmissions
 from mograder.store.shared import files
 from mograder.store.shared.config_text import edited, tag_of
-from mograder.store.shared.files import Cached, LastRead, Marks, SameAgain, storage_errors
+from mograder.store.shared.files import Cached, LastGood, StatCache, StatSnapshot, storage_errors
 from mograder.store.shared.rows import (
     ACCOUNT_COLUMNS,
     COMMITS,
@@ -72,7 +80,7 @@ def _refuse_without_ledger(folders: Folders) -> None:
         raise Unreadable(f"the course's ledger is missing: {BEGIN_ANEW}", str(ledger))
 
 
-class DirectoryStore(HandingIn):
+class FolderStore(FolderSubmissions):
     """A `Store` (domain/store.py) over a course folder."""
 
     waits = False
@@ -81,13 +89,13 @@ class DirectoryStore(HandingIn):
         """Opens the course, makes its secret and ledger on first use, and finishes what a crash left."""
         if not folders.root.is_dir():
             raise Temporary(f"{folders.root} is not a folder")
-        self._plan = LastRead(lambda path: config.read_course_file(path).plan(), Plan())
+        self._plan = LastGood(lambda path: config.read_course_file(path).plan(), Plan())
         self._grades = Cached(load_grades)
-        self._tables: SameAgain[list[Unreadable]] = SameAgain()
+        self._tables: StatCache[list[Unreadable]] = StatCache()
         self._has_links = Cached(_has_links)
         self._told: set[str] = set()
         self._secrets = Secrets(folders.root)
-        self._hand_outs = HandOuts(folders)
+        self._release_files = ReleaseFolder(folders)
         self._grades_folder = str(folders.grades)
         self._course_file = str(folders.course / config.CONFIG_NAME)
         with storage_errors("open the course"):
@@ -134,16 +142,16 @@ class DirectoryStore(HandingIn):
     def plan(self) -> Plan:
         return self._plan.get(self._course_file)
 
-    def troubles(self) -> tuple[Unreadable, ...]:
+    def config_errors(self) -> tuple[Unreadable, ...]:
         found: list[Unreadable | None] = []
         with contextlib.suppress(Unreadable, OSError):
-            found.append(self._hand_outs.trouble(self.plan()))
+            found.append(self._release_files.trouble(self.plan()))
         found.append(self._plan.trouble)
         with contextlib.suppress(OSError):
             found += self._tables.get("grades", self._broken_tables)
         return tuple(each for each in found if each is not None)
 
-    def _broken_tables(self, marks: Marks) -> list[Unreadable]:
+    def _broken_tables(self, marks: StatSnapshot) -> list[Unreadable]:
         found = []
         marks.look(self._grades_folder)
         for name in sorted(os.listdir(self._grades_folder)):
@@ -159,19 +167,19 @@ class DirectoryStore(HandingIn):
                 found.append(Unreadable(f"{GRADES} cannot be read", f"{path}: {error}"))
         return found
 
-    def plan_tag(self) -> str:
+    def plan_version(self) -> str:
         path = Path(self._course_file)
         config.read_course_file(path)  # `plan` goes on with what it said before; whoever changes it must know
         return tag_of(config.read_text(path))
 
     def change_rules(
-        self, assignment: AssignmentName, changes: Sequence[RuleChange], plan_tag: str, event: Event
+        self, assignment: AssignmentName, changes: Sequence[RuleChange], plan_version: str, event: Event
     ) -> None:
         def work(connection: sqlite3.Connection) -> None:
             record(connection, event)
             path = Path(self._course_file)
             with storage_errors(f"change {path.name}"):
-                text = edited(config.read_text(path), assignment, changes, plan_tag, str(path))
+                text = edited(config.read_text(path), assignment, changes, plan_version, str(path))
                 files.rewrite_file(path, text.encode())
 
         self.ledger.write(work)
@@ -180,7 +188,7 @@ class DirectoryStore(HandingIn):
         version = self.ledger.read("PRAGMA data_version")
         if assignment is None:
             return version
-        marks, grades = Marks(), self.grades(assignment)
+        marks, grades = StatSnapshot(), self.grades(assignment)
         feedback = f"{self._grades_folder}{os.sep}{assignment}{os.sep}{FEEDBACK}"
         with storage_errors("look at the course"):
             for folder in (self._submitted, f"{self._submitted}{os.sep}{assignment}", self._grades_folder):
@@ -230,26 +238,26 @@ class DirectoryStore(HandingIn):
 
         self.ledger.write(work)
 
-    # hand-outs
+    # released files
 
     def assignments(self) -> tuple[Assignment, ...]:
         plan = self.plan()
         with storage_errors("list the assignments"):
-            return self._hand_outs.assignments(plan)
+            return self._release_files.assignments(plan)
 
-    def assignments_at_hand(self) -> tuple[Assignment, ...] | None:
+    def cached_assignments(self) -> tuple[Assignment, ...] | None:
         plan = self.plan()
         with storage_errors("list the assignments"):
-            return self._hand_outs.at_hand(plan)
+            return self._release_files.cached(plan)
 
     def find_assignment(self, text: str) -> Assignment | None:
         plan = self.plan()
         with storage_errors("find the assignment"):
-            return self._hand_outs.find(text, plan)
+            return self._release_files.find(text, plan)
 
-    def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
+    def release_file(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
         with storage_errors("read the file"):
-            return self._hand_outs.hand_out(assignment, name)
+            return self._release_files.release_file(assignment, name)
 
     def note_fetched(self, notes: Sequence[Fetched]) -> None:
         rows = [astuple(each) for each in notes]
@@ -264,7 +272,7 @@ class DirectoryStore(HandingIn):
 
     # erasing
 
-    def erase(self, username: Username, attest: Attest, event: Event) -> None:
+    def erase(self, username: Username, attest: MakeTombstone, event: Event) -> None:
         def rows(connection: sqlite3.Connection) -> list[str]:
             waiting = "SELECT spool FROM pending JOIN receipts USING (number) WHERE username = ? AND spool IS NOT NULL"
             spools = [name for (name,) in connection.execute(waiting, (username,)).fetchall()]
@@ -302,13 +310,13 @@ class DirectoryStore(HandingIn):
     ) -> list[Extension]:
         return self.ledger.write(lambda connection: [change_extension(connection, *each) for each in changes])
 
-    def commits(self, assignment: AssignmentName, username: Username) -> tuple[Commit, ...]:
+    def commits(self, assignment: AssignmentName, username: Username) -> tuple[Commitment, ...]:
         return tuple(commit_of(row) for row in self.ledger.read(COMMITS, (assignment, username)))
 
-    def change_commits(
-        self, assignment: AssignmentName, username: Username, change: ChangeCommits
-    ) -> tuple[Commit, ...]:
-        def work(connection: sqlite3.Connection) -> tuple[Commit, ...]:
+    def change_commitments(
+        self, assignment: AssignmentName, username: Username, change: ChangeCommitments
+    ) -> tuple[Commitment, ...]:
+        def work(connection: sqlite3.Connection) -> tuple[Commitment, ...]:
             held = connection.execute(COMMITS, (assignment, username)).fetchall()
             kept = change(tuple(commit_of(row) for row in held))
             connection.execute("DELETE FROM commits WHERE assignment = ? AND username = ?", (assignment, username))
@@ -378,7 +386,7 @@ class DirectoryStore(HandingIn):
                 files.sync_folder(folder)
 
         try:
-            # Before its turn at the ledger: hand-ins must not wait while a thousand pages are synced.
+            # Before its turn at the ledger: submissions must not wait while a thousand pages are synced.
             with storage_errors("keep the feedback"):
                 folder = self._make_in_use(self.folders.grades, assignment, FEEDBACK)
                 for username, page in pages.items():

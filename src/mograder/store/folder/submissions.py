@@ -1,6 +1,6 @@
-"""Hand-ins in a course folder, taken, shown and settled: the part of `DirectoryStore` that crashes must not hurt.
+"""Submissions in a course folder, taken, shown and settled: the part of `FolderStore` that crashes must not hurt.
 
-The law of a hand-in: its receipt and bytes are committed in the ledger before anything else is visible; file and
+The law of a submission: its receipt and bytes are committed in the ledger before anything else is visible; file and
 link are in place before `accept` returns; they are synced behind it, and only then do the bytes leave the ledger.
 `recover` finishes what a crash left between any two of these steps.
 """
@@ -22,26 +22,35 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
-from mograder.domain.chain import Erased, Link
+from mograder.domain.chain import Link, Tombstone
 from mograder.domain.errors import MograderError, Temporary
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import (
-    HandIn,
+    ChainPosition,
     Head,
     Issue,
+    NewSubmission,
     Receipt,
     Submission,
-    Turn,
     free_filename,
     latest_filename,
     owner,
 )
 from mograder.domain.store import Accepted, LatestFile, StoredFile, Upload
-from mograder.store.folder.batch import Growing, Waiting
+from mograder.store.folder.batch import ChainAppender, PendingSubmission
 from mograder.store.folder.layout import Folders, Place, stored
 from mograder.store.folder.ledger import TOGETHER, Ledger
 from mograder.store.shared import files
-from mograder.store.shared.files import Cached, Marks, Room, SameAgain, Spool, spool_name, storage_errors, write_spool
+from mograder.store.shared.files import (
+    Cached,
+    MemoryBudget,
+    Spool,
+    StatCache,
+    StatSnapshot,
+    spool_name,
+    storage_errors,
+    write_spool,
+)
 from mograder.store.shared.rows import (
     HEAD,
     RECEIPT_COLUMNS,
@@ -56,7 +65,7 @@ from mograder.store.shared.rows import (
 log = logging.getLogger(__name__)
 
 SETTLE_AFTER = 1.0
-"""Seconds without a hand-in after which one sync covers all that were placed."""
+"""Seconds without a submission after which one sync covers all that were placed."""
 SETTLE_WITHIN = 10.0
 """Seconds after which they are synced although others go on coming: the ledger holds their bytes until then."""
 
@@ -64,16 +73,16 @@ RETRY_AFTER = 60.0
 """The longest time, in seconds, until what could not be put in its place is tried again."""
 
 
-class HandingIn:
-    """Takes hand-ins, and reads them. Open from the start; `stop_settling` before the ledger is closed."""
+class FolderSubmissions:
+    """Takes submissions, and reads them. Open from the start; `stop_settling` before the ledger is closed."""
 
     def __init__(self, folders: Folders, ledger: Ledger) -> None:
         """Finishes what a crash left, and settles from now on what is handed in."""
         self.folders, self.ledger = folders, ledger
         self._submitted = str(folders.submitted)
-        self._room = Room()
+        self._room = MemoryBudget()
         self._gathering = threading.Lock()
-        self._batch: list[Waiting] | None = None
+        self._batch: list[PendingSubmission] | None = None
         self._sha256 = Cached(files.sha256_of)
         self._latest_names = Cached(_latest_names)
         # Receipts only ever come behind the others, or are erased: what was read of them stays so.
@@ -81,12 +90,12 @@ class HandingIn:
         self._latest_number = 0
         self._latest_erased: object = None
         self._latest_lock = threading.Lock()
-        self._same_files: SameAgain[tuple[LatestFile, ...]] = SameAgain()
+        self._same_files: StatCache[tuple[LatestFile, ...]] = StatCache()
         self._stopping = threading.Event()
         self._unsettled = threading.Event()
         with storage_errors("recover the course"):
             self.recover()
-        self._settler = threading.Thread(target=self._settle_behind, name="settle", daemon=True)
+        self._settler = threading.Thread(target=self._settle_in_background, name="settle", daemon=True)
         self._settler.start()
 
     def stop_settling(self) -> None:
@@ -101,8 +110,8 @@ class HandingIn:
             self._make_in_use(self.folders.submitted)
         return Spool(self.folders.submitted, self._room)
 
-    def accept(self, hand_in: HandIn, issue: Issue) -> Future[Accepted]:
-        waiting = Waiting(hand_in, issue)
+    def accept(self, submission: NewSubmission, issue: Issue) -> Future[Accepted]:
+        waiting = PendingSubmission(submission, issue)
         with self._gathering:
             if self._batch is None or len(self._batch) >= TOGETHER:
                 batch = [waiting]
@@ -113,19 +122,19 @@ class HandingIn:
                 self._batch.append(waiting)
         return waiting.promise
 
-    def _close(self, batch: list[Waiting]) -> None:
+    def _close(self, batch: list[PendingSubmission]) -> None:
         """Nobody joins this batch any more."""
         with self._gathering:
             if self._batch is batch:
                 self._batch = None
 
-    def _take(self, batch: list[Waiting], connection: sqlite3.Connection) -> list[Waiting]:
+    def _take(self, batch: list[PendingSubmission], connection: sqlite3.Connection) -> list[PendingSubmission]:
         """Write receipts and bytes of everybody who waits into the open transaction; those that were accepted."""
         self._close(batch)
-        chain = Growing(connection)
+        chain = ChainAppender(connection)
         for each in batch:
             try:
-                with storage_errors("keep the hand-in"):
+                with storage_errors("keep the submission"):
                     each.accepted = self._append(chain, each)
             except sqlite3.Error:
                 raise  # the database itself: nothing of this batch is kept
@@ -140,14 +149,14 @@ class HandingIn:
         )
         return batch
 
-    def _append(self, chain: Growing, waiting: Waiting) -> Accepted:
-        """Give a hand-in the next place, once its bytes are in a file beside where they belong, its `source`."""
-        hand_in, body = waiting.hand_in, waiting.body
-        folder = f"{self._submitted}{os.sep}{hand_in.assignment}"
+    def _append(self, chain: ChainAppender, waiting: PendingSubmission) -> Accepted:
+        """Give a submission the next place, once its bytes are in a file beside where they belong, its `source`."""
+        submission, body = waiting.submission, waiting.body
+        folder = f"{self._submitted}{os.sep}{submission.assignment}"
         if folder not in chain.folders:
-            self._make_in_use(self.folders.submitted, hand_in.assignment)
+            self._make_in_use(self.folders.submitted, submission.assignment)
             chain.folders.add(folder)
-        latest = chain.latest(hand_in.assignment, hand_in.username)
+        latest = chain.latest(submission.assignment, submission.username)
         named: set[str] | None = None
 
         def taken(filename: str) -> bool:
@@ -155,8 +164,8 @@ class HandingIn:
             named = chain.names(latest, filename) if named is None else named
             return filename in named or os.path.lexists(f"{folder}{os.sep}{filename}")
 
-        filename = free_filename(hand_in.username, hand_in.received, taken)
-        receipt = waiting.issue(Turn(chain.head.number + 1, chain.head.hash, latest, filename))
+        filename = free_filename(submission.username, submission.received, taken)
+        receipt = waiting.issue(ChainPosition(chain.head.number + 1, chain.head.hash, latest, filename))
         accepted = Accepted(receipt, repeated=receipt is latest)
         # A version that was removed by hand comes back: these are its bytes.
         if not accepted.repeated or not os.path.exists(self._version(receipt.submission)):
@@ -172,8 +181,8 @@ class HandingIn:
             chain.grow(receipt)
         return accepted
 
-    def _place(self, batch: list[Waiting]) -> None:
-        """Show committed hand-ins under their names. What fails here is made good by `settle`: nothing is lost."""
+    def _place(self, batch: list[PendingSubmission]) -> None:
+        """Show committed submissions under their names. What fails here is made good by `settle`: nothing is lost."""
         for each in batch:
             if each.accepted is None or each.source is None:
                 continue
@@ -183,11 +192,13 @@ class HandingIn:
             try:
                 self._show(each.accepted.receipt.submission, each.source)
                 each.source = None
-            except Exception:  # whatever it is, the hand-in is committed, and the others of the batch wait their turn
-                log.exception("hand-in %s is kept in the ledger; its file follows", each.accepted.receipt.number)
+            except (
+                Exception
+            ):  # whatever it is, the submission is committed, and the others of the batch wait their turn
+                log.exception("submission %s is kept in the ledger; its file follows", each.accepted.receipt.number)
         self._unsettled.set()
 
-    def _answer(self, batch: list[Waiting], taken: Future[list[Waiting]]) -> None:
+    def _answer(self, batch: list[PendingSubmission], taken: Future[list[PendingSubmission]]) -> None:
         """Keep the promises of a batch, whose transaction is over."""
         self._close(batch)
         failed = taken.exception()
@@ -247,10 +258,10 @@ class HandingIn:
         return folder
 
     def _check_there(self, base: Path) -> None:
-        """Raises Temporary when `base`, the folder of hand-ins or of grades, was in use and is gone."""
+        """Raises Temporary when `base`, the folder of submissions or of grades, was in use and is gone."""
         kind = "receipts" if base == self.folders.submitted else "events WHERE action IN ('grades', 'feedback')"
         in_use = f"SELECT 1 FROM {kind} LIMIT 1"
-        # Asked again at the end: another hand-in, the first of the course, may have made it meanwhile.
+        # Asked again at the end: another submission, the first of the course, may have made it meanwhile.
         if not base.is_dir() and self.ledger.read(in_use) and not base.is_dir():
             log.error("%s is gone: bring it back, or make an empty one to begin anew", base)
             raise Temporary("a folder of the course is gone: the server's log says which", retry_after=30)
@@ -258,7 +269,7 @@ class HandingIn:
     # what a crash leaves
 
     def recover(self) -> None:
-        """Finish every hand-in that is committed but not known to be on the disk, by checksum."""
+        """Finish every submission that is committed but not known to be on the disk, by checksum."""
         pending = self.ledger.read("SELECT number FROM pending ORDER BY number")
         for (number,) in pending:
             self.ledger.write(partial(self._finish, number=number, check=True))
@@ -266,19 +277,19 @@ class HandingIn:
             try:
                 self.settle()
             except MograderError:  # no room, say: the course is served all the same, and it is tried again
-                log.exception("hand-ins stay in the ledger for now")
+                log.exception("submissions stay in the ledger for now")
                 self._unsettled.set()
         self._drop_leftovers()
 
     def _finish(self, connection: sqlite3.Connection, number: int, check: bool) -> None:
         """Make sure that the file of a pending receipt is whole and that the person's link is right.
 
-        What cannot be done now is logged and stays pending: one hand-in must not stop all others.
+        What cannot be done now is logged and stays pending: one submission must not stop all others.
         """
         try:
             self._finish_one(connection, number, check)
         except (OSError, MograderError):
-            log.exception("hand-in %s is kept in the ledger; its file cannot be written now", number)
+            log.exception("submission %s is kept in the ledger; its file cannot be written now", number)
 
     def _finish_one(self, connection: sqlite3.Connection, number: int, check: bool) -> None:
         row = connection.execute(
@@ -298,7 +309,7 @@ class HandingIn:
                 files.put(source, version)
             except FileNotFoundError:
                 # The spool was synced before it became the version, so no crash did this: a person did.
-                log.error("the file of hand-in %s is missing or differs: %s", number, version)
+                log.error("the file of submission %s is missing or differs: %s", number, version)
         last = latest_receipt(connection, submission.assignment, submission.username)
         if last is not None and last.number == number and os.path.exists(version):
             self._point_latest(submission, version)
@@ -308,7 +319,7 @@ class HandingIn:
             self._finish(connection, number, check=False)
 
     def _release(self, connection: sqlite3.Connection, rows: list[tuple[int, Submission]]) -> int:
-        """Let the bytes leave the ledger, of hand-ins that are on the disk under all their names; how many."""
+        """Let the bytes leave the ledger, of submissions that are on the disk under all their names; how many."""
         released = 0
         for number, submission in rows:
             last = latest_receipt(connection, submission.assignment, submission.username)
@@ -339,15 +350,15 @@ class HandingIn:
                     if time.time() - path.lstat().st_mtime > files.CUT_OFF_AFTER:
                         path.unlink()
 
-    def _settle_behind(self) -> None:
+    def _settle_in_background(self) -> None:
         again = 0.0  # seconds until the next try; 0 when nothing is left over
         while not self._stopping.is_set():
             self._unsettled.wait(again or None)
             self._await_quiet()
             try:
                 done = self.settle()
-            except Exception:  # this thread must outlive every fault: hand-ins stay in the ledger meanwhile
-                log.exception("hand-ins stay in the ledger for now")
+            except Exception:  # this thread must outlive every fault: submissions stay in the ledger meanwhile
+                log.exception("submissions stay in the ledger for now")
                 done = False
             again = 0.0 if done else min(2 * again + SETTLE_AFTER, RETRY_AFTER)
 
@@ -361,13 +372,15 @@ class HandingIn:
         self._unsettled.clear()
 
     def settle(self) -> bool:
-        """Sync files and links of pending hand-ins, then let their bytes leave the ledger; whether all of them did."""
+        """Sync files and links of pending submissions, then let their bytes leave the ledger; whether all of them
+        did.
+        """
         sql = f"SELECT {RECEIPT_COLUMNS} FROM pending JOIN receipts USING (number) ORDER BY number"
         # As a writer: whoever has the turn has placed file and link of what it committed before it passes the turn on.
         rows = self.ledger.write(lambda connection: connection.execute(sql).fetchall())
         if not rows:
             return True
-        with storage_errors("sync the hand-ins"):
+        with storage_errors("sync the submissions"):
             pending = [(row[0], receipt_of(row).submission) for row in rows]
             behind = [number for number, submission in pending if not self._is_shown(submission)]
             if behind:
@@ -378,16 +391,16 @@ class HandingIn:
         self.ledger.checkpoint()
         return released == len(rows)
 
-    # reading hand-ins
+    # reading submissions
 
     def latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...]:
-        with storage_errors("list the hand-ins"):
+        with storage_errors("list the submissions"):
             return self._same_files.get(assignment, partial(self._find_latest, assignment))
 
-    def latest_files_at_hand(self, assignment: AssignmentName) -> tuple[LatestFile, ...] | None:
-        return self._same_files.at_hand(assignment)
+    def cached_latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...] | None:
+        return self._same_files.cached(assignment)
 
-    def _find_latest(self, assignment: AssignmentName, marks: Marks) -> tuple[LatestFile, ...]:
+    def _find_latest(self, assignment: AssignmentName, marks: StatSnapshot) -> tuple[LatestFile, ...]:
         folder = f"{self._submitted}{os.sep}{assignment}"
         marks.look(self._submitted)
         marks.look(folder)
@@ -405,7 +418,7 @@ class HandingIn:
                 found.append(LatestFile(username, name, status.st_size, status.st_mtime, digest))
         return tuple(found)
 
-    def _digest(self, path: str, status: os.stat_result, marks: Marks) -> str:
+    def _digest(self, path: str, status: os.stat_result, marks: StatSnapshot) -> str:
         try:
             return self._sha256.get(path, status)
         except OSError as error:  # one that cannot be read must not hide the others
@@ -415,7 +428,7 @@ class HandingIn:
     def submitted_file(self, assignment: AssignmentName, filename: FileName) -> StoredFile | None:
         if "/" in filename:
             return None
-        with storage_errors("read the hand-in"):
+        with storage_errors("read the submission"):
             found = stored(filename, partial(_version_of, f"{self._submitted}{os.sep}{assignment}", filename))
             if found is None:
                 self._check_there(self.folders.submitted)
@@ -450,7 +463,7 @@ class HandingIn:
             return shutil.disk_usage(folder).free
 
     def handed_in(self, assignment: AssignmentName) -> list[Username]:
-        with storage_errors("list the hand-ins"):
+        with storage_errors("list the submissions"):
             try:
                 return [username for username, _, _ in self._latest_names.get(str(self.folders.submitted / assignment))]
             except (FileNotFoundError, NotADirectoryError):
@@ -464,7 +477,7 @@ class HandingIn:
             connection.execute(f"SELECT {RECEIPT_COLUMNS} FROM receipts").fetchall(),
             connection.execute(f"SELECT {columns} FROM erased").fetchall(),
         ))  # fmt: skip
-        links: list[Link] = [*map(receipt_of, receipts), *(Erased(*row) for row in erased)]
+        links: list[Link] = [*map(receipt_of, receipts), *(Tombstone(*row) for row in erased)]
         return iter(sorted(links, key=lambda link: link.number))
 
 
@@ -509,14 +522,14 @@ def _neighbour(folder: str, name: str) -> str | None:
 
 
 def _version_of(folder: str, name: str) -> Place | None:
-    """Where the bytes are of a hand-in by its name, dated or the latest."""
+    """Where the bytes are of a submission by its name, dated or the latest."""
     target = _neighbour(folder, name)
     found = target and files.look(folder, target)
     return (folder, target, found) if target and found else None
 
 
 def _latest_names(folder: Path) -> tuple[tuple[Username, str, str], ...]:
-    """Whose latest hand-ins stand in a folder, sorted: the person, the name, and the file that it stands for."""
+    """Whose latest submissions stand in a folder, sorted: the person, the name, and the file that it stands for."""
     found = [(owner(name), name) for name in os.listdir(folder)]
     named = [(username, name, _neighbour(str(folder), name)) for username, name in found if username]
     return tuple(sorted((username, name, target) for username, name, target in named if target))

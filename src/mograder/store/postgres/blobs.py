@@ -1,6 +1,6 @@
 """The bytes of files that a database keeps: on their way in, in pieces inside it, and on their way out.
 
-The law: no file is in memory whole that is larger than IN_MEMORY.
+Invariant: no file is in memory whole that is larger than IN_MEMORY.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mograder.store.shared.files import IN_MEMORY, storage_errors
 PIECE = 512 * 1024
 """Bytes of a row."""
 
-KEPT_AT_HAND = 1024 * 1024 * 1024
+CACHE_SIZE = 1024 * 1024 * 1024
 """Bytes of large files that a server keeps on its own disk, so that a class that fetches one asks for it once."""
 
 
@@ -92,10 +92,10 @@ class Bodies:
             return b"".join(self.pieces(course, body, size))
         path = Path(self._at_hand.name, body)
         with storage_errors("bring the file"):
-            if _is_at_hand(path):  # nobody waits for another's file
+            if _is_cached(path):  # nobody waits for another's file
                 return path
             with self._bringing:
-                return path if _is_at_hand(path) else self._fetch(path, course, body, size)
+                return path if _is_cached(path) else self._fetch(path, course, body, size)
 
     def _fetch(self, path: Path, course: str, body: str, size: int) -> Path:
         self._make_room(size)
@@ -121,13 +121,13 @@ class Bodies:
         found = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in Path(self._at_hand.name).iterdir())
         held = sum(each[1] for each in found) + size
         for _, length, path in found:
-            if held <= KEPT_AT_HAND:
+            if held <= CACHE_SIZE:
                 return
             path.unlink()
             held -= length
 
 
-def _is_at_hand(path: Path) -> bool:
+def _is_cached(path: Path) -> bool:
     """Whether it is; then it stays so for a while longer."""
     try:
         os.utime(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.receipts import HandIn, Issue, Receipt, Turn, free_filename
+from mograder.domain.receipts import ChainPosition, Issue, NewSubmission, Receipt, free_filename
 from mograder.domain.store import Accepted
 from mograder.store.postgres.database import Connection
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of, receipt_values
@@ -26,15 +26,15 @@ APPEND = (
 """A receipt of a course whose bytes are those of a body."""
 
 
-class Chain:
-    """What `hand_ins` need to know to be appended, read under the lock; `write` puts what was appended."""
+class ChainAppender:
+    """What `submissions` need to know to be appended, read under the lock; `write` puts what was appended."""
 
-    def __init__(self, connection: Connection, course: str, hand_ins: Sequence[HandIn]) -> None:
+    def __init__(self, connection: Connection, course: str, submissions: Sequence[NewSubmission]) -> None:
         self._connection = connection
         self._course = course
         self._new: list[tuple[str, Receipt]] = []
         dated: dict[tuple[AssignmentName, Username], str] = {}
-        for each in hand_ins:
+        for each in submissions:
             name = free_filename(each.username, each.received, lambda _: False)
             key = (each.assignment, each.username)
             dated[key] = min(name, dated.get(key, name))
@@ -51,20 +51,22 @@ class Chain:
         self._latest = {(each.submission.assignment, each.submission.username): each for each in receipts}
         self._taken: set[tuple[str, str]] = {(assignment, filename) for assignment, filename in taken}
 
-    def append(self, hand_in: HandIn, issue: Issue, body: str) -> Accepted:
-        """Give a hand-in the next place; its bytes are those of `body`. What `issue` raises leaves the chain alone."""
-        key = (hand_in.assignment, hand_in.username)
+    def append(self, submission: NewSubmission, issue: Issue, body: str) -> Accepted:
+        """Give a submission the next place; its bytes are those of `body`. What `issue` raises leaves the chain
+        alone.
+        """
+        key = (submission.assignment, submission.username)
         latest = self._latest.get(key)
 
         def is_taken(filename: str) -> bool:
-            return (hand_in.assignment, filename) in self._taken
+            return (submission.assignment, filename) in self._taken
 
-        filename = free_filename(hand_in.username, hand_in.received, is_taken)
-        receipt = issue(Turn(self._number + 1, self._head, latest, filename))
+        filename = free_filename(submission.username, submission.received, is_taken)
+        receipt = issue(ChainPosition(self._number + 1, self._head, latest, filename))
         if receipt is latest:
             return Accepted(receipt, repeated=True)
         self._number, self._head, self._latest[key] = receipt.number, receipt.hash, receipt
-        self._taken.add((hand_in.assignment, filename))
+        self._taken.add((submission.assignment, filename))
         self._new.append((body, receipt))
         return Accepted(receipt, repeated=False)
 

@@ -1,4 +1,4 @@
-"""The courses of one database: make them, list them, close them, bring in what a lecturer has written."""
+"""The courses of one database: make them, list them, close them, bring in what an instructor has written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mograder.domain.store import CourseEntry, Event
 from mograder.domain.tokens import random_secret
 from mograder.store.folder.courses import course_taken, no_such_course
 from mograder.store.folder.layout import MANIFEST, Folders
-from mograder.store.folder.release import HandOuts
+from mograder.store.folder.release import ReleaseFolder
 from mograder.store.postgres import blobs
 from mograder.store.postgres.blobs import Bodies, new_body, pieces_of
 from mograder.store.postgres.database import Connection, Database
@@ -22,7 +22,7 @@ from mograder.store.postgres.rows import (
     HAND_OUTS,
     PLAN,
     SECRETS,
-    KeptHandOut,
+    StoredReleaseFile,
     lock_document,
     put_document,
     read_listing,
@@ -96,13 +96,13 @@ class PostgresCourses:
         self._database.write(name, work)
 
     def publish(self, name: CourseName, folders: Folders, event: Event) -> int:
-        """Make plan, manifest and hand-outs those of a course folder, as one step; how many files students get.
+        """Make plan, manifest and released files those of a course folder, as one step; how many files students get.
 
         Raises Unreadable when what stands there cannot be understood; then nothing has changed.
         """
-        hand_outs = HandOuts(folders)
-        hand_outs.assignments(config.read_course_file(folders.course / config.CONFIG_NAME).plan())
-        found = hand_outs.everything()
+        release_files = ReleaseFolder(folders)
+        release_files.assignments(config.read_course_file(folders.course / config.CONFIG_NAME).plan())
+        found = release_files.everything()
 
         def work(connection: Connection) -> int:
             held = read_listing(lock_document(connection, name, HAND_OUTS, "{}"))
@@ -123,14 +123,14 @@ class PostgresCourses:
         return self._database.write(name, work)
 
 
-def _keep(connection: Connection, course: str, name: FileName, path: Path, known: dict[str, str]) -> KeptHandOut:
-    """A file as a hand-out; bytes that the course has under another name or from before are not sent again."""
+def _keep(connection: Connection, course: str, name: FileName, path: Path, known: dict[str, str]) -> StoredReleaseFile:
+    """A file as a released file; bytes that the course has under another name or from before are not sent again."""
     digest, found = files.sha256_of(path), path.stat()
     if digest not in known:
         known[digest] = new_body()
         with path.open("rb") as file:
             blobs.keep(connection, course, [(known[digest], pieces_of(file))])
-    return KeptHandOut(name, found.st_size, digest, int(found.st_mtime * deadlines.SECOND), known[digest])
+    return StoredReleaseFile(name, found.st_size, digest, int(found.st_mtime * deadlines.SECOND), known[digest])
 
 
 def _put_file(connection: Connection, course: str, place: str, path: Path) -> None:

@@ -1,6 +1,6 @@
 """A PostgreSQL database for courses: connections, transactions that happen exactly once, the schema.
 
-The law: what `write` has returned from is committed. A connection that is cut during a commit leaves open whether it
+Invariant: what `write` has returned from is committed. A connection that is cut during a commit leaves open whether it
 happened, so each transaction leaves a mark, and a second try that finds the mark knows that the first one did.
 """
 
@@ -229,7 +229,7 @@ def _refuse_newer(version: int) -> None:
 def upgrade(url: str) -> tuple[int, int]:
     """Bring the schema up to date; the version before and after. May run in several places at once.
 
-    Each migration is a transaction that waits for a lock for 5 seconds at most, so that hand-ins do not queue up
+    Each migration is a transaction that waits for a lock for 5 seconds at most, so that submissions do not queue up
     behind it. Raises Temporary, Unreadable.
     """
     try:

@@ -6,7 +6,7 @@ import json
 
 from mograder.domain.names import Username
 from mograder.domain.receipts import Receipt
-from mograder.domain.store import ERASED_NAME, Attest
+from mograder.domain.store import ERASED_NAME, MakeTombstone
 from mograder.store.folder.erase import name_digest, naming, new_salt
 from mograder.store.postgres import blobs
 from mograder.store.postgres.database import Connection
@@ -16,7 +16,7 @@ from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
 ERASED_NAMES = "SELECT salt, digest, generation FROM erased_names WHERE course = %s ORDER BY generation DESC"
 
 
-def erase(connection: Connection, course: str, username: Username, attest: Attest) -> None:
+def erase(connection: Connection, course: str, username: Username, attest: MakeTombstone) -> None:
     """Of the person's receipts stays what `attest` makes of them; of everything else, nothing."""
     # Nothing is appended meanwhile: what is handed in afterwards is a new beginning.
     connection.execute("SELECT 1 FROM chains WHERE course = %s FOR UPDATE", (course,))
@@ -35,7 +35,7 @@ def erase(connection: Connection, course: str, username: Username, attest: Attes
     _erase_from_trail(connection, course, username)
 
 
-def _keep_place(connection: Connection, course: str, receipt: Receipt, attest: Attest) -> None:
+def _keep_place(connection: Connection, course: str, receipt: Receipt, attest: MakeTombstone) -> None:
     erased = attest(receipt)
     connection.execute(
         "INSERT INTO erased (course, number, previous, hash, statement) VALUES (%s, %s, %s, %s, %s)",

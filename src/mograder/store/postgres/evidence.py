@@ -1,16 +1,16 @@
 """Compares a course in a database with its chain of receipts: every alteration, removal and insertion.
 
-The law: nothing is changed, servers may run meanwhile, and nothing is believed but signatures and checksums.
+Invariant: nothing is changed, servers may run meanwhile, and nothing is believed but signatures and checksums.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mograder.domain.chain import Erased
+from mograder.domain.chain import Tombstone
 from mograder.domain.errors import Unreadable, VerificationFailed
-from mograder.domain.receipts import Head, Receipt, Seal
-from mograder.signing import Ed25519Seal
+from mograder.domain.receipts import Head, Receipt, Signer
+from mograder.signing import Ed25519Signer
 from mograder.store.copy import DatabasePlace, check_bytes
 from mograder.store.postgres.store import PostgresStore
 from mograder.store.shared.evidence import Record, Verified, broken_chain
@@ -30,19 +30,19 @@ class PostgresEvidence:
     def __init__(self, store: PostgresStore) -> None:
         self.store = store
 
-    def own_seal(self) -> Ed25519Seal:
+    def own_signer(self) -> Ed25519Signer:
         """Raises Unreadable when the course's key is missing or none."""
         try:
-            return Ed25519Seal(self.store.signing_key(self._no_key))
+            return Ed25519Signer(self.store.signing_key(self._no_key))
         except ValueError as problem:
             raise Unreadable("the course's key cannot be read", f"{problem}: restore it, or give --keys") from None
 
     def _no_key(self) -> bytes:
         raise Unreadable("the course has no key yet, and so no receipts", f"course {self.store.course}")
 
-    def verify(self, seal: Seal | None, kept: Sequence[Head] = ()) -> Verified:
+    def verify(self, signer: Signer | None, kept: Sequence[Head] = ()) -> Verified:
         """As `Evidence.verify`. Raises Unreadable and Temporary."""
-        trusted = seal or self.own_seal()
+        trusted = signer or self.own_signer()
         findings = lasting(lambda: self._everything(trusted, kept))
         record = self._record()
         return Verified(findings, record.head, len(record.receipts), len(record.erased))
@@ -50,12 +50,12 @@ class PostgresEvidence:
     def _record(self) -> Record:
         links = list(self.store.chain())
         receipts = [each for each in links if isinstance(each, Receipt)]
-        return Record(receipts, [each for each in links if isinstance(each, Erased)], {}, "")
+        return Record(receipts, [each for each in links if isinstance(each, Tombstone)], {}, "")
 
-    def _everything(self, seal: Seal, kept: Sequence[Head]) -> Findings:
+    def _everything(self, signer: Signer, kept: Sequence[Head]) -> Findings:
         where = f"course {self.store.course}"
         end, record = self.store.head(), self._record()  # in this order: what is said to be the end is in the record
-        yield from broken_chain(record.links, seal, [*kept, end], where, MEND)
+        yield from broken_chain(record.links, signer, [*kept, end], where, MEND)
         for (number,) in self.store.read(BEHIND_THE_END):
             yield error(f"receipt {number} stands behind the end of the chain", where, MEND)
         place = DatabasePlace(self.store)

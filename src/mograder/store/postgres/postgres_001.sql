@@ -7,7 +7,7 @@ CREATE TABLE courses (
     signing_key bytea
 );
 
--- The end of each course's chain of receipts. Whoever holds this row's lock places hand-ins.
+-- The end of each course's chain of receipts. Whoever holds this row's lock places submissions.
 CREATE TABLE chains (
     course text PRIMARY KEY,
     number bigint NOT NULL,
@@ -79,7 +79,7 @@ CREATE TABLE accounts (
     PRIMARY KEY (course, key)
 );
 
--- What stands in single files of a course folder: mograder.toml, assignments.json, the hand-outs, grades, secrets,
+-- What stands in single files of a course folder: mograder.toml, assignments.json, the released files, grades, secrets,
 -- and what a person has announced.
 CREATE TABLE documents (
     course  text NOT NULL,

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 
 from mograder.domain.access import Account, Role
-from mograder.domain.commitments import Commit
+from mograder.domain.commitments import Commitment
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.store import Event
 from mograder.store.postgres.database import Connection, Row
 
-PLAN, MANIFEST, HAND_OUTS, SECRETS = "mograder.toml", "assignments.json", "hand-outs", "secrets"
+PLAN, MANIFEST, HAND_OUTS, SECRETS = "mograder.toml", "assignments.json", "released files", "secrets"
 """Places of documents, beside those of grades and commits."""
 
 
@@ -23,7 +23,7 @@ def grades_place(assignment: AssignmentName) -> str:
     return f"grades/{assignment}"
 
 
-def commits_place(assignment: AssignmentName, username: Username) -> str:
+def commitments_place(assignment: AssignmentName, username: Username) -> str:
     return f"commits/{assignment}/{username}"
 
 
@@ -61,7 +61,7 @@ def read_grades(text: str) -> tuple[GradeEntry, ...]:
 
 
 @dataclass(frozen=True)
-class KeptHandOut:
+class StoredReleaseFile:
     """A file that students download; `modified` is Unix microseconds, `body` names its bytes."""
 
     name: FileName
@@ -71,12 +71,12 @@ class KeptHandOut:
     body: str
 
 
-Listing = Mapping[AssignmentName, tuple[KeptHandOut, ...]]
+Listing = Mapping[AssignmentName, tuple[StoredReleaseFile, ...]]
 
 
 def read_listing(text: str) -> Listing:
     return {
-        AssignmentName(name): tuple(KeptHandOut(FileName(first), *rest) for first, *rest in files)
+        AssignmentName(name): tuple(StoredReleaseFile(FileName(first), *rest) for first, *rest in files)
         for name, files in json.loads(text).items()
     }
 
@@ -85,13 +85,13 @@ def write_listing(listing: Listing) -> str:
     return json.dumps({name: [astuple(each) for each in files] for name, files in sorted(listing.items())})
 
 
-def read_commits(assignment: AssignmentName, username: Username, text: str) -> tuple[Commit, ...]:
+def read_commitments(assignment: AssignmentName, username: Username, text: str) -> tuple[Commitment, ...]:
     """Oldest first."""
-    found = [Commit(assignment, username, *rest) for rest in json.loads(text)]
+    found = [Commitment(assignment, username, *rest) for rest in json.loads(text)]
     return tuple(sorted(found, key=lambda each: (each.moment, each.sha256)))
 
 
-def write_commits(commits: Sequence[Commit]) -> str:
+def write_commitments(commits: Sequence[Commitment]) -> str:
     return json.dumps([(each.sha256, each.size, each.moment) for each in commits])
 
 

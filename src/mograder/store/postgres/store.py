@@ -1,7 +1,7 @@
 """One course in a PostgreSQL database, for any number of servers at once.
 
-The law of a hand-in: bytes, receipt and place in the chain are one transaction. The bytes go in first; then the row of
-the course's chain is locked, and only for as long as it takes to place what this server has waiting.
+The law of a submission: bytes, receipt and place in the chain are one transaction. The bytes go in first; then the row
+of the course's chain is locked, and only for as long as it takes to place what this server has waiting.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from mograder import config
 from mograder.domain import deadlines
 from mograder.domain import grades as grading
 from mograder.domain.access import Account
-from mograder.domain.assignments import Assignment, HandOut, Plan, find_assignment
-from mograder.domain.chain import Erased, Link
-from mograder.domain.commitments import Commit
+from mograder.domain.assignments import Assignment, Plan, ReleaseFile, find_assignment
+from mograder.domain.chain import Link, Tombstone
+from mograder.domain.commitments import Commitment
 from mograder.domain.errors import BadRequest, Unreadable
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
-from mograder.domain.receipts import HandIn, Head, Issue, Receipt, Submission, latest_filename, owner
+from mograder.domain.receipts import Head, Issue, NewSubmission, Receipt, Submission, latest_filename, owner
 from mograder.domain.rules import RuleChange
 from mograder.domain.store import (
     Accepted,
-    Attest,
     ChangeAccount,
-    ChangeCommits,
+    ChangeCommitments,
     ChangeExtension,
     Event,
     Fetched,
     LatestFile,
+    MakeTombstone,
     StoredFile,
     Upload,
 )
@@ -46,7 +46,7 @@ from mograder.store.folder.layout import parse_json
 from mograder.store.folder.release import parse_manifest, shown, with_rules
 from mograder.store.postgres import blobs
 from mograder.store.postgres.blobs import Bodies, Incoming, split
-from mograder.store.postgres.chain import Chain
+from mograder.store.postgres.chain import ChainAppender
 from mograder.store.postgres.database import Connection, Database, Row
 from mograder.store.postgres.erase import ERASED_NAMES, erase
 from mograder.store.postgres.rows import (
@@ -58,19 +58,19 @@ from mograder.store.postgres.rows import (
     SECRETS,
     Listing,
     account_of,
-    commits_place,
+    commitments_place,
     extension_of,
     grades_place,
     lock_document,
     put_accounts,
     put_document,
     put_extension,
-    read_commits,
+    read_commitments,
     read_grades,
     read_listing,
     read_secrets,
     record,
-    write_commits,
+    write_commitments,
 )
 from mograder.store.shared.config_text import edited, tag_of
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
@@ -78,17 +78,19 @@ from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
 T = TypeVar("T")
 
 COMMITTING = 2
-"""Transactions of hand-ins that one server has under way in a course: one sends its bytes while the other commits."""
+"""Transactions of submissions that one server has under way in a course: one sends its bytes while the other
+commits.
+"""
 
 TOGETHER = 100
-"""Hand-ins that share a transaction at most."""
+"""Submissions that share a transaction at most."""
 
 
 @dataclass
-class _Waiting:
-    """A hand-in that waits for its place, and what became of it."""
+class _PendingSubmission:
+    """A submission that waits for its place, and what became of it."""
 
-    hand_in: HandIn
+    submission: NewSubmission
     issue: Issue
     body: str = field(default_factory=blobs.new_body)
     promise: Future[Any] = field(default_factory=Future)
@@ -110,7 +112,7 @@ class PostgresStore:
         self._files = files
         self._on_close = on_close
         self._parsed: dict[tuple[str, object], tuple[str, Any]] = {}
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[_PendingSubmission] = deque()
         self._taking = threading.Lock()
         self._committers = ThreadPoolExecutor(COMMITTING, thread_name_prefix="commit")
 
@@ -185,27 +187,27 @@ class PostgresStore:
     def plan(self) -> Plan:
         return self._document(PLAN, lambda text: config.parse_course_file(text).plan(), Plan())
 
-    def plan_tag(self) -> str:
+    def plan_version(self) -> str:
         rows = self.read("SELECT content FROM documents WHERE course = %s AND place = %s", PLAN)
         return tag_of(rows[0][0] if rows else "")
 
     def change_rules(
-        self, assignment: AssignmentName, changes: Sequence[RuleChange], plan_tag: str, event: Event
+        self, assignment: AssignmentName, changes: Sequence[RuleChange], plan_version: str, event: Event
     ) -> None:
         def work(connection: Connection) -> None:
             held = lock_document(connection, self.course, PLAN, "")
-            text = edited(held, assignment, changes, plan_tag, f"{PLAN} of course {self.course}")
+            text = edited(held, assignment, changes, plan_version, f"{PLAN} of course {self.course}")
             put_document(connection, self.course, PLAN, text)
             record(connection, self.course, [event])
 
         self.write(work)
 
-    def troubles(self) -> tuple[Unreadable, ...]:
+    def config_errors(self) -> tuple[Unreadable, ...]:
         return ()  # a document is understood before it is kept
 
     def mark(self, assignment: AssignmentName | None = None) -> object:
-        # Whatever changes records an event, but for a hand-in and a download. Counted, as of two transactions the one
-        # with the lower number may be the later one; lines go when somebody is erased alone, who leaves a name.
+        # Whatever changes records an event, but for a submission and a download. Counted, as of two transactions the
+        # one with the lower number may be the later one; lines go when somebody is erased alone, who leaves a name.
         tables = ("events", "fetched", "erased_names")
         counts = (f"(SELECT count(*) FROM {table} WHERE course = %s)" for table in tables)
         sql = f"SELECT (SELECT number FROM chains WHERE course = %s), {', '.join(counts)}"
@@ -280,7 +282,7 @@ class PostgresStore:
         sql = "DELETE FROM failures WHERE course = %s AND key = ANY(%s)"
         self.write(lambda connection: connection.execute(sql, (self.course, list(keys))))
 
-    # hand-outs
+    # released files
 
     def _listing(self) -> Listing:
         return self._document(HAND_OUTS, read_listing, {})
@@ -290,19 +292,19 @@ class PostgresStore:
         listed = self._document(MANIFEST, lambda text: parse_manifest(parse_json(text), plan.zone), None, plan.zone)
         if listed is None:
             listed = tuple(
-                Assignment(name, str(name), tuple(HandOut(each.name, each.size, each.sha256) for each in listing))
+                Assignment(name, str(name), tuple(ReleaseFile(each.name, each.size, each.sha256) for each in listing))
                 for name, files in sorted(self._listing().items())
                 for listing in [shown(files, lambda each: each.name)]
             )
         return with_rules(listed, plan)
 
-    def assignments_at_hand(self) -> None:
+    def cached_assignments(self) -> None:
         return None
 
     def find_assignment(self, text: str) -> Assignment | None:
         return find_assignment(self.assignments(), text)
 
-    def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
+    def release_file(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
         for each in self._listing().get(assignment, ()):
             if each.name == name:
                 return self._stored(name, each.size, each.modified, each.body)
@@ -334,15 +336,15 @@ class PostgresStore:
         bring = partial(self._files.bring, self.course, body, size)
         return StoredFile(name, size, modified / deadlines.SECOND, body, bring=bring)
 
-    # hand-ins
+    # submissions
 
     def upload(self) -> Upload:
         return Incoming()
 
-    def accept(self, hand_in: HandIn, issue: Issue) -> Future[Accepted]:
-        waiting = _Waiting(hand_in, issue)
-        assert isinstance(hand_in.body, Incoming), "a hand-in comes through `upload`"
-        if hand_in.body.is_large:  # it takes its time, so nobody else waits for it
+    def accept(self, submission: NewSubmission, issue: Issue) -> Future[Accepted]:
+        waiting = _PendingSubmission(submission, issue)
+        assert isinstance(submission.body, Incoming), "a submission comes through `upload`"
+        if submission.body.is_large:  # it takes its time, so nobody else waits for it
             self._commit([waiting])
         else:
             self._queue.append(waiting)
@@ -356,7 +358,7 @@ class PostgresStore:
         if together:
             self._commit(together)
 
-    def _commit(self, together: list[_Waiting]) -> None:
+    def _commit(self, together: list[_PendingSubmission]) -> None:
         try:
             self.write(lambda connection: self._place(connection, together))
         except Exception as error:  # noqa: BLE001 (raised again by whoever waits for a promise)
@@ -368,15 +370,15 @@ class PostgresStore:
             else:
                 each.promise.set_result(each.accepted)
 
-    def _place(self, connection: Connection, together: list[_Waiting]) -> None:
-        """Append to the chain, in the open transaction. One hand-in that is refused takes nothing of the others'."""
-        blobs.keep(connection, self.course, ((each.body, each.hand_in.body.pieces()) for each in together))  # type: ignore[attr-defined]
-        chain = Chain(connection, self.course, [each.hand_in for each in together])
+    def _place(self, connection: Connection, together: list[_PendingSubmission]) -> None:
+        """Append to the chain, in the open transaction. One submission that is refused takes nothing of the others'."""
+        blobs.keep(connection, self.course, ((each.body, each.submission.body.pieces()) for each in together))  # type: ignore[attr-defined]
+        chain = ChainAppender(connection, self.course, [each.submission for each in together])
         unused = []
         for each in together:
             each.accepted = each.error = None
             try:
-                each.accepted = chain.append(each.hand_in, each.issue, each.body)
+                each.accepted = chain.append(each.submission, each.issue, each.body)
             except Exception as error:  # noqa: BLE001 (raised again by `result`)
                 each.error = error
             if each.accepted is None or each.accepted.repeated:
@@ -398,7 +400,7 @@ class PostgresStore:
             for each in sorted(found, key=lambda each: each.username)
         )
 
-    def latest_files_at_hand(self, assignment: AssignmentName) -> None:
+    def cached_latest_files(self, assignment: AssignmentName) -> None:
         return None
 
     def submitted_file(self, assignment: AssignmentName, filename: FileName) -> StoredFile | None:
@@ -423,11 +425,11 @@ class PostgresStore:
             receipts = map(receipt_of, self.read(f"SELECT {RECEIPT_COLUMNS} FROM receipts {where}", last, upto))
             links: dict[int, Link] = {each.number: each for each in receipts}
             for row in self.read(f"SELECT number, previous, hash, statement FROM erased {where}", last, upto):
-                links[row[0]] = Erased(*row)
+                links[row[0]] = Tombstone(*row)
             yield from sorted(links.values(), key=lambda link: link.number)
             last = upto
 
-    def erase(self, username: Username, attest: Attest, event: Event) -> None:
+    def erase(self, username: Username, attest: MakeTombstone, event: Event) -> None:
         def work(connection: Connection) -> None:
             erase(connection, self.course, username, attest)
             record(connection, self.course, [event])
@@ -488,19 +490,19 @@ class PostgresStore:
 
         return self.write(work)
 
-    def commits(self, assignment: AssignmentName, username: Username) -> tuple[Commit, ...]:
-        place = commits_place(assignment, username)
-        return read_commits(assignment, username, self.document(place) or "[]")
+    def commits(self, assignment: AssignmentName, username: Username) -> tuple[Commitment, ...]:
+        place = commitments_place(assignment, username)
+        return read_commitments(assignment, username, self.document(place) or "[]")
 
-    def change_commits(
-        self, assignment: AssignmentName, username: Username, change: ChangeCommits
-    ) -> tuple[Commit, ...]:
-        place = commits_place(assignment, username)
+    def change_commitments(
+        self, assignment: AssignmentName, username: Username, change: ChangeCommitments
+    ) -> tuple[Commitment, ...]:
+        place = commitments_place(assignment, username)
 
-        def work(connection: Connection) -> tuple[Commit, ...]:
+        def work(connection: Connection) -> tuple[Commitment, ...]:
             held = lock_document(connection, self.course, place, "[]")
-            kept = change(read_commits(assignment, username, held))
-            put_document(connection, self.course, place, write_commits(kept))
+            kept = change(read_commitments(assignment, username, held))
+            put_document(connection, self.course, place, write_commitments(kept))
             return kept
 
         return self.write(work)

@@ -1,6 +1,6 @@
-"""The text of a mograder.toml, changed key by key; everything else, comments too, stays as the lecturer wrote it.
+"""The text of a mograder.toml, changed key by key; everything else, comments too, stays as the instructor wrote it.
 
-The law: a text comes out that says what it said before but for the changes, or none.
+Invariant: a text comes out that says what it said before but for the changes, or none.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Compares a course's ledger and files with its chain of receipts: every alteration, removal and insertion.
 
-The law: nothing is changed, a server may run meanwhile, and nothing is believed but signatures and checksums.
+Invariant: nothing is changed, a server may run meanwhile, and nothing is believed but signatures and checksums.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
-from mograder.domain.chain import Erased, Link, find_breaks
+from mograder.domain.chain import Link, Tombstone, find_breaks
 from mograder.domain.errors import Unreadable
 from mograder.domain.names import counted, is_history
-from mograder.domain.receipts import Head, Receipt, Seal, latest_filename, owner
-from mograder.signing import Ed25519Seal
+from mograder.domain.receipts import Head, Receipt, Signer, latest_filename, owner
+from mograder.signing import Ed25519Signer
 from mograder.store.folder.layout import LEDGER, LOCK, SIGNING_KEY, Folders
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.snapshot import reading, stays_inside
@@ -30,7 +30,7 @@ from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
 
 @dataclass(frozen=True)
 class Pending:
-    """A hand-in whose file is not yet known to be on the disk: its bytes are in the ledger, or in the hidden file
+    """A submission whose file is not yet known to be on the disk: its bytes are in the ledger, or in the hidden file
     `spool`."""
 
     sha256: str
@@ -42,7 +42,7 @@ class Record:
     """What a ledger says at one moment. `damage` is what SQLite says of the file, "" if it is sound."""
 
     receipts: list[Receipt]
-    erased: list[Erased]
+    erased: list[Tombstone]
     pending: dict[int, Pending]
     damage: str
 
@@ -68,7 +68,7 @@ def read_record(ledger: Path) -> Record:
         damage = connection.execute("PRAGMA quick_check(5)").fetchall()
         return Record(
             [receipt_of(row) for row in _rows(connection, RECEIPT_COLUMNS, "receipts")],
-            [Erased(*row) for row in _rows(connection, "number, previous, hash, statement", "erased")],
+            [Tombstone(*row) for row in _rows(connection, "number, previous, hash, statement", "erased")],
             {
                 number: Pending(hashlib.sha256(body).hexdigest() if body is not None else "", spool)
                 for number, body, spool in _rows(connection, "number, body, spool", "pending")
@@ -91,9 +91,11 @@ class Verified:
     erased: int
 
 
-def broken_chain(links: Sequence[Link], seal: Seal | None, kept: Sequence[Head], where: object, mend: str) -> Findings:
+def broken_chain(
+    links: Sequence[Link], signer: Signer | None, kept: Sequence[Head], where: object, mend: str
+) -> Findings:
     """What is not as it was signed; what is not signed at all is said once for all of it."""
-    breaks = list(find_breaks(links, seal, kept))
+    breaks = list(find_breaks(links, signer, kept))
     unsigned = [str(each.number) for each in breaks if each.unsigned]
     for each in breaks:
         if not each.unsigned:
@@ -111,22 +113,22 @@ class Evidence:
         self.ledger = folders.root / LEDGER
         self._sha256 = Cached(sha256_of)
 
-    def own_seal(self) -> Ed25519Seal:
+    def own_signer(self) -> Ed25519Signer:
         """Raises Unreadable when the course's key is missing or none."""
         path = self.folders.root / SIGNING_KEY
         try:
-            return Ed25519Seal(path.read_bytes())
+            return Ed25519Signer(path.read_bytes())
         except (OSError, ValueError) as problem:
             raise Unreadable(
                 "the course's key cannot be read", f"{path}: {problem}: restore it, or give --keys"
             ) from None
 
-    def verify(self, seal: Seal | None, kept: Sequence[Head] = ()) -> Verified:
+    def verify(self, signer: Signer | None, kept: Sequence[Head] = ()) -> Verified:
         """Compare everything with the chain, and the chain with what was `kept` elsewhere.
 
-        `seal` holds the keys to trust, None to take the course's own. Raises Unreadable and FileNotFoundError.
+        `signer` holds the keys to trust, None to take the course's own. Raises Unreadable and FileNotFoundError.
         """
-        trusted = seal or self.own_seal()
+        trusted = signer or self.own_signer()
 
         def look() -> Findings:
             names = self.names()
@@ -137,19 +139,19 @@ class Evidence:
         return Verified(findings, record.head, len(record.receipts), len(record.erased))
 
     def everything(
-        self, record: Record, names: dict[str, list[str]], seal: Seal | None, kept: Sequence[Head] = ()
+        self, record: Record, names: dict[str, list[str]], signer: Signer | None, kept: Sequence[Head] = ()
     ) -> Findings:
         """All of it. `names` are what `names()` gave before the record was read."""
         if record.damage:
             yield error(f"the ledger is damaged: {record.damage}", self.ledger, "restore it from a backup")
-        yield from self._chain(record, seal, kept)
+        yield from self._chain(record, signer, kept)
         yield from self._versions(record)
         yield from self._links(record)
         yield from self._unknown(names, record)
 
-    def _chain(self, record: Record, seal: Seal | None, kept: Sequence[Head]) -> Findings:
+    def _chain(self, record: Record, signer: Signer | None, kept: Sequence[Head]) -> Findings:
         mend = "restore the ledger from a backup; the students' own receipts show what was handed in"
-        yield from broken_chain(record.links, seal, kept, self.ledger, mend)
+        yield from broken_chain(record.links, signer, kept, self.ledger, mend)
         for receipt in record.receipts:
             if not stays_inside(receipt.submission):
                 what = f"receipt {receipt.number} was altered: it names a file that cannot be"
@@ -158,7 +160,7 @@ class Evidence:
     # files
 
     def names(self) -> dict[str, list[str]]:
-        """What stands in each assignment's folder of hand-ins.
+        """What stands in each assignment's folder of submissions.
 
         To be asked before the ledger is read: whatever stood there has its receipt by then, if it gets one.
         """
@@ -244,7 +246,7 @@ class Evidence:
             yield note("was put there by hand and has no receipt", link, "it counts as the latest, as it stands")
 
     def _point(self, link: Path) -> str:
-        """In a turn of the ledger's, so that a server that takes a hand-in meanwhile is not undone."""
+        """In a turn of the ledger's, so that a server that takes a submission meanwhile is not undone."""
         ledger = Ledger(self.ledger, self.folders.root / LOCK)
         try:
             return ledger.write(lambda connection: self._point_in_turn(connection, link))
@@ -278,7 +280,7 @@ class Evidence:
                         yield error("is a link that leads nowhere", path, "remove it, or restore what it named")
                     by_hand.append(name)
                 else:
-                    yield warning("is no hand-in", path, "look at it, and keep it elsewhere")
+                    yield warning("is no submission", path, "look at it, and keep it elsewhere")
             if by_hand:
                 yield note(
                     f"{counted(len(by_hand), 'file')} without a receipt: {some(by_hand)}", folder,

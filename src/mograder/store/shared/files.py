@@ -1,6 +1,6 @@
 """Atomic, durable writes and cached reads of plain files.
 
-The law: a name never shows half a file, and what `write_file` has returned from is on stable storage.
+Invariant: a name never shows half a file, and what `write_file` has returned from is on stable storage.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CUT_OFF_AFTER = 24 * 3600
 """Seconds after which what is on its way to a name was cut off; a younger one another process may be at."""
 
 IN_MEMORY = 1024 * 1024
-"""Bytes of a hand-in that are kept in memory (and travel through the ledger); larger ones go straight to disk."""
+"""Bytes of a submission that are kept in memory (and travel through the ledger); larger ones go straight to disk."""
 
 ALL_IN_MEMORY = 64 * 1024 * 1024
 """Bytes that all uploads under way may keep in memory together; beyond that even a small one goes to disk."""
@@ -53,8 +53,8 @@ _FOLDER = _flag("O_PATH") | _flag("O_DIRECTORY") | _flag("O_NOFOLLOW")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-class storage_errors:  # noqa: N801 (used as `with storage_errors("keep the hand-in"):`, several times a request)
-    """Turns an OSError into StorageFull or Temporary. `doing` is for the person: "keep the hand-in"."""
+class storage_errors:  # noqa: N801 (used as `with storage_errors("keep the submission"):`, several times a request)
+    """Turns an OSError into StorageFull or Temporary. `doing` is for the person: "keep the submission"."""
 
     __slots__ = ("_doing",)
 
@@ -232,7 +232,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class Room:
+class MemoryBudget:
     """Memory that many uploads share, so that it does not grow with their number. May be used from many threads."""
 
     def __init__(self, limit: int = ALL_IN_MEMORY) -> None:
@@ -255,9 +255,9 @@ class Room:
 class Spool:
     """An `Upload` (domain/store.py): in memory while small, then a hidden file in `folder`, which is there."""
 
-    def __init__(self, folder: Path, room: Room | None = None) -> None:
+    def __init__(self, folder: Path, room: MemoryBudget | None = None) -> None:
         self._folder = folder
-        self._room = room or Room()
+        self._room = room or MemoryBudget()
         self._taken = 0
         self._hash = hashlib.sha256()
         self._chunks: list[bytes] = []
@@ -394,7 +394,7 @@ class Cached(Generic[T]):
         return value
 
 
-class LastRead(Generic[T]):
+class LastGood(Generic[T]):
     """A file that people edit: what `load` last made of it, which goes on while it cannot be understood.
 
     `trouble` says why it cannot, and so does the log, once for each broken version. `missing` is what no file means;
@@ -431,7 +431,7 @@ class LastRead(Generic[T]):
         return self.last[0]
 
 
-class Marks:
+class StatSnapshot:
     """What was looked at for a value, before anything of it was read.
 
     `in_doubt`: the value may be another next time although all that was looked at is as it was.
@@ -461,7 +461,7 @@ def _at(path: str) -> os.stat_result | None:
         return None
 
 
-class SameAgain(Generic[T]):
+class StatCache(Generic[T]):
     """What was made of files and folders, kept as long as all that was looked at for it is as it was.
 
     Then it is the same object.
@@ -470,7 +470,7 @@ class SameAgain(Generic[T]):
     def __init__(self) -> None:
         self._kept: dict[str, tuple[list[tuple[str, Fingerprint | None]], object, T]] = {}
 
-    def at_hand(self, key: str, beside: object = None) -> T | None:
+    def cached(self, key: str, beside: object = None) -> T | None:
         """What is kept, if it holds; quick, as nothing is read. `beside` is whatever else the value is made of."""
         kept = self._kept.get(key)
         if kept is None or kept[1] != beside:
@@ -484,12 +484,12 @@ class SameAgain(Generic[T]):
             return None
         return kept[2]
 
-    def get(self, key: str, make: Callable[[Marks], T], beside: object = None) -> T:
+    def get(self, key: str, make: Callable[[StatSnapshot], T], beside: object = None) -> T:
         """What is kept or, if that does not hold, what `make` gives, which notes what it looks at."""
-        found = self.at_hand(key, beside)
+        found = self.cached(key, beside)
         if found is not None:
             return found
-        marks = Marks()
+        marks = StatSnapshot()
         value = make(marks)
         if not marks.in_doubt:
             self._kept[key] = (marks.seen, beside, value)

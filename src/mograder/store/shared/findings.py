@@ -48,7 +48,7 @@ def note(what: str, where: object, mend: str, repair: Repair | None = None) -> F
 
 
 def lasting(look: Callable[[], Findings]) -> list[Finding]:
-    """What `look` finds, worst first. A server may be between two steps of a hand-in: what is wrong is looked at
+    """What `look` finds, worst first. A server may be between two steps of a submission: what is wrong is looked at
     twice."""
     found = list(look())
     if any(each.severity is not Severity.NOTE for each in found):

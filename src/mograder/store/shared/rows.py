@@ -7,7 +7,7 @@ from dataclasses import astuple
 from typing import Any
 
 from mograder.domain.access import Account, Role
-from mograder.domain.commitments import Commit
+from mograder.domain.commitments import Commitment
 from mograder.domain.extensions import Extension
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Head, Receipt, Submission, chain_hash
@@ -76,8 +76,8 @@ COMMITS = (
 )
 
 
-def commit_of(row: tuple[Any, ...]) -> Commit:
-    return Commit(AssignmentName(row[0]), Username(row[1]), *row[2:])
+def commit_of(row: tuple[Any, ...]) -> Commitment:
+    return Commitment(AssignmentName(row[0]), Username(row[1]), *row[2:])
 
 
 def where_asked(**asked: str | None) -> tuple[str, tuple[str, ...]]:

@@ -14,16 +14,16 @@ from starlette.responses import RedirectResponse
 from mograder.domain import board as boards
 from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
-from mograder.domain.board import Board, Order, Show, Wanted
+from mograder.domain.board import Board, BoardFilter, Order, Show
 from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError, Unauthenticated
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.rule_editor import Planned
+from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
 from mograder.web.api import Failure
 from mograder.web.pages import sessions
 from mograder.web.pages.live import events
 from mograder.web.pages.page import Page
-from mograder.web.pages.page_request import Answer, View, Visit, html
+from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Rush:
-    """What happens now: hand-ins in each of the last 60 minutes, what failed on this server, free bytes if known."""
+    """What happens now: submissions in each of the last 60 minutes, what failed on this server, free bytes if known."""
 
     minutes: tuple[int, ...] = (0,) * 60
     errors: tuple[Failure, ...] = ()
@@ -65,7 +65,7 @@ class BoardPage(Page):
     heading = "Board"
     assignments: tuple[Assignment, ...]
     people: int
-    wanted: Wanted
+    wanted: BoardFilter
     found: Board
     part: Part
     rush: Rush
@@ -92,7 +92,7 @@ class RulesPage(Page):
     """
 
     template = "rules.html"
-    planned: Planned
+    planned: RulesAsText
     limit: int
     problem: str = ""
     saved: bool = False
@@ -103,35 +103,35 @@ T = TypeVar("T")
 PEOPLE_A_PAGE = 100
 
 
-def board(visit: Visit) -> Answer:
+def board(request: PageRequest) -> Answer:
     """Everybody by everything, or those who are asked for."""
-    everybody = visit.api.board()
-    wanted = wanted_of(visit.query, everybody)
+    everybody = request.api.board()
+    wanted = wanted_of(request.query, everybody)
     found = boards.find(everybody, wanted)
-    rows, part = part_of(found.rows, visit.query, PEOPLE_A_PAGE)
+    rows, part = part_of(found.rows, request.query, PEOPLE_A_PAGE)
     missing = boards.missing(everybody, wanted.assignment) if wanted.assignment else ()
     shown = Board(found.assignments, tuple(rows))
-    rush = Rush(visit.course.rush(), tuple(reversed(visit.api.errors)), visit.course.free_space())
-    return BoardPage(visit.frame, everybody.assignments, len(everybody.rows), wanted, shown, part, rush, missing)
+    rush = Rush(request.course.rush(), tuple(reversed(request.api.errors)), request.course.free_space())
+    return BoardPage(request.frame, everybody.assignments, len(everybody.rows), wanted, shown, part, rush, missing)
 
 
-async def live(visit: Visit) -> Answer:
+async def live(request: PageRequest) -> Answer:
     """The stream that says that something has changed."""
-    visit.api.live.check()
-    name, course = sessions.cookie_name(visit.course), visit.course
+    request.api.live.check()
+    name, course = sessions.cookie_name(request.course), request.course
 
     def may() -> bool:
-        cookie = cookie_parser(visit.headers.get("cookie", "")).get(name, "")
+        cookie = cookie_parser(request.headers.get("cookie", "")).get(name, "")
         try:
-            return not visit.api.check_tokens or sessions.read_cookie(course, cookie)[1].is_instructor
+            return not request.api.check_tokens or sessions.read_cookie(course, cookie)[1].is_instructor
         except Unauthenticated:
             return False
 
-    said = events(visit.api.live, visit.actor.username, lambda: visit.api.write(may))
-    return EventSourceResponse(said, send_timeout=visit.api.pace.taking)
+    said = events(request.api.live, request.actor.username, lambda: request.api.write(may))
+    return EventSourceResponse(said, send_timeout=request.api.timeouts.taking)
 
 
-def wanted_of(query: Mapping[str, str], board: Board) -> Wanted:
+def wanted_of(query: Mapping[str, str], board: Board) -> BoardFilter:
     """What the query asks for; an assignment that is not there is no assignment. Raises BadRequest."""
     assignment = query.get("assignment", "")
     named = assignment if any(each.name == assignment for each in board.assignments) else ""
@@ -139,7 +139,7 @@ def wanted_of(query: Mapping[str, str], board: Board) -> Wanted:
         show, order = Show(query.get("show", "")), Order(query.get("order", Order.USER))
     except ValueError:
         raise BadRequest("this address asks for something that the board does not know") from None
-    return Wanted(query.get("q", "")[:200], AssignmentName(named) if named else None, show, order)
+    return BoardFilter(query.get("q", "")[:200], AssignmentName(named) if named else None, show, order)
 
 
 def part_of(found: Sequence[T], query: Mapping[str, str], size: int) -> tuple[Sequence[T], Part]:
@@ -150,30 +150,30 @@ def part_of(found: Sequence[T], query: Mapping[str, str], size: int) -> tuple[Se
     return found[(page - 1) * size : page * size], Part(page, pages, len(found))
 
 
-def rules(visit: Visit) -> Answer:
+def rules(request: PageRequest) -> Answer:
     """An assignment's title, times and limits."""
-    course = visit.course
-    planned = course.planning.rules(visit.assignment().name)
-    return RulesPage(visit.frame, planned, course.max_upload, saved="saved" in visit.query)
+    course = request.course
+    planned = course.planning.rules(request.assignment().name)
+    return RulesPage(request.frame, planned, course.max_upload, saved="saved" in request.query)
 
 
-def change_rules(visit: Visit) -> Answer:
-    course, name = visit.course, visit.assignment().name
-    wanted = RuleTexts(**{each.name: visit.form.get(each.name, "") for each in fields(RuleTexts)})
-    tag = visit.form.get("tag", "")
+def change_rules(request: PageRequest) -> Answer:
+    course, name = request.course, request.assignment().name
+    wanted = RuleTexts(**{each.name: request.form.get(each.name, "") for each in fields(RuleTexts)})
+    tag = request.form.get("tag", "")
     try:
-        course.planning.change(visit.actor, name, wanted, tag)
+        course.planning.change(request.actor, name, wanted, tag)
     except MograderError as error:
         planned = course.planning.rules(name)
         if not isinstance(error, ChangedMeanwhile):  # else what is there now is shown
             planned = replace(planned, texts=wanted, tag=tag)
-        return html(RulesPage(visit.frame, planned, course.max_upload, error.message), error.status)
-    return RedirectResponse(f"{visit.frame.at('/board', name, 'rules')}?saved", 303)
+        return html(RulesPage(request.frame, planned, course.max_upload, error.message), error.status)
+    return RedirectResponse(f"{request.frame.at('/board', name, 'rules')}?saved", 303)
 
 
-VIEWS: tuple[View, ...] = (
-    View("GET", "/board", Allow.INSTRUCTOR, board),
-    View("GET", "/board/{assignment}/rules", Allow.INSTRUCTOR, rules),
-    View("POST", "/board/{assignment}/rules", Allow.INSTRUCTOR, change_rules),
-    View("GET", "/live", Allow.INSTRUCTOR, live),
+VIEWS: tuple[PageRoute, ...] = (
+    PageRoute("GET", "/board", Allow.INSTRUCTOR, board),
+    PageRoute("GET", "/board/{assignment}/rules", Allow.INSTRUCTOR, rules),
+    PageRoute("POST", "/board/{assignment}/rules", Allow.INSTRUCTOR, change_rules),
+    PageRoute("GET", "/live", Allow.INSTRUCTOR, live),
 )

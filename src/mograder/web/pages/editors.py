@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from urllib.parse import quote
 
-from mograder.domain.assignments import HandOut
+from mograder.domain.assignments import ReleaseFile
 from mograder.domain.store import StoredFile
 from mograder.web.pages.lzstring import compress_for_url
 
@@ -15,7 +15,7 @@ LONGEST = 128 * 1024
 
 
 def editor_links(
-    templates: Mapping[str, str], assignment: str, file: HandOut, url: str, read: Callable[[], StoredFile] | None
+    templates: Mapping[str, str], assignment: str, file: ReleaseFile, url: str, read: Callable[[], StoredFile] | None
 ) -> tuple[tuple[str, str], ...]:
     """(name, link) of each editor that can open `file`, which is at `url`; `read` gives it, None when it is elsewhere.
 
@@ -36,7 +36,7 @@ def editor_links(
     return tuple(found)
 
 
-def _packed(file: HandOut, read: Callable[[], StoredFile] | None) -> str | None:
+def _packed(file: ReleaseFile, read: Callable[[], StoredFile] | None) -> str | None:
     if read is None or not file.name.endswith(".py"):
         return None
     found = read()

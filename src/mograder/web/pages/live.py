@@ -1,6 +1,6 @@
 """Tells those who watch the board that something has been handed in, here or through another server on the course.
 
-The law: a stream says only that something has changed, never what; it ends when whoever watches goes, logs out or is
+Invariant: a stream says only that something has changed, never what; it ends when whoever watches goes, logs out or is
 reset, and when the server stops.
 """
 

@@ -39,7 +39,7 @@ class Frame:
     is_instructor: bool = False
     checked: bool = True
     """False on a server that lets everybody do everything (--no-auth)."""
-    troubles: tuple[Unreadable, ...] = ()
+    config_errors: tuple[Unreadable, ...] = ()
     """Files of the course that cannot be understood now; instructors are told on every page."""
 
     def at(self, path: str, *segments: str) -> str:

@@ -1,6 +1,6 @@
 """One visit to a page: who comes, what they sent, what they may; and what goes back, with its security headers.
 
-The law: a form counts only when it comes from a page of ours; a session only from our cookie; a page carries no
+Invariant: a form counts only when it comes from a page of ours; a session only from our cookie; a page carries no
 header that would let another site read it.
 """
 
@@ -28,7 +28,7 @@ from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFoun
 from mograder.domain.names import Username
 from mograder.domain.store import StoredFile
 from mograder.web.api import Api
-from mograder.web.body import Body, Gone, Message, Receive, Scope, Send
+from mograder.web.body import Body, ClientDisconnected, Message, Receive, Scope, Send
 from mograder.web.pages import sessions
 from mograder.web.pages.page import Frame, Page, Problem, render
 from mograder.web.pages.sessions import Session
@@ -60,7 +60,7 @@ SECURITY = {
 
 
 @dataclass(frozen=True)
-class Visit:
+class PageRequest:
     """One request to a page, as a view sees it. `received` is in Unix microseconds.
 
     `address` is where clients reach the course, `root` the path at which it is mounted, `sender` who is counted when
@@ -90,7 +90,7 @@ class Visit:
         user = self.actor.username if self.session else None
         return Frame(
             self.course.title or "Course", self.course.clock(), self.root, user, self.actor.is_instructor,
-            self.api.check_tokens, self.course.troubles(self.actor),
+            self.api.check_tokens, self.course.config_errors(self.actor),
         )  # fmt: skip
 
     def assignment(self) -> Assignment:
@@ -117,7 +117,7 @@ class Visit:
 Answer = Page | Response
 
 
-class HeldFile(FileResponse):
+class OpenFileResponse(FileResponse):
     """A file that is held open until it is sent, whatever stands under its name by then."""
 
     def __init__(self, held: BinaryIO, name: str) -> None:
@@ -136,7 +136,7 @@ def file_response(file: StoredFile) -> Response:
         file, held = file.held()
         if file.data is not None:
             return Response(file.data, headers=attachment(file.name), media_type="application/octet-stream")
-        return HeldFile(held, file.name)
+        return OpenFileResponse(held, file.name)
     except OSError:
         raise NotFound(f"{file.name!r} cannot be read") from None
 
@@ -146,7 +146,7 @@ def html(page: Page, status: int = 200) -> Response:
 
 
 @dataclass(frozen=True)
-class View:
+class PageRoute:
     """One row: what answers `method` at `path` (as Starlette writes it), and for whom.
 
     `show` is a plain function, run in a thread, or a coroutine function that reads `Visit.body` itself.
@@ -155,23 +155,23 @@ class View:
     method: str
     path: str
     allow: Allow
-    show: Callable[[Visit], Any]
+    show: Callable[[PageRequest], Any]
 
 
-class Shown:
+class PageEndpoint:
     """A view as an ASGI endpoint."""
 
-    def __init__(self, view: View, api: Api) -> None:
+    def __init__(self, view: PageRoute, api: Api) -> None:
         self._view = view
         self._api = api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        body = Body(headers, receive, self._api.pace)
-        visit = self._visit(scope, headers, body)
+        body = Body(headers, receive, self._api.timeouts)
+        request = self._page_request(scope, headers, body)
         try:
-            answer = await self._answer(visit)
-        except Gone:
+            answer = await self._answer(request)
+        except ClientDisconnected:
             return
         fields = MutableHeaders(raw=answer.raw_headers)
         for name, value in SECURITY.items():
@@ -189,7 +189,7 @@ class Shown:
         onwards = linger if body.unread else send
 
         async def taken(message: Message) -> None:
-            async with asyncio.timeout(body.pace.taking):
+            async with asyncio.timeout(body.timeouts.taking):
                 await onwards(message)
 
         # Without the server's own way of sending files, in which nobody watches whether they are taken.
@@ -198,61 +198,61 @@ class Shown:
         ):  # the server ends the connection of an answer that is not finished
             await answer({**scope, "extensions": {}}, receive, taken)
 
-    def _visit(self, scope: Scope, headers: Mapping[str, str], body: Body) -> Visit:
+    def _page_request(self, scope: Scope, headers: Mapping[str, str], body: Body) -> PageRequest:
         course = self._api.course
         received = course.clock()
         root = scope.get("root_path", "").rstrip("/")
         scheme = scope.get("scheme", "http")
         address = course.url or f"{scheme}://{headers.get('host', 'localhost')}{root}"
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        return Visit(
+        return PageRequest(
             self._api, ANONYMOUS, None, scope.get("path_params", {}), query, headers, body, received, root, address,
             address_key(scope), scheme == "https", {},
         )  # fmt: skip
 
-    async def _answer(self, visit: Visit) -> Response:
+    async def _answer(self, request: PageRequest) -> Response:
         try:
-            visit = await self._api.write(lambda: self._recognised(visit))
+            request = await self._api.write(lambda: self._recognised(request))
             if self._view.method == "POST":
-                check_origin(visit.headers)
-            if visit.actor == ANONYMOUS and self._view.allow is not Allow.ANYONE:
-                return to_login(visit)
-            authorise(visit.actor, self._view.allow)
+                check_origin(request.headers)
+            if request.actor == ANONYMOUS and self._view.allow is not Allow.ANYONE:
+                return to_login(request)
+            authorise(request.actor, self._view.allow)
             if inspect.iscoroutinefunction(self._view.show):
-                answer: Answer = await self._view.show(visit)
-                return await self._finish(visit, answer)
+                answer: Answer = await self._view.show(request)
+                return await self._finish(request, answer)
             if self._view.method == "POST":
-                visit = replace(visit, form=parse_form(await visit.body.whole(FORM_LIMIT)))
-            answer = await self._api.write(lambda: self._view.show(visit))
-            return await self._finish(visit, answer)
+                request = replace(request, form=parse_form(await request.body.whole(FORM_LIMIT)))
+            answer = await self._api.write(lambda: self._view.show(request))
+            return await self._finish(request, answer)
         except MograderError as error:
             if error.status >= 500:
-                self._api.note_error(visit.received, self._view.path, error.message)
-            return problem(visit, error)
-        except Gone:
+                self._api.note_error(request.received, self._view.path, error.message)
+            return problem(request, error)
+        except ClientDisconnected:
             raise
         except Exception:
             log.exception("internal error at %s", self._view.path)
-            self._api.note_error(visit.received, self._view.path, "internal error")
-            return html(Problem(visit.frame, 500, "internal error"), 500)
+            self._api.note_error(request.received, self._view.path, "internal error")
+            return html(Problem(request.frame, 500, "internal error"), 500)
 
-    def _recognised(self, visit: Visit) -> Visit:
+    def _recognised(self, request: PageRequest) -> PageRequest:
         """The visit with its session and who it is; nobody when the cookie is not, or no longer, good."""
-        given = cookie_parser(visit.headers.get("cookie", "")).get(sessions.cookie_name(visit.course))
+        given = cookie_parser(request.headers.get("cookie", "")).get(sessions.cookie_name(request.course))
         if given is not None:
             try:
-                session, actor = sessions.read_cookie(visit.course, given)
-                return replace(visit, actor=actor, session=session)
+                session, actor = sessions.read_cookie(request.course, given)
+                return replace(request, actor=actor, session=session)
             except Unauthenticated:
                 pass
-        return visit if visit.api.check_tokens else replace(visit, actor=UNCHECKED)
+        return request if request.api.check_tokens else replace(request, actor=UNCHECKED)
 
-    async def _finish(self, visit: Visit, answer: Answer) -> Response:
+    async def _finish(self, request: PageRequest, answer: Answer) -> Response:
         response = await self._api.write(lambda: html(answer)) if isinstance(answer, Page) else answer
-        session = visit.session
-        stale = session is not None and visit.received > session.seen + sessions.RENEW_SECONDS * SECOND
+        session = request.session
+        stale = session is not None and request.received > session.seen + sessions.RENEW_SECONDS * SECOND
         if session and stale and "set-cookie" not in response.headers:
-            visit.logged_in(response, session.username)
+            request.logged_in(response, session.username)
         return response
 
 
@@ -275,20 +275,20 @@ def parse_form(body: bytes) -> dict[str, str]:
         raise BadRequest("the form is malformed") from None
 
 
-def to_login(visit: Visit) -> Response:
+def to_login(request: PageRequest) -> Response:
     """To where one logs in; a fragment of a page takes the whole page there."""
-    login = visit.frame.at("/login")
-    if "hx-request" in visit.headers:
+    login = request.frame.at("/login")
+    if "hx-request" in request.headers:
         return Response(status_code=401, headers={"HX-Redirect": login})
     return RedirectResponse(login, 303)
 
 
-def problem(visit: Visit, error: MograderError) -> Response:
+def problem(request: PageRequest, error: MograderError) -> Response:
     """The page of an error. Where a file of the course is at fault, instructors are told which and where."""
     place = ""
     if isinstance(error, Unreadable):
         log.error("%s (%s)", error.message, error.place)
-        place = error.place if visit.actor.is_instructor else ""
-    answer = html(Problem(visit.frame, error.status, error.message, place), error.status)
+        place = error.place if request.actor.is_instructor else ""
+    answer = html(Problem(request.frame, error.status, error.message, place), error.status)
     answer.headers.update(dict(error.headers))
     return answer

@@ -21,7 +21,7 @@ from mograder.web import multipart
 from mograder.web.api import MULTIPART_EXTRA
 from mograder.web.pages.board import Part, part_of
 from mograder.web.pages.page import Page
-from mograder.web.pages.page_request import Answer, View, Visit, html
+from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
 
 
 @dataclass(frozen=True)
@@ -106,44 +106,44 @@ EVENTS_A_PAGE = 100
 MOST_EVENTS = 100_000
 
 
-def people(visit: Visit) -> Answer:
-    return _people(visit)
+def people(request: PageRequest) -> Answer:
+    return _people(request)
 
 
-def _people(visit: Visit, codes: tuple[tuple[Username, str], ...] = (), problem: str = "") -> People:
-    text = visit.query.get("q", "")[:200]
+def _people(request: PageRequest, codes: tuple[tuple[Username, str], ...] = (), problem: str = "") -> People:
+    text = request.query.get("q", "")[:200]
     key = text.strip().casefold()
-    found = [each for each in visit.course.roster() if key in f"{each.username}\n{each.name}".casefold()]
-    accounts, part = part_of(found, visit.query, PEOPLE_A_PAGE)
-    return People(visit.frame, tuple(accounts), part, text, codes, problem)
+    found = [each for each in request.course.roster() if key in f"{each.username}\n{each.name}".casefold()]
+    accounts, part = part_of(found, request.query, PEOPLE_A_PAGE)
+    return People(request.frame, tuple(accounts), part, text, codes, problem)
 
 
-def _with_codes(visit: Visit, added: list[tuple[Account, str]]) -> Answer:
+def _with_codes(request: PageRequest, added: list[tuple[Account, str]]) -> Answer:
     codes = tuple((account.username, code) for account, code in added if code)
-    return _people(visit, codes, "" if codes else "everybody in this list is on the roster already")
+    return _people(request, codes, "" if codes else "everybody in this list is on the roster already")
 
 
-def add(visit: Visit) -> Answer:
+def add(request: PageRequest) -> Answer:
     """Put a person on the roster."""
     try:
-        person = Person.parse(visit.form.get("user", ""), visit.form.get("name", ""), _role(visit))
-        return _with_codes(visit, visit.course.add_people(visit.actor, [person]))
+        person = Person.parse(request.form.get("user", ""), request.form.get("name", ""), _role(request))
+        return _with_codes(request, request.course.add_people(request.actor, [person]))
     except MograderError as error:
-        return html(_people(visit, problem=error.message), error.status)
+        return html(_people(request, problem=error.message), error.status)
 
 
-def _role(visit: Visit) -> Role:
+def _role(request: PageRequest) -> Role:
     try:
-        return Role(visit.form.get("role", Role.STUDENT))
+        return Role(request.form.get("role", Role.STUDENT))
     except ValueError:
         raise BadRequest("a role is student or instructor") from None
 
 
-async def import_list(visit: Visit) -> Answer:
+async def import_list(request: PageRequest) -> Answer:
     """Put the people of a CSV list on the roster: all or none."""
     try:
         limit = wire.BY_NAME["add_people"].limit or 0
-        files = await multipart.read_files(visit.headers, visit.body.chunks(limit + MULTIPART_EXTRA))
+        files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
         if len(files) != 1:
             raise BadRequest("choose one file: a CSV table with a column 'username'")
         try:
@@ -151,44 +151,44 @@ async def import_list(visit: Visit) -> Answer:
         except UnicodeDecodeError:
             raise BadRequest("the list is not UTF-8 text: save it as CSV UTF-8") from None
         found = read_roster(text)
-        return await visit.api.write(lambda: _with_codes(visit, visit.course.add_people(visit.actor, found)))
+        return await request.api.write(lambda: _with_codes(request, request.course.add_people(request.actor, found)))
     except MograderError as error:
         problem, status = error.message, error.status
-        return await visit.api.write(lambda: html(_people(visit, problem=problem), status))
+        return await request.api.write(lambda: html(_people(request, problem=problem), status))
 
 
-def reset(visit: Visit) -> Answer:
+def reset(request: PageRequest) -> Answer:
     """Revoke a person's token, and show the code that claims the name again."""
-    return _with_codes(visit, [visit.course.reset(visit.actor, _user(visit))])
+    return _with_codes(request, [request.course.reset(request.actor, _user(request))])
 
 
-def set_role(visit: Visit) -> Answer:
-    visit.course.set_role(visit.actor, _user(visit), _role(visit))
-    return visit.to("/people")
+def set_role(request: PageRequest) -> Answer:
+    request.course.set_role(request.actor, _user(request), _role(request))
+    return request.to("/people")
 
 
-def confirm_remove(visit: Visit) -> Answer:
-    account = next((each for each in visit.course.roster() if each.username == _user(visit)), None)
+def confirm_remove(request: PageRequest) -> Answer:
+    account = next((each for each in request.course.roster() if each.username == _user(request)), None)
     if account is None:
-        raise NotFound(f"nobody called {_user(visit)!r} is on the roster")
-    return Remove(visit.frame, account.username, account.name)
+        raise NotFound(f"nobody called {_user(request)!r} is on the roster")
+    return Remove(request.frame, account.username, account.name)
 
 
-def remove(visit: Visit) -> Answer:
-    visit.course.remove(visit.actor, _user(visit))
-    return visit.to("/people")
+def remove(request: PageRequest) -> Answer:
+    request.course.remove(request.actor, _user(request))
+    return request.to("/people")
 
 
-def _user(visit: Visit) -> Username:
-    return parse_owner(visit.values["user"])
+def _user(request: PageRequest) -> Username:
+    return parse_owner(request.values["user"])
 
 
-def invite(visit: Visit) -> Answer:
+def invite(request: PageRequest) -> Answer:
     """The join link with the course's code, as text and to photograph."""
-    course = visit.course
+    course = request.course
     code = course.enrollment_code
-    link = wire.JoinLink(visit.address, code, visit.api.fingerprint).text if course.registration_open else ""
-    return Invite(visit.frame, link, visit.address, code, picture(link))
+    link = wire.JoinLink(request.address, code, request.api.fingerprint).text if course.registration_open else ""
+    return Invite(request.frame, link, request.address, code, picture(link))
 
 
 def picture(link: str) -> Markup:
@@ -202,34 +202,34 @@ def picture(link: str) -> Markup:
     return Markup(target.getvalue().decode())  # noqa: S704 (segno draws it; the link is in it as squares alone)
 
 
-def more_time(visit: Visit) -> Answer:
+def more_time(request: PageRequest) -> Answer:
     """Requests and grants of all."""
-    found = visit.course.extensions.all()
+    found = request.course.extensions.all()
     waiting = tuple(each for each in found if each.state is State.ASKED)
-    return MoreTime(visit.frame, waiting, tuple(each for each in found if each.state is not State.ASKED))
+    return MoreTime(request.frame, waiting, tuple(each for each in found if each.state is not State.ASKED))
 
 
-def trail(visit: Visit) -> Answer:
+def trail(request: PageRequest) -> Answer:
     """Who did what when."""
-    text = visit.query.get("q", "")[:200]
+    text = request.query.get("q", "")[:200]
     key = text.strip().casefold()
     found = [
-        each for each in visit.course.events(MOST_EVENTS)
+        each for each in request.course.events(MOST_EVENTS)
         if key in f"{each.actor}\n{each.action}\n{each.subject}\n{each.detail}".casefold()
     ]  # fmt: skip
-    events, part = part_of(found, visit.query, EVENTS_A_PAGE)
-    return Trail(visit.frame, tuple(events), part, text, visit.course.head())
+    events, part = part_of(found, request.query, EVENTS_A_PAGE)
+    return Trail(request.frame, tuple(events), part, text, request.course.head())
 
 
-VIEWS: tuple[View, ...] = (
-    View("GET", "/people", Allow.INSTRUCTOR, people),
-    View("POST", "/people", Allow.INSTRUCTOR, add),
-    View("POST", "/people/import", Allow.INSTRUCTOR, import_list),
-    View("POST", "/people/{user}/reset", Allow.INSTRUCTOR, reset),
-    View("POST", "/people/{user}/role", Allow.INSTRUCTOR, set_role),
-    View("GET", "/people/{user}/remove", Allow.INSTRUCTOR, confirm_remove),
-    View("POST", "/people/{user}/remove", Allow.INSTRUCTOR, remove),
-    View("GET", "/invite", Allow.INSTRUCTOR, invite),
-    View("GET", "/more-time", Allow.INSTRUCTOR, more_time),
-    View("GET", "/trail", Allow.INSTRUCTOR, trail),
+VIEWS: tuple[PageRoute, ...] = (
+    PageRoute("GET", "/people", Allow.INSTRUCTOR, people),
+    PageRoute("POST", "/people", Allow.INSTRUCTOR, add),
+    PageRoute("POST", "/people/import", Allow.INSTRUCTOR, import_list),
+    PageRoute("POST", "/people/{user}/reset", Allow.INSTRUCTOR, reset),
+    PageRoute("POST", "/people/{user}/role", Allow.INSTRUCTOR, set_role),
+    PageRoute("GET", "/people/{user}/remove", Allow.INSTRUCTOR, confirm_remove),
+    PageRoute("POST", "/people/{user}/remove", Allow.INSTRUCTOR, remove),
+    PageRoute("GET", "/invite", Allow.INSTRUCTOR, invite),
+    PageRoute("GET", "/more-time", Allow.INSTRUCTOR, more_time),
+    PageRoute("GET", "/trail", Allow.INSTRUCTOR, trail),
 )

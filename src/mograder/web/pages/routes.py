@@ -18,96 +18,98 @@ from mograder.web import endpoints
 from mograder.web.api import Api
 from mograder.web.pages import assignment, board, people, sessions, student
 from mograder.web.pages.page import Join, Joined, Login, Once, assets
-from mograder.web.pages.page_request import Answer, Shown, View, Visit, html
+from mograder.web.pages.page_request import Answer, PageEndpoint, PageRequest, PageRoute, html
 from mograder.web.throttle import name_key
 
 KEPT_FOR_EVER = "public, max-age=31536000, immutable"
 
 
-def home(visit: Visit) -> Answer:
+def home(request: PageRequest) -> Answer:
     """The first page: a student's assignments, the instructor's board, or the way in."""
-    if visit.actor == ANONYMOUS:
-        return join_form(visit) if visit.course.registration_open else login_form(visit)
-    if visit.actor.is_instructor:
-        return board.board(visit)
-    return student.home(visit)
+    if request.actor == ANONYMOUS:
+        return join_form(request) if request.course.registration_open else login_form(request)
+    if request.actor.is_instructor:
+        return board.board(request)
+    return student.home(request)
 
 
-def join_form(visit: Visit) -> Join:
-    course = visit.course
-    return Join(visit.frame, course.registration_open, course.signing_keys()[0]["kid"], random_secret())
+def join_form(request: PageRequest) -> Join:
+    course = request.course
+    return Join(request.frame, course.registration_open, course.signing_keys()[0]["kid"], random_secret())
 
 
-def join(visit: Visit) -> Answer:
-    user, code, key = (visit.form.get(name, "") for name in ("user", "code", "claim_key"))
+def join(request: PageRequest) -> Answer:
+    user, code, key = (request.form.get(name, "") for name in ("user", "code", "claim_key"))
     try:
         wanted = wire.Register(user, code, key)
-        username, token = endpoints.join(visit.course, visit.api.wrong_codes, visit.sender, wanted)
+        username, token = endpoints.join(request.course, request.api.wrong_codes, request.sender, wanted)
     except MograderError as error:
-        form = replace(join_form(visit), claim_key=key, user=user, code=code, problem=error.message)
+        form = replace(join_form(request), claim_key=key, user=user, code=code, problem=error.message)
         return html(form, error.status)
-    page = Joined(replace(visit.frame, user=username), token, visit.address)
-    return visit.logged_in(html(page), username)
+    page = Joined(replace(request.frame, user=username), token, request.address)
+    return request.logged_in(html(page), username)
 
 
-def login_form(visit: Visit) -> Answer:
-    return Login(visit.frame, visit.course.registration_open)
+def login_form(request: PageRequest) -> Answer:
+    return Login(request.frame, request.course.registration_open)
 
 
-def log_in(visit: Visit) -> Answer:
-    text = visit.form.get("token", "")
-    whose = (visit.sender, name_key(text.partition(":")[0]))
+def log_in(request: PageRequest) -> Answer:
+    text = request.form.get("token", "")
+    whose = (request.sender, name_key(text.partition(":")[0]))
     try:
-        actor = visit.api.bad_tokens.guard(Unauthenticated, whose, lambda: visit.course.authenticate(Token.parse(text)))
-    except MograderError as error:
-        return html(Login(visit.frame, visit.course.registration_open, error.message), error.status)
-    return visit.logged_in(visit.to("/"), actor.username)
-
-
-def log_out(visit: Visit) -> Answer:
-    visit.course.end_claim(visit.actor)
-    visit.api.live.end(visit.actor.username)
-    return visit.logged_out(visit.to("/login"))
-
-
-def once_form(visit: Visit) -> Answer:
-    return Once(visit.frame)
-
-
-def once(visit: Visit) -> Answer:
-    ticket = visit.form.get("ticket", "").rpartition("#")[2]  # the whole link, when somebody pastes it
-    try:
-        actor = visit.api.bad_tokens.guard(
-            Unauthenticated, (visit.sender,), lambda: sessions.spend_ticket(visit.course, ticket)
+        actor = request.api.bad_tokens.guard(
+            Unauthenticated, whose, lambda: request.course.authenticate(Token.parse(text))
         )
     except MograderError as error:
-        return html(Once(visit.frame, error.message), error.status)
-    return visit.logged_in(visit.to("/"), actor.username)
+        return html(Login(request.frame, request.course.registration_open, error.message), error.status)
+    return request.logged_in(request.to("/"), actor.username)
 
 
-def nothing(visit: Visit) -> Answer:
+def log_out(request: PageRequest) -> Answer:
+    request.course.end_claim(request.actor)
+    request.api.live.end(request.actor.username)
+    return request.logged_out(request.to("/login"))
+
+
+def once_form(request: PageRequest) -> Answer:
+    return Once(request.frame)
+
+
+def once(request: PageRequest) -> Answer:
+    ticket = request.form.get("ticket", "").rpartition("#")[2]  # the whole link, when somebody pastes it
+    try:
+        actor = request.api.bad_tokens.guard(
+            Unauthenticated, (request.sender,), lambda: sessions.spend_ticket(request.course, ticket)
+        )
+    except MograderError as error:
+        return html(Once(request.frame, error.message), error.status)
+    return request.logged_in(request.to("/"), actor.username)
+
+
+def nothing(request: PageRequest) -> Answer:
     raise NotFound("there is no page at this address")
 
 
-def static(visit: Visit) -> Answer:
+def static(request: PageRequest) -> Answer:
     """A static file. Its address changes with it, so that it may be kept for ever."""
-    asset = assets().get(visit.values["name"])
+    asset = assets().get(request.values["name"])
     if asset is None:
         raise NotFound("there is no such file")
-    kept = KEPT_FOR_EVER if asset.tag == visit.values["tag"] else "no-cache"
+    kept = KEPT_FOR_EVER if asset.tag == request.values["tag"] else "no-cache"
     return Response(asset.content, media_type=asset.kind, headers={"Cache-Control": kept})
 
 
 VIEWS = (
-    View("GET", "/", Allow.ANYONE, home),
-    View("GET", "/join", Allow.ANYONE, join_form),
-    View("POST", "/join", Allow.ANYONE, join),
-    View("GET", "/login", Allow.ANYONE, login_form),
-    View("POST", "/login", Allow.ANYONE, log_in),
-    View("POST", "/logout", Allow.ANYONE, log_out),
-    View("GET", "/once", Allow.ANYONE, once_form),
-    View("POST", "/once", Allow.ANYONE, once),
-    View("GET", "/static/{tag}/{name}", Allow.ANYONE, static),
+    PageRoute("GET", "/", Allow.ANYONE, home),
+    PageRoute("GET", "/join", Allow.ANYONE, join_form),
+    PageRoute("POST", "/join", Allow.ANYONE, join),
+    PageRoute("GET", "/login", Allow.ANYONE, login_form),
+    PageRoute("POST", "/login", Allow.ANYONE, log_in),
+    PageRoute("POST", "/logout", Allow.ANYONE, log_out),
+    PageRoute("GET", "/once", Allow.ANYONE, once_form),
+    PageRoute("POST", "/once", Allow.ANYONE, once),
+    PageRoute("GET", "/static/{tag}/{name}", Allow.ANYONE, static),
     *student.VIEWS,
     *board.VIEWS,
     *assignment.VIEWS,
@@ -117,5 +119,7 @@ VIEWS = (
 
 def make_router(api: Api) -> Router:
     """All pages; one that says so at every other address."""
-    routes = [Route(view.path, Shown(view, api), methods=[view.method]) for view in VIEWS]
-    return Router(routes, redirect_slashes=False, default=Shown(View("GET", "", Allow.ANYONE, nothing), api))
+    routes = [Route(view.path, PageEndpoint(view, api), methods=[view.method]) for view in VIEWS]
+    return Router(
+        routes, redirect_slashes=False, default=PageEndpoint(PageRoute("GET", "", Allow.ANYONE, nothing), api)
+    )

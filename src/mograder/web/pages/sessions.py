@@ -1,6 +1,6 @@
 """Who is logged in to the pages: a signed cookie of bounded life, and links that log in once.
 
-The law: neither holds a token. Both name a person and how often that person's token was revoked, so that a reset or
+Invariant: neither holds a token. Both name a person and how often that person's token was revoked, so that a reset or
 removal ends them at once; both are signed with keys made from the course's secrets, so that these can be rotated.
 """
 

@@ -1,6 +1,6 @@
-"""What is in a hand-in, to be read: source with its colours, or what a zip holds. Nothing of it is ever run.
+"""What is in a submission, to be read: source with its colours, or what a zip holds. Nothing of it is ever run.
 
-The law: what is read is bounded, whatever the file says of itself.
+Invariant: what is read is bounded, whatever the file says of itself.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _END = struct.Struct("<4s4H2LH")
 
 @dataclass(frozen=True)
 class Contents:
-    """A hand-in to look at: `source` as safe HTML, or the `files` of a zip with their sizes in bytes.
+    """A submission to look at: `source` as safe HTML, or the `files` of a zip with their sizes in bytes.
 
     `cut` is true where there is more than is shown; `problem` says why nothing can be.
     """
@@ -44,7 +44,7 @@ class Contents:
 
 def look_into(file: StoredFile) -> Contents:
     """May take as long as a network does."""
-    file = file.brought()
+    file = file.fetched_file()
     with file.open() as opened:
         start = opened.read(SHOWN)
         if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):

@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from mograder.domain import deadlines
 from mograder.domain.access import Allow
-from mograder.domain.assignments import USUALLY_ACCEPTED, Assignment, HandOut, Which
-from mograder.domain.counting import Judged
+from mograder.domain.assignments import USUALLY_ACCEPTED, Assignment, CountingRule, ReleaseFile
+from mograder.domain.counting import AssessedSubmission
 from mograder.domain.course import Standing
 from mograder.domain.deadlines import IN_TIME, Lateness, Penalties
 from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound, WrongType
@@ -25,7 +25,7 @@ from mograder.web.api import MULTIPART_EXTRA
 from mograder.web.body import is_multipart
 from mograder.web.pages.editors import editor_links
 from mograder.web.pages.page import Page
-from mograder.web.pages.page_request import Answer, View, Visit, file_response, html
+from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, file_response, html
 from mograder.web.replies import FEEDBACK_POLICY, attachment
 from mograder.web.zips import ZipResponse
 
@@ -79,7 +79,7 @@ class WorkFile:
     `place` is the folder of the course that has it, and its name there; None when it lives elsewhere.
     """
 
-    file: HandOut
+    file: ReleaseFile
     place: tuple[str, str] | None
     editors: tuple[tuple[str, str], ...] = ()
 
@@ -92,9 +92,10 @@ class WorkFile:
 class MyAssignment(Page):
     """One assignment: its files, handing in, what was handed in, grade and feedback.
 
-    `limit` is the most bytes and `accepts` are the endings that a hand-in may have; `now_late` is what a hand-in of
-    this moment would be. `received` is the hand-in that has just been taken, `repeated` when it was there already.
-    `problem` says why the last try of handing in failed, `ask_problem` that of asking for more time, "" without any.
+    `limit` is the most bytes and `accepts` are the endings that a submission may have; `now_late` is what a submission
+    of this moment would be. `received` is the submission that has just been taken, `repeated` when it was there
+    already. `problem` says why the last try of handing in failed, `ask_problem` that of asking for more time, ""
+    without any.
     """
 
     template = "my_assignment.html"
@@ -105,7 +106,7 @@ class MyAssignment(Page):
     penalties: Penalties
     zone: str
     now_late: Lateness = IN_TIME
-    received: Judged | None = None
+    received: AssessedSubmission | None = None
     repeated: bool = False
     problem: str = ""
     ask_problem: str = ""
@@ -120,7 +121,7 @@ class MyAssignment(Page):
 
     @property
     def late_after(self) -> int | None:
-        """From when on a hand-in is late."""
+        """From when on a submission is late."""
         return None if self.mine.due is None else self.mine.due + self.penalties.grace
 
     @property
@@ -129,13 +130,13 @@ class MyAssignment(Page):
         return tuple(each.file.sha256 for each in self.files if each.file.sha256)
 
     @property
-    def is_hand_out(self) -> bool:
+    def is_release_file(self) -> bool:
         """Whether what was received is unchanged from what was handed out."""
         return self.received is not None and self.received.submission.sha256 in self.checksums
 
     @property
     def last_in_time_counts(self) -> bool:
-        return self.mine.standing.rule is Which.ON_TIME
+        return self.mine.standing.rule is CountingRule.ON_TIME
 
     @property
     def own_files(self) -> tuple[WorkFile, ...]:
@@ -161,53 +162,53 @@ class MyReceipts(Page):
     fingerprint: str
 
 
-def home(visit: Visit) -> Answer:
+def home(request: PageRequest) -> Answer:
     """The course at a glance."""
-    return Home(visit.frame, tuple(_mine(visit, each) for each in visit.course.assignments(visit.actor)))
+    return Home(request.frame, tuple(_mine(request, each) for each in request.course.assignments(request.actor)))
 
 
-def _mine(visit: Visit, assignment: Assignment) -> Mine:
-    return Mine(assignment, visit.course.standing(assignment, visit.actor.username))
+def _mine(request: PageRequest, assignment: Assignment) -> Mine:
+    return Mine(assignment, request.course.standing(assignment, request.actor.username))
 
 
-def assignment(visit: Visit) -> MyAssignment:
-    """One assignment. After a hand-in, `received` in the query is its attempt."""
-    course, task = visit.course, _own_assignment(visit)
-    mine = _mine(visit, task)
-    attempt = visit.query.get("received", "")
+def assignment(request: PageRequest) -> MyAssignment:
+    """One assignment. After a submission, `received` in the query is its attempt."""
+    course, task = request.course, _own_assignment(request)
+    mine = _mine(request, task)
+    attempt = request.query.get("received", "")
     received = next((each for each in mine.standing.kept if str(each.submission.attempt) == attempt), None)
     plan = course.plan
     return MyAssignment(
-        visit.frame, mine, _files(visit, task), course.limit_for(task), _accepts(task), plan.penalties, str(plan.zone),
-        course.lateness(mine.due, course.clock()), received, "repeated" in visit.query,
+        request.frame, mine, _files(request, task), course.limit_for(task), _accepts(task), plan.penalties,
+        str(plan.zone), course.lateness(mine.due, course.clock()), received, "repeated" in request.query,
     )  # fmt: skip
 
 
-def _own_assignment(visit: Visit) -> Assignment:
+def _own_assignment(request: PageRequest) -> Assignment:
     """With its files. Raises NotFound, and Forbidden for the course's instructor, who has no work of their own."""
-    if visit.actor.username.reserved:
+    if request.actor.username.reserved:
         raise Forbidden("this page is for a student's own work: the board shows everybody's")
-    name = visit.assignment().name
-    return next(each for each in visit.course.assignments(visit.actor) if each.name == name)
+    name = request.assignment().name
+    return next(each for each in request.course.assignments(request.actor) if each.name == name)
 
 
 def _accepts(assignment: Assignment) -> tuple[str, ...]:
     return assignment.rules.accepts or USUALLY_ACCEPTED
 
 
-def _files(visit: Visit, assignment: Assignment) -> tuple[WorkFile, ...]:
-    templates = visit.course.plan.edit_links
+def _files(request: PageRequest, assignment: Assignment) -> tuple[WorkFile, ...]:
+    templates = request.course.plan.edit_links
 
-    def with_editors(file: HandOut) -> WorkFile:
+    def with_editors(file: ReleaseFile) -> WorkFile:
         place = _place(assignment, file)
-        url = visit.address + visit.frame.at("/my", place[0], "files", place[1]) if place else str(file.url)
-        read = partial(visit.course.hand_out, visit.actor, *place) if place else None
+        url = request.address + request.frame.at("/my", place[0], "files", place[1]) if place else str(file.url)
+        read = partial(request.course.release_file, request.actor, *place) if place else None
         return WorkFile(file, place, editor_links(templates, assignment.name, file, url, read))
 
     return tuple(map(with_editors, assignment.files))
 
 
-def _place(assignment: Assignment, file: HandOut) -> tuple[str, str] | None:
+def _place(assignment: Assignment, file: ReleaseFile) -> tuple[str, str] | None:
     """The folder of the course that has a file, and its name there; None for a file that lives elsewhere."""
     if file.url is None:
         return assignment.name, file.name
@@ -218,112 +219,112 @@ def _place(assignment: Assignment, file: HandOut) -> tuple[str, str] | None:
 # handing in
 
 
-async def hand_in(visit: Visit) -> Answer:
+async def submit(request: PageRequest) -> Answer:
     """Take a file. What is not taken is said on the page, whose field is there to try again."""
-    page = await visit.api.write(lambda: assignment(visit))
+    page = await request.api.write(lambda: assignment(request))
     try:
-        accepted = await _take(visit, page)
+        accepted = await _take(request, page)
     except MograderError as error:
-        fresh = await visit.api.write(lambda: assignment(visit))
+        fresh = await request.api.write(lambda: assignment(request))
         answer = html(replace(fresh, problem=error.message), error.status)
         answer.headers.update(dict(error.headers))
         return answer
     attempt = accepted.receipt.submission.attempt
-    on = visit.to("/my", page.mine.assignment.name)
+    on = request.to("/my", page.mine.assignment.name)
     on.headers["Location"] += f"?received={attempt}" + ("&repeated" if accepted.repeated else "")
     return on
 
 
-async def _take(visit: Visit, page: MyAssignment) -> Accepted:
-    course, task, user = visit.course, page.mine.assignment, visit.actor.username
-    await visit.api.write(lambda: course.check_open(visit.actor, task, user, visit.received))
+async def _take(request: PageRequest, page: MyAssignment) -> Accepted:
+    course, task, user = request.course, page.mine.assignment, request.actor.username
+    await request.api.write(lambda: course.check_open(request.actor, task, user, request.received))
     upload = course.upload()
     try:
-        if not is_multipart(visit.headers):
+        if not is_multipart(request.headers):
             raise BadRequest("choose a file first")
-        chunks = visit.body.chunks(page.limit + MULTIPART_EXTRA)
-        filename = await multipart.read_first_file(visit.headers, chunks, upload)
+        chunks = request.body.chunks(page.limit + MULTIPART_EXTRA)
+        filename = await multipart.read_first_file(request.headers, chunks, upload)
         if not filename.lower().endswith(page.accepts):
             raise WrongType(f"{printable(filename)!r}: {task.name!r} takes {', '.join(page.accepts)}")
 
         def keep() -> Accepted:
             upload.finish()
-            return course.submit(visit.actor, task, user, upload, visit.received, filename)
+            return course.submit(request.actor, task, user, upload, request.received, filename)
 
-        return await visit.api.write(keep)
+        return await request.api.write(keep)
     finally:
         upload.discard()
 
 
-def ask(visit: Visit) -> Answer:
+def ask(request: PageRequest) -> Answer:
     """Ask for more time."""
-    task = _own_assignment(visit)
-    until, reason = visit.form.get("until", ""), visit.form.get("reason", "")
+    task = _own_assignment(request)
+    until, reason = request.form.get("until", ""), request.form.get("reason", "")
     try:
-        visit.course.extensions.ask(visit.actor, task, visit.actor.username, until, reason)
+        request.course.extensions.ask(request.actor, task, request.actor.username, until, reason)
     except BadRequest as error:
-        return html(replace(assignment(visit), ask_problem=error.message), error.status)
-    return visit.to("/my", task.name)
+        return html(replace(assignment(request), ask_problem=error.message), error.status)
+    return request.to("/my", task.name)
 
 
 # files
 
 
-async def hand_out(visit: Visit) -> Answer:
-    folder, name = visit.values["assignment"], visit.values["file"]
-    answer = await visit.api.write(lambda: file_response(visit.course.hand_out(visit.actor, folder, name)))
-    visit.api.fetches.note(visit.actor, folder, name, visit.received)
+async def release_file(request: PageRequest) -> Answer:
+    folder, name = request.values["assignment"], request.values["file"]
+    answer = await request.api.write(lambda: file_response(request.course.release_file(request.actor, folder, name)))
+    request.api.fetches.note(request.actor, folder, name, request.received)
     return answer
 
 
-async def all_files(visit: Visit) -> Answer:
+async def all_files(request: PageRequest) -> Answer:
     """Every file of an assignment that this server has, as a zip."""
-    task = await visit.api.write(lambda: _own_assignment(visit))
+    task = await request.api.write(lambda: _own_assignment(request))
     places = [(each.name, place) for each in task.files if (place := _place(task, each))]
     if not places:
         raise NotFound(f"{task.name!r} has no files here")
-    hand_out = partial(visit.course.hand_out, visit.actor)
-    found = await visit.api.write(lambda: [(name, hand_out(*place)) for name, place in places])
-    visit.api.fetches.note(visit.actor, *places[0][1], visit.received)
+    release_file = partial(request.course.release_file, request.actor)
+    found = await request.api.write(lambda: [(name, release_file(*place)) for name, place in places])
+    request.api.fetches.note(request.actor, *places[0][1], request.received)
     return ZipResponse(found, f"{task.name}.zip")
 
 
-def version(visit: Visit) -> Answer:
-    """One of the student's own hand-ins."""
-    task, name = visit.assignment(), visit.values["file"]
-    return file_response(visit.course.version(task, visit.actor.username, name))
+def version(request: PageRequest) -> Answer:
+    """One of the student's own submissions."""
+    task, name = request.assignment(), request.values["file"]
+    return file_response(request.course.version(task, request.actor.username, name))
 
 
-def receipt(visit: Visit) -> Answer:
+def receipt(request: PageRequest) -> Answer:
     """A receipt, as `mograder https verify` reads it."""
-    task, name = visit.assignment(), visit.values["file"]
-    for each in visit.course.history(task, visit.actor.username):
+    task, name = request.assignment(), request.values["file"]
+    for each in request.course.history(task, request.actor.username):
         stem = each.submission.filename.removesuffix(".py")
         if name == f"{stem}.jws":
             return Response(each.text, media_type="application/jose", headers=attachment(f"{task.name}_{name}"))
     raise NotFound(f"there is no receipt {printable(name)!r}")
 
 
-def feedback(visit: Visit) -> Answer:
+def feedback(request: PageRequest) -> Answer:
     """The feedback page, to be framed: somebody else's code, in an origin of its own."""
-    found = visit.course.feedback(visit.assignment(), visit.actor.username)
+    found = request.course.feedback(request.assignment(), request.actor.username)
     headers = {"Content-Security-Policy": FEEDBACK_POLICY, "X-Frame-Options": "SAMEORIGIN"}
     return Response(found.read(), media_type="text/html; charset=utf-8", headers=headers)
 
 
-def receipts(visit: Visit) -> Answer:
-    found = tuple(visit.course.receipts(visit.actor.username))[::-1]
-    return MyReceipts(visit.frame, found, visit.course.signing_keys()[0]["kid"])
+def receipts(request: PageRequest) -> Answer:
+    found = tuple(request.course.receipts(request.actor.username))[::-1]
+    return MyReceipts(request.frame, found, request.course.signing_keys()[0]["kid"])
 
 
-VIEWS: tuple[View, ...] = (
-    View("GET", "/my/{assignment}", Allow.MEMBER, assignment),
-    View("POST", "/my/{assignment}", Allow.MEMBER, hand_in),
-    View("POST", "/my/{assignment}/extension", Allow.MEMBER, ask),
-    View("GET", "/my/{assignment}/files/{file:path}", Allow.MEMBER, hand_out),
-    View("GET", "/my/{assignment}/all.zip", Allow.MEMBER, all_files),
-    View("GET", "/my/{assignment}/hand-ins/{file}", Allow.MEMBER, version),
-    View("GET", "/my/{assignment}/receipts/{file}", Allow.MEMBER, receipt),
-    View("GET", "/my/{assignment}/feedback", Allow.MEMBER, feedback),
-    View("GET", "/my-receipts", Allow.MEMBER, receipts),
+VIEWS: tuple[PageRoute, ...] = (
+    PageRoute("GET", "/my/{assignment}", Allow.MEMBER, assignment),
+    PageRoute("POST", "/my/{assignment}", Allow.MEMBER, submit),
+    PageRoute("POST", "/my/{assignment}/extension", Allow.MEMBER, ask),
+    PageRoute("GET", "/my/{assignment}/files/{file:path}", Allow.MEMBER, release_file),
+    PageRoute("GET", "/my/{assignment}/all.zip", Allow.MEMBER, all_files),
+    PageRoute("GET", "/my/{assignment}/submissions/{file}", Allow.MEMBER, version),
+    PageRoute("GET", "/my/{assignment}/receipts/{file}", Allow.MEMBER, receipt),
+    PageRoute("GET", "/my/{assignment}/feedback", Allow.MEMBER, feedback),
+    PageRoute("GET", "/my-receipts", Allow.MEMBER, receipts),
 )

@@ -1,6 +1,6 @@
 """Who asks, and under which address, behind proxies: what a proxy says is believed if the proxy is a trusted one.
 
-The law: every hop is believed by the next one only. Of the addresses in X-Forwarded-For the right-most that is no
+Invariant: every hop is believed by the next one only. Of the addresses in X-Forwarded-For the right-most that is no
 trusted proxy's is the client's; what stands left of it, anybody may have written.
 """
 

@@ -1,6 +1,6 @@
 """Runs the application on granian, in this process, until SIGTERM or SIGINT; figures and trials are in docs.
 
-The law: one socket listens from the start to the end, and servers take turns on it: a renewed certificate is served
+Invariant: one socket listens from the start to the end, and servers take turns on it: a renewed certificate is served
 by a fresh server, and no connection is refused or dropped meanwhile.
 """
 

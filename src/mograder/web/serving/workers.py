@@ -1,6 +1,6 @@
 """Several processes on one listening socket: begun, watched, begun anew when one dies, and stopped together.
 
-The law: this process serves nothing and has no threads, so that it can make another worker at any time; no worker
+Invariant: this process serves nothing and has no threads, so that it can make another worker at any time; no worker
 outlives it, however it ends.
 """
 

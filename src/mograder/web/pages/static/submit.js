@@ -1,5 +1,5 @@
 // Handing in: checks before sending, dropping a file on the form, and progress. Without it the form works as it is.
-const form = document.getElementById("hand-in");
+const form = document.getElementById("submission");
 if (form) {
   const field = form.elements.file, checks = form.querySelector(".checks"), bar = form.querySelector("progress");
   const button = form.querySelector("button");
@@ -16,7 +16,7 @@ if (form) {
       const hex = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
       if (handedOut.split(" ").includes(hex)) found.push(["The file is unchanged from what was handed out.", false]);
     }
-    if (lateAfter && Date.now() + ahead > (Number(lateAfter) + 1e6) / 1000) found.push(["It is past the due time: this hand-in will be late.", false]);
+    if (lateAfter && Date.now() + ahead > (Number(lateAfter) + 1e6) / 1000) found.push(["It is past the due time: this submission will be late.", false]);
     return found;
   };
 
