@@ -129,7 +129,7 @@ class Write:
         return self.name
 
 
-def handing_in(user: Username, content: bytes, received: int = NOON, assignment: AssignmentName = HW1) -> Write:
+def submitting(user: Username, content: bytes, received: int = NOON, assignment: AssignmentName = HW1) -> Write:
     def on_model(model: Model) -> None:
         earlier = model.of(user, assignment)
         if earlier and earlier[-1].content == content:

@@ -515,7 +515,7 @@ ENDPOINTS = (
         "Every assignment with the files to fetch, sorted by name.", many=True,
     ),
     Endpoint(
-        "hand_out", "GET", "/assignments/{assignment}/files/{file:path}", Allow.MEMBER, Content.FILE,
+        "release_file", "GET", "/assignments/{assignment}/files/{file:path}", Allow.MEMBER, Content.FILE,
         "One file of an assignment.",
     ),
     Endpoint(

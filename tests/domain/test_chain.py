@@ -13,7 +13,7 @@ from mograder.domain.chain import Break, Link, Tombstone, find_breaks, head_of, 
 from mograder.domain.errors import BadRequest, VerificationFailed
 from mograder.domain.receipts import ChainPosition, Head, Receipt, issue_receipt
 from mograder.signing import Ed25519Signer, new_private_key
-from tests.domain.test_receipts import SIGNER, submit_work
+from tests.domain.test_receipts import SIGNER, new
 from tests.parts import NOON
 
 Links = list[Link]
@@ -25,7 +25,7 @@ def chain(signer: Ed25519Signer = SIGNER) -> Links:
     head = Head()
     for number in range(1, 6):
         turn = ChainPosition(number, head.hash, None, f"alice_{number}.py")
-        receipt = issue_receipt(submit_work(b"%d" % number), signer, "Kurs")(turn)
+        receipt = issue_receipt(new(b"%d" % number), signer, "Kurs")(turn)
         head = Head(number, receipt.hash)
         links.append(make_tombstone(receipt, signer, "Kurs", NOON) if number == 3 else receipt)
     return links

@@ -26,20 +26,20 @@ from tests.model import (
     explaining,
     extending,
     grading,
-    handing_in,
     look,
     planning,
     registering,
     rotating,
+    submitting,
 )
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, make_course_folder, open_store
 
 LARGE = b"x" * (IN_MEMORY + 1)
-SMALL = handing_in(ALICE, b"second", NOON - SECOND)  # the clock was set back
-BIG = handing_in(ALICE, LARGE)
+SMALL = submitting(ALICE, b"second", NOON - SECOND)  # the clock was set back
+BIG = submitting(ALICE, LARGE)
 EARLIER = (
-    handing_in(ALICE, b"first"),
-    handing_in(BOB, b"bob's"),
+    submitting(ALICE, b"first"),
+    submitting(BOB, b"bob's"),
     grading({"alice": "1", "bob": "2"}),
     explaining({ALICE: b"page", BOB: b"page"}),
     registering(ALICE),
@@ -122,7 +122,7 @@ WRITES = {
     "large": BIG,
     "grades": grading({"bob": "3", "carl": "4"}),
     "feedback": explaining({ALICE: b"another page", BOB: b"another" * 1000}),
-    "repeat": handing_in(BOB, b"bob's", NOON + SECOND),  # what stands already, once more
+    "repeat": submitting(BOB, b"bob's", NOON + SECOND),  # what stands already, once more
     "account": registering(BOB, "Bob"),
     "secret": rotating("second"),
     "extensions": extending(ALICE, BOB),

@@ -17,7 +17,7 @@ from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.store import FolderStore
 from mograder.store.shared.files import IN_MEMORY
 from tests.crashes import BEGIN, Say, die_before
-from tests.model import HW2, USERS, Model, Write, explaining, grading, handing_in, look, planning, registering, rotating
+from tests.model import HW2, USERS, Model, Write, explaining, grading, look, planning, registering, rotating
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, make_course_folder, open_store
 from tests.store.test_crashes import check_folder
 
@@ -28,7 +28,7 @@ moments = st.sampled_from([NOON + seconds * SECOND for seconds in range(-3, 4)])
 
 def submit_work(user: Username, letter: str, received: int, assignment: AssignmentName) -> Write:
     content = letter.encode() * (IN_MEMORY + 1 if letter == "L" else 1)
-    return handing_in(user, content, received, assignment)
+    return submitting(user, content, received, assignment)
 
 
 pages = st.dictionaries(people, st.binary(max_size=20), min_size=1)

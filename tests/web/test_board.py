@@ -13,7 +13,7 @@ from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR
 from mograder.domain.roster import Person
 from tests.parts import ALICE, BOB, NOON, submit_work, token_of
-from tests.web.test_sessions import Visitor
+from tests.web.pages.test_sessions import Visitor
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR
 from mograder.domain.roster import Person
 from tests.parts import ALICE, BOB, HW1, NOON, submit_work, token_of
-from tests.web.test_sessions import OURS, Visitor
+from tests.web.pages.test_sessions import OURS, Visitor
 
 SCRIPT = "<script>alert(1)</script>"
 

@@ -16,8 +16,8 @@ from mograder.domain.names import INSTRUCTOR
 from mograder.domain.store import Event
 from mograder.domain.tokens import Token
 from tests.parts import ALICE, CODE, token_of
+from tests.web.pages.test_sessions import Visitor
 from tests.web.test_grading import SCRIPT, upload
-from tests.web.test_sessions import Visitor
 
 A_CODE = re.compile(r"\b[a-z2-9]{4}-[a-z2-9]{4}-[a-z2-9]{4}\b")
 

@@ -18,7 +18,7 @@ import pytest
 
 from mograder.store.folder.authority import AUTHORITY, CERTIFICATE, Authority
 from tests.parts import PATIENCE, Running, environment, free_port, running
-from tests.web.test_server import answer, head
+from tests.web.serving.test_server import answer, head
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from mograder.domain.names import INSTRUCTOR
 from mograder.web.pages.sessions import new_ticket
 from tests.parts import CODE, Running, environment, free_port, running
 from tests.web.in_process import Web
-from tests.web.test_sessions import OURS, Visitor
+from tests.web.pages.test_sessions import OURS, Visitor
 
 DUE = 1_773_147_600  # Unix seconds
 PLAN = f'title = "Physics"\n[[assignments]]\nname = "hw1"\ndue = {DUE}\n'

@@ -18,7 +18,8 @@ from mograder.domain.names import counted
 from mograder.rehearsal.rehearsal import Outcome, Phase, Rehearsal, Server, Watch
 
 TITLES = {
-    "register": "register", "assignments": "list", "hand_out": "fetch a file", "status": "look", "submit": "hand in",
+    "register": "register", "assignments": "list", "release_file": "fetch a file", "status": "look",
+    "submit": "submit",
 }  # fmt: skip
 
 

@@ -262,7 +262,7 @@ class Rehearsal:
         for user in self._students:
             comes = self._chance.uniform(0, seconds / 4)
             asks.append((comes, self._ask("assignments", user, {})))
-            asks += [(comes, Ask("GET", file.url, self._tokens[user], kind="hand_out", user=user))
+            asks += [(comes, Ask("GET", file.url, self._tokens[user], kind="release_file", user=user))
                      for file in assignment.files]  # fmt: skip
             looks = comes
             while (looks := looks + POLL_SECONDS * self._chance.uniform(0.8, 1.2)) < seconds:
@@ -295,7 +295,7 @@ class Rehearsal:
                     self._lost.append(version)
 
 
-_KINDS = ("assignments", "hand_out", "status", "submit")
+_KINDS = ("assignments", "release_file", "status", "submit")
 
 
 # what held it up

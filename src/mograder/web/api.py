@@ -174,7 +174,7 @@ class Api:
 
     async def _send_file(self, request: Request, file: StoredFile, body: Body, receive: Receive, send: Send) -> None:
         row, values, scope, headers = request.row, request.values, request.scope, request.headers
-        if row.name == "hand_out" and scope["method"] == "GET":
+        if row.name == "release_file" and scope["method"] == "GET":
             self.fetches.note(request.actor, values["assignment"], values["file"], request.received)
         kind = row.reply.value if isinstance(row.reply, Content) else ""
 

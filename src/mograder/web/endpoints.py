@@ -159,7 +159,8 @@ def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
     listed = [
         wire.ReleaseFileInfo(
             each.name,
-            each.url or wire.build_path(wire.BY_NAME["hand_out"], {"assignment": assignment.name, "file": each.name}),
+            each.url
+            or wire.build_path(wire.BY_NAME["release_file"], {"assignment": assignment.name, "file": each.name}),
             wire.given(each.size),
             wire.given(each.sha256),
         )

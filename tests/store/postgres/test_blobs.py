@@ -73,7 +73,7 @@ def test_a_large_file_is_brought_once_and_goes_with_the_server(store: PostgresSt
 def test_large_files_that_many_fetch_at_once_make_room_for_each_other(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blobs, "KEPT_AT_HAND", 4 * LARGE)
+    monkeypatch.setattr(blobs, "CACHE_SIZE", 4 * LARGE)
     files = [kept(store, f"s{number}", bytes(LARGE)) for number in range(8)]
     with ThreadPoolExecutor(8) as threads:
         paths = list(threads.map(lambda number: fetched_file(files[number % 8]), range(32)))
@@ -105,7 +105,7 @@ def test_a_file_at_hand_waits_for_no_other_to_be_brought(store: PostgresStore, m
 def test_what_was_fetched_longest_ago_makes_room_for_what_comes(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blobs, "KEPT_AT_HAND", 2 * LARGE)
+    monkeypatch.setattr(blobs, "CACHE_SIZE", 2 * LARGE)
     files = [kept(store, f"s{number}", bytes(LARGE)) for number in range(3)]
     paths = [fetched_file(file) for file in files[:2]]
     for path in paths:

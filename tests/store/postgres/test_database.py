@@ -19,7 +19,7 @@ from mograder.domain.receipts import NewSubmission, issue_receipt
 from mograder.domain.store import Event, Store
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.postgres import database
-from mograder.store.postgres.chain import Chain
+from mograder.store.postgres.chain import ChainAppender
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.postgres.database import MIGRATIONS, upgrade
 from tests.parts import ALICE, BOB, HW1, NOON, PATIENCE, SECOND, filled, free_port, submit_work, until
@@ -173,7 +173,7 @@ def test_names_that_are_taken_are_seen_by_all_that_are_placed_together(postgres_
     together = [NewSubmission(user, HW1, user, *each) for each in zip(moments, uploads, strict=True)]
 
     def work(connection: database.Connection) -> list[str]:
-        chain = Chain(connection, store.course, together)
+        chain = ChainAppender(connection, store.course, together)
         placed = [chain.append(each, issue_receipt(each, SIGNER, "course"), "body") for each in together]
         chain.write()
         return [each.receipt.submission.filename.partition("T")[2] for each in placed]

@@ -22,7 +22,7 @@ from mograder.signing import Ed25519Signer
 from mograder.web.pages.lzstring import compress_for_url
 from mograder.web.pages.page_request import file_response
 from tests.parts import ALICE, CODE, NOON, NOTEBOOK, SECOND, Clock, names_in, sha256, submit_work, token_of
-from tests.web.test_sessions import OURS, Visitor
+from tests.web.pages.test_sessions import OURS, Visitor
 
 HOUR = 3600 * SECOND
 
