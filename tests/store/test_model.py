@@ -17,7 +17,7 @@ from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.store import FolderStore
 from mograder.store.shared.files import IN_MEMORY
 from tests.crashes import BEGIN, Say, die_before
-from tests.model import HW2, USERS, Model, Write, explaining, grading, look, planning, registering, rotating
+from tests.model import HW2, USERS, Model, Write, explaining, grading, look, planning, registering, rotating, submitting
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, make_course_folder, open_store
 from tests.store.test_crashes import check_folder
 
