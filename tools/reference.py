@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""Writes docs/reference from the code: protocol, OpenAPI, settings, commands.
+"""Writes docs/reference from the code: protocol, OpenAPI, settings, commands, modules.
 
     python tools/reference.py            write
     python tools/reference.py --check    write nothing; exit 1 and name the stale files when they differ
 
-Invariant: what is said here about the code is read from the code. The few texts that stand here are matched against it,
-so that a new setting or exit code without a text is an error.
+Invariant: what these pages say about the code is read from the code, and does not depend on the version of Python. The
+few texts below are compared with the code: a setting, an exit code or an error without a text fails.
 """
 # ruff: noqa: T201  (a script that talks to a person)
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -30,7 +30,9 @@ from mograder.domain.errors import MograderError
 from mograder.wire import messages
 from mograder.wire.endpoints import CHECKSUM_HEADER, ENDPOINTS, HEADERS, KIB, MIB, TROUBLE, Content, Endpoint
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "docs" / "reference"
+SOURCE = ROOT / "src" / "mograder"
 WRITTEN = "<!-- Written by tools/reference.py from the code: change the code and run it again. -->"
 
 EXIT_CODES = {
@@ -100,6 +102,7 @@ def pages() -> dict[str, str]:
         "openapi.json": json.dumps(openapi(), indent=2, ensure_ascii=False) + "\n",
         "settings.md": settings(),
         "commands.md": commands(),
+        "modules.md": modules(),
     }
 
 
@@ -116,6 +119,11 @@ def plain(text: str) -> str:
 
 def document(*parts: str) -> str:
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
+
+
+def first_sentence(text: str) -> str:
+    """A module's first paragraph, as one line."""
+    return " ".join(text.strip().partition("\n\n")[0].split())
 
 
 def doc(kind: type) -> str:
@@ -148,7 +156,7 @@ def protocol() -> str:
         'Every error is an object `{"error": text, "code": code}`, sometimes with more keys. The text is for a '
         "person, the code for a program. What was foreseen has one of these codes; all else is 500 with `internal`.",
         table(("code", "status", "exit code of the client", ""), [
-            (f"`{kind.code}`", str(kind.status), str(kind.exit_code), doc(kind) or phrase(kind))
+            (f"`{kind.code}`", str(kind.status), str(kind.exit_code), doc(kind))
             for kind in errors()
         ]),
         "`network` and `verification_failed` are raised by the client alone, `usage` by the command line. "
@@ -245,11 +253,6 @@ def type_name(hint: object) -> str:
     return names.get(hint) or getattr(hint, "__name__", str(hint)).lstrip("_")
 
 
-def phrase(kind: type[MograderError]) -> str:
-    """What HTTP says about an error that says nothing about itself."""
-    return HTTPStatus(kind.status).phrase.capitalize() + "."
-
-
 def errors(base: type[MograderError] = MograderError) -> list[type[MograderError]]:
     """The error family by status, then code."""
 
@@ -259,6 +262,8 @@ def errors(base: type[MograderError] = MograderError) -> list[type[MograderError
             yield from family(child)
 
     ours = {kind for kind in family(base) if kind.__module__ == MograderError.__module__}
+    if silent := sorted(kind.__name__ for kind in ours if not doc(kind)):
+        raise SystemExit(f"errors without a docstring, which the protocol's page shows: {', '.join(silent)}")
     return sorted(ours, key=lambda kind: (kind.status, kind.code))
 
 
@@ -471,6 +476,37 @@ def prose(text: str) -> str:
         else:
             paragraphs.append(plain(paragraph))
     return "\n\n".join(paragraphs)
+
+
+# modules
+
+
+def modules() -> str:
+    return document(
+        "# Modules",
+        WRITTEN,
+        "Every module and its job, in its own words. How they work together: [architecture](../architecture.md).",
+        *(package(folder) for folder in sorted(found_packages())),
+    )
+
+
+def found_packages() -> set[Path]:
+    """The program's packages; the notebooks of the example course are none."""
+    return {path.parent for path in SOURCE.rglob("*.py") if not path.is_relative_to(SOURCE / "example")}
+
+
+def package(folder: Path) -> str:
+    jobs = {path.name: first_sentence(module_doc(path)) for path in sorted(folder.glob("*.py"))}
+    name = folder.relative_to(SOURCE.parent).as_posix() + "/"
+    rows = [(f"`{file}`", job) for file, job in jobs.items() if not file.startswith("__")]
+    return document(f"## {name}", jobs.get("__init__.py", ""), table(("module", "its job"), rows) if rows else "")
+
+
+def module_doc(path: Path) -> str:
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    if not text:
+        raise SystemExit(f"{path.relative_to(SOURCE.parent)} does not say in its first line what its job is")
+    return text
 
 
 def stale() -> list[Path]:
