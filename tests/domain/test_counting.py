@@ -10,8 +10,7 @@ import pytest
 from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
 from mograder.domain.assignments import CountingRule
 from mograder.domain.course import Course
-from mograder.domain.extending import Change
-from mograder.domain.extensions import Decision
+from mograder.domain.extensions import Change, Decision
 from mograder.domain.names import INSTRUCTOR, Username
 from tests.parts import ALICE, BOB, NOON, SECOND, filled
 
@@ -27,16 +26,16 @@ def set_rule(course_folder: Path, rule: str) -> None:
 
 def submit(course: Course, user: Username, content: bytes, received: int, actor: Actor | None = None) -> str:
     """Hand in; the file name of the version that counts then."""
-    hw1, body = course.assignment(COURSE_INSTRUCTOR, "hw1"), filled(course.upload(), content)
-    accepted = course.submit(actor or Actor(user, Role.STUDENT), hw1, user, body, received)
-    return course.assessed(accepted.receipt)[1]
+    hw1, body = course.release.assignment(COURSE_INSTRUCTOR, "hw1"), filled(course.submissions.upload(), content)
+    accepted = course.submissions.submit(actor or Actor(user, Role.STUDENT), hw1, user, body, received)
+    return course.submissions.assessed(accepted.receipt)[1]
 
 
 def collected(course: Course, which: CountingRule | None) -> dict[str, bytes]:
-    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
+    hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
     return {
-        each.file.username: course.submitted_file(hw1, each.file.filename).read()
-        for each in course.submissions(hw1, which)
+        each.file.username: course.submissions.file(hw1, each.file.filename).read()
+        for each in course.submissions.collect(hw1, which)
     }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mograder.domain.store import StoredFile
+from mograder.domain.files import StoredFile
 
 CONTENT = b"import marimo\n"
 

@@ -221,9 +221,7 @@ class Grades:
     clock: Callable[[], int]
     everybody: Callable[[], set[str]]
 
-    def upload(
-        self, actor: Actor, assignment: Assignment, document: object, version: str | None = None
-    ) -> Uploaded:
+    def upload(self, actor: Actor, assignment: Assignment, document: object, version: str | None = None) -> Uploaded:
         """Merge grades. Raises BadRequest, and ChangedMeanwhile unless the stored grades have the `version`, if given;
         then nothing is changed.
         """

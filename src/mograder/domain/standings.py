@@ -99,5 +99,7 @@ class Standings:
     def board_version(self) -> tuple[object, ...]:
         """The version of `board`, as `version`."""
         store, listed = self.store, self.store.release.assignments()
-        files = [(store.submissions.users(each.name), board.readable_grades(store.grades, each.name)) for each in listed]
+        files = [
+            (store.submissions.users(each.name), board.readable_grades(store.grades, each.name)) for each in listed
+        ]
         return (store.version(), listed, store.config.plan(), files)

@@ -39,7 +39,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A course with six receipts of two people, and two places of a third who was erased; not to be changed."""
     root = make_course_folder(tmp_path_factory.mktemp("sound"), "hw1", "hw2")
     store = open_store(root)
-    signer = Ed25519Signer(store.signing_key(new_private_key))
+    signer = Ed25519Signer(store.keys.signing_key(new_private_key))
     now = utc_now() - 3600 * 1_000_000
     for number, (user, assignment, content) in enumerate(WORK):
         submit_work(store, signer, user, content, now + number * 3_000_000, assignment)

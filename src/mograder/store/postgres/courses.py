@@ -9,18 +9,18 @@ from pathlib import Path
 
 from mograder import config
 from mograder.domain import deadlines
+from mograder.domain.audit import Event
 from mograder.domain.names import CourseName, FileName
-from mograder.domain.store import CourseEntry, Event
+from mograder.domain.store import CourseEntry
 from mograder.domain.tokens import random_secret
-from mograder.store.folder.courses import course_taken, no_such_course
-from mograder.store.folder.layout import MANIFEST, Folders
+from mograder.store.folder.layout import Folders
 from mograder.store.folder.release import ReleaseFolder
 from mograder.store.postgres import blobs
-from mograder.store.postgres.blobs import Bodies, new_body, pieces_of
+from mograder.store.postgres.blobs import Blobs, new_body, pieces_of
 from mograder.store.postgres.database import Connection, Database
 from mograder.store.postgres.rows import (
-    HAND_OUTS,
     PLAN,
+    RELEASED,
     SECRETS,
     StoredReleaseFile,
     lock_document,
@@ -31,6 +31,8 @@ from mograder.store.postgres.rows import (
 )
 from mograder.store.postgres.store import PostgresStore
 from mograder.store.shared import files
+from mograder.store.shared.courses import course_taken, no_such_course
+from mograder.store.shared.manifest import MANIFEST
 
 
 class PostgresCourses:
@@ -40,7 +42,7 @@ class PostgresCourses:
         """Raises Temporary, and Unreadable for a schema that is newer or older than this program."""
         self.url = url
         self._database = Database(url)
-        self._bodies = Bodies(self._database)
+        self._bodies = Blobs(self._database)
         self._opened: dict[CourseName, PostgresStore] = {}
         self._opening = threading.Lock()
 
@@ -105,7 +107,7 @@ class PostgresCourses:
         found = release_files.everything()
 
         def work(connection: Connection) -> int:
-            held = read_listing(lock_document(connection, name, HAND_OUTS, "{}"))
+            held = read_listing(lock_document(connection, name, RELEASED, "{}"))
             before = [each for listed in held.values() for each in listed]
             known = {each.sha256: each.body for each in before}
             listing = {
@@ -114,7 +116,7 @@ class PostgresCourses:
             }
             used = {each.body for listed in listing.values() for each in listed}
             blobs.drop(connection, name, [each.body for each in before if each.body not in used])
-            put_document(connection, name, HAND_OUTS, write_listing(listing))
+            put_document(connection, name, RELEASED, write_listing(listing))
             for place, path in ((PLAN, folders.course / config.CONFIG_NAME), (MANIFEST, folders.root / MANIFEST)):
                 _put_file(connection, name, place, path)
             record(connection, name, [event])
