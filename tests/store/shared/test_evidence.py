@@ -43,7 +43,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     now = utc_now() - 3600 * 1_000_000
     for number, (user, assignment, content) in enumerate(WORK):
         submit_work(store, signer, user, content, now + number * 3_000_000, assignment)
-    Course(store, signer, Clock(now)).erase(COURSE_INSTRUCTOR, CAROL)
+    Course(store, signer, Clock(now)).erasure.erase(COURSE_INSTRUCTOR, CAROL)
     store.close()
     return root.parent
 
