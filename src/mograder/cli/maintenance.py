@@ -17,9 +17,9 @@ from mograder.domain.errors import Unreadable, Usage, VerificationFailed
 from mograder.domain.names import counted
 
 if TYPE_CHECKING:
+    from mograder.store.folder.evidence import Evidence
     from mograder.store.folder.layout import Folders
     from mograder.store.postgres.evidence import PostgresEvidence
-    from mograder.store.shared.evidence import Evidence
     from mograder.store.shared.findings import Finding
 
 BACK_UP = "back up a database with its own tools (pg_dump), or bring one course into a folder: mograder store copy"
@@ -178,7 +178,7 @@ def _evidence(place: Path | str, *elsewhere: Path | None) -> Iterator[Evidence |
         with database_course(str(place)) as store:
             yield PostgresEvidence(store)
     else:
-        from mograder.store.shared.evidence import Evidence
+        from mograder.store.folder.evidence import Evidence
 
         yield Evidence(_folders(Path(place), *elsewhere))
 

@@ -18,6 +18,7 @@ from mograder.domain.files import StoredFile
 from mograder.domain.names import CourseName, FileName, Username
 from mograder.domain.receipts import ChainPosition, NewSubmission, Receipt
 from mograder.signing import Ed25519Signer, new_private_key
+from mograder.store.copy import read_publication
 from mograder.store.folder.layout import Folders
 from mograder.store.postgres import blobs
 from mograder.store.postgres.blobs import PIECE, Blobs, pieces_of
@@ -151,7 +152,7 @@ def test_bytes_that_nobody_is_shown_any_more_leave_the_database(
     release_file = folders.root / "hw1" / "files" / "hw1.py"
 
     def publish() -> None:
-        courses.publish(CourseName(store.course), folders, NOTE)
+        courses.publish(CourseName(store.course), read_publication(folders), NOTE)
 
     def refused(turn: ChainPosition) -> Receipt:
         raise NameTaken("no")

@@ -146,6 +146,11 @@ class PostgresSubmissions:
         )  # fmt: skip
         return self._tables.stored_file(filename, *rows[0]) if rows else None
 
+    def pieces(self, receipt: Receipt) -> Iterator[bytes]:
+        """The bytes of a submission. Raises Unreadable."""
+        ((body,),) = self._tables.read("SELECT body FROM receipts WHERE course = %s AND number = %s", receipt.number)
+        return self._tables.pieces(body, receipt.submission.size)
+
     def head(self) -> Head:
         return Head(*self._tables.read("SELECT number, head FROM chains WHERE course = %s")[0])
 

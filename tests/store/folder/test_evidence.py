@@ -21,9 +21,10 @@ from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Head, Receipt
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.doctor import check
+from mograder.store.folder.evidence import Evidence, read_record
 from mograder.store.folder.layout import Folders
 from mograder.store.shared import findings
-from mograder.store.shared.evidence import Evidence, Verified, read_record
+from mograder.store.shared.evidence import Verified
 from tests.parts import ALICE, BOB, HW1, Clock, make_course_folder, open_store, submit_work
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links as on POSIX")
