@@ -34,8 +34,8 @@ class _Folder:
     def change_extensions(self, changes: Iterable[wire.ExtensionChange]) -> list[wire.ExtensionInfo]:
         wanted = [
             Change(
-                self._course.release.assignment(COURSE_INSTRUCTOR, each.assignment), parse_owner(each.user), each.decision,
-                each.until, each.note,
+                self._course.release.assignment(COURSE_INSTRUCTOR, each.assignment), parse_owner(each.user),
+                each.decision, each.until, each.note,
             )
             for each in changes
         ]  # fmt: skip

@@ -92,7 +92,8 @@ def serve(folder: Path | None, **given: Any) -> None:
         folders = {name: given[name] for name in ("release_dir", "submitted_dir", "grades_dir")}
         course = open_course(root, enrollment_code=code, max_upload=given["max_upload"], **folders)
         stack.callback(course.close)
-        course.store.release.assignments()  # what is broken now stops the start; what is broken later, goes on as read here
+        # A file that is broken now stops the start; one that breaks later stays in force as it was last parsed.
+        course.store.release.assignments()
         return course
 
     with contextlib.ExitStack() as stack:
