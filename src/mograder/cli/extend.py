@@ -16,8 +16,7 @@ from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.deadlines import Schedule
 from mograder.domain.errors import BadRequest, Usage
-from mograder.domain.extending import Change
-from mograder.domain.extensions import Decision, State, parse_until
+from mograder.domain.extensions import Change, Decision, State, parse_until
 from mograder.domain.names import parse_owner
 from mograder.domain.tables import read_table
 from mograder.wire import messages
@@ -35,8 +34,8 @@ class _Folder:
     def change_extensions(self, changes: Iterable[messages.ExtensionChange]) -> list[messages.ExtensionInfo]:
         wanted = [
             Change(
-                self._course.assignment(COURSE_INSTRUCTOR, each.assignment), parse_owner(each.user), each.decision,
-                each.until, each.note,
+                self._course.release.assignment(COURSE_INSTRUCTOR, each.assignment), parse_owner(each.user),
+                each.decision, each.until, each.note,
             )
             for each in changes
         ]  # fmt: skip

@@ -31,20 +31,20 @@ class _Folder:
         self._course = course
 
     def roster(self) -> list[messages.RosterEntry]:
-        return [messages.roster_entry(each) for each in self._course.roster()]
+        return [messages.roster_entry(each) for each in self._course.roster.all()]
 
     def add_people(self, people: Iterable[messages.NewPerson]) -> list[messages.RosterEntry]:
         parsed = [Person.parse(each.user, each.name, each.role) for each in people]
-        return [messages.roster_entry(*each) for each in self._course.add_people(COURSE_INSTRUCTOR, parsed)]
+        return [messages.roster_entry(*each) for each in self._course.roster.add(COURSE_INSTRUCTOR, parsed)]
 
     def reset(self, user: str) -> messages.RosterEntry:
-        return messages.roster_entry(*self._course.reset(COURSE_INSTRUCTOR, Username(user)))
+        return messages.roster_entry(*self._course.roster.reset(COURSE_INSTRUCTOR, Username(user)))
 
     def set_role(self, user: str, role: Role) -> messages.RosterEntry:
-        return messages.roster_entry(self._course.set_role(COURSE_INSTRUCTOR, Username(user), role))
+        return messages.roster_entry(self._course.roster.set_role(COURSE_INSTRUCTOR, Username(user), role))
 
     def remove(self, user: str) -> messages.RosterEntry:
-        return messages.roster_entry(self._course.remove(COURSE_INSTRUCTOR, Username(user)))
+        return messages.roster_entry(self._course.roster.remove(COURSE_INSTRUCTOR, Username(user)))
 
 
 Place = _Folder | Client

@@ -20,7 +20,8 @@ from typing import Any
 from mograder import config
 from mograder.domain.errors import MograderError, Usage
 from mograder.rehearsal.load import Answer, Ask, quantile, rate, send, send_all
-from mograder.store.folder.layout import FEEDBACK, GRADES, LEDGER, MANIFEST, find_folders
+from mograder.store.folder.layout import FEEDBACK, GRADES, LEDGER, find_folders
+from mograder.store.shared.manifest import MANIFEST
 from mograder.wire import messages
 from mograder.wire.codec import decode_json, encode_json
 from mograder.wire.endpoints import BY_NAME
