@@ -319,7 +319,10 @@ def read_text(path: Path) -> str:
 
 def parse_course_file(text: str) -> CourseFile:
     """Raises ValueError that names the place and, for an unknown key, the nearest known one."""
-    document = tomllib.loads(text)
+    try:
+        document = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     _refuse_near_misses(document)
     for table, kind in _TABLES.items():
         value = document.get(table, [])
