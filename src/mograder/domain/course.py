@@ -123,6 +123,38 @@ class Course(TakesSubmissions):
         """The files of the course that cannot be understood now, for those who may know: instructors."""
         return self.store.config_errors() if actor.is_instructor else ()
 
+    # what a server asks the store through the course
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether every access to the store crosses a network."""
+        return self.store.waits
+
+    def state_version(self) -> object:
+        """Equal to an earlier one only if accounts, receipts, extensions and the audit log are as they were."""
+        return self.store.mark()
+
+    def secrets(self) -> tuple[str, ...]:
+        """The secrets that sign tokens, newest first."""
+        return self.store.secrets()
+
+    def cached_assignments(self) -> tuple[Assignment, ...] | None:
+        """Every assignment; None where that cannot be said without waiting."""
+        return self.store.cached_assignments()
+
+    def cached_latest_files(self, assignment: Assignment) -> tuple[LatestFile, ...] | None:
+        """Everybody's latest submission; None where that cannot be said without waiting."""
+        return self.store.cached_latest_files(assignment.name)
+
+    def failures(self, keys: Sequence[str]) -> list[tuple[str, int]]:
+        return self.store.failures(keys)
+
+    def note_failure(self, keys: Sequence[str], moment: int, keep: int) -> None:
+        self.store.note_failure(keys, moment, keep)
+
+    def forget_failures(self, keys: Sequence[str]) -> None:
+        self.store.forget_failures(keys)
+
     # who
 
     @property

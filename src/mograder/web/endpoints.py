@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -14,17 +13,16 @@ from mograder import wire
 from mograder.domain import deadlines
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment, CountingRule
-from mograder.domain.commitments import Commitment
 from mograder.domain.counting import ListedSubmission
 from mograder.domain.course import Course, Standing
 from mograder.domain.deadlines import Lateness
-from mograder.domain.errors import BadRequest, ChecksumMismatch, NotFound, WrongCode
+from mograder.domain.errors import BadRequest, NotFound, WrongCode
 from mograder.domain.extending import Change
 from mograder.domain.extensions import Extension
 from mograder.domain.names import Username, parse_owner
 from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.roster import Person
-from mograder.domain.store import Accepted, StoredFile, Upload
+from mograder.domain.store import Accepted, StoredFile
 from mograder.web.body import Scope
 from mograder.web.caching import Memo, TickCache
 from mograder.web.pages.sessions import link_with, new_ticket
@@ -187,23 +185,6 @@ def change_rules(request: Request) -> Reply:
     wanted = wire.decode_json(request.body, wire.NewRules)
     changed = planning.change(request.actor, name, wire.new_texts(planning.rules(name).texts, wanted), wanted.tag)
     return json_reply(wire.rules_info(changed))
-
-
-def begin_submit(
-    request: Request, assignment: Assignment, upload: Upload, filename: str, held: Sequence[Commitment]
-) -> Future[Accepted]:
-    try:
-        upload.finish()
-        announced = request.headers.get(wire.CHECKSUM_HEADER.lower())
-        if announced is not None and announced.lower() != upload.sha256:
-            raise ChecksumMismatch(f"the bytes that came have the SHA-256 {upload.sha256}, not {announced[:64]!r}")
-        course, user = request.course, request.person()
-        accepted = course.begin(request.actor, assignment, user, upload, request.received, filename, held)
-    except BaseException:
-        upload.discard()
-        raise
-    accepted.add_done_callback(lambda _: upload.discard())
-    return accepted
 
 
 def submitted(course: Course, accepted: Accepted) -> Reply:
@@ -419,7 +400,10 @@ def feedback_pages(pages: list[tuple[str, bytes]]) -> dict[Username, bytes]:
         stem, dot, ending = filename.rpartition(".")
         if not dot or ending.lower() != "html":
             raise BadRequest(f"{filename[:100]!r} is not a <user>.html")
-        named[parse_owner(stem)] = content
+        user = parse_owner(stem)
+        if user in named:
+            raise BadRequest(f"{filename[:100]!r} comes twice: send one page a person")
+        named[user] = content
     return named
 
 
@@ -490,8 +474,8 @@ HANDLERS: Mapping[str, Handler] = {
 }  # fmt: skip
 
 SAME_FOR_ALL: Mapping[str, Callable[[Request], object]] = {
-    "assignments": lambda request: request.course.store.cached_assignments(),
-    "submissions": lambda request: request.course.store.cached_latest_files(request.assignment().name),
+    "assignments": lambda request: request.course.cached_assignments(),
+    "submissions": lambda request: request.course.cached_latest_files(request.assignment()),
 }
 """Rows whose answer depends on path, query, whether an instructor asks, and the student's extensions (`own`), and on
 nothing else of the request; each with what it lists, if that is at hand."""

@@ -127,7 +127,7 @@ async def live(request: PageRequest) -> Answer:
         except Unauthenticated:
             return False
 
-    said = events(request.api.live, request.actor.username, lambda: request.api.write(may))
+    said = events(request.api.live, request.actor.username, lambda: request.api.threads.run(may))
     return EventSourceResponse(said, send_timeout=request.api.timeouts.taking)
 
 

@@ -26,13 +26,13 @@ from mograder.domain.course import Course
 from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound, Unauthenticated, Unreadable
 from mograder.domain.names import Username
-from mograder.domain.store import StoredFile
+from mograder.domain.store import Accepted, StoredFile
 from mograder.web.api import Api
-from mograder.web.body import Body, ClientDisconnected, Message, Receive, Scope, Send
+from mograder.web.body import Body, ClientDisconnected, Message, Receive, Scope, Send, is_multipart
 from mograder.web.pages import sessions
 from mograder.web.pages.page import Frame, Page, Problem, render
 from mograder.web.pages.sessions import Session
-from mograder.web.replies import attachment, path_to
+from mograder.web.replies import FEEDBACK_POLICY, attachment, path_to
 from mograder.web.throttle import address_key
 
 log = logging.getLogger(__name__)
@@ -97,9 +97,15 @@ class PageRequest:
         """The assignment that the path names. Raises NotFound."""
         return self.course.assignment(self.actor, self.values["assignment"])
 
-    def to(self, path: str, *segments: str) -> Response:
-        """On to another page: what answers a form that was taken, so that reloading does not send it again."""
-        return RedirectResponse(self.frame.at(path, *segments), 303)
+    async def take_submission(self, assignment: Assignment, user: Username) -> Accepted:
+        """Keep the file that the form in `body` holds. Raises BadRequest, and what `uploads.take_submission` does."""
+        if not is_multipart(self.headers):
+            raise BadRequest("choose a file first")
+        return await self.api.take_submission(self.actor, assignment, user, self.body, self.received)
+
+    def to(self, path: str, *segments: str, query: str = "") -> Response:
+        """A redirect to another page: the answer to a form that was taken, so that reloading does not send it again."""
+        return RedirectResponse(self.frame.at(path, *segments) + (f"?{query}" if query else ""), 303)
 
     def logged_in(self, answer: Response, username: Username) -> Response:
         """`answer` with the cookie of a new session."""
@@ -139,6 +145,12 @@ def file_response(file: StoredFile) -> Response:
         return OpenFileResponse(held, file.name)
     except OSError:
         raise NotFound(f"{file.name!r} cannot be read") from None
+
+
+def feedback_response(file: StoredFile) -> Response:
+    """A feedback page to be framed: somebody else's code, in an origin of its own."""
+    headers = {"Content-Security-Policy": FEEDBACK_POLICY, "X-Frame-Options": "SAMEORIGIN"}
+    return Response(file.read(), media_type="text/html; charset=utf-8", headers=headers)
 
 
 def html(page: Page, status: int = 200) -> Response:
@@ -212,7 +224,7 @@ class PageEndpoint:
 
     async def _answer(self, request: PageRequest) -> Response:
         try:
-            request = await self._api.write(lambda: self._recognised(request))
+            request = await self._api.threads.run(lambda: self._recognised(request))
             if self._view.method == "POST":
                 check_origin(request.headers)
             if request.actor == ANONYMOUS and self._view.allow is not Allow.ANYONE:
@@ -223,7 +235,7 @@ class PageEndpoint:
                 return await self._finish(request, answer)
             if self._view.method == "POST":
                 request = replace(request, form=parse_form(await request.body.whole(FORM_LIMIT)))
-            answer = await self._api.write(lambda: self._view.show(request))
+            answer = await self._api.threads.run(lambda: self._view.show(request))
             return await self._finish(request, answer)
         except MograderError as error:
             if error.status >= 500:
@@ -248,7 +260,7 @@ class PageEndpoint:
         return request if request.api.check_tokens else replace(request, actor=UNCHECKED)
 
     async def _finish(self, request: PageRequest, answer: Answer) -> Response:
-        response = await self._api.write(lambda: html(answer)) if isinstance(answer, Page) else answer
+        response = await self._api.threads.run(lambda: html(answer)) if isinstance(answer, Page) else answer
         session = request.session
         stale = session is not None and request.received > session.seen + sessions.RENEW_SECONDS * SECOND
         if session and stale and "set-cookie" not in response.headers:

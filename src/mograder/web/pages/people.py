@@ -18,10 +18,10 @@ from mograder.domain.receipts import Head
 from mograder.domain.roster import Person, read_roster
 from mograder.domain.store import Event
 from mograder.web import multipart
-from mograder.web.api import MULTIPART_EXTRA
 from mograder.web.pages.board import Part, part_of
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
+from mograder.web.uploads import MULTIPART_EXTRA
 
 
 @dataclass(frozen=True)
@@ -151,10 +151,12 @@ async def import_list(request: PageRequest) -> Answer:
         except UnicodeDecodeError:
             raise BadRequest("the list is not UTF-8 text: save it as CSV UTF-8") from None
         found = read_roster(text)
-        return await request.api.write(lambda: _with_codes(request, request.course.add_people(request.actor, found)))
+        return await request.api.threads.run(
+            lambda: _with_codes(request, request.course.add_people(request.actor, found))
+        )
     except MograderError as error:
         problem, status = error.message, error.status
-        return await request.api.write(lambda: html(_people(request, problem=problem), status))
+        return await request.api.threads.run(lambda: html(_people(request, problem=problem), status))
 
 
 def reset(request: PageRequest) -> Answer:

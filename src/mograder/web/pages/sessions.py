@@ -79,7 +79,7 @@ def spend_ticket(course: Course, ticket: str) -> Actor:
 
 
 def _signer(course: Course, purpose: str) -> URLSafeSerializer:
-    keys = list(reversed(course.store.secrets()))  # itsdangerous signs with the last
+    keys = list(reversed(course.secrets()))  # itsdangerous signs with the last
     options = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
     return URLSafeSerializer(keys, salt=f"mograder {purpose}", signer_kwargs=options)
 
