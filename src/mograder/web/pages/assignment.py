@@ -28,7 +28,7 @@ from mograder.domain.receipts import latest_filename
 from mograder.domain.store import StoredFile
 from mograder.web import multipart
 from mograder.web.endpoints import feedback_pages
-from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of
+from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of, small_number
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import (
     Answer,
@@ -166,14 +166,11 @@ def assignment(request: PageRequest) -> AssignmentPage:
     rows, part = part_of(_found(request, task, show), request.query, PEOPLE_A_PAGE)
     counts = tuple((each, sum(map(each.fits, cells))) for each in Show)
     spread = grade_changes.spread((each.grade for each in cells if each.grade is not None), task.rules.points)
-    grades, pages = (text if (text := request.query.get(name, "")).isdecimal() else "" for name in ("grades", "pages"))
-    kept = f"the grades are stored: {grades} in all" if grades else _stored_in_words(pages) if pages else ""
+    grades, pages = small_number(request.query.get("grades", "")), small_number(request.query.get("pages", ""))
+    kept = "" if grades is None else f"the grades are stored: {grades} in all"
+    kept = kept if pages is None else f"{counted(pages, 'feedback page')} {'is' if pages == 1 else 'are'} stored"
     penalties = request.course.plan.penalties
     return AssignmentPage(request.frame, task, tuple(rows), part, show, counts, spread, penalties, kept=kept)
-
-
-def _stored_in_words(pages: str) -> str:
-    return f"{counted(int(pages), 'feedback page')} {'is' if int(pages) == 1 else 'are'} stored"
 
 
 def _show(request: PageRequest) -> Show:

@@ -145,9 +145,13 @@ def wanted_of(query: Mapping[str, str], board: Board) -> BoardFilter:
 def part_of(found: Sequence[T], query: Mapping[str, str], size: int) -> tuple[Sequence[T], Part]:
     """The page of a list that the query asks for, or the nearest that there is."""
     pages = max(1, -(-len(found) // size))
-    asked = query.get("page", "1")
-    page = min(max(int(asked), 1), pages) if asked.isdecimal() and len(asked) < 9 else 1
+    page = min(max(small_number(query.get("page", "")) or 1, 1), pages)
     return found[(page - 1) * size : page * size], Part(page, pages, len(found))
+
+
+def small_number(text: str) -> int | None:
+    """The number that a query names, None where it names none that a page counts."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else None
 
 
 def rules(request: PageRequest) -> Answer:

@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, cookie_parser
@@ -27,10 +27,10 @@ from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound, Unauthenticated, Unreadable
 from mograder.domain.names import Username
 from mograder.domain.store import Accepted, StoredFile
-from mograder.web.api import Api
+from mograder.web.api import Api, path_of
 from mograder.web.body import Body, ClientDisconnected, Message, Receive, Scope, Send, is_multipart
 from mograder.web.pages import sessions
-from mograder.web.pages.page import Frame, Page, Problem, render
+from mograder.web.pages.page import Frame, Page, Problem, SessionEnded, render
 from mograder.web.pages.sessions import Session
 from mograder.web.replies import FEEDBACK_POLICY, attachment, path_to
 from mograder.web.throttle import address_key
@@ -63,11 +63,14 @@ SECURITY = {
 class PageRequest:
     """One request to a page, as a view sees it. `received` is in Unix microseconds.
 
-    `address` is where clients reach the course, `root` the path at which it is mounted, `sender` who is counted when
-    a guess fails. `form` is empty for a view that reads the `body` itself.
+    `path` is what the browser asked for, with the query. `address` is where clients reach the course, `root` the path
+    at which it is mounted, `sender` who is counted when a guess fails. `form` is empty for a view that reads the `body`
+    itself.
     """
 
     api: Api
+    method: str
+    path: str
     actor: Actor
     session: Session | None
     values: Mapping[str, str]
@@ -217,9 +220,14 @@ class PageEndpoint:
         scheme = scope.get("scheme", "http")
         address = course.url or f"{scheme}://{headers.get('host', 'localhost')}{root}"
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        query_text = scope["query_string"].decode("latin-1")
+        path = quote(root) + path_of(scope).decode("latin-1") + (f"?{query_text}" if query_text else "")
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        secure = scheme == "https" or address.startswith("https://")  # TLS may end at a proxy that we do not know of
         return PageRequest(
-            self._api, ANONYMOUS, None, scope.get("path_params", {}), query, headers, body, received, root, address,
-            address_key(scope), scheme == "https", {},
+            self._api, method, path, ANONYMOUS, None, scope.get("path_params", {}), query, headers, body, received,
+            root, address,
+            address_key(scope), secure, {},
         )  # fmt: skip
 
     async def _answer(self, request: PageRequest) -> Response:
@@ -288,11 +296,24 @@ def parse_form(body: bytes) -> dict[str, str]:
 
 
 def to_login(request: PageRequest) -> Response:
-    """To where one logs in; a fragment of a page takes the whole page there."""
-    login = request.frame.at("/login")
+    """The answer to a person who is not logged in: the way to the login page and back.
+
+    A form says that nothing of it was kept; a fragment of a page takes the whole page to the login page.
+    """
+    login = f"{request.frame.at('/login')}?{urlencode({'next': _page_of(request)})}"
     if "hx-request" in request.headers:
         return Response(status_code=401, headers={"HX-Redirect": login})
+    if request.method == "POST":
+        return html(SessionEnded(request.frame, login), 401)
     return RedirectResponse(login, 303)
+
+
+def _page_of(request: PageRequest) -> str:
+    """The path and query of the page that is asked for, or on which the form stands."""
+    if request.method == "GET":
+        return request.path
+    referer = urlsplit(request.headers.get("referer", ""))
+    return referer.path + (f"?{referer.query}" if referer.query else "")
 
 
 def problem(request: PageRequest, error: MograderError) -> Response:

@@ -70,12 +70,24 @@ def link_with(address: str, ticket: str) -> str:
     return f"{address.rstrip('/')}/once#{ticket}"
 
 
-def spend_ticket(course: Course, ticket: str) -> Actor:
-    """Who is logged in by `ticket`, which is then used up. Raises Unauthenticated."""
-    username, generation, until, name = _read(course, "login link", ticket.strip(), 4)
-    actor = course.resume(username, generation)
-    course.spend(name, until)
-    return actor
+@dataclass(frozen=True)
+class Ticket:
+    """A genuine ticket of a login link. `until` is Unix microseconds; `name` is what makes it good only once."""
+
+    actor: Actor
+    until: int
+    name: str
+
+    @classmethod
+    def read(cls, course: Course, text: str) -> Ticket:
+        """The ticket, which stays good. Raises Unauthenticated."""
+        username, generation, until, name = _read(course, "login link", text.strip(), 4)
+        return cls(course.resume(username, generation), until, name)
+
+    def spend(self, course: Course) -> Actor:
+        """Use the ticket up; who is logged in by it. Raises Unauthenticated."""
+        course.spend(self.name, self.until)
+        return self.actor
 
 
 def _signer(course: Course, purpose: str) -> URLSafeSerializer:
