@@ -22,9 +22,10 @@ from urllib.parse import urlsplit
 
 import httpx2
 import psycopg
+from mograder.domain.audit import Event
 
 from mograder.domain.names import INSTRUCTOR, CourseName, Username
-from mograder.domain.store import Event, Store
+from mograder.domain.store import Store
 from mograder.domain.tokens import sign
 from mograder.store.folder.layout import Folders, served_folders
 from mograder.store.postgres.courses import PostgresCourses
@@ -193,7 +194,7 @@ class Side:
     store: Store
 
     def bearer(self, name: str = INSTRUCTOR) -> dict[str, str]:
-        return {"Authorization": f"Bearer {sign(self.store.secrets()[0], Username(name))}"}
+        return {"Authorization": f"Bearer {sign(self.store.keys.secrets()[0], Username(name))}"}
 
     def submit(self, name: str, content: bytes) -> httpx2.Response:
         path = "/assignments/hw1/submit"

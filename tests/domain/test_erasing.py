@@ -5,32 +5,33 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from mograder.domain.audit import ERASED_NAME, Event
+from mograder.domain.erasure import Holdings
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
 from mograder.domain.chain import Tombstone, find_breaks
-from mograder.domain.course import Course, Holdings
+from mograder.domain.course import Course
 from mograder.domain.errors import NameTaken, NotFound
 from mograder.domain.names import INSTRUCTOR, Username
-from mograder.domain.store import ERASED_NAME, Event
 from tests.parts import ALICE, BOB, CODE, HW1, NOON, Clock, filled
 
 TUTOR = Actor(Username("tutor"), Role.INSTRUCTOR)
 
 
 def submit_work(course: Course, user: Username, content: bytes) -> None:
-    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
-    course.submit(Actor(user, Role.STUDENT), hw1, user, filled(course.upload(), content), NOON)
+    hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
+    course.submissions.submit(Actor(user, Role.STUDENT), hw1, user, filled(course.submissions.upload(), content), NOON)
 
 
 @pytest.fixture
 def full(course: Course) -> Course:
     """With everything of alice, and only a grade and a page of feedback of bob."""
-    course.register("alice", CODE)
+    course.accounts.register("alice", CODE)
     submit_work(course, ALICE, b"one")
     submit_work(course, ALICE, b"two")
-    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
-    course.upload_grades(COURSE_INSTRUCTOR, hw1, [{"username": "alice", "grade": 1}, {"username": "bob", "grade": 2}])
-    course.upload_feedback(COURSE_INSTRUCTOR, hw1, {ALICE: b"good", BOB: b"better"})
+    hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
+    course.grades.upload(COURSE_INSTRUCTOR, hw1, [{"username": "alice", "grade": 1}, {"username": "bob", "grade": 2}])
+    course.grades.upload_feedback(COURSE_INSTRUCTOR, hw1, {ALICE: b"good", BOB: b"better"})
     return course
 
 
@@ -53,7 +54,7 @@ def test_of_who_is_erased_the_chain_keeps_the_places_alone_and_the_name_stays_ta
     submit_work(full, BOB, b"bobs")
     clock.now = NOON + 7
     assert full.erase(TUTOR, ALICE) == Holdings(True, 2, (HW1,), (HW1,), (HW1,))
-    links = list(full.store.chain())
+    links = list(full.store.submissions.chain())
     assert [type(each) is Tombstone for each in links] == [True, True, False]
     assert list(find_breaks(links, full.signer, [full.head()])) == []
     stated = full.signer.verify(links[0].statement) if isinstance(links[0], Tombstone) else {}
@@ -67,4 +68,4 @@ def test_of_who_is_erased_the_chain_keeps_the_places_alone_and_the_name_stays_ta
 
 def test_an_account_alone_is_something(course: Course) -> None:
     replace(course, clock=Clock()).register("alice", CODE)
-    assert course.holdings(ALICE) == Holdings(account=True)
+    assert course.erasure.holdings(ALICE) == Holdings(account=True)

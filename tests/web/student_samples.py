@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mograder.domain.standings import Standing
+
 from mograder.domain import deadlines
 from mograder.domain.assignments import USUALLY_ACCEPTED, Assignment, CountingRule, ReleaseFile
 from mograder.domain.counting import AssessedSubmission, counting
-from mograder.domain.course import Standing
 from mograder.domain.deadlines import UTC, Penalties, Schedule
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry

@@ -44,7 +44,7 @@ def test_a_sender_that_goes_away_while_the_disk_is_written_cannot_spoil_the_subm
         with pytest.raises(asyncio.CancelledError):
             await sending
         go_on.set()
-        while not list(course.store.receipts()):
+        while not list(course.store.submissions.receipts()):
             await asyncio.sleep(0)
 
     asyncio.run(give_up())

@@ -17,8 +17,7 @@ from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.deadlines import Schedule
 from mograder.domain.errors import BadRequest, Usage
-from mograder.domain.extending import Change
-from mograder.domain.extensions import Decision, State, parse_until
+from mograder.domain.extensions import Change, Decision, State, parse_until
 from mograder.domain.names import parse_owner
 from mograder.domain.tables import read_table
 
@@ -35,7 +34,7 @@ class _Folder:
     def change_extensions(self, changes: Iterable[wire.ExtensionChange]) -> list[wire.ExtensionInfo]:
         wanted = [
             Change(
-                self._course.assignment(COURSE_INSTRUCTOR, each.assignment), parse_owner(each.user), each.decision,
+                self._course.release.assignment(COURSE_INSTRUCTOR, each.assignment), parse_owner(each.user), each.decision,
                 each.until, each.note,
             )
             for each in changes

@@ -31,20 +31,20 @@ class _Folder:
         self._course = course
 
     def roster(self) -> list[wire.RosterEntry]:
-        return [wire.roster_entry(each) for each in self._course.roster()]
+        return [wire.roster_entry(each) for each in self._course.roster.all()]
 
     def add_people(self, people: Iterable[wire.NewPerson]) -> list[wire.RosterEntry]:
         parsed = [Person.parse(each.user, each.name, each.role) for each in people]
-        return [wire.roster_entry(*each) for each in self._course.add_people(COURSE_INSTRUCTOR, parsed)]
+        return [wire.roster_entry(*each) for each in self._course.roster.add(COURSE_INSTRUCTOR, parsed)]
 
     def reset(self, user: str) -> wire.RosterEntry:
-        return wire.roster_entry(*self._course.reset(COURSE_INSTRUCTOR, Username(user)))
+        return wire.roster_entry(*self._course.roster.reset(COURSE_INSTRUCTOR, Username(user)))
 
     def set_role(self, user: str, role: Role) -> wire.RosterEntry:
-        return wire.roster_entry(self._course.set_role(COURSE_INSTRUCTOR, Username(user), role))
+        return wire.roster_entry(self._course.roster.set_role(COURSE_INSTRUCTOR, Username(user), role))
 
     def remove(self, user: str) -> wire.RosterEntry:
-        return wire.roster_entry(self._course.remove(COURSE_INSTRUCTOR, Username(user)))
+        return wire.roster_entry(self._course.roster.remove(COURSE_INSTRUCTOR, Username(user)))
 
 
 Place = _Folder | Client

@@ -22,13 +22,13 @@ class _Folder:
         self._course = course
 
     def rules(self, assignment: str) -> wire.RulesInfo:
-        name = self._course.assignment(COURSE_INSTRUCTOR, assignment).name
-        return wire.rules_info(self._course.planning.rules(name))
+        name = self._course.release.assignment(COURSE_INSTRUCTOR, assignment).name
+        return wire.rules_info(self._course.rules.of(name))
 
     def change_rules(self, assignment: str, rules: wire.NewRules) -> wire.RulesInfo:
-        planning = self._course.planning
-        name = self._course.assignment(COURSE_INSTRUCTOR, assignment).name
-        texts = wire.new_texts(planning.rules(name).texts, rules)
+        planning = self._course.rules
+        name = self._course.release.assignment(COURSE_INSTRUCTOR, assignment).name
+        texts = wire.new_texts(planning.of(name).texts, rules)
         return wire.rules_info(planning.change(COURSE_INSTRUCTOR, name, texts, rules.tag))
 
 

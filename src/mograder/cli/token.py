@@ -56,7 +56,7 @@ def _enrol(place: Path | str, usernames: list[Username]) -> str:
 
     course = open_existing(place)
     try:
-        return token_lines(course.enrol(usernames), course.store.secrets()[0])
+        return token_lines(course.roster.enrol(usernames), course.store.keys.secrets()[0])
     finally:
         course.store.close()
 

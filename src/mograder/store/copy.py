@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mograder import config
+from mograder.domain.audit import Event
 from mograder.domain.chain import Link, Tombstone
 from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import NameTaken, Usage, VerificationFailed
 from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, Username, counted, is_history
 from mograder.domain.receipts import Head, Receipt, latest_filename
-from mograder.domain.store import Event
 from mograder.domain.tokens import SECRET_NAME
 from mograder.signing import new_private_key as new_key
 from mograder.store.folder.keys import PREVIOUS_NAME, secrets_of
-from mograder.store.folder.layout import FEEDBACK, GRADES, MANIFEST, SIGNING_KEY, Folders, served_folders
+from mograder.store.folder.layout import FEEDBACK, GRADES, SIGNING_KEY, Folders, served_folders
 from mograder.store.folder.store import FolderStore
 from mograder.store.postgres import blobs
 from mograder.store.postgres.blobs import new_body, pieces_of
@@ -43,6 +43,7 @@ from mograder.store.postgres.rows import (
 )
 from mograder.store.postgres.store import PostgresStore
 from mograder.store.shared import files
+from mograder.store.shared.manifest import MANIFEST
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_values
 
 TOGETHER = 50
@@ -150,10 +151,10 @@ class FolderPlace:
         self.store = store
 
     def head(self) -> Head:
-        return self.store.head()
+        return self.store.submissions.head()
 
     def links(self) -> Iterator[Link]:
-        return self.store.chain()
+        return self.store.submissions.chain()
 
     def _path(self, receipt: Receipt) -> Path:
         kept = receipt.submission
@@ -193,7 +194,7 @@ class FolderPlace:
 
     def grades(self) -> dict[AssignmentName, list[dict[str, Any]]]:
         found = {AssignmentName(path.parent.name) for path in self.store.folders.grades.glob(f"*/{GRADES}")}
-        return {name: [dict(each.fields) for each in self.store.grades(name)] for name in sorted(found)}
+        return {name: [dict(each.fields) for each in self.store.grades.of(name)] for name in sorted(found)}
 
     def pages(self) -> Iterator[Page]:
         for path in sorted(self.store.folders.grades.glob(f"*/{FEEDBACK}/[!.]*.html")):
@@ -250,15 +251,15 @@ class DatabasePlace:
         self.store = store
 
     def head(self) -> Head:
-        return self.store.head()
+        return self.store.submissions.head()
 
     def links(self) -> Iterator[Link]:
-        return self.store.chain()
+        return self.store.submissions.chain()
 
     def pieces(self, receipt: Receipt) -> Iterator[bytes]:
         sql = "SELECT body FROM receipts WHERE course = %s AND number = %s"
-        ((body,),) = self.store.read(sql, receipt.number)
-        return self.store.pieces(body, receipt.submission.size)
+        ((body,),) = self.store.tables.read(sql, receipt.number)
+        return self.store.tables.pieces(body, receipt.submission.size)
 
     def append(self, links: list[Link], source: Place) -> None:
         course, kept = self.store.course, [(new_body(), each) for each in links if isinstance(each, Receipt)]
@@ -280,15 +281,15 @@ class DatabasePlace:
             end = (links[-1].number, links[-1].hash, course)
             connection.execute("UPDATE chains SET number = %s, head = %s WHERE course = %s", end)
 
-        self.store.write(work)
+        self.store.tables.write(work)
 
     def rows(self, table: str) -> list[tuple[Any, ...]]:
         columns, order = TABLES[table]
-        return self.store.read(f"SELECT {columns} FROM {table} WHERE course = %s ORDER BY {order}")
+        return self.store.tables.read(f"SELECT {columns} FROM {table} WHERE course = %s ORDER BY {order}")
 
     def grades(self) -> dict[AssignmentName, list[dict[str, Any]]]:
         prefix = grades_place(AssignmentName(""))
-        rows = self.store.read("SELECT place, content FROM documents WHERE course = %s")
+        rows = self.store.tables.read("SELECT place, content FROM documents WHERE course = %s")
         return {
             AssignmentName(place.removeprefix(prefix)): json.loads(content)
             for place, content in sorted(rows)
@@ -297,8 +298,8 @@ class DatabasePlace:
 
     def pages(self) -> Iterator[Page]:
         sql = "SELECT assignment, username, size, modified, body FROM feedback WHERE course = %s"
-        for assignment, username, size, modified, body in self.store.read(sql):
-            content = b"".join(self.store.pieces(body, size))
+        for assignment, username, size, modified, body in self.store.tables.read(sql):
+            content = b"".join(self.store.tables.pieces(body, size))
             yield AssignmentName(assignment), Username(username), content, modified
 
     def fill(self, source: Place) -> None:
@@ -315,7 +316,7 @@ class DatabasePlace:
                 put_document(connection, course, grades_place(name), json.dumps(entries))
             self._put_pages(connection, pages)
 
-        self.store.write(work)
+        self.store.tables.write(work)
 
     def _put_pages(self, connection: Connection, pages: list[Page]) -> None:
         course = self.store.course
@@ -373,7 +374,9 @@ def to_folder(store: PostgresStore, root: Path, now: int, say: Say) -> None:
     _write_course(store, root)
     target = FolderStore(served_folders(root))
     try:
-        files.write_file(root / SIGNING_KEY, store.signing_key(new_key), mode=0o600)  # no key is without its ledger
+        files.write_file(
+            root / SIGNING_KEY, store.keys.signing_key(new_key), mode=0o600
+        )  # no key is without its ledger
         copy(DatabasePlace(store), FolderPlace(target), say)
         target.record(Event(now, INSTRUCTOR, "copy", store.course))
     finally:
@@ -383,19 +386,19 @@ def to_folder(store: PostgresStore, root: Path, now: int, say: Say) -> None:
 
 def _write_course(store: PostgresStore, root: Path) -> None:
     """Secrets, plan, manifest and released files."""
-    (current, *previous) = read_secrets(store.document(SECRETS) or "[]")
+    (current, *previous) = read_secrets(store.tables.document(SECRETS) or "[]")
     files.write_file(root / SECRET_NAME, f"{current[0]}\n".encode(), mode=0o600)
     if previous:
         lines = "".join(f"{until // SECOND} {secret}\n" for secret, until in previous)
         files.write_file(root / PREVIOUS_NAME, lines.encode(), mode=0o600)
     home = config.course_folder(root)
     for place, path in ((PLAN, home / config.CONFIG_NAME), (MANIFEST, root / MANIFEST)):
-        if (text := store.document(place)) is not None:
+        if (text := store.tables.document(place)) is not None:
             files.write_file(path, text.encode())
-    for assignment, listed in read_listing(store.document(HAND_OUTS) or "{}").items():
+    for assignment, listed in read_listing(store.tables.document(HAND_OUTS) or "{}").items():
         files.make_folder(root / assignment / "files")
         for each in listed:
-            write_pieces(root / assignment / "files" / each.name, store.pieces(each.body, each.size))
+            write_pieces(root / assignment / "files" / each.name, store.tables.pieces(each.body, each.size))
 
 
 def mirror(store: PostgresStore, folder: Path, say: Say) -> int:
@@ -405,7 +408,7 @@ def mirror(store: PostgresStore, folder: Path, say: Say) -> int:
     """
     place, new, latest = DatabasePlace(store), 0, dict[Path, Path]()
     kept = set()
-    for receipt in store.receipts():
+    for receipt in store.submissions.receipts():
         submission = receipt.submission
         path = folder / submission.assignment / submission.filename
         latest[path.with_name(latest_filename(submission.username))] = path

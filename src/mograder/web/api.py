@@ -35,8 +35,9 @@ from mograder.domain.errors import (
     Unreadable,
 )
 from mograder.domain.extensions import Extension
+from mograder.domain.files import StoredFile
 from mograder.domain.names import Username, parse_owner, printable
-from mograder.domain.store import Accepted, StoredFile
+from mograder.domain.submissions import Accepted
 from mograder.web.body import PATIENT, Body, ClientDisconnected, Receive, Scope, Send, Timeouts
 from mograder.web.caching import Memo, SingleFlight, TickCache
 from mograder.web.downloads import DownloadRecorder
@@ -106,7 +107,7 @@ class Api:
         self._at_once = TickCache()
         self._boards: Memo[Board] = Memo(1)
         self._looking = threading.Lock()
-        self.live = Live(lambda: self.threads.run(course.head))
+        self.live = Live(lambda: self.threads.run(course.submissions.head))
         self.errors: deque[Failure] = deque(maxlen=LAST_ERRORS)
         self._known: Memo[Actor] = Memo()
         self._own: Memo[tuple[Extension, ...]] = Memo()
@@ -128,7 +129,7 @@ class Api:
     def board(self) -> Board:
         """The course's board, as it is now; made once for all who look, and again when something has changed."""
         with self._looking:
-            return self._boards.get("board", self.course.board_version(), self.course.board)
+            return self._boards.get("board", self.course.standings.board_version(), self.course.standings.board)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
@@ -229,8 +230,8 @@ class Api:
         try:
             version, secrets = self._version(), self._at_once.get("secrets", self.course.secrets)
         except Unreadable:  # the course's own token needs no ledger, and its holder is told what is wrong
-            return self.course.authenticate(tokens.from_header(given))
-        who = partial(self.course.authenticate, secrets=secrets)
+            return self.course.accounts.authenticate(tokens.from_header(given))
+        who = partial(self.course.accounts.authenticate, secrets=secrets)
         return self._known.get(given, (version, secrets), lambda: who(tokens.from_header(given)))
 
     def _request(
@@ -287,7 +288,7 @@ class Api:
         """Read again once the ledger has changed; an instructor has none, and sees the list without a ledger."""
         if actor.is_instructor:
             return ()
-        return self._own.get(actor.username, self._version(), lambda: self.course.own_extensions(actor))
+        return self._own.get(actor.username, self._version(), lambda: self.course.extensions.own(actor))
 
     def _version(self) -> object:
         """Equal to an earlier one only if accounts and extensions are as they were."""

@@ -70,7 +70,7 @@ class Failures:
 
     def count(self, *whose: str) -> None:
         """Note one failure of each of `whose`."""
-        self._course.note_failure(self._keys(whose), self._course.clock(), MINUTE)
+        self._course.note_failure(self._keys(whose), MINUTE)
 
     def forget(self, whose: str) -> None:
         self._course.forget_failures(self._keys([whose]))

@@ -15,7 +15,7 @@ from mograder.domain.assignments import Assignment
 from mograder.domain.course import Course
 from mograder.domain.errors import ChecksumMismatch
 from mograder.domain.names import Username
-from mograder.domain.store import Accepted, Upload
+from mograder.domain.submissions import Accepted, Upload
 from mograder.web.body import Body, is_multipart
 from mograder.web.threads import StoreThreads, result_of
 
@@ -41,11 +41,11 @@ async def take_submission(course: Course, threads: StoreThreads, incoming: Incom
     and what `Course.begin` and `Body.chunks` raise.
     """
     actor, assignment, user = incoming.actor, incoming.assignment, incoming.user
-    await threads.read(lambda: course.check_open(actor, assignment, user, incoming.received))
-    upload = course.upload()
+    await threads.read(lambda: course.submissions.check_open(actor, assignment, user, incoming.received))
+    upload = course.submissions.upload()
     try:
-        filename = await _receive(incoming.body, course.limit_for(assignment), upload)
-        announced = await threads.read(lambda: course.announced(assignment, user))
+        filename = await _receive(incoming.body, course.admission.limit_for(assignment), upload)
+        announced = await threads.read(lambda: course.commitments.of(assignment, user))
     except BaseException:
         upload.discard()
         raise
@@ -54,7 +54,7 @@ async def take_submission(course: Course, threads: StoreThreads, incoming: Incom
         try:
             upload.finish()
             _check_sum(incoming.body, upload)
-            accepted = course.begin(actor, assignment, user, upload, incoming.received, filename, announced)
+            accepted = course.submissions.begin(actor, assignment, user, upload, incoming.received, filename, announced)
         except BaseException:
             upload.discard()
             raise

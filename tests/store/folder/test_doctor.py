@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from mograder.store.folder.evidence import read_record
 
 from mograder.config import utc_now
 from mograder.domain.deadlines import iso
@@ -22,7 +23,6 @@ from mograder.store.folder.authority import AUTHORITY, CERTIFICATE, Authority
 from mograder.store.folder.doctor import check, repair
 from mograder.store.folder.layout import Folders
 from mograder.store.shared import files, findings
-from mograder.store.shared.evidence import read_record
 from mograder.store.shared.findings import Finding, Severity, error, lasting, note, some
 from tests.courses import damage_row, everything, forget_file, ledger, versions
 from tests.parts import SECOND, make_course_folder

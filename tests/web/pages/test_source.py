@@ -6,8 +6,8 @@ import io
 import zipfile
 
 import pytest
+from mograder.domain.files import StoredFile
 
-from mograder.domain.store import StoredFile
 from mograder.web.pages.source import DIRECTORY, MOST_LISTED, SHOWN, look_into
 
 
@@ -70,7 +70,7 @@ class Counted(io.BytesIO):
 )
 def test_of_a_hostile_zip_no_more_is_read_than_the_bound(names: list[str]) -> None:
     opened = Counted(archive(names))
-    hostile = StoredFile("alice.py", len(opened.getvalue()), 0, "", hold=lambda: (hostile, opened))
+    hostile = StoredFile("alice.py", len(opened.getvalue()), 0, "", opener=lambda: (hostile, opened))
     found = look_into(hostile)
     assert opened.count <= SHOWN + 2 * DIRECTORY + 3 * 65536
     assert len(found.files) <= MOST_LISTED

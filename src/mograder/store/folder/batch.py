@@ -9,9 +9,9 @@ from concurrent.futures import Future
 
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Head, Issue, NewSubmission, Receipt
-from mograder.domain.store import Accepted
+from mograder.domain.submissions import Accepted
+from mograder.store.folder.rows import HEAD, head_of, latest_receipt
 from mograder.store.shared.files import Spool
-from mograder.store.shared.rows import HEAD, head_of, latest_receipt
 
 
 class PendingSubmission:

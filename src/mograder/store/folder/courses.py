@@ -6,9 +6,10 @@ import threading
 from pathlib import Path
 
 from mograder.domain import deadlines
+from mograder.domain.audit import Event
 from mograder.domain.errors import BadName, NameTaken, NotFound
 from mograder.domain.names import CourseName
-from mograder.domain.store import CourseEntry, Event
+from mograder.domain.store import CourseEntry
 from mograder.store.folder.layout import served_folders
 from mograder.store.folder.store import FolderStore
 from mograder.store.shared import files

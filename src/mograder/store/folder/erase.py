@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mograder.domain.access import Account
+from mograder.domain.audit import ERASED_NAME
 from mograder.domain.chain import Tombstone
 from mograder.domain.names import HISTORY_STEM, Username
 from mograder.domain.receipts import latest_filename
-from mograder.domain.store import ERASED_NAME
 from mograder.store.folder.layout import FEEDBACK, Folders
 from mograder.store.shared import files
 

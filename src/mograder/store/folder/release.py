@@ -14,21 +14,12 @@ from typing import Any, TypeVar
 from mograder.config import manifest_rules
 from mograder.domain.assignments import Assignment, Plan, ReleaseFile, Rules, find_assignment
 from mograder.domain.errors import BadName, BadRequest, Unreadable
+from mograder.domain.files import StoredFile
 from mograder.domain.names import MAX_FILE_NAME, AssignmentName, FileName
-from mograder.domain.store import StoredFile
-from mograder.store.folder.layout import (
-    FEEDBACK,
-    GRADES,
-    MANIFEST,
-    Folders,
-    Place,
-    existing,
-    load_json,
-    real_place,
-    stored,
-)
+from mograder.store.folder.layout import FEEDBACK, GRADES, Folders, Place, existing, real_place, stored
 from mograder.store.shared import files
 from mograder.store.shared.files import Cached, LastGood, StatCache, StatSnapshot
+from mograder.store.shared.manifest import MANIFEST, load_json
 
 T = TypeVar("T")
 

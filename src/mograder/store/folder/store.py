@@ -15,25 +15,21 @@ from pathlib import Path
 from mograder import config
 from mograder.domain import grades as grading
 from mograder.domain.access import Account
+from mograder.domain.accounts import ChangeAccount
 from mograder.domain.assignments import Assignment, Plan
-from mograder.domain.commitments import Commitment
+from mograder.domain.audit import Event
+from mograder.domain.chain import MakeTombstone
+from mograder.domain.commitments import ChangeCommitments, Commitment
 from mograder.domain.errors import Temporary, Unreadable
-from mograder.domain.extensions import Extension
+from mograder.domain.extensions import ChangeExtension, Extension
+from mograder.domain.files import StoredFile
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
+from mograder.domain.release import Fetched
 from mograder.domain.rules import RuleChange
-from mograder.domain.store import (
-    ChangeAccount,
-    ChangeCommitments,
-    ChangeExtension,
-    Event,
-    Fetched,
-    MakeTombstone,
-    StoredFile,
-)
 from mograder.domain.tokens import SECRET_NAME, random_secret
 from mograder.signing import public_pem
-from mograder.store.folder.erase import ERASED_NAMES, erase_files, erase_rows, erased_account
+from mograder.store.folder.erase import ERASED_NAMES, erase_files, erase_rows
 from mograder.store.folder.keys import Secrets
 from mograder.store.folder.layout import (
     BEGIN_ANEW,
@@ -45,29 +41,26 @@ from mograder.store.folder.layout import (
     SIGNING_KEY,
     Folders,
     Place,
-    load_json,
     real_place,
     stored,
 )
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.release import ReleaseFolder
+from mograder.store.folder.rows import COMMITS, change_account, change_extension, record, where_asked
 from mograder.store.folder.submissions import FolderSubmissions
 from mograder.store.shared import files
 from mograder.store.shared.config_text import edited, tag_of
+from mograder.store.shared.erased import erased_account
 from mograder.store.shared.files import Cached, LastGood, StatCache, StatSnapshot, storage_errors
+from mograder.store.shared.manifest import load_json
 from mograder.store.shared.rows import (
     ACCOUNT_COLUMNS,
-    COMMITS,
     EXTENSION_COLUMNS,
     RECEIPT_COLUMNS,
     account_of,
-    change_account,
-    change_extension,
     commit_of,
     extension_of,
     receipt_of,
-    record,
-    where_asked,
 )
 
 log = logging.getLogger(__name__)

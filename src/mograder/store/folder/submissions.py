@@ -24,11 +24,13 @@ from pathlib import Path
 
 from mograder.domain.chain import Link, Tombstone
 from mograder.domain.errors import MograderError, Temporary
+from mograder.domain.files import StoredFile
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import (
     ChainPosition,
     Head,
     Issue,
+    LatestFile,
     NewSubmission,
     Receipt,
     Submission,
@@ -36,10 +38,11 @@ from mograder.domain.receipts import (
     latest_filename,
     owner,
 )
-from mograder.domain.store import Accepted, LatestFile, StoredFile, Upload
+from mograder.domain.submissions import Accepted, Upload
 from mograder.store.folder.batch import ChainAppender, PendingSubmission
 from mograder.store.folder.layout import Folders, Place, stored
 from mograder.store.folder.ledger import TOGETHER, Ledger
+from mograder.store.folder.rows import HEAD, SINCE, head_of, latest_receipt, where_asked
 from mograder.store.shared import files
 from mograder.store.shared.files import (
     Cached,
@@ -51,16 +54,7 @@ from mograder.store.shared.files import (
     storage_errors,
     write_spool,
 )
-from mograder.store.shared.rows import (
-    HEAD,
-    RECEIPT_COLUMNS,
-    SINCE,
-    head_of,
-    latest_receipt,
-    receipt_of,
-    receipt_values,
-    where_asked,
-)
+from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of, receipt_values
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import ChainPosition, Issue, NewSubmission, Receipt, free_filename
-from mograder.domain.store import Accepted
+from mograder.domain.submissions import Accepted
 from mograder.store.postgres.database import Connection
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of, receipt_values
 

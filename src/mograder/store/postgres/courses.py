@@ -9,11 +9,11 @@ from pathlib import Path
 
 from mograder import config
 from mograder.domain import deadlines
+from mograder.domain.audit import Event
 from mograder.domain.names import CourseName, FileName
-from mograder.domain.store import CourseEntry, Event
+from mograder.domain.store import CourseEntry
 from mograder.domain.tokens import random_secret
-from mograder.store.folder.courses import course_taken, no_such_course
-from mograder.store.folder.layout import MANIFEST, Folders
+from mograder.store.folder.layout import Folders
 from mograder.store.folder.release import ReleaseFolder
 from mograder.store.postgres import blobs
 from mograder.store.postgres.blobs import Bodies, new_body, pieces_of
@@ -31,6 +31,8 @@ from mograder.store.postgres.rows import (
 )
 from mograder.store.postgres.store import PostgresStore
 from mograder.store.shared import files
+from mograder.store.shared.courses import course_taken, no_such_course
+from mograder.store.shared.manifest import MANIFEST
 
 
 class PostgresCourses:

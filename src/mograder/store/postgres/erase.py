@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 
+from mograder.domain.audit import ERASED_NAME
+from mograder.domain.chain import MakeTombstone
 from mograder.domain.names import Username
 from mograder.domain.receipts import Receipt
-from mograder.domain.store import ERASED_NAME, MakeTombstone
-from mograder.store.folder.erase import name_digest, naming, new_salt
 from mograder.store.postgres import blobs
 from mograder.store.postgres.database import Connection
 from mograder.store.postgres.rows import lock_document, put_document, read_grades
+from mograder.store.shared.erased import name_digest, naming, new_salt
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
 
 ERASED_NAMES = "SELECT salt, digest, generation FROM erased_names WHERE course = %s ORDER BY generation DESC"

@@ -33,7 +33,7 @@ class PostgresEvidence:
     def own_signer(self) -> Ed25519Signer:
         """Raises Unreadable when the course's key is missing or none."""
         try:
-            return Ed25519Signer(self.store.signing_key(self._no_key))
+            return Ed25519Signer(self.store.keys.signing_key(self._no_key))
         except ValueError as problem:
             raise Unreadable("the course's key cannot be read", f"{problem}: restore it, or give --keys") from None
 
@@ -48,15 +48,18 @@ class PostgresEvidence:
         return Verified(findings, record.head, len(record.receipts), len(record.erased))
 
     def _record(self) -> Record:
-        links = list(self.store.chain())
+        links = list(self.store.submissions.chain())
         receipts = [each for each in links if isinstance(each, Receipt)]
         return Record(receipts, [each for each in links if isinstance(each, Tombstone)], {}, "")
 
     def _everything(self, signer: Signer, kept: Sequence[Head]) -> Findings:
         where = f"course {self.store.course}"
-        end, record = self.store.head(), self._record()  # in this order: what is said to be the end is in the record
+        end, record = (
+            self.store.submissions.head(),
+            self._record(),
+        )  # in this order: what is said to be the end is in the record
         yield from broken_chain(record.links, signer, [*kept, end], where, MEND)
-        for (number,) in self.store.read(BEHIND_THE_END):
+        for (number,) in self.store.tables.read(BEHIND_THE_END):
             yield error(f"receipt {number} stands behind the end of the chain", where, MEND)
         place = DatabasePlace(self.store)
         for receipt in record.receipts:

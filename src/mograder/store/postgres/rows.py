@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 
 from mograder.domain.access import Account, Role
+from mograder.domain.audit import Event
 from mograder.domain.commitments import Commitment
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
-from mograder.domain.store import Event
 from mograder.store.postgres.database import Connection, Row
 
 PLAN, MANIFEST, HAND_OUTS, SECRETS = "mograder.toml", "assignments.json", "released files", "secrets"

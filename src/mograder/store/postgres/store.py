@@ -20,30 +20,20 @@ from mograder import config
 from mograder.domain import deadlines
 from mograder.domain import grades as grading
 from mograder.domain.access import Account
+from mograder.domain.accounts import ChangeAccount
 from mograder.domain.assignments import Assignment, Plan, ReleaseFile, find_assignment
-from mograder.domain.chain import Link, Tombstone
-from mograder.domain.commitments import Commitment
+from mograder.domain.audit import Event
+from mograder.domain.chain import Link, MakeTombstone, Tombstone
+from mograder.domain.commitments import ChangeCommitments, Commitment
 from mograder.domain.errors import BadRequest, Unreadable
-from mograder.domain.extensions import Extension
+from mograder.domain.extensions import ChangeExtension, Extension
+from mograder.domain.files import StoredFile
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
-from mograder.domain.receipts import Head, Issue, NewSubmission, Receipt, Submission, latest_filename, owner
+from mograder.domain.receipts import Head, Issue, LatestFile, NewSubmission, Receipt, Submission, latest_filename, owner
+from mograder.domain.release import Fetched
 from mograder.domain.rules import RuleChange
-from mograder.domain.store import (
-    Accepted,
-    ChangeAccount,
-    ChangeCommitments,
-    ChangeExtension,
-    Event,
-    Fetched,
-    LatestFile,
-    MakeTombstone,
-    StoredFile,
-    Upload,
-)
-from mograder.store.folder.erase import erased_account
-from mograder.store.folder.layout import parse_json
-from mograder.store.folder.release import parse_manifest, shown, with_rules
+from mograder.domain.submissions import Accepted, Upload
 from mograder.store.postgres import blobs
 from mograder.store.postgres.blobs import Bodies, Incoming, split
 from mograder.store.postgres.chain import ChainAppender
@@ -73,6 +63,8 @@ from mograder.store.postgres.rows import (
     write_commitments,
 )
 from mograder.store.shared.config_text import edited, tag_of
+from mograder.store.shared.erased import erased_account
+from mograder.store.shared.manifest import parse_json, parse_manifest, shown, with_rules
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
 
 T = TypeVar("T")
@@ -334,7 +326,7 @@ class PostgresStore:
 
     def _stored(self, name: str, size: int, modified: int, body: str) -> StoredFile:
         bring = partial(self._files.bring, self.course, body, size)
-        return StoredFile(name, size, modified / deadlines.SECOND, body, bring=bring)
+        return StoredFile(name, size, modified / deadlines.SECOND, body, fetch=bring)
 
     # submissions
 

@@ -7,12 +7,14 @@ from dataclasses import astuple
 from typing import Any
 
 from mograder.domain.access import Account, Role
+from mograder.domain.accounts import ChangeAccount
+from mograder.domain.audit import Event
 from mograder.domain.commitments import Commitment
-from mograder.domain.extensions import Extension
+from mograder.domain.extensions import ChangeExtension, Extension
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Head, Receipt, Submission, chain_hash
-from mograder.domain.store import ChangeAccount, ChangeExtension, Event
-from mograder.store.folder.erase import ERASED_NAMES, erased_account
+from mograder.store.folder.erase import ERASED_NAMES
+from mograder.store.shared.erased import erased_account
 
 RECEIPT_COLUMNS = (
     "number, previous, assignment, username, attempt, filename, sha256, size, received, by, late, due, arrived, text"

@@ -16,16 +16,15 @@ from mograder.domain import grade_changes
 from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import BoardFilter, Row, Show
-from mograder.domain.course import Standing
 from mograder.domain.deadlines import Penalties
 from mograder.domain.errors import BadRequest, MograderError, NotFound
-from mograder.domain.extending import Change
-from mograder.domain.extensions import Decision, State
+from mograder.domain.extensions import Change, Decision, State
+from mograder.domain.files import StoredFile
 from mograder.domain.grade_changes import Preview, Spread
 from mograder.domain.grades import GradeEntry, of_person
 from mograder.domain.names import FileName, Username, counted, parse_owner
 from mograder.domain.receipts import latest_filename
-from mograder.domain.store import StoredFile
+from mograder.domain.standings import Standing
 from mograder.web import multipart
 from mograder.web.endpoints import feedback_pages
 from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of, small_number
@@ -188,12 +187,12 @@ def all_submissions(request: PageRequest) -> Answer:
     """The submissions that count, of everybody or of those who are asked for, as a zip."""
     course, task = request.course, request.assignment()
     wanted = {row.username for row in _found(request, task, _show(request))}
-    listed = [each for each in course.submissions(task, None) if each.file.username in wanted]
+    listed = [each for each in course.submissions.collect(task, None) if each.file.username in wanted]
 
     def files() -> Iterator[tuple[str, StoredFile]]:
         for each in listed:
             try:
-                file = course.submitted_file(task, each.file.filename).fetched_file()
+                file = course.submissions.file(task, each.file.filename).fetched_file()
                 with file.open() as opened:
                     ending = ".zip" if opened.read(4) == b"PK\x03\x04" else ".py"
             except (NotFound, OSError):  # taken away by hand meanwhile
@@ -224,14 +223,14 @@ def _preview(request: PageRequest, task: Assignment, content: bytes) -> GradesPa
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise BadRequest("the table is not UTF-8 text: save it as CSV UTF-8") from None
-    stored = request.course.grades(task)
+    stored = request.course.grades.of(task)
     people = {row.username for row in request.api.board().rows}
     found = grade_changes.preview(text, stored, people, task.rules.points)
     return GradesPage(request.frame, task, found, _mark(request, task))
 
 
 def _mark(request: PageRequest, task: Assignment) -> str:
-    stored = json.dumps([dict(each.fields) for each in request.course.grades(task)], sort_keys=True)
+    stored = json.dumps([dict(each.fields) for each in request.course.grades.of(task)], sort_keys=True)
     return hashlib.sha256(stored.encode()).hexdigest()
 
 
@@ -252,7 +251,7 @@ def _keep(request: PageRequest, form: dict[str, str]) -> Answer:
         if form.get("seen") != _mark(request, task):
             raise BadRequest("the grades have changed since you looked: upload the table again")
         document = wire.decode_json(form.get("document", "").encode())
-        count = request.course.upload_grades(request.actor, task, document).stored
+        count = request.course.grades.upload(request.actor, task, document).stored
     except MograderError as error:
         return _failed(request, error)()  # type: ignore[no-any-return]
     return _stored(request, task, f"grades={count}")
@@ -279,7 +278,7 @@ def _keep_feedback(request: PageRequest, task: Assignment, files: list[tuple[str
     strangers = sorted(user for user in pages if user not in people)
     if strangers:
         raise BadRequest(f"nobody called {', '.join(strangers[:5])} is in the course: nothing was stored")
-    request.course.upload_feedback(request.actor, task, pages)
+    request.course.grades.upload_feedback(request.actor, task, pages)
     return _stored(request, task, f"pages={len(pages)}")
 
 
@@ -292,9 +291,9 @@ def person(request: PageRequest) -> PersonPage:
     row = next((each for each in request.api.board().rows if each.username == user), None)
     if row is None:
         raise NotFound(f"nobody called {user!r} is in the course")
-    standing = course.standing(task, user)
+    standing = course.standings.of(task, user)
     by_hand = latest_filename(user) if standing.submitted and not standing.kept else ""
-    grade = of_person(course.grades(task), user)
+    grade = of_person(course.grades.of(task), user)
     return PersonPage(request.frame, task, user, row.name, standing, grade, str(course.plan.zone), by_hand)
 
 
@@ -338,18 +337,20 @@ def extend(request: PageRequest) -> Answer:
 def source(request: PageRequest) -> Answer:
     """A submission, to be read."""
     task, user, name = request.assignment(), _user(request), request.values["file"]
-    found = request.course.version(task, user, FileName.parse(name))
+    found = request.course.submissions.own_file(task, user, FileName.parse(name))
     return SourcePage(request.frame, task, user, name, found.size, look_into(found))
 
 
 def download(request: PageRequest) -> Answer:
     return file_response(
-        request.course.version(request.assignment(), _user(request), FileName.parse(request.values["file"]))
+        request.course.submissions.own_file(
+            request.assignment(), _user(request), FileName.parse(request.values["file"])
+        )
     )
 
 
 def feedback(request: PageRequest) -> Answer:
-    return feedback_response(request.course.feedback(request.assignment(), _user(request)))
+    return feedback_response(request.course.grades.feedback(request.assignment(), _user(request)))
 
 
 VIEWS: tuple[PageRoute, ...] = (

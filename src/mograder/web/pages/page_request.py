@@ -25,8 +25,9 @@ from mograder.domain.assignments import Assignment
 from mograder.domain.course import Course
 from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound, Unauthenticated, Unreadable
+from mograder.domain.files import StoredFile
 from mograder.domain.names import Username
-from mograder.domain.store import Accepted, StoredFile
+from mograder.domain.submissions import Accepted
 from mograder.web.api import Api, path_of
 from mograder.web.body import Body, ClientDisconnected, Message, Receive, Scope, Send, is_multipart
 from mograder.web.pages import sessions
@@ -98,7 +99,7 @@ class PageRequest:
 
     def assignment(self) -> Assignment:
         """The assignment that the path names. Raises NotFound."""
-        return self.course.assignment(self.actor, self.values["assignment"])
+        return self.course.release.assignment(self.actor, self.values["assignment"])
 
     async def take_submission(self, assignment: Assignment, user: Username) -> Accepted:
         """Keep the file that the form in `body` holds. Raises BadRequest, and what `uploads.take_submission` does."""
@@ -142,7 +143,7 @@ class OpenFileResponse(FileResponse):
 def file_response(file: StoredFile) -> Response:
     """A file to save, streamed; may take as long as a network does. Raises NotFound when it is gone by now."""
     try:
-        file, held = file.held()
+        file, held = file.opened()
         if file.data is not None:
             return Response(file.data, headers=attachment(file.name), media_type="application/octet-stream")
         return OpenFileResponse(held, file.name)

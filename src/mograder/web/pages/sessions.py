@@ -42,12 +42,12 @@ class Session:
 
 def cookie_name(course: Course) -> str:
     """The cookie's name; a course's own, because cookies do not tell the ports of a machine apart."""
-    return f"mograder-{course.signing_keys()[-1]['kid'][:8]}"  # the first key ever: a new one leaves sessions alone
+    return f"mograder-{course.keys.public()[-1]['kid'][:8]}"  # the first key ever: a new one leaves sessions alone
 
 
 def cookie_value(course: Course, username: Username) -> str:
     """What the cookie of a new session of `username` holds."""
-    return _signer(course, "session").dumps([username, course.generation(username), course.clock()])
+    return _signer(course, "session").dumps([username, course.accounts.generation(username), course.clock()])
 
 
 def read_cookie(course: Course, value: str) -> tuple[Session, Actor]:
@@ -55,13 +55,13 @@ def read_cookie(course: Course, value: str) -> tuple[Session, Actor]:
     session = Session(*_read(course, "session", value, 3))
     if course.clock() > session.seen + SESSION_SECONDS * SECOND:
         raise Unauthenticated("your session has ended: log in again")
-    return session, course.resume(session.username, session.generation)
+    return session, course.accounts.resume(session.username, session.generation)
 
 
 def new_ticket(course: Course, username: Username, seconds: int = LINK_SECONDS) -> tuple[str, int]:
     """A ticket that logs `username` in once, and until when, in Unix microseconds."""
     until = course.clock() + seconds * SECOND
-    fields = [username, course.generation(username), until, secrets.token_hex(12)]
+    fields = [username, course.accounts.generation(username), until, secrets.token_hex(12)]
     return _signer(course, "login link").dumps(fields), until
 
 
@@ -82,11 +82,11 @@ class Ticket:
     def read(cls, course: Course, text: str) -> Ticket:
         """The ticket, which stays good. Raises Unauthenticated."""
         username, generation, until, name = _read(course, "login link", text.strip(), 4)
-        return cls(course.resume(username, generation), until, name)
+        return cls(course.accounts.resume(username, generation), until, name)
 
     def spend(self, course: Course) -> Actor:
         """Use the ticket up; who is logged in by it. Raises Unauthenticated."""
-        course.spend(self.name, self.until)
+        course.guard.spend(self.name, self.until)
         return self.actor
 
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from markupsafe import Markup
 
-from mograder.domain.store import StoredFile
+from mograder.domain.files import StoredFile
 from mograder.web.pages.highlight import highlight_python
 
 SHOWN = 256 * 1024

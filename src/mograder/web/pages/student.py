@@ -13,12 +13,12 @@ from mograder.domain import deadlines
 from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment, CountingRule, ReleaseFile
 from mograder.domain.counting import AssessedSubmission
-from mograder.domain.course import Standing
 from mograder.domain.deadlines import IN_TIME, Lateness, Penalties
 from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound
 from mograder.domain.extensions import Extension, State
 from mograder.domain.names import printable
 from mograder.domain.receipts import Receipt
+from mograder.domain.standings import Standing
 from mograder.web.pages.editors import editor_links
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, feedback_response, file_response, html
@@ -160,11 +160,13 @@ class MyReceipts(Page):
 
 def home(request: PageRequest) -> Answer:
     """The course at a glance."""
-    return Home(request.frame, tuple(_mine(request, each) for each in request.course.assignments(request.actor)))
+    return Home(
+        request.frame, tuple(_mine(request, each) for each in request.course.release.assignments(request.actor))
+    )
 
 
 def _mine(request: PageRequest, assignment: Assignment) -> Mine:
-    return Mine(assignment, request.course.standing(assignment, request.actor.username))
+    return Mine(assignment, request.course.standings.of(assignment, request.actor.username))
 
 
 def assignment(request: PageRequest) -> MyAssignment:
@@ -175,8 +177,8 @@ def assignment(request: PageRequest) -> MyAssignment:
     received = next((each for each in mine.standing.kept if str(each.submission.attempt) == attempt), None)
     plan = course.plan
     return MyAssignment(
-        request.frame, mine, _files(request, task), course.limit_for(task), task.rules.endings, plan.penalties,
-        str(plan.zone), course.lateness(mine.due, course.clock()), received, "repeated" in request.query,
+        request.frame, mine, _files(request, task), course.admission.limit_for(task), task.rules.endings, plan.penalties,
+        str(plan.zone), course.submissions.lateness(mine.due, course.clock()), received, "repeated" in request.query,
     )  # fmt: skip
 
 
@@ -185,7 +187,7 @@ def _own_assignment(request: PageRequest) -> Assignment:
     if request.actor.username.reserved:
         raise Forbidden("this page is for a student's own work: the board shows everybody's")
     name = request.assignment().name
-    return next(each for each in request.course.assignments(request.actor) if each.name == name)
+    return next(each for each in request.course.release.assignments(request.actor) if each.name == name)
 
 
 def _files(request: PageRequest, assignment: Assignment) -> tuple[WorkFile, ...]:
@@ -194,7 +196,7 @@ def _files(request: PageRequest, assignment: Assignment) -> tuple[WorkFile, ...]
     def with_editors(file: ReleaseFile) -> WorkFile:
         place = _place(assignment, file)
         url = request.address + request.frame.at("/my", place[0], "files", place[1]) if place else str(file.url)
-        read = partial(request.course.release_file, request.actor, *place) if place else None
+        read = partial(request.course.release.file, request.actor, *place) if place else None
         return WorkFile(file, place, editor_links(templates, assignment.name, file, url, read))
 
     return tuple(map(with_editors, assignment.files))
@@ -242,7 +244,7 @@ def ask(request: PageRequest) -> Answer:
 async def release_file(request: PageRequest) -> Answer:
     folder, name = request.values["assignment"], request.values["file"]
     answer = await request.api.threads.run(
-        lambda: file_response(request.course.release_file(request.actor, folder, name))
+        lambda: file_response(request.course.release.file(request.actor, folder, name))
     )
     request.api.fetches.note(request.actor, folder, name, request.received)
     return answer
@@ -254,7 +256,7 @@ async def all_files(request: PageRequest) -> Answer:
     places = [(each.name, place) for each in task.files if (place := _place(task, each))]
     if not places:
         raise NotFound(f"{task.name!r} has no files here")
-    release_file = partial(request.course.release_file, request.actor)
+    release_file = partial(request.course.release.file, request.actor)
     found = await request.api.threads.run(lambda: [(name, release_file(*place)) for name, place in places])
     request.api.fetches.note(request.actor, *places[0][1], request.received)
     return ZipResponse(found, f"{task.name}.zip")
@@ -263,7 +265,7 @@ async def all_files(request: PageRequest) -> Answer:
 def version(request: PageRequest) -> Answer:
     """One of the student's own submissions."""
     task, name = request.assignment(), request.values["file"]
-    return file_response(request.course.version(task, request.actor.username, name))
+    return file_response(request.course.submissions.own_file(task, request.actor.username, name))
 
 
 def old_version(request: PageRequest) -> Answer:
@@ -276,7 +278,7 @@ def old_version(request: PageRequest) -> Answer:
 def receipt(request: PageRequest) -> Answer:
     """A receipt, as `mograder https verify` reads it."""
     task, name = request.assignment(), request.values["file"]
-    for each in request.course.history(task, request.actor.username):
+    for each in request.course.submissions.history(task, request.actor.username):
         stem = each.submission.filename.removesuffix(".py")
         if name == f"{stem}.jws":
             return Response(each.text, media_type="application/jose", headers=attachment(f"{task.name}_{name}"))
@@ -284,12 +286,12 @@ def receipt(request: PageRequest) -> Answer:
 
 
 def feedback(request: PageRequest) -> Answer:
-    return feedback_response(request.course.feedback(request.assignment(), request.actor.username))
+    return feedback_response(request.course.grades.feedback(request.assignment(), request.actor.username))
 
 
 def receipts(request: PageRequest) -> Answer:
-    found = tuple(request.course.receipts(request.actor.username))[::-1]
-    return MyReceipts(request.frame, found, request.course.signing_keys()[0]["kid"])
+    found = tuple(request.course.submissions.receipts(request.actor.username))[::-1]
+    return MyReceipts(request.frame, found, request.course.keys.public()[0]["kid"])
 
 
 VIEWS: tuple[PageRoute, ...] = (
