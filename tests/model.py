@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mograder.domain.audit import Event
-
 from mograder.domain.access import Account
+from mograder.domain.audit import Event
 from mograder.domain.commitments import Commitment
 from mograder.domain.errors import NameTaken
 from mograder.domain.extensions import Extension

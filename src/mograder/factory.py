@@ -35,7 +35,7 @@ def open_course(
     enrollment_code: str = "",
     max_upload: int | None = None,
 ) -> Course:
-    """The course served from the folder `root`, ready to use; close it with `course.store.close()`.
+    """The course served from the folder `root`, ready to use; close it with `course.close()`.
 
     What is not given comes from the course's mograder.toml, else from the folder layout. `max_upload` is in MiB.
     Raises MograderError.

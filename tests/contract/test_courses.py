@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from mograder.domain.audit import Event
 
+from mograder.domain.audit import Event
 from mograder.domain.errors import NameTaken, NotFound, Temporary
 from mograder.domain.names import CourseName
 from mograder.domain.store import CourseEntry, Courses

@@ -10,11 +10,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from mograder.domain.audit import ERASED_NAME, Event
-from mograder.domain.release import Fetched
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Role
 from mograder.domain.assignments import Rules
+from mograder.domain.audit import ERASED_NAME, Event
 from mograder.domain.chain import Tombstone, find_breaks, make_tombstone
 from mograder.domain.commitments import Commitment
 from mograder.domain.course import Course
@@ -24,6 +23,7 @@ from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import Head, NewSubmission, Receipt, issue_receipt
+from mograder.domain.release import Fetched
 from mograder.domain.roster import Person
 from mograder.domain.rules import RuleChange, Value
 from mograder.domain.store import Store
@@ -386,8 +386,8 @@ def test_the_first_download_of_each_person_and_assignment_is_kept(open_again: Op
     store.release.note_fetched(first)
     store.release.note_fetched([Fetched(HW1, ALICE, NOON + 3), Fetched(hw2, BOB, NOON + 4)])
     for seen in (store, open_again()):
-        assert seen.fetched() == [first[1], first[0], first[2], Fetched(hw2, BOB, NOON + 4)]
-        assert seen.fetched(ALICE) == [first[1], first[2]]
+        assert seen.release.fetched() == [first[1], first[0], first[2], Fetched(hw2, BOB, NOON + 4)]
+        assert seen.release.fetched(ALICE) == [first[1], first[2]]
 
 
 # submissions
@@ -633,24 +633,27 @@ def test_of_who_is_erased_stays_nothing_but_places_in_the_chain(open_again: Open
     before = list(store.submissions.receipts())
     store.erase(ALICE, attest, replace(NOTE, actor="tutor", action="erase", subject=ERASED_NAME))
     for seen in (store, open_again()):
-        assert [each.submission.username for each in seen.receipts()] == ["bob", "bob"]
+        assert [each.submission.username for each in seen.submissions.receipts()] == ["bob", "bob"]
         assert submitted(seen, "alice.py") is None
         assert [submitted(seen, each.submission.filename) for each in before] == [None, b"b1", None, b"b2", None]
-        assert [each.username for each in seen.latest_files(HW1)] == ["bob"]
-        assert [each.person for each in seen.grades(HW1)] == ["bob"]
-        assert (seen.feedback(HW1, ALICE), seen.feedback(HW1, BOB) is None) == (None, False)
-        assert [each.username for each in seen.accounts()] == ["bob"]
-        assert [each.username for each in seen.extensions()] == ["bob"]
-        assert [each.username for each in seen.fetched()] == ["bob"]
-        assert (seen.commits(HW1, ALICE), seen.commits(HW1, BOB)) == ((), (commit(1, BOB),))
-        assert not [each for each in seen.events() if "alice" in (each.actor, each.subject)]
-        assert [each.detail for each in seen.events() if each.actor == "bob"] == ["of (erased), malice, bob", "detail"]
-        links = list(seen.chain())
+        assert [each.username for each in seen.submissions.latest_files(HW1)] == ["bob"]
+        assert [each.person for each in seen.grades.of(HW1)] == ["bob"]
+        assert (seen.grades.feedback(HW1, ALICE), seen.grades.feedback(HW1, BOB) is None) == (None, False)
+        assert [each.username for each in seen.accounts.all()] == ["bob"]
+        assert [each.username for each in seen.extensions.find()] == ["bob"]
+        assert [each.username for each in seen.release.fetched()] == ["bob"]
+        assert (seen.commitments.of(HW1, ALICE), seen.commitments.of(HW1, BOB)) == ((), (commit(1, BOB),))
+        assert not [each for each in seen.audit.events() if "alice" in (each.actor, each.subject)]
+        assert [each.detail for each in seen.audit.events() if each.actor == "bob"] == [
+            "of (erased), malice, bob",
+            "detail",
+        ]
+        links = list(seen.submissions.chain())
         assert [(each.number, each.previous, each.hash) for each in links] == [
             (each.number, each.previous, each.hash) for each in before
         ]
         assert list(find_breaks(links, SIGNER, [Head(each.number, each.hash) for each in before])) == []
-        assert seen.head() == Head(5, before[-1].hash)
+        assert seen.submissions.head() == Head(5, before[-1].hash)
 
 
 def test_after_an_erasure_the_chain_goes_on_from_the_erased_place(store: Store) -> None:
@@ -669,8 +672,8 @@ def test_an_erased_name_stays_taken_and_its_tokens_void(open_again: Open) -> Non
     fill_for_two(store)
     store.erase(ALICE, attest, NOTE)
     for seen in (store, open_again()):
-        assert seen.account(ALICE) == Account(ALICE, generation=3, bound=True, removed=True)
-        assert seen.account(Username("carl")) is None
+        assert seen.accounts.get(ALICE) == Account(ALICE, generation=3, bound=True, removed=True)
+        assert seen.accounts.get(Username("carl")) is None
     held: list[Account | None] = []
 
     def look(account: Account | None) -> Account:
@@ -827,7 +830,7 @@ def test_everything_is_there_after_close_and_open(open_again: Open) -> None:
     again = open_again()
     assert all_of(again) == before
     submit_work(again, SIGNER, ALICE, b"next")
-    assert_unbroken(list(again.receipts()))
+    assert_unbroken(list(again.submissions.receipts()))
 
 
 def test_two_openings_of_one_course_see_and_respect_each_other(open_again: Open) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mograder.domain.release import Download
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
 from mograder.domain.board import Board, BoardFilter, Order, Row, Show, find, missing
@@ -14,6 +13,7 @@ from mograder.domain.course import Course
 from mograder.domain.deadlines import Penalties
 from mograder.domain.extensions import Change, Decision
 from mograder.domain.names import AssignmentName, Username
+from mograder.domain.release import Download
 from mograder.domain.roster import Person
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, Clock, filled, make_course_folder, open_course
 
@@ -34,7 +34,7 @@ def course(root: Path) -> Iterator[Course]:
     people = [Person.parse("alice", "Zoe Alice"), Person.parse("bob"), Person.parse("carol", "Ann Carol")]
     course.roster.add(COURSE_INSTRUCTOR, [*people, Person.parse("tom", "Tutor", Role.INSTRUCTOR)])
     yield course
-    course.store.close()
+    course.close()
 
 
 def submit(course: Course, user: Username, received: int, assignment: AssignmentName = HW1) -> None:

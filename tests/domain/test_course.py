@@ -12,13 +12,12 @@ from threading import Barrier
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mograder.domain.accounts import ASK_AGAIN_FOR, hash_code, same_text
-from mograder.domain.audit import Event
-from mograder.domain.release import Download, Fetched
 
 from mograder.config import utc_now
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
+from mograder.domain.accounts import ASK_AGAIN_FOR, hash_code, same_text
 from mograder.domain.assignments import Assignment, find_assignment
+from mograder.domain.audit import Event
 from mograder.domain.course import Course
 from mograder.domain.deadlines import Schedule
 from mograder.domain.errors import (
@@ -34,6 +33,7 @@ from mograder.domain.errors import (
 )
 from mograder.domain.grades import Uploaded
 from mograder.domain.names import INSTRUCTOR, AssignmentName, Username
+from mograder.domain.release import Download, Fetched
 from mograder.domain.roster import Person
 from mograder.domain.submissions import Accepted
 from mograder.domain.tokens import Token, sign
@@ -255,7 +255,7 @@ def test_what_is_empty_too_large_or_of_another_type_is_refused(course: Course, c
 
 def test_no_assignment_takes_more_than_the_course(course: Course, course_folder: Path) -> None:
     plan(course_folder, "max_size = 50")
-    assert replace(course, max_upload=10).limit_for(course.release.assignment(STUDENT, "hw1")) == 10
+    assert replace(course, max_upload=10).admission.limit_for(course.release.assignment(STUDENT, "hw1")) == 10
 
 
 def test_history_is_every_receipt_of_a_person_in_order(course: Course) -> None:
@@ -609,12 +609,12 @@ def test_a_name_that_was_claimed_without_a_key_is_given_to_no_key(course: Course
 
 def test_a_personal_code_is_answered_again_though_it_was_the_last_one(course: Course) -> None:
     alone = replace(course, enrollment_code="")
-    alone.add_people(COURSE_INSTRUCTOR, [Person(ALICE)])
-    _, code = alone.reset(COURSE_INSTRUCTOR, ALICE)
-    first = alone.register("alice", code, KEY)
-    assert alone.register("alice", code, KEY) == first
+    alone.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
+    _, code = alone.roster.reset(COURSE_INSTRUCTOR, ALICE)
+    first = alone.accounts.register("alice", code, KEY)
+    assert alone.accounts.register("alice", code, KEY) == first
     with pytest.raises(WrongCode):
-        alone.register("alice", code, "x" * 32)
+        alone.accounts.register("alice", code, "x" * 32)
 
 
 @pytest.mark.parametrize("key", [KEY, "x" * 200])
@@ -630,11 +630,11 @@ def test_who_asks_again_while_the_first_time_is_under_way_gets_the_same_token_by
 
     again = replace(course, clock=under_way)
     if key == KEY:
-        assert again.register("alice", CODE, key) == first[0]
+        assert again.accounts.register("alice", CODE, key) == first[0]
     else:
         with pytest.raises(NameTaken, match="'alice' is taken"):
-            again.register("alice", CODE, key)
-    assert again.register("bob", CODE, key)[0] == "bob"
+            again.accounts.register("alice", CODE, key)
+    assert again.accounts.register("bob", CODE, key)[0] == "bob"
 
 
 def test_who_logs_out_is_answered_to_nobody_again(course: Course, clock: Clock) -> None:
@@ -717,7 +717,7 @@ def test_a_name_that_is_enrolled_after_a_reset_gets_a_token_that_works(course: C
 
 def test_a_rotated_secret_is_the_one_that_was_made(course: Course) -> None:
     made = replace(course, new_secret=lambda: "made")
-    assert made.rotate_secret(COURSE_INSTRUCTOR, SECOND) == NOON + SECOND
+    assert made.keys.rotate(COURSE_INSTRUCTOR, SECOND) == NOON + SECOND
     assert course.store.keys.secrets()[0] == "made"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from mograder.domain.files import StoredFile
 
 CONTENT = b"import marimo\n"

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mograder.domain.audit import Event
-from mograder.domain.release import Fetched
 
 from mograder.cli import run
 from mograder.domain.access import Account, Role
+from mograder.domain.audit import Event
 from mograder.domain.chain import make_tombstone
 from mograder.domain.errors import NameTaken, Usage, VerificationFailed
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, FileName, Username
+from mograder.domain.release import Fetched
 from mograder.domain.store import Store
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store import copy
@@ -157,11 +157,11 @@ def test_a_course_in_which_nothing_has_happened_goes_into_a_folder_and_gets_its_
     store = courses.open(new_course(courses))
     to_folder(store, tmp_path / "release", NOON, quiet)
     back = open_store(tmp_path / "release")
-    assert (back.secrets(), back.signing_key(new_private_key)) == (
+    assert (back.keys.secrets(), back.keys.signing_key(new_private_key)) == (
         store.keys.secrets(),
         store.keys.signing_key(new_private_key),
     )
-    assert back.events() == [Event(NOON, INSTRUCTOR, "copy", store.course)]
+    assert back.audit.events() == [Event(NOON, INSTRUCTOR, "copy", store.course)]
     back.close()
 
 
@@ -203,12 +203,12 @@ def test_a_copy_never_goes_over_another_course(root: Path, courses: PostgresCour
 def test_a_copy_never_goes_over_what_went_on_by_itself(root: Path, courses: PostgresCourses) -> None:
     to_database(Folders.of(root), courses, NAME, NOON, quiet)
     copied = courses.open(NAME)
-    submit_work(copied, Ed25519Signer(copied.signing_key(new_private_key)), ALICE, b"there")
+    submit_work(copied, Ed25519Signer(copied.keys.signing_key(new_private_key)), ALICE, b"there")
     courses.archive(NAME, NOON, NOTE)
-    head = copied.head()
+    head = copied.submissions.head()
     with pytest.raises(NameTaken, match="not an earlier part of this course"):
         to_database(Folders.of(root), courses, NAME, NOON, quiet)
-    assert copied.head() == head
+    assert copied.submissions.head() == head
 
 
 class Restless(FolderPlace):
@@ -229,7 +229,7 @@ def test_a_source_that_changes_while_it_is_copied_is_said_to_and_the_copy_can_be
 ) -> None:
     courses.create(NAME, NOTE)
     source, target = open_store(root), DatabasePlace(courses.open(NAME))
-    signer, graded = Ed25519Signer(source.signing_key(new_private_key)), source.folders.grades / "hw1"
+    signer, graded = Ed25519Signer(source.keys.signing_key(new_private_key)), source.folders.grades / "hw1"
     acts: list[tuple[Callable[[FolderStore], object], str]] = [
         (lambda store: submit_work(store, signer, BOB, b"late"), "the receipts"),
         (lambda store: store.accounts.change(ALICE, lambda held: Account(ALICE), NOTE), "accounts"),

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mograder.domain.audit import ERASED_NAME, Event
 
 from mograder.config import utc_now
+from mograder.domain.audit import ERASED_NAME, Event
 from mograder.domain.chain import find_breaks, make_tombstone
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder import doctor

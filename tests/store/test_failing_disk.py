@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from mograder.domain.audit import Event
 
+from mograder.domain.audit import Event
 from mograder.domain.chain import make_tombstone
 from mograder.domain.errors import Temporary
 from mograder.domain.grades import GradeEntry

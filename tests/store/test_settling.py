@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mograder.domain.audit import Event
 
 from mograder.domain.access import COURSE_INSTRUCTOR
+from mograder.domain.audit import Event
 from mograder.domain.course import Course
 from mograder.domain.errors import BadRequest, NameTaken, Temporary
 from mograder.domain.grades import GradeEntry
@@ -188,8 +188,8 @@ def test_what_cannot_be_put_in_place_is_tried_again_less_and_less_often_and_at_l
         8: lambda: (submitted / "alice.py").rmdir(),
         9: lambda: store.settler._stopping.set(),
     }
-    store._unsettled = unsettled = Passing(lambda: happens.get(len(unsettled.waited), bool)())
-    store._stopping = Passing(bool)
+    store.settler._unsettled = unsettled = Passing(lambda: happens.get(len(unsettled.waited), bool)())
+    store.settler._stopping = Passing(bool)
     store.settler._settle_in_background()
     assert unsettled.waited == [None, 1, 3, 7, 15, 31, 60, 60, None]
     assert (submitted / "alice.py").read_bytes() == b"work"
@@ -212,7 +212,7 @@ def test_a_rush_has_the_disk_to_itself_until_a_second_passes_without_a_submissio
             stopping.set()
 
     left: list[object] = []
-    store.settler._unsettled, store._stopping = unsettled, stopping = Passing(end), Passing(one_more)
+    store.settler._unsettled, store.settler._stopping = unsettled, stopping = Passing(end), Passing(one_more)
     with monkeypatch.context() as passing:
         passing.setattr(time, "monotonic", lambda: float(len(stopping.waited)))
         store.settler._settle_in_background()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from markupsafe import Markup
-from mograder.domain.audit import Event
 
 from mograder.domain.access import Account, Role
+from mograder.domain.audit import Event
 from mograder.domain.names import Username
 from mograder.domain.receipts import Head
 from mograder.web.pages.board import Part

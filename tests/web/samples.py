@@ -16,7 +16,7 @@ SAMPLES: dict[str, Page] = {
     "join-off": Join(NOBODY, False, KEY, "k" * 64),
     "joined": Joined(ALICE, "alice:" + "5f0c" * 16, "https://course.example.org/course"),
     "login": Login(NOBODY, True),
-    "session-ended": SessionEnded(NOBODY, "/login?next=%2Fmy%2Fhw1"),
+    "session-ended": SessionEnded(NOBODY, f"{NOBODY.at('/login')}?next=%2Fmy%2Fhw1"),
     "switch": ConfirmSwitch(ALICE, Username("mallory"), "ticket"),
     "switch-instructor": ConfirmSwitch(TEACHER, Username("mallory"), "ticket"),
     "login-back": Login(NOBODY, True, f'/my/"{SCRIPT}'),

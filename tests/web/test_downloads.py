@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from mograder.domain.release import Fetched
-
 from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
 from mograder.domain.course import Course
 from mograder.domain.errors import StorageFull
 from mograder.domain.names import INSTRUCTOR
+from mograder.domain.release import Fetched
 from mograder.web.downloads import DownloadRecorder
 from tests.parts import ALICE, BOB, HW1, NOON, Running, open_store, until
 

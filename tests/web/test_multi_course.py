@@ -8,12 +8,13 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from mograder.domain.audit import Event
 
+from mograder.domain.audit import Event
 from mograder.domain.names import INSTRUCTOR, CourseName, Username
 from mograder.domain.store import Courses
 from mograder.domain.tokens import sign
 from mograder.factory import ManyCourses, open_courses
+from mograder.store.copy import read_publication
 from mograder.store.folder.layout import served_folders
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.web.pages.sessions import new_ticket
@@ -59,7 +60,7 @@ def many(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Many]:
         (files / "hw1.py").write_text(f"# {name}\n")
         (home / "mograder.toml").write_text(f'title = "{name}"\n[server]\nenrollment_code = "code of {name}"\n')
         if isinstance(courses, PostgresCourses):
-            courses.publish(name, served_folders(home / "release"), NOTE)
+            courses.publish(name, read_publication(served_folders(home / "release")), NOTE)
 
     make(ALGEBRA)
     make(LOGIC)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from markupsafe import escape
-from mograder.domain.audit import Event
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
+from mograder.domain.audit import Event
 from mograder.domain.course import Course
 from mograder.domain.errors import Unauthenticated
 from mograder.domain.names import INSTRUCTOR

@@ -101,9 +101,12 @@ def publish(courses: Courses, name: CourseName, folder: Path) -> None:
 
 
 def _publish(courses: PostgresCourses, name: CourseName, folder: Path) -> None:
+    from mograder.store.copy import read_publication
     from mograder.store.folder.layout import served_folders
 
-    count = courses.publish(name, served_folders(folder), Event(utc_now(), INSTRUCTOR, "publish", name))
+    count = courses.publish(
+        name, read_publication(served_folders(folder)), Event(utc_now(), INSTRUCTOR, "publish", name)
+    )
     tell(f"Published {count} file(s) to {name}")
 
 

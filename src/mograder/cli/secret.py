@@ -82,5 +82,5 @@ def rotate(folder: Path | str, grace: int) -> None:
         ends = course.keys.rotate(COURSE_INSTRUCTOR, grace * deadlines.SECOND)
         token = sign(course.store.keys.secrets()[0], INSTRUCTOR)
     finally:
-        course.store.close()
+        course.close()
     tell(f"Tokens of the old secret work until {deadlines.readable(ends)}.\ninstructor: {token}")

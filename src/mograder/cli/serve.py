@@ -91,7 +91,7 @@ def serve(folder: Path | None, **given: Any) -> None:
     def opened(stack: contextlib.ExitStack) -> Course:
         folders = {name: given[name] for name in ("release_dir", "submitted_dir", "grades_dir")}
         course = open_course(root, enrollment_code=code, max_upload=given["max_upload"], **folders)
-        stack.callback(course.store.close)
+        stack.callback(course.close)
         course.store.release.assignments()  # what is broken now stops the start; what is broken later, goes on as read here
         return course
 

@@ -58,7 +58,7 @@ def _enrol(place: Path | str, usernames: list[Username]) -> str:
     try:
         return token_lines(course.roster.enrol(usernames), course.store.keys.secrets()[0])
     finally:
-        course.store.close()
+        course.close()
 
 
 def _read_stdin() -> str:

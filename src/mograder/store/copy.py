@@ -26,15 +26,16 @@ from mograder.domain.tokens import SECRET_NAME
 from mograder.signing import new_private_key as new_key
 from mograder.store.folder.keys import PREVIOUS_NAME, secrets_of
 from mograder.store.folder.layout import FEEDBACK, GRADES, SIGNING_KEY, Folders, served_folders
+from mograder.store.folder.release import ReleaseFolder
 from mograder.store.folder.store import FolderStore
 from mograder.store.postgres import blobs
 from mograder.store.postgres.blobs import new_body, pieces_of
 from mograder.store.postgres.chain import APPEND
-from mograder.store.postgres.courses import PostgresCourses
+from mograder.store.postgres.courses import PostgresCourses, Publication
 from mograder.store.postgres.database import Connection
 from mograder.store.postgres.rows import (
-    HAND_OUTS,
     PLAN,
+    RELEASED,
     SECRETS,
     grades_place,
     put_document,
@@ -43,6 +44,7 @@ from mograder.store.postgres.rows import (
 )
 from mograder.store.postgres.store import PostgresStore
 from mograder.store.shared import files
+from mograder.store.shared.evidence import check_bytes
 from mograder.store.shared.manifest import MANIFEST
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_values
 
@@ -132,16 +134,6 @@ def _compare(source: Place, target: Place) -> None:
 
 def _by_person(place: Place) -> dict[tuple[str, str], str]:
     return {(name, user): hashlib.sha256(page).hexdigest() for name, user, page, _ in place.pages()}
-
-
-def check_bytes(receipt: Receipt, pieces: Iterable[bytes]) -> None:
-    """Raises VerificationFailed unless they are what was handed in."""
-    digest = hashlib.sha256()
-    for piece in pieces:
-        digest.update(piece)
-    if digest.hexdigest() != receipt.submission.sha256:
-        kept = receipt.submission
-        raise VerificationFailed(f"{kept.assignment}/{kept.filename} is not what receipt {receipt.number} says")
 
 
 class FolderPlace:
@@ -257,9 +249,7 @@ class DatabasePlace:
         return self.store.submissions.chain()
 
     def pieces(self, receipt: Receipt) -> Iterator[bytes]:
-        sql = "SELECT body FROM receipts WHERE course = %s AND number = %s"
-        ((body,),) = self.store.tables.read(sql, receipt.number)
-        return self.store.tables.pieces(body, receipt.submission.size)
+        return self.store.submissions.pieces(receipt)
 
     def append(self, links: list[Link], source: Place) -> None:
         course, kept = self.store.course, [(new_body(), each) for each in links if isinstance(each, Receipt)]
@@ -353,16 +343,32 @@ def to_database(folders: Folders, courses: PostgresCourses, name: CourseName, no
         raise NameTaken(f"there is a course {name!r} and it is open: archive it, or choose another name")
     source, target = FolderStore(folders), courses.open_anyway(name)
     try:
-        key = source.signing_key(new_key)
-        if target.signing_key(lambda: key) != key:
+        key = source.keys.signing_key(new_key)
+        if target.keys.signing_key(lambda: key) != key:
             raise NameTaken(f"{name!r} is another course: choose another name")
         held = json.dumps([(secret, until) for secret, until in secrets_of(folders.root)])
-        target.write(lambda connection: put_document(connection, name, SECRETS, held))
-        courses.publish(name, folders, event)
+        target.tables.write(lambda connection: put_document(connection, name, SECRETS, held))
+        courses.publish(name, read_publication(folders), event)
         copy(FolderPlace(source), DatabasePlace(target), say)
     finally:
         source.close()
     courses.archive(name, None, event)
+
+
+def read_publication(folders: Folders) -> Publication:
+    """Plan, manifest and released files as they stand in a course folder. Raises Unreadable when they are broken."""
+    release = ReleaseFolder(folders)
+    plan = folders.course / config.CONFIG_NAME
+    release.assignments(config.read_course_file(plan).plan())
+    documents = {PLAN: _text_of(plan), MANIFEST: _text_of(folders.root / MANIFEST)}
+    return Publication(documents, release.everything())
+
+
+def _text_of(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode()
+    except FileNotFoundError:
+        return None
 
 
 def to_folder(store: PostgresStore, root: Path, now: int, say: Say) -> None:
@@ -374,11 +380,10 @@ def to_folder(store: PostgresStore, root: Path, now: int, say: Say) -> None:
     _write_course(store, root)
     target = FolderStore(served_folders(root))
     try:
-        files.write_file(
-            root / SIGNING_KEY, store.keys.signing_key(new_key), mode=0o600
-        )  # no key is without its ledger
+        # The ledger exists by now: there is never a key without one.
+        files.write_file(root / SIGNING_KEY, store.keys.signing_key(new_key), mode=0o600)
         copy(DatabasePlace(store), FolderPlace(target), say)
-        target.record(Event(now, INSTRUCTOR, "copy", store.course))
+        target.audit.record(Event(now, INSTRUCTOR, "copy", store.course))
     finally:
         target.close()
     (root / COPYING).unlink()
@@ -395,7 +400,7 @@ def _write_course(store: PostgresStore, root: Path) -> None:
     for place, path in ((PLAN, home / config.CONFIG_NAME), (MANIFEST, root / MANIFEST)):
         if (text := store.tables.document(place)) is not None:
             files.write_file(path, text.encode())
-    for assignment, listed in read_listing(store.tables.document(HAND_OUTS) or "{}").items():
+    for assignment, listed in read_listing(store.tables.document(RELEASED) or "{}").items():
         files.make_folder(root / assignment / "files")
         for each in listed:
             write_pieces(root / assignment / "files" / each.name, store.tables.pieces(each.body, each.size))

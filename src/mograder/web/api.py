@@ -228,7 +228,7 @@ class Api:
     def _who(self, given: str | None) -> Actor:
         """Who sends this header: as before, as long as neither accounts nor secrets have changed."""
         try:
-            version, secrets = self._version(), self._at_once.get("secrets", self.course.secrets)
+            version, secrets = self._version(), self._at_once.get("secrets", self.course.keys.secrets)
         except Unreadable:  # the course's own token needs no ledger, and its holder is told what is wrong
             return self.course.accounts.authenticate(tokens.from_header(given))
         who = partial(self.course.accounts.authenticate, secrets=secrets)
@@ -294,7 +294,7 @@ class Api:
         """Equal to an earlier one only if accounts and extensions are as they were."""
         if self.course.is_remote:  # asking whether something has changed takes as long as asking for it
             return object()
-        return self._at_once.get("version", self.course.state_version)
+        return self._at_once.get("version", self.course.version)
 
     async def take_submission(
         self, actor: Actor, assignment: Assignment, user: Username, body: Body, received: int

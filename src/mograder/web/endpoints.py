@@ -482,7 +482,7 @@ HANDLERS: Mapping[str, Handler] = {
 
 SAME_FOR_ALL: Mapping[str, Callable[[Request], object]] = {
     "assignments": lambda request: request.course.cached_assignments(),
-    "submissions": lambda request: request.course.cached_latest_files(request.assignment()),
+    "submissions": lambda request: request.course.cached_latest_files(request.assignment().name),
 }
 """Rows whose answer depends on path, query, whether an instructor asks, and the student's extensions (`own`), and on
 nothing else of the request; each with what it lists, if that is at hand."""

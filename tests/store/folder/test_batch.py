@@ -11,14 +11,14 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from mograder.domain.audit import Event
-from mograder.store.folder.rows import record
 
+from mograder.domain.audit import Event
 from mograder.domain.errors import StorageFull, Temporary
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import ChainPosition, Issue, NewSubmission, Receipt, issue_receipt
 from mograder.domain.submissions import Accepted
 from mograder.signing import Ed25519Signer
+from mograder.store.folder.rows import record
 from mograder.store.folder.store import FolderStore
 from mograder.store.shared import files
 from mograder.store.shared.files import IN_MEMORY

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from mograder.store.folder.evidence import read_record
 
 from mograder.config import utc_now
 from mograder.domain.deadlines import iso
@@ -21,6 +20,7 @@ from mograder.domain.receipts import Submission
 from mograder.signing import new_private_key
 from mograder.store.folder.authority import AUTHORITY, CERTIFICATE, Authority
 from mograder.store.folder.doctor import check, repair
+from mograder.store.folder.evidence import read_record
 from mograder.store.folder.layout import Folders
 from mograder.store.shared import files, findings
 from mograder.store.shared.findings import Finding, Severity, error, lasting, note, some

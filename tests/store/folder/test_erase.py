@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mograder.domain.audit import Event
-
 from mograder.domain.chain import Tombstone, make_tombstone
 from mograder.domain.names import Username
 from mograder.domain.receipts import Receipt

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from mograder.domain.audit import Event
 from mograder.domain.files import StoredFile
-
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName
 from mograder.signing import Ed25519Signer, new_private_key

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mograder.domain.audit import Event
 
+from mograder.domain.audit import Event
 from mograder.domain.errors import Unreadable
 from mograder.store.folder import ledger
 from mograder.store.folder.snapshot import reading

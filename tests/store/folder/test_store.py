@@ -16,9 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mograder.domain.audit import Event
 
 from mograder.domain.access import Account
+from mograder.domain.audit import Event
 from mograder.domain.errors import Temporary, Unreadable
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username

@@ -10,17 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from mograder.domain.audit import Event
-from mograder.domain.files import StoredFile
 
+from mograder.domain.audit import Event
 from mograder.domain.chain import make_tombstone
 from mograder.domain.errors import NameTaken, Temporary, Unreadable
+from mograder.domain.files import StoredFile
 from mograder.domain.names import CourseName, FileName, Username
 from mograder.domain.receipts import ChainPosition, NewSubmission, Receipt
 from mograder.signing import Ed25519Signer, new_private_key
+from mograder.store.copy import read_publication
 from mograder.store.folder.layout import Folders
 from mograder.store.postgres import blobs
-from mograder.store.postgres.blobs import PIECE, Bodies, pieces_of
+from mograder.store.postgres.blobs import PIECE, Blobs, pieces_of
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.postgres.store import PostgresStore
 from mograder.store.shared.files import IN_MEMORY
@@ -84,14 +85,14 @@ def test_large_files_that_many_fetch_at_once_make_room_for_each_other(
 def test_a_file_at_hand_waits_for_no_other_to_be_brought(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     here, slow = kept(store, "alice", bytes(LARGE)), kept(store, "bob", bytes(LARGE))
     path = fetched_file(here)
-    begun, go_on, pieces = threading.Event(), threading.Event(), Bodies.pieces
+    begun, go_on, pieces = threading.Event(), threading.Event(), Blobs.pieces
 
-    def stalled(self: Bodies, course: str, body: str, size: int) -> Iterator[bytes]:
+    def stalled(self: Blobs, course: str, body: str, size: int) -> Iterator[bytes]:
         begun.set()
         assert go_on.wait(60)
         return pieces(self, course, body, size)
 
-    monkeypatch.setattr(Bodies, "pieces", stalled)
+    monkeypatch.setattr(Blobs, "pieces", stalled)
     with ThreadPoolExecutor(2) as threads:
         try:
             other = threads.submit(fetched_file, slow)
@@ -151,7 +152,7 @@ def test_bytes_that_nobody_is_shown_any_more_leave_the_database(
     release_file = folders.root / "hw1" / "files" / "hw1.py"
 
     def publish() -> None:
-        courses.publish(CourseName(store.course), folders, NOTE)
+        courses.publish(CourseName(store.course), read_publication(folders), NOTE)
 
     def refused(turn: ChainPosition) -> Receipt:
         raise NameTaken("no")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from mograder.domain.audit import Event
 
+from mograder.domain.audit import Event
 from mograder.domain.errors import NotFound, Temporary
 from mograder.domain.names import CourseName, FileName
 from mograder.domain.receipts import Head

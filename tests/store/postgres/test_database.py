@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from mograder.domain.audit import Event
 
 from mograder.domain.access import Account
+from mograder.domain.audit import Event
 from mograder.domain.errors import NameTaken, StorageFull, Temporary, Unreadable
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import Username
@@ -20,9 +20,10 @@ from mograder.domain.receipts import NewSubmission, issue_receipt
 from mograder.domain.store import Store
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.postgres import database
-from mograder.store.postgres.chain import ChainAppender
+from mograder.store.postgres.chain import LockedEnd, write_receipts
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.postgres.database import MIGRATIONS, upgrade
+from mograder.store.shared.chain import ChainAppender
 from tests.parts import ALICE, BOB, HW1, NOON, PATIENCE, SECOND, filled, free_port, submit_work, until
 from tests.postgres import Cutter, Server, fresh_database, new_course
 
@@ -174,9 +175,9 @@ def test_names_that_are_taken_are_seen_by_all_that_are_placed_together(postgres_
     together = [NewSubmission(user, HW1, user, *each) for each in zip(moments, uploads, strict=True)]
 
     def work(connection: database.Connection) -> list[str]:
-        chain = ChainAppender(connection, store.course, together)
-        placed = [chain.append(each, issue_receipt(each, SIGNER, "course"), "body") for each in together]
-        chain.write()
+        chain = ChainAppender(LockedEnd(connection, store.course, together))
+        placed = [chain.append(each, issue_receipt(each, SIGNER, "course")) for each in together]
+        write_receipts(connection, store.course, chain.head, [("body", each) for each in chain.new])
         return [each.receipt.submission.filename.partition("T")[2] for each in placed]
 
     assert store.tables.write(work) == ["120009.py", "120001.py", "120010.py"]

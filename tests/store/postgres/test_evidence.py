@@ -34,7 +34,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     signer = Ed25519Signer(store.keys.signing_key(new_private_key))
     for number, user in enumerate((ALICE, BOB, ALICE, ALICE)):
         submit_work(store, signer, user, b"work %d" % number, NOON + number * SECOND)
-    Course(store, signer, Clock(NOON)).erase(COURSE_INSTRUCTOR, BOB)
+    Course(store, signer, Clock(NOON)).erasure.erase(COURSE_INSTRUCTOR, BOB)
     store.close()
     return root
 

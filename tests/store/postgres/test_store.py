@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from mograder.domain.audit import Event
 
+from mograder.domain.audit import Event
 from mograder.domain.chain import Tombstone, make_tombstone
 from mograder.domain.deadlines import microseconds
 from mograder.domain.errors import Temporary, Unreadable
@@ -23,8 +23,9 @@ from mograder.store.folder.layout import Folders
 from mograder.store.postgres import database
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.postgres.database import Connection, Row
-from mograder.store.postgres.rows import HAND_OUTS, MANIFEST, PLAN, SECRETS, put_document, read_secrets
+from mograder.store.postgres.rows import PLAN, RELEASED, SECRETS, put_document, read_secrets
 from mograder.store.postgres.store import PostgresStore
+from mograder.store.shared.manifest import MANIFEST
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, make_course_folder, submit_work
 from tests.postgres import new_course
 
@@ -54,7 +55,7 @@ def test_a_document_is_understood_once_until_it_is_another(store: PostgresStore)
     [
         (PLAN, lambda store: store.config.plan()),
         (MANIFEST, lambda store: store.release.assignments()),
-        (HAND_OUTS, lambda store: store.release.assignments()),
+        (RELEASED, lambda store: store.release.assignments()),
         (SECRETS, lambda store: store.keys.secrets()),
         ("grades/hw1", lambda store: store.grades.of(HW1)),
     ],
@@ -138,7 +139,7 @@ def test_a_receipt_that_is_erased_while_the_chain_is_read_is_in_it_once(
             store.erase(BOB, lambda receipt: make_tombstone(receipt, SIGNER, "course", NOON), NOTE)
         return rows
 
-    monkeypatch.setattr(store, "read", erase_after)
+    monkeypatch.setattr(store.tables, "read", erase_after)
     assert [(each.number, type(each)) for each in store.submissions.chain()] == [
         (1, Receipt),
         (2, Tombstone),

@@ -15,7 +15,7 @@ from tests.parts import ALICE, submit_work, token_of
 from tests.web.pages.test_sessions import Visitor
 
 ABSURD = [
-    "9" * 5000, "-1", "0", "1e9", "\u0663", "\u00b2", "\0", "%00", "\ud800", "x" * 3000, "../..", "<b>",
+    "9" * 4400, "-1", "0", "1e9", "\u0663", "\u00b2", "\0", "%00", "\ud800", "x" * 3000, "../..", "<b>",
     "nan", "latest",
 ]  # fmt: skip
 MALFORMED = ["%ff", "%", "a=b=c&&&=;", "page", "page=1&page=2", "=".join("9" * 999), "&" * 2000, "%F0%9F%8E%88" * 500]
@@ -67,8 +67,8 @@ def test_no_query_of_any_page_is_an_internal_error(course: Course, who: str) -> 
         for text in MALFORMED:
             assert visitor.get(f"{path}?{text}").status_code < 500, (path, text[:20])
         for value in ABSURD:
-            everything = {name: value for name in names if name not in ("show", "order")}
-            for query in (everything, {"show": value}, {"order": value}, {**everything, "page": "1"}):
+            everything = {name: value for name in names if name not in ("show", "order", "page")}
+            for query in (everything, {"show": value}, {"order": value}, {"page": value}):
                 shown = {name: text.encode("utf-8", "surrogatepass") for name, text in query.items()}
                 answer = visitor.send("GET", path, params=shown)
                 assert answer.status_code < 500, (path, value[:20], query.keys())

@@ -6,8 +6,8 @@ import io
 import zipfile
 
 import pytest
-from mograder.domain.files import StoredFile
 
+from mograder.domain.files import StoredFile
 from mograder.web.pages.source import DIRECTORY, MOST_LISTED, SHOWN, look_into
 
 

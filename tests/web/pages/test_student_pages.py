@@ -11,11 +11,11 @@ from typing import Any
 
 import httpx2
 import pytest
-from mograder.domain.files import StoredFile
 
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.extensions import Change, Decision
+from mograder.domain.files import StoredFile
 from mograder.domain.names import INSTRUCTOR, Username
 from mograder.signing import Ed25519Signer
 from mograder.web.pages.lzstring import compress_for_url

@@ -91,7 +91,7 @@ class Ticket:
 
 
 def _signer(course: Course, purpose: str) -> URLSafeSerializer:
-    keys = list(reversed(course.secrets()))  # itsdangerous signs with the last
+    keys = list(reversed(course.keys.secrets()))  # itsdangerous signs with the last
     options = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
     return URLSafeSerializer(keys, salt=f"mograder {purpose}", signer_kwargs=options)
 

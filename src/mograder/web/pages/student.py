@@ -177,8 +177,8 @@ def assignment(request: PageRequest) -> MyAssignment:
     received = next((each for each in mine.standing.kept if str(each.submission.attempt) == attempt), None)
     plan = course.plan
     return MyAssignment(
-        request.frame, mine, _files(request, task), course.admission.limit_for(task), task.rules.endings, plan.penalties,
-        str(plan.zone), course.submissions.lateness(mine.due, course.clock()), received, "repeated" in request.query,
+        request.frame, mine, _files(request, task), course.admission.limit_for(task), task.rules.endings,
+        plan.penalties, str(plan.zone), course.submissions.lateness(mine.due, course.clock()), received, "repeated" in request.query,
     )  # fmt: skip
 
 

@@ -11,7 +11,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from mograder.store.folder.evidence import Evidence, read_record
 
 from mograder.config import utc_now
 from mograder.domain.access import COURSE_INSTRUCTOR
@@ -22,6 +21,7 @@ from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Head, Receipt
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.doctor import check
+from mograder.store.folder.evidence import Evidence, read_record
 from mograder.store.folder.layout import Folders
 from mograder.store.shared import findings
 from mograder.store.shared.evidence import Verified
@@ -44,7 +44,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     now = utc_now() - 3600 * 1_000_000
     for number, (user, assignment, content) in enumerate(WORK):
         submit_work(store, signer, user, content, now + number * 3_000_000, assignment)
-    Course(store, signer, Clock(now)).erase(COURSE_INSTRUCTOR, CAROL)
+    Course(store, signer, Clock(now)).erasure.erase(COURSE_INSTRUCTOR, CAROL)
     store.close()
     return root.parent
 
