@@ -454,13 +454,18 @@ def roster_entry(account: Account, code: str = "") -> RosterEntry:
 
 @dataclass(frozen=True)
 class EventInfo:
-    """One line of the audit log: who did what to whom or what. `moment` is Unix seconds."""
+    """One line of the audit log: who did what to whom or what. `moment` is Unix seconds.
+
+    Repeats within an hour are one line: `count` of them since `first` (Unix seconds). Both are absent for a single one.
+    """
 
     moment: float
     actor: str
     action: str
     subject: str
     detail: str
+    count: Maybe[int] = UNSET
+    first: Maybe[float] = UNSET
 
 
 @dataclass(frozen=True)
@@ -617,7 +622,7 @@ ENDPOINTS = (
         "Revoke a person's token for good. The name stays reserved, submissions stay.", about_path="user",
     ),
     Endpoint(
-        "events", "GET", "/events", Allow.INSTRUCTOR, EventInfo, "The last 1000 lines of the trail of who did what.",
+        "events", "GET", "/events", Allow.INSTRUCTOR, EventInfo, "Who did what, the newest first: 1,000 events a page, with `?page=` from 1 on, until one is empty.",
         many=True,
     ),
     Endpoint(

@@ -841,3 +841,18 @@ def test_two_openings_of_one_course_see_and_respect_each_other(open_again: Open)
     assert kept[0] == kept[1]
     assert_unbroken(kept[0])
     assert sha256(submitted(stores[0], "alice.py") or b"") == kept[0][-1].submission.sha256
+
+
+def test_accounts_are_counted_and_a_spent_ticket_is_known_as_such(store: Store) -> None:
+    assert (store.accounts.count(), store.guard.is_spent("t")) == (0, False)
+    store.accounts.change(ALICE, lambda _: Account(ALICE), Event(NOON, "x", "add", ALICE))
+    store.guard.spend("t", NOON, NOON + 1)
+    assert (store.accounts.count(), store.guard.is_spent("t"), store.guard.is_spent("u")) == (1, True, False)
+
+
+def test_the_audit_log_is_read_in_pieces(store: Store) -> None:
+    for number in range(5):
+        store.audit.record(Event(NOON, "x", "test", f"{number}"))
+    assert [each.subject for each in store.audit.events(2, 1)] == ["3", "2"]
+    assert [each.subject for each in store.audit.events(9, 4)] == ["0"]
+    assert store.audit.events(9, 5) == []

@@ -254,6 +254,7 @@ class Client:
         return _value(self._call("remove", user=user), wire.RosterEntry)
 
     def events(self) -> list[wire.EventInfo]:
+        """The newest page of the audit log."""
         return [_value(entry, wire.EventInfo) for entry in _list(self._call("events"))]
 
     def login_link(self) -> wire.LoginLink:

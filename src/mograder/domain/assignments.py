@@ -95,6 +95,7 @@ class Plan:
 
     `zone` is the course's own; `counts` says which submission counts; `enrollment_code` "" means that none is written.
     `edit_links` are templates of links that open a file in an editor, by the editor's name, with EDIT_PLACEHOLDERS.
+    Once there are `max_people` accounts, the shared enrollment code adds no more.
     """
 
     title: str = ""
@@ -105,6 +106,7 @@ class Plan:
     counts: CountingRule = CountingRule.LATEST
     enrollment_code: str = ""
     edit_links: Mapping[str, str] = field(default_factory=dict)
+    max_people: int = 2000
 
 
 def find_assignment(known: tuple[Assignment, ...], text: str) -> Assignment | None:

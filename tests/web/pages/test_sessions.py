@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import unescape
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR, Username
 from mograder.web import create_app
 from mograder.web.pages import sessions
-from tests.parts import ALICE, CODE, SECOND, Clock, token_of
+from tests.parts import ALICE, CODE, SECOND, Clock, Running, token_of
+from tests.postgres import Side
 
 HOME = "http://course.example"
 OURS = {"Origin": HOME, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
@@ -122,6 +123,46 @@ def test_a_token_logs_in_and_logging_out_ends_it(visitor: Visitor, course: Cours
     assert visitor.sees == ("Board" if who == INSTRUCTOR else "Your assignments")
     visitor.post("/logout")
     assert visitor.sees == "Join the course"
+
+
+def test_logging_out_ends_every_copy_of_the_cookie_and_no_other_session(
+    visitor: Visitor, course: Course, clock: Clock
+) -> None:
+    join(visitor)
+    first = dict(visitor.cookies)
+    clock.now += (sessions.RENEW_SECONDS + 1) * SECOND
+    assert visitor.sees == "Your assignments"
+    assert visitor.cookies != first  # the same session, with a newer cookie
+    other = Visitor(course)
+    other.post("/login", token=token_of(course, "alice"))
+    copies = [first, dict(visitor.cookies)]
+    for copy in copies:
+        thief = Visitor(course)
+        thief.cookies = dict(copy)
+        assert thief.sees == "Your assignments"
+    visitor.post("/logout")
+    for copy in copies:
+        thief = Visitor(course)
+        thief.cookies = dict(copy)
+        assert thief.sees == "Join the course"
+        clock.now += sessions.SESSION_SECONDS * SECOND // 2
+        other.get("/")
+    assert other.sees == "Your assignments"
+
+
+def test_logging_out_at_one_server_ends_the_session_at_the_other(two_servers: Sequence[Running | Side]) -> None:
+    first, second = two_servers
+    token = first.bearer("alice")["Authorization"].removeprefix("Bearer ")
+    ours = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+    answer = first.client.post("/login", data={"token": token}, headers={**ours, "Origin": first.url})
+    cookie = {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
+
+    def sees(server: Running | Side) -> str:
+        return re.findall("<h1><bdi>(.*?)</bdi>", server.client.get("/", headers={**ours, **cookie}).text)[0]
+
+    assert (sees(first), sees(second)) == ("Your assignments",) * 2
+    first.client.post("/logout", headers={**ours, **cookie, "Origin": first.url})
+    assert "Your assignments" not in (sees(first), sees(second))
 
 
 def test_who_is_called_anonymous_is_somebody(visitor: Visitor) -> None:

@@ -37,9 +37,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Rush:
-    """What happens now: submissions in each of the last 60 minutes, what failed on this server, free bytes if known."""
+    """What happens now: submissions in each of the last 60 minutes, what failed on this server, free bytes if known.
+
+    `joined` is how many people registered in the last hour; `full` says that the enrollment code lets nobody else in.
+    """
 
     minutes: tuple[int, ...] = (0,) * 60
+    joined: int = 0
+    full: bool = False
     errors: tuple[Failure, ...] = ()
     free: int | None = None
 
@@ -111,9 +116,11 @@ def board(request: PageRequest) -> Answer:
     rows, part = part_of(found.rows, request.query, PEOPLE_A_PAGE)
     missing = boards.missing(everybody, wanted.assignment) if wanted.assignment else ()
     shown = Board(found.assignments, tuple(rows))
+    course, failures = request.course, tuple(reversed(request.api.errors))
     rush = Rush(
-        request.course.submissions.rush(), tuple(reversed(request.api.errors)), request.course.submissions.free_space()
-    )
+        course.submissions.rush(), course.accounts.recent_registrations(), not course.accounts.has_room, failures,
+        course.submissions.free_space(),
+    )  # fmt: skip
     return BoardPage(request.frame, everybody.assignments, len(everybody.rows), wanted, shown, part, rush, missing)
 
 

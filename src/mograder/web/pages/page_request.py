@@ -111,10 +111,10 @@ class PageRequest:
         """A redirect to another page: the answer to a form that was taken, so that reloading does not send it again."""
         return RedirectResponse(self.frame.at(path, *segments) + (f"?{query}" if query else ""), 303)
 
-    def logged_in(self, answer: Response, username: Username) -> Response:
-        """`answer` with the cookie of a new session."""
+    def logged_in(self, answer: Response, username: Username, session: Session | None = None) -> Response:
+        """`answer` with the cookie of a new session, or a newer one of the same `session`."""
         answer.set_cookie(
-            sessions.cookie_name(self.course), sessions.cookie_value(self.course, username),
+            sessions.cookie_name(self.course), sessions.cookie_value(self.course, username, session),
             max_age=sessions.SESSION_SECONDS, path=self.root or "/", secure=self.secure, httponly=True, samesite="lax",
         )  # fmt: skip
         return answer
@@ -273,7 +273,7 @@ class PageEndpoint:
         session = request.session
         stale = session is not None and request.received > session.seen + sessions.RENEW_SECONDS * SECOND
         if session and stale and "set-cookie" not in response.headers:
-            request.logged_in(response, session.username)
+            await self._api.threads.run(lambda: request.logged_in(response, session.username, session))
         return response
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from mograder import wire
 from mograder.domain.access import Account, Allow, Role
-from mograder.domain.audit import Event
+from mograder.domain.audit import AuditLine, all_events, without_repeats
 from mograder.domain.errors import BadRequest, MograderError, NotFound
 from mograder.domain.extensions import Extension, State
 from mograder.domain.names import INSTRUCTOR, Username, parse_owner
@@ -89,7 +89,7 @@ class Trail(Page):
 
     template = "trail.html"
     heading = "Trail"
-    events: tuple[Event, ...]
+    lines: tuple[AuditLine, ...]
     part: Part
     text: str
     head: Head
@@ -103,7 +103,6 @@ class Trail(Page):
 
 PEOPLE_A_PAGE = 100
 EVENTS_A_PAGE = 100
-MOST_EVENTS = 100_000
 
 
 def people(request: PageRequest) -> Answer:
@@ -217,12 +216,13 @@ def trail(request: PageRequest) -> Answer:
     """Who did what when."""
     text = request.query.get("q", "")[:200]
     key = text.strip().casefold()
-    found = [
-        each for each in request.course.audit.events(MOST_EVENTS)
+    found = without_repeats(
+        each
+        for each in all_events(request.course.audit)
         if key in f"{each.actor}\n{each.action}\n{each.subject}\n{each.detail}".casefold()
-    ]  # fmt: skip
-    events, part = part_of(found, request.query, EVENTS_A_PAGE)
-    return Trail(request.frame, tuple(events), part, text, request.course.submissions.head())
+    )
+    lines, part = part_of(found, request.query, EVENTS_A_PAGE)
+    return Trail(request.frame, tuple(lines), part, text, request.course.submissions.head())
 
 
 VIEWS: tuple[PageRoute, ...] = (

@@ -77,6 +77,8 @@ def log_in(request: PageRequest) -> Answer:
 
 def log_out(request: PageRequest) -> Answer:
     request.course.accounts.end_claim(request.actor)
+    if request.session:
+        request.session.end(request.course)
     request.api.live.end(request.actor.username)
     return request.logged_out(request.to("/login"))
 

@@ -178,7 +178,8 @@ def assignment(request: PageRequest) -> MyAssignment:
     plan = course.plan
     return MyAssignment(
         request.frame, mine, _files(request, task), course.admission.limit_for(task), task.rules.endings,
-        plan.penalties, str(plan.zone), course.submissions.lateness(mine.due, course.clock()), received, "repeated" in request.query,
+        plan.penalties, str(plan.zone), course.submissions.lateness(mine.due, course.clock()), received,
+        "repeated" in request.query,
     )  # fmt: skip
 
 
