@@ -47,7 +47,11 @@ def board(people: list[tuple[str, str]], tasks: tuple[Assignment, ...] = TASKS) 
 
 
 RUSH = Rush(
-    tuple(range(0, 120, 2)), (Failure(NOW, f"/assignments/{SCRIPT}/submit", f"closed: {SCRIPT} {LONG}"),), 7 * 1024**3
+    tuple(range(0, 120, 2)),
+    1500,
+    True,
+    (Failure(NOW, f"/assignments/{SCRIPT}/submit", f"closed: {SCRIPT} {LONG}"),),
+    7 * 1024**3,
 )
 
 

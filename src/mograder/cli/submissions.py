@@ -24,7 +24,7 @@ from mograder.client.client import Client, known
 from mograder.client.extract import sha256_of
 from mograder.client.outbox import Outbox, OutboxEntry, deliver, is_passing, worth_announcing
 from mograder.client.workspace import is_release_file
-from mograder.domain.assignments import USUALLY_ACCEPTED
+from mograder.domain.assignments import Rules
 from mograder.domain.errors import MograderError, TooLarge, Usage
 from mograder.domain.names import counted
 from mograder.wire import messages
@@ -104,9 +104,9 @@ def submit(
 
 def _check(file: Path, assignment: messages.AssignmentInfo) -> None:
     """Refuse now what the server would refuse after the trip."""
-    accepts = [ending.lower() for ending in known(assignment.accepts) or USUALLY_ACCEPTED]
-    if file.suffix.lower() not in accepts:
-        raise Usage(f"{file.name} cannot be handed in: {assignment.name!r} takes {', '.join(accepts)}")
+    endings = Rules(accepts=tuple(ending.lower() for ending in known(assignment.accepts) or ())).endings
+    if not file.name.lower().endswith(endings):
+        raise Usage(f"{file.name} cannot be handed in: {assignment.name!r} takes {', '.join(endings)}")
     size, limit = file.stat().st_size, known(assignment.max_size)
     if limit is not None and size > limit:
         raise TooLarge(f"{file.name} has {counted(size, 'byte')}: {assignment.name!r} takes at most {limit}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -13,18 +12,18 @@ from msgspec import UNSET
 from mograder.domain import deadlines
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment, CountingRule
-from mograder.domain.commitments import Commitment
+from mograder.domain.audit import AuditLine, without_repeats
 from mograder.domain.counting import ListedSubmission
 from mograder.domain.course import Course
 from mograder.domain.deadlines import Lateness
-from mograder.domain.errors import BadRequest, ChecksumMismatch, NotFound, WrongCode
+from mograder.domain.errors import BadRequest, NotFound, Throttled, WrongCode
 from mograder.domain.extensions import Change, Extension
 from mograder.domain.files import StoredFile
 from mograder.domain.names import Username, parse_owner
 from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.roster import Person
 from mograder.domain.standings import Standing
-from mograder.domain.submissions import Accepted, Upload
+from mograder.domain.submissions import Accepted
 from mograder.web.body import Scope
 from mograder.web.caching import Memo, TickCache
 from mograder.web.pages.sessions import link_with, new_ticket
@@ -32,8 +31,10 @@ from mograder.web.replies import Reply, json_reply
 from mograder.web.throttle import Failures, address_key, name_key
 from mograder.wire import messages
 from mograder.wire.codec import client_configuration, decode_json
-from mograder.wire.endpoints import BY_NAME, CHECKSUM_HEADER, Content, Endpoint
+from mograder.wire.endpoints import BY_NAME, Content, Endpoint
 from mograder.wire.paths import build_path
+
+EVENTS_A_PAGE = 1000
 
 
 class Request(NamedTuple):
@@ -114,10 +115,20 @@ def register(request: Request) -> Reply:
 
 
 def join(course: Course, wrong_codes: Failures, address: str, wanted: messages.Register) -> tuple[Username, str]:
-    """Raises what `Course.register` does, and Throttled before the code is looked at."""
+    """Register somebody from a network `address`.
+
+    Raises what `Accounts.register` does, and Throttled, then without looking at the course's code.
+    """
     course.accounts.check_registration()
-    whose = (address, name_key(wanted.user))
-    failed = wrong_codes.check(*whose)
+    whose = (address, f"{name_key(wanted.user)} from {address}")  # what others try elsewhere keeps nobody out
+    try:
+        failed = wrong_codes.check(*whose)
+    except Throttled:
+        if not course.accounts.is_personal_code(
+            wanted.user, wanted.enrollment_code or ""
+        ):  # 59 bits: nobody guesses it
+            raise
+        failed = False
     try:
         joined = course.accounts.register(wanted.user, wanted.enrollment_code or "", wanted.claim_key or "")
     except WrongCode:
@@ -193,23 +204,6 @@ def change_rules(request: Request) -> Reply:
     wanted = decode_json(request.body, messages.NewRules)
     changed = planning.change(request.actor, name, messages.new_texts(planning.of(name).texts, wanted), wanted.tag)
     return json_reply(messages.rules_info(changed))
-
-
-def begin_submit(
-    request: Request, assignment: Assignment, upload: Upload, filename: str, held: Sequence[Commitment]
-) -> Future[Accepted]:
-    try:
-        upload.finish()
-        announced = request.headers.get(CHECKSUM_HEADER.lower())
-        if announced is not None and announced.lower() != upload.sha256:
-            raise ChecksumMismatch(f"the bytes that came have the SHA-256 {upload.sha256}, not {announced[:64]!r}")
-        course, user = request.course, request.person()
-        accepted = course.submissions.begin(request.actor, assignment, user, upload, request.received, filename, held)
-    except BaseException:
-        upload.discard()
-        raise
-    accepted.add_done_callback(lambda _: upload.discard())
-    return accepted
 
 
 def submitted(course: Course, accepted: Accepted) -> Reply:
@@ -427,7 +421,10 @@ def feedback_pages(pages: list[tuple[str, bytes]]) -> dict[Username, bytes]:
         stem, dot, ending = filename.rpartition(".")
         if not dot or ending.lower() != "html":
             raise BadRequest(f"{filename[:100]!r} is not a <user>.html")
-        named[parse_owner(stem)] = content
+        user = parse_owner(stem)
+        if user in named:
+            raise BadRequest(f"{filename[:100]!r} comes twice: send one page a person")
+        named[user] = content
     return named
 
 
@@ -468,11 +465,21 @@ def login_link(request: Request) -> Reply:
 
 
 def events(request: Request) -> Reply:
-    listed = [
-        messages.EventInfo(each.moment / deadlines.SECOND, each.actor, each.action, each.subject, each.detail)
-        for each in request.course.audit.events()
-    ]
-    return json_reply(listed, tagged=True)
+    """A page of the audit log: a request names one, from 1 on, and the first empty one says that there is no more."""
+    text = _query(request.query, "page") or "1"
+    if not (text.isascii() and text.isdecimal() and len(text) < 9 and int(text) > 0):
+        raise BadRequest(f"page={text[:100]!r}: give a number from 1 on")
+    found = request.course.audit.events(EVENTS_A_PAGE, EVENTS_A_PAGE * (int(text) - 1))
+    return json_reply([event_info(each) for each in without_repeats(found)], tagged=True)
+
+
+def event_info(line: AuditLine) -> messages.EventInfo:
+    event, repeated = line.event, line.count > 1
+    return messages.EventInfo(
+        event.moment / deadlines.SECOND, event.actor, event.action, event.subject, event.detail,
+        messages.given(line.count if repeated else None),
+        messages.given(line.first / deadlines.SECOND if repeated else None),
+    )  # fmt: skip
 
 
 def configuration(request: Request) -> Reply:
