@@ -20,7 +20,7 @@ from typing import Any
 from mograder import config, wire
 from mograder.domain.errors import MograderError, Usage
 from mograder.rehearsal.load import Answer, Ask, quantile, rate, send, send_all
-from mograder.store.folder.layout import FEEDBACK, GRADES, LEDGER, MANIFEST, find_folders
+from mograder.store.folder.layout import FEEDBACK, GRADES, LEDGER, MANIFEST, served_folders
 
 AT_ONCE = 100
 """Connections of the rush at the end; more students wait for their turn to connect, as in a browser."""
@@ -59,8 +59,7 @@ def copy_course(root: Path, scratch: Path) -> tuple[Path, list[str]]:
     What to give to `serve`: the copied root, and more words. Raises Usage and MograderError.
     """
     home = config.course_folder(root)
-    settings = config.resolve({}, config.read_course_file(home / config.CONFIG_NAME), home)
-    folders = find_folders(root, settings)
+    folders = served_folders(root)
     copied = scratch / "course" / "release"
     words = ["--submitted-dir", str(scratch / "submitted"), "--grades-dir", str(scratch / "grades")]
     left_out = {folders.submitted, *((folders.grades / FEEDBACK,) if folders.grades != root else ())}
