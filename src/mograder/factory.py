@@ -84,7 +84,7 @@ def open_existing(place: Path | str, **given: Path | None) -> Course:
         except BaseException:
             courses.close()
             raise
-    return open_course(_served(Path(place)), **given)
+    return open_course(_served(Path(place)), None, **given)
 
 
 def _served(folder: Path) -> Path:

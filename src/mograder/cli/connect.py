@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,12 +20,12 @@ from mograder.client.connection import RetryPolicy, normalise_url, trusting
 from mograder.client.outbox import Outbox, OutboxEntry, deliver
 from mograder.client.proof import KnownKeys, check_submitted
 from mograder.client.workspace import Logins, keep_receipt, read_settings
-from mograder.domain.course import Course
 from mograder.domain.errors import MograderError, Unauthenticated, Usage, VerificationFailed
 from mograder.domain.names import Username, printable
 from mograder.domain.tokens import Token
 
-Place = TypeVar("Place")
+if TYPE_CHECKING:
+    from mograder.cli.local import LocalCourse
 
 
 @dataclass(frozen=True)
@@ -150,19 +150,18 @@ course_option = click.option(
 
 
 @contextlib.contextmanager
-def somewhere(
-    course: Path | str | None, server: Server, on_folder: Callable[[Course], Place]
-) -> Iterator[Place | Client]:
-    """A course in a folder of this machine, as `on_folder` makes it, or else over HTTP."""
+def somewhere(course: Path | str | None, server: Server) -> Iterator[LocalCourse | Client]:
+    """A course that this machine can open itself, or else the server's, over HTTP with an instructor's token."""
     if course is None:
         with server.connect() as (client, _):
             yield client
         return
+    from mograder.cli.local import LocalCourse
     from mograder.factory import open_existing
 
     opened = open_existing(course)
     try:
-        yield on_folder(opened)
+        yield LocalCourse(opened)
     finally:
         opened.store.close()
 
