@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mograder.client.client import Client
-from mograder.client.workspace import Login, Logins
+from mograder.client.logins import Login, Logins
 from tests.cli.conftest import Mograder, work
 from tests.hostile import Answer, HostileServer, as_json
 from tests.parts import CODE, NOTEBOOK, Running, free_port, names_in, sha256

@@ -15,17 +15,9 @@ import pytest
 from mograder import wire
 from mograder.client.client import Client
 from mograder.client.connection import RetryPolicy
-from mograder.client.workspace import (
-    Fetched,
-    Login,
-    Logins,
-    Outcome,
-    Settings,
-    fetch,
-    is_release_file,
-    keep_receipt,
-    read_settings,
-)
+from mograder.client.logins import Login, Logins
+from mograder.client.settings import Settings, read_settings
+from mograder.client.workspace import Fetched, Outcome, fetch, is_release_file, keep_receipt
 from mograder.domain.errors import MograderError, Usage, VerificationFailed
 from tests.hostile import Answer, HostileServer
 from tests.parts import NOTEBOOK, Running, names_in, sha256

@@ -9,8 +9,7 @@ import click
 from mograder.cli.connect import Server, choose, reads_from_a_server
 from mograder.cli.output import json_option, note, result
 from mograder.client.collecting import collect
-from mograder.client.extract import folder_name
-from mograder.client.workspace import read_settings
+from mograder.client.settings import submissions_folder
 from mograder.domain.errors import MograderError
 
 _out_folder = click.Path(file_okay=False, path_type=Path)
@@ -53,7 +52,7 @@ def fetch_submissions(
     """
     with server.connect() as (client, _):
         chosen = choose(client.assignments(), assignment)
-        folder = output_dir or Path(read_settings(Path()).submitted) / folder_name(chosen.name)
+        folder = output_dir or submissions_folder(Path(), chosen.name)
         results = []
         for each in collect(client, chosen.name, folder, force, which):
             results.append(each)
@@ -63,7 +62,7 @@ def fetch_submissions(
                 note(f"  {each.user}" + (f": {each.late}" if each.late else ""))
     new = sum(each.new for each in results)
     unchanged = sum(not each.new and not each.problem for each in results)
-    failed = len(results) - new - unchanged
+    failed = sum(each.failed for each in results)
     rest = f", skipped {unchanged} unchanged" if unchanged else ""
     result(as_json, results, f"Downloaded {new} submission(s) in {folder}{rest}")
     if failed:

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import click
 
-from mograder.cli.connect import Server, choose, sends_to_a_server
+from mograder.cli.connect import Server, choose_exactly, sends_to_a_server
 from mograder.cli.output import json_option, note, result
 from mograder.client.client import Client
 from mograder.client.collecting import strangers
-from mograder.client.extract import folder_name
-from mograder.client.workspace import read_settings
+from mograder.client.settings import feedback_folder
 from mograder.domain.errors import BadName, MograderError, Usage
 from mograder.domain.grades import GRADE_KEYS, GradeEntry, read_csv
 from mograder.domain.names import parse_owner
@@ -49,8 +48,8 @@ def upload_grades(
     if not grades:
         result(as_json, {"received": 0}, "No grades to upload")
         return
-    with server.connect() as (client, _):
-        chosen = choose(client.assignments(), assignment)
+    with server.connect(changes=True) as (client, _):
+        chosen = choose_exactly(client.assignments(), assignment)
         _warn_of_strangers(client, grades)
         if dry_run:
             lines = [f"  {each.person}: {each.grade if each.grade is not None else '-'}" for each in grades]
@@ -125,9 +124,9 @@ def upload_feedback(
       mograder https upload-feedback hw1 --feedback-dir feedback/hw1
     """
     grades = _read_grades(grades_csv) if grades_csv else ()
-    with server.connect() as (client, _):
-        chosen = choose(client.assignments(), assignment)
-        folder = feedback_dir or Path(read_settings(Path()).feedback) / folder_name(chosen.name)
+    with server.connect(changes=True) as (client, _):
+        chosen = choose_exactly(client.assignments(), assignment)
+        folder = feedback_dir or feedback_folder(Path(), chosen.name)
         pages = _read_pages(folder)
         _warn_of_strangers(client, grades, pages)
         if dry_run:
@@ -148,6 +147,8 @@ def _read_pages(folder: Path) -> dict[str, bytes]:
     pages = {}
     for path in sorted(folder.glob("*.html")):
         if not path.name.startswith("."):
+            if not path.resolve().is_relative_to(folder.resolve()):
+                raise MograderError(f"{path} is a link that leads outside {folder}: nothing was sent")
             try:
                 pages[f"{parse_owner(path.stem)}.html"] = path.read_bytes()
             except BadName as error:

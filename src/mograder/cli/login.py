@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import click
 
-from mograder.cli.connect import Server, owner_of, reads_from_a_server, username
+from mograder.cli.connect import Server, is_typed, owner_of, reads_from_a_server, username
 from mograder.cli.output import json_option, note, tell, tell_json
 from mograder.client.client import pin
 from mograder.client.connection import RetryPolicy, normalise_url
+from mograder.client.logins import Login, Logins
 from mograder.client.proof import KnownKeys
-from mograder.client.workspace import Login, Logins
 from mograder.domain.errors import NameTaken, Usage
 from mograder.wire import JoinLink
 
@@ -55,9 +55,11 @@ def login(
     if urlsplit(address).scheme == "http" and urlsplit(address).hostname not in ("localhost", "127.0.0.1", "::1"):
         note(f"warning: {address} is not encrypted: others on the way can read your token")
     asked = server.token == "-"  # noqa: S105
-    token = _ask("Token", "", hidden=True, piped=True) if asked else server.token
-    if token is not None and user is None:
-        login = Login(address, owner_of(token), token.strip(), authority)
+    keeps = server.token is not None and (user is None or server.token_typed)
+    if keeps:
+        server.check_secret(address, "token", "MOGRADER_HTTPS_TOKEN", server.token_typed)
+        token = (_ask(f"Token for {address}", "", hidden=True, piped=True) if asked else server.token or "").strip()
+        login = Login(address, username(user) if user else owner_of(token), token, authority)
         met = _meet(server, address, authority, new_key)
         with server.open(address, login.token, authority) as client:
             client.assignments()
@@ -65,7 +67,10 @@ def login(
     else:
         name = username(user or _ask("User name", "no user name: give --user, or --token"))
         missing = "no enrollment code: run this in a terminal, or set MOGRADER_ENROLLMENT_CODE"
-        secret = code or _ask("Enrollment code", missing, hidden=True)
+        if code:
+            typed = bool(link.code) or is_typed("code")
+            server.check_secret(address, "enrollment code", "MOGRADER_ENROLLMENT_CODE", typed)
+        secret = code or _ask(f"Enrollment code for {address}", missing, hidden=True)
         met = _meet(server, address, authority, new_key)
         try:
             with server.open(address, None, authority) as client:

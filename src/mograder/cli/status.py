@@ -8,10 +8,10 @@ import click
 import msgspec
 
 from mograder import wire
-from mograder.cli.connect import Server, choose, reads_from_a_server
+from mograder.cli.connect import Server, choose, named, reads_from_a_server
 from mograder.cli.output import json_option, note, result, when
 from mograder.client.client import known
-from mograder.client.extract import replacing
+from mograder.client.files import replacing
 from mograder.domain.errors import MograderError
 
 
@@ -36,6 +36,7 @@ def feedback(
       mograder https feedback hw1 -o feedback.html
     """
     with server.connect(user) as (client, name):
+        named(name, client.url)
         chosen = choose(client.assignments(), assignment)
         status = client.status(chosen.name, name)
         if output:

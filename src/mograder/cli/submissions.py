@@ -13,8 +13,9 @@ from mograder import wire
 from mograder.cli.connect import (
     Server,
     check_receipt,
-    choose,
+    choose_exactly,
     keep,
+    named,
     reads_from_a_server,
     sends_to_a_server,
     tell_delivered,
@@ -22,7 +23,7 @@ from mograder.cli.connect import (
 from mograder.cli.extend import check_until
 from mograder.cli.output import json_option, note, progress, result, when
 from mograder.client.client import Client, known
-from mograder.client.extract import sha256_of
+from mograder.client.files import sha256_of
 from mograder.client.outbox import Outbox, OutboxEntry, deliver, is_passing, worth_announcing
 from mograder.client.workspace import is_release_file
 from mograder.domain.assignments import USUALLY_ACCEPTED
@@ -60,11 +61,12 @@ def submit(
     """
     if not file.stat().st_size:
         raise Usage(f"{file.name} is empty")
-    with server.connect(user) as (client, name):
+    with server.connect(user, changes=True) as (client, name):
+        named(name, client.url)
         waiting: OutboxEntry | None = None
         try:
             begun = time.monotonic()
-            chosen = choose(client.assignments(), assignment)
+            chosen = choose_exactly(client.assignments(), assignment)
             took = time.monotonic() - begun
             _check(file, chosen)
             late = user is None and known(chosen.late) is True
@@ -90,9 +92,11 @@ def submit(
             elif waiting:
                 Outbox().drop(waiting)
             raise
-        if waiting:
-            Outbox().drop(waiting)
         wrong = check_receipt(client, submitted)
+        if waiting and wrong and not submitted.receipt:
+            Outbox().change(waiting, problem=wrong.message)  # nothing proves that it was received
+        elif waiting:
+            Outbox().drop(waiting)
     place = keep(file, client.url, submitted)
     reply = {**msgspec.to_builtins(submitted, enc_hook=str), "kept": str(place) if place else None}
     result(as_json, reply, _received(file.name, submitted))
@@ -177,8 +181,10 @@ def retry(drop: bool, server: Server, as_json: bool) -> None:
         result(as_json, {"dropped": len(mine)}, f"Forgot {len(mine)} submission(s)")
         return
     sent = refused = 0
-    with server.connect(deliver_first=False) as (client, _), progress("outbox") as bar:
-        for waiting, submitted, problem in deliver(client, outbox, server.owner(), choose, again=True, progress=bar):
+    with server.connect(deliver_first=False, changes=True) as (client, _), progress("outbox") as bar:
+        for waiting, submitted, problem in deliver(
+            client, outbox, server.owner(), choose_exactly, again=True, progress=bar
+        ):
             tell_delivered(client, waiting, submitted, problem)
             sent, refused = (sent + 1, refused) if submitted else (sent, refused + 1)
     result(as_json, {"sent": sent, "refused": refused}, f"Sent {sent} submission(s)")
@@ -190,9 +196,10 @@ def retry(drop: bool, server: Server, as_json: bool) -> None:
 @click.argument("assignment")
 @click.option("--until", required=True, help="Until when: +3d, +12h, 2030-02-08, or 2030-02-08T17:00 of the course.")
 @click.option("--reason", required=True, help="Why, for your instructor.")
+@click.option("--user", help="Who you are, where the server asks for no token.")
 @reads_from_a_server
 @json_option
-def ask_extension(assignment: str, until: str, reason: str, server: Server, as_json: bool) -> None:
+def ask_extension(assignment: str, until: str, reason: str, user: str | None, server: Server, as_json: bool) -> None:
     """Ask for more time for ASSIGNMENT. Your instructor grants or declines: mograder https feedback says so.
 
     Asking again replaces what you asked for before.
@@ -202,8 +209,9 @@ def ask_extension(assignment: str, until: str, reason: str, server: Server, as_j
       mograder https ask-extension hw1 --until +2d --reason "ill since Monday"
     """
     check_until(until)
-    with server.connect() as (client, name):
-        chosen = choose(client.assignments(), assignment)
+    with server.connect(user, changes=True) as (client, name):
+        named(name, client.url)
+        chosen = choose_exactly(client.assignments(), assignment)
         asked = client.ask_extension(chosen.name, name, until, reason)
     wanted = known(asked.wanted)
     result(as_json, asked, f"Asked for {chosen.name!r} until {when(wanted) if wanted else until}")
