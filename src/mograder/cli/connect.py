@@ -137,7 +137,7 @@ class Server:
             if not token:
                 raise Usage(f"no token for {address}: log in with mograder https login, or give --token") from None
             if not _is_whole(token):
-                error.message += f"; {NOT_WHOLE}"
+                error.message = NOT_WHOLE
             raise
 
     def _deliver(self, address: str, token: str | None, owner: str) -> None:

@@ -128,11 +128,12 @@ def _collect(
     if not force and memory.has(user, sha256):
         memory.remember(user, entry, sha256, memory.placed(user) or {f"{user}.py"})
         return Collected(user, False)
-    kept = memory.set_aside(memory.changed(user))
-    problem = f"what you changed is kept as {', '.join(kept)}" if kept else ""
     root = memory.root
     ending, doubt = kind_of(arriving, PurePath(entry.filename).suffix.lower())
     placed = {f"{user}{ending}"}
+    replaced = memory.placed(user) | placed | ({user, f"{user}.py"} if ending == ".zip" else set())
+    kept = memory.set_aside(name for name in memory.changed(user) if name in replaced)
+    problem = f"what you changed is kept as {', '.join(kept)}" if kept else ""
     if ending == ".zip" and not doubt:
         try:
             placed = _place_archive(arriving, root, user)
