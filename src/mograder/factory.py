@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from mograder import config
 from mograder.domain.access import COURSE_INSTRUCTOR
+from mograder.domain.audit import Event
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, Unreadable, Usage
 from mograder.domain.names import CourseName
-from mograder.domain.store import Courses, Event, Store
+from mograder.domain.store import Courses, Store
 from mograder.domain.tokens import SECRET_NAME
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.courses import CourseFolders
@@ -47,7 +48,7 @@ def read_settings(root: Path, **given: object) -> config.ServeSettings:
 
 
 def _course(store: Store, enrollment_code: str, max_upload: int) -> Course:
-    key = store.signing_key(new_private_key)
+    key = store.keys.signing_key(new_private_key)
     try:
         signer = Ed25519Signer(key)
     except ValueError as error:
@@ -63,7 +64,7 @@ def rotate_signing_key(folder: Path | str) -> str:
     store = FolderStore(served_folders(_served(Path(folder))))
     try:
         event = Event(config.utc_now(), COURSE_INSTRUCTOR.username, "rotate", "signing key")
-        key = store.change_signing_key(new_private_key(), event)
+        key = store.keys.change_signing_key(new_private_key(), event)
     finally:
         store.close()
     return Ed25519Signer(key).public_keys()[0]["kid"]
@@ -198,5 +199,5 @@ class ManyCourses:
         held = self._opened.get(name)
         if held is None or held.store is not store:
             held = _course(store, "", self._max_upload)
-        held = self._opened[name] = replace(held, enrollment_code=store.plan().enrollment_code)
+        held = self._opened[name] = replace(held, enrollment_code=store.config.plan().enrollment_code)
         return held

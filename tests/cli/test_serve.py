@@ -105,7 +105,7 @@ def test_a_course_that_is_mounted_with_an_empty_code_takes_nobody(release: Path,
     course = open_course(release, enrollment_code=code)
     for given in ("", " ", code):
         with pytest.raises(RegistrationOff):
-            course.register("alice", given)
+            course.accounts.register("alice", given)
     course.store.close()
 
 
@@ -291,7 +291,7 @@ def test_a_key_that_has_signed_and_is_gone_stops_the_start_until_somebody_choose
 
 def submit_one(release: Path) -> None:
     store = open_store(release)
-    submit_work(store, Ed25519Signer(store.signing_key(new_private_key)), Username("alice"), b"x = 1\n")
+    submit_work(store, Ed25519Signer(store.keys.signing_key(new_private_key)), Username("alice"), b"x = 1\n")
     store.close()
 
 

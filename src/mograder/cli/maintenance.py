@@ -17,9 +17,9 @@ from mograder.domain.errors import Unreadable, Usage, VerificationFailed
 from mograder.domain.names import counted
 
 if TYPE_CHECKING:
+    from mograder.store.folder.evidence import Evidence
     from mograder.store.folder.layout import Folders
     from mograder.store.postgres.evidence import PostgresEvidence
-    from mograder.store.shared.evidence import Evidence
     from mograder.store.shared.findings import Finding
 
 BACK_UP = "back up a database with its own tools (pg_dump), or bring one course into a folder: mograder store copy"
@@ -178,7 +178,7 @@ def _evidence(place: Path | str, *elsewhere: Path | None) -> Iterator[Evidence |
         with database_course(str(place)) as store:
             yield PostgresEvidence(store)
     else:
-        from mograder.store.shared.evidence import Evidence
+        from mograder.store.folder.evidence import Evidence
 
         yield Evidence(_folders(Path(place), *elsewhere))
 
@@ -229,7 +229,7 @@ def erase(
     _in_database(place, release_dir, submitted_dir, grades_dir)
     course = open_existing(place, release_dir=release_dir, submitted_dir=submitted_dir, grades_dir=grades_dir)
     try:
-        held = course.holdings(username)
+        held = course.erasure.holdings(username)
         tell(f"{username}: {'an account' if held.account else 'no account'}, {counted(held.receipts, 'receipt')}")
         for what in ("submissions", "grades", "feedback"):
             names = getattr(held, what)
@@ -241,7 +241,7 @@ def erase(
             if not sys.stdin.isatty():
                 raise Usage("erasing cannot be undone: give --yes")
             click.confirm(f"Erase all of it for good? Backups are not touched. {username}", abort=True, err=True)
-        course.erase(COURSE_INSTRUCTOR, username)
+        course.erasure.erase(COURSE_INSTRUCTOR, username)
     finally:
         course.store.close()
     tell(f"{username} was erased")

@@ -100,7 +100,7 @@ def serve(folder: Path | None, **given: Any) -> None:
     def opened(stack: contextlib.ExitStack) -> Course:
         course = open_course(root, settings)
         stack.callback(course.store.close)
-        course.store.assignments()  # what is broken now stops the start; what is broken later, goes on as read here
+        course.store.release.assignments()  # what is broken now stops the start; what is broken later, goes on as read here
         return course
 
     with contextlib.ExitStack() as stack:
@@ -111,7 +111,7 @@ def serve(folder: Path | None, **given: Any) -> None:
         except Temporary as error:  # for a server that has not begun, waiting is no help
             raise MograderError(error.message) from error
         if names is not None:
-            click.echo(token_lines(course.enrol(names), course.store.secrets()[0]), nl=False)
+            click.echo(token_lines(course.roster.enrol(names), course.store.keys.secrets()[0]), nl=False)
             return
         from mograder.web import create_app
 
@@ -199,7 +199,7 @@ def banner(root: Path, course: Course, front: Listener, no_auth: bool) -> str:
         # Without the code, for the same reason.
         join = JoinLink(join, fingerprint=front.authority.fingerprint).text
         identity = [f"  fingerprint     {front.authority.fingerprint}", f"  join link       {join}"]
-    assignments = [str(each.name) for each in course.assignments_for_students()]
+    assignments = [str(each.name) for each in course.release.for_students()]
     found = f"{len(assignments)} ({', '.join(assignments)})" if assignments else "none yet"
     lines = [
         f"Serving {root}",
@@ -208,11 +208,11 @@ def banner(root: Path, course: Course, front: Listener, no_auth: bool) -> str:
         f"  assignments     {found}",
         f"  authentication  {'OFF: everybody can do everything' if no_auth else 'on'}",
         f"  your pages      {front.address if no_auth else way_in}",
-        f"  registration    {'on: students need a code' if course.registration_open else 'off'}",
+        f"  registration    {'on: students need a code' if course.accounts.registration_open else 'off'}",
     ]
     if not assignments:
         lines.append(f"Next: put files for students into {root / 'hw1' / 'files'} (in files/); they show at once.")
-    elif course.registration_open:
+    elif course.accounts.registration_open:
         lines.append(f"Next: give students the code and: mograder https login --url {shlex.quote(join)}")
     elif not no_auth:
         lines.append(

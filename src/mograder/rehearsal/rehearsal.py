@@ -20,7 +20,8 @@ from typing import Any
 from mograder import config, wire
 from mograder.domain.errors import MograderError, Usage
 from mograder.rehearsal.load import Answer, Ask, quantile, rate, send, send_all
-from mograder.store.folder.layout import FEEDBACK, GRADES, LEDGER, MANIFEST, served_folders
+from mograder.store.folder.layout import FEEDBACK, GRADES, LEDGER, served_folders
+from mograder.store.shared.manifest import MANIFEST
 
 AT_ONCE = 100
 """Connections of the rush at the end; more students wait for their turn to connect, as in a browser."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from mograder import config
 from mograder.domain.errors import Unreadable, Usage
-from mograder.domain.store import OpenedFile, StoredFile
+from mograder.domain.files import OpenedFile, StoredFile
 from mograder.store.shared import files
 
 LEDGER = ".mograder.db"
@@ -123,7 +123,7 @@ def stored(name: str, find: Callable[[], Place | None]) -> StoredFile | None:
 
 def _stored(name: str, found: os.stat_result, hold: Callable[[], OpenedFile]) -> StoredFile:
     tag = "{:x}-{:x}-{:x}-{:x}".format(*files.fingerprint(found))
-    return StoredFile(name, found.st_size, found.st_mtime, tag, hold=hold)
+    return StoredFile(name, found.st_size, found.st_mtime, tag, opener=hold)
 
 
 def _hold(name: str, find: Callable[[], Place | None], place: Place) -> OpenedFile:
