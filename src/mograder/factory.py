@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def open_course(root: Path | str, settings: config.ServeSettings | None = None, **given: object) -> Course:
-    """The course served from the folder `root`, ready to use; close it with `course.store.close()`.
+    """The course served from the folder `root`, ready to use; close it with `course.close()`.
 
     Without `settings` they are read here: those `given` (release_dir, submitted_dir, grades_dir, enrollment_code,
     max_upload in MiB), else those of the course's mograder.toml, else the defaults. Raises MograderError.

@@ -106,7 +106,7 @@ def test_a_course_that_is_mounted_with_an_empty_code_takes_nobody(release: Path,
     for given in ("", " ", code):
         with pytest.raises(RegistrationOff):
             course.accounts.register("alice", given)
-    course.store.close()
+    course.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

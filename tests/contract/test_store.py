@@ -13,6 +13,7 @@ import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Role
 from mograder.domain.assignments import Rules
+from mograder.domain.audit import ERASED_NAME, Event
 from mograder.domain.chain import Tombstone, find_breaks, make_tombstone
 from mograder.domain.commitments import Commitment
 from mograder.domain.course import Course
@@ -22,9 +23,10 @@ from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import Head, NewSubmission, Receipt, issue_receipt
+from mograder.domain.release import Fetched
 from mograder.domain.roster import Person
 from mograder.domain.rules import RuleChange, Value
-from mograder.domain.store import ERASED_NAME, Event, Fetched, Store
+from mograder.domain.store import Store
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.layout import Folders
 from mograder.store.postgres.courses import PostgresCourses
@@ -105,7 +107,7 @@ def rule(key: str, value: Value | None) -> RuleChange:
 
 
 def submitted(store: Store, name: str) -> bytes | None:
-    found = store.submitted_file(HW1, FileName(name))
+    found = store.submissions.file(HW1, FileName(name))
     return found.read() if found else None
 
 
@@ -122,45 +124,47 @@ def assert_unbroken(receipts: list[Receipt]) -> None:
 
 def test_rules_are_written_recorded_and_seen_by_every_server_at_once(open_again: Open) -> None:
     one, other = open_again(), open_again()
-    assert (one.plan().rules, other.plan().rules) == ({}, {})
-    one.change_rules(
+    assert (one.config.plan().rules, other.config.plan().rules) == ({}, {})
+    one.config.change_rules(
         HW1,
         [rule("due", datetime.fromisoformat("2030-02-08T17:00")), rule("accepts", (".py",))],
-        one.plan_version(),
+        one.config.version(),
         NOTE,
     )
-    other.change_rules(HW1, [rule("due", date(2030, 2, 9)), rule("title", 'A "title"')], other.plan_version(), NOTE)
+    other.config.change_rules(
+        HW1, [rule("due", date(2030, 2, 9)), rule("title", 'A "title"')], other.config.version(), NOTE
+    )
     for store in (one, other):
         due = microseconds(datetime(2030, 2, 9, 23, 59, 59, tzinfo=UTC))
-        assert store.plan().rules == {HW1: Rules('A "title"', Schedule(due=due), accepts=(".py",))}
-        assert [each.rules for each in store.assignments()] == [store.plan().rules[HW1]]
-        assert store.events() == [NOTE, NOTE]
+        assert store.config.plan().rules == {HW1: Rules('A "title"', Schedule(due=due), accepts=(".py",))}
+        assert [each.rules for each in store.release.assignments()] == [store.config.plan().rules[HW1]]
+        assert store.audit.events() == [NOTE, NOTE]
 
 
 def test_rules_that_were_changed_since_are_not_overwritten(open_again: Open) -> None:
     one, other = open_again(), open_again()
-    tag = other.plan_version()
-    one.change_rules(HW1, [rule("points", 5)], tag, NOTE)
+    tag = other.config.version()
+    one.config.change_rules(HW1, [rule("points", 5)], tag, NOTE)
     with pytest.raises(ChangedMeanwhile):
-        other.change_rules(HW1, [rule("points", 7)], tag, NOTE)
-    assert (other.plan().rules[HW1].points, other.events()) == (5, [NOTE])
-    assert other.plan_version() != tag
+        other.config.change_rules(HW1, [rule("points", 7)], tag, NOTE)
+    assert (other.config.plan().rules[HW1].points, other.audit.events()) == (5, [NOTE])
+    assert other.config.version() != tag
 
 
 def test_of_many_who_change_what_they_have_seen_one_does(open_again: Open) -> None:
     stores = [open_again(), open_again()]
-    tag = stores[0].plan_version()
+    tag = stores[0].config.version()
 
     def change(number: int) -> bool:
         try:
-            stores[number % 2].change_rules(HW1, [rule("points", number)], tag, NOTE)
+            stores[number % 2].config.change_rules(HW1, [rule("points", number)], tag, NOTE)
         except ChangedMeanwhile:
             return False
         return True
 
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(change, range(16))) == 1
-    assert len(stores[0].events()) == 1
+    assert len(stores[0].audit.events()) == 1
 
 
 # accounts
@@ -168,59 +172,59 @@ def test_of_many_who_change_what_they_have_seen_one_does(open_again: Open) -> No
 
 def test_there_is_always_a_secret_and_it_stays(open_again: Open) -> None:
     first = open_again()
-    assert first.secrets()[0]
-    assert open_again().secrets() == first.secrets()
+    assert first.keys.secrets()[0]
+    assert open_again().keys.secrets() == first.keys.secrets()
 
 
 def test_a_ticket_is_spent_once_in_all_servers_until_it_is_forgotten(open_again: Open) -> None:
     first, second = open_again(), open_again()
-    assert first.spend("ticket", NOON, NOON + SECOND)
-    assert not second.spend("ticket", NOON, NOON + SECOND)
-    assert second.spend("another", NOON + 2 * SECOND, NOON + 3 * SECOND)
-    assert not first.spend("another", NOON + 2 * SECOND, NOON + 3 * SECOND)
+    assert first.guard.spend("ticket", NOON, NOON + SECOND)
+    assert not second.guard.spend("ticket", NOON, NOON + SECOND)
+    assert second.guard.spend("another", NOON + 2 * SECOND, NOON + 3 * SECOND)
+    assert not first.guard.spend("another", NOON + 2 * SECOND, NOON + 3 * SECOND)
 
 
 def test_of_many_who_spend_one_ticket_at_once_one_succeeds(open_again: Open) -> None:
     stores = [open_again(), open_again()]
     with ThreadPoolExecutor(8) as pool:
-        spent = list(pool.map(lambda number: stores[number % 2].spend("ticket", NOON, NOON), range(32)))
+        spent = list(pool.map(lambda number: stores[number % 2].guard.spend("ticket", NOON, NOON), range(32)))
     assert spent.count(True) == 1
 
 
 def test_failures_are_noted_for_all_servers_until_they_are_forgotten_or_old(open_again: Open) -> None:
     first, second = open_again(), open_again()
-    assert second.failures(["a", "b"]) == []
+    assert second.guard.failures(["a", "b"]) == []
     for store in (first, second):
-        store.note_failure(["a", "b"], NOON, SECOND)  # two in one moment are two
-    second.note_failure(["a"], NOON + SECOND, SECOND)
-    assert sorted(first.failures(["a"])) == [("a", NOON), ("a", NOON), ("a", NOON + SECOND)]
-    assert len(first.failures(["a", "b", "c"])) == 5
-    first.forget_failures(["a", "c"])
-    assert second.failures(["a", "b"]) == [("b", NOON)] * 2
-    second.note_failure(["c"], NOON + SECOND + 1, SECOND)
-    assert first.failures(["a", "b"]) == []
-    first.note_failure(["a"], NOON, SECOND)  # of a clock that was set back
-    assert second.failures(["a", "c"]) == [("a", NOON)]
-    first.note_failure([], NOON, SECOND)
+        store.guard.note_failure(["a", "b"], NOON, SECOND)  # two in one moment are two
+    second.guard.note_failure(["a"], NOON + SECOND, SECOND)
+    assert sorted(first.guard.failures(["a"])) == [("a", NOON), ("a", NOON), ("a", NOON + SECOND)]
+    assert len(first.guard.failures(["a", "b", "c"])) == 5
+    first.guard.forget_failures(["a", "c"])
+    assert second.guard.failures(["a", "b"]) == [("b", NOON)] * 2
+    second.guard.note_failure(["c"], NOON + SECOND + 1, SECOND)
+    assert first.guard.failures(["a", "b"]) == []
+    first.guard.note_failure(["a"], NOON, SECOND)  # of a clock that was set back
+    assert second.guard.failures(["a", "c"]) == [("a", NOON)]
+    first.guard.note_failure([], NOON, SECOND)
 
 
 def test_failures_that_are_noted_at_once_are_all_counted(open_again: Open) -> None:
     stores = [open_again(), open_again()]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: stores[number % 2].note_failure(["a"], NOON + number, SECOND), range(32)))
-    assert sorted(moment for _, moment in stores[0].failures(["a"])) == [NOON + number for number in range(32)]
+        list(pool.map(lambda number: stores[number % 2].guard.note_failure(["a"], NOON + number, SECOND), range(32)))
+    assert sorted(moment for _, moment in stores[0].guard.failures(["a"])) == [NOON + number for number in range(32)]
 
 
 def test_an_unknown_account_is_none(store: Store) -> None:
-    assert store.account(ALICE) is None
-    assert store.accounts() == []
+    assert store.accounts.get(ALICE) is None
+    assert store.accounts.all() == []
 
 
 def test_what_people_write_about_themselves_is_kept_without_what_no_database_takes(store: Store) -> None:
     """NUL and half of a surrogate pair, which JSON can carry."""
     course = Course(store, SIGNER, Clock())
-    course.add_people(COURSE_INSTRUCTOR, [Person.parse("alice", "Al\0ice \ud800Liddell")])
-    assert [account.name for account in store.accounts()] == ["Al ice Liddell"]
+    course.roster.add(COURSE_INSTRUCTOR, [Person.parse("alice", "Al\0ice \ud800Liddell")])
+    assert [account.name for account in store.accounts.all()] == ["Al ice Liddell"]
 
 
 def test_an_account_comes_back_as_it_was_put(store: Store) -> None:
@@ -228,19 +232,19 @@ def test_an_account_comes_back_as_it_was_put(store: Store) -> None:
         ALICE, Role.INSTRUCTOR, "Alïce", generation=3, bound=True, code_hash="ab", created=NOON, removed=True,
         claim_hash="cd", claimed=NOON + 1,
     )  # fmt: skip
-    assert store.change_account(ALICE, lambda held: account, NOTE) == account
-    assert store.account(ALICE) == account
+    assert store.accounts.change(ALICE, lambda held: account, NOTE) == account
+    assert store.accounts.get(ALICE) == account
 
 
 def test_accounts_are_sorted_by_name(store: Store) -> None:
     for name in ("carl", "alice", "bob"):
         account = Account(Username(name))
-        store.change_account(account.username, lambda held, account=account: account, NOTE)  # type: ignore[misc]
-    assert [each.username for each in store.accounts()] == ["alice", "bob", "carl"]
+        store.accounts.change(account.username, lambda held, account=account: account, NOTE)  # type: ignore[misc]
+    assert [each.username for each in store.accounts.all()] == ["alice", "bob", "carl"]
 
 
 def test_a_change_sees_the_account_that_differs_by_case_alone(store: Store) -> None:
-    store.change_account(ALICE, lambda held: Account(ALICE), NOTE)
+    store.accounts.change(ALICE, lambda held: Account(ALICE), NOTE)
     seen: list[Account | None] = []
 
     def change(held: Account | None) -> Account:
@@ -248,21 +252,21 @@ def test_a_change_sees_the_account_that_differs_by_case_alone(store: Store) -> N
         raise NameTaken("taken")
 
     with pytest.raises(NameTaken):
-        store.change_account(Username("ALICE"), change, NOTE)
+        store.accounts.change(Username("ALICE"), change, NOTE)
     assert seen == [Account(ALICE)]
-    assert store.account(Username("ALICE")) is None
+    assert store.accounts.get(Username("ALICE")) is None
 
 
 def test_a_change_that_raises_leaves_account_and_audit_log_as_they_were(store: Store) -> None:
-    store.change_account(ALICE, lambda held: Account(ALICE), NOTE)
+    store.accounts.change(ALICE, lambda held: Account(ALICE), NOTE)
 
     def change(held: Account | None) -> Account:
         raise NameTaken("taken")
 
     with pytest.raises(NameTaken, match="taken"):
-        store.change_account(ALICE, change, replace(NOTE, action="lost"))
-    assert store.account(ALICE) == Account(ALICE)
-    assert [event.action for event in store.events()] == ["test"]
+        store.accounts.change(ALICE, change, replace(NOTE, action="lost"))
+    assert store.accounts.get(ALICE) == Account(ALICE)
+    assert [event.action for event in store.audit.events()] == ["test"]
 
 
 def test_many_accounts_are_changed_together_or_not_at_all(store: Store) -> None:
@@ -271,11 +275,11 @@ def test_many_accounts_are_changed_together_or_not_at_all(store: Store) -> None:
 
     both = [(name, lambda held, name=name: Account(name, removed=True), NOTE) for name in (BOB, ALICE)]  # type: ignore[misc]
     with pytest.raises(NameTaken):
-        store.change_accounts([*both, (Username("carl"), refuse, NOTE)])
-    assert (store.accounts(), store.events()) == ([], [])
-    assert store.change_accounts(both) == [Account(BOB, removed=True), Account(ALICE, removed=True)]
-    assert store.accounts() == [Account(ALICE, removed=True), Account(BOB, removed=True)]
-    assert store.change_accounts([]) == []
+        store.accounts.change_many([*both, (Username("carl"), refuse, NOTE)])
+    assert (store.accounts.all(), store.audit.events()) == ([], [])
+    assert store.accounts.change_many(both) == [Account(BOB, removed=True), Account(ALICE, removed=True)]
+    assert store.accounts.all() == [Account(ALICE, removed=True), Account(BOB, removed=True)]
+    assert store.accounts.change_many([]) == []
 
 
 def test_a_change_that_changes_nothing_is_not_in_the_audit_log(store: Store) -> None:
@@ -284,21 +288,21 @@ def test_a_change_that_changes_nothing_is_not_in_the_audit_log(store: Store) -> 
 
     changes = [keep(name) for name in (BOB, BOB, ALICE)]
     for _ in range(2):
-        assert store.change_accounts(changes) == [Account(BOB), Account(BOB), Account(ALICE)]
-        assert [each.subject for each in store.events()] == ["alice", "bob"]
+        assert store.accounts.change_many(changes) == [Account(BOB), Account(BOB), Account(ALICE)]
+        assert [each.subject for each in store.audit.events()] == ["alice", "bob"]
 
 
 def test_a_new_secret_is_first_and_the_old_one_stays_until_its_end(open_again: Open) -> None:
     store, other = open_again(), open_again()
-    (old,) = store.secrets()
+    (old,) = store.keys.secrets()
     far = 4_000_000_000 * SECOND
-    store.change_secret("second", far, NOTE)
-    assert store.secrets() == other.secrets() == ("second", old)
-    other.change_secret("third", far + SECOND, NOTE)
-    assert store.secrets() == open_again().secrets() == ("third", "second", old)
-    store.change_secret("fourth", NOON, NOTE)  # an end that has passed: no grace, for the earlier ones either
-    assert store.secrets() == other.secrets() == ("fourth",)
-    assert len(store.events()) == 3
+    store.keys.change_secret("second", far, NOTE)
+    assert store.keys.secrets() == other.keys.secrets() == ("second", old)
+    other.keys.change_secret("third", far + SECOND, NOTE)
+    assert store.keys.secrets() == open_again().keys.secrets() == ("third", "second", old)
+    store.keys.change_secret("fourth", NOON, NOTE)  # an end that has passed: no grace, for the earlier ones either
+    assert store.keys.secrets() == other.keys.secrets() == ("fourth",)
+    assert len(store.audit.events()) == 3
 
 
 def test_nobody_gets_between_the_reading_and_the_writing_of_an_account(store: Store) -> None:
@@ -306,40 +310,40 @@ def test_nobody_gets_between_the_reading_and_the_writing_of_an_account(store: St
         return replace(held, generation=held.generation + 1) if held else Account(ALICE, generation=1)
 
     with ThreadPoolExecutor(20) as threads:
-        list(threads.map(lambda _: store.change_account(ALICE, raised, NOTE), range(100)))
-    account = store.account(ALICE)
+        list(threads.map(lambda _: store.accounts.change(ALICE, raised, NOTE), range(100)))
+    account = store.accounts.get(ALICE)
     assert account is not None
     assert account.generation == 100
-    assert len(store.events()) == 100
+    assert len(store.audit.events()) == 100
 
 
 def test_the_mark_is_another_after_every_change_in_this_or_another_server(open_again: Open) -> None:
     store, other = open_again(), open_again()
-    seen = [store.mark()]
+    seen = [store.version()]
     for change in (
         lambda: submit_work(store, SIGNER, ALICE, b"one"),
         lambda: submit_work(other, SIGNER, ALICE, b"two"),
-        lambda: store.change_account(ALICE, lambda held: Account(ALICE), NOTE),
-        lambda: other.change_account(ALICE, lambda held: Account(ALICE, generation=1), NOTE),
-        lambda: other.change_extensions([(HW1, ALICE, lambda held: Extension(HW1, ALICE, NOON), NOTE)]),
-        lambda: other.note_fetched([Fetched(HW1, ALICE, NOON)]),
-        lambda: other.record(NOTE),
+        lambda: store.accounts.change(ALICE, lambda held: Account(ALICE), NOTE),
+        lambda: other.accounts.change(ALICE, lambda held: Account(ALICE, generation=1), NOTE),
+        lambda: other.extensions.change([(HW1, ALICE, lambda held: Extension(HW1, ALICE, NOON), NOTE)]),
+        lambda: other.release.note_fetched([Fetched(HW1, ALICE, NOON)]),
+        lambda: other.audit.record(NOTE),
         lambda: other.erase(ALICE, lambda receipt: make_tombstone(receipt, SIGNER, "course", NOON), NOTE),
     ):
         change()  # type: ignore[no-untyped-call]
-        seen.append(store.mark())
+        seen.append(store.version())
         assert seen[-1] not in seen[:-1]
 
 
 def test_the_mark_of_an_assignment_is_another_when_it_is_graded_or_feedback_comes(open_again: Open) -> None:
     store, other = open_again(), open_again()
-    seen = [store.mark(HW1)]
+    seen = [store.version(HW1)]
     for change in (
-        lambda: other.merge_grades(HW1, (GradeEntry({"username": "alice", "grade": 1}),), NOTE),
-        lambda: other.put_feedback(HW1, {ALICE: b"<p>fine"}, NOTE),
+        lambda: other.grades.merge(HW1, (GradeEntry({"username": "alice", "grade": 1}),), NOTE),
+        lambda: other.grades.put_feedback(HW1, {ALICE: b"<p>fine"}, NOTE),
     ):
         change()  # type: ignore[no-untyped-call]
-        seen.append(store.mark(HW1))
+        seen.append(store.version(HW1))
         assert seen[-1] not in seen[:-1]
 
 
@@ -347,43 +351,43 @@ def test_the_mark_stays_while_nothing_changes(open_again: Open) -> None:
     """In a store that never said so, everything would be made anew for everybody who asks."""
     store, other = open_again(), open_again()
     submit_work(store, SIGNER, ALICE, b"one")
-    seen = store.mark()
-    assert other.accounts() == store.accounts()
-    assert store.mark() == seen
+    seen = store.version()
+    assert other.accounts.all() == store.accounts.all()
+    assert store.version() == seen
 
 
 # released files
 
 
 def test_assignments_and_their_files_are_listed_and_read(store: Store) -> None:
-    (assignment,) = store.assignments()
+    (assignment,) = store.release.assignments()
     assert (assignment.name, [file.name for file in assignment.files]) == ("hw1", ["hw1.py"])
-    found = store.release_file(HW1, FileName("hw1.py"))
+    found = store.release.file(HW1, FileName("hw1.py"))
     assert found is not None
     assert (sha256(found.read()), len(found.read())) == (assignment.files[0].sha256, assignment.files[0].size)
 
 
 def test_an_assignment_is_found_by_its_name(store: Store) -> None:
-    found = store.find_assignment("hw1")
+    found = store.release.find("hw1")
     assert found is not None
-    assert (found.name, found.id, [each.id for each in store.assignments()]) == ("hw1", "hw1", ["hw1"])
-    assert store.find_assignment("hw9") is None
+    assert (found.name, found.id, [each.id for each in store.release.assignments()]) == ("hw1", "hw1", ["hw1"])
+    assert store.release.find("hw9") is None
 
 
 @pytest.mark.parametrize("name", ["hw2.py", "hw1", "hw1.py/x", "hw1.py/\u00fc", "a/b/c.py"])
 def test_a_released_file_that_is_not_there_is_none(store: Store, name: str) -> None:
-    assert store.release_file(HW1, FileName(name)) is None
-    assert store.release_file(AssignmentName("hw9"), FileName(name)) is None
+    assert store.release.file(HW1, FileName(name)) is None
+    assert store.release.file(AssignmentName("hw9"), FileName(name)) is None
 
 
 def test_the_first_download_of_each_person_and_assignment_is_kept(open_again: Open) -> None:
     store, hw2 = open_again(), AssignmentName("hw2")
     first = [Fetched(HW1, BOB, NOON), Fetched(HW1, ALICE, NOON + 1), Fetched(hw2, ALICE, NOON + 2)]
-    store.note_fetched(first)
-    store.note_fetched([Fetched(HW1, ALICE, NOON + 3), Fetched(hw2, BOB, NOON + 4)])
+    store.release.note_fetched(first)
+    store.release.note_fetched([Fetched(HW1, ALICE, NOON + 3), Fetched(hw2, BOB, NOON + 4)])
     for seen in (store, open_again()):
-        assert seen.fetched() == [first[1], first[0], first[2], Fetched(hw2, BOB, NOON + 4)]
-        assert seen.fetched(ALICE) == [first[1], first[2]]
+        assert seen.release.fetched() == [first[1], first[0], first[2], Fetched(hw2, BOB, NOON + 4)]
+        assert seen.release.fetched(ALICE) == [first[1], first[2]]
 
 
 # submissions
@@ -415,7 +419,7 @@ def test_two_submissions_in_one_second_both_survive(store: Store) -> None:
     ]
     assert names == ["alice_20260310T120000.py", "alice_20260310T120001.py"]
     assert [submitted(store, name) for name in names] == [b"1", b"2"]
-    assert [each.submission.received for each in store.receipts()] == [NOON + 7, NOON + 7]
+    assert [each.submission.received for each in store.submissions.receipts()] == [NOON + 7, NOON + 7]
 
 
 def test_an_identical_retry_gives_the_same_receipt_and_keeps_nothing(store: Store) -> None:
@@ -423,7 +427,7 @@ def test_an_identical_retry_gives_the_same_receipt_and_keeps_nothing(store: Stor
     again = submit_work(store, SIGNER, ALICE, b"one", NOON + 9 * SECOND)
     assert again.repeated
     assert again.receipt == first.receipt
-    assert list(store.receipts()) == [first.receipt]
+    assert list(store.submissions.receipts()) == [first.receipt]
     assert submitted(store, "alice_20260310T120009.py") is None
 
 
@@ -431,7 +435,7 @@ def test_bytes_of_an_earlier_attempt_are_a_new_attempt(store: Store) -> None:
     for content in (b"one", b"two", b"one"):
         assert not submit_work(store, SIGNER, ALICE, content).repeated
     assert submitted(store, "alice.py") == b"one"
-    assert len(list(store.receipts())) == 3
+    assert len(list(store.submissions.receipts())) == 3
 
 
 def test_the_same_bytes_of_two_people_are_two_submissions(store: Store) -> None:
@@ -444,7 +448,7 @@ def test_latest_means_last_accepted_under_a_clock_that_runs_backwards(open_again
     for step in range(4):
         submit_work(store, SIGNER, ALICE, b"%d" % step, NOON - step * 3600 * SECOND)
     assert submitted(store, "alice.py") == b"3"
-    assert [each.submission.attempt for each in store.receipts()] == [1, 2, 3, 4]
+    assert [each.submission.attempt for each in store.submissions.receipts()] == [1, 2, 3, 4]
     store.close()
     assert submitted(open_again(), "alice.py") == b"3"
 
@@ -455,7 +459,7 @@ def test_what_many_send_at_once_is_all_kept_and_the_chain_is_unbroken(store: Sto
 
     with ThreadPoolExecutor(40) as threads:
         given = list(threads.map(one, range(120)))
-    kept = list(store.receipts())
+    kept = list(store.submissions.receipts())
     assert sorted(given, key=lambda each: each.number) == kept
     assert_unbroken(kept)
     for receipt in kept:
@@ -463,14 +467,14 @@ def test_what_many_send_at_once_is_all_kept_and_the_chain_is_unbroken(store: Sto
         assert content is not None
         assert sha256(content) == receipt.submission.sha256
     latest = {each.submission.username: each.submission.sha256 for each in kept}
-    assert {each.username: each.sha256 for each in store.latest_files(HW1)} == latest
+    assert {each.username: each.sha256 for each in store.submissions.latest_files(HW1)} == latest
 
 
 def test_one_retry_sent_forty_times_at_once_is_kept_once(store: Store) -> None:
     with ThreadPoolExecutor(40) as threads:
         taken = list(threads.map(lambda _: submit_work(store, SIGNER, ALICE, b"one"), range(40)))
     assert sorted(each.repeated for each in taken) == [False] + [True] * 39
-    assert len({each.receipt.text for each in taken}) == len(list(store.receipts())) == 1
+    assert len({each.receipt.text for each in taken}) == len(list(store.submissions.receipts())) == 1
 
 
 def test_a_submission_of_megabytes_is_kept_whole(store: Store) -> None:
@@ -491,14 +495,14 @@ def test_large_submissions_of_many_at_once_are_all_whole(store: Store) -> None:
 
 
 def test_an_upload_counts_and_hashes_what_is_written_and_can_be_discarded_twice(store: Store) -> None:
-    upload = store.upload()
+    upload = store.submissions.upload()
     for chunk in (b"ab", b"", LARGE, b"c"):
         upload.write(chunk)
     upload.finish()
     assert (upload.size, upload.sha256) == (len(LARGE) + 3, sha256(b"ab" + LARGE + b"c"))
     upload.discard()
     upload.discard()
-    assert store.latest_files(HW1) == ()
+    assert store.submissions.latest_files(HW1) == ()
 
 
 def test_what_issue_raises_keeps_nothing_and_breaks_nothing(store: Store) -> None:
@@ -510,15 +514,15 @@ def test_what_issue_raises_keeps_nothing_and_breaks_nothing(store: Store) -> Non
     with pytest.raises(NameTaken):
         submit_work(store, Refusing(new_private_key()), ALICE, b"two")
     submit_work(store, SIGNER, ALICE, b"three")
-    assert [each.submission.sha256 for each in store.receipts()] == [sha256(b"one"), sha256(b"three")]
-    assert_unbroken(list(store.receipts()))
+    assert [each.submission.sha256 for each in store.submissions.receipts()] == [sha256(b"one"), sha256(b"three")]
+    assert_unbroken(list(store.submissions.receipts()))
 
 
 def test_latest_files_are_one_a_person_sorted_by_name(store: Store) -> None:
-    assert store.latest_files(HW1) == ()
+    assert store.submissions.latest_files(HW1) == ()
     for user, content in ((BOB, b"b"), (ALICE, b"a1"), (ALICE, b"a22")):
         submit_work(store, SIGNER, user, content)
-    assert [(each.username, each.filename, each.size, each.sha256) for each in store.latest_files(HW1)] == [
+    assert [(each.username, each.filename, each.size, each.sha256) for each in store.submissions.latest_files(HW1)] == [
         ("alice", "alice.py", 3, sha256(b"a22")),
         ("bob", "bob.py", 1, sha256(b"b")),
     ]
@@ -528,14 +532,14 @@ def test_latest_files_are_one_a_person_sorted_by_name(store: Store) -> None:
 def test_a_submission_that_is_not_there_is_none(store: Store, name: str) -> None:
     submit_work(store, SIGNER, ALICE, b"one")
     assert submitted(store, name) is None
-    assert store.submitted_file(AssignmentName("hw9"), FileName("alice.py")) is None
+    assert store.submissions.file(AssignmentName("hw9"), FileName("alice.py")) is None
 
 
 def test_the_tag_of_a_file_changes_with_its_bytes(store: Store) -> None:
     tags = set()
     for content in (b"one", b"two", b"six"):
         submit_work(store, SIGNER, ALICE, content)
-        found = store.submitted_file(HW1, FileName("alice.py"))
+        found = store.submissions.file(HW1, FileName("alice.py"))
         assert found is not None
         tags.add(found.tag)
     assert len(tags) == 3
@@ -543,56 +547,60 @@ def test_the_tag_of_a_file_changes_with_its_bytes(store: Store) -> None:
 
 def test_the_head_is_the_last_receipt_of_the_chain(open_again: Open) -> None:
     store = open_again()
-    assert store.head() == Head(0, "")
+    assert store.submissions.head() == Head(0, "")
     for content in (b"one", b"two"):
         receipt = submit_work(store, SIGNER, ALICE, content).receipt
-        assert store.head() == open_again().head() == Head(receipt.number, receipt.hash)
+        assert store.submissions.head() == open_again().submissions.head() == Head(receipt.number, receipt.hash)
 
 
 def test_a_receipt_keeps_what_it_says_of_the_deadline(store: Store) -> None:
     for late, due, arrived in ((True, NOON, NOON + 5), (False, None, None)):
-        upload = filled(store.upload(), b"%d" % late)
+        upload = filled(store.submissions.upload(), b"%d" % late)
         ready = NewSubmission(ALICE, HW1, BOB, NOON, upload, late, due, arrived)
-        store.accept(ready, issue_receipt(ready, SIGNER, "course")).result()
+        store.submissions.accept(ready, issue_receipt(ready, SIGNER, "course")).result()
         upload.discard()
-        kept = list(store.receipts())[-1].submission
+        kept = list(store.submissions.receipts())[-1].submission
         assert (kept.late, kept.due, kept.arrived) == (late, due, arrived)
 
 
 def test_the_latest_of_everybody_and_who_has_handed_in_are_told_at_once(store: Store) -> None:
     other = AssignmentName("hw2")
-    assert (store.latest(), store.handed_in(HW1)) == ([], [])
+    assert (store.submissions.latest(), store.submissions.users(HW1)) == ([], [])
     submit_work(store, SIGNER, ALICE, b"one", NOON + 9 * SECOND)
     last = submit_work(store, SIGNER, ALICE, b"two", NOON).receipt.submission
     bobs = submit_work(store, SIGNER, BOB, b"three").receipt.submission
     elsewhere = submit_work(store, SIGNER, ALICE, b"four", assignment=other).receipt.submission
-    assert sorted(store.latest(), key=lambda each: each.sha256) == sorted(
+    assert sorted(store.submissions.latest(), key=lambda each: each.sha256) == sorted(
         [last, bobs, elsewhere], key=lambda each: each.sha256
     )
-    assert (sorted(store.handed_in(HW1)), store.handed_in(other)) == ([ALICE, BOB], [ALICE])
+    assert (sorted(store.submissions.users(HW1)), store.submissions.users(other)) == ([ALICE, BOB], [ALICE])
     bobs = submit_work(store, SIGNER, BOB, b"five").receipt.submission
-    assert bobs in store.latest()
+    assert bobs in store.submissions.latest()
     store.erase(ALICE, lambda receipt: make_tombstone(receipt, SIGNER, "course", NOON), NOTE)
-    assert (store.latest(), store.handed_in(HW1), store.handed_in(other)) == ([bobs], [BOB], [])
+    assert (store.submissions.latest(), store.submissions.users(HW1), store.submissions.users(other)) == (
+        [bobs],
+        [BOB],
+        [],
+    )
 
 
 def test_the_moments_of_the_submissions_since_a_moment_are_told(store: Store) -> None:
     for number in range(3):
         submit_work(store, SIGNER, ALICE, f"{number}".encode(), NOON + number * SECOND)
-    assert sorted(store.received_since(NOON + SECOND)) == [NOON + SECOND, NOON + 2 * SECOND]
-    assert store.received_since(NOON + 3 * SECOND) == []
-    assert store.free_space() is None or store.free_space() > 0  # type: ignore[operator]
+    assert sorted(store.submissions.received_since(NOON + SECOND)) == [NOON + SECOND, NOON + 2 * SECOND]
+    assert store.submissions.received_since(NOON + 3 * SECOND) == []
+    assert store.submissions.free_space() is None or store.submissions.free_space() > 0  # type: ignore[operator]
 
 
 def test_receipts_are_found_by_assignment_by_person_and_by_both(store: Store) -> None:
     other = AssignmentName("hw2")
     for user, assignment in ((ALICE, HW1), (BOB, HW1), (ALICE, other)):
         submit_work(store, SIGNER, user, f"{user} {assignment}".encode(), assignment=assignment)
-    assert [each.number for each in store.receipts()] == [1, 2, 3]
-    assert [each.number for each in store.receipts(HW1)] == [1, 2]
-    assert [each.number for each in store.receipts(username=ALICE)] == [1, 3]
-    assert [each.number for each in store.receipts(other, ALICE)] == [3]
-    assert list(store.receipts(other, BOB)) == []
+    assert [each.number for each in store.submissions.receipts()] == [1, 2, 3]
+    assert [each.number for each in store.submissions.receipts(HW1)] == [1, 2]
+    assert [each.number for each in store.submissions.receipts(username=ALICE)] == [1, 3]
+    assert [each.number for each in store.submissions.receipts(other, ALICE)] == [3]
+    assert list(store.submissions.receipts(other, BOB)) == []
 
 
 # erasing
@@ -606,52 +614,57 @@ def fill_for_two(store: Store) -> None:
     for user, content in ((ALICE, b"a1"), (BOB, b"b1"), (ALICE, LARGE), (BOB, b"b2"), (ALICE, b"a3")):
         submit_work(store, SIGNER, user, content)
     for name in (ALICE, BOB):
-        store.change_account(name, lambda held, name=name: Account(name, bound=True, generation=2), replace(  # type: ignore[misc]
+        store.accounts.change(name, lambda held, name=name: Account(name, bound=True, generation=2), replace(  # type: ignore[misc]
             NOTE, actor=name, subject=name
         ))  # fmt: skip
-    store.merge_grades(HW1, (graded(username="alice", grade=1), graded(userid="bob", grade=2)), NOTE)
+    store.grades.merge(HW1, (graded(username="alice", grade=1), graded(userid="bob", grade=2)), NOTE)
     put(store, extension(ALICE), extension(BOB))
-    store.note_fetched([Fetched(HW1, ALICE, NOON), Fetched(HW1, BOB, NOON)])
+    store.release.note_fetched([Fetched(HW1, ALICE, NOON), Fetched(HW1, BOB, NOON)])
     for name in (ALICE, BOB):
-        store.change_commitments(HW1, name, lambda held, name=name: (commit(1, name),))  # type: ignore[misc]
-    store.put_feedback(HW1, {ALICE: b"<p>a", BOB: b"<p>b"}, replace(NOTE, actor="bob", detail="of alice, malice, bob"))
+        store.commitments.change(HW1, name, lambda held, name=name: (commit(1, name),))  # type: ignore[misc]
+    store.grades.put_feedback(
+        HW1, {ALICE: b"<p>a", BOB: b"<p>b"}, replace(NOTE, actor="bob", detail="of alice, malice, bob")
+    )
 
 
 def test_of_who_is_erased_stays_nothing_but_places_in_the_chain(open_again: Open) -> None:
     store = open_again()
     fill_for_two(store)
-    before = list(store.receipts())
+    before = list(store.submissions.receipts())
     store.erase(ALICE, attest, replace(NOTE, actor="tutor", action="erase", subject=ERASED_NAME))
     for seen in (store, open_again()):
-        assert [each.submission.username for each in seen.receipts()] == ["bob", "bob"]
+        assert [each.submission.username for each in seen.submissions.receipts()] == ["bob", "bob"]
         assert submitted(seen, "alice.py") is None
         assert [submitted(seen, each.submission.filename) for each in before] == [None, b"b1", None, b"b2", None]
-        assert [each.username for each in seen.latest_files(HW1)] == ["bob"]
-        assert [each.person for each in seen.grades(HW1)] == ["bob"]
-        assert (seen.feedback(HW1, ALICE), seen.feedback(HW1, BOB) is None) == (None, False)
-        assert [each.username for each in seen.accounts()] == ["bob"]
-        assert [each.username for each in seen.extensions()] == ["bob"]
-        assert [each.username for each in seen.fetched()] == ["bob"]
-        assert (seen.commits(HW1, ALICE), seen.commits(HW1, BOB)) == ((), (commit(1, BOB),))
-        assert not [each for each in seen.events() if "alice" in (each.actor, each.subject)]
-        assert [each.detail for each in seen.events() if each.actor == "bob"] == ["of (erased), malice, bob", "detail"]
-        links = list(seen.chain())
+        assert [each.username for each in seen.submissions.latest_files(HW1)] == ["bob"]
+        assert [each.person for each in seen.grades.of(HW1)] == ["bob"]
+        assert (seen.grades.feedback(HW1, ALICE), seen.grades.feedback(HW1, BOB) is None) == (None, False)
+        assert [each.username for each in seen.accounts.all()] == ["bob"]
+        assert [each.username for each in seen.extensions.find()] == ["bob"]
+        assert [each.username for each in seen.release.fetched()] == ["bob"]
+        assert (seen.commitments.of(HW1, ALICE), seen.commitments.of(HW1, BOB)) == ((), (commit(1, BOB),))
+        assert not [each for each in seen.audit.events() if "alice" in (each.actor, each.subject)]
+        assert [each.detail for each in seen.audit.events() if each.actor == "bob"] == [
+            "of (erased), malice, bob",
+            "detail",
+        ]
+        links = list(seen.submissions.chain())
         assert [(each.number, each.previous, each.hash) for each in links] == [
             (each.number, each.previous, each.hash) for each in before
         ]
         assert list(find_breaks(links, SIGNER, [Head(each.number, each.hash) for each in before])) == []
-        assert seen.head() == Head(5, before[-1].hash)
+        assert seen.submissions.head() == Head(5, before[-1].hash)
 
 
 def test_after_an_erasure_the_chain_goes_on_from_the_erased_place(store: Store) -> None:
     fill_for_two(store)
-    head = store.head()
+    head = store.submissions.head()
     store.erase(ALICE, attest, NOTE)
     receipt = submit_work(store, SIGNER, BOB, b"b3").receipt
     assert (receipt.number, receipt.previous) == (6, head.hash)
     again = submit_work(store, SIGNER, ALICE, b"a1").receipt
     assert (again.number, again.submission.attempt, submitted(store, "alice.py")) == (7, 1, b"a1")
-    assert list(find_breaks(store.chain(), SIGNER, [head])) == []
+    assert list(find_breaks(store.submissions.chain(), SIGNER, [head])) == []
 
 
 def test_an_erased_name_stays_taken_and_its_tokens_void(open_again: Open) -> None:
@@ -659,8 +672,8 @@ def test_an_erased_name_stays_taken_and_its_tokens_void(open_again: Open) -> Non
     fill_for_two(store)
     store.erase(ALICE, attest, NOTE)
     for seen in (store, open_again()):
-        assert seen.account(ALICE) == Account(ALICE, generation=3, bound=True, removed=True)
-        assert seen.account(Username("carl")) is None
+        assert seen.accounts.get(ALICE) == Account(ALICE, generation=3, bound=True, removed=True)
+        assert seen.accounts.get(Username("carl")) is None
     held: list[Account | None] = []
 
     def look(account: Account | None) -> Account:
@@ -669,21 +682,21 @@ def test_an_erased_name_stays_taken_and_its_tokens_void(open_again: Open) -> Non
 
     for name in (ALICE, Username("Alice")):
         with pytest.raises(NameTaken):
-            store.change_account(name, look, NOTE)
+            store.accounts.change(name, look, NOTE)
     assert [each and (each.removed, each.generation) for each in held] == [(True, 3), (True, 3)]
-    store.change_account(ALICE, lambda held: Account(ALICE, generation=7), NOTE)
-    assert store.account(ALICE) == Account(ALICE, generation=7)
+    store.accounts.change(ALICE, lambda held: Account(ALICE, generation=7), NOTE)
+    assert store.accounts.get(ALICE) == Account(ALICE, generation=7)
     store.erase(ALICE, attest, NOTE)
-    assert store.account(ALICE) == Account(ALICE, generation=8, bound=True, removed=True)
+    assert store.accounts.get(ALICE) == Account(ALICE, generation=8, bound=True, removed=True)
 
 
 def test_erasing_again_or_somebody_unknown_changes_nothing_of_others(store: Store) -> None:
     fill_for_two(store)
     store.erase(ALICE, attest, NOTE)
-    links, account = list(store.chain()), store.account(ALICE)
+    links, account = list(store.submissions.chain()), store.accounts.get(ALICE)
     store.erase(ALICE, attest, NOTE)
     store.erase(Username("carl"), attest, NOTE)
-    assert (list(store.chain()), store.account(ALICE)) == (links, account)
+    assert (list(store.submissions.chain()), store.accounts.get(ALICE)) == (links, account)
     assert submitted(store, "bob.py") == b"b2"
 
 
@@ -695,19 +708,19 @@ def extension(user: Username = ALICE, until: int | None = NOON, assignment: Assi
 
 
 def put(store: Store, *given: Extension) -> None:
-    store.change_extensions([(each.assignment, each.username, lambda held, each=each: each, NOTE) for each in given])  # type: ignore[misc]
+    store.extensions.change([(each.assignment, each.username, lambda held, each=each: each, NOTE) for each in given])  # type: ignore[misc]
 
 
 def test_extensions_come_back_as_they_were_put_by_assignment_by_person_and_by_both(store: Store) -> None:
     other = AssignmentName("hw2")
     given = [extension(BOB), extension(ALICE, None, other), extension()]
     put(store, *given)
-    assert store.extensions() == [extension(), extension(BOB), extension(ALICE, None, other)]
-    assert store.extensions(HW1) == [extension(), extension(BOB)]
-    assert store.extensions(username=ALICE) == [extension(), extension(ALICE, None, other)]
-    assert store.extensions(other, ALICE) == [extension(ALICE, None, other)]
-    assert store.extensions(other, BOB) == []
-    assert len(store.events()) == 3
+    assert store.extensions.find() == [extension(), extension(BOB), extension(ALICE, None, other)]
+    assert store.extensions.find(HW1) == [extension(), extension(BOB)]
+    assert store.extensions.find(username=ALICE) == [extension(), extension(ALICE, None, other)]
+    assert store.extensions.find(other, ALICE) == [extension(ALICE, None, other)]
+    assert store.extensions.find(other, BOB) == []
+    assert len(store.audit.events()) == 3
 
 
 def test_extensions_are_changed_together_or_not_at_all_and_see_what_is_there(store: Store) -> None:
@@ -723,11 +736,11 @@ def test_extensions_are_changed_together_or_not_at_all_and_see_what_is_there(sto
 
     both = [(HW1, ALICE, change, NOTE), (HW1, BOB, change, NOTE)]
     with pytest.raises(NameTaken):
-        store.change_extensions([*both, (HW1, BOB, refuse, NOTE)])
-    assert (store.extensions(), len(store.events())) == ([extension()], 1)
-    assert store.change_extensions(both) == [extension(until=NOON + 9), extension(BOB)]
+        store.extensions.change([*both, (HW1, BOB, refuse, NOTE)])
+    assert (store.extensions.find(), len(store.audit.events())) == ([extension()], 1)
+    assert store.extensions.change(both) == [extension(until=NOON + 9), extension(BOB)]
     assert seen[-2:] == [extension(), None]
-    assert len(store.events()) == 3
+    assert len(store.audit.events()) == 3
 
 
 def commit(number: int, user: Username = ALICE) -> Commitment:
@@ -735,18 +748,18 @@ def commit(number: int, user: Username = ALICE) -> Commitment:
 
 
 def test_commits_are_one_persons_oldest_first_and_replaced(store: Store) -> None:
-    assert store.commits(HW1, ALICE) == ()
-    assert store.change_commitments(HW1, ALICE, lambda held: (commit(2), commit(1))) == (commit(2), commit(1))
-    store.change_commitments(HW1, BOB, lambda held: (*held, commit(3, BOB)))
-    assert store.change_commitments(HW1, ALICE, lambda held: held[1:]) == (commit(2),)
-    assert (store.commits(HW1, ALICE), store.commits(HW1, BOB)) == ((commit(2),), (commit(3, BOB),))
-    assert store.commits(AssignmentName("hw2"), ALICE) == ()
+    assert store.commitments.of(HW1, ALICE) == ()
+    assert store.commitments.change(HW1, ALICE, lambda held: (commit(2), commit(1))) == (commit(2), commit(1))
+    store.commitments.change(HW1, BOB, lambda held: (*held, commit(3, BOB)))
+    assert store.commitments.change(HW1, ALICE, lambda held: held[1:]) == (commit(2),)
+    assert (store.commitments.of(HW1, ALICE), store.commitments.of(HW1, BOB)) == ((commit(2),), (commit(3, BOB),))
+    assert store.commitments.of(AssignmentName("hw2"), ALICE) == ()
 
 
 def test_nobody_gets_between_the_reading_and_the_writing_of_commits(store: Store) -> None:
     with ThreadPoolExecutor(20) as threads:
-        list(threads.map(lambda n: store.change_commitments(HW1, ALICE, lambda held: (*held, commit(n))), range(60)))
-    assert store.commits(HW1, ALICE) == tuple(map(commit, range(60)))
+        list(threads.map(lambda n: store.commitments.change(HW1, ALICE, lambda held: (*held, commit(n))), range(60)))
+    assert store.commitments.of(HW1, ALICE) == tuple(map(commit, range(60)))
 
 
 # grades and feedback
@@ -757,10 +770,10 @@ def graded(**fields: object) -> GradeEntry:
 
 
 def test_grades_merge_by_person_and_keep_keys_that_nobody_knows(store: Store) -> None:
-    assert store.grades(HW1) == ()
-    assert store.merge_grades(HW1, (graded(username="alice", grade="1", tutor="T"), graded(username="bob")), NOTE) == 2
-    assert store.merge_grades(HW1, (graded(username="alice", grade="2"),), NOTE) == 2
-    assert [dict(each.fields) for each in store.grades(HW1)] == [
+    assert store.grades.of(HW1) == ()
+    assert store.grades.merge(HW1, (graded(username="alice", grade="1", tutor="T"), graded(username="bob")), NOTE) == 2
+    assert store.grades.merge(HW1, (graded(username="alice", grade="2"),), NOTE) == 2
+    assert [dict(each.fields) for each in store.grades.of(HW1)] == [
         {"username": "alice", "grade": "2", "tutor": "T"},
         {"username": "bob"},
     ]
@@ -768,19 +781,19 @@ def test_grades_merge_by_person_and_keep_keys_that_nobody_knows(store: Store) ->
 
 def test_grades_of_many_threads_are_all_there(store: Store) -> None:
     def one(number: int) -> int:
-        return store.merge_grades(HW1, (graded(username=f"s{number}", grade="ä"),), NOTE)
+        return store.grades.merge(HW1, (graded(username=f"s{number}", grade="ä"),), NOTE)
 
     with ThreadPoolExecutor(20) as threads:
         counts = list(threads.map(one, range(60)))
     assert sorted(counts) == list(range(1, 61))
-    assert {each.person for each in store.grades(HW1)} == {f"s{number}" for number in range(60)}
+    assert {each.person for each in store.grades.of(HW1)} == {f"s{number}" for number in range(60)}
 
 
 def test_feedback_is_kept_for_each_person_and_replaced(store: Store) -> None:
-    assert store.feedback(HW1, ALICE) is None
-    store.put_feedback(HW1, {ALICE: b"first", BOB: b"bob"}, NOTE)
-    store.put_feedback(HW1, {ALICE: b"second"}, NOTE)
-    pages = [store.feedback(HW1, user) for user in (ALICE, BOB)]
+    assert store.grades.feedback(HW1, ALICE) is None
+    store.grades.put_feedback(HW1, {ALICE: b"first", BOB: b"bob"}, NOTE)
+    store.grades.put_feedback(HW1, {ALICE: b"second"}, NOTE)
+    pages = [store.grades.feedback(HW1, user) for user in (ALICE, BOB)]
     assert [page.read() if page else None for page in pages] == [b"second", b"bob"]
 
 
@@ -789,42 +802,42 @@ def test_feedback_is_kept_for_each_person_and_replaced(store: Store) -> None:
 
 def test_events_are_newest_first_and_as_many_as_asked_for(store: Store) -> None:
     for number in range(5):
-        store.put_feedback(HW1, {}, Event(NOON + number, "a", "act", f"s{number}", "d"))
-    assert store.events(2) == [Event(NOON + 4, "a", "act", "s4", "d"), Event(NOON + 3, "a", "act", "s3", "d")]
-    assert len(store.events()) == 5
+        store.grades.put_feedback(HW1, {}, Event(NOON + number, "a", "act", f"s{number}", "d"))
+    assert store.audit.events(2) == [Event(NOON + 4, "a", "act", "s4", "d"), Event(NOON + 3, "a", "act", "s3", "d")]
+    assert len(store.audit.events()) == 5
 
 
 def test_everything_is_there_after_close_and_open(open_again: Open) -> None:
     def all_of(store: Store) -> list[object]:
-        page = store.feedback(HW1, ALICE)
+        page = store.grades.feedback(HW1, ALICE)
         return [
-            store.accounts(), list(store.receipts()), store.latest_files(HW1), store.grades(HW1), store.events(),
-            store.extensions(), store.commits(HW1, ALICE), store.fetched(),
-            store.secrets(), store.assignments(), submitted(store, "alice.py"), page and page.read(),
+            store.accounts.all(), list(store.submissions.receipts()), store.submissions.latest_files(HW1), store.grades.of(HW1), store.audit.events(),
+            store.extensions.find(), store.commitments.of(HW1, ALICE), store.release.fetched(),
+            store.keys.secrets(), store.release.assignments(), submitted(store, "alice.py"), page and page.read(),
         ]  # fmt: skip
 
     store = open_again()
-    store.change_account(ALICE, lambda held: Account(ALICE, bound=True), NOTE)
+    store.accounts.change(ALICE, lambda held: Account(ALICE, bound=True), NOTE)
     submit_work(store, SIGNER, ALICE, LARGE)
     submit_work(store, SIGNER, BOB, b"small")
-    store.merge_grades(HW1, (graded(username="alice", grade=1.5),), NOTE)
-    store.put_feedback(HW1, {ALICE: b"page"}, NOTE)
+    store.grades.merge(HW1, (graded(username="alice", grade=1.5),), NOTE)
+    store.grades.put_feedback(HW1, {ALICE: b"page"}, NOTE)
     put(store, extension())
-    store.change_commitments(HW1, ALICE, lambda held: (commit(1),))
-    store.note_fetched([Fetched(HW1, ALICE, NOON)])
+    store.commitments.change(HW1, ALICE, lambda held: (commit(1),))
+    store.release.note_fetched([Fetched(HW1, ALICE, NOON)])
     before = all_of(store)
     store.close()
     again = open_again()
     assert all_of(again) == before
     submit_work(again, SIGNER, ALICE, b"next")
-    assert_unbroken(list(again.receipts()))
+    assert_unbroken(list(again.submissions.receipts()))
 
 
 def test_two_openings_of_one_course_see_and_respect_each_other(open_again: Open) -> None:
     stores = [open_again(), open_again()]
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(lambda n: submit_work(stores[n % 2], SIGNER, ALICE, b"%d" % n), range(60)))
-    kept = [list(store.receipts()) for store in stores]
+    kept = [list(store.submissions.receipts()) for store in stores]
     assert kept[0] == kept[1]
     assert_unbroken(kept[0])
     assert sha256(submitted(stores[0], "alice.py") or b"") == kept[0][-1].submission.sha256

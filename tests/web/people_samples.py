@@ -7,9 +7,9 @@ from dataclasses import replace
 from markupsafe import Markup
 
 from mograder.domain.access import Account, Role
+from mograder.domain.audit import Event
 from mograder.domain.names import Username
 from mograder.domain.receipts import Head
-from mograder.domain.store import Event
 from mograder.web.pages.board import Part
 from mograder.web.pages.page import Page
 from mograder.web.pages.people import Invite, MoreTime, People, Remove, Trail, picture

@@ -58,7 +58,7 @@ def test_a_registration_that_cannot_be_is_refused_for_the_first_reason(
     web: Web, body: bytes, status: int, code: str
 ) -> None:
     problem(web("POST", "/register", None, content=body), status, code)
-    assert web.course.store.accounts() == []
+    assert web.course.store.accounts.all() == []
 
 
 @pytest.mark.parametrize("check_tokens", [True, False])
@@ -73,14 +73,14 @@ def test_a_name_is_claimed_once(web: Web) -> None:
     for name in ("alice", "Alice", " alice "):
         assert "taken" in problem(register(web, name), 409, "name_taken")
     problem(register(web, "alice", "wrong"), 403, "wrong_code")
-    assert [each.username for each in web.course.store.accounts()] == ["alice"]
+    assert [each.username for each in web.course.store.accounts.all()] == ["alice"]
 
 
 def test_a_name_under_which_work_stands_cannot_be_claimed(web: Web, submitted: Path) -> None:
     submitted.mkdir(parents=True)
     (submitted / "alice.py").write_bytes(b"from last year's server")
     problem(register(web), 409, "name_taken")
-    assert web.course.store.accounts() == []
+    assert web.course.store.accounts.all() == []
 
 
 def test_a_registration_answer_is_not_cached(web: Web) -> None:

@@ -108,7 +108,7 @@ def test_wrong_codes_count_at_every_server_on_the_course(two_servers: Sequence[R
 
 
 def test_typing_errors_of_a_class_do_not_add_up_but_those_about_one_name_do(door: Door) -> None:
-    ((_, code),) = door.course.add_people(COURSE_INSTRUCTOR, [Person(ALICE)])
+    ((_, code),) = door.course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
     for number in range(3 * LIMIT):
         assert door.register(f"s{number}", "wrong").status_code == 403
         assert door.register(f"s{number}", CODE).status_code == 200
@@ -132,7 +132,7 @@ def test_guessing_codes_from_one_address_ends_for_a_minute_even_with_the_right_o
 
 
 def test_guessing_one_name_s_code_from_many_addresses_ends_too(door: Door) -> None:
-    ((_, code),) = door.course.add_people(COURSE_INSTRUCTOR, [Person(ALICE)])
+    ((_, code),) = door.course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
     for number in range(LIMIT):
         assert door.register(("alice", " ALICE")[number % 2], "wrong", f"10.0.1.{number}").status_code == 403
     assert door.register("alice", code, "10.0.2.1").status_code == 429

@@ -212,7 +212,7 @@ def somewhere(course: Path | str | None, server: Server) -> Iterator[LocalCourse
     try:
         yield LocalCourse(opened)
     finally:
-        opened.store.close()
+        opened.close()
 
 
 Command = Callable[..., None]

@@ -42,10 +42,10 @@ class LocalCourse:
         return [wire.extension_info(each) for each in self._course.extensions.all()]
 
     def change_extensions(self, changes: Iterable[wire.ExtensionChange]) -> list[wire.ExtensionInfo]:
+        find = self._course.release.assignment
         wanted = [
             Change(
-                self._course.release.assignment(COURSE_INSTRUCTOR, each.assignment), parse_owner(each.user), each.decision,
-                each.until, each.note,
+                find(COURSE_INSTRUCTOR, each.assignment), parse_owner(each.user), each.decision, each.until, each.note
             )
             for each in changes
         ]  # fmt: skip

@@ -243,7 +243,7 @@ def erase(
             click.confirm(f"Erase all of it for good? Backups are not touched. {username}", abort=True, err=True)
         course.erasure.erase(COURSE_INSTRUCTOR, username)
     finally:
-        course.store.close()
+        course.close()
     tell(f"{username} was erased")
     note("backups that were made before still hold this person: remove those, too, where the law asks for it")
 

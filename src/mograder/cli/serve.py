@@ -99,8 +99,8 @@ def serve(folder: Path | None, **given: Any) -> None:
 
     def opened(stack: contextlib.ExitStack) -> Course:
         course = open_course(root, settings)
-        stack.callback(course.store.close)
-        course.store.release.assignments()  # what is broken now stops the start; what is broken later, goes on as read here
+        stack.callback(course.close)
+        course.store.release.assignments()  # what is broken now stops the start; later, the last good state is used
         return course
 
     with contextlib.ExitStack() as stack:

@@ -56,9 +56,9 @@ def _enrol(place: Path | str, usernames: list[Username]) -> str:
 
     course = open_existing(place)
     try:
-        return token_lines(course.enrol(usernames), course.store.secrets()[0])
+        return token_lines(course.roster.enrol(usernames), course.store.keys.secrets()[0])
     finally:
-        course.store.close()
+        course.close()
 
 
 def _read_stdin() -> str:

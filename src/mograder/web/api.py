@@ -36,8 +36,8 @@ from mograder.domain.errors import (
     Unreadable,
 )
 from mograder.domain.extensions import Extension
+from mograder.domain.files import StoredFile
 from mograder.domain.names import parse_owner, printable
-from mograder.domain.store import StoredFile
 from mograder.web.body import PATIENT, Body, ClientDisconnected, Receive, Scope, Send, Timeouts, is_multipart
 from mograder.web.caching import Memo, SingleFlight, TickCache
 from mograder.web.downloads import DownloadRecorder
@@ -114,7 +114,7 @@ class Api:
         self._at_once = TickCache()
         self._boards: Memo[Board] = Memo(1)
         self._looking = threading.Lock()
-        self.live = Live(lambda: self.write(course.head))
+        self.live = Live(lambda: self.write(course.submissions.head))
         self.errors: deque[Failure] = deque(maxlen=LAST_ERRORS)
         self._known: Memo[Actor] = Memo()
         self._own: Memo[tuple[Extension, ...]] = Memo()
@@ -136,7 +136,7 @@ class Api:
     def board(self) -> Board:
         """The course's board, as it is now; made once for all who look, and again when something has changed."""
         with self._looking:
-            return self._boards.get("board", self.course.board_version(), self.course.board)
+            return self._boards.get("board", self.course.standings.board_version(), self.course.standings.board)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
@@ -234,12 +234,11 @@ class Api:
 
     def _who(self, given: str | None) -> Actor:
         """Who sends this header: as before, as long as neither accounts nor secrets have changed."""
-        store = self.course.store
         try:
-            mark, secrets = self._mark(), self._at_once.get("secrets", store.secrets)
+            mark, secrets = self._mark(), self._at_once.get("secrets", self.course.keys.secrets)
         except Unreadable:  # the course's own token needs no ledger, and its holder is told what is wrong
-            return self.course.authenticate(tokens.from_header(given))
-        who = partial(self.course.authenticate, secrets=secrets)
+            return self.course.accounts.authenticate(tokens.from_header(given))
+        who = partial(self.course.accounts.authenticate, secrets=secrets)
         return self._known.get(given, (mark, secrets), lambda: who(tokens.from_header(given)))
 
     def _request(
@@ -296,18 +295,20 @@ class Api:
         """Read again once the ledger has changed; an instructor has none, and sees the list without a ledger."""
         if actor.is_instructor:
             return ()
-        return self._own.get(actor.username, self._mark(), lambda: self.course.own_extensions(actor))
+        return self._own.get(actor.username, self._mark(), lambda: self.course.extensions.own(actor))
 
     def _mark(self) -> object:
-        store = self.course.store  # far away, asking whether something has changed takes as long as asking for it
-        return object() if store.waits else self._at_once.get("mark", store.mark)
+        # Of a remote store, asking whether something has changed takes as long as asking for it
+        return object() if self.course.is_remote else self._at_once.get("version", self.course.version)
 
     async def _submit(self, request: Request, body: Body) -> Reply:
         course = self.course
         assignment = await self._read(request.assignment)
-        await self._read(lambda: course.check_open(request.actor, assignment, request.person(), request.received))
-        limit = course.limit_for(assignment)
-        upload = course.upload()
+        await self._read(
+            lambda: course.submissions.check_open(request.actor, assignment, request.person(), request.received)
+        )
+        limit = course.admission.limit_for(assignment)
+        upload = course.submissions.upload()
         try:
             filename = ""
             if is_multipart(request.headers):
@@ -318,12 +319,12 @@ class Api:
             else:
                 async for chunk in body.chunks(limit):
                     upload.write(chunk)
-            announced = await self._read(lambda: course.announced(assignment, request.person()))
+            announced = await self._read(lambda: course.commitments.of(assignment, request.person()))
         except BaseException:
             upload.discard()
             raise
         begin = partial(begin_submit, request, assignment, upload, filename, announced)
-        if course.store.waits or upload.is_large or announced:
+        if course.is_remote or upload.is_large or announced:
             accepted = await self.write(lambda: begin().result())
         else:
             accepted = await promised(begin())
@@ -331,7 +332,7 @@ class Api:
 
     async def _read(self, work: Callable[[], T]) -> T:
         """One small file of a local disk takes less than handing the work to a thread; a network's store waits."""
-        return await self.write(work) if self.course.store.waits else work()
+        return await self.write(work) if self.course.is_remote else work()
 
     async def write(self, work: Callable[[], T]) -> T:
         # Shielded: when the sender goes away, what a thread has begun it still finishes.

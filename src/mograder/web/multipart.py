@@ -10,7 +10,7 @@ from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from mograder.domain.errors import BadRequest, StorageFull, Temporary
-from mograder.domain.store import Upload
+from mograder.domain.submissions import Upload
 from mograder.web.body import is_multipart
 
 MOST_FIELDS = 10

@@ -58,7 +58,7 @@ class Failures:
         """Whether one of `whose` (addresses, names; "" is nobody) has failed of late. Raises Throttled if too often."""
         now = self._course.clock()
         failed: dict[str, list[int]] = {}
-        for key, moment in self._course.store.failures(self._keys(whose)):
+        for key, moment in self._course.guard.failures(self._keys(whose)):
             # Nor what lies far ahead: a clock that was set back locks nobody out.
             if abs(now - moment) < MINUTE:
                 failed.setdefault(key, []).append(moment)
@@ -70,10 +70,10 @@ class Failures:
 
     def count(self, *whose: str) -> None:
         """Note one failure of each of `whose`."""
-        self._course.store.note_failure(self._keys(whose), self._course.clock(), MINUTE)
+        self._course.guard.note_failure(self._keys(whose), MINUTE)
 
     def forget(self, whose: str) -> None:
-        self._course.store.forget_failures(self._keys([whose]))
+        self._course.guard.forget_failures(self._keys([whose]))
 
     def _keys(self, whose: Sequence[str]) -> list[str]:
         """Digests: what was sent as a name can be any text, and no storage need know from where somebody came."""

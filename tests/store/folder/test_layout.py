@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mograder.store.shared.manifest import load_json
 
 from mograder.config import ServeSettings
 from mograder.domain.errors import Unreadable, Usage
 from mograder.store.folder.layout import find_folders, served_folders
+from mograder.store.shared.manifest import load_json
 
 
 def test_the_folders_of_a_course_are_those_its_settings_name(course_folder: Path) -> None:

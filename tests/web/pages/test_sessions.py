@@ -92,7 +92,7 @@ def test_joining_logs_in_and_shows_a_token_that_works(visitor: Visitor, course: 
 
 
 def test_a_taken_name_and_a_wrong_code_are_told_and_log_nobody_in(visitor: Visitor, course: Course) -> None:
-    course.register("alice", CODE)
+    course.accounts.register("alice", CODE)
     taken = join(visitor)
     assert (taken.status_code, visitor.set) == (409, [])
     assert "The name 'alice' is taken" in unescape(taken.text)
@@ -130,14 +130,14 @@ def test_who_is_called_anonymous_is_somebody(visitor: Visitor) -> None:
 
 
 def test_a_personal_code_logs_in(visitor: Visitor, course: Course) -> None:
-    course.register("alice", CODE)
-    _, code = course.reset(COURSE_INSTRUCTOR, ALICE)
+    course.accounts.register("alice", CODE)
+    _, code = course.roster.reset(COURSE_INSTRUCTOR, ALICE)
     assert join(visitor, code=code).status_code == 200
     assert visitor.sees == "Your assignments"
 
 
 def test_the_cookie_is_kept_from_scripts_and_other_sites_and_holds_no_token(course: Course) -> None:
-    course.register("alice", CODE)
+    course.accounts.register("alice", CODE)
     for base, root in ((HOME, ""), ("https://course.example", "/c/physics")):
         visitor = Visitor(course, base, root=root)
         headers = {**OURS, "Origin": base}
@@ -161,9 +161,9 @@ def test_a_session_ends_after_twelve_idle_hours_and_not_while_it_is_used(visitor
 @pytest.mark.parametrize(
     "end",
     [
-        lambda course: course.reset(COURSE_INSTRUCTOR, ALICE),
-        lambda course: course.remove(COURSE_INSTRUCTOR, ALICE),
-        lambda course: course.rotate_secret(COURSE_INSTRUCTOR, 0),
+        lambda course: course.roster.reset(COURSE_INSTRUCTOR, ALICE),
+        lambda course: course.roster.remove(COURSE_INSTRUCTOR, ALICE),
+        lambda course: course.keys.rotate(COURSE_INSTRUCTOR, 0),
     ],
     ids=["reset", "remove", "new secret"],
 )
@@ -182,13 +182,13 @@ def test_a_session_outlives_a_new_secret_as_long_as_the_old_one_is_accepted(
 ) -> None:
     clock.now = utc_now()  # what ends a secret is this machine's clock
     join(visitor)
-    course.rotate_secret(COURSE_INSTRUCTOR, 3600 * SECOND)
+    course.keys.rotate(COURSE_INSTRUCTOR, 3600 * SECOND)
     assert visitor.sees == "Your assignments"
 
 
 def test_a_role_counts_from_the_next_click_on(visitor: Visitor, course: Course) -> None:
     join(visitor)
-    course.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)
+    course.roster.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)
     assert visitor.sees == "Board"
 
 
@@ -256,7 +256,7 @@ def test_a_form_of_another_site_or_a_sandboxed_page_does_nothing(
     form = {"user": "alice", "code": CODE, "token": token_of(course, "alice"), "ticket": ticket}
     assert visitor.post(path, {**BROWSER, **headers}, **form).status_code == 403
     assert visitor.set == []
-    assert course.store.account(ALICE) is None
+    assert course.store.accounts.get(ALICE) is None
     sessions.spend_ticket(course, ticket)
 
 

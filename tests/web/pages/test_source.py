@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from mograder.domain.store import StoredFile
+from mograder.domain.files import StoredFile
 from mograder.web.pages.source import DIRECTORY, MOST_LISTED, SHOWN, look_into
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from mograder import config
-from mograder.domain.errors import Unreadable, Usage
+from mograder.domain.errors import Usage
 from mograder.domain.files import OpenedFile, StoredFile
 from mograder.store.shared import files
 
@@ -23,7 +21,6 @@ LOCK = ".mograder.lock"
 SIGNING_KEY = ".mograder-signing-key.pem"
 BEGIN_ANEW = f"restore it from a backup, or remove {SIGNING_KEY} to begin anew, without accounts and receipts"
 NEW_KEY = "restore it from a backup, or sign with a new one from now on: mograder secret rotate-key"
-MANIFEST = "assignments.json"
 GRADES = "grades.json"
 FEEDBACK = "feedback"
 
@@ -140,29 +137,3 @@ def _hold(name: str, find: Callable[[], Place | None], place: Place) -> OpenedFi
                 raise FileNotFoundError(errno.ENOENT, "the file is gone", name) from None
             place = found_again
     raise AssertionError("looked for at least once")
-
-
-class Fields(dict[str, Any]):
-    """An object of JSON. It equals another only as they are written, so that an edit of 1 to true or 1.0 shows."""
-
-    def __eq__(self, other: object) -> bool:
-        return repr(self) == repr(other)
-
-    def __ne__(self, other: object) -> bool:
-        return repr(self) != repr(other)
-
-    __hash__ = None
-
-
-def parse_json(text: str | bytes) -> Any:
-    """Raises ValueError and RecursionError."""
-    return json.loads(text, object_pairs_hook=Fields)
-
-
-def load_json(path: Path) -> Any:
-    try:
-        document = parse_json(path.read_bytes())
-        json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair could never be sent on
-        return document
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"{path.name} cannot be understood", f"{path}: {error}: mend it by hand") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,16 +15,15 @@ from mograder.domain import grade_changes
 from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import BoardFilter, Row, Show
-from mograder.domain.course import Standing
 from mograder.domain.deadlines import Penalties
 from mograder.domain.errors import BadRequest, MograderError, NotFound
-from mograder.domain.extending import Change
-from mograder.domain.extensions import Decision, State
+from mograder.domain.extensions import Change, Decision, State
+from mograder.domain.files import StoredFile
 from mograder.domain.grade_changes import Preview, Spread
 from mograder.domain.grades import GradeEntry, of_person
 from mograder.domain.names import FileName, Username, counted, parse_owner
 from mograder.domain.receipts import latest_filename
-from mograder.domain.store import StoredFile
+from mograder.domain.standings import Standing
 from mograder.web import multipart
 from mograder.web.api import MULTIPART_EXTRA
 from mograder.web.body import is_multipart
@@ -95,12 +93,12 @@ class AssignmentPage(OnAssignment):
 
 @dataclass(frozen=True)
 class GradesPage(OnAssignment):
-    """What a table of grades would change, to be confirmed; `seen` marks what is stored now."""
+    """What a table of grades would change, to be confirmed; `version` is that of the stored grades."""
 
     template = "grades.html"
     heading = "Upload grades"
     preview: Preview
-    seen: str
+    version: str
     problem: str = ""
 
     @property
@@ -185,12 +183,12 @@ def all_submissions(request: PageRequest) -> Answer:
     """The submissions that count, of everybody or of those who are asked for, as a zip."""
     course, task = request.course, request.assignment()
     wanted = {row.username for row in _found(request, task, _show(request))}
-    listed = [each for each in course.submissions(task, None) if each.file.username in wanted]
+    listed = [each for each in course.submissions.collect(task, None) if each.file.username in wanted]
 
     def files() -> Iterator[tuple[str, StoredFile]]:
         for each in listed:
             try:
-                file = course.submitted_file(task, each.file.filename).fetched_file()
+                file = course.submissions.file(task, each.file.filename).fetched_file()
                 with file.open() as opened:
                     ending = ".zip" if opened.read(4) == b"PK\x03\x04" else ".py"
             except (NotFound, OSError):  # taken away by hand meanwhile
@@ -222,15 +220,11 @@ def _preview(request: PageRequest, task: Assignment, content: bytes) -> GradesPa
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise BadRequest("the table is not UTF-8 text: save it as CSV UTF-8") from None
-    stored = request.course.grades(task)
+    version = request.course.grades.version(task)  # first: a change before the next line is then noticed later
+    stored = request.course.grades.of(task)
     people = {row.username for row in request.api.board().rows}
     found = grade_changes.preview(text, stored, people, task.rules.points)
-    return GradesPage(request.frame, task, found, _mark(request, task))
-
-
-def _mark(request: PageRequest, task: Assignment) -> str:
-    stored = json.dumps([dict(each.fields) for each in request.course.grades(task)], sort_keys=True)
-    return hashlib.sha256(stored.encode()).hexdigest()
+    return GradesPage(request.frame, task, found, version)
 
 
 def _failed(request: PageRequest, error: MograderError):  # type: ignore[no-untyped-def]
@@ -247,10 +241,8 @@ async def keep_grades(request: PageRequest) -> Answer:
 def _keep(request: PageRequest, form: dict[str, str]) -> Answer:
     task = request.assignment()
     try:
-        if form.get("seen") != _mark(request, task):
-            raise BadRequest("the grades have changed since you looked: upload the table again")
         document = wire.decode_json(form.get("document", "").encode())
-        count = request.course.upload_grades(request.actor, task, document).stored
+        count = request.course.grades.upload(request.actor, task, document, form.get("version", "")).stored
     except MograderError as error:
         return _failed(request, error)()  # type: ignore[no-any-return]
     return _stored(request, task, f"grades={count}")
@@ -279,7 +271,7 @@ def _keep_feedback(request: PageRequest, task: Assignment, files: list[tuple[str
     strangers = sorted(user for user in pages if user not in people)
     if strangers:
         raise BadRequest(f"nobody called {', '.join(strangers[:5])} is in the course: nothing was stored")
-    request.course.upload_feedback(request.actor, task, pages)
+    request.course.grades.upload_feedback(request.actor, task, pages)
     return _stored(request, task, f"pages={len(pages)}")
 
 
@@ -292,9 +284,9 @@ def person(request: PageRequest) -> PersonPage:
     row = next((each for each in request.api.board().rows if each.username == user), None)
     if row is None:
         raise NotFound(f"nobody called {user!r} is in the course")
-    standing = course.standing(task, user)
+    standing = course.standings.of(task, user)
     by_hand = latest_filename(user) if standing.submitted and not standing.kept else ""
-    grade = of_person(course.grades(task), user)
+    grade = of_person(course.grades.of(task), user)
     return PersonPage(request.frame, task, user, row.name, standing, grade, str(course.plan.zone), by_hand)
 
 
@@ -306,16 +298,16 @@ async def submit_for(request: PageRequest) -> Answer:
     """Hand in for a student: never late, and the receipt says who did it."""
     course, task, user = request.course, await request.api.write(request.assignment), _user(request)
     await request.api.write(lambda: person(request))
-    upload = course.upload()
+    upload = course.submissions.upload()
     try:
         if not is_multipart(request.headers):
             raise BadRequest("choose a file first")
-        chunks = request.body.chunks(course.limit_for(task) + MULTIPART_EXTRA)
+        chunks = request.body.chunks(course.admission.limit_for(task) + MULTIPART_EXTRA)
         filename = await multipart.read_first_file(request.headers, chunks, upload)
 
         def keep() -> None:
             upload.finish()
-            course.submit(request.actor, task, user, upload, request.received, filename)
+            course.submissions.submit(request.actor, task, user, upload, request.received, filename)
 
         await request.api.write(keep)
     except MograderError as error:
@@ -348,19 +340,21 @@ def extend(request: PageRequest) -> Answer:
 def source(request: PageRequest) -> Answer:
     """A submission, to be read."""
     task, user, name = request.assignment(), _user(request), request.values["file"]
-    found = request.course.version(task, user, FileName.parse(name))
+    found = request.course.submissions.own_file(task, user, FileName.parse(name))
     return SourcePage(request.frame, task, user, name, found.size, look_into(found))
 
 
 def download(request: PageRequest) -> Answer:
     return file_response(
-        request.course.version(request.assignment(), _user(request), FileName.parse(request.values["file"]))
+        request.course.submissions.own_file(
+            request.assignment(), _user(request), FileName.parse(request.values["file"])
+        )
     )
 
 
 def feedback(request: PageRequest) -> Answer:
     """A feedback page, to be framed: somebody else's code, in an origin of its own."""
-    found = request.course.feedback(request.assignment(), _user(request))
+    found = request.course.grades.feedback(request.assignment(), _user(request))
     headers = {"Content-Security-Policy": FEEDBACK_POLICY, "X-Frame-Options": "SAMEORIGIN"}
     return Response(found.read(), media_type="text/html; charset=utf-8", headers=headers)
 

@@ -111,7 +111,9 @@ def board(request: PageRequest) -> Answer:
     rows, part = part_of(found.rows, request.query, PEOPLE_A_PAGE)
     missing = boards.missing(everybody, wanted.assignment) if wanted.assignment else ()
     shown = Board(found.assignments, tuple(rows))
-    rush = Rush(request.course.rush(), tuple(reversed(request.api.errors)), request.course.free_space())
+    rush = Rush(
+        request.course.submissions.rush(), tuple(reversed(request.api.errors)), request.course.submissions.free_space()
+    )
     return BoardPage(request.frame, everybody.assignments, len(everybody.rows), wanted, shown, part, rush, missing)
 
 
@@ -153,7 +155,7 @@ def part_of(found: Sequence[T], query: Mapping[str, str], size: int) -> tuple[Se
 def rules(request: PageRequest) -> Answer:
     """An assignment's title, times and limits."""
     course = request.course
-    planned = course.planning.rules(request.assignment().name)
+    planned = course.rules.of(request.assignment().name)
     return RulesPage(request.frame, planned, course.max_upload, saved="saved" in request.query)
 
 
@@ -162,9 +164,9 @@ def change_rules(request: PageRequest) -> Answer:
     wanted = RuleTexts(**{each.name: request.form.get(each.name, "") for each in fields(RuleTexts)})
     tag = request.form.get("tag", "")
     try:
-        course.planning.change(request.actor, name, wanted, tag)
+        course.rules.change(request.actor, name, wanted, tag)
     except MograderError as error:
-        planned = course.planning.rules(name)
+        planned = course.rules.of(name)
         if not isinstance(error, ChangedMeanwhile):  # else what is there now is shown
             planned = replace(planned, texts=wanted, tag=tag)
         return html(RulesPage(request.frame, planned, course.max_upload, error.message), error.status)

@@ -25,8 +25,8 @@ from mograder.domain.assignments import Assignment
 from mograder.domain.course import Course
 from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound, Unauthenticated, Unreadable
+from mograder.domain.files import StoredFile
 from mograder.domain.names import Username
-from mograder.domain.store import StoredFile
 from mograder.web.api import Api
 from mograder.web.body import Body, ClientDisconnected, Message, Receive, Scope, Send
 from mograder.web.pages import sessions
@@ -95,7 +95,7 @@ class PageRequest:
 
     def assignment(self) -> Assignment:
         """The assignment that the path names. Raises NotFound."""
-        return self.course.assignment(self.actor, self.values["assignment"])
+        return self.course.release.assignment(self.actor, self.values["assignment"])
 
     def to(self, path: str, *segments: str) -> Response:
         """On to another page: what answers a form that was taken, so that reloading does not send it again."""
@@ -133,7 +133,7 @@ class OpenFileResponse(FileResponse):
 def file_response(file: StoredFile) -> Response:
     """A file to save, streamed; may take as long as a network does. Raises NotFound when it is gone by now."""
     try:
-        file, held = file.held()
+        file, held = file.opened()
         if file.data is not None:
             return Response(file.data, headers=attachment(file.name), media_type="application/octet-stream")
         return OpenFileResponse(held, file.name)

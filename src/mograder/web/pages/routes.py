@@ -27,7 +27,7 @@ KEPT_FOR_EVER = "public, max-age=31536000, immutable"
 def home(request: PageRequest) -> Answer:
     """The first page: a student's assignments, the instructor's board, or the way in."""
     if request.actor == ANONYMOUS:
-        return join_form(request) if request.course.registration_open else login_form(request)
+        return join_form(request) if request.course.accounts.registration_open else login_form(request)
     if request.actor.is_instructor:
         return board.board(request)
     return student.home(request)
@@ -35,7 +35,7 @@ def home(request: PageRequest) -> Answer:
 
 def join_form(request: PageRequest) -> Join:
     course = request.course
-    return Join(request.frame, course.registration_open, course.signing_keys()[0]["kid"], random_secret())
+    return Join(request.frame, course.accounts.registration_open, course.keys.public()[0]["kid"], random_secret())
 
 
 def join(request: PageRequest) -> Answer:
@@ -51,7 +51,7 @@ def join(request: PageRequest) -> Answer:
 
 
 def login_form(request: PageRequest) -> Answer:
-    return Login(request.frame, request.course.registration_open)
+    return Login(request.frame, request.course.accounts.registration_open)
 
 
 def log_in(request: PageRequest) -> Answer:
@@ -59,15 +59,15 @@ def log_in(request: PageRequest) -> Answer:
     whose = (request.sender, name_key(text.partition(":")[0]))
     try:
         actor = request.api.bad_tokens.guard(
-            Unauthenticated, whose, lambda: request.course.authenticate(Token.parse(text))
+            Unauthenticated, whose, lambda: request.course.accounts.authenticate(Token.parse(text))
         )
     except MograderError as error:
-        return html(Login(request.frame, request.course.registration_open, error.message), error.status)
+        return html(Login(request.frame, request.course.accounts.registration_open, error.message), error.status)
     return request.logged_in(request.to("/"), actor.username)
 
 
 def log_out(request: PageRequest) -> Answer:
-    request.course.end_claim(request.actor)
+    request.course.accounts.end_claim(request.actor)
     request.api.live.end(request.actor.username)
     return request.logged_out(request.to("/login"))
 

@@ -42,12 +42,12 @@ class Session:
 
 def cookie_name(course: Course) -> str:
     """The cookie's name; a course's own, because cookies do not tell the ports of a machine apart."""
-    return f"mograder-{course.signing_keys()[-1]['kid'][:8]}"  # the first key ever: a new one leaves sessions alone
+    return f"mograder-{course.keys.public()[-1]['kid'][:8]}"  # the first key ever: a new one leaves sessions alone
 
 
 def cookie_value(course: Course, username: Username) -> str:
     """What the cookie of a new session of `username` holds."""
-    return _signer(course, "session").dumps([username, course.generation(username), course.clock()])
+    return _signer(course, "session").dumps([username, course.accounts.generation(username), course.clock()])
 
 
 def read_cookie(course: Course, value: str) -> tuple[Session, Actor]:
@@ -55,13 +55,13 @@ def read_cookie(course: Course, value: str) -> tuple[Session, Actor]:
     session = Session(*_read(course, "session", value, 3))
     if course.clock() > session.seen + SESSION_SECONDS * SECOND:
         raise Unauthenticated("your session has ended: log in again")
-    return session, course.resume(session.username, session.generation)
+    return session, course.accounts.resume(session.username, session.generation)
 
 
 def new_ticket(course: Course, username: Username, seconds: int = LINK_SECONDS) -> tuple[str, int]:
     """A ticket that logs `username` in once, and until when, in Unix microseconds."""
     until = course.clock() + seconds * SECOND
-    fields = [username, course.generation(username), until, secrets.token_hex(12)]
+    fields = [username, course.accounts.generation(username), until, secrets.token_hex(12)]
     return _signer(course, "login link").dumps(fields), until
 
 
@@ -73,13 +73,13 @@ def link_with(address: str, ticket: str) -> str:
 def spend_ticket(course: Course, ticket: str) -> Actor:
     """Who is logged in by `ticket`, which is then used up. Raises Unauthenticated."""
     username, generation, until, name = _read(course, "login link", ticket.strip(), 4)
-    actor = course.resume(username, generation)
-    course.spend(name, until)
+    actor = course.accounts.resume(username, generation)
+    course.guard.spend(name, until)
     return actor
 
 
 def _signer(course: Course, purpose: str) -> URLSafeSerializer:
-    keys = list(reversed(course.store.secrets()))  # itsdangerous signs with the last
+    keys = list(reversed(course.keys.secrets()))  # itsdangerous signs with the last
     options = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
     return URLSafeSerializer(keys, salt=f"mograder {purpose}", signer_kwargs=options)
 

@@ -15,7 +15,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer, TextLexer
 
-from mograder.domain.store import StoredFile
+from mograder.domain.files import StoredFile
 
 SHOWN = 256 * 1024
 """Bytes of a source that are shown."""

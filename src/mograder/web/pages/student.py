@@ -13,13 +13,13 @@ from mograder.domain import deadlines
 from mograder.domain.access import Allow
 from mograder.domain.assignments import USUALLY_ACCEPTED, Assignment, CountingRule, ReleaseFile
 from mograder.domain.counting import AssessedSubmission
-from mograder.domain.course import Standing
 from mograder.domain.deadlines import IN_TIME, Lateness, Penalties
 from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound, WrongType
 from mograder.domain.extensions import Extension, State
 from mograder.domain.names import printable
 from mograder.domain.receipts import Receipt
-from mograder.domain.store import Accepted
+from mograder.domain.standings import Standing
+from mograder.domain.submissions import Accepted
 from mograder.web import multipart
 from mograder.web.api import MULTIPART_EXTRA
 from mograder.web.body import is_multipart
@@ -164,11 +164,13 @@ class MyReceipts(Page):
 
 def home(request: PageRequest) -> Answer:
     """The course at a glance."""
-    return Home(request.frame, tuple(_mine(request, each) for each in request.course.assignments(request.actor)))
+    return Home(
+        request.frame, tuple(_mine(request, each) for each in request.course.release.assignments(request.actor))
+    )
 
 
 def _mine(request: PageRequest, assignment: Assignment) -> Mine:
-    return Mine(assignment, request.course.standing(assignment, request.actor.username))
+    return Mine(assignment, request.course.standings.of(assignment, request.actor.username))
 
 
 def assignment(request: PageRequest) -> MyAssignment:
@@ -179,8 +181,8 @@ def assignment(request: PageRequest) -> MyAssignment:
     received = next((each for each in mine.standing.kept if str(each.submission.attempt) == attempt), None)
     plan = course.plan
     return MyAssignment(
-        request.frame, mine, _files(request, task), course.limit_for(task), _accepts(task), plan.penalties,
-        str(plan.zone), course.lateness(mine.due, course.clock()), received, "repeated" in request.query,
+        request.frame, mine, _files(request, task), course.admission.limit_for(task), _accepts(task), plan.penalties,
+        str(plan.zone), course.submissions.lateness(mine.due, course.clock()), received, "repeated" in request.query,
     )  # fmt: skip
 
 
@@ -189,7 +191,7 @@ def _own_assignment(request: PageRequest) -> Assignment:
     if request.actor.username.reserved:
         raise Forbidden("this page is for a student's own work: the board shows everybody's")
     name = request.assignment().name
-    return next(each for each in request.course.assignments(request.actor) if each.name == name)
+    return next(each for each in request.course.release.assignments(request.actor) if each.name == name)
 
 
 def _accepts(assignment: Assignment) -> tuple[str, ...]:
@@ -202,7 +204,7 @@ def _files(request: PageRequest, assignment: Assignment) -> tuple[WorkFile, ...]
     def with_editors(file: ReleaseFile) -> WorkFile:
         place = _place(assignment, file)
         url = request.address + request.frame.at("/my", place[0], "files", place[1]) if place else str(file.url)
-        read = partial(request.course.release_file, request.actor, *place) if place else None
+        read = partial(request.course.release.file, request.actor, *place) if place else None
         return WorkFile(file, place, editor_links(templates, assignment.name, file, url, read))
 
     return tuple(map(with_editors, assignment.files))
@@ -237,8 +239,8 @@ async def submit(request: PageRequest) -> Answer:
 
 async def _take(request: PageRequest, page: MyAssignment) -> Accepted:
     course, task, user = request.course, page.mine.assignment, request.actor.username
-    await request.api.write(lambda: course.check_open(request.actor, task, user, request.received))
-    upload = course.upload()
+    await request.api.write(lambda: course.submissions.check_open(request.actor, task, user, request.received))
+    upload = course.submissions.upload()
     try:
         if not is_multipart(request.headers):
             raise BadRequest("choose a file first")
@@ -249,7 +251,7 @@ async def _take(request: PageRequest, page: MyAssignment) -> Accepted:
 
         def keep() -> Accepted:
             upload.finish()
-            return course.submit(request.actor, task, user, upload, request.received, filename)
+            return course.submissions.submit(request.actor, task, user, upload, request.received, filename)
 
         return await request.api.write(keep)
     finally:
@@ -272,7 +274,7 @@ def ask(request: PageRequest) -> Answer:
 
 async def release_file(request: PageRequest) -> Answer:
     folder, name = request.values["assignment"], request.values["file"]
-    answer = await request.api.write(lambda: file_response(request.course.release_file(request.actor, folder, name)))
+    answer = await request.api.write(lambda: file_response(request.course.release.file(request.actor, folder, name)))
     request.api.fetches.note(request.actor, folder, name, request.received)
     return answer
 
@@ -283,7 +285,7 @@ async def all_files(request: PageRequest) -> Answer:
     places = [(each.name, place) for each in task.files if (place := _place(task, each))]
     if not places:
         raise NotFound(f"{task.name!r} has no files here")
-    release_file = partial(request.course.release_file, request.actor)
+    release_file = partial(request.course.release.file, request.actor)
     found = await request.api.write(lambda: [(name, release_file(*place)) for name, place in places])
     request.api.fetches.note(request.actor, *places[0][1], request.received)
     return ZipResponse(found, f"{task.name}.zip")
@@ -292,13 +294,13 @@ async def all_files(request: PageRequest) -> Answer:
 def version(request: PageRequest) -> Answer:
     """One of the student's own submissions."""
     task, name = request.assignment(), request.values["file"]
-    return file_response(request.course.version(task, request.actor.username, name))
+    return file_response(request.course.submissions.own_file(task, request.actor.username, name))
 
 
 def receipt(request: PageRequest) -> Answer:
     """A receipt, as `mograder https verify` reads it."""
     task, name = request.assignment(), request.values["file"]
-    for each in request.course.history(task, request.actor.username):
+    for each in request.course.submissions.history(task, request.actor.username):
         stem = each.submission.filename.removesuffix(".py")
         if name == f"{stem}.jws":
             return Response(each.text, media_type="application/jose", headers=attachment(f"{task.name}_{name}"))
@@ -307,14 +309,14 @@ def receipt(request: PageRequest) -> Answer:
 
 def feedback(request: PageRequest) -> Answer:
     """The feedback page, to be framed: somebody else's code, in an origin of its own."""
-    found = request.course.feedback(request.assignment(), request.actor.username)
+    found = request.course.grades.feedback(request.assignment(), request.actor.username)
     headers = {"Content-Security-Policy": FEEDBACK_POLICY, "X-Frame-Options": "SAMEORIGIN"}
     return Response(found.read(), media_type="text/html; charset=utf-8", headers=headers)
 
 
 def receipts(request: PageRequest) -> Answer:
-    found = tuple(request.course.receipts(request.actor.username))[::-1]
-    return MyReceipts(request.frame, found, request.course.signing_keys()[0]["kid"])
+    found = tuple(request.course.submissions.receipts(request.actor.username))[::-1]
+    return MyReceipts(request.frame, found, request.course.keys.public()[0]["kid"])
 
 
 VIEWS: tuple[PageRoute, ...] = (
