@@ -7,6 +7,7 @@ that a server says can steer the terminal; no traceback ever reaches a user.
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 
@@ -65,21 +66,23 @@ def run(words: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that this terminal cannot show is no failure
+    _fail = _fail_in_json if "--json" in words else _fail_in_words
     try:
         code = mograder.main(words, prog_name="mograder", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):  # the latter while the shell completes words
         return _fail("interrupted", 130)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
     except click.UsageError as error:
         help_words = f" (try: {error.ctx.command_path} --help)" if error.ctx else ""
-        return _fail(f"error: {error.format_message()}{help_words}", error.exit_code)
+        return _fail(f"error: {error.format_message()}{help_words}", error.exit_code, "usage")
     except MograderError as error:
         place = getattr(error, "place", "")
-        return _fail(f"error: {error.message}" + (f" ({place})" if place else ""), error.exit_code)
+        said = error.message + (f" ({place})" if place else "")
+        return _fail(f"error: {said}", error.exit_code, error.code)
     except BrokenPipeError:
         # Whoever read our output has enough; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -94,6 +97,13 @@ def run(words: list[str]) -> int:
         return _fail(f"internal error: {type(error).__name__}: {error} (MOGRADER_DEBUG=1 shows where)", 1)
 
 
-def _fail(message: str, code: int) -> int:
+def _fail_in_words(message: str, exit_code: int, code: str = "failed") -> int:
     click.echo(printable(message.replace("\n", " "), 2000), err=True)
-    return code
+    return exit_code
+
+
+def _fail_in_json(message: str, exit_code: int, code: str = "failed") -> int:
+    """For programs: the last line on stderr is an object with the keys error, code and exit_code."""
+    said = printable(message.removeprefix("error: ").replace("\n", " "), 2000)
+    click.echo(json.dumps({"error": said, "code": code, "exit_code": exit_code}), err=True)
+    return exit_code

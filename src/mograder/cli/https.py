@@ -10,6 +10,8 @@ from mograder.cli.lazy import LazyGroup
 PLACES = {
     "login": ("mograder.cli.login:login", "Register on a server, or keep a token."),
     "logout": ("mograder.cli.login:logout", "Forget the token of a server."),
+    "whoami": ("mograder.cli.login:whoami", "Say as whom, and to which server, commands talk here."),
+    "logins": ("mograder.cli.login:list_logins", "List your logins."),
     "fetch": ("mograder.cli.release:fetch_command", "Download the files of ASSIGNMENT, or list what there is."),
     "submit": ("mograder.cli.submissions:submit", "Hand in a file for ASSIGNMENT."),
     "retry": ("mograder.cli.submissions:retry", "Send what could not be sent."),

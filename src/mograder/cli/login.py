@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 import click
 
 from mograder.cli.connect import Server, is_typed, owner_of, reads_from_a_server, username
-from mograder.cli.output import json_option, note, tell, tell_json
+from mograder.cli.output import json_option, note, result, table, tell, tell_json
 from mograder.client.client import pin
 from mograder.client.connection import RetryPolicy, normalise_url
 from mograder.client.logins import Login, Logins
 from mograder.client.proof import KnownKeys
+from mograder.client.trust import CONFIG_NAME
 from mograder.domain.errors import NameTaken, Usage
 from mograder.wire import JoinLink
 
@@ -60,6 +61,7 @@ def login(
         server.check_secret(address, "token", "MOGRADER_HTTPS_TOKEN", server.token_typed)
         token = (_ask(f"Token for {address}", "", hidden=True, piped=True) if asked else server.token or "").strip()
         login = Login(address, username(user) if user else owner_of(token), token, authority)
+        _check_other_login(address, login.user)
         met = _meet(server, address, authority, new_key)
         with server.open(address, login.token, authority) as client:
             client.assignments()
@@ -67,6 +69,7 @@ def login(
     else:
         name = username(user or _ask("User name", "no user name: give --user, or --token"))
         missing = "no enrollment code: run this in a terminal, or set MOGRADER_ENROLLMENT_CODE"
+        _check_other_login(address, name)
         if code:
             typed = bool(link.code) or is_typed("code")
             server.check_secret(address, "enrollment code", "MOGRADER_ENROLLMENT_CODE", typed)
@@ -129,6 +132,59 @@ def logout(url: str | None) -> None:
     if not Logins().drop(address):
         raise Usage(f"there is no login for {address}")
     tell(f"Logged out of {address}")
+
+
+@click.command(short_help="Say as whom, and to which server, commands talk here.")
+@reads_from_a_server
+@json_option
+def whoami(server: Server, as_json: bool) -> None:
+    """Say whose token is in force in this folder, for which server, and where the token comes from. Asks no server.
+
+    \b
+    Example:
+      mograder https whoami
+    """
+    address = server.required_address()
+    token = server.token_for(address)
+    if token is None:
+        raise Usage(f"no token for {address}: log in with mograder https login, or give --token")
+    if server.token:
+        source = "the command line" if server.token_typed else "the environment"
+    else:
+        source = "a login" if Logins().find(address) else f"{CONFIG_NAME} in this folder"
+    user = server.owner()
+    said = {"url": address, "user": user, "token_from": source}
+    result(as_json, said, f"{user or '(the token does not say)'} at {address}, by the token of {source}")
+
+
+@click.command(name="logins", short_help="List your logins.")
+@json_option
+def list_logins(as_json: bool) -> None:
+    """List the servers that you are logged in to, the last first: the first is used where no URL is given.
+
+    \b
+    Example:
+      mograder https logins
+    """
+    logins = Logins().all()
+    if as_json:
+        tell_json([{"url": each.url, "user": each.user} for each in logins])
+    elif logins:
+        table(("Server", "User"), [(each.url, each.user) for each in logins])
+    else:
+        note("you are not logged in anywhere: mograder https login --url URL")
+
+
+def _check_other_login(address: str, name: str) -> None:
+    """Ask before the login of somebody else at the same server is replaced. Raises Usage."""
+    before = Logins().find(address)
+    if before is None or not before.user or before.user == name:
+        return
+    said = f"you are logged in at {address} as {before.user}"
+    if not sys.stdin.isatty():
+        raise Usage(f"{said}: log out first, with mograder https logout --url {address}")
+    if not click.confirm(f"{said}. Log in as {name} instead?", err=True):
+        raise Usage(f"{said}, as before")
 
 
 def _ask(question: str, otherwise: str, hidden: bool = False, piped: bool = False) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import click
 
 from mograder import wire
 from mograder.cli.connect import Server, choose, named, reads_from_a_server
-from mograder.cli.output import note, table, tell, tell_json
+from mograder.cli.output import note, table, tell, tell_json, when
 from mograder.client.client import Client, known
 from mograder.client.connection import normalise_url
 from mograder.client.extract import folder_name
@@ -20,7 +21,6 @@ from mograder.client.files import replacing, sha256_of
 from mograder.client.proof import KeptReceipt, KnownKeys, changed_key, read_keys, read_receipt
 from mograder.client.trust import TrustedServers, inside
 from mograder.client.workspace import keep_receipt
-from mograder.domain import deadlines
 from mograder.domain.chain import head_of
 from mograder.domain.errors import Usage, VerificationFailed
 from mograder.domain.names import counted
@@ -77,7 +77,7 @@ def receipts(
 
 
 def _row(info: wire.ReceiptInfo) -> tuple[str, ...]:
-    received = deadlines.readable(round(info.received * deadlines.SECOND))
+    received = when(info.received, seconds=True)
     late = "" if known(info.duedate) is None else "late" if known(info.late) else "in time"
     return str(info.number), info.assignment, str(info.attempt), received, late, str(info.size), info.sha256[:12]
 
@@ -252,8 +252,16 @@ def _described(receipt: KeptReceipt, claims: Mapping[str, Any]) -> str:
                 break
     return (
         f"receipt {claims['number']}: {claims['user']}, {claims['assignment']}, attempt {claims.get('attempt')}, "
-        f"received {claims.get('received')}{late}{copy}"
+        f"received {_moment(claims.get('received'))}{late}{copy}"
     )
+
+
+def _moment(stated: object) -> str:
+    """A moment of a receipt by the person's own clock, as every other command shows it."""
+    try:
+        return when(datetime.fromisoformat(str(stated)).timestamp(), seconds=True)
+    except ValueError:
+        return str(stated)
 
 
 def _report(found: list[Checked], servers: list[dict[str, str]], as_json: bool) -> None:

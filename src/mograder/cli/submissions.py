@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import zipfile
 from pathlib import Path
 
 import click
@@ -27,7 +28,7 @@ from mograder.client.files import sha256_of
 from mograder.client.outbox import Outbox, OutboxEntry, deliver, is_passing, worth_announcing
 from mograder.client.workspace import is_release_file
 from mograder.domain.assignments import USUALLY_ACCEPTED
-from mograder.domain.errors import MograderError, TooLarge, Usage
+from mograder.domain.errors import Closed, MograderError, TooLarge, Usage, WrongType
 from mograder.domain.names import counted
 
 
@@ -69,11 +70,14 @@ def submit(
             chosen = choose_exactly(client.assignments(), assignment)
             took = time.monotonic() - begun
             _check(file, chosen)
+            if user is None and dry_run:
+                _check_open(chosen, time.time())
             late = user is None and known(chosen.late) is True
             sha256 = _warn(file, chosen, late)
             if dry_run:
                 planned = {"file": file.name, "assignment": chosen.name, "user": name, "sha256": sha256, "late": late}
-                said = f"Would submit: {file.name}\n  Assignment: {chosen.name}\n  sha256 {sha256}"
+                whom = f"as {name} at {client.url}"
+                said = f"Would submit: {file.name}\n  {whom}\n  Assignment: {chosen.name}\n  sha256 {sha256}"
                 result(as_json, planned, said)
                 return
             waiting = _put(file, client.url, server.owner(), name, chosen.name)
@@ -98,8 +102,9 @@ def submit(
         elif waiting:
             Outbox().drop(waiting)
     place = keep(file, client.url, submitted)
-    reply = {**msgspec.to_builtins(submitted, enc_hook=str), "kept": str(place) if place else None}
-    result(as_json, reply, _received(file.name, submitted))
+    builtins = msgspec.to_builtins(submitted, enc_hook=str)
+    reply = {**builtins, "server": client.url, "kept": str(place) if place else None}
+    result(as_json, reply, _received(file.name, submitted, f"as {name} at {client.url}"))
     if place:
         note(f"your receipt is in {place}")
     if wrong:
@@ -110,10 +115,24 @@ def _check(file: Path, assignment: wire.AssignmentInfo) -> None:
     """Refuse now what the server would refuse after the trip."""
     accepts = [ending.lower() for ending in known(assignment.accepts) or USUALLY_ACCEPTED]
     if file.suffix.lower() not in accepts:
-        raise Usage(f"{file.name} cannot be handed in: {assignment.name!r} takes {', '.join(accepts)}")
+        refused = (
+            Usage if accepts == [".py"] else WrongType
+        )  # 2 is what clients in the field say to a file that is no .py
+        raise refused(f"{file.name} cannot be submitted: {assignment.name!r} takes {', '.join(accepts)}")
+    if file.suffix.lower() == ".zip" and not zipfile.is_zipfile(file):
+        raise WrongType(f"{file.name} is called a zip file and is none: pack it as a zip, or give it its right ending")
     size, limit = file.stat().st_size, known(assignment.max_size)
     if limit is not None and size > limit:
         raise TooLarge(f"{file.name} has {counted(size, 'byte')}: {assignment.name!r} takes at most {limit}")
+
+
+def _check_open(assignment: wire.AssignmentInfo, now: float) -> None:
+    """Refuse, by the clock here (Unix seconds), what the server will refuse by its own."""
+    opens, closes = known(assignment.opens), known(assignment.closes)
+    if closes and closes < now:
+        raise Closed(f"{assignment.name!r} closed at {when(closes)}: it takes no more submissions")
+    if opens and opens > now:
+        raise Closed(f"{assignment.name!r} opens at {when(opens)}")
 
 
 def _warn(file: Path, assignment: wire.AssignmentInfo, late: bool) -> str:
@@ -146,8 +165,8 @@ def _announce(client: Client, waiting: OutboxEntry, size: int) -> OutboxEntry:
     return waiting
 
 
-def _received(name: str, submitted: wire.Submitted) -> str:
-    lines = [f"Submitted {name!r} to {submitted.assignment!r}"]
+def _received(name: str, submitted: wire.Submitted, whom: str) -> str:
+    lines = [f"Submitted {name!r} to {submitted.assignment!r}", f"  {whom}"]
     if submitted.attempt:
         again = "as before, these bytes were already your latest submission: " if submitted.repeated else ""
         lines.append(f"  {again}attempt {submitted.attempt}, received {when(submitted.received, seconds=True)}")

@@ -57,7 +57,7 @@ class Release:
     """
 
     def __init__(self, out: Path, assignment: str) -> None:
-        self.folder = inside(out, Path(".mograder", "release", folder_name(assignment), "any")).parent
+        self.folder = out / ".mograder" / "release" / folder_name(assignment)
         self.out = out
         self._path = self.folder / ".fetched.json"
         self._files: dict[str, str] = {}
@@ -147,6 +147,7 @@ def fetch(
     Raises VerificationFailed at a name that leads outside or an archive that is refused; files before it stay.
     """
     release, places = Release(out, assignment.name), Places()
+    inside(out, release.folder.relative_to(out) / "any")  # before anything is made there
     release.folder.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(dir=release.folder, prefix=".arriving-") as scratch:
