@@ -23,11 +23,12 @@ import click
 import msgspec
 
 import mograder
-from mograder import config, wire
+from mograder import config
 from mograder.cli import mograder as command_line
 from mograder.domain.access import Allow
 from mograder.domain.errors import MograderError
-from mograder.wire import Content, Endpoint
+from mograder.wire import messages
+from mograder.wire.endpoints import CHECKSUM_HEADER, ENDPOINTS, HEADERS, KIB, MIB, TROUBLE, Content, Endpoint
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 WRITTEN = "<!-- Written by tools/reference.py from the code: change the code and run it again. -->"
@@ -138,9 +139,9 @@ def protocol() -> str:
         "## Endpoints",
         table(("request", "who", "answer", ""), [
             (f"`{row.method} {row.path}`", row.allow.value, f"[{answer(row)}](#{row.name})", row.summary)
-            for row in wire.ENDPOINTS
+            for row in ENDPOINTS
         ]),
-        *(endpoint(row) for row in wire.ENDPOINTS),
+        *(endpoint(row) for row in ENDPOINTS),
         "## Objects",
         "A key marked *optional* is left out when there is nothing to say. More keys may be added; none is renamed.",
         *(described(kind) for kind in objects()),
@@ -153,14 +154,14 @@ def protocol() -> str:
         ]),
         "`network` and `verification_failed` are raised by the client alone, `usage` by the command line. "
         "`Retry-After` (seconds) comes with 429, 503 and 507, `Allow` with 405, `WWW-Authenticate` with 401.",
-        f"`{wire.TROUBLE}` comes with answers to instructors, once for each file of the course that cannot be "
+        f"`{TROUBLE}` comes with answers to instructors, once for each file of the course that cannot be "
         "understood now: what is wrong and where, percent-encoded UTF-8.",
         "## Headers",
-        f"`{wire.CHECKSUM_HEADER}`: optional on a submission, the SHA-256 of the file as lower-case hex. "
+        f"`{CHECKSUM_HEADER}`: optional on a submission, the SHA-256 of the file as lower-case hex. "
         "Bytes that do not match are refused with `checksum_mismatch`.",
         "JSON listings and files carry an `ETag`; `If-None-Match` with it is answered 304. Large files take `Range`. "
         "Every answer carries:",
-        "```\n" + "\n".join(f"{name}: {value}" for name, value in wire.HEADERS.items()) + "\n```",
+        "```\n" + "\n".join(f"{name}: {value}" for name, value in HEADERS.items()) + "\n```",
     )  # fmt: skip
 
 
@@ -193,7 +194,7 @@ def endpoint(row: Endpoint) -> str:
 def size(limit: int | None) -> str:
     if limit is None:
         return "`--max-upload`, or the assignment's `max_size`"
-    return f"{limit // wire.MIB} MiB" if limit >= wire.MIB else f"{limit // wire.KIB} KiB"
+    return f"{limit // MIB} MiB" if limit >= MIB else f"{limit // KIB} KiB"
 
 
 def objects() -> list[type]:
@@ -208,10 +209,10 @@ def objects() -> list[type]:
             for hint in get_type_hints(kind).values():
                 add(hint)
 
-    for row in wire.ENDPOINTS:
+    for row in ENDPOINTS:
         for kind in (row.request, row.reply):
             add(kind)
-    add(wire.Problem)
+    add(messages.Problem)
     return found
 
 
@@ -274,7 +275,7 @@ def openapi() -> dict[str, Any]:
         if doc(kind):
             schemas[kind.__name__]["description"] = doc(kind)
     paths: dict[str, Any] = {}
-    for row in wire.ENDPOINTS:
+    for row in ENDPOINTS:
         paths.setdefault(row.path.replace(":path}", "}"), {})[row.method.lower()] = operation(row)
     return {
         "openapi": "3.1.0",
@@ -308,14 +309,17 @@ def operation(row: Endpoint) -> dict[str, Any]:
         parameters.append({"name": row.about_query, "in": "query", "required": True, "schema": {"type": "string"}})
     if row.request is Content.UPLOAD:
         hexadecimal = {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}
-        parameters.append({"name": wire.CHECKSUM_HEADER, "in": "header", "schema": hexadecimal})
+        parameters.append({"name": CHECKSUM_HEADER, "in": "header", "schema": hexadecimal})
     if parameters:
         described["parameters"] = parameters
     if row.request is not Content.NOTHING:
         described["requestBody"] = {"required": True, "content": request_content(row)}
     described["responses"] = {
         "200": {"description": "done", "content": reply_content(row)},
-        "default": {"description": "an error", "content": {"application/json": {"schema": reference(wire.Problem)}}},
+        "default": {
+            "description": "an error",
+            "content": {"application/json": {"schema": reference(messages.Problem)}},
+        },
     }
     return described
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.names import INSTRUCTOR
-from mograder.wire import BY_NAME, MIB
+from mograder.wire.endpoints import BY_NAME, MIB
 from tests.parts import PATIENCE, Running, make_course_folder, running
 
 IMPATIENT = """
