@@ -257,7 +257,6 @@ class Client:
         return _value(self._call("remove", user=user), messages.RosterEntry)
 
     def events(self) -> list[messages.EventInfo]:
-        """The newest page of the audit log."""
         return [_value(entry, messages.EventInfo) for entry in _list(self._call("events"))]
 
     def login_link(self) -> messages.LoginLink:
