@@ -18,7 +18,7 @@ from mograder.domain.errors import StorageFull, Temporary
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import LatestFile
 from mograder.signing import Ed25519Signer, new_private_key
-from mograder.store.folder import submissions
+from mograder.store.folder import settling
 from mograder.store.folder.layout import Folders
 from mograder.store.folder.store import FolderStore
 from mograder.store.shared import files
@@ -32,7 +32,7 @@ LARGE = b"x" * (files.IN_MEMORY + 1)
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is settled unless it is asked for."""
-    monkeypatch.setattr(submissions, "SETTLE_AFTER", 3600)
+    monkeypatch.setattr(settling, "SETTLE_AFTER", 3600)
 
 
 @dataclass(frozen=True)
