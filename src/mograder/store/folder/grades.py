@@ -21,9 +21,10 @@ from mograder.store.folder.layout import FEEDBACK, GRADES, Folders, Place, real_
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.rows import record
 from mograder.store.shared import files
-from mograder.store.shared.files import Cached, StatCache, StatSnapshot, storage_errors
+from mograder.store.shared.files import storage_errors
 from mograder.store.shared.grades import check_version, version_of
 from mograder.store.shared.manifest import load_json
+from mograder.store.shared.stat_cache import Cached, StatCache, StatSnapshot
 
 log = logging.getLogger(__name__)
 

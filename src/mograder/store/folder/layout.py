@@ -16,6 +16,7 @@ from mograder import config
 from mograder.domain.errors import Usage
 from mograder.domain.files import OpenedFile, StoredFile
 from mograder.store.shared import files
+from mograder.store.shared.stat_cache import fingerprint
 
 LEDGER = ".mograder.db"
 LOCK = ".mograder.lock"
@@ -123,7 +124,7 @@ def stored(name: str, find: Callable[[], Place | None]) -> StoredFile | None:
 
 
 def _stored(name: str, found: os.stat_result, hold: Callable[[], OpenedFile]) -> StoredFile:
-    tag = "{:x}-{:x}-{:x}-{:x}".format(*files.fingerprint(found))
+    tag = "{:x}-{:x}-{:x}-{:x}".format(*fingerprint(found))
     return StoredFile(name, found.st_size, found.st_mtime, tag, opener=hold)
 
 
