@@ -366,6 +366,20 @@ def course_folder(root: Path) -> Path:
     return root.parent if root.name == "release" else root
 
 
+@dataclass(frozen=True)
+class FolderSettings:
+    """Where settings put the folders of a course; None leaves a folder where the layout has it."""
+
+    release_dir: Path | None = None
+    submitted_dir: Path | None = None
+    grades_dir: Path | None = None
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> FolderSettings:
+        """From what `resolve` returns."""
+        return cls(settings["release_dir"], settings["submitted_dir"], settings["grades_dir"])
+
+
 def resolve(given: Mapping[str, Any], course: CourseFile, folder: Path) -> dict[str, Any]:
     """Each setting as given (by flag or environment), else from mograder.toml, else its default.
 

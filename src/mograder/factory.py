@@ -46,7 +46,7 @@ def open_course(
         "release_dir": release_dir, "submitted_dir": submitted_dir, "grades_dir": grades_dir, "max_upload": max_upload,
     }  # fmt: skip
     settings = config.resolve(given, config.read_course_file(home / config.CONFIG_NAME), home)
-    store = FolderStore(find_folders(root, settings, release_dir))
+    store = FolderStore(find_folders(root, config.FolderSettings.of(settings), release_dir))
     return _course(store, enrollment_code, settings["max_upload"])
 
 

@@ -61,7 +61,7 @@ def copy_course(root: Path, scratch: Path) -> tuple[Path, list[str]]:
     """
     home = config.course_folder(root)
     settings = config.resolve({}, config.read_course_file(home / config.CONFIG_NAME), home)
-    folders = find_folders(root, settings)
+    folders = find_folders(root, config.FolderSettings.of(settings))
     copied = scratch / "course" / "release"
     words = ["--submitted-dir", str(scratch / "submitted"), "--grades-dir", str(scratch / "grades")]
     left_out = {folders.submitted, *((folders.grades / FEEDBACK,) if folders.grades != root else ())}

@@ -6,13 +6,13 @@ import contextlib
 import errno
 import os
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from mograder import config
+from mograder.config import FolderSettings
 from mograder.domain.errors import Usage
 from mograder.domain.files import OpenedFile, StoredFile
 from mograder.store.shared import files
@@ -61,17 +61,17 @@ class Folders:
         )
 
 
-def find_folders(root: Path, settings: Mapping[str, Any], release_dir: Path | None = None) -> Folders:
+def find_folders(root: Path, settings: FolderSettings, release_dir: Path | None = None) -> Folders:
     """Where the course served from `root` stands, by its `settings`; `release_dir` is the one that was given by flag.
 
     Raises Usage.
     """
-    flat: Path | None = settings["release_dir"]
+    flat = settings.release_dir
     if release_dir is None and flat is not None and flat.resolve() == root:
         flat = None  # [dirs] release names the served folder itself, in the usual layout
     if flat is not None and not flat.is_dir():
         raise Usage(f"{flat} is not a folder: give an existing one as release folder")
-    found = Folders.of(root, release=flat, submitted=settings["submitted_dir"], grades=settings["grades_dir"])
+    found = Folders.of(root, release=flat, submitted=settings.submitted_dir, grades=settings.grades_dir)
     for folder in (found.submitted, found.grades):
         if folder.exists() and not folder.is_dir():
             raise Usage(f"{folder} is not a folder: submissions and grades are kept in folders")
@@ -82,7 +82,8 @@ def served_folders(folder: Path) -> Folders:
     """Those of the course that `serve` is given as `folder`, by its mograder.toml. Raises Usage and Unreadable."""
     root = folder.resolve()
     home = config.course_folder(root)
-    return find_folders(root, config.resolve({}, config.read_course_file(home / config.CONFIG_NAME), home))
+    settings = config.resolve({}, config.read_course_file(home / config.CONFIG_NAME), home)
+    return find_folders(root, FolderSettings.of(settings))
 
 
 def existing(folder: Path, name: str) -> Path | None:
