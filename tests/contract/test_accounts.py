@@ -111,3 +111,10 @@ def test_nobody_gets_between_the_reading_and_the_writing_of_an_account(store: St
     assert account is not None
     assert account.generation == 100
     assert len(store.audit.events()) == 100
+
+
+def test_accounts_are_counted_and_a_spent_ticket_is_known_as_such(store: Store) -> None:
+    assert (store.accounts.count(), store.guard.is_spent("t")) == (0, False)
+    store.accounts.change(ALICE, lambda _: Account(ALICE), Event(NOON, "x", "add", ALICE))
+    store.guard.spend("t", NOON, NOON + 1)
+    assert (store.accounts.count(), store.guard.is_spent("t"), store.guard.is_spent("u")) == (1, True, False)

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 from mograder import config
-from mograder.config import FolderSettings
 from mograder.domain.errors import Usage
 from mograder.domain.files import OpenedFile, StoredFile
 from mograder.store.shared import files
@@ -61,13 +60,10 @@ class Folders:
         )
 
 
-def find_folders(root: Path, settings: FolderSettings, release_dir: Path | None = None) -> Folders:
-    """Where the course served from `root` stands, by its `settings`; `release_dir` is the one that was given by flag.
-
-    Raises Usage.
-    """
+def find_folders(root: Path, settings: config.ServeSettings) -> Folders:
+    """The folders of the course served from `root`, by its settings. Raises Usage."""
     flat = settings.release_dir
-    if release_dir is None and flat is not None and flat.resolve() == root:
+    if "release_dir" not in settings.given and flat is not None and flat.resolve() == root:
         flat = None  # [dirs] release names the served folder itself, in the usual layout
     if flat is not None and not flat.is_dir():
         raise Usage(f"{flat} is not a folder: give an existing one as release folder")
@@ -83,7 +79,7 @@ def served_folders(folder: Path) -> Folders:
     root = folder.resolve()
     home = config.course_folder(root)
     settings = config.resolve({}, config.read_course_file(home / config.CONFIG_NAME), home)
-    return find_folders(root, FolderSettings.of(settings))
+    return find_folders(root, settings)
 
 
 def existing(folder: Path, name: str) -> Path | None:
