@@ -96,6 +96,15 @@ def remove_scratch(path: Path | str) -> None:
         os.unlink(path)
 
 
+def private_mode(folder: Path) -> int:
+    """The mode of a new file that not everybody may read: its owner may, and the folder's group where that is set.
+
+    A folder says so by its set-group-ID bit (`chmod g+s`): then the file belongs to the folder's group.
+    """
+    mode = folder.stat().st_mode
+    return 0o600 | (mode & 0o060 if mode & stat.S_ISGID else 0)
+
+
 def write_beside(path: Path, content: bytes, mode: int = 0o644) -> Path:
     """A hidden file beside `path` that holds `content`, synced: ready to be renamed to it."""
     scratch = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
