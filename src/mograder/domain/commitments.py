@@ -59,8 +59,8 @@ def commitment_for(
     found = next((each for each in announced if each.covers(body, arrived)), None)
     if found is None:
         return None
-    replaced = any(each.moment > found.moment and passed(each.moment) == passed(found.moment) for each in announced)
-    return None if replaced else found
+    later = [each for each in announced if each.is_open(arrived) and each.moment > found.moment]
+    return None if any(passed(each.moment) == passed(found.moment) for each in later) else found
 
 
 def used(held: Sequence[Commitment], body: Body, commitment: Commitment | None) -> tuple[Commitment, ...]:
