@@ -32,17 +32,9 @@ from mograder.store.folder.rows import HEAD, SINCE, head_of, places, where_asked
 from mograder.store.folder.settling import Settler
 from mograder.store.shared import files
 from mograder.store.shared.chain import ChainAppender
-from mograder.store.shared.files import (
-    Cached,
-    MemoryBudget,
-    Spool,
-    StatCache,
-    StatSnapshot,
-    spool_name,
-    storage_errors,
-    write_spool,
-)
+from mograder.store.shared.files import MemoryBudget, Spool, spool_name, storage_errors, write_spool
 from mograder.store.shared.rows import ERASED_COLUMNS, RECEIPT_COLUMNS, receipt_of, receipt_values
+from mograder.store.shared.stat_cache import Cached, StatCache, StatSnapshot
 
 log = logging.getLogger(__name__)
 
