@@ -15,7 +15,7 @@ _NOTHING = frozenset({"", "-", "–", "—", "(read only)", "n/a"})
 
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d+|[+-]?\d{1,3}(\.\d{3})+,\d+", re.ASCII)
-_AMBIGUOUS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
+_AMBIGUOUS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
 _SCIENTIFIC = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d+", re.ASCII)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _EXACT_DIGITS = 15  # a spreadsheet keeps that many digits of a number
@@ -47,7 +47,7 @@ def parse_grade(cell: str, maximum: float | None, allow_text: bool = False) -> G
         return Grade(EXCUSED)
     percent = text.endswith("%")
     number = text.removesuffix("%").rstrip() if percent else text
-    value, problem = _number(number)
+    value, problem = _number(number, 100 if percent else maximum)
     if problem:
         return Grade(problem=problem)
     if value is None:
@@ -59,8 +59,11 @@ def parse_grade(cell: str, maximum: float | None, allow_text: bool = False) -> G
     return Grade(plain(value), value)
 
 
-def _number(text: str) -> tuple[Decimal | None, str]:
-    """The number that `text` is, None if it is none; and why it cannot be told."""
+def _number(text: str, most: float | None) -> tuple[Decimal | None, str]:
+    """The number that `text` is, None if it is none; and why it cannot be told. It is about `most` or less.
+
+    "1,234" is a thousand or little more than one: only `most` tells.
+    """
     if len(text) > _LONGEST:
         return None, ""
     if _GROUPED.fullmatch(text):
@@ -68,7 +71,7 @@ def _number(text: str) -> tuple[Decimal | None, str]:
         return Decimal(re.sub(r"[.,]", "", text[:point]) + "." + text[point + 1 :]), ""
     if not _NUMBER.fullmatch(text):
         return None, ""
-    if "," in text and _AMBIGUOUS.fullmatch(text):
+    if _AMBIGUOUS.fullmatch(text) and (most is None or abs(int(text.replace(",", ""))) <= most):
         return None, f"could be {text.replace(',', '')} or {text.replace(',', '.')}: write it with a decimal point"
     return Decimal(text.replace(",", ".")), ""
 

@@ -48,6 +48,9 @@ class Columns:
         feedback = restore(row.cells[self.feedback]) if self.feedback is not None else ""
         return GradeRow(row.place, self.keys.read(row), grade, feedback, problem=surplus_problem(row))
 
+    def table(self, rows: Iterable[GradeRow], maximum: float | None = None, notes: tuple[str, ...] = ()) -> GradeTable:
+        return GradeTable("", tuple(rows), maximum, notes, self.grade, self.feedback)
+
 
 def surplus_problem(row: Row) -> str:
     """What is wrong with a row that has more cells than there are columns, "" if it has not."""
@@ -108,7 +111,7 @@ def _read_canvas(sheet: Sheet, labels: Labels, column: str) -> GradeTable:
         else:
             rows.append(columns.row(row))
     notes = ("Canvas' test student was passed over",) if test else ()
-    return GradeTable("", tuple(rows), maximum, notes)
+    return columns.table(rows, maximum, notes)
 
 
 def _points(cell: str) -> float | None:
@@ -154,7 +157,7 @@ def _read_worksheet(sheet: Sheet, _labels: Labels, column: str) -> GradeTable:
         if not read.keys:  # nothing else says who it is: the course knows the number if it knows the worksheet
             read = replace(read, keys=(Key(Kind.MOODLE, participant(row.cells[identifier])),))
         rows.append(read)
-    return GradeTable("", tuple(rows), _common_points(sheet, sheet.find(*headers.MAXIMUM)))
+    return columns.table(rows, _common_points(sheet, sheet.find(*headers.MAXIMUM)))
 
 
 def _common_points(sheet: Sheet, at: int | None) -> float | None:
@@ -184,7 +187,7 @@ def _read_gradescope(sheet: Sheet, _labels: Labels, column: str) -> GradeTable:
     if status is not None:  # whoever handed in nothing has no grade, whatever stands in the cell
         missing = [normal(row.cells[status]) == "missing" for row in sheet.rows]
         rows = tuple(replace(row, grade="") if gone else row for row, gone in zip(rows, missing, strict=True))
-    return GradeTable("", rows, _common_points(sheet, sheet.find("Max Points")))
+    return columns.table(rows, _common_points(sheet, sheet.find("Max Points")))
 
 
 def _is_gradescope_course(sheet: Sheet) -> bool:
@@ -195,7 +198,7 @@ def _read_gradescope_course(sheet: Sheet, labels: Labels, column: str) -> GradeT
     grade = _assignment_column(sheet, labels, column)
     columns = Columns(KeyColumns.of(sheet, _GRADESCOPE_KEYS), grade)
     maximum = _common_points(sheet, sheet.find(f"{sheet.columns[grade]} - Max Points"))
-    return GradeTable("", tuple(columns.row(row) for row in sheet.rows), maximum)
+    return columns.table((columns.row(row) for row in sheet.rows), maximum)
 
 
 # nbgrader
@@ -221,7 +224,7 @@ def _read_nbgrader(sheet: Sheet, labels: Labels, column: str) -> GradeTable:
             read = replace(read, grade="")
         rows.append(read)
     maximum = _common_points(replace(sheet, rows=tuple(mine)), sheet.find("max_score"))
-    return GradeTable("", tuple(rows), maximum)
+    return columns.table(rows, maximum)
 
 
 _NBGRADER = (
@@ -259,7 +262,7 @@ def _read_autograde(sheet: Sheet, _labels: Labels, column: str) -> GradeTable:
     for row in sheet.rows:
         user = PurePath(row.cells[notebook].strip()).name.removesuffix(".py")
         rows.append(replace(columns.row(row), keys=(Key(Kind.USERNAME, user),)))
-    return GradeTable("", tuple(rows))
+    return columns.table(rows)
 
 
 def _read_any(sheet: Sheet, labels: Labels, column: str) -> GradeTable:
@@ -279,10 +282,10 @@ def _read_any(sheet: Sheet, labels: Labels, column: str) -> GradeTable:
         )
     columns = Columns(keys, grade, feedback)
     if grade is not None and grade not in own:  # a table of many assignments: nothing else of it is touched
-        return GradeTable("", tuple(columns.row(row) for row in sheet.rows))
+        return columns.table(columns.row(row) for row in sheet.rows)
     sheet.refuse_twins()
     others = _others(sheet, columns)
-    return GradeTable("", tuple(replace(columns.row(row), others=_cells(sheet, row, others)) for row in sheet.rows))
+    return columns.table(replace(columns.row(row), others=_cells(sheet, row, others)) for row in sheet.rows)
 
 
 def _person_columns(sheet: Sheet) -> KeyColumns:

@@ -36,12 +36,15 @@ class GradeTable:
     """The grades that a file has for one assignment. `system` says whose table it is.
 
     `maximum` is out of how many points the table says, None when it does not. `notes` are what a person should know.
+    `grade_column` and `feedback_column` are the places of the columns that were read, None where there is none.
     """
 
     system: str
     rows: tuple[GradeRow, ...]
     maximum: float | None = None
     notes: tuple[str, ...] = ()
+    grade_column: int | None = None
+    feedback_column: int | None = None
 
 
 @dataclass(frozen=True)
@@ -240,12 +243,12 @@ def _change(row: GradeRow, member: Member, old: GradeEntry, new: GradeEntry) -> 
     after = new.grade if "grade" in new.fields else old.grade
     feedback = new.feedback if "feedback" in new.fields else old.feedback
     releases = new.visible and not old.visible
-    if _same(old.grade, after) and feedback == old.feedback and not releases:
+    if same_grade(old.grade, after) and feedback == old.feedback and not releases:
         return None
     return GradeChange(row.place, member.username, old.grade, after, old.feedback, feedback, releases)
 
 
-def _same(old: str | None, new: str | None) -> bool:
+def same_grade(old: str | None, new: str | None) -> bool:
     """Whether two grades are the same: 9.50 and 9.5 are."""
     if old is None or new is None or old == new:
         return old == new

@@ -24,7 +24,7 @@ MAX_COLUMNS = 1_000
 MAX_CELLS = 2_000_000
 MAX_CELL = 131_072  # characters, as the csv module has it
 
-_SEPARATOR_LINE = re.compile(r"sep=(.)(\r\n?|\n)", re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r"sep=([,;\t|])(?:\r\n?|\n)", re.IGNORECASE)
 """What Excel takes for the delimiter, as a first line."""
 _OLE = b"\xd0\xcf\x11\xe0"
 _ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
