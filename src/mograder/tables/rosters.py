@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mograder.domain.errors import BadName, BadRequest
-from mograder.domain.names import Username, printable
+from mograder.domain.names import Username, parse_new_username, printable
 from mograder.domain.roster import Person
 from mograder.tables import formats, headers
 from mograder.tables.cells import mangled, normal, restore
@@ -18,13 +18,15 @@ from mograder.tables.people import Key, Kind, Member, People
 from mograder.tables.sheet import Row, Sheet
 
 _USERNAMES = (
-    "username", "user name", "user", "sis login id", "login id", "login", "anmeldename", "identifier", "student_id",
-    "student id", "email", "e-mail", "email address", "email_address", "e-mail address", "e-mail-adresse",
-    "github_username",
+    "username", "user name", "user", "sis login id", "login id", "login", "anmeldename", "student_id", "student id",
+    "email", "e-mail", "email address", "email_address", "e-mail address", "e-mail-adresse", "student",
 )  # fmt: skip
 """The first of these with something in a row is the user name: what people log in with, else the e-mail address."""
 
 _EMAILS = ("email", "e-mail", "email address", "email_address", "e-mail address", "e-mail-adresse")
+_GITHUB_USERNAMES = ("identifier", "github_username")
+"""GitHub Classroom's identifier is whatever the instructor typed: a user name if it can be one."""
+
 _IDS = (
     (Kind.STUDENT, ("sis user id", "id number", "sid", "idnumber", "student number", "student_id", "student id",
                     "id-nummer", "matrikelnummer")),
@@ -126,7 +128,8 @@ class _Columns:
     @classmethod
     def of(cls, sheet: Sheet) -> _Columns:
         canvas = formats.format_of(sheet).system == _CANVAS
-        usernames = _present(sheet, _USERNAMES)
+        github = sheet.has(*_GITHUB_USERNAMES)
+        usernames = _present(sheet, _GITHUB_USERNAMES if github else _USERNAMES)
         if not usernames:
             raise BadRequest(
                 "the list has no column for the person: expected one of username, student_id, email, "
@@ -160,12 +163,17 @@ class _Columns:
         """Raises BadName or BadRequest."""
         if problem := surplus_problem(row):
             raise BadRequest(problem)
-        username = next((text for at in self.usernames if (text := _cell(row, at))), "")
+        candidates = [text for at in self.usernames if (text := _cell(row, at))]
+        username = next(iter(candidates), "")
+        if self.system == _GITHUB_CLASSROOM:
+            username = next(filter(_can_be_username, candidates), username)
         ids = [Key(kind, text) for kind, at in self.ids if (text := _cell(row, at)) and text != username]
         for text in (username, *(each.value for each in ids)):
             if problem := mangled(text, frozenset()):
                 raise BadRequest(f"{printable(text)!r}: {problem}")
         name = turned(_cell(row, self.student)) or self.names.read(row)
+        if not name and candidates and candidates[0] != username:
+            name = candidates[0]
         person = Person.parse(username, name)
         email = next((text for at in self.emails if (text := _cell(row, at))), "")
         if not email and "@" in person.username:
@@ -182,12 +190,21 @@ class _Columns:
 
 
 _CANVAS = "a Canvas gradebook"
+_GITHUB_CLASSROOM = "a GitHub Classroom roster"
+
+
+def _can_be_username(text: str) -> bool:
+    try:
+        parse_new_username(text)
+    except BadName:
+        return False
+    return True
 
 
 def _system(sheet: Sheet) -> str:
     """Whose list it is, for people; how it is read depends on its columns alone, but for Canvas'."""
     known = (
-        (("identifier", "github_username"), "a GitHub Classroom roster"),
+        (_GITHUB_USERNAMES, _GITHUB_CLASSROOM),
         (("semester", "courselecture"), "an Autolab roster"),
         (("username", "github_id", "role"), "a Classroom 50 roster"),
         (("sid", "email"), "a Gradescope roster"),

@@ -120,7 +120,7 @@ def delimiter_of(raw: str) -> tuple[str, int]:
     """
     if found := _SEPARATOR_LINE.match(raw):
         return found[1], found.end()
-    header = next((line for line in re.split(r"[\r\n]", re.sub(r'"[^"]*"', "", raw[:MAX_CELL])) if line.strip()), "")
+    header = next((line for line in re.split(r"[\r\n]", re.sub(r'"[^"]*"', "x", raw[:MAX_CELL])) if line.strip()), "")
     return max(",;\t", key=header.count), 0
 
 
