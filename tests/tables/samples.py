@@ -72,11 +72,18 @@ NBGRADER = (
 )
 
 FEEDBACK_CSV = "student,mark,auto_mark,feedback,penalty_pct,penalised_mark\nada,9.5,9,Good,5,9.03\nbob,,,,,\n"
-AUTOGRADE_CSV = "notebook,Q1,Q2,cell_errors,export_error,auto_mark,tampered\nada.py,PASS,PARTIAL,0,,9.5,\nbob.py,---,FAIL,,,,\n"
+AUTOGRADE_CSV = (
+    "notebook,Q1,Q2,cell_errors,export_error,auto_mark,tampered\nada.py,PASS,PARTIAL,0,,9.5,\nbob.py,---,FAIL,,,,\n"
+)
 
-OURS = "username,name,section,email,student_id,grade,feedback\nada,Ada Lovelace,Sec 1,ada@example.org,00123,9.5,Good\nbob,,,,,,\n"
+OURS = (
+    "username,name,section,email,student_id,grade,feedback\n"
+    "ada,Ada Lovelace,Sec 1,ada@example.org,00123,9.5,Good\nbob,,,,,,\n"
+)
 
-GITHUB_CLASSROOM = '"identifier","github_username","github_id","name"\n"alice@example.org","aliceg","123",""\n"Bo Z","boz","124",""\n'
+GITHUB_CLASSROOM = (
+    '"identifier","github_username","github_id","name"\n"alice@example.org","aliceg","123",""\n"Bo Z","boz","124",""\n'
+)
 AUTOLAB = (
     "Semester,email,last_name,first_name,school,major,year,grading_policy,courseNumber,courseLecture,section\n"
     "f26,ada@example.org,Lovelace,Ada,CIT,ECE,2,L,18213,1,A\n"
@@ -86,4 +93,4 @@ CLASSROOM50 = (
     "tom,Tom,Thumb,tom@example.org,A,78,instructor\n"
 )
 NGSHARE = "student_id,first_name,last_name,email\nada,Ada,Lovelace,ada@example.org\n"
-MOODLE_PARTICIPANTS = "First name,Last name,Email address,Groups\nAda,Lovelace,ada@example.org,\"Sec 1, Sec 2\"\n"
+MOODLE_PARTICIPANTS = 'First name,Last name,Email address,Groups\nAda,Lovelace,ada@example.org,"Sec 1, Sec 2"\n'

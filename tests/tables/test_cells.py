@@ -15,8 +15,10 @@ POINTS = st.decimals(0, 1000, places=2)
 
 @pytest.mark.parametrize(
     ("cell", "stored"),
-    [("9.5", "9.5"), ("9,5", "9.5"), (" 9.50 ", "9.5"), ("0", "0"), ("0.0", "0"), ("-0", "0"), ("10", "10"), ("100", "100"),
-     (".5", "0.5"), ("0,125", "0.125"), ("5.", "5"), ("+3", "3"), ("-3", "-3"), ("\u22123", "-3"), ("85%", "17"), ("85,5 %", "17.1"),
+    [("9.5", "9.5"), ("9,5", "9.5"), (" 9.50 ", "9.5"), ("0", "0"), ("0.0", "0"), ("-0", "0"), ("10", "10"),
+     ("100", "100"),
+     (".5", "0.5"), ("0,125", "0.125"), ("5.", "5"), ("+3", "3"), ("-3", "-3"), ("\u22123", "-3"), ("85%", "17"),
+     ("85,5 %", "17.1"),
      ("1,125", "1.125"), ("1.234,5", "1234.5"), ("1,234.5", "1234.5"), ("EX", "EX"), ("excused", "EX")],
 )  # fmt: skip
 def test_a_grade_is_understood_as_people_write_it(cell: str, stored: str) -> None:
@@ -29,7 +31,9 @@ def test_nothing_is_no_grade_and_never_zero(cell: str) -> None:
     assert (found.text, found.value, found.problem) == ("", None, "")
 
 
-@pytest.mark.parametrize("cell", ["twelve", "A", "1e3", "nan", "inf", "0x1", "5/10", "1 2", "=5+3", "٣", "9.5.1", "#DIV/0!", "%", "9" * 50])
+@pytest.mark.parametrize(
+    "cell", ["twelve", "A", "1e3", "nan", "inf", "0x1", "5/10", "1 2", "=5+3", "٣", "9.5.1", "#DIV/0!", "%", "9" * 50]
+)
 def test_what_is_no_number_is_told(cell: str) -> None:
     found = parse_grade(cell, 20)
     assert (found.text, found.problem) == ("", "not a number")
@@ -69,7 +73,7 @@ def test_a_cell_comes_back_as_it_was_and_never_runs(cell: str) -> None:
     assert restore(safe) == cell
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+SUM(A1)", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "=HYPERLINK(\"x\")"])
+@pytest.mark.parametrize("cell", ["=1+1", "+SUM(A1)", "-2+3", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("x")'])
 def test_what_a_spreadsheet_would_run_gets_an_apostrophe(cell: str) -> None:
     assert neutralise(cell) == f"'{cell}"
 

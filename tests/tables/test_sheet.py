@@ -146,7 +146,13 @@ def workbook(rows: list[list[object]], formats: dict[str, str] | None = None) ->
 
 def test_a_workbook_is_read_as_a_person_sees_it() -> None:
     content = workbook(
-        [["id", "grade", "share", "note"], [123, 9.5, 0.855, "a\nb"], ["00456", 10, 1, True], [None, None], [1.5, None]],
+        [
+            ["id", "grade", "share", "note"],
+            [123, 9.5, 0.855, "a\nb"],
+            ["00456", 10, 1, True],
+            [None, None],
+            [1.5, None],
+        ],
         {"A2": "00000", "C2": "0.0%", "C3": "0%"},
     )
     assert cells(content, "grades.xlsx") == [

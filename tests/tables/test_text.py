@@ -60,7 +60,8 @@ def test_no_byte_is_lost_whatever_the_bytes_are(content: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("content", "encoding", "said"),
-    [(b"a\0b", "", "zero byte"), (b"\xff", "utf-8", "not utf-8 text: byte 1"), (b"a", "klingon", "'klingon' is not known"),
+    [(b"a\0b", "", "zero byte"), (b"\xff", "utf-8", "not utf-8 text: byte 1"),
+     (b"a", "klingon", "'klingon' is not known"),
      (b"\xff\xfea", "", "not utf-16-le text"), (b"a", "rot13", "'rot13' is not known")],
 )  # fmt: skip
 def test_what_is_no_text_is_refused_with_the_reason(content: bytes, encoding: str, said: str) -> None:

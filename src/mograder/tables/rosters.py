@@ -129,7 +129,9 @@ class _Columns:
     def of(cls, sheet: Sheet) -> _Columns:
         canvas = formats.format_of(sheet).system == _CANVAS
         github = sheet.has(*_GITHUB_USERNAMES)
-        usernames = _present(sheet, _GITHUB_USERNAMES if github else _USERNAMES)
+        # Canvas has people's names under "Student".
+        names = ("sis login id",) if canvas else _GITHUB_USERNAMES if github else _USERNAMES
+        usernames = _present(sheet, names)
         if not usernames:
             raise BadRequest(
                 "the list has no column for the person: expected one of username, student_id, email, "
@@ -149,8 +151,8 @@ class _Columns:
         """The rows about people: not Canvas' points and test student."""
         for row in sheet.rows:
             if self.system == _CANVAS:
-                numbers = [row.cells[at].strip() for kind, at in self.ids if kind is Kind.CANVAS]
-                if not any(numbers) or normal(row.cells[0]) == _TEST_STUDENT:
+                known = [_cell(row, at) for at in (*self.usernames, *(at for _, at in self.ids))]
+                if not any(known) or normal(row.cells[0]) == _TEST_STUDENT:
                     continue
             yield row
 
