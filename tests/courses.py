@@ -1,4 +1,6 @@
-"""A course that nobody serves, with hand-ins, grades and settings: what it is made of, and what may be done to it."""
+"""A course that nobody serves, with submissions, grades and settings: what it is made of, and what may be done to
+it.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +10,20 @@ from contextlib import closing
 from pathlib import Path
 
 from mograder.config import utc_now
-from mograder.sealing import Ed25519Seal, new_private_key
-from tests.parts import ALICE, BOB, hand_in, make_course_folder, open_store
+from mograder.signing import Ed25519Signer, new_private_key
+from tests.parts import ALICE, BOB, make_course_folder, open_store, submit_work
 
 
 def make_sound_course(parent: Path) -> Path:
-    """Five hand-ins of two people, grades and a title."""
+    """Five submissions of two people, grades and a title."""
     root = make_course_folder(parent)
     store = open_store(root)
-    seal = Ed25519Seal(store.signing_key(new_private_key))
+    signer = Ed25519Signer(store.signing_key(new_private_key))
     now = utc_now() - 3600 * 1_000_000
     for number in range(3):
-        hand_in(store, seal, ALICE, b"alice %d" % number, now + number)
+        submit_work(store, signer, ALICE, b"alice %d" % number, now + number)
     for number in range(2):
-        hand_in(store, seal, BOB, b"bob %d" % number, now + number)
+        submit_work(store, signer, BOB, b"bob %d" % number, now + number)
     store.close()
     (root / "hw1" / "grades.json").write_text('[{"username": "alice", "grade": 7}]')
     (root.parent / "mograder.toml").write_text('title = "Tea"\n')

@@ -10,15 +10,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mograder.domain.access import Account
-from mograder.domain.commits import Commit
+from mograder.domain.commitments import Commitment
 from mograder.domain.errors import NameTaken
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
-from mograder.domain.receipts import Seal
+from mograder.domain.receipts import Signer
 from mograder.domain.rules import RuleChange
 from mograder.domain.store import Event, Store
-from tests.parts import ALICE, BOB, HW1, NOON, hand_in, sha256
+from tests.parts import ALICE, BOB, HW1, NOON, sha256, submit_work
 
 HW2 = AssignmentName("hw2")
 USERS = (ALICE, BOB, Username("Alice"))
@@ -46,7 +46,7 @@ class Model:
     accounts: dict[str, Account] = field(default_factory=dict)
     secrets: list[str] = field(default_factory=list)
     extensions: dict[tuple[str, str], Extension] = field(default_factory=dict)
-    commits: dict[str, tuple[Commit, ...]] = field(default_factory=dict)
+    commits: dict[str, tuple[Commitment, ...]] = field(default_factory=dict)
     points: dict[str, int] = field(default_factory=dict)
 
     def copy(self) -> Model:
@@ -59,7 +59,7 @@ class Model:
         """Everything that can be asked for; what is under one key changes as one."""
         pairs = {(each.user, each.assignment): each for each in self.handed}
         return {
-            "hand-ins": {
+            "submissions": {
                 "chain": [
                     (number, each.user, each.assignment, each.attempt, each.filename, each.received)
                     for number, each in enumerate(self.handed, 1)
@@ -77,13 +77,13 @@ class Model:
         }
 
 
-def look(store: Store, seal: Seal) -> dict[str, Any]:
+def look(store: Store, signer: Signer) -> dict[str, Any]:
     """The same of a store, with its chain of receipts and every byte checked."""
     receipts, before = list(store.receipts()), ""
     versions = {}
     for number, receipt in enumerate(receipts, 1):
         assert (receipt.number, receipt.previous) == (number, before), "the chain is broken"
-        assert seal.verify(receipt.text)["sha256"] == receipt.submission.sha256
+        assert signer.verify(receipt.text)["sha256"] == receipt.submission.sha256
         before = receipt.hash
         kept = receipt.submission
         found = store.submitted_file(kept.assignment, FileName(kept.filename))
@@ -98,7 +98,7 @@ def look(store: Store, seal: Seal) -> dict[str, Any]:
             latest[name, each.username] = each.sha256
     pages = {user: store.feedback(HW1, user) for user in USERS}
     return {
-        "hand-ins": {
+        "submissions": {
             "chain": [
                 (each.number, each.submission.username, each.submission.assignment, each.submission.attempt,
                  each.submission.filename, each.submission.received)
@@ -122,14 +122,14 @@ class Write:
     """One thing that is done to a course: to a store, and to the model of one. `do` raises what the store raises."""
 
     name: str
-    do: Callable[[Store, Seal], object]
+    do: Callable[[Store, Signer], object]
     model: Callable[[Model], object]
 
     def __repr__(self) -> str:
         return self.name
 
 
-def handing_in(user: Username, content: bytes, received: int = NOON, assignment: AssignmentName = HW1) -> Write:
+def submitting(user: Username, content: bytes, received: int = NOON, assignment: AssignmentName = HW1) -> Write:
     def on_model(model: Model) -> None:
         earlier = model.of(user, assignment)
         if earlier and earlier[-1].content == content:
@@ -140,10 +140,10 @@ def handing_in(user: Username, content: bytes, received: int = NOON, assignment:
             moment += timedelta(seconds=1)
         model.handed.append(Handed(user, assignment, len(earlier) + 1, filename, content, received))
 
-    what = f"hand-in of {user} in {assignment}, {len(content)} bytes {hashlib.sha256(content).hexdigest()[:4]}"
+    what = f"submission of {user} in {assignment}, {len(content)} bytes {hashlib.sha256(content).hexdigest()[:4]}"
     return Write(
         f"{what}, at {received}",
-        lambda store, seal: hand_in(store, seal, user, content, received, assignment),
+        lambda store, signer: submit_work(store, signer, user, content, received, assignment),
         on_model,
     )
 
@@ -200,14 +200,14 @@ def extending(*users: Username) -> Write:
 
 def announcing(user: Username, number: int) -> Write:
     """Announce a file beside those that are announced already."""
-    commit = Commit(HW1, user, f"{number:064}", number, NOON + number)
+    commit = Commitment(HW1, user, f"{number:064}", number, NOON + number)
 
-    def added(held: tuple[Commit, ...]) -> tuple[Commit, ...]:
+    def added(held: tuple[Commitment, ...]) -> tuple[Commitment, ...]:
         return held if commit in held else (*held, commit)
 
     return Write(
         f"commit {number} of {user}",
-        lambda store, _: store.change_commits(HW1, user, added),
+        lambda store, _: store.change_commitments(HW1, user, added),
         lambda model: model.commits.update({user: added(model.commits.get(user, ()))}),
     )
 
@@ -226,6 +226,6 @@ def planning(points: int, assignment: AssignmentName = HW1) -> Write:
     event = Event(NOON, "ta", "rules", assignment)
     return Write(
         f"{points} points for {assignment}",
-        lambda store, _: store.change_rules(assignment, changes, store.plan_tag(), event),
+        lambda store, _: store.change_rules(assignment, changes, store.plan_version(), event),
         lambda model: model.points.update({assignment: points}),
     )

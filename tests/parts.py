@@ -23,13 +23,13 @@ import httpx2
 
 from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR, AssignmentName, Username
-from mograder.domain.receipts import HandIn, Seal, issue_receipt
+from mograder.domain.receipts import NewSubmission, Signer, issue_receipt
 from mograder.domain.store import Accepted, Store, Upload
 from mograder.domain.tokens import sign
-from mograder.sealing import Ed25519Seal, new_private_key
-from mograder.store.authority import AUTHORITY
-from mograder.store.directory import DirectoryStore
-from mograder.store.layout import Folders
+from mograder.signing import Ed25519Signer, new_private_key
+from mograder.store.folder.authority import AUTHORITY
+from mograder.store.folder.layout import Folders
+from mograder.store.folder.store import FolderStore
 
 CODE = "swordfish"
 NOON = 1_773_144_000_000_000
@@ -53,7 +53,7 @@ class Clock:
 
 
 def make_course_folder(parent: Path, *assignments: str) -> Path:
-    """A course with hand-outs called as their assignments; its served root."""
+    """A course with released files called as their assignments; its served root."""
     root = parent / "course" / "release"
     for name in assignments or ("hw1",):
         files = root / name / "files"
@@ -62,13 +62,13 @@ def make_course_folder(parent: Path, *assignments: str) -> Path:
     return root
 
 
-def open_store(root: Path) -> DirectoryStore:
-    return DirectoryStore(Folders.of(root))
+def open_store(root: Path) -> FolderStore:
+    return FolderStore(Folders.of(root))
 
 
 def open_course(root: Path, clock: Clock) -> Course:
     store = open_store(root)
-    return Course(store, Ed25519Seal(store.signing_key(new_private_key)), clock, CODE)
+    return Course(store, Ed25519Signer(store.signing_key(new_private_key)), clock, CODE)
 
 
 def token_of(course: Course, name: str) -> str:
@@ -82,15 +82,15 @@ def filled(upload: Upload, content: bytes) -> Upload:
     return upload
 
 
-def hand_in(
-    store: Store, seal: Seal, user: Username, content: bytes, received: int = NOON,
+def submit_work(
+    store: Store, signer: Signer, user: Username, content: bytes, received: int = NOON,
     assignment: AssignmentName = HW1,
 ) -> Accepted:  # fmt: skip
     """Hand `content` in, as a course does."""
     upload = filled(store.upload(), content)
     try:
-        ready = HandIn(user, assignment, user, received, upload)
-        return store.accept(ready, issue_receipt(ready, seal, "course")).result()
+        ready = NewSubmission(user, assignment, user, received, upload)
+        return store.accept(ready, issue_receipt(ready, signer, "course")).result()
     finally:
         upload.discard()
 

@@ -26,9 +26,9 @@ import psycopg
 from mograder.domain.names import INSTRUCTOR, CourseName, Username
 from mograder.domain.store import Event, Store
 from mograder.domain.tokens import sign
-from mograder.store.database import upgrade
-from mograder.store.layout import Folders, served_folders
-from mograder.store.postgres_courses import PostgresCourses
+from mograder.store.folder.layout import Folders, served_folders
+from mograder.store.postgres.courses import PostgresCourses
+from mograder.store.postgres.database import upgrade
 from tests.parts import CODE, NOON, PATIENCE, free_port, serving
 
 SETTINGS = {

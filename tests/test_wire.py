@@ -104,7 +104,7 @@ def test_what_is_no_json_is_a_bad_request(body: bytes) -> None:
 
 
 def test_what_there_is_nothing_to_say_about_is_left_out() -> None:
-    file = wire.HandOutFile("a.py", "/x", wire.given(None), wire.given("ab"))
+    file = wire.ReleaseFileInfo("a.py", "/x", wire.given(None), wire.given("ab"))
     assert encode_json(file) == b'{"filename":"a.py","url":"/x","sha256":"ab"}'
 
 

@@ -4,7 +4,7 @@
     python tools/reference.py            write
     python tools/reference.py --check    write nothing; exit 1 and name the stale files when they differ
 
-The law: what is said here about the code is read from the code. The few texts that stand here are matched against it,
+Invariant: what is said here about the code is read from the code. The few texts that stand here are matched against it,
 so that a new setting or exit code without a text is an error.
 """
 # ruff: noqa: T201  (a script that talks to a person)
@@ -47,7 +47,7 @@ EXIT_CODES = {
 KEYS = {
     "title": "The course's title.",
     "timezone": "The zone of times that name none, such as `Europe/London`.",
-    "counts": "Which of a person's hand-ins counts: `latest`, or `on-time`, the last in time (else the latest).",
+    "counts": "Which of a person's submissions counts: `latest`, or `on-time`, the last in time (else the latest).",
     "transport": "Always `https`. For clients.",
     "edit_links": (
         "Editors in which a student can open a file: name = address. `{content_lz}` is the text of a Python file, "
@@ -60,7 +60,7 @@ KEYS = {
     "assignments.due": "When it is due. A date without a time means its end. After it and the grace it is late.",
     "assignments.closes": "After this nothing is taken, except from an instructor or with an extension.",
     "assignments.duedate": "`due` in Unix seconds, as the published client writes it; 0 means none.",
-    "assignments.max_size": "Largest hand-in, in bytes.",
+    "assignments.max_size": "Largest submission, in bytes.",
     "assignments.accepts": 'File endings that are taken, such as `[".py", ".zip"]`; any when empty.',
     "assignments.points": "How many points it is worth.",
     "assignments.files": "For clients: the files to fetch.",
@@ -70,7 +70,7 @@ KEYS = {
     "https.token": "For clients: the token. Keep a file with this to yourself.",
     "dirs.source": "Accepted, not used by the server.",
     "dirs.release": "`--release-dir`. The served folder itself is fine, too.",
-    "dirs.submitted": "`--submitted-dir`; for `fetch-submissions`, where hand-ins go.",
+    "dirs.submitted": "`--submitted-dir`; for `fetch-submissions`, where submissions go.",
     "dirs.autograded": "Accepted, not used by the server.",
     "dirs.feedback": "For `upload-feedback`: where the pages are.",
     "server.host": "`--host`.",
@@ -155,7 +155,7 @@ def protocol() -> str:
         f"`{wire.TROUBLE}` comes with answers to instructors, once for each file of the course that cannot be "
         "understood now: what is wrong and where, percent-encoded UTF-8.",
         "## Headers",
-        f"`{wire.CHECKSUM_HEADER}`: optional on a hand-in, the SHA-256 of the file as lower-case hex. "
+        f"`{wire.CHECKSUM_HEADER}`: optional on a submission, the SHA-256 of the file as lower-case hex. "
         "Bytes that do not match are refused with `checksum_mismatch`.",
         "JSON listings and files carry an `ETag`; `If-None-Match` with it is answered 304. Large files take `Range`. "
         "Every answer carries:",

@@ -1,4 +1,4 @@
-"""Settings, declared once, and the lecturer's mograder.toml.
+"""Settings, declared once, and the instructor's mograder.toml.
 
 A setting comes from its flag, else its environment variable, else mograder.toml, else its default.
 """
@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from mograder.domain import deadlines
-from mograder.domain.assignments import EDIT_PLACEHOLDERS, Plan, Rules, Which
+from mograder.domain.assignments import EDIT_PLACEHOLDERS, CountingRule, Plan, Rules
 from mograder.domain.deadlines import Penalties, Schedule
 from mograder.domain.errors import BadName, Unreadable
 from mograder.domain.names import AssignmentName
@@ -75,7 +75,7 @@ SERVE_SETTINGS = (
         metavar="FOLDER",
     ),
     Setting(
-        "submitted_dir", Path, "Where hand-ins are kept. [default: 'submitted' in the course]",
+        "submitted_dir", Path, "Where submissions are kept. [default: 'submitted' in the course]",
         toml="dirs.submitted", metavar="FOLDER",
     ),
     Setting("grades_dir", Path, "Where grades and feedback are kept. [default: the served folder]", metavar="FOLDER"),
@@ -87,8 +87,8 @@ SERVE_SETTINGS = (
         "courses", bool, "FOLDER holds many courses: every subfolder with a release/ is one, at /c/<subfolder>/.", False
     ),
     Setting(
-        "max_upload", int, "Largest hand-in, in MiB.", MAX_UPLOAD, env="MOGRADER_MAX_UPLOAD", toml="server.max_upload",
-        metavar="MIB",
+        "max_upload", int, "Largest submission, in MiB.", MAX_UPLOAD, env="MOGRADER_MAX_UPLOAD",
+        toml="server.max_upload", metavar="MIB",
     ),
     Setting(
         "tls_cert", Path, "Serve HTTPS with this certificate and its chain (PEM). A renewed one is noticed.",
@@ -185,7 +185,7 @@ class CourseFile:
 
     title: str = ""
     timezone: str = "UTC"
-    counts: Which = Which.LATEST
+    counts: CountingRule = CountingRule.LATEST
     transport: str | None = None
     assignments: list[_Assignment] = field(default_factory=list)
     https: _Https = field(default_factory=_Https)

@@ -21,7 +21,7 @@ from mograder.domain.access import Account, Allow, Role
 from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import BadRequest
 from mograder.domain.extensions import Decision, Extension
-from mograder.domain.planning import Planned
+from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
 
 KIB, MIB = 1024, 1024 * 1024
@@ -39,7 +39,7 @@ TROUBLE = "Mograder-Trouble"
 is, percent-encoded."""
 
 CHECKSUM_HEADER = "X-Content-SHA256"
-"""Optional on a hand-in: the SHA-256 of the file, lower-case hex. Bytes that do not match are refused."""
+"""Optional on a submission: the SHA-256 of the file, lower-case hex. Bytes that do not match are refused."""
 
 
 class Content(StrEnum):
@@ -57,7 +57,7 @@ class Content(StrEnum):
 
 @dataclass(frozen=True)
 class JoinLink:
-    """What a lecturer shows to the class: the course's address, its enrollment code, and the certificate to expect.
+    """What an instructor shows to the class: the course's address, its enrollment code, and the certificate to expect.
 
     Code and fingerprint stand in the fragment, which no browser and no client of ours sends: they are in no log.
     `fingerprint` is the lower-case hex SHA-256 of the authority that vouches for the server, "" for a public one.
@@ -192,7 +192,7 @@ class Registered:
 
 
 @dataclass(frozen=True)
-class HandOutFile:
+class ReleaseFileInfo:
     """`url` is a path on this server or an absolute URL. `size` is in bytes, `sha256` lower-case hex."""
 
     filename: str
@@ -205,12 +205,12 @@ class HandOutFile:
 class AssignmentInfo:
     """Times are Unix seconds, and for a student the student's own. `max_size` is in bytes; `accepts` are file endings,
     absent for any. `grace` is in seconds after `duedate`. `late`, `days_late`, `penalty` (percentage points) are what a
-    hand-in would be that arrived now.
+    submission would be that arrived now.
     """
 
     name: str
     id: str
-    files: list[HandOutFile] = field(default_factory=list)
+    files: list[ReleaseFileInfo] = field(default_factory=list)
     title: Maybe[str] = UNSET
     opens: Maybe[int] = UNSET
     duedate: Maybe[int] = UNSET
@@ -244,7 +244,7 @@ class RulesInfo:
     tag: str
 
 
-def rules_info(planned: Planned) -> RulesInfo:
+def rules_info(planned: RulesAsText) -> RulesInfo:
     return RulesInfo(planned.assignment, **asdict(planned.texts), timezone=planned.zone, tag=planned.tag)
 
 
@@ -302,7 +302,7 @@ class Submitted:
 
 @dataclass(frozen=True)
 class SubmissionInfo:
-    """One person's latest hand-in, or the one that `which` asks for. Times are Unix seconds.
+    """One person's latest submission, or the one that `which` asks for. Times are Unix seconds.
 
     A file that was put there by hand says nothing of `received` and what follows. `counts` is the version that counts.
     """
@@ -325,7 +325,7 @@ class SubmissionInfo:
 
 @dataclass(frozen=True)
 class ReceiptInfo:
-    """One accepted hand-in. `receipt` is the compact JWS that states it, `number` its place in the course's chain.
+    """One accepted submission. `receipt` is the compact JWS that states it, `number` its place in the course's chain.
 
     `hash` is the SHA-256 of `receipt`, which the next receipt of the chain holds. `received` and `duedate` are Unix
     seconds; `late` is what held then. `url` brings the version's bytes.
@@ -454,7 +454,7 @@ def roster_entry(account: Account, code: str = "") -> RosterEntry:
 
 @dataclass(frozen=True)
 class EventInfo:
-    """One line of the audit trail: who did what to whom or what. `moment` is Unix seconds."""
+    """One line of the audit log: who did what to whom or what. `moment` is Unix seconds."""
 
     moment: float
     actor: str
@@ -487,7 +487,7 @@ class Endpoint:
     """One row. `{name}` in `path` is one segment, `{name:path}` all that are left.
 
     `request` and `reply` are a dataclass (JSON) or a `Content`. `limit` bounds the request's body in bytes;
-    None means the course's own limit for hand-ins. `about_query` names the query parameter, `about_path` the path
+    None means the course's own limit for submissions. `about_query` names the query parameter, `about_path` the path
     parameter, that says whose affair a request is.
     """
 
@@ -515,7 +515,7 @@ ENDPOINTS = (
         "Every assignment with the files to fetch, sorted by name.", many=True,
     ),
     Endpoint(
-        "hand_out", "GET", "/assignments/{assignment}/files/{file:path}", Allow.MEMBER, Content.FILE,
+        "release_file", "GET", "/assignments/{assignment}/files/{file:path}", Allow.MEMBER, Content.FILE,
         "One file of an assignment.",
     ),
     Endpoint(
@@ -538,12 +538,12 @@ ENDPOINTS = (
     ),
     Endpoint(
         "submissions", "GET", "/assignments/{assignment}/submissions", Allow.INSTRUCTOR, SubmissionInfo,
-        "One hand-in of every person: with `?which=` the `latest` (default), the last `on-time`, or what `counts`.",
+        "One submission of every person: with `?which=` the `latest` (default), the last `on-time`, or what `counts`.",
         many=True,
     ),
     Endpoint(
         "submitted_file", "GET", "/assignments/{assignment}/submissions/{file:path}", Allow.INSTRUCTOR,
-        Content.FILE, "One hand-in, the latest (alice.py) or a dated version.",
+        Content.FILE, "One submission, the latest (alice.py) or a dated version.",
     ),
     Endpoint(
         "receipts", "GET", "/assignments/{assignment}/receipts", Allow.SELF, ReceiptInfo,
@@ -555,7 +555,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "version", "GET", "/assignments/{assignment}/receipts/{user}/{file:path}", Allow.SELF, Content.FILE,
-        "One of a person's own hand-ins, a dated version or the latest.", about_path="user",
+        "One of a person's own submissions, a dated version or the latest.", about_path="user",
     ),
     Endpoint(
         "chain_head", "GET", "/chain", Allow.MEMBER, ChainHead,
@@ -614,7 +614,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "remove", "POST", "/roster/{user}/remove", Allow.INSTRUCTOR, RosterEntry,
-        "Revoke a person's token for good. The name stays reserved, hand-ins stay.", about_path="user",
+        "Revoke a person's token for good. The name stays reserved, submissions stay.", about_path="user",
     ),
     Endpoint(
         "events", "GET", "/events", Allow.INSTRUCTOR, EventInfo, "The last 1000 lines of the trail of who did what.",

@@ -9,7 +9,7 @@ import pytest
 
 from mograder.cli import run
 from mograder.domain.access import COURSE_INSTRUCTOR
-from mograder.opening import open_existing
+from mograder.factory import open_existing
 from tests.parts import ALICE, filled, make_course_folder, names_in
 from tests.postgres import Server, fresh_database
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mograder.client import Client
-from mograder.workspace import Login, Logins
+from mograder.client.client import Client
+from mograder.client.workspace import Login, Logins
 from tests.cli.conftest import Mograder, work
 from tests.hostile import Answer, HostileServer, as_json
 from tests.parts import CODE, NOTEBOOK, Running, free_port, names_in, sha256
@@ -227,7 +227,7 @@ def test_submit_says_what_was_received_and_keeps_the_receipt(alice: Mograder, se
     assert len(names_in(Path(".mograder/receipts"))) == 2
 
 
-def test_an_unchanged_hand_out_is_warned_about(alice: Mograder) -> None:
+def test_an_unchanged_released_file_is_warned_about(alice: Mograder) -> None:
     alice("fetch", "hw1")
     assert "unchanged" in alice("submit", "hw1", "hw1.py").err
     assert "unchanged" not in alice("submit", "hw1", work()).err
@@ -264,10 +264,10 @@ def test_a_time_beyond_the_calendar_is_said_to_be_unknown(
     assert "received unknown" in ran.out
 
 
-def test_an_instructor_hands_in_for_a_student_and_reads_their_state(lecturer: Mograder, server: Running) -> None:
-    lecturer("submit", "hw1", work(), "--user", "bob")
+def test_an_instructor_hands_in_for_a_student_and_reads_their_state(instructor: Mograder, server: Running) -> None:
+    instructor("submit", "hw1", work(), "--user", "bob")
     assert (server.submitted / "hw1/bob.py").is_file()
-    assert "Not yet graded." in lecturer("feedback", "hw1", "--user", "bob").out
+    assert "Not yet graded." in instructor("feedback", "hw1", "--user", "bob").out
 
 
 def test_a_student_cannot_act_for_another(alice: Mograder) -> None:
@@ -301,18 +301,18 @@ def test_feedback_tells_where_things_stand(alice: Mograder, server: Running) -> 
     assert json.loads(alice("feedback", "hw1", "--json").out)["grade"] == "87.5"
 
 
-def test_submissions_are_collected_where_they_are_expected(lecturer: Mograder, server: Running) -> None:
-    assert "Downloaded 0" in lecturer("fetch-submissions", "hw1").out
+def test_submissions_are_collected_where_they_are_expected(instructor: Mograder, server: Running) -> None:
+    assert "Downloaded 0" in instructor("fetch-submissions", "hw1").out
     server.submit("alice", b"a")
     server.submit("bob", b"b")
-    ran = lecturer("fetch-submissions", "hw1")
+    ran = instructor("fetch-submissions", "hw1")
     assert f"Downloaded 2 submission(s) in {Path('submitted/hw1')}" in ran.out
     assert names_in(Path("submitted/hw1")) == [".mograder", "alice.py", "bob.py"]
     assert "Downloaded 0 submission(s) in here, skipped 2 unchanged" not in ran.out
-    assert "skipped 2 unchanged" in lecturer("fetch-submissions", "hw1").out
-    assert "Downloaded 2" in lecturer("fetch-submissions", "hw1", "--force").out
+    assert "skipped 2 unchanged" in instructor("fetch-submissions", "hw1").out
+    assert "Downloaded 2" in instructor("fetch-submissions", "hw1", "--force").out
     Path("mograder.toml").write_text('[dirs]\nsubmitted = "inbox"\n')
-    lecturer("fetch-submissions", "hw1")
+    instructor("fetch-submissions", "hw1")
     assert Path("inbox/hw1/alice.py").is_file()
 
 
@@ -324,59 +324,59 @@ def test_students_cannot_collect_or_grade(alice: Mograder) -> None:
     assert not Path("submitted").exists()
 
 
-def test_grades_are_uploaded_from_a_table(lecturer: Mograder, server: Running) -> None:
+def test_grades_are_uploaded_from_a_table(instructor: Mograder, server: Running) -> None:
     work(b"\xef\xbb\xbfstudent;mark\nalice;9\nbob;\n", "g.csv")
-    ran = lecturer("upload-grades", "hw1", "--grades-csv", "g.csv", "--dry-run")
+    ran = instructor("upload-grades", "hw1", "--grades-csv", "g.csv", "--dry-run")
     assert "Would upload 1 grade(s) to 'hw1'\n  alice: 9\n" in ran.out
     assert ran.err == "warning: nobody in the course is called alice, bob: correct the names, or let them register\n"
     assert not (server.root / "hw1/grades.json").exists()
     server.submit("alice", b"work")
     for words in (("--dry-run",), ()):
-        ran = lecturer("upload-grades", "hw1", "--grades-csv", "g.csv", *words)
+        ran = instructor("upload-grades", "hw1", "--grades-csv", "g.csv", *words)
         assert ran.err == "warning: nobody in the course is called bob: correct the names, or let them register\n"
     assert "Uploaded 1 grade(s)" in ran.out
     assert len(json.loads((server.root / "hw1/grades.json").read_text())) == 2
     work(b"username,grade\nalice,9\nbob,1\nalice,8\n", "twice.csv")
-    assert "more than one row for alice:" in lecturer("upload-grades", "hw1", "--grades-csv", "twice.csv", code=1).err
+    assert "more than one row for alice:" in instructor("upload-grades", "hw1", "--grades-csv", "twice.csv", code=1).err
     roster = {"people": [{"user": name} for name in ("bob", "carol")]}
     server.client.post("/roster", json=roster, headers=server.bearer()).raise_for_status()
     work(b"username,grade\nalice,A+\nbob,1e1\ncarol,nan\n", "odd.csv")
-    ran = lecturer("upload-grades", "hw1", "--grades-csv", "odd.csv", "--dry-run")
+    ran = instructor("upload-grades", "hw1", "--grades-csv", "odd.csv", "--dry-run")
     assert ran.err == "warning: these grades are not numbers: alice 'A+', carol 'nan'\n"
     work(b"username,grad,feedback\nalice,9,fine\n", "slip.csv")
-    ran = lecturer("upload-grades", "hw1", "--grades-csv", "slip.csv", "--dry-run")
+    ran = instructor("upload-grades", "hw1", "--grades-csv", "slip.csv", "--dry-run")
     assert ran.err == "warning: slip.csv has no column 'grade' or 'mark': no grades are in it\n"
     work(b"username,grade\n", "none.csv")
-    assert "No grades" in lecturer("upload-grades", "hw1", "--grades-csv", "none.csv").out
+    assert "No grades" in instructor("upload-grades", "hw1", "--grades-csv", "none.csv").out
     work(b"name,grade\nalice,1\n", "bad.csv")
-    assert "no column for the person" in lecturer("upload-grades", "hw1", "--grades-csv", "bad.csv", code=1).err
+    assert "no column for the person" in instructor("upload-grades", "hw1", "--grades-csv", "bad.csv", code=1).err
     work("username,grade\nalice,ä\n".encode("utf-16"), "utf16.csv")
-    lecturer("upload-grades", "hw1", "--grades-csv", "utf16.csv", code=2)
-    lecturer("upload-grades", "hw1", "--grades-csv", "missing.csv", code=2)
-    lecturer("upload-grades", "hw1", code=2)
+    instructor("upload-grades", "hw1", "--grades-csv", "utf16.csv", code=2)
+    instructor("upload-grades", "hw1", "--grades-csv", "missing.csv", code=2)
+    instructor("upload-grades", "hw1", code=2)
 
 
-def test_feedback_pages_are_uploaded_from_a_folder(lecturer: Mograder, server: Running) -> None:
-    assert "nodir does not exist" in lecturer("upload-feedback", "hw1", "--feedback-dir", "nodir", code=1).err
-    lecturer("upload-feedback", "hw1", code=1)
+def test_feedback_pages_are_uploaded_from_a_folder(instructor: Mograder, server: Running) -> None:
+    assert "nodir does not exist" in instructor("upload-feedback", "hw1", "--feedback-dir", "nodir", code=1).err
+    instructor("upload-feedback", "hw1", code=1)
     Path("feedback/hw1").mkdir(parents=True)
-    lecturer("upload-feedback", "hw1", code=1)
+    instructor("upload-feedback", "hw1", code=1)
     work(b"<p>fine", "feedback/hw1/alice.html")
     work(b"username,grade\nalice,9\n", "g.csv")
     work(b"username,grade\nalice,9\nbob,8\n", "two.csv")
-    ran = lecturer("upload-feedback", "hw1", "--grades-csv", "two.csv", "--dry-run")
+    ran = instructor("upload-feedback", "hw1", "--grades-csv", "two.csv", "--dry-run")
     assert "Would upload 1" in ran.out
     assert ran.err == "warning: nobody in the course is called alice, bob: correct the names, or let them register\n"
-    ran = lecturer("upload-feedback", "hw1", "--grades-csv", "g.csv")
+    ran = instructor("upload-feedback", "hw1", "--grades-csv", "g.csv")
     assert "Uploaded 1 feedback page(s) and 1 grade(s) to 'hw1'" in ran.out
     assert ran.err == "warning: nobody in the course is called alice: correct the names, or let them register\n"
     server.client.post("/register", json={"user": "alice", "enrollment_code": CODE}).raise_for_status()
-    assert lecturer("upload-feedback", "hw1").err == ""
+    assert instructor("upload-feedback", "hw1").err == ""
     server.client.post("/roster/alice/remove", headers=server.bearer()).raise_for_status()
-    assert "is called alice:" in lecturer("upload-feedback", "hw1").err
+    assert "is called alice:" in instructor("upload-feedback", "hw1").err
     assert (server.root / "hw1/feedback/alice.html").read_bytes() == b"<p>fine"
     work(b"<p>x", "feedback/hw1/no name.html")
-    assert "no name" in lecturer("upload-feedback", "hw1", code=1).err
+    assert "no name" in instructor("upload-feedback", "hw1", code=1).err
 
 
 # when things go wrong
@@ -420,13 +420,13 @@ def test_every_command_shows_an_example(mograder: Mograder) -> None:
 
 
 def test_whoever_teaches_is_told_on_every_command_which_file_wants_mending(
-    lecturer: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch
+    instructor: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert lecturer("fetch", "--list").err == ""
+    assert instructor("fetch", "--list").err == ""
     (server.root.parent / "mograder.toml").write_text("titel = 1\n")
     for words in (("fetch", "--list"), ("fetch", "hw1"), ("fetch", "--list", "--json")):
-        ran = lecturer(*words)
+        ran = instructor(*words)
         assert ran.err.count("warning: ") == 1
         assert f"{server.root.parent / 'mograder.toml'}: unknown key or table 'titel': did you mean 'title'?" in ran.err
     monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", server.token("alice"))
-    assert lecturer("fetch", "--list").err == ""
+    assert instructor("fetch", "--list").err == ""

@@ -10,7 +10,7 @@ import pytest
 
 from mograder.cli import run
 from mograder.cli.token import LEDGER_NAME
-from mograder.store.layout import LEDGER
+from mograder.store.folder.layout import LEDGER
 from tests.parts import CODE, Clock, Running, open_course
 
 pytestmark = pytest.mark.usefixtures("at_home")

@@ -13,8 +13,8 @@ import pytest
 from mograder.domain.errors import NameTaken, NotFound, Temporary
 from mograder.domain.names import CourseName
 from mograder.domain.store import CourseEntry, Courses, Event
-from mograder.store.course_folders import CourseFolders
-from mograder.store.postgres_courses import PostgresCourses
+from mograder.store.folder.courses import CourseFolders
+from mograder.store.postgres.courses import PostgresCourses
 from tests.parts import NOON, SECOND
 from tests.postgres import fresh_database
 
@@ -36,7 +36,7 @@ def courses(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Courses]
     found.close()
 
 
-def test_a_new_course_is_listed_open_and_has_a_trail_and_a_secret_of_its_own(courses: Courses) -> None:
+def test_a_new_course_is_listed_open_and_has_a_audit_log_and_a_secret_of_its_own(courses: Courses) -> None:
     assert courses.entries() == []
     for name in (LOGIC, ALGEBRA):
         courses.create(name, MADE)

@@ -13,26 +13,38 @@ import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Role
 from mograder.domain.assignments import Rules
-from mograder.domain.chain import Erased, erase_receipt, find_breaks
-from mograder.domain.commits import Commit
+from mograder.domain.chain import Tombstone, find_breaks, make_tombstone
+from mograder.domain.commitments import Commitment
 from mograder.domain.course import Course
 from mograder.domain.deadlines import Schedule, microseconds
 from mograder.domain.errors import ChangedMeanwhile, NameTaken
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
-from mograder.domain.receipts import HandIn, Head, Receipt, issue_receipt
+from mograder.domain.receipts import Head, NewSubmission, Receipt, issue_receipt
 from mograder.domain.roster import Person
 from mograder.domain.rules import RuleChange, Value
 from mograder.domain.store import ERASED_NAME, Event, Fetched, Store
-from mograder.sealing import Ed25519Seal, new_private_key
-from mograder.store.layout import Folders
-from mograder.store.postgres_courses import PostgresCourses
-from tests.parts import ALICE, BOB, HW1, NOON, SECOND, Clock, filled, hand_in, make_course_folder, open_store, sha256
+from mograder.signing import Ed25519Signer, new_private_key
+from mograder.store.folder.layout import Folders
+from mograder.store.postgres.courses import PostgresCourses
+from tests.parts import (
+    ALICE,
+    BOB,
+    HW1,
+    NOON,
+    SECOND,
+    Clock,
+    filled,
+    make_course_folder,
+    open_store,
+    sha256,
+    submit_work,
+)
 from tests.postgres import new_course
 
 Open = Callable[[], Store]
-SEAL = Ed25519Seal(new_private_key())
+SIGNER = Ed25519Signer(new_private_key())
 NOTE = Event(NOON, "alice", "test", "hw1", "detail")
 LARGE = b"0123456789abcdef" * (1024 * 1024 // 8)  # 2 MiB
 
@@ -101,7 +113,7 @@ def assert_unbroken(receipts: list[Receipt]) -> None:
     before = ""
     for number, receipt in enumerate(receipts, 1):
         assert (receipt.number, receipt.previous) == (number, before)
-        assert SEAL.verify(receipt.text)["previous"] == before
+        assert SIGNER.verify(receipt.text)["previous"] == before
         before = receipt.hash
 
 
@@ -112,9 +124,12 @@ def test_rules_are_written_recorded_and_seen_by_every_server_at_once(open_again:
     one, other = open_again(), open_again()
     assert (one.plan().rules, other.plan().rules) == ({}, {})
     one.change_rules(
-        HW1, [rule("due", datetime.fromisoformat("2030-02-08T17:00")), rule("accepts", (".py",))], one.plan_tag(), NOTE
+        HW1,
+        [rule("due", datetime.fromisoformat("2030-02-08T17:00")), rule("accepts", (".py",))],
+        one.plan_version(),
+        NOTE,
     )
-    other.change_rules(HW1, [rule("due", date(2030, 2, 9)), rule("title", 'A "title"')], other.plan_tag(), NOTE)
+    other.change_rules(HW1, [rule("due", date(2030, 2, 9)), rule("title", 'A "title"')], other.plan_version(), NOTE)
     for store in (one, other):
         due = microseconds(datetime(2030, 2, 9, 23, 59, 59, tzinfo=UTC))
         assert store.plan().rules == {HW1: Rules('A "title"', Schedule(due=due), accepts=(".py",))}
@@ -124,17 +139,17 @@ def test_rules_are_written_recorded_and_seen_by_every_server_at_once(open_again:
 
 def test_rules_that_were_changed_since_are_not_overwritten(open_again: Open) -> None:
     one, other = open_again(), open_again()
-    tag = other.plan_tag()
+    tag = other.plan_version()
     one.change_rules(HW1, [rule("points", 5)], tag, NOTE)
     with pytest.raises(ChangedMeanwhile):
         other.change_rules(HW1, [rule("points", 7)], tag, NOTE)
     assert (other.plan().rules[HW1].points, other.events()) == (5, [NOTE])
-    assert other.plan_tag() != tag
+    assert other.plan_version() != tag
 
 
 def test_of_many_who_change_what_they_have_seen_one_does(open_again: Open) -> None:
     stores = [open_again(), open_again()]
-    tag = stores[0].plan_tag()
+    tag = stores[0].plan_version()
 
     def change(number: int) -> bool:
         try:
@@ -203,7 +218,7 @@ def test_an_unknown_account_is_none(store: Store) -> None:
 
 def test_what_people_write_about_themselves_is_kept_without_what_no_database_takes(store: Store) -> None:
     """NUL and half of a surrogate pair, which JSON can carry."""
-    course = Course(store, SEAL, Clock())
+    course = Course(store, SIGNER, Clock())
     course.add_people(COURSE_INSTRUCTOR, [Person.parse("alice", "Al\0ice \ud800Liddell")])
     assert [account.name for account in store.accounts()] == ["Al ice Liddell"]
 
@@ -238,7 +253,7 @@ def test_a_change_sees_the_account_that_differs_by_case_alone(store: Store) -> N
     assert store.account(Username("ALICE")) is None
 
 
-def test_a_change_that_raises_leaves_account_and_trail_as_they_were(store: Store) -> None:
+def test_a_change_that_raises_leaves_account_and_audit_log_as_they_were(store: Store) -> None:
     store.change_account(ALICE, lambda held: Account(ALICE), NOTE)
 
     def change(held: Account | None) -> Account:
@@ -263,7 +278,7 @@ def test_many_accounts_are_changed_together_or_not_at_all(store: Store) -> None:
     assert store.change_accounts([]) == []
 
 
-def test_a_change_that_changes_nothing_is_not_in_the_trail(store: Store) -> None:
+def test_a_change_that_changes_nothing_is_not_in_the_audit_log(store: Store) -> None:
     def keep(name: Username) -> tuple[Username, Callable[[Account | None], Account], Event]:
         return name, lambda held: held or Account(name), replace(NOTE, subject=name)
 
@@ -302,14 +317,14 @@ def test_the_mark_is_another_after_every_change_in_this_or_another_server(open_a
     store, other = open_again(), open_again()
     seen = [store.mark()]
     for change in (
-        lambda: hand_in(store, SEAL, ALICE, b"one"),
-        lambda: hand_in(other, SEAL, ALICE, b"two"),
+        lambda: submit_work(store, SIGNER, ALICE, b"one"),
+        lambda: submit_work(other, SIGNER, ALICE, b"two"),
         lambda: store.change_account(ALICE, lambda held: Account(ALICE), NOTE),
         lambda: other.change_account(ALICE, lambda held: Account(ALICE, generation=1), NOTE),
         lambda: other.change_extensions([(HW1, ALICE, lambda held: Extension(HW1, ALICE, NOON), NOTE)]),
         lambda: other.note_fetched([Fetched(HW1, ALICE, NOON)]),
         lambda: other.record(NOTE),
-        lambda: other.erase(ALICE, lambda receipt: erase_receipt(receipt, SEAL, "course", NOON), NOTE),
+        lambda: other.erase(ALICE, lambda receipt: make_tombstone(receipt, SIGNER, "course", NOON), NOTE),
     ):
         change()  # type: ignore[no-untyped-call]
         seen.append(store.mark())
@@ -331,19 +346,19 @@ def test_the_mark_of_an_assignment_is_another_when_it_is_graded_or_feedback_come
 def test_the_mark_stays_while_nothing_changes(open_again: Open) -> None:
     """In a store that never said so, everything would be made anew for everybody who asks."""
     store, other = open_again(), open_again()
-    hand_in(store, SEAL, ALICE, b"one")
+    submit_work(store, SIGNER, ALICE, b"one")
     seen = store.mark()
     assert other.accounts() == store.accounts()
     assert store.mark() == seen
 
 
-# hand-outs
+# released files
 
 
 def test_assignments_and_their_files_are_listed_and_read(store: Store) -> None:
     (assignment,) = store.assignments()
     assert (assignment.name, [file.name for file in assignment.files]) == ("hw1", ["hw1.py"])
-    found = store.hand_out(HW1, FileName("hw1.py"))
+    found = store.release_file(HW1, FileName("hw1.py"))
     assert found is not None
     assert (sha256(found.read()), len(found.read())) == (assignment.files[0].sha256, assignment.files[0].size)
 
@@ -356,9 +371,9 @@ def test_an_assignment_is_found_by_its_name(store: Store) -> None:
 
 
 @pytest.mark.parametrize("name", ["hw2.py", "hw1", "hw1.py/x", "hw1.py/\u00fc", "a/b/c.py"])
-def test_a_hand_out_that_is_not_there_is_none(store: Store, name: str) -> None:
-    assert store.hand_out(HW1, FileName(name)) is None
-    assert store.hand_out(AssignmentName("hw9"), FileName(name)) is None
+def test_a_released_file_that_is_not_there_is_none(store: Store, name: str) -> None:
+    assert store.release_file(HW1, FileName(name)) is None
+    assert store.release_file(AssignmentName("hw9"), FileName(name)) is None
 
 
 def test_the_first_download_of_each_person_and_assignment_is_kept(open_again: Open) -> None:
@@ -371,11 +386,11 @@ def test_the_first_download_of_each_person_and_assignment_is_kept(open_again: Op
         assert seen.fetched(ALICE) == [first[1], first[2]]
 
 
-# hand-ins
+# submissions
 
 
-def test_a_hand_in_is_kept_under_its_date_and_as_the_latest(store: Store) -> None:
-    accepted = hand_in(store, SEAL, ALICE, b"one")
+def test_a_submission_is_kept_under_its_date_and_as_the_latest(store: Store) -> None:
+    accepted = submit_work(store, SIGNER, ALICE, b"one")
     submission = accepted.receipt.submission
     assert not accepted.repeated
     assert submission.filename == "alice_20260310T120000.py"
@@ -386,23 +401,26 @@ def test_a_hand_in_is_kept_under_its_date_and_as_the_latest(store: Store) -> Non
 def test_attempts_count_for_each_person_and_assignment(store: Store) -> None:
     other = AssignmentName("hw2")
     taken = [
-        hand_in(store, SEAL, ALICE, b"1"), hand_in(store, SEAL, BOB, b"2"), hand_in(store, SEAL, ALICE, b"3"),
-        hand_in(store, SEAL, ALICE, b"4", assignment=other),
+        submit_work(store, SIGNER, ALICE, b"1"), submit_work(store, SIGNER, BOB, b"2"),
+        submit_work(store, SIGNER, ALICE, b"3"),
+        submit_work(store, SIGNER, ALICE, b"4", assignment=other),
     ]  # fmt: skip
     assert [each.receipt.submission.attempt for each in taken] == [1, 1, 2, 1]
     assert_unbroken([each.receipt for each in taken])
 
 
-def test_two_hand_ins_in_one_second_both_survive(store: Store) -> None:
-    names = [hand_in(store, SEAL, ALICE, content, NOON + 7).receipt.submission.filename for content in (b"1", b"2")]
+def test_two_submissions_in_one_second_both_survive(store: Store) -> None:
+    names = [
+        submit_work(store, SIGNER, ALICE, content, NOON + 7).receipt.submission.filename for content in (b"1", b"2")
+    ]
     assert names == ["alice_20260310T120000.py", "alice_20260310T120001.py"]
     assert [submitted(store, name) for name in names] == [b"1", b"2"]
     assert [each.submission.received for each in store.receipts()] == [NOON + 7, NOON + 7]
 
 
 def test_an_identical_retry_gives_the_same_receipt_and_keeps_nothing(store: Store) -> None:
-    first = hand_in(store, SEAL, ALICE, b"one")
-    again = hand_in(store, SEAL, ALICE, b"one", NOON + 9 * SECOND)
+    first = submit_work(store, SIGNER, ALICE, b"one")
+    again = submit_work(store, SIGNER, ALICE, b"one", NOON + 9 * SECOND)
     assert again.repeated
     assert again.receipt == first.receipt
     assert list(store.receipts()) == [first.receipt]
@@ -411,20 +429,20 @@ def test_an_identical_retry_gives_the_same_receipt_and_keeps_nothing(store: Stor
 
 def test_bytes_of_an_earlier_attempt_are_a_new_attempt(store: Store) -> None:
     for content in (b"one", b"two", b"one"):
-        assert not hand_in(store, SEAL, ALICE, content).repeated
+        assert not submit_work(store, SIGNER, ALICE, content).repeated
     assert submitted(store, "alice.py") == b"one"
     assert len(list(store.receipts())) == 3
 
 
-def test_the_same_bytes_of_two_people_are_two_hand_ins(store: Store) -> None:
-    assert not hand_in(store, SEAL, ALICE, b"one").repeated
-    assert not hand_in(store, SEAL, BOB, b"one").repeated
+def test_the_same_bytes_of_two_people_are_two_submissions(store: Store) -> None:
+    assert not submit_work(store, SIGNER, ALICE, b"one").repeated
+    assert not submit_work(store, SIGNER, BOB, b"one").repeated
 
 
 def test_latest_means_last_accepted_under_a_clock_that_runs_backwards(open_again: Open) -> None:
     store = open_again()
     for step in range(4):
-        hand_in(store, SEAL, ALICE, b"%d" % step, NOON - step * 3600 * SECOND)
+        submit_work(store, SIGNER, ALICE, b"%d" % step, NOON - step * 3600 * SECOND)
     assert submitted(store, "alice.py") == b"3"
     assert [each.submission.attempt for each in store.receipts()] == [1, 2, 3, 4]
     store.close()
@@ -433,7 +451,7 @@ def test_latest_means_last_accepted_under_a_clock_that_runs_backwards(open_again
 
 def test_what_many_send_at_once_is_all_kept_and_the_chain_is_unbroken(store: Store) -> None:
     def one(number: int) -> Receipt:
-        return hand_in(store, SEAL, Username(f"s{number % 8}"), b"work %d" % number).receipt
+        return submit_work(store, SIGNER, Username(f"s{number % 8}"), b"work %d" % number).receipt
 
     with ThreadPoolExecutor(40) as threads:
         given = list(threads.map(one, range(120)))
@@ -450,22 +468,22 @@ def test_what_many_send_at_once_is_all_kept_and_the_chain_is_unbroken(store: Sto
 
 def test_one_retry_sent_forty_times_at_once_is_kept_once(store: Store) -> None:
     with ThreadPoolExecutor(40) as threads:
-        taken = list(threads.map(lambda _: hand_in(store, SEAL, ALICE, b"one"), range(40)))
+        taken = list(threads.map(lambda _: submit_work(store, SIGNER, ALICE, b"one"), range(40)))
     assert sorted(each.repeated for each in taken) == [False] + [True] * 39
     assert len({each.receipt.text for each in taken}) == len(list(store.receipts())) == 1
 
 
-def test_a_hand_in_of_megabytes_is_kept_whole(store: Store) -> None:
-    receipt = hand_in(store, SEAL, ALICE, LARGE).receipt
+def test_a_submission_of_megabytes_is_kept_whole(store: Store) -> None:
+    receipt = submit_work(store, SIGNER, ALICE, LARGE).receipt
     assert submitted(store, "alice.py") == submitted(store, receipt.submission.filename) == LARGE
-    assert hand_in(store, SEAL, ALICE, LARGE).repeated
-    assert hand_in(store, SEAL, ALICE, b"small").receipt.submission.attempt == 2
+    assert submit_work(store, SIGNER, ALICE, LARGE).repeated
+    assert submit_work(store, SIGNER, ALICE, b"small").receipt.submission.attempt == 2
     assert submitted(store, receipt.submission.filename) == LARGE
 
 
-def test_large_hand_ins_of_many_at_once_are_all_whole(store: Store) -> None:
+def test_large_submissions_of_many_at_once_are_all_whole(store: Store) -> None:
     def one(number: int) -> Receipt:
-        return hand_in(store, SEAL, Username(f"s{number}"), LARGE + b"%d" % number).receipt
+        return submit_work(store, SIGNER, Username(f"s{number}"), LARGE + b"%d" % number).receipt
 
     with ThreadPoolExecutor(10) as threads:
         list(threads.map(one, range(10)))
@@ -484,14 +502,14 @@ def test_an_upload_counts_and_hashes_what_is_written_and_can_be_discarded_twice(
 
 
 def test_what_issue_raises_keeps_nothing_and_breaks_nothing(store: Store) -> None:
-    class Refusing(Ed25519Seal):
+    class Refusing(Ed25519Signer):
         def sign(self, claims: object) -> str:
             raise NameTaken("no")
 
-    hand_in(store, SEAL, ALICE, b"one")
+    submit_work(store, SIGNER, ALICE, b"one")
     with pytest.raises(NameTaken):
-        hand_in(store, Refusing(new_private_key()), ALICE, b"two")
-    hand_in(store, SEAL, ALICE, b"three")
+        submit_work(store, Refusing(new_private_key()), ALICE, b"two")
+    submit_work(store, SIGNER, ALICE, b"three")
     assert [each.submission.sha256 for each in store.receipts()] == [sha256(b"one"), sha256(b"three")]
     assert_unbroken(list(store.receipts()))
 
@@ -499,7 +517,7 @@ def test_what_issue_raises_keeps_nothing_and_breaks_nothing(store: Store) -> Non
 def test_latest_files_are_one_a_person_sorted_by_name(store: Store) -> None:
     assert store.latest_files(HW1) == ()
     for user, content in ((BOB, b"b"), (ALICE, b"a1"), (ALICE, b"a22")):
-        hand_in(store, SEAL, user, content)
+        submit_work(store, SIGNER, user, content)
     assert [(each.username, each.filename, each.size, each.sha256) for each in store.latest_files(HW1)] == [
         ("alice", "alice.py", 3, sha256(b"a22")),
         ("bob", "bob.py", 1, sha256(b"b")),
@@ -507,8 +525,8 @@ def test_latest_files_are_one_a_person_sorted_by_name(store: Store) -> None:
 
 
 @pytest.mark.parametrize("name", ["bob.py", "alice", "alice.txt", "alice.py/x", "hw1/alice.py"])
-def test_a_hand_in_that_is_not_there_is_none(store: Store, name: str) -> None:
-    hand_in(store, SEAL, ALICE, b"one")
+def test_a_submission_that_is_not_there_is_none(store: Store, name: str) -> None:
+    submit_work(store, SIGNER, ALICE, b"one")
     assert submitted(store, name) is None
     assert store.submitted_file(AssignmentName("hw9"), FileName("alice.py")) is None
 
@@ -516,7 +534,7 @@ def test_a_hand_in_that_is_not_there_is_none(store: Store, name: str) -> None:
 def test_the_tag_of_a_file_changes_with_its_bytes(store: Store) -> None:
     tags = set()
     for content in (b"one", b"two", b"six"):
-        hand_in(store, SEAL, ALICE, content)
+        submit_work(store, SIGNER, ALICE, content)
         found = store.submitted_file(HW1, FileName("alice.py"))
         assert found is not None
         tags.add(found.tag)
@@ -527,15 +545,15 @@ def test_the_head_is_the_last_receipt_of_the_chain(open_again: Open) -> None:
     store = open_again()
     assert store.head() == Head(0, "")
     for content in (b"one", b"two"):
-        receipt = hand_in(store, SEAL, ALICE, content).receipt
+        receipt = submit_work(store, SIGNER, ALICE, content).receipt
         assert store.head() == open_again().head() == Head(receipt.number, receipt.hash)
 
 
 def test_a_receipt_keeps_what_it_says_of_the_deadline(store: Store) -> None:
     for late, due, arrived in ((True, NOON, NOON + 5), (False, None, None)):
         upload = filled(store.upload(), b"%d" % late)
-        ready = HandIn(ALICE, HW1, BOB, NOON, upload, late, due, arrived)
-        store.accept(ready, issue_receipt(ready, SEAL, "course")).result()
+        ready = NewSubmission(ALICE, HW1, BOB, NOON, upload, late, due, arrived)
+        store.accept(ready, issue_receipt(ready, SIGNER, "course")).result()
         upload.discard()
         kept = list(store.receipts())[-1].submission
         assert (kept.late, kept.due, kept.arrived) == (late, due, arrived)
@@ -544,23 +562,23 @@ def test_a_receipt_keeps_what_it_says_of_the_deadline(store: Store) -> None:
 def test_the_latest_of_everybody_and_who_has_handed_in_are_told_at_once(store: Store) -> None:
     other = AssignmentName("hw2")
     assert (store.latest(), store.handed_in(HW1)) == ([], [])
-    hand_in(store, SEAL, ALICE, b"one", NOON + 9 * SECOND)
-    last = hand_in(store, SEAL, ALICE, b"two", NOON).receipt.submission
-    bobs = hand_in(store, SEAL, BOB, b"three").receipt.submission
-    elsewhere = hand_in(store, SEAL, ALICE, b"four", assignment=other).receipt.submission
+    submit_work(store, SIGNER, ALICE, b"one", NOON + 9 * SECOND)
+    last = submit_work(store, SIGNER, ALICE, b"two", NOON).receipt.submission
+    bobs = submit_work(store, SIGNER, BOB, b"three").receipt.submission
+    elsewhere = submit_work(store, SIGNER, ALICE, b"four", assignment=other).receipt.submission
     assert sorted(store.latest(), key=lambda each: each.sha256) == sorted(
         [last, bobs, elsewhere], key=lambda each: each.sha256
     )
     assert (sorted(store.handed_in(HW1)), store.handed_in(other)) == ([ALICE, BOB], [ALICE])
-    bobs = hand_in(store, SEAL, BOB, b"five").receipt.submission
+    bobs = submit_work(store, SIGNER, BOB, b"five").receipt.submission
     assert bobs in store.latest()
-    store.erase(ALICE, lambda receipt: erase_receipt(receipt, SEAL, "course", NOON), NOTE)
+    store.erase(ALICE, lambda receipt: make_tombstone(receipt, SIGNER, "course", NOON), NOTE)
     assert (store.latest(), store.handed_in(HW1), store.handed_in(other)) == ([bobs], [BOB], [])
 
 
-def test_the_moments_of_the_hand_ins_since_a_moment_are_told(store: Store) -> None:
+def test_the_moments_of_the_submissions_since_a_moment_are_told(store: Store) -> None:
     for number in range(3):
-        hand_in(store, SEAL, ALICE, f"{number}".encode(), NOON + number * SECOND)
+        submit_work(store, SIGNER, ALICE, f"{number}".encode(), NOON + number * SECOND)
     assert sorted(store.received_since(NOON + SECOND)) == [NOON + SECOND, NOON + 2 * SECOND]
     assert store.received_since(NOON + 3 * SECOND) == []
     assert store.free_space() is None or store.free_space() > 0  # type: ignore[operator]
@@ -569,7 +587,7 @@ def test_the_moments_of_the_hand_ins_since_a_moment_are_told(store: Store) -> No
 def test_receipts_are_found_by_assignment_by_person_and_by_both(store: Store) -> None:
     other = AssignmentName("hw2")
     for user, assignment in ((ALICE, HW1), (BOB, HW1), (ALICE, other)):
-        hand_in(store, SEAL, user, f"{user} {assignment}".encode(), assignment=assignment)
+        submit_work(store, SIGNER, user, f"{user} {assignment}".encode(), assignment=assignment)
     assert [each.number for each in store.receipts()] == [1, 2, 3]
     assert [each.number for each in store.receipts(HW1)] == [1, 2]
     assert [each.number for each in store.receipts(username=ALICE)] == [1, 3]
@@ -580,13 +598,13 @@ def test_receipts_are_found_by_assignment_by_person_and_by_both(store: Store) ->
 # erasing
 
 
-def attest(receipt: Receipt) -> Erased:
-    return erase_receipt(receipt, SEAL, "course", NOON)
+def attest(receipt: Receipt) -> Tombstone:
+    return make_tombstone(receipt, SIGNER, "course", NOON)
 
 
 def fill_for_two(store: Store) -> None:
     for user, content in ((ALICE, b"a1"), (BOB, b"b1"), (ALICE, LARGE), (BOB, b"b2"), (ALICE, b"a3")):
-        hand_in(store, SEAL, user, content)
+        submit_work(store, SIGNER, user, content)
     for name in (ALICE, BOB):
         store.change_account(name, lambda held, name=name: Account(name, bound=True, generation=2), replace(  # type: ignore[misc]
             NOTE, actor=name, subject=name
@@ -595,7 +613,7 @@ def fill_for_two(store: Store) -> None:
     put(store, extension(ALICE), extension(BOB))
     store.note_fetched([Fetched(HW1, ALICE, NOON), Fetched(HW1, BOB, NOON)])
     for name in (ALICE, BOB):
-        store.change_commits(HW1, name, lambda held, name=name: (commit(1, name),))  # type: ignore[misc]
+        store.change_commitments(HW1, name, lambda held, name=name: (commit(1, name),))  # type: ignore[misc]
     store.put_feedback(HW1, {ALICE: b"<p>a", BOB: b"<p>b"}, replace(NOTE, actor="bob", detail="of alice, malice, bob"))
 
 
@@ -621,7 +639,7 @@ def test_of_who_is_erased_stays_nothing_but_places_in_the_chain(open_again: Open
         assert [(each.number, each.previous, each.hash) for each in links] == [
             (each.number, each.previous, each.hash) for each in before
         ]
-        assert list(find_breaks(links, SEAL, [Head(each.number, each.hash) for each in before])) == []
+        assert list(find_breaks(links, SIGNER, [Head(each.number, each.hash) for each in before])) == []
         assert seen.head() == Head(5, before[-1].hash)
 
 
@@ -629,11 +647,11 @@ def test_after_an_erasure_the_chain_goes_on_from_the_erased_place(store: Store) 
     fill_for_two(store)
     head = store.head()
     store.erase(ALICE, attest, NOTE)
-    receipt = hand_in(store, SEAL, BOB, b"b3").receipt
+    receipt = submit_work(store, SIGNER, BOB, b"b3").receipt
     assert (receipt.number, receipt.previous) == (6, head.hash)
-    again = hand_in(store, SEAL, ALICE, b"a1").receipt
+    again = submit_work(store, SIGNER, ALICE, b"a1").receipt
     assert (again.number, again.submission.attempt, submitted(store, "alice.py")) == (7, 1, b"a1")
-    assert list(find_breaks(store.chain(), SEAL, [head])) == []
+    assert list(find_breaks(store.chain(), SIGNER, [head])) == []
 
 
 def test_an_erased_name_stays_taken_and_its_tokens_void(open_again: Open) -> None:
@@ -712,22 +730,22 @@ def test_extensions_are_changed_together_or_not_at_all_and_see_what_is_there(sto
     assert len(store.events()) == 3
 
 
-def commit(number: int, user: Username = ALICE) -> Commit:
-    return Commit(HW1, user, f"{number:064}", number, NOON + number)
+def commit(number: int, user: Username = ALICE) -> Commitment:
+    return Commitment(HW1, user, f"{number:064}", number, NOON + number)
 
 
 def test_commits_are_one_persons_oldest_first_and_replaced(store: Store) -> None:
     assert store.commits(HW1, ALICE) == ()
-    assert store.change_commits(HW1, ALICE, lambda held: (commit(2), commit(1))) == (commit(2), commit(1))
-    store.change_commits(HW1, BOB, lambda held: (*held, commit(3, BOB)))
-    assert store.change_commits(HW1, ALICE, lambda held: held[1:]) == (commit(2),)
+    assert store.change_commitments(HW1, ALICE, lambda held: (commit(2), commit(1))) == (commit(2), commit(1))
+    store.change_commitments(HW1, BOB, lambda held: (*held, commit(3, BOB)))
+    assert store.change_commitments(HW1, ALICE, lambda held: held[1:]) == (commit(2),)
     assert (store.commits(HW1, ALICE), store.commits(HW1, BOB)) == ((commit(2),), (commit(3, BOB),))
     assert store.commits(AssignmentName("hw2"), ALICE) == ()
 
 
 def test_nobody_gets_between_the_reading_and_the_writing_of_commits(store: Store) -> None:
     with ThreadPoolExecutor(20) as threads:
-        list(threads.map(lambda n: store.change_commits(HW1, ALICE, lambda held: (*held, commit(n))), range(60)))
+        list(threads.map(lambda n: store.change_commitments(HW1, ALICE, lambda held: (*held, commit(n))), range(60)))
     assert store.commits(HW1, ALICE) == tuple(map(commit, range(60)))
 
 
@@ -787,25 +805,25 @@ def test_everything_is_there_after_close_and_open(open_again: Open) -> None:
 
     store = open_again()
     store.change_account(ALICE, lambda held: Account(ALICE, bound=True), NOTE)
-    hand_in(store, SEAL, ALICE, LARGE)
-    hand_in(store, SEAL, BOB, b"small")
+    submit_work(store, SIGNER, ALICE, LARGE)
+    submit_work(store, SIGNER, BOB, b"small")
     store.merge_grades(HW1, (graded(username="alice", grade=1.5),), NOTE)
     store.put_feedback(HW1, {ALICE: b"page"}, NOTE)
     put(store, extension())
-    store.change_commits(HW1, ALICE, lambda held: (commit(1),))
+    store.change_commitments(HW1, ALICE, lambda held: (commit(1),))
     store.note_fetched([Fetched(HW1, ALICE, NOON)])
     before = all_of(store)
     store.close()
     again = open_again()
     assert all_of(again) == before
-    hand_in(again, SEAL, ALICE, b"next")
+    submit_work(again, SIGNER, ALICE, b"next")
     assert_unbroken(list(again.receipts()))
 
 
 def test_two_openings_of_one_course_see_and_respect_each_other(open_again: Open) -> None:
     stores = [open_again(), open_again()]
     with ThreadPoolExecutor(16) as threads:
-        list(threads.map(lambda n: hand_in(stores[n % 2], SEAL, ALICE, b"%d" % n), range(60)))
+        list(threads.map(lambda n: submit_work(stores[n % 2], SIGNER, ALICE, b"%d" % n), range(60)))
     kept = [list(store.receipts()) for store in stores]
     assert kept[0] == kept[1]
     assert_unbroken(kept[0])

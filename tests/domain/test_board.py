@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
-from mograder.domain.board import Board, Order, Row, Show, Wanted, find, missing
+from mograder.domain.board import Board, BoardFilter, Order, Row, Show, find, missing
 from mograder.domain.course import Course, Download
 from mograder.domain.deadlines import Penalties
 from mograder.domain.extending import Change
@@ -62,7 +62,7 @@ def test_everybody_who_takes_part_is_on_it_with_how_they_stand(course: Course, r
     assert states(course.board())["bob"] == ["handed in", "graded"]
 
 
-def test_a_file_that_was_put_there_by_hand_is_a_hand_in(course: Course, root: Path) -> None:
+def test_a_file_that_was_put_there_by_hand_is_a_submission(course: Course, root: Path) -> None:
     folder = root.parent / "submitted" / "hw1"
     folder.mkdir(parents=True)
     (folder / "dora.py").write_bytes(b"by mail")
@@ -71,7 +71,7 @@ def test_a_file_that_was_put_there_by_hand_is_a_hand_in(course: Course, root: Pa
     assert "dora" not in missing(course.board(), HW1)
 
 
-def test_an_extension_that_is_granted_afterwards_makes_a_late_hand_in_one_in_time(course: Course) -> None:
+def test_an_extension_that_is_granted_afterwards_makes_a_late_submission_one_in_time(course: Course) -> None:
     submit(course, BOB, NOON)
     assert states(course.board())["bob"][0] == "late"
     hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
@@ -93,7 +93,7 @@ def test_people_are_found_by_name_assignment_and_state_and_sorted(course: Course
     board = course.board()
 
     def found(*wanted: object) -> list[str]:
-        return [row.username for row in find(board, Wanted(*wanted)).rows]  # type: ignore[arg-type]
+        return [row.username for row in find(board, BoardFilter(*wanted)).rows]  # type: ignore[arg-type]
 
     assert found() == ["alice", "bob", "carol"]
     assert (found("ANN"), found("bO"), found("nobody")) == (["carol"], ["bob"], [])
@@ -104,7 +104,7 @@ def test_people_are_found_by_name_assignment_and_state_and_sorted(course: Course
     assert found("", None, Show.ALL, Order.NAME) == ["carol", "bob", "alice"]
     assert found("", None, Show.ALL, Order.LATEST) == ["bob", "alice", "carol"]
     assert found("", HW1, Show.ALL, Order.GRADE) == ["bob", "alice", "carol"]
-    part = find(board, Wanted(assignment=HW2))
+    part = find(board, BoardFilter(assignment=HW2))
     assert [each.name for each in part.assignments] == [HW2]
     assert [(row.name, len(row.cells)) for row in part.rows] == [("Zoe Alice", 1), ("", 1), ("Ann Carol", 1)]
     assert missing(board, HW1) == ("carol",)
@@ -113,14 +113,14 @@ def test_people_are_found_by_name_assignment_and_state_and_sorted(course: Course
 @pytest.mark.parametrize("order", Order)
 def test_people_are_sorted_before_there_are_assignments(order: Order) -> None:
     people = (Row(BOB, "Zoe", ()), Row(ALICE, "Zoe", ()))
-    assert find(Board((), people), Wanted(order=order)) == Board((), people[::-1])
+    assert find(Board((), people), BoardFilter(order=order)) == Board((), people[::-1])
 
 
 def test_what_the_board_is_made_of_changes_with_it_and_only_then(course: Course, root: Path) -> None:
-    seen = course.board_seen()
-    assert course.board_seen() == seen
+    seen = course.board_version()
+    assert course.board_version() == seen
     submit(course, ALICE, NOON)
-    assert course.board_seen() != seen
-    seen = course.board_seen()
+    assert course.board_version() != seen
+    seen = course.board_version()
     (root / "hw1" / "grades.json").write_text('[{"username": "alice", "grade": "1"}]')
-    assert course.board_seen() != seen
+    assert course.board_version() != seen

@@ -1,4 +1,4 @@
-"""Which hand-in counts: by the course's rule, after late ones, by instructors, by hand."""
+"""Which submission counts: by the course's rule, after late ones, by instructors, by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
-from mograder.domain.assignments import Which
+from mograder.domain.assignments import CountingRule
 from mograder.domain.course import Course
 from mograder.domain.extending import Change
 from mograder.domain.extensions import Decision
@@ -29,14 +29,14 @@ def submit(course: Course, user: Username, content: bytes, received: int, actor:
     """Hand in; the file name of the version that counts then."""
     hw1, body = course.assignment(COURSE_INSTRUCTOR, "hw1"), filled(course.upload(), content)
     accepted = course.submit(actor or Actor(user, Role.STUDENT), hw1, user, body, received)
-    return course.judged(accepted.receipt)[1]
+    return course.assessed(accepted.receipt)[1]
 
 
-def collected(course: Course, which: Which | None) -> dict[str, bytes]:
+def collected(course: Course, which: CountingRule | None) -> dict[str, bytes]:
     hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
     return {
         each.file.username: course.submitted_file(hw1, each.file.filename).read()
-        for each in course.hand_ins(hw1, which)
+        for each in course.submissions(hw1, which)
     }
 
 
@@ -61,15 +61,15 @@ def test_what_counts_is_the_courses_rule_and_every_version_is_kept(
 ) -> None:
     set_rule(course_folder, rule)
     assert collected(three, None) == {**LATEST, "alice": alices}
-    assert collected(three, Which.LATEST) == LATEST
-    assert collected(three, Which.ON_TIME) == {"alice": b"a2", "carl": b"c1"}
-    for which in (None, *Which):
-        alice = three.hand_ins(three.assignment(COURSE_INSTRUCTOR, "hw1"), which)[0]
+    assert collected(three, CountingRule.LATEST) == LATEST
+    assert collected(three, CountingRule.ON_TIME) == {"alice": b"a2", "carl": b"c1"}
+    for which in (None, *CountingRule):
+        alice = three.submissions(three.assignment(COURSE_INSTRUCTOR, "hw1"), which)[0]
         assert alice.counts == ("alice_20260310T130000.py" if rule == "latest" else "alice_20260310T120000.py")
-        assert alice.judged is not None
+        assert alice.assessed is not None
         assert alice.file.size == 2
         assert alice.file.sha256 == hashlib.sha256(collected(three, which)["alice"]).hexdigest()
-        assert alice.file.filename == "alice.py" or alice.file.modified == alice.judged.submission.received / SECOND
+        assert alice.file.filename == "alice.py" or alice.file.modified == alice.assessed.submission.received / SECOND
     standing = three.standing(three.assignment(COURSE_INSTRUCTOR, "hw1"), ALICE)
     assert (standing.rule, [each.lateness.days for each in standing.kept]) == (rule, [0, 0, 1])
     assert standing.counting == standing.kept[1 if rule == "on-time" else 2]
@@ -79,7 +79,7 @@ def test_what_counts_is_the_courses_rule_and_every_version_is_kept(
     assert (files / "alice.py").read_bytes() == b"a3"
 
 
-def test_the_answer_to_a_late_hand_in_names_the_one_in_time_that_counts(course: Course, course_folder: Path) -> None:
+def test_the_answer_to_a_late_submission_names_the_one_in_time_that_counts(course: Course, course_folder: Path) -> None:
     set_rule(course_folder, "on-time")
     assert submit(course, ALICE, b"a1", NOON) == "alice_20260310T120000.py"
     assert submit(course, ALICE, b"a2", NOON + HOUR) == "alice_20260310T120000.py"
@@ -89,11 +89,13 @@ def test_the_answer_to_a_late_hand_in_names_the_one_in_time_that_counts(course: 
 def test_what_an_instructor_hands_in_for_a_student_is_never_late_and_marked(three: Course, course_folder: Path) -> None:
     set_rule(course_folder, "on-time")
     submit(three, BOB, b"b1", NOON + 9 * HOUR, COURSE_INSTRUCTOR)  # the same bytes that were late before
-    (bobs,) = (each for each in three.hand_ins(three.assignment(COURSE_INSTRUCTOR, "hw1")) if each.file.username == BOB)
-    assert bobs.judged is not None
-    kept = bobs.judged.submission
-    assert (kept.by, kept.late, kept.attempt, bobs.judged.lateness.late) == (INSTRUCTOR, False, 2, False)
-    assert collected(three, Which.ON_TIME)["bob"] == b"b1"
+    (bobs,) = (
+        each for each in three.submissions(three.assignment(COURSE_INSTRUCTOR, "hw1")) if each.file.username == BOB
+    )
+    assert bobs.assessed is not None
+    kept = bobs.assessed.submission
+    assert (kept.by, kept.late, kept.attempt, bobs.assessed.lateness.late) == (INSTRUCTOR, False, 2, False)
+    assert collected(three, CountingRule.ON_TIME)["bob"] == b"b1"
 
 
 def test_a_file_that_was_put_there_by_hand_counts_as_it_stands(three: Course, course_folder: Path) -> None:
@@ -102,11 +104,11 @@ def test_a_file_that_was_put_there_by_hand_counts_as_it_stands(three: Course, co
     latest.unlink()
     for path in (latest, latest.with_name("dora.py")):
         path.write_bytes(b"by mail")
-    for which in (None, Which.LATEST, Which.ON_TIME):
+    for which in (None, CountingRule.LATEST, CountingRule.ON_TIME):
         found = collected(three, which)
         assert found["alice"] == found["dora"] == b"by mail"
-    for each in three.hand_ins(three.assignment(COURSE_INSTRUCTOR, "hw1")):
-        assert each.judged is not None or each.counts == each.file.filename
+    for each in three.submissions(three.assignment(COURSE_INSTRUCTOR, "hw1")):
+        assert each.assessed is not None or each.counts == each.file.filename
 
 
 def test_what_is_of_another_assignment_does_not_count_here(three: Course, course_folder: Path) -> None:
@@ -121,7 +123,7 @@ def test_what_is_of_another_assignment_does_not_count_here(three: Course, course
     assert submit(three, ALICE, b"a4", NOON + 2 * HOUR) == "alice_20260310T120000.py"
 
 
-def test_what_hand_ins_and_standings_are_made_of_changes_with_them(three: Course, course_folder: Path) -> None:
+def test_what_submissions_and_standings_are_made_of_changes_with_them(three: Course, course_folder: Path) -> None:
     hw1 = three.assignment(COURSE_INSTRUCTOR, "hw1")
     by_hand = course_folder.parent / "submitted" / "hw1" / "dora.py"
     for change in (
@@ -129,11 +131,11 @@ def test_what_hand_ins_and_standings_are_made_of_changes_with_them(three: Course
         lambda: by_hand.write_bytes(b"by mail"),
         lambda: three.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, BOB, Decision.GRANT, "+1d")]),
     ):  # fmt: skip
-        seen = three.hand_ins_seen(hw1), three.standings_seen(hw1)
-        assert three.hand_ins_seen(hw1) == seen[0]
+        seen = three.submissions_version(hw1), three.standings_version(hw1)
+        assert three.submissions_version(hw1) == seen[0]
         change()
-        assert three.hand_ins_seen(hw1) != seen[0]
-        assert three.standings_seen(hw1) != seen[1]
-    standings = three.standings_seen(hw1)
+        assert three.submissions_version(hw1) != seen[0]
+        assert three.standings_version(hw1) != seen[1]
+    standings = three.standings_version(hw1)
     (course_folder / "hw1" / "grades.json").write_text('[{"username": "alice", "grade": "1"}]')
-    assert three.standings_seen(hw1) != standings
+    assert three.standings_version(hw1) != standings

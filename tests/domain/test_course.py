@@ -178,7 +178,7 @@ def test_names_for_which_tokens_are_handed_out_cannot_be_claimed(course: Course)
         course.enrol([Username("Alice")])
 
 
-# hand-outs
+# released files
 
 
 def test_an_assignment_is_found_by_name_then_by_id(course_folder: Path, course: Course) -> None:
@@ -201,11 +201,11 @@ def test_students_see_an_assignment_from_the_moment_it_opens(course: Course, cou
     clock.now = NOON - 1
     assert course.assignments(STUDENT) == course.assignments_for_students() == ()
     assert len(course.assignments(COURSE_INSTRUCTOR)) == 1
-    for attempt in (lambda: course.hand_out(STUDENT, "hw1", "hw1.py"), lambda: submit(course)):
+    for attempt in (lambda: course.release_file(STUDENT, "hw1", "hw1.py"), lambda: submit(course)):
         with pytest.raises(NotFound):
             attempt()
     clock.now = NOON
-    assert course.hand_out(STUDENT, "hw1", "hw1.py").name == "hw1.py"
+    assert course.release_file(STUDENT, "hw1", "hw1.py").name == "hw1.py"
     assert [each.name for each in course.assignments_for_students()] == ["hw1"]
 
 
@@ -213,15 +213,15 @@ def test_a_manifest_may_point_into_a_folder_that_is_no_assignment(course: Course
     make_course_folder(course_folder.parent.parent, "shared", "private")
     entry = {"name": "hw1", "files": [{"filename": "s.py", "url": "/assignments/shared/files/shared.py"}]}
     (course_folder / "assignments.json").write_text(json.dumps([entry]))
-    assert course.hand_out(STUDENT, "shared", "shared.py").name == "shared.py"
+    assert course.release_file(STUDENT, "shared", "shared.py").name == "shared.py"
     with pytest.raises(NotFound, match=r"no file 'private\.py' in 'private'"):
-        course.hand_out(STUDENT, "private", "private.py")
+        course.release_file(STUDENT, "private", "private.py")
 
 
-# hand-ins
+# submissions
 
 
-def test_a_hand_in_is_taken_until_the_end_of_the_second_it_closes(course: Course, course_folder: Path) -> None:
+def test_a_submission_is_taken_until_the_end_of_the_second_it_closes(course: Course, course_folder: Path) -> None:
     plan(course_folder, "due = 2026-03-10T11:00:00\ncloses = 2026-03-10T12:00:00")
     assert not submit(course, received=NOON + SECOND - 1).repeated
     with pytest.raises(
@@ -260,15 +260,15 @@ def test_history_is_every_receipt_of_a_person_in_order(course: Course) -> None:
     assert [receipt.number for receipt in course.history(hw2, ALICE)] == [4]
     assert [receipt.number for receipt in course.receipts(ALICE)] == [1, 2, 3, 4]
     assert list(course.history(hw1, BOB)) == list(course.receipts(BOB)) == []
-    with pytest.raises(NotFound, match=r"no hand-in 'bob\.py' in 'hw1'"):
+    with pytest.raises(NotFound, match=r"no submission 'bob\.py' in 'hw1'"):
         course.submitted_file(hw1, "bob.py")
 
 
 def test_receipts_call_the_course_by_its_title_else_by_its_key(course: Course, course_folder: Path) -> None:
     def named(content: bytes) -> object:
-        return course.seal.verify(submit(course, content).receipt.text)["course"]
+        return course.signer.verify(submit(course, content).receipt.text)["course"]
 
-    assert named(b"1") == course.seal.public_keys()[0]["kid"]
+    assert named(b"1") == course.signer.public_keys()[0]["kid"]
     (course_folder.parent / "mograder.toml").write_text("title = 'Kurs'")
     assert named(b"2") == "Kurs"
 
@@ -316,7 +316,7 @@ def test_texts_are_compared_exactly(left: str, right: str) -> None:
     assert same_text(left, right) == (left == right)
 
 
-def test_a_person_downloads_own_hand_ins_alone_by_the_names_in_the_receipts(course: Course) -> None:
+def test_a_person_downloads_own_submissions_alone_by_the_names_in_the_receipts(course: Course) -> None:
     submit(course, b"one")
     submit(course, b"two", NOON + SECOND)
     hw1 = course.assignment(STUDENT, "hw1")
@@ -324,7 +324,7 @@ def test_a_person_downloads_own_hand_ins_alone_by_the_names_in_the_receipts(cour
     contents = {"alice.py": b"two", "alice_20260310T120000.py": b"one", "alice_20260310T120001.py": b"two"}
     assert {name: course.version(hw1, ALICE, name).read() for name in contents} == contents
     for name in ("bob.py", "bob_20260310T120000.py", "alice_20260310T120002.py", "../alice.py"):
-        with pytest.raises(NotFound, match=f"'alice' has no hand-in '{re.escape(name)}' in 'hw1'"):
+        with pytest.raises(NotFound, match=f"'alice' has no submission '{re.escape(name)}' in 'hw1'"):
             course.version(hw1, ALICE, name)
 
 
@@ -409,7 +409,7 @@ def test_who_is_there_already_stays_and_gets_no_code(course: Course) -> None:
     assert course.register("bob", first)[0] == "bob"
 
 
-def test_a_list_that_is_imported_again_is_in_the_trail_once(course: Course) -> None:
+def test_a_list_that_is_imported_again_is_in_the_audit_log_once(course: Course) -> None:
     add(course, Person(ALICE), Person(BOB, "Bob"))
     before = course.events()
     add(course, Person(ALICE), Person(BOB, "Robert"))
@@ -469,7 +469,7 @@ def test_who_is_removed_is_out_and_the_name_is_nobody_elses(course: Course) -> N
     with pytest.raises(NameTaken, match="removed"):
         course.enrol([Username("carl"), ALICE])
     assert course.store.account(Username("carl")) is None
-    assert [each.file.username for each in course.hand_ins(course.assignment(STUDENT, "hw1"))] == ["alice"]
+    assert [each.file.username for each in course.submissions(course.assignment(STUDENT, "hw1"))] == ["alice"]
     _, back = course.reset(COURSE_INSTRUCTOR, ALICE)
     assert course.register("alice", back)[0] == "alice"
     assert [each.removed for each in course.roster()] == [False, True]
@@ -563,8 +563,8 @@ def test_a_link_is_good_once_and_until_the_moment_it_says(course: Course, clock:
 
 def test_only_instructors_are_told_which_files_are_broken(course: Course, course_folder: Path) -> None:
     (course_folder.parent / "mograder.toml").write_text("[")
-    assert course.troubles(STUDENT) == ()
-    assert ["mograder.toml" in each.place for each in course.troubles(COURSE_INSTRUCTOR)] == [True]
+    assert course.config_errors(STUDENT) == ()
+    assert ["mograder.toml" in each.place for each in course.config_errors(COURSE_INSTRUCTOR)] == [True]
 
 
 # an answer that was lost
@@ -660,7 +660,7 @@ def test_a_key_that_could_be_guessed_or_is_endless_is_refused(course: Course, ke
 # the trail
 
 
-def test_the_trail_says_who_did_what_to_whom_and_when(course: Course, clock: Clock) -> None:
+def test_the_audit_log_says_who_did_what_to_whom_and_when(course: Course, clock: Clock) -> None:
     tutor, wanted = Actor(BOB, Role.INSTRUCTOR), []
 
     def noted(actor: str, action: str, subject: str, detail: str = "") -> None:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
-from mograder.domain.assignments import Assignment, Which
+from mograder.domain.assignments import Assignment, CountingRule
 from mograder.domain.course import Course
 from mograder.domain.errors import Closed
 from mograder.domain.extending import Change
@@ -62,7 +62,7 @@ class Expected:
             self.announced[content] = now
         return True
 
-    def hand_in(self, content: bytes, now: float, teacher: bool) -> bool:
+    def submit_work(self, content: bytes, now: float, teacher: bool) -> bool:
         """Whether it is taken."""
         moment, used = now, False
         if content in self.announced and abs(now - self.announced[content]) <= LIFE:
@@ -79,7 +79,7 @@ class Expected:
         return True
 
     def days(self) -> list[int]:
-        """Of every hand-in, by walking day after day along the clocks of Berlin."""
+        """Of every submission, by walking day after day along the clocks of Berlin."""
         found = []
         for _, moment, teacher, _ in self.kept:
             days = 0
@@ -167,7 +167,7 @@ def expected(course: Course, course_folder: Path, clock: Clock) -> dict[Username
         elif what == "announce":
             assert model.announce(content, moment / SECOND) == taken
         else:
-            assert model.hand_in(content, moment / SECOND, what == "teacher") == taken, (user, what, when)
+            assert model.submit_work(content, moment / SECOND, what == "teacher") == taken, (user, what, when)
     return students
 
 
@@ -190,23 +190,25 @@ def test_the_rush_comes_to_what_an_independent_computation_says(
     assert sum(any(teacher for _, _, teacher, _ in model.kept) for model in expected.values()) > 5
     assert sum(len(model.kept) > 1 for model in expected.values()) > 50
     assert sum(each.submission.arrived is not None for each in course.store.receipts()) > 30
-    for rule in Which:
+    for rule in CountingRule:
         assert_collected(course, course_folder, expected, rule)
 
 
-def assert_collected(course: Course, course_folder: Path, expected: dict[Username, Expected], rule: Which) -> None:
+def assert_collected(
+    course: Course, course_folder: Path, expected: dict[Username, Expected], rule: CountingRule
+) -> None:
     (course_folder.parent / "mograder.toml").write_text(PLAN.format(rule=rule))
     hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
-    for which in (*Which, None):
+    for which in (*CountingRule, None):
         wanted = {}
         for user, model in expected.items():
             kept = [content for content, _, _, _ in model.kept]
             in_time = [content for content, day in zip(kept, model.days(), strict=True) if day == 0]
-            strict = which is Which.ON_TIME
-            chosen = in_time if strict or (which is None and rule is Which.ON_TIME and in_time) else kept
+            strict = which is CountingRule.ON_TIME
+            chosen = in_time if strict or (which is None and rule is CountingRule.ON_TIME and in_time) else kept
             if chosen:
                 wanted[user] = chosen[-1]
-        found = course.hand_ins(hw1, which)
+        found = course.submissions(hw1, which)
         assert {each.file.username: each.file.sha256 for each in found} == {
             user: sha256(content) for user, content in wanted.items()
         }

@@ -107,20 +107,20 @@ def test_how_late_something_is_is_said_by_the_clocks_of_the_course(course: Cours
     assert [each.lateness.explanation for each in course.standing(hw1, ALICE).kept] == [said]
 
 
-def test_a_hand_in_that_was_late_is_in_time_once_time_is_given_and_late_again_when_it_is_taken_back(
+def test_a_submission_that_was_late_is_in_time_once_time_is_given_and_late_again_when_it_is_taken_back(
     course: Course, hw1: Assignment
 ) -> None:
     course.submit(STUDENT, hw1, ALICE, filled(course.upload(), b"work"), DUE + DAY)
     assert [each.lateness.days for each in course.standing(hw1, ALICE).kept] == [1]
     grant(course, hw1, "+1d")
     assert [each.lateness.days for each in course.standing(hw1, ALICE).kept] == [0]
-    assert course.hand_ins(hw1)[0].judged == course.standing(hw1, ALICE).counting
+    assert course.submissions(hw1)[0].assessed == course.standing(hw1, ALICE).counting
     course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, ALICE, Decision.WITHDRAW)])
     assert [each.lateness.days for each in course.standing(hw1, ALICE).kept] == [1]
     assert course.standing(hw1, ALICE).extension == Extension(HW1, ALICE)
 
 
-def test_the_trail_says_who_gave_whom_what_and_why(course: Course, hw1: Assignment, clock: Clock) -> None:
+def test_the_audit_log_says_who_gave_whom_what_and_why(course: Course, hw1: Assignment, clock: Clock) -> None:
     clock.now = NOON + 5
     grant(course, hw1, "+3d", ALICE, BOB, note="ill")
     course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, BOB, Decision.WITHDRAW, note="was not")])

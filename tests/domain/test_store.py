@@ -21,12 +21,12 @@ def test_a_file_is_read_wherever_its_bytes_are_and_brought_once(kept: str, tmp_p
         asked.append(kept)
         return path if kept == "file from afar" else CONTENT
 
-    at_hand = {"path": path} if kept in ("path", "file from afar") else {"data": CONTENT}
-    where = {"bring": bring} if "afar" in kept else at_hand
+    cached = {"path": path} if kept in ("path", "file from afar") else {"data": CONTENT}
+    where = {"bring": bring} if "afar" in kept else cached
     file = StoredFile("alice.py", len(CONTENT), 7.0, "tag", **where)  # type: ignore[arg-type]
     assert file.read() == CONTENT
     asked.clear()
-    brought = file.brought()
-    assert brought == StoredFile("alice.py", len(CONTENT), 7.0, "tag", **at_hand)  # type: ignore[arg-type]
-    assert (brought.read(), brought.brought()) == (CONTENT, brought)
+    fetched_file = file.fetched_file()
+    assert fetched_file == StoredFile("alice.py", len(CONTENT), 7.0, "tag", **cached)  # type: ignore[arg-type]
+    assert (fetched_file.read(), fetched_file.fetched_file()) == (CONTENT, fetched_file)
     assert len(asked) == ("afar" in kept)

@@ -56,7 +56,7 @@ def solved(assignment: str, folder: Path) -> dict[str, bool]:
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_a_hand_out_runs_as_a_script_from_any_folder(assignment: str, tmp_path: Path) -> None:
+def test_a_released_file_runs_as_a_script_from_any_folder(assignment: str, tmp_path: Path) -> None:
     folder = a_copy(assignment, tmp_path)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -64,7 +64,7 @@ def test_a_hand_out_runs_as_a_script_from_any_folder(assignment: str, tmp_path: 
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_a_hand_out_exports_as_a_page_that_tells_what_is_to_do(assignment: str, tmp_path: Path) -> None:
+def test_a_released_file_exports_as_a_page_that_tells_what_is_to_do(assignment: str, tmp_path: Path) -> None:
     folder = a_copy(assignment, tmp_path)
     page = folder / "page.html"
     python(
@@ -132,7 +132,7 @@ def test_a_notebook_says_what_it_needs_to_run(notebook: Path) -> None:
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_a_solution_leaves_the_lecturers_cells_as_they_were(assignment: str) -> None:
+def test_a_solution_leaves_the_instructors_cells_as_they_were(assignment: str) -> None:
     assert hidden_cells(solution(assignment)) == hidden_cells(handed_out(assignment))
 
 

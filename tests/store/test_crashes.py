@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from mograder.config import utc_now
-from mograder.domain.chain import erase_receipt, find_breaks
+from mograder.domain.chain import find_breaks, make_tombstone
 from mograder.domain.store import ERASED_NAME, Event
-from mograder.sealing import Ed25519Seal, new_private_key
-from mograder.store import doctor
-from mograder.store.directory import DirectoryStore
-from mograder.store.files import IN_MEMORY
-from mograder.store.layout import Folders
+from mograder.signing import Ed25519Signer, new_private_key
+from mograder.store.folder import doctor
+from mograder.store.folder.layout import Folders
+from mograder.store.folder.store import FolderStore
+from mograder.store.shared.files import IN_MEMORY
 from tests.crashes import BEGIN, Say, before_every_step, die_before
 from tests.model import (
     Model,
@@ -26,20 +26,20 @@ from tests.model import (
     explaining,
     extending,
     grading,
-    handing_in,
     look,
     planning,
     registering,
     rotating,
+    submitting,
 )
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, make_course_folder, open_store
 
 LARGE = b"x" * (IN_MEMORY + 1)
-SMALL = handing_in(ALICE, b"second", NOON - SECOND)  # the clock was set back
-BIG = handing_in(ALICE, LARGE)
+SMALL = submitting(ALICE, b"second", NOON - SECOND)  # the clock was set back
+BIG = submitting(ALICE, LARGE)
 EARLIER = (
-    handing_in(ALICE, b"first"),
-    handing_in(BOB, b"bob's"),
+    submitting(ALICE, b"first"),
+    submitting(BOB, b"bob's"),
     grading({"alice": "1", "bob": "2"}),
     explaining({ALICE: b"page", BOB: b"page"}),
     registering(ALICE),
@@ -60,8 +60,8 @@ def course(folder: Path, writes: tuple[Write, ...]) -> tuple[Path, Model]:
     return root, model
 
 
-def seal_of(store: DirectoryStore) -> Ed25519Seal:
-    return Ed25519Seal(store.signing_key(new_private_key))
+def seal_of(store: FolderStore) -> Ed25519Signer:
+    return Ed25519Signer(store.signing_key(new_private_key))
 
 
 def copies(root: Path) -> Callable[[], Path]:
@@ -82,9 +82,9 @@ def doing(write: Write) -> Callable[[Path, Say], None]:
 
     def act(root: Path, say: Say) -> None:
         store = open_store(root)
-        seal = seal_of(store)
+        signer = seal_of(store)
         say(BEGIN)
-        write.do(store, seal)
+        write.do(store, signer)
         say("answered")
         store.settle()
         store.close()
@@ -122,7 +122,7 @@ WRITES = {
     "large": BIG,
     "grades": grading({"bob": "3", "carl": "4"}),
     "feedback": explaining({ALICE: b"another page", BOB: b"another" * 1000}),
-    "repeat": handing_in(BOB, b"bob's", NOON + SECOND),  # what stands already, once more
+    "repeat": submitting(BOB, b"bob's", NOON + SECOND),  # what stands already, once more
     "account": registering(BOB, "Bob"),
     "secret": rotating("second"),
     "extensions": extending(ALICE, BOB),
@@ -189,9 +189,9 @@ def test_a_crash_before_any_step_of_an_erasure_leaves_the_person_whole_or_a_rest
     root, model = course(tmp_path, EARLIER)
     event = Event(NOON, "ta", "erase", ERASED_NAME)
 
-    def erase(store: DirectoryStore) -> None:
-        seal = seal_of(store)
-        store.erase(ALICE, lambda receipt: erase_receipt(receipt, seal, "course", NOON), event)
+    def erase(store: FolderStore) -> None:
+        signer = seal_of(store)
+        store.erase(ALICE, lambda receipt: make_tombstone(receipt, signer, "course", NOON), event)
 
     def act(root: Path, say: Say) -> None:
         store = open_store(root)

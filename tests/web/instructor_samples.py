@@ -7,30 +7,29 @@ from typing import Any
 
 from markupsafe import Markup
 
-from mograder.domain.assignments import Assignment, Which
-from mograder.domain.board import Board, Cell, Order, Row, Show, Wanted, find, missing
-from mograder.domain.counting import Judged
+from mograder.domain.assignments import Assignment, CountingRule
+from mograder.domain.board import Board, BoardFilter, Cell, Order, Row, Show, find, missing
+from mograder.domain.counting import AssessedSubmission
 from mograder.domain.course import Standing
 from mograder.domain.deadlines import Lateness, Penalties
 from mograder.domain.extensions import Extension
+from mograder.domain.grade_changes import preview, spread
 from mograder.domain.grades import GradeEntry
-from mograder.domain.grading import preview, spread
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.planning import Planned
 from mograder.domain.receipts import Receipt
+from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
 from mograder.domain.store import StoredFile
 from mograder.web.api import Failure
-from mograder.web.assignment_pages import AssignmentPage, GradesPage, PersonPage, SourcePage
-from mograder.web.instructor_pages import BoardPage, RulesPage, Rush
-from mograder.web.instructor_views import PEOPLE_A_PAGE, part_of
-from mograder.web.pages import Frame, Page
-from mograder.web.source import Contents, look_into
+from mograder.web.pages.assignment import AssignmentPage, GradesPage, PersonPage, SourcePage
+from mograder.web.pages.board import PEOPLE_A_PAGE, BoardPage, RulesPage, Rush, part_of
+from mograder.web.pages.page import Frame, Page
+from mograder.web.pages.source import Contents, look_into
 from mograder.wire import MIB
 from tests.web.sample_parts import HOUR, LONG, NOBODY, NOW, SCRIPT, TASKS, TEACHER, assignment, work
 
 HW1 = AssignmentName("hw1")
-EVERYTHING = Wanted()
+EVERYTHING = BoardFilter()
 
 
 def board(people: list[tuple[str, str]], tasks: tuple[Assignment, ...] = TASKS) -> Board:
@@ -52,7 +51,7 @@ RUSH = Rush(
 )
 
 
-def board_page(frame: Frame, everybody: Board, wanted: Wanted = EVERYTHING, page: int = 1) -> BoardPage:
+def board_page(frame: Frame, everybody: Board, wanted: BoardFilter = EVERYTHING, page: int = 1) -> BoardPage:
     found = find(everybody, wanted)
     rows, part = part_of(found.rows, {"page": str(page)}, PEOPLE_A_PAGE)
     gone = missing(everybody, wanted.assignment) if wanted.assignment else ()
@@ -67,7 +66,7 @@ MANY_TASKS = tuple(
     assignment(f"hw{number:02}", "Reading measurement data", NOW - number * HOUR) for number in range(20)
 )
 
-RULES = Planned(
+RULES = RulesAsText(
     HW1, RuleTexts("Variables", "", "2026-03-02T04:00", "2026-03-04T23:59:59", "10 MiB", ".py .zip", "10"),
     "Europe/Berlin", "a" * 64,
 )  # fmt: skip
@@ -75,8 +74,8 @@ HARD_RULES = replace(RULES, texts=RuleTexts(f'"{SCRIPT}', "soon", *[SCRIPT] * 5)
 
 
 def assignment_page(everybody: Board, show: Show = Show.ALL, grades: tuple[str, ...] = (), **more: str) -> Page:
-    everybody = find(everybody, Wanted(assignment=HW1))
-    rows, part = part_of(find(everybody, Wanted("", HW1, show)).rows, {}, PEOPLE_A_PAGE)
+    everybody = find(everybody, BoardFilter(assignment=HW1))
+    rows, part = part_of(find(everybody, BoardFilter("", HW1, show)).rows, {}, PEOPLE_A_PAGE)
     cells = [row.cells[0] for row in everybody.rows]
     counts = tuple((each, sum(map(each.fits, cells))) for each in Show)
     numbers = spread(grades or [each.grade for each in cells if each.grade], 10)
@@ -101,15 +100,17 @@ HARD_FOUND = preview(f"username,grade\nscript,{SCRIPT}\n", (), ["script"], 10)
 
 def person_page(task: Assignment = TASKS[0], name: str = "Alice Example", **standing: Any) -> PersonPage:
     grade = GradeEntry({"username": "alice", "grade": "9", "feedback": f"fine {SCRIPT}", "workflow_state": "marking"})
-    first, last = (judged(task, number) for number in (1, 2))
-    before = Standing(True, grade, True, task.rules.schedule, None, (first, last), last, Which.LATEST)
+    first, last = (assessed(task, number) for number in (1, 2))
+    before = Standing(True, grade, True, task.rules.schedule, None, (first, last), last, CountingRule.LATEST)
     return PersonPage(TEACHER, task, ALICE, name, replace(before, **standing), grade, "Europe/London")
 
 
-def judged(task: Assignment, attempt: int) -> Judged:
+def assessed(task: Assignment, attempt: int) -> AssessedSubmission:
     kept = work(task, "alice", NOW - 199 * HOUR + attempt * HOUR)
     late = Lateness(1, 5, "1 day late: due Tue 10 Mar 12:00, received Tue 10 Mar 13:00 UTC, 1 x 5 %")
-    return Judged(Receipt(attempt, "", replace(kept, attempt=attempt), "x"), late if attempt == 2 else Lateness())
+    return AssessedSubmission(
+        Receipt(attempt, "", replace(kept, attempt=attempt), "x"), late if attempt == 2 else Lateness()
+    )
 
 
 ALICE = Username("alice")
@@ -147,11 +148,11 @@ SAMPLES: dict[str, Page] = {
     "board-hard": board_page(replace(TEACHER, course=LONG), board(HARD_PEOPLE)),
     "board-many": board_page(TEACHER, board(MANY, MANY_TASKS), page=2),
     "board-unchecked": board_page(replace(NOBODY, is_instructor=True, checked=False), board(FEW)),
-    "board-missing": board_page(TEACHER, board(MANY[:30]), Wanted("", HW1, Show.MISSING, Order.LATEST)),
+    "board-missing": board_page(TEACHER, board(MANY[:30]), BoardFilter("", HW1, Show.MISSING, Order.LATEST)),
     "rules": RulesPage(TEACHER, RULES, 100 * MIB),
     "rules-nothing": RulesPage(TEACHER, replace(RULES, texts=RuleTexts()), 100 * MIB),
     "rules-saved": RulesPage(TEACHER, RULES, 100 * MIB, saved=True),
     "rules-refused": RulesPage(TEACHER, HARD_RULES, 100 * MIB, f"'{SCRIPT}' is no time: write 2030-02-08"),
     "rules-long": RulesPage(TEACHER, replace(RULES, texts=replace(RULES.texts, title=LONG)), 100 * MIB),
-    "board-none-found": board_page(TEACHER, board(FEW), Wanted(f'"{SCRIPT}')),
+    "board-none-found": board_page(TEACHER, board(FEW), BoardFilter(f'"{SCRIPT}')),
 }

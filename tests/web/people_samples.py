@@ -10,10 +10,9 @@ from mograder.domain.access import Account, Role
 from mograder.domain.names import Username
 from mograder.domain.receipts import Head
 from mograder.domain.store import Event
-from mograder.web.instructor_pages import Part
-from mograder.web.pages import Page
-from mograder.web.people_pages import Invite, MoreTime, People, Remove, Trail
-from mograder.web.people_views import picture
+from mograder.web.pages.board import Part
+from mograder.web.pages.page import Page
+from mograder.web.pages.people import Invite, MoreTime, People, Remove, Trail, picture
 from mograder.wire import JoinLink
 from tests.web.instructor_samples import ASKED, GRANTED, HARD_PEOPLE, MANY
 from tests.web.sample_parts import HOUR, LONG, NOW, SCRIPT, TEACHER

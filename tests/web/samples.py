@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mograder.web.pages import Join, Joined, Login, Once, Page, Problem
+from mograder.web.pages.page import Join, Joined, Login, Once, Page, Problem
 from tests.web import instructor_samples, people_samples, student_samples
 from tests.web.sample_parts import ALICE, KEY, NOBODY, SCRIPT, TEACHER
 

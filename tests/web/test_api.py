@@ -133,7 +133,7 @@ def test_every_answer_lets_pages_from_elsewhere_read_it(web: Web, row: Endpoint,
 
 
 @rows()
-def test_a_trailing_slash_and_an_unknown_query_change_nothing(web: Web, row: Endpoint) -> None:
+def test_a_audit_loging_slash_and_an_unknown_query_change_nothing(web: Web, row: Endpoint) -> None:
     path, _, query = address(row).partition("?")
     plain = web(row.method, address(row))
     for other in (f"{path}/?{query}", f"{path}?{query}&v=2&token=%C3%A4&flag"):

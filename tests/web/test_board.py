@@ -12,8 +12,8 @@ from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR
 from mograder.domain.roster import Person
-from tests.parts import ALICE, BOB, NOON, hand_in, token_of
-from tests.web.test_sessions import Visitor
+from tests.parts import ALICE, BOB, NOON, submit_work, token_of
+from tests.web.pages.test_sessions import Visitor
 
 
 @pytest.fixture
@@ -52,14 +52,14 @@ def test_who_is_looked_for_is_found_and_who_is_missing_is_listed_to_copy(teacher
     course.add_people(
         COURSE_INSTRUCTOR, [Person.parse("alice", "Alice Example"), Person.parse("bob"), Person.parse("eve")]
     )
-    hand_in(course.store, course.seal, ALICE, b"x", NOON)
+    submit_work(course.store, course.signer, ALICE, b"x", NOON)
     found = teacher.get("/board?q=example").text
     assert rows(found) == ["Alice Example"]
     assert ">1 of 3 people, times in" in found
     page = teacher.get("/board?assignment=hw1&show=missing&order=name").text
     assert rows(page) == ["bob", "eve"]
     assert re.search(r'<output id="missing"[^>]*>bob\neve</output>', page)
-    hand_in(course.store, course.seal, BOB, b"x", NOON)  # what was kept of the board is not shown again
+    submit_work(course.store, course.signer, BOB, b"x", NOON)  # what was kept of the board is not shown again
     assert rows(teacher.get("/board?assignment=hw1&show=missing").text) == ["eve"]
     assert teacher.get("/board?show=purple").status_code == 400
     assert rows(teacher.get("/board?assignment=gone").text) == ["Alice Example", "bob", "eve"]

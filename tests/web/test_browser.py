@@ -40,7 +40,7 @@ def test_a_student_joins_by_the_link_and_comes_back_with_the_token(tab: Tab, ser
     assert not [url for url in asked if token in url or f"={CODE}" in url.partition("#")[0]]
 
 
-def test_a_hand_in_and_its_grade_show_to_the_student_and_on_the_board(tab: Tab, server: Running) -> None:
+def test_a_submission_and_its_grade_show_to_the_student_and_on_the_board(tab: Tab, server: Running) -> None:
     server.client.post("/register", json={"user": "alice", "enrollment_code": CODE}).raise_for_status()
     server.submit("alice", b"x = 1\n").raise_for_status()
     link = server.client.post("/login-link", headers=server.bearer("alice")).json()["url"]

@@ -14,7 +14,7 @@ import pytest
 from mograder import wire
 from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR
-from mograder.sealing import Ed25519Seal
+from mograder.signing import Ed25519Signer
 from tests.parts import CODE, NOON, SECOND, Clock, names_in, sha256
 from tests.web.in_process import Web, everything_in, problem
 
@@ -63,7 +63,7 @@ def test_a_registration_that_cannot_be_is_refused_for_the_first_reason(
 
 @pytest.mark.parametrize("check_tokens", [True, False])
 def test_without_a_code_registration_is_off_whatever_is_sent(course: Course, check_tokens: bool) -> None:
-    web = Web(Course(course.store, course.seal, course.clock), check_tokens=check_tokens)
+    web = Web(Course(course.store, course.signer, course.clock), check_tokens=check_tokens)
     for body in (b"{", b'{"user": "alice", "enrollment_code": ""}'):
         problem(web("POST", "/register", None, content=body), 403, "registration_off")
 
@@ -87,7 +87,7 @@ def test_a_registration_answer_is_not_cached(web: Web) -> None:
     assert register(web).headers["cache-control"] == "no-store"
 
 
-# assignments and hand-outs
+# assignments and released files
 
 
 def test_assignments_are_listed_with_what_clients_need(web: Web) -> None:
@@ -220,10 +220,10 @@ def test_what_has_not_changed_is_not_sent_again(web: Web, path: str) -> None:
     assert web("GET", path, headers={"If-None-Match": '"x"'}).status_code == 200
 
 
-# hand-ins
+# submissions
 
 
-def test_a_hand_in_is_answered_with_its_receipt(web: Web, submitted: Path, clock: Clock) -> None:
+def test_a_submission_is_answered_with_its_receipt(web: Web, submitted: Path, clock: Clock) -> None:
     clock.now = NOON + SECOND // 2
     reply = web.submit(content=b"work").json()
     text = reply.pop("receipt")
@@ -233,7 +233,7 @@ def test_a_hand_in_is_answered_with_its_receipt(web: Web, submitted: Path, clock
         "repeated": False, "by": "alice", "late": False, "days_late": 0, "penalty": 0, "rule": "latest",
         "counts": "alice_20260310T120000.py",
     }  # fmt: skip
-    claims = Ed25519Seal(web.course.seal.public_keys()[0]).verify(text)
+    claims = Ed25519Signer(web.course.signer.public_keys()[0]).verify(text)
     assert claims["received"] == "2026-03-10T12:00:00.500000Z"
     assert (claims["user"], claims["sha256"], claims["number"]) == ("alice", sha256(b"work"), 1)
     assert (submitted / "alice.py").read_bytes() == b"work"
@@ -256,7 +256,7 @@ def test_receipts_are_listed_for_an_assignment_and_for_all_with_what_verifies_th
     }  # fmt: skip
     keys = web("GET", "/.well-known/jwks.json", None).json()
     assert all(set(key) == {"kty", "crv", "x", "kid", "alg", "use"} for key in keys["keys"])
-    assert Ed25519Seal(keys).verify(other)["previous"] == web("GET", "/receipts/bob").json()[0]["hash"]
+    assert Ed25519Signer(keys).verify(other)["previous"] == web("GET", "/receipts/bob").json()[0]["hash"]
     assert web("GET", "/chain", "bob").json() == {"number": 4, "hash": sha256(other.encode())}
 
 
@@ -302,7 +302,7 @@ def test_the_first_file_of_a_form_counts_and_fields_do_not(web: Web, submitted: 
 
 @pytest.mark.parametrize("size", [2_000_000, 300_000])
 @pytest.mark.parametrize("form", [True, False])
-def test_a_large_hand_in_is_kept_whole(web: Web, submitted: Path, form: bool, size: int) -> None:
+def test_a_large_submission_is_kept_whole(web: Web, submitted: Path, form: bool, size: int) -> None:
     content = bytes(range(250)) * (size // 250)
     body: dict[str, Any] = {"files": {"f": ("x.py", content)}} if form else {"content": content}
     assert web("POST", "/assignments/hw1/submit?user=alice", "alice", **body).json()["sha256"] == sha256(content)
@@ -321,7 +321,7 @@ def test_a_large_hand_in_is_kept_whole(web: Web, submitted: Path, form: bool, si
          "headers": {"Content-Type": "multipart/form-data; boundary=b"}},
     ],
 )  # fmt: skip
-def test_a_hand_in_without_data_or_cut_short_is_refused(web: Web, submitted: Path, body: dict[str, Any]) -> None:
+def test_a_submission_without_data_or_cut_short_is_refused(web: Web, submitted: Path, body: dict[str, Any]) -> None:
     problem(web("POST", "/assignments/hw1/submit?user=alice", "alice", **body), 400, "bad_request")
     assert not submitted.exists() or names_in(submitted) == []
 
@@ -340,7 +340,7 @@ def test_a_request_about_nobody_is_refused(web: Web, query: str, status: int, na
 
 def test_an_instructor_hands_in_for_a_student(web: Web) -> None:
     reply = web("POST", "/assignments/hw1/submit?user=alice", content=b"paper")
-    claims = web.course.seal.verify(reply.json()["receipt"])
+    claims = web.course.signer.verify(reply.json()["receipt"])
     assert (claims["user"], claims["by"]) == ("alice", INSTRUCTOR)
 
 
@@ -351,14 +351,14 @@ def test_bytes_that_do_not_match_their_checksum_are_refused(web: Web, submitted:
     assert web.submit(headers={wire.CHECKSUM_HEADER: sha256(b"work").upper()}).status_code == 200
 
 
-def test_a_repeated_hand_in_is_answered_with_the_first_receipt(web: Web, submitted: Path) -> None:
+def test_a_repeated_submission_is_answered_with_the_first_receipt(web: Web, submitted: Path) -> None:
     first, again = web.submit().json(), web.submit().json()
     assert again == {**first, "repeated": True}
     assert len(names_in(submitted)) == 2
 
 
-def test_a_hand_in_beyond_the_limit_is_refused_before_it_is_read(course: Course, submitted: Path) -> None:
-    web = Web(Course(course.store, course.seal, course.clock, max_upload=1000))
+def test_a_submission_beyond_the_limit_is_refused_before_it_is_read(course: Course, submitted: Path) -> None:
+    web = Web(Course(course.store, course.signer, course.clock, max_upload=1000))
     for body in ({"content": b"x" * 1001}, {"files": {"f": ("x.py", b"x" * 1001)}}):
         reply = web("POST", "/assignments/hw1/submit?user=alice", "alice", **body)
         problem(reply, 413, "too_large")
@@ -386,7 +386,7 @@ def test_the_plan_of_the_course_is_kept(web: Web, course_folder: Path, clock: Cl
     assert len(web("GET", "/assignments").json()) == 1
 
 
-def test_hand_ins_are_listed_and_fetched(web: Web, submitted: Path) -> None:
+def test_submissions_are_listed_and_fetched(web: Web, submitted: Path) -> None:
     assert web("GET", "/assignments/hw1/submissions").json() == []
     for content in (b"old", b"new!"):
         web.submit("first.last", content)
@@ -552,7 +552,7 @@ def test_a_person_on_the_roster_registers_with_the_personal_code(web: Web) -> No
     problem(register(web), 409, "name_taken")
 
 
-def test_the_trail_names_the_instructor_who_did_it(web: Web) -> None:
+def test_the_audit_log_names_the_instructor_who_did_it(web: Web) -> None:
     web.submit()
     assert web("POST", "/roster/alice/role", json={"role": "instructor"}).json()["role"] == "instructor"
     assert web("POST", "/assignments/hw1/grades", "alice", json=[{"username": "bob"}]).status_code == 200

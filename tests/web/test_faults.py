@@ -11,25 +11,25 @@ import httpx2
 import pytest
 
 from mograder.domain.course import Course
-from mograder.store.directory import DirectoryStore
+from mograder.store.folder.store import FolderStore
 from mograder.web import create_app
 from tests.parts import token_of
 
 CONTENT = b"x" * 3_000_000
 
 
-def test_a_sender_that_goes_away_while_the_disk_is_written_cannot_spoil_the_hand_in(
+def test_a_sender_that_goes_away_while_the_disk_is_written_cannot_spoil_the_submission(
     course: Course, course_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
-    accept = DirectoryStore.accept
+    accept = FolderStore.accept
 
     def slowly(*words: Any) -> Any:
         begun.set()
         assert go_on.wait(30)
         return accept(*words)
 
-    monkeypatch.setattr(DirectoryStore, "accept", slowly)
+    monkeypatch.setattr(FolderStore, "accept", slowly)
 
     async def submit() -> None:
         transport = httpx2.ASGITransport(create_app(course))

@@ -15,8 +15,8 @@ from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR
 from mograder.domain.roster import Person
-from tests.parts import ALICE, BOB, HW1, NOON, hand_in, token_of
-from tests.web.test_sessions import OURS, Visitor
+from tests.parts import ALICE, BOB, HW1, NOON, submit_work, token_of
+from tests.web.pages.test_sessions import OURS, Visitor
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -25,8 +25,8 @@ SCRIPT = "<script>alert(1)</script>"
 def teacher(course: Course) -> Visitor:
     """A browser in which the instructor is logged in; alice has handed in twice, bob never."""
     course.add_people(COURSE_INSTRUCTOR, [Person.parse("alice", "Alice Example"), Person.parse("bob")])
-    hand_in(course.store, course.seal, ALICE, b"first = 1\n", NOON)
-    hand_in(course.store, course.seal, ALICE, b"second = 2\n", NOON)
+    submit_work(course.store, course.signer, ALICE, b"first = 1\n", NOON)
+    submit_work(course.store, course.signer, ALICE, b"second = 2\n", NOON)
     visitor = Visitor(course)
     visitor.post("/login", token=token_of(course, INSTRUCTOR))
     return visitor
@@ -48,13 +48,13 @@ def fields(text: str) -> dict[str, str]:
 def test_nothing_here_is_for_students(course: Course) -> None:
     student = Visitor(course)
     student.post("/login", token=token_of(course, "alice"))
-    for path in ("/board/hw1", "/board/hw1/hand-ins.zip", "/board/hw1/people/alice", "/board/hw1/feedback/alice"):
+    for path in ("/board/hw1", "/board/hw1/submissions.zip", "/board/hw1/people/alice", "/board/hw1/feedback/alice"):
         assert student.get(path).status_code == 403
     for path in ("/board/hw1/grades", "/board/hw1/grades/keep", "/board/hw1/feedback", "/board/hw1/people/alice"):
         assert student.post(path).status_code == 403
 
 
-def test_every_hand_in_is_listed_opened_and_downloaded(teacher: Visitor) -> None:
+def test_every_submission_is_listed_opened_and_downloaded(teacher: Visitor) -> None:
     assert 'href="/board/hw1/people/alice"' in teacher.get("/board/hw1").text
     page = teacher.get("/board/hw1/people/alice").text
     names = re.findall(r'href="(/board/hw1/people/alice/[^"/]+)">Open', page)
@@ -72,14 +72,14 @@ def test_a_file_that_was_put_there_by_hand_is_opened_too(teacher: Visitor, cours
     assert SCRIPT not in teacher.get("/board/hw1/people/dora/dora.py").text
 
 
-def test_all_hand_ins_or_those_that_were_asked_for_come_as_a_zip(teacher: Visitor, course: Course) -> None:
+def test_all_submissions_or_those_that_were_asked_for_come_as_a_zip(teacher: Visitor, course: Course) -> None:
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w") as opened:
         opened.writestr("work.py", "x = 1")
-    hand_in(course.store, course.seal, BOB, inner.getvalue(), NOON)
+    submit_work(course.store, course.signer, BOB, inner.getvalue(), NOON)
 
     def names(show: str) -> dict[str, bytes]:
-        answer = teacher.get(f"/board/hw1/hand-ins.zip?show={show}")
+        answer = teacher.get(f"/board/hw1/submissions.zip?show={show}")
         with zipfile.ZipFile(io.BytesIO(answer.content)) as opened:
             return {name: opened.read(name) for name in opened.namelist()}
 

@@ -64,12 +64,12 @@ def test_from_the_board_to_grades_feedback_and_more_time(tab: Tab, server: Runni
     expect(tab.get_by_role("row", name="alice")).to_contain_text("new")
     server.submit("alice", f"# {SCRIPT}\nanswer = 42\n".encode()).raise_for_status()
     expect(tab.get_by_role("row", name="alice")).to_contain_text("handed in")  # live: nobody has reloaded
-    expect(tab.locator("#rush")).to_contain_text("1 hand-in,")
+    expect(tab.locator("#rush")).to_contain_text("1 submission,")
     tab.get_by_role("searchbox", name="Student").fill("bob")
     expect(tab.get_by_role("row", name="alice")).to_have_count(0)
     tab.get_by_role("searchbox", name="Student").fill("")
     tab.get_by_role("row", name="alice").get_by_role("link", name="handed in").click()
-    tab.get_by_role("link", name="Open hand-in 1").click()
+    tab.get_by_role("link", name="Open submission 1").click()
     expect(tab.get_by_label("Source")).to_contain_text("answer = 42")
     tab.go_back()
     tab.get_by_label("Until", exact=True).fill("+2d")
@@ -198,7 +198,7 @@ def test_a_live_update_leaves_focus_selection_and_scroll_position_where_they_are
     assert tab.locator(".scroll").first.evaluate("each => each.scrollLeft") == 100
 
 
-def test_a_board_that_was_opened_before_anybody_joined_shows_the_first_hand_in(tab: Tab, server: Running) -> None:
+def test_a_board_that_was_opened_before_anybody_joined_shows_the_first_submission(tab: Tab, server: Running) -> None:
     log_in(tab, server)
     expect(tab.get_by_text("Nobody has joined yet.")).to_be_visible()
     register(server, "alice")

@@ -20,10 +20,10 @@ from tests.parts import PATIENCE, Running, make_course_folder, running
 
 IMPATIENT = """
 import sys
-from mograder.opening import open_course
+from mograder.factory import open_course
 from mograder.web import create_app
 from mograder.web.body import Pace
-from mograder.web.server import listen, serve
+from mograder.web.serving.server import listen, serve
 
 pace = Pace(idle=0.5, slowest=1_000_000_000, linger=0.1, taking=0.5)
 app = create_app(open_course(sys.argv[3], enrollment_code=sys.argv[5]), pace=pace)
@@ -82,7 +82,7 @@ def memory(server: Running, which: str = "VmRSS") -> int:
 
 
 def is_empty(server: Running) -> bool:
-    """Whether nothing is kept of any hand-in, cut short or whole."""
+    """Whether nothing is kept of any submission, cut short or whole."""
     return not [path for path in server.submitted.rglob("*") if path.is_file()]
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mograder.domain.errors import BadRequest
-from mograder.store.files import Spool
+from mograder.store.shared.files import Spool
 from mograder.web.multipart import read_files, read_first_file
 
 NAMES = st.text(

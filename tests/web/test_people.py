@@ -16,8 +16,8 @@ from mograder.domain.names import INSTRUCTOR
 from mograder.domain.store import Event
 from mograder.domain.tokens import Token
 from tests.parts import ALICE, CODE, token_of
+from tests.web.pages.test_sessions import Visitor
 from tests.web.test_grading import SCRIPT, upload
-from tests.web.test_sessions import Visitor
 
 A_CODE = re.compile(r"\b[a-z2-9]{4}-[a-z2-9]{4}-[a-z2-9]{4}\b")
 
@@ -82,7 +82,7 @@ def test_roles_are_given_and_people_removed_after_a_question(teacher: Visitor, c
     course.register("alice", CODE)
     assert teacher.post("/people/alice/role", role="instructor").status_code == 303
     assert roles(course) == {"alice": Role.INSTRUCTOR}
-    assert "Hand-ins and grades stay" in teacher.get("/people/alice/remove").text
+    assert "Submissions and grades stay" in teacher.get("/people/alice/remove").text
     assert roles(course) == {"alice": Role.INSTRUCTOR}
     assert teacher.post("/people/alice/remove").status_code == 303
     assert roles(course) == {}
@@ -90,7 +90,7 @@ def test_roles_are_given_and_people_removed_after_a_question(teacher: Visitor, c
     assert "Bring back" not in teacher.get("/people?q=bob").text
 
 
-def test_the_trail_is_in_words_names_the_instructor_counts_one_as_one_and_shows_moments(
+def test_the_audit_log_is_in_words_names_the_instructor_counts_one_as_one_and_shows_moments(
     teacher: Visitor, course: Course
 ) -> None:
     task = course.assignment(COURSE_INSTRUCTOR, "hw1")
@@ -126,7 +126,7 @@ def test_requests_for_more_time_are_decided_on_one_page(teacher: Visitor, course
     assert "declined" in teacher.get("/more-time").text
 
 
-def test_the_trail_is_searched_and_paged(teacher: Visitor, course: Course) -> None:
+def test_the_audit_log_is_searched_and_paged(teacher: Visitor, course: Course) -> None:
     for number in range(120):
         course.register(f"student{number:03}", CODE)
     first = teacher.get("/trail").text

@@ -10,7 +10,7 @@ import pytest
 from mograder.domain.course import Course
 from tests.parts import CODE
 from tests.web.in_process import Web, problem
-from tests.web.test_sessions import Visitor
+from tests.web.pages.test_sessions import Visitor
 
 PLAN = """\
 timezone = "Europe/Berlin"

@@ -137,7 +137,7 @@ def test_a_file_that_is_dropped_on_the_form_is_handed_in(tab: Tab, server: Runni
         dropped.items.add(new File(["dropped = 1\\n"], "work.py"));
         return dropped;
     }""")
-    tab.dispatch_event("#hand-in", "drop", {"dataTransfer": dropped})
+    tab.dispatch_event("#submission", "drop", {"dataTransfer": dropped})
     tab.get_by_role("button", name="Hand in").click()
     expect(tab.get_by_role("region", name="Received")).to_be_visible()
     assert (server.submitted / "hw1" / "alice.py").read_bytes() == b"dropped = 1\n"

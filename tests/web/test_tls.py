@@ -16,9 +16,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from mograder.store.authority import AUTHORITY, CERTIFICATE, Authority
+from mograder.store.folder.authority import AUTHORITY, CERTIFICATE, Authority
 from tests.parts import PATIENCE, Running, environment, free_port, running
-from tests.web.test_server import answer, head
+from tests.web.serving.test_server import answer, head
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Files that a lecturer's hand has broken under a running server: all goes on, and instructors are told."""
+"""Files that an instructor's hand has broken under a running server: all goes on, and instructors are told."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pytest
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR
-from mograder.web.sessions import new_ticket
+from mograder.web.pages.sessions import new_ticket
 from tests.parts import CODE, Running, environment, free_port, running
 from tests.web.in_process import Web
-from tests.web.test_sessions import OURS, Visitor
+from tests.web.pages.test_sessions import OURS, Visitor
 
 DUE = 1_773_147_600  # Unix seconds
 PLAN = f'title = "Physics"\n[[assignments]]\nname = "hw1"\ndue = {DUE}\n'

@@ -1,6 +1,6 @@
 """The command line: `main`, and one module a command group, imported when it is called.
 
-The law: every failure that we foresaw is one line on stderr and an exit code (docs/reference/commands.md); nothing
+Invariant: every failure that we foresaw is one line on stderr and an exit code (docs/reference/commands.md); nothing
 that a server says can steer the terminal; no traceback ever reaches a user.
 """
 
@@ -50,16 +50,19 @@ PLACES = {
     "extend": ("mograder.cli.extend:extend", "Give students more time; grant and decline what they ask for."),
     "schedule": ("mograder.cli.schedule:schedule", "Show and change an assignment's times, title and limits."),
     "token": ("mograder.cli.token:token", "Make tokens from a course's secret."),
-    "doctor": ("mograder.cli.care:doctor", "Check a course folder, and mend what is safe to mend."),
-    "verify": ("mograder.cli.care:verify", "Re-hash a course against its chain of receipts."),
-    "erase": ("mograder.cli.care:erase", "Erase a person's data; the chain of receipts stays valid."),
-    "backup": ("mograder.cli.care:backup", "Archive a course, also while it is served."),
-    "restore": ("mograder.cli.care:restore", "Bring an archived course back."),
+    "doctor": ("mograder.cli.maintenance:doctor", "Check a course folder, and mend what is safe to mend."),
+    "verify": ("mograder.cli.maintenance:verify", "Re-hash a course against its chain of receipts."),
+    "erase": ("mograder.cli.maintenance:erase", "Erase a person's data; the chain of receipts stays valid."),
+    "backup": ("mograder.cli.maintenance:backup", "Archive a course, also while it is served."),
+    "restore": ("mograder.cli.maintenance:restore", "Bring an archived course back."),
     "rehearse": ("mograder.cli.rehearse:rehearse", "Rehearse an exam with a copy of a course."),
     "secret": ("mograder.cli.secret:secret", "Change the secret that tokens are made from."),
     "course": ("mograder.cli.course:course", "Make, list and close the courses of a server that has many."),
     "store": ("mograder.cli.course:store", "Look after the database that courses are in; copy a course into it."),
-    "mirror": ("mograder.cli.course:mirror", "Write a database's hand-ins into a folder, for tools that grade files."),
+    "mirror": (
+        "mograder.cli.course:mirror",
+        "Write a database's submissions into a folder, for tools that grade files.",
+    ),
     "demo": ("mograder.cli.demo:demo", "Serve a small real course to try everything on."),
 }
 

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from mograder.domain.errors import Usage
 
 if TYPE_CHECKING:
-    from mograder.store.authority import Authority
-    from mograder.web.server import Tls
+    from mograder.store.folder.authority import Authority
+    from mograder.web.serving.server import Tls
 
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 (compared, not bound)
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -47,7 +47,7 @@ def https(settings: Mapping[str, Any], root: Path, host: str, url: str) -> tuple
 
     `url` is the address that the course itself states, if any. Raises MograderError.
     """
-    from mograder.web.server import Tls
+    from mograder.web.serving.server import Tls
 
     if settings["tls_cert"]:
         tls = Tls(settings["tls_cert"], settings["tls_key"])
@@ -55,7 +55,7 @@ def https(settings: Mapping[str, Any], root: Path, host: str, url: str) -> tuple
         return tls, None
     if not settings["tls_self_signed"]:
         return None, None
-    from mograder.store.authority import Authority
+    from mograder.store.folder.authority import Authority
 
     authority = Authority(root, datetime.now(UTC))
     stated = [*given_names(settings), *filter(None, [urlsplit(url).hostname])]

@@ -54,7 +54,7 @@ def free_port(wanted: int) -> int:
 def demo(ctx: click.Context, folder: Path | None, port: int | None, check: bool) -> None:
     """Make a small real course in FOLDER (a temporary one by default) and serve it.
 
-    It prints the commands to try as a student and as the lecturer. The course stays when the demo ends if FOLDER
+    It prints the commands to try as a student and as the instructor. The course stays when the demo ends if FOLDER
     was named.
 
     \b
@@ -89,7 +89,7 @@ def guide(root: Path, url: str, code: str) -> str:
     """What to try, ready to be pasted into a second terminal."""
     course, name = root.parent, program()
     secret = shlex.quote(str(root / SECRET_NAME))
-    lecturer = f"--url {url} --token $TOKEN"
+    instructor = f"--url {url} --token $TOKEN"
     given = course / "instructor"
     return f"""\
 A demo course stands in {course}. Its enrollment code is {code}.
@@ -101,12 +101,12 @@ As a student, in a second terminal (choose a name, say alice, and enter the code
   {name} https submit hw1 hw1/hw1.py
   {name} https feedback hw1
 
-As the lecturer, in a third (token prints yours):
+As the instructor, in a third (token prints yours):
   {name} token --secret-file {secret}
   TOKEN=__instructor__:...
-  {name} https fetch-submissions hw1 {lecturer} -o submitted/hw1/
-  {name} https upload-grades hw1 {lecturer} --grades-csv {shlex.quote(str(given / "grades-hw1.csv"))}
-  {name} https upload-feedback hw1 {lecturer} --feedback-dir {shlex.quote(str(given / "feedback" / "hw1"))}
+  {name} https fetch-submissions hw1 {instructor} -o submitted/hw1/
+  {name} https upload-grades hw1 {instructor} --grades-csv {shlex.quote(str(given / "grades-hw1.csv"))}
+  {name} https upload-feedback hw1 {instructor} --feedback-dir {shlex.quote(str(given / "feedback" / "hw1"))}
 """
 
 
@@ -152,7 +152,9 @@ def walk(root: Path, url: str, code: str, scratch: Path) -> bool:
     kept = sorted(path.name for path in (root.parent / "submitted" / "hw1").glob("alice_*.py"))
     link = root.parent / "submitted" / "hw1" / "alice.py"
     both = len(kept) == 2 and link.read_bytes() == (root.parent / "solutions" / "hw1.py").read_bytes()
-    results.append(_say(Step("both hand-ins are kept, alice.py is the last", [], ""), "" if both else f"found {kept}"))
+    results.append(
+        _say(Step("both submissions are kept, alice.py is the last", [], ""), "" if both else f"found {kept}")
+    )
     held = sum(results)
     click.echo(f"{held} of {len(results)} steps held")
     return held == len(results)
@@ -162,11 +164,11 @@ def _steps(root: Path, url: str) -> list[Step]:
     course = root.parent
     register = ["https", "login", "--url", url, "--user", "alice"]
     secret = (root / SECRET_NAME).read_text().strip()
-    lecturer = ["--url", url, "--token", sign(secret, INSTRUCTOR)]
+    instructor = ["--url", url, "--token", sign(secret, INSTRUCTOR)]
     solution, given = str(course / "solutions" / "hw1.py"), str(course / "instructor")
-    collect = ["https", "fetch-submissions", "hw1", *lecturer, "-o", "collected"]
-    grade = ["https", "upload-grades", "hw1", *lecturer, "--grades-csv", f"{given}/grades-hw1.csv"]
-    give_back = ["https", "upload-feedback", "hw1", *lecturer, "--feedback-dir", f"{given}/feedback/hw1"]
+    collect = ["https", "fetch-submissions", "hw1", *instructor, "-o", "collected"]
+    grade = ["https", "upload-grades", "hw1", *instructor, "--grades-csv", f"{given}/grades-hw1.csv"]
+    give_back = ["https", "upload-feedback", "hw1", *instructor, "--feedback-dir", f"{given}/feedback/hw1"]
     return [
         Step("a student registers", register, "alice"),
         Step("a classmate cannot take the name", register, "taken", 5, "mallory"),
@@ -175,7 +177,7 @@ def _steps(root: Path, url: str) -> list[Step]:
         Step("has not handed in yet", ["https", "feedback", "hw1"], "No submission yet."),
         Step("hands in the first attempt", ["https", "submit", "hw1", "hw1/hw1.py"], "Submitted"),
         Step("hands in the solution", ["https", "submit", "hw1", solution], "Submitted"),
-        Step("the lecturer collects", collect, "Downloaded 1"),
+        Step("the instructor collects", collect, "Downloaded 1"),
         Step("collects again, nothing new", collect, "skipped 1"),
         Step("grades", grade, "Uploaded"),
         Step("returns feedback", give_back, "Uploaded"),

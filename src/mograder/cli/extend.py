@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from mograder import wire
+from mograder.cli.arguments import as_typed
+from mograder.cli.connect import Server, course_option, reads_from_a_server, somewhere
 from mograder.cli.output import json_option, note, table, tell_json, when
-from mograder.cli.places import as_typed
-from mograder.cli.server import Server, course_option, reads_from_a_server, somewhere
-from mograder.client import Client, known
+from mograder.client.client import Client, known
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.deadlines import Schedule

@@ -18,19 +18,19 @@ import stamina.instrumentation
 
 from mograder import wire
 from mograder.cli import proof
-from mograder.cli.handing_in import ask_extension, retry, submit
+from mograder.cli.connect import Server, choose, owner_of, reads_from_a_server, sends_to_a_server, username
 from mograder.cli.output import json_option, note, progress, result, table, tell, tell_json, when
-from mograder.cli.server import Server, choose, owner_of, reads_from_a_server, sends_to_a_server, username
-from mograder.client import Client, known, pin
-from mograder.collecting import collect, strangers
-from mograder.connection import Patience, normalise_url
+from mograder.cli.submissions import ask_extension, retry, submit
+from mograder.client.client import Client, known, pin
+from mograder.client.collecting import collect, strangers
+from mograder.client.connection import RetryPolicy, normalise_url
+from mograder.client.extract import folder_name, replacing
+from mograder.client.proof import KnownKeys
+from mograder.client.workspace import Login, Logins, Outcome, fetch, read_settings
 from mograder.domain.errors import BadName, MograderError, NameTaken, Usage
 from mograder.domain.grades import GRADE_KEYS, GradeEntry, read_csv
 from mograder.domain.names import parse_owner
-from mograder.placing import folder_name, replacing
-from mograder.proof import KnownKeys
 from mograder.wire import JoinLink
-from mograder.workspace import Login, Logins, Outcome, fetch, read_settings
 
 _out_folder = click.Path(file_okay=False, path_type=Path)
 _in_file = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
@@ -136,8 +136,8 @@ def login(
 def _meet(server: Server, address: str, authority: str, new_key: bool) -> str:
     """The fingerprint of the server's key, "" for a server without; a changed one is refused before any secret goes."""
     with server.open(address, None, authority) as client:
-        seal = KnownKeys().meet(client, new_key)
-    return seal.public_keys()[0]["kid"] if seal else ""
+        signer = KnownKeys().meet(client, new_key)
+    return signer.public_keys()[0]["kid"] if signer else ""
 
 
 def _authority(server: Server, address: str, fingerprint: str) -> str:
@@ -150,7 +150,7 @@ def _authority(server: Server, address: str, fingerprint: str) -> str:
         raise Usage("that is not a whole fingerprint: copy all of its 64 digits 0-9 and a-f")
     if urlsplit(address).scheme != "https":
         raise Usage(f"a fingerprint goes with https: use --url https{address.removeprefix('http')}")
-    return pin(address, digits, Patience(total=server.patience))
+    return pin(address, digits, RetryPolicy(total=server.patience))
 
 
 @https.command()
@@ -308,7 +308,7 @@ def feedback(
 
 
 def _times(status: wire.Status, user: str) -> list[str]:
-    """Due time, extension, and what is to be said of the hand-in that counts."""
+    """Due time, extension, and what is to be said of the submission that counts."""
     lines = []
     if due := known(status.duedate):
         lines.append(f"Due: {when(due)}")
@@ -323,7 +323,7 @@ def _times(status: wire.Status, user: str) -> list[str]:
         if due or known(status.late):
             lines.append(known(status.explanation) or "On time")
     if known(status.rule) == "on-time":
-        which = "your last hand-in, as none was on time" if known(status.late) else "your last hand-in on time"
+        which = "your last submission, as none was on time" if known(status.late) else "your last submission on time"
         lines.append(f"What counts: {which} ({known(status.counts) or 'none yet'})")
     return lines
 
@@ -331,7 +331,7 @@ def _times(status: wire.Status, user: str) -> list[str]:
 # an instructor's commands
 
 
-@https.command(name="fetch-submissions", short_help="Download the hand-in of every student that counts.")
+@https.command(name="fetch-submissions", short_help="Download the submission of every student that counts.")
 @click.argument("assignment")
 @click.option("-o", "--output-dir", type=_out_folder, help="Where they go. [default: submitted/ASSIGNMENT]")
 @click.option(
@@ -352,10 +352,10 @@ def fetch_submissions(
     server: Server,
     as_json: bool,
 ) -> None:
-    """Download the hand-in of every student that counts: USER.py each.
+    """Download the submission of every student that counts: USER.py each.
 
-    Only what is new is downloaded. Of a zip hand-in the largest .py becomes USER.py, and all of it is unpacked into a
-    folder USER.
+    Only what is new is downloaded. Of a zip submission the largest .py becomes USER.py, and all of it is unpacked into
+    a folder USER.
 
     \b
     Example:

@@ -11,18 +11,18 @@ from typing import Any
 import click
 
 from mograder import wire
+from mograder.cli.connect import Server, choose, reads_from_a_server
 from mograder.cli.output import note, table, tell, tell_json
-from mograder.cli.server import Server, choose, reads_from_a_server
-from mograder.client import Client, known
-from mograder.connection import normalise_url
+from mograder.client.client import Client, known
+from mograder.client.connection import normalise_url
+from mograder.client.extract import folder_name, replacing, sha256_of
+from mograder.client.proof import KeptReceipt, KnownKeys, changed_key, read_keys, read_receipt
+from mograder.client.workspace import keep_receipt
 from mograder.domain import deadlines
 from mograder.domain.chain import head_of
 from mograder.domain.errors import Usage, VerificationFailed
 from mograder.domain.names import counted
-from mograder.placing import folder_name, replacing, sha256_of
-from mograder.proof import KeptReceipt, KnownKeys, changed_key, read_keys, read_receipt
-from mograder.sealing import Ed25519Seal
-from mograder.workspace import keep_receipt
+from mograder.signing import Ed25519Signer
 
 _in_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 RECEIPTS = ".mograder/receipts"
@@ -53,13 +53,13 @@ def receipts(
       mograder https receipts hw1 -o history/
     """
     with server.connect(user) as (client, name):
-        seal = KnownKeys().find(client.url) or KnownKeys().meet(client)
+        signer = KnownKeys().find(client.url) or KnownKeys().meet(client)
         if assignment is None:
             listed = client.all_receipts(name)
         else:
             listed = client.receipts(choose(client.assignments(), assignment).name, name)
         for each in listed:
-            if seal and not seal_fits(seal, each):
+            if signer and not signer_fits(signer, each):
                 raise changed_key(client.url)
         if output_dir:
             for each in listed:
@@ -79,9 +79,9 @@ def _row(info: wire.ReceiptInfo) -> tuple[str, ...]:
     return str(info.number), info.assignment, str(info.attempt), received, late, str(info.size), info.sha256[:12]
 
 
-def seal_fits(seal: Ed25519Seal, info: wire.ReceiptInfo) -> bool:
+def signer_fits(signer: Ed25519Signer, info: wire.ReceiptInfo) -> bool:
     try:
-        return bool(seal.verify(info.receipt))
+        return bool(signer.verify(info.receipt))
     except VerificationFailed:
         return False
 
@@ -135,20 +135,20 @@ def verify(paths: tuple[Path, ...], offline: bool, keys: Path | None, server: Se
     found: list[Checked] = []
     right: list[tuple[KeptReceipt, Mapping[str, Any]]] = []
     for url, group in _by_server(kept, server).items():
-        seal = trusted or KnownKeys().find(url)
-        if seal is None and not offline and url:
+        signer = trusted or KnownKeys().find(url)
+        if signer is None and not offline and url:
             with server.open(url, None) as client:
-                seal = KnownKeys().meet(client)
-        if seal is None:
+                signer = KnownKeys().meet(client)
+        if signer is None:
             raise Usage(f"the keys of {url or 'the course'} are not known here: give --keys, or log in once")
         genuine = []
         for receipt in group:
             try:
-                genuine.append((receipt, receipt.claims(seal)))
+                genuine.append((receipt, receipt.claims(signer)))
             except VerificationFailed as error:
                 found.append(Checked(str(receipt.path), error.message))
         if not offline:
-            found += _against_server(genuine, server, url, seal)
+            found += _against_server(genuine, server, url, signer)
         right += genuine
     wrong = {each.what for each in found}
     found += [Checked(_described(*each)) for each in right if str(each[0].path) not in wrong]
@@ -190,7 +190,7 @@ def _by_server(kept: list[KeptReceipt], server: Server) -> dict[str, list[KeptRe
 
 
 def _against_server(
-    genuine: list[tuple[KeptReceipt, Mapping[str, Any]]], server: Server, url: str, seal: Ed25519Seal
+    genuine: list[tuple[KeptReceipt, Mapping[str, Any]]], server: Server, url: str, signer: Ed25519Signer
 ) -> Iterator[Checked]:
     """Whether each receipt still has its place in the server's chain."""
     if not genuine:
@@ -203,7 +203,7 @@ def _against_server(
         for receipt, claims in genuine:
             if claims["user"] != user:
                 continue
-            own = head_of(receipt.text, seal)
+            own = head_of(receipt.text, signer)
             if own.number > head.number:
                 problem = f"the server's chain was cut: it ends at receipt {head.number}"
             elif texts.get(own.number) != receipt.text or (own.number == head.number and own.hash != head.hash):

@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 from mograder import wire
+from mograder.cli.arguments import as_typed
+from mograder.cli.connect import Server, course_option, reads_from_a_server
+from mograder.cli.connect import somewhere as at
 from mograder.cli.output import note, table, tell_json
-from mograder.cli.places import as_typed
-from mograder.cli.server import Server, course_option, reads_from_a_server
-from mograder.cli.server import somewhere as at
-from mograder.client import Client, known
+from mograder.client.client import Client, known
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
 from mograder.domain.course import Course
 from mograder.domain.errors import BadRequest, Usage
@@ -171,7 +171,7 @@ def reset(place: Place, user: Username) -> list[wire.RosterEntry]:
 @click.argument("role", type=_ROLES)
 @_somewhere
 def role(place: Place, user: Username, role: str) -> list[wire.RosterEntry]:
-    """Make USER an instructor, or a student again. The token stays; the audit trail names who did what.
+    """Make USER an instructor, or a student again. The token stays; the audit log names who did what.
 
     \b
     Example:
@@ -184,7 +184,7 @@ def role(place: Place, user: Username, role: str) -> list[wire.RosterEntry]:
 @_user
 @_somewhere
 def remove(place: Place, user: Username) -> list[wire.RosterEntry]:
-    """Revoke USER's token for good. Hand-ins stay, and nobody else can claim the name.
+    """Revoke USER's token for good. Submissions stay, and nobody else can claim the name.
 
     \b
     Example:

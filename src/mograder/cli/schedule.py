@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from mograder import wire
+from mograder.cli.arguments import as_typed
+from mograder.cli.connect import Server, course_option, reads_from_a_server, somewhere
 from mograder.cli.output import json_option, result
-from mograder.cli.places import as_typed
-from mograder.cli.server import Server, course_option, reads_from_a_server, somewhere
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.rules import RuleTexts
@@ -38,7 +38,7 @@ class _Folder:
 @click.option("--opens", metavar="TIME", help="Students do not see it before.")
 @click.option("--due", metavar="TIME", help="Late after this, and the grace.")
 @click.option("--closes", metavar="TIME", help="Nothing is taken after this, except with an extension.")
-@click.option("--max-size", metavar="SIZE", help="Largest hand-in: bytes, or such as '10 MiB'.")
+@click.option("--max-size", metavar="SIZE", help="Largest submission: bytes, or such as '10 MiB'.")
 @click.option("--accepts", metavar="ENDINGS", help="File endings that are taken, such as '.py .zip'.")
 @click.option("--points", help="How many points it is worth.")
 @course_option

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mograder.cli.arguments import Folder
 from mograder.cli.certificate import check_words
-from mograder.cli.places import Folder
-from mograder.cli.serving import Front, check_numbers, keep_serving
+from mograder.cli.listen import Listener, check_numbers, keep_serving
 from mograder.config import CONFIG_NAME, EMPTY, SERVE_SETTINGS, course_folder, read_course_file, resolve
 from mograder.domain.errors import MograderError, Temporary, Unreadable, Usage
 from mograder.domain.names import INSTRUCTOR, Username, parse_new_username
@@ -86,7 +86,7 @@ def serve(folder: Path | None, **given: Any) -> None:
     code = enrollment_code(settings["enrollment_code"], settings["enrollment_code_file"], given["enrollment_code"])
     names = read_names(settings["generate_tokens"]) if settings["generate_tokens"] else None
 
-    from mograder.opening import open_course
+    from mograder.factory import open_course
 
     def opened(stack: contextlib.ExitStack) -> Course:
         folders = {name: given[name] for name in ("release_dir", "submitted_dir", "grades_dir")}
@@ -107,7 +107,7 @@ def serve(folder: Path | None, **given: Any) -> None:
             return
         from mograder.web import create_app
 
-        front = Front.of(settings, host, root, course.url)
+        front = Listener.of(settings, host, root, course.url)
         options = {"check_tokens": not settings["no_auth"], **front.options}
         report = banner(root, course, front, settings["no_auth"])
         app = create_app(course, **options)
@@ -177,9 +177,9 @@ def read_names(file: Path) -> list[Username]:
     return names
 
 
-def banner(root: Path, course: Course, front: Front, no_auth: bool) -> str:
-    """What the lecturer sees on start: where, from which folder, who may come in, and what to do next."""
-    from mograder.web.sessions import START_LINK_SECONDS, link_with, new_ticket
+def banner(root: Path, course: Course, front: Listener, no_auth: bool) -> str:
+    """What the instructor sees on start: where, from which folder, who may come in, and what to do next."""
+    from mograder.web.pages.sessions import START_LINK_SECONDS, link_with, new_ticket
 
     way_in = f"{front.address}  (log in with your token)"
     if sys.stdout.isatty():  # what is not a terminal is a log

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mograder.cli.serving import Front, keep_serving
+from mograder.cli.listen import Listener, keep_serving
 from mograder.config import CONFIG_NAME
 from mograder.domain.errors import Usage
 
@@ -31,8 +31,8 @@ def serve_many(
             )
     if settings["tls_self_signed"] and root is None:
         raise Usage("--tls-self-signed keeps its files in FOLDER: name one")
-    from mograder.opening import ManyCourses, is_database, open_courses
-    from mograder.web.many import create_many
+    from mograder.factory import ManyCourses, is_database, open_courses
+    from mograder.web.multi_course import create_many
 
     def opened(stack: contextlib.ExitStack) -> ManyCourses:
         courses = open_courses(place)
@@ -41,7 +41,7 @@ def serve_many(
 
     with contextlib.ExitStack() as stack:
         many = opened(stack)
-        front = Front.of(settings, host, root or Path())
+        front = Listener.of(settings, host, root or Path())
         options = {"check_tokens": not settings["no_auth"], **front.options}
         listed = [str(each.name) for each in many.courses.entries() if each.archived is None]
         where, store = ("the courses of the database", "URL") if is_database(place) else (str(place), str(place))
@@ -50,7 +50,7 @@ def serve_many(
         keep_serving(front, app, stack.close, lambda stack: create_many(opened(stack).course, **options), report)
 
 
-def banner(where: str, store: str, front: Front, no_auth: bool, courses: list[str]) -> str:
+def banner(where: str, store: str, front: Listener, no_auth: bool, courses: list[str]) -> str:
     """What the operator sees on start; `store` is what `mograder course` calls the place."""
     fingerprint = [f"  fingerprint     {front.authority.fingerprint}"] if front.authority else []
     named = f" ({', '.join(courses[:10])}{', …' if courses[10:] else ''})" if courses else ""

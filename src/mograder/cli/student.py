@@ -11,12 +11,12 @@ from pathlib import Path
 import click
 
 from mograder import config
+from mograder.cli.connect import Server, kept_token, reads_from_a_server
 from mograder.cli.output import note, tell
-from mograder.cli.server import Server, kept_token, reads_from_a_server
-from mograder.connection import normalise_url
+from mograder.client.connection import normalise_url
+from mograder.client.extract import folder_name, replacing
+from mograder.client.workspace import read_settings
 from mograder.domain.errors import Unauthenticated, Usage
-from mograder.placing import folder_name, replacing
-from mograder.workspace import read_settings
 
 
 @click.command(short_help="Open your page of a course in the browser.")

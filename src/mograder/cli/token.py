@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mograder.cli.places import PLACE
+from mograder.cli.arguments import PLACE
 from mograder.domain.errors import MograderError, Usage
 from mograder.domain.names import Username, parse_new_username
 from mograder.domain.tokens import SECRET_NAME, sign, token_lines
@@ -52,7 +52,7 @@ def token(names: tuple[str, ...], secret_file: Path | None, secret_stdin: bool, 
 
 
 def _enrol(place: Path | str, usernames: list[Username]) -> str:
-    from mograder.opening import open_existing  # here: it takes long, and most calls do without
+    from mograder.factory import open_existing  # here: it takes long, and most calls do without
 
     course = open_existing(place)
     try:

@@ -1,4 +1,4 @@
-"""What the course is made of: the plan that a lecturer writes and the assignments that students see."""
+"""What the course is made of: the plan that an instructor writes and the assignments that students see."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ USUALLY_ACCEPTED = (".py", ".zip")
 
 
 @dataclass(frozen=True)
-class HandOut:
+class ReleaseFile:
     """One file that students download. `url` is set when it lives elsewhere (object storage, a CDN)."""
 
     name: FileName
@@ -55,7 +55,7 @@ class Assignment:
 
     name: AssignmentName
     id: str
-    files: tuple[HandOut, ...] = ()
+    files: tuple[ReleaseFile, ...] = ()
     rules: Rules = field(default_factory=Rules)
     entry: Mapping[str, object] | None = None
 
@@ -64,8 +64,8 @@ class Assignment:
         return replace(self, rules=replace(self.rules, schedule=self.rules.schedule.extended(until)))
 
 
-class Which(StrEnum):
-    """Which of a person's hand-ins: the last, or the last in time (where the course counts so, else the last)."""
+class CountingRule(StrEnum):
+    """Which of a person's submissions: the last, or the last in time (where the course counts so, else the last)."""
 
     LATEST = "latest"
     ON_TIME = "on-time"
@@ -80,7 +80,7 @@ address, its name and the assignment's."""
 class Plan:
     """What the course's mograder.toml says about the course. `url` is where students reach it, "" if unsaid.
 
-    `zone` is the course's own; `counts` says which hand-in counts; `enrollment_code` "" means that none is written.
+    `zone` is the course's own; `counts` says which submission counts; `enrollment_code` "" means that none is written.
     `edit_links` are templates of links that open a file in an editor, by the editor's name, with EDIT_PLACEHOLDERS.
     """
 
@@ -89,7 +89,7 @@ class Plan:
     rules: Mapping[AssignmentName, Rules] = field(default_factory=dict)
     zone: tzinfo = UTC
     penalties: Penalties = field(default_factory=Penalties)
-    counts: Which = Which.LATEST
+    counts: CountingRule = CountingRule.LATEST
     enrollment_code: str = ""
     edit_links: Mapping[str, str] = field(default_factory=dict)
 

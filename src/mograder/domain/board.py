@@ -138,16 +138,16 @@ class Show(StrEnum):
 
 
 class Order(StrEnum):
-    """How the people of a board are sorted. The last hand-in comes first, and the best grade."""
+    """How the people of a board are sorted. The last submission comes first, and the best grade."""
 
     USER = "user name"
     NAME = "name"
-    LATEST = "last hand-in"
+    LATEST = "last submission"
     GRADE = "grade"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class BoardFilter:
     """What somebody looks for: `text` in user name or name, one `assignment` (None: all), how they stand there."""
 
     text: str = ""
@@ -156,7 +156,7 @@ class Wanted:
     order: Order = Order.USER
 
 
-def find(board: Board, wanted: Wanted) -> Board:
+def find(board: Board, wanted: BoardFilter) -> Board:
     """The part of the board that is wanted, sorted."""
     columns = [at for at, each in enumerate(board.assignments) if wanted.assignment in (None, each.name)]
     text = wanted.text.strip().casefold()

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 from mograder.domain import board, counting, deadlines, grades, tokens
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
-from mograder.domain.assignments import Assignment, Which
+from mograder.domain.assignments import Assignment, CountingRule
 from mograder.domain.board import Board, read_board
-from mograder.domain.chain import erase_receipt
-from mograder.domain.counting import Judged
+from mograder.domain.chain import make_tombstone
+from mograder.domain.counting import AssessedSubmission
 from mograder.domain.deadlines import Schedule
 from mograder.domain.errors import (
     BadRequest,
@@ -31,7 +31,6 @@ from mograder.domain.errors import (
 )
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry, Uploaded
-from mograder.domain.handing_in import HandingIn
 from mograder.domain.names import (
     INSTRUCTOR,
     AssignmentName,
@@ -41,10 +40,11 @@ from mograder.domain.names import (
     parse_new_username,
     printable,
 )
-from mograder.domain.planning import Planning
-from mograder.domain.receipts import Head, Receipt, Seal, latest_filename
+from mograder.domain.receipts import Head, Receipt, Signer, latest_filename
 from mograder.domain.roster import Person, random_code
+from mograder.domain.rule_editor import RuleEditor
 from mograder.domain.store import ERASED_NAME, Event, Fetched, LatestFile, Store, StoredFile
+from mograder.domain.submissions import TakesSubmissions
 from mograder.domain.tokens import Token
 
 MIN_CLAIM_KEY, MAX_CLAIM_KEY = 32, 200  # characters
@@ -56,7 +56,7 @@ ASK_AGAIN_FOR = 3600 * deadlines.SECOND
 class Standing:
     """How one person stands in one assignment, as the person may see it.
 
-    `schedule` is the person's own, with the extension in it. `kept` are all hand-ins, in the order of acceptance, of
+    `schedule` is the person's own, with the extension in it. `kept` are all submissions, in the order of acceptance, of
     which `counting` counts, by the course's `rule`. `fetched`: something of the assignment was downloaded.
     `grades_broken`: whether there is a grade cannot be said now, as the table cannot be understood.
     """
@@ -66,9 +66,9 @@ class Standing:
     feedback_available: bool
     schedule: Schedule
     extension: Extension | None
-    kept: tuple[Judged, ...]
-    counting: Judged | None
-    rule: Which
+    kept: tuple[AssessedSubmission, ...]
+    counting: AssessedSubmission | None
+    rule: CountingRule
     fetched: bool = False
     grades_broken: bool = False
 
@@ -85,11 +85,11 @@ class Standing:
 
 @dataclass(frozen=True)
 class Holdings:
-    """What a course holds about a person: the assignments where there are hand-ins, grades, feedback."""
+    """What a course holds about a person: the assignments where there are submissions, grades, feedback."""
 
     account: bool = False
     receipts: int = 0
-    hand_ins: tuple[AssignmentName, ...] = ()
+    submissions: tuple[AssignmentName, ...] = ()
     grades: tuple[AssignmentName, ...] = ()
     feedback: tuple[AssignmentName, ...] = ()
 
@@ -105,23 +105,23 @@ class Download:
 
 
 @dataclass(frozen=True)
-class Course(HandingIn):
-    """One course over a store; handing in is in `HandingIn`.
+class Course(TakesSubmissions):
+    """One course over a store; handing in is in `TakesSubmissions`.
 
     `clock` gives Unix microseconds; `enrollment_code` "" means no registration.
     """
 
     store: Store
-    seal: Seal
+    signer: Signer
     clock: Callable[[], int]
     enrollment_code: str = ""
     max_upload: int = 100 * 1024 * 1024  # bytes
     new_code: Callable[[], str] = random_code
     new_secret: Callable[[], str] = tokens.random_secret
 
-    def troubles(self, actor: Actor) -> tuple[Unreadable, ...]:
+    def config_errors(self, actor: Actor) -> tuple[Unreadable, ...]:
         """The files of the course that cannot be understood now, for those who may know: instructors."""
-        return self.store.troubles() if actor.is_instructor else ()
+        return self.store.config_errors() if actor.is_instructor else ()
 
     # who
 
@@ -308,7 +308,7 @@ class Course(HandingIn):
         return self._change_person(actor, "role", username, lambda held: replace(held, role=role), role.value)
 
     def remove(self, actor: Actor, username: Username) -> Account:
-        """Revoke a person's token or code for good. Hand-ins stay, and nobody else can claim the name.
+        """Revoke a person's token or code for good. Submissions stay, and nobody else can claim the name.
 
         Raises NotFound.
         """
@@ -349,7 +349,7 @@ class Course(HandingIn):
         found = Holdings(
             account=any(each.username == username for each in self.store.accounts()),
             receipts=len(receipts),
-            hand_ins=tuple(sorted(name for name in names if self.store.submitted_file(name, latest))),
+            submissions=tuple(sorted(name for name in names if self.store.submitted_file(name, latest))),
             grades=tuple(sorted(name for name in names if grades.of_person(self.store.grades(name), username))),
             feedback=tuple(sorted(name for name in names if self.store.feedback(name, username))),
         )
@@ -364,15 +364,15 @@ class Course(HandingIn):
         """
         held, now, name = self.holdings(username), self.clock(), self.name
         event = Event(now, actor.username, "erase", ERASED_NAME, counted(held.receipts, "receipt"))
-        self.store.erase(username, lambda receipt: erase_receipt(receipt, self.seal, name, now), event)
+        self.store.erase(username, lambda receipt: make_tombstone(receipt, self.signer, name, now), event)
         return held
 
-    # assignments and hand-outs
+    # assignments and released files
 
     @property
-    def planning(self) -> Planning:
+    def planning(self) -> RuleEditor:
         """The rules of assignments, and changing them."""
-        return Planning(self.store, self.clock, self.max_upload)
+        return RuleEditor(self.store, self.clock, self.max_upload)
 
     def assignments(
         self, actor: Actor, own: Sequence[Extension] | None = None, listed: tuple[Assignment, ...] | None = None
@@ -405,11 +405,11 @@ class Course(HandingIn):
             raise NotFound(f"there is no assignment {printable(text)!r}")
         return found
 
-    def hand_out(self, actor: Actor, assignment: str, file: str) -> StoredFile:
+    def release_file(self, actor: Actor, assignment: str, file: str) -> StoredFile:
         """A file to work on. Raises NotFound."""
         name = FileName.parse(file)
         folder = self._folder_of(actor, assignment, name)
-        found = self.store.hand_out(folder, name) if folder else None
+        found = self.store.release_file(folder, name) if folder else None
         if found is None:
             raise NotFound(f"there is no file {printable(file)!r} in {printable(assignment)!r}")
         return found
@@ -421,29 +421,29 @@ class Course(HandingIn):
             try:
                 name = self.assignment(each.actor, each.assignment).name
             except NotFound:  # the manifest lists another folder's files for an assignment
-                url = hand_out_url(each.assignment, each.file)
+                url = release_file_url(each.assignment, each.file)
                 listing = self.assignments(each.actor)
                 name = next(entry.name for entry in listing if any(file.url == url for file in entry.files))
             notes.append(Fetched(name, each.actor.username, each.moment))
         self.store.note_fetched(notes)
 
     def _folder_of(self, actor: Actor, text: str, file: FileName) -> AssignmentName | None:
-        """The folder that a hand-out's URL names: an assignment's, or one that a manifest's URLs point into."""
+        """The folder that a released file's URL names: an assignment's, or one that a manifest's URLs point into."""
         try:
             return self.assignment(actor, text).name
         except NotFound:
             pass
-        url = hand_out_url(text, file)
+        url = release_file_url(text, file)
         listed = any(each.url == url for entry in self.assignments(actor) for each in entry.files)
         return AssignmentName.parse(text) if listed else None
 
-    # hand-ins
+    # submissions
 
     def submitted_file(self, assignment: Assignment, file: str) -> StoredFile:
         """Raises NotFound."""
         found = self.store.submitted_file(assignment.name, FileName.parse(file))
         if found is None:
-            raise NotFound(f"there is no hand-in {printable(file)!r} in {assignment.name!r}")
+            raise NotFound(f"there is no submission {printable(file)!r} in {assignment.name!r}")
         return found
 
     def history(self, assignment: Assignment, user: Username) -> Iterator[Receipt]:
@@ -455,10 +455,10 @@ class Course(HandingIn):
         return self.store.receipts(None, user)
 
     def version(self, assignment: Assignment, user: Username, file: str) -> StoredFile:
-        """One of a person's own hand-ins, by the file name in its receipt, or the latest. Raises NotFound."""
+        """One of a person's own submissions, by the file name in its receipt, or the latest. Raises NotFound."""
         own = {latest_filename(user), *(each.submission.filename for each in self.history(assignment, user))}
         if file not in own:
-            raise NotFound(f"{user!r} has no hand-in {printable(file)!r} in {assignment.name!r}")
+            raise NotFound(f"{user!r} has no submission {printable(file)!r} in {assignment.name!r}")
         return self.submitted_file(assignment, file)
 
     def head(self) -> Head:
@@ -494,7 +494,7 @@ class Course(HandingIn):
         plan = self.plan
         extension = self.extensions.of(assignment, user)
         schedule = self._schedule(assignment, extension)
-        kept = counting.judge(self.history(assignment, user), schedule.due, plan)
+        kept = counting.assess(self.history(assignment, user), schedule.due, plan)
         return Standing(
             submitted=self.store.submitted_file(assignment.name, FileName(latest_filename(user))) is not None,
             grade=entry if entry is not None and entry.visible else None,
@@ -508,8 +508,10 @@ class Course(HandingIn):
             grades_broken=table is None,
         )
 
-    def hand_ins_seen(self, assignment: Assignment, files: tuple[LatestFile, ...] | None = None) -> tuple[object, ...]:
-        """What `hand_ins` are made of: equal to an earlier one only if they are, too. Quick, as every poll asks.
+    def submissions_version(
+        self, assignment: Assignment, files: tuple[LatestFile, ...] | None = None
+    ) -> tuple[object, ...]:
+        """What `submissions` are made of: equal to an earlier one only if they are, too. Quick, as every poll asks.
 
         `files` are the store's latest files, if they have been looked for already.
         """
@@ -517,8 +519,8 @@ class Course(HandingIn):
         mark = self.store.mark()
         return (mark, assignment, self.plan, self.store.latest_files(assignment.name) if files is None else files)
 
-    def standings_seen(self, assignment: Assignment) -> tuple[object, ...]:
-        """As `hand_ins_seen`, what everybody's `standing` is made of."""
+    def standings_version(self, assignment: Assignment) -> tuple[object, ...]:
+        """As `submissions_version`, what everybody's `standing` is made of."""
         return (self.store.mark(assignment.name), assignment, self.plan)
 
     def board(self) -> Board:
@@ -526,7 +528,7 @@ class Course(HandingIn):
         return read_board(self.store)
 
     def rush(self) -> tuple[int, ...]:
-        """How many hand-ins came in each of the last 60 minutes, the oldest first."""
+        """How many submissions came in each of the last 60 minutes, the oldest first."""
         now = self.clock()
         counts = [0] * 60
         for moment in self.store.received_since(now - 60 * deadlines.MINUTE):
@@ -536,11 +538,11 @@ class Course(HandingIn):
         return tuple(counts)
 
     def free_space(self) -> int | None:
-        """Bytes that are free for hand-ins; None where nobody can tell."""
+        """Bytes that are free for submissions; None where nobody can tell."""
         return self.store.free_space()
 
-    def board_seen(self) -> tuple[object, ...]:
-        """What `board` is made of, as `hand_ins_seen` has it for `hand_ins`."""
+    def board_version(self) -> tuple[object, ...]:
+        """What `board` is made of, as `submissions_version` has it for `submissions`."""
         store, listed = self.store, self.store.assignments()
         files = [(store.handed_in(each.name), board.readable_grades(store, each.name)) for each in listed]
         return (store.mark(), listed, self.plan, files)
@@ -568,7 +570,7 @@ def _check_same_name(held: Account | None, username: Username) -> None:
         raise NameTaken(f"{username!r} differs from the account {held.username!r} by case alone")
 
 
-def hand_out_url(assignment: str, file: str) -> str:
+def release_file_url(assignment: str, file: str) -> str:
     """How a manifest may name a file of a folder of the course."""
     return f"/assignments/{assignment}/files/{file}"
 

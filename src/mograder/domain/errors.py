@@ -71,7 +71,7 @@ class RegistrationOff(Forbidden):
 
 
 class Closed(MograderError):
-    """The assignment does not take hand-ins now."""
+    """The assignment does not take submissions now."""
 
     code, status, exit_code = "closed", 403, 5
 

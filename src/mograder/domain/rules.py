@@ -1,6 +1,6 @@
 """The rules of an assignment as people write them, and what of it changes when they write something else.
 
-The law: what nobody has changed is no change.
+Invariant: what nobody has changed is no change.
 """
 
 from __future__ import annotations

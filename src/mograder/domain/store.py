@@ -16,13 +16,13 @@ from typing import BinaryIO, Protocol
 
 from mograder.domain.access import Account
 from mograder.domain.assignments import Assignment, Plan
-from mograder.domain.chain import Erased, Link
-from mograder.domain.commits import Commit
+from mograder.domain.chain import Link, Tombstone
+from mograder.domain.commitments import Commitment
 from mograder.domain.errors import Unreadable
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, CourseName, FileName, Username
-from mograder.domain.receipts import Body, HandIn, Head, Issue, Receipt, Submission
+from mograder.domain.receipts import Body, Head, Issue, NewSubmission, Receipt, Submission
 from mograder.domain.rules import RuleChange
 
 
@@ -41,24 +41,24 @@ class StoredFile:
     path: Path | None = None
     data: bytes | None = None
     bring: Callable[[], bytes | Path] | None = field(default=None, compare=False)
-    hold: Callable[[], Held] | None = field(default=None, compare=False)
+    hold: Callable[[], OpenedFile] | None = field(default=None, compare=False)
 
-    def brought(self) -> StoredFile:
+    def fetched_file(self) -> StoredFile:
         """The same with its bytes at `path` or in `data`; may take as long as a network does."""
         if self.bring is None:
             return self
         content = self.bring()
-        at_hand = {"path": content} if isinstance(content, Path) else {"data": content}
-        return replace(self, bring=None, **at_hand)
+        cached = {"path": content} if isinstance(content, Path) else {"data": content}
+        return replace(self, bring=None, **cached)
 
-    def held(self) -> Held:
+    def held(self) -> OpenedFile:
         """The file as it stands now, and its bytes, whatever somebody puts under its name from now on.
 
         Raises OSError.
         """
         if self.hold is not None:
             return self.hold()
-        file = self.brought()
+        file = self.fetched_file()
         if file.data is not None:
             return file, io.BytesIO(file.data)
         assert file.path is not None
@@ -72,13 +72,13 @@ class StoredFile:
             return file.read()
 
 
-Held = tuple[StoredFile, BinaryIO]
+OpenedFile = tuple[StoredFile, BinaryIO]
 """A file as it stood when it was opened, and its bytes."""
 
 
 @dataclass(frozen=True)
 class LatestFile:
-    """The latest hand-in of one person as it stands in the course now, a hand edit included."""
+    """The latest submission of one person as it stands in the course now, a hand edit included."""
 
     username: Username
     filename: str
@@ -89,7 +89,7 @@ class LatestFile:
 
 @dataclass(frozen=True)
 class Event:
-    """One line of the audit trail: who did what to whom or what, and when (Unix microseconds)."""
+    """One line of the audit log: who did what to whom or what, and when (Unix microseconds)."""
 
     moment: int
     actor: str
@@ -108,7 +108,7 @@ class Fetched:
 
 
 class Upload(Body, Protocol):
-    """A hand-in on its way in. `write` every chunk, then `finish`; `discard` drops it, at any time and twice."""
+    """A submission on its way in. `write` every chunk, then `finish`; `discard` drops it, at any time and twice."""
 
     @property
     def is_large(self) -> bool:
@@ -122,21 +122,21 @@ class Upload(Body, Protocol):
 
 @dataclass(frozen=True)
 class Accepted:
-    """What became of a hand-in. `repeated`: the bytes were the latest already, and `receipt` is that one's."""
+    """What became of a submission. `repeated`: the bytes were the latest already, and `receipt` is that one's."""
 
     receipt: Receipt
     repeated: bool
 
 
-Attest = Callable[[Receipt], Erased]
+MakeTombstone = Callable[[Receipt], Tombstone]
 """Makes of a receipt what stays of it in the chain when it is erased."""
 
 ERASED_NAME = "(erased)"
-"""What the audit trail calls whoever was erased."""
+"""What the audit log calls whoever was erased."""
 
 ChangeAccount = Callable[[Account | None], Account]
 ChangeExtension = Callable[[Extension | None], Extension]
-ChangeCommits = Callable[[tuple[Commit, ...]], tuple[Commit, ...]]
+ChangeCommitments = Callable[[tuple[Commitment, ...]], tuple[Commitment, ...]]
 
 
 class Store(Protocol):
@@ -162,25 +162,25 @@ class Store(Protocol):
         ...
 
     def plan(self) -> Plan:
-        """What the lecturer has written about the course, as it stands now, or as it could last be understood."""
+        """What the instructor has written about the course, as it stands now, or as it could last be understood."""
         ...
 
-    def troubles(self) -> tuple[Unreadable, ...]:
+    def config_errors(self) -> tuple[Unreadable, ...]:
         """What people have written, by hand, so that it cannot be understood now. A plan or a list of assignments
         that this store could read before goes on meanwhile."""
         ...
 
-    def plan_tag(self) -> str:
+    def plan_version(self) -> str:
         """Changes whenever the text that `plan` is read from does. Raises Unreadable when it cannot be understood."""
         ...
 
     def change_rules(
-        self, assignment: AssignmentName, changes: Sequence[RuleChange], plan_tag: str, event: Event
+        self, assignment: AssignmentName, changes: Sequence[RuleChange], plan_version: str, event: Event
     ) -> None:
-        """Write what changes of an assignment's rules into that text, which otherwise stays as the lecturer wrote it,
+        """Write what changes of an assignment's rules into that text, which otherwise stays as the instructor wrote it,
         and record `event`, as one step.
 
-        Raises ChangedMeanwhile unless the text is still that of `plan_tag`; also Unreadable leaves it as it is.
+        Raises ChangedMeanwhile unless the text is still that of `plan_version`; also Unreadable leaves it as it is.
         """
         ...
 
@@ -234,13 +234,13 @@ class Store(Protocol):
 
     def forget_failures(self, keys: Sequence[str]) -> None: ...
 
-    # hand-outs
+    # released files
 
     def assignments(self) -> tuple[Assignment, ...]:
         """Every assignment, sorted by name, as the course stands now."""
         ...
 
-    def assignments_at_hand(self) -> tuple[Assignment, ...] | None:
+    def cached_assignments(self) -> tuple[Assignment, ...] | None:
         """What `assignments` gives; None where that cannot be said at once."""
         ...
 
@@ -248,7 +248,7 @@ class Store(Protocol):
         """The assignment of this name or, failing that, id; its `files` may be left out."""
         ...
 
-    def hand_out(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
+    def release_file(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
         """A file that students download; None unless it is inside the assignment and not hidden."""
         ...
 
@@ -260,14 +260,14 @@ class Store(Protocol):
         """All notes, or those of a person; sorted by assignment and name."""
         ...
 
-    # hand-ins
+    # submissions
 
     def upload(self) -> Upload:
-        """A place for the bytes of one hand-in to come."""
+        """A place for the bytes of one submission to come."""
         ...
 
-    def accept(self, hand_in: HandIn, issue: Issue) -> Future[Accepted]:
-        """Give the hand-in the next place in the chain and keep its bytes for ever: promised for when it is so.
+    def accept(self, submission: NewSubmission, issue: Issue) -> Future[Accepted]:
+        """Give the submission the next place in the chain and keep its bytes for ever: promised for when it is so.
 
         `issue` is called once the place is certain. When it returns `turn.latest`, nothing is kept. The latest
         file is then this version: latest means last accepted, whatever `received` says.
@@ -275,15 +275,15 @@ class Store(Protocol):
         ...
 
     def latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...]:
-        """The latest hand-in of every person, sorted by name."""
+        """The latest submission of every person, sorted by name."""
         ...
 
-    def latest_files_at_hand(self, assignment: AssignmentName) -> tuple[LatestFile, ...] | None:
+    def cached_latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...] | None:
         """What `latest_files` gives; None where that cannot be said at once."""
         ...
 
     def submitted_file(self, assignment: AssignmentName, filename: FileName) -> StoredFile | None:
-        """A hand-in by its file name, the latest (alice.py) or a dated one."""
+        """A submission by its file name, the latest (alice.py) or a dated one."""
         ...
 
     def head(self) -> Head:
@@ -303,19 +303,21 @@ class Store(Protocol):
         ...
 
     def received_since(self, moment: int) -> list[int]:
-        """The moments of all hand-ins that count as received at `moment` or later (Unix microseconds), in no order."""
+        """The moments of all submissions that count as received at `moment` or later (Unix microseconds), in no
+        order.
+        """
         ...
 
     def free_space(self) -> int | None:
-        """Bytes that are free where hand-ins are kept; None where the store cannot tell."""
+        """Bytes that are free where submissions are kept; None where the store cannot tell."""
         ...
 
     def handed_in(self, assignment: AssignmentName) -> list[Username]:
-        """Everybody of whom a hand-in stands in the course now, one put there by hand included; in no order."""
+        """Everybody of whom a submission stands in the course now, one put there by hand included; in no order."""
         ...
 
-    def erase(self, username: Username, attest: Attest, event: Event) -> None:
-        """Keep nothing of a person: hand-ins, feedback, grades, account, and lines of the trail about them.
+    def erase(self, username: Username, attest: MakeTombstone, event: Event) -> None:
+        """Keep nothing of a person: submissions, feedback, grades, account, and lines of the trail about them.
 
         Of each receipt stays what `attest` makes of it. The name goes from the trail's other lines. `account` then
         gives a removed account whose tokens of before are void, and `accounts` none. Safe to repeat.
@@ -337,13 +339,13 @@ class Store(Protocol):
         """
         ...
 
-    def commits(self, assignment: AssignmentName, username: Username) -> tuple[Commit, ...]:
+    def commits(self, assignment: AssignmentName, username: Username) -> tuple[Commitment, ...]:
         """What a person has announced and not yet handed in, oldest first; some may have run out."""
         ...
 
-    def change_commits(
-        self, assignment: AssignmentName, username: Username, change: ChangeCommits
-    ) -> tuple[Commit, ...]:
+    def change_commitments(
+        self, assignment: AssignmentName, username: Username, change: ChangeCommitments
+    ) -> tuple[Commitment, ...]:
         """Replace a person's commits for an assignment, as one step that nobody can get between; those now."""
         ...
 
@@ -368,11 +370,11 @@ class Store(Protocol):
     # the trail
 
     def record(self, event: Event) -> None:
-        """Add a line to the audit trail."""
+        """Add a line to the audit log."""
         ...
 
     def events(self, limit: int = 1000) -> list[Event]:
-        """The last `limit` events of the audit trail, newest first."""
+        """The last `limit` events of the audit log, newest first."""
         ...
 
     def close(self) -> None:

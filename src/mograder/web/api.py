@@ -38,7 +38,9 @@ from mograder.domain.errors import (
 from mograder.domain.extensions import Extension
 from mograder.domain.names import parse_owner, printable
 from mograder.domain.store import StoredFile
-from mograder.web.body import PATIENT, Body, Gone, Pace, Receive, Scope, Send, is_multipart
+from mograder.web.body import PATIENT, Body, ClientDisconnected, Receive, Scope, Send, Timeouts, is_multipart
+from mograder.web.caching import Memo, SingleFlight, TickCache
+from mograder.web.downloads import DownloadRecorder
 from mograder.web.endpoints import (
     HANDLERS,
     SAME_FOR_ALL,
@@ -49,9 +51,7 @@ from mograder.web.endpoints import (
     submitted,
     upload_feedback,
 )
-from mograder.web.fetches import Fetches
-from mograder.web.lists import AtOnce, Gathered, Written
-from mograder.web.live import Live
+from mograder.web.pages.live import Live
 from mograder.web.replies import (
     FEEDBACK_POLICY,
     INTERNAL_ERROR,
@@ -99,26 +99,26 @@ class Api:
         course: Course,
         *,
         check_tokens: bool = True,
-        pace: Pace = PATIENT,
+        timeouts: Timeouts = PATIENT,
         authority: str = "",
     ) -> None:
         self.course = course
-        self.pace = pace
+        self.timeouts = timeouts
         self.check_tokens = check_tokens
         self._authority = authority
         self._routes = wire.Routes()
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
-        self._gathered: Gathered[Reply | StoredFile] = Gathered(self.write)
-        self._written: Written[Reply] = Written()
-        self._seen: Written[object] = Written()
-        self._at_once = AtOnce()
-        self._boards: Written[Board] = Written(1)
+        self._gathered: SingleFlight[Reply | StoredFile] = SingleFlight(self.write)
+        self._written: Memo[Reply] = Memo()
+        self._seen: Memo[object] = Memo()
+        self._at_once = TickCache()
+        self._boards: Memo[Board] = Memo(1)
         self._looking = threading.Lock()
         self.live = Live(lambda: self.write(course.head))
         self.errors: deque[Failure] = deque(maxlen=LAST_ERRORS)
-        self._known: Written[Actor] = Written()
-        self._own: Written[tuple[Extension, ...]] = Written()
-        self.fetches = Fetches(course, self.write)
+        self._known: Memo[Actor] = Memo()
+        self._own: Memo[tuple[Extension, ...]] = Memo()
+        self.fetches = DownloadRecorder(course, self.write)
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
         self.bad_tokens, self.wrong_codes = Failures(course, "token"), Failures(course, "code")
 
@@ -136,13 +136,13 @@ class Api:
     def board(self) -> Board:
         """The course's board, as it is now; made once for all who look, and again when something has changed."""
         with self._looking:
-            return self._boards.get("board", self.course.board_seen(), self.course.board)
+            return self._boards.get("board", self.course.board_version(), self.course.board)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
         await asyncio.sleep(0)  # to a turn of its own, also for a caller that asks again and again within one
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        body = Body(headers, receive, self.pace)
+        body = Body(headers, receive, self.timeouts)
         actor = None
         try:
             if scope["method"] == "OPTIONS":
@@ -156,7 +156,7 @@ class Api:
             reply = problem(error, actor)
             if scope["method"] == "POST" or error.status >= 500:
                 self.note_error(received, scope["path"], error.message)
-        except Gone:
+        except ClientDisconnected:
             return
         except Exception:
             log.exception("internal error at %s", scope["path"])
@@ -166,13 +166,15 @@ class Api:
             await self._send_file(request, reply, body, receive, send)
         else:
             if actor is not None and actor.is_instructor:
-                troubles = partial(self.course.troubles, actor)
-                reply = with_troubles(reply, await self._read(lambda: self._at_once.get("troubles", troubles)))
+                config_errors = partial(self.course.config_errors, actor)
+                reply = with_config_errors(
+                    reply, await self._read(lambda: self._at_once.get("troubles", config_errors))
+                )
             await send_reply(reply, scope, headers, body, send)
 
     async def _send_file(self, request: Request, file: StoredFile, body: Body, receive: Receive, send: Send) -> None:
         row, values, scope, headers = request.row, request.values, request.scope, request.headers
-        if row.name == "hand_out" and scope["method"] == "GET":
+        if row.name == "release_file" and scope["method"] == "GET":
             self.fetches.note(request.actor, values["assignment"], values["file"], request.received)
         kind = row.reply.value if isinstance(row.reply, Content) else ""
 
@@ -354,9 +356,9 @@ async def promised(future: Future[T]) -> T:
     return future.result()
 
 
-def with_troubles(reply: Reply, troubles: tuple[Unreadable, ...]) -> Reply:
+def with_config_errors(reply: Reply, config_errors: tuple[Unreadable, ...]) -> Reply:
     """Tells an instructor, whatever the question was, which files of the course want mending."""
-    said = tuple((wire.TROUBLE, quote(f"{each.message} ({each.place})"[:LONGEST_TROUBLE])) for each in troubles)
+    said = tuple((wire.TROUBLE, quote(f"{each.message} ({each.place})"[:LONGEST_TROUBLE])) for each in config_errors)
     return replace(reply, headers=reply.headers + said) if said else reply
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from mograder.domain.course import Course
 from mograder.web.api import Api, path_of
-from mograder.web.body import PATIENT, Pace, Receive, Scope, Send
+from mograder.web.body import PATIENT, Receive, Scope, Send, Timeouts
 
 PAGES = frozenset(b"board invite join live login logout more-time my my-receipts once people static trail".split())
 """The first segments of paths that are the pages' own; the protocol has none of them."""
@@ -20,7 +20,7 @@ class App:
 
     @cached_property
     def _pages(self):  # type: ignore[no-untyped-def]
-        from mograder.web.views import make_router  # most servers that start are asked for no page for a while
+        from mograder.web.pages.routes import make_router  # most servers that start are asked for no page for a while
 
         return make_router(self._api)
 
@@ -40,12 +40,12 @@ class App:
         return (not path or not self._api.knows(scope)) and _is_browser(scope)
 
 
-def create_app(course: Course, *, check_tokens: bool = True, pace: Pace = PATIENT, authority: str = "") -> App:
+def create_app(course: Course, *, check_tokens: bool = True, timeouts: Timeouts = PATIENT, authority: str = "") -> App:
     """The application to serve or mount. `check_tokens=False` lets everybody do everything (--no-auth).
 
     `authority` is the certificate (PEM) that vouches for this server, if it has one of its own.
     """
-    return App(Api(course, check_tokens=check_tokens, pace=pace, authority=authority))
+    return App(Api(course, check_tokens=check_tokens, timeouts=timeouts, authority=authority))
 
 
 def _is_browser(scope: Scope) -> bool:

@@ -1,6 +1,6 @@
 """Reads a request's body under a limit of size and time; what is cut short is never taken for whole.
 
-The law: no body without Content-Length, no byte beyond the limit in memory, no waiting without end.
+Invariant: no body without Content-Length, no byte beyond the limit in memory, no waiting without end.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 @dataclass(frozen=True)
-class Pace:
+class Timeouts:
     """How slow the other side may be, in seconds: a connection that does nothing is not kept for ever.
 
     `idle`: the longest pause between two pieces of a body. `slowest`: bytes a second below which an upload is given
@@ -38,22 +38,22 @@ class Pace:
     taking: float = 60.0
 
 
-PATIENT = Pace()
+PATIENT = Timeouts()
 
 
 def is_multipart(headers: Mapping[str, str]) -> bool:
     return headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
-class Gone(Exception):
+class ClientDisconnected(Exception):
     """The sender went away before the body was whole; there is nobody to answer."""
 
 
 class Body:
     """One request's body."""
 
-    def __init__(self, headers: Mapping[str, str], receive: Receive, pace: Pace) -> None:
-        self.pace = pace
+    def __init__(self, headers: Mapping[str, str], receive: Receive, timeouts: Timeouts) -> None:
+        self.timeouts = timeouts
         self._receive = receive
         self._encoding = headers.get("content-encoding", "identity")
         self._chunked = "transfer-encoding" in headers
@@ -79,9 +79,9 @@ class Body:
         """
         length = self._length(limit)
         count = 0
-        ends = time.monotonic() + self.pace.idle + length / self.pace.slowest
+        ends = time.monotonic() + self.timeouts.idle + length / self.timeouts.slowest
         while not self._over and count < length:
-            message = await self._next(min(self.pace.idle, ends - time.monotonic()))
+            message = await self._next(min(self.timeouts.idle, ends - time.monotonic()))
             chunk: bytes = message.get("body", b"")
             count += len(chunk)
             if count > length:
@@ -91,7 +91,7 @@ class Body:
             if chunk:
                 yield chunk
         if count < length:
-            raise Gone
+            raise ClientDisconnected
 
     async def _next(self, seconds: float) -> Message:
         try:
@@ -102,7 +102,7 @@ class Body:
             raise RequestTimeout("the request's body came too slowly") from None
         if message["type"] == "http.disconnect":
             self._over = True
-            raise Gone
+            raise ClientDisconnected
         self._over = not message.get("more_body", False)
         return message
 
@@ -117,7 +117,7 @@ class Body:
 
     async def drain(self) -> None:
         """Read on for a moment and throw away."""
-        with contextlib.suppress(TimeoutError, RequestTimeout, Gone):
-            async with asyncio.timeout(self.pace.idle):
+        with contextlib.suppress(TimeoutError, RequestTimeout, ClientDisconnected):
+            async with asyncio.timeout(self.timeouts.idle):
                 while not self._over:
-                    await self._next(self.pace.linger)
+                    await self._next(self.timeouts.linger)

@@ -13,9 +13,9 @@ from msgspec import UNSET
 from mograder import wire
 from mograder.domain import deadlines
 from mograder.domain.access import Actor
-from mograder.domain.assignments import Assignment, Which
-from mograder.domain.commits import Commit
-from mograder.domain.counting import Listed
+from mograder.domain.assignments import Assignment, CountingRule
+from mograder.domain.commitments import Commitment
+from mograder.domain.counting import ListedSubmission
 from mograder.domain.course import Course, Standing
 from mograder.domain.deadlines import Lateness
 from mograder.domain.errors import BadRequest, ChecksumMismatch, NotFound, WrongCode
@@ -26,9 +26,9 @@ from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.roster import Person
 from mograder.domain.store import Accepted, StoredFile, Upload
 from mograder.web.body import Scope
-from mograder.web.lists import AtOnce, Written
+from mograder.web.caching import Memo, TickCache
+from mograder.web.pages.sessions import link_with, new_ticket
 from mograder.web.replies import Reply, json_reply
-from mograder.web.sessions import link_with, new_ticket
 from mograder.web.throttle import Failures, address_key, name_key
 from mograder.wire import Content, Endpoint
 
@@ -48,9 +48,9 @@ class Request(NamedTuple):
     received: int
     scope: Scope
     wrong_codes: Failures
-    written: Written[Reply]
-    seen: Written[object]
-    at_once: AtOnce
+    written: Memo[Reply]
+    seen: Memo[object]
+    at_once: TickCache
     authority: str = ""
     body: bytes = b""
     own: tuple[Extension, ...] = ()
@@ -157,9 +157,10 @@ def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
         times = {"opens": opens, "duedate": due, "closes": closes, "grace": grace, **now_late}
         return {**assignment.entry, **{key: value for key, value in times.items() if value is not UNSET}}
     listed = [
-        wire.HandOutFile(
+        wire.ReleaseFileInfo(
             each.name,
-            each.url or wire.build_path(wire.BY_NAME["hand_out"], {"assignment": assignment.name, "file": each.name}),
+            each.url
+            or wire.build_path(wire.BY_NAME["release_file"], {"assignment": assignment.name, "file": each.name}),
             wire.given(each.size),
             wire.given(each.sha256),
         )
@@ -172,9 +173,9 @@ def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
     )  # fmt: skip
 
 
-def hand_out(request: Request) -> StoredFile:
+def release_file(request: Request) -> StoredFile:
     course, actor, place = request.course, request.actor, (request.values["assignment"], request.values["file"])
-    return request.at_once.get((place, actor.is_instructor), lambda: course.hand_out(actor, *place))
+    return request.at_once.get((place, actor.is_instructor), lambda: course.release_file(actor, *place))
 
 
 def rules(request: Request) -> Reply:
@@ -189,7 +190,7 @@ def change_rules(request: Request) -> Reply:
 
 
 def begin_submit(
-    request: Request, assignment: Assignment, upload: Upload, filename: str, held: Sequence[Commit]
+    request: Request, assignment: Assignment, upload: Upload, filename: str, held: Sequence[Commitment]
 ) -> Future[Accepted]:
     try:
         upload.finish()
@@ -207,7 +208,7 @@ def begin_submit(
 
 def submitted(course: Course, accepted: Accepted) -> Reply:
     kept = accepted.receipt.submission
-    judged, counts, rule = course.judged(accepted.receipt)
+    assessed, counts, rule = course.assessed(accepted.receipt)
     return json_reply(
         wire.Submitted(
             filename=latest_filename(kept.username),
@@ -225,7 +226,7 @@ def submitted(course: Course, accepted: Accepted) -> Reply:
             counts=counts,
             rule=rule.value,
             by=kept.by,
-            **said_of(judged.lateness),
+            **said_of(assessed.lateness),
         )
     )
 
@@ -235,7 +236,7 @@ def seconds(moment: int | None) -> wire.Maybe[int]:
 
 
 def said_of(lateness: Lateness) -> dict[str, Any]:
-    """The keys of a reply that say how late a hand-in is."""
+    """The keys of a reply that say how late a submission is."""
     return {
         "late": lateness.late, "days_late": lateness.days, "penalty": lateness.penalty,
         "explanation": wire.given(lateness.explanation or None),
@@ -275,7 +276,7 @@ def change_extensions(request: Request) -> Reply:
     return json_reply([wire.extension_info(each) for each in changed])
 
 
-WHICH = {"": Which.LATEST, "latest": Which.LATEST, "on-time": Which.ON_TIME, "counts": None}
+WHICH = {"": CountingRule.LATEST, "latest": CountingRule.LATEST, "on-time": CountingRule.ON_TIME, "counts": None}
 
 
 def submissions(request: Request) -> Reply:
@@ -285,21 +286,21 @@ def submissions(request: Request) -> Reply:
     course, assignment = request.course, request.assignment()
 
     def write() -> Reply:
-        found = course.hand_ins(assignment, WHICH[wanted])
+        found = course.submissions(assignment, WHICH[wanted])
         return json_reply([submission_info(assignment, each) for each in found], tagged=True)
 
-    seen = course.hand_ins_seen(assignment, request.listed)
+    seen = course.submissions_version(assignment, request.listed)
     return request.written.get(("submissions", assignment.name, wanted), seen, write)
 
 
-def submission_info(assignment: Assignment, listed: Listed) -> wire.SubmissionInfo:
-    file, judged = listed.file, listed.judged
+def submission_info(assignment: Assignment, listed: ListedSubmission) -> wire.SubmissionInfo:
+    file, assessed = listed.file, listed.assessed
     place = {"assignment": assignment.name, "file": file.filename}
     known: dict[str, Any] = {}
-    if judged is not None:
-        kept = judged.submission
+    if assessed is not None:
+        kept = assessed.submission
         moment = kept.received / deadlines.SECOND
-        known = {"version": kept.filename, "received": moment, "by": kept.by, **said_of(judged.lateness)}
+        known = {"version": kept.filename, "received": moment, "by": kept.by, **said_of(assessed.lateness)}
     url = wire.build_path(wire.BY_NAME["submitted_file"], place)
     return wire.SubmissionInfo(
         file.username, file.filename, url, int(file.modified), file.size, file.sha256, listed.counts, **known
@@ -368,7 +369,7 @@ def status(request: Request) -> Reply:
     key = ("standings", assignment.name)
 
     def look() -> object:
-        seen = course.standings_seen(assignment)
+        seen = course.standings_version(assignment)
         return request.seen.get(key, seen, lambda: seen)  # the same object as long as it is equal: quick to compare
 
     return request.written.get((key, user), request.at_once.get(key, look), write)
@@ -395,12 +396,12 @@ def status_reply(standing: Standing) -> Reply:
 
 
 def _counting(standing: Standing) -> dict[str, Any]:
-    judged = standing.counting
-    if judged is None:
+    assessed = standing.counting
+    if assessed is None:
         return {}
-    kept = judged.submission
+    kept = assessed.submission
     moment = kept.received / deadlines.SECOND
-    return {"counts": kept.filename, "received": moment, "by": kept.by, **said_of(judged.lateness)}
+    return {"counts": kept.filename, "received": moment, "by": kept.by, **said_of(assessed.lateness)}
 
 
 def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
@@ -482,15 +483,15 @@ Handler = Callable[[Request], Reply | StoredFile]
 HANDLERS: Mapping[str, Handler] = {
     handler.__name__: handler
     for handler in (
-        health, register, assignments, hand_out, rules, change_rules, commit, submissions, submitted_file, receipts,
+        health, register, assignments, release_file, rules, change_rules, commit, submissions, submitted_file, receipts,
         all_receipts, version, chain_head, signing_keys, upload_grades, status, feedback, ask_extension, extensions,
         change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration, authority,
     )
 }  # fmt: skip
 
 SAME_FOR_ALL: Mapping[str, Callable[[Request], object]] = {
-    "assignments": lambda request: request.course.store.assignments_at_hand(),
-    "submissions": lambda request: request.course.store.latest_files_at_hand(request.assignment().name),
+    "assignments": lambda request: request.course.store.cached_assignments(),
+    "submissions": lambda request: request.course.store.cached_latest_files(request.assignment().name),
 }
 """Rows whose answer depends on path, query, whether an instructor asks, and the student's extensions (`own`), and on
 nothing else of the request; each with what it lists, if that is at hand."""

@@ -176,7 +176,7 @@ async def _send_pieces(
     with contextlib.suppress(TimeoutError):  # the server ends the connection of an answer that is not finished
         while left and (piece := held.read(min(left, SMALL_FILE))):
             left -= len(piece)
-            async with asyncio.timeout(body.pace.taking):
+            async with asyncio.timeout(body.timeouts.taking):
                 await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
 
 
@@ -198,7 +198,7 @@ async def _send_range(
         if message["type"] == "http.response.start" and message["status"] >= 400:
             refused = message["status"]
         if not refused:
-            async with asyncio.timeout(body.pace.taking):
+            async with asyncio.timeout(body.timeouts.taking):
                 await send(message)
 
     response.chunk_size = SMALL_FILE

@@ -1,6 +1,6 @@
 """Counts failures, not requests: who guesses is slowed down, a class behind one address is not.
 
-The law: a success never counts. A right token is let in whatever was counted; a code is not even looked at once too
+Invariant: a success never counts. A right token is let in whatever was counted; a code is not even looked at once too
 many were wrong, so that guessing on does not help. From where the right code comes there is nothing to guess: what was
 wrong from that address is forgotten, so that the typing errors of a class do not add up.
 

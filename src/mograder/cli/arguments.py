@@ -1,0 +1,59 @@
+"""What is typed at a command: where a course is (a folder of this machine, or a database), names and times."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mograder.domain.errors import BadRequest, Usage
+from mograder.domain.names import CourseName
+
+
+class Folder(click.Path):
+    """A folder that exists. Who names a database is told what to do `instead`."""
+
+    def __init__(self, instead: str = "") -> None:
+        super().__init__(exists=True, file_okay=False, path_type=Path)
+        self.instead = instead
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if self.instead and _is_database(value):
+            raise Usage(f"this takes a folder; {self.instead}")
+        return super().convert(value, param, ctx)
+
+
+class _Place(click.ParamType[Path | str]):
+    """A folder that exists, or the URL of a PostgreSQL database."""
+
+    name = "place"
+
+    def convert(self, value: Path | str, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        return value if _is_database(value) else Folder().convert(value, param, ctx)
+
+
+def _is_database(value: Path | str) -> bool:
+    from mograder.factory import is_database
+
+    return is_database(value)
+
+
+FOLDER, PLACE = Folder(), _Place()
+
+
+def course_name(_context: click.Context, _parameter: click.Parameter, text: str) -> CourseName:
+    """For a click argument. Raises Usage."""
+    with as_typed():
+        return CourseName.parse(text)
+
+
+@contextlib.contextmanager
+def as_typed() -> Iterator[None]:
+    """What cannot be understood in here stood in the command's own words. Raises Usage for BadRequest."""
+    try:
+        yield
+    except BadRequest as error:
+        raise Usage(error.message) from None

@@ -1,0 +1,209 @@
+"""Handing in, from a person's terminal: `submit`, what waits in the outbox, and asking for more time."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+
+import click
+import msgspec
+
+from mograder import wire
+from mograder.cli.connect import (
+    Server,
+    check_receipt,
+    choose,
+    keep,
+    reads_from_a_server,
+    sends_to_a_server,
+    tell_delivered,
+)
+from mograder.cli.extend import check_until
+from mograder.cli.output import json_option, note, progress, result, when
+from mograder.client.client import Client, known
+from mograder.client.extract import sha256_of
+from mograder.client.outbox import Outbox, OutboxEntry, deliver, is_passing, worth_announcing
+from mograder.client.workspace import is_release_file
+from mograder.domain.assignments import USUALLY_ACCEPTED
+from mograder.domain.errors import MograderError, TooLarge, Usage
+from mograder.domain.names import counted
+
+
+@click.command()
+@click.argument("assignment")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path))
+@click.option("--user", help="Hand in for this student, as an instructor: never late.")
+@click.option("--dry-run", is_flag=True, help="Check, and send nothing.")
+@sends_to_a_server
+@json_option
+def submit(
+    assignment: str,
+    file: Path,
+    user: str | None,
+    dry_run: bool,
+    server: Server,
+    as_json: bool,
+) -> None:
+    """Hand in FILE for ASSIGNMENT.
+
+    It says before sending whether it would be late, prints what the server received and its checksum, and keeps the
+    server's receipt in .mograder/receipts/ beside the file. Hand in as often as you like: every version is kept, and
+    the last one counts, or the last in time where the course says so.
+
+    When a deadline is near, the file's checksum goes ahead of it, and its moment counts. What cannot be sent is kept on
+    this machine, and sent by your next command or by mograder https retry.
+
+    \b
+    Example:
+      mograder https submit hw1 homework.py
+    """
+    if not file.stat().st_size:
+        raise Usage(f"{file.name} is empty")
+    with server.connect(user) as (client, name):
+        waiting: OutboxEntry | None = None
+        try:
+            begun = time.monotonic()
+            chosen = choose(client.assignments(), assignment)
+            took = time.monotonic() - begun
+            _check(file, chosen)
+            late = user is None and known(chosen.late) is True
+            sha256 = _warn(file, chosen, late)
+            if dry_run:
+                planned = {"file": file.name, "assignment": chosen.name, "user": name, "sha256": sha256, "late": late}
+                said = f"Would submit: {file.name}\n  Assignment: {chosen.name}\n  sha256 {sha256}"
+                result(as_json, planned, said)
+                return
+            waiting = _put(file, client.url, server.owner(), name, chosen.name)
+            if waiting and not user and worth_announcing(chosen, file.stat().st_size, took, time.time()):
+                waiting = _announce(client, waiting, file.stat().st_size)
+            with progress(file.name) as bar:
+                submitted = client.submit(chosen.name, name, Outbox().path(waiting) if waiting else file, bar)
+        except MograderError as error:
+            if is_passing(error) and not dry_run:
+                waiting = waiting or _put(file, client.url, server.owner(), name, assignment)
+                if waiting:
+                    error.message += (
+                        f": a copy of {file.name} is kept and goes out with your next command, or with "
+                        "mograder https retry"
+                    )
+            elif waiting:
+                Outbox().drop(waiting)
+            raise
+        if waiting:
+            Outbox().drop(waiting)
+        wrong = check_receipt(client, submitted)
+    place = keep(file, client.url, submitted)
+    reply = {**msgspec.to_builtins(submitted, enc_hook=str), "kept": str(place) if place else None}
+    result(as_json, reply, _received(file.name, submitted))
+    if place:
+        note(f"your receipt is in {place}")
+    if wrong:
+        raise wrong
+
+
+def _check(file: Path, assignment: wire.AssignmentInfo) -> None:
+    """Refuse now what the server would refuse after the trip."""
+    accepts = [ending.lower() for ending in known(assignment.accepts) or USUALLY_ACCEPTED]
+    if file.suffix.lower() not in accepts:
+        raise Usage(f"{file.name} cannot be handed in: {assignment.name!r} takes {', '.join(accepts)}")
+    size, limit = file.stat().st_size, known(assignment.max_size)
+    if limit is not None and size > limit:
+        raise TooLarge(f"{file.name} has {counted(size, 'byte')}: {assignment.name!r} takes at most {limit}")
+
+
+def _warn(file: Path, assignment: wire.AssignmentInfo, late: bool) -> str:
+    """Say what a person should know before it is sent; the file's SHA-256."""
+    sha256 = sha256_of(file)
+    if is_release_file(sha256, assignment, file.parent):
+        note(f"warning: {file.name} is unchanged from what the course gave out")
+    if late:
+        days, penalty = known(assignment.days_late) or 0, known(assignment.penalty) or 0
+        due = known(assignment.duedate)
+        cost = f", which costs {penalty:g} %" if penalty else ""
+        note(f"note: this is late: due {when(due) if due else 'before'}, {days} day(s) begun{cost}")
+    return sha256
+
+
+def _put(file: Path, url: str, sender: str, user: str, assignment: str) -> OutboxEntry | None:
+    try:
+        return Outbox().put(file, url, sender, user, assignment)
+    except OSError as error:  # a home that cannot be written must keep nobody from handing in
+        note(f"warning: no copy could be kept in the outbox: {error.strerror or error}")
+        return None
+
+
+def _announce(client: Client, waiting: OutboxEntry, size: int) -> OutboxEntry:
+    """Send the checksum ahead. A server that takes none, or not now, is no reason not to send the file."""
+    with contextlib.suppress(MograderError):
+        made = client.commit(waiting.assignment, waiting.user, waiting.sha256, size)
+        note(f"announced at {when(made.committed, seconds=True)}: if the file comes by {when(made.until)}, that counts")
+        return Outbox().change(waiting, since=made.committed)
+    return waiting
+
+
+def _received(name: str, submitted: wire.Submitted) -> str:
+    lines = [f"Submitted {name!r} to {submitted.assignment!r}"]
+    if submitted.attempt:
+        again = "as before, these bytes were already your latest submission: " if submitted.repeated else ""
+        lines.append(f"  {again}attempt {submitted.attempt}, received {when(submitted.received, seconds=True)}")
+    if arrived := known(submitted.arrived):
+        lines.append(f"  announced then; the file itself came {when(arrived, seconds=True)}")
+    if known(submitted.duedate):
+        lines.append(f"  {known(submitted.explanation) or 'on time'}")
+    if (counts := known(submitted.counts)) and counts != submitted.version:
+        lines.append(f"  {counts} counts, your last submission on time; this one is kept")
+    return "\n".join([*lines, f"  {counted(submitted.size, 'byte')}, sha256 {submitted.sha256}"])
+
+
+@click.command(short_help="Send what could not be sent.")
+@click.option("--drop", is_flag=True, help="Forget what waits instead of sending it.")
+@sends_to_a_server
+@json_option
+def retry(drop: bool, server: Server, as_json: bool) -> None:
+    """Send what could not be sent, oldest first; also what was refused before.
+
+    Sending again is safe: what the server has already counts once. What is refused stays here until you say --drop.
+
+    \b
+    Example:
+      mograder https retry
+    """
+    address, outbox = server.required_address(), Outbox()
+    mine = [each for each in outbox.all() if each.server == address]
+    if drop:
+        for each in mine:
+            outbox.drop(each)
+        result(as_json, {"dropped": len(mine)}, f"Forgot {len(mine)} submission(s)")
+        return
+    sent = refused = 0
+    with server.connect(deliver_first=False) as (client, _), progress("outbox") as bar:
+        for waiting, submitted, problem in deliver(client, outbox, server.owner(), choose, again=True, progress=bar):
+            tell_delivered(client, waiting, submitted, problem)
+            sent, refused = (sent + 1, refused) if submitted else (sent, refused + 1)
+    result(as_json, {"sent": sent, "refused": refused}, f"Sent {sent} submission(s)")
+    if refused:
+        raise MograderError(f"{refused} submission(s) were not taken and stay here: see above; --drop forgets them")
+
+
+@click.command(name="ask-extension", short_help="Ask for more time.")
+@click.argument("assignment")
+@click.option("--until", required=True, help="Until when: +3d, +12h, 2030-02-08, or 2030-02-08T17:00 of the course.")
+@click.option("--reason", required=True, help="Why, for your instructor.")
+@reads_from_a_server
+@json_option
+def ask_extension(assignment: str, until: str, reason: str, server: Server, as_json: bool) -> None:
+    """Ask for more time for ASSIGNMENT. Your instructor grants or declines: mograder https feedback says so.
+
+    Asking again replaces what you asked for before.
+
+    \b
+    Example:
+      mograder https ask-extension hw1 --until +2d --reason "ill since Monday"
+    """
+    check_until(until)
+    with server.connect() as (client, name):
+        chosen = choose(client.assignments(), assignment)
+        asked = client.ask_extension(chosen.name, name, until, reason)
+    wanted = known(asked.wanted)
+    result(as_json, asked, f"Asked for {chosen.name!r} until {when(wanted) if wanted else until}")

@@ -1,0 +1,413 @@
+"""The protocol from the other side: one short method an endpoint, driven by `wire.ENDPOINTS`.
+
+Invariant: what comes back is what was sent, and a server that says less than ours does is understood as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import httpx2
+import msgspec
+from msgspec import UnsetType
+
+from mograder import wire
+from mograder.client.connection import CHUNK, Answer, Body, Connection, RetryPolicy, announced_length, read_body
+from mograder.domain.access import Role
+from mograder.domain.errors import NetworkFailure, NotFound, RequestTimeout, VerificationFailed
+from mograder.domain.grades import GradeEntry
+from mograder.domain.names import printable
+from mograder.domain.tokens import random_secret
+
+MAX_REPLY = 64 * wire.MIB  # bytes of a JSON or HTML answer
+MAX_FILE = 2048 * wire.MIB  # bytes of one downloaded file
+FEEDBACK_BATCH = 16 * wire.MIB  # bytes of feedback pages in one request
+
+
+Progress = Callable[[int, int | None], None]
+"""Told how many bytes of how many (None: unknown) have gone over. A new try starts from 0 again."""
+
+
+def pin(url: str, fingerprint: str, patience: RetryPolicy | None = None) -> str:
+    """The certificate (PEM) of the authority that vouches for the server at `url`.
+
+    It comes over a connection that nobody vouches for yet, over which nothing else goes. Raises VerificationFailed
+    unless its SHA-256 is `fingerprint` (lower-case hex).
+    """
+    unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+    try:
+        with Client(url, patience=patience, verify=unverified) as client:
+            certificate = ssl.PEM_cert_to_DER_cert(client.authority().strip())
+    except (NotFound, ValueError):
+        raise VerificationFailed(
+            f"{url} has no authority of its own that a fingerprint could be of: check the address, or leave "
+            "the fingerprint out if the server has a certificate that everybody trusts"
+        ) from None
+    found = hashlib.sha256(certificate).hexdigest()
+    if found != fingerprint:
+        raise VerificationFailed(
+            f"{url} is not the server of this fingerprint. nothing was sent. check address and fingerprint, else "
+            "tell your instructor: somebody may be in between"
+        )
+    return ssl.DER_cert_to_PEM_cert(certificate)
+
+
+class Client:
+    """A person's connection to one server. May be used from many threads."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        patience: RetryPolicy | None = None,
+        on_wait: Callable[[str], None] | None = None,
+        on_trouble: Callable[[str], None] | None = None,
+        timeout: float = 60.0,
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
+        """`on_wait` is told once a request why it will be tried again. `timeout` is the longest silence in seconds.
+
+        `on_trouble` is told, an instructor's request each time, which file of the course wants mending.
+        `verify` says who may vouch for this server, if not everybody whom this computer trusts.
+        """
+
+        def quiet(_said: str) -> None: ...
+
+        self._connection = Connection(
+            url, token, patience or RetryPolicy(), on_wait or quiet, on_trouble or quiet, timeout, verify
+        )
+        self.url = self._connection.url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # one method an endpoint
+
+    def health(self) -> wire.Health:
+        return _value(self._call("health"), wire.Health)
+
+    def register(self, user: str, enrollment_code: str, claim_key: str | None = None) -> wire.Registered:
+        """Safe to repeat with the same `claim_key`, for an hour; without one a fresh key is made."""
+        request = wire.encode_json(wire.Register(user, enrollment_code, claim_key or random_secret()))
+        reply = self._call("register", _json(request))
+        return _value(reply, wire.Registered, user=user)
+
+    def assignments(self) -> list[wire.AssignmentInfo]:
+        return [_assignment(entry) for entry in _list(self._call("assignments"))]
+
+    def release_file(self, file: wire.ReleaseFileInfo, target: BinaryIO, progress: Progress | None = None) -> None:
+        """Writes the file to `target`. Raises VerificationFailed unless it has the size and checksum of the listing.
+
+        A file that lives on another host is fetched without the token.
+        """
+        self._download(file.filename, file.url, target, known(file.size), known(file.sha256), progress)
+
+    def rules(self, assignment: str) -> wire.RulesInfo:
+        return _value(self._call("rules", assignment=assignment), wire.RulesInfo)
+
+    def change_rules(self, assignment: str, rules: wire.NewRules) -> wire.RulesInfo:
+        """Not safe to repeat: the rules that were seen are then others."""
+        reply = self._call("change_rules", _json(wire.encode_json(rules)), repeatable=False, assignment=assignment)
+        return _value(reply, wire.RulesInfo)
+
+    def submit(self, assignment: str, user: str, path: Path, progress: Progress | None = None) -> wire.Submitted:
+        """Hands in the file at `path`. Safe to repeat: identical bytes get the same receipt.
+
+        A server that gives no receipt leaves `receipt` empty, `attempt` 0 and `received` 0. Raises
+        VerificationFailed when the server received other bytes than were sent.
+        """
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
+            headers = {
+                "Content-Type": wire.Content.FILE.value,
+                "Content-Length": str(size),
+                wire.CHECKSUM_HEADER: sha256,
+            }
+
+            def body() -> dict[str, Any]:
+                file.seek(0)
+                return {"content": _chunks(file, size, progress), "headers": headers}
+
+            reply = self._call("submit", body, query={"user": user}, assignment=assignment)
+        known = {"user": str(user), "assignment": str(assignment), "size": size, "sha256": sha256}
+        missing = {"filename": f"{user}.py", "version": "", "attempt": 0, "received": 0, "receipt": ""}
+        submitted = _value(reply, wire.Submitted, **known, **missing)
+        if submitted.sha256 != sha256:
+            raise VerificationFailed(
+                f"the server received other bytes than {path.name} has: sent {sha256}, "
+                f"received {submitted.sha256}. hand in again"
+            )
+        return submitted
+
+    def commit(self, assignment: str, user: str, sha256: str, size: int) -> wire.Committed:
+        """Announce a file: when it is handed in soon, the moment of this counts. Safe to repeat."""
+        request = wire.encode_json(wire.Announcement(sha256, size))
+        reply = self._call("commit", _json(request), query={"user": user}, assignment=assignment)
+        return _value(reply, wire.Committed)
+
+    def submissions(self, assignment: str, which: str = "latest") -> list[wire.SubmissionInfo]:
+        """`which` is "latest", "on-time" or "counts". A server that knows the latest alone answers with that.
+
+        A server that does not tell leaves `timemodified` 0, `size` -1 and `sha256` empty.
+        """
+        missing = {"timemodified": 0, "size": -1, "sha256": ""}
+        query = {"which": which} if which != "latest" else None
+        reply = self._call("submissions", query=query, assignment=assignment)
+        return [_value(entry, wire.SubmissionInfo, **missing) for entry in _list(reply)]
+
+    def submitted_file(self, info: wire.SubmissionInfo, target: BinaryIO, progress: Progress | None = None) -> None:
+        """Writes one submission to `target`. Raises VerificationFailed as `release_file` does."""
+        size = info.size if info.size >= 0 else None
+        self._download(info.filename, info.url, target, size, info.sha256 or None, progress)
+
+    def receipts(self, assignment: str, user: str) -> list[wire.ReceiptInfo]:
+        reply = self._call("receipts", query={"user": user}, assignment=assignment)
+        return [_value(entry, wire.ReceiptInfo) for entry in _list(reply)]
+
+    def all_receipts(self, user: str) -> list[wire.ReceiptInfo]:
+        return [_value(entry, wire.ReceiptInfo) for entry in _list(self._call("all_receipts", user=user))]
+
+    def version(self, info: wire.ReceiptInfo, target: BinaryIO, progress: Progress | None = None) -> None:
+        """Writes the submission of a receipt to `target`. Raises VerificationFailed as `release_file` does."""
+        self._download(info.version, info.url, target, info.size, info.sha256, progress)
+
+    def chain_head(self) -> wire.ChainHead:
+        return _value(self._call("chain_head"), wire.ChainHead)
+
+    def signing_keys(self) -> wire.KeySet:
+        return _value(self._call("signing_keys"), wire.KeySet)
+
+    def upload_grades(
+        self, assignment: str, grades: Iterable[GradeEntry], workflow_state: str = ""
+    ) -> wire.GradesStored:
+        entries = [entry.fields for entry in grades]
+        request = msgspec.json.encode({"grades": entries, "workflow_state": workflow_state})
+        reply = self._call("upload_grades", _json(request), assignment=assignment)
+        return _value(reply, wire.GradesStored, received=len(entries))
+
+    def status(self, assignment: str, user: str) -> wire.Status:
+        missing = {"graded": False, "grade": None, "feedback": "", "feedback_available": False}
+        reply = self._call("status", query={"user": user}, assignment=assignment)
+        return _value(reply, wire.Status, **missing)
+
+    def upload_feedback(self, assignment: str, pages: Mapping[str, bytes]) -> wire.FeedbackStored:
+        """Sends `pages`, HTML by file name (`<user>.html`), in as many requests as their size asks for."""
+        stored: list[str] = []
+        for batch in _batches(pages):
+            reply = self._call("upload_feedback", partial(_pages, batch), assignment=assignment)
+            stored += _value(reply, wire.FeedbackStored, files=list(batch)).files
+        return wire.FeedbackStored(stored)
+
+    def feedback(self, assignment: str, user: str) -> bytes:
+        """The HTML page."""
+        return self._call("feedback", assignment=assignment, user=user)
+
+    def ask_extension(self, assignment: str, user: str, until: str, reason: str = "") -> wire.ExtensionInfo:
+        request = wire.encode_json(wire.ExtensionRequest(until, reason))
+        reply = self._call("ask_extension", _json(request), query={"user": user}, assignment=assignment)
+        return _value(reply, wire.ExtensionInfo)
+
+    def extensions(self) -> list[wire.ExtensionInfo]:
+        return [_value(entry, wire.ExtensionInfo) for entry in _list(self._call("extensions"))]
+
+    def change_extensions(self, changes: Iterable[wire.ExtensionChange]) -> list[wire.ExtensionInfo]:
+        """Grant, decline or withdraw, all or nothing. Not safe to repeat: what is withdrawn cannot be again."""
+        request = wire.encode_json(wire.ExtensionChanges(list(changes)))
+        reply = self._call("change_extensions", _json(request), repeatable=False)
+        return [_value(entry, wire.ExtensionInfo) for entry in _list(reply)]
+
+    def roster(self) -> list[wire.RosterEntry]:
+        return [_value(entry, wire.RosterEntry) for entry in _list(self._call("roster"))]
+
+    def add_people(self, people: Iterable[wire.NewPerson]) -> list[wire.RosterEntry]:
+        """Not safe to repeat, as codes are said once; those of a lost answer are made anew by `reset`."""
+        request = wire.encode_json(wire.NewPeople(list(people)))
+        reply = self._call("add_people", _json(request), repeatable=False)
+        return [_value(entry, wire.RosterEntry) for entry in _list(reply)]
+
+    def reset(self, user: str) -> wire.RosterEntry:
+        return _value(self._call("reset", user=user), wire.RosterEntry)
+
+    def set_role(self, user: str, role: Role) -> wire.RosterEntry:
+        reply = self._call("set_role", _json(wire.encode_json(wire.NewRole(role))), user=user)
+        return _value(reply, wire.RosterEntry)
+
+    def remove(self, user: str) -> wire.RosterEntry:
+        return _value(self._call("remove", user=user), wire.RosterEntry)
+
+    def events(self) -> list[wire.EventInfo]:
+        return [_value(entry, wire.EventInfo) for entry in _list(self._call("events"))]
+
+    def login_link(self) -> wire.LoginLink:
+        """A link that logs you in to the course's pages in a browser, once."""
+        return _value(self._call("login_link"), wire.LoginLink)
+
+    def configuration(self) -> str:
+        """A mograder.toml for a student of this server."""
+        return self._call("configuration").decode("utf-8", "replace")
+
+    def authority(self) -> str:
+        """The certificate (PEM) of the server's own authority: whether to trust it, its fingerprint says."""
+        return self._call("authority").decode("ascii", "replace")
+
+    # the trip
+
+    def _call(
+        self,
+        name: str,
+        body: Body = dict,
+        query: Mapping[str, str] | None = None,
+        repeatable: bool = True,
+        **values: str,
+    ) -> bytes:
+        """The answer's body."""
+        row = wire.BY_NAME[name]
+        url = httpx2.URL(self.url + wire.build_path(row, values), params=query)
+
+        def read(response: httpx2.Response) -> bytes:
+            return read_body(response, MAX_REPLY)
+
+        reply = self._connection.send(row.method, url, body, read, repeatable=repeatable)
+        if not isinstance(row.reply, wire.Content) and not reply.lstrip().startswith((b"{", b"[")):
+            raise NetworkFailure(f"{self.url} does not look like a mograder server: check the address")
+        return reply
+
+    def _download(
+        self,
+        name: str,
+        address: str,
+        target: BinaryIO,
+        size: int | None,
+        sha256: str | None,
+        progress: Progress | None,
+    ) -> None:
+        limit = MAX_FILE if size is None else size
+
+        def read(response: httpx2.Response) -> None:
+            target.seek(0)
+            target.truncate()
+            digest, length = hashlib.sha256(), 0
+            expected = size if size is not None else announced_length(response)
+            for chunk in response.iter_raw(CHUNK):
+                length += len(chunk)
+                if length > limit:
+                    raise VerificationFailed(f"{printable(name)!r} is longer than the {limit} bytes it should have")
+                digest.update(chunk)
+                target.write(chunk)
+                if progress:
+                    progress(length, expected)
+            if (size is not None and length != size) or (sha256 and digest.hexdigest() != sha256.lower()):
+                raise VerificationFailed(f"{printable(name)!r} is not the file that the server lists: try again")
+
+        self._connection.send("GET", self._connection.locate(name, address), dict, read, download=True)
+
+
+def _chunks(file: BinaryIO, size: int, progress: Progress | None) -> Iterator[bytes]:
+    """Exactly `size` bytes, what was announced. A file that shrank meanwhile ends in an error, not in a hang."""
+    sent = 0
+    while sent < size:
+        chunk = file.read(min(CHUNK, size - sent))
+        if not chunk:
+            raise RequestTimeout("the file became shorter while it was sent: hand in again")
+        yield chunk
+        sent += len(chunk)
+        if progress:
+            progress(sent, size)
+
+
+def _batches(pages: Mapping[str, bytes]) -> Iterator[dict[str, bytes]]:
+    batch: dict[str, bytes] = {}
+    for name, page in pages.items():
+        if batch and sum(map(len, batch.values())) + len(page) > FEEDBACK_BATCH:
+            yield batch
+            batch = {}
+        batch[name] = page
+    if batch:
+        yield batch
+
+
+def _pages(batch: Mapping[str, bytes]) -> dict[str, Any]:
+    return {"files": [("files", (name, page, "text/html")) for name, page in batch.items()]}
+
+
+def _json(body: bytes) -> Body:
+    return lambda: {"content": body, "headers": {"Content-Type": "application/json"}}
+
+
+def known(value: wire.Maybe[Answer]) -> Answer | None:
+    """The value of a key that a server may leave out; None where it did."""
+    return None if isinstance(value, UnsetType) else value
+
+
+# reading what servers answer, which may have fewer keys than ours
+
+
+def _document(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise NetworkFailure("the answer is not JSON: is this a mograder server? check the address") from None
+
+
+def _list(body: bytes) -> list[Any]:
+    entries = _document(body)
+    if not isinstance(entries, list):
+        raise NetworkFailure("the answer is not a list: is this a mograder server? check the address")
+    return entries
+
+
+def _value(reply: bytes | object, kind: type[Answer], **missing: object) -> Answer:
+    """`reply` as a `kind`: nulls and absent keys from `missing`, numbers where texts should be made texts."""
+    document = _document(reply) if isinstance(reply, bytes) else reply
+    if not isinstance(document, dict):
+        raise NetworkFailure("the answer is not an object: is this a mograder server? check the address")
+    # A name of ours is a kind of str that no encoder knows.
+    plain = {key: str(value) if isinstance(value, str) else value for key, value in missing.items()}
+    filled = plain | {key: value for key, value in document.items() if value is not None}
+    for field in fields(kind):  # type: ignore[arg-type]
+        value = filled.get(field.name)
+        if str(field.type).startswith("str") and isinstance(value, int | float) and not isinstance(value, bool):
+            filled[field.name] = str(value)
+    try:
+        return msgspec.convert(filled, kind, strict=False)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise NetworkFailure(f"the server's answer cannot be understood: {printable(str(error))}") from None
+
+
+def _assignment(entry: object) -> wire.AssignmentInfo:
+    """One entry of a listing, which an instructor may have written by hand: a due date of 0 is none, what is no time is
+    no due date, and a file that has no name or no address cannot be fetched and is passed over."""
+    if not isinstance(entry, dict):
+        return _value(entry, wire.AssignmentInfo)
+    files = entry.get("files")
+    clean = {key: entry[key] for key in ("name", "title", "max_size", "accepts", "points") if key in entry}
+    clean["id"] = entry.get("name") if entry.get("id") is None else entry["id"]
+    clean |= {key: entry[key] for key in ("grace", "late", "days_late", "penalty") if key in entry}
+    for key in ("opens", "duedate", "closes"):
+        moment = entry.get(key)
+        if isinstance(moment, int | float) and moment > 0:
+            clean[key] = int(moment)
+    clean["files"] = [
+        _value(file, wire.ReleaseFileInfo)
+        for file in (files if isinstance(files, list) else [])
+        if isinstance(file, dict) and file.get("filename") and file.get("url")
+    ]
+    return _value(clean, wire.AssignmentInfo)

@@ -1,0 +1,91 @@
+"""Many courses in a folder: each subfolder that holds a release/ is one, called as the subfolder."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from mograder.domain import deadlines
+from mograder.domain.errors import BadName, NameTaken, NotFound
+from mograder.domain.names import CourseName
+from mograder.domain.store import CourseEntry, Event
+from mograder.store.folder.layout import served_folders
+from mograder.store.folder.store import FolderStore
+from mograder.store.shared import files
+from mograder.store.shared.files import storage_errors
+
+ARCHIVED = ".mograder-archived"
+"""In the folder of a course that is closed: since when (Unix microseconds)."""
+
+RELEASE = "release"
+
+
+class CourseFolders:
+    """The `Courses` (domain/store.py) of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._opened: dict[CourseName, FolderStore] = {}
+        self._opening = threading.Lock()
+
+    def _is_course(self, name: CourseName) -> bool:
+        return (self._folder / name / RELEASE).is_dir()
+
+    def _archived(self, name: CourseName) -> int | None:
+        try:
+            return int((self._folder / name / ARCHIVED).read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def entries(self) -> list[CourseEntry]:
+        found = []
+        with storage_errors("list the courses"):
+            for path in sorted(self._folder.iterdir()):
+                try:
+                    name = CourseName.parse(path.name)
+                except BadName:
+                    continue
+                if self._is_course(name):
+                    created = int((path / RELEASE).stat().st_mtime * deadlines.SECOND)
+                    found.append(CourseEntry(name, created, self._archived(name)))
+        return found
+
+    def open(self, name: CourseName) -> FolderStore:
+        if not self._is_course(name) or self._archived(name) is not None:
+            raise no_such_course(name)
+        with self._opening:
+            if name not in self._opened:
+                self._opened[name] = FolderStore(served_folders(self._folder / name / RELEASE))
+            return self._opened[name]
+
+    def create(self, name: CourseName, event: Event) -> None:
+        home = self._folder / name
+        with storage_errors("make the course"):
+            try:
+                home.mkdir()
+            except FileExistsError:
+                raise course_taken(name) from None
+            files.make_folder(home / RELEASE)
+        self.open(name).record(event)
+
+    def archive(self, name: CourseName, archived: int | None, event: Event) -> None:
+        if not self._is_course(name):
+            raise no_such_course(name)
+        mark = self._folder / name / ARCHIVED
+        with storage_errors("archive the course"):
+            mark.unlink(missing_ok=True)
+            self.open(name).record(event)
+            if archived is not None:
+                files.write_file(mark, f"{archived}\n".encode())
+
+    def close(self) -> None:
+        for store in self._opened.values():
+            store.close()
+
+
+def no_such_course(name: str) -> NotFound:
+    return NotFound(f"there is no course {name!r}")
+
+
+def course_taken(name: str) -> NameTaken:
+    return NameTaken(f"there is a course {name!r} already: choose another name")

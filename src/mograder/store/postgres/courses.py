@@ -1,0 +1,140 @@
+"""The courses of one database: make them, list them, close them, bring in what an instructor has written."""
+
+from __future__ import annotations
+
+import json
+import threading
+from functools import partial
+from pathlib import Path
+
+from mograder import config
+from mograder.domain import deadlines
+from mograder.domain.names import CourseName, FileName
+from mograder.domain.store import CourseEntry, Event
+from mograder.domain.tokens import random_secret
+from mograder.store.folder.courses import course_taken, no_such_course
+from mograder.store.folder.layout import MANIFEST, Folders
+from mograder.store.folder.release import ReleaseFolder
+from mograder.store.postgres import blobs
+from mograder.store.postgres.blobs import Bodies, new_body, pieces_of
+from mograder.store.postgres.database import Connection, Database
+from mograder.store.postgres.rows import (
+    HAND_OUTS,
+    PLAN,
+    SECRETS,
+    StoredReleaseFile,
+    lock_document,
+    put_document,
+    read_listing,
+    record,
+    write_listing,
+)
+from mograder.store.postgres.store import PostgresStore
+from mograder.store.shared import files
+
+
+class PostgresCourses:
+    """The `Courses` (domain/store.py) of the database at a URL."""
+
+    def __init__(self, url: str) -> None:
+        """Raises Temporary, and Unreadable for a schema that is newer or older than this program."""
+        self.url = url
+        self._database = Database(url)
+        self._bodies = Bodies(self._database)
+        self._opened: dict[CourseName, PostgresStore] = {}
+        self._opening = threading.Lock()
+
+    def close(self) -> None:
+        for store in list(self._opened.values()):
+            store.close()
+        self._bodies.close()
+        self._database.close()
+
+    def entries(self) -> list[CourseEntry]:
+        rows = self._database.read("SELECT course, created, archived FROM courses")
+        return sorted((CourseEntry(CourseName(row[0]), row[1], row[2]) for row in rows), key=lambda each: each.name)
+
+    def open(self, name: CourseName) -> PostgresStore:
+        rows = self._database.read("SELECT archived FROM courses WHERE course = %s", (name,))
+        if not rows or rows[0][0] is not None:
+            raise no_such_course(name)
+        return self.open_anyway(name)
+
+    def open_anyway(self, name: CourseName) -> PostgresStore:
+        """As `open`, of a course that is known to be there, archived or not."""
+        with self._opening:
+            if name not in self._opened:
+                forget = partial(self._opened.pop, name, None)
+                self._opened[name] = PostgresStore(self._database, self._bodies, name, forget)
+            return self._opened[name]
+
+    def open_alone(self, name: CourseName) -> PostgresStore:
+        """The course's store; closing it closes everything here. Raises NotFound."""
+        self.open(name)
+        return PostgresStore(self._database, self._bodies, name, self.close)
+
+    def create(self, name: CourseName, event: Event) -> None:
+        def work(connection: Connection) -> None:
+            made = connection.execute(
+                "INSERT INTO courses (course, created) VALUES (%s, %s) ON CONFLICT DO NOTHING", (name, event.moment)
+            )
+            if made.rowcount == 0:
+                raise course_taken(name)
+            connection.execute("INSERT INTO chains (course, number, head) VALUES (%s, 0, '')", (name,))
+            put_document(connection, name, SECRETS, json.dumps([[random_secret(), 0]]))
+            record(connection, name, [event])
+
+        self._database.write(name, work)
+
+    def archive(self, name: CourseName, archived: int | None, event: Event) -> None:
+        def work(connection: Connection) -> None:
+            changed = connection.execute("UPDATE courses SET archived = %s WHERE course = %s", (archived, name))
+            if changed.rowcount == 0:
+                raise no_such_course(name)
+            record(connection, name, [event])
+
+        self._database.write(name, work)
+
+    def publish(self, name: CourseName, folders: Folders, event: Event) -> int:
+        """Make plan, manifest and released files those of a course folder, as one step; how many files students get.
+
+        Raises Unreadable when what stands there cannot be understood; then nothing has changed.
+        """
+        release_files = ReleaseFolder(folders)
+        release_files.assignments(config.read_course_file(folders.course / config.CONFIG_NAME).plan())
+        found = release_files.everything()
+
+        def work(connection: Connection) -> int:
+            held = read_listing(lock_document(connection, name, HAND_OUTS, "{}"))
+            before = [each for listed in held.values() for each in listed]
+            known = {each.sha256: each.body for each in before}
+            listing = {
+                assignment: tuple(_keep(connection, name, file, path, known) for file, path in listed)
+                for assignment, listed in found.items()
+            }
+            used = {each.body for listed in listing.values() for each in listed}
+            blobs.drop(connection, name, [each.body for each in before if each.body not in used])
+            put_document(connection, name, HAND_OUTS, write_listing(listing))
+            for place, path in ((PLAN, folders.course / config.CONFIG_NAME), (MANIFEST, folders.root / MANIFEST)):
+                _put_file(connection, name, place, path)
+            record(connection, name, [event])
+            return sum(map(len, listing.values()))
+
+        return self._database.write(name, work)
+
+
+def _keep(connection: Connection, course: str, name: FileName, path: Path, known: dict[str, str]) -> StoredReleaseFile:
+    """A file as a released file; bytes that the course has under another name or from before are not sent again."""
+    digest, found = files.sha256_of(path), path.stat()
+    if digest not in known:
+        known[digest] = new_body()
+        with path.open("rb") as file:
+            blobs.keep(connection, course, [(known[digest], pieces_of(file))])
+    return StoredReleaseFile(name, found.st_size, digest, int(found.st_mtime * deadlines.SECOND), known[digest])
+
+
+def _put_file(connection: Connection, course: str, place: str, path: Path) -> None:
+    try:
+        put_document(connection, course, place, path.read_bytes().decode())
+    except FileNotFoundError:
+        connection.execute("DELETE FROM documents WHERE course = %s AND place = %s", (course, place))

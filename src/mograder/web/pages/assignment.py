@@ -1,0 +1,380 @@
+"""An instructor's pages about one assignment: submissions, a person's versions, the source, grades."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from starlette.responses import Response, StreamingResponse
+
+from mograder import wire
+from mograder.domain import board as boards
+from mograder.domain import grade_changes
+from mograder.domain.access import Allow
+from mograder.domain.assignments import Assignment
+from mograder.domain.board import BoardFilter, Row, Show
+from mograder.domain.course import Standing
+from mograder.domain.deadlines import Penalties
+from mograder.domain.errors import BadRequest, MograderError, NotFound
+from mograder.domain.extending import Change
+from mograder.domain.extensions import Decision, State
+from mograder.domain.grade_changes import Preview, Spread
+from mograder.domain.grades import GradeEntry, of_person
+from mograder.domain.names import FileName, Username, counted, parse_owner
+from mograder.domain.receipts import latest_filename
+from mograder.domain.store import StoredFile
+from mograder.web import multipart
+from mograder.web.api import MULTIPART_EXTRA
+from mograder.web.body import is_multipart
+from mograder.web.endpoints import feedback_pages
+from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of
+from mograder.web.pages.page import Page
+from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, file_response, html, parse_form
+from mograder.web.pages.source import Contents, look_into
+from mograder.web.replies import FEEDBACK_POLICY, attachment
+from mograder.web.zips import zipped
+
+
+@dataclass(frozen=True)
+class OnAssignment(Page):
+    """A page about one assignment."""
+
+    heading = "Assignment"
+    assignment: Assignment
+
+    @property
+    def title(self) -> str:
+        return self.assignment.rules.title or self.assignment.name
+
+    def within(self, *segments: str) -> str:
+        """The link to what belongs to the assignment."""
+        return self.frame.at("/board", self.assignment.name, *segments)
+
+
+@dataclass(frozen=True)
+class AssignmentPage(OnAssignment):
+    """Everybody's work on it. `rows` are a page of the people who stand as `show` says, each with one cell.
+
+    `counts` says how many stand how; `kept` what was stored just now, "" when nothing was.
+    """
+
+    template = "assignment.html"
+    rows: tuple[Row, ...]
+    part: Part
+    show: Show
+    counts: tuple[tuple[Show, int], ...]
+    spread: Spread | None
+    penalties: Penalties
+    problem: str = ""
+    kept: str = ""
+    shows = tuple(Show)
+
+    def at_page(self, page: int) -> str:
+        return f"{self.within()}?{urlencode({'show': self.show, 'page': page})}"
+
+    def showing(self, show: Show) -> str:
+        return f"{self.within()}?{urlencode({'show': show})}"
+
+    @property
+    def has_submissions(self) -> bool:
+        """Whether those who are shown have handed in anything to download."""
+        return self.show is not Show.MISSING and dict(self.counts)[Show.HANDED_IN] > 0
+
+    @property
+    def zip(self) -> str:
+        return f"{self.within('submissions.zip')}?{urlencode({'show': self.show})}"
+
+    @property
+    def highest(self) -> int:
+        """The largest count of a bin, by which the plot is scaled."""
+        return max((each.count for each in self.spread.bins), default=1) if self.spread else 1
+
+
+@dataclass(frozen=True)
+class GradesPage(OnAssignment):
+    """What a table of grades would change, to be confirmed; `seen` marks what is stored now."""
+
+    template = "grades.html"
+    heading = "Upload grades"
+    preview: Preview
+    seen: str
+    problem: str = ""
+
+    @property
+    def document(self) -> str:
+        return json.dumps([dict(each.fields) for each in self.preview.entries])
+
+
+@dataclass(frozen=True)
+class PersonPage(OnAssignment):
+    """One person's work on an assignment: every submission, time, grade, feedback.
+
+    `grade` is also one that the person does not see yet. `by_hand` is the file that was put there without us.
+    """
+
+    template = "person.html"
+    heading = "Submissions"
+    user: Username
+    name: str
+    standing: Standing
+    grade: GradeEntry | None
+    zone: str
+    by_hand: str = ""
+    problem: str = ""
+
+    def of(self, *segments: str) -> str:
+        return self.within("people", self.user, *segments)
+
+    @property
+    def asked(self) -> bool:
+        return self.standing.extension is not None and self.standing.extension.state is State.ASKED
+
+
+@dataclass(frozen=True)
+class SourcePage(OnAssignment):
+    """One submission, to be read."""
+
+    template = "source.html"
+    heading = "Submission"
+    user: Username
+    file: str
+    size: int
+    contents: Contents
+
+    def of(self, *segments: str) -> str:
+        return self.within("people", self.user, *segments)
+
+
+CONFIRM_LIMIT = 3 * (wire.BY_NAME["upload_grades"].limit or 0)
+"""Bytes of the form that confirms grades: the table again, each byte written as three at most."""
+
+
+def assignment(request: PageRequest) -> AssignmentPage:
+    """Everybody's work on an assignment."""
+    task, everybody = request.assignment(), request.api.board()
+    show = _show(request)
+    cells = [row.cells[0] for row in boards.find(everybody, BoardFilter(assignment=task.name)).rows]
+    rows, part = part_of(_found(request, task, show), request.query, PEOPLE_A_PAGE)
+    counts = tuple((each, sum(map(each.fits, cells))) for each in Show)
+    spread = grade_changes.spread((each.grade for each in cells if each.grade is not None), task.rules.points)
+    grades, pages = (text if (text := request.query.get(name, "")).isdecimal() else "" for name in ("grades", "pages"))
+    kept = f"the grades are stored: {grades} in all" if grades else _stored_in_words(pages) if pages else ""
+    penalties = request.course.plan.penalties
+    return AssignmentPage(request.frame, task, tuple(rows), part, show, counts, spread, penalties, kept=kept)
+
+
+def _stored_in_words(pages: str) -> str:
+    return f"{counted(int(pages), 'feedback page')} {'is' if int(pages) == 1 else 'are'} stored"
+
+
+def _show(request: PageRequest) -> Show:
+    try:
+        return Show(request.query.get("show", ""))
+    except ValueError:
+        raise BadRequest("this address asks for something that the page does not know") from None
+
+
+def _found(request: PageRequest, task: Assignment, show: Show) -> tuple[boards.Row, ...]:
+    return boards.find(request.api.board(), BoardFilter(assignment=task.name, show=show)).rows
+
+
+def all_submissions(request: PageRequest) -> Answer:
+    """The submissions that count, of everybody or of those who are asked for, as a zip."""
+    course, task = request.course, request.assignment()
+    wanted = {row.username for row in _found(request, task, _show(request))}
+    listed = [each for each in course.submissions(task, None) if each.file.username in wanted]
+
+    def files() -> Iterator[tuple[str, StoredFile]]:
+        for each in listed:
+            try:
+                file = course.submitted_file(task, each.file.filename).fetched_file()
+                with file.open() as opened:
+                    ending = ".zip" if opened.read(4) == b"PK\x03\x04" else ".py"
+            except (NotFound, OSError):  # taken away by hand meanwhile
+                continue
+            yield f"{task.name}/{each.file.username}{ending}", file
+
+    headers = attachment(f"{task.name}-submissions.zip")
+    return StreamingResponse(zipped(files()), headers=headers, media_type="application/zip")
+
+
+# grades and feedback
+
+
+async def preview_grades(request: PageRequest) -> Answer:
+    """What a table would change: nothing is written yet."""
+    task = await request.api.write(request.assignment)
+    try:
+        limit = wire.BY_NAME["upload_grades"].limit or 0
+        files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
+        if len(files) != 1:
+            raise BadRequest("choose one file: a CSV table with the columns 'username' and 'grade'")
+        return await request.api.write(lambda: _preview(request, task, files[0][1]))
+    except MograderError as error:
+        return await request.api.write(_failed(request, error))
+
+
+def _preview(request: PageRequest, task: Assignment, content: bytes) -> GradesPage:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadRequest("the table is not UTF-8 text: save it as CSV UTF-8") from None
+    stored = request.course.grades(task)
+    people = {row.username for row in request.api.board().rows}
+    found = grade_changes.preview(text, stored, people, task.rules.points)
+    return GradesPage(request.frame, task, found, _mark(request, task))
+
+
+def _mark(request: PageRequest, task: Assignment) -> str:
+    stored = json.dumps([dict(each.fields) for each in request.course.grades(task)], sort_keys=True)
+    return hashlib.sha256(stored.encode()).hexdigest()
+
+
+def _failed(request: PageRequest, error: MograderError):  # type: ignore[no-untyped-def]
+    """The page again, with what went wrong."""
+    return lambda: html(replace(assignment(request), problem=error.message), error.status)
+
+
+async def keep_grades(request: PageRequest) -> Answer:
+    """Write the grades that were previewed, unless what is stored has changed since."""
+    form = parse_form(await request.body.whole(CONFIRM_LIMIT))
+    return await request.api.write(lambda: _keep(request, form))
+
+
+def _keep(request: PageRequest, form: dict[str, str]) -> Answer:
+    task = request.assignment()
+    try:
+        if form.get("seen") != _mark(request, task):
+            raise BadRequest("the grades have changed since you looked: upload the table again")
+        document = wire.decode_json(form.get("document", "").encode())
+        count = request.course.upload_grades(request.actor, task, document).stored
+    except MograderError as error:
+        return _failed(request, error)()  # type: ignore[no-any-return]
+    return _stored(request, task, f"grades={count}")
+
+
+def _stored(request: PageRequest, task: Assignment, query: str) -> Response:
+    on = request.to("/board", task.name)
+    on.headers["Location"] += f"?{query}"
+    return on
+
+
+async def upload_feedback(request: PageRequest) -> Answer:
+    """Keep feedback pages, one <user>.html a person, all or none."""
+    task = await request.api.write(request.assignment)
+    try:
+        limit = wire.BY_NAME["upload_feedback"].limit or 0
+        files = await multipart.read_files(request.headers, request.body.chunks(limit))
+        return await request.api.write(lambda: _keep_feedback(request, task, files))
+    except MograderError as error:
+        return await request.api.write(_failed(request, error))
+
+
+def _keep_feedback(request: PageRequest, task: Assignment, files: list[tuple[str, bytes]]) -> Answer:
+    pages = feedback_pages(files)
+    people = {row.username for row in request.api.board().rows}
+    strangers = sorted(user for user in pages if user not in people)
+    if strangers:
+        raise BadRequest(f"nobody called {', '.join(strangers[:5])} is in the course: nothing was stored")
+    request.course.upload_feedback(request.actor, task, pages)
+    return _stored(request, task, f"pages={len(pages)}")
+
+
+# one person
+
+
+def person(request: PageRequest) -> PersonPage:
+    """One person's work."""
+    course, task, user = request.course, request.assignment(), _user(request)
+    row = next((each for each in request.api.board().rows if each.username == user), None)
+    if row is None:
+        raise NotFound(f"nobody called {user!r} is in the course")
+    standing = course.standing(task, user)
+    by_hand = latest_filename(user) if standing.submitted and not standing.kept else ""
+    grade = of_person(course.grades(task), user)
+    return PersonPage(request.frame, task, user, row.name, standing, grade, str(course.plan.zone), by_hand)
+
+
+def _user(request: PageRequest) -> Username:
+    return parse_owner(request.values["user"])
+
+
+async def submit_for(request: PageRequest) -> Answer:
+    """Hand in for a student: never late, and the receipt says who did it."""
+    course, task, user = request.course, await request.api.write(request.assignment), _user(request)
+    await request.api.write(lambda: person(request))
+    upload = course.upload()
+    try:
+        if not is_multipart(request.headers):
+            raise BadRequest("choose a file first")
+        chunks = request.body.chunks(course.limit_for(task) + MULTIPART_EXTRA)
+        filename = await multipart.read_first_file(request.headers, chunks, upload)
+
+        def keep() -> None:
+            upload.finish()
+            course.submit(request.actor, task, user, upload, request.received, filename)
+
+        await request.api.write(keep)
+    except MograderError as error:
+        problem = error
+        return await request.api.write(lambda: html(replace(person(request), problem=problem.message), problem.status))
+    finally:
+        upload.discard()
+    return request.to("/board", task.name, "people", user)
+
+
+def extend(request: PageRequest) -> Answer:
+    """Grant, decline or take back more time."""
+    task, user = request.assignment(), _user(request)
+    try:
+        try:
+            decision = Decision(request.form.get("decision", ""))
+        except ValueError:
+            raise BadRequest("choose to grant, decline or withdraw") from None
+        until, note = request.form.get("until", ""), request.form.get("note", "")
+        request.course.extensions.decide(request.actor, [Change(task, user, decision, until, note)])
+    except MograderError as error:
+        return html(replace(person(request), problem=error.message), error.status)
+    return (
+        request.to("/more-time")
+        if request.form.get("from") == "list"
+        else request.to("/board", task.name, "people", user)
+    )
+
+
+def source(request: PageRequest) -> Answer:
+    """A submission, to be read."""
+    task, user, name = request.assignment(), _user(request), request.values["file"]
+    found = request.course.version(task, user, FileName.parse(name))
+    return SourcePage(request.frame, task, user, name, found.size, look_into(found))
+
+
+def download(request: PageRequest) -> Answer:
+    return file_response(
+        request.course.version(request.assignment(), _user(request), FileName.parse(request.values["file"]))
+    )
+
+
+def feedback(request: PageRequest) -> Answer:
+    """A feedback page, to be framed: somebody else's code, in an origin of its own."""
+    found = request.course.feedback(request.assignment(), _user(request))
+    headers = {"Content-Security-Policy": FEEDBACK_POLICY, "X-Frame-Options": "SAMEORIGIN"}
+    return Response(found.read(), media_type="text/html; charset=utf-8", headers=headers)
+
+
+VIEWS: tuple[PageRoute, ...] = (
+    PageRoute("GET", "/board/{assignment}", Allow.INSTRUCTOR, assignment),
+    PageRoute("GET", "/board/{assignment}/submissions.zip", Allow.INSTRUCTOR, all_submissions),
+    PageRoute("POST", "/board/{assignment}/grades", Allow.INSTRUCTOR, preview_grades),
+    PageRoute("POST", "/board/{assignment}/grades/keep", Allow.INSTRUCTOR, keep_grades),
+    PageRoute("POST", "/board/{assignment}/feedback", Allow.INSTRUCTOR, upload_feedback),
+    PageRoute("GET", "/board/{assignment}/feedback/{user}", Allow.INSTRUCTOR, feedback),
+    PageRoute("GET", "/board/{assignment}/people/{user}", Allow.INSTRUCTOR, person),
+    PageRoute("POST", "/board/{assignment}/people/{user}", Allow.INSTRUCTOR, submit_for),
+    PageRoute("POST", "/board/{assignment}/people/{user}/extension", Allow.INSTRUCTOR, extend),
+    PageRoute("GET", "/board/{assignment}/people/{user}/{file}", Allow.INSTRUCTOR, source),
+    PageRoute("GET", "/board/{assignment}/people/{user}/{file}/download", Allow.INSTRUCTOR, download),
+)

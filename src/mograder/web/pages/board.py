@@ -1,0 +1,179 @@
+"""An instructor's board, and an assignment's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from sse_starlette.sse import EventSourceResponse
+from starlette.requests import cookie_parser
+from starlette.responses import RedirectResponse
+
+from mograder.domain import board as boards
+from mograder.domain.access import Allow
+from mograder.domain.assignments import Assignment
+from mograder.domain.board import Board, BoardFilter, Order, Show
+from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError, Unauthenticated
+from mograder.domain.names import AssignmentName, Username
+from mograder.domain.rule_editor import RulesAsText
+from mograder.domain.rules import RuleTexts
+from mograder.web.api import Failure
+from mograder.web.pages import sessions
+from mograder.web.pages.live import events
+from mograder.web.pages.page import Page
+from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which part of a long list is shown: `page` of `pages`, from 1, of `total` in all."""
+
+    page: int
+    pages: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Rush:
+    """What happens now: submissions in each of the last 60 minutes, what failed on this server, free bytes if known."""
+
+    minutes: tuple[int, ...] = (0,) * 60
+    errors: tuple[Failure, ...] = ()
+    free: int | None = None
+
+    @property
+    def most(self) -> int:
+        return max(1, *self.minutes)
+
+    @property
+    def tens(self) -> tuple[int, ...]:
+        """The same in steps of ten minutes, the oldest first."""
+        return tuple(sum(self.minutes[at : at + 10]) for at in range(0, 60, 10))
+
+
+@dataclass(frozen=True)
+class BoardPage(Page):
+    """Everybody by everything, or those who are `wanted`, `found` as far as they fit on one page.
+
+    `assignments` are all that there are; `people` is how many take part; `missing` are all who have handed in nothing
+    for the assignment that is chosen.
+    """
+
+    template = "board.html"
+    heading = "Board"
+    assignments: tuple[Assignment, ...]
+    people: int
+    wanted: BoardFilter
+    found: Board
+    part: Part
+    rush: Rush
+    missing: tuple[Username, ...] = ()
+    shows = tuple(Show)
+    orders = tuple(Order)
+
+    def at_page(self, page: int) -> str:
+        """The link to another page of what was found."""
+        wanted = self.wanted
+        asked = {"q": wanted.text, "assignment": wanted.assignment or "", "show": wanted.show, "order": wanted.order}
+        return f"{self.frame.at('/board')}?{urlencode({**asked, 'page': page})}"
+
+    @property
+    def here(self) -> str:
+        return self.at_page(self.part.page)
+
+
+@dataclass(frozen=True)
+class RulesPage(Page):
+    """An assignment's title, times and limits, to change. `limit` is what the server takes, in bytes.
+
+    `problem` says why the last try failed, "" without any; `saved` that it did not.
+    """
+
+    template = "rules.html"
+    planned: RulesAsText
+    limit: int
+    problem: str = ""
+    saved: bool = False
+
+
+T = TypeVar("T")
+
+PEOPLE_A_PAGE = 100
+
+
+def board(request: PageRequest) -> Answer:
+    """Everybody by everything, or those who are asked for."""
+    everybody = request.api.board()
+    wanted = wanted_of(request.query, everybody)
+    found = boards.find(everybody, wanted)
+    rows, part = part_of(found.rows, request.query, PEOPLE_A_PAGE)
+    missing = boards.missing(everybody, wanted.assignment) if wanted.assignment else ()
+    shown = Board(found.assignments, tuple(rows))
+    rush = Rush(request.course.rush(), tuple(reversed(request.api.errors)), request.course.free_space())
+    return BoardPage(request.frame, everybody.assignments, len(everybody.rows), wanted, shown, part, rush, missing)
+
+
+async def live(request: PageRequest) -> Answer:
+    """The stream that says that something has changed."""
+    request.api.live.check()
+    name, course = sessions.cookie_name(request.course), request.course
+
+    def may() -> bool:
+        cookie = cookie_parser(request.headers.get("cookie", "")).get(name, "")
+        try:
+            return not request.api.check_tokens or sessions.read_cookie(course, cookie)[1].is_instructor
+        except Unauthenticated:
+            return False
+
+    said = events(request.api.live, request.actor.username, lambda: request.api.write(may))
+    return EventSourceResponse(said, send_timeout=request.api.timeouts.taking)
+
+
+def wanted_of(query: Mapping[str, str], board: Board) -> BoardFilter:
+    """What the query asks for; an assignment that is not there is no assignment. Raises BadRequest."""
+    assignment = query.get("assignment", "")
+    named = assignment if any(each.name == assignment for each in board.assignments) else ""
+    try:
+        show, order = Show(query.get("show", "")), Order(query.get("order", Order.USER))
+    except ValueError:
+        raise BadRequest("this address asks for something that the board does not know") from None
+    return BoardFilter(query.get("q", "")[:200], AssignmentName(named) if named else None, show, order)
+
+
+def part_of(found: Sequence[T], query: Mapping[str, str], size: int) -> tuple[Sequence[T], Part]:
+    """The page of a list that the query asks for, or the nearest that there is."""
+    pages = max(1, -(-len(found) // size))
+    asked = query.get("page", "1")
+    page = min(max(int(asked), 1), pages) if asked.isdecimal() and len(asked) < 9 else 1
+    return found[(page - 1) * size : page * size], Part(page, pages, len(found))
+
+
+def rules(request: PageRequest) -> Answer:
+    """An assignment's title, times and limits."""
+    course = request.course
+    planned = course.planning.rules(request.assignment().name)
+    return RulesPage(request.frame, planned, course.max_upload, saved="saved" in request.query)
+
+
+def change_rules(request: PageRequest) -> Answer:
+    course, name = request.course, request.assignment().name
+    wanted = RuleTexts(**{each.name: request.form.get(each.name, "") for each in fields(RuleTexts)})
+    tag = request.form.get("tag", "")
+    try:
+        course.planning.change(request.actor, name, wanted, tag)
+    except MograderError as error:
+        planned = course.planning.rules(name)
+        if not isinstance(error, ChangedMeanwhile):  # else what is there now is shown
+            planned = replace(planned, texts=wanted, tag=tag)
+        return html(RulesPage(request.frame, planned, course.max_upload, error.message), error.status)
+    return RedirectResponse(f"{request.frame.at('/board', name, 'rules')}?saved", 303)
+
+
+VIEWS: tuple[PageRoute, ...] = (
+    PageRoute("GET", "/board", Allow.INSTRUCTOR, board),
+    PageRoute("GET", "/board/{assignment}/rules", Allow.INSTRUCTOR, rules),
+    PageRoute("POST", "/board/{assignment}/rules", Allow.INSTRUCTOR, change_rules),
+    PageRoute("GET", "/live", Allow.INSTRUCTOR, live),
+)

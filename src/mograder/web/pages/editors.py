@@ -1,0 +1,52 @@
+"""Links that open a file of an assignment in an editor elsewhere, from the templates of `[edit_links]`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from urllib.parse import quote
+
+from mograder.domain.assignments import ReleaseFile
+from mograder.domain.store import StoredFile
+from mograder.web.pages.lzstring import compress_for_url
+
+LONGEST = 128 * 1024
+"""Bytes of a file that is put into a link; browsers and editors take no links without end."""
+
+
+def editor_links(
+    templates: Mapping[str, str], assignment: str, file: ReleaseFile, url: str, read: Callable[[], StoredFile] | None
+) -> tuple[tuple[str, str], ...]:
+    """(name, link) of each editor that can open `file`, which is at `url`; `read` gives it, None when it is elsewhere.
+
+    A template that wants the text is passed over for a file that is no notebook of Python text, or too long.
+    """
+    found = []
+    for name, template in templates.items():
+        values = {"url": quote(url, safe=""), "filename": quote(file.name, safe=""), "assignment": quote(assignment)}
+        if "{content_lz}" in template:
+            packed = _packed(file, read)
+            if packed is None:
+                continue
+            values["content_lz"] = packed
+        link = template
+        for key, value in values.items():
+            link = link.replace(f"{{{key}}}", value)
+        found.append((name, link))
+    return tuple(found)
+
+
+def _packed(file: ReleaseFile, read: Callable[[], StoredFile] | None) -> str | None:
+    if read is None or not file.name.endswith(".py"):
+        return None
+    found = read()
+    try:
+        return _compressed(found.read().decode()) if found.size <= LONGEST else None
+    except (UnicodeDecodeError, OSError):
+        return None
+
+
+@lru_cache(64)
+def _compressed(text: str) -> str:
+    """The whole class opens the same files."""
+    return compress_for_url(text)

@@ -1,0 +1,186 @@
+"""The pages: one frozen dataclass each, with its template. A template sees its page and nothing else.
+
+Here is what all have in common, and the pages of the way in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from typing import ClassVar
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.filters import do_filesizeformat
+from markupsafe import Markup, escape
+
+from mograder.domain import deadlines
+from mograder.domain.errors import Unreadable
+from mograder.domain.names import Username, counted
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What stands around every page. `root` is the path at which the course is mounted, "" at the top.
+
+    `user` is who is logged in, None for nobody; `now` the server's clock, in Unix microseconds.
+    """
+
+    course: str
+    now: int
+    root: str = ""
+    user: Username | None = None
+    is_instructor: bool = False
+    checked: bool = True
+    """False on a server that lets everybody do everything (--no-auth)."""
+    config_errors: tuple[Unreadable, ...] = ()
+    """Files of the course that cannot be understood now; instructors are told on every page."""
+
+    def at(self, path: str, *segments: str) -> str:
+        """The link to a page: `path` below the mount, then each of `segments`, percent-encoded."""
+        return quote(self.root) + "/".join([path, *(quote(each, safe="") for each in segments)])
+
+    def asset(self, name: str) -> str:
+        """The link to a static file; it changes with the file, so that browsers may keep it for ever."""
+        return self.at(f"/static/{assets()[name].tag}/{name}")
+
+
+@dataclass(frozen=True)
+class Page:
+    """Every page has a frame, a template and a heading."""
+
+    template: ClassVar[str]
+    heading: ClassVar[str] = ""
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class Join(Page):
+    """Register with a code. `problem` says why the last try failed, "" before the first.
+
+    With the `claim_key` a form that is sent again, because its answer was lost, is answered the same. `fingerprint` is
+    that of the key that signs receipts.
+    """
+
+    template = "join.html"
+    heading = "Join the course"
+    registration: bool
+    fingerprint: str
+    claim_key: str
+    user: str = ""
+    code: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Joined(Page):
+    """The token of somebody who has just joined: shown this once. `address` is where clients reach the course."""
+
+    template = "joined.html"
+    heading = "You have joined"
+    token: str
+    address: str
+
+    @property
+    def login_line(self) -> str:
+        return f"mograder https login --url {self.address} --token -"
+
+
+@dataclass(frozen=True)
+class Login(Page):
+    template = "login.html"
+    heading = "Log in"
+    registration: bool
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Once(Page):
+    """Where a one-time link leads: a script takes the ticket from the fragment and sends the form."""
+
+    template = "once.html"
+    heading = "Log in by link"
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Problem(Page):
+    """What went wrong, in the words of the error. `code` is the HTTP status. `place` is for instructors alone."""
+
+    template = "problem.html"
+    code: int
+    message: str
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A static file. `tag` changes with its bytes."""
+
+    content: bytes
+    kind: str
+    tag: str
+
+
+@cache
+def assets() -> Mapping[str, Asset]:
+    """Every static file by its name; read once."""
+    found = {}
+    for file in resources.files("mograder.web.pages").joinpath("static").iterdir():
+        content = file.read_bytes()
+        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        if kind.startswith("text/"):
+            kind += "; charset=utf-8"
+        found[file.name] = Asset(content, kind, hashlib.sha256(content).hexdigest()[:16])
+    return found
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("mograder.web.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, auto_reload=False,
+    )  # fmt: skip
+    environment.filters |= {
+        "counted": counted,
+        "filesizeformat": _size,
+        "iso": deadlines.iso,
+        "readable": deadlines.readable,
+        "sentence": _sentence,
+        "timed": _timed,
+    }
+    return environment
+
+
+def _size(number: int, binary: bool = False) -> str:
+    return do_filesizeformat(number, binary).replace("Byte", "byte").replace(".0 ", " ")
+
+
+def _timed(text: str) -> Markup:
+    """A text of the trail, in which moments are shown as such."""
+
+    def shown(found: re.Match[str]) -> str:
+        try:
+            moment = deadlines.microseconds(datetime.fromisoformat(found[0]))
+        except ValueError:  # what a person wrote
+            return found[0]
+        return f'<time datetime="{found[0]}">{deadlines.readable(moment)}</time>'
+
+    return Markup(re.sub(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", shown, str(escape(text))))  # noqa: S704 (escaped)
+
+
+def _sentence(message: str) -> str:
+    """A message of ours, which starts in lower case, as a sentence; a name at its start stays as it is."""
+    first = message.partition(" ")[0]
+    return f"{message[:1].upper() if first.isalpha() else message[:1]}{message[1:]}."
+
+
+def render(page: Page) -> str:
+    """The page as HTML."""
+    return _templates().get_template(page.template).render(page=page)

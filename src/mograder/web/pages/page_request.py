@@ -1,0 +1,294 @@
+"""One visit to a page: who comes, what they sent, what they may; and what goes back, with its security headers.
+
+Invariant: a form counts only when it comes from a page of ours; a session only from our cookie; a page carries no
+header that would let another site read it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect, cookie_parser
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+
+from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
+from mograder.domain.assignments import Assignment
+from mograder.domain.course import Course
+from mograder.domain.deadlines import SECOND
+from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound, Unauthenticated, Unreadable
+from mograder.domain.names import Username
+from mograder.domain.store import StoredFile
+from mograder.web.api import Api
+from mograder.web.body import Body, ClientDisconnected, Message, Receive, Scope, Send
+from mograder.web.pages import sessions
+from mograder.web.pages.page import Frame, Page, Problem, render
+from mograder.web.pages.sessions import Session
+from mograder.web.replies import attachment, path_to
+from mograder.web.throttle import address_key
+
+log = logging.getLogger(__name__)
+
+FORM_LIMIT = 16 * 1024
+"""Bytes of a form without files."""
+
+POLICY = "; ".join((
+    "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'",
+    "frame-src 'self'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'",
+))  # fmt: skip
+
+SECURITY = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Not "no-referrer": then browsers say Origin: null with our own forms.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+"""Header fields of every page; what a response sets itself stays."""
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """One request to a page, as a view sees it. `received` is in Unix microseconds.
+
+    `address` is where clients reach the course, `root` the path at which it is mounted, `sender` who is counted when
+    a guess fails. `form` is empty for a view that reads the `body` itself.
+    """
+
+    api: Api
+    actor: Actor
+    session: Session | None
+    values: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: Body
+    received: int
+    root: str
+    address: str
+    sender: str
+    secure: bool
+    form: Mapping[str, str]
+
+    @property
+    def course(self) -> Course:
+        return self.api.course
+
+    @property
+    def frame(self) -> Frame:
+        user = self.actor.username if self.session else None
+        return Frame(
+            self.course.title or "Course", self.course.clock(), self.root, user, self.actor.is_instructor,
+            self.api.check_tokens, self.course.config_errors(self.actor),
+        )  # fmt: skip
+
+    def assignment(self) -> Assignment:
+        """The assignment that the path names. Raises NotFound."""
+        return self.course.assignment(self.actor, self.values["assignment"])
+
+    def to(self, path: str, *segments: str) -> Response:
+        """On to another page: what answers a form that was taken, so that reloading does not send it again."""
+        return RedirectResponse(self.frame.at(path, *segments), 303)
+
+    def logged_in(self, answer: Response, username: Username) -> Response:
+        """`answer` with the cookie of a new session."""
+        answer.set_cookie(
+            sessions.cookie_name(self.course), sessions.cookie_value(self.course, username),
+            max_age=sessions.SESSION_SECONDS, path=self.root or "/", secure=self.secure, httponly=True, samesite="lax",
+        )  # fmt: skip
+        return answer
+
+    def logged_out(self, answer: Response) -> Response:
+        answer.delete_cookie(sessions.cookie_name(self.course), path=self.root or "/")
+        return answer
+
+
+Answer = Page | Response
+
+
+class OpenFileResponse(FileResponse):
+    """A file that is held open until it is sent, whatever stands under its name by then."""
+
+    def __init__(self, held: BinaryIO, name: str) -> None:
+        found = os.fstat(held.fileno())
+        super().__init__(path_to(held), 200, attachment(name), "application/octet-stream", stat_result=found)
+        self.held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self.held:
+            await super().__call__(dict(scope), receive, send)
+
+
+def file_response(file: StoredFile) -> Response:
+    """A file to save, streamed; may take as long as a network does. Raises NotFound when it is gone by now."""
+    try:
+        file, held = file.held()
+        if file.data is not None:
+            return Response(file.data, headers=attachment(file.name), media_type="application/octet-stream")
+        return OpenFileResponse(held, file.name)
+    except OSError:
+        raise NotFound(f"{file.name!r} cannot be read") from None
+
+
+def html(page: Page, status: int = 200) -> Response:
+    return HTMLResponse(render(page), status)
+
+
+@dataclass(frozen=True)
+class PageRoute:
+    """One row: what answers `method` at `path` (as Starlette writes it), and for whom.
+
+    `show` is a plain function, run in a thread, or a coroutine function that reads `Visit.body` itself.
+    """
+
+    method: str
+    path: str
+    allow: Allow
+    show: Callable[[PageRequest], Any]
+
+
+class PageEndpoint:
+    """A view as an ASGI endpoint."""
+
+    def __init__(self, view: PageRoute, api: Api) -> None:
+        self._view = view
+        self._api = api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        body = Body(headers, receive, self._api.timeouts)
+        request = self._page_request(scope, headers, body)
+        try:
+            answer = await self._answer(request)
+        except ClientDisconnected:
+            return
+        fields = MutableHeaders(raw=answer.raw_headers)
+        for name, value in SECURITY.items():
+            fields.setdefault(name, value)
+        if body.unread:
+            fields["Connection"] = "close"
+
+            async def linger(message: Message) -> None:
+                last = message["type"] == "http.response.body" and not message.get("more_body")
+                await send({**message, "more_body": True} if last else message)
+                if last:
+                    await body.drain()
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        onwards = linger if body.unread else send
+
+        async def taken(message: Message) -> None:
+            async with asyncio.timeout(body.timeouts.taking):
+                await onwards(message)
+
+        # Without the server's own way of sending files, in which nobody watches whether they are taken.
+        with contextlib.suppress(
+            TimeoutError, ClientDisconnect
+        ):  # the server ends the connection of an answer that is not finished
+            await answer({**scope, "extensions": {}}, receive, taken)
+
+    def _page_request(self, scope: Scope, headers: Mapping[str, str], body: Body) -> PageRequest:
+        course = self._api.course
+        received = course.clock()
+        root = scope.get("root_path", "").rstrip("/")
+        scheme = scope.get("scheme", "http")
+        address = course.url or f"{scheme}://{headers.get('host', 'localhost')}{root}"
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        return PageRequest(
+            self._api, ANONYMOUS, None, scope.get("path_params", {}), query, headers, body, received, root, address,
+            address_key(scope), scheme == "https", {},
+        )  # fmt: skip
+
+    async def _answer(self, request: PageRequest) -> Response:
+        try:
+            request = await self._api.write(lambda: self._recognised(request))
+            if self._view.method == "POST":
+                check_origin(request.headers)
+            if request.actor == ANONYMOUS and self._view.allow is not Allow.ANYONE:
+                return to_login(request)
+            authorise(request.actor, self._view.allow)
+            if inspect.iscoroutinefunction(self._view.show):
+                answer: Answer = await self._view.show(request)
+                return await self._finish(request, answer)
+            if self._view.method == "POST":
+                request = replace(request, form=parse_form(await request.body.whole(FORM_LIMIT)))
+            answer = await self._api.write(lambda: self._view.show(request))
+            return await self._finish(request, answer)
+        except MograderError as error:
+            if error.status >= 500:
+                self._api.note_error(request.received, self._view.path, error.message)
+            return problem(request, error)
+        except ClientDisconnected:
+            raise
+        except Exception:
+            log.exception("internal error at %s", self._view.path)
+            self._api.note_error(request.received, self._view.path, "internal error")
+            return html(Problem(request.frame, 500, "internal error"), 500)
+
+    def _recognised(self, request: PageRequest) -> PageRequest:
+        """The visit with its session and who it is; nobody when the cookie is not, or no longer, good."""
+        given = cookie_parser(request.headers.get("cookie", "")).get(sessions.cookie_name(request.course))
+        if given is not None:
+            try:
+                session, actor = sessions.read_cookie(request.course, given)
+                return replace(request, actor=actor, session=session)
+            except Unauthenticated:
+                pass
+        return request if request.api.check_tokens else replace(request, actor=UNCHECKED)
+
+    async def _finish(self, request: PageRequest, answer: Answer) -> Response:
+        response = await self._api.write(lambda: html(answer)) if isinstance(answer, Page) else answer
+        session = request.session
+        stale = session is not None and request.received > session.seen + sessions.RENEW_SECONDS * SECOND
+        if session and stale and "set-cookie" not in response.headers:
+            request.logged_in(response, session.username)
+        return response
+
+
+def check_origin(headers: Mapping[str, str]) -> None:
+    """Raises Forbidden unless the browser says that a page of this very server sent the form.
+
+    A feedback page is sandboxed: its origin is "null", also to the browser's own Sec-Fetch-Site.
+    """
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+    ours = origin is not None and bool(origin) and urlsplit(origin).netloc == headers.get("host")
+    if origin == "null" or not (site == "same-origin" if site is not None else ours):
+        raise Forbidden("this form was not sent by a page of this course: open the page and send it from there")
+
+
+def parse_form(body: bytes) -> dict[str, str]:
+    """The fields of a form. Raises BadRequest."""
+    try:
+        return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=200))
+    except ValueError:
+        raise BadRequest("the form is malformed") from None
+
+
+def to_login(request: PageRequest) -> Response:
+    """To where one logs in; a fragment of a page takes the whole page there."""
+    login = request.frame.at("/login")
+    if "hx-request" in request.headers:
+        return Response(status_code=401, headers={"HX-Redirect": login})
+    return RedirectResponse(login, 303)
+
+
+def problem(request: PageRequest, error: MograderError) -> Response:
+    """The page of an error. Where a file of the course is at fault, instructors are told which and where."""
+    place = ""
+    if isinstance(error, Unreadable):
+        log.error("%s (%s)", error.message, error.place)
+        place = error.place if request.actor.is_instructor else ""
+    answer = html(Problem(request.frame, error.status, error.message, place), error.status)
+    answer.headers.update(dict(error.headers))
+    return answer

@@ -1,0 +1,235 @@
+"""An instructor's pages about people: roster, invitation, more time, the audit log."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+
+import segno
+from markupsafe import Markup
+
+from mograder import wire
+from mograder.domain.access import Account, Allow, Role
+from mograder.domain.errors import BadRequest, MograderError, NotFound
+from mograder.domain.extensions import Extension, State
+from mograder.domain.names import INSTRUCTOR, Username, parse_owner
+from mograder.domain.receipts import Head
+from mograder.domain.roster import Person, read_roster
+from mograder.domain.store import Event
+from mograder.web import multipart
+from mograder.web.api import MULTIPART_EXTRA
+from mograder.web.pages.board import Part, part_of
+from mograder.web.pages.page import Page
+from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
+
+
+@dataclass(frozen=True)
+class People(Page):
+    """The roster. `codes` are those of people who were just added or reset: shown this once."""
+
+    template = "people.html"
+    heading = "People"
+    accounts: tuple[Account, ...]
+    part: Part
+    text: str
+    codes: tuple[tuple[Username, str], ...] = ()
+    problem: str = ""
+    roles = tuple(Role)
+
+    def at_page(self, page: int) -> str:
+        return f"{self.frame.at('/people')}?{urlencode({'q': self.text, 'page': page})}"
+
+    @property
+    def table(self) -> str:
+        """The new codes, a line a person."""
+        return "\n".join(f"{user} {code}" for user, code in self.codes)
+
+
+@dataclass(frozen=True)
+class Remove(Page):
+    """Asks once more before somebody is removed."""
+
+    template = "remove.html"
+    heading = "Remove somebody"
+    user: Username
+    name: str
+
+
+@dataclass(frozen=True)
+class Invite(Page):
+    """The join link and its QR code, for the whole lecture hall. `link` is "" when nobody can join by a code."""
+
+    template = "invite.html"
+    heading = "Join the course"
+    link: str
+    address: str
+    code: str
+    picture: Markup
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the address is one that only this machine itself reaches."""
+        return urlsplit(self.address).hostname in ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class MoreTime(Page):
+    """All extensions, those that wait for a decision first."""
+
+    template = "more_time.html"
+    heading = "More time"
+    waiting: tuple[Extension, ...]
+    others: tuple[Extension, ...]
+
+
+@dataclass(frozen=True)
+class Trail(Page):
+    """Who did what when, newest first. `head` is the end of the chain of receipts."""
+
+    template = "trail.html"
+    heading = "Trail"
+    events: tuple[Event, ...]
+    part: Part
+    text: str
+    head: Head
+
+    def named(self, name: str) -> str:
+        return "Instructor" if name == INSTRUCTOR else name
+
+    def at_page(self, page: int) -> str:
+        return f"{self.frame.at('/trail')}?{urlencode({'q': self.text, 'page': page})}"
+
+
+PEOPLE_A_PAGE = 100
+EVENTS_A_PAGE = 100
+MOST_EVENTS = 100_000
+
+
+def people(request: PageRequest) -> Answer:
+    return _people(request)
+
+
+def _people(request: PageRequest, codes: tuple[tuple[Username, str], ...] = (), problem: str = "") -> People:
+    text = request.query.get("q", "")[:200]
+    key = text.strip().casefold()
+    found = [each for each in request.course.roster() if key in f"{each.username}\n{each.name}".casefold()]
+    accounts, part = part_of(found, request.query, PEOPLE_A_PAGE)
+    return People(request.frame, tuple(accounts), part, text, codes, problem)
+
+
+def _with_codes(request: PageRequest, added: list[tuple[Account, str]]) -> Answer:
+    codes = tuple((account.username, code) for account, code in added if code)
+    return _people(request, codes, "" if codes else "everybody in this list is on the roster already")
+
+
+def add(request: PageRequest) -> Answer:
+    """Put a person on the roster."""
+    try:
+        person = Person.parse(request.form.get("user", ""), request.form.get("name", ""), _role(request))
+        return _with_codes(request, request.course.add_people(request.actor, [person]))
+    except MograderError as error:
+        return html(_people(request, problem=error.message), error.status)
+
+
+def _role(request: PageRequest) -> Role:
+    try:
+        return Role(request.form.get("role", Role.STUDENT))
+    except ValueError:
+        raise BadRequest("a role is student or instructor") from None
+
+
+async def import_list(request: PageRequest) -> Answer:
+    """Put the people of a CSV list on the roster: all or none."""
+    try:
+        limit = wire.BY_NAME["add_people"].limit or 0
+        files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
+        if len(files) != 1:
+            raise BadRequest("choose one file: a CSV table with a column 'username'")
+        try:
+            text = files[0][1].decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise BadRequest("the list is not UTF-8 text: save it as CSV UTF-8") from None
+        found = read_roster(text)
+        return await request.api.write(lambda: _with_codes(request, request.course.add_people(request.actor, found)))
+    except MograderError as error:
+        problem, status = error.message, error.status
+        return await request.api.write(lambda: html(_people(request, problem=problem), status))
+
+
+def reset(request: PageRequest) -> Answer:
+    """Revoke a person's token, and show the code that claims the name again."""
+    return _with_codes(request, [request.course.reset(request.actor, _user(request))])
+
+
+def set_role(request: PageRequest) -> Answer:
+    request.course.set_role(request.actor, _user(request), _role(request))
+    return request.to("/people")
+
+
+def confirm_remove(request: PageRequest) -> Answer:
+    account = next((each for each in request.course.roster() if each.username == _user(request)), None)
+    if account is None:
+        raise NotFound(f"nobody called {_user(request)!r} is on the roster")
+    return Remove(request.frame, account.username, account.name)
+
+
+def remove(request: PageRequest) -> Answer:
+    request.course.remove(request.actor, _user(request))
+    return request.to("/people")
+
+
+def _user(request: PageRequest) -> Username:
+    return parse_owner(request.values["user"])
+
+
+def invite(request: PageRequest) -> Answer:
+    """The join link with the course's code, as text and to photograph."""
+    course = request.course
+    code = course.enrollment_code
+    link = wire.JoinLink(request.address, code, request.api.fingerprint).text if course.registration_open else ""
+    return Invite(request.frame, link, request.address, code, picture(link))
+
+
+def picture(link: str) -> Markup:
+    """A QR code as SVG, "" for no link. Dark on white whatever the page looks like, else telephones do not read it."""
+    if not link:
+        return Markup()
+    target = io.BytesIO()
+    segno.make(link, micro=False).save(
+        target, kind="svg", xmldecl=False, svgns=False, omitsize=True, light="#fff", border=4, title="QR code to join"
+    )
+    return Markup(target.getvalue().decode())  # noqa: S704 (segno draws it; the link is in it as squares alone)
+
+
+def more_time(request: PageRequest) -> Answer:
+    """Requests and grants of all."""
+    found = request.course.extensions.all()
+    waiting = tuple(each for each in found if each.state is State.ASKED)
+    return MoreTime(request.frame, waiting, tuple(each for each in found if each.state is not State.ASKED))
+
+
+def trail(request: PageRequest) -> Answer:
+    """Who did what when."""
+    text = request.query.get("q", "")[:200]
+    key = text.strip().casefold()
+    found = [
+        each for each in request.course.events(MOST_EVENTS)
+        if key in f"{each.actor}\n{each.action}\n{each.subject}\n{each.detail}".casefold()
+    ]  # fmt: skip
+    events, part = part_of(found, request.query, EVENTS_A_PAGE)
+    return Trail(request.frame, tuple(events), part, text, request.course.head())
+
+
+VIEWS: tuple[PageRoute, ...] = (
+    PageRoute("GET", "/people", Allow.INSTRUCTOR, people),
+    PageRoute("POST", "/people", Allow.INSTRUCTOR, add),
+    PageRoute("POST", "/people/import", Allow.INSTRUCTOR, import_list),
+    PageRoute("POST", "/people/{user}/reset", Allow.INSTRUCTOR, reset),
+    PageRoute("POST", "/people/{user}/role", Allow.INSTRUCTOR, set_role),
+    PageRoute("GET", "/people/{user}/remove", Allow.INSTRUCTOR, confirm_remove),
+    PageRoute("POST", "/people/{user}/remove", Allow.INSTRUCTOR, remove),
+    PageRoute("GET", "/invite", Allow.INSTRUCTOR, invite),
+    PageRoute("GET", "/more-time", Allow.INSTRUCTOR, more_time),
+    PageRoute("GET", "/trail", Allow.INSTRUCTOR, trail),
+)

@@ -1,0 +1,125 @@
+"""The way in: joining, logging in and out, one-time links, and the first page of whoever comes.
+
+Views are thin: they call the course and fill a page. VIEWS is the table of all pages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+from mograder import wire
+from mograder.domain.access import ANONYMOUS, Allow
+from mograder.domain.errors import MograderError, NotFound, Unauthenticated
+from mograder.domain.tokens import Token, random_secret
+from mograder.web import endpoints
+from mograder.web.api import Api
+from mograder.web.pages import assignment, board, people, sessions, student
+from mograder.web.pages.page import Join, Joined, Login, Once, assets
+from mograder.web.pages.page_request import Answer, PageEndpoint, PageRequest, PageRoute, html
+from mograder.web.throttle import name_key
+
+KEPT_FOR_EVER = "public, max-age=31536000, immutable"
+
+
+def home(request: PageRequest) -> Answer:
+    """The first page: a student's assignments, the instructor's board, or the way in."""
+    if request.actor == ANONYMOUS:
+        return join_form(request) if request.course.registration_open else login_form(request)
+    if request.actor.is_instructor:
+        return board.board(request)
+    return student.home(request)
+
+
+def join_form(request: PageRequest) -> Join:
+    course = request.course
+    return Join(request.frame, course.registration_open, course.signing_keys()[0]["kid"], random_secret())
+
+
+def join(request: PageRequest) -> Answer:
+    user, code, key = (request.form.get(name, "") for name in ("user", "code", "claim_key"))
+    try:
+        wanted = wire.Register(user, code, key)
+        username, token = endpoints.join(request.course, request.api.wrong_codes, request.sender, wanted)
+    except MograderError as error:
+        form = replace(join_form(request), claim_key=key, user=user, code=code, problem=error.message)
+        return html(form, error.status)
+    page = Joined(replace(request.frame, user=username), token, request.address)
+    return request.logged_in(html(page), username)
+
+
+def login_form(request: PageRequest) -> Answer:
+    return Login(request.frame, request.course.registration_open)
+
+
+def log_in(request: PageRequest) -> Answer:
+    text = request.form.get("token", "")
+    whose = (request.sender, name_key(text.partition(":")[0]))
+    try:
+        actor = request.api.bad_tokens.guard(
+            Unauthenticated, whose, lambda: request.course.authenticate(Token.parse(text))
+        )
+    except MograderError as error:
+        return html(Login(request.frame, request.course.registration_open, error.message), error.status)
+    return request.logged_in(request.to("/"), actor.username)
+
+
+def log_out(request: PageRequest) -> Answer:
+    request.course.end_claim(request.actor)
+    request.api.live.end(request.actor.username)
+    return request.logged_out(request.to("/login"))
+
+
+def once_form(request: PageRequest) -> Answer:
+    return Once(request.frame)
+
+
+def once(request: PageRequest) -> Answer:
+    ticket = request.form.get("ticket", "").rpartition("#")[2]  # the whole link, when somebody pastes it
+    try:
+        actor = request.api.bad_tokens.guard(
+            Unauthenticated, (request.sender,), lambda: sessions.spend_ticket(request.course, ticket)
+        )
+    except MograderError as error:
+        return html(Once(request.frame, error.message), error.status)
+    return request.logged_in(request.to("/"), actor.username)
+
+
+def nothing(request: PageRequest) -> Answer:
+    raise NotFound("there is no page at this address")
+
+
+def static(request: PageRequest) -> Answer:
+    """A static file. Its address changes with it, so that it may be kept for ever."""
+    asset = assets().get(request.values["name"])
+    if asset is None:
+        raise NotFound("there is no such file")
+    kept = KEPT_FOR_EVER if asset.tag == request.values["tag"] else "no-cache"
+    return Response(asset.content, media_type=asset.kind, headers={"Cache-Control": kept})
+
+
+VIEWS = (
+    PageRoute("GET", "/", Allow.ANYONE, home),
+    PageRoute("GET", "/join", Allow.ANYONE, join_form),
+    PageRoute("POST", "/join", Allow.ANYONE, join),
+    PageRoute("GET", "/login", Allow.ANYONE, login_form),
+    PageRoute("POST", "/login", Allow.ANYONE, log_in),
+    PageRoute("POST", "/logout", Allow.ANYONE, log_out),
+    PageRoute("GET", "/once", Allow.ANYONE, once_form),
+    PageRoute("POST", "/once", Allow.ANYONE, once),
+    PageRoute("GET", "/static/{tag}/{name}", Allow.ANYONE, static),
+    *student.VIEWS,
+    *board.VIEWS,
+    *assignment.VIEWS,
+    *people.VIEWS,
+)
+
+
+def make_router(api: Api) -> Router:
+    """All pages; one that says so at every other address."""
+    routes = [Route(view.path, PageEndpoint(view, api), methods=[view.method]) for view in VIEWS]
+    return Router(
+        routes, redirect_slashes=False, default=PageEndpoint(PageRoute("GET", "", Allow.ANYONE, nothing), api)
+    )

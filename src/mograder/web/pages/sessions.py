@@ -1,0 +1,95 @@
+"""Who is logged in to the pages: a signed cookie of bounded life, and links that log in once.
+
+Invariant: neither holds a token. Both name a person and how often that person's token was revoked, so that a reset or
+removal ends them at once; both are signed with keys made from the course's secrets, so that these can be rotated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+from itsdangerous import BadData, URLSafeSerializer
+
+from mograder.domain.access import Actor
+from mograder.domain.course import Course
+from mograder.domain.deadlines import SECOND
+from mograder.domain.errors import Unauthenticated
+from mograder.domain.names import Username
+
+SESSION_SECONDS = 12 * 3600
+"""How long a session lives after it was last used."""
+
+RENEW_SECONDS = 15 * 60
+"""How old a cookie gets before a visit brings a fresh one."""
+
+LINK_SECONDS = 5 * 60
+"""How long a one-time link is good."""
+
+START_LINK_SECONDS = 3600
+"""How long the link is good that `mograder serve` prints."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """One person's session. `seen` is when its cookie was made, in Unix microseconds."""
+
+    username: Username
+    generation: int
+    seen: int
+
+
+def cookie_name(course: Course) -> str:
+    """The cookie's name; a course's own, because cookies do not tell the ports of a machine apart."""
+    return f"mograder-{course.signing_keys()[-1]['kid'][:8]}"  # the first key ever: a new one leaves sessions alone
+
+
+def cookie_value(course: Course, username: Username) -> str:
+    """What the cookie of a new session of `username` holds."""
+    return _signer(course, "session").dumps([username, course.generation(username), course.clock()])
+
+
+def read_cookie(course: Course, value: str) -> tuple[Session, Actor]:
+    """The session in a cookie, and who it is. Raises Unauthenticated."""
+    session = Session(*_read(course, "session", value, 3))
+    if course.clock() > session.seen + SESSION_SECONDS * SECOND:
+        raise Unauthenticated("your session has ended: log in again")
+    return session, course.resume(session.username, session.generation)
+
+
+def new_ticket(course: Course, username: Username, seconds: int = LINK_SECONDS) -> tuple[str, int]:
+    """A ticket that logs `username` in once, and until when, in Unix microseconds."""
+    until = course.clock() + seconds * SECOND
+    fields = [username, course.generation(username), until, secrets.token_hex(12)]
+    return _signer(course, "login link").dumps(fields), until
+
+
+def link_with(address: str, ticket: str) -> str:
+    """The link with `ticket` in its fragment, which no browser sends: it is in no log."""
+    return f"{address.rstrip('/')}/once#{ticket}"
+
+
+def spend_ticket(course: Course, ticket: str) -> Actor:
+    """Who is logged in by `ticket`, which is then used up. Raises Unauthenticated."""
+    username, generation, until, name = _read(course, "login link", ticket.strip(), 4)
+    actor = course.resume(username, generation)
+    course.spend(name, until)
+    return actor
+
+
+def _signer(course: Course, purpose: str) -> URLSafeSerializer:
+    keys = list(reversed(course.store.secrets()))  # itsdangerous signs with the last
+    options = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
+    return URLSafeSerializer(keys, salt=f"mograder {purpose}", signer_kwargs=options)
+
+
+def _read(course: Course, purpose: str, text: str, length: int) -> list:  # type: ignore[type-arg]
+    """The fields that were signed for `purpose`; the first is a user name. Raises Unauthenticated."""
+    try:
+        fields = _signer(course, purpose).loads(text)
+    except BadData:
+        raise Unauthenticated("this is not a login of this course: log in again") from None
+    if not isinstance(fields, list) or len(fields) != length:  # signed by another version of mograder
+        raise Unauthenticated("this login is of another version: log in again")
+    return [Username(fields[0]), *fields[1:]]

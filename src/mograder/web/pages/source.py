@@ -1,0 +1,83 @@
+"""What is in a submission, to be read: source with its colours, or what a zip holds. Nothing of it is ever run.
+
+Invariant: what is read is bounded, whatever the file says of itself.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from markupsafe import Markup
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer, TextLexer
+
+from mograder.domain.store import StoredFile
+
+SHOWN = 256 * 1024
+"""Bytes of a source that are shown."""
+
+MOST_LISTED = 1000
+"""Files of a zip that are listed."""
+
+DIRECTORY = 1024 * 1024
+"""Bytes that the list in a zip may take; more is not read."""
+
+_END = struct.Struct("<4s4H2LH")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A submission to look at: `source` as safe HTML, or the `files` of a zip with their sizes in bytes.
+
+    `cut` is true where there is more than is shown; `problem` says why nothing can be.
+    """
+
+    source: Markup | None = None
+    files: tuple[tuple[str, int], ...] = ()
+    cut: bool = False
+    problem: str = ""
+
+
+def look_into(file: StoredFile) -> Contents:
+    """May take as long as a network does."""
+    file = file.fetched_file()
+    with file.open() as opened:
+        start = opened.read(SHOWN)
+        if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+            return _listed(opened)
+    if b"\0" in start:
+        return Contents(problem="this is no text: download it to look at it")
+    text = start.decode("utf-8-sig", errors="replace")
+    return Contents(_coloured(text), cut=file.size > SHOWN)
+
+
+def _coloured(text: str) -> Markup:
+    # One line of a megabyte would keep the lexer busy for long.
+    lexer = PythonLexer() if max(map(len, text.splitlines()), default=0) < 10_000 else TextLexer()
+    return Markup(highlight(text, lexer, HtmlFormatter(nowrap=True)))  # noqa: S704 (pygments escapes what it colours)
+
+
+def _listed(opened: BinaryIO) -> Contents:
+    try:
+        if _directory_size(opened) > DIRECTORY:
+            return Contents(problem="this zip holds too many files to list: download it to look at it")
+        with zipfile.ZipFile(opened) as archive:
+            entries = [(each.filename, each.file_size) for each in archive.infolist() if not each.is_dir()]
+    except (zipfile.BadZipFile, struct.error, OSError, ValueError, EOFError, NotImplementedError):
+        return Contents(problem="this zip is not sound: download it to look at it")
+    return Contents(files=tuple(entries[:MOST_LISTED]), cut=len(entries) > MOST_LISTED)
+
+
+def _directory_size(opened: BinaryIO) -> int:
+    """What the end of a zip says about the size of its list, which zipfile reads whole."""
+    size = opened.seek(0, 2)
+    opened.seek(max(0, size - 65536 - _END.size))
+    tail = opened.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if tail[max(0, at - 20) :].startswith(b"PK\x06\x07"):  # a second, larger list of its own
+        return DIRECTORY + 1
+    return int(_END.unpack_from(tail, at)[5]) if at >= 0 else 0

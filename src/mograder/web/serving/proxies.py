@@ -1,0 +1,93 @@
+"""Who asks, and under which address, behind proxies: what a proxy says is believed if the proxy is a trusted one.
+
+Invariant: every hop is believed by the next one only. Of the addresses in X-Forwarded-For the right-most that is no
+trusted proxy's is the client's; what stands left of it, anybody may have written.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from mograder.domain.errors import Usage
+from mograder.web.body import Application, Receive, Scope, Send
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_HOST = re.compile(rb"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+
+
+@dataclass(frozen=True)
+class Proxies:
+    """The trusted ones, as networks."""
+
+    networks: tuple[Network, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Proxies:
+        """Addresses and networks (10.0.0.0/8), separated by commas. Raises Usage."""
+        try:
+            return cls(tuple(ipaddress.ip_network(each.strip()) for each in text.split(",") if each.strip()))
+        except ValueError as error:
+            raise Usage(f"trusted proxies: {error}: give addresses or networks, such as 127.0.0.1,10.0.0.0/8") from None
+
+    def around(self, app: Application) -> Application:
+        """`app` as it is reached through them."""
+        if not self.networks:
+            return app
+
+        async def behind(scope: Scope, receive: Receive, send: Send) -> None:
+            await app(self.seen_through(scope) if scope["type"] == "http" else scope, receive, send)
+
+        return behind
+
+    def seen_through(self, scope: Scope) -> Scope:
+        """The request as the first trusted proxy got it: its client, scheme and host."""
+        client = scope.get("client")
+        if not self.networks or client is None or not self._trusts(client[0]):
+            return scope
+        said = _said(scope)
+        changed = {**scope, "client": (self._client(client[0], said.get(b"x-forwarded-for", b"")), 0)}
+        scheme = said.get(b"x-forwarded-proto", b"").rpartition(b",")[2].strip().lower()
+        if scheme in (b"http", b"https"):
+            changed["scheme"] = scheme.decode()
+        host = said.get(b"x-forwarded-host", b"").rpartition(b",")[2].strip()
+        if _HOST.fullmatch(host):
+            changed["headers"] = [(name, value) for name, value in scope["headers"] if name != b"host"]
+            changed["headers"].append((b"host", host))
+        return changed
+
+    def _trusts(self, host: str) -> bool:
+        address = _address(host)
+        return address is not None and any(address in network for network in self.networks)
+
+    def _client(self, nearest: str, forwarded: bytes) -> str:
+        host = nearest
+        for hop in reversed(forwarded.decode("latin-1").split(",")):
+            address = _address(hop.strip())
+            if address is None:  # "unknown", or nothing: who said so is all we know
+                break
+            host = str(address)
+            if not self._trusts(host):
+                break
+        return host
+
+
+def _said(scope: Scope) -> dict[bytes, bytes]:
+    """What proxies added, by header; one that comes more than once is one list."""
+    said: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name.startswith(b"x-forwarded-"):
+            said[name] = said[name] + b"," + value if name in said else value
+    return said
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address, perhaps with a port; an IPv4 address that comes in IPv6 form is itself."""
+    if match := re.fullmatch(r"\[(.+)\](:\d+)?|([\d.]+):\d+", text):
+        text = match[1] or match[3]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

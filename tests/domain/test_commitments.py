@@ -1,0 +1,132 @@
+"""A commit is worth no more than a submission of the same bytes at the same moment, and not for long."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
+from mograder.domain.assignments import Assignment
+from mograder.domain.commitments import LIFE, MOST, Commitment, announced
+from mograder.domain.course import Course
+from mograder.domain.errors import BadRequest, Closed, Throttled, TooLarge
+from mograder.domain.extending import Change
+from mograder.domain.extensions import Decision
+from mograder.domain.receipts import Submission
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, sha256
+
+STUDENT = Actor(ALICE, Role.STUDENT)
+MINUTE = 60 * SECOND
+CLOSES = NOON + 10 * MINUTE
+
+
+@pytest.fixture
+def hw1(course: Course, course_folder: Path) -> Assignment:
+    times = "due = 2026-03-10T12:00:00\ncloses = 2026-03-10T12:10:00"
+    (course_folder.parent / "mograder.toml").write_text(
+        f"counts = 'on-time'\n[penalties]\ngrace_minutes = 0\n[[assignments]]\nname = 'hw1'\n{times}\n"
+    )
+    return course.assignment(STUDENT, "hw1")
+
+
+def commit(course: Course, hw1: Assignment, content: bytes, now: int, user: Actor = STUDENT) -> Commitment:
+    return course.commit(user, hw1, user.username, sha256(content), len(content), now)
+
+
+def submit(course: Course, hw1: Assignment, content: bytes, now: int, user: Actor = STUDENT) -> Submission:
+    body = filled(course.upload(), content)
+    try:
+        course.check_open(user, hw1, user.username, now)
+        return course.submit(user, hw1, user.username, body, now).receipt.submission
+    finally:
+        body.discard()
+
+
+def test_the_moment_of_the_commit_counts_and_the_receipt_says_both(course: Course, hw1: Assignment) -> None:
+    assert not course.announced(hw1, ALICE)
+    made = commit(course, hw1, b"work", NOON)
+    assert made == Commitment(HW1, ALICE, sha256(b"work"), 4, NOON)
+    assert (course.announced(hw1, ALICE), course.announced(hw1, BOB)) == ((made,), ())
+    kept = submit(course, hw1, b"work", CLOSES + 40 * MINUTE)
+    assert (kept.received, kept.arrived, kept.late, kept.due) == (NOON, CLOSES + 40 * MINUTE, False, NOON)
+    assert kept.filename == "alice_20260310T120000.py"
+    assert submit(course, hw1, b"unannounced", CLOSES).arrived is None
+    assert not course.announced(hw1, ALICE)
+
+
+@pytest.mark.parametrize("arrives", [CLOSES + 1 * MINUTE, NOON + LIFE, NOON + LIFE + SECOND])
+def test_a_commit_is_good_for_the_exact_bytes_of_one_person_and_for_an_hour(
+    course: Course, hw1: Assignment, arrives: int
+) -> None:
+    commit(course, hw1, b"work", NOON)
+    for content, user in ((b"work!", STUDENT), (b"work", Actor(BOB, Role.STUDENT))):
+        with pytest.raises(Closed):
+            submit(course, hw1, content, arrives, user)
+    if arrives > NOON + LIFE:
+        with pytest.raises(Closed):
+            submit(course, hw1, b"work", arrives)
+    else:
+        assert submit(course, hw1, b"work", arrives).received == NOON
+
+
+def test_a_commit_is_good_for_one_submission(course: Course, hw1: Assignment) -> None:
+    commit(course, hw1, b"one", NOON)
+    assert submit(course, hw1, b"one", NOON + 2 * MINUTE).late is False
+    assert submit(course, hw1, b"two", NOON + 3 * MINUTE).late is True
+    assert submit(course, hw1, b"one", NOON + 4 * MINUTE).late is True
+    counting = course.standing(hw1, ALICE).counting
+    assert counting is not None
+    assert (counting.submission.sha256, counting.submission.attempt) == (sha256(b"one"), 1)
+
+
+def test_a_commit_again_keeps_its_first_moment_and_a_retry_its_receipt(course: Course, hw1: Assignment) -> None:
+    first = commit(course, hw1, b"work", NOON)
+    assert commit(course, hw1, b"work", NOON + 5 * MINUTE) == first
+    kept = submit(course, hw1, b"work", NOON + 6 * MINUTE)
+    assert submit(course, hw1, b"work", NOON + 7 * MINUTE) == kept
+
+
+def test_few_commits_can_be_open_and_a_file_that_came_or_the_hour_makes_room(course: Course, hw1: Assignment) -> None:
+    for number in range(MOST):
+        commit(course, hw1, b"%d" % number, NOON + number * MINUTE)
+    with pytest.raises(Throttled, match="5 files of yours are announced") as refused:
+        commit(course, hw1, b"more", NOON + 6 * MINUTE)
+    assert refused.value.retry_after == 60
+    submit(course, hw1, b"3", NOON + 7 * MINUTE)
+    commit(course, hw1, b"more", NOON + 8 * MINUTE)
+    new = Commitment(HW1, ALICE, "f" * 64, 1, NOON + LIFE + SECOND)
+    held = course.store.commits(HW1, ALICE)
+    assert len(announced(held, new)) == MOST
+    assert announced(held, replace(new, moment=NOON + 3 * LIFE)) == (replace(new, moment=NOON + 3 * LIFE),)
+
+
+def test_a_commit_comes_before_the_closing_time_and_is_of_a_file_that_would_be_taken(
+    course: Course, hw1: Assignment
+) -> None:
+    with pytest.raises(Closed, match="closed at 2026-03-10 12:10 UTC; this arrived at 2026-03-10 12:10:01 UTC"):
+        commit(course, hw1, b"work", CLOSES + SECOND)
+    for digest, size, said in (
+        ("F" * 64, 1, "64 lower-case hex"), ("f" * 63, 1, "64 lower-case hex"), ("f" * 64, 0, "has 0 bytes"),
+        ("f" * 64, -1, "has -1 bytes"),
+    ):  # fmt: skip
+        with pytest.raises(BadRequest, match=said):
+            course.commit(STUDENT, hw1, ALICE, digest, size, NOON)
+    with pytest.raises(TooLarge):
+        course.commit(STUDENT, hw1, ALICE, "f" * 64, course.max_upload + 1, NOON)
+    assert course.store.commits(HW1, ALICE) == ()
+
+
+def test_a_commit_comes_before_the_person_s_own_closing_time(course: Course, hw1: Assignment) -> None:
+    course.enrol([ALICE])
+    course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, ALICE, Decision.GRANT, "+1h")])
+    assert commit(course, hw1, b"work", CLOSES + SECOND).moment == CLOSES + SECOND
+    with pytest.raises(Closed):
+        commit(course, hw1, b"work", CLOSES + SECOND, Actor(BOB, Role.STUDENT))
+
+
+def test_a_clock_that_is_set_back_voids_no_commit_and_dates_nothing_later(course: Course, hw1: Assignment) -> None:
+    commit(course, hw1, b"work", NOON)
+    kept = submit(course, hw1, b"work", NOON - MINUTE)
+    assert (kept.received, kept.late) == (NOON - MINUTE, False)
