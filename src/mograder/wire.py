@@ -21,6 +21,7 @@ from mograder.domain.access import Account, Allow, Role
 from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import BadRequest
 from mograder.domain.extensions import Decision, Extension
+from mograder.domain.grades import GradeEntry
 from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
 
@@ -363,6 +364,24 @@ class KeySet:
 
 
 @dataclass(frozen=True)
+class GradeInfo:
+    """One entry of an assignment's grades. `visible` says whether the student sees it.
+
+    `fields` is the entry as it is stored, with every key that an upload has ever brought.
+    """
+
+    username: str
+    grade: str | None
+    feedback: str
+    visible: bool
+    fields: dict[str, Any]
+
+
+def grade_info(entry: GradeEntry) -> GradeInfo:
+    return GradeInfo(entry.username, entry.grade, entry.feedback, entry.visible, dict(entry.fields))
+
+
+@dataclass(frozen=True)
 class GradesStored:
     """`count` is how many grades the assignment has in all, `received` how many came in this request.
 
@@ -564,6 +583,10 @@ ENDPOINTS = (
     Endpoint(
         "signing_keys", "GET", "/.well-known/jwks.json", Allow.ANYONE, KeySet,
         "The public keys that verify the course's receipts.",
+    ),
+    Endpoint(
+        "grades", "GET", "/assignments/{assignment}/grades", Allow.INSTRUCTOR, GradeInfo,
+        "Everybody's grades as they are stored, those that students do not see yet included.", many=True,
     ),
     Endpoint(
         "upload_grades", "POST", "/assignments/{assignment}/grades", Allow.INSTRUCTOR, GradesStored,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +15,7 @@ import msgspec
 import stamina.instrumentation
 
 from mograder import wire
-from mograder.cli import proof
+from mograder.cli import gradebook, proof
 from mograder.cli.connect import Server, choose, owner_of, reads_from_a_server, sends_to_a_server, username
 from mograder.cli.output import json_option, note, progress, result, table, tell, tell_json, when
 from mograder.cli.submissions import ask_extension, retry, submit
@@ -28,7 +26,6 @@ from mograder.client.extract import folder_name, replacing
 from mograder.client.proof import KnownKeys
 from mograder.client.workspace import Login, Logins, Outcome, fetch, read_settings
 from mograder.domain.errors import BadName, MograderError, NameTaken, Usage
-from mograder.domain.grades import GRADE_KEYS, GradeEntry, read_csv
 from mograder.domain.names import parse_owner
 from mograder.wire import JoinLink
 
@@ -380,77 +377,17 @@ def fetch_submissions(
         raise MograderError(f"{failed} submission(s) could not be downloaded")
 
 
-@https.command(name="upload-grades")
-@click.argument("assignment")
-@click.option("--grades-csv", type=_in_file, required=True, help="A table with username (or student), grade, feedback.")
-@click.option("--dry-run", is_flag=True, help="Check, and send nothing.")
-@sends_to_a_server
-@json_option
-def upload_grades(
-    assignment: str,
-    grades_csv: Path,
-    dry_run: bool,
-    server: Server,
-    as_json: bool,
-) -> None:
-    """Upload grades; students see them at once. Students who are not in the table keep theirs.
-
-    \b
-    Example:
-      mograder https upload-grades hw1 --grades-csv grades.csv
-    """
-    grades = _read_grades(grades_csv)
-    if not grades:
-        result(as_json, {"received": 0}, "No grades to upload")
-        return
-    with server.connect() as (client, _):
-        chosen = choose(client.assignments(), assignment)
-        _warn_of_strangers(client, grades)
-        if dry_run:
-            lines = [f"  {each.person}: {each.grade if each.grade is not None else '-'}" for each in grades]
-            rows = [each.fields for each in grades]
-            result(as_json, rows, "\n".join([f"Would upload {_count(grades)} grade(s) to {chosen.name!r}", *lines]))
-            return
-        stored = client.upload_grades(chosen.name, grades)
-    result(as_json, stored, f"Uploaded {_count(grades)} grade(s) to {chosen.name!r}")
+for _command in (gradebook.upload_grades, gradebook.export_grades, gradebook.export_feedback):
+    https.add_command(_command)
 
 
-def _read_grades(path: Path) -> tuple[GradeEntry, ...]:
-    """The rows of a table. Raises MograderError when somebody has several; warns where none or no number is given."""
-    try:
-        grades = read_csv(path.read_bytes().decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise Usage(f"{path} is not UTF-8: save it as 'CSV UTF-8'") from None
-    twice = [person for person, rows in Counter(each.person for each in grades).items() if rows > 1]
-    if twice:
-        raise MograderError(f"{path} has more than one row for {', '.join(twice)}: keep one for each person")
-    if grades and not any(key in each.fields for each in grades for key in GRADE_KEYS):
-        columns = " or ".join(repr(key) for key in GRADE_KEYS)
-        note(f"warning: {path} has no column {columns}: no grades are in it")
-    odd = [f"{each.person} {each.grade!r}" for each in grades if each.grade is not None and not _is_number(each.grade)]
-    if odd:
-        note(f"warning: these grades are not numbers: {', '.join(odd)}")
-    return grades
-
-
-def _warn_of_strangers(client: Client, grades: Iterable[GradeEntry], pages: Iterable[str] = ()) -> None:
-    """Before anything is sent: a grade or page under a misspelt name is nobody's."""
-    unknown = strangers(client, [*(each.username for each in grades), *(each.removesuffix(".html") for each in pages)])
+def _warn_of_strangers(client: Client, pages: Iterable[str]) -> None:
+    """Before anything is sent: a page under a misspelt name is nobody's."""
+    unknown = strangers(client, [each.removesuffix(".html") for each in pages])
     if unknown:
         more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
         names = ", ".join(unknown[:NAMED]) + more
         note(f"warning: nobody in the course is called {names}: correct the names, or let them register")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
-
-
-def _count(grades: Sequence[GradeEntry]) -> int:
-    return sum(each.says_something for each in grades)
 
 
 @https.command(name="upload-feedback")
@@ -474,12 +411,13 @@ def upload_feedback(
     Example:
       mograder https upload-feedback hw1 --feedback-dir feedback/hw1
     """
-    grades = _read_grades(grades_csv) if grades_csv else ()
+    sheet = gradebook.read_table(grades_csv) if grades_csv else None
     with server.connect() as (client, _):
         chosen = choose(client.assignments(), assignment)
         folder = feedback_dir or Path(read_settings(Path()).feedback) / folder_name(chosen.name)
         pages = _read_pages(folder)
-        _warn_of_strangers(client, grades, pages)
+        _warn_of_strangers(client, pages)
+        grades = gradebook.check_table(client, chosen, sheet, gradebook.Upload()).accepted(False) if sheet else ()
         if dry_run:
             names = [f"  {name}" for name in pages]
             said = "\n".join([f"Would upload {len(pages)} feedback page(s) to {chosen.name!r}", *names])
@@ -488,7 +426,7 @@ def upload_feedback(
         stored = client.upload_feedback(chosen.name, pages)
         if grades:
             client.upload_grades(chosen.name, grades)
-    also = f" and {_count(grades)} grade(s)" if grades else ""
+    also = f" and {len(grades)} grade(s)" if grades else ""
     result(as_json, stored, f"Uploaded {len(pages)} feedback page(s){also} to {chosen.name!r}")
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from mograder.domain.errors import BadRequest
 from mograder.domain.names import counted
-from mograder.tables.cells import EXCUSED, as_number, neutralise
+from mograder.tables.cells import EXCUSED, as_number, neutralise, plain
 from mograder.tables.headers import Labels
 from mograder.tables.people import Kind, Member
 from mograder.tables.workbook import write_workbook
@@ -119,6 +119,15 @@ def export_grades(sheet: GradeSheet, form: ExportFormat, choices: Choices) -> Ex
 
 CSV_TYPE = "text/csv; charset=utf-8"
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+def penalised_mark(grade: str | None, penalty: float) -> str | None:
+    """The mark less a penalty in per cent of it, to two decimals; None where there is no number or no penalty."""
+    points = as_number(grade)
+    if points is None or not penalty:
+        return None
+    left = points * (100 - Decimal(str(penalty))) / 100
+    return plain(max(Decimal(0), left.quantize(Decimal("0.01"), ROUND_HALF_UP)))
 
 
 def to_csv(rows: Iterable[Sequence[str]]) -> bytes:
