@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mograder.domain.errors import BadRequest
+from mograder.domain.roster import MAX_NAME
 from mograder.tables.export import Choices, ExportFormat, GradeSheet, StudentGrade, export_grades
 from mograder.tables.people import Key, Kind, Member
 from mograder.tables.rosters import Renamed, RosterTable, compare_rosters, read_roster
@@ -103,6 +104,34 @@ def test_a_list_without_people_or_columns_is_refused() -> None:
         read("name\nAda\n")
     with pytest.raises(BadRequest, match="the list names nobody"):
         read("username\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\ufeffEmail address;First name;Last name\r\nada@u.de;Ada;Lovelace\r\n;;\r\n", [("ada@u.de", "Ada Lovelace")]),
+        ("Username\tName\n ada \t Ada   Lovelace \n\nbob\t\n", [("ada", "Ada Lovelace"), ("bob", "")]),
+        ('name,username\n"Lovelace, Ada",ada\n', [("ada", "Lovelace, Ada")]),
+        ("username\nada", [("ada", "")]),
+        ("student_id,name\n007,Bond\n", [("007", "Bond")]),
+        (f"username,name\nada,{'x' * MAX_NAME}", [("ada", "x" * MAX_NAME)]),
+    ],
+)
+def test_our_own_lists_are_read_in_every_form(text: str, expected: list[tuple[str, str]]) -> None:
+    people = read(text).accepted()
+    assert [(each.username, each.name) for each in people] == expected
+    assert {each.role for each in people} == {"student"}  # a list makes nobody an instructor
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("username\nada\nal ice\n", "line 3"), ("username,name\nada,A\n,B\n", "line 3: no user name given"),
+     ("username\n__instructor__\n", "line 2"), ("username\na.py\n", "line 2"),
+     (f"username,name\nada,{'x' * (MAX_NAME + 1)}\n", "line 2: the name of 'ada' is longer than 200 characters")],
+)  # fmt: skip
+def test_a_list_with_a_mistake_is_not_accepted_and_the_line_is_named(text: str, said: str) -> None:
+    with pytest.raises(BadRequest, match=f"nobody was added, because of 1 row:\n  {said}"):
+        read(text).accepted()
 
 
 def test_the_changes_are_told_before_anything_is_done() -> None:

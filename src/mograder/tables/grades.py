@@ -83,6 +83,13 @@ class Problem:
         return f"{self.place}: {self.reason}"
 
 
+def listed_problems(problems: Sequence[Problem]) -> str:
+    """How many there are, and the first NAMED of them, a line each."""
+    shown = "\n".join(f"  {each}" for each in problems[:NAMED])
+    more = len(problems) - NAMED
+    return f"{counted(len(problems), 'row')}:\n{shown}" + (f"\n  and {more} more" if more > 0 else "")
+
+
 @dataclass(frozen=True)
 class GradeChange:
     """What a row does to one person's grade: None is no grade. `releases`: the student sees it from then on."""
@@ -114,11 +121,7 @@ class GradeChanges:
     def accepted(self, partial: bool) -> tuple[GradeEntry, ...]:
         """What to store. Raises BadRequest when there are problems, unless only the rest is wanted (`partial`)."""
         if self.problems and not partial:
-            shown = "\n".join(f"  {each}" for each in self.problems[:NAMED])
-            more = len(self.problems) - NAMED
-            rest = f"\n  and {more} more" if more > 0 else ""
-            rows = counted(len(self.problems), "row")
-            raise BadRequest(f"nothing was written, because of {rows}:\n{shown}{rest}")
+            raise BadRequest(f"nothing was written, because of {listed_problems(self.problems)}")
         return self.entries
 
 

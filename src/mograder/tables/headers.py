@@ -155,9 +155,9 @@ class NameColumns:
         return cls(sheet.find(*FULL_NAMES), tuple(at for at in parts if at is not None))
 
     def read(self, row: Row) -> str:
-        """The name, "" when the table does not say; "Lovelace, Ada" is turned round."""
+        """The name as it stands there, "" when the table does not say."""
         if self.full is not None and (text := restore(row.cells[self.full].strip())):
-            return turned(text)
+            return text
         return " ".join(text for at in self.parts if (text := restore(row.cells[at].strip())))
 
 

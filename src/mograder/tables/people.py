@@ -52,8 +52,10 @@ class Member:
 
     @property
     def first_and_last(self) -> tuple[str, str]:
-        """The name in two parts; the last word is taken for the last name."""
-        first, _, last = self.name.rpartition(" ")
+        """The name in two parts, at its comma; without one the last word is taken for the last name."""
+        last, comma, first = (part.strip() for part in self.name.partition(","))
+        if not (comma and first):
+            first, _, last = self.name.rpartition(" ")
         return first, last
 
 

@@ -12,7 +12,7 @@ from mograder.domain.roster import Person
 from mograder.tables import formats, headers
 from mograder.tables.cells import mangled, normal, restore
 from mograder.tables.formats import surplus_problem
-from mograder.tables.grades import Problem, Trouble
+from mograder.tables.grades import Problem, Trouble, listed_problems
 from mograder.tables.headers import NameColumns, turned
 from mograder.tables.people import Key, Kind, Member, People
 from mograder.tables.sheet import Row, Sheet
@@ -52,6 +52,12 @@ class RosterTable:
     members: tuple[Member, ...]
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def accepted(self) -> tuple[Person, ...]:
+        """The people to put on the roster. Raises BadRequest naming the rows when there are problems."""
+        if self.problems:
+            raise BadRequest(f"nobody was added, because of {listed_problems(self.problems)}")
+        return tuple(Person.parse(each.username, each.name) for each in self.members)
 
 
 @dataclass(frozen=True)
