@@ -13,7 +13,7 @@ from mograder.domain.store import Event
 from mograder.web.pages.board import Part
 from mograder.web.pages.page import Page
 from mograder.web.pages.people import Invite, MoreTime, People, Remove, Trail, picture
-from mograder.wire import JoinLink
+from mograder.wire.join_link import JoinLink
 from tests.web.instructor_samples import ASKED, GRANTED, HARD_PEOPLE, MANY
 from tests.web.sample_parts import HOUR, LONG, NOW, SCRIPT, TEACHER
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from mograder import wire
 from mograder.cli.arguments import as_typed
 from mograder.cli.connect import Server, course_option, reads_from_a_server, somewhere
 from mograder.cli.output import json_option, note, table, tell_json, when
@@ -21,6 +20,7 @@ from mograder.domain.extending import Change
 from mograder.domain.extensions import Decision, State, parse_until
 from mograder.domain.names import parse_owner
 from mograder.domain.tables import read_table
+from mograder.wire import messages
 
 
 class _Folder:
@@ -29,10 +29,10 @@ class _Folder:
     def __init__(self, course: Course) -> None:
         self._course = course
 
-    def extensions(self) -> list[wire.ExtensionInfo]:
-        return [wire.extension_info(each) for each in self._course.extensions.all()]
+    def extensions(self) -> list[messages.ExtensionInfo]:
+        return [messages.extension_info(each) for each in self._course.extensions.all()]
 
-    def change_extensions(self, changes: Iterable[wire.ExtensionChange]) -> list[wire.ExtensionInfo]:
+    def change_extensions(self, changes: Iterable[messages.ExtensionChange]) -> list[messages.ExtensionInfo]:
         wanted = [
             Change(
                 self._course.assignment(COURSE_INSTRUCTOR, each.assignment), parse_owner(each.user), each.decision,
@@ -40,7 +40,7 @@ class _Folder:
             )
             for each in changes
         ]  # fmt: skip
-        return [wire.extension_info(each) for each in self._course.extensions.decide(COURSE_INSTRUCTOR, wanted)]
+        return [messages.extension_info(each) for each in self._course.extensions.decide(COURSE_INSTRUCTOR, wanted)]
 
 
 Place = _Folder | Client
@@ -102,7 +102,7 @@ def extend(
     _show(found, as_json, "nobody asks for more time" if listing == "asked" else "there are no extensions")
 
 
-def _changes(words: Sequence[str], decision: str | None, reason: str) -> list[wire.ExtensionChange]:
+def _changes(words: Sequence[str], decision: str | None, reason: str) -> list[messages.ExtensionChange]:
     until = "" if decision else (words[-1] if words else "")
     rest = words if decision else words[:-1]
     if len(rest) < 2:
@@ -110,7 +110,7 @@ def _changes(words: Sequence[str], decision: str | None, reason: str) -> list[wi
     *users, assignment = rest
     check_until(until)
     what = Decision(decision or Decision.GRANT)
-    return [wire.ExtensionChange(user, assignment, what, until, reason) for user in users]
+    return [messages.ExtensionChange(user, assignment, what, until, reason) for user in users]
 
 
 def check_until(text: str) -> None:
@@ -120,7 +120,7 @@ def check_until(text: str) -> None:
             parse_until(text, Schedule(due=0), UTC)
 
 
-def _read(path: Path, reason: str) -> list[wire.ExtensionChange]:
+def _read(path: Path, reason: str) -> list[messages.ExtensionChange]:
     """Raises Usage or BadRequest."""
     try:
         columns, rows = read_table(path.read_bytes().decode("utf-8-sig"), lambda name: name.lower())
@@ -136,7 +136,7 @@ def _read(path: Path, reason: str) -> list[wire.ExtensionChange]:
         if not row["until"].strip():
             raise BadRequest(f"{path}: {place}: says no time")
         changes.append(
-            wire.ExtensionChange(
+            messages.ExtensionChange(
                 row["username"].strip(), row["assignment"].strip(), Decision.GRANT, row["until"].strip(),
                 row.get("reason", "").strip() or reason,
             )
@@ -146,7 +146,7 @@ def _read(path: Path, reason: str) -> list[wire.ExtensionChange]:
     return changes
 
 
-def _show(extensions: Sequence[wire.ExtensionInfo], as_json: bool, otherwise: str) -> None:
+def _show(extensions: Sequence[messages.ExtensionInfo], as_json: bool, otherwise: str) -> None:
     if as_json:
         tell_json(extensions)
         return

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from mograder import wire
 from mograder.cli.connect import Server, choose, reads_from_a_server, sends_to_a_server
 from mograder.cli.output import json_option, note, result
 from mograder.client.client import Client, known
@@ -20,6 +19,7 @@ from mograder.client.extract import replacing
 from mograder.domain.errors import BadRequest, MethodNotAllowed, MograderError, NotFound, Usage
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import counted
+from mograder.wire import messages
 
 if TYPE_CHECKING:
     from mograder.tables.export import Exported, StudentGrade
@@ -133,7 +133,7 @@ def read_table(path: Path, encoding: str = "") -> Sheet:
     return sheet
 
 
-def check_table(client: Client, chosen: wire.AssignmentInfo, sheet: Sheet, upload: Upload) -> GradeChanges:
+def check_table(client: Client, chosen: messages.AssignmentInfo, sheet: Sheet, upload: Upload) -> GradeChanges:
     """What the table changes on the server. Raises BadRequest."""
     from mograder.tables.formats import read_grades
     from mograder.tables.grades import GradeRules, check_grades
@@ -144,7 +144,7 @@ def check_table(client: Client, chosen: wire.AssignmentInfo, sheet: Sheet, uploa
     return check_grades(table, _named_in(table) if members is None else members, _stored(client, chosen), rules)
 
 
-def _labels(chosen: wire.AssignmentInfo) -> Labels:
+def _labels(chosen: messages.AssignmentInfo) -> Labels:
     from mograder.tables.headers import Labels
 
     return Labels(chosen.name, known(chosen.title) or "")
@@ -178,7 +178,7 @@ def _named_in(table: GradeTable) -> list[Member]:
     return [Member(name) for name in names]
 
 
-def _points(client: Client, chosen: wire.AssignmentInfo) -> float | None:
+def _points(client: Client, chosen: messages.AssignmentInfo) -> float | None:
     try:
         points = known(client.rules(chosen.name).points)
     except (NotFound, MethodNotAllowed):
@@ -186,7 +186,7 @@ def _points(client: Client, chosen: wire.AssignmentInfo) -> float | None:
     return float(points) if points else None
 
 
-def _stored(client: Client, chosen: wire.AssignmentInfo) -> Sequence[GradeEntry]:
+def _stored(client: Client, chosen: messages.AssignmentInfo) -> Sequence[GradeEntry]:
     try:
         return client.grades(chosen.name)
     except (NotFound, MethodNotAllowed):
@@ -214,7 +214,7 @@ def _tell_notes(changes: GradeChanges, partial: bool) -> None:
         note(f"left out: {problem}")
 
 
-def _show_dry_run(chosen: wire.AssignmentInfo, changes: GradeChanges, partial: bool, as_json: bool) -> None:
+def _show_dry_run(chosen: messages.AssignmentInfo, changes: GradeChanges, partial: bool, as_json: bool) -> None:
     """Raises BadRequest where the upload itself would."""
     if as_json:
         plain = msgspec.to_builtins(changes.changes)
@@ -289,7 +289,7 @@ def _write(written: Exported, output: Path | None) -> Path:
     return target
 
 
-def _results(client: Client, chosen: wire.AssignmentInfo) -> list[StudentGrade]:
+def _results(client: Client, chosen: messages.AssignmentInfo) -> list[StudentGrade]:
     """Everybody's result, sorted by user name; instructors only if they have a grade."""
     from mograder.tables.people import Member
 
@@ -304,7 +304,7 @@ def _results(client: Client, chosen: wire.AssignmentInfo) -> list[StudentGrade]:
     return found
 
 
-def _student_grade(member: Member, entry: GradeEntry, submitted: wire.SubmissionInfo | None) -> StudentGrade:
+def _student_grade(member: Member, entry: GradeEntry, submitted: messages.SubmissionInfo | None) -> StudentGrade:
     from mograder.tables.export import StudentGrade, penalised_mark
 
     received, penalised = "", None

@@ -14,7 +14,6 @@ import click
 import msgspec
 import stamina.instrumentation
 
-from mograder import wire
 from mograder.cli import gradebook, proof
 from mograder.cli.connect import Server, choose, owner_of, reads_from_a_server, sends_to_a_server, username
 from mograder.cli.output import json_option, note, progress, result, table, tell, tell_json, when
@@ -27,7 +26,8 @@ from mograder.client.proof import KnownKeys
 from mograder.client.workspace import Login, Logins, Outcome, fetch, read_settings
 from mograder.domain.errors import BadName, MograderError, NameTaken, Usage
 from mograder.domain.names import parse_owner
-from mograder.wire import JoinLink
+from mograder.wire import messages
+from mograder.wire.join_link import JoinLink
 
 _out_folder = click.Path(file_okay=False, path_type=Path)
 _in_file = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
@@ -235,7 +235,7 @@ _SAID = {
 }
 
 
-def _list(listing: Sequence[wire.AssignmentInfo], as_json: bool) -> None:
+def _list(listing: Sequence[messages.AssignmentInfo], as_json: bool) -> None:
     if as_json:
         tell_json(listing)
         return
@@ -247,7 +247,7 @@ def _list(listing: Sequence[wire.AssignmentInfo], as_json: bool) -> None:
     table(("ID", "Name", *(["Title"] if titled else []), "Due date", "Files"), rows)
 
 
-def _due(assignment: wire.AssignmentInfo) -> str:
+def _due(assignment: messages.AssignmentInfo) -> str:
     moment, closes = known(assignment.duedate), known(assignment.closes)
     closed = ", closed" if closes and closes < time.time() else ""
     return f"{when(moment) if moment else 'No deadline'}{closed}"
@@ -304,7 +304,7 @@ def feedback(
         note(f"there is a feedback page: mograder https feedback {chosen.name!r} -o feedback.html")
 
 
-def _times(status: wire.Status, user: str) -> list[str]:
+def _times(status: messages.Status, user: str) -> list[str]:
     """Due time, extension, and what is to be said of the submission that counts."""
     lines = []
     if due := known(status.duedate):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mograder import wire
 from mograder.cli.arguments import as_typed
 from mograder.cli.connect import Server, course_option, reads_from_a_server
 from mograder.cli.connect import somewhere as at
@@ -20,6 +19,7 @@ from mograder.domain.course import Course
 from mograder.domain.errors import BadRequest, Usage
 from mograder.domain.names import Username, parse_new_username
 from mograder.domain.roster import Person
+from mograder.wire import messages
 
 if TYPE_CHECKING:
     from mograder.tables.people import Member
@@ -34,27 +34,27 @@ class _Folder:
     def __init__(self, course: Course) -> None:
         self._course = course
 
-    def roster(self) -> list[wire.RosterEntry]:
-        return [wire.roster_entry(each) for each in self._course.roster()]
+    def roster(self) -> list[messages.RosterEntry]:
+        return [messages.roster_entry(each) for each in self._course.roster()]
 
-    def add_people(self, people: Iterable[wire.NewPerson]) -> list[wire.RosterEntry]:
+    def add_people(self, people: Iterable[messages.NewPerson]) -> list[messages.RosterEntry]:
         parsed = [Person.parse(each.user, each.name, each.role) for each in people]
-        return [wire.roster_entry(*each) for each in self._course.add_people(COURSE_INSTRUCTOR, parsed)]
+        return [messages.roster_entry(*each) for each in self._course.add_people(COURSE_INSTRUCTOR, parsed)]
 
-    def reset(self, user: str) -> wire.RosterEntry:
-        return wire.roster_entry(*self._course.reset(COURSE_INSTRUCTOR, Username(user)))
+    def reset(self, user: str) -> messages.RosterEntry:
+        return messages.roster_entry(*self._course.reset(COURSE_INSTRUCTOR, Username(user)))
 
-    def set_role(self, user: str, role: Role) -> wire.RosterEntry:
-        return wire.roster_entry(self._course.set_role(COURSE_INSTRUCTOR, Username(user), role))
+    def set_role(self, user: str, role: Role) -> messages.RosterEntry:
+        return messages.roster_entry(self._course.set_role(COURSE_INSTRUCTOR, Username(user), role))
 
-    def remove(self, user: str) -> wire.RosterEntry:
-        return wire.roster_entry(self._course.remove(COURSE_INSTRUCTOR, Username(user)))
+    def remove(self, user: str) -> messages.RosterEntry:
+        return messages.roster_entry(self._course.remove(COURSE_INSTRUCTOR, Username(user)))
 
 
 Place = _Folder | Client
 
 
-def _somewhere(command: Callable[..., list[wire.RosterEntry]]) -> Callable[..., None]:
+def _somewhere(command: Callable[..., list[messages.RosterEntry]]) -> Callable[..., None]:
     """Adds --course, the options of a server, and --json; the command gets `place` and returns what to show."""
 
     @course_option
@@ -69,7 +69,7 @@ def _somewhere(command: Callable[..., list[wire.RosterEntry]]) -> Callable[..., 
     return somewhere
 
 
-def _show(entries: Sequence[wire.RosterEntry], as_json: bool) -> None:
+def _show(entries: Sequence[messages.RosterEntry], as_json: bool) -> None:
     if as_json:
         tell_json(entries)
         return
@@ -107,7 +107,7 @@ def roster() -> None:
 
 @roster.command(name="list", short_help="List everybody.")
 @_somewhere
-def list_command(place: Place) -> list[wire.RosterEntry]:
+def list_command(place: Place) -> list[messages.RosterEntry]:
     """List everybody: user name, name, role, and whether the name is claimed.
 
     \b
@@ -122,7 +122,7 @@ def list_command(place: Place) -> list[wire.RosterEntry]:
 @click.option("--name", default="", help="What people call them.")
 @click.option("--role", type=_ROLES, default=Role.STUDENT.value, show_default=True, help="What they may do.")
 @_somewhere
-def add(place: Place, user: Username, name: str, role: str) -> list[wire.RosterEntry]:
+def add(place: Place, user: Username, name: str, role: str) -> list[messages.RosterEntry]:
     """Add USER and print the personal code. Who is there already stays as they are and gets none: see reset.
 
     \b
@@ -130,7 +130,7 @@ def add(place: Place, user: Username, name: str, role: str) -> list[wire.RosterE
       mograder roster add alice --name "Alice Ames"
       mograder roster add tom --role instructor
     """
-    return place.add_people([wire.NewPerson(user, name, Role(role))])
+    return place.add_people([messages.NewPerson(user, name, Role(role))])
 
 
 @roster.command(name="import", short_help="Add everybody in FILE, a list as other systems export it.")
@@ -138,7 +138,7 @@ def add(place: Place, user: Username, name: str, role: str) -> list[wire.RosterE
 @click.option("--encoding", default="", metavar="NAME", help="What the file is in, if it is not UTF-8.")
 @click.option("--dry-run", is_flag=True, help="Say who is new, gone and renamed, and add nobody.")
 @_somewhere
-def import_command(place: Place, file: Path, encoding: str, dry_run: bool) -> list[wire.RosterEntry]:
+def import_command(place: Place, file: Path, encoding: str, dry_run: bool) -> list[messages.RosterEntry]:
     """Add everybody in FILE, or nobody if a line is wrong; print each one's personal code.
 
     Takes our own lists and those of Canvas, Moodle, Gradescope, nbgrader, Autolab, Classroom 50 and GitHub Classroom,
@@ -161,8 +161,8 @@ def import_command(place: Place, file: Path, encoding: str, dry_run: bool) -> li
     renamed = {each.new.username for each in changes.renamed}
     people = [each for each in found.accepted() if each.username not in renamed]
     if dry_run:
-        return [wire.RosterEntry(each.username, each.name, Role.STUDENT, "new") for each in changes.new]
-    return place.add_people([wire.NewPerson(each.username, each.name, each.role) for each in people])
+        return [messages.RosterEntry(each.username, each.name, Role.STUDENT, "new") for each in changes.new]
+    return place.add_people([messages.NewPerson(each.username, each.name, each.role) for each in people])
 
 
 def _read_list(file: Path, encoding: str) -> RosterTable:
@@ -181,7 +181,7 @@ def _read_list(file: Path, encoding: str) -> RosterTable:
     return found
 
 
-def _member(entry: wire.RosterEntry) -> Member:
+def _member(entry: messages.RosterEntry) -> Member:
     from mograder.tables.people import Member
 
     return Member(entry.user, entry.name, entry.user if "@" in entry.user else "")
@@ -203,7 +203,7 @@ def _in_words(changes: RosterChanges) -> list[str]:
 @roster.command(short_help="Revoke USER's token and print a new personal code.")
 @_user
 @_somewhere
-def reset(place: Place, user: Username) -> list[wire.RosterEntry]:
+def reset(place: Place, user: Username) -> list[messages.RosterEntry]:
     """Revoke USER's token and print a new personal code: for a lost token, or one in the wrong hands.
 
     Brings back who was removed.
@@ -219,7 +219,7 @@ def reset(place: Place, user: Username) -> list[wire.RosterEntry]:
 @_user
 @click.argument("role", type=_ROLES)
 @_somewhere
-def role(place: Place, user: Username, role: str) -> list[wire.RosterEntry]:
+def role(place: Place, user: Username, role: str) -> list[messages.RosterEntry]:
     """Make USER an instructor, or a student again. The token stays; the audit log names who did what.
 
     \b
@@ -232,7 +232,7 @@ def role(place: Place, user: Username, role: str) -> list[wire.RosterEntry]:
 @roster.command()
 @_user
 @_somewhere
-def remove(place: Place, user: Username) -> list[wire.RosterEntry]:
+def remove(place: Place, user: Username) -> list[messages.RosterEntry]:
     """Revoke USER's token for good. Submissions stay, and nobody else can claim the name.
 
     \b

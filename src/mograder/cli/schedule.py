@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from mograder import wire
 from mograder.cli.arguments import as_typed
 from mograder.cli.connect import Server, course_option, reads_from_a_server, somewhere
 from mograder.cli.output import json_option, result
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.rules import RuleTexts
+from mograder.wire import messages
 
 
 class _Folder:
@@ -21,15 +21,15 @@ class _Folder:
     def __init__(self, course: Course) -> None:
         self._course = course
 
-    def rules(self, assignment: str) -> wire.RulesInfo:
+    def rules(self, assignment: str) -> messages.RulesInfo:
         name = self._course.assignment(COURSE_INSTRUCTOR, assignment).name
-        return wire.rules_info(self._course.planning.rules(name))
+        return messages.rules_info(self._course.planning.rules(name))
 
-    def change_rules(self, assignment: str, rules: wire.NewRules) -> wire.RulesInfo:
+    def change_rules(self, assignment: str, rules: messages.NewRules) -> messages.RulesInfo:
         planning = self._course.planning
         name = self._course.assignment(COURSE_INSTRUCTOR, assignment).name
-        texts = wire.new_texts(planning.rules(name).texts, rules)
-        return wire.rules_info(planning.change(COURSE_INSTRUCTOR, name, texts, rules.tag))
+        texts = messages.new_texts(planning.rules(name).texts, rules)
+        return messages.rules_info(planning.change(COURSE_INSTRUCTOR, name, texts, rules.tag))
 
 
 @click.command(short_help="Show and change an assignment's times, title and limits.")
@@ -69,11 +69,11 @@ def schedule(
     with somewhere(course, server, _Folder) as place:
         found = place.rules(assignment)
         if said:
-            found = place.change_rules(assignment, wire.NewRules(found.tag, **said))
+            found = place.change_rules(assignment, messages.NewRules(found.tag, **said))
     result(as_json, found, _shown(found))
 
 
-def _shown(rules: wire.RulesInfo) -> str:
+def _shown(rules: messages.RulesInfo) -> str:
     times = [
         (name, f"{text.replace('T', ' ')} ({rules.timezone})" if text else "")
         for name, text in (("Opens", rules.opens), ("Due", rules.due), ("Closes", rules.closes))

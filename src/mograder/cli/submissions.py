@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 import msgspec
 
-from mograder import wire
 from mograder.cli.connect import (
     Server,
     check_receipt,
@@ -28,6 +27,7 @@ from mograder.client.workspace import is_release_file
 from mograder.domain.assignments import USUALLY_ACCEPTED
 from mograder.domain.errors import MograderError, TooLarge, Usage
 from mograder.domain.names import counted
+from mograder.wire import messages
 
 
 @click.command()
@@ -102,7 +102,7 @@ def submit(
         raise wrong
 
 
-def _check(file: Path, assignment: wire.AssignmentInfo) -> None:
+def _check(file: Path, assignment: messages.AssignmentInfo) -> None:
     """Refuse now what the server would refuse after the trip."""
     accepts = [ending.lower() for ending in known(assignment.accepts) or USUALLY_ACCEPTED]
     if file.suffix.lower() not in accepts:
@@ -112,7 +112,7 @@ def _check(file: Path, assignment: wire.AssignmentInfo) -> None:
         raise TooLarge(f"{file.name} has {counted(size, 'byte')}: {assignment.name!r} takes at most {limit}")
 
 
-def _warn(file: Path, assignment: wire.AssignmentInfo, late: bool) -> str:
+def _warn(file: Path, assignment: messages.AssignmentInfo, late: bool) -> str:
     """Say what a person should know before it is sent; the file's SHA-256."""
     sha256 = sha256_of(file)
     if is_release_file(sha256, assignment, file.parent):
@@ -142,7 +142,7 @@ def _announce(client: Client, waiting: OutboxEntry, size: int) -> OutboxEntry:
     return waiting
 
 
-def _received(name: str, submitted: wire.Submitted) -> str:
+def _received(name: str, submitted: messages.Submitted) -> str:
     lines = [f"Submitted {name!r} to {submitted.assignment!r}"]
     if submitted.attempt:
         again = "as before, these bytes were already your latest submission: " if submitted.repeated else ""

@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mograder import wire
 from mograder.client.client import Client, known
 from mograder.client.extract import is_archive, replacing, sha256_of, unpack
 from mograder.domain.errors import MograderError, NetworkFailure, NotFound, Unauthenticated
 from mograder.domain.names import Username, parse_owner
+from mograder.wire import messages
 
 AT_ONCE = 8
 
@@ -70,7 +70,7 @@ def collect(
         contextlib.closing(memory),
         ThreadPoolExecutor(AT_ONCE) as pool,
     ):
-        todo: dict[Future[Collected], tuple[str, wire.SubmissionInfo]] = {}
+        todo: dict[Future[Collected], tuple[str, messages.SubmissionInfo]] = {}
         try:
             for number, entry in enumerate(entries):
                 try:
@@ -106,7 +106,7 @@ def _outcome(future: Future[Collected], user: str) -> Collected:
 
 
 def _collect(
-    client: Client, user: Username, entry: wire.SubmissionInfo, memory: _Memory, arriving: Path, force: bool
+    client: Client, user: Username, entry: messages.SubmissionInfo, memory: _Memory, arriving: Path, force: bool
 ) -> Collected:
     with arriving.open("w+b") as target:
         client.submitted_file(entry, target)
@@ -172,7 +172,7 @@ class _Memory:
     def place(self, user: str) -> Path:
         return self._root / f"{user}.py"
 
-    def is_current(self, user: str, entry: wire.SubmissionInfo) -> bool:
+    def is_current(self, user: str, entry: messages.SubmissionInfo) -> bool:
         """Whether the listing alone tells that nothing is new."""
         before = self._known.get(user, {})
         if entry.sha256:
@@ -197,7 +197,7 @@ class _Memory:
         names = names if isinstance(names, list) else []
         return {name for name in names if name in (f"{user}.py", user, f"{user}.zip")}
 
-    def remember(self, user: str, entry: wire.SubmissionInfo, sha256: str, placed: set[str]) -> None:
+    def remember(self, user: str, entry: messages.SubmissionInfo, sha256: str, placed: set[str]) -> None:
         self._known[user] = {
             "sha256": sha256, "size": entry.size, "timemodified": entry.timemodified, "placed": sorted(placed)
         }  # fmt: skip

@@ -20,7 +20,6 @@ from functools import partial
 from typing import TypeVar
 from urllib.parse import quote
 
-from mograder import wire
 from mograder.domain import tokens
 from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
 from mograder.domain.board import Board
@@ -64,7 +63,8 @@ from mograder.web.replies import (
     whole_file,
 )
 from mograder.web.throttle import Failures, address_key, name_key
-from mograder.wire import Content, Endpoint
+from mograder.wire.endpoints import TROUBLE, Content, Endpoint
+from mograder.wire.paths import Routes
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class Api:
         self.timeouts = timeouts
         self.check_tokens = check_tokens
         self._authority = authority
-        self._routes = wire.Routes()
+        self._routes = Routes()
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
         self._gathered: SingleFlight[Reply | StoredFile] = SingleFlight(self.write)
         self._written: Memo[Reply] = Memo()
@@ -358,7 +358,7 @@ async def promised(future: Future[T]) -> T:
 
 def with_config_errors(reply: Reply, config_errors: tuple[Unreadable, ...]) -> Reply:
     """Tells an instructor, whatever the question was, which files of the course want mending."""
-    said = tuple((wire.TROUBLE, quote(f"{each.message} ({each.place})"[:LONGEST_TROUBLE])) for each in config_errors)
+    said = tuple((TROUBLE, quote(f"{each.message} ({each.place})"[:LONGEST_TROUBLE])) for each in config_errors)
     return replace(reply, headers=reply.headers + said) if said else reply
 
 

@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response, StreamingResponse
 
-from mograder import wire
 from mograder.domain import board as boards
 from mograder.domain import grade_changes
 from mograder.domain.access import Allow
@@ -36,6 +35,8 @@ from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, file
 from mograder.web.pages.source import Contents, look_into
 from mograder.web.replies import FEEDBACK_POLICY, attachment
 from mograder.web.zips import zipped
+from mograder.wire.codec import decode_json
+from mograder.wire.endpoints import BY_NAME
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class SourcePage(OnAssignment):
         return self.within("people", self.user, *segments)
 
 
-CONFIRM_LIMIT = 3 * (wire.BY_NAME["upload_grades"].limit or 0)
+CONFIRM_LIMIT = 3 * (BY_NAME["upload_grades"].limit or 0)
 """Bytes of the form that confirms grades: the table again, each byte written as three at most."""
 
 
@@ -208,7 +209,7 @@ async def preview_grades(request: PageRequest) -> Answer:
     """What a table would change: nothing is written yet."""
     task = await request.api.write(request.assignment)
     try:
-        limit = wire.BY_NAME["upload_grades"].limit or 0
+        limit = BY_NAME["upload_grades"].limit or 0
         files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
         if len(files) != 1:
             raise BadRequest("choose one file: a CSV table with the columns 'username' and 'grade'")
@@ -249,7 +250,7 @@ def _keep(request: PageRequest, form: dict[str, str]) -> Answer:
     try:
         if form.get("seen") != _mark(request, task):
             raise BadRequest("the grades have changed since you looked: upload the table again")
-        document = wire.decode_json(form.get("document", "").encode())
+        document = decode_json(form.get("document", "").encode())
         count = request.course.upload_grades(request.actor, task, document).stored
     except MograderError as error:
         return _failed(request, error)()  # type: ignore[no-any-return]
@@ -266,7 +267,7 @@ async def upload_feedback(request: PageRequest) -> Answer:
     """Keep feedback pages, one <user>.html a person, all or none."""
     task = await request.api.write(request.assignment)
     try:
-        limit = wire.BY_NAME["upload_feedback"].limit or 0
+        limit = BY_NAME["upload_feedback"].limit or 0
         files = await multipart.read_files(request.headers, request.body.chunks(limit))
         return await request.api.write(lambda: _keep_feedback(request, task, files))
     except MograderError as error:
