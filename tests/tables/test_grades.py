@@ -121,6 +121,22 @@ def test_uploading_again_releases_what_was_held_back_and_says_so() -> None:
     assert (held.changes, held.entries[0].visible) == ((), False)
 
 
+def test_a_person_known_by_number_is_the_one_who_is_stored_under_it() -> None:
+    stored = entry(userid="17", username="bob", grade="5")
+    assert check("userid,grade\n17,6\n", stored).changes == (GradeChange("line 2", "bob", "5", "6"),)
+    assert check("userid,username,grade\n99,ada,5\n", stored).changes == (GradeChange("line 2", "ada", None, "5"),)
+    assert check("userid,grade\n99,5\n", stored).problems[0].trouble is Trouble.UNKNOWN
+
+
+def test_who_has_a_grade_already_is_known() -> None:
+    assert check("username,grade\nzoe,6\n", entry(username="zoe", grade="5")).changes[0].old == "5"
+
+
+def test_a_table_by_hand_that_has_a_person_twice_is_compared_with_what_counts() -> None:
+    twice = (entry(username="ada", grade="1"), entry(username="ada", grade="8"))
+    assert check("username,grade\nada,8\n", *twice).changes == ()
+
+
 def test_percent_is_of_the_assignment_s_points_else_of_the_table_s() -> None:
     assert check("username,grade\nada,85%\n").entries[0].grade == "8.5"
     text = (

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from mograder.cli.arguments import read_table
 from mograder.cli.connect import Server, choose, reads_from_a_server, sends_to_a_server
 from mograder.cli.output import json_option, note, result
 from mograder.client.client import Client, known
 from mograder.client.extract import replacing
-from mograder.domain.errors import BadRequest, MethodNotAllowed, MograderError, NotFound, Usage
+from mograder.domain.errors import MethodNotAllowed, MograderError, NotFound
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import counted
 from mograder.wire import messages
@@ -115,22 +116,6 @@ def upload_grades(
                 raise MograderError("nothing was uploaded")
         stored = client.upload_grades(chosen.name, entries)
     result(as_json, stored, f"Uploaded {len(entries)} grade(s) to {chosen.name!r}")
-
-
-def read_table(path: Path, encoding: str = "") -> Sheet:
-    """The table in a file. Raises Usage when its encoding would be a guess, BadRequest when it is no table."""
-    from mograder.tables.sheet import read_sheet
-
-    try:
-        sheet = read_sheet(path.read_bytes(), path.name, encoding)
-    except BadRequest as error:
-        raise BadRequest(f"{path}: {error.message}") from None
-    if sheet.assumed:
-        question = f"{path} is not UTF-8: read it as {sheet.assumed}?"
-        if not (sys.stdin.isatty() and click.confirm(question, err=True)):
-            raise Usage(f"{path} is not UTF-8: save it as 'CSV UTF-8', or say --encoding {sheet.assumed}")
-        return read_sheet(path.read_bytes(), path.name, sheet.assumed)
-    return sheet
 
 
 def check_table(client: Client, chosen: messages.AssignmentInfo, sheet: Sheet, upload: Upload) -> GradeChanges:

@@ -15,6 +15,7 @@ import msgspec
 import stamina.instrumentation
 
 from mograder.cli import gradebook, proof
+from mograder.cli.arguments import read_table
 from mograder.cli.connect import Server, choose, owner_of, reads_from_a_server, sends_to_a_server, username
 from mograder.cli.output import json_option, note, progress, result, table, tell, tell_json, when
 from mograder.cli.submissions import ask_extension, retry, submit
@@ -411,7 +412,7 @@ def upload_feedback(
     Example:
       mograder https upload-feedback hw1 --feedback-dir feedback/hw1
     """
-    sheet = gradebook.read_table(grades_csv) if grades_csv else None
+    sheet = read_table(grades_csv, None) if grades_csv else None
     with server.connect() as (client, _):
         chosen = choose(client.assignments(), assignment)
         folder = feedback_dir or Path(read_settings(Path()).feedback) / folder_name(chosen.name)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mograder.cli.arguments import as_typed
+from mograder.cli.arguments import as_typed, read_table
 from mograder.cli.connect import Server, course_option, reads_from_a_server
 from mograder.cli.connect import somewhere as at
 from mograder.cli.output import note, table, tell_json
 from mograder.client.client import Client, known
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
 from mograder.domain.course import Course
-from mograder.domain.errors import BadRequest, Usage
+from mograder.domain.errors import BadRequest
 from mograder.domain.names import Username, parse_new_username
 from mograder.domain.roster import Person
 from mograder.wire import messages
@@ -168,12 +168,9 @@ def import_command(place: Place, file: Path, encoding: str, dry_run: bool) -> li
 def _read_list(file: Path, encoding: str) -> RosterTable:
     """Raises Usage when the encoding would be a guess, BadRequest naming the line at fault."""
     from mograder.tables.rosters import read_roster
-    from mograder.tables.sheet import read_sheet
 
+    sheet = read_table(file, encoding)
     try:
-        sheet = read_sheet(file.read_bytes(), file.name, encoding)
-        if sheet.assumed:
-            raise Usage(f"{file} is not UTF-8: save it as 'CSV UTF-8', or say --encoding {sheet.assumed}")
         found = read_roster(sheet)
         found.accepted()
     except BadRequest as error:

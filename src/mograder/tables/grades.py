@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -11,7 +11,7 @@ from mograder.domain.errors import BadRequest
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import counted, printable
 from mograder.tables.cells import Grade, as_number, parse_grade
-from mograder.tables.people import Key, Member, People
+from mograder.tables.people import Key, Kind, Member, People
 
 NAMED = 10
 """Problems that a message names at most."""
@@ -153,7 +153,8 @@ def check_grades(
             "grades are taken as they stand"
         )
     maximum = rules.maximum if rules.maximum is not None else table.maximum
-    found = _once(checking, _matched(checking, table, People(members), maximum))
+    people = People([*_with_userids(members, stored)])
+    found = _once(checking, _matched(checking, table, people, maximum))
     by_person = {entry.username: entry for entry in stored}
     changes, entries = [], []
     for row, member, grade in found:
@@ -171,6 +172,22 @@ def check_grades(
         tuple(changes), tuple(checking.problems), tuple(checking.notes), tuple(entries),
         len(entries) - len(changes), checking.empty,
     )  # fmt: skip
+
+
+def _with_userids(members: Iterable[Member], stored: Sequence[GradeEntry]) -> Iterator[Member]:
+    """The members, with the numbers that earlier uploads knew them by; and who has a grade without being one."""
+    numbers = {each.username: str(each.fields["userid"]) for each in stored if each.has_userid}
+    left = {each.username: Member(each.username) for each in stored if each.username}
+    for member in members:
+        left.pop(member.username, None)
+        yield _numbered(member, numbers)
+    for member in left.values():
+        yield _numbered(member, numbers)
+
+
+def _numbered(member: Member, numbers: Mapping[str, str]) -> Member:
+    number = numbers.get(member.username)
+    return replace(member, ids=(*member.ids, Key(Kind.USERID, number))) if number else member
 
 
 _Found = tuple[GradeRow, Member, Grade]

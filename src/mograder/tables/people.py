@@ -26,6 +26,8 @@ class Kind(StrEnum):
     GITHUB = "github_id"
     GITHUB_NAME = "github_username"
     INTEGRATION = "integration_id"
+    USERID = "userid"
+    """The number under which an earlier upload has brought a person's grade."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class People:
         value = key.value.casefold()
         kinds: tuple[Kind, ...] = (key.kind,)
         if key.kind is Kind.ANY:
-            kinds = (Kind.USERNAME, Kind.EMAIL, Kind.STUDENT)
+            kinds = (Kind.USERNAME, Kind.EMAIL, Kind.STUDENT, Kind.USERID)
         elif key.kind is Kind.EMAIL or (key.kind is Kind.USERNAME and "@" in value):
             kinds = (Kind.USERNAME, Kind.EMAIL)
         # An id is never taken for a user name: whoever registered with a classmate's number would get their grade.
