@@ -56,8 +56,8 @@ def test_mistakes_stop_everything_unless_the_rest_is_wanted(instructor: Mograder
     work(b"username,grade\nada,twelve\nbob,-3\nAda,5\nbobb,5\n", "g.csv")
     for words in (("--dry-run",), (), ("--yes",)):
         err = instructor(*UPLOAD, "g.csv", *words, code=1).err
-        assert "nothing was written, because of 4 rows" in err
-        assert "line 2: 'ada' is in line 4, too" in err
+        assert "nothing was uploaded, because of 4 rows: correct the table" in err
+        assert "problem: line 2: 'ada' is in line 4, too\n" in err
         assert "line 3: bob: -3 is less than 0" in err
         assert "line 5: nobody known as 'bobb' is in the course" in err
     assert stored(server) == []

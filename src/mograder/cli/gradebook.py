@@ -17,7 +17,7 @@ from mograder.cli.connect import Server, choose, reads_from_a_server, sends_to_a
 from mograder.cli.output import json_option, note, result
 from mograder.client.client import Client, known
 from mograder.client.extract import replacing
-from mograder.domain.errors import MethodNotAllowed, MograderError, NotFound
+from mograder.domain.errors import BadRequest, MethodNotAllowed, MograderError, NotFound
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import counted
 from mograder.wire import messages
@@ -104,8 +104,7 @@ def upload_grades(
         if dry_run:
             _show_dry_run(chosen, changes, partial, as_json)
             return
-        entries = changes.accepted(partial)
-        _tell_notes(changes, partial)
+        entries = _accepted(changes, partial)
         if not entries:
             result(as_json, {"received": 0}, "No grades to upload")
             return
@@ -192,11 +191,18 @@ def _lines(changes: Iterable[GradeChange], total: int) -> list[str]:
     return [*lines, f"  and {total - len(lines)} more"] if total > len(lines) else lines
 
 
-def _tell_notes(changes: GradeChanges, partial: bool) -> None:
+def _accepted(changes: GradeChanges, partial: bool) -> Sequence[GradeEntry]:
+    """What to upload, with all that is to be said of the rest. Raises BadRequest unless it may be left out."""
     for each in changes.notes:
         note(f"note: {each}")
-    for problem in changes.problems if partial else ():
-        note(f"left out: {problem}")
+    for problem in changes.problems:
+        note(f"left out: {problem}" if partial else f"problem: {problem}")
+    if changes.problems and not partial:
+        rows = counted(len(changes.problems), "row")
+        raise BadRequest(
+            f"nothing was uploaded, because of {rows}: correct the table, or upload the rest with --partial"
+        )
+    return changes.entries
 
 
 def _show_dry_run(chosen: messages.AssignmentInfo, changes: GradeChanges, partial: bool, as_json: bool) -> None:
@@ -210,8 +216,7 @@ def _show_dry_run(chosen: messages.AssignmentInfo, changes: GradeChanges, partia
         lines = _lines(changes.changes, len(changes.changes))
         same = [f"  {counted(changes.same, 'grade')} as stored"] if changes.same else []
         result(False, None, "\n".join([f"Would upload {count} grade(s) to {chosen.name!r}", *lines, *same]))
-        _tell_notes(changes, partial)
-    changes.accepted(partial)
+    _accepted(changes, partial)
 
 
 # exports

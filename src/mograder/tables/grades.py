@@ -84,10 +84,10 @@ class Problem:
 
 
 def listed_problems(problems: Sequence[Problem]) -> str:
-    """How many there are, and the first NAMED of them, a line each."""
-    shown = "\n".join(f"  {each}" for each in problems[:NAMED])
+    """How many there are, and the first NAMED of them, on one line."""
     more = len(problems) - NAMED
-    return f"{counted(len(problems), 'row')}:\n{shown}" + (f"\n  and {more} more" if more > 0 else "")
+    shown = [*map(str, problems[:NAMED]), *([f"and {more} more"] if more > 0 else [])]
+    return f"{counted(len(problems), 'row')}: {'; '.join(shown)}"
 
 
 @dataclass(frozen=True)
