@@ -100,9 +100,10 @@ def test_verify_prints_the_head_and_later_finds_what_no_longer_fits_it(course: P
     assert head.startswith("head 5:")
     assert run("verify", course / "release", "--head", head.removeprefix("head ")).returncode == 0
     assert everything(course) == before
-    text = sqlite3.connect(course / "release/.mograder.db").execute("SELECT text FROM receipts WHERE number = 5")
+    with contextlib.closing(sqlite3.connect(course / "release/.mograder.db")) as connection:
+        (text,) = connection.execute("SELECT text FROM receipts WHERE number = 5").fetchone()
     receipt = tmp_path / "receipt.json"
-    receipt.write_text(json.dumps({"server": "http://x", "receipt": text.fetchone()[0]}))
+    receipt.write_text(json.dumps({"server": "http://x", "receipt": text}))
     ledger(course, "DELETE FROM receipts WHERE number = 5")
     for kept in (["--head", head.removeprefix("head ")], [receipt]):
         found = run("verify", course, "--json", *kept)
@@ -260,7 +261,7 @@ def test_a_course_destroyed_under_load_comes_back_elsewhere_with_everything(serv
         assert again.submit("student0", b"after").status_code == 200
         assert findings(root.parent)[0] == 0
     store = open_store(root)
-    assert len(list(store.receipts())) >= len(before)
+    assert len(list(store.submissions.receipts())) >= len(before)
     store.close()
 
 

@@ -13,10 +13,10 @@ import click
 import msgspec
 
 from mograder.cli.arguments import read_table
-from mograder.cli.connect import Server, choose, reads_from_a_server, sends_to_a_server
+from mograder.cli.connect import Server, choose, choose_exactly, reads_from_a_server, sends_to_a_server
 from mograder.cli.output import json_option, note, result
 from mograder.client.client import Client, known
-from mograder.client.extract import replacing
+from mograder.client.files import replacing
 from mograder.domain.errors import BadRequest, MethodNotAllowed, MograderError, NotFound
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import counted
@@ -98,8 +98,8 @@ def upload_grades(
     if not sheet.rows:
         result(as_json, {"received": 0}, "No grades to upload")
         return
-    with server.connect() as (client, _):
-        chosen = choose(client.assignments(), assignment)
+    with server.connect(changes=True) as (client, _):
+        chosen = choose_exactly(client.assignments(), assignment)
         changes = check_table(client, chosen, sheet, upload)
         if dry_run:
             _show_dry_run(chosen, changes, partial, as_json)
