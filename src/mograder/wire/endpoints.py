@@ -21,6 +21,7 @@ from mograder.wire.messages import (
     ExtensionInfo,
     ExtensionRequest,
     FeedbackStored,
+    GradeInfo,
     GradesStored,
     Health,
     KeySet,
@@ -151,6 +152,10 @@ ENDPOINTS = (
     Endpoint(
         "signing_keys", "GET", "/.well-known/jwks.json", Allow.ANYONE, KeySet,
         "The public keys that verify the course's receipts.",
+    ),
+    Endpoint(
+        "grades", "GET", "/assignments/{assignment}/grades", Allow.INSTRUCTOR, GradeInfo,
+        "Everybody's grades as they are stored, those that students do not see yet included.", many=True,
     ),
     Endpoint(
         "upload_grades", "POST", "/assignments/{assignment}/grades", Allow.INSTRUCTOR, GradesStored,

@@ -6,13 +6,14 @@ Invariant: a key is never renamed and never taken away, since clients in the fie
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from msgspec import UNSET, UnsetType
 
 from mograder.domain.access import Account, Role
 from mograder.domain.deadlines import SECOND
 from mograder.domain.extensions import Decision, Extension
+from mograder.domain.grades import GradeEntry
 from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
 
@@ -296,6 +297,24 @@ class KeySet:
     """A JWK Set (RFC 7517): the public keys of the course's receipts, the one that signs now first."""
 
     keys: list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class GradeInfo:
+    """One entry of an assignment's grades. `visible` says whether the student sees it.
+
+    `fields` is the entry as it is stored, with every key that an upload has ever brought.
+    """
+
+    username: str
+    grade: str | None
+    feedback: str
+    visible: bool
+    fields: dict[str, Any]
+
+
+def grade_info(entry: GradeEntry) -> GradeInfo:
+    return GradeInfo(entry.username, entry.grade, entry.feedback, entry.visible, dict(entry.fields))
 
 
 @dataclass(frozen=True)
