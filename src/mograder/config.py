@@ -108,8 +108,14 @@ SERVE_SETTINGS = (
     ),
     Setting(
         "trusted_proxies", str,
-        "Addresses or networks of proxies, separated by commas, whose X-Forwarded-For, -Proto and -Host are believed.",
+        "Addresses or networks of proxies, separated by commas, whose X-Forwarded-For, -Proto, -Host and -Prefix are "
+        "believed.",
         env="MOGRADER_TRUSTED_PROXIES", toml="server.trusted_proxies", metavar="ADDRESSES",
+    ),
+    Setting(
+        "root_path", str,
+        "The path of the public address, such as /course, where neither [https] url nor a trusted proxy says it.",
+        env="MOGRADER_ROOT_PATH", toml="server.root_path", metavar="PATH",
     ),
     Setting("workers", int, "How many processes serve.", 1, env="MOGRADER_WORKERS", toml="server.workers"),
 )  # fmt: skip
@@ -166,6 +172,7 @@ class _Server:
     tls_self_signed: bool | None = None
     tls_names: str | None = None
     trusted_proxies: str | None = None
+    root_path: str | None = None
     workers: int | None = None
     enrollment_code: str | None = None
     max_people: int | None = None

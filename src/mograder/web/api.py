@@ -36,7 +36,7 @@ from mograder.domain.errors import (
 )
 from mograder.domain.extensions import Extension
 from mograder.domain.files import StoredFile
-from mograder.domain.names import Username, parse_owner, printable
+from mograder.domain.names import Username, parse_exact_owner, printable
 from mograder.domain.submissions import Accepted
 from mograder.web.body import PATIENT, Body, ClientDisconnected, Receive, Scope, Send, Timeouts
 from mograder.web.caching import Memo, SingleFlight, TickCache
@@ -47,10 +47,10 @@ from mograder.web.endpoints import (
     Handler,
     Request,
     asked_about,
-    submitted,
     upload_feedback,
 )
 from mograder.web.pages.live import Live
+from mograder.web.prefix import path_of
 from mograder.web.replies import (
     FEEDBACK_POLICY,
     INTERNAL_ERROR,
@@ -62,6 +62,7 @@ from mograder.web.replies import (
     send_reply,
     whole_file,
 )
+from mograder.web.representations import submitted
 from mograder.web.threads import StoreThreads
 from mograder.web.throttle import Failures, address_key, name_key
 from mograder.web.uploads import IncomingSubmission, take_submission
@@ -243,7 +244,7 @@ class Api:
             about = asked_about(scope["query_string"], row.about_query)
         elif row.about_path:
             try:
-                about = parse_owner(values[row.about_path])
+                about = parse_exact_owner(values[row.about_path])
             except BadName as error:
                 raise NotFound(error.message) from None
         authorise(actor, row.allow, about)
@@ -314,11 +315,3 @@ def with_config_errors(reply: Reply, config_errors: tuple[Unreadable, ...]) -> R
     """Tells an instructor, whatever the question was, which files of the course want mending."""
     said = tuple((wire.TROUBLE, quote(f"{each.message} ({each.place})"[:LONGEST_TROUBLE])) for each in config_errors)
     return replace(reply, headers=reply.headers + said) if said else reply
-
-
-def path_of(scope: Scope) -> bytes:
-    """The request's path, percent-encoded, below the point where the application is mounted."""
-    raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    raw = raw.partition(b"?")[0]
-    prefix = scope.get("root_path", "").encode()
-    return raw[len(prefix) :] if prefix and raw.startswith(prefix) else raw

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
+from urllib.parse import urlsplit
 
 from mograder.domain.course import Course
-from mograder.web.api import Api, path_of
+from mograder.web.api import Api
 from mograder.web.body import PATIENT, Receive, Scope, Send, Timeouts
+from mograder.web.prefix import below, is_prefix, path_of
 
 PAGES = frozenset(b"board invite join live login logout more-time my my-receipts once people static trail".split())
 """The first segments of paths that are the pages' own; the protocol has none of them."""
@@ -26,11 +28,19 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            if not self._api.knows(scope) or self._is_page(scope):
+                scope = await self._at_public_path(scope)
             await (self._pages if self._is_page(scope) else self._api)(scope, receive, send)
         elif scope["type"] == "lifespan":
             await live(receive, send)
         else:  # a websocket: refused before it is accepted
             await send({"type": "websocket.close", "code": 1000})
+
+    async def _at_public_path(self, scope: Scope) -> Scope:
+        """The request below the path of the address that the course states, where it has one and no proxy says more."""
+        url = await self._api.threads.read(lambda: self._api.course.url)
+        path, root = urlsplit(url).path.rstrip("/"), scope.get("root_path", "")
+        return below(scope, path) if is_prefix(path) and path != root and path.endswith(root) else scope
 
     def _is_page(self, scope: Scope) -> bool:
         """The pages' own paths; for a browser also the root, and what is at no address of the protocol."""

@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
-
-from msgspec import UNSET
 
 from mograder import wire
 from mograder.domain import deadlines
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment, CountingRule
-from mograder.domain.audit import AuditLine, without_repeats
-from mograder.domain.counting import ListedSubmission
+from mograder.domain.audit import without_repeats
 from mograder.domain.course import Course
-from mograder.domain.deadlines import Lateness
 from mograder.domain.errors import BadRequest, NotFound, Throttled, WrongCode
 from mograder.domain.extensions import Change, Extension
 from mograder.domain.files import StoredFile
-from mograder.domain.names import Username, parse_owner
-from mograder.domain.receipts import Receipt, latest_filename
+from mograder.domain.names import Username, parse_exact_owner, parse_owner
 from mograder.domain.roster import Person
-from mograder.domain.standings import Standing
-from mograder.domain.submissions import Accepted
 from mograder.web.body import Scope
 from mograder.web.caching import Memo, TickCache
 from mograder.web.pages.sessions import link_with, new_ticket
 from mograder.web.replies import Reply, json_reply
+from mograder.web.representations import (
+    assignment_info,
+    configured_assignment,
+    event_info,
+    receipt_info,
+    status_reply,
+    submission_info,
+)
 from mograder.web.throttle import Failures, address_key, name_key
 from mograder.wire import Content, Endpoint
 
 EVENTS_A_PAGE = 1000
+BASE = "https://base.invalid"
+"""Stands for the server's address in what is written once for all."""
 
 
 class Request(NamedTuple):
@@ -98,7 +103,7 @@ def _query(query: bytes, name: str) -> str:
 @lru_cache(4096)
 def asked_about(query: bytes, name: str) -> Username:
     """The person whom a query names: the same for a query for ever. Raises BadRequest and BadName."""
-    return parse_owner(_query(query, name))
+    return parse_exact_owner(_query(query, name))
 
 
 def health(request: Request) -> Reply:
@@ -159,36 +164,6 @@ def assignments(request: Request) -> Reply:
     return request.written.get(key, (listed, course.plan, late), write)
 
 
-def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
-    """How an assignment is listed: a manifest's own entry is passed on whole, with the times that are in force."""
-    rules, schedule = assignment.rules, assignment.rules.schedule
-    opens, due, closes = map(seconds, (schedule.opens, schedule.due, schedule.closes))
-    grace: wire.Maybe[int] = UNSET
-    now_late: dict[str, Any] = {}
-    if schedule.due is not None:
-        grace = course.plan.penalties.grace // deadlines.SECOND
-        found = course.submissions.lateness(schedule.due, now)
-        now_late = {"late": found.late, "days_late": found.days, "penalty": found.penalty}
-    if assignment.entry is not None:
-        times = {"opens": opens, "duedate": due, "closes": closes, "grace": grace, **now_late}
-        return {**assignment.entry, **{key: value for key, value in times.items() if value is not UNSET}}
-    listed = [
-        wire.ReleaseFileInfo(
-            each.name,
-            each.url
-            or wire.build_path(wire.BY_NAME["release_file"], {"assignment": assignment.name, "file": each.name}),
-            wire.given(each.size),
-            wire.given(each.sha256),
-        )
-        for each in assignment.files
-    ]
-    return wire.AssignmentInfo(
-        assignment.name, assignment.id, listed, wire.given(rules.title or None), opens, due, closes,
-        wire.given(rules.max_size), wire.given(list(rules.accepts) or None), wire.given(rules.points),
-        grace, **now_late,
-    )  # fmt: skip
-
-
 def release_file(request: Request) -> StoredFile:
     course, actor, place = request.course, request.actor, (request.values["assignment"], request.values["file"])
     return request.at_once.get((place, actor.is_instructor), lambda: course.release.file(actor, *place))
@@ -203,43 +178,6 @@ def change_rules(request: Request) -> Reply:
     wanted = wire.decode_json(request.body, wire.NewRules)
     changed = planning.change(request.actor, name, wire.new_texts(planning.of(name).texts, wanted), wanted.tag)
     return json_reply(wire.rules_info(changed))
-
-
-def submitted(course: Course, accepted: Accepted) -> Reply:
-    kept = accepted.receipt.submission
-    assessed, counts, rule = course.submissions.assessed(accepted.receipt)
-    return json_reply(
-        wire.Submitted(
-            filename=latest_filename(kept.username),
-            version=kept.filename,
-            user=kept.username,
-            assignment=kept.assignment,
-            attempt=kept.attempt,
-            size=kept.size,
-            sha256=kept.sha256,
-            received=kept.received / deadlines.SECOND,
-            receipt=accepted.receipt.text,
-            repeated=accepted.repeated,
-            duedate=seconds(kept.due),
-            arrived=wire.given(kept.arrived / deadlines.SECOND if kept.arrived else None),
-            counts=counts,
-            rule=rule.value,
-            by=kept.by,
-            **said_of(assessed.lateness),
-        )
-    )
-
-
-def seconds(moment: int | None) -> wire.Maybe[int]:
-    return wire.given(None if moment is None else moment // deadlines.SECOND)
-
-
-def said_of(lateness: Lateness) -> dict[str, Any]:
-    """The keys of a reply that say how late a submission is."""
-    return {
-        "late": lateness.late, "days_late": lateness.days, "penalty": lateness.penalty,
-        "explanation": wire.given(lateness.explanation or None),
-    }  # fmt: skip
 
 
 def commit(request: Request) -> Reply:
@@ -292,20 +230,6 @@ def submissions(request: Request) -> Reply:
     return request.written.get(("submissions", assignment.name, wanted), seen, write)
 
 
-def submission_info(assignment: Assignment, listed: ListedSubmission) -> wire.SubmissionInfo:
-    file, assessed = listed.file, listed.assessed
-    place = {"assignment": assignment.name, "file": file.filename}
-    known: dict[str, Any] = {}
-    if assessed is not None:
-        kept = assessed.submission
-        moment = kept.received / deadlines.SECOND
-        known = {"version": kept.filename, "received": moment, "by": kept.by, **said_of(assessed.lateness)}
-    url = wire.build_path(wire.BY_NAME["submitted_file"], place)
-    return wire.SubmissionInfo(
-        file.username, file.filename, url, int(file.modified), file.size, file.sha256, listed.counts, **known
-    )
-
-
 def submitted_file(request: Request) -> StoredFile:
     return request.course.submissions.file(request.assignment(), request.values["file"])
 
@@ -318,27 +242,6 @@ def receipts(request: Request) -> Reply:
 def all_receipts(request: Request) -> Reply:
     return json_reply(
         [receipt_info(each) for each in request.course.submissions.receipts(request.person())], tagged=True
-    )
-
-
-def receipt_info(receipt: Receipt) -> wire.ReceiptInfo:
-    kept = receipt.submission
-    place = {"assignment": kept.assignment, "user": kept.username, "file": kept.filename}
-    return wire.ReceiptInfo(
-        number=receipt.number,
-        hash=receipt.hash,
-        user=kept.username,
-        assignment=kept.assignment,
-        attempt=kept.attempt,
-        version=kept.filename,
-        size=kept.size,
-        sha256=kept.sha256,
-        received=kept.received / deadlines.SECOND,
-        by=kept.by,
-        url=wire.build_path(wire.BY_NAME["version"], place),
-        receipt=receipt.text,
-        late=wire.given(kept.late if kept.due is not None else None),
-        duedate=seconds(kept.due),
     )
 
 
@@ -376,35 +279,6 @@ def status(request: Request) -> Reply:
     return request.written.get((key, user), request.at_once.get(key, look), write)
 
 
-def status_reply(standing: Standing) -> Reply:
-    grade = standing.grade.grade if standing.grade else None
-    return json_reply(
-        wire.Status(
-            status="submitted" if standing.submitted else "new",
-            graded=grade is not None,
-            grade=grade,
-            feedback=standing.grade.feedback if standing.grade else "",
-            feedback_available=standing.feedback_available,
-            duedate=seconds(standing.schedule.due),
-            closes=seconds(standing.schedule.closes),
-            attempts=len(standing.kept),
-            rule=standing.rule.value,
-            extension=wire.given(wire.extension_info(standing.extension) if standing.extension else None),
-            **_counting(standing),
-        ),
-        tagged=True,
-    )
-
-
-def _counting(standing: Standing) -> dict[str, Any]:
-    assessed = standing.counting
-    if assessed is None:
-        return {}
-    kept = assessed.submission
-    moment = kept.received / deadlines.SECOND
-    return {"counts": kept.filename, "received": moment, "by": kept.by, **said_of(assessed.lateness)}
-
-
 def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
     named = feedback_pages(pages)
     request.course.grades.upload_feedback(request.actor, request.assignment(), named)
@@ -420,7 +294,7 @@ def feedback_pages(pages: list[tuple[str, bytes]]) -> dict[Username, bytes]:
         stem, dot, ending = filename.rpartition(".")
         if not dot or ending.lower() != "html":
             raise BadRequest(f"{filename[:100]!r} is not a <user>.html")
-        user = parse_owner(stem)
+        user = parse_exact_owner(stem)
         if user in named:
             raise BadRequest(f"{filename[:100]!r} comes twice: send one page a person")
         named[user] = content
@@ -470,19 +344,18 @@ def events(request: Request) -> Reply:
     return json_reply([event_info(each) for each in without_repeats(found)], tagged=True)
 
 
-def event_info(line: AuditLine) -> wire.EventInfo:
-    event, repeated = line.event, line.count > 1
-    return wire.EventInfo(
-        event.moment / deadlines.SECOND, event.actor, event.action, event.subject, event.detail,
-        wire.given(line.count if repeated else None), wire.given(line.first / deadlines.SECOND if repeated else None),
-    )  # fmt: skip
-
-
 def configuration(request: Request) -> Reply:
-    course = request.course
-    listed = [assignment_info(each, course, request.received) for each in course.release.for_students()]
-    document = wire.client_configuration(request.course.title, request.course.url or request.base_url, listed)
-    return Reply(200, document.encode(), Content.TOML.value)
+    """Anybody may ask for it: it is written once, and only the address that a request came to is put in each time."""
+    course, plan = request.course, request.course.plan
+    listed = course.release.for_students()
+
+    def write() -> Reply:
+        document = wire.client_configuration(plan.title, BASE, [configured_assignment(each) for each in listed])
+        return Reply(200, document.encode(), Content.TOML.value)
+
+    reply = request.written.get("configuration", (listed, plan.title), write)
+    base = json.dumps(plan.url or request.base_url, ensure_ascii=False).replace("\x7f", "\\u007f")[1:-1]  # as in TOML
+    return replace(reply, body=reply.body.replace(BASE.encode(), base.encode()))
 
 
 def authority(request: Request) -> Reply:

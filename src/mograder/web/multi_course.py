@@ -12,9 +12,9 @@ from mograder import wire
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, MethodNotAllowed, MograderError, NotFound
 from mograder.domain.names import CourseName
-from mograder.web.api import path_of
 from mograder.web.app import App, create_app, live
 from mograder.web.body import PATIENT, Body, Receive, Scope, Send
+from mograder.web.prefix import path_of
 from mograder.web.replies import INTERNAL_ERROR, Reply, json_reply, problem, send_reply
 
 log = logging.getLogger(__name__)

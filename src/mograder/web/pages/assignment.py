@@ -17,12 +17,12 @@ from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import BoardFilter, Row, Show
 from mograder.domain.deadlines import Penalties
-from mograder.domain.errors import BadRequest, MograderError, NotFound
+from mograder.domain.errors import BadName, BadRequest, MograderError, NotFound
 from mograder.domain.extensions import Change, Decision, State
 from mograder.domain.files import StoredFile
 from mograder.domain.grade_changes import Preview, Spread
 from mograder.domain.grades import GradeEntry, of_person
-from mograder.domain.names import FileName, Username, counted, parse_owner
+from mograder.domain.names import FileName, Username, counted, parse_exact_owner
 from mograder.domain.receipts import latest_filename
 from mograder.domain.standings import Standing
 from mograder.web import multipart
@@ -298,7 +298,10 @@ def person(request: PageRequest) -> PersonPage:
 
 
 def _user(request: PageRequest) -> Username:
-    return parse_owner(request.values["user"])
+    try:
+        return parse_exact_owner(request.values["user"])
+    except BadName as error:
+        raise NotFound(error.message) from None
 
 
 async def submit_for(request: PageRequest) -> Answer:

@@ -28,11 +28,12 @@ from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFoun
 from mograder.domain.files import StoredFile
 from mograder.domain.names import Username
 from mograder.domain.submissions import Accepted
-from mograder.web.api import Api, path_of
+from mograder.web.api import Api
 from mograder.web.body import Body, ClientDisconnected, Message, Receive, Scope, Send, is_multipart
 from mograder.web.pages import sessions
 from mograder.web.pages.page import Frame, Page, Problem, SessionEnded, render
 from mograder.web.pages.sessions import Session
+from mograder.web.prefix import path_of
 from mograder.web.replies import FEEDBACK_POLICY, attachment, path_to
 from mograder.web.throttle import address_key
 

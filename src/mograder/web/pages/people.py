@@ -12,9 +12,9 @@ from markupsafe import Markup
 from mograder import wire
 from mograder.domain.access import Account, Allow, Role
 from mograder.domain.audit import AuditLine, all_events, without_repeats
-from mograder.domain.errors import BadRequest, MograderError, NotFound
+from mograder.domain.errors import BadName, BadRequest, MograderError, NotFound
 from mograder.domain.extensions import Extension, State
-from mograder.domain.names import INSTRUCTOR, Username, parse_owner
+from mograder.domain.names import INSTRUCTOR, Username, parse_exact_owner
 from mograder.domain.receipts import Head
 from mograder.domain.roster import Person, read_roster
 from mograder.web import multipart
@@ -181,7 +181,10 @@ def remove(request: PageRequest) -> Answer:
 
 
 def _user(request: PageRequest) -> Username:
-    return parse_owner(request.values["user"])
+    try:
+        return parse_exact_owner(request.values["user"])
+    except BadName as error:
+        raise NotFound(error.message) from None
 
 
 def invite(request: PageRequest) -> Answer:

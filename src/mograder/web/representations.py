@@ -1,0 +1,176 @@
+"""What the protocol says about the course's values: one function a wire type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import UNSET
+
+from mograder import wire
+from mograder.domain import deadlines
+from mograder.domain.assignments import Assignment, ReleaseFile
+from mograder.domain.audit import AuditLine
+from mograder.domain.counting import ListedSubmission
+from mograder.domain.course import Course
+from mograder.domain.deadlines import Lateness
+from mograder.domain.receipts import Receipt, latest_filename
+from mograder.domain.standings import Standing
+from mograder.domain.submissions import Accepted
+from mograder.web.replies import Reply, json_reply
+
+
+def _url(assignment: Assignment, file: ReleaseFile) -> str:
+    place = {"assignment": assignment.name, "file": file.name}
+    return file.url or wire.build_path(wire.BY_NAME["release_file"], place)
+
+
+def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
+    """How an assignment is listed: a manifest's own entry is passed on whole, with the times that are in force."""
+    rules, schedule = assignment.rules, assignment.rules.schedule
+    opens, due, closes = map(seconds, (schedule.opens, schedule.due, schedule.closes))
+    grace: wire.Maybe[int] = UNSET
+    now_late: dict[str, Any] = {}
+    if schedule.due is not None:
+        grace = course.plan.penalties.grace // deadlines.SECOND
+        found = course.submissions.lateness(schedule.due, now)
+        now_late = {"late": found.late, "days_late": found.days, "penalty": found.penalty}
+    if assignment.entry is not None:
+        times = {"opens": opens, "duedate": due, "closes": closes, "grace": grace, **now_late}
+        return {**assignment.entry, **{key: value for key, value in times.items() if value is not UNSET}}
+    listed = [
+        wire.ReleaseFileInfo(
+            each.name,
+            _url(assignment, each),
+            wire.given(each.size),
+            wire.given(each.sha256),
+        )
+        for each in assignment.files
+    ]
+    return wire.AssignmentInfo(
+        assignment.name, assignment.id, listed, wire.given(rules.title or None), opens, due, closes,
+        wire.given(rules.max_size), wire.given(list(rules.accepts) or None), wire.given(rules.points),
+        grace, **now_late,
+    )  # fmt: skip
+
+
+def submitted(course: Course, accepted: Accepted) -> Reply:
+    kept = accepted.receipt.submission
+    assessed, counts, rule = course.submissions.assessed(accepted.receipt)
+    return json_reply(
+        wire.Submitted(
+            filename=latest_filename(kept.username),
+            version=kept.filename,
+            user=kept.username,
+            assignment=kept.assignment,
+            attempt=kept.attempt,
+            size=kept.size,
+            sha256=kept.sha256,
+            received=kept.received / deadlines.SECOND,
+            receipt=accepted.receipt.text,
+            repeated=accepted.repeated,
+            duedate=seconds(kept.due),
+            arrived=wire.given(kept.arrived / deadlines.SECOND if kept.arrived else None),
+            counts=counts,
+            rule=rule.value,
+            by=kept.by,
+            **said_of(assessed.lateness),
+        )
+    )
+
+
+def seconds(moment: int | None) -> wire.Maybe[int]:
+    return wire.given(None if moment is None else moment // deadlines.SECOND)
+
+
+def said_of(lateness: Lateness) -> dict[str, Any]:
+    """The keys of a reply that say how late a submission is."""
+    return {
+        "late": lateness.late, "days_late": lateness.days, "penalty": lateness.penalty,
+        "explanation": wire.given(lateness.explanation or None),
+    }  # fmt: skip
+
+
+def submission_info(assignment: Assignment, listed: ListedSubmission) -> wire.SubmissionInfo:
+    file, assessed = listed.file, listed.assessed
+    place = {"assignment": assignment.name, "file": file.filename}
+    known: dict[str, Any] = {}
+    if assessed is not None:
+        kept = assessed.submission
+        moment = kept.received / deadlines.SECOND
+        known = {"version": kept.filename, "received": moment, "by": kept.by, **said_of(assessed.lateness)}
+    url = wire.build_path(wire.BY_NAME["submitted_file"], place)
+    return wire.SubmissionInfo(
+        file.username, file.filename, url, int(file.modified), file.size, file.sha256, listed.counts, **known
+    )
+
+
+def receipt_info(receipt: Receipt) -> wire.ReceiptInfo:
+    kept = receipt.submission
+    place = {"assignment": kept.assignment, "user": kept.username, "file": kept.filename}
+    return wire.ReceiptInfo(
+        number=receipt.number,
+        hash=receipt.hash,
+        user=kept.username,
+        assignment=kept.assignment,
+        attempt=kept.attempt,
+        version=kept.filename,
+        size=kept.size,
+        sha256=kept.sha256,
+        received=kept.received / deadlines.SECOND,
+        by=kept.by,
+        url=wire.build_path(wire.BY_NAME["version"], place),
+        receipt=receipt.text,
+        late=wire.given(kept.late if kept.due is not None else None),
+        duedate=seconds(kept.due),
+    )
+
+
+def status_reply(standing: Standing) -> Reply:
+    grade = standing.grade.grade if standing.grade else None
+    return json_reply(
+        wire.Status(
+            status="submitted" if standing.submitted else "new",
+            graded=grade is not None,
+            grade=grade,
+            feedback=standing.grade.feedback if standing.grade else "",
+            feedback_available=standing.feedback_available,
+            duedate=seconds(standing.schedule.due),
+            closes=seconds(standing.schedule.closes),
+            attempts=len(standing.kept),
+            rule=standing.rule.value,
+            extension=wire.given(wire.extension_info(standing.extension) if standing.extension else None),
+            **_counting(standing),
+        ),
+        tagged=True,
+    )
+
+
+def _counting(standing: Standing) -> dict[str, Any]:
+    assessed = standing.counting
+    if assessed is None:
+        return {}
+    kept = assessed.submission
+    moment = kept.received / deadlines.SECOND
+    return {"counts": kept.filename, "received": moment, "by": kept.by, **said_of(assessed.lateness)}
+
+
+def event_info(line: AuditLine) -> wire.EventInfo:
+    event, repeated = line.event, line.count > 1
+    return wire.EventInfo(
+        event.moment / deadlines.SECOND, event.actor, event.action, event.subject, event.detail,
+        wire.given(line.count if repeated else None), wire.given(line.first / deadlines.SECOND if repeated else None),
+    )  # fmt: skip
+
+
+def configured_assignment(assignment: Assignment) -> dict[str, Any]:
+    """What the configuration of a student's client says about an assignment."""
+    if assignment.entry is not None:
+        due = _due(assignment)
+        return {**assignment.entry, **({} if due is None else {"duedate": due})}
+    files = [{"filename": each.name, "url": _url(assignment, each)} for each in assignment.files]
+    return {"name": assignment.name, "id": assignment.id, "duedate": _due(assignment), "files": files}
+
+
+def _due(assignment: Assignment) -> int | None:
+    due = assignment.rules.schedule.due
+    return None if due is None else due // deadlines.SECOND
