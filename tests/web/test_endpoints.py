@@ -310,6 +310,19 @@ def test_the_usual_file_endings_hold_where_the_instructor_names_none(web: Web, f
     assert reply.status_code == status, reply.text
 
 
+@pytest.mark.parametrize("name", ["alice%0A", "%20alice", "alice%09", "%C2%A0alice", "alice%00", "al%C4%B1ce"])
+def test_a_name_in_an_address_is_exact(web: Web, name: str) -> None:
+    for method, path in (("GET", "status"), ("GET", "receipts"), ("POST", "submit"), ("POST", "extension")):
+        reply = web(method, f"/assignments/hw1/{path}?user={name}", content=b"{}" if method == "POST" else None)
+        problem(reply, 400, "bad_name")
+    for path in (f"/assignments/hw1/feedback/{name}", f"/receipts/{name}"):
+        problem(web("GET", path), 404, "not_found")
+
+
+def test_a_space_in_a_query_is_no_part_of_a_name(web: Web) -> None:
+    problem(web("GET", "/assignments/hw1/status?user=alice+"), 400, "bad_name")
+
+
 def test_two_feedback_pages_for_one_person_are_refused(web: Web) -> None:
     pages = [("files", ("alice.html", b"<p>1")), ("files", ("alice.HTML", b"<p>2"))]
     assert "twice" in problem(web("POST", "/assignments/hw1/feedback", files=pages), 400, "bad_request")

@@ -11,7 +11,9 @@ from markupsafe import Markup
 
 from mograder import wire
 from mograder.domain.access import Account, Allow, Role
+from mograder.domain.assignments import Assignment
 from mograder.domain.audit import AuditLine, all_events, without_repeats
+from mograder.domain.board import Cell
 from mograder.domain.errors import BadName, BadRequest, MograderError, NotFound
 from mograder.domain.extensions import Extension, State
 from mograder.domain.names import INSTRUCTOR, Username, parse_exact_owner
@@ -54,6 +56,23 @@ class Remove(Page):
     heading = "Remove somebody"
     user: Username
     name: str
+
+
+@dataclass(frozen=True)
+class Overview(Page):
+    """One person over all assignments: `cells` are in their order. `account` is None for somebody without one."""
+
+    template = "overview.html"
+    heading = "Person"
+    user: Username
+    name: str
+    account: Account | None
+    assignments: tuple[Assignment, ...]
+    cells: tuple[Cell, ...]
+    extensions: tuple[Extension, ...]
+
+    def extension(self, assignment: Assignment) -> Extension | None:
+        return next((each for each in self.extensions if each.assignment == assignment.name), None)
 
 
 @dataclass(frozen=True)
@@ -187,6 +206,19 @@ def _user(request: PageRequest) -> Username:
         raise NotFound(error.message) from None
 
 
+def overview(request: PageRequest) -> Answer:
+    """One person over all assignments. Raises NotFound for a name that is nobody's in the course."""
+    user, course, board = _user(request), request.course, request.api.board()
+    account = next((each for each in course.roster.all() if each.username == user), None)
+    row = next((each for each in board.rows if each.username == user), None)
+    if row is None and account is None:
+        raise NotFound(f"nobody called {user!r} is in the course")
+    name = account.name if account else ""
+    cells = row.cells if row else (Cell(),) * len(board.assignments)
+    extensions = tuple(each for each in course.extensions.all() if each.username == user)
+    return Overview(request.frame, user, name, account, board.assignments, cells, extensions)
+
+
 def invite(request: PageRequest) -> Answer:
     """The join link with the course's code, as text and to photograph."""
     course = request.course
@@ -232,6 +264,7 @@ VIEWS: tuple[PageRoute, ...] = (
     PageRoute("GET", "/people", Allow.INSTRUCTOR, people),
     PageRoute("POST", "/people", Allow.INSTRUCTOR, add),
     PageRoute("POST", "/people/import", Allow.INSTRUCTOR, import_list),
+    PageRoute("GET", "/people/{user}", Allow.INSTRUCTOR, overview),
     PageRoute("POST", "/people/{user}/reset", Allow.INSTRUCTOR, reset),
     PageRoute("POST", "/people/{user}/role", Allow.INSTRUCTOR, set_role),
     PageRoute("GET", "/people/{user}/remove", Allow.INSTRUCTOR, confirm_remove),
