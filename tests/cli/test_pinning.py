@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from mograder.cli import run
-from mograder.client.workspace import Logins
+from mograder.client.logins import Logins
 from mograder.store.folder.authority import AUTHORITY, CERTIFICATE, Authority
-from mograder.wire import JoinLink
+from mograder.wire.join_link import JoinLink
 from tests.cli.conftest import Mograder, work
 from tests.hostile import Answer, hostile
 from tests.parts import CODE, PATIENCE, running

@@ -658,7 +658,7 @@ def test_who_logs_out_is_answered_to_nobody_again(course: Course, clock: Clock) 
 @pytest.mark.parametrize("action", ["reset", "remove"])
 def test_a_reset_or_removal_ends_the_key_with_the_token(course: Course, action: str) -> None:
     course.accounts.register("alice", CODE, KEY)
-    getattr(course, action)(COURSE_INSTRUCTOR, ALICE)
+    getattr(course.roster, action)(COURSE_INSTRUCTOR, ALICE)
     with pytest.raises((WrongCode, NameTaken)):
         course.accounts.register("alice", CODE, KEY)
 

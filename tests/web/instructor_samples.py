@@ -25,7 +25,7 @@ from mograder.web.pages.assignment import AssignmentPage, GradesPage, PersonPage
 from mograder.web.pages.board import PEOPLE_A_PAGE, BoardPage, RulesPage, Rush, part_of
 from mograder.web.pages.page import Frame, Page
 from mograder.web.pages.source import Contents, look_into
-from mograder.wire import MIB
+from mograder.wire.endpoints import MIB
 from tests.web.sample_parts import HOUR, LONG, NOBODY, NOW, SCRIPT, TASKS, TEACHER, assignment, work
 
 HW1 = AssignmentName("hw1")

@@ -13,7 +13,7 @@ from mograder.domain.receipts import Head
 from mograder.web.pages.board import Part
 from mograder.web.pages.page import Page
 from mograder.web.pages.people import Invite, MoreTime, Overview, People, Remove, Trail, picture
-from mograder.wire import JoinLink
+from mograder.wire.join_link import JoinLink
 from tests.web.instructor_samples import ASKED, GRANTED, HARD_PEOPLE, MANY, board
 from tests.web.sample_parts import HOUR, LONG, NOW, SCRIPT, TASKS, TEACHER
 

@@ -17,7 +17,7 @@ from mograder.domain.course import Course
 from mograder.domain.roster import Person
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.web.pages.routes import VIEWS
-from mograder.wire import ENDPOINTS
+from mograder.wire.endpoints import ENDPOINTS
 from tests.parts import CODE, Clock, make_course_folder, open_store
 from tests.web.in_process import Web
 

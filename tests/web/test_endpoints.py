@@ -11,10 +11,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from mograder import wire
 from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR
 from mograder.signing import Ed25519Signer
+from mograder.wire.endpoints import BY_NAME, CHECKSUM_HEADER
+from mograder.wire.paths import build_path
 from tests.parts import CODE, NOON, SECOND, Clock, names_in, sha256
 from tests.web.in_process import Web, everything_in, problem
 
@@ -107,10 +108,10 @@ def test_a_name_of_any_letters_travels_whole(web: Web, course_folder: Path, name
     entry = next(each for each in web("GET", "/assignments").json() if each["name"] == name)
     reply = web("GET", entry["files"][0]["url"], "alice")
     assert (reply.content, reply.headers["content-type"]) == (name.encode(), "application/octet-stream")
-    row = wire.BY_NAME["submit"]
-    sent = web("POST", wire.build_path(row, {"assignment": name}) + "?user=alice", "alice", content=b"x")
+    row = BY_NAME["submit"]
+    sent = web("POST", build_path(row, {"assignment": name}) + "?user=alice", "alice", content=b"x")
     assert sent.json()["assignment"] == name
-    listed = web("GET", wire.build_path(wire.BY_NAME["submissions"], {"assignment": name})).json()
+    listed = web("GET", build_path(BY_NAME["submissions"], {"assignment": name})).json()
     assert web("GET", listed[0]["url"]).content == b"x"
 
 
@@ -362,7 +363,7 @@ def test_a_submission_without_data_or_cut_short_is_refused(web: Web, submitted: 
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["submit", "status"])
 def test_a_request_about_nobody_is_refused(web: Web, query: str, status: int, name: str) -> None:
-    method = wire.BY_NAME[name].method
+    method = BY_NAME[name].method
     assert web(method, f"/assignments/hw1/{name}{query}", content=b"x").status_code == status
     assert web(method, f"/assignments/hw1/{name}{query}", None, content=b"x").status_code == 401
 
@@ -374,10 +375,10 @@ def test_an_instructor_hands_in_for_a_student(web: Web) -> None:
 
 
 def test_bytes_that_do_not_match_their_checksum_are_refused(web: Web, submitted: Path) -> None:
-    wrong = {wire.CHECKSUM_HEADER: sha256(b"other")}
+    wrong = {CHECKSUM_HEADER: sha256(b"other")}
     problem(web.submit(headers=wrong), 400, "checksum_mismatch")
     assert not submitted.exists()
-    assert web.submit(headers={wire.CHECKSUM_HEADER: sha256(b"work").upper()}).status_code == 200
+    assert web.submit(headers={CHECKSUM_HEADER: sha256(b"work").upper()}).status_code == 200
 
 
 def test_a_repeated_submission_is_answered_with_the_first_receipt(web: Web, submitted: Path) -> None:
@@ -479,7 +480,7 @@ def test_odd_values_in_grades_are_taken_or_refused_and_never_a_fault(web: Web, v
 def test_grades_of_megabytes_are_taken_and_more_is_refused(web: Web) -> None:
     rows = [{"username": f"s{number}", "feedback": "x" * 1000} for number in range(3000)]
     assert grade(web, rows).json()["count"] == 3000
-    problem(grade(web, b"[" + b" " * wire.BY_NAME["upload_grades"].limit + b"]"), 413, "too_large")  # type: ignore[operator]
+    problem(grade(web, b"[" + b" " * BY_NAME["upload_grades"].limit + b"]"), 413, "too_large")  # type: ignore[operator]
 
 
 def status(web: Web, user: str = "alice") -> dict[str, Any]:

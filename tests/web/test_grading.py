@@ -120,7 +120,7 @@ def test_grades_that_changed_since_the_preview_are_not_overwritten(teacher: Visi
         COURSE_INSTRUCTOR, course.release.assignment(COURSE_INSTRUCTOR, "hw1"), [{"student": "alice", "mark": 1}]
     )
     again = teacher.post("/board/hw1/grades/keep", **fields(seen.text))
-    assert again.status_code == 400
+    assert again.status_code == 409
     assert "have changed since you looked" in again.text
     assert [each.grade for each in course.store.grades.of(HW1)] == ["1"]
 

@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC
 from pathlib import Path
 
 import click
 
-from mograder import wire
 from mograder.cli.arguments import as_typed
 from mograder.cli.connect import Server, course_option, reads_from_a_server, somewhere
 from mograder.cli.output import json_option, note, table, tell_json, when
-from mograder.client.client import Client, known
-from mograder.domain.access import COURSE_INSTRUCTOR
-from mograder.domain.course import Course
+from mograder.client.client import known
 from mograder.domain.deadlines import Schedule
 from mograder.domain.errors import BadRequest, Usage
-from mograder.domain.extensions import Change, Decision, State, parse_until
-from mograder.domain.names import parse_owner
+from mograder.domain.extensions import Decision, State, parse_until
 from mograder.domain.tables import read_table
-
-
-class _Folder:
-    """The extensions' methods of `Client`, on the course in a folder of this machine."""
-
-    def __init__(self, course: Course) -> None:
-        self._course = course
-
-    def extensions(self) -> list[wire.ExtensionInfo]:
-        return [wire.extension_info(each) for each in self._course.extensions.all()]
-
-    def change_extensions(self, changes: Iterable[wire.ExtensionChange]) -> list[wire.ExtensionInfo]:
-        wanted = [
-            Change(
-                self._course.release.assignment(COURSE_INSTRUCTOR, each.assignment), parse_owner(each.user), each.decision,
-                each.until, each.note,
-            )
-            for each in changes
-        ]  # fmt: skip
-        return [wire.extension_info(each) for each in self._course.extensions.decide(COURSE_INSTRUCTOR, wanted)]
-
-
-Place = _Folder | Client
+from mograder.wire import messages
 
 
 @click.command(short_help="Give students more time.")
@@ -94,14 +68,14 @@ def extend(
     if sum(map(bool, (listing, decision, list_file))) > 1 or (words and (listing or list_file)):
         raise Usage("give one of --list, --requests, --csv FILE, or USER... ASSIGNMENT with what is to be done")
     wanted = [] if listing else _read(list_file, reason) if list_file else _changes(words, decision, reason)
-    with somewhere(course, server, _Folder) as place:
+    with somewhere(course, server) as place:
         found = place.change_extensions(wanted) if wanted else place.extensions()
     if listing == "asked":
         found = [each for each in found if each.state == State.ASKED]
     _show(found, as_json, "nobody asks for more time" if listing == "asked" else "there are no extensions")
 
 
-def _changes(words: Sequence[str], decision: str | None, reason: str) -> list[wire.ExtensionChange]:
+def _changes(words: Sequence[str], decision: str | None, reason: str) -> list[messages.ExtensionChange]:
     until = "" if decision else (words[-1] if words else "")
     rest = words if decision else words[:-1]
     if len(rest) < 2:
@@ -109,7 +83,7 @@ def _changes(words: Sequence[str], decision: str | None, reason: str) -> list[wi
     *users, assignment = rest
     check_until(until)
     what = Decision(decision or Decision.GRANT)
-    return [wire.ExtensionChange(user, assignment, what, until, reason) for user in users]
+    return [messages.ExtensionChange(user, assignment, what, until, reason) for user in users]
 
 
 def check_until(text: str) -> None:
@@ -119,7 +93,7 @@ def check_until(text: str) -> None:
             parse_until(text, Schedule(due=0), UTC)
 
 
-def _read(path: Path, reason: str) -> list[wire.ExtensionChange]:
+def _read(path: Path, reason: str) -> list[messages.ExtensionChange]:
     """Raises Usage or BadRequest."""
     try:
         columns, rows = read_table(path.read_bytes().decode("utf-8-sig"), lambda name: name.lower())
@@ -135,7 +109,7 @@ def _read(path: Path, reason: str) -> list[wire.ExtensionChange]:
         if not row["until"].strip():
             raise BadRequest(f"{path}: {place}: says no time")
         changes.append(
-            wire.ExtensionChange(
+            messages.ExtensionChange(
                 row["username"].strip(), row["assignment"].strip(), Decision.GRANT, row["until"].strip(),
                 row.get("reason", "").strip() or reason,
             )
@@ -145,7 +119,7 @@ def _read(path: Path, reason: str) -> list[wire.ExtensionChange]:
     return changes
 
 
-def _show(extensions: Sequence[wire.ExtensionInfo], as_json: bool, otherwise: str) -> None:
+def _show(extensions: Sequence[messages.ExtensionInfo], as_json: bool, otherwise: str) -> None:
     if as_json:
         tell_json(extensions)
         return

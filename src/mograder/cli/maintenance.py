@@ -51,7 +51,7 @@ def _folders(folder: Path, release: Path | None, submitted: Path | None, grades:
     except Unreadable:
         course = config.EMPTY  # doctor says so; the layout tells the folders
     given = {"release_dir": release, "submitted_dir": submitted, "grades_dir": grades}
-    return find_folders(root, config.resolve(given, course, home), release)
+    return find_folders(root, config.resolve(given, course, home))
 
 
 @click.command()

@@ -6,30 +6,11 @@ from pathlib import Path
 
 import click
 
-from mograder import wire
 from mograder.cli.arguments import as_typed
 from mograder.cli.connect import Server, course_option, reads_from_a_server, somewhere
 from mograder.cli.output import json_option, result
-from mograder.domain.access import COURSE_INSTRUCTOR
-from mograder.domain.course import Course
 from mograder.domain.rules import RuleTexts
-
-
-class _Folder:
-    """The methods of `Client` for rules, on the course in a folder of this machine."""
-
-    def __init__(self, course: Course) -> None:
-        self._course = course
-
-    def rules(self, assignment: str) -> wire.RulesInfo:
-        name = self._course.release.assignment(COURSE_INSTRUCTOR, assignment).name
-        return wire.rules_info(self._course.rules.of(name))
-
-    def change_rules(self, assignment: str, rules: wire.NewRules) -> wire.RulesInfo:
-        planning = self._course.rules
-        name = self._course.release.assignment(COURSE_INSTRUCTOR, assignment).name
-        texts = wire.new_texts(planning.of(name).texts, rules)
-        return wire.rules_info(planning.change(COURSE_INSTRUCTOR, name, texts, rules.tag))
+from mograder.wire import messages
 
 
 @click.command(short_help="Show and change an assignment's times, title and limits.")
@@ -66,14 +47,14 @@ def schedule(
     said = {key: text for key, text in wanted.items() if text is not None}
     with as_typed():
         RuleTexts().changes_to(RuleTexts(**said))
-    with somewhere(course, server, _Folder) as place:
+    with somewhere(course, server) as place:
         found = place.rules(assignment)
         if said:
-            found = place.change_rules(assignment, wire.NewRules(found.tag, **said))
+            found = place.change_rules(assignment, messages.NewRules(found.tag, **said))
     result(as_json, found, _shown(found))
 
 
-def _shown(rules: wire.RulesInfo) -> str:
+def _shown(rules: messages.RulesInfo) -> str:
     times = [
         (name, f"{text.replace('T', ' ')} ({rules.timezone})" if text else "")
         for name, text in (("Opens", rules.opens), ("Due", rules.due), ("Closes", rules.closes))

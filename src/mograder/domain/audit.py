@@ -59,7 +59,7 @@ def _said(event: Event) -> str:
 
 
 def all_events(store: AuditStore) -> Iterator[Event]:
-    """The whole audit log, newest first, read in pieces. What is recorded meanwhile may come twice, never not at all."""
+    """The whole audit log, newest first, read in pieces. What is recorded meanwhile may come twice."""
     skip = 0
     while piece := store.events(PIECE, skip):
         yield from piece

@@ -36,7 +36,7 @@ from mograder.domain.rules import ConfigStore
 
 
 class Upload(Body, Protocol):
-    """A submission that is being received. `write` every chunk, then `finish`; `discard` drops it, and may be repeated."""
+    """A submission that is being received: `write` each chunk, then `finish`. `discard` drops it, also twice."""
 
     @property
     def is_large(self) -> bool:

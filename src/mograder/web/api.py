@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import quote
 
-from mograder import wire
 from mograder.domain import tokens
 from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
 from mograder.domain.assignments import Assignment
@@ -66,7 +65,8 @@ from mograder.web.representations import submitted
 from mograder.web.threads import StoreThreads
 from mograder.web.throttle import Failures, address_key, name_key
 from mograder.web.uploads import IncomingSubmission, take_submission
-from mograder.wire import Content, Endpoint
+from mograder.wire.endpoints import TROUBLE, Content, Endpoint
+from mograder.wire.paths import Routes
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class Api:
         self.timeouts = timeouts
         self.check_tokens = check_tokens
         self._authority = authority
-        self._routes = wire.Routes()
+        self._routes = Routes()
         self.threads = StoreThreads(course.is_remote)
         self._gathered: SingleFlight[Reply | StoredFile] = SingleFlight(self.threads.run)
         self._written: Memo[Reply] = Memo()
@@ -313,5 +313,5 @@ class Api:
 
 def with_config_errors(reply: Reply, config_errors: tuple[Unreadable, ...]) -> Reply:
     """Tells an instructor, whatever the question was, which files of the course want mending."""
-    said = tuple((wire.TROUBLE, quote(f"{each.message} ({each.place})"[:LONGEST_TROUBLE])) for each in config_errors)
+    said = tuple((TROUBLE, quote(f"{each.message} ({each.place})"[:LONGEST_TROUBLE])) for each in config_errors)
     return replace(reply, headers=reply.headers + said) if said else reply

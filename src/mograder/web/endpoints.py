@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from mograder import wire
 from mograder.domain import deadlines
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment, CountingRule
@@ -33,7 +32,9 @@ from mograder.web.representations import (
     submission_info,
 )
 from mograder.web.throttle import Failures, address_key, name_key
-from mograder.wire import Content, Endpoint
+from mograder.wire import messages
+from mograder.wire.codec import client_configuration, decode_json
+from mograder.wire.endpoints import Content, Endpoint
 
 EVENTS_A_PAGE = 1000
 BASE = "https://base.invalid"
@@ -107,17 +108,17 @@ def asked_about(query: bytes, name: str) -> Username:
 
 
 def health(request: Request) -> Reply:
-    return json_reply(wire.Health())
+    return json_reply(messages.Health())
 
 
 def register(request: Request) -> Reply:
     request.course.accounts.check_registration()
-    wanted = wire.decode_json(request.body, wire.Register)
+    wanted = decode_json(request.body, messages.Register)
     username, token = join(request.course, request.wrong_codes, request.address, wanted)
-    return secret_reply(wire.Registered(token, username))
+    return secret_reply(messages.Registered(token, username))
 
 
-def join(course: Course, wrong_codes: Failures, address: str, wanted: wire.Register) -> tuple[Username, str]:
+def join(course: Course, wrong_codes: Failures, address: str, wanted: messages.Register) -> tuple[Username, str]:
     """Register somebody from a network `address`.
 
     Raises what `Accounts.register` does, and Throttled, then without looking at the course's code.
@@ -170,38 +171,38 @@ def release_file(request: Request) -> StoredFile:
 
 
 def rules(request: Request) -> Reply:
-    return json_reply(wire.rules_info(request.course.rules.of(request.assignment().name)), tagged=True)
+    return json_reply(messages.rules_info(request.course.rules.of(request.assignment().name)), tagged=True)
 
 
 def change_rules(request: Request) -> Reply:
     planning, name = request.course.rules, request.assignment().name
-    wanted = wire.decode_json(request.body, wire.NewRules)
-    changed = planning.change(request.actor, name, wire.new_texts(planning.of(name).texts, wanted), wanted.tag)
-    return json_reply(wire.rules_info(changed))
+    wanted = decode_json(request.body, messages.NewRules)
+    changed = planning.change(request.actor, name, messages.new_texts(planning.of(name).texts, wanted), wanted.tag)
+    return json_reply(messages.rules_info(changed))
 
 
 def commit(request: Request) -> Reply:
     course, assignment, user = request.course, request.assignment(), request.person()
-    wanted = wire.decode_json(request.body, wire.Announcement)
+    wanted = decode_json(request.body, messages.Announcement)
     made = course.commitments.announce(request.actor, assignment, user, wanted.sha256, wanted.size, request.received)
     late = course.submissions.lateness(course.extensions.schedule(assignment, user).due, made.moment).late
     moments = (made.moment / deadlines.SECOND, made.ends / deadlines.SECOND)
-    return json_reply(wire.Committed(made.username, made.assignment, made.sha256, made.size, *moments, late))
+    return json_reply(messages.Committed(made.username, made.assignment, made.sha256, made.size, *moments, late))
 
 
 def ask_extension(request: Request) -> Reply:
     assignment = request.assignment()
-    wanted = wire.decode_json(request.body, wire.ExtensionRequest)
+    wanted = decode_json(request.body, messages.ExtensionRequest)
     asked = request.course.extensions.ask(request.actor, assignment, request.person(), wanted.until, wanted.reason)
-    return json_reply(wire.extension_info(asked))
+    return json_reply(messages.extension_info(asked))
 
 
 def extensions(request: Request) -> Reply:
-    return json_reply([wire.extension_info(each) for each in request.course.extensions.all()], tagged=True)
+    return json_reply([messages.extension_info(each) for each in request.course.extensions.all()], tagged=True)
 
 
 def change_extensions(request: Request) -> Reply:
-    wanted = wire.decode_json(request.body, wire.ExtensionChanges)
+    wanted = decode_json(request.body, messages.ExtensionChanges)
     changes = [
         Change(
             request.course.release.assignment(request.actor, each.assignment), parse_owner(each.user), each.decision,
@@ -210,7 +211,7 @@ def change_extensions(request: Request) -> Reply:
         for each in wanted.changes
     ]  # fmt: skip
     changed = request.course.extensions.decide(request.actor, changes)
-    return json_reply([wire.extension_info(each) for each in changed])
+    return json_reply([messages.extension_info(each) for each in changed])
 
 
 WHICH = {"": CountingRule.LATEST, "latest": CountingRule.LATEST, "on-time": CountingRule.ON_TIME, "counts": None}
@@ -251,17 +252,17 @@ def version(request: Request) -> StoredFile:
 
 def chain_head(request: Request) -> Reply:
     head = request.course.submissions.head()
-    return json_reply(wire.ChainHead(head.number, head.hash), tagged=True)
+    return json_reply(messages.ChainHead(head.number, head.hash), tagged=True)
 
 
 def signing_keys(request: Request) -> Reply:
-    return json_reply(wire.KeySet([dict(each) for each in request.course.keys.public()]), tagged=True)
+    return json_reply(messages.KeySet([dict(each) for each in request.course.keys.public()]), tagged=True)
 
 
 def upload_grades(request: Request) -> Reply:
-    document = wire.decode_json(request.body)
+    document = decode_json(request.body)
     uploaded = request.course.grades.upload(request.actor, request.assignment(), document)
-    return json_reply(wire.GradesStored(uploaded.stored, uploaded.received, list(uploaded.unknown)))
+    return json_reply(messages.GradesStored(uploaded.stored, uploaded.received, list(uploaded.unknown)))
 
 
 def status(request: Request) -> Reply:
@@ -282,7 +283,7 @@ def status(request: Request) -> Reply:
 def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
     named = feedback_pages(pages)
     request.course.grades.upload_feedback(request.actor, request.assignment(), named)
-    return json_reply(wire.FeedbackStored([f"{username}.html" for username in named]))
+    return json_reply(messages.FeedbackStored([f"{username}.html" for username in named]))
 
 
 def feedback_pages(pages: list[tuple[str, bytes]]) -> dict[Username, bytes]:
@@ -306,33 +307,35 @@ def feedback(request: Request) -> StoredFile:
 
 
 def roster(request: Request) -> Reply:
-    return json_reply([wire.roster_entry(each) for each in request.course.roster.all()], tagged=True)
+    return json_reply([messages.roster_entry(each) for each in request.course.roster.all()], tagged=True)
 
 
 def add_people(request: Request) -> Reply:
-    wanted = wire.decode_json(request.body, wire.NewPeople)
+    wanted = decode_json(request.body, messages.NewPeople)
     people = [Person.parse(each.user, each.name, each.role) for each in wanted.people]
     added = request.course.roster.add(request.actor, people)
-    return secret_reply([wire.roster_entry(account, code) for account, code in added])
+    return secret_reply([messages.roster_entry(account, code) for account, code in added])
 
 
 def reset(request: Request) -> Reply:
-    return secret_reply(wire.roster_entry(*request.course.roster.reset(request.actor, request.person())))
+    return secret_reply(messages.roster_entry(*request.course.roster.reset(request.actor, request.person())))
 
 
 def set_role(request: Request) -> Reply:
-    wanted = wire.decode_json(request.body, wire.NewRole)
-    return json_reply(wire.roster_entry(request.course.roster.set_role(request.actor, request.person(), wanted.role)))
+    wanted = decode_json(request.body, messages.NewRole)
+    return json_reply(
+        messages.roster_entry(request.course.roster.set_role(request.actor, request.person(), wanted.role))
+    )
 
 
 def remove(request: Request) -> Reply:
-    return json_reply(wire.roster_entry(request.course.roster.remove(request.actor, request.person())))
+    return json_reply(messages.roster_entry(request.course.roster.remove(request.actor, request.person())))
 
 
 def login_link(request: Request) -> Reply:
     ticket, until = new_ticket(request.course, request.actor.username)
     link = link_with(request.course.url or request.base_url, ticket)
-    return secret_reply(wire.LoginLink(link, until / deadlines.SECOND))
+    return secret_reply(messages.LoginLink(link, until / deadlines.SECOND))
 
 
 def events(request: Request) -> Reply:
@@ -350,7 +353,7 @@ def configuration(request: Request) -> Reply:
     listed = course.release.for_students()
 
     def write() -> Reply:
-        document = wire.client_configuration(plan.title, BASE, [configured_assignment(each) for each in listed])
+        document = client_configuration(plan.title, BASE, [configured_assignment(each) for each in listed])
         return Reply(200, document.encode(), Content.TOML.value)
 
     reply = request.written.get("configuration", (listed, plan.title), write)

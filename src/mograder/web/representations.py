@@ -6,7 +6,6 @@ from typing import Any
 
 from msgspec import UNSET
 
-from mograder import wire
 from mograder.domain import deadlines
 from mograder.domain.assignments import Assignment, ReleaseFile
 from mograder.domain.audit import AuditLine
@@ -17,18 +16,21 @@ from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.standings import Standing
 from mograder.domain.submissions import Accepted
 from mograder.web.replies import Reply, json_reply
+from mograder.wire import messages
+from mograder.wire.endpoints import BY_NAME
+from mograder.wire.paths import build_path
 
 
 def _url(assignment: Assignment, file: ReleaseFile) -> str:
     place = {"assignment": assignment.name, "file": file.name}
-    return file.url or wire.build_path(wire.BY_NAME["release_file"], place)
+    return file.url or build_path(BY_NAME["release_file"], place)
 
 
 def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
     """How an assignment is listed: a manifest's own entry is passed on whole, with the times that are in force."""
     rules, schedule = assignment.rules, assignment.rules.schedule
     opens, due, closes = map(seconds, (schedule.opens, schedule.due, schedule.closes))
-    grace: wire.Maybe[int] = UNSET
+    grace: messages.Maybe[int] = UNSET
     now_late: dict[str, Any] = {}
     if schedule.due is not None:
         grace = course.plan.penalties.grace // deadlines.SECOND
@@ -38,17 +40,17 @@ def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
         times = {"opens": opens, "duedate": due, "closes": closes, "grace": grace, **now_late}
         return {**assignment.entry, **{key: value for key, value in times.items() if value is not UNSET}}
     listed = [
-        wire.ReleaseFileInfo(
+        messages.ReleaseFileInfo(
             each.name,
             _url(assignment, each),
-            wire.given(each.size),
-            wire.given(each.sha256),
+            messages.given(each.size),
+            messages.given(each.sha256),
         )
         for each in assignment.files
     ]
-    return wire.AssignmentInfo(
-        assignment.name, assignment.id, listed, wire.given(rules.title or None), opens, due, closes,
-        wire.given(rules.max_size), wire.given(list(rules.accepts) or None), wire.given(rules.points),
+    return messages.AssignmentInfo(
+        assignment.name, assignment.id, listed, messages.given(rules.title or None), opens, due, closes,
+        messages.given(rules.max_size), messages.given(list(rules.accepts) or None), messages.given(rules.points),
         grace, **now_late,
     )  # fmt: skip
 
@@ -57,7 +59,7 @@ def submitted(course: Course, accepted: Accepted) -> Reply:
     kept = accepted.receipt.submission
     assessed, counts, rule = course.submissions.assessed(accepted.receipt)
     return json_reply(
-        wire.Submitted(
+        messages.Submitted(
             filename=latest_filename(kept.username),
             version=kept.filename,
             user=kept.username,
@@ -69,7 +71,7 @@ def submitted(course: Course, accepted: Accepted) -> Reply:
             receipt=accepted.receipt.text,
             repeated=accepted.repeated,
             duedate=seconds(kept.due),
-            arrived=wire.given(kept.arrived / deadlines.SECOND if kept.arrived else None),
+            arrived=messages.given(kept.arrived / deadlines.SECOND if kept.arrived else None),
             counts=counts,
             rule=rule.value,
             by=kept.by,
@@ -78,19 +80,19 @@ def submitted(course: Course, accepted: Accepted) -> Reply:
     )
 
 
-def seconds(moment: int | None) -> wire.Maybe[int]:
-    return wire.given(None if moment is None else moment // deadlines.SECOND)
+def seconds(moment: int | None) -> messages.Maybe[int]:
+    return messages.given(None if moment is None else moment // deadlines.SECOND)
 
 
 def said_of(lateness: Lateness) -> dict[str, Any]:
     """The keys of a reply that say how late a submission is."""
     return {
         "late": lateness.late, "days_late": lateness.days, "penalty": lateness.penalty,
-        "explanation": wire.given(lateness.explanation or None),
+        "explanation": messages.given(lateness.explanation or None),
     }  # fmt: skip
 
 
-def submission_info(assignment: Assignment, listed: ListedSubmission) -> wire.SubmissionInfo:
+def submission_info(assignment: Assignment, listed: ListedSubmission) -> messages.SubmissionInfo:
     file, assessed = listed.file, listed.assessed
     place = {"assignment": assignment.name, "file": file.filename}
     known: dict[str, Any] = {}
@@ -98,16 +100,16 @@ def submission_info(assignment: Assignment, listed: ListedSubmission) -> wire.Su
         kept = assessed.submission
         moment = kept.received / deadlines.SECOND
         known = {"version": kept.filename, "received": moment, "by": kept.by, **said_of(assessed.lateness)}
-    url = wire.build_path(wire.BY_NAME["submitted_file"], place)
-    return wire.SubmissionInfo(
+    url = build_path(BY_NAME["submitted_file"], place)
+    return messages.SubmissionInfo(
         file.username, file.filename, url, int(file.modified), file.size, file.sha256, listed.counts, **known
     )
 
 
-def receipt_info(receipt: Receipt) -> wire.ReceiptInfo:
+def receipt_info(receipt: Receipt) -> messages.ReceiptInfo:
     kept = receipt.submission
     place = {"assignment": kept.assignment, "user": kept.username, "file": kept.filename}
-    return wire.ReceiptInfo(
+    return messages.ReceiptInfo(
         number=receipt.number,
         hash=receipt.hash,
         user=kept.username,
@@ -118,9 +120,9 @@ def receipt_info(receipt: Receipt) -> wire.ReceiptInfo:
         sha256=kept.sha256,
         received=kept.received / deadlines.SECOND,
         by=kept.by,
-        url=wire.build_path(wire.BY_NAME["version"], place),
+        url=build_path(BY_NAME["version"], place),
         receipt=receipt.text,
-        late=wire.given(kept.late if kept.due is not None else None),
+        late=messages.given(kept.late if kept.due is not None else None),
         duedate=seconds(kept.due),
     )
 
@@ -128,7 +130,7 @@ def receipt_info(receipt: Receipt) -> wire.ReceiptInfo:
 def status_reply(standing: Standing) -> Reply:
     grade = standing.grade.grade if standing.grade else None
     return json_reply(
-        wire.Status(
+        messages.Status(
             status="submitted" if standing.submitted else "new",
             graded=grade is not None,
             grade=grade,
@@ -138,7 +140,7 @@ def status_reply(standing: Standing) -> Reply:
             closes=seconds(standing.schedule.closes),
             attempts=len(standing.kept),
             rule=standing.rule.value,
-            extension=wire.given(wire.extension_info(standing.extension) if standing.extension else None),
+            extension=messages.given(messages.extension_info(standing.extension) if standing.extension else None),
             **_counting(standing),
         ),
         tagged=True,
@@ -154,11 +156,12 @@ def _counting(standing: Standing) -> dict[str, Any]:
     return {"counts": kept.filename, "received": moment, "by": kept.by, **said_of(assessed.lateness)}
 
 
-def event_info(line: AuditLine) -> wire.EventInfo:
-    event, repeated = line.event, line.count > 1
-    return wire.EventInfo(
+def event_info(line: AuditLine) -> messages.EventInfo:
+    event = line.event
+    count, first = (line.count, line.first / deadlines.SECOND) if line.count > 1 else (None, None)
+    return messages.EventInfo(
         event.moment / deadlines.SECOND, event.actor, event.action, event.subject, event.detail,
-        wire.given(line.count if repeated else None), wire.given(line.first / deadlines.SECOND if repeated else None),
+        messages.given(count), messages.given(first),
     )  # fmt: skip
 
 

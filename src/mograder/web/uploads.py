@@ -9,7 +9,6 @@ from __future__ import annotations
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from mograder import wire
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment
 from mograder.domain.course import Course
@@ -18,6 +17,7 @@ from mograder.domain.names import Username
 from mograder.domain.submissions import Accepted, Upload
 from mograder.web.body import Body, is_multipart
 from mograder.web.threads import StoreThreads, result_of
+from mograder.wire.endpoints import CHECKSUM_HEADER
 
 MULTIPART_EXTRA = 64 * 1024
 """Bytes that a multipart form may have around the file."""
@@ -78,6 +78,6 @@ async def _receive(body: Body, limit: int, upload: Upload) -> str:
 
 
 def _check_sum(body: Body, upload: Upload) -> None:
-    announced = body.headers.get(wire.CHECKSUM_HEADER.lower())
+    announced = body.headers.get(CHECKSUM_HEADER.lower())
     if announced is not None and announced.lower() != upload.sha256:
         raise ChecksumMismatch(f"the bytes that came have the SHA-256 {upload.sha256}, not {announced[:64]!r}")

@@ -6,11 +6,10 @@ import contextlib
 import errno
 import os
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from mograder import config
 from mograder.domain.errors import Usage
@@ -60,17 +59,14 @@ class Folders:
         )
 
 
-def find_folders(root: Path, settings: Mapping[str, Any], release_dir: Path | None = None) -> Folders:
-    """Where the course served from `root` stands, by its `settings`; `release_dir` is the one that was given by flag.
-
-    Raises Usage.
-    """
-    flat: Path | None = settings["release_dir"]
-    if release_dir is None and flat is not None and flat.resolve() == root:
+def find_folders(root: Path, settings: config.ServeSettings) -> Folders:
+    """The folders of the course served from `root`, by its settings. Raises Usage."""
+    flat = settings.release_dir
+    if "release_dir" not in settings.given and flat is not None and flat.resolve() == root:
         flat = None  # [dirs] release names the served folder itself, in the usual layout
     if flat is not None and not flat.is_dir():
         raise Usage(f"{flat} is not a folder: give an existing one as release folder")
-    found = Folders.of(root, release=flat, submitted=settings["submitted_dir"], grades=settings["grades_dir"])
+    found = Folders.of(root, release=flat, submitted=settings.submitted_dir, grades=settings.grades_dir)
     for folder in (found.submitted, found.grades):
         if folder.exists() and not folder.is_dir():
             raise Usage(f"{folder} is not a folder: submissions and grades are kept in folders")

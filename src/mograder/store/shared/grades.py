@@ -20,4 +20,4 @@ def version_of(entries: Sequence[GradeEntry]) -> str:
 def check_version(assignment: AssignmentName, held: Sequence[GradeEntry], version: str | None) -> None:
     """Raises ChangedMeanwhile unless the stored grades have the `version`; None matches all."""
     if version is not None and version_of(held) != version:
-        raise ChangedMeanwhile(f"the grades of {assignment!r} were changed meanwhile: look at them, and try again")
+        raise ChangedMeanwhile(f"the grades of {assignment!r} have changed since you looked: upload the table again")

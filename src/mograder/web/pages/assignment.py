@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +9,6 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from mograder import wire
 from mograder.domain import board as boards
 from mograder.domain import grade_changes
 from mograder.domain.access import Allow
@@ -41,6 +39,8 @@ from mograder.web.pages.page_request import (
 from mograder.web.pages.source import Contents, look_into
 from mograder.web.uploads import MULTIPART_EXTRA
 from mograder.web.zips import ZipResponse
+from mograder.wire.codec import decode_json
+from mograder.wire.endpoints import BY_NAME
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,12 @@ class AssignmentPage(OnAssignment):
 
 @dataclass(frozen=True)
 class GradesPage(OnAssignment):
-    """What a table of grades would change, to be confirmed; `seen` marks what is stored now."""
+    """What a table of grades would change, to be confirmed; `version` is that of the stored grades."""
 
     template = "grades.html"
     heading = "Upload grades"
     preview: Preview
-    seen: str
+    version: str
     problem: str = ""
 
     @property
@@ -153,7 +153,7 @@ class SourcePage(OnAssignment):
         return self.within("people", self.user, *segments)
 
 
-CONFIRM_LIMIT = 3 * (wire.BY_NAME["upload_grades"].limit or 0)
+CONFIRM_LIMIT = 3 * (BY_NAME["upload_grades"].limit or 0)
 """Bytes of the form that confirms grades: the table again, each byte written as three at most."""
 
 
@@ -209,7 +209,7 @@ async def preview_grades(request: PageRequest) -> Answer:
     """What a table would change: nothing is written yet."""
     task = await request.api.threads.run(request.assignment)
     try:
-        limit = wire.BY_NAME["upload_grades"].limit or 0
+        limit = BY_NAME["upload_grades"].limit or 0
         files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
         if len(files) != 1:
             raise BadRequest("choose one file: a CSV table with the columns 'username' and 'grade'")
@@ -223,15 +223,11 @@ def _preview(request: PageRequest, task: Assignment, content: bytes) -> GradesPa
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise BadRequest("the table is not UTF-8 text: save it as CSV UTF-8") from None
+    version = request.course.grades.version(task)  # first: a change before the next line is then noticed later
     stored = request.course.grades.of(task)
     people = {row.username for row in request.api.board().rows}
     found = grade_changes.preview(text, stored, people, task.rules.points)
-    return GradesPage(request.frame, task, found, _mark(request, task))
-
-
-def _mark(request: PageRequest, task: Assignment) -> str:
-    stored = json.dumps([dict(each.fields) for each in request.course.grades.of(task)], sort_keys=True)
-    return hashlib.sha256(stored.encode()).hexdigest()
+    return GradesPage(request.frame, task, found, version)
 
 
 def _failed(request: PageRequest, error: MograderError):  # type: ignore[no-untyped-def]
@@ -248,10 +244,8 @@ async def keep_grades(request: PageRequest) -> Answer:
 def _keep(request: PageRequest, form: dict[str, str]) -> Answer:
     task = request.assignment()
     try:
-        if form.get("seen") != _mark(request, task):
-            raise BadRequest("the grades have changed since you looked: upload the table again")
-        document = wire.decode_json(form.get("document", "").encode())
-        count = request.course.grades.upload(request.actor, task, document).stored
+        document = decode_json(form.get("document", "").encode())
+        count = request.course.grades.upload(request.actor, task, document, form.get("version", "")).stored
     except MograderError as error:
         return _failed(request, error)()  # type: ignore[no-any-return]
     return _stored(request, task, f"grades={count}")
@@ -265,7 +259,7 @@ async def upload_feedback(request: PageRequest) -> Answer:
     """Keep feedback pages, one <user>.html a person, all or none."""
     task = await request.api.threads.run(request.assignment)
     try:
-        limit = wire.BY_NAME["upload_feedback"].limit or 0
+        limit = BY_NAME["upload_feedback"].limit or 0
         files = await multipart.read_files(request.headers, request.body.chunks(limit))
         return await request.api.threads.run(lambda: _keep_feedback(request, task, files))
     except MograderError as error:

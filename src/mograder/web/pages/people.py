@@ -9,7 +9,6 @@ from urllib.parse import urlencode, urlsplit
 import segno
 from markupsafe import Markup
 
-from mograder import wire
 from mograder.domain.access import Account, Allow, Role
 from mograder.domain.assignments import Assignment
 from mograder.domain.audit import AuditLine, all_events, without_repeats
@@ -24,6 +23,8 @@ from mograder.web.pages.board import Part, part_of
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
 from mograder.web.uploads import MULTIPART_EXTRA
+from mograder.wire.endpoints import BY_NAME
+from mograder.wire.join_link import JoinLink
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def _role(request: PageRequest) -> Role:
 async def import_list(request: PageRequest) -> Answer:
     """Put the people of a CSV list on the roster: all or none."""
     try:
-        limit = wire.BY_NAME["add_people"].limit or 0
+        limit = BY_NAME["add_people"].limit or 0
         files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
         if len(files) != 1:
             raise BadRequest("choose one file: a CSV table with a column 'username'")
@@ -223,9 +224,7 @@ def invite(request: PageRequest) -> Answer:
     """The join link with the course's code, as text and to photograph."""
     course = request.course
     code = course.enrollment_code
-    link = (
-        wire.JoinLink(request.address, code, request.api.fingerprint).text if course.accounts.registration_open else ""
-    )
+    link = JoinLink(request.address, code, request.api.fingerprint).text if course.accounts.registration_open else ""
     return Invite(request.frame, link, request.address, code, picture(link))
 
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 
-from mograder import wire
 from mograder.domain.access import ANONYMOUS, Allow
 from mograder.domain.errors import MograderError, NotFound, Unauthenticated
 from mograder.domain.tokens import Token, random_secret
@@ -20,6 +19,7 @@ from mograder.web.pages import assignment, board, people, sessions, student
 from mograder.web.pages.page import ConfirmSwitch, Join, Joined, Login, Once, assets
 from mograder.web.pages.page_request import Answer, PageEndpoint, PageRequest, PageRoute, html
 from mograder.web.throttle import name_key
+from mograder.wire import messages
 
 LONGEST_WAY_BACK = 500  # characters
 KEPT_FOR_EVER = "public, max-age=31536000, immutable"
@@ -42,7 +42,7 @@ def join_form(request: PageRequest) -> Join:
 def join(request: PageRequest) -> Answer:
     user, code, key = (request.form.get(name, "") for name in ("user", "code", "claim_key"))
     try:
-        wanted = wire.Register(user, code, key)
+        wanted = messages.Register(user, code, key)
         username, token = endpoints.join(request.course, request.api.wrong_codes, request.sender, wanted)
     except MograderError as error:
         form = replace(join_form(request), claim_key=key, user=user, code=code, problem=error.message)
