@@ -1,7 +1,6 @@
-"""The endpoints of the wire table on a Course: found, authorised, read, answered.
+"""The endpoints of the wire table over a course, as one small ASGI callable; endpoints.py has what each of them does.
 
-One small ASGI callable; what each endpoint does is in endpoints.py. The order is the law: name the row,
-authenticate, parse names, authorise, and only then read the body.
+Invariant: a request is routed, authenticated, its names parsed, and authorised, in this order, before its body is read.
 """
 
 from __future__ import annotations
@@ -71,14 +70,14 @@ from mograder.wire.paths import Routes
 log = logging.getLogger(__name__)
 
 LONGEST_TROUBLE = 500
-"""Letters of what is said in a header field, of which proxies take some KiB."""
+"""Characters of an error in a header field: proxies accept a few KiB."""
 
 LAST_ERRORS = 20
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What this server answered instead of what was asked for, and when (Unix microseconds)."""
+    """A request that this server refused or failed to answer, and when (Unix microseconds)."""
 
     moment: int
     path: str
@@ -113,28 +112,28 @@ class Api:
         self._known: Memo[Actor] = Memo()
         self._own: Memo[tuple[Extension, ...]] = Memo()
         self.fetches = DownloadRecorder(course, self.threads.run)
-        # Apart, so that clients that go on sending a revoked token keep nobody from registering.
+        # Counted apart, so that clients that keep sending a revoked token do not block registrations.
         self.bad_tokens, self.wrong_codes = Failures(course, "token"), Failures(course, "code")
 
     @property
     def fingerprint(self) -> str:
-        """Of the certificate that vouches for this server, "" if it has none of its own."""
+        """The SHA-256 of the authority's certificate, "" if the server has no authority of its own."""
         if not self._authority:
             return ""
         return hashlib.sha256(ssl.PEM_cert_to_DER_cert(self._authority)).hexdigest()
 
     def note_error(self, moment: int, path: str, message: str) -> None:
-        """Remember that something was refused or failed: instructors see the last of these on the board."""
+        """Remember that a request was refused or failed. The board shows instructors the last of these."""
         self.errors.append(Failure(moment, printable(path), printable(message, 300)))
 
     def board(self) -> Board:
-        """The course's board, as it is now; made once for all who look, and again when something has changed."""
+        """The course's current board. It is made again only when something has changed."""
         with self._looking:
             return self._boards.get("board", self.course.standings.board_version(), self.course.standings.board)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
-        await asyncio.sleep(0)  # to a turn of its own, also for a caller that asks again and again within one
+        await asyncio.sleep(0)  # starts a new turn of the event loop, also for a caller that sends many requests in one
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         body = Body(headers, receive, self.timeouts)
         actor = None
@@ -185,7 +184,7 @@ class Api:
                 await send_reply(reply, scope, headers, body, send)
             else:
                 await send_file(file, kind, extra(), scope, headers, body, receive, send)
-        except OSError as error:  # removed by hand since it was found, or not ours to read
+        except OSError as error:  # removed by hand since it was found, or not readable
             log.error("cannot send %s: %s", file.name, error)
             gone = isinstance(error, FileNotFoundError)
             failure = NotFound("the file is gone") if gone else Temporary("the file cannot be read")
@@ -227,10 +226,10 @@ class Api:
             raise
 
     def _who(self, given: str | None) -> Actor:
-        """Who sends this header: as before, as long as neither accounts nor secrets have changed."""
+        """The actor of this header. Cached as long as neither accounts nor secrets change."""
         try:
             version, secrets = self._version(), self._at_once.get("secrets", self.course.keys.secrets)
-        except Unreadable:  # the course's own token needs no ledger, and its holder is told what is wrong
+        except Unreadable:  # the course's own token needs no ledger, and the instructor must be told what is wrong
             return self.course.accounts.authenticate(tokens.from_header(given))
         who = partial(self.course.accounts.authenticate, secrets=secrets)
         return self._known.get(given, (version, secrets), lambda: who(tokens.from_header(given)))
@@ -272,7 +271,7 @@ class Api:
         return await self.threads.run(lambda: handler(full))
 
     async def _for_all(self, request: Request, handler: Handler) -> Reply | StoredFile:
-        """One answer for all who ask for the same at one moment; nothing is read on the event loop but the marks."""
+        """One response for all equal requests at the same moment; the event loop reads nothing but versions."""
         row, actor = request.row, request.actor
         place = (row.name, *request.values.values())
 
@@ -286,7 +285,7 @@ class Api:
         return self._at_once.get(key, lambda: handler(request._replace(own=own, listed=listed)))
 
     def _own_extensions(self, actor: Actor) -> tuple[Extension, ...]:
-        """Read again once the ledger has changed; an instructor has none, and sees the list without a ledger."""
+        """The actor's extensions, cached as long as the ledger does not change. Instructors have none."""
         if actor.is_instructor:
             return ()
         return self._own.get(actor.username, self._version(), lambda: self.course.extensions.own(actor))
@@ -312,6 +311,6 @@ class Api:
 
 
 def with_config_errors(reply: Reply, config_errors: tuple[Unreadable, ...]) -> Reply:
-    """Tells an instructor, whatever the question was, which files of the course want mending."""
+    """Add header fields that tell an instructor which files of the course cannot be parsed."""
     said = tuple((TROUBLE, quote(f"{each.message} ({each.place})"[:LONGEST_TROUBLE])) for each in config_errors)
     return replace(reply, headers=reply.headers + said) if said else reply

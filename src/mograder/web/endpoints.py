@@ -1,4 +1,4 @@
-"""One short function an endpoint of the wire table, from a request that was authorised and read to its answer."""
+"""One short function for each endpoint of the wire table: from an authorised request to its response."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ BASE = "https://base.invalid"
 
 
 class Request(NamedTuple):
-    """One request, as far as it has been read. `about` is whose affair it is; `received` Unix microseconds.
+    """One request, as far as it has been read. `about` is the person it concerns; `received` is Unix microseconds.
 
-    For a row of SAME_FOR_ALL `own` are the sender's extensions, and `listed` is what it lists, if that is at hand.
+    For a row of SAME_FOR_ALL, `own` are the sender's extensions, and `listed` is what it lists, if that is in memory.
     """
 
     row: Endpoint
@@ -103,7 +103,7 @@ def _query(query: bytes, name: str) -> str:
 
 @lru_cache(4096)
 def asked_about(query: bytes, name: str) -> Username:
-    """The person whom a query names: the same for a query for ever. Raises BadRequest and BadName."""
+    """The person whom a query names. Raises BadRequest and BadName."""
     return parse_exact_owner(_query(query, name))
 
 
@@ -115,7 +115,7 @@ def register(request: Request) -> Reply:
     request.course.accounts.check_registration()
     wanted = decode_json(request.body, messages.Register)
     username, token = join(request.course, request.wrong_codes, request.address, wanted)
-    return secret_reply(messages.Registered(token, username))
+    return uncached_reply(messages.Registered(token, username))
 
 
 def join(course: Course, wrong_codes: Failures, address: str, wanted: messages.Register) -> tuple[Username, str]:
@@ -124,7 +124,7 @@ def join(course: Course, wrong_codes: Failures, address: str, wanted: messages.R
     Raises what `Accounts.register` does, and Throttled, then without looking at the course's code.
     """
     course.accounts.check_registration()
-    whose = (address, f"{name_key(wanted.user)} from {address}")  # what others try elsewhere keeps nobody out
+    whose = (address, f"{name_key(wanted.user)} from {address}")  # failures in other networks keep nobody out
     try:
         failed = wrong_codes.check(*whose)
     except Throttled:
@@ -143,8 +143,8 @@ def join(course: Course, wrong_codes: Failures, address: str, wanted: messages.R
     return joined
 
 
-def secret_reply(value: object) -> Reply:
-    """An answer that nobody on the way may keep."""
+def uncached_reply(value: object) -> Reply:
+    """A response that no cache may keep."""
     reply = json_reply(value)
     return Reply(200, reply.body, reply.content_type, (("Cache-Control", "no-store"),))
 
@@ -275,7 +275,7 @@ def status(request: Request) -> Reply:
 
     def look() -> object:
         seen = course.standings.version(assignment)
-        return request.seen.get(key, seen, lambda: seen)  # the same object as long as it is equal: quick to compare
+        return request.seen.get(key, seen, lambda: seen)  # an equal value stays one object, which compares fast
 
     return request.written.get((key, user), request.at_once.get(key, look), write)
 
@@ -287,7 +287,7 @@ def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
 
 
 def feedback_pages(pages: list[tuple[str, bytes]]) -> dict[Username, bytes]:
-    """The files by whose they are. Raises BadRequest and BadName."""
+    """The feedback pages by person. Raises BadRequest and BadName."""
     if not pages:
         raise BadRequest("no files: send them as multipart/form-data in the field 'files'")
     named: dict[Username, bytes] = {}
@@ -314,11 +314,11 @@ def add_people(request: Request) -> Reply:
     wanted = decode_json(request.body, messages.NewPeople)
     people = [Person.parse(each.user, each.name, each.role) for each in wanted.people]
     added = request.course.roster.add(request.actor, people)
-    return secret_reply([messages.roster_entry(account, code) for account, code in added])
+    return uncached_reply([messages.roster_entry(account, code) for account, code in added])
 
 
 def reset(request: Request) -> Reply:
-    return secret_reply(messages.roster_entry(*request.course.roster.reset(request.actor, request.person())))
+    return uncached_reply(messages.roster_entry(*request.course.roster.reset(request.actor, request.person())))
 
 
 def set_role(request: Request) -> Reply:
@@ -335,7 +335,7 @@ def remove(request: Request) -> Reply:
 def login_link(request: Request) -> Reply:
     ticket, until = new_ticket(request.course, request.actor.username)
     link = link_with(request.course.url or request.base_url, ticket)
-    return secret_reply(messages.LoginLink(link, until / deadlines.SECOND))
+    return uncached_reply(messages.LoginLink(link, until / deadlines.SECOND))
 
 
 def events(request: Request) -> Reply:
@@ -382,5 +382,5 @@ SAME_FOR_ALL: Mapping[str, Callable[[Request], object]] = {
     "assignments": lambda request: request.course.cached_assignments(),
     "submissions": lambda request: request.course.cached_latest_files(request.assignment().name),
 }
-"""Rows whose answer depends on path, query, whether an instructor asks, and the student's extensions (`own`), and on
-nothing else of the request; each with what it lists, if that is at hand."""
+"""Rows whose response depends on path, query, whether an instructor asks, and the student's extensions (`own`), and on
+nothing else of the request; each with what it lists, or None if that is not in memory."""

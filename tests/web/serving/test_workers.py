@@ -69,7 +69,7 @@ def test_no_submission_and_no_grade_is_lost_while_workers_are_killed(course_fold
                     assert not any(each.done() and each.exception() for each in working)
                 before = server.workers()
                 os.kill(min(before), signal.SIGKILL)
-                assert "another takes its place" in server.process.stdout.readline()  # type: ignore[union-attr]
+                assert "it is restarted" in server.process.stdout.readline()  # type: ignore[union-attr]
                 while len(server.workers() - before) != 1:
                     assert server.process.poll() is None
                 assert len(server.workers()) == 3

@@ -29,7 +29,7 @@ from mograder.wire.join_link import JoinLink
 
 @dataclass(frozen=True)
 class People(Page):
-    """The roster. `codes` are those of people who were just added or reset: shown this once."""
+    """The roster. `codes` are those of people who were just added or reset; they are shown only now."""
 
     template = "people.html"
     heading = "People"
@@ -45,13 +45,13 @@ class People(Page):
 
     @property
     def table(self) -> str:
-        """The new codes, a line a person."""
+        """The new codes, one line for each person."""
         return "\n".join(f"{user} {code}" for user, code in self.codes)
 
 
 @dataclass(frozen=True)
 class Remove(Page):
-    """Asks once more before somebody is removed."""
+    """Asks for confirmation before a person is removed."""
 
     template = "remove.html"
     heading = "Remove somebody"
@@ -78,7 +78,7 @@ class Overview(Page):
 
 @dataclass(frozen=True)
 class Invite(Page):
-    """The join link and its QR code, for the whole lecture hall. `link` is "" when nobody can join by a code."""
+    """The join link and its QR code, to show to a class. `link` is "" when nobody can join by a code."""
 
     template = "invite.html"
     heading = "Join the course"
@@ -89,13 +89,13 @@ class Invite(Page):
 
     @property
     def is_local(self) -> bool:
-        """Whether the address is one that only this machine itself reaches."""
+        """Whether only this machine can reach the address."""
         return urlsplit(self.address).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
 class MoreTime(Page):
-    """All extensions, those that wait for a decision first."""
+    """All extensions; requests that wait for a decision come first."""
 
     template = "more_time.html"
     heading = "More time"
@@ -105,7 +105,7 @@ class MoreTime(Page):
 
 @dataclass(frozen=True)
 class Trail(Page):
-    """Who did what when, newest first. `head` is the end of the chain of receipts."""
+    """The audit log, newest first. `head` is the last receipt of the chain."""
 
     template = "trail.html"
     heading = "Trail"
@@ -159,7 +159,7 @@ def _role(request: PageRequest) -> Role:
 
 
 async def import_list(request: PageRequest) -> Answer:
-    """Put the people of a CSV list on the roster: all or none."""
+    """Put the people of a CSV table on the roster: all or none."""
     try:
         limit = BY_NAME["add_people"].limit or 0
         files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
@@ -179,7 +179,7 @@ async def import_list(request: PageRequest) -> Answer:
 
 
 def reset(request: PageRequest) -> Answer:
-    """Revoke a person's token, and show the code that claims the name again."""
+    """Revoke a person's token, and show the new personal code."""
     return _with_codes(request, [request.course.roster.reset(request.actor, _user(request))])
 
 
@@ -221,7 +221,7 @@ def overview(request: PageRequest) -> Answer:
 
 
 def invite(request: PageRequest) -> Answer:
-    """The join link with the course's code, as text and to photograph."""
+    """The join link with the course's code, as text and as a QR code."""
     course = request.course
     code = course.enrollment_code
     link = JoinLink(request.address, code, request.api.fingerprint).text if course.accounts.registration_open else ""
@@ -229,25 +229,25 @@ def invite(request: PageRequest) -> Answer:
 
 
 def picture(link: str) -> Markup:
-    """A QR code as SVG, "" for no link. Dark on white whatever the page looks like, else telephones do not read it."""
+    """A QR code as SVG, "" for no link. Always dark on white: telephones do not read it otherwise."""
     if not link:
         return Markup()
     target = io.BytesIO()
     segno.make(link, micro=False).save(
         target, kind="svg", xmldecl=False, svgns=False, omitsize=True, light="#fff", border=4, title="QR code to join"
     )
-    return Markup(target.getvalue().decode())  # noqa: S704 (segno draws it; the link is in it as squares alone)
+    return Markup(target.getvalue().decode())  # noqa: S704 (segno draws squares; the link itself is not in it)
 
 
 def more_time(request: PageRequest) -> Answer:
-    """Requests and grants of all."""
+    """All requests for more time and all grants."""
     found = request.course.extensions.all()
     waiting = tuple(each for each in found if each.state is State.ASKED)
     return MoreTime(request.frame, waiting, tuple(each for each in found if each.state is not State.ASKED))
 
 
 def trail(request: PageRequest) -> Answer:
-    """Who did what when."""
+    """The audit log."""
     text = request.query.get("q", "")[:200]
     key = text.strip().casefold()
     found = without_repeats(

@@ -1,7 +1,7 @@
-"""Who asks, and under which address, behind proxies: what a proxy says is believed if the proxy is a trusted one.
+"""The client's address, scheme, host and public path behind proxies. Only trusted proxies are believed.
 
-Invariant: every hop is believed by the next one only. Of the addresses in X-Forwarded-For the right-most that is no
-trusted proxy's is the client's; what stands left of it, anybody may have written.
+Invariant: the client's address is the right-most one in X-Forwarded-For that belongs to no trusted proxy; everything
+to its left may be forged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _HOST = re.compile(rb"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
 @dataclass(frozen=True)
 class Proxies:
-    """The trusted ones, as networks."""
+    """The trusted proxies, as networks."""
 
     networks: tuple[Network, ...] = ()
     root_path: str = ""
@@ -36,7 +36,7 @@ class Proxies:
             raise Usage(f"trusted proxies: {error}: give addresses or networks, such as 127.0.0.1,10.0.0.0/8") from None
 
     def around(self, app: Application) -> Application:
-        """`app` as it is reached through them."""
+        """`app` behind these proxies."""
         if not self.networks and not self.root_path:
             return app
 
@@ -72,7 +72,7 @@ class Proxies:
         host = nearest
         for hop in reversed(forwarded.decode("latin-1").split(",")):
             address = _address(hop.strip())
-            if address is None:  # "unknown", or nothing: who said so is all we know
+            if address is None:  # "unknown", or nothing: the proxy that said so is the best known address
                 break
             host = str(address)
             if not self._trusts(host):
@@ -81,7 +81,7 @@ class Proxies:
 
 
 def _said(scope: Scope) -> dict[bytes, bytes]:
-    """What proxies added, by header; one that comes more than once is one list."""
+    """The X-Forwarded-* headers; repeated ones are joined to one list."""
     said: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         if name.startswith(b"x-forwarded-"):
@@ -90,7 +90,7 @@ def _said(scope: Scope) -> dict[bytes, bytes]:
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address, perhaps with a port; an IPv4 address that comes in IPv6 form is itself."""
+    """An address, perhaps with a port; an IPv4-mapped IPv6 address is the IPv4 address."""
     if match := re.fullmatch(r"\[(.+)\](:\d+)?|([\d.]+):\d+", text):
         text = match[1] or match[3]
     try:
