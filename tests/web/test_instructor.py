@@ -284,3 +284,19 @@ def test_what_is_typed_while_a_live_update_arrives_is_looked_for(tab: Tab, serve
     asked[0].continue_()
     expect(tab.get_by_role("row", name="bob")).to_be_visible()
     expect(tab.get_by_role("row", name="alice")).to_have_count(0)
+
+
+def test_a_board_that_cannot_be_brought_up_to_date_says_so(tab: Tab, server: Running) -> None:
+    register(server, "alice")
+    log_in(tab, server)
+    stale = tab.get_by_text("may be out of date")
+    expect(stale).to_be_hidden()
+    tab.route("**/board?**", lambda route: route.abort())
+    tab.get_by_role("searchbox").fill("ali")
+    expect(stale).to_be_visible()
+    tab.unroute("**/board?**")
+    tab.get_by_role("searchbox").fill("alic")
+    expect(stale).to_be_hidden()
+    tab.route("**/board?**", lambda route: route.fulfill(status=503, body="away"))
+    tab.get_by_role("searchbox").fill("al")
+    expect(stale).to_be_visible()
