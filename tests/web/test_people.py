@@ -35,7 +35,7 @@ def roles(course: Course) -> dict[str, Role]:
     return {each.username: each.role for each in course.roster.all() if not each.removed}
 
 
-def test_nothing_here_is_for_students(course: Course) -> None:
+def test_students_get_403_for_these_pages(course: Course) -> None:
     student = Visitor(course)
     student.post("/login", token=token_of(course, "alice"))
     for path in ("/people", "/people/alice/remove", "/invite", "/more-time", "/trail"):
@@ -44,7 +44,7 @@ def test_nothing_here_is_for_students(course: Course) -> None:
         assert student.post(path, user="eve", role="instructor").status_code == 403
 
 
-def test_who_is_added_gets_a_code_that_is_shown_once_and_works(teacher: Visitor, course: Course) -> None:
+def test_an_added_person_gets_a_code_that_is_shown_once_and_works(teacher: Visitor, course: Course) -> None:
     answer = teacher.post("/people", user="alice", name=f"Alice {SCRIPT}", role="student")
     found = A_CODE.search(answer.text)
     assert found

@@ -37,11 +37,12 @@ from mograder.domain.files import StoredFile
 from mograder.domain.names import Username, parse_exact_owner, printable
 from mograder.domain.submissions import Accepted
 from mograder.web.body import PATIENT, Body, ClientDisconnected, Receive, Scope, Send, Timeouts
-from mograder.web.caching import Memo, SingleFlight, TickCache
+from mograder.web.caching import Memo, SingleFlight
 from mograder.web.downloads import DownloadRecorder
 from mograder.web.endpoints import (
     HANDLERS,
     SAME_FOR_ALL,
+    Caches,
     Handler,
     Request,
     asked_about,
@@ -101,16 +102,14 @@ class Api:
         self._authority = authority
         self._routes = Routes()
         self.threads = StoreThreads(course.is_remote)
-        self._gathered: SingleFlight[Reply | StoredFile] = SingleFlight(self.threads.run)
-        self._written: Memo[Reply] = Memo()
-        self._seen: Memo[object] = Memo()
-        self._at_once = TickCache()
-        self._boards: Memo[Board] = Memo(1)
-        self._looking = threading.Lock()
+        self._single_flight: SingleFlight[Reply | StoredFile] = SingleFlight(self.threads.run)
+        self._caches = Caches()
+        self._board: Memo[Board] = Memo(1)
+        self._board_lock = threading.Lock()
         self.live = Live(lambda: self.threads.run(course.submissions.head))
         self.errors: deque[Failure] = deque(maxlen=LAST_ERRORS)
-        self._known: Memo[Actor] = Memo()
-        self._own: Memo[tuple[Extension, ...]] = Memo()
+        self._actors: Memo[Actor] = Memo()
+        self._extensions: Memo[tuple[Extension, ...]] = Memo()
         self.fetches = DownloadRecorder(course, self.threads.run)
         # Counted apart, so that clients that keep sending a revoked token do not block registrations.
         self.bad_tokens, self.wrong_codes = Failures(course, "token"), Failures(course, "code")
@@ -128,8 +127,8 @@ class Api:
 
     def board(self) -> Board:
         """The course's current board. It is made again only when something has changed."""
-        with self._looking:
-            return self._boards.get("board", self.course.standings.board_version(), self.course.standings.board)
+        with self._board_lock:
+            return self._board.get("board", self.course.standings.board_version(), self.course.standings.board)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
@@ -161,7 +160,7 @@ class Api:
             if actor is not None and actor.is_instructor:
                 config_errors = partial(self.course.config_errors, actor)
                 reply = with_config_errors(
-                    reply, await self.threads.read(lambda: self._at_once.get("troubles", config_errors))
+                    reply, await self.threads.read(lambda: self._caches.tick.get("troubles", config_errors))
                 )
             await send_reply(reply, scope, headers, body, send)
 
@@ -179,7 +178,7 @@ class Api:
             reply = None
             if is_whole(file, headers):
                 key = (row.name, *values.values(), file.tag)
-                reply = self._at_once.get(key, lambda: whole_file(file, kind, extra()))
+                reply = self._caches.tick.get(key, lambda: whole_file(file, kind, extra()))
             if reply is not None:
                 await send_reply(reply, scope, headers, body, send)
             else:
@@ -228,11 +227,11 @@ class Api:
     def _who(self, given: str | None) -> Actor:
         """The actor of this header. Cached as long as neither accounts nor secrets change."""
         try:
-            version, secrets = self._version(), self._at_once.get("secrets", self.course.keys.secrets)
+            version, secrets = self._version(), self._caches.tick.get("secrets", self.course.keys.secrets)
         except Unreadable:  # the course's own token needs no ledger, and the instructor must be told what is wrong
             return self.course.accounts.authenticate(tokens.from_header(given))
         who = partial(self.course.accounts.authenticate, secrets=secrets)
-        return self._known.get(given, (version, secrets), lambda: who(tokens.from_header(given)))
+        return self._actors.get(given, (version, secrets), lambda: who(tokens.from_header(given)))
 
     def _request(
         self, row: Endpoint, actor: Actor, values: Mapping[str, str], headers: Mapping[str, str], scope: Scope,
@@ -248,8 +247,8 @@ class Api:
                 raise NotFound(error.message) from None
         authorise(actor, row.allow, about)
         return Request(
-            row, self.course, actor, values, about, headers, received, scope, self.wrong_codes, self._written,
-            self._seen, self._at_once, self._authority,
+            row, self.course, actor, values, about, headers, received, scope, self.wrong_codes, self._caches,
+            self._authority,
         )  # fmt: skip
 
     async def _answer(self, request: Request, body: Body) -> Reply | StoredFile:
@@ -276,25 +275,25 @@ class Api:
         place = (row.name, *request.values.values())
 
         def look() -> tuple[tuple[Extension, ...], object]:
-            return self._own_extensions(actor), self._at_once.get(place, lambda: SAME_FOR_ALL[row.name](request))
+            return self._own_extensions(actor), self._caches.tick.get(place, lambda: SAME_FOR_ALL[row.name](request))
 
         own, listed = await self.threads.read(look)
         key = (place, request.query, actor.is_instructor, own)
         if listed is None:
-            return await self._gathered.get(key, lambda: handler(request._replace(own=own)))
-        return self._at_once.get(key, lambda: handler(request._replace(own=own, listed=listed)))
+            return await self._single_flight.get(key, lambda: handler(request._replace(own=own)))
+        return self._caches.tick.get(key, lambda: handler(request._replace(own=own, listed=listed)))
 
     def _own_extensions(self, actor: Actor) -> tuple[Extension, ...]:
         """The actor's extensions, cached as long as the ledger does not change. Instructors have none."""
         if actor.is_instructor:
             return ()
-        return self._own.get(actor.username, self._version(), lambda: self.course.extensions.own(actor))
+        return self._extensions.get(actor.username, self._version(), lambda: self.course.extensions.own(actor))
 
     def _version(self) -> object:
         """Equal to an earlier one only if accounts and extensions are as they were."""
         if self.course.is_remote:  # asking whether something has changed takes as long as asking for it
             return object()
-        return self._at_once.get("version", self.course.version)
+        return self._caches.tick.get("version", self.course.version)
 
     async def take_submission(
         self, actor: Actor, assignment: Assignment, user: Username, body: Body, received: int

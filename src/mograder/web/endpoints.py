@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -38,7 +38,18 @@ from mograder.wire.endpoints import Content, Endpoint
 
 EVENTS_A_PAGE = 1000
 BASE = "https://base.invalid"
-"""Stands for the server's address in what is written once for all."""
+"""A placeholder for the server's address in the cached configuration."""
+
+
+@dataclass(frozen=True)
+class Caches:
+    """What the requests of one server share: encoded replies, the versions that they are made of, and `tick` for what
+    requests of the same moment read.
+    """
+
+    replies: Memo[Reply] = field(default_factory=Memo)
+    versions: Memo[object] = field(default_factory=Memo)
+    tick: TickCache = field(default_factory=TickCache)
 
 
 class Request(NamedTuple):
@@ -56,9 +67,7 @@ class Request(NamedTuple):
     received: int
     scope: Scope
     wrong_codes: Failures
-    written: Memo[Reply]
-    seen: Memo[object]
-    at_once: TickCache
+    caches: Caches
     authority: str = ""
     body: bytes = b""
     own: tuple[Extension, ...] = ()
@@ -67,7 +76,7 @@ class Request(NamedTuple):
     def assignment(self) -> Assignment:
         course, actor, text = self.course, self.actor, self.values["assignment"]
         key = ("assignment", text, actor.is_instructor)
-        return self.at_once.get(key, lambda: course.release.assignment(actor, text))
+        return self.caches.tick.get(key, lambda: course.release.assignment(actor, text))
 
     @property
     def query(self) -> bytes:
@@ -162,12 +171,12 @@ def assignments(request: Request) -> Reply:
         return json_reply([assignment_info(each, course, now) for each in listed], tagged=True)
 
     key = ("assignments", request.actor.is_instructor, request.own)
-    return request.written.get(key, (listed, course.plan, late), write)
+    return request.caches.replies.get(key, (listed, course.plan, late), write)
 
 
 def release_file(request: Request) -> StoredFile:
     course, actor, place = request.course, request.actor, (request.values["assignment"], request.values["file"])
-    return request.at_once.get((place, actor.is_instructor), lambda: course.release.file(actor, *place))
+    return request.caches.tick.get((place, actor.is_instructor), lambda: course.release.file(actor, *place))
 
 
 def rules(request: Request) -> Reply:
@@ -228,7 +237,7 @@ def submissions(request: Request) -> Reply:
         return json_reply([submission_info(assignment, each) for each in found], tagged=True)
 
     seen = course.standings.submissions_version(assignment, request.listed)
-    return request.written.get(("submissions", assignment.name, wanted), seen, write)
+    return request.caches.replies.get(("submissions", assignment.name, wanted), seen, write)
 
 
 def submitted_file(request: Request) -> StoredFile:
@@ -275,9 +284,9 @@ def status(request: Request) -> Reply:
 
     def look() -> object:
         seen = course.standings.version(assignment)
-        return request.seen.get(key, seen, lambda: seen)  # an equal value stays one object, which compares fast
+        return request.caches.versions.get(key, seen, lambda: seen)  # one object compares fast
 
-    return request.written.get((key, user), request.at_once.get(key, look), write)
+    return request.caches.replies.get((key, user), request.caches.tick.get(key, look), write)
 
 
 def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
@@ -348,7 +357,7 @@ def events(request: Request) -> Reply:
 
 
 def configuration(request: Request) -> Reply:
-    """Anybody may ask for it: it is written once, and only the address that a request came to is put in each time."""
+    """Open to anybody, so it is encoded once, and each request only fills in the address of the server."""
     course, plan = request.course, request.course.plan
     listed = course.release.for_students()
 
@@ -356,7 +365,7 @@ def configuration(request: Request) -> Reply:
         document = client_configuration(plan.title, BASE, [configured_assignment(each) for each in listed])
         return Reply(200, document.encode(), Content.TOML.value)
 
-    reply = request.written.get("configuration", (listed, plan.title), write)
+    reply = request.caches.replies.get("configuration", (listed, plan.title), write)
     base = json.dumps(plan.url or request.base_url, ensure_ascii=False).replace("\x7f", "\\u007f")[1:-1]  # as in TOML
     return replace(reply, body=reply.body.replace(BASE.encode(), base.encode()))
 
