@@ -121,10 +121,17 @@ class ServeSettings:
         metavar="NAMES",
     )
     trusted_proxies: str | None = _setting(
-        "Addresses or networks of proxies, separated by commas, whose X-Forwarded-For, -Proto and -Host are believed.",
+        "Addresses or networks of proxies, separated by commas, whose X-Forwarded-For, -Proto, -Host and -Prefix are "
+        "believed.",
         env="MOGRADER_TRUSTED_PROXIES",
         toml="server.trusted_proxies",
         metavar="ADDRESSES",
+    )
+    root_path: str | None = _setting(
+        "The path of the public address, such as /course, where neither [https] url nor a trusted proxy says it.",
+        env="MOGRADER_ROOT_PATH",
+        toml="server.root_path",
+        metavar="PATH",
     )
     workers: int = _setting("How many processes serve.", 1, env="MOGRADER_WORKERS", toml="server.workers")
 
@@ -195,6 +202,7 @@ class _Server:
     tls_self_signed: bool | None = None
     tls_names: str | None = None
     trusted_proxies: str | None = None
+    root_path: str | None = None
     workers: int | None = None
     enrollment_code: str | None = None
     max_people: int | None = None

@@ -46,7 +46,7 @@ def fields(text: str) -> dict[str, str]:
     return {name: unescape(value) for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', text)}
 
 
-def test_nothing_here_is_for_students(course: Course) -> None:
+def test_students_get_403_for_these_pages(course: Course) -> None:
     student = Visitor(course)
     student.post("/login", token=token_of(course, "alice"))
     for path in ("/board/hw1", "/board/hw1/submissions.zip", "/board/hw1/people/alice", "/board/hw1/feedback/alice"):
@@ -73,7 +73,7 @@ def test_a_file_that_was_put_there_by_hand_is_opened_too(teacher: Visitor, cours
     assert SCRIPT not in teacher.get("/board/hw1/people/dora/dora.py").text
 
 
-def test_all_submissions_or_those_that_were_asked_for_come_as_a_zip(teacher: Visitor, course: Course) -> None:
+def test_all_or_selected_submissions_are_downloaded_as_a_zip(teacher: Visitor, course: Course) -> None:
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w") as opened:
         opened.writestr("work.py", "x = 1")
