@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose_exactly, sends_to_a_server
 from mograder.cli.output import json_option, note, result
 from mograder.client.client import Client
@@ -26,7 +27,7 @@ NAMED = 10
 
 
 @click.command(name="upload-grades")
-@click.argument("assignment")
+@click.argument("assignment", shell_complete=assignment_names)
 @click.option("--grades-csv", type=_in_file, required=True, help="A table with username (or student), grade, feedback.")
 @click.option("--dry-run", is_flag=True, help="Check, and send nothing.")
 @sends_to_a_server
@@ -99,7 +100,7 @@ def _count(grades: Sequence[GradeEntry]) -> int:
 
 
 @click.command(name="upload-feedback")
-@click.argument("assignment")
+@click.argument("assignment", shell_complete=assignment_names)
 @click.option(
     "--feedback-dir",
     type=_out_folder,

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from mograder import wire
+from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, named, reads_from_a_server
 from mograder.cli.output import note, table, tell, tell_json, when
 from mograder.client.client import Client, known
@@ -31,7 +32,7 @@ RECEIPTS = ".mograder/receipts"
 
 
 @click.command(short_help="List your receipts, and download them with what you handed in.")
-@click.argument("assignment", required=False)
+@click.argument("assignment", required=False, shell_complete=assignment_names)
 @click.option("--user", help="Of this student, as an instructor.")
 @click.option(
     "-o",
@@ -246,7 +247,8 @@ def _described(receipt: KeptReceipt, claims: Mapping[str, Any]) -> str:
     late = "" if claims.get("due") is None else ", late" if claims.get("late") else ", in time"
     copy = ""
     with contextlib.suppress(OSError, IndexError):
-        for path in sorted(receipt.path.resolve().parents[2].iterdir()):
+        beside = receipt.path.resolve().parents
+        for path in [*sorted(beside[2].iterdir()), *sorted(beside[0].glob("*.zip"))]:
             if path.is_file() and path.stat().st_size == claims.get("size") and sha256_of(path) == claims["sha256"]:
                 copy = f", {path.name}"
                 break

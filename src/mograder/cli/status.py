@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from mograder import wire
+from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, named, reads_from_a_server
 from mograder.cli.output import json_option, note, result, when
 from mograder.client.client import known
@@ -16,7 +17,7 @@ from mograder.domain.errors import MograderError
 
 
 @click.command(short_help="Show the state, grade and feedback of your work.")
-@click.argument("assignment")
+@click.argument("assignment", shell_complete=assignment_names)
 @click.option("--user", help="Read this student's, as an instructor.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the feedback page here.")
 @reads_from_a_server

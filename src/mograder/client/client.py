@@ -393,8 +393,11 @@ def _value(reply: bytes | object, kind: type[Answer], **missing: object) -> Answ
 
 
 def _assignment(entry: object) -> wire.AssignmentInfo:
-    """One entry of a listing, which an instructor may have written by hand: a due date of 0 is none, what is no time is
-    no due date, and a file that has no name or no address cannot be fetched and is passed over."""
+    """One entry of a listing, which an instructor may have written by hand.
+
+    A due date of 0, or what is no time, is none. A file without a name is passed over; one without an address has an
+    empty `url` and cannot be fetched.
+    """
     if not isinstance(entry, dict):
         return _value(entry, wire.AssignmentInfo)
     files = entry.get("files")
@@ -406,8 +409,8 @@ def _assignment(entry: object) -> wire.AssignmentInfo:
         if isinstance(moment, int | float) and moment > 0:
             clean[key] = int(moment)
     clean["files"] = [
-        _value(file, wire.ReleaseFileInfo)
+        _value(file, wire.ReleaseFileInfo, url="")
         for file in (files if isinstance(files, list) else [])
-        if isinstance(file, dict) and file.get("filename") and file.get("url")
+        if isinstance(file, dict) and file.get("filename")
     ]
     return _value(clean, wire.AssignmentInfo)
