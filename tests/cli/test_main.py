@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from mograder import __version__
 from mograder.cli import PLACES, mograder, run
 from mograder.domain.errors import NotFound
 

@@ -18,8 +18,11 @@ from tests.parts import sha256
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
-    for name, text in (("main.py", "x = 1\n"), ("data/tea.csv", "a\n"), (".git/config", "g"), ("__pycache__/m.pyc", "c"),
-                       ("data/.hidden", "h"), ("übung.py", "y = 2\n")):  # fmt: skip
+    content = {
+        "main.py": "x = 1\n", "data/tea.csv": "a\n", ".git/config": "g", "__pycache__/m.pyc": "c", "data/.hidden": "h",
+        "übung.py": "y = 2\n",
+    }  # fmt: skip
+    for name, text in content.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     return folder
