@@ -139,7 +139,7 @@ def test_zero_means_no_due_date_and_due_comes_before_duedate() -> None:
         ("[[assignments]]\nname = 'a'\ncloses = -99999999999999999", "range"),
         ("[[assignments]]\nname = 'a'\nmax_size = -5", "max_size"),
         ("[server]\nmax_upload = 0", "max_upload"),
-        ("x = " + "[" * 5000 + "]" * 5000, "recursion"),
+        ("x = " + "[" * 5000 + "]" * 5000, "nested too deeply"),
         ("x = 1\ntitle = ?", "line 2"),
     ],
 )

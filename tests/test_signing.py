@@ -10,7 +10,7 @@ from joserfc.jws import JWSRegistry, deserialize_compact, serialize_compact
 
 from mograder.domain.errors import VerificationFailed
 from mograder.signing import Ed25519Signer, new_private_key, public_pem
-from mograder.wire import decode_json, encode_json
+from mograder.wire.codec import decode_json, encode_json
 
 SIGNER = Ed25519Signer(new_private_key())
 JSON = st.dictionaries(st.text(), st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text())

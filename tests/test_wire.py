@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mograder import wire
 from mograder.domain.access import Allow
 from mograder.domain.errors import BadName, BadRequest
 from mograder.domain.names import AssignmentName, FileName, Username, parse_owner
 from mograder.web.endpoints import HANDLERS
-from mograder.wire import BY_NAME, ENDPOINTS, Content, Endpoint, Routes, build_path, decode_json, encode_json
+from mograder.wire import messages
+from mograder.wire.codec import decode_json, encode_json
+from mograder.wire.endpoints import BY_NAME, ENDPOINTS, Content, Endpoint
+from mograder.wire.join_link import JoinLink
+from mograder.wire.paths import Routes, build_path
 
 EVERY_ROW = pytest.mark.parametrize("row", ENDPOINTS, ids=lambda row: row.name)
 ROUTES = Routes()
@@ -104,7 +107,7 @@ def test_what_is_no_json_is_a_bad_request(body: bytes) -> None:
 
 
 def test_what_there_is_nothing_to_say_about_is_left_out() -> None:
-    file = wire.ReleaseFileInfo("a.py", "/x", wire.given(None), wire.given("ab"))
+    file = messages.ReleaseFileInfo("a.py", "/x", messages.given(None), messages.given("ab"))
     assert encode_json(file) == b'{"filename":"a.py","url":"/x","sha256":"ab"}'
 
 
@@ -115,10 +118,10 @@ def test_names_are_texts_in_json() -> None:
 
 @given(code=st.text(max_size=40), fingerprint=st.sampled_from(["", "ab" * 32]))
 def test_a_join_link_gives_back_address_code_and_fingerprint(code: str, fingerprint: str) -> None:
-    link = wire.JoinLink("https://course.example.org/c/stats", code, fingerprint)
-    assert wire.JoinLink.parse(link.text) == link
+    link = JoinLink("https://course.example.org/c/stats", code, fingerprint)
+    assert JoinLink.parse(link.text) == link
     assert "#" not in link.text.partition("/join")[0]
 
 
 def test_a_plain_address_is_a_join_link_without_code() -> None:
-    assert wire.JoinLink.parse("https://course.example.org/") == wire.JoinLink("https://course.example.org")
+    assert JoinLink.parse("https://course.example.org/") == JoinLink("https://course.example.org")

@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""Writes docs/reference from the code: protocol, OpenAPI, settings, commands.
+"""Writes docs/reference from the code: protocol, OpenAPI, settings, commands, modules.
 
     python tools/reference.py            write
     python tools/reference.py --check    write nothing; exit 1 and name the stale files when they differ
 
-Invariant: what is said here about the code is read from the code. The few texts that stand here are matched against it,
-so that a new setting or exit code without a text is an error.
+Invariant: what these pages say about the code is read from the code, and does not depend on the version of Python. The
+few texts below are compared with the code: a setting, an exit code or an error without a text fails.
 """
 # ruff: noqa: T201  (a script that talks to a person)
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -23,13 +23,16 @@ import click
 import msgspec
 
 import mograder
-from mograder import config, wire
+from mograder import config
 from mograder.cli import mograder as command_line
 from mograder.domain.access import Allow
 from mograder.domain.errors import MograderError
-from mograder.wire import Content, Endpoint
+from mograder.wire import messages
+from mograder.wire.endpoints import CHECKSUM_HEADER, ENDPOINTS, HEADERS, KIB, MIB, TROUBLE, Content, Endpoint
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "docs" / "reference"
+SOURCE = ROOT / "src" / "mograder"
 WRITTEN = "<!-- Written by tools/reference.py from the code: change the code and run it again. -->"
 
 EXIT_CODES = {
@@ -100,6 +103,7 @@ def pages() -> dict[str, str]:
         "openapi.json": json.dumps(openapi(), indent=2, ensure_ascii=False) + "\n",
         "settings.md": settings(),
         "commands.md": commands(),
+        "modules.md": modules(),
     }
 
 
@@ -116,6 +120,11 @@ def plain(text: str) -> str:
 
 def document(*parts: str) -> str:
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
+
+
+def first_sentence(text: str) -> str:
+    """A module's first paragraph, as one line."""
+    return " ".join(text.strip().partition("\n\n")[0].split())
 
 
 def doc(kind: type) -> str:
@@ -138,9 +147,9 @@ def protocol() -> str:
         "## Endpoints",
         table(("request", "who", "answer", ""), [
             (f"`{row.method} {row.path}`", row.allow.value, f"[{answer(row)}](#{row.name})", row.summary)
-            for row in wire.ENDPOINTS
+            for row in ENDPOINTS
         ]),
-        *(endpoint(row) for row in wire.ENDPOINTS),
+        *(endpoint(row) for row in ENDPOINTS),
         "## Objects",
         "A key marked *optional* is left out when there is nothing to say. More keys may be added; none is renamed.",
         *(described(kind) for kind in objects()),
@@ -148,19 +157,19 @@ def protocol() -> str:
         'Every error is an object `{"error": text, "code": code}`, sometimes with more keys. The text is for a '
         "person, the code for a program. What was foreseen has one of these codes; all else is 500 with `internal`.",
         table(("code", "status", "exit code of the client", ""), [
-            (f"`{kind.code}`", str(kind.status), str(kind.exit_code), doc(kind) or phrase(kind))
+            (f"`{kind.code}`", str(kind.status), str(kind.exit_code), doc(kind))
             for kind in errors()
         ]),
         "`network` and `verification_failed` are raised by the client alone, `usage` by the command line. "
         "`Retry-After` (seconds) comes with 429, 503 and 507, `Allow` with 405, `WWW-Authenticate` with 401.",
-        f"`{wire.TROUBLE}` comes with answers to instructors, once for each file of the course that cannot be "
+        f"`{TROUBLE}` comes with answers to instructors, once for each file of the course that cannot be "
         "understood now: what is wrong and where, percent-encoded UTF-8.",
         "## Headers",
-        f"`{wire.CHECKSUM_HEADER}`: optional on a submission, the SHA-256 of the file as lower-case hex. "
+        f"`{CHECKSUM_HEADER}`: optional on a submission, the SHA-256 of the file as lower-case hex. "
         "Bytes that do not match are refused with `checksum_mismatch`.",
         "JSON listings and files carry an `ETag`; `If-None-Match` with it is answered 304. Large files take `Range`. "
         "Every answer carries:",
-        "```\n" + "\n".join(f"{name}: {value}" for name, value in wire.HEADERS.items()) + "\n```",
+        "```\n" + "\n".join(f"{name}: {value}" for name, value in HEADERS.items()) + "\n```",
     )  # fmt: skip
 
 
@@ -193,7 +202,7 @@ def endpoint(row: Endpoint) -> str:
 def size(limit: int | None) -> str:
     if limit is None:
         return "`--max-upload`, or the assignment's `max_size`"
-    return f"{limit // wire.MIB} MiB" if limit >= wire.MIB else f"{limit // wire.KIB} KiB"
+    return f"{limit // MIB} MiB" if limit >= MIB else f"{limit // KIB} KiB"
 
 
 def objects() -> list[type]:
@@ -208,10 +217,10 @@ def objects() -> list[type]:
             for hint in get_type_hints(kind).values():
                 add(hint)
 
-    for row in wire.ENDPOINTS:
+    for row in ENDPOINTS:
         for kind in (row.request, row.reply):
             add(kind)
-    add(wire.Problem)
+    add(messages.Problem)
     return found
 
 
@@ -245,11 +254,6 @@ def type_name(hint: object) -> str:
     return names.get(hint) or getattr(hint, "__name__", str(hint)).lstrip("_")
 
 
-def phrase(kind: type[MograderError]) -> str:
-    """What HTTP says about an error that says nothing about itself."""
-    return HTTPStatus(kind.status).phrase.capitalize() + "."
-
-
 def errors(base: type[MograderError] = MograderError) -> list[type[MograderError]]:
     """The error family by status, then code."""
 
@@ -259,6 +263,8 @@ def errors(base: type[MograderError] = MograderError) -> list[type[MograderError
             yield from family(child)
 
     ours = {kind for kind in family(base) if kind.__module__ == MograderError.__module__}
+    if silent := sorted(kind.__name__ for kind in ours if not doc(kind)):
+        raise SystemExit(f"errors without a docstring, which the protocol's page shows: {', '.join(silent)}")
     return sorted(ours, key=lambda kind: (kind.status, kind.code))
 
 
@@ -274,7 +280,7 @@ def openapi() -> dict[str, Any]:
         if doc(kind):
             schemas[kind.__name__]["description"] = doc(kind)
     paths: dict[str, Any] = {}
-    for row in wire.ENDPOINTS:
+    for row in ENDPOINTS:
         paths.setdefault(row.path.replace(":path}", "}"), {})[row.method.lower()] = operation(row)
     return {
         "openapi": "3.1.0",
@@ -308,14 +314,17 @@ def operation(row: Endpoint) -> dict[str, Any]:
         parameters.append({"name": row.about_query, "in": "query", "required": True, "schema": {"type": "string"}})
     if row.request is Content.UPLOAD:
         hexadecimal = {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}
-        parameters.append({"name": wire.CHECKSUM_HEADER, "in": "header", "schema": hexadecimal})
+        parameters.append({"name": CHECKSUM_HEADER, "in": "header", "schema": hexadecimal})
     if parameters:
         described["parameters"] = parameters
     if row.request is not Content.NOTHING:
         described["requestBody"] = {"required": True, "content": request_content(row)}
     described["responses"] = {
         "200": {"description": "done", "content": reply_content(row)},
-        "default": {"description": "an error", "content": {"application/json": {"schema": reference(wire.Problem)}}},
+        "default": {
+            "description": "an error",
+            "content": {"application/json": {"schema": reference(messages.Problem)}},
+        },
     }
     return described
 
@@ -468,6 +477,37 @@ def prose(text: str) -> str:
         else:
             paragraphs.append(plain(paragraph))
     return "\n\n".join(paragraphs)
+
+
+# modules
+
+
+def modules() -> str:
+    return document(
+        "# Modules",
+        WRITTEN,
+        "Every module and its job, in its own words. How they work together: [architecture](../architecture.md).",
+        *(package(folder) for folder in sorted(found_packages())),
+    )
+
+
+def found_packages() -> set[Path]:
+    """The program's packages; the notebooks of the example course are none."""
+    return {path.parent for path in SOURCE.rglob("*.py") if not path.is_relative_to(SOURCE / "example")}
+
+
+def package(folder: Path) -> str:
+    jobs = {path.name: first_sentence(module_doc(path)) for path in sorted(folder.glob("*.py"))}
+    name = folder.relative_to(SOURCE.parent).as_posix() + "/"
+    rows = [(f"`{file}`", job) for file, job in jobs.items() if not file.startswith("__")]
+    return document(f"## {name}", jobs.get("__init__.py", ""), table(("module", "its job"), rows) if rows else "")
+
+
+def module_doc(path: Path) -> str:
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    if not text:
+        raise SystemExit(f"{path.relative_to(SOURCE.parent)} does not say in its first line what its job is")
+    return text
 
 
 def stale() -> list[Path]:

@@ -9,7 +9,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, time, tzinfo
 from pathlib import Path
 from time import time_ns
@@ -197,6 +197,7 @@ class _Server:
     trusted_proxies: str | None = None
     workers: int | None = None
     enrollment_code: str | None = None
+    max_people: int | None = None
     store: str | None = None
 
 
@@ -231,6 +232,8 @@ class CourseFile:
             raise ValueError(f"timezone: {self.timezone!r} is not a known time zone") from None
         if self.server.max_upload is not None and self.server.max_upload < 1:
             raise ValueError(f"server: max_upload is {self.server.max_upload}: give at least 1 MiB")
+        if self.server.max_people is not None and self.server.max_people < 1:
+            raise ValueError(f"server: max_people is {self.server.max_people}: give at least 1")
         rules = {}
         for entry in self.assignments:
             try:
@@ -245,7 +248,8 @@ class CourseFile:
         url = (self.https.url or "").rstrip("/")
         code = (self.server.enrollment_code or "").strip()
         penalties = _penalties(self.penalties)
-        return Plan(self.title, url, rules, zone, penalties, self.counts, code, self.edit_links)
+        plan = Plan(self.title, url, rules, zone, penalties, self.counts, code, self.edit_links)
+        return plan if self.server.max_people is None else replace(plan, max_people=self.server.max_people)
 
     def setting(self, place: str) -> object:
         """The value at "table.key", None when it is not set."""
@@ -348,7 +352,10 @@ def read_text(path: Path) -> str:
 
 def parse_course_file(text: str) -> CourseFile:
     """Raises ValueError that names the place and, for an unknown key, the nearest known one."""
-    document = tomllib.loads(text)
+    try:
+        document = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     _refuse_near_misses(document)
     for table, kind in _TABLES.items():
         value = document.get(table, [])

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from mograder.domain.errors import BadRequest, VerificationFailed
-from mograder.wire import decode_json, encode_json
+from mograder.wire.codec import decode_json, encode_json
 
 if TYPE_CHECKING:
     from joserfc.jwk import KeySet

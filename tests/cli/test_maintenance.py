@@ -100,9 +100,10 @@ def test_verify_prints_the_head_and_later_finds_what_no_longer_fits_it(course: P
     assert head.startswith("head 5:")
     assert run("verify", course / "release", "--head", head.removeprefix("head ")).returncode == 0
     assert everything(course) == before
-    text = sqlite3.connect(course / "release/.mograder.db").execute("SELECT text FROM receipts WHERE number = 5")
+    with contextlib.closing(sqlite3.connect(course / "release/.mograder.db")) as connection:
+        (text,) = connection.execute("SELECT text FROM receipts WHERE number = 5").fetchone()
     receipt = tmp_path / "receipt.json"
-    receipt.write_text(json.dumps({"server": "http://x", "receipt": text.fetchone()[0]}))
+    receipt.write_text(json.dumps({"server": "http://x", "receipt": text}))
     ledger(course, "DELETE FROM receipts WHERE number = 5")
     for kept in (["--head", head.removeprefix("head ")], [receipt]):
         found = run("verify", course, "--json", *kept)

@@ -15,7 +15,7 @@ import pytest
 from mograder.cli import run
 from mograder.client.logins import Logins
 from mograder.store.folder.authority import AUTHORITY, CERTIFICATE, Authority
-from mograder.wire import JoinLink
+from mograder.wire.join_link import JoinLink
 from tests.cli.conftest import Mograder, work
 from tests.hostile import Answer, hostile
 from tests.parts import CODE, PATIENCE, running

@@ -11,7 +11,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mograder import wire
 from mograder.client import client as client_module
 from mograder.client.client import Client, known
 from mograder.client.connection import CHUNK, RetryPolicy, normalise_url
@@ -30,6 +29,8 @@ from mograder.domain.errors import (
 )
 from mograder.domain.grades import GradeEntry
 from mograder.signing import Ed25519Signer
+from mograder.wire import messages
+from mograder.wire.endpoints import CHECKSUM_HEADER, ENDPOINTS
 from tests.hostile import Answer, HostileServer, as_json, hostile
 from tests.parts import ALICE, CODE, NOTEBOOK, Running, free_port, sha256
 
@@ -58,12 +59,12 @@ def speaking(server: Running, name: str) -> Client:
 
 
 def test_every_endpoint_has_a_method() -> None:
-    assert [row.name for row in wire.ENDPOINTS if not callable(getattr(Client, row.name, None))] == []
+    assert [row.name for row in ENDPOINTS if not callable(getattr(Client, row.name, None))] == []
 
 
 def test_a_roster_can_be_kept_from_afar(server: Running) -> None:
     with speaking(server, "__instructor__") as instructor:
-        (added,) = instructor.add_people([wire.NewPerson("alice", "Alice A.")])
+        (added,) = instructor.add_people([messages.NewPerson("alice", "Alice A.")])
         assert instructor.reset("alice").code != added.code
         assert instructor.set_role("alice", Role.INSTRUCTOR).role == "instructor"
         assert instructor.remove("alice").state == "removed"
@@ -91,7 +92,7 @@ def test_a_course_can_be_walked_from_registration_to_feedback(server: Running, w
         own = io.BytesIO()
         alice.version(receipt, own)
         assert own.getvalue() == work.read_bytes()
-        assert alice.chain_head() == wire.ChainHead(receipt.number, receipt.hash)
+        assert alice.chain_head() == messages.ChainHead(receipt.number, receipt.hash)
         assert Ed25519Signer({"keys": alice.signing_keys().keys}).verify(receipt.receipt)["user"] == "alice"
         (info,) = instructor.submissions("hw1")
         collected = io.BytesIO()
@@ -194,7 +195,7 @@ def test_a_registration_whose_answer_was_lost_is_sent_again_with_the_same_key(
 def test_a_download_that_breaks_off_begins_again(hostile_server: HostileServer, client: Client) -> None:
     hostile_server.answer("GET /f", Answer(bytes(CHUNK + 9), announced=2 * CHUNK), Answer(b"whole"))
     target = io.BytesIO()
-    client.release_file(wire.ReleaseFileInfo("f", "/f"), target)
+    client.release_file(messages.ReleaseFileInfo("f", "/f"), target)
     assert target.getvalue() == b"whole"
 
 
@@ -243,7 +244,7 @@ def test_a_download_may_leave_the_server_but_without_the_token(hostile_server: H
         hostile_server.answer("GET /f", Answer(status=302, headers={"Location": f"{other.url}/big"}))
         for address in ("/f", f"{other.url}/big"):
             target = io.BytesIO()
-            client.release_file(wire.ReleaseFileInfo("f", address), target)
+            client.release_file(messages.ReleaseFileInfo("f", address), target)
             assert target.getvalue() == b"data"
         assert ["Authorization" in asked.headers for asked in other.asked] == [False, False]
 
@@ -254,21 +255,21 @@ def test_a_download_that_comes_back_from_elsewhere_does_not_carry_the_token(
     with hostile() as other:
         other.answer("GET /big", Answer(status=302, headers={"Location": f"{hostile_server.url}/secret"}))
         hostile_server.answer("GET /secret", Answer(b"data"))
-        client.release_file(wire.ReleaseFileInfo("f", f"{other.url}/big"), io.BytesIO())
+        client.release_file(messages.ReleaseFileInfo("f", f"{other.url}/big"), io.BytesIO())
     assert "Authorization" not in hostile_server.asked[-1].headers
 
 
 @pytest.mark.parametrize("address", ["@evil.example/f", "//evil.example/f", ":80@evil.example/f", "f", "/Ü 1/f"])
 def test_a_listed_path_is_always_below_our_server(address: str, hostile_server: HostileServer, client: Client) -> None:
     with pytest.raises(NotFound):
-        client.release_file(wire.ReleaseFileInfo("f", address), io.BytesIO())
+        client.release_file(messages.ReleaseFileInfo("f", address), io.BytesIO())
     assert len(hostile_server.asked) == 1
 
 
 @pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://evil.example/f", "http://", "javascript:1"])
 def test_an_address_that_is_not_of_the_web_is_refused(address: str, client: Client) -> None:
     with pytest.raises(VerificationFailed):
-        client.release_file(wire.ReleaseFileInfo("f", address), io.BytesIO())
+        client.release_file(messages.ReleaseFileInfo("f", address), io.BytesIO())
 
 
 def test_a_redirect_within_the_server_is_followed(hostile_server: HostileServer, client: Client) -> None:
@@ -310,7 +311,7 @@ def test_a_redirect_to_nowhere_is_said_to_be_one(hostile_server: HostileServer, 
 
 def test_a_listed_file_at_a_host_that_cannot_be_is_refused(client: Client) -> None:
     with pytest.raises(NetworkFailure, match="cannot ask"):
-        client.release_file(wire.ReleaseFileInfo("f", f"http://{'x' * 64}.example.org/f"), io.BytesIO())
+        client.release_file(messages.ReleaseFileInfo("f", f"http://{'x' * 64}.example.org/f"), io.BytesIO())
 
 
 @pytest.mark.parametrize("body", [b"<html>log in to the wifi", b"{}", b"[3]", b"[" * 100_000, b"\xff", b'[{"id": 1}]'])
@@ -330,7 +331,7 @@ def test_a_file_that_is_not_the_listed_one_is_refused(
     content: bytes, size: int | None, checksum: str | None, hostile_server: HostileServer, client: Client
 ) -> None:
     hostile_server.answer("GET /f", Answer(content))
-    listed = wire.ReleaseFileInfo("f", "/f", size=wire.given(size), sha256=wire.given(checksum))
+    listed = messages.ReleaseFileInfo("f", "/f", size=messages.given(size), sha256=messages.given(checksum))
     with pytest.raises(VerificationFailed):
         client.release_file(listed, io.BytesIO())
 
@@ -341,7 +342,7 @@ def test_a_file_without_end_is_not_read(
     monkeypatch.setattr(client_module, "MAX_FILE", 1000)
     hostile_server.answer("GET /f", Answer(bytes(5000)))
     with pytest.raises(VerificationFailed, match="longer than"):
-        client.release_file(wire.ReleaseFileInfo("f", "/f"), io.BytesIO())
+        client.release_file(messages.ReleaseFileInfo("f", "/f"), io.BytesIO())
 
 
 def test_a_server_that_received_other_bytes_is_found_out(
@@ -413,7 +414,7 @@ def test_a_manifest_written_by_hand_will_do(hostile_server: HostileServer, clien
 def test_a_submission_carries_its_checksum(hostile_server: HostileServer, client: Client, work: Path) -> None:
     hostile_server.answer("POST /assignments/hw1/submit", as_json({"status": "ok"}))
     client.submit("hw1", "alice", work)
-    assert hostile_server.asked[0].headers[wire.CHECKSUM_HEADER] == sha256(work.read_bytes())
+    assert hostile_server.asked[0].headers[CHECKSUM_HEADER] == sha256(work.read_bytes())
     assert hostile_server.asked[0].path.endswith("?user=alice")
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from mograder import wire
 from mograder.client.client import Client
 from mograder.client.connection import RetryPolicy
 from mograder.client.logins import Login, Logins
 from mograder.client.settings import Settings, read_settings
 from mograder.client.workspace import Fetched, Outcome, fetch, is_release_file, keep_receipt
 from mograder.domain.errors import MograderError, Usage, VerificationFailed
+from mograder.wire import messages
 from tests.hostile import Answer, HostileServer
 from tests.parts import NOTEBOOK, Running, names_in, sha256
 
@@ -165,11 +165,11 @@ def test_what_the_published_client_fetched_is_known_by_its_pristine_copy(
 
 
 def test_unchanged_files_are_not_downloaded(hostile_server: HostileServer, tmp_path: Path) -> None:
-    listed = wire.ReleaseFileInfo("a.csv", "/a.csv", size=1, sha256=sha256(b"1"))
+    listed = messages.ReleaseFileInfo("a.csv", "/a.csv", size=1, sha256=sha256(b"1"))
     hostile_server.answer("GET /a.csv", Answer(b"1"))
     with Client(hostile_server.url) as client:
         for _ in range(3):
-            list(fetch(client, wire.AssignmentInfo("hw1", "hw1", [listed]), tmp_path))
+            list(fetch(client, messages.AssignmentInfo("hw1", "hw1", [listed]), tmp_path))
     assert len(hostile_server.asked) == 1
 
 
@@ -200,7 +200,7 @@ def test_a_server_cannot_write_outside_the_target_folder(
     name: str, hostile_server: HostileServer, tmp_path: Path
 ) -> None:
     hostile_server.answer("GET /f", Answer(zipped(evil__py=b"evil")))
-    assignment = wire.AssignmentInfo("hw1", "1", [wire.ReleaseFileInfo(name, "/f")])
+    assignment = messages.AssignmentInfo("hw1", "1", [messages.ReleaseFileInfo(name, "/f")])
     with Client(hostile_server.url) as client, pytest.raises(VerificationFailed):
         list(fetch(client, assignment, tmp_path / "out"))
     assert names_in(tmp_path) == ["out"]
@@ -211,10 +211,20 @@ def test_an_assignments_name_cannot_lead_outside_either(hostile_server: HostileS
     hostile_server.answer("GET /f", Answer(b"x"))
     with Client(hostile_server.url) as client:
         list(
-            fetch(client, wire.AssignmentInfo("a/../../b", "1", [wire.ReleaseFileInfo("f.py", "/f")]), tmp_path / "out")
+            fetch(
+                client,
+                messages.AssignmentInfo("a/../../b", "1", [messages.ReleaseFileInfo("f.py", "/f")]),
+                tmp_path / "out",
+            )
         )
         with pytest.raises(VerificationFailed):
-            list(fetch(client, wire.AssignmentInfo("..", "1", [wire.ReleaseFileInfo("f.py", "/f")]), tmp_path / "out"))
+            list(
+                fetch(
+                    client,
+                    messages.AssignmentInfo("..", "1", [messages.ReleaseFileInfo("f.py", "/f")]),
+                    tmp_path / "out",
+                )
+            )
     assert names_in(tmp_path) == ["out"]
     assert names_in(tmp_path / "out" / ".mograder" / "release") == ["a_.._.._b"]
 
@@ -227,7 +237,7 @@ def test_a_refused_archive_leaves_what_was_there(hostile_server: HostileServer, 
     hostile_server.answer("GET /f", Answer(memory.getvalue()))
     (tmp_path / "fine.py").write_bytes(b"before")
     with Client(hostile_server.url) as client, pytest.raises(VerificationFailed):
-        list(fetch(client, wire.AssignmentInfo("hw1", "1", [wire.ReleaseFileInfo("a.zip", "/f")]), tmp_path))
+        list(fetch(client, messages.AssignmentInfo("hw1", "1", [messages.ReleaseFileInfo("a.zip", "/f")]), tmp_path))
     assert (tmp_path / "fine.py").read_bytes() == b"before"
 
 
@@ -236,7 +246,7 @@ def test_a_download_that_fails_leaves_what_was_there(hostile_server: HostileServ
     hostile_server.answer("GET /f", Answer(b"half", announced=8))
     quick = RetryPolicy(attempts=2, total=1, first_wait=0.001)
     with Client(hostile_server.url, patience=quick) as client, pytest.raises(MograderError):
-        list(fetch(client, wire.AssignmentInfo("hw1", "1", [wire.ReleaseFileInfo("a.csv", "/f")]), tmp_path))
+        list(fetch(client, messages.AssignmentInfo("hw1", "1", [messages.ReleaseFileInfo("a.csv", "/f")]), tmp_path))
     assert (tmp_path / "a.csv").read_bytes() == b"before"
     assert names_in(tmp_path / ".mograder/release/hw1") == [".fetched.json"]
 
@@ -247,7 +257,7 @@ def test_a_download_that_fails_leaves_what_was_there(hostile_server: HostileServ
 def test_the_released_file_itself_is_recognised(alice: Client, tmp_path: Path) -> None:
     bring(alice, tmp_path)
     (assignment,) = alice.assignments()
-    bare = wire.AssignmentInfo("hw1", "hw1")
+    bare = messages.AssignmentInfo("hw1", "hw1")
     assert is_release_file(sha256(NOTEBOOK), assignment, tmp_path / "elsewhere")
     assert is_release_file(sha256(NOTEBOOK), bare, tmp_path)
     assert not is_release_file(sha256(b"my work"), assignment, tmp_path)
@@ -262,4 +272,4 @@ def test_the_receipt_is_kept_beside_the_file(alice: Client, tmp_path: Path) -> N
     assert kept.parent == tmp_path / ".mograder" / "receipts"
     receipt = json.loads(kept.read_bytes())
     assert (receipt["receipt"], receipt["server"]) == (submitted.receipt, alice.url)
-    assert keep_receipt(work, alice.url, wire.Submitted("a.py", "", "alice", "hw1", 0, 1, "", 0, "")) is None
+    assert keep_receipt(work, alice.url, messages.Submitted("a.py", "", "alice", "hw1", 0, 1, "", 0, "")) is None

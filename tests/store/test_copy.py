@@ -88,8 +88,10 @@ def all_of(store: Store) -> list[object]:
     ]
     feedback = [store.grades.feedback(HW1, user) for user in (ALICE, BOB, CARL)]
     return [
-        list(store.submissions.chain()), store.submissions.head(), store.accounts.all(), [store.accounts.get(user) for user in (ALICE, CARL)],
-        store.keys.secrets(), store.keys.signing_key(new_private_key), store.config.plan(), store.release.assignments(), store.extensions.find(),
+        list(store.submissions.chain()), store.submissions.head(), store.accounts.all(),
+        [store.accounts.get(user) for user in (ALICE, CARL)], store.keys.secrets(),
+        store.keys.signing_key(new_private_key), store.config.plan(), store.release.assignments(),
+        store.extensions.find(),
         store.release.fetched(), store.grades.of(HW1), [each for each in store.audit.events() if each.action == "test"],
         [each and (each.name, each.size, each.read()) for each in (*files, *release_files, *feedback)],
         [round(each.modified) for each in feedback if each],

@@ -25,7 +25,7 @@ from mograder.web.pages.assignment import AssignmentPage, GradesPage, PersonPage
 from mograder.web.pages.board import PEOPLE_A_PAGE, BoardPage, RulesPage, Rush, part_of
 from mograder.web.pages.page import Frame, Page
 from mograder.web.pages.source import Contents, look_into
-from mograder.wire import MIB
+from mograder.wire.endpoints import MIB
 from tests.web.sample_parts import HOUR, LONG, NOBODY, NOW, SCRIPT, TASKS, TEACHER, assignment, work
 
 HW1 = AssignmentName("hw1")
@@ -47,7 +47,11 @@ def board(people: list[tuple[str, str]], tasks: tuple[Assignment, ...] = TASKS) 
 
 
 RUSH = Rush(
-    tuple(range(0, 120, 2)), (Failure(NOW, f"/assignments/{SCRIPT}/submit", f"closed: {SCRIPT} {LONG}"),), 7 * 1024**3
+    tuple(range(0, 120, 2)),
+    1500,
+    True,
+    (Failure(NOW, f"/assignments/{SCRIPT}/submit", f"closed: {SCRIPT} {LONG}"),),
+    7 * 1024**3,
 )
 
 

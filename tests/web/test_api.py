@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from mograder import wire
 from mograder.domain.access import Allow
 from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR
 from mograder.web import create_app
-from mograder.wire import ENDPOINTS, Endpoint
+from mograder.wire.endpoints import ENDPOINTS, Endpoint
+from mograder.wire.paths import build_path
 from tests.web.in_process import Web, everything_in, problem
 
 
 def address(row: Endpoint, user: str = "alice", assignment: str = "hw1") -> str:
-    path = wire.build_path(row, {"assignment": assignment, "user": user, "file": f"{user}.py"})
+    path = build_path(row, {"assignment": assignment, "user": user, "file": f"{user}.py"})
     return f"{path}?{row.about_query}={user}" if row.about_query else path
 
 

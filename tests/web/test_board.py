@@ -30,7 +30,7 @@ def rows(text: str) -> list[str]:
 
 def test_the_board_is_for_instructors_alone(teacher: Visitor, course: Course) -> None:
     student = Visitor(course)
-    assert student.get("/board").headers["location"] == "/login"
+    assert student.get("/board").headers["location"] == "/login?next=%2Fboard"
     student.post("/login", token=token_of(course, "alice"))
     assert student.get("/board").status_code == 403
     assert teacher.get("/board").status_code == 200

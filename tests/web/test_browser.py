@@ -7,7 +7,7 @@ import re
 from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
 
-from mograder.wire import JoinLink
+from mograder.wire.join_link import JoinLink
 from tests.parts import CODE, Running
 
 

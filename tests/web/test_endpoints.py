@@ -11,10 +11,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from mograder import wire
 from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR
 from mograder.signing import Ed25519Signer
+from mograder.wire.endpoints import BY_NAME, CHECKSUM_HEADER
+from mograder.wire.paths import build_path
 from tests.parts import CODE, NOON, SECOND, Clock, names_in, sha256
 from tests.web.in_process import Web, everything_in, problem
 
@@ -107,10 +108,10 @@ def test_a_name_of_any_letters_travels_whole(web: Web, course_folder: Path, name
     entry = next(each for each in web("GET", "/assignments").json() if each["name"] == name)
     reply = web("GET", entry["files"][0]["url"], "alice")
     assert (reply.content, reply.headers["content-type"]) == (name.encode(), "application/octet-stream")
-    row = wire.BY_NAME["submit"]
-    sent = web("POST", wire.build_path(row, {"assignment": name}) + "?user=alice", "alice", content=b"x")
+    row = BY_NAME["submit"]
+    sent = web("POST", build_path(row, {"assignment": name}) + "?user=alice", "alice", content=b"x")
     assert sent.json()["assignment"] == name
-    listed = web("GET", wire.build_path(wire.BY_NAME["submissions"], {"assignment": name})).json()
+    listed = web("GET", build_path(BY_NAME["submissions"], {"assignment": name})).json()
     assert web("GET", listed[0]["url"]).content == b"x"
 
 
@@ -294,10 +295,26 @@ def test_a_file_field_that_was_left_empty_does_not_count(web: Web, submitted: Pa
     assert (submitted / "alice.py").read_bytes() == b"work"
 
 
-def test_the_first_file_of_a_form_counts_and_fields_do_not(web: Web, submitted: Path) -> None:
-    files = {"note": (None, b"text"), "a": ("first.py", b"first"), "b": ("second.py", b"second")}
+def test_a_form_may_have_fields_beside_its_file_and_no_second_file(web: Web, submitted: Path) -> None:
+    files = {"note": (None, b"text"), "a": ("first.py", b"first")}
     web("POST", "/assignments/hw1/submit?user=alice", "alice", files=files)
     assert (submitted / "alice.py").read_bytes() == b"first"
+    both = {**files, "b": ("second.py", b"second")}
+    reply = web("POST", "/assignments/hw1/submit?user=alice", "alice", files=both)
+    assert "2 files" in problem(reply, 400, "bad_request")
+    assert (submitted / "alice.py").read_bytes() == b"first"
+
+
+@pytest.mark.parametrize(("filename", "status"), [("essay.docx", 415), ("work.PY", 200), ("blob", 200)])
+def test_the_usual_file_endings_hold_where_the_instructor_names_none(web: Web, filename: str, status: int) -> None:
+    reply = web("POST", "/assignments/hw1/submit?user=alice", "alice", files={"file": (filename, b"work")})
+    assert reply.status_code == status, reply.text
+
+
+def test_two_feedback_pages_for_one_person_are_refused(web: Web) -> None:
+    pages = [("files", ("alice.html", b"<p>1")), ("files", ("alice.HTML", b"<p>2"))]
+    assert "twice" in problem(web("POST", "/assignments/hw1/feedback", files=pages), 400, "bad_request")
+    assert web("GET", "/assignments/hw1/feedback/alice").status_code == 404
 
 
 @pytest.mark.parametrize("size", [2_000_000, 300_000])
@@ -333,7 +350,7 @@ def test_a_submission_without_data_or_cut_short_is_refused(web: Web, submitted: 
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["submit", "status"])
 def test_a_request_about_nobody_is_refused(web: Web, query: str, status: int, name: str) -> None:
-    method = wire.BY_NAME[name].method
+    method = BY_NAME[name].method
     assert web(method, f"/assignments/hw1/{name}{query}", content=b"x").status_code == status
     assert web(method, f"/assignments/hw1/{name}{query}", None, content=b"x").status_code == 401
 
@@ -345,10 +362,10 @@ def test_an_instructor_hands_in_for_a_student(web: Web) -> None:
 
 
 def test_bytes_that_do_not_match_their_checksum_are_refused(web: Web, submitted: Path) -> None:
-    wrong = {wire.CHECKSUM_HEADER: sha256(b"other")}
+    wrong = {CHECKSUM_HEADER: sha256(b"other")}
     problem(web.submit(headers=wrong), 400, "checksum_mismatch")
     assert not submitted.exists()
-    assert web.submit(headers={wire.CHECKSUM_HEADER: sha256(b"work").upper()}).status_code == 200
+    assert web.submit(headers={CHECKSUM_HEADER: sha256(b"work").upper()}).status_code == 200
 
 
 def test_a_repeated_submission_is_answered_with_the_first_receipt(web: Web, submitted: Path) -> None:
@@ -450,7 +467,7 @@ def test_odd_values_in_grades_are_taken_or_refused_and_never_a_fault(web: Web, v
 def test_grades_of_megabytes_are_taken_and_more_is_refused(web: Web) -> None:
     rows = [{"username": f"s{number}", "feedback": "x" * 1000} for number in range(3000)]
     assert grade(web, rows).json()["count"] == 3000
-    problem(grade(web, b"[" + b" " * wire.BY_NAME["upload_grades"].limit + b"]"), 413, "too_large")  # type: ignore[operator]
+    problem(grade(web, b"[" + b" " * BY_NAME["upload_grades"].limit + b"]"), 413, "too_large")  # type: ignore[operator]
 
 
 def status(web: Web, user: str = "alice") -> dict[str, Any]:

@@ -14,8 +14,10 @@ from mograder.domain.audit import Event
 from mograder.domain.course import Course
 from mograder.domain.errors import Unauthenticated
 from mograder.domain.names import INSTRUCTOR
+from mograder.domain.roster import Person
 from mograder.domain.tokens import Token
-from tests.parts import ALICE, CODE, token_of
+from tests.parts import ALICE, CODE, NOON, token_of
+from tests.web.in_process import Web
 from tests.web.pages.test_sessions import Visitor
 from tests.web.test_grading import SCRIPT, upload
 
@@ -134,3 +136,43 @@ def test_the_audit_log_is_searched_and_paged(teacher: Visitor, course: Course) -
     assert "student019" in teacher.get("/trail?page=2").text
     assert teacher.get("/trail?q=Student007").text.count("<bdi>student007</bdi>") == 2
     assert "no receipts yet" in first
+
+
+def flood(course: Course, count: int) -> None:
+    for number in range(count):
+        course.audit.record(Event(NOON + number, "mallory", "ask extension", "mallory", f"hw1 until 2030: {number}"))
+
+
+def test_one_student_cannot_push_anything_out_of_the_audit_log(teacher: Visitor, course: Course) -> None:
+    course.roster.add(COURSE_INSTRUCTOR, [Person.parse("first")])
+    flood(course, 2100)
+    page = teacher.get("/trail").text
+    assert "2100 times since" in " ".join(page.split())
+    assert "<bdi>first</bdi>" in page
+    web = Web(course)
+    pages = [web("GET", f"/events?page={number}").json() for number in (1, 2, 3, 4)]
+    assert [sum(line.get("count", 1) for line in lines) for lines in pages] == [1000, 1000, 101, 0]
+    assert [line["subject"] for line in pages[2]] == ["mallory", "first"]
+    for wrong in ("0", "-1", "x", "9" * 5000):
+        assert web("GET", f"/events?page={wrong}").status_code == 400
+
+
+def test_many_registrations_are_said_on_the_board_and_end_at_a_ceiling(
+    teacher: Visitor, course: Course, course_folder: Path
+) -> None:
+    (course_folder.parent / "mograder.toml").write_text("[server]\nmax_people = 30\n")
+    seen = [course.accounts.store.count()]
+    for number in range(30):
+        course.accounts.register(f"s{number}", CODE)
+    assert seen == [0]
+    board = " ".join(teacher.get("/").text.split())
+    assert "30 people</a> in the last hour" in board
+    assert "lets nobody else in" in board
+    web = Web(course)
+    reply = web("POST", "/register", None, json={"user": "one-more", "enrollment_code": CODE})
+    assert (reply.status_code, reply.json()["code"]) == (403, "registration_full")
+    ((_, code),) = course.roster.add(COURSE_INSTRUCTOR, [Person.parse("alice")])
+    assert web("POST", "/register", None, json={"user": "alice", "enrollment_code": code}).status_code == 200
+    (course_folder.parent / "mograder.toml").write_text("")
+    assert web("POST", "/register", None, json={"user": "one-more", "enrollment_code": CODE}).status_code == 200
+    assert "lets nobody else in" not in teacher.get("/").text

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
 
-from mograder.wire import JoinLink
+from mograder.wire.join_link import JoinLink
 from tests.parts import CODE, NOTEBOOK, Running
 
 WORK = b"import marimo\nx = 1\n"

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from mograder import wire
 from mograder.cli.arguments import PLACE, as_typed
 from mograder.cli.output import note, when
 from mograder.client.client import Client, known
@@ -28,6 +27,7 @@ from mograder.client.workspace import keep_receipt
 from mograder.domain.errors import BadRequest, MograderError, Unauthenticated, Usage, VerificationFailed
 from mograder.domain.names import Username, printable
 from mograder.domain.tokens import Token
+from mograder.wire import messages
 
 if TYPE_CHECKING:
     from mograder.cli.local import LocalCourse
@@ -153,7 +153,7 @@ class Server:
                 note(f"{len(waiting)} submission(s) still wait to be sent: {error.message}")
 
 
-def tell_delivered(client: Client, waiting: OutboxEntry, submitted: wire.Submitted | None, problem: str) -> None:
+def tell_delivered(client: Client, waiting: OutboxEntry, submitted: messages.Submitted | None, problem: str) -> None:
     """Say what became of a submission that waited, and keep its receipt where its file was."""
     name = Path(waiting.place).name
     if submitted is None:
@@ -168,7 +168,7 @@ def tell_delivered(client: Client, waiting: OutboxEntry, submitted: wire.Submitt
         note(f"warning: {wrong.message}")
 
 
-def check_receipt(client: Client, submitted: wire.Submitted) -> VerificationFailed | None:
+def check_receipt(client: Client, submitted: messages.Submitted) -> VerificationFailed | None:
     """What is wrong with the receipt of a submission that was received; what cannot be checked now is noted."""
     try:
         signer = KnownKeys().find(client.url) or KnownKeys().meet(client)
@@ -183,7 +183,7 @@ def check_receipt(client: Client, submitted: wire.Submitted) -> VerificationFail
     return None
 
 
-def keep(file: Path, url: str, submitted: wire.Submitted) -> Path | None:
+def keep(file: Path, url: str, submitted: messages.Submitted) -> Path | None:
     """Keep a receipt beside the file that it is for."""
     try:
         return keep_receipt(file, url, submitted)
@@ -314,7 +314,7 @@ def username(text: str) -> Username:
         return Username.parse(text)
 
 
-def choose(listing: Sequence[wire.AssignmentInfo], text: str, *, exactly: bool = False) -> wire.AssignmentInfo:
+def choose(listing: Sequence[messages.AssignmentInfo], text: str, *, exactly: bool = False) -> messages.AssignmentInfo:
     """The assignment of exactly this name, else this id, else the only one with this in its name or title, in any case.
 
     With `exactly`, which every command takes that changes something, a part of a name is not enough. Raises Usage,

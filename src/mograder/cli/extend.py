@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from mograder import wire
 from mograder.cli.arguments import as_typed
 from mograder.cli.connect import Server, course_option, reads_from_a_server, somewhere
 from mograder.cli.output import json_option, note, table, tell_json, when
@@ -17,6 +16,7 @@ from mograder.domain.deadlines import Schedule
 from mograder.domain.errors import BadRequest, Usage
 from mograder.domain.extensions import Decision, State, parse_until
 from mograder.domain.tables import read_table
+from mograder.wire import messages
 
 
 @click.command(short_help="Give students more time.")
@@ -75,7 +75,7 @@ def extend(
     _show(found, as_json, "nobody asks for more time" if listing == "asked" else "there are no extensions")
 
 
-def _changes(words: Sequence[str], decision: str | None, reason: str) -> list[wire.ExtensionChange]:
+def _changes(words: Sequence[str], decision: str | None, reason: str) -> list[messages.ExtensionChange]:
     until = "" if decision else (words[-1] if words else "")
     rest = words if decision else words[:-1]
     if len(rest) < 2:
@@ -83,7 +83,7 @@ def _changes(words: Sequence[str], decision: str | None, reason: str) -> list[wi
     *users, assignment = rest
     check_until(until)
     what = Decision(decision or Decision.GRANT)
-    return [wire.ExtensionChange(user, assignment, what, until, reason) for user in users]
+    return [messages.ExtensionChange(user, assignment, what, until, reason) for user in users]
 
 
 def check_until(text: str) -> None:
@@ -93,7 +93,7 @@ def check_until(text: str) -> None:
             parse_until(text, Schedule(due=0), UTC)
 
 
-def _read(path: Path, reason: str) -> list[wire.ExtensionChange]:
+def _read(path: Path, reason: str) -> list[messages.ExtensionChange]:
     """Raises Usage or BadRequest."""
     try:
         columns, rows = read_table(path.read_bytes().decode("utf-8-sig"), lambda name: name.lower())
@@ -109,7 +109,7 @@ def _read(path: Path, reason: str) -> list[wire.ExtensionChange]:
         if not row["until"].strip():
             raise BadRequest(f"{path}: {place}: says no time")
         changes.append(
-            wire.ExtensionChange(
+            messages.ExtensionChange(
                 row["username"].strip(), row["assignment"].strip(), Decision.GRANT, row["until"].strip(),
                 row.get("reason", "").strip() or reason,
             )
@@ -119,7 +119,7 @@ def _read(path: Path, reason: str) -> list[wire.ExtensionChange]:
     return changes
 
 
-def _show(extensions: Sequence[wire.ExtensionInfo], as_json: bool, otherwise: str) -> None:
+def _show(extensions: Sequence[messages.ExtensionInfo], as_json: bool, otherwise: str) -> None:
     if as_json:
         tell_json(extensions)
         return

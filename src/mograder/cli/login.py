@@ -17,7 +17,7 @@ from mograder.client.logins import Login, Logins
 from mograder.client.proof import KnownKeys
 from mograder.client.trust import CONFIG_NAME
 from mograder.domain.errors import NameTaken, Usage
-from mograder.wire import JoinLink
+from mograder.wire.join_link import JoinLink
 
 
 @click.command(short_help="Register on a server, or keep a token.")

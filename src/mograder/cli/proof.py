@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from mograder import wire
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, named, reads_from_a_server
 from mograder.cli.output import note, table, tell, tell_json, when
@@ -26,6 +25,7 @@ from mograder.domain.chain import head_of
 from mograder.domain.errors import Usage, VerificationFailed
 from mograder.domain.names import counted
 from mograder.signing import Ed25519Signer
+from mograder.wire import messages
 
 _in_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 RECEIPTS = ".mograder/receipts"
@@ -77,20 +77,20 @@ def receipts(
         note(f"{counted(len(listed), 'version')} with receipts: in {output_dir}")
 
 
-def _row(info: wire.ReceiptInfo) -> tuple[str, ...]:
+def _row(info: messages.ReceiptInfo) -> tuple[str, ...]:
     received = when(info.received, seconds=True)
     late = "" if known(info.duedate) is None else "late" if known(info.late) else "in time"
     return str(info.number), info.assignment, str(info.attempt), received, late, str(info.size), info.sha256[:12]
 
 
-def signer_fits(signer: Ed25519Signer, info: wire.ReceiptInfo) -> bool:
+def signer_fits(signer: Ed25519Signer, info: messages.ReceiptInfo) -> bool:
     try:
         return bool(signer.verify(info.receipt))
     except VerificationFailed:
         return False
 
 
-def _download(client: Client, info: wire.ReceiptInfo, output_dir: Path) -> None:
+def _download(client: Client, info: messages.ReceiptInfo, output_dir: Path) -> None:
     path = inside(output_dir, Path(folder_name(info.assignment), folder_name(info.version)))
     if not path.is_file() or sha256_of(path) != info.sha256:
         with replacing(path) as file:

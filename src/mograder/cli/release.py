@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from mograder import wire
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, reads_from_a_server
 from mograder.cli.output import json_option, note, progress, result, table, tell_json, when
@@ -16,6 +15,7 @@ from mograder.client.client import known
 from mograder.client.workspace import Outcome, fetch
 from mograder.domain.errors import MograderError, Usage
 from mograder.domain.names import printable
+from mograder.wire import messages
 
 _out_folder = click.Path(file_okay=False, path_type=Path)
 
@@ -87,7 +87,7 @@ _SAID = {
 }
 
 
-def _list(listing: Sequence[wire.AssignmentInfo], as_json: bool) -> None:
+def _list(listing: Sequence[messages.AssignmentInfo], as_json: bool) -> None:
     if as_json:
         tell_json(listing)
         return
@@ -99,7 +99,7 @@ def _list(listing: Sequence[wire.AssignmentInfo], as_json: bool) -> None:
     table(("ID", "Name", *(["Title"] if titled else []), "Due date", "Files"), rows)
 
 
-def _due(assignment: wire.AssignmentInfo) -> str:
+def _due(assignment: messages.AssignmentInfo) -> str:
     moment, closes = known(assignment.duedate), known(assignment.closes)
     closed = ", closed" if closes and closes < time.time() else ""
     return f"{when(moment) if moment else 'No deadline'}{closed}"

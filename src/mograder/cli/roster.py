@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from mograder import wire
 from mograder.cli.arguments import as_typed
 from mograder.cli.connect import Server, course_option, reads_from_a_server
 from mograder.cli.connect import somewhere as at
@@ -20,11 +19,12 @@ from mograder.domain.access import Role
 from mograder.domain.errors import BadRequest, Usage
 from mograder.domain.names import Username, parse_new_username
 from mograder.domain.roster import read_roster
+from mograder.wire import messages
 
 _ROLES = click.Choice([role.value for role in Role])
 
 
-def _somewhere(command: Callable[..., list[wire.RosterEntry]]) -> Callable[..., None]:
+def _somewhere(command: Callable[..., list[messages.RosterEntry]]) -> Callable[..., None]:
     """Adds --course, the options of a server, and --json; the command gets `place` and returns what to show."""
 
     @course_option
@@ -39,7 +39,7 @@ def _somewhere(command: Callable[..., list[wire.RosterEntry]]) -> Callable[..., 
     return somewhere
 
 
-def _show(entries: Sequence[wire.RosterEntry], as_json: bool) -> None:
+def _show(entries: Sequence[messages.RosterEntry], as_json: bool) -> None:
     if as_json:
         tell_json(entries)
         return
@@ -77,7 +77,7 @@ def roster() -> None:
 
 @roster.command(name="list", short_help="List everybody.")
 @_somewhere
-def list_command(place: LocalCourse | Client) -> list[wire.RosterEntry]:
+def list_command(place: LocalCourse | Client) -> list[messages.RosterEntry]:
     """List everybody: user name, name, role, and whether the name is claimed.
 
     \b
@@ -92,7 +92,7 @@ def list_command(place: LocalCourse | Client) -> list[wire.RosterEntry]:
 @click.option("--name", default="", help="What people call them.")
 @click.option("--role", type=_ROLES, default=Role.STUDENT.value, show_default=True, help="What they may do.")
 @_somewhere
-def add(place: LocalCourse | Client, user: Username, name: str, role: str) -> list[wire.RosterEntry]:
+def add(place: LocalCourse | Client, user: Username, name: str, role: str) -> list[messages.RosterEntry]:
     """Add USER and print the personal code. Who is there already stays as they are and gets none: see reset.
 
     \b
@@ -100,13 +100,13 @@ def add(place: LocalCourse | Client, user: Username, name: str, role: str) -> li
       mograder roster add alice --name "Alice Ames"
       mograder roster add tom --role instructor
     """
-    return place.add_people([wire.NewPerson(user, name, Role(role))])
+    return place.add_people([messages.NewPerson(user, name, Role(role))])
 
 
 @roster.command(name="import", short_help="Add everybody in FILE, a CSV list.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_somewhere
-def import_command(place: LocalCourse | Client, file: Path) -> list[wire.RosterEntry]:
+def import_command(place: LocalCourse | Client, file: Path) -> list[messages.RosterEntry]:
     """Add everybody in FILE, a CSV list, or nobody if a line is wrong; print each one's personal code.
 
     The user name is the column username, else student_id, else email; the name is name, or first_name and last_name.
@@ -122,13 +122,13 @@ def import_command(place: LocalCourse | Client, file: Path) -> list[wire.RosterE
         raise Usage(f"{file} is not UTF-8: save it as 'CSV UTF-8'") from None
     except BadRequest as error:
         raise BadRequest(f"{file}: {error.message}") from None
-    return place.add_people([wire.NewPerson(each.username, each.name, each.role) for each in people])
+    return place.add_people([messages.NewPerson(each.username, each.name, each.role) for each in people])
 
 
 @roster.command(short_help="Revoke USER's token and print a new personal code.")
 @_user
 @_somewhere
-def reset(place: LocalCourse | Client, user: Username) -> list[wire.RosterEntry]:
+def reset(place: LocalCourse | Client, user: Username) -> list[messages.RosterEntry]:
     """Revoke USER's token and print a new personal code: for a lost token, or one in the wrong hands.
 
     Brings back who was removed.
@@ -144,7 +144,7 @@ def reset(place: LocalCourse | Client, user: Username) -> list[wire.RosterEntry]
 @_user
 @click.argument("role", type=_ROLES)
 @_somewhere
-def role(place: LocalCourse | Client, user: Username, role: str) -> list[wire.RosterEntry]:
+def role(place: LocalCourse | Client, user: Username, role: str) -> list[messages.RosterEntry]:
     """Make USER an instructor, or a student again. The token stays; the audit log names who did what.
 
     \b
@@ -157,7 +157,7 @@ def role(place: LocalCourse | Client, user: Username, role: str) -> list[wire.Ro
 @roster.command()
 @_user
 @_somewhere
-def remove(place: LocalCourse | Client, user: Username) -> list[wire.RosterEntry]:
+def remove(place: LocalCourse | Client, user: Username) -> list[messages.RosterEntry]:
     """Revoke USER's token for good. Submissions stay, and nobody else can claim the name.
 
     \b

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from mograder import wire
 from mograder.cli.arguments import as_typed
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, course_option, reads_from_a_server, somewhere
 from mograder.cli.output import json_option, result
 from mograder.domain.rules import RuleTexts
+from mograder.wire import messages
 
 
 @click.command(short_help="Show and change an assignment's times, title and limits.")
@@ -51,11 +51,11 @@ def schedule(
     with somewhere(course, server) as place:
         found = place.rules(assignment)
         if said:
-            found = place.change_rules(assignment, wire.NewRules(found.tag, **said))
+            found = place.change_rules(assignment, messages.NewRules(found.tag, **said))
     result(as_json, found, _shown(found))
 
 
-def _shown(rules: wire.RulesInfo) -> str:
+def _shown(rules: messages.RulesInfo) -> str:
     times = [
         (name, f"{text.replace('T', ' ')} ({rules.timezone})" if text else "")
         for name, text in (("Opens", rules.opens), ("Due", rules.due), ("Closes", rules.closes))

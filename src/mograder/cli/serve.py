@@ -31,7 +31,7 @@ from mograder.config import (
 from mograder.domain.errors import MograderError, Temporary, Unreadable, Usage
 from mograder.domain.names import INSTRUCTOR, Username, parse_new_username
 from mograder.domain.tokens import SECRET_NAME, token_lines
-from mograder.wire import JoinLink
+from mograder.wire.join_link import JoinLink
 
 if TYPE_CHECKING:
     from mograder.domain.course import Course

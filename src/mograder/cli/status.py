@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from mograder import wire
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, named, reads_from_a_server
 from mograder.cli.output import json_option, note, result, when
 from mograder.client.client import known
 from mograder.client.files import replacing
 from mograder.domain.errors import MograderError
+from mograder.wire import messages
 
 
 @click.command(short_help="Show the state, grade and feedback of your work.")
@@ -64,7 +64,7 @@ def feedback(
         note(f"there is a feedback page: mograder https feedback {chosen.name!r} -o feedback.html")
 
 
-def _times(status: wire.Status, user: str) -> list[str]:
+def _times(status: messages.Status, user: str) -> list[str]:
     """Due time, extension, and what is to be said of the submission that counts."""
     lines = []
     if due := known(status.duedate):

@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 import msgspec
 
-from mograder import wire
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import (
     Server,
@@ -36,6 +35,7 @@ from mograder.client.workspace import is_release_file
 from mograder.domain.assignments import USUALLY_ACCEPTED
 from mograder.domain.errors import Closed, MograderError, TooLarge, Usage, WrongType
 from mograder.domain.names import counted
+from mograder.wire import messages
 
 
 @click.command()
@@ -155,7 +155,7 @@ def _submit(work: _Work, user: str | None, dry_run: bool, server: Server, as_jso
         raise wrong
 
 
-def _check(file: Path, assignment: wire.AssignmentInfo) -> None:
+def _check(file: Path, assignment: messages.AssignmentInfo) -> None:
     """Refuse now what the server would refuse after the trip."""
     accepts = [ending.lower() for ending in known(assignment.accepts) or USUALLY_ACCEPTED]
     if file.suffix.lower() not in accepts:
@@ -170,7 +170,7 @@ def _check(file: Path, assignment: wire.AssignmentInfo) -> None:
         raise TooLarge(f"{file.name} has {counted(size, 'byte')}: {assignment.name!r} takes at most {limit}")
 
 
-def _check_open(assignment: wire.AssignmentInfo, now: float) -> None:
+def _check_open(assignment: messages.AssignmentInfo, now: float) -> None:
     """Refuse, by the clock here (Unix seconds), what the server will refuse by its own."""
     opens, closes = known(assignment.opens), known(assignment.closes)
     if closes and closes < now:
@@ -179,7 +179,7 @@ def _check_open(assignment: wire.AssignmentInfo, now: float) -> None:
         raise Closed(f"{assignment.name!r} opens at {when(opens)}")
 
 
-def _warn(work: _Work, assignment: wire.AssignmentInfo, late: bool) -> str:
+def _warn(work: _Work, assignment: messages.AssignmentInfo, late: bool) -> str:
     """Say what a person should know before it is sent; the SHA-256 of what is sent."""
     for path in work.sources:
         if path.suffix == ".py" and is_release_file(sha256_of(path), assignment, work.keep_in):
@@ -209,7 +209,7 @@ def _announce(client: Client, waiting: OutboxEntry, size: int) -> OutboxEntry:
     return waiting
 
 
-def _received(name: str, submitted: wire.Submitted, whom: str) -> str:
+def _received(name: str, submitted: messages.Submitted, whom: str) -> str:
     lines = [f"Submitted {name!r} to {submitted.assignment!r}", f"  {whom}"]
     if submitted.attempt:
         again = "as before, these bytes were already your latest submission: " if submitted.repeated else ""

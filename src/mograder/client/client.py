@@ -1,4 +1,4 @@
-"""The protocol from the other side: one short method an endpoint, driven by `wire.ENDPOINTS`.
+"""The protocol from the other side: one short method an endpoint, driven by `ENDPOINTS`.
 
 Invariant: what comes back is what was sent, and a server that says less than ours does is understood as well.
 """
@@ -18,17 +18,20 @@ import httpx2
 import msgspec
 from msgspec import UnsetType
 
-from mograder import wire
 from mograder.client.connection import CHUNK, Answer, Body, Connection, RetryPolicy, announced_length, read_body
 from mograder.domain.access import Role
 from mograder.domain.errors import NetworkFailure, NotFound, RequestTimeout, VerificationFailed
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import printable
 from mograder.domain.tokens import random_secret
+from mograder.wire import messages
+from mograder.wire.codec import encode_json
+from mograder.wire.endpoints import BY_NAME, CHECKSUM_HEADER, MIB, Content
+from mograder.wire.paths import build_path
 
-MAX_REPLY = 64 * wire.MIB  # bytes of a JSON or HTML answer
-MAX_FILE = 2048 * wire.MIB  # bytes of one downloaded file
-FEEDBACK_BATCH = 16 * wire.MIB  # bytes of feedback pages in one request
+MAX_REPLY = 64 * MIB  # bytes of a JSON or HTML answer
+MAX_FILE = 2048 * MIB  # bytes of one downloaded file
+FEEDBACK_BATCH = 16 * MIB  # bytes of feedback pages in one request
 
 
 Progress = Callable[[int, int | None], None]
@@ -100,34 +103,34 @@ class Client:
 
     # one method an endpoint
 
-    def health(self) -> wire.Health:
-        return _value(self._call("health"), wire.Health)
+    def health(self) -> messages.Health:
+        return _value(self._call("health"), messages.Health)
 
-    def register(self, user: str, enrollment_code: str, claim_key: str | None = None) -> wire.Registered:
+    def register(self, user: str, enrollment_code: str, claim_key: str | None = None) -> messages.Registered:
         """Safe to repeat with the same `claim_key`, for an hour; without one a fresh key is made."""
-        request = wire.encode_json(wire.Register(user, enrollment_code, claim_key or random_secret()))
+        request = encode_json(messages.Register(user, enrollment_code, claim_key or random_secret()))
         reply = self._call("register", _json(request))
-        return _value(reply, wire.Registered, user=user)
+        return _value(reply, messages.Registered, user=user)
 
-    def assignments(self) -> list[wire.AssignmentInfo]:
+    def assignments(self) -> list[messages.AssignmentInfo]:
         return [_assignment(entry) for entry in _list(self._call("assignments"))]
 
-    def release_file(self, file: wire.ReleaseFileInfo, target: BinaryIO, progress: Progress | None = None) -> None:
+    def release_file(self, file: messages.ReleaseFileInfo, target: BinaryIO, progress: Progress | None = None) -> None:
         """Writes the file to `target`. Raises VerificationFailed unless it has the size and checksum of the listing.
 
         A file that lives on another host is fetched without the token.
         """
         self._download(file.filename, file.url, target, known(file.size), known(file.sha256), progress)
 
-    def rules(self, assignment: str) -> wire.RulesInfo:
-        return _value(self._call("rules", assignment=assignment), wire.RulesInfo)
+    def rules(self, assignment: str) -> messages.RulesInfo:
+        return _value(self._call("rules", assignment=assignment), messages.RulesInfo)
 
-    def change_rules(self, assignment: str, rules: wire.NewRules) -> wire.RulesInfo:
+    def change_rules(self, assignment: str, rules: messages.NewRules) -> messages.RulesInfo:
         """Not safe to repeat: the rules that were seen are then others."""
-        reply = self._call("change_rules", _json(wire.encode_json(rules)), repeatable=False, assignment=assignment)
-        return _value(reply, wire.RulesInfo)
+        reply = self._call("change_rules", _json(encode_json(rules)), repeatable=False, assignment=assignment)
+        return _value(reply, messages.RulesInfo)
 
-    def submit(self, assignment: str, user: str, path: Path, progress: Progress | None = None) -> wire.Submitted:
+    def submit(self, assignment: str, user: str, path: Path, progress: Progress | None = None) -> messages.Submitted:
         """Hands in the file at `path`. Safe to repeat: identical bytes get the same receipt.
 
         A server that gives no receipt leaves `receipt` empty, `attempt` 0 and `received` 0. Raises
@@ -137,9 +140,9 @@ class Client:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             size = file.tell()
             headers = {
-                "Content-Type": wire.Content.FILE.value,
+                "Content-Type": Content.FILE.value,
                 "Content-Length": str(size),
-                wire.CHECKSUM_HEADER: sha256,
+                CHECKSUM_HEADER: sha256,
             }
 
             def body() -> dict[str, Any]:
@@ -149,7 +152,7 @@ class Client:
             reply = self._call("submit", body, query={"user": user}, assignment=assignment)
         known = {"user": str(user), "assignment": str(assignment), "size": size, "sha256": sha256}
         missing = {"filename": f"{user}.py", "version": "", "attempt": 0, "received": 0, "receipt": ""}
-        submitted = _value(reply, wire.Submitted, **known, **missing)
+        submitted = _value(reply, messages.Submitted, **known, **missing)
         if submitted.sha256 != sha256:
             raise VerificationFailed(
                 f"the server received other bytes than {path.name} has: sent {sha256}, "
@@ -157,13 +160,13 @@ class Client:
             )
         return submitted
 
-    def commit(self, assignment: str, user: str, sha256: str, size: int) -> wire.Committed:
+    def commit(self, assignment: str, user: str, sha256: str, size: int) -> messages.Committed:
         """Announce a file: when it is handed in soon, the moment of this counts. Safe to repeat."""
-        request = wire.encode_json(wire.Announcement(sha256, size))
+        request = encode_json(messages.Announcement(sha256, size))
         reply = self._call("commit", _json(request), query={"user": user}, assignment=assignment)
-        return _value(reply, wire.Committed)
+        return _value(reply, messages.Committed)
 
-    def submissions(self, assignment: str, which: str = "latest") -> list[wire.SubmissionInfo]:
+    def submissions(self, assignment: str, which: str = "latest") -> list[messages.SubmissionInfo]:
         """`which` is "latest", "on-time" or "counts". A server that knows the latest alone answers with that.
 
         A server that does not tell leaves `timemodified` 0, `size` -1 and `sha256` empty.
@@ -171,94 +174,94 @@ class Client:
         missing = {"timemodified": 0, "size": -1, "sha256": ""}
         query = {"which": which} if which != "latest" else None
         reply = self._call("submissions", query=query, assignment=assignment)
-        return [_value(entry, wire.SubmissionInfo, **missing) for entry in _list(reply)]
+        return [_value(entry, messages.SubmissionInfo, **missing) for entry in _list(reply)]
 
-    def submitted_file(self, info: wire.SubmissionInfo, target: BinaryIO, progress: Progress | None = None) -> None:
+    def submitted_file(self, info: messages.SubmissionInfo, target: BinaryIO, progress: Progress | None = None) -> None:
         """Writes one submission to `target`. Raises VerificationFailed as `release_file` does."""
         size = info.size if info.size >= 0 else None
         self._download(info.filename, info.url, target, size, info.sha256 or None, progress)
 
-    def receipts(self, assignment: str, user: str) -> list[wire.ReceiptInfo]:
+    def receipts(self, assignment: str, user: str) -> list[messages.ReceiptInfo]:
         reply = self._call("receipts", query={"user": user}, assignment=assignment)
-        return [_value(entry, wire.ReceiptInfo) for entry in _list(reply)]
+        return [_value(entry, messages.ReceiptInfo) for entry in _list(reply)]
 
-    def all_receipts(self, user: str) -> list[wire.ReceiptInfo]:
-        return [_value(entry, wire.ReceiptInfo) for entry in _list(self._call("all_receipts", user=user))]
+    def all_receipts(self, user: str) -> list[messages.ReceiptInfo]:
+        return [_value(entry, messages.ReceiptInfo) for entry in _list(self._call("all_receipts", user=user))]
 
-    def version(self, info: wire.ReceiptInfo, target: BinaryIO, progress: Progress | None = None) -> None:
+    def version(self, info: messages.ReceiptInfo, target: BinaryIO, progress: Progress | None = None) -> None:
         """Writes the submission of a receipt to `target`. Raises VerificationFailed as `release_file` does."""
         self._download(info.version, info.url, target, info.size, info.sha256, progress)
 
-    def chain_head(self) -> wire.ChainHead:
-        return _value(self._call("chain_head"), wire.ChainHead)
+    def chain_head(self) -> messages.ChainHead:
+        return _value(self._call("chain_head"), messages.ChainHead)
 
-    def signing_keys(self) -> wire.KeySet:
-        return _value(self._call("signing_keys"), wire.KeySet)
+    def signing_keys(self) -> messages.KeySet:
+        return _value(self._call("signing_keys"), messages.KeySet)
 
     def upload_grades(
         self, assignment: str, grades: Iterable[GradeEntry], workflow_state: str = ""
-    ) -> wire.GradesStored:
+    ) -> messages.GradesStored:
         entries = [entry.fields for entry in grades]
         request = msgspec.json.encode({"grades": entries, "workflow_state": workflow_state})
         reply = self._call("upload_grades", _json(request), assignment=assignment)
-        return _value(reply, wire.GradesStored, received=len(entries))
+        return _value(reply, messages.GradesStored, received=len(entries))
 
-    def status(self, assignment: str, user: str) -> wire.Status:
+    def status(self, assignment: str, user: str) -> messages.Status:
         missing = {"graded": False, "grade": None, "feedback": "", "feedback_available": False}
         reply = self._call("status", query={"user": user}, assignment=assignment)
-        return _value(reply, wire.Status, **missing)
+        return _value(reply, messages.Status, **missing)
 
-    def upload_feedback(self, assignment: str, pages: Mapping[str, bytes]) -> wire.FeedbackStored:
+    def upload_feedback(self, assignment: str, pages: Mapping[str, bytes]) -> messages.FeedbackStored:
         """Sends `pages`, HTML by file name (`<user>.html`), in as many requests as their size asks for."""
         stored: list[str] = []
         for batch in _batches(pages):
             reply = self._call("upload_feedback", partial(_pages, batch), assignment=assignment)
-            stored += _value(reply, wire.FeedbackStored, files=list(batch)).files
-        return wire.FeedbackStored(stored)
+            stored += _value(reply, messages.FeedbackStored, files=list(batch)).files
+        return messages.FeedbackStored(stored)
 
     def feedback(self, assignment: str, user: str) -> bytes:
         """The HTML page."""
         return self._call("feedback", assignment=assignment, user=user)
 
-    def ask_extension(self, assignment: str, user: str, until: str, reason: str = "") -> wire.ExtensionInfo:
-        request = wire.encode_json(wire.ExtensionRequest(until, reason))
+    def ask_extension(self, assignment: str, user: str, until: str, reason: str = "") -> messages.ExtensionInfo:
+        request = encode_json(messages.ExtensionRequest(until, reason))
         reply = self._call("ask_extension", _json(request), query={"user": user}, assignment=assignment)
-        return _value(reply, wire.ExtensionInfo)
+        return _value(reply, messages.ExtensionInfo)
 
-    def extensions(self) -> list[wire.ExtensionInfo]:
-        return [_value(entry, wire.ExtensionInfo) for entry in _list(self._call("extensions"))]
+    def extensions(self) -> list[messages.ExtensionInfo]:
+        return [_value(entry, messages.ExtensionInfo) for entry in _list(self._call("extensions"))]
 
-    def change_extensions(self, changes: Iterable[wire.ExtensionChange]) -> list[wire.ExtensionInfo]:
+    def change_extensions(self, changes: Iterable[messages.ExtensionChange]) -> list[messages.ExtensionInfo]:
         """Grant, decline or withdraw, all or nothing. Not safe to repeat: what is withdrawn cannot be again."""
-        request = wire.encode_json(wire.ExtensionChanges(list(changes)))
+        request = encode_json(messages.ExtensionChanges(list(changes)))
         reply = self._call("change_extensions", _json(request), repeatable=False)
-        return [_value(entry, wire.ExtensionInfo) for entry in _list(reply)]
+        return [_value(entry, messages.ExtensionInfo) for entry in _list(reply)]
 
-    def roster(self) -> list[wire.RosterEntry]:
-        return [_value(entry, wire.RosterEntry) for entry in _list(self._call("roster"))]
+    def roster(self) -> list[messages.RosterEntry]:
+        return [_value(entry, messages.RosterEntry) for entry in _list(self._call("roster"))]
 
-    def add_people(self, people: Iterable[wire.NewPerson]) -> list[wire.RosterEntry]:
+    def add_people(self, people: Iterable[messages.NewPerson]) -> list[messages.RosterEntry]:
         """Not safe to repeat, as codes are said once; those of a lost answer are made anew by `reset`."""
-        request = wire.encode_json(wire.NewPeople(list(people)))
+        request = encode_json(messages.NewPeople(list(people)))
         reply = self._call("add_people", _json(request), repeatable=False)
-        return [_value(entry, wire.RosterEntry) for entry in _list(reply)]
+        return [_value(entry, messages.RosterEntry) for entry in _list(reply)]
 
-    def reset(self, user: str) -> wire.RosterEntry:
-        return _value(self._call("reset", user=user), wire.RosterEntry)
+    def reset(self, user: str) -> messages.RosterEntry:
+        return _value(self._call("reset", user=user), messages.RosterEntry)
 
-    def set_role(self, user: str, role: Role) -> wire.RosterEntry:
-        reply = self._call("set_role", _json(wire.encode_json(wire.NewRole(role))), user=user)
-        return _value(reply, wire.RosterEntry)
+    def set_role(self, user: str, role: Role) -> messages.RosterEntry:
+        reply = self._call("set_role", _json(encode_json(messages.NewRole(role))), user=user)
+        return _value(reply, messages.RosterEntry)
 
-    def remove(self, user: str) -> wire.RosterEntry:
-        return _value(self._call("remove", user=user), wire.RosterEntry)
+    def remove(self, user: str) -> messages.RosterEntry:
+        return _value(self._call("remove", user=user), messages.RosterEntry)
 
-    def events(self) -> list[wire.EventInfo]:
-        return [_value(entry, wire.EventInfo) for entry in _list(self._call("events"))]
+    def events(self) -> list[messages.EventInfo]:
+        return [_value(entry, messages.EventInfo) for entry in _list(self._call("events"))]
 
-    def login_link(self) -> wire.LoginLink:
+    def login_link(self) -> messages.LoginLink:
         """A link that logs you in to the course's pages in a browser, once."""
-        return _value(self._call("login_link"), wire.LoginLink)
+        return _value(self._call("login_link"), messages.LoginLink)
 
     def configuration(self) -> str:
         """A mograder.toml for a student of this server."""
@@ -279,14 +282,14 @@ class Client:
         **values: str,
     ) -> bytes:
         """The answer's body."""
-        row = wire.BY_NAME[name]
-        url = httpx2.URL(self.url + wire.build_path(row, values), params=query)
+        row = BY_NAME[name]
+        url = httpx2.URL(self.url + build_path(row, values), params=query)
 
         def read(response: httpx2.Response) -> bytes:
             return read_body(response, MAX_REPLY)
 
         reply = self._connection.send(row.method, url, body, read, repeatable=repeatable)
-        if not isinstance(row.reply, wire.Content) and not reply.lstrip().startswith((b"{", b"[")):
+        if not isinstance(row.reply, Content) and not reply.lstrip().startswith((b"{", b"[")):
             raise NetworkFailure(f"{self.url} does not look like a mograder server: check the address")
         return reply
 
@@ -352,7 +355,7 @@ def _json(body: bytes) -> Body:
     return lambda: {"content": body, "headers": {"Content-Type": "application/json"}}
 
 
-def known(value: wire.Maybe[Answer]) -> Answer | None:
+def known(value: messages.Maybe[Answer]) -> Answer | None:
     """The value of a key that a server may leave out; None where it did."""
     return None if isinstance(value, UnsetType) else value
 
@@ -392,14 +395,14 @@ def _value(reply: bytes | object, kind: type[Answer], **missing: object) -> Answ
         raise NetworkFailure(f"the server's answer cannot be understood: {printable(str(error))}") from None
 
 
-def _assignment(entry: object) -> wire.AssignmentInfo:
+def _assignment(entry: object) -> messages.AssignmentInfo:
     """One entry of a listing, which an instructor may have written by hand.
 
     A due date of 0, or what is no time, is none. A file without a name is passed over; one without an address has an
     empty `url` and cannot be fetched.
     """
     if not isinstance(entry, dict):
-        return _value(entry, wire.AssignmentInfo)
+        return _value(entry, messages.AssignmentInfo)
     files = entry.get("files")
     clean = {key: entry[key] for key in ("name", "title", "max_size", "accepts", "points") if key in entry}
     clean["id"] = entry.get("name") if entry.get("id") is None else entry["id"]
@@ -409,8 +412,8 @@ def _assignment(entry: object) -> wire.AssignmentInfo:
         if isinstance(moment, int | float) and moment > 0:
             clean[key] = int(moment)
     clean["files"] = [
-        _value(file, wire.ReleaseFileInfo, url="")
+        _value(file, messages.ReleaseFileInfo, url="")
         for file in (files if isinstance(files, list) else [])
         if isinstance(file, dict) and file.get("filename")
     ]
-    return _value(clean, wire.AssignmentInfo)
+    return _value(clean, messages.AssignmentInfo)

@@ -19,13 +19,13 @@ from itertools import count
 from pathlib import Path, PurePath
 from typing import Any
 
-from mograder import wire
 from mograder.client.client import Client, known
 from mograder.client.extract import ENDINGS, kind_of, unpack
 from mograder.client.files import replacing, sha256_of
 from mograder.client.trust import inside
 from mograder.domain.errors import MograderError, NetworkFailure, NotFound, Unauthenticated
 from mograder.domain.names import Username, parse_owner
+from mograder.wire import messages
 
 AT_ONCE = 8
 
@@ -78,7 +78,7 @@ def collect(
         contextlib.closing(memory),
         ThreadPoolExecutor(AT_ONCE) as pool,
     ):
-        todo: dict[Future[Collected], tuple[str, wire.SubmissionInfo]] = {}
+        todo: dict[Future[Collected], tuple[str, messages.SubmissionInfo]] = {}
         try:
             for number, entry in enumerate(entries):
                 try:
@@ -120,7 +120,7 @@ def _outcome(future: Future[Collected], user: str) -> Collected:
 
 
 def _collect(
-    client: Client, user: Username, entry: wire.SubmissionInfo, memory: _Memory, arriving: Path, force: bool
+    client: Client, user: Username, entry: messages.SubmissionInfo, memory: _Memory, arriving: Path, force: bool
 ) -> Collected:
     with arriving.open("w+b") as target:
         client.submitted_file(entry, target)
@@ -186,7 +186,7 @@ class _Memory:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         return self._path.parent
 
-    def is_current(self, user: str, entry: wire.SubmissionInfo) -> bool:
+    def is_current(self, user: str, entry: messages.SubmissionInfo) -> bool:
         """Whether the listing alone tells that nothing is new."""
         before = self._known.get(user, {})
         if entry.sha256:
@@ -236,7 +236,7 @@ class _Memory:
     def forget(self, user: str) -> None:
         self._known.pop(user, None)
 
-    def remember(self, user: str, entry: wire.SubmissionInfo, sha256: str, placed: set[str]) -> None:
+    def remember(self, user: str, entry: messages.SubmissionInfo, sha256: str, placed: set[str]) -> None:
         digests = {name: digest(self.root / name) for name in placed}
         self._known[user] = {
             "sha256": sha256, "size": entry.size, "timemodified": entry.timemodified, "placed": sorted(placed),

@@ -34,7 +34,7 @@ from mograder.domain.errors import (
     error_for,
 )
 from mograder.domain.names import printable
-from mograder.wire import KIB, TROUBLE
+from mograder.wire.endpoints import KIB, TROUBLE
 
 CHUNK = 256 * KIB
 MAX_ERROR = 64 * KIB  # bytes of an error answer that are read

@@ -19,12 +19,12 @@ from typing import Any
 
 import click
 
-from mograder import wire
 from mograder.client.client import Client, Progress, known
 from mograder.client.extract import safe_name
 from mograder.client.files import replacing, sha256_of
 from mograder.client.proof import KnownKeys, no_receipt
 from mograder.domain.errors import MograderError, NotFound, VerificationFailed
+from mograder.wire import messages
 
 NEAR = 600.0
 """Seconds before a deadline in which a file's checksum is sent ahead of it."""
@@ -125,7 +125,7 @@ def is_passing(error: MograderError) -> bool:
     return error.exit_code == 6 or isinstance(error, VerificationFailed)
 
 
-def worth_announcing(assignment: wire.AssignmentInfo, size: int, took: float, now: float) -> bool:
+def worth_announcing(assignment: messages.AssignmentInfo, size: int, took: float, now: float) -> bool:
     """Whether the checksum should go ahead of a file of `size` bytes: a deadline is near, or the way to it is slow.
 
     `took` is how long the server needed for its listing, in seconds; `now` is Unix seconds.
@@ -137,12 +137,12 @@ def worth_announcing(assignment: wire.AssignmentInfo, size: int, took: float, no
     return any(limit is not None and -NEAR < limit - now < window for limit in limits)
 
 
-Resolve = Callable[[list[wire.AssignmentInfo], str], wire.AssignmentInfo]
+Resolve = Callable[[list[messages.AssignmentInfo], str], messages.AssignmentInfo]
 
 
 def deliver(
     client: Client, outbox: Outbox, sender: str, resolve: Resolve, *, again: bool, progress: Progress | None = None
-) -> Iterator[tuple[OutboxEntry, wire.Submitted | None, str]]:
+) -> Iterator[tuple[OutboxEntry, messages.Submitted | None, str]]:
     """Send what waits for this server, oldest first: each with the server's answer, or None and what is in the way.
 
     What was refused before is sent only `again`. Raises the error of the first that shows that the server is away.

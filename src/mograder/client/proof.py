@@ -13,13 +13,13 @@ from typing import Any
 
 import click
 
-from mograder import wire
 from mograder.client.client import Client
 from mograder.client.files import replacing
 from mograder.domain import deadlines
 from mograder.domain.errors import BadRequest, MograderError, NotFound, Usage, VerificationFailed
 from mograder.signing import Ed25519Signer
-from mograder.wire import decode_json
+from mograder.wire import messages
+from mograder.wire.codec import decode_json
 
 
 class KnownKeys:
@@ -83,7 +83,7 @@ def no_receipt(url: str) -> VerificationFailed:
     )
 
 
-def check_submitted(submitted: wire.Submitted, signer: Ed25519Signer, url: str) -> None:
+def check_submitted(submitted: messages.Submitted, signer: Ed25519Signer, url: str) -> None:
     """Raises VerificationFailed unless the receipt is signed with a pinned key and states what was handed in."""
     try:
         claims = signer.verify(submitted.receipt)
@@ -93,7 +93,7 @@ def check_submitted(submitted: wire.Submitted, signer: Ed25519Signer, url: str) 
         raise VerificationFailed(f"the receipt states another {', '.join(differ)} than the server says: hand in again")
 
 
-def _plain(value: wire.Submitted | wire.ReceiptInfo) -> dict[str, object]:
+def _plain(value: messages.Submitted | messages.ReceiptInfo) -> dict[str, object]:
     return {name: getattr(value, name) for name in ("user", "assignment", "attempt", "sha256", "size", "received")}
 
 

@@ -18,11 +18,11 @@ from typing import Any
 
 import msgspec
 
-from mograder import wire
 from mograder.client.client import Client, Progress, known
 from mograder.client.extract import Places, folder_name, safe_name, unpack
 from mograder.client.files import replacing, sha256_of
 from mograder.client.trust import inside
+from mograder.wire import messages
 
 # fetched files
 
@@ -129,19 +129,19 @@ class Release:
                 return beside
         raise AssertionError("unreachable")
 
-    def archive(self, file: wire.ReleaseFileInfo) -> list[PurePosixPath] | None:
+    def archive(self, file: messages.ReleaseFileInfo) -> list[PurePosixPath] | None:
         """The files that an archive brought, if it is still the same and they are all there."""
         record = self._archives.get(file.filename, {})
         paths = [PurePosixPath(path) for path in record.get("files", [])]
         same = known(file.sha256) is not None and record.get("sha256") == known(file.sha256)
         return paths if same and all((self.out / path).exists() for path in paths) else None
 
-    def remember_archive(self, file: wire.ReleaseFileInfo, sha256: str, paths: list[PurePosixPath]) -> None:
+    def remember_archive(self, file: messages.ReleaseFileInfo, sha256: str, paths: list[PurePosixPath]) -> None:
         self._archives[file.filename] = {"sha256": sha256, "files": [str(path) for path in paths]}
 
 
 def fetch(
-    client: Client, assignment: wire.AssignmentInfo, out: Path, progress: Progress | None = None
+    client: Client, assignment: messages.AssignmentInfo, out: Path, progress: Progress | None = None
 ) -> Iterator[Fetched]:
     """Bring the files of an assignment into `out`, one after the other; what is unchanged is not downloaded.
 
@@ -165,7 +165,7 @@ def fetch(
 
 def _file(
     client: Client,
-    file: wire.ReleaseFileInfo,
+    file: messages.ReleaseFileInfo,
     release: Release,
     places: Places,
     arriving: Path,
@@ -182,7 +182,7 @@ def _file(
 
 def _archive(
     client: Client,
-    file: wire.ReleaseFileInfo,
+    file: messages.ReleaseFileInfo,
     release: Release,
     places: Places,
     arriving: Path,
@@ -207,13 +207,13 @@ def _archive(
 # handing in
 
 
-def is_release_file(sha256: str, assignment: wire.AssignmentInfo, folder: Path) -> bool:
+def is_release_file(sha256: str, assignment: messages.AssignmentInfo, folder: Path) -> bool:
     """Whether a file is what the course gave out, by the listing or by what was fetched into `folder`."""
     listed = {known(file.sha256) for file in assignment.files}
     return sha256 in listed | Release(folder, assignment.name).checksums()
 
 
-def keep_receipt(file: Path, url: str, submitted: wire.Submitted | wire.ReceiptInfo) -> Path | None:
+def keep_receipt(file: Path, url: str, submitted: messages.Submitted | messages.ReceiptInfo) -> Path | None:
     """Keep the receipt of a submission in `.mograder/receipts/` beside the file; None when the server gave none."""
     if not submitted.receipt:
         return None

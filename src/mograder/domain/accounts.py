@@ -11,7 +11,16 @@ from typing import Protocol
 from mograder.domain import deadlines, tokens
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
 from mograder.domain.audit import Event
-from mograder.domain.errors import BadRequest, NameTaken, NotFound, RegistrationOff, Unauthenticated, WrongCode
+from mograder.domain.errors import (
+    BadName,
+    BadRequest,
+    NameTaken,
+    NotFound,
+    RegistrationFull,
+    RegistrationOff,
+    Unauthenticated,
+    WrongCode,
+)
 from mograder.domain.keys import KeysStore
 from mograder.domain.names import INSTRUCTOR, FileName, Username, counted, parse_new_username
 from mograder.domain.receipts import latest_filename
@@ -35,6 +44,10 @@ class AccountsStore(Protocol):
 
     def all(self) -> list[Account]:
         """All accounts, sorted by name."""
+        ...
+
+    def count(self) -> int:
+        """How many accounts there are, removed ones included."""
         ...
 
     def change(self, username: Username, change: ChangeAccount, event: Event) -> Account:
@@ -98,6 +111,8 @@ class Accounts:
     people: People
     clock: Callable[[], int]
     enrollment_code: str
+    most_people: Callable[[], int]
+    """How many people may be in the course before the shared code lets nobody else in."""
 
     @property
     def registration_open(self) -> bool:
@@ -132,6 +147,8 @@ class Accounts:
         now = self.clock()
         claim_hash = hash_code(claim_key) if claim_key else None
         in_use = account is None and self.people.has_submitted(username)
+        if account is None and not in_use:
+            self._check_room()
 
         def claim(held: Account | None) -> Account:
             if held is None:
@@ -146,6 +163,15 @@ class Accounts:
 
         return username, self._token(self.store.change(username, claim, Event(now, username, "register", username)))
 
+    def is_personal_code(self, user: str, code: str) -> bool:
+        """Whether `code` is the personal code of the account of this name. Never raises for a name that is none."""
+        try:
+            account = self.store.get(parse_new_username(user))
+        except BadName:
+            account = None
+        expected = account.code_hash if account and account.code_hash else ""
+        return same_text(hash_code(code.strip()), expected)
+
     def _check_code(self, code: str, personal: str | None) -> None:
         """Raises WrongCode unless `code` is the personal one or, where there is none, the course's."""
         given = code.strip()
@@ -154,6 +180,25 @@ class Accounts:
         right_personal = personal is not None and same_text(hash_code(given), personal)
         if not (right_personal or (right_shared and personal is None)):
             raise WrongCode("wrong enrollment code: ask your instructor for the course's code")
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the enrollment code still lets new people in."""
+        return self.store.count() < self.most_people()
+
+    def recent_registrations(self) -> int:
+        """How many people registered in the last hour."""
+        since = self.clock() - 60 * deadlines.MINUTE
+        return sum(each.claimed > since for each in self.store.all())
+
+    def _check_room(self) -> None:
+        """Raises RegistrationFull. Registrations at the same moment may exceed the limit by their number."""
+        count, most = self.store.count(), self.most_people()
+        if count >= most:
+            raise RegistrationFull(
+                f"{counted(count, 'account')} exist, and the enrollment code adds no more: ask your instructor to put "
+                "you on the roster, or to raise max_people in mograder.toml"
+            )
 
     def _token(self, account: Account) -> str:
         return tokens.sign(self.keys.secrets()[0], account.username, account.generation)

@@ -53,7 +53,10 @@ class Course:
 
     @cached_property
     def accounts(self) -> Accounts:
-        return Accounts(self.store.accounts, self.store.keys, self._people, self.clock, self.enrollment_code)
+        return Accounts(
+            self.store.accounts, self.store.keys, self._people, self.clock, self.enrollment_code,
+            lambda: self.plan.max_people,
+        )  # fmt: skip
 
     @cached_property
     def roster(self) -> Roster:

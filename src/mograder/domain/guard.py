@@ -19,6 +19,10 @@ class GuardStore(Protocol):
         """
         ...
 
+    def is_spent(self, ticket: str) -> bool:
+        """Whether `spend` was called with `ticket` in any server of this course, and the ticket is not forgotten."""
+        ...
+
     def note_failure(self, keys: Sequence[str], moment: int, keep: int) -> None:
         """Note a failure of each of the keys (digests), for all servers of this course.
 
@@ -46,6 +50,13 @@ class Guard:
         if now > until or not self.store.spend(ticket, now, until):
             raise Unauthenticated("this link was used already or is too old: ask for a new one")
 
+    def end_session(self, session: str, until: int) -> None:
+        """End the session of this id, in every server; remembered until `until`, when its cookies have expired."""
+        self.store.spend(_ended(session), self.clock(), until)
+
+    def has_ended(self, session: str) -> bool:
+        return self.store.is_spent(_ended(session))
+
     def failures(self, keys: Sequence[str]) -> list[tuple[str, int]]:
         """The failures noted for the keys, each with its moment (Unix microseconds), in no order."""
         return self.store.failures(keys)
@@ -56,3 +67,7 @@ class Guard:
 
     def forget_failures(self, keys: Sequence[str]) -> None:
         self.store.forget_failures(keys)
+
+
+def _ended(session: str) -> str:
+    return f"session {session}"  # no ticket has a space in its name

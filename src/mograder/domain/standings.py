@@ -77,7 +77,7 @@ class Standings:
         )
 
     def version(self, assignment: Assignment) -> tuple[object, ...]:
-        """The version of everybody's standing in an assignment: equal only if all of them are. Cheap enough for polls."""
+        """The version of all standings in an assignment: equal only if all of them are. Every poll asks."""
         return (self.store.version(assignment.name), assignment, self.store.config.plan())
 
     def submissions_version(

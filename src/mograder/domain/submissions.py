@@ -36,7 +36,7 @@ from mograder.domain.rules import ConfigStore
 
 
 class Upload(Body, Protocol):
-    """A submission that is being received. `write` every chunk, then `finish`; `discard` drops it, and may be repeated."""
+    """A submission that is being received: `write` each chunk, then `finish`. `discard` drops it, also twice."""
 
     @property
     def is_large(self) -> bool:
@@ -160,9 +160,9 @@ class Submissions:
         if body.size == 0:
             raise BadRequest("no data: the file is empty")
         self.admission.check_size(assignment, body.size)
-        accepts = assignment.rules.accepts
-        if accepts and filename and not filename.lower().endswith(accepts):
-            raise WrongType(f"{printable(filename)!r}: {assignment.name!r} takes {', '.join(accepts)}")
+        if not assignment.rules.takes(filename):
+            endings = ", ".join(assignment.rules.endings)
+            raise WrongType(f"{printable(filename)!r}: {assignment.name!r} takes {endings}")
         found = deadlines.lateness(schedule.due, moment, plan.penalties, plan.zone)
         late = actor.username == user and found.late
         arrived = received if commitment else None

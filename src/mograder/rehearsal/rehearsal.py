@@ -17,11 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mograder import config, wire
+from mograder import config
 from mograder.domain.errors import MograderError, Usage
 from mograder.rehearsal.load import Answer, Ask, quantile, rate, send, send_all
 from mograder.store.folder.layout import FEEDBACK, GRADES, LEDGER, served_folders
 from mograder.store.shared.manifest import MANIFEST
+from mograder.wire import messages
+from mograder.wire.codec import decode_json, encode_json
+from mograder.wire.endpoints import BY_NAME
+from mograder.wire.paths import build_path
 
 AT_ONCE = 100
 """Connections of the rush at the end; more students wait for their turn to connect, as in a browser."""
@@ -214,48 +218,48 @@ class Rehearsal:
         return await send_all(self._server.address, asks, AT_ONCE, heard=heard)
 
     async def _register(self) -> list[Answer]:
-        row = wire.BY_NAME["register"]
+        row = BY_NAME["register"]
         asks = [
-            Ask(row.method, row.path, body=wire.encode_json(wire.Register(user, self._server.code)), user=user)
+            Ask(row.method, row.path, body=encode_json(messages.Register(user, self._server.code)), user=user)
             for user in self._students
         ]
         answers = await self._all("register", asks)
         for answer in answers:
             if not answer.ok:
                 raise MograderError(f"nobody can register: {Phase.of('register', answers).first_error}")
-            self._tokens[answer.ask.user] = wire.decode_json(answer.body, wire.Registered).token
+            self._tokens[answer.ask.user] = decode_json(answer.body, messages.Registered).token
         return answers
 
-    async def _choose(self, wanted: str | None) -> wire.AssignmentInfo:
+    async def _choose(self, wanted: str | None) -> messages.AssignmentInfo:
         """The assignment to hand in: the wanted one, else the first."""
         answer = await send(self._server.address, self._ask("assignments", self._students[0], {}))
-        listed = wire.decode_json(answer.body, list[dict[str, Any]])
+        listed = decode_json(answer.body, list[dict[str, Any]])
         chosen = next((each for each in listed if wanted in (None, each["name"], str(each["id"]))), None)
         if chosen is None:
             known = ", ".join(each["name"] for each in listed)
             raise Usage(f"there is no assignment {wanted!r} in the course: it has {known}" if known else
                         "the course has no assignment: there is nothing to rehearse")  # fmt: skip
-        files = [wire.ReleaseFileInfo(each["filename"], each["url"]) for each in chosen.get("files", [])]
+        files = [messages.ReleaseFileInfo(each["filename"], each["url"]) for each in chosen.get("files", [])]
         local = [each for each in files if each.url.startswith("/")]
         notebook = next((each for each in local if each.filename.endswith(".py")), None)
         if notebook is not None:
             found = await send(self._server.address, Ask("GET", notebook.url, self._tokens[self._students[0]]))
             self._notebook = found.body
-        return wire.AssignmentInfo(chosen["name"], str(chosen["id"]), local)
+        return messages.AssignmentInfo(chosen["name"], str(chosen["id"]), local)
 
     def _ask(self, name: str, user: str, values: dict[str, str], query: str = "") -> Ask:
-        row = wire.BY_NAME[name]
-        return Ask(row.method, wire.build_path(row, values) + query, self._tokens[user], kind=name, user=user)
+        row = BY_NAME[name]
+        return Ask(row.method, build_path(row, values) + query, self._tokens[user], kind=name, user=user)
 
     def _look(self, assignment: str, user: str) -> Ask:
         return self._ask("status", user, {"assignment": assignment}, f"?user={user}")
 
     def _submission(self, assignment: str, user: str, version: int) -> Ask:
         body = self._notebook + f"# {user}, version {version}, {self._chance.random()}\n".encode()
-        path = wire.build_path(wire.BY_NAME["submit"], {"assignment": assignment}) + f"?user={user}"
+        path = build_path(BY_NAME["submit"], {"assignment": assignment}) + f"?user={user}"
         return Ask("POST", path, self._tokens[user], body, kind="submit", user=user)
 
-    def _lesson(self, assignment: wire.AssignmentInfo) -> list[tuple[float, Ask]]:
+    def _lesson(self, assignment: messages.AssignmentInfo) -> list[tuple[float, Ask]]:
         """When (seconds from the start) somebody asks what: everybody comes early, looks often, hands in late."""
         seconds = self._minutes * 60
         asks: list[tuple[float, Ask]] = []
@@ -287,7 +291,7 @@ class Rehearsal:
         """Compare every acknowledged submission with the file of its version."""
         for answer in answers:
             if answer.ok and answer.ask.kind == "submit":
-                version = str(wire.decode_json(answer.body)["version"])
+                version = str(decode_json(answer.body)["version"])
                 path = self._server.submitted / assignment / version
                 if path.is_file() and path.read_bytes() == answer.ask.body:
                     self._work[version] = answer.ask.body

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from msgspec import UNSET
 
-from mograder import wire
 from mograder.domain import deadlines
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment, CountingRule
-from mograder.domain.commitments import Commitment
+from mograder.domain.audit import AuditLine, without_repeats
 from mograder.domain.counting import ListedSubmission
 from mograder.domain.course import Course
 from mograder.domain.deadlines import Lateness
-from mograder.domain.errors import BadRequest, ChecksumMismatch, NotFound, WrongCode
+from mograder.domain.errors import BadRequest, NotFound, Throttled, WrongCode
 from mograder.domain.extensions import Change, Extension
 from mograder.domain.files import StoredFile
 from mograder.domain.names import Username, parse_owner
 from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.roster import Person
 from mograder.domain.standings import Standing
-from mograder.domain.submissions import Accepted, Upload
+from mograder.domain.submissions import Accepted
 from mograder.web.body import Scope
 from mograder.web.caching import Memo, TickCache
 from mograder.web.pages.sessions import link_with, new_ticket
 from mograder.web.replies import Reply, json_reply
 from mograder.web.throttle import Failures, address_key, name_key
-from mograder.wire import Content, Endpoint
+from mograder.wire import messages
+from mograder.wire.codec import client_configuration, decode_json
+from mograder.wire.endpoints import BY_NAME, Content, Endpoint
+from mograder.wire.paths import build_path
+
+EVENTS_A_PAGE = 1000
 
 
 class Request(NamedTuple):
@@ -101,21 +104,31 @@ def asked_about(query: bytes, name: str) -> Username:
 
 
 def health(request: Request) -> Reply:
-    return json_reply(wire.Health())
+    return json_reply(messages.Health())
 
 
 def register(request: Request) -> Reply:
     request.course.accounts.check_registration()
-    wanted = wire.decode_json(request.body, wire.Register)
+    wanted = decode_json(request.body, messages.Register)
     username, token = join(request.course, request.wrong_codes, request.address, wanted)
-    return secret_reply(wire.Registered(token, username))
+    return secret_reply(messages.Registered(token, username))
 
 
-def join(course: Course, wrong_codes: Failures, address: str, wanted: wire.Register) -> tuple[Username, str]:
-    """Raises what `Course.register` does, and Throttled before the code is looked at."""
+def join(course: Course, wrong_codes: Failures, address: str, wanted: messages.Register) -> tuple[Username, str]:
+    """Register somebody from a network `address`.
+
+    Raises what `Accounts.register` does, and Throttled, then without looking at the course's code.
+    """
     course.accounts.check_registration()
-    whose = (address, name_key(wanted.user))
-    failed = wrong_codes.check(*whose)
+    whose = (address, f"{name_key(wanted.user)} from {address}")  # what others try elsewhere keeps nobody out
+    try:
+        failed = wrong_codes.check(*whose)
+    except Throttled:
+        if not course.accounts.is_personal_code(
+            wanted.user, wanted.enrollment_code or ""
+        ):  # 59 bits: nobody guesses it
+            raise
+        failed = False
     try:
         joined = course.accounts.register(wanted.user, wanted.enrollment_code or "", wanted.claim_key or "")
     except WrongCode:
@@ -152,7 +165,7 @@ def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
     """How an assignment is listed: a manifest's own entry is passed on whole, with the times that are in force."""
     rules, schedule = assignment.rules, assignment.rules.schedule
     opens, due, closes = map(seconds, (schedule.opens, schedule.due, schedule.closes))
-    grace: wire.Maybe[int] = UNSET
+    grace: messages.Maybe[int] = UNSET
     now_late: dict[str, Any] = {}
     if schedule.due is not None:
         grace = course.plan.penalties.grace // deadlines.SECOND
@@ -162,18 +175,17 @@ def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
         times = {"opens": opens, "duedate": due, "closes": closes, "grace": grace, **now_late}
         return {**assignment.entry, **{key: value for key, value in times.items() if value is not UNSET}}
     listed = [
-        wire.ReleaseFileInfo(
+        messages.ReleaseFileInfo(
             each.name,
-            each.url
-            or wire.build_path(wire.BY_NAME["release_file"], {"assignment": assignment.name, "file": each.name}),
-            wire.given(each.size),
-            wire.given(each.sha256),
+            each.url or build_path(BY_NAME["release_file"], {"assignment": assignment.name, "file": each.name}),
+            messages.given(each.size),
+            messages.given(each.sha256),
         )
         for each in assignment.files
     ]
-    return wire.AssignmentInfo(
-        assignment.name, assignment.id, listed, wire.given(rules.title or None), opens, due, closes,
-        wire.given(rules.max_size), wire.given(list(rules.accepts) or None), wire.given(rules.points),
+    return messages.AssignmentInfo(
+        assignment.name, assignment.id, listed, messages.given(rules.title or None), opens, due, closes,
+        messages.given(rules.max_size), messages.given(list(rules.accepts) or None), messages.given(rules.points),
         grace, **now_late,
     )  # fmt: skip
 
@@ -184,38 +196,21 @@ def release_file(request: Request) -> StoredFile:
 
 
 def rules(request: Request) -> Reply:
-    return json_reply(wire.rules_info(request.course.rules.of(request.assignment().name)), tagged=True)
+    return json_reply(messages.rules_info(request.course.rules.of(request.assignment().name)), tagged=True)
 
 
 def change_rules(request: Request) -> Reply:
     planning, name = request.course.rules, request.assignment().name
-    wanted = wire.decode_json(request.body, wire.NewRules)
-    changed = planning.change(request.actor, name, wire.new_texts(planning.of(name).texts, wanted), wanted.tag)
-    return json_reply(wire.rules_info(changed))
-
-
-def begin_submit(
-    request: Request, assignment: Assignment, upload: Upload, filename: str, held: Sequence[Commitment]
-) -> Future[Accepted]:
-    try:
-        upload.finish()
-        announced = request.headers.get(wire.CHECKSUM_HEADER.lower())
-        if announced is not None and announced.lower() != upload.sha256:
-            raise ChecksumMismatch(f"the bytes that came have the SHA-256 {upload.sha256}, not {announced[:64]!r}")
-        course, user = request.course, request.person()
-        accepted = course.submissions.begin(request.actor, assignment, user, upload, request.received, filename, held)
-    except BaseException:
-        upload.discard()
-        raise
-    accepted.add_done_callback(lambda _: upload.discard())
-    return accepted
+    wanted = decode_json(request.body, messages.NewRules)
+    changed = planning.change(request.actor, name, messages.new_texts(planning.of(name).texts, wanted), wanted.tag)
+    return json_reply(messages.rules_info(changed))
 
 
 def submitted(course: Course, accepted: Accepted) -> Reply:
     kept = accepted.receipt.submission
     assessed, counts, rule = course.submissions.assessed(accepted.receipt)
     return json_reply(
-        wire.Submitted(
+        messages.Submitted(
             filename=latest_filename(kept.username),
             version=kept.filename,
             user=kept.username,
@@ -227,7 +222,7 @@ def submitted(course: Course, accepted: Accepted) -> Reply:
             receipt=accepted.receipt.text,
             repeated=accepted.repeated,
             duedate=seconds(kept.due),
-            arrived=wire.given(kept.arrived / deadlines.SECOND if kept.arrived else None),
+            arrived=messages.given(kept.arrived / deadlines.SECOND if kept.arrived else None),
             counts=counts,
             rule=rule.value,
             by=kept.by,
@@ -236,40 +231,40 @@ def submitted(course: Course, accepted: Accepted) -> Reply:
     )
 
 
-def seconds(moment: int | None) -> wire.Maybe[int]:
-    return wire.given(None if moment is None else moment // deadlines.SECOND)
+def seconds(moment: int | None) -> messages.Maybe[int]:
+    return messages.given(None if moment is None else moment // deadlines.SECOND)
 
 
 def said_of(lateness: Lateness) -> dict[str, Any]:
     """The keys of a reply that say how late a submission is."""
     return {
         "late": lateness.late, "days_late": lateness.days, "penalty": lateness.penalty,
-        "explanation": wire.given(lateness.explanation or None),
+        "explanation": messages.given(lateness.explanation or None),
     }  # fmt: skip
 
 
 def commit(request: Request) -> Reply:
     course, assignment, user = request.course, request.assignment(), request.person()
-    wanted = wire.decode_json(request.body, wire.Announcement)
+    wanted = decode_json(request.body, messages.Announcement)
     made = course.commitments.announce(request.actor, assignment, user, wanted.sha256, wanted.size, request.received)
     late = course.submissions.lateness(course.extensions.schedule(assignment, user).due, made.moment).late
     moments = (made.moment / deadlines.SECOND, made.ends / deadlines.SECOND)
-    return json_reply(wire.Committed(made.username, made.assignment, made.sha256, made.size, *moments, late))
+    return json_reply(messages.Committed(made.username, made.assignment, made.sha256, made.size, *moments, late))
 
 
 def ask_extension(request: Request) -> Reply:
     assignment = request.assignment()
-    wanted = wire.decode_json(request.body, wire.ExtensionRequest)
+    wanted = decode_json(request.body, messages.ExtensionRequest)
     asked = request.course.extensions.ask(request.actor, assignment, request.person(), wanted.until, wanted.reason)
-    return json_reply(wire.extension_info(asked))
+    return json_reply(messages.extension_info(asked))
 
 
 def extensions(request: Request) -> Reply:
-    return json_reply([wire.extension_info(each) for each in request.course.extensions.all()], tagged=True)
+    return json_reply([messages.extension_info(each) for each in request.course.extensions.all()], tagged=True)
 
 
 def change_extensions(request: Request) -> Reply:
-    wanted = wire.decode_json(request.body, wire.ExtensionChanges)
+    wanted = decode_json(request.body, messages.ExtensionChanges)
     changes = [
         Change(
             request.course.release.assignment(request.actor, each.assignment), parse_owner(each.user), each.decision,
@@ -278,7 +273,7 @@ def change_extensions(request: Request) -> Reply:
         for each in wanted.changes
     ]  # fmt: skip
     changed = request.course.extensions.decide(request.actor, changes)
-    return json_reply([wire.extension_info(each) for each in changed])
+    return json_reply([messages.extension_info(each) for each in changed])
 
 
 WHICH = {"": CountingRule.LATEST, "latest": CountingRule.LATEST, "on-time": CountingRule.ON_TIME, "counts": None}
@@ -298,7 +293,7 @@ def submissions(request: Request) -> Reply:
     return request.written.get(("submissions", assignment.name, wanted), seen, write)
 
 
-def submission_info(assignment: Assignment, listed: ListedSubmission) -> wire.SubmissionInfo:
+def submission_info(assignment: Assignment, listed: ListedSubmission) -> messages.SubmissionInfo:
     file, assessed = listed.file, listed.assessed
     place = {"assignment": assignment.name, "file": file.filename}
     known: dict[str, Any] = {}
@@ -306,8 +301,8 @@ def submission_info(assignment: Assignment, listed: ListedSubmission) -> wire.Su
         kept = assessed.submission
         moment = kept.received / deadlines.SECOND
         known = {"version": kept.filename, "received": moment, "by": kept.by, **said_of(assessed.lateness)}
-    url = wire.build_path(wire.BY_NAME["submitted_file"], place)
-    return wire.SubmissionInfo(
+    url = build_path(BY_NAME["submitted_file"], place)
+    return messages.SubmissionInfo(
         file.username, file.filename, url, int(file.modified), file.size, file.sha256, listed.counts, **known
     )
 
@@ -327,10 +322,10 @@ def all_receipts(request: Request) -> Reply:
     )
 
 
-def receipt_info(receipt: Receipt) -> wire.ReceiptInfo:
+def receipt_info(receipt: Receipt) -> messages.ReceiptInfo:
     kept = receipt.submission
     place = {"assignment": kept.assignment, "user": kept.username, "file": kept.filename}
-    return wire.ReceiptInfo(
+    return messages.ReceiptInfo(
         number=receipt.number,
         hash=receipt.hash,
         user=kept.username,
@@ -341,9 +336,9 @@ def receipt_info(receipt: Receipt) -> wire.ReceiptInfo:
         sha256=kept.sha256,
         received=kept.received / deadlines.SECOND,
         by=kept.by,
-        url=wire.build_path(wire.BY_NAME["version"], place),
+        url=build_path(BY_NAME["version"], place),
         receipt=receipt.text,
-        late=wire.given(kept.late if kept.due is not None else None),
+        late=messages.given(kept.late if kept.due is not None else None),
         duedate=seconds(kept.due),
     )
 
@@ -354,17 +349,17 @@ def version(request: Request) -> StoredFile:
 
 def chain_head(request: Request) -> Reply:
     head = request.course.submissions.head()
-    return json_reply(wire.ChainHead(head.number, head.hash), tagged=True)
+    return json_reply(messages.ChainHead(head.number, head.hash), tagged=True)
 
 
 def signing_keys(request: Request) -> Reply:
-    return json_reply(wire.KeySet([dict(each) for each in request.course.keys.public()]), tagged=True)
+    return json_reply(messages.KeySet([dict(each) for each in request.course.keys.public()]), tagged=True)
 
 
 def upload_grades(request: Request) -> Reply:
-    document = wire.decode_json(request.body)
+    document = decode_json(request.body)
     uploaded = request.course.grades.upload(request.actor, request.assignment(), document)
-    return json_reply(wire.GradesStored(uploaded.stored, uploaded.received, list(uploaded.unknown)))
+    return json_reply(messages.GradesStored(uploaded.stored, uploaded.received, list(uploaded.unknown)))
 
 
 def status(request: Request) -> Reply:
@@ -385,7 +380,7 @@ def status(request: Request) -> Reply:
 def status_reply(standing: Standing) -> Reply:
     grade = standing.grade.grade if standing.grade else None
     return json_reply(
-        wire.Status(
+        messages.Status(
             status="submitted" if standing.submitted else "new",
             graded=grade is not None,
             grade=grade,
@@ -395,7 +390,7 @@ def status_reply(standing: Standing) -> Reply:
             closes=seconds(standing.schedule.closes),
             attempts=len(standing.kept),
             rule=standing.rule.value,
-            extension=wire.given(wire.extension_info(standing.extension) if standing.extension else None),
+            extension=messages.given(messages.extension_info(standing.extension) if standing.extension else None),
             **_counting(standing),
         ),
         tagged=True,
@@ -414,7 +409,7 @@ def _counting(standing: Standing) -> dict[str, Any]:
 def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
     named = feedback_pages(pages)
     request.course.grades.upload_feedback(request.actor, request.assignment(), named)
-    return json_reply(wire.FeedbackStored([f"{username}.html" for username in named]))
+    return json_reply(messages.FeedbackStored([f"{username}.html" for username in named]))
 
 
 def feedback_pages(pages: list[tuple[str, bytes]]) -> dict[Username, bytes]:
@@ -426,7 +421,10 @@ def feedback_pages(pages: list[tuple[str, bytes]]) -> dict[Username, bytes]:
         stem, dot, ending = filename.rpartition(".")
         if not dot or ending.lower() != "html":
             raise BadRequest(f"{filename[:100]!r} is not a <user>.html")
-        named[parse_owner(stem)] = content
+        user = parse_owner(stem)
+        if user in named:
+            raise BadRequest(f"{filename[:100]!r} comes twice: send one page a person")
+        named[user] = content
     return named
 
 
@@ -435,47 +433,59 @@ def feedback(request: Request) -> StoredFile:
 
 
 def roster(request: Request) -> Reply:
-    return json_reply([wire.roster_entry(each) for each in request.course.roster.all()], tagged=True)
+    return json_reply([messages.roster_entry(each) for each in request.course.roster.all()], tagged=True)
 
 
 def add_people(request: Request) -> Reply:
-    wanted = wire.decode_json(request.body, wire.NewPeople)
+    wanted = decode_json(request.body, messages.NewPeople)
     people = [Person.parse(each.user, each.name, each.role) for each in wanted.people]
     added = request.course.roster.add(request.actor, people)
-    return secret_reply([wire.roster_entry(account, code) for account, code in added])
+    return secret_reply([messages.roster_entry(account, code) for account, code in added])
 
 
 def reset(request: Request) -> Reply:
-    return secret_reply(wire.roster_entry(*request.course.roster.reset(request.actor, request.person())))
+    return secret_reply(messages.roster_entry(*request.course.roster.reset(request.actor, request.person())))
 
 
 def set_role(request: Request) -> Reply:
-    wanted = wire.decode_json(request.body, wire.NewRole)
-    return json_reply(wire.roster_entry(request.course.roster.set_role(request.actor, request.person(), wanted.role)))
+    wanted = decode_json(request.body, messages.NewRole)
+    return json_reply(
+        messages.roster_entry(request.course.roster.set_role(request.actor, request.person(), wanted.role))
+    )
 
 
 def remove(request: Request) -> Reply:
-    return json_reply(wire.roster_entry(request.course.roster.remove(request.actor, request.person())))
+    return json_reply(messages.roster_entry(request.course.roster.remove(request.actor, request.person())))
 
 
 def login_link(request: Request) -> Reply:
     ticket, until = new_ticket(request.course, request.actor.username)
     link = link_with(request.course.url or request.base_url, ticket)
-    return secret_reply(wire.LoginLink(link, until / deadlines.SECOND))
+    return secret_reply(messages.LoginLink(link, until / deadlines.SECOND))
 
 
 def events(request: Request) -> Reply:
-    listed = [
-        wire.EventInfo(each.moment / deadlines.SECOND, each.actor, each.action, each.subject, each.detail)
-        for each in request.course.audit.events()
-    ]
-    return json_reply(listed, tagged=True)
+    """A page of the audit log: a request names one, from 1 on, and the first empty one says that there is no more."""
+    text = _query(request.query, "page") or "1"
+    if not (text.isascii() and text.isdecimal() and len(text) < 9 and int(text) > 0):
+        raise BadRequest(f"page={text[:100]!r}: give a number from 1 on")
+    found = request.course.audit.events(EVENTS_A_PAGE, EVENTS_A_PAGE * (int(text) - 1))
+    return json_reply([event_info(each) for each in without_repeats(found)], tagged=True)
+
+
+def event_info(line: AuditLine) -> messages.EventInfo:
+    event, repeated = line.event, line.count > 1
+    return messages.EventInfo(
+        event.moment / deadlines.SECOND, event.actor, event.action, event.subject, event.detail,
+        messages.given(line.count if repeated else None),
+        messages.given(line.first / deadlines.SECOND if repeated else None),
+    )  # fmt: skip
 
 
 def configuration(request: Request) -> Reply:
     course = request.course
     listed = [assignment_info(each, course, request.received) for each in course.release.for_students()]
-    document = wire.client_configuration(request.course.title, request.course.url or request.base_url, listed)
+    document = client_configuration(request.course.title, request.course.url or request.base_url, listed)
     return Reply(200, document.encode(), Content.TOML.value)
 
 

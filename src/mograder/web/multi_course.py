@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from mograder import wire
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, MethodNotAllowed, MograderError, NotFound
 from mograder.domain.names import CourseName
@@ -16,6 +15,7 @@ from mograder.web.api import path_of
 from mograder.web.app import App, create_app, live
 from mograder.web.body import PATIENT, Body, Receive, Scope, Send
 from mograder.web.replies import INTERNAL_ERROR, Reply, json_reply, problem, send_reply
+from mograder.wire import messages
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def _outside(scope: Scope, path: bytes) -> Reply:
         raise NotFound("there is nothing at this address: a course is at /c/<course>/")
     if scope["method"] not in ("GET", "HEAD"):
         raise MethodNotAllowed(f"{scope['method']} is not possible here", "GET, HEAD, OPTIONS")
-    return json_reply(wire.Health())
+    return json_reply(messages.Health())
 
 
 async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:

@@ -14,18 +14,20 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from mograder import wire
 from mograder.domain.access import Actor
 from mograder.domain.errors import MograderError, Unreadable
 from mograder.domain.files import StoredFile
 from mograder.domain.names import printable
 from mograder.web.body import Body, Message, Receive, Scope, Send
+from mograder.wire import messages
+from mograder.wire.codec import encode_json
+from mograder.wire.endpoints import HEADERS
 
 log = logging.getLogger(__name__)
 
 Headers = list[tuple[bytes, bytes]]
 
-COMMON: Headers = [(name.lower().encode(), value.encode()) for name, value in wire.HEADERS.items()] + [
+COMMON: Headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()] + [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 ]
@@ -63,7 +65,7 @@ class Reply:
 
 
 def json_reply(value: object, tagged: bool = False) -> Reply:
-    body = wire.encode_json(value)
+    body = encode_json(value)
     tag = hashlib.blake2b(body, digest_size=12).hexdigest() if tagged else None
     return Reply(200, body, "application/json", tag=tag)
 
@@ -75,10 +77,10 @@ def problem(error: MograderError, actor: Actor | None = None) -> Reply:
         log.error("%s (%s)", error.message, error.place)
         if actor is not None and actor.is_instructor:
             document["place"] = error.place
-    return Reply(error.status, wire.encode_json(document), "application/json", error.headers)
+    return Reply(error.status, encode_json(document), "application/json", error.headers)
 
 
-INTERNAL_ERROR = Reply(500, wire.encode_json({"error": "internal error", "code": "internal"}), "application/json")
+INTERNAL_ERROR = Reply(500, encode_json({"error": "internal error", "code": "internal"}), "application/json")
 
 
 async def send_reply(reply: Reply, scope: Scope, headers: Mapping[str, str], body: Body, send: Send) -> None:
@@ -209,7 +211,9 @@ async def _send_range(
     except TimeoutError:
         return  # the server ends the connection of an answer that is not finished
     if refused:
-        document = wire.Problem(f"{printable(headers['range'])!r} is no range of {found.st_size} bytes", "bad_range")
+        document = messages.Problem(
+            f"{printable(headers['range'])!r} is no range of {found.st_size} bytes", "bad_range"
+        )
         known_size = (("Content-Range", f"bytes */{found.st_size}"),)
-        reply = Reply(refused, wire.encode_json(document), "application/json", known_size)
+        reply = Reply(refused, encode_json(document), "application/json", known_size)
         await send_reply(reply, scope, headers, body, send)

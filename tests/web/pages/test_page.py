@@ -9,12 +9,12 @@ from importlib import resources
 import pytest
 from starlette.routing import Match
 
-from mograder import wire
 from mograder.domain.course import Course
 from mograder.web.api import Api
 from mograder.web.app import PAGES
 from mograder.web.pages.page import Page, assets, render
 from mograder.web.pages.routes import VIEWS, make_router
+from mograder.wire.endpoints import ENDPOINTS
 from tests.web.sample_parts import SCRIPT
 from tests.web.samples import SAMPLES
 
@@ -97,4 +97,4 @@ def test_every_field_has_a_label(page: Page) -> None:
 
 def test_the_pages_own_paths_are_known_to_the_application_and_none_of_the_protocols() -> None:
     assert {view.path.split("/")[1].encode() for view in VIEWS} - {b""} == PAGES
-    assert not PAGES & {row.path.split("/")[1].encode() for row in wire.ENDPOINTS}
+    assert not PAGES & {row.path.split("/")[1].encode() for row in ENDPOINTS}

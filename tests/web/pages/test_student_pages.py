@@ -113,7 +113,7 @@ def test_only_a_page_of_ours_hands_in_and_only_for_who_is_logged_in(alice: Visit
     stranger = Visitor(course)
     files = {"file": ("work.py", b"x = 1\n")}
     assert alice.send("POST", "/my/hw1", {"Origin": "https://evil.example"}, files=files).status_code == 403
-    assert stranger.send("POST", "/my/hw1", OURS, files=files).headers["location"] == "/login"
+    assert stranger.send("POST", "/my/hw1", OURS, files=files).status_code == 401
     assert list(course.submissions.receipts(ALICE)) == []
 
 
@@ -304,3 +304,10 @@ def test_a_download_is_the_file_that_was_there_when_it_began(tmp_path: Path) -> 
     asyncio.run(answer({"type": "http", "method": "GET", "headers": []}, listen, take))
     assert b"".join(each.get("body", b"") for each in sent) == b"old" * 10
     assert (b"content-length", b"30") in sent[0]["headers"]
+
+
+def test_the_address_of_a_submission_in_earlier_versions_still_leads_to_it(alice: Visitor) -> None:
+    send(alice, b"x = 1\n")
+    answer = alice.get("/my/hw1/hand-ins/alice.py")
+    assert answer.status_code == 308
+    assert alice.get(answer.headers["location"]).content == b"x = 1\n"

@@ -28,6 +28,9 @@ class FolderAccounts:
         rows = self._ledger.read(f"SELECT {ACCOUNT_COLUMNS} FROM accounts ORDER BY username")
         return [account_of(row) for row in rows]
 
+    def count(self) -> int:
+        return int(self._ledger.read("SELECT count(*) FROM accounts")[0][0])
+
     def change(self, username: Username, change: ChangeAccount, event: Event) -> Account:
         return self.change_many([(username, change, event)])[0]
 

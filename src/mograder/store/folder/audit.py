@@ -17,6 +17,7 @@ class FolderAudit:
     def record(self, event: Event) -> None:
         self._ledger.write(lambda connection: record(connection, event))
 
-    def events(self, limit: int = 1000) -> list[Event]:
-        rows = self._ledger.read(f"SELECT {EVENT_COLUMNS} FROM events ORDER BY number DESC LIMIT ?", (limit,))
+    def events(self, limit: int = 1000, skip: int = 0) -> list[Event]:
+        sql = f"SELECT {EVENT_COLUMNS} FROM events ORDER BY number DESC LIMIT ? OFFSET ?"
+        rows = self._ledger.read(sql, (limit, skip))
         return [Event(*row) for row in rows]

@@ -21,6 +21,9 @@ class FolderGuard:
 
         return self._ledger.write(work)
 
+    def is_spent(self, ticket: str) -> bool:
+        return bool(self._ledger.read("SELECT 1 FROM spent WHERE ticket = ?", (ticket,)))
+
     def note_failure(self, keys: Sequence[str], moment: int, keep: int) -> None:
         def work(connection: sqlite3.Connection) -> None:
             old = "DELETE FROM failures WHERE moment < ? OR moment > ?"

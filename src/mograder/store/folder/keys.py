@@ -128,7 +128,7 @@ class FolderKeys:
             return path.read_bytes()
 
     def change_signing_key(self, key: bytes, event: Event) -> bytes:
-        """Sign with the PEM `key` from the next start on, and keep the public parts of earlier keys; returns all PEMs."""
+        """Sign with the PEM `key` from the next start on, and keep the public parts of earlier keys; all PEMs."""
 
         def work(connection: sqlite3.Connection) -> bytes:
             record(connection, event)

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import resources
 from pathlib import Path
 from queue import SimpleQueue
@@ -92,17 +92,19 @@ class Ledger:
         self._reading = threading.Lock()
         self._closing = threading.Lock()
         self._closed = False
-        with self.errors():
+        with self.errors(), ExitStack() as on_failure:
             # Made with this mode before SQLite opens it; its companion files (-wal, -shm) inherit the mode.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._writer = self._connect()
+            self._writer = self._connect(on_failure)
             self._migrate()
-            self._reader = self._connect()
+            self._reader = self._connect(on_failure)
+            on_failure.pop_all()
         self._thread = threading.Thread(target=self._write_on, name="ledger", daemon=True)
         self._thread.start()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, closes: ExitStack) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+        closes.callback(connection.close)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -205,7 +207,8 @@ class Ledger:
 
     def checkpoint(self) -> None:
         """Move what is committed from the write-ahead log into the file, as far as no reader is in the way."""
-        with self.errors(), closing(self._connect()) as connection:
+        with self.errors(), ExitStack() as closes:
+            connection = self._connect(closes)
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def compact(self) -> None:

@@ -33,6 +33,9 @@ class PostgresAccounts:
         rows = self._tables.read(f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE course = %s")
         return sorted(map(account_of, rows), key=lambda each: each.username)
 
+    def count(self) -> int:
+        return int(self._tables.read("SELECT count(*) FROM accounts WHERE course = %s")[0][0])
+
     def change(self, username: Username, change: ChangeAccount, event: Event) -> Account:
         return self.change_many([(username, change, event)])[0]
 

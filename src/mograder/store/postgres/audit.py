@@ -18,6 +18,6 @@ class PostgresAudit:
     def record(self, event: Event) -> None:
         self._tables.write(lambda connection: record(connection, self._course, [event]))
 
-    def events(self, limit: int = 1000) -> list[Event]:
-        sql = f"SELECT {EVENT_COLUMNS} FROM events WHERE course = %s ORDER BY number DESC LIMIT %s"
-        return [Event(*row) for row in self._tables.read(sql, limit)]
+    def events(self, limit: int = 1000, skip: int = 0) -> list[Event]:
+        sql = f"SELECT {EVENT_COLUMNS} FROM events WHERE course = %s ORDER BY number DESC LIMIT %s OFFSET %s"
+        return [Event(*row) for row in self._tables.read(sql, limit, skip)]

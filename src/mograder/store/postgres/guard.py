@@ -26,6 +26,9 @@ class PostgresGuard:
 
         return self._tables.write(work)
 
+    def is_spent(self, ticket: str) -> bool:
+        return bool(self._tables.read("SELECT 1 FROM spent WHERE course = %s AND ticket = %s", ticket))
+
     def note_failure(self, keys: Sequence[str], moment: int, keep: int) -> None:
         def work(connection: Connection) -> None:
             old = "DELETE FROM failures WHERE course = %s AND (moment < %s OR moment > %s)"

@@ -42,7 +42,7 @@ class CourseTables:
         return rows[0][0] if rows else None
 
     def parsed(self, place: str, parse: Callable[[str], T], missing: T, given: object = None) -> T:
-        """What `parse` makes of a document as it stands now. The result is cached by the document's version and `given`."""
+        """What `parse` makes of a document as it stands now, cached by the document's version and `given`."""
         version, value = self._parsed.get((place, given), ("", missing))
         rows = self._database.read(
             "SELECT version, CASE WHEN version = %s THEN NULL ELSE content END "

@@ -1,4 +1,4 @@
-"""Names of erased people, of which a course keeps a salted hash alone: the name stays taken and its tokens stay void."""
+"""Names of erased people: a course keeps a salted hash alone, by which the name stays taken and its tokens void."""
 
 from __future__ import annotations
 

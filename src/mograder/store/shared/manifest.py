@@ -34,7 +34,10 @@ class Fields(dict[str, Any]):
 
 def parse_json(text: str | bytes) -> Any:
     """Raises ValueError and RecursionError."""
-    return json.loads(text, object_pairs_hook=Fields)
+    try:
+        return json.loads(text, object_pairs_hook=Fields)
+    except RecursionError:  # each version of Python has its own words for it
+        raise ValueError("nested too deeply") from None
 
 
 def load_json(path: Path) -> Any:

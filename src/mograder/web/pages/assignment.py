@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from mograder import wire
 from mograder.domain import board as boards
 from mograder.domain import grade_changes
 from mograder.domain.access import Allow
@@ -25,15 +24,23 @@ from mograder.domain.names import FileName, Username, counted, parse_owner
 from mograder.domain.receipts import latest_filename
 from mograder.domain.standings import Standing
 from mograder.web import multipart
-from mograder.web.api import MULTIPART_EXTRA
-from mograder.web.body import is_multipart
 from mograder.web.endpoints import feedback_pages
-from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of
+from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of, small_number
 from mograder.web.pages.page import Page
-from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, file_response, html, parse_form
+from mograder.web.pages.page_request import (
+    Answer,
+    PageRequest,
+    PageRoute,
+    feedback_response,
+    file_response,
+    html,
+    parse_form,
+)
 from mograder.web.pages.source import Contents, look_into
-from mograder.web.replies import FEEDBACK_POLICY, attachment
-from mograder.web.zips import zipped
+from mograder.web.uploads import MULTIPART_EXTRA
+from mograder.web.zips import ZipResponse
+from mograder.wire.codec import decode_json
+from mograder.wire.endpoints import BY_NAME
 
 
 @dataclass(frozen=True)
@@ -146,7 +153,7 @@ class SourcePage(OnAssignment):
         return self.within("people", self.user, *segments)
 
 
-CONFIRM_LIMIT = 3 * (wire.BY_NAME["upload_grades"].limit or 0)
+CONFIRM_LIMIT = 3 * (BY_NAME["upload_grades"].limit or 0)
 """Bytes of the form that confirms grades: the table again, each byte written as three at most."""
 
 
@@ -158,14 +165,11 @@ def assignment(request: PageRequest) -> AssignmentPage:
     rows, part = part_of(_found(request, task, show), request.query, PEOPLE_A_PAGE)
     counts = tuple((each, sum(map(each.fits, cells))) for each in Show)
     spread = grade_changes.spread((each.grade for each in cells if each.grade is not None), task.rules.points)
-    grades, pages = (text if (text := request.query.get(name, "")).isdecimal() else "" for name in ("grades", "pages"))
-    kept = f"the grades are stored: {grades} in all" if grades else _stored_in_words(pages) if pages else ""
+    grades, pages = small_number(request.query.get("grades", "")), small_number(request.query.get("pages", ""))
+    kept = "" if grades is None else f"the grades are stored: {grades} in all"
+    kept = kept if pages is None else f"{counted(pages, 'feedback page')} {'is' if pages == 1 else 'are'} stored"
     penalties = request.course.plan.penalties
     return AssignmentPage(request.frame, task, tuple(rows), part, show, counts, spread, penalties, kept=kept)
-
-
-def _stored_in_words(pages: str) -> str:
-    return f"{counted(int(pages), 'feedback page')} {'is' if int(pages) == 1 else 'are'} stored"
 
 
 def _show(request: PageRequest) -> Show:
@@ -195,8 +199,7 @@ def all_submissions(request: PageRequest) -> Answer:
                 continue
             yield f"{task.name}/{each.file.username}{ending}", file
 
-    headers = attachment(f"{task.name}-submissions.zip")
-    return StreamingResponse(zipped(files()), headers=headers, media_type="application/zip")
+    return ZipResponse(files(), f"{task.name}-submissions.zip")
 
 
 # grades and feedback
@@ -204,15 +207,15 @@ def all_submissions(request: PageRequest) -> Answer:
 
 async def preview_grades(request: PageRequest) -> Answer:
     """What a table would change: nothing is written yet."""
-    task = await request.api.write(request.assignment)
+    task = await request.api.threads.run(request.assignment)
     try:
-        limit = wire.BY_NAME["upload_grades"].limit or 0
+        limit = BY_NAME["upload_grades"].limit or 0
         files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
         if len(files) != 1:
             raise BadRequest("choose one file: a CSV table with the columns 'username' and 'grade'")
-        return await request.api.write(lambda: _preview(request, task, files[0][1]))
+        return await request.api.threads.run(lambda: _preview(request, task, files[0][1]))
     except MograderError as error:
-        return await request.api.write(_failed(request, error))
+        return await request.api.threads.run(_failed(request, error))
 
 
 def _preview(request: PageRequest, task: Assignment, content: bytes) -> GradesPage:
@@ -235,13 +238,13 @@ def _failed(request: PageRequest, error: MograderError):  # type: ignore[no-unty
 async def keep_grades(request: PageRequest) -> Answer:
     """Write the grades that were previewed, unless what is stored has changed since."""
     form = parse_form(await request.body.whole(CONFIRM_LIMIT))
-    return await request.api.write(lambda: _keep(request, form))
+    return await request.api.threads.run(lambda: _keep(request, form))
 
 
 def _keep(request: PageRequest, form: dict[str, str]) -> Answer:
     task = request.assignment()
     try:
-        document = wire.decode_json(form.get("document", "").encode())
+        document = decode_json(form.get("document", "").encode())
         count = request.course.grades.upload(request.actor, task, document, form.get("version", "")).stored
     except MograderError as error:
         return _failed(request, error)()  # type: ignore[no-any-return]
@@ -249,20 +252,18 @@ def _keep(request: PageRequest, form: dict[str, str]) -> Answer:
 
 
 def _stored(request: PageRequest, task: Assignment, query: str) -> Response:
-    on = request.to("/board", task.name)
-    on.headers["Location"] += f"?{query}"
-    return on
+    return request.to("/board", task.name, query=query)
 
 
 async def upload_feedback(request: PageRequest) -> Answer:
     """Keep feedback pages, one <user>.html a person, all or none."""
-    task = await request.api.write(request.assignment)
+    task = await request.api.threads.run(request.assignment)
     try:
-        limit = wire.BY_NAME["upload_feedback"].limit or 0
+        limit = BY_NAME["upload_feedback"].limit or 0
         files = await multipart.read_files(request.headers, request.body.chunks(limit))
-        return await request.api.write(lambda: _keep_feedback(request, task, files))
+        return await request.api.threads.run(lambda: _keep_feedback(request, task, files))
     except MograderError as error:
-        return await request.api.write(_failed(request, error))
+        return await request.api.threads.run(_failed(request, error))
 
 
 def _keep_feedback(request: PageRequest, task: Assignment, files: list[tuple[str, bytes]]) -> Answer:
@@ -295,26 +296,16 @@ def _user(request: PageRequest) -> Username:
 
 
 async def submit_for(request: PageRequest) -> Answer:
-    """Hand in for a student: never late, and the receipt says who did it."""
-    course, task, user = request.course, await request.api.write(request.assignment), _user(request)
-    await request.api.write(lambda: person(request))
-    upload = course.submissions.upload()
+    """Submit for a student: it is never late, and the receipt says who did it."""
+    task, user = await request.api.threads.run(request.assignment), _user(request)
+    await request.api.threads.run(lambda: person(request))
     try:
-        if not is_multipart(request.headers):
-            raise BadRequest("choose a file first")
-        chunks = request.body.chunks(course.admission.limit_for(task) + MULTIPART_EXTRA)
-        filename = await multipart.read_first_file(request.headers, chunks, upload)
-
-        def keep() -> None:
-            upload.finish()
-            course.submissions.submit(request.actor, task, user, upload, request.received, filename)
-
-        await request.api.write(keep)
+        await request.take_submission(task, user)
     except MograderError as error:
         problem = error
-        return await request.api.write(lambda: html(replace(person(request), problem=problem.message), problem.status))
-    finally:
-        upload.discard()
+        return await request.api.threads.run(
+            lambda: html(replace(person(request), problem=problem.message), problem.status)
+        )
     return request.to("/board", task.name, "people", user)
 
 
@@ -353,10 +344,7 @@ def download(request: PageRequest) -> Answer:
 
 
 def feedback(request: PageRequest) -> Answer:
-    """A feedback page, to be framed: somebody else's code, in an origin of its own."""
-    found = request.course.grades.feedback(request.assignment(), _user(request))
-    headers = {"Content-Security-Policy": FEEDBACK_POLICY, "X-Frame-Options": "SAMEORIGIN"}
-    return Response(found.read(), media_type="text/html; charset=utf-8", headers=headers)
+    return feedback_response(request.course.grades.feedback(request.assignment(), _user(request)))
 
 
 VIEWS: tuple[PageRoute, ...] = (

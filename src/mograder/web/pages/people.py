@@ -9,19 +9,20 @@ from urllib.parse import urlencode, urlsplit
 import segno
 from markupsafe import Markup
 
-from mograder import wire
 from mograder.domain.access import Account, Allow, Role
-from mograder.domain.audit import Event
+from mograder.domain.audit import AuditLine, all_events, without_repeats
 from mograder.domain.errors import BadRequest, MograderError, NotFound
 from mograder.domain.extensions import Extension, State
 from mograder.domain.names import INSTRUCTOR, Username, parse_owner
 from mograder.domain.receipts import Head
 from mograder.domain.roster import Person, read_roster
 from mograder.web import multipart
-from mograder.web.api import MULTIPART_EXTRA
 from mograder.web.pages.board import Part, part_of
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
+from mograder.web.uploads import MULTIPART_EXTRA
+from mograder.wire.endpoints import BY_NAME
+from mograder.wire.join_link import JoinLink
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Trail(Page):
 
     template = "trail.html"
     heading = "Trail"
-    events: tuple[Event, ...]
+    lines: tuple[AuditLine, ...]
     part: Part
     text: str
     head: Head
@@ -103,7 +104,6 @@ class Trail(Page):
 
 PEOPLE_A_PAGE = 100
 EVENTS_A_PAGE = 100
-MOST_EVENTS = 100_000
 
 
 def people(request: PageRequest) -> Answer:
@@ -142,7 +142,7 @@ def _role(request: PageRequest) -> Role:
 async def import_list(request: PageRequest) -> Answer:
     """Put the people of a CSV list on the roster: all or none."""
     try:
-        limit = wire.BY_NAME["add_people"].limit or 0
+        limit = BY_NAME["add_people"].limit or 0
         files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
         if len(files) != 1:
             raise BadRequest("choose one file: a CSV table with a column 'username'")
@@ -151,10 +151,12 @@ async def import_list(request: PageRequest) -> Answer:
         except UnicodeDecodeError:
             raise BadRequest("the list is not UTF-8 text: save it as CSV UTF-8") from None
         found = read_roster(text)
-        return await request.api.write(lambda: _with_codes(request, request.course.roster.add(request.actor, found)))
+        return await request.api.threads.run(
+            lambda: _with_codes(request, request.course.roster.add(request.actor, found))
+        )
     except MograderError as error:
         problem, status = error.message, error.status
-        return await request.api.write(lambda: html(_people(request, problem=problem), status))
+        return await request.api.threads.run(lambda: html(_people(request, problem=problem), status))
 
 
 def reset(request: PageRequest) -> Answer:
@@ -187,9 +189,7 @@ def invite(request: PageRequest) -> Answer:
     """The join link with the course's code, as text and to photograph."""
     course = request.course
     code = course.enrollment_code
-    link = (
-        wire.JoinLink(request.address, code, request.api.fingerprint).text if course.accounts.registration_open else ""
-    )
+    link = JoinLink(request.address, code, request.api.fingerprint).text if course.accounts.registration_open else ""
     return Invite(request.frame, link, request.address, code, picture(link))
 
 
@@ -215,12 +215,13 @@ def trail(request: PageRequest) -> Answer:
     """Who did what when."""
     text = request.query.get("q", "")[:200]
     key = text.strip().casefold()
-    found = [
-        each for each in request.course.audit.events(MOST_EVENTS)
+    found = without_repeats(
+        each
+        for each in all_events(request.course.audit)
         if key in f"{each.actor}\n{each.action}\n{each.subject}\n{each.detail}".casefold()
-    ]  # fmt: skip
-    events, part = part_of(found, request.query, EVENTS_A_PAGE)
-    return Trail(request.frame, tuple(events), part, text, request.course.submissions.head())
+    )
+    lines, part = part_of(found, request.query, EVENTS_A_PAGE)
+    return Trail(request.frame, tuple(lines), part, text, request.course.submissions.head())
 
 
 VIEWS: tuple[PageRoute, ...] = (

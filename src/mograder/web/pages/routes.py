@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 
-from mograder import wire
 from mograder.domain.access import ANONYMOUS, Allow
 from mograder.domain.errors import MograderError, NotFound, Unauthenticated
 from mograder.domain.tokens import Token, random_secret
 from mograder.web import endpoints
 from mograder.web.api import Api
 from mograder.web.pages import assignment, board, people, sessions, student
-from mograder.web.pages.page import Join, Joined, Login, Once, assets
+from mograder.web.pages.page import ConfirmSwitch, Join, Joined, Login, Once, assets
 from mograder.web.pages.page_request import Answer, PageEndpoint, PageRequest, PageRoute, html
 from mograder.web.throttle import name_key
+from mograder.wire import messages
 
+LONGEST_WAY_BACK = 500  # characters
 KEPT_FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -41,7 +42,7 @@ def join_form(request: PageRequest) -> Join:
 def join(request: PageRequest) -> Answer:
     user, code, key = (request.form.get(name, "") for name in ("user", "code", "claim_key"))
     try:
-        wanted = wire.Register(user, code, key)
+        wanted = messages.Register(user, code, key)
         username, token = endpoints.join(request.course, request.api.wrong_codes, request.sender, wanted)
     except MograderError as error:
         form = replace(join_form(request), claim_key=key, user=user, code=code, problem=error.message)
@@ -51,23 +52,33 @@ def join(request: PageRequest) -> Answer:
 
 
 def login_form(request: PageRequest) -> Answer:
-    return Login(request.frame, request.course.accounts.registration_open)
+    return Login(
+        request.frame, request.course.accounts.registration_open, way_back(request, request.query.get("next", ""))
+    )
+
+
+def way_back(request: PageRequest, path: str) -> str:
+    """`path` where it is a page of this course, else ""."""
+    inside = path.startswith(f"{request.root}/") and not path.startswith("//") and path.isprintable()
+    return path if inside and "\\" not in path and len(path) <= LONGEST_WAY_BACK else ""
 
 
 def log_in(request: PageRequest) -> Answer:
-    text = request.form.get("token", "")
+    text, back = request.form.get("token", ""), way_back(request, request.form.get("next", ""))
     whose = (request.sender, name_key(text.partition(":")[0]))
     try:
         actor = request.api.bad_tokens.guard(
             Unauthenticated, whose, lambda: request.course.accounts.authenticate(Token.parse(text))
         )
     except MograderError as error:
-        return html(Login(request.frame, request.course.accounts.registration_open, error.message), error.status)
-    return request.logged_in(request.to("/"), actor.username)
+        return html(Login(request.frame, request.course.accounts.registration_open, back, error.message), error.status)
+    return request.logged_in(RedirectResponse(back, 303) if back else request.to("/"), actor.username)
 
 
 def log_out(request: PageRequest) -> Answer:
     request.course.accounts.end_claim(request.actor)
+    if request.session:
+        request.session.end(request.course)
     request.api.live.end(request.actor.username)
     return request.logged_out(request.to("/login"))
 
@@ -77,14 +88,20 @@ def once_form(request: PageRequest) -> Answer:
 
 
 def once(request: PageRequest) -> Answer:
-    ticket = request.form.get("ticket", "").rpartition("#")[2]  # the whole link, when somebody pastes it
+    """Log in by a link. A person who is logged in as somebody else is asked first: a classmate may have sent it."""
+    text = request.form.get("ticket", "").rpartition("#")[2]  # the whole link, when somebody pastes it
+    course = request.course
     try:
-        actor = request.api.bad_tokens.guard(
-            Unauthenticated, (request.sender,), lambda: sessions.spend_ticket(request.course, ticket)
+        ticket = request.api.bad_tokens.guard(
+            Unauthenticated, (request.sender,), lambda: sessions.Ticket.read(course, text)
         )
+        user = ticket.actor.username
+        if request.session and request.session.username != user and request.form.get("as") != user:
+            return ConfirmSwitch(request.frame, user, text)
+        request.api.bad_tokens.guard(Unauthenticated, (request.sender,), lambda: ticket.spend(course))
     except MograderError as error:
         return html(Once(request.frame, error.message), error.status)
-    return request.logged_in(request.to("/"), actor.username)
+    return request.logged_in(request.to("/"), user)
 
 
 def nothing(request: PageRequest) -> Answer:
