@@ -79,6 +79,7 @@ KEYS = {
     "dirs.feedback": "For `upload-feedback`: where the pages are.",
     "server.host": "`--host`.",
     "server.port": "`--port`.",
+    "server.max_people": "How many accounts the shared enrollment code may make; a roster and an instructor make more.",
     "server.max_upload": "`--max-upload`, in MiB.",
     "server.tls_cert": "`--tls-cert`.",
     "server.tls_key": "`--tls-key`.",

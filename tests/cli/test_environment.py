@@ -46,7 +46,7 @@ def test_work_waits_in_the_outbox_while_the_environment_is_broken(
     assert "a copy of homework.py is kept" in said
     assert len(Outbox().all()) == 1
     monkeypatch.delenv("ALL_PROXY")
-    assert "which was waiting, is handed in" in alice("feedback", "hw1").err
+    assert "which was waiting, is submitted" in alice("feedback", "hw1").err
     assert (server.submitted / "hw1/alice.py").read_bytes() == b"x = 1\n"
 
 

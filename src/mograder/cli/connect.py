@@ -1,4 +1,4 @@
-"""Which server, which token, which assignment: what every command that talks to a server asks first."""
+"""The server, token and assignment of a command, as given or looked up in the documented order."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Server:
         TrustedServers().remember(address)
 
     def open(self, address: str, token: str | None, authority: str | None = None) -> Client:
-        """A client that believes `authority`, else the one of the login there, else whom this computer trusts."""
+        """A client that trusts `authority`, else that of the login at `address`, else this computer's authorities."""
         if authority is None:
             login = Logins().find(address)
             authority = login.authority if login else ""
@@ -161,7 +161,7 @@ def tell_delivered(client: Client, waiting: OutboxEntry, submitted: messages.Sub
         return
     late = known(submitted.explanation)
     received = when(submitted.received, seconds=True) if submitted.received else "now"
-    note(f"{name} for {submitted.assignment!r}, which was waiting, is handed in: received {received}"
+    note(f"{name} for {submitted.assignment!r}, which was waiting, is submitted: received {received}"
          + (f", {late}" if late else ""))  # fmt: skip
     keep(Path(waiting.place), client.url, submitted)
     if wrong := check_receipt(client, submitted):

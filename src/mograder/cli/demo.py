@@ -173,7 +173,7 @@ def _steps(root: Path, url: str) -> list[Step]:
         Step("a classmate cannot take the name", register, "taken", 5, "mallory"),
         Step("sees what there is to do", ["https", "fetch", "--list"], "hw1"),
         Step("fetches it", ["https", "fetch", "hw1", "-o", "hw1"], "Fetched 1 file(s)"),
-        Step("has not handed in yet", ["https", "feedback", "hw1"], "No submission yet."),
+        Step("has not submitted yet", ["https", "feedback", "hw1"], "No submission yet."),
         Step("hands in the first attempt", ["https", "submit", "hw1", "hw1/hw1.py"], "Submitted"),
         Step("hands in the solution", ["https", "submit", "hw1", solution], "Submitted"),
         Step("the instructor collects", collect, "Downloaded 1"),

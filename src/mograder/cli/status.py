@@ -75,7 +75,7 @@ def _times(status: messages.Status, user: str) -> list[str]:
         lines.append(f"Extension: {extension.state}{said}" + (f": {extension.note}" if extension.note else ""))
     if received := known(status.received):
         by = known(status.by) or user
-        marked = "" if by == user else f" (handed in for you by {by})"
+        marked = "" if by == user else f" (submitted for you by {by})"
         lines.append(f"Received: {when(received, seconds=True)}{marked}")
         if due or known(status.late):
             lines.append(known(status.explanation) or "On time")

@@ -43,7 +43,7 @@ from mograder.wire import messages
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, readable=True, path_type=Path), metavar="FILE..."
 )
-@click.option("--user", help="Hand in for this student, as an instructor: never late.")
+@click.option("--user", help="Submit for this student, as an instructor: never late.")
 @click.option("--dry-run", is_flag=True, help="Check, and send nothing.")
 @sends_to_a_server
 @json_option
@@ -215,7 +215,7 @@ def _received(name: str, submitted: messages.Submitted, whom: str) -> str:
         again = "as before, these bytes were already your latest submission: " if submitted.repeated else ""
         lines.append(f"  {again}attempt {submitted.attempt}, received {when(submitted.received, seconds=True)}")
     if arrived := known(submitted.arrived):
-        lines.append(f"  announced then; the file itself came {when(arrived, seconds=True)}")
+        lines.append(f"  that is when it was announced; the file itself arrived {when(arrived, seconds=True)}")
     if known(submitted.duedate):
         lines.append(f"  {known(submitted.explanation) or 'on time'}")
     if (counts := known(submitted.counts)) and counts != submitted.version:

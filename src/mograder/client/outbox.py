@@ -1,4 +1,4 @@
-"""What a person has handed in and no server has acknowledged: kept on this disk until one does.
+"""Submissions that no server has acknowledged yet: kept on this disk until one does.
 
 Invariant: the bytes are here, synced, before the first of them is sent, and they leave when the server has answered
 that it has them, when it has refused them to the person's face, or when the person says so.
@@ -81,7 +81,7 @@ class Outbox:
             os.fsync(copy.fileno())
         if sha256_of(self.path(waiting)) != sha256:
             self.drop(waiting)
-            raise VerificationFailed(f"{file.name} changed while it was read: hand in again")
+            raise VerificationFailed(f"{file.name} changed while it was read: submit again")
         self._write(waiting)
         return waiting
 
