@@ -7,7 +7,7 @@ import functools
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,7 @@ class Server:
     token: str | None
     patience: float
     token_typed: bool = False
+    _noted: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def address(self) -> str | None:
         """The normalised URL: as said, else of mograder.toml, else of the last login."""
@@ -77,7 +78,10 @@ class Server:
         if self.url or TrustedServers().vouches(address):
             return
         if typed:
-            note(f"your {what} goes to {address}, which {CONFIG_NAME} in this folder names")
+            said = f"your {what} goes to {address}, which {CONFIG_NAME} in this folder names"
+            if said not in self._noted:
+                note(said)
+            self._noted.add(said)
             return
         question = f"{CONFIG_NAME} in this folder names {address}, where you have no login. Send your {what} there?"
         if not sys.stdin.isatty():
