@@ -401,3 +401,54 @@ def test_whoever_teaches_is_told_on_every_command_which_file_wants_mending(
         assert f"{server.root.parent / 'mograder.toml'}: unknown key or table 'titel': did you mean 'title'?" in ran.err
     monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", server.token("alice"))
     assert instructor("fetch", "--list").err == ""
+
+
+# who one is
+
+
+def test_whoami_says_as_whom_where_and_by_which_token(
+    alice: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert alice("whoami").out == f"alice at {server.url}, by the token of a login\n"
+    monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", server.token("bob"))
+    said = {"url": server.url, "user": "bob", "token_from": "the environment"}
+    assert json.loads(alice("whoami", "--json").out) == said
+    assert "the command line" in alice("whoami", "--token", server.token("bob")).out
+    Logins().keep(Login("https://other.example", "eve", "eve:" + "0" * 64))
+    assert [line.split() for line in alice("logins").out.splitlines()[1:]] == [
+        ["https://other.example", "eve"], [server.url, "alice"],
+    ]  # fmt: skip
+
+
+def test_a_second_login_at_one_server_does_not_replace_the_first_unasked(alice: Mograder, server: Running) -> None:
+    for words in (("--token", server.token("bob")), ("--user", "bob", "--code", CODE)):
+        assert "you are logged in" in alice("login", "--url", server.url, *words, code=2).err
+    assert [login.user for login in Logins().all()] == ["alice"]
+    alice("logout")
+    alice("login", "--url", server.url, "--token", server.token("bob"))
+
+
+def test_a_server_without_authentication_needs_no_token(mograder: Mograder, hostile_server: HostileServer) -> None:
+    hostile_server.answer("GET /assignments", as_json([{"name": "hw1", "id": "hw1", "files": []}]))
+    hostile_server.answer("POST /assignments/hw1/submit", as_json({"status": "ok", "filename": "alice.py"}))
+    hostile_server.answer("GET /assignments/hw1/status", as_json({"status": "new"}))
+    assert "hw1" in mograder("fetch", "--list", "--url", hostile_server.url).out
+    assert "say who you are" in mograder("submit", "hw1", work(), "--url", hostile_server.url, code=2).err
+    assert "as alice" in mograder("submit", "hw1", work(), "--url", hostile_server.url, "--user", "alice").out
+    assert "No submission" in mograder("feedback", "hw1", "--url", hostile_server.url, "--user", "alice").out
+    for odd in ("alice:5f0c", "alice", ":", "alice:XYZ"):
+        mograder("fetch", "--list", "--url", hostile_server.url, "--token", odd)
+        assert hostile_server.asked[-1].headers["Authorization"] == f"Bearer {odd}"
+
+
+def test_a_listed_file_without_an_address_is_named_and_is_no_success(
+    mograder: Mograder, hostile_server: HostileServer
+) -> None:
+    hostile_server.lists(a__py=Answer(b"x = 1\n"))
+    for url in ({}, {"url": None}, {"url": ""}):
+        listing = [{"filename": "a.py", "url": "/files/a.py"}, {"filename": "b.py", **url}]
+        hostile_server.answer("GET /assignments", as_json([{"name": "hw1", "id": 7, "files": listing}]))
+        ran = mograder("fetch", "hw1", "--url", hostile_server.url, code=1)
+        assert "has no address for b.py" in ran.err
+        assert Path("a.py").read_bytes() == b"x = 1\n"
+    assert names_in(Path()) == [".mograder", "a.py"]

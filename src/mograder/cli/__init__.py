@@ -43,8 +43,19 @@ PLACES = {
 }
 
 
+def _version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from mograder.cli.installed import warning
+
+        said = warning()
+        click.echo(f"mograder, version {__version__}" + (f" (warning: {said})" if said else ""))
+        context.exit()
+
+
 @click.group(cls=LazyGroup, places=PLACES, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="mograder")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit."
+)
 def mograder() -> None:
     """One command turns a folder into a course.
 

@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from mograder.cli.arguments import read_table
+from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, choose_exactly, reads_from_a_server, sends_to_a_server
 from mograder.cli.output import json_option, note, result
 from mograder.client.client import Client, known
@@ -69,7 +70,7 @@ def _reading_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command(name="upload-grades", short_help="Upload grades from a table of any known system.")
-@click.argument("assignment")
+@click.argument("assignment", shell_complete=assignment_names)
 @click.option("--grades-csv", type=_in_file, required=True, help="The table: CSV or .xlsx.")
 @_reading_options
 @click.option("--partial", is_flag=True, help="Upload what can be, and leave out the rows with problems.")
@@ -223,7 +224,7 @@ def _show_dry_run(chosen: messages.AssignmentInfo, changes: GradeChanges, partia
 
 
 @click.command(name="export-grades", short_help="Write grades as the table that another system reads.")
-@click.argument("assignment")
+@click.argument("assignment", shell_complete=assignment_names)
 @click.option(
     "--format", "form", default="csv", show_default=True, help="Whose table to write.",
     type=click.Choice(["canvas", "moodle", "moodle-worksheet", "gradescope", "csv", "json", "xlsx"]),
@@ -307,7 +308,7 @@ def _student_grade(member: Member, entry: GradeEntry, submitted: messages.Submis
 
 
 @click.command(name="export-feedback", short_help="Write the zip of feedback pages that Moodle takes.")
-@click.argument("assignment")
+@click.argument("assignment", shell_complete=assignment_names)
 @click.option("--worksheet", type=_in_file, required=True, help="Moodle's grading worksheet of the assignment.")
 @click.option("-o", "--output", type=_out_file, help="The file to write. [default: ASSIGNMENT-moodle-feedback.zip]")
 @_encoding

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from mograder.cli.arguments import read_table
+from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose_exactly, sends_to_a_server
 from mograder.cli.gradebook import Upload, check_table
 from mograder.cli.output import json_option, note, result
@@ -34,7 +35,7 @@ def _warn_of_strangers(client: Client, pages: Iterable[str]) -> None:
 
 
 @click.command(name="upload-feedback")
-@click.argument("assignment")
+@click.argument("assignment", shell_complete=assignment_names)
 @click.option(
     "--feedback-dir",
     type=_out_folder,

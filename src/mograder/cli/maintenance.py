@@ -84,11 +84,20 @@ def doctor(
         for line in done:
             note(line)
         findings = checkup.check(folders, config.utc_now()) if done else findings
+    findings = [*findings, *_mixed_installation()]
     if as_json:
         tell_json({"findings": _named(findings), "repaired": done})
     else:
         _report(findings)
     _conclude(findings)
+
+
+def _mixed_installation() -> list[Finding]:
+    from mograder.cli.installed import warning as mixed
+    from mograder.store.shared.findings import warning
+
+    said = mixed()
+    return [warning(said, sys.prefix, "make a new environment, and install one of them there")] if said else []
 
 
 def _named(findings: list[Finding]) -> list[dict[str, object]]:

@@ -50,7 +50,7 @@ def _show(entries: Sequence[messages.RosterEntry], as_json: bool) -> None:
     rows = [(each.user, each.name, each.role.value, each.state) for each in entries]
     if any(codes):
         table(("User", "Name", "Role", "State", "Code"), [(*row, code) for row, code in zip(rows, codes, strict=True)])
-        note("codes are shown this once; each registers its own name, once: mograder https login --user USER")
+        note("codes are shown only now; each registers its own user name, once: mograder https login --user USER")
     else:
         table(("User", "Name", "Role", "State"), rows)
 

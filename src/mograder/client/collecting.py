@@ -46,7 +46,7 @@ class Collected:
 
 
 def strangers(client: Client, names: Iterable[str]) -> list[str]:
-    """Those of `names` who have neither registered nor handed in, sorted; none where a server keeps no roster."""
+    """Those of `names` who have neither registered nor submitted, sorted; empty where a server keeps no roster."""
     try:
         left = set(names) - {each.user for each in client.roster() if each.state != "removed"}
     except NotFound:

@@ -24,6 +24,7 @@ from mograder.domain.receipts import Receipt
 from mograder.domain.tokens import SECRET_NAME
 from mograder.signing import Ed25519Signer
 from mograder.store.folder.authority import AUTHORITY, CERTIFICATE, Pair
+from mograder.store.folder.courses import same_secret
 from mograder.store.folder.evidence import Evidence, LedgerRecord, read_record
 from mograder.store.folder.grades import load_grades
 from mograder.store.folder.keys import PREVIOUS_NAME, read_previous, read_secret
@@ -86,6 +87,7 @@ class _Look:
         yield from self._private_file(SECRET_NAME, read_secret)
         if (self.folders.root / PREVIOUS_NAME).exists():
             yield from self._private_file(PREVIOUS_NAME, read_previous)
+        yield from self._shared_secret()
         yield from self._certificates()
         yield from self._configuration()
         yield from self._space()
@@ -124,6 +126,13 @@ class _Look:
                 ReleaseFolder(self.folders).assignments(config.EMPTY.plan())
             )
         return True
+
+    def _shared_secret(self) -> Findings:
+        for other in same_secret(self.folders.root):
+            yield warning(
+                f"it has the same secret as {other}: whoever registers in one is somebody in the other",
+                self.folders.root / SECRET_NAME, "make a new secret for one of them: mograder secret rotate --grace 0",
+            )  # fmt: skip
 
     # the folder itself
 
