@@ -58,7 +58,7 @@ class Python:
 
     def install(self) -> None:
         python = self.venv / "bin" / "python"
-        pip = (python, "-m", "pip", "--disable-pip-version-check", "--quiet", "--root-user-action=ignore", "install")
+        pip = (python, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--root-user-action=ignore")
         made_of = (self.venv / "made-of", "pyproject.toml")
         if self.run("cmp", "--quiet", *made_of) == 0:
             return
