@@ -47,7 +47,7 @@ def clock() -> Clock:
 def course(course_folder: Path, clock: Clock) -> Iterator[Course]:
     course = open_course(course_folder, clock)
     yield course
-    course.store.close()
+    course.close()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ def make_sound_course(parent: Path) -> Path:
     """Five submissions of two people, grades and a title."""
     root = make_course_folder(parent)
     store = open_store(root)
-    signer = Ed25519Signer(store.signing_key(new_private_key))
+    signer = Ed25519Signer(store.keys.signing_key(new_private_key))
     now = utc_now() - 3600 * 1_000_000
     for number in range(3):
         submit_work(store, signer, ALICE, b"alice %d" % number, now + number)

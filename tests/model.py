@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mograder.domain.access import Account
+from mograder.domain.audit import Event
 from mograder.domain.commitments import Commitment
 from mograder.domain.errors import NameTaken
 from mograder.domain.extensions import Extension
@@ -17,7 +18,7 @@ from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import Signer
 from mograder.domain.rules import RuleChange
-from mograder.domain.store import Event, Store
+from mograder.domain.store import Store
 from tests.parts import ALICE, BOB, HW1, NOON, sha256, submit_work
 
 HW2 = AssignmentName("hw2")
@@ -79,24 +80,24 @@ class Model:
 
 def look(store: Store, signer: Signer) -> dict[str, Any]:
     """The same of a store, with its chain of receipts and every byte checked."""
-    receipts, before = list(store.receipts()), ""
+    receipts, before = list(store.submissions.receipts()), ""
     versions = {}
     for number, receipt in enumerate(receipts, 1):
         assert (receipt.number, receipt.previous) == (number, before), "the chain is broken"
         assert signer.verify(receipt.text)["sha256"] == receipt.submission.sha256
         before = receipt.hash
         kept = receipt.submission
-        found = store.submitted_file(kept.assignment, FileName(kept.filename))
+        found = store.submissions.file(kept.assignment, FileName(kept.filename))
         assert found is not None, f"{kept.filename} is gone"
         versions[kept.assignment, kept.filename] = sha256(found.read())
     latest = {}
     for name in (HW1, HW2):
-        for each in store.latest_files(name):
-            found = store.submitted_file(name, FileName(each.filename))
+        for each in store.submissions.latest_files(name):
+            found = store.submissions.file(name, FileName(each.filename))
             assert found is not None
             assert sha256(found.read()) == each.sha256
             latest[name, each.username] = each.sha256
-    pages = {user: store.feedback(HW1, user) for user in USERS}
+    pages = {user: store.grades.feedback(HW1, user) for user in USERS}
     return {
         "submissions": {
             "chain": [
@@ -107,13 +108,13 @@ def look(store: Store, signer: Signer) -> dict[str, Any]:
             "versions": versions,
             "latest": latest,
         },
-        **{f"grades of {name}": [dict(each.fields) for each in store.grades(name)] for name in (HW1, HW2)},
+        **{f"grades of {name}": [dict(each.fields) for each in store.grades.of(name)] for name in (HW1, HW2)},
         **{f"page of {user} in {HW1}": page.read() if page else None for user, page in pages.items()},
-        "accounts": store.accounts(),
-        "secrets": list(dict.fromkeys(store.secrets())),
-        "extensions": store.extensions(),
-        **{f"commits of {user}": store.commits(HW1, user) for user in USERS},
-        **{f"points of {each.name}": each.rules.points for each in store.assignments()},
+        "accounts": store.accounts.all(),
+        "secrets": list(dict.fromkeys(store.keys.secrets())),
+        "extensions": store.extensions.find(),
+        **{f"commits of {user}": store.commitments.of(HW1, user) for user in USERS},
+        **{f"points of {each.name}": each.rules.points for each in store.release.assignments()},
     }  # fmt: skip
 
 
@@ -157,14 +158,14 @@ def grading(grades: Mapping[str, str], assignment: AssignmentName = HW1) -> Writ
             kept[user] = {**kept.get(user, {}), "username": user, "grade": grade}
 
     event = Event(NOON, "ta", "grades", assignment)
-    return Write(f"grades {dict(grades)}", lambda store, _: store.merge_grades(assignment, entries, event), on_model)
+    return Write(f"grades {dict(grades)}", lambda store, _: store.grades.merge(assignment, entries, event), on_model)
 
 
 def explaining(pages: Mapping[Username, bytes]) -> Write:
     event = Event(NOON, "ta", "feedback", HW1)
     return Write(
         f"feedback for {', '.join(pages)}",
-        lambda store, _: store.put_feedback(HW1, dict(pages), event),
+        lambda store, _: store.grades.put_feedback(HW1, dict(pages), event),
         lambda model: model.pages.update({(HW1, user): page for user, page in pages.items()}),
     )
 
@@ -182,7 +183,7 @@ def registering(user: Username, name: str = "") -> Write:
         model.accounts[user.lower()] = account
 
     event = Event(NOON, user, "register", user)
-    return Write(f"registration of {user}", lambda store, _: store.change_account(user, change, event), on_model)
+    return Write(f"registration of {user}", lambda store, _: store.accounts.change(user, change, event), on_model)
 
 
 def extending(*users: Username) -> Write:
@@ -191,7 +192,7 @@ def extending(*users: Username) -> Write:
     event = Event(NOON, "ta", "extend", HW1)
     return Write(
         f"more time for {', '.join(users)}",
-        lambda store, _: store.change_extensions(
+        lambda store, _: store.extensions.change(
             [(HW1, each.username, lambda _held, each=each: each, event) for each in given]  # type: ignore[misc]
         ),
         lambda model: model.extensions.update({(HW1, each.username): each for each in given}),
@@ -207,7 +208,7 @@ def announcing(user: Username, number: int) -> Write:
 
     return Write(
         f"commit {number} of {user}",
-        lambda store, _: store.change_commitments(HW1, user, added),
+        lambda store, _: store.commitments.change(HW1, user, added),
         lambda model: model.commits.update({user: added(model.commits.get(user, ()))}),
     )
 
@@ -216,7 +217,7 @@ def rotating(secret: str) -> Write:
     event = Event(NOON, "ta", "rotate", "secret")
     return Write(
         f"secret {secret}",
-        lambda store, _: store.change_secret(secret, FAR, event),
+        lambda store, _: store.keys.change_secret(secret, FAR, event),
         lambda model: model.secrets.insert(0, secret),
     )
 
@@ -226,6 +227,6 @@ def planning(points: int, assignment: AssignmentName = HW1) -> Write:
     event = Event(NOON, "ta", "rules", assignment)
     return Write(
         f"{points} points for {assignment}",
-        lambda store, _: store.change_rules(assignment, changes, store.plan_version(), event),
+        lambda store, _: store.config.change_rules(assignment, changes, store.config.version(), event),
         lambda model: model.points.update({assignment: points}),
     )

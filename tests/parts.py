@@ -24,7 +24,8 @@ import httpx2
 from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR, AssignmentName, Username
 from mograder.domain.receipts import NewSubmission, Signer, issue_receipt
-from mograder.domain.store import Accepted, Store, Upload
+from mograder.domain.store import Store
+from mograder.domain.submissions import Accepted, Upload
 from mograder.domain.tokens import sign
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.authority import AUTHORITY
@@ -68,12 +69,12 @@ def open_store(root: Path) -> FolderStore:
 
 def open_course(root: Path, clock: Clock) -> Course:
     store = open_store(root)
-    return Course(store, Ed25519Signer(store.signing_key(new_private_key)), clock, CODE)
+    return Course(store, Ed25519Signer(store.keys.signing_key(new_private_key)), clock, CODE)
 
 
 def token_of(course: Course, name: str) -> str:
     """The token of anybody; the instructor's for `__instructor__`."""
-    return sign(course.store.secrets()[0], Username(name))
+    return sign(course.store.keys.secrets()[0], Username(name))
 
 
 def filled(upload: Upload, content: bytes) -> Upload:
@@ -87,10 +88,10 @@ def submit_work(
     assignment: AssignmentName = HW1,
 ) -> Accepted:  # fmt: skip
     """Hand `content` in, as a course does."""
-    upload = filled(store.upload(), content)
+    upload = filled(store.submissions.upload(), content)
     try:
         ready = NewSubmission(user, assignment, user, received, upload)
-        return store.accept(ready, issue_receipt(ready, signer, "course")).result()
+        return store.submissions.accept(ready, issue_receipt(ready, signer, "course")).result()
     finally:
         upload.discard()
 

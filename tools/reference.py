@@ -38,7 +38,8 @@ WRITTEN = "<!-- Written by tools/reference.py from the code: change the code and
 EXIT_CODES = {
     0: "all went well",
     1: "it failed, for a reason that the message gives",
-    2: "called with words that do not fit: an unknown option, a missing file, no server or token, no such assignment",
+    2: "called with words that do not fit: an unknown option, a missing or empty file, no server or token, "
+    "no such assignment, a file that is no .py where nothing else is taken",
     3: "the server does not know the token or the enrollment code, or you are not allowed to",
     4: "what was asked for is not there",
     5: "refused by a rule of the course: closed, name taken, too large, wrong type, too many attempts",

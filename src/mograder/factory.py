@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from mograder import config
 from mograder.domain.access import COURSE_INSTRUCTOR
+from mograder.domain.audit import Event
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, Unreadable, Usage
 from mograder.domain.names import CourseName
-from mograder.domain.store import Courses, Event, Store
+from mograder.domain.store import Courses, Store
 from mograder.domain.tokens import SECRET_NAME
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.courses import CourseFolders
@@ -25,32 +26,29 @@ if TYPE_CHECKING:
     from mograder.store.postgres.store import PostgresStore
 
 
-def open_course(
-    root: Path | str,
-    *,
-    release_dir: Path | None = None,
-    submitted_dir: Path | None = None,
-    grades_dir: Path | None = None,
-    enrollment_code: str = "",
-    max_upload: int | None = None,
-) -> Course:
-    """The course served from the folder `root`, ready to use; close it with `course.store.close()`.
+def open_course(root: Path | str, settings: config.ServeSettings | None = None, **given: object) -> Course:
+    """The course served from the folder `root`, ready to use; close it with `course.close()`.
 
-    What is not given comes from the course's mograder.toml, else from the folder layout. `max_upload` is in MiB.
-    Raises MograderError.
+    Without `settings` they are read here: those `given` (release_dir, submitted_dir, grades_dir, enrollment_code,
+    max_upload in MiB), else those of the course's mograder.toml, else the defaults. Raises MograderError.
     """
     root = Path(root).resolve()
+    if settings is None:
+        settings = read_settings(root, **given)
+    return _course(FolderStore(find_folders(root, settings)), settings.enrollment_code or "", settings.max_upload)
+
+
+def read_settings(root: Path, **given: object) -> config.ServeSettings:
+    """The settings of the course that is served from `root`: those `given` by flag, then those of its mograder.toml.
+
+    Raises Unreadable.
+    """
     home = config.course_folder(root)
-    given = {
-        "release_dir": release_dir, "submitted_dir": submitted_dir, "grades_dir": grades_dir, "max_upload": max_upload,
-    }  # fmt: skip
-    settings = config.resolve(given, config.read_course_file(home / config.CONFIG_NAME), home)
-    store = FolderStore(find_folders(root, settings, release_dir))
-    return _course(store, enrollment_code, settings["max_upload"])
+    return config.resolve(given, config.read_course_file(home / config.CONFIG_NAME), home)
 
 
 def _course(store: Store, enrollment_code: str, max_upload: int) -> Course:
-    key = store.signing_key(new_private_key)
+    key = store.keys.signing_key(new_private_key)
     try:
         signer = Ed25519Signer(key)
     except ValueError as error:
@@ -66,7 +64,7 @@ def rotate_signing_key(folder: Path | str) -> str:
     store = FolderStore(served_folders(_served(Path(folder))))
     try:
         event = Event(config.utc_now(), COURSE_INSTRUCTOR.username, "rotate", "signing key")
-        key = store.change_signing_key(new_private_key(), event)
+        key = store.keys.change_signing_key(new_private_key(), event)
     finally:
         store.close()
     return Ed25519Signer(key).public_keys()[0]["kid"]
@@ -75,8 +73,8 @@ def rotate_signing_key(folder: Path | str) -> str:
 def open_existing(place: Path | str, **given: Path | None) -> Course:
     """The course that is served from a folder, or from its release/; or the one at `postgresql://…#name`.
 
-    One that is not there is not made. `given` are the folders that serve was told by flags, as in `open_course`.
-    Raises Usage and MograderError.
+    A course that does not exist is not created. `given` are folders that `serve` was told by flags (release_dir,
+    submitted_dir, grades_dir). Raises Usage and MograderError.
     """
     if is_database(place):
         url, name = split_place(str(place))
@@ -87,7 +85,7 @@ def open_existing(place: Path | str, **given: Path | None) -> Course:
         except BaseException:
             courses.close()
             raise
-    return open_course(_served(Path(place)), **given)  # type: ignore[arg-type]
+    return open_course(_served(Path(place)), None, **given)
 
 
 def _served(folder: Path) -> Path:
@@ -201,5 +199,5 @@ class ManyCourses:
         held = self._opened.get(name)
         if held is None or held.store is not store:
             held = _course(store, "", self._max_upload)
-        held = self._opened[name] = replace(held, enrollment_code=store.plan().enrollment_code)
+        held = self._opened[name] = replace(held, enrollment_code=store.config.plan().enrollment_code)
         return held

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mograder.client.client import Client
-from mograder.client.workspace import Login, Logins
+from mograder.client.logins import Login, Logins
 from tests.cli.conftest import Mograder, work
 from tests.hostile import Answer, HostileServer, as_json
 from tests.parts import CODE, NOTEBOOK, Running, free_port, names_in, sha256
@@ -97,10 +97,12 @@ def test_logout_forgets(alice: Mograder, server: Running) -> None:
 
 
 def test_a_token_of_one_server_is_not_sent_to_another(alice: Mograder, hostile_server: HostileServer) -> None:
+    hostile_server.answer("GET /assignments", as_json({"error": "no token"}, 401))
     alice("fetch", "--list", "--url", hostile_server.url, code=2)
     Path("mograder.toml").write_text('[https]\nurl = "https://course.example.org"\ntoken = "alice:' + "0" * 64 + '"\n')
     alice("fetch", "--list", "--url", hostile_server.url, code=2)
-    assert hostile_server.asked == []
+    assert len(hostile_server.asked) == 2
+    assert not any("Authorization" in asked.headers for asked in hostile_server.asked)
 
 
 def test_url_and_token_come_from_the_first_place_that_has_them(
@@ -132,7 +134,7 @@ def test_without_url_or_token_the_way_to_them_is_said(mograder: Mograder, server
     assert "--url" in mograder("fetch", "--list", code=2).err
     assert "login" in mograder("fetch", "--list", "--url", server.url, code=2).err
     mograder("fetch", "--list", "--url", "course.example.org", "--token", "x", code=2)
-    mograder("fetch", "--list", "--url", server.url, "--token", "nonsense", code=2)
+    assert "not a whole token" in mograder("fetch", "--list", "--url", server.url, "--token", "nonsense", code=3).err
 
 
 # fetching

@@ -253,7 +253,7 @@ def test_a_course_destroyed_under_load_comes_back_elsewhere_with_everything(serv
         assert again.submit("student0", b"after").status_code == 200
         assert findings(root.parent)[0] == 0
     store = open_store(root)
-    assert len(list(store.receipts())) >= len(before)
+    assert len(list(store.submissions.receipts())) >= len(before)
     store.close()
 
 

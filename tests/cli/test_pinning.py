@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mograder.cli import run
-from mograder.client.workspace import Logins
+from mograder.client.logins import Logins
 from mograder.store.folder.authority import AUTHORITY, CERTIFICATE, Authority
 from mograder.wire.join_link import JoinLink
 from tests.cli.conftest import Mograder, work

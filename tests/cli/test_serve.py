@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mograder.cli.serve import enrollment_code, listening_host
-from mograder.config import SERVE_SETTINGS, parse_course_file, resolve
+from mograder.config import SERVE_SETTINGS, ServeSettings, parse_course_file, resolve
 from mograder.domain.errors import RegistrationOff
 from mograder.domain.names import Username
 from mograder.factory import open_course
@@ -87,13 +87,9 @@ def test_without_a_code_registration_is_off_and_an_empty_one_is_none(release: Pa
 @pytest.mark.parametrize("text", ["", " ", "\n", "\t \n\n"])
 def test_a_code_of_nothing_but_space_is_no_code_however_it_is_given(text: str, tmp_path: Path) -> None:
     (tmp_path / "code").write_text(text)
-    kept = tmp_path / "code"
-    assert (
-        enrollment_code(text, None, text)
-        == enrollment_code(None, kept, None)
-        == enrollment_code(None, None, None)
-        == ""
-    )
+    by_flag = ServeSettings(enrollment_code=text, given=frozenset({"enrollment_code"}))
+    by_file = ServeSettings(enrollment_code_file=tmp_path / "code", given=frozenset({"enrollment_code_file"}))
+    assert [enrollment_code(each) for each in (by_flag, by_file, ServeSettings())] == ["", "", ""]
 
 
 def test_a_code_that_nobody_could_send_is_refused(release: Path, tmp_path: Path) -> None:
@@ -109,8 +105,8 @@ def test_a_course_that_is_mounted_with_an_empty_code_takes_nobody(release: Path,
     course = open_course(release, enrollment_code=code)
     for given in ("", " ", code):
         with pytest.raises(RegistrationOff):
-            course.register("alice", given)
-    course.store.close()
+            course.accounts.register("alice", given)
+    course.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -252,10 +248,10 @@ def test_a_wrong_key_in_mograder_toml_names_file_and_nearest_key(release: Path) 
 def test_a_setting_comes_from_flag_or_environment_then_file_then_default() -> None:
     nothing = dict.fromkeys(setting.name for setting in SERVE_SETTINGS)
     file = parse_course_file('[server]\nport = 9000\n[dirs]\nsubmitted = "in"\n')
-    assert resolve(nothing, parse_course_file(""), Path("/c"))["port"] == 8080
-    assert resolve(nothing, file, Path("/c"))["port"] == 9000
-    assert resolve({**nothing, "port": 1}, file, Path("/c"))["port"] == 1
-    assert resolve(nothing, file, Path("/c"))["submitted_dir"] == Path("/c/in")
+    assert resolve(nothing, parse_course_file(""), Path("/c")).port == 8080
+    assert resolve(nothing, file, Path("/c")).port == 9000
+    assert resolve({**nothing, "port": 1}, file, Path("/c")).port == 1
+    assert resolve(nothing, file, Path("/c")).submitted_dir == Path("/c/in")
 
 
 def test_the_parent_of_a_served_release_folder_is_refused(release: Path) -> None:
@@ -295,7 +291,7 @@ def test_a_key_that_has_signed_and_is_gone_stops_the_start_until_somebody_choose
 
 def submit_one(release: Path) -> None:
     store = open_store(release)
-    submit_work(store, Ed25519Signer(store.signing_key(new_private_key)), Username("alice"), b"x = 1\n")
+    submit_work(store, Ed25519Signer(store.keys.signing_key(new_private_key)), Username("alice"), b"x = 1\n")
     store.close()
 
 

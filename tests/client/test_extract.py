@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mograder.client import extract
-from mograder.client.extract import Places, folder_name, replacing, safe_name, unpack
+from mograder.client.extract import Places, folder_name, safe_name, unpack
+from mograder.client.files import replacing
 from mograder.domain.errors import VerificationFailed
 from tests.parts import names_in
 

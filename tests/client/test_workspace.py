@@ -14,17 +14,9 @@ import pytest
 
 from mograder.client.client import Client
 from mograder.client.connection import RetryPolicy
-from mograder.client.workspace import (
-    Fetched,
-    Login,
-    Logins,
-    Outcome,
-    Settings,
-    fetch,
-    is_release_file,
-    keep_receipt,
-    read_settings,
-)
+from mograder.client.logins import Login, Logins
+from mograder.client.settings import Settings, read_settings
+from mograder.client.workspace import Fetched, Outcome, fetch, is_release_file, keep_receipt
 from mograder.domain.errors import MograderError, Usage, VerificationFailed
 from mograder.wire import messages
 from tests.hostile import Answer, HostileServer

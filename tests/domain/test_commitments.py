@@ -12,8 +12,7 @@ from mograder.domain.assignments import Assignment
 from mograder.domain.commitments import LIFE, MOST, Commitment, announced
 from mograder.domain.course import Course
 from mograder.domain.errors import BadRequest, Closed, Throttled, TooLarge
-from mograder.domain.extending import Change
-from mograder.domain.extensions import Decision
+from mograder.domain.extensions import Change, Decision
 from mograder.domain.receipts import Submission
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, sha256
 
@@ -28,32 +27,32 @@ def hw1(course: Course, course_folder: Path) -> Assignment:
     (course_folder.parent / "mograder.toml").write_text(
         f"counts = 'on-time'\n[penalties]\ngrace_minutes = 0\n[[assignments]]\nname = 'hw1'\n{times}\n"
     )
-    return course.assignment(STUDENT, "hw1")
+    return course.release.assignment(STUDENT, "hw1")
 
 
 def commit(course: Course, hw1: Assignment, content: bytes, now: int, user: Actor = STUDENT) -> Commitment:
-    return course.commit(user, hw1, user.username, sha256(content), len(content), now)
+    return course.commitments.announce(user, hw1, user.username, sha256(content), len(content), now)
 
 
 def submit(course: Course, hw1: Assignment, content: bytes, now: int, user: Actor = STUDENT) -> Submission:
-    body = filled(course.upload(), content)
+    body = filled(course.submissions.upload(), content)
     try:
-        course.check_open(user, hw1, user.username, now)
-        return course.submit(user, hw1, user.username, body, now).receipt.submission
+        course.submissions.check_open(user, hw1, user.username, now)
+        return course.submissions.submit(user, hw1, user.username, body, now).receipt.submission
     finally:
         body.discard()
 
 
 def test_the_moment_of_the_commit_counts_and_the_receipt_says_both(course: Course, hw1: Assignment) -> None:
-    assert not course.announced(hw1, ALICE)
+    assert not course.commitments.of(hw1, ALICE)
     made = commit(course, hw1, b"work", NOON)
     assert made == Commitment(HW1, ALICE, sha256(b"work"), 4, NOON)
-    assert (course.announced(hw1, ALICE), course.announced(hw1, BOB)) == ((made,), ())
+    assert (course.commitments.of(hw1, ALICE), course.commitments.of(hw1, BOB)) == ((made,), ())
     kept = submit(course, hw1, b"work", CLOSES + 40 * MINUTE)
     assert (kept.received, kept.arrived, kept.late, kept.due) == (NOON, CLOSES + 40 * MINUTE, False, NOON)
     assert kept.filename == "alice_20260310T120000.py"
     assert submit(course, hw1, b"unannounced", CLOSES).arrived is None
-    assert not course.announced(hw1, ALICE)
+    assert not course.commitments.of(hw1, ALICE)
 
 
 @pytest.mark.parametrize("arrives", [CLOSES + 1 * MINUTE, NOON + LIFE, NOON + LIFE + SECOND])
@@ -76,7 +75,7 @@ def test_a_commit_is_good_for_one_submission(course: Course, hw1: Assignment) ->
     assert submit(course, hw1, b"one", NOON + 2 * MINUTE).late is False
     assert submit(course, hw1, b"two", NOON + 3 * MINUTE).late is True
     assert submit(course, hw1, b"one", NOON + 4 * MINUTE).late is True
-    counting = course.standing(hw1, ALICE).counting
+    counting = course.standings.of(hw1, ALICE).counting
     assert counting is not None
     assert (counting.submission.sha256, counting.submission.attempt) == (sha256(b"one"), 1)
 
@@ -97,7 +96,7 @@ def test_few_commits_can_be_open_and_a_file_that_came_or_the_hour_makes_room(cou
     submit(course, hw1, b"3", NOON + 7 * MINUTE)
     commit(course, hw1, b"more", NOON + 8 * MINUTE)
     new = Commitment(HW1, ALICE, "f" * 64, 1, NOON + LIFE + SECOND)
-    held = course.store.commits(HW1, ALICE)
+    held = course.store.commitments.of(HW1, ALICE)
     assert len(announced(held, new)) == MOST
     assert announced(held, replace(new, moment=NOON + 3 * LIFE)) == (replace(new, moment=NOON + 3 * LIFE),)
 
@@ -112,14 +111,14 @@ def test_a_commit_comes_before_the_closing_time_and_is_of_a_file_that_would_be_t
         ("f" * 64, -1, "has -1 bytes"),
     ):  # fmt: skip
         with pytest.raises(BadRequest, match=said):
-            course.commit(STUDENT, hw1, ALICE, digest, size, NOON)
+            course.commitments.announce(STUDENT, hw1, ALICE, digest, size, NOON)
     with pytest.raises(TooLarge):
-        course.commit(STUDENT, hw1, ALICE, "f" * 64, course.max_upload + 1, NOON)
-    assert course.store.commits(HW1, ALICE) == ()
+        course.commitments.announce(STUDENT, hw1, ALICE, "f" * 64, course.max_upload + 1, NOON)
+    assert course.store.commitments.of(HW1, ALICE) == ()
 
 
 def test_a_commit_comes_before_the_person_s_own_closing_time(course: Course, hw1: Assignment) -> None:
-    course.enrol([ALICE])
+    course.roster.enrol([ALICE])
     course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, ALICE, Decision.GRANT, "+1h")])
     assert commit(course, hw1, b"work", CLOSES + SECOND).moment == CLOSES + SECOND
     with pytest.raises(Closed):

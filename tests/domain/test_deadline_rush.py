@@ -17,8 +17,7 @@ from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
 from mograder.domain.assignments import Assignment, CountingRule
 from mograder.domain.course import Course
 from mograder.domain.errors import Closed
-from mograder.domain.extending import Change
-from mograder.domain.extensions import Decision
+from mograder.domain.extensions import Change, Decision
 from mograder.domain.names import Username
 from mograder.domain.roster import Person
 from tests.parts import SECOND, Clock, filled, sha256
@@ -123,17 +122,20 @@ def happen(course: Course, hw1: Assignment, user: Username, what: str, content: 
     student = Actor(user, Role.STUDENT)
     try:
         if what == "announce":
-            course.commit(student, hw1, user, sha256(content), len(content), now)
+            course.commitments.announce(student, hw1, user, sha256(content), len(content), now)
         elif what in ("extend", "withdraw"):
             decision = Decision.GRANT if what == "extend" else Decision.WITHDRAW
             course.extensions.decide(
                 COURSE_INSTRUCTOR, [Change(hw1, user, decision, "+2d" if what == "extend" else "")]
             )
         else:
-            actor, body = COURSE_INSTRUCTOR if what == "teacher" else student, filled(course.upload(), content)
+            actor, body = (
+                COURSE_INSTRUCTOR if what == "teacher" else student,
+                filled(course.submissions.upload(), content),
+            )
             try:
-                course.check_open(actor, hw1, user, now)
-                course.submit(actor, hw1, user, body, now)
+                course.submissions.check_open(actor, hw1, user, now)
+                course.submissions.submit(actor, hw1, user, body, now)
             finally:
                 body.discard()
     except Closed:
@@ -145,10 +147,10 @@ def happen(course: Course, hw1: Assignment, user: Username, what: str, content: 
 def expected(course: Course, course_folder: Path, clock: Clock) -> dict[Username, Expected]:
     """The rush, through the course; beside it what it must come to. Extensions go by what is asked of them alone."""
     (course_folder.parent / "mograder.toml").write_text(PLAN.format(rule="latest"))
-    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
+    hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
     rng = random.Random(20260327)
     students = {Username(f"s{number}"): Expected() for number in range(300)}
-    course.add_people(COURSE_INSTRUCTOR, [Person(user) for user in students])
+    course.roster.add(COURSE_INSTRUCTOR, [Person(user) for user in students])
     # In the order in which they are done with; what counts is when they arrived.
     everything = [
         (when + slow, user, when, what, content)
@@ -174,9 +176,9 @@ def expected(course: Course, course_folder: Path, clock: Clock) -> dict[Username
 def test_the_rush_comes_to_what_an_independent_computation_says(
     course: Course, course_folder: Path, expected: dict[Username, Expected]
 ) -> None:
-    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
+    hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
     for user, model in expected.items():
-        kept = course.standing(hw1, user).kept
+        kept = course.standings.of(hw1, user).kept
         assert [(each.submission.sha256, each.submission.received, each.submission.late) for each in kept] == [
             (sha256(content), round(moment * SECOND), late) for content, moment, _, late in model.kept
         ], user
@@ -189,7 +191,7 @@ def test_the_rush_comes_to_what_an_independent_computation_says(
     assert sum(model.refused for model in expected.values()) > 30
     assert sum(any(teacher for _, _, teacher, _ in model.kept) for model in expected.values()) > 5
     assert sum(len(model.kept) > 1 for model in expected.values()) > 50
-    assert sum(each.submission.arrived is not None for each in course.store.receipts()) > 30
+    assert sum(each.submission.arrived is not None for each in course.store.submissions.receipts()) > 30
     for rule in CountingRule:
         assert_collected(course, course_folder, expected, rule)
 
@@ -198,7 +200,7 @@ def assert_collected(
     course: Course, course_folder: Path, expected: dict[Username, Expected], rule: CountingRule
 ) -> None:
     (course_folder.parent / "mograder.toml").write_text(PLAN.format(rule=rule))
-    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
+    hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
     for which in (*CountingRule, None):
         wanted = {}
         for user, model in expected.items():
@@ -208,9 +210,9 @@ def assert_collected(
             chosen = in_time if strict or (which is None and rule is CountingRule.ON_TIME and in_time) else kept
             if chosen:
                 wanted[user] = chosen[-1]
-        found = course.submissions(hw1, which)
+        found = course.submissions.collect(hw1, which)
         assert {each.file.username: each.file.sha256 for each in found} == {
             user: sha256(content) for user, content in wanted.items()
         }
         for each in found[::10]:
-            assert course.submitted_file(hw1, each.file.filename).read() == wanted[each.file.username]
+            assert course.submissions.file(hw1, each.file.filename).read() == wanted[each.file.username]

@@ -36,8 +36,8 @@ def plan(course_folder: Path) -> Path:
 
 
 def change(course: Course, tag: str = "", **texts: str) -> RulesAsText:
-    held = course.planning.rules(HW1)
-    return course.planning.change(COURSE_INSTRUCTOR, HW1, replace(held.texts, **texts), tag or held.tag)
+    held = course.rules.of(HW1)
+    return course.rules.change(COURSE_INSTRUCTOR, HW1, replace(held.texts, **texts), tag or held.tag)
 
 
 def test_only_what_differs_is_written_and_the_audit_log_says_it(course: Course, plan: Path) -> None:
@@ -46,7 +46,7 @@ def test_only_what_differs_is_written_and_the_audit_log_says_it(course: Course, 
         "2026-03-11T12:00", "2026-03-12T23:59:59", "Europe/Berlin"
     )  # fmt: skip
     assert plan.read_text() == PLAN.replace("03-10T12", "03-11T12") + "points = 20\n"
-    (event,) = course.events()
+    (event,) = course.audit.events()
     assert (event.actor, event.action, event.subject) == ("__instructor__", "rules", "hw1")
     assert event.detail == "due 2026-03-10T12:00 -> 2026-03-11T12:00; points unsaid -> 20"
 
@@ -61,28 +61,28 @@ def test_everything_that_can_be_said_is_written_and_taken_out_again(course: Cour
 
 def test_what_changes_nothing_writes_nothing(course: Course, plan: Path) -> None:
     before = plan.stat()
-    held = course.planning.rules(HW1)
+    held = course.rules.of(HW1)
     assert change(course) == held
-    assert (plan.stat().st_mtime_ns, course.events()) == (before.st_mtime_ns, [])
+    assert (plan.stat().st_mtime_ns, course.audit.events()) == (before.st_mtime_ns, [])
 
 
 def test_submissions_are_judged_anew_at_once_and_receipts_say_what_held(
     course: Course, plan: Path, clock: Clock
 ) -> None:
-    body = filled(course.upload(), b"work")
+    body = filled(course.submissions.upload(), b"work")
     clock.now = NOON
-    receipt = course.submit(STUDENT, course.assignment(STUDENT, "hw1"), ALICE, body, NOON).receipt
+    receipt = course.submissions.submit(STUDENT, course.release.assignment(STUDENT, "hw1"), ALICE, body, NOON).receipt
     text = receipt.text
     assert receipt.submission.late
     change(course, due="2026-03-10T14:00")
-    standing = course.standing(course.assignment(STUDENT, "hw1"), ALICE)
+    standing = course.standings.of(course.release.assignment(STUDENT, "hw1"), ALICE)
     assert standing.counting is not None
     assert not standing.counting.lateness.late
-    (kept,) = course.receipts(ALICE)
+    (kept,) = course.submissions.receipts(ALICE)
     assert (kept.text, kept.submission.late) == (text, True)
     change(course, opens="2026-03-10T13:01")
     with pytest.raises(NotFound):
-        course.assignment(STUDENT, "hw1")
+        course.release.assignment(STUDENT, "hw1")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_what_does_not_hold_together_changes_nothing(
 ) -> None:
     with pytest.raises(BadRequest, match=says):
         change(course, **texts)
-    assert (plan.read_text(), course.events()) == (PLAN, [])
+    assert (plan.read_text(), course.audit.events()) == (PLAN, [])
 
 
 def test_a_day_opens_with_its_beginning_and_closes_with_its_end(course: Course, plan: Path) -> None:
@@ -114,25 +114,25 @@ def test_all_times_may_go_together(course: Course, plan: Path) -> None:
 
 
 def test_what_was_changed_by_hand_since_is_not_overwritten(course: Course, plan: Path) -> None:
-    tag = course.planning.rules(HW1).tag
+    tag = course.rules.of(HW1).tag
     edited = PLAN + "points = 3\n"
     plan.write_text(edited)
     with pytest.raises(ChangedMeanwhile, match="changed meanwhile"):
         change(course, tag, title="Mine")
-    assert (plan.read_text(), course.events()) == (edited, [])
+    assert (plan.read_text(), course.audit.events()) == (edited, [])
 
 
 def test_what_cannot_be_understood_is_not_overwritten(course: Course, plan: Path) -> None:
-    held = course.planning.rules(HW1)
+    held = course.rules.of(HW1)
     plan.write_text("[[assignments\n")
     with pytest.raises(Unreadable):
-        course.planning.change(COURSE_INSTRUCTOR, HW1, replace(held.texts, title="Mine"), held.tag)
+        course.rules.change(COURSE_INSTRUCTOR, HW1, replace(held.texts, title="Mine"), held.tag)
     assert plan.read_text() == "[[assignments\n"
 
 
 def test_an_assignment_that_is_not_there_gets_no_rules(course: Course, plan: Path) -> None:
     with pytest.raises(NotFound, match="'hw9'"):
-        course.planning.rules(AssignmentName("hw9"))
+        course.rules.of(AssignmentName("hw9"))
 
 
 def test_the_plan_goes_before_a_manifest_and_takes_nothing_out_of_it(
@@ -142,14 +142,14 @@ def test_the_plan_goes_before_a_manifest_and_takes_nothing_out_of_it(
     manifest = course_folder / "assignments.json"
     manifest.write_text(json.dumps([{"name": "hw1", "title": "Theirs", "duedate": due}]))
     plan.unlink()
-    held = course.planning.rules(HW1)
+    held = course.rules.of(HW1)
     assert (held.texts.title, held.texts.due) == ("Theirs", "2026-03-10T12:00")
     assert change(course, due="2026-03-11T12:00").texts.due == "2026-03-11T12:00"
     assert plan.read_text() == '[[assignments]]\nname = "hw1"\ndue = 2026-03-11T12:00:00\n'
     for key in ("title", "due"):
         with pytest.raises(BadRequest, match=rf"assignments\.json says '{key}' of 'hw1'"):
             change(course, **{key: ""})
-    tag = course.planning.rules(HW1).tag
+    tag = course.rules.of(HW1).tag
     manifest.write_text(json.dumps([{"name": "hw1", "title": "Others", "duedate": due}]))
     with pytest.raises(ChangedMeanwhile):
         change(course, tag, points="1")

@@ -12,12 +12,14 @@ import pytest
 
 from mograder.cli import run
 from mograder.domain.access import Account, Role
+from mograder.domain.audit import Event
 from mograder.domain.chain import make_tombstone
 from mograder.domain.errors import NameTaken, Usage, VerificationFailed
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, FileName, Username
-from mograder.domain.store import Event, Fetched, Store
+from mograder.domain.release import Fetched
+from mograder.domain.store import Store
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store import copy
 from mograder.store.copy import DatabasePlace, FolderPlace, mirror, to_database, to_folder, write_pieces
@@ -49,20 +51,20 @@ def root(tmp_path: Path) -> Path:
     (root / "hw3" / "files").mkdir(parents=True)
     (root / "hw1" / "files" / "data" / LONG).write_bytes(LARGE)
     store = open_store(root)
-    signer = Ed25519Signer(store.signing_key(new_private_key))
+    signer = Ed25519Signer(store.keys.signing_key(new_private_key))
     for number, user in enumerate((ALICE, BOB, ALICE, CARL, ALICE, BOB)):
         submit_work(store, signer, user, b"work %d" % number, NOON + number % 2)
     submit_work(store, signer, ALICE, LARGE, NOON + SECOND, HW2)
     for user in (ALICE, BOB, CARL):
         account = Account(user, Role.INSTRUCTOR, "Ä", 3, True, "ab", NOON)
-        store.change_account(user, lambda held, account=account: account, NOTE)  # type: ignore[misc]
+        store.accounts.change(user, lambda held, account=account: account, NOTE)  # type: ignore[misc]
     store.erase(CARL, lambda receipt: make_tombstone(receipt, signer, "course", NOON), NOTE)
-    store.merge_grades(HW1, (GradeEntry({"username": "alice", "grade": "1", "ü": [1, None]}),), NOTE)
-    store.put_feedback(HW1, {ALICE: LARGE, BOB: b"<p>better"}, NOTE)
-    store.change_extensions([(HW1, ALICE, lambda held: Extension(HW1, ALICE, NOON, "note"), NOTE)])
-    store.note_fetched([Fetched(HW1, BOB, NOON)])
+    store.grades.merge(HW1, (GradeEntry({"username": "alice", "grade": "1", "ü": [1, None]}),), NOTE)
+    store.grades.put_feedback(HW1, {ALICE: LARGE, BOB: b"<p>better"}, NOTE)
+    store.extensions.change([(HW1, ALICE, lambda held: Extension(HW1, ALICE, NOON, "note"), NOTE)])
+    store.release.note_fetched([Fetched(HW1, BOB, NOON)])
     for number, secret in enumerate(("second", "third")):
-        store.change_secret(secret, (4_000_000_000 + number) * SECOND, NOTE)
+        store.keys.change_secret(secret, (4_000_000_000 + number) * SECOND, NOTE)
     os.utime(store.folders.grades / "hw1" / FEEDBACK / "bob.html", (NOON // SECOND, NOON // SECOND))
     store.close()
     return root
@@ -78,18 +80,22 @@ def courses(postgres_server: Server) -> Iterator[PostgresCourses]:
 def all_of(store: Store) -> list[object]:
     """What a course says, but for the copies in its trail."""
     files = [
-        store.submitted_file(each.submission.assignment, FileName(each.submission.filename))
-        for each in store.receipts()
+        store.submissions.file(each.submission.assignment, FileName(each.submission.filename))
+        for each in store.submissions.receipts()
     ]
-    release_files = [store.release_file(each.name, file.name) for each in store.assignments() for file in each.files]
-    feedback = [store.feedback(HW1, user) for user in (ALICE, BOB, CARL)]
+    release_files = [
+        store.release.file(each.name, file.name) for each in store.release.assignments() for file in each.files
+    ]
+    feedback = [store.grades.feedback(HW1, user) for user in (ALICE, BOB, CARL)]
     return [
-        list(store.chain()), store.head(), store.accounts(), [store.account(user) for user in (ALICE, CARL)],
-        store.secrets(), store.signing_key(new_private_key), store.plan(), store.assignments(), store.extensions(),
-        store.fetched(), store.grades(HW1), [each for each in store.events() if each.action == "test"],
+        list(store.submissions.chain()), store.submissions.head(), store.accounts.all(),
+        [store.accounts.get(user) for user in (ALICE, CARL)], store.keys.secrets(),
+        store.keys.signing_key(new_private_key), store.config.plan(), store.release.assignments(),
+        store.extensions.find(),
+        store.release.fetched(), store.grades.of(HW1), [each for each in store.audit.events() if each.action == "test"],
         [each and (each.name, each.size, each.read()) for each in (*files, *release_files, *feedback)],
         [round(each.modified) for each in feedback if each],
-        [replace(each, modified=0) for name in (HW1, HW2) for each in store.latest_files(name)],
+        [replace(each, modified=0) for name in (HW1, HW2) for each in store.submissions.latest_files(name)],
     ]  # fmt: skip
 
 
@@ -105,7 +111,7 @@ def test_a_course_goes_into_a_database_and_back_as_it_was(root: Path, courses: P
     before = said_by(root)
     to_database(Folders.of(root), courses, NAME, NOON, quiet)
     assert all_of(courses.open(NAME)) == before
-    assert courses.open(NAME).events(1) == [Event(NOON, INSTRUCTOR, "copy", NAME, str(root))]
+    assert courses.open(NAME).audit.events(1) == [Event(NOON, INSTRUCTOR, "copy", NAME, str(root))]
     back = tmp_path / "back" / "course" / "release"
     to_folder(courses.open(NAME), back, NOON, quiet)
     assert said_by(back) == before
@@ -153,8 +159,11 @@ def test_a_course_in_which_nothing_has_happened_goes_into_a_folder_and_gets_its_
     store = courses.open(new_course(courses))
     to_folder(store, tmp_path / "release", NOON, quiet)
     back = open_store(tmp_path / "release")
-    assert (back.secrets(), back.signing_key(new_private_key)) == (store.secrets(), store.signing_key(new_private_key))
-    assert back.events() == [Event(NOON, INSTRUCTOR, "copy", store.course)]
+    assert (back.keys.secrets(), back.keys.signing_key(new_private_key)) == (
+        store.keys.secrets(),
+        store.keys.signing_key(new_private_key),
+    )
+    assert back.audit.events() == [Event(NOON, INSTRUCTOR, "copy", store.course)]
     back.close()
 
 
@@ -196,12 +205,12 @@ def test_a_copy_never_goes_over_another_course(root: Path, courses: PostgresCour
 def test_a_copy_never_goes_over_what_went_on_by_itself(root: Path, courses: PostgresCourses) -> None:
     to_database(Folders.of(root), courses, NAME, NOON, quiet)
     copied = courses.open(NAME)
-    submit_work(copied, Ed25519Signer(copied.signing_key(new_private_key)), ALICE, b"there")
+    submit_work(copied, Ed25519Signer(copied.keys.signing_key(new_private_key)), ALICE, b"there")
     courses.archive(NAME, NOON, NOTE)
-    head = copied.head()
+    head = copied.submissions.head()
     with pytest.raises(NameTaken, match="not an earlier part of this course"):
         to_database(Folders.of(root), courses, NAME, NOON, quiet)
-    assert copied.head() == head
+    assert copied.submissions.head() == head
 
 
 class Restless(FolderPlace):
@@ -222,11 +231,11 @@ def test_a_source_that_changes_while_it_is_copied_is_said_to_and_the_copy_can_be
 ) -> None:
     courses.create(NAME, NOTE)
     source, target = open_store(root), DatabasePlace(courses.open(NAME))
-    signer, graded = Ed25519Signer(source.signing_key(new_private_key)), source.folders.grades / "hw1"
+    signer, graded = Ed25519Signer(source.keys.signing_key(new_private_key)), source.folders.grades / "hw1"
     acts: list[tuple[Callable[[FolderStore], object], str]] = [
         (lambda store: submit_work(store, signer, BOB, b"late"), "the receipts"),
-        (lambda store: store.change_account(ALICE, lambda held: Account(ALICE), NOTE), "accounts"),
-        (lambda store: store.record(NOTE), "events"),
+        (lambda store: store.accounts.change(ALICE, lambda held: Account(ALICE), NOTE), "accounts"),
+        (lambda store: store.audit.record(NOTE), "events"),
         (lambda store: (graded / GRADES).write_text("[]"), "grades or feedback"),
         (lambda store: (graded / FEEDBACK / "bob.html").write_text("other"), "grades or feedback"),
     ]
@@ -236,7 +245,7 @@ def test_a_source_that_changes_while_it_is_copied_is_said_to_and_the_copy_can_be
         copy.copy(FolderPlace(source), target, quiet)
     source.close()
     kept = "SELECT body FROM receipts UNION SELECT body FROM feedback"
-    assert target.store.read(f"SELECT body FROM pieces WHERE course = %s AND body NOT IN ({kept})") == []
+    assert target.store.tables.read(f"SELECT body FROM pieces WHERE course = %s AND body NOT IN ({kept})") == []
 
 
 def test_bytes_that_are_not_those_of_their_receipt_stop_the_copy(root: Path, courses: PostgresCourses) -> None:
@@ -256,7 +265,7 @@ def test_a_mirror_has_the_familiar_tree_and_fetches_only_what_is_new(
     assert (folder / "hw2" / "alice.py").read_bytes() == LARGE
     (folder / "hw1" / "alice.py").unlink()
     (folder / "hw1" / "notes.py").write_text("of the grader's own")
-    signer = Ed25519Signer(store.signing_key(new_private_key))
+    signer = Ed25519Signer(store.keys.signing_key(new_private_key))
     submit_work(store, signer, BOB, b"new", NOON + 9 * SECOND)
     said: list[str] = []
     assert mirror(store, folder, said.append) == 1

@@ -51,8 +51,8 @@ class Course(RuleBasedStateMachine):
         self.after = contextlib.ExitStack()
         self.root = make_course_folder(Path(self.after.enter_context(tempfile.TemporaryDirectory())), "hw1", "hw2")
         self.stores: list[FolderStore | None] = [None, None]
-        self.model = Model(secrets=[*self.open(0).secrets()])
-        self.signer = Ed25519Signer(self.open(0).signing_key(new_private_key))
+        self.model = Model(secrets=[*self.open(0).keys.secrets()])
+        self.signer = Ed25519Signer(self.open(0).keys.signing_key(new_private_key))
 
     def open(self, number: int) -> FolderStore:
         store = self.stores[number] or open_store(self.root)
@@ -71,7 +71,7 @@ class Course(RuleBasedStateMachine):
 
     @rule(server=servers)
     def settle(self, server: int) -> None:
-        assert self.open(server).settle()
+        assert self.open(server).settler.settle()
 
     @rule(server=servers)
     def stop(self, server: int) -> None:

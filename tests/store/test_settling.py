@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR
+from mograder.domain.audit import Event
 from mograder.domain.course import Course
 from mograder.domain.errors import BadRequest, NameTaken, Temporary
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import FileName, Username
-from mograder.domain.store import Event
 from mograder.signing import Ed25519Signer
 from mograder.store.folder import submissions
 from mograder.store.folder.layout import Folders
@@ -39,7 +39,7 @@ def test_a_link_that_was_not_made_is_made_by_the_next_settling_of_any_server(
         broken.setattr(files, "point_latest", failing)
         submit_work(store, signer, ALICE, b"second")
     assert (submitted / "alice.py").read_bytes() == b"first"
-    store.settle()
+    store.settler.settle()
     assert (submitted / "alice.py").read_bytes() == b"second"
 
 
@@ -48,10 +48,10 @@ def test_of_two_that_wait_the_last_accepted_stays_the_latest(
 ) -> None:
     submit_work(store, signer, ALICE, b"first")
     submit_work(store, signer, ALICE, b"second")
-    assert store.settle()
+    assert store.settler.settle()
     assert (submitted / "alice.py").read_bytes() == b"second"
     assert not store.ledger.read("SELECT number FROM pending")
-    assert store.settle()  # nothing is left over
+    assert store.settler.settle()  # nothing is left over
 
 
 def test_what_waits_brings_the_folder_of_its_assignment_back(
@@ -61,7 +61,7 @@ def test_what_waits_brings_the_folder_of_its_assignment_back(
         broken.setattr(FolderStore, "_show", failing)
         submit_work(store, signer, ALICE, b"work")
     shutil.rmtree(submitted)
-    store.settle()
+    store.settler.settle()
     assert (submitted / "alice.py").read_bytes() == b"work"
 
 
@@ -76,7 +76,7 @@ def test_a_fault_that_nobody_foresaw_loses_no_submission(
         assert not submit_work(store, signer, ALICE, content).repeated
     assert "submission 1 is kept in the ledger; its file follows" in caplog.text
     assert submit_work(store, signer, ALICE, content).repeated
-    store.settle()
+    store.settler.settle()
     assert (submitted / "alice.py").read_bytes() == content
 
 
@@ -84,7 +84,7 @@ def test_a_version_that_was_removed_by_hand_comes_back_with_the_same_submission(
     store: FolderStore, signer: Ed25519Signer, submitted: Path
 ) -> None:
     first = submit_work(store, signer, ALICE, b"work")
-    store.settle()
+    store.settler.settle()
     version = submitted / first.receipt.submission.filename
     version.unlink()
     again = submit_work(store, signer, ALICE, b"work")
@@ -102,7 +102,7 @@ def test_one_submission_that_cannot_be_written_stops_no_other_and_no_start(
     (submitted / stuck).mkdir()  # nothing can be put under its name now
     (submitted / stuck / "in the way").touch()
     submit_work(store, signer, BOB, b"fine")
-    store.settle()
+    store.settler.settle()
     other = open_store(course_folder)
     submit_work(other, signer, Username("carol"), b"fine too")
     other.close()
@@ -113,7 +113,7 @@ def test_one_submission_that_cannot_be_written_stops_no_other_and_no_start(
 def test_links_that_go_round_in_circles_hide_no_assignment(store: FolderStore, course_folder: Path) -> None:
     loop = course_folder / "hw1" / "files" / "loop.py"
     loop.symlink_to(loop)
-    (listed,) = store.assignments()
+    (listed,) = store.release.assignments()
     assert [file.name for file in listed.files] == ["hw1.py"]
 
 
@@ -141,9 +141,9 @@ def test_a_link_that_could_not_be_made_is_made_once_it_can(
 ) -> None:
     (submitted / "alice.py").mkdir(parents=True)  # in the way
     submit_work(store, signer, ALICE, b"work")
-    store.settle()
+    store.settler.settle()
     (submitted / "alice.py").rmdir()
-    store.settle()
+    store.settler.settle()
     assert (submitted / "alice.py").read_bytes() == b"work"
 
 
@@ -181,16 +181,16 @@ def test_what_cannot_be_put_in_place_is_tried_again_less_and_less_often_and_at_l
     away = submitted.parent.with_name("away")
     (submitted / "alice.py").mkdir(parents=True)  # in the way
     submit_work(store, signer, ALICE, b"work")
-    store.stop_settling()
+    store.settler.stop()
     happens = {
         3: lambda: submitted.parent.rename(away),
         4: lambda: away.rename(submitted.parent),
         8: lambda: (submitted / "alice.py").rmdir(),
-        9: lambda: store._stopping.set(),
+        9: lambda: store.settler._stopping.set(),
     }
-    store._unsettled = unsettled = Passing(lambda: happens.get(len(unsettled.waited), bool)())
-    store._stopping = Passing(bool)
-    store._settle_in_background()
+    store.settler._unsettled = unsettled = Passing(lambda: happens.get(len(unsettled.waited), bool)())
+    store.settler._stopping = Passing(bool)
+    store.settler._settle_in_background()
     assert unsettled.waited == [None, 1, 3, 7, 15, 31, 60, 60, None]
     assert (submitted / "alice.py").read_bytes() == b"work"
 
@@ -200,7 +200,7 @@ def test_a_rush_has_the_disk_to_itself_until_a_second_passes_without_a_submissio
     store: FolderStore, signer: Ed25519Signer, monkeypatch: pytest.MonkeyPatch, others: int, seconds: int
 ) -> None:
     submit_work(store, signer, ALICE, b"work")
-    store.stop_settling()
+    store.settler.stop()
 
     def one_more() -> None:
         if len(stopping.waited) <= others:
@@ -212,10 +212,10 @@ def test_a_rush_has_the_disk_to_itself_until_a_second_passes_without_a_submissio
             stopping.set()
 
     left: list[object] = []
-    store._unsettled, store._stopping = unsettled, stopping = Passing(end), Passing(one_more)
+    store.settler._unsettled, store.settler._stopping = unsettled, stopping = Passing(end), Passing(one_more)
     with monkeypatch.context() as passing:
         passing.setattr(time, "monotonic", lambda: float(len(stopping.waited)))
-        store._settle_in_background()
+        store.settler._settle_in_background()
     assert (stopping.waited, unsettled.waited) == ([1.0] * seconds + [1.0], [None, None])
     assert left == [(False, [])]
 
@@ -229,7 +229,7 @@ def test_where_links_cannot_be_made_the_bytes_leave_the_ledger_too(
     monkeypatch.setattr(os, "symlink", no_links)
     for content in (b"first", b"second"):
         submit_work(store, signer, ALICE, content)
-        assert store.settle()
+        assert store.settler.settle()
         assert (submitted / "alice.py").read_bytes() == content
     assert not (submitted / "alice.py").is_symlink()
 
@@ -241,12 +241,12 @@ def test_submissions_that_are_gone_as_a_whole_are_not_begun_anew(
 ) -> None:  # fmt: skip
     folder, away = submitted.parent, submitted.parent.with_name("away")
     submit_work(store, signer, ALICE, b"before")
-    store.settle()
+    store.settler.settle()
     folder.rename(away)
     for attempt in (
         lambda: submit_work(store, signer, ALICE, b"x" * size),
-        lambda: store.latest_files(HW1),
-        lambda: store.submitted_file(HW1, FileName("alice.py")),
+        lambda: store.submissions.latest_files(HW1),
+        lambda: store.submissions.file(HW1, FileName("alice.py")),
     ):
         with pytest.raises(Temporary, match="gone") as refused:
             attempt()
@@ -281,21 +281,21 @@ def test_grades_that_are_gone_as_a_whole_are_not_begun_anew(tmp_path: Path, cour
     entries = (GradeEntry({"username": "alice", "grade": "1"}),)
     event = Event(NOON, "ta", "grades", "hw1")
     with contextlib.closing(FolderStore(Folders.of(course_folder, grades=folder))) as store:
-        assert store.grades(HW1) == ()
-        store.merge_grades(HW1, entries, event)
+        assert store.grades.of(HW1) == ()
+        store.grades.merge(HW1, entries, event)
         folder.rename(away)
         for attempt in (
-            lambda: store.merge_grades(HW1, entries, event),
-            lambda: store.put_feedback(HW1, {ALICE: b"page"}, event),
-            lambda: store.grades(HW1),
-            lambda: store.feedback(HW1, ALICE),
+            lambda: store.grades.merge(HW1, entries, event),
+            lambda: store.grades.put_feedback(HW1, {ALICE: b"page"}, event),
+            lambda: store.grades.of(HW1),
+            lambda: store.grades.feedback(HW1, ALICE),
         ):
             with pytest.raises(Temporary, match="gone"):
                 attempt()
         assert not folder.exists()
         away.rename(folder)
-        assert store.grades(HW1) == entries
-        assert len(store.events()) == 1
+        assert store.grades.of(HW1) == entries
+        assert len(store.audit.events()) == 1
 
 
 def test_a_submission_reaches_an_assignment_on_another_file_system(
@@ -317,14 +317,14 @@ def test_grades_that_could_not_be_read_again_are_not_written(course: Course) -> 
     nested: object = []
     for _ in range(990):
         nested = [nested]
-    assignment = course.assignment(COURSE_INSTRUCTOR, "hw1")
+    assignment = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
     with pytest.raises(BadRequest, match="too deeply"):
-        course.upload_grades(COURSE_INSTRUCTOR, assignment, [{"username": "alice", "x": nested}])
-    assert course.store.grades(assignment.name) == ()
+        course.grades.upload(COURSE_INSTRUCTOR, assignment, [{"username": "alice", "x": nested}])
+    assert course.store.grades.of(assignment.name) == ()
 
 
 def test_a_name_with_receipts_cannot_be_claimed_by_a_classmate(course: Course, course_folder: Path) -> None:
     submit_work(course.store, course.signer, ALICE, b"work")
     (course_folder / "hw1").rename(course_folder / "hw1-withdrawn")
     with pytest.raises(NameTaken):
-        course.register("alice", CODE)
+        course.accounts.register("alice", CODE)

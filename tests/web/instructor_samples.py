@@ -10,16 +10,16 @@ from markupsafe import Markup
 from mograder.domain.assignments import Assignment, CountingRule
 from mograder.domain.board import Board, BoardFilter, Cell, Order, Row, Show, find, missing
 from mograder.domain.counting import AssessedSubmission
-from mograder.domain.course import Standing
 from mograder.domain.deadlines import Lateness, Penalties
 from mograder.domain.extensions import Extension
+from mograder.domain.files import StoredFile
 from mograder.domain.grade_changes import preview, spread
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
 from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
-from mograder.domain.store import StoredFile
+from mograder.domain.standings import Standing
 from mograder.web.api import Failure
 from mograder.web.pages.assignment import AssignmentPage, GradesPage, PersonPage, SourcePage
 from mograder.web.pages.board import PEOPLE_A_PAGE, BoardPage, RulesPage, Rush, part_of
@@ -47,7 +47,11 @@ def board(people: list[tuple[str, str]], tasks: tuple[Assignment, ...] = TASKS) 
 
 
 RUSH = Rush(
-    tuple(range(0, 120, 2)), (Failure(NOW, f"/assignments/{SCRIPT}/submit", f"closed: {SCRIPT} {LONG}"),), 7 * 1024**3
+    tuple(range(0, 120, 2)),
+    1500,
+    True,
+    (Failure(NOW, f"/assignments/{SCRIPT}/submit", f"closed: {SCRIPT} {LONG}"),),
+    7 * 1024**3,
 )
 
 

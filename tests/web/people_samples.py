@@ -7,9 +7,9 @@ from dataclasses import replace
 from markupsafe import Markup
 
 from mograder.domain.access import Account, Role
+from mograder.domain.audit import AuditLine, Event
 from mograder.domain.names import Username
 from mograder.domain.receipts import Head
-from mograder.domain.store import Event
 from mograder.web.pages.board import Part
 from mograder.web.pages.page import Page
 from mograder.web.pages.people import Invite, MoreTime, People, Remove, Trail, picture
@@ -27,9 +27,11 @@ FEW = (
 HARD = tuple(Account(Username(user), name=name, bound=True) for user, name in HARD_PEOPLE)
 CROWD = tuple(Account(Username(user), name=name, bound=True) for user, name in MANY[100:200])
 CODES = ((Username("alice"), "abcd-efgh-jkmn"), (Username("bob"), "pqrs-tuvw-xyz2"))
-EVENTS = (
-    Event(NOW, "__instructor__", "grant extension", "alice", f"hw1 until 2026-03-12T12:00:00Z: {SCRIPT}"),
-    Event(NOW - HOUR, "o" * 90, "grades", LONG, "3 grades"),
+LINES = (
+    AuditLine(
+        Event(NOW, "__instructor__", "grant extension", "alice", f"hw1 until 2026-03-12T12:00:00Z: {SCRIPT}"), 1, NOW
+    ),
+    AuditLine(Event(NOW - HOUR, "o" * 90, "grades", LONG, "3 grades"), 1000, NOW - 2 * HOUR),
 )
 ADDRESS = "https://course.example.org/" + "long/" * 9
 
@@ -57,6 +59,6 @@ SAMPLES: dict[str, Page] = {
         (GRANTED, replace(GRANTED, declined=True)),
     ),
     "more-time-nothing": MoreTime(TEACHER, (), ()),
-    "trail": Trail(TEACHER, EVENTS, Part(1, 2, 102), "", Head(1234, "5f0c" * 16)),
+    "trail": Trail(TEACHER, LINES, Part(1, 2, 102), "", Head(1234, "5f0c" * 16)),
     "trail-nothing": Trail(TEACHER, (), Part(1, 1, 0), f'"{SCRIPT}', Head()),
 }

@@ -7,12 +7,12 @@ from dataclasses import replace
 from mograder.domain import deadlines
 from mograder.domain.assignments import USUALLY_ACCEPTED, Assignment, CountingRule, ReleaseFile
 from mograder.domain.counting import AssessedSubmission, counting
-from mograder.domain.course import Standing
 from mograder.domain.deadlines import UTC, Penalties, Schedule
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import INSTRUCTOR, AssignmentName, FileName, Username
 from mograder.domain.receipts import Receipt, Submission
+from mograder.domain.standings import Standing
 from mograder.web.pages.page import Frame, Page
 from mograder.web.pages.student import Home, Mine, MyAssignment, MyReceipts, WorkFile
 from tests.web.sample_parts import ALICE, HOSTILE, HOUR, KEY, LONG, NOW, RIGHT_TO_LEFT, SCRIPT, TASKS, assignment

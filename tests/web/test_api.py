@@ -164,7 +164,7 @@ def test_what_nobody_foresaw_is_an_internal_error_that_gives_nothing_away(
     def broken() -> None:
         raise ZeroDivisionError("/secret/path")
 
-    monkeypatch.setattr(web.course.store, "assignments", broken)
+    monkeypatch.setattr(web.course.store.release, "assignments", broken)
     assert problem(web("GET", "/assignments"), 500, "internal") == "internal error"
 
 

@@ -30,14 +30,14 @@ def rows(text: str) -> list[str]:
 
 def test_the_board_is_for_instructors_alone(teacher: Visitor, course: Course) -> None:
     student = Visitor(course)
-    assert student.get("/board").headers["location"] == "/login"
+    assert student.get("/board").headers["location"] == "/login?next=%2Fboard"
     student.post("/login", token=token_of(course, "alice"))
     assert student.get("/board").status_code == 403
     assert teacher.get("/board").status_code == 200
 
 
 def test_a_long_board_comes_in_pages_that_lead_to_each_other(teacher: Visitor, course: Course) -> None:
-    course.add_people(COURSE_INSTRUCTOR, [Person.parse(f"student{number:03}") for number in range(250)])
+    course.roster.add(COURSE_INSTRUCTOR, [Person.parse(f"student{number:03}") for number in range(250)])
     first, last = teacher.get("/"), teacher.get("/board?page=3")
     assert (len(rows(first.text)), rows(last.text)[0], len(rows(last.text))) == (100, "student200", 50)
     assert ">250 people, times in" in first.text
@@ -49,7 +49,7 @@ def test_a_long_board_comes_in_pages_that_lead_to_each_other(teacher: Visitor, c
 
 
 def test_who_is_looked_for_is_found_and_who_is_missing_is_listed_to_copy(teacher: Visitor, course: Course) -> None:
-    course.add_people(
+    course.roster.add(
         COURSE_INSTRUCTOR, [Person.parse("alice", "Alice Example"), Person.parse("bob"), Person.parse("eve")]
     )
     submit_work(course.store, course.signer, ALICE, b"x", NOON)
@@ -66,7 +66,7 @@ def test_who_is_looked_for_is_found_and_who_is_missing_is_listed_to_copy(teacher
 
 
 def test_one_person_is_not_1_people(teacher: Visitor, course: Course, course_folder: Path) -> None:
-    course.add_people(COURSE_INSTRUCTOR, [Person.parse("alice")])
+    course.roster.add(COURSE_INSTRUCTOR, [Person.parse("alice")])
     assert ">1 person, times in" in teacher.get("/board").text
     assert ">0 of 1 person<" in teacher.get("/board?q=nobody").text
     shutil.rmtree(course_folder / "hw1")

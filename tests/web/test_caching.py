@@ -14,8 +14,7 @@ import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
-from mograder.domain.extending import Change
-from mograder.domain.extensions import Decision
+from mograder.domain.extensions import Change, Decision
 from mograder.domain.names import INSTRUCTOR
 from mograder.store.shared.files import fingerprint, is_settled
 from mograder.web import create_app
@@ -131,8 +130,8 @@ def test_a_poll_shows_every_change_at_once(course: Course, course_folder: Path) 
 def test_people_who_ask_at_the_same_moment_get_each_their_own_times(course: Course, course_folder: Path) -> None:
     (course_folder.parent / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\nduedate = 1773144000\n')
     for name in ("alice", "bob"):
-        course.register(name, CODE)
-    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
+        course.accounts.register(name, CODE)
+    hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
     course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, ALICE, Decision.GRANT, "+1h")])
 
     async def ask() -> list[int]:
@@ -195,7 +194,7 @@ def test_who_asks_again_without_waiting_sees_what_changed_between(course: Course
 
 
 def test_an_edit_by_hand_that_python_takes_for_the_same_shows_at_once(course: Course, course_folder: Path) -> None:
-    course.register("alice", CODE)
+    course.accounts.register("alice", CODE)
     web, api, shown = Web(course), Api(course), []
     for value in ("1", "true", "1.0", "1"):
         for path in (course_folder / "hw1" / "grades.json", course_folder / "assignments.json"):

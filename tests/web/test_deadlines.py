@@ -30,7 +30,7 @@ closes = 2026-03-13T13:00:00
 def web(course: Course, course_folder: Path) -> Web:
     (course_folder.parent / "mograder.toml").write_text(PLAN)
     for name in ("alice", "bob"):
-        course.register(name, CODE)
+        course.accounts.register(name, CODE)
     return Web(course)
 
 

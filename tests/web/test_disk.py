@@ -264,7 +264,7 @@ def test_a_folder_that_is_gone_is_503_and_works_again_when_it_is_back(course_fol
         assert server.stop() == 0
     assert wrong(course_folder) == []
     store = open_store(course_folder)
-    assert [each.submission.sha256 for each in store.receipts()] == [sha256(b"before"), sha256(b"y" * size)]
+    assert [each.submission.sha256 for each in store.submissions.receipts()] == [sha256(b"before"), sha256(b"y" * size)]
     store.close()
 
 

@@ -9,7 +9,7 @@ from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
 from mograder.domain.course import Course
 from mograder.domain.errors import StorageFull
 from mograder.domain.names import INSTRUCTOR
-from mograder.domain.store import Fetched
+from mograder.domain.release import Fetched
 from mograder.web.downloads import DownloadRecorder
 from tests.parts import ALICE, BOB, HW1, NOON, Running, open_store, until
 
@@ -24,8 +24,8 @@ def test_a_students_download_is_noted_and_nothing_else_is(server: Running) -> No
     assert server.client.get(address, headers=server.bearer("bob")).status_code == 200
     store = open_store(server.root)
     try:
-        until(store.fetched)
-        assert [(each.assignment, each.username) for each in store.fetched()] == [(HW1, BOB)]
+        until(store.release.fetched)
+        assert [(each.assignment, each.username) for each in store.release.fetched()] == [(HW1, BOB)]
     finally:
         store.close()
 
@@ -36,7 +36,7 @@ def test_notes_of_one_moment_are_written_together_and_each_once(course: Course) 
     async def write(work: Callable[[], None]) -> None:
         await asyncio.sleep(0)
         work()
-        writes.append(len(course.store.fetched()))
+        writes.append(len(course.store.release.fetched()))
 
     async def downloads() -> None:
         fetches = DownloadRecorder(course, write)
@@ -50,7 +50,7 @@ def test_notes_of_one_moment_are_written_together_and_each_once(course: Course) 
 
     asyncio.run(downloads())
     assert writes == [2]
-    assert course.store.fetched() == [Fetched(HW1, ALICE, NOON), Fetched(HW1, BOB, NOON)]
+    assert course.store.release.fetched() == [Fetched(HW1, ALICE, NOON), Fetched(HW1, BOB, NOON)]
 
 
 def test_a_note_that_fails_is_made_at_the_next_download(course: Course) -> None:
@@ -63,7 +63,7 @@ def test_a_note_that_fails_is_made_at_the_next_download(course: Course) -> None:
 
     async def downloads() -> None:
         fetches = DownloadRecorder(course, write)
-        while not course.store.fetched():
+        while not course.store.release.fetched():
             fetches.note(STUDENT, "hw1", "hw1.py", NOON)
             await asyncio.sleep(0)
 

@@ -59,7 +59,7 @@ def test_a_registration_that_cannot_be_is_refused_for_the_first_reason(
     web: Web, body: bytes, status: int, code: str
 ) -> None:
     problem(web("POST", "/register", None, content=body), status, code)
-    assert web.course.store.accounts() == []
+    assert web.course.store.accounts.all() == []
 
 
 @pytest.mark.parametrize("check_tokens", [True, False])
@@ -74,14 +74,14 @@ def test_a_name_is_claimed_once(web: Web) -> None:
     for name in ("alice", "Alice", " alice "):
         assert "taken" in problem(register(web, name), 409, "name_taken")
     problem(register(web, "alice", "wrong"), 403, "wrong_code")
-    assert [each.username for each in web.course.store.accounts()] == ["alice"]
+    assert [each.username for each in web.course.store.accounts.all()] == ["alice"]
 
 
 def test_a_name_under_which_work_stands_cannot_be_claimed(web: Web, submitted: Path) -> None:
     submitted.mkdir(parents=True)
     (submitted / "alice.py").write_bytes(b"from last year's server")
     problem(register(web), 409, "name_taken")
-    assert web.course.store.accounts() == []
+    assert web.course.store.accounts.all() == []
 
 
 def test_a_registration_answer_is_not_cached(web: Web) -> None:
@@ -295,10 +295,26 @@ def test_a_file_field_that_was_left_empty_does_not_count(web: Web, submitted: Pa
     assert (submitted / "alice.py").read_bytes() == b"work"
 
 
-def test_the_first_file_of_a_form_counts_and_fields_do_not(web: Web, submitted: Path) -> None:
-    files = {"note": (None, b"text"), "a": ("first.py", b"first"), "b": ("second.py", b"second")}
+def test_a_form_may_have_fields_beside_its_file_and_no_second_file(web: Web, submitted: Path) -> None:
+    files = {"note": (None, b"text"), "a": ("first.py", b"first")}
     web("POST", "/assignments/hw1/submit?user=alice", "alice", files=files)
     assert (submitted / "alice.py").read_bytes() == b"first"
+    both = {**files, "b": ("second.py", b"second")}
+    reply = web("POST", "/assignments/hw1/submit?user=alice", "alice", files=both)
+    assert "2 files" in problem(reply, 400, "bad_request")
+    assert (submitted / "alice.py").read_bytes() == b"first"
+
+
+@pytest.mark.parametrize(("filename", "status"), [("essay.docx", 415), ("work.PY", 200), ("blob", 200)])
+def test_the_usual_file_endings_hold_where_the_instructor_names_none(web: Web, filename: str, status: int) -> None:
+    reply = web("POST", "/assignments/hw1/submit?user=alice", "alice", files={"file": (filename, b"work")})
+    assert reply.status_code == status, reply.text
+
+
+def test_two_feedback_pages_for_one_person_are_refused(web: Web) -> None:
+    pages = [("files", ("alice.html", b"<p>1")), ("files", ("alice.HTML", b"<p>2"))]
+    assert "twice" in problem(web("POST", "/assignments/hw1/feedback", files=pages), 400, "bad_request")
+    assert web("GET", "/assignments/hw1/feedback/alice").status_code == 404
 
 
 @pytest.mark.parametrize("size", [2_000_000, 300_000])

@@ -91,13 +91,13 @@ class Deployment:
     def assert_all_there(self) -> None:
         courses = PostgresCourses(self.database)
         store = courses.open(self.course)
-        kept = list(store.receipts())
+        kept = list(store.submissions.receipts())
         assert_unbroken(kept)
         texts = {each.text for each in kept}
         assert set(self.rush.acknowledged) <= texts
         for receipt in kept:
             if receipt.text in self.rush.acknowledged:
-                found = store.submitted_file(HW1, FileName(receipt.submission.filename))
+                found = store.submissions.file(HW1, FileName(receipt.submission.filename))
                 assert found is not None
                 assert found.read() == self.rush.acknowledged[receipt.text]
         # Each person's submissions differ, so a content that stands twice was kept twice.
@@ -116,7 +116,7 @@ def assert_unbroken(receipts: list[Receipt]) -> None:
 def deployed(url: str, folder: Path) -> Iterator[Deployment]:
     courses = PostgresCourses(url)
     name = new_course(courses, Folders.of(make_course_folder(folder)))
-    secret = courses.open(name).secrets()[0]
+    secret = courses.open(name).keys.secrets()[0]
     courses.close()
     with ExitStack() as stack:
         started = [stack.enter_context(serving("--store", url)) for _ in range(3)]

@@ -24,7 +24,7 @@ SCRIPT = "<script>alert(1)</script>"
 @pytest.fixture
 def teacher(course: Course) -> Visitor:
     """A browser in which the instructor is logged in; alice has handed in twice, bob never."""
-    course.add_people(COURSE_INSTRUCTOR, [Person.parse("alice", "Alice Example"), Person.parse("bob")])
+    course.roster.add(COURSE_INSTRUCTOR, [Person.parse("alice", "Alice Example"), Person.parse("bob")])
     submit_work(course.store, course.signer, ALICE, b"first = 1\n", NOON)
     submit_work(course.store, course.signer, ALICE, b"second = 2\n", NOON)
     visitor = Visitor(course)
@@ -37,8 +37,8 @@ def upload(visitor: Visitor, path: str, *files: tuple[str, bytes], field: str = 
 
 
 def grade(course: Course, user: str) -> None:
-    task = course.assignment(COURSE_INSTRUCTOR, "hw1")
-    course.upload_grades(COURSE_INSTRUCTOR, task, [{"student": user, "mark": 1}])
+    task = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
+    course.grades.upload(COURSE_INSTRUCTOR, task, [{"student": user, "mark": 1}])
 
 
 def fields(text: str) -> dict[str, str]:
@@ -84,8 +84,8 @@ def test_all_submissions_or_those_that_were_asked_for_come_as_a_zip(teacher: Vis
             return {name: opened.read(name) for name in opened.namelist()}
 
     assert names("") == {"hw1/alice.py": b"second = 2\n", "hw1/bob.zip": inner.getvalue()}
-    course.upload_grades(
-        COURSE_INSTRUCTOR, course.assignment(COURSE_INSTRUCTOR, "hw1"), [{"student": "bob", "mark": 1}]
+    course.grades.upload(
+        COURSE_INSTRUCTOR, course.release.assignment(COURSE_INSTRUCTOR, "hw1"), [{"student": "bob", "mark": 1}]
     )
     assert list(names("to+grade")) == ["hw1/alice.py"]
     assert names("missing") == {}
@@ -103,26 +103,26 @@ def test_where_nobody_has_handed_in_there_is_no_zip_to_download(teacher: Visitor
 def test_grades_are_stored_only_after_what_changes_was_seen(teacher: Visitor, course: Course) -> None:
     table = f"username,grade\nalice,9\nbob,{SCRIPT}\n{SCRIPT},1\n".encode()
     seen = upload(teacher, "/board/hw1/grades", ("grades.csv", table))
-    assert (seen.status_code, course.store.grades(HW1)) == (200, ())
+    assert (seen.status_code, course.store.grades.of(HW1)) == (200, ())
     assert SCRIPT not in seen.text
     assert "nobody called" in seen.text
     assert "not a number" in seen.text
     kept = teacher.post("/board/hw1/grades/keep", **fields(seen.text))
     assert (kept.status_code, kept.headers["location"]) == (303, "/board/hw1?grades=2")
     assert "The grades are stored: 2 in all." in teacher.get(kept.headers["location"]).text
-    assert [each.grade for each in course.store.grades(HW1)] == ["9", SCRIPT]
+    assert [each.grade for each in course.store.grades.of(HW1)] == ["9", SCRIPT]
     assert SCRIPT not in teacher.get("/board/hw1").text + teacher.get("/board/hw1/people/bob").text
 
 
 def test_grades_that_changed_since_the_preview_are_not_overwritten(teacher: Visitor, course: Course) -> None:
     seen = upload(teacher, "/board/hw1/grades", ("grades.csv", b"username,grade\nalice,9\n"))
-    course.upload_grades(
-        COURSE_INSTRUCTOR, course.assignment(COURSE_INSTRUCTOR, "hw1"), [{"student": "alice", "mark": 1}]
+    course.grades.upload(
+        COURSE_INSTRUCTOR, course.release.assignment(COURSE_INSTRUCTOR, "hw1"), [{"student": "alice", "mark": 1}]
     )
     again = teacher.post("/board/hw1/grades/keep", **fields(seen.text))
-    assert again.status_code == 400
+    assert again.status_code == 409
     assert "have changed since you looked" in again.text
-    assert [each.grade for each in course.store.grades(HW1)] == ["1"]
+    assert [each.grade for each in course.store.grades.of(HW1)] == ["1"]
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"name,points\nalice,3\n", b'username,grade\n"alice'])
@@ -135,7 +135,7 @@ def test_a_table_that_is_not_understood_is_said_on_the_page(teacher: Visitor, co
 
 def test_feedback_pages_are_kept_and_framed_and_those_of_strangers_refused(teacher: Visitor, course: Course) -> None:
     stranger = upload(teacher, "/board/hw1/feedback", ("alice.html", b"a"), ("zoe.html", b"z"))
-    assert (stranger.status_code, course.store.feedback(HW1, ALICE)) == (400, None)
+    assert (stranger.status_code, course.store.grades.feedback(HW1, ALICE)) == (400, None)
     kept = upload(teacher, "/board/hw1/feedback", ("alice.html", SCRIPT.encode()))
     assert kept.headers["location"] == "/board/hw1?pages=1"
     page = teacher.get("/board/hw1/feedback/alice")
@@ -149,7 +149,7 @@ def test_feedback_pages_are_kept_and_framed_and_those_of_strangers_refused(teach
 def test_an_instructor_hands_in_for_a_student(teacher: Visitor, course: Course) -> None:
     answer = upload(teacher, "/board/hw1/people/bob", ("paper.py", b"on paper"), field="file")
     assert answer.headers["location"] == "/board/hw1/people/bob"
-    (receipt,) = course.history(course.assignment(COURSE_INSTRUCTOR, "hw1"), BOB)
+    (receipt,) = course.submissions.history(course.release.assignment(COURSE_INSTRUCTOR, "hw1"), BOB)
     assert receipt.submission.by == INSTRUCTOR
     assert "handed in by" in teacher.get("/board/hw1/people/bob").text
     empty = upload(teacher, "/board/hw1/people/bob", ("paper.py", b""), field="file")

@@ -22,15 +22,15 @@ IMPATIENT = """
 import sys
 from mograder.factory import open_course
 from mograder.web import create_app
-from mograder.web.body import Pace
+from mograder.web.body import Timeouts
 from mograder.web.serving.server import listen, serve
 
-pace = Pace(idle=0.5, slowest=1_000_000_000, linger=0.1, taking=0.5)
-app = create_app(open_course(sys.argv[3], enrollment_code=sys.argv[5]), pace=pace)
+timeouts = Timeouts(idle=0.5, slowest=1_000_000_000, linger=0.1, taking=0.5)
+app = create_app(open_course(sys.argv[3], enrollment_code=sys.argv[5]), timeouts=timeouts)
 serve(app, listen("127.0.0.1", int(sys.argv[2])), lambda: print("Ctrl-C"))
 """
 
-HASTY = f"from mograder.web import server\nserver.HEADER_SECONDS = 2\n{IMPATIENT}"
+HASTY = f"from mograder.web.serving import server\nserver.HEADER_SECONDS = 2\n{IMPATIENT}"
 """A server that waits two seconds for a head, for which another waits 15."""
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads what /proc says of the server")

@@ -9,10 +9,12 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from mograder.domain.audit import Event
 from mograder.domain.names import INSTRUCTOR, CourseName, Username
-from mograder.domain.store import Courses, Event
+from mograder.domain.store import Courses
 from mograder.domain.tokens import sign
 from mograder.factory import ManyCourses, open_courses
+from mograder.store.copy import read_publication
 from mograder.store.folder.layout import served_folders
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.web.pages.sessions import new_ticket
@@ -32,7 +34,7 @@ class Many:
     make: Callable[[CourseName], None]
 
     def bearer(self, course: CourseName, name: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {sign(self.courses.open(course).secrets()[0], Username(name))}"}
+        return {"Authorization": f"Bearer {sign(self.courses.open(course).keys.secrets()[0], Username(name))}"}
 
 
 @pytest.fixture(params=["folder", "postgres"])
@@ -58,7 +60,7 @@ def many(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Many]:
         (files / "hw1.py").write_text(f"# {name}\n")
         (home / "mograder.toml").write_text(f'title = "{name}"\n[server]\nenrollment_code = "code of {name}"\n')
         if isinstance(courses, PostgresCourses):
-            courses.publish(name, served_folders(home / "release"), NOTE)
+            courses.publish(name, read_publication(served_folders(home / "release")), NOTE)
 
     make(ALGEBRA)
     make(LOGIC)
@@ -163,7 +165,7 @@ def test_a_session_of_one_server_is_good_at_the_others_and_a_link_logs_in_once_i
     courses = PostgresCourses(url)
     name = new_course(courses, served_folders(make_course_folder(tmp_path)))
     course = ManyCourses(courses).course(name)
-    token = sign(course.store.secrets()[0], Username("__instructor__"))
+    token = sign(course.store.keys.secrets()[0], Username("__instructor__"))
     ticket, _ = new_ticket(course, INSTRUCTOR)
     with serving("--store", url) as (_, one, _), serving("--store", url) as (_, other, _):
         first, second = (

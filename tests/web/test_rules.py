@@ -23,7 +23,7 @@ ADDRESS = "/assignments/hw1/rules"
 
 @pytest.fixture
 def plan(course: Course, course_folder: Path) -> Path:
-    course.register("alice", CODE)
+    course.accounts.register("alice", CODE)
     path = course_folder.parent / "mograder.toml"
     path.write_text(PLAN)
     return path

@@ -125,8 +125,8 @@ def test_a_broken_list_keeps_its_last_version_when_the_time_zone_changes(course:
 def test_with_a_broken_table_of_grades_pages_show_all_but_the_grades(course: Course, course_folder: Path) -> None:
     alice, page = Visitor(course), page_of_instructor(course)
     alice.post("/join", user="alice", code=CODE)
-    course.upload_grades(
-        COURSE_INSTRUCTOR, course.assignment(COURSE_INSTRUCTOR, "hw1"), [{"username": "a", "grade": 1}]
+    course.grades.upload(
+        COURSE_INSTRUCTOR, course.release.assignment(COURSE_INSTRUCTOR, "hw1"), [{"username": "a", "grade": 1}]
     )
     table = course_folder / "hw1" / "grades.json"
     table.write_text('[{"username": "alice", "grade": 7},')

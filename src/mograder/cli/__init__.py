@@ -6,41 +6,17 @@ that a server says can steer the terminal; no traceback ever reaches a user.
 
 from __future__ import annotations
 
-import importlib
 import io
+import json
 import os
 import sys
-from collections.abc import Mapping
 
 import click
 
 from mograder import __version__
+from mograder.cli.lazy import LazyGroup
 from mograder.domain.errors import MograderError
 from mograder.domain.names import printable
-
-
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are needed: `places` maps a name to "module:attribute"."""
-
-    def __init__(self, *args: object, places: Mapping[str, tuple[str, str]], **extra: object) -> None:
-        super().__init__(*args, **extra)  # type: ignore[arg-type]
-        self.places = places
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.places)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.places:
-            return None
-        module, _, attribute = self.places[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The short helps stand in the table, so that --help imports no command."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, place[1]) for name, place in self.places.items()])
-
 
 PLACES = {
     "serve": ("mograder.cli.serve:serve", "Serve a course folder."),
@@ -90,21 +66,23 @@ def run(words: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that this terminal cannot show is no failure
+    _fail = _fail_in_json if "--json" in words else _fail_in_words
     try:
         code = mograder.main(words, prog_name="mograder", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):  # the latter while the shell completes words
         return _fail("interrupted", 130)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
     except click.UsageError as error:
         help_words = f" (try: {error.ctx.command_path} --help)" if error.ctx else ""
-        return _fail(f"error: {error.format_message()}{help_words}", error.exit_code)
+        return _fail(f"error: {error.format_message()}{help_words}", error.exit_code, "usage")
     except MograderError as error:
         place = getattr(error, "place", "")
-        return _fail(f"error: {error.message}" + (f" ({place})" if place else ""), error.exit_code)
+        said = error.message + (f" ({place})" if place else "")
+        return _fail(f"error: {said}", error.exit_code, error.code)
     except BrokenPipeError:
         # Whoever read our output has enough; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -119,6 +97,13 @@ def run(words: list[str]) -> int:
         return _fail(f"internal error: {type(error).__name__}: {error} (MOGRADER_DEBUG=1 shows where)", 1)
 
 
-def _fail(message: str, code: int) -> int:
+def _fail_in_words(message: str, exit_code: int, code: str = "failed") -> int:
     click.echo(printable(message.replace("\n", " "), 2000), err=True)
-    return code
+    return exit_code
+
+
+def _fail_in_json(message: str, exit_code: int, code: str = "failed") -> int:
+    """For programs: the last line on stderr is an object with the keys error, code and exit_code."""
+    said = printable(message.removeprefix("error: ").replace("\n", " "), 2000)
+    click.echo(json.dumps({"error": said, "code": code, "exit_code": exit_code}), err=True)
+    return exit_code

@@ -16,9 +16,10 @@ from mograder.cli.arguments import PLACE, course_name
 from mograder.cli.output import table, tell, tell_json
 from mograder.config import utc_now
 from mograder.domain import deadlines
+from mograder.domain.audit import Event
 from mograder.domain.errors import Usage
 from mograder.domain.names import INSTRUCTOR, CourseName, printable
-from mograder.domain.store import Courses, Event
+from mograder.domain.store import Courses
 from mograder.domain.tokens import sign
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def create(courses: Courses, name: CourseName, folder: Path | None) -> None:
     tell(f"Made the course {name}, served at /c/{name}/")
     if database and folder:
         _publish(database, name, folder)
-    tell(f"instructor: {sign(courses.open(name).secrets()[0], INSTRUCTOR)}")
+    tell(f"instructor: {sign(courses.open(name).keys.secrets()[0], INSTRUCTOR)}")
 
 
 @course.command(short_help="Bring what an instructor has written into a course.")
@@ -100,9 +101,12 @@ def publish(courses: Courses, name: CourseName, folder: Path) -> None:
 
 
 def _publish(courses: PostgresCourses, name: CourseName, folder: Path) -> None:
+    from mograder.store.copy import read_publication
     from mograder.store.folder.layout import served_folders
 
-    count = courses.publish(name, served_folders(folder), Event(utc_now(), INSTRUCTOR, "publish", name))
+    count = courses.publish(
+        name, read_publication(served_folders(folder)), Event(utc_now(), INSTRUCTOR, "publish", name)
+    )
     tell(f"Published {count} file(s) to {name}")
 
 

@@ -89,7 +89,7 @@ def guide(root: Path, url: str, code: str) -> str:
     """What to try, ready to be pasted into a second terminal."""
     course, name = root.parent, program()
     secret = shlex.quote(str(root / SECRET_NAME))
-    instructor = f"--url {url} --token $TOKEN"
+    instructor = f"--url {url}"
     given = course / "instructor"
     return f"""\
 A demo course stands in {course}. Its enrollment code is {code}.
@@ -101,9 +101,8 @@ As a student, in a second terminal (choose a name, say alice, and enter the code
   {name} https submit hw1 hw1/hw1.py
   {name} https feedback hw1
 
-As the instructor, in a third (token prints yours):
-  {name} token --secret-file {secret}
-  TOKEN=__instructor__:...
+As the instructor, in a third (the first line is for a POSIX shell):
+  export MOGRADER_HTTPS_TOKEN="$({name} token --bare --secret-file {secret})"
   {name} https fetch-submissions hw1 {instructor} -o submitted/hw1/
   {name} https upload-grades hw1 {instructor} --grades-csv {shlex.quote(str(given / "grades-hw1.csv"))}
   {name} https upload-feedback hw1 {instructor} --feedback-dir {shlex.quote(str(given / "feedback" / "hw1"))}

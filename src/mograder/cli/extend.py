@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC
 from pathlib import Path
 
@@ -11,39 +11,12 @@ import click
 from mograder.cli.arguments import as_typed
 from mograder.cli.connect import Server, course_option, reads_from_a_server, somewhere
 from mograder.cli.output import json_option, note, table, tell_json, when
-from mograder.client.client import Client, known
-from mograder.domain.access import COURSE_INSTRUCTOR
-from mograder.domain.course import Course
+from mograder.client.client import known
 from mograder.domain.deadlines import Schedule
 from mograder.domain.errors import BadRequest, Usage
-from mograder.domain.extending import Change
 from mograder.domain.extensions import Decision, State, parse_until
-from mograder.domain.names import parse_owner
 from mograder.domain.tables import read_table
 from mograder.wire import messages
-
-
-class _Folder:
-    """The extensions' methods of `Client`, on the course in a folder of this machine."""
-
-    def __init__(self, course: Course) -> None:
-        self._course = course
-
-    def extensions(self) -> list[messages.ExtensionInfo]:
-        return [messages.extension_info(each) for each in self._course.extensions.all()]
-
-    def change_extensions(self, changes: Iterable[messages.ExtensionChange]) -> list[messages.ExtensionInfo]:
-        wanted = [
-            Change(
-                self._course.assignment(COURSE_INSTRUCTOR, each.assignment), parse_owner(each.user), each.decision,
-                each.until, each.note,
-            )
-            for each in changes
-        ]  # fmt: skip
-        return [messages.extension_info(each) for each in self._course.extensions.decide(COURSE_INSTRUCTOR, wanted)]
-
-
-Place = _Folder | Client
 
 
 @click.command(short_help="Give students more time.")
@@ -95,7 +68,7 @@ def extend(
     if sum(map(bool, (listing, decision, list_file))) > 1 or (words and (listing or list_file)):
         raise Usage("give one of --list, --requests, --csv FILE, or USER... ASSIGNMENT with what is to be done")
     wanted = [] if listing else _read(list_file, reason) if list_file else _changes(words, decision, reason)
-    with somewhere(course, server, _Folder) as place:
+    with somewhere(course, server) as place:
         found = place.change_extensions(wanted) if wanted else place.extensions()
     if listing == "asked":
         found = [each for each in found if each.state == State.ASKED]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mograder.cli import certificate
+from mograder.config import ServeSettings
 from mograder.domain.errors import Usage
 
 if TYPE_CHECKING:
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
 MOST_WORKERS = 64
 
 
-def check_numbers(settings: Mapping[str, Any]) -> None:
+def check_numbers(settings: ServeSettings) -> None:
     """Raises Usage."""
-    if not 0 < settings["port"] < 65536:
-        raise Usage(f"{settings['port']} is not a port: choose one from 1 to 65535")
-    if settings["max_upload"] < 1:
-        raise Usage(f"--max-upload is {settings['max_upload']}: give at least 1 MiB")
-    if not 0 < settings["workers"] <= MOST_WORKERS:
-        raise Usage(f"--workers is {settings['workers']}: give 1 to {MOST_WORKERS}")
+    if not 0 < settings.port < 65536:
+        raise Usage(f"{settings.port} is not a port: choose one from 1 to 65535")
+    if settings.max_upload < 1:
+        raise Usage(f"--max-upload is {settings.max_upload}: give at least 1 MiB")
+    if not 0 < settings.workers <= MOST_WORKERS:
+        raise Usage(f"--workers is {settings.workers}: give 1 to {MOST_WORKERS}")
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,17 @@ class Listener:
     """By which students reach this machine, as far as it is known."""
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any], host: str, root: Path, url: str = "") -> Listener:
+    def of(cls, settings: ServeSettings, host: str, root: Path, url: str = "") -> Listener:
         """`root` holds the files of a self-signed server; `url` is the address that the course states.
 
         Raises MograderError.
         """
         from mograder.web.serving.proxies import Proxies
 
-        proxies = Proxies.parse(settings["trusted_proxies"] or "")
+        proxies = Proxies.parse(settings.trusted_proxies or "")
         tls, authority = certificate.https(settings, root, host, url)
         name = certificate.address_for_students(settings, host)
-        return cls(host, settings["port"], settings["workers"], proxies, tls, authority, name)
+        return cls(host, settings.port, settings.workers, proxies, tls, authority, name)
 
     @property
     def options(self) -> dict[str, Any]:

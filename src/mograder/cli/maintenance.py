@@ -17,9 +17,9 @@ from mograder.domain.errors import Unreadable, Usage, VerificationFailed
 from mograder.domain.names import counted
 
 if TYPE_CHECKING:
+    from mograder.store.folder.evidence import Evidence
     from mograder.store.folder.layout import Folders
     from mograder.store.postgres.evidence import PostgresEvidence
-    from mograder.store.shared.evidence import Evidence
     from mograder.store.shared.findings import Finding
 
 BACK_UP = "back up a database with its own tools (pg_dump), or bring one course into a folder: mograder store copy"
@@ -51,7 +51,7 @@ def _folders(folder: Path, release: Path | None, submitted: Path | None, grades:
     except Unreadable:
         course = config.EMPTY  # doctor says so; the layout tells the folders
     given = {"release_dir": release, "submitted_dir": submitted, "grades_dir": grades}
-    return find_folders(root, config.resolve(given, course, home), release)
+    return find_folders(root, config.resolve(given, course, home))
 
 
 @click.command()
@@ -178,7 +178,7 @@ def _evidence(place: Path | str, *elsewhere: Path | None) -> Iterator[Evidence |
         with database_course(str(place)) as store:
             yield PostgresEvidence(store)
     else:
-        from mograder.store.shared.evidence import Evidence
+        from mograder.store.folder.evidence import Evidence
 
         yield Evidence(_folders(Path(place), *elsewhere))
 
@@ -229,7 +229,7 @@ def erase(
     _in_database(place, release_dir, submitted_dir, grades_dir)
     course = open_existing(place, release_dir=release_dir, submitted_dir=submitted_dir, grades_dir=grades_dir)
     try:
-        held = course.holdings(username)
+        held = course.erasure.holdings(username)
         tell(f"{username}: {'an account' if held.account else 'no account'}, {counted(held.receipts, 'receipt')}")
         for what in ("submissions", "grades", "feedback"):
             names = getattr(held, what)
@@ -241,9 +241,9 @@ def erase(
             if not sys.stdin.isatty():
                 raise Usage("erasing cannot be undone: give --yes")
             click.confirm(f"Erase all of it for good? Backups are not touched. {username}", abort=True, err=True)
-        course.erase(COURSE_INSTRUCTOR, username)
+        course.erasure.erase(COURSE_INSTRUCTOR, username)
     finally:
-        course.store.close()
+        course.close()
     tell(f"{username} was erased")
     note("backups that were made before still hold this person: remove those, too, where the law asks for it")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,42 +12,16 @@ import click
 from mograder.cli.arguments import as_typed
 from mograder.cli.connect import Server, course_option, reads_from_a_server
 from mograder.cli.connect import somewhere as at
+from mograder.cli.local import LocalCourse
 from mograder.cli.output import note, table, tell_json
 from mograder.client.client import Client, known
-from mograder.domain.access import COURSE_INSTRUCTOR, Role
-from mograder.domain.course import Course
+from mograder.domain.access import Role
 from mograder.domain.errors import BadRequest, Usage
 from mograder.domain.names import Username, parse_new_username
-from mograder.domain.roster import Person, read_roster
+from mograder.domain.roster import read_roster
 from mograder.wire import messages
 
 _ROLES = click.Choice([role.value for role in Role])
-
-
-class _Folder:
-    """The roster's methods of `Client`, on the course in a folder of this machine."""
-
-    def __init__(self, course: Course) -> None:
-        self._course = course
-
-    def roster(self) -> list[messages.RosterEntry]:
-        return [messages.roster_entry(each) for each in self._course.roster()]
-
-    def add_people(self, people: Iterable[messages.NewPerson]) -> list[messages.RosterEntry]:
-        parsed = [Person.parse(each.user, each.name, each.role) for each in people]
-        return [messages.roster_entry(*each) for each in self._course.add_people(COURSE_INSTRUCTOR, parsed)]
-
-    def reset(self, user: str) -> messages.RosterEntry:
-        return messages.roster_entry(*self._course.reset(COURSE_INSTRUCTOR, Username(user)))
-
-    def set_role(self, user: str, role: Role) -> messages.RosterEntry:
-        return messages.roster_entry(self._course.set_role(COURSE_INSTRUCTOR, Username(user), role))
-
-    def remove(self, user: str) -> messages.RosterEntry:
-        return messages.roster_entry(self._course.remove(COURSE_INSTRUCTOR, Username(user)))
-
-
-Place = _Folder | Client
 
 
 def _somewhere(command: Callable[..., list[messages.RosterEntry]]) -> Callable[..., None]:
@@ -58,7 +32,7 @@ def _somewhere(command: Callable[..., list[messages.RosterEntry]]) -> Callable[.
     @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
     @functools.wraps(command)
     def somewhere(course: Path | str | None, server: Server, as_json: bool, **rest: Any) -> None:
-        with at(course, server, _Folder) as place:
+        with at(course, server) as place:
             entries = command(place=place, **rest)
         _show(entries, as_json)
 
@@ -103,7 +77,7 @@ def roster() -> None:
 
 @roster.command(name="list", short_help="List everybody.")
 @_somewhere
-def list_command(place: Place) -> list[messages.RosterEntry]:
+def list_command(place: LocalCourse | Client) -> list[messages.RosterEntry]:
     """List everybody: user name, name, role, and whether the name is claimed.
 
     \b
@@ -118,7 +92,7 @@ def list_command(place: Place) -> list[messages.RosterEntry]:
 @click.option("--name", default="", help="What people call them.")
 @click.option("--role", type=_ROLES, default=Role.STUDENT.value, show_default=True, help="What they may do.")
 @_somewhere
-def add(place: Place, user: Username, name: str, role: str) -> list[messages.RosterEntry]:
+def add(place: LocalCourse | Client, user: Username, name: str, role: str) -> list[messages.RosterEntry]:
     """Add USER and print the personal code. Who is there already stays as they are and gets none: see reset.
 
     \b
@@ -132,7 +106,7 @@ def add(place: Place, user: Username, name: str, role: str) -> list[messages.Ros
 @roster.command(name="import", short_help="Add everybody in FILE, a CSV list.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_somewhere
-def import_command(place: Place, file: Path) -> list[messages.RosterEntry]:
+def import_command(place: LocalCourse | Client, file: Path) -> list[messages.RosterEntry]:
     """Add everybody in FILE, a CSV list, or nobody if a line is wrong; print each one's personal code.
 
     The user name is the column username, else student_id, else email; the name is name, or first_name and last_name.
@@ -154,7 +128,7 @@ def import_command(place: Place, file: Path) -> list[messages.RosterEntry]:
 @roster.command(short_help="Revoke USER's token and print a new personal code.")
 @_user
 @_somewhere
-def reset(place: Place, user: Username) -> list[messages.RosterEntry]:
+def reset(place: LocalCourse | Client, user: Username) -> list[messages.RosterEntry]:
     """Revoke USER's token and print a new personal code: for a lost token, or one in the wrong hands.
 
     Brings back who was removed.
@@ -170,7 +144,7 @@ def reset(place: Place, user: Username) -> list[messages.RosterEntry]:
 @_user
 @click.argument("role", type=_ROLES)
 @_somewhere
-def role(place: Place, user: Username, role: str) -> list[messages.RosterEntry]:
+def role(place: LocalCourse | Client, user: Username, role: str) -> list[messages.RosterEntry]:
     """Make USER an instructor, or a student again. The token stays; the audit log names who did what.
 
     \b
@@ -183,7 +157,7 @@ def role(place: Place, user: Username, role: str) -> list[messages.RosterEntry]:
 @roster.command()
 @_user
 @_somewhere
-def remove(place: Place, user: Username) -> list[messages.RosterEntry]:
+def remove(place: LocalCourse | Client, user: Username) -> list[messages.RosterEntry]:
     """Revoke USER's token for good. Submissions stay, and nobody else can claim the name.
 
     \b

@@ -9,27 +9,8 @@ import click
 from mograder.cli.arguments import as_typed
 from mograder.cli.connect import Server, course_option, reads_from_a_server, somewhere
 from mograder.cli.output import json_option, result
-from mograder.domain.access import COURSE_INSTRUCTOR
-from mograder.domain.course import Course
 from mograder.domain.rules import RuleTexts
 from mograder.wire import messages
-
-
-class _Folder:
-    """The methods of `Client` for rules, on the course in a folder of this machine."""
-
-    def __init__(self, course: Course) -> None:
-        self._course = course
-
-    def rules(self, assignment: str) -> messages.RulesInfo:
-        name = self._course.assignment(COURSE_INSTRUCTOR, assignment).name
-        return messages.rules_info(self._course.planning.rules(name))
-
-    def change_rules(self, assignment: str, rules: messages.NewRules) -> messages.RulesInfo:
-        planning = self._course.planning
-        name = self._course.assignment(COURSE_INSTRUCTOR, assignment).name
-        texts = messages.new_texts(planning.rules(name).texts, rules)
-        return messages.rules_info(planning.change(COURSE_INSTRUCTOR, name, texts, rules.tag))
 
 
 @click.command(short_help="Show and change an assignment's times, title and limits.")
@@ -66,7 +47,7 @@ def schedule(
     said = {key: text for key, text in wanted.items() if text is not None}
     with as_typed():
         RuleTexts().changes_to(RuleTexts(**said))
-    with somewhere(course, server, _Folder) as place:
+    with somewhere(course, server) as place:
         found = place.rules(assignment)
         if said:
             found = place.change_rules(assignment, messages.NewRules(found.tag, **said))

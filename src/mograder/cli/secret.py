@@ -79,8 +79,8 @@ def rotate(folder: Path | str, grace: int) -> None:
 
     course = open_existing(folder)
     try:
-        ends = course.rotate_secret(COURSE_INSTRUCTOR, grace * deadlines.SECOND)
-        token = sign(course.store.secrets()[0], INSTRUCTOR)
+        ends = course.keys.rotate(COURSE_INSTRUCTOR, grace * deadlines.SECOND)
+        token = sign(course.store.keys.secrets()[0], INSTRUCTOR)
     finally:
-        course.store.close()
+        course.close()
     tell(f"Tokens of the old secret work until {deadlines.readable(ends)}.\ninstructor: {token}")

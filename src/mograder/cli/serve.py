@@ -9,6 +9,7 @@ import shlex
 import sys
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,15 @@ import click
 from mograder.cli.arguments import Folder
 from mograder.cli.certificate import check_words
 from mograder.cli.listen import Listener, check_numbers, keep_serving
-from mograder.config import CONFIG_NAME, EMPTY, SERVE_SETTINGS, course_folder, read_course_file, resolve
+from mograder.config import (
+    CONFIG_NAME,
+    EMPTY,
+    SERVE_SETTINGS,
+    ServeSettings,
+    course_folder,
+    read_course_file,
+    resolve,
+)
 from mograder.domain.errors import MograderError, Temporary, Unreadable, Usage
 from mograder.domain.names import INSTRUCTOR, Username, parse_new_username
 from mograder.domain.tokens import SECRET_NAME, token_lines
@@ -69,30 +78,29 @@ def serve(folder: Path | None, **given: Any) -> None:
     root = folder.resolve() if folder else Path()
     home = course_folder(root)
     settings = resolve(given, read_course_file(home / CONFIG_NAME) if folder else EMPTY, home)
-    many = settings["store"] or settings["courses"]
-    if folder is None and not settings["store"]:
+    many = settings.store or settings.courses
+    if folder is None and not settings.store:
         raise click.UsageError("Missing argument 'FOLDER' (or a database with --store).", click.get_current_context())
-    if settings["store"] and not settings["store"].startswith(("postgresql://", "postgres://")):
-        raise Usage(f"--store is {settings['store']!r}: give the URL of a PostgreSQL database, postgresql://…")
+    if settings.store and not settings.store.startswith(("postgresql://", "postgres://")):
+        raise Usage(f"--store is {settings.store!r}: give the URL of a PostgreSQL database, postgresql://…")
     check_numbers(settings)
     check_words(settings)
-    host = listening_host(settings["host"], settings["no_auth"], settings["no_auth_on_all_addresses"])
+    host = listening_host(settings.host, settings.no_auth, settings.no_auth_on_all_addresses)
     if many:
         from mograder.cli.serve_many import serve_many
 
-        serve_many(settings["store"] or root, root if folder else None, host, settings, given)
+        serve_many(settings.store or root, root if folder else None, host, settings)
         return
     refuse_the_parent(root)
-    code = enrollment_code(settings["enrollment_code"], settings["enrollment_code_file"], given["enrollment_code"])
-    names = read_names(settings["generate_tokens"]) if settings["generate_tokens"] else None
+    settings = replace(settings, enrollment_code=enrollment_code(settings))
+    names = read_names(settings.generate_tokens) if settings.generate_tokens else None
 
     from mograder.factory import open_course
 
     def opened(stack: contextlib.ExitStack) -> Course:
-        folders = {name: given[name] for name in ("release_dir", "submitted_dir", "grades_dir")}
-        course = open_course(root, enrollment_code=code, max_upload=given["max_upload"], **folders)
-        stack.callback(course.store.close)
-        course.store.assignments()  # what is broken now stops the start; what is broken later, goes on as read here
+        course = open_course(root, settings)
+        stack.callback(course.close)
+        course.store.release.assignments()  # what is broken now stops the start; later, the last good state is used
         return course
 
     with contextlib.ExitStack() as stack:
@@ -103,13 +111,13 @@ def serve(folder: Path | None, **given: Any) -> None:
         except Temporary as error:  # for a server that has not begun, waiting is no help
             raise MograderError(error.message) from error
         if names is not None:
-            click.echo(token_lines(course.enrol(names), course.store.secrets()[0]), nl=False)
+            click.echo(token_lines(course.roster.enrol(names), course.store.keys.secrets()[0]), nl=False)
             return
         from mograder.web import create_app
 
         front = Listener.of(settings, host, root, course.url)
-        options = {"check_tokens": not settings["no_auth"], **front.options}
-        report = banner(root, course, front, settings["no_auth"])
+        options = {"check_tokens": not settings.no_auth, **front.options}
+        report = banner(root, course, front, settings.no_auth)
         app = create_app(course, **options)
         keep_serving(front, app, stack.close, lambda stack: create_app(opened(stack), **options), report)
 
@@ -145,19 +153,20 @@ def refuse_the_parent(root: Path) -> None:
         raise Usage(f"this course is served from {inner}: did you mean 'mograder serve {inner}'?")
 
 
-def enrollment_code(code: str | None, file: Path | None, given: str | None) -> str:
-    """The code from `file`, else `code`; "" means that nobody can register.
+def enrollment_code(settings: ServeSettings) -> str:
+    """The code by which students register; "" means that nobody can. A file replaces the one in mograder.toml.
 
-    Raises Usage when one is `given` by flag or environment as well as by file.
+    Raises Usage when it is given by flag or environment as well as by file.
     """
-    if given and file:
+    code, file = settings.enrollment_code, settings.enrollment_code_file
+    if file and code and "enrollment_code" in settings.given:
         raise Usage("give the enrollment code by flag or environment, or by file, not both")
     if file is None:
         if any(unicodedata.category(letter) == "Cs" for letter in code or ""):  # bytes that were no UTF-8
             raise Usage("the enrollment code is not UTF-8 text: nobody could send it")
         return (code or "").strip()
     try:
-        return file.read_bytes().decode().strip()
+        return file.read_bytes().decode("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise Usage(f"cannot read the enrollment code from {file}: {error}") from None
 
@@ -190,7 +199,7 @@ def banner(root: Path, course: Course, front: Listener, no_auth: bool) -> str:
         # Without the code, for the same reason.
         join = JoinLink(join, fingerprint=front.authority.fingerprint).text
         identity = [f"  fingerprint     {front.authority.fingerprint}", f"  join link       {join}"]
-    assignments = [str(each.name) for each in course.assignments_for_students()]
+    assignments = [str(each.name) for each in course.release.for_students()]
     found = f"{len(assignments)} ({', '.join(assignments)})" if assignments else "none yet"
     lines = [
         f"Serving {root}",
@@ -199,11 +208,11 @@ def banner(root: Path, course: Course, front: Listener, no_auth: bool) -> str:
         f"  assignments     {found}",
         f"  authentication  {'OFF: everybody can do everything' if no_auth else 'on'}",
         f"  your pages      {front.address if no_auth else way_in}",
-        f"  registration    {'on: students need a code' if course.registration_open else 'off'}",
+        f"  registration    {'on: students need a code' if course.accounts.registration_open else 'off'}",
     ]
     if not assignments:
         lines.append(f"Next: put files for students into {root / 'hw1' / 'files'} (in files/); they show at once.")
-    elif course.registration_open:
+    elif course.accounts.registration_open:
         lines.append(f"Next: give students the code and: mograder https login --url {shlex.quote(join)}")
     elif not no_auth:
         lines.append(

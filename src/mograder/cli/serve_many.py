@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mograder.cli.listen import Listener, keep_serving
-from mograder.config import CONFIG_NAME
+from mograder.config import CONFIG_NAME, ServeSettings
 from mograder.domain.errors import Usage
 
 ONE_COURSE_ONLY = (
@@ -17,19 +15,17 @@ ONE_COURSE_ONLY = (
 )  # fmt: skip
 
 
-def serve_many(
-    place: Path | str, root: Path | None, host: str, settings: Mapping[str, Any], given: Mapping[str, Any]
-) -> None:
+def serve_many(place: Path | str, root: Path | None, host: str, settings: ServeSettings) -> None:
     """Serve the courses at `place` until interrupted; `root` is the folder that was given, if any.
 
     Raises Usage for a flag that belongs to one course, or to a folder where there is none.
     """
     for name in ONE_COURSE_ONLY:
-        if given[name]:
+        if name in settings.given:
             raise Usage(
                 f"--{name.replace('_', '-')} is for one course: with many, each says it in its own {CONFIG_NAME}"
             )
-    if settings["tls_self_signed"] and root is None:
+    if settings.tls_self_signed and root is None:
         raise Usage("--tls-self-signed keeps its files in FOLDER: name one")
     from mograder.factory import ManyCourses, is_database, open_courses
     from mograder.web.multi_course import create_many
@@ -37,15 +33,15 @@ def serve_many(
     def opened(stack: contextlib.ExitStack) -> ManyCourses:
         courses = open_courses(place)
         stack.callback(courses.close)
-        return ManyCourses(courses, settings["max_upload"])
+        return ManyCourses(courses, settings.max_upload)
 
     with contextlib.ExitStack() as stack:
         many = opened(stack)
         front = Listener.of(settings, host, root or Path())
-        options = {"check_tokens": not settings["no_auth"], **front.options}
+        options = {"check_tokens": not settings.no_auth, **front.options}
         listed = [str(each.name) for each in many.courses.entries() if each.archived is None]
         where, store = ("the courses of the database", "URL") if is_database(place) else (str(place), str(place))
-        report = banner(where, shlex.quote(store), front, settings["no_auth"], listed)
+        report = banner(where, shlex.quote(store), front, settings.no_auth, listed)
         app = create_many(many.course, **options)
         keep_serving(front, app, stack.close, lambda stack: create_many(opened(stack).course, **options), report)
 

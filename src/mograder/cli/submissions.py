@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import zipfile
 from pathlib import Path
 
 import click
@@ -12,8 +13,9 @@ import msgspec
 from mograder.cli.connect import (
     Server,
     check_receipt,
-    choose,
+    choose_exactly,
     keep,
+    named,
     reads_from_a_server,
     sends_to_a_server,
     tell_delivered,
@@ -21,11 +23,11 @@ from mograder.cli.connect import (
 from mograder.cli.extend import check_until
 from mograder.cli.output import json_option, note, progress, result, when
 from mograder.client.client import Client, known
-from mograder.client.extract import sha256_of
+from mograder.client.files import sha256_of
 from mograder.client.outbox import Outbox, OutboxEntry, deliver, is_passing, worth_announcing
 from mograder.client.workspace import is_release_file
 from mograder.domain.assignments import USUALLY_ACCEPTED
-from mograder.domain.errors import MograderError, TooLarge, Usage
+from mograder.domain.errors import Closed, MograderError, TooLarge, Usage, WrongType
 from mograder.domain.names import counted
 from mograder.wire import messages
 
@@ -60,18 +62,22 @@ def submit(
     """
     if not file.stat().st_size:
         raise Usage(f"{file.name} is empty")
-    with server.connect(user) as (client, name):
+    with server.connect(user, changes=True) as (client, name):
+        named(name, client.url)
         waiting: OutboxEntry | None = None
         try:
             begun = time.monotonic()
-            chosen = choose(client.assignments(), assignment)
+            chosen = choose_exactly(client.assignments(), assignment)
             took = time.monotonic() - begun
             _check(file, chosen)
+            if user is None and dry_run:
+                _check_open(chosen, time.time())
             late = user is None and known(chosen.late) is True
             sha256 = _warn(file, chosen, late)
             if dry_run:
                 planned = {"file": file.name, "assignment": chosen.name, "user": name, "sha256": sha256, "late": late}
-                said = f"Would submit: {file.name}\n  Assignment: {chosen.name}\n  sha256 {sha256}"
+                whom = f"as {name} at {client.url}"
+                said = f"Would submit: {file.name}\n  {whom}\n  Assignment: {chosen.name}\n  sha256 {sha256}"
                 result(as_json, planned, said)
                 return
             waiting = _put(file, client.url, server.owner(), name, chosen.name)
@@ -90,12 +96,15 @@ def submit(
             elif waiting:
                 Outbox().drop(waiting)
             raise
-        if waiting:
-            Outbox().drop(waiting)
         wrong = check_receipt(client, submitted)
+        if waiting and wrong and not submitted.receipt:
+            Outbox().change(waiting, problem=wrong.message)  # nothing proves that it was received
+        elif waiting:
+            Outbox().drop(waiting)
     place = keep(file, client.url, submitted)
-    reply = {**msgspec.to_builtins(submitted, enc_hook=str), "kept": str(place) if place else None}
-    result(as_json, reply, _received(file.name, submitted))
+    builtins = msgspec.to_builtins(submitted, enc_hook=str)
+    reply = {**builtins, "server": client.url, "kept": str(place) if place else None}
+    result(as_json, reply, _received(file.name, submitted, f"as {name} at {client.url}"))
     if place:
         note(f"your receipt is in {place}")
     if wrong:
@@ -106,10 +115,24 @@ def _check(file: Path, assignment: messages.AssignmentInfo) -> None:
     """Refuse now what the server would refuse after the trip."""
     accepts = [ending.lower() for ending in known(assignment.accepts) or USUALLY_ACCEPTED]
     if file.suffix.lower() not in accepts:
-        raise Usage(f"{file.name} cannot be handed in: {assignment.name!r} takes {', '.join(accepts)}")
+        refused = (
+            Usage if accepts == [".py"] else WrongType
+        )  # 2 is what clients in the field say to a file that is no .py
+        raise refused(f"{file.name} cannot be submitted: {assignment.name!r} takes {', '.join(accepts)}")
+    if file.suffix.lower() == ".zip" and not zipfile.is_zipfile(file):
+        raise WrongType(f"{file.name} is called a zip file and is none: pack it as a zip, or give it its right ending")
     size, limit = file.stat().st_size, known(assignment.max_size)
     if limit is not None and size > limit:
         raise TooLarge(f"{file.name} has {counted(size, 'byte')}: {assignment.name!r} takes at most {limit}")
+
+
+def _check_open(assignment: messages.AssignmentInfo, now: float) -> None:
+    """Refuse, by the clock here (Unix seconds), what the server will refuse by its own."""
+    opens, closes = known(assignment.opens), known(assignment.closes)
+    if closes and closes < now:
+        raise Closed(f"{assignment.name!r} closed at {when(closes)}: it takes no more submissions")
+    if opens and opens > now:
+        raise Closed(f"{assignment.name!r} opens at {when(opens)}")
 
 
 def _warn(file: Path, assignment: messages.AssignmentInfo, late: bool) -> str:
@@ -142,8 +165,8 @@ def _announce(client: Client, waiting: OutboxEntry, size: int) -> OutboxEntry:
     return waiting
 
 
-def _received(name: str, submitted: messages.Submitted) -> str:
-    lines = [f"Submitted {name!r} to {submitted.assignment!r}"]
+def _received(name: str, submitted: messages.Submitted, whom: str) -> str:
+    lines = [f"Submitted {name!r} to {submitted.assignment!r}", f"  {whom}"]
     if submitted.attempt:
         again = "as before, these bytes were already your latest submission: " if submitted.repeated else ""
         lines.append(f"  {again}attempt {submitted.attempt}, received {when(submitted.received, seconds=True)}")
@@ -177,8 +200,10 @@ def retry(drop: bool, server: Server, as_json: bool) -> None:
         result(as_json, {"dropped": len(mine)}, f"Forgot {len(mine)} submission(s)")
         return
     sent = refused = 0
-    with server.connect(deliver_first=False) as (client, _), progress("outbox") as bar:
-        for waiting, submitted, problem in deliver(client, outbox, server.owner(), choose, again=True, progress=bar):
+    with server.connect(deliver_first=False, changes=True) as (client, _), progress("outbox") as bar:
+        for waiting, submitted, problem in deliver(
+            client, outbox, server.owner(), choose_exactly, again=True, progress=bar
+        ):
             tell_delivered(client, waiting, submitted, problem)
             sent, refused = (sent + 1, refused) if submitted else (sent, refused + 1)
     result(as_json, {"sent": sent, "refused": refused}, f"Sent {sent} submission(s)")
@@ -190,9 +215,10 @@ def retry(drop: bool, server: Server, as_json: bool) -> None:
 @click.argument("assignment")
 @click.option("--until", required=True, help="Until when: +3d, +12h, 2030-02-08, or 2030-02-08T17:00 of the course.")
 @click.option("--reason", required=True, help="Why, for your instructor.")
+@click.option("--user", help="Who you are, where the server asks for no token.")
 @reads_from_a_server
 @json_option
-def ask_extension(assignment: str, until: str, reason: str, server: Server, as_json: bool) -> None:
+def ask_extension(assignment: str, until: str, reason: str, user: str | None, server: Server, as_json: bool) -> None:
     """Ask for more time for ASSIGNMENT. Your instructor grants or declines: mograder https feedback says so.
 
     Asking again replaces what you asked for before.
@@ -202,8 +228,9 @@ def ask_extension(assignment: str, until: str, reason: str, server: Server, as_j
       mograder https ask-extension hw1 --until +2d --reason "ill since Monday"
     """
     check_until(until)
-    with server.connect() as (client, name):
-        chosen = choose(client.assignments(), assignment)
+    with server.connect(user, changes=True) as (client, name):
+        named(name, client.url)
+        chosen = choose_exactly(client.assignments(), assignment)
         asked = client.ask_extension(chosen.name, name, until, reason)
     wanted = known(asked.wanted)
     result(as_json, asked, f"Asked for {chosen.name!r} until {when(wanted) if wanted else until}")

@@ -6,9 +6,11 @@ Invariant: the token is sent to the server it belongs to and to nobody else, and
 from __future__ import annotations
 
 import math
+import os
 import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -113,15 +115,28 @@ class Connection:
             wait_jitter=self._patience.first_wait,
         )
         # No compression: what is counted against a limit is what came over the wire.
-        headers = {"User-Agent": f"mograder/{__version__}", "Accept-Encoding": "identity"}
-        wait = httpx2.Timeout(timeout, connect=min(timeout, 10.0), pool=None)
-        self._http = httpx2.Client(headers=headers, verify=verify, timeout=wait)
-        # Who vouches for this server does not vouch for others.
-        self._elsewhere = self._http if verify is True else httpx2.Client(headers=headers, timeout=wait)
+        self._headers = {"User-Agent": f"mograder/{__version__}", "Accept-Encoding": "identity"}
+        self._timeout = httpx2.Timeout(timeout, connect=min(timeout, 10.0), pool=None)
+        self._opened: tuple[httpx2.Client, httpx2.Client] | None = None
+        self._opening = threading.Lock()
+
+    def _clients(self) -> tuple[httpx2.Client, httpx2.Client]:
+        """For this server, and for others. Raises NetworkFailure when the environment has settings that do not work."""
+        with self._opening:
+            if self._opened is None:
+                try:
+                    here = httpx2.Client(headers=self._headers, verify=self._verify, timeout=self._timeout)
+                    # Who vouches for this server does not vouch for others.
+                    pinned = self._verify is not True
+                    elsewhere = httpx2.Client(headers=self._headers, timeout=self._timeout) if pinned else here
+                except (ImportError, ValueError, OSError, httpx2.InvalidURL) as error:
+                    raise _unusable_environment(error) from error
+                self._opened = (here, elsewhere)
+            return self._opened
 
     def close(self) -> None:
-        self._http.close()
-        self._elsewhere.close()
+        for each in self._opened or ():
+            each.close()
 
     def send(
         self,
@@ -166,10 +181,11 @@ class Connection:
         download: bool,
     ) -> Answer:
         """One try, with its redirects."""
+        here, elsewhere = self._clients()
         trusted = True
         for _ in range(MAX_REDIRECTS + 1):
             trusted = trusted and url.origin == self._origin
-            http = self._http if url.origin == self._origin else self._elsewhere
+            http = here if url.origin == self._origin else elsewhere
             request = http.build_request(method, url, **body())
             if trusted and self._token:
                 request.headers["Authorization"] = f"Bearer {self._token}"
@@ -220,6 +236,9 @@ class Connection:
 
     def _unreachable(self, url: httpx2.URL, error: httpx2.TransportError) -> Exception:
         place, mend = f"{url.scheme}://{url.netloc.decode('ascii')}", "check the address, else tell your instructor"
+        if isinstance(error, httpx2.RemoteProtocolError) and url.scheme == "http" and "illegal" in str(error).lower():
+            https = str(httpx2.URL(self.url).copy_with(scheme="https")).rstrip("/")
+            return NetworkFailure(f"{place} does not answer as an http server: does it want https? use --url {https}")
         if isinstance(error, LASTING):
             return NetworkFailure(f"cannot reach {place}: {printable(str(error) or type(error).__name__, 300)}")
         if _cause(error, socket.gaierror):
@@ -251,6 +270,22 @@ class Connection:
         except (httpx2.InvalidURL, UnicodeError):
             pass
         raise VerificationFailed(f"{printable(name)!r} has an address that cannot be fetched: {printable(address)!r}")
+
+
+_ENVIRONMENT = (
+    "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
+)  # fmt: skip
+
+
+def _unusable_environment(error: Exception) -> NetworkFailure:
+    """What to do about variables of the environment by which no connection can be made."""
+    named = [f"{name}={os.environ[name]}" for name in _ENVIRONMENT if os.environ.get(name)]
+    socks = " (SOCKS needs one more package: pip install httpx2[socks])" if isinstance(error, ImportError) else ""
+    why = printable(str(error).partition(".")[0], 200)
+    return NetworkFailure(
+        f"no connection can be made with {printable(', '.join(named) or 'this environment', 300)}: {why}{socks}. "
+        "correct or unset the variable"
+    )
 
 
 UNKNOWN_AUTHORITY = frozenset({2, 7, 18, 19, 20, 21, 24})  # OpenSSL's X509_V_ERR_*: nobody known vouches for it

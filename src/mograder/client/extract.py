@@ -6,21 +6,17 @@ at all; and an archive is measured while it is unpacked, whatever its headers sa
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import hashlib
 import os
 import re
-import secrets
 import stat
 import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
+from mograder.client.trust import harmless_name
 from mograder.domain.errors import VerificationFailed
 from mograder.domain.names import printable
 
@@ -36,29 +32,6 @@ CHUNK = 256 * 1024
 ON_WINDOWS = os.name == "nt"
 _WINDOWS_FORBIDDEN = re.compile(r'[<>:"|?*]')
 _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
-
-
-def sha256_of(path: Path) -> str:
-    """Lower-case hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextlib.contextmanager
-def replacing(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` when the block ends well, and vanishes when it does not.
-
-    It has at most the permissions `mode` from its first moment.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    try:
-        with os.fdopen(os.open(part, flags, mode), "w+b") as file:
-            yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def safe_name(name: str, windows: bool = ON_WINDOWS) -> PurePosixPath:
@@ -90,14 +63,17 @@ def _storable(part: str, windows: bool) -> str:
 
 
 class Places:
-    """Gives each name its own relative path, also where names that differ by case are one file."""
+    """Gives each name its own relative path, also where names that differ by case are one file.
+
+    A name that a program of ours would read as its settings gets the ending .txt.
+    """
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
 
     def take(self, name: str) -> PurePosixPath:
         """Raises VerificationFailed. A second name for the same place gets ` (2)` before its ending."""
-        wanted = path = safe_name(name)
+        wanted = path = PurePosixPath(*map(harmless_name, safe_name(name).parts))
         count = 1
         while (key := unicodedata.normalize("NFC", str(path)).casefold()) in self._taken:
             count += 1
@@ -106,10 +82,45 @@ class Places:
         return path
 
 
-def is_archive(path: Path) -> bool:
-    """Whether a file begins as zip archives do, and no notebook does."""
+ENDINGS = frozenset(
+    {
+        ".py", ".zip", ".ipynb", ".md", ".txt", ".csv", ".html", ".pdf", ".docx", ".odt", ".png", ".jpg", ".jpeg",
+        ".svg", ".tex", ".r", ".sql", ".json", ".rar", ".7z", ".gz", ".bin",
+    }
+)  # fmt: skip
+"""Those that a collected submission keeps; any other becomes .bin, as a user's name may look like an ending."""
+
+_SIGNATURES = ((b"Rar!", ".rar"), (b"7z\xbc\xaf\x27\x1c", ".7z"), (b"\x1f\x8b", ".gz"), (b"%PDF", ".pdf"))
+
+
+def kind_of(path: Path, ending: str) -> tuple[str, str]:
+    """The ending under which a submission is kept, and what is wrong with it, "" if nothing is.
+
+    `ending` is that of the name under which the server has it (lower case): it decides, but for .py and none, which
+    servers give to everything.
+    """
     with path.open("rb") as file:
-        return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+        begins = file.read(8)
+    zipped = begins.startswith((b"PK\x03\x04", b"PK\x05\x06"))
+    if ending == ".zip":
+        return (ending, "") if zipped else (ending, "it is called a zip file and is none")
+    if ending not in (".py", ""):
+        return (ending if ending in ENDINGS else ".bin"), ""
+    if zipped:
+        return (".docx", "it is a document and no notebook") if _is_document(path) else (".zip", "")
+    for signature, kind in _SIGNATURES:
+        if begins.startswith(signature):
+            return kind, "it is no notebook"
+    return ".py", ""
+
+
+def _is_document(path: Path) -> bool:
+    """Whether a zip is a file of an office program."""
+    try:
+        with zipfile.ZipFile(path) as opened:
+            return "[Content_Types].xml" in opened.namelist()
+    except _DAMAGED:
+        return False
 
 
 def unpack(archive: Path, folder: Path) -> list[PurePosixPath]:

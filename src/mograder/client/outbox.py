@@ -20,7 +20,9 @@ from typing import Any
 import click
 
 from mograder.client.client import Client, Progress, known
-from mograder.client.extract import replacing, safe_name, sha256_of
+from mograder.client.extract import safe_name
+from mograder.client.files import replacing, sha256_of
+from mograder.client.proof import KnownKeys, no_receipt
 from mograder.domain.errors import MograderError, NotFound, VerificationFailed
 from mograder.wire import messages
 
@@ -158,6 +160,10 @@ def deliver(
             continue
         except FileNotFoundError:
             outbox.drop(waiting)  # another command has sent it meanwhile
+            continue
+        if not submitted.receipt and KnownKeys().find(client.url):
+            problem = no_receipt(client.url).message
+            yield outbox.change(waiting, problem=problem), None, problem
             continue
         outbox.drop(waiting)
         for later in outbox.all():

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from mograder.client.client import Client
-from mograder.client.extract import replacing
+from mograder.client.files import replacing
 from mograder.domain import deadlines
 from mograder.domain.errors import BadRequest, MograderError, NotFound, Usage, VerificationFailed
 from mograder.signing import Ed25519Signer
@@ -73,6 +73,13 @@ def changed_key(url: str) -> VerificationFailed:
     return VerificationFailed(
         f"{url} signs receipts with another key than when you first logged in: refused. ask your instructor whether "
         f"the course has a new key; if so, mograder https login --url {url} --new-key"
+    )
+
+
+def no_receipt(url: str) -> VerificationFailed:
+    return VerificationFailed(
+        f"{url} signs receipts and gave none for this submission: nothing proves that it was received. a copy is kept: "
+        "mograder https retry sends it again; if that does not help, tell your instructor"
     )
 
 

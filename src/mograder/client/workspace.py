@@ -1,155 +1,28 @@
-"""A student's side on disk: cached logins, settings, fetched files, receipts.
+"""A student's side on disk: fetched files and receipts.
 
-Invariant: nothing that a student wrote is overwritten, and what is kept secret is never readable by others.
+Invariant: nothing that a student wrote is overwritten, and nothing lands outside the folder that was named.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import shutil
 import tempfile
-import tomllib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import click
 import msgspec
 
 from mograder.client.client import Client, Progress, known
-from mograder.client.connection import normalise_url
-from mograder.client.extract import Places, folder_name, replacing, safe_name, sha256_of, unpack
-from mograder.domain.errors import MograderError, Usage
-from mograder.domain.tokens import random_secret
+from mograder.client.extract import Places, folder_name, safe_name, unpack
+from mograder.client.files import replacing, sha256_of
+from mograder.client.trust import inside
 from mograder.wire import messages
-
-# settings
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the mograder.toml of the working folder says to a client; "" where it says nothing."""
-
-    url: str = ""
-    token: str = ""
-    submitted: str = "submitted"
-    feedback: str = "feedback"
-
-
-def read_settings(folder: Path) -> Settings:
-    """Raises Usage when there is a mograder.toml that cannot be understood."""
-    path = folder / "mograder.toml"
-    try:
-        document = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
-    except FileNotFoundError:
-        return Settings()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise Usage(f"{path} cannot be read: {error}") from None
-    found = {}
-    for table, keys in {"https": ("url", "token"), "dirs": ("submitted", "feedback")}.items():
-        values = document.get(table, {})
-        for key in keys:
-            if isinstance(values, dict) and key in values:
-                if not isinstance(values[key], str):
-                    raise Usage(f"{path}: {table}.{key} must be a text")
-                found[key] = values[key]
-    return Settings(**found)
-
-
-# logins
-
-
-@dataclass(frozen=True)
-class Login:
-    """`authority` is the certificate (PEM) of who alone vouches for the server, "" for whom this computer trusts."""
-
-    url: str
-    user: str
-    token: str
-    authority: str = ""
-
-
-class Logins:
-    """The logins of this person, one a server, in logins.json of the user's configuration folder."""
-
-    def __init__(self, folder: Path | None = None) -> None:
-        self.path = (folder or Path(click.get_app_dir("mograder"))) / "logins.json"
-        # Where the published client keeps its only one.
-        self._published = [self.path.with_name("https_token.json")]
-        if folder is None:
-            self._published.append(Path.home() / ".config" / "mograder" / "https_token.json")
-
-    def find(self, url: str) -> Login | None:
-        """The login of the server at the normalised `url`."""
-        return next((login for login in self._all() if login.url == url), None)
-
-    def last(self) -> Login | None:
-        """The server that was logged in to last."""
-        return next(iter(self._all()), None)
-
-    def keep(self, login: Login) -> None:
-        """Remember a login as the last, in a file that nobody else can ever read."""
-        self._write([login, *(each for each in self._read() if each.url != login.url)])
-        self._claim_path(login.url).unlink(missing_ok=True)
-
-    def drop(self, url: str) -> bool:
-        """Forget a login, also in the published client's file; whether there was one."""
-        found = self.find(url) is not None
-        if any(login.url == url for login in self._read()):
-            self._write([login for login in self._read() if login.url != url])
-        for path in self._published:
-            if any(login.url == url for login in _published_login(path)):
-                path.unlink(missing_ok=True)
-        return found
-
-    def claim_key(self, url: str, user: str) -> str:
-        """The key of a registration that is begun here: the same until a login of that server is kept.
-
-        So who loses the answer on the way gets it by trying again.
-        """
-        path = self._claim_path(url)
-        with contextlib.suppress(OSError, ValueError):
-            name, key = path.read_text().split()
-            if name == user:
-                return key
-        key = random_secret()
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with replacing(path, mode=0o600) as file:
-            file.write(f"{user} {key}\n".encode())
-        return key
-
-    def _claim_path(self, url: str) -> Path:
-        return self.path.with_name(f"claim-{hashlib.sha256(url.encode()).hexdigest()[:16]}")
-
-    def _all(self) -> list[Login]:
-        return [*self._read(), *(login for path in self._published for login in _published_login(path))]
-
-    def _read(self) -> list[Login]:
-        """The logins of our own file, the last first."""
-        try:
-            return [Login(**entry) for entry in json.loads(self.path.read_bytes())["logins"]]
-        except FileNotFoundError:
-            return []
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise MograderError(f"{self.path} cannot be read ({error}): delete it and log in again") from None
-
-    def _write(self, logins: list[Login]) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with replacing(self.path, mode=0o600) as file:
-            file.write(json.dumps({"logins": [asdict(login) for login in logins]}, indent=2).encode())
-
-
-def _published_login(path: Path) -> list[Login]:
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, Usage):
-        entry = json.loads(path.read_bytes())
-        return [Login(normalise_url(entry["url"]), str(entry.get("user") or ""), str(entry["token"]))]
-    return []
-
 
 # fetched files
 
@@ -236,14 +109,15 @@ class Release:
         self._remember(path, sha256, arrived)
         if outcome.arrived:
             self._files[str(target)] = sha256
-            (self.out / target).parent.mkdir(parents=True, exist_ok=True)
-            arrived.replace(self.out / target)
+            there = inside(self.out, target)
+            there.parent.mkdir(parents=True, exist_ok=True)
+            arrived.replace(there)
         return Fetched(self.out / target, outcome, listed)
 
     def _remember(self, path: PurePosixPath, sha256: str, source: Path) -> None:
         self._files[str(path)] = sha256
         if path.suffix == ".py":
-            with source.open("rb") as original, replacing(self.folder / path) as pristine:
+            with source.open("rb") as original, replacing(inside(self.folder, path)) as pristine:
                 shutil.copyfileobj(original, pristine)
 
     def _beside(self, path: PurePosixPath, sha256: str) -> PurePosixPath:
@@ -273,6 +147,7 @@ def fetch(
     Raises VerificationFailed at a name that leads outside or an archive that is refused; files before it stay.
     """
     release, places = Release(out, assignment.name), Places()
+    inside(out, release.folder.relative_to(out) / "any")  # before anything is made there
     release.folder.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(dir=release.folder, prefix=".arriving-") as scratch:
@@ -339,7 +214,7 @@ def keep_receipt(file: Path, url: str, submitted: messages.Submitted | messages.
     if not submitted.receipt:
         return None
     name = folder_name(f"{submitted.assignment}_{submitted.version.removesuffix('.py')}.json")
-    path = file.parent / ".mograder" / "receipts" / name
+    path = inside(file.parent, Path(".mograder", "receipts", name))
     with replacing(path) as kept:
         kept.write(
             json.dumps(

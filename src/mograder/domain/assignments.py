@@ -11,7 +11,7 @@ from mograder.domain.deadlines import Penalties, Schedule
 from mograder.domain.names import AssignmentName, FileName
 
 USUALLY_ACCEPTED = (".py", ".zip")
-"""File endings that people may hand in where nothing is said."""
+"""The file endings of submissions where the instructor names none."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,19 @@ class Rules:
     max_size: int | None = None  # bytes
     accepts: tuple[str, ...] = ()  # file endings, lower case with the dot: (".py", ".zip")
     points: float | None = None
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """The file endings that a submission may have: what the instructor says, else the usual ones."""
+        return self.accepts or USUALLY_ACCEPTED
+
+    def takes(self, filename: str) -> bool:
+        """Whether a file of this name may be submitted; "" for a file whose name the sender did not say.
+
+        A name without any ending is taken unless the instructor names endings: some clients call every file "blob".
+        """
+        unsaid = not filename or not (self.accepts or "." in filename)
+        return unsaid or filename.lower().endswith(self.endings)
 
     def over(self, other: Rules) -> Rules:
         """These, and what `other` says where these say nothing."""
@@ -82,6 +95,7 @@ class Plan:
 
     `zone` is the course's own; `counts` says which submission counts; `enrollment_code` "" means that none is written.
     `edit_links` are templates of links that open a file in an editor, by the editor's name, with EDIT_PLACEHOLDERS.
+    Once there are `max_people` accounts, the shared enrollment code adds no more.
     """
 
     title: str = ""
@@ -92,6 +106,7 @@ class Plan:
     counts: CountingRule = CountingRule.LATEST
     enrollment_code: str = ""
     edit_links: Mapping[str, str] = field(default_factory=dict)
+    max_people: int = 2000
 
 
 def find_assignment(known: tuple[Assignment, ...], text: str) -> Assignment | None:

@@ -10,7 +10,7 @@ from mograder.domain import deadlines, grades
 from mograder.domain.access import Role
 from mograder.domain.assignments import Assignment
 from mograder.domain.errors import Unreadable
-from mograder.domain.grades import GradeEntry
+from mograder.domain.grades import GradeEntry, GradesStore
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Submission
 from mograder.domain.store import Store
@@ -71,15 +71,15 @@ class Board:
 
 def read_board(store: Store) -> Board:
     """Everybody on the roster and everybody who has handed in; instructors only if they have handed in."""
-    plan, listed = store.plan(), store.assignments()
-    accounts = [each for each in store.accounts() if not each.removed]
+    plan, listed = store.config.plan(), store.release.assignments()
+    accounts = [each for each in store.accounts.all() if not each.removed]
     people = {each.username: each.name for each in accounts}
     teaching = {each.username for each in accounts if each.role is Role.INSTRUCTOR}
-    latest = {(each.assignment, each.username): each for each in store.latest()}
-    present = {(each.name, user) for each in listed for user in store.handed_in(each.name)}
-    until = {(each.assignment, each.username): each.until for each in store.extensions()}
-    fetched = {(each.assignment, each.username) for each in store.fetched()}
-    graded = {each.name: _graded(readable_grades(store, each.name) or ()) for each in listed}
+    latest = {(each.assignment, each.username): each for each in store.submissions.latest()}
+    present = {(each.name, user) for each in listed for user in store.submissions.users(each.name)}
+    until = {(each.assignment, each.username): each.until for each in store.extensions.find()}
+    fetched = {(each.assignment, each.username) for each in store.release.fetched()}
+    graded = {each.name: _graded(readable_grades(store.grades, each.name) or ()) for each in listed}
     grace = plan.penalties.grace
 
     def cell(assignment: Assignment, user: Username) -> Cell:
@@ -101,10 +101,10 @@ def _graded(entries: tuple[GradeEntry, ...]) -> Mapping[str, str]:
     return {each.username: each.grade for each in entries if each.grade is not None}
 
 
-def readable_grades(store: Store, assignment: AssignmentName) -> tuple[GradeEntry, ...] | None:
-    """None where the table cannot be understood: nothing but the grades is missing then."""
+def readable_grades(store: GradesStore, assignment: AssignmentName) -> tuple[GradeEntry, ...] | None:
+    """The stored grades; None when the table cannot be parsed, so that everything else can still be shown."""
     try:
-        return store.grades(assignment)
+        return store.of(assignment)
     except Unreadable:
         return None
 

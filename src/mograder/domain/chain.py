@@ -7,7 +7,7 @@ key has signed that it was.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mograder.domain import deadlines
@@ -29,6 +29,9 @@ class Tombstone:
 
 
 Link = Receipt | Tombstone
+
+MakeTombstone = Callable[[Receipt], Tombstone]
+"""Makes of a receipt the tombstone that replaces it in the chain when it is erased."""
 
 
 def make_tombstone(receipt: Receipt, signer: Signer, course: str, now: int) -> Tombstone:

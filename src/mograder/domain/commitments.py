@@ -7,11 +7,16 @@ it is good for one submission and for an hour, and few can be open at once.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+from mograder.domain.access import Actor
+from mograder.domain.admission import Admission
+from mograder.domain.assignments import Assignment
 from mograder.domain.deadlines import MINUTE
 from mograder.domain.errors import BadRequest, Throttled
+from mograder.domain.extensions import Extensions
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Body
 
@@ -63,3 +68,49 @@ def announced(held: Sequence[Commitment], new: Commitment) -> tuple[Commitment, 
             retry_after=60,
         )
     return (*kept, new)
+
+
+ChangeCommitments = Callable[[tuple[Commitment, ...]], tuple[Commitment, ...]]
+
+
+class CommitmentsStore(Protocol):
+    """What storage promises about commitments."""
+
+    def of(self, assignment: AssignmentName, username: Username) -> tuple[Commitment, ...]:
+        """A person's commitments whose files have not come, oldest first; some may have expired."""
+        ...
+
+    def change(
+        self, assignment: AssignmentName, username: Username, change: ChangeCommitments
+    ) -> tuple[Commitment, ...]:
+        """Replace a person's commitments for an assignment in one transaction; returns the new ones."""
+        ...
+
+
+@dataclass(frozen=True)
+class Commitments:
+    """The commitments of one course."""
+
+    store: CommitmentsStore
+    admission: Admission
+    extensions: Extensions
+
+    def announce(
+        self, actor: Actor, assignment: Assignment, user: Username, sha256: str, size: int, received: int
+    ) -> Commitment:
+        """Announce the bytes of a submission to come: when they come in time, the moment of this counts.
+
+        Safe to repeat. Raises Closed, BadRequest, TooLarge, and Throttled when too many are open.
+        """
+        check_announcement(sha256, size)
+        self.admission.check_size(assignment, size)
+        if not actor.is_instructor:
+            schedule = self.extensions.schedule(assignment, user)
+            self.admission.check_not_closed(assignment, schedule, received)
+        new = Commitment(assignment.name, user, sha256, size, received)
+        kept = self.store.change(assignment.name, user, lambda held: announced(held, new))
+        return next(each for each in kept if each.sha256 == sha256)
+
+    def of(self, assignment: Assignment, user: Username) -> Sequence[Commitment]:
+        """The commitments of a person whose files have not come."""
+        return self.store.of(assignment.name, user)

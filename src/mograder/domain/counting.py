@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from mograder.domain.assignments import CountingRule, Plan
 from mograder.domain.deadlines import IN_TIME, SECOND, Lateness, lateness
-from mograder.domain.receipts import Receipt, Submission
-from mograder.domain.store import LatestFile
+from mograder.domain.receipts import LatestFile, Receipt, Submission
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,12 @@ class RegistrationOff(Forbidden):
     code, exit_code = "registration_off", 5
 
 
+class RegistrationFull(Forbidden):
+    """As many people are in the course as the shared enrollment code may let in."""
+
+    code, exit_code = "registration_full", 5
+
+
 class Closed(MograderError):
     """The assignment does not take submissions now."""
 

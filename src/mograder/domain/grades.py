@@ -1,13 +1,19 @@
-"""Grades: entries that keep keys we do not know, merging, and reading tables."""
+"""Grades and feedback: entries that keep unknown keys, merging, reading tables, and uploading."""
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-from mograder.domain.errors import BadRequest
-from mograder.domain.names import Username
+from mograder.domain.access import Actor
+from mograder.domain.assignments import Assignment
+from mograder.domain.audit import Event
+from mograder.domain.errors import BadRequest, NotFound, Temporary
+from mograder.domain.files import StoredFile
+from mograder.domain.names import AssignmentName, Username, counted
 from mograder.domain.tables import read_table
 
 PERSON_KEYS = ("userid", "username", "student")
@@ -176,3 +182,73 @@ def read_csv(text: str) -> tuple[GradeEntry, ...]:
     """The rows of a CSV grade table, as they are, all values strings. Raises BadRequest naming the line at fault."""
     _, rows = read_rows(text)
     return tuple(GradeEntry.parse(row, place) for place, row in rows)
+
+
+class GradesStore(Protocol):
+    """What storage promises about grades and feedback."""
+
+    def of(self, assignment: AssignmentName) -> tuple[GradeEntry, ...]:
+        """The stored entries in their order; empty when there are none. Raises Unreadable."""
+        ...
+
+    def version(self, assignment: AssignmentName) -> str:
+        """Changes whenever the stored grades do. Raises Unreadable."""
+        ...
+
+    def merge(
+        self, assignment: AssignmentName, entries: tuple[GradeEntry, ...], event: Event, version: str | None = None
+    ) -> int:
+        """Merge entries (see `merge`) and record `event` in one transaction; returns how many are stored afterwards.
+
+        Raises ChangedMeanwhile, and changes nothing, when a `version` is given and the stored grades have another.
+        """
+        ...
+
+    def feedback(self, assignment: AssignmentName, username: Username) -> StoredFile | None:
+        """The feedback page of a person."""
+        ...
+
+    def put_feedback(self, assignment: AssignmentName, pages: dict[Username, bytes], event: Event) -> None:
+        """Keep feedback pages in place of earlier ones and record `event`: all or nothing."""
+        ...
+
+
+@dataclass(frozen=True)
+class Grades:
+    """The grades and feedback of one course. `everybody` gives the names of all people who take part."""
+
+    store: GradesStore
+    clock: Callable[[], int]
+    everybody: Callable[[], set[str]]
+
+    def upload(self, actor: Actor, assignment: Assignment, document: object, version: str | None = None) -> Uploaded:
+        """Merge grades. Raises BadRequest, and ChangedMeanwhile unless the stored grades have the `version`, if given;
+        then nothing is changed.
+        """
+        entries = parse_upload(document)
+        said = counted(sum(each.says_something for each in entries), "grade")
+        event = Event(self.clock(), actor.username, "grades", assignment.name, said)
+        stored = self.store.merge(assignment.name, entries, event, version)
+        unknown: set[str] = set()
+        with contextlib.suppress(Temporary):  # the grades are stored; only the list of submissions cannot be read now
+            unknown = {each.username for each in entries} - self.everybody()
+        return Uploaded(stored, len(entries), tuple(sorted(unknown)))
+
+    def of(self, assignment: Assignment) -> tuple[GradeEntry, ...]:
+        """Everybody's grades as they are stored, those that students do not see yet included."""
+        return self.store.of(assignment.name)
+
+    def version(self, assignment: Assignment) -> str:
+        """Changes whenever the stored grades do."""
+        return self.store.version(assignment.name)
+
+    def upload_feedback(self, actor: Actor, assignment: Assignment, pages: dict[Username, bytes]) -> None:
+        event = Event(self.clock(), actor.username, "feedback", assignment.name, counted(len(pages), "page"))
+        self.store.put_feedback(assignment.name, pages, event)
+
+    def feedback(self, assignment: Assignment, user: Username) -> StoredFile:
+        """Raises NotFound."""
+        found = self.store.feedback(assignment.name, user)
+        if found is None:
+            raise NotFound(f"there is no feedback for {user!r} in {assignment.name!r}")
+        return found

@@ -36,6 +36,17 @@ class Submission:
 
 
 @dataclass(frozen=True)
+class LatestFile:
+    """The latest submission of one person as it stands in the course now, a hand edit included."""
+
+    username: Username
+    filename: str
+    size: int
+    modified: float
+    sha256: str  # "" when the bytes cannot be read
+
+
+@dataclass(frozen=True)
 class Receipt:
     """A signed statement that a submission was accepted. `number` is its place in the chain, from 1.
 
@@ -73,7 +84,7 @@ class Signer(Protocol):
         ...
 
     def verify(self, text: str) -> Mapping[str, object]:
-        """The claims. Raises VerificationFailed unless this seal signed them."""
+        """The claims. Raises VerificationFailed unless this signer signed them."""
         ...
 
     def public_keys(self) -> tuple[Mapping[str, str], ...]:
@@ -119,7 +130,7 @@ class NewSubmission:
 
 
 Issue = Callable[[ChainPosition], Receipt]
-"""Decides inside the store's critical section: returns the receipt to append, or `turn.latest` to keep nothing."""
+"""Decides inside the store's critical section: returns the receipt to append, or `position.latest` to keep nothing."""
 
 
 def issue_receipt(new: NewSubmission, signer: Signer, course: str) -> Issue:
@@ -128,8 +139,8 @@ def issue_receipt(new: NewSubmission, signer: Signer, course: str) -> Issue:
     The same bytes in time after the same bytes late are new: an instructor has handed them in, or time was given.
     """
 
-    def issue(turn: ChainPosition) -> Receipt:
-        latest = turn.latest
+    def issue(position: ChainPosition) -> Receipt:
+        latest = position.latest
         same = latest is not None and latest.submission.sha256 == new.body.sha256
         if latest is not None and same and (new.late or not latest.submission.late):
             return latest
@@ -137,7 +148,7 @@ def issue_receipt(new: NewSubmission, signer: Signer, course: str) -> Issue:
             username=new.username,
             assignment=new.assignment,
             attempt=latest.submission.attempt + 1 if latest else 1,
-            filename=turn.filename,
+            filename=position.filename,
             sha256=new.body.sha256,
             size=new.body.size,
             received=new.received,
@@ -146,8 +157,8 @@ def issue_receipt(new: NewSubmission, signer: Signer, course: str) -> Issue:
             due=new.due,
             arrived=new.arrived,
         )
-        text = signer.sign(claims(submission, turn.number, turn.previous, course))
-        return Receipt(turn.number, turn.previous, submission, text)
+        text = signer.sign(claims(submission, position.number, position.previous, course))
+        return Receipt(position.number, position.previous, submission, text)
 
     return issue
 

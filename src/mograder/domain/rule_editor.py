@@ -1,4 +1,4 @@
-"""Changing the rules of assignments: who has seen what, what holds together, what is written."""
+"""Reading and changing the rules of assignments: versions, checks, and what is written."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from datetime import date, time, tzinfo
 from mograder.domain import deadlines
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment
+from mograder.domain.audit import Event
 from mograder.domain.errors import BadRequest, ChangedMeanwhile, NotFound
 from mograder.domain.names import AssignmentName, printable
-from mograder.domain.rules import RuleChange, RuleTexts
-from mograder.domain.store import Event, Store
+from mograder.domain.release import ReleaseStore
+from mograder.domain.rules import ConfigStore, RuleChange, RuleTexts
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,12 @@ class RulesAsText:
 class RuleEditor:
     """What an instructor reads and changes of the rules of assignments. `max_upload` is in bytes."""
 
-    store: Store
+    config: ConfigStore
+    release: ReleaseStore
     clock: Callable[[], int]
     max_upload: int
 
-    def rules(self, name: AssignmentName) -> RulesAsText:
+    def of(self, name: AssignmentName) -> RulesAsText:
         """Those in force: of mograder.toml and, where that says nothing, of a manifest. Raises NotFound."""
         return self._look(name)[0]
 
@@ -44,7 +46,7 @@ class RuleEditor:
         `tag` is that of the rules that the person has seen. Raises BadRequest, NotFound, ChangedMeanwhile and
         Unreadable; then nothing is changed.
         """
-        held, assignment, zone, plan_version = self._look(name)
+        held, assignment, zone, version = self._look(name)
         if held.tag != tag:
             raise ChangedMeanwhile(f"the rules of {name!r} were changed meanwhile: look at them, and try again")
         changes = held.texts.changes_to(wanted)
@@ -52,18 +54,18 @@ class RuleEditor:
         if changes:
             detail = "; ".join(each.text for each in changes)
             event = Event(self.clock(), actor.username, "rules", name, detail)
-            self.store.change_rules(name, changes, plan_version, event)
-        return self.rules(name)
+            self.config.change_rules(name, changes, version, event)
+        return self.of(name)
 
     def _look(self, name: AssignmentName) -> tuple[RulesAsText, Assignment, tzinfo, str]:
-        plan_version = self.store.plan_version()  # before the rest: what changes in between then shows as a change
-        assignment, zone = self.store.find_assignment(name), self.store.plan().zone
+        version = self.config.version()  # before the rest: what changes in between then shows as a change
+        assignment, zone = self.release.find(name), self.config.plan().zone
         if assignment is None:
             raise NotFound(f"there is no assignment {printable(name)!r}")
         texts = RuleTexts.of(assignment.rules, zone)
         # A manifest has its part in what a person sees.
-        tag = hashlib.sha256("\0".join((plan_version, *astuple(texts))).encode()).hexdigest()
-        return RulesAsText(assignment.name, texts, str(zone), tag), assignment, zone, plan_version
+        tag = hashlib.sha256("\0".join((version, *astuple(texts))).encode()).hexdigest()
+        return RulesAsText(assignment.name, texts, str(zone), tag), assignment, zone, version
 
     def _check(self, assignment: Assignment, changes: Sequence[RuleChange], zone: tzinfo) -> None:
         schedule = assignment.rules.schedule

@@ -20,7 +20,8 @@ from typing import Any
 from mograder import config
 from mograder.domain.errors import MograderError, Usage
 from mograder.rehearsal.load import Answer, Ask, quantile, rate, send, send_all
-from mograder.store.folder.layout import FEEDBACK, GRADES, LEDGER, MANIFEST, find_folders
+from mograder.store.folder.layout import FEEDBACK, GRADES, LEDGER, served_folders
+from mograder.store.shared.manifest import MANIFEST
 from mograder.wire import messages
 from mograder.wire.codec import decode_json, encode_json
 from mograder.wire.endpoints import BY_NAME
@@ -63,8 +64,7 @@ def copy_course(root: Path, scratch: Path) -> tuple[Path, list[str]]:
     What to give to `serve`: the copied root, and more words. Raises Usage and MograderError.
     """
     home = config.course_folder(root)
-    settings = config.resolve({}, config.read_course_file(home / config.CONFIG_NAME), home)
-    folders = find_folders(root, settings)
+    folders = served_folders(root)
     copied = scratch / "course" / "release"
     words = ["--submitted-dir", str(scratch / "submitted"), "--grades-dir", str(scratch / "grades")]
     left_out = {folders.submitted, *((folders.grades / FEEDBACK,) if folders.grades != root else ())}

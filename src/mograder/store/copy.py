@@ -16,25 +16,26 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mograder import config
+from mograder.domain.audit import Event
 from mograder.domain.chain import Link, Tombstone
 from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import NameTaken, Usage, VerificationFailed
 from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, Username, counted, is_history
 from mograder.domain.receipts import Head, Receipt, latest_filename
-from mograder.domain.store import Event
 from mograder.domain.tokens import SECRET_NAME
 from mograder.signing import new_private_key as new_key
 from mograder.store.folder.keys import PREVIOUS_NAME, secrets_of
-from mograder.store.folder.layout import FEEDBACK, GRADES, MANIFEST, SIGNING_KEY, Folders, served_folders
+from mograder.store.folder.layout import FEEDBACK, GRADES, SIGNING_KEY, Folders, served_folders
+from mograder.store.folder.release import ReleaseFolder
 from mograder.store.folder.store import FolderStore
 from mograder.store.postgres import blobs
 from mograder.store.postgres.blobs import new_body, pieces_of
 from mograder.store.postgres.chain import APPEND
-from mograder.store.postgres.courses import PostgresCourses
+from mograder.store.postgres.courses import PostgresCourses, Publication
 from mograder.store.postgres.database import Connection
 from mograder.store.postgres.rows import (
-    HAND_OUTS,
     PLAN,
+    RELEASED,
     SECRETS,
     grades_place,
     put_document,
@@ -43,6 +44,8 @@ from mograder.store.postgres.rows import (
 )
 from mograder.store.postgres.store import PostgresStore
 from mograder.store.shared import files
+from mograder.store.shared.evidence import check_bytes
+from mograder.store.shared.manifest import MANIFEST
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_values
 
 TOGETHER = 50
@@ -133,16 +136,6 @@ def _by_person(place: Place) -> dict[tuple[str, str], str]:
     return {(name, user): hashlib.sha256(page).hexdigest() for name, user, page, _ in place.pages()}
 
 
-def check_bytes(receipt: Receipt, pieces: Iterable[bytes]) -> None:
-    """Raises VerificationFailed unless they are what was handed in."""
-    digest = hashlib.sha256()
-    for piece in pieces:
-        digest.update(piece)
-    if digest.hexdigest() != receipt.submission.sha256:
-        kept = receipt.submission
-        raise VerificationFailed(f"{kept.assignment}/{kept.filename} is not what receipt {receipt.number} says")
-
-
 class FolderPlace:
     """A course folder. The store is open; a server may be running on it."""
 
@@ -150,10 +143,10 @@ class FolderPlace:
         self.store = store
 
     def head(self) -> Head:
-        return self.store.head()
+        return self.store.submissions.head()
 
     def links(self) -> Iterator[Link]:
-        return self.store.chain()
+        return self.store.submissions.chain()
 
     def _path(self, receipt: Receipt) -> Path:
         kept = receipt.submission
@@ -193,7 +186,7 @@ class FolderPlace:
 
     def grades(self) -> dict[AssignmentName, list[dict[str, Any]]]:
         found = {AssignmentName(path.parent.name) for path in self.store.folders.grades.glob(f"*/{GRADES}")}
-        return {name: [dict(each.fields) for each in self.store.grades(name)] for name in sorted(found)}
+        return {name: [dict(each.fields) for each in self.store.grades.of(name)] for name in sorted(found)}
 
     def pages(self) -> Iterator[Page]:
         for path in sorted(self.store.folders.grades.glob(f"*/{FEEDBACK}/[!.]*.html")):
@@ -250,15 +243,13 @@ class DatabasePlace:
         self.store = store
 
     def head(self) -> Head:
-        return self.store.head()
+        return self.store.submissions.head()
 
     def links(self) -> Iterator[Link]:
-        return self.store.chain()
+        return self.store.submissions.chain()
 
     def pieces(self, receipt: Receipt) -> Iterator[bytes]:
-        sql = "SELECT body FROM receipts WHERE course = %s AND number = %s"
-        ((body,),) = self.store.read(sql, receipt.number)
-        return self.store.pieces(body, receipt.submission.size)
+        return self.store.submissions.pieces(receipt)
 
     def append(self, links: list[Link], source: Place) -> None:
         course, kept = self.store.course, [(new_body(), each) for each in links if isinstance(each, Receipt)]
@@ -280,15 +271,15 @@ class DatabasePlace:
             end = (links[-1].number, links[-1].hash, course)
             connection.execute("UPDATE chains SET number = %s, head = %s WHERE course = %s", end)
 
-        self.store.write(work)
+        self.store.tables.write(work)
 
     def rows(self, table: str) -> list[tuple[Any, ...]]:
         columns, order = TABLES[table]
-        return self.store.read(f"SELECT {columns} FROM {table} WHERE course = %s ORDER BY {order}")
+        return self.store.tables.read(f"SELECT {columns} FROM {table} WHERE course = %s ORDER BY {order}")
 
     def grades(self) -> dict[AssignmentName, list[dict[str, Any]]]:
         prefix = grades_place(AssignmentName(""))
-        rows = self.store.read("SELECT place, content FROM documents WHERE course = %s")
+        rows = self.store.tables.read("SELECT place, content FROM documents WHERE course = %s")
         return {
             AssignmentName(place.removeprefix(prefix)): json.loads(content)
             for place, content in sorted(rows)
@@ -297,8 +288,8 @@ class DatabasePlace:
 
     def pages(self) -> Iterator[Page]:
         sql = "SELECT assignment, username, size, modified, body FROM feedback WHERE course = %s"
-        for assignment, username, size, modified, body in self.store.read(sql):
-            content = b"".join(self.store.pieces(body, size))
+        for assignment, username, size, modified, body in self.store.tables.read(sql):
+            content = b"".join(self.store.tables.pieces(body, size))
             yield AssignmentName(assignment), Username(username), content, modified
 
     def fill(self, source: Place) -> None:
@@ -315,7 +306,7 @@ class DatabasePlace:
                 put_document(connection, course, grades_place(name), json.dumps(entries))
             self._put_pages(connection, pages)
 
-        self.store.write(work)
+        self.store.tables.write(work)
 
     def _put_pages(self, connection: Connection, pages: list[Page]) -> None:
         course = self.store.course
@@ -352,16 +343,32 @@ def to_database(folders: Folders, courses: PostgresCourses, name: CourseName, no
         raise NameTaken(f"there is a course {name!r} and it is open: archive it, or choose another name")
     source, target = FolderStore(folders), courses.open_anyway(name)
     try:
-        key = source.signing_key(new_key)
-        if target.signing_key(lambda: key) != key:
+        key = source.keys.signing_key(new_key)
+        if target.keys.signing_key(lambda: key) != key:
             raise NameTaken(f"{name!r} is another course: choose another name")
         held = json.dumps([(secret, until) for secret, until in secrets_of(folders.root)])
-        target.write(lambda connection: put_document(connection, name, SECRETS, held))
-        courses.publish(name, folders, event)
+        target.tables.write(lambda connection: put_document(connection, name, SECRETS, held))
+        courses.publish(name, read_publication(folders), event)
         copy(FolderPlace(source), DatabasePlace(target), say)
     finally:
         source.close()
     courses.archive(name, None, event)
+
+
+def read_publication(folders: Folders) -> Publication:
+    """Plan, manifest and released files as they stand in a course folder. Raises Unreadable when they are broken."""
+    release = ReleaseFolder(folders)
+    plan = folders.course / config.CONFIG_NAME
+    release.assignments(config.read_course_file(plan).plan())
+    documents = {PLAN: _text_of(plan), MANIFEST: _text_of(folders.root / MANIFEST)}
+    return Publication(documents, release.everything())
+
+
+def _text_of(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode()
+    except FileNotFoundError:
+        return None
 
 
 def to_folder(store: PostgresStore, root: Path, now: int, say: Say) -> None:
@@ -373,9 +380,10 @@ def to_folder(store: PostgresStore, root: Path, now: int, say: Say) -> None:
     _write_course(store, root)
     target = FolderStore(served_folders(root))
     try:
-        files.write_file(root / SIGNING_KEY, store.signing_key(new_key), mode=0o600)  # no key is without its ledger
+        # The ledger exists by now: there is never a key without one.
+        files.write_file(root / SIGNING_KEY, store.keys.signing_key(new_key), mode=0o600)
         copy(DatabasePlace(store), FolderPlace(target), say)
-        target.record(Event(now, INSTRUCTOR, "copy", store.course))
+        target.audit.record(Event(now, INSTRUCTOR, "copy", store.course))
     finally:
         target.close()
     (root / COPYING).unlink()
@@ -383,19 +391,19 @@ def to_folder(store: PostgresStore, root: Path, now: int, say: Say) -> None:
 
 def _write_course(store: PostgresStore, root: Path) -> None:
     """Secrets, plan, manifest and released files."""
-    (current, *previous) = read_secrets(store.document(SECRETS) or "[]")
+    (current, *previous) = read_secrets(store.tables.document(SECRETS) or "[]")
     files.write_file(root / SECRET_NAME, f"{current[0]}\n".encode(), mode=0o600)
     if previous:
         lines = "".join(f"{until // SECOND} {secret}\n" for secret, until in previous)
         files.write_file(root / PREVIOUS_NAME, lines.encode(), mode=0o600)
     home = config.course_folder(root)
     for place, path in ((PLAN, home / config.CONFIG_NAME), (MANIFEST, root / MANIFEST)):
-        if (text := store.document(place)) is not None:
+        if (text := store.tables.document(place)) is not None:
             files.write_file(path, text.encode())
-    for assignment, listed in read_listing(store.document(HAND_OUTS) or "{}").items():
+    for assignment, listed in read_listing(store.tables.document(RELEASED) or "{}").items():
         files.make_folder(root / assignment / "files")
         for each in listed:
-            write_pieces(root / assignment / "files" / each.name, store.pieces(each.body, each.size))
+            write_pieces(root / assignment / "files" / each.name, store.tables.pieces(each.body, each.size))
 
 
 def mirror(store: PostgresStore, folder: Path, say: Say) -> int:
@@ -405,7 +413,7 @@ def mirror(store: PostgresStore, folder: Path, say: Say) -> int:
     """
     place, new, latest = DatabasePlace(store), 0, dict[Path, Path]()
     kept = set()
-    for receipt in store.receipts():
+    for receipt in store.submissions.receipts():
         submission = receipt.submission
         path = folder / submission.assignment / submission.filename
         latest[path.with_name(latest_filename(submission.username))] = path

@@ -13,15 +13,14 @@ import logging
 import ssl
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
 from urllib.parse import quote
 
 from mograder.domain import tokens
 from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
+from mograder.domain.assignments import Assignment
 from mograder.domain.board import Board
 from mograder.domain.course import Course
 from mograder.domain.errors import (
@@ -35,9 +34,10 @@ from mograder.domain.errors import (
     Unreadable,
 )
 from mograder.domain.extensions import Extension
-from mograder.domain.names import parse_owner, printable
-from mograder.domain.store import StoredFile
-from mograder.web.body import PATIENT, Body, ClientDisconnected, Receive, Scope, Send, Timeouts, is_multipart
+from mograder.domain.files import StoredFile
+from mograder.domain.names import Username, parse_owner, printable
+from mograder.domain.submissions import Accepted
+from mograder.web.body import PATIENT, Body, ClientDisconnected, Receive, Scope, Send, Timeouts
 from mograder.web.caching import Memo, SingleFlight, TickCache
 from mograder.web.downloads import DownloadRecorder
 from mograder.web.endpoints import (
@@ -46,7 +46,6 @@ from mograder.web.endpoints import (
     Handler,
     Request,
     asked_about,
-    begin_submit,
     submitted,
     upload_feedback,
 )
@@ -62,22 +61,16 @@ from mograder.web.replies import (
     send_reply,
     whole_file,
 )
+from mograder.web.threads import StoreThreads
 from mograder.web.throttle import Failures, address_key, name_key
+from mograder.web.uploads import IncomingSubmission, take_submission
 from mograder.wire.endpoints import TROUBLE, Content, Endpoint
 from mograder.wire.paths import Routes
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-WRITERS = 64
-"""Requests that may wait for the disk at once; what waits together is committed together."""
-
 LONGEST_TROUBLE = 500
 """Letters of what is said in a header field, of which proxies take some KiB."""
-
-MULTIPART_EXTRA = 64 * 1024
-"""Bytes that a multipart form may have around the file."""
 
 LAST_ERRORS = 20
 
@@ -107,18 +100,18 @@ class Api:
         self.check_tokens = check_tokens
         self._authority = authority
         self._routes = Routes()
-        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
-        self._gathered: SingleFlight[Reply | StoredFile] = SingleFlight(self.write)
+        self.threads = StoreThreads(course.is_remote)
+        self._gathered: SingleFlight[Reply | StoredFile] = SingleFlight(self.threads.run)
         self._written: Memo[Reply] = Memo()
         self._seen: Memo[object] = Memo()
         self._at_once = TickCache()
         self._boards: Memo[Board] = Memo(1)
         self._looking = threading.Lock()
-        self.live = Live(lambda: self.write(course.head))
+        self.live = Live(lambda: self.threads.run(course.submissions.head))
         self.errors: deque[Failure] = deque(maxlen=LAST_ERRORS)
         self._known: Memo[Actor] = Memo()
         self._own: Memo[tuple[Extension, ...]] = Memo()
-        self.fetches = DownloadRecorder(course, self.write)
+        self.fetches = DownloadRecorder(course, self.threads.run)
         # Apart, so that clients that go on sending a revoked token keep nobody from registering.
         self.bad_tokens, self.wrong_codes = Failures(course, "token"), Failures(course, "code")
 
@@ -136,7 +129,7 @@ class Api:
     def board(self) -> Board:
         """The course's board, as it is now; made once for all who look, and again when something has changed."""
         with self._looking:
-            return self._boards.get("board", self.course.board_version(), self.course.board)
+            return self._boards.get("board", self.course.standings.board_version(), self.course.standings.board)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
@@ -168,7 +161,7 @@ class Api:
             if actor is not None and actor.is_instructor:
                 config_errors = partial(self.course.config_errors, actor)
                 reply = with_config_errors(
-                    reply, await self._read(lambda: self._at_once.get("troubles", config_errors))
+                    reply, await self.threads.read(lambda: self._at_once.get("troubles", config_errors))
                 )
             await send_reply(reply, scope, headers, body, send)
 
@@ -223,24 +216,23 @@ class Api:
             return UNCHECKED
         given = headers.get("authorization")
         try:
-            return await self._read(lambda: self._who(given))
+            return await self.threads.read(lambda: self._who(given))
         except Unauthenticated:
             if given is not None:
                 whose = [address_key(scope)]
                 with contextlib.suppress(Unauthenticated):
                     whose.append(name_key(tokens.from_header(given).username))
-                await self.write(lambda: self.bad_tokens.note(*whose))
+                await self.threads.run(lambda: self.bad_tokens.note(*whose))
             raise
 
     def _who(self, given: str | None) -> Actor:
         """Who sends this header: as before, as long as neither accounts nor secrets have changed."""
-        store = self.course.store
         try:
-            mark, secrets = self._mark(), self._at_once.get("secrets", store.secrets)
+            version, secrets = self._version(), self._at_once.get("secrets", self.course.keys.secrets)
         except Unreadable:  # the course's own token needs no ledger, and its holder is told what is wrong
-            return self.course.authenticate(tokens.from_header(given))
-        who = partial(self.course.authenticate, secrets=secrets)
-        return self._known.get(given, (mark, secrets), lambda: who(tokens.from_header(given)))
+            return self.course.accounts.authenticate(tokens.from_header(given))
+        who = partial(self.course.accounts.authenticate, secrets=secrets)
+        return self._known.get(given, (version, secrets), lambda: who(tokens.from_header(given)))
 
     def _request(
         self, row: Endpoint, actor: Actor, values: Mapping[str, str], headers: Mapping[str, str], scope: Scope,
@@ -265,18 +257,18 @@ class Api:
         if row.request is Content.UPLOAD:
             return await self._submit(request, body)
         if row.request is Content.PAGES:
-            await self._read(request.assignment)
+            await self.threads.read(request.assignment)
             from mograder.web import multipart
 
             pages = await multipart.read_files(request.headers, body.chunks(row.limit or 0))
-            return await self.write(lambda: upload_feedback(request, pages))
+            return await self.threads.run(lambda: upload_feedback(request, pages))
         handler = HANDLERS[row.name]
         if row.name in SAME_FOR_ALL:
             return await self._for_all(request, handler)
         if row.method == "GET" and not row.many:
-            return await self._read(lambda: handler(request))
+            return await self.threads.read(lambda: handler(request))
         full = request._replace(body=await body.whole(row.limit or 0)) if row.method == "POST" else request
-        return await self.write(lambda: handler(full))
+        return await self.threads.run(lambda: handler(full))
 
     async def _for_all(self, request: Request, handler: Handler) -> Reply | StoredFile:
         """One answer for all who ask for the same at one moment; nothing is read on the event loop but the marks."""
@@ -286,7 +278,7 @@ class Api:
         def look() -> tuple[tuple[Extension, ...], object]:
             return self._own_extensions(actor), self._at_once.get(place, lambda: SAME_FOR_ALL[row.name](request))
 
-        own, listed = await self._read(look)
+        own, listed = await self.threads.read(look)
         key = (place, request.query, actor.is_instructor, own)
         if listed is None:
             return await self._gathered.get(key, lambda: handler(request._replace(own=own)))
@@ -296,64 +288,26 @@ class Api:
         """Read again once the ledger has changed; an instructor has none, and sees the list without a ledger."""
         if actor.is_instructor:
             return ()
-        return self._own.get(actor.username, self._mark(), lambda: self.course.own_extensions(actor))
+        return self._own.get(actor.username, self._version(), lambda: self.course.extensions.own(actor))
 
-    def _mark(self) -> object:
-        store = self.course.store  # far away, asking whether something has changed takes as long as asking for it
-        return object() if store.waits else self._at_once.get("mark", store.mark)
+    def _version(self) -> object:
+        """Equal to an earlier one only if accounts and extensions are as they were."""
+        if self.course.is_remote:  # asking whether something has changed takes as long as asking for it
+            return object()
+        return self._at_once.get("version", self.course.version)
+
+    async def take_submission(
+        self, actor: Actor, assignment: Assignment, user: Username, body: Body, received: int
+    ) -> Accepted:
+        """Keep the submission that comes in `body`; see `uploads.take_submission`."""
+        return await take_submission(
+            self.course, self.threads, IncomingSubmission(actor, assignment, user, body, received)
+        )
 
     async def _submit(self, request: Request, body: Body) -> Reply:
-        course = self.course
-        assignment = await self._read(request.assignment)
-        await self._read(lambda: course.check_open(request.actor, assignment, request.person(), request.received))
-        limit = course.limit_for(assignment)
-        upload = course.upload()
-        try:
-            filename = ""
-            if is_multipart(request.headers):
-                from mograder.web import multipart  # our own client sends no forms: its parser is loaded when needed
-
-                chunks = body.chunks(limit + MULTIPART_EXTRA)
-                filename = await multipart.read_first_file(request.headers, chunks, upload)
-            else:
-                async for chunk in body.chunks(limit):
-                    upload.write(chunk)
-            announced = await self._read(lambda: course.announced(assignment, request.person()))
-        except BaseException:
-            upload.discard()
-            raise
-        begin = partial(begin_submit, request, assignment, upload, filename, announced)
-        if course.store.waits or upload.is_large or announced:
-            accepted = await self.write(lambda: begin().result())
-        else:
-            accepted = await promised(begin())
-        return await self._read(lambda: submitted(course, accepted))
-
-    async def _read(self, work: Callable[[], T]) -> T:
-        """One small file of a local disk takes less than handing the work to a thread; a network's store waits."""
-        return await self.write(work) if self.course.store.waits else work()
-
-    async def write(self, work: Callable[[], T]) -> T:
-        # Shielded: when the sender goes away, what a thread has begun it still finishes.
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._writers, work))
-
-
-async def promised(future: Future[T]) -> T:
-    """What a thread will have done, also when who waits for it goes away meanwhile."""
-    loop = asyncio.get_running_loop()
-    done = loop.create_future()
-
-    def tell() -> None:
-        if not done.done():
-            done.set_result(None)
-
-    def wake(_: Future[T]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(tell)
-
-    future.add_done_callback(wake)
-    await done
-    return future.result()
+        assignment = await self.threads.read(request.assignment)
+        accepted = await self.take_submission(request.actor, assignment, request.person(), body, request.received)
+        return await self.threads.read(lambda: submitted(self.course, accepted))
 
 
 def with_config_errors(reply: Reply, config_errors: tuple[Unreadable, ...]) -> Reply:

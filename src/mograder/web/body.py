@@ -53,6 +53,7 @@ class Body:
     """One request's body."""
 
     def __init__(self, headers: Mapping[str, str], receive: Receive, timeouts: Timeouts) -> None:
+        self.headers = headers
         self.timeouts = timeouts
         self._receive = receive
         self._encoding = headers.get("content-encoding", "identity")

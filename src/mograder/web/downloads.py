@@ -11,7 +11,8 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from mograder.domain.access import Actor
-from mograder.domain.course import Course, Download
+from mograder.domain.course import Course
+from mograder.domain.release import Download
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class DownloadRecorder:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             try:
-                await self._write(lambda batch=batch: self._course.note_downloads(batch))  # type: ignore[misc]
+                await self._write(lambda batch=batch: self._course.release.note_downloads(batch))  # type: ignore[misc]
             except Exception:
                 log.exception("cannot note who has downloaded what")
                 self._seen -= {(each.actor.username, each.assignment) for each in batch}

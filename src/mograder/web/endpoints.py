@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -13,17 +12,18 @@ from msgspec import UNSET
 from mograder.domain import deadlines
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment, CountingRule
-from mograder.domain.commitments import Commitment
+from mograder.domain.audit import AuditLine, without_repeats
 from mograder.domain.counting import ListedSubmission
-from mograder.domain.course import Course, Standing
+from mograder.domain.course import Course
 from mograder.domain.deadlines import Lateness
-from mograder.domain.errors import BadRequest, ChecksumMismatch, NotFound, WrongCode
-from mograder.domain.extending import Change
-from mograder.domain.extensions import Extension
+from mograder.domain.errors import BadRequest, NotFound, Throttled, WrongCode
+from mograder.domain.extensions import Change, Extension
+from mograder.domain.files import StoredFile
 from mograder.domain.names import Username, parse_owner
 from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.roster import Person
-from mograder.domain.store import Accepted, StoredFile, Upload
+from mograder.domain.standings import Standing
+from mograder.domain.submissions import Accepted
 from mograder.web.body import Scope
 from mograder.web.caching import Memo, TickCache
 from mograder.web.pages.sessions import link_with, new_ticket
@@ -31,8 +31,10 @@ from mograder.web.replies import Reply, json_reply
 from mograder.web.throttle import Failures, address_key, name_key
 from mograder.wire import messages
 from mograder.wire.codec import client_configuration, decode_json
-from mograder.wire.endpoints import BY_NAME, CHECKSUM_HEADER, Content, Endpoint
+from mograder.wire.endpoints import BY_NAME, Content, Endpoint
 from mograder.wire.paths import build_path
+
+EVENTS_A_PAGE = 1000
 
 
 class Request(NamedTuple):
@@ -61,7 +63,7 @@ class Request(NamedTuple):
     def assignment(self) -> Assignment:
         course, actor, text = self.course, self.actor, self.values["assignment"]
         key = ("assignment", text, actor.is_instructor)
-        return self.at_once.get(key, lambda: course.assignment(actor, text))
+        return self.at_once.get(key, lambda: course.release.assignment(actor, text))
 
     @property
     def query(self) -> bytes:
@@ -106,19 +108,29 @@ def health(request: Request) -> Reply:
 
 
 def register(request: Request) -> Reply:
-    request.course.check_registration()
+    request.course.accounts.check_registration()
     wanted = decode_json(request.body, messages.Register)
     username, token = join(request.course, request.wrong_codes, request.address, wanted)
     return secret_reply(messages.Registered(token, username))
 
 
 def join(course: Course, wrong_codes: Failures, address: str, wanted: messages.Register) -> tuple[Username, str]:
-    """Raises what `Course.register` does, and Throttled before the code is looked at."""
-    course.check_registration()
-    whose = (address, name_key(wanted.user))
-    failed = wrong_codes.check(*whose)
+    """Register somebody from a network `address`.
+
+    Raises what `Accounts.register` does, and Throttled, then without looking at the course's code.
+    """
+    course.accounts.check_registration()
+    whose = (address, f"{name_key(wanted.user)} from {address}")  # what others try elsewhere keeps nobody out
     try:
-        joined = course.register(wanted.user, wanted.enrollment_code or "", wanted.claim_key or "")
+        failed = wrong_codes.check(*whose)
+    except Throttled:
+        if not course.accounts.is_personal_code(
+            wanted.user, wanted.enrollment_code or ""
+        ):  # 59 bits: nobody guesses it
+            raise
+        failed = False
+    try:
+        joined = course.accounts.register(wanted.user, wanted.enrollment_code or "", wanted.claim_key or "")
     except WrongCode:
         wrong_codes.count(*whose)
         raise
@@ -135,8 +147,12 @@ def secret_reply(value: object) -> Reply:
 
 def assignments(request: Request) -> Reply:
     course, now = request.course, request.received
-    listed = course.assignments(request.actor, request.own, request.listed)
-    late = [course.lateness(each.rules.schedule.due, now) for each in listed if each.rules.schedule.due is not None]
+    listed = course.release.assignments(request.actor, request.own, request.listed)
+    late = [
+        course.submissions.lateness(each.rules.schedule.due, now)
+        for each in listed
+        if each.rules.schedule.due is not None
+    ]
 
     def write() -> Reply:
         return json_reply([assignment_info(each, course, now) for each in listed], tagged=True)
@@ -153,7 +169,7 @@ def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
     now_late: dict[str, Any] = {}
     if schedule.due is not None:
         grace = course.plan.penalties.grace // deadlines.SECOND
-        found = course.lateness(schedule.due, now)
+        found = course.submissions.lateness(schedule.due, now)
         now_late = {"late": found.late, "days_late": found.days, "penalty": found.penalty}
     if assignment.entry is not None:
         times = {"opens": opens, "duedate": due, "closes": closes, "grace": grace, **now_late}
@@ -176,40 +192,23 @@ def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
 
 def release_file(request: Request) -> StoredFile:
     course, actor, place = request.course, request.actor, (request.values["assignment"], request.values["file"])
-    return request.at_once.get((place, actor.is_instructor), lambda: course.release_file(actor, *place))
+    return request.at_once.get((place, actor.is_instructor), lambda: course.release.file(actor, *place))
 
 
 def rules(request: Request) -> Reply:
-    return json_reply(messages.rules_info(request.course.planning.rules(request.assignment().name)), tagged=True)
+    return json_reply(messages.rules_info(request.course.rules.of(request.assignment().name)), tagged=True)
 
 
 def change_rules(request: Request) -> Reply:
-    planning, name = request.course.planning, request.assignment().name
+    planning, name = request.course.rules, request.assignment().name
     wanted = decode_json(request.body, messages.NewRules)
-    changed = planning.change(request.actor, name, messages.new_texts(planning.rules(name).texts, wanted), wanted.tag)
+    changed = planning.change(request.actor, name, messages.new_texts(planning.of(name).texts, wanted), wanted.tag)
     return json_reply(messages.rules_info(changed))
-
-
-def begin_submit(
-    request: Request, assignment: Assignment, upload: Upload, filename: str, held: Sequence[Commitment]
-) -> Future[Accepted]:
-    try:
-        upload.finish()
-        announced = request.headers.get(CHECKSUM_HEADER.lower())
-        if announced is not None and announced.lower() != upload.sha256:
-            raise ChecksumMismatch(f"the bytes that came have the SHA-256 {upload.sha256}, not {announced[:64]!r}")
-        course, user = request.course, request.person()
-        accepted = course.begin(request.actor, assignment, user, upload, request.received, filename, held)
-    except BaseException:
-        upload.discard()
-        raise
-    accepted.add_done_callback(lambda _: upload.discard())
-    return accepted
 
 
 def submitted(course: Course, accepted: Accepted) -> Reply:
     kept = accepted.receipt.submission
-    assessed, counts, rule = course.assessed(accepted.receipt)
+    assessed, counts, rule = course.submissions.assessed(accepted.receipt)
     return json_reply(
         messages.Submitted(
             filename=latest_filename(kept.username),
@@ -247,8 +246,8 @@ def said_of(lateness: Lateness) -> dict[str, Any]:
 def commit(request: Request) -> Reply:
     course, assignment, user = request.course, request.assignment(), request.person()
     wanted = decode_json(request.body, messages.Announcement)
-    made = course.commit(request.actor, assignment, user, wanted.sha256, wanted.size, request.received)
-    late = course.lateness(course.schedule(assignment, user).due, made.moment).late
+    made = course.commitments.announce(request.actor, assignment, user, wanted.sha256, wanted.size, request.received)
+    late = course.submissions.lateness(course.extensions.schedule(assignment, user).due, made.moment).late
     moments = (made.moment / deadlines.SECOND, made.ends / deadlines.SECOND)
     return json_reply(messages.Committed(made.username, made.assignment, made.sha256, made.size, *moments, late))
 
@@ -268,7 +267,7 @@ def change_extensions(request: Request) -> Reply:
     wanted = decode_json(request.body, messages.ExtensionChanges)
     changes = [
         Change(
-            request.course.assignment(request.actor, each.assignment), parse_owner(each.user), each.decision,
+            request.course.release.assignment(request.actor, each.assignment), parse_owner(each.user), each.decision,
             each.until, each.note,
         )
         for each in wanted.changes
@@ -287,10 +286,10 @@ def submissions(request: Request) -> Reply:
     course, assignment = request.course, request.assignment()
 
     def write() -> Reply:
-        found = course.submissions(assignment, WHICH[wanted])
+        found = course.submissions.collect(assignment, WHICH[wanted])
         return json_reply([submission_info(assignment, each) for each in found], tagged=True)
 
-    seen = course.submissions_version(assignment, request.listed)
+    seen = course.standings.submissions_version(assignment, request.listed)
     return request.written.get(("submissions", assignment.name, wanted), seen, write)
 
 
@@ -309,16 +308,18 @@ def submission_info(assignment: Assignment, listed: ListedSubmission) -> message
 
 
 def submitted_file(request: Request) -> StoredFile:
-    return request.course.submitted_file(request.assignment(), request.values["file"])
+    return request.course.submissions.file(request.assignment(), request.values["file"])
 
 
 def receipts(request: Request) -> Reply:
-    history = request.course.history(request.assignment(), request.person())
+    history = request.course.submissions.history(request.assignment(), request.person())
     return json_reply([receipt_info(each) for each in history], tagged=True)
 
 
 def all_receipts(request: Request) -> Reply:
-    return json_reply([receipt_info(each) for each in request.course.receipts(request.person())], tagged=True)
+    return json_reply(
+        [receipt_info(each) for each in request.course.submissions.receipts(request.person())], tagged=True
+    )
 
 
 def receipt_info(receipt: Receipt) -> messages.ReceiptInfo:
@@ -343,21 +344,21 @@ def receipt_info(receipt: Receipt) -> messages.ReceiptInfo:
 
 
 def version(request: Request) -> StoredFile:
-    return request.course.version(request.assignment(), request.person(), request.values["file"])
+    return request.course.submissions.own_file(request.assignment(), request.person(), request.values["file"])
 
 
 def chain_head(request: Request) -> Reply:
-    head = request.course.head()
+    head = request.course.submissions.head()
     return json_reply(messages.ChainHead(head.number, head.hash), tagged=True)
 
 
 def signing_keys(request: Request) -> Reply:
-    return json_reply(messages.KeySet([dict(each) for each in request.course.signing_keys()]), tagged=True)
+    return json_reply(messages.KeySet([dict(each) for each in request.course.keys.public()]), tagged=True)
 
 
 def upload_grades(request: Request) -> Reply:
     document = decode_json(request.body)
-    uploaded = request.course.upload_grades(request.actor, request.assignment(), document)
+    uploaded = request.course.grades.upload(request.actor, request.assignment(), document)
     return json_reply(messages.GradesStored(uploaded.stored, uploaded.received, list(uploaded.unknown)))
 
 
@@ -365,12 +366,12 @@ def status(request: Request) -> Reply:
     course, assignment, user = request.course, request.assignment(), request.person()
 
     def write() -> Reply:
-        return status_reply(course.standing(assignment, user))
+        return status_reply(course.standings.of(assignment, user))
 
     key = ("standings", assignment.name)
 
     def look() -> object:
-        seen = course.standings_version(assignment)
+        seen = course.standings.version(assignment)
         return request.seen.get(key, seen, lambda: seen)  # the same object as long as it is equal: quick to compare
 
     return request.written.get((key, user), request.at_once.get(key, look), write)
@@ -407,7 +408,7 @@ def _counting(standing: Standing) -> dict[str, Any]:
 
 def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
     named = feedback_pages(pages)
-    request.course.upload_feedback(request.actor, request.assignment(), named)
+    request.course.grades.upload_feedback(request.actor, request.assignment(), named)
     return json_reply(messages.FeedbackStored([f"{username}.html" for username in named]))
 
 
@@ -420,36 +421,41 @@ def feedback_pages(pages: list[tuple[str, bytes]]) -> dict[Username, bytes]:
         stem, dot, ending = filename.rpartition(".")
         if not dot or ending.lower() != "html":
             raise BadRequest(f"{filename[:100]!r} is not a <user>.html")
-        named[parse_owner(stem)] = content
+        user = parse_owner(stem)
+        if user in named:
+            raise BadRequest(f"{filename[:100]!r} comes twice: send one page a person")
+        named[user] = content
     return named
 
 
 def feedback(request: Request) -> StoredFile:
-    return request.course.feedback(request.assignment(), request.person())
+    return request.course.grades.feedback(request.assignment(), request.person())
 
 
 def roster(request: Request) -> Reply:
-    return json_reply([messages.roster_entry(each) for each in request.course.roster()], tagged=True)
+    return json_reply([messages.roster_entry(each) for each in request.course.roster.all()], tagged=True)
 
 
 def add_people(request: Request) -> Reply:
     wanted = decode_json(request.body, messages.NewPeople)
     people = [Person.parse(each.user, each.name, each.role) for each in wanted.people]
-    added = request.course.add_people(request.actor, people)
+    added = request.course.roster.add(request.actor, people)
     return secret_reply([messages.roster_entry(account, code) for account, code in added])
 
 
 def reset(request: Request) -> Reply:
-    return secret_reply(messages.roster_entry(*request.course.reset(request.actor, request.person())))
+    return secret_reply(messages.roster_entry(*request.course.roster.reset(request.actor, request.person())))
 
 
 def set_role(request: Request) -> Reply:
     wanted = decode_json(request.body, messages.NewRole)
-    return json_reply(messages.roster_entry(request.course.set_role(request.actor, request.person(), wanted.role)))
+    return json_reply(
+        messages.roster_entry(request.course.roster.set_role(request.actor, request.person(), wanted.role))
+    )
 
 
 def remove(request: Request) -> Reply:
-    return json_reply(messages.roster_entry(request.course.remove(request.actor, request.person())))
+    return json_reply(messages.roster_entry(request.course.roster.remove(request.actor, request.person())))
 
 
 def login_link(request: Request) -> Reply:
@@ -459,16 +465,26 @@ def login_link(request: Request) -> Reply:
 
 
 def events(request: Request) -> Reply:
-    listed = [
-        messages.EventInfo(each.moment / deadlines.SECOND, each.actor, each.action, each.subject, each.detail)
-        for each in request.course.events()
-    ]
-    return json_reply(listed, tagged=True)
+    """A page of the audit log: a request names one, from 1 on, and the first empty one says that there is no more."""
+    text = _query(request.query, "page") or "1"
+    if not (text.isascii() and text.isdecimal() and len(text) < 9 and int(text) > 0):
+        raise BadRequest(f"page={text[:100]!r}: give a number from 1 on")
+    found = request.course.audit.events(EVENTS_A_PAGE, EVENTS_A_PAGE * (int(text) - 1))
+    return json_reply([event_info(each) for each in without_repeats(found)], tagged=True)
+
+
+def event_info(line: AuditLine) -> messages.EventInfo:
+    event, repeated = line.event, line.count > 1
+    return messages.EventInfo(
+        event.moment / deadlines.SECOND, event.actor, event.action, event.subject, event.detail,
+        messages.given(line.count if repeated else None),
+        messages.given(line.first / deadlines.SECOND if repeated else None),
+    )  # fmt: skip
 
 
 def configuration(request: Request) -> Reply:
     course = request.course
-    listed = [assignment_info(each, course, request.received) for each in course.assignments_for_students()]
+    listed = [assignment_info(each, course, request.received) for each in course.release.for_students()]
     document = client_configuration(request.course.title, request.course.url or request.base_url, listed)
     return Reply(200, document.encode(), Content.TOML.value)
 
@@ -491,8 +507,8 @@ HANDLERS: Mapping[str, Handler] = {
 }  # fmt: skip
 
 SAME_FOR_ALL: Mapping[str, Callable[[Request], object]] = {
-    "assignments": lambda request: request.course.store.cached_assignments(),
-    "submissions": lambda request: request.course.store.cached_latest_files(request.assignment().name),
+    "assignments": lambda request: request.course.cached_assignments(),
+    "submissions": lambda request: request.course.cached_latest_files(request.assignment().name),
 }
 """Rows whose answer depends on path, query, whether an instructor asks, and the student's extensions (`own`), and on
 nothing else of the request; each with what it lists, if that is at hand."""

@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 from mograder.domain.access import Actor
 from mograder.domain.errors import MograderError, Unreadable
+from mograder.domain.files import StoredFile
 from mograder.domain.names import printable
-from mograder.domain.store import StoredFile
 from mograder.web.body import Body, Message, Receive, Scope, Send
 from mograder.wire import messages
 from mograder.wire.codec import encode_json
@@ -120,13 +120,13 @@ def path_to(held: BinaryIO) -> Path:
 
 def is_whole(file: StoredFile, headers: Mapping[str, str]) -> bool:
     """Whether `whole_file` is the answer, for all who ask so."""
-    small = file.hold is not None and file.size <= SMALL_FILE
+    small = file.opener is not None and file.size <= SMALL_FILE
     return small and "range" not in headers and "if-none-match" not in headers
 
 
 def whole_file(file: StoredFile, content_type: str, extra: tuple[tuple[str, str], ...]) -> Reply | None:
     """All of a file, unless a large one has come into its place. Raises OSError."""
-    file, held = file.held()
+    file, held = file.opened()
     with held:
         return _all_of(file, held, content_type, extra) if file.size <= SMALL_FILE else None
 
@@ -147,7 +147,7 @@ async def send_file(
         await send_reply(Reply(200, b"", content_type, extra, tag=file.tag), scope, headers, body, send)
         return
     # What cannot be read raises here, while another answer is still possible.
-    file, held = await asyncio.to_thread(file.held) if file.bring else file.held()
+    file, held = await asyncio.to_thread(file.opened) if file.fetch else file.opened()
     with held:
         if file.data is not None or (file.size <= SMALL_FILE and "range" not in headers):
             await send_reply(_all_of(file, held, content_type, extra), scope, headers, body, send)

@@ -1,11 +1,12 @@
-"""Counts failures, not requests: who guesses is slowed down, a class behind one address is not.
+"""Counts failures, not requests: guessing is slowed down, a class behind one address is not.
 
-Invariant: a success never counts. A right token is let in whatever was counted; a code is not even looked at once too
-many were wrong, so that guessing on does not help. From where the right code comes there is nothing to guess: what was
-wrong from that address is forgotten, so that the typing errors of a class do not add up.
+Invariant: a success never counts. A right token and a right personal code are accepted whatever was counted. The
+course's code is not compared once too many codes from the same network were wrong, so that guessing on does not help;
+failures from other networks change nothing. When the right code comes from a network, its failures are forgotten, so
+that the typing errors of a class do not add up.
 
-The store counts, so that all servers and processes on a course count together. That is a write for each failure, and
-none beyond the limit: 20 a minute from an address at most, so that nobody keeps the store busy by guessing.
+The store counts, so that all servers and processes of a course count together. That is a write for each failure, and
+none beyond the limit: 20 a minute from a network at most, so that nobody keeps the store busy by guessing.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from mograder.web.body import Scope
 T = TypeVar("T")
 
 FAILURES = 20
-"""What one client address may get wrong in a minute, and what may be got wrong about one user name."""
+"""Failures a minute from one network, and about one user name from it."""
 
 MINUTE = 60 * SECOND
 
@@ -58,22 +59,25 @@ class Failures:
         """Whether one of `whose` (addresses, names; "" is nobody) has failed of late. Raises Throttled if too often."""
         now = self._course.clock()
         failed: dict[str, list[int]] = {}
-        for key, moment in self._course.store.failures(self._keys(whose)):
+        for key, moment in self._course.guard.failures(self._keys(whose)):
             # Nor what lies far ahead: a clock that was set back locks nobody out.
             if abs(now - moment) < MINUTE:
                 failed.setdefault(key, []).append(moment)
         full = [sorted(moments)[-FAILURES] for moments in failed.values() if len(moments) >= FAILURES]
         if full:
             wait = max(1, math.ceil((max(full) + MINUTE - now) / SECOND))
-            raise Throttled(f"too many failed attempts: wait {counted(wait, 'second')} and try again", retry_after=wait)
+            raise Throttled(
+                f"too many failed attempts from your network: wait {counted(wait, 'second')} and try again",
+                retry_after=wait,
+            )
         return bool(failed)
 
     def count(self, *whose: str) -> None:
         """Note one failure of each of `whose`."""
-        self._course.store.note_failure(self._keys(whose), self._course.clock(), MINUTE)
+        self._course.guard.note_failure(self._keys(whose), MINUTE)
 
     def forget(self, whose: str) -> None:
-        self._course.store.forget_failures(self._keys([whose]))
+        self._course.guard.forget_failures(self._keys([whose]))
 
     def _keys(self, whose: Sequence[str]) -> list[str]:
         """Digests: what was sent as a name can be any text, and no storage need know from where somebody came."""

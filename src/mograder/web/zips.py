@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from mograder.domain.store import StoredFile
+from mograder.domain.files import StoredFile
 from mograder.web.replies import attachment
 
 PIECE = 256 * 1024  # bytes

@@ -205,7 +205,8 @@ ENDPOINTS = (
         "Revoke a person's token for good. The name stays reserved, and submissions stay.", about_path="user",
     ),
     Endpoint(
-        "events", "GET", "/events", Allow.INSTRUCTOR, EventInfo, "The last 1000 lines of the audit log.",
+        "events", "GET", "/events", Allow.INSTRUCTOR, EventInfo,
+        "The audit log, newest first: 1,000 events a page, with `?page=` from 1 on, until one is empty.",
         many=True,
     ),
     Endpoint(

@@ -395,13 +395,18 @@ def roster_entry(account: Account, code: str = "") -> RosterEntry:
 
 @dataclass(frozen=True)
 class EventInfo:
-    """One line of the audit log: who did what to whom or to what. `moment` is Unix seconds."""
+    """One line of the audit log: who did what to whom or to what. `moment` is Unix seconds.
+
+    Repeats within an hour are one line: `count` of them since `first` (Unix seconds). Both are absent for a single one.
+    """
 
     moment: float
     actor: str
     action: str
     subject: str
     detail: str
+    count: Maybe[int] = UNSET
+    first: Maybe[float] = UNSET
 
 
 @dataclass(frozen=True)

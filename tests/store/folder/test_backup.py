@@ -74,7 +74,7 @@ def manifest_in(archive: Path) -> dict[str, Any]:
 def served(course: Path) -> Iterator[tuple[FolderStore, Ed25519Signer]]:
     store = FolderStore(Folders.of(course / "release"))
     try:
-        yield store, Ed25519Signer(store.signing_key(new_private_key))
+        yield store, Ed25519Signer(store.keys.signing_key(new_private_key))
     finally:
         store.close()
 
@@ -156,7 +156,7 @@ def test_what_comes_while_the_archive_is_written_is_not_in_it_and_disturbs_nothi
             (course / "submitted/hw1/bob.py").unlink()
             (course / "submitted/hw1/bob.py").write_bytes(b"bob, later")
             submit_work(store, signer, BOB, b"bob, later", utc_now())
-            store.settle()
+            store.settler.settle()
 
     with served(course) as (store, signer):
         written(course, archive, say)
@@ -286,7 +286,7 @@ def test_folders_elsewhere_come_back_inside_and_serve_is_told(
 ) -> None:
     folders = moved(make_course_folder(tmp_path), tmp_path, *names)
     with contextlib.closing(FolderStore(folders)) as store:
-        signer = Ed25519Signer(store.signing_key(new_private_key))
+        signer = Ed25519Signer(store.keys.signing_key(new_private_key))
         submit_work(store, signer, ALICE, b"work")
     folders.grades.mkdir(exist_ok=True)
     (folders.grades / "hw1").mkdir(exist_ok=True)
@@ -303,7 +303,7 @@ def test_folders_elsewhere_come_back_inside_and_serve_is_told(
     assert (back.folders.submitted / "hw1" / "alice.py").read_bytes() == b"work"
     assert (back.folders.grades / "hw1" / "grades.json").read_text() == "[]"
     with contextlib.closing(FolderStore(back.folders)) as store:
-        assert [each.files[0].name for each in store.assignments()] == ["hw1.py"]
+        assert [each.files[0].name for each in store.release.assignments()] == ["hw1.py"]
 
 
 @pytest.mark.parametrize("release", ["release", "flat"])
@@ -324,7 +324,7 @@ def test_two_folders_of_one_name_come_back_apart(tmp_path: Path, archive: Path) 
     (folders.grades / "hw1").mkdir(parents=True)
     (folders.grades / "hw1" / "grades.json").write_text("[]")
     with contextlib.closing(FolderStore(folders)) as store:
-        submit_work(store, Ed25519Signer(store.signing_key(new_private_key)), ALICE, b"work")
+        submit_work(store, Ed25519Signer(store.keys.signing_key(new_private_key)), ALICE, b"work")
     write_backup(folders, archive, utc_now(), quiet)
     course = tmp_path / "b"
     back = read_backup(archive, course, quiet)
@@ -340,7 +340,7 @@ def test_a_course_served_from_its_own_folder_comes_back_so(tmp_path: Path, archi
     make_course_folder(tmp_path).rename(root)
     folders = Folders.of(root)
     with contextlib.closing(FolderStore(folders)) as store:
-        submit_work(store, Ed25519Signer(store.signing_key(new_private_key)), ALICE, b"work")
+        submit_work(store, Ed25519Signer(store.keys.signing_key(new_private_key)), ALICE, b"work")
     (root / "mograder.toml").write_text('title = "Algebra"\n')
     (root / "manifest.json").write_text("of another program")
     (root / "submitted" / "hw2").mkdir()

@@ -12,15 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from mograder.domain.audit import Event
 from mograder.domain.errors import StorageFull, Temporary
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import ChainPosition, Issue, NewSubmission, Receipt, issue_receipt
-from mograder.domain.store import Accepted, Event
+from mograder.domain.submissions import Accepted
 from mograder.signing import Ed25519Signer
+from mograder.store.folder.rows import record
 from mograder.store.folder.store import FolderStore
 from mograder.store.shared import files
 from mograder.store.shared.files import IN_MEMORY
-from mograder.store.shared.rows import record
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, filled, names_in, submit_work
 
 
@@ -41,9 +42,9 @@ def sent(
     store: FolderStore, signer: Ed25519Signer, user: Username, content: bytes, received: int = NOON,
     issue: Issue | None = None, assignment: AssignmentName = HW1,
 ) -> Future[Accepted]:  # fmt: skip
-    upload = filled(store.upload(), content)
+    upload = filled(store.submissions.upload(), content)
     ready = NewSubmission(user, assignment, user, received, upload)
-    accepted = store.accept(ready, issue or issue_receipt(ready, signer, "course"))
+    accepted = store.submissions.accept(ready, issue or issue_receipt(ready, signer, "course"))
     accepted.add_done_callback(lambda _: upload.discard())
     return accepted
 
@@ -100,7 +101,7 @@ def test_the_names_of_versions_that_were_removed_by_hand_are_not_given_again(
 ) -> None:
     for content in (b"first", b"second"):
         submit_work(store, signer, ALICE, content)
-    store.settle()
+    store.settler.settle()
     for path in submitted.glob("alice_*"):
         path.unlink()
     assert submit_work(store, signer, ALICE, b"third").receipt.submission.filename == "alice_20260310T120002.py"
@@ -117,7 +118,7 @@ def test_versions_of_two_assignments_may_be_called_alike(store: FolderStore, sig
 
 
 def test_all_uploads_to_a_course_share_one_room_in_memory(store: FolderStore) -> None:
-    uploads = [store.upload() for _ in range(files.ALL_IN_MEMORY // IN_MEMORY + 1)]
+    uploads = [store.submissions.upload() for _ in range(files.ALL_IN_MEMORY // IN_MEMORY + 1)]
     for each in uploads:
         each.write(bytes(IN_MEMORY))
     assert [each.is_large for each in uploads] == [False] * (len(uploads) - 1) + [True]
@@ -140,7 +141,7 @@ def test_what_one_person_sends_in_one_moment_is_kept_in_the_order_in_which_it_ca
     for each, work in zip(accepted, works, strict=True):
         assert (submitted / each.receipt.submission.filename).read_bytes() == work
     assert (submitted / "alice.py").read_bytes() == works[-1]
-    store.settle()
+    store.settler.settle()
     assert not store.ledger.read("SELECT number FROM pending")
     assert len(names_in(submitted)) == 5
     assert names_in(submitted.parent) == ["hw1"]

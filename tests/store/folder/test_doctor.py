@@ -20,9 +20,9 @@ from mograder.domain.receipts import Submission
 from mograder.signing import new_private_key
 from mograder.store.folder.authority import AUTHORITY, CERTIFICATE, Authority
 from mograder.store.folder.doctor import check, repair
+from mograder.store.folder.evidence import read_record
 from mograder.store.folder.layout import Folders
 from mograder.store.shared import files, findings
-from mograder.store.shared.evidence import read_record
 from mograder.store.shared.findings import Finding, Severity, error, lasting, note, some
 from tests.courses import damage_row, everything, forget_file, ledger, versions
 from tests.parts import SECOND, make_course_folder

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from mograder.domain.audit import Event
 from mograder.domain.chain import Tombstone, make_tombstone
 from mograder.domain.names import Username
 from mograder.domain.receipts import Receipt
-from mograder.domain.store import Event
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.erase import erase_files
 from mograder.store.folder.store import FolderStore
@@ -41,7 +41,7 @@ def test_all_files_of_an_erased_person_go_and_nobody_elses(store: FolderStore) -
 
 def test_a_course_without_submissions_can_be_rid_of_a_person(store: FolderStore) -> None:
     store.erase(ALICE, attest, NOTE)
-    assert store.account(ALICE) is not None
+    assert store.accounts.get(ALICE) is not None
 
 
 def test_a_table_of_grades_without_the_person_is_left_as_people_wrote_it(store: FolderStore) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from mograder.config import ServeSettings
 from mograder.domain.errors import Unreadable, Usage
-from mograder.store.folder.layout import find_folders, load_json, served_folders
+from mograder.store.folder.layout import find_folders, served_folders
+from mograder.store.shared.manifest import load_json
 
 
 def test_the_folders_of_a_course_are_those_its_settings_name(course_folder: Path) -> None:
@@ -23,24 +25,24 @@ def test_the_folders_of_a_course_are_those_its_settings_name(course_folder: Path
 def test_the_served_folder_named_as_release_is_the_usual_layout_unless_a_flag_says_so(course_folder: Path) -> None:
     (course_folder.parent / "mograder.toml").write_text("[dirs]\nrelease = 'release'\n")
     assert served_folders(course_folder).release is None
-    settings = {"release_dir": course_folder, "submitted_dir": None, "grades_dir": None}
-    assert find_folders(course_folder, settings, course_folder).release == course_folder
+    settings = ServeSettings(release_dir=course_folder, given=frozenset({"release_dir"}))
+    assert find_folders(course_folder, settings).release == course_folder
 
 
 @pytest.mark.parametrize("key", ["release_dir", "submitted_dir", "grades_dir"])
 def test_a_file_in_place_of_a_folder_is_named(course_folder: Path, key: str) -> None:
     path = course_folder / "hw1" / "files" / "hw1.py"
-    settings = {"release_dir": None, "submitted_dir": None, "grades_dir": None, key: path}
+    settings = {key: path}
     with pytest.raises(Usage) as refused:
-        find_folders(course_folder, settings)
+        find_folders(course_folder, ServeSettings(**settings))
     assert refused.value.message.startswith(f"{path} is not a folder: ")
 
 
 def test_a_release_folder_that_is_not_there_is_named_and_others_are_made_later(course_folder: Path) -> None:
     gone = course_folder.parent / "gone"
     with pytest.raises(Usage, match="gone is not a folder: give an existing one"):
-        find_folders(course_folder, {"release_dir": gone, "submitted_dir": None, "grades_dir": None})
-    found = find_folders(course_folder, {"release_dir": None, "submitted_dir": gone, "grades_dir": gone})
+        find_folders(course_folder, ServeSettings(release_dir=gone))
+    found = find_folders(course_folder, ServeSettings(submitted_dir=gone, grades_dir=gone))
     assert (found.submitted, found.grades) == (gone, gone)
 
 

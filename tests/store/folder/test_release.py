@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from mograder.domain.audit import Event
+from mograder.domain.files import StoredFile
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName
-from mograder.domain.store import Event, StoredFile
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.layout import Folders
 from mograder.store.folder.store import FolderStore
@@ -37,25 +38,25 @@ def store(course_folder: Path) -> Iterator[FolderStore]:
     (course_folder / "hw1" / ".data" / "a.csv").write_bytes(SECRET)
     store = open_store(course_folder)
     submit_work(store, Ed25519Signer(new_private_key()), ALICE, b"work")
-    store.put_feedback(HW1, {ALICE: b"page"}, NOTE)
+    store.grades.put_feedback(HW1, {ALICE: b"page"}, NOTE)
     yield store
     store.close()
 
 
 def notebook(store: FolderStore) -> StoredFile | None:
-    return store.release_file(HW1, FileName("hw1.py"))
+    return store.release.file(HW1, FileName("hw1.py"))
 
 
 def table(store: FolderStore) -> StoredFile | None:
-    return store.release_file(HW1, FileName("data/a.csv"))
+    return store.release.file(HW1, FileName("data/a.csv"))
 
 
 def work(store: FolderStore) -> StoredFile | None:
-    return store.submitted_file(HW1, FileName("alice.py"))
+    return store.submissions.file(HW1, FileName("alice.py"))
 
 
 def page(store: FolderStore) -> StoredFile | None:
-    return store.feedback(HW1, ALICE)
+    return store.grades.feedback(HW1, ALICE)
 
 
 PLACES = [
@@ -123,12 +124,12 @@ def test_a_file_that_is_replaced_after_it_was_found_is_sent_as_it_is_then(
     other = path.with_name(".other")
     other.write_bytes(b"rather longer than before")
     other.replace(path)
-    now, held = before.held()
+    now, held = before.opened()
     with held:
         assert held.read() == b"rather longer than before"
     assert now == find(store) != before
     assert (now.name, now.size) == (before.name, 25)
-    again, held = now.held()
+    again, held = now.opened()
     held.close()
     assert again == now
     path.unlink()
@@ -166,12 +167,12 @@ def test_where_the_release_folder_is_the_served_one_only_released_files_are_serv
     (root / "hw1" / "up").symlink_to("..")
     with contextlib.closing(FolderStore(Folders.of(root, release=root))) as store:
         submit_work(store, Ed25519Signer(new_private_key()), ALICE, b"work")
-        store.merge_grades(HW1, (GradeEntry({"username": "alice", "grade": "1"}),), NOTE)
-        store.put_feedback(HW1, {ALICE: b"page"}, NOTE)
-        assert [(each.name, [file.name for file in each.files]) for each in store.assignments()] == [
+        store.grades.merge(HW1, (GradeEntry({"username": "alice", "grade": "1"}),), NOTE)
+        store.grades.put_feedback(HW1, {ALICE: b"page"}, NOTE)
+        assert [(each.name, [file.name for file in each.files]) for each in store.release.assignments()] == [
             ("hw1", ["hw1.py"])
         ]
-        assert store.release_file(HW1, FileName("hw1.py")) is not None
+        assert store.release.file(HW1, FileName("hw1.py")) is not None
         for name in (
             ".hidden.py",
             "key",
@@ -180,17 +181,17 @@ def test_where_the_release_folder_is_the_served_one_only_released_files_are_serv
             "feedback/alice.html",
             "../.mograder.db",
         ):
-            assert store.release_file(HW1, FileName(name)) is None, name
+            assert store.release.file(HW1, FileName(name)) is None, name
         for folder, name in (("submitted", "hw1/alice.py"), (".", ".mograder-secret"), ("..", "course/.mograder.db")):
-            assert store.release_file(AssignmentName(folder), FileName(name)) is None, folder
+            assert store.release.file(AssignmentName(folder), FileName(name)) is None, folder
 
 
 def test_a_pipe_among_released_files_is_not_listed_and_stops_no_listing(
     store: FolderStore, course_folder: Path
 ) -> None:
-    before = store.assignments()
+    before = store.release.assignments()
     os.mkfifo(course_folder / "hw1" / "files" / "pipe")
-    assert store.assignments() == before
+    assert store.release.assignments() == before
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["links", "copies"])
@@ -215,7 +216,7 @@ def test_a_latest_submission_that_changes_all_the_time_is_always_there_and_whole
             while len(tags) < 20 and not handing_in.done():
                 found = work(store)
                 assert found is not None
-                now, held = found.held()
+                now, held = found.opened()
                 with held:
                     content = held.read()
                 assert content in sent

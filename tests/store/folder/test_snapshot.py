@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mograder.domain.audit import Event
 from mograder.domain.errors import Unreadable
-from mograder.domain.store import Event
 from mograder.store.folder import ledger
 from mograder.store.folder.snapshot import reading
 from mograder.store.folder.store import FolderStore
@@ -25,7 +25,7 @@ COUNT = "SELECT count(*) FROM events"
 @pytest.fixture
 def store(course_folder: Path) -> Iterator[FolderStore]:
     with contextlib.closing(open_store(course_folder)) as store:
-        store.record(NOTE)
+        store.audit.record(NOTE)
         yield store
 
 
@@ -39,7 +39,7 @@ def test_of_a_course_that_nobody_serves_nothing_is_changed(store: FolderStore) -
 
 def test_beside_a_server_one_moment_is_seen(store: FolderStore) -> None:
     with reading(store.ledger.path) as connection:
-        store.record(NOTE)
+        store.audit.record(NOTE)
         assert connection.execute(COUNT).fetchone() == (1,)
     with reading(store.ledger.path) as connection:
         assert connection.execute(COUNT).fetchone() == (2,)

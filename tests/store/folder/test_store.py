@@ -18,12 +18,12 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.access import Account
+from mograder.domain.audit import Event
 from mograder.domain.errors import Temporary, Unreadable
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import Receipt, Submission, claims
 from mograder.domain.rules import RuleChange
-from mograder.domain.store import Event
 from mograder.signing import Ed25519Signer, new_private_key, public_pem
 from mograder.store.folder import ledger
 from mograder.store.folder.doctor import check
@@ -68,16 +68,16 @@ def store(root: Path) -> Iterator[FolderStore]:
 
 
 def listed(store: FolderStore) -> dict[str, list[str]]:
-    return {each.name: [file.name for file in each.files] for each in store.assignments()}
+    return {each.name: [file.name for file in each.files] for each in store.release.assignments()}
 
 
 def served(store: FolderStore, name: str, assignment: str = "hw1") -> bytes | None:
-    found = store.release_file(AssignmentName(assignment), FileName(name))
+    found = store.release.file(AssignmentName(assignment), FileName(name))
     return found.read() if found else None
 
 
 def latest(store: FolderStore) -> list[tuple[str, str]]:
-    return [(each.username, each.sha256) for each in store.latest_files(HW1)]
+    return [(each.username, each.sha256) for each in store.submissions.latest_files(HW1)]
 
 
 # what stands where
@@ -126,8 +126,8 @@ def test_the_ledger_is_its_owners_alone(store: FolderStore, root: Path) -> None:
 def test_after_what_the_database_refuses_the_next_is_written(store: FolderStore) -> None:
     with pytest.raises(Temporary, match="not usable"):
         store.ledger.write(lambda connection: connection.execute("INSERT INTO nowhere VALUES (1)"))
-    store.record(NOTE)
-    assert store.events() == [NOTE]
+    store.audit.record(NOTE)
+    assert store.audit.events() == [NOTE]
 
 
 def test_white_space_around_a_secret_does_not_count(root: Path) -> None:
@@ -135,7 +135,7 @@ def test_white_space_around_a_secret_does_not_count(root: Path) -> None:
     path.write_text("  tübingen \r\n\n")
     path.chmod(0o600)
     store = open_store(root)
-    assert store.secrets() == ("tübingen",)
+    assert store.keys.secrets() == ("tübingen",)
     store.close()
 
 
@@ -161,9 +161,9 @@ def test_edits_by_hand_show_at_once(store: FolderStore, root: Path, submitted: P
         (files / "hw1.py").write_bytes(b"%02d" % number)
         (root / "hw1" / "grades.json").write_text(json.dumps([{"username": "alice", "grade": number}]))
         (root.parent / "mograder.toml").write_text(f"title = '{number:02}'")
-        assert store.assignments()[0].files[0].sha256 == sha256(b"%02d" % number)
-        assert store.grades(HW1)[0].grade == str(number)
-        assert store.plan().title == f"{number:02}"
+        assert store.release.assignments()[0].files[0].sha256 == sha256(b"%02d" % number)
+        assert store.grades.of(HW1)[0].grade == str(number)
+        assert store.config.plan().title == f"{number:02}"
     submit_work(store, SIGNER, ALICE, b"one")
     (submitted / "bob.py").write_bytes(b"by hand")
     (submitted / "alice.py").write_bytes(b"mended")
@@ -195,7 +195,7 @@ def test_a_latest_that_is_a_copy_of_a_version_is_not_kept_twice(store: FolderSto
 
 def test_a_latest_by_hand_does_not_take_the_name_of_a_version_that_is_gone(store: FolderStore, submitted: Path) -> None:
     submit_work(store, SIGNER, ALICE, b"one")
-    store.settle()
+    store.settler.settle()
     for path in submitted.iterdir():
         path.unlink()
     (submitted / "alice.py").write_bytes(b"by hand")
@@ -230,7 +230,7 @@ def test_hidden_files_are_not_listed_and_have_no_name(store: FolderStore, root: 
     path.write_bytes(b"secret")
     (root / ".hidden" / "files").mkdir(parents=True)
     assert listed(store) == {"hw1": ["hw1.py"]}
-    assert store.release_file(HW1, FileName(name)) is None
+    assert store.release.file(HW1, FileName(name)) is None
 
 
 def test_links_that_lead_out_are_not_served(store: FolderStore, root: Path, submitted: Path) -> None:
@@ -250,14 +250,14 @@ def test_links_that_lead_out_are_not_served(store: FolderStore, root: Path, subm
     (submitted / "carl.py").symlink_to("../../release/.mograder-secret")
     (submitted / "dora.py").symlink_to("bob.py")
     assert latest(store) == []
-    assert [store.submitted_file(HW1, FileName(name)) for name in ("bob.py", "carl.py", "dora.py")] == [None] * 3
+    assert [store.submissions.file(HW1, FileName(name)) for name in ("bob.py", "carl.py", "dora.py")] == [None] * 3
     feedback = root / "hw1" / "feedback"
     feedback.mkdir()
     (feedback / "alice.html").symlink_to(root / ".mograder-secret")
-    assert store.feedback(HW1, ALICE) is None
+    assert store.grades.feedback(HW1, ALICE) is None
     (feedback / "everybody.html").write_bytes(b"<p>well done")
     (feedback / "bob.html").symlink_to("everybody.html")
-    shown = store.feedback(HW1, BOB)
+    shown = store.grades.feedback(HW1, BOB)
     assert shown is not None
     assert (shown.name, shown.read()) == ("bob.html", b"<p>well done")
 
@@ -273,8 +273,8 @@ def test_links_to_hidden_files_are_not_served(store: FolderStore, root: Path, su
     assert [served(store, name) for name in ("a.py", "b.py", "c/.hidden", "Übung.py")] == [None] * 4
     (submitted / "alice.py").symlink_to(".hidden")
     (feedback / "alice.html").symlink_to(".hidden")
-    assert store.submitted_file(HW1, FileName("alice.py")) is None
-    assert store.feedback(HW1, ALICE) is None
+    assert store.submissions.file(HW1, FileName("alice.py")) is None
+    assert store.grades.feedback(HW1, ALICE) is None
 
 
 # layouts and manifests
@@ -289,8 +289,8 @@ def test_a_flat_release_lists_folders_that_hold_files(tmp_path: Path, release: s
         (flat / name).write_bytes(name.encode())
     store = FolderStore(Folders.of(root, release=flat if root == flat else None))
     submit_work(store, SIGNER, ALICE, b"work")
-    store.merge_grades(HW1, (GradeEntry({"username": "alice", "grade": "1"}),), NOTE)
-    store.put_feedback(HW1, {ALICE: b"page"}, NOTE)
+    store.grades.merge(HW1, (GradeEntry({"username": "alice", "grade": "1"}),), NOTE)
+    store.grades.put_feedback(HW1, {ALICE: b"page"}, NOTE)
     assert listed(store) == {"hw1": ["a.py", "data/b.csv"]}
     assert served(store, "data/b.csv") == b"hw1/data/b.csv"
     assert served(store, "grades.json") is served(store, "feedback/alice.html") is None
@@ -311,11 +311,11 @@ def test_a_manifest_replaces_discovery_and_is_kept_whole(store: FolderStore, roo
         {"name": "bare"},
     ]  # fmt: skip
     (root / "assignments.json").write_text(json.dumps(entries))
-    assert [(each.name, each.id, each.entry) for each in store.assignments()] == [
+    assert [(each.name, each.id, each.entry) for each in store.release.assignments()] == [
         ("Späte Übung", "7", entries[0]),
         ("bare", "bare", entries[1]),
     ]
-    assert store.assignments()[0].files[0].url == "https://e.org/a"
+    assert store.release.assignments()[0].files[0].url == "https://e.org/a"
 
 
 def test_what_the_plan_says_goes_before_the_manifest_and_an_edit_of_either_shows(
@@ -326,8 +326,8 @@ def test_what_the_plan_says_goes_before_the_manifest_and_an_edit_of_either_shows
         (root.parent / "mograder.toml").write_text(plan)
         rules = {"title": title, "points": 99, "due": "2026-03-10T12:00:00"}
         (root / "assignments.json").write_text(json.dumps([{"id": "hw1", **rules}]))
-        found = store.assignments()[0].rules
-        assert store.find_assignment("hw1") == store.assignments()[0]
+        found = store.release.assignments()[0].rules
+        assert store.release.find("hw1") == store.release.assignments()[0]
         return found.title, found.points, found.schedule.due
 
     assert edit("one", 1, "UTC") == ("one", 1, NOON)
@@ -344,7 +344,7 @@ def test_a_manifest_is_read_in_utc_where_nothing_is_said(
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("TZ", "Etc/GMT+5")
         time.tzset()
-        due = store.assignments()[0].rules.schedule.due
+        due = store.release.assignments()[0].rules.schedule.due
     time.tzset()
     assert due == NOON
 
@@ -353,20 +353,20 @@ def test_a_broken_manifest_goes_on_as_it_was_when_the_course_moves_to_another_zo
     store: FolderStore, root: Path
 ) -> None:
     (root / "assignments.json").write_text('[{"name": "hw9"}]')
-    assert [each.name for each in store.assignments()] == ["hw9"]
+    assert [each.name for each in store.release.assignments()] == ["hw9"]
     (root / "assignments.json").write_text("[")
     (root.parent / "mograder.toml").write_text('timezone = "Europe/Berlin"\n')
-    assert [each.name for each in store.assignments()] == ["hw9"]
-    assert [each.place.split(":")[0] for each in store.config_errors()] == [str(root / "assignments.json")]
+    assert [each.name for each in store.release.assignments()] == ["hw9"]
+    assert [each.place.split(":")[0] for each in store.config.errors()] == [str(root / "assignments.json")]
 
 
 def test_an_address_that_is_no_text_is_none(store: FolderStore, root: Path) -> None:
     (root / "assignments.json").write_text('[{"name": "hw1", "files": [{"filename": "a.py", "url": 5}]}]')
-    assert store.assignments()[0].files[0].url is None
+    assert store.release.assignments()[0].files[0].url is None
 
 
 def test_grades_can_be_read_by_a_person(store: FolderStore, root: Path) -> None:
-    store.merge_grades(HW1, (GradeEntry({"username": "alice", "remark": "schön"}),), NOTE)
+    store.grades.merge(HW1, (GradeEntry({"username": "alice", "remark": "schön"}),), NOTE)
     lines = [line.strip() for line in (root / "hw1" / "grades.json").read_text().splitlines()]
     assert lines == ["[", "{", '"username": "alice",', '"remark": "schön"', "}", "]"]
 
@@ -379,10 +379,10 @@ def test_names_are_found_in_whichever_unicode_form_the_disk_has(store: FolderSto
         (root / name / "files" / file).write_bytes(b"x")
     for wanted in (unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)):
         for file in (f"{wanted}.py", f"{wanted}/{wanted}.py"):
-            found = store.release_file(AssignmentName(wanted), FileName(file))
+            found = store.release.file(AssignmentName(wanted), FileName(file))
             assert found is not None
             assert (found.name, found.read()) == (file, b"x")
-        assignment = store.find_assignment(wanted)
+        assignment = store.release.find(wanted)
         assert assignment is not None
         assert (assignment.name, assignment.id) == (name, name)
 
@@ -404,7 +404,7 @@ def test_an_assignment_is_found_by_its_name_exactly_where_it_is_listed(tmp_path:
     (root / "through" / "files").symlink_to(root / "submitted" / "hw1")
     (root / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\ntitle = "One"\n')
     with contextlib.closing(FolderStore(Folders.of(root, release=root if layout == "flat" else None))) as store:
-        found = {each.name: each for each in store.assignments()}
+        found = {each.name: each for each in store.release.assignments()}
         assert [*found] == ["hw1", "linked", "Ü"]
         assert found["hw1"].rules.title == "One"
         for name in (
@@ -421,8 +421,8 @@ def test_an_assignment_is_found_by_its_name_exactly_where_it_is_listed(tmp_path:
             "../hw1",
         ):
             listed = found.get(AssignmentName(unicodedata.normalize("NFC", name)))
-            assert store.find_assignment(name) == (listed and replace(listed, files=()))
-        linked = store.find_assignment("linked")
+            assert store.release.find(name) == (listed and replace(listed, files=()))
+        linked = store.release.find("linked")
         assert linked is not None
         assert (linked.name, linked.id) == ("linked", "linked")
         assert served(store, "a.py", "linked") == b""
@@ -464,13 +464,13 @@ def test_broken_grades_are_reported_and_left_alone(store: FolderStore, root: Pat
     path = root / "hw1" / "grades.json"
     path.write_bytes(content)
     entries = (GradeEntry({"username": "alice"}),)
-    for attempt in (lambda: store.grades(HW1), lambda: store.merge_grades(HW1, entries, NOTE)):
+    for attempt in (lambda: store.grades.of(HW1), lambda: store.grades.merge(HW1, entries, NOTE)):
         with pytest.raises(Unreadable) as refused:
             attempt()
         assert refused.value.message == "grades.json cannot be understood"
         assert refused.value.place.startswith(str(path))
     assert path.read_bytes() == content
-    assert store.events() == []
+    assert store.audit.events() == []
 
 
 def test_the_log_says_of_a_broken_table_once_what_is_wrong_and_where(
@@ -480,7 +480,7 @@ def test_the_log_says_of_a_broken_table_once_what_is_wrong_and_where(
     for content in ("{}", "{}", "["):
         path.write_text(content)
         with pytest.raises(Unreadable):
-            store.grades(HW1)
+            store.grades.of(HW1)
     first, second = [each.getMessage() for each in caplog.records]
     assert first == f"grades.json cannot be understood ({path}: expected a JSON list of objects)"
     assert second.startswith(f"grades.json cannot be understood ({path}: Expecting")
@@ -503,9 +503,9 @@ def test_the_log_says_of_a_broken_table_once_what_is_wrong_and_where(
 def test_a_broken_manifest_is_reported_with_its_place(store: FolderStore, root: Path, content: str, why: str) -> None:
     path = root / "assignments.json"
     path.write_text(content)
-    assert [each.message for each in store.config_errors()] == ["assignments.json cannot be understood"]
+    assert [each.message for each in store.config.errors()] == ["assignments.json cannot be understood"]
     with pytest.raises(Unreadable) as refused:
-        store.assignments()
+        store.release.assignments()
     assert refused.value.place.startswith(f"{path}: {why}")
     path.unlink()
     assert listed(store) == {"hw1": ["hw1.py"]}
@@ -516,7 +516,7 @@ def test_a_broken_course_file_is_reported_with_its_place(store: FolderStore, roo
     path = root.parent / "mograder.toml"
     path.write_bytes(content)
     with pytest.raises(Unreadable) as refused:
-        store.plan()
+        store.config.plan()
     assert refused.value.place.startswith(str(path))
     assert path.read_bytes() == content
 
@@ -534,8 +534,8 @@ def test_every_trouble_is_told_with_its_place_while_the_rest_goes_on(store: Fold
     plan, manifest = root.parent / "mograder.toml", root / "assignments.json"
     plan.write_text("title = 'Tea'")
     manifest.write_text('[{"name": "hw1"}]')
-    assert store.config_errors() == ()
-    assert [each.name for each in store.assignments()] == ["hw1"]
+    assert store.config.errors() == ()
+    assert [each.name for each in store.release.assignments()] == ["hw1"]
     plan.write_text("title = ")
     manifest.write_text("{")
     for number, content in ((1, "[1]"), (2, "[]"), (3, "{")):
@@ -544,21 +544,21 @@ def test_every_trouble_is_told_with_its_place_while_the_rest_goes_on(store: Fold
     (root / "hw4" / "grades.json").mkdir(parents=True)
     (root / ".old").mkdir()
     (root / ".old" / "grades.json").write_text("{")
-    found = store.config_errors()
+    found = store.config.errors()
     places = [manifest, plan, *(root / f"hw{number}" / "grades.json" for number in (1, 3, 4))]
     assert [each.place.split(":")[0] for each in found] == [str(each) for each in places]
     assert found[-1].message == "grades.json cannot be read"
-    assert store.plan().title == "Tea"
+    assert store.config.plan().title == "Tea"
     manifest.unlink()
     plan.unlink()
-    assert len(store.config_errors()) == 3
+    assert len(store.config.errors()) == 3
 
 
 def test_a_server_that_finds_the_settings_broken_from_the_start_tells_of_the_rest_as_well(root: Path) -> None:
     (root.parent / "mograder.toml").write_text("title = ")
     (root / "hw1" / "grades.json").write_text("[1]")
     with contextlib.closing(open_store(root)) as store:
-        assert [Path(each.place.split(":")[0]).name for each in store.config_errors()] == [
+        assert [Path(each.place.split(":")[0]).name for each in store.config.errors()] == [
             "mograder.toml",
             "grades.json",
         ]
@@ -568,10 +568,10 @@ def test_a_server_that_finds_the_settings_broken_from_the_start_tells_of_the_res
 def test_where_the_course_cannot_be_looked_at_no_trouble_is_told(store: FolderStore, root: Path) -> None:
     """Requests are answered by what they ask for; this is asked besides."""
     (root.parent / "mograder.toml").symlink_to("mograder.toml")
-    assert store.config_errors() == ()
+    assert store.config.errors() == ()
     root.rename(root.with_name("elsewhere"))
     root.symlink_to("release")
-    assert store.config_errors() == ()
+    assert store.config.errors() == ()
 
 
 def test_what_is_no_folder_is_no_course_and_is_named(root: Path) -> None:
@@ -589,23 +589,23 @@ def test_a_key_without_its_ledger_is_reported_with_its_place(root: Path) -> None
 def test_a_ledger_that_has_signed_without_its_key_is_reported_with_its_place(store: FolderStore, root: Path) -> None:
     submit_work(store, SIGNER, ALICE, b"work")
     with pytest.raises(Unreadable, match="key that signed") as refused:
-        store.signing_key(new_private_key)
+        store.keys.signing_key(new_private_key)
     assert refused.value.place == str(root / ".mograder-signing-key.pem")
 
 
 def test_a_new_signing_key_signs_and_the_public_part_of_the_old_one_stays(store: FolderStore, root: Path) -> None:
     path = root / ".mograder-signing-key.pem"
     first, second = new_private_key(), new_private_key()
-    assert store.change_signing_key(first, NOTE) == path.read_bytes() == first
-    keys = store.change_signing_key(second, NOTE)
-    assert keys == path.read_bytes() == store.signing_key(new_private_key) == second + public_pem(first)
+    assert store.keys.change_signing_key(first, NOTE) == path.read_bytes() == first
+    keys = store.keys.change_signing_key(second, NOTE)
+    assert keys == path.read_bytes() == store.keys.signing_key(new_private_key) == second + public_pem(first)
     assert path.stat().st_mode & 0o777 == 0o600
-    assert store.events() == [NOTE, NOTE]
+    assert store.audit.events() == [NOTE, NOTE]
 
 
 def test_a_course_that_has_no_submissions_yet_says_how_much_room_there_is(store: FolderStore, submitted: Path) -> None:
     assert not submitted.parent.exists()
-    assert store.free_space()
+    assert store.submissions.free_space()
 
 
 # what a crash leaves, and what people and power cuts do to it; crashes between any two steps: test_crashes.py
@@ -617,7 +617,7 @@ def crash(root: Path, size: int) -> None:
     def act(say: Say) -> None:
         store = open_store(root)
         submit_work(store, SIGNER, ALICE, b"first")
-        store.settle()
+        store.settler.settle()
         submit_work(store, SIGNER, ALICE, b"x" * size)
 
     assert not die_before(1, act).died
@@ -628,7 +628,7 @@ def assert_whole(root: Path, submitted: Path, size: int) -> None:
     store = open_store(root)
     assert latest(store) == [("alice", sha256(b"x" * size))]
     assert names_in(submitted)[-2:] == ["alice_20260310T120000.py", "alice_20260310T120001.py"]
-    assert [each.submission.attempt for each in store.receipts()] == [1, 2]
+    assert [each.submission.attempt for each in store.submissions.receipts()] == [1, 2]
     assert submit_work(store, SIGNER, ALICE, b"x" * size).repeated
     submit_work(store, SIGNER, ALICE, b"next")
     store.close()
@@ -693,7 +693,7 @@ def test_what_was_cut_off_on_its_way_is_never_listed_and_dropped_after_a_day(roo
 
 def test_settling_lets_the_bytes_leave_the_ledger(store: FolderStore, submitted: Path) -> None:
     submit_work(store, SIGNER, ALICE, b"one")
-    store.settle()
+    store.settler.settle()
     assert store.ledger.read("SELECT count(*) FROM pending") == [(0,)]
     assert names_in(submitted) == ["alice.py", "alice_20260310T120000.py"]
 
@@ -730,8 +730,10 @@ def test_submissions_and_grades_are_not_served_however_the_folders_are_nested(
     flat = (tmp_path / given["release"]).resolve() if "release" in given else tmp_path / "root"
     assignment, *rest = (tmp_path / kept_back).relative_to(flat).parts
     name = "/".join(rest[1:] if "release" not in given else rest)
-    assert store.release_file(AssignmentName(assignment), FileName(name)) is None
-    assert name not in [file.name for each in store.assignments() if each.name == assignment for file in each.files]
+    assert store.release.file(AssignmentName(assignment), FileName(name)) is None
+    assert name not in [
+        file.name for each in store.release.assignments() if each.name == assignment for file in each.files
+    ]
     store.close()
 
 
@@ -742,12 +744,12 @@ def test_accounts_of_a_ledger_from_before_the_roster_are_kept(root: Path) -> Non
         connection.execute("INSERT INTO accounts VALUES ('alice', 'alice', 'student', 'A', 2, 1, NULL, 5)")
         connection.commit()
     with contextlib.closing(open_store(root)) as store:
-        assert store.accounts() == [Account(ALICE, name="A", generation=2, bound=True, created=5)]
+        assert store.accounts.all() == [Account(ALICE, name="A", generation=2, bound=True, created=5)]
 
 
 def test_receipts_of_a_ledger_from_before_deadlines_are_kept_and_found_unaltered(root: Path) -> None:
     with contextlib.closing(open_store(root)) as store:
-        signer = Ed25519Signer(store.signing_key(new_private_key))
+        signer = Ed25519Signer(store.keys.signing_key(new_private_key))
     scripts = [(Path(ledger.__file__).parent / f"ledger_00{number}.sql").read_text() for number in (1, 2)]
     (root / ".mograder.db").unlink()
     before = Submission(ALICE, HW1, 1, "alice_20260310T120000.py", sha256(b"one"), 3, NOON, ALICE)
@@ -765,7 +767,7 @@ def test_receipts_of_a_ledger_from_before_deadlines_are_kept_and_found_unaltered
     for _ in range(2):
         assert [each.what for each in check(Folders.of(root), NOON) if each.severity is Severity.ERROR] == []
         with contextlib.closing(open_store(root)) as store:
-            assert list(store.receipts()) == [Receipt(1, "", before, text)]
+            assert list(store.submissions.receipts()) == [Receipt(1, "", before, text)]
             assert submit_work(store, signer, ALICE, b"one").repeated
     with contextlib.closing(sqlite3.connect(root / ".mograder.db")) as connection:
         connection.execute("UPDATE receipts SET late = 1")
@@ -777,7 +779,7 @@ def test_receipts_of_a_ledger_from_before_deadlines_are_kept_and_found_unaltered
 
 
 def change_points(store: FolderStore, points: int) -> None:
-    store.change_rules(HW1, [RuleChange("points", "", str(points), points)], store.plan_version(), NOTE)
+    store.config.change_rules(HW1, [RuleChange("points", "", str(points), points)], store.config.version(), NOTE)
 
 
 def test_a_plan_that_is_changed_keeps_mode_and_link(store: FolderStore, root: Path, tmp_path: Path) -> None:
@@ -796,11 +798,11 @@ def test_a_plan_that_cannot_be_understood_is_not_changed(store: FolderStore, roo
     plan = root.parent / "mograder.toml"
     plan.write_bytes(content)
     with pytest.raises(Unreadable):
-        store.plan_version()
+        store.config.version()
     with pytest.raises(Unreadable) as refused:
-        store.change_rules(HW1, [RuleChange("points", "", "3", 3)], hashlib.sha256(content).hexdigest(), NOTE)
+        store.config.change_rules(HW1, [RuleChange("points", "", "3", 3)], hashlib.sha256(content).hexdigest(), NOTE)
     assert str(plan) in refused.value.place
-    assert (plan.read_bytes(), store.events()) == (content, [])
+    assert (plan.read_bytes(), store.audit.events()) == (content, [])
 
 
 def test_what_is_at_hand_is_never_older_than_what_stands_there(store: FolderStore, root: Path) -> None:
@@ -831,7 +833,7 @@ def test_what_is_at_hand_is_never_older_than_what_stands_there(store: FolderStor
     ]
 
     def lists(store: FolderStore) -> object:
-        return store.assignments(), store.latest_files(HW1)
+        return store.release.assignments(), store.submissions.latest_files(HW1)
 
     def cached() -> bool:
         return store.cached_latest_files(HW1) is not None and (
@@ -842,8 +844,8 @@ def test_what_is_at_hand_is_never_older_than_what_stands_there(store: FolderStor
         until(lambda: lists(store) and cached())
         change()
         with contextlib.closing(open_store(root)) as other:
-            assert store.cached_assignments() in (None, other.assignments())
-            assert store.cached_latest_files(HW1) in (None, other.latest_files(HW1))
+            assert store.cached_assignments() in (None, other.release.assignments())
+            assert store.cached_latest_files(HW1) in (None, other.submissions.latest_files(HW1))
             assert lists(store) == lists(other)
     shutil.rmtree(handed_in)
     assert store.cached_latest_files(HW1) is None
@@ -897,42 +899,42 @@ def test_what_too_many_open_files_hid_is_listed_once_it_can_be_read(root: Path, 
     (root / "hw1" / "files" / "data" / "a.csv").write_bytes(b"1")
     make_settled(root.parent)
     with contextlib.closing(open_store(root)) as store, contextlib.closing(open_store(root)) as other:
-        store.handed_in(HW1)  # whose they are is read, and what they hold is not
+        store.submissions.users(HW1)  # whose they are is read, and what they hold is not
         with no_more_files(), contextlib.suppress(Temporary):
-            store.assignments()
+            store.release.assignments()
         with no_more_files():
-            hidden = store.latest_files(HW1)
+            hidden = store.submissions.latest_files(HW1)
         assert [each.sha256 for each in hidden] == [""]
-        assert store.assignments() == other.assignments()
-        assert store.latest_files(HW1) == other.latest_files(HW1) != hidden
+        assert store.release.assignments() == other.release.assignments()
+        assert store.submissions.latest_files(HW1) == other.submissions.latest_files(HW1) != hidden
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a limit of open files is POSIX's")
 def test_a_file_that_cannot_be_read_hides_no_other_and_is_whole_once_it_can(store: FolderStore, root: Path) -> None:
     make_settled(root)
-    before = store.assignments()
+    before = store.release.assignments()
     (root / "hw1" / "files" / "hw1.py").write_bytes(b"other")
     make_settled(root)
     with no_more_files():
-        hidden = store.assignments()
+        hidden = store.release.assignments()
     assert [(each.name, each.sha256) for each in hidden[0].files] == [("hw1.py", None)]
-    assert store.assignments()[0].files[0].sha256 == sha256(b"other") != before[0].files[0].sha256
+    assert store.release.assignments()[0].files[0].sha256 == sha256(b"other") != before[0].files[0].sha256
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a limit of open files is POSIX's")
 def test_a_trouble_of_too_many_open_files_ends_with_it(store: FolderStore, root: Path) -> None:
     manifest = root / "assignments.json"
     manifest.write_text('[{"name": "hw1"}]')
-    assert [each.name for each in store.assignments()] == ["hw1"]
+    assert [each.name for each in store.release.assignments()] == ["hw1"]
     manifest.write_text('[{"name": "hw2"}]')
     make_settled(root)
     with no_more_files():
-        told = store.config_errors()
-        assert [each.name for each in store.assignments()] == ["hw1"]
+        told = store.config.errors()
+        assert [each.name for each in store.release.assignments()] == ["hw1"]
     assert [each.message for each in told] == ["assignments.json cannot be read: what it said before goes on"]
     assert told[0].place.startswith(f"{manifest}: ")
-    assert store.config_errors() == ()
-    assert [each.name for each in store.assignments()] == ["hw2"]
+    assert store.config.errors() == ()
+    assert [each.name for each in store.release.assignments()] == ["hw2"]
 
 
 @contextlib.contextmanager
@@ -967,20 +969,20 @@ def test_the_mark_of_an_assignment_changes_with_all_that_a_standing_is_made_of(
         lambda: feedback.mkdir(),
         lambda: (feedback / "alice.html").write_text("well done"),
         lambda: (feedback / "alice.html").unlink(),
-        lambda: store.record(NOTE),
+        lambda: store.audit.record(NOTE),
     ]
     for change in changes:
-        until(lambda: store.mark(HW1) == store.mark(HW1))
-        before = store.mark(HW1)
+        until(lambda: store.version(HW1) == store.version(HW1))
+        before = store.version(HW1)
         change()
-        assert store.mark(HW1) != before
+        assert store.version(HW1) != before
     (feedback / "bob.html").symlink_to("group/1.html")  # nothing shows when it begins to lead somewhere
     make_settled(root.parent)
-    assert store.mark(HW1) != store.mark(HW1)
+    assert store.version(HW1) != store.version(HW1)
     (feedback / "bob.html").unlink()
     make_settled(root.parent)
-    assert store.mark(HW1) == store.mark(HW1)
+    assert store.version(HW1) == store.version(HW1)
     submitted.rename(root.parent / "elsewhere")
     submitted.symlink_to(root.parent / "elsewhere")
     make_settled(root.parent)
-    assert store.mark(HW1) != store.mark(HW1)
+    assert store.version(HW1) != store.version(HW1)

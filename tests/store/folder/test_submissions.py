@@ -16,7 +16,7 @@ import pytest
 
 from mograder.domain.errors import StorageFull, Temporary
 from mograder.domain.names import AssignmentName, FileName, Username
-from mograder.domain.store import LatestFile
+from mograder.domain.receipts import LatestFile
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder import submissions
 from mograder.store.folder.layout import Folders
@@ -62,7 +62,7 @@ def crash(root: Path, content: bytes) -> Left:
     left = root.parent.with_name("left")
     with contextlib.closing(open_store(root)) as store:
         submit_work(store, SIGNER, ALICE, b"first")
-        store.settle()
+        store.settler.settle()
         submit_work(store, SIGNER, ALICE, content)
         shutil.copytree(root.parent, left, symlinks=True)
     return Left(left / root.name)
@@ -120,14 +120,14 @@ def test_a_version_that_was_edited_by_hand_before_its_link_was_made_stays_so(
         version = submit_work(store, SIGNER, ALICE, b"work").receipt.submission.filename
     folder = course_folder.parent / "submitted" / "hw1"
     (folder / version).write_bytes(b"mended")
-    assert store.settle()
+    assert store.settler.settle()
     assert (folder / "alice.py").read_bytes() == b"mended"
 
 
 @pytest.mark.parametrize("content", [b"work", LARGE], ids=["small", "large"])
 def test_what_is_sent_again_changes_nothing(store: FolderStore, course_folder: Path, content: bytes) -> None:
     submit_work(store, SIGNER, ALICE, content)
-    store.settle()
+    store.settler.settle()
     before = everything(course_folder.parent / "submitted" / "hw1")
     assert submit_work(store, SIGNER, ALICE, content).repeated
     assert everything(course_folder.parent / "submitted" / "hw1") == before
@@ -150,9 +150,9 @@ def test_what_the_disk_does_not_take_stays_in_the_ledger(
     with monkeypatch.context() as broken:
         broken.setattr(submissions, "_LIBC", Full)
         with pytest.raises(StorageFull, match="cannot sync the submissions: the server's disk is full"):
-            store.settle()
+            store.settler.settle()
     assert store.ledger.read("SELECT number FROM pending") == [(1,)]
-    assert store.settle()
+    assert store.settler.settle()
 
 
 @pytest.mark.usefixtures("slow")
@@ -177,7 +177,7 @@ def test_where_no_call_syncs_a_whole_file_system_every_file_and_folder_is_synced
     fsync = os.fsync
     monkeypatch.setattr(submissions, "_LIBC", None)
     monkeypatch.setattr(os, "fsync", sync)
-    assert not store.settle()
+    assert not store.settler.settle()
     assert {path.stat().st_ino for each in there for path in (each, each.parent)} <= set(synced)
     assert store.ledger.read("SELECT number FROM pending") == [(1,)]
 
@@ -190,11 +190,11 @@ def test_the_latest_of_each_assignment_are_told_as_they_stand_there(store: Folde
         (folder / "alice.py").write_text(assignment)
         os.utime(folder / "alice.py", (moment, moment))
     for assignment in moments:
-        until(lambda each=assignment: store.latest_files(each) and store.cached_latest_files(each))  # type: ignore[misc]
+        until(lambda each=assignment: store.submissions.latest_files(each) and store.cached_latest_files(each))  # type: ignore[misc]
     for assignment, moment in moments.items():
         expected = (LatestFile(ALICE, "alice.py", 3, moment, sha256(assignment.encode())),)
-        assert store.latest_files(assignment) == store.cached_latest_files(assignment) == expected
-        found = store.submitted_file(assignment, FileName("alice.py"))
+        assert store.submissions.latest_files(assignment) == store.cached_latest_files(assignment) == expected
+        found = store.submissions.file(assignment, FileName("alice.py"))
         assert found is not None
         assert (found.name, found.size, found.modified) == ("alice.py", 3, moment)
 
@@ -203,7 +203,7 @@ def test_what_stands_in_a_folder_beside_the_submissions_is_none(store: FolderSto
     folder = course_folder.parent / "submitted" / "hw1" / "notes"
     folder.mkdir(parents=True)
     (folder / "alice.py").touch()
-    assert store.submitted_file(HW1, FileName("notes/alice.py")) is None
+    assert store.submissions.file(HW1, FileName("notes/alice.py")) is None
 
 
 def test_the_free_space_is_that_of_the_disk_that_submissions_go_to(
@@ -212,9 +212,9 @@ def test_the_free_space_is_that_of_the_disk_that_submissions_go_to(
     submitted = course_folder.parent / "submitted"
     free = {str(course_folder): 1, str(submitted): 2}
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free[str(path)]))
-    assert store.free_space() == 1  # as long as there is no such folder
+    assert store.submissions.free_space() == 1  # as long as there is no such folder
     submitted.mkdir()
-    assert store.free_space() == 2
+    assert store.submissions.free_space() == 2
 
 
 def test_a_leftover_that_cannot_be_removed_keeps_no_course_from_opening(course_folder: Path) -> None:
@@ -239,9 +239,9 @@ def test_a_large_submission_to_a_folder_that_takes_none_is_refused(
     ("doing", "attempt"),
     [
         ("keep the submission", lambda store: submit_work(store, SIGNER, ALICE, b"work")),
-        ("list the submissions", lambda store: store.latest_files(HW1)),
-        ("list the submissions", lambda store: store.handed_in(HW1)),
-        ("read the submission", lambda store: store.submitted_file(HW1, FileName("alice.py"))),
+        ("list the submissions", lambda store: store.submissions.latest_files(HW1)),
+        ("list the submissions", lambda store: store.submissions.users(HW1)),
+        ("read the submission", lambda store: store.submissions.file(HW1, FileName("alice.py"))),
     ],
 )
 def test_where_the_folder_of_an_assignment_cannot_be_used_it_is_said_what_could_not_be_done(
@@ -258,7 +258,7 @@ def test_where_there_can_be_no_folder_of_submissions_it_is_said_that_none_can_be
     nowhere = course_folder / "hw1" / "files" / "hw1.py" / "submitted"
     store = FolderStore(Folders.of(course_folder, submitted=nowhere))
     with pytest.raises(Temporary, match="cannot receive the file: the server's storage is not usable"):
-        store.upload()
+        store.submissions.upload()
     store.close()
 
 
@@ -267,4 +267,4 @@ def test_of_a_course_that_is_away_it_is_said_that_its_disk_cannot_be_looked_at(
 ) -> None:
     course_folder.rename(course_folder.with_name("away"))
     with pytest.raises(Temporary, match="cannot look at the disk: the server's storage is not usable"):
-        store.free_space()
+        store.submissions.free_space()

@@ -11,15 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from mograder.domain.audit import Event
 from mograder.domain.chain import make_tombstone
 from mograder.domain.errors import NameTaken, Temporary, Unreadable
+from mograder.domain.files import StoredFile
 from mograder.domain.names import CourseName, FileName, Username
 from mograder.domain.receipts import ChainPosition, NewSubmission, Receipt
-from mograder.domain.store import Event, StoredFile
 from mograder.signing import Ed25519Signer, new_private_key
+from mograder.store.copy import read_publication
 from mograder.store.folder.layout import Folders
 from mograder.store.postgres import blobs
-from mograder.store.postgres.blobs import PIECE, Bodies, pieces_of
+from mograder.store.postgres.blobs import PIECE, Blobs, pieces_of
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.postgres.store import PostgresStore
 from mograder.store.shared.files import IN_MEMORY
@@ -38,7 +40,7 @@ def store(courses: PostgresCourses) -> PostgresStore:
 
 def kept(store: PostgresStore, name: str, content: bytes) -> StoredFile:
     submit_work(store, SIGNER, Username(name), content)
-    found = store.submitted_file(HW1, FileName(f"{name}.py"))
+    found = store.submissions.file(HW1, FileName(f"{name}.py"))
     assert found is not None
     return found
 
@@ -57,13 +59,13 @@ def test_a_file_of_any_size_comes_back_whole_and_in_memory_only_when_it_is_small
     file = kept(store, "alice", content)
     assert (file.size, file.read()) == (size, content)
     assert (file.fetched_file().path is None) == (size <= IN_MEMORY)
-    assert [each for each in store.pieces(file.tag, size) if len(each) > PIECE] == []
+    assert [each for each in store.tables.pieces(file.tag, size) if len(each) > PIECE] == []
 
 
 def test_a_large_file_is_brought_once_and_goes_with_the_server(store: PostgresStore, courses: PostgresCourses) -> None:
     file = kept(store, "alice", bytes(LARGE))
     path = fetched_file(file)
-    store.write(lambda connection: connection.execute("DELETE FROM pieces WHERE course = %s", (store.course,)))
+    store.tables.write(lambda connection: connection.execute("DELETE FROM pieces WHERE course = %s", (store.course,)))
     assert fetched_file(file) == path
     assert names_in(path.parent) == [path.name]
     courses.close()
@@ -83,14 +85,14 @@ def test_large_files_that_many_fetch_at_once_make_room_for_each_other(
 def test_a_file_at_hand_waits_for_no_other_to_be_brought(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     here, slow = kept(store, "alice", bytes(LARGE)), kept(store, "bob", bytes(LARGE))
     path = fetched_file(here)
-    begun, go_on, pieces = threading.Event(), threading.Event(), Bodies.pieces
+    begun, go_on, pieces = threading.Event(), threading.Event(), Blobs.pieces
 
-    def stalled(self: Bodies, course: str, body: str, size: int) -> Iterator[bytes]:
+    def stalled(self: Blobs, course: str, body: str, size: int) -> Iterator[bytes]:
         begun.set()
         assert go_on.wait(60)
         return pieces(self, course, body, size)
 
-    monkeypatch.setattr(Bodies, "pieces", stalled)
+    monkeypatch.setattr(Blobs, "pieces", stalled)
     with ThreadPoolExecutor(2) as threads:
         try:
             other = threads.submit(fetched_file, slow)
@@ -119,7 +121,7 @@ def test_what_was_fetched_longest_ago_makes_room_for_what_comes(
 @pytest.mark.parametrize("size", [1, LARGE])
 def test_bytes_that_are_gone_are_said_to_be_gone(store: PostgresStore, size: int) -> None:
     file = kept(store, "alice", bytes(size))
-    store.write(lambda connection: connection.execute("DELETE FROM pieces WHERE course = %s", (store.course,)))
+    store.tables.write(lambda connection: connection.execute("DELETE FROM pieces WHERE course = %s", (store.course,)))
     with pytest.raises(Unreadable, match="bytes are not in the database") as said:
         file.read()
     assert said.value.place == f"{store.course}: pieces of {file.tag}"
@@ -137,7 +139,7 @@ def test_a_disk_that_fails_says_what_could_not_be_done(
     with (tmp_path / "written alone").open("ab") as other, pytest.raises(Temporary, match=r"^cannot read the file"):
         list(pieces_of(other))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    upload = store.upload()
+    upload = store.submissions.upload()
     with pytest.raises(Temporary, match=r"^cannot receive the file"):
         upload.write(bytes(LARGE))
     upload.discard()
@@ -150,15 +152,15 @@ def test_bytes_that_nobody_is_shown_any_more_leave_the_database(
     release_file = folders.root / "hw1" / "files" / "hw1.py"
 
     def publish() -> None:
-        courses.publish(CourseName(store.course), folders, NOTE)
+        courses.publish(CourseName(store.course), read_publication(folders), NOTE)
 
     def refused(turn: ChainPosition) -> Receipt:
         raise NameTaken("no")
 
     def hand_in_in_vain() -> None:
-        upload = filled(store.upload(), b"refused")
+        upload = filled(store.submissions.upload(), b"refused")
         with pytest.raises(NameTaken):
-            store.accept(NewSubmission(ALICE, HW1, ALICE, NOON, upload), refused).result()
+            store.submissions.accept(NewSubmission(ALICE, HW1, ALICE, NOON, upload), refused).result()
         upload.discard()
 
     bobs = kept(store, "bob", b"bob's")
@@ -168,12 +170,12 @@ def test_bytes_that_nobody_is_shown_any_more_leave_the_database(
         (lambda: kept(store, "alice", b"one"), 3),
         (lambda: kept(store, "alice", b"one"), 3),
         (hand_in_in_vain, 3),
-        (lambda: store.put_feedback(HW1, {ALICE: b"<p>first"}, NOTE), 4),
-        (lambda: store.put_feedback(HW1, {ALICE: b"<p>second"}, NOTE), 4),
+        (lambda: store.grades.put_feedback(HW1, {ALICE: b"<p>first"}, NOTE), 4),
+        (lambda: store.grades.put_feedback(HW1, {ALICE: b"<p>second"}, NOTE), 4),
         (lambda: store.erase(ALICE, lambda receipt: make_tombstone(receipt, SIGNER, "course", NOON), NOTE), 2),
         (lambda: (release_file.write_bytes(b"other"), publish()), 2),
         (lambda: (release_file.unlink(), publish()), 1),
     ):
         act()
-        assert store.read("SELECT count(DISTINCT body) FROM pieces WHERE course = %s") == [(bodies_now,)]
+        assert store.tables.read("SELECT count(DISTINCT body) FROM pieces WHERE course = %s") == [(bodies_now,)]
     assert bobs.read() == b"bob's"

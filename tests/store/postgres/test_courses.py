@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from mograder.domain.audit import Event
 from mograder.domain.errors import NotFound, Temporary
 from mograder.domain.names import CourseName, FileName
 from mograder.domain.receipts import Head
-from mograder.domain.store import CourseEntry, Event
+from mograder.domain.store import CourseEntry
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.postgres import database
 from mograder.store.postgres.courses import PostgresCourses
@@ -26,8 +27,8 @@ def test_a_course_that_is_opened_alone_closes_the_database_with_it(
         courses.open_alone(CourseName("nowhere"))
     store = courses.open_alone(new_course(courses))
     receipt = submit_work(store, SIGNER, ALICE, b"one").receipt
-    assert store.head() == Head(1, receipt.hash)
-    found = store.submitted_file(HW1, FileName("alice.py"))
+    assert store.submissions.head() == Head(1, receipt.hash)
+    found = store.submissions.file(HW1, FileName("alice.py"))
     assert found is not None
     assert found.read() == b"one"
     store.close()

@@ -12,16 +12,18 @@ import psycopg
 import pytest
 
 from mograder.domain.access import Account
+from mograder.domain.audit import Event
 from mograder.domain.errors import NameTaken, StorageFull, Temporary, Unreadable
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import Username
 from mograder.domain.receipts import NewSubmission, issue_receipt
-from mograder.domain.store import Event, Store
+from mograder.domain.store import Store
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.postgres import database
-from mograder.store.postgres.chain import ChainAppender
+from mograder.store.postgres.chain import LockedEnd, write_receipts
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.postgres.database import MIGRATIONS, upgrade
+from mograder.store.shared.chain import ChainAppender
 from tests.parts import ALICE, BOB, HW1, NOON, PATIENCE, SECOND, filled, free_port, submit_work, until
 from tests.postgres import Cutter, Server, fresh_database, new_course
 
@@ -66,9 +68,9 @@ def test_an_upgrade_keeps_what_an_older_schema_holds(empty_url: str, monkeypatch
         PostgresCourses(empty_url)
     assert upgrade(empty_url) == (1, len(MIGRATIONS))
     courses = PostgresCourses(empty_url)
-    assert list(courses.open(name).receipts()) == [receipt]
-    courses.open(name).note_failure(["a"], NOON, 1)
-    assert courses.open(name).failures(["a"]) == [("a", NOON)]
+    assert list(courses.open(name).submissions.receipts()) == [receipt]
+    courses.open(name).guard.note_failure(["a"], NOON, 1)
+    assert courses.open(name).guard.failures(["a"]) == [("a", NOON)]
     courses.close()
 
 
@@ -155,11 +157,11 @@ def test_what_the_database_refuses_is_said_with_what_to_do(
     refusing = f"DO $$ BEGIN RAISE EXCEPTION 'of the test' USING ERRCODE = '{state}'; END $$"
     monkeypatch.setattr(database, "WRITE_PATIENCE", 0)
     with pytest.raises(kind) as said:
-        store.write(lambda connection: connection.execute(refusing))
+        store.tables.write(lambda connection: connection.execute(refusing))
     monkeypatch.undo()
     assert said.value.message.splitlines()[0] == message
     assert (type(said.value), said.value.retry_after > 0) == (kind, True)
-    store.record(NOTE)
+    store.audit.record(NOTE)
     courses.close()
 
 
@@ -168,17 +170,17 @@ def test_names_that_are_taken_are_seen_by_all_that_are_placed_together(postgres_
     store = courses.open(new_course(courses))
     user = Username("A")
     submit_work(store, SIGNER, user, b"before")
-    uploads = [filled(store.upload(), b"%d" % number) for number in range(3)]
+    uploads = [filled(store.submissions.upload(), b"%d" % number) for number in range(3)]
     moments = [NOON + 9 * SECOND, NOON, NOON + 9 * SECOND]
     together = [NewSubmission(user, HW1, user, *each) for each in zip(moments, uploads, strict=True)]
 
     def work(connection: database.Connection) -> list[str]:
-        chain = ChainAppender(connection, store.course, together)
-        placed = [chain.append(each, issue_receipt(each, SIGNER, "course"), "body") for each in together]
-        chain.write()
+        chain = ChainAppender(LockedEnd(connection, store.course, together))
+        placed = [chain.append(each, issue_receipt(each, SIGNER, "course")) for each in together]
+        write_receipts(connection, store.course, chain.head, [("body", each) for each in chain.new])
         return [each.receipt.submission.filename.partition("T")[2] for each in placed]
 
-    assert store.write(work) == ["120009.py", "120001.py", "120010.py"]
+    assert store.tables.write(work) == ["120009.py", "120001.py", "120010.py"]
     for upload in uploads:
         upload.discard()
     courses.close()
@@ -206,7 +208,7 @@ def test_a_submission_whose_commit_is_cut_off_is_kept_once_and_gets_its_receipt(
     second = submit_work(store, SIGNER, ALICE, b"two")
     assert cutter.has_cut
     assert not second.repeated
-    assert list(store.receipts()) == [first, second.receipt]
+    assert list(store.submissions.receipts()) == [first, second.receipt]
     third = submit_work(store, SIGNER, BOB, b"three").receipt
     assert (third.number, third.previous) == (3, second.receipt.hash)
 
@@ -220,19 +222,19 @@ def test_a_registration_whose_commit_is_cut_off_is_not_taken_by_itself(cut: tupl
         return Account(ALICE, bound=True)
 
     cutter.arm()
-    assert store.change_account(ALICE, claim, NOTE) == Account(ALICE, bound=True)
+    assert store.accounts.change(ALICE, claim, NOTE) == Account(ALICE, bound=True)
     assert cutter.has_cut
-    assert store.events() == [NOTE]
+    assert store.audit.events() == [NOTE]
     with pytest.raises(NameTaken):
-        store.change_account(ALICE, claim, NOTE)
+        store.accounts.change(ALICE, claim, NOTE)
 
 
 def test_grades_whose_commit_is_cut_off_are_recorded_once(cut: tuple[Store, Cutter]) -> None:
     store, cutter = cut
     cutter.arm()
-    assert store.merge_grades(HW1, (GradeEntry({"username": "alice"}),), NOTE) == 1
+    assert store.grades.merge(HW1, (GradeEntry({"username": "alice"}),), NOTE) == 1
     assert cutter.has_cut
-    assert store.events() == [NOTE]
+    assert store.audit.events() == [NOTE]
 
 
 def test_marks_of_commits_do_not_pile_up(postgres_url: str) -> None:
@@ -240,7 +242,7 @@ def test_marks_of_commits_do_not_pile_up(postgres_url: str) -> None:
     name = new_course(courses)
     store = courses.open(name)
     for number in range(10):
-        store.record(replace(NOTE, moment=number))
+        store.audit.record(replace(NOTE, moment=number))
     courses.close()
     with psycopg.connect(postgres_url) as connection:
         assert connection.execute("SELECT count(*) FROM marks WHERE course = %s", (name,)).fetchone() == (0,)

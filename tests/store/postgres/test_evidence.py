@@ -31,10 +31,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A course with four receipts, one of which was erased with its person."""
     root = make_course_folder(tmp_path_factory.mktemp("evidence"))
     store = open_store(root)
-    signer = Ed25519Signer(store.signing_key(new_private_key))
+    signer = Ed25519Signer(store.keys.signing_key(new_private_key))
     for number, user in enumerate((ALICE, BOB, ALICE, ALICE)):
         submit_work(store, signer, user, b"work %d" % number, NOON + number * SECOND)
-    Course(store, signer, Clock(NOON)).erase(COURSE_INSTRUCTOR, BOB)
+    Course(store, signer, Clock(NOON)).erasure.erase(COURSE_INSTRUCTOR, BOB)
     store.close()
     return root
 
@@ -57,7 +57,7 @@ def store(root: Path, courses: PostgresCourses, monkeypatch: pytest.MonkeyPatch)
 def found(store: PostgresStore, change: str) -> list[str]:
     """What `verify` finds once the course's rows were changed by SQL."""
     sql = change.replace("COURSE", f"'{store.course}'")
-    store.write(lambda connection: connection.execute(sql))
+    store.tables.write(lambda connection: connection.execute(sql))
     findings = PostgresEvidence(store).verify(None).findings
     assert {each.where.partition(":")[0] for each in findings} <= {f"course {store.course}"}
     assert [each for each in findings if "from a backup" not in each.mend] == []
@@ -67,12 +67,12 @@ def found(store: PostgresStore, change: str) -> list[str]:
 def test_a_course_as_it_was_copied_is_as_it_was_signed(store: PostgresStore) -> None:
     verified = PostgresEvidence(store).verify(None)
     assert (verified.findings, verified.receipts, verified.erased) == ([], 3, 1)
-    assert verified.head == store.head()
+    assert verified.head == store.submissions.head()
 
 
 @pytest.mark.parametrize("column", RECEIPT_COLUMNS.split(", "))
 def test_a_receipt_altered_in_any_column_is_found(store: PostgresStore, column: str) -> None:
-    kinds = dict(store.read("SELECT column_name, data_type FROM information_schema.columns "
+    kinds = dict(store.tables.read("SELECT column_name, data_type FROM information_schema.columns "
                             "WHERE %s <> '' AND table_name = 'receipts'"))  # fmt: skip
     other = {"text": f"{column} || 'x'", "boolean": f"NOT {column}"}.get(kinds[column], f"coalesce({column}, 1) + 7")
     if column in ("late", "due"):
@@ -110,4 +110,4 @@ def test_another_key_is_found_and_one_that_is_missing_or_none_is_said_to_be(stor
         with pytest.raises(Unreadable, match=message) as unreadable:
             found(store, f"UPDATE courses SET signing_key = {key} WHERE course = COURSE")
         assert place in unreadable.value.place
-    assert store.read("SELECT signing_key FROM courses WHERE course = %s") == [(None,)]
+    assert store.tables.read("SELECT signing_key FROM courses WHERE course = %s") == [(None,)]

@@ -107,7 +107,7 @@ def test_streams_are_for_instructors_and_bounded(monkeypatch: pytest.MonkeyPatch
     asyncio.run(go())
 
 
-FEW = "from mograder.web import live; live.MOST_STREAMS = 2; from mograder.cli import main; main()"
+FEW = "from mograder.web.pages import live; live.MOST_STREAMS = 2; from mograder.cli import main; main()"
 """`mograder`, with room for two streams."""
 
 

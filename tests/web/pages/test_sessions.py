@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import unescape
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -13,10 +14,11 @@ import pytest
 from mograder.config import utc_now
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
 from mograder.domain.course import Course
-from mograder.domain.names import INSTRUCTOR
+from mograder.domain.names import INSTRUCTOR, Username
 from mograder.web import create_app
 from mograder.web.pages import sessions
-from tests.parts import ALICE, CODE, SECOND, Clock, token_of
+from tests.parts import ALICE, CODE, SECOND, Clock, Running, token_of
+from tests.postgres import Side
 
 HOME = "http://course.example"
 OURS = {"Origin": HOME, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
@@ -92,7 +94,7 @@ def test_joining_logs_in_and_shows_a_token_that_works(visitor: Visitor, course: 
 
 
 def test_a_taken_name_and_a_wrong_code_are_told_and_log_nobody_in(visitor: Visitor, course: Course) -> None:
-    course.register("alice", CODE)
+    course.accounts.register("alice", CODE)
     taken = join(visitor)
     assert (taken.status_code, visitor.set) == (409, [])
     assert "The name 'alice' is taken" in unescape(taken.text)
@@ -123,6 +125,46 @@ def test_a_token_logs_in_and_logging_out_ends_it(visitor: Visitor, course: Cours
     assert visitor.sees == "Join the course"
 
 
+def test_logging_out_ends_every_copy_of_the_cookie_and_no_other_session(
+    visitor: Visitor, course: Course, clock: Clock
+) -> None:
+    join(visitor)
+    first = dict(visitor.cookies)
+    clock.now += (sessions.RENEW_SECONDS + 1) * SECOND
+    assert visitor.sees == "Your assignments"
+    assert visitor.cookies != first  # the same session, with a newer cookie
+    other = Visitor(course)
+    other.post("/login", token=token_of(course, "alice"))
+    copies = [first, dict(visitor.cookies)]
+    for copy in copies:
+        thief = Visitor(course)
+        thief.cookies = dict(copy)
+        assert thief.sees == "Your assignments"
+    visitor.post("/logout")
+    for copy in copies:
+        thief = Visitor(course)
+        thief.cookies = dict(copy)
+        assert thief.sees == "Join the course"
+        clock.now += sessions.SESSION_SECONDS * SECOND // 2
+        other.get("/")
+    assert other.sees == "Your assignments"
+
+
+def test_logging_out_at_one_server_ends_the_session_at_the_other(two_servers: Sequence[Running | Side]) -> None:
+    first, second = two_servers
+    token = first.bearer("alice")["Authorization"].removeprefix("Bearer ")
+    ours = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+    answer = first.client.post("/login", data={"token": token}, headers={**ours, "Origin": first.url})
+    cookie = {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
+
+    def sees(server: Running | Side) -> str:
+        return re.findall("<h1><bdi>(.*?)</bdi>", server.client.get("/", headers={**ours, **cookie}).text)[0]
+
+    assert (sees(first), sees(second)) == ("Your assignments",) * 2
+    first.client.post("/logout", headers={**ours, **cookie, "Origin": first.url})
+    assert "Your assignments" not in (sees(first), sees(second))
+
+
 def test_who_is_called_anonymous_is_somebody(visitor: Visitor) -> None:
     join(visitor, "anonymous")
     assert visitor.sees == "Your assignments"
@@ -130,14 +172,14 @@ def test_who_is_called_anonymous_is_somebody(visitor: Visitor) -> None:
 
 
 def test_a_personal_code_logs_in(visitor: Visitor, course: Course) -> None:
-    course.register("alice", CODE)
-    _, code = course.reset(COURSE_INSTRUCTOR, ALICE)
+    course.accounts.register("alice", CODE)
+    _, code = course.roster.reset(COURSE_INSTRUCTOR, ALICE)
     assert join(visitor, code=code).status_code == 200
     assert visitor.sees == "Your assignments"
 
 
 def test_the_cookie_is_kept_from_scripts_and_other_sites_and_holds_no_token(course: Course) -> None:
-    course.register("alice", CODE)
+    course.accounts.register("alice", CODE)
     for base, root in ((HOME, ""), ("https://course.example", "/c/physics")):
         visitor = Visitor(course, base, root=root)
         headers = {**OURS, "Origin": base}
@@ -161,9 +203,9 @@ def test_a_session_ends_after_twelve_idle_hours_and_not_while_it_is_used(visitor
 @pytest.mark.parametrize(
     "end",
     [
-        lambda course: course.reset(COURSE_INSTRUCTOR, ALICE),
-        lambda course: course.remove(COURSE_INSTRUCTOR, ALICE),
-        lambda course: course.rotate_secret(COURSE_INSTRUCTOR, 0),
+        lambda course: course.roster.reset(COURSE_INSTRUCTOR, ALICE),
+        lambda course: course.roster.remove(COURSE_INSTRUCTOR, ALICE),
+        lambda course: course.keys.rotate(COURSE_INSTRUCTOR, 0),
     ],
     ids=["reset", "remove", "new secret"],
 )
@@ -182,13 +224,13 @@ def test_a_session_outlives_a_new_secret_as_long_as_the_old_one_is_accepted(
 ) -> None:
     clock.now = utc_now()  # what ends a secret is this machine's clock
     join(visitor)
-    course.rotate_secret(COURSE_INSTRUCTOR, 3600 * SECOND)
+    course.keys.rotate(COURSE_INSTRUCTOR, 3600 * SECOND)
     assert visitor.sees == "Your assignments"
 
 
 def test_a_role_counts_from_the_next_click_on(visitor: Visitor, course: Course) -> None:
     join(visitor)
-    course.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)
+    course.roster.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)
     assert visitor.sees == "Board"
 
 
@@ -232,6 +274,92 @@ def test_a_link_is_good_for_five_minutes(visitor: Visitor, course: Course, clock
     assert visitor.post("/once", ticket=ticket).status_code == 401
 
 
+LINKS = [("alice", "mallory"), ("alice", INSTRUCTOR), (INSTRUCTOR, "mallory")]
+
+
+@pytest.mark.parametrize(("victim", "sender"), LINKS)
+@pytest.mark.parametrize("pasted", [False, True])
+def test_somebody_elses_login_link_asks_first_and_names_who_one_will_be(
+    visitor: Visitor, course: Course, victim: str, sender: str, pasted: bool
+) -> None:
+    visitor.post("/login", token=token_of(course, victim))
+    before, cookies = visitor.sees, dict(visitor.cookies)
+    ticket, _ = sessions.new_ticket(course, Username(sender))
+    form = {"ticket": f"{HOME}/once#{ticket}" if pasted else ticket}
+    asked = visitor.post("/once", **form)
+    shown = "the instructor" if sender == INSTRUCTOR else sender
+    assert (asked.status_code, visitor.set, visitor.cookies) == (200, [], cookies)
+    assert f"This link logs you in as <strong><bdi>{shown}</bdi></strong>" in asked.text
+    assert visitor.sees == before
+    assert visitor.post("/once", **form, **{"as": "nobody"}).status_code == 200  # another answer is no yes
+    assert visitor.cookies == cookies
+    assert visitor.post("/once", ticket=ticket, **{"as": sender}).status_code == 303
+    assert (">Instructor<" if sender == INSTRUCTOR else f"<bdi>{sender}</bdi>") in visitor.get("/").text
+    assert visitor.post("/once", ticket=ticket, **{"as": sender}).status_code == 401  # it was good once
+
+
+def test_ones_own_login_link_and_one_after_logging_out_ask_nothing(visitor: Visitor, course: Course) -> None:
+    visitor.post("/login", token=token_of(course, "alice"))
+    assert visitor.post("/once", ticket=sessions.new_ticket(course, ALICE)[0]).status_code == 303
+    visitor.post("/logout")
+    assert visitor.post("/once", ticket=sessions.new_ticket(course, Username("bob"))[0]).status_code == 303
+
+
+# the way back to where one was
+
+BACK = ["/my/hw1", "/my/hw1?received=1", "/my/hw1/files/hw1.py", "/my-receipts"]
+
+
+@pytest.mark.parametrize("root", ["", "/c/physics"])
+@pytest.mark.parametrize("path", BACK)
+def test_after_logging_in_one_is_where_one_wanted_to_be(course: Course, path: str, root: str) -> None:
+    visitor = Visitor(course, root=root)
+    login = visitor.get(path).headers["location"]
+    form = visitor.get(login.removeprefix(root)).text
+    found = re.search(r'name="next" value="([^"]*)"', form)
+    assert found
+    answer = visitor.post("/login", token=token_of(course, "alice"), next=unescape(found[1]))
+    assert (answer.status_code, answer.headers["location"]) == (303, root + path)
+
+
+ELSEWHERE = [
+    "https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", "my/hw1",
+    "/\r\nSet-Cookie: a=b", "\\\\evil", "/x" * 400, "/\tx",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ELSEWHERE)
+def test_the_way_back_never_leads_to_another_site(visitor: Visitor, course: Course, path: str) -> None:
+    assert 'name="next"' not in visitor.send("GET", "/login", params={"next": path}).text
+    answer = visitor.post("/login", token=token_of(course, "alice"), next=path)
+    assert answer.headers["location"] == "/"
+
+
+def test_a_form_without_a_session_says_that_nothing_was_kept_and_leads_back(visitor: Visitor, course: Course) -> None:
+    join(visitor)
+    visitor.cookies.clear()
+    sent = {**OURS, "Referer": f"{HOME}/my/hw1?received=1"}
+    answer = visitor.send("POST", "/my/hw1", sent, files={"file": ("work.py", b"x = 1")})
+    assert answer.status_code == 401
+    assert re.search(r'role="alert">You are not logged in any more: nothing of what you sent was kept', answer.text)
+    assert 'href="/login?next=%2Fmy%2Fhw1%3Freceived%3D1"' in answer.text
+    assert list(course.submissions.receipts(ALICE)) == []
+    elsewhere = visitor.send("POST", "/my/hw1", {**OURS, "Referer": "https://evil.example//evil"}, data={})
+    link = re.search(r'href="(/login[?][^"]*)"', elsewhere.text)
+    assert link
+    assert 'name="next"' not in visitor.get(link[1]).text
+
+
+def test_behind_tls_that_ends_elsewhere_the_cookie_is_for_https_alone(course: Course, course_folder: Path) -> None:
+    (course_folder.parent / "mograder.toml").write_text('[https]\nurl = "https://course.example"\n')
+    visitor = Visitor(course)
+    visitor.post("/login", token=token_of(course, "alice"))
+    assert "secure" in visitor.set[0].lower()
+    (course_folder.parent / "mograder.toml").write_text('[https]\nurl = "http://course.example"\n')
+    visitor.post("/login", token=token_of(course, "alice"))
+    assert "secure" not in visitor.set[0].lower()
+
+
 # forms of other sites
 
 FOREIGN = [
@@ -256,8 +384,8 @@ def test_a_form_of_another_site_or_a_sandboxed_page_does_nothing(
     form = {"user": "alice", "code": CODE, "token": token_of(course, "alice"), "ticket": ticket}
     assert visitor.post(path, {**BROWSER, **headers}, **form).status_code == 403
     assert visitor.set == []
-    assert course.store.account(ALICE) is None
-    sessions.spend_ticket(course, ticket)
+    assert course.store.accounts.get(ALICE) is None
+    sessions.Ticket.read(course, ticket).spend(course)
 
 
 def test_a_browser_that_says_its_origin_alone_is_believed(visitor: Visitor) -> None:

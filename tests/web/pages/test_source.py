@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from mograder.domain.store import StoredFile
+from mograder.domain.files import StoredFile
 from mograder.web.pages.source import DIRECTORY, MOST_LISTED, SHOWN, look_into
 
 
@@ -52,6 +52,29 @@ def test_of_a_zip_the_files_are_listed_without_unpacking() -> None:
     assert found.files == (("work.py", 7), ("data/tea.csv", 7))
     many = look_into(file(archive([f"{number}" for number in range(MOST_LISTED + 1)])))
     assert (len(many.files), many.cut) == (MOST_LISTED, True)
+
+
+class Counted(io.BytesIO):
+    """Counts the bytes that are read of it."""
+
+    count = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
+        self.count += len(found)
+        return found
+
+
+@pytest.mark.parametrize(
+    "names", [[f"{each}" + "x" * 60_000 for each in range(30)], [f"{each}" for each in range(30_000)]]
+)
+def test_of_a_hostile_zip_no_more_is_read_than_the_bound(names: list[str]) -> None:
+    opened = Counted(archive(names))
+    hostile = StoredFile("alice.py", len(opened.getvalue()), 0, "", opener=lambda: (hostile, opened))
+    found = look_into(hostile)
+    assert opened.count <= SHOWN + 2 * DIRECTORY + 3 * 65536
+    assert len(found.files) <= MOST_LISTED
+    assert found.problem or found.cut
 
 
 def test_a_zip_that_is_broken_or_holds_too_much_is_said_to_be() -> None:

@@ -14,10 +14,9 @@ import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
-from mograder.domain.extending import Change
-from mograder.domain.extensions import Decision
+from mograder.domain.extensions import Change, Decision
+from mograder.domain.files import StoredFile
 from mograder.domain.names import INSTRUCTOR, Username
-from mograder.domain.store import StoredFile
 from mograder.signing import Ed25519Signer
 from mograder.web.pages.lzstring import compress_for_url
 from mograder.web.pages.page_request import file_response
@@ -53,7 +52,7 @@ def after(visitor: Visitor, answer: httpx2.Response) -> str:
 
 def test_a_submission_is_kept_and_told_with_moment_checksum_and_receipt(alice: Visitor, course: Course) -> None:
     page = after(alice, send(alice, b"x = 1\n"))
-    (receipt,) = course.receipts(ALICE)
+    (receipt,) = course.submissions.receipts(ALICE)
     assert all(text in page for text in ("Received", sha256(b"x = 1\n"), "Submission 1", "6 bytes", "it counts"))
     assert "on time" not in page  # for there is no due time
     (link,) = re.findall(r'href="(/my/hw1/receipts/[^"]+)">Download the receipt', page)
@@ -66,7 +65,7 @@ def test_a_submission_is_kept_and_told_with_moment_checksum_and_receipt(alice: V
 def test_the_same_bytes_again_are_said_to_be_there_already(alice: Visitor, course: Course) -> None:
     send(alice, b"x = 1\n")
     assert "You had handed this in already" in after(alice, send(alice, b"x = 1\n"))
-    assert len(list(course.receipts(ALICE))) == 1
+    assert len(list(course.submissions.receipts(ALICE))) == 1
 
 
 def test_a_released_file_that_comes_back_unchanged_is_taken_and_said(alice: Visitor) -> None:
@@ -92,7 +91,7 @@ def test_what_is_not_taken_is_said_on_the_page_and_nothing_is_kept(
     assert answer.status_code == status
     assert said in answer.text
     assert 'name="file"' in answer.text
-    assert list(course.receipts(ALICE)) == []
+    assert list(course.submissions.receipts(ALICE)) == []
     assert not any((course_folder.parent / "submitted").rglob("*.py"))
 
 
@@ -114,8 +113,8 @@ def test_only_a_page_of_ours_hands_in_and_only_for_who_is_logged_in(alice: Visit
     stranger = Visitor(course)
     files = {"file": ("work.py", b"x = 1\n")}
     assert alice.send("POST", "/my/hw1", {"Origin": "https://evil.example"}, files=files).status_code == 403
-    assert stranger.send("POST", "/my/hw1", OURS, files=files).headers["location"] == "/login"
-    assert list(course.receipts(ALICE)) == []
+    assert stranger.send("POST", "/my/hw1", OURS, files=files).status_code == 401
+    assert list(course.submissions.receipts(ALICE)) == []
 
 
 def test_a_late_submission_says_how_late_and_what_it_costs(
@@ -150,7 +149,7 @@ def test_a_closed_assignment_takes_nothing_and_shows_no_form(
     answer = send(alice, b"x = 1\n")
     assert answer.status_code == 403
     assert "closed at" in answer.text
-    assert list(course.receipts(ALICE)) == []
+    assert list(course.submissions.receipts(ALICE)) == []
 
 
 def test_the_course_itself_has_no_work_of_its_own(course: Course) -> None:
@@ -171,7 +170,7 @@ def test_more_time_is_asked_for_granted_and_shown(
     (asked,) = course.extensions.all()
     assert asked.reason == "<b>ill"
     course.extensions.decide(
-        COURSE_INSTRUCTOR, [Change(course.assignment(COURSE_INSTRUCTOR, "hw1"), ALICE, Decision.GRANT)]
+        COURSE_INSTRUCTOR, [Change(course.release.assignment(COURSE_INSTRUCTOR, "hw1"), ALICE, Decision.GRANT)]
     )
     assert "with your extension" in alice.get("/").text
     assert "2026-03-12 23:59:59 UTC" in alice.get("/my/hw1").text
@@ -239,7 +238,7 @@ def test_a_download_in_the_browser_makes_the_state_fetched(alice: Visitor, cours
         transport = httpx2.ASGITransport(alice.app)
         async with httpx2.AsyncClient(transport=transport, base_url=alice.base, cookies=alice.cookies) as client:
             await client.get("/my/hw1/files/hw1.py")
-            while not course.store.fetched(ALICE):
+            while not course.store.release.fetched(ALICE):
                 await asyncio.sleep(0)
 
     asyncio.run(download())
@@ -281,10 +280,10 @@ def test_the_manifests_files_are_found_where_they_are(alice: Visitor, course_fol
 
 
 def test_the_way_in_shows_the_fingerprint_of_the_courses_key(course: Course) -> None:
-    assert course.signing_keys()[0]["kid"] in Visitor(course).get("/join").text
+    assert course.keys.public()[0]["kid"] in Visitor(course).get("/join").text
     visitor = Visitor(course)
     visitor.post("/join", user="carol", code=CODE)
-    assert course.signing_keys()[0]["kid"] in visitor.get("/my-receipts").text
+    assert course.keys.public()[0]["kid"] in visitor.get("/my-receipts").text
 
 
 def test_a_download_is_the_file_that_was_there_when_it_began(tmp_path: Path) -> None:
@@ -305,3 +304,10 @@ def test_a_download_is_the_file_that_was_there_when_it_began(tmp_path: Path) -> 
     asyncio.run(answer({"type": "http", "method": "GET", "headers": []}, listen, take))
     assert b"".join(each.get("body", b"") for each in sent) == b"old" * 10
     assert (b"content-length", b"30") in sent[0]["headers"]
+
+
+def test_the_address_of_a_submission_in_earlier_versions_still_leads_to_it(alice: Visitor) -> None:
+    send(alice, b"x = 1\n")
+    answer = alice.get("/my/hw1/hand-ins/alice.py")
+    assert answer.status_code == 308
+    assert alice.get(answer.headers["location"]).content == b"x = 1\n"

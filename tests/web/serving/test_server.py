@@ -107,7 +107,7 @@ def test_two_servers_on_one_folder_both_accept(server: Running) -> None:
         assert second.stop() == 0
     assert server.stop() == 0
     store = open_store(server.root)
-    receipts = list(store.receipts())
+    receipts = list(store.submissions.receipts())
     store.close()
     assert [each.previous for each in receipts] == ["", *[each.hash for each in receipts[:-1]]]
     assert len(receipts) == 60
@@ -122,7 +122,7 @@ def test_a_server_that_is_told_to_stop_exits_0_and_frees_its_port(course_folder:
         with pytest.raises(OSError, match="refused"):
             server.connect()
     store = open_store(course_folder)
-    assert len(list(store.receipts())) == 1
+    assert len(list(store.submissions.receipts())) == 1
     store.close()
 
 
@@ -153,7 +153,7 @@ def test_who_stalls_does_not_keep_the_server_from_stopping_and_nobody_new_is_let
         until(lambda: refuses(server))
         assert server.process.wait(PATIENCE) == 0
     store = open_store(course_folder)
-    assert (store.latest_files(HW1), list(store.receipts())) == ((), [])
+    assert (store.submissions.latest_files(HW1), list(store.submissions.receipts())) == ((), [])
     store.close()
 
 

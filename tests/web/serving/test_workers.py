@@ -82,7 +82,7 @@ def test_no_submission_and_no_grade_is_lost_while_workers_are_killed(course_fold
         assert server.stop() == 0
         assert not any(map(alive, workers))
     store = open_store(course_folder)
-    kept = {each.submission.filename: each.submission.sha256 for each in store.receipts()}
+    kept = {each.submission.filename: each.submission.sha256 for each in store.submissions.receipts()}
     store.close()
     assert answered.items() <= kept.items()
     assert len(json.loads(grades.read_bytes())) == 8 * 15

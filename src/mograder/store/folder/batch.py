@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 from concurrent.futures import Future
 
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.receipts import Head, Issue, NewSubmission, Receipt
-from mograder.domain.store import Accepted
-from mograder.store.shared.files import Spool
-from mograder.store.shared.rows import HEAD, head_of, latest_receipt
+from mograder.domain.receipts import Issue, NewSubmission, Receipt
+from mograder.domain.submissions import Accepted
+from mograder.store.folder.rows import HEAD, head_of, latest_receipt
+from mograder.store.shared.files import Spool, remove_scratch
 
 
 class PendingSubmission:
@@ -40,8 +39,7 @@ class PendingSubmission:
     def keep_promise(self, failed: BaseException | None) -> None:
         """`failed` is what befell all of the batch."""
         if self.source and not self.is_large:
-            with contextlib.suppress(OSError):
-                os.unlink(self.source)
+            remove_scratch(self.source)
         if error := failed or self.error:
             self.promise.set_exception(error)
         else:
@@ -49,38 +47,29 @@ class PendingSubmission:
             self.promise.set_result(self.accepted)
 
 
-class ChainAppender:
-    """The end of the chain of receipts while a batch of submissions is put behind it: what is `new` is not written
-    yet.
-    """
+class LedgerEnd:
+    """The `ChainEnd` of a ledger's open transaction; `submitted` is the folder of submissions."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, submitted: str) -> None:
         self._connection = connection
+        self._submitted = submitted
         self.head = head_of(connection.execute(HEAD).fetchone())
-        self.new: list[Receipt] = []
-        self._latest: dict[tuple[AssignmentName, Username], Receipt] = {}
-        self.folders: set[str] = set()
-        """Those of assignments that are known to be there."""
+        self._asked: NewSubmission | None = None
+        self._names: set[str] = set()
 
     def latest(self, assignment: AssignmentName, username: Username) -> Receipt | None:
-        key = assignment, username
-        return self._latest.get(key) or latest_receipt(self._connection, assignment, username)
+        return latest_receipt(self._connection, assignment, username)
 
-    def names(self, latest: Receipt | None, first: str) -> set[str]:
-        """Of the versions of the person whose `latest` it is: their names, from `first` on."""
-        if latest is None:
-            return set()  # no other person's versions are called so
-        kept = latest.submission
+    def is_taken(self, submission: NewSubmission, latest: Receipt | None, filename: str) -> bool:
+        if self._asked is not submission:  # free names are looked for from `filename` on
+            self._asked, self._names = submission, self._names_from(submission, filename) if latest else set()
+        path = f"{self._submitted}{os.sep}{submission.assignment}{os.sep}{filename}"
+        return filename in self._names or os.path.lexists(path)
+
+    def _names_from(self, submission: NewSubmission, first: str) -> set[str]:
+        """The names of the person's versions from `first` on."""
         (found,) = self._connection.execute(
             "SELECT group_concat(filename, '/') FROM receipts WHERE assignment = ? AND filename BETWEEN ? AND ?",
-            (kept.assignment, first, f"{kept.username}_:"),  # a colon comes behind the digits
+            (submission.assignment, first, f"{submission.username}_:"),  # a colon comes behind the digits
         ).fetchone()
-        new = (each.submission for each in self.new)
-        same = {each.filename for each in new if each.assignment == kept.assignment and each.username == kept.username}
-        return same | set(found.split("/")) if found else same
-
-    def grow(self, receipt: Receipt) -> None:
-        kept = receipt.submission
-        self.head = Head(receipt.number, receipt.hash)
-        self.new.append(receipt)
-        self._latest[kept.assignment, kept.username] = receipt
+        return set(found.split("/")) if found else set()

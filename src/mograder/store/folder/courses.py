@@ -6,12 +6,14 @@ import threading
 from pathlib import Path
 
 from mograder.domain import deadlines
-from mograder.domain.errors import BadName, NameTaken, NotFound
+from mograder.domain.audit import Event
+from mograder.domain.errors import BadName
 from mograder.domain.names import CourseName
-from mograder.domain.store import CourseEntry, Event
+from mograder.domain.store import CourseEntry
 from mograder.store.folder.layout import served_folders
 from mograder.store.folder.store import FolderStore
 from mograder.store.shared import files
+from mograder.store.shared.courses import course_taken, no_such_course
 from mograder.store.shared.files import storage_errors
 
 ARCHIVED = ".mograder-archived"
@@ -66,7 +68,7 @@ class CourseFolders:
             except FileExistsError:
                 raise course_taken(name) from None
             files.make_folder(home / RELEASE)
-        self.open(name).record(event)
+        self.open(name).audit.record(event)
 
     def archive(self, name: CourseName, archived: int | None, event: Event) -> None:
         if not self._is_course(name):
@@ -74,18 +76,10 @@ class CourseFolders:
         mark = self._folder / name / ARCHIVED
         with storage_errors("archive the course"):
             mark.unlink(missing_ok=True)
-            self.open(name).record(event)
+            self.open(name).audit.record(event)
             if archived is not None:
                 files.write_file(mark, f"{archived}\n".encode())
 
     def close(self) -> None:
         for store in self._opened.values():
             store.close()
-
-
-def no_such_course(name: str) -> NotFound:
-    return NotFound(f"there is no course {name!r}")
-
-
-def course_taken(name: str) -> NameTaken:
-    return NameTaken(f"there is a course {name!r} already: choose another name")

@@ -24,14 +24,16 @@ from mograder.domain.receipts import Receipt
 from mograder.domain.tokens import SECRET_NAME
 from mograder.signing import Ed25519Signer
 from mograder.store.folder.authority import AUTHORITY, CERTIFICATE, Pair
+from mograder.store.folder.evidence import Evidence, LedgerRecord, read_record
+from mograder.store.folder.grades import load_grades
 from mograder.store.folder.keys import PREVIOUS_NAME, read_previous, read_secret
-from mograder.store.folder.layout import BEGIN_ANEW, GRADES, LEDGER, LOCK, MANIFEST, NEW_KEY, SIGNING_KEY, Folders
+from mograder.store.folder.layout import BEGIN_ANEW, GRADES, LEDGER, LOCK, NEW_KEY, SIGNING_KEY, Folders
 from mograder.store.folder.release import ReleaseFolder
 from mograder.store.folder.snapshot import reading
-from mograder.store.folder.store import FolderStore, load_grades
+from mograder.store.folder.store import FolderStore
 from mograder.store.shared import files
-from mograder.store.shared.evidence import Evidence, Record, read_record
 from mograder.store.shared.findings import Finding, Findings, error, lasting, note, warning
+from mograder.store.shared.manifest import MANIFEST
 
 SETTLES_WITHIN = 60
 """Seconds after which a submission that is still pending says that something keeps the server from finishing it."""
@@ -263,7 +265,7 @@ class _Look:
                 "set the clock right, here or on the machine that has the disk",
             )  # fmt: skip
 
-    def _pending(self, record: Record) -> Findings:
+    def _pending(self, record: LedgerRecord) -> Findings:
         waiting = [each.submission.received for each in record.receipts if each.number in record.pending]
         if not waiting:
             return

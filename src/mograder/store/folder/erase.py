@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-import secrets
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
-from mograder.domain.access import Account
+from mograder.domain.audit import ERASED_NAME
 from mograder.domain.chain import Tombstone
 from mograder.domain.names import HISTORY_STEM, Username
 from mograder.domain.receipts import latest_filename
-from mograder.domain.store import ERASED_NAME
 from mograder.store.folder.layout import FEEDBACK, Folders
 from mograder.store.shared import files
+from mograder.store.shared.erased import name_digest, naming, new_salt
 
 
 def erase_rows(connection: sqlite3.Connection, username: Username, places: Iterable[Tombstone]) -> None:
@@ -33,7 +30,7 @@ def erase_rows(connection: sqlite3.Connection, username: Username, places: Itera
         columns = {column[1] for column in connection.execute(f"PRAGMA table_info({table})").fetchall()}
         if "username" in columns:
             connection.execute(f"DELETE FROM {table} WHERE username = ?", (username,))
-    _erase_from_trail(connection, username)
+    _erase_from_audit_log(connection, username)
 
 
 def _keep_name_taken(connection: sqlite3.Connection, username: Username) -> None:
@@ -46,26 +43,7 @@ def _keep_name_taken(connection: sqlite3.Connection, username: Username) -> None
     )
 
 
-ERASED_NAMES = "SELECT salt, digest, generation FROM erased_names ORDER BY generation DESC"
-
-
-def erased_account(rows: list[tuple[str, str, int]], username: Username) -> Account | None:
-    """The removed account that stands for an erased name, from the rows of `ERASED_NAMES`: the latest first."""
-    for salt, digest, generation in rows:
-        if digest == name_digest(salt, username):
-            return Account(username, generation=generation, bound=True, removed=True)
-    return None
-
-
-def new_salt() -> str:
-    return secrets.token_hex(16)
-
-
-def name_digest(salt: str, username: Username) -> str:
-    return hashlib.sha256(f"{salt} {username.key}".encode()).hexdigest()
-
-
-def _erase_from_trail(connection: sqlite3.Connection, username: Username) -> None:
+def _erase_from_audit_log(connection: sqlite3.Connection, username: Username) -> None:
     """Lines about the person go; in lines about others in which the person acted or is named, the name goes."""
     connection.execute("DELETE FROM events WHERE subject = ?", (username,))
     connection.execute("UPDATE events SET actor = ? WHERE actor = ?", (ERASED_NAME, username))
@@ -74,11 +52,6 @@ def _erase_from_trail(connection: sqlite3.Connection, username: Username) -> Non
     for number, *texts in connection.execute(lines, (username,)).fetchall():
         subject, detail = (named.sub(ERASED_NAME, text) for text in texts)
         connection.execute("UPDATE events SET subject = ?, detail = ? WHERE number = ?", (subject, detail, number))
-
-
-def naming(username: Username) -> re.Pattern[str]:
-    """Finds the name in a text, and no longer one that it is a part of."""
-    return re.compile(rf"(?<![\w.@+-]){re.escape(username)}(?![\w@+-])")
 
 
 def erase_files(connection: sqlite3.Connection, folders: Folders, username: Username) -> None:

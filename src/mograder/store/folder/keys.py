@@ -1,19 +1,26 @@
-"""The files that hold a course's secrets: the one that signs, and earlier ones that are accepted for a while yet.
+"""The files that hold a course's keys: the secret that signs tokens, earlier ones that are accepted for a while, and
+the key that signs receipts.
 
 Invariant: mode 0600, and what is there and cannot be understood is reported, never replaced.
 """
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from mograder.domain.audit import Event
 from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import Unreadable
-from mograder.domain.tokens import SECRET_NAME
-from mograder.store.shared.files import Cached, write_file
+from mograder.domain.tokens import SECRET_NAME, random_secret
+from mograder.signing import public_pem
+from mograder.store.folder.layout import NEW_KEY, SIGNING_KEY
+from mograder.store.folder.ledger import Ledger
+from mograder.store.folder.rows import record
+from mograder.store.shared.files import Cached, make_once, storage_errors, write_file
 
 PREVIOUS_NAME = f"{SECRET_NAME}-previous"
 """Beside the secret; a line each: until when it is accepted (Unix seconds), a space, the secret. Newest first."""
@@ -84,3 +91,51 @@ class Secrets:
         # First the old one's second place, then the new one: whatever a crash leaves, the old one is accepted.
         write_file(self._previous, "".join(f"{end} {each}\n" for end, each in kept).encode(), mode=0o600)
         write_file(self._current, f"{secret}\n".encode(), mode=0o600)
+
+
+def make_secret(root: Path) -> None:
+    """Make the secret of the course served from `root` on first use. Raises OSError."""
+    make_once(root / SECRET_NAME, lambda: f"{random_secret()}\n".encode())
+
+
+class FolderKeys:
+    """A `KeysStore`."""
+
+    def __init__(self, root: Path, ledger: Ledger, secrets: Secrets) -> None:
+        self._root = root
+        self._ledger = ledger
+        self._secrets = secrets
+
+    def secrets(self) -> tuple[str, ...]:
+        with storage_errors("read the secret"):
+            return self._secrets.all()
+
+    def change_secret(self, secret: str, until: int, event: Event) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            record(connection, event)
+            with storage_errors("change the secret"):
+                self._secrets.change(secret, until)
+
+        self._ledger.write(work)
+
+    def signing_key(self, make: Callable[[], bytes]) -> bytes:
+        has_signed = self._ledger.read("SELECT 1 FROM receipts LIMIT 1")  # first: another server may begin to sign
+        path = self._root / SIGNING_KEY
+        if has_signed and not path.exists():
+            raise Unreadable(f"the key that signed the course's receipts is missing: {NEW_KEY}", str(path))
+        with storage_errors("read the signing key"):
+            make_once(path, make)
+            return path.read_bytes()
+
+    def change_signing_key(self, key: bytes, event: Event) -> bytes:
+        """Sign with the PEM `key` from the next start on, and keep the public parts of earlier keys; all PEMs."""
+
+        def work(connection: sqlite3.Connection) -> bytes:
+            record(connection, event)
+            path = self._root / SIGNING_KEY
+            with storage_errors("change the signing key"):
+                keys = key + (public_pem(path.read_bytes()) if path.exists() else b"")
+                write_file(path, keys, mode=0o600)
+            return keys
+
+        return self._ledger.write(work)

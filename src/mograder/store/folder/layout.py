@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from mograder import config
-from mograder.domain.errors import Unreadable, Usage
-from mograder.domain.store import OpenedFile, StoredFile
+from mograder.domain.errors import Usage
+from mograder.domain.files import OpenedFile, StoredFile
 from mograder.store.shared import files
 
 LEDGER = ".mograder.db"
@@ -23,7 +21,6 @@ LOCK = ".mograder.lock"
 SIGNING_KEY = ".mograder-signing-key.pem"
 BEGIN_ANEW = f"restore it from a backup, or remove {SIGNING_KEY} to begin anew, without accounts and receipts"
 NEW_KEY = "restore it from a backup, or sign with a new one from now on: mograder secret rotate-key"
-MANIFEST = "assignments.json"
 GRADES = "grades.json"
 FEEDBACK = "feedback"
 
@@ -62,17 +59,14 @@ class Folders:
         )
 
 
-def find_folders(root: Path, settings: Mapping[str, Any], release_dir: Path | None = None) -> Folders:
-    """Where the course served from `root` stands, by its `settings`; `release_dir` is the one that was given by flag.
-
-    Raises Usage.
-    """
-    flat: Path | None = settings["release_dir"]
-    if release_dir is None and flat is not None and flat.resolve() == root:
+def find_folders(root: Path, settings: config.ServeSettings) -> Folders:
+    """The folders of the course served from `root`, by its settings. Raises Usage."""
+    flat = settings.release_dir
+    if "release_dir" not in settings.given and flat is not None and flat.resolve() == root:
         flat = None  # [dirs] release names the served folder itself, in the usual layout
     if flat is not None and not flat.is_dir():
         raise Usage(f"{flat} is not a folder: give an existing one as release folder")
-    found = Folders.of(root, release=flat, submitted=settings["submitted_dir"], grades=settings["grades_dir"])
+    found = Folders.of(root, release=flat, submitted=settings.submitted_dir, grades=settings.grades_dir)
     for folder in (found.submitted, found.grades):
         if folder.exists() and not folder.is_dir():
             raise Usage(f"{folder} is not a folder: submissions and grades are kept in folders")
@@ -126,7 +120,7 @@ def stored(name: str, find: Callable[[], Place | None]) -> StoredFile | None:
 
 def _stored(name: str, found: os.stat_result, hold: Callable[[], OpenedFile]) -> StoredFile:
     tag = "{:x}-{:x}-{:x}-{:x}".format(*files.fingerprint(found))
-    return StoredFile(name, found.st_size, found.st_mtime, tag, hold=hold)
+    return StoredFile(name, found.st_size, found.st_mtime, tag, opener=hold)
 
 
 def _hold(name: str, find: Callable[[], Place | None], place: Place) -> OpenedFile:
@@ -143,32 +137,3 @@ def _hold(name: str, find: Callable[[], Place | None], place: Place) -> OpenedFi
                 raise FileNotFoundError(errno.ENOENT, "the file is gone", name) from None
             place = found_again
     raise AssertionError("looked for at least once")
-
-
-class Fields(dict[str, Any]):
-    """An object of JSON. It equals another only as they are written, so that an edit of 1 to true or 1.0 shows."""
-
-    def __eq__(self, other: object) -> bool:
-        return repr(self) == repr(other)
-
-    def __ne__(self, other: object) -> bool:
-        return repr(self) != repr(other)
-
-    __hash__ = None
-
-
-def parse_json(text: str | bytes) -> Any:
-    """Raises ValueError."""
-    try:
-        return json.loads(text, object_pairs_hook=Fields)
-    except RecursionError:  # each version of Python has its own words for it
-        raise ValueError("nested too deeply") from None
-
-
-def load_json(path: Path) -> Any:
-    try:
-        document = parse_json(path.read_bytes())
-        json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair could never be sent on
-        return document
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"{path.name} cannot be understood", f"{path}: {error}: mend it by hand") from error

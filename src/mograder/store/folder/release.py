@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple
 from datetime import UTC, tzinfo
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from mograder.config import manifest_rules
 from mograder.domain.assignments import Assignment, Plan, ReleaseFile, Rules, find_assignment
 from mograder.domain.errors import BadName, BadRequest, Unreadable
-from mograder.domain.names import MAX_FILE_NAME, AssignmentName, FileName
-from mograder.domain.store import StoredFile
+from mograder.domain.files import StoredFile
+from mograder.domain.names import MAX_FILE_NAME, AssignmentName, FileName, Username
+from mograder.domain.release import Fetched
 from mograder.store.folder.layout import (
     FEEDBACK,
     GRADES,
-    MANIFEST,
     Folders,
     Place,
     existing,
-    load_json,
     real_place,
     stored,
 )
+from mograder.store.folder.ledger import Ledger
+from mograder.store.folder.rows import where_asked
 from mograder.store.shared import files
-from mograder.store.shared.files import Cached, LastGood, StatCache, StatSnapshot
+from mograder.store.shared.files import Cached, LastGood, StatCache, StatSnapshot, storage_errors
+from mograder.store.shared.manifest import MANIFEST, Manifest, load_json, parse_manifest, shown, with_rules
 
 T = TypeVar("T")
 
@@ -238,22 +239,6 @@ def _entries(folder: Path) -> Entries:
     return tuple(sorted(found))
 
 
-def with_rules(listed: Iterable[Assignment], plan: Plan) -> tuple[Assignment, ...]:
-    """Assignments with what the plan says about them, which goes before what they say themselves."""
-    return tuple(
-        replace(each, rules=plan.rules[each.name].over(each.rules)) if each.name in plan.rules else each
-        for each in listed
-    )
-
-
-def shown(found: Sequence[T], name: Callable[[T], str]) -> Sequence[T]:
-    """The files of an assignment that are listed: where there are zips, they alone."""
-    return [each for each in found if name(each).lower().endswith(".zip")] or found
-
-
-Manifest = LastGood[tuple[Assignment, ...] | None]
-
-
 def _manifest(zone: tzinfo, last: tuple[tuple[Assignment, ...] | None, ...] = ()) -> Manifest:
     return LastGood(partial(_load_manifest, zone), None, last)
 
@@ -269,30 +254,41 @@ def _load_manifest(zone: tzinfo, path: Path) -> tuple[Assignment, ...]:
         raise Unreadable(f"{path.name} cannot be understood", f"{path}: {error}") from error
 
 
-def parse_manifest(document: Any, zone: tzinfo) -> tuple[Assignment, ...]:
-    """Raises BadRequest naming the entry at fault."""
-    if not isinstance(document, list):
-        raise BadRequest("expected a JSON list")
-    found = []
-    for index, entry in enumerate(document, 1):
-        try:
-            if not isinstance(entry, dict):
-                raise BadRequest("expected an object")
-            found.append(_manifest_entry(entry, zone))
-        except (BadRequest, ValueError) as error:
-            raise BadRequest(f"entry {index}: {error}") from error
-    return tuple(found)
+class FolderRelease:
+    """A `ReleaseStore`, which can also answer from memory."""
 
+    def __init__(self, ledger: Ledger, release: ReleaseFolder, plan: Callable[[], Plan]) -> None:
+        self._ledger = ledger
+        self._folder = release
+        self._plan = plan
 
-def _manifest_entry(entry: dict[str, Any], zone: tzinfo) -> Assignment:
-    name = AssignmentName.parse(str(entry.get("name") or entry.get("id") or ""))
-    release_files = []
-    listed = entry.get("files") or []
-    if not isinstance(listed, list):
-        raise BadRequest("'files' must be a list")
-    for file in listed:
-        if not isinstance(file, dict) or not isinstance(file.get("filename"), str):
-            raise BadRequest("a file needs a 'filename'")
-        url = file.get("url")
-        release_files.append(ReleaseFile(FileName.parse(file["filename"]), url=url if isinstance(url, str) else None))
-    return Assignment(name, str(entry.get("id", name)), tuple(release_files), manifest_rules(entry, zone), entry)
+    def assignments(self) -> tuple[Assignment, ...]:
+        plan = self._plan()
+        with storage_errors("list the assignments"):
+            return self._folder.assignments(plan)
+
+    def cached_assignments(self) -> tuple[Assignment, ...] | None:
+        """See `CachedReads`."""
+        plan = self._plan()
+        with storage_errors("list the assignments"):
+            return self._folder.cached(plan)
+
+    def find(self, text: str) -> Assignment | None:
+        plan = self._plan()
+        with storage_errors("find the assignment"):
+            return self._folder.find(text, plan)
+
+    def file(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
+        with storage_errors("read the file"):
+            return self._folder.release_file(assignment, name)
+
+    def note_fetched(self, notes: Sequence[Fetched]) -> None:
+        rows = [astuple(each) for each in notes]
+        self._ledger.write(
+            lambda connection: connection.executemany("INSERT OR IGNORE INTO fetched VALUES (?, ?, ?)", rows)
+        )
+
+    def fetched(self, username: Username | None = None) -> list[Fetched]:
+        where, values = where_asked(username=username)
+        rows = self._ledger.read(f"SELECT * FROM fetched WHERE {where} ORDER BY assignment, username", values)
+        return [Fetched(AssignmentName(assignment), Username(name), moment) for assignment, name, moment in rows]

@@ -32,7 +32,7 @@ def new_body() -> str:
 
 
 class Incoming:
-    """An `Upload` (domain/store.py): in memory while small, then a nameless file; counted and hashed."""
+    """An `Upload` (domain/submissions.py): in memory while small, then a nameless file; counted and hashed."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
@@ -75,29 +75,29 @@ def split(content: bytes) -> Iterator[bytes]:
     return pieces_of(BytesIO(content))
 
 
-class Bodies:
+class Blobs:
     """The bytes in one database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._at_hand = tempfile.TemporaryDirectory(prefix="mograder-")
-        self._bringing = threading.Lock()
+        self._cached = tempfile.TemporaryDirectory(prefix="mograder-")
+        self._fetching = threading.Lock()
 
     def close(self) -> None:
-        self._at_hand.cleanup()
+        self._cached.cleanup()
 
-    def bring(self, course: str, body: str, size: int) -> bytes | Path:
+    def fetch(self, course: str, body: str, size: int) -> bytes | Path:
         """The bytes of a small file; a file with those of a large one. Raises Unreadable when they are not there."""
         if size <= IN_MEMORY:
             return b"".join(self.pieces(course, body, size))
-        path = Path(self._at_hand.name, body)
-        with storage_errors("bring the file"):
+        path = Path(self._cached.name, body)
+        with storage_errors("fetch the file"):
             if _is_cached(path):  # nobody waits for another's file
                 return path
-            with self._bringing:
-                return path if _is_cached(path) else self._fetch(path, course, body, size)
+            with self._fetching:
+                return path if _is_cached(path) else self._download(path, course, body, size)
 
-    def _fetch(self, path: Path, course: str, body: str, size: int) -> Path:
+    def _download(self, path: Path, course: str, body: str, size: int) -> Path:
         self._make_room(size)
         scratch = path.with_name("coming")
         with scratch.open("wb") as file:
@@ -118,7 +118,7 @@ class Bodies:
             count, piece = count + len(content), piece + 1
 
     def _make_room(self, size: int) -> None:
-        found = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in Path(self._at_hand.name).iterdir())
+        found = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in Path(self._cached.name).iterdir())
         held = sum(each[1] for each in found) + size
         for _, length, path in found:
             if held <= CACHE_SIZE:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.receipts import ChainPosition, Issue, NewSubmission, Receipt, free_filename
-from mograder.domain.store import Accepted
+from mograder.domain.receipts import Head, NewSubmission, Receipt, free_filename
 from mograder.store.postgres.database import Connection
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of, receipt_values
 
@@ -26,13 +25,10 @@ APPEND = (
 """A receipt of a course whose bytes are those of a body."""
 
 
-class ChainAppender:
-    """What `submissions` need to know to be appended, read under the lock; `write` puts what was appended."""
+class LockedEnd:
+    """The `ChainEnd` of a course, locked by the open transaction, as far as `submissions` need it."""
 
     def __init__(self, connection: Connection, course: str, submissions: Sequence[NewSubmission]) -> None:
-        self._connection = connection
-        self._course = course
-        self._new: list[tuple[str, Receipt]] = []
         dated: dict[tuple[AssignmentName, Username], str] = {}
         for each in submissions:
             name = free_filename(each.username, each.received, lambda _: False)
@@ -46,36 +42,22 @@ class ChainAppender:
             taken = connection.execute(_TAKEN, (assignments, users, list(dated.values()), course))
         row = end.fetchone()
         assert row is not None, "a course has a chain from its start"
-        self._number, self._head = row
+        self.head = Head(*row)
         receipts = [receipt_of(row) for row in latest]
         self._latest = {(each.submission.assignment, each.submission.username): each for each in receipts}
-        self._taken: set[tuple[str, str]] = {(assignment, filename) for assignment, filename in taken}
+        self._taken = {(assignment, filename) for assignment, filename in taken}
 
-    def append(self, submission: NewSubmission, issue: Issue, body: str) -> Accepted:
-        """Give a submission the next place; its bytes are those of `body`. What `issue` raises leaves the chain
-        alone.
-        """
-        key = (submission.assignment, submission.username)
-        latest = self._latest.get(key)
+    def latest(self, assignment: AssignmentName, username: Username) -> Receipt | None:
+        return self._latest.get((assignment, username))
 
-        def is_taken(filename: str) -> bool:
-            return (submission.assignment, filename) in self._taken
+    def is_taken(self, submission: NewSubmission, latest: Receipt | None, filename: str) -> bool:
+        return (submission.assignment, filename) in self._taken
 
-        filename = free_filename(submission.username, submission.received, is_taken)
-        receipt = issue(ChainPosition(self._number + 1, self._head, latest, filename))
-        if receipt is latest:
-            return Accepted(receipt, repeated=True)
-        self._number, self._head, self._latest[key] = receipt.number, receipt.hash, receipt
-        self._taken.add((submission.assignment, filename))
-        self._new.append((body, receipt))
-        return Accepted(receipt, repeated=False)
 
-    def write(self) -> None:
-        if not self._new:
-            return
-        with self._connection.pipeline(), self._connection.cursor() as cursor:
-            rows = [(self._course, body, *receipt_values(receipt)) for body, receipt in self._new]
-            cursor.executemany(APPEND, rows)
-            cursor.execute(
-                "UPDATE chains SET number = %s, head = %s WHERE course = %s", (self._number, self._head, self._course)
-            )
+def write_receipts(connection: Connection, course: str, head: Head, new: Sequence[tuple[str, Receipt]]) -> None:
+    """Put new receipts, each with the name of its bytes, behind the end of the chain, which is `head` then."""
+    if not new:
+        return
+    with connection.pipeline(), connection.cursor() as cursor:
+        cursor.executemany(APPEND, [(course, body, *receipt_values(receipt)) for body, receipt in new])
+        cursor.execute("UPDATE chains SET number = %s, head = %s WHERE course = %s", (head.number, head.hash, course))

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mograder import config
 from mograder.domain import deadlines
-from mograder.domain.names import CourseName, FileName
-from mograder.domain.store import CourseEntry, Event
+from mograder.domain.audit import Event
+from mograder.domain.names import AssignmentName, CourseName, FileName
+from mograder.domain.store import CourseEntry
 from mograder.domain.tokens import random_secret
-from mograder.store.folder.courses import course_taken, no_such_course
-from mograder.store.folder.layout import MANIFEST, Folders
-from mograder.store.folder.release import ReleaseFolder
 from mograder.store.postgres import blobs
-from mograder.store.postgres.blobs import Bodies, new_body, pieces_of
+from mograder.store.postgres.blobs import Blobs, new_body, pieces_of
 from mograder.store.postgres.database import Connection, Database
 from mograder.store.postgres.rows import (
-    HAND_OUTS,
-    PLAN,
+    RELEASED,
     SECRETS,
     StoredReleaseFile,
     lock_document,
@@ -31,6 +29,15 @@ from mograder.store.postgres.rows import (
 )
 from mograder.store.postgres.store import PostgresStore
 from mograder.store.shared import files
+from mograder.store.shared.courses import course_taken, no_such_course
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What an instructor publishes: `documents` by their place in the database (None: there is none), and `files`."""
+
+    documents: Mapping[str, str | None]
+    files: Mapping[AssignmentName, Sequence[tuple[FileName, Path]]]
 
 
 class PostgresCourses:
@@ -40,7 +47,7 @@ class PostgresCourses:
         """Raises Temporary, and Unreadable for a schema that is newer or older than this program."""
         self.url = url
         self._database = Database(url)
-        self._bodies = Bodies(self._database)
+        self._bodies = Blobs(self._database)
         self._opened: dict[CourseName, PostgresStore] = {}
         self._opening = threading.Lock()
 
@@ -95,28 +102,22 @@ class PostgresCourses:
 
         self._database.write(name, work)
 
-    def publish(self, name: CourseName, folders: Folders, event: Event) -> int:
-        """Make plan, manifest and released files those of a course folder, as one step; how many files students get.
-
-        Raises Unreadable when what stands there cannot be understood; then nothing has changed.
-        """
-        release_files = ReleaseFolder(folders)
-        release_files.assignments(config.read_course_file(folders.course / config.CONFIG_NAME).plan())
-        found = release_files.everything()
+    def publish(self, name: CourseName, publication: Publication, event: Event) -> int:
+        """Replace plan, manifest and released files, in one transaction; returns how many files students get."""
 
         def work(connection: Connection) -> int:
-            held = read_listing(lock_document(connection, name, HAND_OUTS, "{}"))
+            held = read_listing(lock_document(connection, name, RELEASED, "{}"))
             before = [each for listed in held.values() for each in listed]
             known = {each.sha256: each.body for each in before}
             listing = {
                 assignment: tuple(_keep(connection, name, file, path, known) for file, path in listed)
-                for assignment, listed in found.items()
+                for assignment, listed in publication.files.items()
             }
             used = {each.body for listed in listing.values() for each in listed}
             blobs.drop(connection, name, [each.body for each in before if each.body not in used])
-            put_document(connection, name, HAND_OUTS, write_listing(listing))
-            for place, path in ((PLAN, folders.course / config.CONFIG_NAME), (MANIFEST, folders.root / MANIFEST)):
-                _put_file(connection, name, place, path)
+            put_document(connection, name, RELEASED, write_listing(listing))
+            for place, text in publication.documents.items():
+                _put_text(connection, name, place, text)
             record(connection, name, [event])
             return sum(map(len, listing.values()))
 
@@ -133,8 +134,8 @@ def _keep(connection: Connection, course: str, name: FileName, path: Path, known
     return StoredReleaseFile(name, found.st_size, digest, int(found.st_mtime * deadlines.SECOND), known[digest])
 
 
-def _put_file(connection: Connection, course: str, place: str, path: Path) -> None:
-    try:
-        put_document(connection, course, place, path.read_bytes().decode())
-    except FileNotFoundError:
+def _put_text(connection: Connection, course: str, place: str, text: str | None) -> None:
+    if text is not None:
+        put_document(connection, course, place, text)
+    else:
         connection.execute("DELETE FROM documents WHERE course = %s AND place = %s", (course, place))

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import json
 
+from mograder.domain.audit import ERASED_NAME
+from mograder.domain.chain import MakeTombstone
 from mograder.domain.names import Username
 from mograder.domain.receipts import Receipt
-from mograder.domain.store import ERASED_NAME, MakeTombstone
-from mograder.store.folder.erase import name_digest, naming, new_salt
 from mograder.store.postgres import blobs
 from mograder.store.postgres.database import Connection
 from mograder.store.postgres.rows import lock_document, put_document, read_grades
+from mograder.store.shared.erased import name_digest, naming, new_salt
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
 
-ERASED_NAMES = "SELECT salt, digest, generation FROM erased_names WHERE course = %s ORDER BY generation DESC"
 
-
-def erase(connection: Connection, course: str, username: Username, attest: MakeTombstone) -> None:
-    """Of the person's receipts stays what `attest` makes of them; of everything else, nothing."""
+def erase(connection: Connection, course: str, username: Username, make_tombstone: MakeTombstone) -> None:
+    """Of the person's receipts stays what `make_tombstone` makes of them; of everything else, nothing."""
     # Nothing is appended meanwhile: what is handed in afterwards is a new beginning.
     connection.execute("SELECT 1 FROM chains WHERE course = %s FOR UPDATE", (course,))
     own = (course, username)
     for row in connection.execute(
         f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE course = %s AND username = %s", own
     ).fetchall():
-        _keep_place(connection, course, receipt_of(row), attest)
+        _keep_place(connection, course, receipt_of(row), make_tombstone)
     for table in ("receipts", "feedback"):
         found = connection.execute(f"SELECT body FROM {table} WHERE course = %s AND username = %s", own).fetchall()
         blobs.drop(connection, course, [body for (body,) in found])
@@ -32,11 +31,11 @@ def erase(connection: Connection, course: str, username: Username, attest: MakeT
     for table in ("receipts", "feedback", "extensions", "fetched", "accounts"):
         connection.execute(f"DELETE FROM {table} WHERE course = %s AND username = %s", own)
     _erase_from_documents(connection, course, username)
-    _erase_from_trail(connection, course, username)
+    _erase_from_audit_log(connection, course, username)
 
 
-def _keep_place(connection: Connection, course: str, receipt: Receipt, attest: MakeTombstone) -> None:
-    erased = attest(receipt)
+def _keep_place(connection: Connection, course: str, receipt: Receipt, make_tombstone: MakeTombstone) -> None:
+    erased = make_tombstone(receipt)
     connection.execute(
         "INSERT INTO erased (course, number, previous, hash, statement) VALUES (%s, %s, %s, %s, %s)",
         (course, erased.number, erased.previous, erased.hash, erased.statement),
@@ -67,7 +66,7 @@ def _erase_from_documents(connection: Connection, course: str, username: Usernam
                 put_document(connection, course, place, json.dumps(others))
 
 
-def _erase_from_trail(connection: Connection, course: str, username: Username) -> None:
+def _erase_from_audit_log(connection: Connection, course: str, username: Username) -> None:
     own = (course, username)
     connection.execute("DELETE FROM events WHERE course = %s AND subject = %s", own)
     connection.execute("UPDATE events SET actor = %s WHERE course = %s AND actor = %s", (ERASED_NAME, *own))

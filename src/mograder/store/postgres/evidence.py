@@ -11,9 +11,8 @@ from mograder.domain.chain import Tombstone
 from mograder.domain.errors import Unreadable, VerificationFailed
 from mograder.domain.receipts import Head, Receipt, Signer
 from mograder.signing import Ed25519Signer
-from mograder.store.copy import DatabasePlace, check_bytes
 from mograder.store.postgres.store import PostgresStore
-from mograder.store.shared.evidence import Record, Verified, broken_chain
+from mograder.store.shared.evidence import Record, Verified, broken_chain, check_bytes
 from mograder.store.shared.findings import Findings, error, lasting
 
 MEND = "restore the database from a backup; the students' own receipts show what was handed in"
@@ -33,7 +32,7 @@ class PostgresEvidence:
     def own_signer(self) -> Ed25519Signer:
         """Raises Unreadable when the course's key is missing or none."""
         try:
-            return Ed25519Signer(self.store.signing_key(self._no_key))
+            return Ed25519Signer(self.store.keys.signing_key(self._no_key))
         except ValueError as problem:
             raise Unreadable("the course's key cannot be read", f"{problem}: restore it, or give --keys") from None
 
@@ -48,20 +47,22 @@ class PostgresEvidence:
         return Verified(findings, record.head, len(record.receipts), len(record.erased))
 
     def _record(self) -> Record:
-        links = list(self.store.chain())
+        links = list(self.store.submissions.chain())
         receipts = [each for each in links if isinstance(each, Receipt)]
-        return Record(receipts, [each for each in links if isinstance(each, Tombstone)], {}, "")
+        return Record(receipts, [each for each in links if isinstance(each, Tombstone)])
 
     def _everything(self, signer: Signer, kept: Sequence[Head]) -> Findings:
         where = f"course {self.store.course}"
-        end, record = self.store.head(), self._record()  # in this order: what is said to be the end is in the record
+        end, record = (
+            self.store.submissions.head(),
+            self._record(),
+        )  # in this order: what is said to be the end is in the record
         yield from broken_chain(record.links, signer, [*kept, end], where, MEND)
-        for (number,) in self.store.read(BEHIND_THE_END):
+        for (number,) in self.store.tables.read(BEHIND_THE_END):
             yield error(f"receipt {number} stands behind the end of the chain", where, MEND)
-        place = DatabasePlace(self.store)
         for receipt in record.receipts:
             try:
-                check_bytes(receipt, place.pieces(receipt))
+                check_bytes(receipt, self.store.submissions.pieces(receipt))
             except (VerificationFailed, Unreadable) as problem:
                 kept_as = f"{receipt.submission.assignment}/{receipt.submission.filename}"
                 yield error(problem.message, f"{where}: {kept_as}", MEND)

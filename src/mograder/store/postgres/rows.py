@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass
 
-from mograder.domain.access import Account, Role
+from mograder.domain.access import Account
+from mograder.domain.audit import Event
 from mograder.domain.commitments import Commitment
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
-from mograder.domain.store import Event
-from mograder.store.postgres.database import Connection, Row
+from mograder.store.postgres.database import Connection
+from mograder.store.shared.rows import ACCOUNT_COLUMNS, EXTENSION_COLUMNS, account_values, extension_values
 
-PLAN, MANIFEST, HAND_OUTS, SECRETS = "mograder.toml", "assignments.json", "released files", "secrets"
+PLAN, RELEASED, SECRETS = "mograder.toml", "released files", "secrets"
 """Places of documents, beside those of grades and commits."""
 
 
@@ -97,20 +98,20 @@ def write_commitments(commits: Sequence[Commitment]) -> str:
 
 # accounts, extensions and events
 
-EXTENSION_COLUMNS = "assignment, username, until, note, wanted, reason, declined"
-
-
-def extension_of(row: Row) -> Extension:
-    assignment, username, *rest = row
-    return Extension(AssignmentName(assignment), Username(username), *rest)
+ERASED_NAMES = "SELECT salt, digest, generation FROM erased_names WHERE course = %s ORDER BY generation DESC"
 
 
 def put_extension(connection: Connection, course: str, extension: Extension) -> None:
     connection.execute(
-        f"INSERT INTO extensions (course, {EXTENSION_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) "
+        f"INSERT INTO extensions (course, {EXTENSION_COLUMNS}) VALUES (%s, {places(EXTENSION_COLUMNS)}) "
         f"ON CONFLICT (course, assignment, username) DO UPDATE SET {_new_values(EXTENSION_COLUMNS)}",
-        (course, *astuple(extension)),
+        (course, *extension_values(extension)),
     )
+
+
+def places(columns: str) -> str:
+    """A placeholder for each of the columns."""
+    return ", ".join("%s" for _ in columns.split(", "))
 
 
 def _new_values(columns: str) -> str:
@@ -118,21 +119,12 @@ def _new_values(columns: str) -> str:
     return ", ".join(f"{name} = excluded.{name}" for name in columns.split(", "))
 
 
-ACCOUNT_COLUMNS = ", ".join(each.name for each in fields(Account))
-
-
-def account_of(row: Row) -> Account:
-    username, role, *rest = row
-    return Account(Username(username), Role(role), *rest)
-
-
 def put_accounts(connection: Connection, course: str, accounts: Sequence[Account]) -> None:
-    places = ", ".join(["%s"] * len(fields(Account)))
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"INSERT INTO accounts (course, key, {ACCOUNT_COLUMNS}) VALUES (%s, %s, {places}) "
+            f"INSERT INTO accounts (course, key, {ACCOUNT_COLUMNS}) VALUES (%s, %s, {places(ACCOUNT_COLUMNS)}) "
             f"ON CONFLICT (course, key) DO UPDATE SET {_new_values(ACCOUNT_COLUMNS)}",
-            [(course, each.username.key, *astuple(each)) for each in accounts],
+            [(course, each.username.key, *account_values(each)) for each in accounts],
         )
 
 
@@ -142,3 +134,9 @@ def record(connection: Connection, course: str, events: Sequence[Event]) -> None
             "INSERT INTO events (course, moment, actor, action, subject, detail) VALUES (%s, %s, %s, %s, %s, %s)",
             [(course, each.moment, each.actor, each.action, each.subject, each.detail) for each in events],
         )
+
+
+def where_asked(**asked: str | None) -> tuple[str, list[str]]:
+    """A further condition on the given columns alone, and its values."""
+    wanted = {column: value for column, value in asked.items() if value is not None}
+    return "".join(f" AND {column} = %s" for column in wanted), list(wanted.values())

@@ -96,6 +96,12 @@ def make_folder(folder: Path) -> None:
     sync_folder(folder.parent)
 
 
+def remove_scratch(path: Path | str) -> None:
+    """Remove a scratch file if it is there. One that cannot be removed now is removed at a later start."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
 def write_beside(path: Path, content: bytes, mode: int = 0o644) -> Path:
     """A hidden file beside `path` that holds `content`, synced: ready to be renamed to it."""
     scratch = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
@@ -105,8 +111,7 @@ def write_beside(path: Path, content: bytes, mode: int = 0o644) -> Path:
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
-        with contextlib.suppress(OSError):
-            scratch.unlink()
+        remove_scratch(scratch)
         raise
     return scratch
 
@@ -117,8 +122,7 @@ def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     try:
         scratch.replace(path)
     except BaseException:
-        with contextlib.suppress(OSError):
-            scratch.unlink()
+        remove_scratch(scratch)
         raise
     sync_folder(path.parent)
 
@@ -141,8 +145,7 @@ def rewrite_file(path: Path, content: bytes) -> None:
         scratch.chmod(stat.S_IMODE(found.st_mode))
         scratch.replace(path)
     except BaseException:
-        with contextlib.suppress(OSError):
-            scratch.unlink()
+        remove_scratch(scratch)
         raise
     sync_folder(path.parent)
 
@@ -179,8 +182,7 @@ def point_latest(link: Path | str, target: Path | str) -> None:
             Path(scratch).write_bytes(Path(target).read_bytes())
         os.replace(scratch, link)
     except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(scratch)
+        remove_scratch(scratch)
         raise
 
 
@@ -321,8 +323,7 @@ class Spool:
             os.close(self._descriptor)
             self._descriptor = None
         if self.path is not None:
-            with contextlib.suppress(OSError):
-                self.path.unlink()
+            remove_scratch(self.path)
             self.path = None
         self._forget()
 
@@ -345,8 +346,7 @@ def write_spool(path: str, content: bytes) -> None:
         finally:
             os.close(descriptor)
     except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
+        remove_scratch(path)
         raise
 
 

@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from mograder.domain import board as boards
 from mograder.domain import grade_changes
 from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import BoardFilter, Row, Show
-from mograder.domain.course import Standing
 from mograder.domain.deadlines import Penalties
 from mograder.domain.errors import BadRequest, MograderError, NotFound
-from mograder.domain.extending import Change
-from mograder.domain.extensions import Decision, State
+from mograder.domain.extensions import Change, Decision, State
+from mograder.domain.files import StoredFile
 from mograder.domain.grade_changes import Preview, Spread
 from mograder.domain.grades import GradeEntry, of_person
 from mograder.domain.names import FileName, Username, counted, parse_owner
 from mograder.domain.receipts import latest_filename
-from mograder.domain.store import StoredFile
+from mograder.domain.standings import Standing
 from mograder.web import multipart
-from mograder.web.api import MULTIPART_EXTRA
-from mograder.web.body import is_multipart
 from mograder.web.endpoints import feedback_pages
-from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of
+from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of, small_number
 from mograder.web.pages.page import Page
-from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, file_response, html, parse_form
+from mograder.web.pages.page_request import (
+    Answer,
+    PageRequest,
+    PageRoute,
+    feedback_response,
+    file_response,
+    html,
+    parse_form,
+)
 from mograder.web.pages.source import Contents, look_into
-from mograder.web.replies import FEEDBACK_POLICY, attachment
-from mograder.web.zips import zipped
+from mograder.web.uploads import MULTIPART_EXTRA
+from mograder.web.zips import ZipResponse
 from mograder.wire.codec import decode_json
 from mograder.wire.endpoints import BY_NAME
 
@@ -96,12 +100,12 @@ class AssignmentPage(OnAssignment):
 
 @dataclass(frozen=True)
 class GradesPage(OnAssignment):
-    """What a table of grades would change, to be confirmed; `seen` marks what is stored now."""
+    """What a table of grades would change, to be confirmed; `version` is that of the stored grades."""
 
     template = "grades.html"
     heading = "Upload grades"
     preview: Preview
-    seen: str
+    version: str
     problem: str = ""
 
     @property
@@ -161,14 +165,11 @@ def assignment(request: PageRequest) -> AssignmentPage:
     rows, part = part_of(_found(request, task, show), request.query, PEOPLE_A_PAGE)
     counts = tuple((each, sum(map(each.fits, cells))) for each in Show)
     spread = grade_changes.spread((each.grade for each in cells if each.grade is not None), task.rules.points)
-    grades, pages = (text if (text := request.query.get(name, "")).isdecimal() else "" for name in ("grades", "pages"))
-    kept = f"the grades are stored: {grades} in all" if grades else _stored_in_words(pages) if pages else ""
+    grades, pages = small_number(request.query.get("grades", "")), small_number(request.query.get("pages", ""))
+    kept = "" if grades is None else f"the grades are stored: {grades} in all"
+    kept = kept if pages is None else f"{counted(pages, 'feedback page')} {'is' if pages == 1 else 'are'} stored"
     penalties = request.course.plan.penalties
     return AssignmentPage(request.frame, task, tuple(rows), part, show, counts, spread, penalties, kept=kept)
-
-
-def _stored_in_words(pages: str) -> str:
-    return f"{counted(int(pages), 'feedback page')} {'is' if int(pages) == 1 else 'are'} stored"
 
 
 def _show(request: PageRequest) -> Show:
@@ -186,20 +187,19 @@ def all_submissions(request: PageRequest) -> Answer:
     """The submissions that count, of everybody or of those who are asked for, as a zip."""
     course, task = request.course, request.assignment()
     wanted = {row.username for row in _found(request, task, _show(request))}
-    listed = [each for each in course.submissions(task, None) if each.file.username in wanted]
+    listed = [each for each in course.submissions.collect(task, None) if each.file.username in wanted]
 
     def files() -> Iterator[tuple[str, StoredFile]]:
         for each in listed:
             try:
-                file = course.submitted_file(task, each.file.filename).fetched_file()
+                file = course.submissions.file(task, each.file.filename).fetched_file()
                 with file.open() as opened:
                     ending = ".zip" if opened.read(4) == b"PK\x03\x04" else ".py"
             except (NotFound, OSError):  # taken away by hand meanwhile
                 continue
             yield f"{task.name}/{each.file.username}{ending}", file
 
-    headers = attachment(f"{task.name}-submissions.zip")
-    return StreamingResponse(zipped(files()), headers=headers, media_type="application/zip")
+    return ZipResponse(files(), f"{task.name}-submissions.zip")
 
 
 # grades and feedback
@@ -207,15 +207,15 @@ def all_submissions(request: PageRequest) -> Answer:
 
 async def preview_grades(request: PageRequest) -> Answer:
     """What a table would change: nothing is written yet."""
-    task = await request.api.write(request.assignment)
+    task = await request.api.threads.run(request.assignment)
     try:
         limit = BY_NAME["upload_grades"].limit or 0
         files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
         if len(files) != 1:
             raise BadRequest("choose one file: a CSV table with the columns 'username' and 'grade'")
-        return await request.api.write(lambda: _preview(request, task, files[0][1]))
+        return await request.api.threads.run(lambda: _preview(request, task, files[0][1]))
     except MograderError as error:
-        return await request.api.write(_failed(request, error))
+        return await request.api.threads.run(_failed(request, error))
 
 
 def _preview(request: PageRequest, task: Assignment, content: bytes) -> GradesPage:
@@ -223,15 +223,11 @@ def _preview(request: PageRequest, task: Assignment, content: bytes) -> GradesPa
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise BadRequest("the table is not UTF-8 text: save it as CSV UTF-8") from None
-    stored = request.course.grades(task)
+    version = request.course.grades.version(task)  # first: a change before the next line is then noticed later
+    stored = request.course.grades.of(task)
     people = {row.username for row in request.api.board().rows}
     found = grade_changes.preview(text, stored, people, task.rules.points)
-    return GradesPage(request.frame, task, found, _mark(request, task))
-
-
-def _mark(request: PageRequest, task: Assignment) -> str:
-    stored = json.dumps([dict(each.fields) for each in request.course.grades(task)], sort_keys=True)
-    return hashlib.sha256(stored.encode()).hexdigest()
+    return GradesPage(request.frame, task, found, version)
 
 
 def _failed(request: PageRequest, error: MograderError):  # type: ignore[no-untyped-def]
@@ -242,36 +238,32 @@ def _failed(request: PageRequest, error: MograderError):  # type: ignore[no-unty
 async def keep_grades(request: PageRequest) -> Answer:
     """Write the grades that were previewed, unless what is stored has changed since."""
     form = parse_form(await request.body.whole(CONFIRM_LIMIT))
-    return await request.api.write(lambda: _keep(request, form))
+    return await request.api.threads.run(lambda: _keep(request, form))
 
 
 def _keep(request: PageRequest, form: dict[str, str]) -> Answer:
     task = request.assignment()
     try:
-        if form.get("seen") != _mark(request, task):
-            raise BadRequest("the grades have changed since you looked: upload the table again")
         document = decode_json(form.get("document", "").encode())
-        count = request.course.upload_grades(request.actor, task, document).stored
+        count = request.course.grades.upload(request.actor, task, document, form.get("version", "")).stored
     except MograderError as error:
         return _failed(request, error)()  # type: ignore[no-any-return]
     return _stored(request, task, f"grades={count}")
 
 
 def _stored(request: PageRequest, task: Assignment, query: str) -> Response:
-    on = request.to("/board", task.name)
-    on.headers["Location"] += f"?{query}"
-    return on
+    return request.to("/board", task.name, query=query)
 
 
 async def upload_feedback(request: PageRequest) -> Answer:
     """Keep feedback pages, one <user>.html a person, all or none."""
-    task = await request.api.write(request.assignment)
+    task = await request.api.threads.run(request.assignment)
     try:
         limit = BY_NAME["upload_feedback"].limit or 0
         files = await multipart.read_files(request.headers, request.body.chunks(limit))
-        return await request.api.write(lambda: _keep_feedback(request, task, files))
+        return await request.api.threads.run(lambda: _keep_feedback(request, task, files))
     except MograderError as error:
-        return await request.api.write(_failed(request, error))
+        return await request.api.threads.run(_failed(request, error))
 
 
 def _keep_feedback(request: PageRequest, task: Assignment, files: list[tuple[str, bytes]]) -> Answer:
@@ -280,7 +272,7 @@ def _keep_feedback(request: PageRequest, task: Assignment, files: list[tuple[str
     strangers = sorted(user for user in pages if user not in people)
     if strangers:
         raise BadRequest(f"nobody called {', '.join(strangers[:5])} is in the course: nothing was stored")
-    request.course.upload_feedback(request.actor, task, pages)
+    request.course.grades.upload_feedback(request.actor, task, pages)
     return _stored(request, task, f"pages={len(pages)}")
 
 
@@ -293,9 +285,9 @@ def person(request: PageRequest) -> PersonPage:
     row = next((each for each in request.api.board().rows if each.username == user), None)
     if row is None:
         raise NotFound(f"nobody called {user!r} is in the course")
-    standing = course.standing(task, user)
+    standing = course.standings.of(task, user)
     by_hand = latest_filename(user) if standing.submitted and not standing.kept else ""
-    grade = of_person(course.grades(task), user)
+    grade = of_person(course.grades.of(task), user)
     return PersonPage(request.frame, task, user, row.name, standing, grade, str(course.plan.zone), by_hand)
 
 
@@ -304,26 +296,16 @@ def _user(request: PageRequest) -> Username:
 
 
 async def submit_for(request: PageRequest) -> Answer:
-    """Hand in for a student: never late, and the receipt says who did it."""
-    course, task, user = request.course, await request.api.write(request.assignment), _user(request)
-    await request.api.write(lambda: person(request))
-    upload = course.upload()
+    """Submit for a student: it is never late, and the receipt says who did it."""
+    task, user = await request.api.threads.run(request.assignment), _user(request)
+    await request.api.threads.run(lambda: person(request))
     try:
-        if not is_multipart(request.headers):
-            raise BadRequest("choose a file first")
-        chunks = request.body.chunks(course.limit_for(task) + MULTIPART_EXTRA)
-        filename = await multipart.read_first_file(request.headers, chunks, upload)
-
-        def keep() -> None:
-            upload.finish()
-            course.submit(request.actor, task, user, upload, request.received, filename)
-
-        await request.api.write(keep)
+        await request.take_submission(task, user)
     except MograderError as error:
         problem = error
-        return await request.api.write(lambda: html(replace(person(request), problem=problem.message), problem.status))
-    finally:
-        upload.discard()
+        return await request.api.threads.run(
+            lambda: html(replace(person(request), problem=problem.message), problem.status)
+        )
     return request.to("/board", task.name, "people", user)
 
 
@@ -349,21 +331,20 @@ def extend(request: PageRequest) -> Answer:
 def source(request: PageRequest) -> Answer:
     """A submission, to be read."""
     task, user, name = request.assignment(), _user(request), request.values["file"]
-    found = request.course.version(task, user, FileName.parse(name))
+    found = request.course.submissions.own_file(task, user, FileName.parse(name))
     return SourcePage(request.frame, task, user, name, found.size, look_into(found))
 
 
 def download(request: PageRequest) -> Answer:
     return file_response(
-        request.course.version(request.assignment(), _user(request), FileName.parse(request.values["file"]))
+        request.course.submissions.own_file(
+            request.assignment(), _user(request), FileName.parse(request.values["file"])
+        )
     )
 
 
 def feedback(request: PageRequest) -> Answer:
-    """A feedback page, to be framed: somebody else's code, in an origin of its own."""
-    found = request.course.feedback(request.assignment(), _user(request))
-    headers = {"Content-Security-Policy": FEEDBACK_POLICY, "X-Frame-Options": "SAMEORIGIN"}
-    return Response(found.read(), media_type="text/html; charset=utf-8", headers=headers)
+    return feedback_response(request.course.grades.feedback(request.assignment(), _user(request)))
 
 
 VIEWS: tuple[PageRoute, ...] = (

@@ -37,9 +37,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Rush:
-    """What happens now: submissions in each of the last 60 minutes, what failed on this server, free bytes if known."""
+    """What happens now: submissions in each of the last 60 minutes, what failed on this server, free bytes if known.
+
+    `joined` is how many people registered in the last hour; `full` says that the enrollment code lets nobody else in.
+    """
 
     minutes: tuple[int, ...] = (0,) * 60
+    joined: int = 0
+    full: bool = False
     errors: tuple[Failure, ...] = ()
     free: int | None = None
 
@@ -111,7 +116,11 @@ def board(request: PageRequest) -> Answer:
     rows, part = part_of(found.rows, request.query, PEOPLE_A_PAGE)
     missing = boards.missing(everybody, wanted.assignment) if wanted.assignment else ()
     shown = Board(found.assignments, tuple(rows))
-    rush = Rush(request.course.rush(), tuple(reversed(request.api.errors)), request.course.free_space())
+    course, failures = request.course, tuple(reversed(request.api.errors))
+    rush = Rush(
+        course.submissions.rush(), course.accounts.recent_registrations(), not course.accounts.has_room, failures,
+        course.submissions.free_space(),
+    )  # fmt: skip
     return BoardPage(request.frame, everybody.assignments, len(everybody.rows), wanted, shown, part, rush, missing)
 
 
@@ -127,7 +136,7 @@ async def live(request: PageRequest) -> Answer:
         except Unauthenticated:
             return False
 
-    said = events(request.api.live, request.actor.username, lambda: request.api.write(may))
+    said = events(request.api.live, request.actor.username, lambda: request.api.threads.run(may))
     return EventSourceResponse(said, send_timeout=request.api.timeouts.taking)
 
 
@@ -145,15 +154,19 @@ def wanted_of(query: Mapping[str, str], board: Board) -> BoardFilter:
 def part_of(found: Sequence[T], query: Mapping[str, str], size: int) -> tuple[Sequence[T], Part]:
     """The page of a list that the query asks for, or the nearest that there is."""
     pages = max(1, -(-len(found) // size))
-    asked = query.get("page", "1")
-    page = min(max(int(asked), 1), pages) if asked.isdecimal() and len(asked) < 9 else 1
+    page = min(max(small_number(query.get("page", "")) or 1, 1), pages)
     return found[(page - 1) * size : page * size], Part(page, pages, len(found))
+
+
+def small_number(text: str) -> int | None:
+    """The number that a query names, None where it names none that a page counts."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else None
 
 
 def rules(request: PageRequest) -> Answer:
     """An assignment's title, times and limits."""
     course = request.course
-    planned = course.planning.rules(request.assignment().name)
+    planned = course.rules.of(request.assignment().name)
     return RulesPage(request.frame, planned, course.max_upload, saved="saved" in request.query)
 
 
@@ -162,9 +175,9 @@ def change_rules(request: PageRequest) -> Answer:
     wanted = RuleTexts(**{each.name: request.form.get(each.name, "") for each in fields(RuleTexts)})
     tag = request.form.get("tag", "")
     try:
-        course.planning.change(request.actor, name, wanted, tag)
+        course.rules.change(request.actor, name, wanted, tag)
     except MograderError as error:
-        planned = course.planning.rules(name)
+        planned = course.rules.of(name)
         if not isinstance(error, ChangedMeanwhile):  # else what is there now is shown
             planned = replace(planned, texts=wanted, tag=tag)
         return html(RulesPage(request.frame, planned, course.max_upload, error.message), error.status)

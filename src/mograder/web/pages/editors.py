@@ -7,7 +7,7 @@ from functools import lru_cache
 from urllib.parse import quote
 
 from mograder.domain.assignments import ReleaseFile
-from mograder.domain.store import StoredFile
+from mograder.domain.files import StoredFile
 from mograder.web.pages.lzstring import compress_for_url
 
 LONGEST = 128 * 1024

@@ -94,10 +94,32 @@ class Joined(Page):
 
 @dataclass(frozen=True)
 class Login(Page):
+    """`way_back` is the page to go to afterwards, "" for the first one."""
+
     template = "login.html"
     heading = "Log in"
     registration: bool
+    way_back: str = ""
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class SessionEnded(Page):
+    """The answer to a form that came without a session. `login` is where to log in and come back from."""
+
+    template = "session_ended.html"
+    heading = "You are not logged in"
+    login: str
+
+
+@dataclass(frozen=True)
+class ConfirmSwitch(Page):
+    """Asks before a login link makes a person who is logged in somebody else, `user`."""
+
+    template = "confirm_switch.html"
+    heading = "Log in as somebody else?"
+    user: Username
+    ticket: str
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, cookie_parser
@@ -25,14 +25,15 @@ from mograder.domain.assignments import Assignment
 from mograder.domain.course import Course
 from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound, Unauthenticated, Unreadable
+from mograder.domain.files import StoredFile
 from mograder.domain.names import Username
-from mograder.domain.store import StoredFile
-from mograder.web.api import Api
-from mograder.web.body import Body, ClientDisconnected, Message, Receive, Scope, Send
+from mograder.domain.submissions import Accepted
+from mograder.web.api import Api, path_of
+from mograder.web.body import Body, ClientDisconnected, Message, Receive, Scope, Send, is_multipart
 from mograder.web.pages import sessions
-from mograder.web.pages.page import Frame, Page, Problem, render
+from mograder.web.pages.page import Frame, Page, Problem, SessionEnded, render
 from mograder.web.pages.sessions import Session
-from mograder.web.replies import attachment, path_to
+from mograder.web.replies import FEEDBACK_POLICY, attachment, path_to
 from mograder.web.throttle import address_key
 
 log = logging.getLogger(__name__)
@@ -63,11 +64,14 @@ SECURITY = {
 class PageRequest:
     """One request to a page, as a view sees it. `received` is in Unix microseconds.
 
-    `address` is where clients reach the course, `root` the path at which it is mounted, `sender` who is counted when
-    a guess fails. `form` is empty for a view that reads the `body` itself.
+    `path` is what the browser asked for, with the query. `address` is where clients reach the course, `root` the path
+    at which it is mounted, `sender` who is counted when a guess fails. `form` is empty for a view that reads the `body`
+    itself.
     """
 
     api: Api
+    method: str
+    path: str
     actor: Actor
     session: Session | None
     values: Mapping[str, str]
@@ -95,16 +99,22 @@ class PageRequest:
 
     def assignment(self) -> Assignment:
         """The assignment that the path names. Raises NotFound."""
-        return self.course.assignment(self.actor, self.values["assignment"])
+        return self.course.release.assignment(self.actor, self.values["assignment"])
 
-    def to(self, path: str, *segments: str) -> Response:
-        """On to another page: what answers a form that was taken, so that reloading does not send it again."""
-        return RedirectResponse(self.frame.at(path, *segments), 303)
+    async def take_submission(self, assignment: Assignment, user: Username) -> Accepted:
+        """Keep the file that the form in `body` holds. Raises BadRequest, and what `uploads.take_submission` does."""
+        if not is_multipart(self.headers):
+            raise BadRequest("choose a file first")
+        return await self.api.take_submission(self.actor, assignment, user, self.body, self.received)
 
-    def logged_in(self, answer: Response, username: Username) -> Response:
-        """`answer` with the cookie of a new session."""
+    def to(self, path: str, *segments: str, query: str = "") -> Response:
+        """A redirect to another page: the answer to a form that was taken, so that reloading does not send it again."""
+        return RedirectResponse(self.frame.at(path, *segments) + (f"?{query}" if query else ""), 303)
+
+    def logged_in(self, answer: Response, username: Username, session: Session | None = None) -> Response:
+        """`answer` with the cookie of a new session, or a newer one of the same `session`."""
         answer.set_cookie(
-            sessions.cookie_name(self.course), sessions.cookie_value(self.course, username),
+            sessions.cookie_name(self.course), sessions.cookie_value(self.course, username, session),
             max_age=sessions.SESSION_SECONDS, path=self.root or "/", secure=self.secure, httponly=True, samesite="lax",
         )  # fmt: skip
         return answer
@@ -133,12 +143,18 @@ class OpenFileResponse(FileResponse):
 def file_response(file: StoredFile) -> Response:
     """A file to save, streamed; may take as long as a network does. Raises NotFound when it is gone by now."""
     try:
-        file, held = file.held()
+        file, held = file.opened()
         if file.data is not None:
             return Response(file.data, headers=attachment(file.name), media_type="application/octet-stream")
         return OpenFileResponse(held, file.name)
     except OSError:
         raise NotFound(f"{file.name!r} cannot be read") from None
+
+
+def feedback_response(file: StoredFile) -> Response:
+    """A feedback page to be framed: somebody else's code, in an origin of its own."""
+    headers = {"Content-Security-Policy": FEEDBACK_POLICY, "X-Frame-Options": "SAMEORIGIN"}
+    return Response(file.read(), media_type="text/html; charset=utf-8", headers=headers)
 
 
 def html(page: Page, status: int = 200) -> Response:
@@ -205,14 +221,19 @@ class PageEndpoint:
         scheme = scope.get("scheme", "http")
         address = course.url or f"{scheme}://{headers.get('host', 'localhost')}{root}"
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        query_text = scope["query_string"].decode("latin-1")
+        path = quote(root) + path_of(scope).decode("latin-1") + (f"?{query_text}" if query_text else "")
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        secure = scheme == "https" or address.startswith("https://")  # TLS may end at a proxy that we do not know of
         return PageRequest(
-            self._api, ANONYMOUS, None, scope.get("path_params", {}), query, headers, body, received, root, address,
-            address_key(scope), scheme == "https", {},
+            self._api, method, path, ANONYMOUS, None, scope.get("path_params", {}), query, headers, body, received,
+            root, address,
+            address_key(scope), secure, {},
         )  # fmt: skip
 
     async def _answer(self, request: PageRequest) -> Response:
         try:
-            request = await self._api.write(lambda: self._recognised(request))
+            request = await self._api.threads.run(lambda: self._recognised(request))
             if self._view.method == "POST":
                 check_origin(request.headers)
             if request.actor == ANONYMOUS and self._view.allow is not Allow.ANYONE:
@@ -223,7 +244,7 @@ class PageEndpoint:
                 return await self._finish(request, answer)
             if self._view.method == "POST":
                 request = replace(request, form=parse_form(await request.body.whole(FORM_LIMIT)))
-            answer = await self._api.write(lambda: self._view.show(request))
+            answer = await self._api.threads.run(lambda: self._view.show(request))
             return await self._finish(request, answer)
         except MograderError as error:
             if error.status >= 500:
@@ -248,11 +269,11 @@ class PageEndpoint:
         return request if request.api.check_tokens else replace(request, actor=UNCHECKED)
 
     async def _finish(self, request: PageRequest, answer: Answer) -> Response:
-        response = await self._api.write(lambda: html(answer)) if isinstance(answer, Page) else answer
+        response = await self._api.threads.run(lambda: html(answer)) if isinstance(answer, Page) else answer
         session = request.session
         stale = session is not None and request.received > session.seen + sessions.RENEW_SECONDS * SECOND
         if session and stale and "set-cookie" not in response.headers:
-            request.logged_in(response, session.username)
+            await self._api.threads.run(lambda: request.logged_in(response, session.username, session))
         return response
 
 
@@ -276,11 +297,24 @@ def parse_form(body: bytes) -> dict[str, str]:
 
 
 def to_login(request: PageRequest) -> Response:
-    """To where one logs in; a fragment of a page takes the whole page there."""
-    login = request.frame.at("/login")
+    """The answer to a person who is not logged in: the way to the login page and back.
+
+    A form says that nothing of it was kept; a fragment of a page takes the whole page to the login page.
+    """
+    login = f"{request.frame.at('/login')}?{urlencode({'next': _page_of(request)})}"
     if "hx-request" in request.headers:
         return Response(status_code=401, headers={"HX-Redirect": login})
+    if request.method == "POST":
+        return html(SessionEnded(request.frame, login), 401)
     return RedirectResponse(login, 303)
+
+
+def _page_of(request: PageRequest) -> str:
+    """The path and query of the page that is asked for, or on which the form stands."""
+    if request.method == "GET":
+        return request.path
+    referer = urlsplit(request.headers.get("referer", ""))
+    return referer.path + (f"?{referer.query}" if referer.query else "")
 
 
 def problem(request: PageRequest, error: MograderError) -> Response:

@@ -10,17 +10,17 @@ import segno
 from markupsafe import Markup
 
 from mograder.domain.access import Account, Allow, Role
+from mograder.domain.audit import AuditLine, all_events, without_repeats
 from mograder.domain.errors import BadRequest, MograderError, NotFound
 from mograder.domain.extensions import Extension, State
 from mograder.domain.names import INSTRUCTOR, Username, parse_owner
 from mograder.domain.receipts import Head
 from mograder.domain.roster import Person, read_roster
-from mograder.domain.store import Event
 from mograder.web import multipart
-from mograder.web.api import MULTIPART_EXTRA
 from mograder.web.pages.board import Part, part_of
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
+from mograder.web.uploads import MULTIPART_EXTRA
 from mograder.wire.endpoints import BY_NAME
 from mograder.wire.join_link import JoinLink
 
@@ -90,7 +90,7 @@ class Trail(Page):
 
     template = "trail.html"
     heading = "Trail"
-    events: tuple[Event, ...]
+    lines: tuple[AuditLine, ...]
     part: Part
     text: str
     head: Head
@@ -104,7 +104,6 @@ class Trail(Page):
 
 PEOPLE_A_PAGE = 100
 EVENTS_A_PAGE = 100
-MOST_EVENTS = 100_000
 
 
 def people(request: PageRequest) -> Answer:
@@ -114,7 +113,7 @@ def people(request: PageRequest) -> Answer:
 def _people(request: PageRequest, codes: tuple[tuple[Username, str], ...] = (), problem: str = "") -> People:
     text = request.query.get("q", "")[:200]
     key = text.strip().casefold()
-    found = [each for each in request.course.roster() if key in f"{each.username}\n{each.name}".casefold()]
+    found = [each for each in request.course.roster.all() if key in f"{each.username}\n{each.name}".casefold()]
     accounts, part = part_of(found, request.query, PEOPLE_A_PAGE)
     return People(request.frame, tuple(accounts), part, text, codes, problem)
 
@@ -128,7 +127,7 @@ def add(request: PageRequest) -> Answer:
     """Put a person on the roster."""
     try:
         person = Person.parse(request.form.get("user", ""), request.form.get("name", ""), _role(request))
-        return _with_codes(request, request.course.add_people(request.actor, [person]))
+        return _with_codes(request, request.course.roster.add(request.actor, [person]))
     except MograderError as error:
         return html(_people(request, problem=error.message), error.status)
 
@@ -152,31 +151,33 @@ async def import_list(request: PageRequest) -> Answer:
         except UnicodeDecodeError:
             raise BadRequest("the list is not UTF-8 text: save it as CSV UTF-8") from None
         found = read_roster(text)
-        return await request.api.write(lambda: _with_codes(request, request.course.add_people(request.actor, found)))
+        return await request.api.threads.run(
+            lambda: _with_codes(request, request.course.roster.add(request.actor, found))
+        )
     except MograderError as error:
         problem, status = error.message, error.status
-        return await request.api.write(lambda: html(_people(request, problem=problem), status))
+        return await request.api.threads.run(lambda: html(_people(request, problem=problem), status))
 
 
 def reset(request: PageRequest) -> Answer:
     """Revoke a person's token, and show the code that claims the name again."""
-    return _with_codes(request, [request.course.reset(request.actor, _user(request))])
+    return _with_codes(request, [request.course.roster.reset(request.actor, _user(request))])
 
 
 def set_role(request: PageRequest) -> Answer:
-    request.course.set_role(request.actor, _user(request), _role(request))
+    request.course.roster.set_role(request.actor, _user(request), _role(request))
     return request.to("/people")
 
 
 def confirm_remove(request: PageRequest) -> Answer:
-    account = next((each for each in request.course.roster() if each.username == _user(request)), None)
+    account = next((each for each in request.course.roster.all() if each.username == _user(request)), None)
     if account is None:
         raise NotFound(f"nobody called {_user(request)!r} is on the roster")
     return Remove(request.frame, account.username, account.name)
 
 
 def remove(request: PageRequest) -> Answer:
-    request.course.remove(request.actor, _user(request))
+    request.course.roster.remove(request.actor, _user(request))
     return request.to("/people")
 
 
@@ -188,7 +189,7 @@ def invite(request: PageRequest) -> Answer:
     """The join link with the course's code, as text and to photograph."""
     course = request.course
     code = course.enrollment_code
-    link = JoinLink(request.address, code, request.api.fingerprint).text if course.registration_open else ""
+    link = JoinLink(request.address, code, request.api.fingerprint).text if course.accounts.registration_open else ""
     return Invite(request.frame, link, request.address, code, picture(link))
 
 
@@ -214,12 +215,13 @@ def trail(request: PageRequest) -> Answer:
     """Who did what when."""
     text = request.query.get("q", "")[:200]
     key = text.strip().casefold()
-    found = [
-        each for each in request.course.events(MOST_EVENTS)
+    found = without_repeats(
+        each
+        for each in all_events(request.course.audit)
         if key in f"{each.actor}\n{each.action}\n{each.subject}\n{each.detail}".casefold()
-    ]  # fmt: skip
-    events, part = part_of(found, request.query, EVENTS_A_PAGE)
-    return Trail(request.frame, tuple(events), part, text, request.course.head())
+    )
+    lines, part = part_of(found, request.query, EVENTS_A_PAGE)
+    return Trail(request.frame, tuple(lines), part, text, request.course.submissions.head())
 
 
 VIEWS: tuple[PageRoute, ...] = (

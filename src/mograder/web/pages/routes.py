@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 
 from mograder.domain.access import ANONYMOUS, Allow
@@ -16,18 +16,19 @@ from mograder.domain.tokens import Token, random_secret
 from mograder.web import endpoints
 from mograder.web.api import Api
 from mograder.web.pages import assignment, board, people, sessions, student
-from mograder.web.pages.page import Join, Joined, Login, Once, assets
+from mograder.web.pages.page import ConfirmSwitch, Join, Joined, Login, Once, assets
 from mograder.web.pages.page_request import Answer, PageEndpoint, PageRequest, PageRoute, html
 from mograder.web.throttle import name_key
 from mograder.wire import messages
 
+LONGEST_WAY_BACK = 500  # characters
 KEPT_FOR_EVER = "public, max-age=31536000, immutable"
 
 
 def home(request: PageRequest) -> Answer:
     """The first page: a student's assignments, the instructor's board, or the way in."""
     if request.actor == ANONYMOUS:
-        return join_form(request) if request.course.registration_open else login_form(request)
+        return join_form(request) if request.course.accounts.registration_open else login_form(request)
     if request.actor.is_instructor:
         return board.board(request)
     return student.home(request)
@@ -35,7 +36,7 @@ def home(request: PageRequest) -> Answer:
 
 def join_form(request: PageRequest) -> Join:
     course = request.course
-    return Join(request.frame, course.registration_open, course.signing_keys()[0]["kid"], random_secret())
+    return Join(request.frame, course.accounts.registration_open, course.keys.public()[0]["kid"], random_secret())
 
 
 def join(request: PageRequest) -> Answer:
@@ -51,23 +52,33 @@ def join(request: PageRequest) -> Answer:
 
 
 def login_form(request: PageRequest) -> Answer:
-    return Login(request.frame, request.course.registration_open)
+    return Login(
+        request.frame, request.course.accounts.registration_open, way_back(request, request.query.get("next", ""))
+    )
+
+
+def way_back(request: PageRequest, path: str) -> str:
+    """`path` where it is a page of this course, else ""."""
+    inside = path.startswith(f"{request.root}/") and not path.startswith("//") and path.isprintable()
+    return path if inside and "\\" not in path and len(path) <= LONGEST_WAY_BACK else ""
 
 
 def log_in(request: PageRequest) -> Answer:
-    text = request.form.get("token", "")
+    text, back = request.form.get("token", ""), way_back(request, request.form.get("next", ""))
     whose = (request.sender, name_key(text.partition(":")[0]))
     try:
         actor = request.api.bad_tokens.guard(
-            Unauthenticated, whose, lambda: request.course.authenticate(Token.parse(text))
+            Unauthenticated, whose, lambda: request.course.accounts.authenticate(Token.parse(text))
         )
     except MograderError as error:
-        return html(Login(request.frame, request.course.registration_open, error.message), error.status)
-    return request.logged_in(request.to("/"), actor.username)
+        return html(Login(request.frame, request.course.accounts.registration_open, back, error.message), error.status)
+    return request.logged_in(RedirectResponse(back, 303) if back else request.to("/"), actor.username)
 
 
 def log_out(request: PageRequest) -> Answer:
-    request.course.end_claim(request.actor)
+    request.course.accounts.end_claim(request.actor)
+    if request.session:
+        request.session.end(request.course)
     request.api.live.end(request.actor.username)
     return request.logged_out(request.to("/login"))
 
@@ -77,14 +88,20 @@ def once_form(request: PageRequest) -> Answer:
 
 
 def once(request: PageRequest) -> Answer:
-    ticket = request.form.get("ticket", "").rpartition("#")[2]  # the whole link, when somebody pastes it
+    """Log in by a link. A person who is logged in as somebody else is asked first: a classmate may have sent it."""
+    text = request.form.get("ticket", "").rpartition("#")[2]  # the whole link, when somebody pastes it
+    course = request.course
     try:
-        actor = request.api.bad_tokens.guard(
-            Unauthenticated, (request.sender,), lambda: sessions.spend_ticket(request.course, ticket)
+        ticket = request.api.bad_tokens.guard(
+            Unauthenticated, (request.sender,), lambda: sessions.Ticket.read(course, text)
         )
+        user = ticket.actor.username
+        if request.session and request.session.username != user and request.form.get("as") != user:
+            return ConfirmSwitch(request.frame, user, text)
+        request.api.bad_tokens.guard(Unauthenticated, (request.sender,), lambda: ticket.spend(course))
     except MograderError as error:
         return html(Once(request.frame, error.message), error.status)
-    return request.logged_in(request.to("/"), actor.username)
+    return request.logged_in(request.to("/"), user)
 
 
 def nothing(request: PageRequest) -> Answer:

@@ -1,7 +1,8 @@
-"""Who is logged in to the pages: a signed cookie of bounded life, and links that log in once.
+"""Sessions of the pages: a signed cookie of bounded life, and links that log in once.
 
 Invariant: neither holds a token. Both name a person and how often that person's token was revoked, so that a reset or
-removal ends them at once; both are signed with keys made from the course's secrets, so that these can be rotated.
+removal ends them at once; both are signed with keys made from the course's secrets, so that these can be rotated. A
+session has an id that the store keeps as ended from logging out on, so that no copy of its cookie is good any more.
 """
 
 from __future__ import annotations
@@ -33,35 +34,42 @@ START_LINK_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Session:
-    """One person's session. `seen` is when its cookie was made, in Unix microseconds."""
+    """One person's session, from logging in to logging out. `seen` is when its cookie was made (Unix microseconds)."""
 
     username: Username
     generation: int
     seen: int
+    id: str
+
+    def end(self, course: Course) -> None:
+        """End it at every server of the course, with every copy of its cookies."""
+        course.guard.end_session(self.id, course.clock() + SESSION_SECONDS * SECOND)
 
 
 def cookie_name(course: Course) -> str:
     """The cookie's name; a course's own, because cookies do not tell the ports of a machine apart."""
-    return f"mograder-{course.signing_keys()[-1]['kid'][:8]}"  # the first key ever: a new one leaves sessions alone
+    return f"mograder-{course.keys.public()[-1]['kid'][:8]}"  # the first key ever: a new one leaves sessions alone
 
 
-def cookie_value(course: Course, username: Username) -> str:
-    """What the cookie of a new session of `username` holds."""
-    return _signer(course, "session").dumps([username, course.generation(username), course.clock()])
+def cookie_value(course: Course, username: Username, session: Session | None = None) -> str:
+    """What the cookie of a new session of `username` holds, or a newer cookie of the same `session`."""
+    name = session.id if session else secrets.token_hex(12)
+    fields = [username, course.accounts.generation(username), course.clock(), name]
+    return _signer(course, "session").dumps(fields)
 
 
 def read_cookie(course: Course, value: str) -> tuple[Session, Actor]:
     """The session in a cookie, and who it is. Raises Unauthenticated."""
-    session = Session(*_read(course, "session", value, 3))
-    if course.clock() > session.seen + SESSION_SECONDS * SECOND:
+    session = Session(*_read(course, "session", value, 4))
+    if course.clock() > session.seen + SESSION_SECONDS * SECOND or course.guard.has_ended(session.id):
         raise Unauthenticated("your session has ended: log in again")
-    return session, course.resume(session.username, session.generation)
+    return session, course.accounts.resume(session.username, session.generation)
 
 
 def new_ticket(course: Course, username: Username, seconds: int = LINK_SECONDS) -> tuple[str, int]:
     """A ticket that logs `username` in once, and until when, in Unix microseconds."""
     until = course.clock() + seconds * SECOND
-    fields = [username, course.generation(username), until, secrets.token_hex(12)]
+    fields = [username, course.accounts.generation(username), until, secrets.token_hex(12)]
     return _signer(course, "login link").dumps(fields), until
 
 
@@ -70,16 +78,28 @@ def link_with(address: str, ticket: str) -> str:
     return f"{address.rstrip('/')}/once#{ticket}"
 
 
-def spend_ticket(course: Course, ticket: str) -> Actor:
-    """Who is logged in by `ticket`, which is then used up. Raises Unauthenticated."""
-    username, generation, until, name = _read(course, "login link", ticket.strip(), 4)
-    actor = course.resume(username, generation)
-    course.spend(name, until)
-    return actor
+@dataclass(frozen=True)
+class Ticket:
+    """A genuine ticket of a login link. `until` is Unix microseconds; `name` is what makes it good only once."""
+
+    actor: Actor
+    until: int
+    name: str
+
+    @classmethod
+    def read(cls, course: Course, text: str) -> Ticket:
+        """The ticket, which stays good. Raises Unauthenticated."""
+        username, generation, until, name = _read(course, "login link", text.strip(), 4)
+        return cls(course.accounts.resume(username, generation), until, name)
+
+    def spend(self, course: Course) -> Actor:
+        """Use the ticket up; who is logged in by it. Raises Unauthenticated."""
+        course.guard.spend(self.name, self.until)
+        return self.actor
 
 
 def _signer(course: Course, purpose: str) -> URLSafeSerializer:
-    keys = list(reversed(course.store.secrets()))  # itsdangerous signs with the last
+    keys = list(reversed(course.keys.secrets()))  # itsdangerous signs with the last
     options = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
     return URLSafeSerializer(keys, salt=f"mograder {purpose}", signer_kwargs=options)
 

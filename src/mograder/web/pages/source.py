@@ -1,6 +1,6 @@
-"""What is in a submission, to be read: source with its colours, or what a zip holds. Nothing of it is ever run.
+"""Shows what is in a submission: its source in colours, or the list of files in a zip. Nothing of it is ever run.
 
-Invariant: what is read is bounded, whatever the file says of itself.
+Invariant: the bytes that are read, and the work for each of them, are bounded, whatever the file says of itself.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from markupsafe import Markup
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import PythonLexer, TextLexer
 
-from mograder.domain.store import StoredFile
+from mograder.domain.files import StoredFile
+from mograder.web.pages.highlight import highlight_python
 
 SHOWN = 256 * 1024
 """Bytes of a source that are shown."""
@@ -52,13 +50,7 @@ def look_into(file: StoredFile) -> Contents:
     if b"\0" in start:
         return Contents(problem="this is no text: download it to look at it")
     text = start.decode("utf-8-sig", errors="replace")
-    return Contents(_coloured(text), cut=file.size > SHOWN)
-
-
-def _coloured(text: str) -> Markup:
-    # One line of a megabyte would keep the lexer busy for long.
-    lexer = PythonLexer() if max(map(len, text.splitlines()), default=0) < 10_000 else TextLexer()
-    return Markup(highlight(text, lexer, HtmlFormatter(nowrap=True)))  # noqa: S704 (pygments escapes what it colours)
+    return Contents(highlight_python(text), cut=file.size > SHOWN)
 
 
 def _listed(opened: BinaryIO) -> Contents:

@@ -7,26 +7,22 @@ from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import unquote
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from mograder.domain import deadlines
 from mograder.domain.access import Allow
-from mograder.domain.assignments import USUALLY_ACCEPTED, Assignment, CountingRule, ReleaseFile
+from mograder.domain.assignments import Assignment, CountingRule, ReleaseFile
 from mograder.domain.counting import AssessedSubmission
-from mograder.domain.course import Standing
 from mograder.domain.deadlines import IN_TIME, Lateness, Penalties
-from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound, WrongType
+from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound
 from mograder.domain.extensions import Extension, State
 from mograder.domain.names import printable
 from mograder.domain.receipts import Receipt
-from mograder.domain.store import Accepted
-from mograder.web import multipart
-from mograder.web.api import MULTIPART_EXTRA
-from mograder.web.body import is_multipart
+from mograder.domain.standings import Standing
 from mograder.web.pages.editors import editor_links
 from mograder.web.pages.page import Page
-from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, file_response, html
-from mograder.web.replies import FEEDBACK_POLICY, attachment
+from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, feedback_response, file_response, html
+from mograder.web.replies import attachment
 from mograder.web.zips import ZipResponse
 
 
@@ -164,11 +160,13 @@ class MyReceipts(Page):
 
 def home(request: PageRequest) -> Answer:
     """The course at a glance."""
-    return Home(request.frame, tuple(_mine(request, each) for each in request.course.assignments(request.actor)))
+    return Home(
+        request.frame, tuple(_mine(request, each) for each in request.course.release.assignments(request.actor))
+    )
 
 
 def _mine(request: PageRequest, assignment: Assignment) -> Mine:
-    return Mine(assignment, request.course.standing(assignment, request.actor.username))
+    return Mine(assignment, request.course.standings.of(assignment, request.actor.username))
 
 
 def assignment(request: PageRequest) -> MyAssignment:
@@ -179,8 +177,9 @@ def assignment(request: PageRequest) -> MyAssignment:
     received = next((each for each in mine.standing.kept if str(each.submission.attempt) == attempt), None)
     plan = course.plan
     return MyAssignment(
-        request.frame, mine, _files(request, task), course.limit_for(task), _accepts(task), plan.penalties,
-        str(plan.zone), course.lateness(mine.due, course.clock()), received, "repeated" in request.query,
+        request.frame, mine, _files(request, task), course.admission.limit_for(task), task.rules.endings,
+        plan.penalties, str(plan.zone), course.submissions.lateness(mine.due, course.clock()), received,
+        "repeated" in request.query,
     )  # fmt: skip
 
 
@@ -189,11 +188,7 @@ def _own_assignment(request: PageRequest) -> Assignment:
     if request.actor.username.reserved:
         raise Forbidden("this page is for a student's own work: the board shows everybody's")
     name = request.assignment().name
-    return next(each for each in request.course.assignments(request.actor) if each.name == name)
-
-
-def _accepts(assignment: Assignment) -> tuple[str, ...]:
-    return assignment.rules.accepts or USUALLY_ACCEPTED
+    return next(each for each in request.course.release.assignments(request.actor) if each.name == name)
 
 
 def _files(request: PageRequest, assignment: Assignment) -> tuple[WorkFile, ...]:
@@ -202,7 +197,7 @@ def _files(request: PageRequest, assignment: Assignment) -> tuple[WorkFile, ...]
     def with_editors(file: ReleaseFile) -> WorkFile:
         place = _place(assignment, file)
         url = request.address + request.frame.at("/my", place[0], "files", place[1]) if place else str(file.url)
-        read = partial(request.course.release_file, request.actor, *place) if place else None
+        read = partial(request.course.release.file, request.actor, *place) if place else None
         return WorkFile(file, place, editor_links(templates, assignment.name, file, url, read))
 
     return tuple(map(with_editors, assignment.files))
@@ -220,40 +215,17 @@ def _place(assignment: Assignment, file: ReleaseFile) -> tuple[str, str] | None:
 
 
 async def submit(request: PageRequest) -> Answer:
-    """Take a file. What is not taken is said on the page, whose field is there to try again."""
-    page = await request.api.write(lambda: assignment(request))
+    """Keep a file. When it is refused, the page says why, with the form to try again."""
+    task = await request.api.threads.run(lambda: _own_assignment(request))
     try:
-        accepted = await _take(request, page)
+        accepted = await request.take_submission(task, request.actor.username)
     except MograderError as error:
-        fresh = await request.api.write(lambda: assignment(request))
-        answer = html(replace(fresh, problem=error.message), error.status)
+        page = await request.api.threads.run(lambda: assignment(request))
+        answer = html(replace(page, problem=error.message), error.status)
         answer.headers.update(dict(error.headers))
         return answer
     attempt = accepted.receipt.submission.attempt
-    on = request.to("/my", page.mine.assignment.name)
-    on.headers["Location"] += f"?received={attempt}" + ("&repeated" if accepted.repeated else "")
-    return on
-
-
-async def _take(request: PageRequest, page: MyAssignment) -> Accepted:
-    course, task, user = request.course, page.mine.assignment, request.actor.username
-    await request.api.write(lambda: course.check_open(request.actor, task, user, request.received))
-    upload = course.upload()
-    try:
-        if not is_multipart(request.headers):
-            raise BadRequest("choose a file first")
-        chunks = request.body.chunks(page.limit + MULTIPART_EXTRA)
-        filename = await multipart.read_first_file(request.headers, chunks, upload)
-        if not filename.lower().endswith(page.accepts):
-            raise WrongType(f"{printable(filename)!r}: {task.name!r} takes {', '.join(page.accepts)}")
-
-        def keep() -> Accepted:
-            upload.finish()
-            return course.submit(request.actor, task, user, upload, request.received, filename)
-
-        return await request.api.write(keep)
-    finally:
-        upload.discard()
+    return request.to("/my", task.name, query=f"received={attempt}" + ("&repeated" if accepted.repeated else ""))
 
 
 def ask(request: PageRequest) -> Answer:
@@ -272,19 +244,21 @@ def ask(request: PageRequest) -> Answer:
 
 async def release_file(request: PageRequest) -> Answer:
     folder, name = request.values["assignment"], request.values["file"]
-    answer = await request.api.write(lambda: file_response(request.course.release_file(request.actor, folder, name)))
+    answer = await request.api.threads.run(
+        lambda: file_response(request.course.release.file(request.actor, folder, name))
+    )
     request.api.fetches.note(request.actor, folder, name, request.received)
     return answer
 
 
 async def all_files(request: PageRequest) -> Answer:
     """Every file of an assignment that this server has, as a zip."""
-    task = await request.api.write(lambda: _own_assignment(request))
+    task = await request.api.threads.run(lambda: _own_assignment(request))
     places = [(each.name, place) for each in task.files if (place := _place(task, each))]
     if not places:
         raise NotFound(f"{task.name!r} has no files here")
-    release_file = partial(request.course.release_file, request.actor)
-    found = await request.api.write(lambda: [(name, release_file(*place)) for name, place in places])
+    release_file = partial(request.course.release.file, request.actor)
+    found = await request.api.threads.run(lambda: [(name, release_file(*place)) for name, place in places])
     request.api.fetches.note(request.actor, *places[0][1], request.received)
     return ZipResponse(found, f"{task.name}.zip")
 
@@ -292,13 +266,20 @@ async def all_files(request: PageRequest) -> Answer:
 def version(request: PageRequest) -> Answer:
     """One of the student's own submissions."""
     task, name = request.assignment(), request.values["file"]
-    return file_response(request.course.version(task, request.actor.username, name))
+    return file_response(request.course.submissions.own_file(task, request.actor.username, name))
+
+
+def old_version(request: PageRequest) -> Answer:
+    """The address that `version` had in earlier versions of mograder."""
+    return RedirectResponse(
+        request.frame.at("/my", request.values["assignment"], "submissions", request.values["file"]), 308
+    )
 
 
 def receipt(request: PageRequest) -> Answer:
     """A receipt, as `mograder https verify` reads it."""
     task, name = request.assignment(), request.values["file"]
-    for each in request.course.history(task, request.actor.username):
+    for each in request.course.submissions.history(task, request.actor.username):
         stem = each.submission.filename.removesuffix(".py")
         if name == f"{stem}.jws":
             return Response(each.text, media_type="application/jose", headers=attachment(f"{task.name}_{name}"))
@@ -306,15 +287,12 @@ def receipt(request: PageRequest) -> Answer:
 
 
 def feedback(request: PageRequest) -> Answer:
-    """The feedback page, to be framed: somebody else's code, in an origin of its own."""
-    found = request.course.feedback(request.assignment(), request.actor.username)
-    headers = {"Content-Security-Policy": FEEDBACK_POLICY, "X-Frame-Options": "SAMEORIGIN"}
-    return Response(found.read(), media_type="text/html; charset=utf-8", headers=headers)
+    return feedback_response(request.course.grades.feedback(request.assignment(), request.actor.username))
 
 
 def receipts(request: PageRequest) -> Answer:
-    found = tuple(request.course.receipts(request.actor.username))[::-1]
-    return MyReceipts(request.frame, found, request.course.signing_keys()[0]["kid"])
+    found = tuple(request.course.submissions.receipts(request.actor.username))[::-1]
+    return MyReceipts(request.frame, found, request.course.keys.public()[0]["kid"])
 
 
 VIEWS: tuple[PageRoute, ...] = (
@@ -324,6 +302,7 @@ VIEWS: tuple[PageRoute, ...] = (
     PageRoute("GET", "/my/{assignment}/files/{file:path}", Allow.MEMBER, release_file),
     PageRoute("GET", "/my/{assignment}/all.zip", Allow.MEMBER, all_files),
     PageRoute("GET", "/my/{assignment}/submissions/{file}", Allow.MEMBER, version),
+    PageRoute("GET", "/my/{assignment}/hand-ins/{file}", Allow.MEMBER, old_version),
     PageRoute("GET", "/my/{assignment}/receipts/{file}", Allow.MEMBER, receipt),
     PageRoute("GET", "/my/{assignment}/feedback", Allow.MEMBER, feedback),
     PageRoute("GET", "/my-receipts", Allow.MEMBER, receipts),

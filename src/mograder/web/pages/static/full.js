@@ -2,5 +2,7 @@
 for (const button of document.querySelectorAll("[data-full]")) {
   if (!document.fullscreenEnabled) continue;
   button.hidden = false;
-  button.addEventListener("click", () => document.getElementById(button.dataset.full).requestFullscreen());
+  button.addEventListener("click", async () => {
+    try { await document.getElementById(button.dataset.full).requestFullscreen(); } catch { button.textContent = "This browser does not allow it here"; }
+  });
 }

@@ -11,8 +11,15 @@ if (form) {
     if (!endings.some((ending) => file.name.toLowerCase().endsWith(ending))) found.push([`This is not a ${endings.join(" or ")} file.`, true]);
     if (file.size === 0) found.push(["The file is empty.", true]);
     if (file.size > Number(limit)) found.push([`The file has ${file.size} bytes; at most ${limit} are taken.`, true]);
-    if (!found.length && handedOut && crypto.subtle) { // not over plain http; the page says it afterwards
-      const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
+    if (found.length) return found;
+    let bytes;
+    try { // a file that was saved, moved or removed after it was chosen cannot be read any more
+      bytes = await (handedOut && crypto.subtle ? file : file.slice(0, 1)).arrayBuffer();
+    } catch {
+      return [[`The browser cannot read ${file.name}: it was changed or moved after you chose it. Choose it again.`, true]];
+    }
+    if (handedOut && crypto.subtle) { // not over plain http; the page says it afterwards
+      const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
       const hex = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
       if (handedOut.split(" ").includes(hex)) found.push(["The file is unchanged from what was handed out.", false]);
     }
@@ -51,7 +58,12 @@ if (form) {
     button.disabled = false;
     if (answer && answer.status < 400) return location.assign(answer.responseURL);
     const page = answer && new DOMParser().parseFromString(answer.responseText, "text/html");
-    say([[page?.querySelector("[role=alert]")?.textContent ?? "The connection broke. Hand in again: nothing is counted twice.", true]]);
+    const told = page?.querySelector("[role=alert]")?.textContent;
+    if (told) say([[told, true]]);
+    else if (answer) say([[`The server answered with the error ${answer.status}. Nothing was kept: hand in again in a minute.`, true]]);
+    else if (await check()) say([["The connection broke. Hand in again: nothing is counted twice.", true]]);
+    const login = page?.querySelector("a[href*='/login?']");
+    if (login) checks.append(Object.assign(document.createElement("a"), { href: login.href, target: "_blank", textContent: "Log in (in a new tab)" }));
     button.focus();
   };
 
@@ -68,6 +80,8 @@ if (form) {
   for (const kind of ["dragleave", "drop"]) form.addEventListener(kind, () => form.classList.remove("over"));
   form.addEventListener("drop", (event) => {
     event.preventDefault();
-    if (event.dataTransfer.files.length) { field.files = event.dataTransfer.files; field.dispatchEvent(new Event("change")); }
+    const dropped = event.dataTransfer.files;
+    if (dropped.length === 1) { field.files = dropped; field.dispatchEvent(new Event("change")); return; }
+    say([[dropped.length ? `You dropped ${dropped.length} files, and one is taken: drop the one, or put them all into a zip.` : "What you dropped is not a file.", true]]);
   });
 }

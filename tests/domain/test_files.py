@@ -1,4 +1,4 @@
-"""What passes through the port to storage."""
+"""Files that a store hands out."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from mograder.domain.store import StoredFile
+from mograder.domain.files import StoredFile
 
 CONTENT = b"import marimo\n"
 
 
 @pytest.mark.parametrize("kept", ["path", "data", "bytes from afar", "file from afar"])
-def test_a_file_is_read_wherever_its_bytes_are_and_brought_once(kept: str, tmp_path: Path) -> None:
+def test_a_file_is_read_wherever_its_bytes_are_and_fetched_once(kept: str, tmp_path: Path) -> None:
     path = tmp_path / "kept"
     path.write_bytes(CONTENT)
     asked = []
 
-    def bring() -> bytes | Path:
+    def fetch() -> bytes | Path:
         asked.append(kept)
         return path if kept == "file from afar" else CONTENT
 
     cached = {"path": path} if kept in ("path", "file from afar") else {"data": CONTENT}
-    where = {"bring": bring} if "afar" in kept else cached
+    where = {"fetch": fetch} if "afar" in kept else cached
     file = StoredFile("alice.py", len(CONTENT), 7.0, "tag", **where)  # type: ignore[arg-type]
     assert file.read() == CONTENT
     asked.clear()

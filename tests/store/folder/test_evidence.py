@@ -21,9 +21,10 @@ from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Head, Receipt
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.doctor import check
+from mograder.store.folder.evidence import Evidence, read_record
 from mograder.store.folder.layout import Folders
 from mograder.store.shared import findings
-from mograder.store.shared.evidence import Evidence, Verified, read_record
+from mograder.store.shared.evidence import Verified
 from tests.parts import ALICE, BOB, HW1, Clock, make_course_folder, open_store, submit_work
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links as on POSIX")
@@ -39,11 +40,11 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A course with six receipts of two people, and two places of a third who was erased; not to be changed."""
     root = make_course_folder(tmp_path_factory.mktemp("sound"), "hw1", "hw2")
     store = open_store(root)
-    signer = Ed25519Signer(store.signing_key(new_private_key))
+    signer = Ed25519Signer(store.keys.signing_key(new_private_key))
     now = utc_now() - 3600 * 1_000_000
     for number, (user, assignment, content) in enumerate(WORK):
         submit_work(store, signer, user, content, now + number * 3_000_000, assignment)
-    Course(store, signer, Clock(now)).erase(COURSE_INSTRUCTOR, CAROL)
+    Course(store, signer, Clock(now)).erasure.erase(COURSE_INSTRUCTOR, CAROL)
     store.close()
     return root.parent
 
