@@ -54,11 +54,13 @@ class Python:
     ends: float
 
     def run(self, *command: str | Path) -> int:
-        return within(self.ends, *self.prefix, "env", "-C", self.checkout, *command)
+        # What this machine's pip is told to find in its own folders is not to be found below another root.
+        unset = ("-u", "PIP_FIND_LINKS", "-u", "PIP_CONFIG_FILE") if self.prefix else ()
+        return within(self.ends, *self.prefix, "env", "-C", self.checkout, *unset, *command)
 
     def install(self) -> None:
         python = self.venv / "bin" / "python"
-        pip = (python, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--root-user-action=ignore")
+        pip = (python, "-m", "pip", "--disable-pip-version-check", "-qq", "install", "--root-user-action=ignore")
         made_of = (self.venv / "made-of", "pyproject.toml")
         if self.run("cmp", "--quiet", *made_of) == 0:
             return
