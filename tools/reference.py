@@ -86,7 +86,7 @@ KEYS = {
     "server.tls_names": "`--tls-names`.",
     "server.trusted_proxies": "`--trusted-proxies`.",
     "server.workers": "`--workers`.",
-    "server.max_people": "Once the course has this many accounts, the enrollment code adds no more; the roster still does.",
+    "server.max_people": "With this many accounts the enrollment code adds no more; the roster still does.",
     "server.enrollment_code": "The code with which students register themselves: `--enrollment-code` of this course.",
     "server.store": "`--store`: a PostgreSQL database whose courses are served. Better in the environment.",
     "penalties.enabled": "Whether late work costs anything. It is said and never taken off a grade by itself.",
