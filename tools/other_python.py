@@ -78,7 +78,9 @@ class Python:
     def test(self, arguments: Sequence[str]) -> int:
         python = self.venv / "bin" / "python"
         self.run(python, "--version")
-        return self.run(python, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-n", str(os.cpu_count() or 1), *arguments)
+        return self.run(
+            python, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-n", str(os.cpu_count() or 1), *arguments
+        )
 
 
 def within(ends: float, *command: str | Path) -> int:
