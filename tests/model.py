@@ -1,4 +1,4 @@
-"""The simplest thing that keeps what a store promises: lists and dictionaries, written without looking at one."""
+"""The simplest model of what a store promises: lists and dictionaries, written independently of the stores."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Handed:
 
 @dataclass
 class Model:
-    """What a course holds."""
+    """The content of a course."""
 
     handed: list[Handed] = field(default_factory=list)
     grades: dict[str, dict[str, dict[str, object]]] = field(default_factory=dict)
