@@ -29,7 +29,7 @@ NEWEST_FIRST = ("3.14", "3.13", "3.12", "3.11")
 SUITE, MIRROR = "trixie", "http://deb.debian.org/debian"
 PACKAGES = "python3,python3-venv,ca-certificates"
 QUICK = (
-    "tests/test_reference.py", "tests/test_config.py", "tests/test_signing.py", "tests/test_wire.py", "tests/domain",
+    "tests/test_reference.py", "tests/test_config.py", "tests/test_signing.py", "tests/wire", "tests/domain",
     "tests/store/folder", "tests/cli/test_main.py", "tests/cli/test_token.py",
 )  # fmt: skip
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", "build", "mutants", "__pycache__", ".*_cache", ".hypothesis")
