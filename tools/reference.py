@@ -87,6 +87,7 @@ KEYS = {
     "server.trusted_proxies": "`--trusted-proxies`.",
     "server.root_path": "`--root-path`.",
     "server.workers": "`--workers`.",
+    "server.max_people": "With this many accounts the enrollment code adds no more; the roster still does.",
     "server.enrollment_code": "The code with which students register themselves: `--enrollment-code` of this course.",
     "server.max_people": "How many accounts there may be before the enrollment code adds no more (2000 if not set).",
     "server.store": "`--store`: a PostgreSQL database whose courses are served. Better in the environment.",
