@@ -22,9 +22,9 @@ class Graded:
 class Tested:
     """With what it was graded.
 
-    `tests` is the SHA-256 of all that decides a result: the source, its data files, the rules of grading. `source` is that
-    of the source's file alone; `environment` that of the locked environment. All are lower-case hex. `limits` are in the
-    units that their names say. `sandbox` is what kept the submission apart, "" for nothing.
+    `tests` is the SHA-256 of all that decides a result: the source, its data files, the rules of grading; `source` is
+    that of the source's file alone, `environment` that of the locked environment, all in lower-case hex. `limits` are
+    in the units that their names say. `sandbox` is what kept the submission apart, "" for nothing.
     """
 
     tests: str

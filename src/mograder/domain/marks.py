@@ -133,7 +133,7 @@ def penalised(total: float, penalty: float) -> float:
 
 def in_words(points: float) -> str:
     """Points as people write them: 7, 7.5, 7.25."""
-    return f"{points:.2f}".rstrip("0").rstrip(".")
+    return f"{points:.{DECIMALS}f}".rstrip("0").rstrip(".")
 
 
 def _question_mark(question: Question, report: RunReport, given: Given) -> QuestionMark:
