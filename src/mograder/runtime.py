@@ -1,0 +1,1 @@
+"""What notebooks import: check, Grader, hint, word_count."""
