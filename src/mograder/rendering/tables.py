@@ -42,7 +42,8 @@ def checks_table(records: Iterable[GradingRecord]) -> str:
     rows = [
         [
             record.username, each.key, each.label, str(each.hidden).lower(), each.status.value,
-            f"{each.earned_weight:g}", f"{each.total_weight:g}", "; ".join(each.messages), str(each.unprotected).lower(),
+            f"{each.earned_weight:g}", f"{each.total_weight:g}", "; ".join(each.messages),
+            str(each.unprotected).lower(),
         ]
         for record in records for each in record.report.checks
     ]  # fmt: skip
@@ -86,8 +87,8 @@ STUDENT, COMMENT, MANUAL, TOTAL = "student", "feedback", "manual", "mark"
 def marks_table(questions: Sequence[Question], given: Mapping[str, Given]) -> str:
     """A row a student to be filled in: a column for each question that is marked by hand, and one for comments.
 
-    Columns for other questions, for `manual` (all questions by hand together) and for `mark` (the whole) are there where
-    something is in them. Raises BadRequest for a question that is called as one of these.
+    Columns for other questions, for `manual` (all questions by hand together) and for `mark` (the whole) are there
+    where something is in them. Raises BadRequest for a question that is called as one of these.
     """
     reserved = {STUDENT, COMMENT, MANUAL, TOTAL}
     if taken := [each.key for each in questions if each.key.lower() in reserved]:
