@@ -91,7 +91,8 @@ def test_a_receipt_is_no_record_and_a_record_no_receipt(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"record": 1, "signed": ""}', '{"record": {"format": 1}, "signed": ""}', "\x00", "[" * 9999]
+    "text",
+    ["", "[]", "{}", '{"record": 1, "signed": ""}', '{"record": {"format": 1}, "signed": ""}', "\x00", "[" * 9999],
 )
 def test_what_is_no_record_is_refused_with_its_path(text: str, tmp_path: Path) -> None:
     path = tmp_path / "alice.json"

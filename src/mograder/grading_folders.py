@@ -15,6 +15,7 @@ from mograder import config
 from mograder.config import CONFIG_NAME, CourseFile
 from mograder.domain import deadlines
 from mograder.domain.assignments import Rules
+from mograder.domain.course import Course
 from mograder.domain.deadlines import IN_TIME, Lateness
 from mograder.domain.errors import BadName, MograderError, NotFound, Unreadable, Usage
 from mograder.domain.names import AssignmentName, Username, is_history
@@ -104,6 +105,25 @@ class GradingFolders:
                 found.append(self._by_hand(user, path, due, collected.get(user, {})))
         return found
 
+    def last_due(self, assignment: str) -> int | None:
+        """When it is due for the last of all, extensions included; None where it never is, in Unix microseconds."""
+        due = self.rules(assignment).schedule.due
+        if due is None or self.ledger is None:
+            return due
+        with self._opened() as course:
+            given = course.store.extensions(AssignmentName(assignment))
+        return max([due, *(each.until for each in given if each.until is not None)])
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Course]:
+        from mograder.opening import open_existing
+
+        course = open_existing(self.course, submitted_dir=self.submitted)
+        try:
+            yield course
+        finally:
+            course.store.close()
+
     def _by_hand(self, user: Username, path: Path, due: int | None, told: dict[str, Any]) -> ToGrade:
         """`told` is what the server said when the submission was collected: extensions are known there alone."""
         received = told.get("received", told.get("timemodified"))
@@ -118,13 +138,9 @@ class GradingFolders:
 
     def _by_ledger(self, assignment: str, folder: Path) -> Iterator[ToGrade]:
         from mograder.domain.access import COURSE_INSTRUCTOR
-        from mograder.opening import open_existing
 
-        course = open_existing(self.course, submitted_dir=self.submitted)
-        try:
+        with self._opened() as course:
             found = course.hand_ins(course.assignment(COURSE_INSTRUCTOR, assignment), None)
-        finally:
-            course.store.close()
         for each in found:
             path = folder / each.file.filename
             if each.judged is None:
@@ -224,7 +240,7 @@ def _assignment(word: str) -> AssignmentName:
 
 
 def _of_path(path: Path) -> Chosen:
-    """A submission that is named by its path: submitted/<assignment>/<user>.py, or a dated version there."""
+    """A submission by its path (submitted/<assignment>/<user>.py, or a dated version) or that of its record."""
     if not path.is_file():
         raise Usage(f"{path} is no file: name submissions, or assignments without '/' and '.py'")
     folders = GradingFolders.of(course_around(path))
@@ -236,6 +252,6 @@ def _of_path(path: Path) -> Chosen:
         raise Usage(f"{path}: {error.message}") from None
     with contextlib.suppress(MograderError):
         for each in folders.submissions(assignment):
-            if each.path.resolve() == path.resolve():
+            if each.path.resolve() == path.resolve() or (path.suffix == ".json" and each.user == user):
                 return Chosen(folders, assignment, (each,))
     return Chosen(folders, assignment, (ToGrade(user, path),))

@@ -49,7 +49,7 @@ def test_a_failed_cell_is_shown_with_line_error_and_traceback() -> None:
     text = words(student_page(record(FAILED)))
     assert "Cell &#39;answer&#39;, line 12 failed: ZeroDivisionError: division by zero" in text
     assert "x = 1 / 0" in text
-    assert "1 cell of the instructor&#39;s was changed; the originals were used." in text
+    assert "1 cell of the instructor's was changed; the originals were used." in text
 
 
 def test_a_limit_and_a_failure_of_ours_are_said_in_words() -> None:
