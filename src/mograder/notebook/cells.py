@@ -71,6 +71,10 @@ class Notebook:
     cells: tuple[Cell, ...]
     text: str
 
+    def cell_at(self, line: int) -> Cell | None:
+        """The cell that this line of the file (1-based) belongs to."""
+        return next((cell for cell in self.cells if cell.span[0] <= line <= cell.span[1]), None)
+
 
 def read_text(data: bytes) -> str:
     """The text of a notebook file, without a byte order mark, line ends as "\\n".
@@ -135,7 +139,7 @@ def dedent(code: str) -> str:
     the code: then the string is left as it is.
     """
     lines = code.split("\n")
-    inside = _string_lines(code)
+    inside = string_lines(code)
     first = next((line for number, line in enumerate(lines) if line.strip() and number not in inside), None)
     if first is None:
         return textwrap.dedent(code)
@@ -147,6 +151,24 @@ def dedent(code: str) -> str:
         for number in block
     }
     return "\n".join(line if n in keep else _shifted(line, indent) for n, line in enumerate(lines))
+
+
+def string_lines(code: str) -> set[int]:
+    """The lines (0-based) that begin inside a string of several lines; none where the code cannot be read."""
+    inside: set[int] = set()
+    starts: list[int] = []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(code).readline):
+            kind = tokenize.tok_name[token.type]
+            if kind == "STRING":
+                inside.update(range(token.start[0], token.end[0]))
+            elif kind in ("FSTRING_START", "TSTRING_START"):
+                starts.append(token.start[0])
+            elif kind in ("FSTRING_END", "TSTRING_END"):
+                inside.update(range(starts.pop(), token.end[0]))
+    except (tokenize.TokenError, SyntaxError, IndexError):
+        return set()
+    return inside
 
 
 def _parsed(text: str) -> ast.Module:
@@ -334,24 +356,6 @@ def _with_comments(node: ast.stmt, lines: list[str]) -> int:
 def _characters(line: str, offset: int) -> int:
     """Columns of `ast` count the bytes of UTF-8."""
     return len(line.encode()[:offset].decode(errors="ignore"))
-
-
-def _string_lines(code: str) -> set[int]:
-    """The lines (0-based) that begin inside a string of several lines."""
-    inside: set[int] = set()
-    starts: list[int] = []
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(code).readline):
-            kind = tokenize.tok_name[token.type]
-            if kind == "STRING":
-                inside.update(range(token.start[0], token.end[0]))
-            elif kind in ("FSTRING_START", "TSTRING_START"):
-                starts.append(token.start[0])
-            elif kind in ("FSTRING_END", "TSTRING_END"):
-                inside.update(range(starts.pop(), token.end[0]))
-    except (tokenize.TokenError, SyntaxError, IndexError):
-        return set()
-    return inside
 
 
 def _runs(numbers: set[int]) -> list[list[int]]:
