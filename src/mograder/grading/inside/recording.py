@@ -6,10 +6,9 @@ list means that there is nothing to check yet.
 
 from __future__ import annotations
 
-import re
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ class Condition:
     weight: float
 
 
+Rows = Iterable[Sequence[Any]] | None
 Listener = Callable[[str, tuple[Condition, ...]], None]
 
 
@@ -37,37 +37,36 @@ class Shown:
 def install(listener: Listener) -> None:
     """Makes `from mograder.runtime import …` give functions that tell `listener`."""
 
-    def check(label: str, checks: Sequence[Sequence[Any]] = (), **options: Any) -> Shown:
-        listener(str(label), tuple(map(_condition, checks)))
+    def check(label: str, checks: Rows = None) -> Shown:
+        listener(str(label), tuple(map(_condition, checks or ())))
         return Shown()
 
     class Grader:
-        def __init__(self, *arguments: Any) -> None:
-            marks = next((each for each in arguments if isinstance(each, Mapping)), {})
-            self.marks = dict(marks)
+        def __init__(self, *arguments: Any, marks: Mapping[str, float] | None = None) -> None:
+            given = next((each for each in (*arguments, marks) if isinstance(each, Mapping)), {})
+            self.marks = dict(given)
 
-        def check(self, label: str, checks: Sequence[Sequence[Any]] = (), **options: Any) -> Shown:
+        def check(self, label: str, checks: Rows = None) -> Shown:
             return check(label, checks)
 
         def scores(self) -> Shown:
             return Shown()
 
-    def hint(*texts: str) -> Shown:
+    def nothing(*arguments: Any, **options: Any) -> Shown:
         return Shown()
-
-    def word_count(text: str, *arguments: Any, **options: Any) -> int:
-        return len(re.findall(r"\S+", text))
 
     package = types.ModuleType("mograder")
     package.__path__ = []
     runtime = types.ModuleType("mograder.runtime")
-    vars(runtime).update(check=check, Grader=Grader, hint=hint, word_count=word_count)
+    vars(runtime).update(check=check, Grader=Grader, hint=nothing, word_count=nothing, submit=nothing)
     vars(package)["runtime"] = runtime
     sys.modules["mograder"] = package
     sys.modules["mograder.runtime"] = runtime
 
 
 def _condition(row: Sequence[Any]) -> Condition:
-    condition, message = row[0], row[1] if len(row) > 1 else ""
-    weight = float(row[2]) if len(row) > 2 else 1.0
+    condition, message, *rest = row
+    if len(rest) > 1:
+        raise ValueError(f"a condition has a message and at most a weight, not {len(row)} parts")
+    weight = float(rest[0]) if rest else 1.0
     return Condition(bool(condition), str(message), weight)
