@@ -2,9 +2,9 @@
 
 What counts as a leak. A line of a solution or hidden test says something when it has three words (names, numbers, words
 of a text) that are not Python's own, or a name and a value (`x = 41`); it is looked for in each line of the release,
-blanks and a leading `#` aside. A shorter line (`pass`, `)`, `x = 1`) is looked for only as a whole line that the instructor's visible lines do not
-explain. A line that also stands, whole, in a visible part that is the instructor's (not in a cell that students
-solve) is no leak there: it is shown on purpose. Imports are none anywhere.
+blanks and a leading `#` aside. A shorter line (`pass`, `)`, `x = 1`) is looked for as a whole line, and counts when
+visible lines do not explain it. A line that also stands, whole, in a visible part that is the instructor's (not in a
+cell that students solve) is no leak there: it is shown on purpose. Imports are none anywhere.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _OWN_WORDS = frozenset({*keyword.kwlist, *keyword.softkwlist, "self", "cls", "pr
 
 @dataclass(frozen=True)
 class Leak:
-    """`line` of `file` ("" is the release itself) shows `secret`, which is line `source_line` of the source; 1-based."""
+    """`line` of `file` ("" is the release itself) shows `secret`, line `source_line` of the source; 1-based."""
 
     file: str
     line: int
