@@ -6,11 +6,13 @@ Invariant: whatever happens to one submission is in its record; it never holds u
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
+from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 from mograder import __version__
 from mograder.domain import deadlines
@@ -27,6 +29,12 @@ from mograder.sealing import Ed25519Seal
 
 TRIES = 2
 """How often a submission is run when the failure is ours."""
+
+LONGEST = 20_000
+"""Characters of one text in a report: students write error messages."""
+
+MOST = 1000
+"""Failures, limits and messages in a report, of each kind."""
 
 LARGEST = 100 * 1024 * 1024
 """Bytes of a submission; a larger one is not read."""
@@ -122,7 +130,25 @@ def _run(runs: Runs, content: bytes, filename: str) -> RunReport:
             report = RunReport(Outcome.OUR_FAILURE, error=message)
         if report.outcome is not Outcome.OUR_FAILURE:
             break
-    return report
+    return storable(report)
+
+
+_T = TypeVar("_T")
+
+
+def storable(value: _T) -> _T:
+    """A report, or a part of it, as JSON can hold it, and not endless: a submission may have written any text."""
+    made: Any = value
+    if isinstance(value, str) and not isinstance(value, Enum):
+        made = value.encode(errors="replace").decode()
+        made = made if len(made) <= LONGEST else f"{made[:LONGEST]}…"
+    elif isinstance(value, float):
+        made = value if math.isfinite(value) else 0.0
+    elif isinstance(value, tuple):
+        made = tuple(map(storable, value[:MOST]))
+    elif is_dataclass(value) and not isinstance(value, type):
+        made = replace(value, **{each.name: storable(getattr(value, each.name)) for each in fields(value)})
+    return cast("_T", made)
 
 
 def instructor_page(record: GradingRecord, title: str, given: Given, content: bytes, what: ToGrade) -> str:
