@@ -1,4 +1,4 @@
-"""The Python environment that a notebook's PEP 723 block asks for: this one when it satisfies it, else built once by uv.
+"""The Python environment that a notebook's PEP 723 block asks for: this one if it will do, else one built by uv.
 
 A built environment stands in a cache folder under the hash of what was asked, with the lock that made it, and is used
 from then on without network. Two processes that need the same one wait for each other (a lock file).
@@ -174,11 +174,11 @@ def _uv_program() -> str:
 
 def _folders(paths: Iterable[str]) -> tuple[str, ...]:
     """Those that are there, each once, without what lies inside another one. The current folder is never one."""
-    found = sorted({os.path.abspath(each) for each in paths if each and os.path.exists(each)})
-    here = os.getcwd()
+    found = sorted({os.path.abspath(each) for each in paths if each and Path(each).exists()})  # noqa: PTH100 - links stay
+    never = {str(Path.cwd()), str(Path.home()), "/"}
     kept: list[str] = []
     for each in found:
-        if each in (here, "/", os.path.expanduser("~")) or any(Path(each).is_relative_to(other) for other in kept):
+        if each in never or any(Path(each).is_relative_to(other) for other in kept):
             continue
         kept.append(each)
     return tuple(kept)

@@ -88,7 +88,9 @@ def _sorted(notebook: Notebook, out: set[int], definers: dict[str, list[int]]) -
     setup = [place for place in waiting if notebook.cells[place].kind is CellKind.SETUP]
     order: list[int] = []
     while waiting:
-        ready = next((place for place in [*setup, *waiting] if place in waiting and not waiting[place] & waiting.keys()), None)
+        ready = next(
+            (place for place in [*setup, *waiting] if place in waiting and not waiting[place] & waiting.keys()), None
+        )
         if ready is None:
             break
         order.append(ready)

@@ -9,6 +9,7 @@ from mograder.domain.results import CellFailure, CheckResult, CheckStatus, Limit
 from mograder.grading.limits import Limits, Tests
 from mograder.grading.plan import Plan
 from mograder.grading.run import CheckCell, Course, Row, Stop
+from mograder.notebook.marks import check_calls, check_names
 
 _LIMITS = ("time", "memory", "output", "processes", "calls", "size")
 
@@ -21,11 +22,16 @@ class Model:
     policy: Mapping[int, frozenset[str]]
 
 
-def model_of(course: Course) -> Model:
-    labels = {
-        place: {label: sum(row.weight for row in rows) for label, rows in cell.rows.items()}
-        for place, cell in course.checks.items()
-    }
+def model_of(course: Course, checks: Plan) -> Model:
+    """Labels that stand in the text of a check cell which the model does not get through count 1."""
+    labels: dict[int, dict[str, float]] = {}
+    graders = check_names(checks.notebook.text)
+    for place in checks.order:
+        calls = check_calls(checks.notebook.cells[place].code, graders)
+        labels[place] = {call.label: 1.0 for call in calls if call.label is not None}
+        if place in course.checks:
+            rows = course.checks[place].rows
+            labels[place] |= {label: sum(row.weight for row in each) for label, each in rows.items() if each}
     return Model(labels, {place: cell.used for place, cell in course.checks.items()})
 
 
@@ -88,7 +94,9 @@ class _Writer:
         for question in self._tests.source.questions:
             for label in question.labels:
                 if label not in found:
-                    found[label] = self._result(label, CheckStatus.NOT_RUN, ("this check did not run",), 0.0, 1.0, False)
+                    found[label] = self._result(
+                        label, CheckStatus.NOT_RUN, ("this check did not run",), 0.0, 1.0, False
+                    )
         return tuple(found.values())
 
     def _check(self, label: str, place: int, cell: CheckCell | None, total: float) -> CheckResult:

@@ -1,4 +1,4 @@
-"""One run of a submission: its cells in the answer process, then the checks over them; processes that fail are replaced.
+"""One run of a submission: its cells in the answer process, then the checks. A process that fails is replaced.
 
 A cell that stops its process, or that cannot be interrupted, is left out and the others run again. A check that does so
 is reported, and the next ones go on with new processes. What comes from the answer process is looked at field by field.
@@ -16,6 +16,7 @@ from typing import Any
 from mograder.grading.inside.frames import Channel, FrameError
 from mograder.grading.limits import Limits
 from mograder.grading.plan import Plan
+from mograder.grading.sandbox import WORK
 from mograder.grading.warm import Ended, Warm, WarmFailed
 
 _GRACE = 1.5  # seconds after a cell's time in which its process may still react
@@ -219,8 +220,8 @@ class Run:
         """The next message of a child; None when there is none in time. Raises FrameError when it has ended."""
         until = time.monotonic() + max(0.0, seconds)
         while (left := until - time.monotonic()) > 0:
-            ready, _, _ = select.select([channel, warm.control], [], [], left)
-            if channel in ready:
+            ready, _, _ = select.select([channel.fileno(), warm.control.fileno()], [], [], left)
+            if channel.fileno() in ready:
                 channel.settimeout(_FRAME)
                 document, _ = channel.receive()
                 if type(document) is not dict:
@@ -262,7 +263,7 @@ class Run:
         policy = None if job.policy is None else {str(place): sorted(used) for place, used in job.policy.items()}
         return {
             "cells": job.checks.documents(job.check_places), "todo": todo, "names": names, "policy": policy,
-            "wanted": sorted(job.wanted), "tests": "/work/.tests.py", "filename": f"/work/{job.filename}",
+            "wanted": sorted(job.wanted), "tests": f"{WORK}/.tests.py", "filename": f"{WORK}/{job.filename}",
             "text": job.answers.notebook.text, "limits": self._limits(),
         }  # fmt: skip
 

@@ -18,14 +18,15 @@ from types import TracebackType
 from mograder.domain.results import RunReport
 from mograder.grading import report
 from mograder.grading.environment import Environment
-from mograder.grading.limits import DataFile, Limits, Tests, data_files
+from mograder.grading.limits import Limits, Tests, data_files
 from mograder.grading.modules import preloaded
 from mograder.grading.plan import Plan, plan, plan_submission
 from mograder.grading.run import Course, Job, Run
-from mograder.grading.sandbox import Sandbox
+from mograder.grading.sandbox import DataFile, Sandbox
 from mograder.grading.warm import Setup, Warm, WarmFailed
 from mograder.notebook.cells import Notebook, NotebookError, parse, read_text
 from mograder.notebook.hashes import changed_cells
+from mograder.notebook.release import make_release
 from mograder.notebook.source import answer_names, check_notebook, without_solutions
 
 __all__ = ["DataFile", "Grader", "Limits", "Tests", "data_files"]
@@ -44,6 +45,7 @@ class Grader:
         self._sandbox = sandbox
         source = tests.source
         self._wanted = answer_names(source)
+        self._release = parse(make_release(source).text)
         self._checks = plan(parse(check_notebook(source)))
         codes = {without_solutions(cell, source.blocks).code for cell in source.check_cells}
         self._check_places = frozenset(
@@ -94,11 +96,9 @@ class Grader:
                 fault = str(error)
                 continue
             made = report.compose(self._tests, model, course, answers, self._checks, self._tests.isolate)
-            changed = changed_cells(self._tests.source.notebook, notebook)
+            changed = changed_cells(self._release, notebook)
             seconds = round(time.monotonic() - began, 3)
-            return replace(
-                made, changed_cells=changed, cpu_seconds=round(course.cpu_seconds, 3), wall_seconds=seconds
-            )
+            return replace(made, changed_cells=changed, cpu_seconds=round(course.cpu_seconds, 3), wall_seconds=seconds)
         return report.our_failure(fault)
 
     def _known_model(self) -> report.Model:
@@ -106,7 +106,7 @@ class Grader:
         with self._model_lock:
             if self._model is None:
                 answers = plan_submission(self._tests.source.notebook, self._wanted)
-                self._model = report.model_of(self._run(answers, None))
+                self._model = report.model_of(self._run(answers, None), self._checks)
             return self._model
 
     def _run(self, answers: Plan, model: report.Model | None) -> Course:
@@ -130,8 +130,7 @@ class Grader:
         leave = self._tests.source.check_cells if role == "answers" else ()
         own = {file.name.split("/")[0].removesuffix(".py") for file in self._tests.files}
         modules = tuple(name for name in preloaded(notebook, leave) if name.split(".")[0] not in own)
-        files = self._tests.files if role == "answers" else self._tests.files
-        setup = Setup(role, self._environment, self._sandbox, files, modules, self._tests.limits, slot)
+        setup = Setup(role, self._environment, self._sandbox, self._tests.files, modules, self._tests.limits, slot)
         return Warm(setup, lambda start: self._starter.submit(start).result())
 
 

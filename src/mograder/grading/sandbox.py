@@ -19,8 +19,9 @@ from pathlib import Path
 from mograder.domain.errors import MograderError
 from mograder.grading.environment import Environment
 
-WORK, DATA, INSIDE = "/work", "/data", "/mograder"
+WORK, DATA, INSIDE = "/mograder/work", "/mograder/data", "/mograder"
 SCRATCH = (WORK, "/tmp", "/dev/shm")  # noqa: S108 - of the sandbox
+_NAMESPACES = ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts")
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store")
 _SETTINGS = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/fonts",
              "/etc/localtime", "/etc/mime.types")  # fmt: skip
@@ -57,7 +58,7 @@ class Sandbox:
         self, environment: Environment, files: Sequence[DataFile], scratch_mb: int, inside: Sequence[str]
     ) -> list[str]:
         """The words that run `inside` (arguments of Python) in a sandbox of its own."""
-        words = [self.program, "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+        words = [self.program, *_NAMESPACES, "--unshare-cgroup-try"]
         words += ["--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox"]
         words += ["--cap-drop", "ALL"]
         if self.privileged:
@@ -66,10 +67,10 @@ class Sandbox:
             words += ["--unshare-user", "--uid", "1000", "--gid", "1000"]
         words += [word for name, value in VARIABLES.items() for word in ("--setenv", name, value)]
         words += ["--proc", "/proc", "--dev", "/dev"]
-        words += list(_read_only(environment))
         size = str(scratch_mb << 20)
         for folder in SCRATCH:
             words += ["--perms", "1777", "--size", size, "--tmpfs", folder]
+        words += list(_read_only(environment))  # after /tmp, where an environment may stand
         words += ["--perms", "755", "--dir", DATA]
         for file in files:
             words += ["--ro-bind", str(file.path), f"{DATA}/{file.name}"]
@@ -117,7 +118,7 @@ def _programs() -> Iterator[str]:
 
 def _try(sandbox: Sandbox) -> str | None:
     """What is wrong with it; None when it works."""
-    words = [sandbox.program, "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--die-with-parent"]
+    words = [sandbox.program, *_NAMESPACES, "--die-with-parent"]
     words += [] if sandbox.privileged else ["--unshare-user"]
     words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", "1048576", "--tmpfs", WORK]
     words += [*_system(), "--", "/usr/bin/env", "true"]
@@ -146,7 +147,7 @@ def _cure() -> str:
         return "user namespaces are switched off: `sysctl user.max_user_namespaces=10000`"
     return (
         "in a container give it the right to make namespaces (docker: --security-opt seccomp=unconfined --security-opt"
-        " systempaths=unconfined --cap-add SYS_ADMIN); or run `mograder autograde --no-sandbox` for files that you trust"
+        " systempaths=unconfined --cap-add SYS_ADMIN); or run `mograder autograde --no-sandbox` for files you trust"
     )
 
 
@@ -169,6 +170,8 @@ def _read_only(environment: Environment) -> Iterator[str]:
     yield from _system()
     for folder in environment.folders:
         if not folder.startswith("/usr/"):
+            for parent in reversed(Path(folder).parents[:-1]):  # else as closed as the real ones: /root, say
+                yield from ("--perms", "755", "--dir", str(parent))
             yield from ("--ro-bind", folder, folder)
     own = str(Path(__file__).parent.parent)  # the package holds an example course with its solutions
     if any(Path(own).is_relative_to(folder) for folder in (*environment.folders, "/usr")):

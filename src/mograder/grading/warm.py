@@ -26,7 +26,9 @@ from mograder.grading.sandbox import DATA, INSIDE, SCRATCH, VARIABLES, WORK, Dat
 
 _START = 120.0  # seconds for marimo and the notebook's libraries to be imported, on a busy machine
 _END = 20.0
-_MAIN = "import sys; sys.path.insert(0, sys.argv[1]); from inside import server; server.main(int(sys.argv[2]), sys.argv[3])"
+_MAIN = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from inside import server; server.main(int(sys.argv[2]), sys.argv[3])"
+)
 
 
 class WarmFailed(Exception):
@@ -58,7 +60,9 @@ class Setup:
 class Warm:
     """One warm process. `start_in` runs the start in a thread that lives as long as the process shall."""
 
-    def __init__(self, setup: Setup, start_in: Callable[[Callable[[], subprocess.Popen[bytes]]], subprocess.Popen[bytes]]) -> None:
+    def __init__(
+        self, setup: Setup, start_in: Callable[[Callable[[], subprocess.Popen[bytes]]], subprocess.Popen[bytes]]
+    ) -> None:
         self._setup = setup
         self._start_in = start_in
         self._process: subprocess.Popen[bytes] | None = None
@@ -73,7 +77,7 @@ class Warm:
         if self._process is not None:
             return
         ours, theirs = socket.socketpair()
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `stop`
         words = self._words(theirs.fileno())
         variables = VARIABLES if self._setup.sandbox is None else {}
         log = self._log
@@ -199,7 +203,7 @@ class Warm:
         config: dict[str, Any] = {
             "role": setup.role, "modules": setup.modules, "memory_mb": setup.limits.memory_mb,
             "frame_mb": setup.limits.frame_mb, "contained": setup.sandbox is not None, "work": WORK, "data": DATA,
-            "scratch": SCRATCH, "user": None,
+            "scratch": SCRATCH, "keep": setup.environment.folders, "user": None,
         }  # fmt: skip
         python = ["-s", "-P", "-B", "-c", _MAIN]
         if setup.sandbox is not None:
@@ -214,5 +218,5 @@ class Warm:
         for file in setup.files:
             (data / file.name).parent.mkdir(parents=True, exist_ok=True)
             (data / file.name).symlink_to(file.path)
-        config |= {"work": str(work), "data": str(data), "scratch": [str(work)]}
+        config |= {"work": str(work), "data": str(data), "scratch": [str(work)], "keep": []}
         return [setup.environment.python, *python, str(Path(__file__).parent), str(descriptor), json.dumps(config)]

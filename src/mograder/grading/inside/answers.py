@@ -98,7 +98,7 @@ def prepare(job: dict[str, Any]) -> str:
     random.seed(0)
     numpy: Any = sys.modules.get("numpy")
     if numpy is not None and hasattr(numpy, "random"):
-        numpy.random.seed(0)  # noqa: NPY002 - the generator that notebooks use
+        numpy.random.seed(0)
     limit_resources(job["limits"])
     filename = str(Path.cwd() / job["filename"])
     Path(filename).write_text(job["text"], encoding="utf-8")

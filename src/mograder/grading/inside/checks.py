@@ -30,7 +30,11 @@ class Checks:
     """
 
     def __init__(
-        self, results: Channel, job: Mapping[str, Any], answering: Channel | None, together: Mapping[str, Any] | None = None
+        self,
+        results: Channel,
+        job: Mapping[str, Any],
+        answering: Channel | None,
+        together: Mapping[str, Any] | None = None,
     ) -> None:
         self._results = results
         self._cells = read_cells(job["cells"])
@@ -125,7 +129,7 @@ def run(channel: Channel, answering: Channel) -> None:
     random.seed(0)
     numpy: Any = sys.modules.get("numpy")
     if numpy is not None and hasattr(numpy, "random"):
-        numpy.random.seed(0)  # noqa: NPY002 - the generator that notebooks use
+        numpy.random.seed(0)
     answers.limit_resources(job["limits"])
     sys.stdout = sys.stderr = answers.Output(1 << 40)
     lines = job["text"].splitlines(keepends=True)

@@ -28,6 +28,7 @@ class Channel:
 
     def __init__(self, connection: socket.socket, limit: int) -> None:
         self._socket = connection
+        self._socket.settimeout(None)  # whoever made it may have read from it with a timeout
         self.limit = limit
 
     def fileno(self) -> int:

@@ -1,9 +1,10 @@
 """What the check process grants: to the submission's objects, and to the submission on objects of the tests.
 
-An object of a student's own class may judge a value of the tests (compare, compute with it, get it as the argument of a
-method) only in check cells where the model solution's objects do so too. Where the model gives plain values, a student's
-object compares to nothing. A change in an argument that the model does not make is taken over at first, so that a check
-can see it, and then undone: the cell runs again with its arguments protected, and a condition must hold both times.
+An object of a student's own class may judge a value of the tests (compare, compute with it, get it as the argument of
+a method) only in check cells where the model solution's objects do so too. Where the model gives plain values, a
+student's object compares to nothing. A change in an argument that the model does not make is taken over at first, so
+that a check can see it, and then undone: the cell runs again with its arguments protected, and a condition must hold
+both times.
 """
 
 from __future__ import annotations

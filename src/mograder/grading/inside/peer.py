@@ -91,7 +91,9 @@ class Peer:
         except (FrameError, OSError) as error:
             raise errors.AnswersGone(str(error)) from None
         finally:
-            self.broken = self.broken or not finished  # interrupted in mid-conversation: nothing after it can be trusted
+            self.broken = (
+                self.broken or not finished
+            )  # interrupted in mid-conversation: nothing after it can be trusted
         return self._result(reply, blobs, seen, operation)
 
     def _wait(self) -> tuple[dict[str, Any], list[bytes]]:
@@ -220,11 +222,12 @@ class Peer:
         if operation == "next":
             return next(target)
         if operation in ("getattr", "setattr", "delattr"):
-            return {"getattr": getattr, "setattr": setattr, "delattr": delattr}[operation](target, name, *arguments)
+            attribute: Any = {"getattr": getattr, "setattr": setattr, "delattr": delattr}[operation]
+            return attribute(target, name, *arguments)
         if operation == "dir":
             return [each for each in dir(target) if type(each) is str]
         if operation in ("isinstance", "issubclass"):
-            return {"isinstance": isinstance, "issubclass": issubclass}[operation](arguments[0], target)
+            return isinstance(arguments[0], target) if operation == "isinstance" else issubclass(arguments[0], target)
         if operation == "op":
             return _operate(name, target, arguments)
         return refuse("no such request")
@@ -278,7 +281,9 @@ class Peer:
             if type(document.get("y")) is dict:
                 type_place = document["y"]["r"]
                 self.resolve(document["y"], decoder)
-            made = references.make(self._type(name, document["c"], what, type_place), self, place, what, name, type_place)
+            made = references.make(
+                self._type(name, document["c"], what, type_place), self, place, what, name, type_place
+            )
         self._references[place] = made
         return made
 

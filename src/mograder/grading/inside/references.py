@@ -96,8 +96,8 @@ class Reference:
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError(f"{self._name} is an object of the submission and cannot be copied")
 
-    @property
-    def __class__(self) -> Any:
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # for `isinstance` of functions and generators
         kind = object.__getattribute__(self, "_kind")
         if kind in KINDS:
             return KINDS[kind]
@@ -192,9 +192,10 @@ def reference_type(name: str, names: frozenset[str], is_class: bool, type_place:
         body.setdefault("__hash__", Reference.__hash__)
     if is_class:
         body |= {"__instancecheck__": _instance_check, "__subclasscheck__": _subclass_check}
-    made = ReferenceType(name, (Reference,), {"__slots__": (), "__module__": "submission", **body})
+    made: Any = ReferenceType(name, (Reference,), {"__slots__": (), "__module__": "submission", **body})
     made.type_place = type_place
-    return made
+    kind: type[Reference] = made
+    return kind
 
 
 def make(kind: type[Reference], peer: Peer, place: int, what: str, name: str, type_place: int | None) -> Reference:
@@ -207,8 +208,6 @@ def make(kind: type[Reference], peer: Peer, place: int, what: str, name: str, ty
 
 def as_method(reference: Reference) -> Reference:
     """The same reference, as read from an attribute: calling it with arguments is gated."""
-    view = make(
-        type(reference), reference._peer, reference._place, reference._kind, reference._name, reference._type
-    )
+    view = make(type(reference), reference._peer, reference._place, reference._kind, reference._name, reference._type)
     object.__setattr__(view, "_method", True)
     return view

@@ -59,6 +59,7 @@ def _settle(config: dict[str, Any]) -> None:
 
 def _preload(modules: list[str]) -> None:
     warnings.simplefilter("ignore")
+    importlib.import_module("marimo")
     for name in modules:
         try:
             importlib.import_module(name)
@@ -202,12 +203,14 @@ class Server:
             return True
         for folder in self._config["scratch"]:
             for entry in os.scandir(folder):
+                if any(each.startswith(entry.path) for each in self._config["keep"]):
+                    continue  # where the environment itself stands
                 try:
                     if entry.is_dir(follow_symlinks=False):
                         _unlock(entry.path)
                         shutil.rmtree(entry.path)
                     else:
-                        os.unlink(entry.path)
+                        Path(entry.path).unlink()
                 except (OSError, RecursionError):
                     return False
         return True
@@ -215,9 +218,9 @@ class Server:
 
 def _unlock(folder: str) -> None:
     """Makes folders without permissions removable."""
-    os.chmod(folder, stat.S_IRWXU)
+    Path(folder).chmod(stat.S_IRWXU)
     for path, names, _ in os.walk(folder):
         for name in names:
-            full = os.path.join(path, name)  # noqa: PTH118
-            if not os.path.islink(full):
-                os.chmod(full, stat.S_IRWXU)
+            inner = Path(path, name)
+            if not inner.is_symlink():
+                inner.chmod(stat.S_IRWXU)

@@ -81,7 +81,7 @@ def restore(target: Any, new: Any) -> bool:
         for column in list(target.columns):
             del target[column]
         if not target.index.equals(new.index):
-            target.drop(target.index, inplace=True)  # noqa: PD002 - it is the caller's own object that must change
+            target.drop(target.index, inplace=True)
         for place in range(new.shape[1]):
             target.insert(place, new.columns[place], new.iloc[:, place], allow_duplicates=True)
         return True
@@ -180,8 +180,10 @@ def _decode_values(decoder: Decoder, pandas: Any, document: dict[str, Any], dept
         return pandas.Categorical.from_codes(codes, categories=categories, ordered=bool(document["o"]))
     if kind != "objects" or not _EXTENSION.fullmatch(document["d"]) or depth > 50:
         refuse("not a column")
-    return pandas.array(decoder.many(document["v"], depth), dtype=document["d"]) if document["d"] != "object" else (
-        pandas.Series(decoder.many(document["v"], depth), dtype="object").array
+    return (
+        pandas.array(decoder.many(document["v"], depth), dtype=document["d"])
+        if document["d"] != "object"
+        else (pandas.Series(decoder.many(document["v"], depth), dtype="object").array)
     )
 
 
@@ -237,7 +239,9 @@ def _decode_pandas(decoder: Decoder, pandas: Any, document: dict[str, Any], dept
     columns = [_decode_values(decoder, pandas, each, depth + 1) for each in document["v"]]
     if len(columns) != len(names):
         refuse("not a frame")
-    frame = pandas.DataFrame({place: pandas.Series(each, index=index) for place, each in enumerate(columns)}, index=index)
+    frame = pandas.DataFrame(
+        {place: pandas.Series(each, index=index) for place, each in enumerate(columns)}, index=index
+    )
     frame.columns = names
     return frame
 

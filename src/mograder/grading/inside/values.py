@@ -115,7 +115,8 @@ class Encoder:
     def _many(self, values: Any, depth: int) -> list[Any]:
         return [self.encode(value, depth + 1) for value in values]
 
-    def _plain(self, kind: type, value: Any, depth: int, again: bool) -> dict[str, Any] | None:
+    def _plain(self, kind: type, value: Any, depth: int, again: bool) -> Any:
+        """The document of a plain value; None of another one."""
         if issubclass(kind, enum.Enum):
             return None
         if issubclass(kind, (int, float, complex, str, bytes, bytearray)):
@@ -148,7 +149,10 @@ class Encoder:
         if issubclass(kind, float):
             return float.__float__(value)
         if issubclass(kind, complex):
-            return {"t": "complex", "v": [complex.__dict__["real"].__get__(value), complex.__dict__["imag"].__get__(value)]}
+            return {
+                "t": "complex",
+                "v": [complex.__dict__["real"].__get__(value), complex.__dict__["imag"].__get__(value)],
+            }
         if issubclass(kind, str):
             return str.__str__(value)
         name = "bytes" if issubclass(kind, bytes) else "bytearray"
@@ -251,7 +255,8 @@ class Decoder:
         if self.seen is not None and "k" in document:
             number = self.seen.reserve()
             self.seen.before.append(document)
-        kind, value = document["t"], document.get("v")
+        kind: Any = document["t"]
+        value: Any = document.get("v")
         result: Any
         if kind == "bytearray":
             result = bytearray(self.blob(value))
@@ -282,14 +287,14 @@ def _named(decoder: Decoder, document: dict[str, Any], depth: int) -> Any:
     plain = type(name) is str and name.isidentifier() and not keyword.iskeyword(name) and len(fields) == len(values)
     if not plain or len(set(fields)) != len(names) or any(each.startswith("_") for each in fields) or len(fields) > 255:
         return tuple(values)
-    return collections.namedtuple(name, fields)(*values)  # type: ignore[misc]  # noqa: PYI024
+    return collections.namedtuple(name, fields)(*values)
 
 
 def _zoned(decoder: Decoder, document: dict[str, Any], depth: int) -> Any:
     zone = None if document.get("z") is None else decoder.decode(document["z"], depth + 1)
     if zone is not None and type(zone) not in (datetime.timezone, zoneinfo.ZoneInfo):
         refuse("not a time zone")
-    kind = datetime.datetime if document["t"] == "datetime" else datetime.time
+    kind: Any = datetime.datetime if document["t"] == "datetime" else datetime.time
     return kind(*_integers(document["v"]), tzinfo=zone, fold=1 if document.get("f") else 0)
 
 
@@ -327,4 +332,3 @@ _SCALARS: dict[str, Any] = {
     "path": lambda d, doc, depth: pathlib.Path(str(doc["v"])),
     "type": lambda d, doc, depth: TYPES[doc["v"]],
 }
-
