@@ -156,7 +156,9 @@ def instructor_page(record: GradingRecord, title: str, given: Given, content: by
     shown = for_instructor(record, mark(record.questions, record.report, given))
     text = content[:SHOWN].decode("utf-8-sig", errors="replace")
     source = None if b"\0" in content[:SHOWN] else coloured(text)
-    return render_result(ResultPage(title, shown, what.lateness, details=details(record, what.received), source=source))
+    took = f"{record.report.cpu_seconds:.2f} s of processor, {record.report.wall_seconds:.2f} s in all"
+    facts = (*details(record, what.received), ("Time", took))
+    return render_result(ResultPage(title, shown, what.lateness, details=facts, source=source))
 
 
 def details(record: GradingRecord, received: int | None) -> tuple[tuple[str, str], ...]:
@@ -167,7 +169,6 @@ def details(record: GradingRecord, received: int | None) -> tuple[tuple[str, str
         ("Tests", f"SHA-256 {tested.tests}"),
         ("Graded", f"{deadlines.readable(record.graded)} by mograder {record.grader}"),
         ("Sandbox", tested.sandbox or "none: graded without one"),
-        ("Time", f"{record.report.cpu_seconds:.2f} s of processor, {record.report.wall_seconds:.2f} s in all"),
     ]
     if received is not None:
         found.insert(1, ("Received", deadlines.readable(received)))
