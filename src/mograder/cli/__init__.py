@@ -46,6 +46,8 @@ PLACES = {
     "serve": ("mograder.cli.serve:serve", "Serve a course folder."),
     "https": ("mograder.cli.https:https", "Fetch, submit, collect and grade against a server."),
     "student": ("mograder.cli.student:student", "Open your page of a course in the browser."),
+    "generate": ("mograder.cli.generate:generate", "Make the release of an assignment from its source."),
+    "validate": ("mograder.cli.validate:validate", "Run a notebook's visible checks, and put instructors' cells back."),
     "roster": ("mograder.cli.roster:roster", "Say who is in the course; personal codes, resets, roles."),
     "extend": ("mograder.cli.extend:extend", "Give students more time; grant and decline what they ask for."),
     "schedule": ("mograder.cli.schedule:schedule", "Show and change an assignment's times, title and limits."),

@@ -99,10 +99,8 @@ def _telling_leaks(
     }
     for number, line in enumerate(text.split("\n"), 1):
         bare = _bare(line)
-        if not bare or bare in shown:
-            continue
         for secret, pattern in patterns.items():
-            if len(secret) <= len(bare) and pattern.search(bare):
+            if pattern.search(bare) and not (secret == bare and bare in shown):
                 yield Leak(name, number, secret, telling[secret])
 
 
