@@ -1,4 +1,4 @@
-"""A gradebook of the published toolchain, as one was found on disk: its marks are recomputed, and what differs is told."""
+"""A gradebook of the published toolchain, as it is on disk: marks are recomputed, and what differs is told."""
 
 from __future__ import annotations
 

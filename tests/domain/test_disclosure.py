@@ -28,7 +28,8 @@ WITH_SECRETS = RunReport(
 @pytest.mark.parametrize(
     ("rule", "after_due", "released", "shown"),
     [
-        (Hidden.NEVER, True, True, False), (Hidden.AFTER_DUE, False, True, False), (Hidden.AFTER_DUE, True, False, True),
+        (Hidden.NEVER, True, True, False),
+        (Hidden.AFTER_DUE, False, True, False), (Hidden.AFTER_DUE, True, False, True),
         (Hidden.AFTER_RELEASE, True, False, False), (Hidden.AFTER_RELEASE, False, True, True),
     ],
 )  # fmt: skip
