@@ -44,6 +44,17 @@ EXIT_CODES = {
     130: "interrupted with Ctrl-C",
 }
 
+GRADING_KEYS = {
+    "hidden": "When students see titles and results of hidden tests: `never`, `after-due` or `after-release`.",
+    "isolate": "`false` runs checks beside the answers, for courses that need it: results are not protected then.",
+    "cell_seconds": "Seconds that a cell may take.",
+    "total_seconds": "Seconds that a submission may take in all.",
+    "memory_mb": "MiB of memory.",
+    "processes": "Processes and threads.",
+    "file_mb": "MiB of a file that is written.",
+    "output_kb": "KiB that are printed.",
+    "calls": "How often checks and answers may call each other.",
+}
 KEYS = {
     "title": "The course's title.",
     "timezone": "The zone of times that name none, such as `Europe/London`.",
@@ -68,11 +79,12 @@ KEYS = {
     "assignments.files.url": "Where it is: a path on the server or an absolute URL.",
     "https.url": "For clients: the server's address.",
     "https.token": "For clients: the token. Keep a file with this to yourself.",
-    "dirs.source": "Accepted, not used by the server.",
+    "dirs.source": "For grading: the notebooks with solutions.",
     "dirs.release": "`--release-dir`. The served folder itself is fine, too.",
     "dirs.submitted": "`--submitted-dir`; for `fetch-submissions`, where hand-ins go.",
-    "dirs.autograded": "Accepted, not used by the server.",
-    "dirs.feedback": "For `upload-feedback`: where the pages are.",
+    "dirs.autograded": "For grading: where records and pages of results go.",
+    "dirs.feedback": "For `feedback` and `upload-feedback`: where the pages are.",
+    "dirs.marks": "For `feedback`: the tables of marks and comments by hand.",
     "server.host": "`--host`.",
     "server.port": "`--port`.",
     "server.max_upload": "`--max-upload`, in MiB.",
@@ -88,6 +100,7 @@ KEYS = {
     "penalties.grace_minutes": "Minutes after the due time in which nothing is late, enabled or not.",
     "penalties.per_day": "Percentage points for each day begun since the due time.",
     "penalties.max": "The most that late work costs, in percentage points.",
+    **{f"{place}.{key}": text for place in ("grading", "assignments.grading") for key, text in GRADING_KEYS.items()},
 }
 """What each key of mograder.toml means; `settings` fails unless these are the keys of the dataclasses, all of them."""
 

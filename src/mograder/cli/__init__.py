@@ -52,6 +52,8 @@ PLACES = {
     "extend": ("mograder.cli.extend:extend", "Give students more time; grant and decline what they ask for."),
     "schedule": ("mograder.cli.schedule:schedule", "Show and change an assignment's times, title and limits."),
     "token": ("mograder.cli.token:token", "Make tokens from a course's secret."),
+    "autograde": ("mograder.cli.autograde:autograde", "Grade submissions: a signed record and a page for each."),
+    "feedback": ("mograder.cli.feedback:feedback", "Make a feedback page a student, and the table of grades."),
     "doctor": ("mograder.cli.care:doctor", "Check a course folder, and mend what is safe to mend."),
     "verify": ("mograder.cli.care:verify", "Re-hash a course against its chain of receipts."),
     "erase": ("mograder.cli.care:erase", "Erase a person's data; the chain of receipts stays valid."),

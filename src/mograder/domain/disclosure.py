@@ -1,0 +1,145 @@
+"""What of a result its student may see.
+
+Invariant: nothing of a hidden test but its title and whether it passed, and that only when the assignment says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from mograder.domain import deadlines
+from mograder.domain.grading_record import GradingRecord
+from mograder.domain.marks import Marks
+from mograder.domain.names import counted
+from mograder.domain.results import CellFailure, CheckResult, CheckStatus, LimitReached, Outcome, RunReport
+
+
+class Hidden(StrEnum):
+    """When students see titles and results of hidden tests."""
+
+    NEVER = "never"
+    AFTER_DUE = "after-due"
+    AFTER_RELEASE = "after-release"
+
+    def shown(self, now: int, due: int | None, released: bool) -> bool:
+        """Whether they are seen at `now`; `due` is the time that applies to the student, in Unix microseconds."""
+        if self is Hidden.AFTER_RELEASE:
+            return released
+        return self is Hidden.AFTER_DUE and deadlines.is_over(due, now)
+
+
+@dataclass(frozen=True)
+class ShownQuestion:
+    """A question as it is shown. `concealed`: some of its checks are not shown; `given`: a person gave the points."""
+
+    key: str
+    available: float
+    points: float | None
+    given: bool
+    status: CheckStatus | None
+    checks: tuple[CheckResult, ...]
+    concealed: bool = False
+
+
+@dataclass(frozen=True)
+class ShownResult:
+    """A result as somebody is shown it. `other_checks` belong to no question that has points.
+
+    `changed_cells` is empty for students, who are told how many there are. `summary` is a sentence about all of it.
+    """
+
+    assignment: str
+    username: str
+    summary: str
+    outcome: Outcome
+    marks: Marks
+    questions: tuple[ShownQuestion, ...]
+    other_checks: tuple[CheckResult, ...]
+    failures: tuple[CellFailure, ...]
+    limits: tuple[LimitReached, ...]
+    changed: int
+    changed_cells: tuple[str, ...]
+    isolated: bool
+
+
+def for_instructor(record: GradingRecord, marks: Marks) -> ShownResult:
+    """Everything."""
+    return _shown(record, marks, record.report, frozenset(), record.report.changed_cells)
+
+
+def for_student(record: GradingRecord, marks: Marks, show_hidden: bool) -> ShownResult:
+    """What the student may see; of hidden tests title and result if `show_hidden`, else nothing."""
+    secret = {each.label for each in record.report.checks if each.hidden}
+    checks = tuple(replace(each, messages=()) if each.hidden else each for each in record.report.checks)
+    kept = tuple(each for each in checks if show_hidden or not each.hidden)
+    keys = {each.label: each.key for each in checks if each.hidden}
+    report = replace(
+        record.report,
+        checks=kept,
+        failures=tuple(each for each in record.report.failures if each.cell not in secret),
+        limits=tuple(_without_secrets(each, keys) for each in record.report.limits),
+        error="",
+    )
+    concealed = frozenset() if show_hidden else frozenset(keys.values())
+    return _shown(record, marks, report, concealed, ())
+
+
+def _without_secrets(limit: LimitReached, keys: dict[str, str]) -> LimitReached:
+    """A limit that a hidden test has reached is one of its question."""
+    return LimitReached(limit.what, keys[limit.where]) if limit.where in keys else limit
+
+
+def _shown(
+    record: GradingRecord, marks: Marks, report: RunReport, concealed: Collection[str], changed_cells: tuple[str, ...]
+) -> ShownResult:
+    questions = tuple(
+        ShownQuestion(
+            each.key, each.available, each.points, each.given is not None, each.status,
+            tuple(check for check in report.checks if check.key == each.key), each.key in concealed,
+        )
+        for each in marks.questions
+    )  # fmt: skip
+    keys = {each.key for each in questions}
+    return ShownResult(
+        record.assignment, record.username, summary(report), report.outcome, marks, questions,
+        tuple(each for each in report.checks if each.key not in keys), report.failures, report.limits,
+        len(record.report.changed_cells), changed_cells, report.isolated,
+    )  # fmt: skip
+
+
+def summary(report: RunReport) -> str:
+    """What came of a grading, in a sentence that a student understands."""
+    if report.outcome is Outcome.OUR_FAILURE:
+        return "this could not be graded, for a reason that is not yours: your instructor is told"
+    if report.outcome is Outcome.CODE_FAILED:
+        return f"{_failed(report.failures)}; what depends on it was not graded"
+    if report.outcome is Outcome.LIMIT:
+        reached = "; ".join(limit_in_words(each) for each in report.limits)
+        return f"{reached or 'a limit was reached'}: the rest was graded"
+    passed = sum(each.status is CheckStatus.SUCCESS for each in report.checks)
+    return f"graded: {passed} of {counted(len(report.checks), 'check')} passed" if report.checks else "graded"
+
+
+def _failed(failures: tuple[CellFailure, ...]) -> str:
+    if not failures:
+        return "the notebook could not be run"
+    first = failures[0]
+    where = f"cell {first.cell!r}" if first.cell not in ("", "_") else "a cell"
+    line = "" if first.line is None else f", line {first.line}"
+    more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+    return f"{where}{line} failed: {first.error}{more}"
+
+
+_LIMITS = {
+    "time": "took too long", "memory": "needed too much memory", "output": "printed too much",
+    "processes": "started too many processes", "calls": "called too often", "size": "made a value that is too large",
+}  # fmt: skip
+
+
+def limit_in_words(limit: LimitReached) -> str:
+    """Which cell or question reached which limit."""
+    line = "" if limit.line is None else f" (line {limit.line})"
+    detail = f", {limit.detail}" if limit.detail else ""
+    return f"{limit.where or 'it'}{line} {_LIMITS.get(limit.what, f'reached the limit of {limit.what}')}{detail}"
