@@ -50,7 +50,7 @@ FAILED = RunReport(
 LOOPING = RunReport(
     Outcome.LIMIT,
     (check("Q1: value", 3, 3), check("Q1: parity", 1, 1), check("Q2: doubling", 0, 0)),
-    limits=(LimitReached("time", "Q2", 40, "10 s"),),
+    limits=(LimitReached("time", "Q2", 40, "took longer than 10 s"),),
 )
 
 BROKEN = RunReport(Outcome.OUR_FAILURE, error="no sandbox")

@@ -91,11 +91,15 @@ def test_whatever_a_hidden_test_is_called_and_says_stays_here(
 def test_every_outcome_is_a_sentence_that_a_student_understands() -> None:
     assert summary(HALF_RIGHT) == "graded: 1 of 4 checks passed"
     assert summary(FAILED) == (
-        "cell 'answer', line 12 failed: ZeroDivisionError: division by zero; what depends on it was not graded"
+        "answer, line 12, failed: ZeroDivisionError: division by zero; what depends on it was not graded"
     )
-    assert summary(LOOPING) == "Q2 (line 40) took too long, 10 s: the rest was graded"
+    assert summary(LOOPING) == "Q2, line 40, took longer than 10 s (the rest was graded)"
     assert summary(BROKEN) == "this could not be graded, for a reason that is not yours: your instructor is told"
     assert summary(RunReport(Outcome.GRADED)) == "graded"
-    assert summary(RunReport(Outcome.CODE_FAILED)) == "the notebook could not be run; what depends on it was not graded"
+    assert summary(RunReport(Outcome.CODE_FAILED)) == "the notebook could not be run"
     twice = replace(FAILED, failures=(replace(FAILED.failures[0], cell="_", line=None), FAILED.failures[0]))
     assert summary(twice).startswith("a cell failed: ZeroDivisionError: division by zero (and 1 more)")
+    unnamed = replace(FAILED, failures=(replace(FAILED.failures[0], cell="line 12"),))
+    assert summary(unnamed).startswith("the cell in line 12 failed: ZeroDivisionError")
+    no_notebook = RunReport(Outcome.CODE_FAILED, failures=(CellFailure("bob.py", 3, "this is no Python"),))
+    assert summary(no_notebook) == "bob.py, line 3, cannot be read: this is no Python"

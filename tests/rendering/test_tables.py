@@ -34,7 +34,7 @@ def test_results_stand_in_the_published_columns_one_a_question() -> None:
         "alice,PASS,PASS,0,,30,",
         "bob,PARTIAL,PARTIAL,0,,15.8,",
         "carol,---,PASS,1,answer: ZeroDivisionError: division by zero,20,check(Q1)",
-        'dave,PASS,---,0,"Q2 (line 40) took too long, 10 s",10,',
+        'dave,PASS,---,0,"Q2, line 40, took longer than 10 s",10,',
         "erin,EXPORT_FAILED,EXPORT_FAILED,0,no sandbox,,",
     ]
 

@@ -114,10 +114,11 @@ def summary(report: RunReport) -> str:
     if report.outcome is Outcome.OUR_FAILURE:
         return "this could not be graded, for a reason that is not yours: your instructor is told"
     if report.outcome is Outcome.CODE_FAILED:
-        return f"{_failed(report.failures)}; what depends on it was not graded"
+        return _failed(report.failures)
     if report.outcome is Outcome.LIMIT:
-        reached = "; ".join(limit_in_words(each) for each in report.limits)
-        return f"{reached or 'a limit was reached'}: the rest was graded"
+        first = limit_in_words(report.limits[0]) if report.limits else "a limit was reached"
+        more = f" (and {len(report.limits) - 1} more)" if len(report.limits) > 1 else ""
+        return f"{first}{more} (the rest was graded)"
     passed = sum(each.status is CheckStatus.SUCCESS for each in report.checks)
     return f"graded: {passed} of {counted(len(report.checks), 'check')} passed" if report.checks else "graded"
 
@@ -126,10 +127,24 @@ def _failed(failures: tuple[CellFailure, ...]) -> str:
     if not failures:
         return "the notebook could not be run"
     first = failures[0]
-    where = f"cell {first.cell!r}" if first.cell not in ("", "_") else "a cell"
-    line = "" if first.line is None else f", line {first.line}"
+    if _is_file(first.cell):
+        return f"{where_in_words(first.cell, first.line)} cannot be read: {first.error}"
     more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-    return f"{where}{line} failed: {first.error}{more}"
+    return f"{where_in_words(first.cell, first.line)} failed: {first.error}{more}; what depends on it was not graded"
+
+
+def _is_file(where: str) -> bool:
+    return where.endswith((".py", ".ipynb", ".zip"))
+
+
+def where_in_words(where: str, line: int | None) -> str:
+    """A cell (by its name, or as "line 12" where it has none), a file or a question, with the line in it."""
+    found = where
+    if where in ("", "_"):
+        found = "a cell"
+    elif where.startswith("line "):
+        found = f"the cell in {where}"
+    return found if line is None or where == f"line {line}" else f"{found}, line {line},"
 
 
 _LIMITS = {
@@ -140,6 +155,5 @@ _LIMITS = {
 
 def limit_in_words(limit: LimitReached) -> str:
     """Which cell or question reached which limit."""
-    line = "" if limit.line is None else f" (line {limit.line})"
-    detail = f", {limit.detail}" if limit.detail else ""
-    return f"{limit.where or 'it'}{line} {_LIMITS.get(limit.what, f'reached the limit of {limit.what}')}{detail}"
+    what = limit.detail or _LIMITS.get(limit.what, f"reached the limit of {limit.what}")
+    return f"{where_in_words(limit.where or 'it', limit.line)} {what}"

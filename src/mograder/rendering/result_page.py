@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mograder.domain.deadlines import IN_TIME, Lateness
-from mograder.domain.disclosure import ShownResult, limit_in_words
+from mograder.domain.disclosure import ShownResult, limit_in_words, where_in_words
 from mograder.domain.marks import WHOLE, in_words
 from mograder.domain.names import counted
 from mograder.domain.results import CheckStatus, Outcome
@@ -87,10 +87,17 @@ def _environment() -> Environment:
         "limit": limit_in_words,
         "sentence": _sentence,
         "status": _WORDS.__getitem__,
+        "where": where_in_words,
     }
     return environment
 
 
 def _sentence(message: str) -> str:
-    """A message of ours, which starts in lower case, as a sentence."""
-    return f"{message[:1].upper()}{message[1:]}{'' if message.endswith(('.', '!', '?')) else '.'}"
+    """A message of ours as a sentence; a name at its start stays as it is."""
+    message = message.rstrip(",")
+    first = message[:1].upper() if message.startswith(_BEGINNINGS) else message[:1]
+    return f"{first}{message[1:]}{'' if message.endswith(('.', '!', '?')) else '.'}"
+
+
+_BEGINNINGS = ("a ", "the ", "it ", "this ", "graded")
+"""How our own messages begin; what else comes first is a name."""
