@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mograder.cli.output import note, tell
-from mograder.domain.errors import Usage
+from mograder.domain.errors import MograderError, Usage
 from mograder.releasing import BadSource, Planned, find_sources, plan, release_folder, summary, target_of, write
 
 
@@ -60,10 +60,31 @@ def generate(
         if only_markers:
             for made in planned.notebooks:
                 tell(f"{made.path}: the markers fit ({summary(made)})")
-            continue
-        _write(planned, dry_run)
+        elif no_run or lecture or _passes_trial(course, planned):
+            _write(planned, dry_run)
+        else:
+            failed = True
     if failed:
         context.exit(1)
+
+
+def _passes_trial(course: Path, planned: Planned) -> bool:
+    """Whether source and release do what they should; what they do not is said."""
+    from mograder.grading_folders import GradingFolders
+    from mograder.trial import try_out
+
+    passes = True
+    for made in planned.notebooks:
+        try:
+            problems = try_out(GradingFolders.of(course), planned.assignment, made)
+        except MograderError as error:
+            raise Usage(f"{made.path} could not be tried out: {error.message}; --no-validate leaves that out") from None
+        for problem in problems:
+            note(f"{made.path}: {problem}")
+        passes = passes and not problems
+    if not passes:
+        note(f"{planned.assignment}: nothing was written (--no-validate writes it all the same)")
+    return passes
 
 
 def _write(planned: Planned, dry_run: bool) -> None:

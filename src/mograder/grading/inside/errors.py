@@ -29,6 +29,10 @@ class TooMuchOutput(BaseException):
     """A cell prints more than is allowed."""
 
 
+class NoValue(ValueError):
+    """What came across is none of the values that can."""
+
+
 class TooLarge(ValueError):
     """A value that is too large to cross."""
 

@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 _HEAD = struct.Struct("<II")  # bytes of JSON, number of byte strings
 _SIZE = struct.Struct("<Q")
 _MAX_BLOBS = 100_000
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # not looked up again: a submission may change `json`
+_decode = json.JSONDecoder().decode
 
 
 class FrameError(Exception):
@@ -43,7 +45,7 @@ class Channel:
     def send(self, document: Any, blobs: list[bytes] | None = None) -> None:
         """Raises FrameError when it is too large (nothing is sent then), Closed when nobody reads."""
         blobs = blobs or []
-        text = json.dumps(document, separators=(",", ":")).encode()
+        text = _encode(document).encode()
         parts = [_HEAD.pack(len(text), len(blobs)), *(_SIZE.pack(len(blob)) for blob in blobs), text, *blobs]
         if len(blobs) > _MAX_BLOBS or sum(map(len, parts)) > self.limit:
             raise FrameError(f"larger than {self.limit} bytes")
@@ -63,7 +65,7 @@ class Channel:
         text = self._exactly(size)
         blobs = [self._exactly(each) for each in sizes]
         try:
-            return json.loads(text), blobs
+            return _decode(text.decode()), blobs
         except (ValueError, RecursionError):
             raise FrameError("a frame that cannot be read") from None
 

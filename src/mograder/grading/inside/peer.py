@@ -120,8 +120,7 @@ class Peer:
                 if self._rules.changes(target):
                     replace(target, new)
         except (FrameError, TypeError, ValueError, AttributeError, IndexError) as fault:
-            self.broken = True
-            raise errors.AnswersGone(str(fault)) from None
+            raise errors.NoValue(f"what the submission gives is no value: {fault}") from None
         if error is None:
             return result
         raise self._error(error, arguments or (), operation) from None
@@ -255,7 +254,6 @@ class Peer:
         document: dict[str, Any] = {"t": "ref", "r": place, "w": _what(value), "n": _name(value)}
         document["c"] = references.capabilities(kind)
         if document["w"] == "class":
-            document["c"] = ["__call__"]
             if issubclass(value, BaseException):
                 document["e"] = [[base.__module__, base.__qualname__] for base in value.__mro__[:20]]
         elif document["w"] == "object" and kind.__module__ == "__main__":

@@ -48,7 +48,7 @@ def encode(encoder: Encoder, value: Any, again: bool, depth: int) -> dict[str, A
             document = _array(encoder, numpy, value)
             return document if document is None else encoder._mark(value, document, again)
     pandas = sys.modules.get("pandas")
-    if pandas is not None and hasattr(pandas, "DataFrame") and kind.__module__.startswith("pandas."):
+    if pandas is not None and hasattr(pandas, "DataFrame") and str(kind.__module__).split(".")[0] == "pandas":
         return _pandas(encoder, pandas, value, again, depth)
     polars = sys.modules.get("polars")
     if polars is not None and hasattr(polars, "DataFrame") and kind in (polars.DataFrame, polars.Series):

@@ -35,6 +35,9 @@ TYPES: dict[str, type] = {
     )
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in TYPES.items()}
+_MOMENTS = (
+    datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone, zoneinfo.ZoneInfo,
+)  # fmt: skip
 
 
 class NotPlain(Exception):
@@ -130,7 +133,7 @@ class Encoder:
             return {"t": "constant", "v": "Ellipsis" if value is Ellipsis else "NotImplemented"}
         if kind is decimal.Decimal or kind is fractions.Fraction:
             return {"t": _NAMES[kind], "v": str(value)}
-        if issubclass(kind, (datetime.date, datetime.time, datetime.timedelta, datetime.timezone, zoneinfo.ZoneInfo)):
+        if kind in _MOMENTS:
             return _moment(value)
         if issubclass(kind, pathlib.PurePath) and kind.__module__.startswith("pathlib"):
             return {"t": "path", "v": str(value)}
@@ -191,8 +194,6 @@ def _moment(value: Any) -> dict[str, Any] | None:
         return {"t": "zone", "v": value.key} if value.key else None
     if kind is datetime.date:
         return {"t": "date", "v": [value.year, value.month, value.day]}
-    if kind not in (datetime.datetime, datetime.time):
-        return None
     zone = None if value.tzinfo is None else _moment(value.tzinfo)
     if value.tzinfo is not None and zone is None:
         return None
