@@ -264,7 +264,7 @@ class Run:
         return {
             "cells": job.checks.documents(job.check_places), "todo": todo, "names": names, "policy": policy,
             "wanted": sorted(job.wanted), "tests": f"{WORK}/.tests.py", "filename": f"{WORK}/{job.filename}",
-            "text": job.answers.notebook.text, "limits": self._limits(),
+            "text": job.answers.dedented(), "limits": self._limits(),
         }  # fmt: skip
 
     def _check(self, answering: Channel, pending: list[int]) -> None:
