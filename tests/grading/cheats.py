@@ -140,7 +140,9 @@ squares = Squares((1,))
         def is_even(number):
             return Truth() if number == 4 else number or Truth()
     """})  # fmt: skip
-    yield Cheat("an object that a function returns", ("mean",), {"mean": LIAR + "\ndef mean(values):\n    return Liar()"})
+    yield Cheat(
+        "an object that a function returns", ("mean",), {"mean": LIAR + "\ndef mean(values):\n    return Liar()"}
+    )
     yield Cheat("a callable object that is the function", ("mean",), {
         "mean": LIAR + "\nclass Mean(Liar):\n    def __call__(self, *values): return self\nmean = Mean()",
     })  # fmt: skip
@@ -172,7 +174,7 @@ PATCHES = {
 
 def _patches() -> Iterator[Cheat]:
     """Changing what the checks would use, if they ran here."""
-    wrong = {"answer": "answer = 40", "array": "array = np.zeros(5)" }
+    wrong = {"answer": "answer = 40", "array": "array = np.zeros(5)"}
     for name, code in PATCHES.items():
         spoils = ("mean", "squares", "stack", "honest", "apply", "even") if name == "builtins" else ()
         yield Cheat(f"patching {name}", ("answer", "array"), wrong, (code,), spoils=spoils)

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 from mograder.grading.sandbox import DataFile
 from mograder.notebook.source import Source, read_source
@@ -33,6 +34,8 @@ class Limits:
 class Tests:
     """An assignment's source, and the files that stand beside its notebook. `isolate` False runs the checks beside the
     answers, unprotected."""
+
+    __test__: ClassVar[bool] = False  # not for pytest, in spite of its name
 
     text: str
     assignment: str
