@@ -200,7 +200,10 @@ def test_an_assignments_own_grading_goes_before_the_courses() -> None:
         ('[grading]\nhiden = "never"', "grading: unknown key 'hiden': did you mean 'hidden'"),
         ('[grading]\nhidden = "later"', "Invalid enum value 'later'"),
         ("[grading]\nmemory_mb = 0", "memory_mb is 0: give more than 0"),
-        ('[[assignments]]\nname = "hw1"\ngrading = { cell_secs = 1 }', r"assignments\[0\]\.grading: unknown key 'cell_secs'"),
+        (
+            '[[assignments]]\nname = "hw1"\ngrading = { cell_secs = 1 }',
+            r"assignments\[0\]\.grading: unknown key 'cell_secs'",
+        ),
         ('[[assignments]]\nname = "hw1"\ngrading = { calls = -1 }', "calls is -1"),
     ],
 )  # fmt: skip
