@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mograder.grading.inside.cells import PATIENCE
 from mograder.grading.inside.frames import Channel, FrameError
 from mograder.grading.limits import Limits
 from mograder.grading.plan import Plan
@@ -210,7 +211,7 @@ class Run:
         limits = self._job.limits
         known = set(self._job.answers.order)
         left = 3 * len(known) + 10
-        wait = limits.cell_seconds + _GRACE
+        wait = PATIENCE * limits.cell_seconds + _GRACE
         while True:
             left -= 1
             seconds = min(wait, self._until - time.monotonic())
@@ -308,7 +309,7 @@ class Run:
     def _listen(self, channel: Channel, warm: Warm, pending: list[int]) -> None:
         """Reads what becomes of the check cells, until they are through or something has to be replaced."""
         current: int | None = None
-        wait = 2 * self._job.limits.cell_seconds + 2 * _GRACE  # a check cell may run twice
+        wait = 2 * PATIENCE * self._job.limits.cell_seconds + 2 * _GRACE  # a check cell may run twice
         while True:
             seconds = min(wait, self._until - time.monotonic())
             try:
