@@ -111,13 +111,14 @@ class Run:
         try:
             while True:
                 answering = self._answer()
-                if answering is None or not pending:
+                if answering is None:
                     return self.course
                 before = len(pending)
                 if self._job.isolate:
                     self._check(answering, pending)
                 else:
                     self._listen(answering, self._answers, pending)
+                    answering.close()
                 pending = [place for place in pending if place not in self.course.checks]
                 if not pending or self.course.out_of_time:
                     return self.course
@@ -295,6 +296,9 @@ class Run:
         ours, theirs = socket.socketpair()
         try:
             self._checks.run([theirs.fileno(), answering.fileno()])
+        except WarmFailed:
+            ours.close()
+            raise
         finally:
             theirs.close()
             answering.close()
