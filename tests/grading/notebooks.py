@@ -21,7 +21,9 @@ def notebook(*cells: str, setup: str = SETUP, head: str = "") -> str:
     parts = [head, "import marimo\n\napp = marimo.App()\n"]
     if setup:
         parts.append(f"with app.setup:\n{textwrap.indent(setup, '    ')}\n")
-    parts += [f"@app.cell\ndef _():\n{textwrap.indent(textwrap.dedent(cell).strip(), '    ')}\n    return\n" for cell in cells]
+    parts += [
+        f"@app.cell\ndef _():\n{textwrap.indent(textwrap.dedent(cell).strip(), '    ')}\n    return\n" for cell in cells
+    ]
     return "\n\n".join(parts) + '\n\nif __name__ == "__main__":\n    app.run()\n'
 
 

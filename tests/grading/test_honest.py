@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mograder.domain.results import Outcome
+from mograder.domain.results import Outcome, RunReport
 from mograder.grading.environment import Environment
 from mograder.grading.runner import Grader, Limits, Tests
 from mograder.grading.sandbox import Sandbox
@@ -14,8 +14,8 @@ from tests.grading.conftest import Grade
 from tests.grading.honest import QUESTIONS, SOURCE, Question, answered
 from tests.grading.notebooks import check_of, earned
 
-RIGHT = [(question, answer) for question in QUESTIONS for answer in question.right]
-WRONG = [(question, answer) for question in QUESTIONS for answer in question.wrong]
+ROUNDS = max(len(question.right) for question in QUESTIONS)
+RIGHT = [(question, place) for question in QUESTIONS for place in range(len(question.right))]
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +42,30 @@ def test_the_order_of_cells_does_not_matter(grade: Grade) -> None:
     assert set(earned(report).values()) == {1.0}, report
 
 
-@pytest.mark.parametrize(("question", "answer"), RIGHT, ids=lambda value: getattr(value, "key", "answer"))
-def test_another_right_answer_earns_everything(grade: Grade, question: Question, answer: str) -> None:
-    report = grade(answered({question.key: answer}))
-    check = check_of(report, question.key)
-    assert check.earned_weight == check.total_weight, (check, report.failures)
-    assert set(earned(report).values()) == {1.0}
+@pytest.fixture(scope="module")
+def other_styles(grade: Grade) -> list[RunReport]:
+    """Submissions that differ from the model wherever there is another right answer: the first one, the second, …"""
+    return [
+        grade(answered({each.key: each.right[place] for each in QUESTIONS if place < len(each.right)}))
+        for place in range(ROUNDS)
+    ]
 
 
-@pytest.mark.parametrize(("question", "answer"), WRONG, ids=lambda value: getattr(value, "key", "answer"))
-def test_a_wrong_answer_earns_less_and_costs_no_other_question(grade: Grade, question: Question, answer: str) -> None:
-    report = grade(answered({question.key: answer}))
-    check = check_of(report, question.key)
-    assert check.earned_weight < check.total_weight
-    assert {key for key, share in earned(report).items() if share < 1} == {question.key}, report
+@pytest.fixture(scope="module")
+def half_wrong(grade: Grade) -> list[RunReport]:
+    """Submissions in which every other answer is wrong: those at even places, those at odd ones."""
+    return [grade(answered({each.key: each.wrong[0] for each in QUESTIONS[half::2]})) for half in (0, 1)]
+
+
+@pytest.mark.parametrize(("question", "place"), RIGHT, ids=lambda value: getattr(value, "key", value))
+def test_another_right_answer_earns_everything(other_styles: list[RunReport], question: Question, place: int) -> None:
+    check = check_of(other_styles[place], question.key)
+    assert check.earned_weight == check.total_weight, (check, other_styles[place].failures)
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_wrong_answers_earn_less_and_cost_no_other_question(half_wrong: list[RunReport], half: int) -> None:
+    report = half_wrong[half]
+    assert report.outcome is not Outcome.OUR_FAILURE
+    right = {key for key, share in earned(report).items() if share == 1}
+    assert right == {each.key for each in QUESTIONS[1 - half :: 2]}, report

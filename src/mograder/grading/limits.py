@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 from mograder.grading.sandbox import DataFile
 from mograder.notebook.source import Source, read_source
@@ -16,7 +17,8 @@ _MARKERS = ("### BEGIN SOLUTION", "### BEGIN HIDDEN TESTS")
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds of wall time a cell and in all, mebibytes, counts. `calls`: from the checks into a submission."""
+    """`cell_seconds` of processor time (three times that of wall time), `total_seconds` of wall time in all, mebibytes,
+    counts. `calls`: from the checks into a submission."""
 
     cell_seconds: float = 10.0
     total_seconds: float = 60.0
@@ -33,6 +35,8 @@ class Limits:
 class Tests:
     """An assignment's source, and the files that stand beside its notebook. `isolate` False runs the checks beside the
     answers, unprotected."""
+
+    __test__: ClassVar[bool] = False  # not for pytest, in spite of its name
 
     text: str
     assignment: str

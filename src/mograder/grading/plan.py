@@ -28,6 +28,17 @@ class Plan:
             for place in self.order
         ]  # fmt: skip
 
+    def dedented(self) -> str:
+        """The notebook's text with each cell as its author sees it: what `inspect.getsource` should show."""
+        lines = self.notebook.text.split("\n")
+        for cell in self.notebook.cells:
+            if cell.kind is not CellKind.UNPARSABLE:
+                first, last = cell.span
+                lines[first - 1 : last] = [""] * (last - first + 1)
+                code = cell.code.split("\n")
+                lines[cell.line - 1 : cell.line - 1 + len(code)] = code
+        return "\n".join(lines)
+
     def title(self, place: int) -> str:
         return title(self.notebook.cells[place])
 

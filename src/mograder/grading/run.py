@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mograder.grading.inside.cells import PATIENCE
 from mograder.grading.inside.frames import Channel, FrameError
 from mograder.grading.limits import Limits
 from mograder.grading.plan import Plan
@@ -110,13 +111,14 @@ class Run:
         try:
             while True:
                 answering = self._answer()
-                if answering is None or not pending:
+                if answering is None:
                     return self.course
                 before = len(pending)
                 if self._job.isolate:
                     self._check(answering, pending)
                 else:
                     self._listen(answering, self._answers, pending)
+                    answering.close()
                 pending = [place for place in pending if place not in self.course.checks]
                 if not pending or self.course.out_of_time:
                     return self.course
@@ -141,28 +143,46 @@ class Run:
         if not self._until:
             self._until = time.monotonic() + self._job.limits.total_seconds
         while not self._over():
-            ours, theirs = socket.socketpair()
+            channel = self._started()
             try:
-                self._answers.run([theirs.fileno()])
-            finally:
-                theirs.close()
-            if not self._skip and not self.course.cells:  # the start of a sandbox is not the submission's time
-                self._until = time.monotonic() + self._job.limits.total_seconds
-            channel = Channel(ours, _MAX_FRAME)
-            self._current = None
-            try:
-                channel.send(self._job_for_answers())
-                self._cells(channel)
-            except Broken as broken:
-                self._lost(broken.kind, broken.text)
-            except (FrameError, OSError):
-                self._lost(*self._how_ended())
-            else:
-                return channel
+                self._current = None
+                if self._through(channel):
+                    return channel
+            except WarmFailed:
+                channel.close()
+                raise
             channel.close()
             self._finish(self._answers)
         self.course.out_of_time = True
         return None
+
+    def _started(self) -> Channel:
+        """The connection to a new answer process. To start a sandbox is not the submission's time."""
+        began = time.monotonic()
+        ours, theirs = socket.socketpair()
+        try:
+            self._answers.run([theirs.fileno()])
+        except WarmFailed:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self._until += time.monotonic() - began
+        return Channel(ours, _MAX_FRAME)
+
+    def _through(self, channel: Channel) -> bool:
+        """Whether the process has gone through the cells; what stopped it is noted."""
+        try:
+            channel.send(self._job_for_answers())
+            self._cells(channel)
+        except Broken as broken:
+            if not self._over() or self._current is not None:
+                self._lost(broken.kind, broken.text)
+            return False
+        except (FrameError, OSError):
+            self._lost(*self._how_ended())
+            return False
+        return True
 
     def _over(self) -> bool:
         return time.monotonic() >= self._until
@@ -192,7 +212,7 @@ class Run:
         limits = self._job.limits
         known = set(self._job.answers.order)
         left = 3 * len(known) + 10
-        wait = limits.cell_seconds + _GRACE
+        wait = PATIENCE * limits.cell_seconds + _GRACE
         while True:
             left -= 1
             seconds = min(wait, self._until - time.monotonic())
@@ -228,7 +248,12 @@ class Run:
                     raise FrameError("not a message")
                 return document
             if ready:
-                ended = warm.ended()
+                try:
+                    ended = warm.ended()
+                except WarmFailed:
+                    if warm is self._answers and self._current is not None:  # a cell has ended what it was forked from
+                        raise Broken("ended", "the cell ended the program that runs it") from None
+                    raise
                 if ended is not None:
                     self.course.cpu_seconds += ended.cpu_seconds
                     if warm is self._answers:
@@ -264,13 +289,16 @@ class Run:
         return {
             "cells": job.checks.documents(job.check_places), "todo": todo, "names": names, "policy": policy,
             "wanted": sorted(job.wanted), "tests": f"{WORK}/.tests.py", "filename": f"{WORK}/{job.filename}",
-            "text": job.answers.notebook.text, "limits": self._limits(),
+            "text": job.answers.dedented(), "limits": self._limits(),
         }  # fmt: skip
 
     def _check(self, answering: Channel, pending: list[int]) -> None:
         ours, theirs = socket.socketpair()
         try:
             self._checks.run([theirs.fileno(), answering.fileno()])
+        except WarmFailed:
+            ours.close()
+            raise
         finally:
             theirs.close()
             answering.close()
@@ -285,7 +313,7 @@ class Run:
     def _listen(self, channel: Channel, warm: Warm, pending: list[int]) -> None:
         """Reads what becomes of the check cells, until they are through or something has to be replaced."""
         current: int | None = None
-        wait = 2 * self._job.limits.cell_seconds + 2 * _GRACE  # a check cell may run twice
+        wait = 2 * PATIENCE * self._job.limits.cell_seconds + 2 * _GRACE  # a check cell may run twice
         while True:
             seconds = min(wait, self._until - time.monotonic())
             try:

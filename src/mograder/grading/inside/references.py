@@ -37,14 +37,8 @@ _HIDDEN = frozenset((
 def capabilities(kind: type) -> list[str]:
     """The special methods of a class that a reference to its instances gets."""
     found = {name for base in kind.__mro__[:-1] for name in base.__dict__ if name.startswith("__")}
-    names = [
-        name
-        for name in (*READING, *BINARY, *REFLECTED, *IN_PLACE, *COMPARISONS, "__call__", "__contains__", "__hash__")
-        if name in found and getattr(kind, name, None) is not None
-    ]
-    if "__iter__" not in names and "__getitem__" not in names and "__contains__" in names:
-        return names
-    return names
+    known = (*READING, *BINARY, *REFLECTED, *IN_PLACE, *COMPARISONS, "__call__", "__contains__", "__hash__")
+    return [name for name in known if name in found and getattr(kind, name, None) is not None]
 
 
 class Reference:
@@ -116,6 +110,10 @@ class ReferenceType(type):
 
     def __hash__(cls) -> int:
         return type.__hash__(cls)
+
+
+def _documentation(self: Reference) -> Any:
+    return self._peer.request("getattr", self._place, "__doc__")
 
 
 def _reading(name: str) -> Any:
@@ -192,7 +190,8 @@ def reference_type(name: str, names: frozenset[str], is_class: bool, type_place:
         body.setdefault("__hash__", Reference.__hash__)
     if is_class:
         body |= {"__instancecheck__": _instance_check, "__subclasscheck__": _subclass_check}
-    made: Any = ReferenceType(name, (Reference,), {"__slots__": (), "__module__": "submission", **body})
+    body |= {"__slots__": (), "__module__": "submission", "__doc__": property(_documentation)}
+    made: Any = ReferenceType(name, (Reference,), body)
     made.type_place = type_place
     kind: type[Reference] = made
     return kind
