@@ -45,15 +45,16 @@ EXIT_CODES = {
 }
 
 GRADING_KEYS = {
-    "hidden": "When students see titles and results of hidden tests: `never`, `after-due` or `after-release`.",
+    "hidden": "When students see titles and results of hidden tests: `never` (so by default), "
+    "`after-due` or `after-release`.",
     "isolate": "`false` runs checks beside the answers, for courses that need it: results are not protected then.",
-    "cell_seconds": "Seconds that a cell may take.",
-    "total_seconds": "Seconds that a submission may take in all.",
-    "memory_mb": "MiB of memory.",
-    "processes": "Processes and threads.",
-    "file_mb": "MiB of a file that is written.",
-    "output_kb": "KiB that are printed.",
-    "calls": "How often checks and answers may call each other.",
+    "cell_seconds": "Seconds that a cell may take: 10 by default.",
+    "total_seconds": "Seconds that a submission may take in all: 60 by default.",
+    "memory_mb": "MiB of memory: 1024 by default.",
+    "processes": "Processes and threads: 64 by default.",
+    "file_mb": "MiB of a file that is written: 64 by default.",
+    "output_kb": "KiB that are printed: 256 by default.",
+    "calls": "How often checks may call into a submission: 100000 by default.",
 }
 KEYS = {
     "title": "The course's title.",
@@ -76,6 +77,7 @@ KEYS = {
     "assignments.points": "How many points it is worth.",
     "assignments.files": "For clients: the files to fetch.",
     "assignments.files.name": "The file's name.",
+    "assignments.grading": "What `[grading]` says, for this assignment alone.",
     "assignments.files.url": "Where it is: a path on the server or an absolute URL.",
     "https.url": "For clients: the server's address.",
     "https.token": "For clients: the token. Keep a file with this to yourself.",

@@ -224,7 +224,7 @@ def _grading(root: Path, url: str, scratch: Path) -> Iterator[Step]:
     yield Step("grades everybody", ["autograde", "hw1"], "hw1: graded 4 submissions", folder=course)
     for each in STUDENTS:
         record = f"autograded/hw1/{each.name}.json"
-        yield Step(f"what came of {each.does}", ["verify", record], each.expected, folder=course)
+        yield Step(f"{each.name}, {each.does}: {each.points} points", ["verify", record], each.expected, folder=course)
     pages = ["feedback", "hw1", "--grades-csv", "grades.csv"]
     yield Step("adds marks by hand, and makes pages and grades", pages, "Made 4 feedback pages", folder=course)
     grades = ["https", "upload-grades", "hw1", *lecturer, "--grades-csv", "grades.csv"]

@@ -16,27 +16,37 @@ ALWAYS = """\
 
 @dataclass(frozen=True)
 class Student:
-    """A student: what they do to the model solution, text by text, and what must come of it."""
+    """A student: what they hand in, how it differs from the model solution, and what must come of it."""
 
     name: str
     does: str
     changes: tuple[tuple[str, str], ...]
-    expected: str
+    points: str
+    outcome: str = "graded"
+
+    @property
+    def expected(self) -> str:
+        """What `verify` says of the record."""
+        return f"{self.points} points by checks (7 checks), {self.outcome}"
 
 
 STUDENTS = (
-    Student("alice", "the solution", (), "alice, of receipt 2: 16 points by checks"),
+    Student("alice", "the solution", (), "16"),
     Student(
         "bob",
         "something half right",
-        (("ordered = sorted(values)", "values.sort()\n    ordered = values"), ("/ (len(values) - 1))", "/ len(values))")),
-        "bob, of receipt 3: 9.9 points by checks",
+        (
+            ("ordered = sorted(values)", "values.sort()\n    ordered = values"),
+            ("/ (len(values) - 1))", "/ len(values))"),
+        ),
+        "9.9",
     ),
     Student(
         "carol",
         "a loop that never ends",
         (("    centre = median(values)\n", "    while True:\n        pass\n    centre = median(values)\n"),),
-        "carol, of receipt 4: 8 points by checks (7 checks), limit",
+        "8",
+        "limit",
     ),
     Student(
         "mallory",
@@ -47,7 +57,8 @@ STUDENTS = (
             ("    centre = mean(values)\n", "    return mean(values)\n    centre = mean(values)\n"),
             ("    centre = median(values)\n", "    return mean(values)\n    centre = median(values)\n"),
         ),
-        "mallory, of receipt 5: 0 points by checks",
+        "0",
+        "code_failed",
     ),
 )  # fmt: skip
 

@@ -44,7 +44,7 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class CellFailure:
-    """A cell that raised. `line` is the line in the submitted file (1-based); `traceback` is cut to the student's cells."""
+    """A cell that raised. `line` is that in the submitted file (1-based); `traceback` is cut to the student's cells."""
 
     cell: str
     line: int | None
@@ -54,7 +54,10 @@ class CellFailure:
 
 @dataclass(frozen=True)
 class LimitReached:
-    """A limit that was reached: `what` is time, memory, output, processes, calls or size; `where` a cell or a question."""
+    """A limit that was reached.
+
+    `what` is time, memory, output, processes, calls or size; `where` a cell or a question.
+    """
 
     what: str
     where: str
