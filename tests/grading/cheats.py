@@ -1,4 +1,4 @@
-"""What a student might try. Each row: a name, the questions that must earn nothing, and what replaces honest answers."""
+"""What a student might try: a name, the questions that must earn nothing, and what replaces honest answers."""
 
 from __future__ import annotations
 
@@ -263,15 +263,16 @@ for _descriptor in range(3, 64):
 """,))  # fmt: skip
     for name, code in {
         "atexit": "import atexit, os\natexit.register(os._exit, 0)",
-        "threads that stay": "import threading, time\nthreading.Thread(target=lambda: [time.sleep(0.01) for _ in range(999)],"
-                             " daemon=True).start()",
+        "threads that stay": "import threading, time\nthreading.Thread(target=lambda: [time.sleep(0.01) for _ in range(999)]"
+                             ", daemon=True).start()",
         "a fork that stays": "import os, time\nif not os.fork():\n    time.sleep(60)\n    os._exit(0)",
         "a fork that leaves its group": "import os, time\nif not os.fork():\n    os.setsid()\n    if os.fork():\n"
                                         "        os._exit(0)\n    time.sleep(60)\n    os._exit(0)",
         "a fork that goes on as the notebook": "import os\nos.fork()",
-        "signals": "import signal\nfor _number in range(1, 65):\n    try:\n        signal.signal(_number, signal.SIG_IGN)\n"
-                   "    except (OSError, ValueError):\n        pass",
-        "a time bomb": "import threading, os\n_bomb = threading.Timer(0.3, os._exit, (0,))\n_bomb.daemon = True\n_bomb.start()",
+        "signals": "import signal\nfor _number in range(1, 65):\n    try:\n        signal.signal(_number, signal.SIG_IGN)"
+                   "\n    except (OSError, ValueError):\n        pass",
+        "a time bomb": "import threading, os\n_bomb = threading.Timer(0.3, os._exit, (0,))\n_bomb.daemon = True\n"
+                       "_bomb.start()",
     }.items():  # fmt: skip
         spoils = ("mean", "squares", "array", "apply", "even", "stack", "honest") if "fork that goes" in name else ()
         yield Cheat(name, ("answer",), wrong, (code,), spoils=spoils)

@@ -17,7 +17,8 @@ _MARKERS = ("### BEGIN SOLUTION", "### BEGIN HIDDEN TESTS")
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds of wall time a cell and in all, mebibytes, counts. `calls`: from the checks into a submission."""
+    """`cell_seconds` of processor time (three times that of wall time), `total_seconds` of wall time in all, mebibytes,
+    counts. `calls`: from the checks into a submission."""
 
     cell_seconds: float = 10.0
     total_seconds: float = 60.0

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mograder.grading.inside.cells import PATIENCE
 from mograder.grading.inside.frames import Channel, FrameError
 from mograder.grading.limits import Limits
 from mograder.grading.plan import Plan
@@ -110,13 +111,14 @@ class Run:
         try:
             while True:
                 answering = self._answer()
-                if answering is None or not pending:
+                if answering is None:
                     return self.course
                 before = len(pending)
                 if self._job.isolate:
                     self._check(answering, pending)
                 else:
                     self._listen(answering, self._answers, pending)
+                    answering.close()
                 pending = [place for place in pending if place not in self.course.checks]
                 if not pending or self.course.out_of_time:
                     return self.course
@@ -210,7 +212,7 @@ class Run:
         limits = self._job.limits
         known = set(self._job.answers.order)
         left = 3 * len(known) + 10
-        wait = limits.cell_seconds + _GRACE
+        wait = PATIENCE * limits.cell_seconds + _GRACE
         while True:
             left -= 1
             seconds = min(wait, self._until - time.monotonic())
@@ -294,6 +296,9 @@ class Run:
         ours, theirs = socket.socketpair()
         try:
             self._checks.run([theirs.fileno(), answering.fileno()])
+        except WarmFailed:
+            ours.close()
+            raise
         finally:
             theirs.close()
             answering.close()
@@ -308,7 +313,7 @@ class Run:
     def _listen(self, channel: Channel, warm: Warm, pending: list[int]) -> None:
         """Reads what becomes of the check cells, until they are through or something has to be replaced."""
         current: int | None = None
-        wait = 2 * self._job.limits.cell_seconds + 2 * _GRACE  # a check cell may run twice
+        wait = 2 * PATIENCE * self._job.limits.cell_seconds + 2 * _GRACE  # a check cell may run twice
         while True:
             seconds = min(wait, self._until - time.monotonic())
             try:

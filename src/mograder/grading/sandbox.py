@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mograder.domain.errors import MograderError
 from mograder.grading.environment import Environment
@@ -72,6 +72,9 @@ class Sandbox:
             words += ["--perms", "1777", "--size", size, "--tmpfs", folder]
         words += list(_read_only(environment))  # after /tmp, where an environment may stand
         words += ["--perms", "755", "--dir", DATA]
+        folders = {parent for file in files for parent in PurePosixPath(file.name).parents[:-1]}
+        for folder in sorted(map(str, folders)):
+            words += ["--perms", "755", "--dir", f"{DATA}/{folder}"]
         for file in files:
             words += ["--ro-bind", str(file.path), f"{DATA}/{file.name}"]
         words += ["--ro-bind", str(Path(__file__).with_name("inside")), f"{INSIDE}/inside"]

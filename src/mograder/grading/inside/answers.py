@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import checks, errors, recording
-from .cells import Cells, read_cells
+from .cells import Cells, read_cells, time_limit
 from .frames import Channel, Closed, FrameError
 from .peer import Peer
 
@@ -80,7 +80,12 @@ def run(channel: Channel) -> None:
     if job.get("together"):
         _together(channel, job, notebook)
         return
-    peer = Peer(channel, Open(filename), job["limits"]["calls"], notebook.shared)
+    seconds = job["limits"]["cell_seconds"]
+
+    def limited() -> time_limit:
+        return time_limit(seconds)
+
+    peer = Peer(channel, Open(filename), job["limits"]["calls"], notebook.shared, limited)
     try:
         peer.serve()
     except (Closed, FrameError, OSError):

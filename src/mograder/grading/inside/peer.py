@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import operator
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from . import errors, references, tables, values
@@ -45,9 +46,13 @@ class Rules(Protocol):
 
 
 class Peer:
-    """One end. `calls` bounds the requests that this end sends."""
+    """One end. `calls` bounds the requests that this end sends, `limited` what it does for one of the other's."""
 
-    def __init__(self, channel: Channel, rules: Rules, calls: int, answers: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self, channel: Channel, rules: Rules, calls: int, answers: Mapping[str, object] | None = None,
+        limited: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:  # fmt: skip
+        self._limited = limited
         self._channel = channel
         self._rules = rules
         self._calls = calls
@@ -127,6 +132,8 @@ class Peer:
 
     def _error(self, error: dict[str, Any], arguments: tuple[Any, ...], operation: str) -> BaseException:
         text = str(error.get("text", ""))[:2_000]
+        if error.get("limit") == "time":
+            return errors.OutOfTime(text)
         if error.get("limit") == "size":
             self._rules.note("size", text)
             return errors.TooLarge(text)
@@ -161,8 +168,9 @@ class Peer:
             arguments = decoder.many(document.get("a", []), 0)
             named = {str(key): decoder.decode(each) for key, each in document.get("k", [])}
             before = [self._state(each, seen) for each in seen.objects]
-            result = self._perform(document["op"], document.get("r"), document.get("n", ""), arguments, named)
-        except (errors.OutOfTime, errors.AnswersGone, errors.TooManyCalls):
+            with self._limited() if self._depth == 1 else nullcontext():
+                result = self._perform(document["op"], document.get("r"), document.get("n", ""), arguments, named)
+        except (errors.AnswersGone, errors.TooManyCalls):
             raise
         except BaseException as caught:  # noqa: BLE001 - whatever it is crosses
             error = caught
@@ -194,6 +202,8 @@ class Peer:
 
     def _described(self, error: BaseException, encoder: values.Encoder) -> dict[str, Any]:
         document = errors.describe(error, self._rules.filename)
+        if isinstance(error, errors.OutOfTime):
+            document["limit"] = "time"
         if type(error).__module__ == "__main__":
             document["class"] = self.reference(type(error))["r"]
         try:

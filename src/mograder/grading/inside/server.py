@@ -109,8 +109,7 @@ class Server:
         return True
 
     def _run(self, descriptors: list[int]) -> None:
-        if self._config["role"] == "answers":
-            self._lay_out()
+        self._lay_out()
         pid = os.fork()
         if not pid:
             self._in_child(descriptors)
@@ -126,6 +125,7 @@ class Server:
             null = os.open(os.devnull, os.O_RDWR)
             for each in (0, 1, 2):
                 os.dup2(null, each)
+            sys.path.insert(0, self._config["work"])  # for modules that stand beside the notebook
             limit = self._config["frame_mb"] << 20
             channels = [Channel(socket.socket(fileno=each), limit) for each in descriptors]
             if self._config["role"] == "answers":
@@ -199,8 +199,6 @@ class Server:
 
     def _clean(self) -> bool:
         """Empties the folders that a submission can write to. False when something withstands it."""
-        if self._config["role"] != "answers":
-            return True
         for folder in self._config["scratch"]:
             for entry in os.scandir(folder):
                 if any(each.startswith(entry.path) for each in self._config["keep"]):
