@@ -88,6 +88,7 @@ KEYS = {
     "server.workers": "`--workers`.",
     "server.enrollment_code": "The code with which students register themselves: `--enrollment-code` of this course.",
     "server.store": "`--store`: a PostgreSQL database whose courses are served. Better in the environment.",
+    "server.max_people": "how many people can register with the shared enrollment code; without it, as many as come",
     "penalties.enabled": "Whether late work costs anything. It is said and never taken off a grade by itself.",
     "penalties.grace_minutes": "Minutes after the due time in which nothing is late, enabled or not.",
     "penalties.per_day": "Percentage points for each day begun since the due time.",
