@@ -51,7 +51,7 @@ class GradeEntry:
     def username(self) -> str:
         """Whose grade it is to see: the user name, where no column has one the `userid`.
 
-        Never both: else whoever registers with somebody's number for a user name would see that one's grade.
+        Never both: otherwise a person who registers another's number as a user name would see that person's grade.
         """
         return _text(self.fields.get("username")) or _text(self.fields.get("student")) or self.person
 
@@ -186,7 +186,7 @@ class GradesStore(Protocol):
         ...
 
     def put_feedback(self, assignment: AssignmentName, pages: dict[Username, bytes], event: Event) -> None:
-        """Keep feedback pages in place of earlier ones and record `event`: all or nothing."""
+        """Keep feedback pages, replacing earlier ones of the same people, and record `event`."""
         ...
 
 

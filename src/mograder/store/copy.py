@@ -1,7 +1,7 @@
-"""A whole course from a folder into a database, and back: history, receipts, people and trail, as they are.
+"""Copies a whole course from a folder into a database, and back: submissions, receipts, people and audit log.
 
-Invariant: receipts go over in their order, each with its bytes, so that a copy that was cut short goes on where it
-ended. At the end everything of the copy is compared with the source.
+Invariant: receipts are copied in their order, each with its bytes, so that an interrupted copy can be continued.
+At the end the whole copy is compared with the source.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Place(Protocol):
         ...
 
     def fill(self, source: Place) -> None:
-        """Make the people, the trail, grades and feedback what they are at `source`."""
+        """Replace people, audit log, grades and feedback by those of `source`."""
         ...
 
 

@@ -58,6 +58,7 @@ MENDS = {
     "was put there by hand and has no receipt": "it counts as the latest, as it stands",
     r"\d+ files? without a receipt": "what has none counts as put there by hand",
     "can be read by other users": "chmod 600 {where}",
+    "can be opened by other users": "chmod 600 {where}",
     r"\.mograder-secret is missing": f"{FROM_BACKUP}; {ANEW}, and tokens of the old one are no longer accepted",
     r"\.mograder-authority\.pem is missing": f"{FROM_BACKUP}; {ANEW}, which everybody has to pin by a new join link",
     r"\.mograder-certificate\.pem": ANEW,

@@ -76,7 +76,8 @@ def coloured(text: str) -> Markup:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("mograder.coursework.rendering"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=PackageLoader("mograder.coursework.rendering"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True,
         lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
     style = resources.files("mograder.coursework.rendering").joinpath("templates", "result.css").read_text()

@@ -34,7 +34,7 @@ def turn(lock: Path, longest: float = math.inf) -> Iterator[None]:
         return
     ends = time.monotonic() + longest
     with _open(lock) as descriptor:
-        # The next one waits for the lock; all others, and who had the lock and wants it again, wait for the queue.
+        # One process waits for the lock; all others, including the last holder, wait for the queue.
         with _open(queue_of(lock)) as queue:
             _lock(queue, ends)
             _lock(descriptor, ends)

@@ -84,7 +84,7 @@ class FolderSubmissions:
                 self._batch = None
 
     def _take(self, batch: list[PendingSubmission], connection: sqlite3.Connection) -> list[PendingSubmission]:
-        """Write receipts and bytes of everybody who waits into the open transaction; those that were accepted."""
+        """Write the receipts and bytes of a batch into the open transaction."""
         self._close(batch)
         chain = ChainAppender(LedgerEnd(connection, self._submitted))
         present: set[str] = set()
@@ -127,7 +127,7 @@ class FolderSubmissions:
             raise PermissionError(errno.EACCES, "not writable")
 
     def _place(self, batch: list[PendingSubmission]) -> None:
-        """Show committed submissions under their names. What fails here is made good by `settle`: nothing is lost."""
+        """Put committed submissions under their names. The settler places those that cannot be placed now."""
         for each in batch:
             if each.accepted is None or each.source is None:
                 continue

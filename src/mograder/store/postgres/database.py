@@ -264,7 +264,7 @@ def _migrate(connection: Connection, version: int) -> int:
         if version == 0:
             connection.execute("CREATE TABLE IF NOT EXISTS schema_version (one bigint PRIMARY KEY, version bigint)")
             connection.execute("INSERT INTO schema_version VALUES (1, 0) ON CONFLICT DO NOTHING")
-        # Whoever updates this row first does the migration; the other waits here, and then has nothing to do.
+        # The process that updates this row first does the migration; others wait here, and then have nothing to do.
         turn = connection.execute("UPDATE schema_version SET version = version + 1 WHERE version = %s", (version,))
         if turn.rowcount:
             connection.execute(script)

@@ -203,7 +203,7 @@ def put(source: str, target: str) -> None:
 def open_below(top: str, below: str) -> tuple[BinaryIO, os.stat_result]:
     """The file at `below` the folder `top`, to be read, and what the disk says of it. Raises OSError.
 
-    A link on the way is not followed: who moves things about cannot lead us elsewhere between a look and this.
+    No link on the way is followed, so that nobody can exchange a folder for a link between a check and this call.
     """
 
     def opener(path: str, _: int) -> int:
