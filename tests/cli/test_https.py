@@ -326,38 +326,6 @@ def test_students_cannot_collect_or_grade(alice: Mograder) -> None:
     assert not Path("submitted").exists()
 
 
-def test_grades_are_uploaded_from_a_table(instructor: Mograder, server: Running) -> None:
-    work(b"\xef\xbb\xbfstudent;mark\nalice;9\nbob;\n", "g.csv")
-    ran = instructor("upload-grades", "hw1", "--grades-csv", "g.csv", "--dry-run")
-    assert "Would upload 1 grade(s) to 'hw1'\n  alice: 9\n" in ran.out
-    assert ran.err == "warning: nobody in the course is called alice, bob: correct the names, or let them register\n"
-    assert not (server.root / "hw1/grades.json").exists()
-    server.submit("alice", b"work")
-    for words in (("--dry-run",), ()):
-        ran = instructor("upload-grades", "hw1", "--grades-csv", "g.csv", *words)
-        assert ran.err == "warning: nobody in the course is called bob: correct the names, or let them register\n"
-    assert "Uploaded 1 grade(s)" in ran.out
-    assert len(json.loads((server.root / "hw1/grades.json").read_text())) == 2
-    work(b"username,grade\nalice,9\nbob,1\nalice,8\n", "twice.csv")
-    assert "more than one row for alice:" in instructor("upload-grades", "hw1", "--grades-csv", "twice.csv", code=1).err
-    roster = {"people": [{"user": name} for name in ("bob", "carol")]}
-    server.client.post("/roster", json=roster, headers=server.bearer()).raise_for_status()
-    work(b"username,grade\nalice,A+\nbob,1e1\ncarol,nan\n", "odd.csv")
-    ran = instructor("upload-grades", "hw1", "--grades-csv", "odd.csv", "--dry-run")
-    assert ran.err == "warning: these grades are not numbers: alice 'A+', carol 'nan'\n"
-    work(b"username,grad,feedback\nalice,9,fine\n", "slip.csv")
-    ran = instructor("upload-grades", "hw1", "--grades-csv", "slip.csv", "--dry-run")
-    assert ran.err == "warning: slip.csv has no column 'grade' or 'mark': no grades are in it\n"
-    work(b"username,grade\n", "none.csv")
-    assert "No grades" in instructor("upload-grades", "hw1", "--grades-csv", "none.csv").out
-    work(b"name,grade\nalice,1\n", "bad.csv")
-    assert "no column for the person" in instructor("upload-grades", "hw1", "--grades-csv", "bad.csv", code=1).err
-    work("username,grade\nalice,ä\n".encode("utf-16"), "utf16.csv")
-    instructor("upload-grades", "hw1", "--grades-csv", "utf16.csv", code=2)
-    instructor("upload-grades", "hw1", "--grades-csv", "missing.csv", code=2)
-    instructor("upload-grades", "hw1", code=2)
-
-
 def test_feedback_pages_are_uploaded_from_a_folder(instructor: Mograder, server: Running) -> None:
     assert "nodir does not exist" in instructor("upload-feedback", "hw1", "--feedback-dir", "nodir", code=1).err
     instructor("upload-feedback", "hw1", code=1)
@@ -366,14 +334,15 @@ def test_feedback_pages_are_uploaded_from_a_folder(instructor: Mograder, server:
     work(b"<p>fine", "feedback/hw1/alice.html")
     work(b"username,grade\nalice,9\n", "g.csv")
     work(b"username,grade\nalice,9\nbob,8\n", "two.csv")
-    ran = instructor("upload-feedback", "hw1", "--grades-csv", "two.csv", "--dry-run")
+    ran = instructor("upload-feedback", "hw1", "--dry-run")
     assert "Would upload 1" in ran.out
-    assert ran.err == "warning: nobody in the course is called alice, bob: correct the names, or let them register\n"
-    ran = instructor("upload-feedback", "hw1", "--grades-csv", "g.csv")
-    assert "Uploaded 1 feedback page(s) and 1 grade(s) to 'hw1'" in ran.out
     assert ran.err == "warning: nobody in the course is called alice: correct the names, or let them register\n"
     server.client.post("/register", json={"user": "alice", "enrollment_code": CODE}).raise_for_status()
-    assert instructor("upload-feedback", "hw1").err == ""
+    assert "known as 'bob'" in instructor("upload-feedback", "hw1", "--grades-csv", "two.csv", code=1).err
+    assert not (server.root / "hw1/feedback").exists()
+    ran = instructor("upload-feedback", "hw1", "--grades-csv", "g.csv")
+    assert "Uploaded 1 feedback page(s) and 1 grade(s) to 'hw1'" in ran.out
+    assert ran.err == ""
     server.client.post("/roster/alice/remove", headers=server.bearer()).raise_for_status()
     assert "is called alice:" in instructor("upload-feedback", "hw1").err
     assert (server.root / "hw1/feedback/alice.html").read_bytes() == b"<p>fine"
@@ -432,3 +401,54 @@ def test_whoever_teaches_is_told_on_every_command_which_file_wants_mending(
         assert f"{server.root.parent / 'mograder.toml'}: unknown key or table 'titel': did you mean 'title'?" in ran.err
     monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", server.token("alice"))
     assert instructor("fetch", "--list").err == ""
+
+
+# who one is
+
+
+def test_whoami_says_as_whom_where_and_by_which_token(
+    alice: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert alice("whoami").out == f"alice at {server.url}, by the token of a login\n"
+    monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", server.token("bob"))
+    said = {"url": server.url, "user": "bob", "token_from": "the environment"}
+    assert json.loads(alice("whoami", "--json").out) == said
+    assert "the command line" in alice("whoami", "--token", server.token("bob")).out
+    Logins().keep(Login("https://other.example", "eve", "eve:" + "0" * 64))
+    assert [line.split() for line in alice("logins").out.splitlines()[1:]] == [
+        ["https://other.example", "eve"], [server.url, "alice"],
+    ]  # fmt: skip
+
+
+def test_a_second_login_at_one_server_does_not_replace_the_first_unasked(alice: Mograder, server: Running) -> None:
+    for words in (("--token", server.token("bob")), ("--user", "bob", "--code", CODE)):
+        assert "you are logged in" in alice("login", "--url", server.url, *words, code=2).err
+    assert [login.user for login in Logins().all()] == ["alice"]
+    alice("logout")
+    alice("login", "--url", server.url, "--token", server.token("bob"))
+
+
+def test_a_server_without_authentication_needs_no_token(mograder: Mograder, hostile_server: HostileServer) -> None:
+    hostile_server.answer("GET /assignments", as_json([{"name": "hw1", "id": "hw1", "files": []}]))
+    hostile_server.answer("POST /assignments/hw1/submit", as_json({"status": "ok", "filename": "alice.py"}))
+    hostile_server.answer("GET /assignments/hw1/status", as_json({"status": "new"}))
+    assert "hw1" in mograder("fetch", "--list", "--url", hostile_server.url).out
+    assert "say who you are" in mograder("submit", "hw1", work(), "--url", hostile_server.url, code=2).err
+    assert "as alice" in mograder("submit", "hw1", work(), "--url", hostile_server.url, "--user", "alice").out
+    assert "No submission" in mograder("feedback", "hw1", "--url", hostile_server.url, "--user", "alice").out
+    for odd in ("alice:5f0c", "alice", ":", "alice:XYZ"):
+        mograder("fetch", "--list", "--url", hostile_server.url, "--token", odd)
+        assert hostile_server.asked[-1].headers["Authorization"] == f"Bearer {odd}"
+
+
+def test_a_listed_file_without_an_address_is_named_and_is_no_success(
+    mograder: Mograder, hostile_server: HostileServer
+) -> None:
+    hostile_server.lists(a__py=Answer(b"x = 1\n"))
+    for url in ({}, {"url": None}, {"url": ""}):
+        listing = [{"filename": "a.py", "url": "/files/a.py"}, {"filename": "b.py", **url}]
+        hostile_server.answer("GET /assignments", as_json([{"name": "hw1", "id": 7, "files": listing}]))
+        ran = mograder("fetch", "hw1", "--url", hostile_server.url, code=1)
+        assert "has no address for b.py" in ran.err
+        assert Path("a.py").read_bytes() == b"x = 1\n"
+    assert names_in(Path()) == [".mograder", "a.py"]

@@ -179,3 +179,10 @@ def test_the_pin_holds_after_a_course_was_restored_elsewhere(
     assert run(["restore", archive, str(elsewhere)]) == 0
     with running(elsewhere / "release", "--tls-self-signed", port=server.port):
         mograder("fetch", "--list")
+
+
+def test_http_to_a_server_that_wants_https_is_told(course_folder: Path, mograder: Mograder) -> None:
+    with running(course_folder, "--tls-self-signed") as server:
+        address = f"127.0.0.1:{server.port}"
+        said = mograder("fetch", "--list", "--url", f"http://{address}", "--patience", "0", code=6).err
+        assert f"use --url https://{address}" in said

@@ -83,7 +83,7 @@ def test_an_acknowledged_submission_that_is_not_on_the_disk_is_found(tmp_path: P
 
 
 def test_a_rehearsal_that_does_not_hold_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    rush = Phase.of("all hand in at once", [Answer(Ask("POST", "/"), 0, 12.0, 0, b"", "timed out")])
+    rush = Phase.of("all submit at once", [Answer(Ask("POST", "/"), 0, 12.0, 0, b"", "timed out")])
     outcome = Outcome(300, 2, "hw1", (rush,), 1, ("a.py",), "the disk", 120)
     report(outcome)
     said = capsys.readouterr().out

@@ -113,7 +113,7 @@ def test_a_student_is_told_before_sending_that_it_would_be_late_and_afterwards_w
     assert "this is late" not in alice("https", "submit", "hw1", work(b"x"), "--user", "alice", "--dry-run")[1]
     server.client.post("/assignments/hw1/submit?user=alice", content=b"by mail", headers=server.bearer())
     out, _ = alice("https", "feedback", "hw1")
-    assert "(handed in for you by __instructor__)" in out
+    assert "(submitted for you by __instructor__)" in out
     assert "On time" in out
 
 
@@ -172,7 +172,7 @@ def test_a_file_whose_checksum_went_ahead_is_taken_after_the_closing_time(alice:
     while datetime.now(UTC) < closes + timedelta(seconds=1):
         alice("https", "fetch", "--list")
     out, _ = alice("https", "submit", "hw1", work(content))
-    assert "announced then; the file itself came" in out
+    assert "that is when it was announced; the file itself arrived" in out
     assert "on time" in out
     alice("https", "submit", "hw1", work(b"other"), code=5)
 
@@ -196,7 +196,7 @@ def test_what_cannot_be_sent_is_kept_and_goes_out_with_the_next_command(
     assert "2 submission(s) still wait to be sent" in err
     with restarted(server):
         _, err = alice("https", "fetch", "--list")
-        assert err.count("which was waiting, is handed in") == 2
+        assert err.count("which was waiting, is submitted") == 2
         assert kept(server)["alice.py"] == b"second\n"
         assert sorted(content for name, content in kept(server).items() if name != "alice.py") == [
             b"first\n", b"second\n"

@@ -182,3 +182,94 @@ def test_a_missing_file_is_a_problem_of_that_student_alone(
     results = {each.user: (each.new, bool(each.problem)) for each in collect(stranger, "hw1", tmp_path)}
     assert results == {"alice": (True, False), "bob": (False, True), "Alice": (False, True)}
     assert (tmp_path / "alice.py").read_bytes() == b"1"
+
+
+def test_what_somebody_changed_in_a_collected_file_is_kept_and_named_when_something_new_comes(
+    server: Running, instructor: Client, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    server.submit("alice", b"work\n")
+    server.submit("bob", zipped({"hw1.py": b"# bob", "data.csv": b"1"}))
+    bring(instructor, folder)
+    (folder / "alice.py").write_bytes(b"work  # good\n")
+    (folder / "bob/notes.txt").write_text("see exercise 3")
+    server.submit("alice", b"more work\n")
+    server.submit("bob", b"# more\n")
+    problems = {each.user: each.problem for each in collect(instructor, "hw1", folder)}
+    assert (folder / "alice.py").read_bytes() == b"more work\n"
+    aside = folder / ".mograder/aside"
+    assert (aside / "1-alice.py").read_bytes() == b"work  # good\n"
+    assert (aside / "1-bob/notes.txt").read_text() == "see exercise 3"
+    assert str(aside / "1-alice.py") in problems["alice"]
+    assert str(aside / "1-bob") in problems["bob"]
+    assert names_in(folder) == [".mograder", "alice.py", "bob.py"]
+    (folder / "alice.py").write_bytes(b"more work  # better\n")
+    list(collect(instructor, "hw1", folder, force=True))
+    assert (aside / "2-alice.py").read_bytes() == b"more work  # better\n"
+
+
+def test_caches_that_running_a_notebook_leaves_are_no_change(
+    server: Running, instructor: Client, tmp_path: Path
+) -> None:
+    server.submit("alice", zipped({"hw1.py": b"# alice", "tea.csv": b"1"}))
+    bring(instructor, tmp_path / "in")
+    for name in ("__pycache__/hw1.pyc", "__marimo__/session/hw1.json", ".ipynb_checkpoints/x"):
+        (tmp_path / "in/alice" / name).parent.mkdir(parents=True)
+        (tmp_path / "in/alice" / name).write_text("x")
+    server.submit("alice", b"# more\n")
+    assert [each.problem for each in collect(instructor, "hw1", tmp_path / "in")] == [""]
+    assert not (tmp_path / "in/.mograder/aside").exists()
+
+
+def test_the_work_of_people_who_are_not_listed_any_more_is_moved_aside_and_named(
+    hostile_server: HostileServer, stranger: Client, tmp_path: Path
+) -> None:
+    def listing(*users: str) -> None:
+        entries = [{"username": user, "filename": f"{user}.py", "url": f"/f/{user}.py"} for user in users]
+        hostile_server.answer("GET /assignments/hw1/submissions", as_json(entries))
+        for user in users:
+            hostile_server.answer(f"GET /f/{user}.py", Answer(user.encode()))
+
+    folder = tmp_path / "in"
+    listing("alice", "bob")
+    list(collect(stranger, "hw1", folder))
+    (folder / "notes.txt").write_text("the grader's own")
+    listing("alice")
+    found = {each.user: each for each in collect(stranger, "hw1", folder, which="on-time")}
+    assert "is not among these submissions" in found["bob"].problem
+    assert not found["bob"].failed
+    assert names_in(folder) == [".mograder", "alice.py", "notes.txt"]
+    assert (folder / ".mograder/aside/1-bob.py").read_bytes() == b"bob"
+    listing()
+    list(collect(stranger, "hw1", folder))
+    assert names_in(folder) == [".mograder", "notes.txt"]
+    listing("alice", "bob")
+    list(collect(stranger, "hw1", folder))
+    assert names_in(folder) == [".mograder", "alice.py", "bob.py", "notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("filename", "content", "kept", "doubt"),
+    [("bob.py", b"Rar!\x1a\x07\x01\x00", "bob.rar", True), ("bob.py", b"%PDF-1.7", "bob.pdf", True),
+     ("bob.py", b"7z\xbc\xaf\x27\x1c", "bob.7z", True), ("bob.zip", b"Rar!\x1a\x07", "bob.zip", True),
+     ("bob.zip", b"x = 1\n", "bob.zip", True), ("bob.pdf", b"%PDF-1.7", "bob.pdf", False),
+     ("bob.docx", zipped({"[Content_Types].xml": b"<x/>"}), "bob.docx", False),
+     ("bob.py", zipped({"[Content_Types].xml": b"<x/>"}), "bob.docx", True),
+     ("bob.toml", b"[https]", "bob.bin", False), ("bob", b"x = 1\n", "bob.py", False)],
+)  # fmt: skip
+def test_what_is_no_notebook_is_kept_as_it_is_under_its_own_ending(
+    filename: str,
+    content: bytes,
+    kept: str,
+    doubt: bool,
+    hostile_server: HostileServer,
+    stranger: Client,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    entry = {"username": "bob", "filename": filename, "url": "/f"}
+    hostile_server.answer("GET /assignments/hw1/submissions", as_json([entry]))
+    hostile_server.answer("GET /f", Answer(content))
+    (found,) = collect(stranger, "hw1", tmp_path / "in")
+    assert names_in(tmp_path / "in") == [".mograder", kept]
+    assert (tmp_path / "in" / kept).read_bytes() == content
+    assert (f"kept as {kept}" in found.problem) is doubt

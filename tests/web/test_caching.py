@@ -16,7 +16,7 @@ from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.extensions import Change, Decision
 from mograder.domain.names import INSTRUCTOR
-from mograder.store.shared.files import fingerprint, is_settled
+from mograder.store.shared.stat_cache import fingerprint, is_settled
 from mograder.web import create_app
 from mograder.web.api import Api
 from mograder.web.caching import Memo, SingleFlight, TickCache

@@ -63,7 +63,7 @@ def test_an_added_person_gets_a_code_that_is_shown_once_and_works(teacher: Visit
 def test_a_list_is_imported_whole_or_not_at_all(teacher: Visitor, course: Course) -> None:
     bad = upload(teacher, "/people/import", ("list.csv", b"username,name\nalice,Alice\n.bob,Bob\n"))
     assert bad.status_code == 400
-    assert "Line 3" in unescape(bad.text)
+    assert "line 3: " in unescape(bad.text)
     assert course.roster.all() == []
     good = upload(teacher, "/people/import", ("list.csv", f"username,name\nalice,{SCRIPT}\nbob,B\n".encode()))
     assert (good.status_code, len(A_CODE.findall(good.text)), SCRIPT in good.text) == (200, 2, False)

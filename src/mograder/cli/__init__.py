@@ -22,10 +22,14 @@ PLACES = {
     "serve": ("mograder.cli.serve:serve", "Serve a course folder."),
     "https": ("mograder.cli.https:https", "Fetch, submit, collect and grade against a server."),
     "student": ("mograder.cli.student:student", "Open your page of a course in the browser."),
+    "generate": ("mograder.cli.generate:generate", "Make the release of an assignment from its source."),
+    "validate": ("mograder.cli.validate:validate", "Run a notebook's visible checks, and put instructors' cells back."),
     "roster": ("mograder.cli.roster:roster", "Say who is in the course; personal codes, resets, roles."),
     "extend": ("mograder.cli.extend:extend", "Give students more time; grant and decline what they ask for."),
     "schedule": ("mograder.cli.schedule:schedule", "Show and change an assignment's times, title and limits."),
     "token": ("mograder.cli.token:token", "Make tokens from a course's secret."),
+    "autograde": ("mograder.cli.autograde:autograde", "Grade submissions: a signed record and a page for each."),
+    "feedback": ("mograder.cli.feedback:feedback", "Make a feedback page a student, and the table of grades."),
     "doctor": ("mograder.cli.maintenance:doctor", "Check a course folder, and mend what is safe to mend."),
     "verify": ("mograder.cli.maintenance:verify", "Re-hash a course against its chain of receipts."),
     "erase": ("mograder.cli.maintenance:erase", "Erase a person's data; the chain of receipts stays valid."),
@@ -43,8 +47,19 @@ PLACES = {
 }
 
 
+def _version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from mograder.cli.installed import warning
+
+        said = warning()
+        click.echo(f"mograder, version {__version__}" + (f" (warning: {said})" if said else ""))
+        context.exit()
+
+
 @click.group(cls=LazyGroup, places=PLACES, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="mograder")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit."
+)
 def mograder() -> None:
     """One command turns a folder into a course.
 

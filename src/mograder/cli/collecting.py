@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, reads_from_a_server
 from mograder.cli.output import json_option, note, result
 from mograder.client.collecting import collect
@@ -16,7 +17,7 @@ _out_folder = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command(name="fetch-submissions", short_help="Download the submission of every student that counts.")
-@click.argument("assignment")
+@click.argument("assignment", shell_complete=assignment_names)
 @click.option(
     "-o",
     "--output-dir",

@@ -1,4 +1,4 @@
-"""Which server, which token, which assignment: what every command that talks to a server asks first."""
+"""The server, token and assignment of a command, as given or looked up in the documented order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import functools
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,7 @@ class Server:
     token: str | None
     patience: float
     token_typed: bool = False
+    _noted: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def address(self) -> str | None:
         """The normalised URL: as said, else of mograder.toml, else of the last login."""
@@ -77,7 +78,10 @@ class Server:
         if self.url or TrustedServers().vouches(address):
             return
         if typed:
-            note(f"your {what} goes to {address}, which {CONFIG_NAME} in this folder names")
+            said = f"your {what} goes to {address}, which {CONFIG_NAME} in this folder names"
+            if said not in self._noted:
+                note(said)
+            self._noted.add(said)
             return
         question = f"{CONFIG_NAME} in this folder names {address}, where you have no login. Send your {what} there?"
         if not sys.stdin.isatty():
@@ -90,7 +94,7 @@ class Server:
         TrustedServers().remember(address)
 
     def open(self, address: str, token: str | None, authority: str | None = None) -> Client:
-        """A client that believes `authority`, else the one of the login there, else whom this computer trusts."""
+        """A client that trusts `authority`, else that of the login at `address`, else this computer's authorities."""
         if authority is None:
             login = Logins().find(address)
             authority = login.authority if login else ""
@@ -161,7 +165,7 @@ def tell_delivered(client: Client, waiting: OutboxEntry, submitted: messages.Sub
         return
     late = known(submitted.explanation)
     received = when(submitted.received, seconds=True) if submitted.received else "now"
-    note(f"{name} for {submitted.assignment!r}, which was waiting, is handed in: received {received}"
+    note(f"{name} for {submitted.assignment!r}, which was waiting, is submitted: received {received}"
          + (f", {late}" if late else ""))  # fmt: skip
     keep(Path(waiting.place), client.url, submitted)
     if wrong := check_receipt(client, submitted):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mograder.cli.arguments import PLACE, course_name
+from mograder.cli.import_gradebook import import_gradebook
 from mograder.cli.output import table, tell, tell_json
 from mograder.config import utc_now
 from mograder.domain import deadlines
@@ -70,20 +71,26 @@ def course() -> None:
     """
 
 
+course.add_command(import_gradebook)
+
+
 @course.command(short_help="Make a course and print its instructor's token.")
 @_name
 @click.option(
     "--from", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER",
-    help="Publish what students get from this folder at once (a database's course).",
+    help="Publish what students get from this folder at once. Its secret and people stay there.",
 )  # fmt: skip
 @_in_store
 def create(courses: Courses, name: CourseName, folder: Path | None) -> None:
-    """Make the course NAME, served at /c/NAME/, and print its instructor's token."""
-    database = _database(courses) if folder else None
+    """Make the course NAME, served at /c/NAME/, with a secret of its own, and print its instructor's token.
+
+    With --from it begins with the mograder.toml and the released files of another course. Do not copy a course's
+    folder: the copy would have the same secret, and whoever registers in one would be somebody in the other.
+    """
     courses.create(name, Event(utc_now(), INSTRUCTOR, "create", name))
     tell(f"Made the course {name}, served at /c/{name}/")
-    if database and folder:
-        _publish(database, name, folder)
+    if folder:
+        _publish(courses, name, folder)
     tell(f"instructor: {sign(courses.open(name).keys.secrets()[0], INSTRUCTOR)}")
 
 
@@ -100,13 +107,19 @@ def publish(courses: Courses, name: CourseName, folder: Path) -> None:
     _publish(_database(courses), name, folder)
 
 
-def _publish(courses: PostgresCourses, name: CourseName, folder: Path) -> None:
-    from mograder.store.copy import read_publication
+def _publish(courses: Courses, name: CourseName, folder: Path) -> None:
+    from mograder.factory import is_postgres
+    from mograder.store.folder.courses import CourseFolders
     from mograder.store.folder.layout import served_folders
 
-    count = courses.publish(
-        name, read_publication(served_folders(folder)), Event(utc_now(), INSTRUCTOR, "publish", name)
-    )
+    source, event = served_folders(folder), Event(utc_now(), INSTRUCTOR, "publish", name)
+    if is_postgres(courses):
+        from mograder.store.copy import read_publication
+
+        count = courses.publish(name, read_publication(source), event)
+    else:
+        assert isinstance(courses, CourseFolders)
+        count = courses.copy_from(name, source, event)
     tell(f"Published {count} file(s) to {name}")
 
 

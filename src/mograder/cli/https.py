@@ -13,17 +13,19 @@ PLACES = {
     "whoami": ("mograder.cli.login:whoami", "Say as whom, and to which server, commands talk here."),
     "logins": ("mograder.cli.login:list_logins", "List your logins."),
     "fetch": ("mograder.cli.release:fetch_command", "Download the files of ASSIGNMENT, or list what there is."),
-    "submit": ("mograder.cli.submissions:submit", "Hand in a file for ASSIGNMENT."),
+    "submit": ("mograder.cli.submissions:submit", "Submit files for ASSIGNMENT."),
     "retry": ("mograder.cli.submissions:retry", "Send what could not be sent."),
     "feedback": ("mograder.cli.status:feedback", "Show the state, grade and feedback of your work."),
     "ask-extension": ("mograder.cli.submissions:ask_extension", "Ask for more time."),
-    "receipts": ("mograder.cli.proof:receipts", "List your receipts, and download them with what you handed in."),
+    "receipts": ("mograder.cli.proof:receipts", "List your receipts, and download them with your submissions."),
     "verify": ("mograder.cli.proof:verify", "Check receipts against your files and the server's chain."),
     "fetch-submissions": (
         "mograder.cli.collecting:fetch_submissions",
         "Download the submission of every student that counts.",
     ),
-    "upload-grades": ("mograder.cli.grades:upload_grades", "Upload grades; students see them at once."),
+    "upload-grades": ("mograder.cli.gradebook:upload_grades", "Upload grades from a table of any known system."),
+    "export-grades": ("mograder.cli.gradebook:export_grades", "Write grades as the table that another system reads."),
+    "export-feedback": ("mograder.cli.gradebook:export_feedback", "Write the zip of feedback pages that Moodle takes."),
     "upload-feedback": ("mograder.cli.grades:upload_feedback", "Upload feedback pages, one USER.html a student."),
 }
 

@@ -71,7 +71,8 @@ class Listener:
 
     @property
     def address_for_students(self) -> str:
-        return self._address(self.name) if self.authority else self.address
+        """As others reach this machine, as far as it is known."""
+        return self._address(self.name) if self.authority or self.host in certificate.ANY_ADDRESS else self.address
 
     def _address(self, host: str) -> str:
         shown = f"[{host}]" if ":" in host else host

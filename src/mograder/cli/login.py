@@ -1,4 +1,4 @@
-"""`mograder https login` and `logout`: whom a server takes this person for."""
+"""`mograder https login`, `logout`, `whoami` and `logins`: this person's accounts at servers."""
 
 from __future__ import annotations
 

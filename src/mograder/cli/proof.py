@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, named, reads_from_a_server
 from mograder.cli.output import note, table, tell, tell_json, when
 from mograder.client.client import Client, known
@@ -30,8 +31,8 @@ _in_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 RECEIPTS = ".mograder/receipts"
 
 
-@click.command(short_help="List your receipts, and download them with what you handed in.")
-@click.argument("assignment", required=False)
+@click.command(short_help="List your receipts, and download them with your submissions.")
+@click.argument("assignment", required=False, shell_complete=assignment_names)
 @click.option("--user", help="Of this student, as an instructor.")
 @click.option(
     "-o",
@@ -121,7 +122,7 @@ class Checked:
 def verify(paths: tuple[Path, ...], offline: bool, keys: Path | None, server: Server, as_json: bool) -> None:
     """Check your receipts: by signature, against your files, and against the server's chain.
 
-    PATHS are receipts, files that were handed in (their receipts are looked for in .mograder/receipts/ beside them), or
+    PATHS are receipts, files that you submitted (their receipts are looked for in .mograder/receipts/ beside them), or
     folders with all receipts below; by default the working folder. The exit code is 7 when one is not right.
 
     \b
@@ -133,7 +134,7 @@ def verify(paths: tuple[Path, ...], offline: bool, keys: Path | None, server: Se
     files = [path for path in paths if path.is_file() and not _holds_receipt(path)]
     kept = list(_receipts_of(paths or (Path(),), files))
     if not kept and not files:
-        raise Usage("there is no receipt here: name receipts, files that were handed in, or their folder")
+        raise Usage("there is no receipt here: name receipts, files that you submitted, or their folder")
     trusted = read_keys(keys) if keys else None
     found: list[Checked] = []
     servers: list[dict[str, str]] = []
@@ -237,7 +238,7 @@ def _against_files(files: list[Path], stated: list[Mapping[str, Any]]) -> Iterat
     for path in files:
         claims = known.get(sha256_of(path))
         if claims is None:
-            yield Checked(str(path), "no receipt is for these bytes: it was changed since, or never handed in")
+            yield Checked(str(path), "no receipt is for these bytes: the file was changed since, or never submitted")
         else:
             yield Checked(f"{path}: is what receipt {claims['number']} is for")
 
@@ -246,7 +247,8 @@ def _described(receipt: KeptReceipt, claims: Mapping[str, Any]) -> str:
     late = "" if claims.get("due") is None else ", late" if claims.get("late") else ", in time"
     copy = ""
     with contextlib.suppress(OSError, IndexError):
-        for path in sorted(receipt.path.resolve().parents[2].iterdir()):
+        beside = receipt.path.resolve().parents
+        for path in [*sorted(beside[2].iterdir()), *sorted(beside[0].glob("*.zip"))]:
             if path.is_file() and path.stat().st_size == claims.get("size") and sha256_of(path) == claims["sha256"]:
                 copy = f", {path.name}"
                 break

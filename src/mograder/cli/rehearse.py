@@ -28,9 +28,9 @@ TITLES = {
 @click.option("--students", type=click.IntRange(1, 5000), default=300, show_default=True, help="How many take part.")
 @click.option(
     "--minutes", type=click.FloatRange(0.05, 60), default=2, show_default=True,
-    help="How long they fetch, look and hand in, before all hand in at once.",
+    help="How long they fetch, look and submit, before all submit at once.",
 )  # fmt: skip
-@click.option("--assignment", help="The assignment to hand in. [default: the first]")
+@click.option("--assignment", help="The assignment to submit to. [default: the first]")
 @click.option(
     "--scratch", type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Where the copy is made and removed. [default: beside the course]",
@@ -41,7 +41,7 @@ def rehearse(
 ) -> None:
     """Rehearse an exam with a copy of COURSE, the folder that you serve, on this machine.
 
-    Students register, fetch, look at their status and hand in, through the real protocol; at the end all hand in at
+    Students register, fetch, look at their status and submit, through the real protocol; at the end all submit at
     once. Every acknowledged submission is compared with the file on the disk. COURSE itself is only read; a course that
     is being served is refused, as its students would notice.
 
@@ -150,11 +150,11 @@ def report(outcome: Outcome) -> None:
     kept = "every one of them is" if not outcome.lost else f"all but {len(outcome.lost)} are"
     lines = [
         "",
-        f"{students} handed in {outcome.assignment!r} at once: {rush.a_second:,.0f} a second; "
+        f"{students} submitted to {outcome.assignment!r} at once: {rush.a_second:,.0f} a second; "
         f"half were answered within {rush.p50 * 1000:,.0f} ms, 99 of 100 within {rush.p99 * 1000:,.0f} ms.",
         f"Acknowledged: {handed_in:,} submissions; {kept} on the disk, byte for byte.",
         f"What held it up: {outcome.bottleneck}.",
-        f"This machine carries about {outcome.carries:,} students, if all hand in twice in the last minute and look "
+        f"This machine carries about {outcome.carries:,} students, if all submit twice in the last minute and look "
         "every ten seconds, with half of it in reserve. The network between it and them was not part of this.",
     ]
     failed = next((each for each in outcome.phases if each.errors), None)

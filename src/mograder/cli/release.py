@@ -8,18 +8,20 @@ from pathlib import Path
 
 import click
 
+from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, reads_from_a_server
 from mograder.cli.output import json_option, note, progress, result, table, tell_json, when
 from mograder.client.client import known
 from mograder.client.workspace import Outcome, fetch
-from mograder.domain.errors import Usage
+from mograder.domain.errors import MograderError, Usage
+from mograder.domain.names import printable
 from mograder.wire import messages
 
 _out_folder = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command(name="fetch", short_help="Download the files of ASSIGNMENT, or list what there is.")
-@click.argument("assignment", required=False)
+@click.argument("assignment", required=False, shell_complete=assignment_names)
 @click.option("--list", "list_only", is_flag=True, help="List the assignments and fetch nothing.")
 @click.option(
     "-o",
@@ -64,10 +66,15 @@ def fetch_command(
                 fetched.append(file)
                 note(_SAID[file.outcome].format(path=file.path))
     arrived = len({file.listed for file in fetched if file.outcome.arrived})
-    skipped = len({file.listed for file in fetched}) - arrived
+    missing = [file.listed for file in fetched if file.outcome is Outcome.NO_ADDRESS]
+    skipped = len({file.listed for file in fetched}) - arrived - len(set(missing))
     files = [{"path": str(file.path), "outcome": file.outcome.value} for file in fetched]
     rest = f", skipped {skipped} unchanged" if skipped else ""
     result(as_json, files, f"Fetched {arrived} file(s) for {chosen.name!r}{rest}")
+    if missing:
+        raise MograderError(
+            f"the server's list has no address for {', '.join(map(printable, missing))}: tell your instructor"
+        )
 
 
 _SAID = {
@@ -75,6 +82,7 @@ _SAID = {
     Outcome.UPDATED: "  {path}: a newer version",
     Outcome.UNCHANGED: "  {path}: unchanged",
     Outcome.KEPT: "  {path}: kept as you changed it",
+    Outcome.NO_ADDRESS: "  {path}: not fetched: the server's list has no address for it",
     Outcome.BESIDE: "  {path}: the course's version, put beside yours, which has changes",
 }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mograder.cli.arguments import as_typed
+from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, course_option, reads_from_a_server, somewhere
 from mograder.cli.output import json_option, result
 from mograder.domain.rules import RuleTexts
@@ -14,7 +15,7 @@ from mograder.wire import messages
 
 
 @click.command(short_help="Show and change an assignment's times, title and limits.")
-@click.argument("assignment")
+@click.argument("assignment", shell_complete=assignment_names)
 @click.option("--title", help="Its title for people.")
 @click.option("--opens", metavar="TIME", help="Students do not see it before.")
 @click.option("--due", metavar="TIME", help="Late after this, and the grace.")

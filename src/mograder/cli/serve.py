@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ import click
 from mograder.cli.arguments import Folder
 from mograder.cli.certificate import check_words
 from mograder.cli.listen import Listener, check_numbers, keep_serving
+from mograder.cli.output import note
 from mograder.config import (
     CONFIG_NAME,
     EMPTY,
@@ -115,6 +116,7 @@ def serve(folder: Path | None, **given: Any) -> None:
             return
         from mograder.web import create_app
 
+        warn_of_shared_secrets([root])
         front = Listener.of(settings, host, root, course.url)
         options = {"check_tokens": not settings.no_auth, **front.options}
         report = banner(root, course, front, settings.no_auth)
@@ -151,6 +153,23 @@ def refuse_the_parent(root: Path) -> None:
     inner = root / "release"
     if not (root / SECRET_NAME).exists() and (inner / SECRET_NAME).exists():
         raise Usage(f"this course is served from {inner}: did you mean 'mograder serve {inner}'?")
+    if root.name == inner.name and not (root / SECRET_NAME).exists() and (root.parent / SECRET_NAME).exists():
+        raise Usage(
+            f"this course was served from {root.parent}, where its secret and ledger are: serve that folder again, or "
+            f"move its files .mograder* into {root} first, so that tokens and receipts stay valid"
+        )
+
+
+def warn_of_shared_secrets(roots: Iterable[Path]) -> None:
+    """Say on stderr which of the courses served from `roots` have the secret of a course beside them."""
+    from mograder.store.folder.courses import same_secret
+
+    for root in roots:
+        for other in same_secret(root):
+            note(
+                f"warning: {root} and {other} have the same secret: whoever registers in one is somebody in the other. "
+                f"make a new one: mograder secret rotate {root} --grace 0"
+            )
 
 
 def enrollment_code(settings: ServeSettings) -> str:
@@ -204,6 +223,7 @@ def banner(root: Path, course: Course, front: Listener, no_auth: bool) -> str:
     lines = [
         f"Serving {root}",
         f"  at              {front.address}",
+        *([f"  for others      {front.address_for_students}"] if front.address_for_students != front.address else []),
         *identity,
         f"  assignments     {found}",
         f"  authentication  {'OFF: everybody can do everything' if no_auth else 'on'}",

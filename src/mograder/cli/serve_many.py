@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 from mograder.cli.listen import Listener, keep_serving
+from mograder.cli.serve import warn_of_shared_secrets
 from mograder.config import CONFIG_NAME, ServeSettings
 from mograder.domain.errors import Usage
 
@@ -40,6 +41,8 @@ def serve_many(place: Path | str, root: Path | None, host: str, settings: ServeS
         front = Listener.of(settings, host, root or Path())
         options = {"check_tokens": not settings.no_auth, **front.options}
         listed = [str(each.name) for each in many.courses.entries() if each.archived is None]
+        if root is not None and settings.courses:
+            warn_of_shared_secrets(root / name / "release" for name in listed)
         where, store = ("the courses of the database", "URL") if is_database(place) else (str(place), str(place))
         report = banner(where, shlex.quote(store), front, settings.no_auth, listed)
         app = create_many(many.course, **options)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, named, reads_from_a_server
 from mograder.cli.output import json_option, note, result, when
 from mograder.client.client import known
@@ -16,7 +17,7 @@ from mograder.wire import messages
 
 
 @click.command(short_help="Show the state, grade and feedback of your work.")
-@click.argument("assignment")
+@click.argument("assignment", shell_complete=assignment_names)
 @click.option("--user", help="Read this student's, as an instructor.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the feedback page here.")
 @reads_from_a_server
@@ -74,7 +75,7 @@ def _times(status: messages.Status, user: str) -> list[str]:
         lines.append(f"Extension: {extension.state}{said}" + (f": {extension.note}" if extension.note else ""))
     if received := known(status.received):
         by = known(status.by) or user
-        marked = "" if by == user else f" (handed in for you by {by})"
+        marked = "" if by == user else f" (submitted for you by {by})"
         lines.append(f"Received: {when(received, seconds=True)}{marked}")
         if due or known(status.late):
             lines.append(known(status.explanation) or "On time")

@@ -41,8 +41,8 @@ Progress = Callable[[int, int | None], None]
 def pin(url: str, fingerprint: str, patience: RetryPolicy | None = None) -> str:
     """The certificate (PEM) of the authority that vouches for the server at `url`.
 
-    It comes over a connection that nobody vouches for yet, over which nothing else goes. Raises VerificationFailed
-    unless its SHA-256 is `fingerprint` (lower-case hex).
+    It is fetched over a connection that is not verified yet and used for nothing else. Raises VerificationFailed
+    unless the certificate's SHA-256 is `fingerprint` (lower-case hex).
     """
     unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
@@ -79,8 +79,8 @@ class Client:
     ) -> None:
         """`on_wait` is told once a request why it will be tried again. `timeout` is the longest silence in seconds.
 
-        `on_trouble` is told, an instructor's request each time, which file of the course wants mending.
-        `verify` says who may vouch for this server, if not everybody whom this computer trusts.
+        `on_trouble` is called at each request of an instructor with what is wrong in the course's files.
+        `verify` is the TLS context, or True for the authorities that this computer trusts.
         """
 
         def quiet(_said: str) -> None: ...
@@ -126,12 +126,12 @@ class Client:
         return _value(self._call("rules", assignment=assignment), messages.RulesInfo)
 
     def change_rules(self, assignment: str, rules: messages.NewRules) -> messages.RulesInfo:
-        """Not safe to repeat: the rules that were seen are then others."""
+        """Not safe to repeat: after the first time, the version in `rules` is an old one."""
         reply = self._call("change_rules", _json(encode_json(rules)), repeatable=False, assignment=assignment)
         return _value(reply, messages.RulesInfo)
 
     def submit(self, assignment: str, user: str, path: Path, progress: Progress | None = None) -> messages.Submitted:
-        """Hands in the file at `path`. Safe to repeat: identical bytes get the same receipt.
+        """Submits the file at `path`. Safe to repeat: identical bytes get the same receipt.
 
         A server that gives no receipt leaves `receipt` empty, `attempt` 0 and `received` 0. Raises
         VerificationFailed when the server received other bytes than were sent.
@@ -156,12 +156,12 @@ class Client:
         if submitted.sha256 != sha256:
             raise VerificationFailed(
                 f"the server received other bytes than {path.name} has: sent {sha256}, "
-                f"received {submitted.sha256}. hand in again"
+                f"received {submitted.sha256}. submit again"
             )
         return submitted
 
     def commit(self, assignment: str, user: str, sha256: str, size: int) -> messages.Committed:
-        """Announce a file: when it is handed in soon, the moment of this counts. Safe to repeat."""
+        """Announce a file: if it is submitted soon, the moment of the announcement counts. Safe to repeat."""
         request = encode_json(messages.Announcement(sha256, size))
         reply = self._call("commit", _json(request), query={"user": user}, assignment=assignment)
         return _value(reply, messages.Committed)
@@ -169,7 +169,7 @@ class Client:
     def submissions(self, assignment: str, which: str = "latest") -> list[messages.SubmissionInfo]:
         """`which` is "latest", "on-time" or "counts". A server that knows the latest alone answers with that.
 
-        A server that does not tell leaves `timemodified` 0, `size` -1 and `sha256` empty.
+        A server that does not say leaves `timemodified` 0, `size` -1 and `sha256` empty.
         """
         missing = {"timemodified": 0, "size": -1, "sha256": ""}
         query = {"which": which} if which != "latest" else None
@@ -197,6 +197,11 @@ class Client:
 
     def signing_keys(self) -> messages.KeySet:
         return _value(self._call("signing_keys"), messages.KeySet)
+
+    def grades(self, assignment: str) -> tuple[GradeEntry, ...]:
+        """What is stored. Raises NotFound or MethodNotAllowed on a server that does not tell."""
+        listed = [_value(entry, messages.GradeInfo) for entry in _list(self._call("grades", assignment=assignment))]
+        return tuple(GradeEntry(each.fields) for each in listed)
 
     def upload_grades(
         self, assignment: str, grades: Iterable[GradeEntry], workflow_state: str = ""
@@ -232,7 +237,7 @@ class Client:
         return [_value(entry, messages.ExtensionInfo) for entry in _list(self._call("extensions"))]
 
     def change_extensions(self, changes: Iterable[messages.ExtensionChange]) -> list[messages.ExtensionInfo]:
-        """Grant, decline or withdraw, all or nothing. Not safe to repeat: what is withdrawn cannot be again."""
+        """Grant, decline or withdraw, all or nothing. Not safe to repeat: an extension can be withdrawn once."""
         request = encode_json(messages.ExtensionChanges(list(changes)))
         reply = self._call("change_extensions", _json(request), repeatable=False)
         return [_value(entry, messages.ExtensionInfo) for entry in _list(reply)]
@@ -241,7 +246,7 @@ class Client:
         return [_value(entry, messages.RosterEntry) for entry in _list(self._call("roster"))]
 
     def add_people(self, people: Iterable[messages.NewPerson]) -> list[messages.RosterEntry]:
-        """Not safe to repeat, as codes are said once; those of a lost answer are made anew by `reset`."""
+        """Not safe to repeat: codes are returned once. If the response is lost, `reset` makes new ones."""
         request = encode_json(messages.NewPeople(list(people)))
         reply = self._call("add_people", _json(request), repeatable=False)
         return [_value(entry, messages.RosterEntry) for entry in _list(reply)]
@@ -268,7 +273,7 @@ class Client:
         return self._call("configuration").decode("utf-8", "replace")
 
     def authority(self) -> str:
-        """The certificate (PEM) of the server's own authority: whether to trust it, its fingerprint says."""
+        """The certificate (PEM) of the server's own authority. Compare its fingerprint before you trust it."""
         return self._call("authority").decode("ascii", "replace")
 
     # the trip
@@ -329,7 +334,7 @@ def _chunks(file: BinaryIO, size: int, progress: Progress | None) -> Iterator[by
     while sent < size:
         chunk = file.read(min(CHUNK, size - sent))
         if not chunk:
-            raise RequestTimeout("the file became shorter while it was sent: hand in again")
+            raise RequestTimeout("the file became shorter while it was sent: submit again")
         yield chunk
         sent += len(chunk)
         if progress:
@@ -396,8 +401,11 @@ def _value(reply: bytes | object, kind: type[Answer], **missing: object) -> Answ
 
 
 def _assignment(entry: object) -> messages.AssignmentInfo:
-    """One entry of a listing, which an instructor may have written by hand: a due date of 0 is none, what is no time is
-    no due date, and a file that has no name or no address cannot be fetched and is passed over."""
+    """One entry of a listing, which an instructor may have written by hand.
+
+    A due date of 0, or what is no time, is none. A file without a name is passed over; one without an address has an
+    empty `url` and cannot be fetched.
+    """
     if not isinstance(entry, dict):
         return _value(entry, messages.AssignmentInfo)
     files = entry.get("files")
@@ -409,8 +417,8 @@ def _assignment(entry: object) -> messages.AssignmentInfo:
         if isinstance(moment, int | float) and moment > 0:
             clean[key] = int(moment)
     clean["files"] = [
-        _value(file, messages.ReleaseFileInfo)
+        _value(file, messages.ReleaseFileInfo, url="")
         for file in (files if isinstance(files, list) else [])
-        if isinstance(file, dict) and file.get("filename") and file.get("url")
+        if isinstance(file, dict) and file.get("filename")
     ]
     return _value(clean, messages.AssignmentInfo)

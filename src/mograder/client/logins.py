@@ -63,9 +63,9 @@ class Logins:
         return found
 
     def claim_key(self, url: str, user: str) -> str:
-        """The key of a registration that is begun here: the same until a login of that server is kept.
+        """The key of a registration at `url`: the same until a login there is kept.
 
-        So who loses the answer on the way gets it by trying again.
+        A client that lost the response may therefore repeat the registration.
         """
         path = self._claim_path(url)
         with contextlib.suppress(OSError, ValueError):

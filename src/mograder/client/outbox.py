@@ -1,4 +1,4 @@
-"""What a person has handed in and no server has acknowledged: kept on this disk until one does.
+"""Submissions that no server has acknowledged yet: kept on this disk until one does.
 
 Invariant: the bytes are here, synced, before the first of them is sent, and they leave when the server has answered
 that it has them, when it has refused them to the person's face, or when the person says so.
@@ -37,7 +37,8 @@ LARGE = 1024 * 1024  # bytes of a file that may take a while
 class OutboxEntry:
     """One submission that waits. `sender` is whose token sends it, `user` whose work it is.
 
-    `place` is the path of the file itself. What the server received after `since` (Unix seconds) is newer than this.
+    `place` is the path of the file itself, or where a zip of several files would be. What the server received after
+    `since` (Unix seconds) is newer than this.
     `problem` is why the server did not take it, "" while nothing but the way to it was in the way.
     """
 
@@ -58,14 +59,21 @@ class Outbox:
     def __init__(self) -> None:
         self._folder = Path(click.get_app_dir("mograder"), "outbox")
 
-    def put(self, file: Path, server: str, sender: str, user: str, assignment: str) -> OutboxEntry:
-        """Keep a copy of `file`. Bytes that wait already for the same assignment keep their place."""
+    def put(
+        self, file: Path, server: str, sender: str, user: str, assignment: str, place: Path | None = None
+    ) -> OutboxEntry:
+        """Keep a copy of `file`, whose receipt belongs beside `place`, the file itself unless said otherwise.
+
+        Bytes that wait already for the same assignment keep their place.
+        """
         sha256 = sha256_of(file)
         for each in self.all():
             if (each.server, each.user, each.assignment, each.sha256) == (server, user, assignment, sha256):
                 return self.change(each, problem="")
         key = f"{time.time_ns():020}-{secrets.token_hex(4)}"
-        waiting = OutboxEntry(key, server, sender, user, assignment, str(file.resolve()), sha256, time.time())
+        waiting = OutboxEntry(
+            key, server, sender, user, assignment, str((place or file).resolve()), sha256, time.time()
+        )
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with file.open("rb") as source, replacing(self.path(waiting), mode=0o600) as copy:
             shutil.copyfileobj(source, copy)
@@ -73,7 +81,7 @@ class Outbox:
             os.fsync(copy.fileno())
         if sha256_of(self.path(waiting)) != sha256:
             self.drop(waiting)
-            raise VerificationFailed(f"{file.name} changed while it was read: hand in again")
+            raise VerificationFailed(f"{file.name} changed while it was read: submit again")
         self._write(waiting)
         return waiting
 

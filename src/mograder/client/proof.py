@@ -84,13 +84,13 @@ def no_receipt(url: str) -> VerificationFailed:
 
 
 def check_submitted(submitted: messages.Submitted, signer: Ed25519Signer, url: str) -> None:
-    """Raises VerificationFailed unless the receipt is signed with a pinned key and states what was handed in."""
+    """Raises VerificationFailed unless the receipt is signed with a pinned key and states what was submitted."""
     try:
         claims = signer.verify(submitted.receipt)
     except VerificationFailed:
         raise changed_key(url) from None
     if differ := _differences(claims, {"version": submitted.version, **_plain(submitted)}):
-        raise VerificationFailed(f"the receipt states another {', '.join(differ)} than the server says: hand in again")
+        raise VerificationFailed(f"the receipt states another {', '.join(differ)} than the server says: submit again")
 
 
 def _plain(value: messages.Submitted | messages.ReceiptInfo) -> dict[str, object]:

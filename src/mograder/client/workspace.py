@@ -35,6 +35,7 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
     KEPT = "kept"  # changed here, unchanged in the course
     BESIDE = "beside"  # changed on both sides: the course's version stands beside the student's
+    NO_ADDRESS = "no address"  # the server does not say where it is
 
     @property
     def arrived(self) -> bool:
@@ -152,6 +153,9 @@ def fetch(
     try:
         with tempfile.TemporaryDirectory(dir=release.folder, prefix=".arriving-") as scratch:
             for number, file in enumerate(assignment.files):
+                if not file.url:
+                    yield Fetched(out / safe_name(file.filename), Outcome.NO_ADDRESS, file.filename)
+                    continue
                 arriving = Path(scratch) / str(number)
                 bring = _archive if file.filename.lower().endswith(".zip") else _file
                 yield from bring(client, file, release, places, arriving, progress)

@@ -1,6 +1,6 @@
-"""A rehearsal of an exam: a scratch copy of a course, students who fetch, look and hand in, and what came of it.
+"""A rehearsal of an exam: a scratch copy of a course, students who fetch, look and submit, and the result.
 
-Invariant: the original is only read. What the students hand in goes to the copy, which has no deadlines.
+Invariant: the original is only read. What the students submit goes to the copy, which has no deadlines.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ class Rehearsal:
         self._lost: list[str] = []
 
     async def run(self, wanted: str | None) -> Outcome:
-        """Register, fetch, look and hand in over the time, then all at once. Raises MograderError, Usage."""
+        """Register, fetch, look and submit over the time, then all at once. Raises MograderError, Usage."""
         phases = [Phase.of("register", await self._register())]
         assignment = await self._choose(wanted)
         during = await self._spread(self._lesson(assignment))
@@ -198,9 +198,9 @@ class Rehearsal:
         )
         disk = _flush_seconds(self._server.submitted)
         meter = Meter(self._server.pid)
-        rushed = await self._all("all hand in at once", [self._submission(name, user, 3) for user in self._students])
+        rushed = await self._all("all submit at once", [self._submission(name, user, 3) for user in self._students])
         load = meter.read()
-        phases += [Phase.of("all look at once", looked), Phase.of("all hand in at once", rushed)]
+        phases += [Phase.of("all look at once", looked), Phase.of("all submit at once", rushed)]
         self._check(name, [*during, *rushed])
         return Outcome(
             len(self._students), self._minutes, name, tuple(phases), len(self._work), tuple(self._lost),
@@ -231,7 +231,7 @@ class Rehearsal:
         return answers
 
     async def _choose(self, wanted: str | None) -> messages.AssignmentInfo:
-        """The assignment to hand in: the wanted one, else the first."""
+        """The assignment to submit to: the wanted one, else the first."""
         answer = await send(self._server.address, self._ask("assignments", self._students[0], {}))
         listed = decode_json(answer.body, list[dict[str, Any]])
         chosen = next((each for each in listed if wanted in (None, each["name"], str(each["id"]))), None)

@@ -268,6 +268,12 @@ def signing_keys(request: Request) -> Reply:
     return json_reply(messages.KeySet([dict(each) for each in request.course.keys.public()]), tagged=True)
 
 
+def grades(request: Request) -> Reply:
+    return json_reply(
+        [messages.grade_info(each) for each in request.course.grades.of(request.assignment())], tagged=True
+    )
+
+
 def upload_grades(request: Request) -> Reply:
     document = decode_json(request.body)
     uploaded = request.course.grades.upload(request.actor, request.assignment(), document)
@@ -382,8 +388,9 @@ HANDLERS: Mapping[str, Handler] = {
     handler.__name__: handler
     for handler in (
         health, register, assignments, release_file, rules, change_rules, commit, submissions, submitted_file, receipts,
-        all_receipts, version, chain_head, signing_keys, upload_grades, status, feedback, ask_extension, extensions,
-        change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration, authority,
+        all_receipts, version, chain_head, signing_keys, grades, upload_grades, status, feedback, ask_extension,
+        extensions, change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration,
+        authority,
     )
 }  # fmt: skip
 

@@ -24,10 +24,12 @@ from mograder.domain.receipts import Receipt
 from mograder.domain.tokens import SECRET_NAME
 from mograder.signing import Ed25519Signer
 from mograder.store.folder.authority import AUTHORITY, CERTIFICATE, Pair
+from mograder.store.folder.courses import same_secret
 from mograder.store.folder.evidence import Evidence, LedgerRecord, read_record
 from mograder.store.folder.grades import load_grades
 from mograder.store.folder.keys import PREVIOUS_NAME, read_previous, read_secret
 from mograder.store.folder.layout import BEGIN_ANEW, GRADES, LEDGER, LOCK, NEW_KEY, SIGNING_KEY, Folders
+from mograder.store.folder.process_lock import queue_of
 from mograder.store.folder.release import ReleaseFolder
 from mograder.store.folder.snapshot import reading
 from mograder.store.folder.store import FolderStore
@@ -85,6 +87,7 @@ class _Look:
         yield from self._private_file(SECRET_NAME, read_secret)
         if (self.folders.root / PREVIOUS_NAME).exists():
             yield from self._private_file(PREVIOUS_NAME, read_previous)
+        yield from self._shared_secret()
         yield from self._certificates()
         yield from self._configuration()
         yield from self._space()
@@ -124,6 +127,13 @@ class _Look:
             )
         return True
 
+    def _shared_secret(self) -> Findings:
+        for other in same_secret(self.folders.root):
+            yield warning(
+                f"it has the same secret as {other}: whoever registers in one is somebody in the other",
+                self.folders.root / SECRET_NAME, "make a new secret for one of them: mograder secret rotate --grace 0",
+            )  # fmt: skip
+
     # the folder itself
 
     def _places(self) -> Findings:
@@ -138,12 +148,19 @@ class _Look:
             if not found.st_mode & stat.S_IWUSR:
                 yield error("the owner may not write here: submissions are refused", folder, f"chmod u+w {folder}")
         secrets = (SECRET_NAME, PREVIOUS_NAME, SIGNING_KEY, AUTHORITY, CERTIFICATE)
-        names = (*secrets, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", LOCK)
+        locked = (LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", LOCK, queue_of(Path(LOCK)).name)
+        names = (*secrets, *locked)
         for path in [self.folders.submitted, *(self.folders.root / name for name in names)]:
             if path.exists() and path.stat().st_uid != ours:
                 yield warning(
                     "belongs to another user than the folder: the server may not be able to use it", path,
                     f"chown it to the owner of {self.folders.root}",
+                )  # fmt: skip
+        for path in filter(Path.exists, (self.folders.root / name for name in locked)):
+            if path.stat().st_mode & 0o077:
+                yield error(
+                    "can be opened by other users of this machine: they can lock it, and so stop all submissions", path,
+                    f"chmod 600 {path}", partial(_close, path),
                 )  # fmt: skip
         if os.geteuid() not in (0, ours):
             yield note("you are not the owner of the course", self.folders.root, "run the server as one user always")

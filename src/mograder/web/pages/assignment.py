@@ -18,11 +18,16 @@ from mograder.domain.deadlines import Penalties
 from mograder.domain.errors import BadName, BadRequest, MograderError, NotFound
 from mograder.domain.extensions import Change, Decision, State
 from mograder.domain.files import StoredFile
-from mograder.domain.grade_changes import Preview, Spread
+from mograder.domain.grade_changes import Spread
 from mograder.domain.grades import GradeEntry, of_person
 from mograder.domain.names import FileName, Username, counted, parse_exact_owner
 from mograder.domain.receipts import latest_filename
 from mograder.domain.standings import Standing
+from mograder.tables.formats import read_grades
+from mograder.tables.grades import GradeChanges, GradeRules, check_grades
+from mograder.tables.headers import Labels
+from mograder.tables.people import Member
+from mograder.tables.sheet import read_sheet
 from mograder.web import multipart
 from mograder.web.endpoints import feedback_pages
 from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of, small_number
@@ -104,7 +109,7 @@ class GradesPage(OnAssignment):
 
     template = "grades.html"
     heading = "Upload grades"
-    preview: Preview
+    preview: GradeChanges
     version: str
     problem: str = ""
 
@@ -212,21 +217,18 @@ async def preview_grades(request: PageRequest) -> Answer:
         limit = BY_NAME["upload_grades"].limit or 0
         files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
         if len(files) != 1:
-            raise BadRequest("choose one file: a CSV table with the columns 'username' and 'grade'")
-        return await request.api.threads.run(lambda: _preview(request, task, files[0][1]))
+            raise BadRequest("choose one file: a table with the columns 'username' and 'grade', or another system's")
+        return await request.api.threads.run(lambda: _preview(request, task, *files[0]))
     except MograderError as error:
         return await request.api.threads.run(_failed(request, error))
 
 
-def _preview(request: PageRequest, task: Assignment, content: bytes) -> GradesPage:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadRequest("the table is not UTF-8 text: save it as CSV UTF-8") from None
+def _preview(request: PageRequest, task: Assignment, filename: str, content: bytes) -> GradesPage:
+    table = read_grades(read_sheet(content, filename), Labels(task.name, task.rules.title))
     version = request.course.grades.version(task)  # first: a change before the next line is then noticed later
-    stored = request.course.grades.of(task)
-    people = {row.username for row in request.api.board().rows}
-    found = grade_changes.preview(text, stored, people, task.rules.points)
+    people = [Member(row.username, row.name, row.username if "@" in row.username else "")
+              for row in request.api.board().rows]  # fmt: skip
+    found = check_grades(table, people, request.course.grades.of(task), GradeRules(task.rules.points))
     return GradesPage(request.frame, task, found, version)
 
 

@@ -17,7 +17,9 @@ from mograder.domain.errors import BadName, BadRequest, MograderError, NotFound
 from mograder.domain.extensions import Extension, State
 from mograder.domain.names import INSTRUCTOR, Username, parse_exact_owner
 from mograder.domain.receipts import Head
-from mograder.domain.roster import Person, read_roster
+from mograder.domain.roster import Person
+from mograder.tables.rosters import read_roster
+from mograder.tables.sheet import read_sheet
 from mograder.web import multipart
 from mograder.web.pages.board import Part, part_of
 from mograder.web.pages.page import Page
@@ -159,23 +161,23 @@ def _role(request: PageRequest) -> Role:
 
 
 async def import_list(request: PageRequest) -> Answer:
-    """Put the people of a CSV table on the roster: all or none."""
+    """Put the people of a list on the roster, as any known system exports it: all or none."""
     try:
         limit = BY_NAME["add_people"].limit or 0
         files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
         if len(files) != 1:
             raise BadRequest("choose one file: a CSV table with a column 'username'")
-        try:
-            text = files[0][1].decode("utf-8-sig")
-        except UnicodeDecodeError:
-            raise BadRequest("the list is not UTF-8 text: save it as CSV UTF-8") from None
-        found = read_roster(text)
-        return await request.api.threads.run(
-            lambda: _with_codes(request, request.course.roster.add(request.actor, found))
-        )
+        return await request.api.threads.run(lambda: _with_codes(request, _add_list(request, *files[0])))
     except MograderError as error:
         problem, status = error.message, error.status
         return await request.api.threads.run(lambda: html(_people(request, problem=problem), status))
+
+
+def _add_list(request: PageRequest, filename: str, content: bytes) -> list[tuple[Account, str]]:
+    sheet = read_sheet(content, filename)
+    if sheet.assumed:
+        raise BadRequest("the list is not UTF-8 text: save it as CSV UTF-8")
+    return request.course.roster.add(request.actor, read_roster(sheet).accepted())
 
 
 def reset(request: PageRequest) -> Answer:
