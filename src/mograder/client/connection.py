@@ -126,7 +126,7 @@ class Connection:
             if self._opened is None:
                 try:
                     here = httpx2.Client(headers=self._headers, verify=self._verify, timeout=self._timeout)
-                    # Who vouches for this server does not vouch for others.
+                    # The pinned authority is for this server alone.
                     pinned = self._verify is not True
                     elsewhere = httpx2.Client(headers=self._headers, timeout=self._timeout) if pinned else here
                 except (ImportError, ValueError, OSError, httpx2.InvalidURL) as error:
@@ -392,7 +392,7 @@ def _refusal(response: httpx2.Response, server: str | None) -> Exception:
     else:
         error = kind(message)
     if status in PASSING:
-        # 429 and 503 are said before anything was done; a gateway's 502 and 504 may come after.
+        # A server answers 429 and 503 before it does anything; a gateway's 502 and 504 may come after.
         return _Passing(error, wait, not_arrived=status in (429, 503))
     return error
 
