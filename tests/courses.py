@@ -1,6 +1,4 @@
-"""A course that nobody serves, with submissions, grades and settings: what it is made of, and what may be done to
-it.
-"""
+"""A course that is not served, with submissions, grades and settings; and ways to damage it."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ def make_sound_course(parent: Path) -> Path:
 
 
 def everything(folder: Path) -> dict[str, object]:
-    """Each name below `folder` with what it is: mode, times, and bytes or target."""
+    """Each name below `folder` with its mode, time of change, inode, and bytes or target."""
     found: dict[str, object] = {}
     for path in sorted([folder, *folder.rglob("*")]):
         status = path.lstat()
@@ -51,7 +49,7 @@ def ledger(course: Path, sql: str) -> None:
 
 
 def forget_file(course: Path, user: str = "bob", body: str = "") -> None:
-    """As a crash leaves it: in the ledger, and not yet a file. `body` are other bytes than were handed in, in hex."""
+    """Leave a submission as a crash does: in the ledger, and not yet a file. `body` (hex) replaces its bytes."""
     path = versions(course, user)[-1]
     body = body or path.read_bytes().hex()
     ledger(course, f"INSERT INTO pending SELECT number, x'{body}', NULL FROM receipts WHERE filename = '{path.name}'")
@@ -59,7 +57,7 @@ def forget_file(course: Path, user: str = "bob", body: str = "") -> None:
 
 
 def damage_row(course: Path) -> None:
-    """A ledger that can be read, and of which SQLite says that it is damaged."""
+    """Damage the ledger so that it can be read and SQLite reports the damage."""
     with closing(sqlite3.connect(course / "release" / ".mograder.db")) as connection:
         connection.executescript(
             "CREATE TABLE x (y); INSERT INTO x VALUES (NULL); PRAGMA writable_schema = ON;"

@@ -1,4 +1,4 @@
-"""The simplest thing that keeps what a store promises: lists and dictionaries, written without looking at one."""
+"""The simplest model of what a store promises: lists and dictionaries, written independently of the stores."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FAR = 4_000_000_000_000_000
 
 
 @dataclass(frozen=True)
-class Handed:
+class KeptSubmission:
     user: str
     assignment: str
     attempt: int
@@ -39,9 +39,9 @@ class Handed:
 
 @dataclass
 class Model:
-    """What a course holds."""
+    """The content of a course."""
 
-    handed: list[Handed] = field(default_factory=list)
+    submissions: list[KeptSubmission] = field(default_factory=list)
     grades: dict[str, dict[str, dict[str, object]]] = field(default_factory=dict)
     pages: dict[tuple[str, str], bytes] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
@@ -53,19 +53,19 @@ class Model:
     def copy(self) -> Model:
         return copy.deepcopy(self)
 
-    def of(self, user: str, assignment: str) -> list[Handed]:
-        return [each for each in self.handed if (each.user, each.assignment) == (user, assignment)]
+    def of(self, user: str, assignment: str) -> list[KeptSubmission]:
+        return [each for each in self.submissions if (each.user, each.assignment) == (user, assignment)]
 
     def looks(self) -> dict[str, Any]:
         """Everything that can be asked for; what is under one key changes as one."""
-        pairs = {(each.user, each.assignment): each for each in self.handed}
+        pairs = {(each.user, each.assignment): each for each in self.submissions}
         return {
             "submissions": {
                 "chain": [
                     (number, each.user, each.assignment, each.attempt, each.filename, each.received)
-                    for number, each in enumerate(self.handed, 1)
+                    for number, each in enumerate(self.submissions, 1)
                 ],
-                "versions": {(each.assignment, each.filename): sha256(each.content) for each in self.handed},
+                "versions": {(each.assignment, each.filename): sha256(each.content) for each in self.submissions},
                 "latest": {(assignment, user): sha256(each.content) for (user, assignment), each in pairs.items()},
             },
             **{f"grades of {name}": list(self.grades.get(name, {}).values()) for name in (HW1, HW2)},
@@ -135,11 +135,11 @@ def submitting(user: Username, content: bytes, received: int = NOON, assignment:
         earlier = model.of(user, assignment)
         if earlier and earlier[-1].content == content:
             return
-        taken = {each.filename for each in model.handed if each.assignment == assignment}
+        taken = {each.filename for each in model.submissions if each.assignment == assignment}
         moment = datetime.fromtimestamp(received // 1_000_000, UTC)
         while (filename := f"{user}_{moment:%Y%m%dT%H%M%S}.py") in taken:
             moment += timedelta(seconds=1)
-        model.handed.append(Handed(user, assignment, len(earlier) + 1, filename, content, received))
+        model.submissions.append(KeptSubmission(user, assignment, len(earlier) + 1, filename, content, received))
 
     what = f"submission of {user} in {assignment}, {len(content)} bytes {hashlib.sha256(content).hexdigest()[:4]}"
     return Write(

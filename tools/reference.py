@@ -48,6 +48,18 @@ EXIT_CODES = {
     130: "interrupted with Ctrl-C",
 }
 
+GRADING_KEYS = {
+    "hidden": "When students see titles and results of hidden tests: `never` (so by default), "
+    "`after-due` or `after-release`.",
+    "isolate": "`false` runs checks beside the answers, for courses that need it: results are not protected then.",
+    "cell_seconds": "Seconds that a cell may take: 10 by default.",
+    "total_seconds": "Seconds that a submission may take in all: 60 by default.",
+    "memory_mb": "MiB of memory: 1024 by default.",
+    "processes": "Processes and threads: 64 by default.",
+    "file_mb": "MiB of a file that is written: 64 by default.",
+    "output_kb": "KiB that are printed: 256 by default.",
+    "calls": "How often checks may call into a submission: 100000 by default.",
+}
 KEYS = {
     "title": "The course's title.",
     "timezone": "The zone of times that name none, such as `Europe/London`.",
@@ -69,30 +81,34 @@ KEYS = {
     "assignments.points": "How many points it is worth.",
     "assignments.files": "For clients: the files to fetch.",
     "assignments.files.name": "The file's name.",
+    "assignments.grading": "What `[grading]` says, for this assignment alone.",
     "assignments.files.url": "Where it is: a path on the server or an absolute URL.",
     "https.url": "For clients: the server's address.",
     "https.token": "For clients: the token. Keep a file with this to yourself.",
-    "dirs.source": "Accepted, not used by the server.",
+    "dirs.source": "For grading: the notebooks with solutions.",
     "dirs.release": "`--release-dir`. The served folder itself is fine, too.",
     "dirs.submitted": "`--submitted-dir`; for `fetch-submissions`, where submissions go.",
-    "dirs.autograded": "Accepted, not used by the server.",
-    "dirs.feedback": "For `upload-feedback`: where the pages are.",
+    "dirs.autograded": "For grading: where records and pages of results go.",
+    "dirs.feedback": "For `feedback` and `upload-feedback`: where the pages are.",
+    "dirs.marks": "For `feedback`: the tables of marks and comments by hand.",
     "server.host": "`--host`.",
     "server.port": "`--port`.",
-    "server.max_people": "How many accounts the shared enrollment code may make; a roster and an instructor make more.",
     "server.max_upload": "`--max-upload`, in MiB.",
     "server.tls_cert": "`--tls-cert`.",
     "server.tls_key": "`--tls-key`.",
     "server.tls_self_signed": "`--tls-self-signed`.",
     "server.tls_names": "`--tls-names`.",
     "server.trusted_proxies": "`--trusted-proxies`.",
+    "server.root_path": "`--root-path`.",
     "server.workers": "`--workers`.",
+    "server.max_people": "With this many accounts the enrollment code adds no more; the roster still does.",
     "server.enrollment_code": "The code with which students register themselves: `--enrollment-code` of this course.",
     "server.store": "`--store`: a PostgreSQL database whose courses are served. Better in the environment.",
     "penalties.enabled": "Whether late work costs anything. It is said and never taken off a grade by itself.",
     "penalties.grace_minutes": "Minutes after the due time in which nothing is late, enabled or not.",
     "penalties.per_day": "Percentage points for each day begun since the due time.",
     "penalties.max": "The most that late work costs, in percentage points.",
+    **{f"{place}.{key}": text for place in ("grading", "assignments.grading") for key, text in GRADING_KEYS.items()},
 }
 """What each key of mograder.toml means; `settings` fails unless these are the keys of the dataclasses, all of them."""
 

@@ -22,7 +22,9 @@ import msgspec
 from mograder.domain import deadlines
 from mograder.domain.assignments import EDIT_PLACEHOLDERS, CountingRule, Plan, Rules
 from mograder.domain.deadlines import Penalties, Schedule
+from mograder.domain.disclosure import Hidden
 from mograder.domain.errors import BadName, Unreadable
+from mograder.domain.grading_rules import LIMITS, GradingRules
 from mograder.domain.names import AssignmentName
 
 CONFIG_NAME = "mograder.toml"
@@ -121,10 +123,17 @@ class ServeSettings:
         metavar="NAMES",
     )
     trusted_proxies: str | None = _setting(
-        "Addresses or networks of proxies, separated by commas, whose X-Forwarded-For, -Proto and -Host are believed.",
+        "Addresses or networks of proxies, separated by commas, whose X-Forwarded-For, -Proto, -Host and -Prefix are "
+        "believed.",
         env="MOGRADER_TRUSTED_PROXIES",
         toml="server.trusted_proxies",
         metavar="ADDRESSES",
+    )
+    root_path: str | None = _setting(
+        "The path of the public address, such as /course, where neither [https] url nor a trusted proxy says it.",
+        env="MOGRADER_ROOT_PATH",
+        toml="server.root_path",
+        metavar="PATH",
     )
     workers: int = _setting("How many processes serve.", 1, env="MOGRADER_WORKERS", toml="server.workers")
 
@@ -148,6 +157,32 @@ SERVE_SETTINGS = _declared()
 
 
 @dataclass(frozen=True)
+class _Grading:
+    hidden: Hidden | None = None
+    isolate: bool | None = None
+    cell_seconds: float | None = None
+    total_seconds: float | None = None
+    memory_mb: int | None = None
+    processes: int | None = None
+    file_mb: int | None = None
+    output_kb: int | None = None
+    calls: int | None = None
+
+    def over(self, other: _Grading) -> _Grading:
+        """These, and what `other` says where these say nothing."""
+        said = {each.name: getattr(self, each.name) for each in fields(self)}
+        return replace(other, **{name: value for name, value in said.items() if value is not None})
+
+    def rules(self) -> GradingRules:
+        """Raises ValueError."""
+        limits = {name: getattr(self, name) for name in LIMITS if getattr(self, name) is not None}
+        for name, value in limits.items():
+            if not 0 < value < 1e9:
+                raise ValueError(f"grading: {name} is {value}: give more than 0")
+        return GradingRules(self.hidden or Hidden.NEVER, self.isolate is not False, limits)
+
+
+@dataclass(frozen=True)
 class _File:
     name: str
     url: str | None = None
@@ -168,6 +203,7 @@ class _Assignment:
     accepts: list[str] = field(default_factory=list)
     points: float | None = None
     files: list[_File] = field(default_factory=list)
+    grading: _Grading = field(default_factory=_Grading)
 
 
 @dataclass(frozen=True)
@@ -183,6 +219,7 @@ class _Dirs:
     submitted: str | None = None
     autograded: str | None = None
     feedback: str | None = None
+    marks: str | None = None
 
 
 @dataclass(frozen=True)
@@ -195,6 +232,7 @@ class _Server:
     tls_self_signed: bool | None = None
     tls_names: str | None = None
     trusted_proxies: str | None = None
+    root_path: str | None = None
     workers: int | None = None
     enrollment_code: str | None = None
     max_people: int | None = None
@@ -222,6 +260,7 @@ class CourseFile:
     dirs: _Dirs = field(default_factory=_Dirs)
     server: _Server = field(default_factory=_Server)
     penalties: _Penalties = field(default_factory=_Penalties)
+    grading: _Grading = field(default_factory=_Grading)
     edit_links: dict[str, str] = field(default_factory=dict)
 
     def plan(self) -> Plan:
@@ -248,8 +287,16 @@ class CourseFile:
         url = (self.https.url or "").rstrip("/")
         code = (self.server.enrollment_code or "").strip()
         penalties = _penalties(self.penalties)
+        self.grading_rules("")
+        for each in self.assignments:
+            self.grading_rules(each.name)
         plan = Plan(self.title, url, rules, zone, penalties, self.counts, code, self.edit_links)
         return plan if self.server.max_people is None else replace(plan, max_people=self.server.max_people)
+
+    def grading_rules(self, assignment: str) -> GradingRules:
+        """What holds for an assignment: its own `grading`, else `[grading]`. Raises ValueError."""
+        own = next((each.grading for each in self.assignments if each.name == assignment), _Grading())
+        return own.over(self.grading).rules()
 
     def setting(self, place: str) -> object:
         """The value at "table.key", None when it is not set."""
@@ -326,7 +373,14 @@ def _moment(value: Any, zone: tzinfo, of_day: time = deadlines.END_OF_DAY) -> in
 
 
 _TABLES: Mapping[str, type] = MappingProxyType(
-    {"https": _Https, "dirs": _Dirs, "server": _Server, "penalties": _Penalties, "assignments": _Assignment}
+    {
+        "https": _Https,
+        "dirs": _Dirs,
+        "server": _Server,
+        "penalties": _Penalties,
+        "assignments": _Assignment,
+        "grading": _Grading,
+    }
 )
 
 
@@ -363,6 +417,9 @@ def parse_course_file(text: str) -> CourseFile:
             if isinstance(entry, dict):
                 _refuse_unknown(entry, kind, f"{table}[{index}]" if isinstance(value, list) else table)
                 listed = entry.get("files") if kind is _Assignment else None
+                own = entry.get("grading") if kind is _Assignment else None
+                if isinstance(own, dict):
+                    _refuse_unknown(own, _Grading, f"{table}[{index}].grading")
                 for file in listed if isinstance(listed, list) else []:
                     if isinstance(file, dict):
                         _refuse_unknown(file, _File, f"{table}[{index}].files")

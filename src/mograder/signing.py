@@ -56,10 +56,15 @@ class Ed25519Signer:
         self._public = tuple(_jwk(_public(each)) for each in keys)
         self._header = _encoded(encode_json({"alg": ALGORITHM, "kid": self._public[0]["kid"]})) + b"."
 
-    def sign(self, claims: Mapping[str, object]) -> str:
+    def sign(self, claims: Mapping[str, object], kind: str = "") -> str:
+        """`kind` is the `typ` of the header, "" for none, as in receipts: what is of another kind does not verify."""
         if not isinstance(self._key, Ed25519PrivateKey):
             raise ValueError("a public key cannot sign")
-        signed = self._header + _encoded(encode_json(claims))
+        header = self._header
+        if kind:
+            fields = {"alg": ALGORITHM, "kid": self._public[0]["kid"], "typ": kind}
+            header = _encoded(encode_json(fields)) + b"."
+        signed = header + _encoded(encode_json(claims))
         return (signed + b"." + _encoded(self._key.sign(signed))).decode("ascii")
 
     @cached_property
@@ -68,7 +73,7 @@ class Ed25519Signer:
 
         return KeySet([OKPKey.import_key({**each}) for each in self._public])
 
-    def verify(self, text: str) -> Mapping[str, object]:
+    def verify(self, text: str, kind: str = "") -> Mapping[str, object]:
         from joserfc import jws
         from joserfc.errors import JoseError
         from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
@@ -77,9 +82,12 @@ class Ed25519Signer:
             content = jws.deserialize_compact(text, self._keys, registry=jws.JWSRegistry(algorithms=[ALGORITHM]))
             if any(urlsafe_b64encode(urlsafe_b64decode(each)) != each for each in text.encode().split(b".")):
                 raise ValueError("it is not written as it was signed")  # the last letters hold bits that mean nothing
+            if content.headers().get("typ", "") != kind:
+                raise ValueError("it is a statement of another kind")
             claims = decode_json(content.payload, dict[str, Any])
         except (JoseError, BadRequest, ValueError) as error:
-            raise VerificationFailed(f"the receipt is not signed by this course: {error}") from None
+            what = "statement" if kind else "receipt"
+            raise VerificationFailed(f"the {what} is not signed by this course: {error}") from None
         return claims  # type: ignore[no-any-return]
 
     def public_keys(self) -> tuple[Mapping[str, str], ...]:

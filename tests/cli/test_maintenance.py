@@ -7,7 +7,6 @@ import json
 import shutil
 import sqlite3
 import stat
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,12 +16,12 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.command import run_command
 from tests.courses import everything, ledger
 from tests.parts import (
     CODE,
     PATIENCE,
     Running,
-    environment,
     make_course_folder,
     names_in,
     open_store,
@@ -34,15 +33,8 @@ from tests.parts import (
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes and links as on POSIX")
 
 
-def run(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mograder", *map(str, words)], env=environment(), capture_output=True, text=True,
-        timeout=120,
-    )  # fmt: skip
-
-
 def findings(course: Path, *words: str) -> tuple[int, list[dict[str, str]]]:
-    ran = run("doctor", course, "--json", *words)
+    ran = run_command("doctor", course, "--json", *words)
     assert ran.returncode in (0, 7), ran.stderr
     return ran.returncode, json.loads(ran.stdout)["findings"]
 
@@ -56,7 +48,7 @@ def test_a_sound_course_has_nothing_wrong_by_either_name(course: Path) -> None:
     before = everything(course)
     assert findings(course) == (0, [])
     assert findings(course / "release") == (0, [])
-    assert run("doctor", course).stdout == "nothing is wrong\n"
+    assert run_command("doctor", course).stdout == "nothing is wrong\n"
     assert everything(course) == before
 
 
@@ -66,7 +58,7 @@ def test_what_is_wrong_is_told_with_how_to_mend_it_and_mended_when_asked(course:
     code, found = findings(course)
     assert code == 7
     assert [(each["severity"], each["where"], each["repairable"]) for each in found] == [("error", str(link), True)]
-    ran = run("doctor", course)
+    ran = run_command("doctor", course)
     told = f"error: {link}\n  {found[0]['what']}\n  {found[0]['mend']}\n1 problem found\n"
     assert (ran.returncode, ran.stdout) == (7, told)
     secret.write_text("")
@@ -93,12 +85,12 @@ def test_a_crashed_course_is_checked_without_finishing_it(course_folder: Path) -
 
 def test_verify_prints_the_head_and_later_finds_what_no_longer_fits_it(course: Path, tmp_path: Path) -> None:
     before = everything(course)
-    ran = run("verify", course)
+    ran = run_command("verify", course)
     assert (ran.returncode, ran.stderr) == (0, "")
     first, head = ran.stdout.splitlines()
     assert first == "5 receipts: everything is as it was signed"
     assert head.startswith("head 5:")
-    assert run("verify", course / "release", "--head", head.removeprefix("head ")).returncode == 0
+    assert run_command("verify", course / "release", "--head", head.removeprefix("head ")).returncode == 0
     assert everything(course) == before
     with contextlib.closing(sqlite3.connect(course / "release/.mograder.db")) as connection:
         (text,) = connection.execute("SELECT text FROM receipts WHERE number = 5").fetchone()
@@ -106,14 +98,14 @@ def test_verify_prints_the_head_and_later_finds_what_no_longer_fits_it(course: P
     receipt.write_text(json.dumps({"server": "http://x", "receipt": text}))
     ledger(course, "DELETE FROM receipts WHERE number = 5")
     for kept in (["--head", head.removeprefix("head ")], [receipt]):
-        found = run("verify", course, "--json", *kept)
+        found = run_command("verify", course, "--json", *kept)
         assert found.returncode == 7
         assert "the chain was cut" in str(json.loads(found.stdout)["findings"])
 
 
 @pytest.mark.parametrize("words", [["--head", "5"], ["--head", "x:y"], ["--keys", "mograder.toml"], ["mograder.toml"]])
 def test_verify_says_what_is_no_head_no_key_and_no_receipt(course: Path, words: list[str]) -> None:
-    ran = run("verify", course, *(course / each if each.endswith("toml") else each for each in words))
+    ran = run_command("verify", course, *(course / each if each.endswith("toml") else each for each in words))
     assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
     assert "is no head" in ran.stderr or "holds no" in ran.stderr
 
@@ -130,47 +122,47 @@ def test_an_erased_person_is_gone_from_every_byte_and_the_course_stays_sound(cou
         files = {"files": ("zebedee.html", b"<p>zebedee")}
         server.client.post("/assignments/hw1/feedback", files=files, headers=instructor)
         (course / "submitted/hw1/zebedee_20200101T000000.py").write_bytes(b"by hand")
-        head = run("verify", course).stdout  # differs by what was put in by hand alone
-        dry = run("erase", "zebedee", "--course", course, "--dry-run")
+        head = run_command("verify", course).stdout  # differs by what was put in by hand alone
+        dry = run_command("erase", "zebedee", "--course", course, "--dry-run")
         assert dry.stdout.splitlines() == [
             "zebedee: an account, 3 receipts", "  submissions: hw1", "  grades: hw1", "  feedback: hw1",
             "nothing was erased",
         ]  # fmt: skip
-        assert run("erase", "zebedee", "--course", course).returncode == 2
+        assert run_command("erase", "zebedee", "--course", course).returncode == 2
         assert (course / "submitted/hw1/zebedee.py").exists()
 
-        done = run("erase", "zebedee", "--course", course, "--yes")
+        done = run_command("erase", "zebedee", "--course", course, "--yes")
         assert done.returncode == 0, done.stderr
         assert server.submit("zebedee", b"again").status_code == 401
         taken = server.client.post("/register", json={"user": "zebedee", "enrollment_code": CODE})
         assert taken.status_code == 409
         assert server.submit("bob", b"bob again").json()["attempt"] == 4
-        after = run("verify", course, "--head", head.splitlines()[-1].removeprefix("head "))
+        after = run_command("verify", course, "--head", head.splitlines()[-1].removeprefix("head "))
         assert after.stdout.splitlines()[0] == "4 receipts, 3 more erased: everything is as it was signed"
         assert findings(course)[0] == 0
         named = [path for path in course.rglob("*") if path.is_file() and b"zebedee" in path.read_bytes()]
         assert (named, list(course.rglob("*zebedee*"))) == ([], [])
         assert server.stop() == 0
-    assert run("backup", course, course.parent / "a.tar.gz").returncode == 0
-    back = run("restore", course.parent / "a.tar.gz", course.parent / "b")
+    assert run_command("backup", course, course.parent / "a.tar.gz").returncode == 0
+    back = run_command("restore", course.parent / "a.tar.gz", course.parent / "b")
     assert back.returncode == 0, back.stdout
-    assert run("verify", course.parent / "b").returncode == 0
+    assert run_command("verify", course.parent / "b").returncode == 0
 
 
 def test_what_is_kept_elsewhere_is_erased_when_the_place_is_named(course: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "disk2"
     (course / "submitted").rename(elsewhere)
-    ran = run("erase", "alice", "--course", course, "--yes", "--submitted-dir", elsewhere)
+    ran = run_command("erase", "alice", "--course", course, "--yes", "--submitted-dir", elsewhere)
     assert ran.returncode == 0, ran.stderr
     assert sorted({path.name[:3] for path in elsewhere.rglob("*.py")}) == ["bob"]
-    assert run("verify", course, "--submitted-dir", elsewhere).returncode == 0
+    assert run_command("verify", course, "--submitted-dir", elsewhere).returncode == 0
 
 
 def test_nobody_unknown_is_erased(course: Path) -> None:
-    ran = run("erase", "alise", "--course", course, "--yes")
+    ran = run_command("erase", "alise", "--course", course, "--yes")
     assert (ran.returncode, ran.stdout) == (4, "")
-    assert run("erase", "__instructor__", "--course", course, "--yes").returncode == 4
-    assert run("erase", "al ice", "--course", course, "--yes").returncode == 2
+    assert run_command("erase", "__instructor__", "--course", course, "--yes").returncode == 4
+    assert run_command("erase", "al ice", "--course", course, "--yes").returncode == 2
 
 
 # beside a server
@@ -234,13 +226,13 @@ def test_a_course_destroyed_under_load_comes_back_elsewhere_with_everything(serv
         ):
             assert server.client.post(path, headers=server.bearer(), **given).status_code == 200
         before = dict(answered)
-        made = run("backup", server.root.parent, archive)
+        made = run_command("backup", server.root.parent, archive)
         assert made.returncode == 0, made.stderr
         server.kill()
         shutil.rmtree(server.root.parent)
     assert stat.S_IMODE(archive.stat().st_mode) == 0o600
 
-    back = run("restore", archive, tmp_path / "elsewhere")
+    back = run_command("restore", archive, tmp_path / "elsewhere")
     assert back.returncode == 0, back.stdout + back.stderr
     assert "nothing is wrong" in back.stdout
     root = tmp_path / "elsewhere" / "release"
@@ -275,9 +267,9 @@ def test_folders_elsewhere_come_back_inside_and_serve_is_told(tmp_path: Path) ->
     with running(root) as server:
         assert server.submit("alice", b"work").status_code == 200
         assert server.stop() == 0
-    assert run("backup", root, tmp_path / "a.tar.gz").returncode == 0
+    assert run_command("backup", root, tmp_path / "a.tar.gz").returncode == 0
     shutil.rmtree(elsewhere)
-    back = run("restore", tmp_path / "a.tar.gz", tmp_path / "b")
+    back = run_command("restore", tmp_path / "a.tar.gz", tmp_path / "b")
     assert back.returncode == 0, back.stdout + back.stderr
     assert f"--submitted-dir {tmp_path / 'b/submitted'}" in back.stdout
     assert (tmp_path / "b/submitted/hw1/alice.py").read_bytes() == b"work"
@@ -287,8 +279,8 @@ def test_folders_elsewhere_come_back_inside_and_serve_is_told(tmp_path: Path) ->
 def test_nothing_is_written_over_and_what_is_no_archive_is_refused_in_one_line(course: Path, tmp_path: Path) -> None:
     archive = tmp_path / "a.tar.gz"
     archive.write_text("mine")
-    assert run("backup", course, archive).returncode == 2
-    refused = run("restore", archive, tmp_path / "b")
+    assert run_command("backup", course, archive).returncode == 2
+    refused = run_command("restore", archive, tmp_path / "b")
     assert (refused.returncode, len(refused.stderr.splitlines())) == (7, 1)
     assert archive.read_text() == "mine"
     assert names_in(tmp_path) == ["a.tar.gz", "course"]
@@ -297,7 +289,7 @@ def test_nothing_is_written_over_and_what_is_no_archive_is_refused_in_one_line(c
 def test_a_receipt_altered_with_its_checksum_is_found_by_the_doctor_at_the_end(course: Path, tmp_path: Path) -> None:
     """Whoever rewrites file and manifest alike still cannot sign."""
     ledger(course, "UPDATE receipts SET received = received - 60000000 WHERE number = 2")
-    assert run("backup", course, tmp_path / "a.tar.gz").returncode == 0
-    back = run("restore", tmp_path / "a.tar.gz", tmp_path / "b")
+    assert run_command("backup", course, tmp_path / "a.tar.gz").returncode == 0
+    back = run_command("restore", tmp_path / "a.tar.gz", tmp_path / "b")
     assert back.returncode == 7
     assert "received is not what was signed" in back.stdout

@@ -118,3 +118,21 @@ def test_accounts_are_counted_and_a_spent_ticket_is_known_as_such(store: Store) 
     store.accounts.change(ALICE, lambda _: Account(ALICE), Event(NOON, "x", "add", ALICE))
     store.guard.spend("t", NOON, NOON + 1)
     assert (store.accounts.count(), store.guard.is_spent("t"), store.guard.is_spent("u")) == (1, True, False)
+
+
+@pytest.mark.parametrize(
+    ("account", "claimable"),
+    [
+        (Account(ALICE, bound=True), False),
+        (Account(ALICE, code_hash="0"), True),
+        (Account(ALICE, bound=True, claim_hash="0", claimed=NOON), True),
+        (Account(ALICE, bound=True, claim_hash="0", claimed=NOON - 1), False),
+        (Account(ALICE, bound=True, claimed=NOON), False),
+    ],
+)
+def test_whether_an_account_can_be_claimed_is_told_without_reading_them_all(
+    store: Store, account: Account, claimable: bool
+) -> None:
+    assert not store.accounts.any_claimable(0)
+    store.accounts.change(ALICE, lambda _: account, Event(NOON, "x", "add", ALICE))
+    assert store.accounts.any_claimable(NOON - 1) is claimable

@@ -63,9 +63,11 @@ class Expected:
 
     def submit_work(self, content: bytes, now: float, teacher: bool) -> bool:
         """Whether it is taken."""
-        moment, used = now, False
-        if content in self.announced and abs(now - self.announced[content]) <= LIFE:
-            moment, used = min(now, self.announced[content]), True
+        moment, used = now, None
+        still = {each: when for each, when in self.announced.items() if abs(now - when) <= LIFE}
+        if content in still and not any(self.replaces(when, still[content]) for when in still.values()):
+            used = still[content]
+            moment = min(now, used)
         if int(moment) > self.closes and not teacher:
             self.refused += 1
             return False
@@ -73,9 +75,15 @@ class Expected:
         same = bool(self.kept) and self.kept[-1][0] == content
         if not same or (self.kept[-1][3] and not late):
             self.kept.append((content, moment, teacher, late))
-        if used:
-            del self.announced[content]
+        self.announced.pop(content, None)
+        if used is not None:
+            self.announced = {each: when for each, when in self.announced.items() if when > used}
         return True
+
+    def replaces(self, later: float, earlier: float) -> bool:
+        """Whether what was announced at one moment takes the place of what was announced at the other."""
+        limits = (self.due + GRACE, self.closes)
+        return later > earlier and [int(later) > each for each in limits] == [int(earlier) > each for each in limits]
 
     def days(self) -> list[int]:
         """Of every submission, by walking day after day along the clocks of Berlin."""

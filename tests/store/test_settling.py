@@ -20,8 +20,10 @@ from mograder.domain.errors import BadRequest, NameTaken, Temporary
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import FileName, Username
 from mograder.signing import Ed25519Signer
-from mograder.store.folder import submissions
+from mograder.store.folder import settling
 from mograder.store.folder.layout import Folders
+from mograder.store.folder.placement import Placement
+from mograder.store.folder.settling import Settler
 from mograder.store.folder.store import FolderStore
 from mograder.store.shared import files
 from tests.parts import ALICE, BOB, CODE, HW1, NOON, names_in, open_store, submit_work, until
@@ -58,7 +60,7 @@ def test_what_waits_brings_the_folder_of_its_assignment_back(
     store: FolderStore, signer: Ed25519Signer, submitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(FolderStore, "_show", failing)
+        broken.setattr(Placement, "show", failing)
         submit_work(store, signer, ALICE, b"work")
     shutil.rmtree(submitted)
     store.settler.settle()
@@ -72,7 +74,7 @@ def test_a_fault_that_nobody_foresaw_loses_no_submission(
 ) -> None:  # fmt: skip
     content = os.urandom(size)
     with monkeypatch.context() as broken:
-        broken.setattr(FolderStore, "_show", failing)
+        broken.setattr(Placement, "show", failing)
         assert not submit_work(store, signer, ALICE, content).repeated
     assert "submission 1 is kept in the ledger; its file follows" in caplog.text
     assert submit_work(store, signer, ALICE, content).repeated
@@ -97,7 +99,7 @@ def test_one_submission_that_cannot_be_written_stops_no_other_and_no_start(
     store: FolderStore, signer: Ed25519Signer, course_folder: Path, submitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(FolderStore, "_show", failing)
+        broken.setattr(Placement, "show", failing)
         stuck = submit_work(store, signer, ALICE, b"stuck").receipt.submission.filename
     (submitted / stuck).mkdir()  # nothing can be put under its name now
     (submitted / stuck / "in the way").touch()
@@ -122,8 +124,8 @@ def test_a_large_submission_that_waits_for_its_place_is_not_taken_for_a_leftover
 ) -> None:
     content = os.urandom(files.IN_MEMORY + 1)
     with monkeypatch.context() as broken:
-        broken.setattr(FolderStore, "_show", failing)
-        broken.setattr(FolderStore, "_finish_one", failing_to_write)
+        broken.setattr(Placement, "show", failing)
+        broken.setattr(Settler, "_finish_one", failing_to_write)
         submit_work(store, signer, ALICE, content)
         (spool,) = submitted.parent.glob(f"{files.SPOOL_PREFIX}*")
         os.utime(spool, (0, 0))
@@ -151,7 +153,7 @@ def test_what_could_not_be_put_in_place_is_tried_again_without_another_submissio
     course_folder: Path, signer: Ed25519Signer, submitted: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(submissions, "SETTLE_AFTER", 0.01)
+    monkeypatch.setattr(settling, "SETTLE_AFTER", 0.01)
     (submitted / "alice.py").mkdir(parents=True)  # in the way
     with contextlib.closing(open_store(course_folder)) as store:
         submit_work(store, signer, ALICE, b"work")

@@ -13,13 +13,18 @@ from mograder.domain.counting import AssessedSubmission
 from mograder.domain.deadlines import Lateness, Penalties
 from mograder.domain.extensions import Extension
 from mograder.domain.files import StoredFile
-from mograder.domain.grade_changes import preview, spread
+from mograder.domain.grade_changes import spread
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
 from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
 from mograder.domain.standings import Standing
+from mograder.tables.formats import read_grades
+from mograder.tables.grades import GradeChanges, GradeRules, check_grades
+from mograder.tables.headers import Labels
+from mograder.tables.people import Member
+from mograder.tables.sheet import read_sheet
 from mograder.web.api import Failure
 from mograder.web.pages.assignment import AssignmentPage, GradesPage, PersonPage, SourcePage
 from mograder.web.pages.board import PEOPLE_A_PAGE, BoardPage, RulesPage, Rush, part_of
@@ -98,8 +103,15 @@ carol@uni.example,12,
 bob,4,
 """
 STORED = (GradeEntry({"username": "alice", "grade": "8"}),)
-FOUND = preview(TABLE, STORED, [user for user, _ in FEW], 10)
-HARD_FOUND = preview(f"username,grade\nscript,{SCRIPT}\n", (), ["script"], 10)
+
+
+def preview(table: str, people: list[str]) -> GradeChanges:
+    rows = read_grades(read_sheet(table.encode()), Labels("hw1"))
+    return check_grades(rows, [Member(user) for user in people], STORED, GradeRules(10))
+
+
+FOUND = preview(TABLE, [user for user, _ in FEW])
+HARD_FOUND = preview(f"username,grade,feedback\nscript,{SCRIPT},\nlong,1,{SCRIPT}\n", ["script", "long"])
 
 
 def person_page(task: Assignment = TASKS[0], name: str = "Alice Example", **standing: Any) -> PersonPage:
@@ -134,7 +146,7 @@ SAMPLES: dict[str, Page] = {
     "assignment-hard": assignment_page(board(HARD_PEOPLE, (HARD_TASK,)), problem=f"line 3: {SCRIPT}"),
     "assignment-many": assignment_page(board(MANY, (TASKS[0],)), Show.HANDED_IN),
     "grades-preview": GradesPage(TEACHER, TASKS[0], FOUND, "0" * 64),
-    "grades-same": GradesPage(TEACHER, TASKS[0], preview("username,grade\nalice,8\n", STORED, [], 10), "0" * 64),
+    "grades-same": GradesPage(TEACHER, TASKS[0], preview("username,grade\nalice,8\n", []), "0" * 64),
     "grades-hard": GradesPage(TEACHER, HARD_TASK, HARD_FOUND, "0" * 64),
     "person": person_page(),
     "person-asked": person_page(extension=ASKED),

@@ -12,12 +12,13 @@ from mograder.domain.names import Username
 from mograder.domain.receipts import Head
 from mograder.web.pages.board import Part
 from mograder.web.pages.page import Page
-from mograder.web.pages.people import Invite, MoreTime, People, Remove, Trail, picture
+from mograder.web.pages.people import Invite, MoreTime, Overview, People, Remove, Trail, picture
 from mograder.wire.join_link import JoinLink
-from tests.web.instructor_samples import ASKED, GRANTED, HARD_PEOPLE, MANY
-from tests.web.sample_parts import HOUR, LONG, NOW, SCRIPT, TEACHER
+from tests.web.instructor_samples import ASKED, GRANTED, HARD_PEOPLE, MANY, board
+from tests.web.sample_parts import HOUR, LONG, NOW, SCRIPT, TASKS, TEACHER
 
 ONE = Part(1, 1, 4)
+ROW = board([("alice", "Alice Example")]).rows[0]
 FEW = (
     Account(Username("alice"), name="Alice Example", bound=True),
     Account(Username("bob"), code_hash="0"),
@@ -49,6 +50,9 @@ SAMPLES: dict[str, Page] = {
     "people-hard": People(replace(TEACHER, course=LONG), HARD, ONE, ""),
     "people-many": People(TEACHER, CROWD, Part(2, 5, 500), "student"),
     "remove": Remove(TEACHER, Username("alice"), f"Alice {SCRIPT}"),
+    "overview": Overview(TEACHER, ROW.username, ROW.name, FEW[0], TASKS, ROW.cells, (GRANTED,)),
+    "overview-unlisted": Overview(TEACHER, ROW.username, "", None, TASKS, ROW.cells, (ASKED,)),
+    "overview-nothing": Overview(TEACHER, ROW.username, SCRIPT, FEW[2], (), (), ()),
     "invite": invite("https://course.example.org", "nine swings or ten"),
     "invite-hard": invite(ADDRESS, f"{SCRIPT} {LONG}"),
     "invite-local": invite("http://localhost:8080", ""),

@@ -126,7 +126,7 @@ def test_two_instructors_who_change_at_once_do_not_overwrite_each_other(browser:
     assert plan.read_text() == '[[assignments]]\nname = "hw1"\npoints = 5\ntitle = "Mine"\n'
 
 
-def test_a_feedback_page_cannot_act_for_who_reads_it(tab: Tab, server: Running) -> None:
+def test_a_feedback_page_cannot_act_for_its_reader(tab: Tab, server: Running) -> None:
     """A page in a sandbox, as feedback is shown, neither reads the session nor sends a form that counts."""
     tab.goto(server.client.post("/login-link", headers=server.bearer("alice")).json()["url"])
     expect(tab.get_by_role("heading", level=1)).to_have_text("Your assignments")

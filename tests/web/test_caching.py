@@ -16,7 +16,7 @@ from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.extensions import Change, Decision
 from mograder.domain.names import INSTRUCTOR
-from mograder.store.shared.files import fingerprint, is_settled
+from mograder.store.shared.stat_cache import fingerprint, is_settled
 from mograder.web import create_app
 from mograder.web.api import Api
 from mograder.web.caching import Memo, SingleFlight, TickCache
@@ -24,7 +24,7 @@ from tests.parts import ALICE, CODE, sha256, token_of, until
 from tests.web.in_process import Web
 
 
-def test_who_asks_while_a_reading_is_under_way_gets_the_next_one_and_shares_it() -> None:
+def test_requests_during_a_read_share_the_next_one() -> None:
     async def ask() -> tuple[list[int], int]:
         begun, go_on = asyncio.Event(), asyncio.Event()
         readings = 0
@@ -53,7 +53,7 @@ def test_who_asks_while_a_reading_is_under_way_gets_the_next_one_and_shares_it()
     assert asyncio.run(ask()) == ([1, 2, 2], -1)
 
 
-def test_a_reading_that_fails_fails_for_those_who_waited_for_it_alone() -> None:
+def test_a_failed_read_fails_only_for_the_requests_that_waited_for_it() -> None:
     async def ask() -> int:
         async def run(read: Callable[[], int]) -> int:
             return read()
@@ -66,7 +66,7 @@ def test_a_reading_that_fails_fails_for_those_who_waited_for_it_alone() -> None:
     assert asyncio.run(ask()) == 5
 
 
-def test_what_was_written_is_kept_until_the_value_changes() -> None:
+def test_a_memo_lasts_until_its_value_changes() -> None:
     written: Memo[str] = Memo(most=2)
     assert written.get("list", (1,), lambda: "one") == "one"
     assert written.get("list", (1,), lambda: "again") == "one"
@@ -74,7 +74,7 @@ def test_what_was_written_is_kept_until_the_value_changes() -> None:
     assert [written.get(key, (), lambda key=key: key) for key in "abc"] == ["a", "b", "c"]  # type: ignore[misc]
 
 
-def test_a_poll_shows_every_change_at_once(course: Course, course_folder: Path) -> None:
+def test_polling_shows_every_change_at_once(course: Course, course_folder: Path) -> None:
     """Submissions, grades, feedback, files and the course's plan, by hand and by the server, right after a poll."""
     submitted = course_folder.parent / "submitted" / "hw1"
     feedback = course_folder / "hw1" / "feedback" / "alice.html"
@@ -127,7 +127,7 @@ def test_a_poll_shows_every_change_at_once(course: Course, course_folder: Path) 
     asyncio.run(ask())
 
 
-def test_people_who_ask_at_the_same_moment_get_each_their_own_times(course: Course, course_folder: Path) -> None:
+def test_simultaneous_requests_of_several_people_get_their_own_times(course: Course, course_folder: Path) -> None:
     (course_folder.parent / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\nduedate = 1773144000\n')
     for name in ("alice", "bob"):
         course.accounts.register(name, CODE)
@@ -147,7 +147,7 @@ def test_people_who_ask_at_the_same_moment_get_each_their_own_times(course: Cour
     assert asyncio.run(ask()) == [1773144000 + 3600, 1773144000] * 10
 
 
-def test_what_was_read_at_once_is_for_one_turn_of_the_loop_alone() -> None:
+def test_a_tick_cache_lasts_for_one_turn_of_the_event_loop() -> None:
     """Whoever asks after a value was read has it read again."""
     reads = itertools.count()
     shared = TickCache()
@@ -165,7 +165,7 @@ def test_what_was_read_at_once_is_for_one_turn_of_the_loop_alone() -> None:
     assert [shared.get("list", lambda: next(reads)) for _ in range(2)] == [4, 5]  # a thread has no turns
 
 
-def test_what_could_not_be_read_at_once_is_read_again() -> None:
+def test_a_read_that_failed_is_tried_again_for_the_next_request() -> None:
     shared = TickCache()
 
     async def ask() -> int:
@@ -176,7 +176,7 @@ def test_what_could_not_be_read_at_once_is_read_again() -> None:
     assert asyncio.run(ask()) == 5
 
 
-def test_who_asks_again_without_waiting_sees_what_changed_between(course: Course, course_folder: Path) -> None:
+def test_a_client_that_asks_again_at_once_sees_a_change_in_between(course: Course, course_folder: Path) -> None:
     grades = course_folder / "hw1" / "grades.json"
 
     async def ask() -> list[str]:
@@ -193,7 +193,7 @@ def test_who_asks_again_without_waiting_sees_what_changed_between(course: Course
     assert asyncio.run(ask()) == ["1", "2", "3"]
 
 
-def test_an_edit_by_hand_that_python_takes_for_the_same_shows_at_once(course: Course, course_folder: Path) -> None:
+def test_an_edit_by_hand_to_a_value_that_python_calls_equal_shows_at_once(course: Course, course_folder: Path) -> None:
     course.accounts.register("alice", CODE)
     web, api, shown = Web(course), Api(course), []
     for value in ("1", "true", "1.0", "1"):

@@ -80,7 +80,7 @@ def test_what_an_instructor_hands_in_after_closing_is_in_time_and_marked(web: We
     assert (listed["by"], listed["late"], listed["counts"]) == ("__instructor__", False, reply["version"])
 
 
-def test_a_commit_dates_the_submission_and_both_moments_are_said(web: Web, clock: Clock) -> None:
+def test_a_commitment_dates_the_submission_and_the_reply_has_both_moments(web: Web, clock: Clock) -> None:
     announced = {"sha256": sha256(b"work"), "size": 4}
     reply = web("POST", "/assignments/hw1/commit?user=alice", "alice", json=announced).json()
     assert reply == {
@@ -115,7 +115,7 @@ def test_an_extension_is_asked_for_decided_and_shown(web: Web) -> None:
     assert web("GET", "/extensions").json() == [granted]
 
 
-def test_a_manifest_gives_times_and_rules_and_the_plan_goes_before_key_by_key(
+def test_a_manifest_gives_times_and_rules_and_mograder_toml_overrides_it_key_by_key(
     web: Web, course_folder: Path, clock: Clock
 ) -> None:
     entry = {

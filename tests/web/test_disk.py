@@ -269,9 +269,7 @@ def test_a_folder_that_is_gone_is_503_and_works_again_when_it_is_back(course_fol
 
 
 @pytest.mark.parametrize("size", [10, 1_500_000])
-def test_submissions_that_are_gone_from_under_a_server_are_503_and_back_when_they_are_back(
-    server: Running, size: int
-) -> None:
+def test_submissions_whose_folder_is_gone_are_503_until_it_is_back(server: Running, size: int) -> None:
     away = server.submitted.with_name("away")
     assert server.submit("alice", b"before").status_code == 200
     server.submitted.rename(away)

@@ -30,7 +30,7 @@ def test_a_students_download_is_noted_and_nothing_else_is(server: Running) -> No
         store.close()
 
 
-def test_notes_of_one_moment_are_written_together_and_each_once(course: Course) -> None:
+def test_downloads_at_the_same_moment_are_recorded_together_and_once_each(course: Course) -> None:
     writes: list[int] = []
 
     async def write(work: Callable[[], None]) -> None:
@@ -53,7 +53,7 @@ def test_notes_of_one_moment_are_written_together_and_each_once(course: Course) 
     assert course.store.release.fetched() == [Fetched(HW1, ALICE, NOON), Fetched(HW1, BOB, NOON)]
 
 
-def test_a_note_that_fails_is_made_at_the_next_download(course: Course) -> None:
+def test_a_failed_record_is_made_at_the_next_download(course: Course) -> None:
     full = [True]
 
     async def write(work: Callable[[], None]) -> None:

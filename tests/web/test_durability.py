@@ -52,7 +52,7 @@ def register(server: Running) -> httpx2.Response:
         pytest.param(register, [], id="a registration"),
     ],
 )
-def test_what_was_written_is_synced_before_the_answer_leaves(
+def test_submissions_are_synced_before_the_response_is_sent(
     course_folder: Path, tmp_path: Path, request_: Callable[[Running], httpx2.Response], synced_first: list[str]
 ) -> None:
     trace = tmp_path / "trace"

@@ -27,7 +27,7 @@ def register(web: Web, user: object = "alice", code: object = CODE, **extra: Any
 
 
 @pytest.mark.parametrize("name", ["alice", "bob-smith", "user_1", "first.last", "a@uni.de", "x+y@uni.de"])
-def test_who_registers_gets_a_token_that_works(web: Web, course_folder: Path, name: str) -> None:
+def test_registering_gives_a_token_that_works(web: Web, course_folder: Path, name: str) -> None:
     reply = register(web, f" {name}\n")
     secret = (course_folder / ".mograder-secret").read_text().strip()
     digest = hmac.digest(secret.encode(), name.encode(), "sha256").hex()
@@ -55,9 +55,7 @@ def test_registration_takes_any_content_type(web: Web, kind: str) -> None:
         (b'{"user": "a", "enrollment_code": "\xc3\xa4"}', 403, "wrong_code"),
     ],
 )  # fmt: skip
-def test_a_registration_that_cannot_be_is_refused_for_the_first_reason(
-    web: Web, body: bytes, status: int, code: str
-) -> None:
+def test_an_invalid_registration_is_refused_for_the_first_reason(web: Web, body: bytes, status: int, code: str) -> None:
     problem(web("POST", "/register", None, content=body), status, code)
     assert web.course.store.accounts.all() == []
 
@@ -101,7 +99,7 @@ def test_assignments_are_listed_with_what_clients_need(web: Web) -> None:
 
 
 @pytest.mark.parametrize("name", ["hw 1", "Übung 1", "100% sure", "a+b&c?d#e;f", "%41", "日本"])
-def test_a_name_of_any_letters_travels_whole(web: Web, course_folder: Path, name: str) -> None:
+def test_names_in_any_script_survive_the_round_trip(web: Web, course_folder: Path, name: str) -> None:
     files = course_folder / name / "files"
     files.mkdir(parents=True)
     (files / f"{name}.py").write_bytes(name.encode())
@@ -174,7 +172,7 @@ def test_no_spelling_of_a_path_leads_out(web: Web, base: str, path: str) -> None
 
 
 @pytest.mark.parametrize("size", [1000, 600_000])
-def test_a_file_comes_whole_in_part_and_not_at_all(web: Web, course_folder: Path, size: int) -> None:
+def test_a_file_is_sent_whole_by_range_and_as_304(web: Web, course_folder: Path, size: int) -> None:
     content = bytes(range(256)) * (size // 256)
     (course_folder / "hw1" / "files" / "data.bin").write_bytes(content)
     path = "/assignments/hw1/files/data.bin"
@@ -205,7 +203,7 @@ def test_a_file_comes_whole_in_part_and_not_at_all(web: Web, course_folder: Path
         assert web("GET", path, "alice", headers={"Range": header}).headers["access-control-allow-origin"] == "*"
 
 
-def test_an_empty_file_comes(web: Web, course_folder: Path) -> None:
+def test_an_empty_file_is_sent(web: Web, course_folder: Path) -> None:
     (course_folder / "hw1" / "files" / "empty.csv").touch()
     for headers in ({}, {"Range": "bytes=0-"}):
         reply = web("GET", "/assignments/hw1/files/empty.csv", headers=headers)
@@ -266,7 +264,7 @@ def test_the_chain_begins_at_nothing(web: Web) -> None:
     assert web("GET", "/receipts/bob", "bob").json() == []
 
 
-def test_each_version_can_be_had_by_whose_it_is_and_nothing_else_that_way(web: Web) -> None:
+def test_each_version_is_downloaded_by_its_owner_and_nothing_else_is(web: Web) -> None:
     for content in (b"one", b"two"):
         web.submit(content=content)
     web.submit("bob", b"bob's")
@@ -311,6 +309,19 @@ def test_the_usual_file_endings_hold_where_the_instructor_names_none(web: Web, f
     assert reply.status_code == status, reply.text
 
 
+@pytest.mark.parametrize("name", ["alice%0A", "%20alice", "alice%09", "%C2%A0alice", "alice%00", "al%C4%B1ce"])
+def test_a_name_in_an_address_is_exact(web: Web, name: str) -> None:
+    for method, path in (("GET", "status"), ("GET", "receipts"), ("POST", "submit"), ("POST", "extension")):
+        reply = web(method, f"/assignments/hw1/{path}?user={name}", content=b"{}" if method == "POST" else None)
+        problem(reply, 400, "bad_name")
+    for path in (f"/assignments/hw1/feedback/{name}", f"/receipts/{name}"):
+        problem(web("GET", path), 404, "not_found")
+
+
+def test_a_space_in_a_query_is_no_part_of_a_name(web: Web) -> None:
+    problem(web("GET", "/assignments/hw1/status?user=alice+"), 400, "bad_name")
+
+
 def test_two_feedback_pages_for_one_person_are_refused(web: Web) -> None:
     pages = [("files", ("alice.html", b"<p>1")), ("files", ("alice.HTML", b"<p>2"))]
     assert "twice" in problem(web("POST", "/assignments/hw1/feedback", files=pages), 400, "bad_request")
@@ -349,7 +360,7 @@ def test_a_submission_without_data_or_cut_short_is_refused(web: Web, submitted: 
      ("?user=alice&user=bob", 400), ("?user=a_20260310T200800", 400), ("?User=alice", 400)],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["submit", "status"])
-def test_a_request_about_nobody_is_refused(web: Web, query: str, status: int, name: str) -> None:
+def test_a_request_that_names_no_user_is_refused(web: Web, query: str, status: int, name: str) -> None:
     method = BY_NAME[name].method
     assert web(method, f"/assignments/hw1/{name}{query}", content=b"x").status_code == status
     assert web(method, f"/assignments/hw1/{name}{query}", None, content=b"x").status_code == 401
@@ -588,20 +599,20 @@ def test_the_audit_log_names_the_instructor_who_did_it(web: Web) -> None:
         {"people": [{"user": "bob", "name": "x" * 201}]},
     ],
 )  # fmt: skip
-def test_people_who_cannot_be_are_refused_and_nobody_is_added(web: Web, document: object) -> None:
+def test_a_list_with_an_invalid_person_is_refused_and_nobody_is_added(web: Web, document: object) -> None:
     assert web("POST", "/roster", json=document).status_code == 400
     assert web("GET", "/roster").json() == []
 
 
 @pytest.mark.parametrize("user", ["nobody", INSTRUCTOR, "..", "%2e%2e", "a%00", "a.py"])
 @pytest.mark.parametrize("action", ["reset", "remove", "role"])
-def test_nothing_is_done_to_who_is_not_on_the_roster(web: Web, user: str, action: str) -> None:
+def test_people_who_are_not_on_the_roster_cannot_be_changed(web: Web, user: str, action: str) -> None:
     body = {"json": {"role": "instructor"}} if action == "role" else {}
     problem(web("POST", f"/roster/{user}/{action}", **body), 404, "not_found")
     assert web("GET", "/events").json() == []
 
 
-def test_a_role_that_is_none_is_refused(web: Web) -> None:
+def test_an_unknown_role_is_refused(web: Web) -> None:
     add(web)
     problem(web("POST", "/roster/alice/role", json={"role": "god"}), 400, "bad_request")
 

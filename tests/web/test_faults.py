@@ -18,7 +18,7 @@ from tests.parts import token_of
 CONTENT = b"x" * 3_000_000
 
 
-def test_a_sender_that_goes_away_while_the_disk_is_written_cannot_spoil_the_submission(
+def test_a_client_that_disconnects_during_the_write_does_not_damage_the_submission(
     course: Course, course_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import zipfile
 from html import unescape
@@ -45,7 +46,7 @@ def fields(text: str) -> dict[str, str]:
     return {name: unescape(value) for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', text)}
 
 
-def test_nothing_here_is_for_students(course: Course) -> None:
+def test_students_get_403_for_these_pages(course: Course) -> None:
     student = Visitor(course)
     student.post("/login", token=token_of(course, "alice"))
     for path in ("/board/hw1", "/board/hw1/submissions.zip", "/board/hw1/people/alice", "/board/hw1/feedback/alice"):
@@ -72,7 +73,7 @@ def test_a_file_that_was_put_there_by_hand_is_opened_too(teacher: Visitor, cours
     assert SCRIPT not in teacher.get("/board/hw1/people/dora/dora.py").text
 
 
-def test_all_submissions_or_those_that_were_asked_for_come_as_a_zip(teacher: Visitor, course: Course) -> None:
+def test_all_or_selected_submissions_are_downloaded_as_a_zip(teacher: Visitor, course: Course) -> None:
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w") as opened:
         opened.writestr("work.py", "x = 1")
@@ -101,17 +102,34 @@ def test_where_nobody_has_handed_in_there_is_no_zip_to_download(teacher: Visitor
 
 
 def test_grades_are_stored_only_after_what_changes_was_seen(teacher: Visitor, course: Course) -> None:
-    table = f"username,grade\nalice,9\nbob,{SCRIPT}\n{SCRIPT},1\n".encode()
+    table = f"username,grade,feedback\nalice,9,{SCRIPT}\nbob,{SCRIPT},\n{SCRIPT},1,\n".encode()
     seen = upload(teacher, "/board/hw1/grades", ("grades.csv", table))
     assert (seen.status_code, course.store.grades.of(HW1)) == (200, ())
     assert SCRIPT not in seen.text
-    assert "nobody called" in seen.text
+    assert "nobody known as" in seen.text
     assert "not a number" in seen.text
+    assert "Store 1 change, and leave out 2 rows" in seen.text
     kept = teacher.post("/board/hw1/grades/keep", **fields(seen.text))
-    assert (kept.status_code, kept.headers["location"]) == (303, "/board/hw1?grades=2")
-    assert "The grades are stored: 2 in all." in teacher.get(kept.headers["location"]).text
-    assert [each.grade for each in course.store.grades.of(HW1)] == ["9", SCRIPT]
+    assert (kept.status_code, kept.headers["location"]) == (303, "/board/hw1?grades=1")
+    assert "The grades are stored: 1 in all." in teacher.get(kept.headers["location"]).text
+    (entry,) = course.store.grades.of(HW1)
+    assert (entry.username, entry.grade, entry.feedback) == ("alice", "9", SCRIPT)
     assert SCRIPT not in teacher.get("/board/hw1").text + teacher.get("/board/hw1/people/bob").text
+
+
+def test_the_export_of_another_system_is_previewed_for_this_assignment(teacher: Visitor, course: Course) -> None:
+    table = (
+        "Student,ID,SIS User ID,SIS Login ID,Section,hw1 (5),hw2 (6)\n    Points Possible,,,,,10,10\n"
+        '"Example, Alice",1,001,alice,A,"9,5",3\n"Student, Test",2,,x,A,1,1\nBob,3,003,bob,A,,\n'
+    )
+    for content in (table.encode("utf-8-sig"), table.encode("utf-16")):
+        seen = upload(teacher, "/board/hw1/grades", ("canvas.csv", content))
+        assert "Canvas' test student was passed over" in unescape(seen.text)
+        assert "1 row without a grade" in seen.text
+        (entry,) = json.loads(fields(seen.text)["document"])
+        assert entry == {"username": "alice", "grade": "9.5"}
+    wrong = upload(teacher, "/board/hw1/grades", ("canvas.csv", table.replace("hw1", "hw3").encode()))
+    assert (wrong.status_code, "no column for 'hw1'" in unescape(wrong.text)) == (400, True)
 
 
 def test_grades_that_changed_since_the_preview_are_not_overwritten(teacher: Visitor, course: Course) -> None:

@@ -137,7 +137,7 @@ def test_a_reader_that_stops_reading_is_cut_off(impatient: Running, address: str
     assert impatient.client.get("/").status_code == 200
 
 
-def test_two_hundred_who_do_not_go_on_hold_nobody_up(server: Running) -> None:
+def test_two_hundred_stalled_uploads_do_not_delay_other_requests(server: Running) -> None:
     with ExitStack() as kept:
         for number in range(200):
             connection = kept.enter_context(server.connect())
@@ -157,7 +157,7 @@ def test_two_hundred_who_do_not_go_on_hold_nobody_up(server: Running) -> None:
         assert len(server.client.get("/assignments/hw1/submissions", headers=server.bearer()).json()) == 20
 
 
-def test_who_says_nothing_or_half_a_head_or_nothing_more_is_cut_off(course_folder: Path) -> None:
+def test_a_silent_or_half_finished_connection_is_closed(course_folder: Path) -> None:
     with running(course_folder, program=("-c", HASTY)) as server, ExitStack() as kept:
         connections = []
         for said in (b"", b"GET / HTTP/1.1\r\nX-Half: a", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"):
@@ -257,7 +257,7 @@ def test_a_compressed_body_is_refused_and_never_kept_as_it_is(shared: Running, k
         (b"X : a", 400), (b"X: a\r\n b", 400), (b"X: a\x00b", 400), (b"Transfer-Encoding: gzip", 400),
     ],
 )  # fmt: skip
-def test_a_head_that_is_too_large_or_ambiguous_is_refused(shared: Running, fields: bytes, status: int) -> None:
+def test_a_request_head_that_is_too_large_or_ambiguous_is_refused(shared: Running, fields: bytes, status: int) -> None:
     with shared.connect() as connection:
         with contextlib.suppress(ConnectionError):
             connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + fields + b"\r\n\r\n")
@@ -289,7 +289,7 @@ def test_http_2_is_closed_without_an_answer(shared: Running) -> None:
         assert answer(connection)[0] == 0
 
 
-def test_what_follows_a_body_is_a_request_of_its_own_and_what_is_in_it_is_none(shared: Running) -> None:
+def test_a_request_inside_a_body_is_not_executed_and_one_after_it_is(shared: Running) -> None:
     inner = b"GET /mograder.toml HTTP/1.1\r\n\r\n"
     get = b"GET / HTTP/1.1\r\nHost: x\r\n"
     with shared.connect() as connection:

@@ -87,7 +87,7 @@ def test_a_student_works_below_the_mount(visit: Callable[[PageRequest], None], t
     assert (tmp_path / "course/submitted/hw1/alice.py").read_bytes() == b"x = 3\n"
 
 
-def test_what_the_course_does_not_know_is_its_404_not_the_notebooks(visit: Callable[[PageRequest], None]) -> None:
+def test_unknown_paths_below_the_mount_are_404_of_the_course(visit: Callable[[PageRequest], None]) -> None:
     async def visitor(client: httpx2.AsyncClient) -> None:
         for path in ("/course/nothing", "/course/course/", "/course/%2e%2e/"):
             answer = await client.get(path)

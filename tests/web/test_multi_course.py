@@ -114,7 +114,7 @@ def test_people_codes_and_tokens_are_a_courses_own(many: Many) -> None:
     assert many.client.get("/c/algebra/roster", headers=teacher).status_code == 200
 
 
-def test_there_is_nothing_elsewhere(many: Many) -> None:
+def test_other_addresses_are_404(many: Many) -> None:
     for path in (
         "/assignments",
         "/c",
@@ -132,7 +132,7 @@ def test_there_is_nothing_elsewhere(many: Many) -> None:
         assert answer.headers["access-control-allow-origin"] == "*"
 
 
-def test_a_course_that_is_made_shows_at_once_and_one_that_is_archived_is_gone_until_it_is_opened_again(
+def test_a_new_course_is_served_at_once_and_an_archived_one_is_404_until_it_is_reopened(
     many: Many,
 ) -> None:
     assert many.client.get("/c/sets/").status_code == 404

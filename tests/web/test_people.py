@@ -16,7 +16,7 @@ from mograder.domain.errors import Unauthenticated
 from mograder.domain.names import INSTRUCTOR
 from mograder.domain.roster import Person
 from mograder.domain.tokens import Token
-from tests.parts import ALICE, CODE, NOON, token_of
+from tests.parts import ALICE, CODE, NOON, submit_work, token_of
 from tests.web.in_process import Web
 from tests.web.pages.test_sessions import Visitor
 from tests.web.test_grading import SCRIPT, upload
@@ -35,7 +35,7 @@ def roles(course: Course) -> dict[str, Role]:
     return {each.username: each.role for each in course.roster.all() if not each.removed}
 
 
-def test_nothing_here_is_for_students(course: Course) -> None:
+def test_students_get_403_for_these_pages(course: Course) -> None:
     student = Visitor(course)
     student.post("/login", token=token_of(course, "alice"))
     for path in ("/people", "/people/alice/remove", "/invite", "/more-time", "/trail"):
@@ -44,7 +44,7 @@ def test_nothing_here_is_for_students(course: Course) -> None:
         assert student.post(path, user="eve", role="instructor").status_code == 403
 
 
-def test_who_is_added_gets_a_code_that_is_shown_once_and_works(teacher: Visitor, course: Course) -> None:
+def test_an_added_person_gets_a_code_that_is_shown_once_and_works(teacher: Visitor, course: Course) -> None:
     answer = teacher.post("/people", user="alice", name=f"Alice {SCRIPT}", role="student")
     found = A_CODE.search(answer.text)
     assert found
@@ -63,7 +63,7 @@ def test_who_is_added_gets_a_code_that_is_shown_once_and_works(teacher: Visitor,
 def test_a_list_is_imported_whole_or_not_at_all(teacher: Visitor, course: Course) -> None:
     bad = upload(teacher, "/people/import", ("list.csv", b"username,name\nalice,Alice\n.bob,Bob\n"))
     assert bad.status_code == 400
-    assert "Line 3" in unescape(bad.text)
+    assert "line 3: " in unescape(bad.text)
     assert course.roster.all() == []
     good = upload(teacher, "/people/import", ("list.csv", f"username,name\nalice,{SCRIPT}\nbob,B\n".encode()))
     assert (good.status_code, len(A_CODE.findall(good.text)), SCRIPT in good.text) == (200, 2, False)
@@ -176,3 +176,35 @@ def test_many_registrations_are_said_on_the_board_and_end_at_a_ceiling(
     (course_folder.parent / "mograder.toml").write_text("")
     assert web("POST", "/register", None, json={"user": "one-more", "enrollment_code": CODE}).status_code == 200
     assert "lets nobody else in" not in teacher.get("/").text
+
+
+def test_one_person_s_page_shows_every_assignment_with_state_grade_and_more_time(
+    teacher: Visitor, course: Course, course_folder: Path
+) -> None:
+    (course_folder / "hw2" / "files").mkdir(parents=True)
+    course.roster.add(COURSE_INSTRUCTOR, [Person.parse("alice", "Alice Example")])
+    submit_work(course.store, course.signer, ALICE, b"x = 1")
+    task = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
+    course.grades.upload(COURSE_INSTRUCTOR, task, [{"username": "alice", "grade": 7}])
+    page = " ".join(teacher.get("/people/alice").text.split())
+    assert "<h1><bdi>Alice Example</bdi></h1>" in page
+    for link in ("/board/hw1/people/alice", "/board/hw2/people/alice"):
+        assert f'href="{link}"' in page
+        assert teacher.get(link).status_code == 200
+    assert "<bdi>7</bdi>" in page
+    assert page.count('class="state new"') == 1  # hw2
+    assert 'href="/people/alice"' in teacher.get("/people").text
+    assert 'href="/people/alice"' in teacher.get("/board").text
+    assert 'href="/people/alice"' in teacher.get("/board/hw1/people/alice").text
+
+
+@pytest.mark.parametrize("name", ["nobody", "alice%0A", "%20alice", "alice.py", "a%2Fb"])
+def test_there_is_no_page_for_a_name_that_is_nobody_s(teacher: Visitor, course: Course, name: str) -> None:
+    course.accounts.register("alice", CODE)
+    assert teacher.get(f"/people/{name}").status_code == 404
+
+
+def test_somebody_who_was_removed_still_has_a_page(teacher: Visitor, course: Course) -> None:
+    course.accounts.register("alice", CODE)
+    course.roster.remove(COURSE_INSTRUCTOR, ALICE)
+    assert "removed from the course" in teacher.get("/people/alice").text

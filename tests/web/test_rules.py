@@ -47,7 +47,7 @@ def test_rules_are_read_changed_and_seen_by_students_at_once(web: Web, plan: Pat
     assert web("GET", "/events").json()[0]["action"] == "rules"
 
 
-def test_a_change_of_what_is_no_longer_so_is_409_and_changes_nothing(web: Web, plan: Path) -> None:
+def test_a_change_based_on_outdated_rules_is_409_and_changes_nothing(web: Web, plan: Path) -> None:
     tag = web("GET", ADDRESS).json()["tag"]
     assert web("POST", ADDRESS, json={"tag": tag, "points": "5"}).status_code == 200
     message = problem(web("POST", ADDRESS, json={"tag": tag, "points": "7"}), 409, "changed")

@@ -76,7 +76,7 @@ def test_what_http_forbids_in_a_field_is_400(shared: Running, byte: bytes) -> No
 
 
 @pytest.mark.parametrize("name", ["token", "access_token", "Authorization", "bearer"])
-def test_a_token_in_the_address_is_not_looked_at(shared: Running, name: str) -> None:
+def test_a_token_in_the_query_is_ignored(shared: Running, name: str) -> None:
     token = shared.token("alice")
     for reply in (
         shared.client.get("/assignments", params={name: token}),

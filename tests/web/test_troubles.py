@@ -157,7 +157,7 @@ def test_a_server_does_not_start_on_a_file_that_is_broken(
     assert file.read_text() == text
 
 
-def test_each_of_several_processes_goes_on_by_what_it_has_read(course_folder: Path) -> None:
+def test_each_worker_keeps_the_configuration_that_it_last_read(course_folder: Path) -> None:
     (course_folder.parent / "mograder.toml").write_text(PLAN)
     with running(course_folder, "--workers", "2") as server:
         (course_folder.parent / "mograder.toml").write_text("title = ")

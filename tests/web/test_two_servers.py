@@ -80,7 +80,7 @@ def until_killed(work: Callable[[Running, str], None], server: Running) -> None:
         work(server, "carol")
 
 
-def test_two_who_upload_the_same_feedback_leave_one_of_both_and_a_reader_never_sees_half_a_page(
+def test_simultaneous_uploads_of_one_feedback_page_leave_one_of_them_whole(
     course_folder: Path,
 ) -> None:
     pages = {letter: letter.encode() * size for letter, size in (("a", 100_000), ("b", 300_000), ("c", 400_000))}

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mograder.domain.errors import BadRequest, Usage
 from mograder.domain.names import CourseName
+
+if TYPE_CHECKING:
+    from mograder.tables.sheet import Sheet
 
 
 class Folder(click.Path):
@@ -35,13 +39,22 @@ class _Place(click.ParamType[Path | str]):
         return value if _is_database(value) else Folder().convert(value, param, ctx)
 
 
+class _PlaceOrRecord(_Place):
+    """As _Place, or a file that holds a grading record."""
+
+    def convert(self, value: Path | str, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        from mograder.coursework.records import holds_record
+
+        return Path(value) if holds_record(Path(value)) else super().convert(value, param, ctx)
+
+
 def _is_database(value: Path | str) -> bool:
     from mograder.factory import is_database
 
     return is_database(value)
 
 
-FOLDER, PLACE = Folder(), _Place()
+FOLDER, PLACE, PLACE_OR_RECORD = Folder(), _Place(), _PlaceOrRecord()
 
 
 def course_name(_context: click.Context, _parameter: click.Parameter, text: str) -> CourseName:
@@ -57,3 +70,25 @@ def as_typed() -> Iterator[None]:
         yield
     except BadRequest as error:
         raise Usage(error.message) from None
+
+
+def read_table(path: Path, encoding: str | None) -> Sheet:
+    """The table in a file. `encoding` is what a person said, "" for nothing, None where the command cannot be told.
+
+    On a terminal the encoding is asked about when it would be a guess; elsewhere that raises Usage. Raises BadRequest
+    when it is no table.
+    """
+    from mograder.tables.sheet import read_sheet
+
+    try:
+        content = path.read_bytes()
+        sheet = read_sheet(content, path.name, encoding or "")
+        if not sheet.assumed:
+            return sheet
+        asked = f"{path} is not UTF-8: read it as {sheet.assumed}?"
+        if sys.stdin.isatty() and click.confirm(asked, err=True):
+            return read_sheet(content, path.name, sheet.assumed)
+    except BadRequest as error:
+        raise BadRequest(f"{path}: {error.message}") from None
+    option = "" if encoding is None else f", or say --encoding {sheet.assumed}"
+    raise Usage(f"{path} is not UTF-8: save it as 'CSV UTF-8'{option}")

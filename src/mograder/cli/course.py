@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mograder.cli.arguments import PLACE, course_name
+from mograder.cli.import_gradebook import import_gradebook
 from mograder.cli.output import table, tell, tell_json
 from mograder.config import utc_now
 from mograder.domain import deadlines
@@ -68,6 +69,9 @@ def course() -> None:
       mograder course publish algebra course/release/
       mograder course list
     """
+
+
+course.add_command(import_gradebook)
 
 
 @course.command(short_help="Make a course and print its instructor's token.")

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import click
 
-from mograder.cli.arguments import as_typed
+from mograder.cli.arguments import as_typed, read_table
 from mograder.cli.connect import Server, course_option, reads_from_a_server, somewhere
 from mograder.cli.output import json_option, note, table, tell_json, when
 from mograder.client.client import known
 from mograder.domain.deadlines import Schedule
 from mograder.domain.errors import BadRequest, Usage
 from mograder.domain.extensions import Decision, State, parse_until
-from mograder.domain.tables import read_table
+from mograder.domain.names import counted
 from mograder.wire import messages
 
 
@@ -95,25 +95,23 @@ def check_until(text: str) -> None:
 
 def _read(path: Path, reason: str) -> list[messages.ExtensionChange]:
     """Raises Usage or BadRequest."""
-    try:
-        columns, rows = read_table(path.read_bytes().decode("utf-8-sig"), lambda name: name.lower())
-    except UnicodeDecodeError:
-        raise Usage(f"{path} is not UTF-8: save it as 'CSV UTF-8'") from None
-    missing = {"username", "assignment", "until"} - set(columns)
+    sheet = read_table(path, None)
+    wanted = ("username", "assignment", "until")
+    missing = [name for name in wanted if not sheet.has(name)]
     if missing:
         raise BadRequest(
             f"{path} has no column {', '.join(sorted(missing))}: expected username, assignment, until, reason"
         )
+    sheet.refuse_twins()
+    places = [sheet.find(name) for name in (*wanted, "reason")]
     changes = []
-    for place, row in rows:
-        if not row["until"].strip():
-            raise BadRequest(f"{path}: {place}: says no time")
-        changes.append(
-            messages.ExtensionChange(
-                row["username"].strip(), row["assignment"].strip(), Decision.GRANT, row["until"].strip(),
-                row.get("reason", "").strip() or reason,
-            )
-        )  # fmt: skip
+    for row in sheet.rows:
+        if row.surplus:
+            raise BadRequest(f"{path}: {row.place}: expected {counted(len(sheet.columns), 'cell')}")
+        user, assignment, until, why = ("" if at is None else row.cells[at].strip() for at in places)
+        if not until:
+            raise BadRequest(f"{path}: {row.place}: says no time")
+        changes.append(messages.ExtensionChange(user, assignment, Decision.GRANT, until, why or reason))
     if not changes:
         raise BadRequest(f"{path} names nobody")
     return changes

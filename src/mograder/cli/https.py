@@ -23,7 +23,9 @@ PLACES = {
         "mograder.cli.collecting:fetch_submissions",
         "Download the submission of every student that counts.",
     ),
-    "upload-grades": ("mograder.cli.grades:upload_grades", "Upload grades; students see them at once."),
+    "upload-grades": ("mograder.cli.gradebook:upload_grades", "Upload grades from a table of any known system."),
+    "export-grades": ("mograder.cli.gradebook:export_grades", "Write grades as the table that another system reads."),
+    "export-feedback": ("mograder.cli.gradebook:export_feedback", "Write the zip of feedback pages that Moodle takes."),
     "upload-feedback": ("mograder.cli.grades:upload_feedback", "Upload feedback pages, one USER.html a student."),
 }
 

@@ -54,7 +54,7 @@ class Listener:
         """
         from mograder.web.serving.proxies import Proxies
 
-        proxies = Proxies.parse(settings.trusted_proxies or "")
+        proxies = Proxies.parse(settings.trusted_proxies or "", settings.root_path or "")
         tls, authority = certificate.https(settings, root, host, url)
         name = certificate.address_for_students(settings, host)
         return cls(host, settings.port, settings.workers, proxies, tls, authority, name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mograder import config
-from mograder.cli.arguments import FOLDER, PLACE, Folder, as_typed
+from mograder.cli.arguments import FOLDER, PLACE, PLACE_OR_RECORD, Folder, as_typed
 from mograder.cli.output import clean, note, tell, tell_json
 from mograder.domain.errors import Unreadable, Usage, VerificationFailed
 from mograder.domain.names import counted
@@ -122,8 +122,8 @@ def _conclude(findings: list[Finding]) -> None:
         raise click.exceptions.Exit(VerificationFailed.exit_code)
 
 
-@click.command(short_help="Re-hash a course against its chain of receipts.")
-@click.argument("place", type=PLACE, metavar="FOLDER|URL")
+@click.command(short_help="Re-hash a course against its chain of receipts; check grading records.")
+@click.argument("place", type=PLACE_OR_RECORD, metavar="FOLDER|URL|RECORD")
 @click.argument("receipts", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--head", "heads", multiple=True, metavar="NUMBER:HASH", help="A head that was printed or published.")
 @click.option(
@@ -144,16 +144,25 @@ def verify(
     prints the head of the chain: publish or keep it, and a chain that is cut short or made anew later does not fit it
     (--head). RECEIPTS that people kept, as files, do the same.
 
+    Given a RECORD that mograder autograde wrote, it checks the signature by the course's key, that the points follow
+    from the checks, and that every other file given is what was graded or what it was graded with; by default it looks
+    for those in the course.
+
     \b
     Examples:
       mograder verify course/
       mograder verify course/ --head 57:3f0c... --keys jwks.json
       mograder verify course/ receipts-of-alice/*.json
       mograder verify postgresql://db.example.org/mograder#algebra
+      mograder verify autograded/hw1/alice.json
+      mograder verify alice.json alice.py hw1.py --keys jwks.json
     """
+    from mograder.cli.record_proof import verify_records
     from mograder.client.proof import read_keys, read_receipt
     from mograder.domain.chain import head_of, parse_head
 
+    if Path(place).is_file():
+        return verify_records((Path(place), *receipts), keys, as_json)
     with as_typed():
         kept = [parse_head(text) for text in heads]
     with _evidence(place, release_dir, submitted_dir, grades_dir) as evidence:

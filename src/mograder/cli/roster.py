@@ -5,21 +5,24 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mograder.cli.arguments import as_typed
+from mograder.cli.arguments import as_typed, read_table
 from mograder.cli.connect import Server, course_option, reads_from_a_server
 from mograder.cli.connect import somewhere as at
 from mograder.cli.local import LocalCourse
 from mograder.cli.output import note, table, tell_json
 from mograder.client.client import Client, known
 from mograder.domain.access import Role
-from mograder.domain.errors import BadRequest, Usage
+from mograder.domain.errors import BadRequest
 from mograder.domain.names import Username, parse_new_username
-from mograder.domain.roster import read_roster
 from mograder.wire import messages
+
+if TYPE_CHECKING:
+    from mograder.tables.people import Member
+    from mograder.tables.rosters import RosterChanges, RosterTable
 
 _ROLES = click.Choice([role.value for role in Role])
 
@@ -103,26 +106,68 @@ def add(place: LocalCourse | Client, user: Username, name: str, role: str) -> li
     return place.add_people([messages.NewPerson(user, name, Role(role))])
 
 
-@roster.command(name="import", short_help="Add everybody in FILE, a CSV list.")
+@roster.command(name="import", short_help="Add everybody in FILE, a list as other systems export it.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--encoding", default="", metavar="NAME", help="What the file is in, if it is not UTF-8.")
+@click.option("--dry-run", is_flag=True, help="Say who is new, gone and renamed, and add nobody.")
 @_somewhere
-def import_command(place: LocalCourse | Client, file: Path) -> list[messages.RosterEntry]:
-    """Add everybody in FILE, a CSV list, or nobody if a line is wrong; print each one's personal code.
+def import_command(place: LocalCourse | Client, file: Path, encoding: str, dry_run: bool) -> list[messages.RosterEntry]:
+    """Add everybody in FILE, or nobody if a line is wrong; print each one's personal code.
 
-    The user name is the column username, else student_id, else email; the name is name, or first_name and last_name.
-    Comma, semicolon and tab are understood. Import a longer list later: who is there already stays as they are.
+    Takes our own lists and those of Canvas, Moodle, Gradescope, nbgrader, Autolab, Classroom 50 and GitHub Classroom,
+    as CSV or .xlsx. The user name is the column username or SIS Login ID, else student_id, else the e-mail address; the
+    name is name, or first_name and last_name. Import a longer list later: who is there already stays as they are.
 
     \b
-    Example:
+    Examples:
+      mograder roster import students.csv --course course/release/ --dry-run
       mograder roster import students.csv --course course/release/ --json > codes.json
     """
+    from mograder.tables.rosters import compare_rosters
+
+    found = _read_list(file, encoding)
+    there = place.roster()
+    members = [_member(each) for each in there if each.role is Role.STUDENT]
+    changes = compare_rosters(found, members, frozenset(each.user for each in there if each.state == "removed"))
+    for line in (*found.notes, *_in_words(changes)):
+        note(line)
+    renamed = {each.new.username for each in changes.renamed}
+    people = [each for each in found.accepted() if each.username not in renamed]
+    if dry_run:
+        return [messages.RosterEntry(each.username, each.name, Role.STUDENT, "new") for each in changes.new]
+    return place.add_people([messages.NewPerson(each.username, each.name, each.role) for each in people])
+
+
+def _read_list(file: Path, encoding: str) -> RosterTable:
+    """Raises Usage when the encoding would be a guess, BadRequest naming the line at fault."""
+    from mograder.tables.rosters import read_roster
+
+    sheet = read_table(file, encoding)
     try:
-        people = read_roster(file.read_bytes().decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise Usage(f"{file} is not UTF-8: save it as 'CSV UTF-8'") from None
+        found = read_roster(sheet)
+        found.accepted()
     except BadRequest as error:
         raise BadRequest(f"{file}: {error.message}") from None
-    return place.add_people([messages.NewPerson(each.username, each.name, each.role) for each in people])
+    return found
+
+
+def _member(entry: messages.RosterEntry) -> Member:
+    from mograder.tables.people import Member
+
+    return Member(entry.user, entry.name, entry.user if "@" in entry.user else "")
+
+
+def _in_words(changes: RosterChanges) -> list[str]:
+    """What the list changes, for the person who imports it."""
+    lines = [f"{each.old.username} is {each.new.username} in the list: not added again" for each in changes.renamed]
+    back = "{0} was removed and stays so: 'mograder roster reset {0}' brings back"
+    lines += [back.format(each.username) for each in changes.back]
+    if changes.gone:
+        names = ", ".join(each.username for each in changes.gone[:10])
+        more = f" and {len(changes.gone) - 10} more" if len(changes.gone) > 10 else ""
+        lines.append(f"not in the list, and left on the roster: {names}{more}")
+    kept = changes.same + len(changes.updated)
+    return [*lines, f"{len(changes.new)} new, {kept} on the roster already, {len(changes.gone)} not in the list"]
 
 
 @roster.command(short_help="Revoke USER's token and print a new personal code.")

@@ -198,6 +198,11 @@ class Client:
     def signing_keys(self) -> messages.KeySet:
         return _value(self._call("signing_keys"), messages.KeySet)
 
+    def grades(self, assignment: str) -> tuple[GradeEntry, ...]:
+        """What is stored. Raises NotFound or MethodNotAllowed on a server that does not tell."""
+        listed = [_value(entry, messages.GradeInfo) for entry in _list(self._call("grades", assignment=assignment))]
+        return tuple(GradeEntry(each.fields) for each in listed)
+
     def upload_grades(
         self, assignment: str, grades: Iterable[GradeEntry], workflow_state: str = ""
     ) -> messages.GradesStored:

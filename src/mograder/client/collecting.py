@@ -92,6 +92,7 @@ def collect(
                     continue
                 seen.add(user.key)
                 if not force and memory.is_current(user, entry):
+                    memory.note_lateness(user, entry)
                     yield Collected(user, False)
                     continue
                 arriving = Path(scratch) / str(number)
@@ -242,6 +243,12 @@ class _Memory:
             "sha256": sha256, "size": entry.size, "timemodified": entry.timemodified, "placed": sorted(placed),
             "digests": digests,
         }  # fmt: skip
+        self.note_lateness(user, entry)
+
+    def note_lateness(self, user: str, entry: messages.SubmissionInfo) -> None:
+        """Keep what the server says now of the lateness of a submission, for whoever grades what is here."""
+        said = {"received": entry.received, "penalty": entry.penalty, "explanation": entry.explanation}
+        self._known[user] |= {name: known(value) for name, value in said.items() if known(value) is not None}
 
     def close(self) -> None:
         with replacing(self._path) as file:

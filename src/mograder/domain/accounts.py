@@ -50,6 +50,10 @@ class AccountsStore(Protocol):
         """How many accounts there are, removed ones included."""
         ...
 
+    def any_claimable(self, since: int) -> bool:
+        """Whether an account has a personal code, or was claimed with a key after `since` (Unix microseconds)."""
+        ...
+
     def change(self, username: Username, change: ChangeAccount, event: Event) -> Account:
         """Replace an account and record `event` in one transaction.
 
@@ -117,9 +121,7 @@ class Accounts:
     @property
     def registration_open(self) -> bool:
         """Whether somebody can register now, or retry a registration whose answer was lost."""
-        return bool(self.enrollment_code) or any(
-            account.code_hash or self._recently_claimed(account) for account in self.store.all()
-        )
+        return bool(self.enrollment_code) or self.store.any_claimable(self.clock() - ASK_AGAIN_FOR)
 
     def check_registration(self) -> None:
         """Raises RegistrationOff."""

@@ -70,7 +70,7 @@ class Board:
 
 
 def read_board(store: Store) -> Board:
-    """Everybody on the roster and everybody who has handed in; instructors only if they have handed in."""
+    """All students on the roster and all people who have submitted, instructors included."""
     plan, listed = store.config.plan(), store.release.assignments()
     accounts = [each for each in store.accounts.all() if not each.removed]
     people = {each.username: each.name for each in accounts}
@@ -184,6 +184,6 @@ def find(board: Board, wanted: BoardFilter) -> Board:
 
 
 def missing(board: Board, assignment: AssignmentName) -> tuple[Username, ...]:
-    """Who has handed in nothing for it."""
+    """The people who have submitted nothing for the assignment."""
     at = next(at for at, each in enumerate(board.assignments) if each.name == assignment)
     return tuple(row.username for row in board.rows if not row.cells[at].handed_in)

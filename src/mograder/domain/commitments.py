@@ -1,7 +1,8 @@
 """Checksums that are announced before their files: in the last minute the moment of the announcement counts.
 
-Invariant: a commit is worth no more than a submission of the same bytes at the same moment. It names the exact bytes,
-it is good for one submission and for an hour, and few can be open at once.
+Invariant: a commitment is worth no more than a submission of the same bytes at the same moment. It names the exact
+bytes, it is good for one submission and for an hour, and few can be open at once. Of several that were announced before
+the same deadlines the last one counts: nobody chooses among them afterwards.
 """
 
 from __future__ import annotations
@@ -46,6 +47,30 @@ class Commitment:
 
     def covers(self, body: Body, arrived: int) -> bool:
         return self.is_open(arrived) and (self.sha256, self.size) == (body.sha256, body.size)
+
+
+def commitment_for(
+    announced: Sequence[Commitment], body: Body, arrived: int, passed: Callable[[int], object]
+) -> Commitment | None:
+    """The commitment whose moment counts for `body`; None when there is none, or a later one has replaced it.
+
+    `passed` says which deadlines are over at a moment: one commitment replaces another if they are the same for both.
+    """
+    found = next((each for each in announced if each.covers(body, arrived)), None)
+    if found is None:
+        return None
+    later = [each for each in announced if each.is_open(arrived) and each.moment > found.moment]
+    return None if any(passed(each.moment) == passed(found.moment) for each in later) else found
+
+
+def used(held: Sequence[Commitment], body: Body, commitment: Commitment | None) -> tuple[Commitment, ...]:
+    """The commitments that are left once `body` was accepted, by the moment of `commitment` or by its own.
+
+    With a commitment those that were announced before it are void: the files that follow it were announced after it.
+    """
+    voided = commitment.moment if commitment else -1
+    same = (body.sha256, body.size)
+    return tuple(each for each in held if (each.sha256, each.size) != same and each.moment > voided)
 
 
 def check_announcement(sha256: str, size: int) -> None:

@@ -143,7 +143,7 @@ class Course:
         return course_name(self.plan, self.signer)
 
     def config_errors(self, actor: Actor) -> tuple[Unreadable, ...]:
-        """The files of the course that cannot be parsed now; empty for students, who may not know."""
+        """The files of the course that cannot be parsed now; empty for students."""
         return self.store.config.errors() if actor.is_instructor else ()
 
     @property

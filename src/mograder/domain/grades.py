@@ -1,10 +1,10 @@
-"""Grades and feedback: entries that keep unknown keys, merging, reading tables, and uploading."""
+"""Grades and feedback: entries that keep unknown keys, merging, and uploading."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +14,6 @@ from mograder.domain.audit import Event
 from mograder.domain.errors import BadRequest, NotFound, Temporary
 from mograder.domain.files import StoredFile
 from mograder.domain.names import AssignmentName, Username, counted
-from mograder.domain.tables import read_table
 
 PERSON_KEYS = ("userid", "username", "student")
 GRADE_KEYS = ("grade", "mark")
@@ -52,7 +51,7 @@ class GradeEntry:
     def username(self) -> str:
         """Whose grade it is to see: the user name, where no column has one the `userid`.
 
-        Never both: else whoever registers with somebody's number for a user name would see that one's grade.
+        Never both: otherwise a person who registers another's number as a user name would see that person's grade.
         """
         return _text(self.fields.get("username")) or _text(self.fields.get("student")) or self.person
 
@@ -162,28 +161,6 @@ def of_person(entries: Iterable[GradeEntry], username: Username) -> GradeEntry |
     return found
 
 
-def _known_key(name: str) -> str:
-    """A column's name; a known one in lower case, as people write "Username" in a spreadsheet."""
-    return name.lower() if name.lower() in (*PERSON_KEYS, *GRADE_KEYS, "feedback") else name
-
-
-def read_rows(text: str) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]]]:
-    """As `read_table`, of grades: a column says who the person is. Raises BadRequest."""
-    columns, rows = read_table(text, _known_key)
-    if not any(key in columns for key in PERSON_KEYS):
-        raise BadRequest(
-            f"the table has no column for the person: expected one of {', '.join(PERSON_KEYS)}, "
-            f"found {', '.join(columns) or 'nothing'}"
-        )
-    return columns, rows
-
-
-def read_csv(text: str) -> tuple[GradeEntry, ...]:
-    """The rows of a CSV grade table, as they are, all values strings. Raises BadRequest naming the line at fault."""
-    _, rows = read_rows(text)
-    return tuple(GradeEntry.parse(row, place) for place, row in rows)
-
-
 class GradesStore(Protocol):
     """What storage promises about grades and feedback."""
 
@@ -209,7 +186,7 @@ class GradesStore(Protocol):
         ...
 
     def put_feedback(self, assignment: AssignmentName, pages: dict[Username, bytes], event: Event) -> None:
-        """Keep feedback pages in place of earlier ones and record `event`: all or nothing."""
+        """Keep feedback pages, replacing earlier ones of the same people, and record `event`."""
         ...
 
 

@@ -85,6 +85,14 @@ def parse_owner(text: str) -> Username:
     return name
 
 
+def parse_exact_owner(text: str) -> Username:
+    """As `parse_owner`, for a name in an address: nothing around it is passed over. Raises BadName."""
+    name = parse_owner(text)
+    if name != text:
+        raise BadName(f"{printable(text)!r} is {name!r} with white space around it: give the name alone")
+    return name
+
+
 class CourseName(str):
     """The name of a course among many, as it stands in its URL: lower-case letters, digits, `.`, `_` and `-`."""
 

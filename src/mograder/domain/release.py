@@ -103,7 +103,7 @@ class Release:
         return found
 
     def note_downloads(self, downloads: Iterable[Download]) -> None:
-        """Keep who has downloaded a file of which assignment; the first time stays."""
+        """Record downloads; of each person and assignment the first one stays."""
         notes = []
         for each in downloads:
             try:

@@ -12,7 +12,7 @@ from mograder.domain.access import Actor
 from mograder.domain.admission import Admission
 from mograder.domain.assignments import Assignment, CountingRule
 from mograder.domain.chain import Link
-from mograder.domain.commitments import Commitment, CommitmentsStore
+from mograder.domain.commitments import Commitment, CommitmentsStore, commitment_for, used
 from mograder.domain.counting import AssessedSubmission, ListedSubmission
 from mograder.domain.deadlines import Lateness
 from mograder.domain.errors import BadRequest, NotFound, WrongType
@@ -148,12 +148,17 @@ class Submissions:
         """Keep a submission for ever; one that repeats the one before gets its receipt, and nothing new is kept.
 
         `received` is the moment (Unix microseconds) when the request arrived. It counts, or the moment of a commitment
-        to these bytes; with a commitment in `announced` this call blocks until the store is done. What an instructor
+        to these bytes; if `announced` holds one, this call blocks until the store is done. What an instructor
         submits for a student is never late. `filename` is what the sender calls the file, "" if unknown. Raises
         Closed, TooLarge, WrongType, BadRequest.
         """
         plan, schedule = self.config.plan(), self.extensions.schedule(assignment, user)
-        commitment = next((each for each in announced if each.covers(body, received)), None)
+
+        def passed(moment: int) -> object:
+            late = deadlines.lateness(schedule.due, moment, plan.penalties, plan.zone).late
+            return late, deadlines.is_over(schedule.closes, moment)
+
+        commitment = commitment_for(announced, body, received, passed)
         moment = min(received, commitment.moment) if commitment else received
         if not actor.is_instructor:
             self.admission.check_not_closed(assignment, schedule, moment)
@@ -169,11 +174,9 @@ class Submissions:
         submission = NewSubmission(user, assignment.name, actor.username, moment, body, late, schedule.due, arrived)
         issue = issue_receipt(submission, self.signer, course_name(plan, self.signer))
         accepted = self.store.accept(submission, issue)
-        if commitment:  # used up; if this write is lost, only the same bytes can be submitted again
-            accepted.result()
-            self.commitments.change(
-                assignment.name, user, lambda held: tuple(each for each in held if each != commitment)
-            )
+        if any(each.sha256 == body.sha256 for each in announced):
+            accepted.result()  # used up; if the next write is lost, only the same bytes can be submitted again
+            self.commitments.change(assignment.name, user, lambda held: used(held, body, commitment))
         return accepted
 
     # reading

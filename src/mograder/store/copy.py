@@ -1,7 +1,7 @@
-"""A whole course from a folder into a database, and back: history, receipts, people and trail, as they are.
+"""Copies a whole course from a folder into a database, and back: submissions, receipts, people and audit log.
 
-Invariant: receipts go over in their order, each with its bytes, so that a copy that was cut short goes on where it
-ended. At the end everything of the copy is compared with the source.
+Invariant: receipts are copied in their order, each with its bytes, so that an interrupted copy can be continued.
+At the end the whole copy is compared with the source.
 """
 
 from __future__ import annotations
@@ -46,22 +46,25 @@ from mograder.store.postgres.store import PostgresStore
 from mograder.store.shared import files
 from mograder.store.shared.evidence import check_bytes
 from mograder.store.shared.manifest import MANIFEST
-from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_values
+from mograder.store.shared.rows import (
+    ACCOUNT_COLUMNS,
+    ERASED_COLUMNS,
+    EVENT_COLUMNS,
+    EXTENSION_COLUMNS,
+    RECEIPT_COLUMNS,
+    receipt_values,
+)
 
 TOGETHER = 50
 """Places of the chain that are written in one step."""
 
-ERASED_COLUMNS = "number, previous, hash, statement"
-
 TABLES = {
-    "accounts": (
-        "key, username, role, name, generation, bound, code_hash, created, removed, claim_hash, claimed", "key"
-    ),
+    "accounts": (f"key, {ACCOUNT_COLUMNS}", "key"),
     "erased_names": ("salt, digest, generation", "salt"),
-    "extensions": ("assignment, username, until, note, wanted, reason, declined", "assignment, username"),
+    "extensions": (EXTENSION_COLUMNS, "assignment, username"),
     "fetched": ("assignment, username, moment", "assignment, username"),
-    "events": ("moment, actor, action, subject, detail", "number"),
-}  # fmt: skip
+    "events": (EVENT_COLUMNS, "number"),
+}
 """What both places keep in rows: the columns, and by what they are ordered."""
 
 FLAGS = {"bound", "removed", "declined"}
@@ -94,7 +97,7 @@ class Place(Protocol):
         ...
 
     def fill(self, source: Place) -> None:
-        """Make the people, the trail, grades and feedback what they are at `source`."""
+        """Replace people, audit log, grades and feedback by those of `source`."""
         ...
 
 

@@ -1,7 +1,6 @@
-"""The endpoints of the wire table on a Course: found, authorised, read, answered.
+"""The endpoints of the wire table over a course, as one small ASGI callable; endpoints.py has what each of them does.
 
-One small ASGI callable; what each endpoint does is in endpoints.py. The order is the law: name the row,
-authenticate, parse names, authorise, and only then read the body.
+Invariant: a request is routed, authenticated, its names parsed, and authorised, in this order, before its body is read.
 """
 
 from __future__ import annotations
@@ -35,21 +34,22 @@ from mograder.domain.errors import (
 )
 from mograder.domain.extensions import Extension
 from mograder.domain.files import StoredFile
-from mograder.domain.names import Username, parse_owner, printable
+from mograder.domain.names import Username, parse_exact_owner, printable
 from mograder.domain.submissions import Accepted
 from mograder.web.body import PATIENT, Body, ClientDisconnected, Receive, Scope, Send, Timeouts
-from mograder.web.caching import Memo, SingleFlight, TickCache
+from mograder.web.caching import Memo, SingleFlight
 from mograder.web.downloads import DownloadRecorder
 from mograder.web.endpoints import (
     HANDLERS,
     SAME_FOR_ALL,
+    Caches,
     Handler,
     Request,
     asked_about,
-    submitted,
     upload_feedback,
 )
 from mograder.web.pages.live import Live
+from mograder.web.prefix import path_of
 from mograder.web.replies import (
     FEEDBACK_POLICY,
     INTERNAL_ERROR,
@@ -61,6 +61,7 @@ from mograder.web.replies import (
     send_reply,
     whole_file,
 )
+from mograder.web.representations import submitted
 from mograder.web.threads import StoreThreads
 from mograder.web.throttle import Failures, address_key, name_key
 from mograder.web.uploads import IncomingSubmission, take_submission
@@ -70,14 +71,14 @@ from mograder.wire.paths import Routes
 log = logging.getLogger(__name__)
 
 LONGEST_TROUBLE = 500
-"""Letters of what is said in a header field, of which proxies take some KiB."""
+"""Characters of an error in a header field: proxies accept a few KiB."""
 
 LAST_ERRORS = 20
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What this server answered instead of what was asked for, and when (Unix microseconds)."""
+    """A request that this server refused or failed to answer, and when (Unix microseconds)."""
 
     moment: int
     path: str
@@ -101,39 +102,37 @@ class Api:
         self._authority = authority
         self._routes = Routes()
         self.threads = StoreThreads(course.is_remote)
-        self._gathered: SingleFlight[Reply | StoredFile] = SingleFlight(self.threads.run)
-        self._written: Memo[Reply] = Memo()
-        self._seen: Memo[object] = Memo()
-        self._at_once = TickCache()
-        self._boards: Memo[Board] = Memo(1)
-        self._looking = threading.Lock()
+        self._single_flight: SingleFlight[Reply | StoredFile] = SingleFlight(self.threads.run)
+        self._caches = Caches()
+        self._board: Memo[Board] = Memo(1)
+        self._board_lock = threading.Lock()
         self.live = Live(lambda: self.threads.run(course.submissions.head))
         self.errors: deque[Failure] = deque(maxlen=LAST_ERRORS)
-        self._known: Memo[Actor] = Memo()
-        self._own: Memo[tuple[Extension, ...]] = Memo()
+        self._actors: Memo[Actor] = Memo()
+        self._extensions: Memo[tuple[Extension, ...]] = Memo()
         self.fetches = DownloadRecorder(course, self.threads.run)
-        # Apart, so that clients that go on sending a revoked token keep nobody from registering.
+        # Counted apart, so that clients that keep sending a revoked token do not block registrations.
         self.bad_tokens, self.wrong_codes = Failures(course, "token"), Failures(course, "code")
 
     @property
     def fingerprint(self) -> str:
-        """Of the certificate that vouches for this server, "" if it has none of its own."""
+        """The SHA-256 of the authority's certificate, "" if the server has no authority of its own."""
         if not self._authority:
             return ""
         return hashlib.sha256(ssl.PEM_cert_to_DER_cert(self._authority)).hexdigest()
 
     def note_error(self, moment: int, path: str, message: str) -> None:
-        """Remember that something was refused or failed: instructors see the last of these on the board."""
+        """Remember that a request was refused or failed. The board shows instructors the last of these."""
         self.errors.append(Failure(moment, printable(path), printable(message, 300)))
 
     def board(self) -> Board:
-        """The course's board, as it is now; made once for all who look, and again when something has changed."""
-        with self._looking:
-            return self._boards.get("board", self.course.standings.board_version(), self.course.standings.board)
+        """The course's current board. It is made again only when something has changed."""
+        with self._board_lock:
+            return self._board.get("board", self.course.standings.board_version(), self.course.standings.board)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
-        await asyncio.sleep(0)  # to a turn of its own, also for a caller that asks again and again within one
+        await asyncio.sleep(0)  # starts a new turn of the event loop, also for a caller that sends many requests in one
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         body = Body(headers, receive, self.timeouts)
         actor = None
@@ -161,7 +160,7 @@ class Api:
             if actor is not None and actor.is_instructor:
                 config_errors = partial(self.course.config_errors, actor)
                 reply = with_config_errors(
-                    reply, await self.threads.read(lambda: self._at_once.get("troubles", config_errors))
+                    reply, await self.threads.read(lambda: self._caches.tick.get("troubles", config_errors))
                 )
             await send_reply(reply, scope, headers, body, send)
 
@@ -179,12 +178,12 @@ class Api:
             reply = None
             if is_whole(file, headers):
                 key = (row.name, *values.values(), file.tag)
-                reply = self._at_once.get(key, lambda: whole_file(file, kind, extra()))
+                reply = self._caches.tick.get(key, lambda: whole_file(file, kind, extra()))
             if reply is not None:
                 await send_reply(reply, scope, headers, body, send)
             else:
                 await send_file(file, kind, extra(), scope, headers, body, receive, send)
-        except OSError as error:  # removed by hand since it was found, or not ours to read
+        except OSError as error:  # removed by hand since it was found, or not readable
             log.error("cannot send %s: %s", file.name, error)
             gone = isinstance(error, FileNotFoundError)
             failure = NotFound("the file is gone") if gone else Temporary("the file cannot be read")
@@ -226,13 +225,13 @@ class Api:
             raise
 
     def _who(self, given: str | None) -> Actor:
-        """Who sends this header: as before, as long as neither accounts nor secrets have changed."""
+        """The actor of this header. Cached as long as neither accounts nor secrets change."""
         try:
-            version, secrets = self._version(), self._at_once.get("secrets", self.course.keys.secrets)
-        except Unreadable:  # the course's own token needs no ledger, and its holder is told what is wrong
+            version, secrets = self._version(), self._caches.tick.get("secrets", self.course.keys.secrets)
+        except Unreadable:  # the course's own token needs no ledger, and the instructor must be told what is wrong
             return self.course.accounts.authenticate(tokens.from_header(given))
         who = partial(self.course.accounts.authenticate, secrets=secrets)
-        return self._known.get(given, (version, secrets), lambda: who(tokens.from_header(given)))
+        return self._actors.get(given, (version, secrets), lambda: who(tokens.from_header(given)))
 
     def _request(
         self, row: Endpoint, actor: Actor, values: Mapping[str, str], headers: Mapping[str, str], scope: Scope,
@@ -243,13 +242,13 @@ class Api:
             about = asked_about(scope["query_string"], row.about_query)
         elif row.about_path:
             try:
-                about = parse_owner(values[row.about_path])
+                about = parse_exact_owner(values[row.about_path])
             except BadName as error:
                 raise NotFound(error.message) from None
         authorise(actor, row.allow, about)
         return Request(
-            row, self.course, actor, values, about, headers, received, scope, self.wrong_codes, self._written,
-            self._seen, self._at_once, self._authority,
+            row, self.course, actor, values, about, headers, received, scope, self.wrong_codes, self._caches,
+            self._authority,
         )  # fmt: skip
 
     async def _answer(self, request: Request, body: Body) -> Reply | StoredFile:
@@ -271,30 +270,30 @@ class Api:
         return await self.threads.run(lambda: handler(full))
 
     async def _for_all(self, request: Request, handler: Handler) -> Reply | StoredFile:
-        """One answer for all who ask for the same at one moment; nothing is read on the event loop but the marks."""
+        """One response for all equal requests at the same moment; the event loop reads nothing but versions."""
         row, actor = request.row, request.actor
         place = (row.name, *request.values.values())
 
         def look() -> tuple[tuple[Extension, ...], object]:
-            return self._own_extensions(actor), self._at_once.get(place, lambda: SAME_FOR_ALL[row.name](request))
+            return self._own_extensions(actor), self._caches.tick.get(place, lambda: SAME_FOR_ALL[row.name](request))
 
         own, listed = await self.threads.read(look)
         key = (place, request.query, actor.is_instructor, own)
         if listed is None:
-            return await self._gathered.get(key, lambda: handler(request._replace(own=own)))
-        return self._at_once.get(key, lambda: handler(request._replace(own=own, listed=listed)))
+            return await self._single_flight.get(key, lambda: handler(request._replace(own=own)))
+        return self._caches.tick.get(key, lambda: handler(request._replace(own=own, listed=listed)))
 
     def _own_extensions(self, actor: Actor) -> tuple[Extension, ...]:
-        """Read again once the ledger has changed; an instructor has none, and sees the list without a ledger."""
+        """The actor's extensions, cached as long as the ledger does not change. Instructors have none."""
         if actor.is_instructor:
             return ()
-        return self._own.get(actor.username, self._version(), lambda: self.course.extensions.own(actor))
+        return self._extensions.get(actor.username, self._version(), lambda: self.course.extensions.own(actor))
 
     def _version(self) -> object:
         """Equal to an earlier one only if accounts and extensions are as they were."""
         if self.course.is_remote:  # asking whether something has changed takes as long as asking for it
             return object()
-        return self._at_once.get("version", self.course.version)
+        return self._caches.tick.get("version", self.course.version)
 
     async def take_submission(
         self, actor: Actor, assignment: Assignment, user: Username, body: Body, received: int
@@ -311,14 +310,6 @@ class Api:
 
 
 def with_config_errors(reply: Reply, config_errors: tuple[Unreadable, ...]) -> Reply:
-    """Tells an instructor, whatever the question was, which files of the course want mending."""
+    """Add header fields that tell an instructor which files of the course cannot be parsed."""
     said = tuple((TROUBLE, quote(f"{each.message} ({each.place})"[:LONGEST_TROUBLE])) for each in config_errors)
     return replace(reply, headers=reply.headers + said) if said else reply
-
-
-def path_of(scope: Scope) -> bytes:
-    """The request's path, percent-encoded, below the point where the application is mounted."""
-    raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    raw = raw.partition(b"?")[0]
-    prefix = scope.get("root_path", "").encode()
-    return raw[len(prefix) :] if prefix and raw.startswith(prefix) else raw

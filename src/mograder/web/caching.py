@@ -1,6 +1,6 @@
-"""Lists that a whole course asks for at one moment: read once for all who wait, and written as JSON once.
+"""Caches for what a whole course requests at the same moment: read once, and encoded once.
 
-Invariant: what is answered was read after it was asked for, so an edit by hand shows at once.
+Invariant: a response is read after its request arrived, so an edit by hand takes effect at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Run = Callable[[Callable[[], T]], Awaitable[T]]
 
 
 class SingleFlight(Generic[T]):
-    """One reading for all who ask for the same while the one before is under way. `run` runs it in a thread."""
+    """One read for all callers that ask for the same key while the previous read runs. `run` runs it in a thread."""
 
     def __init__(self, run: Run[T]) -> None:
         self._run = run
@@ -22,11 +22,11 @@ class SingleFlight(Generic[T]):
         self._running: dict[Hashable, asyncio.Task[T]] = {}
 
     async def get(self, key: Hashable, read: Callable[[], T]) -> T:
-        """What `read` gives, begun after this was called. `key` says what it reads."""
+        """The result of `read`, which starts after this call. Callers with equal keys share it."""
         waiting = self._waiting.get(key)
         if waiting is None:
             waiting = self._waiting[key] = asyncio.create_task(self._take_turn(key, read))
-        return await asyncio.shield(waiting)  # one that goes away must not take the others' answer along
+        return await asyncio.shield(waiting)  # cancelling one caller must not cancel the others
 
     async def _take_turn(self, key: Hashable, read: Callable[[], T]) -> T:
         if key in self._running:
@@ -39,21 +39,21 @@ class SingleFlight(Generic[T]):
 
 
 class TickCache:
-    """What was read in one turn of the event loop, for all whose turn it is: they had all asked before it was read."""
+    """Results shared by all callers in one turn of the event loop: all of them asked before anything was read."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._kept: dict[Hashable, Any] = {}
 
     def get(self, key: Hashable, read: Callable[[], T]) -> T:
-        """What `read` gives; in a thread without an event loop always anew. `key` says what it reads."""
+        """The result of `read`, shared by callers with equal keys. Without an event loop `read` is always called."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return read()
         if self._loop is not loop:
             self._loop, self._kept = loop, {}
-            loop.call_soon(self._end)  # before anything is read: who asks from now on comes behind it
+            loop.call_soon(self._end)  # scheduled before the read: a later request runs after it
         if key not in self._kept:
             self._kept[key] = read()
         found: T = self._kept[key]
@@ -64,7 +64,7 @@ class TickCache:
 
 
 class Memo(Generic[T]):
-    """What was made of a value, kept as long as the value stays the same."""
+    """Results derived from a value, kept as long as the value stays equal; at most `most` of them."""
 
     def __init__(self, most: int = 1000) -> None:
         self._most = most

@@ -1,7 +1,7 @@
-"""Notes who has downloaded something of which assignment, behind the answers.
+"""Records who has downloaded something of which assignment, after the response is sent.
 
-Invariant: no download waits for its note or fails with it. What is downloaded at the same moment is noted together; a
-note that a power cut overtakes is made at the next download.
+Invariant: a download neither waits for its record nor fails with it. Downloads at the same moment are recorded
+together. A record that is lost in a power cut is made at the next download.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class DownloadRecorder:
-    """The notes of one server. `write` runs work in a thread. Used from the event loop alone."""
+    """The records of one server. `write` runs work in a thread. Use it from the event loop only."""
 
     def __init__(self, course: Course, write: Callable[[Callable[[], None]], Awaitable[None]]) -> None:
         self._course = course
@@ -28,7 +28,7 @@ class DownloadRecorder:
         self._task: asyncio.Task[None] | None = None
 
     def note(self, actor: Actor, assignment: str, file: str, moment: int) -> None:
-        """That `actor` got the file at `/assignments/<assignment>/files/<file>`; an instructor's is not noted."""
+        """Record that `actor` downloaded `/assignments/<assignment>/files/<file>`. Instructors are not recorded."""
         key = (actor.username, assignment)
         if actor.is_instructor or key in self._seen:
             return
@@ -43,5 +43,5 @@ class DownloadRecorder:
             try:
                 await self._write(lambda batch=batch: self._course.release.note_downloads(batch))  # type: ignore[misc]
             except Exception:
-                log.exception("cannot note who has downloaded what")
+                log.exception("cannot record who has downloaded what")
                 self._seen -= {(each.actor.username, each.assignment) for each in batch}

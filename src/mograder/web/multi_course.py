@@ -11,22 +11,22 @@ from functools import partial
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, MethodNotAllowed, MograderError, NotFound
 from mograder.domain.names import CourseName
-from mograder.web.api import path_of
-from mograder.web.app import App, create_app, live
+from mograder.web.app import App, answer_lifespan, create_app
 from mograder.web.body import PATIENT, Body, Receive, Scope, Send
+from mograder.web.prefix import path_of
 from mograder.web.replies import INTERNAL_ERROR, Reply, json_reply, problem, send_reply
 from mograder.wire import messages
 
 log = logging.getLogger(__name__)
 
-ASKED_AGAIN = 2.0
-"""Seconds for which a course that was found is taken to be as it was."""
+LOOKUP_SECONDS = 2.0
+"""Seconds for which a course that was found is not looked up again."""
 
 Find = Callable[[CourseName], Course]
 
 
 class ManyApps:
-    """An ASGI application over the courses that `find` gives; it raises NotFound, and may wait."""
+    """An ASGI application over the courses that `find` returns. `find` raises NotFound, and may block."""
 
     def __init__(self, find: Find, check_tokens: bool, authority: str) -> None:
         self._find = find
@@ -35,7 +35,7 @@ class ManyApps:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await live(receive, send)
+            await answer_lifespan(receive, send)
             return
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
@@ -63,7 +63,7 @@ class ManyApps:
         except BadName:
             raise NotFound("there is no course of this name") from None
         asked, held, app = self._apps.get(name, (0.0, None, None))
-        if app is not None and time.monotonic() - asked < ASKED_AGAIN:
+        if app is not None and time.monotonic() - asked < LOOKUP_SECONDS:
             return app
         try:
             course = await asyncio.to_thread(self._find, name)
@@ -77,7 +77,7 @@ class ManyApps:
 
 
 def _outside(scope: Scope, path: bytes) -> Reply:
-    """What is answered where no course is: that the server is well, at the root alone."""
+    """The answer outside every course: the health check at the root. Raises NotFound elsewhere."""
     if scope["method"] == "OPTIONS":
         return Reply(204)
     if path.strip(b"/"):

@@ -40,9 +40,9 @@ class Failures:
         self._kind = kind
 
     def guard(self, error: type[MograderError], whose: Sequence[str], prove: Callable[[], T]) -> T:
-        """What `prove` returns. When it raises `error` that counts as a failure; once too many did, so does Throttled.
+        """The result of `prove`. An `error` that it raises counts as a failure; after too many, Throttled is raised.
 
-        For secrets that are as good as unguessable: a right one is let in whatever was counted.
+        For secrets that cannot be guessed: a right one is accepted whatever was counted.
         """
         try:
             return prove()
@@ -51,16 +51,16 @@ class Failures:
             raise
 
     def note(self, *whose: str) -> None:
-        """Count one failure of each of `whose`. Raises Throttled instead when it is one too many."""
+        """Count one failure of each of `whose`. Raises Throttled instead when there were too many."""
         self.check(*whose)
         self.count(*whose)
 
     def check(self, *whose: str) -> bool:
-        """Whether one of `whose` (addresses, names; "" is nobody) has failed of late. Raises Throttled if too often."""
+        """Whether one of `whose` (addresses, names; "" is ignored) failed recently. Raises Throttled after too many."""
         now = self._course.clock()
         failed: dict[str, list[int]] = {}
         for key, moment in self._course.guard.failures(self._keys(whose)):
-            # Nor what lies far ahead: a clock that was set back locks nobody out.
+            # Failures far in the future do not count either: a clock that was set back locks nobody out.
             if abs(now - moment) < MINUTE:
                 failed.setdefault(key, []).append(moment)
         full = [sorted(moments)[-FAILURES] for moments in failed.values() if len(moments) >= FAILURES]
@@ -80,19 +80,19 @@ class Failures:
         self._course.guard.forget_failures(self._keys([whose]))
 
     def _keys(self, whose: Sequence[str]) -> list[str]:
-        """Digests: what was sent as a name can be any text, and no storage need know from where somebody came."""
+        """Digests: a name in a request can be any text, and the store need not know addresses."""
         return [sha256(f"{self._kind} {each}".encode("utf-8", "replace")).hexdigest() for each in whose if each]
 
 
 def address_key(scope: Scope) -> str:
-    """The client's address, "" when it is not known (a Unix socket)."""
+    """The key of the client's network, "" when the address is unknown (a Unix socket)."""
     client = scope.get("client")
     return f"address {_network(client[0])}" if client else ""
 
 
 @lru_cache(1000)
 def _network(host: str) -> str:
-    """The address, or the network of an IPv6 address: one household has 2**64 of them."""
+    """The address, or the /64 network of an IPv6 address: one household has 2**64 addresses."""
     try:
         address = ipaddress.IPv6Address(host)
     except ValueError:
@@ -101,5 +101,5 @@ def _network(host: str) -> str:
 
 
 def name_key(user: str) -> str:
-    """A user name as it came: names that differ by case alone count as one."""
+    """The key of a user name as it was sent; names that differ by case alone have one key."""
     return f"name {user.strip().casefold()}"

@@ -10,9 +10,9 @@ from mograder.domain.errors import BadRequest
 
 
 def decode_json(body: bytes, kind: Any = Any) -> Any:
-    """`body` as a value of `kind` (a dataclass above; anything at all by default).
+    """`body` as a value of `kind`: a dataclass of `messages`, or by default anything.
 
-    Raises BadRequest that says what is wrong, for JSON nested too deeply as well.
+    Raises BadRequest with what is wrong, also for JSON that is nested too deeply.
     """
     try:
         return msgspec.json.decode(body, type=kind)
@@ -23,7 +23,7 @@ def decode_json(body: bytes, kind: Any = Any) -> Any:
 
 
 def _plain(value: object) -> str:
-    """Names are subclasses of str, which msgspec leaves to us."""
+    """Names are subclasses of str, which msgspec does not encode by itself."""
     if isinstance(value, str):
         return str(value)
     raise TypeError(f"no JSON for {type(value).__name__}")
@@ -38,9 +38,9 @@ def _whole(base_url: str, url: str) -> str:
 
 
 def client_configuration(title: str, base_url: str, listed: list[object]) -> str:
-    """A mograder.toml for a student's client, of assignments as the `assignments` endpoint lists them.
+    """A mograder.toml for a student's client, with the assignments as the `assignments` endpoint lists them.
 
-    Addresses are whole: the published dashboard uses them as they stand.
+    Addresses are absolute, because the published dashboard uses them unchanged.
     """
     import tomlkit
 

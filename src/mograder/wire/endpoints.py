@@ -21,6 +21,7 @@ from mograder.wire.messages import (
     ExtensionInfo,
     ExtensionRequest,
     FeedbackStored,
+    GradeInfo,
     GradesStored,
     Health,
     KeySet,
@@ -49,15 +50,15 @@ HEADERS = {
 """Header fields of every response. CORS is open for tokens; credentials (cookies) are never allowed with it."""
 
 TROUBLE = "Mograder-Trouble"
-"""One such field an answer to an instructor for each file of the course that cannot be understood: what and where it
-is, percent-encoded."""
+"""Replies to an instructor carry one such field for each file of the course that cannot be understood: what is wrong
+and where, percent-encoded."""
 
 CHECKSUM_HEADER = "X-Content-SHA256"
 """Optional on a submission: the SHA-256 of the file, lower-case hex. Bytes that do not match are refused."""
 
 
 class Content(StrEnum):
-    """What a request's or a reply's body is, beside a JSON type."""
+    """What the body of a request or a reply is, if it is not a JSON type."""
 
     NOTHING = "nothing"
     FILE = "application/octet-stream"
@@ -74,8 +75,8 @@ class Endpoint:
     """One row. `{name}` in `path` is one segment, `{name:path}` all that are left.
 
     `request` and `reply` are a dataclass (JSON) or a `Content`. `limit` bounds the request's body in bytes;
-    None means the course's own limit for submissions. `about_query` names the query parameter, `about_path` the path
-    parameter, that says whose affair a request is.
+    None means the course's own limit for submissions. `about_query` names the query parameter, or `about_path` the path
+    parameter, that says which person a request is about.
     """
 
     name: str
@@ -111,21 +112,21 @@ ENDPOINTS = (
     ),
     Endpoint(
         "change_rules", "POST", "/assignments/{assignment}/rules", Allow.INSTRUCTOR, RulesInfo,
-        "Change title, times or limits of an assignment, in the course's mograder.toml. 409 when it was changed since.",
+        "Change title, times or limits of an assignment, in the course's mograder.toml. 409 if it was changed since.",
         request=NewRules, limit=8 * KIB,
     ),
     Endpoint(
-        "submit", "POST", "/assignments/{assignment}/submit", Allow.SELF, Submitted, "Hand in a file.",
+        "submit", "POST", "/assignments/{assignment}/submit", Allow.SELF, Submitted, "Submit a file.",
         request=Content.UPLOAD, limit=None, about_query="user",
     ),
     Endpoint(
         "commit", "POST", "/assignments/{assignment}/commit", Allow.SELF, Committed,
-        "Announce a file by its checksum: when it is handed in within the hour, the moment of this counts.",
+        "Announce a file by its checksum: if it is submitted within the hour, the moment of this request counts.",
         request=Announcement, limit=KIB, about_query="user",
     ),
     Endpoint(
         "submissions", "GET", "/assignments/{assignment}/submissions", Allow.INSTRUCTOR, SubmissionInfo,
-        "One submission of every person: with `?which=` the `latest` (default), the last `on-time`, or what `counts`.",
+        "One submission of every person; `?which=` is `latest` (default), `on-time` (the last one), or what `counts`.",
         many=True,
     ),
     Endpoint(
@@ -146,11 +147,15 @@ ENDPOINTS = (
     ),
     Endpoint(
         "chain_head", "GET", "/chain", Allow.MEMBER, ChainHead,
-        "The last receipt of the course: whoever keeps it can tell later whether the chain was cut or rewritten.",
+        "The last receipt of the course. A copy of it shows later whether the chain was cut short or rewritten.",
     ),
     Endpoint(
         "signing_keys", "GET", "/.well-known/jwks.json", Allow.ANYONE, KeySet,
         "The public keys that verify the course's receipts.",
+    ),
+    Endpoint(
+        "grades", "GET", "/assignments/{assignment}/grades", Allow.INSTRUCTOR, GradeInfo,
+        "Everybody's grades as they are stored, those that students do not see yet included.", many=True,
     ),
     Endpoint(
         "upload_grades", "POST", "/assignments/{assignment}/grades", Allow.INSTRUCTOR, GradesStored,
@@ -158,7 +163,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "status", "GET", "/assignments/{assignment}/status", Allow.SELF, Status,
-        "Whether somebody has handed in, and the grade.", about_query="user",
+        "Whether somebody has submitted, and the grade.", about_query="user",
     ),
     Endpoint(
         "upload_feedback", "POST", "/assignments/{assignment}/feedback", Allow.INSTRUCTOR, FeedbackStored,
@@ -170,7 +175,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "ask_extension", "POST", "/assignments/{assignment}/extension", Allow.SELF, ExtensionInfo,
-        "Ask for more time. It replaces what the person has asked for before.",
+        "Ask for more time. This replaces what the person has asked for before.",
         request=ExtensionRequest, limit=8 * KIB, about_query="user",
     ),
     Endpoint(
@@ -188,12 +193,13 @@ ENDPOINTS = (
     ),
     Endpoint(
         "add_people", "POST", "/roster", Allow.INSTRUCTOR, RosterEntry,
-        "Put people on the roster, each with a personal code. Who is there already stays and gets none.",
+        "Put people on the roster, each with a personal code. People who are on it already stay as they are.",
         request=NewPeople, limit=4 * MIB, many=True,
     ),
     Endpoint(
         "reset", "POST", "/roster/{user}/reset", Allow.INSTRUCTOR, RosterEntry,
-        "Revoke a person's token and make a new personal code. Brings back who was removed.", about_path="user",
+        "Revoke a person's token and make a new personal code. A person who was removed is on the roster again.",
+        about_path="user",
     ),
     Endpoint(
         "set_role", "POST", "/roster/{user}/role", Allow.INSTRUCTOR, RosterEntry,
@@ -201,16 +207,16 @@ ENDPOINTS = (
     ),
     Endpoint(
         "remove", "POST", "/roster/{user}/remove", Allow.INSTRUCTOR, RosterEntry,
-        "Revoke a person's token for good. The name stays reserved, submissions stay.", about_path="user",
+        "Revoke a person's token for good. The name stays reserved, and submissions stay.", about_path="user",
     ),
     Endpoint(
         "events", "GET", "/events", Allow.INSTRUCTOR, EventInfo,
-        "Who did what, the newest first: 1,000 events a page, with `?page=` from 1 on, until one is empty.",
+        "The audit log, newest first: 1,000 events a page, with `?page=` from 1 on, until one is empty.",
         many=True,
     ),
     Endpoint(
         "login_link", "POST", "/login-link", Allow.MEMBER, LoginLink,
-        "A link that logs its holder in to the pages in a browser, once, within five minutes.",
+        "A link that logs its holder in to the pages in a browser; it works once, within five minutes.",
     ),
     Endpoint(
         "configuration", "GET", "/mograder.toml", Allow.ANYONE, Content.TOML,

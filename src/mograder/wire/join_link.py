@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote, urldefrag, urlencode
 class JoinLink:
     """What an instructor shows to the class: the course's address, its enrollment code, and the certificate to expect.
 
-    Code and fingerprint stand in the fragment, which no browser and no client of ours sends: they are in no log.
+    Code and fingerprint are in the fragment, which neither a browser nor our client sends, so they are in no log.
     `fingerprint` is the lower-case hex SHA-256 of the authority that vouches for the server, "" for a public one.
     """
 
@@ -20,7 +20,7 @@ class JoinLink:
 
     @classmethod
     def parse(cls, text: str) -> JoinLink:
-        """Any address of a course; one without a fragment has neither code nor fingerprint."""
+        """From any address of a course; one without a fragment has neither code nor fingerprint."""
         address, fragment = urldefrag(text.strip())
         said = dict(parse_qsl(fragment))
         return cls(address.rstrip("/").removesuffix("/join"), said.get("code", ""), said.get("fingerprint", "").lower())

@@ -6,19 +6,20 @@ Invariant: a key is never renamed and never taken away, since clients in the fie
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from msgspec import UNSET, UnsetType
 
 from mograder.domain.access import Account, Role
 from mograder.domain.deadlines import SECOND
 from mograder.domain.extensions import Decision, Extension
+from mograder.domain.grades import GradeEntry
 from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
 
 T = TypeVar("T")
 Maybe: TypeAlias = T | UnsetType
-"""A key that is left out of the JSON when there is nothing to say: clients in the field trip over a null."""
+"""A key that is left out of the JSON when there is nothing to say; clients in the field cannot read a null."""
 
 
 def given(value: T | None) -> T | UnsetType:
@@ -32,8 +33,8 @@ def given(value: T | None) -> T | UnsetType:
 class Register:
     """Claim a user name with the shared enrollment code or a personal one-time code.
 
-    `claim_key` is a random text of the sender's own, 32 to 200 characters. Whose answer was lost on the way sends the
-    same again, within an hour, and is answered the same.
+    `claim_key` is a random text that the client chose, 32 to 200 characters. A client that lost the reply may retry
+    with the same key within an hour, and gets the same reply.
     """
 
     user: str
@@ -52,7 +53,7 @@ class NewPerson:
 
 @dataclass(frozen=True)
 class NewPeople:
-    """All are added, or none."""
+    """All people are added, or none."""
 
     people: list[NewPerson]
 
@@ -64,7 +65,7 @@ class NewRole:
 
 @dataclass(frozen=True)
 class Announcement:
-    """The file that is about to be handed in: its SHA-256 in lower-case hex, and its size in bytes."""
+    """A file that is about to be submitted: its SHA-256 in lower-case hex, and its size in bytes."""
 
     sha256: str
     size: int
@@ -72,7 +73,7 @@ class Announcement:
 
 @dataclass(frozen=True)
 class ExtensionRequest:
-    """`until` is a date (2030-02-08), a date and time, or a step beyond the due time: +3d, +12h, +90m, +1w."""
+    """`until` is a date (2030-02-08), a date and time, or an amount after the due time: +3d, +12h, +90m, +1w."""
 
     until: str
     reason: str = ""
@@ -80,7 +81,7 @@ class ExtensionRequest:
 
 @dataclass(frozen=True)
 class ExtensionChange:
-    """One decision. `until` is as in a request; "" grants what was asked for. `note` is told to the person."""
+    """One decision. `until` is as in a request; "" grants what was asked for. The person sees `note`."""
 
     user: str
     assignment: str
@@ -91,16 +92,17 @@ class ExtensionChange:
 
 @dataclass(frozen=True)
 class ExtensionChanges:
-    """All are made, or none."""
+    """All changes are made, or none."""
 
     changes: list[ExtensionChange]
 
 
 @dataclass(frozen=True)
 class NewRules:
-    """What is to change of an assignment's rules, as `RulesInfo` has them. What is left out stays; "" takes it out.
+    """Changes of an assignment's rules, written as in `RulesInfo`. A key that is left out stays as it is; "" removes
+    it.
 
-    `tag` is that of the rules that were seen.
+    `tag` is that of the rules that the client has read.
     """
 
     tag: str
@@ -139,9 +141,9 @@ class ReleaseFileInfo:
 
 @dataclass(frozen=True)
 class AssignmentInfo:
-    """Times are Unix seconds, and for a student the student's own. `max_size` is in bytes; `accepts` are file endings,
-    absent for any. `grace` is in seconds after `duedate`. `late`, `days_late`, `penalty` (percentage points) are what a
-    submission would be that arrived now.
+    """Times are Unix seconds; a student gets their own, extensions included. `max_size` is in bytes; `accepts` are file
+    endings, absent for any. `grace` is in seconds after `duedate`. `late`, `days_late`, `penalty` (percentage points)
+    are what a submission would be that arrived now.
     """
 
     name: str
@@ -162,10 +164,11 @@ class AssignmentInfo:
 
 @dataclass(frozen=True)
 class RulesInfo:
-    """An assignment's rules as people write them; "" where nothing is said.
+    """An assignment's rules as people write them; "" where there is none.
 
-    Times are dates and times of `timezone`, the course's; a date alone or an offset is understood, too. `max_size` is
-    in bytes or such as "10 MiB"; `accepts` are file endings with spaces between. `tag` changes with all of it.
+    Times are dates and times in `timezone`, the course's; a date alone, or a time with an offset, is understood as
+    well. `max_size` is in bytes or such as "10 MiB"; `accepts` are file endings separated by spaces. `tag` changes
+    whenever any of it does.
     """
 
     assignment: str
@@ -185,14 +188,14 @@ def rules_info(planned: RulesAsText) -> RulesInfo:
 
 
 def new_texts(before: RuleTexts, wanted: NewRules) -> RuleTexts:
-    """The rules as they were, with what is wanted."""
+    """The rules `before`, with the changes that are `wanted`."""
     said = {each.name: getattr(wanted, each.name) for each in fields(RuleTexts)}
     return replace(before, **{key: text for key, text in said.items() if text is not UNSET})
 
 
 @dataclass(frozen=True)
 class Committed:
-    """When the file comes before `until`, the moment `committed` counts. Both are Unix seconds."""
+    """If the file arrives before `until`, the moment `committed` counts. Both are Unix seconds."""
 
     user: str
     assignment: str
@@ -208,10 +211,10 @@ class Committed:
 class Submitted:
     """`filename` is the latest file's name, `version` the kept one's; `received` is Unix seconds.
 
-    `receipt` is a compact JWS that states all of it. `repeated` says that these bytes were already the latest.
-    `received` is the moment that counts; where it is that of a commit, `arrived` is when the file came. `penalty` is in
-    percentage points and `explanation` says how it comes about. `counts` is the version that counts now, by the
-    course's `rule`, "latest" or "on-time". `by` is who sent it.
+    `receipt` is a compact JWS that states all of it. `repeated` means that these bytes were already the latest version.
+    `received` is the moment that counts; if it is that of a commitment, `arrived` is when the file came. `penalty` is
+    in percentage points, and `explanation` says how it was calculated. `counts` is the version that counts now, by the
+    course's `rule`, "latest" or "on-time". `by` is the person who sent it.
     """
 
     filename: str
@@ -240,7 +243,8 @@ class Submitted:
 class SubmissionInfo:
     """One person's latest submission, or the one that `which` asks for. Times are Unix seconds.
 
-    A file that was put there by hand says nothing of `received` and what follows. `counts` is the version that counts.
+    A file that was put there by hand has no `received` and none of the keys after it. `counts` is the version that
+    counts.
     """
 
     username: str
@@ -261,10 +265,11 @@ class SubmissionInfo:
 
 @dataclass(frozen=True)
 class ReceiptInfo:
-    """One accepted submission. `receipt` is the compact JWS that states it, `number` its place in the course's chain.
+    """One accepted submission. `receipt` is the compact JWS that states it, `number` its position in the course's
+    chain.
 
     `hash` is the SHA-256 of `receipt`, which the next receipt of the chain holds. `received` and `duedate` are Unix
-    seconds; `late` is what held then. `url` brings the version's bytes.
+    seconds; `late` is what was true then. `url` is the address of the version's bytes.
     """
 
     number: int
@@ -293,16 +298,34 @@ class ChainHead:
 
 @dataclass(frozen=True)
 class KeySet:
-    """A JWK Set (RFC 7517): the public keys of the course's receipts, the one that signs now first."""
+    """A JWK Set (RFC 7517): the public keys of the course's receipts, beginning with the one that signs now."""
 
     keys: list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class GradeInfo:
+    """One entry of an assignment's grades. `visible` says whether the student sees it.
+
+    `fields` is the entry as it is stored, with every key that an upload has ever brought.
+    """
+
+    username: str
+    grade: str | None
+    feedback: str
+    visible: bool
+    fields: dict[str, Any]
+
+
+def grade_info(entry: GradeEntry) -> GradeInfo:
+    return GradeInfo(entry.username, entry.grade, entry.feedback, entry.visible, dict(entry.fields))
 
 
 @dataclass(frozen=True)
 class GradesStored:
     """`count` is how many grades the assignment has in all, `received` how many came in this request.
 
-    `unknown` are the names in this request of people who have neither registered nor handed in.
+    `unknown` are the names in this request of people who have neither registered nor submitted.
     """
 
     count: int
@@ -315,7 +338,8 @@ class GradesStored:
 class ExtensionInfo:
     """More time for one person. `state` is "asked", "granted", "declined" or "withdrawn"; times are Unix seconds.
 
-    `until` is the due time granted, `note` what was said to it; `wanted` is the one asked for, `reason` why.
+    `until` is the due time that was granted, `note` the instructor's remark; `wanted` is the one asked for, `reason`
+    why.
     """
 
     user: str
@@ -340,8 +364,8 @@ def extension_info(extension: Extension) -> ExtensionInfo:
 class Status:
     """`status` is "new" or "submitted". `duedate` and `closes` are the person's own, extension included.
 
-    `attempts` were kept; `counts` is the version that counts by the course's `rule`, and `received`, `late`,
-    `days_late`, `penalty` (percentage points), `explanation` and `by` belong to it. Times are Unix seconds.
+    `attempts` is the number of versions; `counts` is the version that counts by the course's `rule`, and `received`,
+    `late`, `days_late`, `penalty` (percentage points), `explanation` and `by` belong to it. Times are Unix seconds.
     """
 
     status: str
@@ -373,7 +397,7 @@ class FeedbackStored:
 class RosterEntry:
     """One person. `state` is "unclaimed", "claimed" or "removed".
 
-    `code` is the personal code with which the person registers; it is said once, when it is made.
+    `code` is the personal code with which the person registers; it is only told once, when it is made.
     """
 
     user: str
@@ -390,7 +414,7 @@ def roster_entry(account: Account, code: str = "") -> RosterEntry:
 
 @dataclass(frozen=True)
 class EventInfo:
-    """One line of the audit log: who did what to whom or what. `moment` is Unix seconds.
+    """One line of the audit log: who did what to whom or to what. `moment` is Unix seconds.
 
     Repeats within an hour are one line: `count` of them since `first` (Unix seconds). Both are absent for a single one.
     """
@@ -406,7 +430,7 @@ class EventInfo:
 
 @dataclass(frozen=True)
 class LoginLink:
-    """`url` logs its holder in to the pages, once, until `expires` (Unix seconds)."""
+    """`url` logs its holder in to the pages; it works once, until `expires` (Unix seconds)."""
 
     url: str
     expires: float
@@ -414,7 +438,7 @@ class LoginLink:
 
 @dataclass(frozen=True)
 class Problem:
-    """Every error: what went wrong for a person, and a code for a program."""
+    """Every error: a text for a person, and a code for a program."""
 
     error: str
     code: str

@@ -39,7 +39,7 @@ class Routes:
                 node = node.setdefault(key, {})
             node.setdefault("", {})[row.method] = (row, [match[1] for match in _PARAMETER.finditer(row.path)])
 
-        # Most requests are for few paths. What is found is the same for a path for ever, and nobody changes it.
+        # Most requests are for few paths. The result for a path never changes, and nobody modifies it.
         self.find = lru_cache(4096)(self._find)
 
     def _find(self, raw_path: bytes) -> Mapping[str, tuple[Endpoint, dict[str, str]]] | None:

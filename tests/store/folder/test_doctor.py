@@ -58,6 +58,7 @@ MENDS = {
     "was put there by hand and has no receipt": "it counts as the latest, as it stands",
     r"\d+ files? without a receipt": "what has none counts as put there by hand",
     "can be read by other users": "chmod 600 {where}",
+    "can be opened by other users": "chmod 600 {where}",
     r"\.mograder-secret is missing": f"{FROM_BACKUP}; {ANEW}, and tokens of the old one are no longer accepted",
     r"\.mograder-authority\.pem is missing": f"{FROM_BACKUP}; {ANEW}, which everybody has to pin by a new join link",
     r"\.mograder-certificate\.pem": ANEW,
@@ -248,6 +249,9 @@ DAMAGE = {
     "another key": Damage(lambda c: (c / KEY).write_bytes(new_private_key()), "5 of 5 receipts are not signed with "
                           "the course's key: 1, 2, 3, 4, 5", "error", DB),
     "a key that others read": Damage(lambda c: (c / KEY).chmod(0o640), "read by other users", "error", KEY, True),
+    "a lock that others can hold": Damage(lambda c: (c / "release/.mograder.lock").chmod(0o644), "they can lock it",
+                                          "error", "release/.mograder.lock", True),
+    "a ledger that others can lock": Damage(lambda c: (c / DB).chmod(0o640), "they can lock it", "error", DB, True),
     "broken grades": Damage(lambda c: (c / GRADES).write_text("[{]"), "cannot be understood", "error", f"{GRADES}: "),
     "grades that are a folder": Damage(lambda c: ((c / GRADES).unlink(), (c / GRADES).mkdir()), "cannot be read",
                                        "error", GRADES),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mograder.store.folder.process_lock import turn
+from mograder.store.folder.process_lock import queue_of, turn
 from tests.parts import until
 
 fcntl = pytest.importorskip("fcntl", reason="Windows has turns by filelock")
@@ -27,7 +27,7 @@ def others() -> Iterator[ThreadPoolExecutor]:
 
 
 def is_locked(path: Path) -> bool:
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -61,7 +61,7 @@ def test_who_waits_comes_before_who_had_a_turn_and_wants_another(lock: Path, oth
 
     with turn(lock):
         waiting = others.submit(wait)
-        until(lambda: is_locked(lock.parent))
+        until(lambda: is_locked(queue_of(lock)))
     with turn(lock):
         order.append("again")
     waiting.result()
@@ -74,7 +74,7 @@ def test_who_waits_too_long_is_told_and_stands_in_nobodys_way(lock: Path) -> Non
     with turn(lock, longest=0):
         assert is_locked(lock)
     assert not is_locked(lock)
-    assert not is_locked(lock.parent)
+    assert not is_locked(queue_of(lock))
 
 
 def test_a_turn_ends_with_what_goes_wrong_in_it(lock: Path) -> None:
@@ -84,13 +84,15 @@ def test_a_turn_ends_with_what_goes_wrong_in_it(lock: Path) -> None:
         pass
 
 
-def test_turns_go_on_where_folders_cannot_be_locked(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_folders(descriptor: int, how: int) -> None:
-        if os.path.isdir(f"/dev/fd/{descriptor}"):
-            raise OSError(9, "bad file descriptor")
-        real(descriptor, how)
-
-    real = fcntl.flock
-    monkeypatch.setattr(fcntl, "flock", no_folders)
-    with turn(lock), pytest.raises(TimeoutError), turn(lock, longest=0.01):
+def test_a_user_who_may_only_read_the_folder_cannot_stop_a_turn(lock: Path) -> None:
+    """Whoever can open a file for reading can lock it: of ours, nobody else can."""
+    lock.touch(mode=0o644)
+    with turn(lock):
         pass
+    for path in (lock.parent, *lock.parent.iterdir()):
+        if path.stat().st_mode & 0o077:
+            descriptor = os.open(path, os.O_RDONLY)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with turn(lock, longest=0.01):
+        pass
+    assert [path.stat().st_mode & 0o777 for path in lock.parent.iterdir()] == [0o600, 0o600]

@@ -29,8 +29,8 @@ from mograder.store.folder import ledger
 from mograder.store.folder.doctor import check
 from mograder.store.folder.layout import Folders
 from mograder.store.folder.store import FolderStore
-from mograder.store.shared.files import fingerprint, is_settled
 from mograder.store.shared.findings import Severity
+from mograder.store.shared.stat_cache import fingerprint, is_settled
 from tests.crashes import Say, die_before
 from tests.parts import (
     ALICE,

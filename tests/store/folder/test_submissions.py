@@ -18,7 +18,7 @@ from mograder.domain.errors import StorageFull, Temporary
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import LatestFile
 from mograder.signing import Ed25519Signer, new_private_key
-from mograder.store.folder import submissions
+from mograder.store.folder import settling
 from mograder.store.folder.layout import Folders
 from mograder.store.folder.store import FolderStore
 from mograder.store.shared import files
@@ -32,7 +32,7 @@ LARGE = b"x" * (files.IN_MEMORY + 1)
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is settled unless it is asked for."""
-    monkeypatch.setattr(submissions, "SETTLE_AFTER", 3600)
+    monkeypatch.setattr(settling, "SETTLE_AFTER", 3600)
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def test_what_the_disk_does_not_take_stays_in_the_ledger(
 
     submit_work(store, SIGNER, ALICE, b"work")
     with monkeypatch.context() as broken:
-        broken.setattr(submissions, "_LIBC", Full)
+        broken.setattr(settling, "_LIBC", Full)
         with pytest.raises(StorageFull, match="cannot sync the submissions: the server's disk is full"):
             store.settler.settle()
     assert store.ledger.read("SELECT number FROM pending") == [(1,)]
@@ -175,7 +175,7 @@ def test_where_no_call_syncs_a_whole_file_system_every_file_and_folder_is_synced
         fsync(descriptor)
 
     fsync = os.fsync
-    monkeypatch.setattr(submissions, "_LIBC", None)
+    monkeypatch.setattr(settling, "_LIBC", None)
     monkeypatch.setattr(os, "fsync", sync)
     assert not store.settler.settle()
     assert {path.stat().st_ino for each in there for path in (each, each.parent)} <= set(synced)

@@ -14,17 +14,8 @@ import pytest
 
 from mograder.domain.errors import NotFound, StorageFull, Temporary, Unreadable
 from mograder.store.shared import files
-from mograder.store.shared.files import (
-    Cached,
-    LastGood,
-    MemoryBudget,
-    Spool,
-    StatCache,
-    StatSnapshot,
-    fingerprint,
-    is_settled,
-    storage_errors,
-)
+from mograder.store.shared.files import MemoryBudget, Spool, storage_errors
+from mograder.store.shared.stat_cache import Cached, LastGood, StatCache, StatSnapshot, fingerprint, is_settled
 from tests.parts import names_in, sha256, until
 
 
@@ -301,7 +292,7 @@ def test_the_log_says_once_of_each_broken_version_what_is_wrong_and_what_goes_on
     assert [each.getMessage() for each in caplog.records] == [
         f"file cannot be understood: what it said before goes on ({place})" for place in places
     ]
-    assert last.trouble is not None
-    assert (last.trouble.message, last.trouble.place) == (
+    assert last.error is not None
+    assert (last.error.message, last.error.place) == (
         "file cannot be understood: what it said before goes on", places[-1],
     )  # fmt: skip

@@ -68,7 +68,7 @@ def test_a_stream_ends_when_the_server_is_told_to_stop(server: Running) -> None:
     until(lambda: stream.ended)
 
 
-def test_a_stream_ends_at_log_out_and_when_who_watches_is_no_instructor_any_more(server: Running) -> None:
+def test_a_stream_ends_at_logout_and_when_its_reader_is_no_longer_an_instructor(server: Running) -> None:
     cookie = log_in(server)
     stream = Stream(server, cookie)
     until(lambda: stream.events >= 1)
@@ -129,7 +129,7 @@ def test_a_stream_whose_reader_has_gone_away_makes_room_for_another(course_folde
         until(opened)
 
 
-def test_a_stream_is_no_students(server: Running, tmp_path: Path) -> None:
+def test_students_get_no_stream(server: Running, tmp_path: Path) -> None:
     server.client.post("/register", json={"user": "alice", "enrollment_code": CODE}).raise_for_status()
     assert server.client.get("/live", headers=log_in(server, "alice")).status_code == 403
     assert server.client.get("/live", headers={"Accept": "text/html"}).status_code == 303

@@ -165,7 +165,7 @@ def test_logging_out_at_one_server_ends_the_session_at_the_other(two_servers: Se
     assert "Your assignments" not in (sees(first), sees(second))
 
 
-def test_who_is_called_anonymous_is_somebody(visitor: Visitor) -> None:
+def test_a_user_called_anonymous_is_an_ordinary_user(visitor: Visitor) -> None:
     join(visitor, "anonymous")
     assert visitor.sees == "Your assignments"
     assert visitor.get("/my/hw1").status_code == 200
@@ -228,13 +228,13 @@ def test_a_session_outlives_a_new_secret_as_long_as_the_old_one_is_accepted(
     assert visitor.sees == "Your assignments"
 
 
-def test_a_role_counts_from_the_next_click_on(visitor: Visitor, course: Course) -> None:
+def test_a_new_role_takes_effect_at_the_next_request(visitor: Visitor, course: Course) -> None:
     join(visitor)
     course.roster.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)
     assert visitor.sees == "Board"
 
 
-def test_a_changed_cookie_is_nobodys(visitor: Visitor, course: Course) -> None:
+def test_a_tampered_cookie_is_rejected(visitor: Visitor, course: Course) -> None:
     join(visitor)
     (name, value), *_ = visitor.cookies.items()
     ticket, _ = sessions.new_ticket(course, ALICE)
@@ -312,7 +312,7 @@ BACK = ["/my/hw1", "/my/hw1?received=1", "/my/hw1/files/hw1.py", "/my-receipts"]
 
 @pytest.mark.parametrize("root", ["", "/c/physics"])
 @pytest.mark.parametrize("path", BACK)
-def test_after_logging_in_one_is_where_one_wanted_to_be(course: Course, path: str, root: str) -> None:
+def test_logging_in_leads_back_to_the_requested_page(course: Course, path: str, root: str) -> None:
     visitor = Visitor(course, root=root)
     login = visitor.get(path).headers["location"]
     form = visitor.get(login.removeprefix(root)).text
@@ -388,7 +388,7 @@ def test_a_form_of_another_site_or_a_sandboxed_page_does_nothing(
     sessions.Ticket.read(course, ticket).spend(course)
 
 
-def test_a_browser_that_says_its_origin_alone_is_believed(visitor: Visitor) -> None:
+def test_a_form_with_an_origin_header_and_no_fetch_metadata_is_accepted(visitor: Visitor) -> None:
     assert visitor.post("/join", {"Origin": HOME}, user="alice", code=CODE).status_code == 200
 
 

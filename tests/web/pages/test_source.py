@@ -32,7 +32,7 @@ def test_source_is_coloured_and_stays_text() -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe broken", "\ufeffx = 1".encode(), b"", b"x" * 50_000, b"'''" * 999])
-def test_whatever_text_it_is_it_is_shown(content: bytes) -> None:
+def test_any_text_is_shown(content: bytes) -> None:
     assert look_into(file(content)).source is not None
 
 
@@ -43,11 +43,11 @@ def test_a_long_source_is_cut_and_said_to_be() -> None:
     assert found.source.count("\n") <= SHOWN // 6 + 1
 
 
-def test_what_is_no_text_is_not_shown() -> None:
+def test_a_binary_file_is_not_shown() -> None:
     assert "no text" in look_into(file(b"\x7fELF\0\0")).problem
 
 
-def test_of_a_zip_the_files_are_listed_without_unpacking() -> None:
+def test_the_files_of_a_zip_are_listed_without_unpacking_it() -> None:
     found = look_into(file(archive(["work.py", "data/tea.csv"])))
     assert found.files == (("work.py", 7), ("data/tea.csv", 7))
     many = look_into(file(archive([f"{number}" for number in range(MOST_LISTED + 1)])))
@@ -68,7 +68,7 @@ class Counted(io.BytesIO):
 @pytest.mark.parametrize(
     "names", [[f"{each}" + "x" * 60_000 for each in range(30)], [f"{each}" for each in range(30_000)]]
 )
-def test_of_a_hostile_zip_no_more_is_read_than_the_bound(names: list[str]) -> None:
+def test_a_hostile_zip_is_read_up_to_a_bound(names: list[str]) -> None:
     opened = Counted(archive(names))
     hostile = StoredFile("alice.py", len(opened.getvalue()), 0, "", opener=lambda: (hostile, opened))
     found = look_into(hostile)

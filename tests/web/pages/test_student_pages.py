@@ -109,7 +109,7 @@ def test_a_form_without_a_file_says_so(alice: Visitor) -> None:
         assert "no data" in answer.text.lower() or "choose a file" in answer.text.lower()
 
 
-def test_only_a_page_of_ours_hands_in_and_only_for_who_is_logged_in(alice: Visitor, course: Course) -> None:
+def test_a_submission_needs_a_form_of_this_server_and_a_session(alice: Visitor, course: Course) -> None:
     stranger = Visitor(course)
     files = {"file": ("work.py", b"x = 1\n")}
     assert alice.send("POST", "/my/hw1", {"Origin": "https://evil.example"}, files=files).status_code == 403
@@ -152,7 +152,7 @@ def test_a_closed_assignment_takes_nothing_and_shows_no_form(
     assert list(course.submissions.receipts(ALICE)) == []
 
 
-def test_the_course_itself_has_no_work_of_its_own(course: Course) -> None:
+def test_the_course_s_instructor_has_no_submissions(course: Course) -> None:
     teacher = Visitor(course)
     teacher.post("/login", token=token_of(course, INSTRUCTOR))
     assert teacher.get("/my/hw1").status_code == 403
@@ -179,7 +179,7 @@ def test_more_time_is_asked_for_granted_and_shown(
 
 
 @pytest.mark.parametrize("until", ["", "soon", "2026-03-09", "2099-01-01"])
-def test_a_wish_that_cannot_be_is_said_on_the_page(
+def test_an_invalid_request_for_more_time_is_explained_on_the_page(
     alice: Visitor, course: Course, course_folder: Path, until: str
 ) -> None:
     write_plan(course_folder, '[[assignments]]\nname = "hw1"\ndue = 2026-03-10T12:00:00\n')
@@ -223,7 +223,7 @@ def test_nothing_but_released_files_and_own_submissions_is_given(
     assert names_in(course_folder / "hw1") == ["files"]
 
 
-def test_every_own_submission_can_be_had_again(alice: Visitor) -> None:
+def test_students_can_download_each_of_their_submissions(alice: Visitor) -> None:
     for content in (b"x = 1\n", b"x = 2\n"):
         page = after(alice, send(alice, content))
     links = re.findall(r'href="(/my/hw1/submissions/[^"]+)"', page)

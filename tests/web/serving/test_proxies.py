@@ -60,14 +60,14 @@ def test_scheme_and_host_are_those_of_the_nearest_proxy() -> None:
 
 
 @pytest.mark.parametrize("client", ["192.0.2.1", "11.0.0.1", "nonsense"])
-def test_who_is_not_trusted_is_not_believed(client: str) -> None:
+def test_an_untrusted_proxy_is_not_believed(client: str) -> None:
     headers = [("X-Forwarded-For", "192.0.2.7"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "evil.example")]
     assert seen(client, *headers) == (client, "http", "inner")
     assert seen("127.0.0.1", *headers, proxies=Proxies.parse("")) == ("127.0.0.1", "http", "inner")
 
 
 @pytest.mark.parametrize("text", ["proxy.example.org", "10.0.0.1/8", "1.2.3", "*"])
-def test_what_is_no_address_is_a_usage_error(text: str) -> None:
+def test_an_invalid_proxy_address_is_a_usage_error(text: str) -> None:
     with pytest.raises(Usage, match="trusted proxies"):
         Proxies.parse(text)
 

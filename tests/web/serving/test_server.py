@@ -64,7 +64,7 @@ def test_a_chunked_upload_is_refused(server: Running) -> None:
     assert kept(server) == []
 
 
-def test_a_client_that_sends_too_much_reads_why(course_folder: Path) -> None:
+def test_a_client_that_sends_too_much_receives_the_413(course_folder: Path) -> None:
     with running(course_folder, "--max-upload", "1") as server:
         for size in (1024 * 1024 + 1, 30_000_000):
             reply = server.submit("alice", b"x" * size)
@@ -144,7 +144,7 @@ def test_an_upload_under_way_is_finished_before_the_server_stops(course_folder: 
         assert (server.submitted / "hw1" / "alice.py").read_bytes() == content
 
 
-def test_who_stalls_does_not_keep_the_server_from_stopping_and_nobody_new_is_let_in(course_folder: Path) -> None:
+def test_a_stalled_upload_does_not_keep_the_server_from_stopping(course_folder: Path) -> None:
     with running(course_folder) as server, server.connect() as stalled:
         stalled.sendall(head(server, "Content-Length: 1500000", "Expect: 100-continue"))
         assert b" 100 " in stalled.recv(1000)

@@ -69,7 +69,7 @@ def test_no_submission_and_no_grade_is_lost_while_workers_are_killed(course_fold
                     assert not any(each.done() and each.exception() for each in working)
                 before = server.workers()
                 os.kill(min(before), signal.SIGKILL)
-                assert "another takes its place" in server.process.stdout.readline()  # type: ignore[union-attr]
+                assert "it is restarted" in server.process.stdout.readline()  # type: ignore[union-attr]
                 while len(server.workers() - before) != 1:
                     assert server.process.poll() is None
                 assert len(server.workers()) == 3
@@ -88,7 +88,7 @@ def test_no_submission_and_no_grade_is_lost_while_workers_are_killed(course_fold
     assert len(json.loads(grades.read_bytes())) == 8 * 15
 
 
-def test_the_start_is_said_once(course_folder: Path) -> None:
+def test_several_workers_report_the_start_once(course_folder: Path) -> None:
     with running(course_folder, "--workers", "2") as server:
         assert server.client.get("/").json() == {"status": "ok"}
         assert server.stop() == 0
@@ -111,7 +111,7 @@ def test_https_is_served_by_several(course_folder: Path) -> None:
         assert server.stop() == 0
 
 
-def test_guesses_are_not_multiplied(course_folder: Path) -> None:
+def test_connections_and_processes_do_not_multiply_the_guesses(course_folder: Path) -> None:
     with running(course_folder, "--workers", "4") as server:
         wrong = [
             server.client.post(  # on a connection of its own, so at any worker

@@ -31,6 +31,10 @@ class FolderAccounts:
     def count(self) -> int:
         return int(self._ledger.read("SELECT count(*) FROM accounts")[0][0])
 
+    def any_claimable(self, since: int) -> bool:
+        claimable = "code_hash IS NOT NULL OR (claim_hash IS NOT NULL AND claimed > ?)"
+        return bool(self._ledger.read(f"SELECT 1 FROM accounts WHERE {claimable} LIMIT 1", (since,)))
+
     def change(self, username: Username, change: ChangeAccount, event: Event) -> Account:
         return self.change_many([(username, change, event)])[0]
 

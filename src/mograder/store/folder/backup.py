@@ -240,7 +240,7 @@ class _Writer:
             for base, folders, names in os.walk(folder):
                 for name in [*names, *(each for each in folders if (Path(base) / each).is_symlink())]:
                     path = Path(base) / name
-                    if path in seen or name.startswith(LEDGER) or name == LOCK or is_on_its_way(name):
+                    if path in seen or name.startswith((LEDGER, LOCK)) or is_on_its_way(name):
                         continue
                     seen.add(path)
                     target = None

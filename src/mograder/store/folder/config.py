@@ -19,7 +19,8 @@ from mograder.store.folder.release import ReleaseFolder
 from mograder.store.folder.rows import record
 from mograder.store.shared import files
 from mograder.store.shared.config_text import edited, tag_of
-from mograder.store.shared.files import LastGood, storage_errors
+from mograder.store.shared.files import storage_errors
+from mograder.store.shared.stat_cache import LastGood
 
 
 class FolderConfig:
@@ -38,8 +39,8 @@ class FolderConfig:
     def errors(self) -> tuple[Unreadable, ...]:
         found: list[Unreadable | None] = []
         with contextlib.suppress(Unreadable, OSError):
-            found.append(self._release.trouble(self.plan()))
-        found.append(self._plan.trouble)
+            found.append(self._release.error(self.plan()))
+        found.append(self._plan.error)
         with contextlib.suppress(OSError):
             found += self._grades.broken_tables()
         return tuple(each for each in found if each is not None)

@@ -29,6 +29,7 @@ from mograder.store.folder.evidence import Evidence, LedgerRecord, read_record
 from mograder.store.folder.grades import load_grades
 from mograder.store.folder.keys import PREVIOUS_NAME, read_previous, read_secret
 from mograder.store.folder.layout import BEGIN_ANEW, GRADES, LEDGER, LOCK, NEW_KEY, SIGNING_KEY, Folders
+from mograder.store.folder.process_lock import queue_of
 from mograder.store.folder.release import ReleaseFolder
 from mograder.store.folder.snapshot import reading
 from mograder.store.folder.store import FolderStore
@@ -147,12 +148,19 @@ class _Look:
             if not found.st_mode & stat.S_IWUSR:
                 yield error("the owner may not write here: submissions are refused", folder, f"chmod u+w {folder}")
         secrets = (SECRET_NAME, PREVIOUS_NAME, SIGNING_KEY, AUTHORITY, CERTIFICATE)
-        names = (*secrets, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", LOCK)
+        locked = (LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", LOCK, queue_of(Path(LOCK)).name)
+        names = (*secrets, *locked)
         for path in [self.folders.submitted, *(self.folders.root / name for name in names)]:
             if path.exists() and path.stat().st_uid != ours:
                 yield warning(
                     "belongs to another user than the folder: the server may not be able to use it", path,
                     f"chown it to the owner of {self.folders.root}",
+                )  # fmt: skip
+        for path in filter(Path.exists, (self.folders.root / name for name in locked)):
+            if path.stat().st_mode & 0o077:
+                yield error(
+                    "can be opened by other users of this machine: they can lock it, and so stop all submissions", path,
+                    f"chmod 600 {path}", partial(_close, path),
                 )  # fmt: skip
         if os.geteuid() not in (0, ours):
             yield note("you are not the owner of the course", self.folders.root, "run the server as one user always")

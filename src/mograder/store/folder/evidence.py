@@ -24,9 +24,10 @@ from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.snapshot import reading, stays_inside
 from mograder.store.shared import files
 from mograder.store.shared.evidence import Record, Verified, broken_chain
-from mograder.store.shared.files import Cached, sha256_of
+from mograder.store.shared.files import sha256_of
 from mograder.store.shared.findings import Findings, error, lasting, note, some, warning
 from mograder.store.shared.rows import ERASED_COLUMNS, RECEIPT_COLUMNS, receipt_of
+from mograder.store.shared.stat_cache import Cached
 
 
 @dataclass(frozen=True)

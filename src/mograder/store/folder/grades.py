@@ -21,9 +21,10 @@ from mograder.store.folder.layout import FEEDBACK, GRADES, Folders, Place, real_
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.rows import record
 from mograder.store.shared import files
-from mograder.store.shared.files import Cached, StatCache, StatSnapshot, storage_errors
+from mograder.store.shared.files import storage_errors
 from mograder.store.shared.grades import check_version, version_of
 from mograder.store.shared.manifest import load_json
+from mograder.store.shared.stat_cache import Cached, StatCache, StatSnapshot
 
 log = logging.getLogger(__name__)
 
@@ -107,9 +108,10 @@ class FolderGrades:
             # Before the transaction: submissions must not wait while a thousand pages are synced.
             with storage_errors("keep the feedback"):
                 folder = self._in_use.make(self._folder, assignment, FEEDBACK)
+                mode = files.private_mode(folder)
                 for username, page in pages.items():
                     path = folder / f"{username}.html"
-                    ready[path] = files.write_beside(path, page)
+                    ready[path] = files.write_beside(path, page, mode)
             self._ledger.write(work)
         finally:
             for scratch in ready.values():
@@ -160,7 +162,7 @@ def _has_links(folder: Path) -> bool:
 
 def write_grades(path: Path, entries: Sequence[GradeEntry]) -> None:
     document = json.dumps([dict(entry.fields) for entry in entries], ensure_ascii=False, indent=2)
-    files.write_file(path, document.encode() + b"\n")
+    files.write_file(path, document.encode() + b"\n", files.private_mode(path.parent))
 
 
 def load_grades(path: Path) -> tuple[GradeEntry, ...]:

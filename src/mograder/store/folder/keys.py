@@ -20,7 +20,8 @@ from mograder.signing import public_pem
 from mograder.store.folder.layout import NEW_KEY, SIGNING_KEY
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.rows import record
-from mograder.store.shared.files import Cached, make_once, storage_errors, write_file
+from mograder.store.shared.files import make_once, storage_errors, write_file
+from mograder.store.shared.stat_cache import Cached
 
 PREVIOUS_NAME = f"{SECRET_NAME}-previous"
 """Beside the secret; a line each: until when it is accepted (Unix seconds), a space, the secret. Newest first."""

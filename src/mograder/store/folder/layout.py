@@ -15,6 +15,7 @@ from mograder import config
 from mograder.domain.errors import Usage
 from mograder.domain.files import OpenedFile, StoredFile
 from mograder.store.shared import files
+from mograder.store.shared.stat_cache import fingerprint
 
 LEDGER = ".mograder.db"
 LOCK = ".mograder.lock"
@@ -77,7 +78,8 @@ def served_folders(folder: Path) -> Folders:
     """Those of the course that `serve` is given as `folder`, by its mograder.toml. Raises Usage and Unreadable."""
     root = folder.resolve()
     home = config.course_folder(root)
-    return find_folders(root, config.resolve({}, config.read_course_file(home / config.CONFIG_NAME), home))
+    settings = config.resolve({}, config.read_course_file(home / config.CONFIG_NAME), home)
+    return find_folders(root, settings)
 
 
 def existing(folder: Path, name: str) -> Path | None:
@@ -119,7 +121,7 @@ def stored(name: str, find: Callable[[], Place | None]) -> StoredFile | None:
 
 
 def _stored(name: str, found: os.stat_result, hold: Callable[[], OpenedFile]) -> StoredFile:
-    tag = "{:x}-{:x}-{:x}-{:x}".format(*files.fingerprint(found))
+    tag = "{:x}-{:x}-{:x}-{:x}".format(*fingerprint(found))
     return StoredFile(name, found.st_size, found.st_mtime, tag, opener=hold)
 
 

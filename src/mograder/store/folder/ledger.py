@@ -1,7 +1,7 @@
 """The course's SQLite file: accounts, receipts, audit log, and the write-ahead copy of small submissions.
 
-Invariant: what `write` has returned from is committed and flushed. Writers that wait at the same moment, in one
-process, share one transaction and so one flush; between processes a lock file takes turns.
+Invariant: when `write` returns, its transaction is committed and flushed. Writers of one process that wait at the same
+moment share one transaction and so one flush; processes exclude each other by a lock (process_lock.py).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class _Entry(Generic[T]):
             self._value = self._work(connection)
         except sqlite3.Error:
             raise  # the database itself: the whole batch fails
-        except Exception as error:  # noqa: BLE001 (raised again by whoever waits for the promise)
+        except Exception as error:  # noqa: BLE001 (raised again by the caller that waits for the future)
             self.error = error
             connection.execute("ROLLBACK TO entry")
         connection.execute("RELEASE entry")
@@ -188,7 +188,7 @@ class Ledger:
                 self._transact(batch)
                 for entry in batch:
                     entry.follow()
-        except BaseException as error:  # noqa: BLE001 (this thread must outlive it; whoever waits is told)
+        except BaseException as error:  # noqa: BLE001 (this thread must outlive it; the waiting callers get it)
             for entry in batch:
                 entry.error = entry.error or error
         for entry in batch:

@@ -1,6 +1,7 @@
-"""Turns of processes at one course, by a lock file.
+"""A lock that the processes at one course hold in turn, by two lock files.
 
-Invariant: who waits is overtaken by nobody who has had a turn meanwhile.
+Invariant: a process that waits for the lock gets it before any process that has held it meanwhile. Both files have mode
+0600: anybody who can open a file for reading can lock it, and so stop every write.
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 LOOK_AGAIN = 0.001
-"""Seconds after which a process that waits looks again: a turn takes some ten times as long."""
+"""Seconds after which a waiting process tries again: a turn takes some ten times as long."""
+
+
+def queue_of(lock: Path) -> Path:
+    """The file that the process next in turn holds while it waits for `lock`."""
+    return lock.with_name(f"{lock.name}-next")
 
 
 @contextlib.contextmanager
 def turn(lock: Path, longest: float = math.inf) -> Iterator[None]:
-    """A turn, for the block. Raises TimeoutError when there is none within `longest` seconds, and OSError."""
+    """Hold the lock for the block. Raises TimeoutError when it is not free within `longest` seconds, and OSError."""
     if sys.platform == "win32":
         from filelock import FileLock
 
@@ -27,24 +33,22 @@ def turn(lock: Path, longest: float = math.inf) -> Iterator[None]:
             yield
         return
     ends = time.monotonic() + longest
-    with _open(lock, os.O_RDWR | os.O_CREAT) as descriptor:
-        # The next one waits for the lock, all others for the folder, and so does who had the lock and wants it again.
-        with _open(lock.parent, os.O_RDONLY | os.O_DIRECTORY) as first:
-            try:
-                _lock(first, ends)
-            except TimeoutError:
-                raise
-            except OSError:  # a network share that locks no folders: turns without an order
-                pass
+    with _open(lock) as descriptor:
+        # One process waits for the lock; all others, including the last holder, wait for the queue.
+        with _open(queue_of(lock)) as queue:
+            _lock(queue, ends)
             _lock(descriptor, ends)
         yield
 
 
 @contextlib.contextmanager
-def _open(path: Path, flags: int) -> Iterator[int]:
-    """A descriptor; what is locked by it is free at the end of the block."""
-    descriptor = os.open(path, flags, 0o666)
+def _open(path: Path) -> Iterator[int]:
+    """A descriptor of a file that nobody else can open; closing it at the end of the block unlocks the file."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
+        found = os.fstat(descriptor)
+        if found.st_mode & 0o077 and found.st_uid == os.geteuid():
+            os.fchmod(descriptor, 0o600)
         yield descriptor
     finally:
         os.close(descriptor)

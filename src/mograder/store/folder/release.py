@@ -28,8 +28,9 @@ from mograder.store.folder.layout import (
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.rows import where_asked
 from mograder.store.shared import files
-from mograder.store.shared.files import Cached, LastGood, StatCache, StatSnapshot, storage_errors
+from mograder.store.shared.files import storage_errors
 from mograder.store.shared.manifest import MANIFEST, Manifest, load_json, parse_manifest, shown, with_rules
+from mograder.store.shared.stat_cache import Cached, LastGood, StatCache, StatSnapshot
 
 T = TypeVar("T")
 
@@ -85,11 +86,11 @@ class ReleaseFolder:
             return None
         return self._same.get("manifest", lambda _: with_rules(listed, plan), (listed, plan))
 
-    def trouble(self, plan: Plan) -> Unreadable | None:
+    def error(self, plan: Plan) -> Unreadable | None:
         """What is wrong with the manifest as it is now."""
         with contextlib.suppress(Unreadable):
             self._listed(plan)
-        return self._manifests[1].trouble
+        return self._manifests[1].error
 
     def _assignment_folders(self, marks: StatSnapshot) -> Iterator[tuple[AssignmentName, str, bool]]:
         """Each assignment, the folder that holds its released files, and whether no link leads there."""

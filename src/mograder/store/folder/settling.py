@@ -82,7 +82,7 @@ class Settler:
     def _finish(self, connection: sqlite3.Connection, number: int, check: bool) -> None:
         """Make sure that the file of a pending receipt is whole and that the person's link is right.
 
-        What cannot be done now is logged and stays pending: one submission must not stop all others.
+        A failure is logged and the submission stays pending: one submission must not stop all others.
         """
         try:
             self._finish_one(connection, number, check)
@@ -117,7 +117,7 @@ class Settler:
             self._finish(connection, number, check=False)
 
     def _release(self, connection: sqlite3.Connection, rows: list[tuple[int, Submission]]) -> int:
-        """Let the bytes leave the ledger, of submissions that are on the disk under all their names; how many."""
+        """Delete from the ledger the bytes of submissions whose file and link are on the disk; returns how many."""
         released = 0
         for number, submission in rows:
             last = latest_receipt(connection, submission.assignment, submission.username)
@@ -130,7 +130,7 @@ class Settler:
         return released
 
     def _drop_leftovers(self) -> None:
-        """Files and links that were cut off long ago; a younger one may belong to another server on this folder."""
+        """Remove scratch files of long ago; a younger one may belong to another server on this folder."""
         needed = {name for (name,) in self._ledger.read("SELECT spool FROM pending")}
         for path in self._folders.submitted.glob("**/.*"):
             if files.is_on_its_way(path.name) and path.name not in needed:
@@ -151,7 +151,7 @@ class Settler:
             again = 0.0 if done else min(2 * again + SETTLE_AFTER, RETRY_AFTER)
 
     def _await_quiet(self) -> None:
-        """Wait until nothing has been placed for `SETTLE_AFTER`: a rush has the disk to itself, but not for ever."""
+        """Wait until nothing was placed for `SETTLE_AFTER`, `SETTLE_WITHIN` at most: a rush has the disk to itself."""
         ends = time.monotonic() + SETTLE_WITHIN
         quiet = False
         while not quiet and time.monotonic() < ends:
@@ -164,7 +164,7 @@ class Settler:
         did.
         """
         sql = f"SELECT {RECEIPT_COLUMNS} FROM pending JOIN receipts USING (number) ORDER BY number"
-        # As a writer: whoever has the turn has placed file and link of what it committed before it passes the turn on.
+        # As a writer: a process places files and links of what it committed before it releases the process lock.
         rows = self._ledger.write(lambda connection: connection.execute(sql).fetchall())
         if not rows:
             return True

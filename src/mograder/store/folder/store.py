@@ -28,8 +28,9 @@ from mograder.store.folder.release import FolderRelease, ReleaseFolder
 from mograder.store.folder.rows import record
 from mograder.store.folder.settling import Settler
 from mograder.store.folder.submissions import FolderSubmissions
-from mograder.store.shared.files import StatSnapshot, storage_errors
+from mograder.store.shared.files import storage_errors
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
+from mograder.store.shared.stat_cache import StatSnapshot
 
 
 class FolderStore:

@@ -32,17 +32,9 @@ from mograder.store.folder.rows import HEAD, SINCE, head_of, places, where_asked
 from mograder.store.folder.settling import Settler
 from mograder.store.shared import files
 from mograder.store.shared.chain import ChainAppender
-from mograder.store.shared.files import (
-    Cached,
-    MemoryBudget,
-    Spool,
-    StatCache,
-    StatSnapshot,
-    spool_name,
-    storage_errors,
-    write_spool,
-)
+from mograder.store.shared.files import MemoryBudget, Spool, spool_name, storage_errors, write_spool
 from mograder.store.shared.rows import ERASED_COLUMNS, RECEIPT_COLUMNS, receipt_of, receipt_values
+from mograder.store.shared.stat_cache import Cached, StatCache, StatSnapshot
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +84,7 @@ class FolderSubmissions:
                 self._batch = None
 
     def _take(self, batch: list[PendingSubmission], connection: sqlite3.Connection) -> list[PendingSubmission]:
-        """Write receipts and bytes of everybody who waits into the open transaction; those that were accepted."""
+        """Write the receipts and bytes of a batch into the open transaction."""
         self._close(batch)
         chain = ChainAppender(LedgerEnd(connection, self._submitted))
         present: set[str] = set()
@@ -135,7 +127,7 @@ class FolderSubmissions:
             raise PermissionError(errno.EACCES, "not writable")
 
     def _place(self, batch: list[PendingSubmission]) -> None:
-        """Show committed submissions under their names. What fails here is made good by `settle`: nothing is lost."""
+        """Put committed submissions under their names. The settler places those that cannot be placed now."""
         for each in batch:
             if each.accepted is None or each.source is None:
                 continue

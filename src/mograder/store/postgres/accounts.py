@@ -36,6 +36,10 @@ class PostgresAccounts:
     def count(self) -> int:
         return int(self._tables.read("SELECT count(*) FROM accounts WHERE course = %s")[0][0])
 
+    def any_claimable(self, since: int) -> bool:
+        claimable = "code_hash IS NOT NULL OR (claim_hash IS NOT NULL AND claimed > %s)"
+        return bool(self._tables.read(f"SELECT 1 FROM accounts WHERE course = %s AND ({claimable}) LIMIT 1", since))
+
     def change(self, username: Username, change: ChangeAccount, event: Event) -> Account:
         return self.change_many([(username, change, event)])[0]
 

@@ -1,4 +1,4 @@
-"""The courses of one database: make them, list them, close them, bring in what an instructor has written."""
+"""The courses of one database: create, list, archive and open them, and publish an instructor's files."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A PostgreSQL database for courses: connections, transactions that happen exactly once, the schema.
 
-Invariant: what `write` has returned from is committed. A connection that is cut during a commit leaves open whether it
-happened, so each transaction leaves a mark, and a second try that finds the mark knows that the first one did.
+Invariant: when `write` returns, its transaction is committed. After a connection is cut during a commit, the client
+cannot know whether it happened; so each transaction writes a mark, and a retry that finds the mark does nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from importlib import resources
 from typing import Any, TypeVar
 
 import psycopg
+import stamina
 from psycopg import errors
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -42,8 +43,8 @@ _SESSION = {
     "idle_in_transaction_session_timeout": "20s",
 }
 
-_AGAIN = (errors.SerializationFailure, errors.DeadlockDetected)
-"""The engine asks for another try: nothing of this one was kept."""
+_TO_RETRY = (errors.SerializationFailure, errors.DeadlockDetected)
+"""Errors after which the transaction is to be retried: it was rolled back."""
 
 
 class Database:
@@ -53,18 +54,19 @@ class Database:
         """Raises Temporary when it is not there, Unreadable when its schema is not the one that this program knows."""
         _check_schema(url)
         logging.getLogger("psycopg.pool").addFilter(_is_news)
+        logging.getLogger("stamina").addFilter(_is_news)  # a lost connection is logged here
         # `reconnect_timeout`: give up early and begin anew at the next request, instead of pausing longer and longer.
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url, min_size=1, max_size=CONNECTIONS, reconnect_timeout=2, open=True, configure=_configure,
             kwargs={"autocommit": True, "connect_timeout": 3, "fallback_application_name": "mograder"},
         )  # fmt: skip
         self._away = False
-        self._proved: list[tuple[str, str]] = []
-        self._proving = threading.Lock()
+        self._finished: list[tuple[str, str]] = []
+        self._finished_lock = threading.Lock()
 
     def close(self) -> None:
         with contextlib.suppress(psycopg.Error), self._pool.connection(timeout=1) as connection:
-            self._forget_proved(connection)
+            self._forget_finished(connection)
         self._pool.close()
 
     # reading
@@ -98,40 +100,49 @@ class Database:
                 )
                 if made.rowcount == 0:
                     return values[-1]
-                self._forget_proved(connection)
+                self._forget_finished(connection)
                 values.append(work(connection))
             return values[-1]
 
         try:
             return self._attempt(transact, WRITE_PATIENCE)
         finally:
-            with self._proving:
-                self._proved.append((course, mark))
+            with self._finished_lock:
+                self._finished.append((course, mark))
 
-    def _forget_proved(self, connection: Connection) -> None:
-        with self._proving:
-            proved, self._proved = self._proved, []
-        if proved:
+    def _forget_finished(self, connection: Connection) -> None:
+        with self._finished_lock:
+            finished, self._finished = self._finished, []
+        if finished:
             with connection.cursor() as cursor:
-                cursor.executemany("DELETE FROM marks WHERE course = %s AND mark = %s", proved)
+                cursor.executemany("DELETE FROM marks WHERE course = %s AND mark = %s", finished)
 
     def _attempt(self, work: Callable[[Connection], T], patience: float) -> T:
         """`work` on a connection, and again on another while connections are lost, for `patience` seconds."""
         ends = time.monotonic() + patience
-        while True:
-            # Once one has waited in vain, the others do not: answers of 503 must not queue up.
-            timeout = 0.1 if self._away else max(ends - time.monotonic(), 0.1)
-            try:
-                with translated(), self._connection(timeout) as connection:
-                    return work(connection)
-            except _Lost as lost:
-                if time.monotonic() >= ends:
-                    raise Temporary("the course's database is away: try again", retry_after=5) from lost.__cause__
-                log.warning("a connection to the database was lost: %s", lost.__cause__)
-                self._pool.check()
-            except _Retry as retry:
-                if time.monotonic() >= ends:
-                    raise Temporary("the course's database is busy: try again", retry_after=5) from retry.__cause__
+        attempts = stamina.retry_context(
+            on=(_Lost, _Retry), attempts=None, timeout=patience, wait_initial=0.01, wait_max=0.1, wait_jitter=0.01
+        )
+        try:
+            for attempt in attempts:
+                with attempt:
+                    return self._once(work, ends)
+        except _Lost as lost:
+            raise Temporary("the course's database is away: try again", retry_after=5) from lost.__cause__
+        except _Retry as retry:
+            raise Temporary("the course's database is busy: try again", retry_after=5) from retry.__cause__
+        raise AssertionError("the last attempt returns or raises")
+
+    def _once(self, work: Callable[[Connection], T], ends: float) -> T:
+        # Once one request has waited in vain, the others do not: answers of 503 must not queue up.
+        timeout = 0.1 if self._away else max(ends - time.monotonic(), 0.1)
+        try:
+            with translated(), self._connection(timeout) as connection:
+                return work(connection)
+        except _Lost as lost:
+            log.warning("a connection to the database was lost: %s", lost.__cause__)
+            self._pool.check()
+            raise
 
     @contextlib.contextmanager
     def _connection(self, timeout: float) -> Iterator[Connection]:
@@ -153,16 +164,16 @@ class Database:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Not each try of the pool to connect: that the database is away is said once."""
-    return not str(record.msg).startswith(("error connecting", "reconnection attempt"))
+    """Whether a message is to be logged: repeated attempts are not, as it is logged once that the database is away."""
+    return not str(record.msg).startswith(("error connecting", "reconnection attempt", "stamina.retry_scheduled"))
 
 
 class _Lost(Exception):
-    """The connection went away; whether what was sent has happened is not known."""
+    """The connection was lost; it is unknown whether the transaction was committed."""
 
 
 class _Retry(Exception):
-    """Nothing has happened, and another try may go well."""
+    """The transaction was rolled back, and a retry may succeed."""
 
 
 @contextlib.contextmanager
@@ -170,7 +181,7 @@ def translated() -> Iterator[None]:
     """Turns what psycopg raises into our errors, and into _Lost and _Retry."""
     try:
         yield
-    except _AGAIN as error:
+    except _TO_RETRY as error:
         raise _Retry from error
     except errors.DiskFull as error:
         raise StorageFull("the database's disk is full", retry_after=60) from error
@@ -253,7 +264,7 @@ def _migrate(connection: Connection, version: int) -> int:
         if version == 0:
             connection.execute("CREATE TABLE IF NOT EXISTS schema_version (one bigint PRIMARY KEY, version bigint)")
             connection.execute("INSERT INTO schema_version VALUES (1, 0) ON CONFLICT DO NOTHING")
-        # Whoever updates this row first does the migration; the other waits here, and then has nothing to do.
+        # The process that updates this row first does the migration; others wait here, and then have nothing to do.
         turn = connection.execute("UPDATE schema_version SET version = version + 1 WHERE version = %s", (version,))
         if turn.rowcount:
             connection.execute(script)

@@ -48,8 +48,8 @@ class PostgresStore:
         self.audit = PostgresAudit(tables)
 
     def version(self, assignment: AssignmentName | None = None) -> object:
-        # Whatever changes records an event, but for a submission and a download. Counted, as of two transactions the
-        # one with the lower number may be the later one; lines go when somebody is erased alone, who leaves a name.
+        # Every change records an event, except submissions and downloads. Events are counted because the transaction
+        # with the lower number may commit later; they are deleted only by an erasure, which adds an erased name.
         tables = ("events", "fetched", "erased_names")
         counts = (f"(SELECT count(*) FROM {table} WHERE course = %s)" for table in tables)
         sql = f"SELECT (SELECT number FROM chains WHERE course = %s), {', '.join(counts)}"

@@ -1,4 +1,4 @@
-"""Atomic, durable writes and cached reads of plain files.
+"""Atomic, durable writes of plain files, and reading them safely.
 
 Invariant: a name never shows half a file, and what `write_file` has returned from is on stable storage.
 """
@@ -9,23 +9,17 @@ import contextlib
 import errno
 import hashlib
 import io
-import logging
 import os
 import re
 import secrets
 import stat
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Generic, TypeVar
+from typing import BinaryIO
 
-from mograder.domain.errors import MograderError, StorageFull, Temporary, Unreadable
-
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
+from mograder.domain.errors import MograderError, StorageFull, Temporary
 
 SPOOL_PREFIX = ".incoming-"
 """Files with this prefix are on their way in; they are hidden, so never listed or served."""
@@ -100,6 +94,15 @@ def remove_scratch(path: Path | str) -> None:
     """Remove a scratch file if it is there. One that cannot be removed now is removed at a later start."""
     with contextlib.suppress(OSError):
         os.unlink(path)
+
+
+def private_mode(folder: Path) -> int:
+    """The mode of a new file that not everybody may read: its owner may, and the folder's group where that is set.
+
+    A folder says so by its set-group-ID bit (`chmod g+s`): then the file belongs to the folder's group.
+    """
+    mode = folder.stat().st_mode
+    return 0o600 | (mode & 0o060 if mode & stat.S_ISGID else 0)
 
 
 def write_beside(path: Path, content: bytes, mode: int = 0o644) -> Path:
@@ -200,7 +203,7 @@ def put(source: str, target: str) -> None:
 def open_below(top: str, below: str) -> tuple[BinaryIO, os.stat_result]:
     """The file at `below` the folder `top`, to be read, and what the disk says of it. Raises OSError.
 
-    A link on the way is not followed: who moves things about cannot lead us elsewhere between a look and this.
+    No link on the way is followed, so that nobody can exchange a folder for a link between a check and this call.
     """
 
     def opener(path: str, _: int) -> int:
@@ -354,146 +357,6 @@ def _write_all(descriptor: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-Fingerprint = tuple[int, int, int, int]
-_SETTLED = 50_000_000
-"""Nanoseconds after a change from when a fingerprint is trusted: file times advance in steps of up to 10 ms, so
-that a second change right after the first may leave no trace."""
-
-
-def fingerprint(found: os.stat_result) -> Fingerprint:
-    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-
-
-def is_settled(mark: Fingerprint) -> bool:
-    """Whether a later change would show in the fingerprint."""
-    return time.time_ns() - max(mark[2], mark[3]) > _SETTLED
-
-
-class Cached(Generic[T]):
-    """What `load` makes of a path, kept as long as the path's fingerprint stays the same: hand edits show at once."""
-
-    def __init__(self, load: Callable[[Path], T], limit: int = 100_000) -> None:
-        self._load = load
-        self._limit = limit
-        self._kept: dict[str, tuple[Fingerprint, T]] = {}
-
-    def get(self, path: Path | str, found: os.stat_result | None = None) -> T:
-        """Raises what `load` raises, and OSError when the path is not there."""
-        found = found or os.stat(path)
-        mark, key = fingerprint(found), str(path)
-        kept = self._kept.get(key)
-        if kept is not None and kept[0] == mark:
-            return kept[1]
-        value = self._load(Path(path))
-        if is_settled(mark):
-            if len(self._kept) >= self._limit:
-                self._kept.clear()
-            self._kept[key] = (mark, value)
-        return value
-
-
-class LastGood(Generic[T]):
-    """A file that people edit: what `load` last made of it, which goes on while it cannot be understood.
-
-    `trouble` says why it cannot, and so does the log, once for each broken version. `missing` is what no file means;
-    `last` holds what goes on when already the first version is broken, or nothing.
-    """
-
-    def __init__(self, load: Callable[[Path], T], missing: T, last: tuple[T, ...] = ()) -> None:
-        self._read = Cached(load)
-        self._missing = missing
-        self._broken: Fingerprint | None = None
-        self.last = last
-        self.trouble: Unreadable | None = None
-
-    def get(self, path: Path | str) -> T:
-        """Raises Unreadable as long as there is nothing to go on by, and OSError."""
-        try:
-            found = os.stat(path)
-            mark = fingerprint(found)
-            if mark != self._broken or not self.last:
-                self.last = (self._read.get(path, found),)
-                self.trouble = self._broken = None
-        except FileNotFoundError:
-            self.last, self.trouble, self._broken = (self._missing,), None, None
-        except Unreadable as problem:
-            # What could not be opened may well be the next time, and an edit right behind this one may leave no mark.
-            if is_settled(mark) and not isinstance(problem.__cause__, OSError):
-                self._broken = mark
-            if not self.last:
-                self.trouble = problem
-                raise
-            if self.trouble is None or self.trouble.place != problem.place:
-                self.trouble = Unreadable(f"{problem.message}: what it said before goes on", problem.place)
-                log.error("%s (%s)", self.trouble.message, problem.place)
-        return self.last[0]
-
-
-class StatSnapshot:
-    """What was looked at for a value, before anything of it was read.
-
-    `in_doubt`: the value may be another next time although all that was looked at is as it was.
-    """
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[str, Fingerprint | None]] = []
-        self.in_doubt = False
-
-    def look(self, path: str) -> os.stat_result | None:
-        """What stands at `path`, None for nothing that may be seen. What a link leads to is in doubt."""
-        found = _at(path)
-        mark = found and fingerprint(found)
-        self.seen.append((path, mark))
-        self.in_doubt |= found is not None and (is_link(found) or not is_settled(fingerprint(found)))
-        return found
-
-    def failed(self, error: OSError) -> None:
-        """Something could not be read: unless that must show as a change first, it may be readable the next time."""
-        self.in_doubt |= not isinstance(error, (FileNotFoundError, NotADirectoryError, PermissionError))
-
-
-def _at(path: str) -> os.stat_result | None:
-    try:
-        return os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return None
-
-
-class StatCache(Generic[T]):
-    """What was made of files and folders, kept as long as all that was looked at for it is as it was.
-
-    Then it is the same object.
-    """
-
-    def __init__(self) -> None:
-        self._kept: dict[str, tuple[list[tuple[str, Fingerprint | None]], object, T]] = {}
-
-    def cached(self, key: str, beside: object = None) -> T | None:
-        """What is kept, if it holds; quick, as nothing is read. `beside` is whatever else the value is made of."""
-        kept = self._kept.get(key)
-        if kept is None or kept[1] != beside:
-            return None
-        try:
-            for path, mark in kept[0]:
-                found = _at(path)
-                if (found and fingerprint(found)) != mark:
-                    return None
-        except OSError:
-            return None
-        return kept[2]
-
-    def get(self, key: str, make: Callable[[StatSnapshot], T], beside: object = None) -> T:
-        """What is kept or, if that does not hold, what `make` gives, which notes what it looks at."""
-        found = self.cached(key, beside)
-        if found is not None:
-            return found
-        marks = StatSnapshot()
-        value = make(marks)
-        if not marks.in_doubt:
-            self._kept[key] = (marks.seen, beside, value)
-        return value
 
 
 def look(top: str, below: str) -> os.stat_result | None:

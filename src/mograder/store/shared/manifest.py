@@ -13,7 +13,7 @@ from mograder.config import manifest_rules
 from mograder.domain.assignments import Assignment, Plan, ReleaseFile
 from mograder.domain.errors import BadRequest, Unreadable
 from mograder.domain.names import AssignmentName, FileName
-from mograder.store.shared.files import LastGood
+from mograder.store.shared.stat_cache import LastGood
 
 T = TypeVar("T")
 

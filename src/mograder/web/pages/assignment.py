@@ -15,14 +15,19 @@ from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import BoardFilter, Row, Show
 from mograder.domain.deadlines import Penalties
-from mograder.domain.errors import BadRequest, MograderError, NotFound
+from mograder.domain.errors import BadName, BadRequest, MograderError, NotFound
 from mograder.domain.extensions import Change, Decision, State
 from mograder.domain.files import StoredFile
-from mograder.domain.grade_changes import Preview, Spread
+from mograder.domain.grade_changes import Spread
 from mograder.domain.grades import GradeEntry, of_person
-from mograder.domain.names import FileName, Username, counted, parse_owner
+from mograder.domain.names import FileName, Username, counted, parse_exact_owner
 from mograder.domain.receipts import latest_filename
 from mograder.domain.standings import Standing
+from mograder.tables.formats import read_grades
+from mograder.tables.grades import GradeChanges, GradeRules, check_grades
+from mograder.tables.headers import Labels
+from mograder.tables.people import Member
+from mograder.tables.sheet import read_sheet
 from mograder.web import multipart
 from mograder.web.endpoints import feedback_pages
 from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of, small_number
@@ -55,15 +60,15 @@ class OnAssignment(Page):
         return self.assignment.rules.title or self.assignment.name
 
     def within(self, *segments: str) -> str:
-        """The link to what belongs to the assignment."""
+        """The link to a page of this assignment."""
         return self.frame.at("/board", self.assignment.name, *segments)
 
 
 @dataclass(frozen=True)
 class AssignmentPage(OnAssignment):
-    """Everybody's work on it. `rows` are a page of the people who stand as `show` says, each with one cell.
+    """Everybody's work on it. `rows` are one page of the people that `show` selects, each with one cell.
 
-    `counts` says how many stand how; `kept` what was stored just now, "" when nothing was.
+    `counts` is the number of people for each value of `show`; `kept` says what was just stored, "" for nothing.
     """
 
     template = "assignment.html"
@@ -85,7 +90,7 @@ class AssignmentPage(OnAssignment):
 
     @property
     def has_submissions(self) -> bool:
-        """Whether those who are shown have handed in anything to download."""
+        """Whether the selected people have submissions to download."""
         return self.show is not Show.MISSING and dict(self.counts)[Show.HANDED_IN] > 0
 
     @property
@@ -104,7 +109,7 @@ class GradesPage(OnAssignment):
 
     template = "grades.html"
     heading = "Upload grades"
-    preview: Preview
+    preview: GradeChanges
     version: str
     problem: str = ""
 
@@ -115,9 +120,9 @@ class GradesPage(OnAssignment):
 
 @dataclass(frozen=True)
 class PersonPage(OnAssignment):
-    """One person's work on an assignment: every submission, time, grade, feedback.
+    """One person's work on an assignment: every submission, time, grade and feedback.
 
-    `grade` is also one that the person does not see yet. `by_hand` is the file that was put there without us.
+    `grade` may be one that the person does not see yet. `by_hand` names a file that was put into the course by hand.
     """
 
     template = "person.html"
@@ -140,7 +145,7 @@ class PersonPage(OnAssignment):
 
 @dataclass(frozen=True)
 class SourcePage(OnAssignment):
-    """One submission, to be read."""
+    """One submission, shown as text or as a list of files."""
 
     template = "source.html"
     heading = "Submission"
@@ -154,7 +159,7 @@ class SourcePage(OnAssignment):
 
 
 CONFIRM_LIMIT = 3 * (BY_NAME["upload_grades"].limit or 0)
-"""Bytes of the form that confirms grades: the table again, each byte written as three at most."""
+"""Bytes of the form that confirms grades: it holds the table, with at most three bytes for each byte of it."""
 
 
 def assignment(request: PageRequest) -> AssignmentPage:
@@ -176,7 +181,7 @@ def _show(request: PageRequest) -> Show:
     try:
         return Show(request.query.get("show", ""))
     except ValueError:
-        raise BadRequest("this address asks for something that the page does not know") from None
+        raise BadRequest("this address has a filter that the page does not know") from None
 
 
 def _found(request: PageRequest, task: Assignment, show: Show) -> tuple[boards.Row, ...]:
@@ -184,7 +189,7 @@ def _found(request: PageRequest, task: Assignment, show: Show) -> tuple[boards.R
 
 
 def all_submissions(request: PageRequest) -> Answer:
-    """The submissions that count, of everybody or of those who are asked for, as a zip."""
+    """The submissions that count, of the selected people, as a zip."""
     course, task = request.course, request.assignment()
     wanted = {row.username for row in _found(request, task, _show(request))}
     listed = [each for each in course.submissions.collect(task, None) if each.file.username in wanted]
@@ -195,7 +200,7 @@ def all_submissions(request: PageRequest) -> Answer:
                 file = course.submissions.file(task, each.file.filename).fetched_file()
                 with file.open() as opened:
                     ending = ".zip" if opened.read(4) == b"PK\x03\x04" else ".py"
-            except (NotFound, OSError):  # taken away by hand meanwhile
+            except (NotFound, OSError):  # removed by hand in the meantime
                 continue
             yield f"{task.name}/{each.file.username}{ending}", file
 
@@ -206,37 +211,34 @@ def all_submissions(request: PageRequest) -> Answer:
 
 
 async def preview_grades(request: PageRequest) -> Answer:
-    """What a table would change: nothing is written yet."""
+    """A preview of what a table of grades would change. Nothing is written."""
     task = await request.api.threads.run(request.assignment)
     try:
         limit = BY_NAME["upload_grades"].limit or 0
         files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
         if len(files) != 1:
-            raise BadRequest("choose one file: a CSV table with the columns 'username' and 'grade'")
-        return await request.api.threads.run(lambda: _preview(request, task, files[0][1]))
+            raise BadRequest("choose one file: a table with the columns 'username' and 'grade', or another system's")
+        return await request.api.threads.run(lambda: _preview(request, task, *files[0]))
     except MograderError as error:
         return await request.api.threads.run(_failed(request, error))
 
 
-def _preview(request: PageRequest, task: Assignment, content: bytes) -> GradesPage:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadRequest("the table is not UTF-8 text: save it as CSV UTF-8") from None
+def _preview(request: PageRequest, task: Assignment, filename: str, content: bytes) -> GradesPage:
+    table = read_grades(read_sheet(content, filename), Labels(task.name, task.rules.title))
     version = request.course.grades.version(task)  # first: a change before the next line is then noticed later
-    stored = request.course.grades.of(task)
-    people = {row.username for row in request.api.board().rows}
-    found = grade_changes.preview(text, stored, people, task.rules.points)
+    people = [Member(row.username, row.name, row.username if "@" in row.username else "")
+              for row in request.api.board().rows]  # fmt: skip
+    found = check_grades(table, people, request.course.grades.of(task), GradeRules(task.rules.points))
     return GradesPage(request.frame, task, found, version)
 
 
 def _failed(request: PageRequest, error: MograderError):  # type: ignore[no-untyped-def]
-    """The page again, with what went wrong."""
+    """The page with the error."""
     return lambda: html(replace(assignment(request), problem=error.message), error.status)
 
 
 async def keep_grades(request: PageRequest) -> Answer:
-    """Write the grades that were previewed, unless what is stored has changed since."""
+    """Store the previewed grades, unless the stored ones have changed since."""
     form = parse_form(await request.body.whole(CONFIRM_LIMIT))
     return await request.api.threads.run(lambda: _keep(request, form))
 
@@ -256,7 +258,7 @@ def _stored(request: PageRequest, task: Assignment, query: str) -> Response:
 
 
 async def upload_feedback(request: PageRequest) -> Answer:
-    """Keep feedback pages, one <user>.html a person, all or none."""
+    """Store feedback pages, one <user>.html a person: all or none."""
     task = await request.api.threads.run(request.assignment)
     try:
         limit = BY_NAME["upload_feedback"].limit or 0
@@ -280,7 +282,7 @@ def _keep_feedback(request: PageRequest, task: Assignment, files: list[tuple[str
 
 
 def person(request: PageRequest) -> PersonPage:
-    """One person's work."""
+    """One person's work on an assignment."""
     course, task, user = request.course, request.assignment(), _user(request)
     row = next((each for each in request.api.board().rows if each.username == user), None)
     if row is None:
@@ -292,7 +294,10 @@ def person(request: PageRequest) -> PersonPage:
 
 
 def _user(request: PageRequest) -> Username:
-    return parse_owner(request.values["user"])
+    try:
+        return parse_exact_owner(request.values["user"])
+    except BadName as error:
+        raise NotFound(error.message) from None
 
 
 async def submit_for(request: PageRequest) -> Answer:
@@ -329,7 +334,7 @@ def extend(request: PageRequest) -> Answer:
 
 
 def source(request: PageRequest) -> Answer:
-    """A submission, to be read."""
+    """A submission, shown as text or as a list of files."""
     task, user, name = request.assignment(), _user(request), request.values["file"]
     found = request.course.submissions.own_file(task, user, FileName.parse(name))
     return SourcePage(request.frame, task, user, name, found.size, look_into(found))

@@ -28,7 +28,7 @@ from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
 
 @dataclass(frozen=True)
 class Part:
-    """Which part of a long list is shown: `page` of `pages`, from 1, of `total` in all."""
+    """The part of a long list that is shown: `page` (from 1) of `pages`, of `total` entries in all."""
 
     page: int
     pages: int
@@ -60,10 +60,10 @@ class Rush:
 
 @dataclass(frozen=True)
 class BoardPage(Page):
-    """Everybody by everything, or those who are `wanted`, `found` as far as they fit on one page.
+    """People by assignments, filtered by `wanted`; `found` holds the rows of one page.
 
-    `assignments` are all that there are; `people` is how many take part; `missing` are all who have handed in nothing
-    for the assignment that is chosen.
+    `assignments` are all assignments, `people` is the number of people in the course, `missing` are the people without
+    a submission for the chosen assignment.
     """
 
     template = "board.html"
@@ -91,9 +91,9 @@ class BoardPage(Page):
 
 @dataclass(frozen=True)
 class RulesPage(Page):
-    """An assignment's title, times and limits, to change. `limit` is what the server takes, in bytes.
+    """The form to change an assignment's title, times and limits. `limit` is the server's own limit, in bytes.
 
-    `problem` says why the last try failed, "" without any; `saved` that it did not.
+    `problem` says why the last attempt failed, "" if none did; `saved` says that it succeeded.
     """
 
     template = "rules.html"
@@ -109,7 +109,7 @@ PEOPLE_A_PAGE = 100
 
 
 def board(request: PageRequest) -> Answer:
-    """Everybody by everything, or those who are asked for."""
+    """People by assignments, filtered by the query."""
     everybody = request.api.board()
     wanted = wanted_of(request.query, everybody)
     found = boards.find(everybody, wanted)
@@ -125,7 +125,7 @@ def board(request: PageRequest) -> Answer:
 
 
 async def live(request: PageRequest) -> Answer:
-    """The stream that says that something has changed."""
+    """The event stream that reports changes."""
     request.api.live.check()
     name, course = sessions.cookie_name(request.course), request.course
 
@@ -141,25 +141,25 @@ async def live(request: PageRequest) -> Answer:
 
 
 def wanted_of(query: Mapping[str, str], board: Board) -> BoardFilter:
-    """What the query asks for; an assignment that is not there is no assignment. Raises BadRequest."""
+    """The filter in the query. An unknown assignment counts as none. Raises BadRequest."""
     assignment = query.get("assignment", "")
     named = assignment if any(each.name == assignment for each in board.assignments) else ""
     try:
         show, order = Show(query.get("show", "")), Order(query.get("order", Order.USER))
     except ValueError:
-        raise BadRequest("this address asks for something that the board does not know") from None
+        raise BadRequest("this address has a filter that the board does not know") from None
     return BoardFilter(query.get("q", "")[:200], AssignmentName(named) if named else None, show, order)
 
 
 def part_of(found: Sequence[T], query: Mapping[str, str], size: int) -> tuple[Sequence[T], Part]:
-    """The page of a list that the query asks for, or the nearest that there is."""
+    """The page of a list that the query names, or the nearest existing one."""
     pages = max(1, -(-len(found) // size))
     page = min(max(small_number(query.get("page", "")) or 1, 1), pages)
     return found[(page - 1) * size : page * size], Part(page, pages, len(found))
 
 
 def small_number(text: str) -> int | None:
-    """The number that a query names, None where it names none that a page counts."""
+    """The number of at most eight digits that `text` is, else None."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else None
 
 
@@ -178,7 +178,7 @@ def change_rules(request: PageRequest) -> Answer:
         course.rules.change(request.actor, name, wanted, tag)
     except MograderError as error:
         planned = course.rules.of(name)
-        if not isinstance(error, ChangedMeanwhile):  # else what is there now is shown
+        if not isinstance(error, ChangedMeanwhile):  # otherwise the page shows what is stored now
             planned = replace(planned, texts=wanted, tag=tag)
         return html(RulesPage(request.frame, planned, course.max_upload, error.message), error.status)
     return RedirectResponse(f"{request.frame.at('/board', name, 'rules')}?saved", 303)

@@ -1,4 +1,4 @@
-"""Links that open a file of an assignment in an editor elsewhere, from the templates of `[edit_links]`."""
+"""Links that open a file of an assignment in an online editor, from the templates of `[edit_links]`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from mograder.domain.files import StoredFile
 from mograder.web.pages.lzstring import compress_for_url
 
 LONGEST = 128 * 1024
-"""Bytes of a file that is put into a link; browsers and editors take no links without end."""
+"""Largest file in bytes that is put into a link: browsers and editors limit the length of links."""
 
 
 def editor_links(
     templates: Mapping[str, str], assignment: str, file: ReleaseFile, url: str, read: Callable[[], StoredFile] | None
 ) -> tuple[tuple[str, str], ...]:
-    """(name, link) of each editor that can open `file`, which is at `url`; `read` gives it, None when it is elsewhere.
+    """(name, link) of each editor that can open `file` at `url`. `read` returns the file; it is None for one elsewhere.
 
-    A template that wants the text is passed over for a file that is no notebook of Python text, or too long.
+    A template with the text of the file is skipped for a file that is not Python text, or is too large.
     """
     found = []
     for name, template in templates.items():
@@ -48,5 +48,5 @@ def _packed(file: ReleaseFile, read: Callable[[], StoredFile] | None) -> str | N
 
 @lru_cache(64)
 def _compressed(text: str) -> str:
-    """The whole class opens the same files."""
+    """Cached: the whole class opens the same files."""
     return compress_for_url(text)

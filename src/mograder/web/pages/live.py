@@ -1,7 +1,7 @@
-"""Tells those who watch the board that something has been handed in, here or through another server on the course.
+"""Tells open boards that a submission has arrived, at this or another server of the course.
 
-Invariant: a stream says only that something has changed, never what; it ends when whoever watches goes, logs out or is
-reset, and when the server stops.
+Invariant: a stream says only that something has changed, never what. It ends when its reader disconnects, logs out or
+is reset, and when the server stops.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from dataclasses import dataclass, field
 from mograder.domain.errors import MograderError, Temporary
 
 MOST_STREAMS = 100
-"""Streams at once; more are refused."""
+"""Streams at the same time; more are refused."""
 
 LOOK_SECONDS = 1.0
-"""How often it is looked whether something has changed, while somebody watches."""
+"""The interval between checks for changes while there are streams."""
 
 CHECK_SECONDS = 2.0
-"""How often it is looked whether who watches still may."""
+"""The interval at which a stream's session is checked."""
 
 
 @dataclass(eq=False)
 class Watcher:
-    """One stream. `user` is whose it is."""
+    """One stream, of `user`."""
 
     user: str
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -33,7 +33,7 @@ class Watcher:
 
 
 class Live:
-    """The streams of one course. `look` gives something that is equal as long as nothing was handed in."""
+    """The streams of one course. `look` returns a value that is equal as long as nothing was submitted."""
 
     def __init__(self, look: Callable[[], Awaitable[object]]) -> None:
         self._look = look
@@ -41,7 +41,7 @@ class Live:
         self._looking: asyncio.Task[None] | None = None
 
     def check(self) -> None:
-        """Raises Temporary when too many watch."""
+        """Raises Temporary when there are too many streams."""
         if len(self._watchers) >= MOST_STREAMS:
             raise Temporary("too many people watch the board live: reload it to see what is new", retry_after=60)
 
@@ -58,7 +58,7 @@ class Live:
             self._watchers.discard(watcher)
 
     def end(self, user: str) -> None:
-        """End this person's streams within CHECK_SECONDS; browsers that are still logged in open theirs again."""
+        """End a person's streams within CHECK_SECONDS. Browsers that are still logged in reconnect."""
         for each in tuple(self._watchers):
             if each.user == user:
                 each.ended = True
@@ -66,7 +66,7 @@ class Live:
     async def _look_on(self) -> None:
         seen: object = None
         while self._watchers:
-            with contextlib.suppress(MograderError):  # it is away for a while: who looks at the page is told
+            with contextlib.suppress(MograderError):  # the store is unavailable for a while; the page says so
                 now = await self._look()
                 if now != seen:
                     seen = now
@@ -76,7 +76,7 @@ class Live:
 
 
 async def events(live: Live, user: str, still_may: Callable[[], Awaitable[bool]]) -> AsyncIterator[dict[str, str]]:
-    """What a stream says: `changed` at its begin, and whenever something was handed in since."""
+    """The events of a stream: `changed` at its start, and whenever a submission has arrived since."""
     with contextlib.suppress(Temporary):
         async with live.watch(user) as watcher:
             yield {"event": "changed", "data": ""}

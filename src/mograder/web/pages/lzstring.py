@@ -1,4 +1,4 @@
-"""LZ-String's compressToEncodedURIComponent, byte for byte: how editors take a notebook in a link.
+"""LZ-String's compressToEncodedURIComponent, byte for byte: the form of a notebook in a link to an editor.
 
 https://pieroxy.net/blog/pages/lz-string/index.html, version 1.5. Characters are UTF-16 code units, as in JavaScript.
 """

@@ -1,6 +1,6 @@
-"""The pages: one frozen dataclass each, with its template. A template sees its page and nothing else.
+"""The values of pages: one frozen dataclass each, with its template, which sees this value and nothing else.
 
-Here is what all have in common, and the pages of the way in.
+This module has what all pages share, and the pages for joining and logging in.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from mograder.domain.names import Username, counted
 
 @dataclass(frozen=True)
 class Frame:
-    """What stands around every page. `root` is the path at which the course is mounted, "" at the top.
+    """The header and footer of every page. `root` is the path at which the course is mounted, "" for the root.
 
-    `user` is who is logged in, None for nobody; `now` the server's clock, in Unix microseconds.
+    `user` is the person who is logged in, or None; `now` is the server's clock in Unix microseconds.
     """
 
     course: str
@@ -40,14 +40,14 @@ class Frame:
     checked: bool = True
     """False on a server that lets everybody do everything (--no-auth)."""
     config_errors: tuple[Unreadable, ...] = ()
-    """Files of the course that cannot be understood now; instructors are told on every page."""
+    """Files of the course that cannot be parsed now. Every page tells instructors."""
 
     def at(self, path: str, *segments: str) -> str:
         """The link to a page: `path` below the mount, then each of `segments`, percent-encoded."""
         return quote(self.root) + "/".join([path, *(quote(each, safe="") for each in segments)])
 
     def asset(self, name: str) -> str:
-        """The link to a static file; it changes with the file, so that browsers may keep it for ever."""
+        """The link to a static file. It changes with the file, so that browsers may cache the file for ever."""
         return self.at(f"/static/{assets()[name].tag}/{name}")
 
 
@@ -62,10 +62,10 @@ class Page:
 
 @dataclass(frozen=True)
 class Join(Page):
-    """Register with a code. `problem` says why the last try failed, "" before the first.
+    """The form to register with a code. `problem` says why the last attempt failed, "" before the first.
 
-    With the `claim_key` a form that is sent again, because its answer was lost, is answered the same. `fingerprint` is
-    that of the key that signs receipts.
+    The `claim_key` makes it safe to send the form again when the response was lost. `fingerprint` is that of the key
+    that signs receipts.
     """
 
     template = "join.html"
@@ -80,7 +80,7 @@ class Join(Page):
 
 @dataclass(frozen=True)
 class Joined(Page):
-    """The token of somebody who has just joined: shown this once. `address` is where clients reach the course."""
+    """The token of a person who has just registered, shown only now. `address` is where clients reach the course."""
 
     template = "joined.html"
     heading = "You have joined"
@@ -124,7 +124,7 @@ class ConfirmSwitch(Page):
 
 @dataclass(frozen=True)
 class Once(Page):
-    """Where a one-time link leads: a script takes the ticket from the fragment and sends the form."""
+    """The page of a one-time link: a script moves the ticket from the fragment into the form and sends it."""
 
     template = "once.html"
     heading = "Log in by link"
@@ -133,7 +133,7 @@ class Once(Page):
 
 @dataclass(frozen=True)
 class Problem(Page):
-    """What went wrong, in the words of the error. `code` is the HTTP status. `place` is for instructors alone."""
+    """An error. `code` is the HTTP status; `place` names a file of the course, for instructors only."""
 
     template = "problem.html"
     code: int
@@ -185,12 +185,12 @@ def _size(number: int, binary: bool = False) -> str:
 
 
 def _timed(text: str) -> Markup:
-    """A text of the trail, in which moments are shown as such."""
+    """A text of the audit log with its ISO times as <time> elements."""
 
     def shown(found: re.Match[str]) -> str:
         try:
             moment = deadlines.microseconds(datetime.fromisoformat(found[0]))
-        except ValueError:  # what a person wrote
+        except ValueError:  # not a time: a person wrote it
             return found[0]
         return f'<time datetime="{found[0]}">{deadlines.readable(moment)}</time>'
 
@@ -198,7 +198,7 @@ def _timed(text: str) -> Markup:
 
 
 def _sentence(message: str) -> str:
-    """A message of ours, which starts in lower case, as a sentence; a name at its start stays as it is."""
+    """A message, which starts in lower case, as a sentence. A quoted name at its start stays as it is."""
     first = message.partition(" ")[0]
     return f"{message[:1].upper() if first.isalpha() else message[:1]}{message[1:]}."
 

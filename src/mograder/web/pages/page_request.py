@@ -1,7 +1,7 @@
-"""One visit to a page: who comes, what they sent, what they may; and what goes back, with its security headers.
+"""A request to a page: session, authorisation and form check; and its response, with the security headers.
 
-Invariant: a form counts only when it comes from a page of ours; a session only from our cookie; a page carries no
-header that would let another site read it.
+Invariant: a form is accepted only from a page of this server, and a session only from its own cookie. No response has a
+header that lets another site read it.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFoun
 from mograder.domain.files import StoredFile
 from mograder.domain.names import Username
 from mograder.domain.submissions import Accepted
-from mograder.web.api import Api, path_of
+from mograder.web.api import Api
 from mograder.web.body import Body, ClientDisconnected, Message, Receive, Scope, Send, is_multipart
 from mograder.web.pages import sessions
 from mograder.web.pages.page import Frame, Page, Problem, SessionEnded, render
 from mograder.web.pages.sessions import Session
+from mograder.web.prefix import path_of
 from mograder.web.replies import FEEDBACK_POLICY, attachment, path_to
 from mograder.web.throttle import address_key
 
@@ -57,7 +58,7 @@ SECURITY = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
-"""Header fields of every page; what a response sets itself stays."""
+"""Header fields of every page. A response may override them."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class PageRequest:
         return RedirectResponse(self.frame.at(path, *segments) + (f"?{query}" if query else ""), 303)
 
     def logged_in(self, answer: Response, username: Username, session: Session | None = None) -> Response:
-        """`answer` with the cookie of a new session, or a newer one of the same `session`."""
+        """`answer` with the cookie of a new session, or a renewed cookie of `session`."""
         answer.set_cookie(
             sessions.cookie_name(self.course), sessions.cookie_value(self.course, username, session),
             max_age=sessions.SESSION_SECONDS, path=self.root or "/", secure=self.secure, httponly=True, samesite="lax",
@@ -128,7 +129,7 @@ Answer = Page | Response
 
 
 class OpenFileResponse(FileResponse):
-    """A file that is held open until it is sent, whatever stands under its name by then."""
+    """A file that stays open until it is sent, even if its name leads to another file by then."""
 
     def __init__(self, held: BinaryIO, name: str) -> None:
         found = os.fstat(held.fileno())
@@ -141,7 +142,7 @@ class OpenFileResponse(FileResponse):
 
 
 def file_response(file: StoredFile) -> Response:
-    """A file to save, streamed; may take as long as a network does. Raises NotFound when it is gone by now."""
+    """A file to download, streamed. May wait for a network. Raises NotFound when the file is gone."""
     try:
         file, held = file.opened()
         if file.data is not None:
@@ -163,9 +164,9 @@ def html(page: Page, status: int = 200) -> Response:
 
 @dataclass(frozen=True)
 class PageRoute:
-    """One row: what answers `method` at `path` (as Starlette writes it), and for whom.
+    """One row: the view for `method` at `path` (in Starlette's notation), and who may use it.
 
-    `show` is a plain function, run in a thread, or a coroutine function that reads `Visit.body` itself.
+    `show` is a plain function, run in a thread, or a coroutine function that reads `PageRequest.body` itself.
     """
 
     method: str
@@ -208,7 +209,7 @@ class PageEndpoint:
             async with asyncio.timeout(body.timeouts.taking):
                 await onwards(message)
 
-        # Without the server's own way of sending files, in which nobody watches whether they are taken.
+        # Without the server's own file sending, which has no timeout for a client that stops reading.
         with contextlib.suppress(
             TimeoutError, ClientDisconnect
         ):  # the server ends the connection of an answer that is not finished
@@ -233,7 +234,7 @@ class PageEndpoint:
 
     async def _answer(self, request: PageRequest) -> Response:
         try:
-            request = await self._api.threads.run(lambda: self._recognised(request))
+            request = await self._api.threads.run(lambda: self._with_session(request))
             if self._view.method == "POST":
                 check_origin(request.headers)
             if request.actor == ANONYMOUS and self._view.allow is not Allow.ANYONE:
@@ -257,8 +258,8 @@ class PageEndpoint:
             self._api.note_error(request.received, self._view.path, "internal error")
             return html(Problem(request.frame, 500, "internal error"), 500)
 
-    def _recognised(self, request: PageRequest) -> PageRequest:
-        """The visit with its session and who it is; nobody when the cookie is not, or no longer, good."""
+    def _with_session(self, request: PageRequest) -> PageRequest:
+        """The request with its session and actor. An invalid or expired cookie counts as none."""
         given = cookie_parser(request.headers.get("cookie", "")).get(sessions.cookie_name(request.course))
         if given is not None:
             try:
@@ -278,9 +279,9 @@ class PageEndpoint:
 
 
 def check_origin(headers: Mapping[str, str]) -> None:
-    """Raises Forbidden unless the browser says that a page of this very server sent the form.
+    """Raises Forbidden unless the browser says that a page of this server sent the form.
 
-    A feedback page is sandboxed: its origin is "null", also to the browser's own Sec-Fetch-Site.
+    A feedback page is sandboxed, so its origin is "null"; browsers report it so in Sec-Fetch-Site, too.
     """
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
     ours = origin is not None and bool(origin) and urlsplit(origin).netloc == headers.get("host")
@@ -318,7 +319,7 @@ def _page_of(request: PageRequest) -> str:
 
 
 def problem(request: PageRequest, error: MograderError) -> Response:
-    """The page of an error. Where a file of the course is at fault, instructors are told which and where."""
+    """The page of an error. Where a file of the course is at fault, instructors are told which one and where."""
     place = ""
     if isinstance(error, Unreadable):
         log.error("%s (%s)", error.message, error.place)

@@ -10,12 +10,16 @@ import segno
 from markupsafe import Markup
 
 from mograder.domain.access import Account, Allow, Role
+from mograder.domain.assignments import Assignment
 from mograder.domain.audit import AuditLine, all_events, without_repeats
-from mograder.domain.errors import BadRequest, MograderError, NotFound
+from mograder.domain.board import Cell
+from mograder.domain.errors import BadName, BadRequest, MograderError, NotFound
 from mograder.domain.extensions import Extension, State
-from mograder.domain.names import INSTRUCTOR, Username, parse_owner
+from mograder.domain.names import INSTRUCTOR, Username, parse_exact_owner
 from mograder.domain.receipts import Head
-from mograder.domain.roster import Person, read_roster
+from mograder.domain.roster import Person
+from mograder.tables.rosters import read_roster
+from mograder.tables.sheet import read_sheet
 from mograder.web import multipart
 from mograder.web.pages.board import Part, part_of
 from mograder.web.pages.page import Page
@@ -27,7 +31,7 @@ from mograder.wire.join_link import JoinLink
 
 @dataclass(frozen=True)
 class People(Page):
-    """The roster. `codes` are those of people who were just added or reset: shown this once."""
+    """The roster. `codes` are those of people who were just added or reset; they are shown only now."""
 
     template = "people.html"
     heading = "People"
@@ -43,13 +47,13 @@ class People(Page):
 
     @property
     def table(self) -> str:
-        """The new codes, a line a person."""
+        """The new codes, one line for each person."""
         return "\n".join(f"{user} {code}" for user, code in self.codes)
 
 
 @dataclass(frozen=True)
 class Remove(Page):
-    """Asks once more before somebody is removed."""
+    """Asks for confirmation before a person is removed."""
 
     template = "remove.html"
     heading = "Remove somebody"
@@ -58,8 +62,25 @@ class Remove(Page):
 
 
 @dataclass(frozen=True)
+class Overview(Page):
+    """One person over all assignments: `cells` are in their order. `account` is None for somebody without one."""
+
+    template = "overview.html"
+    heading = "Person"
+    user: Username
+    name: str
+    account: Account | None
+    assignments: tuple[Assignment, ...]
+    cells: tuple[Cell, ...]
+    extensions: tuple[Extension, ...]
+
+    def extension(self, assignment: Assignment) -> Extension | None:
+        return next((each for each in self.extensions if each.assignment == assignment.name), None)
+
+
+@dataclass(frozen=True)
 class Invite(Page):
-    """The join link and its QR code, for the whole lecture hall. `link` is "" when nobody can join by a code."""
+    """The join link and its QR code, to show to a class. `link` is "" when nobody can join by a code."""
 
     template = "invite.html"
     heading = "Join the course"
@@ -70,13 +91,13 @@ class Invite(Page):
 
     @property
     def is_local(self) -> bool:
-        """Whether the address is one that only this machine itself reaches."""
+        """Whether only this machine can reach the address."""
         return urlsplit(self.address).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
 class MoreTime(Page):
-    """All extensions, those that wait for a decision first."""
+    """All extensions; requests that wait for a decision come first."""
 
     template = "more_time.html"
     heading = "More time"
@@ -86,7 +107,7 @@ class MoreTime(Page):
 
 @dataclass(frozen=True)
 class Trail(Page):
-    """Who did what when, newest first. `head` is the end of the chain of receipts."""
+    """The audit log, newest first. `head` is the last receipt of the chain."""
 
     template = "trail.html"
     heading = "Trail"
@@ -140,27 +161,27 @@ def _role(request: PageRequest) -> Role:
 
 
 async def import_list(request: PageRequest) -> Answer:
-    """Put the people of a CSV list on the roster: all or none."""
+    """Put the people of a list on the roster, as any known system exports it: all or none."""
     try:
         limit = BY_NAME["add_people"].limit or 0
         files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
         if len(files) != 1:
             raise BadRequest("choose one file: a CSV table with a column 'username'")
-        try:
-            text = files[0][1].decode("utf-8-sig")
-        except UnicodeDecodeError:
-            raise BadRequest("the list is not UTF-8 text: save it as CSV UTF-8") from None
-        found = read_roster(text)
-        return await request.api.threads.run(
-            lambda: _with_codes(request, request.course.roster.add(request.actor, found))
-        )
+        return await request.api.threads.run(lambda: _with_codes(request, _add_list(request, *files[0])))
     except MograderError as error:
         problem, status = error.message, error.status
         return await request.api.threads.run(lambda: html(_people(request, problem=problem), status))
 
 
+def _add_list(request: PageRequest, filename: str, content: bytes) -> list[tuple[Account, str]]:
+    sheet = read_sheet(content, filename)
+    if sheet.assumed:
+        raise BadRequest("the list is not UTF-8 text: save it as CSV UTF-8")
+    return request.course.roster.add(request.actor, read_roster(sheet).accepted())
+
+
 def reset(request: PageRequest) -> Answer:
-    """Revoke a person's token, and show the code that claims the name again."""
+    """Revoke a person's token, and show the new personal code."""
     return _with_codes(request, [request.course.roster.reset(request.actor, _user(request))])
 
 
@@ -182,11 +203,27 @@ def remove(request: PageRequest) -> Answer:
 
 
 def _user(request: PageRequest) -> Username:
-    return parse_owner(request.values["user"])
+    try:
+        return parse_exact_owner(request.values["user"])
+    except BadName as error:
+        raise NotFound(error.message) from None
+
+
+def overview(request: PageRequest) -> Answer:
+    """One person over all assignments. Raises NotFound for a name that is nobody's in the course."""
+    user, course, board = _user(request), request.course, request.api.board()
+    account = next((each for each in course.roster.all() if each.username == user), None)
+    row = next((each for each in board.rows if each.username == user), None)
+    if row is None and account is None:
+        raise NotFound(f"nobody called {user!r} is in the course")
+    name = account.name if account else ""
+    cells = row.cells if row else (Cell(),) * len(board.assignments)
+    extensions = tuple(each for each in course.extensions.all() if each.username == user)
+    return Overview(request.frame, user, name, account, board.assignments, cells, extensions)
 
 
 def invite(request: PageRequest) -> Answer:
-    """The join link with the course's code, as text and to photograph."""
+    """The join link with the course's code, as text and as a QR code."""
     course = request.course
     code = course.enrollment_code
     link = JoinLink(request.address, code, request.api.fingerprint).text if course.accounts.registration_open else ""
@@ -194,25 +231,25 @@ def invite(request: PageRequest) -> Answer:
 
 
 def picture(link: str) -> Markup:
-    """A QR code as SVG, "" for no link. Dark on white whatever the page looks like, else telephones do not read it."""
+    """A QR code as SVG, "" for no link. Always dark on white: telephones do not read it otherwise."""
     if not link:
         return Markup()
     target = io.BytesIO()
     segno.make(link, micro=False).save(
         target, kind="svg", xmldecl=False, svgns=False, omitsize=True, light="#fff", border=4, title="QR code to join"
     )
-    return Markup(target.getvalue().decode())  # noqa: S704 (segno draws it; the link is in it as squares alone)
+    return Markup(target.getvalue().decode())  # noqa: S704 (segno draws squares; the link itself is not in it)
 
 
 def more_time(request: PageRequest) -> Answer:
-    """Requests and grants of all."""
+    """All requests for more time and all grants."""
     found = request.course.extensions.all()
     waiting = tuple(each for each in found if each.state is State.ASKED)
     return MoreTime(request.frame, waiting, tuple(each for each in found if each.state is not State.ASKED))
 
 
 def trail(request: PageRequest) -> Answer:
-    """Who did what when."""
+    """The audit log."""
     text = request.query.get("q", "")[:200]
     key = text.strip().casefold()
     found = without_repeats(
@@ -228,6 +265,7 @@ VIEWS: tuple[PageRoute, ...] = (
     PageRoute("GET", "/people", Allow.INSTRUCTOR, people),
     PageRoute("POST", "/people", Allow.INSTRUCTOR, add),
     PageRoute("POST", "/people/import", Allow.INSTRUCTOR, import_list),
+    PageRoute("GET", "/people/{user}", Allow.INSTRUCTOR, overview),
     PageRoute("POST", "/people/{user}/reset", Allow.INSTRUCTOR, reset),
     PageRoute("POST", "/people/{user}/role", Allow.INSTRUCTOR, set_role),
     PageRoute("GET", "/people/{user}/remove", Allow.INSTRUCTOR, confirm_remove),

@@ -1,6 +1,6 @@
-"""The way in: joining, logging in and out, one-time links, and the first page of whoever comes.
+"""Joining, logging in and out, one-time links, the first page, and VIEWS, the table of all pages.
 
-Views are thin: they call the course and fill a page. VIEWS is the table of all pages.
+Views are thin: they call the course and fill a page value.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from mograder.web.throttle import name_key
 from mograder.wire import messages
 
 LONGEST_WAY_BACK = 500  # characters
-KEPT_FOR_EVER = "public, max-age=31536000, immutable"
+CACHED_FOR_EVER = "public, max-age=31536000, immutable"
 
 
 def home(request: PageRequest) -> Answer:
-    """The first page: a student's assignments, the instructor's board, or the way in."""
+    """The first page: a student's assignments, the instructor's board, or the form to join or log in."""
     if request.actor == ANONYMOUS:
         return join_form(request) if request.course.accounts.registration_open else login_form(request)
     if request.actor.is_instructor:
@@ -88,7 +88,7 @@ def once_form(request: PageRequest) -> Answer:
 
 
 def once(request: PageRequest) -> Answer:
-    """Log in by a link. A person who is logged in as somebody else is asked first: a classmate may have sent it."""
+    """Log in by a link. Asks first when another user is logged in: a classmate may have sent the link."""
     text = request.form.get("ticket", "").rpartition("#")[2]  # the whole link, when somebody pastes it
     course = request.course
     try:
@@ -109,11 +109,11 @@ def nothing(request: PageRequest) -> Answer:
 
 
 def static(request: PageRequest) -> Answer:
-    """A static file. Its address changes with it, so that it may be kept for ever."""
+    """A static file. Its address changes with its content, so that browsers may cache it for ever."""
     asset = assets().get(request.values["name"])
     if asset is None:
         raise NotFound("there is no such file")
-    kept = KEPT_FOR_EVER if asset.tag == request.values["tag"] else "no-cache"
+    kept = CACHED_FOR_EVER if asset.tag == request.values["tag"] else "no-cache"
     return Response(asset.content, media_type=asset.kind, headers={"Cache-Control": kept})
 
 
@@ -135,7 +135,7 @@ VIEWS = (
 
 
 def make_router(api: Api) -> Router:
-    """All pages; one that says so at every other address."""
+    """All pages, and an error page for every other address."""
     routes = [Route(view.path, PageEndpoint(view, api), methods=[view.method]) for view in VIEWS]
     return Router(
         routes, redirect_slashes=False, default=PageEndpoint(PageRoute("GET", "", Allow.ANYONE, nothing), api)

@@ -2,7 +2,7 @@
 
 Invariant: neither holds a token. Both name a person and how often that person's token was revoked, so that a reset or
 removal ends them at once; both are signed with keys made from the course's secrets, so that these can be rotated. A
-session has an id that the store keeps as ended from logging out on, so that no copy of its cookie is good any more.
+session has an id that the store keeps as ended from logging out on, so that no copy of its cookie is valid any more.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from mograder.domain.errors import Unauthenticated
 from mograder.domain.names import Username
 
 SESSION_SECONDS = 12 * 3600
-"""How long a session lives after it was last used."""
+"""How long a session lives after its last use."""
 
 RENEW_SECONDS = 15 * 60
-"""How old a cookie gets before a visit brings a fresh one."""
+"""The age at which a request renews a cookie."""
 
 LINK_SECONDS = 5 * 60
-"""How long a one-time link is good."""
+"""How long a one-time link is valid."""
 
 START_LINK_SECONDS = 3600
-"""How long the link is good that `mograder serve` prints."""
+"""How long the link is valid that `mograder serve` prints."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Session:
 
 
 def cookie_name(course: Course) -> str:
-    """The cookie's name; a course's own, because cookies do not tell the ports of a machine apart."""
-    return f"mograder-{course.keys.public()[-1]['kid'][:8]}"  # the first key ever: a new one leaves sessions alone
+    """The cookie's name. Each course has its own, because cookies are shared by all ports of a host."""
+    return f"mograder-{course.keys.public()[-1]['kid'][:8]}"  # the oldest key: rotation must not end sessions
 
 
 def cookie_value(course: Course, username: Username, session: Session | None = None) -> str:
@@ -59,7 +59,7 @@ def cookie_value(course: Course, username: Username, session: Session | None = N
 
 
 def read_cookie(course: Course, value: str) -> tuple[Session, Actor]:
-    """The session in a cookie, and who it is. Raises Unauthenticated."""
+    """The session in a cookie, and its actor. Raises Unauthenticated."""
     session = Session(*_read(course, "session", value, 4))
     if course.clock() > session.seen + SESSION_SECONDS * SECOND or course.guard.has_ended(session.id):
         raise Unauthenticated("your session has ended: log in again")
@@ -67,20 +67,20 @@ def read_cookie(course: Course, value: str) -> tuple[Session, Actor]:
 
 
 def new_ticket(course: Course, username: Username, seconds: int = LINK_SECONDS) -> tuple[str, int]:
-    """A ticket that logs `username` in once, and until when, in Unix microseconds."""
+    """A ticket that logs `username` in once, and when it expires (Unix microseconds)."""
     until = course.clock() + seconds * SECOND
     fields = [username, course.accounts.generation(username), until, secrets.token_hex(12)]
     return _signer(course, "login link").dumps(fields), until
 
 
 def link_with(address: str, ticket: str) -> str:
-    """The link with `ticket` in its fragment, which no browser sends: it is in no log."""
+    """The link with `ticket` in its fragment, which browsers do not send, so that no log has it."""
     return f"{address.rstrip('/')}/once#{ticket}"
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """A genuine ticket of a login link. `until` is Unix microseconds; `name` is what makes it good only once."""
+    """A genuine ticket of a login link. `until` is Unix microseconds; `name` makes it work only once."""
 
     actor: Actor
     until: int
@@ -88,12 +88,12 @@ class Ticket:
 
     @classmethod
     def read(cls, course: Course, text: str) -> Ticket:
-        """The ticket, which stays good. Raises Unauthenticated."""
+        """The ticket, without using it up. Raises Unauthenticated."""
         username, generation, until, name = _read(course, "login link", text.strip(), 4)
         return cls(course.accounts.resume(username, generation), until, name)
 
     def spend(self, course: Course) -> Actor:
-        """Use the ticket up; who is logged in by it. Raises Unauthenticated."""
+        """Use the ticket up; returns the actor that it logs in. Raises Unauthenticated."""
         course.guard.spend(self.name, self.until)
         return self.actor
 
@@ -110,6 +110,6 @@ def _read(course: Course, purpose: str, text: str, length: int) -> list:  # type
         fields = _signer(course, purpose).loads(text)
     except BadData:
         raise Unauthenticated("this is not a login of this course: log in again") from None
-    if not isinstance(fields, list) or len(fields) != length:  # signed by another version of mograder
+    if not isinstance(fields, list) or len(fields) != length:  # written by another version of mograder
         raise Unauthenticated("this login is of another version: log in again")
     return [Username(fields[0]), *fields[1:]]

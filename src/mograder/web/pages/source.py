@@ -22,16 +22,16 @@ MOST_LISTED = 1000
 """Files of a zip that are listed."""
 
 DIRECTORY = 1024 * 1024
-"""Bytes that the list in a zip may take; more is not read."""
+"""Bytes of the central directory of a zip; a larger one is not read."""
 
 _END = struct.Struct("<4s4H2LH")
 
 
 @dataclass(frozen=True)
 class Contents:
-    """A submission to look at: `source` as safe HTML, or the `files` of a zip with their sizes in bytes.
+    """The content of a submission: `source` as safe HTML, or the `files` of a zip with their sizes in bytes.
 
-    `cut` is true where there is more than is shown; `problem` says why nothing can be.
+    `cut` says that there is more than is shown; `problem` says why nothing can be shown.
     """
 
     source: Markup | None = None
@@ -41,7 +41,7 @@ class Contents:
 
 
 def look_into(file: StoredFile) -> Contents:
-    """May take as long as a network does."""
+    """The content of a submission. May wait for a network."""
     file = file.fetched_file()
     with file.open() as opened:
         start = opened.read(SHOWN)
@@ -65,11 +65,11 @@ def _listed(opened: BinaryIO) -> Contents:
 
 
 def _directory_size(opened: BinaryIO) -> int:
-    """What the end of a zip says about the size of its list, which zipfile reads whole."""
+    """The size of the central directory that the end of a zip states; zipfile reads all of it."""
     size = opened.seek(0, 2)
     opened.seek(max(0, size - 65536 - _END.size))
     tail = opened.read()
     at = tail.rfind(b"PK\x05\x06")
-    if tail[max(0, at - 20) :].startswith(b"PK\x06\x07"):  # a second, larger list of its own
+    if tail[max(0, at - 20) :].startswith(b"PK\x06\x07"):  # zip64: a second, larger directory
         return DIRECTORY + 1
     return int(_END.unpack_from(tail, at)[5]) if at >= 0 else 0

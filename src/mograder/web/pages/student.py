@@ -28,7 +28,7 @@ from mograder.web.zips import ZipResponse
 
 @dataclass(frozen=True)
 class Mine:
-    """An assignment, and how the student stands in it."""
+    """An assignment, and the student's standing in it."""
 
     assignment: Assignment
     standing: Standing
@@ -70,9 +70,9 @@ class Home(Page):
 
 @dataclass(frozen=True)
 class WorkFile:
-    """A file to work on, with the links that open it in an editor: (the editor's name, the address).
+    """A released file, with links that open it in an editor: (the editor's name, the address).
 
-    `place` is the folder of the course that has it, and its name there; None when it lives elsewhere.
+    `place` is (folder in the course, name in it), None for a file on another server.
     """
 
     file: ReleaseFile
@@ -86,12 +86,11 @@ class WorkFile:
 
 @dataclass(frozen=True)
 class MyAssignment(Page):
-    """One assignment: its files, handing in, what was handed in, grade and feedback.
+    """One assignment: its files, the form to submit, the submissions, grade and feedback.
 
-    `limit` is the most bytes and `accepts` are the endings that a submission may have; `now_late` is what a submission
-    of this moment would be. `received` is the submission that has just been taken, `repeated` when it was there
-    already. `problem` says why the last try of handing in failed, `ask_problem` that of asking for more time, ""
-    without any.
+    A submission may have `limit` bytes and one of the endings `accepts`; `now_late` is how late it would be now.
+    `received` is the submission that was just accepted; `repeated` says that these bytes were the latest already.
+    `problem` says why the last submission failed, `ask_problem` why the last request for more time did, "" if none did.
     """
 
     template = "my_assignment.html"
@@ -117,17 +116,17 @@ class MyAssignment(Page):
 
     @property
     def late_after(self) -> int | None:
-        """From when on a submission is late."""
+        """The moment from which on a submission is late."""
         return None if self.mine.due is None else self.mine.due + self.penalties.grace
 
     @property
     def checksums(self) -> tuple[str, ...]:
-        """Of what was handed out, so that it can be told from work."""
+        """The checksums of the released files, to tell them from a student's work."""
         return tuple(each.file.sha256 for each in self.files if each.file.sha256)
 
     @property
     def is_release_file(self) -> bool:
-        """Whether what was received is unchanged from what was handed out."""
+        """Whether the submission is an unchanged released file."""
         return self.received is not None and self.received.submission.sha256 in self.checksums
 
     @property
@@ -136,7 +135,7 @@ class MyAssignment(Page):
 
     @property
     def own_files(self) -> tuple[WorkFile, ...]:
-        """Those that this server has, not another."""
+        """The files that this server has."""
         return tuple(each for each in self.files if each.place)
 
     @property
@@ -150,7 +149,7 @@ class MyAssignment(Page):
 
 @dataclass(frozen=True)
 class MyReceipts(Page):
-    """Every receipt of a student, the last first. `fingerprint` is that of the key that signs now."""
+    """All receipts of a student, newest first. `fingerprint` is that of the current signing key."""
 
     template = "my_receipts.html"
     heading = "Your receipts"
@@ -184,7 +183,7 @@ def assignment(request: PageRequest) -> MyAssignment:
 
 
 def _own_assignment(request: PageRequest) -> Assignment:
-    """With its files. Raises NotFound, and Forbidden for the course's instructor, who has no work of their own."""
+    """The assignment with its files. Raises NotFound; Forbidden for the course's instructor, who submits nothing."""
     if request.actor.username.reserved:
         raise Forbidden("this page is for a student's own work: the board shows everybody's")
     name = request.assignment().name
@@ -204,18 +203,18 @@ def _files(request: PageRequest, assignment: Assignment) -> tuple[WorkFile, ...]
 
 
 def _place(assignment: Assignment, file: ReleaseFile) -> tuple[str, str] | None:
-    """The folder of the course that has a file, and its name there; None for a file that lives elsewhere."""
+    """(folder in the course, name in it) of a file; None for a file on another server."""
     if file.url is None:
         return assignment.name, file.name
     local = re.fullmatch(r"/assignments/([^/]+)/files/(.+)", file.url)
     return (unquote(local[1]), unquote(local[2])) if local else None
 
 
-# handing in
+# submitting
 
 
 async def submit(request: PageRequest) -> Answer:
-    """Keep a file. When it is refused, the page says why, with the form to try again."""
+    """Keep a submission. If it is refused, the page says why and shows the form again."""
     task = await request.api.threads.run(lambda: _own_assignment(request))
     try:
         accepted = await request.take_submission(task, request.actor.username)
@@ -252,7 +251,7 @@ async def release_file(request: PageRequest) -> Answer:
 
 
 async def all_files(request: PageRequest) -> Answer:
-    """Every file of an assignment that this server has, as a zip."""
+    """All files of an assignment that this server has, as a zip."""
     task = await request.api.threads.run(lambda: _own_assignment(request))
     places = [(each.name, place) for each in task.files if (place := _place(task, each))]
     if not places:
@@ -277,7 +276,7 @@ def old_version(request: PageRequest) -> Answer:
 
 
 def receipt(request: PageRequest) -> Answer:
-    """A receipt, as `mograder https verify` reads it."""
+    """A receipt, in the form that `mograder https verify` reads."""
     task, name = request.assignment(), request.values["file"]
     for each in request.course.submissions.history(task, request.actor.username):
         stem = each.submission.filename.removesuffix(".py")

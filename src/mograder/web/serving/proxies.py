@@ -1,7 +1,7 @@
-"""Who asks, and under which address, behind proxies: what a proxy says is believed if the proxy is a trusted one.
+"""The client's address, scheme, host and public path behind proxies. Only trusted proxies are believed.
 
-Invariant: every hop is believed by the next one only. Of the addresses in X-Forwarded-For the right-most that is no
-trusted proxy's is the client's; what stands left of it, anybody may have written.
+Invariant: the client's address is the right-most one in X-Forwarded-For that belongs to no trusted proxy; everything
+to its left may be forged.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from mograder.domain.errors import Usage
 from mograder.web.body import Application, Receive, Scope, Send
+from mograder.web.prefix import below, is_prefix, parse_prefix
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _HOST = re.compile(rb"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
@@ -19,30 +20,35 @@ _HOST = re.compile(rb"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
 @dataclass(frozen=True)
 class Proxies:
-    """The trusted ones, as networks."""
+    """The trusted proxies, as networks."""
 
     networks: tuple[Network, ...] = ()
+    root_path: str = ""
+    """The public path of the application, for proxies that do not say it; "" for the root."""
 
     @classmethod
-    def parse(cls, text: str) -> Proxies:
+    def parse(cls, text: str, root_path: str = "") -> Proxies:
         """Addresses and networks (10.0.0.0/8), separated by commas. Raises Usage."""
         try:
-            return cls(tuple(ipaddress.ip_network(each.strip()) for each in text.split(",") if each.strip()))
+            networks = tuple(ipaddress.ip_network(each.strip()) for each in text.split(",") if each.strip())
+            return cls(networks, parse_prefix(root_path))
         except ValueError as error:
             raise Usage(f"trusted proxies: {error}: give addresses or networks, such as 127.0.0.1,10.0.0.0/8") from None
 
     def around(self, app: Application) -> Application:
-        """`app` as it is reached through them."""
-        if not self.networks:
+        """`app` behind these proxies."""
+        if not self.networks and not self.root_path:
             return app
 
         async def behind(scope: Scope, receive: Receive, send: Send) -> None:
-            await app(self.seen_through(scope) if scope["type"] == "http" else scope, receive, send)
+            if scope["type"] == "http":
+                scope = self.seen_through(below(scope, self.root_path))
+            await app(scope, receive, send)
 
         return behind
 
     def seen_through(self, scope: Scope) -> Scope:
-        """The request as the first trusted proxy got it: its client, scheme and host."""
+        """The request as the first trusted proxy got it: its client, scheme, host and public path."""
         client = scope.get("client")
         if not self.networks or client is None or not self._trusts(client[0]):
             return scope
@@ -55,7 +61,8 @@ class Proxies:
         if _HOST.fullmatch(host):
             changed["headers"] = [(name, value) for name, value in scope["headers"] if name != b"host"]
             changed["headers"].append((b"host", host))
-        return changed
+        prefix = said.get(b"x-forwarded-prefix", b"").rpartition(b",")[2].strip().rstrip(b"/").decode("latin-1")
+        return below(changed, prefix) if is_prefix(prefix) else changed
 
     def _trusts(self, host: str) -> bool:
         address = _address(host)
@@ -65,7 +72,7 @@ class Proxies:
         host = nearest
         for hop in reversed(forwarded.decode("latin-1").split(",")):
             address = _address(hop.strip())
-            if address is None:  # "unknown", or nothing: who said so is all we know
+            if address is None:  # "unknown", or nothing: the proxy that said so is the best known address
                 break
             host = str(address)
             if not self._trusts(host):
@@ -74,7 +81,7 @@ class Proxies:
 
 
 def _said(scope: Scope) -> dict[bytes, bytes]:
-    """What proxies added, by header; one that comes more than once is one list."""
+    """The X-Forwarded-* headers; repeated ones are joined to one list."""
     said: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         if name.startswith(b"x-forwarded-"):
@@ -83,7 +90,7 @@ def _said(scope: Scope) -> dict[bytes, bytes]:
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address, perhaps with a port; an IPv4 address that comes in IPv6 form is itself."""
+    """An address, perhaps with a port; an IPv4-mapped IPv6 address is the IPv4 address."""
     if match := re.fullmatch(r"\[(.+)\](:\d+)?|([\d.]+):\d+", text):
         text = match[1] or match[3]
     try:

@@ -1,7 +1,7 @@
 """Runs the application on granian, in this process, until SIGTERM or SIGINT; figures and trials are in docs.
 
-Invariant: one socket listens from the start to the end, and servers take turns on it: a renewed certificate is served
-by a fresh server, and no connection is refused or dropped meanwhile.
+Invariant: one socket listens from start to end. A renewed certificate is served by a new server on the same socket, and
+no connection is refused or dropped meanwhile.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ DRAIN_SECONDS = 8.0
 """How long requests in flight may take to finish after the server is told to stop."""
 
 SETTLE_SECONDS = 1.0
-"""How long a server that is relieved still waits for the request of a connection that it has accepted."""
+"""How long a replaced server waits for the first request of a connection that it has accepted."""
 
 LOOK_SECONDS = 2.0
-"""How often the certificate's files are looked at."""
+"""The interval at which the certificate's files are checked."""
 
 HEADER_SECONDS = 15
 MAX_HEADER_BYTES = 64 * 1024
@@ -55,7 +55,7 @@ class Tls:
     def check(self) -> None:
         """Raises MograderError unless both can be read and belong together."""
         try:
-            # The empty password: one that is asked for would stop the server.
+            # An empty password, because a prompt for one would stop the server.
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key, password="")
         except (OSError, ValueError) as error:
             why = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
@@ -65,7 +65,7 @@ class Tls:
             ) from None
 
     def mark(self) -> tuple[object, ...]:
-        """Changes when the files do, links followed. Raises OSError."""
+        """A version that changes when the files do; links are followed. Raises OSError."""
         found = (self.certificate.stat(), self.key.stat())
         return tuple((each.st_ino, each.st_size, each.st_mtime_ns) for each in found)
 
@@ -81,7 +81,7 @@ def listen(host: str, port: int) -> socket.socket:
             listening.bind(address)
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             listening.listen(BACKLOG)
-            listening.setblocking(False)  # who comes second to a connection that several were told of must not wait
+            listening.setblocking(False)  # several servers may be woken for one connection; the others must not block
         except BaseException:
             listening.close()
             raise
@@ -99,11 +99,11 @@ def serve(
     tls: Tls | None = None,
     parent: int | None = None,
 ) -> None:
-    """Serve until told to stop; `started` is called once requests are answered. What is in flight is finished.
+    """Serve until told to stop, then finish the requests in flight. `started` is called once requests are answered.
 
     `parent` is a pipe's descriptor that the parent process holds open: when it ends, so does this server.
     """
-    gc.freeze()  # what is loaded by now stays: it is not looked through again and again
+    gc.freeze()  # loaded modules stay: exclude them from garbage collection
     if sys.platform == "win32":
         asyncio.run(_serve(app, listening, started, tls, parent))
     else:
@@ -143,7 +143,7 @@ def _orphaned(parent: int, stop: asyncio.Event) -> None:
 
 
 class _Servers:
-    """granian's servers on one socket: the one that accepts, and those that only finish what they have begun."""
+    """granian's servers on one socket: one that accepts connections, and replaced ones that finish theirs."""
 
     def __init__(self, app: Application, listening: socket.socket, tls: Tls | None) -> None:
         self._app = app
@@ -151,7 +151,7 @@ class _Servers:
         self._tls = tls
         self._finishing: set[asyncio.Task[None]] = set()
         self.ended = asyncio.get_running_loop().create_future()
-        """Is done when the server that accepts has ended by itself."""
+        """Done when the accepting server has ended by itself."""
 
     def begin(self) -> None:
         self._mark = self._tls.mark() if self._tls else None
@@ -164,7 +164,7 @@ class _Servers:
             self.ended.set_result(None)
 
     async def watch(self) -> None:
-        """Serve a certificate anew as soon as its files have changed."""
+        """Serve a renewed certificate as soon as its files have changed."""
         tls, tried = self._tls, None
         while tls is not None:
             await asyncio.sleep(LOOK_SECONDS)
@@ -173,7 +173,7 @@ class _Servers:
                 mark = tls.mark()
                 if mark in (self._mark, tried):
                     continue
-                tried = mark  # files that do not fit are complained of once; one of two may have been renewed so far
+                tried = mark  # a mismatch is logged once: perhaps only one of the two files has been renewed so far
                 tls.check()
             except (MograderError, OSError) as error:
                 log.error("the certificate is served as it was: %s", error)
@@ -205,7 +205,12 @@ async def _finish(server: _OnSocket, task: asyncio.Task[None]) -> None:
 
 
 class _OnSocket(Server):
-    """granian's embedded server, on a socket of ours; by itself it opens one, which no other server could share."""
+    """granian's embedded server on a socket of ours.
+
+    granian's public interface opens its own socket, which no other server can share. So this class, and nothing else,
+    overrides `_init_shared_socket` and sets `_shd`, as granian's own servers do; pyproject.toml pins granian's minor
+    version for this reason, and tests/web/test_tls.py fails if granian changes it.
+    """
 
     def __init__(self, app: Application, listening: socket.socket, tls: Tls | None) -> None:
         super().__init__(
@@ -230,12 +235,12 @@ class _OnSocket(Server):
         self._shd = SocketHolder(self._handle, *words)  # type: ignore[call-arg, assignment]
 
     def accept_no_more(self) -> None:
-        """Leave new connections to the server that shares the socket.
+        """Leave new connections to the other server on the socket.
 
-        granian stops accepting only by dropping connections whose first request is not there yet. So its handle is
-        made one of a socket that nobody connects to.
+        granian can stop accepting only by dropping connections whose first request has not arrived. So its handle is
+        replaced by one of a socket to which nobody connects.
         """
-        if sys.platform == "win32":  # handles of sockets cannot be exchanged there: such connections are dropped
+        if sys.platform == "win32":  # socket handles cannot be replaced there: such connections are dropped
             return
         with socket.socket() as nobody:
             nobody.bind(("127.0.0.1", 0))
@@ -251,7 +256,10 @@ async def _say_when_answering(listening: socket.socket, tls: Tls | None, started
     context = None
     if tls is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # it is ourselves, and nothing is told
+        context.check_hostname, context.verify_mode = (
+            False,
+            ssl.CERT_NONE,
+        )  # our own server
     while True:
         with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection(host, port, ssl=context)

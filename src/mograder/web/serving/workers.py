@@ -1,7 +1,7 @@
-"""Several processes on one listening socket: begun, watched, begun anew when one dies, and stopped together.
+"""Several worker processes on one listening socket: started, watched, restarted when one dies, and stopped together.
 
-Invariant: this process serves nothing and has no threads, so that it can make another worker at any time; no worker
-outlives it, however it ends.
+Invariant: the parent serves nothing and has no threads, so that it can fork at any time. No worker outlives the parent,
+however it ends.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Work = Callable[[Callable[[], None], int], None]
 descriptor that can be read from when the parent is gone."""
 
 QUICK_SECONDS = 1.0
-"""A worker that lives shorter is not begun anew at once."""
+"""A worker that ended sooner is not restarted at once."""
 
 
 def serve_in_processes(count: int, listening: socket.socket, work: Work, started: Callable[[], None]) -> None:
@@ -46,8 +46,8 @@ class _Parent:
         self._listening = listening
         self._work = work
         self._started = started
-        self._answering, self._answers = os.pipe()  # a worker that answers writes to it
-        self._orphaned, self._alive = os.pipe()  # nobody writes to it: it ends with this process
+        self._answering, self._answers = os.pipe()  # a worker writes to it once it answers
+        self._orphaned, self._alive = os.pipe()  # nobody writes to it: it is closed when this process ends
         self._told, self._tell = os.pipe()  # signals
         self._workers: dict[BaseProcess, float] = {}
 
@@ -93,13 +93,13 @@ class _Parent:
         while self._told not in wait([self._told, *(each.sentinel for each in self._workers)]):
             for worker in [each for each in self._workers if not each.is_alive()]:
                 lived = time.monotonic() - self._workers.pop(worker)
-                log.error("worker %s ended with %s: another takes its place", worker.pid, worker.exitcode)
+                log.error("worker %s ended with %s: it is restarted", worker.pid, worker.exitcode)
                 if lived < QUICK_SECONDS and wait([self._told], QUICK_SECONDS):
                     return
                 self._begin()
 
     def _stop(self) -> None:
-        self._listening.close()  # the port is free once the workers have closed it as well
+        self._listening.close()  # the port is free once the workers have closed it, too
         for worker in self._workers:
             worker.terminate()
         ends = time.monotonic() + DRAIN_SECONDS + 2

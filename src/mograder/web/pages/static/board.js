@@ -29,3 +29,8 @@ htmx.defineExtension("in-place", {
     return []; // nothing in it is new to htmx
   },
 });
+
+// Says when the board cannot be brought up to date, until it can again.
+const stale = document.getElementById("stale");
+for (const name of ["htmx:sendError", "htmx:responseError", "htmx:sseError"]) document.addEventListener(name, () => { stale.hidden = false; });
+for (const name of ["htmx:afterSwap", "htmx:sseOpen"]) document.addEventListener(name, () => { stale.hidden = true; });

@@ -1,0 +1,196 @@
+"""The Python environment that a notebook's PEP 723 block asks for: this one if it will do, else one built by uv.
+
+A built environment stands in a cache folder under the hash of what was asked, with the lock that made it, and is used
+from then on without network. Two processes that need the same one wait for each other (a lock file).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from mograder.domain.errors import BadRequest, MograderError
+
+_BLOCK = re.compile(r"(?m)^# /// script\s*$\n(?P<content>(?:^#(?: .*)?$\n)+?)^# ///\s*$")
+_OURS = ("marimo", "mograder")  # marimo is always there; mograder's runtime is given by the grader itself
+
+
+class BadBlock(BadRequest):
+    """The PEP 723 block cannot be read."""
+
+    code = "pep723"
+
+
+class EnvironmentFailed(MograderError):
+    """The environment could not be built; the message has uv's last lines."""
+
+    code = "environment"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a notebook's block asks for."""
+
+    dependencies: tuple[str, ...]
+    requires_python: str = ""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A Python that runs notebooks. `folders` is all of it on the disk; `digest` names what is installed."""
+
+    python: str
+    folders: tuple[str, ...]
+    digest: str
+
+
+def wanted_by(text: str) -> Wanted:
+    """The dependencies in a notebook's PEP 723 block; none without one. Raises BadBlock."""
+    found = _BLOCK.search(text)
+    if found is None:
+        return Wanted(())
+    lines = (line[2:] if line.startswith("# ") else line[1:] for line in found["content"].splitlines())
+    try:
+        block = tomllib.loads("\n".join(lines))
+        dependencies = block.get("dependencies", [])
+        python = block.get("requires-python", "")
+        if not isinstance(dependencies, list) or not isinstance(python, str):
+            raise BadBlock("the PEP 723 block's `dependencies` is a list and `requires-python` a text")
+        asked = [each for each in map(str, dependencies) if _name(Requirement(each)) != "mograder"]
+        SpecifierSet(python)
+    except (tomllib.TOMLDecodeError, InvalidRequirement, InvalidSpecifier) as error:
+        raise BadBlock(f"the PEP 723 block cannot be read: {error}") from None
+    return Wanted(tuple(sorted(asked)), python)
+
+
+def environment_for(wanted: Wanted, cache: Path) -> Environment:
+    """The environment that satisfies it: the running one, or one in `cache`, built there the first time.
+
+    Raises EnvironmentFailed when uv cannot build it.
+    """
+    return current_environment() if satisfied(wanted) else built_environment(wanted, cache)
+
+
+def satisfied(wanted: Wanted) -> bool:
+    """Whether the environment that runs mograder has all of it."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    if wanted.requires_python and not SpecifierSet(wanted.requires_python).contains(version, prereleases=True):
+        return False
+    return all(_installed(Requirement(each)) for each in (*wanted.dependencies, "marimo"))
+
+
+def _installed(requirement: Requirement) -> bool:
+    if requirement.marker is not None and not requirement.marker.evaluate():
+        return True
+    if requirement.url is not None:
+        return False
+    try:
+        version = importlib.metadata.version(requirement.name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return requirement.specifier.contains(version, prereleases=True)
+
+
+@functools.cache
+def current_environment() -> Environment:
+    """The one that runs mograder."""
+    installed = sorted(
+        f"{each.metadata['Name']}=={each.version}" for each in importlib.metadata.distributions() if each.metadata
+    )
+    folders = _folders([sys.prefix, sys.base_prefix, *sys.path])
+    return Environment(sys.executable, folders, _digest([sys.version, *dict.fromkeys(installed)]))
+
+
+def built_environment(wanted: Wanted, cache: Path) -> Environment:
+    """One made by uv, under the hash of what is wanted."""
+    asked = [*wanted.dependencies, *(["marimo"] if not any(map(_is_marimo, wanted.dependencies)) else [])]
+    digest = _digest([sys.platform, wanted.requires_python, *asked])
+    folder = cache / digest[:32]
+    done = folder / "environment.json"
+    if not done.is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / f"{digest[:32]}.lock"):
+            if not done.is_file():
+                _build(folder, asked, wanted.requires_python)
+    return _read(folder)
+
+
+def _build(folder: Path, asked: Sequence[str], requires_python: str) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "asked.in").write_text("".join(f"{each}\n" for each in asked))
+    python = requires_python or f">={sys.version_info[0]}.{sys.version_info[1]}"
+    _uv("venv", "--no-project", "--python", python, str(folder / "venv"))
+    program = str(folder / "venv" / "bin" / "python")
+    locked = str(folder / "requirements.txt")
+    _uv("pip", "compile", "--quiet", "--generate-hashes", "--python", program, str(folder / "asked.in"), "-o", locked)
+    _uv("pip", "install", "--quiet", "--require-hashes", "--link-mode", "copy", "--python", program, "-r", locked)
+    words = [program, "-I", "-c", "import json, sys; print(json.dumps([sys.prefix, sys.base_prefix, *sys.path]))"]
+    folders = _folders(json.loads(subprocess.run(words, capture_output=True, check=True).stdout))  # noqa: S603 - our own
+    digest = _digest([(folder / "requirements.txt").read_text()])
+    unfinished = folder / "environment.json.new"
+    unfinished.write_text(json.dumps({"python": program, "folders": folders, "digest": digest}))
+    unfinished.replace(folder / "environment.json")
+
+
+def _read(folder: Path) -> Environment:
+    made = json.loads((folder / "environment.json").read_text())
+    return Environment(made["python"], tuple(made["folders"]), made["digest"])
+
+
+def _uv(*arguments: str) -> None:
+    words = [_uv_program(), *arguments]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+    if done.returncode:
+        last = "\n".join(done.stderr.strip().splitlines()[-8:])
+        raise EnvironmentFailed(f"uv {arguments[0]} could not make the notebook's environment:\n{last}")
+
+
+def _uv_program() -> str:
+    try:
+        import uv
+    except ImportError:
+        found = shutil.which("uv")
+        if found is None:
+            raise EnvironmentFailed("uv is not installed: run `pip install 'mograder[grading]'`") from None
+        return found
+    return os.fsdecode(uv.find_uv_bin())
+
+
+def _folders(paths: Iterable[str]) -> tuple[str, ...]:
+    """Those that are there, each once, without what lies inside another one. The current folder is never one."""
+    found = sorted({os.path.abspath(each) for each in paths if each and Path(each).exists()})  # noqa: PTH100 - links stay
+    never = {str(Path.cwd()), str(Path.home()), "/"}
+    kept: list[str] = []
+    for each in found:
+        if each in never or any(Path(each).is_relative_to(other) for other in kept):
+            continue
+        kept.append(each)
+    return tuple(kept)
+
+
+def _name(requirement: Requirement) -> str:
+    return re.sub(r"[-_.]+", "-", requirement.name).lower()
+
+
+def _is_marimo(dependency: str) -> bool:
+    return _name(Requirement(dependency)) == "marimo"
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,0 +1,128 @@
+"""The answer process: runs a submission's cells, then answers what the check process asks of what they defined.
+
+Nothing of the tests is ever here (unless the instructor has said `isolate = false`).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import resource
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from . import checks, errors, recording
+from .cells import Cells, read_cells, time_limit
+from .frames import Channel, Closed, FrameError
+from .peer import Peer
+
+
+class Output(io.TextIOBase):
+    """Standard output: counted, and dropped. A cell that writes more than `limit` characters is interrupted."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = self._limit = limit
+
+    def renew(self) -> None:
+        self._left = self._limit
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self._left -= len(text)
+        if self._left < 0:
+            raise errors.TooMuchOutput("more output than is allowed")
+        return len(text)
+
+
+class Open:
+    """The rules of the answer process: the check process may do everything here."""
+
+    def __init__(self, filename: str) -> None:
+        self.filename = filename
+
+    def permits(self, operation: str, target: object, name: str) -> bool:
+        return True
+
+    def may(self, group: str) -> bool:
+        return True
+
+    def changes(self, target: object) -> bool:
+        return True
+
+    def note(self, what: str, detail: str) -> None:
+        return None
+
+
+def run(channel: Channel) -> None:
+    """One submission, from the job to the end of the connection."""
+    job, _ = channel.receive()
+    cells = read_cells(job["cells"])
+    filename = prepare(job)
+    output = Output(job["limits"]["output_kb"] * 1024)
+    sys.stdout = sys.stderr = output
+    recording.install(lambda label, conditions: None)
+    notebook = Cells(filename, job["limits"]["cell_seconds"], {name for cell in cells for name in cell.defs})
+    for cell in cells:
+        if cell.index in job["skip"]:
+            continue
+        output.renew()
+        channel.send({"start": cell.index})
+        failure = notebook.run(cell)
+        channel.send({"done": cell.index, "failure": None if failure is None else asdict(failure)})
+    output.renew()
+    channel.send({"ready": sorted(notebook.shared)})
+    if job.get("together"):
+        _together(channel, job, notebook)
+        return
+    seconds = job["limits"]["cell_seconds"]
+
+    def limited() -> time_limit:
+        return time_limit(seconds)
+
+    peer = Peer(channel, Open(filename), job["limits"]["calls"], notebook.shared, limited)
+    try:
+        peer.serve()
+    except (Closed, FrameError, OSError):
+        return
+
+
+def _together(channel: Channel, job: dict[str, Any], notebook: Cells) -> None:
+    """`isolate = false`: the checks run here, over the very objects."""
+    run = checks.Checks(channel, job["together"], None, notebook.shared)
+    run.run()
+
+
+def prepare(job: dict[str, Any]) -> str:
+    """Seeds, limits, and the notebook's own file in the work folder. Returns its path."""
+    random.seed(0)
+    numpy: Any = sys.modules.get("numpy")
+    if numpy is not None and hasattr(numpy, "random"):
+        numpy.random.seed(0)
+    limit_resources(job["limits"])
+    filename = str(Path.cwd() / job["filename"])
+    Path(filename).write_text(job["text"], encoding="utf-8")
+    return filename
+
+
+def limit_resources(limits: dict[str, Any]) -> None:
+    """Memory counts from what is taken now: address space of libraries is not the student's."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    _limit(resource.RLIMIT_AS, pages * os.sysconf("SC_PAGE_SIZE") + (limits["memory_mb"] << 20))
+    _limit(resource.RLIMIT_FSIZE, limits["file_mb"] << 20)
+    _limit(resource.RLIMIT_NOFILE, 256)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_CPU, int(time.process_time() + limits["total_seconds"]) + 5)
+    if limits["processes"]:  # 0 where the count would be of all that the user runs
+        _limit(resource.RLIMIT_NPROC, limits["processes"])
+
+
+def _limit(what: int, value: int) -> None:
+    _, hard = resource.getrlimit(what)
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(what, (value, value))

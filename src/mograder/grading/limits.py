@@ -1,0 +1,74 @@
+"""What a run may use, and the tests that it is run against: values."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+from mograder.grading.sandbox import DataFile
+from mograder.notebook.source import Source, read_source
+
+_LEFT_OUT = frozenset(("__pycache__", "__marimo__", "node_modules"))
+_MARKERS = ("### BEGIN SOLUTION", "### BEGIN HIDDEN TESTS")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`cell_seconds` of processor time (three times that of wall time), `total_seconds` of wall time in all, mebibytes,
+    counts. `calls`: from the checks into a submission."""
+
+    cell_seconds: float = 10.0
+    total_seconds: float = 60.0
+    memory_mb: int = 1024
+    processes: int = 64
+    file_mb: int = 64
+    output_kb: int = 256
+    calls: int = 100_000
+    frame_mb: int = 64  # what may cross in one piece
+    notebook_kb: int = 2048
+
+
+@dataclass(frozen=True)
+class Tests:
+    """An assignment's source, and the files that stand beside its notebook. `isolate` False runs the checks beside the
+    answers, unprotected."""
+
+    __test__: ClassVar[bool] = False  # not for pytest, in spite of its name
+
+    text: str
+    assignment: str
+    files: tuple[DataFile, ...] = ()
+    isolate: bool = True
+    limits: Limits = Limits()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256, hexadecimal, of the source's text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @cached_property
+    def source(self) -> Source:
+        """Raises NotebookError and SourceErrors."""
+        return read_source(self.text, self.assignment)
+
+
+def data_files(folder: Path, notebook: str) -> tuple[DataFile, ...]:
+    """The files of an assignment's source folder that students have too: not the notebook, hidden files, other sources
+    with solutions or hidden tests, or what tools leave behind."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if not path.is_file() or any(part.startswith(".") or part in _LEFT_OUT for part in parts):
+            continue
+        if parts == (notebook,) or (path.suffix in (".py", ".md", ".ipynb") and _is_source(path)):
+            continue
+        found.append(DataFile("/".join(parts), path.resolve()))
+    return tuple(found)
+
+
+def _is_source(path: Path) -> bool:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return any(marker in text for marker in _MARKERS)

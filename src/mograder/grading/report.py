@@ -1,0 +1,170 @@
+"""From what a run left to its report: each check, each failed cell, each limit, in words that a student understands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mograder.domain.results import CellFailure, CheckResult, CheckStatus, LimitReached, Outcome, RunReport
+from mograder.grading.limits import Limits, Tests
+from mograder.grading.plan import Plan
+from mograder.grading.run import CheckCell, Course, Row, Stop
+from mograder.notebook.marks import check_calls, check_names
+
+_LIMITS = ("time", "memory", "output", "processes", "calls", "size")
+
+
+@dataclass(frozen=True)
+class Model:
+    """What the model solution does: labels with their weights and what is used of objects, by the place of the cell."""
+
+    labels: Mapping[int, Mapping[str, float]]
+    policy: Mapping[int, frozenset[str]]
+
+
+def model_of(course: Course, checks: Plan) -> Model:
+    """Labels that stand in the text of a check cell which the model does not get through count 1."""
+    labels: dict[int, dict[str, float]] = {}
+    graders = check_names(checks.notebook.text)
+    for place in checks.order:
+        calls = check_calls(checks.notebook.cells[place].code, graders)
+        labels[place] = {call.label: 1.0 for call in calls if call.label is not None}
+        if place in course.checks:
+            rows = course.checks[place].rows
+            labels[place] |= {label: sum(row.weight for row in each) for label, each in rows.items() if each}
+    return Model(labels, {place: cell.used for place, cell in course.checks.items()})
+
+
+def unreadable(reason: str, line: int | None, filename: str) -> RunReport:
+    """Of a file that is no notebook."""
+    return RunReport(Outcome.CODE_FAILED, failures=(CellFailure(filename, line, reason),))
+
+
+def our_failure(error: str) -> RunReport:
+    return RunReport(Outcome.OUR_FAILURE, error=error)
+
+
+def compose(tests: Tests, model: Model, course: Course, answers: Plan, checks: Plan, isolated: bool) -> RunReport:
+    """The report; `changed_cells` and times are the caller's to add."""
+    writer = _Writer(tests, model, course, answers, checks)
+    results = writer.checks()
+    failures = (*answers.failures, *writer.failures())
+    limits = tuple(dict.fromkeys(writer.limits))
+    outcome = Outcome.LIMIT if limits else Outcome.CODE_FAILED if failures else Outcome.GRADED
+    return RunReport(outcome, results, failures, limits, isolated=isolated)
+
+
+class _Writer:
+    def __init__(self, tests: Tests, model: Model, course: Course, answers: Plan, checks: Plan) -> None:
+        self._tests = tests
+        self._model = model
+        self._course = course
+        self._answers = answers
+        self._checks = checks
+        self.limits: list[LimitReached] = []
+
+    def failures(self) -> list[CellFailure]:
+        """Cells of the student's that raised; what a limit stopped goes to `limits`."""
+        found = []
+        for place in self._answers.order:
+            stop = self._course.cells.get(place)
+            if stop is None or stop.kind in ("stopped", "absent"):
+                continue
+            name = self._answers.title(place)
+            line = stop.line or self._answers.notebook.cells[place].line
+            if stop.kind in _LIMITS:
+                self.limits.append(LimitReached(stop.kind, name, line, _limit_text(stop, self._tests.limits)))
+            else:
+                found.append(CellFailure(name, line, stop.text, stop.traceback))
+        if self._course.out_of_time:
+            text = f"the notebook took longer than {self._tests.limits.total_seconds:g} s in all"
+            self.limits.append(LimitReached("time", "the notebook", None, text))
+        return found
+
+    def checks(self) -> tuple[CheckResult, ...]:
+        found: dict[str, CheckResult] = {}
+        for place in self._checks.order:
+            cell = self._course.checks.get(place)
+            expected = self._model.labels.get(place, {})
+            labels = dict.fromkeys([*expected, *(cell.rows if cell else ())])
+            for label in labels:
+                found[label] = self._check(label, place, cell, expected.get(label, 1.0))
+            if cell is not None:
+                self._limits_of(cell, labels)
+        for question in self._tests.source.questions:
+            for label in question.labels:
+                if label not in found:
+                    found[label] = self._result(
+                        label, CheckStatus.NOT_RUN, ("this check did not run",), 0.0, 1.0, False
+                    )
+        return tuple(found.values())
+
+    def _check(self, label: str, place: int, cell: CheckCell | None, total: float) -> CheckResult:
+        rows = cell.rows.get(label) if cell is not None else None
+        stop = cell.stop if cell is not None else Stop("time" if self._course.out_of_time else "gone")
+        unprotected = cell is not None and cell.unprotected
+        if rows is None:
+            status, text = self._missing(place, stop)
+            return self._result(label, status, (text,) if text else (), 0.0, total, unprotected)
+        if not rows:
+            return self._result(label, CheckStatus.WARN, (), 0.0, total, unprotected)
+        return self._recorded(label, rows, unprotected)
+
+    def _recorded(self, label: str, rows: tuple[Row, ...], unprotected: bool) -> CheckResult:
+        weight = sum(row.weight for row in rows)
+        earned = sum(row.weight for row in rows if row.holds)
+        messages = tuple(row.message for row in rows if not row.holds)
+        status = CheckStatus.SUCCESS if not messages else CheckStatus.PARTIAL if earned > 0 else CheckStatus.DANGER
+        return self._result(label, status, messages, earned, weight, unprotected)
+
+    def _result(
+        self, label: str, status: CheckStatus, messages: tuple[str, ...], earned: float, total: float, unprotected: bool
+    ) -> CheckResult:
+        key = label.split(":", 1)[0].strip()
+        hidden = label in self._tests.source.hidden
+        return CheckResult(label, key, hidden, status, messages, earned, total, unprotected)
+
+    def _missing(self, place: int, stop: Stop | None) -> tuple[CheckStatus, str]:
+        """Why there is nothing of a check."""
+        if stop is None:
+            return CheckStatus.NOT_RUN, "this check did not run"
+        if stop.kind == "stopped":
+            return CheckStatus.WARN, ""
+        if stop.kind == "absent":
+            return CheckStatus.NOT_RUN, self._absent(stop.text)
+        if stop.kind == "gone":
+            return CheckStatus.DANGER, "your code ended the program while this check ran"
+        if stop.kind in _LIMITS:
+            return CheckStatus.DANGER, _limit_text(stop, self._tests.limits)
+        line = "" if stop.student_line is None else f" (your line {stop.student_line})"
+        return CheckStatus.DANGER, f"{stop.text}{line}"
+
+    def _absent(self, names: str) -> str:
+        """Which name is not there, and which cell of the student's should have defined it."""
+        for name in names.split(", "):
+            for place, cell in enumerate(self._answers.notebook.cells):
+                if name in cell.defs:
+                    reason = "did not run to its end" if place in self._course.cells else "did not run"
+                    return f"`{name}` is not there: the cell in line {cell.line} {reason}"
+        return f"`{names.split(', ')[0]}` is not there: no cell defines it"
+
+    def _limits_of(self, cell: CheckCell, labels: Mapping[str, None]) -> None:
+        where = ", ".join(dict.fromkeys(label.split(":", 1)[0].strip() for label in labels)) or "a check"
+        if cell.stop is not None and cell.stop.kind in _LIMITS:
+            text = _limit_text(cell.stop, self._tests.limits)
+            self.limits.append(LimitReached(cell.stop.kind, where, cell.stop.student_line, text))
+        for what, detail in cell.limits:
+            if cell.stop is None or cell.stop.kind != what:
+                stop = Stop(what, detail)
+                self.limits.append(LimitReached(what, where, None, _limit_text(stop, self._tests.limits)))
+
+
+def _limit_text(stop: Stop, limits: Limits) -> str:
+    return {
+        "time": f"took longer than {limits.cell_seconds:g} s: is there a loop that never ends?",
+        "memory": f"took more than {limits.memory_mb} MB of memory",
+        "output": f"printed more than {limits.output_kb} kB",
+        "processes": f"started more than {limits.processes} processes or threads",
+        "calls": f"the checks had to ask more than {limits.calls} times: is there a generator that never ends?",
+        "size": f"gives too large a value: {stop.text}",
+    }[stop.kind]

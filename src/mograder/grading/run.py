@@ -1,0 +1,389 @@
+"""One run of a submission: its cells in the answer process, then the checks. A process that fails is replaced.
+
+A cell that stops its process, or that cannot be interrupted, is left out and the others run again. A check that does so
+is reported, and the next ones go on with new processes. What comes from the answer process is looked at field by field.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mograder.grading.inside.cells import PATIENCE
+from mograder.grading.inside.frames import Channel, FrameError
+from mograder.grading.limits import Limits
+from mograder.grading.plan import Plan
+from mograder.grading.sandbox import WORK
+from mograder.grading.warm import Ended, Warm, WarmFailed
+
+_GRACE = 1.5  # seconds after a cell's time in which its process may still react
+_FRAME = 10.0  # seconds for a frame that has begun
+_MAX_FRAME = 16 << 20
+_RETRIES = 2
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a cell did not finish. `kind`: error, stopped, absent, time, memory, output, processes, calls, size, gone."""
+
+    kind: str
+    text: str = ""
+    line: int | None = None
+    traceback: str = ""
+    student_line: int | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    holds: bool
+    message: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class CheckCell:
+    """What came of one check cell: rows by label, why it stopped, what of a student's objects it used."""
+
+    rows: Mapping[str, tuple[Row, ...]]
+    stop: Stop | None = None
+    unprotected: bool = False
+    used: frozenset[str] = frozenset()
+    limits: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass
+class Course:
+    """What is known of a run so far; grows while it runs."""
+
+    cells: dict[int, Stop] = field(default_factory=dict)
+    names: frozenset[str] = frozenset()
+    checks: dict[int, CheckCell] = field(default_factory=dict)
+    helpers: dict[int, Stop] = field(default_factory=dict)
+    cpu_seconds: float = 0.0
+    out_of_time: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is run. `policy` None records what the model does. `files` names the notebook in the work folder."""
+
+    answers: Plan
+    checks: Plan
+    check_places: frozenset[int]
+    wanted: frozenset[str]
+    filename: str
+    policy: Mapping[int, frozenset[str]] | None
+    isolate: bool
+    limits: Limits
+
+
+class Broken(Exception):
+    """The answer process is gone, or says what it should not. `ended` where it has ended."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.text = text
+
+
+class Run:
+    """One run in the processes of one slot. Raises WarmFailed for what is our own failure."""
+
+    def __init__(self, job: Job, answers: Warm, checks: Warm) -> None:
+        self._job = job
+        self._answers = answers
+        self._checks = checks
+        self._skip: set[int] = set()
+        self._current: int | None = None
+        self.course = Course()
+        self._until = 0.0
+
+    def run(self) -> Course:
+        self._answers.start()
+        if self._job.isolate:
+            self._checks.start()
+        pending = [place for place in self._job.checks.order if place in self._job.check_places]
+        failed = 0
+        try:
+            while True:
+                answering = self._answer()
+                if answering is None:
+                    return self.course
+                before = len(pending)
+                if self._job.isolate:
+                    self._check(answering, pending)
+                else:
+                    self._listen(answering, self._answers, pending)
+                    answering.close()
+                pending = [place for place in pending if place not in self.course.checks]
+                if not pending or self.course.out_of_time:
+                    return self.course
+                failed = failed + 1 if len(pending) == before else 0
+                if failed > _RETRIES:
+                    raise WarmFailed("the checks end without a result")
+                self._finish(self._answers)
+        finally:
+            self._finish(self._answers)
+            if self._job.isolate:
+                self._finish(self._checks)
+
+    def _finish(self, warm: Warm) -> None:
+        ended = warm.finish()
+        if ended is not None:
+            self.course.cpu_seconds += ended.cpu_seconds
+
+    # the submission's cells
+
+    def _answer(self) -> Channel | None:
+        """The connection to an answer process that has run the cells; None when the time is over."""
+        if not self._until:
+            self._until = time.monotonic() + self._job.limits.total_seconds
+        while not self._over():
+            channel = self._started()
+            try:
+                self._current = None
+                if self._through(channel):
+                    return channel
+            except WarmFailed:
+                channel.close()
+                raise
+            channel.close()
+            self._finish(self._answers)
+        self.course.out_of_time = True
+        return None
+
+    def _started(self) -> Channel:
+        """The connection to a new answer process. To start a sandbox is not the submission's time."""
+        began = time.monotonic()
+        ours, theirs = socket.socketpair()
+        try:
+            self._answers.run([theirs.fileno()])
+        except WarmFailed:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self._until += time.monotonic() - began
+        return Channel(ours, _MAX_FRAME)
+
+    def _through(self, channel: Channel) -> bool:
+        """Whether the process has gone through the cells; what stopped it is noted."""
+        try:
+            channel.send(self._job_for_answers())
+            self._cells(channel)
+        except Broken as broken:
+            if not self._over() or self._current is not None:
+                self._lost(broken.kind, broken.text)
+            return False
+        except (FrameError, OSError):
+            self._lost(*self._how_ended())
+            return False
+        return True
+
+    def _over(self) -> bool:
+        return time.monotonic() >= self._until
+
+    def _lost(self, kind: str, text: str) -> None:
+        """The process is gone: the cell that it was in is left out from now on."""
+        if self._current is None:
+            raise WarmFailed(f"the answer process ends before the first cell: {text}")
+        self.course.cells[self._current] = Stop(kind, text)
+        self._skip.add(self._current)
+
+    def _how_ended(self) -> tuple[str, str]:
+        try:
+            until = time.monotonic() + _GRACE
+            while time.monotonic() < until:
+                ended = self._answers.ended()
+                if ended is not None:
+                    self.course.cpu_seconds += ended.cpu_seconds
+                    return _reason(ended)
+                select.select([self._answers.control], [], [], 0.05)
+        except WarmFailed:
+            return "ended", "the cell ended the program that runs it"
+        return "ended", "the cell closed what it does not own"
+
+    def _cells(self, channel: Channel) -> None:
+        """Reads what becomes of the cells until they are through. Raises Broken, FrameError, OSError."""
+        limits = self._job.limits
+        known = set(self._job.answers.order)
+        left = 3 * len(known) + 10
+        wait = PATIENCE * limits.cell_seconds + _GRACE
+        while True:
+            left -= 1
+            seconds = min(wait, self._until - time.monotonic())
+            document = self._next(channel, self._answers, seconds)
+            if document is None:
+                raise Broken("time", "the cell ran too long")
+            if "ready" in document:
+                names = document["ready"]
+                if type(names) is not list:
+                    raise Broken("ended", "the cell writes where it should not")
+                self.course.names = frozenset(each for each in names if type(each) is str and len(each) < 1_000)
+                return
+            place = document.get("start", document.get("done"))
+            if type(place) is not int or place not in known or left < 0:
+                raise Broken("ended", "the cell writes where it should not")
+            self._current = place
+            if "done" in document:
+                stop = _stop(document.get("failure"))
+                if stop is not None:
+                    self.course.cells[place] = stop
+                else:
+                    self.course.cells.pop(place, None)
+
+    def _next(self, channel: Channel, warm: Warm, seconds: float) -> dict[str, Any] | None:
+        """The next message of a child; None when there is none in time. Raises FrameError when it has ended."""
+        until = time.monotonic() + max(0.0, seconds)
+        while (left := until - time.monotonic()) > 0:
+            ready, _, _ = select.select([channel.fileno(), warm.control.fileno()], [], [], left)
+            if channel.fileno() in ready:
+                channel.settimeout(_FRAME)
+                document, _ = channel.receive()
+                if type(document) is not dict:
+                    raise FrameError("not a message")
+                return document
+            if ready:
+                try:
+                    ended = warm.ended()
+                except WarmFailed:
+                    if warm is self._answers and self._current is not None:  # a cell has ended what it was forked from
+                        raise Broken("ended", "the cell ended the program that runs it") from None
+                    raise
+                if ended is not None:
+                    self.course.cpu_seconds += ended.cpu_seconds
+                    if warm is self._answers:
+                        raise Broken(*_reason(ended))
+                    raise FrameError("memory" if ended.memory else f"ended with {ended.code}")
+        return None
+
+    def _job_for_answers(self) -> dict[str, Any]:
+        job = self._job
+        document: dict[str, Any] = {
+            "cells": job.answers.documents(), "skip": sorted(self._skip), "filename": job.filename,
+            "text": job.answers.notebook.text, "limits": self._limits(),
+        }  # fmt: skip
+        if not job.isolate:
+            todo = [place for place in job.check_places if place not in self.course.checks]
+            names = sorted(job.wanted)
+            document["together"] = self._job_for_checks(todo, names)
+        return document
+
+    def _limits(self) -> dict[str, Any]:
+        limits = self._job.limits
+        return {
+            "cell_seconds": limits.cell_seconds, "total_seconds": limits.total_seconds, "memory_mb": limits.memory_mb,
+            "processes": limits.processes if self._answers.contained else 0, "file_mb": limits.file_mb,
+            "output_kb": limits.output_kb, "calls": limits.calls,
+        }  # fmt: skip
+
+    # the checks
+
+    def _job_for_checks(self, todo: list[int], names: list[str]) -> dict[str, Any]:
+        job = self._job
+        policy = None if job.policy is None else {str(place): sorted(used) for place, used in job.policy.items()}
+        return {
+            "cells": job.checks.documents(job.check_places), "todo": todo, "names": names, "policy": policy,
+            "wanted": sorted(job.wanted), "tests": f"{WORK}/.tests.py", "filename": f"{WORK}/{job.filename}",
+            "text": job.answers.dedented(), "limits": self._limits(),
+        }  # fmt: skip
+
+    def _check(self, answering: Channel, pending: list[int]) -> None:
+        ours, theirs = socket.socketpair()
+        try:
+            self._checks.run([theirs.fileno(), answering.fileno()])
+        except WarmFailed:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+            answering.close()
+        channel = Channel(ours, _MAX_FRAME)
+        try:
+            channel.send(self._job_for_checks(pending, sorted(self.course.names & self._job.wanted)))
+            self._listen(channel, self._checks, pending)
+        finally:
+            channel.close()
+            self._finish(self._checks)
+
+    def _listen(self, channel: Channel, warm: Warm, pending: list[int]) -> None:
+        """Reads what becomes of the check cells, until they are through or something has to be replaced."""
+        current: int | None = None
+        wait = 2 * PATIENCE * self._job.limits.cell_seconds + 2 * _GRACE  # a check cell may run twice
+        while True:
+            seconds = min(wait, self._until - time.monotonic())
+            try:
+                document = self._next(channel, warm, seconds)
+            except (Broken, FrameError, OSError) as error:
+                if current is None and self._job.isolate:
+                    return
+                self._unchecked(current, pending, Stop("memory" if "memory" in str(error) else "gone", str(error)))
+                return
+            if document is None:
+                self.course.out_of_time = self._over()
+                self._unchecked(current, pending, Stop("time", "the check ran too long"))
+                return
+            if "end" in document:
+                return
+            if "start" in document:
+                current = document["start"]
+            elif "helper" in document:
+                stop = _stop(document["failure"])
+                if stop is not None:
+                    self.course.helpers[document["helper"]] = stop
+            else:
+                self.course.checks[document["check"]] = _check_cell(document)
+                current = None
+            if document.get("gone"):
+                return
+
+    def _unchecked(self, current: int | None, pending: list[int], stop: Stop) -> None:
+        place = current if current is not None else next((p for p in pending if p not in self.course.checks), None)
+        if place is not None and place not in self.course.checks:
+            self.course.checks[place] = CheckCell({}, stop)
+
+
+def _reason(ended: Ended) -> tuple[str, str]:
+    if ended.memory:
+        return "memory", "the cell took more memory than it may"
+    if ended.code == -9:
+        return "ended", "the cell ended the program that runs it (or it ran out of memory)"
+    if ended.code == -24:
+        return "time", "the cell took more processor time than it may"
+    if ended.code < 0:
+        return "ended", f"the cell crashed the program that runs it (signal {-ended.code})"
+    return "ended", "the cell ended the program that runs it (exit)"
+
+
+def _stop(document: Any) -> Stop | None:
+    if type(document) is not dict:
+        return None
+    return Stop(
+        _text(document.get("kind"), 20), _text(document.get("text"), 2_000), _line(document.get("line")),
+        _text(document.get("traceback"), 8_000), _line(document.get("student_line")),
+    )  # fmt: skip
+
+
+def _text(value: Any, limit: int) -> str:
+    """Of what a submission says: text that can be written as UTF-8, cut."""
+    return value[:limit].encode(errors="replace").decode() if type(value) is str else ""
+
+
+def _line(value: Any) -> int | None:
+    return value if type(value) is int and 0 < value < 10_000_000 else None
+
+
+def _check_cell(document: dict[str, Any]) -> CheckCell:
+    rows = {
+        str(each["label"]): tuple(
+            Row(holds is True, _text(message, 4_000), float(weight)) for holds, message, weight in each["rows"]
+        )
+        for each in document["results"]
+    }
+    limits = tuple((str(what), _text(detail, 500)) for what, detail in document["limits"])
+    used = frozenset(map(str, document["used"]))
+    return CheckCell(rows, _stop(document["failure"]), bool(document["unprotected"]), used, limits)

@@ -1,0 +1,222 @@
+"""The outer end of a warm process: starts it in its sandbox, has it fork a child, ends the child, and starts it anew.
+
+Invariant: what it reads from inside is short lines of JSON of the warm process itself, never of a submission.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from mograder.grading.environment import Environment
+from mograder.grading.limits import Limits
+from mograder.grading.sandbox import DATA, INSIDE, SCRATCH, VARIABLES, WORK, DataFile, Sandbox, user_of
+
+_START = 120.0  # seconds for marimo and the notebook's libraries to be imported, on a busy machine
+_END = 20.0
+_MAIN = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from inside import server; server.main(int(sys.argv[2]), sys.argv[3])"
+)
+
+
+class WarmFailed(Exception):
+    """The process could not be started, or is gone: ours, not a student's."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a child ended: exit code, or a signal as a negative number; `memory`: it was ended for what it held."""
+
+    code: int
+    memory: bool
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a warm process is started with."""
+
+    role: str  # "answers" or "checks"
+    environment: Environment
+    sandbox: Sandbox | None
+    files: tuple[DataFile, ...]
+    modules: tuple[str, ...]
+    limits: Limits
+    slot: int
+
+
+class Warm:
+    """One warm process. `start_in` runs the start in a thread that lives as long as the process shall."""
+
+    def __init__(
+        self, setup: Setup, start_in: Callable[[Callable[[], subprocess.Popen[bytes]]], subprocess.Popen[bytes]]
+    ) -> None:
+        self._setup = setup
+        self._start_in = start_in
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._buffer = b""
+        self._log: IO[bytes] | None = None
+        self._folder: str | None = None
+        self._ready = False
+
+    def start(self) -> None:
+        """Begins to start it, without waiting until it is ready."""
+        if self._process is not None:
+            return
+        ours, theirs = socket.socketpair()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `stop`
+        words = self._words(theirs.fileno())
+        variables = VARIABLES if self._setup.sandbox is None else {}
+        log = self._log
+
+        def popen() -> subprocess.Popen[bytes]:
+            return subprocess.Popen(  # noqa: S603 - our own words
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(theirs.fileno(),), env=variables,
+                start_new_session=True, cwd=self._folder or "/",
+            )  # fmt: skip
+
+        try:
+            self._process = self._start_in(popen)
+        except OSError as error:
+            raise WarmFailed(f"the sandbox cannot be started: {error}") from None
+        finally:
+            theirs.close()
+        self._control, self._buffer, self._ready = ours, b"", False
+
+    def run(self, descriptors: Sequence[int]) -> None:
+        """Has a child forked that owns these connections."""
+        self.start()
+        assert self._control is not None
+        if not self._ready:
+            self._await("ready", _START)
+            self._ready = True
+        try:
+            socket.send_fds(self._control, [b"r"], list(descriptors))
+        except OSError as error:
+            self._fail(str(error))
+
+    @property
+    def contained(self) -> bool:
+        """Whether it runs in a sandbox."""
+        return self._setup.sandbox is not None
+
+    @property
+    def control(self) -> socket.socket:
+        assert self._control is not None
+        return self._control
+
+    def ended(self) -> Ended | None:
+        """How the child ended, if the warm process has said so. Raises WarmFailed when it is gone itself."""
+        while True:
+            line = self._line(0.0)
+            if line is None:
+                return None
+            if "ended" in line:
+                return Ended(int(line["ended"]), bool(line["memory"]), float(line["cpu"]))
+
+    def finish(self) -> Ended | None:
+        """Ends the child and all that came of it, and cleans up; starts anew what does not come clean."""
+        if self._process is None or self._control is None:
+            return None
+        try:
+            self._control.sendall(b"k")
+            ended = None
+            until = time.monotonic() + _END
+            while (left := until - time.monotonic()) > 0:
+                line = self._line(left)
+                if line is not None and "ended" in line:
+                    ended = Ended(int(line["ended"]), bool(line["memory"]), float(line["cpu"]))
+                if line is not None and "clean" in line:
+                    if line["clean"] is not True:
+                        self.stop()
+                    return ended
+        except (OSError, WarmFailed):
+            pass
+        self.stop()
+        return None
+
+    def stop(self) -> None:
+        """Ends it. Safe to call twice."""
+        if self._control is not None:
+            self._control.close()
+        if self._process is not None:
+            with contextlib.suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.kill()
+            self._process.wait()
+        if self._log is not None:
+            self._log.close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._process = self._control = self._log = self._folder = None
+
+    def _await(self, key: str, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            line = self._line(left)
+            if line is not None and key in line:
+                return
+        self._fail("it did not start in time")
+
+    def _line(self, seconds: float) -> dict[str, Any] | None:
+        """The next line from inside; None when there is none in time. Raises WarmFailed at the end."""
+        control = self.control
+        until = time.monotonic() + seconds
+        while b"\n" not in self._buffer:
+            ready, _, _ = select.select([control], [], [], max(0.0, until - time.monotonic()))
+            if not ready:
+                return None
+            try:
+                chunk = control.recv(4096)
+            except ConnectionError:
+                chunk = b""
+            if not chunk:
+                self._fail("it ended")
+            self._buffer += chunk
+        line, self._buffer = self._buffer.split(b"\n", 1)
+        document = json.loads(line)
+        return document if isinstance(document, dict) else {}
+
+    def _fail(self, why: str) -> None:
+        text = ""
+        if self._log is not None:
+            self._log.seek(0)
+            text = self._log.read(1 << 16).decode(errors="replace").strip()[-1_000:]
+        self.stop()
+        raise WarmFailed(f"the {self._setup.role} process: {why}" + (f": {text}" if text else ""))
+
+    def _words(self, descriptor: int) -> list[str]:
+        setup = self._setup
+        config: dict[str, Any] = {
+            "role": setup.role, "modules": setup.modules, "memory_mb": setup.limits.memory_mb,
+            "frame_mb": setup.limits.frame_mb, "contained": setup.sandbox is not None, "work": WORK, "data": DATA,
+            "scratch": SCRATCH, "keep": setup.environment.folders, "user": None,
+        }  # fmt: skip
+        python = ["-s", "-P", "-B", "-c", _MAIN]
+        if setup.sandbox is not None:
+            if setup.sandbox.privileged:
+                config["user"] = user_of(setup.slot)
+            inside = [*python, INSIDE, str(descriptor), json.dumps(config)]
+            return setup.sandbox.command(setup.environment, setup.files, max(setup.limits.file_mb, 16), inside)
+        self._folder = tempfile.mkdtemp(prefix="mograder-grading-")
+        work, data = Path(self._folder, "work"), Path(self._folder, "data")
+        work.mkdir()
+        data.mkdir()
+        for file in setup.files:
+            (data / file.name).parent.mkdir(parents=True, exist_ok=True)
+            (data / file.name).symlink_to(file.path)
+        config |= {"work": str(work), "data": str(data), "scratch": [str(work)], "keep": []}
+        return [setup.environment.python, *python, str(Path(__file__).parent), str(descriptor), json.dumps(config)]

@@ -1,0 +1,257 @@
+"""What notebooks import: check, Grader, hint, word_count, submit. Needs marimo alone, and works in its browser build.
+
+What is shown and written here is for the person at the notebook. Nothing of it is believed when a submission is graded.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal
+
+import marimo as mo
+
+SIDECAR = "MOGRADER_SIDECAR_PATH"
+_FORMULA = re.compile(r"\$\$.+?\$\$|\$.+?\$", re.DOTALL)
+_HEAD = 20_000  # characters in which a notebook's PEP 723 block is looked for
+_NEAR = 100  # words from its target at which a word count is no longer merely off
+_GREEN, _ORANGE, _RED = "#34A853", "#FF9800", "#EA4335"
+Kind = Literal["neutral", "warn", "success", "info", "danger"]
+_KINDS: dict[str, Kind] = {"success": "success", "partial": "danger", "danger": "danger", "warn": "warn"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of one check: success, partial, danger (nothing earned) or warn (waiting). `details` are messages of failures."""
+
+    status: str
+    details: tuple[Any, ...]
+    earned: float
+    total: float
+
+
+def check(label: str, checks: Iterable[tuple[Any, ...]] | None) -> mo.Html:
+    """A callout that says which conditions fail.
+
+    `checks` has (condition, message) or (condition, message, weight); the weight is 1 unless given. An empty list or
+    None waits for the student's code.
+    """
+    outcome = _outcome(checks)
+    _tell(label, outcome)
+    return _callout(label, outcome, "", _KINDS[outcome.status])
+
+
+class Grader:
+    """Checks with points: `Grader({"Q1": 5})`, or `Grader(mo, marks)` as older notebooks have it.
+
+    The key of a check is its label before the first colon. In a release with hidden tests no points are shown, since
+    what they say is not all.
+    """
+
+    def __init__(self, *arguments: Any, marks: Mapping[str, float] | None = None) -> None:
+        given = [argument for argument in arguments if not isinstance(argument, ModuleType)]
+        given += [] if marks is None else [marks]
+        if len(given) != 1 or len(arguments) > 2:
+            raise TypeError('Grader takes the marks by question: Grader({"Q1": 5, "Q2": 3})')
+        self.marks: dict[str, float] = dict(given[0])
+        self._earned: dict[str, dict[str, tuple[float, float]]] = {}
+        self._has_hidden = _hidden_tests(sys._getframe(1).f_globals.get("__file__"))
+
+    def check(self, label: str, checks: Iterable[tuple[Any, ...]] | None) -> mo.Html:
+        """As the function `check`, with the points of the question so far."""
+        outcome = _outcome(checks)
+        _tell(label, outcome)
+        key = _key(label)
+        if outcome.status != "warn":
+            self._earned.setdefault(key, {})[label] = (outcome.earned, outcome.total)
+        else:
+            self._earned.get(key, {}).pop(label, None)
+        shown = "" if self._has_hidden or key not in self.marks else self._badge(key)
+        return _callout(label, outcome, shown, "info" if outcome.status == "partial" else _KINDS[outcome.status])
+
+    def scores(self) -> mo.Html:
+        """A table of the questions with what their checks have earned until now; run its cell again to renew it."""
+        if self._has_hidden:
+            text = "Scores will be available in your feedback after grading."
+            return mo.callout(mo.md(text), kind="neutral")
+        rows = [f"| {key} | {self._status(key)} | {_number(self._points(key))}/{_number(value)} |"
+                for key, value in self.marks.items()]  # fmt: skip
+        earned, available = sum(map(self._points, self.marks)), sum(self.marks.values())
+        table = "\n".join(["| Question | Status | Marks |", "|---|---|---|", *rows])
+        total = f"| **Total** | | **{_number(earned)}/{_number(available)}** |"
+        kind: Kind = "success" if earned >= available else "neutral"
+        return mo.callout(mo.md(f"## Your Score\n\n{table}\n{total}"), kind=kind)
+
+    def _points(self, key: str) -> float:
+        """round(available * earned weight / total weight, 1), over all checks of the key."""
+        parts = self._earned.get(key, {}).values()
+        total = sum(part[1] for part in parts)
+        return round(self.marks[key] * sum(part[0] for part in parts) / total, 1) if total else 0.0
+
+    def _status(self, key: str) -> str:
+        parts = self._earned.get(key, {}).values()
+        earned, total = sum(part[0] for part in parts), sum(part[1] for part in parts)
+        if not parts:
+            return "—"
+        return "PASS" if earned >= total else "PARTIAL" if earned > 0 else "FAIL"
+
+    def _badge(self, key: str) -> str:
+        marks = f"[{_number(self._points(key))}/{_number(self.marks[key])} marks]"
+        return f'<span style="float:right">`{marks}`</span>'
+
+
+def hint(*hints: str) -> mo.Html:
+    """Hints that stay closed until somebody opens them, one after another."""
+    names = ["Hint"] if len(hints) == 1 else [f"Hint {number}" for number in range(1, len(hints) + 1)]
+    return mo.accordion({name: mo.md(text) for name, text in zip(names, hints, strict=True)})
+
+
+def word_count(
+    notebook: str | os.PathLike[str], cell: str = "written_analysis", target: tuple[int, int] = (300, 500)
+) -> mo.Html:
+    """How many words the written answer in that cell of the saved notebook has, and how many it should have.
+
+    `notebook` is the notebook's own file: `word_count(__file__)`. Raises OSError when it cannot be read.
+    """
+    low, high = target
+    with open(notebook, encoding="utf-8") as file:
+        words = count_response_words(file.read(), cell)
+    if words is None:
+        return mo.md(f"*Word count unavailable: no cell named `{cell}`.*")
+    off = max(low - words, words - high)
+    colour = _GREEN if off <= 0 else _ORANGE if off <= _NEAR else _RED
+    count = f'<span style="color:{colour}; font-weight:bold">Word count: {words}</span>'
+    return mo.md(f"{count} (target: {low}–{high}; updates when the notebook is saved)")
+
+
+def count_response_words(source: str, cell: str = "written_analysis") -> int | None:
+    """The words, parted by blanks, of the longest text in that cell of a notebook; None when there is no such cell.
+
+    A formula between dollar signs is one word.
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == cell:
+            texts = [
+                part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)
+            ]
+            return len(_FORMULA.sub(" formula ", max(texts, key=len, default="")).split())
+    return None
+
+
+def submit(url: str, assignment: str, filepath: str | os.PathLike[str], user: str, token: str = "") -> str:
+    """Sends the saved notebook to the course server; one line that says what the server has kept.
+
+    `token` is the student's, or else the environment's MOGRADER_HTTPS_TOKEN. Raises RuntimeError with the server's
+    sentence when it refuses, OSError when it cannot be reached.
+    """
+    place = f"{url.rstrip('/')}/assignments/{urllib.parse.quote(assignment)}/submit?user={urllib.parse.quote(user)}"
+    if not place.startswith(("https://", "http://")):
+        raise RuntimeError(f"{url} is no web address")
+    with open(filepath, "rb") as file:
+        body = file.read()
+    headers = {"Content-Type": "application/octet-stream"}
+    if token := token or os.environ.get("MOGRADER_HTTPS_TOKEN", ""):
+        headers["Authorization"] = f"Bearer {token}"
+    request = urllib.request.Request(place, data=body, headers=headers, method="POST")  # noqa: S310 - web addresses only
+    try:
+        with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310
+            answer = json.load(reply)
+    except urllib.error.HTTPError as error:
+        raise RuntimeError(_refusal(error)) from None
+    return f"{answer.get('filename', assignment)}: {answer.get('status', 'ok')}"
+
+
+def _outcome(checks: Iterable[tuple[Any, ...]] | None) -> Outcome:
+    details: list[Any] = []
+    earned = total = 0.0
+    count = 0
+    for item in checks or ():
+        condition, message, *rest = item
+        if len(rest) > 1:
+            raise ValueError(f"a condition has a message and at most a weight, not {len(item)} parts")
+        weight = float(rest[0]) if rest else 1.0
+        total += weight
+        count += 1
+        if condition:
+            earned += weight
+        else:
+            details.append(message)
+    if not count:
+        return Outcome("warn", (), 0, 0)
+    status = "success" if not details else "partial" if earned > 0 else "danger"
+    return Outcome(status, tuple(details), earned, total)
+
+
+def _callout(label: str, outcome: Outcome, badge: str, kind: Kind) -> mo.Html:
+    title = f"{badge}**{label.strip()}**"
+    if outcome.status == "warn":
+        text = f"{title} — waiting for your code"
+    elif outcome.status == "success":
+        text = f"{title} — all checks passed"
+    else:
+        text = f"{title} — some checks failed:\n\n" + "\n".join(f"- {_indented(detail)}" for detail in outcome.details)
+    return mo.callout(mo.md(text), kind=kind)
+
+
+def _indented(message: Any) -> str:
+    """A message of several lines stays in its item of the list."""
+    return str(message).strip().replace("\n", "\n  ")
+
+
+def _tell(label: str, outcome: Outcome) -> None:
+    """One line of JSON for other tools. A file that cannot be written is no failure of the student's."""
+    path = os.environ.get(SIDECAR)
+    if not path:
+        return
+    line = {
+        "label": label,
+        "status": outcome.status,
+        "details": list(outcome.details),
+        "earned_weight": outcome.earned,
+        "total_weight": outcome.total,
+    }
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line, default=str) + "\n")
+    except OSError:
+        return
+
+
+def _key(label: str) -> str:
+    return label.split(":", 1)[0].strip()
+
+
+def _number(value: float) -> str:
+    return f"{value:g}"
+
+
+def _hidden_tests(notebook: object) -> bool:
+    """Whether the notebook's PEP 723 block says that there are hidden tests."""
+    if not isinstance(notebook, str):
+        return False
+    try:
+        with open(notebook, encoding="utf-8") as file:
+            head = file.read(_HEAD)
+    except (OSError, UnicodeDecodeError):
+        return False
+    return re.search(r"(?m)^# mograder-hidden-tests = true\s*$", head) is not None
+
+
+def _refusal(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.load(error)["error"])
+    except (ValueError, KeyError, TypeError):
+        return f"the server answered {error.code} {error.reason}"

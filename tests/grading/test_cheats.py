@@ -1,0 +1,39 @@
+"""Cheats: each scores nothing where it cheats, and takes nothing from the honest answers beside it."""
+
+from __future__ import annotations
+
+import pytest
+
+from mograder.domain.results import Outcome
+from tests.grading.cheats import CHEATS, Cheat
+from tests.grading.conftest import Grade
+from tests.grading.notebooks import SOURCE, earned, submission
+
+
+def test_the_model_solution_earns_everything(grade: Grade) -> None:
+    report = grade(SOURCE)
+    assert report.outcome is Outcome.GRADED
+    assert set(earned(report).values()) == {1.0}
+    assert {check.key for check in report.checks if check.unprotected} == {"stack"}
+
+
+def test_an_honest_submission_earns_all_that_it_answers(grade: Grade) -> None:
+    report = grade(submission())
+    assert report.outcome is Outcome.GRADED
+    assert [key for key, share in earned(report).items() if share < 1] == ["secret"]
+
+
+@pytest.mark.parametrize("cheat", CHEATS, ids=lambda cheat: cheat.name)
+def test_a_cheat_scores_nothing_and_its_neighbours_everything(grade: Grade, cheat: Cheat) -> None:
+    report = grade(cheat.text())
+    assert report.outcome is not Outcome.OUR_FAILURE, report.error
+    shares = earned(report)
+    assert {key: shares[key] for key in cheat.questions} == dict.fromkeys(cheat.questions, 0.0), report
+    others = {key: share for key, share in shares.items() if key not in {*cheat.questions, *cheat.spoils, "secret"}}
+    assert set(others.values()) <= {1.0}, report
+    assert len(others) == 9 - len({*cheat.questions, *cheat.spoils, "secret"})
+
+
+def test_there_are_enough_cheats() -> None:
+    assert len(CHEATS) >= 60
+    assert len({cheat.name for cheat in CHEATS}) == len(CHEATS)
