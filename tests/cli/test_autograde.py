@@ -278,6 +278,29 @@ def test_late_work_costs_what_the_course_says_beside_the_mark(course: Path, comm
     assert "days late" not in (course / "feedback" / "hw1" / "bob.html").read_text()
 
 
+def test_what_was_collected_is_graded_with_the_lateness_that_the_server_knows(tmp_path: Path, command: Command) -> None:
+    """Extensions are known there alone; and who submits no notebook is told so."""
+    root = make_course_folder(tmp_path)
+    late = "[penalties]\nenabled = true\nmax = 30\n[[assignments]]\nname = 'hw1'\ndue = 2020-01-01T12:00:00\n"
+    (root.parent / "mograder.toml").write_text(late)
+    make_graded_course(Path.cwd())
+    Path("mograder.toml").write_text("[penalties]\nenabled = true\n")
+    with running(root) as server:
+        assert server.submit("alice", RIGHT.encode()).status_code == 200
+        assert server.submit("bob", b'{"cells": [], "nbformat": 4}').status_code == 200
+        there = ("--url", server.url, "--token", server.token("__instructor__"))
+        command("https", "fetch-submissions", "hw1", *there)
+    told = command("autograde", "hw1", "-j", 1).out
+    assert "their code failed: 1" in told
+    fill_in(Path.cwd(), alice="5,", bob="0,")
+    command("feedback", "hw1", "--grades-csv", "grades.csv")
+    grades = rows(Path("grades.csv"))
+    assert [grades["alice"][each] for each in ("mark", "penalty_pct", "penalised_mark")] == ["35", "30", "24.5"]
+    assert (grades["bob"]["mark"], grades["bob"]["penalised_mark"]) == ("0", "0")
+    assert "days late" in Path("feedback/hw1/alice.html").read_text()
+    assert "bob" in Path("feedback/hw1/bob.html").read_text()
+
+
 def test_what_was_not_graded_or_has_changed_since_is_told(course: Path, command: Command) -> None:
     (course / "submitted" / "hw1" / "erin.py").write_text(RIGHT)
     (course / "submitted" / "hw1" / "bob.py").write_text(RIGHT)

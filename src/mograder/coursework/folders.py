@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from mograder.domain.assignments import Rules
 from mograder.domain.course import Course
 from mograder.domain.deadlines import IN_TIME, Lateness
 from mograder.domain.errors import BadName, MograderError, NotFound, Unreadable, Usage
-from mograder.domain.names import AssignmentName, Username, is_history
+from mograder.domain.names import AssignmentName, Username, is_history, parse_owner
 from mograder.domain.receipts import owner
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.keys import read_secret
@@ -103,7 +104,8 @@ class GradingFolders:
             user = owner(path.name)
             if user is not None and path.is_file():
                 found.append(self._by_hand(user, path, due, collected.get(user, {})))
-        return found
+        found += [self._by_hand(user, path, due, collected[user]) for user, path in _other_kinds(folder, collected)]
+        return sorted(found, key=lambda each: each.user)
 
     def last_due(self, assignment: str) -> int | None:
         """When it is due for the last of all, extensions included; None where it never is, in Unix microseconds."""
@@ -188,6 +190,16 @@ def _collected(folder: Path) -> dict[str, dict[str, Any]]:
         if isinstance(noted, dict):
             return {user: each for user, each in noted.items() if isinstance(each, dict)}
     return {}
+
+
+def _other_kinds(folder: Path, collected: Iterable[str]) -> Iterator[tuple[Username, Path]]:
+    """What was collected that is no .py file: it cannot be run, and its student is told so."""
+    for name in collected:
+        with contextlib.suppress(BadName):
+            user = parse_owner(name)
+            paths = [path for path in folder.glob(f"{glob.escape(user)}.*") if path.stem == user and path.is_file()]
+            if len(paths) == 1 and paths[0].suffix != ".py":
+                yield user, paths[0]
 
 
 def course_around(path: Path) -> Path:
