@@ -67,7 +67,7 @@ def test_what_fails_and_what_waits_is_exit_code_1(validate: Validate) -> None:
 
 def test_a_notebook_without_a_check_is_exit_code_8(validate: Validate) -> None:
     put(notebook("x = 1"))
-    assert "there is no check in this notebook" in validate("hw1.py", code=8).out
+    assert "there is no check in hw1.py" in validate("hw1.py", code=8).err
 
 
 def test_a_cell_that_fails_is_named_with_its_line_and_error(validate: Validate) -> None:

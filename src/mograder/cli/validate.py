@@ -10,7 +10,7 @@ import click
 
 from mograder.cli.output import note, tell
 from mograder.config import CONFIG_NAME, read_course_file
-from mograder.domain.errors import NotFound, Usage
+from mograder.domain.errors import NotFound, NothingToCheck, Usage
 from mograder.domain.names import counted
 from mograder.domain.results import CheckStatus
 from mograder.notebook import pep723
@@ -22,7 +22,6 @@ from mograder.releasing import is_name
 from mograder.validation import Validation
 from mograder.validation import validate as run_checks
 
-NOTHING_TO_CHECK = 8  # exit code
 _WORDS = {
     CheckStatus.SUCCESS: "passed", CheckStatus.PARTIAL: "partly", CheckStatus.DANGER: "failed",
     CheckStatus.WARN: "waiting", CheckStatus.NOT_RUN: "not run",
@@ -52,14 +51,22 @@ def validate(
       mograder validate hw1.py
       mograder validate --fix hw1.py
     """
-    codes = []
+    empty: list[str] = []
+    failed = False
     for path in [_path(word) for word in assignments]:
         notebook = _read(path)
         pristine = _pristine(path, notebook, release)
         if fixing:
             notebook = _fixed(path, notebook, pristine)
-        codes.append(_report(path, notebook, pristine, run_checks(notebook, path, timeout)))
-    context.exit(1 if 1 in codes else max(codes))
+        found = run_checks(notebook, path, timeout)
+        _report(path, notebook, pristine, found)
+        if not found.checks:
+            empty.append(str(path))
+        failed = failed or any(check.status is not CheckStatus.SUCCESS for check in found.checks)
+    if failed:
+        context.exit(1)
+    if empty:
+        raise NothingToCheck(f"there is no check in {', '.join(empty)}")
 
 
 def _path(word: str) -> Path:
@@ -138,8 +145,7 @@ def _fixed(path: Path, notebook: Notebook, pristine: Notebook | None) -> Noteboo
     return mended
 
 
-def _report(path: Path, notebook: Notebook, pristine: Notebook | None, found: Validation) -> int:
-    """Prints what came of the run; the exit code."""
+def _report(path: Path, notebook: Notebook, pristine: Notebook | None, found: Validation) -> None:
     tell(f"{path}")
     for check in found.checks:
         tell(f"  {_WORDS[check.status]:8} {check.label}")
@@ -157,11 +163,8 @@ def _report(path: Path, notebook: Notebook, pristine: Notebook | None, found: Va
         tell(f"  {why}: {found.unfinished}")
     _tell_changes(path, notebook, pristine)
     passed = sum(check.status is CheckStatus.SUCCESS for check in found.checks)
-    if not found.checks:
-        tell("  there is no check in this notebook")
-        return NOTHING_TO_CHECK
-    tell(f"{passed} of {counted(len(found.checks), 'check')} passed")
-    return 0 if passed == len(found.checks) else 1
+    if found.checks:
+        tell(f"{passed} of {counted(len(found.checks), 'check')} passed")
 
 
 def _tell_changes(path: Path, notebook: Notebook, pristine: Notebook | None) -> None:
