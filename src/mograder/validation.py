@@ -79,7 +79,7 @@ def _run(
     ]
     task.write_text(json.dumps({"file": str(path), "text": notebook.text, "cells": wanted}), encoding="utf-8")
     process = subprocess.Popen(  # noqa: S603 - this Python, and a module of ours
-        [sys.executable, "-m", "mograder.validation_process", str(task), str(results)],
+        [sys.executable, "-P", "-m", "mograder.validation_process", str(task), str(results)],
         cwd=path.parent,
         env={**os.environ, _SIDECAR: str(sidecar), "MPLBACKEND": "Agg", "MARIMO_SKIP_UPDATE_CHECK": "1"},
         stdin=subprocess.DEVNULL,

@@ -15,6 +15,7 @@ import linecache
 import sys
 import traceback
 import types
+from pathlib import Path
 from typing import IO, Any
 
 
@@ -27,6 +28,7 @@ def main() -> None:
 
 
 def _run(task: dict[str, Any], results: IO[str]) -> None:
+    sys.path.insert(0, str(Path(task["file"]).parent))  # after our own imports: a student may have a json.py
     main_module = types.ModuleType("__main__")
     main_module.__file__ = task["file"]
     sys.modules["__main__"] = main_module  # what marimo's notebook_dir() looks at, and pickles of a student's

@@ -129,6 +129,16 @@ def test_modules_and_data_beside_the_notebook_are_found(validate: Validate) -> N
     validate("hw/hw1.py")
 
 
+def test_a_students_file_that_is_called_as_a_module_of_ours_is_their_own_affair(validate: Validate) -> None:
+    put("raise SystemExit('not this one')", "traceback.py")
+    put("raise SystemExit('nor this one')", "linecache.py")
+    put("value = 6", "mine.py")
+    put(notebook("import asyncio\nimport mine\nx = await asyncio.sleep(0, mine.value)", "1 / (x - 6)", setup=""))
+    out = validate("hw1.py", code=8).out
+    assert "ZeroDivisionError: division by zero" in out
+    assert "Python ended" not in out
+
+
 def test_names_with_an_underscore_stay_in_their_cells(validate: Validate) -> None:
     put(notebook("_n = 1\ndef f():\n    return _n", "_n = 2", 'check("Q1: a", [(f() == 1, "")])'))
     validate("hw1.py")
