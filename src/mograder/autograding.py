@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from mograder import __version__
 from mograder.domain import deadlines
-from mograder.domain.disclosure import for_instructor
+from mograder.domain.disclosure import for_instructor, guarded
 from mograder.domain.errors import MograderError, Usage, VerificationFailed
 from mograder.domain.grading_record import Graded, GradingRecord, Tested
 from mograder.domain.marks import NOTHING_GIVEN, Given, Question, mark
@@ -55,6 +55,8 @@ class Exam:
     questions: tuple[Question, ...]
     tested: Tested
     runs: Runs
+    known: frozenset[str] = frozenset()
+    """The texts that are written out in what students get: messages of checks among them."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def _grade(
     exam: Exam, what: ToGrade, folder: Path, seal: Ed25519Seal, now: Callable[[], int], given: Callable[[str], Given]
 ) -> GradingRecord:
     content = _read(what.path)
-    report = _run(exam.runs, content, what.path.name)
+    report = guarded(_run(exam.runs, content, what.path.name), exam.known)
     record = GradingRecord(
         exam.assignment, what.user, Graded(what.path.name, hashlib.sha256(content).hexdigest(), len(content)),
         exam.tested, exam.questions, report, mark(exam.questions, report).automatic, now(), __version__, what.receipt,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hashlib
 import json
@@ -17,6 +18,7 @@ from mograder.domain.grading_rules import GradingRules
 from mograder.domain.marks import Question, whole
 from mograder.grading_folders import GradingFolders
 from mograder.notebook.cells import read_text
+from mograder.notebook.release import make_release
 from mograder.notebook.source import Source
 from mograder.placing import sha256_of
 
@@ -55,7 +57,7 @@ def opened_exam(folders: GradingFolders, assignment: str, source: Path | None, w
     tested = Tested(digest, sha256_of(path), environment.digest, asdict(limits), how)
     title = folders.rules(assignment).title or assignment
     with Grader(tests, environment, sandbox, wishes.jobs) as grader:
-        yield Exam(assignment, title, questions, tested, grader)
+        yield Exam(assignment, title, questions, tested, grader, known_texts(tests.source))
 
 
 def questions_of(source: Source, points: float | None) -> tuple[Question, ...]:
@@ -63,6 +65,13 @@ def questions_of(source: Source, points: float | None) -> tuple[Question, ...]:
     if not source.has_marks:
         return (whole(points),)
     return tuple(Question(each.key, each.points, each.labels, each.manual) for each in source.questions)
+
+
+def known_texts(source: Source) -> frozenset[str]:
+    """The texts that are written out in the release, and so are no secret."""
+    tree = ast.parse(make_release(source).text)
+    found = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return frozenset(each for each in found if isinstance(each, str))
 
 
 def environments() -> Path:

@@ -15,7 +15,7 @@ from mograder.cli import run
 from mograder.rendering.tables import read_marks
 from mograder.sealing import Ed25519Seal, new_private_key, public_pem
 from tests.cli.conftest import Ran
-from tests.graded_course import FAILING, HALF, HIDDEN, LOOPING, RIGHT, SOURCE, make_graded_course
+from tests.graded_course import FAILING, HALF, HIDDEN, LOOPING, RIGHT, SOURCE, make_graded_course, submission
 from tests.grading_samples import QUESTIONS
 from tests.parts import CODE, make_course_folder, running
 from tests.test_published_gradebook import ALL_PASSED, make
@@ -230,6 +230,28 @@ def test_hidden_tests_are_shown_after_the_due_time_with_title_and_result_alone(c
     )
     command("feedback", "hw1")
     assert "s3cret" not in (course / "feedback" / "hw1" / "bob.html").read_text()
+
+
+def test_what_code_learns_from_a_hidden_test_it_cannot_tell_its_author(course: Path, command: Command) -> None:
+    source = course / "source" / "hw1" / "hw1.py"
+    text = source.read_text()
+    begin, end = text.index("    ### BEGIN HIDDEN"), text.index("    return\n", text.index("### END HIDDEN TESTS"))
+    first = text.index('    grader.check("Q2: doubling"')
+    source.write_text(text[:first] + text[begin:end] + text[first:begin] + text[end:])
+    spies = {
+        "alice": "if a < 0:\n    raise KeyError(f'got {a}')\nreturn a * 2",
+        "bob": "import math\nseen = math.__dict__.setdefault('seen', [])\nseen.append(a)\n"
+        "if a == 2:\n    raise KeyError(f'all {seen}')\nreturn a * 2",
+    }
+    for user, body in spies.items():
+        (course / "submitted" / "hw1" / f"{user}.py").write_text(submission(body=body))
+        command("autograde", f"submitted/hw1/{user}.py", "-j", 1)
+        assert "-7" in (course / "autograded" / "hw1" / f"{user}.html").read_text()
+    command("feedback", "hw1", "--no-penalties")
+    for user in spies:
+        page = (course / "feedback" / "hw1" / f"{user}.html").read_text()
+        assert not any(each in page for each in HIDDEN)
+        assert "KeyError (your line" in page
 
 
 def test_late_work_costs_what_the_course_says_beside_the_mark(course: Path, command: Command) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mograder.domain.disclosure import Hidden, for_instructor, for_student, summary
+from mograder.domain.disclosure import Hidden, for_instructor, for_student, guarded, summary
 from mograder.domain.results import CellFailure, CheckResult, CheckStatus, LimitReached, Outcome, RunReport
 from tests.grading_samples import BROKEN, FAILED, HALF_RIGHT, LOOPING, record
 from tests.parts import NOON, SECOND
@@ -86,6 +86,47 @@ def test_whatever_a_hidden_test_is_called_and_says_stays_here(
     shown = for_student(record(report), record(report).marks, show_hidden=False)
     for each in (label, message):
         assert repr(each)[1:-1] not in repr(shown)
+
+
+def visible(
+    *messages: str, status: CheckStatus = CheckStatus.DANGER, limits: tuple[LimitReached, ...] = ()
+) -> RunReport:
+    hidden = CheckResult("Q2: more", "Q2", True, CheckStatus.SUCCESS, (), 1, 1)
+    return RunReport(Outcome.GRADED, (CheckResult("Q1", "Q1", False, status, messages, 0, 1), hidden), limits=limits)
+
+
+def told(report: RunReport) -> tuple[str, ...]:
+    made = record(guarded(report, {"x must be odd"}))
+    assert for_instructor(made, made.marks).questions[0].checks[0].messages == report.checks[0].messages
+    return for_student(made, made.marks, True).questions[0].checks[0].messages
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("x must be odd", "x must be odd"),
+        ("KeyError: 'got -7' (your line 44)", "KeyError (your line 44)"),
+        ("KeyError", "KeyError"),
+        ("got_minus_7: no such thing", "it does not hold"),
+        ("print: -7 (your line 3)", "it does not hold (your line 3)"),
+        ("yours gives [-7, 0]", "it does not hold"),
+        ("your code ended the program while this check ran", "your code ended the program while this check ran"),
+        ("took longer than -7 s", "it does not hold"),
+        ("took longer than 3 s", "took longer than 3 s"),
+    ],
+)
+def test_what_a_submission_has_learnt_from_a_hidden_test_reaches_nobody_through_another_check(
+    message: str, shown: str
+) -> None:
+    """It could say so in an error, or in a value that a message shows."""
+    assert told(visible(message, limits=(LimitReached("time", "Q1", None, "took longer than 3 s"),))) == (shown,)
+
+
+def test_without_hidden_tests_and_for_checks_that_did_not_run_every_message_is_told() -> None:
+    said = "`x` is not there: no cell defines it"
+    assert told(visible(said, status=CheckStatus.NOT_RUN)) == (said,)
+    open_report = RunReport(Outcome.GRADED, visible("KeyError: 'got 7'").checks[:1])
+    assert guarded(open_report, ()) == open_report
 
 
 def test_every_outcome_is_a_sentence_that_a_student_understands() -> None:

@@ -5,6 +5,8 @@ Invariant: nothing of a hidden test but its title and whether it passed, and tha
 
 from __future__ import annotations
 
+import builtins
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -69,10 +71,45 @@ def for_instructor(record: GradingRecord, marks: Marks) -> ShownResult:
     return _shown(record, marks, record.report, frozenset(), record.report.changed_cells)
 
 
+_OURS = (CheckStatus.NOT_RUN, CheckStatus.WARN)
+"""Checks that did not run have messages of the grader's alone."""
+
+ENDED = "your code ended the program while this check ran"
+"""What the grader says of that."""
+
+
+def guarded(report: RunReport, known: Collection[str]) -> RunReport:
+    """The report with what students are told where there are hidden tests.
+
+    A submission learns what a hidden test gives it, and could say so in an error, or in a value that the message of
+    another check shows. So its student reads the messages that are `known`, which are written out in what they get,
+    and of an error its kind and line.
+    """
+    if not any(each.hidden for each in report.checks):
+        return report
+    ours = {*known, ENDED, *(each.detail for each in report.limits)}
+    checks = (
+        each
+        if each.hidden or each.status in _OURS
+        else replace(each, told=tuple(_told(text, ours) for text in each.messages))
+        for each in report.checks
+    )
+    return replace(report, checks=tuple(checks))
+
+
+def _told(message: str, known: Collection[str]) -> str:
+    if message in known:
+        return message
+    kind, line = re.match(r"(\w+):? ?", message), re.search(r" \(your line \d{1,5}\)$", message)
+    error = getattr(builtins, kind[1], None) if kind else None
+    what = error.__name__ if isinstance(error, type) and issubclass(error, BaseException) else "it does not hold"
+    return f"{what}{line[0] if line else ''}"
+
+
 def for_student(record: GradingRecord, marks: Marks, show_hidden: bool) -> ShownResult:
     """What the student may see; of hidden tests title and result if `show_hidden`, else nothing."""
     secret = {each.label for each in record.report.checks if each.hidden}
-    checks = tuple(replace(each, messages=()) if each.hidden else each for each in record.report.checks)
+    checks = tuple(map(_as_told, record.report.checks))
     kept = tuple(each for each in checks if show_hidden or not each.hidden)
     keys = {each.label: each.key for each in checks if each.hidden}
     report = replace(
@@ -84,6 +121,12 @@ def for_student(record: GradingRecord, marks: Marks, show_hidden: bool) -> Shown
     )
     concealed = frozenset() if show_hidden else frozenset(keys.values())
     return _shown(record, marks, report, concealed, ())
+
+
+def _as_told(check: CheckResult) -> CheckResult:
+    if check.hidden:
+        return replace(check, messages=(), told=None)
+    return check if check.told is None else replace(check, messages=check.told, told=None)
 
 
 def _without_secrets(limit: LimitReached, keys: dict[str, str]) -> LimitReached:

@@ -29,7 +29,8 @@ class CheckStatus(StrEnum):
 class CheckResult:
     """One check. `messages` are those of the conditions that failed; weights are sums over its conditions.
 
-    `unprotected`: the result rests on a comparison that a class of the student's defines.
+    `unprotected`: the result rests on a comparison that a class of the student's defines. `told` is what its student
+    reads in the place of `messages`, None for the same.
     """
 
     label: str
@@ -40,6 +41,7 @@ class CheckResult:
     earned_weight: float = 0.0
     total_weight: float = 0.0
     unprotected: bool = False
+    told: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
