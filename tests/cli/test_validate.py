@@ -209,6 +209,15 @@ def test_fix_never_touches_a_students_cell(validate: Validate) -> None:
     assert changed_cells(parse(LIGHT_RELEASE), parse(fixed)) == ()
 
 
+def test_fix_keeps_line_ends_and_the_mark_of_an_editor(validate: Validate) -> None:
+    put(LIGHT_RELEASE, ".mograder/release/hw1/hw1.py")
+    as_saved = b"\xef\xbb\xbf" + LIGHT_RIGHT.replace("\n", "\r\n").encode()
+    path = put("")
+    path.write_bytes(as_saved.replace(b"total == 6", b"True"))
+    validate("--fix", "hw1.py", code=8)
+    assert path.read_bytes() == as_saved
+
+
 def test_fix_without_a_copy_says_what_to_do(validate: Validate) -> None:
     put(LIGHT_RIGHT)
     assert "fetch it again, or name it with --release" in validate("--fix", "hw1.py", code=2).err

@@ -14,7 +14,7 @@ from mograder.domain.errors import NotFound, NothingToCheck, Usage
 from mograder.domain.names import counted
 from mograder.domain.results import CheckStatus
 from mograder.notebook import pep723
-from mograder.notebook.cells import Notebook, NotebookError, parse, read_text
+from mograder.notebook.cells import Notebook, NotebookError, parse, read_text, text_bytes
 from mograder.notebook.fixing import fix
 from mograder.notebook.hashes import changed_cells, missing_hashes
 from mograder.placing import folder_name, replacing
@@ -126,15 +126,16 @@ def _fixed(path: Path, notebook: Notebook, pristine: Notebook | None) -> Noteboo
     if fixed.text == notebook.text:
         tell(f"{path}: no cell of the instructor's was changed")
         return notebook
-    mended = parse(fixed.text)
+    mended, before = parse(fixed.text), path.read_bytes()
+    after = text_bytes(fixed.text, before)
     backup = next(
         place for n in count(1)
         if not (place := path.with_name(f"{path.name}.bak{n if n > 1 else ''}")).exists()
     )  # fmt: skip
     with replacing(backup) as file:
-        file.write(path.read_bytes())
+        file.write(before)
     with replacing(path) as file:
-        file.write(fixed.text.encode())
+        file.write(after)
     tell(f"{path}: the notebook as it was is in {backup}")
     for name in fixed.restored:
         tell(f"  put back {name}")
