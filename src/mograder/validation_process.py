@@ -35,7 +35,7 @@ def _run(task: dict[str, Any], results: IO[str]) -> None:
     sys.argv = [task["file"]]
     linecache.cache[task["file"]] = (len(task["text"]), None, task["text"].splitlines(keepends=True), task["file"])
     shared: dict[str, Any] = {}
-    known = {name for cell in task["cells"] for name in cell["defs"]}
+    known = set(task["known"])  # of all cells, so also of those that do not run
     for cell in task["cells"]:
         absent = sorted(name for name in cell["refs"] if name in known and name not in shared)
         _write(results, {"event": "start", "line": cell["line"]})

@@ -96,8 +96,8 @@ def test_a_cell_that_ends_python_is_named(validate: Validate) -> None:
 def test_names_defined_twice_and_circles_are_explained(validate: Validate) -> None:
     put(notebook("x = 1", "x = 2", "a = b", "b = a", 'check("Q1: a", [(True, "")])', 'check("Q2: x", [(x, "")])'))
     out = validate("hw1.py", code=1).out
-    assert "`x` is defined in 2 cells" in out
-    assert "these cells need each other" in out
+    assert "`x` is defined in more than one cell (lines" in out
+    assert "need each other in a circle" in out
     assert "  passed   Q1: a" in out
     assert "  not run  Q2: x" in out
 
@@ -113,6 +113,11 @@ def test_names_defined_twice_and_circles_are_explained(validate: Validate) -> No
 def test_a_file_that_is_no_notebook_is_one_line(text: str, words: str, validate: Validate) -> None:
     put(text)
     assert words in validate("hw1.py", code=1).err
+
+
+def test_a_disabled_cell_does_not_run_and_neither_does_what_needs_it(validate: Validate) -> None:
+    put(notebook("@app.cell(disabled=True)\ndef _():\n    x = 1\n    return (x,)", 'check("Q1: x", [(x == 1, "")])'))
+    assert validate("hw1.py", code=1).out.splitlines()[1:2] == ["  not run  Q1: x"]
 
 
 def test_modules_and_data_beside_the_notebook_are_found(validate: Validate) -> None:

@@ -152,12 +152,9 @@ def _report(path: Path, notebook: Notebook, pristine: Notebook | None, found: Va
         tell(f"  {_WORDS[check.status]:8} {check.label}")
         for message in check.messages:
             tell(f"             {message}")
-    for conflict in found.conflicts:
-        lines = ", ".join(map(str, conflict.lines))
-        tell(f"  not run: the cells in lines {lines}: {conflict.reason}")
     for failure in found.failures:
         tell(f"  line {failure.line}, {failure.cell}: {failure.error}")
-        for line in failure.traceback.split("\n"):
+        for line in failure.traceback.splitlines():
             tell(f"      {line}")
     if found.unfinished:
         why = "the time was over while this cell ran" if found.out_of_time else "Python ended while this cell ran"
