@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,6 @@ import click
 from mograder.cli.arguments import Folder
 from mograder.cli.certificate import check_words
 from mograder.cli.listen import Listener, check_numbers, keep_serving
-from mograder.cli.output import note
 from mograder.config import (
     CONFIG_NAME,
     EMPTY,
@@ -114,6 +113,7 @@ def serve(folder: Path | None, **given: Any) -> None:
         if names is not None:
             click.echo(token_lines(course.roster.enrol(names), course.store.keys.secrets()[0]), nl=False)
             return
+        from mograder.cli.serve_many import warn_of_shared_secrets
         from mograder.web import create_app
 
         warn_of_shared_secrets([root])
@@ -158,18 +158,6 @@ def refuse_the_parent(root: Path) -> None:
             f"this course was served from {root.parent}, where its secret and ledger are: serve that folder again, or "
             f"move its files .mograder* into {root} first, so that tokens and receipts stay valid"
         )
-
-
-def warn_of_shared_secrets(roots: Iterable[Path]) -> None:
-    """Say on stderr which of the courses served from `roots` have the secret of a course beside them."""
-    from mograder.store.folder.courses import same_secret
-
-    for root in roots:
-        for other in same_secret(root):
-            note(
-                f"warning: {root} and {other} have the same secret: whoever registers in one is somebody in the other. "
-                f"make a new one: mograder secret rotate {root} --grace 0"
-            )
 
 
 def enrollment_code(settings: ServeSettings) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 from mograder.cli.listen import Listener, keep_serving
-from mograder.cli.serve import warn_of_shared_secrets
+from mograder.cli.output import note
 from mograder.config import CONFIG_NAME, ServeSettings
 from mograder.domain.errors import Usage
 
@@ -64,3 +65,15 @@ def banner(where: str, store: str, front: Listener, no_auth: bool, courses: list
         lines.append(f"Next: make one: mograder course create NAME --store {store}; it shows at once.")
     lines.append("Stop with Ctrl-C.")
     return "\n".join(lines)
+
+
+def warn_of_shared_secrets(roots: Iterable[Path]) -> None:
+    """Say on stderr which of the courses served from `roots` have the secret of a course beside them."""
+    from mograder.store.folder.courses import same_secret
+
+    for root in roots:
+        for other in same_secret(root):
+            note(
+                f"warning: {root} and {other} have the same secret: whoever registers in one is somebody in the other. "
+                f"make a new one: mograder secret rotate {root} --grace 0"
+            )
