@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mograder.cli import run
-from mograder.cli.serve import warn_of_shared_secrets
+from mograder.cli.serve_many import warn_of_shared_secrets
 from mograder.factory import open_course
 from mograder.store.folder.courses import same_secret
 from tests.courses import make_sound_course

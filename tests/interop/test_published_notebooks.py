@@ -61,7 +61,7 @@ def put(course: Path, path: str, text: str) -> None:
 def test_their_validate_and_autograde_take_what_our_generate_makes(
     theirs: list[str], shell: Callable[[list[str], str], Shell]
 ) -> None:
-    published = shell(theirs, "lecturer")
+    published = shell(theirs, "instructor")
     course = published.folder
     put(course, "source/hw1/hw1.py", SOURCE)
     Shell(OURS, published.home, course)("generate", "hw1", "--no-validate")
@@ -86,12 +86,12 @@ def test_both_make_the_same_release_of_one_source_but_for_their_faults(
     published: list[str], shell: Callable[[list[str], str], Shell]
 ) -> None:
     """Theirs keeps names in signatures and `return` lines that only a solution used."""
-    lecturer = shell(published, "lecturer")
+    instructor = shell(published, "instructor")
     source = '# /// script\n# dependencies = ["marimo"]\n# ///\n\n' + SOURCE
-    put(lecturer.folder, "source/hw1/hw1.py", source)
-    lecturer("generate", "hw1", "--no-validate", "-o", "theirs")
-    Shell(OURS, lecturer.home, lecturer.folder)("generate", "hw1", "--no-validate", "-o", "ours")
-    theirs, ours = ((lecturer.folder / who / "hw1" / "hw1.py").read_text() for who in ("theirs", "ours"))
+    put(instructor.folder, "source/hw1/hw1.py", source)
+    instructor("generate", "hw1", "--no-validate", "-o", "theirs")
+    Shell(OURS, instructor.home, instructor.folder)("generate", "hw1", "--no-validate", "-o", "ours")
+    theirs, ours = ((instructor.folder / who / "hw1" / "hw1.py").read_text() for who in ("theirs", "ours"))
     assert changed_cells(parse(theirs), parse(ours)) == ()
     assert read_facts(theirs) == read_facts(ours)
     assert _without_frames(theirs) == _without_frames(ours).replace("    total = ...\n", "")
@@ -105,13 +105,15 @@ def _without_frames(text: str) -> str:
 def test_their_release_is_one_of_ours_whichever_marimo_saved_the_source(
     published: list[str], shell: Callable[[list[str], str], Shell]
 ) -> None:
-    lecturer = shell(published, "lecturer")
+    instructor = shell(published, "instructor")
     for path in sorted(SAVED.glob("*.py")):
-        put(lecturer.folder, f"source/{path.stem}/{path.name}", path.read_text(encoding="utf-8"))
+        put(instructor.folder, f"source/{path.stem}/{path.name}", path.read_text(encoding="utf-8"))
     names = [path.stem for path in sorted(SAVED.glob("*.py"))]
-    lecturer("generate", *names, "--no-validate", "-o", "theirs")
-    Shell(OURS, lecturer.home, lecturer.folder)("generate", *names, "--no-validate", "-o", "ours")
+    instructor("generate", *names, "--no-validate", "-o", "theirs")
+    Shell(OURS, instructor.home, instructor.folder)("generate", *names, "--no-validate", "-o", "ours")
     for name in names:
-        theirs, ours = ((lecturer.folder / who / name / f"{name}.py").read_text("utf-8") for who in ("theirs", "ours"))
+        theirs, ours = (
+            (instructor.folder / who / name / f"{name}.py").read_text("utf-8") for who in ("theirs", "ours")
+        )
         assert changed_cells(parse(theirs), parse(ours)) == ()
         assert changed_cells(parse(ours), parse(theirs)) == ()
