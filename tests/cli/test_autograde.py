@@ -15,10 +15,10 @@ from mograder.cli import run
 from mograder.coursework.rendering.tables import read_marks
 from mograder.signing import Ed25519Signer, new_private_key, public_pem
 from tests.cli.conftest import Ran
+from tests.coursework.test_published_gradebook import ALL_PASSED, make
 from tests.graded_course import FAILING, HALF, HIDDEN, LOOPING, RIGHT, SOURCE, make_graded_course, submission
 from tests.grading_samples import QUESTIONS
 from tests.parts import CODE, make_course_folder, running
-from tests.test_published_gradebook import ALL_PASSED, make
 
 Command = Callable[..., Ran]
 TOML = """

@@ -20,9 +20,11 @@ from mograder.coursework.rendering.tables import (
 )
 from mograder.domain.deadlines import Lateness
 from mograder.domain.errors import BadRequest
-from mograder.domain.grades import read_csv
 from mograder.domain.marks import WHOLE, Given, Question, mark, whole
 from mograder.domain.results import CellFailure
+from mograder.tables.formats import read_grades
+from mograder.tables.headers import Labels
+from mograder.tables.sheet import read_sheet
 from tests.grading_samples import BROKEN, FAILED, HALF_RIGHT, LOOPING, QUESTIONS, check, record
 
 
@@ -79,10 +81,10 @@ def test_grades_are_what_upload_grades_takes_with_an_empty_mark_where_a_part_is_
     ]
     text = grades_table(grades)
     assert text.splitlines()[0] == "student,mark,auto_mark,feedback"
-    entries = read_csv(text)
-    assert [each.grade for each in entries] == ["20.05", None, None]
-    assert [each.fields["auto_mark"] for each in entries] == ["15.8", "15.8", ""]
-    assert entries[0].feedback == 'said "well, done"\nand more'
+    table = read_grades(read_sheet(text.encode(), "grades.csv"), Labels("hw1"))
+    assert [each.grade for each in table.rows] == ["20.05", "", ""]
+    assert [each["auto_mark"] for each in rows(text)] == ["15.8", "15.8", ""]
+    assert table.rows[0].feedback == 'said "well, done"\nand more'
 
 
 def test_penalties_have_columns_of_their_own_and_leave_the_mark_as_it_is() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mograder.coursework.folders import GradingFolders, choose
 from mograder.domain.deadlines import MINUTE, SECOND
 from mograder.domain.errors import MograderError, NotFound, Usage
-from mograder.grading_folders import GradingFolders, choose
 from tests.parts import NOON, sha256
 
 
@@ -104,8 +104,8 @@ def test_without_a_course_key_the_machines_own_signs_and_is_made_once(
 ) -> None:
     for name in ("HOME", "XDG_CONFIG_HOME", "APPDATA"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
-    first, own = GradingFolders.of(course).seal()
-    again, _ = GradingFolders.of(course).seal()
+    first, own = GradingFolders.of(course).signer()
+    again, _ = GradingFolders.of(course).signer()
     assert not own
     assert again.public_keys() == first.public_keys()
     (key,) = (tmp_path / "home").rglob("grading-key.pem")
