@@ -14,7 +14,7 @@ import pytest
 
 from mograder import runtime
 from mograder.runtime import Grader, check, count_response_words, hint, submit, word_count
-from tests.parts import environment
+from tests.parts import Running, environment
 
 
 def attribute(output: mo.Html, name: str) -> str:
@@ -144,6 +144,20 @@ def test_the_longest_text_of_the_cell_is_the_answer(body: str, words: int) -> No
 
 def test_a_text_that_is_no_python_has_no_answer() -> None:
     assert count_response_words("x = (") is None
+
+
+def test_a_notebook_is_submitted_with_its_students_token(
+    server: Running, submitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "hw1.py"
+    path.write_text("x = 1\n")
+    assert submit(server.url, "hw1", path, "alice", server.token("alice")).startswith("alice.py: ok")
+    assert (submitted / "alice.py").read_text() == "x = 1\n"
+    monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", server.token("bob"))
+    submit(server.url + "/", "hw1", path, "bob")
+    assert (submitted / "bob.py").exists()
+    with pytest.raises(RuntimeError, match="token"):
+        submit(server.url, "hw1", path, "carol", "carol:0123")
 
 
 def test_submitting_to_nowhere_raises(tmp_path: Path) -> None:

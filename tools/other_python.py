@@ -30,7 +30,8 @@ SUITE, MIRROR = "trixie", "http://deb.debian.org/debian"
 PACKAGES = "python3,python3-venv,ca-certificates"
 QUICK = (
     "tests/test_reference.py", "tests/test_config.py", "tests/test_signing.py", "tests/wire", "tests/domain",
-    "tests/store/folder", "tests/cli/test_main.py", "tests/cli/test_token.py",
+    "tests/store/shared", *(f"tests/store/folder/test_{name}.py" for name in ("layout", "ledger", "snapshot", "store")),
+    "tests/cli/test_main.py", "tests/cli/test_token.py",
 )  # fmt: skip
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", "build", "mutants", "__pycache__", ".*_cache", ".hypothesis")
 

@@ -45,6 +45,7 @@ EXIT_CODES = {
     5: "refused by a rule of the course: closed, name taken, too large, wrong type, too many attempts",
     6: "the server cannot be reached, or cannot answer now",
     7: "what arrived is not what was sent, a signature is wrong, or `doctor` or `verify` found something wrong",
+    8: "`validate` found no check in a notebook",
     130: "interrupted with Ctrl-C",
 }
 

@@ -71,7 +71,7 @@ class ServeSettings:
     )
     no_auth: bool = _setting("Check no tokens: for trying things out on your own machine.", False)
     no_auth_on_all_addresses: bool = _setting(
-        "Let --no-auth listen on other addresses than this machine's own: whoever reaches them can do everything.",
+        "Let --no-auth listen on other addresses than this machine's own: anybody who reaches them can do everything.",
         False,
     )
     enrollment_code: str | None = _setting(

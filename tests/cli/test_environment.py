@@ -34,6 +34,14 @@ def test_a_variable_by_which_no_connection_can_be_made_is_named(
     assert "\n" not in failed.value.message
 
 
+def test_the_password_of_a_proxy_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://alice:my-password@127.0.0.1:9")
+    client = Client("https://course.example.org", patience=RetryPolicy(total=0))
+    with pytest.raises(NetworkFailure, match="ALL_PROXY=socks5://127") as failed:
+        client.assignments()
+    assert "my-password" not in failed.value.message
+
+
 def test_work_waits_in_the_outbox_while_the_environment_is_broken(
     alice: Mograder,
     server: Running,

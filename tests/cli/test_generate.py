@@ -60,6 +60,15 @@ def test_a_release_is_the_notebook_with_its_files_and_an_archive(generate: Gener
         assert archive.read("hw1.py") == text.encode()
 
 
+def test_a_release_has_the_encoding_and_line_ends_of_its_source(generate: Generate) -> None:
+    text = "# coding: latin-1\n" + SOURCE.replace("should be six", "schön wäre 6")
+    put("source/hw1/hw1.py", text.replace("\n", "\r\n").encode("latin-1"))
+    generate("hw1", trial=True)
+    written = Path("release/hw1/hw1.py").read_bytes()
+    assert "schön wäre 6".encode("latin-1") in written
+    assert written.count(b"\n") == written.count(b"\r\n")
+
+
 def test_a_notebook_alone_gets_no_archive(generate: Generate) -> None:
     put("source/hw1/hw1.py")
     generate("hw1")

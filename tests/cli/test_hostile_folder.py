@@ -45,6 +45,7 @@ COMMANDS = [
     ("fetch", "--list"), ("fetch", "hw1"), ("submit", "hw1", "homework.py"), ("feedback", "hw1"), ("receipts",),
     ("retry",), ("ask-extension", "hw1", "--until", "+1d", "--reason", "ill"), ("fetch-submissions", "hw1"),
     ("upload-grades", "hw1", "--grades-csv", "grades.csv"), ("upload-feedback", "hw1", "--feedback-dir", "."),
+    ("export-grades", "hw1", "--format", "moodle", "-o", "out.csv"), ("export-feedback", "hw1", "-o", "out.zip"),
     ("login",), ("login", "--user", "mallory"), ("verify", "receipt.json"), ("whoami",),
 ]  # fmt: skip
 OTHERS = [
@@ -84,7 +85,7 @@ def test_a_token_or_code_of_the_environment_is_never_sent_where_only_the_folder_
 def test_the_sweep_names_every_command_that_talks_to_a_server() -> None:
     assert {words[0] for words in COMMANDS} >= set(HTTPS) - {"logout", "logins"}
     own = {"serve", "token", "doctor", "verify", "erase", "backup", "restore", "rehearse", "secret", "course", "store",
-           "mirror", "demo"}  # fmt: skip
+           "mirror", "demo", "generate", "validate", "autograde", "feedback"}  # fmt: skip
     assert {words[0] for words in OTHERS} == set(PLACES) - own - {"https"}
 
 

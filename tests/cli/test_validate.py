@@ -67,7 +67,7 @@ def test_what_fails_and_what_waits_is_exit_code_1(validate: Validate) -> None:
 
 def test_a_notebook_without_a_check_is_exit_code_8(validate: Validate) -> None:
     put(notebook("x = 1"))
-    assert "there is no check in this notebook" in validate("hw1.py", code=8).out
+    assert "there is no check in hw1.py" in validate("hw1.py", code=8).err
 
 
 def test_a_cell_that_fails_is_named_with_its_line_and_error(validate: Validate) -> None:
@@ -96,8 +96,8 @@ def test_a_cell_that_ends_python_is_named(validate: Validate) -> None:
 def test_names_defined_twice_and_circles_are_explained(validate: Validate) -> None:
     put(notebook("x = 1", "x = 2", "a = b", "b = a", 'check("Q1: a", [(True, "")])', 'check("Q2: x", [(x, "")])'))
     out = validate("hw1.py", code=1).out
-    assert "`x` is defined in 2 cells" in out
-    assert "these cells need each other" in out
+    assert "`x` is defined in more than one cell (lines" in out
+    assert "need each other in a circle" in out
     assert "  passed   Q1: a" in out
     assert "  not run  Q2: x" in out
 
@@ -115,6 +115,11 @@ def test_a_file_that_is_no_notebook_is_one_line(text: str, words: str, validate:
     assert words in validate("hw1.py", code=1).err
 
 
+def test_a_disabled_cell_does_not_run_and_neither_does_what_needs_it(validate: Validate) -> None:
+    put(notebook("@app.cell(disabled=True)\ndef _():\n    x = 1\n    return (x,)", 'check("Q1: x", [(x == 1, "")])'))
+    assert validate("hw1.py", code=1).out.splitlines()[1:2] == ["  not run  Q1: x"]
+
+
 def test_modules_and_data_beside_the_notebook_are_found(validate: Validate) -> None:
     put("def six():\n    return 6\n", "hw/helper.py")
     put("6", "hw/data.txt")
@@ -127,6 +132,16 @@ def test_modules_and_data_beside_the_notebook_are_found(validate: Validate) -> N
         "hw/hw1.py",
     )  # fmt: skip
     validate("hw/hw1.py")
+
+
+def test_a_students_file_that_is_called_as_a_module_of_ours_is_their_own_affair(validate: Validate) -> None:
+    put("raise SystemExit('not this one')", "traceback.py")
+    put("raise SystemExit('nor this one')", "linecache.py")
+    put("value = 6", "mine.py")
+    put(notebook("import asyncio\nimport mine\nx = await asyncio.sleep(0, mine.value)", "1 / (x - 6)", setup=""))
+    out = validate("hw1.py", code=8).out
+    assert "ZeroDivisionError: division by zero" in out
+    assert "Python ended" not in out
 
 
 def test_names_with_an_underscore_stay_in_their_cells(validate: Validate) -> None:
@@ -197,6 +212,15 @@ def test_fix_never_touches_a_students_cell(validate: Validate) -> None:
     for answer in ("    total = 6\n", "    return sorted(xs)[len(xs) // 2]\n", "    mine = 'a cell of my own'\n"):
         assert answer in fixed
     assert changed_cells(parse(LIGHT_RELEASE), parse(fixed)) == ()
+
+
+def test_fix_keeps_line_ends_and_the_mark_of_an_editor(validate: Validate) -> None:
+    put(LIGHT_RELEASE, ".mograder/release/hw1/hw1.py")
+    as_saved = b"\xef\xbb\xbf" + LIGHT_RIGHT.replace("\n", "\r\n").encode()
+    path = put("")
+    path.write_bytes(as_saved.replace(b"total == 6", b"True"))
+    validate("--fix", "hw1.py", code=8)
+    assert path.read_bytes() == as_saved
 
 
 def test_fix_without_a_copy_says_what_to_do(validate: Validate) -> None:

@@ -406,7 +406,7 @@ def test_a_manifest_written_by_hand_will_do(hostile_server: HostileServer, clien
     hostile_server.answer("GET /assignments", as_json(manifest))
     first, second, third = client.assignments()
     assert (first.id, known(first.duedate)) == ("7", 1_773_144_000)
-    assert [file.filename for file in first.files] == ["a.py"]
+    assert [(file.filename, file.url) for file in first.files] == [("a.py", "https://cdn.example/a.py"), ("b.py", "")]
     assert (second.name, second.id, known(second.duedate)) == ("3", "3", None)
     assert (third.id, third.files, known(third.duedate)) == ("hw3", [], None)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mograder.notebook.cells import CellKind, NotebookError, dedent, names_of, parse, read_text
+from mograder.notebook.cells import CellKind, NotebookError, dedent, names_of, parse, read_text, text_bytes
 from tests.notebook.notebooks import HEAD, SAVED, SOURCE, line_of, notebook
 
 SIX_VERSIONS = sorted(SAVED.glob("marimo_*.py"))
@@ -111,6 +111,22 @@ def test_bytes_are_read_as_what_they_say_they_are() -> None:
         assert read_text(data) == text
     latin = "# -*- coding: latin-1 -*-\n" + text
     assert read_text(latin.encode("latin-1")) == latin
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "x = 'é'\n".encode(), b"\xef\xbb\xbf" + "x = 'é'\n".encode(), "x = 'é'\r\ny = 1\r\n".encode(),
+        "# coding: latin-1\nx = 'é'\n".encode("latin-1"),
+    ],
+)  # fmt: skip
+def test_a_text_goes_back_to_the_bytes_that_it_came_from(data: bytes) -> None:
+    assert text_bytes(read_text(data), data) == data
+
+
+def test_a_sign_that_the_files_encoding_does_not_have_is_an_error() -> None:
+    with pytest.raises(NotebookError, match="save the file as UTF-8"):
+        text_bytes("# coding: latin-1\nx = '“'\n", b"# coding: latin-1\nx = 1\n")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from mograder.notebook.cells import Notebook, parse
 from mograder.notebook.hashes import cell_hash, changed_cells, instructor_hashes, missing_hashes
 from mograder.notebook.release import make_release
 from mograder.notebook.source import read_source
-from tests.notebook.notebooks import SAVED, SOURCE
+from tests.notebook.notebooks import SAVED, SOURCE, notebook
 
 RELEASE = parse(make_release(read_source(SOURCE, "hw1")).text)
 
@@ -81,3 +81,10 @@ def test_without_the_release_its_hashes_say_how_many_cells_are_missing() -> None
 
     assert missing(RELEASE) == 0
     assert missing(parse(RELEASE.text.replace("total == 6", "True"))) == 1
+
+
+def test_of_two_equal_cells_both_must_be_there() -> None:
+    release = parse(notebook("print('again')", "x = 1", "print('again')"))
+    once = parse(notebook("print('again')", "x = 1"))
+    assert changed_cells(release, release) == ()
+    assert changed_cells(release, once) == ("the cell that begins with `print('again')`",)

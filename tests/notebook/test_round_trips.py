@@ -99,10 +99,9 @@ def test_a_release_parses_leaks_nothing_and_is_unchanged_by_answers(parts: list[
 
 @given(bodies.filter(valid))
 def test_names_do_not_depend_on_how_far_a_cell_is_indented(code: str) -> None:
-    wrapped = parse(
-        "import marimo\napp = marimo.App()\n@app.cell\ndef _():\n" + _indented(code, "        ") + "\n"
-    ).cells
-    assert (wrapped[0].refs, wrapped[0].defs) == names_of(code)
+    body = _indented(code, "        ")
+    (cell,) = parse(f"import marimo\napp = marimo.App()\n@app.cell\ndef _():\n{body}\n        return\n").cells
+    assert (cell.refs, cell.defs) == names_of(code)
 
 
 @given(

@@ -31,7 +31,7 @@ FILES = st.lists(parsed(FileName), min_size=1, max_size=3).map("/".join)
 USERS = st.from_regex(r"[a-z][a-z0-9@+_-]{0,20}", fullmatch=True)
 
 
-@settings(max_examples=15 * len(ENDPOINTS))
+@settings(max_examples=8 * len(ENDPOINTS))
 @given(row=st.sampled_from(ENDPOINTS), assignment=ASSIGNMENTS, file=FILES, user=USERS)
 def test_a_path_that_was_built_is_found_with_the_same_values(
     row: Endpoint, assignment: str, file: str, user: str

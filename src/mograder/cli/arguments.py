@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Folder(click.Path):
-    """A folder that exists. Who names a database is told what to do `instead`."""
+    """A folder that exists. Given the URL of a database, the error says what to do `instead`."""
 
     def __init__(self, instead: str = "") -> None:
         super().__init__(exists=True, file_okay=False, path_type=Path)

@@ -50,7 +50,7 @@ def extend(
     """Give students more time for an assignment: due, and open, until UNTIL.
 
     UNTIL is +3d (or +12h, +90m, +1w) after the due time, a date, or a date and time in the course's zone. Later
-    extensions replace earlier ones. Who was late already is judged anew.
+    extensions replace earlier ones. Whether earlier submissions are late is decided again.
 
     With --course it works on the folder that is served, while a server runs or not; otherwise over HTTP, with an
     instructor's token, found as for mograder https.

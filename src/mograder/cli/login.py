@@ -107,7 +107,7 @@ def _meet(server: Server, address: str, authority: str, new_key: bool) -> str:
 
 
 def _authority(server: Server, address: str, fingerprint: str) -> str:
-    """Who vouches for the server: by the fingerprint that was given, else as at the login before. Raises Usage."""
+    """The authority (PEM) to trust: that of the fingerprint, else that of the login before. Raises Usage."""
     if not fingerprint:
         before = Logins().find(address)
         return before.authority if before else ""

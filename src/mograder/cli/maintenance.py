@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mograder.store.postgres.evidence import PostgresEvidence
     from mograder.store.shared.findings import Finding
 
-BACK_UP = "back up a database with its own tools (pg_dump), or bring one course into a folder: mograder store copy"
+BACK_UP = "back up a database with its own tools (pg_dump), or copy one course into a folder: mograder store copy"
 
 
 def _elsewhere(command: Callable[..., None]) -> Callable[..., None]:
@@ -276,7 +276,7 @@ def backup(
     """Archive the course in FOLDER as FILE, a .tar.gz, also while it is served.
 
     Every submission that was acknowledged before this began is in it, byte for byte. The archive holds the secret and
-    the signing key: whoever has it can act as anybody, so keep it to yourself.
+    the signing key, with which anybody can act as anybody else: keep it to yourself.
 
     \b
     Example:

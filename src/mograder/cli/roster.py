@@ -96,7 +96,7 @@ def list_command(place: LocalCourse | Client) -> list[messages.RosterEntry]:
 @click.option("--role", type=_ROLES, default=Role.STUDENT.value, show_default=True, help="What they may do.")
 @_somewhere
 def add(place: LocalCourse | Client, user: Username, name: str, role: str) -> list[messages.RosterEntry]:
-    """Add USER and print the personal code. Who is there already stays as they are and gets none: see reset.
+    """Add USER and print the personal code. A user who is there already is not changed and gets none: see reset.
 
     \b
     Examples:

@@ -29,11 +29,11 @@ from mograder.wire import messages
 def schedule(
     assignment: str, course: Path | str | None, server: Server, as_json: bool, **wanted: str | None
 ) -> None:  # fmt: skip
-    """Show what is said about ASSIGNMENT, or change it: in the course's mograder.toml, where everything else stays.
+    """Show the settings of ASSIGNMENT, or change them in the course's mograder.toml, where everything else stays.
 
     TIME is a date, which means its end (with --opens its start), or a date and time; in the course's zone, unless it
     has an offset. "" takes something out. Students see the change at once. Receipts go on stating the due time that
-    held when they were given; who was late or in time is judged anew.
+    held when they were given; whether a submission is late is decided again.
 
     With --course it works on the folder that is served, while a server runs or not; otherwise over HTTP, with an
     instructor's token, found as for mograder https.

@@ -15,15 +15,14 @@ from mograder.config import CONFIG_NAME, read_course_file
 from mograder.coursework.releasing import is_name
 from mograder.coursework.validation import Validation
 from mograder.coursework.validation import validate as run_checks
-from mograder.domain.errors import NotFound, Usage
+from mograder.domain.errors import NotFound, NothingToCheck, Usage
 from mograder.domain.names import counted
 from mograder.domain.results import CheckStatus
 from mograder.notebook import pep723
-from mograder.notebook.cells import Notebook, NotebookError, parse, read_text
+from mograder.notebook.cells import Notebook, NotebookError, parse, read_text, text_bytes
 from mograder.notebook.fixing import fix
 from mograder.notebook.hashes import changed_cells, missing_hashes
 
-NOTHING_TO_CHECK = 8  # exit code
 _WORDS = {
     CheckStatus.SUCCESS: "passed", CheckStatus.PARTIAL: "partly", CheckStatus.DANGER: "failed",
     CheckStatus.WARN: "waiting", CheckStatus.NOT_RUN: "not run",
@@ -53,14 +52,22 @@ def validate(
       mograder validate hw1.py
       mograder validate --fix hw1.py
     """
-    codes = []
+    empty: list[str] = []
+    failed = False
     for path in [_path(word) for word in assignments]:
         notebook = _read(path)
         pristine = _pristine(path, notebook, release)
         if fixing:
             notebook = _fixed(path, notebook, pristine)
-        codes.append(_report(path, notebook, pristine, run_checks(notebook, path, timeout)))
-    context.exit(1 if 1 in codes else max(codes))
+        found = run_checks(notebook, path, timeout)
+        _report(path, notebook, pristine, found)
+        if not found.checks:
+            empty.append(str(path))
+        failed = failed or any(check.status is not CheckStatus.SUCCESS for check in found.checks)
+    if failed:
+        context.exit(1)
+    if empty:
+        raise NothingToCheck(f"there is no check in {', '.join(empty)}")
 
 
 def _path(word: str) -> Path:
@@ -120,15 +127,16 @@ def _fixed(path: Path, notebook: Notebook, pristine: Notebook | None) -> Noteboo
     if fixed.text == notebook.text:
         tell(f"{path}: no cell of the instructor's was changed")
         return notebook
-    mended = parse(fixed.text)
+    mended, before = parse(fixed.text), path.read_bytes()
+    after = text_bytes(fixed.text, before)
     backup = next(
         place for n in count(1)
         if not (place := path.with_name(f"{path.name}.bak{n if n > 1 else ''}")).exists()
     )  # fmt: skip
     with replacing(backup) as file:
-        file.write(path.read_bytes())
+        file.write(before)
     with replacing(path) as file:
-        file.write(fixed.text.encode())
+        file.write(after)
     tell(f"{path}: the notebook as it was is in {backup}")
     for name in fixed.restored:
         tell(f"  put back {name}")
@@ -139,30 +147,23 @@ def _fixed(path: Path, notebook: Notebook, pristine: Notebook | None) -> Noteboo
     return mended
 
 
-def _report(path: Path, notebook: Notebook, pristine: Notebook | None, found: Validation) -> int:
-    """Prints what came of the run; the exit code."""
+def _report(path: Path, notebook: Notebook, pristine: Notebook | None, found: Validation) -> None:
     tell(f"{path}")
     for check in found.checks:
         tell(f"  {_WORDS[check.status]:8} {check.label}")
         for message in check.messages:
             tell(f"             {message}")
-    for conflict in found.conflicts:
-        lines = ", ".join(map(str, conflict.lines))
-        tell(f"  not run: the cells in lines {lines}: {conflict.reason}")
     for failure in found.failures:
         tell(f"  line {failure.line}, {failure.cell}: {failure.error}")
-        for line in failure.traceback.split("\n"):
+        for line in failure.traceback.splitlines():
             tell(f"      {line}")
     if found.unfinished:
         why = "the time was over while this cell ran" if found.out_of_time else "Python ended while this cell ran"
         tell(f"  {why}: {found.unfinished}")
     _tell_changes(path, notebook, pristine)
     passed = sum(check.status is CheckStatus.SUCCESS for check in found.checks)
-    if not found.checks:
-        tell("  there is no check in this notebook")
-        return NOTHING_TO_CHECK
-    tell(f"{passed} of {counted(len(found.checks), 'check')} passed")
-    return 0 if passed == len(found.checks) else 1
+    if found.checks:
+        tell(f"{passed} of {counted(len(found.checks), 'check')} passed")
 
 
 def _tell_changes(path: Path, notebook: Notebook, pristine: Notebook | None) -> None:

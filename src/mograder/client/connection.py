@@ -126,7 +126,7 @@ class Connection:
             if self._opened is None:
                 try:
                     here = httpx2.Client(headers=self._headers, verify=self._verify, timeout=self._timeout)
-                    # Who vouches for this server does not vouch for others.
+                    # The pinned authority is for this server alone.
                     pinned = self._verify is not True
                     elsewhere = httpx2.Client(headers=self._headers, timeout=self._timeout) if pinned else here
                 except (ImportError, ValueError, OSError, httpx2.InvalidURL) as error:
@@ -153,6 +153,7 @@ class Connection:
         Unless it is `repeatable`, a request is sent again only when it cannot have arrived. A `download` alone may
         be redirected to another server. Raises the error that the server's answer stands for, or NetworkFailure.
         """
+        self._clients()  # loading certificates takes a while, which is not the server's
         ends = time.monotonic() + self._patience.total
         tries = count(1)
 
@@ -242,8 +243,11 @@ class Connection:
         if isinstance(error, LASTING):
             return NetworkFailure(f"cannot reach {place}: {printable(str(error) or type(error).__name__, 300)}")
         if _cause(error, socket.gaierror):
+            proxies = (
+                f" (or none by way of {printable(', '.join(_in_force(_PROXIES)), 300)})" if _in_force(_PROXIES) else ""
+            )
             return NetworkFailure(
-                f"there is no server called {printable(url.host)}: check the address and your network"
+                f"there is no server called {printable(url.host)}{proxies}: check the address and your network"
             )
         if refused := _cause(error, ssl.SSLCertVerificationError):
             return VerificationFailed(_distrusted(place, refused, pinned=self._verify is not True))
@@ -272,14 +276,18 @@ class Connection:
         raise VerificationFailed(f"{printable(name)!r} has an address that cannot be fetched: {printable(address)!r}")
 
 
-_ENVIRONMENT = (
-    "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
-)  # fmt: skip
+_PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy")
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+def _in_force(names: tuple[str, ...]) -> list[str]:
+    """The variables of the environment among `names` that say something, each as NAME=VALUE, without passwords."""
+    return [f"{name}={re.sub(r'//[^/@]*@', '//', os.environ[name])}" for name in names if os.environ.get(name)]
 
 
 def _unusable_environment(error: Exception) -> NetworkFailure:
     """What to do about variables of the environment by which no connection can be made."""
-    named = [f"{name}={os.environ[name]}" for name in _ENVIRONMENT if os.environ.get(name)]
+    named = _in_force(_PROXIES + _CERTIFICATES)
     socks = " (SOCKS needs one more package: pip install httpx2[socks])" if isinstance(error, ImportError) else ""
     why = printable(str(error).partition(".")[0], 200)
     return NetworkFailure(
@@ -384,7 +392,7 @@ def _refusal(response: httpx2.Response, server: str | None) -> Exception:
     else:
         error = kind(message)
     if status in PASSING:
-        # 429 and 503 are said before anything was done; a gateway's 502 and 504 may come after.
+        # A server answers 429 and 503 before it does anything; a gateway's 502 and 504 may come after.
         return _Passing(error, wait, not_arrived=status in (429, 503))
     return error
 

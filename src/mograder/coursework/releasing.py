@@ -14,7 +14,7 @@ from mograder import config
 from mograder.client.files import replacing
 from mograder.domain.errors import BadName, BadRequest, NotFound, Usage
 from mograder.domain.names import AssignmentName, counted
-from mograder.notebook.cells import NotebookError, parse, read_text
+from mograder.notebook.cells import NotebookError, parse, read_text, text_bytes
 from mograder.notebook.leaks import leaks
 from mograder.notebook.marks import find_markers
 from mograder.notebook.release import make_release
@@ -116,10 +116,14 @@ def plan(found: SourceFolder, target: Path, *, lecture: bool = False, submit_url
         wrong += _leaks_of(each, others, found.folder)
     if wrong:
         raise BadSource(wrong)
-    files = {PurePosixPath(each.path.name): each.text.encode() for each in notebooks} | others
+    files = {PurePosixPath(each.path.name): _as_source(each) for each in notebooks} | others
     if others:
         files[PurePosixPath(f"{found.assignment}.zip")] = _archive(files)
     return Planned(found.assignment, tuple(notebooks), target, files)
+
+
+def _as_source(made: ReleasedNotebook) -> bytes:
+    return text_bytes(made.text, made.path.read_bytes())
 
 
 def write(planned: Planned) -> tuple[Path, ...]:

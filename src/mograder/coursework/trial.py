@@ -9,6 +9,7 @@ from mograder.coursework.folders import GradingFolders
 from mograder.coursework.releasing import ReleasedNotebook
 from mograder.domain.marks import Question, in_words, mark
 from mograder.domain.results import CheckStatus, Outcome, RunReport
+from mograder.notebook.cells import text_bytes
 
 _WHY = {
     CheckStatus.PARTIAL: "passes in part",
@@ -23,9 +24,10 @@ def try_out(folders: GradingFolders, assignment: str, made: ReleasedNotebook) ->
 
     Raises MograderError: there is no sandbox, the environment cannot be built.
     """
+    source = made.path.read_bytes()
     with opened_exam(folders, assignment, made.path, Wishes({}, jobs=1)) as exam:
-        model = exam.runs.grade(made.source.notebook.text.encode(), made.path.name)
-        release = exam.runs.grade(made.text.encode(), made.path.name)
+        model = exam.runs.grade(source, made.path.name)
+        release = exam.runs.grade(text_bytes(made.text, source), made.path.name)
     questions = tuple(Question(each.key, each.points, each.labels, each.manual) for each in made.source.questions)
     return (*_of_model(questions, model), *_of_release(questions, release))
 

@@ -18,8 +18,8 @@ from typing import Any
 
 from mograder.domain.errors import Usage
 from mograder.domain.results import CellFailure, CheckResult, CheckStatus
+from mograder.grading.plan import plan
 from mograder.notebook.cells import Cell, Notebook
-from mograder.notebook.graph import Conflict, conflicts, run_order
 from mograder.notebook.hashes import describe
 from mograder.notebook.marks import check_calls, check_names, key_of
 
@@ -31,13 +31,14 @@ _SIZE = 4_000_000  # bytes of results that are read
 class Validation:
     """What came of a run. `checks` has one for each label, in file order: those that did not run are NOT_RUN.
 
+    `failures` are cells that raised, and those that marimo would not run: syntax errors, names defined twice, circles.
+
     `unfinished` names the cell in which the run ended, because the time was over (`out_of_time`) or because the cell
     ended the whole process; "" when all cells had their turn.
     """
 
     checks: tuple[CheckResult, ...]
     failures: tuple[CellFailure, ...]
-    conflicts: tuple[Conflict, ...]
     unfinished: str = ""
     out_of_time: bool = False
 
@@ -49,9 +50,8 @@ def validate(notebook: Notebook, path: Path, seconds: float) -> Validation:
     """
     if importlib.util.find_spec("marimo") is None:
         raise Usage("marimo is not installed in this environment: `pip install marimo`, then try again")
-    found = conflicts(notebook.cells)
-    stuck = {line for conflict in found for line in conflict.lines}
-    cells = [cell for cell in run_order(notebook.cells) if cell.line not in stuck and cell.code]
+    planned = plan(notebook)
+    cells = [notebook.cells[place] for place in planned.order if notebook.cells[place].code]
     with tempfile.TemporaryDirectory(prefix="mograder-") as folder:
         events, told, in_time = _run(notebook, path.resolve(), cells, Path(folder), seconds)
     by_line = {cell.line: cell for cell in notebook.cells}
@@ -62,8 +62,10 @@ def validate(notebook: Notebook, path: Path, seconds: float) -> Validation:
         last = next(cell.line for cell in cells if cell.line not in ended)  # marimo itself had not started
     return Validation(
         tuple(_checks(notebook, told)),
-        tuple(_failure(by_line[event["line"]], event) for event in events if event["event"] == "failed"),
-        found,
+        (
+            *planned.failures,
+            *(_failure(by_line[event["line"]], event) for event in events if event["event"] == "failed"),
+        ),
         "" if last is None else f"line {last}: {describe(by_line[last])}",
         not in_time,
     )
@@ -77,9 +79,11 @@ def _run(
     wanted = [
         {"line": cell.line, "code": cell.code, "refs": sorted(cell.refs), "defs": sorted(cell.defs)} for cell in cells
     ]
-    task.write_text(json.dumps({"file": str(path), "text": notebook.text, "cells": wanted}), encoding="utf-8")
+    known = sorted(frozenset().union(*(cell.defs for cell in notebook.cells)))
+    said = {"file": str(path), "text": notebook.text, "cells": wanted, "known": known}
+    task.write_text(json.dumps(said), encoding="utf-8")
     process = subprocess.Popen(  # noqa: S603 - this Python, and a module of ours
-        [sys.executable, "-m", "mograder.coursework.validation_process", str(task), str(results)],
+        [sys.executable, "-P", "-m", "mograder.coursework.validation_process", str(task), str(results)],
         cwd=path.parent,
         env={**os.environ, _SIDECAR: str(sidecar), "MPLBACKEND": "Agg", "MARIMO_SKIP_UPDATE_CHECK": "1"},
         stdin=subprocess.DEVNULL,

@@ -15,6 +15,7 @@ import linecache
 import sys
 import traceback
 import types
+from pathlib import Path
 from typing import IO, Any
 
 
@@ -27,13 +28,14 @@ def main() -> None:
 
 
 def _run(task: dict[str, Any], results: IO[str]) -> None:
+    sys.path.insert(0, str(Path(task["file"]).parent))  # after our own imports: a student may have a json.py
     main_module = types.ModuleType("__main__")
     main_module.__file__ = task["file"]
     sys.modules["__main__"] = main_module  # what marimo's notebook_dir() looks at, and pickles of a student's
     sys.argv = [task["file"]]
     linecache.cache[task["file"]] = (len(task["text"]), None, task["text"].splitlines(keepends=True), task["file"])
     shared: dict[str, Any] = {}
-    known = {name for cell in task["cells"] for name in cell["defs"]}
+    known = set(task["known"])  # of all cells, so also of those that do not run
     for cell in task["cells"]:
         absent = sorted(name for name in cell["refs"] if name in known and name not in shared)
         _write(results, {"event": "start", "line": cell["line"]})

@@ -32,6 +32,12 @@ class Usage(MograderError):
     code, status, exit_code = "usage", 400, 2
 
 
+class NothingToCheck(MograderError):
+    """A notebook that was to be validated has no check; never sent by a server."""
+
+    code, status, exit_code = "nothing_to_check", 400, 8
+
+
 class BadRequest(MograderError):
     """The request cannot be understood, or lacks something; the message says what."""
 

@@ -18,7 +18,7 @@ _MARKERS = ("### BEGIN SOLUTION", "### BEGIN HIDDEN TESTS")
 @dataclass(frozen=True)
 class Limits:
     """`cell_seconds` of processor time (three times that of wall time), `total_seconds` of wall time in all, mebibytes,
-    counts. `calls`: from the checks into a submission."""
+    counts. `calls`: from one check cell into a submission."""
 
     cell_seconds: float = 10.0
     total_seconds: float = 60.0

@@ -78,7 +78,7 @@ class Sandbox:
         for file in files:
             words += ["--ro-bind", str(file.path), f"{DATA}/{file.name}"]
         words += ["--ro-bind", str(Path(__file__).with_name("inside")), f"{INSIDE}/inside"]
-        words += ["--remount-ro", "/", "--chdir", WORK, "--", environment.python, *inside]
+        words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", WORK, "--", environment.python, *inside]
         return words
 
 
@@ -178,4 +178,4 @@ def _read_only(environment: Environment) -> Iterator[str]:
             yield from ("--ro-bind", folder, folder)
     own = str(Path(__file__).parent.parent)  # the package holds an example course with its solutions
     if any(Path(own).is_relative_to(folder) for folder in (*environment.folders, "/usr")):
-        yield from ("--tmpfs", own)
+        yield from ("--tmpfs", own, "--remount-ro", own)

@@ -1,6 +1,6 @@
 """Sends many requests at once, each over a connection of its own as a student's client does, and times the answers.
 
-Lean, so that the server is what is measured and not whoever asks: a few dozen microseconds a request.
+Lean, so that the server is measured and not the load generator: a few dozen microseconds a request.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _END = b"\r\n\r\n"
 
 @dataclass(frozen=True)
 class Ask:
-    """One request. `kind` and `user` are for whoever counts the answers."""
+    """One request. `kind` and `user` are for the code that counts the answers."""
 
     method: str
     path: str

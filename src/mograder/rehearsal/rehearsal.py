@@ -41,7 +41,7 @@ _TIMES = ("opens", "due", "duedate", "closes")
 
 
 def is_in_use(root: Path) -> bool:
-    """Whether some process has the ledger of the course open: whoever does holds a lock that can be asked for."""
+    """Whether some process has the ledger of the course open: such a process holds a lock that can be tested."""
     shared = root / f"{LEDGER}-shm"
     try:
         import fcntl
@@ -307,7 +307,7 @@ _KINDS = ("assignments", "release_file", "status", "submit")
 
 @dataclass(frozen=True)
 class Load:
-    """How busy a server and whoever asked it were, in processors, and which part of the machine was idle."""
+    """How busy the server and this program were, in processors, and which part of the machine was idle."""
 
     server: float
     asking: float
@@ -322,7 +322,7 @@ class Meter:
         self._began = self._now()
 
     def _now(self) -> tuple[float, float, float, float]:
-        """Seconds: the clock, and what the server, whoever asks, and nobody has had of the processors."""
+        """Seconds: the clock, and the processor time of the server, of this program, and idle."""
         clock, asking = time.perf_counter(), time.process_time()
         try:
             server = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
@@ -357,7 +357,7 @@ def _bottleneck(load: Load, flush: float) -> str:
     if load.server >= BUSY:
         return f"the processor: the server kept {load.server:.1f} of them busy; {disk}"
     if load.asking >= BUSY:
-        return f"whoever asked: this program was busier than the server ({load.server:.0%} of a processor); {disk}"
+        return f"the load generator: this program was busier than the server ({load.server:.0%} of a processor); {disk}"
     if load.idle < 1 - BUSY:
         return f"what else runs on this machine: no processor was free, the server had {load.server:.0%} of one; {disk}"
     return f"the disk: the server waited for its flushes (and used {load.server:.0%} of a processor); {disk}"

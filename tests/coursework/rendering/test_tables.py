@@ -81,10 +81,10 @@ def test_grades_are_what_upload_grades_takes_with_an_empty_mark_where_a_part_is_
     ]
     text = grades_table(grades)
     assert text.splitlines()[0] == "student,mark,auto_mark,feedback"
-    table = read_grades(read_sheet(text.encode(), "grades.csv"), Labels("hw1"))
-    assert [each.grade for each in table.rows] == ["20.05", "", ""]
+    entries = read_grades(read_sheet(text.encode(), "grades.csv"), Labels("hw1")).rows
+    assert [each.grade for each in entries] == ["20.05", "", ""]
     assert [each["auto_mark"] for each in rows(text)] == ["15.8", "15.8", ""]
-    assert table.rows[0].feedback == 'said "well, done"\nand more'
+    assert entries[0].feedback == 'said "well, done"\nand more'
 
 
 def test_penalties_have_columns_of_their_own_and_leave_the_mark_as_it_is() -> None:

@@ -75,6 +75,8 @@ class Checks:
 
     def _checked(self, cell: Cell) -> dict[str, Any]:
         self._guard.begin(cell.index)
+        if self._peer is not None:
+            self._peer.renew()
         self._recorded = {}
         failure = self._run(cell)
         recorded = self._recorded

@@ -46,7 +46,9 @@ class Rules(Protocol):
 
 
 class Peer:
-    """One end. `calls` bounds the requests that this end sends, `limited` what it does for one of the other's."""
+    """One end. `calls` bounds the requests that this end sends until `renew`, `limited` what it does for one of the
+    other's.
+    """
 
     def __init__(
         self, channel: Channel, rules: Rules, calls: int, answers: Mapping[str, object] | None = None,
@@ -55,7 +57,7 @@ class Peer:
         self._limited = limited
         self._channel = channel
         self._rules = rules
-        self._calls = calls
+        self._calls = self._most_calls = calls
         self._answers = answers or {}
         self._lent: list[Any] = []
         self._places: dict[int, int] = {}
@@ -64,6 +66,10 @@ class Peer:
         self._errors: dict[type, int] = {}
         self._depth = 0
         self.broken = False
+
+    def renew(self) -> None:
+        """Counts calls from 0 again."""
+        self._calls = self._most_calls
 
     # asking
 

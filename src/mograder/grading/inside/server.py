@@ -20,12 +20,14 @@ import stat
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from . import answers, checks, seccomp
 from .frames import Channel
 
+_END = 10.0  # seconds that processes may take to end after they were killed
 _LOOK = 0.1  # seconds between two looks at the memory of a child
 
 
@@ -81,6 +83,7 @@ class Server:
         self._child: int | None = None
         self._handle: int | None = None
         self._over = False
+        self._private = _private(os.getpid())  # what every child begins with, shared with this process
 
     def tell(self, document: dict[str, Any]) -> None:
         self._control.sendall(json.dumps(document).encode() + b"\n")
@@ -140,15 +143,8 @@ class Server:
         """Ends the child when all processes together hold more memory than one may."""
         if not self._contained or self._over:
             return
-        page = os.sysconf("SC_PAGE_SIZE")
-        own = {1, os.getpid()}
-        pages = 0
-        for entry in os.listdir("/proc"):
-            if entry.isdigit() and int(entry) not in own:
-                with contextlib.suppress(OSError, ValueError, IndexError):
-                    resident, shared = Path(f"/proc/{entry}/statm").read_text().split()[1:3]
-                    pages += int(resident) - int(shared)
-        if pages * page > (self._config["memory_mb"] + 256) << 20:
+        pages = sum(max(0, _private(each) - self._private) for each in _others())
+        if pages * os.sysconf("SC_PAGE_SIZE") > (self._config["memory_mb"] + 128) << 20:
             self._over = True
             self._kill()
 
@@ -180,13 +176,11 @@ class Server:
         if self._contained and self._config["role"] == "answers":
             with contextlib.suppress(OSError):
                 os.kill(-1, signal.SIGKILL)
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
-            try:
-                if os.waitpid(-1, os.WNOHANG) == (0, 0):
-                    time.sleep(0.001)
-            except ChildProcessError:
-                return
+        deadline = time.monotonic() + _END
+        while time.monotonic() < deadline and self._contained and list(_others()):
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(-1, os.WNOHANG)
+            time.sleep(0.001)
 
     def _lay_out(self) -> None:
         """The assignment's files beside the notebook, as links: the files themselves cannot be written."""
@@ -212,6 +206,20 @@ class Server:
                 except (OSError, RecursionError):
                     return False
         return True
+
+
+def _others() -> Iterator[int]:
+    """The processes in this sandbox besides its first one and this one."""
+    return (int(each) for each in os.listdir("/proc") if each.isdigit() and int(each) not in (1, os.getpid()))
+
+
+def _private(process: int) -> int:
+    """Pages in memory that are no file's; 0 when the process is gone."""
+    try:
+        resident, shared = Path(f"/proc/{process}/statm").read_text().split()[1:3]
+    except (OSError, ValueError):
+        return 0
+    return int(resident) - int(shared)
 
 
 def _unlock(folder: str) -> None:

@@ -77,16 +77,8 @@ def restore(target: Any, new: Any) -> bool:
             return False
         target[...] = new
         return True
-    if pandas is not None and type(target) is pandas.DataFrame and type(new) is pandas.DataFrame:
-        for column in list(target.columns):
-            del target[column]
-        if not target.index.equals(new.index):
-            target.drop(target.index, inplace=True)
-        for place in range(new.shape[1]):
-            target.insert(place, new.columns[place], new.iloc[:, place], allow_duplicates=True)
-        return True
-    if pandas is not None and type(target) is pandas.Series and type(new) is pandas.Series and len(target) == len(new):
-        target.iloc[:] = new.to_numpy()
+    if pandas is not None and type(target) in (pandas.DataFrame, pandas.Series) and type(new) is type(target):
+        type(target).__init__(target, new)  # the very object, made again: pandas has no other way to change all of it
         return True
     return False
 

@@ -264,7 +264,7 @@ class Decoder:
         elif kind in ("dict", "Counter", "OrderedDict"):
             result = TYPES[kind]()
             for key, each in (self.many(pair, depth) for pair in value):
-                dict.__setitem__(result, key, each)
+                result[key] = each
         elif kind in ("list", "set", "deque"):
             result = TYPES[kind](self.many(value, depth))
         else:

@@ -1,0 +1,108 @@
+"""Environments: what a notebook asks for, this one when it will do, else one that is built once and kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mograder.grading import environment as environments
+from mograder.grading.environment import (
+    BadBlock,
+    EnvironmentFailed,
+    Wanted,
+    built_environment,
+    current_environment,
+    environment_for,
+    satisfied,
+    wanted_by,
+)
+
+
+def test_a_notebook_without_a_block_wants_nothing() -> None:
+    assert wanted_by("import marimo\napp = marimo.App()\n") == Wanted(())
+
+
+def test_the_block_names_dependencies_and_python() -> None:
+    text = '# /// script\n# requires-python = ">=3.11"\n# dependencies = [\n#     "numpy>=2",\n#     "marimo",\n#     "mograder",\n# ]\n# ///\n'
+    assert wanted_by(text + "import marimo\n") == Wanted(("marimo", "numpy>=2"), ">=3.11")
+
+
+@pytest.mark.parametrize(
+    "block", ['dependencies = "numpy"', 'dependencies = ["a b c"]', "dependencies = [", 'requires-python = "three"']
+)
+def test_a_block_that_cannot_be_read_is_refused(block: str) -> None:
+    with pytest.raises(BadBlock, match="PEP 723"):
+        wanted_by(f"# /// script\n# {block}\n# ///\n")
+
+
+@pytest.mark.parametrize(("dependencies", "python", "holds"), [
+    ((), "", True), (("numpy>=1", "pandas"), ">=3.11", True), (("no-such-package",), "", False), (("numpy<1",), "", False),
+    ((), "<3.0", False), (("no-such-package; sys_platform == 'win32'",), "", True), (("numpy @ https://example.org/numpy.whl",), "", False),
+])  # fmt: skip
+def test_the_running_environment_will_do_when_it_has_all(
+    dependencies: tuple[str, ...], python: str, holds: bool
+) -> None:
+    assert satisfied(Wanted(dependencies, python)) is holds
+
+
+def test_an_environment_that_will_do_is_used_and_nothing_is_built(tmp_path: Path) -> None:
+    assert environment_for(Wanted(("numpy",)), tmp_path / "cache") == current_environment()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_current_folder_and_home_are_no_part_of_the_environment() -> None:
+    folders = current_environment().folders
+    assert str(Path.cwd()) not in folders
+    assert str(Path.home()) not in folders
+    assert any(Path(sys.base_prefix).is_relative_to(folder) for folder in folders)
+
+
+@pytest.fixture
+def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A uv that downloads nothing: it makes a virtual environment of this Python, and writes down how it was called."""
+    program, log = tmp_path / "uv", tmp_path / "calls"
+    program.write_text(f"""#!{sys.executable}
+import subprocess, sys, pathlib
+with open({str(log)!r}, "a") as file:
+    file.write(" ".join(sys.argv[1:3]) + "\\n")
+if sys.argv[1] == "venv":
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", sys.argv[-1]], check=True)
+if "broken-package" in " ".join(open(each).read() for each in sys.argv if each.endswith(".in")):
+    sys.exit("no solution found: broken-package")
+if sys.argv[2] == "compile":
+    pathlib.Path(sys.argv[-1]).write_text("marimo==1 --hash=sha256:00\\n")
+""")
+    program.chmod(0o755)
+    monkeypatch.setattr(environments, "_uv_program", lambda: str(program))
+    return log
+
+
+def test_an_environment_is_built_once_for_all_who_ask_at_the_same_time(uv: Path, tmp_path: Path) -> None:
+    wanted = Wanted(("some-package==1",), ">=3.11")
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: built_environment(wanted, tmp_path / "cache"), range(4)))
+    assert len(set(made)) == 1
+    assert uv.read_text().splitlines() == ["venv --no-project", "pip compile", "pip install"]
+    assert os.access(made[0].python, os.X_OK)
+    assert built_environment(wanted, tmp_path / "cache") == made[0]
+    assert built_environment(Wanted(("other==1",)), tmp_path / "cache").python != made[0].python
+
+
+def test_a_build_that_fails_says_why_and_is_tried_again(uv: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(EnvironmentFailed, match="no solution found: broken-package"):
+            built_environment(Wanted(("broken-package",)), tmp_path / "cache")
+    assert uv.read_text().splitlines() == ["venv --no-project", "pip compile"] * 2
+
+
+def test_a_build_that_was_cut_off_is_begun_anew(uv: Path, tmp_path: Path) -> None:
+    wanted = Wanted(("some-package==1",))
+    folder = Path(built_environment(wanted, tmp_path / "cache").python).parent.parent.parent
+    (folder / "environment.json").unlink()
+    made = built_environment(wanted, tmp_path / "cache")
+    assert json.loads((folder / "environment.json").read_text())["digest"] == made.digest
