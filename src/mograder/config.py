@@ -20,12 +20,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from mograder.domain import deadlines
-from mograder.domain.assignments import EDIT_PLACEHOLDERS, CountingRule, Plan, Rules
+from mograder.domain.assignments import EDIT_PLACEHOLDERS, CountingRule, Plan, Rules, file_ending
 from mograder.domain.deadlines import Penalties, Schedule
 from mograder.domain.disclosure import Hidden
-from mograder.domain.errors import BadName, Unreadable
+from mograder.domain.errors import BadName, BadRequest, Unreadable
 from mograder.domain.grading_rules import LIMITS, GradingRules
 from mograder.domain.names import AssignmentName
+from mograder.text import DecodedText, decode, decode_certain
 
 CONFIG_NAME = "mograder.toml"
 MIB = 1024 * 1024
@@ -330,7 +331,10 @@ def _rules(entry: _Assignment, zone: tzinfo) -> Rules:
     times = [moment for moment in (schedule.opens, schedule.due, schedule.closes) if moment is not None]
     if times != sorted(times):
         raise ValueError(f"assignments: {entry.name!r}: expected opens <= due <= closes")
-    accepts = tuple(ending.lower() if ending.startswith(".") else f".{ending.lower()}" for ending in entry.accepts)
+    try:
+        accepts = tuple(dict.fromkeys(map(file_ending, entry.accepts)))
+    except BadRequest as error:
+        raise ValueError(f"assignments: {entry.name!r}: accepts: {error}") from None
     return Rules(entry.title, schedule, entry.max_size, accepts, entry.points)
 
 
@@ -387,20 +391,22 @@ _TABLES: Mapping[str, type] = MappingProxyType(
 def read_course_file(path: Path) -> CourseFile:
     """The course's mograder.toml; an empty one when there is none. Raises Unreadable with file and place."""
     try:
-        course = parse_course_file(read_text(path))
+        course = parse_course_file(read_text(path).raw)
         course.plan()
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"the course's {path.name} cannot be understood", f"{path}: {error}") from error
     return course
 
 
-def read_text(path: Path) -> str:
-    """The text of a course's mograder.toml, "" when there is none. Raises Unreadable."""
+def read_text(path: Path) -> DecodedText:
+    """The text of a course's mograder.toml, empty when there is none. Raises Unreadable."""
     try:
-        return path.read_bytes().decode()
+        return decode_certain(path.read_bytes())
     except FileNotFoundError:
-        return ""
-    except (OSError, UnicodeDecodeError) as error:
+        return decode(b"")
+    except BadRequest as error:
+        raise Unreadable(f"the course's {path.name} cannot be read", f"{path}: {error.message}") from error
+    except OSError as error:
         raise Unreadable(f"the course's {path.name} cannot be read", f"{path}: {error}") from error
 
 
@@ -410,6 +416,8 @@ def parse_course_file(text: str) -> CourseFile:
         document = tomllib.loads(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(_without_seconds(text) or str(error)) from None
     _refuse_near_misses(document)
     for table, kind in _TABLES.items():
         value = document.get(table, [])
@@ -424,6 +432,16 @@ def parse_course_file(text: str) -> CourseFile:
                     if isinstance(file, dict):
                         _refuse_unknown(file, _File, f"{table}[{index}].files")
     return msgspec.convert(_known(document), CourseFile)
+
+
+def _without_seconds(text: str) -> str:
+    """What to write where a time has no seconds, which TOML does not take; "" where every time has them."""
+    for number, line in enumerate(text.splitlines(), 1):
+        found = re.match(r"[^#\"']*=\s*((\d{4}-\d\d-\d\d[Tt ])?\d\d:\d\d)(Z|[+-]\d\d:\d\d)?\s*(#.*)?$", line)
+        if found:
+            wrong, right = found[1] + (found[3] or ""), f"{found[1]}:00{found[3] or ''}"
+            return f"line {number}: {wrong} has no seconds: write {right}"
+    return ""
 
 
 def _known(document: dict[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from mograder.config import (
 from mograder.domain.errors import MograderError, Temporary, Unreadable, Usage
 from mograder.domain.names import INSTRUCTOR, Username, parse_new_username
 from mograder.domain.tokens import SECRET_NAME, token_lines
+from mograder.text import person_text
 from mograder.wire.join_link import JoinLink
 
 if TYPE_CHECKING:
@@ -185,16 +186,16 @@ def enrollment_code(settings: ServeSettings) -> str:
             raise Usage("the enrollment code is not UTF-8 text: nobody could send it")
         return (code or "").strip()
     try:
-        return file.read_bytes().decode("utf-8-sig").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        return person_text(file.read_bytes()).strip()
+    except (OSError, ValueError) as error:
         raise Usage(f"cannot read the enrollment code from {file}: {error}") from None
 
 
 def read_names(file: Path) -> list[Username]:
     """User names, one a line; empty lines and lines that start with # are passed over."""
     try:
-        lines = file.read_bytes().decode("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = person_text(file.read_bytes()).splitlines()
+    except (OSError, ValueError) as error:
         raise Usage(f"cannot read user names from {file}: {error}") from None
     try:
         names = [parse_new_username(line) for line in lines if line.strip() and not line.startswith("#")]

@@ -17,6 +17,7 @@ from mograder.domain.course import Course
 from mograder.domain.errors import BadRequest, NotFound, Throttled, WrongCode
 from mograder.domain.extensions import Change, Extension
 from mograder.domain.files import StoredFile
+from mograder.domain.grades import is_page
 from mograder.domain.names import Username, parse_exact_owner, parse_owner
 from mograder.domain.roster import Person
 from mograder.web.body import Scope
@@ -307,8 +308,8 @@ def feedback_pages(pages: list[tuple[str, bytes]]) -> dict[Username, bytes]:
         raise BadRequest("no files: send them as multipart/form-data in the field 'files'")
     named: dict[Username, bytes] = {}
     for filename, content in pages:
-        stem, dot, ending = filename.rpartition(".")
-        if not dot or ending.lower() != "html":
+        stem = filename.rpartition(".")[0]
+        if not is_page(filename):
             raise BadRequest(f"{filename[:100]!r} is not a <user>.html")
         user = parse_exact_owner(stem)
         if user in named:

@@ -14,6 +14,7 @@ from mograder.domain.assignments import Assignment, Plan, ReleaseFile
 from mograder.domain.errors import BadRequest, Unreadable
 from mograder.domain.names import AssignmentName, FileName
 from mograder.store.shared.stat_cache import LastGood
+from mograder.text import person_text
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ def parse_json(text: str | bytes) -> Any:
 
 def load_json(path: Path) -> Any:
     try:
-        document = parse_json(path.read_bytes())
+        document = parse_json(person_text(path.read_bytes()))
         json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair could never be sent on
         return document
     except (ValueError, RecursionError) as error:
@@ -81,6 +82,8 @@ def parse_manifest(document: Any, zone: tzinfo) -> tuple[Assignment, ...]:
 
 
 def _manifest_entry(entry: dict[str, Any], zone: tzinfo) -> Assignment:
+    if entry.get("name") is None and not isinstance(entry.get("id"), str):
+        raise BadRequest("an assignment needs a 'name'")
     name = AssignmentName.parse(str(entry.get("name") or entry.get("id") or ""))
     release_files = []
     listed = entry.get("files") or []
