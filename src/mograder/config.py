@@ -274,13 +274,13 @@ class CourseFile:
             raise ValueError(f"server: max_upload is {self.server.max_upload}: give at least 1 MiB")
         if self.server.max_people is not None and self.server.max_people < 1:
             raise ValueError(f"server: max_people is {self.server.max_people}: give at least 1")
-        rules = {}
+        rules: dict[AssignmentName, Rules] = {}
         for entry in self.assignments:
             try:
                 name = AssignmentName.parse(entry.name)
             except BadName as error:
                 raise ValueError(f"assignments: {error}") from None
-            if name in rules:
+            if any(name.key == each.key for each in rules):
                 raise ValueError(f"assignments: {name!r} is there twice: which one counts?")
             rules[name] = _rules(entry, zone)
         for editor, template in self.edit_links.items():
@@ -296,7 +296,8 @@ class CourseFile:
 
     def grading_rules(self, assignment: str) -> GradingRules:
         """What holds for an assignment: its own `grading`, else `[grading]`. Raises ValueError."""
-        own = next((each.grading for each in self.assignments if each.name == assignment), _Grading())
+        key = AssignmentName(assignment).key
+        own = next((each.grading for each in self.assignments if AssignmentName(each.name).key == key), _Grading())
         return own.over(self.grading).rules()
 
     def setting(self, place: str) -> object:
@@ -473,8 +474,15 @@ def utc_now() -> int:
 
 
 def course_folder(root: Path) -> Path:
-    """The folder of the course that is served from `root`: its parent when it is called release, else itself."""
-    return root.parent if root.name == "release" else root
+    """The folder of the course that is served from `root`: its parent when it is called release, else itself.
+
+    The path as typed decides, then where its links lead: course/release may be a link to another disk.
+    """
+    real = root.resolve()
+    for each in (root.absolute(), real):
+        if each.name == "release":
+            return each.parent.resolve()
+    return real
 
 
 def resolve(given: Mapping[str, Any], course: CourseFile, folder: Path) -> ServeSettings:

@@ -32,7 +32,7 @@ def open_course(root: Path | str, settings: config.ServeSettings | None = None, 
     Without `settings` they are read here: those `given` (release_dir, submitted_dir, grades_dir, enrollment_code,
     max_upload in MiB), else those of the course's mograder.toml, else the defaults. Raises MograderError.
     """
-    root = Path(root).resolve()
+    root = Path(root).absolute()  # not resolved: the path as typed says where the course is
     if settings is None:
         settings = read_settings(root, **given)
     return _course(FolderStore(find_folders(root, settings)), settings.enrollment_code or "", settings.max_upload)

@@ -123,8 +123,17 @@ class Plan:
     edit_links: Mapping[str, str] = field(default_factory=dict)
     max_people: int = 2000
 
+    def rules_of(self, name: AssignmentName) -> Rules:
+        """What is said about an assignment, whatever Unicode form its name has here and there."""
+        said = self.rules.get(name)
+        if said is None and not name.isascii():
+            said = next((rules for each, rules in self.rules.items() if each.key == name.key), None)
+        return Rules() if said is None else said
+
 
 def find_assignment(known: tuple[Assignment, ...], text: str) -> Assignment | None:
-    """The assignment called `text`, else the one whose id is `text`, else None."""
+    """The assignment called `text`, in any Unicode form, else the one whose id is `text`, else None."""
+    key = AssignmentName(text).key
     by_name = next((each for each in known if each.name == text), None)
+    by_name = by_name or next((each for each in known if each.name.key == key), None)
     return by_name or next((each for each in known if each.id == text), None)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mograder.config import manifest_rules
-from mograder.domain.assignments import Assignment, Plan, ReleaseFile
+from mograder.domain.assignments import Assignment, Plan, ReleaseFile, Rules
 from mograder.domain.errors import BadRequest, Unreadable
 from mograder.domain.names import AssignmentName, FileName
 from mograder.store.shared.stat_cache import LastGood
@@ -19,6 +19,8 @@ from mograder.text import person_text
 T = TypeVar("T")
 
 MANIFEST = "assignments.json"
+
+NOTHING_SAID = Rules()
 
 
 class Fields(dict[str, Any]):
@@ -53,7 +55,7 @@ def load_json(path: Path) -> Any:
 def with_rules(listed: Iterable[Assignment], plan: Plan) -> tuple[Assignment, ...]:
     """Assignments with what the plan says about them, which goes before what they say themselves."""
     return tuple(
-        replace(each, rules=plan.rules[each.name].over(each.rules)) if each.name in plan.rules else each
+        each if (said := plan.rules_of(each.name)) == NOTHING_SAID else replace(each, rules=said.over(each.rules))
         for each in listed
     )
 
