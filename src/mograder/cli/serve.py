@@ -213,9 +213,9 @@ def read_names(file: Path) -> list[Username]:
 def left_out_lines(left_out: Iterable[LeftOut]) -> list[str]:
     """What the banner says of what is not in force; `mograder doctor` says all of it, with what to do."""
     said = list(left_out)
-    lines = [f"  left out        {each}" for each in said[:LEFT_OUT]]
-    more = f"; {len(said) - LEFT_OUT} more" if len(said) > LEFT_OUT else ""
-    return [*lines, f"                  (what to do: mograder doctor{more})"] if said else []
+    lines = [f"  left out        {each}{'' if each.expected else f'; {each.mend}'}" for each in said[:LEFT_OUT]]
+    more = f"                  and {len(said) - LEFT_OUT} more: see mograder doctor"
+    return [*lines, more] if len(said) > LEFT_OUT else lines
 
 
 def banner(root: Path, course: Course, front: Listener, no_auth: bool) -> str:

@@ -17,7 +17,8 @@ from mograder.domain.names import AssignmentName, printable
 class LeftOut:
     """Something that is not in force: `what` it is, `why`, and what to do about it. `where` is a place on the disk.
 
-    `expected` is set for what an instructor may well have meant so, such as rules written before the files are there.
+    `expected` is set for what an instructor may well have meant so, such as rules written before the files are there;
+    `itemised` where doctor names every single one by the ledger.
     """
 
     what: str
@@ -25,6 +26,7 @@ class LeftOut:
     mend: str
     where: str = ""
     expected: bool = False
+    itemised: bool = False
 
     def __str__(self) -> str:
         return f"{self.what}: {self.why}"

@@ -250,7 +250,10 @@ class _Look:
                 yield error(f"cannot be read: {problem.strerror}", path, PERMISSIONS)
 
     def _left_out(self, found: Contents, settings: Path) -> Findings:
+        told = not self.ledger.exists() or self._has_receipts()
         for each in found.left_out:
+            if each.itemised and told:
+                continue
             say = note if each.expected else warning
             yield say(f"{each.what} {OUT}: {each.why}", each.where or settings, each.mend)
 

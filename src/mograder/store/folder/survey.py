@@ -21,8 +21,6 @@ from mograder.store.shared.stat_cache import StatCache, StatSnapshot
 FEW = 5
 """How many names a line lists at most."""
 
-ADOPT = "mograder course adopt FOLDER brings it over, with receipts"
-
 
 class FolderSurvey:
     """The survey of one course, kept as long as its folders stay as they are.
@@ -57,7 +55,7 @@ class FolderSurvey:
 
     def _work(self, snapshot: StatSnapshot) -> Iterator[tuple[AssignmentName, int]]:
         for folder in _folders_in(self._folders.submitted, snapshot):
-            people = _people(folder, snapshot)
+            people = {} if folder.is_symlink() else _people(folder, snapshot)
             with contextlib.suppress(BadName):
                 name = AssignmentName.parse(folder.name)
                 if people:
@@ -74,18 +72,21 @@ class FolderSurvey:
             yield LeftOut(
                 f"receipts and accounts for {counted(dated, 'submission')}",
                 "the ledger knows none of them: the hidden files of the course (.mograder*) were not copied",
-                "stop the server and copy the old folder whole, hidden files too (cp -a, rsync -a); or, if they are "
-                f"lost, {ADOPT}", str(self._folders.submitted),
+                "stop the server and copy the old folder whole, hidden files too (cp -a, rsync -a); where they are "
+                "lost, the work counts as put there by hand", str(self._folders.submitted),
+                itemised=True,
             )  # fmt: skip
         if without:
             yield LeftOut(
                 f"the links to the latest submissions of {_persons(without)}", "they were not copied: the last version "
                 "by its name counts", "mograder doctor --repair makes them", str(self._folders.submitted),
+                itemised=True,
             )  # fmt: skip
         if texts:
             yield LeftOut(
                 f"the links to the latest submissions of {_persons(texts)}", "texts stand in their place: the version "
                 "that each names counts", "mograder doctor --repair makes them links", str(self._folders.submitted),
+                itemised=True,
             )  # fmt: skip
 
     # what students download, and what returns to them
@@ -107,7 +108,8 @@ class FolderSurvey:
                 if folder != self._folders.submitted and (people := _people(folder, snapshot)):
                     yield LeftOut(
                         f"the work of {_persons(len(people))} in {printable(folder.name)}/",
-                        "it stands beside what students download, as the published server kept it", ADOPT, str(folder),
+                        "it stands beside what students download, as the published server kept it",
+                        f"mograder course adopt {self._folders.root} brings it over, with receipts", str(folder),
                     )  # fmt: skip
 
     def _returned(self, folder: Path, snapshot: StatSnapshot) -> Iterator[LeftOut]:
