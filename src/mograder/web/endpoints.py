@@ -42,6 +42,10 @@ BASE = "https://base.invalid"
 """A placeholder for the server's address in the cached configuration."""
 
 
+USUAL_QUERY = 200
+"""Bytes; longer queries are parsed anew each time, so that nobody fills the memory with them."""
+
+
 @dataclass(frozen=True)
 class Caches:
     """What the requests of one server share: encoded replies, the versions that they are made of, and `tick` for what
@@ -111,9 +115,13 @@ def _query(query: bytes, name: str) -> str:
     return values[0] if values else ""
 
 
-@lru_cache(4096)
 def asked_about(query: bytes, name: str) -> Username:
     """The person whom a query names. Raises BadRequest and BadName."""
+    return (_asked_about if len(query) <= USUAL_QUERY else _asked_about.__wrapped__)(query, name)
+
+
+@lru_cache(2048)
+def _asked_about(query: bytes, name: str) -> Username:
     return parse_exact_owner(_query(query, name))
 
 

@@ -86,7 +86,7 @@ def test_a_file_that_cannot_be_served_is_named(course: Path, name: str) -> None:
 
 def test_settings_inside_the_served_folder_are_named(course: Path) -> None:
     (course / "release/mograder.toml").write_text("title = 'Other'")
-    assert f"the settings in force are those of {course / 'mograder.toml'}" in left(course)
+    assert f"the settings of this course are read from {course / 'mograder.toml'}" in left(course)
     (course / "mograder.toml").unlink()
     assert report(course).settings == ""
     assert "mograder.toml inside release/" in left(course)

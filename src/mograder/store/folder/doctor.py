@@ -75,9 +75,6 @@ MISSING = {
 MEND_BY_HAND = "mend the file by hand: until then a server that runs goes on by what it said before, and none starts"
 
 
-OUT = "is left out"
-
-
 class _Look:
     def __init__(self, folders: Folders, now: int) -> None:
         self.folders = folders
@@ -255,7 +252,7 @@ class _Look:
             if each.itemised and told:
                 continue
             say = note if each.expected else warning
-            yield say(f"{each.what} {OUT}: {each.why}", each.where or settings, each.mend)
+            yield say(f"left out: {each}", each.where or settings, each.mend)
 
     def _leftovers(self, spools: set[str | None]) -> Findings:
         grades = [self.folders.grades, *self.folders.grades.glob("*/"), *self.folders.grades.glob("*/feedback/")]

@@ -47,7 +47,7 @@ class FolderSurvey:
     def _settings(self, home: Path, root: Path) -> Iterator[LeftOut]:
         if root != home and root.exists():
             yield LeftOut(
-                f"{config.CONFIG_NAME} inside {root.parent.name}/", f"the settings in force are those of {home}",
+                f"{config.CONFIG_NAME} inside {root.parent.name}/", f"the settings of this course are read from {home}",
                 f"move it to {home}", str(root),
             )  # fmt: skip
 
