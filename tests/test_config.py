@@ -210,3 +210,25 @@ def test_an_assignments_own_grading_goes_before_the_courses() -> None:
 def test_a_slip_in_grading_is_named(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_course_file(text).plan()
+
+
+@pytest.mark.parametrize("accepts", ["['*']", "['.py', '']", "['py,zip']"])
+def test_a_slip_in_accepts_is_announced(accepts: str) -> None:
+    with pytest.raises(ValueError, match=r"'hw1': accepts: .* is no file ending"):
+        parse_course_file(f"[[assignments]]\nname = 'hw1'\naccepts = {accepts}\n").plan()
+
+
+@pytest.mark.parametrize(
+    ("written", "right"),
+    [("2030-02-08T17:00", "2030-02-08T17:00:00"), ("2030-02-08 17:00", "2030-02-08 17:00:00"),
+     ("2030-02-08T17:00Z", "2030-02-08T17:00:00Z"), ("2030-02-08T17:00+01:00 # five", "2030-02-08T17:00:00+01:00")],
+)  # fmt: skip
+def test_a_time_without_seconds_is_told_what_to_write(written: str, right: str) -> None:
+    with pytest.raises(ValueError, match=f"line 3: .* has no seconds: write {re.escape(right)}$"):
+        parse_course_file(f"[[assignments]]\nname = 'hw1'\ndue = {written}\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_in_the_settings_does_not_matter(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "mograder.toml").write_bytes("title = 'Tée'\r\n".encode(encoding))
+    assert read_course_file(tmp_path / "mograder.toml").title == "Tée"

@@ -20,12 +20,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from mograder.domain import deadlines
-from mograder.domain.assignments import EDIT_PLACEHOLDERS, CountingRule, Plan, Rules
+from mograder.domain.assignments import EDIT_PLACEHOLDERS, CountingRule, Plan, Rules, file_ending
 from mograder.domain.deadlines import Penalties, Schedule
 from mograder.domain.disclosure import Hidden
-from mograder.domain.errors import BadName, Unreadable
+from mograder.domain.errors import BadName, BadRequest, Unreadable
 from mograder.domain.grading_rules import LIMITS, GradingRules
 from mograder.domain.names import AssignmentName
+from mograder.text import DecodedText, decode, decode_certain
 
 CONFIG_NAME = "mograder.toml"
 MIB = 1024 * 1024
@@ -273,13 +274,13 @@ class CourseFile:
             raise ValueError(f"server: max_upload is {self.server.max_upload}: give at least 1 MiB")
         if self.server.max_people is not None and self.server.max_people < 1:
             raise ValueError(f"server: max_people is {self.server.max_people}: give at least 1")
-        rules = {}
+        rules: dict[AssignmentName, Rules] = {}
         for entry in self.assignments:
             try:
                 name = AssignmentName.parse(entry.name)
             except BadName as error:
                 raise ValueError(f"assignments: {error}") from None
-            if name in rules:
+            if any(name.key == each.key for each in rules):
                 raise ValueError(f"assignments: {name!r} is there twice: which one counts?")
             rules[name] = _rules(entry, zone)
         for editor, template in self.edit_links.items():
@@ -295,7 +296,8 @@ class CourseFile:
 
     def grading_rules(self, assignment: str) -> GradingRules:
         """What holds for an assignment: its own `grading`, else `[grading]`. Raises ValueError."""
-        own = next((each.grading for each in self.assignments if each.name == assignment), _Grading())
+        key = AssignmentName(assignment).key
+        own = next((each.grading for each in self.assignments if AssignmentName(each.name).key == key), _Grading())
         return own.over(self.grading).rules()
 
     def setting(self, place: str) -> object:
@@ -330,7 +332,10 @@ def _rules(entry: _Assignment, zone: tzinfo) -> Rules:
     times = [moment for moment in (schedule.opens, schedule.due, schedule.closes) if moment is not None]
     if times != sorted(times):
         raise ValueError(f"assignments: {entry.name!r}: expected opens <= due <= closes")
-    accepts = tuple(ending.lower() if ending.startswith(".") else f".{ending.lower()}" for ending in entry.accepts)
+    try:
+        accepts = tuple(dict.fromkeys(map(file_ending, entry.accepts)))
+    except BadRequest as error:
+        raise ValueError(f"assignments: {entry.name!r}: accepts: {error}") from None
     return Rules(entry.title, schedule, entry.max_size, accepts, entry.points)
 
 
@@ -387,20 +392,22 @@ _TABLES: Mapping[str, type] = MappingProxyType(
 def read_course_file(path: Path) -> CourseFile:
     """The course's mograder.toml; an empty one when there is none. Raises Unreadable with file and place."""
     try:
-        course = parse_course_file(read_text(path))
+        course = parse_course_file(read_text(path).raw)
         course.plan()
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"the course's {path.name} cannot be understood", f"{path}: {error}") from error
     return course
 
 
-def read_text(path: Path) -> str:
-    """The text of a course's mograder.toml, "" when there is none. Raises Unreadable."""
+def read_text(path: Path) -> DecodedText:
+    """The text of a course's mograder.toml, empty when there is none. Raises Unreadable."""
     try:
-        return path.read_bytes().decode()
+        return decode_certain(path.read_bytes())
     except FileNotFoundError:
-        return ""
-    except (OSError, UnicodeDecodeError) as error:
+        return decode(b"")
+    except BadRequest as error:
+        raise Unreadable(f"the course's {path.name} cannot be read", f"{path}: {error.message}") from error
+    except OSError as error:
         raise Unreadable(f"the course's {path.name} cannot be read", f"{path}: {error}") from error
 
 
@@ -410,6 +417,8 @@ def parse_course_file(text: str) -> CourseFile:
         document = tomllib.loads(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(_without_seconds(text) or str(error)) from None
     _refuse_near_misses(document)
     for table, kind in _TABLES.items():
         value = document.get(table, [])
@@ -424,6 +433,16 @@ def parse_course_file(text: str) -> CourseFile:
                     if isinstance(file, dict):
                         _refuse_unknown(file, _File, f"{table}[{index}].files")
     return msgspec.convert(_known(document), CourseFile)
+
+
+def _without_seconds(text: str) -> str:
+    """What to write where a time has no seconds, which TOML does not take; "" where every time has them."""
+    for number, line in enumerate(text.splitlines(), 1):
+        found = re.match(r"[^#\"']*=\s*((\d{4}-\d\d-\d\d[Tt ])?\d\d:\d\d)(Z|[+-]\d\d:\d\d)?\s*(#.*)?$", line)
+        if found:
+            wrong, right = found[1] + (found[3] or ""), f"{found[1]}:00{found[3] or ''}"
+            return f"line {number}: {wrong} has no seconds: write {right}"
+    return ""
 
 
 def _known(document: dict[str, Any]) -> dict[str, Any]:
@@ -455,8 +474,15 @@ def utc_now() -> int:
 
 
 def course_folder(root: Path) -> Path:
-    """The folder of the course that is served from `root`: its parent when it is called release, else itself."""
-    return root.parent if root.name == "release" else root
+    """The folder of the course that is served from `root`: its parent when it is called release, else itself.
+
+    The path as typed decides, then where its links lead: course/release may be a link to another disk.
+    """
+    real = root.resolve()
+    for each in (root.absolute(), real):
+        if each.name == "release":
+            return each.parent.resolve()
+    return real
 
 
 def resolve(given: Mapping[str, Any], course: CourseFile, folder: Path) -> ServeSettings:

@@ -22,6 +22,7 @@ from mograder.store.folder.layout import find_folders, served_folders
 from mograder.store.folder.store import FolderStore
 
 if TYPE_CHECKING:
+    from mograder.store.folder.adopting import Adopted
     from mograder.store.postgres.courses import PostgresCourses
     from mograder.store.postgres.store import PostgresStore
 
@@ -32,7 +33,7 @@ def open_course(root: Path | str, settings: config.ServeSettings | None = None, 
     Without `settings` they are read here: those `given` (release_dir, submitted_dir, grades_dir, enrollment_code,
     max_upload in MiB), else those of the course's mograder.toml, else the defaults. Raises MograderError.
     """
-    root = Path(root).resolve()
+    root = Path(root).absolute()  # not resolved: the path as typed says where the course is
     if settings is None:
         settings = read_settings(root, **given)
     return _course(FolderStore(find_folders(root, settings)), settings.enrollment_code or "", settings.max_upload)
@@ -86,6 +87,20 @@ def open_existing(place: Path | str, **given: Path | None) -> Course:
             courses.close()
             raise
     return open_course(_served(Path(place)), None, **given)
+
+
+def adopt_course(folder: Path, say: Callable[[str], None]) -> Adopted:
+    """Bring over the work of a course that another server served from `folder`. Raises Usage and MograderError."""
+    from mograder.store.folder.adopting import adopt
+
+    root = folder.absolute()
+    if root.name != "release" and (root / "release").is_dir() and not (root / SECRET_NAME).exists():
+        root = root / "release"
+    course = open_course(root)
+    try:
+        return adopt(course, find_folders(root, read_settings(root)), config.utc_now(), say)
+    finally:
+        course.close()
 
 
 def _served(folder: Path) -> Path:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+import pytest
 from hypothesis import given
 
-from mograder.domain.assignments import Rules
+from mograder.domain.assignments import Rules, file_ending
+from mograder.domain.errors import BadRequest
 from tests.domain.test_rules import RULES
 
 
@@ -18,3 +20,16 @@ def test_what_one_place_does_not_say_the_other_does_key_by_key(mine: Rules, thei
             said, otherwise, found = (getattr(each, key) for each in values)
             assert found == (otherwise if said in (None, "", ()) else said), key
     assert mine.over(Rules()) == Rules().over(mine) == mine
+
+
+@pytest.mark.parametrize("written", ["py", ".py", "*.py", ".PY", " *.Py "])
+def test_an_ending_is_the_same_however_it_is_written(written: str) -> None:
+    assert file_ending(written) == ".py"
+    assert Rules(accepts=(file_ending(written),)).takes("Homework.PY")
+    assert not Rules(accepts=(file_ending(written),)).takes("homework.zip")
+
+
+@pytest.mark.parametrize("written", ["", "*", ".", "*.*", "py, zip", "a/b", "notebook files"])
+def test_what_is_no_ending_is_refused(written: str) -> None:
+    with pytest.raises(BadRequest, match="is no file ending"):
+        file_ending(written)

@@ -93,6 +93,15 @@ def test_a_certificate_without_its_key_is_logged_and_the_old_one_is_served_on(
         assert server.stop() == 0
 
 
+def test_a_renewal_that_the_server_cannot_load_does_not_end_it(course_folder: Path, certificate: Authority) -> None:
+    with serving(course_folder, certificate) as server:
+        before, content = presented(server), certificate.path.read_bytes()
+        certificate.path.write_bytes(b"\xef\xbb\xbf" + content)
+        assert "served as it was" in server.process.stdout.readline()  # type: ignore[union-attr]
+        assert presented(server) == before
+        assert server.stop() == 0
+
+
 def test_silent_connections_do_not_delay_other_requests(course_folder: Path) -> None:
     with running(course_folder, "--tls-self-signed") as server, contextlib.ExitStack() as stack:
         for _ in range(200):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mograder.cli.adopt import adopt
 from mograder.cli.arguments import PLACE, course_name
 from mograder.cli.import_gradebook import import_gradebook
 from mograder.cli.output import table, tell, tell_json
@@ -72,6 +73,7 @@ def course() -> None:
 
 
 course.add_command(import_gradebook)
+course.add_command(adopt)
 
 
 @course.command(short_help="Make a course and print its instructor's token.")

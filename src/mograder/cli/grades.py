@@ -16,7 +16,8 @@ from mograder.client.client import Client
 from mograder.client.collecting import strangers
 from mograder.client.settings import feedback_folder
 from mograder.domain.errors import BadName, MograderError
-from mograder.domain.names import parse_owner
+from mograder.domain.grades import is_page
+from mograder.domain.names import parse_owner, printable
 
 _out_folder = click.Path(file_okay=False, path_type=Path)
 _in_file = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
@@ -53,7 +54,9 @@ def upload_feedback(
     server: Server,
     as_json: bool,
 ) -> None:
-    """Upload feedback pages, one USER.html a student.
+    """Upload feedback pages, one USER.html (or .htm) a student.
+
+    What else is in the folder is named, and not sent.
 
     \b
     Example:
@@ -81,15 +84,27 @@ def upload_feedback(
 def _read_pages(folder: Path) -> dict[str, bytes]:
     if not folder.is_dir():
         raise MograderError(f"the folder {folder} does not exist")
-    pages = {}
-    for path in sorted(folder.glob("*.html")):
-        if not path.name.startswith("."):
-            if not path.resolve().is_relative_to(folder.resolve()):
-                raise MograderError(f"{path} is a link that leads outside {folder}: nothing was sent")
-            try:
-                pages[f"{parse_owner(path.stem)}.html"] = path.read_bytes()
-            except BadName as error:
-                raise MograderError(f"{path}: {error.message}") from None
-    if not pages:
+    found: dict[str, Path] = {}
+    others = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if not is_page(path.name) or path.is_dir():
+            others.append(f"{path.name}/" if path.is_dir() else path.name)
+            continue
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise MograderError(f"{path} is a link that leads outside {folder}: nothing was sent")
+        try:
+            name = f"{parse_owner(path.stem)}.html"
+        except BadName as error:
+            raise MograderError(f"{path}: {error.message}") from None
+        if name in found:
+            raise MograderError(f"{found[name]} and {path} are two pages for {path.stem!r}: keep one of them")
+        found[name] = path
+    if others:
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        names = ", ".join(printable(each) for each in others[:NAMED])
+        note(f"warning: not sent, as they are no pages called USER.html: {names}{more}")
+    if not found:
         raise MograderError(f"no feedback pages (<user>.html) in {folder}")
-    return pages
+    return {name: path.read_bytes() for name, path in found.items()}

@@ -41,7 +41,7 @@ def _folders(folder: Path, release: Path | None, submitted: Path | None, grades:
     from mograder.domain.tokens import SECRET_NAME
     from mograder.store.folder.layout import LEDGER, find_folders
 
-    root = folder.resolve()
+    root = folder.absolute()  # as typed: see course_folder
     served = any((root / name).exists() for name in (SECRET_NAME, LEDGER))
     if not served and (root / "release").is_dir():
         root = root / "release"

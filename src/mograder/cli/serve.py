@@ -28,12 +28,17 @@ from mograder.config import (
     resolve,
 )
 from mograder.domain.errors import MograderError, Temporary, Unreadable, Usage
-from mograder.domain.names import INSTRUCTOR, Username, parse_new_username
+from mograder.domain.names import INSTRUCTOR, Username, parse_new_username, printable
 from mograder.domain.tokens import SECRET_NAME, token_lines
+from mograder.text import person_text
 from mograder.wire.join_link import JoinLink
 
 if TYPE_CHECKING:
+    from mograder.domain.contents import LeftOut
     from mograder.domain.course import Course
+
+LEFT_OUT = 6
+"""How much of what is left out the banner names."""
 
 
 def _settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -75,7 +80,7 @@ def serve(folder: Path | None, **given: Any) -> None:
       mograder serve --courses courses/
       mograder serve --store postgresql://db1,db2/mograder?target_session_attrs=read-write
     """
-    root = folder.resolve() if folder else Path()
+    root = folder.absolute() if folder else Path()  # as typed: see course_folder
     home = course_folder(root)
     settings = resolve(given, read_course_file(home / CONFIG_NAME) if folder else EMPTY, home)
     many = settings.store or settings.courses
@@ -173,16 +178,16 @@ def enrollment_code(settings: ServeSettings) -> str:
             raise Usage("the enrollment code is not UTF-8 text: nobody could send it")
         return (code or "").strip()
     try:
-        return file.read_bytes().decode("utf-8-sig").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        return person_text(file.read_bytes()).strip()
+    except (OSError, ValueError) as error:
         raise Usage(f"cannot read the enrollment code from {file}: {error}") from None
 
 
 def read_names(file: Path) -> list[Username]:
     """User names, one a line; empty lines and lines that start with # are passed over."""
     try:
-        lines = file.read_bytes().decode("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = person_text(file.read_bytes()).splitlines()
+    except (OSError, ValueError) as error:
         raise Usage(f"cannot read user names from {file}: {error}") from None
     try:
         names = [parse_new_username(line) for line in lines if line.strip() and not line.startswith("#")]
@@ -191,6 +196,14 @@ def read_names(file: Path) -> list[Username]:
     if not names:
         raise Usage(f"{file} names nobody")
     return names
+
+
+def left_out_lines(left_out: Iterable[LeftOut]) -> list[str]:
+    """What the banner says of what is not in force; `mograder doctor` says all of it, with what to do."""
+    said = list(left_out)
+    lines = [f"  left out        {each}{'' if each.expected else f'; {each.mend}'}" for each in said[:LEFT_OUT]]
+    more = f"                  and {len(said) - LEFT_OUT} more: see mograder doctor"
+    return [*lines, more] if len(said) > LEFT_OUT else lines
 
 
 def banner(root: Path, course: Course, front: Listener, no_auth: bool) -> str:
@@ -206,6 +219,7 @@ def banner(root: Path, course: Course, front: Listener, no_auth: bool) -> str:
         # Without the code, for the same reason.
         join = JoinLink(join, fingerprint=front.authority.fingerprint).text
         identity = [f"  fingerprint     {front.authority.fingerprint}", f"  join link       {join}"]
+    held = course.contents()
     assignments = [str(each.name) for each in course.release.for_students()]
     found = f"{len(assignments)} ({', '.join(assignments)})" if assignments else "none yet"
     lines = [
@@ -214,6 +228,8 @@ def banner(root: Path, course: Course, front: Listener, no_auth: bool) -> str:
         *([f"  for others      {front.address_for_students}"] if front.address_for_students != front.address else []),
         *identity,
         f"  assignments     {found}",
+        f"  settings        {printable(held.settings, 300) or f'none: there is no {printable(held.place, 300)}'}",
+        *left_out_lines(held.left_out),
         f"  authentication  {'OFF: everybody can do everything' if no_auth else 'on'}",
         f"  your pages      {front.address if no_auth else way_in}",
         f"  registration    {'on: students need a code' if course.accounts.registration_open else 'off'}",

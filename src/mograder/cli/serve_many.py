@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mograder.cli.listen import Listener, keep_serving
 from mograder.cli.output import note
 from mograder.config import CONFIG_NAME, ServeSettings
+from mograder.domain.contents import LeftOut
 from mograder.domain.errors import Usage
 
 ONE_COURSE_ONLY = (
@@ -30,6 +31,7 @@ def serve_many(place: Path | str, root: Path | None, host: str, settings: ServeS
     if settings.tls_self_signed and root is None:
         raise Usage("--tls-self-signed keeps its files in FOLDER: name one")
     from mograder.factory import ManyCourses, is_database, open_courses
+    from mograder.store.folder.courses import CourseFolders
     from mograder.web.multi_course import create_many
 
     def opened(stack: contextlib.ExitStack) -> ManyCourses:
@@ -42,15 +44,18 @@ def serve_many(place: Path | str, root: Path | None, host: str, settings: ServeS
         front = Listener.of(settings, host, root or Path())
         options = {"check_tokens": not settings.no_auth, **front.options}
         listed = [str(each.name) for each in many.courses.entries() if each.archived is None]
+        left = many.courses.left_out() if isinstance(many.courses, CourseFolders) else []
         if root is not None and settings.courses:
             warn_of_shared_secrets(root / name / "release" for name in listed)
         where, store = ("the courses of the database", "URL") if is_database(place) else (str(place), str(place))
-        report = banner(where, shlex.quote(store), front, settings.no_auth, listed)
+        report = banner(where, shlex.quote(store), front, settings.no_auth, listed, left)
         app = create_many(many.course, **options)
         keep_serving(front, app, stack.close, lambda stack: create_many(opened(stack).course, **options), report)
 
 
-def banner(where: str, store: str, front: Listener, no_auth: bool, courses: list[str]) -> str:
+def banner(
+    where: str, store: str, front: Listener, no_auth: bool, courses: list[str], left: Sequence[LeftOut] = ()
+) -> str:
     """What the operator sees on start; `store` is what `mograder course` calls the place."""
     fingerprint = [f"  fingerprint     {front.authority.fingerprint}"] if front.authority else []
     named = f" ({', '.join(courses[:10])}{', …' if courses[10:] else ''})" if courses else ""
@@ -59,6 +64,7 @@ def banner(where: str, store: str, front: Listener, no_auth: bool, courses: list
         f"  at              {front.address_for_students}/c/<course>/",
         *fingerprint,
         f"  courses         {len(courses)}{named}",
+        *(f"  left out        {each}: {each.mend}" for each in left),
         f"  authentication  {'OFF: everybody can do everything' if no_auth else 'on'}",
     ]
     if not courses:

@@ -32,7 +32,7 @@ from mograder.client.extract import folder_name
 from mograder.client.files import sha256_of
 from mograder.client.outbox import Outbox, OutboxEntry, deliver, is_passing, worth_announcing
 from mograder.client.workspace import is_release_file
-from mograder.domain.assignments import USUALLY_ACCEPTED
+from mograder.domain.assignments import USUALLY_ACCEPTED, ends_in
 from mograder.domain.errors import Closed, MograderError, TooLarge, Usage, WrongType
 from mograder.domain.names import counted
 from mograder.wire import messages
@@ -157,8 +157,8 @@ def _submit(work: _Work, user: str | None, dry_run: bool, server: Server, as_jso
 
 def _check(file: Path, assignment: messages.AssignmentInfo) -> None:
     """Refuse now what the server would refuse after the trip."""
-    accepts = [ending.lower() for ending in known(assignment.accepts) or USUALLY_ACCEPTED]
-    if file.suffix.lower() not in accepts:
+    accepts = [ending.lower().removeprefix("*") for ending in known(assignment.accepts) or USUALLY_ACCEPTED]
+    if not ends_in(file.name, accepts):
         refused = (
             Usage if accepts == [".py"] else WrongType
         )  # 2 is what clients in the field say to a file that is no .py

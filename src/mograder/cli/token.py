@@ -11,6 +11,7 @@ from mograder.cli.arguments import PLACE
 from mograder.domain.errors import MograderError, Usage
 from mograder.domain.names import INSTRUCTOR, Username, parse_new_username
 from mograder.domain.tokens import SECRET_NAME, sign, token_lines
+from mograder.text import person_text
 
 LEDGER_NAME = ".mograder.db"
 
@@ -88,8 +89,8 @@ def _enrol(place: Path | str, usernames: list[Username]) -> tuple[list[tuple[Use
 
 def _read_stdin() -> str:
     try:
-        return sys.stdin.buffer.read().decode().strip()
-    except UnicodeDecodeError:
+        return person_text(sys.stdin.buffer.read()).strip()
+    except ValueError:
         raise Usage("the secret on standard input is not text: give the content of a .mograder-secret") from None
 
 
@@ -97,8 +98,8 @@ def _read(path: Path) -> str:
     try:
         if sys.platform != "win32" and path.stat().st_mode & 0o077:
             click.echo(f"warning: {path} can be read by other users: chmod 600 {path}", err=True)
-        return path.read_bytes().decode().strip()
-    except (OSError, UnicodeDecodeError):
+        return person_text(path.read_bytes()).strip()
+    except (OSError, ValueError):
         raise Usage(
             f"cannot read the secret from {path}: go to the served folder, or give --secret-file or --secret-stdin"
         ) from None

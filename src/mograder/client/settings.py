@@ -9,6 +9,7 @@ from pathlib import Path
 from mograder.client.extract import folder_name
 from mograder.client.trust import CONFIG_NAME, named_folder
 from mograder.domain.errors import Usage
+from mograder.text import person_text
 
 MAX_SIZE = 1024 * 1024
 """Bytes of a mograder.toml."""
@@ -34,13 +35,13 @@ def read_settings(folder: Path) -> Settings:
         if path.exists() and not path.is_file():
             raise Usage(f"{path} is not a file")
         with path.open("rb") as file:
-            text = file.read(MAX_SIZE + 1)
-        if len(text) > MAX_SIZE:
+            content = file.read(MAX_SIZE + 1)
+        if len(content) > MAX_SIZE:
             raise Usage(f"{path} has more than {MAX_SIZE} bytes")
-        document = tomllib.loads(text.decode("utf-8-sig"))
+        document = tomllib.loads(person_text(content))
     except FileNotFoundError:
         return Settings()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Usage(f"{path} cannot be read: {error}") from None
     found = {}
     for table, keys in {"https": ("url", "token"), "dirs": ("submitted", "feedback")}.items():

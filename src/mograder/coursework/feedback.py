@@ -22,6 +22,7 @@ from mograder.domain.grading_record import GradingRecord
 from mograder.domain.marks import NOTHING_GIVEN, Given, Question, mark, penalised
 from mograder.domain.results import Outcome
 from mograder.signing import Ed25519Signer
+from mograder.text import person_text
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,11 @@ def marks_file(folders: GradingFolders, assignment: str) -> Path:
 def load_marks(path: Path, questions: Sequence[Question]) -> dict[str, Given]:
     """What people have given, by student; nothing where there is no table. Raises Unreadable with the line at fault."""
     try:
-        return read_marks(path.read_bytes().decode("utf-8-sig"), questions)
+        return read_marks(person_text(path.read_bytes()), questions)
     except FileNotFoundError:
         return {}
-    except (BadRequest, UnicodeDecodeError) as error:
-        said = error.message if isinstance(error, BadRequest) else "it is not UTF-8: save it as 'CSV UTF-8'"
+    except (BadRequest, ValueError) as error:
+        said = error.message if isinstance(error, BadRequest) else str(error)
         raise Unreadable(f"the table of marks cannot be understood: {said}", str(path)) from None
 
 

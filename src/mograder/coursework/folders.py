@@ -63,7 +63,7 @@ class GradingFolders:
 
     def rules(self, assignment: str) -> Rules:
         """What mograder.toml says about the assignment."""
-        return self.file.plan().rules.get(AssignmentName(assignment), Rules())
+        return self.file.plan().rules_of(AssignmentName(assignment))
 
     def find_source(self, assignment: str) -> Path:
         """The notebook with solutions: source/<a>/<a>.py, else the only .py there. Raises NotFound."""

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, field, replace
 from datetime import UTC, tzinfo
 from enum import StrEnum
 
 from mograder.domain.deadlines import Penalties, Schedule
-from mograder.domain.names import AssignmentName, FileName
+from mograder.domain.errors import BadRequest
+from mograder.domain.names import AssignmentName, FileName, printable
 
 USUALLY_ACCEPTED = (".py", ".zip")
 """The file endings of submissions where the instructor names none."""
+
+
+def file_ending(text: str) -> str:
+    """A file ending as people write it (py, .PY, *.py), in lower case with its dot. Raises BadRequest."""
+    ending = f".{text.strip().lower().removeprefix('*').removeprefix('.')}"
+    if not re.fullmatch(r"\.\w[\w.+-]{0,20}", ending):
+        raise BadRequest(f"{printable(text)!r} is no file ending: write .py or .zip")
+    return ending
+
+
+def ends_in(filename: str, endings: Iterable[str]) -> bool:
+    """Whether a file's name has one of these endings: the one check for page, command and server."""
+    return filename.lower().endswith(tuple(endings))
 
 
 @dataclass(frozen=True)
@@ -45,7 +60,7 @@ class Rules:
         A name without any ending is taken unless the instructor names endings: some clients call every file "blob".
         """
         unsaid = not filename or not (self.accepts or "." in filename)
-        return unsaid or filename.lower().endswith(self.endings)
+        return unsaid or ends_in(filename, self.endings)
 
     def over(self, other: Rules) -> Rules:
         """These, and what `other` says where these say nothing."""
@@ -108,8 +123,17 @@ class Plan:
     edit_links: Mapping[str, str] = field(default_factory=dict)
     max_people: int = 2000
 
+    def rules_of(self, name: AssignmentName) -> Rules:
+        """What is said about an assignment, whatever Unicode form its name has here and there."""
+        said = self.rules.get(name)
+        if said is None and not name.isascii():
+            said = next((rules for each, rules in self.rules.items() if each.key == name.key), None)
+        return Rules() if said is None else said
+
 
 def find_assignment(known: tuple[Assignment, ...], text: str) -> Assignment | None:
-    """The assignment called `text`, else the one whose id is `text`, else None."""
+    """The assignment called `text`, in any Unicode form, else the one whose id is `text`, else None."""
+    key = AssignmentName(text).key
     by_name = next((each for each in known if each.name == text), None)
+    by_name = by_name or next((each for each in known if each.name.key == key), None)
     return by_name or next((each for each in known if each.id == text), None)

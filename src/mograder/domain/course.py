@@ -6,6 +6,7 @@ says who may call what; a service decides what an actor may do beyond that.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from mograder.domain.admission import Admission
 from mograder.domain.assignments import Assignment, Plan
 from mograder.domain.audit import AuditStore
 from mograder.domain.commitments import Commitments
+from mograder.domain.contents import Contents, Survey, Surveyed, contents
 from mograder.domain.erasure import Erasure
 from mograder.domain.errors import Unreadable
 from mograder.domain.extensions import Extensions
@@ -145,6 +147,16 @@ class Course:
     def config_errors(self, actor: Actor) -> tuple[Unreadable, ...]:
         """The files of the course that cannot be parsed now; empty for students."""
         return self.store.config.errors() if actor.is_instructor else ()
+
+    def contents(self) -> Contents:
+        """What the course contains and what it does not, and why. For instructors: it names places on the disk."""
+        store = self.store
+        if isinstance(store, Surveyed):
+            survey = store.survey()
+        else:
+            people = Counter(each.assignment for each in store.submissions.latest())
+            survey = Survey(tuple(sorted(people.items())))
+        return contents(store.release.assignments(), self.plan, survey)
 
     @property
     def is_remote(self) -> bool:

@@ -8,6 +8,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
+_LEFT_BEHIND = frozenset({
+    "__marimo__", "__pycache__", "__macosx", "venv", "node_modules", "thumbs.db", "ehthumbs.db", "desktop.ini",
+})  # fmt: skip
+"""What marimo, Python, editors and systems leave beside a person's files, in lower case."""
+
+_LEFT_ENDINGS = ("~", ".pyc", ".pyo", ".swp", ".swo", ".egg-info")
+
+
+def is_left_behind(name: str) -> bool:
+    """Whether a program leaves a file or folder of this name, which nobody means to hand out.
+
+    What marimo leaves holds the outputs of the cells. Hidden files are passed over anyway, whatever they are.
+    """
+    bare = name.lower()
+    return bare in _LEFT_BEHIND or bare.endswith(_LEFT_ENDINGS) or (bare.startswith(("~$", "#")) and len(bare) > 1)
+
 
 @dataclass(frozen=True)
 class StoredFile:

@@ -24,6 +24,11 @@ DEEPEST = 32
 """Levels of a grade's JSON; more could be written and not read again."""
 
 
+def is_page(filename: str) -> bool:
+    """Whether a file is called like a feedback page, <user>.html, as editors on any system write it."""
+    return filename.lower().endswith((".html", ".htm"))
+
+
 @dataclass(frozen=True)
 class GradeEntry:
     """One row of a grade table as it came: `fields` keeps every key, known or not."""

@@ -119,6 +119,11 @@ class AssignmentName(str):
         """Raises BadName. The text is kept as it is: a folder's name may be in any Unicode form."""
         return cls(_segment(text, "an assignment name"))
 
+    @property
+    def key(self) -> str:
+        """Equal for names that are the same letters, in whatever Unicode form (macOS decomposes letters)."""
+        return self if self.isascii() else unicodedata.normalize("NFC", self)
+
 
 class FileName(str):
     """The name of a file inside an assignment: parts joined by `/`, none hidden, none leading outside."""

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from mograder.domain import deadlines
-from mograder.domain.assignments import Plan, Rules
+from mograder.domain.assignments import Plan, Rules, file_ending
 from mograder.domain.audit import Event
 from mograder.domain.errors import BadRequest, Unreadable
 from mograder.domain.names import AssignmentName, printable
@@ -148,10 +148,7 @@ def _size(text: str) -> int:
 
 
 def _accepts(text: str) -> tuple[str, ...]:
-    endings = tuple(dict.fromkeys(f".{each.lower().lstrip('*.')}" for each in re.split(r"[,; ]+", text) if each))
-    if not all(re.fullmatch(r"\.\w[\w.+-]{0,20}", each) for each in endings):
-        raise BadRequest(f"{printable(text)!r} are no file endings: write .py .zip")
-    return endings
+    return tuple(dict.fromkeys(file_ending(each) for each in re.split(r"[,; ]+", text) if each))
 
 
 def _points(text: str) -> int | float:

@@ -22,6 +22,7 @@ from mograder.domain.errors import MograderError, Usage
 from mograder.rehearsal.load import Answer, Ask, quantile, rate, send, send_all
 from mograder.store.folder.layout import FEEDBACK, GRADES, LEDGER, served_folders
 from mograder.store.shared.manifest import MANIFEST
+from mograder.text import person_text
 from mograder.wire import messages
 from mograder.wire.codec import decode_json, encode_json
 from mograder.wire.endpoints import BY_NAME
@@ -93,7 +94,7 @@ def _copy_plan(source: Path, target: Path) -> None:
 
     if not source.exists():
         return
-    document = tomlkit.parse(source.read_text(encoding="utf-8")).unwrap()
+    document = tomlkit.parse(person_text(source.read_bytes())).unwrap()
     for each in document.get("assignments", []):
         for key in _TIMES:
             each.pop(key, None)

@@ -54,6 +54,7 @@ from mograder.store.shared.rows import (
     RECEIPT_COLUMNS,
     receipt_values,
 )
+from mograder.text import person_text
 
 TOGETHER = 50
 """Places of the chain that are written in one step."""
@@ -369,7 +370,7 @@ def read_publication(folders: Folders) -> Publication:
 
 def _text_of(path: Path) -> str | None:
     try:
-        return path.read_bytes().decode()
+        return person_text(path.read_bytes())
     except FileNotFoundError:
         return None
 

@@ -15,8 +15,8 @@ from functools import cached_property
 from mograder.domain.errors import BadRequest, TooLarge
 from mograder.domain.names import printable
 from mograder.tables.cells import normal
-from mograder.tables.text import DecodedText, decode
 from mograder.tables.workbook import is_workbook, read_workbook
+from mograder.text import DecodedText, decode
 
 MAX_BYTES = 8 * 2**20
 MAX_ROWS = 20_000

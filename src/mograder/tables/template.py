@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mograder.domain.errors import BadRequest
 from mograder.tables.sheet import Sheet, delimiter_of, parse_csv
-from mograder.tables.text import DecodedText, decode
+from mograder.text import DecodedText, decode
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ from mograder.domain.release import Download
 
 log = logging.getLogger(__name__)
 
+REMEMBERED = 5000
+"""How many pairs of person and assignment are known to be recorded, at most."""
+
 
 class DownloadRecorder:
     """The records of one server. `write` runs work in a thread. Use it from the event loop only."""
@@ -32,6 +35,8 @@ class DownloadRecorder:
         key = (actor.username, assignment)
         if actor.is_instructor or key in self._seen:
             return
+        if len(self._seen) >= REMEMBERED:
+            self._seen.clear()  # the store keeps the first note of each anyway
         self._seen.add(key)
         self._waiting.append(Download(actor, assignment, file, moment))
         if self._task is None or self._task.done():

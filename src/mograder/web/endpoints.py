@@ -17,6 +17,7 @@ from mograder.domain.course import Course
 from mograder.domain.errors import BadRequest, NotFound, Throttled, WrongCode
 from mograder.domain.extensions import Change, Extension
 from mograder.domain.files import StoredFile
+from mograder.domain.grades import is_page
 from mograder.domain.names import Username, parse_exact_owner, parse_owner
 from mograder.domain.roster import Person
 from mograder.web.body import Scope
@@ -39,6 +40,10 @@ from mograder.wire.endpoints import Content, Endpoint
 EVENTS_A_PAGE = 1000
 BASE = "https://base.invalid"
 """A placeholder for the server's address in the cached configuration."""
+
+
+USUAL_QUERY = 200
+"""Bytes; longer queries are parsed anew each time, so that nobody fills the memory with them."""
 
 
 @dataclass(frozen=True)
@@ -110,9 +115,13 @@ def _query(query: bytes, name: str) -> str:
     return values[0] if values else ""
 
 
-@lru_cache(4096)
 def asked_about(query: bytes, name: str) -> Username:
     """The person whom a query names. Raises BadRequest and BadName."""
+    return (_asked_about if len(query) <= USUAL_QUERY else _asked_about.__wrapped__)(query, name)
+
+
+@lru_cache(2048)
+def _asked_about(query: bytes, name: str) -> Username:
     return parse_exact_owner(_query(query, name))
 
 
@@ -307,8 +316,8 @@ def feedback_pages(pages: list[tuple[str, bytes]]) -> dict[Username, bytes]:
         raise BadRequest("no files: send them as multipart/form-data in the field 'files'")
     named: dict[Username, bytes] = {}
     for filename, content in pages:
-        stem, dot, ending = filename.rpartition(".")
-        if not dot or ending.lower() != "html":
+        stem = filename.rpartition(".")[0]
+        if not is_page(filename):
             raise BadRequest(f"{filename[:100]!r} is not a <user>.html")
         user = parse_exact_owner(stem)
         if user in named:

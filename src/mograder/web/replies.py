@@ -18,6 +18,7 @@ from mograder.domain.access import Actor
 from mograder.domain.errors import MograderError, Unreadable
 from mograder.domain.files import StoredFile
 from mograder.domain.names import printable
+from mograder.text import declared_charset
 from mograder.web.body import Body, Message, Receive, Scope, Send
 from mograder.wire import messages
 from mograder.wire.codec import encode_json
@@ -132,7 +133,13 @@ def whole_file(file: StoredFile, content_type: str, extra: tuple[tuple[str, str]
 
 
 def _all_of(file: StoredFile, held: BinaryIO, content_type: str, extra: tuple[tuple[str, str], ...]) -> Reply:
-    return Reply(200, held.read(file.size), content_type, extra, tag=file.tag)
+    content = held.read(file.size)
+    return Reply(200, content, _as_declared(content_type, content), extra, tag=file.tag)
+
+
+def _as_declared(content_type: str, start: bytes) -> str:
+    """The content type of a page with the charset that it declares; of all else, the content type as it is."""
+    return f"text/html; charset={declared_charset(start)}" if content_type.startswith("text/html") else content_type
 
 
 async def send_file(
@@ -149,6 +156,9 @@ async def send_file(
     # A file that cannot be read raises here, while an error can still be sent.
     file, held = await asyncio.to_thread(file.opened) if file.fetch else file.opened()
     with held:
+        if content_type.startswith("text/html"):
+            content_type = _as_declared(content_type, held.read(1024))
+            held.seek(0)
         if file.data is not None or (file.size <= SMALL_FILE and "range" not in headers):
             await send_reply(_all_of(file, held, content_type, extra), scope, headers, body, send)
         elif "range" in headers:

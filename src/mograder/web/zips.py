@@ -15,6 +15,8 @@ from mograder.web.replies import attachment
 
 PIECE = 256 * 1024  # bytes
 
+EARLIEST, LATEST = 315532800, 4354819198  # Unix seconds: a zip knows the years from 1980 to 2107
+
 
 def zipped(files: Iterable[tuple[str, StoredFile]]) -> Generator[bytes, None, None]:
     """The pieces of a zip with each file under its name in it, which is relative and safe.
@@ -24,7 +26,7 @@ def zipped(files: Iterable[tuple[str, StoredFile]]) -> Generator[bytes, None, No
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, file in files:
-            member = zipfile.ZipInfo(name, time.gmtime(max(file.modified, 315532800))[:6])  # no zip knows 1979
+            member = zipfile.ZipInfo(name, time.gmtime(min(max(file.modified, EARLIEST), LATEST))[:6])
             member.compress_type = zipfile.ZIP_DEFLATED
             member.external_attr = 0o644 << 16
             with archive.open(member, "w", force_zip64=True) as target, file.open() as source:

@@ -112,6 +112,20 @@ def test_every_file_is_in_the_manifest_and_comes_back_as_it_was(course: Path, ar
     assert stat.S_IMODE(back.stat().st_mode) == 0o755
 
 
+@pytest.mark.parametrize("place", ["release/hw1/files/caf\udce9.csv", "submitted/b\udcff/alice.py", "\udc80/x"])
+def test_a_name_that_is_not_utf8_is_left_out_by_name_and_all_else_is_archived(
+    course: Path, archive: Path, place: str
+) -> None:
+    before = files_in(course)
+    odd = course / place if place[0] != "\udc80" else course / "release" / place
+    odd.parent.mkdir(parents=True, exist_ok=True)
+    odd.write_bytes(b"x")
+    said: list[str] = []
+    written(course, archive, said.append)
+    assert [each for each in said if "not UTF-8: rename it" in each and "?" in each]
+    assert files_in(restored(archive)) == before
+
+
 def test_a_large_course_is_told_as_it_goes(course: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backup, "SAY_EVERY", 4)
     said: list[str] = []

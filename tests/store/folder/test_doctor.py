@@ -80,7 +80,7 @@ MENDS = {
     r"assignments\.json cannot be": BY_HAND,
     r"the course's mograder\.toml cannot be understood": BY_HAND,
     "'hw1' closes before it is due": "give both times in one of them: mograder.toml goes before",
-    "names the assignment 'hw2', which has no files yet": "make its folder, or correct the name",
+    "left out: rules for 'hw2'": "make its folder, or correct the name",
     "1 submission in the ledger": "nothing is lost: the next start finishes them, or mograder doctor --repair",
     "the file system's time is": "set the clock right, here or on the machine that has the disk",
     "the last receipt is": "set the clock right (timedatectl): due dates go by it",
@@ -385,7 +385,11 @@ def test_what_people_may_do_by_hand_is_a_note_and_nothing_wrong(course: Path) ->
     (folder / ".incoming-young").write_text("on its way")
     (course / "mograder.toml").write_text("[[assignments]]\nname = 'hw1'\n[[assignments]]\nname = 'hw2'\n")
     assert said(course) == [
-        ("note", "mograder.toml", "names the assignment 'hw2', which has no files yet"),
+        (
+            "note",
+            "mograder.toml",
+            "left out: rules for 'hw2': there is no assignment of this name, or it has no files yet",
+        ),
         ("note", "submitted/hw1/alice.py", "was put there by hand and has no receipt"),
         ("note", "submitted/hw1", "3 files without a receipt: carol.py, dora.py, dora_20260310T200800.py"),
     ]

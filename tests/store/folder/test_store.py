@@ -493,7 +493,7 @@ def test_the_log_says_of_a_broken_table_once_what_is_wrong_and_where(
         ("{}", "expected a JSON list"),
         ("[1]", "entry 1: expected an object"),
         ('[{"name": "a"}, {"name": "../x"}]', "entry 2: '../x'"),
-        ('[{"files": []}]', "entry 1: ''"),
+        ('[{"files": []}]', "entry 1: an assignment needs a 'name'"),
         ('[{"name": "a", "files": 5}]', "entry 1: 'files' must be a list"),
         ('[{"name": "a", "files": [{"filename": ".x"}]}]', "entry 1: '.x'"),
         ('[{"name": "a", "files": ["b"]}]', "entry 1: a file needs a 'filename'"),

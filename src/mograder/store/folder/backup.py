@@ -28,7 +28,7 @@ import msgspec
 from mograder import config
 from mograder.domain import deadlines
 from mograder.domain.errors import MograderError, NotFound, Usage, VerificationFailed
-from mograder.domain.names import counted
+from mograder.domain.names import counted, printable
 from mograder.domain.receipts import Submission, latest_filename
 from mograder.store.folder.layout import LEDGER, LOCK, Folders, served_folders
 from mograder.store.folder.snapshot import reading, stays_inside
@@ -238,8 +238,14 @@ class _Writer:
             yield course_file, config.CONFIG_NAME, None
         for folder in self.places:
             for base, folders, names in os.walk(folder):
+                for each in [each for each in folders if not _is_text(each)]:
+                    folders.remove(each)
+                    self.say(f"left out: {printable(f'{base}/{each}', 1000)} has a name that is not UTF-8: rename it")
                 for name in [*names, *(each for each in folders if (Path(base) / each).is_symlink())]:
                     path = Path(base) / name
+                    if not _is_text(name):
+                        self.say(f"left out: {printable(str(path), 1000)} has a name that is not UTF-8: rename it")
+                        continue
                     if path in seen or name.startswith((LEDGER, LOCK)) or is_on_its_way(name):
                         continue
                     seen.add(path)
@@ -278,6 +284,11 @@ class _Writer:
         member.type, member.linkname = tarfile.SYMTYPE, target
         archive.addfile(member)
         self.members.append(Member(place, link=target))
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name on the disk can be written in an archive's list, which is UTF-8."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 class _Hashing:

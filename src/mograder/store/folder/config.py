@@ -47,7 +47,7 @@ class FolderConfig:
 
     def version(self) -> str:
         config.read_course_file(self._path)  # `plan` hides that the text is broken now; a change must not
-        return tag_of(config.read_text(self._path))
+        return tag_of(config.read_text(self._path).raw)
 
     def change_rules(
         self, assignment: AssignmentName, changes: Sequence[RuleChange], version: str, event: Event
@@ -55,7 +55,8 @@ class FolderConfig:
         def work(connection: sqlite3.Connection) -> None:
             record(connection, event)
             with storage_errors(f"change {self._path.name}"):
-                text = edited(config.read_text(self._path), assignment, changes, version, str(self._path))
-                files.rewrite_file(self._path, text.encode())
+                before = config.read_text(self._path)
+                text = edited(before.raw, assignment, changes, version, str(self._path))
+                files.rewrite_file(self._path, before.encode(text))
 
         self._ledger.write(work)

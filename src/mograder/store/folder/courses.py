@@ -11,8 +11,10 @@ from mograder import config
 from mograder.config import CONFIG_NAME
 from mograder.domain import deadlines
 from mograder.domain.audit import Event
+from mograder.domain.contents import LeftOut
 from mograder.domain.errors import BadName
-from mograder.domain.names import CourseName
+from mograder.domain.files import is_left_behind
+from mograder.domain.names import CourseName, printable
 from mograder.domain.store import CourseEntry
 from mograder.domain.tokens import SECRET_NAME
 from mograder.store.folder.layout import FEEDBACK, GRADES, Folders, served_folders
@@ -57,6 +59,25 @@ class CourseFolders:
                     found.append(CourseEntry(name, created, self._archived(name)))
         return found
 
+    def left_out(self) -> list[LeftOut]:
+        """The folders that look like a course and are not served, and why."""
+        found = []
+        with storage_errors("list the courses"):
+            for path in sorted(self._folder.iterdir()):
+                if path.name.startswith(".") or not path.is_dir():
+                    continue
+                what = f"the folder {printable(path.name)!r}"
+                try:
+                    CourseName.parse(path.name)
+                except BadName as error:
+                    if (path / RELEASE).is_dir() or any(path.glob("*/files/")):
+                        found.append(LeftOut(what, error.message, "rename it", str(path)))
+                    continue
+                if not (path / RELEASE).is_dir():
+                    mend = f"move what is served into {path.name}/{RELEASE}/"
+                    found.append(LeftOut(what, f"it has no folder {RELEASE}/", mend, str(path)))
+        return found
+
     def open(self, name: CourseName) -> FolderStore:
         if not self._is_course(name) or self._archived(name) is not None:
             raise no_such_course(name)
@@ -87,7 +108,8 @@ class CourseFolders:
         def leave_out(folder: str, names: list[str]) -> set[str]:
             return {
                 each for each in names
-                if each.startswith(".") or each in (GRADES, FEEDBACK) or Path(folder, each).resolve() in shown
+                if each.startswith(".") or is_left_behind(each) or each in (GRADES, FEEDBACK)
+                or Path(folder, each).resolve() in shown
             }  # fmt: skip
 
         with storage_errors("copy the course"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sqlite3
 import stat
 import sys
 import time
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from mograder import config
 from mograder.domain import deadlines
+from mograder.domain.contents import Contents, contents
 from mograder.domain.errors import MograderError, Unreadable
 from mograder.domain.names import counted
 from mograder.domain.receipts import Receipt
@@ -33,6 +35,7 @@ from mograder.store.folder.process_lock import queue_of
 from mograder.store.folder.release import ReleaseFolder
 from mograder.store.folder.snapshot import reading
 from mograder.store.folder.store import FolderStore
+from mograder.store.folder.survey import FolderSurvey
 from mograder.store.shared import files
 from mograder.store.shared.findings import Finding, Findings, error, lasting, note, warning
 from mograder.store.shared.manifest import MANIFEST
@@ -78,6 +81,17 @@ class _Look:
         self.now = now
         self.evidence = Evidence(folders)
         self.ledger = folders.root / LEDGER
+        self.survey = FolderSurvey(folders, self._has_receipts)
+
+    def _has_receipts(self) -> bool:
+        """True also where that cannot be told: then something else is reported."""
+        try:
+            with reading(self.ledger) as connection:
+                return connection.execute("SELECT 1 FROM receipts LIMIT 1").fetchone() is not None
+        except FileNotFoundError:
+            return False
+        except (Unreadable, sqlite3.Error):
+            return True
 
     def everything(self) -> Findings:
         if not self.folders.root.is_dir():
@@ -223,13 +237,7 @@ class _Look:
                         f"{each.name!r} closes before it is due: mograder.toml gives one time, {MANIFEST} the other",
                         path, "give both times in one of them: mograder.toml goes before",
                     )  # fmt: skip
-            known = {each.name for each in listed}
-            for rule in course.assignments:
-                if rule.name not in known:
-                    yield note(
-                        f"names the assignment {rule.name!r}, which has no files yet", path, "make its folder, or "
-                        "correct the name",
-                    )  # fmt: skip
+            yield from self._left_out(contents(listed, course.plan(), self.survey.look()), path)
         for path in sorted(self.folders.grades.glob(f"*/{GRADES}")):
             try:
                 load_grades(path)
@@ -237,6 +245,14 @@ class _Look:
                 yield error(problem.message, problem.place, "mend the file by hand: it is not overwritten until then")
             except OSError as problem:
                 yield error(f"cannot be read: {problem.strerror}", path, PERMISSIONS)
+
+    def _left_out(self, found: Contents, settings: Path) -> Findings:
+        told = not self.ledger.exists() or self._has_receipts()
+        for each in found.left_out:
+            if each.itemised and told:
+                continue
+            say = note if each.expected else warning
+            yield say(f"left out: {each}", each.where or settings, each.mend)
 
     def _leftovers(self, spools: set[str | None]) -> Findings:
         grades = [self.folders.grades, *self.folders.grades.glob("*/"), *self.folders.grades.glob("*/feedback/")]

@@ -19,7 +19,7 @@ from mograder.domain.errors import Unreadable
 from mograder.domain.names import counted, is_history
 from mograder.domain.receipts import Head, Receipt, Signer, latest_filename, owner
 from mograder.signing import Ed25519Signer
-from mograder.store.folder.layout import LEDGER, LOCK, SIGNING_KEY, Folders
+from mograder.store.folder.layout import LEDGER, LOCK, SIGNING_KEY, Folders, named_version
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.snapshot import reading, stays_inside
 from mograder.store.shared import files
@@ -202,6 +202,12 @@ class Evidence:
             )  # fmt: skip
             return
         if digest == known[-1].submission.sha256:
+            return
+        if named := named_version(str(link)):
+            yield error(
+                f"is a text that says {named!r}, where a link should be: links were lost in a copy", link,
+                "mograder doctor --repair makes the link", partial(self._point, link),
+            )  # fmt: skip
             return
         if any(digest == each.submission.sha256 for each in known):
             yield warning(

@@ -40,7 +40,7 @@ class FolderGrades:
         self._tables = Cached(load_grades)
         self._broken: StatCache[list[Unreadable]] = StatCache()
         self._has_links = Cached(_has_links)
-        self._logged: set[str] = set()
+        self._logged: dict[AssignmentName, str] = {}  # what was said last of each table
 
     def of(self, assignment: AssignmentName) -> tuple[GradeEntry, ...]:
         with storage_errors("read the grades"):
@@ -50,8 +50,8 @@ class FolderGrades:
                 self._in_use.check(self._folder)
                 return ()
             except Unreadable as problem:
-                if problem.place not in self._logged:
-                    self._logged.add(problem.place)
+                if self._logged.get(assignment) != problem.place:
+                    self._logged[assignment] = problem.place
                     log.error("%s (%s)", problem.message, problem.place)
                 raise
 

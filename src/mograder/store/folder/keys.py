@@ -22,6 +22,7 @@ from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.rows import record
 from mograder.store.shared.files import make_once, storage_errors, write_file
 from mograder.store.shared.stat_cache import Cached
+from mograder.text import person_text
 
 PREVIOUS_NAME = f"{SECRET_NAME}-previous"
 """Beside the secret; a line each: until when it is accepted (Unix seconds), a space, the secret. Newest first."""
@@ -34,8 +35,8 @@ def read_secret(path: Path) -> str:
     if sys.platform != "win32" and path.stat().st_mode & 0o077:
         raise Unreadable(f"{path.name} can be read by other users of this machine: run 'chmod 600 {path}'", str(path))
     try:
-        secret = path.read_bytes().decode().strip()
-    except UnicodeDecodeError:
+        secret = person_text(path.read_bytes()).strip()
+    except ValueError:
         secret = ""
     if not secret:
         raise Unreadable(

@@ -14,6 +14,7 @@ from pathlib import Path
 from mograder import config
 from mograder.domain.errors import Usage
 from mograder.domain.files import OpenedFile, StoredFile
+from mograder.domain.names import HISTORY_STEM
 from mograder.store.shared import files
 from mograder.store.shared.stat_cache import fingerprint
 
@@ -47,8 +48,8 @@ class Folders:
         grades: Path | None = None,
     ) -> Folders:
         """The folders of the course served from `root`; those not given are where the layout says."""
-        root = root.resolve()
         course = config.course_folder(root)
+        root = root.resolve()
         if release is None and (root / "release").is_dir():
             release = root / "release"
         return cls(
@@ -63,7 +64,7 @@ class Folders:
 def find_folders(root: Path, settings: config.ServeSettings) -> Folders:
     """The folders of the course served from `root`, by its settings. Raises Usage."""
     flat = settings.release_dir
-    if "release_dir" not in settings.given and flat is not None and flat.resolve() == root:
+    if "release_dir" not in settings.given and flat is not None and flat.resolve() == root.resolve():
         flat = None  # [dirs] release names the served folder itself, in the usual layout
     if flat is not None and not flat.is_dir():
         raise Usage(f"{flat} is not a folder: give an existing one as release folder")
@@ -76,7 +77,7 @@ def find_folders(root: Path, settings: config.ServeSettings) -> Folders:
 
 def served_folders(folder: Path) -> Folders:
     """Those of the course that `serve` is given as `folder`, by its mograder.toml. Raises Usage and Unreadable."""
-    root = folder.resolve()
+    root = folder.absolute()
     home = config.course_folder(root)
     settings = config.resolve({}, config.read_course_file(home / config.CONFIG_NAME), home)
     return find_folders(root, settings)
@@ -95,6 +96,35 @@ def existing(folder: Path, name: str) -> Path | None:
             if unicodedata.normalize("NFC", entry) == wanted:
                 return folder / entry
     return None
+
+
+LONGEST_NAME = 300
+"""Bytes; a longer file is no name of a version."""
+
+
+def is_version_of(latest: str, name: str) -> bool:
+    """Whether `name` is a dated version (alice_20260310T200800.py) of the person whose latest file is `latest`."""
+    dated = HISTORY_STEM.fullmatch(name.removesuffix(".py")) if name.endswith(".py") else None
+    return dated is not None and f"{dated['user']}.py" == latest
+
+
+def named_version(path: str, size: int | None = None) -> str | None:
+    """The version that a latest file names as text where its link should be; None for work, which is what it is.
+
+    Git without links, some synchronisers and some zips leave such a text in place of a link.
+    """
+    folder, latest = os.path.split(path)
+    try:
+        found = os.lstat(path)
+        if files.is_link(found) or not files.is_regular(found) or (size or found.st_size) > LONGEST_NAME:
+            return None
+        with open(path, "rb") as file:
+            name = file.read(LONGEST_NAME).decode("utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    name = name.removeprefix("./")
+    there = is_version_of(latest, name) and Path(folder, name).is_file()
+    return name if there else None
 
 
 Place = tuple[str, str, os.stat_result]

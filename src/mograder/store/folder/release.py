@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from mograder.domain.assignments import Assignment, Plan, ReleaseFile, Rules, find_assignment
+from mograder.domain.assignments import Assignment, Plan, ReleaseFile, find_assignment
 from mograder.domain.errors import BadName, BadRequest, Unreadable
-from mograder.domain.files import StoredFile
+from mograder.domain.files import StoredFile, is_left_behind
 from mograder.domain.names import MAX_FILE_NAME, AssignmentName, FileName, Username
 from mograder.domain.release import Fetched
 from mograder.store.folder.layout import (
@@ -71,7 +71,7 @@ class ReleaseFolder:
             for name, folder, plain in self._assignment_folders(marks)
         ]
         return tuple(
-            Assignment(name, str(name), self._release_files(folder, below, marks), plan.rules.get(name, Rules()))
+            Assignment(name, str(name), self._release_files(folder, below, marks), plan.rules_of(name))
             for name, folder, below in sorted(found)
         )
 
@@ -138,7 +138,7 @@ class ReleaseFolder:
             if folder is None or not self._is_assignment(str(folder), False, StatSnapshot()):
                 return None
             name = AssignmentName(folder.name if self._folders.release else folder.parent.name)  # as the disk spells it
-        return Assignment(name, str(name), rules=plan.rules.get(name, Rules()))
+        return Assignment(name, str(name), rules=plan.rules_of(name))
 
     def _folder(self, name: AssignmentName) -> Path | None:
         """The folder that holds an assignment's released files, as the disk spells it."""
@@ -213,6 +213,8 @@ class ReleaseFolder:
     def _place(self, assignment: AssignmentName, name: FileName) -> Place | None:
         try:
             below = f"{AssignmentName.parse(assignment)}{self._below}/{FileName.parse(name)}"
+            if any(map(is_left_behind, name.split("/"))):
+                return None
         except BadName:
             return None
         found = files.look(self._top, below)
@@ -234,6 +236,8 @@ def _entries(folder: Path) -> Entries:
     found = []
     with os.scandir(folder) as entries:
         for entry in entries:
+            if is_left_behind(entry.name):
+                continue
             with contextlib.suppress(BadName):
                 is_link = entry.is_symlink()
                 found.append((FileName.parse(entry.name), is_link, not is_link and entry.is_dir()))

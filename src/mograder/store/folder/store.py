@@ -8,6 +8,7 @@ import sqlite3
 from mograder.domain.assignments import Assignment
 from mograder.domain.audit import Event
 from mograder.domain.chain import MakeTombstone
+from mograder.domain.contents import Survey
 from mograder.domain.errors import Temporary, Unreadable
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import LatestFile
@@ -28,6 +29,7 @@ from mograder.store.folder.release import FolderRelease, ReleaseFolder
 from mograder.store.folder.rows import record
 from mograder.store.folder.settling import Settler
 from mograder.store.folder.submissions import FolderSubmissions
+from mograder.store.folder.survey import FolderSurvey
 from mograder.store.shared.files import storage_errors
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
 from mograder.store.shared.stat_cache import StatSnapshot
@@ -63,6 +65,7 @@ class FolderStore:
         self.extensions = FolderExtensions(ledger)
         self.guard = FolderGuard(ledger)
         self.audit = FolderAudit(ledger)
+        self._survey = FolderSurvey(folders, lambda: bool(ledger.read("SELECT 1 FROM receipts LIMIT 1")))
 
     def version(self, assignment: AssignmentName | None = None) -> object:
         version = self.ledger.read("PRAGMA data_version")
@@ -74,6 +77,11 @@ class FolderStore:
             for folder in (str(self.folders.submitted), f"{self.folders.submitted}{os.sep}{assignment}"):
                 snapshot.look(folder)
         return object() if snapshot.in_doubt else (version, grades, snapshot.seen)
+
+    def survey(self) -> Survey:
+        """See `Surveyed`."""
+        with storage_errors("look over the course"):
+            return self._survey.look()
 
     def cached_assignments(self) -> tuple[Assignment, ...] | None:
         return self.release.cached_assignments()

@@ -20,12 +20,12 @@ from pathlib import Path
 
 from mograder.domain.chain import Link, Tombstone
 from mograder.domain.files import StoredFile
-from mograder.domain.names import AssignmentName, FileName, Username
-from mograder.domain.receipts import Head, Issue, LatestFile, NewSubmission, Receipt, Submission, owner
+from mograder.domain.names import HISTORY_STEM, AssignmentName, FileName, Username
+from mograder.domain.receipts import Head, Issue, LatestFile, NewSubmission, Receipt, Submission, latest_filename, owner
 from mograder.domain.submissions import Accepted, Upload
 from mograder.store.folder.batch import LedgerEnd, PendingSubmission
 from mograder.store.folder.in_use import FoldersInUse
-from mograder.store.folder.layout import Folders, Place, stored
+from mograder.store.folder.layout import Folders, Place, is_version_of, named_version, stored
 from mograder.store.folder.ledger import TOGETHER, Ledger
 from mograder.store.folder.placement import Placement
 from mograder.store.folder.rows import HEAD, SINCE, head_of, places, where_asked
@@ -173,6 +173,9 @@ class FolderSubmissions:
         for username, name, target in names:
             path = f"{folder}{os.sep}{target}"
             status = snapshot.look(path)
+            if target == name and status is not None and (named := named_version(path, status.st_size)):
+                path = f"{folder}{os.sep}{named}"
+                status = snapshot.look(path)
             if status is not None and files.is_regular(status):
                 digest = self._digest(path, status, snapshot)
                 found.append(LatestFile(username, name, status.st_size, status.st_mtime, digest))
@@ -265,12 +268,39 @@ def _neighbour(folder: str, name: str) -> str | None:
 def _version_of(folder: str, name: str) -> Place | None:
     """Where the bytes are of a submission by its name, dated or the latest."""
     target = _neighbour(folder, name)
+    if target is None and owner(name):
+        target = _last_version(folder, name)
+    elif target == name and owner(name):
+        target = named_version(f"{folder}{os.sep}{name}") or name
     found = target and files.look(folder, target)
     return (folder, target, found) if target and found else None
 
 
 def _latest_names(folder: Path) -> tuple[tuple[Username, str, str], ...]:
-    """Whose latest submissions stand in a folder, sorted: the person, the name, and the file that it stands for."""
-    found = [(owner(name), name) for name in os.listdir(folder)]
+    """Whose latest submissions stand in a folder, sorted: the person, the name, and the file that it stands for.
+
+    Where the link is missing (some copies leave links out), the last version by its name is the latest.
+    """
+    names = os.listdir(folder)
+    found = [(owner(name), name) for name in names]
     named = [(username, name, _neighbour(str(folder), name)) for username, name in found if username]
+    there = {username for username, _ in found}
+    last: dict[Username, str] = {}
+    for name in sorted(names):
+        dated = HISTORY_STEM.fullmatch(name.removesuffix(".py")) if name.endswith(".py") else None
+        username = owner(f"{dated['user']}.py") if dated else None
+        if username and username not in there:
+            last[username] = name
+    named += [(username, latest_filename(username), target) for username, target in last.items()]
     return tuple(sorted((username, name, target) for username, name, target in named if target))
+
+
+def _last_version(folder: str, name: str) -> str | None:
+    """The last dated version of a latest file that is missing itself."""
+    if os.path.lexists(f"{folder}{os.sep}{name}"):
+        return None
+    try:
+        found = [each for each in os.listdir(folder) if each.startswith(f"{name[:-3]}_") and each.endswith(".py")]
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return max((each for each in found if is_version_of(name, each)), default=None)

@@ -66,7 +66,7 @@ def _edited(text: str, assignment: AssignmentName, changes: Sequence[RuleChange]
 
 def _entry(document: Any, assignment: AssignmentName) -> Any:
     listed = document.get("assignments", [])
-    return next((each for each in listed if AssignmentName.parse(each["name"]) == assignment), None)
+    return next((each for each in listed if AssignmentName.parse(each["name"]).key == assignment.key), None)
 
 
 def _new_entry(document: Any, assignment: AssignmentName) -> Any:

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mograder.config import manifest_rules
-from mograder.domain.assignments import Assignment, Plan, ReleaseFile
+from mograder.domain.assignments import Assignment, Plan, ReleaseFile, Rules
 from mograder.domain.errors import BadRequest, Unreadable
 from mograder.domain.names import AssignmentName, FileName
 from mograder.store.shared.stat_cache import LastGood
+from mograder.text import person_text
 
 T = TypeVar("T")
 
 MANIFEST = "assignments.json"
+
+NOTHING_SAID = Rules()
 
 
 class Fields(dict[str, Any]):
@@ -42,7 +45,7 @@ def parse_json(text: str | bytes) -> Any:
 
 def load_json(path: Path) -> Any:
     try:
-        document = parse_json(path.read_bytes())
+        document = parse_json(person_text(path.read_bytes()))
         json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair could never be sent on
         return document
     except (ValueError, RecursionError) as error:
@@ -52,7 +55,7 @@ def load_json(path: Path) -> Any:
 def with_rules(listed: Iterable[Assignment], plan: Plan) -> tuple[Assignment, ...]:
     """Assignments with what the plan says about them, which goes before what they say themselves."""
     return tuple(
-        replace(each, rules=plan.rules[each.name].over(each.rules)) if each.name in plan.rules else each
+        each if (said := plan.rules_of(each.name)) == NOTHING_SAID else replace(each, rules=said.over(each.rules))
         for each in listed
     )
 
@@ -81,6 +84,8 @@ def parse_manifest(document: Any, zone: tzinfo) -> tuple[Assignment, ...]:
 
 
 def _manifest_entry(entry: dict[str, Any], zone: tzinfo) -> Assignment:
+    if entry.get("name") is None and not isinstance(entry.get("id"), str):
+        raise BadRequest("an assignment needs a 'name'")
     name = AssignmentName.parse(str(entry.get("name") or entry.get("id") or ""))
     release_files = []
     listed = entry.get("files") or []

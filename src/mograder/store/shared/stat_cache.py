@@ -34,7 +34,7 @@ def is_settled(found: Fingerprint) -> bool:
 class Cached(Generic[T]):
     """What `load` makes of a path, kept as long as the path's fingerprint stays the same: hand edits show at once."""
 
-    def __init__(self, load: Callable[[Path], T], limit: int = 100_000) -> None:
+    def __init__(self, load: Callable[[Path], T], limit: int = 20_000) -> None:
         self._load = load
         self._limit = limit
         self._kept: dict[str, tuple[Fingerprint, T]] = {}
@@ -49,9 +49,14 @@ class Cached(Generic[T]):
         value = self._load(Path(path))
         if is_settled(mark):
             if len(self._kept) >= self._limit:
-                self._kept.clear()
+                self._forget_the_oldest()
             self._kept[key] = (mark, value)
         return value
+
+    def _forget_the_oldest(self) -> None:
+        """One in four: what was read long ago is mostly a version that is no longer the latest."""
+        for key in list(self._kept)[: max(1, self._limit // 4)]:
+            self._kept.pop(key, None)
 
 
 class LastGood(Generic[T]):

@@ -15,6 +15,7 @@ from mograder.domain import board as boards
 from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import Board, BoardFilter, Order, Show
+from mograder.domain.contents import LeftOut
 from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError, Unauthenticated
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.rule_editor import RulesAsText
@@ -75,6 +76,7 @@ class BoardPage(Page):
     part: Part
     rush: Rush
     missing: tuple[Username, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     shows = tuple(Show)
     orders = tuple(Order)
 
@@ -117,11 +119,14 @@ def board(request: PageRequest) -> Answer:
     missing = boards.missing(everybody, wanted.assignment) if wanted.assignment else ()
     shown = Board(found.assignments, tuple(rows))
     course, failures = request.course, tuple(reversed(request.api.errors))
+    left_out = tuple(each for each in course.contents().left_out if not each.expected)
     rush = Rush(
         course.submissions.rush(), course.accounts.recent_registrations(), not course.accounts.has_room, failures,
         course.submissions.free_space(),
     )  # fmt: skip
-    return BoardPage(request.frame, everybody.assignments, len(everybody.rows), wanted, shown, part, rush, missing)
+    return BoardPage(
+        request.frame, everybody.assignments, len(everybody.rows), wanted, shown, part, rush, missing, left_out
+    )
 
 
 async def live(request: PageRequest) -> Answer:

@@ -28,6 +28,7 @@ from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFoun
 from mograder.domain.files import StoredFile
 from mograder.domain.names import Username
 from mograder.domain.submissions import Accepted
+from mograder.text import declared_charset
 from mograder.web.api import Api
 from mograder.web.body import Body, ClientDisconnected, Message, Receive, Scope, Send, is_multipart
 from mograder.web.pages import sessions
@@ -155,7 +156,8 @@ def file_response(file: StoredFile) -> Response:
 def feedback_response(file: StoredFile) -> Response:
     """A feedback page to be framed: somebody else's code, in an origin of its own."""
     headers = {"Content-Security-Policy": FEEDBACK_POLICY, "X-Frame-Options": "SAMEORIGIN"}
-    return Response(file.read(), media_type="text/html; charset=utf-8", headers=headers)
+    page = file.read()
+    return Response(page, media_type=f"text/html; charset={declared_charset(page)}", headers=headers)
 
 
 def html(page: Page, status: int = 200) -> Response:

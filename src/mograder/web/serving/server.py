@@ -27,6 +27,7 @@ from granian.server.embed import Server
 
 from mograder.domain.errors import MograderError
 from mograder.web.body import Application
+from mograder.web.serving import trial
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,10 @@ class Tls:
     renew: Callable[[], None] = lambda: None
 
     def check(self) -> None:
-        """Raises MograderError unless both can be read and belong together."""
+        """Raises MograderError unless both belong together and the library that serves them has done so.
+
+        That library may end the process over a certificate that it cannot use, so a process of its own tries.
+        """
         try:
             # An empty password, because a prompt for one would stop the server.
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key, password="")
@@ -63,6 +67,11 @@ class Tls:
                 f"cannot serve HTTPS with {self.certificate} and {self.key}: {str(why).replace('_', ' ').lower()}: "
                 "give a certificate with its chain and its key without a password, as PEM files"
             ) from None
+        if why := trial.load(self.certificate, self.key):
+            raise MograderError(
+                f"cannot serve HTTPS with {self.certificate} and {self.key}: {why}: give PEM files without a "
+                "byte-order mark, and a key that is RSA, or ECDSA with P-256 or P-384, or Ed25519"
+            )
 
     def mark(self) -> tuple[object, ...]:
         """A version that changes when the files do; links are followed. Raises OSError."""
@@ -174,7 +183,10 @@ class _Servers:
                 if mark in (self._mark, tried):
                     continue
                 tried = mark  # a mismatch is logged once: perhaps only one of the two files has been renewed so far
-                tls.check()
+                await asyncio.to_thread(tls.check)
+                if tls.mark() != mark:  # replaced while it was tried
+                    tried = None
+                    continue
             except (MograderError, OSError) as error:
                 log.error("the certificate is served as it was: %s", error)
                 continue
@@ -247,6 +259,11 @@ class _OnSocket(Server):
             nobody.listen(1)
             nobody.setblocking(False)
             os.dup2(nobody.fileno(), self._handle)
+
+
+def on_socket(app: Application, listening: socket.socket, tls: Tls | None) -> Server:
+    """A server of `app` on a socket that listens already."""
+    return _OnSocket(app, listening, tls)
 
 
 async def _say_when_answering(listening: socket.socket, tls: Tls | None, started: Callable[[], None]) -> None:

@@ -20,6 +20,8 @@ _MARKS = (
 )
 _SAMPLE = 4096  # bytes that tell UTF-16 without a mark from UTF-8
 
+_DECLARED = 1024  # bytes at the beginning of an HTML page in which browsers look for its charset
+
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", FALLBACK, "latin-1")
 
 
@@ -88,6 +90,35 @@ def decode_certain(content: bytes, encoding: str = "") -> DecodedText:
             f"or say what it is in ({decoded.encoding}?)"
         )
     return decoded
+
+
+def person_text(content: bytes) -> str:
+    """The text of a file that a person wrote, with line feeds alone. Raises ValueError that says what to do.
+
+    For files of ours, which are UTF-8: other encodings are taken where their byte-order mark or zeros tell them.
+    """
+    try:
+        return decode_certain(content).text
+    except BadRequest as error:
+        raise ValueError(error.message) from None
+
+
+def declared_charset(page: bytes) -> str:
+    """The charset to name for an HTML page: that of its byte-order mark, else what it declares, else UTF-8.
+
+    As in browsers, a page that declares UTF-16 in ASCII is UTF-8; a charset that is not known is none.
+    """
+    for mark, name in _MARKS:
+        if page.startswith(mark):
+            return name.replace("utf-16-", "utf-16")
+    start = re.sub(rb"<!--.*?(-->|$)", b"", page[:_DECLARED], flags=re.DOTALL)
+    found = re.search(rb"<meta\b[^>]*?charset\s*=\s*[\"']?\s*([\w.:-]+)", start, re.IGNORECASE)
+    name = found[1].decode("ascii", "replace").lower() if found else "utf-8"
+    try:
+        "".encode(name)  # not of a codec that is none of text, such as hex
+    except LookupError:
+        return "utf-8"
+    return "utf-8" if name.startswith("utf-16") else name
 
 
 def _known(encoding: str) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mograder.domain.errors import BadRequest
-from mograder.tables.text import decode, decode_certain
+from mograder.text import declared_charset, decode, decode_certain, person_text
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0\ufeff"))
 
@@ -72,3 +72,28 @@ def test_what_is_no_text_is_refused_with_the_reason(content: bytes, encoding: st
 def test_a_character_that_the_encoding_cannot_hold_is_named() -> None:
     with pytest.raises(BadRequest, match="windows-1252 cannot hold the character '語'"):
         decode(b"\xe9").encode("語")
+
+
+@pytest.mark.parametrize("mark", ["utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_a_persons_file_reads_the_same_whatever_an_editor_put_around_it(mark: str, ends: str) -> None:
+    assert person_text(f"é = 1{ends}b{ends}".encode(mark)) == "é = 1\nb\n"
+
+
+def test_a_persons_file_in_an_unknown_encoding_is_refused_with_what_to_do() -> None:
+    with pytest.raises(ValueError, match="save it as UTF-8"):
+        person_text("café".encode("latin-1"))
+
+
+@pytest.mark.parametrize(
+    ("page", "charset"),
+    [
+        (b"<p>plain", "utf-8"), (b'<meta charset="windows-1252"><p>\xe9', "windows-1252"),
+        (b"<META http-equiv='Content-Type' content='text/html; charset=ISO-8859-15'>", "iso-8859-15"),
+        (b"\xef\xbb\xbf<meta charset=latin1>", "utf-8"), ("<p>".encode("utf-16"), "utf-16le"),
+        (b"<meta charset='no such thing'>", "utf-8"), (b"<meta charset=hex>", "utf-8"),
+        (b"<!-- <meta charset=koi8-r> -->", "utf-8"), (b'<meta charset="utf-16">', "utf-8"),
+    ],
+)  # fmt: skip
+def test_a_page_is_in_the_charset_that_it_declares(page: bytes, charset: str) -> None:
+    assert declared_charset(page) == charset
