@@ -13,7 +13,7 @@ from mograder.domain.submissions import Accepted
 from mograder.store.folder.rows import HEAD, LAST_VERSION, VERSION, head_of, latest_receipt
 from mograder.store.shared.files import Spool, remove_scratch
 
-_USAGE = """
+USAGE = """
 SELECT count(*) FILTER (WHERE received > :since AND received < :until),
     coalesce(min(received) FILTER (WHERE received > :since AND received < :until), 0), coalesce(sum(size), 0)
 FROM receipts WHERE username = :user AND by = :user"""
@@ -76,5 +76,5 @@ class LedgerEnd:
 
     def usage(self, submission: NewSubmission) -> Usage:
         now, user = submission.came, submission.username
-        row = self._connection.execute(_USAGE, {"user": user, "since": now - HOUR, "until": now + HOUR}).fetchone()
+        row = self._connection.execute(USAGE, {"user": user, "since": now - HOUR, "until": now + HOUR}).fetchone()
         return Usage(*row)
