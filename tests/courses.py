@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mograder.config import utc_now
 from mograder.signing import Ed25519Signer, new_private_key
+from mograder.store.shared.files import write_file
 from tests.parts import ALICE, BOB, make_course_folder, open_store, submit_work
 
 
@@ -23,7 +24,7 @@ def make_sound_course(parent: Path) -> Path:
     for number in range(2):
         submit_work(store, signer, BOB, b"bob %d" % number, now + number)
     store.close()
-    (root / "hw1" / "grades.json").write_text('[{"username": "alice", "grade": 7}]')
+    write_file(root / "hw1" / "grades.json", b'[{"username": "alice", "grade": 7}]', mode=0o600)
     (root.parent / "mograder.toml").write_text('title = "Tea"\n')
     return root.parent
 

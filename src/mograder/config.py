@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from mograder.domain import deadlines
+from mograder.domain.allowance import Allowance
 from mograder.domain.assignments import EDIT_PLACEHOLDERS, CountingRule, Plan, Rules, file_ending
 from mograder.domain.deadlines import Penalties, Schedule
 from mograder.domain.disclosure import Hidden
@@ -237,6 +238,9 @@ class _Server:
     workers: int | None = None
     enrollment_code: str | None = None
     max_people: int | None = None
+    max_per_hour: int = Allowance.per_hour
+    max_attempts: int = Allowance.attempts
+    max_person_mb: int = Allowance.size // MIB
     store: str | None = None
 
 
@@ -272,8 +276,10 @@ class CourseFile:
             raise ValueError(f"timezone: {self.timezone!r} is not a known time zone") from None
         if self.server.max_upload is not None and self.server.max_upload < 1:
             raise ValueError(f"server: max_upload is {self.server.max_upload}: give at least 1 MiB")
-        if self.server.max_people is not None and self.server.max_people < 1:
-            raise ValueError(f"server: max_people is {self.server.max_people}: give at least 1")
+        for key in ("max_people", "max_per_hour", "max_attempts", "max_person_mb"):
+            given = getattr(self.server, key)
+            if given is not None and given < 1:
+                raise ValueError(f"server: {key} is {given}: give at least 1")
         rules: dict[AssignmentName, Rules] = {}
         for entry in self.assignments:
             try:
@@ -291,7 +297,8 @@ class CourseFile:
         self.grading_rules("")
         for each in self.assignments:
             self.grading_rules(each.name)
-        plan = Plan(self.title, url, rules, zone, penalties, self.counts, code, self.edit_links)
+        most = Allowance(self.server.max_per_hour, self.server.max_attempts, self.server.max_person_mb * MIB)
+        plan = Plan(self.title, url, rules, zone, penalties, self.counts, code, self.edit_links, allowance=most)
         return plan if self.server.max_people is None else replace(plan, max_people=self.server.max_people)
 
     def grading_rules(self, assignment: str) -> GradingRules:

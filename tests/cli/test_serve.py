@@ -337,3 +337,14 @@ def test_a_folder_in_the_place_of_the_secret_is_said_so(release: Path) -> None:
 def test_a_database_that_is_not_there_is_one_line() -> None:
     ran = run("serve", "--store", f"postgresql://127.0.0.1:{free_port()}/x", "-p", str(free_port()))
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (6, "", 1), ran.stderr
+
+
+def test_a_release_folder_outside_the_course_is_said_at_the_start(release: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (release.parent / "mograder.toml").write_text(f"[dirs]\nrelease = '{elsewhere}'\n")
+    with serving(str(release), "-p", str(free_port())) as (_, seen):
+        assert f"[dirs] release in mograder.toml names {elsewhere}, outside the course" in seen
+    (release.parent / "mograder.toml").write_text("[dirs]\nrelease = 'release'\n")
+    with serving(str(release), "-p", str(free_port())) as (_, seen):
+        assert "outside the course" not in seen

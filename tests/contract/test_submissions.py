@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from mograder.domain.allowance import HOUR, Allowance, Usage
 from mograder.domain.chain import make_tombstone
-from mograder.domain.errors import NameTaken
+from mograder.domain.errors import NameTaken, TooManySubmissions
 from mograder.domain.names import AssignmentName, FileName, Username
-from mograder.domain.receipts import Head, NewSubmission, Receipt, issue_receipt
+from mograder.domain.receipts import Head, NewSubmission, Receipt, issue_receipt, version_filename
 from mograder.domain.store import Store
 from mograder.signing import Ed25519Signer, new_private_key
 from tests.contract.parts import LARGE, NOTE, SIGNER, Open, assert_unbroken, submitted
@@ -193,6 +194,44 @@ def test_a_receipt_keeps_what_it_says_of_the_deadline(store: Store) -> None:
         upload.discard()
         kept = list(store.submissions.receipts())[-1].submission
         assert (kept.late, kept.due, kept.arrived) == (late, due, arrived)
+
+
+def test_what_a_person_has_sent_is_counted_where_the_place_is_given(store: Store) -> None:
+    seen: list[Usage] = []
+
+    def submit(content: bytes, received: int, by: Username = ALICE, assignment: AssignmentName = HW1) -> None:
+        upload = filled(store.submissions.upload(), content)
+        ready = NewSubmission(ALICE, assignment, by, received, upload)
+        issue = issue_receipt(ready, SIGNER, "course")
+        store.submissions.accept(ready, lambda position: seen.append(position.usage) or issue(position)).result()
+        upload.discard()
+
+    for content, received in ((b"old", NOON - HOUR), (b"1", NOON), (b"22", NOON + 1)):
+        submit(content, received)
+    submit(b"for her", NOON + 2, by=BOB)
+    submit_work(store, SIGNER, BOB, b"another's", NOON + 2)
+    submit(b"other", NOON + 3, assignment=AssignmentName("hw2"))
+    assert seen == [Usage(), Usage(0, 0, 3), Usage(1, NOON, 4), Usage(2, NOON, 6), Usage(2, NOON, 6)]
+
+
+def test_a_person_s_bound_holds_for_submissions_that_arrive_together(store: Store) -> None:
+    allowance = Allowance(per_hour=5)
+
+    def submit(number: int) -> bool:
+        upload = filled(store.submissions.upload(), b"%d" % number)
+        ready = NewSubmission(ALICE, HW1, ALICE, NOON, upload)
+        try:
+            store.submissions.accept(ready, issue_receipt(ready, SIGNER, "course", allowance)).result()
+        except TooManySubmissions:
+            return False
+        finally:
+            upload.discard()
+        return True
+
+    with ThreadPoolExecutor(12) as threads:
+        assert sum(threads.map(submit, range(24))) == 5
+    names = [each.submission.filename for each in store.submissions.receipts(HW1, ALICE)]
+    assert names == [version_filename(ALICE, NOON + number * SECOND) for number in range(5)]
 
 
 def test_the_latest_of_everybody_and_who_has_handed_in_are_told_at_once(store: Store) -> None:

@@ -670,7 +670,7 @@ def test_a_key_that_could_be_guessed_or_is_endless_is_refused(course: Course, ke
     assert course.roster.all() == []
 
 
-# the trail
+# the audit log
 
 
 def test_the_audit_log_says_who_did_what_to_whom_and_when(course: Course, clock: Clock) -> None:

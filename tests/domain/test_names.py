@@ -22,7 +22,7 @@ from mograder.domain.names import (
     parse_owner,
     printable,
 )
-from mograder.domain.receipts import free_filename, latest_filename, owner
+from mograder.domain.receipts import latest_filename, owner, version_filename
 from tests.parts import NOON
 
 PARSERS = [Username.parse, AssignmentName.parse, FileName.parse, parse_owner, parse_new_username]
@@ -106,7 +106,7 @@ def test_the_file_of_a_person_is_told_from_its_versions(name: str) -> None:
     except BadName:
         return
     assert owner(latest_filename(username)) == username
-    version = free_filename(username, NOON, lambda filename: False)
+    version = version_filename(username, NOON)
     assert is_history(version.removesuffix(".py"))
     assert owner(version) is None
     assert FileName.parse(version) == version

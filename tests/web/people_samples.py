@@ -12,7 +12,7 @@ from mograder.domain.names import Username
 from mograder.domain.receipts import Head
 from mograder.web.pages.board import Part
 from mograder.web.pages.page import Page
-from mograder.web.pages.people import Invite, MoreTime, Overview, People, Remove, Trail, picture
+from mograder.web.pages.people import AuditLog, Invite, MoreTime, Overview, People, Remove, picture
 from mograder.wire.join_link import JoinLink
 from tests.web.instructor_samples import ASKED, GRANTED, HARD_PEOPLE, MANY, board
 from tests.web.sample_parts import HOUR, LONG, NOW, SCRIPT, TASKS, TEACHER
@@ -63,6 +63,6 @@ SAMPLES: dict[str, Page] = {
         (GRANTED, replace(GRANTED, declined=True)),
     ),
     "more-time-nothing": MoreTime(TEACHER, (), ()),
-    "trail": Trail(TEACHER, LINES, Part(1, 2, 102), "", Head(1234, "5f0c" * 16)),
-    "trail-nothing": Trail(TEACHER, (), Part(1, 1, 0), f'"{SCRIPT}', Head()),
+    "audit": AuditLog(TEACHER, LINES, Part(1, 2, 102), "", Head(1234, "5f0c" * 16)),
+    "audit-nothing": AuditLog(TEACHER, (), Part(1, 1, 0), f'"{SCRIPT}', Head()),
 }

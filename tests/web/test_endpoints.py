@@ -394,6 +394,28 @@ def test_a_submission_beyond_the_limit_is_refused_before_it_is_read(course: Cour
     assert web.submit(content=b"x" * 1000).status_code == 200
 
 
+def test_more_than_anybody_submits_in_an_hour_is_refused_with_the_time_to_wait(
+    web: Web, course_folder: Path, clock: Clock
+) -> None:
+    (course_folder.parent / "mograder.toml").write_text("[server]\nmax_per_hour = 3\nmax_person_mb = 1\n")
+    for number in range(3):
+        assert web.submit(content=b"%d" % number).status_code == 200
+        clock.now += SECOND
+    assert web.submit(content=b"2").json()["repeated"] is True
+    reply = web.submit(content=b"4")
+    problem(reply, 429, "too_many_submissions")
+    assert reply.headers["retry-after"] == "3597"
+    assert "3 times within an hour" in reply.json()["error"]
+    for_alice = web("POST", "/assignments/hw1/submit?user=alice", content=b"by an instructor")
+    assert for_alice.status_code == 200
+    assert web("POST", "/assignments/hw1/submit?user=bob", "bob", content=b"4").status_code == 200
+    clock.now += 3600 * SECOND
+    assert web.submit(content=b"4").status_code == 200
+    reply = web.submit(content=b"x" * 1024 * 1024)
+    problem(reply, 429, "too_many_submissions")
+    assert "max_person_mb" in reply.json()["error"]
+
+
 PLAN = "[[assignments]]\nname = 'hw1'\nopens = 2026-03-10\ncloses = 2026-03-10T12:00:00\naccepts = ['py', '.ZIP']\n"
 
 

@@ -118,7 +118,7 @@ def test_the_roster_is_kept_and_the_join_link_shown(tab: Tab, server: Running, t
     tab.get_by_role("link", name="Remove tom").click()
     tab.get_by_role("button", name="Remove").click()
     expect(tab.get_by_role("row", name="tom")).to_contain_text("removed")
-    tab.get_by_role("link", name="Trail").click()
+    tab.get_by_role("link", name="Audit log").click()
     expect(tab.get_by_role("row", name="remove")).to_contain_text("tom")
     tab.get_by_role("link", name="Join link").click()
     expect(tab.get_by_label("The join link")).to_contain_text(f"/join#code={CODE}")

@@ -1,4 +1,4 @@
-"""The roster, the join link, more time and the trail over HTTP, for an instructor."""
+"""The roster, the join link, more time and the audit log over HTTP, for an instructor."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def roles(course: Course) -> dict[str, Role]:
 def test_students_get_403_for_these_pages(course: Course) -> None:
     student = Visitor(course)
     student.post("/login", token=token_of(course, "alice"))
-    for path in ("/people", "/people/alice/remove", "/invite", "/more-time", "/trail"):
+    for path in ("/people", "/people/alice/remove", "/invite", "/more-time", "/audit"):
         assert student.get(path).status_code == 403
     for path in ("/people", "/people/import", "/people/alice/reset", "/people/alice/role", "/people/alice/remove"):
         assert student.post(path, user="eve", role="instructor").status_code == 403
@@ -99,7 +99,7 @@ def test_the_audit_log_is_in_words_names_the_instructor_counts_one_as_one_and_sh
     course.grades.upload(COURSE_INSTRUCTOR, task, [{"username": "bob", "grade": 1}])
     said = f"until 2030-02-08T11:45:00.000000Z, not 2030-13-08T11:45:00Z {SCRIPT}"
     course.store.audit.record(Event(0, INSTRUCTOR, "logout", INSTRUCTOR, said))
-    page = teacher.get("/trail").text
+    page = teacher.get("/audit").text
     assert "__instructor__" not in page
     assert all(each in page for each in ("<bdi>Instructor</bdi>", "<bdi>1 grade</bdi>"))
     time = '<time datetime="2030-02-08T11:45:00.000000Z">2030-02-08 11:45 UTC</time>'
@@ -131,10 +131,10 @@ def test_requests_for_more_time_are_decided_on_one_page(teacher: Visitor, course
 def test_the_audit_log_is_searched_and_paged(teacher: Visitor, course: Course) -> None:
     for number in range(120):
         course.accounts.register(f"student{number:03}", CODE)
-    first = teacher.get("/trail").text
+    first = teacher.get("/audit").text
     assert ("student119" in first, "student019" in first) == (True, False)
-    assert "student019" in teacher.get("/trail?page=2").text
-    assert teacher.get("/trail?q=Student007").text.count("<bdi>student007</bdi>") == 2
+    assert "student019" in teacher.get("/audit?page=2").text
+    assert teacher.get("/audit?q=Student007").text.count("<bdi>student007</bdi>") == 2
     assert "no receipts yet" in first
 
 
@@ -146,7 +146,7 @@ def flood(course: Course, count: int) -> None:
 def test_one_student_cannot_push_anything_out_of_the_audit_log(teacher: Visitor, course: Course) -> None:
     course.roster.add(COURSE_INSTRUCTOR, [Person.parse("first")])
     flood(course, 2100)
-    page = teacher.get("/trail").text
+    page = teacher.get("/audit").text
     assert "2100 times since" in " ".join(page.split())
     assert "<bdi>first</bdi>" in page
     web = Web(course)

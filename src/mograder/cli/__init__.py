@@ -27,6 +27,7 @@ PLACES = {
     "roster": ("mograder.cli.roster:roster", "Say who is in the course; personal codes, resets, roles."),
     "extend": ("mograder.cli.extend:extend", "Give students more time; grant and decline what they ask for."),
     "schedule": ("mograder.cli.schedule:schedule", "Show and change an assignment's times, title and limits."),
+    "audit": ("mograder.cli.audit:audit", "Say who did what in the course: the audit log."),
     "token": ("mograder.cli.token:token", "Make tokens from a course's secret."),
     "autograde": ("mograder.cli.autograde:autograde", "Grade submissions: a signed record and a page for each."),
     "feedback": ("mograder.cli.feedback:feedback", "Make a feedback page a student, and the table of grades."),

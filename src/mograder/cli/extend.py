@@ -33,7 +33,7 @@ from mograder.wire import messages
     metavar="FILE",
     help="Extend everybody in FILE, with the columns username, assignment, until and reason; all or nobody.",
 )
-@click.option("--reason", default="", help="Why: it is in the trail, and the student sees it.")
+@click.option("--reason", default="", help="Why: it is in the audit log, and the student sees it.")
 @course_option
 @reads_from_a_server
 @json_option

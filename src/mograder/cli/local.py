@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
+from mograder.domain.audit import all_events, without_repeats
 from mograder.domain.course import Course
 from mograder.domain.extensions import Change
 from mograder.domain.names import Username, parse_owner
@@ -35,6 +36,9 @@ class LocalCourse:
 
     def remove(self, user: str) -> messages.RosterEntry:
         return messages.roster_entry(self._course.roster.remove(COURSE_INSTRUCTOR, Username(user)))
+
+    def events(self) -> Iterator[messages.EventInfo]:
+        return map(messages.event_info, without_repeats(all_events(self._course.audit)))
 
     # extensions
 

@@ -122,6 +122,7 @@ def serve(folder: Path | None, **given: Any) -> None:
         from mograder.web import create_app
 
         warn_of_shared_secrets([root])
+        warn_of_files_outside(root, settings)
         front = Listener.of(settings, host, root, course.url)
         options = {"check_tokens": not settings.no_auth, **front.options}
         report = banner(root, course, front, settings.no_auth)
@@ -162,6 +163,18 @@ def refuse_the_parent(root: Path) -> None:
         raise Usage(
             f"this course was served from {root.parent}, where its secret and ledger are: serve that folder again, or "
             f"move its files .mograder* into {root} first, so that tokens and receipts stay valid"
+        )
+
+
+def warn_of_files_outside(root: Path, settings: ServeSettings) -> None:
+    """Say on stderr which folder is served that a mograder.toml names and that is not in the course."""
+    from mograder.store.folder.layout import find_folders
+
+    outside = None if "release_dir" in settings.given else find_folders(root, settings).outside
+    if outside:
+        note(
+            f"warning: [dirs] release in {CONFIG_NAME} names {outside}, outside the course: students can download all "
+            "that is in it"
         )
 
 

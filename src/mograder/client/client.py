@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from functools import partial
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -261,8 +262,18 @@ class Client:
     def remove(self, user: str) -> messages.RosterEntry:
         return _value(self._call("remove", user=user), messages.RosterEntry)
 
-    def events(self) -> list[messages.EventInfo]:
-        return [_value(entry, messages.EventInfo) for entry in _list(self._call("events"))]
+    def events(self) -> Iterator[messages.EventInfo]:
+        """The audit log, newest first, read page by page as it is asked for: whoever stops reading asks for no more.
+
+        A server that knows no pages answers each with the same lines; then the first is all there is.
+        """
+        before: list[object] = []
+        for number in count(1):
+            page = _list(self._call("events", query={"page": str(number)}))
+            if not page or page == before:
+                return
+            yield from (_value(entry, messages.EventInfo) for entry in page)
+            before = page
 
     def login_link(self) -> messages.LoginLink:
         """A link that logs you in to the course's pages in a browser, once."""

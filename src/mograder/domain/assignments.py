@@ -8,6 +8,7 @@ from dataclasses import astuple, dataclass, field, replace
 from datetime import UTC, tzinfo
 from enum import StrEnum
 
+from mograder.domain.allowance import Allowance
 from mograder.domain.deadlines import Penalties, Schedule
 from mograder.domain.errors import BadRequest
 from mograder.domain.names import AssignmentName, FileName, printable
@@ -110,7 +111,8 @@ class Plan:
 
     `zone` is the course's own; `counts` says which submission counts; `enrollment_code` "" means that none is written.
     `edit_links` are templates of links that open a file in an editor, by the editor's name, with EDIT_PLACEHOLDERS.
-    Once there are `max_people` accounts, the shared enrollment code adds no more.
+    Once there are `max_people` accounts, the shared enrollment code adds no more; `allowance` is what each person may
+    submit.
     """
 
     title: str = ""
@@ -122,6 +124,7 @@ class Plan:
     enrollment_code: str = ""
     edit_links: Mapping[str, str] = field(default_factory=dict)
     max_people: int = 2000
+    allowance: Allowance = field(default_factory=Allowance)
 
     def rules_of(self, name: AssignmentName) -> Rules:
         """What is said about an assignment, whatever Unicode form its name has here and there."""

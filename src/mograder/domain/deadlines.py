@@ -170,6 +170,11 @@ def stamp(moment: int) -> str:
     return _stamp(moment // SECOND)
 
 
+def of_stamp(text: str) -> int:
+    """The moment that `stamp` shows. Raises ValueError."""
+    return microseconds(datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC))
+
+
 @lru_cache(1000)
 def _stamp(second: int) -> str:
     return utc(second * SECOND).strftime("%Y%m%dT%H%M%S")

@@ -178,6 +178,12 @@ class Throttled(Temporary):
     code, status, exit_code = "too_many_failures", 429, 5
 
 
+class TooManySubmissions(Temporary):
+    """The person has submitted more than the course takes from one; what was submitted before stays."""
+
+    code, status, exit_code = "too_many_submissions", 429, 5
+
+
 class StorageFull(Temporary):
     """The server's disk is full; nothing was stored."""
 

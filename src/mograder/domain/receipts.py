@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mograder.domain import deadlines
+from mograder.domain.allowance import Allowance, Usage
 from mograder.domain.names import AssignmentName, Username, is_history
 
 
@@ -97,13 +98,14 @@ class ChainPosition:
     """What holds at the moment when a submission gets its place in the chain.
 
     `latest` is the last receipt of the same person and assignment; `number` and `previous` belong to the place;
-    `filename` is a free name for the version, dated by `received`.
+    `filename` is a free name for the version, dated by `received`; `usage` is what the person has sent so far.
     """
 
     number: int
     previous: str
     latest: Receipt | None
     filename: str
+    usage: Usage = field(default_factory=Usage)
 
 
 class Body(Protocol):
@@ -128,15 +130,21 @@ class NewSubmission:
     due: int | None = None
     arrived: int | None = None
 
+    @property
+    def came(self) -> int:
+        """When the file itself came, in Unix microseconds."""
+        return self.received if self.arrived is None else self.arrived
+
 
 Issue = Callable[[ChainPosition], Receipt]
 """Decides inside the store's critical section: returns the receipt to append, or `position.latest` to keep nothing."""
 
 
-def issue_receipt(new: NewSubmission, signer: Signer, course: str) -> Issue:
+def issue_receipt(new: NewSubmission, signer: Signer, course: str, allowance: Allowance | None = None) -> Issue:
     """The rule of acceptance: identical to the latest gives the latest's receipt, all else is a new attempt.
 
     The same bytes in time after the same bytes late are new: an instructor has handed them in, or time was given.
+    What is issued raises TooManySubmissions for a new attempt beyond the `allowance`, if there is one.
     """
 
     def issue(position: ChainPosition) -> Receipt:
@@ -144,10 +152,13 @@ def issue_receipt(new: NewSubmission, signer: Signer, course: str) -> Issue:
         same = latest is not None and latest.submission.sha256 == new.body.sha256
         if latest is not None and same and (new.late or not latest.submission.late):
             return latest
+        attempt = latest.submission.attempt + 1 if latest else 1
+        if allowance is not None:
+            allowance.check(position.usage, attempt, new.body.size, new.came)
         submission = Submission(
             username=new.username,
             assignment=new.assignment,
-            attempt=latest.submission.attempt + 1 if latest else 1,
+            attempt=attempt,
             filename=position.filename,
             sha256=new.body.sha256,
             size=new.body.size,
@@ -185,13 +196,26 @@ def claims(submission: Submission, number: int, previous: str, course: str) -> d
     return stated
 
 
-def free_filename(username: Username, received: int, taken: Callable[[str], bool]) -> str:
-    """`<user>_<YYYYmmddTHHMMSS>.py` for `received` (Unix microseconds), stepped to the next free second."""
-    while True:
-        filename = f"{username}_{deadlines.stamp(received)}.py"
-        if not taken(filename):
-            return filename
+def version_filename(username: Username, received: int) -> str:
+    """`<user>_<YYYYmmddTHHMMSS>.py` for `received` (Unix microseconds), whether it is free or not."""
+    return f"{username}_{deadlines.stamp(received)}.py"
+
+
+def free_filename(username: Username, received: int, taken: Callable[[str], bool], last: Callable[[], str]) -> str:
+    """The name of a version dated `received` (Unix microseconds); where it is taken, the second after the last name.
+
+    `last` gives the greatest name among the person's versions for the assignment. It is asked for once at most, so
+    that the number of looks does not grow with the number of versions; only files laid there by hand are stepped over.
+    """
+    filename = version_filename(username, received)
+    if not taken(filename):
+        return filename
+    if greatest := last():
+        received = max(received, deadlines.of_stamp(greatest[len(username) + 1 : -len(".py")]))
+    while taken(filename):
         received += deadlines.SECOND
+        filename = version_filename(username, received)
+    return filename
 
 
 def latest_filename(username: Username) -> str:

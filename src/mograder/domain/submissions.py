@@ -150,7 +150,7 @@ class Submissions:
         `received` is the moment (Unix microseconds) when the request arrived. It counts, or the moment of a commitment
         to these bytes; if `announced` holds one, this call blocks until the store is done. What an instructor
         submits for a student is never late. `filename` is what the sender calls the file, "" if unknown. Raises
-        Closed, TooLarge, WrongType, BadRequest.
+        Closed, TooLarge, WrongType, BadRequest; a student's, TooManySubmissions.
         """
         plan, schedule = self.config.plan(), self.extensions.schedule(assignment, user)
 
@@ -172,7 +172,8 @@ class Submissions:
         late = actor.username == user and found.late
         arrived = received if commitment else None
         submission = NewSubmission(user, assignment.name, actor.username, moment, body, late, schedule.due, arrived)
-        issue = issue_receipt(submission, self.signer, course_name(plan, self.signer))
+        allowance = None if actor.is_instructor else plan.allowance
+        issue = issue_receipt(submission, self.signer, course_name(plan, self.signer), allowance)
         accepted = self.store.accept(submission, issue)
         if any(each.sha256 == body.sha256 for each in announced):
             accepted.result()  # used up; if the next write is lost, only the same bytes can be submitted again

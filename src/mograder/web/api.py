@@ -62,7 +62,7 @@ from mograder.web.replies import (
     whole_file,
 )
 from mograder.web.representations import submitted
-from mograder.web.threads import StoreThreads
+from mograder.web.threads import RenderingQueue, StoreThreads
 from mograder.web.throttle import Failures, address_key, name_key
 from mograder.web.uploads import IncomingSubmission, take_submission
 from mograder.wire.endpoints import TROUBLE, Content, Endpoint
@@ -105,6 +105,7 @@ class Api:
         self._authority = authority
         self._routes = Routes()
         self.threads = StoreThreads(course.is_remote)
+        self.renderings = RenderingQueue()
         self._single_flight: SingleFlight[Reply | StoredFile] = SingleFlight(self.threads.run)
         self._caches = Caches()
         self._board: Memo[Board] = Memo(1)

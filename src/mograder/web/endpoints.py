@@ -27,7 +27,6 @@ from mograder.web.replies import Reply, json_reply
 from mograder.web.representations import (
     assignment_info,
     configured_assignment,
-    event_info,
     receipt_info,
     status_reply,
     submission_info,
@@ -368,7 +367,7 @@ def events(request: Request) -> Reply:
     if not (text.isascii() and text.isdecimal() and len(text) < 9 and int(text) > 0):
         raise BadRequest(f"page={text[:100]!r}: give a number from 1 on")
     found = request.course.audit.events(EVENTS_A_PAGE, EVENTS_A_PAGE * (int(text) - 1))
-    return json_reply([event_info(each) for each in without_repeats(found)], tagged=True)
+    return json_reply([messages.event_info(each) for each in without_repeats(found)], tagged=True)
 
 
 def configuration(request: Request) -> Reply:

@@ -8,7 +8,6 @@ from msgspec import UNSET
 
 from mograder.domain import deadlines
 from mograder.domain.assignments import Assignment, ReleaseFile
-from mograder.domain.audit import AuditLine
 from mograder.domain.counting import ListedSubmission
 from mograder.domain.course import Course
 from mograder.domain.deadlines import Lateness
@@ -154,15 +153,6 @@ def _counting(standing: Standing) -> dict[str, Any]:
     kept = assessed.submission
     moment = kept.received / deadlines.SECOND
     return {"counts": kept.filename, "received": moment, "by": kept.by, **said_of(assessed.lateness)}
-
-
-def event_info(line: AuditLine) -> messages.EventInfo:
-    event = line.event
-    count, first = (line.count, line.first / deadlines.SECOND) if line.count > 1 else (None, None)
-    return messages.EventInfo(
-        event.moment / deadlines.SECOND, event.actor, event.action, event.subject, event.detail,
-        messages.given(count), messages.given(first),
-    )  # fmt: skip
 
 
 def configured_assignment(assignment: Assignment) -> dict[str, Any]:

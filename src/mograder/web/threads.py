@@ -11,10 +11,15 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from mograder.domain.errors import Temporary
+
 T = TypeVar("T")
 
 MOST_THREADS = 64
 """Requests that may wait for the store at once; submissions that wait together are committed together."""
+
+MOST_RENDERINGS = 16
+"""Files that wait to be made into a page, the one in work included."""
 
 
 class StoreThreads:
@@ -31,6 +36,30 @@ class StoreThreads:
     async def read(self, work: Callable[[], T]) -> T:
         """What a short read returns: run at once where the disk is local, which takes less than a thread does."""
         return await self.run(work) if self.is_remote else work()
+
+
+class RenderingQueue:
+    """Makes pages of what people have sent: one at a time, in a thread of its own, however many ask.
+
+    Invariant: what waits here holds no thread of the store and not the event loop, so that all else is answered
+    meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="rendering")
+        self._waiting = 0
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What `work` returns. Raises Temporary when MOST_RENDERINGS are waiting."""
+        if self._waiting >= MOST_RENDERINGS:
+            raise Temporary("many large files are being prepared for show: try again, or download the file")
+        self._waiting += 1
+        done = asyncio.get_running_loop().run_in_executor(self._executor, work)
+        done.add_done_callback(self._over)
+        return await asyncio.shield(done)
+
+    def _over(self, _: asyncio.Future[T]) -> None:
+        self._waiting -= 1
 
 
 async def result_of(future: Future[T]) -> T:

@@ -10,7 +10,9 @@ from typing import Any, TypeAlias, TypeVar
 
 from msgspec import UNSET, UnsetType
 
+from mograder.domain import deadlines
 from mograder.domain.access import Account, Role
+from mograder.domain.audit import AuditLine
 from mograder.domain.deadlines import SECOND
 from mograder.domain.extensions import Decision, Extension
 from mograder.domain.grades import GradeEntry
@@ -426,6 +428,15 @@ class EventInfo:
     detail: str
     count: Maybe[int] = UNSET
     first: Maybe[float] = UNSET
+
+
+def event_info(line: AuditLine) -> EventInfo:
+    event = line.event
+    count, first = (line.count, line.first / deadlines.SECOND) if line.count > 1 else (None, None)
+    return EventInfo(
+        event.moment / deadlines.SECOND, event.actor, event.action, event.subject, event.detail,
+        given(count), given(first),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,9 @@ MENDS = {
     "was put there by hand and has no receipt": "it counts as the latest, as it stands",
     r"\d+ files? without a receipt": "what has none counts as put there by hand",
     "can be read by other users": "chmod 600 {where}",
+    "grades that other users": "chmod 600 {where}",
+    "1 feedback page that other users": "chmod 600 {where}/*.html",
+    "released files are served from": "if that is not meant, take [dirs] release out of mograder.toml",
     "can be opened by other users": "chmod 600 {where}",
     r"\.mograder-secret is missing": f"{FROM_BACKUP}; {ANEW}, and tokens of the old one are no longer accepted",
     r"\.mograder-authority\.pem is missing": f"{FROM_BACKUP}; {ANEW}, which everybody has to pin by a new join link",
@@ -191,6 +194,13 @@ def corrupt_ledger(course: Path) -> None:
     path.write_bytes(content)
 
 
+def feedback(course: Path, mode: int) -> None:
+    page = course / "release/hw1/feedback/alice.html"
+    page.parent.mkdir()
+    page.write_text("well done")
+    page.chmod(mode)
+
+
 @dataclass(frozen=True)
 class Damage:
     """What is done, and what the doctor says of it: what, how bad, where; whether --repair mends it."""
@@ -238,6 +248,10 @@ DAMAGE = {
                                             "submitted/x.py"),
     "a secret that others read": Damage(lambda c: (c / SECRET).chmod(0o644), "read by other users", "error", SECRET,
                                         True),
+    "grades that others read": Damage(lambda c: (c / GRADES).chmod(0o640), "grades that other users", "warning",
+                                      GRADES, True),
+    "feedback that others read": Damage(lambda c: feedback(c, 0o644), "1 feedback page that other users", "warning",
+                                        "release/hw1/feedback", True),
     "an empty secret": Damage(lambda c: (c / SECRET).write_text(""), "empty", "error", SECRET),
     "earlier secrets that others read": Damage(lambda c: (c / EARLIER).write_text("9 x"), "read by other users",
                                                "error", EARLIER, True),
@@ -321,6 +335,20 @@ DAMAGE = {
                                                        "the owner may not write here", "error", "submitted"),
 }  # fmt: skip
 damaged = pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+
+
+def test_a_folder_of_a_group_lets_the_group_read_grades(course: Path) -> None:
+    feedback(course, 0o660)
+    for folder in ("release/hw1", "release/hw1/feedback"):
+        (course / folder).chmod(0o2770)
+    (course / GRADES).chmod(0o640)
+    assert checked(course) == []
+
+
+def test_released_files_outside_the_course_are_said(course: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (found,) = checked(course, release=tmp_path / "elsewhere")
+    assert (found.severity, found.where) == ("note", str(tmp_path / "elsewhere"))
 
 
 def test_a_sound_course_has_nothing_wrong_and_is_left_as_it_is(course: Path) -> None:

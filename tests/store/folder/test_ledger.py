@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import sqlite3
 import threading
 import time
@@ -13,8 +14,12 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.errors import Temporary, Unreadable
+from mograder.store.folder.batch import USAGE
+from mograder.store.folder.layout import LEDGER
 from mograder.store.folder.ledger import MIGRATIONS, Ledger
 from mograder.store.folder.process_lock import turn
+from mograder.store.folder.rows import LAST_VERSION, VERSION
+from tests.parts import open_store
 
 
 @pytest.fixture
@@ -76,3 +81,17 @@ def test_who_waits_too_long_for_another_process_is_told_so(
             with pytest.raises(Temporary, match="another process holds the course's ledger"):
                 work(ledger)
         ledger.write(lambda connection: None)
+
+
+def test_names_and_usage_are_looked_up_in_an_index_and_not_searched(course_folder: Path) -> None:
+    store = open_store(course_folder)
+    plans = {
+        LAST_VERSION: ("hw1", "alice"), VERSION: ("hw1", "alice_20260310T120000.py"),
+        USAGE: {"user": "alice", "since": 0, "until": 9},
+    }  # fmt: skip
+    connection = sqlite3.connect(course_folder / LEDGER)
+    for sql, values in plans.items():
+        (*_, how) = connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchone()
+        assert re.match(r"SEARCH receipts USING COVERING INDEX \S+ \(\w+=\? ?", how), how
+    connection.close()
+    store.close()

@@ -180,7 +180,7 @@ def test_names_that_are_taken_are_seen_by_all_that_are_placed_together(postgres_
         write_receipts(connection, store.course, chain.head, [("body", each) for each in chain.new])
         return [each.receipt.submission.filename.partition("T")[2] for each in placed]
 
-    assert store.tables.write(work) == ["120009.py", "120001.py", "120010.py"]
+    assert store.tables.write(work) == ["120009.py", "120010.py", "120011.py"]
     for upload in uploads:
         upload.discard()
     courses.close()

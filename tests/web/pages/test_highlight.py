@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from html import unescape
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mograder.web.pages.highlight import highlight_python
+from mograder.web.pages.highlight import MOST_TOKENS, highlight_python
 from mograder.web.pages.source import SHOWN
 from tests.parts import environment
 
@@ -29,6 +30,14 @@ from mograder.web.pages.highlight import highlight_python
 resource.setrlimit(resource.RLIMIT_CPU, (%d, %d))
 print(len(highlight_python(sys.stdin.read())))
 """
+
+
+@pytest.mark.parametrize("token", ["if ", "<1>#\n", '"" '])
+def test_beyond_a_number_of_tokens_the_text_is_plain_and_all_there(token: str) -> None:
+    text = (token * SHOWN)[:SHOWN]
+    found = highlight_python(text)
+    assert found.count("<span") <= MOST_TOKENS
+    assert unescape(re.sub("</?span[^>]*>", "", found)) == text
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not limit the processor time of a process")

@@ -8,6 +8,7 @@ import zipfile
 import pytest
 
 from mograder.domain.files import StoredFile
+from mograder.web.pages.highlight import MOST_TOKENS
 from mograder.web.pages.source import DIRECTORY, MOST_LISTED, SHOWN, look_into
 
 
@@ -52,6 +53,49 @@ def test_the_files_of_a_zip_are_listed_without_unpacking_it() -> None:
     assert found.files == (("work.py", 7), ("data/tea.csv", 7))
     many = look_into(file(archive([f"{number}" for number in range(MOST_LISTED + 1)])))
     assert (len(many.files), many.cut) == (MOST_LISTED, True)
+
+
+def nested(depth: int) -> bytes:
+    content = b"x"
+    for _ in range(depth):
+        target = io.BytesIO()
+        with zipfile.ZipFile(target, "w") as opened:
+            opened.writestr("deeper.zip", content)
+        content = target.getvalue()
+    return content
+
+
+def bomb() -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("zeros", bytes(50_000_000))
+        opened.writestr("../" * 9000 + "deep", b"x")
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "shows"),
+    [
+        (nested(60), "files"), (bomb(), "files"), (b"PK\x03\x04" + b"\xff" * 900_000, "problem"),
+        (b" " * 240_000 + b"x", "source"), (b"x" * 5_000_000, "source"), (b"if " * 1_700_000, "source"),
+        (b"\xff\xc0\x80\xed\xa0\x80" * 40_000, "source"), (b"\xf0\x9f" * 120_000, "source"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100_000), "problem"), (b"<svg onload=alert(1)>" * 9000, "source"),
+        ("\u202e\u0301".encode() * 60_000, "source"), (b"\xff\xfe" + "x = 1\n".encode("utf-16-le") * 9000, "problem"),
+    ],
+    ids=[
+        "deep zip", "bomb", "broken zip", "white space", "one line", "tokens", "invalid", "cut characters", "picture",
+        "drawing", "marks", "utf-16",
+    ],
+)  # fmt: skip
+def test_a_hostile_file_is_shown_within_bounds(content: bytes, shows: str) -> None:
+    opened = Counted(content)
+    hostile = StoredFile("alice.py", len(content), 0, "", opener=lambda: (hostile, opened))
+    found = look_into(hostile)
+    assert opened.count <= SHOWN + 2 * DIRECTORY + 3 * 65536
+    assert bool(getattr(found, shows))
+    assert len(found.source or "") <= 8 * SHOWN
+    assert (found.source or "").count("<") <= 2 * MOST_TOKENS
+    assert len(found.files) <= MOST_LISTED
 
 
 class Counted(io.BytesIO):

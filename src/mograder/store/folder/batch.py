@@ -6,11 +6,17 @@ import os
 import sqlite3
 from concurrent.futures import Future
 
+from mograder.domain.allowance import HOUR, Usage
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Issue, NewSubmission, Receipt
 from mograder.domain.submissions import Accepted
-from mograder.store.folder.rows import HEAD, head_of, latest_receipt
+from mograder.store.folder.rows import HEAD, LAST_VERSION, VERSION, head_of, latest_receipt
 from mograder.store.shared.files import Spool, remove_scratch
+
+USAGE = """
+SELECT count(*) FILTER (WHERE received > :since AND received < :until),
+    coalesce(min(received) FILTER (WHERE received > :since AND received < :until), 0), coalesce(sum(size), 0)
+FROM receipts WHERE username = :user AND by = :user"""
 
 
 class PendingSubmission:
@@ -54,22 +60,21 @@ class LedgerEnd:
         self._connection = connection
         self._submitted = submitted
         self.head = head_of(connection.execute(HEAD).fetchone())
-        self._asked: NewSubmission | None = None
-        self._names: set[str] = set()
 
     def latest(self, assignment: AssignmentName, username: Username) -> Receipt | None:
         return latest_receipt(self._connection, assignment, username)
 
-    def is_taken(self, submission: NewSubmission, latest: Receipt | None, filename: str) -> bool:
-        if self._asked is not submission:  # free names are looked for from `filename` on
-            self._asked, self._names = submission, self._names_from(submission, filename) if latest else set()
-        path = f"{self._submitted}{os.sep}{submission.assignment}{os.sep}{filename}"
-        return filename in self._names or os.path.lexists(path)
+    def is_taken(self, assignment: AssignmentName, filename: str) -> bool:
+        # On the disk, too: a version may have been laid there by hand.
+        return os.path.lexists(f"{self._submitted}{os.sep}{assignment}{os.sep}{filename}") or bool(
+            self._connection.execute(VERSION, (assignment, filename)).fetchone()
+        )
 
-    def _names_from(self, submission: NewSubmission, first: str) -> set[str]:
-        """The names of the person's versions from `first` on."""
-        (found,) = self._connection.execute(
-            "SELECT group_concat(filename, '/') FROM receipts WHERE assignment = ? AND filename BETWEEN ? AND ?",
-            (submission.assignment, first, f"{submission.username}_:"),  # a colon comes behind the digits
-        ).fetchone()
-        return set(found.split("/")) if found else set()
+    def last_filename(self, assignment: AssignmentName, username: Username) -> str:
+        (found,) = self._connection.execute(LAST_VERSION, (assignment, username)).fetchone()
+        return found or ""
+
+    def usage(self, submission: NewSubmission) -> Usage:
+        now, user = submission.came, submission.username
+        row = self._connection.execute(USAGE, {"user": user, "since": now - HOUR, "until": now + HOUR}).fetchone()
+        return Usage(*row)

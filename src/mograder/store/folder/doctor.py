@@ -30,7 +30,7 @@ from mograder.store.folder.courses import same_secret
 from mograder.store.folder.evidence import Evidence, LedgerRecord, read_record
 from mograder.store.folder.grades import load_grades
 from mograder.store.folder.keys import PREVIOUS_NAME, read_previous, read_secret
-from mograder.store.folder.layout import BEGIN_ANEW, GRADES, LEDGER, LOCK, NEW_KEY, SIGNING_KEY, Folders
+from mograder.store.folder.layout import BEGIN_ANEW, FEEDBACK, GRADES, LEDGER, LOCK, NEW_KEY, SIGNING_KEY, Folders
 from mograder.store.folder.process_lock import queue_of
 from mograder.store.folder.release import ReleaseFolder
 from mograder.store.folder.snapshot import reading
@@ -102,6 +102,12 @@ class _Look:
         if (self.folders.root / PREVIOUS_NAME).exists():
             yield from self._private_file(PREVIOUS_NAME, read_previous)
         yield from self._shared_secret()
+        yield from self._open_results()
+        if outside := self.folders.outside:
+            yield note(
+                "released files are served from a folder outside the course: students can download all that is in it",
+                outside, "if that is not meant, take [dirs] release out of mograder.toml",
+            )  # fmt: skip
         yield from self._certificates()
         yield from self._configuration()
         yield from self._space()
@@ -147,6 +153,26 @@ class _Look:
                 f"it has the same secret as {other}: whoever registers in one is somebody in the other",
                 self.folders.root / SECRET_NAME, "make a new secret for one of them: mograder secret rotate --grace 0",
             )  # fmt: skip
+
+    def _open_results(self) -> Findings:
+        """Grades and feedback that others on this machine can open, beyond what the folder says (chmod g+s)."""
+        if sys.platform == "win32":
+            return
+        for path in sorted(self.folders.grades.glob(f"*/{GRADES}")):
+            if _is_open(path):
+                yield warning(
+                    "grades that other users of this machine can open",
+                    path,
+                    f"chmod 600 {path}",
+                    partial(_hide, [path]),
+                )
+        for folder in sorted(self.folders.grades.glob(f"*/{FEEDBACK}")):
+            pages = [path for path in sorted(folder.glob("*.html")) if _is_open(path)]
+            if pages:
+                yield warning(
+                    f"{counted(len(pages), 'feedback page')} that other users of this machine can open", folder,
+                    f"chmod 600 {folder}/*.html", partial(_hide, pages),
+                )  # fmt: skip
 
     # the folder itself
 
@@ -312,6 +338,17 @@ class _Look:
     def _finish(self) -> str:
         FolderStore(self.folders).close()
         return f"finished the pending submissions of {self.ledger}"
+
+
+def _is_open(path: Path) -> bool:
+    found = path.lstat()
+    return stat.S_ISREG(found.st_mode) and bool(found.st_mode & 0o077 & ~files.private_mode(path.parent))
+
+
+def _hide(paths: list[Path]) -> str:
+    for path in filter(_is_open, paths):
+        path.chmod(stat.S_IMODE(path.stat().st_mode) & files.private_mode(path.parent))
+    return f"chmod 600 {paths[0]}" + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
 
 
 def _close(path: Path) -> str:

@@ -38,6 +38,13 @@ class Folders:
     release: Path | None = None
     """The flat released file folder; None where released files stand in <root>/<assignment>/files/."""
 
+    @property
+    def outside(self) -> Path | None:
+        """The folder of released files if it lies outside the course: whatever it holds is served to students."""
+        if self.release is None or self.release.is_relative_to(self.course):
+            return None
+        return self.release
+
     @classmethod
     def of(
         cls,

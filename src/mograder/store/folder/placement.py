@@ -8,6 +8,7 @@ from pathlib import Path
 from mograder.domain.receipts import Submission, free_filename, latest_filename
 from mograder.store.folder.layout import Folders, named_version
 from mograder.store.folder.ledger import Ledger
+from mograder.store.folder.rows import LAST_VERSION, VERSION
 from mograder.store.shared import files
 
 
@@ -54,12 +55,15 @@ class Placement:
             folder = os.path.dirname(latest)
 
             def taken(filename: str) -> bool:  # in the ledger too: a version's name is taken before its file is there
-                sql = "SELECT 1 FROM receipts WHERE assignment = ? AND filename = ?"
                 return os.path.lexists(f"{folder}{os.sep}{filename}") or bool(
-                    self._ledger.read(sql, (submission.assignment, filename))
+                    self._ledger.read(VERSION, (submission.assignment, filename))
                 )
 
-            kept = free_filename(submission.username, int(found.st_mtime * 1_000_000), taken)
+            def last() -> str:
+                ((found,),) = self._ledger.read(LAST_VERSION, (submission.assignment, submission.username))
+                return found or ""
+
+            kept = free_filename(submission.username, int(found.st_mtime * 1_000_000), taken, last)
             os.replace(latest, f"{folder}{os.sep}{kept}")
 
     def is_shown(self, submission: Submission) -> bool:

@@ -37,6 +37,10 @@ HEAD = (
     "SELECT number, text, '' FROM receipts UNION ALL SELECT number, '', hash FROM erased ORDER BY number DESC LIMIT 1"
 )
 
+VERSION = "SELECT 1 FROM receipts WHERE assignment = ? AND filename = ?"
+
+LAST_VERSION = "SELECT max(filename) FROM receipts WHERE assignment = ? AND username = ?"
+
 
 def places(columns: str) -> str:
     """A question mark for each of the columns."""

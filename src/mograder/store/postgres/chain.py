@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mograder.domain.allowance import HOUR, Usage
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.receipts import Head, NewSubmission, Receipt, free_filename
+from mograder.domain.receipts import Head, NewSubmission, Receipt, version_filename
 from mograder.store.postgres.database import Connection
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of, receipt_values
 
@@ -15,8 +16,19 @@ SELECT {RECEIPT_COLUMNS} FROM unnest(%s::text[], %s::text[]) AS wanted (a, u) CR
 ) AS latest"""
 
 _TAKEN = """
-SELECT assignment, filename FROM unnest(%s::text[], %s::text[], %s::text[]) AS wanted (a, u, f)
-JOIN receipts ON course = %s AND assignment = a AND username = u AND filename >= f"""
+SELECT assignment, filename FROM unnest(%s::text[], %s::text[]) AS wanted (a, f)
+JOIN receipts ON course = %s AND assignment = a AND filename = f"""
+
+_LAST = """
+SELECT a, u, filename FROM unnest(%s::text[], %s::text[]) AS wanted (a, u) CROSS JOIN LATERAL (
+    SELECT filename FROM receipts WHERE course = %s AND username = u AND assignment = a ORDER BY filename DESC LIMIT 1
+) AS last"""
+
+_USAGE = """
+SELECT username, count(*) FILTER (WHERE received > m - %s AND received < m + %s),
+    coalesce(min(received) FILTER (WHERE received > m - %s AND received < m + %s), 0), sum(size)::bigint
+FROM unnest(%s::text[], %s::bigint[]) AS wanted (u, m)
+JOIN receipts ON course = %s AND username = u AND by = u GROUP BY username"""
 
 APPEND = (
     f"INSERT INTO receipts (course, body, {RECEIPT_COLUMNS}) "
@@ -29,29 +41,40 @@ class LockedEnd:
     """The `ChainEnd` of a course, locked by the open transaction, as far as `submissions` need it."""
 
     def __init__(self, connection: Connection, course: str, submissions: Sequence[NewSubmission]) -> None:
-        dated: dict[tuple[AssignmentName, Username], str] = {}
+        keys = list({(each.assignment, each.username) for each in submissions})
+        assignments, users = [key[0] for key in keys], [key[1] for key in keys]
+        names = {(each.assignment, version_filename(each.username, each.received)) for each in submissions}
+        came: dict[Username, int] = {}
         for each in submissions:
-            name = free_filename(each.username, each.received, lambda _: False)
-            key = (each.assignment, each.username)
-            dated[key] = min(name, dated.get(key, name))
-        assignments, users = [key[0] for key in dated], [key[1] for key in dated]
+            came[each.username] = max(each.came, came.get(each.username, each.came))
         # Sent together, run one after the other: each sees what was committed before the lock was had.
         with connection.pipeline():
             end = connection.execute("SELECT number, head FROM chains WHERE course = %s FOR UPDATE", (course,))
             latest = connection.execute(_LATEST, (assignments, users, course))
-            taken = connection.execute(_TAKEN, (assignments, users, list(dated.values()), course))
+            taken = connection.execute(_TAKEN, ([name[0] for name in names], [name[1] for name in names], course))
+            last = connection.execute(_LAST, (assignments, users, course))
+            usage = connection.execute(_USAGE, (*[HOUR] * 4, list(came), list(came.values()), course))
         row = end.fetchone()
         assert row is not None, "a course has a chain from its start"
         self.head = Head(*row)
         receipts = [receipt_of(row) for row in latest]
         self._latest = {(each.submission.assignment, each.submission.username): each for each in receipts}
         self._taken = {(assignment, filename) for assignment, filename in taken}
+        self._last = {(assignment, username): filename for assignment, username, filename in last}
+        self._usage = {username: Usage(*found) for username, *found in usage}
 
     def latest(self, assignment: AssignmentName, username: Username) -> Receipt | None:
         return self._latest.get((assignment, username))
 
-    def is_taken(self, submission: NewSubmission, latest: Receipt | None, filename: str) -> bool:
-        return (submission.assignment, filename) in self._taken
+    def is_taken(self, assignment: AssignmentName, filename: str) -> bool:
+        # Names behind `last_filename` are free, and no others but the submissions' own are asked about.
+        return (assignment, filename) in self._taken
+
+    def last_filename(self, assignment: AssignmentName, username: Username) -> str:
+        return str(self._last.get((assignment, username), ""))
+
+    def usage(self, submission: NewSubmission) -> Usage:
+        return self._usage.get(submission.username, Usage())
 
 
 def write_receipts(connection: Connection, course: str, head: Head, new: Sequence[tuple[str, Receipt]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from mograder.domain.allowance import Usage
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import ChainPosition, Head, Issue, NewSubmission, Receipt, free_filename
 from mograder.domain.submissions import Accepted
@@ -20,8 +21,16 @@ class ChainEnd(Protocol):
         """The last receipt of a person for an assignment."""
         ...
 
-    def is_taken(self, submission: NewSubmission, latest: Receipt | None, filename: str) -> bool:
-        """Whether a version of the person is called so; `latest` is the person's last receipt."""
+    def is_taken(self, assignment: AssignmentName, filename: str) -> bool:
+        """Whether a version is called so."""
+        ...
+
+    def last_filename(self, assignment: AssignmentName, username: Username) -> str:
+        """The greatest name among a person's versions for an assignment, "" when there is none."""
+        ...
+
+    def usage(self, submission: NewSubmission) -> Usage:
+        """What the person has sent, at the moment when the file came."""
         ...
 
 
@@ -33,7 +42,8 @@ class ChainAppender:
         self.head = end.head
         self.new: list[Receipt] = []
         self._latest: dict[tuple[AssignmentName, Username], Receipt] = {}
-        self._names: set[tuple[AssignmentName, str]] = set()
+        self._names: dict[tuple[AssignmentName, Username], set[str]] = {}
+        self._usage: dict[Username, Usage] = {}
 
     def append(
         self, submission: NewSubmission, issue: Issue, keep: Callable[[Accepted], None] = lambda accepted: None
@@ -45,17 +55,23 @@ class ChainAppender:
         key = submission.assignment, submission.username
         latest = self._latest.get(key) or self._end.latest(*key)
 
-        def is_taken(filename: str) -> bool:
-            new = (submission.assignment, filename) in self._names
-            return new or self._end.is_taken(submission, latest, filename)
-
-        filename = free_filename(submission.username, submission.received, is_taken)
-        receipt = issue(ChainPosition(self.head.number + 1, self.head.hash, latest, filename))
+        names = self._names.get(key, set())
+        filename = free_filename(
+            submission.username,
+            submission.received,
+            lambda filename: filename in names or self._end.is_taken(submission.assignment, filename),
+            lambda: max(names | {self._end.last_filename(*key)}),
+        )
+        usage = self._usage.get(submission.username) or self._end.usage(submission)
+        receipt = issue(ChainPosition(self.head.number + 1, self.head.hash, latest, filename, usage))
         accepted = Accepted(receipt, repeated=receipt is latest)
         keep(accepted)
         if not accepted.repeated:
             self.head = Head(receipt.number, receipt.hash)
             self.new.append(receipt)
             self._latest[key] = receipt
-            self._names.add((submission.assignment, filename))
+            self._names.setdefault(key, set()).add(filename)
+            if submission.by == submission.username:
+                usage = usage.plus(receipt.submission.received, receipt.submission.size)
+            self._usage[submission.username] = usage
         return accepted

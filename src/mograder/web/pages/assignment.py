@@ -218,7 +218,7 @@ async def preview_grades(request: PageRequest) -> Answer:
         files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
         if len(files) != 1:
             raise BadRequest("choose one file: a table with the columns 'username' and 'grade', or another system's")
-        return await request.api.threads.run(lambda: _preview(request, task, *files[0]))
+        return await request.api.renderings.run(lambda: _preview(request, task, *files[0]))
     except MograderError as error:
         return await request.api.threads.run(_failed(request, error))
 
@@ -333,11 +333,17 @@ def extend(request: PageRequest) -> Answer:
     )
 
 
-def source(request: PageRequest) -> Answer:
+async def source(request: PageRequest) -> Answer:
     """A submission, shown as text or as a list of files."""
-    task, user, name = request.assignment(), _user(request), request.values["file"]
-    found = request.course.submissions.own_file(task, user, FileName.parse(name))
-    return SourcePage(request.frame, task, user, name, found.size, look_into(found))
+
+    def find() -> tuple[Assignment, Username, str, StoredFile]:
+        task, user, name = request.assignment(), _user(request), request.values["file"]
+        found = request.course.submissions.own_file(task, user, FileName.parse(name))
+        return task, user, name, found.fetched_file()
+
+    task, user, name, found = await request.api.threads.run(find)
+    contents = await request.api.renderings.run(lambda: look_into(found))
+    return SourcePage(request.frame, task, user, name, found.size, contents)
 
 
 def download(request: PageRequest) -> Answer:

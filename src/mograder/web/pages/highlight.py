@@ -34,12 +34,19 @@ _KEYWORDS = frozenset(keyword.kwlist)
 _BUILTINS = frozenset(name for name in dir(builtins) if name[0].islower())
 
 
+MOST_TOKENS = 50_000
+"""Tokens that are coloured, some twenty times those of a long notebook; what follows them is plain text."""
+
+
 def highlight_python(text: str) -> Markup:
     """`text`, escaped, with a span around each comment (c), string (s), keyword (k), builtin (nb), and each name that
-    is defined (nf, nc).
+    is defined (nf, nc), up to MOST_TOKENS.
     """
     pieces, before = [], ""
-    for token in _TOKEN.finditer(text):
+    for number, token in enumerate(_TOKEN.finditer(text)):
+        if number == MOST_TOKENS:
+            pieces.append(escape(text[token.start() :]))
+            break
         kind, found = token.lastgroup, token[0]
         css = {"comment": "c", "string": "s"}.get(kind or "", "")
         if kind == "name":

@@ -106,11 +106,11 @@ class MoreTime(Page):
 
 
 @dataclass(frozen=True)
-class Trail(Page):
+class AuditLog(Page):
     """The audit log, newest first. `head` is the last receipt of the chain."""
 
-    template = "trail.html"
-    heading = "Trail"
+    template = "audit.html"
+    heading = "Audit log"
     lines: tuple[AuditLine, ...]
     part: Part
     text: str
@@ -120,7 +120,7 @@ class Trail(Page):
         return "Instructor" if name == INSTRUCTOR else name
 
     def at_page(self, page: int) -> str:
-        return f"{self.frame.at('/trail')}?{urlencode({'q': self.text, 'page': page})}"
+        return f"{self.frame.at('/audit')}?{urlencode({'q': self.text, 'page': page})}"
 
 
 PEOPLE_A_PAGE = 100
@@ -248,7 +248,7 @@ def more_time(request: PageRequest) -> Answer:
     return MoreTime(request.frame, waiting, tuple(each for each in found if each.state is not State.ASKED))
 
 
-def trail(request: PageRequest) -> Answer:
+def audit(request: PageRequest) -> Answer:
     """The audit log."""
     text = request.query.get("q", "")[:200]
     key = text.strip().casefold()
@@ -258,7 +258,7 @@ def trail(request: PageRequest) -> Answer:
         if key in f"{each.actor}\n{each.action}\n{each.subject}\n{each.detail}".casefold()
     )
     lines, part = part_of(found, request.query, EVENTS_A_PAGE)
-    return Trail(request.frame, tuple(lines), part, text, request.course.submissions.head())
+    return AuditLog(request.frame, tuple(lines), part, text, request.course.submissions.head())
 
 
 VIEWS: tuple[PageRoute, ...] = (
@@ -272,5 +272,5 @@ VIEWS: tuple[PageRoute, ...] = (
     PageRoute("POST", "/people/{user}/remove", Allow.INSTRUCTOR, remove),
     PageRoute("GET", "/invite", Allow.INSTRUCTOR, invite),
     PageRoute("GET", "/more-time", Allow.INSTRUCTOR, more_time),
-    PageRoute("GET", "/trail", Allow.INSTRUCTOR, trail),
+    PageRoute("GET", "/audit", Allow.INSTRUCTOR, audit),
 )

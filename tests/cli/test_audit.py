@@ -1,0 +1,38 @@
+"""`mograder audit` reads the whole audit log, page by page, and on the folder itself."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mograder.cli import run
+from mograder.domain.audit import Event
+from mograder.domain.names import INSTRUCTOR
+from tests.parts import NOON, SECOND, open_store, running
+
+
+def test_the_audit_log_is_read_to_its_end_over_http_and_on_the_folder(
+    course_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = open_store(course_folder)
+    with ThreadPoolExecutor(50) as threads:
+        events = [Event(NOON + at * SECOND, f"s{at}", "reset", "\x1b[31mx", "") for at in range(1101)]
+        list(threads.map(store.audit.record, events))
+    store.close()
+
+    def listed(*words: str) -> list[dict[str, object]]:
+        assert run(["audit", "--json", *words]) == 0
+        found: list[dict[str, object]] = json.loads(capsys.readouterr().out)
+        return found
+
+    with running(course_folder) as server:
+        away = ("--url", server.url, "--token", server.token(INSTRUCTOR))
+        everything = listed("--all", *away)
+        assert len({str(each["actor"]) for each in everything}) == 1101
+        assert everything == listed("--all", "--course", str(course_folder))
+        assert listed("--last", "1001", *away) == everything[:1001]
+        assert run(["audit", "--last", "1", *away]) == 0
+        assert "\x1b" not in capsys.readouterr().out
