@@ -190,6 +190,7 @@ class Run:
     def _lost(self, kind: str, text: str) -> None:
         """The process is gone: the cell that it was in is left out from now on."""
         if self._current is None:
+            self._answers.stop()  # it may not be what it was: the next run starts a new one
             raise WarmFailed(f"the answer process ends before the first cell: {text}")
         self.course.cells[self._current] = Stop(kind, text)
         self._skip.add(self._current)
