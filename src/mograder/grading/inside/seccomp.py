@@ -1,7 +1,8 @@
 """A filter for system calls that no notebook needs and that lead out of a sandbox or into other processes.
 
 Among them are those that change another process of the same user, such as its limits: the process that forks one for
-each submission must stay as it is for the next. They fail with EPERM. It is a second wall: the namespaces are the first. Nothing is done on machines that are unknown.
+each submission must stay as it is for the next. They fail with EPERM. It is a second wall: the namespaces are the
+first. Nothing is done on machines that are unknown.
 """
 
 from __future__ import annotations
