@@ -77,8 +77,8 @@ def _program(architecture: int, column: int, clone: int) -> bytes:
     for numbers in _OF_OTHERS.values():
         steps += [step(_EQUAL, numbers[column], 0, 4), step(_LOAD, 16), step(_EQUAL, 0, 1, 0)]
         steps += [step(_RETURN, _ERRNO | _EPERM), step(_RETURN, _ALLOW)]
-    for *numbers, argument in _SIGNALS.values():
-        steps += [step(_EQUAL, numbers[column], 0, 4), step(_LOAD, 16 + 8 * argument), step(_EQUAL, _SIGSTOP, 0, 1)]
+    for *both, argument in _SIGNALS.values():
+        steps += [step(_EQUAL, both[column], 0, 4), step(_LOAD, 16 + 8 * argument), step(_EQUAL, _SIGSTOP, 0, 1)]
         steps += [step(_RETURN, _ERRNO | _EPERM), step(_RETURN, _ALLOW)]
     steps += [
         step(_EQUAL, clone, 0, 3), step(_LOAD, 16), step(_ANY, _NAMESPACES, 0, 1), step(_RETURN, _ERRNO | _EPERM),
