@@ -174,3 +174,46 @@ def test_memory_of_many_processes_counts_together(grade: Grade) -> None:
     report = grade(submission({"answer": code}))
     assert "memory" in {limit.what for limit in report.limits}, report
     assert [key for key, share in earned(report).items() if share < 1] == ["answer", "secret"], report
+
+
+TO_THE_PARENT = {
+    "limits its files": "resource.prlimit(parent, resource.RLIMIT_FSIZE, (0, 0))",
+    "limits its open files": "resource.prlimit(parent, resource.RLIMIT_NOFILE, (8, 8))",
+    "limits its memory": "resource.prlimit(parent, resource.RLIMIT_AS, (1 << 28, 1 << 28))",
+    "limits its processes": "resource.prlimit(parent, resource.RLIMIT_NPROC, (1, 1))",
+    "stops it": "os.kill(parent, signal.SIGSTOP)",
+    "stops it by a descriptor": "signal.pidfd_send_signal(os.pidfd_open(parent), signal.SIGSTOP)",
+    "stops its thread": "ctypes.CDLL(None).tgkill(parent, parent, signal.SIGSTOP)",
+    "makes it wait": "os.setpriority(os.PRIO_PROCESS, parent, 19)",
+    "gives it one processor": "os.sched_setaffinity(parent, {max(os.sched_getaffinity(0))})",
+    "schedules it": "os.sched_setscheduler(parent, os.SCHED_IDLE, os.sched_param(0))",
+}
+
+
+@pytest.mark.parametrize("name", TO_THE_PARENT)
+def test_a_submission_cannot_change_the_process_that_forks_the_next(grade: Grade, name: str) -> None:
+    tried = f"""
+import ctypes, os, resource, signal
+parent = os.getppid()
+try:
+    _answer = {TO_THE_PARENT[name]}
+    changed = _answer != -1
+except OSError:
+    changed = False
+answer = 42 if changed else 0
+"""
+    report = grade(submission({"answer": tried}))
+    assert earned(report)["answer"] == 0.0, "it was allowed"
+    following = grade(submission())
+    assert following.outcome is Outcome.GRADED, following.error
+    assert following.limits == ()
+
+
+def test_a_submission_may_bound_itself(grade: Grade) -> None:
+    own = """
+import os, resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+os.sched_setaffinity(0, os.sched_getaffinity(0))
+answer = 42
+"""
+    assert earned(grade(submission({"answer": own})))["answer"] == 1.0

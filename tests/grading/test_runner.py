@@ -53,6 +53,7 @@ UNREADABLE = {
     "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(100), "NUL"),
     "deep brackets": (b"import marimo\napp = marimo.App()\nx = " + b"(" * 50_000, "Python"),
     "a long chain": (b"import marimo\napp = marimo.App()\nx = " + b"-" * 200_000 + b"1\n", "Python"),
+    "too many cells": (notebook(*(f"a{n} = a{n + 1}" for n in range(1_100))).encode(), "1000 cells"),
     "too large a file": (submission().encode() + b"#" * (3 << 20), "larger than"),
 }
 

@@ -111,12 +111,20 @@ def _sorted(notebook: Notebook, out: set[int], definers: dict[str, list[int]]) -
 
 def _in_ring(waiting: dict[int, set[int]]) -> list[int]:
     """Without the cells that only come after the ring."""
+    needed = dict.fromkeys(waiting, 0)  # by how many of those that are left
+    for needs in waiting.values():
+        for place in needs & waiting.keys():
+            needed[place] += 1
+    loose = [place for place, count in needed.items() if not count]
     ring = set(waiting)
-    while True:
-        outside = {place for place in ring if not any(place in waiting[other] for other in ring)}
-        if not outside:
-            return sorted(ring)
-        ring -= outside
+    while loose:
+        last = loose.pop()
+        ring.remove(last)
+        for place in waiting[last] & waiting.keys():
+            needed[place] -= 1
+            if not needed[place]:
+                loose.append(place)
+    return sorted(ring)
 
 
 def _unparsable(cell: Cell) -> CellFailure:

@@ -136,12 +136,23 @@ class _Writer:
             return CheckStatus.DANGER, "your code ended the program while this check ran"
         if stop.kind in _LIMITS:
             return CheckStatus.DANGER, _limit_text(stop, self._tests.limits)
-        line = "" if stop.student_line is None else f" (your line {stop.student_line})"
+        number = self._student_line(stop)
+        line = "" if number is None else f" (your line {number})"
         return CheckStatus.DANGER, f"{stop.text}{line}"
+
+    def _student_line(self, stop: Stop) -> int | None:
+        """A line of the submission, which says it itself: no other number, in which it could hide what it has seen."""
+        line, lines = stop.student_line, self._answers.notebook.text.count("\n") + 1
+        return line if line is not None and line <= lines else None
 
     def _absent(self, names: str) -> str:
         """Which name is not there, and which cell of the student's should have defined it."""
         for name in names.split(", "):
+            for place, stop in self._course.helpers.items():
+                if name in self._checks.notebook.cells[place].defs and stop.kind in ("gone", *_LIMITS):
+                    gone = stop.kind == "gone"
+                    what = "ended the program" if gone else _limit_text(stop, self._tests.limits)
+                    return f"`{name}` is not there: your code, which the cell that makes it calls, {what}"
             for place, cell in enumerate(self._answers.notebook.cells):
                 if name in cell.defs:
                     reason = "did not run to its end" if place in self._course.cells else "did not run"
@@ -152,7 +163,7 @@ class _Writer:
         where = ", ".join(dict.fromkeys(label.split(":", 1)[0].strip() for label in labels)) or "a check"
         if cell.stop is not None and cell.stop.kind in _LIMITS:
             text = _limit_text(cell.stop, self._tests.limits)
-            self.limits.append(LimitReached(cell.stop.kind, where, cell.stop.student_line, text))
+            self.limits.append(LimitReached(cell.stop.kind, where, self._student_line(cell.stop), text))
         for what, detail in cell.limits:
             if cell.stop is None or cell.stop.kind != what:
                 stop = Stop(what, detail)

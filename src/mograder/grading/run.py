@@ -98,6 +98,7 @@ class Run:
         self._answers = answers
         self._checks = checks
         self._skip: set[int] = set()
+        self._left_out: set[int] = set()  # cells of the instructor's that the submission does not let through
         self._current: int | None = None
         self.course = Course()
         self._until = 0.0
@@ -113,7 +114,7 @@ class Run:
                 answering = self._answer()
                 if answering is None:
                     return self.course
-                before = len(pending)
+                before = len(pending), len(self._left_out)
                 if self._job.isolate:
                     self._check(answering, pending)
                 else:
@@ -122,7 +123,7 @@ class Run:
                 pending = [place for place in pending if place not in self.course.checks]
                 if not pending or self.course.out_of_time:
                     return self.course
-                failed = failed + 1 if len(pending) == before else 0
+                failed = failed + 1 if (len(pending), len(self._left_out)) == before else 0
                 if failed > _RETRIES:
                     raise WarmFailed("the checks end without a result")
                 self._finish(self._answers)
@@ -190,6 +191,7 @@ class Run:
     def _lost(self, kind: str, text: str) -> None:
         """The process is gone: the cell that it was in is left out from now on."""
         if self._current is None:
+            self._answers.stop()  # it may not be what it was: the next run starts a new one
             raise WarmFailed(f"the answer process ends before the first cell: {text}")
         self.course.cells[self._current] = Stop(kind, text)
         self._skip.add(self._current)
@@ -288,7 +290,8 @@ class Run:
         policy = None if job.policy is None else {str(place): sorted(used) for place, used in job.policy.items()}
         return {
             "cells": job.checks.documents(job.check_places), "todo": todo, "names": names, "policy": policy,
-            "wanted": sorted(job.wanted), "tests": f"{WORK}/.tests.py", "filename": f"{WORK}/{job.filename}",
+            "left_out": sorted(self._left_out), "wanted": sorted(job.wanted), "tests": f"{WORK}/.tests.py",
+            "filename": f"{WORK}/{job.filename}",
             "text": job.answers.dedented(), "limits": self._limits(),
         }  # fmt: skip
 
@@ -313,33 +316,50 @@ class Run:
     def _listen(self, channel: Channel, warm: Warm, pending: list[int]) -> None:
         """Reads what becomes of the check cells, until they are through or something has to be replaced."""
         current: int | None = None
+        helping: int | None = None
         wait = 2 * PATIENCE * self._job.limits.cell_seconds + 2 * _GRACE  # a check cell may run twice
         while True:
             seconds = min(wait, self._until - time.monotonic())
             try:
                 document = self._next(channel, warm, seconds)
             except (Broken, FrameError, OSError) as error:
-                if current is None and self._job.isolate:
-                    return
-                self._unchecked(current, pending, Stop("memory" if "memory" in str(error) else "gone", str(error)))
+                stop = Stop("memory" if "memory" in str(error) else "gone", str(error))
+                if helping is not None:
+                    self._leave_out(helping, stop)
+                elif current is not None or not self._job.isolate:
+                    self._unchecked(current, pending, stop)
                 return
             if document is None:
                 self.course.out_of_time = self._over()
-                self._unchecked(current, pending, Stop("time", "the check ran too long"))
+                stop = Stop("time", "the check ran too long")
+                if helping is not None and not self.course.out_of_time:
+                    self._leave_out(helping, stop)
+                else:
+                    self._unchecked(current, pending, stop)
                 return
             if "end" in document:
                 return
             if "start" in document:
                 current = document["start"]
+            elif "helping" in document:
+                helping = document["helping"]
             elif "helper" in document:
-                stop = _stop(document["failure"])
-                if stop is not None:
-                    self.course.helpers[document["helper"]] = stop
+                failure = _stop(document["failure"])
+                if failure is not None:
+                    self.course.helpers[document["helper"]] = failure
+                if document["gone"]:
+                    self._leave_out(document["helper"], failure or Stop("gone"))
+                helping = None
             else:
                 self.course.checks[document["check"]] = _check_cell(document)
                 current = None
             if document.get("gone"):
                 return
+
+    def _leave_out(self, place: int, stop: Stop) -> None:
+        """A cell of the instructor's in which the processes were lost: the checks that need it find nothing."""
+        self._left_out.add(place)
+        self.course.helpers[place] = stop
 
     def _unchecked(self, current: int | None, pending: list[int], stop: Stop) -> None:
         place = current if current is not None else next((p for p in pending if p not in self.course.checks), None)

@@ -61,6 +61,7 @@ class Grader:
             self._slots.put(pair)
         self._model: report.Model | None = None
         self._model_lock = threading.Lock()
+        self._reading = threading.Lock()  # Python 3.11 cannot parse in two threads: SystemError, AST recursion depth
 
     def __enter__(self) -> Grader:
         return self
@@ -83,10 +84,12 @@ class Grader:
         try:
             if len(submission) > self._tests.limits.notebook_kb << 10:
                 raise NotebookError(f"the file is larger than {self._tests.limits.notebook_kb} kB: it is no notebook")
-            notebook = parse(read_text(submission))
+            with self._reading:
+                notebook = parse(read_text(submission))
+                answers = plan_submission(notebook, self._wanted)
+                changed = changed_cells(self._release, notebook)
         except NotebookError as error:
             return report.unreadable(error.reason, error.line, filename)
-        answers = plan_submission(notebook, self._wanted)
         fault = ""
         for _ in range(_TRIES):
             try:
@@ -96,7 +99,6 @@ class Grader:
                 fault = str(error)
                 continue
             made = report.compose(self._tests, model, course, answers, self._checks, self._tests.isolate)
-            changed = changed_cells(self._release, notebook)
             seconds = round(time.monotonic() - began, 3)
             return replace(made, changed_cells=changed, cpu_seconds=round(course.cpu_seconds, 3), wall_seconds=seconds)
         return report.our_failure(fault)
@@ -105,8 +107,11 @@ class Grader:
         """What the model solution does, found out once: with its own cells as the submission."""
         with self._model_lock:
             if self._model is None:
-                answers = plan_submission(self._tests.source.notebook, self._wanted)
-                self._model = report.model_of(self._run(answers, None), self._checks)
+                with self._reading:
+                    answers = plan_submission(self._tests.source.notebook, self._wanted)
+                ran = self._run(answers, None)
+                with self._reading:
+                    self._model = report.model_of(ran, self._checks)
             return self._model
 
     def _run(self, answers: Plan, model: report.Model | None) -> Course:

@@ -98,6 +98,10 @@ def read_text(data: bytes) -> str:
     return _LINE_END.sub("\n", text.removeprefix("\ufeff"))
 
 
+MOST_CELLS = 1_000
+"""Statements at the top of a notebook: the order of its cells takes time that grows with their square."""
+
+
 def text_bytes(text: str, like: bytes) -> bytes:
     """The bytes of a text in the encoding, and with the mark and line ends, of a file that `read_text` has read.
 
@@ -118,6 +122,8 @@ def parse(text: str) -> Notebook:
     module = _parsed(text)
     if not any(_is_app(statement) for statement in module.body):
         raise NotebookError(_not_marimo(text))
+    if len(module.body) > MOST_CELLS:
+        raise NotebookError(f"it has more than {MOST_CELLS} cells: a notebook of that length is not read")
     lines = text.split("\n")
     try:
         return Notebook(tuple(_cells(module, lines)), text)

@@ -39,6 +39,7 @@ class Checks:
         self._results = results
         self._cells = read_cells(job["cells"])
         self._todo = frozenset(job["todo"])
+        self._left_out = frozenset(job["left_out"])
         self._answers = frozenset(job["names"])
         policy = job["policy"]
         self._guard = Guard(
@@ -58,10 +59,9 @@ class Checks:
     def run(self) -> None:
         """Every cell in order, each check cell reported when it is done; stops when the answers are gone."""
         for cell in self._cells:
-            if cell.check and cell.index not in self._todo:
+            if (cell.check and cell.index not in self._todo) or cell.index in self._left_out:
                 continue
-            if cell.check:
-                self._results.send({"start": cell.index})
+            self._results.send({"start" if cell.check else "helping": cell.index})
             report = self._checked(cell) if cell.check else self._helped(cell)
             broken = self._peer is not None and self._peer.broken
             self._results.send(report | {"gone": broken})

@@ -19,6 +19,7 @@ from typing import Any
 from . import tables
 from .peer import replace
 
+_ABSENT: Any = object()
 _LISTS = (list, dict, set, bytearray)
 _CODE = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, types.GeneratorType)
 
@@ -31,6 +32,8 @@ class Guard:
         self._policy = policy
         self._cell = -1
         self._before: list[tuple[Any, Any]] = []
+        self._set: list[tuple[Any, str, Any]] = []
+        self._new: list[tuple[Any, str]] = []
         self.used: set[str] = set()
         self.limits: list[tuple[str, str]] = []
         self.protect = False
@@ -41,18 +44,22 @@ class Guard:
         self.used = set()
         self.limits = []
         self._before = []
+        self._set = []
+        self._new = []
         self.protect = False
 
     @property
     def changed(self) -> bool:
         """Whether arguments were changed that the model does not change."""
-        return bool(self._before)
+        return bool(self._before or self._set)
 
     def undo(self) -> None:
         """Gives the changed arguments back what they held, and protects them from now on."""
         for target, content in reversed(self._before):
             replace(target, content)
-        self._before = []
+        for target, name, value in reversed(self._set):
+            setattr(target, name, value)
+        self._before, self._set = [], []
         self.protect = True
 
     def _granted(self, group: str) -> bool:
@@ -89,9 +96,28 @@ class Guard:
             return own or shown or name in ("__iter__", "__hash__")
         if name.startswith("_"):
             return name == "__name__" and isinstance(target, (*_CODE, type)) and operation == "getattr"
+        if own and operation == "setattr":
+            return self._sets(target, name)
         if own:
-            return operation in ("getattr", "setattr", "dir")
+            return operation in ("getattr", "dir")
         return operation == "getattr" and isinstance(target, _tools())
+
+    def _sets(self, target: Any, name: str) -> bool:
+        """Whether an attribute of an instructor's object may be set: by the rule of `changes`. Never one of a class,
+        which other checks use too, nor in the place of a method. What the object has not had is no change."""
+        if isinstance(target, type) or callable(getattr(type(target), name, None)):
+            return False
+        value = getattr(target, name, _ABSENT)
+        if value is _ABSENT:
+            self._new.append((target, name))
+        if any(each is target and known == name for each, known in self._new):
+            return True
+        if self._granted("change"):
+            self.used.add("change")
+            return True
+        if not self.protect:
+            self._set.append((target, name, value))
+        return not self.protect
 
 
 def _tools() -> tuple[type, ...]:

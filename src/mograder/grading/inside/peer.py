@@ -141,6 +141,7 @@ class Peer:
         if error.get("limit") == "time":
             return errors.OutOfTime(text)
         if error.get("limit") == "size":
+            text = text if text in values.REASONS else values.TOO_LARGE  # students read it: no words of theirs
             self._rules.note("size", text)
             return errors.TooLarge(text)
         kind = errors.class_of(error.get("kinds"))
@@ -201,7 +202,7 @@ class Peer:
         except (Closed, OSError, errors.OutOfTime):
             raise
         except (values.NotPlain, RecursionError, MemoryError, FrameError) as fault:
-            text = str(fault) if isinstance(fault, values.NotPlain) else "a value that is too large"
+            text = str(fault) if isinstance(fault, values.NotPlain) else values.TOO_LARGE
             self._channel.send({"error": {"text": text, "limit": "size"}})
         except BaseException as fault:  # noqa: BLE001 - an object whose class does not even let itself be looked at
             self._channel.send({"error": errors.describe(fault, self._rules.filename)})
@@ -263,7 +264,7 @@ class Peer:
         place = self._places.get(id(value))
         if place is None:
             if len(self._lent) >= MAX_OBJECTS:
-                raise values.NotPlain("too many objects")
+                raise values.NotPlain(values.TOO_LARGE)
             place = self._places[id(value)] = len(self._lent)
             self._lent.append(value)
         kind = type(value)

@@ -1,6 +1,8 @@
 """A filter for system calls that no notebook needs and that lead out of a sandbox or into other processes.
 
-They fail with EPERM. It is a second wall: the namespaces are the first. Nothing is done on machines that are unknown.
+Among them are those that change another process of the same user, such as its limits: the process that forks one for
+each submission must stay as it is for the next. They fail with EPERM. It is a second wall: the namespaces are the
+first. Nothing is done on machines that are unknown.
 """
 
 from __future__ import annotations
@@ -24,8 +26,17 @@ _CALLS = {
     "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
     "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
     "shmget": (29, 194), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180),
+    "sched_setparam": (142, 118), "sched_setscheduler": (144, 119), "sched_setattr": (314, 274),
+    "setpriority": (141, 140), "ioprio_set": (251, 30), "migrate_pages": (256, 238), "move_pages": (279, 239),
     "pidfd_getfd": (438, 438), "kexec_load": (246, 104), "init_module": (175, 105), "finit_module": (313, 273),
 }  # fmt: skip
+_OF_OTHERS = {"prlimit64": (302, 261), "sched_setaffinity": (203, 122)}  # allowed for process 0, which is oneself
+# name: the numbers, and which argument is the signal
+_SIGNALS = {
+    "kill": (62, 129, 1), "tkill": (200, 130, 1), "tgkill": (234, 131, 2), "rt_sigqueueinfo": (129, 138, 1),
+    "rt_tgsigqueueinfo": (297, 240, 2), "pidfd_send_signal": (424, 424, 1),
+}  # fmt: skip
+_SIGSTOP = 19  # whoever is stopped looks at no memory and ends nobody
 _MACHINES = {"x86_64": (0xC000003E, 0, 56), "aarch64": (0xC00000B7, 1, 220)}
 _CLONE3 = 435
 
@@ -63,6 +74,12 @@ def _program(architecture: int, column: int, clone: int) -> bytes:
     ]  # fmt: skip
     for numbers in _CALLS.values():
         steps += [step(_EQUAL, numbers[column], 0, 1), step(_RETURN, _ERRNO | _EPERM)]
+    for numbers in _OF_OTHERS.values():
+        steps += [step(_EQUAL, numbers[column], 0, 4), step(_LOAD, 16), step(_EQUAL, 0, 1, 0)]
+        steps += [step(_RETURN, _ERRNO | _EPERM), step(_RETURN, _ALLOW)]
+    for *both, argument in _SIGNALS.values():
+        steps += [step(_EQUAL, both[column], 0, 4), step(_LOAD, 16 + 8 * argument), step(_EQUAL, _SIGSTOP, 0, 1)]
+        steps += [step(_RETURN, _ERRNO | _EPERM), step(_RETURN, _ALLOW)]
     steps += [
         step(_EQUAL, clone, 0, 3), step(_LOAD, 16), step(_ANY, _NAMESPACES, 0, 1), step(_RETURN, _ERRNO | _EPERM),
         step(_RETURN, _ALLOW),

@@ -195,7 +195,7 @@ class Server:
         """Empties the folders that a submission can write to. False when something withstands it."""
         for folder in self._config["scratch"]:
             for entry in os.scandir(folder):
-                if any(each.startswith(entry.path) for each in self._config["keep"]):
+                if any(Path(each).is_relative_to(entry.path) for each in self._config["keep"]):
                     continue  # where the environment itself stands
                 try:
                     if entry.is_dir(follow_symlinks=False):

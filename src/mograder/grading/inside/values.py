@@ -40,8 +40,15 @@ _MOMENTS = (
 )  # fmt: skip
 
 
+TOO_MANY = f"a value of more than {MAX_ITEMS} items"
+TOO_DEEP = f"a value nested more than {MAX_DEPTH} deep"
+TOO_LONG = f"a number of more than {MAX_INT_BITS} bits"
+TOO_LARGE = "a value that is too large"
+REASONS = frozenset((TOO_MANY, TOO_DEEP, TOO_LONG, TOO_LARGE))
+
+
 class NotPlain(Exception):
-    """A value that cannot cross: too large or too deep. The text says which."""
+    """A value that cannot cross: too large or too deep. The text says which, and is one of `REASONS`."""
 
 
 class Links(Protocol):
@@ -99,9 +106,9 @@ class Encoder:
             return value
         self._items += 1
         if self._items > MAX_ITEMS:
-            raise NotPlain(f"a value of more than {MAX_ITEMS} items")
+            raise NotPlain(TOO_MANY)
         if depth > MAX_DEPTH:
-            raise NotPlain(f"a value nested more than {MAX_DEPTH} deep")
+            raise NotPlain(TOO_DEEP)
         if self.seen is not None and again:
             number = self.seen.number(value)
             if number is not None:
@@ -147,7 +154,7 @@ class Encoder:
         if issubclass(kind, int):
             number = int.__add__(value, 0)
             if int.bit_length(number) > MAX_INT_BITS:
-                raise NotPlain(f"a number of more than {MAX_INT_BITS} bits")
+                raise NotPlain(TOO_LONG)
             return number if -_SMALL < number < _SMALL else {"t": "int", "v": hex(number)}
         if issubclass(kind, float):
             return float.__float__(value)
