@@ -107,6 +107,7 @@ CHECKS: dict[str, str] = {
     "even": """
         grader.check("even: numbers", [
             (is_even(4), "4 is"), (not is_even(7), "7 is not"), (is_even(0) == True, "0 is"),
+            (all(map(is_even, [2, 4, 6])) and not any(map(is_even, [1, 3])), "all of these"),
         ])
     """,
     "secret": hidden(f'grader.check("secret: hidden", [(secret == "{SECRET}", "the secret")])'),

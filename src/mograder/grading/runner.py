@@ -84,9 +84,12 @@ class Grader:
             if len(submission) > self._tests.limits.notebook_kb << 10:
                 raise NotebookError(f"the file is larger than {self._tests.limits.notebook_kb} kB: it is no notebook")
             notebook = parse(read_text(submission))
+            answers = plan_submission(notebook, self._wanted)
+            changed = changed_cells(self._release, notebook)
         except NotebookError as error:
             return report.unreadable(error.reason, error.line, filename)
-        answers = plan_submission(notebook, self._wanted)
+        except (RecursionError, MemoryError):
+            return report.unreadable("an expression is nested too deeply to be read", None, filename)
         fault = ""
         for _ in range(_TRIES):
             try:
@@ -96,7 +99,6 @@ class Grader:
                 fault = str(error)
                 continue
             made = report.compose(self._tests, model, course, answers, self._checks, self._tests.isolate)
-            changed = changed_cells(self._release, notebook)
             seconds = round(time.monotonic() - began, 3)
             return replace(made, changed_cells=changed, cpu_seconds=round(course.cpu_seconds, 3), wall_seconds=seconds)
         return report.our_failure(fault)
