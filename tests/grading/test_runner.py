@@ -102,7 +102,7 @@ def test_a_cell_that_raises_is_named_with_its_line_and_the_rest_is_graded(grader
     check = check_of(report, "answer")
     assert check.status is CheckStatus.NOT_RUN
     assert "did not run to its end" in check.messages[0]
-    assert check.total_weight == 4
+    assert check.total_weight == 2
     assert [key for key, share in earned(report).items() if share < 1] == ["answer", "secret"]
 
 

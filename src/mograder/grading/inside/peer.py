@@ -46,7 +46,7 @@ class Rules(Protocol):
 
 
 class Peer:
-    """One end. `calls` bounds the requests that it sends until `renew`, `limited` what it does for one of the other's."""
+    """One end. `calls` bounds the requests that it sends until `renew`, `limited` what it does for one of theirs."""
 
     def __init__(
         self, channel: Channel, rules: Rules, calls: int, answers: Mapping[str, object] | None = None,
