@@ -22,6 +22,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from uv import find_uv_bin
+
 from mograder.grading.environment import current_environment
 from mograder.grading.runner import Grader, Tests
 from mograder.grading.sandbox import find_sandbox
@@ -152,7 +154,10 @@ def published(program: str, students: list[dict[str, int]], folder: Path) -> dic
         (folder / f"submitted/hw1/student{number:03}.py").write_text(notebook(chosen))
     began, used = time.monotonic(), _used()
     words = [program, "autograde", "hw1", "-j", "2", "--csv", "marks.csv"]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    path = os.pathsep.join((str(Path(find_uv_bin()).parent), os.environ["PATH"]))  # it needs a uv
+    done = subprocess.run(
+        words, cwd=folder, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False
+    )
     wall = time.monotonic() - began
     found = list(csv.DictReader((folder / "marks.csv").open())) if (folder / "marks.csv").exists() else []
     graded = sum(not row.get("export_error") for row in found)

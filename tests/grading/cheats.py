@@ -205,7 +205,7 @@ def _patches() -> Iterator[Cheat]:
             def _encode(self, value, depth=0, *, again=True):
                 return {forged} if type(value) is int and value == 40 else _old(self, value, depth, again=again)
             _values.Encoder.encode = _encode
-        """})  # fmt: skip
+        """}, spoils=("mean",) if number == 8 else ())  # fmt: skip
 
 
 FORGED = """
@@ -458,6 +458,7 @@ _inner.run()
     ))  # fmt: skip
     yield Cheat("a known secret in a comment", ("secret",), {"secret": f"secret = None  # {SECRET}"})
     yield Cheat("stopping the check", ("even",), {"even": "def is_even(number):\n    mo.stop(True)"})
+    yield Cheat("ending the loop of the tests", ("even",), {"even": "def is_even(number):\n    raise StopIteration"})
     yield Cheat("leaving by exit", ("even",), {"even": "import sys\ndef is_even(number):\n    sys.exit(0)"})
     yield Cheat("leaving at once", ("even",), {"even": "import os\ndef is_even(number):\n    os._exit(0)"})
     yield Cheat("an exception that pretends", ("even",), {"even": """

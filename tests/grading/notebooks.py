@@ -70,9 +70,7 @@ CHECKS: dict[str, str] = {
     "answer": """
         grader.check("answer: forty-two", [
             (answer == 42, "it is 42"),
-            (abs(answer - 42) < 1e-9, "it is near 42"),
             (answer in (41, 42), "it is one of these"),
-            (math.isclose(answer, 42), "it is close to 42"),
         ])
     """,
     "mean": hidden("""
@@ -86,16 +84,11 @@ CHECKS: dict[str, str] = {
     "squares": """
         grader.check("squares: ten", [
             (squares == [i * i for i in range(10)], "the squares"),
-            (len(squares) == 10 and 49 in squares, "ten of them, with 49"),
             (sum(squares) == 285 and sorted(squares)[3] == 9, "their sum"),
         ])
     """,
     "array": """
-        np.testing.assert_allclose(array, [0, 0.25, 0.5, 0.75, 1])
-        grader.check("array: five", [
-            (np.allclose(array, np.linspace(0, 1, 5)), "five numbers"),
-            (bool((array == np.linspace(0, 1, 5)).all()), "exactly"),
-        ])
+        grader.check("array: five", [(bool((array == np.linspace(0, 1, 5)).all()), "exactly")])
     """,
     "apply": hidden("""
         _expected = [4, 9, 25]
@@ -107,6 +100,7 @@ CHECKS: dict[str, str] = {
     "even": """
         grader.check("even: numbers", [
             (is_even(4), "4 is"), (not is_even(7), "7 is not"), (is_even(0) == True, "0 is"),
+            (all(map(is_even, [2, 4, 6])) and not any(map(is_even, [1, 3])), "all of these"),
         ])
     """,
     "secret": hidden(f'grader.check("secret: hidden", [(secret == "{SECRET}", "the secret")])'),
@@ -122,22 +116,34 @@ CHECKS: dict[str, str] = {
     """,
 }
 
-SOURCE = notebook(MARKS, DATA, *(solution(code) for code in ANSWERS.values()), *CHECKS.values())
+# Each in a cell of its own, so that one condition that raises hides no other one that a cheat would pass.
+MORE_CHECKS = (
+    'grader.check("answer: near", [(abs(answer - 42) < 1e-9, "it is near 42")])',
+    'grader.check("answer: close", [(math.isclose(answer, 42), "it is close to 42")])',
+    'grader.check("squares: many", [(len(squares) == 10 and 49 in squares, "ten of them, with 49")])',
+    'grader.check("array: close", [(np.allclose(array, np.linspace(0, 1, 5)), "five numbers")])',
+    'np.testing.assert_allclose(array, [0, 0.25, 0.5, 0.75, 1])\ngrader.check("array: tested", [(True, "five numbers")])',
+    'grader.check("mean: one", [(abs(mean([7.25]) - 7.25) < 1e-9, "the mean of one")])',
+)
+
+SOURCE = notebook(MARKS, DATA, *(solution(code) for code in ANSWERS.values()), *CHECKS.values(), *MORE_CHECKS)
 
 
 def submission(replaced: Mapping[str, str] | None = None, *more: str, setup: str = SETUP, head: str = "") -> str:
     """An honest submission, but for these answers; `more` cells come first."""
     answers = ANSWERS | {"secret": "secret = ..."} | dict(replaced or {})
     checks = [CHECKS[key] for key in CHECKS if "HIDDEN" not in CHECKS[key]]
-    return notebook(*more, MARKS, DATA, *answers.values(), *checks, setup=setup, head=head)
+    return notebook(*more, MARKS, DATA, *answers.values(), *checks, *MORE_CHECKS, setup=setup, head=head)
 
 
 def earned(report: RunReport) -> dict[str, float]:
     """Of each question the share of its weight."""
-    shares: dict[str, float] = {}
+    weights: dict[str, list[float]] = {}
     for check in report.checks:
-        shares[check.key] = check.earned_weight / check.total_weight if check.total_weight else 0.0
-    return shares
+        parts = weights.setdefault(check.key, [0.0, 0.0])
+        parts[0] += check.earned_weight
+        parts[1] += check.total_weight
+    return {key: earned / total if total else 0.0 for key, (earned, total) in weights.items()}
 
 
 def check_of(report: RunReport, key: str) -> CheckResult:

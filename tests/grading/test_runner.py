@@ -103,7 +103,7 @@ def test_a_cell_that_raises_is_named_with_its_line_and_the_rest_is_graded(grader
     check = check_of(report, "answer")
     assert check.status is CheckStatus.NOT_RUN
     assert "did not run to its end" in check.messages[0]
-    assert check.total_weight == 4
+    assert check.total_weight == 2
     assert [key for key, share in earned(report).items() if share < 1] == ["answer", "secret"]
 
 
@@ -113,7 +113,7 @@ def test_a_function_that_raises_in_a_check_says_where(grader: Grader) -> None:
     line = next(n for n, each in enumerate(text.split("\n"), 1) if "number.even" in each)
     assert check.status is CheckStatus.DANGER
     assert check.messages == (f"AttributeError: 'int' object has no attribute 'even' (your line {line})",)
-    assert (check.earned_weight, check.total_weight) == (0, 3)
+    assert (check.earned_weight, check.total_weight) == (0, 4)
 
 
 def test_a_missing_data_file_fails_its_cell_alone(grader: Grader) -> None:

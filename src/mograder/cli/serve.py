@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ import click
 from mograder.cli.arguments import Folder
 from mograder.cli.certificate import check_words
 from mograder.cli.listen import Listener, check_numbers, keep_serving
+from mograder.cli.output import note
 from mograder.config import (
     CONFIG_NAME,
     EMPTY,

@@ -23,6 +23,7 @@ from mograder.grading.warm import Ended, Warm, WarmFailed
 _GRACE = 1.5  # seconds after a cell's time in which its process may still react
 _FRAME = 10.0  # seconds for a frame that has begun
 _MAX_FRAME = 16 << 20
+_FROM_ANSWERS = 1 << 20  # a submission may send whatever it likes here: what is read of it stays small
 _RETRIES = 2
 
 
@@ -169,7 +170,7 @@ class Run:
         finally:
             theirs.close()
         self._until += time.monotonic() - began
-        return Channel(ours, _MAX_FRAME)
+        return Channel(ours, _MAX_FRAME, _FROM_ANSWERS)
 
     def _through(self, channel: Channel) -> bool:
         """Whether the process has gone through the cells; what stopped it is noted."""

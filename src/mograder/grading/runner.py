@@ -90,6 +90,8 @@ class Grader:
                 changed = changed_cells(self._release, notebook)
         except NotebookError as error:
             return report.unreadable(error.reason, error.line, filename)
+        except (RecursionError, MemoryError):
+            return report.unreadable("an expression is nested too deeply to be read", None, filename)
         fault = ""
         for _ in range(_TRIES):
             try:

@@ -26,12 +26,13 @@ class Closed(FrameError):
 
 
 class Channel:
-    """One end of a connection. Frames over `limit` bytes are refused on both ways."""
+    """One end of a connection. Frames over `limit` bytes are refused, those that come in over `receiving`."""
 
-    def __init__(self, connection: socket.socket, limit: int) -> None:
+    def __init__(self, connection: socket.socket, limit: int, receiving: int | None = None) -> None:
         self._socket = connection
         self._socket.settimeout(None)  # whoever made it may have read from it with a timeout
         self.limit = limit
+        self.receiving = limit if receiving is None else receiving
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -57,10 +58,10 @@ class Channel:
     def receive(self) -> tuple[Any, list[bytes]]:
         """Raises Closed at the end of the stream, FrameError for anything that is no frame, TimeoutError."""
         size, count = _HEAD.unpack(self._exactly(_HEAD.size))
-        if size > self.limit or count > _MAX_BLOBS:
+        if size > self.receiving or count > _MAX_BLOBS:
             raise FrameError("too large a frame")
         sizes = [_SIZE.unpack(self._exactly(_SIZE.size))[0] for _ in range(count)]
-        if size + sum(sizes) > self.limit:
+        if size + sum(sizes) > self.receiving:
             raise FrameError("too large a frame")
         text = self._exactly(size)
         blobs = [self._exactly(each) for each in sizes]

@@ -46,9 +46,7 @@ class Rules(Protocol):
 
 
 class Peer:
-    """One end. `calls` bounds the requests that this end sends until `renew`, `limited` what it does for one of the
-    other's.
-    """
+    """One end. `calls` bounds the requests that it sends until `renew`, `limited` what it does for one of theirs."""
 
     def __init__(
         self, channel: Channel, rules: Rules, calls: int, answers: Mapping[str, object] | None = None,
@@ -150,6 +148,10 @@ class Peer:
             kind = own if isinstance(own, type) and issubclass(own, BaseException) else kind
         if operation == "next" and kind is StopIteration:
             return StopIteration(*arguments)
+        if issubclass(
+            kind, (StopIteration, StopAsyncIteration)
+        ):  # would end a loop of the tests: all(map(f, …)) is true
+            kind, text, arguments = RuntimeError, f"{kind.__name__} {text}".strip(), ()
         return errors.rebuild(kind, arguments, text, error.get("line"))
 
     # being asked
