@@ -116,7 +116,6 @@ def serve(
 
     `parent` is a pipe's descriptor that the parent process holds open: when it ends, so does this server.
     """
-    bound_the_allocator()
     gc.freeze()  # loaded modules stay: exclude them from garbage collection
     if sys.platform == "win32":
         asyncio.run(_serve(app, listening, started, tls, parent))
