@@ -234,7 +234,7 @@ class Api:
         except Unreadable:  # the course's own token needs no ledger, and the instructor must be told what is wrong
             return self.course.accounts.authenticate(tokens.from_header(given))
         who = partial(self.course.accounts.authenticate, secrets=secrets)
-        if len(given) > USUAL_HEADER:
+        if given and len(given) > USUAL_HEADER:
             return who(tokens.from_header(given))
         return self._actors.get(given, (version, secrets), lambda: who(tokens.from_header(given)))
 
