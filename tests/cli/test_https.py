@@ -349,6 +349,32 @@ def test_feedback_pages_are_uploaded_from_a_folder(instructor: Mograder, server:
     assert "no name" in instructor("upload-feedback", "hw1", code=1).err
 
 
+def test_pages_of_any_spelling_are_sent_and_all_else_is_named(instructor: Mograder, server: Running) -> None:
+    for user in ("bob", "carol", "kim.pyle"):
+        server.client.post("/register", json={"user": user, "enrollment_code": CODE}).raise_for_status()
+    Path("feedback/hw1/group1").mkdir(parents=True)
+    page = "<meta charset=windows-1252><p>caf\xe9".encode("windows-1252")
+    for name in ("bob.HTML", "carol.htm", "kim.pyle.Html", "notes.txt", "group1/bob.html"):
+        work(page, f"feedback/hw1/{name}")
+    ran = instructor("upload-feedback", "hw1")
+    assert ran.err == "warning: not sent, as they are no pages called USER.html: group1/, notes.txt\n"
+    folder = server.root / "hw1/feedback"
+    assert sorted(each.name for each in folder.iterdir()) == ["bob.html", "carol.html", "kim.pyle.html"]
+    got = server.client.get("/assignments/hw1/feedback/bob", headers=server.bearer("bob"))
+    assert got.headers["content-type"] == "text/html; charset=windows-1252"
+    assert got.text.endswith("caf\xe9")
+
+
+def test_two_pages_for_one_person_are_refused_with_both_names(instructor: Mograder, server: Running) -> None:
+    Path("feedback/hw1").mkdir(parents=True)
+    for name in ("bob.html", "bob.HTM"):
+        work(b"<p>", f"feedback/hw1/{name}")
+    said = instructor("upload-feedback", "hw1", code=1).err
+    assert "bob.HTM" in said
+    assert "bob.html are two pages" in said
+    assert not (server.root / "hw1/feedback").exists()
+
+
 # when things go wrong
 
 

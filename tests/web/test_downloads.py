@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
 from mograder.domain.course import Course
 from mograder.domain.errors import StorageFull
-from mograder.domain.names import INSTRUCTOR
+from mograder.domain.names import INSTRUCTOR, Username
 from mograder.domain.release import Fetched
+from mograder.web import downloads
 from mograder.web.downloads import DownloadRecorder
 from tests.parts import ALICE, BOB, HW1, NOON, Running, open_store, until
 
@@ -69,3 +72,24 @@ def test_a_failed_record_is_made_at_the_next_download(course: Course) -> None:
 
     asyncio.run(downloads())
     assert not full
+
+
+def test_what_is_remembered_of_downloads_is_bounded(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "REMEMBERED", 3)
+    written: list[int] = []
+
+    async def write(work: Callable[[], None]) -> None:
+        work()
+        written.append(1)
+
+    async def many() -> None:
+        fetches = DownloadRecorder(course, write)
+        for number in range(10):
+            fetches.note(Actor(Username(f"s{number}"), Role.STUDENT), "hw1", "hw1.py", NOON + number)
+            assert len(fetches._seen) <= 3
+        fetches.note(Actor(Username("s0"), Role.STUDENT), "hw1", "hw1.py", NOON + 99)
+        while len(course.store.release.fetched()) < 10:
+            await asyncio.sleep(0)
+
+    asyncio.run(many())
+    assert [each.moment for each in course.store.release.fetched()] == [NOON + number for number in range(10)]

@@ -92,6 +92,9 @@ def serve(folder: Path | None, **given: Any) -> None:
     check_numbers(settings)
     check_words(settings)
     host = listening_host(settings.host, settings.no_auth, settings.no_auth_on_all_addresses)
+    from mograder.web.serving.server import bound_the_allocator
+
+    bound_the_allocator()  # before there are threads, which get pools of their own
     if many:
         from mograder.cli.serve_many import serve_many
 
