@@ -235,11 +235,7 @@ class Api:
         except Unreadable:  # the course's own token needs no ledger, and the instructor must be told what is wrong
             return self.course.accounts.authenticate(tokens.from_header(given))
         who = partial(self.course.accounts.authenticate, secrets=secrets)
-<<<<<<< HEAD
-        if given is not None and len(given) > USUAL_HEADER:
-=======
         if given and len(given) > USUAL_HEADER:
->>>>>>> 5430128d895ef1910a534867be3a7e8be9f4a00e
             return who(tokens.from_header(given))
         return self._actors.get(given, (version, secrets), lambda: who(tokens.from_header(given)))
 
