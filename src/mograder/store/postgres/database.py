@@ -120,14 +120,11 @@ class Database:
     def _attempt(self, work: Callable[[Connection], T], patience: float) -> T:
         """`work` on a connection, and again on another while connections are lost, for `patience` seconds."""
         ends = time.monotonic() + patience
-        attempts = stamina.retry_context(  # stamina takes a timeout of 0 for a mistake
-            on=(_Lost, _Retry),
-            attempts=None if patience else 1,
-            timeout=patience or None,
-            wait_initial=0.01,
-            wait_max=0.1,
-            wait_jitter=0.01,
-        )
+        once = patience <= 0  # stamina takes a timeout of 0 for a mistake
+        attempts = stamina.retry_context(
+            on=(_Lost, _Retry), attempts=1 if once else None, timeout=None if once else patience, wait_initial=0.01,
+            wait_max=0.1, wait_jitter=0.01,
+        )  # fmt: skip
         try:
             for attempt in attempts:
                 with attempt:
