@@ -110,7 +110,7 @@ def check(root: Path, model: Model, write: Write, answered: bool) -> None:
 
 
 def check_folder(root: Path) -> None:
-    """Every receipt has its job, links lead to the last accepted, the ledger agrees with the files, and nothing half-written has a name."""
+    """Receipts have jobs, links lead to the last accepted, ledger and files agree, nothing half-written has a name."""
     folders = Folders.of(root)
     with contextlib.closing(sqlite3.connect(root / LEDGER)) as ledger:
         receipts = ledger.execute("SELECT number FROM receipts ORDER BY number").fetchall()
