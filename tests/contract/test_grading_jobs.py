@@ -5,7 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from mograder.domain.chain import make_tombstone
-from mograder.domain.grading_jobs import LEASE, TRIES, Job, Result
+from mograder.domain.disclosure import Hidden
+from mograder.domain.grading_jobs import LEASE, TRIES, Announced, Job, Result
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.store import Store
 from tests.contract.parts import NOTE, SIGNER, Open
@@ -27,7 +28,7 @@ def result(job: Job, tests: str = "t1", signed: str = "signed") -> Result:
 def test_a_submission_has_a_job_and_a_repeated_one_has_no_second(store: Store) -> None:
     receipt = submit_work(store, SIGNER, ALICE, b"one").receipt
     submit_work(store, SIGNER, ALICE, b"one", NOON + SECOND)
-    store.jobs.announce(HW1, "t1")
+    store.jobs.announce(HW1, Announced("t1"))
     assert [(each.receipt, each.username, each.attempt) for each in store.jobs.waiting()] == [
         (receipt.number, ALICE, 1)
     ]
@@ -38,9 +39,9 @@ def test_jobs_of_assignments_without_tests_do_not_wait_until_there_are_some(stor
     assert store.jobs.waiting() == []
     assert store.jobs.claim("w", NOON, NOON + LEASE, [HW2]) is None
     assert store.jobs.claim("w", NOON, NOON + LEASE, []) is None
-    store.jobs.announce(HW1, "t1")
-    store.jobs.announce(HW1, "t2")
-    assert store.jobs.announced() == {HW1: "t2"}
+    store.jobs.announce(HW1, Announced("t1"))
+    store.jobs.announce(HW1, Announced("t2", Hidden.AFTER_DUE))
+    assert store.jobs.announced() == {HW1: Announced("t2", Hidden.AFTER_DUE)}
     assert len(store.jobs.waiting()) == 1
 
 
@@ -90,7 +91,7 @@ def test_results_with_other_tests_are_kept_beside_the_first(store: Store) -> Non
 
 def test_a_failed_job_waits_and_is_given_up_after_some_tries(store: Store) -> None:
     submit_work(store, SIGNER, ALICE, b"one")
-    store.jobs.announce(HW1, "t1")
+    store.jobs.announce(HW1, Announced("t1"))
     now = NOON
     for _ in range(TRIES):
         job = take(store, now=now)
@@ -122,7 +123,7 @@ def test_nobodys_tenth_goes_before_anothers_first(store: Store) -> None:
     for number in range(10):
         submit_work(store, SIGNER, ALICE, b"%d" % number)
     submit_work(store, SIGNER, BOB, b"one")
-    store.jobs.announce(HW1, "t1")
+    store.jobs.announce(HW1, Announced("t1"))
     order = [(each.username, each.attempt) for each in store.jobs.waiting()]
     assert order[:3] == [(BOB, 1), (ALICE, 10), (ALICE, 9)]
     assert (take(store).username, take(store).attempt) == (BOB, 10)
@@ -157,7 +158,7 @@ def test_jobs_and_results_survive_a_restart(open_again: Open) -> None:
     store = open_again()
     submit_work(store, SIGNER, ALICE, b"one")
     submit_work(store, SIGNER, BOB, b"one")
-    store.jobs.announce(HW1, "t1")
+    store.jobs.announce(HW1, Announced("t1"))
     job = take(store)
     store.jobs.finish(job, result(job))
     store.close()

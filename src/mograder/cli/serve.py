@@ -114,14 +114,17 @@ def serve(folder: Path | None, **given: Any) -> None:
         if names is not None:
             click.echo(token_lines(course.roster.enrol(names), course.store.keys.secrets()[0]), nl=False)
             return
+        from mograder.cli.grading_workers import grading, refuse_served_sources
         from mograder.web import create_app
 
+        refuse_served_sources(root, course)
         warn_of_shared_secrets([root])
         front = Listener.of(settings, host, root, course.url)
         options = {"check_tokens": not settings.no_auth, **front.options}
         report = banner(root, course, front, settings.no_auth)
         app = create_app(course, **options)
-        keep_serving(front, app, stack.close, lambda stack: create_app(opened(stack), **options), report)
+        with grading(root, settings.grading_workers):
+            keep_serving(front, app, stack.close, lambda stack: create_app(opened(stack), **options), report)
 
 
 def listening_host(host: str | None, no_auth: bool, on_all_addresses: bool) -> str:

@@ -20,7 +20,7 @@ from mograder.coursework.exams import Wishes, opened_exam
 from mograder.coursework.folders import GradingFolders
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, MograderError, NotFound, Unreadable
-from mograder.domain.grading_jobs import LEASE, Job, Result, pause_after
+from mograder.domain.grading_jobs import LEASE, Announced, Job, Result, pause_after
 from mograder.domain.names import AssignmentName, FileName
 from mograder.domain.results import Outcome
 from mograder.signing import Ed25519Signer
@@ -117,7 +117,7 @@ class Worker:
             stack.close()
             self._say(f"{name} is not graded: {error.message}")
             return _Open(stamp, None, stack)
-        self._store.jobs.announce(name, exam.tested.tests)
+        self._store.jobs.announce(name, Announced(exam.tested.tests, self._folders.file.grading_rules(name).hidden))
         self._say(f"{name} is graded, tests {exam.tested.tests[:12]}")
         return _Open(stamp, exam, stack)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mograder.domain import deadlines
+from mograder.domain.disclosure import Hidden
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
 
@@ -63,6 +64,14 @@ def new_job(receipt: Receipt) -> Job:
 
 
 @dataclass(frozen=True)
+class Announced:
+    """How an assignment is graded: the version of its tests (SHA-256), and when students see hidden ones."""
+
+    tests: str
+    hidden: Hidden = Hidden.NEVER
+
+
+@dataclass(frozen=True)
 class Result:
     """What came of grading one submission with one version of the tests, `tests` (SHA-256, lower-case hex).
 
@@ -80,12 +89,12 @@ class Result:
 class JobsStore(Protocol):
     """Jobs and results of one course. A job is made by `SubmissionsStore.accept`, with the receipt, or not at all."""
 
-    def announce(self, assignment: AssignmentName, tests: str) -> None:
-        """From now on the assignment is graded, with this version of the tests."""
+    def announce(self, assignment: AssignmentName, announced: Announced) -> None:
+        """From now on the assignment is graded so."""
         ...
 
-    def announced(self) -> dict[AssignmentName, str]:
-        """The assignments that are graded, each with the version of its tests."""
+    def announced(self) -> dict[AssignmentName, Announced]:
+        """The assignments that are graded, and how."""
         ...
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:

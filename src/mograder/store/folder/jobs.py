@@ -8,7 +8,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from mograder.domain.grading_jobs import TRIES, Job, Result, new_job
+from mograder.domain.disclosure import Hidden
+from mograder.domain.grading_jobs import TRIES, Announced, Job, Result, new_job
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
 from mograder.store.folder.ledger import Ledger
@@ -43,13 +44,14 @@ class FolderJobs:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def announce(self, assignment: AssignmentName, tests: str) -> None:
-        sql = "INSERT INTO grading_tests VALUES (?1, ?2) ON CONFLICT (assignment) DO UPDATE SET tests = ?2"
-        self._ledger.write(lambda connection: connection.execute(sql, (assignment, tests)))
+    def announce(self, assignment: AssignmentName, announced: Announced) -> None:
+        sql = "INSERT OR REPLACE INTO grading_tests (assignment, tests, hidden) VALUES (?, ?, ?)"
+        values = (assignment, announced.tests, announced.hidden.value)
+        self._ledger.write(lambda connection: connection.execute(sql, values))
 
-    def announced(self) -> dict[AssignmentName, str]:
-        rows = self._ledger.read("SELECT assignment, tests FROM grading_tests ORDER BY assignment")
-        return {AssignmentName(name): tests for name, tests in rows}
+    def announced(self) -> dict[AssignmentName, Announced]:
+        rows = self._ledger.read("SELECT assignment, tests, hidden FROM grading_tests ORDER BY assignment")
+        return {AssignmentName(name): Announced(tests, Hidden(hidden)) for name, tests, hidden in rows}
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:
         asked = (now, now, _json(assignments))

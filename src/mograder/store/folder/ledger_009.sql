@@ -28,5 +28,6 @@ CREATE INDEX grading_results_of ON grading_results (assignment, username);
 -- The assignments that are graded as they come in, with the version of their tests.
 CREATE TABLE grading_tests (
     assignment TEXT PRIMARY KEY,
-    tests      TEXT NOT NULL
+    tests      TEXT NOT NULL,
+    hidden     TEXT NOT NULL                -- when students see hidden tests
 ) STRICT;

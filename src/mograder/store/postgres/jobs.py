@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mograder.domain.grading_jobs import TRIES, Job, Result, new_job
+from mograder.domain.disclosure import Hidden
+from mograder.domain.grading_jobs import TRIES, Announced, Job, Result, new_job
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
 from mograder.store.postgres.database import Connection
@@ -53,16 +54,17 @@ class PostgresJobs:
         self._tables = tables
         self._course = tables.course
 
-    def announce(self, assignment: AssignmentName, tests: str) -> None:
+    def announce(self, assignment: AssignmentName, announced: Announced) -> None:
         sql = (
-            "INSERT INTO grading_tests (course, assignment, tests) VALUES (%s, %s, %s) "
-            "ON CONFLICT (course, assignment) DO UPDATE SET tests = excluded.tests"
+            "INSERT INTO grading_tests (course, assignment, tests, hidden) VALUES (%s, %s, %s, %s) "
+            "ON CONFLICT (course, assignment) DO UPDATE SET tests = excluded.tests, hidden = excluded.hidden"
         )
-        self._tables.write(lambda connection: connection.execute(sql, (self._course, assignment, tests)))
+        values = (self._course, assignment, announced.tests, announced.hidden.value)
+        self._tables.write(lambda connection: connection.execute(sql, values))
 
-    def announced(self) -> dict[AssignmentName, str]:
-        rows = self._tables.read("SELECT assignment, tests FROM grading_tests WHERE course = %s ORDER BY assignment")
-        return {AssignmentName(name): tests for name, tests in rows}
+    def announced(self) -> dict[AssignmentName, Announced]:
+        rows = self._tables.read("SELECT assignment, tests, hidden FROM grading_tests WHERE course = %s")
+        return {AssignmentName(name): Announced(tests, Hidden(hidden)) for name, tests, hidden in rows}
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:
         values = (self._course, now, now, list(assignments), claim, lease)

@@ -33,5 +33,6 @@ CREATE TABLE grading_tests (
     course     text NOT NULL,
     assignment text NOT NULL,
     tests      text NOT NULL,
+    hidden     text NOT NULL,                 -- when students see hidden tests
     PRIMARY KEY (course, assignment)
 );
