@@ -52,9 +52,9 @@ class Progress:
 class Queue:
     """What waits to be graded. `oldest` is when the first of it was received; `failed` are those given up."""
 
-    waiting: int
-    oldest: int | None
-    failed: tuple[Job, ...]
+    waiting: int = 0
+    oldest: int | None = None
+    failed: tuple[Job, ...] = ()
 
 
 def unreadable(text: str) -> GradingRecord:

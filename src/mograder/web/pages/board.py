@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import Board, BoardFilter, Order, Show
 from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError, Unauthenticated
+from mograder.domain.grading_results import Queue
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
@@ -75,6 +76,7 @@ class BoardPage(Page):
     part: Part
     rush: Rush
     missing: tuple[Username, ...] = ()
+    queue: Queue = field(default_factory=Queue)
     shows = tuple(Show)
     orders = tuple(Order)
 
@@ -121,7 +123,17 @@ def board(request: PageRequest) -> Answer:
         course.submissions.rush(), course.accounts.recent_registrations(), not course.accounts.has_room, failures,
         course.submissions.free_space(),
     )  # fmt: skip
-    return BoardPage(request.frame, everybody.assignments, len(everybody.rows), wanted, shown, part, rush, missing)
+    return BoardPage(
+        request.frame,
+        everybody.assignments,
+        len(everybody.rows),
+        wanted,
+        shown,
+        part,
+        rush,
+        missing,
+        course.results.queue(),
+    )
 
 
 async def live(request: PageRequest) -> Answer:
