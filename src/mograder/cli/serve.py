@@ -87,6 +87,8 @@ def serve(folder: Path | None, **given: Any) -> None:
     check_numbers(settings)
     check_words(settings)
     host = listening_host(settings.host, settings.no_auth, settings.no_auth_on_all_addresses)
+    if many and settings.grading_workers:
+        raise Usage("--grading-workers is of one course: start a worker for each course, with mograder worker")
     if many:
         from mograder.cli.serve_many import serve_many
 

@@ -28,8 +28,9 @@ from mograder.domain.names import counted
 )
 @click.option("-j", "--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="How many at once.")
 @click.option("--drain", is_flag=True, help="End when nothing waits to be graded.")
+@click.option("--retry", is_flag=True, help="Try again what was given up, too.")
 @click.option("--child", is_flag=True, hidden=True, help="Low priority; end when standard input is closed.")
-def worker(place: Path | str, sources: Path | None, jobs: int, drain: bool, child: bool) -> None:
+def worker(place: Path | str, sources: Path | None, jobs: int, drain: bool, retry: bool, child: bool) -> None:
     """Grade the submissions of a course as they come in, in a sandbox, until interrupted.
 
     COURSE_FOLDER has source/ASSIGNMENT/ASSIGNMENT.py beside the folder that is served. For a course in a database,
@@ -61,6 +62,9 @@ def worker(place: Path | str, sources: Path | None, jobs: int, drain: bool, chil
     course = open_existing(place)
     try:
         assert isinstance(course.signer, Ed25519Signer), "the factory gives a course this signer"
+        if retry:
+            for name in course.store.jobs.announced():
+                course.store.jobs.retry(name)
         grading = Worker(
             course, GradingFolders.of(home), course.signer, jobs=jobs, stop=stop, say=note,
             new_claim=lambda: secrets.token_hex(8),
