@@ -101,6 +101,7 @@ KEYS = {
     "server.trusted_proxies": "`--trusted-proxies`.",
     "server.root_path": "`--root-path`.",
     "server.workers": "`--workers`.",
+    "server.grading_workers": "`--grading-workers`: how many submissions are graded at once as they come in.",
     "server.max_people": "With this many accounts the enrollment code adds no more; the roster still does.",
     "server.enrollment_code": "The code with which students register themselves: `--enrollment-code` of this course.",
     "server.store": "`--store`: a PostgreSQL database whose courses are served. Better in the environment.",
