@@ -35,7 +35,7 @@ MIGRATIONS = (
     "ledger_006.sql",
     "ledger_007.sql",
     "ledger_008.sql",
-    "ledger_009.sql",
+    "ledger_010.sql",
 )
 
 
