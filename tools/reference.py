@@ -102,6 +102,7 @@ KEYS = {
     "server.trusted_proxies": "`--trusted-proxies`.",
     "server.root_path": "`--root-path`.",
     "server.workers": "`--workers`.",
+    "server.grading_workers": "`--grading-workers`: how many submissions are graded at once as they come in.",
     "server.max_people": "With this many accounts the enrollment code adds no more; the roster still does.",
     "server.max_per_hour": "Submissions of one person that are taken within an hour: 240 by default.",
     "server.max_attempts": "Submissions of one person that an assignment takes in all: 2000 by default.",

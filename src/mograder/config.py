@@ -138,6 +138,10 @@ class ServeSettings:
         metavar="PATH",
     )
     workers: int = _setting("How many processes serve.", 1, env="MOGRADER_WORKERS", toml="server.workers")
+    grading_workers: int | None = _setting(
+        "How many submissions are graded at once as they come in; 0 for none. By default 1 where there are tests.",
+        None, env="MOGRADER_GRADING_WORKERS", toml="server.grading_workers",
+    )  # fmt: skip
 
     given: frozenset[str] = frozenset()
 
@@ -236,6 +240,7 @@ class _Server:
     trusted_proxies: str | None = None
     root_path: str | None = None
     workers: int | None = None
+    grading_workers: int | None = None
     enrollment_code: str | None = None
     max_people: int | None = None
     max_per_hour: int = Allowance.per_hour

@@ -22,6 +22,7 @@ from mograder.store.folder.layout import find_folders, served_folders
 from mograder.store.folder.store import FolderStore
 
 if TYPE_CHECKING:
+    from mograder.domain.grading_record import GradingRecord
     from mograder.store.folder.adopting import Adopted
     from mograder.store.postgres.courses import PostgresCourses
     from mograder.store.postgres.store import PostgresStore
@@ -54,7 +55,13 @@ def _course(store: Store, enrollment_code: str, max_upload: int) -> Course:
         signer = Ed25519Signer(key)
     except ValueError as error:
         raise Unreadable("the course's signing key cannot be read", f"{error}: restore it from a backup") from None
-    return Course(store, signer, config.utc_now, enrollment_code.strip(), max_upload * config.MIB)
+
+    def read_record(text: str) -> GradingRecord:
+        from mograder.wire.records import KIND, record_of
+
+        return record_of(signer.verify(text, KIND))
+
+    return Course(store, signer, config.utc_now, enrollment_code.strip(), max_upload * config.MIB, read_record)
 
 
 def rotate_signing_key(folder: Path | str) -> str:

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mograder.coursework.records import KIND, claims_of, holds_record, read_record, record_of, write_record
+from mograder.coursework.records import holds_record, read_record, write_record
 from mograder.domain.errors import BadRequest, Usage, VerificationFailed
 from mograder.domain.grading_record import GradingRecord
 from mograder.domain.marks import Question
 from mograder.domain.results import CellFailure, CheckResult, CheckStatus, LimitReached, Outcome, RunReport
 from mograder.signing import Ed25519Signer, new_private_key
+from mograder.wire.records import KIND, claims_of, record_of
 from tests.grading_samples import BROKEN, FAILED, HALF_RIGHT, LOOPING, record
 
 SIGNER = Ed25519Signer(new_private_key())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from mograder.domain.audit import ERASED_NAME, Event
 from mograder.domain.chain import find_breaks, make_tombstone
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder import doctor
-from mograder.store.folder.layout import Folders
+from mograder.store.folder.layout import LEDGER, Folders
 from mograder.store.folder.store import FolderStore
 from mograder.store.shared.files import IN_MEMORY
 from tests.crashes import BEGIN, Say, before_every_step, die_before
@@ -109,8 +110,11 @@ def check(root: Path, model: Model, write: Write, answered: bool) -> None:
 
 
 def check_folder(root: Path) -> None:
-    """Links lead to the last accepted, the ledger agrees with the files, and nothing half-written has a name."""
+    """Receipts have jobs, links lead to the last accepted, ledger and files agree, nothing half-written has a name."""
     folders = Folders.of(root)
+    with contextlib.closing(sqlite3.connect(root / LEDGER)) as ledger:
+        receipts = ledger.execute("SELECT number FROM receipts ORDER BY number").fetchall()
+        assert ledger.execute("SELECT receipt FROM grading_jobs ORDER BY receipt").fetchall() == receipts
     assert [each for each in doctor.check(folders, utc_now() + 1000 * SECOND) if each.severity == "error"] == []
     for path in folders.submitted.rglob("*.py"):
         assert path.is_symlink() == (path.stem in (ALICE, BOB))

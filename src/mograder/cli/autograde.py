@@ -151,7 +151,7 @@ def _write_results(path: Path, records: Sequence[GradingRecord]) -> None:
 
 
 def _plain(done: Done) -> dict[str, object]:
-    from mograder.coursework.records import claims_of
+    from mograder.wire.records import claims_of
 
     return {**claims_of(done.record), "new": done.new}
 

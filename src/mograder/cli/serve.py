@@ -95,6 +95,8 @@ def serve(folder: Path | None, **given: Any) -> None:
     from mograder.web.serving.server import bound_the_allocator
 
     bound_the_allocator()  # before there are threads, which get pools of their own
+    if many and settings.grading_workers:
+        raise Usage("--grading-workers is of one course: start a worker for each course, with mograder worker")
     if many:
         from mograder.cli.serve_many import serve_many
 
@@ -122,16 +124,19 @@ def serve(folder: Path | None, **given: Any) -> None:
         if names is not None:
             click.echo(token_lines(course.roster.enrol(names), course.store.keys.secrets()[0]), nl=False)
             return
+        from mograder.cli.grading_workers import grading, refuse_served_sources
         from mograder.cli.serve_many import warn_of_shared_secrets
         from mograder.web import create_app
 
+        refuse_served_sources(root, course)
         warn_of_shared_secrets([root])
         warn_of_files_outside(root, settings)
         front = Listener.of(settings, host, root, course.url)
         options = {"check_tokens": not settings.no_auth, **front.options}
         report = banner(root, course, front, settings.no_auth)
         app = create_app(course, **options)
-        keep_serving(front, app, stack.close, lambda stack: create_app(opened(stack), **options), report)
+        with grading(root, settings.grading_workers):
+            keep_serving(front, app, stack.close, lambda stack: create_app(opened(stack), **options), report)
 
 
 def listening_host(host: str | None, no_auth: bool, on_all_addresses: bool) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -12,33 +14,41 @@ from mograder.cli.connect import Server, choose, named, reads_from_a_server
 from mograder.cli.output import json_option, note, result, when
 from mograder.client.client import known
 from mograder.client.files import replacing
-from mograder.domain.errors import MograderError
+from mograder.domain.errors import MograderError, NotFound
+from mograder.domain.marks import in_words
 from mograder.wire import messages
+
+if TYPE_CHECKING:
+    from mograder.client.client import Client
 
 
 @click.command(short_help="Show the state, grade and feedback of your work.")
 @click.argument("assignment", shell_complete=assignment_names)
 @click.option("--user", help="Read this student's, as an instructor.")
+@click.option("--wait", is_flag=True, help="Wait until your newest submission is graded.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the feedback page here.")
 @reads_from_a_server
 @json_option
 def feedback(
     assignment: str,
     user: str | None,
+    wait: bool,
     output: Path | None,
     server: Server,
     as_json: bool,
 ) -> None:
-    """Show whether your work for ASSIGNMENT was received, its grade and feedback.
+    """Show whether your work for ASSIGNMENT was received, what its checks say, its grade and feedback.
 
     \b
     Examples:
       mograder https feedback hw1
+      mograder https feedback hw1 --wait
       mograder https feedback hw1 -o feedback.html
     """
     with server.connect(user) as (client, name):
         named(name, client.url)
         chosen = choose(client.assignments(), assignment)
+        grading = _grading(client, chosen.name, name, wait)
         status = client.status(chosen.name, name)
         if output:
             page = client.feedback(chosen.name, name)
@@ -52,16 +62,70 @@ def feedback(
         if status.feedback:
             lines += ["Feedback:", *(f"  {line}" for line in status.feedback.splitlines())]
     else:
-        lines.append("No submission yet." if status.status == "new" else "Not yet graded.")
+        by_machine = "The grade is not released yet." if grading.result else "Not yet graded."
+        lines.append("No submission yet." if status.status == "new" else by_machine)
+    lines += _progress(grading)
     result(
         as_json,
-        {"assignment": chosen.name, "user": name, **msgspec.to_builtins(status, enc_hook=str)},
+        {
+            "assignment": chosen.name,
+            "user": name,
+            **msgspec.to_builtins(status, enc_hook=str),
+            "grading": msgspec.to_builtins(grading, enc_hook=str),
+        },
         "\n".join(lines),
     )
     if output:
         note(f"the feedback page is in {output}")
     elif status.feedback_available:
         note(f"there is a feedback page: mograder https feedback {chosen.name!r} -o feedback.html")
+
+
+LOOK_SECONDS = 1.0
+"""The pause of `--wait` between two questions to the server."""
+
+
+def _grading(client: Client, assignment: str, user: str, wait: bool) -> messages.GradingInfo:
+    """How far the grading is, or with `wait` how it ended."""
+    while True:
+        try:
+            found = client.result(assignment, user)
+        except NotFound:  # a server that grades nothing
+            return messages.GradingInfo("nothing")
+        if not wait or found.state not in ("waiting", "running"):
+            return found
+        time.sleep(LOOK_SECONDS)
+
+
+def _progress(grading: messages.GradingInfo) -> list[str]:
+    """The place in the queue, then each check."""
+    lines = {
+        "waiting": [f"Grading: submission {grading.attempt} waits, place {grading.place} in the queue"],
+        "running": [f"Grading: submission {grading.attempt} is being graded"],
+        "failed": [f"Grading: submission {grading.attempt} could not be graded, for a reason that is not yours"],
+    }.get(grading.state, [])
+    if grading.error:
+        lines.append(f"  {grading.error}")
+    found = grading.result
+    if found is None:
+        return lines
+    points = "" if found.points is None else f", {in_words(found.points)} of {in_words(found.possible)} points"
+    lines.append(f"Checks of submission {found.attempt}: {found.summary}{points}")
+    for question in found.questions:
+        earned = "to be marked by hand" if question.points is None else f"{in_words(question.points)} points"
+        lines.append(f"  {question.key or 'all'}: {earned} of {in_words(question.available)}")
+        lines += [line for check in question.checks for line in _check(check)]
+        if question.concealed:
+            lines.append("    (there are hidden checks)")
+    lines += [line for check in found.other_checks for line in _check(check)]
+    for failure in found.failures:
+        lines.append(f"  {failure.cell}{'' if failure.line is None else f', line {failure.line}'}: {failure.error}")
+    return lines + [f"  {limit}" for limit in found.limits]
+
+
+def _check(check: messages.CheckInfo) -> list[str]:
+    mark = {"success": "passed", "partial": "in part", "danger": "failed", "warn": "waits"}
+    return [f"    {mark.get(check.status, 'not run')}  {check.label}", *(f"      {each}" for each in check.messages)]
 
 
 def _times(status: messages.Status, user: str) -> list[str]:

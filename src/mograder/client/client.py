@@ -217,6 +217,10 @@ class Client:
         reply = self._call("status", query={"user": user}, assignment=assignment)
         return _value(reply, messages.Status, **missing)
 
+    def result(self, assignment: str, user: str) -> messages.GradingInfo:
+        reply = self._call("result", query={"user": user}, assignment=assignment)
+        return _value(reply, messages.GradingInfo)
+
     def upload_feedback(self, assignment: str, pages: Mapping[str, bytes]) -> messages.FeedbackStored:
         """Sends `pages`, HTML by file name (`<user>.html`), in as many requests as their size asks for."""
         stored: list[str] = []

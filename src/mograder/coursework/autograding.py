@@ -114,16 +114,23 @@ def _grade(
     given: Callable[[str], Given],
 ) -> GradingRecord:
     content = _read(what.path)
-    report = guarded(_run(exam.runs, content, what.path.name), exam.known)
-    record = GradingRecord(
-        exam.assignment, what.user, Graded(what.path.name, hashlib.sha256(content).hexdigest(), len(content)),
-        exam.tested, exam.questions, report, mark(exam.questions, report).automatic, now(), __version__, what.receipt,
-    )  # fmt: skip
+    record = grade_one(exam, what.user, what.path.name, content, what.receipt, now)
     write_record(folder / f"{what.user}.json", record, signer)
     page = instructor_page(record, exam.title, given(what.user), content, what)
     with replacing(folder / f"{what.user}.html") as file:
         file.write(page.encode())
     return record
+
+
+def grade_one(
+    exam: Exam, user: str, filename: str, content: bytes, receipt: int | None, now: Callable[[], int]
+) -> GradingRecord:
+    """Grade these bytes. Raises nothing: a failure of ours is the record's outcome."""
+    report = guarded(_run(exam.runs, content, filename), exam.known)
+    return GradingRecord(
+        exam.assignment, user, Graded(filename, hashlib.sha256(content).hexdigest(), len(content)),
+        exam.tested, exam.questions, report, mark(exam.questions, report).automatic, now(), __version__, receipt,
+    )  # fmt: skip
 
 
 def _run(runs: Runs, content: bytes, filename: str) -> RunReport:

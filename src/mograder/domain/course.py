@@ -23,6 +23,7 @@ from mograder.domain.erasure import Erasure
 from mograder.domain.errors import Unreadable
 from mograder.domain.extensions import Extensions
 from mograder.domain.grades import Grades
+from mograder.domain.grading_results import GradingResults, ReadRecord, unreadable
 from mograder.domain.guard import Guard
 from mograder.domain.keys import Keys, course_name
 from mograder.domain.names import AssignmentName
@@ -48,6 +49,7 @@ class Course:
     clock: Callable[[], int]
     enrollment_code: str = ""
     max_upload: int = 100 * 1024 * 1024
+    read_record: ReadRecord = unreadable
     new_code: Callable[[], str] = random_code
     new_secret: Callable[[], str] = tokens.random_secret
 
@@ -102,6 +104,10 @@ class Course:
     @cached_property
     def standings(self) -> Standings:
         return Standings(self.store, self.extensions)
+
+    @cached_property
+    def results(self) -> GradingResults:
+        return GradingResults(self.store, self.extensions, self.clock, self.read_record)
 
     @cached_property
     def guard(self) -> Guard:

@@ -17,6 +17,7 @@ from mograder.domain.chain import MakeTombstone
 from mograder.domain.commitments import CommitmentsStore
 from mograder.domain.extensions import ExtensionsStore
 from mograder.domain.grades import GradesStore
+from mograder.domain.grading_jobs import JobsStore
 from mograder.domain.guard import GuardStore
 from mograder.domain.keys import KeysStore
 from mograder.domain.names import AssignmentName, CourseName, Username
@@ -45,6 +46,8 @@ class Store(Protocol):
     def extensions(self) -> ExtensionsStore: ...
     @property
     def grades(self) -> GradesStore: ...
+    @property
+    def jobs(self) -> JobsStore: ...
     @property
     def guard(self) -> GuardStore: ...
     @property

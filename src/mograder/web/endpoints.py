@@ -27,6 +27,7 @@ from mograder.web.replies import Reply, json_reply
 from mograder.web.representations import (
     assignment_info,
     configured_assignment,
+    grading_info,
     receipt_info,
     status_reply,
     submission_info,
@@ -303,6 +304,11 @@ def status(request: Request) -> Reply:
     return request.caches.replies.get((key, user), request.caches.tick.get(key, look), write)
 
 
+def result(request: Request) -> Reply:
+    found = request.course.results.of(request.actor, request.assignment(), request.person())
+    return json_reply(grading_info(found), tagged=True)
+
+
 def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
     named = feedback_pages(pages)
     request.course.grades.upload_feedback(request.actor, request.assignment(), named)
@@ -396,7 +402,7 @@ HANDLERS: Mapping[str, Handler] = {
     handler.__name__: handler
     for handler in (
         health, register, assignments, release_file, rules, change_rules, commit, submissions, submitted_file, receipts,
-        all_receipts, version, chain_head, signing_keys, grades, upload_grades, status, feedback, ask_extension,
+        all_receipts, version, chain_head, signing_keys, grades, upload_grades, status, result, feedback, ask_extension,
         extensions, change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration,
         authority,
     )

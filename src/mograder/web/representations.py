@@ -11,7 +11,10 @@ from mograder.domain.assignments import Assignment, ReleaseFile
 from mograder.domain.counting import ListedSubmission
 from mograder.domain.course import Course
 from mograder.domain.deadlines import Lateness
+from mograder.domain.disclosure import ShownResult, limit_in_words
+from mograder.domain.grading_results import Progress
 from mograder.domain.receipts import Receipt, latest_filename
+from mograder.domain.results import CheckResult
 from mograder.domain.standings import Standing
 from mograder.domain.submissions import Accepted
 from mograder.web.replies import Reply, json_reply
@@ -167,3 +170,30 @@ def configured_assignment(assignment: Assignment) -> dict[str, Any]:
 def _due(assignment: Assignment) -> int | None:
     due = assignment.rules.schedule.due
     return None if due is None else due // deadlines.SECOND
+
+
+def grading_info(progress: Progress) -> messages.GradingInfo:
+    shown = progress.shown
+    result = None if shown is None else _result_info(progress.shown_attempt or 0, shown)
+    return messages.GradingInfo(progress.state, progress.attempt, progress.place, result, progress.error)
+
+
+def _result_info(attempt: int, shown: ShownResult) -> messages.ResultInfo:
+    questions = [
+        messages.QuestionInfo(
+            each.key, each.available, each.points, each.status, each.concealed, list(map(_check_info, each.checks))
+        )
+        for each in shown.questions
+    ]
+    failures = [messages.FailureInfo(each.cell, each.line, each.error, each.traceback) for each in shown.failures]
+    marks = shown.marks
+    by_hand = [each.key for each in marks.questions if each.points is None and not each.by_checks]
+    return messages.ResultInfo(
+        attempt, shown.outcome, shown.summary, marks.automatic, marks.possible_automatic, by_hand, questions,
+        list(map(_check_info, shown.other_checks)), failures, list(map(limit_in_words, shown.limits)), shown.changed,
+        shown.isolated,
+    )  # fmt: skip
+
+
+def _check_info(check: CheckResult) -> messages.CheckInfo:
+    return messages.CheckInfo(check.label, check.status, list(check.messages), check.hidden)

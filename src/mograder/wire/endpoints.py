@@ -23,6 +23,7 @@ from mograder.wire.messages import (
     FeedbackStored,
     GradeInfo,
     GradesStored,
+    GradingInfo,
     Health,
     KeySet,
     LoginLink,
@@ -164,6 +165,11 @@ ENDPOINTS = (
     Endpoint(
         "status", "GET", "/assignments/{assignment}/status", Allow.SELF, Status,
         "Whether somebody has submitted, and the grade.", about_query="user",
+    ),
+    Endpoint(
+        "result", "GET", "/assignments/{assignment}/result", Allow.SELF, GradingInfo,
+        "How far the grading of a person's newest submission is: place in the queue, then the result.",
+        about_query="user",
     ),
     Endpoint(
         "upload_feedback", "POST", "/assignments/{assignment}/feedback", Allow.INSTRUCTOR, FeedbackStored,

@@ -390,6 +390,76 @@ class Status:
 
 
 @dataclass(frozen=True)
+class CheckInfo:
+    """`status` is success, partial, danger, warn or not_run; `messages` are of the conditions that failed."""
+
+    label: str
+    status: str
+    messages: list[str]
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class QuestionInfo:
+    """`points` is None while it is not marked; `concealed`: it has checks that are not shown."""
+
+    key: str
+    available: float
+    points: float | None
+    status: str | None
+    concealed: bool
+    checks: list[CheckInfo]
+
+
+@dataclass(frozen=True)
+class FailureInfo:
+    """A cell of the submission that failed; `line` is that in the file."""
+
+    cell: str
+    line: int | None
+    error: str
+    traceback: str
+
+
+@dataclass(frozen=True)
+class ResultInfo:
+    """The result of one submission, as far as whoever asks may see it.
+
+    `outcome` is graded, code_failed, limit or our_failure; `points` is what checks earn, None where they mark nothing,
+    out of `possible`. `by_hand` are the keys of questions that a person has yet to mark. `limits` says which limits
+    were reached, in words. `changed_cells` is how many of the instructor's cells the submission has changed.
+    """
+
+    attempt: int
+    outcome: str
+    summary: str
+    points: float | None
+    possible: float
+    by_hand: list[str]
+    questions: list[QuestionInfo]
+    other_checks: list[CheckInfo]
+    failures: list[FailureInfo]
+    limits: list[str]
+    changed_cells: int
+    isolated: bool
+
+
+@dataclass(frozen=True)
+class GradingInfo:
+    """How far the newest submission is: `state` is nothing, waiting, running, failed or graded.
+
+    `place` is that in the queue while it waits, 1 for the next. `result` may be of an earlier submission meanwhile.
+    `error` says to instructors what went wrong on our side.
+    """
+
+    state: str
+    attempt: int | None = None
+    place: int | None = None
+    result: ResultInfo | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
 class FeedbackStored:
     files: list[str]
     status: str = "ok"

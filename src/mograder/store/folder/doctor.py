@@ -21,6 +21,7 @@ from mograder import config
 from mograder.domain import deadlines
 from mograder.domain.contents import Contents, contents
 from mograder.domain.errors import MograderError, Unreadable
+from mograder.domain.grading_jobs import TRIES
 from mograder.domain.names import counted
 from mograder.domain.receipts import Receipt
 from mograder.domain.tokens import SECRET_NAME
@@ -43,6 +44,8 @@ from mograder.store.shared.manifest import MANIFEST
 SETTLES_WITHIN = 60
 """Seconds after which a submission that is still pending says that something keeps the server from finishing it."""
 AUTHORITY_ENDS_SOON = timedelta(days=180)
+UNGRADED = """SELECT tries, lease, error FROM grading_jobs WHERE finished = 0
+AND assignment IN (SELECT assignment FROM grading_tests) ORDER BY receipt"""
 LOW_SPACE, NO_SPACE = 1024**3, 100 * 1024**2  # bytes
 
 
@@ -136,6 +139,7 @@ class _Look:
         yield from self.evidence.everything(record, names, seals[0] if seals else None)
         yield from self._clock(record.receipts)
         yield from self._pending(record)
+        yield from self._grading()
         yield from self._leftovers({each.spool for each in record.pending.values()})
 
     def _is_course(self) -> bool:
@@ -173,6 +177,23 @@ class _Look:
                     f"{counted(len(pages), 'feedback page')} that other users of this machine can open", folder,
                     f"chmod 600 {folder}/*.html", partial(_hide, pages),
                 )  # fmt: skip
+
+    def _grading(self) -> Findings:
+        """What waits to be graded, and what was given up."""
+        with reading(self.ledger) as connection:
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'grading_jobs'").fetchall():
+                return  # a ledger of an earlier version, which the next start brings up to date
+            rows = connection.execute(UNGRADED).fetchall()
+        failed = [error for tries, lease, error in rows if tries >= TRIES and lease <= self.now]
+        if failed:
+            yield warning(
+                f"{counted(len(failed), 'submission')} could not be graded, for a reason that is not the student's: "
+                f"{failed[-1] or 'the worker ended'}",
+                self.ledger, "mend the cause, then let them be tried again: mograder worker COURSE --retry",
+            )  # fmt: skip
+        if len(rows) > len(failed):
+            waiting = counted(len(rows) - len(failed), "submission")
+            yield note(f"waiting to be graded: {waiting}", self.ledger, "mograder worker grades them, as serve does")
 
     # the folder itself
 

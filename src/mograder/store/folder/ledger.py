@@ -36,6 +36,7 @@ MIGRATIONS = (
     "ledger_007.sql",
     "ledger_008.sql",
     "ledger_009.sql",
+    "ledger_010.sql",
 )
 
 

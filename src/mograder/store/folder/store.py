@@ -21,6 +21,7 @@ from mograder.store.folder.extensions import FolderExtensions
 from mograder.store.folder.grades import FolderGrades
 from mograder.store.folder.guard import FolderGuard
 from mograder.store.folder.in_use import FoldersInUse
+from mograder.store.folder.jobs import FolderJobs
 from mograder.store.folder.keys import FolderKeys, Secrets, make_secret
 from mograder.store.folder.layout import BEGIN_ANEW, LEDGER, LOCK, SIGNING_KEY, Folders
 from mograder.store.folder.ledger import Ledger
@@ -63,6 +64,7 @@ class FolderStore:
         self.submissions = FolderSubmissions(folders, ledger, in_use, placement, self.settler)
         self.commitments = FolderCommitments(ledger)
         self.extensions = FolderExtensions(ledger)
+        self.jobs = FolderJobs(ledger)
         self.guard = FolderGuard(ledger)
         self.audit = FolderAudit(ledger)
         self._survey = FolderSurvey(folders, lambda: bool(ledger.read("SELECT 1 FROM receipts LIMIT 1")))

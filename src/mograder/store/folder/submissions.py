@@ -25,6 +25,7 @@ from mograder.domain.receipts import Head, Issue, LatestFile, NewSubmission, Rec
 from mograder.domain.submissions import Accepted, Upload
 from mograder.store.folder.batch import LedgerEnd, PendingSubmission
 from mograder.store.folder.in_use import FoldersInUse
+from mograder.store.folder.jobs import enqueue
 from mograder.store.folder.layout import Folders, Place, is_version_of, named_version, stored
 from mograder.store.folder.ledger import TOGETHER, Ledger
 from mograder.store.folder.placement import Placement
@@ -104,6 +105,7 @@ class FolderSubmissions:
             f"INSERT INTO receipts ({RECEIPT_COLUMNS}) VALUES ({places(RECEIPT_COLUMNS)})",
             map(receipt_values, chain.new),
         )
+        enqueue(connection, chain.new)
         connection.executemany(
             "INSERT OR IGNORE INTO pending (number, body, spool) VALUES (?, ?, ?)",
             (each.pending() for each in batch if each.source),  # one after the other: they may be large together

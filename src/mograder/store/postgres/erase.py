@@ -28,7 +28,7 @@ def erase(connection: Connection, course: str, username: Username, make_tombston
         found = connection.execute(f"SELECT body FROM {table} WHERE course = %s AND username = %s", own).fetchall()
         blobs.drop(connection, course, [body for (body,) in found])
     _keep_name_taken(connection, course, username)
-    for table in ("receipts", "feedback", "extensions", "fetched", "accounts"):
+    for table in ("receipts", "feedback", "extensions", "fetched", "accounts", "grading_jobs", "grading_results"):
         connection.execute(f"DELETE FROM {table} WHERE course = %s AND username = %s", own)
     _erase_from_documents(connection, course, username)
     _erase_from_audit_log(connection, course, username)

@@ -17,6 +17,7 @@ from mograder.store.postgres.erase import erase
 from mograder.store.postgres.extensions import PostgresExtensions
 from mograder.store.postgres.grades import PostgresGrades
 from mograder.store.postgres.guard import PostgresGuard
+from mograder.store.postgres.jobs import PostgresJobs
 from mograder.store.postgres.keys import PostgresKeys
 from mograder.store.postgres.release import PostgresRelease
 from mograder.store.postgres.rows import record
@@ -44,16 +45,17 @@ class PostgresStore:
         self.commitments = PostgresCommitments(tables)
         self.extensions = PostgresExtensions(tables)
         self.grades = PostgresGrades(tables)
+        self.jobs = PostgresJobs(tables)
         self.guard = PostgresGuard(tables)
         self.audit = PostgresAudit(tables)
 
     def version(self, assignment: AssignmentName | None = None) -> object:
         # Every change records an event, except submissions and downloads. Events are counted because the transaction
         # with the lower number may commit later; they are deleted only by an erasure, which adds an erased name.
-        tables = ("events", "fetched", "erased_names")
+        tables = ("events", "fetched", "erased_names", "grading_results")
         counts = (f"(SELECT count(*) FROM {table} WHERE course = %s)" for table in tables)
         sql = f"SELECT (SELECT number FROM chains WHERE course = %s), {', '.join(counts)}"
-        return self.tables.read(sql, *[self.course] * 3)
+        return self.tables.read(sql, *[self.course] * 4)
 
     def erase(self, username: Username, make_tombstone: MakeTombstone, event: Event) -> None:
         def work(connection: Connection) -> None:

@@ -32,6 +32,7 @@ from mograder.store.postgres import blobs
 from mograder.store.postgres.blobs import Incoming
 from mograder.store.postgres.chain import LockedEnd, write_receipts
 from mograder.store.postgres.database import Connection
+from mograder.store.postgres.jobs import enqueue
 from mograder.store.postgres.rows import where_asked
 from mograder.store.postgres.tables import CourseTables
 from mograder.store.shared.chain import ChainAppender
@@ -120,6 +121,7 @@ class PostgresSubmissions:
             new = each.accepted is not None and not each.accepted.repeated
             (bodies if new else unused).append(each.body)
         write_receipts(connection, self._course, chain.head, list(zip(bodies, chain.new, strict=True)))
+        enqueue(connection, self._course, chain.new)
         blobs.drop(connection, self._course, unused)
 
     def latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 from mograder.domain.access import Account, Role
 from mograder.domain.audit import Event
 from mograder.domain.extensions import Extension
+from mograder.domain.grading_jobs import Job, Result
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt, Submission
 
@@ -24,6 +25,10 @@ EXTENSION_COLUMNS = ", ".join(each.name for each in fields(Extension))
 EVENT_COLUMNS = ", ".join(each.name for each in fields(Event))
 
 ERASED_COLUMNS = "number, previous, hash, statement"
+
+JOB_COLUMNS = ", ".join(each.name for each in fields(Job))
+
+RESULT_COLUMNS = ", ".join(each.name for each in fields(Result))
 
 
 def account_of(row: Row) -> Account:
@@ -76,3 +81,13 @@ def receipt_values(receipt: Receipt) -> Row:
         receipt.number, receipt.previous, kept.assignment, kept.username, kept.attempt, kept.filename,
         kept.sha256, kept.size, kept.received, kept.by, kept.late, kept.due, kept.arrived, receipt.text,
     )  # fmt: skip
+
+
+def job_of(row: Row) -> Job:
+    receipt, assignment, username, *rest = row
+    return Job(receipt, AssignmentName(assignment), Username(username), *rest)
+
+
+def result_of(row: Row) -> Result:
+    receipt, tests, assignment, username, graded, signed = row
+    return Result(receipt, tests, AssignmentName(assignment), Username(username), graded, signed)

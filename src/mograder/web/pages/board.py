@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -17,6 +17,7 @@ from mograder.domain.assignments import Assignment
 from mograder.domain.board import Board, BoardFilter, Order, Show
 from mograder.domain.contents import LeftOut
 from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError, Unauthenticated
+from mograder.domain.grading_results import Queue
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
@@ -77,6 +78,7 @@ class BoardPage(Page):
     rush: Rush
     missing: tuple[Username, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    queue: Queue = field(default_factory=Queue)
     shows = tuple(Show)
     orders = tuple(Order)
 
@@ -125,7 +127,16 @@ def board(request: PageRequest) -> Answer:
         course.submissions.free_space(),
     )  # fmt: skip
     return BoardPage(
-        request.frame, everybody.assignments, len(everybody.rows), wanted, shown, part, rush, missing, left_out
+        request.frame,
+        everybody.assignments,
+        len(everybody.rows),
+        wanted,
+        shown,
+        part,
+        rush,
+        missing,
+        left_out,
+        course.results.queue(),
     )
 
 

@@ -21,7 +21,9 @@ from jinja2.filters import do_filesizeformat
 from markupsafe import Markup, escape
 
 from mograder.domain import deadlines
+from mograder.domain.disclosure import limit_in_words, where_in_words
 from mograder.domain.errors import Unreadable
+from mograder.domain.marks import in_words
 from mograder.domain.names import Username, counted
 
 
@@ -170,6 +172,9 @@ def _templates() -> Environment:
         lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
     environment.filters |= {
+        "points": in_words,
+        "limit_in_words": limit_in_words,
+        "cell_in_words": lambda cell, line: where_in_words(cell, line).rstrip(","),
         "counted": counted,
         "filesizeformat": _size,
         "iso": deadlines.iso,

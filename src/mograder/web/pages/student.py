@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import unquote
 
@@ -16,6 +16,7 @@ from mograder.domain.counting import AssessedSubmission
 from mograder.domain.deadlines import IN_TIME, Lateness, Penalties
 from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound
 from mograder.domain.extensions import Extension, State
+from mograder.domain.grading_results import GradingState, Progress
 from mograder.domain.names import printable
 from mograder.domain.receipts import Receipt
 from mograder.domain.standings import Standing
@@ -105,6 +106,7 @@ class MyAssignment(Page):
     repeated: bool = False
     problem: str = ""
     ask_problem: str = ""
+    grading: Progress = field(default_factory=Progress)
 
     @property
     def title(self) -> str:
@@ -137,6 +139,16 @@ class MyAssignment(Page):
     def own_files(self) -> tuple[WorkFile, ...]:
         """The files that this server has."""
         return tuple(each for each in self.files if each.place)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person has yet to mark a part of what is shown."""
+        return self.grading.shown is not None and bool(self.grading.shown.marks.waiting)
+
+    @property
+    def in_queue(self) -> bool:
+        """Whether the result of the newest submission is still to come."""
+        return self.grading.state in (GradingState.WAITING, GradingState.RUNNING)
 
     @property
     def asked(self) -> bool:
@@ -178,7 +190,7 @@ def assignment(request: PageRequest) -> MyAssignment:
     return MyAssignment(
         request.frame, mine, _files(request, task), course.admission.limit_for(task), task.rules.endings,
         plan.penalties, str(plan.zone), course.submissions.lateness(mine.due, course.clock()), received,
-        "repeated" in request.query,
+        "repeated" in request.query, grading=course.results.of(request.actor, task, request.actor.username),
     )  # fmt: skip
 
 

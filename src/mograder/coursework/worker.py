@@ -1,0 +1,194 @@
+"""Grades a course's submissions as they come in: claims a job, runs it, keeps the signed record as its result.
+
+Invariant: a job that this worker has claimed is renewed while it runs and then finished or given back; if the worker
+dies instead, the lease ends and another worker claims it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from mograder.config import CONFIG_NAME, read_course_file
+from mograder.coursework.autograding import LARGEST, Exam, grade_one
+from mograder.coursework.exams import Wishes, opened_exam
+from mograder.coursework.folders import GradingFolders
+from mograder.domain.course import Course
+from mograder.domain.errors import BadName, MograderError, NotFound, Unreadable
+from mograder.domain.grading_jobs import LEASE, Announced, Job, Result, pause_after
+from mograder.domain.names import AssignmentName, FileName
+from mograder.domain.results import Outcome
+from mograder.signing import Ed25519Signer
+from mograder.wire.records import KIND, claims_of
+
+LOOK_SECONDS = 0.5
+"""The pause of a worker that has found nothing to do."""
+
+RENEW_SECONDS = LEASE / 3e6
+"""How often a claimed job is renewed."""
+
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+@dataclass
+class _Open:
+    """An assignment that is ready to be graded, or why it is not (`exam` is None). `stamp` is of its files."""
+
+    stamp: Stamp
+    exam: Exam | None
+    stack: contextlib.ExitStack
+
+
+class Worker:
+    """Grades the submissions of `course` with the tests in `folders`, `jobs` at once, until `stop` is set.
+
+    `say` gets a line for the person who runs it; `new_claim` makes a name that no other claim has.
+    """
+
+    def __init__(
+        self, course: Course, folders: GradingFolders, signer: Ed25519Signer, *, jobs: int, stop: threading.Event,
+        say: Callable[[str], None], new_claim: Callable[[], str],
+    ) -> None:  # fmt: skip
+        self._course, self._folders, self._signer = course, folders, signer
+        self._jobs, self._stop, self._say, self._new_claim = jobs, stop, say, new_claim
+        self._store = course.store
+        self._open: dict[AssignmentName, _Open] = {}
+
+    def run(self, drain: bool = False) -> int:
+        """Grade until told to stop, or with `drain` until nothing waits; how many results were kept."""
+        graded = 0
+        with ThreadPoolExecutor(self._jobs) as pool:
+            try:
+                while not self._stop.is_set():
+                    done = 0
+                    with contextlib.suppress(MograderError):  # the store is away for a while
+                        self._open_exams()
+                        done = sum(pool.map(lambda _: self._grade_while_unchanged(), range(self._jobs)))
+                    graded += done
+                    if not done:
+                        if drain:
+                            break
+                        self._stop.wait(LOOK_SECONDS)
+            finally:
+                for each in self._open.values():
+                    each.stack.close()
+        return graded
+
+    # tests
+
+    def _open_exams(self) -> None:
+        """Make ready what has tests now, anew where they have changed."""
+        try:
+            file = read_course_file(self._folders.course / CONFIG_NAME)
+        except Unreadable:
+            file = self._folders.file  # a slip in mograder.toml stops no grading: what was said before holds
+        if file != self._folders.file:
+            self._folders = GradingFolders.of(self._folders.course)
+        found = dict(self._sources())
+        for name in set(self._open) - set(found):
+            self._open.pop(name).stack.close()
+        for name, stamp in found.items():
+            held = self._open.get(name)
+            if held is None or held.stamp != stamp:
+                if held is not None:
+                    held.stack.close()
+                self._open[name] = self._ready(name, stamp)
+
+    def _sources(self) -> Iterator[tuple[AssignmentName, Stamp]]:
+        settings = _stamp(self._folders.course / CONFIG_NAME)
+        with contextlib.suppress(OSError):
+            for each in sorted(self._folders.source.iterdir()):
+                with contextlib.suppress(BadName, NotFound):
+                    name = AssignmentName.parse(each.name)
+                    self._folders.find_source(name)
+                    files = sorted(path for path in each.rglob("*") if "__pycache__" not in path.parts)
+                    yield name, tuple(stamp for path in files for stamp in _stamp(path)) + settings
+
+    def _ready(self, name: AssignmentName, stamp: Stamp) -> _Open:
+        stack = contextlib.ExitStack()
+        try:
+            exam = stack.enter_context(opened_exam(self._folders, name, None, Wishes({}, self._jobs)))
+        except MograderError as error:
+            stack.close()
+            self._say(f"{name} is not graded: {error.message}")
+            return _Open(stamp, None, stack)
+        self._store.jobs.announce(name, Announced(exam.tested.tests, self._folders.file.grading_rules(name).hidden))
+        self._say(f"{name} is graded, tests {exam.tested.tests[:12]}")
+        return _Open(stamp, exam, stack)
+
+    # jobs
+
+    def _grade_while_unchanged(self) -> int:
+        """Grade what waits; how many results were kept. Between two jobs, tests that have changed are seen."""
+        ready = {name: each.exam for name, each in self._open.items() if each.exam is not None}
+        clock = self._course.clock
+        if not ready or self._stop.is_set():
+            return 0
+        job = self._store.jobs.claim(self._new_claim(), clock(), clock() + LEASE, list(ready))
+        if job is None:
+            return 0
+        with self._renewing(job):
+            return int(self._grade(job, ready[job.assignment]))
+
+    def _grade(self, job: Job, exam: Exam) -> bool:
+        try:
+            filename, content = self._submission(job)
+        except MograderError as error:
+            return self._give_back(job, error.message)
+        record = grade_one(exam, job.username, filename, content, job.receipt, self._course.clock)
+        if record.report.outcome is Outcome.OUR_FAILURE:
+            return self._give_back(job, record.report.error)
+        signed = self._signer.sign(claims_of(record), KIND)
+        result = Result(job.receipt, exam.tested.tests, job.assignment, job.username, record.graded, signed)
+        return self._store.jobs.finish(job, result)
+
+    def _give_back(self, job: Job, error: str) -> bool:
+        self._say(f"submission {job.receipt} of {job.username} for {job.assignment} could not be graded: {error}")
+        self._store.jobs.fail(job, error[:1000], self._course.clock() + pause_after(job.tries))
+        return False
+
+    def _submission(self, job: Job) -> tuple[str, bytes]:
+        """Name and bytes of what the receipt is about. Raises NotFound and Unreadable."""
+        for receipt in self._store.submissions.receipts(job.assignment, job.username):
+            if receipt.number == job.receipt:
+                kept = receipt.submission
+                break
+        else:
+            raise NotFound(f"receipt {job.receipt} is gone")
+        if kept.size > LARGEST:
+            raise Unreadable("the submission is too large to be graded", f"{kept.size} bytes")
+        file = self._store.submissions.file(job.assignment, FileName(kept.filename))
+        content = file.read() if file else None
+        if content is None or hashlib.sha256(content).hexdigest() != kept.sha256:
+            raise Unreadable(f"{kept.filename} is not what was handed in: compare it with its receipt", kept.filename)
+        return kept.filename, content
+
+    @contextlib.contextmanager
+    def _renewing(self, job: Job) -> Iterator[None]:
+        over = threading.Event()
+
+        def renew() -> None:
+            while not over.wait(RENEW_SECONDS):
+                with contextlib.suppress(MograderError):  # the next time, or another worker claims it
+                    self._store.jobs.renew(job, self._course.clock() + LEASE)
+
+        thread = threading.Thread(target=renew, name="renew", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return ((str(path), found.st_mtime_ns, found.st_size),)

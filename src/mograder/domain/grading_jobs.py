@@ -1,0 +1,133 @@
+"""Submissions that wait to be graded, and the results that came of them.
+
+Invariant: every accepted submission has one job, made in the transaction of its receipt, and at most one result a
+version of the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mograder.domain import deadlines
+from mograder.domain.disclosure import Hidden
+from mograder.domain.names import AssignmentName, Username
+from mograder.domain.receipts import Receipt
+
+TRIES = 5
+"""How often a job is claimed; afterwards it is left to the instructor."""
+
+LEASE = 120 * deadlines.SECOND
+"""For how long a job belongs to the worker that claimed or renewed it, in microseconds."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 5 * deadlines.SECOND, 600 * deadlines.SECOND
+"""Before a job that failed for a reason of ours is tried again; doubled from try to try. Microseconds."""
+
+
+def pause_after(tries: int) -> int:
+    """Microseconds to wait after a job has failed `tries` times."""
+    return min(LONGEST_PAUSE, FIRST_PAUSE << max(0, tries - 1))
+
+
+@dataclass(frozen=True)
+class Job:
+    """A submission to grade. `receipt` is its number; times are Unix microseconds.
+
+    `lease` is until when a worker has it, 0 for nobody; `claim` names that claim. `tries` counts claims. `not_before`
+    is when it may be tried again, `error` what went wrong the last time.
+    """
+
+    receipt: int
+    assignment: AssignmentName
+    username: Username
+    attempt: int
+    received: int
+    claim: str = ""
+    lease: int = 0
+    tries: int = 0
+    not_before: int = 0
+    error: str = ""
+
+    def is_given_up(self, now: int) -> bool:
+        """Whether no worker will try it again: an instructor has to look at it."""
+        return self.tries >= TRIES and self.lease <= now
+
+    def is_claimable(self, now: int) -> bool:
+        return self.tries < TRIES and self.lease <= now and self.not_before <= now
+
+
+def new_job(receipt: Receipt) -> Job:
+    """The job of a new submission."""
+    kept = receipt.submission
+    return Job(receipt.number, kept.assignment, kept.username, kept.attempt, kept.received)
+
+
+@dataclass(frozen=True)
+class Announced:
+    """How an assignment is graded: the version of its tests (SHA-256), and when students see hidden ones."""
+
+    tests: str
+    hidden: Hidden = Hidden.NEVER
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of grading one submission with one version of the tests, `tests` (SHA-256, lower-case hex).
+
+    `signed` is the signed grading record, `graded` when, in Unix microseconds.
+    """
+
+    receipt: int
+    tests: str
+    assignment: AssignmentName
+    username: Username
+    graded: int
+    signed: str
+
+
+class JobsStore(Protocol):
+    """Jobs and results of one course. A job is made by `SubmissionsStore.accept`, with the receipt, or not at all."""
+
+    def announce(self, assignment: AssignmentName, announced: Announced) -> None:
+        """From now on the assignment is graded so."""
+        ...
+
+    def announced(self) -> dict[AssignmentName, Announced]:
+        """The assignments that are graded, and how."""
+        ...
+
+    def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:
+        """Take the next job of these assignments until `lease`; None when there is nothing to do now.
+
+        A job is in one claim at a time. A person's newer submission comes before their older ones, and a person who
+        has had more results than another waits for the other.
+        """
+        ...
+
+    def renew(self, job: Job, lease: int) -> bool:
+        """Keep a claimed job until `lease`. False when it is claimed by another, finished or erased."""
+        ...
+
+    def finish(self, job: Job, result: Result) -> bool:
+        """Keep the result of a job. False, and nothing is kept, when there is one with these tests or it was erased.
+
+        Safe to repeat. Also after the lease has run out: the first of two results stays.
+        """
+        ...
+
+    def fail(self, job: Job, error: str, not_before: int) -> bool:
+        """Give a claimed job back, to be tried from `not_before` on. False when the claim is no longer ours."""
+        ...
+
+    def retry(self, assignment: AssignmentName) -> int:
+        """Let jobs that were given up be tried again at once; how many."""
+        ...
+
+    def waiting(self) -> list[Job]:
+        """Jobs of announced assignments that have no result, in the order in which they are claimed."""
+        ...
+
+    def results(self, assignment: AssignmentName, username: Username | None = None) -> list[Result]:
+        """All results, in the order of receipts; those of one submission in the order of grading."""
+        ...

@@ -1,0 +1,126 @@
+"""What somebody may see of the grading of a person's submissions: place in the queue, or the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from mograder.domain.access import Actor
+from mograder.domain.assignments import Assignment
+from mograder.domain.board import readable_grades
+from mograder.domain.disclosure import ShownResult, for_instructor, for_student
+from mograder.domain.errors import Unreadable
+from mograder.domain.extensions import Extensions
+from mograder.domain.grades import of_person
+from mograder.domain.grading_jobs import Job, Result
+from mograder.domain.grading_record import GradingRecord
+from mograder.domain.names import AssignmentName, Username
+from mograder.domain.store import Store
+
+ReadRecord = Callable[[str], GradingRecord]
+"""The record that a signed text states. Raises VerificationFailed and BadRequest."""
+
+
+class GradingState(StrEnum):
+    """How far the newest submission is."""
+
+    NOTHING = "nothing"  # none was handed in, or the assignment is not graded as it comes in
+    WAITING = "waiting"
+    RUNNING = "running"
+    FAILED = "failed"  # for a reason of ours: an instructor has to look at it
+    GRADED = "graded"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The grading of a person's newest submission, number `attempt`. `place` is that in the queue, 1 for the next.
+
+    `shown` is the result of `shown_attempt`: of an earlier submission while the newest waits. `error` is for
+    instructors alone.
+    """
+
+    state: GradingState = GradingState.NOTHING
+    attempt: int | None = None
+    place: int | None = None
+    shown: ShownResult | None = None
+    shown_attempt: int | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What waits to be graded. `oldest` is when the first of it was received; `failed` are those given up."""
+
+    waiting: int = 0
+    oldest: int | None = None
+    failed: tuple[Job, ...] = ()
+
+
+def unreadable(text: str) -> GradingRecord:
+    """Reads no records: of a course that was put together without grading."""
+    raise Unreadable("this course reads no grading records", text[:20])
+
+
+@dataclass(frozen=True)
+class GradingResults:
+    """The results of one course."""
+
+    store: Store
+    extensions: Extensions
+    clock: Callable[[], int]
+    read_record: ReadRecord
+
+    def of(self, actor: Actor, assignment: Assignment, user: Username) -> Progress:
+        """How far the person's newest submission is, and what `actor` may see of its result."""
+        name = assignment.name
+        results = {each.receipt: each for each in self.store.jobs.results(name, user)}  # the last of each receipt
+        attempts = {each.number: each.submission.attempt for each in self.store.submissions.receipts(name, user)}
+        if not attempts or (not results and name not in self.store.jobs.announced()):
+            return Progress()
+        newest = max(attempts)
+        found = Progress(GradingState.GRADED, attempts[newest]) if newest in results else self._waiting(actor, newest)
+        found = replace(found, attempt=attempts[newest])
+        graded = max((number for number in results if number in attempts), default=None)
+        if graded is None:
+            return found
+        shown = self._shown(actor, assignment, user, results[graded])
+        return replace(found, shown=shown, shown_attempt=attempts[graded])
+
+    def _waiting(self, actor: Actor, receipt: int) -> Progress:
+        now = self.clock()
+        place = 0
+        for job in self.store.jobs.waiting():
+            given_up, running = job.is_given_up(now), job.lease > now
+            place += not given_up and not running
+            if job.receipt == receipt:
+                state = GradingState.FAILED if given_up else GradingState.RUNNING if running else GradingState.WAITING
+                error = job.error if actor.is_instructor else ""
+                return Progress(state, place=place if state is GradingState.WAITING else None, error=error)
+        return Progress()
+
+    def _shown(self, actor: Actor, assignment: Assignment, user: Username, result: Result) -> ShownResult:
+        record = self.read_record(result.signed)
+        if actor.is_instructor:
+            return for_instructor(record, record.marks)
+        return for_student(record, record.marks, self._hidden_are_shown(assignment, user))
+
+    def _hidden_are_shown(self, assignment: Assignment, user: Username) -> bool:
+        announced = self.store.jobs.announced().get(assignment.name)
+        if announced is None:
+            return False
+        entry = of_person(readable_grades(self.store.grades, assignment.name) or (), user)
+        released = entry is not None and entry.visible and entry.grade is not None
+        # Hidden tests of what others can still hand in stay hidden until it is due for the last of them.
+        given = self.store.extensions.find(assignment.name)
+        dues = [each.until for each in given if each.until is not None]
+        due = assignment.rules.schedule.due
+        return announced.hidden.shown(self.clock(), None if due is None else max([due, *dues]), released)
+
+    def queue(self, assignment: AssignmentName | None = None) -> Queue:
+        """What waits, in the course or in one assignment."""
+        now = self.clock()
+        jobs = [each for each in self.store.jobs.waiting() if assignment in (None, each.assignment)]
+        failed = tuple(each for each in jobs if each.is_given_up(now))
+        waits = [each.received for each in jobs if not each.is_given_up(now)]
+        return Queue(len(waits), min(waits, default=None), failed)

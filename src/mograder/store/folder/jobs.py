@@ -1,0 +1,117 @@
+"""Jobs and results of grading, in the ledger of a course folder.
+
+Invariant: who claims, renews, finishes or gives back a job does so as the one writer of the ledger.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from mograder.domain.disclosure import Hidden
+from mograder.domain.grading_jobs import TRIES, Announced, Job, Result, new_job
+from mograder.domain.names import AssignmentName, Username
+from mograder.domain.receipts import Receipt
+from mograder.store.folder.ledger import Ledger
+from mograder.store.folder.rows import places, where_asked
+from mograder.store.shared.rows import JOB_COLUMNS, RESULT_COLUMNS, job_of, result_of
+
+TURN = """(SELECT count(*) FROM grading_jobs AS other WHERE other.assignment = job.assignment
+AND other.username = job.username AND (other.finished = 1 OR other.receipt > job.receipt))"""
+"""How many results the person has had for the assignment, or will have had before this one's turn."""
+
+ORDER = f"{TURN}, attempt, receipt"
+
+_NEXT = f"""SELECT {JOB_COLUMNS} FROM grading_jobs AS job WHERE finished = 0 AND tries < {TRIES} AND lease <= ?
+AND not_before <= ? AND assignment IN (SELECT value FROM json_each(?)) ORDER BY {ORDER} LIMIT 1"""
+
+_WAITING = f"""SELECT {JOB_COLUMNS} FROM grading_jobs AS job WHERE finished = 0
+AND assignment IN (SELECT assignment FROM grading_tests) ORDER BY {ORDER}"""
+
+
+def enqueue(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> None:
+    """Make the jobs of new receipts, in their transaction."""
+    jobs = map(new_job, receipts)
+    connection.executemany(
+        "INSERT INTO grading_jobs (receipt, assignment, username, attempt, received) VALUES (?, ?, ?, ?, ?)",
+        ((each.receipt, each.assignment, each.username, each.attempt, each.received) for each in jobs),
+    )
+
+
+class FolderJobs:
+    """A `JobsStore`."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def announce(self, assignment: AssignmentName, announced: Announced) -> None:
+        sql = "INSERT OR REPLACE INTO grading_tests (assignment, tests, hidden) VALUES (?, ?, ?)"
+        values = (assignment, announced.tests, announced.hidden.value)
+        self._ledger.write(lambda connection: connection.execute(sql, values))
+
+    def announced(self) -> dict[AssignmentName, Announced]:
+        rows = self._ledger.read("SELECT assignment, tests, hidden FROM grading_tests ORDER BY assignment")
+        return {AssignmentName(name): Announced(tests, Hidden(hidden)) for name, tests, hidden in rows}
+
+    def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:
+        asked = (now, now, _json(assignments))
+        if not self._ledger.read(_NEXT, asked):  # nobody waits for the ledger when there is nothing to do
+            return None
+
+        def work(connection: sqlite3.Connection) -> Job | None:
+            row = connection.execute(_NEXT, asked).fetchone()
+            if row is None:
+                return None
+            connection.execute(
+                "UPDATE grading_jobs SET claim = ?, lease = ?, tries = tries + 1 WHERE receipt = ?",
+                (claim, lease, row[0]),
+            )
+            return job_of(connection.execute(f"SELECT {JOB_COLUMNS} FROM grading_jobs WHERE receipt = ?", row[:1])
+                          .fetchone())  # fmt: skip
+
+        return self._ledger.write(work)
+
+    def renew(self, job: Job, lease: int) -> bool:
+        return self._change("lease = ?", job, lease)
+
+    def fail(self, job: Job, error: str, not_before: int) -> bool:
+        return self._change("claim = '', lease = 0, error = ?, not_before = ?", job, error, not_before)
+
+    def _change(self, change: str, job: Job, *values: object) -> bool:
+        """Change a job that is still in this claim."""
+        sql = f"UPDATE grading_jobs SET {change} WHERE receipt = ? AND claim = ? AND finished = 0"
+        return self._ledger.write(lambda held: held.execute(sql, (*values, job.receipt, job.claim)).rowcount == 1)
+
+    def finish(self, job: Job, result: Result) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            ended = connection.execute(
+                "UPDATE grading_jobs SET finished = 1, claim = '', lease = 0, error = '' WHERE receipt = ?",
+                (job.receipt,),
+            )
+            if not ended.rowcount:  # erased
+                return False
+            kept = connection.execute(
+                f"INSERT OR IGNORE INTO grading_results ({RESULT_COLUMNS}) VALUES ({places(RESULT_COLUMNS)})",
+                (result.receipt, result.tests, result.assignment, result.username, result.graded, result.signed),
+            )
+            return kept.rowcount == 1
+
+        return self._ledger.write(work)
+
+    def retry(self, assignment: AssignmentName) -> int:
+        sql = f"""UPDATE grading_jobs SET tries = 0, not_before = 0
+        WHERE assignment = ? AND finished = 0 AND tries >= {TRIES}"""
+        return self._ledger.write(lambda connection: connection.execute(sql, (assignment,)).rowcount)
+
+    def waiting(self) -> list[Job]:
+        return list(map(job_of, self._ledger.read(_WAITING)))
+
+    def results(self, assignment: AssignmentName, username: Username | None = None) -> list[Result]:
+        where, values = where_asked(assignment=assignment, username=username)
+        sql = f"SELECT {RESULT_COLUMNS} FROM grading_results WHERE {where} ORDER BY receipt, graded"
+        return list(map(result_of, self._ledger.read(sql, values)))
+
+
+def _json(assignments: Sequence[AssignmentName]) -> str:
+    # Names of assignments have no character that JSON would escape.
+    return "[" + ",".join(f'"{each}"' for each in assignments) + "]"

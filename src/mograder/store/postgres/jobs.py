@@ -1,0 +1,120 @@
+"""Jobs and results of grading of a course in a database.
+
+Invariant: a claimed row is locked by the one transaction that claims it; others pass it over (SKIP LOCKED).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mograder.domain.disclosure import Hidden
+from mograder.domain.grading_jobs import TRIES, Announced, Job, Result, new_job
+from mograder.domain.names import AssignmentName, Username
+from mograder.domain.receipts import Receipt
+from mograder.store.postgres.database import Connection
+from mograder.store.postgres.rows import places, where_asked
+from mograder.store.postgres.tables import CourseTables
+from mograder.store.shared.rows import JOB_COLUMNS, RESULT_COLUMNS, job_of, result_of
+
+_TURN = """(SELECT count(*) FROM grading_jobs AS other WHERE other.course = job.course
+AND other.assignment = job.assignment AND other.username = job.username
+AND (other.finished = 1 OR other.receipt > job.receipt))"""
+"""How many results the person has had for the assignment, or will have had before this one's turn."""
+
+_ORDER = f"{_TURN}, attempt, receipt"
+
+_CLAIM = f"""WITH next AS (
+    SELECT course, receipt FROM grading_jobs AS job WHERE course = %s AND finished = 0 AND tries < {TRIES}
+    AND lease <= %s AND not_before <= %s AND assignment = ANY(%s) ORDER BY {_ORDER} LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+UPDATE grading_jobs AS job SET claim = %s, lease = %s, tries = tries + 1 FROM next
+WHERE job.course = next.course AND job.receipt = next.receipt
+RETURNING {", ".join(f"job.{name}" for name in JOB_COLUMNS.split(", "))}"""
+
+_WAITING = f"""SELECT {JOB_COLUMNS} FROM grading_jobs AS job WHERE course = %s AND finished = 0
+AND EXISTS (SELECT 1 FROM grading_tests AS t WHERE t.course = job.course AND t.assignment = job.assignment)
+ORDER BY {_ORDER}"""
+
+
+def enqueue(connection: Connection, course: str, receipts: Sequence[Receipt]) -> None:
+    """Make the jobs of new receipts, in their transaction."""
+    jobs = map(new_job, receipts)
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO grading_jobs (course, receipt, assignment, username, attempt, received) "
+            "VALUES (%s, %s, %s, %s, %s, %s)",
+            [(course, each.receipt, each.assignment, each.username, each.attempt, each.received) for each in jobs],
+        )
+
+
+class PostgresJobs:
+    """A `JobsStore`."""
+
+    def __init__(self, tables: CourseTables) -> None:
+        self._tables = tables
+        self._course = tables.course
+
+    def announce(self, assignment: AssignmentName, announced: Announced) -> None:
+        sql = (
+            "INSERT INTO grading_tests (course, assignment, tests, hidden) VALUES (%s, %s, %s, %s) "
+            "ON CONFLICT (course, assignment) DO UPDATE SET tests = excluded.tests, hidden = excluded.hidden"
+        )
+        values = (self._course, assignment, announced.tests, announced.hidden.value)
+        self._tables.write(lambda connection: connection.execute(sql, values))
+
+    def announced(self) -> dict[AssignmentName, Announced]:
+        rows = self._tables.read("SELECT assignment, tests, hidden FROM grading_tests WHERE course = %s")
+        return {AssignmentName(name): Announced(tests, Hidden(hidden)) for name, tests, hidden in rows}
+
+    def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:
+        values = (self._course, now, now, list(assignments), claim, lease)
+        row = self._tables.write(lambda connection: connection.execute(_CLAIM, values).fetchone())
+        return None if row is None else job_of(row)
+
+    def renew(self, job: Job, lease: int) -> bool:
+        return self._change("lease = %s", job, lease)
+
+    def fail(self, job: Job, error: str, not_before: int) -> bool:
+        return self._change("claim = '', lease = 0, error = %s, not_before = %s", job, error, not_before)
+
+    def _change(self, change: str, job: Job, *values: object) -> bool:
+        """Change a job that is still in this claim."""
+        sql = f"UPDATE grading_jobs SET {change} WHERE course = %s AND receipt = %s AND claim = %s AND finished = 0"
+        asked = (*values, self._course, job.receipt, job.claim)
+        return self._tables.write(lambda connection: connection.execute(sql, asked).rowcount == 1)
+
+    def finish(self, job: Job, result: Result) -> bool:
+        def work(connection: Connection) -> bool:
+            ended = connection.execute(
+                "UPDATE grading_jobs SET finished = 1, claim = '', lease = 0, error = '' "
+                "WHERE course = %s AND receipt = %s",
+                (self._course, job.receipt),
+            )
+            if not ended.rowcount:  # erased
+                return False
+            kept = connection.execute(
+                f"INSERT INTO grading_results (course, {RESULT_COLUMNS}) VALUES (%s, {places(RESULT_COLUMNS)}) "
+                "ON CONFLICT DO NOTHING",
+                (
+                    self._course, result.receipt, result.tests, result.assignment, result.username, result.graded,
+                    result.signed,
+                ),
+            )  # fmt: skip
+            return kept.rowcount == 1
+
+        return self._tables.write(work)
+
+    def retry(self, assignment: AssignmentName) -> int:
+        sql = (
+            "UPDATE grading_jobs SET tries = 0, not_before = 0 "
+            f"WHERE course = %s AND assignment = %s AND finished = 0 AND tries >= {TRIES}"
+        )
+        return self._tables.write(lambda connection: connection.execute(sql, (self._course, assignment)).rowcount)
+
+    def waiting(self) -> list[Job]:
+        return list(map(job_of, self._tables.read(_WAITING)))
+
+    def results(self, assignment: AssignmentName, username: Username | None = None) -> list[Result]:
+        where, values = where_asked(assignment=assignment, username=username)
+        sql = f"SELECT {RESULT_COLUMNS} FROM grading_results WHERE course = %s{where} ORDER BY receipt, graded"
+        return list(map(result_of, self._tables.read(sql, *values)))

@@ -1,0 +1,187 @@
+"""What every store promises about grading jobs and results."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from mograder.domain.chain import make_tombstone
+from mograder.domain.disclosure import Hidden
+from mograder.domain.grading_jobs import LEASE, TRIES, Announced, Job, Result
+from mograder.domain.names import AssignmentName, Username
+from mograder.domain.store import Store
+from tests.contract.parts import NOTE, SIGNER, Open
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, submit_work
+
+HW2 = AssignmentName("hw2")
+
+
+def take(store: Store, claim: str = "worker", now: int = NOON, assignments: tuple[AssignmentName, ...] = (HW1,)) -> Job:
+    job = store.jobs.claim(claim, now, now + LEASE, assignments)
+    assert job is not None
+    return job
+
+
+def result(job: Job, tests: str = "t1", signed: str = "signed") -> Result:
+    return Result(job.receipt, tests, job.assignment, job.username, NOON, signed)
+
+
+def test_a_submission_has_a_job_and_a_repeated_one_has_no_second(store: Store) -> None:
+    receipt = submit_work(store, SIGNER, ALICE, b"one").receipt
+    submit_work(store, SIGNER, ALICE, b"one", NOON + SECOND)
+    store.jobs.announce(HW1, Announced("t1"))
+    assert [(each.receipt, each.username, each.attempt) for each in store.jobs.waiting()] == [
+        (receipt.number, ALICE, 1)
+    ]
+
+
+def test_jobs_of_assignments_without_tests_do_not_wait_until_there_are_some(store: Store) -> None:
+    submit_work(store, SIGNER, ALICE, b"one")
+    assert store.jobs.waiting() == []
+    assert store.jobs.claim("w", NOON, NOON + LEASE, [HW2]) is None
+    assert store.jobs.claim("w", NOON, NOON + LEASE, []) is None
+    store.jobs.announce(HW1, Announced("t1"))
+    store.jobs.announce(HW1, Announced("t2", Hidden.AFTER_DUE))
+    assert store.jobs.announced() == {HW1: Announced("t2", Hidden.AFTER_DUE)}
+    assert len(store.jobs.waiting()) == 1
+
+
+def test_a_claimed_job_is_nobody_elses_until_its_lease_ends(open_again: Open) -> None:
+    first, second = open_again(), open_again()
+    submit_work(first, SIGNER, ALICE, b"one")
+    job = take(first)
+    assert (job.claim, job.lease, job.tries) == ("worker", NOON + LEASE, 1)
+    assert second.jobs.claim("other", NOON + LEASE - 1, NOON + 2 * LEASE, [HW1]) is None
+    assert take(second, "other", NOON + LEASE).tries == 2
+
+
+def test_a_renewed_lease_keeps_the_job(store: Store) -> None:
+    submit_work(store, SIGNER, ALICE, b"one")
+    job = take(store)
+    assert store.jobs.renew(job, NOON + 3 * LEASE)
+    assert store.jobs.claim("other", NOON + 2 * LEASE, NOON + 3 * LEASE, [HW1]) is None
+
+
+def test_a_worker_that_lost_its_claim_cannot_renew_it_or_give_it_back(store: Store) -> None:
+    submit_work(store, SIGNER, ALICE, b"one")
+    lost = take(store)
+    held = take(store, "other", NOON + LEASE)
+    assert not store.jobs.renew(lost, NOON + 9 * LEASE)
+    assert not store.jobs.fail(lost, "late", NOON)
+    assert store.jobs.renew(held, NOON + 2 * LEASE)
+
+
+def test_of_two_results_with_the_same_tests_the_first_stays(store: Store) -> None:
+    submit_work(store, SIGNER, ALICE, b"one")
+    slow, fast = take(store), take(store, "other", NOON + LEASE)
+    assert store.jobs.finish(fast, result(fast, signed="fast"))
+    assert not store.jobs.finish(fast, result(fast, signed="again"))
+    assert not store.jobs.finish(slow, result(slow, signed="slow"))
+    assert [each.signed for each in store.jobs.results(HW1, ALICE)] == ["fast"]
+    assert store.jobs.claim("w", NOON + 9 * LEASE, NOON + 10 * LEASE, [HW1]) is None
+
+
+def test_results_with_other_tests_are_kept_beside_the_first(store: Store) -> None:
+    submit_work(store, SIGNER, ALICE, b"one")
+    job = take(store)
+    assert store.jobs.finish(job, result(job, "t1"))
+    assert store.jobs.finish(job, result(job, "t2"))
+    assert [each.tests for each in store.jobs.results(HW1)] == ["t1", "t2"]
+    assert store.jobs.results(HW1, BOB) == store.jobs.results(HW2) == []
+
+
+def test_a_failed_job_waits_and_is_given_up_after_some_tries(store: Store) -> None:
+    submit_work(store, SIGNER, ALICE, b"one")
+    store.jobs.announce(HW1, Announced("t1"))
+    now = NOON
+    for _ in range(TRIES):
+        job = take(store, now=now)
+        now += LEASE
+        assert store.jobs.fail(job, "no sandbox", now)
+        assert store.jobs.claim("w", now - 1, now, [HW1]) is None
+    assert store.jobs.claim("w", now, now + LEASE, [HW1]) is None
+    (left,) = store.jobs.waiting()
+    assert left.is_given_up(now)
+    assert left.error == "no sandbox"
+    assert store.jobs.retry(HW1) == 1
+    assert take(store, now=now).tries == 1
+
+
+def test_a_job_whose_workers_die_is_given_up_as_well(store: Store) -> None:
+    submit_work(store, SIGNER, ALICE, b"one")
+    for number in range(TRIES):
+        take(store, now=NOON + number * LEASE)
+    assert store.jobs.claim("w", NOON + TRIES * LEASE, NOON + 9 * LEASE, [HW1]) is None
+
+
+def test_the_newer_submission_of_a_person_goes_first(store: Store) -> None:
+    for content in (b"1", b"2", b"3"):
+        submit_work(store, SIGNER, ALICE, content)
+    assert [take(store).attempt for _ in range(3)] == [3, 2, 1]
+
+
+def test_nobodys_tenth_goes_before_anothers_first(store: Store) -> None:
+    for number in range(10):
+        submit_work(store, SIGNER, ALICE, b"%d" % number)
+    submit_work(store, SIGNER, BOB, b"one")
+    store.jobs.announce(HW1, Announced("t1"))
+    order = [(each.username, each.attempt) for each in store.jobs.waiting()]
+    assert order[:3] == [(BOB, 1), (ALICE, 10), (ALICE, 9)]
+    assert (take(store).username, take(store).attempt) == (BOB, 10)
+
+
+def test_who_has_had_results_waits_for_who_has_had_none(store: Store) -> None:
+    submit_work(store, SIGNER, ALICE, b"1")
+    job = take(store)
+    store.jobs.finish(job, result(job))
+    submit_work(store, SIGNER, ALICE, b"2")
+    submit_work(store, SIGNER, BOB, b"1")
+    assert [take(store).username for _ in range(2)] == [BOB, ALICE]
+
+
+def test_workers_at_once_never_get_the_same_job(open_again: Open) -> None:
+    stores = [open_again(), open_again()]
+    for number in range(20):
+        submit_work(stores[0], SIGNER, Username(f"student{number}"), b"one")
+
+    def work(number: int) -> list[int]:
+        found = []
+        while job := stores[number % 2].jobs.claim(f"w{number}", NOON, NOON + LEASE, [HW1]):
+            found.append(job.receipt)
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        claimed = [receipt for found in pool.map(work, range(4)) for receipt in found]
+    assert sorted(claimed) == list(range(1, 21))
+
+
+def test_jobs_and_results_survive_a_restart(open_again: Open) -> None:
+    store = open_again()
+    submit_work(store, SIGNER, ALICE, b"one")
+    submit_work(store, SIGNER, BOB, b"one")
+    store.jobs.announce(HW1, Announced("t1"))
+    job = take(store)
+    store.jobs.finish(job, result(job))
+    store.close()
+    again = open_again()
+    assert [each.username for each in again.jobs.waiting()] == [BOB]
+    assert again.jobs.results(HW1) == [result(job)]
+
+
+def test_a_person_who_is_erased_leaves_no_job_and_no_result(store: Store) -> None:
+    submit_work(store, SIGNER, ALICE, b"one")
+    submit_work(store, SIGNER, ALICE, b"two")
+    done, held = take(store), take(store)
+    store.jobs.finish(done, result(done))
+    store.erase(ALICE, lambda receipt: make_tombstone(receipt, SIGNER, "course", NOON), NOTE)
+    assert not store.jobs.finish(held, result(held))
+    assert store.jobs.results(HW1) == []
+    assert store.jobs.claim("w", NOON + 9 * LEASE, NOON + 10 * LEASE, [HW1]) is None
+
+
+def test_a_result_changes_the_version(open_again: Open) -> None:
+    store, other = open_again(), open_again()
+    submit_work(store, SIGNER, ALICE, b"one")
+    before = store.version()
+    job = take(other)
+    other.jobs.finish(job, result(job))
+    assert store.version() != before

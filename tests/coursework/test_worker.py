@@ -1,0 +1,128 @@
+"""The worker: each submission gets one result, whatever happens to workers."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from mograder.config import utc_now
+from mograder.coursework.folders import GradingFolders
+from mograder.coursework.worker import Worker
+from mograder.domain.course import Course
+from mograder.domain.grading_jobs import LEASE
+from mograder.domain.names import Username
+from mograder.signing import Ed25519Signer
+from mograder.wire.records import KIND, record_of
+from tests.graded_course import FAILING, HALF, RIGHT, SOURCE
+from tests.parts import HW1, make_course_folder, open_course, submit_work, until
+
+STUDENTS = {"alice": (RIGHT, 30.0), "bob": (HALF, 9.2), "carl": (FAILING, 20.0)}
+
+
+class Later:
+    """A clock that is `ahead`, in microseconds: for leases that are to be over."""
+
+    def __init__(self, ahead: int = 0) -> None:
+        self._ahead = ahead
+
+    def __call__(self) -> int:
+        return utc_now() + self._ahead
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    served = make_course_folder(tmp_path)
+    source = served.parent / "source" / "hw1"
+    source.mkdir(parents=True)
+    (source / "hw1.py").write_text(SOURCE)
+    return served
+
+
+@pytest.fixture
+def opened(root: Path) -> Iterator[Callable[[int], Course]]:
+    found: list[Course] = []
+
+    def open_one(ahead: int = 0) -> Course:
+        found.append(open_course(root, Later(ahead)))  # type: ignore[arg-type]
+        return found[-1]
+
+    yield open_one
+    for each in found:
+        each.store.close()
+
+
+def work(course: Course, root: Path) -> tuple[int, list[str]]:
+    """Grade all that waits; how many results there were, and what the worker said."""
+    assert isinstance(course.signer, Ed25519Signer)
+    said: list[str] = []
+    numbers = count()
+    worker = Worker(
+        course, GradingFolders.of(root.parent), course.signer, jobs=2, stop=threading.Event(), say=said.append,
+        new_claim=lambda: f"claim {next(numbers)}",
+    )  # fmt: skip
+    return worker.run(drain=True), said
+
+
+def points(course: Course) -> dict[str, list[float | None]]:
+    assert isinstance(course.signer, Ed25519Signer)
+    found: dict[str, list[float | None]] = {}
+    for each in course.store.jobs.results(HW1):
+        found.setdefault(each.username, []).append(record_of(course.signer.verify(each.signed, KIND)).points)
+    return found
+
+
+def test_what_waits_is_graded_once_with_a_signed_record(root: Path, opened: Callable[[int], Course]) -> None:
+    course = opened(0)
+    for name, (text, _) in STUDENTS.items():
+        submit_work(course.store, course.signer, Username(name), text.encode())
+    assert work(course, root)[0] == 3
+    assert work(course, root)[0] == 0
+    assert points(course) == {name: [wanted] for name, (_, wanted) in STUDENTS.items()}
+    assert course.store.jobs.waiting() == []
+
+
+def test_a_file_that_is_not_what_was_handed_in_is_given_back(root: Path, opened: Callable[[int], Course]) -> None:
+    course = opened(0)
+    kept = submit_work(course.store, course.signer, Username("alice"), RIGHT.encode()).receipt.submission
+    (root.parent / "submitted" / "hw1" / kept.filename).write_text(HALF)
+    graded, said = work(course, root)
+    assert graded == 0
+    assert "alice" in said[-1]
+    assert points(course) == {}
+    assert "not what was handed in" in course.store.jobs.waiting()[0].error
+
+
+def test_a_source_that_cannot_be_read_stops_no_other(root: Path, opened: Callable[[int], Course]) -> None:
+    broken = root.parent / "source" / "hw0"
+    broken.mkdir()
+    (broken / "hw0.py").write_text("no notebook")
+    course = opened(0)
+    submit_work(course.store, course.signer, Username("alice"), RIGHT.encode())
+    graded, said = work(course, root)
+    assert graded == 1
+    assert "hw0 is not graded" in said[0]
+
+
+def test_killed_workers_cost_no_submission_and_make_no_second_result(
+    root: Path, opened: Callable[[int], Course]
+) -> None:
+    course = opened(0)
+    names = [f"student{number}" for number in range(6)]
+    for name in names:
+        submit_work(course.store, course.signer, Username(name), HALF.encode())
+    for wanted in (1, 2):
+        child = subprocess.Popen([sys.executable, "-m", "mograder", "worker", str(root), "-j", "2"])
+        try:
+            until(lambda wanted=wanted: len(course.store.jobs.results(HW1)) >= wanted)  # type: ignore[misc]
+        finally:
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+    work(opened(2 * LEASE), root)
+    assert points(course) == {name: [9.2] for name in names}

@@ -1,0 +1,138 @@
+"""What students and instructors see of results: in the protocol and on the page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mograder.domain.access import COURSE_INSTRUCTOR
+from mograder.domain.course import Course
+from mograder.domain.disclosure import Hidden
+from mograder.domain.grading_jobs import LEASE, TRIES, Announced, Job, Result
+from mograder.domain.grading_record import GradingRecord
+from mograder.domain.names import INSTRUCTOR
+from mograder.domain.results import RunReport
+from mograder.signing import Ed25519Signer
+from mograder.wire.records import KIND, claims_of, record_of
+from tests.grading_samples import FAILED, HALF_RIGHT, record
+from tests.parts import ALICE, BOB, HW1, NOON, submit_work, token_of
+from tests.web.in_process import Web
+from tests.web.pages.test_sessions import Visitor
+
+SECRET = ("f(7) must be 14", "Q2: more")
+
+
+@pytest.fixture
+def graded(course: Course) -> Course:
+    """hw1 is graded as it comes in; alice has handed in."""
+    signer = course.signer
+    assert isinstance(signer, Ed25519Signer)
+
+    def read_record(text: str) -> GradingRecord:
+        return record_of(signer.verify(text, KIND))
+
+    made = replace(course, read_record=read_record)
+    made.store.jobs.announce(HW1, Announced("t1"))
+    submit_work(made.store, made.signer, ALICE, b"work")
+    return made
+
+
+def claim(course: Course, now: int = NOON) -> Job:
+    job = course.store.jobs.claim("w", now, now + LEASE, [HW1])
+    assert job is not None
+    return job
+
+
+def finish(course: Course, report: RunReport = HALF_RIGHT) -> None:
+    assert isinstance(course.signer, Ed25519Signer)
+    job = claim(course)
+    signed = course.signer.sign(claims_of(record(report, username=job.username, receipt=job.receipt)), KIND)
+    assert course.store.jobs.finish(job, Result(job.receipt, "t1", HW1, job.username, NOON, signed))
+
+
+def ask(course: Course, user: str = "alice", as_: str | None = None) -> dict[str, object]:
+    reply = Web(course)("GET", f"/assignments/hw1/result?user={user}", as_ or user)
+    assert reply.status_code == 200, reply.text
+    return reply.json()  # type: ignore[no-any-return]
+
+
+def test_before_the_result_there_is_the_place_in_the_queue(graded: Course) -> None:
+    submit_work(graded.store, graded.signer, BOB, b"work")
+    assert ask(graded)["state"] == ask(graded, "bob")["state"] == "waiting"
+    assert (ask(graded)["place"], ask(graded, "bob")["place"]) == (1, 2)
+    assert ask(graded, "carl") == {"state": "nothing", "attempt": None, "place": None, "result": None, "error": ""}
+
+
+def test_an_assignment_that_is_not_graded_has_no_queue(course: Course) -> None:
+    submit_work(course.store, course.signer, ALICE, b"work")
+    assert ask(course)["state"] == "nothing"
+
+
+def test_a_student_sees_checks_and_points_and_nothing_of_hidden_ones(graded: Course) -> None:
+    finish(graded)
+    found = ask(graded)
+    result = found["result"]
+    assert (found["state"], found["attempt"]) == ("graded", 1)
+    assert isinstance(result, dict)
+    assert (result["points"], result["possible"], result["by_hand"]) == (15.8, 30, ["Q3"])
+    assert "x must be 41" in str(result)
+    assert not any(each in str(result) for each in SECRET)
+    assert all(each in str(ask(graded, as_=INSTRUCTOR)) for each in SECRET)
+
+
+def test_hidden_checks_show_title_and_result_when_the_assignment_says_so(graded: Course) -> None:
+    finish(graded)
+    graded.store.jobs.announce(HW1, Announced("t1", Hidden.AFTER_RELEASE))
+    assert "Q2: more" not in str(ask(graded))
+    graded.grades.upload(
+        COURSE_INSTRUCTOR, graded.release.assignment(COURSE_INSTRUCTOR, "hw1"), [{"student": "alice", "mark": 1}]
+    )
+    assert "Q2: more" in str(ask(graded))
+    assert "f(7)" not in str(ask(graded))
+
+
+def test_the_earlier_result_stays_while_the_newer_submission_waits(graded: Course) -> None:
+    finish(graded)
+    submit_work(graded.store, graded.signer, ALICE, b"better")
+    found = ask(graded)
+    assert (found["state"], found["attempt"]) == ("waiting", 2)
+    assert isinstance(found["result"], dict)
+    assert found["result"]["attempt"] == 1
+
+
+def test_a_failure_of_ours_is_no_result_and_its_reason_is_for_instructors(graded: Course) -> None:
+    for number in range(TRIES):
+        job = claim(graded, NOON + number)
+        graded.store.jobs.fail(job, "no sandbox", NOON + number + 1)
+    assert ask(graded) == {"state": "failed", "attempt": 1, "place": None, "result": None, "error": ""}
+    assert ask(graded, as_=INSTRUCTOR)["error"] == "no sandbox"
+
+
+def test_a_classmate_cannot_read_a_result(graded: Course) -> None:
+    finish(graded)
+    assert Web(graded)("GET", "/assignments/hw1/result?user=alice", "bob").status_code == 403
+
+
+def test_the_page_shows_the_queue_then_the_result(graded: Course) -> None:
+    student = Visitor(graded)
+    student.post("/login", token=token_of(graded, "alice"))
+    page = student.get("/my/hw1").text
+    assert "place 1 in the queue" in page
+    assert "every 2s" in page
+    finish(graded, FAILED)
+    page = student.get("/my/hw1").text
+    assert "ZeroDivisionError" in page
+    assert "every 2s" not in page
+    assert not any(each in page for each in SECRET)
+
+
+def test_the_board_says_what_waits_and_what_failed(graded: Course) -> None:
+    submit_work(graded.store, graded.signer, BOB, b"work")
+    for number in range(TRIES):
+        graded.store.jobs.fail(claim(graded, NOON + number), "no sandbox", NOON)
+    teacher = Visitor(graded)
+    teacher.post("/login", token=token_of(graded, INSTRUCTOR))
+    page = teacher.get("/board").text
+    assert "1 submission waits to be graded" in page
+    assert "no sandbox" in page
