@@ -11,8 +11,16 @@ from tests.web.sample_parts import ALICE, KEY, NOBODY, SCRIPT, TEACHER
 
 SAMPLES: dict[str, Page] = {
     "join": Join(NOBODY, True, KEY, "k" * 64),
-    "join-taken": Join(NOBODY, True, KEY, "k" * 64, "alice", "swordfish", "the name 'alice' is taken: choose another"),
-    "join-hostile": Join(replace(NOBODY, course=SCRIPT), True, KEY, *[f'"{SCRIPT}'] * 3, f"wrong: {SCRIPT}"),
+    "join-taken": Join(NOBODY, True, KEY, "k" * 64, True, False, "alice", "swordfish", "the name 'alice' is taken"),
+    "join-hostile": Join(
+        replace(NOBODY, course=SCRIPT),
+        True,
+        KEY,
+        f'"{SCRIPT}',
+        user=f'"{SCRIPT}',
+        code=SCRIPT,
+        problem=f"wrong: {SCRIPT}",
+    ),
     "join-off": Join(NOBODY, False, KEY, "k" * 64),
     "joined": Joined(ALICE, "alice:" + "5f0c" * 16, "https://course.example.org/course"),
     "login": Login(NOBODY, True),

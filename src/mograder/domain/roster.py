@@ -11,13 +11,12 @@ from mograder.domain import tokens
 from mograder.domain.access import Account, Actor, Role
 from mograder.domain.accounts import AccountsStore, People, hash_code
 from mograder.domain.audit import Event
+from mograder.domain.codes import CODE_LENGTH, CODE_LETTERS, spelled
 from mograder.domain.errors import BadRequest, NameTaken
 from mograder.domain.keys import KeysStore
 from mograder.domain.names import INSTRUCTOR, Username, one_line, parse_new_username
 
 MAX_NAME = 200  # characters of a person's display name
-
-_CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that look like another
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,7 @@ class Person:
 
 def random_code() -> str:
     """A personal code that nobody guesses (59 bits) and that can be read out."""
-    letters = [secrets.choice(_CODE_LETTERS) for _ in range(12)]
-    return "-".join("".join(letters[at : at + 4]) for at in (0, 4, 8))
+    return spelled("".join([secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH)]))
 
 
 @dataclass(frozen=True)

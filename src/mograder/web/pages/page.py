@@ -73,6 +73,10 @@ class Join(Page):
     registration: bool
     fingerprint: str
     claim_key: str
+    shared_code: bool = True
+    """Whether the course's code lets people in."""
+    personal_codes: bool = True
+    """Whether people of the roster have personal codes that are still open."""
     user: str = ""
     code: str = ""
     problem: str = ""

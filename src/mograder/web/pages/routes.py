@@ -36,7 +36,10 @@ def home(request: PageRequest) -> Answer:
 
 def join_form(request: PageRequest) -> Join:
     course = request.course
-    return Join(request.frame, course.accounts.registration_open, course.keys.public()[0]["kid"], random_secret())
+    ways = course.accounts.ways_to_join
+    return Join(
+        request.frame, course.accounts.registration_open, course.keys.public()[0]["kid"], random_secret(), *ways
+    )
 
 
 def join(request: PageRequest) -> Answer:
