@@ -175,10 +175,7 @@ class Accounts:
 
     def is_personal_code(self, user: str, code: str) -> bool:
         """Whether `code` is the personal code of the account of this name. Never raises for a name that is none."""
-        try:
-            account = self.store.find(parse_new_username(user))
-        except BadName:
-            account = None
+        account = self.find(user)
         expected = account.code_hash if account and account.code_hash else ""
         return _opens(code, expected)
 
@@ -257,6 +254,13 @@ class Accounts:
             self.people.change(
                 actor, "logout", actor.username, lambda held: replace(held, claim_hash=None), self.clock()
             )
+
+    def find(self, user: str) -> Account | None:
+        """The account of a name as a person typed it, in any case; None also for a text that is no name."""
+        try:
+            return self.store.find(parse_new_username(user))
+        except BadName:
+            return None
 
     def authenticate(self, token: Token, secrets: Sequence[str] | None = None) -> Actor:
         """The actor that `token` belongs to. Raises Unauthenticated when it is not genuine, or has been revoked.

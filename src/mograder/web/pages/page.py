@@ -105,6 +105,7 @@ class Login(Page):
     registration: bool
     way_back: str = ""
     problem: str = ""
+    user: str = ""
 
 
 @dataclass(frozen=True)
