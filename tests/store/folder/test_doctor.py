@@ -346,7 +346,8 @@ def test_a_folder_of_a_group_lets_the_group_read_grades(course: Path) -> None:
 
 
 def test_released_files_outside_the_course_are_said(course: Path, tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "hw1").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "hw1" / "hw1.py").write_text("1")
     (found,) = checked(course, release=tmp_path / "elsewhere")
     assert (found.severity, found.where) == ("note", str(tmp_path / "elsewhere"))
 
