@@ -147,9 +147,8 @@ class Peer:
             kind = own if isinstance(own, type) and issubclass(own, BaseException) else kind
         if operation == "next" and kind is StopIteration:
             return StopIteration(*arguments)
-        if issubclass(
-            kind, (StopIteration, StopAsyncIteration)
-        ):  # would end a loop of the tests: all(map(f, …)) is true
+        if issubclass(kind, (StopIteration, StopAsyncIteration)):
+            # It would end a loop of the tests: all(map(f, …)) would be true.
             kind, text, arguments = RuntimeError, f"{kind.__name__} {text}".strip(), ()
         return errors.rebuild(kind, arguments, text, error.get("line"))
 

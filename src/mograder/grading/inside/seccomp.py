@@ -26,6 +26,11 @@ _CALLS = {
     "shmget": (29, 194), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180),
     "pidfd_getfd": (438, 438), "kexec_load": (246, 104), "init_module": (175, 105), "finit_module": (313, 273),
 }  # fmt: skip
+# the first argument is a process
+_SIGNALS = {
+    "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240), "pidfd_open": (434, 434), "prlimit64": (302, 261),
+}  # fmt: skip
 _MACHINES = {"x86_64": (0xC000003E, 0, 56), "aarch64": (0xC00000B7, 1, 220)}
 _CLONE3 = 435
 
@@ -40,7 +45,18 @@ def restrict() -> bool:
     found = _MACHINES.get(platform.machine())
     if found is None:
         return False
-    program = _program(*found)
+    return _install(_program(*found))
+
+
+def protect(processes: list[int]) -> bool:
+    """No signal of this process, or of those that come of it, reaches these processes (negative: groups; -1: all)."""
+    found = _MACHINES.get(platform.machine())
+    if found is None:
+        return False
+    return _install(_protecting(found[0], found[1], [process & 0xFFFFFFFF for process in processes]))
+
+
+def _install(program: bytes) -> bool:
     library = ctypes.CDLL(None, use_errno=True)
 
     class Program(ctypes.Structure):
@@ -52,10 +68,24 @@ def restrict() -> bool:
     return bool(library.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(filtered), 0, 0) == 0)
 
 
-def _program(architecture: int, column: int, clone: int) -> bytes:
-    def step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
-        return struct.pack("<HBBI", code, yes, no, value)
+def _step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
+    """One instruction: a jump goes on after so many."""
+    return struct.pack("<HBBI", code, yes, no, value)
 
+
+def _protecting(architecture: int, column: int, processes: list[int]) -> bytes:
+    step = _step
+    steps = [step(_LOAD, 4), step(_EQUAL, architecture, 1, 0), step(_RETURN, _KILL), step(_LOAD, 0)]
+    for numbers in _SIGNALS.values():
+        steps += [step(_EQUAL, numbers[column], 0, 2 * len(processes) + 2), step(_LOAD, 16)]
+        for process in processes:
+            steps += [step(_EQUAL, process, 0, 1), step(_RETURN, _ERRNO | _EPERM)]
+        steps.append(step(_RETURN, _ALLOW))
+    return b"".join([*steps, step(_RETURN, _ALLOW)])
+
+
+def _program(architecture: int, column: int, clone: int) -> bytes:
+    step = _step
     steps = [
         step(_LOAD, 4), step(_EQUAL, architecture, 1, 0), step(_RETURN, _KILL),
         step(_LOAD, 0), step(_AT_LEAST, _X32, 0, 1), step(_RETURN, _ERRNO | _EPERM),
