@@ -50,7 +50,7 @@ COMMANDS = [
 ]  # fmt: skip
 OTHERS = [
     ("student", "--headless"), ("student", ".", "--headless"), ("roster", "list"), ("extend", "--list"),
-    ("extend", "alice", "hw1", "+1d"), ("schedule", "hw1"), ("schedule", "hw1", "--title", "x"),
+    ("extend", "alice", "hw1", "+1d"), ("schedule", "hw1"), ("schedule", "hw1", "--title", "x"), ("audit",),
 ]  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def test_a_token_or_code_of_the_environment_is_never_sent_where_only_the_folder_
 def test_the_sweep_names_every_command_that_talks_to_a_server() -> None:
     assert {words[0] for words in COMMANDS} >= set(HTTPS) - {"logout", "logins"}
     own = {"serve", "token", "doctor", "verify", "erase", "backup", "restore", "rehearse", "secret", "course", "store",
-           "mirror", "demo", "generate", "validate", "autograde", "feedback"}  # fmt: skip
+           "mirror", "demo", "generate", "validate", "autograde", "feedback", "worker"}  # fmt: skip
     assert {words[0] for words in OTHERS} == set(PLACES) - own - {"https"}
 
 

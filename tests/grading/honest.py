@@ -59,7 +59,7 @@ QUESTIONS = (
              "(Dog('Rex').name == 'Rex', ''), (Dog('Rex').bark(times=2) == 'Rex!!', ''), (Dog.legs == 4, ''),"
              " (isinstance(Dog('x'), Dog) and not isinstance(3, Dog), ''), (type(Dog('x')) == Dog, ''),"
              " (hasattr(Dog('x'), 'bark') and not hasattr(Dog('x'), 'meow'), ''), (type(Dog('x')).__name__ == 'Dog', '')",
-             ("from dataclasses import dataclass\n@dataclass\nclass Dog:\n    name: str\n    legs = 4\n    def bark(self, times=1):\n"
+             ("from dataclasses import dataclass as _data\n@_data\nclass Dog:\n    name: str\n    legs = 4\n    def bark(self, times=1):\n"
               "        return f'{self.name}' + times * '!'",),
              ("class Dog:\n    legs = 3\n    def __init__(self, name):\n        self.name = 'Rex'\n    def bark(self, times=1):\n"
               "        return 'wuff'",)),
@@ -73,7 +73,7 @@ QUESTIONS = (
              "    def __repr__(self):\n        return f'Vec({self.x}, {self.y})'",
              "(Vec(1, 2) + Vec(3, 4) == Vec(4, 6), ''), (Vec(1, 2) != Vec(1, 3), ''), (repr(Vec(1, 2)) == 'Vec(1, 2)', ''),"
              " (str([Vec(1, 2)]) == '[Vec(1, 2)]', ''), (f'{Vec(1, 2)}' == 'Vec(1, 2)', '')",
-             ("from dataclasses import dataclass\n@dataclass\nclass Vec:\n    x: int\n    y: int\n    def __add__(self, o):\n"
+             ("from dataclasses import dataclass as _data\n@_data\nclass Vec:\n    x: int\n    y: int\n    def __add__(self, o):\n"
               "        return type(self)(self.x + o.x, self.y + o.y)\n    def __repr__(self):\n        return 'Vec(%d, %d)' % (self.x, self.y)",),
              ("class Vec:\n    def __init__(self, x, y):\n        self.x, self.y = x, y",), True),
     Question("container", "class Bag:\n    def __init__(self):\n        self.d = {}\n    def __setitem__(self, k, v):\n        self.d[k] = v\n"

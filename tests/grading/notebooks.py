@@ -100,7 +100,6 @@ CHECKS: dict[str, str] = {
     "even": """
         grader.check("even: numbers", [
             (is_even(4), "4 is"), (not is_even(7), "7 is not"), (is_even(0) == True, "0 is"),
-            (all(map(is_even, [2, 4, 6])) and not any(map(is_even, [1, 3])), "all of these"),
         ])
     """,
     "secret": hidden(f'grader.check("secret: hidden", [(secret == "{SECRET}", "the secret")])'),
@@ -118,6 +117,7 @@ CHECKS: dict[str, str] = {
 
 # Each in a cell of its own, so that one condition that raises hides no other one that a cheat would pass.
 MORE_CHECKS = (
+    'grader.check("even: all", [(all(map(is_even, [2, 4, 6])), "all of these")])',
     'grader.check("answer: near", [(abs(answer - 42) < 1e-9, "it is near 42")])',
     'grader.check("answer: close", [(math.isclose(answer, 42), "it is close to 42")])',
     'grader.check("squares: many", [(len(squares) == 10 and 49 in squares, "ten of them, with 49")])',

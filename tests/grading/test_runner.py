@@ -113,7 +113,7 @@ def test_a_function_that_raises_in_a_check_says_where(grader: Grader) -> None:
     line = next(n for n, each in enumerate(text.split("\n"), 1) if "number.even" in each)
     assert check.status is CheckStatus.DANGER
     assert check.messages == (f"AttributeError: 'int' object has no attribute 'even' (your line {line})",)
-    assert (check.earned_weight, check.total_weight) == (0, 4)
+    assert (check.earned_weight, check.total_weight) == (0, 3)
 
 
 def test_a_missing_data_file_fails_its_cell_alone(grader: Grader) -> None:

@@ -208,11 +208,15 @@ class FolderPlace:
         for name, entries in source.grades().items():
             path = self.store.folders.grades / name / GRADES
             files.make_folder(path.parent)
-            files.write_file(path, json.dumps(entries, ensure_ascii=False, indent=2).encode() + b"\n")
+            files.write_file(
+                path,
+                json.dumps(entries, ensure_ascii=False, indent=2).encode() + b"\n",
+                files.private_mode(path.parent),
+            )
         for name, user, page, moment in source.pages():
             path = self.store.folders.grades / name / FEEDBACK / f"{user}.html"
             files.make_folder(path.parent)
-            files.write_file(path, page)
+            files.write_file(path, page, files.private_mode(path.parent))
             os.utime(path, (moment / SECOND, moment / SECOND))
 
 

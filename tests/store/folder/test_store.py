@@ -201,7 +201,7 @@ def test_a_latest_by_hand_does_not_take_the_name_of_a_version_that_is_gone(store
     (submitted / "alice.py").write_bytes(b"by hand")
     os.utime(submitted / "alice.py", (NOON // SECOND, NOON // SECOND))
     submit_work(store, SIGNER, ALICE, b"two", NOON + 5 * SECOND)
-    assert names_in(submitted) == ["alice.py", "alice_20260310T120001.py", "alice_20260310T120005.py"]
+    assert names_in(submitted) == ["alice.py", "alice_20260310T120005.py", "alice_20260310T120006.py"]
     assert (submitted / "alice_20260310T120001.py").read_bytes() == b"by hand"
 
 
@@ -759,6 +759,7 @@ def test_receipts_of_a_ledger_from_before_deadlines_are_kept_and_found_unaltered
         row = (1, "", "hw1", "alice", 1, before.filename, before.sha256, 3, NOON, "alice", text)
         connection.execute(f"INSERT INTO receipts VALUES ({', '.join('?' * 11)})", row)
         connection.commit()
+    (root / ".mograder.db").chmod(0o600)
     folder = root.parent / "submitted" / "hw1"
     folder.mkdir(parents=True)
     (folder / before.filename).write_bytes(b"one")

@@ -134,7 +134,7 @@ def test_a_disk_that_fails_says_what_could_not_be_done(
     path = fetched_file(file)
     path.unlink()
     path.parent.rmdir()
-    with pytest.raises(Temporary, match=r"^cannot bring the file"):
+    with pytest.raises(Temporary, match=r"^cannot fetch the file"):
         file.read()
     with (tmp_path / "written alone").open("ab") as other, pytest.raises(Temporary, match=r"^cannot read the file"):
         list(pieces_of(other))

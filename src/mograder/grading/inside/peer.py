@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import operator
+import signal
 import types
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
 from . import errors, references, tables, values
@@ -46,13 +47,18 @@ class Rules(Protocol):
 
 
 class Peer:
-    """One end. `calls` bounds the requests that it sends until `renew`, `limited` what it does for one of theirs."""
+    """One end. `calls` bounds the requests that it sends until `renew`, `limited` what it does for one of theirs.
+
+    With `limited` this is the answering end: its own time limit falls between two messages, never within one, and ends
+    what the other end has asked for. At the other end a time limit ends the conversation.
+    """
 
     def __init__(
         self, channel: Channel, rules: Rules, calls: int, answers: Mapping[str, object] | None = None,
-        limited: Callable[[], AbstractContextManager[None]] = nullcontext,
+        limited: Callable[[], AbstractContextManager[None]] | None = None,
     ) -> None:  # fmt: skip
-        self._limited = limited
+        self._answers_only = limited is not None
+        self._limited = limited or nullcontext
         self._channel = channel
         self._rules = rules
         self._calls = self._most_calls = calls
@@ -94,15 +100,14 @@ class Peer:
             raise errors.TooLarge(str(error)) from None
         finished = False
         try:
-            self._channel.send(document, encoder.blobs)
-            reply, blobs = self._wait()
-            finished = True
+            with held_signals() if self._answers_only else nullcontext():
+                self._channel.send(document, encoder.blobs)
+                reply, blobs = self._wait()
+                finished = True
         except (FrameError, OSError) as error:
             raise errors.AnswersGone(str(error)) from None
         finally:
-            self.broken = (
-                self.broken or not finished
-            )  # interrupted in mid-conversation: nothing after it can be trusted
+            self.broken = self.broken or not finished  # interrupted in mid-conversation: out of step
         return self._result(reply, blobs, seen, operation)
 
     def _wait(self) -> tuple[dict[str, Any], list[bytes]]:
@@ -148,9 +153,8 @@ class Peer:
             kind = own if isinstance(own, type) and issubclass(own, BaseException) else kind
         if operation == "next" and kind is StopIteration:
             return StopIteration(*arguments)
-        if issubclass(
-            kind, (StopIteration, StopAsyncIteration)
-        ):  # would end a loop of the tests: all(map(f, …)) is true
+        if issubclass(kind, (StopIteration, StopAsyncIteration)):
+            # It would end a loop of the tests: all(map(f, …)) would be true.
             kind, text, arguments = RuntimeError, f"{kind.__name__} {text}".strip(), ()
         return errors.rebuild(kind, arguments, text, error.get("line"))
 
@@ -181,6 +185,10 @@ class Peer:
                 result = self._perform(document["op"], document.get("r"), document.get("n", ""), arguments, named)
         except (errors.AnswersGone, errors.TooManyCalls):
             raise
+        except errors.OutOfTime as caught:
+            if not self._answers_only:
+                raise
+            error = caught
         except BaseException as caught:  # noqa: BLE001 - whatever it is crosses
             error = caught
         finally:
@@ -321,6 +329,16 @@ class Peer:
     def fetch(self, name: str) -> Any:
         """The value of a name on the other side. Raises what reading it raises there."""
         return self.request("answer", 0, name)
+
+
+@contextmanager
+def held_signals() -> Iterator[None]:
+    """Time limits wait until its end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGPROF, signal.SIGALRM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def replace(target: Any, new: Any) -> None:
