@@ -153,7 +153,7 @@ def list_courses(courses: Courses, as_json: bool) -> None:
     )
 
 
-@course.command()
+@course.command(short_help="Close a course, or open it again.")
 @_name
 @click.option("--undo", is_flag=True, help="Open the course again.")
 @_in_store

@@ -309,7 +309,7 @@ def restore(file: Path, folder: Path) -> None:
 
     restored = read_backup(file, folder, note)
     root = restored.folders.root
-    findings = checkup.check(restored.folders, config.utc_now())
+    findings = checkup.check(restored.folders, config.utc_now(), is_copy=True)
     _report(findings)
     tell(f"serve it with: mograder serve {root}" + restored.flags)
     _conclude(findings)

@@ -202,7 +202,7 @@ def test_a_latest_by_hand_does_not_take_the_name_of_a_version_that_is_gone(store
     os.utime(submitted / "alice.py", (NOON // SECOND, NOON // SECOND))
     submit_work(store, SIGNER, ALICE, b"two", NOON + 5 * SECOND)
     assert names_in(submitted) == ["alice.py", "alice_20260310T120005.py", "alice_20260310T120006.py"]
-    assert (submitted / "alice_20260310T120001.py").read_bytes() == b"by hand"
+    assert (submitted / "alice_20260310T120006.py").read_bytes() == b"by hand"
 
 
 def test_a_dated_file_that_was_put_there_by_hand_is_not_written_over(store: FolderStore, submitted: Path) -> None:

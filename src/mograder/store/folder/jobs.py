@@ -33,7 +33,8 @@ def enqueue(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> None
     """Make the jobs of new receipts, in their transaction."""
     jobs = map(new_job, receipts)
     connection.executemany(
-        "INSERT INTO grading_jobs (receipt, assignment, username, attempt, received) VALUES (?, ?, ?, ?, ?)",
+        # A ledger that was cut by hand may hold the job of an earlier receipt of this number.
+        "INSERT OR REPLACE INTO grading_jobs (receipt, assignment, username, attempt, received) VALUES (?, ?, ?, ?, ?)",
         ((each.receipt, each.assignment, each.username, each.attempt, each.received) for each in jobs),
     )
 
