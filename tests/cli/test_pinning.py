@@ -63,8 +63,7 @@ def test_a_course_is_walked_with_a_pinned_server(course_folder: Path, mograder: 
         # Another token for the same server, and a second login, keep to the pin.
         instructor = ("--url", server.url, "--token", server.token("__instructor__"))
         mograder("fetch-submissions", "hw1", *instructor)
-        mograder("logout", "--url", server.url)
-        mograder("login", *instructor)
+        mograder("login", "--url", server.url, "--token", server.token("alice"))
         assert Logins().find(server.url).authority == kept.authority  # type: ignore[union-attr]
 
 

@@ -61,7 +61,7 @@ def test_tokens_come_from_standard_input(monkeypatch: pytest.MonkeyPatch, capsys
 def test_a_secret_on_standard_input_that_is_no_text_is_a_usage_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], errors: str
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe"), "utf-8", errors))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\x80\x81"), "utf-8", errors))
     assert run(["token", "--secret-stdin", "alice"]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
