@@ -14,7 +14,7 @@ from pathlib import Path
 from machine import flushes
 from servers import ASSIGNMENTS, LARGE, SMALL, Contestant, Server, content, environment, make_course, serving
 
-from mograder.load import Answer, Ask, quantile, rate, run, send_all
+from mograder.rehearsal.load import Answer, Ask, quantile, rate, run, send_all
 
 Figures = dict[str, float]
 
@@ -99,8 +99,8 @@ def reading(
         path = "/assignments/hw1/grades"
         sent = ask(server, [Ask("POST", path, server.token(), body, {"Content-Type": "application/json"})])
         expect(sent[0].ok, f"{path}: {sent[0]}")
-        kept = ask(server, [_hand_in(server, user, 0, "hw2") for user in students], 4)
-        expect(all(each.ok for each in kept), "a hand-in was refused")
+        kept = ask(server, [_submission(server, user, 0, "hw2") for user in students], 4)
+        expect(all(each.ok for each in kept), "a submission was refused")
 
         def measure(case: str, paths: list[str], users: list[str] | None = None) -> None:
             if wanted(case):
@@ -112,7 +112,7 @@ def reading(
             expect(get(server, path).body == wanted_bytes, f"{path}: other bytes than on the disk")
         expect(len(json.loads(get(server, "/assignments").body)) == ASSIGNMENTS, "not every assignment is listed")
         listed = json.loads(get(server, "/assignments/hw2/submissions").body)
-        expect(len(listed) == size.students, "not every hand-in is listed")
+        expect(len(listed) == size.students, "not every submission is listed")
         status = get(server, f"/assignments/hw1/status?user={students[1]}", server.token(students[1])).body
         expect(json.loads(status)["grade"] == "1", f"another grade than was uploaded: {status!r}")
 
@@ -120,7 +120,7 @@ def reading(
         measure("file", [file])
         measure("large", [large])
         measure("status", [f"/assignments/hw1/status?user={user}" for user in students], students)
-        measure("hand-ins", ["/assignments/hw2/submissions"])
+        measure("submissions", ["/assignments/hw2/submissions"])
         if wanted("manifest"):
             names = [f"hw{number}" for number in range(1, ASSIGNMENTS + 1)]
             manifest = [
@@ -141,7 +141,7 @@ def reading(
 # handing in
 
 
-def _hand_in(server: Server, user: str, version: int, assignment: str = "hw1") -> Ask:
+def _submission(server: Server, user: str, version: int, assignment: str = "hw1") -> Ask:
     path = f"/assignments/{assignment}/submit?user={user}"
     return Ask("POST", path, server.token(user), content(SMALL, (user, version)), user=user, kind=str(version))
 
@@ -153,12 +153,12 @@ def _refuses_strangers(server: Server, user: str, other: str) -> None:
         answer = get(server, path, token)
         expect(answer.status in refusals, f"a wrong token was answered {answer.status}")
     stolen = Ask("POST", f"/assignments/hw1/submit?user={user}", forged, b"x = 1\n")
-    expect(ask(server, [stolen])[0].status == 401, "a hand-in with a wrong token was not refused")
+    expect(ask(server, [stolen])[0].status == 401, "a submission with a wrong token was not refused")
 
 
 def _on_disk(server: Server, assignment: str = "hw1") -> list[str]:
     """The SHA-256 of every version that is kept."""
-    kept = server.hand_ins(assignment).glob("*_*.py")
+    kept = server.submissions(assignment).glob("*_*.py")
     return [hashlib.sha256(path.read_bytes()).hexdigest() for path in kept]
 
 
@@ -176,18 +176,18 @@ def _hurry(answers: list[Answer]) -> Figures:
 
 
 def rush(contestant: Contestant, folder: Path, size: Size) -> Figures:
-    """Everybody hands in at once, a new connection each. Every acknowledged hand-in must be on the disk, whole."""
+    """Everybody hands in at once, a new connection each. Every acknowledged submission must be on the disk, whole."""
     root = make_course(folder, 1)
     students = [f"student{number:03}" for number in range(size.students)]
     with serving(contestant, root) as server:
-        asks = [_hand_in(server, user, 1) for user in students]
-        ask(server, [_hand_in(server, "early", 0)])
+        asks = [_submission(server, user, 1) for user in students]
+        ask(server, [_submission(server, "early", 0)])
         answers = ask(server, asks, size.connections)
         kept = set(_on_disk(server))
         lost = [each.ask.user for each in answers if each.ok and _digest(each) not in kept]
         expect(not lost, f"{contestant.name}: acknowledged and not on the disk: {lost}")
         for answer in answers:
-            latest = server.hand_ins("hw1") / f"{answer.ask.user}.py"
+            latest = server.submissions("hw1") / f"{answer.ask.user}.py"
             expect(not answer.ok or latest.read_bytes() == answer.ask.body, f"{latest} is not what was handed in")
         _refuses_strangers(server, students[0], students[1])
         return {**_hurry(answers), "memory": server.peak_memory() / 2**20}
@@ -199,9 +199,9 @@ def storm(contestant: Contestant, folder: Path, size: Size) -> Figures:
     people, versions = size.storm
     with serving(contestant, root) as server:
         asks = [
-            _hand_in(server, f"student{person}", version) for version in range(versions) for person in range(people)
+            _submission(server, f"student{person}", version) for version in range(versions) for person in range(people)
         ]
-        ask(server, [_hand_in(server, "early", 0)])
+        ask(server, [_submission(server, "early", 0)])
         answers = ask(server, asks, people)
         acknowledged = [_digest(each) for each in answers if each.ok]
         kept = set(_on_disk(server))
@@ -209,16 +209,16 @@ def storm(contestant: Contestant, folder: Path, size: Size) -> Figures:
 
 
 def count_flushes(contestant: Contestant, folder: Path) -> Figures:
-    """Flushes of the device while 100 hand-ins are acknowledged, 100 at once."""
+    """Flushes of the device while 100 submissions are acknowledged, 100 at once."""
     root = make_course(folder, 1)
     with serving(contestant, root) as server:
-        ask(server, [_hand_in(server, "early", 0)])
-        asks = [_hand_in(server, f"student{number:03}", 1) for number in range(100)]
-        time.sleep(1.5)  # what follows the first hand-in is over
+        ask(server, [_submission(server, "early", 0)])
+        asks = [_submission(server, f"student{number:03}", 1) for number in range(100)]
+        time.sleep(1.5)  # what follows the first submission is over
         before = flushes(folder)
         answers = ask(server, asks, 100)
         counted = flushes(folder) - before
-        expect(all(each.ok for each in answers), "a hand-in was refused")
+        expect(all(each.ok for each in answers), "a submission was refused")
         return {"flushes": float(counted)}
 
 
@@ -252,5 +252,5 @@ def show_help(contestant: Contestant, folder: Path, size: Size) -> Figures:
 WRITING: Mapping[str, Callable[[Contestant, Path, Size], Figures]] = {
     "rush": rush, "storm": storm, "start": start, "help": show_help,
 }  # fmt: skip
-READING = ("list", "manifest", "file", "large", "status", "hand-ins")
+READING = ("list", "manifest", "file", "large", "status", "submissions")
 NAMES = (*READING, *WRITING, "flushes", "disk", "nginx")

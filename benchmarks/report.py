@@ -36,7 +36,7 @@ ROWS = (
     Row("file", "file of 20 KB", "rate", "a second", 6),
     Row("large", "file of 5 MB", "rate", "a second"),
     Row("status", "status, 500 grades", "rate", "a second", 10),
-    Row("hand-ins", "list 500 hand-ins", "rate", "a second", 100),
+    Row("submissions", "list 500 submissions", "rate", "a second", 100),
     Row("rush", "rush: 500 students, 100 at once", "rate", "a second", 8),
     Row("rush", "rush: slowest of a hundred answers", "p99", "s", 20, less_is_better=True),
     Row("storm", "storm: 50 students, 20 versions each", "rate", "a second", 25),
@@ -120,7 +120,7 @@ def _beside_the_machine(results: Results) -> str:
     counted = _median(results, "flushes", "ours", "flushes")
     if counted is not None:
         met = "yes" if counted < 20 else "no"
-        lines.append(["flushes of the disk for 100 hand-ins", _number(counted), "100", "-", "under 20", met])
+        lines.append(["flushes of the disk for 100 submissions", _number(counted), "100", "-", "under 20", met])
     disk = {name: _median(results, "disk", "machine", name) for name in ("one", "eight", "batched", "appended")}
     said = (
         f"Durable writes of 20 KB a second on this disk: one writer {_number(disk['one'])}, eight writers "

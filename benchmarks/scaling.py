@@ -28,9 +28,9 @@ sys.path.insert(0, str(ROOT))
 
 from mograder.domain.names import Username  # noqa: E402
 from mograder.domain.tokens import sign  # noqa: E402
-from mograder.load import Answer, Ask, quantile, rate, run, send_all  # noqa: E402
-from mograder.store.layout import Folders  # noqa: E402
-from mograder.store.postgres_courses import PostgresCourses  # noqa: E402
+from mograder.rehearsal.load import Answer, Ask, quantile, rate, run, send_all  # noqa: E402
+from mograder.store.folder.layout import Folders  # noqa: E402
+from mograder.store.postgres.courses import PostgresCourses  # noqa: E402
 from tests.parts import make_course_folder, serving  # noqa: E402
 from tests.postgres import Server, fresh_database, new_course, running_server  # noqa: E402
 
@@ -72,10 +72,10 @@ def on_postgres(database: Server, parent: Path, servers: int, courses: int) -> I
         ]
 
 
-def rush(targets: list[Target], hand_ins: int) -> list[Answer]:
+def rush(targets: list[Target], submissions: int) -> list[Answer]:
     """Students hand in 20 KB each, all different, spread over the targets; connections are spread alike."""
     asks: list[list[Ask]] = [[] for _ in targets]
-    for number in range(hand_ins):
+    for number in range(submissions):
         user, target = Username(f"s{number:05}"), targets[number % len(targets)]
         body = os.urandom(SIZE)
         path = f"{target.path}/assignments/hw1/submit?user={user}"
@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    hand_ins, rounds = (60, 1) if options.quick else (1500, options.rounds)
+    submissions, rounds = (60, 1) if options.quick else (1500, options.rounds)
     figures: dict[str, list[tuple[float, float, float]]] = {}
     with running_server() as database, tempfile.TemporaryDirectory(dir=ROOT) as scratch:
         for turn in range(rounds):
@@ -113,11 +113,11 @@ def main() -> None:
             for name, case in cases.items():
                 with case as targets:
                     rush(targets, 20)
-                    answers = rush(targets, hand_ins)
+                    answers = rush(targets, submissions)
                 figure = (rate(answers), quantile(answers, 0.5) * 1000, quantile(answers, 0.99) * 1000)
                 figures.setdefault(name, []).append(figure)
-                print(f"{name}: {figure[0]:.0f} hand-ins/s, p50 {figure[1]:.0f} ms, p99 {figure[2]:.0f} ms")
-    table = written(figures, hand_ins, rounds)
+                print(f"{name}: {figure[0]:.0f} submissions/s, p50 {figure[1]:.0f} ms, p99 {figure[2]:.0f} ms")
+    table = written(figures, submissions, rounds)
     print(table)
     if not options.quick:
         text = DOCUMENT.read_text()
@@ -125,12 +125,12 @@ def main() -> None:
         DOCUMENT.write_text(before + BEGIN + table + END + after)
 
 
-def written(figures: dict[str, list[tuple[float, float, float]]], hand_ins: int, rounds: int) -> str:
+def written(figures: dict[str, list[tuple[float, float, float]]], submissions: int, rounds: int) -> str:
     """The table of docs/scaling.md: medians, and medians of the ratios to the folder of the same round."""
     lines = [
-        f"{hand_ins} hand-ins of 20 KB over {CONNECTIONS} connections, each new; medians of {rounds} round(s), servers "
-        f"and database on one machine with {os.cpu_count()} cores (Python {platform.python_version()}):\n",
-        "\n| store | hand-ins/s | beside the folder | p50 | p99 |\n| --- | --- | --- | --- | --- |\n",
+        f"{submissions} submissions of 20 KB over {CONNECTIONS} connections, each new; medians of {rounds} round(s), "
+        f"servers and database on one machine with {os.cpu_count()} cores (Python {platform.python_version()}):\n",
+        "\n| store | submissions/s | beside the folder | p50 | p99 |\n| --- | --- | --- | --- | --- |\n",
     ]
     first = next(iter(figures.values()))
     for name, rounds_of in figures.items():

@@ -84,8 +84,8 @@ class Server:
     def address(self) -> tuple[str, int]:
         return ("127.0.0.1", self.port)
 
-    def hand_ins(self, assignment: str) -> Path:
-        """The folder where hand-ins stand: the published server keeps them beside the hand-outs."""
+    def submissions(self, assignment: str) -> Path:
+        """The folder where submissions stand: the published server keeps them beside the released files."""
         ours = self.root.parent / "submitted" / assignment
         return ours if ours.is_dir() else self.root / assignment
 

@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 from playwright.sync_api import Browser, BrowserContext, Route, expect, sync_playwright
 from playwright.sync_api import Page as Tab
 
-from mograder.web.pages import Page, assets, render
-from mograder.web.visits import SECURITY
+from mograder.web.pages.page import Page, assets, render
+from mograder.web.pages.page_request import SECURITY
 
 NAMES = (
     "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from mograder.domain.course import Course
-from mograder.store.database import upgrade
+from mograder.store.postgres.database import upgrade
 from tests.courses import make_sound_course
 from tests.hostile import HostileServer, hostile
 from tests.parts import Clock, Running, make_course_folder, open_course, running
@@ -28,7 +28,7 @@ def course_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def submitted(course_folder: Path) -> Path:
-    """Where hand-ins for hw1 are kept."""
+    """Where submissions for hw1 are kept."""
     return course_folder.parent / "submitted" / "hw1"
 
 
@@ -47,7 +47,7 @@ def clock() -> Clock:
 def course(course_folder: Path, clock: Clock) -> Iterator[Course]:
     course = open_course(course_folder, clock)
     yield course
-    course.store.close()
+    course.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A course that nobody serves, with hand-ins, grades and settings: what it is made of, and what may be done to it."""
+"""A course that is not served, with submissions, grades and settings; and ways to damage it."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from contextlib import closing
 from pathlib import Path
 
 from mograder.config import utc_now
-from mograder.sealing import Ed25519Seal, new_private_key
-from tests.parts import ALICE, BOB, hand_in, make_course_folder, open_store
+from mograder.signing import Ed25519Signer, new_private_key
+from tests.parts import ALICE, BOB, make_course_folder, open_store, submit_work
 
 
 def make_sound_course(parent: Path) -> Path:
-    """Five hand-ins of two people, grades and a title."""
+    """Five submissions of two people, grades and a title."""
     root = make_course_folder(parent)
     store = open_store(root)
-    seal = Ed25519Seal(store.signing_key(new_private_key))
+    signer = Ed25519Signer(store.keys.signing_key(new_private_key))
     now = utc_now() - 3600 * 1_000_000
     for number in range(3):
-        hand_in(store, seal, ALICE, b"alice %d" % number, now + number)
+        submit_work(store, signer, ALICE, b"alice %d" % number, now + number)
     for number in range(2):
-        hand_in(store, seal, BOB, b"bob %d" % number, now + number)
+        submit_work(store, signer, BOB, b"bob %d" % number, now + number)
     store.close()
     (root / "hw1" / "grades.json").write_text('[{"username": "alice", "grade": 7}]')
     (root.parent / "mograder.toml").write_text('title = "Tea"\n')
@@ -29,7 +29,7 @@ def make_sound_course(parent: Path) -> Path:
 
 
 def everything(folder: Path) -> dict[str, object]:
-    """Each name below `folder` with what it is: mode, times, and bytes or target."""
+    """Each name below `folder` with its mode, time of change, inode, and bytes or target."""
     found: dict[str, object] = {}
     for path in sorted([folder, *folder.rglob("*")]):
         status = path.lstat()
@@ -49,7 +49,7 @@ def ledger(course: Path, sql: str) -> None:
 
 
 def forget_file(course: Path, user: str = "bob", body: str = "") -> None:
-    """As a crash leaves it: in the ledger, and not yet a file. `body` are other bytes than were handed in, in hex."""
+    """Leave a submission as a crash does: in the ledger, and not yet a file. `body` (hex) replaces its bytes."""
     path = versions(course, user)[-1]
     body = body or path.read_bytes().hex()
     ledger(course, f"INSERT INTO pending SELECT number, x'{body}', NULL FROM receipts WHERE filename = '{path.name}'")
@@ -57,7 +57,7 @@ def forget_file(course: Path, user: str = "bob", body: str = "") -> None:
 
 
 def damage_row(course: Path) -> None:
-    """A ledger that can be read, and of which SQLite says that it is damaged."""
+    """Damage the ledger so that it can be read and SQLite reports the damage."""
     with closing(sqlite3.connect(course / "release" / ".mograder.db")) as connection:
         connection.executescript(
             "CREATE TABLE x (y); INSERT INTO x VALUES (NULL); PRAGMA writable_schema = ON;"

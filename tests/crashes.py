@@ -25,10 +25,10 @@ import pytest
 
 Say = Callable[[str], None]
 Act = Callable[[Say], None]
-"""What a process does; it says what it has answered for, as a server does with its 200."""
+"""What a process does. It reports what it has acknowledged, as a server does with its 200."""
 
 BEGIN = "begin"
-"""What a process says where its steps begin to count."""
+"""What a process reports when its steps begin to count."""
 
 SYSTEM_CALLS = {
     "chmod", "fsync", "ftruncate", "link", "mkdir", "open", "remove", "rename", "replace", "rmdir", "symlink", "unlink",

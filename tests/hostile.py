@@ -1,4 +1,4 @@
-"""A real HTTP server in a thread that answers as badly as a test wants, and remembers what it was asked."""
+"""A real HTTP server in a thread that misbehaves as a test wants, and records the requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simplest thing that keeps what a store promises: lists and dictionaries, written without looking at one."""
+"""The simplest model of what a store promises: lists and dictionaries, written independently of the stores."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mograder.domain.access import Account
-from mograder.domain.commits import Commit
+from mograder.domain.audit import Event
+from mograder.domain.commitments import Commitment
 from mograder.domain.errors import NameTaken
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import AssignmentName, FileName, Username
-from mograder.domain.receipts import Seal
+from mograder.domain.receipts import Signer
 from mograder.domain.rules import RuleChange
-from mograder.domain.store import Event, Store
-from tests.parts import ALICE, BOB, HW1, NOON, hand_in, sha256
+from mograder.domain.store import Store
+from tests.parts import ALICE, BOB, HW1, NOON, sha256, submit_work
 
 HW2 = AssignmentName("hw2")
 USERS = (ALICE, BOB, Username("Alice"))
@@ -27,7 +28,7 @@ FAR = 4_000_000_000_000_000
 
 
 @dataclass(frozen=True)
-class Handed:
+class KeptSubmission:
     user: str
     assignment: str
     attempt: int
@@ -38,33 +39,33 @@ class Handed:
 
 @dataclass
 class Model:
-    """What a course holds."""
+    """The content of a course."""
 
-    handed: list[Handed] = field(default_factory=list)
+    submissions: list[KeptSubmission] = field(default_factory=list)
     grades: dict[str, dict[str, dict[str, object]]] = field(default_factory=dict)
     pages: dict[tuple[str, str], bytes] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
     secrets: list[str] = field(default_factory=list)
     extensions: dict[tuple[str, str], Extension] = field(default_factory=dict)
-    commits: dict[str, tuple[Commit, ...]] = field(default_factory=dict)
+    commits: dict[str, tuple[Commitment, ...]] = field(default_factory=dict)
     points: dict[str, int] = field(default_factory=dict)
 
     def copy(self) -> Model:
         return copy.deepcopy(self)
 
-    def of(self, user: str, assignment: str) -> list[Handed]:
-        return [each for each in self.handed if (each.user, each.assignment) == (user, assignment)]
+    def of(self, user: str, assignment: str) -> list[KeptSubmission]:
+        return [each for each in self.submissions if (each.user, each.assignment) == (user, assignment)]
 
     def looks(self) -> dict[str, Any]:
         """Everything that can be asked for; what is under one key changes as one."""
-        pairs = {(each.user, each.assignment): each for each in self.handed}
+        pairs = {(each.user, each.assignment): each for each in self.submissions}
         return {
-            "hand-ins": {
+            "submissions": {
                 "chain": [
                     (number, each.user, each.assignment, each.attempt, each.filename, each.received)
-                    for number, each in enumerate(self.handed, 1)
+                    for number, each in enumerate(self.submissions, 1)
                 ],
-                "versions": {(each.assignment, each.filename): sha256(each.content) for each in self.handed},
+                "versions": {(each.assignment, each.filename): sha256(each.content) for each in self.submissions},
                 "latest": {(assignment, user): sha256(each.content) for (user, assignment), each in pairs.items()},
             },
             **{f"grades of {name}": list(self.grades.get(name, {}).values()) for name in (HW1, HW2)},
@@ -77,28 +78,28 @@ class Model:
         }
 
 
-def look(store: Store, seal: Seal) -> dict[str, Any]:
+def look(store: Store, signer: Signer) -> dict[str, Any]:
     """The same of a store, with its chain of receipts and every byte checked."""
-    receipts, before = list(store.receipts()), ""
+    receipts, before = list(store.submissions.receipts()), ""
     versions = {}
     for number, receipt in enumerate(receipts, 1):
         assert (receipt.number, receipt.previous) == (number, before), "the chain is broken"
-        assert seal.verify(receipt.text)["sha256"] == receipt.submission.sha256
+        assert signer.verify(receipt.text)["sha256"] == receipt.submission.sha256
         before = receipt.hash
         kept = receipt.submission
-        found = store.submitted_file(kept.assignment, FileName(kept.filename))
+        found = store.submissions.file(kept.assignment, FileName(kept.filename))
         assert found is not None, f"{kept.filename} is gone"
         versions[kept.assignment, kept.filename] = sha256(found.read())
     latest = {}
     for name in (HW1, HW2):
-        for each in store.latest_files(name):
-            found = store.submitted_file(name, FileName(each.filename))
+        for each in store.submissions.latest_files(name):
+            found = store.submissions.file(name, FileName(each.filename))
             assert found is not None
             assert sha256(found.read()) == each.sha256
             latest[name, each.username] = each.sha256
-    pages = {user: store.feedback(HW1, user) for user in USERS}
+    pages = {user: store.grades.feedback(HW1, user) for user in USERS}
     return {
-        "hand-ins": {
+        "submissions": {
             "chain": [
                 (each.number, each.submission.username, each.submission.assignment, each.submission.attempt,
                  each.submission.filename, each.submission.received)
@@ -107,13 +108,13 @@ def look(store: Store, seal: Seal) -> dict[str, Any]:
             "versions": versions,
             "latest": latest,
         },
-        **{f"grades of {name}": [dict(each.fields) for each in store.grades(name)] for name in (HW1, HW2)},
+        **{f"grades of {name}": [dict(each.fields) for each in store.grades.of(name)] for name in (HW1, HW2)},
         **{f"page of {user} in {HW1}": page.read() if page else None for user, page in pages.items()},
-        "accounts": store.accounts(),
-        "secrets": list(dict.fromkeys(store.secrets())),
-        "extensions": store.extensions(),
-        **{f"commits of {user}": store.commits(HW1, user) for user in USERS},
-        **{f"points of {each.name}": each.rules.points for each in store.assignments()},
+        "accounts": store.accounts.all(),
+        "secrets": list(dict.fromkeys(store.keys.secrets())),
+        "extensions": store.extensions.find(),
+        **{f"commits of {user}": store.commitments.of(HW1, user) for user in USERS},
+        **{f"points of {each.name}": each.rules.points for each in store.release.assignments()},
     }  # fmt: skip
 
 
@@ -122,28 +123,28 @@ class Write:
     """One thing that is done to a course: to a store, and to the model of one. `do` raises what the store raises."""
 
     name: str
-    do: Callable[[Store, Seal], object]
+    do: Callable[[Store, Signer], object]
     model: Callable[[Model], object]
 
     def __repr__(self) -> str:
         return self.name
 
 
-def handing_in(user: Username, content: bytes, received: int = NOON, assignment: AssignmentName = HW1) -> Write:
+def submitting(user: Username, content: bytes, received: int = NOON, assignment: AssignmentName = HW1) -> Write:
     def on_model(model: Model) -> None:
         earlier = model.of(user, assignment)
         if earlier and earlier[-1].content == content:
             return
-        taken = {each.filename for each in model.handed if each.assignment == assignment}
+        taken = {each.filename for each in model.submissions if each.assignment == assignment}
         moment = datetime.fromtimestamp(received // 1_000_000, UTC)
         while (filename := f"{user}_{moment:%Y%m%dT%H%M%S}.py") in taken:
             moment += timedelta(seconds=1)
-        model.handed.append(Handed(user, assignment, len(earlier) + 1, filename, content, received))
+        model.submissions.append(KeptSubmission(user, assignment, len(earlier) + 1, filename, content, received))
 
-    what = f"hand-in of {user} in {assignment}, {len(content)} bytes {hashlib.sha256(content).hexdigest()[:4]}"
+    what = f"submission of {user} in {assignment}, {len(content)} bytes {hashlib.sha256(content).hexdigest()[:4]}"
     return Write(
         f"{what}, at {received}",
-        lambda store, seal: hand_in(store, seal, user, content, received, assignment),
+        lambda store, signer: submit_work(store, signer, user, content, received, assignment),
         on_model,
     )
 
@@ -157,14 +158,14 @@ def grading(grades: Mapping[str, str], assignment: AssignmentName = HW1) -> Writ
             kept[user] = {**kept.get(user, {}), "username": user, "grade": grade}
 
     event = Event(NOON, "ta", "grades", assignment)
-    return Write(f"grades {dict(grades)}", lambda store, _: store.merge_grades(assignment, entries, event), on_model)
+    return Write(f"grades {dict(grades)}", lambda store, _: store.grades.merge(assignment, entries, event), on_model)
 
 
 def explaining(pages: Mapping[Username, bytes]) -> Write:
     event = Event(NOON, "ta", "feedback", HW1)
     return Write(
         f"feedback for {', '.join(pages)}",
-        lambda store, _: store.put_feedback(HW1, dict(pages), event),
+        lambda store, _: store.grades.put_feedback(HW1, dict(pages), event),
         lambda model: model.pages.update({(HW1, user): page for user, page in pages.items()}),
     )
 
@@ -182,7 +183,7 @@ def registering(user: Username, name: str = "") -> Write:
         model.accounts[user.lower()] = account
 
     event = Event(NOON, user, "register", user)
-    return Write(f"registration of {user}", lambda store, _: store.change_account(user, change, event), on_model)
+    return Write(f"registration of {user}", lambda store, _: store.accounts.change(user, change, event), on_model)
 
 
 def extending(*users: Username) -> Write:
@@ -191,7 +192,7 @@ def extending(*users: Username) -> Write:
     event = Event(NOON, "ta", "extend", HW1)
     return Write(
         f"more time for {', '.join(users)}",
-        lambda store, _: store.change_extensions(
+        lambda store, _: store.extensions.change(
             [(HW1, each.username, lambda _held, each=each: each, event) for each in given]  # type: ignore[misc]
         ),
         lambda model: model.extensions.update({(HW1, each.username): each for each in given}),
@@ -200,14 +201,14 @@ def extending(*users: Username) -> Write:
 
 def announcing(user: Username, number: int) -> Write:
     """Announce a file beside those that are announced already."""
-    commit = Commit(HW1, user, f"{number:064}", number, NOON + number)
+    commit = Commitment(HW1, user, f"{number:064}", number, NOON + number)
 
-    def added(held: tuple[Commit, ...]) -> tuple[Commit, ...]:
+    def added(held: tuple[Commitment, ...]) -> tuple[Commitment, ...]:
         return held if commit in held else (*held, commit)
 
     return Write(
         f"commit {number} of {user}",
-        lambda store, _: store.change_commits(HW1, user, added),
+        lambda store, _: store.commitments.change(HW1, user, added),
         lambda model: model.commits.update({user: added(model.commits.get(user, ()))}),
     )
 
@@ -216,7 +217,7 @@ def rotating(secret: str) -> Write:
     event = Event(NOON, "ta", "rotate", "secret")
     return Write(
         f"secret {secret}",
-        lambda store, _: store.change_secret(secret, FAR, event),
+        lambda store, _: store.keys.change_secret(secret, FAR, event),
         lambda model: model.secrets.insert(0, secret),
     )
 
@@ -226,6 +227,6 @@ def planning(points: int, assignment: AssignmentName = HW1) -> Write:
     event = Event(NOON, "ta", "rules", assignment)
     return Write(
         f"{points} points for {assignment}",
-        lambda store, _: store.change_rules(assignment, changes, store.plan_tag(), event),
+        lambda store, _: store.config.change_rules(assignment, changes, store.config.version(), event),
         lambda model: model.points.update({assignment: points}),
     )

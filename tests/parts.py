@@ -23,13 +23,14 @@ import httpx2
 
 from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR, AssignmentName, Username
-from mograder.domain.receipts import HandIn, Seal, issue_receipt
-from mograder.domain.store import Accepted, Store, Upload
+from mograder.domain.receipts import NewSubmission, Signer, issue_receipt
+from mograder.domain.store import Store
+from mograder.domain.submissions import Accepted, Upload
 from mograder.domain.tokens import sign
-from mograder.sealing import Ed25519Seal, new_private_key
-from mograder.store.authority import AUTHORITY
-from mograder.store.directory import DirectoryStore
-from mograder.store.layout import Folders
+from mograder.signing import Ed25519Signer, new_private_key
+from mograder.store.folder.authority import AUTHORITY
+from mograder.store.folder.layout import Folders
+from mograder.store.folder.store import FolderStore
 
 CODE = "swordfish"
 NOON = 1_773_144_000_000_000
@@ -39,11 +40,11 @@ HW1 = AssignmentName("hw1")
 ALICE, BOB = Username("alice"), Username("bob")
 NOTEBOOK = b"import marimo\n"
 PATIENCE = 90
-"""Seconds that anything may take: what is quick on a quiet machine is not on one that is busy."""
+"""Seconds after which a test gives up. Generous, because a busy machine is slow."""
 
 
 class Clock:
-    """Gives what `now` says, in Unix microseconds."""
+    """Returns `now`, in Unix microseconds."""
 
     def __init__(self, now: int = NOON) -> None:
         self.now = now
@@ -53,7 +54,7 @@ class Clock:
 
 
 def make_course_folder(parent: Path, *assignments: str) -> Path:
-    """A course with hand-outs called as their assignments; its served root."""
+    """Make a course in which each assignment has one released file of the same name. Returns its served root."""
     root = parent / "course" / "release"
     for name in assignments or ("hw1",):
         files = root / name / "files"
@@ -62,18 +63,18 @@ def make_course_folder(parent: Path, *assignments: str) -> Path:
     return root
 
 
-def open_store(root: Path) -> DirectoryStore:
-    return DirectoryStore(Folders.of(root))
+def open_store(root: Path) -> FolderStore:
+    return FolderStore(Folders.of(root))
 
 
 def open_course(root: Path, clock: Clock) -> Course:
     store = open_store(root)
-    return Course(store, Ed25519Seal(store.signing_key(new_private_key)), clock, CODE)
+    return Course(store, Ed25519Signer(store.keys.signing_key(new_private_key)), clock, CODE)
 
 
 def token_of(course: Course, name: str) -> str:
-    """The token of anybody; the instructor's for `__instructor__`."""
-    return sign(course.store.secrets()[0], Username(name))
+    """A valid token of any user; the instructor's is that of `__instructor__`."""
+    return sign(course.store.keys.secrets()[0], Username(name))
 
 
 def filled(upload: Upload, content: bytes) -> Upload:
@@ -82,15 +83,15 @@ def filled(upload: Upload, content: bytes) -> Upload:
     return upload
 
 
-def hand_in(
-    store: Store, seal: Seal, user: Username, content: bytes, received: int = NOON,
+def submit_work(
+    store: Store, signer: Signer, user: Username, content: bytes, received: int = NOON,
     assignment: AssignmentName = HW1,
 ) -> Accepted:  # fmt: skip
-    """Hand `content` in, as a course does."""
-    upload = filled(store.upload(), content)
+    """Submit `content` in the way in which a course does."""
+    upload = filled(store.submissions.upload(), content)
     try:
-        ready = HandIn(user, assignment, user, received, upload)
-        return store.accept(ready, issue_receipt(ready, seal, "course")).result()
+        ready = NewSubmission(user, assignment, user, received, upload)
+        return store.submissions.accept(ready, issue_receipt(ready, signer, "course")).result()
     finally:
         upload.discard()
 
@@ -100,10 +101,10 @@ def sha256(content: bytes) -> str:
 
 
 def until(true: Callable[[], object], seconds: float = PATIENCE) -> None:
-    """Wait for what another thread or process brings about."""
+    """Wait until another thread or process has made a condition true."""
     ends = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < ends, "it did not come about"
+        assert time.monotonic() < ends, "the condition did not become true"
         time.sleep(0.01)
 
 
@@ -147,7 +148,7 @@ def free_port() -> int:
 
 
 def environment() -> dict[str, str]:
-    """Ours without what would set a setting."""
+    """The environment without the variables that are settings of mograder."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MOGRADER_") and name != "PORT"}
     return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "error"}
 
@@ -176,13 +177,13 @@ class Running:
 
     @property
     def trust(self) -> ssl.SSLContext:
-        """Believes the course's own authority alone."""
+        """Trusts the course's own authority alone."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(self.root / AUTHORITY)
         return context
 
     def workers(self) -> set[int]:
-        """The processes that it has made (Linux)."""
+        """The server's child processes (Linux)."""
         pid = self.process.pid
         return {int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
 
@@ -198,12 +199,12 @@ class Running:
         )
 
     def connect(self) -> socket.socket:
-        """A connection to it, by TLS where that is what it speaks."""
+        """A connection to the server, with TLS if the server speaks HTTPS."""
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
         return self.trust.wrap_socket(connection, server_hostname="127.0.0.1") if self.scheme == "https" else connection
 
     def stop(self) -> int:
-        """Ask it to stop; its exit code."""
+        """Ask the server to stop. Returns its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE)
 
@@ -219,7 +220,7 @@ SERVE = ("-m", "mograder", "serve")
 def running(
     root: Path, *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = SERVE, port: int | None = None
 ) -> Iterator[Running]:
-    """`mograder serve` on `root`, run by the program `under` if given; it is gone at the end, whatever happened."""
+    """`mograder serve` on `root`, under the program `under` if given. It is killed at the end in any case."""
     words = (str(root), "--enrollment-code", CODE, *words)
     scheme = "https" if any(word.startswith("--tls") for word in words) else "http"
     with serving(*words, under=under, program=program, port=port) as (process, port, said):
@@ -232,7 +233,7 @@ def running(
 def serving(
     *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = SERVE, port: int | None = None
 ) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
-    """`mograder serve` with these words, which answers at the port, and what it said at its start."""
+    """`mograder serve` with these arguments: the process, its port, and what it printed at its start."""
     port = port or free_port()
     command = [*under, sys.executable, *program, "-p", str(port), *words]
     process = subprocess.Popen(command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

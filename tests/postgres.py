@@ -23,12 +23,14 @@ from urllib.parse import urlsplit
 import httpx2
 import psycopg
 
+from mograder.domain.audit import Event
 from mograder.domain.names import INSTRUCTOR, CourseName, Username
-from mograder.domain.store import Event, Store
+from mograder.domain.store import Store
 from mograder.domain.tokens import sign
-from mograder.store.database import upgrade
-from mograder.store.layout import Folders, served_folders
-from mograder.store.postgres_courses import PostgresCourses
+from mograder.store.copy import read_publication
+from mograder.store.folder.layout import Folders, served_folders
+from mograder.store.postgres.courses import PostgresCourses
+from mograder.store.postgres.database import upgrade
 from tests.parts import CODE, NOON, PATIENCE, free_port, serving
 
 SETTINGS = {
@@ -168,7 +170,7 @@ def new_course(courses: PostgresCourses, folders: Folders | None = None) -> Cour
     name = CourseName(f"c{secrets.token_hex(6)}")
     courses.create(name, Event(NOON, "test", "create", name))
     if folders is not None:
-        courses.publish(name, folders, Event(NOON, "test", "publish", name))
+        courses.publish(name, read_publication(folders), Event(NOON, "test", "publish", name))
     with psycopg.connect(courses.url) as connection:  # as in a folder, the trail begins with what people do
         connection.execute("DELETE FROM events WHERE course = %s", (name,))
     return name
@@ -193,7 +195,7 @@ class Side:
     store: Store
 
     def bearer(self, name: str = INSTRUCTOR) -> dict[str, str]:
-        return {"Authorization": f"Bearer {sign(self.store.secrets()[0], Username(name))}"}
+        return {"Authorization": f"Bearer {sign(self.store.keys.secrets()[0], Username(name))}"}
 
     def submit(self, name: str, content: bytes) -> httpx2.Response:
         path = "/assignments/hw1/submit"

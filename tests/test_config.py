@@ -12,7 +12,9 @@ import pytest
 from mograder.config import EMPTY, SERVE_SETTINGS, CourseFile, parse_course_file, read_course_file, utc_now
 from mograder.domain.assignments import Rules
 from mograder.domain.deadlines import SECOND, microseconds
+from mograder.domain.disclosure import Hidden
 from mograder.domain.errors import Unreadable
+from mograder.domain.grading_rules import GradingRules
 from mograder.domain.names import AssignmentName
 from tests.parts import NOON
 
@@ -139,7 +141,7 @@ def test_zero_means_no_due_date_and_due_comes_before_duedate() -> None:
         ("[[assignments]]\nname = 'a'\ncloses = -99999999999999999", "range"),
         ("[[assignments]]\nname = 'a'\nmax_size = -5", "max_size"),
         ("[server]\nmax_upload = 0", "max_upload"),
-        ("x = " + "[" * 5000 + "]" * 5000, "recursion"),
+        ("x = " + "[" * 5000 + "]" * 5000, "nested too deeply"),
         ("x = 1\ntitle = ?", "line 2"),
     ],
 )
@@ -177,3 +179,34 @@ def test_every_place_in_the_settings_table_is_one_in_the_file(setting: object) -
 def test_the_clock_gives_microseconds() -> None:
     before, now, after = microseconds(datetime.now(UTC)), utc_now(), microseconds(datetime.now(UTC))
     assert before <= now <= after
+
+
+# grading
+
+
+def test_an_assignments_own_grading_goes_before_the_courses() -> None:
+    course = parse_course_file(
+        '[grading]\nhidden = "after-due"\ncell_seconds = 5\nisolate = false\n'
+        '[[assignments]]\nname = "hw1"\ngrading = { hidden = "never", memory_mb = 512 }\n'
+    )
+    assert course.grading_rules("hw1") == GradingRules(Hidden.NEVER, False, {"cell_seconds": 5, "memory_mb": 512})
+    assert course.grading_rules("hw2") == GradingRules(Hidden.AFTER_DUE, False, {"cell_seconds": 5})
+    assert parse_course_file("").grading_rules("hw1") == GradingRules(Hidden.NEVER, True, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[grading]\nhiden = "never"', "grading: unknown key 'hiden': did you mean 'hidden'"),
+        ('[grading]\nhidden = "later"', "Invalid enum value 'later'"),
+        ("[grading]\nmemory_mb = 0", "memory_mb is 0: give more than 0"),
+        (
+            '[[assignments]]\nname = "hw1"\ngrading = { cell_secs = 1 }',
+            r"assignments\[0\]\.grading: unknown key 'cell_secs'",
+        ),
+        ('[[assignments]]\nname = "hw1"\ngrading = { calls = -1 }', "calls is -1"),
+    ],
+)  # fmt: skip
+def test_a_slip_in_grading_is_named(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_course_file(text).plan()

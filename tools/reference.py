@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""Writes docs/reference from the code: protocol, OpenAPI, settings, commands.
+"""Writes docs/reference from the code: protocol, OpenAPI, settings, commands, modules.
 
     python tools/reference.py            write
     python tools/reference.py --check    write nothing; exit 1 and name the stale files when they differ
 
-The law: what is said here about the code is read from the code. The few texts that stand here are matched against it,
-so that a new setting or exit code without a text is an error.
+Invariant: what these pages say about the code is read from the code, and does not depend on the version of Python. The
+few texts below are compared with the code: a setting, an exit code or an error without a text fails.
 """
 # ruff: noqa: T201  (a script that talks to a person)
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -23,31 +23,48 @@ import click
 import msgspec
 
 import mograder
-from mograder import config, wire
+from mograder import config
 from mograder.cli import mograder as command_line
 from mograder.domain.access import Allow
 from mograder.domain.errors import MograderError
-from mograder.wire import Content, Endpoint
+from mograder.wire import messages
+from mograder.wire.endpoints import CHECKSUM_HEADER, ENDPOINTS, HEADERS, KIB, MIB, TROUBLE, Content, Endpoint
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "docs" / "reference"
+SOURCE = ROOT / "src" / "mograder"
 WRITTEN = "<!-- Written by tools/reference.py from the code: change the code and run it again. -->"
 
 EXIT_CODES = {
     0: "all went well",
     1: "it failed, for a reason that the message gives",
-    2: "called with words that do not fit: an unknown option, a missing file, no server or token, no such assignment",
+    2: "called with words that do not fit: an unknown option, a missing or empty file, no server or token, "
+    "no such assignment, a file that is no .py where nothing else is taken",
     3: "the server does not know the token or the enrollment code, or you are not allowed to",
     4: "what was asked for is not there",
     5: "refused by a rule of the course: closed, name taken, too large, wrong type, too many attempts",
     6: "the server cannot be reached, or cannot answer now",
     7: "what arrived is not what was sent, a signature is wrong, or `doctor` or `verify` found something wrong",
+    8: "`validate` found no check in a notebook",
     130: "interrupted with Ctrl-C",
 }
 
+GRADING_KEYS = {
+    "hidden": "When students see titles and results of hidden tests: `never` (so by default), "
+    "`after-due` or `after-release`.",
+    "isolate": "`false` runs checks beside the answers, for courses that need it: results are not protected then.",
+    "cell_seconds": "Seconds that a cell may take: 10 by default.",
+    "total_seconds": "Seconds that a submission may take in all: 60 by default.",
+    "memory_mb": "MiB of memory: 1024 by default.",
+    "processes": "Processes and threads: 64 by default.",
+    "file_mb": "MiB of a file that is written: 64 by default.",
+    "output_kb": "KiB that are printed: 256 by default.",
+    "calls": "How often checks may call into a submission: 100000 by default.",
+}
 KEYS = {
     "title": "The course's title.",
     "timezone": "The zone of times that name none, such as `Europe/London`.",
-    "counts": "Which of a person's hand-ins counts: `latest`, or `on-time`, the last in time (else the latest).",
+    "counts": "Which of a person's submissions counts: `latest`, or `on-time`, the last in time (else the latest).",
     "transport": "Always `https`. For clients.",
     "edit_links": (
         "Editors in which a student can open a file: name = address. `{content_lz}` is the text of a Python file, "
@@ -60,19 +77,21 @@ KEYS = {
     "assignments.due": "When it is due. A date without a time means its end. After it and the grace it is late.",
     "assignments.closes": "After this nothing is taken, except from an instructor or with an extension.",
     "assignments.duedate": "`due` in Unix seconds, as the published client writes it; 0 means none.",
-    "assignments.max_size": "Largest hand-in, in bytes.",
+    "assignments.max_size": "Largest submission, in bytes.",
     "assignments.accepts": 'File endings that are taken, such as `[".py", ".zip"]`; any when empty.',
     "assignments.points": "How many points it is worth.",
     "assignments.files": "For clients: the files to fetch.",
     "assignments.files.name": "The file's name.",
+    "assignments.grading": "What `[grading]` says, for this assignment alone.",
     "assignments.files.url": "Where it is: a path on the server or an absolute URL.",
     "https.url": "For clients: the server's address.",
     "https.token": "For clients: the token. Keep a file with this to yourself.",
-    "dirs.source": "Accepted, not used by the server.",
+    "dirs.source": "For grading: the notebooks with solutions.",
     "dirs.release": "`--release-dir`. The served folder itself is fine, too.",
-    "dirs.submitted": "`--submitted-dir`; for `fetch-submissions`, where hand-ins go.",
-    "dirs.autograded": "Accepted, not used by the server.",
-    "dirs.feedback": "For `upload-feedback`: where the pages are.",
+    "dirs.submitted": "`--submitted-dir`; for `fetch-submissions`, where submissions go.",
+    "dirs.autograded": "For grading: where records and pages of results go.",
+    "dirs.feedback": "For `feedback` and `upload-feedback`: where the pages are.",
+    "dirs.marks": "For `feedback`: the tables of marks and comments by hand.",
     "server.host": "`--host`.",
     "server.port": "`--port`.",
     "server.max_upload": "`--max-upload`, in MiB.",
@@ -81,13 +100,16 @@ KEYS = {
     "server.tls_self_signed": "`--tls-self-signed`.",
     "server.tls_names": "`--tls-names`.",
     "server.trusted_proxies": "`--trusted-proxies`.",
+    "server.root_path": "`--root-path`.",
     "server.workers": "`--workers`.",
+    "server.max_people": "With this many accounts the enrollment code adds no more; the roster still does.",
     "server.enrollment_code": "The code with which students register themselves: `--enrollment-code` of this course.",
     "server.store": "`--store`: a PostgreSQL database whose courses are served. Better in the environment.",
     "penalties.enabled": "Whether late work costs anything. It is said and never taken off a grade by itself.",
     "penalties.grace_minutes": "Minutes after the due time in which nothing is late, enabled or not.",
     "penalties.per_day": "Percentage points for each day begun since the due time.",
     "penalties.max": "The most that late work costs, in percentage points.",
+    **{f"{place}.{key}": text for place in ("grading", "assignments.grading") for key, text in GRADING_KEYS.items()},
 }
 """What each key of mograder.toml means; `settings` fails unless these are the keys of the dataclasses, all of them."""
 
@@ -99,6 +121,7 @@ def pages() -> dict[str, str]:
         "openapi.json": json.dumps(openapi(), indent=2, ensure_ascii=False) + "\n",
         "settings.md": settings(),
         "commands.md": commands(),
+        "modules.md": modules(),
     }
 
 
@@ -115,6 +138,11 @@ def plain(text: str) -> str:
 
 def document(*parts: str) -> str:
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
+
+
+def first_sentence(text: str) -> str:
+    """A module's first paragraph, as one line."""
+    return " ".join(text.strip().partition("\n\n")[0].split())
 
 
 def doc(kind: type) -> str:
@@ -137,9 +165,9 @@ def protocol() -> str:
         "## Endpoints",
         table(("request", "who", "answer", ""), [
             (f"`{row.method} {row.path}`", row.allow.value, f"[{answer(row)}](#{row.name})", row.summary)
-            for row in wire.ENDPOINTS
+            for row in ENDPOINTS
         ]),
-        *(endpoint(row) for row in wire.ENDPOINTS),
+        *(endpoint(row) for row in ENDPOINTS),
         "## Objects",
         "A key marked *optional* is left out when there is nothing to say. More keys may be added; none is renamed.",
         *(described(kind) for kind in objects()),
@@ -147,19 +175,19 @@ def protocol() -> str:
         'Every error is an object `{"error": text, "code": code}`, sometimes with more keys. The text is for a '
         "person, the code for a program. What was foreseen has one of these codes; all else is 500 with `internal`.",
         table(("code", "status", "exit code of the client", ""), [
-            (f"`{kind.code}`", str(kind.status), str(kind.exit_code), doc(kind) or phrase(kind))
+            (f"`{kind.code}`", str(kind.status), str(kind.exit_code), doc(kind))
             for kind in errors()
         ]),
         "`network` and `verification_failed` are raised by the client alone, `usage` by the command line. "
         "`Retry-After` (seconds) comes with 429, 503 and 507, `Allow` with 405, `WWW-Authenticate` with 401.",
-        f"`{wire.TROUBLE}` comes with answers to instructors, once for each file of the course that cannot be "
+        f"`{TROUBLE}` comes with answers to instructors, once for each file of the course that cannot be "
         "understood now: what is wrong and where, percent-encoded UTF-8.",
         "## Headers",
-        f"`{wire.CHECKSUM_HEADER}`: optional on a hand-in, the SHA-256 of the file as lower-case hex. "
+        f"`{CHECKSUM_HEADER}`: optional on a submission, the SHA-256 of the file as lower-case hex. "
         "Bytes that do not match are refused with `checksum_mismatch`.",
         "JSON listings and files carry an `ETag`; `If-None-Match` with it is answered 304. Large files take `Range`. "
         "Every answer carries:",
-        "```\n" + "\n".join(f"{name}: {value}" for name, value in wire.HEADERS.items()) + "\n```",
+        "```\n" + "\n".join(f"{name}: {value}" for name, value in HEADERS.items()) + "\n```",
     )  # fmt: skip
 
 
@@ -192,7 +220,7 @@ def endpoint(row: Endpoint) -> str:
 def size(limit: int | None) -> str:
     if limit is None:
         return "`--max-upload`, or the assignment's `max_size`"
-    return f"{limit // wire.MIB} MiB" if limit >= wire.MIB else f"{limit // wire.KIB} KiB"
+    return f"{limit // MIB} MiB" if limit >= MIB else f"{limit // KIB} KiB"
 
 
 def objects() -> list[type]:
@@ -207,10 +235,10 @@ def objects() -> list[type]:
             for hint in get_type_hints(kind).values():
                 add(hint)
 
-    for row in wire.ENDPOINTS:
+    for row in ENDPOINTS:
         for kind in (row.request, row.reply):
             add(kind)
-    add(wire.Problem)
+    add(messages.Problem)
     return found
 
 
@@ -244,11 +272,6 @@ def type_name(hint: object) -> str:
     return names.get(hint) or getattr(hint, "__name__", str(hint)).lstrip("_")
 
 
-def phrase(kind: type[MograderError]) -> str:
-    """What HTTP says about an error that says nothing about itself."""
-    return HTTPStatus(kind.status).phrase.capitalize() + "."
-
-
 def errors(base: type[MograderError] = MograderError) -> list[type[MograderError]]:
     """The error family by status, then code."""
 
@@ -258,6 +281,8 @@ def errors(base: type[MograderError] = MograderError) -> list[type[MograderError
             yield from family(child)
 
     ours = {kind for kind in family(base) if kind.__module__ == MograderError.__module__}
+    if silent := sorted(kind.__name__ for kind in ours if not doc(kind)):
+        raise SystemExit(f"errors without a docstring, which the protocol's page shows: {', '.join(silent)}")
     return sorted(ours, key=lambda kind: (kind.status, kind.code))
 
 
@@ -273,7 +298,7 @@ def openapi() -> dict[str, Any]:
         if doc(kind):
             schemas[kind.__name__]["description"] = doc(kind)
     paths: dict[str, Any] = {}
-    for row in wire.ENDPOINTS:
+    for row in ENDPOINTS:
         paths.setdefault(row.path.replace(":path}", "}"), {})[row.method.lower()] = operation(row)
     return {
         "openapi": "3.1.0",
@@ -307,14 +332,17 @@ def operation(row: Endpoint) -> dict[str, Any]:
         parameters.append({"name": row.about_query, "in": "query", "required": True, "schema": {"type": "string"}})
     if row.request is Content.UPLOAD:
         hexadecimal = {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}
-        parameters.append({"name": wire.CHECKSUM_HEADER, "in": "header", "schema": hexadecimal})
+        parameters.append({"name": CHECKSUM_HEADER, "in": "header", "schema": hexadecimal})
     if parameters:
         described["parameters"] = parameters
     if row.request is not Content.NOTHING:
         described["requestBody"] = {"required": True, "content": request_content(row)}
     described["responses"] = {
         "200": {"description": "done", "content": reply_content(row)},
-        "default": {"description": "an error", "content": {"application/json": {"schema": reference(wire.Problem)}}},
+        "default": {
+            "description": "an error",
+            "content": {"application/json": {"schema": reference(messages.Problem)}},
+        },
     }
     return described
 
@@ -467,6 +495,37 @@ def prose(text: str) -> str:
         else:
             paragraphs.append(plain(paragraph))
     return "\n\n".join(paragraphs)
+
+
+# modules
+
+
+def modules() -> str:
+    return document(
+        "# Modules",
+        WRITTEN,
+        "Every module and its job, in its own words. How they work together: [architecture](../architecture.md).",
+        *(package(folder) for folder in sorted(found_packages())),
+    )
+
+
+def found_packages() -> set[Path]:
+    """The program's packages; the notebooks of the example course are none."""
+    return {path.parent for path in SOURCE.rglob("*.py") if not path.is_relative_to(SOURCE / "example")}
+
+
+def package(folder: Path) -> str:
+    jobs = {path.name: first_sentence(module_doc(path)) for path in sorted(folder.glob("*.py"))}
+    name = folder.relative_to(SOURCE.parent).as_posix() + "/"
+    rows = [(f"`{file}`", job) for file, job in jobs.items() if not file.startswith("__")]
+    return document(f"## {name}", jobs.get("__init__.py", ""), table(("module", "its job"), rows) if rows else "")
+
+
+def module_doc(path: Path) -> str:
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    if not text:
+        raise SystemExit(f"{path.relative_to(SOURCE.parent)} does not say in its first line what its job is")
+    return text
 
 
 def stale() -> list[Path]:

@@ -27,7 +27,7 @@ IN_CI = os.environ.get("CI", "").lower() == "true"
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 DEBIAN_PACKAGES = {
-    "strace": (("strace",), "the test that watches the system calls of a hand-in"),
+    "strace": (("strace",), "the test that watches the system calls of a submission"),
     "e2fsprogs": (("mkfs.ext4",), "the test that cuts the power"),
     "wrk": (("wrk",), "the benchmarks of what is read"),
     "nginx-light": (("nginx",), "the benchmark beside nginx"),

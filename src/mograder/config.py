@@ -1,4 +1,4 @@
-"""Settings, declared once, and the lecturer's mograder.toml.
+"""Settings, declared once, and the instructor's mograder.toml.
 
 A setting comes from its flag, else its environment variable, else mograder.toml, else its default.
 """
@@ -9,20 +9,22 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, time, tzinfo
 from pathlib import Path
 from time import time_ns
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from mograder.domain import deadlines
-from mograder.domain.assignments import EDIT_PLACEHOLDERS, Plan, Rules, Which
+from mograder.domain.assignments import EDIT_PLACEHOLDERS, CountingRule, Plan, Rules
 from mograder.domain.deadlines import Penalties, Schedule
+from mograder.domain.disclosure import Hidden
 from mograder.domain.errors import BadName, Unreadable
+from mograder.domain.grading_rules import LIMITS, GradingRules
 from mograder.domain.names import AssignmentName
 
 CONFIG_NAME = "mograder.toml"
@@ -51,71 +53,133 @@ class Setting:
         return "--" + self.name.replace("_", "-")
 
 
-SERVE_SETTINGS = (
-    Setting("port", int, "Port to listen on.", 8080, short="-p", env="PORT", toml="server.port"),
-    Setting(
-        "host", str, "Address to listen on. [default: 127.0.0.1, or 0.0.0.0 when $PORT is set]", toml="server.host"
-    ),
-    Setting("no_auth", bool, "Check no tokens: for trying things out on your own machine.", False),
-    Setting(
-        "no_auth_on_all_addresses", bool,
-        "Let --no-auth listen on other addresses than this machine's own: whoever reaches them can do everything.",
+def _setting(help_text: str, default: object = None, **places: str) -> Any:
+    """A field of ServeSettings with what `Setting` says about it."""
+    return field(default=default, metadata={"help": help_text, **places})
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """The settings of one `mograder serve`, as `resolve` found them.
+
+    `given` are the names of those that a flag or the environment set.
+    """
+
+    port: int = _setting("Port to listen on.", 8080, short="-p", env="PORT", toml="server.port")
+    host: str | None = _setting(
+        "Address to listen on. [default: 127.0.0.1, or 0.0.0.0 when $PORT is set]", toml="server.host"
+    )
+    no_auth: bool = _setting("Check no tokens: for trying things out on your own machine.", False)
+    no_auth_on_all_addresses: bool = _setting(
+        "Let --no-auth listen on other addresses than this machine's own: anybody who reaches them can do everything.",
         False,
-    ),
-    Setting(
-        "enrollment_code", str, "The code with which students register themselves.",
-        env="MOGRADER_ENROLLMENT_CODE", toml="server.enrollment_code", metavar="CODE",
-    ),
-    Setting("enrollment_code_file", Path, "A file that holds the enrollment code.", metavar="FILE"),
-    Setting(
-        "generate_tokens", Path, "Print a token for each user name in FILE (one a line) and exit.", metavar="FILE"
-    ),
-    Setting(
-        "release_dir", Path, "Serve a flat FOLDER/<assignment>/<file> layout from here.", toml="dirs.release",
-        metavar="FOLDER",
-    ),
-    Setting(
-        "submitted_dir", Path, "Where hand-ins are kept. [default: 'submitted' in the course]",
-        toml="dirs.submitted", metavar="FOLDER",
-    ),
-    Setting("grades_dir", Path, "Where grades and feedback are kept. [default: the served folder]", metavar="FOLDER"),
-    Setting(
-        "store", str, "Serve the courses of a PostgreSQL database, each at /c/<course>/: postgresql://…",
-        env="MOGRADER_STORE", toml="server.store", metavar="URL",
-    ),
-    Setting(
-        "courses", bool, "FOLDER holds many courses: every subfolder with a release/ is one, at /c/<subfolder>/.", False
-    ),
-    Setting(
-        "max_upload", int, "Largest hand-in, in MiB.", MAX_UPLOAD, env="MOGRADER_MAX_UPLOAD", toml="server.max_upload",
-        metavar="MIB",
-    ),
-    Setting(
-        "tls_cert", Path, "Serve HTTPS with this certificate and its chain (PEM). A renewed one is noticed.",
-        toml="server.tls_cert", metavar="FILE",
-    ),
-    Setting("tls_key", Path, "The certificate's private key (PEM).", toml="server.tls_key", metavar="FILE"),
-    Setting(
-        "tls_self_signed", bool,
+    )
+    enrollment_code: str | None = _setting(
+        "The code with which students register themselves.",
+        env="MOGRADER_ENROLLMENT_CODE",
+        toml="server.enrollment_code",
+        metavar="CODE",
+    )
+    enrollment_code_file: Path | None = _setting("A file that holds the enrollment code.", metavar="FILE")
+    generate_tokens: Path | None = _setting(
+        "Print a token for each user name in FILE (one a line) and exit.", metavar="FILE"
+    )
+    release_dir: Path | None = _setting(
+        "Serve a flat FOLDER/<assignment>/<file> layout from here.", toml="dirs.release", metavar="FOLDER"
+    )
+    submitted_dir: Path | None = _setting(
+        "Where submissions are kept. [default: 'submitted' in the course]", toml="dirs.submitted", metavar="FOLDER"
+    )
+    grades_dir: Path | None = _setting(
+        "Where grades and feedback are kept. [default: the served folder]", metavar="FOLDER"
+    )
+    store: str | None = _setting(
+        "Serve the courses of a PostgreSQL database, each at /c/<course>/: postgresql://…",
+        env="MOGRADER_STORE",
+        toml="server.store",
+        metavar="URL",
+    )
+    courses: bool = _setting(
+        "FOLDER holds many courses: every subfolder with a release/ is one, at /c/<subfolder>/.", False
+    )
+    max_upload: int = _setting(
+        "Largest submission, in MiB.", MAX_UPLOAD, env="MOGRADER_MAX_UPLOAD", toml="server.max_upload", metavar="MIB"
+    )
+    tls_cert: Path | None = _setting(
+        "Serve HTTPS with this certificate and its chain (PEM). A renewed one is noticed.",
+        toml="server.tls_cert",
+        metavar="FILE",
+    )
+    tls_key: Path | None = _setting("The certificate's private key (PEM).", toml="server.tls_key", metavar="FILE")
+    tls_self_signed: bool = _setting(
         "Serve HTTPS without a domain, by an authority of the course's own that students pin at their first login.",
-        False, toml="server.tls_self_signed",
-    ),
-    Setting(
-        "tls_names", str,
+        False,
+        toml="server.tls_self_signed",
+    )
+    tls_names: str | None = _setting(
         "With --tls-self-signed: names and addresses, separated by commas, by which students reach this machine, "
         "beside those that it knows itself.",
-        toml="server.tls_names", metavar="NAMES",
-    ),
-    Setting(
-        "trusted_proxies", str,
-        "Addresses or networks of proxies, separated by commas, whose X-Forwarded-For, -Proto and -Host are believed.",
-        env="MOGRADER_TRUSTED_PROXIES", toml="server.trusted_proxies", metavar="ADDRESSES",
-    ),
-    Setting("workers", int, "How many processes serve.", 1, env="MOGRADER_WORKERS", toml="server.workers"),
-)  # fmt: skip
+        toml="server.tls_names",
+        metavar="NAMES",
+    )
+    trusted_proxies: str | None = _setting(
+        "Addresses or networks of proxies, separated by commas, whose X-Forwarded-For, -Proto, -Host and -Prefix are "
+        "believed.",
+        env="MOGRADER_TRUSTED_PROXIES",
+        toml="server.trusted_proxies",
+        metavar="ADDRESSES",
+    )
+    root_path: str | None = _setting(
+        "The path of the public address, such as /course, where neither [https] url nor a trusted proxy says it.",
+        env="MOGRADER_ROOT_PATH",
+        toml="server.root_path",
+        metavar="PATH",
+    )
+    workers: int = _setting("How many processes serve.", 1, env="MOGRADER_WORKERS", toml="server.workers")
+
+    given: frozenset[str] = frozenset()
+
+
+def _declared() -> tuple[Setting, ...]:
+    """The settings table, from the fields of ServeSettings that say what they are."""
+    kinds = get_type_hints(ServeSettings)
+    return tuple(
+        Setting(each.name, next(iter(get_args(kinds[each.name])), kinds[each.name]), default=each.default,
+                **each.metadata)
+        for each in fields(ServeSettings) if each.metadata
+    )  # fmt: skip
+
+
+SERVE_SETTINGS = _declared()
 
 
 # mograder.toml: one dataclass a table of ours; a key that no field has is refused
+
+
+@dataclass(frozen=True)
+class _Grading:
+    hidden: Hidden | None = None
+    isolate: bool | None = None
+    cell_seconds: float | None = None
+    total_seconds: float | None = None
+    memory_mb: int | None = None
+    processes: int | None = None
+    file_mb: int | None = None
+    output_kb: int | None = None
+    calls: int | None = None
+
+    def over(self, other: _Grading) -> _Grading:
+        """These, and what `other` says where these say nothing."""
+        said = {each.name: getattr(self, each.name) for each in fields(self)}
+        return replace(other, **{name: value for name, value in said.items() if value is not None})
+
+    def rules(self) -> GradingRules:
+        """Raises ValueError."""
+        limits = {name: getattr(self, name) for name in LIMITS if getattr(self, name) is not None}
+        for name, value in limits.items():
+            if not 0 < value < 1e9:
+                raise ValueError(f"grading: {name} is {value}: give more than 0")
+        return GradingRules(self.hidden or Hidden.NEVER, self.isolate is not False, limits)
 
 
 @dataclass(frozen=True)
@@ -139,6 +203,7 @@ class _Assignment:
     accepts: list[str] = field(default_factory=list)
     points: float | None = None
     files: list[_File] = field(default_factory=list)
+    grading: _Grading = field(default_factory=_Grading)
 
 
 @dataclass(frozen=True)
@@ -154,6 +219,7 @@ class _Dirs:
     submitted: str | None = None
     autograded: str | None = None
     feedback: str | None = None
+    marks: str | None = None
 
 
 @dataclass(frozen=True)
@@ -166,8 +232,10 @@ class _Server:
     tls_self_signed: bool | None = None
     tls_names: str | None = None
     trusted_proxies: str | None = None
+    root_path: str | None = None
     workers: int | None = None
     enrollment_code: str | None = None
+    max_people: int | None = None
     store: str | None = None
 
 
@@ -185,13 +253,14 @@ class CourseFile:
 
     title: str = ""
     timezone: str = "UTC"
-    counts: Which = Which.LATEST
+    counts: CountingRule = CountingRule.LATEST
     transport: str | None = None
     assignments: list[_Assignment] = field(default_factory=list)
     https: _Https = field(default_factory=_Https)
     dirs: _Dirs = field(default_factory=_Dirs)
     server: _Server = field(default_factory=_Server)
     penalties: _Penalties = field(default_factory=_Penalties)
+    grading: _Grading = field(default_factory=_Grading)
     edit_links: dict[str, str] = field(default_factory=dict)
 
     def plan(self) -> Plan:
@@ -202,6 +271,8 @@ class CourseFile:
             raise ValueError(f"timezone: {self.timezone!r} is not a known time zone") from None
         if self.server.max_upload is not None and self.server.max_upload < 1:
             raise ValueError(f"server: max_upload is {self.server.max_upload}: give at least 1 MiB")
+        if self.server.max_people is not None and self.server.max_people < 1:
+            raise ValueError(f"server: max_people is {self.server.max_people}: give at least 1")
         rules = {}
         for entry in self.assignments:
             try:
@@ -216,7 +287,16 @@ class CourseFile:
         url = (self.https.url or "").rstrip("/")
         code = (self.server.enrollment_code or "").strip()
         penalties = _penalties(self.penalties)
-        return Plan(self.title, url, rules, zone, penalties, self.counts, code, self.edit_links)
+        self.grading_rules("")
+        for each in self.assignments:
+            self.grading_rules(each.name)
+        plan = Plan(self.title, url, rules, zone, penalties, self.counts, code, self.edit_links)
+        return plan if self.server.max_people is None else replace(plan, max_people=self.server.max_people)
+
+    def grading_rules(self, assignment: str) -> GradingRules:
+        """What holds for an assignment: its own `grading`, else `[grading]`. Raises ValueError."""
+        own = next((each.grading for each in self.assignments if each.name == assignment), _Grading())
+        return own.over(self.grading).rules()
 
     def setting(self, place: str) -> object:
         """The value at "table.key", None when it is not set."""
@@ -293,7 +373,14 @@ def _moment(value: Any, zone: tzinfo, of_day: time = deadlines.END_OF_DAY) -> in
 
 
 _TABLES: Mapping[str, type] = MappingProxyType(
-    {"https": _Https, "dirs": _Dirs, "server": _Server, "penalties": _Penalties, "assignments": _Assignment}
+    {
+        "https": _Https,
+        "dirs": _Dirs,
+        "server": _Server,
+        "penalties": _Penalties,
+        "assignments": _Assignment,
+        "grading": _Grading,
+    }
 )
 
 
@@ -319,7 +406,10 @@ def read_text(path: Path) -> str:
 
 def parse_course_file(text: str) -> CourseFile:
     """Raises ValueError that names the place and, for an unknown key, the nearest known one."""
-    document = tomllib.loads(text)
+    try:
+        document = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     _refuse_near_misses(document)
     for table, kind in _TABLES.items():
         value = document.get(table, [])
@@ -327,6 +417,9 @@ def parse_course_file(text: str) -> CourseFile:
             if isinstance(entry, dict):
                 _refuse_unknown(entry, kind, f"{table}[{index}]" if isinstance(value, list) else table)
                 listed = entry.get("files") if kind is _Assignment else None
+                own = entry.get("grading") if kind is _Assignment else None
+                if isinstance(own, dict):
+                    _refuse_unknown(own, _Grading, f"{table}[{index}].grading")
                 for file in listed if isinstance(listed, list) else []:
                     if isinstance(file, dict):
                         _refuse_unknown(file, _File, f"{table}[{index}].files")
@@ -366,17 +459,15 @@ def course_folder(root: Path) -> Path:
     return root.parent if root.name == "release" else root
 
 
-def resolve(given: Mapping[str, Any], course: CourseFile, folder: Path) -> dict[str, Any]:
+def resolve(given: Mapping[str, Any], course: CourseFile, folder: Path) -> ServeSettings:
     """Each setting as given (by flag or environment), else from mograder.toml, else its default.
 
-    A path in mograder.toml is relative to `folder`, the course's.
+    A value of None in `given` counts as not given. A path in mograder.toml is relative to `folder`, the course's.
     """
-    values = {}
+    values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    said = frozenset(values)
     for setting in SERVE_SETTINGS:
-        value = given.get(setting.name)
-        if value is None and setting.toml:
-            value = course.setting(setting.toml)
-            if value is not None and setting.kind is Path:
-                value = folder / str(value)
-        values[setting.name] = setting.default if value is None else value
-    return values
+        value = course.setting(setting.toml) if setting.toml and setting.name not in said else None
+        if value is not None:
+            values[setting.name] = folder / str(value) if setting.kind is Path else value
+    return ServeSettings(**values, given=said)

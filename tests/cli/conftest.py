@@ -59,7 +59,7 @@ def alice(mograder: Mograder, server: Running) -> Mograder:
 
 
 @pytest.fixture
-def lecturer(mograder: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch) -> Mograder:
+def instructor(mograder: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch) -> Mograder:
     monkeypatch.setenv("MOGRADER_HTTPS_URL", server.url)
     monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", server.token("__instructor__"))
     return mograder

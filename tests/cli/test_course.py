@@ -9,7 +9,7 @@ import pytest
 
 from mograder.cli import run
 from mograder.domain.access import COURSE_INSTRUCTOR
-from mograder.opening import open_existing
+from mograder.factory import open_existing
 from tests.parts import ALICE, filled, make_course_folder, names_in
 from tests.postgres import Server, fresh_database
 
@@ -44,10 +44,10 @@ def test_a_department_sets_up_its_courses(
     assert "alice" in said("roster", "list", "--course", place)
     assert "instructor:" in said("secret", "rotate", place)
     course = open_existing(place)
-    upload = filled(course.upload(), b"work")
-    course.submit(COURSE_INSTRUCTOR, course.store.assignments()[0], ALICE, upload, course.clock())
+    upload = filled(course.submissions.upload(), b"work")
+    course.submissions.submit(COURSE_INSTRUCTOR, course.store.release.assignments()[0], ALICE, upload, course.clock())
     upload.discard()
-    course.store.close()
+    course.close()
     verified = said("verify", place).splitlines()
     assert verified[0] == "1 receipt: everything is as it was signed"
     said("verify", place, "--head", verified[1].removeprefix("head "))

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+from mograder.cli.demo_students import STUDENTS
 
-def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+
+def run(*words: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "mograder", *words], cwd=cwd, capture_output=True, text=True, timeout=300
-    )
+        [sys.executable, "-m", "mograder", *words], cwd=cwd, capture_output=True, text=True, timeout=600,
+        env={**os.environ, "HOME": str(cwd), **more},
+    )  # fmt: skip
 
 
 def test_check_walks_the_whole_loop_through_the_real_command_line(tmp_path: Path) -> None:
     ran = run("demo", "--check", cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "FAILED" not in ran.stdout
-    assert "15 of 15 steps held" in ran.stdout
+    assert "28 of 28 steps held" in ran.stdout
+    for each in STUDENTS:
+        assert f"ok      {each.name}, {each.does}: {each.points} points\n" in ran.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_packages_for_grading_it_runs_all_the_same_and_says_how_to_get_them(tmp_path: Path) -> None:
+    absent = tmp_path / "absent" / "packaging"
+    absent.mkdir(parents=True)
+    (absent / "__init__.py").write_text("raise ImportError('not installed')\n")
+    ran = run("demo", "--check", cwd=tmp_path, PYTHONPATH=str(absent.parent))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "15 of 15 steps held" in ran.stdout
+    assert "nothing was graded: grading needs more packages: pip install 'mograder[grading]'" in ran.stdout
 
 
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:

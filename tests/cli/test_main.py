@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from mograder import __version__
 from mograder.cli import PLACES, mograder, run
 from mograder.domain.errors import NotFound
 
@@ -118,3 +119,17 @@ def test_a_name_that_the_terminal_cannot_show_is_no_failure(tmp_path: Path) -> N
     ran = subprocess.run(words, env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, timeout=60)
     assert ran.returncode == 2
     assert b"Traceback" not in ran.stderr
+
+
+def test_another_distribution_with_the_same_command_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"mograder, version {__version__}\n"
+    info = tmp_path / "mograder-0.3.16.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mograder\nVersion: 0.3.16\n")
+    (info / "entry_points.txt").write_text("[console_scripts]\nmograder = mograder.other:main\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert run(["--version"]) == 0
+    assert "mograder 0.3.16 is in this environment, too" in capsys.readouterr().out.splitlines()[0]

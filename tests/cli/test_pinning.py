@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from mograder.cli import run
-from mograder.store.authority import AUTHORITY, CERTIFICATE, Authority
-from mograder.wire import JoinLink
-from mograder.workspace import Logins
+from mograder.client.logins import Logins
+from mograder.store.folder.authority import AUTHORITY, CERTIFICATE, Authority
+from mograder.wire.join_link import JoinLink
 from tests.cli.conftest import Mograder, work
 from tests.hostile import Answer, hostile
 from tests.parts import CODE, PATIENCE, running
@@ -61,9 +61,9 @@ def test_a_course_is_walked_with_a_pinned_server(course_folder: Path, mograder: 
         mograder("fetch", "hw1", "-o", "hw1")
         assert "Submitted" in mograder("submit", "hw1", work()).out
         # Another token for the same server, and a second login, keep to the pin.
-        lecturer = ("--url", server.url, "--token", server.token("__instructor__"))
-        mograder("fetch-submissions", "hw1", *lecturer)
-        mograder("login", *lecturer)
+        instructor = ("--url", server.url, "--token", server.token("__instructor__"))
+        mograder("fetch-submissions", "hw1", *instructor)
+        mograder("login", *instructor)
         assert Logins().find(server.url).authority == kept.authority  # type: ignore[union-attr]
 
 
@@ -140,7 +140,7 @@ def test_another_server_at_its_place_gets_nothing(course_folder: Path, mograder:
         mograder("login", "--url", pinned, "--token", server.token("alice"), code=7)
         assert {(each.method, each.path) for each in other.asked} == {("GET", "/authority.pem")}
         assert not any("Authorization" in each.headers for each in other.asked)
-        # If the change is the lecturer's, the new link mends it.
+        # If the change is the instructor's, the new link mends it.
         mograder("login", "--url", link(mallory.path.parent, server.url), "--token", server.token("alice"))
         mograder("fetch", "--list")
 
@@ -179,3 +179,10 @@ def test_the_pin_holds_after_a_course_was_restored_elsewhere(
     assert run(["restore", archive, str(elsewhere)]) == 0
     with running(elsewhere / "release", "--tls-self-signed", port=server.port):
         mograder("fetch", "--list")
+
+
+def test_http_to_a_server_that_wants_https_is_told(course_folder: Path, mograder: Mograder) -> None:
+    with running(course_folder, "--tls-self-signed") as server:
+        address = f"127.0.0.1:{server.port}"
+        said = mograder("fetch", "--list", "--url", f"http://{address}", "--patience", "0", code=6).err
+        assert f"use --url https://{address}" in said

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mograder.cli import run
-from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.signing import Ed25519Signer, new_private_key
 from tests.cli.conftest import Mograder, work
 from tests.parts import CODE, Running, names_in, running, sha256
 
@@ -64,7 +64,7 @@ def test_a_receipt_says_whether_it_was_late_where_there_was_a_due_time(alice: Mo
     assert ("in time" in first, "late" in first) == (False, False)
     assert "in time" in second
     assert "late" in third
-    first, second, third = alice("verify").out.splitlines()
+    first, second, third = alice("verify").out.splitlines()[1:]
     assert ("in time" in first, "late" in first) == (False, False)
     assert ", in time" in second
     assert ", late" in third
@@ -78,7 +78,7 @@ def test_verify_compares_with_signature_files_and_server(alice: Mograder, server
     for words in ((), ("--offline",)):
         ran = alice("verify", *words)
         assert ran.out.count("right: receipt ") == 2
-        assert ran.out.splitlines()[1].endswith(", homework.py")
+        assert ran.out.splitlines()[2].endswith(", homework.py")
     assert "is what receipt 2 is for" in alice("verify", "homework.py").out
     server.kill()
     assert alice("verify", "--offline").code == 0
@@ -97,7 +97,7 @@ def alter(name: str, value: object) -> Callable[[], None]:
     "change",
     [alter("user", "bob"), alter("assignment", "hw2"), alter("attempt", 2), alter("version", "x.py"), alter("size", 7),
      alter("sha256", "ab"), alter("received", 1.5), alter("receipt", "a.b.c"),
-     alter("receipt", Ed25519Seal(new_private_key()).sign({"user": "alice", "number": 1}))],
+     alter("receipt", Ed25519Signer(new_private_key()).sign({"user": "alice", "number": 1}))],
 )  # fmt: skip
 def test_a_receipt_that_was_altered_is_found_without_a_server(alice: Mograder, change: Callable[[], None]) -> None:
     submit_twice(alice)
@@ -131,7 +131,7 @@ def test_a_bare_receipt_and_saved_keys_need_neither_login_nor_server(mograder: M
     Path("mine.jws").write_text(text)
     Path("jwks.json").write_text(server.client.get("/.well-known/jwks.json").text)
     assert "receipt 1: alice, hw1" in mograder("verify", "mine.jws", "--keys", "jwks.json", "--offline").out
-    Path("other.json").write_text(json.dumps({"keys": Ed25519Seal(new_private_key()).public_keys()}))
+    Path("other.json").write_text(json.dumps({"keys": Ed25519Signer(new_private_key()).public_keys()}))
     assert "not signed" in mograder("verify", "mine.jws", "--keys", "other.json", "--offline", code=7).out
     mograder("verify", "mine.jws", "--offline", code=2)
     mograder("verify", "--offline", code=2)

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from mograder.cli.rehearse import course_root, rehearse, report
 from mograder.domain.errors import Usage, VerificationFailed
-from mograder.load import Answer, Ask
-from mograder.rehearsal import Outcome, Phase, Rehearsal, Server
+from mograder.rehearsal.load import Answer, Ask
+from mograder.rehearsal.rehearsal import Outcome, Phase, Rehearsal, Server
 from tests.parts import open_store, running
 
 PLAN = """
@@ -65,12 +65,12 @@ def test_an_address_or_what_is_not_there_is_refused(text: str) -> None:
         course_root(text)
 
 
-def test_there_must_be_something_to_hand_in(course_folder: Path) -> None:
+def test_there_must_be_something_to_submission(course_folder: Path) -> None:
     words = [str(course_folder), "--students", "1", "--minutes", "0.05", "--assignment", "hw9"]
     assert isinstance(CliRunner().invoke(rehearse, words).exception, Usage)
 
 
-def test_an_acknowledged_hand_in_that_is_not_on_the_disk_is_found(tmp_path: Path) -> None:
+def test_an_acknowledged_submission_that_is_not_on_the_disk_is_found(tmp_path: Path) -> None:
     (tmp_path / "hw1").mkdir()
     (tmp_path / "hw1" / "a.py").write_bytes(b"sent")
     (tmp_path / "hw1" / "b.py").write_bytes(b"other")
@@ -83,7 +83,7 @@ def test_an_acknowledged_hand_in_that_is_not_on_the_disk_is_found(tmp_path: Path
 
 
 def test_a_rehearsal_that_does_not_hold_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    rush = Phase.of("all hand in at once", [Answer(Ask("POST", "/"), 0, 12.0, 0, b"", "timed out")])
+    rush = Phase.of("all submit at once", [Answer(Ask("POST", "/"), 0, 12.0, 0, b"", "timed out")])
     outcome = Outcome(300, 2, "hw1", (rush,), 1, ("a.py",), "the disk", 120)
     report(outcome)
     said = capsys.readouterr().out

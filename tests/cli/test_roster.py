@@ -10,8 +10,9 @@ import pytest
 
 from mograder.cli import run
 from mograder.cli.token import LEDGER_NAME
-from mograder.store.layout import LEDGER
+from mograder.store.folder.layout import LEDGER
 from tests.parts import CODE, Clock, Running, open_course
+from tests.tables import samples
 
 pytestmark = pytest.mark.usefixtures("at_home")
 
@@ -59,8 +60,44 @@ def test_a_code_is_printed_once_and_never_again(folder: Path, capsys: pytest.Cap
 def test_a_list_with_a_mistake_adds_nobody_and_names_the_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("list.csv").write_text("username\nada\nal ice\n")
     assert run(["roster", "import", "list.csv", "--course", str(folder)]) == 1
-    assert "list.csv: line 3" in capsys.readouterr().err
+    assert "list.csv: nobody was added, because of 1 row: line 3: " in capsys.readouterr().err
     assert asked(capsys, "roster", "list", "--course", str(folder)) == []
+
+
+def test_what_a_list_changes_is_said_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    here = ["--course", str(folder)]
+    Path("old.csv").write_text("Email address,First name,Last name\nada@u.de,Ada,L\nbob@u.de,Bob,N\ncy@u.de,Cy,Y\n")
+    asked(capsys, "roster", "import", "old.csv", *here)
+    asked(capsys, "roster", "remove", "bob@u.de", *here)
+    capsys.readouterr()
+    Path("new.csv").write_text("username,email,name\nada,ada@u.de,Ada L\nbob@u.de,,Bob\ndee,dee@u.de,Dee\n")
+    for words in (["--dry-run"], []):
+        assert run(["roster", "import", "new.csv", *here, *words]) == 0
+        ran = capsys.readouterr()
+        assert ran.err.splitlines()[:4] == [
+            "ada@u.de is ada in the list: not added again",
+            "bob@u.de was removed and stays so: 'mograder roster reset bob@u.de' brings back",
+            "not in the list, and left on the roster: cy@u.de",
+            "1 new, 0 on the roster already, 1 not in the list",
+        ]
+        assert "dee" in ran.out
+        added = {each["user"] for each in asked(capsys, "roster", "list", *here)}
+        assert added == {"ada@u.de", "bob@u.de", "cy@u.de"} | ({"dee"} if not words else set())
+
+
+def test_the_export_of_another_system_is_a_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    here = ["--course", str(folder)]
+    Path("g.csv").write_text(samples.GITHUB_CLASSROOM)
+    assert [each["user"] for each in asked(capsys, "roster", "import", "g.csv", *here)] == ["alice@example.org", "boz"]
+    Path("c.csv").write_text(samples.CANVAS)
+    people = asked(capsys, "roster", "import", "c.csv", *here)
+    assert [(each["user"], each["name"]) for each in people] == [
+        ("ada", "Ada Lovelace"), ("bob", "Bob Noyce"), ("cleo@example.org", "Cleo Ng"),
+    ]  # fmt: skip
+    Path("l.csv").write_bytes("username,name\nzoe,Zoë\n".encode("latin-1"))
+    assert run(["roster", "import", "l.csv", *here]) == 2
+    assert "say --encoding windows-1252" in capsys.readouterr().err
+    assert asked(capsys, "roster", "import", "l.csv", *here, "--encoding", "latin-1")[0]["name"] == "Zoë"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_handing_in import Run, mograder
+from tests.cli.test_submissions import Run, mograder
 from tests.parts import CODE, Running
 
 __all__ = ["mograder"]  # a fixture

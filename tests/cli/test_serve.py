@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from mograder.cli.serve import enrollment_code, listening_host
-from mograder.config import SERVE_SETTINGS, parse_course_file, resolve
+from mograder.config import SERVE_SETTINGS, ServeSettings, parse_course_file, resolve
 from mograder.domain.errors import RegistrationOff
 from mograder.domain.names import Username
-from mograder.opening import open_course
-from mograder.sealing import Ed25519Seal, new_private_key
-from tests.parts import PATIENCE, environment, free_port, hand_in, open_store
+from mograder.factory import open_course
+from mograder.signing import Ed25519Signer, new_private_key
+from tests.parts import PATIENCE, environment, free_port, open_store, submit_work
 
 CODE = "my-course-phrase"
 
@@ -87,13 +87,9 @@ def test_without_a_code_registration_is_off_and_an_empty_one_is_none(release: Pa
 @pytest.mark.parametrize("text", ["", " ", "\n", "\t \n\n"])
 def test_a_code_of_nothing_but_space_is_no_code_however_it_is_given(text: str, tmp_path: Path) -> None:
     (tmp_path / "code").write_text(text)
-    kept = tmp_path / "code"
-    assert (
-        enrollment_code(text, None, text)
-        == enrollment_code(None, kept, None)
-        == enrollment_code(None, None, None)
-        == ""
-    )
+    by_flag = ServeSettings(enrollment_code=text, given=frozenset({"enrollment_code"}))
+    by_file = ServeSettings(enrollment_code_file=tmp_path / "code", given=frozenset({"enrollment_code_file"}))
+    assert [enrollment_code(each) for each in (by_flag, by_file, ServeSettings())] == ["", "", ""]
 
 
 def test_a_code_that_nobody_could_send_is_refused(release: Path, tmp_path: Path) -> None:
@@ -109,8 +105,8 @@ def test_a_course_that_is_mounted_with_an_empty_code_takes_nobody(release: Path,
     course = open_course(release, enrollment_code=code)
     for given in ("", " ", code):
         with pytest.raises(RegistrationOff):
-            course.register("alice", given)
-    course.store.close()
+            course.accounts.register("alice", given)
+    course.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -200,7 +196,7 @@ def test_words_that_do_not_fit_exit_2_and_make_nothing(
 def test_a_file_in_the_place_of_a_folder_is_said_at_the_start(release: Path, flag: str) -> None:
     ran = run("serve", str(release), flag, __file__)
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr == f"error: {__file__} is not a folder: hand-ins and grades are kept in folders\n"
+    assert ran.stderr == f"error: {__file__} is not a folder: submissions and grades are kept in folders\n"
 
 
 def test_a_folder_whose_ledger_cannot_be_used_is_one_line_and_exit_1(release: Path) -> None:
@@ -252,10 +248,10 @@ def test_a_wrong_key_in_mograder_toml_names_file_and_nearest_key(release: Path) 
 def test_a_setting_comes_from_flag_or_environment_then_file_then_default() -> None:
     nothing = dict.fromkeys(setting.name for setting in SERVE_SETTINGS)
     file = parse_course_file('[server]\nport = 9000\n[dirs]\nsubmitted = "in"\n')
-    assert resolve(nothing, parse_course_file(""), Path("/c"))["port"] == 8080
-    assert resolve(nothing, file, Path("/c"))["port"] == 9000
-    assert resolve({**nothing, "port": 1}, file, Path("/c"))["port"] == 1
-    assert resolve(nothing, file, Path("/c"))["submitted_dir"] == Path("/c/in")
+    assert resolve(nothing, parse_course_file(""), Path("/c")).port == 8080
+    assert resolve(nothing, file, Path("/c")).port == 9000
+    assert resolve({**nothing, "port": 1}, file, Path("/c")).port == 1
+    assert resolve(nothing, file, Path("/c")).submitted_dir == Path("/c/in")
 
 
 def test_the_parent_of_a_served_release_folder_is_refused(release: Path) -> None:
@@ -295,7 +291,7 @@ def test_a_key_that_has_signed_and_is_gone_stops_the_start_until_somebody_choose
 
 def submit_one(release: Path) -> None:
     store = open_store(release)
-    hand_in(store, Ed25519Seal(store.signing_key(new_private_key)), Username("alice"), b"x = 1\n")
+    submit_work(store, Ed25519Signer(store.keys.signing_key(new_private_key)), Username("alice"), b"x = 1\n")
     store.close()
 
 
@@ -313,14 +309,14 @@ def test_a_ledger_that_is_gone_stops_the_start_until_the_key_is_taken_away(relea
         assert ledger.exists()
 
 
-def test_a_course_brought_from_elsewhere_starts_with_its_secret_and_hand_ins(release: Path) -> None:
+def test_a_course_brought_from_elsewhere_starts_with_its_secret_and_submissions(release: Path) -> None:
     (release / ".mograder-secret").write_text("secret\n")
     (release / ".mograder-secret").chmod(0o600)
-    brought = release.parent / "submitted" / "hw1" / "alice_20260310T200800.py"
-    brought.parent.mkdir(parents=True)
-    brought.write_text("x = 1\n")
+    fetched_file = release.parent / "submitted" / "hw1" / "alice_20260310T200800.py"
+    fetched_file.parent.mkdir(parents=True)
+    fetched_file.write_text("x = 1\n")
     with serving(str(release), "-p", str(free_port())):
-        assert brought.read_text() == "x = 1\n"
+        assert fetched_file.read_text() == "x = 1\n"
 
 
 def test_an_address_that_is_not_of_this_machine_is_said_so(release: Path) -> None:

@@ -100,3 +100,20 @@ def test_a_secret_that_others_can_read_is_warned_about(folder: Path, capsys: pyt
     out, err = capsys.readouterr()
     assert out == EXPECTED
     assert "chmod 600" in err
+
+
+def test_a_secret_on_the_command_line_is_taken_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["token", "--secret", SECRET, "alice", "bob"]) == 0
+    out, err = capsys.readouterr()
+    assert out == EXPECTED
+    assert "others on this machine can read a command line" in err
+    assert run(["token", "--secret", " ", "alice"]) == 2
+    assert run(["token", "--secret", SECRET, "--secret-stdin"]) == 2
+
+
+def test_bare_tokens_are_the_names_alone_or_the_instructors(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(folder / ".mograder-secret")
+    assert run(["token", "--bare", "alice", "bob"]) == 0
+    assert capsys.readouterr().out == "".join(line(name, name).partition(": ")[2] for name in ("alice", "bob"))
+    assert run(["token", "--bare"]) == 0
+    assert capsys.readouterr().out == line("instructor", "__instructor__").partition(": ")[2]

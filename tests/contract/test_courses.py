@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from mograder.domain.audit import Event
 from mograder.domain.errors import NameTaken, NotFound, Temporary
 from mograder.domain.names import CourseName
-from mograder.domain.store import CourseEntry, Courses, Event
-from mograder.store.course_folders import CourseFolders
-from mograder.store.postgres_courses import PostgresCourses
+from mograder.domain.store import CourseEntry, Courses
+from mograder.store.folder.courses import CourseFolders
+from mograder.store.postgres.courses import PostgresCourses
 from tests.parts import NOON, SECOND
 from tests.postgres import fresh_database
 
@@ -36,20 +37,20 @@ def courses(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Courses]
     found.close()
 
 
-def test_a_new_course_is_listed_open_and_has_a_trail_and_a_secret_of_its_own(courses: Courses) -> None:
+def test_a_new_course_is_listed_open_and_has_a_audit_log_and_a_secret_of_its_own(courses: Courses) -> None:
     assert courses.entries() == []
     for name in (LOGIC, ALGEBRA):
         courses.create(name, MADE)
     assert [(each.name, each.archived) for each in courses.entries()] == [(ALGEBRA, None), (LOGIC, None)]
-    assert courses.open(ALGEBRA).events() == [MADE]
-    assert courses.open(ALGEBRA).secrets() != courses.open(LOGIC).secrets()
+    assert courses.open(ALGEBRA).audit.events() == [MADE]
+    assert courses.open(ALGEBRA).keys.secrets() != courses.open(LOGIC).keys.secrets()
 
 
 def test_a_name_is_given_once(courses: Courses) -> None:
     courses.create(ALGEBRA, MADE)
     with pytest.raises(NameTaken, match="there is a course 'algebra' already: choose another name"):
         courses.create(ALGEBRA, CLOSED)
-    assert courses.open(ALGEBRA).events() == [MADE]
+    assert courses.open(ALGEBRA).audit.events() == [MADE]
 
 
 def test_a_course_is_opened_once_whoever_asks_and_however_many_at_once(courses: Courses) -> None:
@@ -71,7 +72,7 @@ def test_an_archived_course_is_closed_to_everybody_and_keeps_everything_until_it
     courses: Courses, closed: int
 ) -> None:
     courses.create(ALGEBRA, MADE)
-    secrets = courses.open(ALGEBRA).secrets()
+    secrets = courses.open(ALGEBRA).keys.secrets()
     for _ in range(2):  # also one that is closed already
         courses.archive(ALGEBRA, closed, CLOSED)
         assert [(each.name, each.archived) for each in courses.entries()] == [(ALGEBRA, closed)]
@@ -81,8 +82,8 @@ def test_an_archived_course_is_closed_to_everybody_and_keeps_everything_until_it
             courses.create(ALGEBRA, MADE)
     courses.archive(ALGEBRA, None, OPENED)
     assert [each.archived for each in courses.entries()] == [None]
-    assert courses.open(ALGEBRA).secrets() == secrets
-    assert courses.open(ALGEBRA).events() == [OPENED, CLOSED, CLOSED, MADE]
+    assert courses.open(ALGEBRA).keys.secrets() == secrets
+    assert courses.open(ALGEBRA).audit.events() == [OPENED, CLOSED, CLOSED, MADE]
 
 
 def test_what_is_no_course_is_not_found(courses: Courses) -> None:
@@ -124,7 +125,7 @@ def test_closing_closes_every_course_that_was_opened(tmp_path: Path) -> None:
     courses.close()
     for store in opened:
         with pytest.raises(Temporary, match="the course is closed"):
-            store.record(MADE)
+            store.audit.record(MADE)
 
 
 def test_what_the_folder_does_not_let_us_do_is_said(tmp_path: Path) -> None:

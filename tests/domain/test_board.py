@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
-from mograder.domain.board import Board, Order, Row, Show, Wanted, find, missing
-from mograder.domain.course import Course, Download
+from mograder.domain.board import Board, BoardFilter, Order, Row, Show, find, missing
+from mograder.domain.course import Course
 from mograder.domain.deadlines import Penalties
-from mograder.domain.extending import Change
-from mograder.domain.extensions import Decision
+from mograder.domain.extensions import Change, Decision
 from mograder.domain.names import AssignmentName, Username
+from mograder.domain.release import Download
 from mograder.domain.roster import Person
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, Clock, filled, make_course_folder, open_course
 
@@ -32,15 +32,15 @@ def root(tmp_path: Path) -> Path:
 def course(root: Path) -> Iterator[Course]:
     course = open_course(root, Clock())
     people = [Person.parse("alice", "Zoe Alice"), Person.parse("bob"), Person.parse("carol", "Ann Carol")]
-    course.add_people(COURSE_INSTRUCTOR, [*people, Person.parse("tom", "Tutor", Role.INSTRUCTOR)])
+    course.roster.add(COURSE_INSTRUCTOR, [*people, Person.parse("tom", "Tutor", Role.INSTRUCTOR)])
     yield course
-    course.store.close()
+    course.close()
 
 
 def submit(course: Course, user: Username, received: int, assignment: AssignmentName = HW1) -> None:
-    body = filled(course.upload(), f"{user} {received}".encode())
-    actor = course.resume(user, 0)
-    course.submit(actor, course.assignment(actor, assignment), user, body, received)
+    body = filled(course.submissions.upload(), f"{user} {received}".encode())
+    actor = course.accounts.resume(user, 0)
+    course.submissions.submit(actor, course.release.assignment(actor, assignment), user, body, received)
     body.discard()
 
 
@@ -52,48 +52,50 @@ def test_everybody_who_takes_part_is_on_it_with_how_they_stand(course: Course, r
     submit(course, ALICE, NOON - 7200 * SECOND)
     submit(course, BOB, NOON)
     submit(course, BOB, NOON, HW2)
-    course.upload_grades(
-        COURSE_INSTRUCTOR, course.assignment(COURSE_INSTRUCTOR, "hw2"), [{"student": "bob", "mark": 7}]
+    course.grades.upload(
+        COURSE_INSTRUCTOR, course.release.assignment(COURSE_INSTRUCTOR, "hw2"), [{"student": "bob", "mark": 7}]
     )
-    course.remove(COURSE_INSTRUCTOR, Username("carol"))
-    course.note_downloads([Download(course.resume(ALICE, 0), "hw2", "hw2.py", NOON)])
-    assert states(course.board()) == {"alice": ["handed in", "fetched"], "bob": ["late", "graded"]}
+    course.roster.remove(COURSE_INSTRUCTOR, Username("carol"))
+    course.release.note_downloads([Download(course.accounts.resume(ALICE, 0), "hw2", "hw2.py", NOON)])
+    assert states(course.standings.board()) == {"alice": ["handed in", "fetched"], "bob": ["late", "graded"]}
     submit(course, BOB, NOON - 3600 * SECOND + Penalties().grace)
-    assert states(course.board())["bob"] == ["handed in", "graded"]
+    assert states(course.standings.board())["bob"] == ["handed in", "graded"]
 
 
-def test_a_file_that_was_put_there_by_hand_is_a_hand_in(course: Course, root: Path) -> None:
+def test_a_file_that_was_put_there_by_hand_is_a_submission(course: Course, root: Path) -> None:
     folder = root.parent / "submitted" / "hw1"
     folder.mkdir(parents=True)
     (folder / "dora.py").write_bytes(b"by mail")
-    ((name, (cell, other)),) = [(row.name, row.cells) for row in course.board().rows if row.username == "dora"]
+    ((name, (cell, other)),) = [
+        (row.name, row.cells) for row in course.standings.board().rows if row.username == "dora"
+    ]
     assert (name, cell.state, cell.by_hand, cell.latest, other.state) == ("", "handed in", True, None, "new")
-    assert "dora" not in missing(course.board(), HW1)
+    assert "dora" not in missing(course.standings.board(), HW1)
 
 
-def test_an_extension_that_is_granted_afterwards_makes_a_late_hand_in_one_in_time(course: Course) -> None:
+def test_an_extension_that_is_granted_afterwards_makes_a_late_submission_one_in_time(course: Course) -> None:
     submit(course, BOB, NOON)
-    assert states(course.board())["bob"][0] == "late"
-    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
+    assert states(course.standings.board())["bob"][0] == "late"
+    hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
     course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, BOB, Decision.GRANT, "+1d")])
-    assert states(course.board())["bob"][0] == "handed in"
+    assert states(course.standings.board())["bob"][0] == "handed in"
 
 
 def test_what_an_instructor_hands_in_for_a_student_is_not_late(course: Course) -> None:
-    body = filled(course.upload(), b"on paper")
-    course.submit(COURSE_INSTRUCTOR, course.assignment(COURSE_INSTRUCTOR, "hw1"), BOB, body, NOON)
-    assert states(course.board())["bob"][0] == "handed in"
+    body = filled(course.submissions.upload(), b"on paper")
+    course.submissions.submit(COURSE_INSTRUCTOR, course.release.assignment(COURSE_INSTRUCTOR, "hw1"), BOB, body, NOON)
+    assert states(course.standings.board())["bob"][0] == "handed in"
 
 
 def test_people_are_found_by_name_assignment_and_state_and_sorted(course: Course) -> None:
     submit(course, ALICE, NOON - 7200 * SECOND)
     submit(course, BOB, NOON)
     grades = [{"username": "alice", "grade": "9"}, {"username": "bob", "grade": "10,5"}, {"username": "carol"}]
-    course.upload_grades(COURSE_INSTRUCTOR, course.assignment(COURSE_INSTRUCTOR, "hw1"), grades)
-    board = course.board()
+    course.grades.upload(COURSE_INSTRUCTOR, course.release.assignment(COURSE_INSTRUCTOR, "hw1"), grades)
+    board = course.standings.board()
 
     def found(*wanted: object) -> list[str]:
-        return [row.username for row in find(board, Wanted(*wanted)).rows]  # type: ignore[arg-type]
+        return [row.username for row in find(board, BoardFilter(*wanted)).rows]  # type: ignore[arg-type]
 
     assert found() == ["alice", "bob", "carol"]
     assert (found("ANN"), found("bO"), found("nobody")) == (["carol"], ["bob"], [])
@@ -104,7 +106,7 @@ def test_people_are_found_by_name_assignment_and_state_and_sorted(course: Course
     assert found("", None, Show.ALL, Order.NAME) == ["carol", "bob", "alice"]
     assert found("", None, Show.ALL, Order.LATEST) == ["bob", "alice", "carol"]
     assert found("", HW1, Show.ALL, Order.GRADE) == ["bob", "alice", "carol"]
-    part = find(board, Wanted(assignment=HW2))
+    part = find(board, BoardFilter(assignment=HW2))
     assert [each.name for each in part.assignments] == [HW2]
     assert [(row.name, len(row.cells)) for row in part.rows] == [("Zoe Alice", 1), ("", 1), ("Ann Carol", 1)]
     assert missing(board, HW1) == ("carol",)
@@ -113,14 +115,14 @@ def test_people_are_found_by_name_assignment_and_state_and_sorted(course: Course
 @pytest.mark.parametrize("order", Order)
 def test_people_are_sorted_before_there_are_assignments(order: Order) -> None:
     people = (Row(BOB, "Zoe", ()), Row(ALICE, "Zoe", ()))
-    assert find(Board((), people), Wanted(order=order)) == Board((), people[::-1])
+    assert find(Board((), people), BoardFilter(order=order)) == Board((), people[::-1])
 
 
 def test_what_the_board_is_made_of_changes_with_it_and_only_then(course: Course, root: Path) -> None:
-    seen = course.board_seen()
-    assert course.board_seen() == seen
+    seen = course.standings.board_version()
+    assert course.standings.board_version() == seen
     submit(course, ALICE, NOON)
-    assert course.board_seen() != seen
-    seen = course.board_seen()
+    assert course.standings.board_version() != seen
+    seen = course.standings.board_version()
     (root / "hw1" / "grades.json").write_text('[{"username": "alice", "grade": "1"}]')
-    assert course.board_seen() != seen
+    assert course.standings.board_version() != seen

@@ -9,25 +9,25 @@ from typing import Any
 
 import pytest
 
-from mograder.domain.chain import Break, Erased, Link, erase_receipt, find_breaks, head_of, parse_head
+from mograder.domain.chain import Break, Link, Tombstone, find_breaks, head_of, make_tombstone, parse_head
 from mograder.domain.errors import BadRequest, VerificationFailed
-from mograder.domain.receipts import Head, Receipt, Turn, issue_receipt
-from mograder.sealing import Ed25519Seal, new_private_key
-from tests.domain.test_receipts import SEAL, hand_in
+from mograder.domain.receipts import ChainPosition, Head, Receipt, issue_receipt
+from mograder.signing import Ed25519Signer, new_private_key
+from tests.domain.test_receipts import SIGNER, new
 from tests.parts import NOON
 
 Links = list[Link]
 
 
-def chain(seal: Ed25519Seal = SEAL) -> Links:
+def chain(signer: Ed25519Signer = SIGNER) -> Links:
     """Five places, of which the third is erased."""
     links: Links = []
     head = Head()
     for number in range(1, 6):
-        turn = Turn(number, head.hash, None, f"alice_{number}.py")
-        receipt = issue_receipt(hand_in(b"%d" % number), seal, "Kurs")(turn)
+        turn = ChainPosition(number, head.hash, None, f"alice_{number}.py")
+        receipt = issue_receipt(new(b"%d" % number), signer, "Kurs")(turn)
         head = Head(number, receipt.hash)
-        links.append(erase_receipt(receipt, seal, "Kurs", NOON) if number == 3 else receipt)
+        links.append(make_tombstone(receipt, signer, "Kurs", NOON) if number == 3 else receipt)
     return links
 
 
@@ -37,9 +37,9 @@ def receipt_at(links: Links, number: int) -> Receipt:
     return link
 
 
-def erased_at_three(links: Links) -> Erased:
+def erased_at_three(links: Links) -> Tombstone:
     link = links[2]
-    assert isinstance(link, Erased)
+    assert isinstance(link, Tombstone)
     return link
 
 
@@ -59,8 +59,8 @@ def named(breaks: Iterable[Break]) -> list[str]:
 def test_a_whole_chain_has_no_break_and_fits_every_place_that_was_kept() -> None:
     links = chain()
     kept = [Head(each.number, each.hash) for each in links]
-    assert list(find_breaks(links, SEAL, kept)) == []
-    assert list(find_breaks([], SEAL, [Head()])) == []
+    assert list(find_breaks(links, SIGNER, kept)) == []
+    assert list(find_breaks([], SIGNER, [Head()])) == []
 
 
 def text_swapped(links: Links) -> Links:
@@ -68,7 +68,7 @@ def text_swapped(links: Links) -> Links:
 
 
 def another_seal(links: Links) -> Links:
-    return with_place(links, 5, receipt_at(chain(Ed25519Seal(new_private_key())), 5))
+    return with_place(links, 5, receipt_at(chain(Ed25519Signer(new_private_key())), 5))
 
 
 def altered(receipt: Receipt, **changes: Any) -> Receipt:
@@ -83,7 +83,7 @@ def erased_at_two(links: Links) -> Links:
     """With everything right but the statement, which is another place's."""
     second = receipt_at(links, 2)
     statement = erased_at_three(links).statement
-    return with_place(links, 2, Erased(2, second.previous, second.hash, statement))
+    return with_place(links, 2, Tombstone(2, second.previous, second.hash, statement))
 
 
 NOT_ERASED = "receipt {} is said to be erased, and the course did not sign that"
@@ -122,12 +122,12 @@ BROKEN: dict[str, tuple[Callable[[Links], Links], list[str]]] = {
 
 @pytest.mark.parametrize(("change", "said"), BROKEN.values(), ids=BROKEN)
 def test_each_break_is_named_at_its_place(change: Callable[[Links], Links], said: list[str]) -> None:
-    assert named(find_breaks(change(chain()), SEAL))[: len(said)] == said
+    assert named(find_breaks(change(chain()), SIGNER))[: len(said)] == said
 
 
 def test_a_text_that_is_no_receipt_breaks_the_chain_and_nothing_else() -> None:
     links = with_place(chain(), 4, replace(receipt_at(chain(), 4), text="é"))
-    assert named(find_breaks(links, SEAL)) == ["receipt 4 is not signed by the course", FOLLOWS.format(5)]
+    assert named(find_breaks(links, SIGNER)) == ["receipt 4 is not signed by the course", FOLLOWS.format(5)]
     assert named(find_breaks(links, None)) == [FOLLOWS.format(5)]
 
 
@@ -136,16 +136,16 @@ def test_every_letter_of_the_last_receipt_counts() -> None:
     last = receipt_at(links, 5)
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     for letter in letters.replace(last.text[-1], ""):  # some of its bits mean nothing to the signature
-        assert list(find_breaks(with_place(links, 5, replace(last, text=last.text[:-1] + letter)), SEAL)), letter
+        assert list(find_breaks(with_place(links, 5, replace(last, text=last.text[:-1] + letter)), SIGNER)), letter
 
 
 def test_a_chain_that_is_shorter_or_another_does_not_fit_what_was_kept() -> None:
     links = chain()
-    assert named(find_breaks(links[:4], SEAL, [Head(5, links[4].hash)])) == [
+    assert named(find_breaks(links[:4], SIGNER, [Head(5, links[4].hash)])) == [
         "the chain was cut: it ends at receipt 4, and there was a receipt 5"
     ]
     kept = [Head(number, digest) for number in range(4) for digest in ("ab", links[number - 1].hash if number else "")]
-    assert named(find_breaks(links, SEAL, kept)) == [
+    assert named(find_breaks(links, SIGNER, kept)) == [
         f"receipt {number} is another than the one that was kept" for number in range(4)
     ]
 
@@ -161,15 +161,15 @@ def test_a_head_is_a_number_and_a_hash() -> None:
 
 def test_a_receipt_names_its_place_and_a_statement_of_an_erasure_is_no_receipt() -> None:
     links = chain()
-    assert head_of(receipt_at(links, 4).text, SEAL) == Head(4, links[3].hash)
-    for text in (erased_at_three(links).statement, SEAL.sign({"number": "x"}), "nonsense"):
+    assert head_of(receipt_at(links, 4).text, SIGNER) == Head(4, links[3].hash)
+    for text in (erased_at_three(links).statement, SIGNER.sign({"number": "x"}), "nonsense"):
         with pytest.raises(VerificationFailed, match=r"not signed by this course|is no receipt$"):
-            head_of(text, SEAL)
+            head_of(text, SIGNER)
 
 
 def test_what_the_course_signs_of_an_erasure_is_the_place_and_the_moment() -> None:
     second, erased = receipt_at(chain(), 2), erased_at_three(chain())
-    assert SEAL.verify(erased.statement) == {
+    assert SIGNER.verify(erased.statement) == {
         "course": "Kurs", "erased": "2026-03-10T12:00:00.000000Z", "number": 3, "previous": second.hash,
         "hash": erased.hash,
     }  # fmt: skip

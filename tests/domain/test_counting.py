@@ -1,4 +1,4 @@
-"""Which hand-in counts: by the course's rule, after late ones, by instructors, by hand."""
+"""Which submission counts: by the course's rule, after late ones, by instructors, by hand."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
-from mograder.domain.assignments import Which
+from mograder.domain.assignments import CountingRule
 from mograder.domain.course import Course
-from mograder.domain.extending import Change
-from mograder.domain.extensions import Decision
+from mograder.domain.extensions import Change, Decision
 from mograder.domain.names import INSTRUCTOR, Username
 from tests.parts import ALICE, BOB, NOON, SECOND, filled
 
@@ -27,16 +26,16 @@ def set_rule(course_folder: Path, rule: str) -> None:
 
 def submit(course: Course, user: Username, content: bytes, received: int, actor: Actor | None = None) -> str:
     """Hand in; the file name of the version that counts then."""
-    hw1, body = course.assignment(COURSE_INSTRUCTOR, "hw1"), filled(course.upload(), content)
-    accepted = course.submit(actor or Actor(user, Role.STUDENT), hw1, user, body, received)
-    return course.judged(accepted.receipt)[1]
+    hw1, body = course.release.assignment(COURSE_INSTRUCTOR, "hw1"), filled(course.submissions.upload(), content)
+    accepted = course.submissions.submit(actor or Actor(user, Role.STUDENT), hw1, user, body, received)
+    return course.submissions.assessed(accepted.receipt)[1]
 
 
-def collected(course: Course, which: Which | None) -> dict[str, bytes]:
-    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
+def collected(course: Course, which: CountingRule | None) -> dict[str, bytes]:
+    hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
     return {
-        each.file.username: course.submitted_file(hw1, each.file.filename).read()
-        for each in course.hand_ins(hw1, which)
+        each.file.username: course.submissions.file(hw1, each.file.filename).read()
+        for each in course.submissions.collect(hw1, which)
     }
 
 
@@ -61,16 +60,16 @@ def test_what_counts_is_the_courses_rule_and_every_version_is_kept(
 ) -> None:
     set_rule(course_folder, rule)
     assert collected(three, None) == {**LATEST, "alice": alices}
-    assert collected(three, Which.LATEST) == LATEST
-    assert collected(three, Which.ON_TIME) == {"alice": b"a2", "carl": b"c1"}
-    for which in (None, *Which):
-        alice = three.hand_ins(three.assignment(COURSE_INSTRUCTOR, "hw1"), which)[0]
+    assert collected(three, CountingRule.LATEST) == LATEST
+    assert collected(three, CountingRule.ON_TIME) == {"alice": b"a2", "carl": b"c1"}
+    for which in (None, *CountingRule):
+        alice = three.submissions.collect(three.release.assignment(COURSE_INSTRUCTOR, "hw1"), which)[0]
         assert alice.counts == ("alice_20260310T130000.py" if rule == "latest" else "alice_20260310T120000.py")
-        assert alice.judged is not None
+        assert alice.assessed is not None
         assert alice.file.size == 2
         assert alice.file.sha256 == hashlib.sha256(collected(three, which)["alice"]).hexdigest()
-        assert alice.file.filename == "alice.py" or alice.file.modified == alice.judged.submission.received / SECOND
-    standing = three.standing(three.assignment(COURSE_INSTRUCTOR, "hw1"), ALICE)
+        assert alice.file.filename == "alice.py" or alice.file.modified == alice.assessed.submission.received / SECOND
+    standing = three.standings.of(three.release.assignment(COURSE_INSTRUCTOR, "hw1"), ALICE)
     assert (standing.rule, [each.lateness.days for each in standing.kept]) == (rule, [0, 0, 1])
     assert standing.counting == standing.kept[1 if rule == "on-time" else 2]
     assert standing.kept[2].lateness.explanation.endswith("1 x 5 %")
@@ -79,7 +78,7 @@ def test_what_counts_is_the_courses_rule_and_every_version_is_kept(
     assert (files / "alice.py").read_bytes() == b"a3"
 
 
-def test_the_answer_to_a_late_hand_in_names_the_one_in_time_that_counts(course: Course, course_folder: Path) -> None:
+def test_the_answer_to_a_late_submission_names_the_one_in_time_that_counts(course: Course, course_folder: Path) -> None:
     set_rule(course_folder, "on-time")
     assert submit(course, ALICE, b"a1", NOON) == "alice_20260310T120000.py"
     assert submit(course, ALICE, b"a2", NOON + HOUR) == "alice_20260310T120000.py"
@@ -89,11 +88,15 @@ def test_the_answer_to_a_late_hand_in_names_the_one_in_time_that_counts(course: 
 def test_what_an_instructor_hands_in_for_a_student_is_never_late_and_marked(three: Course, course_folder: Path) -> None:
     set_rule(course_folder, "on-time")
     submit(three, BOB, b"b1", NOON + 9 * HOUR, COURSE_INSTRUCTOR)  # the same bytes that were late before
-    (bobs,) = (each for each in three.hand_ins(three.assignment(COURSE_INSTRUCTOR, "hw1")) if each.file.username == BOB)
-    assert bobs.judged is not None
-    kept = bobs.judged.submission
-    assert (kept.by, kept.late, kept.attempt, bobs.judged.lateness.late) == (INSTRUCTOR, False, 2, False)
-    assert collected(three, Which.ON_TIME)["bob"] == b"b1"
+    (bobs,) = (
+        each
+        for each in three.submissions.collect(three.release.assignment(COURSE_INSTRUCTOR, "hw1"))
+        if each.file.username == BOB
+    )
+    assert bobs.assessed is not None
+    kept = bobs.assessed.submission
+    assert (kept.by, kept.late, kept.attempt, bobs.assessed.lateness.late) == (INSTRUCTOR, False, 2, False)
+    assert collected(three, CountingRule.ON_TIME)["bob"] == b"b1"
 
 
 def test_a_file_that_was_put_there_by_hand_counts_as_it_stands(three: Course, course_folder: Path) -> None:
@@ -102,11 +105,11 @@ def test_a_file_that_was_put_there_by_hand_counts_as_it_stands(three: Course, co
     latest.unlink()
     for path in (latest, latest.with_name("dora.py")):
         path.write_bytes(b"by mail")
-    for which in (None, Which.LATEST, Which.ON_TIME):
+    for which in (None, CountingRule.LATEST, CountingRule.ON_TIME):
         found = collected(three, which)
         assert found["alice"] == found["dora"] == b"by mail"
-    for each in three.hand_ins(three.assignment(COURSE_INSTRUCTOR, "hw1")):
-        assert each.judged is not None or each.counts == each.file.filename
+    for each in three.submissions.collect(three.release.assignment(COURSE_INSTRUCTOR, "hw1")):
+        assert each.assessed is not None or each.counts == each.file.filename
 
 
 def test_what_is_of_another_assignment_does_not_count_here(three: Course, course_folder: Path) -> None:
@@ -114,26 +117,28 @@ def test_what_is_of_another_assignment_does_not_count_here(three: Course, course
     (course_folder / "hw2" / "files").mkdir(parents=True)
     with (course_folder.parent / "mograder.toml").open("a") as plan:
         plan.write("[[assignments]]\nname = 'hw2'\ndue = 2026-03-10T12:00:00\n")
-    hw2, before = three.assignment(COURSE_INSTRUCTOR, "hw2"), collected(three, None)
+    hw2, before = three.release.assignment(COURSE_INSTRUCTOR, "hw2"), collected(three, None)
     three.extensions.decide(COURSE_INSTRUCTOR, [Change(hw2, user, Decision.GRANT, "+9d") for user in (ALICE, BOB)])
-    three.submit(Actor(ALICE, Role.STUDENT), hw2, ALICE, filled(three.upload(), b"hw2"), NOON + 5 * SECOND)
+    three.submissions.submit(
+        Actor(ALICE, Role.STUDENT), hw2, ALICE, filled(three.submissions.upload(), b"hw2"), NOON + 5 * SECOND
+    )
     assert collected(three, None) == before
     assert submit(three, ALICE, b"a4", NOON + 2 * HOUR) == "alice_20260310T120000.py"
 
 
-def test_what_hand_ins_and_standings_are_made_of_changes_with_them(three: Course, course_folder: Path) -> None:
-    hw1 = three.assignment(COURSE_INSTRUCTOR, "hw1")
+def test_what_submissions_and_standings_are_made_of_changes_with_them(three: Course, course_folder: Path) -> None:
+    hw1 = three.release.assignment(COURSE_INSTRUCTOR, "hw1")
     by_hand = course_folder.parent / "submitted" / "hw1" / "dora.py"
     for change in (
         lambda: submit(three, BOB, b"b2", NOON + 2 * HOUR), lambda: set_rule(course_folder, "on-time"),
         lambda: by_hand.write_bytes(b"by mail"),
         lambda: three.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, BOB, Decision.GRANT, "+1d")]),
     ):  # fmt: skip
-        seen = three.hand_ins_seen(hw1), three.standings_seen(hw1)
-        assert three.hand_ins_seen(hw1) == seen[0]
+        seen = three.standings.submissions_version(hw1), three.standings.version(hw1)
+        assert three.standings.submissions_version(hw1) == seen[0]
         change()
-        assert three.hand_ins_seen(hw1) != seen[0]
-        assert three.standings_seen(hw1) != seen[1]
-    standings = three.standings_seen(hw1)
+        assert three.standings.submissions_version(hw1) != seen[0]
+        assert three.standings.version(hw1) != seen[1]
+    standings = three.standings.version(hw1)
     (course_folder / "hw1" / "grades.json").write_text('[{"username": "alice", "grade": "1"}]')
-    assert three.standings_seen(hw1) != standings
+    assert three.standings.version(hw1) != standings

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from mograder.config import utc_now
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
+from mograder.domain.accounts import ASK_AGAIN_FOR, hash_code, same_text
 from mograder.domain.assignments import Assignment, find_assignment
-from mograder.domain.course import ASK_AGAIN_FOR, Course, Download, hash_code, same_text
+from mograder.domain.audit import Event
+from mograder.domain.course import Course
 from mograder.domain.deadlines import Schedule
 from mograder.domain.errors import (
     BadRequest,
@@ -31,8 +33,9 @@ from mograder.domain.errors import (
 )
 from mograder.domain.grades import Uploaded
 from mograder.domain.names import INSTRUCTOR, AssignmentName, Username
+from mograder.domain.release import Download, Fetched
 from mograder.domain.roster import Person
-from mograder.domain.store import Accepted, Event, Fetched
+from mograder.domain.submissions import Accepted
 from mograder.domain.tokens import Token, sign
 from tests.parts import (
     ALICE,
@@ -53,15 +56,17 @@ NOTE = Event(NOON, INSTRUCTOR, "test", "x")
 
 
 def put(course: Course, account: Account) -> None:
-    course.store.change_account(account.username, lambda held: account, NOTE)
+    course.store.accounts.change(account.username, lambda held: account, NOTE)
 
 
 def submit(
     course: Course, content: bytes = b"work", received: int = NOON, actor: Actor = STUDENT, filename: str = ""
 ) -> Accepted:
-    body = filled(course.upload(), content)
+    body = filled(course.submissions.upload(), content)
     try:
-        return course.submit(actor, course.assignment(actor, "hw1"), ALICE, body, received, filename)
+        return course.submissions.submit(
+            actor, course.release.assignment(actor, "hw1"), ALICE, body, received, filename
+        )
     finally:
         body.discard()
 
@@ -74,10 +79,10 @@ def plan(course_folder: Path, text: str) -> None:
 
 
 def test_who_knows_the_code_gets_a_name_and_its_token(course: Course) -> None:
-    name, token = course.register(" alice ", f" {CODE}\n")
-    assert (name, course.authenticate(Token.parse(token))) == ("alice", STUDENT)
-    assert course.store.account(ALICE) == Account(ALICE, bound=True, created=NOON, claimed=NOON)
-    assert [(event.actor, event.action, event.moment) for event in course.store.events()] == [
+    name, token = course.accounts.register(" alice ", f" {CODE}\n")
+    assert (name, course.accounts.authenticate(Token.parse(token))) == ("alice", STUDENT)
+    assert course.store.accounts.get(ALICE) == Account(ALICE, bound=True, created=NOON, claimed=NOON)
+    assert [(event.actor, event.action, event.moment) for event in course.store.audit.events()] == [
         ("alice", "register", NOON)
     ]
 
@@ -85,29 +90,29 @@ def test_who_knows_the_code_gets_a_name_and_its_token(course: Course) -> None:
 @pytest.mark.parametrize("code", ["", " ", "Swordfish", "swordfish2", "schwertfisch", "ß"])
 def test_who_does_not_know_the_code_gets_nothing(course: Course, code: str) -> None:
     with pytest.raises(WrongCode, match="wrong enrollment code: ask your instructor"):
-        course.register("alice", code)
-    assert course.store.accounts() == []
+        course.accounts.register("alice", code)
+    assert course.store.accounts.all() == []
 
 
 @pytest.mark.parametrize("name", ["alice", "ALICE"])
 def test_a_name_that_somebody_has_is_not_given_twice(course: Course, name: str) -> None:
-    course.register("alice", CODE)
+    course.accounts.register("alice", CODE)
     with pytest.raises(NameTaken, match=f"the name '{name}' is taken: if it is yours, log in with your token"):
-        course.register(name, CODE)
-    assert len(course.store.accounts()) == 1
+        course.accounts.register(name, CODE)
+    assert len(course.store.accounts.all()) == 1
 
 
 def test_a_personal_code_opens_its_name_once_and_the_shared_code_does_not(course: Course) -> None:
     put(course, Account(ALICE, generation=2, bound=True, code_hash=hash_code("one-time")))
     with pytest.raises(WrongCode):
-        course.register("alice", CODE)
+        course.accounts.register("alice", CODE)
     with pytest.raises(WrongCode):
-        course.register("bob", "one-time")
-    _, token = course.register("alice", "one-time")
-    assert course.authenticate(Token.parse(token)) == STUDENT
+        course.accounts.register("bob", "one-time")
+    _, token = course.accounts.register("alice", "one-time")
+    assert course.accounts.authenticate(Token.parse(token)) == STUDENT
     for code in ("one-time", CODE):
         with pytest.raises((WrongCode, NameTaken)):
-            course.register("alice", code)
+            course.accounts.register("alice", code)
 
 
 @pytest.mark.parametrize("code", [CODE, "one-time"])
@@ -121,7 +126,7 @@ def test_of_many_who_claim_a_name_at_once_one_gets_it(course: Course, code: str)
         def claim(_: int, user: Username = user, together: Barrier = together) -> bool:
             together.wait()
             try:
-                course.register(user, code)
+                course.accounts.register(user, code)
             except (NameTaken, WrongCode):
                 return False
             return True
@@ -133,17 +138,17 @@ def test_of_many_who_claim_a_name_at_once_one_gets_it(course: Course, code: str)
 def test_personal_codes_work_without_a_shared_one(course: Course) -> None:
     course = replace(course, enrollment_code="")
     with pytest.raises(RegistrationOff, match="registration is off: ask your instructor for a token"):
-        course.register("alice", "")
+        course.accounts.register("alice", "")
     put(course, Account(ALICE, code_hash=hash_code("one-time")))
     with pytest.raises(WrongCode):
-        course.register("bob", "")
-    assert course.register("alice", "one-time")[0] == "alice"
+        course.accounts.register("bob", "")
+    assert course.accounts.register("alice", "one-time")[0] == "alice"
 
 
 def test_an_account_on_the_roster_that_nobody_has_claimed_can_be_claimed(course: Course) -> None:
     put(course, Account(ALICE, name="Alice A."))
-    course.register("alice", CODE)
-    account = course.store.account(ALICE)
+    course.accounts.register("alice", CODE)
+    account = course.store.accounts.get(ALICE)
     assert account is not None
     assert (account.name, account.bound) == ("Alice A.", True)
 
@@ -152,42 +157,42 @@ def test_a_reset_revokes_one_token_and_leaves_every_other(course: Course) -> Non
     tokens = [Token.parse(token_of(course, name)) for name in ("alice", "bob", INSTRUCTOR)]
     put(course, Account(ALICE, bound=True, generation=1))
     with pytest.raises(Unauthenticated, match="wrong token: log in again, or ask your instructor for a new one"):
-        course.authenticate(tokens[0])
-    assert [course.authenticate(token).username for token in tokens[1:]] == ["bob", INSTRUCTOR]
-    renewed = sign(course.store.secrets()[0], ALICE, 1)
-    assert course.authenticate(Token.parse(renewed)) == STUDENT
+        course.accounts.authenticate(tokens[0])
+    assert [course.accounts.authenticate(token).username for token in tokens[1:]] == ["bob", INSTRUCTOR]
+    renewed = sign(course.store.keys.secrets()[0], ALICE, 1)
+    assert course.accounts.authenticate(Token.parse(renewed)) == STUDENT
 
 
 def test_a_token_of_the_published_server_is_good_without_an_account(course: Course) -> None:
-    assert course.authenticate(Token.parse(token_of(course, "alice"))) == STUDENT
-    assert course.authenticate(Token.parse(token_of(course, INSTRUCTOR))) == COURSE_INSTRUCTOR
+    assert course.accounts.authenticate(Token.parse(token_of(course, "alice"))) == STUDENT
+    assert course.accounts.authenticate(Token.parse(token_of(course, INSTRUCTOR))) == COURSE_INSTRUCTOR
 
 
 def test_a_tutor_is_an_instructor(course: Course) -> None:
     put(course, Account(BOB, Role.INSTRUCTOR, bound=True))
-    assert course.authenticate(Token.parse(token_of(course, "bob"))).is_instructor
+    assert course.accounts.authenticate(Token.parse(token_of(course, "bob"))).is_instructor
 
 
 def test_names_for_which_tokens_are_handed_out_cannot_be_claimed(course: Course) -> None:
-    issued = course.enrol([ALICE, BOB])
-    assert course.enrol([ALICE, BOB]) == issued == [(name, token_of(course, name)) for name in (ALICE, BOB)]
-    assert course.roster() == [Account(name, bound=True, created=NOON) for name in (ALICE, BOB)]
+    issued = course.roster.enrol([ALICE, BOB])
+    assert course.roster.enrol([ALICE, BOB]) == issued == [(name, token_of(course, name)) for name in (ALICE, BOB)]
+    assert course.roster.all() == [Account(name, bound=True, created=NOON) for name in (ALICE, BOB)]
     with pytest.raises(NameTaken):
-        course.register("alice", CODE)
+        course.accounts.register("alice", CODE)
     with pytest.raises(NameTaken, match="by case alone"):
-        course.enrol([Username("Alice")])
+        course.roster.enrol([Username("Alice")])
 
 
-# hand-outs
+# released files
 
 
 def test_an_assignment_is_found_by_name_then_by_id(course_folder: Path, course: Course) -> None:
     entries = [{"name": "one", "id": "two"}, {"name": "two", "id": 7}]
     (course_folder / "assignments.json").write_text(json.dumps(entries))
-    found = [course.assignment(STUDENT, text).name for text in ("one", "two", "7")]
+    found = [course.release.assignment(STUDENT, text).name for text in ("one", "two", "7")]
     assert found == ["one", "two", "two"]
     with pytest.raises(NotFound, match="'three'"):
-        course.assignment(STUDENT, "three")
+        course.release.assignment(STUDENT, "three")
 
 
 @given(text=st.text())
@@ -199,29 +204,29 @@ def test_no_text_finds_what_is_not_there(text: str) -> None:
 def test_students_see_an_assignment_from_the_moment_it_opens(course: Course, course_folder: Path, clock: Clock) -> None:
     plan(course_folder, "opens = 2026-03-10T12:00:00")
     clock.now = NOON - 1
-    assert course.assignments(STUDENT) == course.assignments_for_students() == ()
-    assert len(course.assignments(COURSE_INSTRUCTOR)) == 1
-    for attempt in (lambda: course.hand_out(STUDENT, "hw1", "hw1.py"), lambda: submit(course)):
+    assert course.release.assignments(STUDENT) == course.release.for_students() == ()
+    assert len(course.release.assignments(COURSE_INSTRUCTOR)) == 1
+    for attempt in (lambda: course.release.file(STUDENT, "hw1", "hw1.py"), lambda: submit(course)):
         with pytest.raises(NotFound):
             attempt()
     clock.now = NOON
-    assert course.hand_out(STUDENT, "hw1", "hw1.py").name == "hw1.py"
-    assert [each.name for each in course.assignments_for_students()] == ["hw1"]
+    assert course.release.file(STUDENT, "hw1", "hw1.py").name == "hw1.py"
+    assert [each.name for each in course.release.for_students()] == ["hw1"]
 
 
 def test_a_manifest_may_point_into_a_folder_that_is_no_assignment(course: Course, course_folder: Path) -> None:
     make_course_folder(course_folder.parent.parent, "shared", "private")
     entry = {"name": "hw1", "files": [{"filename": "s.py", "url": "/assignments/shared/files/shared.py"}]}
     (course_folder / "assignments.json").write_text(json.dumps([entry]))
-    assert course.hand_out(STUDENT, "shared", "shared.py").name == "shared.py"
+    assert course.release.file(STUDENT, "shared", "shared.py").name == "shared.py"
     with pytest.raises(NotFound, match=r"no file 'private\.py' in 'private'"):
-        course.hand_out(STUDENT, "private", "private.py")
+        course.release.file(STUDENT, "private", "private.py")
 
 
-# hand-ins
+# submissions
 
 
-def test_a_hand_in_is_taken_until_the_end_of_the_second_it_closes(course: Course, course_folder: Path) -> None:
+def test_a_submission_is_taken_until_the_end_of_the_second_it_closes(course: Course, course_folder: Path) -> None:
     plan(course_folder, "due = 2026-03-10T11:00:00\ncloses = 2026-03-10T12:00:00")
     assert not submit(course, received=NOON + SECOND - 1).repeated
     with pytest.raises(
@@ -240,35 +245,37 @@ def test_what_is_empty_too_large_or_of_another_type_is_refused(course: Course, c
         submit(course, b"123456")
     with pytest.raises(WrongType, match=r"takes \.py, \.zip"):
         submit(course, filename="x.ipynb")
-    assert list(course.store.receipts()) == []
+    assert list(course.store.submissions.receipts()) == []
     for filename in ("", "x.py", "X.PY"):
         submit(course, b"12345", filename=filename)
-    course.submit(STUDENT, course.assignment(STUDENT, "hw1"), ALICE, filled(course.upload(), b"54321"), NOON)
+    course.submissions.submit(
+        STUDENT, course.release.assignment(STUDENT, "hw1"), ALICE, filled(course.submissions.upload(), b"54321"), NOON
+    )
 
 
 def test_no_assignment_takes_more_than_the_course(course: Course, course_folder: Path) -> None:
     plan(course_folder, "max_size = 50")
-    assert replace(course, max_upload=10).limit_for(course.assignment(STUDENT, "hw1")) == 10
+    assert replace(course, max_upload=10).admission.limit_for(course.release.assignment(STUDENT, "hw1")) == 10
 
 
 def test_history_is_every_receipt_of_a_person_in_order(course: Course) -> None:
     for number in range(3):
         submit(course, b"%d" % number, NOON - number * SECOND)
     hw1, hw2 = Assignment(AssignmentName("hw1"), "hw1"), Assignment(AssignmentName("hw2"), "hw2")
-    course.submit(STUDENT, hw2, ALICE, filled(course.upload(), b"other"), NOON)
-    assert [receipt.submission.attempt for receipt in course.history(hw1, ALICE)] == [1, 2, 3]
-    assert [receipt.number for receipt in course.history(hw2, ALICE)] == [4]
-    assert [receipt.number for receipt in course.receipts(ALICE)] == [1, 2, 3, 4]
-    assert list(course.history(hw1, BOB)) == list(course.receipts(BOB)) == []
-    with pytest.raises(NotFound, match=r"no hand-in 'bob\.py' in 'hw1'"):
-        course.submitted_file(hw1, "bob.py")
+    course.submissions.submit(STUDENT, hw2, ALICE, filled(course.submissions.upload(), b"other"), NOON)
+    assert [receipt.submission.attempt for receipt in course.submissions.history(hw1, ALICE)] == [1, 2, 3]
+    assert [receipt.number for receipt in course.submissions.history(hw2, ALICE)] == [4]
+    assert [receipt.number for receipt in course.submissions.receipts(ALICE)] == [1, 2, 3, 4]
+    assert list(course.submissions.history(hw1, BOB)) == list(course.submissions.receipts(BOB)) == []
+    with pytest.raises(NotFound, match=r"no submission 'bob\.py' in 'hw1'"):
+        course.submissions.file(hw1, "bob.py")
 
 
 def test_receipts_call_the_course_by_its_title_else_by_its_key(course: Course, course_folder: Path) -> None:
     def named(content: bytes) -> object:
-        return course.seal.verify(submit(course, content).receipt.text)["course"]
+        return course.signer.verify(submit(course, content).receipt.text)["course"]
 
-    assert named(b"1") == course.seal.public_keys()[0]["kid"]
+    assert named(b"1") == course.signer.public_keys()[0]["kid"]
     (course_folder.parent / "mograder.toml").write_text("title = 'Kurs'")
     assert named(b"2") == "Kurs"
 
@@ -277,37 +284,37 @@ def test_receipts_call_the_course_by_its_title_else_by_its_key(course: Course, c
 
 
 def test_a_grade_is_seen_when_it_is_released(course: Course) -> None:
-    assignment = course.assignment(STUDENT, "hw1")
+    assignment = course.release.assignment(STUDENT, "hw1")
     entry = {"username": "alice", "grade": "5"}
-    course.upload_grades(COURSE_INSTRUCTOR, assignment, {"grades": [entry], "workflow_state": "inreview"})
-    assert course.standing(assignment, ALICE).grade is None
-    uploaded = course.upload_grades(COURSE_INSTRUCTOR, assignment, [entry, {"userid": "bob"}])
+    course.grades.upload(COURSE_INSTRUCTOR, assignment, {"grades": [entry], "workflow_state": "inreview"})
+    assert course.standings.of(assignment, ALICE).grade is None
+    uploaded = course.grades.upload(COURSE_INSTRUCTOR, assignment, [entry, {"userid": "bob"}])
     assert (uploaded.stored, uploaded.received) == (2, 2)
-    seen = course.standing(assignment, ALICE).grade
+    seen = course.standings.of(assignment, ALICE).grade
     assert seen is not None
     assert seen.grade == "5"
-    assert [each.person for each in course.grades(assignment)] == ["alice", "bob"]
+    assert [each.person for each in course.grades.of(assignment)] == ["alice", "bob"]
 
 
 def test_an_upload_of_grades_says_whom_nobody_knows(course: Course, course_folder: Path) -> None:
-    assignment = course.assignment(STUDENT, "hw1")
+    assignment = course.release.assignment(STUDENT, "hw1")
     submit(course, b"work")
-    course.add_people(COURSE_INSTRUCTOR, [Person(Username("bob"), "", Role.STUDENT)])
+    course.roster.add(COURSE_INSTRUCTOR, [Person(Username("bob"), "", Role.STUDENT)])
     rows = [{"username": name, "grade": "5"} for name in ("alice", "bob", "Bob", "carl")]
     for _ in range(2):  # also when they are in the table already
-        assert course.upload_grades(COURSE_INSTRUCTOR, assignment, rows).unknown == ("Bob", "carl")
-    course.store.settle()
+        assert course.grades.upload(COURSE_INSTRUCTOR, assignment, rows).unknown == ("Bob", "carl")
+    course.store.settler.settle()
     (course_folder.parent / "submitted").rename(course_folder.parent / "away")
-    assert course.upload_grades(COURSE_INSTRUCTOR, assignment, rows) == Uploaded(4, 4)
+    assert course.grades.upload(COURSE_INSTRUCTOR, assignment, rows) == Uploaded(4, 4)
 
 
 def test_feedback_is_found_for_its_person_alone(course: Course) -> None:
-    assignment = course.assignment(STUDENT, "hw1")
-    course.upload_feedback(COURSE_INSTRUCTOR, assignment, {ALICE: b"<p>"})
-    assert course.feedback(assignment, ALICE).read() == b"<p>"
-    assert course.standing(assignment, ALICE).feedback_available
+    assignment = course.release.assignment(STUDENT, "hw1")
+    course.grades.upload_feedback(COURSE_INSTRUCTOR, assignment, {ALICE: b"<p>"})
+    assert course.grades.feedback(assignment, ALICE).read() == b"<p>"
+    assert course.standings.of(assignment, ALICE).feedback_available
     with pytest.raises(NotFound, match="no feedback for 'bob' in 'hw1'"):
-        course.feedback(assignment, BOB)
+        course.grades.feedback(assignment, BOB)
 
 
 @given(left=st.text(), right=st.text())
@@ -316,24 +323,26 @@ def test_texts_are_compared_exactly(left: str, right: str) -> None:
     assert same_text(left, right) == (left == right)
 
 
-def test_a_person_downloads_own_hand_ins_alone_by_the_names_in_the_receipts(course: Course) -> None:
+def test_a_person_downloads_own_submissions_alone_by_the_names_in_the_receipts(course: Course) -> None:
     submit(course, b"one")
     submit(course, b"two", NOON + SECOND)
-    hw1 = course.assignment(STUDENT, "hw1")
-    course.submit(Actor(BOB, Role.STUDENT), hw1, BOB, filled(course.upload(), b"bobs"), NOON)
+    hw1 = course.release.assignment(STUDENT, "hw1")
+    course.submissions.submit(Actor(BOB, Role.STUDENT), hw1, BOB, filled(course.submissions.upload(), b"bobs"), NOON)
     contents = {"alice.py": b"two", "alice_20260310T120000.py": b"one", "alice_20260310T120001.py": b"two"}
-    assert {name: course.version(hw1, ALICE, name).read() for name in contents} == contents
+    assert {name: course.submissions.own_file(hw1, ALICE, name).read() for name in contents} == contents
     for name in ("bob.py", "bob_20260310T120000.py", "alice_20260310T120002.py", "../alice.py"):
-        with pytest.raises(NotFound, match=f"'alice' has no hand-in '{re.escape(name)}' in 'hw1'"):
-            course.version(hw1, ALICE, name)
+        with pytest.raises(NotFound, match=f"'alice' has no submission '{re.escape(name)}' in 'hw1'"):
+            course.submissions.own_file(hw1, ALICE, name)
 
 
 def test_a_download_is_noted_of_the_assignment_that_lists_the_file(course: Course, course_folder: Path) -> None:
     make_course_folder(course_folder.parent.parent, "shared")
     entry = {"name": "hw1", "files": [{"filename": "s.py", "url": "/assignments/shared/files/shared.py"}]}
     (course_folder / "assignments.json").write_text(json.dumps([{"name": "hw0", "files": []}, entry]))
-    course.note_downloads([Download(STUDENT, "shared", "shared.py", NOON), Download(STUDENT, "hw0", "x.py", NOON + 1)])
-    assert sorted(course.store.fetched(ALICE), key=lambda each: each.moment) == [
+    course.release.note_downloads(
+        [Download(STUDENT, "shared", "shared.py", NOON), Download(STUDENT, "hw0", "x.py", NOON + 1)]
+    )
+    assert sorted(course.store.release.fetched(ALICE), key=lambda each: each.moment) == [
         Fetched(AssignmentName("hw1"), ALICE, NOON), Fetched(AssignmentName("hw0"), ALICE, NOON + 1),
     ]  # fmt: skip
 
@@ -342,14 +351,14 @@ def test_what_comes_is_counted_by_the_minute_for_an_hour(course: Course, clock: 
     for number, ago in enumerate((-1, 0, 59, 60, 3599, 3600)):
         submit(course, b"%d" % number, NOON - ago * SECOND)
     clock.now = NOON
-    rush = course.rush()
+    rush = course.submissions.rush()
     assert (len(rush), rush[0], rush[58], rush[59], sum(rush)) == (60, 1, 1, 2, 4)
 
 
 def test_two_courses_do_not_know_each_others_tokens(course: Course, tmp_path: Path, clock: Clock) -> None:
     other = open_course(make_course_folder(tmp_path / "other"), clock)
     with pytest.raises(Unauthenticated):
-        course.authenticate(Token.parse(token_of(other, "alice")))
+        course.accounts.authenticate(Token.parse(token_of(other, "alice")))
     other.store.close()
 
 
@@ -357,11 +366,11 @@ def test_two_courses_do_not_know_each_others_tokens(course: Course, tmp_path: Pa
 
 
 def add(course: Course, *people: Person) -> list[str]:
-    return [code for _, code in course.add_people(COURSE_INSTRUCTOR, people or (Person(ALICE, "Alice A."),))]
+    return [code for _, code in course.roster.add(COURSE_INSTRUCTOR, people or (Person(ALICE, "Alice A."),))]
 
 
 def trail(course: Course) -> list[tuple[str, str, str, str]]:
-    return [(each.actor, each.action, each.subject, each.detail) for each in reversed(course.events())]
+    return [(each.actor, each.action, each.subject, each.detail) for each in reversed(course.audit.events())]
 
 
 def test_a_name_on_the_roster_is_claimed_by_its_own_code_alone_and_once(course: Course) -> None:
@@ -369,85 +378,85 @@ def test_a_name_on_the_roster_is_claimed_by_its_own_code_alone_and_once(course: 
     assert alices != bobs
     for wrong in (CODE, bobs, "", hash_code(alices)):
         with pytest.raises(WrongCode):
-            course.register("alice", wrong)
-    _, token = course.register("alice", alices)
-    assert course.authenticate(Token.parse(token)) == STUDENT
+            course.accounts.register("alice", wrong)
+    _, token = course.accounts.register("alice", alices)
+    assert course.accounts.authenticate(Token.parse(token)) == STUDENT
     with pytest.raises((WrongCode, NameTaken)):
-        course.register("alice", alices)
+        course.accounts.register("alice", alices)
 
 
 def test_codes_and_claim_keys_are_compared_in_constant_time(course: Course) -> None:
-    course.add_people(COURSE_INSTRUCTOR, [Person(ALICE)])
-    course.register("bob", CODE, "k" * 32)
+    course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
+    course.accounts.register("bob", CODE, "k" * 32)
     for name, key, times in (("carol", "", 1), ("alice", "", 2), ("bob", "x" * 32, 2)):  # the shared code, and its own
         with compared_in_constant_time() as compared, pytest.raises(WrongCode):
-            course.register(name, "no code", key)
+            course.accounts.register(name, "no code", key)
         assert len(compared) == times
 
 
 def test_of_a_personal_code_only_the_hash_is_kept(course: Course) -> None:
     (code,) = add(course)
-    account = course.store.account(ALICE)
+    account = course.store.accounts.get(ALICE)
     assert account == Account(ALICE, name="Alice A.", created=NOON, code_hash=hash_code(code))
-    assert code not in repr((course.roster(), course.events()))
+    assert code not in repr((course.roster.all(), course.audit.events()))
 
 
 def test_who_is_added_again_after_a_reset_has_no_use_for_an_old_token(course: Course) -> None:
     put(course, Account(ALICE, generation=2))
     (code,) = add(course)
-    assert course.register("alice", code)[1] == sign(course.store.secrets()[0], ALICE, 2)
+    assert course.accounts.register("alice", code)[1] == sign(course.store.keys.secrets()[0], ALICE, 2)
 
 
 def test_who_is_there_already_stays_and_gets_no_code(course: Course) -> None:
-    course.register("alice", CODE)
+    course.accounts.register("alice", CODE)
     (first,) = add(course, Person(BOB, "Bob"))
     codes = add(course, Person(ALICE, "Alice A.", Role.INSTRUCTOR), Person(BOB, "Robert"), Person(Username("carl")))
     assert [bool(code) for code in codes] == [False, False, True]
-    shown = {each.username: (each.name, each.role, each.bound) for each in course.roster()}
+    shown = {each.username: (each.name, each.role, each.bound) for each in course.roster.all()}
     assert shown["alice"] == ("Alice A.", Role.STUDENT, True)
     assert shown["bob"] == ("Bob", Role.STUDENT, False)
-    assert course.register("bob", first)[0] == "bob"
+    assert course.accounts.register("bob", first)[0] == "bob"
 
 
-def test_a_list_that_is_imported_again_is_in_the_trail_once(course: Course) -> None:
+def test_a_list_that_is_imported_again_is_in_the_audit_log_once(course: Course) -> None:
     add(course, Person(ALICE), Person(BOB, "Bob"))
-    before = course.events()
+    before = course.audit.events()
     add(course, Person(ALICE), Person(BOB, "Robert"))
-    assert course.events() == before
+    assert course.audit.events() == before
     add(course, Person(ALICE, "Alice A."), Person(BOB, "Bob"))
-    assert [each.subject for each in course.events()] == ["alice", "bob", "alice"]
+    assert [each.subject for each in course.audit.events()] == ["alice", "bob", "alice"]
 
 
 def test_people_are_added_together_or_not_at_all(course: Course) -> None:
-    course.register("bob", CODE)
+    course.accounts.register("bob", CODE)
     with pytest.raises(NameTaken, match="case"):
         add(course, Person(ALICE), Person(Username("BOB")))
-    assert [each.username for each in course.roster()] == ["bob"]
+    assert [each.username for each in course.roster.all()] == ["bob"]
 
 
 def test_a_reset_makes_the_token_worthless_and_a_new_code_claims_the_name(course: Course) -> None:
-    _, old = course.register("alice", CODE)
+    _, old = course.accounts.register("alice", CODE)
     for _ in range(2):
-        account, code = course.reset(COURSE_INSTRUCTOR, ALICE)
+        account, code = course.roster.reset(COURSE_INSTRUCTOR, ALICE)
         with pytest.raises(Unauthenticated):
-            course.authenticate(Token.parse(old))
+            course.accounts.authenticate(Token.parse(old))
         with pytest.raises(WrongCode):
-            course.register("alice", CODE)
+            course.accounts.register("alice", CODE)
         assert (account.bound, account.username) == (False, "alice")
-        _, new = course.register("alice", code)
-        assert course.authenticate(Token.parse(new)) == STUDENT
+        _, new = course.accounts.register("alice", code)
+        assert course.accounts.authenticate(Token.parse(new)) == STUDENT
         assert new != old
         old = new
 
 
 def test_a_person_can_be_made_an_instructor_by_name_and_a_student_again(course: Course) -> None:
-    _, token = course.register("alice", CODE)
-    course.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)
-    actor = course.authenticate(Token.parse(token))
+    _, token = course.accounts.register("alice", CODE)
+    course.roster.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)
+    actor = course.accounts.authenticate(Token.parse(token))
     assert actor.is_instructor
-    course.upload_grades(actor, course.assignment(actor, "hw1"), [{"username": "bob", "grade": 1}])
-    course.set_role(actor, ALICE, Role.STUDENT)
-    assert not course.authenticate(Token.parse(token)).is_instructor
+    course.grades.upload(actor, course.release.assignment(actor, "hw1"), [{"username": "bob", "grade": 1}])
+    course.roster.set_role(actor, ALICE, Role.STUDENT)
+    assert not course.accounts.authenticate(Token.parse(token)).is_instructor
     assert trail(course) == [
         ("alice", "register", "alice", ""), (INSTRUCTOR, "role", "alice", "instructor"),
         ("alice", "grades", "hw1", "1 grade"), ("alice", "role", "alice", "student"),
@@ -455,48 +464,50 @@ def test_a_person_can_be_made_an_instructor_by_name_and_a_student_again(course: 
 
 
 def test_who_is_removed_is_out_and_the_name_is_nobody_elses(course: Course) -> None:
-    _, token = course.register("alice", CODE)
+    _, token = course.accounts.register("alice", CODE)
     submit(course)
     (code,) = add(course, Person(BOB))
     for name in (ALICE, BOB):
-        course.remove(COURSE_INSTRUCTOR, name)
+        course.roster.remove(COURSE_INSTRUCTOR, name)
     with pytest.raises(Unauthenticated):
-        course.authenticate(Token.parse(token))
+        course.accounts.authenticate(Token.parse(token))
     for name, tried in (("alice", CODE), ("ALICE", CODE), ("bob", CODE), ("bob", code)):
         with pytest.raises((NameTaken, WrongCode)):
-            course.register(name, tried)
+            course.accounts.register(name, tried)
     assert add(course, Person(ALICE)) == [""]
     with pytest.raises(NameTaken, match="removed"):
-        course.enrol([Username("carl"), ALICE])
-    assert course.store.account(Username("carl")) is None
-    assert [each.file.username for each in course.hand_ins(course.assignment(STUDENT, "hw1"))] == ["alice"]
-    _, back = course.reset(COURSE_INSTRUCTOR, ALICE)
-    assert course.register("alice", back)[0] == "alice"
-    assert [each.removed for each in course.roster()] == [False, True]
+        course.roster.enrol([Username("carl"), ALICE])
+    assert course.store.accounts.get(Username("carl")) is None
+    assert [each.file.username for each in course.submissions.collect(course.release.assignment(STUDENT, "hw1"))] == [
+        "alice"
+    ]
+    _, back = course.roster.reset(COURSE_INSTRUCTOR, ALICE)
+    assert course.accounts.register("alice", back)[0] == "alice"
+    assert [each.removed for each in course.roster.all()] == [False, True]
     with pytest.raises(Unauthenticated):
-        course.authenticate(Token.parse(token))
+        course.accounts.authenticate(Token.parse(token))
 
 
 @pytest.mark.parametrize("name", ["nobody", "Alice", INSTRUCTOR])
 def test_who_is_not_on_the_roster_is_not_found(course: Course, name: str) -> None:
-    course.register("alice", CODE)
-    before = course.roster(), course.events()
+    course.accounts.register("alice", CODE)
+    before = course.roster.all(), course.audit.events()
     for change in (
-        lambda user: course.reset(COURSE_INSTRUCTOR, user),
-        lambda user: course.remove(COURSE_INSTRUCTOR, user),
-        lambda user: course.set_role(COURSE_INSTRUCTOR, user, Role.INSTRUCTOR),
+        lambda user: course.roster.reset(COURSE_INSTRUCTOR, user),
+        lambda user: course.roster.remove(COURSE_INSTRUCTOR, user),
+        lambda user: course.roster.set_role(COURSE_INSTRUCTOR, user, Role.INSTRUCTOR),
     ):
         with pytest.raises(NotFound, match=f"nobody called '{name}' is on the roster"):
             change(Username(name))
-    assert (course.roster(), course.events()) == before
+    assert (course.roster.all(), course.audit.events()) == before
 
 
 def test_who_has_handed_in_without_an_account_can_be_reset(course: Course) -> None:
     token = Token.parse(token_of(course, ALICE))
-    submit(course, actor=course.authenticate(token))
-    course.reset(COURSE_INSTRUCTOR, ALICE)
+    submit(course, actor=course.accounts.authenticate(token))
+    course.roster.reset(COURSE_INSTRUCTOR, ALICE)
     with pytest.raises(Unauthenticated):
-        course.authenticate(token)
+        course.accounts.authenticate(token)
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
@@ -511,60 +522,62 @@ def test_a_name_under_which_work_stands_is_nobodys_to_claim_and_other_names_are(
         submit(course)
         file.unlink()
     with pytest.raises(NameTaken, match="'alice' is taken"):
-        course.register("alice", CODE)
-    listed = course.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)
+        course.accounts.register("alice", CODE)
+    listed = course.roster.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)
     assert listed == Account(ALICE, Role.INSTRUCTOR, bound=True, created=NOON)
-    assert course.register("bob", CODE)[0] == "bob"
+    assert course.accounts.register("bob", CODE)[0] == "bob"
 
 
 def test_the_course_s_own_instructor_cannot_be_locked_out(course: Course) -> None:
-    body = filled(course.upload(), b"trying it out")
-    course.submit(COURSE_INSTRUCTOR, course.assignment(COURSE_INSTRUCTOR, "hw1"), INSTRUCTOR, body, NOON)
+    body = filled(course.submissions.upload(), b"trying it out")
+    course.submissions.submit(
+        COURSE_INSTRUCTOR, course.release.assignment(COURSE_INSTRUCTOR, "hw1"), INSTRUCTOR, body, NOON
+    )
     with pytest.raises(NotFound):
-        course.remove(COURSE_INSTRUCTOR, INSTRUCTOR)
+        course.roster.remove(COURSE_INSTRUCTOR, INSTRUCTOR)
 
 
 def test_a_new_secret_lets_old_tokens_in_until_the_grace_is_over(course: Course, clock: Clock) -> None:
     clock.now = utc_now()
     token, again = token_of(course, ALICE), token_of(course, ALICE)
-    assert course.rotate_secret(COURSE_INSTRUCTOR, 3600 * SECOND) == clock.now + 3600 * SECOND
-    assert course.authenticate(Token.parse(token)) == STUDENT
+    assert course.keys.rotate(COURSE_INSTRUCTOR, 3600 * SECOND) == clock.now + 3600 * SECOND
+    assert course.accounts.authenticate(Token.parse(token)) == STUDENT
     assert token_of(course, ALICE) != again
-    course.rotate_secret(COURSE_INSTRUCTOR, 0)
+    course.keys.rotate(COURSE_INSTRUCTOR, 0)
     with pytest.raises(Unauthenticated):
-        course.authenticate(Token.parse(token))
-    assert course.authenticate(Token.parse(token_of(course, ALICE))) == STUDENT
+        course.accounts.authenticate(Token.parse(token))
+    assert course.accounts.authenticate(Token.parse(token_of(course, ALICE))) == STUDENT
 
 
 # sessions and links
 
 
 def test_a_session_ends_with_a_reset_and_is_of_the_role_that_the_person_has_now(course: Course) -> None:
-    assert course.resume(ALICE, course.generation(ALICE)) == STUDENT
-    course.register("alice", CODE)
-    course.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)
-    assert course.resume(ALICE, course.generation(ALICE)) == Actor(ALICE, Role.INSTRUCTOR)
-    course.reset(COURSE_INSTRUCTOR, ALICE)
+    assert course.accounts.resume(ALICE, course.accounts.generation(ALICE)) == STUDENT
+    course.accounts.register("alice", CODE)
+    course.roster.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)
+    assert course.accounts.resume(ALICE, course.accounts.generation(ALICE)) == Actor(ALICE, Role.INSTRUCTOR)
+    course.roster.reset(COURSE_INSTRUCTOR, ALICE)
     with pytest.raises(Unauthenticated, match="your session has ended: log in again"):
-        course.resume(ALICE, 0)
-    assert course.resume(ALICE, course.generation(ALICE)).username == ALICE
+        course.accounts.resume(ALICE, 0)
+    assert course.accounts.resume(ALICE, course.accounts.generation(ALICE)).username == ALICE
 
 
 def test_a_link_is_good_once_and_until_the_moment_it_says(course: Course, clock: Clock) -> None:
-    course.spend("one", NOON)
-    course.spend("two", NOON + SECOND)
+    course.guard.spend("one", NOON)
+    course.guard.spend("two", NOON + SECOND)
     clock.now = NOON + SECOND
     for ticket, until in (("three", NOON), ("two", NOON + SECOND)):
         with pytest.raises(Unauthenticated, match="this link was used already or is too old: ask for a new one"):
-            course.spend(ticket, until)
-    course.spend("three", NOON + SECOND)  # a try that came too late spends nothing
-    course.spend("one", NOON + SECOND)  # what has ended is forgotten
+            course.guard.spend(ticket, until)
+    course.guard.spend("three", NOON + SECOND)  # a try that came too late spends nothing
+    course.guard.spend("one", NOON + SECOND)  # what has ended is forgotten
 
 
 def test_only_instructors_are_told_which_files_are_broken(course: Course, course_folder: Path) -> None:
     (course_folder.parent / "mograder.toml").write_text("[")
-    assert course.troubles(STUDENT) == ()
-    assert ["mograder.toml" in each.place for each in course.troubles(COURSE_INSTRUCTOR)] == [True]
+    assert course.config_errors(STUDENT) == ()
+    assert ["mograder.toml" in each.place for each in course.config_errors(COURSE_INSTRUCTOR)] == [True]
 
 
 # an answer that was lost
@@ -575,33 +588,33 @@ KEY = "k" * 32
 def test_who_comes_again_with_the_key_of_the_first_time_gets_the_same_token_for_an_hour(
     course: Course, clock: Clock
 ) -> None:
-    first = course.register("alice", CODE, KEY)
+    first = course.accounts.register("alice", CODE, KEY)
     clock.now += ASK_AGAIN_FOR - 1
-    assert course.register("alice", CODE, KEY) == first
+    assert course.accounts.register("alice", CODE, KEY) == first
     for name, key in (("alice", "x" * 32), ("alice", ""), ("Alice", KEY), ("ALICE", "")):
         with pytest.raises(NameTaken):
-            course.register(name, CODE, key)
+            course.accounts.register(name, CODE, key)
     clock.now += 1
     with pytest.raises(NameTaken):
-        course.register("alice", CODE, KEY)
-    assert [each.action for each in course.events()] == ["register"]
+        course.accounts.register("alice", CODE, KEY)
+    assert [each.action for each in course.audit.events()] == ["register"]
 
 
 def test_a_name_that_was_claimed_without_a_key_is_given_to_no_key(course: Course) -> None:
-    course.register("alice", CODE)
+    course.accounts.register("alice", CODE)
     for key in ("", KEY):
         with pytest.raises(NameTaken):
-            course.register("alice", CODE, key)
+            course.accounts.register("alice", CODE, key)
 
 
 def test_a_personal_code_is_answered_again_though_it_was_the_last_one(course: Course) -> None:
     alone = replace(course, enrollment_code="")
-    alone.add_people(COURSE_INSTRUCTOR, [Person(ALICE)])
-    _, code = alone.reset(COURSE_INSTRUCTOR, ALICE)
-    first = alone.register("alice", code, KEY)
-    assert alone.register("alice", code, KEY) == first
+    alone.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
+    _, code = alone.roster.reset(COURSE_INSTRUCTOR, ALICE)
+    first = alone.accounts.register("alice", code, KEY)
+    assert alone.accounts.register("alice", code, KEY) == first
     with pytest.raises(WrongCode):
-        alone.register("alice", code, "x" * 32)
+        alone.accounts.register("alice", code, "x" * 32)
 
 
 @pytest.mark.parametrize("key", [KEY, "x" * 200])
@@ -612,119 +625,119 @@ def test_who_asks_again_while_the_first_time_is_under_way_gets_the_same_token_by
 
     def under_way() -> int:
         if not first:
-            first.append(course.register("alice", CODE, KEY))
+            first.append(course.accounts.register("alice", CODE, KEY))
         return NOON
 
     again = replace(course, clock=under_way)
     if key == KEY:
-        assert again.register("alice", CODE, key) == first[0]
+        assert again.accounts.register("alice", CODE, key) == first[0]
     else:
         with pytest.raises(NameTaken, match="'alice' is taken"):
-            again.register("alice", CODE, key)
-    assert again.register("bob", CODE, key)[0] == "bob"
+            again.accounts.register("alice", CODE, key)
+    assert again.accounts.register("bob", CODE, key)[0] == "bob"
 
 
 def test_who_logs_out_is_answered_to_nobody_again(course: Course, clock: Clock) -> None:
     bob = Actor(BOB, Role.STUDENT)
     for nobody in (STUDENT, bob):
-        course.end_claim(nobody)
-    course.register("bob", CODE)
-    course.end_claim(bob)
-    course.register("alice", CODE, KEY)
-    held = course.store.account(ALICE)
+        course.accounts.end_claim(nobody)
+    course.accounts.register("bob", CODE)
+    course.accounts.end_claim(bob)
+    course.accounts.register("alice", CODE, KEY)
+    held = course.store.accounts.get(ALICE)
     clock.now += 5
-    course.end_claim(STUDENT)
+    course.accounts.end_claim(STUDENT)
     assert held is not None
-    assert course.store.account(ALICE) == replace(held, claim_hash=None)
-    assert course.events()[0] == Event(NOON + 5, "alice", "logout", "alice")
-    assert len(course.events()) == 3
+    assert course.store.accounts.get(ALICE) == replace(held, claim_hash=None)
+    assert course.audit.events()[0] == Event(NOON + 5, "alice", "logout", "alice")
+    assert len(course.audit.events()) == 3
     with pytest.raises(NameTaken):
-        course.register("alice", CODE, KEY)
+        course.accounts.register("alice", CODE, KEY)
 
 
 @pytest.mark.parametrize("action", ["reset", "remove"])
 def test_a_reset_or_removal_ends_the_key_with_the_token(course: Course, action: str) -> None:
-    course.register("alice", CODE, KEY)
-    getattr(course, action)(COURSE_INSTRUCTOR, ALICE)
+    course.accounts.register("alice", CODE, KEY)
+    getattr(course.roster, action)(COURSE_INSTRUCTOR, ALICE)
     with pytest.raises((WrongCode, NameTaken)):
-        course.register("alice", CODE, KEY)
+        course.accounts.register("alice", CODE, KEY)
 
 
 @pytest.mark.parametrize("key", ["short", "k" * 31, "k" * 201])
 def test_a_key_that_could_be_guessed_or_is_endless_is_refused(course: Course, key: str) -> None:
     with pytest.raises(BadRequest, match=f"the claim key has {len(key)} characters: make 32 random ones"):
-        course.register("alice", CODE, key)
-    assert course.roster() == []
+        course.accounts.register("alice", CODE, key)
+    assert course.roster.all() == []
 
 
 # the trail
 
 
-def test_the_trail_says_who_did_what_to_whom_and_when(course: Course, clock: Clock) -> None:
+def test_the_audit_log_says_who_did_what_to_whom_and_when(course: Course, clock: Clock) -> None:
     tutor, wanted = Actor(BOB, Role.INSTRUCTOR), []
 
     def noted(actor: str, action: str, subject: str, detail: str = "") -> None:
         wanted.insert(0, Event(clock.now, actor, action, subject, detail))
-        assert course.events() == wanted
+        assert course.audit.events() == wanted
         clock.now += SECOND
 
-    assignment = course.assignment(tutor, "hw1")
-    course.enrol([ALICE])
+    assignment = course.release.assignment(tutor, "hw1")
+    course.roster.enrol([ALICE])
     noted(INSTRUCTOR, "enrol", "alice")
-    course.add_people(tutor, [Person(Username("carl"))])
+    course.roster.add(tutor, [Person(Username("carl"))])
     noted("bob", "add", "carl")
-    course.set_role(tutor, ALICE, Role.INSTRUCTOR)
+    course.roster.set_role(tutor, ALICE, Role.INSTRUCTOR)
     noted("bob", "role", "alice", "instructor")
-    course.reset(tutor, ALICE)
+    course.roster.reset(tutor, ALICE)
     noted("bob", "reset", "alice")
-    course.remove(tutor, ALICE)
+    course.roster.remove(tutor, ALICE)
     noted("bob", "remove", "alice")
-    course.rotate_secret(tutor, 0)
+    course.keys.rotate(tutor, 0)
     noted("bob", "rotate", "secret")
-    course.upload_grades(tutor, assignment, [{"username": "alice"}, {"username": "carl"}])
+    course.grades.upload(tutor, assignment, [{"username": "alice"}, {"username": "carl"}])
     noted("bob", "grades", "hw1", "0 grades")  # as of a table whose column has another name
-    course.upload_grades(tutor, assignment, [{"username": "alice", "mark": 0}, {"username": "carl", "grade": ""}])
+    course.grades.upload(tutor, assignment, [{"username": "alice", "mark": 0}, {"username": "carl", "grade": ""}])
     noted("bob", "grades", "hw1", "1 grade")
-    course.upload_grades(tutor, assignment, [{"username": "alice", "feedback": "good"}, {"username": "a", "grade": 1}])
+    course.grades.upload(tutor, assignment, [{"username": "alice", "feedback": "good"}, {"username": "a", "grade": 1}])
     noted("bob", "grades", "hw1", "2 grades")
-    course.upload_feedback(tutor, assignment, {ALICE: b"page"})
+    course.grades.upload_feedback(tutor, assignment, {ALICE: b"page"})
     noted("bob", "feedback", "hw1", "1 page")
 
 
 def test_a_name_that_is_enrolled_after_a_reset_gets_a_token_that_works(course: Course, clock: Clock) -> None:
-    course.add_people(COURSE_INSTRUCTOR, [Person(ALICE)])
-    course.reset(COURSE_INSTRUCTOR, ALICE)
-    course.reset(COURSE_INSTRUCTOR, ALICE)
-    ((_, token),) = course.enrol([ALICE])
-    assert course.authenticate(Token.parse(token)) == STUDENT
-    account = course.store.account(ALICE)
+    course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
+    course.roster.reset(COURSE_INSTRUCTOR, ALICE)
+    course.roster.reset(COURSE_INSTRUCTOR, ALICE)
+    ((_, token),) = course.roster.enrol([ALICE])
+    assert course.accounts.authenticate(Token.parse(token)) == STUDENT
+    account = course.store.accounts.get(ALICE)
     assert account is not None
     assert (account.generation, account.bound, account.created) == (2, True, NOON)
 
 
 def test_a_rotated_secret_is_the_one_that_was_made(course: Course) -> None:
     made = replace(course, new_secret=lambda: "made")
-    assert made.rotate_secret(COURSE_INSTRUCTOR, SECOND) == NOON + SECOND
-    assert course.store.secrets()[0] == "made"
+    assert made.keys.rotate(COURSE_INSTRUCTOR, SECOND) == NOON + SECOND
+    assert course.store.keys.secrets()[0] == "made"
 
 
 def test_standing_says_what_was_fetched_and_handed_in_and_until_when_it_can_be(
     course: Course, course_folder: Path
 ) -> None:
     plan(course_folder, "due = 2026-03-10T12:00:00")
-    assignment = course.assignment(STUDENT, "hw1")
+    assignment = course.release.assignment(STUDENT, "hw1")
 
     def states() -> list[tuple[bool, bool, str]]:
-        both = [course.standing(assignment, user) for user in (ALICE, BOB)]
+        both = [course.standings.of(assignment, user) for user in (ALICE, BOB)]
         assert {each.schedule for each in both} == {Schedule(due=NOON)}
         return [(each.fetched, each.submitted, each.state) for each in both]
 
     assert states() == [(False, False, "new"), (False, False, "new")]
-    course.note_downloads([Download(STUDENT, "hw1", "hw1.py", NOON)])
+    course.release.note_downloads([Download(STUDENT, "hw1", "hw1.py", NOON)])
     assert states() == [(True, False, "fetched"), (False, False, "new")]
     submit(course)
     assert states() == [(True, True, "handed in"), (False, False, "new")]
     (course_folder / "hw1" / "grades.json").write_text("[")
-    assert course.standing(assignment, ALICE).grades_broken
+    assert course.standings.of(assignment, ALICE).grades_broken
     (course_folder / "hw1" / "grades.json").write_text("[]")
-    assert not course.standing(assignment, ALICE).grades_broken
+    assert not course.standings.of(assignment, ALICE).grades_broken

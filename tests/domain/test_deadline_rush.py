@@ -14,11 +14,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
-from mograder.domain.assignments import Assignment, Which
+from mograder.domain.assignments import Assignment, CountingRule
 from mograder.domain.course import Course
 from mograder.domain.errors import Closed
-from mograder.domain.extending import Change
-from mograder.domain.extensions import Decision
+from mograder.domain.extensions import Change, Decision
 from mograder.domain.names import Username
 from mograder.domain.roster import Person
 from tests.parts import SECOND, Clock, filled, sha256
@@ -62,11 +61,13 @@ class Expected:
             self.announced[content] = now
         return True
 
-    def hand_in(self, content: bytes, now: float, teacher: bool) -> bool:
+    def submit_work(self, content: bytes, now: float, teacher: bool) -> bool:
         """Whether it is taken."""
-        moment, used = now, False
-        if content in self.announced and abs(now - self.announced[content]) <= LIFE:
-            moment, used = min(now, self.announced[content]), True
+        moment, used = now, None
+        still = {each: when for each, when in self.announced.items() if abs(now - when) <= LIFE}
+        if content in still and not any(self.replaces(when, still[content]) for when in still.values()):
+            used = still[content]
+            moment = min(now, used)
         if int(moment) > self.closes and not teacher:
             self.refused += 1
             return False
@@ -74,12 +75,18 @@ class Expected:
         same = bool(self.kept) and self.kept[-1][0] == content
         if not same or (self.kept[-1][3] and not late):
             self.kept.append((content, moment, teacher, late))
-        if used:
-            del self.announced[content]
+        self.announced.pop(content, None)
+        if used is not None:
+            self.announced = {each: when for each, when in self.announced.items() if when > used}
         return True
 
+    def replaces(self, later: float, earlier: float) -> bool:
+        """Whether what was announced at one moment takes the place of what was announced at the other."""
+        limits = (self.due + GRACE, self.closes)
+        return later > earlier and [int(later) > each for each in limits] == [int(earlier) > each for each in limits]
+
     def days(self) -> list[int]:
-        """Of every hand-in, by walking day after day along the clocks of Berlin."""
+        """Of every submission, by walking day after day along the clocks of Berlin."""
         found = []
         for _, moment, teacher, _ in self.kept:
             days = 0
@@ -123,17 +130,20 @@ def happen(course: Course, hw1: Assignment, user: Username, what: str, content: 
     student = Actor(user, Role.STUDENT)
     try:
         if what == "announce":
-            course.commit(student, hw1, user, sha256(content), len(content), now)
+            course.commitments.announce(student, hw1, user, sha256(content), len(content), now)
         elif what in ("extend", "withdraw"):
             decision = Decision.GRANT if what == "extend" else Decision.WITHDRAW
             course.extensions.decide(
                 COURSE_INSTRUCTOR, [Change(hw1, user, decision, "+2d" if what == "extend" else "")]
             )
         else:
-            actor, body = COURSE_INSTRUCTOR if what == "teacher" else student, filled(course.upload(), content)
+            actor, body = (
+                COURSE_INSTRUCTOR if what == "teacher" else student,
+                filled(course.submissions.upload(), content),
+            )
             try:
-                course.check_open(actor, hw1, user, now)
-                course.submit(actor, hw1, user, body, now)
+                course.submissions.check_open(actor, hw1, user, now)
+                course.submissions.submit(actor, hw1, user, body, now)
             finally:
                 body.discard()
     except Closed:
@@ -145,10 +155,10 @@ def happen(course: Course, hw1: Assignment, user: Username, what: str, content: 
 def expected(course: Course, course_folder: Path, clock: Clock) -> dict[Username, Expected]:
     """The rush, through the course; beside it what it must come to. Extensions go by what is asked of them alone."""
     (course_folder.parent / "mograder.toml").write_text(PLAN.format(rule="latest"))
-    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
+    hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
     rng = random.Random(20260327)
     students = {Username(f"s{number}"): Expected() for number in range(300)}
-    course.add_people(COURSE_INSTRUCTOR, [Person(user) for user in students])
+    course.roster.add(COURSE_INSTRUCTOR, [Person(user) for user in students])
     # In the order in which they are done with; what counts is when they arrived.
     everything = [
         (when + slow, user, when, what, content)
@@ -167,16 +177,16 @@ def expected(course: Course, course_folder: Path, clock: Clock) -> dict[Username
         elif what == "announce":
             assert model.announce(content, moment / SECOND) == taken
         else:
-            assert model.hand_in(content, moment / SECOND, what == "teacher") == taken, (user, what, when)
+            assert model.submit_work(content, moment / SECOND, what == "teacher") == taken, (user, what, when)
     return students
 
 
 def test_the_rush_comes_to_what_an_independent_computation_says(
     course: Course, course_folder: Path, expected: dict[Username, Expected]
 ) -> None:
-    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
+    hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
     for user, model in expected.items():
-        kept = course.standing(hw1, user).kept
+        kept = course.standings.of(hw1, user).kept
         assert [(each.submission.sha256, each.submission.received, each.submission.late) for each in kept] == [
             (sha256(content), round(moment * SECOND), late) for content, moment, _, late in model.kept
         ], user
@@ -189,26 +199,28 @@ def test_the_rush_comes_to_what_an_independent_computation_says(
     assert sum(model.refused for model in expected.values()) > 30
     assert sum(any(teacher for _, _, teacher, _ in model.kept) for model in expected.values()) > 5
     assert sum(len(model.kept) > 1 for model in expected.values()) > 50
-    assert sum(each.submission.arrived is not None for each in course.store.receipts()) > 30
-    for rule in Which:
+    assert sum(each.submission.arrived is not None for each in course.store.submissions.receipts()) > 30
+    for rule in CountingRule:
         assert_collected(course, course_folder, expected, rule)
 
 
-def assert_collected(course: Course, course_folder: Path, expected: dict[Username, Expected], rule: Which) -> None:
+def assert_collected(
+    course: Course, course_folder: Path, expected: dict[Username, Expected], rule: CountingRule
+) -> None:
     (course_folder.parent / "mograder.toml").write_text(PLAN.format(rule=rule))
-    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
-    for which in (*Which, None):
+    hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
+    for which in (*CountingRule, None):
         wanted = {}
         for user, model in expected.items():
             kept = [content for content, _, _, _ in model.kept]
             in_time = [content for content, day in zip(kept, model.days(), strict=True) if day == 0]
-            strict = which is Which.ON_TIME
-            chosen = in_time if strict or (which is None and rule is Which.ON_TIME and in_time) else kept
+            strict = which is CountingRule.ON_TIME
+            chosen = in_time if strict or (which is None and rule is CountingRule.ON_TIME and in_time) else kept
             if chosen:
                 wanted[user] = chosen[-1]
-        found = course.hand_ins(hw1, which)
+        found = course.submissions.collect(hw1, which)
         assert {each.file.username: each.file.sha256 for each in found} == {
             user: sha256(content) for user, content in wanted.items()
         }
         for each in found[::10]:
-            assert course.submitted_file(hw1, each.file.filename).read() == wanted[each.file.username]
+            assert course.submissions.file(hw1, each.file.filename).read() == wanted[each.file.username]

@@ -1,4 +1,4 @@
-"""Moments, exact to the microsecond whatever zone they came from; and how late a hand-in is, and what that costs."""
+"""Moments, exact to the microsecond whatever zone they came from; and how late a submission is, and what that costs."""
 
 from __future__ import annotations
 

@@ -7,64 +7,65 @@ from dataclasses import replace
 import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
-from mograder.domain.chain import Erased, find_breaks
-from mograder.domain.course import Course, Holdings
+from mograder.domain.audit import ERASED_NAME, Event
+from mograder.domain.chain import Tombstone, find_breaks
+from mograder.domain.course import Course
+from mograder.domain.erasure import Holdings
 from mograder.domain.errors import NameTaken, NotFound
 from mograder.domain.names import INSTRUCTOR, Username
-from mograder.domain.store import ERASED_NAME, Event
 from tests.parts import ALICE, BOB, CODE, HW1, NOON, Clock, filled
 
 TUTOR = Actor(Username("tutor"), Role.INSTRUCTOR)
 
 
-def hand_in(course: Course, user: Username, content: bytes) -> None:
-    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
-    course.submit(Actor(user, Role.STUDENT), hw1, user, filled(course.upload(), content), NOON)
+def submit_work(course: Course, user: Username, content: bytes) -> None:
+    hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
+    course.submissions.submit(Actor(user, Role.STUDENT), hw1, user, filled(course.submissions.upload(), content), NOON)
 
 
 @pytest.fixture
 def full(course: Course) -> Course:
     """With everything of alice, and only a grade and a page of feedback of bob."""
-    course.register("alice", CODE)
-    hand_in(course, ALICE, b"one")
-    hand_in(course, ALICE, b"two")
-    hw1 = course.assignment(COURSE_INSTRUCTOR, "hw1")
-    course.upload_grades(COURSE_INSTRUCTOR, hw1, [{"username": "alice", "grade": 1}, {"username": "bob", "grade": 2}])
-    course.upload_feedback(COURSE_INSTRUCTOR, hw1, {ALICE: b"good", BOB: b"better"})
+    course.accounts.register("alice", CODE)
+    submit_work(course, ALICE, b"one")
+    submit_work(course, ALICE, b"two")
+    hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
+    course.grades.upload(COURSE_INSTRUCTOR, hw1, [{"username": "alice", "grade": 1}, {"username": "bob", "grade": 2}])
+    course.grades.upload_feedback(COURSE_INSTRUCTOR, hw1, {ALICE: b"good", BOB: b"better"})
     return course
 
 
 def test_everything_that_is_held_about_a_person_is_told(full: Course) -> None:
-    assert full.holdings(ALICE) == Holdings(True, 2, (HW1,), (HW1,), (HW1,))
-    assert full.holdings(BOB) == Holdings(False, 0, (), (HW1,), (HW1,))
+    assert full.erasure.holdings(ALICE) == Holdings(True, 2, (HW1,), (HW1,), (HW1,))
+    assert full.erasure.holdings(BOB) == Holdings(False, 0, (), (HW1,), (HW1,))
 
 
 @pytest.mark.parametrize("name", ["nobody", INSTRUCTOR])
 def test_about_nobody_nothing_is_held_and_nothing_is_erased(full: Course, name: str) -> None:
-    hand_in(full, INSTRUCTOR, b"trying it out")
-    before = full.events()
-    for attempt in (lambda: full.holdings(Username(name)), lambda: full.erase(TUTOR, Username(name))):
+    submit_work(full, INSTRUCTOR, b"trying it out")
+    before = full.audit.events()
+    for attempt in (lambda: full.erasure.holdings(Username(name)), lambda: full.erasure.erase(TUTOR, Username(name))):
         with pytest.raises(NotFound, match=f"holds nothing about '{name}'"):
             attempt()
-    assert full.events() == before
+    assert full.audit.events() == before
 
 
 def test_of_who_is_erased_the_chain_keeps_the_places_alone_and_the_name_stays_taken(full: Course, clock: Clock) -> None:
-    hand_in(full, BOB, b"bobs")
+    submit_work(full, BOB, b"bobs")
     clock.now = NOON + 7
-    assert full.erase(TUTOR, ALICE) == Holdings(True, 2, (HW1,), (HW1,), (HW1,))
-    links = list(full.store.chain())
-    assert [type(each) is Erased for each in links] == [True, True, False]
-    assert list(find_breaks(links, full.seal, [full.head()])) == []
-    stated = full.seal.verify(links[0].statement) if isinstance(links[0], Erased) else {}
+    assert full.erasure.erase(TUTOR, ALICE) == Holdings(True, 2, (HW1,), (HW1,), (HW1,))
+    links = list(full.store.submissions.chain())
+    assert [type(each) is Tombstone for each in links] == [True, True, False]
+    assert list(find_breaks(links, full.signer, [full.submissions.head()])) == []
+    stated = full.signer.verify(links[0].statement) if isinstance(links[0], Tombstone) else {}
     assert (stated["course"], stated["erased"]) == (full.name, "2026-03-10T12:00:00.000007Z")
-    assert full.events()[0] == Event(NOON + 7, "tutor", "erase", ERASED_NAME, "2 receipts")
-    assert full.holdings(BOB) == Holdings(False, 1, (HW1,), (HW1,), (HW1,))
+    assert full.audit.events()[0] == Event(NOON + 7, "tutor", "erase", ERASED_NAME, "2 receipts")
+    assert full.erasure.holdings(BOB) == Holdings(False, 1, (HW1,), (HW1,), (HW1,))
     with pytest.raises(NameTaken):
-        full.register("alice", CODE)
-    assert full.holdings(ALICE) == Holdings()  # and no more, though the name is known
+        full.accounts.register("alice", CODE)
+    assert full.erasure.holdings(ALICE) == Holdings()  # and no more, though the name is known
 
 
 def test_an_account_alone_is_something(course: Course) -> None:
-    replace(course, clock=Clock()).register("alice", CODE)
-    assert course.holdings(ALICE) == Holdings(account=True)
+    replace(course, clock=Clock()).accounts.register("alice", CODE)
+    assert course.erasure.holdings(ALICE) == Holdings(account=True)

@@ -14,8 +14,7 @@ from mograder.domain.assignments import Assignment
 from mograder.domain.course import Course
 from mograder.domain.deadlines import Schedule, readable
 from mograder.domain.errors import BadRequest, Closed, NotFound
-from mograder.domain.extending import Change
-from mograder.domain.extensions import Decision, Extension, State, parse_until
+from mograder.domain.extensions import Change, Decision, Extension, State, parse_until
 from mograder.domain.names import Username
 from tests.parts import ALICE, BOB, CODE, HW1, NOON, SECOND, Clock, filled
 
@@ -34,9 +33,9 @@ DUE = 1_774_627_200 * SECOND  # 2026-03-27 17:00 CET; clocks go forward on the 2
 @pytest.fixture
 def hw1(course: Course, course_folder: Path) -> Assignment:
     (course_folder.parent / "mograder.toml").write_text(PLAN)
-    course.register("alice", CODE)
-    course.register("bob", CODE)
-    return course.assignment(STUDENT, "hw1")
+    course.accounts.register("alice", CODE)
+    course.accounts.register("bob", CODE)
+    return course.release.assignment(STUDENT, "hw1")
 
 
 def grant(course: Course, hw1: Assignment, until: str, *users: Username, note: str = "") -> list[Extension]:
@@ -73,60 +72,64 @@ def test_what_only_closes_closes_later_and_what_has_no_times_is_not_extended(
 ) -> None:
     plan = course_folder.parent / "mograder.toml"
     plan.write_text("[[assignments]]\nname = 'hw1'\ncloses = 2026-03-10T12:00:00Z\n")
-    grant(course, course.assignment(STUDENT, "hw1"), "+1d")
-    assert course.assignments(STUDENT)[0].rules.schedule == Schedule(closes=NOON + DAY)
+    grant(course, course.release.assignment(STUDENT, "hw1"), "+1d")
+    assert course.release.assignments(STUDENT)[0].rules.schedule == Schedule(closes=NOON + DAY)
     plan.write_text("")
     with pytest.raises(BadRequest, match="'hw1' has no due time"):
-        grant(course, course.assignment(STUDENT, "hw1"), "2026-03-11")
+        grant(course, course.release.assignment(STUDENT, "hw1"), "2026-03-11")
 
 
 def test_an_extension_moves_due_and_closing_time_for_one_person_alone(course: Course, hw1: Assignment) -> None:
     (given,) = grant(course, hw1, "+1w", note=" ill \n since Monday ")
     assert (given.state, given.note) == (State.GRANTED, "ill since Monday")
-    assert course.schedule(hw1, ALICE) == Schedule(None, given.until, given.until)
-    assert course.schedule(hw1, BOB) == hw1.rules.schedule
-    assert [course.standing(hw1, user).extension for user in (ALICE, BOB)] == [given, None]
-    assert [len(course.own_extensions(Actor(ALICE, role))) for role in (Role.STUDENT, Role.INSTRUCTOR)] == [1, 0]
+    assert course.extensions.schedule(hw1, ALICE) == Schedule(None, given.until, given.until)
+    assert course.extensions.schedule(hw1, BOB) == hw1.rules.schedule
+    assert [course.standings.of(hw1, user).extension for user in (ALICE, BOB)] == [given, None]
+    assert [len(course.extensions.own(Actor(ALICE, role))) for role in (Role.STUDENT, Role.INSTRUCTOR)] == [1, 0]
     bob = Actor(BOB, Role.STUDENT)
-    bobs = course.submit(bob, hw1, BOB, filled(course.upload(), b"work"), DUE + DAY).receipt.submission
+    bobs = course.submissions.submit(
+        bob, hw1, BOB, filled(course.submissions.upload(), b"work"), DUE + DAY
+    ).receipt.submission
     assert (bobs.late, bobs.due) == (True, DUE)
     for actor, closes in ((STUDENT, given.until), (bob, hw1.rules.schedule.closes)):
-        assert course.assignments(actor)[0].rules.schedule.closes == closes
+        assert course.release.assignments(actor)[0].rules.schedule.closes == closes
         assert closes is not None
-        course.check_open(actor, hw1, actor.username, closes)
+        course.submissions.check_open(actor, hw1, actor.username, closes)
         shown, arrived = (readable(each, ZoneInfo("Europe/Berlin")) for each in (closes, closes + SECOND))
         with pytest.raises(Closed, match=f"^'hw1' closed at {shown}; this arrived at {arrived}$"):
-            course.check_open(actor, hw1, actor.username, closes + SECOND)
-        course.check_open(COURSE_INSTRUCTOR, hw1, actor.username, closes + SECOND)
+            course.submissions.check_open(actor, hw1, actor.username, closes + SECOND)
+        course.submissions.check_open(COURSE_INSTRUCTOR, hw1, actor.username, closes + SECOND)
 
 
 def test_how_late_something_is_is_said_by_the_clocks_of_the_course(course: Course, hw1: Assignment) -> None:
     said = "3 days late: due Fri 27 Mar 17:00 CET, received Mon 30 Mar 17:00 CEST"  # 71 hours: the clocks go forward
-    assert course.lateness(DUE, DUE + 71 * 3600 * SECOND).explanation == said
-    course.submit(STUDENT, hw1, ALICE, filled(course.upload(), b"work"), DUE + 71 * 3600 * SECOND)
-    assert [each.lateness.explanation for each in course.standing(hw1, ALICE).kept] == [said]
+    assert course.submissions.lateness(DUE, DUE + 71 * 3600 * SECOND).explanation == said
+    course.submissions.submit(
+        STUDENT, hw1, ALICE, filled(course.submissions.upload(), b"work"), DUE + 71 * 3600 * SECOND
+    )
+    assert [each.lateness.explanation for each in course.standings.of(hw1, ALICE).kept] == [said]
 
 
-def test_a_hand_in_that_was_late_is_in_time_once_time_is_given_and_late_again_when_it_is_taken_back(
+def test_a_submission_that_was_late_is_in_time_once_time_is_given_and_late_again_when_it_is_taken_back(
     course: Course, hw1: Assignment
 ) -> None:
-    course.submit(STUDENT, hw1, ALICE, filled(course.upload(), b"work"), DUE + DAY)
-    assert [each.lateness.days for each in course.standing(hw1, ALICE).kept] == [1]
+    course.submissions.submit(STUDENT, hw1, ALICE, filled(course.submissions.upload(), b"work"), DUE + DAY)
+    assert [each.lateness.days for each in course.standings.of(hw1, ALICE).kept] == [1]
     grant(course, hw1, "+1d")
-    assert [each.lateness.days for each in course.standing(hw1, ALICE).kept] == [0]
-    assert course.hand_ins(hw1)[0].judged == course.standing(hw1, ALICE).counting
+    assert [each.lateness.days for each in course.standings.of(hw1, ALICE).kept] == [0]
+    assert course.submissions.collect(hw1)[0].assessed == course.standings.of(hw1, ALICE).counting
     course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, ALICE, Decision.WITHDRAW)])
-    assert [each.lateness.days for each in course.standing(hw1, ALICE).kept] == [1]
-    assert course.standing(hw1, ALICE).extension == Extension(HW1, ALICE)
+    assert [each.lateness.days for each in course.standings.of(hw1, ALICE).kept] == [1]
+    assert course.standings.of(hw1, ALICE).extension == Extension(HW1, ALICE)
 
 
-def test_the_trail_says_who_gave_whom_what_and_why(course: Course, hw1: Assignment, clock: Clock) -> None:
+def test_the_audit_log_says_who_gave_whom_what_and_why(course: Course, hw1: Assignment, clock: Clock) -> None:
     clock.now = NOON + 5
     grant(course, hw1, "+3d", ALICE, BOB, note="ill")
     course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, BOB, Decision.WITHDRAW, note="was not")])
     course.extensions.ask(STUDENT, hw1, ALICE, "+4d", "still ill")
     grant(course, hw1, "+3d", BOB)
-    found = [(each.moment, each.action, each.subject, each.detail) for each in course.events()[:5]]
+    found = [(each.moment, each.action, each.subject, each.detail) for each in course.audit.events()[:5]]
     until = "hw1 until 2026-03-30T15:00:00.000000Z"
     assert found == [
         (NOON + 5, "grant extension", "bob", until),
@@ -138,7 +141,7 @@ def test_the_trail_says_who_gave_whom_what_and_why(course: Course, hw1: Assignme
 
 
 def test_several_people_get_time_together_or_nobody_does(course: Course, hw1: Assignment) -> None:
-    course.submit(STUDENT, hw1, ALICE, filled(course.upload(), b"work"), DUE)
+    course.submissions.submit(STUDENT, hw1, ALICE, filled(course.submissions.upload(), b"work"), DUE)
     with pytest.raises(NotFound, match="nobody called 'alcie'"):
         grant(course, hw1, "+3d", BOB, Username("alcie"))
     assert course.extensions.all() == []
@@ -149,7 +152,7 @@ def test_several_people_get_time_together_or_nobody_does(course: Course, hw1: As
 def test_a_person_asks_and_is_granted_what_was_asked_for(course: Course, hw1: Assignment) -> None:
     asked = course.extensions.ask(STUDENT, hw1, ALICE, "+2d", "my\0\x1b train\n")
     assert (asked.state, asked.until) == (State.ASKED, None)
-    assert course.schedule(hw1, ALICE) == hw1.rules.schedule
+    assert course.extensions.schedule(hw1, ALICE) == hw1.rules.schedule
     theirs = course.extensions.ask(Actor(BOB, Role.STUDENT), hw1, BOB, "+5d", "")
     assert grant(course, hw1, "", BOB)[0].until == theirs.wanted
     (given,) = grant(course, hw1, "")
@@ -169,7 +172,7 @@ def test_a_wish_that_changes_while_it_is_decided_on_is_looked_at_again(
     course.extensions.ask(STUDENT, hw1, ALICE, "+2d", "ill")
 
     def asked_meanwhile() -> int:
-        course.extensions.ask(STUDENT, hw1, ALICE, f"+{len(course.events())}d", "worse")
+        course.extensions.ask(STUDENT, hw1, ALICE, f"+{len(course.audit.events())}d", "worse")
         return NOON
 
     meanwhile = replace(course.extensions, clock=asked_meanwhile)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mograder.domain.errors import BadRequest
-from mograder.domain.grades import DEEPEST, GradeEntry, merge, of_person, parse_upload, read_csv
+from mograder.domain.grades import DEEPEST, GradeEntry, merge, of_person, parse_upload
 from mograder.domain.names import Username
 from tests.parts import ALICE, BOB
 
@@ -142,73 +140,3 @@ def test_what_could_not_be_read_again_is_not_taken(around: Callable[[object], ob
     assert parse_upload([{"username": "a", "x": value}])
     with pytest.raises(BadRequest, match="grade 1: nested too deeply: more than 32 levels"):
         parse_upload([{"username": "a", "x": around(value)}])
-
-
-# tables
-
-
-@given(text=st.one_of(st.text(), st.text(alphabet='username,;\t"\n\r\0 ab'), st.text().map(lambda t: "username\n" + t)))
-def test_any_text_is_a_table_or_a_bad_request(text: str) -> None:
-    try:
-        entries = read_csv(text)
-    except BadRequest:
-        return
-    for each in entries:
-        assert each.person
-        assert all(isinstance(key, str) and isinstance(value, str) for key, value in each.fields.items())
-
-
-TEXT = st.text(alphabet=st.characters(exclude_categories=("Cc", "Cs"))).filter(lambda text: text == text.lstrip())
-
-
-@given(
-    rows=st.lists(st.tuples(st.from_regex(r"[a-z]{1,8}", fullmatch=True), TEXT, TEXT), min_size=1),
-    delimiter=st.sampled_from(",;\t"),
-    mark=st.sampled_from(["", "\ufeff"]),
-    end=st.sampled_from(["\n", "\r\n"]),
-)
-def test_a_table_comes_back_as_it_was_written(
-    rows: list[tuple[str, str, str]], delimiter: str, mark: str, end: str
-) -> None:
-    names = ("username", "grade", "feedback")
-    file = io.StringIO(newline="")
-    writer = csv.writer(file, delimiter=delimiter, lineterminator=end, quoting=csv.QUOTE_ALL)
-    writer.writerows([names, *rows])
-    read = read_csv(mark + file.getvalue())
-    assert [dict(each.fields) for each in read] == [dict(zip(names, row, strict=True)) for row in rows]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [("", "expected one of userid, username, student, found nothing"), ("name,grade\na,1\n", "found name, grade"),
-     ("username,grade\nalice\n", "line 2: expected 2 cells"), ("username\nalice,1\n", "line 2: expected 1 cell"),
-     ("username,grade\n,5\n", "line 2: a grade without a person"),
-     ('username\n"alice', "line 2: unexpected end"), ('"', "line 1: unexpected end"),
-     ("username\n" + "a" * 200_000, "line 2")],
-)  # fmt: skip
-def test_the_line_at_fault_is_named(text: str, message: str) -> None:
-    with pytest.raises(BadRequest, match=message):
-        read_csv(text)
-
-
-def test_empty_rows_are_passed_over_and_cells_may_hold_lines() -> None:
-    table = read_csv('student ;mark; feedback\n\n;;\nalice;1,3; "two\r\nlines; ""quoted"""\n')
-    assert [dict(each.fields) for each in table] == [
-        {"student": "alice", "mark": "1,3", "feedback": 'two\r\nlines; "quoted"'}
-    ]
-
-
-def test_the_header_says_what_stands_between_cells() -> None:
-    (entry,) = read_csv("username,feedback\nalice,a;b;c;d;e;f\n")
-    assert dict(entry.fields) == {"username": "alice", "feedback": "a;b;c;d;e;f"}
-
-
-def test_line_ends_of_old_machines_are_line_ends() -> None:
-    (entry,) = read_csv("username,grade\ralice,1\r")
-    assert dict(entry.fields) == {"username": "alice", "grade": "1"}
-
-
-@pytest.mark.parametrize("name", ["username", "grade", "mark", "feedback"])
-def test_known_columns_are_known_however_they_are_written_and_others_keep_their_spelling(name: str) -> None:
-    (entry,) = read_csv(f"Student,{name.upper()},Tutor\nalice,1,T\n")
-    assert dict(entry.fields) == {"student": "alice", name: "1", "Tutor": "T"}

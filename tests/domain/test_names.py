@@ -82,7 +82,7 @@ def test_what_cannot_be_a_user_name_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (["x_20260310T200800"], "looks like a dated hand-in"),
+        (["x_20260310T200800"], "looks like a dated submission"),
         (["CON", "nul.x", "com1"], "is a device name on Windows"),
         (["a.py", "a.PY", "a.ipynb", "a.html", "a.json", "a.", "a.tmp"], "looks like a file"),
     ],

@@ -1,4 +1,4 @@
-"""Receipts: what they state, how they chain, and when a hand-in is a repetition."""
+"""Receipts: what they state, how they chain, and when a submission is a repetition."""
 
 from __future__ import annotations
 
@@ -8,11 +8,19 @@ from typing import Any
 import pytest
 
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.receipts import HandIn, Receipt, Turn, chain_hash, claims, free_filename, issue_receipt
-from mograder.sealing import Ed25519Seal, new_private_key
+from mograder.domain.receipts import (
+    ChainPosition,
+    NewSubmission,
+    Receipt,
+    chain_hash,
+    claims,
+    free_filename,
+    issue_receipt,
+)
+from mograder.signing import Ed25519Signer, new_private_key
 from tests.parts import ALICE, BOB, NOON, SECOND, sha256
 
-SEAL = Ed25519Seal(new_private_key())
+SIGNER = Ed25519Signer(new_private_key())
 
 
 @dataclass(frozen=True)
@@ -28,19 +36,19 @@ class Bytes:
         return sha256(self.content)
 
 
-def hand_in(content: bytes, **changes: Any) -> HandIn:
-    return replace(HandIn(ALICE, AssignmentName("hw1"), BOB, NOON + 5, Bytes(content)), **changes)
+def new(content: bytes, **changes: Any) -> NewSubmission:
+    return replace(NewSubmission(ALICE, AssignmentName("hw1"), BOB, NOON + 5, Bytes(content)), **changes)
 
 
-FIRST = Turn(1, "", None, "alice_20260310T120000.py")
+FIRST = ChainPosition(1, "", None, "alice_20260310T120000.py")
 
 
-def issue(content: bytes, turn: Turn = FIRST, **changes: Any) -> Receipt:
-    return issue_receipt(hand_in(content, **changes), SEAL, "Kurs ä")(turn)
+def issue(content: bytes, turn: ChainPosition = FIRST, **changes: Any) -> Receipt:
+    return issue_receipt(new(content, **changes), SIGNER, "Kurs ä")(turn)
 
 
 def test_a_receipt_states_who_what_when_and_its_place() -> None:
-    assert SEAL.verify(issue(b"one").text) == {
+    assert SIGNER.verify(issue(b"one").text) == {
         "course": "Kurs ä", "number": 1, "previous": "", "user": "alice", "assignment": "hw1", "attempt": 1,
         "filename": "alice_20260310T120000.py", "sha256": sha256(b"one"), "size": 3,
         "received": "2026-03-10T12:00:00.000005Z", "by": "bob", "late": False, "due": None,
@@ -49,7 +57,7 @@ def test_a_receipt_states_who_what_when_and_its_place() -> None:
 
 def test_a_receipt_states_the_deadline_and_when_the_file_came_after_its_checksum() -> None:
     receipt = issue(b"one", late=True, due=NOON, arrived=NOON + 7 * SECOND)
-    stated = SEAL.verify(receipt.text)
+    stated = SIGNER.verify(receipt.text)
     assert (stated["late"], stated["due"]) == (True, "2026-03-10T12:00:00.000000Z")
     assert (stated["received"], stated["arrived"]) == ("2026-03-10T12:00:00.000005Z", "2026-03-10T12:00:07.000000Z")
 
@@ -61,24 +69,24 @@ def test_a_receipt_of_before_says_nothing_of_the_deadline() -> None:
 
 def test_the_same_bytes_in_time_after_late_ones_are_a_new_attempt() -> None:
     late = issue(b"one", late=True)
-    turn = Turn(7, "other", late, "x")
+    turn = ChainPosition(7, "other", late, "x")
     assert issue(b"one", turn, late=True) is late
     in_time = issue(b"one", turn)
     assert in_time.submission.attempt == 2
-    assert issue(b"one", Turn(8, "other", in_time, "x"), late=True) is in_time
+    assert issue(b"one", ChainPosition(8, "other", in_time, "x"), late=True) is in_time
 
 
 def test_a_receipt_holds_the_hash_of_the_one_before() -> None:
     first = issue(b"one")
-    second = issue(b"two", Turn(2, first.hash, first, "x"))
+    second = issue(b"two", ChainPosition(2, first.hash, first, "x"))
     assert first.hash == chain_hash(first.text) == sha256(first.text.encode())
-    assert SEAL.verify(second.text)["previous"] == second.previous == first.hash
+    assert SIGNER.verify(second.text)["previous"] == second.previous == first.hash
     assert (second.number, second.submission.attempt) == (2, 2)
 
 
 def test_the_same_bytes_again_give_the_receipt_of_the_latest_itself() -> None:
     first = issue(b"one")
-    turn = Turn(7, "other", first, "x")
+    turn = ChainPosition(7, "other", first, "x")
     assert issue(b"one", turn, received=NOON + 9 * SECOND, by=ALICE) is first
     assert issue(b"one ", turn).submission.attempt == 2
 

@@ -8,12 +8,20 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from mograder.coursework.exams import Wishes, opened_exam
+from mograder.coursework.folders import GradingFolders
+from mograder.domain.marks import mark
+
 COURSE = Path(__file__).parents[2] / "src" / "mograder" / "example"
 ASSIGNMENTS = ("hw1", "hw2", "hw3")
+CHECKED_INSIDE = ("hw2", "hw3")
+"""Those whose notebooks hold checks of their own, as courses without sources have them."""
+
 CHECKS = [f"check_{number}" for number in range(1, 6)]
 
 # Runs the notebook of the working folder and prints which of its checks are solved, as JSON.
@@ -56,15 +64,15 @@ def solved(assignment: str, folder: Path) -> dict[str, bool]:
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_a_hand_out_runs_as_a_script_from_any_folder(assignment: str, tmp_path: Path) -> None:
+def test_a_released_file_runs_as_a_script_from_any_folder(assignment: str, tmp_path: Path) -> None:
     folder = a_copy(assignment, tmp_path)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     python(folder / f"{assignment}.py", cwd=elsewhere)
 
 
-@pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_a_hand_out_exports_as_a_page_that_tells_what_is_to_do(assignment: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("assignment", CHECKED_INSIDE)
+def test_a_released_file_exports_as_a_page_that_tells_what_is_to_do(assignment: str, tmp_path: Path) -> None:
     folder = a_copy(assignment, tmp_path)
     page = folder / "page.html"
     python(
@@ -77,12 +85,12 @@ def test_a_hand_out_exports_as_a_page_that_tells_what_is_to_do(assignment: str, 
     assert not re.findall(r"Exercise \d is solved", text)
 
 
-@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+@pytest.mark.parametrize("assignment", CHECKED_INSIDE)
 def test_no_check_is_solved_as_handed_out(assignment: str, tmp_path: Path) -> None:
     assert solved(assignment, a_copy(assignment, tmp_path)) == dict.fromkeys(CHECKS, False)
 
 
-@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+@pytest.mark.parametrize("assignment", CHECKED_INSIDE)
 def test_every_check_is_solved_by_the_solution(assignment: str, tmp_path: Path) -> None:
     folder = a_copy(assignment, tmp_path)
     shutil.copy(solution(assignment), folder)
@@ -92,9 +100,6 @@ def test_every_check_is_solved_by_the_solution(assignment: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("assignment", "right", "wrong", "check"),
     [
-        ("hw1", "(len(values) - 1)", "len(values)", "check_3"),
-        ("hw1", "ordered = sorted(values)", "values.sort(); ordered = values", "check_2"),
-        ("hw1", "abs(value - centre) > k * scale", "value - centre > k * scale", "check_4"),
         ("hw2", 'not in ("", "85.0")', '!= ""', "check_1"),
         ("hw2", "if minute >= 30", "if minute > 30", "check_5"),
         ("hw3", "rng.shuffle(pile)", "random.shuffle(pile)", "check_3"),
@@ -109,6 +114,66 @@ def test_a_common_mistake_is_noticed(assignment: str, right: str, wrong: str, ch
     # The first place is the student's; a check further down may well say the same.
     (folder / f"{assignment}.py").write_text(text.replace(right, wrong, 1), encoding="utf-8")
     assert not solved(assignment, folder)[check]
+
+
+@pytest.fixture(scope="module")
+def points_of() -> Iterator[Callable[[str], dict[str, float | None]]]:
+    """What a submission of hw1 gets for each exercise, graded with the source; None for what a person marks."""
+    folders = GradingFolders.of(COURSE)
+    with opened_exam(folders, "hw1", None, Wishes({}, 1)) as exam:
+
+        def points(text: str) -> dict[str, float | None]:
+            report = exam.runs.grade(text.encode(), "hw1.py")
+            return {each.key: each.points for each in mark(exam.questions, report).questions}
+
+        yield points
+
+
+FULL = {"Exercise 1": 2, "Exercise 2": 3, "Exercise 3": 3, "Exercise 4": 4, "Exercise 5": 4, "Exercise 6": None}
+
+
+def test_the_source_gives_all_points_to_the_solution_and_none_to_what_is_handed_out(
+    points_of: Callable[[str], dict[str, float | None]],
+) -> None:
+    assert points_of(solution("hw1").read_text(encoding="utf-8")) == FULL
+    assert points_of(handed_out("hw1").read_text(encoding="utf-8")) == {
+        key: None if points is None else 0 for key, points in FULL.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "exercise"),
+    [
+        ("(len(values) - 1)", "len(values)", "Exercise 3"),
+        ("ordered = sorted(values)", "values.sort(); ordered = values", "Exercise 2"),
+        ("abs(value - centre) > k * scale", "value - centre > k * scale", "Exercise 4"),
+        (
+            "sum((value - centre) ** 2 for value in values) / (",
+            "(sum(v * v for v in values) - len(values) * round(centre, 1) ** 2) / (",
+            "Exercise 3",
+        ),
+    ],
+)  # fmt: skip
+def test_a_common_mistake_costs_points(
+    right: str, wrong: str, exercise: str, points_of: Callable[[str], dict[str, float | None]]
+) -> None:
+    text = solution("hw1").read_text(encoding="utf-8")
+    assert right in text
+    got = points_of(text.replace(right, wrong, 1))
+    assert (got[exercise] or 0) < (FULL[exercise] or 0)
+
+
+def test_the_release_and_the_solution_are_made_from_the_source(tmp_path: Path) -> None:
+    """The release by `mograder generate`; the solution is the source without hidden tests and marks of solutions."""
+    course = Path(shutil.copytree(COURSE, tmp_path / "course"))
+    python("-m", "mograder", "generate", "hw1", "--no-validate", cwd=course)
+    release = handed_out("hw1").read_text(encoding="utf-8")
+    assert (course / handed_out("hw1").relative_to(COURSE)).read_text(encoding="utf-8") == release
+    source = (COURSE / "source" / "hw1" / "hw1.py").read_text(encoding="utf-8")
+    solved = re.sub(r"(?s)    ### BEGIN HIDDEN TESTS\n.*?### END HIDDEN TESTS\n", "    # HIDDEN TESTS\n", source)
+    solved = re.sub(r"(?m)^    ### (BEGIN|END) SOLUTION\n", "", solved)
+    block = r"(?s)# /// script\n.*?# ///\n"
+    assert re.sub(block, "", solved) == re.sub(block, "", solution("hw1").read_text(encoding="utf-8"))
 
 
 def test_marimo_finds_nothing_to_criticise() -> None:
@@ -128,11 +193,13 @@ def test_a_notebook_says_what_it_needs_to_run(notebook: Path) -> None:
     assert len(blocks) == 1
     needs = tomllib.loads("".join(line[2:] for line in blocks[0][0].splitlines(keepends=True)))
     assert needs["requires-python"] == ">=3.11"
-    assert [re.split(r"[<>=~!]", need)[0] for need in needs["dependencies"]] == ["marimo"]
+    assert [re.split(r"[<>=~!]", need)[0] for need in needs["dependencies"]] == (
+        ["marimo", "mograder"] if notebook.stem == "hw1" else ["marimo"]
+    )
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_a_solution_leaves_the_lecturers_cells_as_they_were(assignment: str) -> None:
+def test_a_solution_leaves_the_instructors_cells_as_they_were(assignment: str) -> None:
     assert hidden_cells(solution(assignment)) == hidden_cells(handed_out(assignment))
 
 
@@ -165,7 +232,7 @@ def test_every_due_date_is_a_moment_still_to_come() -> None:
 def test_the_grades_agree_with_the_feedback_page() -> None:
     with (COURSE / "instructor" / "grades-hw1.csv").open(newline="", encoding="utf-8") as file:
         grades = {row["username"]: row for row in csv.DictReader(file)}
-    assert set(grades) == {"alice", "bob"}
+    assert set(grades) == {"alice"}
     assert all(set(row) == {"username", "grade", "feedback"} and all(row.values()) for row in grades.values())
     page = (COURSE / "instructor" / "feedback" / "hw1" / "alice.html").read_text(encoding="utf-8")
     exercises = re.findall(r"<td>(\d+) / (\d+)</td>", page)

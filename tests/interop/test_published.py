@@ -46,7 +46,7 @@ def test_the_whole_loop_runs(
     server, client = (OURS, published) if direction.endswith("our server") else (published, OURS)
     port = free_port()
     url = serve([*server, "serve", str(course), "-p", str(port), "--enrollment-code", CODE], port)
-    alice, lecturer = shell(client, "alice"), shell(client, "lecturer")
+    alice, instructor = shell(client, "alice"), shell(client, "instructor")
     token = register(url, "alice")
 
     (alice.folder / "mograder.toml").write_text(f'transport = "https"\n[https]\nurl = "{url}"\n')
@@ -69,24 +69,24 @@ def test_the_whole_loop_runs(
     alice("https", "submit", "hw1", "nothing.py", code=2)
 
     secret = ["--url", url, "--token", instructor_token(course)]
-    assert "Downloaded 1" in lecturer("https", "fetch-submissions", "hw1", *secret, "-o", "collected")
-    assert (lecturer.folder / "collected/alice.py").read_bytes() == work.read_bytes()
-    again = lecturer("https", "fetch-submissions", "hw1", *secret, "-o", "collected")
+    assert "Downloaded 1" in instructor("https", "fetch-submissions", "hw1", *secret, "-o", "collected")
+    assert (instructor.folder / "collected/alice.py").read_bytes() == work.read_bytes()
+    again = instructor("https", "fetch-submissions", "hw1", *secret, "-o", "collected")
     assert client is not OURS or "skipped 1" in again
-    (lecturer.folder / "grades.csv").write_text("username,grade,feedback\nalice,87.5,well done\n")
-    assert "Uploaded 1" in lecturer("https", "upload-grades", "hw1", *secret, "--grades-csv", "grades.csv")
-    (lecturer.folder / "pages").mkdir()
-    (lecturer.folder / "pages/alice.html").write_text("<h1>well done</h1>")
-    lecturer("https", "upload-feedback", "hw1", *secret, "--feedback-dir", "pages")
+    (instructor.folder / "grades.csv").write_text("username,grade,feedback\nalice,87.5,well done\n")
+    assert "Uploaded 1" in instructor("https", "upload-grades", "hw1", *secret, "--grades-csv", "grades.csv")
+    (instructor.folder / "pages").mkdir()
+    (instructor.folder / "pages/alice.html").write_text("<h1>well done</h1>")
+    instructor("https", "upload-feedback", "hw1", *secret, "--feedback-dir", "pages")
 
     read = alice("https", "feedback", "hw1")
     assert "87.5" in read
     assert "well done" in read
     alice("https", "fetch-submissions", "hw1", "-o", "others", code=None)
-    lecturer("https", "fetch", "--list", "--url", url, "--token", "mallory:" + "0" * 64, code=None)
+    instructor("https", "fetch", "--list", "--url", url, "--token", "mallory:" + "0" * 64, code=None)
 
     if server is not OURS:
-        return  # the published server keeps one of two hand-ins that come within a second
+        return  # the published server keeps one of two submissions that come within a second
     versions = list((tmp_path / "course").glob("**/hw1/alice_*.py"))
     assert {path.read_bytes() for path in versions} == {b"first = 1\n", work.read_bytes()}
 
@@ -100,7 +100,7 @@ def test_a_published_client_sees_its_own_due_date_and_goes_on_working_around_it(
     )
     port = free_port()
     url = serve([*OURS, "serve", str(course), "-p", str(port), "--enrollment-code", CODE], port)
-    alice, lecturer = shell(published, "alice"), shell(published, "lecturer")
+    alice, instructor = shell(published, "alice"), shell(published, "instructor")
     ours = shell(OURS, "tutor")
     (alice.folder / "mograder.toml").write_text(f'transport = "https"\n[https]\nurl = "{url}"\n')
     alice("https", "login", "--token", register(url, "alice"), "--url", url)
@@ -109,7 +109,7 @@ def test_a_published_client_sees_its_own_due_date_and_goes_on_working_around_it(
     (alice.folder / "homework.py").write_text("x = 1\n")
     assert "Submitted" in alice("https", "submit", "hw1", "homework.py")
     secret = ["--url", url, "--token", instructor_token(course)]
-    assert "Downloaded 1" in lecturer("https", "fetch-submissions", "hw1", *secret, "-o", "theirs")
+    assert "Downloaded 1" in instructor("https", "fetch-submissions", "hw1", *secret, "-o", "theirs")
     assert "alice: 2 days late: due" in ours("https", "fetch-submissions", "hw1", *secret, "-o", "ours")
     ours("extend", "alice", "hw1", "+3d", *secret)
     assert f"{due + timedelta(days=3):%Y-%m-%d %H:%M}" in alice("https", "fetch", "--list")

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from mograder.sealing import Ed25519Seal, new_private_key
-from mograder.store.directory import DirectoryStore
-from mograder.store.postgres_courses import PostgresCourses
+from mograder.signing import Ed25519Signer, new_private_key
+from mograder.store.folder.store import FolderStore
+from mograder.store.postgres.courses import PostgresCourses
 from tests.parts import open_store
 
 
 @pytest.fixture
-def seal() -> Ed25519Seal:
-    return Ed25519Seal(new_private_key())
+def signer() -> Ed25519Signer:
+    return Ed25519Signer(new_private_key())
 
 
 @pytest.fixture
-def store(course_folder: Path) -> Iterator[DirectoryStore]:
+def store(course_folder: Path) -> Iterator[FolderStore]:
     with contextlib.closing(open_store(course_folder)) as store:
         yield store
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from mograder.config import utc_now
-from mograder.domain.chain import erase_receipt, find_breaks
-from mograder.domain.store import ERASED_NAME, Event
-from mograder.sealing import Ed25519Seal, new_private_key
-from mograder.store import doctor
-from mograder.store.directory import DirectoryStore
-from mograder.store.files import IN_MEMORY
-from mograder.store.layout import Folders
+from mograder.domain.audit import ERASED_NAME, Event
+from mograder.domain.chain import find_breaks, make_tombstone
+from mograder.signing import Ed25519Signer, new_private_key
+from mograder.store.folder import doctor
+from mograder.store.folder.layout import Folders
+from mograder.store.folder.store import FolderStore
+from mograder.store.shared.files import IN_MEMORY
 from tests.crashes import BEGIN, Say, before_every_step, die_before
 from tests.model import (
     Model,
@@ -26,20 +26,20 @@ from tests.model import (
     explaining,
     extending,
     grading,
-    handing_in,
     look,
     planning,
     registering,
     rotating,
+    submitting,
 )
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, make_course_folder, open_store
 
 LARGE = b"x" * (IN_MEMORY + 1)
-SMALL = handing_in(ALICE, b"second", NOON - SECOND)  # the clock was set back
-BIG = handing_in(ALICE, LARGE)
+SMALL = submitting(ALICE, b"second", NOON - SECOND)  # the clock was set back
+BIG = submitting(ALICE, LARGE)
 EARLIER = (
-    handing_in(ALICE, b"first"),
-    handing_in(BOB, b"bob's"),
+    submitting(ALICE, b"first"),
+    submitting(BOB, b"bob's"),
     grading({"alice": "1", "bob": "2"}),
     explaining({ALICE: b"page", BOB: b"page"}),
     registering(ALICE),
@@ -53,15 +53,15 @@ def course(folder: Path, writes: tuple[Write, ...]) -> tuple[Path, Model]:
     """A course in which `writes` were done, and the model of it."""
     root, model = make_course_folder(folder, "hw1", "hw2"), Model()
     with contextlib.closing(open_store(root)) as store:
-        model.secrets += store.secrets()
+        model.secrets += store.keys.secrets()
         for write in writes:
             write.do(store, seal_of(store))
             write.model(model)
     return root, model
 
 
-def seal_of(store: DirectoryStore) -> Ed25519Seal:
-    return Ed25519Seal(store.signing_key(new_private_key))
+def seal_of(store: FolderStore) -> Ed25519Signer:
+    return Ed25519Signer(store.keys.signing_key(new_private_key))
 
 
 def copies(root: Path) -> Callable[[], Path]:
@@ -82,11 +82,11 @@ def doing(write: Write) -> Callable[[Path, Say], None]:
 
     def act(root: Path, say: Say) -> None:
         store = open_store(root)
-        seal = seal_of(store)
+        signer = seal_of(store)
         say(BEGIN)
-        write.do(store, seal)
+        write.do(store, signer)
         say("answered")
-        store.settle()
+        store.settler.settle()
         store.close()
 
     return act
@@ -122,7 +122,7 @@ WRITES = {
     "large": BIG,
     "grades": grading({"bob": "3", "carl": "4"}),
     "feedback": explaining({ALICE: b"another page", BOB: b"another" * 1000}),
-    "repeat": handing_in(BOB, b"bob's", NOON + SECOND),  # what stands already, once more
+    "repeat": submitting(BOB, b"bob's", NOON + SECOND),  # what stands already, once more
     "account": registering(BOB, "Bob"),
     "secret": rotating("second"),
     "extensions": extending(ALICE, BOB),
@@ -169,15 +169,15 @@ def test_a_crash_before_any_step_of_spending_a_ticket_lets_nobody_spend_it_twice
     def spend(root: Path, say: Say) -> None:
         store = open_store(root)
         say(BEGIN)
-        assert store.spend("ticket", NOON, NOON + SECOND)
+        assert store.guard.spend("ticket", NOON, NOON + SECOND)
         say("answered")
         store.close()
 
     for left, ended in before_every_step(copies(root), spend):
         with contextlib.closing(open_store(left)) as store:
-            again = store.spend("ticket", NOON, NOON + SECOND)
+            again = store.guard.spend("ticket", NOON, NOON + SECOND)
             assert not (again and "answered" in ended.said)
-            assert not store.spend("ticket", NOON, NOON + SECOND)
+            assert not store.guard.spend("ticket", NOON, NOON + SECOND)
         steps += 1
     print(f"{steps} crashes")
     assert steps > 1
@@ -189,9 +189,9 @@ def test_a_crash_before_any_step_of_an_erasure_leaves_the_person_whole_or_a_rest
     root, model = course(tmp_path, EARLIER)
     event = Event(NOON, "ta", "erase", ERASED_NAME)
 
-    def erase(store: DirectoryStore) -> None:
-        seal = seal_of(store)
-        store.erase(ALICE, lambda receipt: erase_receipt(receipt, seal, "course", NOON), event)
+    def erase(store: FolderStore) -> None:
+        signer = seal_of(store)
+        store.erase(ALICE, lambda receipt: make_tombstone(receipt, signer, "course", NOON), event)
 
     def act(root: Path, say: Say) -> None:
         store = open_store(root)
@@ -204,19 +204,19 @@ def test_a_crash_before_any_step_of_an_erasure_leaves_the_person_whole_or_a_rest
     steps = 0
     for left, ended in before_every_step(copies(root), act):
         with contextlib.closing(open_store(left)) as store:
-            theirs = list(store.receipts(username=ALICE))
+            theirs = list(store.submissions.receipts(username=ALICE))
             if theirs:  # nothing has begun: all that the person had is there
                 assert look(store, seal_of(store)) == model.looks()
             assert not (theirs and "answered" in ended.said)
             if "answered" not in ended.said:
                 erase(store)
-            assert [each.submission.username for each in store.receipts()] == [BOB]
-            assert store.head().number == len(list(store.chain())) == len(model.handed)
-            assert list(find_breaks(list(store.chain()), seal_of(store), [])) == []
-            assert [each.username for each in store.latest_files(HW1)] == [BOB]
-            assert [each.person for each in store.grades(HW1)] == [BOB]
-            assert [store.feedback(HW1, each) is not None for each in (ALICE, BOB)] == [False, True]
-            assert store.extensions() == model.looks()["extensions"]
+            assert [each.submission.username for each in store.submissions.receipts()] == [BOB]
+            assert store.submissions.head().number == len(list(store.submissions.chain())) == len(model.submissions)
+            assert list(find_breaks(list(store.submissions.chain()), seal_of(store), [])) == []
+            assert [each.username for each in store.submissions.latest_files(HW1)] == [BOB]
+            assert [each.person for each in store.grades.of(HW1)] == [BOB]
+            assert [store.grades.feedback(HW1, each) is not None for each in (ALICE, BOB)] == [False, True]
+            assert store.extensions.find() == model.looks()["extensions"]
         assert [path for path in left.parent.rglob("*") if path.is_file() and b"alice" in path.read_bytes()] == []
         assert list(left.parent.rglob("alice*")) == []
         check_folder(left)
@@ -256,14 +256,14 @@ def test_a_crash_before_any_step_of_the_first_start_leaves_a_course_that_starts(
     def start(root: Path, say: Say) -> None:
         say(BEGIN)
         store = open_store(root)
-        store.signing_key(new_private_key)
-        say(store.secrets()[0])
+        store.keys.signing_key(new_private_key)
+        say(store.keys.secrets()[0])
         store.close()
 
     steps = 0
     for root, ended in before_every_step(copies(make_course_folder(tmp_path, "hw1", "hw2")), start):
         with contextlib.closing(open_store(root)) as store:
-            (secret,) = store.secrets()
+            (secret,) = store.keys.secrets()
             assert len(bytes.fromhex(secret)) == 32
             assert ended.said in ([BEGIN], [BEGIN, secret])
             model = Model(secrets=[secret])

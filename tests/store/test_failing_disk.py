@@ -12,23 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from mograder.domain.chain import erase_receipt
+from mograder.domain.audit import Event
+from mograder.domain.chain import make_tombstone
 from mograder.domain.errors import Temporary
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import CourseName, FileName
 from mograder.domain.rules import RuleChange
-from mograder.domain.store import Event
-from mograder.sealing import Ed25519Seal, new_private_key
-from mograder.store.authority import Authority
-from mograder.store.bodies import Incoming
-from mograder.store.course_folders import ARCHIVED, CourseFolders
-from mograder.store.directory import DirectoryStore
-from mograder.store.files import IN_MEMORY, Spool
-from tests.parts import ALICE, BOB, HW1, NOON, hand_in, make_course_folder, open_store
+from mograder.signing import Ed25519Signer, new_private_key
+from mograder.store.folder.authority import Authority
+from mograder.store.folder.courses import ARCHIVED, CourseFolders
+from mograder.store.folder.store import FolderStore
+from mograder.store.postgres.blobs import Incoming
+from mograder.store.shared.files import IN_MEMORY, Spool
+from tests.parts import ALICE, BOB, HW1, NOON, make_course_folder, open_store, submit_work
 
 resource = pytest.importorskip("resource", reason="limits of a process, and links in circles, are POSIX's")
 
-SEAL = Ed25519Seal(new_private_key())
+SIGNER = Ed25519Signer(new_private_key())
 NOTE = Event(NOON, "alice", "test", "hw1")
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
 LARGE = b"x" * (IN_MEMORY + 1)
@@ -37,9 +37,11 @@ MORE = (GradeEntry({"username": "bob"}),)
 
 @dataclass
 class Course:
-    """A course with a hand-in and a grade of alice's; beside it a folder with a half written spool and an authority."""
+    """A course with a submission and a grade of alice's; beside it a folder with a half written spool and an
+    authority.
+    """
 
-    store: DirectoryStore
+    store: FolderStore
     root: Path
     beside: Path
     spool: Spool
@@ -61,10 +63,10 @@ def course(tmp_path: Path) -> Iterator[Course]:
     spool = Spool(beside)
     spool.write(LARGE)
     with contextlib.closing(open_store(root)) as store:
-        store.signing_key(new_private_key)
-        hand_in(store, SEAL, ALICE, b"work")
-        store.merge_grades(HW1, (GradeEntry({"username": "alice"}),), NOTE)
-        store.settle()
+        store.keys.signing_key(new_private_key)
+        submit_work(store, SIGNER, ALICE, b"work")
+        store.grades.merge(HW1, (GradeEntry({"username": "alice"}),), NOTE)
+        store.settler.settle()
         os.utime(root / ".mograder-secret", (1, 1))  # so that it is read anew
         yield Course(store, root, beside, spool, Authority(beside, NOW))
     spool.discard()
@@ -83,15 +85,15 @@ def limit(what: int) -> Iterator[None]:
 
 
 def change_rules(course: Course) -> None:
-    course.store.change_rules(HW1, [RuleChange("points", "", "3", 3)], course.store.plan_tag(), NOTE)
+    course.store.config.change_rules(HW1, [RuleChange("points", "", "3", 3)], course.store.config.version(), NOTE)
 
 
 def put_feedback(course: Course) -> None:
-    course.store.put_feedback(HW1, {ALICE: b"page"}, NOTE)
+    course.store.grades.put_feedback(HW1, {ALICE: b"page"}, NOTE)
 
 
 def erase(course: Course) -> None:
-    course.store.erase(ALICE, lambda receipt: erase_receipt(receipt, SEAL, "course", NOON), NOTE)
+    course.store.erase(ALICE, lambda receipt: make_tombstone(receipt, SIGNER, "course", NOON), NOTE)
 
 
 def create(course: Course) -> None:
@@ -159,36 +161,40 @@ WHY = {
     ("fault", "doing", "act"),
     [
         (no_room, "open the course", lambda course: open_store(course.beside)),
-        (no_room, "change the secret", lambda course: course.store.change_secret("new", NOON, NOTE)),
-        (no_room, "change the signing key", lambda course: course.store.change_signing_key(b"new", NOTE)),
+        (no_room, "change the secret", lambda course: course.store.keys.change_secret("new", NOON, NOTE)),
+        (no_room, "change the signing key", lambda course: course.store.keys.change_signing_key(b"new", NOTE)),
         (no_room, "change mograder.toml", change_rules),
-        (no_room, "keep the grades", lambda course: course.store.merge_grades(HW1, MORE, NOTE)),
+        (no_room, "keep the grades", lambda course: course.store.grades.merge(HW1, MORE, NOTE)),
         (no_room, "keep the feedback", put_feedback),
-        (no_room, "keep the hand-in", lambda course: hand_in(course.store, SEAL, BOB, b"work")),
+        (no_room, "keep the submission", lambda course: submit_work(course.store, SIGNER, BOB, b"work")),
         (no_room, "receive the file", lambda course: Spool(course.beside).write(LARGE)),
         (no_room, "receive the file", lambda course: course.spool.write(b"more")),
         (no_room, "receive the file", receive_for_a_database),
         (no_room, "make a certificate", lambda course: Authority(course.root, NOW)),
         (no_room, "make a certificate", lambda course: course.authority.renew(["localhost"], NOW)),
-        (no_more_files, "write the ledger", lambda course: course.store.record(NOTE)),
-        (no_more_files, "read the secret", lambda course: course.store.secrets()),
-        (no_more_files, "read the signing key", lambda course: course.store.signing_key(new_private_key)),
-        (no_more_files, "list the assignments", lambda course: course.store.assignments()),
-        (no_more_files, "read the grades", lambda course: course.store.grades(HW1)),
-        (no_more_files, "list the hand-ins", lambda course: course.store.latest_files(HW1)),
-        (no_more_files, "list the hand-ins", lambda course: course.store.handed_in(HW1)),
+        (no_more_files, "write the ledger", lambda course: course.store.audit.record(NOTE)),
+        (no_more_files, "read the secret", lambda course: course.store.keys.secrets()),
+        (no_more_files, "read the signing key", lambda course: course.store.keys.signing_key(new_private_key)),
+        (no_more_files, "list the assignments", lambda course: course.store.release.assignments()),
+        (no_more_files, "read the grades", lambda course: course.store.grades.of(HW1)),
+        (no_more_files, "list the submissions", lambda course: course.store.submissions.latest_files(HW1)),
+        (no_more_files, "list the submissions", lambda course: course.store.submissions.users(HW1)),
         (no_more_files, "list the courses", lambda course: CourseFolders(course.beside).entries()),
         (folder_in_the_way, "keep the feedback", put_feedback),
         (folder_in_the_way, "erase the files", erase),
         (folder_in_the_way, "archive the course", archive),
-        (root_in_a_circle, "list the assignments", lambda course: course.store.assignments_at_hand()),
-        (root_in_a_circle, "find the assignment", lambda course: course.store.find_assignment("hw1")),
-        (others_in_circles, "look at the course", lambda course: course.store.mark(HW1)),
-        (root_in_a_circle, "look at the disk", lambda course: course.store.free_space()),
-        (others_in_circles, "read the hand-in", lambda course: course.store.submitted_file(HW1, FileName("alice.py"))),
+        (root_in_a_circle, "list the assignments", lambda course: course.store.cached_assignments()),
+        (root_in_a_circle, "find the assignment", lambda course: course.store.release.find("hw1")),
+        (others_in_circles, "look at the course", lambda course: course.store.version(HW1)),
+        (root_in_a_circle, "look at the disk", lambda course: course.store.submissions.free_space()),
+        (
+            others_in_circles,
+            "read the submission",
+            lambda course: course.store.submissions.file(HW1, FileName("alice.py")),
+        ),
         (others_in_circles, "make the course", create),
         (gone, "receive the file", lambda course: course.spool.finish()),
-        (gone, "list the assignments", lambda course: course.store.assignments()),
+        (gone, "list the assignments", lambda course: course.store.release.assignments()),
     ],
 )
 def test_who_is_refused_by_the_disk_is_told_what_could_not_be_done(

@@ -13,11 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from mograder.domain.errors import NameTaken
 from mograder.domain.names import AssignmentName, Username
-from mograder.sealing import Ed25519Seal, new_private_key
-from mograder.store.directory import DirectoryStore
-from mograder.store.files import IN_MEMORY
+from mograder.signing import Ed25519Signer, new_private_key
+from mograder.store.folder.store import FolderStore
+from mograder.store.shared.files import IN_MEMORY
 from tests.crashes import BEGIN, Say, die_before
-from tests.model import HW2, USERS, Model, Write, explaining, grading, handing_in, look, planning, registering, rotating
+from tests.model import HW2, USERS, Model, Write, explaining, grading, look, planning, registering, rotating, submitting
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, make_course_folder, open_store
 from tests.store.test_crashes import check_folder
 
@@ -26,14 +26,14 @@ letters = st.sampled_from("aaabbbccL")  # L for a large one
 moments = st.sampled_from([NOON + seconds * SECOND for seconds in range(-3, 4)])  # a clock that goes to and fro
 
 
-def hand_in(user: Username, letter: str, received: int, assignment: AssignmentName) -> Write:
+def submit_work(user: Username, letter: str, received: int, assignment: AssignmentName) -> Write:
     content = letter.encode() * (IN_MEMORY + 1 if letter == "L" else 1)
-    return handing_in(user, content, received, assignment)
+    return submitting(user, content, received, assignment)
 
 
 pages = st.dictionaries(people, st.binary(max_size=20), min_size=1)
 writes = st.one_of(
-    st.builds(hand_in, people, letters, moments, st.sampled_from((HW1, HW2))),
+    st.builds(submit_work, people, letters, moments, st.sampled_from((HW1, HW2))),
     st.builds(grading, st.dictionaries(people, st.sampled_from("123"), min_size=1), st.sampled_from((HW1, HW2))),
     st.builds(explaining, pages),
     st.builds(registering, st.sampled_from(USERS), st.text("xyz", max_size=3)),
@@ -50,11 +50,11 @@ class Course(RuleBasedStateMachine):
     def begin(self) -> None:
         self.after = contextlib.ExitStack()
         self.root = make_course_folder(Path(self.after.enter_context(tempfile.TemporaryDirectory())), "hw1", "hw2")
-        self.stores: list[DirectoryStore | None] = [None, None]
-        self.model = Model(secrets=[*self.open(0).secrets()])
-        self.seal = Ed25519Seal(self.open(0).signing_key(new_private_key))
+        self.stores: list[FolderStore | None] = [None, None]
+        self.model = Model(secrets=[*self.open(0).keys.secrets()])
+        self.signer = Ed25519Signer(self.open(0).keys.signing_key(new_private_key))
 
-    def open(self, number: int) -> DirectoryStore:
+    def open(self, number: int) -> FolderStore:
         store = self.stores[number] or open_store(self.root)
         self.stores[number] = store
         return store
@@ -65,13 +65,13 @@ class Course(RuleBasedStateMachine):
             write.model(self.model)
         except NameTaken:
             with pytest.raises(NameTaken):
-                write.do(self.open(server), self.seal)
+                write.do(self.open(server), self.signer)
         else:
-            write.do(self.open(server), self.seal)
+            write.do(self.open(server), self.signer)
 
     @rule(server=servers)
     def settle(self, server: int) -> None:
-        assert self.open(server).settle()
+        assert self.open(server).settler.settle()
 
     @rule(server=servers)
     def stop(self, server: int) -> None:
@@ -87,7 +87,7 @@ class Course(RuleBasedStateMachine):
             store = open_store(self.root)
             say(BEGIN)
             with contextlib.suppress(NameTaken):
-                write.do(store, self.seal)
+                write.do(store, self.signer)
                 say("answered")
             store.close()
 
@@ -98,19 +98,19 @@ class Course(RuleBasedStateMachine):
         with contextlib.suppress(NameTaken):
             after = self.model.copy()
             write.model(after)
-            before, wanted, found = self.model.looks(), after.looks(), look(self.open(0), self.seal)
+            before, wanted, found = self.model.looks(), after.looks(), look(self.open(0), self.signer)
             changed = {key for key in wanted if before[key] != wanted[key]}
             if "answered" in ended.said or any(found[key] == wanted[key] for key in changed):
                 # A page may be there and another not, of an upload that nobody answered for: sent again, all are.
                 if "answered" not in ended.said:
-                    write.do(self.open(0), self.seal)
+                    write.do(self.open(0), self.signer)
                 self.model = after
 
     @invariant()
     def both_look_like_the_model(self) -> None:
         wanted = self.model.looks()
         for number in (0, 1):
-            assert look(self.open(number), self.seal) == wanted
+            assert look(self.open(number), self.signer) == wanted
 
     def teardown(self) -> None:
         self.stop(0)

@@ -1,4 +1,4 @@
-"""What goes wrong between the commit of a hand-in and its place on the disk is made good, and stops nobody else."""
+"""What goes wrong between the commit of a submission and its place on the disk is made good, and stops nobody else."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR
+from mograder.domain.audit import Event
 from mograder.domain.course import Course
 from mograder.domain.errors import BadRequest, NameTaken, Temporary
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import FileName, Username
-from mograder.domain.store import Event
-from mograder.sealing import Ed25519Seal
-from mograder.store import files, handing_in
-from mograder.store.directory import DirectoryStore
-from mograder.store.layout import Folders
-from tests.parts import ALICE, BOB, CODE, HW1, NOON, hand_in, names_in, open_store, until
+from mograder.signing import Ed25519Signer
+from mograder.store.folder import settling
+from mograder.store.folder.layout import Folders
+from mograder.store.folder.placement import Placement
+from mograder.store.folder.settling import Settler
+from mograder.store.folder.store import FolderStore
+from mograder.store.shared import files
+from tests.parts import ALICE, BOB, CODE, HW1, NOON, names_in, open_store, submit_work, until
 
 
 def failing(*_: object) -> None:
@@ -31,99 +34,99 @@ def failing(*_: object) -> None:
 
 
 def test_a_link_that_was_not_made_is_made_by_the_next_settling_of_any_server(
-    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch
+    store: FolderStore, signer: Ed25519Signer, submitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hand_in(store, seal, ALICE, b"first")
+    submit_work(store, signer, ALICE, b"first")
     with monkeypatch.context() as broken:
         broken.setattr(files, "point_latest", failing)
-        hand_in(store, seal, ALICE, b"second")
+        submit_work(store, signer, ALICE, b"second")
     assert (submitted / "alice.py").read_bytes() == b"first"
-    store.settle()
+    store.settler.settle()
     assert (submitted / "alice.py").read_bytes() == b"second"
 
 
 def test_of_two_that_wait_the_last_accepted_stays_the_latest(
-    store: DirectoryStore, seal: Ed25519Seal, submitted: Path
+    store: FolderStore, signer: Ed25519Signer, submitted: Path
 ) -> None:
-    hand_in(store, seal, ALICE, b"first")
-    hand_in(store, seal, ALICE, b"second")
-    assert store.settle()
+    submit_work(store, signer, ALICE, b"first")
+    submit_work(store, signer, ALICE, b"second")
+    assert store.settler.settle()
     assert (submitted / "alice.py").read_bytes() == b"second"
     assert not store.ledger.read("SELECT number FROM pending")
-    assert store.settle()  # nothing is left over
+    assert store.settler.settle()  # nothing is left over
 
 
 def test_what_waits_brings_the_folder_of_its_assignment_back(
-    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch
+    store: FolderStore, signer: Ed25519Signer, submitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(DirectoryStore, "_show", failing)
-        hand_in(store, seal, ALICE, b"work")
+        broken.setattr(Placement, "show", failing)
+        submit_work(store, signer, ALICE, b"work")
     shutil.rmtree(submitted)
-    store.settle()
+    store.settler.settle()
     assert (submitted / "alice.py").read_bytes() == b"work"
 
 
 @pytest.mark.parametrize("size", [10, files.IN_MEMORY + 1])
-def test_a_fault_that_nobody_foresaw_loses_no_hand_in(
-    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch,
+def test_a_fault_that_nobody_foresaw_loses_no_submission(
+    store: FolderStore, signer: Ed25519Signer, submitted: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture, size: int,
 ) -> None:  # fmt: skip
     content = os.urandom(size)
     with monkeypatch.context() as broken:
-        broken.setattr(DirectoryStore, "_show", failing)
-        assert not hand_in(store, seal, ALICE, content).repeated
-    assert "hand-in 1 is kept in the ledger; its file follows" in caplog.text
-    assert hand_in(store, seal, ALICE, content).repeated
-    store.settle()
+        broken.setattr(Placement, "show", failing)
+        assert not submit_work(store, signer, ALICE, content).repeated
+    assert "submission 1 is kept in the ledger; its file follows" in caplog.text
+    assert submit_work(store, signer, ALICE, content).repeated
+    store.settler.settle()
     assert (submitted / "alice.py").read_bytes() == content
 
 
-def test_a_version_that_was_removed_by_hand_comes_back_with_the_same_hand_in(
-    store: DirectoryStore, seal: Ed25519Seal, submitted: Path
+def test_a_version_that_was_removed_by_hand_comes_back_with_the_same_submission(
+    store: FolderStore, signer: Ed25519Signer, submitted: Path
 ) -> None:
-    first = hand_in(store, seal, ALICE, b"work")
-    store.settle()
+    first = submit_work(store, signer, ALICE, b"work")
+    store.settler.settle()
     version = submitted / first.receipt.submission.filename
     version.unlink()
-    again = hand_in(store, seal, ALICE, b"work")
+    again = submit_work(store, signer, ALICE, b"work")
     assert again.repeated
     assert again.receipt == first.receipt
     assert version.read_bytes() == b"work"
 
 
-def test_one_hand_in_that_cannot_be_written_stops_no_other_and_no_start(
-    store: DirectoryStore, seal: Ed25519Seal, course_folder: Path, submitted: Path, monkeypatch: pytest.MonkeyPatch
+def test_one_submission_that_cannot_be_written_stops_no_other_and_no_start(
+    store: FolderStore, signer: Ed25519Signer, course_folder: Path, submitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(DirectoryStore, "_show", failing)
-        stuck = hand_in(store, seal, ALICE, b"stuck").receipt.submission.filename
+        broken.setattr(Placement, "show", failing)
+        stuck = submit_work(store, signer, ALICE, b"stuck").receipt.submission.filename
     (submitted / stuck).mkdir()  # nothing can be put under its name now
     (submitted / stuck / "in the way").touch()
-    hand_in(store, seal, BOB, b"fine")
-    store.settle()
+    submit_work(store, signer, BOB, b"fine")
+    store.settler.settle()
     other = open_store(course_folder)
-    hand_in(other, seal, Username("carol"), b"fine too")
+    submit_work(other, signer, Username("carol"), b"fine too")
     other.close()
     assert (submitted / "bob.py").read_bytes() == b"fine"
     assert (submitted / "carol.py").read_bytes() == b"fine too"
 
 
-def test_links_that_go_round_in_circles_hide_no_assignment(store: DirectoryStore, course_folder: Path) -> None:
+def test_links_that_go_round_in_circles_hide_no_assignment(store: FolderStore, course_folder: Path) -> None:
     loop = course_folder / "hw1" / "files" / "loop.py"
     loop.symlink_to(loop)
-    (listed,) = store.assignments()
+    (listed,) = store.release.assignments()
     assert [file.name for file in listed.files] == ["hw1.py"]
 
 
-def test_a_large_hand_in_that_waits_for_its_place_is_not_taken_for_a_leftover(
-    store: DirectoryStore, seal: Ed25519Seal, course_folder: Path, submitted: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_large_submission_that_waits_for_its_place_is_not_taken_for_a_leftover(
+    store: FolderStore, signer: Ed25519Signer, course_folder: Path, submitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = os.urandom(files.IN_MEMORY + 1)
     with monkeypatch.context() as broken:
-        broken.setattr(DirectoryStore, "_show", failing)
-        broken.setattr(DirectoryStore, "_finish_one", failing_to_write)
-        hand_in(store, seal, ALICE, content)
+        broken.setattr(Placement, "show", failing)
+        broken.setattr(Settler, "_finish_one", failing_to_write)
+        submit_work(store, signer, ALICE, content)
         (spool,) = submitted.parent.glob(f"{files.SPOOL_PREFIX}*")
         os.utime(spool, (0, 0))
         open_store(course_folder).close()
@@ -136,25 +139,25 @@ def failing_to_write(*_: object, **__: object) -> None:
 
 
 def test_a_link_that_could_not_be_made_is_made_once_it_can(
-    store: DirectoryStore, seal: Ed25519Seal, submitted: Path
+    store: FolderStore, signer: Ed25519Signer, submitted: Path
 ) -> None:
     (submitted / "alice.py").mkdir(parents=True)  # in the way
-    hand_in(store, seal, ALICE, b"work")
-    store.settle()
+    submit_work(store, signer, ALICE, b"work")
+    store.settler.settle()
     (submitted / "alice.py").rmdir()
-    store.settle()
+    store.settler.settle()
     assert (submitted / "alice.py").read_bytes() == b"work"
 
 
-def test_what_could_not_be_put_in_place_is_tried_again_without_another_hand_in(
-    course_folder: Path, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch,
+def test_what_could_not_be_put_in_place_is_tried_again_without_another_submission(
+    course_folder: Path, signer: Ed25519Signer, submitted: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(handing_in, "SETTLE_AFTER", 0.01)
+    monkeypatch.setattr(settling, "SETTLE_AFTER", 0.01)
     (submitted / "alice.py").mkdir(parents=True)  # in the way
     with contextlib.closing(open_store(course_folder)) as store:
-        hand_in(store, seal, ALICE, b"work")
-        until(lambda: "hand-in 1 is kept in the ledger; its file cannot be written now" in caplog.text)
+        submit_work(store, signer, ALICE, b"work")
+        until(lambda: "submission 1 is kept in the ledger; its file cannot be written now" in caplog.text)
         (submitted / "alice.py").rmdir()
         until(lambda: not store.ledger.read("SELECT number FROM pending"))
         assert (submitted / "alice.py").read_bytes() == b"work"
@@ -175,35 +178,35 @@ class Passing(threading.Event):
 
 
 def test_what_cannot_be_put_in_place_is_tried_again_less_and_less_often_and_at_least_every_minute(
-    store: DirectoryStore, seal: Ed25519Seal, submitted: Path
+    store: FolderStore, signer: Ed25519Signer, submitted: Path
 ) -> None:
     away = submitted.parent.with_name("away")
     (submitted / "alice.py").mkdir(parents=True)  # in the way
-    hand_in(store, seal, ALICE, b"work")
-    store.stop_settling()
+    submit_work(store, signer, ALICE, b"work")
+    store.settler.stop()
     happens = {
         3: lambda: submitted.parent.rename(away),
         4: lambda: away.rename(submitted.parent),
         8: lambda: (submitted / "alice.py").rmdir(),
-        9: lambda: store._stopping.set(),
+        9: lambda: store.settler._stopping.set(),
     }
-    store._unsettled = unsettled = Passing(lambda: happens.get(len(unsettled.waited), bool)())
-    store._stopping = Passing(bool)
-    store._settle_behind()
+    store.settler._unsettled = unsettled = Passing(lambda: happens.get(len(unsettled.waited), bool)())
+    store.settler._stopping = Passing(bool)
+    store.settler._settle_in_background()
     assert unsettled.waited == [None, 1, 3, 7, 15, 31, 60, 60, None]
     assert (submitted / "alice.py").read_bytes() == b"work"
 
 
 @pytest.mark.parametrize(("others", "seconds"), [(0, 1), (3, 4), (99, 10)])
-def test_a_rush_has_the_disk_to_itself_until_a_second_passes_without_a_hand_in_but_for_ten_at_most(
-    store: DirectoryStore, seal: Ed25519Seal, monkeypatch: pytest.MonkeyPatch, others: int, seconds: int
+def test_a_rush_has_the_disk_to_itself_until_a_second_passes_without_a_submission_but_for_ten_at_most(
+    store: FolderStore, signer: Ed25519Signer, monkeypatch: pytest.MonkeyPatch, others: int, seconds: int
 ) -> None:
-    hand_in(store, seal, ALICE, b"work")
-    store.stop_settling()
+    submit_work(store, signer, ALICE, b"work")
+    store.settler.stop()
 
     def one_more() -> None:
         if len(stopping.waited) <= others:
-            hand_in(store, seal, BOB, b"%d" % len(stopping.waited))
+            submit_work(store, signer, BOB, b"%d" % len(stopping.waited))
 
     def end() -> None:
         if len(unsettled.waited) > 1:
@@ -211,41 +214,41 @@ def test_a_rush_has_the_disk_to_itself_until_a_second_passes_without_a_hand_in_b
             stopping.set()
 
     left: list[object] = []
-    store._unsettled, store._stopping = unsettled, stopping = Passing(end), Passing(one_more)
+    store.settler._unsettled, store.settler._stopping = unsettled, stopping = Passing(end), Passing(one_more)
     with monkeypatch.context() as passing:
         passing.setattr(time, "monotonic", lambda: float(len(stopping.waited)))
-        store._settle_behind()
+        store.settler._settle_in_background()
     assert (stopping.waited, unsettled.waited) == ([1.0] * seconds + [1.0], [None, None])
     assert left == [(False, [])]
 
 
 def test_where_links_cannot_be_made_the_bytes_leave_the_ledger_too(
-    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch
+    store: FolderStore, signer: Ed25519Signer, submitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_links(target: str, link: str) -> None:
         raise PermissionError(1, "not permitted")
 
     monkeypatch.setattr(os, "symlink", no_links)
     for content in (b"first", b"second"):
-        hand_in(store, seal, ALICE, content)
-        assert store.settle()
+        submit_work(store, signer, ALICE, content)
+        assert store.settler.settle()
         assert (submitted / "alice.py").read_bytes() == content
     assert not (submitted / "alice.py").is_symlink()
 
 
 @pytest.mark.parametrize("size", [10, files.IN_MEMORY + 1])
-def test_hand_ins_that_are_gone_as_a_whole_are_not_begun_anew(
-    store: DirectoryStore, seal: Ed25519Seal, course_folder: Path, submitted: Path,
+def test_submissions_that_are_gone_as_a_whole_are_not_begun_anew(
+    store: FolderStore, signer: Ed25519Signer, course_folder: Path, submitted: Path,
     caplog: pytest.LogCaptureFixture, size: int,
 ) -> None:  # fmt: skip
     folder, away = submitted.parent, submitted.parent.with_name("away")
-    hand_in(store, seal, ALICE, b"before")
-    store.settle()
+    submit_work(store, signer, ALICE, b"before")
+    store.settler.settle()
     folder.rename(away)
     for attempt in (
-        lambda: hand_in(store, seal, ALICE, b"x" * size),
-        lambda: store.latest_files(HW1),
-        lambda: store.submitted_file(HW1, FileName("alice.py")),
+        lambda: submit_work(store, signer, ALICE, b"x" * size),
+        lambda: store.submissions.latest_files(HW1),
+        lambda: store.submissions.file(HW1, FileName("alice.py")),
     ):
         with pytest.raises(Temporary, match="gone") as refused:
             attempt()
@@ -254,22 +257,22 @@ def test_hand_ins_that_are_gone_as_a_whole_are_not_begun_anew(
     open_store(course_folder).close()
     assert not folder.exists()
     away.rename(folder)
-    assert hand_in(store, seal, ALICE, b"x" * size).receipt.submission.attempt == 2
+    assert submit_work(store, signer, ALICE, b"x" * size).receipt.submission.attempt == 2
 
 
-def test_two_who_hand_in_first_at_the_same_moment_are_both_taken(
-    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch
+def test_two_who_submission_first_at_the_same_moment_are_both_taken(
+    store: FolderStore, signer: Ed25519Signer, submitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = store.ledger.read
 
     def after_another(sql: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         monkeypatch.undo()
-        hand_in(store, seal, BOB, b"a moment before")
+        submit_work(store, signer, BOB, b"a moment before")
         return read(sql, values)
 
     assert not submitted.parent.exists()
     monkeypatch.setattr(store.ledger, "read", after_another)
-    hand_in(store, seal, ALICE, b"work")
+    submit_work(store, signer, ALICE, b"work")
     assert names_in(submitted) == [
         "alice.py", "alice_20260310T120000.py", "bob.py", "bob_20260310T120000.py"
     ]  # fmt: skip
@@ -279,30 +282,30 @@ def test_grades_that_are_gone_as_a_whole_are_not_begun_anew(tmp_path: Path, cour
     folder, away = tmp_path / "grades", tmp_path / "away"
     entries = (GradeEntry({"username": "alice", "grade": "1"}),)
     event = Event(NOON, "ta", "grades", "hw1")
-    with contextlib.closing(DirectoryStore(Folders.of(course_folder, grades=folder))) as store:
-        assert store.grades(HW1) == ()
-        store.merge_grades(HW1, entries, event)
+    with contextlib.closing(FolderStore(Folders.of(course_folder, grades=folder))) as store:
+        assert store.grades.of(HW1) == ()
+        store.grades.merge(HW1, entries, event)
         folder.rename(away)
         for attempt in (
-            lambda: store.merge_grades(HW1, entries, event),
-            lambda: store.put_feedback(HW1, {ALICE: b"page"}, event),
-            lambda: store.grades(HW1),
-            lambda: store.feedback(HW1, ALICE),
+            lambda: store.grades.merge(HW1, entries, event),
+            lambda: store.grades.put_feedback(HW1, {ALICE: b"page"}, event),
+            lambda: store.grades.of(HW1),
+            lambda: store.grades.feedback(HW1, ALICE),
         ):
             with pytest.raises(Temporary, match="gone"):
                 attempt()
         assert not folder.exists()
         away.rename(folder)
-        assert store.grades(HW1) == entries
-        assert len(store.events()) == 1
+        assert store.grades.of(HW1) == entries
+        assert len(store.audit.events()) == 1
 
 
-def test_a_hand_in_reaches_an_assignment_on_another_file_system(
-    store: DirectoryStore, seal: Ed25519Seal, submitted: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_submission_reaches_an_assignment_on_another_file_system(
+    store: FolderStore, signer: Ed25519Signer, submitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "replace", elsewhere_or_here)
     content = os.urandom(files.IN_MEMORY + 1)
-    hand_in(store, seal, ALICE, content)
+    submit_work(store, signer, ALICE, content)
     assert (submitted / "alice.py").read_bytes() == content
 
 
@@ -316,14 +319,14 @@ def test_grades_that_could_not_be_read_again_are_not_written(course: Course) -> 
     nested: object = []
     for _ in range(990):
         nested = [nested]
-    assignment = course.assignment(COURSE_INSTRUCTOR, "hw1")
+    assignment = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
     with pytest.raises(BadRequest, match="too deeply"):
-        course.upload_grades(COURSE_INSTRUCTOR, assignment, [{"username": "alice", "x": nested}])
-    assert course.store.grades(assignment.name) == ()
+        course.grades.upload(COURSE_INSTRUCTOR, assignment, [{"username": "alice", "x": nested}])
+    assert course.store.grades.of(assignment.name) == ()
 
 
 def test_a_name_with_receipts_cannot_be_claimed_by_a_classmate(course: Course, course_folder: Path) -> None:
-    hand_in(course.store, course.seal, ALICE, b"work")
+    submit_work(course.store, course.signer, ALICE, b"work")
     (course_folder / "hw1").rename(course_folder / "hw1-withdrawn")
     with pytest.raises(NameTaken):
-        course.register("alice", CODE)
+        course.accounts.register("alice", CODE)

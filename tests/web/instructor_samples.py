@@ -7,30 +7,34 @@ from typing import Any
 
 from markupsafe import Markup
 
-from mograder.domain.assignments import Assignment, Which
-from mograder.domain.board import Board, Cell, Order, Row, Show, Wanted, find, missing
-from mograder.domain.counting import Judged
-from mograder.domain.course import Standing
+from mograder.domain.assignments import Assignment, CountingRule
+from mograder.domain.board import Board, BoardFilter, Cell, Order, Row, Show, find, missing
+from mograder.domain.counting import AssessedSubmission
 from mograder.domain.deadlines import Lateness, Penalties
 from mograder.domain.extensions import Extension
+from mograder.domain.files import StoredFile
+from mograder.domain.grade_changes import spread
 from mograder.domain.grades import GradeEntry
-from mograder.domain.grading import preview, spread
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.planning import Planned
 from mograder.domain.receipts import Receipt
+from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
-from mograder.domain.store import StoredFile
+from mograder.domain.standings import Standing
+from mograder.tables.formats import read_grades
+from mograder.tables.grades import GradeChanges, GradeRules, check_grades
+from mograder.tables.headers import Labels
+from mograder.tables.people import Member
+from mograder.tables.sheet import read_sheet
 from mograder.web.api import Failure
-from mograder.web.assignment_pages import AssignmentPage, GradesPage, PersonPage, SourcePage
-from mograder.web.instructor_pages import BoardPage, RulesPage, Rush
-from mograder.web.instructor_views import PEOPLE_A_PAGE, part_of
-from mograder.web.pages import Frame, Page
-from mograder.web.source import Contents, look_into
-from mograder.wire import MIB
+from mograder.web.pages.assignment import AssignmentPage, GradesPage, PersonPage, SourcePage
+from mograder.web.pages.board import PEOPLE_A_PAGE, BoardPage, RulesPage, Rush, part_of
+from mograder.web.pages.page import Frame, Page
+from mograder.web.pages.source import Contents, look_into
+from mograder.wire.endpoints import MIB
 from tests.web.sample_parts import HOUR, LONG, NOBODY, NOW, SCRIPT, TASKS, TEACHER, assignment, work
 
 HW1 = AssignmentName("hw1")
-EVERYTHING = Wanted()
+EVERYTHING = BoardFilter()
 
 
 def board(people: list[tuple[str, str]], tasks: tuple[Assignment, ...] = TASKS) -> Board:
@@ -48,11 +52,15 @@ def board(people: list[tuple[str, str]], tasks: tuple[Assignment, ...] = TASKS) 
 
 
 RUSH = Rush(
-    tuple(range(0, 120, 2)), (Failure(NOW, f"/assignments/{SCRIPT}/submit", f"closed: {SCRIPT} {LONG}"),), 7 * 1024**3
+    tuple(range(0, 120, 2)),
+    1500,
+    True,
+    (Failure(NOW, f"/assignments/{SCRIPT}/submit", f"closed: {SCRIPT} {LONG}"),),
+    7 * 1024**3,
 )
 
 
-def board_page(frame: Frame, everybody: Board, wanted: Wanted = EVERYTHING, page: int = 1) -> BoardPage:
+def board_page(frame: Frame, everybody: Board, wanted: BoardFilter = EVERYTHING, page: int = 1) -> BoardPage:
     found = find(everybody, wanted)
     rows, part = part_of(found.rows, {"page": str(page)}, PEOPLE_A_PAGE)
     gone = missing(everybody, wanted.assignment) if wanted.assignment else ()
@@ -67,7 +75,7 @@ MANY_TASKS = tuple(
     assignment(f"hw{number:02}", "Reading measurement data", NOW - number * HOUR) for number in range(20)
 )
 
-RULES = Planned(
+RULES = RulesAsText(
     HW1, RuleTexts("Variables", "", "2026-03-02T04:00", "2026-03-04T23:59:59", "10 MiB", ".py .zip", "10"),
     "Europe/Berlin", "a" * 64,
 )  # fmt: skip
@@ -75,8 +83,8 @@ HARD_RULES = replace(RULES, texts=RuleTexts(f'"{SCRIPT}', "soon", *[SCRIPT] * 5)
 
 
 def assignment_page(everybody: Board, show: Show = Show.ALL, grades: tuple[str, ...] = (), **more: str) -> Page:
-    everybody = find(everybody, Wanted(assignment=HW1))
-    rows, part = part_of(find(everybody, Wanted("", HW1, show)).rows, {}, PEOPLE_A_PAGE)
+    everybody = find(everybody, BoardFilter(assignment=HW1))
+    rows, part = part_of(find(everybody, BoardFilter("", HW1, show)).rows, {}, PEOPLE_A_PAGE)
     cells = [row.cells[0] for row in everybody.rows]
     counts = tuple((each, sum(map(each.fits, cells))) for each in Show)
     numbers = spread(grades or [each.grade for each in cells if each.grade], 10)
@@ -95,21 +103,30 @@ carol@uni.example,12,
 bob,4,
 """
 STORED = (GradeEntry({"username": "alice", "grade": "8"}),)
-FOUND = preview(TABLE, STORED, [user for user, _ in FEW], 10)
-HARD_FOUND = preview(f"username,grade\nscript,{SCRIPT}\n", (), ["script"], 10)
+
+
+def preview(table: str, people: list[str]) -> GradeChanges:
+    rows = read_grades(read_sheet(table.encode()), Labels("hw1"))
+    return check_grades(rows, [Member(user) for user in people], STORED, GradeRules(10))
+
+
+FOUND = preview(TABLE, [user for user, _ in FEW])
+HARD_FOUND = preview(f"username,grade,feedback\nscript,{SCRIPT},\nlong,1,{SCRIPT}\n", ["script", "long"])
 
 
 def person_page(task: Assignment = TASKS[0], name: str = "Alice Example", **standing: Any) -> PersonPage:
     grade = GradeEntry({"username": "alice", "grade": "9", "feedback": f"fine {SCRIPT}", "workflow_state": "marking"})
-    first, last = (judged(task, number) for number in (1, 2))
-    before = Standing(True, grade, True, task.rules.schedule, None, (first, last), last, Which.LATEST)
+    first, last = (assessed(task, number) for number in (1, 2))
+    before = Standing(True, grade, True, task.rules.schedule, None, (first, last), last, CountingRule.LATEST)
     return PersonPage(TEACHER, task, ALICE, name, replace(before, **standing), grade, "Europe/London")
 
 
-def judged(task: Assignment, attempt: int) -> Judged:
+def assessed(task: Assignment, attempt: int) -> AssessedSubmission:
     kept = work(task, "alice", NOW - 199 * HOUR + attempt * HOUR)
     late = Lateness(1, 5, "1 day late: due Tue 10 Mar 12:00, received Tue 10 Mar 13:00 UTC, 1 x 5 %")
-    return Judged(Receipt(attempt, "", replace(kept, attempt=attempt), "x"), late if attempt == 2 else Lateness())
+    return AssessedSubmission(
+        Receipt(attempt, "", replace(kept, attempt=attempt), "x"), late if attempt == 2 else Lateness()
+    )
 
 
 ALICE = Username("alice")
@@ -129,7 +146,7 @@ SAMPLES: dict[str, Page] = {
     "assignment-hard": assignment_page(board(HARD_PEOPLE, (HARD_TASK,)), problem=f"line 3: {SCRIPT}"),
     "assignment-many": assignment_page(board(MANY, (TASKS[0],)), Show.HANDED_IN),
     "grades-preview": GradesPage(TEACHER, TASKS[0], FOUND, "0" * 64),
-    "grades-same": GradesPage(TEACHER, TASKS[0], preview("username,grade\nalice,8\n", STORED, [], 10), "0" * 64),
+    "grades-same": GradesPage(TEACHER, TASKS[0], preview("username,grade\nalice,8\n", []), "0" * 64),
     "grades-hard": GradesPage(TEACHER, HARD_TASK, HARD_FOUND, "0" * 64),
     "person": person_page(),
     "person-asked": person_page(extension=ASKED),
@@ -147,11 +164,11 @@ SAMPLES: dict[str, Page] = {
     "board-hard": board_page(replace(TEACHER, course=LONG), board(HARD_PEOPLE)),
     "board-many": board_page(TEACHER, board(MANY, MANY_TASKS), page=2),
     "board-unchecked": board_page(replace(NOBODY, is_instructor=True, checked=False), board(FEW)),
-    "board-missing": board_page(TEACHER, board(MANY[:30]), Wanted("", HW1, Show.MISSING, Order.LATEST)),
+    "board-missing": board_page(TEACHER, board(MANY[:30]), BoardFilter("", HW1, Show.MISSING, Order.LATEST)),
     "rules": RulesPage(TEACHER, RULES, 100 * MIB),
     "rules-nothing": RulesPage(TEACHER, replace(RULES, texts=RuleTexts()), 100 * MIB),
     "rules-saved": RulesPage(TEACHER, RULES, 100 * MIB, saved=True),
     "rules-refused": RulesPage(TEACHER, HARD_RULES, 100 * MIB, f"'{SCRIPT}' is no time: write 2030-02-08"),
     "rules-long": RulesPage(TEACHER, replace(RULES, texts=replace(RULES.texts, title=LONG)), 100 * MIB),
-    "board-none-found": board_page(TEACHER, board(FEW), Wanted(f'"{SCRIPT}')),
+    "board-none-found": board_page(TEACHER, board(FEW), BoardFilter(f'"{SCRIPT}')),
 }

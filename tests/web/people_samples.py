@@ -7,18 +7,18 @@ from dataclasses import replace
 from markupsafe import Markup
 
 from mograder.domain.access import Account, Role
+from mograder.domain.audit import AuditLine, Event
 from mograder.domain.names import Username
 from mograder.domain.receipts import Head
-from mograder.domain.store import Event
-from mograder.web.instructor_pages import Part
-from mograder.web.pages import Page
-from mograder.web.people_pages import Invite, MoreTime, People, Remove, Trail
-from mograder.web.people_views import picture
-from mograder.wire import JoinLink
-from tests.web.instructor_samples import ASKED, GRANTED, HARD_PEOPLE, MANY
-from tests.web.sample_parts import HOUR, LONG, NOW, SCRIPT, TEACHER
+from mograder.web.pages.board import Part
+from mograder.web.pages.page import Page
+from mograder.web.pages.people import Invite, MoreTime, Overview, People, Remove, Trail, picture
+from mograder.wire.join_link import JoinLink
+from tests.web.instructor_samples import ASKED, GRANTED, HARD_PEOPLE, MANY, board
+from tests.web.sample_parts import HOUR, LONG, NOW, SCRIPT, TASKS, TEACHER
 
 ONE = Part(1, 1, 4)
+ROW = board([("alice", "Alice Example")]).rows[0]
 FEW = (
     Account(Username("alice"), name="Alice Example", bound=True),
     Account(Username("bob"), code_hash="0"),
@@ -28,9 +28,11 @@ FEW = (
 HARD = tuple(Account(Username(user), name=name, bound=True) for user, name in HARD_PEOPLE)
 CROWD = tuple(Account(Username(user), name=name, bound=True) for user, name in MANY[100:200])
 CODES = ((Username("alice"), "abcd-efgh-jkmn"), (Username("bob"), "pqrs-tuvw-xyz2"))
-EVENTS = (
-    Event(NOW, "__instructor__", "grant extension", "alice", f"hw1 until 2026-03-12T12:00:00Z: {SCRIPT}"),
-    Event(NOW - HOUR, "o" * 90, "grades", LONG, "3 grades"),
+LINES = (
+    AuditLine(
+        Event(NOW, "__instructor__", "grant extension", "alice", f"hw1 until 2026-03-12T12:00:00Z: {SCRIPT}"), 1, NOW
+    ),
+    AuditLine(Event(NOW - HOUR, "o" * 90, "grades", LONG, "3 grades"), 1000, NOW - 2 * HOUR),
 )
 ADDRESS = "https://course.example.org/" + "long/" * 9
 
@@ -48,6 +50,9 @@ SAMPLES: dict[str, Page] = {
     "people-hard": People(replace(TEACHER, course=LONG), HARD, ONE, ""),
     "people-many": People(TEACHER, CROWD, Part(2, 5, 500), "student"),
     "remove": Remove(TEACHER, Username("alice"), f"Alice {SCRIPT}"),
+    "overview": Overview(TEACHER, ROW.username, ROW.name, FEW[0], TASKS, ROW.cells, (GRANTED,)),
+    "overview-unlisted": Overview(TEACHER, ROW.username, "", None, TASKS, ROW.cells, (ASKED,)),
+    "overview-nothing": Overview(TEACHER, ROW.username, SCRIPT, FEW[2], (), (), ()),
     "invite": invite("https://course.example.org", "nine swings or ten"),
     "invite-hard": invite(ADDRESS, f"{SCRIPT} {LONG}"),
     "invite-local": invite("http://localhost:8080", ""),
@@ -58,6 +63,6 @@ SAMPLES: dict[str, Page] = {
         (GRANTED, replace(GRANTED, declined=True)),
     ),
     "more-time-nothing": MoreTime(TEACHER, (), ()),
-    "trail": Trail(TEACHER, EVENTS, Part(1, 2, 102), "", Head(1234, "5f0c" * 16)),
+    "trail": Trail(TEACHER, LINES, Part(1, 2, 102), "", Head(1234, "5f0c" * 16)),
     "trail-nothing": Trail(TEACHER, (), Part(1, 1, 0), f'"{SCRIPT}', Head()),
 }

@@ -8,7 +8,7 @@ from mograder.domain.assignments import Assignment, Rules
 from mograder.domain.deadlines import Schedule
 from mograder.domain.names import INSTRUCTOR, AssignmentName, Username
 from mograder.domain.receipts import Submission
-from mograder.web.pages import Frame
+from mograder.web.pages.page import Frame
 
 NOW = 1_773_144_000_000_000
 """2026-03-10T12:00:00Z, in Unix microseconds."""

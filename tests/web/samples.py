@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mograder.web.pages import Join, Joined, Login, Once, Page, Problem
+from mograder.domain.names import Username
+from mograder.web.pages.page import ConfirmSwitch, Join, Joined, Login, Once, Page, Problem, SessionEnded
 from tests.web import instructor_samples, people_samples, student_samples
 from tests.web.sample_parts import ALICE, KEY, NOBODY, SCRIPT, TEACHER
 
@@ -15,7 +16,11 @@ SAMPLES: dict[str, Page] = {
     "join-off": Join(NOBODY, False, KEY, "k" * 64),
     "joined": Joined(ALICE, "alice:" + "5f0c" * 16, "https://course.example.org/course"),
     "login": Login(NOBODY, True),
-    "login-wrong": Login(NOBODY, False, "wrong token: log in again, or ask your instructor for a new one"),
+    "session-ended": SessionEnded(NOBODY, f"{NOBODY.at('/login')}?next=%2Fmy%2Fhw1"),
+    "switch": ConfirmSwitch(ALICE, Username("mallory"), "ticket"),
+    "switch-instructor": ConfirmSwitch(TEACHER, Username("mallory"), "ticket"),
+    "login-back": Login(NOBODY, True, f'/my/"{SCRIPT}'),
+    "login-wrong": Login(NOBODY, False, "", "wrong token: log in again, or ask your instructor for a new one"),
     "once": Once(NOBODY),
     "once-spent": Once(NOBODY, "this link was used already or is too old: ask for a new one"),
     "problem": Problem(ALICE, 404, "there is no page at this address"),

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mograder.domain import deadlines
-from mograder.domain.assignments import USUALLY_ACCEPTED, Assignment, HandOut, Which
-from mograder.domain.counting import Judged, counting
-from mograder.domain.course import Standing
+from mograder.domain.assignments import USUALLY_ACCEPTED, Assignment, CountingRule, ReleaseFile
+from mograder.domain.counting import AssessedSubmission, counting
 from mograder.domain.deadlines import UTC, Penalties, Schedule
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import INSTRUCTOR, AssignmentName, FileName, Username
 from mograder.domain.receipts import Receipt, Submission
-from mograder.web.pages import Frame, Page
-from mograder.web.student_pages import Home, Mine, MyAssignment, MyReceipts, WorkFile
+from mograder.domain.standings import Standing
+from mograder.web.pages.page import Frame, Page
+from mograder.web.pages.student import Home, Mine, MyAssignment, MyReceipts, WorkFile
 from tests.web.sample_parts import ALICE, HOSTILE, HOUR, KEY, LONG, NOW, RIGHT_TO_LEFT, SCRIPT, TASKS, assignment
 
 PENALTIES = Penalties(enabled=True)
@@ -22,7 +22,9 @@ DAY = 24 * HOUR
 MIB = 1024 * 1024
 
 
-def kept(task: Assignment, due: int | None, *moments: int, user: str = "alice", by: str = "") -> tuple[Judged, ...]:
+def kept(
+    task: Assignment, due: int | None, *moments: int, user: str = "alice", by: str = ""
+) -> tuple[AssessedSubmission, ...]:
     found = []
     for attempt, moment in enumerate(moments, 1):
         filename = f"{user}_{deadlines.stamp(moment)}.py"
@@ -31,14 +33,14 @@ def kept(task: Assignment, due: int | None, *moments: int, user: str = "alice", 
             Username(by or user),
         )  # fmt: skip
         late = deadlines.lateness(due, moment, PENALTIES, UTC)
-        found.append(Judged(Receipt(attempt, "", taken, "signed"), late))
+        found.append(AssessedSubmission(Receipt(attempt, "", taken, "signed"), late))
     return tuple(found)
 
 
 def mine(
     task: Assignment, *moments: int, grade: str | None = None, said: str = "", page: bool = False,
-    extension: Extension | None = None, rule: Which = Which.LATEST, fetched: bool = False, user: str = "alice",
-    by: str = "",
+    extension: Extension | None = None, rule: CountingRule = CountingRule.LATEST, fetched: bool = False, user: str =
+    "alice", by: str = "",
 ) -> Mine:  # fmt: skip
     schedule = task.rules.schedule.extended(extension.until if extension else None)
     all_kept = kept(task, schedule.due, *moments, user=user, by=by)
@@ -50,7 +52,7 @@ def mine(
 
 def files(*names: str, editors: tuple[tuple[str, str], ...] = ()) -> tuple[WorkFile, ...]:
     return tuple(
-        WorkFile(HandOut(FileName(name), 2048, "1a" * 32), ("hw1", name), editors if name.endswith(".py") else ())
+        WorkFile(ReleaseFile(FileName(name), 2048, "1a" * 32), ("hw1", name), editors if name.endswith(".py") else ())
         for name in names
     )
 
@@ -89,7 +91,7 @@ HARD_FILE = FileName(f"{SCRIPT.replace('/', '')}.py")
 
 FRESH = task_page(mine(TASKS[2], fetched=True), files("homework.py", "data/measurements.csv", editors=MOLAB))
 TAKEN = task_page(mine(TASKS[2], NOW - 2 * HOUR, NOW))
-LATE = task_page(mine(TASKS[1], NOW - 31 * HOUR, NOW, rule=Which.ON_TIME))
+LATE = task_page(mine(TASKS[1], NOW - 31 * HOUR, NOW, rule=CountingRule.ON_TIME))
 CLOSED = replace(TASKS[0], rules=replace(TASKS[0].rules, schedule=Schedule(None, NOW - DAY * 3, NOW - DAY)))
 ASKED = "2026-03-10 23:59:59 CET is not after the due time of 'hw3', 2026-03-11 18:00 CET: choose a later one"
 
@@ -102,7 +104,9 @@ SAMPLES: dict[str, Page] = {
     "my-assignment-received": replace(TAKEN, received=TAKEN.mine.standing.kept[-1]),
     "my-assignment-repeated": replace(TAKEN, received=TAKEN.mine.standing.kept[-1], repeated=True),
     "my-assignment-unchanged": replace(
-        TAKEN, received=TAKEN.mine.standing.kept[0], files=(WorkFile(HandOut(FileName("a.py"), 1, "1a" * 32), None),)
+        TAKEN,
+        received=TAKEN.mine.standing.kept[0],
+        files=(WorkFile(ReleaseFile(FileName("a.py"), 1, "1a" * 32), None),),
     ),
     "my-assignment-late": replace(LATE, received=LATE.mine.standing.kept[-1]),
     "my-assignment-refused": replace(FRESH, problem="'essay.docx': 'hw3' takes .py, .zip"),
@@ -117,11 +121,11 @@ SAMPLES: dict[str, Page] = {
     "my-assignment-hard": task_page(
         mine(assignment("script", SCRIPT), NOW, grade=SCRIPT, said=f"{LONG} {SCRIPT}", page=True, user="o" * 60),
         (
-            WorkFile(HandOut(HARD_FILE, 10**9), ("script", HARD_FILE), ((SCRIPT, "https://e.example/#code/x"),)),
-            WorkFile(HandOut(FileName(f"{RIGHT_TO_LEFT}.py"), 10), ("script", f"{RIGHT_TO_LEFT}.py")),
-            WorkFile(HandOut(FileName("elsewhere.csv"), url="https://cdn.example/elsewhere.csv"), None),
-            WorkFile(HandOut(FileName("nowhere.csv"), url="javascript:alert(1)"), None),
-            WorkFile(HandOut(FileName("x" * 150 + ".py"), 10), ("script", "x" * 150 + ".py")),
+            WorkFile(ReleaseFile(HARD_FILE, 10**9), ("script", HARD_FILE), ((SCRIPT, "https://e.example/#code/x"),)),
+            WorkFile(ReleaseFile(FileName(f"{RIGHT_TO_LEFT}.py"), 10), ("script", f"{RIGHT_TO_LEFT}.py")),
+            WorkFile(ReleaseFile(FileName("elsewhere.csv"), url="https://cdn.example/elsewhere.csv"), None),
+            WorkFile(ReleaseFile(FileName("nowhere.csv"), url="javascript:alert(1)"), None),
+            WorkFile(ReleaseFile(FileName("x" * 150 + ".py"), 10), ("script", "x" * 150 + ".py")),
         ),
         replace(HOSTILE, user=Username("o" * 60)),
     ),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from mograder.web.pages import Page
+from mograder.web.pages.page import Page
 from tests.browser import show
 from tests.web.samples import SAMPLES
 

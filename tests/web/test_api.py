@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from mograder import wire
 from mograder.domain.access import Allow
 from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR
 from mograder.web import create_app
-from mograder.wire import ENDPOINTS, Endpoint
+from mograder.wire.endpoints import ENDPOINTS, Endpoint
+from mograder.wire.paths import build_path
 from tests.web.in_process import Web, everything_in, problem
 
 
 def address(row: Endpoint, user: str = "alice", assignment: str = "hw1") -> str:
-    path = wire.build_path(row, {"assignment": assignment, "user": user, "file": f"{user}.py"})
+    path = build_path(row, {"assignment": assignment, "user": user, "file": f"{user}.py"})
     return f"{path}?{row.about_query}={user}" if row.about_query else path
 
 
@@ -59,14 +59,14 @@ def test_a_malformed_or_wrong_token_is_refused(web: Web, row: Endpoint, header: 
 
 
 @rows(Allow.INSTRUCTOR)
-def test_a_student_is_kept_from_what_is_the_instructors(web: Web, row: Endpoint, course_folder: Path) -> None:
+def test_a_student_cannot_reach_what_is_for_instructors(web: Web, row: Endpoint, course_folder: Path) -> None:
     before = everything_in(course_folder.parent)
     problem(web(row.method, address(row), "alice"), 403, "forbidden")
     assert everything_in(course_folder.parent) == before
 
 
 @rows(Allow.SELF)
-def test_a_student_is_kept_from_what_is_another_students(web: Web, row: Endpoint, course_folder: Path) -> None:
+def test_a_student_cannot_reach_another_students_work(web: Web, row: Endpoint, course_folder: Path) -> None:
     for other in ("bob", "ALICE", INSTRUCTOR):
         problem(web(row.method, address(row, other), "alice", content=b"x"), 403, "forbidden")
     assert not (course_folder.parent / "submitted").exists()
@@ -110,7 +110,7 @@ def test_another_method_is_405_and_says_which_are_allowed(web: Web, row: Endpoin
 
 
 @rows()
-def test_a_browser_may_ask_before_it_sends(web: Web, row: Endpoint) -> None:
+def test_cors_preflight_requests_are_answered(web: Web, row: Endpoint) -> None:
     reply = web("OPTIONS", address(row), None)
     assert (reply.status_code, reply.content) == (204, b"")
 
@@ -122,7 +122,7 @@ def test_options_is_answered_at_any_path(web: Web) -> None:
 @rows()
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "OPTIONS"])
 @pytest.mark.parametrize("as_", [None, "alice", "bob", INSTRUCTOR])
-def test_every_answer_lets_pages_from_elsewhere_read_it(web: Web, row: Endpoint, method: str, as_: str | None) -> None:
+def test_every_response_has_the_cors_headers(web: Web, row: Endpoint, method: str, as_: str | None) -> None:
     headers = web(method, address(row), as_).headers
     assert headers["access-control-allow-origin"] == "*"
     assert {"GET", "POST", "OPTIONS"} <= set(headers["access-control-allow-methods"].split(", "))
@@ -133,7 +133,7 @@ def test_every_answer_lets_pages_from_elsewhere_read_it(web: Web, row: Endpoint,
 
 
 @rows()
-def test_a_trailing_slash_and_an_unknown_query_change_nothing(web: Web, row: Endpoint) -> None:
+def test_a_trailing_slash_and_an_unknown_query_parameter_change_nothing(web: Web, row: Endpoint) -> None:
     path, _, query = address(row).partition("?")
     plain = web(row.method, address(row))
     for other in (f"{path}/?{query}", f"{path}?{query}&v=2&token=%C3%A4&flag"):
@@ -158,13 +158,13 @@ def test_with_no_auth_everything_is_allowed_and_a_bad_token_ignored(course: Cour
         assert web(row.method, address(row), None, headers=headers).status_code not in (401, 403)
 
 
-def test_what_nobody_foresaw_is_an_internal_error_that_gives_nothing_away(
+def test_an_unexpected_exception_is_an_internal_error_without_details(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken() -> None:
         raise ZeroDivisionError("/secret/path")
 
-    monkeypatch.setattr(web.course.store, "assignments", broken)
+    monkeypatch.setattr(web.course.store.release, "assignments", broken)
     assert problem(web("GET", "/assignments"), 500, "internal") == "internal error"
 
 

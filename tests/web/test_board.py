@@ -12,8 +12,8 @@ from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR
 from mograder.domain.roster import Person
-from tests.parts import ALICE, BOB, NOON, hand_in, token_of
-from tests.web.test_sessions import Visitor
+from tests.parts import ALICE, BOB, NOON, submit_work, token_of
+from tests.web.pages.test_sessions import Visitor
 
 
 @pytest.fixture
@@ -25,19 +25,19 @@ def teacher(course: Course) -> Visitor:
 
 
 def rows(text: str) -> list[str]:
-    return re.findall(r'<th scope="row"><bdi>(.*?)</bdi>', text)
+    return re.findall(r'<th scope="row"><a [^>]*><bdi>(.*?)</bdi>', text)
 
 
 def test_the_board_is_for_instructors_alone(teacher: Visitor, course: Course) -> None:
     student = Visitor(course)
-    assert student.get("/board").headers["location"] == "/login"
+    assert student.get("/board").headers["location"] == "/login?next=%2Fboard"
     student.post("/login", token=token_of(course, "alice"))
     assert student.get("/board").status_code == 403
     assert teacher.get("/board").status_code == 200
 
 
 def test_a_long_board_comes_in_pages_that_lead_to_each_other(teacher: Visitor, course: Course) -> None:
-    course.add_people(COURSE_INSTRUCTOR, [Person.parse(f"student{number:03}") for number in range(250)])
+    course.roster.add(COURSE_INSTRUCTOR, [Person.parse(f"student{number:03}") for number in range(250)])
     first, last = teacher.get("/"), teacher.get("/board?page=3")
     assert (len(rows(first.text)), rows(last.text)[0], len(rows(last.text))) == (100, "student200", 50)
     assert ">250 people, times in" in first.text
@@ -48,25 +48,25 @@ def test_a_long_board_comes_in_pages_that_lead_to_each_other(teacher: Visitor, c
     assert rows(teacher.get("/board?page=x").text) == rows(first.text)
 
 
-def test_who_is_looked_for_is_found_and_who_is_missing_is_listed_to_copy(teacher: Visitor, course: Course) -> None:
-    course.add_people(
+def test_the_search_finds_people_and_missing_ones_are_listed_to_copy(teacher: Visitor, course: Course) -> None:
+    course.roster.add(
         COURSE_INSTRUCTOR, [Person.parse("alice", "Alice Example"), Person.parse("bob"), Person.parse("eve")]
     )
-    hand_in(course.store, course.seal, ALICE, b"x", NOON)
+    submit_work(course.store, course.signer, ALICE, b"x", NOON)
     found = teacher.get("/board?q=example").text
     assert rows(found) == ["Alice Example"]
     assert ">1 of 3 people, times in" in found
     page = teacher.get("/board?assignment=hw1&show=missing&order=name").text
     assert rows(page) == ["bob", "eve"]
     assert re.search(r'<output id="missing"[^>]*>bob\neve</output>', page)
-    hand_in(course.store, course.seal, BOB, b"x", NOON)  # what was kept of the board is not shown again
+    submit_work(course.store, course.signer, BOB, b"x", NOON)  # what was kept of the board is not shown again
     assert rows(teacher.get("/board?assignment=hw1&show=missing").text) == ["eve"]
     assert teacher.get("/board?show=purple").status_code == 400
     assert rows(teacher.get("/board?assignment=gone").text) == ["Alice Example", "bob", "eve"]
 
 
 def test_one_person_is_not_1_people(teacher: Visitor, course: Course, course_folder: Path) -> None:
-    course.add_people(COURSE_INSTRUCTOR, [Person.parse("alice")])
+    course.roster.add(COURSE_INSTRUCTOR, [Person.parse("alice")])
     assert ">1 person, times in" in teacher.get("/board").text
     assert ">0 of 1 person<" in teacher.get("/board?q=nobody").text
     shutil.rmtree(course_folder / "hw1")

@@ -7,7 +7,7 @@ import re
 from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
 
-from mograder.wire import JoinLink
+from mograder.wire.join_link import JoinLink
 from tests.parts import CODE, Running
 
 
@@ -40,7 +40,7 @@ def test_a_student_joins_by_the_link_and_comes_back_with_the_token(tab: Tab, ser
     assert not [url for url in asked if token in url or f"={CODE}" in url.partition("#")[0]]
 
 
-def test_a_hand_in_and_its_grade_show_to_the_student_and_on_the_board(tab: Tab, server: Running) -> None:
+def test_a_submission_and_its_grade_show_to_the_student_and_on_the_board(tab: Tab, server: Running) -> None:
     server.client.post("/register", json={"user": "alice", "enrollment_code": CODE}).raise_for_status()
     server.submit("alice", b"x = 1\n").raise_for_status()
     link = server.client.post("/login-link", headers=server.bearer("alice")).json()["url"]
@@ -126,7 +126,7 @@ def test_two_instructors_who_change_at_once_do_not_overwrite_each_other(browser:
     assert plan.read_text() == '[[assignments]]\nname = "hw1"\npoints = 5\ntitle = "Mine"\n'
 
 
-def test_a_feedback_page_cannot_act_for_who_reads_it(tab: Tab, server: Running) -> None:
+def test_a_feedback_page_cannot_act_for_its_reader(tab: Tab, server: Running) -> None:
     """A page in a sandbox, as feedback is shown, neither reads the session nor sends a form that counts."""
     tab.goto(server.client.post("/login-link", headers=server.bearer("alice")).json()["url"])
     expect(tab.get_by_role("heading", level=1)).to_have_text("Your assignments")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.course import Course
-from mograder.sealing import Ed25519Seal
+from mograder.signing import Ed25519Signer
 from tests.parts import CODE, NOON, SECOND, Clock, sha256
 from tests.web.in_process import Web, problem
 
@@ -30,7 +30,7 @@ closes = 2026-03-13T13:00:00
 def web(course: Course, course_folder: Path) -> Web:
     (course_folder.parent / "mograder.toml").write_text(PLAN)
     for name in ("alice", "bob"):
-        course.register(name, CODE)
+        course.accounts.register(name, CODE)
     return Web(course)
 
 
@@ -39,7 +39,7 @@ def extend(web: Web, until: str, user: str = "alice") -> None:
     assert web("POST", "/extensions", json={"changes": [change]}).status_code == 200
 
 
-def test_the_listing_has_each_persons_own_times_and_what_a_hand_in_would_be_now(web: Web, clock: Clock) -> None:
+def test_the_listing_has_each_persons_own_times_and_what_a_submission_would_be_now(web: Web, clock: Clock) -> None:
     extend(web, "+4d")
     clock.now = NOON + 5 * 60 * SECOND
     keys = ("duedate", "closes", "grace", "late", "days_late", "penalty")
@@ -54,7 +54,7 @@ def test_the_listing_has_each_persons_own_times_and_what_a_hand_in_would_be_now(
     assert listed("alice") == [DUE + 4 * DAY, DUE + 4 * DAY, 300, False, 0, 0]
 
 
-def test_a_late_hand_in_is_answered_with_its_cost_and_with_what_counts(web: Web, clock: Clock) -> None:
+def test_a_late_submission_is_answered_with_its_cost_and_with_what_counts(web: Web, clock: Clock) -> None:
     first = web.submit(content=b"one").json()
     clock.now = NOON + DAY * SECOND + SECOND
     late = web.submit(content=b"two").json()
@@ -62,7 +62,7 @@ def test_a_late_hand_in_is_answered_with_its_cost_and_with_what_counts(web: Web,
         True, 2, 10, DUE, "on-time", first["version"]
     ]  # fmt: skip
     assert late["explanation"] == "2 days late: due Tue 10 Mar 13:00, received Wed 11 Mar 13:00 CET, 2 x 5 %"
-    claims = Ed25519Seal(web.course.seal.public_keys()[0]).verify(late["receipt"])
+    claims = Ed25519Signer(web.course.signer.public_keys()[0]).verify(late["receipt"])
     assert (claims["late"], claims["due"]) == (True, "2026-03-10T12:00:00.000000Z")
     status = web("GET", "/assignments/hw1/status?user=alice", "alice").json()
     assert [status[key] for key in ("attempts", "counts", "late", "rule", "duedate", "closes")] == [
@@ -80,7 +80,7 @@ def test_what_an_instructor_hands_in_after_closing_is_in_time_and_marked(web: We
     assert (listed["by"], listed["late"], listed["counts"]) == ("__instructor__", False, reply["version"])
 
 
-def test_a_commit_dates_the_hand_in_and_both_moments_are_said(web: Web, clock: Clock) -> None:
+def test_a_commitment_dates_the_submission_and_the_reply_has_both_moments(web: Web, clock: Clock) -> None:
     announced = {"sha256": sha256(b"work"), "size": 4}
     reply = web("POST", "/assignments/hw1/commit?user=alice", "alice", json=announced).json()
     assert reply == {
@@ -91,7 +91,7 @@ def test_a_commit_dates_the_hand_in_and_both_moments_are_said(web: Web, clock: C
     clock.now = NOON + 3599 * SECOND
     kept = web.submit(content=b"work").json()
     assert (kept["received"], kept["arrived"], kept["late"]) == (DUE, DUE + 3599, False)
-    claims = Ed25519Seal(web.course.seal.public_keys()[0]).verify(kept["receipt"])
+    claims = Ed25519Signer(web.course.signer.public_keys()[0]).verify(kept["receipt"])
     assert (claims["received"], claims["arrived"]) == ("2026-03-10T12:00:00.000000Z", "2026-03-10T12:59:59.000000Z")
     for bad in ({"sha256": "x", "size": 4}, {"sha256": announced["sha256"], "size": 0}, {}):
         problem(web("POST", "/assignments/hw1/commit?user=alice", "alice", json=bad), 400, "bad_request")
@@ -115,7 +115,7 @@ def test_an_extension_is_asked_for_decided_and_shown(web: Web) -> None:
     assert web("GET", "/extensions").json() == [granted]
 
 
-def test_a_manifest_gives_times_and_rules_and_the_plan_goes_before_key_by_key(
+def test_a_manifest_gives_times_and_rules_and_mograder_toml_overrides_it_key_by_key(
     web: Web, course_folder: Path, clock: Clock
 ) -> None:
     entry = {

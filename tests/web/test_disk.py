@@ -19,8 +19,9 @@ import pytest
 
 from mograder.config import utc_now
 from mograder.domain.names import AssignmentName
-from mograder.store import doctor, findings
-from mograder.store.layout import Folders
+from mograder.store.folder import doctor
+from mograder.store.folder.layout import Folders
+from mograder.store.shared import findings
 from tests.parts import CODE, NOTEBOOK, PATIENCE, Running, make_course_folder, open_store, running, sha256, until
 
 ROUNDS = 10
@@ -229,7 +230,7 @@ def test_a_disk_that_may_not_be_written_is_503_and_works_again_afterwards(tmp_pa
             assert server.submit("alice", b"before").status_code == 200
             server.client.get("/assignments/hw1/submissions", headers=server.bearer())
             # Files that are open for writing keep a remount from happening, so the disk is frozen for new writers:
-            # the folder of hand-ins becomes read-only by a mount over itself.
+            # the folder of submissions becomes read-only by a mount over itself.
             subprocess.run(["mount", "--bind", server.submitted, server.submitted], check=True)
             try:
                 subprocess.run(["mount", "-o", "remount,bind,ro", server.submitted], check=True)
@@ -257,20 +258,18 @@ def test_a_folder_that_is_gone_is_503_and_works_again_when_it_is_back(course_fol
         reply = server.client.post("/assignments/hw1/submit?user=alice", content=b"x" * size, headers=bearers)
         assert reply.status_code == 503, reply.text
         assert reply.json()["code"] == "unavailable"
-        assert not course_folder.parent.exists(), "a hand-in must not make a course of its own"
+        assert not course_folder.parent.exists(), "a submission must not make a course of its own"
         away.rename(course_folder.parent)
         assert server.submit("alice", b"y" * size).json()["attempt"] == 2
         assert server.stop() == 0
     assert wrong(course_folder) == []
     store = open_store(course_folder)
-    assert [each.submission.sha256 for each in store.receipts()] == [sha256(b"before"), sha256(b"y" * size)]
+    assert [each.submission.sha256 for each in store.submissions.receipts()] == [sha256(b"before"), sha256(b"y" * size)]
     store.close()
 
 
 @pytest.mark.parametrize("size", [10, 1_500_000])
-def test_hand_ins_that_are_gone_from_under_a_server_are_503_and_back_when_they_are_back(
-    server: Running, size: int
-) -> None:
+def test_submissions_whose_folder_is_gone_are_503_until_it_is_back(server: Running, size: int) -> None:
     away = server.submitted.with_name("away")
     assert server.submit("alice", b"before").status_code == 200
     server.submitted.rename(away)
@@ -347,13 +346,13 @@ def contents(course: Path) -> dict[Path, bytes]:
 
 
 def pending(root: Path) -> int:
-    """How many hand-ins are pending."""
+    """How many submissions are pending."""
     with contextlib.closing(sqlite3.connect(root / ".mograder.db")) as connection:
         return int(connection.execute("SELECT count(*) FROM pending").fetchone()[0])
 
 
 @pytest.mark.parametrize("size", [1000, 300_000])
-def test_a_hand_out_that_may_not_be_read_is_503_in_json_and_hides_no_other(course_folder: Path, size: int) -> None:
+def test_a_released_file_that_may_not_be_read_is_503_in_json_and_hides_no_other(course_folder: Path, size: int) -> None:
     secret = course_folder / "hw1" / "files" / "secret.py"
     secret.write_bytes(b"x" * size)
     secret.chmod(0o000)

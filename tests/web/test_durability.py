@@ -12,14 +12,14 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from mograder.store.files import IN_MEMORY
+from mograder.store.shared.files import IN_MEMORY
 from tests.parts import CODE, Running, running, until
 
 CALLS = "fsync,fdatasync,write,writev,sendto,sendmsg,pwrite64,rename"
 LEDGER = r"\.mograder\.db-wal"
 
 
-def hand_in(server: Running, size: int) -> httpx2.Response:
+def submit_work(server: Running, size: int) -> httpx2.Response:
     return server.submit("alice", os.urandom(size))
 
 
@@ -41,18 +41,18 @@ def register(server: Running) -> httpx2.Response:
 @pytest.mark.parametrize(
     ("request_", "synced_first"),
     [
-        pytest.param(lambda server: hand_in(server, 20_000), [], id="a small hand-in"),
+        pytest.param(lambda server: submit_work(server, 20_000), [], id="a small submission"),
         pytest.param(
-            lambda server: hand_in(server, IN_MEMORY + 1),
+            lambda server: submit_work(server, IN_MEMORY + 1),
             [r"/\.incoming-[0-9a-f]+", "/submitted"],
-            id="a large hand-in",
+            id="a large submission",
         ),
         pytest.param(grade, [r"/\.grades\.json\.[0-9a-f]+\.tmp", "/hw1"], id="grades"),
         pytest.param(explain, [r"/\.alice\.html\.[0-9a-f]+\.tmp", "/feedback"], id="feedback"),
         pytest.param(register, [], id="a registration"),
     ],
 )
-def test_what_was_written_is_synced_before_the_answer_leaves(
+def test_submissions_are_synced_before_the_response_is_sent(
     course_folder: Path, tmp_path: Path, request_: Callable[[Running], httpx2.Response], synced_first: list[str]
 ) -> None:
     trace = tmp_path / "trace"

@@ -11,10 +11,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from mograder import wire
 from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR
-from mograder.sealing import Ed25519Seal
+from mograder.signing import Ed25519Signer
+from mograder.wire.endpoints import BY_NAME, CHECKSUM_HEADER
+from mograder.wire.paths import build_path
 from tests.parts import CODE, NOON, SECOND, Clock, names_in, sha256
 from tests.web.in_process import Web, everything_in, problem
 
@@ -26,7 +27,7 @@ def register(web: Web, user: object = "alice", code: object = CODE, **extra: Any
 
 
 @pytest.mark.parametrize("name", ["alice", "bob-smith", "user_1", "first.last", "a@uni.de", "x+y@uni.de"])
-def test_who_registers_gets_a_token_that_works(web: Web, course_folder: Path, name: str) -> None:
+def test_registering_gives_a_token_that_works(web: Web, course_folder: Path, name: str) -> None:
     reply = register(web, f" {name}\n")
     secret = (course_folder / ".mograder-secret").read_text().strip()
     digest = hmac.digest(secret.encode(), name.encode(), "sha256").hex()
@@ -54,16 +55,14 @@ def test_registration_takes_any_content_type(web: Web, kind: str) -> None:
         (b'{"user": "a", "enrollment_code": "\xc3\xa4"}', 403, "wrong_code"),
     ],
 )  # fmt: skip
-def test_a_registration_that_cannot_be_is_refused_for_the_first_reason(
-    web: Web, body: bytes, status: int, code: str
-) -> None:
+def test_an_invalid_registration_is_refused_for_the_first_reason(web: Web, body: bytes, status: int, code: str) -> None:
     problem(web("POST", "/register", None, content=body), status, code)
-    assert web.course.store.accounts() == []
+    assert web.course.store.accounts.all() == []
 
 
 @pytest.mark.parametrize("check_tokens", [True, False])
 def test_without_a_code_registration_is_off_whatever_is_sent(course: Course, check_tokens: bool) -> None:
-    web = Web(Course(course.store, course.seal, course.clock), check_tokens=check_tokens)
+    web = Web(Course(course.store, course.signer, course.clock), check_tokens=check_tokens)
     for body in (b"{", b'{"user": "alice", "enrollment_code": ""}'):
         problem(web("POST", "/register", None, content=body), 403, "registration_off")
 
@@ -73,21 +72,21 @@ def test_a_name_is_claimed_once(web: Web) -> None:
     for name in ("alice", "Alice", " alice "):
         assert "taken" in problem(register(web, name), 409, "name_taken")
     problem(register(web, "alice", "wrong"), 403, "wrong_code")
-    assert [each.username for each in web.course.store.accounts()] == ["alice"]
+    assert [each.username for each in web.course.store.accounts.all()] == ["alice"]
 
 
 def test_a_name_under_which_work_stands_cannot_be_claimed(web: Web, submitted: Path) -> None:
     submitted.mkdir(parents=True)
     (submitted / "alice.py").write_bytes(b"from last year's server")
     problem(register(web), 409, "name_taken")
-    assert web.course.store.accounts() == []
+    assert web.course.store.accounts.all() == []
 
 
 def test_a_registration_answer_is_not_cached(web: Web) -> None:
     assert register(web).headers["cache-control"] == "no-store"
 
 
-# assignments and hand-outs
+# assignments and released files
 
 
 def test_assignments_are_listed_with_what_clients_need(web: Web) -> None:
@@ -100,17 +99,17 @@ def test_assignments_are_listed_with_what_clients_need(web: Web) -> None:
 
 
 @pytest.mark.parametrize("name", ["hw 1", "Übung 1", "100% sure", "a+b&c?d#e;f", "%41", "日本"])
-def test_a_name_of_any_letters_travels_whole(web: Web, course_folder: Path, name: str) -> None:
+def test_names_in_any_script_survive_the_round_trip(web: Web, course_folder: Path, name: str) -> None:
     files = course_folder / name / "files"
     files.mkdir(parents=True)
     (files / f"{name}.py").write_bytes(name.encode())
     entry = next(each for each in web("GET", "/assignments").json() if each["name"] == name)
     reply = web("GET", entry["files"][0]["url"], "alice")
     assert (reply.content, reply.headers["content-type"]) == (name.encode(), "application/octet-stream")
-    row = wire.BY_NAME["submit"]
-    sent = web("POST", wire.build_path(row, {"assignment": name}) + "?user=alice", "alice", content=b"x")
+    row = BY_NAME["submit"]
+    sent = web("POST", build_path(row, {"assignment": name}) + "?user=alice", "alice", content=b"x")
     assert sent.json()["assignment"] == name
-    listed = web("GET", wire.build_path(wire.BY_NAME["submissions"], {"assignment": name})).json()
+    listed = web("GET", build_path(BY_NAME["submissions"], {"assignment": name})).json()
     assert web("GET", listed[0]["url"]).content == b"x"
 
 
@@ -173,7 +172,7 @@ def test_no_spelling_of_a_path_leads_out(web: Web, base: str, path: str) -> None
 
 
 @pytest.mark.parametrize("size", [1000, 600_000])
-def test_a_file_comes_whole_in_part_and_not_at_all(web: Web, course_folder: Path, size: int) -> None:
+def test_a_file_is_sent_whole_by_range_and_as_304(web: Web, course_folder: Path, size: int) -> None:
     content = bytes(range(256)) * (size // 256)
     (course_folder / "hw1" / "files" / "data.bin").write_bytes(content)
     path = "/assignments/hw1/files/data.bin"
@@ -204,7 +203,7 @@ def test_a_file_comes_whole_in_part_and_not_at_all(web: Web, course_folder: Path
         assert web("GET", path, "alice", headers={"Range": header}).headers["access-control-allow-origin"] == "*"
 
 
-def test_an_empty_file_comes(web: Web, course_folder: Path) -> None:
+def test_an_empty_file_is_sent(web: Web, course_folder: Path) -> None:
     (course_folder / "hw1" / "files" / "empty.csv").touch()
     for headers in ({}, {"Range": "bytes=0-"}):
         reply = web("GET", "/assignments/hw1/files/empty.csv", headers=headers)
@@ -220,10 +219,10 @@ def test_what_has_not_changed_is_not_sent_again(web: Web, path: str) -> None:
     assert web("GET", path, headers={"If-None-Match": '"x"'}).status_code == 200
 
 
-# hand-ins
+# submissions
 
 
-def test_a_hand_in_is_answered_with_its_receipt(web: Web, submitted: Path, clock: Clock) -> None:
+def test_a_submission_is_answered_with_its_receipt(web: Web, submitted: Path, clock: Clock) -> None:
     clock.now = NOON + SECOND // 2
     reply = web.submit(content=b"work").json()
     text = reply.pop("receipt")
@@ -233,7 +232,7 @@ def test_a_hand_in_is_answered_with_its_receipt(web: Web, submitted: Path, clock
         "repeated": False, "by": "alice", "late": False, "days_late": 0, "penalty": 0, "rule": "latest",
         "counts": "alice_20260310T120000.py",
     }  # fmt: skip
-    claims = Ed25519Seal(web.course.seal.public_keys()[0]).verify(text)
+    claims = Ed25519Signer(web.course.signer.public_keys()[0]).verify(text)
     assert claims["received"] == "2026-03-10T12:00:00.500000Z"
     assert (claims["user"], claims["sha256"], claims["number"]) == ("alice", sha256(b"work"), 1)
     assert (submitted / "alice.py").read_bytes() == b"work"
@@ -256,7 +255,7 @@ def test_receipts_are_listed_for_an_assignment_and_for_all_with_what_verifies_th
     }  # fmt: skip
     keys = web("GET", "/.well-known/jwks.json", None).json()
     assert all(set(key) == {"kty", "crv", "x", "kid", "alg", "use"} for key in keys["keys"])
-    assert Ed25519Seal(keys).verify(other)["previous"] == web("GET", "/receipts/bob").json()[0]["hash"]
+    assert Ed25519Signer(keys).verify(other)["previous"] == web("GET", "/receipts/bob").json()[0]["hash"]
     assert web("GET", "/chain", "bob").json() == {"number": 4, "hash": sha256(other.encode())}
 
 
@@ -265,7 +264,7 @@ def test_the_chain_begins_at_nothing(web: Web) -> None:
     assert web("GET", "/receipts/bob", "bob").json() == []
 
 
-def test_each_version_can_be_had_by_whose_it_is_and_nothing_else_that_way(web: Web) -> None:
+def test_each_version_is_downloaded_by_its_owner_and_nothing_else_is(web: Web) -> None:
     for content in (b"one", b"two"):
         web.submit(content=content)
     web.submit("bob", b"bob's")
@@ -294,15 +293,44 @@ def test_a_file_field_that_was_left_empty_does_not_count(web: Web, submitted: Pa
     assert (submitted / "alice.py").read_bytes() == b"work"
 
 
-def test_the_first_file_of_a_form_counts_and_fields_do_not(web: Web, submitted: Path) -> None:
-    files = {"note": (None, b"text"), "a": ("first.py", b"first"), "b": ("second.py", b"second")}
+def test_a_form_may_have_fields_beside_its_file_and_no_second_file(web: Web, submitted: Path) -> None:
+    files = {"note": (None, b"text"), "a": ("first.py", b"first")}
     web("POST", "/assignments/hw1/submit?user=alice", "alice", files=files)
     assert (submitted / "alice.py").read_bytes() == b"first"
+    both = {**files, "b": ("second.py", b"second")}
+    reply = web("POST", "/assignments/hw1/submit?user=alice", "alice", files=both)
+    assert "2 files" in problem(reply, 400, "bad_request")
+    assert (submitted / "alice.py").read_bytes() == b"first"
+
+
+@pytest.mark.parametrize(("filename", "status"), [("essay.docx", 415), ("work.PY", 200), ("blob", 200)])
+def test_the_usual_file_endings_hold_where_the_instructor_names_none(web: Web, filename: str, status: int) -> None:
+    reply = web("POST", "/assignments/hw1/submit?user=alice", "alice", files={"file": (filename, b"work")})
+    assert reply.status_code == status, reply.text
+
+
+@pytest.mark.parametrize("name", ["alice%0A", "%20alice", "alice%09", "%C2%A0alice", "alice%00", "al%C4%B1ce"])
+def test_a_name_in_an_address_is_exact(web: Web, name: str) -> None:
+    for method, path in (("GET", "status"), ("GET", "receipts"), ("POST", "submit"), ("POST", "extension")):
+        reply = web(method, f"/assignments/hw1/{path}?user={name}", content=b"{}" if method == "POST" else None)
+        problem(reply, 400, "bad_name")
+    for path in (f"/assignments/hw1/feedback/{name}", f"/receipts/{name}"):
+        problem(web("GET", path), 404, "not_found")
+
+
+def test_a_space_in_a_query_is_no_part_of_a_name(web: Web) -> None:
+    problem(web("GET", "/assignments/hw1/status?user=alice+"), 400, "bad_name")
+
+
+def test_two_feedback_pages_for_one_person_are_refused(web: Web) -> None:
+    pages = [("files", ("alice.html", b"<p>1")), ("files", ("alice.HTML", b"<p>2"))]
+    assert "twice" in problem(web("POST", "/assignments/hw1/feedback", files=pages), 400, "bad_request")
+    assert web("GET", "/assignments/hw1/feedback/alice").status_code == 404
 
 
 @pytest.mark.parametrize("size", [2_000_000, 300_000])
 @pytest.mark.parametrize("form", [True, False])
-def test_a_large_hand_in_is_kept_whole(web: Web, submitted: Path, form: bool, size: int) -> None:
+def test_a_large_submission_is_kept_whole(web: Web, submitted: Path, form: bool, size: int) -> None:
     content = bytes(range(250)) * (size // 250)
     body: dict[str, Any] = {"files": {"f": ("x.py", content)}} if form else {"content": content}
     assert web("POST", "/assignments/hw1/submit?user=alice", "alice", **body).json()["sha256"] == sha256(content)
@@ -321,7 +349,7 @@ def test_a_large_hand_in_is_kept_whole(web: Web, submitted: Path, form: bool, si
          "headers": {"Content-Type": "multipart/form-data; boundary=b"}},
     ],
 )  # fmt: skip
-def test_a_hand_in_without_data_or_cut_short_is_refused(web: Web, submitted: Path, body: dict[str, Any]) -> None:
+def test_a_submission_without_data_or_cut_short_is_refused(web: Web, submitted: Path, body: dict[str, Any]) -> None:
     problem(web("POST", "/assignments/hw1/submit?user=alice", "alice", **body), 400, "bad_request")
     assert not submitted.exists() or names_in(submitted) == []
 
@@ -332,33 +360,33 @@ def test_a_hand_in_without_data_or_cut_short_is_refused(web: Web, submitted: Pat
      ("?user=alice&user=bob", 400), ("?user=a_20260310T200800", 400), ("?User=alice", 400)],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["submit", "status"])
-def test_a_request_about_nobody_is_refused(web: Web, query: str, status: int, name: str) -> None:
-    method = wire.BY_NAME[name].method
+def test_a_request_that_names_no_user_is_refused(web: Web, query: str, status: int, name: str) -> None:
+    method = BY_NAME[name].method
     assert web(method, f"/assignments/hw1/{name}{query}", content=b"x").status_code == status
     assert web(method, f"/assignments/hw1/{name}{query}", None, content=b"x").status_code == 401
 
 
 def test_an_instructor_hands_in_for_a_student(web: Web) -> None:
     reply = web("POST", "/assignments/hw1/submit?user=alice", content=b"paper")
-    claims = web.course.seal.verify(reply.json()["receipt"])
+    claims = web.course.signer.verify(reply.json()["receipt"])
     assert (claims["user"], claims["by"]) == ("alice", INSTRUCTOR)
 
 
 def test_bytes_that_do_not_match_their_checksum_are_refused(web: Web, submitted: Path) -> None:
-    wrong = {wire.CHECKSUM_HEADER: sha256(b"other")}
+    wrong = {CHECKSUM_HEADER: sha256(b"other")}
     problem(web.submit(headers=wrong), 400, "checksum_mismatch")
     assert not submitted.exists()
-    assert web.submit(headers={wire.CHECKSUM_HEADER: sha256(b"work").upper()}).status_code == 200
+    assert web.submit(headers={CHECKSUM_HEADER: sha256(b"work").upper()}).status_code == 200
 
 
-def test_a_repeated_hand_in_is_answered_with_the_first_receipt(web: Web, submitted: Path) -> None:
+def test_a_repeated_submission_is_answered_with_the_first_receipt(web: Web, submitted: Path) -> None:
     first, again = web.submit().json(), web.submit().json()
     assert again == {**first, "repeated": True}
     assert len(names_in(submitted)) == 2
 
 
-def test_a_hand_in_beyond_the_limit_is_refused_before_it_is_read(course: Course, submitted: Path) -> None:
-    web = Web(Course(course.store, course.seal, course.clock, max_upload=1000))
+def test_a_submission_beyond_the_limit_is_refused_before_it_is_read(course: Course, submitted: Path) -> None:
+    web = Web(Course(course.store, course.signer, course.clock, max_upload=1000))
     for body in ({"content": b"x" * 1001}, {"files": {"f": ("x.py", b"x" * 1001)}}):
         reply = web("POST", "/assignments/hw1/submit?user=alice", "alice", **body)
         problem(reply, 413, "too_large")
@@ -386,7 +414,7 @@ def test_the_plan_of_the_course_is_kept(web: Web, course_folder: Path, clock: Cl
     assert len(web("GET", "/assignments").json()) == 1
 
 
-def test_hand_ins_are_listed_and_fetched(web: Web, submitted: Path) -> None:
+def test_submissions_are_listed_and_fetched(web: Web, submitted: Path) -> None:
     assert web("GET", "/assignments/hw1/submissions").json() == []
     for content in (b"old", b"new!"):
         web.submit("first.last", content)
@@ -450,7 +478,7 @@ def test_odd_values_in_grades_are_taken_or_refused_and_never_a_fault(web: Web, v
 def test_grades_of_megabytes_are_taken_and_more_is_refused(web: Web) -> None:
     rows = [{"username": f"s{number}", "feedback": "x" * 1000} for number in range(3000)]
     assert grade(web, rows).json()["count"] == 3000
-    problem(grade(web, b"[" + b" " * wire.BY_NAME["upload_grades"].limit + b"]"), 413, "too_large")  # type: ignore[operator]
+    problem(grade(web, b"[" + b" " * BY_NAME["upload_grades"].limit + b"]"), 413, "too_large")  # type: ignore[operator]
 
 
 def status(web: Web, user: str = "alice") -> dict[str, Any]:
@@ -552,7 +580,7 @@ def test_a_person_on_the_roster_registers_with_the_personal_code(web: Web) -> No
     problem(register(web), 409, "name_taken")
 
 
-def test_the_trail_names_the_instructor_who_did_it(web: Web) -> None:
+def test_the_audit_log_names_the_instructor_who_did_it(web: Web) -> None:
     web.submit()
     assert web("POST", "/roster/alice/role", json={"role": "instructor"}).json()["role"] == "instructor"
     assert web("POST", "/assignments/hw1/grades", "alice", json=[{"username": "bob"}]).status_code == 200
@@ -571,20 +599,20 @@ def test_the_trail_names_the_instructor_who_did_it(web: Web) -> None:
         {"people": [{"user": "bob", "name": "x" * 201}]},
     ],
 )  # fmt: skip
-def test_people_who_cannot_be_are_refused_and_nobody_is_added(web: Web, document: object) -> None:
+def test_a_list_with_an_invalid_person_is_refused_and_nobody_is_added(web: Web, document: object) -> None:
     assert web("POST", "/roster", json=document).status_code == 400
     assert web("GET", "/roster").json() == []
 
 
 @pytest.mark.parametrize("user", ["nobody", INSTRUCTOR, "..", "%2e%2e", "a%00", "a.py"])
 @pytest.mark.parametrize("action", ["reset", "remove", "role"])
-def test_nothing_is_done_to_who_is_not_on_the_roster(web: Web, user: str, action: str) -> None:
+def test_people_who_are_not_on_the_roster_cannot_be_changed(web: Web, user: str, action: str) -> None:
     body = {"json": {"role": "instructor"}} if action == "role" else {}
     problem(web("POST", f"/roster/{user}/{action}", **body), 404, "not_found")
     assert web("GET", "/events").json() == []
 
 
-def test_a_role_that_is_none_is_refused(web: Web) -> None:
+def test_an_unknown_role_is_refused(web: Web) -> None:
     add(web)
     problem(web("POST", "/roster/alice/role", json={"role": "god"}), 400, "bad_request")
 

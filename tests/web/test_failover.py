@@ -17,14 +17,14 @@ from pathlib import Path
 
 import httpx2
 
-from mograder.client import Client
-from mograder.connection import Patience
+from mograder.client.client import Client
+from mograder.client.connection import RetryPolicy
 from mograder.domain.errors import MograderError
 from mograder.domain.names import CourseName, FileName, Username
 from mograder.domain.receipts import Receipt
 from mograder.domain.tokens import sign
-from mograder.store.layout import Folders
-from mograder.store.postgres_courses import PostgresCourses
+from mograder.store.folder.layout import Folders
+from mograder.store.postgres.courses import PostgresCourses
 from tests.parts import HW1, PATIENCE, make_course_folder, serving
 from tests.postgres import Server, fresh_database, new_course, servers
 
@@ -42,7 +42,7 @@ class Rush:
     _stop: threading.Event = field(default_factory=threading.Event)
     _more: threading.Condition = field(default_factory=threading.Condition)
 
-    def _hand_in(self, user: Username) -> None:
+    def _submission(self, user: Username) -> None:
         turns = itertools.cycle([*self.urls[PEOPLE.index(user) % len(self.urls) :], *self.urls])
         for number in itertools.count():
             content = f"{user} {number} ".encode() * (100_000 if number == 3 else 20)
@@ -50,7 +50,7 @@ class Rush:
             path.write_bytes(content)
             while not self._stop.is_set():
                 try:
-                    with Client(next(turns), self.tokens[user], patience=Patience(total=1)) as client:
+                    with Client(next(turns), self.tokens[user], patience=RetryPolicy(total=1)) as client:
                         receipt = client.submit(HW1, user, path).receipt
                 except MograderError:
                     continue  # the next server
@@ -69,7 +69,7 @@ class Rush:
     @contextmanager
     def going_on(self) -> Iterator[None]:
         with ThreadPoolExecutor(len(PEOPLE)) as threads:
-            writers = [threads.submit(self._hand_in, user) for user in PEOPLE]
+            writers = [threads.submit(self._submission, user) for user in PEOPLE]
             try:
                 yield
             finally:
@@ -91,16 +91,16 @@ class Deployment:
     def assert_all_there(self) -> None:
         courses = PostgresCourses(self.database)
         store = courses.open(self.course)
-        kept = list(store.receipts())
+        kept = list(store.submissions.receipts())
         assert_unbroken(kept)
         texts = {each.text for each in kept}
         assert set(self.rush.acknowledged) <= texts
         for receipt in kept:
             if receipt.text in self.rush.acknowledged:
-                found = store.submitted_file(HW1, FileName(receipt.submission.filename))
+                found = store.submissions.file(HW1, FileName(receipt.submission.filename))
                 assert found is not None
                 assert found.read() == self.rush.acknowledged[receipt.text]
-        # Each person's hand-ins differ, so a content that stands twice was kept twice.
+        # Each person's submissions differ, so a content that stands twice was kept twice.
         assert len({each.submission.sha256 for each in kept}) == len(kept)
         courses.close()
 
@@ -116,7 +116,7 @@ def assert_unbroken(receipts: list[Receipt]) -> None:
 def deployed(url: str, folder: Path) -> Iterator[Deployment]:
     courses = PostgresCourses(url)
     name = new_course(courses, Folders.of(make_course_folder(folder)))
-    secret = courses.open(name).secrets()[0]
+    secret = courses.open(name).keys.secrets()[0]
     courses.close()
     with ExitStack() as stack:
         started = [stack.enter_context(serving("--store", url)) for _ in range(3)]

@@ -11,25 +11,25 @@ import httpx2
 import pytest
 
 from mograder.domain.course import Course
-from mograder.store.directory import DirectoryStore
+from mograder.store.folder.submissions import FolderSubmissions
 from mograder.web import create_app
 from tests.parts import token_of
 
 CONTENT = b"x" * 3_000_000
 
 
-def test_a_sender_that_goes_away_while_the_disk_is_written_cannot_spoil_the_hand_in(
+def test_a_client_that_disconnects_during_the_write_does_not_damage_the_submission(
     course: Course, course_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
-    accept = DirectoryStore.accept
+    accept = FolderSubmissions.accept
 
     def slowly(*words: Any) -> Any:
         begun.set()
         assert go_on.wait(30)
         return accept(*words)
 
-    monkeypatch.setattr(DirectoryStore, "accept", slowly)
+    monkeypatch.setattr(FolderSubmissions, "accept", slowly)
 
     async def submit() -> None:
         transport = httpx2.ASGITransport(create_app(course))
@@ -44,11 +44,11 @@ def test_a_sender_that_goes_away_while_the_disk_is_written_cannot_spoil_the_hand
         with pytest.raises(asyncio.CancelledError):
             await sending
         go_on.set()
-        while not list(course.store.receipts()):
+        while not list(course.store.submissions.receipts()):
             await asyncio.sleep(0)
 
     asyncio.run(give_up())
-    course.store.close()
+    course.close()
     assert (course_folder.parent / "submitted" / "hw1" / "alice.py").read_bytes() == CONTENT
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import zipfile
 from html import unescape
@@ -15,8 +16,8 @@ from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR
 from mograder.domain.roster import Person
-from tests.parts import ALICE, BOB, HW1, NOON, hand_in, token_of
-from tests.web.test_sessions import OURS, Visitor
+from tests.parts import ALICE, BOB, HW1, NOON, submit_work, token_of
+from tests.web.pages.test_sessions import OURS, Visitor
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -24,9 +25,9 @@ SCRIPT = "<script>alert(1)</script>"
 @pytest.fixture
 def teacher(course: Course) -> Visitor:
     """A browser in which the instructor is logged in; alice has handed in twice, bob never."""
-    course.add_people(COURSE_INSTRUCTOR, [Person.parse("alice", "Alice Example"), Person.parse("bob")])
-    hand_in(course.store, course.seal, ALICE, b"first = 1\n", NOON)
-    hand_in(course.store, course.seal, ALICE, b"second = 2\n", NOON)
+    course.roster.add(COURSE_INSTRUCTOR, [Person.parse("alice", "Alice Example"), Person.parse("bob")])
+    submit_work(course.store, course.signer, ALICE, b"first = 1\n", NOON)
+    submit_work(course.store, course.signer, ALICE, b"second = 2\n", NOON)
     visitor = Visitor(course)
     visitor.post("/login", token=token_of(course, INSTRUCTOR))
     return visitor
@@ -37,24 +38,24 @@ def upload(visitor: Visitor, path: str, *files: tuple[str, bytes], field: str = 
 
 
 def grade(course: Course, user: str) -> None:
-    task = course.assignment(COURSE_INSTRUCTOR, "hw1")
-    course.upload_grades(COURSE_INSTRUCTOR, task, [{"student": user, "mark": 1}])
+    task = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
+    course.grades.upload(COURSE_INSTRUCTOR, task, [{"student": user, "mark": 1}])
 
 
 def fields(text: str) -> dict[str, str]:
     return {name: unescape(value) for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', text)}
 
 
-def test_nothing_here_is_for_students(course: Course) -> None:
+def test_students_get_403_for_these_pages(course: Course) -> None:
     student = Visitor(course)
     student.post("/login", token=token_of(course, "alice"))
-    for path in ("/board/hw1", "/board/hw1/hand-ins.zip", "/board/hw1/people/alice", "/board/hw1/feedback/alice"):
+    for path in ("/board/hw1", "/board/hw1/submissions.zip", "/board/hw1/people/alice", "/board/hw1/feedback/alice"):
         assert student.get(path).status_code == 403
     for path in ("/board/hw1/grades", "/board/hw1/grades/keep", "/board/hw1/feedback", "/board/hw1/people/alice"):
         assert student.post(path).status_code == 403
 
 
-def test_every_hand_in_is_listed_opened_and_downloaded(teacher: Visitor) -> None:
+def test_every_submission_is_listed_opened_and_downloaded(teacher: Visitor) -> None:
     assert 'href="/board/hw1/people/alice"' in teacher.get("/board/hw1").text
     page = teacher.get("/board/hw1/people/alice").text
     names = re.findall(r'href="(/board/hw1/people/alice/[^"/]+)">Open', page)
@@ -72,20 +73,20 @@ def test_a_file_that_was_put_there_by_hand_is_opened_too(teacher: Visitor, cours
     assert SCRIPT not in teacher.get("/board/hw1/people/dora/dora.py").text
 
 
-def test_all_hand_ins_or_those_that_were_asked_for_come_as_a_zip(teacher: Visitor, course: Course) -> None:
+def test_all_or_selected_submissions_are_downloaded_as_a_zip(teacher: Visitor, course: Course) -> None:
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w") as opened:
         opened.writestr("work.py", "x = 1")
-    hand_in(course.store, course.seal, BOB, inner.getvalue(), NOON)
+    submit_work(course.store, course.signer, BOB, inner.getvalue(), NOON)
 
     def names(show: str) -> dict[str, bytes]:
-        answer = teacher.get(f"/board/hw1/hand-ins.zip?show={show}")
+        answer = teacher.get(f"/board/hw1/submissions.zip?show={show}")
         with zipfile.ZipFile(io.BytesIO(answer.content)) as opened:
             return {name: opened.read(name) for name in opened.namelist()}
 
     assert names("") == {"hw1/alice.py": b"second = 2\n", "hw1/bob.zip": inner.getvalue()}
-    course.upload_grades(
-        COURSE_INSTRUCTOR, course.assignment(COURSE_INSTRUCTOR, "hw1"), [{"student": "bob", "mark": 1}]
+    course.grades.upload(
+        COURSE_INSTRUCTOR, course.release.assignment(COURSE_INSTRUCTOR, "hw1"), [{"student": "bob", "mark": 1}]
     )
     assert list(names("to+grade")) == ["hw1/alice.py"]
     assert names("missing") == {}
@@ -101,28 +102,45 @@ def test_where_nobody_has_handed_in_there_is_no_zip_to_download(teacher: Visitor
 
 
 def test_grades_are_stored_only_after_what_changes_was_seen(teacher: Visitor, course: Course) -> None:
-    table = f"username,grade\nalice,9\nbob,{SCRIPT}\n{SCRIPT},1\n".encode()
+    table = f"username,grade,feedback\nalice,9,{SCRIPT}\nbob,{SCRIPT},\n{SCRIPT},1,\n".encode()
     seen = upload(teacher, "/board/hw1/grades", ("grades.csv", table))
-    assert (seen.status_code, course.store.grades(HW1)) == (200, ())
+    assert (seen.status_code, course.store.grades.of(HW1)) == (200, ())
     assert SCRIPT not in seen.text
-    assert "nobody called" in seen.text
+    assert "nobody known as" in seen.text
     assert "not a number" in seen.text
+    assert "Store 1 change, and leave out 2 rows" in seen.text
     kept = teacher.post("/board/hw1/grades/keep", **fields(seen.text))
-    assert (kept.status_code, kept.headers["location"]) == (303, "/board/hw1?grades=2")
-    assert "The grades are stored: 2 in all." in teacher.get(kept.headers["location"]).text
-    assert [each.grade for each in course.store.grades(HW1)] == ["9", SCRIPT]
+    assert (kept.status_code, kept.headers["location"]) == (303, "/board/hw1?grades=1")
+    assert "The grades are stored: 1 in all." in teacher.get(kept.headers["location"]).text
+    (entry,) = course.store.grades.of(HW1)
+    assert (entry.username, entry.grade, entry.feedback) == ("alice", "9", SCRIPT)
     assert SCRIPT not in teacher.get("/board/hw1").text + teacher.get("/board/hw1/people/bob").text
+
+
+def test_the_export_of_another_system_is_previewed_for_this_assignment(teacher: Visitor, course: Course) -> None:
+    table = (
+        "Student,ID,SIS User ID,SIS Login ID,Section,hw1 (5),hw2 (6)\n    Points Possible,,,,,10,10\n"
+        '"Example, Alice",1,001,alice,A,"9,5",3\n"Student, Test",2,,x,A,1,1\nBob,3,003,bob,A,,\n'
+    )
+    for content in (table.encode("utf-8-sig"), table.encode("utf-16")):
+        seen = upload(teacher, "/board/hw1/grades", ("canvas.csv", content))
+        assert "Canvas' test student was passed over" in unescape(seen.text)
+        assert "1 row without a grade" in seen.text
+        (entry,) = json.loads(fields(seen.text)["document"])
+        assert entry == {"username": "alice", "grade": "9.5"}
+    wrong = upload(teacher, "/board/hw1/grades", ("canvas.csv", table.replace("hw1", "hw3").encode()))
+    assert (wrong.status_code, "no column for 'hw1'" in unescape(wrong.text)) == (400, True)
 
 
 def test_grades_that_changed_since_the_preview_are_not_overwritten(teacher: Visitor, course: Course) -> None:
     seen = upload(teacher, "/board/hw1/grades", ("grades.csv", b"username,grade\nalice,9\n"))
-    course.upload_grades(
-        COURSE_INSTRUCTOR, course.assignment(COURSE_INSTRUCTOR, "hw1"), [{"student": "alice", "mark": 1}]
+    course.grades.upload(
+        COURSE_INSTRUCTOR, course.release.assignment(COURSE_INSTRUCTOR, "hw1"), [{"student": "alice", "mark": 1}]
     )
     again = teacher.post("/board/hw1/grades/keep", **fields(seen.text))
-    assert again.status_code == 400
+    assert again.status_code == 409
     assert "have changed since you looked" in again.text
-    assert [each.grade for each in course.store.grades(HW1)] == ["1"]
+    assert [each.grade for each in course.store.grades.of(HW1)] == ["1"]
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"name,points\nalice,3\n", b'username,grade\n"alice'])
@@ -135,7 +153,7 @@ def test_a_table_that_is_not_understood_is_said_on_the_page(teacher: Visitor, co
 
 def test_feedback_pages_are_kept_and_framed_and_those_of_strangers_refused(teacher: Visitor, course: Course) -> None:
     stranger = upload(teacher, "/board/hw1/feedback", ("alice.html", b"a"), ("zoe.html", b"z"))
-    assert (stranger.status_code, course.store.feedback(HW1, ALICE)) == (400, None)
+    assert (stranger.status_code, course.store.grades.feedback(HW1, ALICE)) == (400, None)
     kept = upload(teacher, "/board/hw1/feedback", ("alice.html", SCRIPT.encode()))
     assert kept.headers["location"] == "/board/hw1?pages=1"
     page = teacher.get("/board/hw1/feedback/alice")
@@ -149,7 +167,7 @@ def test_feedback_pages_are_kept_and_framed_and_those_of_strangers_refused(teach
 def test_an_instructor_hands_in_for_a_student(teacher: Visitor, course: Course) -> None:
     answer = upload(teacher, "/board/hw1/people/bob", ("paper.py", b"on paper"), field="file")
     assert answer.headers["location"] == "/board/hw1/people/bob"
-    (receipt,) = course.history(course.assignment(COURSE_INSTRUCTOR, "hw1"), BOB)
+    (receipt,) = course.submissions.history(course.release.assignment(COURSE_INSTRUCTOR, "hw1"), BOB)
     assert receipt.submission.by == INSTRUCTOR
     assert "handed in by" in teacher.get("/board/hw1/people/bob").text
     empty = upload(teacher, "/board/hw1/people/bob", ("paper.py", b""), field="file")

@@ -15,22 +15,22 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.names import INSTRUCTOR
-from mograder.wire import BY_NAME, MIB
+from mograder.wire.endpoints import BY_NAME, MIB
 from tests.parts import PATIENCE, Running, make_course_folder, running
 
 IMPATIENT = """
 import sys
-from mograder.opening import open_course
+from mograder.factory import open_course
 from mograder.web import create_app
-from mograder.web.body import Pace
-from mograder.web.server import listen, serve
+from mograder.web.body import Timeouts
+from mograder.web.serving.server import listen, serve
 
-pace = Pace(idle=0.5, slowest=1_000_000_000, linger=0.1, taking=0.5)
-app = create_app(open_course(sys.argv[3], enrollment_code=sys.argv[5]), pace=pace)
+timeouts = Timeouts(idle=0.5, slowest=1_000_000_000, linger=0.1, taking=0.5)
+app = create_app(open_course(sys.argv[3], enrollment_code=sys.argv[5]), timeouts=timeouts)
 serve(app, listen("127.0.0.1", int(sys.argv[2])), lambda: print("Ctrl-C"))
 """
 
-HASTY = f"from mograder.web import server\nserver.HEADER_SECONDS = 2\n{IMPATIENT}"
+HASTY = f"from mograder.web.serving import server\nserver.HEADER_SECONDS = 2\n{IMPATIENT}"
 """A server that waits two seconds for a head, for which another waits 15."""
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads what /proc says of the server")
@@ -82,7 +82,7 @@ def memory(server: Running, which: str = "VmRSS") -> int:
 
 
 def is_empty(server: Running) -> bool:
-    """Whether nothing is kept of any hand-in, cut short or whole."""
+    """Whether nothing is kept of any submission, cut short or whole."""
     return not [path for path in server.submitted.rglob("*") if path.is_file()]
 
 
@@ -137,7 +137,7 @@ def test_a_reader_that_stops_reading_is_cut_off(impatient: Running, address: str
     assert impatient.client.get("/").status_code == 200
 
 
-def test_two_hundred_who_do_not_go_on_hold_nobody_up(server: Running) -> None:
+def test_two_hundred_stalled_uploads_do_not_delay_other_requests(server: Running) -> None:
     with ExitStack() as kept:
         for number in range(200):
             connection = kept.enter_context(server.connect())
@@ -157,7 +157,7 @@ def test_two_hundred_who_do_not_go_on_hold_nobody_up(server: Running) -> None:
         assert len(server.client.get("/assignments/hw1/submissions", headers=server.bearer()).json()) == 20
 
 
-def test_who_says_nothing_or_half_a_head_or_nothing_more_is_cut_off(course_folder: Path) -> None:
+def test_a_silent_or_half_finished_connection_is_closed(course_folder: Path) -> None:
     with running(course_folder, program=("-c", HASTY)) as server, ExitStack() as kept:
         connections = []
         for said in (b"", b"GET / HTTP/1.1\r\nX-Half: a", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"):
@@ -257,7 +257,7 @@ def test_a_compressed_body_is_refused_and_never_kept_as_it_is(shared: Running, k
         (b"X : a", 400), (b"X: a\r\n b", 400), (b"X: a\x00b", 400), (b"Transfer-Encoding: gzip", 400),
     ],
 )  # fmt: skip
-def test_a_head_that_is_too_large_or_ambiguous_is_refused(shared: Running, fields: bytes, status: int) -> None:
+def test_a_request_head_that_is_too_large_or_ambiguous_is_refused(shared: Running, fields: bytes, status: int) -> None:
     with shared.connect() as connection:
         with contextlib.suppress(ConnectionError):
             connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + fields + b"\r\n\r\n")
@@ -289,7 +289,7 @@ def test_http_2_is_closed_without_an_answer(shared: Running) -> None:
         assert answer(connection)[0] == 0
 
 
-def test_what_follows_a_body_is_a_request_of_its_own_and_what_is_in_it_is_none(shared: Running) -> None:
+def test_a_request_inside_a_body_is_not_executed_and_one_after_it_is(shared: Running) -> None:
     inner = b"GET /mograder.toml HTTP/1.1\r\n\r\n"
     get = b"GET / HTTP/1.1\r\nHost: x\r\n"
     with shared.connect() as connection:

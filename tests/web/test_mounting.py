@@ -29,11 +29,11 @@ if __name__ == "__main__":
     app.run()
 """
 
-Visit = Callable[[httpx2.AsyncClient], Coroutine[Any, Any, None]]
+PageRequest = Callable[[httpx2.AsyncClient], Coroutine[Any, Any, None]]
 
 
 @pytest.fixture
-def visit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Visit], None]:
+def visit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[PageRequest], None]:
     """Runs the example of the document in a fresh folder and visits it without a network."""
     for name, text in {
         "course/release/hw1/files/homework.py": "x = 1\n",
@@ -51,7 +51,7 @@ def visit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Visit], 
     app = names["app"]
     assert isinstance(app, Starlette)
 
-    async def run(visitor: Visit) -> None:
+    async def run(visitor: PageRequest) -> None:
         async with (
             app.router.lifespan_context(app),
             httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://server.example") as client,
@@ -61,7 +61,7 @@ def visit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Visit], 
     return lambda visitor: asyncio.run(run(visitor))
 
 
-def test_the_example_serves_the_notebook_and_the_course(visit: Callable[[Visit], None]) -> None:
+def test_the_example_serves_the_notebook_and_the_course(visit: Callable[[PageRequest], None]) -> None:
     async def visitor(client: httpx2.AsyncClient) -> None:
         page = await client.get("/")
         assert page.status_code == 200
@@ -71,7 +71,7 @@ def test_the_example_serves_the_notebook_and_the_course(visit: Callable[[Visit],
     visit(visitor)
 
 
-def test_a_student_works_below_the_mount(visit: Callable[[Visit], None], tmp_path: Path) -> None:
+def test_a_student_works_below_the_mount(visit: Callable[[PageRequest], None], tmp_path: Path) -> None:
     async def visitor(client: httpx2.AsyncClient) -> None:
         joined = await client.post("/course/register", json={"user": "alice", "enrollment_code": CODE})
         token = {"Authorization": f"Bearer {joined.json()['token']}"}
@@ -87,7 +87,7 @@ def test_a_student_works_below_the_mount(visit: Callable[[Visit], None], tmp_pat
     assert (tmp_path / "course/submitted/hw1/alice.py").read_bytes() == b"x = 3\n"
 
 
-def test_what_the_course_does_not_know_is_its_404_not_the_notebooks(visit: Callable[[Visit], None]) -> None:
+def test_unknown_paths_below_the_mount_are_404_of_the_course(visit: Callable[[PageRequest], None]) -> None:
     async def visitor(client: httpx2.AsyncClient) -> None:
         for path in ("/course/nothing", "/course/course/", "/course/%2e%2e/"):
             answer = await client.get(path)
@@ -97,7 +97,7 @@ def test_what_the_course_does_not_know_is_its_404_not_the_notebooks(visit: Calla
     visit(visitor)
 
 
-def test_a_browser_gets_the_pages_below_the_mount(visit: Callable[[Visit], None]) -> None:
+def test_a_browser_gets_the_pages_below_the_mount(visit: Callable[[PageRequest], None]) -> None:
     async def visitor(client: httpx2.AsyncClient) -> None:
         page = await client.get("/course/", headers={"Accept": "text/html"})
         style = re.search(r'href="(/course/static/[^"]+\.css)"', page.text)

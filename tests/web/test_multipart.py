@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mograder.domain.errors import BadRequest
-from mograder.store.files import Spool
-from mograder.web.multipart import read_files, read_first_file
+from mograder.store.shared.files import Spool
+from mograder.web.multipart import read_files, read_single_file
 
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=40
@@ -30,9 +30,9 @@ async def pieces(body: bytes, size: int) -> AsyncIterator[bytes]:
         yield body[start : start + size]
 
 
-def first_file(headers: dict[str, str], body: bytes, size: int = 7) -> tuple[str, Spool]:
+def single_file(headers: dict[str, str], body: bytes, size: int = 7) -> tuple[str, Spool]:
     upload = Spool(Path("nowhere"))
-    return asyncio.run(read_first_file(headers, pieces(body, size), upload)), upload
+    return asyncio.run(read_single_file(headers, pieces(body, size), upload)), upload
 
 
 def encoded(**parts: object) -> tuple[dict[str, str], bytes]:
@@ -48,7 +48,7 @@ def encoded(**parts: object) -> tuple[dict[str, str], bytes]:
 )
 def test_a_file_comes_out_as_it_was_put_in(content: bytes, name: str, field: str, size: int) -> None:
     headers, body = encoded(data={"note": "hello"}, files={field: (name, content)})
-    filename, upload = first_file(headers, body, size)
+    filename, upload = single_file(headers, body, size)
     assert filename == name
     assert (upload.data, upload.size) == (content, len(content))
     assert upload.sha256 == hashlib.sha256(content).hexdigest()
@@ -57,9 +57,44 @@ def test_a_file_comes_out_as_it_was_put_in(content: bytes, name: str, field: str
 @given(contents=st.lists(st.binary(max_size=300), max_size=6))
 def test_every_page_of_the_field_files_comes_out_in_order(contents: list[bytes]) -> None:
     named = [("files", (f"s{index}.html", content)) for index, content in enumerate(contents)]
-    headers, body = encoded(files=[*named, ("other", ("x.html", b"not ours"))])
+    headers, body = encoded(files=[*named, ("files", (None, b"a field"))])
     found = asyncio.run(read_files(headers, pieces(body, 64)))
     assert found == [(name, content) for _, (name, content) in named]
+
+
+def part(disposition: str, content: str = "x") -> str:
+    return f"--b\r\nContent-Disposition: form-data; {disposition}\r\n\r\n{content}\r\n"
+
+
+ONE = part('name="file"; filename="one.py"')
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        (ONE + part('name="file"; filename="two.py"'), "2 files"),
+        (ONE + part('name="other"; filename="two.py"'), "2 files"),
+        (part("name=\"file\"; filename*=UTF-8''w%C3%B6rk.py"), "send 'filename'"),
+        (part("name=\"file\"; FILENAME* = UTF-8''%E2%82%AC.py") + ONE, "send 'filename'"),
+        (part('name="file"', "a field"), "no file"),
+        (ONE.replace("\r\n\r\nx\r\n", "\r\n\r\nx"), "cut short"),
+    ],
+)
+def test_a_file_that_cannot_be_kept_is_refused_and_not_dropped(form: str, said: str) -> None:
+    end = "" if said == "cut short" else "--b--\r\n"
+    with pytest.raises(BadRequest, match=said):
+        single_file(FORM, (form + end).encode())
+
+
+def test_a_file_with_both_kinds_of_name_is_taken_by_the_plain_one() -> None:
+    form = part('name="file"; filename="one.py"; filename*=UTF-8\'\'%C3%B6ne.py') + "--b--\r\n"
+    assert single_file(FORM, form.encode())[0] == "one.py"
+
+
+def test_a_file_outside_the_field_files_is_refused_where_many_are_wanted() -> None:
+    headers, body = encoded(files=[("files", ("a.html", b"a")), ("page", ("b.html", b"b"))])
+    with pytest.raises(BadRequest, match="'page'"):
+        asyncio.run(read_files(headers, pieces(body, 64)))
 
 
 PIECES = [
@@ -72,13 +107,13 @@ PIECES = [
     body=st.binary(max_size=400) | st.lists(st.sampled_from(PIECES)).map(b"".join),
     boundary=st.sampled_from(["b", "", '"b"', "ü", "b; charset=utf-9", "x" * 500]),
 )
-def test_no_form_does_more_than_be_refused(body: bytes, boundary: str) -> None:
+def test_a_malformed_form_is_refused_and_nothing_worse_happens(body: bytes, boundary: str) -> None:
     headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
     with contextlib.suppress(BadRequest):
-        first_file(headers, body)
+        single_file(headers, body)
 
 
 def test_a_form_with_too_many_parts_is_refused() -> None:
     part = b'--b\r\nContent-Disposition: form-data; name="f"; filename="x"\r\n\r\n\r\n'
     with pytest.raises(BadRequest, match="multipart"):
-        first_file(FORM, part * 100 + b"--b--\r\n", size=4096)
+        single_file(FORM, part * 100 + b"--b--\r\n", size=4096)

@@ -10,14 +10,16 @@ import pytest
 from markupsafe import escape
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
+from mograder.domain.audit import Event
 from mograder.domain.course import Course
 from mograder.domain.errors import Unauthenticated
 from mograder.domain.names import INSTRUCTOR
-from mograder.domain.store import Event
+from mograder.domain.roster import Person
 from mograder.domain.tokens import Token
-from tests.parts import ALICE, CODE, token_of
+from tests.parts import ALICE, CODE, NOON, submit_work, token_of
+from tests.web.in_process import Web
+from tests.web.pages.test_sessions import Visitor
 from tests.web.test_grading import SCRIPT, upload
-from tests.web.test_sessions import Visitor
 
 A_CODE = re.compile(r"\b[a-z2-9]{4}-[a-z2-9]{4}-[a-z2-9]{4}\b")
 
@@ -30,10 +32,10 @@ def teacher(course: Course) -> Visitor:
 
 
 def roles(course: Course) -> dict[str, Role]:
-    return {each.username: each.role for each in course.roster() if not each.removed}
+    return {each.username: each.role for each in course.roster.all() if not each.removed}
 
 
-def test_nothing_here_is_for_students(course: Course) -> None:
+def test_students_get_403_for_these_pages(course: Course) -> None:
     student = Visitor(course)
     student.post("/login", token=token_of(course, "alice"))
     for path in ("/people", "/people/alice/remove", "/invite", "/more-time", "/trail"):
@@ -42,7 +44,7 @@ def test_nothing_here_is_for_students(course: Course) -> None:
         assert student.post(path, user="eve", role="instructor").status_code == 403
 
 
-def test_who_is_added_gets_a_code_that_is_shown_once_and_works(teacher: Visitor, course: Course) -> None:
+def test_an_added_person_gets_a_code_that_is_shown_once_and_works(teacher: Visitor, course: Course) -> None:
     answer = teacher.post("/people", user="alice", name=f"Alice {SCRIPT}", role="student")
     found = A_CODE.search(answer.text)
     assert found
@@ -51,7 +53,7 @@ def test_who_is_added_gets_a_code_that_is_shown_once_and_works(teacher: Visitor,
     assert "has a personal code" in again
     assert not A_CODE.search(again)
     assert not A_CODE.search(teacher.post("/people", user="alice").text)
-    assert course.register("alice", found[0])[0] == "alice"
+    assert course.accounts.register("alice", found[0])[0] == "alice"
     wrong = teacher.post("/people", user=".hidden")
     assert (wrong.status_code, "cannot be a user name" in wrong.text) == (400, True)
     assert teacher.post("/people", user="eve", role="king").status_code == 400
@@ -61,28 +63,28 @@ def test_who_is_added_gets_a_code_that_is_shown_once_and_works(teacher: Visitor,
 def test_a_list_is_imported_whole_or_not_at_all(teacher: Visitor, course: Course) -> None:
     bad = upload(teacher, "/people/import", ("list.csv", b"username,name\nalice,Alice\n.bob,Bob\n"))
     assert bad.status_code == 400
-    assert "Line 3" in unescape(bad.text)
-    assert course.roster() == []
+    assert "line 3: " in unescape(bad.text)
+    assert course.roster.all() == []
     good = upload(teacher, "/people/import", ("list.csv", f"username,name\nalice,{SCRIPT}\nbob,B\n".encode()))
     assert (good.status_code, len(A_CODE.findall(good.text)), SCRIPT in good.text) == (200, 2, False)
     assert list(roles(course)) == ["alice", "bob"]
 
 
 def test_a_reset_ends_the_token_and_shows_a_new_code_once(teacher: Visitor, course: Course) -> None:
-    token = course.register("alice", CODE)[1]
+    token = course.accounts.register("alice", CODE)[1]
     code = A_CODE.search(teacher.post("/people/alice/reset").text)
     assert code
     with pytest.raises(Unauthenticated):
-        course.authenticate(Token.parse(token))
-    course.register("alice", code[0])
+        course.accounts.authenticate(Token.parse(token))
+    course.accounts.register("alice", code[0])
     assert teacher.post("/people/nobody/reset").status_code == 404
 
 
 def test_roles_are_given_and_people_removed_after_a_question(teacher: Visitor, course: Course) -> None:
-    course.register("alice", CODE)
+    course.accounts.register("alice", CODE)
     assert teacher.post("/people/alice/role", role="instructor").status_code == 303
     assert roles(course) == {"alice": Role.INSTRUCTOR}
-    assert "Hand-ins and grades stay" in teacher.get("/people/alice/remove").text
+    assert "Submissions and grades stay" in teacher.get("/people/alice/remove").text
     assert roles(course) == {"alice": Role.INSTRUCTOR}
     assert teacher.post("/people/alice/remove").status_code == 303
     assert roles(course) == {}
@@ -90,13 +92,13 @@ def test_roles_are_given_and_people_removed_after_a_question(teacher: Visitor, c
     assert "Bring back" not in teacher.get("/people?q=bob").text
 
 
-def test_the_trail_is_in_words_names_the_instructor_counts_one_as_one_and_shows_moments(
+def test_the_audit_log_is_in_words_names_the_instructor_counts_one_as_one_and_shows_moments(
     teacher: Visitor, course: Course
 ) -> None:
-    task = course.assignment(COURSE_INSTRUCTOR, "hw1")
-    course.upload_grades(COURSE_INSTRUCTOR, task, [{"username": "bob", "grade": 1}])
+    task = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
+    course.grades.upload(COURSE_INSTRUCTOR, task, [{"username": "bob", "grade": 1}])
     said = f"until 2030-02-08T11:45:00.000000Z, not 2030-13-08T11:45:00Z {SCRIPT}"
-    course.store.record(Event(0, INSTRUCTOR, "logout", INSTRUCTOR, said))
+    course.store.audit.record(Event(0, INSTRUCTOR, "logout", INSTRUCTOR, said))
     page = teacher.get("/trail").text
     assert "__instructor__" not in page
     assert all(each in page for each in ("<bdi>Instructor</bdi>", "<bdi>1 grade</bdi>"))
@@ -113,9 +115,9 @@ def test_the_join_link_holds_the_code_behind_the_hash_and_is_drawn(teacher: Visi
 
 def test_requests_for_more_time_are_decided_on_one_page(teacher: Visitor, course: Course, course_folder: Path) -> None:
     (course_folder.parent / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\ndue = 2026-03-10T11:00:00Z\n')
-    course.register("alice", CODE)
-    task = course.assignment(COURSE_INSTRUCTOR, "hw1")
-    course.extensions.ask(course.resume(ALICE, 0), task, ALICE, "+2d", f"ill {SCRIPT}")
+    course.accounts.register("alice", CODE)
+    task = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
+    course.extensions.ask(course.accounts.resume(ALICE, 0), task, ALICE, "+2d", f"ill {SCRIPT}")
     page = teacher.get("/more-time").text
     assert "asks for more time" in page
     assert SCRIPT not in page
@@ -126,11 +128,83 @@ def test_requests_for_more_time_are_decided_on_one_page(teacher: Visitor, course
     assert "declined" in teacher.get("/more-time").text
 
 
-def test_the_trail_is_searched_and_paged(teacher: Visitor, course: Course) -> None:
+def test_the_audit_log_is_searched_and_paged(teacher: Visitor, course: Course) -> None:
     for number in range(120):
-        course.register(f"student{number:03}", CODE)
+        course.accounts.register(f"student{number:03}", CODE)
     first = teacher.get("/trail").text
     assert ("student119" in first, "student019" in first) == (True, False)
     assert "student019" in teacher.get("/trail?page=2").text
     assert teacher.get("/trail?q=Student007").text.count("<bdi>student007</bdi>") == 2
     assert "no receipts yet" in first
+
+
+def flood(course: Course, count: int) -> None:
+    for number in range(count):
+        course.audit.record(Event(NOON + number, "mallory", "ask extension", "mallory", f"hw1 until 2030: {number}"))
+
+
+def test_one_student_cannot_push_anything_out_of_the_audit_log(teacher: Visitor, course: Course) -> None:
+    course.roster.add(COURSE_INSTRUCTOR, [Person.parse("first")])
+    flood(course, 2100)
+    page = teacher.get("/trail").text
+    assert "2100 times since" in " ".join(page.split())
+    assert "<bdi>first</bdi>" in page
+    web = Web(course)
+    pages = [web("GET", f"/events?page={number}").json() for number in (1, 2, 3, 4)]
+    assert [sum(line.get("count", 1) for line in lines) for lines in pages] == [1000, 1000, 101, 0]
+    assert [line["subject"] for line in pages[2]] == ["mallory", "first"]
+    for wrong in ("0", "-1", "x", "9" * 5000):
+        assert web("GET", f"/events?page={wrong}").status_code == 400
+
+
+def test_many_registrations_are_said_on_the_board_and_end_at_a_ceiling(
+    teacher: Visitor, course: Course, course_folder: Path
+) -> None:
+    (course_folder.parent / "mograder.toml").write_text("[server]\nmax_people = 30\n")
+    seen = [course.accounts.store.count()]
+    for number in range(30):
+        course.accounts.register(f"s{number}", CODE)
+    assert seen == [0]
+    board = " ".join(teacher.get("/").text.split())
+    assert "30 people</a> in the last hour" in board
+    assert "lets nobody else in" in board
+    web = Web(course)
+    reply = web("POST", "/register", None, json={"user": "one-more", "enrollment_code": CODE})
+    assert (reply.status_code, reply.json()["code"]) == (403, "registration_full")
+    ((_, code),) = course.roster.add(COURSE_INSTRUCTOR, [Person.parse("alice")])
+    assert web("POST", "/register", None, json={"user": "alice", "enrollment_code": code}).status_code == 200
+    (course_folder.parent / "mograder.toml").write_text("")
+    assert web("POST", "/register", None, json={"user": "one-more", "enrollment_code": CODE}).status_code == 200
+    assert "lets nobody else in" not in teacher.get("/").text
+
+
+def test_one_person_s_page_shows_every_assignment_with_state_grade_and_more_time(
+    teacher: Visitor, course: Course, course_folder: Path
+) -> None:
+    (course_folder / "hw2" / "files").mkdir(parents=True)
+    course.roster.add(COURSE_INSTRUCTOR, [Person.parse("alice", "Alice Example")])
+    submit_work(course.store, course.signer, ALICE, b"x = 1")
+    task = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
+    course.grades.upload(COURSE_INSTRUCTOR, task, [{"username": "alice", "grade": 7}])
+    page = " ".join(teacher.get("/people/alice").text.split())
+    assert "<h1><bdi>Alice Example</bdi></h1>" in page
+    for link in ("/board/hw1/people/alice", "/board/hw2/people/alice"):
+        assert f'href="{link}"' in page
+        assert teacher.get(link).status_code == 200
+    assert "<bdi>7</bdi>" in page
+    assert page.count('class="state new"') == 1  # hw2
+    assert 'href="/people/alice"' in teacher.get("/people").text
+    assert 'href="/people/alice"' in teacher.get("/board").text
+    assert 'href="/people/alice"' in teacher.get("/board/hw1/people/alice").text
+
+
+@pytest.mark.parametrize("name", ["nobody", "alice%0A", "%20alice", "alice.py", "a%2Fb"])
+def test_there_is_no_page_for_a_name_that_is_nobody_s(teacher: Visitor, course: Course, name: str) -> None:
+    course.accounts.register("alice", CODE)
+    assert teacher.get(f"/people/{name}").status_code == 404
+
+
+def test_somebody_who_was_removed_still_has_a_page(teacher: Visitor, course: Course) -> None:
+    course.accounts.register("alice", CODE)
+    course.roster.remove(COURSE_INSTRUCTOR, ALICE)
+    assert "removed from the course" in teacher.get("/people/alice").text

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from mograder.config import utc_now
-from mograder.store import doctor
-from mograder.store.files import IN_MEMORY
-from mograder.store.layout import Folders
+from mograder.store.folder import doctor
+from mograder.store.folder.layout import Folders
+from mograder.store.shared.files import IN_MEMORY
 from tests.parts import CODE, NOTEBOOK, Running, make_course_folder, running, sha256
 
 MEGABYTES = 24
@@ -113,7 +113,7 @@ def register(server: Running, status: int = 200) -> None:
     assert server.client.post("/register", json=wanted).status_code == status
 
 
-def check_hand_in(server: Running, name: str, content: bytes) -> None:
+def check_submission(server: Running, name: str, content: bytes) -> None:
     listed = server.client.get("/assignments/hw1/submissions", headers=server.bearer()).json()
     assert [each["sha256"] for each in listed if each["username"] == name] == [sha256(content)]
     folder = server.submitted / "hw1"
@@ -144,8 +144,8 @@ WORK = {
     "registration": register,
 }
 CHECKS = {
-    "small": lambda server: check_hand_in(server, "alice", b"small"),
-    "large": lambda server: check_hand_in(server, "bob", LARGE),
+    "small": lambda server: check_submission(server, "alice", b"small"),
+    "large": lambda server: check_submission(server, "bob", LARGE),
     "grades": check_grade,
     "feedback": check_page,
     "registration": lambda server: register(server, 409),

@@ -10,7 +10,7 @@ import pytest
 from mograder.domain.course import Course
 from tests.parts import CODE
 from tests.web.in_process import Web, problem
-from tests.web.test_sessions import Visitor
+from tests.web.pages.test_sessions import Visitor
 
 PLAN = """\
 timezone = "Europe/Berlin"
@@ -23,7 +23,7 @@ ADDRESS = "/assignments/hw1/rules"
 
 @pytest.fixture
 def plan(course: Course, course_folder: Path) -> Path:
-    course.register("alice", CODE)
+    course.accounts.register("alice", CODE)
     path = course_folder.parent / "mograder.toml"
     path.write_text(PLAN)
     return path
@@ -47,7 +47,7 @@ def test_rules_are_read_changed_and_seen_by_students_at_once(web: Web, plan: Pat
     assert web("GET", "/events").json()[0]["action"] == "rules"
 
 
-def test_a_change_of_what_is_no_longer_so_is_409_and_changes_nothing(web: Web, plan: Path) -> None:
+def test_a_change_based_on_outdated_rules_is_409_and_changes_nothing(web: Web, plan: Path) -> None:
     tag = web("GET", ADDRESS).json()["tag"]
     assert web("POST", ADDRESS, json={"tag": tag, "points": "5"}).status_code == 200
     message = problem(web("POST", ADDRESS, json={"tag": tag, "points": "7"}), 409, "changed")

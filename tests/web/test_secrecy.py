@@ -11,12 +11,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mograder import wire
 from mograder.domain.access import Allow
 from mograder.domain.names import INSTRUCTOR
+from mograder.wire.endpoints import ENDPOINTS, Endpoint
+from mograder.wire.paths import build_path
 from tests.parts import CODE, Running, make_course_folder, running
 
-GUARDED = [row for row in wire.ENDPOINTS if row.allow is not Allow.ANYONE]
+GUARDED = [row for row in ENDPOINTS if row.allow is not Allow.ANYONE]
 FIELD = st.binary(max_size=300).map(lambda value: bytes(each for each in value if each >= 32 and each != 127))
 """What HTTP lets a header field hold."""
 
@@ -27,9 +28,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield server
 
 
-def enter(server: Running, value: bytes, row: wire.Endpoint) -> tuple[int, bytes]:
+def enter(server: Running, value: bytes, row: Endpoint) -> tuple[int, bytes]:
     """Status and body of the answer to an Authorization header of these bytes."""
-    path = wire.build_path(row, {"assignment": "hw1", "user": "alice", "file": "hw1.py"})
+    path = build_path(row, {"assignment": "hw1", "user": "alice", "file": "hw1.py"})
     fields = b"Host: x\r\nConnection: close\r\nContent-Length: 0\r\nAuthorization: " + value
     with server.connect() as connection:
         connection.sendall(f"{row.method} {path}?user=alice HTTP/1.1\r\n".encode() + fields + b"\r\n\r\n")
@@ -52,7 +53,7 @@ def almost(server: Running, name: str, at: int, new: bytes) -> bytes:
 @example(value=b"Bearer alice:\xff\xfe", row=GUARDED[0])
 @example(value=b"Bearer \xe2\x80\xae:" + b"0" * 64, row=GUARDED[0])
 @example(value=b"bearer\xa0alice:" + b"0" * 64, row=GUARDED[0])
-def test_no_bytes_are_taken_for_a_token_or_cause_a_fault(shared: Running, value: bytes, row: wire.Endpoint) -> None:
+def test_no_bytes_are_taken_for_a_token_or_cause_a_fault(shared: Running, value: bytes, row: Endpoint) -> None:
     status, body = enter(shared, value, row)
     assert (status, json.loads(body)["code"]) in ((401, "unauthenticated"), (429, "too_many_failures"))
 
@@ -62,7 +63,7 @@ def test_no_bytes_are_taken_for_a_token_or_cause_a_fault(shared: Running, value:
     new=st.sampled_from([b"", b"0", b"F", b":", b" ", b"\xc3\xa4", b"f0"]),
 )  # fmt: skip
 def test_a_token_with_one_byte_wrong_opens_nothing(
-    shared: Running, name: str, at: int, new: bytes, row: wire.Endpoint
+    shared: Running, name: str, at: int, new: bytes, row: Endpoint
 ) -> None:
     value = almost(shared, name, at, new)
     if value != b"Bearer " + shared.token(name).encode():
@@ -75,7 +76,7 @@ def test_what_http_forbids_in_a_field_is_400(shared: Running, byte: bytes) -> No
 
 
 @pytest.mark.parametrize("name", ["token", "access_token", "Authorization", "bearer"])
-def test_a_token_in_the_address_is_not_looked_at(shared: Running, name: str) -> None:
+def test_a_token_in_the_query_is_ignored(shared: Running, name: str) -> None:
     token = shared.token("alice")
     for reply in (
         shared.client.get("/assignments", params={name: token}),

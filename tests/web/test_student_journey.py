@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
 
-from mograder.wire import JoinLink
+from mograder.wire.join_link import JoinLink
 from tests.parts import CODE, NOTEBOOK, Running
 
 WORK = b"import marimo\nx = 1\n"
@@ -137,10 +137,106 @@ def test_a_file_that_is_dropped_on_the_form_is_handed_in(tab: Tab, server: Runni
         dropped.items.add(new File(["dropped = 1\\n"], "work.py"));
         return dropped;
     }""")
-    tab.dispatch_event("#hand-in", "drop", {"dataTransfer": dropped})
+    tab.dispatch_event("#submission", "drop", {"dataTransfer": dropped})
     tab.get_by_role("button", name="Hand in").click()
     expect(tab.get_by_role("region", name="Received")).to_be_visible()
     assert (server.submitted / "hw1" / "alice.py").read_bytes() == b"dropped = 1\n"
+
+
+DROPS = {
+    "two files": ("a.py b.py", "You dropped 2 files"),
+    "three files": ("a.py b.py c.py", "You dropped 3 files"),
+    "a text": ("", "not a file"),
+}
+
+
+@pytest.mark.parametrize("kind", DROPS)
+def test_a_drop_that_is_not_one_file_says_so_and_keeps_what_was_chosen(
+    tab: Tab, server: Running, tmp_path: Path, kind: str
+) -> None:
+    names, said = DROPS[kind]
+    log_in(tab, server)
+    tab.goto("/my/hw1")
+    (tmp_path / "work.py").write_bytes(WORK)
+    tab.get_by_label("Your work").set_input_files(tmp_path / "work.py")
+    dropped = tab.evaluate_handle(
+        """(names) => {
+        const dropped = new DataTransfer();
+        for (const name of names) dropped.items.add(new File(["x = 1"], name));
+        if (!names.length) dropped.setData("text/plain", "x = 1");
+        return dropped;
+    }""",
+        names.split(),
+    )
+    tab.dispatch_event("#submission", "drop", {"dataTransfer": dropped})
+    expect(tab.locator(".checks")).to_contain_text(said)
+    assert tab.evaluate("document.getElementById('file').files[0].name") == "work.py"
+    assert not server.submitted.exists()
+
+
+@pytest.mark.parametrize("change", ["saved again", "removed"])
+def test_a_file_that_changed_after_it_was_chosen_is_said_at_every_press(
+    tab: Tab, server: Running, tmp_path: Path, change: str
+) -> None:
+    work = tmp_path / "work.py"
+    work.write_bytes(WORK)
+    log_in(tab, server)
+    tab.goto("/my/hw1")
+    tab.get_by_label("Your work").set_input_files(work)
+    if change == "removed":
+        work.unlink()
+    else:
+        work.write_bytes(WORK + b"# saved again, and longer\n")
+    for _ in range(2):
+        tab.get_by_role("button", name="Hand in").click()
+        expect(tab.locator(".checks")).to_contain_text("cannot read work.py")
+        tab.evaluate("document.querySelector('.checks').replaceChildren()")
+    work.write_bytes(WORK)
+    tab.get_by_label("Your work").set_input_files(work)
+    tab.get_by_role("button", name="Hand in").click()
+    expect(tab.get_by_role("region", name="Received")).to_be_visible()
+
+
+def test_a_session_that_ended_is_said_where_the_file_is_and_the_file_stays(
+    tab: Tab, server: Running, tmp_path: Path
+) -> None:
+    (tmp_path / "work.py").write_bytes(WORK)
+    log_in(tab, server)
+    tab.goto("/my/hw1")
+    tab.get_by_label("Your work").set_input_files(tmp_path / "work.py")
+    tab.context.clear_cookies()
+    tab.get_by_role("button", name="Hand in").click()
+    expect(tab.locator(".checks")).to_contain_text("nothing of what you sent was kept")
+    assert not server.submitted.exists()
+    with tab.context.expect_page() as opened:
+        tab.get_by_role("link", name="Log in (in a new tab)").click()
+    login = opened.value
+    login.get_by_label("Your token").fill(server.token("alice"))
+    login.get_by_role("button", name="Log in").click()
+    login.wait_for_url("**/my/hw1")
+    tab.get_by_role("button", name="Hand in").click()
+    expect(tab.get_by_role("region", name="Received")).to_be_visible()
+    assert (server.submitted / "hw1" / "alice.py").read_bytes() == WORK
+
+
+def test_without_scripts_a_session_that_ended_leads_back_to_the_assignment(
+    browser: Browser, server: Running, tmp_path: Path
+) -> None:
+    (tmp_path / "work.py").write_bytes(WORK)
+    with browser.new_context(base_url=server.url, java_script_enabled=False) as context:
+        tab = context.new_page()
+        tab.goto("/login")
+        tab.get_by_label("Your token").fill(server.token("alice"))
+        tab.get_by_role("button", name="Log in").click()
+        tab.goto("/my/hw1")
+        tab.get_by_label("Your work").set_input_files(tmp_path / "work.py")
+        context.clear_cookies()
+        tab.get_by_role("button", name="Hand in").click()
+        expect(tab.get_by_role("alert")).to_contain_text("nothing of what you sent was kept")
+        tab.get_by_role("main").get_by_role("link", name="Log in").click()
+        tab.get_by_label("Your token").fill(server.token("alice"))
+        tab.get_by_role("button", name="Log in").click()
+        tab.wait_for_url("**/my/hw1")
 
 
 def test_what_is_being_sent_shows_how_far_it_is(tab: Tab, server: Running, tmp_path: Path) -> None:

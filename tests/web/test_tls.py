@@ -16,9 +16,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from mograder.store.authority import AUTHORITY, CERTIFICATE, Authority
+from mograder.store.folder.authority import AUTHORITY, CERTIFICATE, Authority
 from tests.parts import PATIENCE, Running, environment, free_port, running
-from tests.web.test_server import answer, head
+from tests.web.serving.test_server import answer, head
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_renewed_certificate_is_served_and_nothing_is_dropped(course_folder: P
     assert (server.submitted / "hw1" / "alice.py").read_bytes() == content
 
 
-def test_files_that_do_not_fit_are_complained_of_and_the_old_ones_served(
+def test_a_certificate_without_its_key_is_logged_and_the_old_one_is_served_on(
     course_folder: Path, certificate: Authority
 ) -> None:
     with serving(course_folder, certificate) as server:
@@ -93,7 +93,7 @@ def test_files_that_do_not_fit_are_complained_of_and_the_old_ones_served(
         assert server.stop() == 0
 
 
-def test_silent_connections_hold_nobody_up(course_folder: Path) -> None:
+def test_silent_connections_do_not_delay_other_requests(course_folder: Path) -> None:
     with running(course_folder, "--tls-self-signed") as server, contextlib.ExitStack() as stack:
         for _ in range(200):
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE))

@@ -1,4 +1,4 @@
-"""Files that a lecturer's hand has broken under a running server: all goes on, and instructors are told."""
+"""Files that an instructor's hand has broken under a running server: all goes on, and instructors are told."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pytest
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR
-from mograder.web.sessions import new_ticket
+from mograder.web.pages.sessions import new_ticket
 from tests.parts import CODE, Running, environment, free_port, running
 from tests.web.in_process import Web
-from tests.web.test_sessions import OURS, Visitor
+from tests.web.pages.test_sessions import OURS, Visitor
 
 DUE = 1_773_147_600  # Unix seconds
 PLAN = f'title = "Physics"\n[[assignments]]\nname = "hw1"\ndue = {DUE}\n'
@@ -125,8 +125,8 @@ def test_a_broken_list_keeps_its_last_version_when_the_time_zone_changes(course:
 def test_with_a_broken_table_of_grades_pages_show_all_but_the_grades(course: Course, course_folder: Path) -> None:
     alice, page = Visitor(course), page_of_instructor(course)
     alice.post("/join", user="alice", code=CODE)
-    course.upload_grades(
-        COURSE_INSTRUCTOR, course.assignment(COURSE_INSTRUCTOR, "hw1"), [{"username": "a", "grade": 1}]
+    course.grades.upload(
+        COURSE_INSTRUCTOR, course.release.assignment(COURSE_INSTRUCTOR, "hw1"), [{"username": "a", "grade": 1}]
     )
     table = course_folder / "hw1" / "grades.json"
     table.write_text('[{"username": "alice", "grade": 7},')
@@ -157,7 +157,7 @@ def test_a_server_does_not_start_on_a_file_that_is_broken(
     assert file.read_text() == text
 
 
-def test_each_of_several_processes_goes_on_by_what_it_has_read(course_folder: Path) -> None:
+def test_each_worker_keeps_the_configuration_that_it_last_read(course_folder: Path) -> None:
     (course_folder.parent / "mograder.toml").write_text(PLAN)
     with running(course_folder, "--workers", "2") as server:
         (course_folder.parent / "mograder.toml").write_text("title = ")

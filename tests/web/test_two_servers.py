@@ -1,4 +1,4 @@
-"""Two servers on one folder: no hand-in and no grade is lost, and no reader ever sees half a table of grades."""
+"""Two servers on one folder: no submission and no grade is lost, and no reader ever sees half a table of grades."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx2
 
 from mograder.config import utc_now
-from mograder.store import doctor
-from mograder.store.findings import Severity
-from mograder.store.layout import Folders
+from mograder.store.folder import doctor
+from mograder.store.folder.layout import Folders
+from mograder.store.shared.findings import Severity
 from tests.parts import PATIENCE, Running, running, sha256, until
 
 ROUNDS = 25
@@ -27,7 +27,7 @@ def test_two_servers_on_one_folder_lose_nothing_even_when_one_is_killed(course_f
     tables: list[int] = []
     over = threading.Event()
 
-    def people_hand_in(server: Running, name: str) -> None:
+    def people_submit(server: Running, name: str) -> None:
         for number in range(ROUNDS):
             content = f"{name} {number}".encode()
             reply = server.submit(name, content)
@@ -52,9 +52,9 @@ def test_two_servers_on_one_folder_lose_nothing_even_when_one_is_killed(course_f
         with ThreadPoolExecutor(8) as pool:
             reading = pool.submit(somebody_reads, first)
             doing = [pool.submit(a_tutor_grades, first, "t"), pool.submit(a_tutor_grades, second, "u")]
-            doing += [pool.submit(people_hand_in, server, "alice") for server in (first, second)]
-            doing += [pool.submit(people_hand_in, server, "bob") for server in (first, second)]
-            dying = pool.submit(until_killed, people_hand_in, victim)
+            doing += [pool.submit(people_submit, server, "alice") for server in (first, second)]
+            doing += [pool.submit(people_submit, server, "bob") for server in (first, second)]
+            dying = pool.submit(until_killed, people_submit, victim)
             until(lambda: any(version.startswith("carol") for version in list(versions)))
             victim.kill()
             for each in doing:
@@ -80,7 +80,7 @@ def until_killed(work: Callable[[Running, str], None], server: Running) -> None:
         work(server, "carol")
 
 
-def test_two_who_upload_the_same_feedback_leave_one_of_both_and_a_reader_never_sees_half_a_page(
+def test_simultaneous_uploads_of_one_feedback_page_leave_one_of_them_whole(
     course_folder: Path,
 ) -> None:
     pages = {letter: letter.encode() * size for letter, size in (("a", 100_000), ("b", 300_000), ("c", 400_000))}

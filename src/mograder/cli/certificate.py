@@ -5,57 +5,57 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mograder.config import ServeSettings
 from mograder.domain.errors import Usage
 
 if TYPE_CHECKING:
-    from mograder.store.authority import Authority
-    from mograder.web.server import Tls
+    from mograder.store.folder.authority import Authority
+    from mograder.web.serving.server import Tls
 
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 (compared, not bound)
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def check_words(settings: Mapping[str, Any]) -> None:
+def check_words(settings: ServeSettings) -> None:
     """Raises Usage when the settings for HTTPS do not go together."""
-    certificate, key, self_signed = settings["tls_cert"], settings["tls_key"], settings["tls_self_signed"]
+    certificate, key, self_signed = settings.tls_cert, settings.tls_key, settings.tls_self_signed
     if bool(certificate) != bool(key):
         raise Usage("give --tls-cert and --tls-key together")
     if certificate and self_signed:
         raise Usage("give either --tls-cert and --tls-key or --tls-self-signed")
-    if settings["tls_names"] and not self_signed:
+    if settings.tls_names and not self_signed:
         raise Usage("--tls-names goes with --tls-self-signed: a certificate of yours has its names already")
     given_names(settings)
 
 
-def given_names(settings: Mapping[str, Any]) -> list[str]:
+def given_names(settings: ServeSettings) -> list[str]:
     """Raises Usage."""
-    names = [each.strip() for each in (settings["tls_names"] or "").split(",") if each.strip()]
+    names = [each.strip() for each in (settings.tls_names or "").split(",") if each.strip()]
     for name in names:
         if "/" in name or not _fits(name):
             raise Usage(f"--tls-names: {name!r} is no name of a machine: write lab.example.org,192.168.1.20")
     return names
 
 
-def https(settings: Mapping[str, Any], root: Path, host: str, url: str) -> tuple[Tls | None, Authority | None]:
+def https(settings: ServeSettings, root: Path, host: str, url: str) -> tuple[Tls | None, Authority | None]:
     """What to serve HTTPS with, None for plain HTTP, and the authority of a self-signed server.
 
     `url` is the address that the course itself states, if any. Raises MograderError.
     """
-    from mograder.web.server import Tls
+    from mograder.web.serving.server import Tls
 
-    if settings["tls_cert"]:
-        tls = Tls(settings["tls_cert"], settings["tls_key"])
+    if settings.tls_cert and settings.tls_key:
+        tls = Tls(settings.tls_cert, settings.tls_key)
         tls.check()
         return tls, None
-    if not settings["tls_self_signed"]:
+    if not settings.tls_self_signed:
         return None, None
-    from mograder.store.authority import Authority
+    from mograder.store.folder.authority import Authority
 
     authority = Authority(root, datetime.now(UTC))
     stated = [*given_names(settings), *filter(None, [urlsplit(url).hostname])]
@@ -80,7 +80,7 @@ def names_of_this_machine(host: str) -> list[str]:
     return sorted(filter(_fits, names))
 
 
-def address_for_students(settings: Mapping[str, Any], host: str) -> str:
+def address_for_students(settings: ServeSettings, host: str) -> str:
     """A name of this machine for a link: one that was given, else the address it listens on, else its own."""
     if names := given_names(settings):
         return names[0]

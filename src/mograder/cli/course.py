@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mograder.cli.arguments import PLACE, course_name
+from mograder.cli.import_gradebook import import_gradebook
 from mograder.cli.output import table, tell, tell_json
-from mograder.cli.places import PLACE, course_name
 from mograder.config import utc_now
 from mograder.domain import deadlines
+from mograder.domain.audit import Event
 from mograder.domain.errors import Usage
 from mograder.domain.names import INSTRUCTOR, CourseName, printable
-from mograder.domain.store import Courses, Event
+from mograder.domain.store import Courses
 from mograder.domain.tokens import sign
 
 if TYPE_CHECKING:
-    from mograder.store.postgres_courses import PostgresCourses
+    from mograder.store.postgres.courses import PostgresCourses
 
 Command = Callable[..., None]
 _name = click.argument("name", callback=course_name)
@@ -45,7 +47,7 @@ def _in_store(command: Command) -> Command:
 
 @contextlib.contextmanager
 def opened(place: Path | str) -> Iterator[Courses]:
-    from mograder.opening import open_courses
+    from mograder.factory import open_courses
 
     courses = open_courses(place)
     try:
@@ -69,46 +71,61 @@ def course() -> None:
     """
 
 
+course.add_command(import_gradebook)
+
+
 @course.command(short_help="Make a course and print its instructor's token.")
 @_name
 @click.option(
     "--from", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER",
-    help="Publish what students get from this folder at once (a database's course).",
+    help="Publish what students get from this folder at once. Its secret and people stay there.",
 )  # fmt: skip
 @_in_store
 def create(courses: Courses, name: CourseName, folder: Path | None) -> None:
-    """Make the course NAME, served at /c/NAME/, and print its instructor's token."""
-    database = _database(courses) if folder else None
+    """Make the course NAME, served at /c/NAME/, with a secret of its own, and print its instructor's token.
+
+    With --from it begins with the mograder.toml and the released files of another course. Do not copy a course's
+    folder: the copy would have the same secret, and whoever registers in one would be somebody in the other.
+    """
     courses.create(name, Event(utc_now(), INSTRUCTOR, "create", name))
     tell(f"Made the course {name}, served at /c/{name}/")
-    if database and folder:
-        _publish(database, name, folder)
-    tell(f"instructor: {sign(courses.open(name).secrets()[0], INSTRUCTOR)}")
+    if folder:
+        _publish(courses, name, folder)
+    tell(f"instructor: {sign(courses.open(name).keys.secrets()[0], INSTRUCTOR)}")
 
 
-@course.command(short_help="Bring what a lecturer has written into a course.")
+@course.command(short_help="Bring what an instructor has written into a course.")
 @_name
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @_in_store
 def publish(courses: Courses, name: CourseName, folder: Path) -> None:
-    """Bring what a lecturer has written in FOLDER (as for `mograder serve`) into the course NAME of a database.
+    """Bring what an instructor has written in FOLDER (as for `mograder serve`) into the course NAME of a database.
 
-    That is mograder.toml, assignments.json and the hand-outs: they replace those that were there, as one step.
-    Hand-ins, grades and people stay as they are. A running server notices.
+    That is mograder.toml, assignments.json and the released files: they replace those that were there, as one step.
+    Submissions, grades and people stay as they are. A running server notices.
     """
     _publish(_database(courses), name, folder)
 
 
-def _publish(courses: PostgresCourses, name: CourseName, folder: Path) -> None:
-    from mograder.store.layout import served_folders
+def _publish(courses: Courses, name: CourseName, folder: Path) -> None:
+    from mograder.factory import is_postgres
+    from mograder.store.folder.courses import CourseFolders
+    from mograder.store.folder.layout import served_folders
 
-    count = courses.publish(name, served_folders(folder), Event(utc_now(), INSTRUCTOR, "publish", name))
+    source, event = served_folders(folder), Event(utc_now(), INSTRUCTOR, "publish", name)
+    if is_postgres(courses):
+        from mograder.store.copy import read_publication
+
+        count = courses.publish(name, read_publication(source), event)
+    else:
+        assert isinstance(courses, CourseFolders)
+        count = courses.copy_from(name, source, event)
     tell(f"Published {count} file(s) to {name}")
 
 
 def _database(courses: Courses) -> PostgresCourses:
     """Raises Usage."""
-    from mograder.opening import is_postgres
+    from mograder.factory import is_postgres
 
     if not is_postgres(courses):
         raise Usage("a course in a folder is edited in its folder: there is nothing to publish")
@@ -164,7 +181,7 @@ def upgrade(url: str) -> None:
     Example:
       mograder store upgrade postgresql://db.example.org/mograder
     """
-    from mograder.opening import upgrade_database
+    from mograder.factory import upgrade_database
 
     before, after = upgrade_database(url)
     tell(f"The schema is {after} as before" if before == after else f"Upgraded the schema from {before} to {after}")
@@ -176,7 +193,7 @@ def upgrade(url: str) -> None:
 def copy(source: Path | str, target: str) -> None:
     """Copy a whole course from the served folder SOURCE to the database course TARGET, or the other way round.
 
-    Hand-ins with their receipts, people, tokens, grades, feedback and the audit trail go over as they are; at the end
+    Submissions with their receipts, people, tokens, grades, feedback and the audit log go over as they are; at the end
     every checksum is compared. What was cut short goes on when it is run again. Stop the course's server first.
 
     \b
@@ -184,7 +201,7 @@ def copy(source: Path | str, target: str) -> None:
       mograder store copy course/release postgresql://db.example.org/mograder#algebra
       mograder store copy postgresql://db.example.org/mograder#algebra elsewhere/course/release
     """
-    from mograder.opening import copy_course
+    from mograder.factory import copy_course
 
     with progress() as say:
         copy_course(source, target, say)
@@ -199,7 +216,7 @@ def _without_password(place: Path | str) -> str:
 @click.argument("course", type=PLACE)
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 def mirror(course: Path | str, folder: Path) -> None:
-    """Write the hand-ins of a database's COURSE (postgresql://…#name) into FOLDER, as a course folder has them.
+    """Write the submissions of a database's COURSE (postgresql://…#name) into FOLDER, as a course folder has them.
 
     FOLDER/hw1/alice_20260310T200800.py and so on, and FOLDER/hw1/alice.py is the latest: for tools that grade files.
     Run again, it fetches what is new. Nothing that is changed in FOLDER goes back.
@@ -208,11 +225,11 @@ def mirror(course: Path | str, folder: Path) -> None:
     Example:
       mograder mirror postgresql://db.example.org/mograder#algebra submitted/
     """
-    from mograder.opening import mirror_course
+    from mograder.factory import mirror_course
 
     with progress() as say:
         count = mirror_course(course, folder, say)
-    tell(f"{count} new hand-in(s) in {folder}")
+    tell(f"{count} new submission(s) in {folder}")
 
 
 @contextlib.contextmanager

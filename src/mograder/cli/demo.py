@@ -18,6 +18,7 @@ from pathlib import Path
 
 import click
 
+from mograder.cli.demo_students import STUDENTS, write_submissions
 from mograder.cli.serve import serve
 from mograder.domain.errors import MograderError, Usage
 from mograder.domain.names import INSTRUCTOR
@@ -54,7 +55,7 @@ def free_port(wanted: int) -> int:
 def demo(ctx: click.Context, folder: Path | None, port: int | None, check: bool) -> None:
     """Make a small real course in FOLDER (a temporary one by default) and serve it.
 
-    It prints the commands to try as a student and as the lecturer. The course stays when the demo ends if FOLDER
+    It prints the commands to try as a student and as the instructor. The course stays when the demo ends if FOLDER
     was named.
 
     \b
@@ -89,8 +90,24 @@ def guide(root: Path, url: str, code: str) -> str:
     """What to try, ready to be pasted into a second terminal."""
     course, name = root.parent, program()
     secret = shlex.quote(str(root / SECRET_NAME))
-    lecturer = f"--url {url} --token $TOKEN"
+    instructor = f"--url {url}"
     given = course / "instructor"
+    missing = what_grading_lacks()
+    grade = f"""\
+  {name} https fetch-submissions hw1 {instructor} -o submitted/hw1/
+  {name} https upload-grades hw1 {instructor} --grades-csv {shlex.quote(str(given / "grades-hw1.csv"))}
+  {name} https upload-feedback hw1 {instructor} --feedback-dir {shlex.quote(str(given / "feedback" / "hw1"))}
+
+Nothing can be graded here: {missing}
+"""
+    if not missing:
+        grade = f"""\
+  cd {shlex.quote(str(course))}
+  {name} autograde hw1
+  {name} feedback hw1 --grades-csv grades.csv
+  {name} https upload-grades hw1 {instructor} --grades-csv grades.csv
+  {name} https upload-feedback hw1 {instructor}
+"""
     return f"""\
 A demo course stands in {course}. Its enrollment code is {code}.
 
@@ -101,13 +118,9 @@ As a student, in a second terminal (choose a name, say alice, and enter the code
   {name} https submit hw1 hw1/hw1.py
   {name} https feedback hw1
 
-As the lecturer, in a third (token prints yours):
-  {name} token --secret-file {secret}
-  TOKEN=__instructor__:...
-  {name} https fetch-submissions hw1 {lecturer} -o submitted/hw1/
-  {name} https upload-grades hw1 {lecturer} --grades-csv {shlex.quote(str(given / "grades-hw1.csv"))}
-  {name} https upload-feedback hw1 {lecturer} --feedback-dir {shlex.quote(str(given / "feedback" / "hw1"))}
-"""
+As the instructor, in a third (the first line is for a POSIX shell):
+  export MOGRADER_HTTPS_TOKEN="$({name} token --bare --secret-file {secret})"
+{grade}"""
 
 
 # the loop by itself
@@ -141,6 +154,8 @@ class Step:
     expected: str
     exit_code: int = 0
     at: str = "alice"
+    folder: Path | None = None
+    """Where it is typed, if not in a folder of the person's own."""
 
 
 def walk(root: Path, url: str, code: str, scratch: Path) -> bool:
@@ -148,47 +163,103 @@ def walk(root: Path, url: str, code: str, scratch: Path) -> bool:
     environment = {**os.environ, "MOGRADER_ENROLLMENT_CODE": code, "NO_COLOR": "1"}
     for name in ("MOGRADER_HTTPS_TOKEN", "MOGRADER_HTTPS_URL"):
         environment.pop(name, None)
-    results = [_say(step, _run(step, scratch / step.at, environment)) for step in _steps(root, url)]
+    missing = what_grading_lacks()
+    steps = [*_steps(root, url), *(_returning(root, url) if missing else _grading(root, url, scratch))]
+    results = [_say(step, _run(step, scratch / step.at, environment)) for step in [*steps, *_last(url)]]
     kept = sorted(path.name for path in (root.parent / "submitted" / "hw1").glob("alice_*.py"))
     link = root.parent / "submitted" / "hw1" / "alice.py"
     both = len(kept) == 2 and link.read_bytes() == (root.parent / "solutions" / "hw1.py").read_bytes()
-    results.append(_say(Step("both hand-ins are kept, alice.py is the last", [], ""), "" if both else f"found {kept}"))
+    results.append(
+        _say(Step("both submissions are kept, alice.py is the last", [], ""), "" if both else f"found {kept}")
+    )
     held = sum(results)
     click.echo(f"{held} of {len(results)} steps held")
+    if missing:
+        click.echo(f"nothing was graded: {missing}")
     return held == len(results)
 
 
 def _steps(root: Path, url: str) -> list[Step]:
     course = root.parent
     register = ["https", "login", "--url", url, "--user", "alice"]
-    secret = (root / SECRET_NAME).read_text().strip()
-    lecturer = ["--url", url, "--token", sign(secret, INSTRUCTOR)]
-    solution, given = str(course / "solutions" / "hw1.py"), str(course / "instructor")
-    collect = ["https", "fetch-submissions", "hw1", *lecturer, "-o", "collected"]
-    grade = ["https", "upload-grades", "hw1", *lecturer, "--grades-csv", f"{given}/grades-hw1.csv"]
-    give_back = ["https", "upload-feedback", "hw1", *lecturer, "--feedback-dir", f"{given}/feedback/hw1"]
+    instructor = _instructor(root, url)
+    solution = str(course / "solutions" / "hw1.py")
+    collect = ["https", "fetch-submissions", "hw1", *instructor, "-o", "collected"]
     return [
         Step("a student registers", register, "alice"),
         Step("a classmate cannot take the name", register, "taken", 5, "mallory"),
         Step("sees what there is to do", ["https", "fetch", "--list"], "hw1"),
         Step("fetches it", ["https", "fetch", "hw1", "-o", "hw1"], "Fetched 1 file(s)"),
-        Step("has not handed in yet", ["https", "feedback", "hw1"], "No submission yet."),
-        Step("hands in the first attempt", ["https", "submit", "hw1", "hw1/hw1.py"], "Submitted"),
-        Step("hands in the solution", ["https", "submit", "hw1", solution], "Submitted"),
-        Step("the lecturer collects", collect, "Downloaded 1"),
+        Step("has not submitted yet", ["https", "feedback", "hw1"], "No submission yet."),
+        Step("submits the first attempt", ["https", "submit", "hw1", "hw1/hw1.py"], "Submitted"),
+        Step("submits the solution", ["https", "submit", "hw1", solution], "Submitted"),
+        Step("the instructor collects", collect, "Downloaded 1"),
         Step("collects again, nothing new", collect, "skipped 1"),
-        Step("grades", grade, "Uploaded"),
-        Step("returns feedback", give_back, "Uploaded"),
-        Step("the student reads the grade", ["https", "feedback", "hw1"], "Grade"),
-        Step("but cannot collect", ["https", "fetch-submissions", "hw1", "-o", "others"], "only an instructor", 3),
-        Step("and finds no hw9", ["https", "fetch", "hw9"], "hw9", 2),
     ]  # fmt: skip
 
 
-def _run(step: Step, folder: Path, environment: dict[str, str]) -> str:
-    """Run a step in `folder`, its person's; what was wrong with it, "" when it held."""
-    folder.mkdir(exist_ok=True)
-    home = {name: str(folder / ".home") for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "APPDATA")}
+def _instructor(root: Path, url: str) -> list[str]:
+    return ["--url", url, "--token", sign((root / SECRET_NAME).read_text().strip(), INSTRUCTOR)]
+
+
+def _returning(root: Path, url: str) -> list[Step]:
+    """Grades and feedback that stand in the example, where nothing can be graded."""
+    given, instructor = root.parent / "instructor", _instructor(root, url)
+    grade = ["https", "upload-grades", "hw1", *instructor, "--grades-csv", str(given / "grades-hw1.csv")]
+    give_back = ["https", "upload-feedback", "hw1", *instructor, "--feedback-dir", str(given / "feedback" / "hw1")]
+    return [Step("grades", grade, "Uploaded"), Step("returns feedback", give_back, "Uploaded")]
+
+
+def _grading(root: Path, url: str, scratch: Path) -> Iterator[Step]:
+    """Three more hand in, and the instructor grades all: right, half right, endless, and an attempt to cheat."""
+    course, instructor = root.parent, _instructor(root, url)
+    files = write_submissions(course / "solutions" / "hw1.py", scratch / "written")
+    (course / "marks").mkdir(exist_ok=True)
+    shutil.copy(course / "instructor" / "marks-hw1.csv", course / "marks" / "hw1.csv")
+    for each in STUDENTS[1:]:
+        login = ["https", "login", "--url", url, "--user", each.name]
+        yield Step(f"{each.name} registers", login, each.name, at=each.name)
+        submit = ["https", "submit", "hw1", str(files[each.name])]
+        yield Step(f"{each.name} hands in {each.does}", submit, "Submitted", at=each.name)
+    yield Step("the instructor makes the release from the source", ["generate", "hw1"], "hw1.py", folder=course)
+    yield Step("grades everybody", ["autograde", "hw1"], "hw1: graded 4 submissions", folder=course)
+    for each in STUDENTS:
+        record = f"autograded/hw1/{each.name}.json"
+        yield Step(f"{each.name}, {each.does}: {each.points} points", ["verify", record], each.expected, folder=course)
+    pages = ["feedback", "hw1", "--grades-csv", "grades.csv"]
+    yield Step("adds marks by hand, and makes pages and grades", pages, "Made 4 feedback pages", folder=course)
+    grades = ["https", "upload-grades", "hw1", *instructor, "--grades-csv", "grades.csv"]
+    yield Step("returns grades", grades, "Uploaded 4 grade(s)", folder=course)
+    yield Step("returns pages", ["https", "upload-feedback", "hw1", *instructor], "Uploaded 4", folder=course)
+
+
+def _last(url: str) -> list[Step]:
+    return [
+        Step("the student reads the grade", ["https", "feedback", "hw1"], "Grade: 18"),
+        Step("but cannot collect", ["https", "fetch-submissions", "hw1", "-o", "others"], "only an instructor", 3),
+        Step("and finds no hw9", ["https", "fetch", "hw9"], "hw9", 2),
+    ]
+
+
+def what_grading_lacks() -> str:
+    """Why submissions cannot be graded here, with the cure; "" when they can."""
+    from mograder.coursework.exams import extra_packages
+
+    try:
+        with extra_packages():
+            from mograder.grading import runner  # noqa: F401 (all that grading needs is there)
+            from mograder.grading.sandbox import find_sandbox
+        find_sandbox()
+    except MograderError as error:
+        return error.message
+    return ""
+
+
+def _run(step: Step, own: Path, environment: dict[str, str]) -> str:
+    """Run a step in `own`, its person's folder, or where it says; what was wrong with it, "" when it held."""
+    folder = step.folder or own
+    own.mkdir(exist_ok=True)
+    home = {name: str(own / ".home") for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "APPDATA")}
     ran = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "mograder", *step.words], cwd=folder, env={**environment, **home},
         stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8",

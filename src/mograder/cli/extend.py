@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC
 from pathlib import Path
 
 import click
 
-from mograder import wire
+from mograder.cli.arguments import as_typed, read_table
+from mograder.cli.connect import Server, course_option, reads_from_a_server, somewhere
 from mograder.cli.output import json_option, note, table, tell_json, when
-from mograder.cli.places import as_typed
-from mograder.cli.server import Server, course_option, reads_from_a_server, somewhere
-from mograder.client import Client, known
-from mograder.domain.access import COURSE_INSTRUCTOR
-from mograder.domain.course import Course
+from mograder.client.client import known
 from mograder.domain.deadlines import Schedule
 from mograder.domain.errors import BadRequest, Usage
-from mograder.domain.extending import Change
 from mograder.domain.extensions import Decision, State, parse_until
-from mograder.domain.names import parse_owner
-from mograder.domain.tables import read_table
-
-
-class _Folder:
-    """The extensions' methods of `Client`, on the course in a folder of this machine."""
-
-    def __init__(self, course: Course) -> None:
-        self._course = course
-
-    def extensions(self) -> list[wire.ExtensionInfo]:
-        return [wire.extension_info(each) for each in self._course.extensions.all()]
-
-    def change_extensions(self, changes: Iterable[wire.ExtensionChange]) -> list[wire.ExtensionInfo]:
-        wanted = [
-            Change(
-                self._course.assignment(COURSE_INSTRUCTOR, each.assignment), parse_owner(each.user), each.decision,
-                each.until, each.note,
-            )
-            for each in changes
-        ]  # fmt: skip
-        return [wire.extension_info(each) for each in self._course.extensions.decide(COURSE_INSTRUCTOR, wanted)]
-
-
-Place = _Folder | Client
+from mograder.domain.names import counted
+from mograder.wire import messages
 
 
 @click.command(short_help="Give students more time.")
@@ -77,7 +50,7 @@ def extend(
     """Give students more time for an assignment: due, and open, until UNTIL.
 
     UNTIL is +3d (or +12h, +90m, +1w) after the due time, a date, or a date and time in the course's zone. Later
-    extensions replace earlier ones. Who was late already is judged anew.
+    extensions replace earlier ones. Whether earlier submissions are late is decided again.
 
     With --course it works on the folder that is served, while a server runs or not; otherwise over HTTP, with an
     instructor's token, found as for mograder https.
@@ -95,14 +68,14 @@ def extend(
     if sum(map(bool, (listing, decision, list_file))) > 1 or (words and (listing or list_file)):
         raise Usage("give one of --list, --requests, --csv FILE, or USER... ASSIGNMENT with what is to be done")
     wanted = [] if listing else _read(list_file, reason) if list_file else _changes(words, decision, reason)
-    with somewhere(course, server, _Folder) as place:
+    with somewhere(course, server) as place:
         found = place.change_extensions(wanted) if wanted else place.extensions()
     if listing == "asked":
         found = [each for each in found if each.state == State.ASKED]
     _show(found, as_json, "nobody asks for more time" if listing == "asked" else "there are no extensions")
 
 
-def _changes(words: Sequence[str], decision: str | None, reason: str) -> list[wire.ExtensionChange]:
+def _changes(words: Sequence[str], decision: str | None, reason: str) -> list[messages.ExtensionChange]:
     until = "" if decision else (words[-1] if words else "")
     rest = words if decision else words[:-1]
     if len(rest) < 2:
@@ -110,7 +83,7 @@ def _changes(words: Sequence[str], decision: str | None, reason: str) -> list[wi
     *users, assignment = rest
     check_until(until)
     what = Decision(decision or Decision.GRANT)
-    return [wire.ExtensionChange(user, assignment, what, until, reason) for user in users]
+    return [messages.ExtensionChange(user, assignment, what, until, reason) for user in users]
 
 
 def check_until(text: str) -> None:
@@ -120,33 +93,31 @@ def check_until(text: str) -> None:
             parse_until(text, Schedule(due=0), UTC)
 
 
-def _read(path: Path, reason: str) -> list[wire.ExtensionChange]:
+def _read(path: Path, reason: str) -> list[messages.ExtensionChange]:
     """Raises Usage or BadRequest."""
-    try:
-        columns, rows = read_table(path.read_bytes().decode("utf-8-sig"), lambda name: name.lower())
-    except UnicodeDecodeError:
-        raise Usage(f"{path} is not UTF-8: save it as 'CSV UTF-8'") from None
-    missing = {"username", "assignment", "until"} - set(columns)
+    sheet = read_table(path, None)
+    wanted = ("username", "assignment", "until")
+    missing = [name for name in wanted if not sheet.has(name)]
     if missing:
         raise BadRequest(
             f"{path} has no column {', '.join(sorted(missing))}: expected username, assignment, until, reason"
         )
+    sheet.refuse_twins()
+    places = [sheet.find(name) for name in (*wanted, "reason")]
     changes = []
-    for place, row in rows:
-        if not row["until"].strip():
-            raise BadRequest(f"{path}: {place}: says no time")
-        changes.append(
-            wire.ExtensionChange(
-                row["username"].strip(), row["assignment"].strip(), Decision.GRANT, row["until"].strip(),
-                row.get("reason", "").strip() or reason,
-            )
-        )  # fmt: skip
+    for row in sheet.rows:
+        if row.surplus:
+            raise BadRequest(f"{path}: {row.place}: expected {counted(len(sheet.columns), 'cell')}")
+        user, assignment, until, why = ("" if at is None else row.cells[at].strip() for at in places)
+        if not until:
+            raise BadRequest(f"{path}: {row.place}: says no time")
+        changes.append(messages.ExtensionChange(user, assignment, Decision.GRANT, until, why or reason))
     if not changes:
         raise BadRequest(f"{path} names nobody")
     return changes
 
 
-def _show(extensions: Sequence[wire.ExtensionInfo], as_json: bool, otherwise: str) -> None:
+def _show(extensions: Sequence[messages.ExtensionInfo], as_json: bool, otherwise: str) -> None:
     if as_json:
         tell_json(extensions)
         return

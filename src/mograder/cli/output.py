@@ -1,4 +1,4 @@
-"""What commands print: data on stdout, messages on stderr, nothing that steers a terminal.
+"""What commands print: data on stdout, messages on stderr, and no control sequences.
 
 rich is imported only when a person is watching.
 """

@@ -5,31 +5,34 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mograder import wire
-from mograder.cli.output import note, table, tell, tell_json
-from mograder.cli.server import Server, choose, reads_from_a_server
-from mograder.client import Client, known
-from mograder.connection import normalise_url
-from mograder.domain import deadlines
+from mograder.cli.completion import assignment_names
+from mograder.cli.connect import Server, choose, named, reads_from_a_server
+from mograder.cli.output import note, table, tell, tell_json, when
+from mograder.client.client import Client, known
+from mograder.client.connection import normalise_url
+from mograder.client.extract import folder_name
+from mograder.client.files import replacing, sha256_of
+from mograder.client.proof import KeptReceipt, KnownKeys, changed_key, read_keys, read_receipt
+from mograder.client.trust import TrustedServers, inside
+from mograder.client.workspace import keep_receipt
 from mograder.domain.chain import head_of
 from mograder.domain.errors import Usage, VerificationFailed
 from mograder.domain.names import counted
-from mograder.placing import folder_name, replacing, sha256_of
-from mograder.proof import KeptReceipt, KnownKeys, changed_key, read_keys, read_receipt
-from mograder.sealing import Ed25519Seal
-from mograder.workspace import keep_receipt
+from mograder.signing import Ed25519Signer
+from mograder.wire import messages
 
 _in_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 RECEIPTS = ".mograder/receipts"
 
 
-@click.command(short_help="List your receipts, and download them with what you handed in.")
-@click.argument("assignment", required=False)
+@click.command(short_help="List your receipts, and download them with your submissions.")
+@click.argument("assignment", required=False, shell_complete=assignment_names)
 @click.option("--user", help="Of this student, as an instructor.")
 @click.option(
     "-o",
@@ -53,13 +56,14 @@ def receipts(
       mograder https receipts hw1 -o history/
     """
     with server.connect(user) as (client, name):
-        seal = KnownKeys().find(client.url) or KnownKeys().meet(client)
+        named(name, client.url)
+        signer = KnownKeys().find(client.url) or KnownKeys().meet(client)
         if assignment is None:
             listed = client.all_receipts(name)
         else:
             listed = client.receipts(choose(client.assignments(), assignment).name, name)
         for each in listed:
-            if seal and not seal_fits(seal, each):
+            if signer and not signer_fits(signer, each):
                 raise changed_key(client.url)
         if output_dir:
             for each in listed:
@@ -73,21 +77,21 @@ def receipts(
         note(f"{counted(len(listed), 'version')} with receipts: in {output_dir}")
 
 
-def _row(info: wire.ReceiptInfo) -> tuple[str, ...]:
-    received = deadlines.readable(round(info.received * deadlines.SECOND))
+def _row(info: messages.ReceiptInfo) -> tuple[str, ...]:
+    received = when(info.received, seconds=True)
     late = "" if known(info.duedate) is None else "late" if known(info.late) else "in time"
     return str(info.number), info.assignment, str(info.attempt), received, late, str(info.size), info.sha256[:12]
 
 
-def seal_fits(seal: Ed25519Seal, info: wire.ReceiptInfo) -> bool:
+def signer_fits(signer: Ed25519Signer, info: messages.ReceiptInfo) -> bool:
     try:
-        return bool(seal.verify(info.receipt))
+        return bool(signer.verify(info.receipt))
     except VerificationFailed:
         return False
 
 
-def _download(client: Client, info: wire.ReceiptInfo, output_dir: Path) -> None:
-    path = output_dir / folder_name(info.assignment) / folder_name(info.version)
+def _download(client: Client, info: messages.ReceiptInfo, output_dir: Path) -> None:
+    path = inside(output_dir, Path(folder_name(info.assignment), folder_name(info.version)))
     if not path.is_file() or sha256_of(path) != info.sha256:
         with replacing(path) as file:
             client.version(info, file)
@@ -118,7 +122,7 @@ class Checked:
 def verify(paths: tuple[Path, ...], offline: bool, keys: Path | None, server: Server, as_json: bool) -> None:
     """Check your receipts: by signature, against your files, and against the server's chain.
 
-    PATHS are receipts, files that were handed in (their receipts are looked for in .mograder/receipts/ beside them), or
+    PATHS are receipts, files that you submitted (their receipts are looked for in .mograder/receipts/ beside them), or
     folders with all receipts below; by default the working folder. The exit code is 7 when one is not right.
 
     \b
@@ -130,30 +134,27 @@ def verify(paths: tuple[Path, ...], offline: bool, keys: Path | None, server: Se
     files = [path for path in paths if path.is_file() and not _holds_receipt(path)]
     kept = list(_receipts_of(paths or (Path(),), files))
     if not kept and not files:
-        raise Usage("there is no receipt here: name receipts, files that were handed in, or their folder")
+        raise Usage("there is no receipt here: name receipts, files that you submitted, or their folder")
     trusted = read_keys(keys) if keys else None
     found: list[Checked] = []
+    servers: list[dict[str, str]] = []
     right: list[tuple[KeptReceipt, Mapping[str, Any]]] = []
     for url, group in _by_server(kept, server).items():
-        seal = trusted or KnownKeys().find(url)
-        if seal is None and not offline and url:
-            with server.open(url, None) as client:
-                seal = KnownKeys().meet(client)
-        if seal is None:
-            raise Usage(f"the keys of {url or 'the course'} are not known here: give --keys, or log in once")
+        signer = trusted or _believed(url, server, offline)
+        servers.append({"server": url, "key": signer.public_keys()[0]["kid"]})
         genuine = []
         for receipt in group:
             try:
-                genuine.append((receipt, receipt.claims(seal)))
+                genuine.append((receipt, receipt.claims(signer)))
             except VerificationFailed as error:
                 found.append(Checked(str(receipt.path), error.message))
         if not offline:
-            found += _against_server(genuine, server, url, seal)
+            found += _against_server(genuine, server, url, signer)
         right += genuine
     wrong = {each.what for each in found}
     found += [Checked(_described(*each)) for each in right if str(each[0].path) not in wrong]
     found += _against_files(files, [claims for receipt, claims in right if str(receipt.path) not in wrong])
-    _report(found, as_json)
+    _report(found, servers, as_json)
 
 
 def _holds_receipt(path: Path) -> bool:
@@ -175,7 +176,7 @@ def _receipts_of(paths: Iterable[Path], files: list[Path]) -> Iterator[KeptRecei
         else:
             found = sorted(path.parent.glob(f"{RECEIPTS}/*.json")) if path in files else [path]
         for each in found:
-            if each.resolve() not in seen:
+            if each.is_file() and each.resolve() not in seen:
                 seen.add(each.resolve())
                 yield read_receipt(each)
 
@@ -184,18 +185,36 @@ def _by_server(kept: list[KeptReceipt], server: Server) -> dict[str, list[KeptRe
     """By the server that was given, else by the one that the file names, else by the last login."""
     groups: dict[str, list[KeptReceipt]] = {}
     for receipt in kept:
-        url = normalise_url(server.url) if server.url else receipt.server or server.address() or ""
+        url = normalise_url(server.url or receipt.server) if server.url or receipt.server else server.address() or ""
         groups.setdefault(url, []).append(receipt)
     return groups
 
 
+def _believed(url: str, server: Server, offline: bool) -> Ed25519Signer:
+    """The keys of a server that this person named with --url or has a login at; a file vouches for none.
+
+    Raises Usage and VerificationFailed.
+    """
+    if not server.url and not TrustedServers().vouches(url):
+        place = f"{url}, which the receipt names" if url else "the course"
+        raise Usage(f"nobody vouches for {place}: give --url or --keys, or log in there first")
+    signer = KnownKeys().find(url)
+    if signer is None and not offline:
+        with server.open(url, None) as client:
+            signer = KnownKeys().meet(client)
+    if signer is None:
+        raise Usage(f"the keys of {url} are not known here: give --keys, or log in once")
+    return signer
+
+
 def _against_server(
-    genuine: list[tuple[KeptReceipt, Mapping[str, Any]]], server: Server, url: str, seal: Ed25519Seal
+    genuine: list[tuple[KeptReceipt, Mapping[str, Any]]], server: Server, url: str, signer: Ed25519Signer
 ) -> Iterator[Checked]:
     """Whether each receipt still has its place in the server's chain."""
     if not genuine:
         return
-    there = Server(url or None, server.token, server.patience)
+    # A token that was given goes to a server that was given. Another one's is that of the login there.
+    there = server if server.url else Server(url or None, None, server.patience)
     for user in sorted({str(claims["user"]) for _, claims in genuine}):
         with there.connect(user) as (client, _):
             texts = {each.number: each.receipt for each in client.all_receipts(user)}
@@ -203,7 +222,7 @@ def _against_server(
         for receipt, claims in genuine:
             if claims["user"] != user:
                 continue
-            own = head_of(receipt.text, seal)
+            own = head_of(receipt.text, signer)
             if own.number > head.number:
                 problem = f"the server's chain was cut: it ends at receipt {head.number}"
             elif texts.get(own.number) != receipt.text or (own.number == head.number and own.hash != head.hash):
@@ -219,7 +238,7 @@ def _against_files(files: list[Path], stated: list[Mapping[str, Any]]) -> Iterat
     for path in files:
         claims = known.get(sha256_of(path))
         if claims is None:
-            yield Checked(str(path), "no receipt is for these bytes: it was changed since, or never handed in")
+            yield Checked(str(path), "no receipt is for these bytes: the file was changed since, or never submitted")
         else:
             yield Checked(f"{path}: is what receipt {claims['number']} is for")
 
@@ -228,21 +247,32 @@ def _described(receipt: KeptReceipt, claims: Mapping[str, Any]) -> str:
     late = "" if claims.get("due") is None else ", late" if claims.get("late") else ", in time"
     copy = ""
     with contextlib.suppress(OSError, IndexError):
-        for path in sorted(receipt.path.resolve().parents[2].iterdir()):
+        beside = receipt.path.resolve().parents
+        for path in [*sorted(beside[2].iterdir()), *sorted(beside[0].glob("*.zip"))]:
             if path.is_file() and path.stat().st_size == claims.get("size") and sha256_of(path) == claims["sha256"]:
                 copy = f", {path.name}"
                 break
     return (
         f"receipt {claims['number']}: {claims['user']}, {claims['assignment']}, attempt {claims.get('attempt')}, "
-        f"received {claims.get('received')}{late}{copy}"
+        f"received {_moment(claims.get('received'))}{late}{copy}"
     )
 
 
-def _report(found: list[Checked], as_json: bool) -> None:
+def _moment(stated: object) -> str:
+    """A moment of a receipt by the person's own clock, as every other command shows it."""
+    try:
+        return when(datetime.fromisoformat(str(stated)).timestamp(), seconds=True)
+    except ValueError:
+        return str(stated)
+
+
+def _report(found: list[Checked], servers: list[dict[str, str]], as_json: bool) -> None:
     wrong = [each for each in found if each.problem]
     if as_json:
-        tell_json({"checked": found})
+        tell_json({"checked": found, "servers": servers})
     else:
+        for one in servers:
+            tell(f"server: {one['server'] or '(none)'}, signing with the key {one['key']}")
         for each in found:
             tell(f"wrong: {each.what}: {each.problem}" if each.problem else f"right: {each.what}")
     if wrong:

@@ -15,10 +15,11 @@ import click
 
 from mograder.domain.errors import MograderError, Usage, VerificationFailed
 from mograder.domain.names import counted
-from mograder.rehearsal import Outcome, Phase, Rehearsal, Server, Watch
+from mograder.rehearsal.rehearsal import Outcome, Phase, Rehearsal, Server, Watch
 
 TITLES = {
-    "register": "register", "assignments": "list", "hand_out": "fetch a file", "status": "look", "submit": "hand in",
+    "register": "register", "assignments": "list", "release_file": "fetch a file", "status": "look",
+    "submit": "submit",
 }  # fmt: skip
 
 
@@ -27,9 +28,9 @@ TITLES = {
 @click.option("--students", type=click.IntRange(1, 5000), default=300, show_default=True, help="How many take part.")
 @click.option(
     "--minutes", type=click.FloatRange(0.05, 60), default=2, show_default=True,
-    help="How long they fetch, look and hand in, before all hand in at once.",
+    help="How long they fetch, look and submit, before all submit at once.",
 )  # fmt: skip
-@click.option("--assignment", help="The assignment to hand in. [default: the first]")
+@click.option("--assignment", help="The assignment to submit to. [default: the first]")
 @click.option(
     "--scratch", type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Where the copy is made and removed. [default: beside the course]",
@@ -40,15 +41,15 @@ def rehearse(
 ) -> None:
     """Rehearse an exam with a copy of COURSE, the folder that you serve, on this machine.
 
-    Students register, fetch, look at their status and hand in, through the real protocol; at the end all hand in at
-    once. Every acknowledged hand-in is compared with the file on the disk. COURSE itself is only read; a course that
+    Students register, fetch, look at their status and submit, through the real protocol; at the end all submit at
+    once. Every acknowledged submission is compared with the file on the disk. COURSE itself is only read; a course that
     is being served is refused, as its students would notice.
 
     \b
     Example:
       mograder rehearse course/release/ --students 300 --minutes 2
     """
-    from mograder.load import run
+    from mograder.rehearsal.load import run
 
     root = course_root(course)
     with contextlib.ExitStack() as stack:
@@ -63,7 +64,7 @@ def rehearse(
     else:
         report(outcome)
     if outcome.lost:
-        raise VerificationFailed(f"{counted(len(outcome.lost), 'acknowledged hand-in')} not on the disk")
+        raise VerificationFailed(f"{counted(len(outcome.lost), 'acknowledged submission')} not on the disk")
     if not outcome.holds:
         raise MograderError("the rehearsal did not hold: see above")
 
@@ -71,7 +72,7 @@ def rehearse(
 def course_root(text: str) -> Path:
     """The folder that is served. Raises Usage for an address, a folder that is not there, and a course in use."""
     from mograder.domain.tokens import SECRET_NAME
-    from mograder.rehearsal import is_in_use
+    from mograder.rehearsal.rehearsal import is_in_use
 
     if "://" in text:
         raise Usage(
@@ -92,7 +93,7 @@ def serving_copy(root: Path, scratch: Path | None) -> Iterator[Server]:
     """A server on a scratch copy, on the same disk as the course, all gone at the end."""
     from mograder.cli.demo import free_port, serving
     from mograder.config import course_folder
-    from mograder.rehearsal import copy_course
+    from mograder.rehearsal.rehearsal import copy_course
 
     place = scratch or course_folder(root).parent
     if scratch is None and not os.access(place, os.W_OK):
@@ -149,11 +150,11 @@ def report(outcome: Outcome) -> None:
     kept = "every one of them is" if not outcome.lost else f"all but {len(outcome.lost)} are"
     lines = [
         "",
-        f"{students} handed in {outcome.assignment!r} at once: {rush.a_second:,.0f} a second; "
+        f"{students} submitted to {outcome.assignment!r} at once: {rush.a_second:,.0f} a second; "
         f"half were answered within {rush.p50 * 1000:,.0f} ms, 99 of 100 within {rush.p99 * 1000:,.0f} ms.",
-        f"Acknowledged: {handed_in:,} hand-ins; {kept} on the disk, byte for byte.",
+        f"Acknowledged: {handed_in:,} submissions; {kept} on the disk, byte for byte.",
         f"What held it up: {outcome.bottleneck}.",
-        f"This machine carries about {outcome.carries:,} students, if all hand in twice in the last minute and look "
+        f"This machine carries about {outcome.carries:,} students, if all submit twice in the last minute and look "
         "every ten seconds, with half of it in reserve. The network between it and them was not part of this.",
     ]
     failed = next((each for each in outcome.phases if each.errors), None)

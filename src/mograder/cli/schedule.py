@@ -6,39 +6,21 @@ from pathlib import Path
 
 import click
 
-from mograder import wire
+from mograder.cli.arguments import as_typed
+from mograder.cli.completion import assignment_names
+from mograder.cli.connect import Server, course_option, reads_from_a_server, somewhere
 from mograder.cli.output import json_option, result
-from mograder.cli.places import as_typed
-from mograder.cli.server import Server, course_option, reads_from_a_server, somewhere
-from mograder.domain.access import COURSE_INSTRUCTOR
-from mograder.domain.course import Course
 from mograder.domain.rules import RuleTexts
-
-
-class _Folder:
-    """The methods of `Client` for rules, on the course in a folder of this machine."""
-
-    def __init__(self, course: Course) -> None:
-        self._course = course
-
-    def rules(self, assignment: str) -> wire.RulesInfo:
-        name = self._course.assignment(COURSE_INSTRUCTOR, assignment).name
-        return wire.rules_info(self._course.planning.rules(name))
-
-    def change_rules(self, assignment: str, rules: wire.NewRules) -> wire.RulesInfo:
-        planning = self._course.planning
-        name = self._course.assignment(COURSE_INSTRUCTOR, assignment).name
-        texts = wire.new_texts(planning.rules(name).texts, rules)
-        return wire.rules_info(planning.change(COURSE_INSTRUCTOR, name, texts, rules.tag))
+from mograder.wire import messages
 
 
 @click.command(short_help="Show and change an assignment's times, title and limits.")
-@click.argument("assignment")
+@click.argument("assignment", shell_complete=assignment_names)
 @click.option("--title", help="Its title for people.")
 @click.option("--opens", metavar="TIME", help="Students do not see it before.")
 @click.option("--due", metavar="TIME", help="Late after this, and the grace.")
 @click.option("--closes", metavar="TIME", help="Nothing is taken after this, except with an extension.")
-@click.option("--max-size", metavar="SIZE", help="Largest hand-in: bytes, or such as '10 MiB'.")
+@click.option("--max-size", metavar="SIZE", help="Largest submission: bytes, or such as '10 MiB'.")
 @click.option("--accepts", metavar="ENDINGS", help="File endings that are taken, such as '.py .zip'.")
 @click.option("--points", help="How many points it is worth.")
 @course_option
@@ -47,11 +29,11 @@ class _Folder:
 def schedule(
     assignment: str, course: Path | str | None, server: Server, as_json: bool, **wanted: str | None
 ) -> None:  # fmt: skip
-    """Show what is said about ASSIGNMENT, or change it: in the course's mograder.toml, where everything else stays.
+    """Show the settings of ASSIGNMENT, or change them in the course's mograder.toml, where everything else stays.
 
     TIME is a date, which means its end (with --opens its start), or a date and time; in the course's zone, unless it
     has an offset. "" takes something out. Students see the change at once. Receipts go on stating the due time that
-    held when they were given; who was late or in time is judged anew.
+    held when they were given; whether a submission is late is decided again.
 
     With --course it works on the folder that is served, while a server runs or not; otherwise over HTTP, with an
     instructor's token, found as for mograder https.
@@ -66,14 +48,14 @@ def schedule(
     said = {key: text for key, text in wanted.items() if text is not None}
     with as_typed():
         RuleTexts().changes_to(RuleTexts(**said))
-    with somewhere(course, server, _Folder) as place:
+    with somewhere(course, server) as place:
         found = place.rules(assignment)
         if said:
-            found = place.change_rules(assignment, wire.NewRules(found.tag, **said))
+            found = place.change_rules(assignment, messages.NewRules(found.tag, **said))
     result(as_json, found, _shown(found))
 
 
-def _shown(rules: wire.RulesInfo) -> str:
+def _shown(rules: messages.RulesInfo) -> str:
     times = [
         (name, f"{text.replace('T', ' ')} ({rules.timezone})" if text else "")
         for name, text in (("Opens", rules.opens), ("Due", rules.due), ("Closes", rules.closes))

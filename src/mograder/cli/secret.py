@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from mograder.cli.arguments import PLACE
 from mograder.cli.output import tell
-from mograder.cli.places import PLACE
 from mograder.domain import deadlines
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.errors import Usage
@@ -48,8 +48,8 @@ def rotate_key(folder: Path) -> None:
     Example:
       mograder secret rotate-key course/release/
     """
-    from mograder.opening import rotate_signing_key
-    from mograder.rehearsal import is_in_use
+    from mograder.factory import rotate_signing_key
+    from mograder.rehearsal.rehearsal import is_in_use
 
     # Before anything is opened: a running server would sign with the old key until its next start.
     if any(is_in_use(root) for root in (folder, folder / "release")):
@@ -75,12 +75,12 @@ def rotate(folder: Path | str, grace: int) -> None:
       mograder secret rotate course/release/ --grace 7d
       mograder secret rotate course/release/ --grace 0
     """
-    from mograder.opening import open_existing
+    from mograder.factory import open_existing
 
     course = open_existing(folder)
     try:
-        ends = course.rotate_secret(COURSE_INSTRUCTOR, grace * deadlines.SECOND)
-        token = sign(course.store.secrets()[0], INSTRUCTOR)
+        ends = course.keys.rotate(COURSE_INSTRUCTOR, grace * deadlines.SECOND)
+        token = sign(course.store.keys.secrets()[0], INSTRUCTOR)
     finally:
-        course.store.close()
+        course.close()
     tell(f"Tokens of the old secret work until {deadlines.readable(ends)}.\ninstructor: {token}")

@@ -8,20 +8,30 @@ import os
 import shlex
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mograder.cli.arguments import Folder
 from mograder.cli.certificate import check_words
-from mograder.cli.places import Folder
-from mograder.cli.serving import Front, check_numbers, keep_serving
-from mograder.config import CONFIG_NAME, EMPTY, SERVE_SETTINGS, course_folder, read_course_file, resolve
+from mograder.cli.listen import Listener, check_numbers, keep_serving
+from mograder.cli.output import note
+from mograder.config import (
+    CONFIG_NAME,
+    EMPTY,
+    SERVE_SETTINGS,
+    ServeSettings,
+    course_folder,
+    read_course_file,
+    resolve,
+)
 from mograder.domain.errors import MograderError, Temporary, Unreadable, Usage
 from mograder.domain.names import INSTRUCTOR, Username, parse_new_username
 from mograder.domain.tokens import SECRET_NAME, token_lines
-from mograder.wire import JoinLink
+from mograder.wire.join_link import JoinLink
 
 if TYPE_CHECKING:
     from mograder.domain.course import Course
@@ -69,30 +79,29 @@ def serve(folder: Path | None, **given: Any) -> None:
     root = folder.resolve() if folder else Path()
     home = course_folder(root)
     settings = resolve(given, read_course_file(home / CONFIG_NAME) if folder else EMPTY, home)
-    many = settings["store"] or settings["courses"]
-    if folder is None and not settings["store"]:
+    many = settings.store or settings.courses
+    if folder is None and not settings.store:
         raise click.UsageError("Missing argument 'FOLDER' (or a database with --store).", click.get_current_context())
-    if settings["store"] and not settings["store"].startswith(("postgresql://", "postgres://")):
-        raise Usage(f"--store is {settings['store']!r}: give the URL of a PostgreSQL database, postgresql://…")
+    if settings.store and not settings.store.startswith(("postgresql://", "postgres://")):
+        raise Usage(f"--store is {settings.store!r}: give the URL of a PostgreSQL database, postgresql://…")
     check_numbers(settings)
     check_words(settings)
-    host = listening_host(settings["host"], settings["no_auth"], settings["no_auth_on_all_addresses"])
+    host = listening_host(settings.host, settings.no_auth, settings.no_auth_on_all_addresses)
     if many:
         from mograder.cli.serve_many import serve_many
 
-        serve_many(settings["store"] or root, root if folder else None, host, settings, given)
+        serve_many(settings.store or root, root if folder else None, host, settings)
         return
     refuse_the_parent(root)
-    code = enrollment_code(settings["enrollment_code"], settings["enrollment_code_file"], given["enrollment_code"])
-    names = read_names(settings["generate_tokens"]) if settings["generate_tokens"] else None
+    settings = replace(settings, enrollment_code=enrollment_code(settings))
+    names = read_names(settings.generate_tokens) if settings.generate_tokens else None
 
-    from mograder.opening import open_course
+    from mograder.factory import open_course
 
     def opened(stack: contextlib.ExitStack) -> Course:
-        folders = {name: given[name] for name in ("release_dir", "submitted_dir", "grades_dir")}
-        course = open_course(root, enrollment_code=code, max_upload=given["max_upload"], **folders)
-        stack.callback(course.store.close)
-        course.store.assignments()  # what is broken now stops the start; what is broken later, goes on as read here
+        course = open_course(root, settings)
+        stack.callback(course.close)
+        course.store.release.assignments()  # what is broken now stops the start; later, the last good state is used
         return course
 
     with contextlib.ExitStack() as stack:
@@ -103,13 +112,14 @@ def serve(folder: Path | None, **given: Any) -> None:
         except Temporary as error:  # for a server that has not begun, waiting is no help
             raise MograderError(error.message) from error
         if names is not None:
-            click.echo(token_lines(course.enrol(names), course.store.secrets()[0]), nl=False)
+            click.echo(token_lines(course.roster.enrol(names), course.store.keys.secrets()[0]), nl=False)
             return
         from mograder.web import create_app
 
-        front = Front.of(settings, host, root, course.url)
-        options = {"check_tokens": not settings["no_auth"], **front.options}
-        report = banner(root, course, front, settings["no_auth"])
+        warn_of_shared_secrets([root])
+        front = Listener.of(settings, host, root, course.url)
+        options = {"check_tokens": not settings.no_auth, **front.options}
+        report = banner(root, course, front, settings.no_auth)
         app = create_app(course, **options)
         keep_serving(front, app, stack.close, lambda stack: create_app(opened(stack), **options), report)
 
@@ -143,21 +153,39 @@ def refuse_the_parent(root: Path) -> None:
     inner = root / "release"
     if not (root / SECRET_NAME).exists() and (inner / SECRET_NAME).exists():
         raise Usage(f"this course is served from {inner}: did you mean 'mograder serve {inner}'?")
+    if root.name == inner.name and not (root / SECRET_NAME).exists() and (root.parent / SECRET_NAME).exists():
+        raise Usage(
+            f"this course was served from {root.parent}, where its secret and ledger are: serve that folder again, or "
+            f"move its files .mograder* into {root} first, so that tokens and receipts stay valid"
+        )
 
 
-def enrollment_code(code: str | None, file: Path | None, given: str | None) -> str:
-    """The code from `file`, else `code`; "" means that nobody can register.
+def warn_of_shared_secrets(roots: Iterable[Path]) -> None:
+    """Say on stderr which of the courses served from `roots` have the secret of a course beside them."""
+    from mograder.store.folder.courses import same_secret
 
-    Raises Usage when one is `given` by flag or environment as well as by file.
+    for root in roots:
+        for other in same_secret(root):
+            note(
+                f"warning: {root} and {other} have the same secret: whoever registers in one is somebody in the other. "
+                f"make a new one: mograder secret rotate {root} --grace 0"
+            )
+
+
+def enrollment_code(settings: ServeSettings) -> str:
+    """The code by which students register; "" means that nobody can. A file replaces the one in mograder.toml.
+
+    Raises Usage when it is given by flag or environment as well as by file.
     """
-    if given and file:
+    code, file = settings.enrollment_code, settings.enrollment_code_file
+    if file and code and "enrollment_code" in settings.given:
         raise Usage("give the enrollment code by flag or environment, or by file, not both")
     if file is None:
         if any(unicodedata.category(letter) == "Cs" for letter in code or ""):  # bytes that were no UTF-8
             raise Usage("the enrollment code is not UTF-8 text: nobody could send it")
         return (code or "").strip()
     try:
-        return file.read_bytes().decode().strip()
+        return file.read_bytes().decode("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise Usage(f"cannot read the enrollment code from {file}: {error}") from None
 
@@ -177,9 +205,9 @@ def read_names(file: Path) -> list[Username]:
     return names
 
 
-def banner(root: Path, course: Course, front: Front, no_auth: bool) -> str:
-    """What the lecturer sees on start: where, from which folder, who may come in, and what to do next."""
-    from mograder.web.sessions import START_LINK_SECONDS, link_with, new_ticket
+def banner(root: Path, course: Course, front: Listener, no_auth: bool) -> str:
+    """What the instructor sees on start: where, from which folder, who may come in, and what to do next."""
+    from mograder.web.pages.sessions import START_LINK_SECONDS, link_with, new_ticket
 
     way_in = f"{front.address}  (log in with your token)"
     if sys.stdout.isatty():  # what is not a terminal is a log
@@ -190,20 +218,21 @@ def banner(root: Path, course: Course, front: Front, no_auth: bool) -> str:
         # Without the code, for the same reason.
         join = JoinLink(join, fingerprint=front.authority.fingerprint).text
         identity = [f"  fingerprint     {front.authority.fingerprint}", f"  join link       {join}"]
-    assignments = [str(each.name) for each in course.assignments_for_students()]
+    assignments = [str(each.name) for each in course.release.for_students()]
     found = f"{len(assignments)} ({', '.join(assignments)})" if assignments else "none yet"
     lines = [
         f"Serving {root}",
         f"  at              {front.address}",
+        *([f"  for others      {front.address_for_students}"] if front.address_for_students != front.address else []),
         *identity,
         f"  assignments     {found}",
         f"  authentication  {'OFF: everybody can do everything' if no_auth else 'on'}",
         f"  your pages      {front.address if no_auth else way_in}",
-        f"  registration    {'on: students need a code' if course.registration_open else 'off'}",
+        f"  registration    {'on: students need a code' if course.accounts.registration_open else 'off'}",
     ]
     if not assignments:
         lines.append(f"Next: put files for students into {root / 'hw1' / 'files'} (in files/); they show at once.")
-    elif course.registration_open:
+    elif course.accounts.registration_open:
         lines.append(f"Next: give students the code and: mograder https login --url {shlex.quote(join)}")
     elif not no_auth:
         lines.append(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from mograder.cli.serving import Front, keep_serving
-from mograder.config import CONFIG_NAME
+from mograder.cli.listen import Listener, keep_serving
+from mograder.cli.serve import warn_of_shared_secrets
+from mograder.config import CONFIG_NAME, ServeSettings
 from mograder.domain.errors import Usage
 
 ONE_COURSE_ONLY = (
@@ -17,40 +16,40 @@ ONE_COURSE_ONLY = (
 )  # fmt: skip
 
 
-def serve_many(
-    place: Path | str, root: Path | None, host: str, settings: Mapping[str, Any], given: Mapping[str, Any]
-) -> None:
+def serve_many(place: Path | str, root: Path | None, host: str, settings: ServeSettings) -> None:
     """Serve the courses at `place` until interrupted; `root` is the folder that was given, if any.
 
     Raises Usage for a flag that belongs to one course, or to a folder where there is none.
     """
     for name in ONE_COURSE_ONLY:
-        if given[name]:
+        if name in settings.given:
             raise Usage(
                 f"--{name.replace('_', '-')} is for one course: with many, each says it in its own {CONFIG_NAME}"
             )
-    if settings["tls_self_signed"] and root is None:
+    if settings.tls_self_signed and root is None:
         raise Usage("--tls-self-signed keeps its files in FOLDER: name one")
-    from mograder.opening import ManyCourses, is_database, open_courses
-    from mograder.web.many import create_many
+    from mograder.factory import ManyCourses, is_database, open_courses
+    from mograder.web.multi_course import create_many
 
     def opened(stack: contextlib.ExitStack) -> ManyCourses:
         courses = open_courses(place)
         stack.callback(courses.close)
-        return ManyCourses(courses, settings["max_upload"])
+        return ManyCourses(courses, settings.max_upload)
 
     with contextlib.ExitStack() as stack:
         many = opened(stack)
-        front = Front.of(settings, host, root or Path())
-        options = {"check_tokens": not settings["no_auth"], **front.options}
+        front = Listener.of(settings, host, root or Path())
+        options = {"check_tokens": not settings.no_auth, **front.options}
         listed = [str(each.name) for each in many.courses.entries() if each.archived is None]
+        if root is not None and settings.courses:
+            warn_of_shared_secrets(root / name / "release" for name in listed)
         where, store = ("the courses of the database", "URL") if is_database(place) else (str(place), str(place))
-        report = banner(where, shlex.quote(store), front, settings["no_auth"], listed)
+        report = banner(where, shlex.quote(store), front, settings.no_auth, listed)
         app = create_many(many.course, **options)
         keep_serving(front, app, stack.close, lambda stack: create_many(opened(stack).course, **options), report)
 
 
-def banner(where: str, store: str, front: Front, no_auth: bool, courses: list[str]) -> str:
+def banner(where: str, store: str, front: Listener, no_auth: bool, courses: list[str]) -> str:
     """What the operator sees on start; `store` is what `mograder course` calls the place."""
     fingerprint = [f"  fingerprint     {front.authority.fingerprint}"] if front.authority else []
     named = f" ({', '.join(courses[:10])}{', …' if courses[10:] else ''})" if courses else ""

@@ -6,17 +6,20 @@ import contextlib
 import re
 import tomllib
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from mograder import config
+from mograder.cli.connect import Server, reads_from_a_server
 from mograder.cli.output import note, tell
-from mograder.cli.server import Server, kept_token, reads_from_a_server
-from mograder.connection import normalise_url
+from mograder.client.connection import normalise_url
+from mograder.client.extract import folder_name
+from mograder.client.files import replacing
+from mograder.client.settings import read_settings
+from mograder.client.trust import login_page
 from mograder.domain.errors import Unauthenticated, Usage
-from mograder.placing import folder_name, replacing
-from mograder.workspace import read_settings
 
 
 @click.command(short_help="Open your page of a course in the browser.")
@@ -36,7 +39,7 @@ def student(place: str, headless: bool, server: Server) -> None:
       mograder student mograder-programming
     """
     if "://" in place:
-        server = Server(normalise_url(place.removesuffix(config.CONFIG_NAME)), server.token, server.patience)
+        server = replace(server, url=normalise_url(place.removesuffix(config.CONFIG_NAME)))
         folder = _remember(server)
     else:
         folder = Path(place)
@@ -80,11 +83,11 @@ def _link(server: Server) -> str:
     """A link that logs in once. Raises Unauthenticated when nobody is logged in."""
     address = server.required_address()
     with server.open(address, _token(server, address)) as client:
-        return client.login_link().url
+        return login_page(address, client.login_link().url)
 
 
 def _token(server: Server, address: str) -> str:
-    token = server.token or kept_token(address)
+    token = server.token_for(address)
     if not token:
         raise Unauthenticated(f"you are not logged in: log in first with mograder https login --url {address}")
     return token

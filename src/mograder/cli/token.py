@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from mograder.cli.places import PLACE
+from mograder.cli.arguments import PLACE
 from mograder.domain.errors import MograderError, Usage
-from mograder.domain.names import Username, parse_new_username
+from mograder.domain.names import INSTRUCTOR, Username, parse_new_username
 from mograder.domain.tokens import SECRET_NAME, sign, token_lines
 
 LEDGER_NAME = ".mograder.db"
@@ -18,10 +18,20 @@ LEDGER_NAME = ".mograder.db"
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--secret-file", type=click.Path(path_type=Path), help="Read the secret from this file.")
+@click.option("--secret", metavar="VALUE", help="The secret itself. Others can read a command line: prefer the others.")
 @click.option("--secret-stdin", is_flag=True, help="Read the secret from standard input.")
 @click.option("--course", type=PLACE, metavar="FOLDER|URL", help="A served folder, or postgresql://…#course.")
-def token(names: tuple[str, ...], secret_file: Path | None, secret_stdin: bool, course: Path | str | None) -> None:
+@click.option(
+    "--bare", is_flag=True, help="Print the tokens of NAMES alone, one a line; without NAMES the instructor's."
+)
+def token(
+    names: tuple[str, ...], secret_file: Path | None, secret: str | None, secret_stdin: bool, course: Path | str | None,
+    bare: bool,
+) -> None:  # fmt: skip
     """Print a token for each of NAMES, and the instructor's; without NAMES, the instructor's alone.
+
+    The lines are NAME: TOKEN, then an empty one, then instructor: TOKEN. That last token is for nobody else: what is
+    passed on to students is better printed with --bare.
 
     The secret is .mograder-secret in the working folder unless an option says otherwise. Where the course's ledger
     stands beside it, the names are reserved: nobody else can register them.
@@ -30,35 +40,50 @@ def token(names: tuple[str, ...], secret_file: Path | None, secret_stdin: bool, 
     Examples:
       mograder token --secret-file course/release/.mograder-secret
       mograder token --secret-file course/release/.mograder-secret alice bob
+      export MOGRADER_HTTPS_TOKEN="$(mograder token --bare --secret-file course/release/.mograder-secret)"
       mograder token --course postgresql://db.example.org/mograder#algebra alice
       ssh server "cat course/release/.mograder-secret" | mograder token --secret-stdin alice
     """
-    if sum(map(bool, (secret_file, secret_stdin, course))) > 1:
-        raise Usage("give the secret by one of --secret-file, --secret-stdin and --course")
+    if sum(given not in (None, False) for given in (secret_file, secret, secret_stdin, course)) > 1:
+        raise Usage("give the secret by one of --secret-file, --secret, --secret-stdin and --course")
     try:
         usernames = [parse_new_username(name) for name in names]
     except MograderError as error:
         raise Usage(error.message) from None
     if course is not None:
-        click.echo(_enrol(course, usernames), nl=False)
+        _print(*_enrol(course, usernames), bare)
         return
+    if secret is not None:
+        click.echo("warning: others on this machine can read a command line: prefer --secret-stdin", err=True)
     path = secret_file or Path(SECRET_NAME)
-    secret = _read_stdin() if secret_stdin else _read(path)
-    if not secret:
+    value = secret.strip() if secret is not None else _read_stdin() if secret_stdin else _read(path)
+    if not value:
         raise Usage("the secret is empty")
-    in_course = not secret_stdin and path.name == SECRET_NAME and path.with_name(LEDGER_NAME).exists()
-    issued = token_lines([(name, sign(secret, name)) for name in usernames], secret)
-    click.echo(_enrol(path.parent, usernames) if in_course else issued, nl=False)
+    in_course = secret is None and not secret_stdin and path.name == SECRET_NAME
+    if in_course and path.with_name(LEDGER_NAME).exists():
+        _print(*_enrol(path.parent, usernames), bare)
+    else:
+        _print([(name, sign(value, name)) for name in usernames], value, bare)
 
 
-def _enrol(place: Path | str, usernames: list[Username]) -> str:
-    from mograder.opening import open_existing  # here: it takes long, and most calls do without
+def _print(issued: list[tuple[Username, str]], secret: str, bare: bool) -> None:
+    if bare:
+        click.echo("\n".join([made for _, made in issued] or [sign(secret, INSTRUCTOR)]))
+        return
+    click.echo(token_lines(issued, secret), nl=False)
+    if issued and sys.stdout.isatty():
+        click.echo("the last line is the instructor's token: pass it on to nobody (--bare leaves it out)", err=True)
+
+
+def _enrol(place: Path | str, usernames: list[Username]) -> tuple[list[tuple[Username, str]], str]:
+    """The tokens of these people, whose names are reserved now, and the course's secret."""
+    from mograder.factory import open_existing  # here: it takes long, and most calls do without
 
     course = open_existing(place)
     try:
-        return token_lines(course.enrol(usernames), course.store.secrets()[0])
+        return list(course.roster.enrol(usernames)), course.store.keys.secrets()[0]
     finally:
-        course.store.close()
+        course.close()
 
 
 def _read_stdin() -> str:

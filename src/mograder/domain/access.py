@@ -59,7 +59,7 @@ class Actor:
 
 COURSE_INSTRUCTOR = Actor(INSTRUCTOR, Role.INSTRUCTOR)
 ANONYMOUS = Actor(Username("__anonymous__"), Role.STUDENT)
-"""Whoever asks for what is open to anyone; by a name that nobody can register."""
+"""The actor of a request that needs no token; nobody can register its name."""
 UNCHECKED = Actor(INSTRUCTOR, Role.INSTRUCTOR, unchecked=True)
 
 

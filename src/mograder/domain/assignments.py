@@ -1,4 +1,4 @@
-"""What the course is made of: the plan that a lecturer writes and the assignments that students see."""
+"""What the course is made of: the plan that an instructor writes and the assignments that students see."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mograder.domain.deadlines import Penalties, Schedule
 from mograder.domain.names import AssignmentName, FileName
 
 USUALLY_ACCEPTED = (".py", ".zip")
-"""File endings that people may hand in where nothing is said."""
+"""The file endings of submissions where the instructor names none."""
 
 
 @dataclass(frozen=True)
-class HandOut:
+class ReleaseFile:
     """One file that students download. `url` is set when it lives elsewhere (object storage, a CDN)."""
 
     name: FileName
@@ -33,6 +33,19 @@ class Rules:
     max_size: int | None = None  # bytes
     accepts: tuple[str, ...] = ()  # file endings, lower case with the dot: (".py", ".zip")
     points: float | None = None
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """The file endings that a submission may have: what the instructor says, else the usual ones."""
+        return self.accepts or USUALLY_ACCEPTED
+
+    def takes(self, filename: str) -> bool:
+        """Whether a file of this name may be submitted; "" for a file whose name the sender did not say.
+
+        A name without any ending is taken unless the instructor names endings: some clients call every file "blob".
+        """
+        unsaid = not filename or not (self.accepts or "." in filename)
+        return unsaid or filename.lower().endswith(self.endings)
 
     def over(self, other: Rules) -> Rules:
         """These, and what `other` says where these say nothing."""
@@ -55,7 +68,7 @@ class Assignment:
 
     name: AssignmentName
     id: str
-    files: tuple[HandOut, ...] = ()
+    files: tuple[ReleaseFile, ...] = ()
     rules: Rules = field(default_factory=Rules)
     entry: Mapping[str, object] | None = None
 
@@ -64,8 +77,8 @@ class Assignment:
         return replace(self, rules=replace(self.rules, schedule=self.rules.schedule.extended(until)))
 
 
-class Which(StrEnum):
-    """Which of a person's hand-ins: the last, or the last in time (where the course counts so, else the last)."""
+class CountingRule(StrEnum):
+    """Which of a person's submissions: the last, or the last in time (where the course counts so, else the last)."""
 
     LATEST = "latest"
     ON_TIME = "on-time"
@@ -80,8 +93,9 @@ address, its name and the assignment's."""
 class Plan:
     """What the course's mograder.toml says about the course. `url` is where students reach it, "" if unsaid.
 
-    `zone` is the course's own; `counts` says which hand-in counts; `enrollment_code` "" means that none is written.
+    `zone` is the course's own; `counts` says which submission counts; `enrollment_code` "" means that none is written.
     `edit_links` are templates of links that open a file in an editor, by the editor's name, with EDIT_PLACEHOLDERS.
+    Once there are `max_people` accounts, the shared enrollment code adds no more.
     """
 
     title: str = ""
@@ -89,9 +103,10 @@ class Plan:
     rules: Mapping[AssignmentName, Rules] = field(default_factory=dict)
     zone: tzinfo = UTC
     penalties: Penalties = field(default_factory=Penalties)
-    counts: Which = Which.LATEST
+    counts: CountingRule = CountingRule.LATEST
     enrollment_code: str = ""
     edit_links: Mapping[str, str] = field(default_factory=dict)
+    max_people: int = 2000
 
 
 def find_assignment(known: tuple[Assignment, ...], text: str) -> Assignment | None:

@@ -10,7 +10,7 @@ from mograder.domain import deadlines, grades
 from mograder.domain.access import Role
 from mograder.domain.assignments import Assignment
 from mograder.domain.errors import Unreadable
-from mograder.domain.grades import GradeEntry
+from mograder.domain.grades import GradeEntry, GradesStore
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Submission
 from mograder.domain.store import Store
@@ -70,16 +70,16 @@ class Board:
 
 
 def read_board(store: Store) -> Board:
-    """Everybody on the roster and everybody who has handed in; instructors only if they have handed in."""
-    plan, listed = store.plan(), store.assignments()
-    accounts = [each for each in store.accounts() if not each.removed]
+    """All students on the roster and all people who have submitted, instructors included."""
+    plan, listed = store.config.plan(), store.release.assignments()
+    accounts = [each for each in store.accounts.all() if not each.removed]
     people = {each.username: each.name for each in accounts}
     teaching = {each.username for each in accounts if each.role is Role.INSTRUCTOR}
-    latest = {(each.assignment, each.username): each for each in store.latest()}
-    present = {(each.name, user) for each in listed for user in store.handed_in(each.name)}
-    until = {(each.assignment, each.username): each.until for each in store.extensions()}
-    fetched = {(each.assignment, each.username) for each in store.fetched()}
-    graded = {each.name: _graded(readable_grades(store, each.name) or ()) for each in listed}
+    latest = {(each.assignment, each.username): each for each in store.submissions.latest()}
+    present = {(each.name, user) for each in listed for user in store.submissions.users(each.name)}
+    until = {(each.assignment, each.username): each.until for each in store.extensions.find()}
+    fetched = {(each.assignment, each.username) for each in store.release.fetched()}
+    graded = {each.name: _graded(readable_grades(store.grades, each.name) or ()) for each in listed}
     grace = plan.penalties.grace
 
     def cell(assignment: Assignment, user: Username) -> Cell:
@@ -101,10 +101,10 @@ def _graded(entries: tuple[GradeEntry, ...]) -> Mapping[str, str]:
     return {each.username: each.grade for each in entries if each.grade is not None}
 
 
-def readable_grades(store: Store, assignment: AssignmentName) -> tuple[GradeEntry, ...] | None:
-    """None where the table cannot be understood: nothing but the grades is missing then."""
+def readable_grades(store: GradesStore, assignment: AssignmentName) -> tuple[GradeEntry, ...] | None:
+    """The stored grades; None when the table cannot be parsed, so that everything else can still be shown."""
     try:
-        return store.grades(assignment)
+        return store.of(assignment)
     except Unreadable:
         return None
 
@@ -138,16 +138,16 @@ class Show(StrEnum):
 
 
 class Order(StrEnum):
-    """How the people of a board are sorted. The last hand-in comes first, and the best grade."""
+    """How the people of a board are sorted. The last submission comes first, and the best grade."""
 
     USER = "user name"
     NAME = "name"
-    LATEST = "last hand-in"
+    LATEST = "last submission"
     GRADE = "grade"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class BoardFilter:
     """What somebody looks for: `text` in user name or name, one `assignment` (None: all), how they stand there."""
 
     text: str = ""
@@ -156,7 +156,7 @@ class Wanted:
     order: Order = Order.USER
 
 
-def find(board: Board, wanted: Wanted) -> Board:
+def find(board: Board, wanted: BoardFilter) -> Board:
     """The part of the board that is wanted, sorted."""
     columns = [at for at, each in enumerate(board.assignments) if wanted.assignment in (None, each.name)]
     text = wanted.text.strip().casefold()
@@ -184,6 +184,6 @@ def find(board: Board, wanted: Wanted) -> Board:
 
 
 def missing(board: Board, assignment: AssignmentName) -> tuple[Username, ...]:
-    """Who has handed in nothing for it."""
+    """The people who have submitted nothing for the assignment."""
     at = next(at for at, each in enumerate(board.assignments) if each.name == assignment)
     return tuple(row.username for row in board.rows if not row.cells[at].handed_in)

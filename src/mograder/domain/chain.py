@@ -1,22 +1,22 @@
 """The chain of receipts, checked: the one place that says what was altered, removed or put in.
 
-The law: nothing is believed but signatures and hashes. A place whose receipt was erased is believed when the course's
+Invariant: nothing is believed but signatures and hashes. A place whose receipt was erased is believed when the course's
 key has signed that it was.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mograder.domain import deadlines
 from mograder.domain.errors import BadRequest, VerificationFailed
-from mograder.domain.receipts import Head, Receipt, Seal, chain_hash, claims
+from mograder.domain.receipts import Head, Receipt, Signer, chain_hash, claims
 
 
 @dataclass(frozen=True)
-class Erased:
+class Tombstone:
     """A place of the chain whose receipt was erased with a person's data.
 
     `previous` and `hash` are the erased receipt's; `statement` is the compact JWS that says so.
@@ -28,14 +28,17 @@ class Erased:
     statement: str
 
 
-Link = Receipt | Erased
+Link = Receipt | Tombstone
+
+MakeTombstone = Callable[[Receipt], Tombstone]
+"""Makes of a receipt the tombstone that replaces it in the chain when it is erased."""
 
 
-def erase_receipt(receipt: Receipt, seal: Seal, course: str, now: int) -> Erased:
+def make_tombstone(receipt: Receipt, signer: Signer, course: str, now: int) -> Tombstone:
     """What stays of a receipt: its place, and no word of whose it was. `now` is in Unix microseconds."""
     stated = _statement(receipt.number, receipt.previous, receipt.hash)
-    statement = seal.sign({"course": course, "erased": deadlines.iso(now), **stated})
-    return Erased(receipt.number, receipt.previous, receipt.hash, statement)
+    statement = signer.sign({"course": course, "erased": deadlines.iso(now), **stated})
+    return Tombstone(receipt.number, receipt.previous, receipt.hash, statement)
 
 
 def _statement(number: int, previous: str, erased_hash: str) -> dict[str, object]:
@@ -51,10 +54,10 @@ class Break:
     unsigned: bool = False
 
 
-def find_breaks(links: Iterable[Link], seal: Seal | None, kept: Sequence[Head] = ()) -> Iterator[Break]:
+def find_breaks(links: Iterable[Link], signer: Signer | None, kept: Sequence[Head] = ()) -> Iterator[Break]:
     """Every alteration of a chain, whose `links` come in the order of their numbers.
 
-    Without a `seal` signatures are left out. `kept` are places as somebody has kept them elsewhere: a receipt, or a
+    Without a `signer` signatures are left out. `kept` are places as somebody has kept them elsewhere: a receipt, or a
     head that was published. A chain that was cut short, or made anew with the course's own key, is found by them alone.
     """
     before = Head()
@@ -67,8 +70,8 @@ def find_breaks(links: Iterable[Link], seal: Seal | None, kept: Sequence[Head] =
             yield Break(link.number, f"receipt {link.number} is not in its place, after {before.number}")
         elif link.previous != before.hash:
             yield Break(link.number, f"receipt {link.number} does not follow the one before it")
-        if seal is not None:
-            yield from _check_signature(link, seal)
+        if signer is not None:
+            yield from _check_signature(link, signer)
         before = Head(link.number, _hash(link))
         hashes[before.number] = before.hash
     for head in kept:
@@ -79,9 +82,9 @@ def find_breaks(links: Iterable[Link], seal: Seal | None, kept: Sequence[Head] =
             yield Break(head.number, f"receipt {head.number} is another than the one that was kept")
 
 
-def _check_signature(link: Link, seal: Seal) -> Iterator[Break]:
+def _check_signature(link: Link, signer: Signer) -> Iterator[Break]:
     try:
-        stated = seal.verify(link.text if isinstance(link, Receipt) else link.statement)
+        stated = signer.verify(link.text if isinstance(link, Receipt) else link.statement)
     except VerificationFailed:
         yield Break(link.number, f"receipt {link.number} is not signed by the course", unsigned=True)
         return
@@ -117,9 +120,9 @@ def parse_head(text: str) -> Head:
     return Head(int(found[1]), found[2])
 
 
-def head_of(text: str, seal: Seal) -> Head:
-    """The place that a receipt's text names. Raises VerificationFailed unless `seal` signed it."""
-    stated = seal.verify(text)
+def head_of(text: str, signer: Signer) -> Head:
+    """The place that a receipt's text names. Raises VerificationFailed unless `signer` signed it."""
+    stated = signer.verify(text)
     number = stated.get("number")
     if not isinstance(number, int) or "sha256" not in stated:
         raise VerificationFailed("this is signed by the course and is no receipt")

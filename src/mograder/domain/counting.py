@@ -1,19 +1,18 @@
-"""Which of a person's hand-ins counts, and how late each is."""
+"""Which of a person's submissions counts, and how late each is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mograder.domain.assignments import Plan, Which
+from mograder.domain.assignments import CountingRule, Plan
 from mograder.domain.deadlines import IN_TIME, SECOND, Lateness, lateness
-from mograder.domain.receipts import Receipt, Submission
-from mograder.domain.store import LatestFile
+from mograder.domain.receipts import LatestFile, Receipt, Submission
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A hand-in that was kept, and how late it is by the rules and extensions of today."""
+class AssessedSubmission:
+    """A submission that was kept, and how late it is by the rules and extensions of today."""
 
     receipt: Receipt
     lateness: Lateness
@@ -24,47 +23,51 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A person's hand-in as an instructor collects it. `judged` is None for a file that was put there by hand.
+class ListedSubmission:
+    """A person's submission as an instructor collects it. `assessed` is None for a file that was put there by hand.
 
     `counts` is the file name of the version that counts.
     """
 
     file: LatestFile
-    judged: Judged | None
+    assessed: AssessedSubmission | None
     counts: str
 
 
-def judge(kept: Iterable[Receipt], due: int | None, plan: Plan) -> tuple[Judged, ...]:
-    """Hand-ins of one person, each against the person's own due time."""
+def assess(kept: Iterable[Receipt], due: int | None, plan: Plan) -> tuple[AssessedSubmission, ...]:
+    """Submissions of one person, each against the person's own due time."""
 
     def of(found: Submission) -> Lateness:
         if found.by != found.username:  # an instructor has handed it in for the student
             return IN_TIME
         return lateness(due, found.received, plan.penalties, plan.zone)
 
-    return tuple(Judged(each, of(each.submission)) for each in kept)
+    return tuple(AssessedSubmission(each, of(each.submission)) for each in kept)
 
 
-def last_in_time(kept: Sequence[Judged]) -> Judged | None:
+def last_in_time(kept: Sequence[AssessedSubmission]) -> AssessedSubmission | None:
     return next((each for each in reversed(kept) if not each.lateness.late), None)
 
 
-def counting(kept: Sequence[Judged], rule: Which) -> Judged | None:
-    """The hand-in that counts, of all that a person made, in the order of acceptance; None if there is none."""
-    in_time = last_in_time(kept) if rule is Which.ON_TIME else None
+def counting(kept: Sequence[AssessedSubmission], rule: CountingRule) -> AssessedSubmission | None:
+    """The submission that counts, of all that a person made, in the order of acceptance; None if there is none."""
+    in_time = last_in_time(kept) if rule is CountingRule.ON_TIME else None
     return in_time or (kept[-1] if kept else None)
 
 
-def listed(file: LatestFile, kept: Sequence[Judged], rule: Which, which: Which | None) -> Listed | None:
-    """The person's hand-in: the latest, the last in time (None if there is none), or the one that counts (`None`)."""
+def listed(
+    file: LatestFile, kept: Sequence[AssessedSubmission], rule: CountingRule, which: CountingRule | None
+) -> ListedSubmission | None:
+    """The person's submission: the latest, the last in time (None if there is none), or the one that counts
+    (`None`).
+    """
     if not kept or kept[-1].submission.sha256 != file.sha256:
-        return Listed(file, None, file.filename)  # put there by hand: it counts as it stands
+        return ListedSubmission(file, None, file.filename)  # put there by hand: it counts as it stands
     counts = counting(kept, rule)
-    wanted = {Which.LATEST: kept[-1], Which.ON_TIME: last_in_time(kept), None: counts}[which]
+    wanted = {CountingRule.LATEST: kept[-1], CountingRule.ON_TIME: last_in_time(kept), None: counts}[which]
     if wanted is None or counts is None:
         return None
     if wanted is not kept[-1]:
         found = wanted.submission
         file = LatestFile(file.username, found.filename, found.size, found.received / SECOND, found.sha256)
-    return Listed(file, wanted, counts.submission.filename)
+    return ListedSubmission(file, wanted, counts.submission.filename)

@@ -1,7 +1,7 @@
 """When an assignment opens, is due and closes, what late work costs, and how moments are written.
 
-A moment is Unix microseconds. The law: a time that is set lasts to the end of its second, more time never makes a
-hand-in later, and an earlier hand-in never costs more.
+A moment is Unix microseconds. Invariant: a time that is set lasts to the end of its second, more time never makes a
+submission later, and an earlier submission never costs more.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Penalties:
 
 @dataclass(frozen=True)
 class Lateness:
-    """How late a hand-in is: days begun, the penalty in percentage points, and both in words ("" in time)."""
+    """How late a submission is: days begun, the penalty in percentage points, and both in words ("" in time)."""
 
     days: int = 0
     penalty: float = 0
@@ -67,7 +67,7 @@ def is_over(limit: int | None, moment: int) -> bool:
 
 
 def lateness(due: int | None, received: int, penalties: Penalties, zone: tzinfo) -> Lateness:
-    """How late a hand-in received at `received` is for the time `due`. The one place that decides it.
+    """How late a submission received at `received` is for the time `due`. The one place that decides it.
 
     A day ends at the due time of day in `zone`, whatever the clocks there do in between.
     """
@@ -95,7 +95,7 @@ def from_local(when: datetime, zone: tzinfo) -> int:
 
 
 def moment_of(when: date, zone: tzinfo, of_day: time = END_OF_DAY) -> int:
-    """The moment that a lecturer means: a date without a time is `of_day`, a time without an offset one of `zone`.
+    """The moment that an instructor means: a date without a time is `of_day`, a time without an offset one of `zone`.
 
     Raises OverflowError or ValueError at the ends of the calendar.
     """

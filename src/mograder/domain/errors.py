@@ -1,6 +1,6 @@
-"""Everything that can go wrong, once: each error has a code, an HTTP status and a CLI exit code.
+"""Everything that can go wrong, declared once: each error has a code, an HTTP status and a CLI exit code.
 
-The message is for the person who can mend it: lower case, with the value, with what to do.
+The message is for the person who can fix it: lower case, with the value, with what to do.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import ClassVar
 
 
 class MograderError(Exception):
-    """A failure that we foresaw. `details` are extra keys of the JSON answer, beside "error" and "code"."""
+    """A failure that was foreseen. `details` are extra keys of the JSON answer, beside "error" and "code"."""
 
     code: ClassVar[str] = "failed"
     status: ClassVar[int] = 500
@@ -27,12 +27,20 @@ class MograderError(Exception):
 
 
 class Usage(MograderError):
-    """The command was called with words that do not fit; never sent by a server."""
+    """The command was called with arguments that do not fit; never sent by a server."""
 
     code, status, exit_code = "usage", 400, 2
 
 
+class NothingToCheck(MograderError):
+    """A notebook that was to be validated has no check; never sent by a server."""
+
+    code, status, exit_code = "nothing_to_check", 400, 8
+
+
 class BadRequest(MograderError):
+    """The request cannot be understood, or lacks something; the message says what."""
+
     code, status = "bad_request", 400
 
 
@@ -49,6 +57,8 @@ class ChecksumMismatch(BadRequest):
 
 
 class Unauthenticated(MograderError):
+    """The token is missing, malformed or not valid (any more)."""
+
     code, status, exit_code = "unauthenticated", 401, 3
 
     @property
@@ -57,30 +67,44 @@ class Unauthenticated(MograderError):
 
 
 class Forbidden(MograderError):
-    """The right person, but not allowed to."""
+    """The token is valid, and this person is not allowed to do this."""
 
     code, status, exit_code = "forbidden", 403, 3
 
 
 class WrongCode(Forbidden):
+    """The enrollment code or personal code is missing or wrong."""
+
     code = "wrong_code"
 
 
 class RegistrationOff(Forbidden):
+    """The course has no enrollment code: only people on the roster can join."""
+
     code, exit_code = "registration_off", 5
 
 
+class RegistrationFull(Forbidden):
+    """As many people are in the course as the shared enrollment code may let in."""
+
+    code, exit_code = "registration_full", 5
+
+
 class Closed(MograderError):
-    """The assignment does not take hand-ins now."""
+    """The assignment does not take submissions now."""
 
     code, status, exit_code = "closed", 403, 5
 
 
 class NotFound(MograderError):
+    """There is nothing at this address, or nothing yet."""
+
     code, status, exit_code = "not_found", 404, 4
 
 
 class MethodNotAllowed(MograderError):
+    """The address exists and does not take this method."""
+
     code, status = "method_not_allowed", 405
 
     def __init__(self, message: str, allow: str) -> None:
@@ -93,24 +117,32 @@ class MethodNotAllowed(MograderError):
 
 
 class RequestTimeout(MograderError):
+    """The request's body took too long to arrive."""
+
     code, status, exit_code = "request_timeout", 408, 6
 
 
 class NameTaken(MograderError):
+    """The user name belongs to somebody who has registered already."""
+
     code, status, exit_code = "name_taken", 409, 5
 
 
 class ChangedMeanwhile(MograderError):
-    """Somebody else has changed what was to be changed, since the person looked at it."""
+    """Somebody else has changed it since this person looked at it; nothing was stored."""
 
     code, status, exit_code = "changed", 409, 5
 
 
 class LengthRequired(MograderError):
+    """The request has a body and no `Content-Length`."""
+
     code, status = "length_required", 411
 
 
 class TooLarge(MograderError):
+    """The body is larger than the endpoint, the course or the assignment allows."""
+
     code, status, exit_code = "too_large", 413, 5
 
 
@@ -121,11 +153,13 @@ class WrongType(MograderError):
 
 
 class HeadersTooLarge(MograderError):
+    """The header of the request is too large."""
+
     code, status = "headers_too_large", 431
 
 
 class Temporary(MograderError):
-    """Worth another try after `retry_after` seconds."""
+    """It cannot be answered now; try again after `retry_after` seconds."""
 
     code, status, exit_code = "unavailable", 503, 6
 
@@ -139,15 +173,19 @@ class Temporary(MograderError):
 
 
 class Throttled(Temporary):
+    """Too many wrong codes or tokens came from this address or for this name."""
+
     code, status, exit_code = "too_many_failures", 429, 5
 
 
 class StorageFull(Temporary):
+    """The server's disk is full; nothing was stored."""
+
     code, status = "storage_full", 507
 
 
 class Unreadable(Temporary):
-    """A file of the course that is there and cannot be understood; it is never overwritten.
+    """A file of the course exists and cannot be understood; it is never overwritten.
 
     `place` names file and line, for those who may see it (instructors and the operator's log).
     """

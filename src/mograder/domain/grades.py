@@ -1,14 +1,19 @@
-"""Grades: entries that keep keys we do not know, merging, and reading tables."""
+"""Grades and feedback: entries that keep unknown keys, merging, and uploading."""
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-from mograder.domain.errors import BadRequest
-from mograder.domain.names import Username
-from mograder.domain.tables import read_table
+from mograder.domain.access import Actor
+from mograder.domain.assignments import Assignment
+from mograder.domain.audit import Event
+from mograder.domain.errors import BadRequest, NotFound, Temporary
+from mograder.domain.files import StoredFile
+from mograder.domain.names import AssignmentName, Username, counted
 
 PERSON_KEYS = ("userid", "username", "student")
 GRADE_KEYS = ("grade", "mark")
@@ -46,7 +51,7 @@ class GradeEntry:
     def username(self) -> str:
         """Whose grade it is to see: the user name, where no column has one the `userid`.
 
-        Never both: else whoever registers with somebody's number for a user name would see that one's grade.
+        Never both: otherwise a person who registers another's number as a user name would see that person's grade.
         """
         return _text(self.fields.get("username")) or _text(self.fields.get("student")) or self.person
 
@@ -156,23 +161,71 @@ def of_person(entries: Iterable[GradeEntry], username: Username) -> GradeEntry |
     return found
 
 
-def _known_key(name: str) -> str:
-    """A column's name; a known one in lower case, as people write "Username" in a spreadsheet."""
-    return name.lower() if name.lower() in (*PERSON_KEYS, *GRADE_KEYS, "feedback") else name
+class GradesStore(Protocol):
+    """What storage promises about grades and feedback."""
+
+    def of(self, assignment: AssignmentName) -> tuple[GradeEntry, ...]:
+        """The stored entries in their order; empty when there are none. Raises Unreadable."""
+        ...
+
+    def version(self, assignment: AssignmentName) -> str:
+        """Changes whenever the stored grades do. Raises Unreadable."""
+        ...
+
+    def merge(
+        self, assignment: AssignmentName, entries: tuple[GradeEntry, ...], event: Event, version: str | None = None
+    ) -> int:
+        """Merge entries (see `merge`) and record `event` in one transaction; returns how many are stored afterwards.
+
+        Raises ChangedMeanwhile, and changes nothing, when a `version` is given and the stored grades have another.
+        """
+        ...
+
+    def feedback(self, assignment: AssignmentName, username: Username) -> StoredFile | None:
+        """The feedback page of a person."""
+        ...
+
+    def put_feedback(self, assignment: AssignmentName, pages: dict[Username, bytes], event: Event) -> None:
+        """Keep feedback pages, replacing earlier ones of the same people, and record `event`."""
+        ...
 
 
-def read_rows(text: str) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]]]:
-    """As `read_table`, of grades: a column says who the person is. Raises BadRequest."""
-    columns, rows = read_table(text, _known_key)
-    if not any(key in columns for key in PERSON_KEYS):
-        raise BadRequest(
-            f"the table has no column for the person: expected one of {', '.join(PERSON_KEYS)}, "
-            f"found {', '.join(columns) or 'nothing'}"
-        )
-    return columns, rows
+@dataclass(frozen=True)
+class Grades:
+    """The grades and feedback of one course. `everybody` gives the names of all people who take part."""
 
+    store: GradesStore
+    clock: Callable[[], int]
+    everybody: Callable[[], set[str]]
 
-def read_csv(text: str) -> tuple[GradeEntry, ...]:
-    """The rows of a CSV grade table, as they are, all values strings. Raises BadRequest naming the line at fault."""
-    _, rows = read_rows(text)
-    return tuple(GradeEntry.parse(row, place) for place, row in rows)
+    def upload(self, actor: Actor, assignment: Assignment, document: object, version: str | None = None) -> Uploaded:
+        """Merge grades. Raises BadRequest, and ChangedMeanwhile unless the stored grades have the `version`, if given;
+        then nothing is changed.
+        """
+        entries = parse_upload(document)
+        said = counted(sum(each.says_something for each in entries), "grade")
+        event = Event(self.clock(), actor.username, "grades", assignment.name, said)
+        stored = self.store.merge(assignment.name, entries, event, version)
+        unknown: set[str] = set()
+        with contextlib.suppress(Temporary):  # the grades are stored; only the list of submissions cannot be read now
+            unknown = {each.username for each in entries} - self.everybody()
+        return Uploaded(stored, len(entries), tuple(sorted(unknown)))
+
+    def of(self, assignment: Assignment) -> tuple[GradeEntry, ...]:
+        """Everybody's grades as they are stored, those that students do not see yet included."""
+        return self.store.of(assignment.name)
+
+    def version(self, assignment: Assignment) -> str:
+        """Changes whenever the stored grades do."""
+        return self.store.version(assignment.name)
+
+    def upload_feedback(self, actor: Actor, assignment: Assignment, pages: dict[Username, bytes]) -> None:
+        event = Event(self.clock(), actor.username, "feedback", assignment.name, counted(len(pages), "page"))
+        self.store.put_feedback(assignment.name, pages, event)
+
+    def feedback(self, assignment: Assignment, user: Username) -> StoredFile:
+        """Raises NotFound."""
+        found = self.store.feedback(assignment.name, user)
+        if found is None:
+            raise NotFound(f"there is no feedback for {user!r} in {assignment.name!r}")
+        return found

@@ -74,14 +74,22 @@ def parse_new_username(text: str) -> Username:
 
 
 def parse_owner(text: str) -> Username:
-    """A name that hand-ins may be kept under: a Username that cannot be mistaken for a file. Raises BadName."""
+    """A name that submissions may be kept under: a Username that cannot be mistaken for a file. Raises BadName."""
     name = Username.parse(text)
     if HISTORY_STEM.fullmatch(name):
-        raise BadName(f"{name!r} looks like a dated hand-in: choose a name without a date and time at its end")
+        raise BadName(f"{name!r} looks like a dated submission: choose a name without a date and time at its end")
     if _FILE_LIKE.fullmatch(name):
         raise BadName(f"{name!r} looks like a file: choose a name without an ending such as .py")
     if _WINDOWS_DEVICES.fullmatch(name):
         raise BadName(f"{name!r} is a device name on Windows: choose another name")
+    return name
+
+
+def parse_exact_owner(text: str) -> Username:
+    """As `parse_owner`, for a name in an address: nothing around it is passed over. Raises BadName."""
+    name = parse_owner(text)
+    if name != text:
+        raise BadName(f"{printable(text)!r} is {name!r} with white space around it: give the name alone")
     return name
 
 

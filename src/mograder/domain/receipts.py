@@ -13,7 +13,7 @@ from mograder.domain.names import AssignmentName, Username, is_history
 
 @dataclass(frozen=True)
 class Submission:
-    """One accepted hand-in.
+    """One accepted submission.
 
     `received` is the moment that counts, in Unix microseconds: when the request arrived, or when its checksum was
     announced, and then `arrived` is when the file itself came. `attempt` counts from 1 for each person and assignment;
@@ -33,6 +33,17 @@ class Submission:
     late: bool | None = None
     due: int | None = None
     arrived: int | None = None
+
+
+@dataclass(frozen=True)
+class LatestFile:
+    """The latest submission of one person as it stands in the course now, a hand edit included."""
+
+    username: Username
+    filename: str
+    size: int
+    modified: float
+    sha256: str  # "" when the bytes cannot be read
 
 
 @dataclass(frozen=True)
@@ -65,7 +76,7 @@ def chain_hash(text: str) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-class Seal(Protocol):
+class Signer(Protocol):
     """Signs statements, and knows its own signature."""
 
     def sign(self, claims: Mapping[str, object]) -> str:
@@ -73,7 +84,7 @@ class Seal(Protocol):
         ...
 
     def verify(self, text: str) -> Mapping[str, object]:
-        """The claims. Raises VerificationFailed unless this seal signed them."""
+        """The claims. Raises VerificationFailed unless this signer signed them."""
         ...
 
     def public_keys(self) -> tuple[Mapping[str, str], ...]:
@@ -82,8 +93,8 @@ class Seal(Protocol):
 
 
 @dataclass(frozen=True)
-class Turn:
-    """What holds at the moment when a hand-in gets its place in the chain.
+class ChainPosition:
+    """What holds at the moment when a submission gets its place in the chain.
 
     `latest` is the last receipt of the same person and assignment; `number` and `previous` belong to the place;
     `filename` is a free name for the version, dated by `received`.
@@ -96,7 +107,7 @@ class Turn:
 
 
 class Body(Protocol):
-    """The bytes of a hand-in, all there and counted, in memory or on disk."""
+    """The bytes of a submission, all there and counted, in memory or on disk."""
 
     @property
     def size(self) -> int: ...
@@ -105,8 +116,8 @@ class Body(Protocol):
 
 
 @dataclass(frozen=True)
-class HandIn:
-    """A hand-in before it is accepted; moments, `late` and `due` as in `Submission`."""
+class NewSubmission:
+    """A submission before it is accepted; moments, `late` and `due` as in `Submission`."""
 
     username: Username
     assignment: AssignmentName
@@ -118,36 +129,36 @@ class HandIn:
     arrived: int | None = None
 
 
-Issue = Callable[[Turn], Receipt]
-"""Decides inside the store's critical section: returns the receipt to append, or `turn.latest` to keep nothing."""
+Issue = Callable[[ChainPosition], Receipt]
+"""Decides inside the store's critical section: returns the receipt to append, or `position.latest` to keep nothing."""
 
 
-def issue_receipt(hand_in: HandIn, seal: Seal, course: str) -> Issue:
+def issue_receipt(new: NewSubmission, signer: Signer, course: str) -> Issue:
     """The rule of acceptance: identical to the latest gives the latest's receipt, all else is a new attempt.
 
     The same bytes in time after the same bytes late are new: an instructor has handed them in, or time was given.
     """
 
-    def issue(turn: Turn) -> Receipt:
-        latest = turn.latest
-        same = latest is not None and latest.submission.sha256 == hand_in.body.sha256
-        if latest is not None and same and (hand_in.late or not latest.submission.late):
+    def issue(position: ChainPosition) -> Receipt:
+        latest = position.latest
+        same = latest is not None and latest.submission.sha256 == new.body.sha256
+        if latest is not None and same and (new.late or not latest.submission.late):
             return latest
         submission = Submission(
-            username=hand_in.username,
-            assignment=hand_in.assignment,
+            username=new.username,
+            assignment=new.assignment,
             attempt=latest.submission.attempt + 1 if latest else 1,
-            filename=turn.filename,
-            sha256=hand_in.body.sha256,
-            size=hand_in.body.size,
-            received=hand_in.received,
-            by=hand_in.by,
-            late=hand_in.late,
-            due=hand_in.due,
-            arrived=hand_in.arrived,
+            filename=position.filename,
+            sha256=new.body.sha256,
+            size=new.body.size,
+            received=new.received,
+            by=new.by,
+            late=new.late,
+            due=new.due,
+            arrived=new.arrived,
         )
-        text = seal.sign(claims(submission, turn.number, turn.previous, course))
-        return Receipt(turn.number, turn.previous, submission, text)
+        text = signer.sign(claims(submission, position.number, position.previous, course))
+        return Receipt(position.number, position.previous, submission, text)
 
     return issue
 
@@ -189,7 +200,7 @@ def latest_filename(username: Username) -> str:
 
 
 def owner(filename: str) -> Username | None:
-    """Whose latest hand-in a file in a submitted folder is; None for history, hidden and foreign files."""
+    """Whose latest submission a file in a submitted folder is; None for history, hidden and foreign files."""
     stem, dot, ending = filename.rpartition(".")
     if not dot or ending != "py" or is_history(stem):
         return None

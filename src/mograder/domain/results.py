@@ -29,7 +29,8 @@ class CheckStatus(StrEnum):
 class CheckResult:
     """One check. `messages` are those of the conditions that failed; weights are sums over its conditions.
 
-    `unprotected`: the result rests on a comparison that a class of the student's defines.
+    `unprotected`: the result rests on a comparison that a class of the student's defines. `told` is what its student
+    reads in the place of `messages`, None for the same.
     """
 
     label: str
@@ -40,11 +41,12 @@ class CheckResult:
     earned_weight: float = 0.0
     total_weight: float = 0.0
     unprotected: bool = False
+    told: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
 class CellFailure:
-    """A cell that raised. `line` is the line in the submitted file (1-based); `traceback` is cut to the student's cells."""
+    """A cell that raised. `line` is that in the submitted file (1-based); `traceback` is cut to the student's cells."""
 
     cell: str
     line: int | None
@@ -54,7 +56,10 @@ class CellFailure:
 
 @dataclass(frozen=True)
 class LimitReached:
-    """A limit that was reached: `what` is time, memory, output, processes, calls or size; `where` a cell or a question."""
+    """A limit that was reached.
+
+    `what` is time, memory, output, processes, calls or size; `where` a cell or a question.
+    """
 
     what: str
     where: str

@@ -1,20 +1,19 @@
-"""Who is to be in the course: people, their personal codes, and the lists that they come in."""
+"""The roster: the people of the course and their personal codes."""
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
-from mograder.domain.access import Role
-from mograder.domain.errors import BadName, BadRequest
-from mograder.domain.names import Username, one_line, parse_new_username
-from mograder.domain.tables import read_table
-
-PERSON_COLUMNS = ("username", "student_id", "email", "email_address")
-"""Columns that say who a person is; the first of these that a list has becomes the user name."""
-
-FULL_NAME_COLUMNS = ("name", "full_name")
+from mograder.domain import tokens
+from mograder.domain.access import Account, Actor, Role
+from mograder.domain.accounts import AccountsStore, People, hash_code
+from mograder.domain.audit import Event
+from mograder.domain.errors import BadRequest, NameTaken
+from mograder.domain.keys import KeysStore
+from mograder.domain.names import INSTRUCTOR, Username, one_line, parse_new_username
 
 MAX_NAME = 200  # characters of a person's display name
 
@@ -44,33 +43,97 @@ def random_code() -> str:
     return "-".join("".join(letters[at : at + 4]) for at in (0, 4, 8))
 
 
-def read_roster(text: str) -> tuple[Person, ...]:
-    """The people of a CSV list, all of them students. Raises BadRequest naming the line at fault.
+@dataclass(frozen=True)
+class Roster:
+    """The roster of one course. `new_code` makes a personal code."""
 
-    User names come from the first of PERSON_COLUMNS that is there; names from `name`, or `first_name` and
-    `last_name`. Other columns are passed over; a role is given by an instructor, not by a list.
-    """
-    columns, rows = read_table(text, lambda name: name.lower().replace(" ", "_"))
-    column = next((each for each in PERSON_COLUMNS if each in columns), None)
-    if column is None:
-        raise BadRequest(
-            f"the list has no column for the person: expected one of {', '.join(PERSON_COLUMNS[:3])}, "
-            f"found {', '.join(columns) or 'nothing'}"
+    store: AccountsStore
+    keys: KeysStore
+    people: People
+    clock: Callable[[], int]
+    new_code: Callable[[], str]
+
+    def all(self) -> list[Account]:
+        """Everybody with an account, removed people included, sorted by name."""
+        return self.store.all()
+
+    def enrol(self, usernames: list[Username]) -> list[tuple[Username, str]]:
+        """Bind names so that nobody else can claim them, and return their tokens: all or none.
+
+        Raises NameTaken, also for somebody who was removed from the course.
+        """
+        now = self.clock()
+        secret = self.keys.secrets()[0]
+
+        def bind(username: Username) -> Callable[[Account | None], Account]:
+            def change(held: Account | None) -> Account:
+                _check_same_name(held, username)
+                if held is not None and held.removed:
+                    raise NameTaken(f"{username!r} was removed from the course: 'mograder roster reset' brings back")
+                return replace(held or Account(username, created=now), bound=True)
+
+            return change
+
+        bound = self.store.change_many(
+            [(name, bind(name), Event(now, INSTRUCTOR, "enrol", name)) for name in usernames]
         )
-    people: dict[str, Person] = {}
-    for place, row in rows:
-        try:
-            person = Person.parse(row[column], _name_in(row))
-        except (BadName, BadRequest) as error:
-            raise BadRequest(f"{place}: {error.message}") from None
-        if person.username.key in people:
-            raise BadRequest(f"{place}: {person.username!r} is in the list already")
-        people[person.username.key] = person
-    if not people:
-        raise BadRequest("the list names nobody")
-    return tuple(people.values())
+        return [(each.username, tokens.sign(secret, each.username, each.generation)) for each in bound]
+
+    def add(self, actor: Actor, people: Sequence[Person]) -> list[tuple[Account, str]]:
+        """Put people on the roster: all or none. Each comes with the personal code that claims the name; it is shown
+        only this once.
+
+        Somebody who is there already is unchanged and has "" for a code; a display name that was missing is filled in.
+        Raises NameTaken when a name differs from another's by case alone.
+        """
+        now = self.clock()
+        codes = {person.username: "" for person in people}
+
+        def add(person: Person) -> Callable[[Account | None], Account]:
+            def change(held: Account | None) -> Account:
+                _check_same_name(held, person.username)
+                if held is not None and (held.bound or held.code_hash):
+                    return replace(held, name=held.name or person.name)
+                codes[person.username] = code = self.new_code()
+                return Account(
+                    person.username, person.role, person.name, created=now, code_hash=hash_code(code),
+                    generation=held.generation if held else 0,
+                )  # fmt: skip
+
+            return change
+
+        changes = [(each.username, add(each), Event(now, actor.username, "add", each.username)) for each in people]
+        return [(account, codes[account.username]) for account in self.store.change_many(changes)]
+
+    def reset(self, actor: Actor, username: Username) -> tuple[Account, str]:
+        """Revoke a person's token; a new personal code claims the name again. Brings a removed person back.
+
+        Raises NotFound.
+        """
+        code = self.new_code()
+        return self._change(actor, "reset", username, lambda held: replace(
+            held, generation=held.generation + 1, bound=False, code_hash=hash_code(code), removed=False, claim_hash=None
+        )), code  # fmt: skip
+
+    def set_role(self, actor: Actor, username: Username, role: Role) -> Account:
+        """Raises NotFound."""
+        return self._change(actor, "role", username, lambda held: replace(held, role=role), role.value)
+
+    def remove(self, actor: Actor, username: Username) -> Account:
+        """Revoke a person's token or code for good. Submissions stay, and nobody else can claim the name.
+
+        Raises NotFound.
+        """
+        return self._change(actor, "remove", username, lambda held: replace(
+            held, generation=held.generation + 1, bound=True, code_hash=None, removed=True, claim_hash=None
+        ))  # fmt: skip
+
+    def _change(
+        self, actor: Actor, action: str, username: Username, change: Callable[[Account], Account], detail: str = ""
+    ) -> Account:
+        return self.people.change(actor, action, username, change, self.clock(), detail)
 
 
-def _name_in(row: dict[str, str]) -> str:
-    full = next((row[each] for each in FULL_NAME_COLUMNS if row.get(each)), "")
-    return full or f"{row.get('first_name', '')} {row.get('last_name', '')}"
+def _check_same_name(held: Account | None, username: Username) -> None:
+    if held is not None and held.username != username:
+        raise NameTaken(f"{username!r} differs from the account {held.username!r} by case alone")

@@ -1,21 +1,23 @@
 """The rules of an assignment as people write them, and what of it changes when they write something else.
 
-The law: what nobody has changed is no change.
+Invariant: what nobody has changed is no change.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import date, datetime, tzinfo
 from types import MappingProxyType
+from typing import Protocol
 
 from mograder.domain import deadlines
-from mograder.domain.assignments import Rules
-from mograder.domain.errors import BadRequest
-from mograder.domain.names import printable
+from mograder.domain.assignments import Plan, Rules
+from mograder.domain.audit import Event
+from mograder.domain.errors import BadRequest, Unreadable
+from mograder.domain.names import AssignmentName, printable
 
 LONGEST_TITLE = 200  # characters
 YEARS = range(1971, 9999)
@@ -40,6 +42,35 @@ class RuleChange:
     @property
     def text(self) -> str:
         return f"{self.key} {self.before or 'unsaid'} -> {self.after or 'unsaid'}"
+
+
+class ConfigStore(Protocol):
+    """What storage promises about the course's configuration, mograder.toml."""
+
+    def plan(self) -> Plan:
+        """What mograder.toml says now, or what it last said when it cannot be parsed now."""
+        ...
+
+    def errors(self) -> tuple[Unreadable, ...]:
+        """The files written by hand that cannot be parsed now: mograder.toml, assignments.json, grades.json.
+
+        Of the first two, the last version that could be parsed stays in force.
+        """
+        ...
+
+    def version(self) -> str:
+        """The version of the text of mograder.toml, for `change_rules`. Raises Unreadable when it cannot be parsed."""
+        ...
+
+    def change_rules(
+        self, assignment: AssignmentName, changes: Sequence[RuleChange], version: str, event: Event
+    ) -> None:
+        """Write changed rules of an assignment into mograder.toml and record `event`, in one transaction.
+
+        The rest of the text stays as the instructor wrote it. Raises ChangedMeanwhile unless the text still has
+        `version`, and Unreadable; then nothing is changed.
+        """
+        ...
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Sign and verify "username:hmac_hex".
 
-The law: hex is the lower-case HMAC-SHA256 with key = the secret's text and message = the username. A reset raises
+Invariant: hex is the lower-case HMAC-SHA256 with key = the secret's text and message = the username. A reset raises
 an account's generation, which enters the message from 1 on, so that one person's token can be revoked alone.
 """
 

@@ -98,6 +98,20 @@ def read_text(data: bytes) -> str:
     return _LINE_END.sub("\n", text.removeprefix("\ufeff"))
 
 
+def text_bytes(text: str, like: bytes) -> bytes:
+    """The bytes of a text in the encoding, and with the mark and line ends, of a file that `read_text` has read.
+
+    Raises NotebookError when that encoding has no sign for a character.
+    """
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(like).readline)
+    ends = "\r\n" if b"\r\n" in like else "\n"
+    try:
+        return text.replace("\n", ends).encode(encoding)
+    except UnicodeEncodeError as error:
+        sign = text[error.start]
+        raise NotebookError(f"{sign!r} cannot be written as {encoding}: save the file as UTF-8") from None
+
+
 def parse(text: str) -> Notebook:
     """The cells of a notebook. Raises NotebookError: a syntax error, or not a marimo notebook."""
     text = _LINE_END.sub("\n", text.removeprefix("\ufeff"))

@@ -44,10 +44,11 @@ def leaks(source: Source, release: str, others: Mapping[str, str] | None = None)
     telling = {line: number for line, number in secrets.items() if _says_something(line)}
     shown = _instructors_lines(source)
     literals = {line.rstrip(",)]: ") for line in shown}
-    found = list(_telling_leaks("", release, telling, shown, literals))
+    lines = source.notebook.text.split("\n")
+    found = list(_telling_leaks("", release, telling, lines, shown, literals))
     found += _short_leaks(source, release, {line: n for line, n in secrets.items() if line not in telling})
     for name, text in (others or {}).items():
-        found += _telling_leaks(name, text, telling, frozenset(), frozenset())
+        found += _telling_leaks(name, text, telling, lines, frozenset(), frozenset())
     return tuple(dict.fromkeys(found))
 
 
@@ -62,6 +63,11 @@ def _secrets(source: Source) -> Iterator[tuple[str, int]]:
 
 def _bare(line: str) -> str:
     return " ".join(line.strip().lstrip("#").split())
+
+
+def _as_written(line: str) -> str:
+    """A line of code does not explain the same line in a comment."""
+    return " ".join(line.split())
 
 
 def _says_something(line: str) -> bool:
@@ -84,14 +90,13 @@ def _instructors_lines(source: Source) -> frozenset[str]:
         for number in range(cell.span[0], cell.span[1] + 1)
     }
     return frozenset(
-        _bare(line) for number, line in enumerate(lines, 1) if number not in secret and number not in students
+        _as_written(line) for number, line in enumerate(lines, 1) if number not in secret and number not in students
     )
 
 
 def _telling_leaks(
-    name: str, text: str, telling: Mapping[str, int], shown: Iterable[str], literals: Iterable[str]
+    name: str, text: str, telling: Mapping[str, int], lines: list[str], shown: frozenset[str], literals: Iterable[str]
 ) -> Iterator[Leak]:
-    shown, literals = set(shown), set(literals)
     patterns = {
         secret: re.compile(rf"(?<!\w){re.escape(secret)}(?!\w)" if secret[:1].isalnum() else re.escape(secret))
         for secret in telling
@@ -99,10 +104,11 @@ def _telling_leaks(
     }
     for number, line in enumerate(text.split("\n"), 1):
         bare = _bare(line)
-        if not bare or bare in shown:
-            continue
         for secret, pattern in patterns.items():
-            if len(secret) <= len(bare) and pattern.search(bare):
+            if secret not in bare or not pattern.search(bare):
+                continue
+            written = _as_written(line)
+            if written not in shown or written != _as_written(lines[telling[secret] - 1]):
                 yield Leak(name, number, secret, telling[secret])
 
 

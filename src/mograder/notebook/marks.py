@@ -88,6 +88,11 @@ def find_blocks(notebook: Notebook) -> tuple[tuple[Block, ...], tuple[Mistake, .
     return tuple(kept), tuple(mistakes + astray)
 
 
+def find_markers(text: str) -> tuple[int, ...]:
+    """The lines (1-based) of any text that are markers."""
+    return tuple(number for number, line in enumerate(text.splitlines(), 1) if _MARKER.fullmatch(line))
+
+
 def _in_cells(notebook: Notebook, blocks: list[Block]) -> tuple[list[Block], list[Mistake]]:
     kept: list[Block] = []
     mistakes: list[Mistake] = []

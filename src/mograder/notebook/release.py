@@ -180,7 +180,7 @@ def _without_layout(text: str) -> str:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and ast.unparse(node.targets[0]) == "app":
             kept = [word for word in node.value.keywords if word.arg != "layout_file"]
             if len(kept) < len(node.value.keywords):
-                words = ", ".join(f"{word.arg}={ast.unparse(word.value)}" for word in kept)
+                words = ", ".join(ast.get_source_segment(text, word) or "" for word in kept)
                 lines = text.split("\n")
                 lines[node.lineno - 1 : node.end_lineno] = [f"app = {ast.unparse(node.value.func)}({words})"]
                 return "\n".join(lines)

@@ -1,7 +1,6 @@
-"""The endpoints of the wire table on a Course: found, authorised, read, answered.
+"""The endpoints of the wire table over a course, as one small ASGI callable; endpoints.py has what each of them does.
 
-One small ASGI callable; what each endpoint does is in endpoints.py. The order is the law: name the row,
-authenticate, parse names, authorise, and only then read the body.
+Invariant: a request is routed, authenticated, its names parsed, and authorised, in this order, before its body is read.
 """
 
 from __future__ import annotations
@@ -13,16 +12,14 @@ import logging
 import ssl
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
 from urllib.parse import quote
 
-from mograder import wire
 from mograder.domain import tokens
 from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
+from mograder.domain.assignments import Assignment
 from mograder.domain.board import Board
 from mograder.domain.course import Course
 from mograder.domain.errors import (
@@ -36,22 +33,23 @@ from mograder.domain.errors import (
     Unreadable,
 )
 from mograder.domain.extensions import Extension
-from mograder.domain.names import parse_owner, printable
-from mograder.domain.store import StoredFile
-from mograder.web.body import PATIENT, Body, Gone, Pace, Receive, Scope, Send, is_multipart
+from mograder.domain.files import StoredFile
+from mograder.domain.names import Username, parse_exact_owner, printable
+from mograder.domain.submissions import Accepted
+from mograder.web.body import PATIENT, Body, ClientDisconnected, Receive, Scope, Send, Timeouts
+from mograder.web.caching import Memo, SingleFlight
+from mograder.web.downloads import DownloadRecorder
 from mograder.web.endpoints import (
     HANDLERS,
     SAME_FOR_ALL,
+    Caches,
     Handler,
     Request,
     asked_about,
-    begin_submit,
-    submitted,
     upload_feedback,
 )
-from mograder.web.fetches import Fetches
-from mograder.web.lists import AtOnce, Gathered, Written
-from mograder.web.live import Live
+from mograder.web.pages.live import Live
+from mograder.web.prefix import path_of
 from mograder.web.replies import (
     FEEDBACK_POLICY,
     INTERNAL_ERROR,
@@ -63,28 +61,24 @@ from mograder.web.replies import (
     send_reply,
     whole_file,
 )
+from mograder.web.representations import submitted
+from mograder.web.threads import StoreThreads
 from mograder.web.throttle import Failures, address_key, name_key
-from mograder.wire import Content, Endpoint
+from mograder.web.uploads import IncomingSubmission, take_submission
+from mograder.wire.endpoints import TROUBLE, Content, Endpoint
+from mograder.wire.paths import Routes
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-WRITERS = 64
-"""Requests that may wait for the disk at once; what waits together is committed together."""
-
 LONGEST_TROUBLE = 500
-"""Letters of what is said in a header field, of which proxies take some KiB."""
-
-MULTIPART_EXTRA = 64 * 1024
-"""Bytes that a multipart form may have around the file."""
+"""Characters of an error in a header field: proxies accept a few KiB."""
 
 LAST_ERRORS = 20
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What this server answered instead of what was asked for, and when (Unix microseconds)."""
+    """A request that this server refused or failed to answer, and when (Unix microseconds)."""
 
     moment: int
     path: str
@@ -99,50 +93,48 @@ class Api:
         course: Course,
         *,
         check_tokens: bool = True,
-        pace: Pace = PATIENT,
+        timeouts: Timeouts = PATIENT,
         authority: str = "",
     ) -> None:
         self.course = course
-        self.pace = pace
+        self.timeouts = timeouts
         self.check_tokens = check_tokens
         self._authority = authority
-        self._routes = wire.Routes()
-        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
-        self._gathered: Gathered[Reply | StoredFile] = Gathered(self.write)
-        self._written: Written[Reply] = Written()
-        self._seen: Written[object] = Written()
-        self._at_once = AtOnce()
-        self._boards: Written[Board] = Written(1)
-        self._looking = threading.Lock()
-        self.live = Live(lambda: self.write(course.head))
+        self._routes = Routes()
+        self.threads = StoreThreads(course.is_remote)
+        self._single_flight: SingleFlight[Reply | StoredFile] = SingleFlight(self.threads.run)
+        self._caches = Caches()
+        self._board: Memo[Board] = Memo(1)
+        self._board_lock = threading.Lock()
+        self.live = Live(lambda: self.threads.run(course.submissions.head))
         self.errors: deque[Failure] = deque(maxlen=LAST_ERRORS)
-        self._known: Written[Actor] = Written()
-        self._own: Written[tuple[Extension, ...]] = Written()
-        self.fetches = Fetches(course, self.write)
-        # Apart, so that clients that go on sending a revoked token keep nobody from registering.
+        self._actors: Memo[Actor] = Memo()
+        self._extensions: Memo[tuple[Extension, ...]] = Memo()
+        self.fetches = DownloadRecorder(course, self.threads.run)
+        # Counted apart, so that clients that keep sending a revoked token do not block registrations.
         self.bad_tokens, self.wrong_codes = Failures(course, "token"), Failures(course, "code")
 
     @property
     def fingerprint(self) -> str:
-        """Of the certificate that vouches for this server, "" if it has none of its own."""
+        """The SHA-256 of the authority's certificate, "" if the server has no authority of its own."""
         if not self._authority:
             return ""
         return hashlib.sha256(ssl.PEM_cert_to_DER_cert(self._authority)).hexdigest()
 
     def note_error(self, moment: int, path: str, message: str) -> None:
-        """Remember that something was refused or failed: instructors see the last of these on the board."""
+        """Remember that a request was refused or failed. The board shows instructors the last of these."""
         self.errors.append(Failure(moment, printable(path), printable(message, 300)))
 
     def board(self) -> Board:
-        """The course's board, as it is now; made once for all who look, and again when something has changed."""
-        with self._looking:
-            return self._boards.get("board", self.course.board_seen(), self.course.board)
+        """The course's current board. It is made again only when something has changed."""
+        with self._board_lock:
+            return self._board.get("board", self.course.standings.board_version(), self.course.standings.board)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()
-        await asyncio.sleep(0)  # to a turn of its own, also for a caller that asks again and again within one
+        await asyncio.sleep(0)  # starts a new turn of the event loop, also for a caller that sends many requests in one
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        body = Body(headers, receive, self.pace)
+        body = Body(headers, receive, self.timeouts)
         actor = None
         try:
             if scope["method"] == "OPTIONS":
@@ -156,7 +148,7 @@ class Api:
             reply = problem(error, actor)
             if scope["method"] == "POST" or error.status >= 500:
                 self.note_error(received, scope["path"], error.message)
-        except Gone:
+        except ClientDisconnected:
             return
         except Exception:
             log.exception("internal error at %s", scope["path"])
@@ -166,13 +158,15 @@ class Api:
             await self._send_file(request, reply, body, receive, send)
         else:
             if actor is not None and actor.is_instructor:
-                troubles = partial(self.course.troubles, actor)
-                reply = with_troubles(reply, await self._read(lambda: self._at_once.get("troubles", troubles)))
+                config_errors = partial(self.course.config_errors, actor)
+                reply = with_config_errors(
+                    reply, await self.threads.read(lambda: self._caches.tick.get("troubles", config_errors))
+                )
             await send_reply(reply, scope, headers, body, send)
 
     async def _send_file(self, request: Request, file: StoredFile, body: Body, receive: Receive, send: Send) -> None:
         row, values, scope, headers = request.row, request.values, request.scope, request.headers
-        if row.name == "hand_out" and scope["method"] == "GET":
+        if row.name == "release_file" and scope["method"] == "GET":
             self.fetches.note(request.actor, values["assignment"], values["file"], request.received)
         kind = row.reply.value if isinstance(row.reply, Content) else ""
 
@@ -184,12 +178,12 @@ class Api:
             reply = None
             if is_whole(file, headers):
                 key = (row.name, *values.values(), file.tag)
-                reply = self._at_once.get(key, lambda: whole_file(file, kind, extra()))
+                reply = self._caches.tick.get(key, lambda: whole_file(file, kind, extra()))
             if reply is not None:
                 await send_reply(reply, scope, headers, body, send)
             else:
                 await send_file(file, kind, extra(), scope, headers, body, receive, send)
-        except OSError as error:  # removed by hand since it was found, or not ours to read
+        except OSError as error:  # removed by hand since it was found, or not readable
             log.error("cannot send %s: %s", file.name, error)
             gone = isinstance(error, FileNotFoundError)
             failure = NotFound("the file is gone") if gone else Temporary("the file cannot be read")
@@ -221,24 +215,23 @@ class Api:
             return UNCHECKED
         given = headers.get("authorization")
         try:
-            return await self._read(lambda: self._who(given))
+            return await self.threads.read(lambda: self._who(given))
         except Unauthenticated:
             if given is not None:
                 whose = [address_key(scope)]
                 with contextlib.suppress(Unauthenticated):
                     whose.append(name_key(tokens.from_header(given).username))
-                await self.write(lambda: self.bad_tokens.note(*whose))
+                await self.threads.run(lambda: self.bad_tokens.note(*whose))
             raise
 
     def _who(self, given: str | None) -> Actor:
-        """Who sends this header: as before, as long as neither accounts nor secrets have changed."""
-        store = self.course.store
+        """The actor of this header. Cached as long as neither accounts nor secrets change."""
         try:
-            mark, secrets = self._mark(), self._at_once.get("secrets", store.secrets)
-        except Unreadable:  # the course's own token needs no ledger, and its holder is told what is wrong
-            return self.course.authenticate(tokens.from_header(given))
-        who = partial(self.course.authenticate, secrets=secrets)
-        return self._known.get(given, (mark, secrets), lambda: who(tokens.from_header(given)))
+            version, secrets = self._version(), self._caches.tick.get("secrets", self.course.keys.secrets)
+        except Unreadable:  # the course's own token needs no ledger, and the instructor must be told what is wrong
+            return self.course.accounts.authenticate(tokens.from_header(given))
+        who = partial(self.course.accounts.authenticate, secrets=secrets)
+        return self._actors.get(given, (version, secrets), lambda: who(tokens.from_header(given)))
 
     def _request(
         self, row: Endpoint, actor: Actor, values: Mapping[str, str], headers: Mapping[str, str], scope: Scope,
@@ -249,13 +242,13 @@ class Api:
             about = asked_about(scope["query_string"], row.about_query)
         elif row.about_path:
             try:
-                about = parse_owner(values[row.about_path])
+                about = parse_exact_owner(values[row.about_path])
             except BadName as error:
                 raise NotFound(error.message) from None
         authorise(actor, row.allow, about)
         return Request(
-            row, self.course, actor, values, about, headers, received, scope, self.wrong_codes, self._written,
-            self._seen, self._at_once, self._authority,
+            row, self.course, actor, values, about, headers, received, scope, self.wrong_codes, self._caches,
+            self._authority,
         )  # fmt: skip
 
     async def _answer(self, request: Request, body: Body) -> Reply | StoredFile:
@@ -263,106 +256,60 @@ class Api:
         if row.request is Content.UPLOAD:
             return await self._submit(request, body)
         if row.request is Content.PAGES:
-            await self._read(request.assignment)
+            await self.threads.read(request.assignment)
             from mograder.web import multipart
 
             pages = await multipart.read_files(request.headers, body.chunks(row.limit or 0))
-            return await self.write(lambda: upload_feedback(request, pages))
+            return await self.threads.run(lambda: upload_feedback(request, pages))
         handler = HANDLERS[row.name]
         if row.name in SAME_FOR_ALL:
             return await self._for_all(request, handler)
         if row.method == "GET" and not row.many:
-            return await self._read(lambda: handler(request))
+            return await self.threads.read(lambda: handler(request))
         full = request._replace(body=await body.whole(row.limit or 0)) if row.method == "POST" else request
-        return await self.write(lambda: handler(full))
+        return await self.threads.run(lambda: handler(full))
 
     async def _for_all(self, request: Request, handler: Handler) -> Reply | StoredFile:
-        """One answer for all who ask for the same at one moment; nothing is read on the event loop but the marks."""
+        """One response for all equal requests at the same moment; the event loop reads nothing but versions."""
         row, actor = request.row, request.actor
         place = (row.name, *request.values.values())
 
         def look() -> tuple[tuple[Extension, ...], object]:
-            return self._own_extensions(actor), self._at_once.get(place, lambda: SAME_FOR_ALL[row.name](request))
+            return self._own_extensions(actor), self._caches.tick.get(place, lambda: SAME_FOR_ALL[row.name](request))
 
-        own, listed = await self._read(look)
+        own, listed = await self.threads.read(look)
         key = (place, request.query, actor.is_instructor, own)
         if listed is None:
-            return await self._gathered.get(key, lambda: handler(request._replace(own=own)))
-        return self._at_once.get(key, lambda: handler(request._replace(own=own, listed=listed)))
+            return await self._single_flight.get(key, lambda: handler(request._replace(own=own)))
+        return self._caches.tick.get(key, lambda: handler(request._replace(own=own, listed=listed)))
 
     def _own_extensions(self, actor: Actor) -> tuple[Extension, ...]:
-        """Read again once the ledger has changed; an instructor has none, and sees the list without a ledger."""
+        """The actor's extensions, cached as long as the ledger does not change. Instructors have none."""
         if actor.is_instructor:
             return ()
-        return self._own.get(actor.username, self._mark(), lambda: self.course.own_extensions(actor))
+        return self._extensions.get(actor.username, self._version(), lambda: self.course.extensions.own(actor))
 
-    def _mark(self) -> object:
-        store = self.course.store  # far away, asking whether something has changed takes as long as asking for it
-        return object() if store.waits else self._at_once.get("mark", store.mark)
+    def _version(self) -> object:
+        """Equal to an earlier one only if accounts and extensions are as they were."""
+        if self.course.is_remote:  # asking whether something has changed takes as long as asking for it
+            return object()
+        return self._caches.tick.get("version", self.course.version)
+
+    async def take_submission(
+        self, actor: Actor, assignment: Assignment, user: Username, body: Body, received: int
+    ) -> Accepted:
+        """Keep the submission that comes in `body`; see `uploads.take_submission`."""
+        return await take_submission(
+            self.course, self.threads, IncomingSubmission(actor, assignment, user, body, received)
+        )
 
     async def _submit(self, request: Request, body: Body) -> Reply:
-        course = self.course
-        assignment = await self._read(request.assignment)
-        await self._read(lambda: course.check_open(request.actor, assignment, request.person(), request.received))
-        limit = course.limit_for(assignment)
-        upload = course.upload()
-        try:
-            filename = ""
-            if is_multipart(request.headers):
-                from mograder.web import multipart  # our own client sends no forms: its parser is loaded when needed
-
-                chunks = body.chunks(limit + MULTIPART_EXTRA)
-                filename = await multipart.read_first_file(request.headers, chunks, upload)
-            else:
-                async for chunk in body.chunks(limit):
-                    upload.write(chunk)
-            announced = await self._read(lambda: course.announced(assignment, request.person()))
-        except BaseException:
-            upload.discard()
-            raise
-        begin = partial(begin_submit, request, assignment, upload, filename, announced)
-        if course.store.waits or upload.is_large or announced:
-            accepted = await self.write(lambda: begin().result())
-        else:
-            accepted = await promised(begin())
-        return await self._read(lambda: submitted(course, accepted))
-
-    async def _read(self, work: Callable[[], T]) -> T:
-        """One small file of a local disk takes less than handing the work to a thread; a network's store waits."""
-        return await self.write(work) if self.course.store.waits else work()
-
-    async def write(self, work: Callable[[], T]) -> T:
-        # Shielded: when the sender goes away, what a thread has begun it still finishes.
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._writers, work))
+        assignment = await self.threads.read(request.assignment)
+        accepted = await self.take_submission(request.actor, assignment, request.person(), body, request.received)
+        return await self.threads.read(lambda: submitted(self.course, accepted))
 
 
-async def promised(future: Future[T]) -> T:
-    """What a thread will have done, also when who waits for it goes away meanwhile."""
-    loop = asyncio.get_running_loop()
-    done = loop.create_future()
-
-    def tell() -> None:
-        if not done.done():
-            done.set_result(None)
-
-    def wake(_: Future[T]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(tell)
-
-    future.add_done_callback(wake)
-    await done
-    return future.result()
-
-
-def with_troubles(reply: Reply, troubles: tuple[Unreadable, ...]) -> Reply:
-    """Tells an instructor, whatever the question was, which files of the course want mending."""
-    said = tuple((wire.TROUBLE, quote(f"{each.message} ({each.place})"[:LONGEST_TROUBLE])) for each in troubles)
+def with_config_errors(reply: Reply, config_errors: tuple[Unreadable, ...]) -> Reply:
+    """Add header fields that tell an instructor which files of the course cannot be parsed."""
+    said = tuple((TROUBLE, quote(f"{each.message} ({each.place})"[:LONGEST_TROUBLE])) for each in config_errors)
     return replace(reply, headers=reply.headers + said) if said else reply
-
-
-def path_of(scope: Scope) -> bytes:
-    """The request's path, percent-encoded, below the point where the application is mounted."""
-    raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    raw = raw.partition(b"?")[0]
-    prefix = scope.get("root_path", "").encode()
-    return raw[len(prefix) :] if prefix and raw.startswith(prefix) else raw

@@ -1,59 +1,70 @@
-"""The ASGI application: the protocol's endpoints and the pages, at the root or wherever it is mounted."""
+"""The ASGI application: the endpoints of the protocol and the pages, at the root or below a mount."""
 
 from __future__ import annotations
 
 from functools import cached_property
+from urllib.parse import urlsplit
 
 from mograder.domain.course import Course
-from mograder.web.api import Api, path_of
-from mograder.web.body import PATIENT, Pace, Receive, Scope, Send
+from mograder.web.api import Api
+from mograder.web.body import PATIENT, Receive, Scope, Send, Timeouts
+from mograder.web.prefix import below, is_prefix, path_of
 
 PAGES = frozenset(b"board invite join live login logout more-time my my-receipts once people static trail".split())
-"""The first segments of paths that are the pages' own; the protocol has none of them."""
+"""The first path segments of the pages. The protocol uses none of them."""
 
 
 class App:
-    """An ASGI application over one course. It does not open or close the course: who made it does."""
+    """An ASGI application over one course. The caller opens and closes the course."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
     @cached_property
     def _pages(self):  # type: ignore[no-untyped-def]
-        from mograder.web.views import make_router  # most servers that start are asked for no page for a while
+        from mograder.web.pages.routes import make_router  # loaded with the first page: most servers start without one
 
         return make_router(self._api)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            if not self._api.knows(scope) or self._is_page(scope):
+                scope = await self._at_public_path(scope)
             await (self._pages if self._is_page(scope) else self._api)(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await live(receive, send)
-        else:  # a websocket: refused before it is accepted
+            await answer_lifespan(receive, send)
+        else:  # a websocket is refused before it is accepted
             await send({"type": "websocket.close", "code": 1000})
 
+    async def _at_public_path(self, scope: Scope) -> Scope:
+        """The request below the path of the address that the course states, where it has one and no proxy says more."""
+        url = await self._api.threads.read(lambda: self._api.course.url)
+        path, root = urlsplit(url).path.rstrip("/"), scope.get("root_path", "")
+        return below(scope, path) if is_prefix(path) and path != root and path.endswith(root) else scope
+
     def _is_page(self, scope: Scope) -> bool:
-        """The pages' own paths; for a browser also the root, and what is at no address of the protocol."""
+        """Whether a page answers: at the pages' own paths and, for a browser, at the root and at unknown addresses."""
         path = path_of(scope).strip(b"/")
         if path.partition(b"/")[0] in PAGES:
             return True
         return (not path or not self._api.knows(scope)) and _is_browser(scope)
 
 
-def create_app(course: Course, *, check_tokens: bool = True, pace: Pace = PATIENT, authority: str = "") -> App:
+def create_app(course: Course, *, check_tokens: bool = True, timeouts: Timeouts = PATIENT, authority: str = "") -> App:
     """The application to serve or mount. `check_tokens=False` lets everybody do everything (--no-auth).
 
     `authority` is the certificate (PEM) that vouches for this server, if it has one of its own.
     """
-    return App(Api(course, check_tokens=check_tokens, pace=pace, authority=authority))
+    return App(Api(course, check_tokens=check_tokens, timeouts=timeouts, authority=authority))
 
 
 def _is_browser(scope: Scope) -> bool:
-    """Whether a page is wanted. No client of the protocol says so."""
+    """Whether the client asks for HTML. No client of the protocol does."""
     return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
 
 
-async def live(receive: Receive, send: Send) -> None:
+async def answer_lifespan(receive: Receive, send: Send) -> None:
+    """Answer the lifespan messages of an ASGI server. Nothing is opened or closed here."""
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})

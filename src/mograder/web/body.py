@@ -1,6 +1,6 @@
-"""Reads a request's body under a limit of size and time; what is cut short is never taken for whole.
+"""Reads a request's body under limits of size and time; a body that is cut short is never mistaken for a complete one.
 
-The law: no body without Content-Length, no byte beyond the limit in memory, no waiting without end.
+Invariant: a body has a Content-Length, no byte beyond the limit is kept in memory, and every wait ends.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How slow the other side may be, in seconds: a connection that does nothing is not kept for ever.
+class Timeouts:
+    """How slow a client may be before its connection is given up. Times are in seconds.
 
-    `idle`: the longest pause between two pieces of a body. `slowest`: bytes a second below which an upload is given
-    up, once it has had `idle` to start. `linger`: the longest pause while the rest of a refused body is read and thrown
-    away, for `idle` at most, so that no reset overtakes the answer. `taking`: how long one piece of a large file may
-    wait to be taken.
+    `idle`: the longest pause between two pieces of a body. `slowest`: the lowest average rate of an upload in bytes a
+    second, after a grace of `idle`. `linger`: the longest pause while the rest of a refused body is read and discarded,
+    for `idle` in all, so that no reset overtakes the response. `taking`: how long the client may take to accept one
+    piece of a large file.
     """
 
     idle: float = 20.0
@@ -38,22 +38,23 @@ class Pace:
     taking: float = 60.0
 
 
-PATIENT = Pace()
+PATIENT = Timeouts()
 
 
 def is_multipart(headers: Mapping[str, str]) -> bool:
     return headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
-class Gone(Exception):
-    """The sender went away before the body was whole; there is nobody to answer."""
+class ClientDisconnected(Exception):
+    """The client disconnected before the body was complete. No response can be sent."""
 
 
 class Body:
     """One request's body."""
 
-    def __init__(self, headers: Mapping[str, str], receive: Receive, pace: Pace) -> None:
-        self.pace = pace
+    def __init__(self, headers: Mapping[str, str], receive: Receive, timeouts: Timeouts) -> None:
+        self.headers = headers
+        self.timeouts = timeouts
         self._receive = receive
         self._encoding = headers.get("content-encoding", "identity")
         self._chunked = "transfer-encoding" in headers
@@ -62,9 +63,9 @@ class Body:
 
     def _length(self, limit: int) -> int:
         if self._chunked:
-            raise LengthRequired("send a Content-Length; chunked uploads are not taken")
+            raise LengthRequired("send a Content-Length; chunked uploads are not accepted")
         if self._encoding.strip().lower() != "identity":
-            raise WrongType("send the body as it is: Content-Encoding is not taken")
+            raise WrongType("send the body as it is: Content-Encoding is not accepted")
         if not self._length_text.isascii() or not self._length_text.isdecimal():
             raise BadRequest("Content-Length is not a number")
         length = int(self._length_text[:20])
@@ -75,23 +76,24 @@ class Body:
     async def chunks(self, limit: int) -> AsyncIterator[bytes]:
         """The body piece by piece, `limit` bytes at most.
 
-        Raises LengthRequired, WrongType or TooLarge before anything is read, RequestTimeout, and Gone.
+        Raises LengthRequired, WrongType or TooLarge before anything is read, RequestTimeout, and
+        ClientDisconnected.
         """
         length = self._length(limit)
         count = 0
-        ends = time.monotonic() + self.pace.idle + length / self.pace.slowest
+        ends = time.monotonic() + self.timeouts.idle + length / self.timeouts.slowest
         while not self._over and count < length:
-            message = await self._next(min(self.pace.idle, ends - time.monotonic()))
+            message = await self._next(min(self.timeouts.idle, ends - time.monotonic()))
             chunk: bytes = message.get("body", b"")
             count += len(chunk)
             if count > length:
                 raise BadRequest("the body is longer than its Content-Length")
             if count == length:
-                self._over = True  # whether or not the server has noticed: nothing more can come
+                self._over = True  # nothing more can come, whether or not the server has noticed
             if chunk:
                 yield chunk
         if count < length:
-            raise Gone
+            raise ClientDisconnected
 
     async def _next(self, seconds: float) -> Message:
         try:
@@ -102,22 +104,22 @@ class Body:
             raise RequestTimeout("the request's body came too slowly") from None
         if message["type"] == "http.disconnect":
             self._over = True
-            raise Gone
+            raise ClientDisconnected
         self._over = not message.get("more_body", False)
         return message
 
     async def whole(self, limit: int) -> bytes:
-        """All of the body."""
+        """The whole body; see `chunks`."""
         return b"".join([chunk async for chunk in self.chunks(limit)])
 
     @property
     def unread(self) -> bool:
-        """Whether the sender may still be sending."""
+        """Whether the client may still be sending."""
         return not self._over and (self._chunked or self._length_text != "0")
 
     async def drain(self) -> None:
-        """Read on for a moment and throw away."""
-        with contextlib.suppress(TimeoutError, RequestTimeout, Gone):
-            async with asyncio.timeout(self.pace.idle):
+        """Read and discard what still arrives, for a short time."""
+        with contextlib.suppress(TimeoutError, RequestTimeout, ClientDisconnected):
+            async with asyncio.timeout(self.timeouts.idle):
                 while not self._over:
-                    await self._next(self.pace.linger)
+                    await self._next(self.timeouts.linger)

@@ -1,42 +1,61 @@
-"""One short function an endpoint of the wire table, from a request that was authorised and read to its answer."""
+"""One short function for each endpoint of the wire table: from an authorised request to its response."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from msgspec import UNSET
-
-from mograder import wire
 from mograder.domain import deadlines
 from mograder.domain.access import Actor
-from mograder.domain.assignments import Assignment, Which
-from mograder.domain.commits import Commit
-from mograder.domain.counting import Listed
-from mograder.domain.course import Course, Standing
-from mograder.domain.deadlines import Lateness
-from mograder.domain.errors import BadRequest, ChecksumMismatch, NotFound, WrongCode
-from mograder.domain.extending import Change
-from mograder.domain.extensions import Extension
-from mograder.domain.names import Username, parse_owner
-from mograder.domain.receipts import Receipt, latest_filename
+from mograder.domain.assignments import Assignment, CountingRule
+from mograder.domain.audit import without_repeats
+from mograder.domain.course import Course
+from mograder.domain.errors import BadRequest, NotFound, Throttled, WrongCode
+from mograder.domain.extensions import Change, Extension
+from mograder.domain.files import StoredFile
+from mograder.domain.names import Username, parse_exact_owner, parse_owner
 from mograder.domain.roster import Person
-from mograder.domain.store import Accepted, StoredFile, Upload
 from mograder.web.body import Scope
-from mograder.web.lists import AtOnce, Written
+from mograder.web.caching import Memo, TickCache
+from mograder.web.pages.sessions import link_with, new_ticket
 from mograder.web.replies import Reply, json_reply
-from mograder.web.sessions import link_with, new_ticket
+from mograder.web.representations import (
+    assignment_info,
+    configured_assignment,
+    event_info,
+    receipt_info,
+    status_reply,
+    submission_info,
+)
 from mograder.web.throttle import Failures, address_key, name_key
-from mograder.wire import Content, Endpoint
+from mograder.wire import messages
+from mograder.wire.codec import client_configuration, decode_json
+from mograder.wire.endpoints import Content, Endpoint
+
+EVENTS_A_PAGE = 1000
+BASE = "https://base.invalid"
+"""A placeholder for the server's address in the cached configuration."""
+
+
+@dataclass(frozen=True)
+class Caches:
+    """What the requests of one server share: encoded replies, the versions that they are made of, and `tick` for what
+    requests of the same moment read.
+    """
+
+    replies: Memo[Reply] = field(default_factory=Memo)
+    versions: Memo[object] = field(default_factory=Memo)
+    tick: TickCache = field(default_factory=TickCache)
 
 
 class Request(NamedTuple):
-    """One request, as far as it has been read. `about` is whose affair it is; `received` Unix microseconds.
+    """One request, as far as it has been read. `about` is the person it concerns; `received` is Unix microseconds.
 
-    For a row of SAME_FOR_ALL `own` are the sender's extensions, and `listed` is what it lists, if that is at hand.
+    For a row of SAME_FOR_ALL, `own` are the sender's extensions, and `listed` is what it lists, if that is in memory.
     """
 
     row: Endpoint
@@ -48,9 +67,7 @@ class Request(NamedTuple):
     received: int
     scope: Scope
     wrong_codes: Failures
-    written: Written[Reply]
-    seen: Written[object]
-    at_once: AtOnce
+    caches: Caches
     authority: str = ""
     body: bytes = b""
     own: tuple[Extension, ...] = ()
@@ -59,7 +76,7 @@ class Request(NamedTuple):
     def assignment(self) -> Assignment:
         course, actor, text = self.course, self.actor, self.values["assignment"]
         key = ("assignment", text, actor.is_instructor)
-        return self.at_once.get(key, lambda: course.assignment(actor, text))
+        return self.caches.tick.get(key, lambda: course.release.assignment(actor, text))
 
     @property
     def query(self) -> bytes:
@@ -95,28 +112,38 @@ def _query(query: bytes, name: str) -> str:
 
 @lru_cache(4096)
 def asked_about(query: bytes, name: str) -> Username:
-    """The person whom a query names: the same for a query for ever. Raises BadRequest and BadName."""
-    return parse_owner(_query(query, name))
+    """The person whom a query names. Raises BadRequest and BadName."""
+    return parse_exact_owner(_query(query, name))
 
 
 def health(request: Request) -> Reply:
-    return json_reply(wire.Health())
+    return json_reply(messages.Health())
 
 
 def register(request: Request) -> Reply:
-    request.course.check_registration()
-    wanted = wire.decode_json(request.body, wire.Register)
+    request.course.accounts.check_registration()
+    wanted = decode_json(request.body, messages.Register)
     username, token = join(request.course, request.wrong_codes, request.address, wanted)
-    return secret_reply(wire.Registered(token, username))
+    return uncached_reply(messages.Registered(token, username))
 
 
-def join(course: Course, wrong_codes: Failures, address: str, wanted: wire.Register) -> tuple[Username, str]:
-    """Raises what `Course.register` does, and Throttled before the code is looked at."""
-    course.check_registration()
-    whose = (address, name_key(wanted.user))
-    failed = wrong_codes.check(*whose)
+def join(course: Course, wrong_codes: Failures, address: str, wanted: messages.Register) -> tuple[Username, str]:
+    """Register somebody from a network `address`.
+
+    Raises what `Accounts.register` does, and Throttled, then without looking at the course's code.
+    """
+    course.accounts.check_registration()
+    whose = (address, f"{name_key(wanted.user)} from {address}")  # failures in other networks keep nobody out
     try:
-        joined = course.register(wanted.user, wanted.enrollment_code or "", wanted.claim_key or "")
+        failed = wrong_codes.check(*whose)
+    except Throttled:
+        if not course.accounts.is_personal_code(
+            wanted.user, wanted.enrollment_code or ""
+        ):  # 59 bits: nobody guesses it
+            raise
+        failed = False
+    try:
+        joined = course.accounts.register(wanted.user, wanted.enrollment_code or "", wanted.claim_key or "")
     except WrongCode:
         wrong_codes.count(*whose)
         raise
@@ -125,157 +152,78 @@ def join(course: Course, wrong_codes: Failures, address: str, wanted: wire.Regis
     return joined
 
 
-def secret_reply(value: object) -> Reply:
-    """An answer that nobody on the way may keep."""
+def uncached_reply(value: object) -> Reply:
+    """A response that no cache may keep."""
     reply = json_reply(value)
     return Reply(200, reply.body, reply.content_type, (("Cache-Control", "no-store"),))
 
 
 def assignments(request: Request) -> Reply:
     course, now = request.course, request.received
-    listed = course.assignments(request.actor, request.own, request.listed)
-    late = [course.lateness(each.rules.schedule.due, now) for each in listed if each.rules.schedule.due is not None]
+    listed = course.release.assignments(request.actor, request.own, request.listed)
+    late = [
+        course.submissions.lateness(each.rules.schedule.due, now)
+        for each in listed
+        if each.rules.schedule.due is not None
+    ]
 
     def write() -> Reply:
         return json_reply([assignment_info(each, course, now) for each in listed], tagged=True)
 
     key = ("assignments", request.actor.is_instructor, request.own)
-    return request.written.get(key, (listed, course.plan, late), write)
+    return request.caches.replies.get(key, (listed, course.plan, late), write)
 
 
-def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
-    """How an assignment is listed: a manifest's own entry is passed on whole, with the times that are in force."""
-    rules, schedule = assignment.rules, assignment.rules.schedule
-    opens, due, closes = map(seconds, (schedule.opens, schedule.due, schedule.closes))
-    grace: wire.Maybe[int] = UNSET
-    now_late: dict[str, Any] = {}
-    if schedule.due is not None:
-        grace = course.plan.penalties.grace // deadlines.SECOND
-        found = course.lateness(schedule.due, now)
-        now_late = {"late": found.late, "days_late": found.days, "penalty": found.penalty}
-    if assignment.entry is not None:
-        times = {"opens": opens, "duedate": due, "closes": closes, "grace": grace, **now_late}
-        return {**assignment.entry, **{key: value for key, value in times.items() if value is not UNSET}}
-    listed = [
-        wire.HandOutFile(
-            each.name,
-            each.url or wire.build_path(wire.BY_NAME["hand_out"], {"assignment": assignment.name, "file": each.name}),
-            wire.given(each.size),
-            wire.given(each.sha256),
-        )
-        for each in assignment.files
-    ]
-    return wire.AssignmentInfo(
-        assignment.name, assignment.id, listed, wire.given(rules.title or None), opens, due, closes,
-        wire.given(rules.max_size), wire.given(list(rules.accepts) or None), wire.given(rules.points),
-        grace, **now_late,
-    )  # fmt: skip
-
-
-def hand_out(request: Request) -> StoredFile:
+def release_file(request: Request) -> StoredFile:
     course, actor, place = request.course, request.actor, (request.values["assignment"], request.values["file"])
-    return request.at_once.get((place, actor.is_instructor), lambda: course.hand_out(actor, *place))
+    return request.caches.tick.get((place, actor.is_instructor), lambda: course.release.file(actor, *place))
 
 
 def rules(request: Request) -> Reply:
-    return json_reply(wire.rules_info(request.course.planning.rules(request.assignment().name)), tagged=True)
+    return json_reply(messages.rules_info(request.course.rules.of(request.assignment().name)), tagged=True)
 
 
 def change_rules(request: Request) -> Reply:
-    planning, name = request.course.planning, request.assignment().name
-    wanted = wire.decode_json(request.body, wire.NewRules)
-    changed = planning.change(request.actor, name, wire.new_texts(planning.rules(name).texts, wanted), wanted.tag)
-    return json_reply(wire.rules_info(changed))
-
-
-def begin_submit(
-    request: Request, assignment: Assignment, upload: Upload, filename: str, held: Sequence[Commit]
-) -> Future[Accepted]:
-    try:
-        upload.finish()
-        announced = request.headers.get(wire.CHECKSUM_HEADER.lower())
-        if announced is not None and announced.lower() != upload.sha256:
-            raise ChecksumMismatch(f"the bytes that came have the SHA-256 {upload.sha256}, not {announced[:64]!r}")
-        course, user = request.course, request.person()
-        accepted = course.begin(request.actor, assignment, user, upload, request.received, filename, held)
-    except BaseException:
-        upload.discard()
-        raise
-    accepted.add_done_callback(lambda _: upload.discard())
-    return accepted
-
-
-def submitted(course: Course, accepted: Accepted) -> Reply:
-    kept = accepted.receipt.submission
-    judged, counts, rule = course.judged(accepted.receipt)
-    return json_reply(
-        wire.Submitted(
-            filename=latest_filename(kept.username),
-            version=kept.filename,
-            user=kept.username,
-            assignment=kept.assignment,
-            attempt=kept.attempt,
-            size=kept.size,
-            sha256=kept.sha256,
-            received=kept.received / deadlines.SECOND,
-            receipt=accepted.receipt.text,
-            repeated=accepted.repeated,
-            duedate=seconds(kept.due),
-            arrived=wire.given(kept.arrived / deadlines.SECOND if kept.arrived else None),
-            counts=counts,
-            rule=rule.value,
-            by=kept.by,
-            **said_of(judged.lateness),
-        )
-    )
-
-
-def seconds(moment: int | None) -> wire.Maybe[int]:
-    return wire.given(None if moment is None else moment // deadlines.SECOND)
-
-
-def said_of(lateness: Lateness) -> dict[str, Any]:
-    """The keys of a reply that say how late a hand-in is."""
-    return {
-        "late": lateness.late, "days_late": lateness.days, "penalty": lateness.penalty,
-        "explanation": wire.given(lateness.explanation or None),
-    }  # fmt: skip
+    planning, name = request.course.rules, request.assignment().name
+    wanted = decode_json(request.body, messages.NewRules)
+    changed = planning.change(request.actor, name, messages.new_texts(planning.of(name).texts, wanted), wanted.tag)
+    return json_reply(messages.rules_info(changed))
 
 
 def commit(request: Request) -> Reply:
     course, assignment, user = request.course, request.assignment(), request.person()
-    wanted = wire.decode_json(request.body, wire.Announcement)
-    made = course.commit(request.actor, assignment, user, wanted.sha256, wanted.size, request.received)
-    late = course.lateness(course.schedule(assignment, user).due, made.moment).late
+    wanted = decode_json(request.body, messages.Announcement)
+    made = course.commitments.announce(request.actor, assignment, user, wanted.sha256, wanted.size, request.received)
+    late = course.submissions.lateness(course.extensions.schedule(assignment, user).due, made.moment).late
     moments = (made.moment / deadlines.SECOND, made.ends / deadlines.SECOND)
-    return json_reply(wire.Committed(made.username, made.assignment, made.sha256, made.size, *moments, late))
+    return json_reply(messages.Committed(made.username, made.assignment, made.sha256, made.size, *moments, late))
 
 
 def ask_extension(request: Request) -> Reply:
     assignment = request.assignment()
-    wanted = wire.decode_json(request.body, wire.ExtensionRequest)
+    wanted = decode_json(request.body, messages.ExtensionRequest)
     asked = request.course.extensions.ask(request.actor, assignment, request.person(), wanted.until, wanted.reason)
-    return json_reply(wire.extension_info(asked))
+    return json_reply(messages.extension_info(asked))
 
 
 def extensions(request: Request) -> Reply:
-    return json_reply([wire.extension_info(each) for each in request.course.extensions.all()], tagged=True)
+    return json_reply([messages.extension_info(each) for each in request.course.extensions.all()], tagged=True)
 
 
 def change_extensions(request: Request) -> Reply:
-    wanted = wire.decode_json(request.body, wire.ExtensionChanges)
+    wanted = decode_json(request.body, messages.ExtensionChanges)
     changes = [
         Change(
-            request.course.assignment(request.actor, each.assignment), parse_owner(each.user), each.decision,
+            request.course.release.assignment(request.actor, each.assignment), parse_owner(each.user), each.decision,
             each.until, each.note,
         )
         for each in wanted.changes
     ]  # fmt: skip
     changed = request.course.extensions.decide(request.actor, changes)
-    return json_reply([wire.extension_info(each) for each in changed])
+    return json_reply([messages.extension_info(each) for each in changed])
 
 
-WHICH = {"": Which.LATEST, "latest": Which.LATEST, "on-time": Which.ON_TIME, "counts": None}
+WHICH = {"": CountingRule.LATEST, "latest": CountingRule.LATEST, "on-time": CountingRule.ON_TIME, "counts": None}
 
 
 def submissions(request: Request) -> Reply:
@@ -285,132 +233,76 @@ def submissions(request: Request) -> Reply:
     course, assignment = request.course, request.assignment()
 
     def write() -> Reply:
-        found = course.hand_ins(assignment, WHICH[wanted])
+        found = course.submissions.collect(assignment, WHICH[wanted])
         return json_reply([submission_info(assignment, each) for each in found], tagged=True)
 
-    seen = course.hand_ins_seen(assignment, request.listed)
-    return request.written.get(("submissions", assignment.name, wanted), seen, write)
-
-
-def submission_info(assignment: Assignment, listed: Listed) -> wire.SubmissionInfo:
-    file, judged = listed.file, listed.judged
-    place = {"assignment": assignment.name, "file": file.filename}
-    known: dict[str, Any] = {}
-    if judged is not None:
-        kept = judged.submission
-        moment = kept.received / deadlines.SECOND
-        known = {"version": kept.filename, "received": moment, "by": kept.by, **said_of(judged.lateness)}
-    url = wire.build_path(wire.BY_NAME["submitted_file"], place)
-    return wire.SubmissionInfo(
-        file.username, file.filename, url, int(file.modified), file.size, file.sha256, listed.counts, **known
-    )
+    seen = course.standings.submissions_version(assignment, request.listed)
+    return request.caches.replies.get(("submissions", assignment.name, wanted), seen, write)
 
 
 def submitted_file(request: Request) -> StoredFile:
-    return request.course.submitted_file(request.assignment(), request.values["file"])
+    return request.course.submissions.file(request.assignment(), request.values["file"])
 
 
 def receipts(request: Request) -> Reply:
-    history = request.course.history(request.assignment(), request.person())
+    history = request.course.submissions.history(request.assignment(), request.person())
     return json_reply([receipt_info(each) for each in history], tagged=True)
 
 
 def all_receipts(request: Request) -> Reply:
-    return json_reply([receipt_info(each) for each in request.course.receipts(request.person())], tagged=True)
-
-
-def receipt_info(receipt: Receipt) -> wire.ReceiptInfo:
-    kept = receipt.submission
-    place = {"assignment": kept.assignment, "user": kept.username, "file": kept.filename}
-    return wire.ReceiptInfo(
-        number=receipt.number,
-        hash=receipt.hash,
-        user=kept.username,
-        assignment=kept.assignment,
-        attempt=kept.attempt,
-        version=kept.filename,
-        size=kept.size,
-        sha256=kept.sha256,
-        received=kept.received / deadlines.SECOND,
-        by=kept.by,
-        url=wire.build_path(wire.BY_NAME["version"], place),
-        receipt=receipt.text,
-        late=wire.given(kept.late if kept.due is not None else None),
-        duedate=seconds(kept.due),
+    return json_reply(
+        [receipt_info(each) for each in request.course.submissions.receipts(request.person())], tagged=True
     )
 
 
 def version(request: Request) -> StoredFile:
-    return request.course.version(request.assignment(), request.person(), request.values["file"])
+    return request.course.submissions.own_file(request.assignment(), request.person(), request.values["file"])
 
 
 def chain_head(request: Request) -> Reply:
-    head = request.course.head()
-    return json_reply(wire.ChainHead(head.number, head.hash), tagged=True)
+    head = request.course.submissions.head()
+    return json_reply(messages.ChainHead(head.number, head.hash), tagged=True)
 
 
 def signing_keys(request: Request) -> Reply:
-    return json_reply(wire.KeySet([dict(each) for each in request.course.signing_keys()]), tagged=True)
+    return json_reply(messages.KeySet([dict(each) for each in request.course.keys.public()]), tagged=True)
+
+
+def grades(request: Request) -> Reply:
+    return json_reply(
+        [messages.grade_info(each) for each in request.course.grades.of(request.assignment())], tagged=True
+    )
 
 
 def upload_grades(request: Request) -> Reply:
-    document = wire.decode_json(request.body)
-    uploaded = request.course.upload_grades(request.actor, request.assignment(), document)
-    return json_reply(wire.GradesStored(uploaded.stored, uploaded.received, list(uploaded.unknown)))
+    document = decode_json(request.body)
+    uploaded = request.course.grades.upload(request.actor, request.assignment(), document)
+    return json_reply(messages.GradesStored(uploaded.stored, uploaded.received, list(uploaded.unknown)))
 
 
 def status(request: Request) -> Reply:
     course, assignment, user = request.course, request.assignment(), request.person()
 
     def write() -> Reply:
-        return status_reply(course.standing(assignment, user))
+        return status_reply(course.standings.of(assignment, user))
 
     key = ("standings", assignment.name)
 
     def look() -> object:
-        seen = course.standings_seen(assignment)
-        return request.seen.get(key, seen, lambda: seen)  # the same object as long as it is equal: quick to compare
+        seen = course.standings.version(assignment)
+        return request.caches.versions.get(key, seen, lambda: seen)  # one object compares fast
 
-    return request.written.get((key, user), request.at_once.get(key, look), write)
-
-
-def status_reply(standing: Standing) -> Reply:
-    grade = standing.grade.grade if standing.grade else None
-    return json_reply(
-        wire.Status(
-            status="submitted" if standing.submitted else "new",
-            graded=grade is not None,
-            grade=grade,
-            feedback=standing.grade.feedback if standing.grade else "",
-            feedback_available=standing.feedback_available,
-            duedate=seconds(standing.schedule.due),
-            closes=seconds(standing.schedule.closes),
-            attempts=len(standing.kept),
-            rule=standing.rule.value,
-            extension=wire.given(wire.extension_info(standing.extension) if standing.extension else None),
-            **_counting(standing),
-        ),
-        tagged=True,
-    )
-
-
-def _counting(standing: Standing) -> dict[str, Any]:
-    judged = standing.counting
-    if judged is None:
-        return {}
-    kept = judged.submission
-    moment = kept.received / deadlines.SECOND
-    return {"counts": kept.filename, "received": moment, "by": kept.by, **said_of(judged.lateness)}
+    return request.caches.replies.get((key, user), request.caches.tick.get(key, look), write)
 
 
 def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
     named = feedback_pages(pages)
-    request.course.upload_feedback(request.actor, request.assignment(), named)
-    return json_reply(wire.FeedbackStored([f"{username}.html" for username in named]))
+    request.course.grades.upload_feedback(request.actor, request.assignment(), named)
+    return json_reply(messages.FeedbackStored([f"{username}.html" for username in named]))
 
 
 def feedback_pages(pages: list[tuple[str, bytes]]) -> dict[Username, bytes]:
-    """The files by whose they are. Raises BadRequest and BadName."""
+    """The feedback pages by person. Raises BadRequest and BadName."""
     if not pages:
         raise BadRequest("no files: send them as multipart/form-data in the field 'files'")
     named: dict[Username, bytes] = {}
@@ -418,57 +310,70 @@ def feedback_pages(pages: list[tuple[str, bytes]]) -> dict[Username, bytes]:
         stem, dot, ending = filename.rpartition(".")
         if not dot or ending.lower() != "html":
             raise BadRequest(f"{filename[:100]!r} is not a <user>.html")
-        named[parse_owner(stem)] = content
+        user = parse_exact_owner(stem)
+        if user in named:
+            raise BadRequest(f"{filename[:100]!r} comes twice: send one page a person")
+        named[user] = content
     return named
 
 
 def feedback(request: Request) -> StoredFile:
-    return request.course.feedback(request.assignment(), request.person())
+    return request.course.grades.feedback(request.assignment(), request.person())
 
 
 def roster(request: Request) -> Reply:
-    return json_reply([wire.roster_entry(each) for each in request.course.roster()], tagged=True)
+    return json_reply([messages.roster_entry(each) for each in request.course.roster.all()], tagged=True)
 
 
 def add_people(request: Request) -> Reply:
-    wanted = wire.decode_json(request.body, wire.NewPeople)
+    wanted = decode_json(request.body, messages.NewPeople)
     people = [Person.parse(each.user, each.name, each.role) for each in wanted.people]
-    added = request.course.add_people(request.actor, people)
-    return secret_reply([wire.roster_entry(account, code) for account, code in added])
+    added = request.course.roster.add(request.actor, people)
+    return uncached_reply([messages.roster_entry(account, code) for account, code in added])
 
 
 def reset(request: Request) -> Reply:
-    return secret_reply(wire.roster_entry(*request.course.reset(request.actor, request.person())))
+    return uncached_reply(messages.roster_entry(*request.course.roster.reset(request.actor, request.person())))
 
 
 def set_role(request: Request) -> Reply:
-    wanted = wire.decode_json(request.body, wire.NewRole)
-    return json_reply(wire.roster_entry(request.course.set_role(request.actor, request.person(), wanted.role)))
+    wanted = decode_json(request.body, messages.NewRole)
+    return json_reply(
+        messages.roster_entry(request.course.roster.set_role(request.actor, request.person(), wanted.role))
+    )
 
 
 def remove(request: Request) -> Reply:
-    return json_reply(wire.roster_entry(request.course.remove(request.actor, request.person())))
+    return json_reply(messages.roster_entry(request.course.roster.remove(request.actor, request.person())))
 
 
 def login_link(request: Request) -> Reply:
     ticket, until = new_ticket(request.course, request.actor.username)
     link = link_with(request.course.url or request.base_url, ticket)
-    return secret_reply(wire.LoginLink(link, until / deadlines.SECOND))
+    return uncached_reply(messages.LoginLink(link, until / deadlines.SECOND))
 
 
 def events(request: Request) -> Reply:
-    listed = [
-        wire.EventInfo(each.moment / deadlines.SECOND, each.actor, each.action, each.subject, each.detail)
-        for each in request.course.events()
-    ]
-    return json_reply(listed, tagged=True)
+    """A page of the audit log: a request names one, from 1 on, and the first empty one says that there is no more."""
+    text = _query(request.query, "page") or "1"
+    if not (text.isascii() and text.isdecimal() and len(text) < 9 and int(text) > 0):
+        raise BadRequest(f"page={text[:100]!r}: give a number from 1 on")
+    found = request.course.audit.events(EVENTS_A_PAGE, EVENTS_A_PAGE * (int(text) - 1))
+    return json_reply([event_info(each) for each in without_repeats(found)], tagged=True)
 
 
 def configuration(request: Request) -> Reply:
-    course = request.course
-    listed = [assignment_info(each, course, request.received) for each in course.assignments_for_students()]
-    document = wire.client_configuration(request.course.title, request.course.url or request.base_url, listed)
-    return Reply(200, document.encode(), Content.TOML.value)
+    """Open to anybody, so it is encoded once, and each request only fills in the address of the server."""
+    course, plan = request.course, request.course.plan
+    listed = course.release.for_students()
+
+    def write() -> Reply:
+        document = client_configuration(plan.title, BASE, [configured_assignment(each) for each in listed])
+        return Reply(200, document.encode(), Content.TOML.value)
+
+    reply = request.caches.replies.get("configuration", (listed, plan.title), write)
+    base = json.dumps(plan.url or request.base_url, ensure_ascii=False).replace("\x7f", "\\u007f")[1:-1]  # as in TOML
+    return replace(reply, body=reply.body.replace(BASE.encode(), base.encode()))
 
 
 def authority(request: Request) -> Reply:
@@ -482,15 +387,16 @@ Handler = Callable[[Request], Reply | StoredFile]
 HANDLERS: Mapping[str, Handler] = {
     handler.__name__: handler
     for handler in (
-        health, register, assignments, hand_out, rules, change_rules, commit, submissions, submitted_file, receipts,
-        all_receipts, version, chain_head, signing_keys, upload_grades, status, feedback, ask_extension, extensions,
-        change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration, authority,
+        health, register, assignments, release_file, rules, change_rules, commit, submissions, submitted_file, receipts,
+        all_receipts, version, chain_head, signing_keys, grades, upload_grades, status, feedback, ask_extension,
+        extensions, change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration,
+        authority,
     )
 }  # fmt: skip
 
 SAME_FOR_ALL: Mapping[str, Callable[[Request], object]] = {
-    "assignments": lambda request: request.course.store.assignments_at_hand(),
-    "submissions": lambda request: request.course.store.latest_files_at_hand(request.assignment().name),
+    "assignments": lambda request: request.course.cached_assignments(),
+    "submissions": lambda request: request.course.cached_latest_files(request.assignment().name),
 }
-"""Rows whose answer depends on path, query, whether an instructor asks, and the student's extensions (`own`), and on
-nothing else of the request; each with what it lists, if that is at hand."""
+"""Rows whose response depends on path, query, whether an instructor asks, and the student's extensions (`own`), and on
+nothing else of the request; each with what it lists, or None if that is not in memory."""

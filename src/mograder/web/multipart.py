@@ -1,8 +1,12 @@
-"""Files out of multipart/form-data, by python-multipart through starlette, with bounds on parts and sizes."""
+"""Files out of multipart/form-data, by python-multipart through starlette, with bounds on parts and sizes.
+
+Invariant: every file of a form is returned, or the form is refused; none is dropped.
+"""
 
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -10,7 +14,7 @@ from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from mograder.domain.errors import BadRequest, StorageFull, Temporary
-from mograder.domain.store import Upload
+from mograder.domain.submissions import Upload
 from mograder.web.body import is_multipart
 
 MOST_FIELDS = 10
@@ -19,18 +23,42 @@ FEW_FILES = 10  # where one is wanted
 SMALL = 64 * 1024  # bytes
 PIECE = 1024 * 1024
 
+_PLAIN_NAME = re.compile(rb"filename\s*=", re.IGNORECASE)
+
+
+class _Parser(MultiPartParser):
+    """Knows whether the form came to its end, and refuses what starlette would take for a field and drop."""
+
+    is_complete = False
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header = getattr(self, "_header", b"") + data[start:end]
+        super().on_header_value(data, start, end)
+
+    def on_header_end(self) -> None:
+        header, self._header = getattr(self, "_header", b""), b""
+        if b"filename*" in header.lower() and not _PLAIN_NAME.search(header):
+            raise BadRequest("bad multipart/form-data: a part has 'filename*' alone: send 'filename', too")
+        super().on_header_end()
+
+    def on_end(self) -> None:
+        self.is_complete = True
+        super().on_end()
+
 
 @asynccontextmanager
 async def _form(
     headers: Mapping[str, str], chunks: AsyncIterator[bytes], most_files: int, in_memory: int
 ) -> AsyncIterator[FormData]:
-    """The form's parts. Those of more than `in_memory` bytes wait in temporary files."""
+    """The form's parts. Those of more than `in_memory` bytes wait in temporary files. Raises BadRequest."""
 
     async def stream() -> AsyncGenerator[bytes, None]:
         async for chunk in chunks:
             yield chunk
+        if not parser.is_complete:  # raised in here, the parser closes the files that it has begun
+            raise BadRequest("bad multipart/form-data: the form is cut short")
 
-    parser = MultiPartParser(
+    parser = _Parser(
         Headers(dict(headers)),
         stream(),
         max_files=most_files,
@@ -50,28 +78,38 @@ async def _form(
         yield form
     finally:
         await form.close()
-        for file in parser._files_to_close_on_error:  # a part that was cut short is in no form
-            file.close()
 
 
-async def read_first_file(headers: Mapping[str, str], chunks: AsyncIterator[bytes], upload: Upload) -> str:
-    """Write the first part that has a file name into `upload`; its file name. Raises BadRequest when none has."""
+def _files(form: FormData) -> list[tuple[str, UploadFile, str]]:
+    """(field, file, file name) of every part that has a file name; a file field that was left empty has none."""
+    return [
+        (field, value, value.filename)
+        for field, value in form.multi_items()
+        if isinstance(value, UploadFile) and value.filename
+    ]
+
+
+async def read_single_file(headers: Mapping[str, str], chunks: AsyncIterator[bytes], upload: Upload) -> str:
+    """Write the form's file into `upload`; its file name. Raises BadRequest unless there is exactly one."""
     async with _form(headers, chunks, FEW_FILES, SMALL) as form:
-        for _, value in form.multi_items():
-            if isinstance(value, UploadFile) and value.filename:
-                while piece := await value.read(PIECE):
-                    upload.write(piece)
-                return value.filename
-    raise BadRequest("no data: the form has no file")
+        found = _files(form)
+        if not found:
+            raise BadRequest("no data: the form has no file")
+        if len(found) > 1:
+            raise BadRequest(f"the form has {len(found)} files: send one, or put them into a zip")
+        _, file, name = found[0]
+        while piece := await file.read(PIECE):
+            upload.write(piece)
+        return name
 
 
 async def read_files(headers: Mapping[str, str], chunks: AsyncIterator[bytes]) -> list[tuple[str, bytes]]:
-    """Every file of the field 'files', by file name. Raises BadRequest."""
+    """Every file of the field 'files', by file name. Raises BadRequest, also for a file in another field."""
     if not is_multipart(headers):
         raise BadRequest("expected multipart/form-data with the field 'files'")
     async with _form(headers, chunks, MOST_FILES, PIECE) as form:
-        return [
-            (value.filename, await value.read())
-            for value in form.getlist("files")
-            if isinstance(value, UploadFile) and value.filename
-        ]
+        found = _files(form)
+        other = next((field for field, _, _ in found if field != "files"), None)
+        if other is not None:
+            raise BadRequest(f"the form has a file in the field {other[:100]!r}: send it in the field 'files'")
+        return [(name, await file.read()) for _, file, name in found]

@@ -1,4 +1,4 @@
-"""What goes back over HTTP: status, header fields and bytes, or a file."""
+"""HTTP responses: status, header fields and bytes, or a file."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from mograder import wire
 from mograder.domain.access import Actor
 from mograder.domain.errors import MograderError, Unreadable
+from mograder.domain.files import StoredFile
 from mograder.domain.names import printable
-from mograder.domain.store import StoredFile
 from mograder.web.body import Body, Message, Receive, Scope, Send
+from mograder.wire import messages
+from mograder.wire.codec import encode_json
+from mograder.wire.endpoints import HEADERS
 
 log = logging.getLogger(__name__)
 
 Headers = list[tuple[bytes, bytes]]
 
-COMMON: Headers = [(name.lower().encode(), value.encode()) for name, value in wire.HEADERS.items()] + [
+COMMON: Headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()] + [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 ]
 
 FEEDBACK_POLICY = "sandbox allow-scripts allow-popups; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-"""A feedback page is somebody else's code: it runs in an origin of its own, without cookies or storage of ours."""
+"""For a feedback page, which is other people's code: it runs in its own origin, without our cookies."""
 
 SMALL_FILE = 256 * 1024
 """Bytes up to which a file is read at once; larger ones are streamed."""
@@ -39,7 +41,7 @@ SMALL_FILE = 256 * 1024
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer whose bytes are at hand. With a `tag` it can be answered by 304 to who has it already."""
+    """A response whose bytes are in memory. With a `tag` (ETag), a client that has it already gets 304."""
 
     status: int
     body: bytes = b""
@@ -50,7 +52,7 @@ class Reply:
 
     @cached_property
     def fields(self) -> Headers:
-        """The header fields but those that say what is sent: of a reply that is given often, made once."""
+        """The header fields without those of the content; made once for a reply that is sent often."""
         fields = list(COMMON)
         if self.tag is not None:
             fields += [(b"etag", f'"{self.tag}"'.encode()), (b"cache-control", b"private, no-cache")]
@@ -63,26 +65,26 @@ class Reply:
 
 
 def json_reply(value: object, tagged: bool = False) -> Reply:
-    body = wire.encode_json(value)
+    body = encode_json(value)
     tag = hashlib.blake2b(body, digest_size=12).hexdigest() if tagged else None
     return Reply(200, body, "application/json", tag=tag)
 
 
 def problem(error: MograderError, actor: Actor | None = None) -> Reply:
-    """The answer to an error. Where a file of the course is at fault, instructors are told which and where."""
+    """The response to an error. Where a file of the course is at fault, instructors are told which one and where."""
     document = {"error": error.message, "code": error.code, **error.details}
     if isinstance(error, Unreadable):
         log.error("%s (%s)", error.message, error.place)
         if actor is not None and actor.is_instructor:
             document["place"] = error.place
-    return Reply(error.status, wire.encode_json(document), "application/json", error.headers)
+    return Reply(error.status, encode_json(document), "application/json", error.headers)
 
 
-INTERNAL_ERROR = Reply(500, wire.encode_json({"error": "internal error", "code": "internal"}), "application/json")
+INTERNAL_ERROR = Reply(500, encode_json({"error": "internal error", "code": "internal"}), "application/json")
 
 
 async def send_reply(reply: Reply, scope: Scope, headers: Mapping[str, str], body: Body, send: Send) -> None:
-    """Send `reply`; where the request's body is still coming, say so and read on for a moment."""
+    """Send `reply`. While the request's body is still arriving, close the connection after reading on for a moment."""
     status, content = reply.status, reply.body
     if reply.tag is not None and _has(headers.get("if-none-match", ""), reply.tag):
         status, content = 304, b""
@@ -103,28 +105,28 @@ def _has(if_none_match: str, tag: str) -> bool:
 
 
 def attachment(name: str) -> dict[str, str]:
-    """The header field with which a browser saves an answer as a file of this name."""
+    """The header field that makes a browser save a response as a file of this name."""
     return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name.rsplit('/', 1)[-1], safe='')}"}
 
 
 def path_to(held: BinaryIO) -> Path:
-    """Where the file that is `held` open can be opened again.
+    """A path at which the open file `held` can be opened again.
 
-    By its name, another file may be opened than was measured: somebody uploads a new one just now.
+    Its name could lead to another file by now: a new one may have been uploaded.
     """
     same = Path(f"/dev/fd/{held.fileno()}")
     return same if same.exists() else Path(held.name)
 
 
 def is_whole(file: StoredFile, headers: Mapping[str, str]) -> bool:
-    """Whether `whole_file` is the answer, for all who ask so."""
-    small = file.hold is not None and file.size <= SMALL_FILE
+    """Whether `whole_file` answers the request, and every other one with the same headers."""
+    small = file.opener is not None and file.size <= SMALL_FILE
     return small and "range" not in headers and "if-none-match" not in headers
 
 
 def whole_file(file: StoredFile, content_type: str, extra: tuple[tuple[str, str], ...]) -> Reply | None:
-    """All of a file, unless a large one has come into its place. Raises OSError."""
-    file, held = file.held()
+    """The whole file, or None when it has been replaced by a large one. Raises OSError."""
+    file, held = file.opened()
     with held:
         return _all_of(file, held, content_type, extra) if file.size <= SMALL_FILE else None
 
@@ -137,15 +139,15 @@ async def send_file(
     file: StoredFile, content_type: str, extra: tuple[tuple[str, str], ...],
     scope: Scope, headers: Mapping[str, str], body: Body, receive: Receive, send: Send,
 ) -> None:  # fmt: skip
-    """Send a file: whole when small, else streamed; ranges as asked for.
+    """Send a file: small ones at once, others in pieces; ranges as requested.
 
-    Raises OSError, or MograderError where the bytes are brought from afar, before anything is sent.
+    Raises OSError, or MograderError where the bytes are fetched over a network, before anything is sent.
     """
     if _has(headers.get("if-none-match", ""), file.tag):
         await send_reply(Reply(200, b"", content_type, extra, tag=file.tag), scope, headers, body, send)
         return
-    # What cannot be read raises here, while another answer is still possible.
-    file, held = await asyncio.to_thread(file.held) if file.bring else file.held()
+    # A file that cannot be read raises here, while an error can still be sent.
+    file, held = await asyncio.to_thread(file.opened) if file.fetch else file.opened()
     with held:
         if file.data is not None or (file.size <= SMALL_FILE and "range" not in headers):
             await send_reply(_all_of(file, held, content_type, extra), scope, headers, body, send)
@@ -159,11 +161,11 @@ async def _send_pieces(
     file: StoredFile, held: BinaryIO, content_type: str, extra: tuple[tuple[str, str], ...],
     scope: Scope, body: Body, send: Send,
 ) -> None:  # fmt: skip
-    """Send all of the file that is `held` open, whatever may stand under its name by now.
+    """Send the open file `held` in pieces, even if its name leads to another file by now.
 
-    Each piece takes as long to read as a small file does; who does not take one in time is sent no more.
+    Reading a piece takes as long as a small file does. A client that does not accept one in time is disconnected.
     """
-    from email.utils import formatdate  # for few: most files are small
+    from email.utils import formatdate  # rarely needed: most files are small
 
     left = file.size
     changed = (("Accept-Ranges", "bytes"), ("Last-Modified", formatdate(file.modified, usegmt=True)))
@@ -176,7 +178,7 @@ async def _send_pieces(
     with contextlib.suppress(TimeoutError):  # the server ends the connection of an answer that is not finished
         while left and (piece := held.read(min(left, SMALL_FILE))):
             left -= len(piece)
-            async with asyncio.timeout(body.pace.taking):
+            async with asyncio.timeout(body.timeouts.taking):
                 await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
 
 
@@ -184,10 +186,10 @@ async def _send_range(
     file: StoredFile, held: BinaryIO, content_type: str, extra: tuple[tuple[str, str], ...],
     scope: Scope, headers: Mapping[str, str], body: Body, receive: Receive, send: Send,
 ) -> None:  # fmt: skip
-    """Send what is asked for of the file that is `held` open."""
+    """Send the requested range of the open file `held`."""
     fields = {name.decode(): value.decode() for name, value in COMMON}
     fields |= {"etag": f'"{file.tag}"', "cache-control": "private, no-cache", **dict(extra)}
-    from starlette.responses import FileResponse  # for few: who resumes a download
+    from starlette.responses import FileResponse  # rarely needed: for resumed downloads
 
     found = os.fstat(held.fileno())
     response = FileResponse(path_to(held), headers=fields, media_type=content_type, stat_result=found)
@@ -198,18 +200,20 @@ async def _send_range(
         if message["type"] == "http.response.start" and message["status"] >= 400:
             refused = message["status"]
         if not refused:
-            async with asyncio.timeout(body.pace.taking):
+            async with asyncio.timeout(body.timeouts.taking):
                 await send(message)
 
     response.chunk_size = SMALL_FILE
-    # Without the server's own way of sending files, in which nobody watches whether they are taken.
+    # Without the server's own file sending, which has no timeout for a client that stops reading.
     request: dict[str, Any] = {**scope, "extensions": {}}
     try:
         await response(request, receive, forward)
     except TimeoutError:
         return  # the server ends the connection of an answer that is not finished
     if refused:
-        document = wire.Problem(f"{printable(headers['range'])!r} is no range of {found.st_size} bytes", "bad_range")
+        document = messages.Problem(
+            f"{printable(headers['range'])!r} is no range of {found.st_size} bytes", "bad_range"
+        )
         known_size = (("Content-Range", f"bytes */{found.st_size}"),)
-        reply = Reply(refused, wire.encode_json(document), "application/json", known_size)
+        reply = Reply(refused, encode_json(document), "application/json", known_size)
         await send_reply(reply, scope, headers, body, send)

@@ -1,11 +1,12 @@
-"""Counts failures, not requests: who guesses is slowed down, a class behind one address is not.
+"""Counts failures, not requests: guessing is slowed down, a class behind one address is not.
 
-The law: a success never counts. A right token is let in whatever was counted; a code is not even looked at once too
-many were wrong, so that guessing on does not help. From where the right code comes there is nothing to guess: what was
-wrong from that address is forgotten, so that the typing errors of a class do not add up.
+Invariant: a success never counts. A right token and a right personal code are accepted whatever was counted. The
+course's code is not compared once too many codes from the same network were wrong, so that guessing on does not help;
+failures from other networks change nothing. When the right code comes from a network, its failures are forgotten, so
+that the typing errors of a class do not add up.
 
-The store counts, so that all servers and processes on a course count together. That is a write for each failure, and
-none beyond the limit: 20 a minute from an address at most, so that nobody keeps the store busy by guessing.
+The store counts, so that all servers and processes of a course count together. That is a write for each failure, and
+none beyond the limit: 20 a minute from a network at most, so that nobody keeps the store busy by guessing.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from mograder.web.body import Scope
 T = TypeVar("T")
 
 FAILURES = 20
-"""What one client address may get wrong in a minute, and what may be got wrong about one user name."""
+"""Failures a minute from one network, and about one user name from it."""
 
 MINUTE = 60 * SECOND
 
@@ -39,9 +40,9 @@ class Failures:
         self._kind = kind
 
     def guard(self, error: type[MograderError], whose: Sequence[str], prove: Callable[[], T]) -> T:
-        """What `prove` returns. When it raises `error` that counts as a failure; once too many did, so does Throttled.
+        """The result of `prove`. An `error` that it raises counts as a failure; after too many, Throttled is raised.
 
-        For secrets that are as good as unguessable: a right one is let in whatever was counted.
+        For secrets that cannot be guessed: a right one is accepted whatever was counted.
         """
         try:
             return prove()
@@ -50,45 +51,48 @@ class Failures:
             raise
 
     def note(self, *whose: str) -> None:
-        """Count one failure of each of `whose`. Raises Throttled instead when it is one too many."""
+        """Count one failure of each of `whose`. Raises Throttled instead when there were too many."""
         self.check(*whose)
         self.count(*whose)
 
     def check(self, *whose: str) -> bool:
-        """Whether one of `whose` (addresses, names; "" is nobody) has failed of late. Raises Throttled if too often."""
+        """Whether one of `whose` (addresses, names; "" is ignored) failed recently. Raises Throttled after too many."""
         now = self._course.clock()
         failed: dict[str, list[int]] = {}
-        for key, moment in self._course.store.failures(self._keys(whose)):
-            # Nor what lies far ahead: a clock that was set back locks nobody out.
+        for key, moment in self._course.guard.failures(self._keys(whose)):
+            # Failures far in the future do not count either: a clock that was set back locks nobody out.
             if abs(now - moment) < MINUTE:
                 failed.setdefault(key, []).append(moment)
         full = [sorted(moments)[-FAILURES] for moments in failed.values() if len(moments) >= FAILURES]
         if full:
             wait = max(1, math.ceil((max(full) + MINUTE - now) / SECOND))
-            raise Throttled(f"too many failed attempts: wait {counted(wait, 'second')} and try again", retry_after=wait)
+            raise Throttled(
+                f"too many failed attempts from your network: wait {counted(wait, 'second')} and try again",
+                retry_after=wait,
+            )
         return bool(failed)
 
     def count(self, *whose: str) -> None:
         """Note one failure of each of `whose`."""
-        self._course.store.note_failure(self._keys(whose), self._course.clock(), MINUTE)
+        self._course.guard.note_failure(self._keys(whose), MINUTE)
 
     def forget(self, whose: str) -> None:
-        self._course.store.forget_failures(self._keys([whose]))
+        self._course.guard.forget_failures(self._keys([whose]))
 
     def _keys(self, whose: Sequence[str]) -> list[str]:
-        """Digests: what was sent as a name can be any text, and no storage need know from where somebody came."""
+        """Digests: a name in a request can be any text, and the store need not know addresses."""
         return [sha256(f"{self._kind} {each}".encode("utf-8", "replace")).hexdigest() for each in whose if each]
 
 
 def address_key(scope: Scope) -> str:
-    """The client's address, "" when it is not known (a Unix socket)."""
+    """The key of the client's network, "" when the address is unknown (a Unix socket)."""
     client = scope.get("client")
     return f"address {_network(client[0])}" if client else ""
 
 
 @lru_cache(1000)
 def _network(host: str) -> str:
-    """The address, or the network of an IPv6 address: one household has 2**64 of them."""
+    """The address, or the /64 network of an IPv6 address: one household has 2**64 addresses."""
     try:
         address = ipaddress.IPv6Address(host)
     except ValueError:
@@ -97,5 +101,5 @@ def _network(host: str) -> str:
 
 
 def name_key(user: str) -> str:
-    """A user name as it came: names that differ by case alone count as one."""
+    """The key of a user name as it was sent; names that differ by case alone have one key."""
     return f"name {user.strip().casefold()}"

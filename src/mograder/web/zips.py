@@ -1,4 +1,4 @@
-"""Many files as one zip, made while it is sent: nothing of it waits in memory or on the disk."""
+"""Many files as one zip that is written while it is sent, without a copy in memory or on the disk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from mograder.domain.store import StoredFile
+from mograder.domain.files import StoredFile
 from mograder.web.replies import attachment
 
 PIECE = 256 * 1024  # bytes
@@ -19,7 +19,7 @@ PIECE = 256 * 1024  # bytes
 def zipped(files: Iterable[tuple[str, StoredFile]]) -> Generator[bytes, None, None]:
     """The pieces of a zip with each file under its name in it, which is relative and safe.
 
-    What cannot be read ends it in the middle, so that nobody takes it for whole.
+    A file that cannot be read ends the zip in the middle, so that it is not mistaken for a complete one.
     """
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -35,7 +35,7 @@ def zipped(files: Iterable[tuple[str, StoredFile]]) -> Generator[bytes, None, No
 
 
 class ZipResponse(StreamingResponse):
-    """`zipped` files as an answer, saved under `name`; when it is not taken to its end, the file at hand is let go."""
+    """`zipped` files as a response, saved under `name`. The open file is closed when the client stops reading, too."""
 
     def __init__(self, files: Iterable[tuple[str, StoredFile]], name: str) -> None:
         self._pieces = zipped(files)
@@ -49,7 +49,7 @@ class ZipResponse(StreamingResponse):
 
 
 class _Sink(io.RawIOBase):
-    """Keeps what is written until it is taken. It cannot seek, and zipfile does not ask it to."""
+    """Keeps written bytes until `take` returns them. It cannot seek, and zipfile does not need it to."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []

@@ -1,6 +1,9 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["marimo>=0.20"]
+# dependencies = ["marimo>=0.20", "mograder"]
+# mograder-assignment = "hw1"
+# mograder-hidden-tests = true
+# mograder-cell-hashes = "7797d0d2,cae36bda,d68caa69,65dbc8b6,875b5bde,f5e3692b,9e853520,91fbb7a1,b9eb8f1e,6df4da27,6767be46,e456c45e,87d11651,ba607a43,184bb77f,616cb98e,e69ca750,67e3214b,b5f5459d,e26e3624"
 # ///
 
 import marimo
@@ -10,51 +13,37 @@ app = marimo.App(app_title="Describing repeated measurements")
 
 with app.setup(hide_code=True):
     import math
-    import reprlib
     import statistics
-    from dataclasses import dataclass
 
     import marimo as mo
+    from mograder.runtime import Grader
+
+
+@app.cell(hide_code=True)
+def _():
+    # === MOGRADER: MARKS ===
+    _marks = {
+        "Exercise 1": 2,
+        "Exercise 2": 3,
+        "Exercise 3": 3,
+        "Exercise 4": 4,
+        "Exercise 5": 4,
+        "Exercise 6": 4,
+    }
+    grader = Grader(_marks)
+    return (grader,)
 
 
 @app.cell(hide_code=True)
 def _():
     # What the check cells use. You need not read it; please leave it as it is.
-    @dataclass(frozen=True)
-    class Verdict:
-        exercise: str
-        fault: str | None = None
-
-        @property
-        def solved(self):
-            return self.fault is None
-
-        def _display_(self):
-            if self.solved:
-                return mo.callout(mo.md(f"**{self.exercise} is solved.**"), kind="success")
-            return mo.callout(mo.md(f"**{self.exercise} is not solved yet.** {self.fault}"), kind="warn")
-
     def agrees(got, wanted):
-        if isinstance(wanted, list | tuple):
+        if isinstance(wanted, list):
             same_length = isinstance(got, list | tuple) and len(got) == len(wanted)
             return same_length and all(map(agrees, got, wanted))
-        if isinstance(wanted, int | float) and not isinstance(wanted, bool):
-            return isinstance(got, int | float) and math.isclose(got, wanted, rel_tol=1e-6, abs_tol=1e-9)
-        return got == wanted
+        return isinstance(got, int | float) and math.isclose(got, wanted, rel_tol=1e-6, abs_tol=1e-9)
 
-    def check(exercise, *claims):
-        """The first claim (hint, call, wanted) whose call does not give what is wanted decides."""
-        for hint, call, wanted in claims:
-            try:
-                got = call()
-            except Exception as error:
-                return Verdict(exercise, f"{hint} Trying it raised `{type(error).__name__}: {error}`.")
-            if not agrees(got, wanted):
-                seen = "" if got is None or got is ... else f" Yours gives `{reprlib.repr(got)}`."
-                return Verdict(exercise, hint + seen)
-        return Verdict(exercise)
-
-    return (check,)
+    return (agrees,)
 
 
 @app.cell(hide_code=True)
@@ -67,9 +56,10 @@ def _():
     be said from such a list: where its centre lies, how widely it scatters, which readings to distrust,
     and how well the result is known.
 
-    How to work: replace each `...` by your own code and run the cell. The coloured box below an exercise
+    How to work: write your code where it says so and run the cell. The coloured box below an exercise
     says whether it is solved, and if not, what to look at. Write the functions yourself, from `sum`,
-    `len`, `sorted` and `math`; the module `statistics` is for the checks. 20 points in all.
+    `len`, `sorted` and `math`; the module `statistics` is for the checks. A few more checks are made when
+    you hand in. 20 points in all.
     """)
     return
 
@@ -104,15 +94,17 @@ def mean(values):
 
 
 @app.cell(hide_code=True)
-def _(check, timings):
-    check_1 = check(
-        "Exercise 1",
-        ("`mean([2, 4, 9])` should be 5.", lambda: mean([2, 4, 9]), 5),
-        ("`mean([0.5])` should be 0.5.", lambda: mean([0.5]), 0.5),
-        ("Try it on `timings`: sum them up by hand.", lambda: mean(timings), statistics.mean(timings)),
+def _(agrees, grader, timings):
+    grader.check(
+        "Exercise 1: the mean",
+        [
+            (agrees(mean([2, 4, 9]), 5), "`mean([2, 4, 9])` should be 5."),
+            (agrees(mean([0.5]), 0.5), "`mean([0.5])` should be 0.5."),
+            (agrees(mean(timings), statistics.mean(timings)), "Try it on `timings`: sum them up by hand."),
+        ],
     )
-    check_1
-    return (check_1,)
+    return
+
 
 
 @app.cell(hide_code=True)
@@ -137,25 +129,23 @@ def median(values):
 
 
 @app.cell(hide_code=True)
-def _(check, timings):
-    def _list_after():
-        values = [3, 1, 2]
-        median(values)
-        return values
-
-    check_2 = check(
-        "Exercise 2",
-        ("`median([9, 2, 4])` should be 4.", lambda: median([9, 2, 4]), 4),
-        ("`median([9, 2, 4, 5])` should be 4.5.", lambda: median([9, 2, 4, 5]), 4.5),
-        (
-            "The list should be the same after the call: `sorted(x)` copies, `x.sort()` does not.",
-            _list_after,
-            [3, 1, 2],
-        ),
-        ("Try it on `timings`.", lambda: median(timings), statistics.median(timings)),
+def _(agrees, grader, timings):
+    _given = [3, 1, 2]
+    median(_given)
+    grader.check(
+        "Exercise 2: the median",
+        [
+            (agrees(median([9, 2, 4]), 4), "`median([9, 2, 4])` should be 4."),
+            (agrees(median([9, 2, 4, 5]), 4.5), "`median([9, 2, 4, 5])` should be 4.5."),
+            (
+                agrees(median(_given), 2) and _given == [3, 1, 2],
+                "The list should be the same after the call: `sorted(x)` copies, `x.sort()` does not.",
+            ),
+            (agrees(median(timings), statistics.median(timings)), "Try it on `timings`."),
+        ],
     )
-    check_2
-    return (check_2,)
+    return
+
 
 
 @app.cell(hide_code=True)
@@ -179,19 +169,18 @@ def standard_deviation(values):
 
 
 @app.cell(hide_code=True)
-def _(check, timings):
-    check_3 = check(
-        "Exercise 3",
-        (
-            "`standard_deviation([1, 2, 3])` should be 1. Did you divide by $n$?",
-            lambda: standard_deviation([1, 2, 3]),
-            1,
-        ),
-        ("`standard_deviation([5, 5])` should be 0.", lambda: standard_deviation([5, 5]), 0),
-        ("Try it on `timings`.", lambda: standard_deviation(timings), statistics.stdev(timings)),
+def _(agrees, grader, timings):
+    grader.check(
+        "Exercise 3: the standard deviation",
+        [
+            (agrees(standard_deviation([1, 2, 3]), 1), "`standard_deviation([1, 2, 3])` should be 1. Did you divide by $n$?"),
+            (agrees(standard_deviation([5, 5]), 0), "`standard_deviation([5, 5])` should be 0."),
+            (agrees(standard_deviation(timings), statistics.stdev(timings)), "Try it on `timings`."),
+        ],
     )
-    check_3
-    return (check_3,)
+    # HIDDEN TESTS
+    return
+
 
 
 @app.cell(hide_code=True)
@@ -219,24 +208,25 @@ def outliers(values, k=3):
 
 
 @app.cell(hide_code=True)
-def _(check, timings):
-    check_4 = check(
-        "Exercise 4",
-        ("`outliers([1, 2, 3, 4, 100])` should be `[100]`.", lambda: outliers([1, 2, 3, 4, 100]), [100]),
-        (
-            "`outliers([-90, 1, 2, 3, 4])` should be `[-90]`: far below counts too.",
-            lambda: outliers([-90, 1, 2, 3, 4]),
-            [-90],
-        ),
-        (
-            "With a smaller `k` more is flagged: `outliers([1, 2, 3, 4, 6], k=1)` should be `[1, 6]`.",
-            lambda: outliers([1, 2, 3, 4, 6], k=1),
-            [1, 6],
-        ),
-        ("In `timings` one reading should stand out.", lambda: outliers(timings), [18.03]),
+def _(agrees, grader, timings):
+    grader.check(
+        "Exercise 4: readings to distrust",
+        [
+            (agrees(outliers([1, 2, 3, 4, 100]), [100]), "`outliers([1, 2, 3, 4, 100])` should be `[100]`."),
+            (
+                agrees(outliers([-90, 1, 2, 3, 4]), [-90]),
+                "`outliers([-90, 1, 2, 3, 4])` should be `[-90]`: far below counts too.",
+            ),
+            (
+                agrees(outliers([1, 2, 3, 4, 6], k=1), [1, 6]),
+                "With a smaller `k` more is flagged: `outliers([1, 2, 3, 4, 6], k=1)` should be `[1, 6]`.",
+            ),
+            (agrees(outliers(timings), [18.03]), "In `timings` one reading should stand out."),
+        ],
     )
-    check_4
-    return (check_4,)
+    # HIDDEN TESTS
+    return
+
 
 
 @app.cell(hide_code=True)
@@ -294,7 +284,8 @@ def _(length, timings):
 
 @app.cell(hide_code=True)
 def _(
-    check,
+    agrees,
+    grader,
     gravity,
     gravity_error,
     kept,
@@ -307,24 +298,23 @@ def _(
     _period = statistics.mean(_kept) / 10
     _period_error = statistics.stdev(_kept) / math.sqrt(len(_kept)) / 10
     _gravity = 4 * math.pi**2 * length / _period**2
-    check_5 = check(
-        "Exercise 5",
-        ("`kept` should be the timings but one, in their order.", lambda: kept, _kept),
-        ("`period` is the time of one swing; the stopwatch timed ten.", lambda: period, _period),
-        (
-            "`period_error` is the standard error of the mean, of one swing.",
-            lambda: period_error,
-            _period_error,
-        ),
-        ("`gravity` should be near 9.8 m/s².", lambda: gravity, _gravity),
-        (
-            "`gravity_error` is twice as large, relative to `gravity`, as that of the period.",
-            lambda: gravity_error,
-            2 * _gravity * _period_error / _period,
-        ),
+    grader.check(
+        "Exercise 5: the result and its uncertainty",
+        [
+            (agrees(kept, _kept), "`kept` should be the timings but one, in their order."),
+            (agrees(period, _period), "`period` is the time of one swing; the stopwatch timed ten."),
+            (
+                agrees(period_error, _period_error),
+                "`period_error` is the standard error of the mean, of one swing.",
+            ),
+            (agrees(gravity, _gravity), "`gravity` should be near 9.8 m/s²."),
+            (
+                agrees(gravity_error, 2 * _gravity * _period_error / _period),
+                "`gravity_error` is twice as large, relative to `gravity`, as that of the period.",
+            ),
+        ],
     )
-    check_5
-    return (check_5,)
+    return
 
 
 @app.cell(hide_code=True)
@@ -340,22 +330,28 @@ def _():
 
 
 @app.cell
-def _():
-    mo.md(r"""
+def written_analysis():
+    response_text = "*Your answer here.*"
+    response_text = """
     I get 9.80 ± 0.01 m/s², so 9.81 lies within about one standard error and the two agree. The reading
     18.03 s is more than 20 robust standard deviations from the median, so it is certainly wrong and may
     be left out. To be sure one would have to ask whoever held the stopwatch.
-    """)
+    """
+    mo.md(response_text)
     return
 
 
 @app.cell(hide_code=True)
-def _(check_1, check_2, check_3, check_4, check_5):
-    _solved = sum(check.solved for check in (check_1, check_2, check_3, check_4, check_5))
-    mo.md(f"""
+def _(grader):
+    grader.scores()
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
     ---
-    **{_solved} of 5** exercises are solved, and one is read by a person. Hand in as often as you like; the
-    last one counts: `mograder https submit "hw1" hw1.py`
+    Hand in as often as you like; the last one counts: `mograder https submit "hw1" hw1.py`
     """)
     return
 

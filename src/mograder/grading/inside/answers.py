@@ -68,12 +68,15 @@ def run(channel: Channel) -> None:
     sys.stdout = sys.stderr = output
     recording.install(lambda label, conditions: None)
     notebook = Cells(filename, job["limits"]["cell_seconds"], {name for cell in cells for name in cell.defs})
+    own = os.getpid()
     for cell in cells:
         if cell.index in job["skip"]:
             continue
         output.renew()
         channel.send({"start": cell.index})
         failure = notebook.run(cell)
+        if os.getpid() != own:  # a copy that the cell has forked: it must not go on as the notebook
+            os._exit(0)
         channel.send({"done": cell.index, "failure": None if failure is None else asdict(failure)})
     output.renew()
     channel.send({"ready": sorted(notebook.shared)})

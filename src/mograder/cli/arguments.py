@@ -1,0 +1,94 @@
+"""What is typed at a command: where a course is (a folder of this machine, or a database), names and times."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mograder.domain.errors import BadRequest, Usage
+from mograder.domain.names import CourseName
+
+if TYPE_CHECKING:
+    from mograder.tables.sheet import Sheet
+
+
+class Folder(click.Path):
+    """A folder that exists. Given the URL of a database, the error says what to do `instead`."""
+
+    def __init__(self, instead: str = "") -> None:
+        super().__init__(exists=True, file_okay=False, path_type=Path)
+        self.instead = instead
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if self.instead and _is_database(value):
+            raise Usage(f"this takes a folder; {self.instead}")
+        return super().convert(value, param, ctx)
+
+
+class _Place(click.ParamType[Path | str]):
+    """A folder that exists, or the URL of a PostgreSQL database."""
+
+    name = "place"
+
+    def convert(self, value: Path | str, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        return value if _is_database(value) else Folder().convert(value, param, ctx)
+
+
+class _PlaceOrRecord(_Place):
+    """As _Place, or a file that holds a grading record."""
+
+    def convert(self, value: Path | str, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        from mograder.coursework.records import holds_record
+
+        return Path(value) if holds_record(Path(value)) else super().convert(value, param, ctx)
+
+
+def _is_database(value: Path | str) -> bool:
+    from mograder.factory import is_database
+
+    return is_database(value)
+
+
+FOLDER, PLACE, PLACE_OR_RECORD = Folder(), _Place(), _PlaceOrRecord()
+
+
+def course_name(_context: click.Context, _parameter: click.Parameter, text: str) -> CourseName:
+    """For a click argument. Raises Usage."""
+    with as_typed():
+        return CourseName.parse(text)
+
+
+@contextlib.contextmanager
+def as_typed() -> Iterator[None]:
+    """What cannot be understood in here stood in the command's own words. Raises Usage for BadRequest."""
+    try:
+        yield
+    except BadRequest as error:
+        raise Usage(error.message) from None
+
+
+def read_table(path: Path, encoding: str | None) -> Sheet:
+    """The table in a file. `encoding` is what a person said, "" for nothing, None where the command cannot be told.
+
+    On a terminal the encoding is asked about when it would be a guess; elsewhere that raises Usage. Raises BadRequest
+    when it is no table.
+    """
+    from mograder.tables.sheet import read_sheet
+
+    try:
+        content = path.read_bytes()
+        sheet = read_sheet(content, path.name, encoding or "")
+        if not sheet.assumed:
+            return sheet
+        asked = f"{path} is not UTF-8: read it as {sheet.assumed}?"
+        if sys.stdin.isatty() and click.confirm(asked, err=True):
+            return read_sheet(content, path.name, sheet.assumed)
+    except BadRequest as error:
+        raise BadRequest(f"{path}: {error.message}") from None
+    option = "" if encoding is None else f", or say --encoding {sheet.assumed}"
+    raise Usage(f"{path} is not UTF-8: save it as 'CSV UTF-8'{option}")

@@ -1,0 +1,96 @@
+"""`mograder feedback`: pages and grades for students, from records, marks by hand and comments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mograder.cli.output import json_option, note, result
+from mograder.config import utc_now
+from mograder.domain.errors import MograderError
+from mograder.domain.names import counted
+
+if TYPE_CHECKING:
+    from mograder.coursework.feedback import Returned
+    from mograder.coursework.folders import Chosen
+
+
+@click.command(short_help="Make a feedback page a student, and the table of grades.")
+@click.argument("assignments", nargs=-1, required=True, metavar="ASSIGNMENT|PATH...")
+@click.option(
+    "-o", "--output-dir", type=click.Path(file_okay=False, path_type=Path),
+    help="Where pages go, in a folder for each assignment. [default: feedback/]",
+)  # fmt: skip
+@click.option(
+    "--grades-csv", type=click.Path(dir_okay=False, path_type=Path), help="Write the table of grades here, for upload."
+)
+@click.option("--no-penalties", is_flag=True, help="Leave out what late work costs.")
+@json_option
+def feedback(
+    assignments: tuple[str, ...], output_dir: Path | None, grades_csv: Path | None, no_penalties: bool, as_json: bool
+) -> None:
+    """Make feedback/ASSIGNMENT/USER.html for everybody whose submission was graded.
+
+    Marks that a person gives and comments stand in marks/ASSIGNMENT.csv, a table that mograder autograde begins: a
+    column for each question that is marked by hand, or any other of the assignment, and one called feedback. A grade of
+    which a part is not marked yet is empty in the table of grades, and the page says what is missing.
+
+    Late work costs what [penalties] in mograder.toml says: it stands beside the mark, in columns of its own.
+
+    \b
+    Examples:
+      mograder feedback hw1
+      mograder feedback hw1 --grades-csv grades.csv
+      mograder https upload-feedback hw1 --grades-csv grades.csv
+    """
+    from mograder.client.files import replacing
+    from mograder.coursework.folders import choose
+    from mograder.coursework.rendering.tables import grades_table
+
+    grades, failed, report = [], 0, []
+    for chosen in choose(assignments, Path.cwd()):
+        folder = (output_dir or chosen.folders.feedback) / chosen.assignment
+        for each in _returned(chosen, no_penalties):
+            if each.problem:
+                note(f"warning: {each.user}: {each.problem}")
+            if each.grade is None:
+                failed += 1
+                continue
+            grades.append(each.grade)
+            with replacing(folder / f"{each.user}.html") as file:
+                file.write(each.page.encode())
+            marks = each.grade.marks
+            report.append({
+                "assignment": chosen.assignment, "user": each.user, "mark": marks.total, "auto_mark": marks.automatic,
+                "waiting": marks.waiting, "penalised_mark": each.grade.penalised,
+                "page": str(folder / f"{each.user}.html"),
+            })  # fmt: skip
+    if grades_csv:
+        with replacing(grades_csv) as file:
+            file.write(grades_table(grades).encode())
+    waiting = sum(each.marks.total is None for each in grades)
+    rest = f", {waiting} without a mark yet" if waiting else ""
+    result(as_json, report, f"Made {counted(len(grades), 'feedback page')}{rest}")
+    if failed:
+        raise MograderError(f"{counted(failed, 'submission')} could not be given back")
+
+
+def _returned(chosen: Chosen, no_penalties: bool) -> list[Returned]:
+    from mograder.coursework.feedback import give_back, records_in, unknown_times
+
+    signer, _ = chosen.folders.signer()
+    records, wrong = records_in(chosen.folders.autograded / chosen.assignment, signer)
+    users = {each.user for each in chosen.submissions}
+    for user, problem in wrong.items():
+        if user in users:
+            note(f"warning: {chosen.assignment}/{user}.json: {problem}")
+    costs = not no_penalties and chosen.folders.file.penalties.enabled
+    untimed = unknown_times(chosen.submissions) if costs and chosen.folders.last_due(chosen.assignment) else []
+    if untimed:
+        names = ", ".join(untimed[:10]) + ("…" if len(untimed) > 10 else "")
+        note(f"warning: nobody knows when {names} handed in: no penalty is taken")
+    return give_back(
+        chosen.folders, chosen.assignment, chosen.submissions, records, now=utc_now(), with_penalties=not no_penalties
+    )

@@ -1,0 +1,340 @@
+"""`mograder https upload-grades`, `export-grades` and `export-feedback`: grades there and back, without re-typing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from mograder.cli.arguments import read_table
+from mograder.cli.completion import assignment_names
+from mograder.cli.connect import Server, choose, choose_exactly, reads_from_a_server, sends_to_a_server
+from mograder.cli.output import json_option, note, result
+from mograder.client.client import Client, known
+from mograder.client.files import replacing
+from mograder.domain.errors import BadRequest, MethodNotAllowed, MograderError, NotFound
+from mograder.domain.grades import GradeEntry
+from mograder.domain.names import counted
+from mograder.wire import messages
+
+if TYPE_CHECKING:
+    from mograder.tables.export import Exported, StudentGrade
+    from mograder.tables.grades import GradeChange, GradeChanges, GradeTable
+    from mograder.tables.headers import Labels
+    from mograder.tables.people import Member
+    from mograder.tables.sheet import Sheet
+
+_in_file = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+_out_file = click.Path(dir_okay=False, path_type=Path)
+
+SHOWN = 40
+"""Changes that are shown before a question at most; --dry-run shows all."""
+
+_encoding = click.option("--encoding", default="", metavar="NAME", help="What the file is in, if it is not UTF-8.")
+_column = click.option("--column", default="", metavar="TITLE", help="The column of the grades, if it is not found.")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """How a table is to be read and checked, as a person said it."""
+
+    column: str = ""
+    encoding: str = ""
+    allow_above: bool = False
+    allow_text: bool = False
+    clear_empty: bool = False
+
+
+def _reading_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds what says how a table is to be read; the command gets it as `upload`."""
+    import functools
+
+    @_column
+    @_encoding
+    @click.option("--allow-above", is_flag=True, help="Take grades above the points of the assignment.")
+    @click.option("--allow-text", is_flag=True, help="Take grades that are no numbers, such as A or pass.")
+    @click.option("--clear-empty", is_flag=True, help="An empty cell takes the stored grade away.")
+    @functools.wraps(command)
+    def with_upload(
+        column: str, encoding: str, allow_above: bool, allow_text: bool, clear_empty: bool, **rest: object
+    ) -> None:
+        command(upload=Upload(column, encoding, allow_above, allow_text, clear_empty), **rest)
+
+    return with_upload
+
+
+@click.command(name="upload-grades", short_help="Upload grades from a table of any known system.")
+@click.argument("assignment", shell_complete=assignment_names)
+@click.option("--grades-csv", type=_in_file, required=True, help="The table: CSV or .xlsx.")
+@_reading_options
+@click.option("--partial", is_flag=True, help="Upload what can be, and leave out the rows with problems.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask first.")
+@click.option("--dry-run", is_flag=True, help="Show each change, and send nothing.")
+@sends_to_a_server
+@json_option
+def upload_grades(
+    assignment: str, grades_csv: Path, upload: Upload, partial: bool, yes: bool, dry_run: bool, server: Server,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Upload grades; students see them at once. Students who are not in the table keep theirs, and so do those whose
+    cell is empty.
+
+    Takes our own tables (username, grade, feedback), the exports of Canvas, Moodle, Gradescope and nbgrader, and .xlsx
+    files of any of them. Of a table of several assignments the column with this one's name or title is read. Every
+    change is shown first; on a terminal you are asked. A row about somebody unknown, with two grades, or with a grade
+    that is no number or out of range stops all, unless you say --partial.
+
+    \b
+    Examples:
+      mograder https upload-grades hw1 --grades-csv grades.csv
+      mograder https upload-grades hw1 --grades-csv canvas-export.csv --dry-run
+    """
+    sheet = read_table(grades_csv, upload.encoding)
+    if not sheet.rows:
+        result(as_json, {"received": 0}, "No grades to upload")
+        return
+    with server.connect(changes=True) as (client, _):
+        chosen = choose_exactly(client.assignments(), assignment)
+        changes = check_table(client, chosen, sheet, upload)
+        if dry_run:
+            _show_dry_run(chosen, changes, partial, as_json)
+            return
+        entries = _accepted(changes, partial)
+        if not entries:
+            result(as_json, {"received": 0}, "No grades to upload")
+            return
+        if not yes and sys.stdin.isatty():
+            for line in _lines(changes.changes[:SHOWN], len(changes.changes)):
+                note(line)
+            if not click.confirm(f"Upload {counted(len(entries), 'grade')} to {chosen.name!r}?", err=True):
+                raise MograderError("nothing was uploaded")
+        stored = client.upload_grades(chosen.name, entries)
+    result(as_json, stored, f"Uploaded {len(entries)} grade(s) to {chosen.name!r}")
+
+
+def check_table(client: Client, chosen: messages.AssignmentInfo, sheet: Sheet, upload: Upload) -> GradeChanges:
+    """What the table changes on the server. Raises BadRequest."""
+    from mograder.tables.formats import read_grades
+    from mograder.tables.grades import GradeRules, check_grades
+
+    table = read_grades(sheet, _labels(chosen), upload.column)
+    members = _members(client)
+    rules = GradeRules(_points(client, chosen), upload.allow_above, upload.allow_text, upload.clear_empty)
+    return check_grades(table, _named_in(table) if members is None else members, _stored(client, chosen), rules)
+
+
+def _labels(chosen: messages.AssignmentInfo) -> Labels:
+    from mograder.tables.headers import Labels
+
+    return Labels(chosen.name, known(chosen.title) or "")
+
+
+def _members(client: Client) -> list[Member] | None:
+    """Everybody who has registered or submitted, None where the server keeps no roster."""
+    from mograder.tables.people import Member
+
+    try:
+        entries = client.roster()
+    except (NotFound, MethodNotAllowed):
+        return None
+    here = [each for each in entries if each.state != "removed"]
+    found = {each.user: Member(each.user, each.name, _address(each.user)) for each in here}
+    for assignment in client.assignments():
+        for submitted in client.submissions(assignment.name):
+            found.setdefault(submitted.username, Member(submitted.username, "", _address(submitted.username)))
+    return sorted(found.values(), key=lambda member: member.username)
+
+
+def _address(username: str) -> str:
+    return username if "@" in username else ""
+
+
+def _named_in(table: GradeTable) -> list[Member]:
+    """Everybody whom the table names: a server without a roster cannot say who is unknown."""
+    from mograder.tables.people import Kind, Member
+
+    names = dict.fromkeys(key.value for row in table.rows for key in row.keys if key.kind in (Kind.USERNAME, Kind.ANY))
+    return [Member(name) for name in names]
+
+
+def _points(client: Client, chosen: messages.AssignmentInfo) -> float | None:
+    try:
+        points = known(client.rules(chosen.name).points)
+    except (NotFound, MethodNotAllowed):
+        return None
+    return float(points) if points else None
+
+
+def _stored(client: Client, chosen: messages.AssignmentInfo) -> Sequence[GradeEntry]:
+    try:
+        return client.grades(chosen.name)
+    except (NotFound, MethodNotAllowed):
+        note("warning: this server does not say what is stored: every grade is shown as a new one")
+        return ()
+
+
+def _lines(changes: Iterable[GradeChange], total: int) -> list[str]:
+    """Each change in words, and how many there are besides."""
+    lines = []
+    for each in changes:
+        said = f"  {each.person}: {each.new or '-'}"
+        if each.old is not None and each.old != each.new:
+            said += f" (was {each.old})"
+        said += ", with feedback" if each.new_feedback and each.new_feedback != each.old_feedback else ""
+        said += ", released" if each.releases else ""
+        lines.append(said)
+    return [*lines, f"  and {total - len(lines)} more"] if total > len(lines) else lines
+
+
+def _accepted(changes: GradeChanges, partial: bool) -> Sequence[GradeEntry]:
+    """What to upload, with all that is to be said of the rest. Raises BadRequest unless it may be left out."""
+    for each in changes.notes:
+        note(f"note: {each}")
+    for problem in changes.problems:
+        note(f"left out: {problem}" if partial else f"problem: {problem}")
+    if changes.problems and not partial:
+        rows = counted(len(changes.problems), "row")
+        raise BadRequest(
+            f"nothing was uploaded, because of {rows}: correct the table, or upload the rest with --partial"
+        )
+    return changes.entries
+
+
+def _show_dry_run(chosen: messages.AssignmentInfo, changes: GradeChanges, partial: bool, as_json: bool) -> None:
+    """Raises BadRequest where the upload itself would."""
+    if as_json:
+        plain = msgspec.to_builtins(changes.changes)
+        problems = [{"place": each.place, "trouble": each.trouble, "reason": each.reason} for each in changes.problems]
+        result(True, {"changes": plain, "problems": problems, "notes": changes.notes, "same": changes.same}, "")
+    else:
+        count = len(changes.entries)
+        lines = _lines(changes.changes, len(changes.changes))
+        same = [f"  {counted(changes.same, 'grade')} as stored"] if changes.same else []
+        result(False, None, "\n".join([f"Would upload {count} grade(s) to {chosen.name!r}", *lines, *same]))
+    _accepted(changes, partial)
+
+
+# exports
+
+
+@click.command(name="export-grades", short_help="Write grades as the table that another system reads.")
+@click.argument("assignment", shell_complete=assignment_names)
+@click.option(
+    "--format", "form", default="csv", show_default=True, help="Whose table to write.",
+    type=click.Choice(["canvas", "moodle", "moodle-worksheet", "gradescope", "csv", "json", "xlsx"]),
+)  # fmt: skip
+@click.option("--template", type=_in_file, help="Your own export of that system: only our columns of it are filled.")
+@click.option("-o", "--output", type=_out_file, help="The file to write. [default: ASSIGNMENT-FORMAT.csv]")
+@click.option("--penalised", is_flag=True, help="Write marks after late penalties, not the raw ones.")
+@click.option("--drafts", is_flag=True, help="Write grades that students do not see yet, too.")
+@_column
+@_encoding
+@reads_from_a_server
+@json_option
+def export_grades(
+    assignment: str, form: str, template: Path | None, output: Path | None, penalised: bool, drafts: bool, column: str,
+    encoding: str, server: Server, as_json: bool,
+) -> None:  # fmt: skip
+    """Write everybody's grades as a table that Canvas, Moodle or Gradescope reads, or as CSV, JSON or .xlsx.
+
+    With --template only the columns of the grade, the feedback and the questions change, and every other byte stays.
+    Whoever has no grade gets an empty cell, never 0. What is excused stays excused.
+
+    \b
+    Examples:
+      mograder https export-grades hw1 --format canvas --template canvas-export.csv -o canvas-import.csv
+      mograder https export-grades hw1 --format xlsx -o hw1.xlsx
+    """
+    from mograder.tables import export
+    from mograder.tables.filling import fill_template
+
+    with server.connect() as (client, _):
+        chosen = choose(client.assignments(), assignment)
+        points, grades = _points(client, chosen), _results(client, chosen)
+    sheet = export.GradeSheet(_labels(chosen), points, tuple(grades))
+    choices, wanted = export.Choices(penalised, drafts), export.ExportFormat(form)
+    if template:
+        written = fill_template(sheet, wanted, choices, template.read_bytes(), column, encoding)
+    else:
+        written = export.export_grades(sheet, wanted, choices)
+    target = _write(written, output)
+    given = sum(bool(choices.mark(each)) for each in grades)
+    result(as_json, {"file": str(target), "grades": given, "notes": written.notes}, f"{given} grade(s) in {target}")
+
+
+def _write(written: Exported, output: Path | None) -> Path:
+    """Keep an export, and say what there is to say. A file that nobody named is never overwritten."""
+    target = output or Path(written.filename.replace("/", "_"))
+    if output is None and target.exists() and target.read_bytes() != written.content:
+        raise MograderError(f"{target} is there and differs: remove it, or name the file with -o")
+    with replacing(target) as file:
+        file.write(written.content)
+    for each in written.notes:
+        note(f"note: {each}")
+    return target
+
+
+def _results(client: Client, chosen: messages.AssignmentInfo) -> list[StudentGrade]:
+    """Everybody's result, sorted by user name; instructors only if they have a grade."""
+    from mograder.tables.people import Member
+
+    stored = {each.username: each for each in client.grades(chosen.name)}
+    submitted = {each.username: each for each in client.submissions(chosen.name, "counts")}
+    roster = {each.user: each for each in client.roster()}
+    names = {each.user for each in roster.values() if each.role.value == "student" and each.state != "removed"}
+    found = []
+    for name in sorted({*names, *submitted, *(user for user, entry in stored.items() if user and entry.grade)}):
+        member = Member(name, roster[name].name if name in roster else "", _address(name))
+        found.append(_student_grade(member, stored.get(name, GradeEntry({})), submitted.get(name)))
+    return found
+
+
+def _student_grade(member: Member, entry: GradeEntry, submitted: messages.SubmissionInfo | None) -> StudentGrade:
+    from mograder.tables.export import StudentGrade, penalised_mark
+
+    received, penalised = "", None
+    if submitted is not None:
+        moment = known(submitted.received) or submitted.timemodified
+        received = datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds") if moment else ""
+        penalised = penalised_mark(entry.grade, known(submitted.penalty) or 0)
+    draft = entry.says_something and not entry.visible
+    return StudentGrade(member, entry.grade, penalised, entry.feedback, draft=draft, received=received)
+
+
+@click.command(name="export-feedback", short_help="Write the zip of feedback pages that Moodle takes.")
+@click.argument("assignment", shell_complete=assignment_names)
+@click.option("--worksheet", type=_in_file, required=True, help="Moodle's grading worksheet of the assignment.")
+@click.option("-o", "--output", type=_out_file, help="The file to write. [default: ASSIGNMENT-moodle-feedback.zip]")
+@_encoding
+@reads_from_a_server
+@json_option
+def export_feedback(
+    assignment: str, worksheet: Path, output: Path | None, encoding: str, server: Server, as_json: bool
+) -> None:
+    """Write everybody's feedback page as the zip that Moodle takes under "Upload multiple feedback files in a zip".
+
+    \b
+    Example:
+      mograder https export-feedback hw1 --worksheet Grades-hw1.csv -o feedback.zip
+    """
+    from mograder.tables.moodle_zip import FeedbackPage, feedback_zip
+
+    pages = []
+    with server.connect() as (client, _):
+        chosen = choose(client.assignments(), assignment)
+        for member in _members(client) or ():
+            try:
+                pages.append(FeedbackPage(member, client.feedback(chosen.name, member.username)))
+            except NotFound:
+                continue
+    if not pages:
+        raise MograderError(f"there are no feedback pages for {chosen.name!r}")
+    written = feedback_zip(worksheet.read_bytes(), pages, _labels(chosen), encoding)
+    target = _write(written, output)
+    result(as_json, {"file": str(target), "notes": written.notes}, f"The feedback pages are in {target}")

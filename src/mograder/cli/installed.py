@@ -1,0 +1,29 @@
+"""Which distributions of this environment bring a command `mograder`: of two, the one that was installed last wins."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+from mograder import __version__
+
+
+def others() -> list[str]:
+    """Name and version of every other distribution that brings a command `mograder`, sorted."""
+    found = {
+        f"{each.metadata['Name']} {each.version}"
+        for each in metadata.distributions()
+        if each.version != __version__
+        and any(entry.group == "console_scripts" and entry.name == "mograder" for entry in each.entry_points)
+    }
+    return sorted(found)
+
+
+def warning() -> str:
+    """What to do about others, "" when there are none."""
+    found = others()
+    if not found:
+        return ""
+    return (
+        f"{', '.join(found)} is in this environment, too, and brings a command of the same name: files of the two are "
+        "mixed. install one of them in an environment of its own"
+    )

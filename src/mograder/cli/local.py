@@ -1,0 +1,64 @@
+"""The methods of `Client` for instructors, on a course that this machine can open: a folder, or a database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mograder.domain.access import COURSE_INSTRUCTOR, Role
+from mograder.domain.course import Course
+from mograder.domain.extensions import Change
+from mograder.domain.names import Username, parse_owner
+from mograder.domain.roster import Person
+from mograder.wire import messages
+
+
+class LocalCourse:
+    """A course that a command works on without a server. Raises what the server would answer."""
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+
+    # people
+
+    def roster(self) -> list[messages.RosterEntry]:
+        return [messages.roster_entry(each) for each in self._course.roster.all()]
+
+    def add_people(self, people: Iterable[messages.NewPerson]) -> list[messages.RosterEntry]:
+        parsed = [Person.parse(each.user, each.name, each.role) for each in people]
+        return [messages.roster_entry(*each) for each in self._course.roster.add(COURSE_INSTRUCTOR, parsed)]
+
+    def reset(self, user: str) -> messages.RosterEntry:
+        return messages.roster_entry(*self._course.roster.reset(COURSE_INSTRUCTOR, Username(user)))
+
+    def set_role(self, user: str, role: Role) -> messages.RosterEntry:
+        return messages.roster_entry(self._course.roster.set_role(COURSE_INSTRUCTOR, Username(user), role))
+
+    def remove(self, user: str) -> messages.RosterEntry:
+        return messages.roster_entry(self._course.roster.remove(COURSE_INSTRUCTOR, Username(user)))
+
+    # extensions
+
+    def extensions(self) -> list[messages.ExtensionInfo]:
+        return [messages.extension_info(each) for each in self._course.extensions.all()]
+
+    def change_extensions(self, changes: Iterable[messages.ExtensionChange]) -> list[messages.ExtensionInfo]:
+        find = self._course.release.assignment
+        wanted = [
+            Change(
+                find(COURSE_INSTRUCTOR, each.assignment), parse_owner(each.user), each.decision, each.until, each.note
+            )
+            for each in changes
+        ]  # fmt: skip
+        return [messages.extension_info(each) for each in self._course.extensions.decide(COURSE_INSTRUCTOR, wanted)]
+
+    # rules
+
+    def rules(self, assignment: str) -> messages.RulesInfo:
+        name = self._course.release.assignment(COURSE_INSTRUCTOR, assignment).name
+        return messages.rules_info(self._course.rules.of(name))
+
+    def change_rules(self, assignment: str, rules: messages.NewRules) -> messages.RulesInfo:
+        planning = self._course.rules
+        name = self._course.release.assignment(COURSE_INSTRUCTOR, assignment).name
+        texts = messages.new_texts(planning.of(name).texts, rules)
+        return messages.rules_info(planning.change(COURSE_INSTRUCTOR, name, texts, rules.tag))

@@ -1,0 +1,282 @@
+"""An instructor's side on disk: the latest submissions of a course, collected into a folder.
+
+Invariant: a student's file lands under that student's name and nowhere else; what is there already is not fetched
+again; and a run that was broken off can be run again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path, PurePath
+from typing import Any
+
+from mograder.client.client import Client, known
+from mograder.client.extract import ENDINGS, kind_of, unpack
+from mograder.client.files import replacing, sha256_of
+from mograder.client.trust import inside
+from mograder.domain.errors import MograderError, NetworkFailure, NotFound, Unauthenticated
+from mograder.domain.names import Username, parse_owner
+from mograder.wire import messages
+
+AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What became of one person's submission. `problem` says what a person should know of it.
+
+    `failed` is whether it could not be fetched. `late` says how late it is and what that
+    costs, "" in time.
+    """
+
+    user: str
+    new: bool
+    problem: str = ""
+    late: str = ""
+    failed: bool = False
+
+
+def strangers(client: Client, names: Iterable[str]) -> list[str]:
+    """Those of `names` who have neither registered nor submitted, sorted; empty where a server keeps no roster."""
+    try:
+        left = set(names) - {each.user for each in client.roster() if each.state != "removed"}
+    except NotFound:
+        return []
+    for each in client.assignments() if left else ():
+        left -= {entry.username for entry in client.submissions(each.name)}
+    return sorted(left)
+
+
+def collect(
+    client: Client, assignment: str, folder: Path, force: bool = False, which: str = "latest"
+) -> Iterator[Collected]:
+    """Bring one submission of everybody into `folder`, several at once, in the order in which they are done.
+
+    `which` is as for `Client.submissions`. `<user>.py` each; of an archive the largest .py file, with everything in a
+    folder `<user>` beside it; other kinds of files keep their endings. Without `force`, what the server still has as it
+    was collected is left alone. What somebody has changed since it was collected, and the collected work of people who
+    are not listed, is moved to `.mograder/aside/` and named. Raises NetworkFailure or Unauthenticated when it makes no
+    sense to go on; what has arrived stays.
+    """
+    entries = client.submissions(assignment, which)
+    memory = _Memory(folder)
+    if not entries and not memory.others(set()):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    seen: set[str] = set()
+    with (
+        tempfile.TemporaryDirectory(dir=memory.folder(), prefix=".arriving-") as scratch,
+        contextlib.closing(memory),
+        ThreadPoolExecutor(AT_ONCE) as pool,
+    ):
+        todo: dict[Future[Collected], tuple[str, messages.SubmissionInfo]] = {}
+        try:
+            for number, entry in enumerate(entries):
+                try:
+                    user = parse_owner(entry.username)
+                except MograderError as error:
+                    yield Collected(entry.username, False, error.message, failed=True)
+                    continue
+                if user.key in seen:
+                    said = "a second submission of the same name: it would overwrite the first"
+                    yield Collected(user, False, said, failed=True)
+                    continue
+                seen.add(user.key)
+                if not force and memory.is_current(user, entry):
+                    memory.note_lateness(user, entry)
+                    yield Collected(user, False)
+                    continue
+                arriving = Path(scratch) / str(number)
+                todo[pool.submit(_collect, client, user, entry, memory, arriving, force)] = (user, entry)
+            while todo:
+                done, _ = wait(todo, return_when=FIRST_COMPLETED)
+                for future in done:
+                    name, entry = todo.pop(future)
+                    yield replace(_outcome(future, name), late=known(entry.explanation) or "")
+            for left in memory.others(seen):
+                moved = memory.set_aside(sorted(memory.placed(left)))
+                memory.forget(left)
+                if moved:
+                    yield Collected(left, False, f"is not among these submissions: moved to {', '.join(moved)}")
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _outcome(future: Future[Collected], user: str) -> Collected:
+    try:
+        return future.result()
+    except (NetworkFailure, Unauthenticated):
+        raise
+    except MograderError as error:
+        return Collected(user, False, error.message, failed=True)
+
+
+def _collect(
+    client: Client, user: Username, entry: messages.SubmissionInfo, memory: _Memory, arriving: Path, force: bool
+) -> Collected:
+    with arriving.open("w+b") as target:
+        client.submitted_file(entry, target)
+    sha256 = sha256_of(arriving)
+    if not force and memory.has(user, sha256):
+        memory.remember(user, entry, sha256, memory.placed(user) or {f"{user}.py"})
+        return Collected(user, False)
+    root = memory.root
+    ending, doubt = kind_of(arriving, PurePath(entry.filename).suffix.lower())
+    placed = {f"{user}{ending}"}
+    replaced = memory.placed(user) | placed | ({user, f"{user}.py"} if ending == ".zip" else set())
+    kept = memory.set_aside(name for name in memory.changed(user) if name in replaced)
+    problem = f"what you changed is kept as {', '.join(kept)}" if kept else ""
+    if ending == ".zip" and not doubt:
+        try:
+            placed = _place_archive(arriving, root, user)
+        except MograderError as error:
+            doubt = error.message  # one student's broken archive must not hold up the others: it is kept as it came
+    if doubt:
+        problem = "; ".join(filter(None, [problem, f"{doubt}: kept as {user}{ending}"]))
+    if arriving.exists() and user not in placed:
+        arriving.replace(root / f"{user}{ending}")
+    for stale in memory.placed(user) - placed:  # of an earlier submission: it would be taken for this one's
+        with contextlib.suppress(FileNotFoundError):
+            (root / stale).replace(arriving.with_name(f"{arriving.name}-{stale}"))
+    memory.remember(user, entry, sha256, placed)
+    return Collected(user, True, problem)
+
+
+def _place_archive(archive: Path, root: Path, user: str) -> set[str]:
+    """The archive as a folder `<user>` in `root`, and its largest .py as `<user>.py`; the names of what stands there.
+
+    Raises VerificationFailed; then nothing has changed.
+    """
+    unpacked = archive.with_name(f"{archive.name}-unpacked")
+    unpacked.mkdir()
+    notebooks = [unpacked / path for path in unpack(archive, unpacked) if path.suffix == ".py"]
+    if notebooks:
+        largest = max(notebooks, key=lambda path: path.stat().st_size)
+        with largest.open("rb") as source, replacing(root / f"{user}.py") as target:
+            shutil.copyfileobj(source, target)
+    with contextlib.suppress(FileNotFoundError):
+        (root / user).replace(archive.with_name(f"{archive.name}-before"))
+    unpacked.replace(root / user)
+    return {user, f"{user}.py"} if notebooks else {user}
+
+
+class _Memory:
+    """What was collected into a folder, by user: `.mograder/collected.json`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder
+        self._path = inside(folder, Path(".mograder", "collected.json"))
+        self._known: dict[str, dict[str, Any]] = {}
+        with contextlib.suppress(OSError, ValueError):
+            record = json.loads(self._path.read_bytes())
+            if isinstance(record, dict):
+                self._known = {
+                    user: value for user, value in record.items() if isinstance(value, dict) and _is_user(user)
+                }
+
+    def folder(self) -> Path:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return self._path.parent
+
+    def is_current(self, user: str, entry: messages.SubmissionInfo) -> bool:
+        """Whether the listing alone tells that nothing is new."""
+        before = self._known.get(user, {})
+        if entry.sha256:
+            return self.has(user, entry.sha256)
+        told = entry.timemodified and entry.size >= 0
+        same = (before.get("timemodified"), before.get("size")) == (entry.timemodified, entry.size)
+        return bool(told and same and self._is_there(user))
+
+    def has(self, user: str, sha256: str) -> bool:
+        """Whether these bytes were collected before, or stand there as they are."""
+        if self._known.get(user, {}).get("sha256") == sha256 and self._is_there(user):
+            return True
+        place = self.root / f"{user}.py"
+        return place.is_file() and sha256_of(place) == sha256
+
+    def _is_there(self, user: str) -> bool:
+        return any((self.root / name).exists() for name in self.placed(user) or _names(user))
+
+    def placed(self, user: str) -> set[str]:
+        """What was put into the folder of the submission that was collected last."""
+        names = self._known.get(user, {}).get("placed")
+        return set(names if isinstance(names, list) else []) & _names(user)
+
+    def changed(self, user: str) -> list[str]:
+        """What of a person's stands there and is not as it was collected: somebody has worked on it."""
+        digests = self._known.get(user, {}).get("digests")
+        digests = digests if isinstance(digests, dict) else {}
+        there = [name for name in sorted(_names(user)) if os.path.lexists(self.root / name)]
+        return [name for name in there if digests.get(name) != digest(self.root / name)]
+
+    def others(self, users: set[str]) -> list[str]:
+        """Those whose work was collected into the folder before and who are not among `users` (by key)."""
+        return sorted(user for user in self._known if user.casefold() not in users and self.placed(user))
+
+    def set_aside(self, names: Iterable[str]) -> list[str]:
+        """Move what is there under these names to `.mograder/aside/`; where each is now."""
+        moved = []
+        for name in names:
+            aside = self.folder() / "aside"
+            aside.mkdir(exist_ok=True)
+            number = next(n for n in count(1) if not os.path.lexists(aside / f"{n}-{name}"))
+            with contextlib.suppress(FileNotFoundError):
+                (self.root / name).replace(inside(self.root, aside.relative_to(self.root) / f"{number}-{name}"))
+                moved.append(str(aside / f"{number}-{name}"))
+        return moved
+
+    def forget(self, user: str) -> None:
+        self._known.pop(user, None)
+
+    def remember(self, user: str, entry: messages.SubmissionInfo, sha256: str, placed: set[str]) -> None:
+        digests = {name: digest(self.root / name) for name in placed}
+        self._known[user] = {
+            "sha256": sha256, "size": entry.size, "timemodified": entry.timemodified, "placed": sorted(placed),
+            "digests": digests,
+        }  # fmt: skip
+        self.note_lateness(user, entry)
+
+    def note_lateness(self, user: str, entry: messages.SubmissionInfo) -> None:
+        """Keep what the server says now of the lateness of a submission, for whoever grades what is here."""
+        said = {"received": entry.received, "penalty": entry.penalty, "explanation": entry.explanation}
+        self._known[user] |= {name: known(value) for name, value in said.items() if known(value) is not None}
+
+    def close(self) -> None:
+        with replacing(self._path) as file:
+            file.write(json.dumps(self._known, indent=2, sort_keys=True).encode())
+
+
+def _is_user(name: str) -> bool:
+    """Whether a key of the record, which may come from anybody, is the name of one person and no path."""
+    try:
+        return parse_owner(name) == name
+    except MograderError:
+        return False
+
+
+def _names(user: str) -> set[str]:
+    """What a person's submission can be called in a collected folder."""
+    return {user, *(f"{user}{ending}" for ending in ENDINGS)}
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, or of a folder's names and contents without Python's caches; "" of anything else."""
+    if path.is_symlink():
+        return ""
+    if path.is_file():
+        return sha256_of(path)
+    whole = hashlib.sha256()
+    for each in sorted(path.rglob("*")):
+        below = each.relative_to(path)
+        if each.is_file() and not each.is_symlink() and not any(part.startswith(("__", ".")) for part in below.parts):
+            whole.update(f"{below.as_posix()}\0{sha256_of(each)}\n".encode(errors="surrogateescape"))
+    return whole.hexdigest() if path.is_dir() else ""

@@ -1,0 +1,107 @@
+"""The logins of this person, one a server, and the keys of registrations that are not finished.
+
+Invariant: what is kept here can be read by this person alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+from mograder.client.connection import normalise_url
+from mograder.client.files import replacing
+from mograder.domain.errors import MograderError, Usage
+from mograder.domain.tokens import random_secret
+
+
+@dataclass(frozen=True)
+class Login:
+    """`authority` is the certificate (PEM) of who alone vouches for the server, "" for whom this computer trusts."""
+
+    url: str
+    user: str
+    token: str
+    authority: str = ""
+
+
+class Logins:
+    """The logins of this person, one a server, in logins.json of the user's configuration folder."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.path = (folder or Path(click.get_app_dir("mograder"))) / "logins.json"
+        # Where the published client keeps its only one.
+        self._published = [self.path.with_name("https_token.json")]
+        if folder is None:
+            self._published.append(Path.home() / ".config" / "mograder" / "https_token.json")
+
+    def find(self, url: str) -> Login | None:
+        """The login of the server at the normalised `url`."""
+        return next((login for login in self.all() if login.url == url), None)
+
+    def last(self) -> Login | None:
+        """The server that was logged in to last."""
+        return next(iter(self.all()), None)
+
+    def keep(self, login: Login) -> None:
+        """Remember a login as the last, in a file that nobody else can ever read."""
+        self._write([login, *(each for each in self._read() if each.url != login.url)])
+        self._claim_path(login.url).unlink(missing_ok=True)
+
+    def drop(self, url: str) -> bool:
+        """Forget a login, also in the published client's file; whether there was one."""
+        found = self.find(url) is not None
+        if any(login.url == url for login in self._read()):
+            self._write([login for login in self._read() if login.url != url])
+        for path in self._published:
+            if any(login.url == url for login in _published_login(path)):
+                path.unlink(missing_ok=True)
+        return found
+
+    def claim_key(self, url: str, user: str) -> str:
+        """The key of a registration at `url`: the same until a login there is kept.
+
+        A client that lost the response may therefore repeat the registration.
+        """
+        path = self._claim_path(url)
+        with contextlib.suppress(OSError, ValueError):
+            name, key = path.read_text().split()
+            if name == user:
+                return key
+        key = random_secret()
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with replacing(path, mode=0o600) as file:
+            file.write(f"{user} {key}\n".encode())
+        return key
+
+    def _claim_path(self, url: str) -> Path:
+        return self.path.with_name(f"claim-{hashlib.sha256(url.encode()).hexdigest()[:16]}")
+
+    def all(self) -> list[Login]:
+        """Every login, the last first."""
+        return [*self._read(), *(login for path in self._published for login in _published_login(path))]
+
+    def _read(self) -> list[Login]:
+        """The logins of our own file, the last first."""
+        try:
+            return [Login(**entry) for entry in json.loads(self.path.read_bytes())["logins"]]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise MograderError(f"{self.path} cannot be read ({error}): delete it and log in again") from None
+
+    def _write(self, logins: list[Login]) -> None:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with replacing(self.path, mode=0o600) as file:
+            file.write(json.dumps({"logins": [asdict(login) for login in logins]}, indent=2).encode())
+
+
+def _published_login(path: Path) -> list[Login]:
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, Usage):
+        entry = json.loads(path.read_bytes())
+        return [Login(normalise_url(entry["url"]), str(entry.get("user") or ""), str(entry["token"]))]
+    return []

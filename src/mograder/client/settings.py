@@ -1,0 +1,63 @@
+"""What the mograder.toml of the working folder says to a client. It may come from anybody: see trust.py."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from mograder.client.extract import folder_name
+from mograder.client.trust import CONFIG_NAME, named_folder
+from mograder.domain.errors import Usage
+
+MAX_SIZE = 1024 * 1024
+"""Bytes of a mograder.toml."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """ "" where the file says nothing. `submitted` and `feedback` are relative and inside the file's folder."""
+
+    url: str = ""
+    token: str = ""
+    submitted: str = "submitted"
+    feedback: str = "feedback"
+
+
+def read_settings(folder: Path) -> Settings:
+    """The settings of the mograder.toml in `folder`, the defaults when there is none.
+
+    Raises Usage when it cannot be understood.
+    """
+    path = folder / CONFIG_NAME
+    try:
+        if path.exists() and not path.is_file():
+            raise Usage(f"{path} is not a file")
+        with path.open("rb") as file:
+            text = file.read(MAX_SIZE + 1)
+        if len(text) > MAX_SIZE:
+            raise Usage(f"{path} has more than {MAX_SIZE} bytes")
+        document = tomllib.loads(text.decode("utf-8-sig"))
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise Usage(f"{path} cannot be read: {error}") from None
+    found = {}
+    for table, keys in {"https": ("url", "token"), "dirs": ("submitted", "feedback")}.items():
+        values = document.get(table, {})
+        for key in keys:
+            if isinstance(values, dict) and key in values:
+                if not isinstance(values[key], str):
+                    raise Usage(f"{path}: {table}.{key} must be a text")
+                found[key] = values[key]
+    return Settings(**found)
+
+
+def submissions_folder(folder: Path, assignment: str) -> Path:
+    """Where fetch-submissions puts things, by [dirs] submitted of `folder`. Raises Usage when it leads outside."""
+    return named_folder(folder, "submitted", read_settings(folder).submitted, folder_name(assignment))
+
+
+def feedback_folder(folder: Path, assignment: str) -> Path:
+    """Where upload-feedback finds pages, by [dirs] feedback of `folder`. Raises Usage when it leads outside."""
+    return named_folder(folder, "feedback", read_settings(folder).feedback, folder_name(assignment))

@@ -1,0 +1,108 @@
+"""The one rule about what comes from somebody else, and all that decides by it.
+
+Invariant (docs/security.md): a file or folder that comes from somebody else never chooses where a secret goes, whose
+key is believed, what is opened, or where is written. Only this person's own words (the command line, the environment)
+and earlier decisions of theirs (a login, a remembered yes) do.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from pathlib import Path, PurePath
+
+import click
+
+from mograder.client.files import replacing
+from mograder.client.logins import Logins
+from mograder.domain.errors import Usage, VerificationFailed
+from mograder.domain.names import printable
+
+CONFIG_NAME = "mograder.toml"
+
+
+# where a secret goes, and whose key is believed
+
+
+class TrustedServers:
+    """The servers that this person vouches for: by a login, or by a yes that is kept in trusted.json."""
+
+    def __init__(self) -> None:
+        self.path = Path(click.get_app_dir("mograder"), "trusted.json")
+
+    def vouches(self, url: str) -> bool:
+        """Whether a secret may go to the server at the normalised `url`, and its key be believed."""
+        return Logins().find(url) is not None or url in self._read()
+
+    def remember(self, url: str) -> None:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with replacing(self.path, mode=0o600) as file:
+            file.write(json.dumps(sorted({*self._read(), url}), indent=2).encode())
+
+    def _read(self) -> list[str]:
+        try:
+            known = json.loads(self.path.read_bytes())
+        except (OSError, ValueError):
+            return []  # a yes that cannot be read is no yes
+        return [each for each in known if isinstance(each, str)] if isinstance(known, list) else []
+
+
+# what is opened
+
+
+def login_page(server: str, link: str) -> str:
+    """The page of `server` that logs in once, with the ticket of `link`, its answer: all that a browser is given.
+
+    The address is always the one that this person talks to, whatever the answer names. Raises VerificationFailed when
+    the answer is no such link.
+    """
+    found = re.fullmatch(r"https?://[^\s\\@#?]+/once#([\w.~:=+-]{1,2000})", link, re.ASCII)
+    if found is None:
+        raise VerificationFailed(
+            f"{server} answers with something else than a link to its login page: nothing was opened. check the address"
+        )
+    return f"{server.rstrip('/')}/once#{found[1]}"
+
+
+# where is written
+
+
+def inside(folder: Path, path: str | PurePath) -> Path:
+    """`path` below `folder`. Raises VerificationFailed when it is absolute or a link on the way leads outside."""
+    found = folder / path
+    try:
+        outside = PurePath(path).is_absolute() or not found.parent.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a circle of links
+        outside = True
+    if outside:
+        raise VerificationFailed(f"refused to write {printable(str(found))!r}: it leads outside {folder}")
+    return found
+
+
+def named_folder(folder: Path, key: str, text: str, name: str) -> Path:
+    """The folder `name` in the one that mograder.toml in `folder` names under [dirs] `key`.
+
+    Raises Usage unless it is relative and inside `folder`, whatever links are there.
+    """
+    path = Path(text, name)
+    outside = bool(path.anchor) or ".." in path.parts or any(letter in text for letter in "\\:\0")
+    try:
+        outside = outside or not (folder / path).resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):
+        outside = True
+    if outside or not text.strip():
+        raise Usage(
+            f"{folder / CONFIG_NAME}: [dirs] {key} = {printable(text)!r} leads outside this folder: "
+            "name the folder on the command line, or a relative one in mograder.toml"
+        )
+    return path
+
+
+def harmless_name(part: str) -> str:
+    """One part of a path that came from elsewhere, renamed if a program of ours would read it as its settings."""
+    letters = "".join(
+        letter for letter in unicodedata.normalize("NFKC", part) if unicodedata.category(letter) not in ("Cf", "Mn")
+    )
+    bare = letters.casefold().partition(":")[0].strip(" .")
+    return f"{part.rstrip(' .')}.txt" if bare == CONFIG_NAME else part

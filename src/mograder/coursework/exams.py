@@ -1,0 +1,114 @@
+"""Makes an assignment ready to be graded: its source read, its environment there, its sandbox tried."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from mograder.client.files import sha256_of
+from mograder.coursework.autograding import Exam
+from mograder.coursework.folders import GradingFolders
+from mograder.domain.errors import MograderError, Unreadable, Usage
+from mograder.domain.grading_record import Tested
+from mograder.domain.grading_rules import GradingRules
+from mograder.domain.marks import Question, whole
+from mograder.notebook.cells import read_text
+from mograder.notebook.release import make_release
+from mograder.notebook.source import Source
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a command asks for beside the course's settings: limits, how many at once, and whether in a sandbox."""
+
+    limits: Mapping[str, float]
+    jobs: int
+    sandboxed: bool = True
+
+
+@contextlib.contextmanager
+def opened_exam(folders: GradingFolders, assignment: str, source: Path | None, wishes: Wishes) -> Iterator[Exam]:
+    """The assignment, ready to be graded until the block ends; `source` is its notebook, if it is not the usual one.
+
+    Raises Usage where the packages are missing, and MograderError for a source, environment or sandbox that fails.
+    """
+    with extra_packages():
+        from mograder.grading.environment import environment_for, wanted_by
+        from mograder.grading.runner import Grader, Limits, Tests, data_files
+        from mograder.grading.sandbox import find_sandbox
+    path = source or folders.find_source(assignment)
+    text = _text(path)
+    rules = folders.file.grading_rules(assignment)
+    limits = replace(Limits(), **{**rules.limits, **wishes.limits})  # type: ignore[arg-type]
+    tests = Tests(text, assignment, data_files(path.parent, path.name), rules.isolate, limits)
+    with _naming(path):
+        questions = questions_of(tests.source, folders.rules(assignment).points)
+    sandbox = find_sandbox() if wishes.sandboxed else None
+    environment = environment_for(wanted_by(text), environments())
+    files = {each.name: sha256_of(each.path) for each in tests.files}
+    digest = _digest(sha256_of(path), files, replace(rules, limits=asdict(limits)))
+    how = "" if sandbox is None else "bubblewrap"
+    tested = Tested(digest, sha256_of(path), environment.digest, asdict(limits), how)
+    title = folders.rules(assignment).title or assignment
+    with Grader(tests, environment, sandbox, wishes.jobs) as grader:
+        yield Exam(assignment, title, questions, tested, grader, known_texts(tests.source))
+
+
+def questions_of(source: Source, points: float | None) -> tuple[Question, ...]:
+    """The questions that have points; of a source without marks the one for all of it, which is `points`."""
+    if not source.has_marks:
+        return (whole(points),)
+    return tuple(Question(each.key, each.points, each.labels, each.manual) for each in source.questions)
+
+
+def known_texts(source: Source) -> frozenset[str]:
+    """The texts that are written out in the release, and so are no secret."""
+    tree = ast.parse(make_release(source).text)
+    found = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return frozenset(each for each in found if isinstance(each, str))
+
+
+def environments() -> Path:
+    """Where environments that were built are kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "mograder", "environments")
+
+
+@contextlib.contextmanager
+def extra_packages() -> Iterator[None]:
+    """Raises Usage when what grading needs is not installed."""
+    try:
+        yield
+    except ImportError as error:
+        raise Usage(f"grading needs more packages: pip install 'mograder[grading]' ({error})") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise Usage(f"{path} cannot be read: {error.strerror}") from None
+    with _naming(path):
+        return read_text(content)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """What is wrong with a source is said with its path."""
+    try:
+        yield
+    except Unreadable:
+        raise
+    except MograderError as error:
+        raise Usage(f"{path}: {error.message}") from None
+
+
+def _digest(source: str, files: Mapping[str, str], rules: GradingRules) -> str:
+    """The SHA-256 of all that decides a result; what students are shown is no part of it."""
+    decisive = {"source": source, "files": files, "isolate": rules.isolate, "limits": rules.limits}
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

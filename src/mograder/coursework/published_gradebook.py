@@ -1,0 +1,226 @@
+"""Reads the gradebook.db of a course of the published toolchain, recomputes its totals, and says which differ and why.
+
+Nothing in the gradebook is changed.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mograder.domain.errors import Unreadable, Usage
+from mograder.domain.grading_record import GradingRecord
+from mograder.domain.marks import WHOLE, Given, Marks, Question, in_words, mark, whole
+from mograder.domain.results import CheckResult, CheckStatus, Outcome, RunReport
+
+NAME = "gradebook.db"
+CLOSE = 0.005
+"""Points by which two totals may differ and be the same."""
+
+_STATUS = {
+    "success": CheckStatus.SUCCESS, "partial": CheckStatus.PARTIAL, "danger": CheckStatus.DANGER,
+    "warn": CheckStatus.WARN, "PASS": CheckStatus.SUCCESS, "PARTIAL": CheckStatus.PARTIAL, "FAIL": CheckStatus.DANGER,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """One submission as the gradebook has it; None where it says nothing. Marks are points, the penalty in per cent."""
+
+    assignment: str
+    student: str
+    auto: float | None
+    manual: float | None
+    total: float | None
+    feedback: str
+    checks: tuple[CheckResult, ...]
+    penalty: float | None
+    penalised: float | None
+
+
+@dataclass(frozen=True)
+class Gradebook:
+    """A gradebook: the questions of each assignment (one alone where it is marked as a whole), and all submissions."""
+
+    questions: Mapping[str, tuple[Question, ...]]
+    rows: tuple[Row, ...]
+    students: Mapping[str, str]
+    """Full names by user name."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mark that is not what it should be. `ours` is None where it cannot be told; `why` is a sentence."""
+
+    assignment: str
+    student: str
+    what: str
+    theirs: float | None
+    ours: float | None
+    why: str
+
+
+def read_gradebook(path: Path) -> Gradebook:
+    """Raises Usage where there is none, and Unreadable."""
+    if not path.is_file():
+        raise Usage(f"there is no {path.name} in {path.parent}: name the folder of a course of the published mograder")
+    try:
+        # It may be in use, and in a folder that cannot be written.
+        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            connection.row_factory = sqlite3.Row
+            assignments = connection.execute("SELECT * FROM assignments").fetchall()
+            rows = connection.execute("SELECT * FROM submissions ORDER BY assignment, student").fetchall()
+            students = connection.execute("SELECT username, full_name FROM students").fetchall()
+        questions = {str(each["name"]): _questions(dict(each)) for each in assignments}
+        found = tuple(_row(dict(each)) for each in rows)
+    except (sqlite3.Error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unreadable(f"{path.name} cannot be understood", f"{path}: {error}") from None
+    return Gradebook(questions, found, {str(each[0]): str(each[1]) for each in students})
+
+
+def _questions(row: dict[str, Any]) -> tuple[Question, ...]:
+    marks = json.loads(row["marks_metadata"]) if row["marks_metadata"] else None
+    if not marks:
+        return (whole(float(row["max_mark"])),)
+    by_checks = set(json.loads(row["auto_check_keys"] or "[]"))
+    return tuple(Question(str(key), float(points), (), key not in by_checks) for key, points in marks.items())
+
+
+def _row(row: dict[str, Any]) -> Row:
+    checks = tuple(
+        _check(str(each["label"]), str(each["status"]), None, bool(each.get("hidden")))
+        for each in json.loads(row["check_results"] or "[]")
+    )
+    numbers = (_number(row.get(name)) for name in ("auto_mark", "manual_mark", "total_mark"))
+    auto, manual, total = numbers
+    return Row(
+        str(row["assignment"]), str(row["student"]), auto, manual, total, str(row["feedback"] or ""), checks,
+        _number(row.get("penalty_pct")), _number(row.get("penalised_mark")),
+    )  # fmt: skip
+
+
+def _number(value: object) -> float | None:
+    return None if value is None else float(value)  # type: ignore[arg-type]
+
+
+def _check(label: str, status: str, weights: tuple[float, float] | None, hidden: bool = False) -> CheckResult:
+    """A check; without weights it weighs 1, all or nothing, as its status says."""
+    found = _STATUS.get(status, CheckStatus.NOT_RUN)
+    passed = (1.0 if found is CheckStatus.SUCCESS else 0.0, 0.0 if found is CheckStatus.WARN else 1.0)
+    earned, total = weights or passed
+    return CheckResult(label, label.partition(":")[0].strip(), hidden, found, (), earned, total)
+
+
+# recomputing
+
+
+def given_of(row: Row, questions: Sequence[Question]) -> Given:
+    """What a person gave, as the gradebook has it: one mark for all that is marked by hand."""
+    by_hand = [each for each in questions if each.manual]
+    if row.manual is None:
+        return Given(comment=row.feedback)
+    if len(by_hand) == 1:
+        return Given({by_hand[0].key: row.manual}, row.feedback)
+    return Given({}, row.feedback, row.manual)
+
+
+def compare(
+    book: Gradebook,
+    course: Path,
+    records: Mapping[tuple[str, str], GradingRecord],
+    labels: Mapping[str, frozenset[str]],
+) -> Iterator[Difference]:
+    """Every mark of the gradebook that differs from what follows from its checks and manual marks, and why.
+
+    `records` are gradings of ours, by assignment and user: where there is one, it decides. `labels` are those of the
+    checks of each assignment's source, where there is one. `course` is searched for the published grading copies.
+    """
+    for row in book.rows:
+        questions = book.questions.get(row.assignment, (whole(),))
+        record = records.get((row.assignment, row.student))
+        if record is not None:
+            marks = mark(record.questions, record.report, _fitting(given_of(row, questions), record.questions))
+            yield from _compared(row, marks, record.report.checks, "graded anew, ")
+            continue
+        checks = _copied_checks(course / "autograded" / row.assignment / f"{row.student}.py") or row.checks
+        questions = tuple(
+            replace(each, labels=tuple(check.label for check in checks if check.key == each.key)) for each in questions
+        )
+        marks = mark(questions, RunReport(Outcome.GRADED, checks), given_of(row, questions))
+        lost = labels.get(row.assignment, frozenset()) - {each.label for each in checks}
+        if lost and any(not each.manual for each in questions):
+            names = ", ".join(sorted(lost))
+            why = f"the published program kept no result of {names}: run mograder autograde {row.assignment}, then this"
+            yield Difference(row.assignment, row.student, "auto_mark", row.auto, None, why)
+            marks = replace(marks, automatic=None, total=None)
+        yield from _compared(row, marks, checks, "")
+
+
+def _fitting(given: Given, questions: Sequence[Question]) -> Given:
+    """`given` without what a newer version of the source has no question for."""
+    known = {each.key for each in questions} | {WHOLE}
+    lost = sum(points for key, points in given.points.items() if key not in known)
+    if not lost:
+        return given
+    return replace(given, points={key: each for key, each in given.points.items() if key in known}, manual=lost)
+
+
+def _compared(row: Row, marks: Marks, checks: Sequence[CheckResult], how: str) -> Iterator[Difference]:
+    here = (row.assignment, row.student)
+    if marks.automatic is not None and _differ(row.auto, marks.automatic):
+        yield Difference(*here, "auto_mark", row.auto, marks.automatic, how + _points_in_words(marks, checks))
+    known_auto = marks.automatic if marks.automatic is not None else row.auto
+    total = marks.total
+    if total is None and row.manual is not None:
+        total = (known_auto or 0.0) + row.manual
+    if row.total is not None and _differ(row.total, total):
+        stated = (row.auto or 0.0) + (row.manual or 0.0)
+        why = "it is not auto_mark + manual_mark" if _differ(row.total, stated) else "its auto_mark differs"
+        yield Difference(*here, "total_mark", row.total, total, why)
+    if row.penalised is not None and row.total is not None:
+        due = max(0.0, row.total * (1 - (row.penalty or 0.0) / 100))
+        if _differ(row.penalised, due, 0.051):
+            why = f"{in_words(row.penalty or 0.0)} % of {in_words(row.total)} taken off"
+            yield Difference(*here, "penalised_mark", row.penalised, round(due, 2), why)
+
+
+def _differ(theirs: float | None, ours: float | None, close: float = CLOSE) -> bool:
+    if theirs is None or ours is None:
+        return theirs is not ours
+    return abs(theirs - ours) > close
+
+
+def _points_in_words(marks: Marks, checks: Sequence[CheckResult]) -> str:
+    """How each question got its points: Q1 2.5 of 10 (Q1: value 1/3, Q1: parity 0/1)."""
+    parts = []
+    for each in marks.questions:
+        if each.automatic is not None:
+            own = [check for check in checks if check.key == each.key]
+            weights = ", ".join(f"{check.label} {check.earned_weight:g}/{check.total_weight:g}" for check in own)
+            points = f"{in_words(each.automatic)} of {in_words(each.available)}"
+            parts.append(f"{each.key} {points} ({weights or 'did not run'})")
+    return "; ".join(parts)
+
+
+def _copied_checks(path: Path) -> tuple[CheckResult, ...]:
+    """The results with their weights that a published grading copy lists; none where there is no such copy."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return ()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == "_mograder_checks" for target in node.targets
+        ):
+            with contextlib.suppress(ValueError, TypeError, IndexError):
+                rows = ast.literal_eval(node.value)
+                return tuple(
+                    _check(str(each[0]), str(each[1]), (float(each[2]), float(each[3]))) for each in rows
+                )  # fmt: skip
+    return ()

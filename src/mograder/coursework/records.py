@@ -1,0 +1,100 @@
+"""Grading records in files: what they state as JSON, to be read, and the same signed as a compact JWS.
+
+Invariant: a record is believed when a trusted key signed it, and for what was signed alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mograder.client.files import replacing
+from mograder.domain import deadlines
+from mograder.domain.errors import BadRequest, Usage, VerificationFailed
+from mograder.domain.grading_record import GradingRecord
+from mograder.signing import Ed25519Signer
+from mograder.wire.codec import decode_json
+
+KIND = "mograder-grading-record+jws"
+"""The `typ` of a signed record: it is no receipt, and a receipt is no record."""
+
+FORMAT = 1
+"""The version of what a record states; a higher one is of a newer mograder."""
+
+
+def claims_of(record: GradingRecord) -> dict[str, Any]:
+    """What a record states, as JSON has it."""
+    plain: dict[str, Any] = msgspec.to_builtins(record, enc_hook=str)
+    return {"format": FORMAT, **plain, "graded": deadlines.iso(record.graded)}
+
+
+def record_of(claims: Mapping[str, Any]) -> GradingRecord:
+    """The record that states `claims`. Raises BadRequest."""
+    version = claims.get("format")
+    if not isinstance(version, int) or version > FORMAT:
+        raise BadRequest(f"this record has the format {version!r}, which this version of mograder does not know")
+    try:
+        moment = deadlines.microseconds(datetime.fromisoformat(str(claims.get("graded"))))
+        return msgspec.convert({**claims, "graded": moment}, GradingRecord)
+    except (ValueError, OverflowError) as error:
+        raise BadRequest(f"this is no grading record: {error}") from None
+
+
+@dataclass(frozen=True)
+class KeptRecord:
+    """A record in a file: what the file states, and the signed text. Nothing of it is verified yet."""
+
+    path: Path
+    stated: GradingRecord
+    signed: str
+
+    def verified(self, signer: Ed25519Signer) -> GradingRecord:
+        """The record. Raises VerificationFailed unless a key of `seal` signed just this, and it follows from itself."""
+        try:
+            record = record_of(signer.verify(self.signed, KIND))
+        except BadRequest as error:
+            raise VerificationFailed(f"what was signed is not understood: {error.message}") from None
+        if record != self.stated:
+            raise VerificationFailed("the file was altered: it states something else than what was signed")
+        if faults := record.faults():
+            raise VerificationFailed("; ".join(faults))
+        return record
+
+
+def write_record(path: Path, record: GradingRecord, signer: Ed25519Signer) -> None:
+    """Write `record` to `path`, signed. It is there whole or not at all."""
+    claims = claims_of(record)
+    document = {"record": claims, "signed": signer.sign(claims, KIND)}
+    with replacing(path) as file:
+        file.write(json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+def read_record(path: Path) -> KeptRecord:
+    """The record in `path`, not verified. Raises Usage."""
+    try:
+        document = decode_json(path.read_bytes(), dict[str, Any])
+        return KeptRecord(path, record_of(document["record"]), str(document["signed"]))
+    except (BadRequest, KeyError, TypeError, AttributeError) as error:
+        reason = f": {error.message}" if isinstance(error, BadRequest) else ""
+        raise Usage(f"{path} holds no grading record{reason}") from None
+
+
+def holds_record(path: Path) -> bool:
+    """Whether a file looks like a record, sound or not."""
+    if path.suffix != ".json" or not path.is_file():
+        return False
+    try:
+        return {"record", "signed"} <= set(decode_json(path.read_bytes(), dict[str, Any]))
+    except BadRequest:
+        return False
+
+
+def without_times(record: GradingRecord) -> GradingRecord:
+    """With what differs from run to run left out, to compare two gradings of the same."""
+    return replace(record, graded=0, report=replace(record.report, cpu_seconds=0.0, wall_seconds=0.0))

@@ -1,0 +1,1 @@
+"""Renders results as pages that stand alone: one file, no script, nothing from elsewhere."""

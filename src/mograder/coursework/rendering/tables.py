@@ -1,0 +1,200 @@
+"""The tables of grading, as CSV: results in the published columns, every check, grades to upload, marks by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mograder.domain.deadlines import IN_TIME, Lateness
+from mograder.domain.disclosure import limit_in_words
+from mograder.domain.errors import BadRequest
+from mograder.domain.grading_record import GradingRecord
+from mograder.domain.marks import WHOLE, Given, Marks, Question, in_words
+from mograder.domain.results import CheckStatus, Outcome
+from mograder.tables.sheet import read_sheet
+
+_PUBLISHED = {CheckStatus.SUCCESS: "PASS", CheckStatus.PARTIAL: "PARTIAL", CheckStatus.DANGER: "FAIL"}
+DID_NOT_RUN = "---"
+EXPORT_FAILED = "EXPORT_FAILED"
+
+
+def results_table(records: Sequence[GradingRecord]) -> str:
+    """A row a submission, in the columns of the published `autograde --csv`."""
+    keys = list(dict.fromkeys(key for each in records for key in _keys(each)))
+    marked = any(each.marks.automatic is not None for each in records)
+    rows = []
+    for each in records:
+        status = _statuses(each)
+        failed = each.report.outcome is Outcome.OUR_FAILURE
+        shown = [EXPORT_FAILED if failed else status.get(key, DID_NOT_RUN) for key in keys]
+        mark = [_points(each.marks.automatic)] if marked else []
+        changed = "; ".join(each.report.changed_cells)
+        rows.append([each.username, *shown, str(len(each.report.failures)), _error(each), *mark, changed])
+    header = ["notebook", *keys, "cell_errors", "export_error", *(["auto_mark"] if marked else []), "tampered"]
+    return _table(header, map(_no_formulas, rows))
+
+
+def checks_table(records: Iterable[GradingRecord]) -> str:
+    """A row a check."""
+    header = ["student", "question", "check", "hidden", "status", "earned", "total", "messages", "unprotected"]
+    rows = [
+        [
+            record.username, each.key, each.label, str(each.hidden).lower(), each.status.value,
+            f"{each.earned_weight:g}", f"{each.total_weight:g}", "; ".join(each.messages),
+            str(each.unprotected).lower(),
+        ]
+        for record in records for each in record.report.checks
+    ]  # fmt: skip
+    return _table(header, map(_no_formulas, rows))
+
+
+@dataclass(frozen=True)
+class Grade:
+    """One person's grade as it goes to the students. `penalised` is the mark that counts where late work costs."""
+
+    user: str
+    marks: Marks
+    lateness: Lateness = IN_TIME
+    penalised: float | None = None
+
+
+def grades_table(grades: Sequence[Grade]) -> str:
+    """A row a student, in the columns of the published `feedback --grades-csv`: what `upload-grades` takes.
+
+    A grade of which a part is missing has an empty mark.
+    """
+    marked = any(each.marks.automatic is not None for each in grades)
+    late = any(each.penalised is not None for each in grades)
+    header = ["student", "mark", *(["auto_mark"] if marked else []), "feedback"]
+    rows = []
+    for each in grades:
+        row = [each.user, _points(each.marks.total), *([_points(each.marks.automatic)] if marked else [])]
+        row.append(each.marks.comment)
+        if late:
+            shown = each.penalised if each.penalised is not None else each.marks.total
+            row += [f"{each.lateness.penalty:g}", _points(shown)]
+        rows.append(row)
+    return _table([*header, *(["penalty_pct", "penalised_mark"] if late else [])], rows)
+
+
+# marks by hand
+
+STUDENT, COMMENT, MANUAL, TOTAL = "student", "feedback", "manual", "mark"
+
+
+def marks_table(questions: Sequence[Question], given: Mapping[str, Given]) -> str:
+    """A row a student to be filled in: a column for each question that is marked by hand, and one for comments.
+
+    Columns for other questions, for `manual` (all questions by hand together) and for `mark` (the whole) are there
+    where something is in them. Raises BadRequest for a question that is called as one of these.
+    """
+    reserved = {STUDENT, COMMENT, MANUAL, TOTAL}
+    if taken := [each.key for each in questions if each.key.lower() in reserved]:
+        raise BadRequest(f"the question {taken[0]!r} is called as a column of the table of marks: rename it in _marks")
+    filled = {key for each in given.values() for key in each.points}
+    keys = [each.key for each in questions if each.key != WHOLE and (each.manual or each.key in filled)]
+    whole = WHOLE in filled or any(each.key == WHOLE for each in questions)
+    together = any(each.manual is not None for each in given.values())
+    header = [STUDENT, *keys, *([MANUAL] if together else []), *([TOTAL] if whole else []), COMMENT]
+    rows = []
+    for user, each in given.items():
+        row = [user, *(_points(each.points.get(key)) for key in keys)]
+        row += [_points(each.manual)] if together else []
+        row += [_points(each.points.get(WHOLE))] if whole else []
+        rows.append([*row, each.comment])
+    return _table(header, rows)
+
+
+def read_marks(text: str, questions: Sequence[Question]) -> dict[str, Given]:
+    """What `marks_table` wrote and people filled in, by student. Raises BadRequest naming line and column at fault."""
+    sheet = read_sheet(text.encode(), "marks.csv")
+    sheet.refuse_twins()
+    columns = [each.strip() for each in sheet.columns]
+    by_lower = {each.lower(): each for each in columns}
+    known = {each.key: each.key for each in questions if each.key != WHOLE} | {TOTAL: WHOLE}
+    columns_of = {name: by_lower.get(name, "") for name in (STUDENT, COMMENT, MANUAL, TOTAL)}
+    if not columns_of[STUDENT]:
+        raise BadRequest(f"the table of marks has no column {STUDENT!r}, found {', '.join(columns)}")
+    for column in columns:
+        if column not in known and column.lower() not in columns_of:
+            raise BadRequest(f"the table of marks has a column {column!r}: no question is called so")
+    found: dict[str, Given] = {}
+    for place, row in ((each.place, dict(zip(columns, each.cells, strict=True))) for each in sheet.rows):
+        user = row[columns_of[STUDENT]].strip()
+        if user in found:
+            raise BadRequest(f"{place}: {user!r} is there twice: which one counts?")
+        points = {}
+        for column in columns:
+            key = known.get(column, known.get(column.lower()) if column.lower() == TOTAL else None)
+            if key is not None and row[column].strip():
+                points[key] = _number(row[column], place, column)
+        together = row.get(columns_of[MANUAL], "")
+        manual = _number(together, place, MANUAL) if together.strip() else None
+        found[user] = Given(points, row.get(columns_of[COMMENT], "").strip(), manual)
+    return found
+
+
+def _number(text: str, place: str, column: str) -> float:
+    try:
+        value = float(text.strip().replace(",", "."))
+    except ValueError:
+        value = float("nan")
+    if not abs(value) < 1e9:
+        raise BadRequest(f"{place}: {text.strip()!r} in the column {column!r} is no number of points")
+    return value
+
+
+# parts
+
+
+def _keys(record: GradingRecord) -> list[str]:
+    keys = [each.key for each in record.questions if not each.manual]
+    return [*keys, *dict.fromkeys(each.key for each in record.report.checks if each.key not in keys)]
+
+
+def _statuses(record: GradingRecord) -> dict[str, str]:
+    """The published word for each key: of a question all its checks together."""
+    of_checks: dict[str, set[str]] = {}
+    for check in record.report.checks:
+        of_checks.setdefault(check.key, set()).add(_PUBLISHED.get(check.status, DID_NOT_RUN))
+    found = {key: words.pop() if len(words) == 1 else _mixed(words) for key, words in of_checks.items()}
+    for each in record.marks.questions:
+        if each.status is not None:
+            found[each.key] = _PUBLISHED.get(each.status, DID_NOT_RUN)
+    return found
+
+
+def _mixed(words: set[str]) -> str:
+    return "PARTIAL" if words & {"PASS", "PARTIAL"} else "FAIL"
+
+
+def _error(record: GradingRecord) -> str:
+    report = record.report
+    if report.outcome is Outcome.OUR_FAILURE:
+        return report.error or "grading failed"
+    return "; ".join([
+        *(limit_in_words(each) for each in report.limits),
+        *(f"{each.cell}: {each.error}" for each in report.failures),
+    ])  # fmt: skip
+
+
+def _points(points: float | None) -> str:
+    return "" if points is None else in_words(points)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def _no_formulas(row: Iterable[str]) -> list[str]:
+    """Cells that a spreadsheet would take for formulas begin with an apostrophe: students write error messages."""
+    return [f"'{cell}" if cell.startswith(_FORMULA) and cell != DID_NOT_RUN else cell for cell in row]
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")

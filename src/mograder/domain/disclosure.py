@@ -1,0 +1,202 @@
+"""What of a result its student may see.
+
+Invariant: nothing of a hidden test but its title and whether it passed, and that only when the assignment says so.
+"""
+
+from __future__ import annotations
+
+import builtins
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from mograder.domain import deadlines
+from mograder.domain.grading_record import GradingRecord
+from mograder.domain.marks import Marks
+from mograder.domain.names import counted
+from mograder.domain.results import CellFailure, CheckResult, CheckStatus, LimitReached, Outcome, RunReport
+
+
+class Hidden(StrEnum):
+    """When students see titles and results of hidden tests."""
+
+    NEVER = "never"
+    AFTER_DUE = "after-due"
+    AFTER_RELEASE = "after-release"
+
+    def shown(self, now: int, due: int | None, released: bool) -> bool:
+        """Whether they are seen at `now`; `due` is the time that applies to the student, in Unix microseconds."""
+        if self is Hidden.AFTER_RELEASE:
+            return released
+        return self is Hidden.AFTER_DUE and deadlines.is_over(due, now)
+
+
+@dataclass(frozen=True)
+class ShownQuestion:
+    """A question as it is shown. `concealed`: some of its checks are not shown; `given`: a person gave the points."""
+
+    key: str
+    available: float
+    points: float | None
+    given: bool
+    status: CheckStatus | None
+    checks: tuple[CheckResult, ...]
+    concealed: bool = False
+
+
+@dataclass(frozen=True)
+class ShownResult:
+    """A result as somebody is shown it. `other_checks` belong to no question that has points.
+
+    `changed_cells` is empty for students, who are told how many there are. `summary` is a sentence about all of it.
+    """
+
+    assignment: str
+    username: str
+    summary: str
+    outcome: Outcome
+    marks: Marks
+    questions: tuple[ShownQuestion, ...]
+    other_checks: tuple[CheckResult, ...]
+    failures: tuple[CellFailure, ...]
+    limits: tuple[LimitReached, ...]
+    changed: int
+    changed_cells: tuple[str, ...]
+    isolated: bool
+
+
+def for_instructor(record: GradingRecord, marks: Marks) -> ShownResult:
+    """Everything."""
+    return _shown(record, marks, record.report, frozenset(), record.report.changed_cells)
+
+
+_OURS = (CheckStatus.NOT_RUN, CheckStatus.WARN)
+"""Checks that did not run have messages of the grader's alone."""
+
+ENDED = "your code ended the program while this check ran"
+"""What the grader says of that."""
+
+
+def guarded(report: RunReport, known: Collection[str]) -> RunReport:
+    """The report with what students are told where there are hidden tests.
+
+    A submission learns what a hidden test gives it, and could say so in an error, or in a value that the message of
+    another check shows. So its student reads the messages that are `known`, which are written out in what they get,
+    and of an error its kind and line.
+    """
+    if not any(each.hidden for each in report.checks):
+        return report
+    ours = {*known, ENDED, *(each.detail for each in report.limits)}
+    checks = (
+        each
+        if each.hidden or each.status in _OURS
+        else replace(each, told=tuple(_told(text, ours) for text in each.messages))
+        for each in report.checks
+    )
+    return replace(report, checks=tuple(checks))
+
+
+def _told(message: str, known: Collection[str]) -> str:
+    if message in known:
+        return message
+    kind, line = re.match(r"(\w+):? ?", message), re.search(r" \(your line \d{1,5}\)$", message)
+    error = getattr(builtins, kind[1], None) if kind else None
+    what = error.__name__ if isinstance(error, type) and issubclass(error, BaseException) else "it does not hold"
+    return f"{what}{line[0] if line else ''}"
+
+
+def for_student(record: GradingRecord, marks: Marks, show_hidden: bool) -> ShownResult:
+    """What the student may see; of hidden tests title and result if `show_hidden`, else nothing."""
+    secret = {each.label for each in record.report.checks if each.hidden}
+    checks = tuple(map(_as_told, record.report.checks))
+    kept = tuple(each for each in checks if show_hidden or not each.hidden)
+    keys = {each.label: each.key for each in checks if each.hidden}
+    report = replace(
+        record.report,
+        checks=kept,
+        failures=tuple(each for each in record.report.failures if each.cell not in secret),
+        limits=tuple(_without_secrets(each, keys) for each in record.report.limits),
+        error="",
+    )
+    concealed = frozenset() if show_hidden else frozenset(keys.values())
+    return _shown(record, marks, report, concealed, ())
+
+
+def _as_told(check: CheckResult) -> CheckResult:
+    if check.hidden:
+        return replace(check, messages=(), told=None)
+    return check if check.told is None else replace(check, messages=check.told, told=None)
+
+
+def _without_secrets(limit: LimitReached, keys: dict[str, str]) -> LimitReached:
+    """A limit that a hidden test has reached is one of its question."""
+    return LimitReached(limit.what, keys[limit.where]) if limit.where in keys else limit
+
+
+def _shown(
+    record: GradingRecord, marks: Marks, report: RunReport, concealed: Collection[str], changed_cells: tuple[str, ...]
+) -> ShownResult:
+    questions = tuple(
+        ShownQuestion(
+            each.key, each.available, each.points, each.given is not None, each.status,
+            tuple(check for check in report.checks if check.key == each.key), each.key in concealed,
+        )
+        for each in marks.questions
+    )  # fmt: skip
+    keys = {each.key for each in questions}
+    return ShownResult(
+        record.assignment, record.username, summary(report), report.outcome, marks, questions,
+        tuple(each for each in report.checks if each.key not in keys), report.failures, report.limits,
+        len(record.report.changed_cells), changed_cells, report.isolated,
+    )  # fmt: skip
+
+
+def summary(report: RunReport) -> str:
+    """What came of a grading, in a sentence that a student understands."""
+    if report.outcome is Outcome.OUR_FAILURE:
+        return "this could not be graded, for a reason that is not yours: your instructor is told"
+    if report.outcome is Outcome.CODE_FAILED:
+        return _failed(report.failures)
+    if report.outcome is Outcome.LIMIT:
+        first = limit_in_words(report.limits[0]) if report.limits else "a limit was reached"
+        more = f" (and {len(report.limits) - 1} more)" if len(report.limits) > 1 else ""
+        return f"{first}{more} (the rest was graded)"
+    passed = sum(each.status is CheckStatus.SUCCESS for each in report.checks)
+    return f"graded: {passed} of {counted(len(report.checks), 'check')} passed" if report.checks else "graded"
+
+
+def _failed(failures: tuple[CellFailure, ...]) -> str:
+    if not failures:
+        return "the notebook could not be run"
+    first = failures[0]
+    if _is_file(first.cell):
+        return f"{where_in_words(first.cell, first.line)} cannot be read: {first.error}"
+    more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+    return f"{where_in_words(first.cell, first.line)} failed: {first.error}{more}; what depends on it was not graded"
+
+
+def _is_file(where: str) -> bool:
+    return where.endswith((".py", ".ipynb", ".zip"))
+
+
+def where_in_words(where: str, line: int | None) -> str:
+    """A cell (by its name, or as "line 12" where it has none), a file or a question, with the line in it."""
+    found = where
+    if where in ("", "_"):
+        found = "a cell"
+    elif where.startswith("line "):
+        found = f"the cell in {where}"
+    return found if line is None or where == f"line {line}" else f"{found}, line {line},"
+
+
+_LIMITS = {
+    "time": "took too long", "memory": "needed too much memory", "output": "printed too much",
+    "processes": "started too many processes", "calls": "called too often", "size": "made a value that is too large",
+}  # fmt: skip
+
+
+def limit_in_words(limit: LimitReached) -> str:
+    """Which cell or question reached which limit."""
+    what = limit.detail or _LIMITS.get(limit.what, f"reached the limit of {limit.what}")
+    return f"{where_in_words(limit.where or 'it', limit.line)} {what}"

@@ -1,0 +1,73 @@
+"""What servers of one course count together against abuse: one-time tickets, and failed codes and tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mograder.domain.errors import Unauthenticated
+
+
+class GuardStore(Protocol):
+    """What storage promises about tickets and failures. Moments are Unix microseconds."""
+
+    def spend(self, ticket: str, now: int, until: int) -> bool:
+        """True for the first call with `ticket` in any server of this course, False for every later one.
+
+        The ticket may be forgotten after `until`.
+        """
+        ...
+
+    def is_spent(self, ticket: str) -> bool:
+        """Whether `spend` was called with `ticket` in any server of this course, and the ticket is not forgotten."""
+        ...
+
+    def note_failure(self, keys: Sequence[str], moment: int, keep: int) -> None:
+        """Note a failure of each of the keys (digests), for all servers of this course.
+
+        Failures of any key that are more than `keep` before or after `moment` are dropped.
+        """
+        ...
+
+    def failures(self, keys: Sequence[str]) -> list[tuple[str, int]]:
+        """The failures noted for the keys, each with its moment, in no order."""
+        ...
+
+    def forget_failures(self, keys: Sequence[str]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Tickets and failures of one course."""
+
+    store: GuardStore
+    clock: Callable[[], int]
+
+    def spend(self, ticket: str, until: int) -> None:
+        """Use up a one-time `ticket` that is good until `until` (Unix microseconds). Raises Unauthenticated."""
+        now = self.clock()
+        if now > until or not self.store.spend(ticket, now, until):
+            raise Unauthenticated("this link was used already or is too old: ask for a new one")
+
+    def end_session(self, session: str, until: int) -> None:
+        """End the session of this id, in every server; remembered until `until`, when its cookies have expired."""
+        self.store.spend(_ended(session), self.clock(), until)
+
+    def has_ended(self, session: str) -> bool:
+        return self.store.is_spent(_ended(session))
+
+    def failures(self, keys: Sequence[str]) -> list[tuple[str, int]]:
+        """The failures noted for the keys, each with its moment (Unix microseconds), in no order."""
+        return self.store.failures(keys)
+
+    def note_failure(self, keys: Sequence[str], keep: int) -> None:
+        """Note a failure of each of the keys now; those of more than `keep` microseconds ago are dropped."""
+        self.store.note_failure(keys, self.clock(), keep)
+
+    def forget_failures(self, keys: Sequence[str]) -> None:
+        self.store.forget_failures(keys)
+
+
+def _ended(session: str) -> str:
+    return f"session {session}"  # no ticket has a space in its name

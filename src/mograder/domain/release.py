@@ -1,0 +1,136 @@
+"""Released files: the assignments that people see, the files that they download, and who has downloaded them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mograder.domain.access import Actor
+from mograder.domain.assignments import Assignment
+from mograder.domain.errors import NotFound
+from mograder.domain.extensions import Extension, Extensions
+from mograder.domain.files import StoredFile
+from mograder.domain.names import AssignmentName, FileName, Username, printable
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """That a person downloaded a file of an assignment, and when first (Unix microseconds)."""
+
+    assignment: AssignmentName
+    username: Username
+    moment: int
+
+
+class ReleaseStore(Protocol):
+    """What storage promises about assignments and released files."""
+
+    def assignments(self) -> tuple[Assignment, ...]:
+        """Every assignment, sorted by name, as the course stands now."""
+        ...
+
+    def find(self, text: str) -> Assignment | None:
+        """The assignment of this name or, failing that, id; its `files` may be left out."""
+        ...
+
+    def file(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
+        """A file that students download; None unless it is inside the assignment and not hidden."""
+        ...
+
+    def note_fetched(self, notes: Sequence[Fetched]) -> None:
+        """Keep who has downloaded a file of an assignment; the first note of each person and assignment stays."""
+        ...
+
+    def fetched(self, username: Username | None = None) -> list[Fetched]:
+        """All notes, or those of a person; sorted by assignment and name."""
+        ...
+
+
+@dataclass(frozen=True)
+class Download:
+    """That somebody got `/assignments/<assignment>/files/<file>` at `moment` (Unix microseconds)."""
+
+    actor: Actor
+    assignment: str
+    file: str
+    moment: int
+
+
+@dataclass(frozen=True)
+class Release:
+    """The assignments and released files of one course."""
+
+    store: ReleaseStore
+    extensions: Extensions
+    clock: Callable[[], int]
+
+    def assignments(
+        self, actor: Actor, own: Sequence[Extension] | None = None, listed: tuple[Assignment, ...] | None = None
+    ) -> tuple[Assignment, ...]:
+        """Every assignment that the actor may see: students see none before it opens, and their own times.
+
+        `own` are the actor's extensions if the caller has read them already, `listed` what the store lists.
+        """
+        listed = self.store.assignments() if listed is None else listed
+        if actor.is_instructor:
+            return listed
+        own = self.extensions.own(actor) if own is None else own
+        given, now = {each.assignment: each.until for each in own}, self.clock()
+        return tuple(
+            each.extended(given[each.name]) if each.name in given else each for each in listed if _is_open(each, now)
+        )
+
+    def for_students(self) -> tuple[Assignment, ...]:
+        """Every assignment that is open to students."""
+        now = self.clock()
+        return tuple(each for each in self.store.assignments() if _is_open(each, now))
+
+    def assignment(self, actor: Actor, text: str) -> Assignment:
+        """The assignment of this name or id. Raises NotFound, also for one that the actor may not see yet."""
+        found = self.store.find(text)
+        if found is None or not (actor.is_instructor or _is_open(found, self.clock())):
+            raise NotFound(f"there is no assignment {printable(text)!r}")
+        return found
+
+    def file(self, actor: Actor, assignment: str, file: str) -> StoredFile:
+        """A file to work on. Raises NotFound."""
+        name = FileName.parse(file)
+        folder = self._folder_of(actor, assignment, name)
+        found = self.store.file(folder, name) if folder else None
+        if found is None:
+            raise NotFound(f"there is no file {printable(file)!r} in {printable(assignment)!r}")
+        return found
+
+    def note_downloads(self, downloads: Iterable[Download]) -> None:
+        """Record downloads; of each person and assignment the first one stays."""
+        notes = []
+        for each in downloads:
+            try:
+                name = self.assignment(each.actor, each.assignment).name
+            except NotFound:  # the manifest lists another folder's files for an assignment
+                url = release_file_url(each.assignment, each.file)
+                listing = self.assignments(each.actor)
+                name = next(entry.name for entry in listing if any(file.url == url for file in entry.files))
+            notes.append(Fetched(name, each.actor.username, each.moment))
+        self.store.note_fetched(notes)
+
+    def _folder_of(self, actor: Actor, text: str, file: FileName) -> AssignmentName | None:
+        """The folder that a released file's URL names: an assignment's, or one that a manifest's URLs point into."""
+        try:
+            return self.assignment(actor, text).name
+        except NotFound:
+            pass
+        url = release_file_url(text, file)
+        listed = any(each.url == url for entry in self.assignments(actor) for each in entry.files)
+        return AssignmentName.parse(text) if listed else None
+
+
+def release_file_url(assignment: str, file: str) -> str:
+    """How a manifest may name a file of a folder of the course."""
+    return f"/assignments/{assignment}/files/{file}"
+
+
+def _is_open(assignment: Assignment, now: int) -> bool:
+    opens = assignment.rules.schedule.opens
+    return opens is None or now >= opens

@@ -1,0 +1,105 @@
+"""Where people stand: one person in one assignment, and everybody in everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mograder.domain import board, counting, grades
+from mograder.domain.assignments import Assignment, CountingRule
+from mograder.domain.board import Board, read_board
+from mograder.domain.counting import AssessedSubmission
+from mograder.domain.deadlines import Schedule
+from mograder.domain.extensions import Extension, Extensions, personal_schedule
+from mograder.domain.grades import GradeEntry
+from mograder.domain.names import FileName, Username
+from mograder.domain.receipts import LatestFile, latest_filename
+from mograder.domain.store import Store
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one person stands in one assignment, as the person may see it.
+
+    `schedule` is the person's own, with the extension in it. `kept` are all submissions in the order of acceptance;
+    `counting` is the one that counts by the course's `rule`. `fetched`: a file of the assignment was downloaded.
+    `grades_broken`: the table of grades cannot be parsed now, so whether there is a grade is unknown.
+    """
+
+    submitted: bool
+    grade: GradeEntry | None
+    feedback_available: bool
+    schedule: Schedule
+    extension: Extension | None
+    kept: tuple[AssessedSubmission, ...]
+    counting: AssessedSubmission | None
+    rule: CountingRule
+    fetched: bool = False
+    grades_broken: bool = False
+
+    @property
+    def has_feedback(self) -> bool:
+        return self.feedback_available or (self.grade is not None and bool(self.grade.feedback))
+
+    @property
+    def state(self) -> str:
+        graded = self.grade is not None and self.grade.grade is not None
+        late = self.counting is not None and self.counting.lateness.late
+        return board.state(graded=graded, late=late, submitted=self.submitted, fetched=self.fetched)
+
+
+@dataclass(frozen=True)
+class Standings:
+    """Where the people of one course stand, and the versions of what that is read from."""
+
+    store: Store
+    extensions: Extensions
+
+    def of(self, assignment: Assignment, user: Username) -> Standing:
+        """Where a person stands, from the files as they are now."""
+        store, name = self.store, assignment.name
+        table = board.readable_grades(store.grades, name)
+        entry = grades.of_person(table or (), user)
+        plan = store.config.plan()
+        extension = self.extensions.of(assignment, user)
+        schedule = personal_schedule(assignment, extension)
+        kept = counting.assess(store.submissions.receipts(name, user), schedule.due, plan)
+        return Standing(
+            submitted=store.submissions.file(name, FileName(latest_filename(user))) is not None,
+            grade=entry if entry is not None and entry.visible else None,
+            feedback_available=store.grades.feedback(name, user) is not None,
+            schedule=schedule,
+            extension=extension,
+            kept=kept,
+            counting=counting.counting(kept, plan.counts),
+            rule=plan.counts,
+            fetched=any(each.assignment == name for each in store.release.fetched(user)),
+            grades_broken=table is None,
+        )
+
+    def version(self, assignment: Assignment) -> tuple[object, ...]:
+        """The version of all standings in an assignment: equal only if all of them are. Every poll asks."""
+        return (self.store.version(assignment.name), assignment, self.store.config.plan())
+
+    def submissions_version(
+        self, assignment: Assignment, files: tuple[LatestFile, ...] | None = None
+    ) -> tuple[object, ...]:
+        """The version of the list of submissions, as `version`.
+
+        `files` are the store's latest files, if the caller has read them already.
+        """
+        # The ledger first: what changes while the rest is looked at then shows as a change the next time.
+        version = self.store.version()
+        latest = self.store.submissions.latest_files(assignment.name) if files is None else files
+        return (version, assignment, self.store.config.plan(), latest)
+
+    def board(self) -> Board:
+        """Everybody by everything, as an instructor sees it."""
+        return read_board(self.store)
+
+    def board_version(self) -> tuple[object, ...]:
+        """The version of `board`, as `version`."""
+        store, listed = self.store, self.store.release.assignments()
+        files = [
+            (store.submissions.users(each.name), board.readable_grades(store.grades, each.name)) for each in listed
+        ]
+        return (store.version(), listed, store.config.plan(), files)

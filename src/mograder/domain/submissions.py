@@ -1,0 +1,258 @@
+"""Submissions: what is accepted, whose time it is, which one counts, and the chain of receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+from mograder.domain import counting, deadlines
+from mograder.domain.access import Actor
+from mograder.domain.admission import Admission
+from mograder.domain.assignments import Assignment, CountingRule
+from mograder.domain.chain import Link
+from mograder.domain.commitments import Commitment, CommitmentsStore, commitment_for, used
+from mograder.domain.counting import AssessedSubmission, ListedSubmission
+from mograder.domain.deadlines import Lateness
+from mograder.domain.errors import BadRequest, NotFound, WrongType
+from mograder.domain.extensions import Extensions, personal_schedule
+from mograder.domain.files import StoredFile
+from mograder.domain.keys import course_name
+from mograder.domain.names import AssignmentName, FileName, Username, printable
+from mograder.domain.receipts import (
+    Body,
+    Head,
+    Issue,
+    LatestFile,
+    NewSubmission,
+    Receipt,
+    Signer,
+    Submission,
+    issue_receipt,
+    latest_filename,
+)
+from mograder.domain.rules import ConfigStore
+
+
+class Upload(Body, Protocol):
+    """A submission that is being received: `write` each chunk, then `finish`. `discard` drops it, also twice."""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether `finish` takes its time."""
+        ...
+
+    def write(self, chunk: bytes) -> None: ...
+    def finish(self) -> None: ...
+    def discard(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What became of a submission. `repeated`: the bytes were the latest already, and `receipt` is that one's."""
+
+    receipt: Receipt
+    repeated: bool
+
+
+class SubmissionsStore(Protocol):
+    """What storage promises about submissions and the chain of receipts. Moments are Unix microseconds."""
+
+    def upload(self) -> Upload:
+        """A place for the bytes of one submission."""
+        ...
+
+    def accept(self, submission: NewSubmission, issue: Issue) -> Future[Accepted]:
+        """Give the submission the next place in the chain and keep its bytes; the future is done once both are durable.
+
+        `issue` is called once the place is certain. When it returns `position.latest`, nothing is kept. The latest
+        file is then this version: latest means last accepted, whatever `received` says.
+        """
+        ...
+
+    def latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...]:
+        """The latest submission of every person, sorted by name."""
+        ...
+
+    def file(self, assignment: AssignmentName, filename: FileName) -> StoredFile | None:
+        """A submission by its file name, the latest (alice.py) or a dated one."""
+        ...
+
+    def head(self) -> Head:
+        """The end of the chain, an erased place included."""
+        ...
+
+    def chain(self) -> Iterator[Link]:
+        """The whole chain in its order, with the places whose receipts were erased."""
+        ...
+
+    def receipts(self, assignment: AssignmentName | None = None, username: Username | None = None) -> Iterator[Receipt]:
+        """All receipts in the order of the chain, or those of an assignment, a person, or both."""
+        ...
+
+    def latest(self) -> list[Submission]:
+        """The last accepted submission of every person for every assignment, in no order."""
+        ...
+
+    def received_since(self, moment: int) -> list[int]:
+        """The moments of all submissions that count as received at `moment` or later, in no order."""
+        ...
+
+    def free_space(self) -> int | None:
+        """Bytes that are free where submissions are kept; None where the store cannot tell."""
+        ...
+
+    def users(self, assignment: AssignmentName) -> list[Username]:
+        """Everybody who has a submission in the course now, one added by hand included; in no order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Submissions:
+    """The submissions of one course."""
+
+    store: SubmissionsStore
+    commitments: CommitmentsStore
+    config: ConfigStore
+    extensions: Extensions
+    admission: Admission
+    signer: Signer
+    clock: Callable[[], int]
+
+    # taking
+
+    def upload(self) -> Upload:
+        """A place for the bytes of a submission; the caller discards it in every case."""
+        return self.store.upload()
+
+    def check_open(self, actor: Actor, assignment: Assignment, user: Username, received: int) -> None:
+        """Raises Closed when a student's submission that arrives at `received` cannot be taken, whatever its bytes."""
+        if actor.is_instructor or not deadlines.is_over(assignment.rules.schedule.closes, received):
+            return
+        moments = [each.moment for each in self.commitments.of(assignment.name, user) if each.is_open(received)]
+        schedule = self.extensions.schedule(assignment, user)
+        self.admission.check_not_closed(assignment, schedule, min([received, *moments]))
+
+    def submit(
+        self, actor: Actor, assignment: Assignment, user: Username, body: Upload, received: int, filename: str = ""
+    ) -> Accepted:
+        """As `begin`, and wait for the result."""
+        announced = self.commitments.of(assignment.name, user)
+        return self.begin(actor, assignment, user, body, received, filename, announced).result()
+
+    def begin(
+        self, actor: Actor, assignment: Assignment, user: Username, body: Upload, received: int, filename: str,
+        announced: Sequence[Commitment],
+    ) -> Future[Accepted]:  # fmt: skip
+        """Keep a submission for ever; one that repeats the one before gets its receipt, and nothing new is kept.
+
+        `received` is the moment (Unix microseconds) when the request arrived. It counts, or the moment of a commitment
+        to these bytes; if `announced` holds one, this call blocks until the store is done. What an instructor
+        submits for a student is never late. `filename` is what the sender calls the file, "" if unknown. Raises
+        Closed, TooLarge, WrongType, BadRequest.
+        """
+        plan, schedule = self.config.plan(), self.extensions.schedule(assignment, user)
+
+        def passed(moment: int) -> object:
+            late = deadlines.lateness(schedule.due, moment, plan.penalties, plan.zone).late
+            return late, deadlines.is_over(schedule.closes, moment)
+
+        commitment = commitment_for(announced, body, received, passed)
+        moment = min(received, commitment.moment) if commitment else received
+        if not actor.is_instructor:
+            self.admission.check_not_closed(assignment, schedule, moment)
+        if body.size == 0:
+            raise BadRequest("no data: the file is empty")
+        self.admission.check_size(assignment, body.size)
+        if not assignment.rules.takes(filename):
+            endings = ", ".join(assignment.rules.endings)
+            raise WrongType(f"{printable(filename)!r}: {assignment.name!r} takes {endings}")
+        found = deadlines.lateness(schedule.due, moment, plan.penalties, plan.zone)
+        late = actor.username == user and found.late
+        arrived = received if commitment else None
+        submission = NewSubmission(user, assignment.name, actor.username, moment, body, late, schedule.due, arrived)
+        issue = issue_receipt(submission, self.signer, course_name(plan, self.signer))
+        accepted = self.store.accept(submission, issue)
+        if any(each.sha256 == body.sha256 for each in announced):
+            accepted.result()  # used up; if the next write is lost, only the same bytes can be submitted again
+            self.commitments.change(assignment.name, user, lambda held: used(held, body, commitment))
+        return accepted
+
+    # reading
+
+    def lateness(self, due: int | None, received: int) -> Lateness:
+        """How late a submission is that arrives at `received` and is due at `due`, and what it costs."""
+        plan = self.config.plan()
+        return deadlines.lateness(due, received, plan.penalties, plan.zone)
+
+    def assessed(self, receipt: Receipt) -> tuple[AssessedSubmission, str, CountingRule]:
+        """A submission that was just accepted, the file name of the version that counts now, and by which rule."""
+        plan, kept = self.config.plan(), receipt.submission
+        (this,) = counting.assess([receipt], kept.due, plan)
+        if plan.counts is CountingRule.LATEST or not this.lateness.late:
+            return this, kept.filename, plan.counts
+        everything = counting.assess(self.store.receipts(kept.assignment, kept.username), kept.due, plan)
+        return this, (counting.counting(everything, plan.counts) or this).submission.filename, plan.counts
+
+    def collect(
+        self, assignment: Assignment, which: CountingRule | None = CountingRule.LATEST
+    ) -> list[ListedSubmission]:
+        """One submission of every person, sorted by name: the latest, the last in time, or the one that counts
+        (`None`).
+
+        The latest is the file as it stands, an edit by hand included.
+        """
+        plan = self.config.plan()
+        given = {each.username: each for each in self.extensions.in_assignment(assignment)}
+        kept: dict[Username, list[Receipt]] = {}
+        for receipt in self.store.receipts(assignment.name):
+            kept.setdefault(receipt.submission.username, []).append(receipt)
+        found = []
+        for file in self.store.latest_files(assignment.name):
+            user = file.username
+            due = personal_schedule(assignment, given.get(user)).due
+            one = counting.listed(file, counting.assess(kept.get(user, ()), due, plan), plan.counts, which)
+            if one is not None:
+                found.append(one)
+        return found
+
+    def file(self, assignment: Assignment, file: str) -> StoredFile:
+        """Raises NotFound."""
+        found = self.store.file(assignment.name, FileName.parse(file))
+        if found is None:
+            raise NotFound(f"there is no submission {printable(file)!r} in {assignment.name!r}")
+        return found
+
+    def own_file(self, assignment: Assignment, user: Username, file: str) -> StoredFile:
+        """One of a person's own submissions, by the file name in its receipt, or the latest. Raises NotFound."""
+        own = {latest_filename(user), *(each.submission.filename for each in self.history(assignment, user))}
+        if file not in own:
+            raise NotFound(f"{user!r} has no submission {printable(file)!r} in {assignment.name!r}")
+        return self.file(assignment, file)
+
+    def history(self, assignment: Assignment, user: Username) -> Iterator[Receipt]:
+        """Every receipt of a person for an assignment, in the order of acceptance."""
+        return self.store.receipts(assignment.name, user)
+
+    def receipts(self, user: Username) -> Iterator[Receipt]:
+        """Every receipt of a person, in the order of acceptance."""
+        return self.store.receipts(None, user)
+
+    def head(self) -> Head:
+        """The end of the chain of receipts. A person who keeps it can tell later if the chain was cut or rewritten."""
+        return self.store.head()
+
+    def rush(self) -> tuple[int, ...]:
+        """How many submissions came in each of the last 60 minutes, the oldest first."""
+        now = self.clock()
+        counts = [0] * 60
+        for moment in self.store.received_since(now - 60 * deadlines.MINUTE):
+            ago = (now - moment) // deadlines.MINUTE
+            if 0 <= ago < 60:
+                counts[59 - ago] += 1
+        return tuple(counts)
+
+    def free_space(self) -> int | None:
+        """Bytes that are free for submissions; None when unknown."""
+        return self.store.free_space()

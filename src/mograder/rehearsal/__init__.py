@@ -1,0 +1,1 @@
+"""An exam rehearsed with a copy of a course."""

@@ -1,0 +1,1 @@
+"""The course folder on disk and its SQLite ledger."""

@@ -1,0 +1,75 @@
+"""Submissions that wait for the ledger at the same moment, on their way into one transaction."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from concurrent.futures import Future
+
+from mograder.domain.names import AssignmentName, Username
+from mograder.domain.receipts import Issue, NewSubmission, Receipt
+from mograder.domain.submissions import Accepted
+from mograder.store.folder.rows import HEAD, head_of, latest_receipt
+from mograder.store.shared.files import Spool, remove_scratch
+
+
+class PendingSubmission:
+    """A submission on its way into the ledger, and the promise of what becomes of it."""
+
+    def __init__(self, submission: NewSubmission, issue: Issue) -> None:
+        assert isinstance(submission.body, Spool), "a submission comes through `upload`"
+        self.submission = submission
+        self.body = submission.body
+        self.issue = issue
+        self.is_large = self.body.is_large
+        self.source: str | None = None
+        """The file whose place is to be taken; None when there is none, or it is there."""
+        self.accepted: Accepted | None = None
+        self.error: BaseException | None = None
+        self.promise: Future[Accepted] = Future()
+        self.promise.set_running_or_notify_cancel()  # nobody can take back what has begun
+
+    def pending(self) -> tuple[int, bytes | None, str | None]:
+        """The row that keeps the bytes until their file is synced."""
+        assert self.accepted is not None
+        assert self.source is not None
+        number = self.accepted.receipt.number
+        return (number, None, os.path.basename(self.source)) if self.is_large else (number, self.body.data, None)
+
+    def keep_promise(self, failed: BaseException | None) -> None:
+        """`failed` is what befell all of the batch."""
+        if self.source and not self.is_large:
+            remove_scratch(self.source)
+        if error := failed or self.error:
+            self.promise.set_exception(error)
+        else:
+            assert self.accepted is not None
+            self.promise.set_result(self.accepted)
+
+
+class LedgerEnd:
+    """The `ChainEnd` of a ledger's open transaction; `submitted` is the folder of submissions."""
+
+    def __init__(self, connection: sqlite3.Connection, submitted: str) -> None:
+        self._connection = connection
+        self._submitted = submitted
+        self.head = head_of(connection.execute(HEAD).fetchone())
+        self._asked: NewSubmission | None = None
+        self._names: set[str] = set()
+
+    def latest(self, assignment: AssignmentName, username: Username) -> Receipt | None:
+        return latest_receipt(self._connection, assignment, username)
+
+    def is_taken(self, submission: NewSubmission, latest: Receipt | None, filename: str) -> bool:
+        if self._asked is not submission:  # free names are looked for from `filename` on
+            self._asked, self._names = submission, self._names_from(submission, filename) if latest else set()
+        path = f"{self._submitted}{os.sep}{submission.assignment}{os.sep}{filename}"
+        return filename in self._names or os.path.lexists(path)
+
+    def _names_from(self, submission: NewSubmission, first: str) -> set[str]:
+        """The names of the person's versions from `first` on."""
+        (found,) = self._connection.execute(
+            "SELECT group_concat(filename, '/') FROM receipts WHERE assignment = ? AND filename BETWEEN ? AND ?",
+            (submission.assignment, first, f"{submission.username}_:"),  # a colon comes behind the digits
+        ).fetchone()
+        return set(found.split("/")) if found else set()

@@ -1,0 +1,84 @@
+"""Takes a person out of a course: out of the ledger's rows, and out of the folders."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+from mograder.domain.audit import ERASED_NAME
+from mograder.domain.chain import Tombstone
+from mograder.domain.names import HISTORY_STEM, Username
+from mograder.domain.receipts import latest_filename
+from mograder.store.folder.layout import FEEDBACK, Folders
+from mograder.store.shared import files
+from mograder.store.shared.erased import name_digest, naming, new_salt
+
+
+def erase_rows(connection: sqlite3.Connection, username: Username, places: Iterable[Tombstone]) -> None:
+    """Of the person's receipts their `places` stay; of everything else, nothing."""
+    for erased in places:
+        connection.execute("DELETE FROM pending WHERE number = ?", (erased.number,))
+        connection.execute(
+            "INSERT INTO erased (number, previous, hash, statement) VALUES (?, ?, ?, ?)",
+            (erased.number, erased.previous, erased.hash, erased.statement),
+        )
+    _keep_name_taken(connection, username)
+    # Every table that has people in it calls them so: one that comes later is erased as well.
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()]
+    for table in tables:
+        columns = {column[1] for column in connection.execute(f"PRAGMA table_info({table})").fetchall()}
+        if "username" in columns:
+            connection.execute(f"DELETE FROM {table} WHERE username = ?", (username,))
+    _erase_from_audit_log(connection, username)
+
+
+def _keep_name_taken(connection: sqlite3.Connection, username: Username) -> None:
+    """The name is known by a salted hash alone; it stays taken, and the tokens that it had stay void."""
+    held = connection.execute("SELECT generation FROM accounts WHERE username = ?", (username,)).fetchone()
+    salt = new_salt()
+    connection.execute(
+        "INSERT INTO erased_names (salt, digest, generation) VALUES (?, ?, ?)",
+        (salt, name_digest(salt, username), (held[0] if held else 0) + 1),
+    )
+
+
+def _erase_from_audit_log(connection: sqlite3.Connection, username: Username) -> None:
+    """Lines about the person go; in lines about others in which the person acted or is named, the name goes."""
+    connection.execute("DELETE FROM events WHERE subject = ?", (username,))
+    connection.execute("UPDATE events SET actor = ? WHERE actor = ?", (ERASED_NAME, username))
+    named = naming(username)
+    lines = "SELECT number, subject, detail FROM events WHERE instr(subject, ?1) OR instr(detail, ?1)"
+    for number, *texts in connection.execute(lines, (username,)).fetchall():
+        subject, detail = (named.sub(ERASED_NAME, text) for text in texts)
+        connection.execute("UPDATE events SET subject = ?, detail = ? WHERE number = ?", (subject, detail, number))
+
+
+def erase_files(connection: sqlite3.Connection, folders: Folders, username: Username) -> None:
+    """Remove submissions and feedback. What has a receipt by now was handed in since, and stays."""
+    for folder in _folders(folders.submitted):
+        rows = connection.execute(
+            "SELECT filename FROM receipts WHERE assignment = ? AND username = ?", (folder.name, username)
+        ).fetchall()
+        kept = {name for (name,) in rows} | ({latest_filename(username)} if rows else set())
+        _remove([path for path in folder.iterdir() if _is_of(path.name, username) and path.name not in kept])
+    for folder in _folders(folders.grades):
+        _remove([folder / FEEDBACK / f"{username}.html"])
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+
+
+def _is_of(name: str, username: Username) -> bool:
+    """Whether a file of submissions is the person's: a version or the latest, with or without a receipt."""
+    stem, _, ending = name.rpartition(".")
+    dated = HISTORY_STEM.fullmatch(stem)
+    return ending == "py" and (dated["user"] if dated else stem) == username
+
+
+def _remove(paths: list[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+    for parent in {path.parent for path in paths if path.parent.is_dir()}:
+        files.sync_folder(parent)

@@ -1,0 +1,41 @@
+"""Folders of a course that were in use: one that is gone is reported, never silently made anew."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from mograder.domain.errors import Temporary
+from mograder.store.folder.layout import Folders
+from mograder.store.folder.ledger import Ledger
+from mograder.store.shared import files
+
+log = logging.getLogger(__name__)
+
+
+class FoldersInUse:
+    """The folders of submissions and of grades of one course."""
+
+    def __init__(self, folders: Folders, ledger: Ledger) -> None:
+        self._folders = folders
+        self._ledger = ledger
+
+    def make(self, base: Path, *names: str) -> Path:
+        """A folder below `base`, made if it is missing. Raises Temporary when `base` was in use and is gone.
+
+        A disk may not be mounted, or somebody moved the folder: in a new one nobody would look for the old work.
+        """
+        folder = base.joinpath(*names)
+        if not folder.is_dir():
+            self.check(base)
+            files.make_folder(folder)
+        return folder
+
+    def check(self, base: Path) -> None:
+        """Raises Temporary when `base`, the folder of submissions or of grades, was in use and is gone."""
+        kind = "receipts" if base == self._folders.submitted else "events WHERE action IN ('grades', 'feedback')"
+        in_use = f"SELECT 1 FROM {kind} LIMIT 1"
+        # Asked again at the end: another submission, the first of the course, may have made it meanwhile.
+        if not base.is_dir() and self._ledger.read(in_use) and not base.is_dir():
+            log.error("%s is gone: bring it back, or make an empty one to begin anew", base)
+            raise Temporary("a folder of the course is gone: the server's log says which", retry_after=30)

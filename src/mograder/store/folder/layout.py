@@ -1,0 +1,141 @@
+"""Where everything of a course stands on the disk, and how single files of it are found and read."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from mograder import config
+from mograder.domain.errors import Usage
+from mograder.domain.files import OpenedFile, StoredFile
+from mograder.store.shared import files
+from mograder.store.shared.stat_cache import fingerprint
+
+LEDGER = ".mograder.db"
+LOCK = ".mograder.lock"
+SIGNING_KEY = ".mograder-signing-key.pem"
+BEGIN_ANEW = f"restore it from a backup, or remove {SIGNING_KEY} to begin anew, without accounts and receipts"
+NEW_KEY = "restore it from a backup, or sign with a new one from now on: mograder secret rotate-key"
+GRADES = "grades.json"
+FEEDBACK = "feedback"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where one course lives. See docs/reference/folder.md."""
+
+    root: Path
+    course: Path
+    submitted: Path
+    grades: Path
+    release: Path | None = None
+    """The flat released file folder; None where released files stand in <root>/<assignment>/files/."""
+
+    @classmethod
+    def of(
+        cls,
+        root: Path,
+        *,
+        release: Path | None = None,
+        submitted: Path | None = None,
+        grades: Path | None = None,
+    ) -> Folders:
+        """The folders of the course served from `root`; those not given are where the layout says."""
+        root = root.resolve()
+        course = config.course_folder(root)
+        if release is None and (root / "release").is_dir():
+            release = root / "release"
+        return cls(
+            root=root,
+            course=course,
+            submitted=(submitted or course / "submitted").resolve(),
+            grades=(grades or root).resolve(),
+            release=release.resolve() if release else None,
+        )
+
+
+def find_folders(root: Path, settings: config.ServeSettings) -> Folders:
+    """The folders of the course served from `root`, by its settings. Raises Usage."""
+    flat = settings.release_dir
+    if "release_dir" not in settings.given and flat is not None and flat.resolve() == root:
+        flat = None  # [dirs] release names the served folder itself, in the usual layout
+    if flat is not None and not flat.is_dir():
+        raise Usage(f"{flat} is not a folder: give an existing one as release folder")
+    found = Folders.of(root, release=flat, submitted=settings.submitted_dir, grades=settings.grades_dir)
+    for folder in (found.submitted, found.grades):
+        if folder.exists() and not folder.is_dir():
+            raise Usage(f"{folder} is not a folder: submissions and grades are kept in folders")
+    return found
+
+
+def served_folders(folder: Path) -> Folders:
+    """Those of the course that `serve` is given as `folder`, by its mograder.toml. Raises Usage and Unreadable."""
+    root = folder.resolve()
+    home = config.course_folder(root)
+    settings = config.resolve({}, config.read_course_file(home / config.CONFIG_NAME), home)
+    return find_folders(root, settings)
+
+
+def existing(folder: Path, name: str) -> Path | None:
+    """`folder/name` as the disk spells it: exactly, else in another Unicode form (macOS decomposes letters)."""
+    path = folder / name
+    if os.path.lexists(path):
+        return path
+    if name.isascii():
+        return None
+    wanted = unicodedata.normalize("NFC", name)
+    with contextlib.suppress(OSError):
+        for entry in os.listdir(folder):
+            if unicodedata.normalize("NFC", entry) == wanted:
+                return folder / entry
+    return None
+
+
+Place = tuple[str, str, os.stat_result]
+"""Where a file stands: a folder, the path below it, on which no link is, and what the disk says of the file."""
+
+LOOKS = 3
+"""How often a file is looked for that cannot be opened where it was found."""
+
+
+def real_place(path: str) -> Place | None:
+    """That of a file to which no link leads."""
+    top, below = os.path.splitdrive(path)
+    below = below[1:]
+    found = files.look(top, below)
+    return None if found is None else (top, below, found)
+
+
+def stored(name: str, find: Callable[[], Place | None]) -> StoredFile | None:
+    """The file of this name that `find` finds; None unless it is a regular file."""
+    place = find()
+    if place is None or not files.is_regular(place[2]):
+        return None
+    return _stored(name, place[2], partial(_hold, name, find, place))
+
+
+def _stored(name: str, found: os.stat_result, hold: Callable[[], OpenedFile]) -> StoredFile:
+    tag = "{:x}-{:x}-{:x}-{:x}".format(*fingerprint(found))
+    return StoredFile(name, found.st_size, found.st_mtime, tag, opener=hold)
+
+
+def _hold(name: str, find: Callable[[], Place | None], place: Place) -> OpenedFile:
+    """Open a file where it was found or, if it cannot be opened there any more, where it is found then."""
+    for looks_left in reversed(range(LOOKS)):
+        try:
+            held, found = files.open_below(place[0], place[1])
+            return _stored(name, found, partial(_hold, name, find, place)), held
+        except OSError:
+            if not looks_left:
+                raise
+            found_again = find()
+            if found_again is None:
+                raise FileNotFoundError(errno.ENOENT, "the file is gone", name) from None
+            place = found_again
+    raise AssertionError("looked for at least once")

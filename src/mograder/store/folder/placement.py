@@ -1,0 +1,75 @@
+"""Where a submission's file and link stand in a course folder, and putting them there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mograder.domain.receipts import Submission, free_filename, latest_filename
+from mograder.store.folder.layout import Folders
+from mograder.store.folder.ledger import Ledger
+from mograder.store.shared import files
+
+
+class Placement:
+    """Puts committed submissions under their names."""
+
+    def __init__(self, folders: Folders, ledger: Ledger) -> None:
+        self._submitted = str(folders.submitted)
+        self._ledger = ledger
+
+    def version(self, submission: Submission) -> str:
+        """The path of the version, dated."""
+        return f"{self._submitted}{os.sep}{submission.assignment}{os.sep}{submission.filename}"
+
+    def latest(self, submission: Submission) -> str:
+        """The path at which the person's latest version stands."""
+        return f"{self._submitted}{os.sep}{submission.assignment}{os.sep}{latest_filename(submission.username)}"
+
+    def show(self, submission: Submission, source: str) -> None:
+        """Move the file `source` to its version's name, and make it the latest. Raises OSError."""
+        files.put(source, self.version(submission))
+        self.point_latest(submission)
+
+    def point_latest(self, submission: Submission) -> None:
+        """Make the version the person's latest. Raises OSError."""
+        latest = self.latest(submission)
+        self._keep_by_hand(latest, submission)
+        files.point_latest(latest, self.version(submission))
+
+    def _keep_by_hand(self, latest: str, submission: Submission) -> None:
+        """A latest file that somebody put there by hand becomes a version of its own instead of being replaced."""
+        try:
+            found = os.lstat(latest)
+        except FileNotFoundError:
+            return
+        if files.is_link(found):
+            return
+        digest = files.sha256_of(Path(latest))
+        known = self._ledger.read(
+            "SELECT 1 FROM receipts WHERE assignment = ? AND username = ? AND sha256 = ?",
+            (submission.assignment, submission.username, digest),
+        )
+        if not known:
+            folder = os.path.dirname(latest)
+
+            def taken(filename: str) -> bool:  # in the ledger too: a version's name is taken before its file is there
+                sql = "SELECT 1 FROM receipts WHERE assignment = ? AND filename = ?"
+                return os.path.lexists(f"{folder}{os.sep}{filename}") or bool(
+                    self._ledger.read(sql, (submission.assignment, filename))
+                )
+
+            kept = free_filename(submission.username, int(found.st_mtime * 1_000_000), taken)
+            os.replace(latest, f"{folder}{os.sep}{kept}")
+
+    def is_shown(self, submission: Submission) -> bool:
+        """Whether the version is there and is the latest by link, or by copy where there are no links."""
+        latest = self.latest(submission)
+        try:
+            if not os.path.exists(self.version(submission)):
+                return False
+            if os.path.islink(latest):
+                return os.readlink(latest) == submission.filename
+            return files.sha256_of(Path(latest)) == submission.sha256
+        except OSError:
+            return False

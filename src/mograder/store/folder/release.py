@@ -1,0 +1,295 @@
+"""What students download: assignments found in the course folder, or listed by its manifest."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple
+from datetime import UTC, tzinfo
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from mograder.domain.assignments import Assignment, Plan, ReleaseFile, Rules, find_assignment
+from mograder.domain.errors import BadName, BadRequest, Unreadable
+from mograder.domain.files import StoredFile
+from mograder.domain.names import MAX_FILE_NAME, AssignmentName, FileName, Username
+from mograder.domain.release import Fetched
+from mograder.store.folder.layout import (
+    FEEDBACK,
+    GRADES,
+    Folders,
+    Place,
+    existing,
+    real_place,
+    stored,
+)
+from mograder.store.folder.ledger import Ledger
+from mograder.store.folder.rows import where_asked
+from mograder.store.shared import files
+from mograder.store.shared.files import storage_errors
+from mograder.store.shared.manifest import MANIFEST, Manifest, load_json, parse_manifest, shown, with_rules
+from mograder.store.shared.stat_cache import Cached, LastGood, StatCache, StatSnapshot
+
+T = TypeVar("T")
+
+HASHED_UP_TO = 64 * 1024 * 1024
+"""Bytes; a larger released file is listed without a checksum rather than make the first listing wait."""
+
+
+class ReleaseFolder:
+    """The released files of one course folder, read afresh: an edit by hand shows at once."""
+
+    def __init__(self, folders: Folders) -> None:
+        self._folders = folders
+        self._top = str(folders.release or folders.root)  # resolved: no link leads here
+        self._below = "" if folders.release else f"{os.sep}files"
+        self._submitted, self._grades = f"{folders.submitted}{os.sep}", f"{folders.grades}{os.sep}"
+        self._manifest_path = str(folders.root / MANIFEST)
+        self._manifests: tuple[tzinfo, Manifest] = (UTC, _manifest(UTC))
+        self._sha256 = Cached(files.sha256_of)
+        self._entries = Cached(_entries)
+        self._same: StatCache[tuple[Assignment, ...]] = StatCache()
+
+    def assignments(self, plan: Plan) -> tuple[Assignment, ...]:
+        """Every assignment with the plan's rules, sorted by name; a manifest replaces discovery.
+
+        The same object as before as long as nothing has changed.
+        """
+        listed = self._listed(plan)
+        return listed if listed is not None else self._same.get("folders", partial(self._discover, plan), plan)
+
+    def cached(self, plan: Plan) -> tuple[Assignment, ...] | None:
+        """What `assignments` gives, if that can be said without reading a folder or hashing a file."""
+        listed = self._listed(plan)
+        return listed if listed is not None else self._same.cached("folders", plan)
+
+    def _discover(self, plan: Plan, marks: StatSnapshot) -> tuple[Assignment, ...]:
+        found = [
+            (name, folder, list(self._files_below(folder, plain, marks)))
+            for name, folder, plain in self._assignment_folders(marks)
+        ]
+        return tuple(
+            Assignment(name, str(name), self._release_files(folder, below, marks), plan.rules.get(name, Rules()))
+            for name, folder, below in sorted(found)
+        )
+
+    def _listed(self, plan: Plan) -> tuple[Assignment, ...] | None:
+        """The manifest's assignments, None without one; what the plan says of one goes before."""
+        zone, manifest = self._manifests
+        if zone is not plan.zone:
+            manifest = _manifest(plan.zone, manifest.last)
+            self._manifests = (plan.zone, manifest)
+        listed = manifest.get(self._manifest_path)
+        if listed is None:
+            return None
+        return self._same.get("manifest", lambda _: with_rules(listed, plan), (listed, plan))
+
+    def error(self, plan: Plan) -> Unreadable | None:
+        """What is wrong with the manifest as it is now."""
+        with contextlib.suppress(Unreadable):
+            self._listed(plan)
+        return self._manifests[1].error
+
+    def _assignment_folders(self, marks: StatSnapshot) -> Iterator[tuple[AssignmentName, str, bool]]:
+        """Each assignment, the folder that holds its released files, and whether no link leads there."""
+        for entry, is_link, _ in self._entries_of(self._top, marks):
+            above = f"{self._top}{os.sep}{entry}"
+            folder = f"{above}{self._below}"
+            plain = not is_link and not os.path.islink(folder)
+            if self._is_assignment(folder, plain, marks):
+                yield AssignmentName(entry), folder, plain
+            else:
+                marks.look(above)  # changes when the folder of files comes into it
+                marks.in_doubt |= not plain
+
+    def everything(self) -> dict[AssignmentName, list[tuple[FileName, Path]]]:
+        """Every file that may be served, of every assignment, whether it is listed or not."""
+        return {
+            name: [
+                (FileName(each), Path(folder, each))
+                for each, _ in sorted(self._files_below(folder, plain, StatSnapshot()))
+            ]
+            for name, folder, plain in self._assignment_folders(StatSnapshot())
+        }
+
+    def _is_assignment(self, folder: str, plain: bool, marks: StatSnapshot) -> bool:
+        real = folder if plain else os.path.realpath(folder)
+        if not os.path.isdir(folder) or f"{real}{os.sep}".startswith(self._submitted):
+            return False
+        return self._folders.release is None or any(True for _ in self._files_below(folder, plain, marks))
+
+    def find(self, text: str, plan: Plan) -> Assignment | None:
+        """The assignment of this name or id, its files left out: quick, as every request asks."""
+        listed = self._listed(plan)
+        if listed is not None:
+            return find_assignment(listed, text)
+        try:
+            name = AssignmentName.parse(text)
+        except BadName:
+            return None
+        found = files.look(self._top, f"{name}{self._below}")
+        if found is not None and not files.is_link(found):
+            if not self._is_assignment(f"{self._top}{os.sep}{name}{self._below}", True, StatSnapshot()):
+                return None
+        else:
+            folder = self._folder(name)
+            if folder is None or not self._is_assignment(str(folder), False, StatSnapshot()):
+                return None
+            name = AssignmentName(folder.name if self._folders.release else folder.parent.name)  # as the disk spells it
+        return Assignment(name, str(name), rules=plan.rules.get(name, Rules()))
+
+    def _folder(self, name: AssignmentName) -> Path | None:
+        """The folder that holds an assignment's released files, as the disk spells it."""
+        flat = self._folders.release
+        folder = existing(flat or self._folders.root, name)
+        return folder / "files" if folder is not None and flat is None else folder
+
+    def _files_below(
+        self, folder: str, plain: bool, marks: StatSnapshot, prefix: str = ""
+    ) -> Iterator[tuple[str, os.stat_result]]:
+        """Every file that may be served, by its name relative to `folder`; links that lead out are left out.
+
+        `plain` says that no link leads to `folder`: then what stands in it is where its path says.
+        """
+        here = f"{folder}{os.sep}{prefix}"
+        try:
+            entries = self._entries_of(here[:-1], marks)
+        except OSError as error:  # gone meanwhile, or not ours to read
+            marks.failed(error)
+            return
+        for name, is_link, is_folder in entries:
+            relative, path = prefix + name, here + name
+            if len(relative) > MAX_FILE_NAME:
+                continue
+            real = path if plain and not is_link else files.real_path(folder, path)
+            if real is None or self._holds_back(real):
+                marks.in_doubt |= is_link
+                continue
+            if is_folder:
+                yield from self._files_below(folder, plain, marks, f"{relative}/")
+                continue
+            with contextlib.suppress(OSError):
+                found = marks.look(path)
+                if is_link:
+                    found = os.lstat(real)
+                if found is not None and files.is_regular(found):
+                    yield relative, found
+
+    def _entries_of(self, folder: str, marks: StatSnapshot) -> Entries:
+        """What may be served in a folder, looked at anew when the folder has changed."""
+        found = marks.look(folder)
+        return self._entries.get(folder, None if found is None or files.is_link(found) else found)
+
+    def _holds_back(self, path: str) -> bool:
+        """Whether a submission, a grade or a feedback page stands at `path`, on the way to which no link is."""
+        if f"{path}{os.sep}".startswith(self._submitted):
+            return True
+        below = path[len(self._grades) :].split(os.sep) if path.startswith(self._grades) else ()
+        return len(below) > 1 and below[1] in (GRADES, FEEDBACK)
+
+    def _release_files(
+        self, folder: str, found: list[tuple[str, os.stat_result]], marks: StatSnapshot
+    ) -> tuple[ReleaseFile, ...]:
+        return tuple(
+            ReleaseFile(FileName(name), status.st_size, self._checksum(Path(folder, name), status, marks))
+            for name, status in sorted(shown(found, lambda each: each[0]))
+        )
+
+    def _checksum(self, path: Path, status: os.stat_result, marks: StatSnapshot) -> str | None:
+        if status.st_size > HASHED_UP_TO:
+            return None
+        try:
+            return self._sha256.get(path, status)
+        except OSError as error:  # one file that cannot be read must not hide the whole course
+            marks.failed(error)
+            return None
+
+    def release_file(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
+        """A file that may be served, None otherwise."""
+        return stored(name, partial(self._place, assignment, name))
+
+    def _place(self, assignment: AssignmentName, name: FileName) -> Place | None:
+        try:
+            below = f"{AssignmentName.parse(assignment)}{self._below}/{FileName.parse(name)}"
+        except BadName:
+            return None
+        found = files.look(self._top, below)
+        if found is not None and not files.is_link(found):
+            return None if self._holds_back(f"{self._top}{os.sep}{below}") else (self._top, below, found)
+        folder = self._folder(assignment)
+        path = folder
+        for part in name.split("/"):
+            path = existing(path, part) if path is not None else None
+        real = None if folder is None or path is None else files.real_path(str(folder), str(path))
+        return None if real is None or self._holds_back(real) else real_place(real)
+
+
+Entries = tuple[tuple[str, bool, bool], ...]
+
+
+def _entries(folder: Path) -> Entries:
+    """What may be served in a folder, sorted: its name, whether it is a link, whether it is a folder itself."""
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(BadName):
+                is_link = entry.is_symlink()
+                found.append((FileName.parse(entry.name), is_link, not is_link and entry.is_dir()))
+    return tuple(sorted(found))
+
+
+def _manifest(zone: tzinfo, last: tuple[tuple[Assignment, ...] | None, ...] = ()) -> Manifest:
+    return LastGood(partial(_load_manifest, zone), None, last)
+
+
+def _load_manifest(zone: tzinfo, path: Path) -> tuple[Assignment, ...]:
+    try:
+        return parse_manifest(load_json(path), zone)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Unreadable(f"{path.name} cannot be read", f"{path}: {error}") from error
+    except BadRequest as error:
+        raise Unreadable(f"{path.name} cannot be understood", f"{path}: {error}") from error
+
+
+class FolderRelease:
+    """A `ReleaseStore`, which can also answer from memory."""
+
+    def __init__(self, ledger: Ledger, release: ReleaseFolder, plan: Callable[[], Plan]) -> None:
+        self._ledger = ledger
+        self._folder = release
+        self._plan = plan
+
+    def assignments(self) -> tuple[Assignment, ...]:
+        plan = self._plan()
+        with storage_errors("list the assignments"):
+            return self._folder.assignments(plan)
+
+    def cached_assignments(self) -> tuple[Assignment, ...] | None:
+        """See `CachedReads`."""
+        plan = self._plan()
+        with storage_errors("list the assignments"):
+            return self._folder.cached(plan)
+
+    def find(self, text: str) -> Assignment | None:
+        plan = self._plan()
+        with storage_errors("find the assignment"):
+            return self._folder.find(text, plan)
+
+    def file(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
+        with storage_errors("read the file"):
+            return self._folder.release_file(assignment, name)
+
+    def note_fetched(self, notes: Sequence[Fetched]) -> None:
+        rows = [astuple(each) for each in notes]
+        self._ledger.write(
+            lambda connection: connection.executemany("INSERT OR IGNORE INTO fetched VALUES (?, ?, ?)", rows)
+        )
+
+    def fetched(self, username: Username | None = None) -> list[Fetched]:
+        where, values = where_asked(username=username)
+        rows = self._ledger.read(f"SELECT * FROM fetched WHERE {where} ORDER BY assignment, username", values)
+        return [Fetched(AssignmentName(assignment), Username(name), moment) for assignment, name, moment in rows]

@@ -1,0 +1,271 @@
+"""A PostgreSQL database for courses: connections, transactions that happen exactly once, the schema.
+
+Invariant: when `write` returns, its transaction is committed. After a connection is cut during a commit, the client
+cannot know whether it happened; so each transaction writes a mark, and a retry that finds the mark does nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib import resources
+from typing import Any, TypeVar
+
+import psycopg
+import stamina
+from psycopg import errors
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from mograder.domain.errors import StorageFull, Temporary, Unreadable
+from mograder.domain.names import one_line
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Connection = psycopg.Connection[tuple[Any, ...]]
+Row = tuple[Any, ...]
+
+MIGRATIONS = ("postgres_001.sql", "postgres_002.sql")
+
+READ_PATIENCE, WRITE_PATIENCE = 3.0, 10.0
+"""Seconds for which a request waits for a database that is away, before it is answered 503."""
+
+CONNECTIONS = 16
+"""At most so many from one server."""
+
+_SESSION = {
+    "lock_timeout": "10s",  # nobody waits for ever behind a server whose machine has died
+    "statement_timeout": "60s",
+    "idle_in_transaction_session_timeout": "20s",
+}
+
+_TO_RETRY = (errors.SerializationFailure, errors.DeadlockDetected)
+"""Errors after which the transaction is to be retried: it was rolled back."""
+
+
+class Database:
+    """The open database at `url`. Methods may be called from many threads."""
+
+    def __init__(self, url: str) -> None:
+        """Raises Temporary when it is not there, Unreadable when its schema is not the one that this program knows."""
+        _check_schema(url)
+        logging.getLogger("psycopg.pool").addFilter(_is_news)
+        logging.getLogger("stamina").addFilter(_is_news)  # a lost connection is logged here
+        # `reconnect_timeout`: give up early and begin anew at the next request, instead of pausing longer and longer.
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            url, min_size=1, max_size=CONNECTIONS, reconnect_timeout=2, open=True, configure=_configure,
+            kwargs={"autocommit": True, "connect_timeout": 3, "fallback_application_name": "mograder"},
+        )  # fmt: skip
+        self._away = False
+        self._finished: list[tuple[str, str]] = []
+        self._finished_lock = threading.Lock()
+
+    def close(self) -> None:
+        with contextlib.suppress(psycopg.Error), self._pool.connection(timeout=1) as connection:
+            self._forget_finished(connection)
+        self._pool.close()
+
+    # reading
+
+    def read(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """All rows of a query, on what is committed."""
+
+        def work(connection: Connection) -> list[Row]:
+            with connection.cursor(binary=True) as cursor:
+                return cursor.execute(sql, values).fetchall()
+
+        return self._attempt(work, READ_PATIENCE)
+
+    # writing
+
+    def write(self, course: str, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction; return its value once that is committed, exactly once.
+
+        `work` may run several times; what it raises undoes all of it.
+        """
+        mark = secrets.token_hex(12)
+        values: list[T] = []
+
+        def transact(connection: Connection) -> T:
+            with connection.transaction():
+                moment = int(time.time() * 1_000_000)
+                # Waits for an earlier try of ours that may still be committing, and then finds its mark.
+                made = connection.execute(
+                    "INSERT INTO marks (course, mark, moment) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                    (course, mark, moment),
+                )
+                if made.rowcount == 0:
+                    return values[-1]
+                self._forget_finished(connection)
+                values.append(work(connection))
+            return values[-1]
+
+        try:
+            return self._attempt(transact, WRITE_PATIENCE)
+        finally:
+            with self._finished_lock:
+                self._finished.append((course, mark))
+
+    def _forget_finished(self, connection: Connection) -> None:
+        with self._finished_lock:
+            finished, self._finished = self._finished, []
+        if finished:
+            with connection.cursor() as cursor:
+                cursor.executemany("DELETE FROM marks WHERE course = %s AND mark = %s", finished)
+
+    def _attempt(self, work: Callable[[Connection], T], patience: float) -> T:
+        """`work` on a connection, and again on another while connections are lost, for `patience` seconds."""
+        ends = time.monotonic() + patience
+        attempts = stamina.retry_context(
+            on=(_Lost, _Retry), attempts=None, timeout=patience, wait_initial=0.01, wait_max=0.1, wait_jitter=0.01
+        )
+        try:
+            for attempt in attempts:
+                with attempt:
+                    return self._once(work, ends)
+        except _Lost as lost:
+            raise Temporary("the course's database is away: try again", retry_after=5) from lost.__cause__
+        except _Retry as retry:
+            raise Temporary("the course's database is busy: try again", retry_after=5) from retry.__cause__
+        raise AssertionError("the last attempt returns or raises")
+
+    def _once(self, work: Callable[[Connection], T], ends: float) -> T:
+        # Once one request has waited in vain, the others do not: answers of 503 must not queue up.
+        timeout = 0.1 if self._away else max(ends - time.monotonic(), 0.1)
+        try:
+            with translated(), self._connection(timeout) as connection:
+                return work(connection)
+        except _Lost as lost:
+            log.warning("a connection to the database was lost: %s", lost.__cause__)
+            self._pool.check()
+            raise
+
+    @contextlib.contextmanager
+    def _connection(self, timeout: float) -> Iterator[Connection]:
+        try:
+            with self._pool.connection(timeout=timeout) as connection:
+                if self._away:
+                    self._away = False
+                    log.warning("the database is back")
+                try:
+                    yield connection
+                except errors.ReadOnlySqlTransaction:
+                    connection.close()  # it leads to what is now a replica
+                    raise
+        except PoolTimeout:
+            if not self._away:
+                self._away = True
+                log.error("the database is away: until it is back, requests are answered 503")
+            raise
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a message is to be logged: repeated attempts are not, as it is logged once that the database is away."""
+    return not str(record.msg).startswith(("error connecting", "reconnection attempt", "stamina.retry_scheduled"))
+
+
+class _Lost(Exception):
+    """The connection was lost; it is unknown whether the transaction was committed."""
+
+
+class _Retry(Exception):
+    """The transaction was rolled back, and a retry may succeed."""
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turns what psycopg raises into our errors, and into _Lost and _Retry."""
+    try:
+        yield
+    except _TO_RETRY as error:
+        raise _Retry from error
+    except errors.DiskFull as error:
+        raise StorageFull("the database's disk is full", retry_after=60) from error
+    except PoolTimeout as error:
+        raise Temporary("the course's database is away: try again", retry_after=5) from error
+    except (errors.LockNotAvailable, errors.QueryCanceled, errors.OutOfMemory) as error:
+        raise Temporary("the course's database is busy: try again", retry_after=5) from error
+    except (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction) as error:
+        raise _Lost from error
+    except (errors.UndefinedTable, errors.UndefinedColumn) as error:
+        raise Unreadable(f"the database's schema is not the one that is known: {error}", "the database") from error
+
+
+def _configure(connection: Connection) -> None:
+    """Bound how long a session waits; commit to the disk even where the database's default says otherwise."""
+    for name, value in _SESSION.items():
+        connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+    row = connection.execute("SELECT current_setting('synchronous_commit')").fetchone()
+    if row is not None and row[0] in ("off", "local"):
+        connection.execute("SELECT set_config('synchronous_commit', 'on', false)")
+
+
+def _check_schema(url: str) -> None:
+    """Raises Temporary, Unreadable."""
+    try:
+        with translated(), psycopg.connect(url, autocommit=True, connect_timeout=3) as connection:
+            version = _version(connection)
+    except (_Lost, _Retry) as error:
+        raise Temporary(f"the database is away: {one_line(str(error.__cause__))}") from error
+    _refuse_newer(version)
+    if version < len(MIGRATIONS):
+        raise Unreadable(
+            f"the database has schema {version} and this mograder needs {len(MIGRATIONS)}: run "
+            "'mograder store upgrade' with its URL",
+            "the table schema_version",
+        )
+
+
+def _version(connection: Connection) -> int:
+    try:
+        row = connection.execute("SELECT version FROM schema_version").fetchone()
+    except errors.UndefinedTable:
+        return 0
+    return int(row[0]) if row else 0
+
+
+def _refuse_newer(version: int) -> None:
+    if version > len(MIGRATIONS):
+        raise Unreadable(
+            f"the database was upgraded by a newer mograder (schema {version}, this one knows {len(MIGRATIONS)}): "
+            "upgrade mograder",
+            "the table schema_version",
+        )
+
+
+def upgrade(url: str) -> tuple[int, int]:
+    """Bring the schema up to date; the version before and after. May run in several places at once.
+
+    Each migration is a transaction that waits for a lock for 5 seconds at most, so that submissions do not queue up
+    behind it. Raises Temporary, Unreadable.
+    """
+    try:
+        with translated(), psycopg.connect(url, autocommit=True, connect_timeout=3) as connection:
+            connection.execute("SELECT set_config('lock_timeout', '5s', false)")
+            before = version = _version(connection)
+            _refuse_newer(version)
+            while version < len(MIGRATIONS):
+                try:
+                    version = _migrate(connection, version)
+                except (errors.UniqueViolation, errors.DuplicateTable):  # somebody else has made the first table
+                    version = _version(connection)
+            return before, version
+    except (_Lost, _Retry) as error:
+        raise Temporary(f"the database is away or busy: {one_line(str(error.__cause__))}: run it again") from error
+
+
+def _migrate(connection: Connection, version: int) -> int:
+    script = resources.files(__package__).joinpath(MIGRATIONS[version]).read_bytes()
+    with connection.transaction():
+        if version == 0:
+            connection.execute("CREATE TABLE IF NOT EXISTS schema_version (one bigint PRIMARY KEY, version bigint)")
+            connection.execute("INSERT INTO schema_version VALUES (1, 0) ON CONFLICT DO NOTHING")
+        # The process that updates this row first does the migration; others wait here, and then have nothing to do.
+        turn = connection.execute("UPDATE schema_version SET version = version + 1 WHERE version = %s", (version,))
+        if turn.rowcount:
+            connection.execute(script)
+    return version + 1

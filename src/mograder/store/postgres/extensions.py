@@ -1,0 +1,43 @@
+"""Extensions of a course in a database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mograder.domain.audit import Event
+from mograder.domain.extensions import ChangeExtension, Extension
+from mograder.domain.names import AssignmentName, Username
+from mograder.store.postgres.database import Connection
+from mograder.store.postgres.rows import put_extension, record, where_asked
+from mograder.store.postgres.tables import CourseTables
+from mograder.store.shared.rows import EXTENSION_COLUMNS, extension_of
+
+
+class PostgresExtensions:
+    """An `ExtensionsStore`."""
+
+    def __init__(self, tables: CourseTables) -> None:
+        self._tables = tables
+        self._course = tables.course
+
+    def find(self, assignment: AssignmentName | None = None, username: Username | None = None) -> list[Extension]:
+        where, values = where_asked(assignment=assignment, username=username)
+        rows = self._tables.read(f"SELECT {EXTENSION_COLUMNS} FROM extensions WHERE course = %s{where}", *values)
+        return sorted(map(extension_of, rows), key=lambda each: (each.assignment, each.username))
+
+    def change(self, changes: Sequence[tuple[AssignmentName, Username, ChangeExtension, Event]]) -> list[Extension]:
+        def work(connection: Connection) -> list[Extension]:
+            connection.execute("SELECT 1 FROM courses WHERE course = %s FOR UPDATE", (self._course,))
+            changed = []
+            for assignment, username, change, event in changes:
+                row = connection.execute(
+                    f"SELECT {EXTENSION_COLUMNS} FROM extensions "
+                    "WHERE course = %s AND assignment = %s AND username = %s",
+                    (self._course, assignment, username),
+                ).fetchone()
+                changed.append(change(extension_of(row) if row else None))
+                put_extension(connection, self._course, changed[-1])
+                record(connection, self._course, [event])
+            return changed
+
+        return self._tables.write(work)

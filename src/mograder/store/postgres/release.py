@@ -1,0 +1,72 @@
+"""Assignments and released files of a course in a database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple
+
+from mograder.domain.assignments import Assignment, ReleaseFile, find_assignment
+from mograder.domain.files import StoredFile
+from mograder.domain.names import AssignmentName, FileName, Username
+from mograder.domain.release import Fetched
+from mograder.store.postgres.config import PostgresConfig
+from mograder.store.postgres.database import Connection
+from mograder.store.postgres.rows import RELEASED, Listing, read_listing, where_asked
+from mograder.store.postgres.tables import CourseTables
+from mograder.store.shared.manifest import MANIFEST, parse_json, parse_manifest, shown, with_rules
+
+
+class PostgresRelease:
+    """A `ReleaseStore`."""
+
+    def __init__(self, tables: CourseTables, config: PostgresConfig) -> None:
+        self._tables = tables
+        self._course = tables.course
+        self._config = config
+
+    def _listing(self) -> Listing:
+        return self._tables.parsed(RELEASED, read_listing, {})
+
+    def assignments(self) -> tuple[Assignment, ...]:
+        plan = self._config.plan()
+        listed = self._tables.parsed(
+            MANIFEST, lambda text: parse_manifest(parse_json(text), plan.zone), None, plan.zone
+        )
+        if listed is None:
+            listed = tuple(
+                Assignment(name, str(name), tuple(ReleaseFile(each.name, each.size, each.sha256) for each in listing))
+                for name, files in sorted(self._listing().items())
+                for listing in [shown(files, lambda each: each.name)]
+            )
+        return with_rules(listed, plan)
+
+    def find(self, text: str) -> Assignment | None:
+        return find_assignment(self.assignments(), text)
+
+    def file(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
+        for each in self._listing().get(assignment, ()):
+            if each.name == name:
+                return self._tables.stored_file(name, each.size, each.modified, each.body)
+        return None
+
+    def note_fetched(self, notes: Sequence[Fetched]) -> None:
+        # In one order, so that two servers that note the same people wait for each other in turn.
+        rows = sorted((self._course, *astuple(each)) for each in notes)
+
+        def work(connection: Connection) -> None:
+            with connection.cursor() as cursor:
+                cursor.executemany(
+                    "INSERT INTO fetched (course, assignment, username, moment) VALUES (%s, %s, %s, %s) "
+                    "ON CONFLICT DO NOTHING",
+                    rows,
+                )
+
+        self._tables.write(work)
+
+    def fetched(self, username: Username | None = None) -> list[Fetched]:
+        where, values = where_asked(username=username)
+        rows = self._tables.read(f"SELECT assignment, username, moment FROM fetched WHERE course = %s{where}", *values)
+        return sorted(
+            (Fetched(AssignmentName(assignment), Username(name), moment) for assignment, name, moment in rows),
+            key=astuple,
+        )

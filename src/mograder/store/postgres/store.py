@@ -1,0 +1,67 @@
+"""One course in a PostgreSQL database, for any number of servers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mograder.domain.audit import Event
+from mograder.domain.chain import MakeTombstone
+from mograder.domain.names import AssignmentName, Username
+from mograder.store.postgres.accounts import PostgresAccounts
+from mograder.store.postgres.audit import PostgresAudit
+from mograder.store.postgres.blobs import Blobs
+from mograder.store.postgres.commitments import PostgresCommitments
+from mograder.store.postgres.config import PostgresConfig
+from mograder.store.postgres.database import Connection, Database
+from mograder.store.postgres.erase import erase
+from mograder.store.postgres.extensions import PostgresExtensions
+from mograder.store.postgres.grades import PostgresGrades
+from mograder.store.postgres.guard import PostgresGuard
+from mograder.store.postgres.keys import PostgresKeys
+from mograder.store.postgres.release import PostgresRelease
+from mograder.store.postgres.rows import record
+from mograder.store.postgres.submissions import PostgresSubmissions
+from mograder.store.postgres.tables import CourseTables
+
+
+class PostgresStore:
+    """A `Store` (domain/store.py): the course of this name."""
+
+    is_remote = True
+
+    def __init__(
+        self, database: Database, files: Blobs, course: str, on_close: Callable[[], object] = lambda: None
+    ) -> None:
+        """The database is shared; `close` calls `on_close`."""
+        self.course = course
+        self.tables = tables = CourseTables(database, files, course)
+        self._on_close = on_close
+        self.accounts = PostgresAccounts(tables)
+        self.keys = PostgresKeys(tables)
+        self.config = PostgresConfig(tables)
+        self.release = PostgresRelease(tables, self.config)
+        self.submissions = PostgresSubmissions(tables)
+        self.commitments = PostgresCommitments(tables)
+        self.extensions = PostgresExtensions(tables)
+        self.grades = PostgresGrades(tables)
+        self.guard = PostgresGuard(tables)
+        self.audit = PostgresAudit(tables)
+
+    def version(self, assignment: AssignmentName | None = None) -> object:
+        # Every change records an event, except submissions and downloads. Events are counted because the transaction
+        # with the lower number may commit later; they are deleted only by an erasure, which adds an erased name.
+        tables = ("events", "fetched", "erased_names")
+        counts = (f"(SELECT count(*) FROM {table} WHERE course = %s)" for table in tables)
+        sql = f"SELECT (SELECT number FROM chains WHERE course = %s), {', '.join(counts)}"
+        return self.tables.read(sql, *[self.course] * 3)
+
+    def erase(self, username: Username, make_tombstone: MakeTombstone, event: Event) -> None:
+        def work(connection: Connection) -> None:
+            erase(connection, self.course, username, make_tombstone)
+            record(connection, self.course, [event])
+
+        self.tables.write(work)
+
+    def close(self) -> None:
+        self.submissions.close()
+        self._on_close()

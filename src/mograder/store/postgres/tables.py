@@ -1,0 +1,67 @@
+"""One course's part of a database: rows, documents and stored files, for the adapters of each noun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeVar
+
+from mograder.domain import deadlines
+from mograder.domain.errors import BadRequest, Unreadable
+from mograder.domain.files import StoredFile
+from mograder.store.postgres.blobs import Blobs
+from mograder.store.postgres.database import Connection, Database, Row
+
+T = TypeVar("T")
+
+
+class CourseTables:
+    """The rows of the course of this name."""
+
+    def __init__(self, database: Database, blobs: Blobs, course: str) -> None:
+        self.course = course
+        self._database = database
+        self._blobs = blobs
+        self._parsed: dict[tuple[str, object], tuple[str, Any]] = {}
+
+    def read(self, sql: str, *values: object) -> list[Row]:
+        """All rows of a query whose first value is the course."""
+        return self._database.read(sql, (self.course, *values))
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """See `Database.write`."""
+        return self._database.write(self.course, work)
+
+    def pieces(self, body: str, size: int) -> Iterator[bytes]:
+        """Bytes that the course keeps, `size` in all. Raises Unreadable."""
+        return self._blobs.pieces(self.course, body, size)
+
+    def document(self, place: str) -> str | None:
+        """The text of a document (see rows.py), as it stands."""
+        rows = self.read("SELECT content FROM documents WHERE course = %s AND place = %s", place)
+        return rows[0][0] if rows else None
+
+    def parsed(self, place: str, parse: Callable[[str], T], missing: T, given: object = None) -> T:
+        """What `parse` makes of a document as it stands now, cached by the document's version and `given`."""
+        version, value = self._parsed.get((place, given), ("", missing))
+        rows = self._database.read(
+            "SELECT version, CASE WHEN version = %s THEN NULL ELSE content END "
+            "FROM documents WHERE course = %s AND place = %s",
+            (version, self.course, place),
+        )
+        if not rows:
+            return missing
+        found, content = rows[0]
+        if content is not None:
+            try:
+                value = parse(content)
+            except (ValueError, RecursionError, BadRequest) as error:
+                where = f"{place} of course {self.course}: {error}"
+                raise Unreadable(f"the course's {place} cannot be understood", where) from error
+            self._parsed[place, given] = (found, value)
+        return value  # type: ignore[no-any-return]
+
+    def stored_file(self, name: str, size: int, modified: int, body: str) -> StoredFile:
+        """A file whose bytes are the blob `body`; `modified` is Unix microseconds."""
+        fetch = partial(self._blobs.fetch, self.course, body, size)
+        return StoredFile(name, size, modified / deadlines.SECOND, body, fetch=fetch)

@@ -1,0 +1,100 @@
+"""The text of a mograder.toml, changed key by key; everything else, comments too, stays as the instructor wrote it.
+
+Invariant: a text comes out that says what it said before but for the changes, or none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Sequence
+from typing import Any
+
+from mograder.config import CONFIG_NAME, parse_course_file
+from mograder.domain.errors import ChangedMeanwhile, Unreadable
+from mograder.domain.names import AssignmentName
+from mograder.domain.rules import RuleChange
+
+
+def tag_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def edited(text: str, assignment: AssignmentName, changes: Sequence[RuleChange], tag: str, place: str) -> str:
+    """`text`, which stands at `place`, with changes in what [[assignments]] says of one; an entry is made if need be.
+
+    Raises ChangedMeanwhile unless `tag` is the text's, and Unreadable.
+    """
+    if tag_of(text) != tag:
+        raise ChangedMeanwhile(f"{CONFIG_NAME} was changed meanwhile: look at what it says now, and try again")
+    try:
+        parse_course_file(text).plan()
+        changed = _edited(text, assignment, changes)
+        parse_course_file(changed).plan()
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"the course's {CONFIG_NAME} cannot be changed", f"{place}: {error}") from error
+    return changed
+
+
+def _edited(text: str, assignment: AssignmentName, changes: Sequence[RuleChange]) -> str:
+    import tomlkit
+
+    document: Any = tomlkit.parse(text)
+    entry = _entry(document, assignment)
+    if entry is None:
+        entry = _new_entry(document, assignment)
+    tail = _without_tail(entry)
+    expected = tomllib.loads(text)
+    said = _entry(expected, assignment)
+    if said is None:
+        said = {"name": str(assignment)}
+        expected.setdefault("assignments", []).append(said)
+    for each in changes:
+        for table in (entry, said):
+            if each.key == "due":
+                table.pop("duedate", None)  # another word for it
+            if each.value is None:
+                table.pop(each.key, None)
+            else:
+                table[each.key] = list(each.value) if isinstance(each.value, tuple) else each.value
+    _body(entry).extend(tail)
+    changed = tomlkit.dumps(document)
+    if tomllib.loads(changed) != expected:
+        raise ValueError(f"the change for {assignment!r} does not fit in how it is written: change it by hand")
+    return changed
+
+
+def _entry(document: Any, assignment: AssignmentName) -> Any:
+    listed = document.get("assignments", [])
+    return next((each for each in listed if AssignmentName.parse(each["name"]) == assignment), None)
+
+
+def _new_entry(document: Any, assignment: AssignmentName) -> Any:
+    import tomlkit
+
+    is_first = not document.body
+    if "assignments" not in document:
+        document["assignments"] = tomlkit.aot()
+    listed = document["assignments"]
+    tail = _without_tail(listed[-1]) if listed else []
+    listed.append({"name": str(assignment)})
+    entry = listed[-1]
+    if isinstance(listed, tomlkit.items.AoT) and not is_first:
+        entry.trivia.indent = "\n"
+    _body(entry).extend(tail)
+    return entry
+
+
+def _body(table: Any) -> list[Any]:
+    """The lines of a table; an inline one has none to speak of."""
+    import tomlkit
+
+    return table.value.body if isinstance(table, tomlkit.items.Table) else []
+
+
+def _without_tail(table: Any) -> list[Any]:
+    """Takes empty lines and comments off the end of a table: they belong to what follows."""
+    body, tail = _body(table), list[Any]()
+    while body and body[-1][0] is None:
+        tail.insert(0, body.pop())
+    return tail

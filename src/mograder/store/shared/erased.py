@@ -1,0 +1,35 @@
+"""Names of erased people: a course keeps a salted hash alone, by which the name stays taken and its tokens void."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterable
+
+from mograder.domain.access import Account
+from mograder.domain.names import Username
+
+
+def erased_account(rows: Iterable[tuple[str, str, int]], username: Username) -> Account | None:
+    """The removed account that stands for an erased name.
+
+    `rows` are salt, digest and generation of every erased name, the highest generation first.
+    """
+    for salt, digest, generation in rows:
+        if digest == name_digest(salt, username):
+            return Account(username, generation=generation, bound=True, removed=True)
+    return None
+
+
+def new_salt() -> str:
+    return secrets.token_hex(16)
+
+
+def name_digest(salt: str, username: Username) -> str:
+    return hashlib.sha256(f"{salt} {username.key}".encode()).hexdigest()
+
+
+def naming(username: Username) -> re.Pattern[str]:
+    """Finds the name in a text, but not inside a longer name."""
+    return re.compile(rf"(?<![\w.@+-]){re.escape(username)}(?![\w@+-])")

@@ -1,0 +1,94 @@
+"""JSON as people write it, and the manifest of assignments (assignments.json) in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mograder.config import manifest_rules
+from mograder.domain.assignments import Assignment, Plan, ReleaseFile
+from mograder.domain.errors import BadRequest, Unreadable
+from mograder.domain.names import AssignmentName, FileName
+from mograder.store.shared.stat_cache import LastGood
+
+T = TypeVar("T")
+
+MANIFEST = "assignments.json"
+
+
+class Fields(dict[str, Any]):
+    """An object of JSON. It equals another only as they are written, so that an edit of 1 to true or 1.0 shows."""
+
+    def __eq__(self, other: object) -> bool:
+        return repr(self) == repr(other)
+
+    def __ne__(self, other: object) -> bool:
+        return repr(self) != repr(other)
+
+    __hash__ = None
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Raises ValueError and RecursionError."""
+    try:
+        return json.loads(text, object_pairs_hook=Fields)
+    except RecursionError:  # each version of Python has its own words for it
+        raise ValueError("nested too deeply") from None
+
+
+def load_json(path: Path) -> Any:
+    try:
+        document = parse_json(path.read_bytes())
+        json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair could never be sent on
+        return document
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"{path.name} cannot be understood", f"{path}: {error}: mend it by hand") from error
+
+
+def with_rules(listed: Iterable[Assignment], plan: Plan) -> tuple[Assignment, ...]:
+    """Assignments with what the plan says about them, which goes before what they say themselves."""
+    return tuple(
+        replace(each, rules=plan.rules[each.name].over(each.rules)) if each.name in plan.rules else each
+        for each in listed
+    )
+
+
+def shown(found: Sequence[T], name: Callable[[T], str]) -> Sequence[T]:
+    """The files of an assignment that are listed: where there are zips, they alone."""
+    return [each for each in found if name(each).lower().endswith(".zip")] or found
+
+
+Manifest = LastGood[tuple[Assignment, ...] | None]
+
+
+def parse_manifest(document: Any, zone: tzinfo) -> tuple[Assignment, ...]:
+    """Raises BadRequest naming the entry at fault."""
+    if not isinstance(document, list):
+        raise BadRequest("expected a JSON list")
+    found = []
+    for index, entry in enumerate(document, 1):
+        try:
+            if not isinstance(entry, dict):
+                raise BadRequest("expected an object")
+            found.append(_manifest_entry(entry, zone))
+        except (BadRequest, ValueError) as error:
+            raise BadRequest(f"entry {index}: {error}") from error
+    return tuple(found)
+
+
+def _manifest_entry(entry: dict[str, Any], zone: tzinfo) -> Assignment:
+    name = AssignmentName.parse(str(entry.get("name") or entry.get("id") or ""))
+    release_files = []
+    listed = entry.get("files") or []
+    if not isinstance(listed, list):
+        raise BadRequest("'files' must be a list")
+    for file in listed:
+        if not isinstance(file, dict) or not isinstance(file.get("filename"), str):
+            raise BadRequest("a file needs a 'filename'")
+        url = file.get("url")
+        release_files.append(ReleaseFile(FileName.parse(file["filename"]), url=url if isinstance(url, str) else None))
+    return Assignment(name, str(entry.get("id", name)), tuple(release_files), manifest_rules(entry, zone), entry)

@@ -1,0 +1,143 @@
+"""An instructor's own export, filled: only our columns change. Invariant: what is excused or read-only there stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mograder.domain.errors import BadRequest
+from mograder.domain.names import counted
+from mograder.tables.cells import EXCUSED, neutralise, normal, parse_grade, restore
+from mograder.tables.export import (
+    CSV_TYPE,
+    Choices,
+    Exported,
+    ExportFormat,
+    GradeSheet,
+    StudentGrade,
+    draft_notes,
+    numeric_only,
+    two_decimals,
+)
+from mograder.tables.formats import format_of, read_grades
+from mograder.tables.grades import GradeRow, GradeTable, same_grade
+from mograder.tables.people import People
+from mograder.tables.sheet import Sheet
+from mograder.tables.template import Template
+
+_SYSTEMS = {
+    ExportFormat.CANVAS: ("a Canvas gradebook",),
+    ExportFormat.MOODLE: ("a Moodle gradebook", "a table of grades"),
+    ExportFormat.MOODLE_WORKSHEET: ("a Moodle assignment worksheet",),
+    ExportFormat.GRADESCOPE: ("a Gradescope assignment", "a Gradescope course"),
+    ExportFormat.CSV: ("a table of grades",),
+}
+_TWO_DECIMALS = frozenset({ExportFormat.CANVAS, ExportFormat.MOODLE, ExportFormat.MOODLE_WORKSHEET})
+_NUMBERS_ONLY = frozenset({ExportFormat.MOODLE, ExportFormat.MOODLE_WORKSHEET})
+NAMED = 10
+
+
+@dataclass
+class _Filling:
+    """What is to be written where, and what is to be said of it."""
+
+    sheet: Sheet
+    form: ExportFormat
+    choices: Choices
+    comma: bool
+    values: dict[tuple[str, int], str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def put(self, row: GradeRow, at: int | None, text: str) -> None:
+        if at is not None and text:
+            self.values[row.place, at] = neutralise(text)
+
+    def number(self, mark: str) -> str:
+        """A mark as this table writes numbers."""
+        written = two_decimals(mark) if self.form in _TWO_DECIMALS else mark
+        return written.replace(".", ",") if self.comma and parse_grade(mark, None).value is not None else written
+
+
+def fill_template(
+    sheet: GradeSheet, form: ExportFormat, choices: Choices, template: bytes, column: str = "", encoding: str = ""
+) -> Exported:
+    """The template with our grades, feedback and points in it, every other byte as it was.
+
+    Whoever has no grade keeps the cell that is there. `column` names the column of the grades, `encoding` what the
+    template is in, if a person says so. Raises BadRequest when the template is of another system, or has no column.
+    """
+    read = Template.read(template, encoding)
+    _check_system(read.sheet, form)
+    table = read_grades(read.sheet, sheet.labels, column)
+    filling = _Filling(read.sheet, form, choices, _has_decimal_comma(read.sheet, table))
+    filling.notes += [*draft_notes(sheet, choices), *table.notes]
+    grades = {each.member.username: each for each in sheet.grades}
+    questions = _question_columns(read.sheet, sheet, {table.grade_column, table.feedback_column})
+    people, met = People(each.member for each in sheet.grades), set[str]()
+    for row in table.rows:
+        match = people.match(row.keys)
+        if match.ambiguous:
+            filling.notes.append(f"{row.place}: {match.problem}: left as it was")
+        if match.member is not None and not row.problem:
+            met.add(match.member.username)
+            _fill_row(filling, row, table, grades[match.member.username], questions)
+    _note_absent(filling, sheet, choices, met)
+    name = f"{sheet.labels.name}-{form.value}.csv"
+    return Exported(read.fill(filling.values), name, CSV_TYPE, tuple(filling.notes))
+
+
+def _check_system(sheet: Sheet, form: ExportFormat) -> None:
+    if form not in _SYSTEMS:
+        raise BadRequest(f"the format {form.value} takes no template")
+    found = format_of(sheet).system
+    if found not in _SYSTEMS[form]:
+        raise BadRequest(f"the template is {found}, not {_SYSTEMS[form][0]}: choose the format that fits it")
+
+
+def _has_decimal_comma(sheet: Sheet, table: GradeTable) -> bool:
+    """Whether the table writes numbers with a comma: some cell of grades does, or semicolons leave it free."""
+    at = table.grade_column
+    cells = [row.cells[at] for row in sheet.rows] if at is not None else []
+    with_comma = any("," in cell and parse_grade(cell, None).value is not None for cell in cells)
+    with_point = any("." in cell and parse_grade(cell, None).value is not None for cell in cells)
+    return with_comma or (sheet.delimiter == ";" and not with_point)
+
+
+def _question_columns(sheet: Sheet, grades: GradeSheet, taken: set[int | None]) -> dict[str, int]:
+    """The columns named after questions: "Q1", or as Gradescope writes it, "Q1 (5 pts)"."""
+    found = {}
+    for each in grades.questions:
+        at = sheet.find(each.key, f"{each.key} ({each.points:g} pts)", f"{each.key} ({each.points:.1f} pts)")
+        if at is not None and at not in taken:
+            found[each.key] = at
+    return found
+
+
+def _fill_row(
+    filling: _Filling, row: GradeRow, table: GradeTable, grade: StudentGrade, questions: dict[str, int]
+) -> None:
+    user = grade.member.username
+    mark = filling.choices.mark(grade)
+    if filling.form in _NUMBERS_ONLY:
+        mark = numeric_only(mark, grade.member, filling.notes)
+    there = parse_grade(row.grade, None)
+    if mark and there.text == EXCUSED and mark != EXCUSED:
+        filling.notes.append(f"{row.place}: {user} is excused there and has {mark} here: left excused")
+    elif mark and normal(row.grade) == "(read only)":
+        filling.notes.append(f"{row.place}: the grade of {user} is read-only there: left as it was")
+    elif mark and not same_grade(there.text or None, filling.number(mark)):
+        filling.put(row, table.grade_column, filling.number(mark))
+    if not filling.choices.shows(grade):
+        return
+    if grade.feedback.strip() and grade.feedback != restore(row.feedback):
+        filling.put(row, table.feedback_column, grade.feedback)
+    for key, at in questions.items():
+        filling.put(row, at, filling.number(grade.points(key)))
+
+
+def _note_absent(filling: _Filling, sheet: GradeSheet, choices: Choices, met: set[str]) -> None:
+    absent = [each.member.username for each in sheet.grades if choices.mark(each) and each.member.username not in met]
+    if absent:
+        more = f" and {len(absent) - NAMED} more" if len(absent) > NAMED else ""
+        filling.notes.append(
+            f"{counted(len(absent), 'grade')} of people who are not in the template: {', '.join(absent[:NAMED])}{more}"
+        )

@@ -1,0 +1,367 @@
+"""An instructor's pages about one assignment: submissions, a person's versions, the source, grades."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from mograder.domain import board as boards
+from mograder.domain import grade_changes
+from mograder.domain.access import Allow
+from mograder.domain.assignments import Assignment
+from mograder.domain.board import BoardFilter, Row, Show
+from mograder.domain.deadlines import Penalties
+from mograder.domain.errors import BadName, BadRequest, MograderError, NotFound
+from mograder.domain.extensions import Change, Decision, State
+from mograder.domain.files import StoredFile
+from mograder.domain.grade_changes import Spread
+from mograder.domain.grades import GradeEntry, of_person
+from mograder.domain.names import FileName, Username, counted, parse_exact_owner
+from mograder.domain.receipts import latest_filename
+from mograder.domain.standings import Standing
+from mograder.tables.formats import read_grades
+from mograder.tables.grades import GradeChanges, GradeRules, check_grades
+from mograder.tables.headers import Labels
+from mograder.tables.people import Member
+from mograder.tables.sheet import read_sheet
+from mograder.web import multipart
+from mograder.web.endpoints import feedback_pages
+from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of, small_number
+from mograder.web.pages.page import Page
+from mograder.web.pages.page_request import (
+    Answer,
+    PageRequest,
+    PageRoute,
+    feedback_response,
+    file_response,
+    html,
+    parse_form,
+)
+from mograder.web.pages.source import Contents, look_into
+from mograder.web.uploads import MULTIPART_EXTRA
+from mograder.web.zips import ZipResponse
+from mograder.wire.codec import decode_json
+from mograder.wire.endpoints import BY_NAME
+
+
+@dataclass(frozen=True)
+class OnAssignment(Page):
+    """A page about one assignment."""
+
+    heading = "Assignment"
+    assignment: Assignment
+
+    @property
+    def title(self) -> str:
+        return self.assignment.rules.title or self.assignment.name
+
+    def within(self, *segments: str) -> str:
+        """The link to a page of this assignment."""
+        return self.frame.at("/board", self.assignment.name, *segments)
+
+
+@dataclass(frozen=True)
+class AssignmentPage(OnAssignment):
+    """Everybody's work on it. `rows` are one page of the people that `show` selects, each with one cell.
+
+    `counts` is the number of people for each value of `show`; `kept` says what was just stored, "" for nothing.
+    """
+
+    template = "assignment.html"
+    rows: tuple[Row, ...]
+    part: Part
+    show: Show
+    counts: tuple[tuple[Show, int], ...]
+    spread: Spread | None
+    penalties: Penalties
+    problem: str = ""
+    kept: str = ""
+    shows = tuple(Show)
+
+    def at_page(self, page: int) -> str:
+        return f"{self.within()}?{urlencode({'show': self.show, 'page': page})}"
+
+    def showing(self, show: Show) -> str:
+        return f"{self.within()}?{urlencode({'show': show})}"
+
+    @property
+    def has_submissions(self) -> bool:
+        """Whether the selected people have submissions to download."""
+        return self.show is not Show.MISSING and dict(self.counts)[Show.HANDED_IN] > 0
+
+    @property
+    def zip(self) -> str:
+        return f"{self.within('submissions.zip')}?{urlencode({'show': self.show})}"
+
+    @property
+    def highest(self) -> int:
+        """The largest count of a bin, by which the plot is scaled."""
+        return max((each.count for each in self.spread.bins), default=1) if self.spread else 1
+
+
+@dataclass(frozen=True)
+class GradesPage(OnAssignment):
+    """What a table of grades would change, to be confirmed; `version` is that of the stored grades."""
+
+    template = "grades.html"
+    heading = "Upload grades"
+    preview: GradeChanges
+    version: str
+    problem: str = ""
+
+    @property
+    def document(self) -> str:
+        return json.dumps([dict(each.fields) for each in self.preview.entries])
+
+
+@dataclass(frozen=True)
+class PersonPage(OnAssignment):
+    """One person's work on an assignment: every submission, time, grade and feedback.
+
+    `grade` may be one that the person does not see yet. `by_hand` names a file that was put into the course by hand.
+    """
+
+    template = "person.html"
+    heading = "Submissions"
+    user: Username
+    name: str
+    standing: Standing
+    grade: GradeEntry | None
+    zone: str
+    by_hand: str = ""
+    problem: str = ""
+
+    def of(self, *segments: str) -> str:
+        return self.within("people", self.user, *segments)
+
+    @property
+    def asked(self) -> bool:
+        return self.standing.extension is not None and self.standing.extension.state is State.ASKED
+
+
+@dataclass(frozen=True)
+class SourcePage(OnAssignment):
+    """One submission, shown as text or as a list of files."""
+
+    template = "source.html"
+    heading = "Submission"
+    user: Username
+    file: str
+    size: int
+    contents: Contents
+
+    def of(self, *segments: str) -> str:
+        return self.within("people", self.user, *segments)
+
+
+CONFIRM_LIMIT = 3 * (BY_NAME["upload_grades"].limit or 0)
+"""Bytes of the form that confirms grades: it holds the table, with at most three bytes for each byte of it."""
+
+
+def assignment(request: PageRequest) -> AssignmentPage:
+    """Everybody's work on an assignment."""
+    task, everybody = request.assignment(), request.api.board()
+    show = _show(request)
+    cells = [row.cells[0] for row in boards.find(everybody, BoardFilter(assignment=task.name)).rows]
+    rows, part = part_of(_found(request, task, show), request.query, PEOPLE_A_PAGE)
+    counts = tuple((each, sum(map(each.fits, cells))) for each in Show)
+    spread = grade_changes.spread((each.grade for each in cells if each.grade is not None), task.rules.points)
+    grades, pages = small_number(request.query.get("grades", "")), small_number(request.query.get("pages", ""))
+    kept = "" if grades is None else f"the grades are stored: {grades} in all"
+    kept = kept if pages is None else f"{counted(pages, 'feedback page')} {'is' if pages == 1 else 'are'} stored"
+    penalties = request.course.plan.penalties
+    return AssignmentPage(request.frame, task, tuple(rows), part, show, counts, spread, penalties, kept=kept)
+
+
+def _show(request: PageRequest) -> Show:
+    try:
+        return Show(request.query.get("show", ""))
+    except ValueError:
+        raise BadRequest("this address has a filter that the page does not know") from None
+
+
+def _found(request: PageRequest, task: Assignment, show: Show) -> tuple[boards.Row, ...]:
+    return boards.find(request.api.board(), BoardFilter(assignment=task.name, show=show)).rows
+
+
+def all_submissions(request: PageRequest) -> Answer:
+    """The submissions that count, of the selected people, as a zip."""
+    course, task = request.course, request.assignment()
+    wanted = {row.username for row in _found(request, task, _show(request))}
+    listed = [each for each in course.submissions.collect(task, None) if each.file.username in wanted]
+
+    def files() -> Iterator[tuple[str, StoredFile]]:
+        for each in listed:
+            try:
+                file = course.submissions.file(task, each.file.filename).fetched_file()
+                with file.open() as opened:
+                    ending = ".zip" if opened.read(4) == b"PK\x03\x04" else ".py"
+            except (NotFound, OSError):  # removed by hand in the meantime
+                continue
+            yield f"{task.name}/{each.file.username}{ending}", file
+
+    return ZipResponse(files(), f"{task.name}-submissions.zip")
+
+
+# grades and feedback
+
+
+async def preview_grades(request: PageRequest) -> Answer:
+    """A preview of what a table of grades would change. Nothing is written."""
+    task = await request.api.threads.run(request.assignment)
+    try:
+        limit = BY_NAME["upload_grades"].limit or 0
+        files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
+        if len(files) != 1:
+            raise BadRequest("choose one file: a table with the columns 'username' and 'grade', or another system's")
+        return await request.api.threads.run(lambda: _preview(request, task, *files[0]))
+    except MograderError as error:
+        return await request.api.threads.run(_failed(request, error))
+
+
+def _preview(request: PageRequest, task: Assignment, filename: str, content: bytes) -> GradesPage:
+    table = read_grades(read_sheet(content, filename), Labels(task.name, task.rules.title))
+    version = request.course.grades.version(task)  # first: a change before the next line is then noticed later
+    people = [Member(row.username, row.name, row.username if "@" in row.username else "")
+              for row in request.api.board().rows]  # fmt: skip
+    found = check_grades(table, people, request.course.grades.of(task), GradeRules(task.rules.points))
+    return GradesPage(request.frame, task, found, version)
+
+
+def _failed(request: PageRequest, error: MograderError):  # type: ignore[no-untyped-def]
+    """The page with the error."""
+    return lambda: html(replace(assignment(request), problem=error.message), error.status)
+
+
+async def keep_grades(request: PageRequest) -> Answer:
+    """Store the previewed grades, unless the stored ones have changed since."""
+    form = parse_form(await request.body.whole(CONFIRM_LIMIT))
+    return await request.api.threads.run(lambda: _keep(request, form))
+
+
+def _keep(request: PageRequest, form: dict[str, str]) -> Answer:
+    task = request.assignment()
+    try:
+        document = decode_json(form.get("document", "").encode())
+        count = request.course.grades.upload(request.actor, task, document, form.get("version", "")).stored
+    except MograderError as error:
+        return _failed(request, error)()  # type: ignore[no-any-return]
+    return _stored(request, task, f"grades={count}")
+
+
+def _stored(request: PageRequest, task: Assignment, query: str) -> Response:
+    return request.to("/board", task.name, query=query)
+
+
+async def upload_feedback(request: PageRequest) -> Answer:
+    """Store feedback pages, one <user>.html a person: all or none."""
+    task = await request.api.threads.run(request.assignment)
+    try:
+        limit = BY_NAME["upload_feedback"].limit or 0
+        files = await multipart.read_files(request.headers, request.body.chunks(limit))
+        return await request.api.threads.run(lambda: _keep_feedback(request, task, files))
+    except MograderError as error:
+        return await request.api.threads.run(_failed(request, error))
+
+
+def _keep_feedback(request: PageRequest, task: Assignment, files: list[tuple[str, bytes]]) -> Answer:
+    pages = feedback_pages(files)
+    people = {row.username for row in request.api.board().rows}
+    strangers = sorted(user for user in pages if user not in people)
+    if strangers:
+        raise BadRequest(f"nobody called {', '.join(strangers[:5])} is in the course: nothing was stored")
+    request.course.grades.upload_feedback(request.actor, task, pages)
+    return _stored(request, task, f"pages={len(pages)}")
+
+
+# one person
+
+
+def person(request: PageRequest) -> PersonPage:
+    """One person's work on an assignment."""
+    course, task, user = request.course, request.assignment(), _user(request)
+    row = next((each for each in request.api.board().rows if each.username == user), None)
+    if row is None:
+        raise NotFound(f"nobody called {user!r} is in the course")
+    standing = course.standings.of(task, user)
+    by_hand = latest_filename(user) if standing.submitted and not standing.kept else ""
+    grade = of_person(course.grades.of(task), user)
+    return PersonPage(request.frame, task, user, row.name, standing, grade, str(course.plan.zone), by_hand)
+
+
+def _user(request: PageRequest) -> Username:
+    try:
+        return parse_exact_owner(request.values["user"])
+    except BadName as error:
+        raise NotFound(error.message) from None
+
+
+async def submit_for(request: PageRequest) -> Answer:
+    """Submit for a student: it is never late, and the receipt says who did it."""
+    task, user = await request.api.threads.run(request.assignment), _user(request)
+    await request.api.threads.run(lambda: person(request))
+    try:
+        await request.take_submission(task, user)
+    except MograderError as error:
+        problem = error
+        return await request.api.threads.run(
+            lambda: html(replace(person(request), problem=problem.message), problem.status)
+        )
+    return request.to("/board", task.name, "people", user)
+
+
+def extend(request: PageRequest) -> Answer:
+    """Grant, decline or take back more time."""
+    task, user = request.assignment(), _user(request)
+    try:
+        try:
+            decision = Decision(request.form.get("decision", ""))
+        except ValueError:
+            raise BadRequest("choose to grant, decline or withdraw") from None
+        until, note = request.form.get("until", ""), request.form.get("note", "")
+        request.course.extensions.decide(request.actor, [Change(task, user, decision, until, note)])
+    except MograderError as error:
+        return html(replace(person(request), problem=error.message), error.status)
+    return (
+        request.to("/more-time")
+        if request.form.get("from") == "list"
+        else request.to("/board", task.name, "people", user)
+    )
+
+
+def source(request: PageRequest) -> Answer:
+    """A submission, shown as text or as a list of files."""
+    task, user, name = request.assignment(), _user(request), request.values["file"]
+    found = request.course.submissions.own_file(task, user, FileName.parse(name))
+    return SourcePage(request.frame, task, user, name, found.size, look_into(found))
+
+
+def download(request: PageRequest) -> Answer:
+    return file_response(
+        request.course.submissions.own_file(
+            request.assignment(), _user(request), FileName.parse(request.values["file"])
+        )
+    )
+
+
+def feedback(request: PageRequest) -> Answer:
+    return feedback_response(request.course.grades.feedback(request.assignment(), _user(request)))
+
+
+VIEWS: tuple[PageRoute, ...] = (
+    PageRoute("GET", "/board/{assignment}", Allow.INSTRUCTOR, assignment),
+    PageRoute("GET", "/board/{assignment}/submissions.zip", Allow.INSTRUCTOR, all_submissions),
+    PageRoute("POST", "/board/{assignment}/grades", Allow.INSTRUCTOR, preview_grades),
+    PageRoute("POST", "/board/{assignment}/grades/keep", Allow.INSTRUCTOR, keep_grades),
+    PageRoute("POST", "/board/{assignment}/feedback", Allow.INSTRUCTOR, upload_feedback),
+    PageRoute("GET", "/board/{assignment}/feedback/{user}", Allow.INSTRUCTOR, feedback),
+    PageRoute("GET", "/board/{assignment}/people/{user}", Allow.INSTRUCTOR, person),
+    PageRoute("POST", "/board/{assignment}/people/{user}", Allow.INSTRUCTOR, submit_for),
+    PageRoute("POST", "/board/{assignment}/people/{user}/extension", Allow.INSTRUCTOR, extend),
+    PageRoute("GET", "/board/{assignment}/people/{user}/{file}", Allow.INSTRUCTOR, source),
+    PageRoute("GET", "/board/{assignment}/people/{user}/{file}/download", Allow.INSTRUCTOR, download),
+)

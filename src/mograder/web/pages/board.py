@@ -1,0 +1,192 @@
+"""An instructor's board, and an assignment's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from sse_starlette.sse import EventSourceResponse
+from starlette.requests import cookie_parser
+from starlette.responses import RedirectResponse
+
+from mograder.domain import board as boards
+from mograder.domain.access import Allow
+from mograder.domain.assignments import Assignment
+from mograder.domain.board import Board, BoardFilter, Order, Show
+from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError, Unauthenticated
+from mograder.domain.names import AssignmentName, Username
+from mograder.domain.rule_editor import RulesAsText
+from mograder.domain.rules import RuleTexts
+from mograder.web.api import Failure
+from mograder.web.pages import sessions
+from mograder.web.pages.live import events
+from mograder.web.pages.page import Page
+from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
+
+
+@dataclass(frozen=True)
+class Part:
+    """The part of a long list that is shown: `page` (from 1) of `pages`, of `total` entries in all."""
+
+    page: int
+    pages: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Rush:
+    """What happens now: submissions in each of the last 60 minutes, what failed on this server, free bytes if known.
+
+    `joined` is how many people registered in the last hour; `full` says that the enrollment code lets nobody else in.
+    """
+
+    minutes: tuple[int, ...] = (0,) * 60
+    joined: int = 0
+    full: bool = False
+    errors: tuple[Failure, ...] = ()
+    free: int | None = None
+
+    @property
+    def most(self) -> int:
+        return max(1, *self.minutes)
+
+    @property
+    def tens(self) -> tuple[int, ...]:
+        """The same in steps of ten minutes, the oldest first."""
+        return tuple(sum(self.minutes[at : at + 10]) for at in range(0, 60, 10))
+
+
+@dataclass(frozen=True)
+class BoardPage(Page):
+    """People by assignments, filtered by `wanted`; `found` holds the rows of one page.
+
+    `assignments` are all assignments, `people` is the number of people in the course, `missing` are the people without
+    a submission for the chosen assignment.
+    """
+
+    template = "board.html"
+    heading = "Board"
+    assignments: tuple[Assignment, ...]
+    people: int
+    wanted: BoardFilter
+    found: Board
+    part: Part
+    rush: Rush
+    missing: tuple[Username, ...] = ()
+    shows = tuple(Show)
+    orders = tuple(Order)
+
+    def at_page(self, page: int) -> str:
+        """The link to another page of what was found."""
+        wanted = self.wanted
+        asked = {"q": wanted.text, "assignment": wanted.assignment or "", "show": wanted.show, "order": wanted.order}
+        return f"{self.frame.at('/board')}?{urlencode({**asked, 'page': page})}"
+
+    @property
+    def here(self) -> str:
+        return self.at_page(self.part.page)
+
+
+@dataclass(frozen=True)
+class RulesPage(Page):
+    """The form to change an assignment's title, times and limits. `limit` is the server's own limit, in bytes.
+
+    `problem` says why the last attempt failed, "" if none did; `saved` says that it succeeded.
+    """
+
+    template = "rules.html"
+    planned: RulesAsText
+    limit: int
+    problem: str = ""
+    saved: bool = False
+
+
+T = TypeVar("T")
+
+PEOPLE_A_PAGE = 100
+
+
+def board(request: PageRequest) -> Answer:
+    """People by assignments, filtered by the query."""
+    everybody = request.api.board()
+    wanted = wanted_of(request.query, everybody)
+    found = boards.find(everybody, wanted)
+    rows, part = part_of(found.rows, request.query, PEOPLE_A_PAGE)
+    missing = boards.missing(everybody, wanted.assignment) if wanted.assignment else ()
+    shown = Board(found.assignments, tuple(rows))
+    course, failures = request.course, tuple(reversed(request.api.errors))
+    rush = Rush(
+        course.submissions.rush(), course.accounts.recent_registrations(), not course.accounts.has_room, failures,
+        course.submissions.free_space(),
+    )  # fmt: skip
+    return BoardPage(request.frame, everybody.assignments, len(everybody.rows), wanted, shown, part, rush, missing)
+
+
+async def live(request: PageRequest) -> Answer:
+    """The event stream that reports changes."""
+    request.api.live.check()
+    name, course = sessions.cookie_name(request.course), request.course
+
+    def may() -> bool:
+        cookie = cookie_parser(request.headers.get("cookie", "")).get(name, "")
+        try:
+            return not request.api.check_tokens or sessions.read_cookie(course, cookie)[1].is_instructor
+        except Unauthenticated:
+            return False
+
+    said = events(request.api.live, request.actor.username, lambda: request.api.threads.run(may))
+    return EventSourceResponse(said, send_timeout=request.api.timeouts.taking)
+
+
+def wanted_of(query: Mapping[str, str], board: Board) -> BoardFilter:
+    """The filter in the query. An unknown assignment counts as none. Raises BadRequest."""
+    assignment = query.get("assignment", "")
+    named = assignment if any(each.name == assignment for each in board.assignments) else ""
+    try:
+        show, order = Show(query.get("show", "")), Order(query.get("order", Order.USER))
+    except ValueError:
+        raise BadRequest("this address has a filter that the board does not know") from None
+    return BoardFilter(query.get("q", "")[:200], AssignmentName(named) if named else None, show, order)
+
+
+def part_of(found: Sequence[T], query: Mapping[str, str], size: int) -> tuple[Sequence[T], Part]:
+    """The page of a list that the query names, or the nearest existing one."""
+    pages = max(1, -(-len(found) // size))
+    page = min(max(small_number(query.get("page", "")) or 1, 1), pages)
+    return found[(page - 1) * size : page * size], Part(page, pages, len(found))
+
+
+def small_number(text: str) -> int | None:
+    """The number of at most eight digits that `text` is, else None."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else None
+
+
+def rules(request: PageRequest) -> Answer:
+    """An assignment's title, times and limits."""
+    course = request.course
+    planned = course.rules.of(request.assignment().name)
+    return RulesPage(request.frame, planned, course.max_upload, saved="saved" in request.query)
+
+
+def change_rules(request: PageRequest) -> Answer:
+    course, name = request.course, request.assignment().name
+    wanted = RuleTexts(**{each.name: request.form.get(each.name, "") for each in fields(RuleTexts)})
+    tag = request.form.get("tag", "")
+    try:
+        course.rules.change(request.actor, name, wanted, tag)
+    except MograderError as error:
+        planned = course.rules.of(name)
+        if not isinstance(error, ChangedMeanwhile):  # otherwise the page shows what is stored now
+            planned = replace(planned, texts=wanted, tag=tag)
+        return html(RulesPage(request.frame, planned, course.max_upload, error.message), error.status)
+    return RedirectResponse(f"{request.frame.at('/board', name, 'rules')}?saved", 303)
+
+
+VIEWS: tuple[PageRoute, ...] = (
+    PageRoute("GET", "/board", Allow.INSTRUCTOR, board),
+    PageRoute("GET", "/board/{assignment}/rules", Allow.INSTRUCTOR, rules),
+    PageRoute("POST", "/board/{assignment}/rules", Allow.INSTRUCTOR, change_rules),
+    PageRoute("GET", "/live", Allow.INSTRUCTOR, live),
+)

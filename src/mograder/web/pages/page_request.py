@@ -1,0 +1,329 @@
+"""A request to a page: session, authorisation and form check; and its response, with the security headers.
+
+Invariant: a form is accepted only from a page of this server, and a session only from its own cookie. No response has a
+header that lets another site read it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect, cookie_parser
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+
+from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
+from mograder.domain.assignments import Assignment
+from mograder.domain.course import Course
+from mograder.domain.deadlines import SECOND
+from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound, Unauthenticated, Unreadable
+from mograder.domain.files import StoredFile
+from mograder.domain.names import Username
+from mograder.domain.submissions import Accepted
+from mograder.web.api import Api
+from mograder.web.body import Body, ClientDisconnected, Message, Receive, Scope, Send, is_multipart
+from mograder.web.pages import sessions
+from mograder.web.pages.page import Frame, Page, Problem, SessionEnded, render
+from mograder.web.pages.sessions import Session
+from mograder.web.prefix import path_of
+from mograder.web.replies import FEEDBACK_POLICY, attachment, path_to
+from mograder.web.throttle import address_key
+
+log = logging.getLogger(__name__)
+
+FORM_LIMIT = 16 * 1024
+"""Bytes of a form without files."""
+
+POLICY = "; ".join((
+    "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'",
+    "frame-src 'self'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'",
+))  # fmt: skip
+
+SECURITY = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Not "no-referrer": then browsers say Origin: null with our own forms.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+"""Header fields of every page. A response may override them."""
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """One request to a page, as a view sees it. `received` is in Unix microseconds.
+
+    `path` is what the browser asked for, with the query. `address` is where clients reach the course, `root` the path
+    at which it is mounted, `sender` who is counted when a guess fails. `form` is empty for a view that reads the `body`
+    itself.
+    """
+
+    api: Api
+    method: str
+    path: str
+    actor: Actor
+    session: Session | None
+    values: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: Body
+    received: int
+    root: str
+    address: str
+    sender: str
+    secure: bool
+    form: Mapping[str, str]
+
+    @property
+    def course(self) -> Course:
+        return self.api.course
+
+    @property
+    def frame(self) -> Frame:
+        user = self.actor.username if self.session else None
+        return Frame(
+            self.course.title or "Course", self.course.clock(), self.root, user, self.actor.is_instructor,
+            self.api.check_tokens, self.course.config_errors(self.actor),
+        )  # fmt: skip
+
+    def assignment(self) -> Assignment:
+        """The assignment that the path names. Raises NotFound."""
+        return self.course.release.assignment(self.actor, self.values["assignment"])
+
+    async def take_submission(self, assignment: Assignment, user: Username) -> Accepted:
+        """Keep the file that the form in `body` holds. Raises BadRequest, and what `uploads.take_submission` does."""
+        if not is_multipart(self.headers):
+            raise BadRequest("choose a file first")
+        return await self.api.take_submission(self.actor, assignment, user, self.body, self.received)
+
+    def to(self, path: str, *segments: str, query: str = "") -> Response:
+        """A redirect to another page: the answer to a form that was taken, so that reloading does not send it again."""
+        return RedirectResponse(self.frame.at(path, *segments) + (f"?{query}" if query else ""), 303)
+
+    def logged_in(self, answer: Response, username: Username, session: Session | None = None) -> Response:
+        """`answer` with the cookie of a new session, or a renewed cookie of `session`."""
+        answer.set_cookie(
+            sessions.cookie_name(self.course), sessions.cookie_value(self.course, username, session),
+            max_age=sessions.SESSION_SECONDS, path=self.root or "/", secure=self.secure, httponly=True, samesite="lax",
+        )  # fmt: skip
+        return answer
+
+    def logged_out(self, answer: Response) -> Response:
+        answer.delete_cookie(sessions.cookie_name(self.course), path=self.root or "/")
+        return answer
+
+
+Answer = Page | Response
+
+
+class OpenFileResponse(FileResponse):
+    """A file that stays open until it is sent, even if its name leads to another file by then."""
+
+    def __init__(self, held: BinaryIO, name: str) -> None:
+        found = os.fstat(held.fileno())
+        super().__init__(path_to(held), 200, attachment(name), "application/octet-stream", stat_result=found)
+        self.held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self.held:
+            await super().__call__(dict(scope), receive, send)
+
+
+def file_response(file: StoredFile) -> Response:
+    """A file to download, streamed. May wait for a network. Raises NotFound when the file is gone."""
+    try:
+        file, held = file.opened()
+        if file.data is not None:
+            return Response(file.data, headers=attachment(file.name), media_type="application/octet-stream")
+        return OpenFileResponse(held, file.name)
+    except OSError:
+        raise NotFound(f"{file.name!r} cannot be read") from None
+
+
+def feedback_response(file: StoredFile) -> Response:
+    """A feedback page to be framed: somebody else's code, in an origin of its own."""
+    headers = {"Content-Security-Policy": FEEDBACK_POLICY, "X-Frame-Options": "SAMEORIGIN"}
+    return Response(file.read(), media_type="text/html; charset=utf-8", headers=headers)
+
+
+def html(page: Page, status: int = 200) -> Response:
+    return HTMLResponse(render(page), status)
+
+
+@dataclass(frozen=True)
+class PageRoute:
+    """One row: the view for `method` at `path` (in Starlette's notation), and who may use it.
+
+    `show` is a plain function, run in a thread, or a coroutine function that reads `PageRequest.body` itself.
+    """
+
+    method: str
+    path: str
+    allow: Allow
+    show: Callable[[PageRequest], Any]
+
+
+class PageEndpoint:
+    """A view as an ASGI endpoint."""
+
+    def __init__(self, view: PageRoute, api: Api) -> None:
+        self._view = view
+        self._api = api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        body = Body(headers, receive, self._api.timeouts)
+        request = self._page_request(scope, headers, body)
+        try:
+            answer = await self._answer(request)
+        except ClientDisconnected:
+            return
+        fields = MutableHeaders(raw=answer.raw_headers)
+        for name, value in SECURITY.items():
+            fields.setdefault(name, value)
+        if body.unread:
+            fields["Connection"] = "close"
+
+            async def linger(message: Message) -> None:
+                last = message["type"] == "http.response.body" and not message.get("more_body")
+                await send({**message, "more_body": True} if last else message)
+                if last:
+                    await body.drain()
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        onwards = linger if body.unread else send
+
+        async def taken(message: Message) -> None:
+            async with asyncio.timeout(body.timeouts.taking):
+                await onwards(message)
+
+        # Without the server's own file sending, which has no timeout for a client that stops reading.
+        with contextlib.suppress(
+            TimeoutError, ClientDisconnect
+        ):  # the server ends the connection of an answer that is not finished
+            await answer({**scope, "extensions": {}}, receive, taken)
+
+    def _page_request(self, scope: Scope, headers: Mapping[str, str], body: Body) -> PageRequest:
+        course = self._api.course
+        received = course.clock()
+        root = scope.get("root_path", "").rstrip("/")
+        scheme = scope.get("scheme", "http")
+        address = course.url or f"{scheme}://{headers.get('host', 'localhost')}{root}"
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        query_text = scope["query_string"].decode("latin-1")
+        path = quote(root) + path_of(scope).decode("latin-1") + (f"?{query_text}" if query_text else "")
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        secure = scheme == "https" or address.startswith("https://")  # TLS may end at a proxy that we do not know of
+        return PageRequest(
+            self._api, method, path, ANONYMOUS, None, scope.get("path_params", {}), query, headers, body, received,
+            root, address,
+            address_key(scope), secure, {},
+        )  # fmt: skip
+
+    async def _answer(self, request: PageRequest) -> Response:
+        try:
+            request = await self._api.threads.run(lambda: self._with_session(request))
+            if self._view.method == "POST":
+                check_origin(request.headers)
+            if request.actor == ANONYMOUS and self._view.allow is not Allow.ANYONE:
+                return to_login(request)
+            authorise(request.actor, self._view.allow)
+            if inspect.iscoroutinefunction(self._view.show):
+                answer: Answer = await self._view.show(request)
+                return await self._finish(request, answer)
+            if self._view.method == "POST":
+                request = replace(request, form=parse_form(await request.body.whole(FORM_LIMIT)))
+            answer = await self._api.threads.run(lambda: self._view.show(request))
+            return await self._finish(request, answer)
+        except MograderError as error:
+            if error.status >= 500:
+                self._api.note_error(request.received, self._view.path, error.message)
+            return problem(request, error)
+        except ClientDisconnected:
+            raise
+        except Exception:
+            log.exception("internal error at %s", self._view.path)
+            self._api.note_error(request.received, self._view.path, "internal error")
+            return html(Problem(request.frame, 500, "internal error"), 500)
+
+    def _with_session(self, request: PageRequest) -> PageRequest:
+        """The request with its session and actor. An invalid or expired cookie counts as none."""
+        given = cookie_parser(request.headers.get("cookie", "")).get(sessions.cookie_name(request.course))
+        if given is not None:
+            try:
+                session, actor = sessions.read_cookie(request.course, given)
+                return replace(request, actor=actor, session=session)
+            except Unauthenticated:
+                pass
+        return request if request.api.check_tokens else replace(request, actor=UNCHECKED)
+
+    async def _finish(self, request: PageRequest, answer: Answer) -> Response:
+        response = await self._api.threads.run(lambda: html(answer)) if isinstance(answer, Page) else answer
+        session = request.session
+        stale = session is not None and request.received > session.seen + sessions.RENEW_SECONDS * SECOND
+        if session and stale and "set-cookie" not in response.headers:
+            await self._api.threads.run(lambda: request.logged_in(response, session.username, session))
+        return response
+
+
+def check_origin(headers: Mapping[str, str]) -> None:
+    """Raises Forbidden unless the browser says that a page of this server sent the form.
+
+    A feedback page is sandboxed, so its origin is "null"; browsers report it so in Sec-Fetch-Site, too.
+    """
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+    ours = origin is not None and bool(origin) and urlsplit(origin).netloc == headers.get("host")
+    if origin == "null" or not (site == "same-origin" if site is not None else ours):
+        raise Forbidden("this form was not sent by a page of this course: open the page and send it from there")
+
+
+def parse_form(body: bytes) -> dict[str, str]:
+    """The fields of a form. Raises BadRequest."""
+    try:
+        return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=200))
+    except ValueError:
+        raise BadRequest("the form is malformed") from None
+
+
+def to_login(request: PageRequest) -> Response:
+    """The answer to a person who is not logged in: the way to the login page and back.
+
+    A form says that nothing of it was kept; a fragment of a page takes the whole page to the login page.
+    """
+    login = f"{request.frame.at('/login')}?{urlencode({'next': _page_of(request)})}"
+    if "hx-request" in request.headers:
+        return Response(status_code=401, headers={"HX-Redirect": login})
+    if request.method == "POST":
+        return html(SessionEnded(request.frame, login), 401)
+    return RedirectResponse(login, 303)
+
+
+def _page_of(request: PageRequest) -> str:
+    """The path and query of the page that is asked for, or on which the form stands."""
+    if request.method == "GET":
+        return request.path
+    referer = urlsplit(request.headers.get("referer", ""))
+    return referer.path + (f"?{referer.query}" if referer.query else "")
+
+
+def problem(request: PageRequest, error: MograderError) -> Response:
+    """The page of an error. Where a file of the course is at fault, instructors are told which one and where."""
+    place = ""
+    if isinstance(error, Unreadable):
+        log.error("%s (%s)", error.message, error.place)
+        place = error.place if request.actor.is_instructor else ""
+    answer = html(Problem(request.frame, error.status, error.message, place), error.status)
+    answer.headers.update(dict(error.headers))
+    return answer

@@ -1,0 +1,276 @@
+"""An instructor's pages about people: roster, invitation, more time, the audit log."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+
+import segno
+from markupsafe import Markup
+
+from mograder.domain.access import Account, Allow, Role
+from mograder.domain.assignments import Assignment
+from mograder.domain.audit import AuditLine, all_events, without_repeats
+from mograder.domain.board import Cell
+from mograder.domain.errors import BadName, BadRequest, MograderError, NotFound
+from mograder.domain.extensions import Extension, State
+from mograder.domain.names import INSTRUCTOR, Username, parse_exact_owner
+from mograder.domain.receipts import Head
+from mograder.domain.roster import Person
+from mograder.tables.rosters import read_roster
+from mograder.tables.sheet import read_sheet
+from mograder.web import multipart
+from mograder.web.pages.board import Part, part_of
+from mograder.web.pages.page import Page
+from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
+from mograder.web.uploads import MULTIPART_EXTRA
+from mograder.wire.endpoints import BY_NAME
+from mograder.wire.join_link import JoinLink
+
+
+@dataclass(frozen=True)
+class People(Page):
+    """The roster. `codes` are those of people who were just added or reset; they are shown only now."""
+
+    template = "people.html"
+    heading = "People"
+    accounts: tuple[Account, ...]
+    part: Part
+    text: str
+    codes: tuple[tuple[Username, str], ...] = ()
+    problem: str = ""
+    roles = tuple(Role)
+
+    def at_page(self, page: int) -> str:
+        return f"{self.frame.at('/people')}?{urlencode({'q': self.text, 'page': page})}"
+
+    @property
+    def table(self) -> str:
+        """The new codes, one line for each person."""
+        return "\n".join(f"{user} {code}" for user, code in self.codes)
+
+
+@dataclass(frozen=True)
+class Remove(Page):
+    """Asks for confirmation before a person is removed."""
+
+    template = "remove.html"
+    heading = "Remove somebody"
+    user: Username
+    name: str
+
+
+@dataclass(frozen=True)
+class Overview(Page):
+    """One person over all assignments: `cells` are in their order. `account` is None for somebody without one."""
+
+    template = "overview.html"
+    heading = "Person"
+    user: Username
+    name: str
+    account: Account | None
+    assignments: tuple[Assignment, ...]
+    cells: tuple[Cell, ...]
+    extensions: tuple[Extension, ...]
+
+    def extension(self, assignment: Assignment) -> Extension | None:
+        return next((each for each in self.extensions if each.assignment == assignment.name), None)
+
+
+@dataclass(frozen=True)
+class Invite(Page):
+    """The join link and its QR code, to show to a class. `link` is "" when nobody can join by a code."""
+
+    template = "invite.html"
+    heading = "Join the course"
+    link: str
+    address: str
+    code: str
+    picture: Markup
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the address."""
+        return urlsplit(self.address).hostname in ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class MoreTime(Page):
+    """All extensions; requests that wait for a decision come first."""
+
+    template = "more_time.html"
+    heading = "More time"
+    waiting: tuple[Extension, ...]
+    others: tuple[Extension, ...]
+
+
+@dataclass(frozen=True)
+class Trail(Page):
+    """The audit log, newest first. `head` is the last receipt of the chain."""
+
+    template = "trail.html"
+    heading = "Trail"
+    lines: tuple[AuditLine, ...]
+    part: Part
+    text: str
+    head: Head
+
+    def named(self, name: str) -> str:
+        return "Instructor" if name == INSTRUCTOR else name
+
+    def at_page(self, page: int) -> str:
+        return f"{self.frame.at('/trail')}?{urlencode({'q': self.text, 'page': page})}"
+
+
+PEOPLE_A_PAGE = 100
+EVENTS_A_PAGE = 100
+
+
+def people(request: PageRequest) -> Answer:
+    return _people(request)
+
+
+def _people(request: PageRequest, codes: tuple[tuple[Username, str], ...] = (), problem: str = "") -> People:
+    text = request.query.get("q", "")[:200]
+    key = text.strip().casefold()
+    found = [each for each in request.course.roster.all() if key in f"{each.username}\n{each.name}".casefold()]
+    accounts, part = part_of(found, request.query, PEOPLE_A_PAGE)
+    return People(request.frame, tuple(accounts), part, text, codes, problem)
+
+
+def _with_codes(request: PageRequest, added: list[tuple[Account, str]]) -> Answer:
+    codes = tuple((account.username, code) for account, code in added if code)
+    return _people(request, codes, "" if codes else "everybody in this list is on the roster already")
+
+
+def add(request: PageRequest) -> Answer:
+    """Put a person on the roster."""
+    try:
+        person = Person.parse(request.form.get("user", ""), request.form.get("name", ""), _role(request))
+        return _with_codes(request, request.course.roster.add(request.actor, [person]))
+    except MograderError as error:
+        return html(_people(request, problem=error.message), error.status)
+
+
+def _role(request: PageRequest) -> Role:
+    try:
+        return Role(request.form.get("role", Role.STUDENT))
+    except ValueError:
+        raise BadRequest("a role is student or instructor") from None
+
+
+async def import_list(request: PageRequest) -> Answer:
+    """Put the people of a list on the roster, as any known system exports it: all or none."""
+    try:
+        limit = BY_NAME["add_people"].limit or 0
+        files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
+        if len(files) != 1:
+            raise BadRequest("choose one file: a CSV table with a column 'username'")
+        return await request.api.threads.run(lambda: _with_codes(request, _add_list(request, *files[0])))
+    except MograderError as error:
+        problem, status = error.message, error.status
+        return await request.api.threads.run(lambda: html(_people(request, problem=problem), status))
+
+
+def _add_list(request: PageRequest, filename: str, content: bytes) -> list[tuple[Account, str]]:
+    sheet = read_sheet(content, filename)
+    if sheet.assumed:
+        raise BadRequest("the list is not UTF-8 text: save it as CSV UTF-8")
+    return request.course.roster.add(request.actor, read_roster(sheet).accepted())
+
+
+def reset(request: PageRequest) -> Answer:
+    """Revoke a person's token, and show the new personal code."""
+    return _with_codes(request, [request.course.roster.reset(request.actor, _user(request))])
+
+
+def set_role(request: PageRequest) -> Answer:
+    request.course.roster.set_role(request.actor, _user(request), _role(request))
+    return request.to("/people")
+
+
+def confirm_remove(request: PageRequest) -> Answer:
+    account = next((each for each in request.course.roster.all() if each.username == _user(request)), None)
+    if account is None:
+        raise NotFound(f"nobody called {_user(request)!r} is on the roster")
+    return Remove(request.frame, account.username, account.name)
+
+
+def remove(request: PageRequest) -> Answer:
+    request.course.roster.remove(request.actor, _user(request))
+    return request.to("/people")
+
+
+def _user(request: PageRequest) -> Username:
+    try:
+        return parse_exact_owner(request.values["user"])
+    except BadName as error:
+        raise NotFound(error.message) from None
+
+
+def overview(request: PageRequest) -> Answer:
+    """One person over all assignments. Raises NotFound for a name that is nobody's in the course."""
+    user, course, board = _user(request), request.course, request.api.board()
+    account = next((each for each in course.roster.all() if each.username == user), None)
+    row = next((each for each in board.rows if each.username == user), None)
+    if row is None and account is None:
+        raise NotFound(f"nobody called {user!r} is in the course")
+    name = account.name if account else ""
+    cells = row.cells if row else (Cell(),) * len(board.assignments)
+    extensions = tuple(each for each in course.extensions.all() if each.username == user)
+    return Overview(request.frame, user, name, account, board.assignments, cells, extensions)
+
+
+def invite(request: PageRequest) -> Answer:
+    """The join link with the course's code, as text and as a QR code."""
+    course = request.course
+    code = course.enrollment_code
+    link = JoinLink(request.address, code, request.api.fingerprint).text if course.accounts.registration_open else ""
+    return Invite(request.frame, link, request.address, code, picture(link))
+
+
+def picture(link: str) -> Markup:
+    """A QR code as SVG, "" for no link. Always dark on white: telephones do not read it otherwise."""
+    if not link:
+        return Markup()
+    target = io.BytesIO()
+    segno.make(link, micro=False).save(
+        target, kind="svg", xmldecl=False, svgns=False, omitsize=True, light="#fff", border=4, title="QR code to join"
+    )
+    return Markup(target.getvalue().decode())  # noqa: S704 (segno draws squares; the link itself is not in it)
+
+
+def more_time(request: PageRequest) -> Answer:
+    """All requests for more time and all grants."""
+    found = request.course.extensions.all()
+    waiting = tuple(each for each in found if each.state is State.ASKED)
+    return MoreTime(request.frame, waiting, tuple(each for each in found if each.state is not State.ASKED))
+
+
+def trail(request: PageRequest) -> Answer:
+    """The audit log."""
+    text = request.query.get("q", "")[:200]
+    key = text.strip().casefold()
+    found = without_repeats(
+        each
+        for each in all_events(request.course.audit)
+        if key in f"{each.actor}\n{each.action}\n{each.subject}\n{each.detail}".casefold()
+    )
+    lines, part = part_of(found, request.query, EVENTS_A_PAGE)
+    return Trail(request.frame, tuple(lines), part, text, request.course.submissions.head())
+
+
+VIEWS: tuple[PageRoute, ...] = (
+    PageRoute("GET", "/people", Allow.INSTRUCTOR, people),
+    PageRoute("POST", "/people", Allow.INSTRUCTOR, add),
+    PageRoute("POST", "/people/import", Allow.INSTRUCTOR, import_list),
+    PageRoute("GET", "/people/{user}", Allow.INSTRUCTOR, overview),
+    PageRoute("POST", "/people/{user}/reset", Allow.INSTRUCTOR, reset),
+    PageRoute("POST", "/people/{user}/role", Allow.INSTRUCTOR, set_role),
+    PageRoute("GET", "/people/{user}/remove", Allow.INSTRUCTOR, confirm_remove),
+    PageRoute("POST", "/people/{user}/remove", Allow.INSTRUCTOR, remove),
+    PageRoute("GET", "/invite", Allow.INSTRUCTOR, invite),
+    PageRoute("GET", "/more-time", Allow.INSTRUCTOR, more_time),
+    PageRoute("GET", "/trail", Allow.INSTRUCTOR, trail),
+)

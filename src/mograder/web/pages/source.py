@@ -1,0 +1,75 @@
+"""Shows what is in a submission: its source in colours, or the list of files in a zip. Nothing of it is ever run.
+
+Invariant: the bytes that are read, and the work for each of them, are bounded, whatever the file says of itself.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from markupsafe import Markup
+
+from mograder.domain.files import StoredFile
+from mograder.web.pages.highlight import highlight_python
+
+SHOWN = 256 * 1024
+"""Bytes of a source that are shown."""
+
+MOST_LISTED = 1000
+"""Files of a zip that are listed."""
+
+DIRECTORY = 1024 * 1024
+"""Bytes of the central directory of a zip; a larger one is not read."""
+
+_END = struct.Struct("<4s4H2LH")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The content of a submission: `source` as safe HTML, or the `files` of a zip with their sizes in bytes.
+
+    `cut` says that there is more than is shown; `problem` says why nothing can be shown.
+    """
+
+    source: Markup | None = None
+    files: tuple[tuple[str, int], ...] = ()
+    cut: bool = False
+    problem: str = ""
+
+
+def look_into(file: StoredFile) -> Contents:
+    """The content of a submission. May wait for a network."""
+    file = file.fetched_file()
+    with file.open() as opened:
+        start = opened.read(SHOWN)
+        if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+            return _listed(opened)
+    if b"\0" in start:
+        return Contents(problem="this is no text: download it to look at it")
+    text = start.decode("utf-8-sig", errors="replace")
+    return Contents(highlight_python(text), cut=file.size > SHOWN)
+
+
+def _listed(opened: BinaryIO) -> Contents:
+    try:
+        if _directory_size(opened) > DIRECTORY:
+            return Contents(problem="this zip holds too many files to list: download it to look at it")
+        with zipfile.ZipFile(opened) as archive:
+            entries = [(each.filename, each.file_size) for each in archive.infolist() if not each.is_dir()]
+    except (zipfile.BadZipFile, struct.error, OSError, ValueError, EOFError, NotImplementedError):
+        return Contents(problem="this zip is not sound: download it to look at it")
+    return Contents(files=tuple(entries[:MOST_LISTED]), cut=len(entries) > MOST_LISTED)
+
+
+def _directory_size(opened: BinaryIO) -> int:
+    """The size of the central directory that the end of a zip states; zipfile reads all of it."""
+    size = opened.seek(0, 2)
+    opened.seek(max(0, size - 65536 - _END.size))
+    tail = opened.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if tail[max(0, at - 20) :].startswith(b"PK\x06\x07"):  # zip64: a second, larger directory
+        return DIRECTORY + 1
+    return int(_END.unpack_from(tail, at)[5]) if at >= 0 else 0

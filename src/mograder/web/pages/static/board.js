@@ -1,0 +1,36 @@
+// Brings a board that is open up to date in place: what was there before stays the same element, so that a press, the
+// focus, a selection and the scroll position outlive it. What has an id is known by it, all else by its place.
+function update(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  if (old.nodeName !== fresh.nodeName) return old.replaceWith(fresh);
+  if (old.nodeType === Node.TEXT_NODE) return old.data = fresh.data;
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  const named = (parent) => new Map([...parent.children].filter((each) => each.id).map((each) => [each.id, each]));
+  const before = named(old), after = named(fresh);
+  let at = old.firstChild;
+  const drop = () => { const gone = at; at = at.nextSibling; gone.remove(); };
+  for (const each of [...fresh.childNodes]) {
+    while (at && (at.id || each.id) && !after.has(at.id)) drop();
+    const same = each.id ? before.get(each.id) : at?.id ? null : at;
+    if (same && same === at) at = at.nextSibling; else old.insertBefore(same ?? each, at);
+    if (same) update(same, each);
+  }
+  while (at) drop();
+}
+
+htmx.defineExtension("in-place", {
+  isInlineSwap: (style) => style === "in-place",
+  handleSwap(style, target, fragment) {
+    if (style !== "in-place") return false;
+    showTimes(fragment);
+    offerCopies(fragment);
+    update(target, fragment.firstElementChild);
+    return []; // nothing in it is new to htmx
+  },
+});
+
+// Says when the board cannot be brought up to date, until it can again.
+const stale = document.getElementById("stale");
+for (const name of ["htmx:sendError", "htmx:responseError", "htmx:sseError"]) document.addEventListener(name, () => { stale.hidden = false; });
+for (const name of ["htmx:afterSwap", "htmx:sseOpen"]) document.addEventListener(name, () => { stale.hidden = true; });

@@ -1,0 +1,179 @@
+"""What the protocol says about the course's values: one function a wire type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import UNSET
+
+from mograder.domain import deadlines
+from mograder.domain.assignments import Assignment, ReleaseFile
+from mograder.domain.audit import AuditLine
+from mograder.domain.counting import ListedSubmission
+from mograder.domain.course import Course
+from mograder.domain.deadlines import Lateness
+from mograder.domain.receipts import Receipt, latest_filename
+from mograder.domain.standings import Standing
+from mograder.domain.submissions import Accepted
+from mograder.web.replies import Reply, json_reply
+from mograder.wire import messages
+from mograder.wire.endpoints import BY_NAME
+from mograder.wire.paths import build_path
+
+
+def _url(assignment: Assignment, file: ReleaseFile) -> str:
+    place = {"assignment": assignment.name, "file": file.name}
+    return file.url or build_path(BY_NAME["release_file"], place)
+
+
+def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
+    """How an assignment is listed: a manifest's own entry is passed on whole, with the times that are in force."""
+    rules, schedule = assignment.rules, assignment.rules.schedule
+    opens, due, closes = map(seconds, (schedule.opens, schedule.due, schedule.closes))
+    grace: messages.Maybe[int] = UNSET
+    now_late: dict[str, Any] = {}
+    if schedule.due is not None:
+        grace = course.plan.penalties.grace // deadlines.SECOND
+        found = course.submissions.lateness(schedule.due, now)
+        now_late = {"late": found.late, "days_late": found.days, "penalty": found.penalty}
+    if assignment.entry is not None:
+        times = {"opens": opens, "duedate": due, "closes": closes, "grace": grace, **now_late}
+        return {**assignment.entry, **{key: value for key, value in times.items() if value is not UNSET}}
+    listed = [
+        messages.ReleaseFileInfo(
+            each.name,
+            _url(assignment, each),
+            messages.given(each.size),
+            messages.given(each.sha256),
+        )
+        for each in assignment.files
+    ]
+    return messages.AssignmentInfo(
+        assignment.name, assignment.id, listed, messages.given(rules.title or None), opens, due, closes,
+        messages.given(rules.max_size), messages.given(list(rules.accepts) or None), messages.given(rules.points),
+        grace, **now_late,
+    )  # fmt: skip
+
+
+def submitted(course: Course, accepted: Accepted) -> Reply:
+    kept = accepted.receipt.submission
+    assessed, counts, rule = course.submissions.assessed(accepted.receipt)
+    return json_reply(
+        messages.Submitted(
+            filename=latest_filename(kept.username),
+            version=kept.filename,
+            user=kept.username,
+            assignment=kept.assignment,
+            attempt=kept.attempt,
+            size=kept.size,
+            sha256=kept.sha256,
+            received=kept.received / deadlines.SECOND,
+            receipt=accepted.receipt.text,
+            repeated=accepted.repeated,
+            duedate=seconds(kept.due),
+            arrived=messages.given(kept.arrived / deadlines.SECOND if kept.arrived else None),
+            counts=counts,
+            rule=rule.value,
+            by=kept.by,
+            **said_of(assessed.lateness),
+        )
+    )
+
+
+def seconds(moment: int | None) -> messages.Maybe[int]:
+    return messages.given(None if moment is None else moment // deadlines.SECOND)
+
+
+def said_of(lateness: Lateness) -> dict[str, Any]:
+    """The keys of a reply that say how late a submission is."""
+    return {
+        "late": lateness.late, "days_late": lateness.days, "penalty": lateness.penalty,
+        "explanation": messages.given(lateness.explanation or None),
+    }  # fmt: skip
+
+
+def submission_info(assignment: Assignment, listed: ListedSubmission) -> messages.SubmissionInfo:
+    file, assessed = listed.file, listed.assessed
+    place = {"assignment": assignment.name, "file": file.filename}
+    known: dict[str, Any] = {}
+    if assessed is not None:
+        kept = assessed.submission
+        moment = kept.received / deadlines.SECOND
+        known = {"version": kept.filename, "received": moment, "by": kept.by, **said_of(assessed.lateness)}
+    url = build_path(BY_NAME["submitted_file"], place)
+    return messages.SubmissionInfo(
+        file.username, file.filename, url, int(file.modified), file.size, file.sha256, listed.counts, **known
+    )
+
+
+def receipt_info(receipt: Receipt) -> messages.ReceiptInfo:
+    kept = receipt.submission
+    place = {"assignment": kept.assignment, "user": kept.username, "file": kept.filename}
+    return messages.ReceiptInfo(
+        number=receipt.number,
+        hash=receipt.hash,
+        user=kept.username,
+        assignment=kept.assignment,
+        attempt=kept.attempt,
+        version=kept.filename,
+        size=kept.size,
+        sha256=kept.sha256,
+        received=kept.received / deadlines.SECOND,
+        by=kept.by,
+        url=build_path(BY_NAME["version"], place),
+        receipt=receipt.text,
+        late=messages.given(kept.late if kept.due is not None else None),
+        duedate=seconds(kept.due),
+    )
+
+
+def status_reply(standing: Standing) -> Reply:
+    grade = standing.grade.grade if standing.grade else None
+    return json_reply(
+        messages.Status(
+            status="submitted" if standing.submitted else "new",
+            graded=grade is not None,
+            grade=grade,
+            feedback=standing.grade.feedback if standing.grade else "",
+            feedback_available=standing.feedback_available,
+            duedate=seconds(standing.schedule.due),
+            closes=seconds(standing.schedule.closes),
+            attempts=len(standing.kept),
+            rule=standing.rule.value,
+            extension=messages.given(messages.extension_info(standing.extension) if standing.extension else None),
+            **_counting(standing),
+        ),
+        tagged=True,
+    )
+
+
+def _counting(standing: Standing) -> dict[str, Any]:
+    assessed = standing.counting
+    if assessed is None:
+        return {}
+    kept = assessed.submission
+    moment = kept.received / deadlines.SECOND
+    return {"counts": kept.filename, "received": moment, "by": kept.by, **said_of(assessed.lateness)}
+
+
+def event_info(line: AuditLine) -> messages.EventInfo:
+    event = line.event
+    count, first = (line.count, line.first / deadlines.SECOND) if line.count > 1 else (None, None)
+    return messages.EventInfo(
+        event.moment / deadlines.SECOND, event.actor, event.action, event.subject, event.detail,
+        messages.given(count), messages.given(first),
+    )  # fmt: skip
+
+
+def configured_assignment(assignment: Assignment) -> dict[str, Any]:
+    """What the configuration of a student's client says about an assignment."""
+    if assignment.entry is not None:
+        due = _due(assignment)
+        return {**assignment.entry, **({} if due is None else {"duedate": due})}
+    files = [{"filename": each.name, "url": _url(assignment, each)} for each in assignment.files]
+    return {"name": assignment.name, "id": assignment.id, "duedate": _due(assignment), "files": files}
+
+
+def _due(assignment: Assignment) -> int | None:
+    due = assignment.rules.schedule.due
+    return None if due is None else due // deadlines.SECOND

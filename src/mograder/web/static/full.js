@@ -1,6 +1,0 @@
-// Shows what a button names on the whole screen, where the browser can.
-for (const button of document.querySelectorAll("[data-full]")) {
-  if (!document.fullscreenEnabled) continue;
-  button.hidden = false;
-  button.addEventListener("click", () => document.getElementById(button.dataset.full).requestFullscreen());
-}

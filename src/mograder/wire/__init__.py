@@ -1,0 +1,1 @@
+"""The protocol, declared once: endpoints (a table), messages, and their encoding."""

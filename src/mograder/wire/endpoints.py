@@ -1,0 +1,232 @@
+"""The endpoints of the protocol: one row each.
+
+Routes, authorisation, limits, request parsing, the client, OpenAPI and the reference docs all come from this table. It
+is plain data: what does not fit a row is an ordinary route with a comment, not one more column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mograder.domain.access import Allow
+from mograder.wire.messages import (
+    Announcement,
+    AssignmentInfo,
+    ChainHead,
+    Committed,
+    EventInfo,
+    ExtensionChanges,
+    ExtensionInfo,
+    ExtensionRequest,
+    FeedbackStored,
+    GradeInfo,
+    GradesStored,
+    Health,
+    KeySet,
+    LoginLink,
+    NewPeople,
+    NewRole,
+    NewRules,
+    ReceiptInfo,
+    Register,
+    Registered,
+    RosterEntry,
+    RulesInfo,
+    Status,
+    SubmissionInfo,
+    Submitted,
+)
+
+KIB, MIB = 1024, 1024 * 1024
+
+HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, OPTIONS",
+    "Access-Control-Allow-Headers": "Content-Type, Authorization, X-Content-SHA256, If-None-Match",
+    "Access-Control-Expose-Headers": "ETag, Retry-After",
+}
+"""Header fields of every response. CORS is open for tokens; credentials (cookies) are never allowed with it."""
+
+TROUBLE = "Mograder-Trouble"
+"""Replies to an instructor carry one such field for each file of the course that cannot be understood: what is wrong
+and where, percent-encoded."""
+
+CHECKSUM_HEADER = "X-Content-SHA256"
+"""Optional on a submission: the SHA-256 of the file, lower-case hex. Bytes that do not match are refused."""
+
+
+class Content(StrEnum):
+    """What the body of a request or a reply is, if it is not a JSON type."""
+
+    NOTHING = "nothing"
+    FILE = "application/octet-stream"
+    UPLOAD = "a file, raw or as the first file of multipart/form-data"
+    PAGES = "multipart/form-data, field 'files'"
+    HTML = "text/html; charset=utf-8"
+    TOML = "application/toml; charset=utf-8"
+    PEM = "application/x-pem-file"
+    ANY_JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One row. `{name}` in `path` is one segment, `{name:path}` all that are left.
+
+    `request` and `reply` are a dataclass (JSON) or a `Content`. `limit` bounds the request's body in bytes;
+    None means the course's own limit for submissions. `about_query` names the query parameter, or `about_path` the path
+    parameter, that says which person a request is about.
+    """
+
+    name: str
+    method: str
+    path: str
+    allow: Allow
+    reply: type | Content
+    summary: str
+    request: type | Content = Content.NOTHING
+    limit: int | None = 0
+    about_query: str | None = None
+    about_path: str | None = None
+    many: bool = False  # the reply is a JSON list of `reply`
+
+
+ENDPOINTS = (
+    Endpoint("health", "GET", "/", Allow.ANYONE, Health, "Whether the server is up. A browser gets the page."),
+    Endpoint(
+        "register", "POST", "/register", Allow.ANYONE, Registered, "Claim a user name and get its token.",
+        request=Register, limit=8 * KIB,
+    ),
+    Endpoint(
+        "assignments", "GET", "/assignments", Allow.MEMBER, AssignmentInfo,
+        "Every assignment with the files to fetch, sorted by name.", many=True,
+    ),
+    Endpoint(
+        "release_file", "GET", "/assignments/{assignment}/files/{file:path}", Allow.MEMBER, Content.FILE,
+        "One file of an assignment.",
+    ),
+    Endpoint(
+        "rules", "GET", "/assignments/{assignment}/rules", Allow.INSTRUCTOR, RulesInfo,
+        "Title, times and limits of an assignment, as they can be changed.",
+    ),
+    Endpoint(
+        "change_rules", "POST", "/assignments/{assignment}/rules", Allow.INSTRUCTOR, RulesInfo,
+        "Change title, times or limits of an assignment, in the course's mograder.toml. 409 if it was changed since.",
+        request=NewRules, limit=8 * KIB,
+    ),
+    Endpoint(
+        "submit", "POST", "/assignments/{assignment}/submit", Allow.SELF, Submitted, "Submit a file.",
+        request=Content.UPLOAD, limit=None, about_query="user",
+    ),
+    Endpoint(
+        "commit", "POST", "/assignments/{assignment}/commit", Allow.SELF, Committed,
+        "Announce a file by its checksum: if it is submitted within the hour, the moment of this request counts.",
+        request=Announcement, limit=KIB, about_query="user",
+    ),
+    Endpoint(
+        "submissions", "GET", "/assignments/{assignment}/submissions", Allow.INSTRUCTOR, SubmissionInfo,
+        "One submission of every person; `?which=` is `latest` (default), `on-time` (the last one), or what `counts`.",
+        many=True,
+    ),
+    Endpoint(
+        "submitted_file", "GET", "/assignments/{assignment}/submissions/{file:path}", Allow.INSTRUCTOR,
+        Content.FILE, "One submission, the latest (alice.py) or a dated version.",
+    ),
+    Endpoint(
+        "receipts", "GET", "/assignments/{assignment}/receipts", Allow.SELF, ReceiptInfo,
+        "A person's receipts for an assignment, in the order of acceptance.", about_query="user", many=True,
+    ),
+    Endpoint(
+        "all_receipts", "GET", "/receipts/{user}", Allow.SELF, ReceiptInfo,
+        "A person's receipts for every assignment, in the order of acceptance.", about_path="user", many=True,
+    ),
+    Endpoint(
+        "version", "GET", "/assignments/{assignment}/receipts/{user}/{file:path}", Allow.SELF, Content.FILE,
+        "One of a person's own submissions, a dated version or the latest.", about_path="user",
+    ),
+    Endpoint(
+        "chain_head", "GET", "/chain", Allow.MEMBER, ChainHead,
+        "The last receipt of the course. A copy of it shows later whether the chain was cut short or rewritten.",
+    ),
+    Endpoint(
+        "signing_keys", "GET", "/.well-known/jwks.json", Allow.ANYONE, KeySet,
+        "The public keys that verify the course's receipts.",
+    ),
+    Endpoint(
+        "grades", "GET", "/assignments/{assignment}/grades", Allow.INSTRUCTOR, GradeInfo,
+        "Everybody's grades as they are stored, those that students do not see yet included.", many=True,
+    ),
+    Endpoint(
+        "upload_grades", "POST", "/assignments/{assignment}/grades", Allow.INSTRUCTOR, GradesStored,
+        "Merge grades by person.", request=Content.ANY_JSON, limit=16 * MIB,
+    ),
+    Endpoint(
+        "status", "GET", "/assignments/{assignment}/status", Allow.SELF, Status,
+        "Whether somebody has submitted, and the grade.", about_query="user",
+    ),
+    Endpoint(
+        "upload_feedback", "POST", "/assignments/{assignment}/feedback", Allow.INSTRUCTOR, FeedbackStored,
+        "Store feedback pages, one <user>.html a person.", request=Content.PAGES, limit=64 * MIB,
+    ),
+    Endpoint(
+        "feedback", "GET", "/assignments/{assignment}/feedback/{user}", Allow.SELF, Content.HTML,
+        "One person's feedback page.", about_path="user",
+    ),
+    Endpoint(
+        "ask_extension", "POST", "/assignments/{assignment}/extension", Allow.SELF, ExtensionInfo,
+        "Ask for more time. This replaces what the person has asked for before.",
+        request=ExtensionRequest, limit=8 * KIB, about_query="user",
+    ),
+    Endpoint(
+        "extensions", "GET", "/extensions", Allow.INSTRUCTOR, ExtensionInfo,
+        "Every extension that was asked for or granted, sorted by assignment and user name.", many=True,
+    ),
+    Endpoint(
+        "change_extensions", "POST", "/extensions", Allow.INSTRUCTOR, ExtensionInfo,
+        "Grant, decline or withdraw extensions: all of them or none.",
+        request=ExtensionChanges, limit=4 * MIB, many=True,
+    ),
+    Endpoint(
+        "roster", "GET", "/roster", Allow.INSTRUCTOR, RosterEntry, "Everybody of the course, sorted by user name.",
+        many=True,
+    ),
+    Endpoint(
+        "add_people", "POST", "/roster", Allow.INSTRUCTOR, RosterEntry,
+        "Put people on the roster, each with a personal code. People who are on it already stay as they are.",
+        request=NewPeople, limit=4 * MIB, many=True,
+    ),
+    Endpoint(
+        "reset", "POST", "/roster/{user}/reset", Allow.INSTRUCTOR, RosterEntry,
+        "Revoke a person's token and make a new personal code. A person who was removed is on the roster again.",
+        about_path="user",
+    ),
+    Endpoint(
+        "set_role", "POST", "/roster/{user}/role", Allow.INSTRUCTOR, RosterEntry,
+        "Make a person an instructor, or a student again.", request=NewRole, limit=KIB, about_path="user",
+    ),
+    Endpoint(
+        "remove", "POST", "/roster/{user}/remove", Allow.INSTRUCTOR, RosterEntry,
+        "Revoke a person's token for good. The name stays reserved, and submissions stay.", about_path="user",
+    ),
+    Endpoint(
+        "events", "GET", "/events", Allow.INSTRUCTOR, EventInfo,
+        "The audit log, newest first: 1,000 events a page, with `?page=` from 1 on, until one is empty.",
+        many=True,
+    ),
+    Endpoint(
+        "login_link", "POST", "/login-link", Allow.MEMBER, LoginLink,
+        "A link that logs its holder in to the pages in a browser; it works once, within five minutes.",
+    ),
+    Endpoint(
+        "configuration", "GET", "/mograder.toml", Allow.ANYONE, Content.TOML,
+        "A configuration for a student's client: address, title and assignments.",
+    ),
+    Endpoint(
+        "authority", "GET", "/authority.pem", Allow.ANYONE, Content.PEM,
+        "The certificate of the server's own authority, under --tls-self-signed. Compare its SHA-256 before you "
+        "trust it.",
+    ),
+)  # fmt: skip
+
+BY_NAME: Mapping[str, Endpoint] = {row.name: row for row in ENDPOINTS}

@@ -1,0 +1,444 @@
+"""Requests and replies of the protocol: one type each.
+
+Invariant: a key is never renamed and never taken away, since clients in the field are not updated with the server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, TypeAlias, TypeVar
+
+from msgspec import UNSET, UnsetType
+
+from mograder.domain.access import Account, Role
+from mograder.domain.deadlines import SECOND
+from mograder.domain.extensions import Decision, Extension
+from mograder.domain.grades import GradeEntry
+from mograder.domain.rule_editor import RulesAsText
+from mograder.domain.rules import RuleTexts
+
+T = TypeVar("T")
+Maybe: TypeAlias = T | UnsetType
+"""A key that is left out of the JSON when there is nothing to say; clients in the field cannot read a null."""
+
+
+def given(value: T | None) -> T | UnsetType:
+    return UNSET if value is None else value
+
+
+# requests
+
+
+@dataclass(frozen=True)
+class Register:
+    """Claim a user name with the shared enrollment code or a personal one-time code.
+
+    `claim_key` is a random text that the client chose, 32 to 200 characters. A client that lost the reply may retry
+    with the same key within an hour, and gets the same reply.
+    """
+
+    user: str
+    enrollment_code: str | None = None
+    claim_key: str | None = None
+
+
+@dataclass(frozen=True)
+class NewPerson:
+    """`name` is what people call them."""
+
+    user: str
+    name: str = ""
+    role: Role = Role.STUDENT
+
+
+@dataclass(frozen=True)
+class NewPeople:
+    """All people are added, or none."""
+
+    people: list[NewPerson]
+
+
+@dataclass(frozen=True)
+class NewRole:
+    role: Role
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """A file that is about to be submitted: its SHA-256 in lower-case hex, and its size in bytes."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class ExtensionRequest:
+    """`until` is a date (2030-02-08), a date and time, or an amount after the due time: +3d, +12h, +90m, +1w."""
+
+    until: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ExtensionChange:
+    """One decision. `until` is as in a request; "" grants what was asked for. The person sees `note`."""
+
+    user: str
+    assignment: str
+    decision: Decision
+    until: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ExtensionChanges:
+    """All changes are made, or none."""
+
+    changes: list[ExtensionChange]
+
+
+@dataclass(frozen=True)
+class NewRules:
+    """Changes of an assignment's rules, written as in `RulesInfo`. A key that is left out stays as it is; "" removes
+    it.
+
+    `tag` is that of the rules that the client has read.
+    """
+
+    tag: str
+    title: Maybe[str] = UNSET
+    opens: Maybe[str] = UNSET
+    due: Maybe[str] = UNSET
+    closes: Maybe[str] = UNSET
+    max_size: Maybe[str] = UNSET
+    accepts: Maybe[str] = UNSET
+    points: Maybe[str] = UNSET
+
+
+# replies
+
+
+@dataclass(frozen=True)
+class Health:
+    status: str = "ok"
+
+
+@dataclass(frozen=True)
+class Registered:
+    token: str
+    user: str
+
+
+@dataclass(frozen=True)
+class ReleaseFileInfo:
+    """`url` is a path on this server or an absolute URL. `size` is in bytes, `sha256` lower-case hex."""
+
+    filename: str
+    url: str
+    size: Maybe[int] = UNSET
+    sha256: Maybe[str] = UNSET
+
+
+@dataclass(frozen=True)
+class AssignmentInfo:
+    """Times are Unix seconds; a student gets their own, extensions included. `max_size` is in bytes; `accepts` are file
+    endings, absent for any. `grace` is in seconds after `duedate`. `late`, `days_late`, `penalty` (percentage points)
+    are what a submission would be that arrived now.
+    """
+
+    name: str
+    id: str
+    files: list[ReleaseFileInfo] = field(default_factory=list)
+    title: Maybe[str] = UNSET
+    opens: Maybe[int] = UNSET
+    duedate: Maybe[int] = UNSET
+    closes: Maybe[int] = UNSET
+    max_size: Maybe[int] = UNSET
+    accepts: Maybe[list[str]] = UNSET
+    points: Maybe[float] = UNSET
+    grace: Maybe[int] = UNSET
+    late: Maybe[bool] = UNSET
+    days_late: Maybe[int] = UNSET
+    penalty: Maybe[float] = UNSET
+
+
+@dataclass(frozen=True)
+class RulesInfo:
+    """An assignment's rules as people write them; "" where there is none.
+
+    Times are dates and times in `timezone`, the course's; a date alone, or a time with an offset, is understood as
+    well. `max_size` is in bytes or such as "10 MiB"; `accepts` are file endings separated by spaces. `tag` changes
+    whenever any of it does.
+    """
+
+    assignment: str
+    title: str
+    opens: str
+    due: str
+    closes: str
+    max_size: str
+    accepts: str
+    points: str
+    timezone: str
+    tag: str
+
+
+def rules_info(planned: RulesAsText) -> RulesInfo:
+    return RulesInfo(planned.assignment, **asdict(planned.texts), timezone=planned.zone, tag=planned.tag)
+
+
+def new_texts(before: RuleTexts, wanted: NewRules) -> RuleTexts:
+    """The rules `before`, with the changes that are `wanted`."""
+    said = {each.name: getattr(wanted, each.name) for each in fields(RuleTexts)}
+    return replace(before, **{key: text for key, text in said.items() if text is not UNSET})
+
+
+@dataclass(frozen=True)
+class Committed:
+    """If the file arrives before `until`, the moment `committed` counts. Both are Unix seconds."""
+
+    user: str
+    assignment: str
+    sha256: str
+    size: int
+    committed: float
+    until: float
+    late: bool
+    status: str = "ok"
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """`filename` is the latest file's name, `version` the kept one's; `received` is Unix seconds.
+
+    `receipt` is a compact JWS that states all of it. `repeated` means that these bytes were already the latest version.
+    `received` is the moment that counts; if it is that of a commitment, `arrived` is when the file came. `penalty` is
+    in percentage points, and `explanation` says how it was calculated. `counts` is the version that counts now, by the
+    course's `rule`, "latest" or "on-time". `by` is the person who sent it.
+    """
+
+    filename: str
+    version: str
+    user: str
+    assignment: str
+    attempt: int
+    size: int
+    sha256: str
+    received: float
+    receipt: str
+    repeated: bool = False
+    status: str = "ok"
+    by: Maybe[str] = UNSET
+    duedate: Maybe[int] = UNSET
+    late: Maybe[bool] = UNSET
+    days_late: Maybe[int] = UNSET
+    penalty: Maybe[float] = UNSET
+    explanation: Maybe[str] = UNSET
+    arrived: Maybe[float] = UNSET
+    counts: Maybe[str] = UNSET
+    rule: Maybe[str] = UNSET
+
+
+@dataclass(frozen=True)
+class SubmissionInfo:
+    """One person's latest submission, or the one that `which` asks for. Times are Unix seconds.
+
+    A file that was put there by hand has no `received` and none of the keys after it. `counts` is the version that
+    counts.
+    """
+
+    username: str
+    filename: str
+    url: str
+    timemodified: float
+    size: int
+    sha256: str
+    counts: Maybe[str] = UNSET
+    version: Maybe[str] = UNSET
+    received: Maybe[float] = UNSET
+    by: Maybe[str] = UNSET
+    late: Maybe[bool] = UNSET
+    days_late: Maybe[int] = UNSET
+    penalty: Maybe[float] = UNSET
+    explanation: Maybe[str] = UNSET
+
+
+@dataclass(frozen=True)
+class ReceiptInfo:
+    """One accepted submission. `receipt` is the compact JWS that states it, `number` its position in the course's
+    chain.
+
+    `hash` is the SHA-256 of `receipt`, which the next receipt of the chain holds. `received` and `duedate` are Unix
+    seconds; `late` is what was true then. `url` is the address of the version's bytes.
+    """
+
+    number: int
+    hash: str
+    user: str
+    assignment: str
+    attempt: int
+    version: str
+    size: int
+    sha256: str
+    received: float
+    by: str
+    url: str
+    receipt: str
+    late: Maybe[bool] = UNSET
+    duedate: Maybe[int] = UNSET
+
+
+@dataclass(frozen=True)
+class ChainHead:
+    """The last receipt of the course: its number and hash; 0 and "" while there is none."""
+
+    number: int
+    hash: str
+
+
+@dataclass(frozen=True)
+class KeySet:
+    """A JWK Set (RFC 7517): the public keys of the course's receipts, beginning with the one that signs now."""
+
+    keys: list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class GradeInfo:
+    """One entry of an assignment's grades. `visible` says whether the student sees it.
+
+    `fields` is the entry as it is stored, with every key that an upload has ever brought.
+    """
+
+    username: str
+    grade: str | None
+    feedback: str
+    visible: bool
+    fields: dict[str, Any]
+
+
+def grade_info(entry: GradeEntry) -> GradeInfo:
+    return GradeInfo(entry.username, entry.grade, entry.feedback, entry.visible, dict(entry.fields))
+
+
+@dataclass(frozen=True)
+class GradesStored:
+    """`count` is how many grades the assignment has in all, `received` how many came in this request.
+
+    `unknown` are the names in this request of people who have neither registered nor submitted.
+    """
+
+    count: int
+    received: int
+    unknown: list[str] = field(default_factory=list)
+    status: str = "ok"
+
+
+@dataclass(frozen=True)
+class ExtensionInfo:
+    """More time for one person. `state` is "asked", "granted", "declined" or "withdrawn"; times are Unix seconds.
+
+    `until` is the due time that was granted, `note` the instructor's remark; `wanted` is the one asked for, `reason`
+    why.
+    """
+
+    user: str
+    assignment: str
+    state: str
+    note: str
+    reason: str
+    until: Maybe[float] = UNSET
+    wanted: Maybe[float] = UNSET
+
+
+def extension_info(extension: Extension) -> ExtensionInfo:
+    until, wanted = (
+        given(moment / SECOND if moment is not None else None) for moment in (extension.until, extension.wanted)
+    )
+    return ExtensionInfo(
+        extension.username, extension.assignment, extension.state.value, extension.note, extension.reason, until, wanted
+    )
+
+
+@dataclass(frozen=True)
+class Status:
+    """`status` is "new" or "submitted". `duedate` and `closes` are the person's own, extension included.
+
+    `attempts` is the number of versions; `counts` is the version that counts by the course's `rule`, and `received`,
+    `late`, `days_late`, `penalty` (percentage points), `explanation` and `by` belong to it. Times are Unix seconds.
+    """
+
+    status: str
+    graded: bool
+    grade: str | None
+    feedback: str
+    feedback_available: bool
+    duedate: Maybe[int] = UNSET
+    closes: Maybe[int] = UNSET
+    attempts: Maybe[int] = UNSET
+    rule: Maybe[str] = UNSET
+    counts: Maybe[str] = UNSET
+    received: Maybe[float] = UNSET
+    by: Maybe[str] = UNSET
+    late: Maybe[bool] = UNSET
+    days_late: Maybe[int] = UNSET
+    penalty: Maybe[float] = UNSET
+    explanation: Maybe[str] = UNSET
+    extension: Maybe[ExtensionInfo] = UNSET
+
+
+@dataclass(frozen=True)
+class FeedbackStored:
+    files: list[str]
+    status: str = "ok"
+
+
+@dataclass(frozen=True)
+class RosterEntry:
+    """One person. `state` is "unclaimed", "claimed" or "removed".
+
+    `code` is the personal code with which the person registers; it is only told once, when it is made.
+    """
+
+    user: str
+    name: str
+    role: Role
+    state: str
+    code: Maybe[str] = UNSET
+
+
+def roster_entry(account: Account, code: str = "") -> RosterEntry:
+    state = "removed" if account.removed else "claimed" if account.bound else "unclaimed"
+    return RosterEntry(account.username, account.name, account.role, state, given(code or None))
+
+
+@dataclass(frozen=True)
+class EventInfo:
+    """One line of the audit log: who did what to whom or to what. `moment` is Unix seconds.
+
+    Repeats within an hour are one line: `count` of them since `first` (Unix seconds). Both are absent for a single one.
+    """
+
+    moment: float
+    actor: str
+    action: str
+    subject: str
+    detail: str
+    count: Maybe[int] = UNSET
+    first: Maybe[float] = UNSET
+
+
+@dataclass(frozen=True)
+class LoginLink:
+    """`url` logs its holder in to the pages; it works once, until `expires` (Unix seconds)."""
+
+    url: str
+    expires: float
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Every error: a text for a person, and a code for a program."""
+
+    error: str
+    code: str

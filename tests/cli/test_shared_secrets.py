@@ -1,0 +1,70 @@
+"""Two courses with one secret are told, and a course that is made from another has a secret of its own."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mograder.cli import run
+from mograder.cli.serve import warn_of_shared_secrets
+from mograder.factory import open_course
+from mograder.store.folder.courses import same_secret
+from tests.courses import make_sound_course
+from tests.parts import names_in
+
+
+@pytest.fixture
+def algebra(tmp_path: Path) -> Path:
+    """A course with people and work, beside which others can stand."""
+    (tmp_path / "courses").mkdir()
+    return make_sound_course(tmp_path / "courses").rename(tmp_path / "courses" / "algebra")
+
+
+def test_a_copied_course_folder_is_told_at_start_and_by_doctor(
+    algebra: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    open_course(algebra / "release").close()
+    assert same_secret(algebra / "release") == []
+    assert run(["doctor", str(algebra)]) == 0
+    copy = algebra.with_name("geometry")
+    shutil.copytree(algebra, copy, symlinks=True)
+    assert same_secret(copy / "release") == [algebra / "release"]
+    capsys.readouterr()
+    warn_of_shared_secrets([copy / "release"])
+    assert f"{copy / 'release'} and {algebra / 'release'} have the same secret" in capsys.readouterr().err
+    assert run(["doctor", str(copy)]) == 7
+    assert f"the same secret as {algebra / 'release'}" in capsys.readouterr().out
+    assert run(["secret", "rotate", str(copy / "release"), "--grace", "0"]) == 0
+    assert same_secret(copy / "release") == []
+
+
+def test_a_course_made_from_another_has_its_files_and_nobody_of_it(
+    algebra: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    open_course(algebra / "release").close()
+    words = ["course", "create", "geometry", "--from", str(algebra / "release"), "--store", str(algebra.parent)]
+    assert run(words) == 0
+    assert "Published" in capsys.readouterr().out
+    made = algebra.with_name("geometry")
+    assert same_secret(made / "release") == []
+    assert (made / "mograder.toml").read_text() == (algebra / "mograder.toml").read_text()
+    assert names_in(made / "release/hw1") == ["files"]
+    assert names_in(made) == ["mograder.toml", "release"]
+    course = open_course(made / "release")
+    assert course.store.accounts.all() == []
+    assert course.store.submissions.head().number == 0
+    course.close()
+
+
+def test_a_course_is_not_begun_anew_in_release_when_it_was_served_from_its_parent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "course"
+    (home / "release/hw1/files").mkdir(parents=True)
+    (home / "release/hw1/files/hw1.py").write_text("x = 1\n")
+    open_course(home).close()
+    assert run(["serve", str(home / "release")]) == 2
+    assert f"was served from {home}" in capsys.readouterr().err
+    assert not (home / "release/.mograder-secret").exists()

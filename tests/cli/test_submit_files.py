@@ -1,0 +1,111 @@
+"""`mograder https submit` with several files or a folder, what is no such file, and trials of a submission."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Mograder, work
+from tests.parts import Running, names_in
+
+
+def latest(server: Running) -> bytes:
+    return (server.submitted / "hw1" / "alice.py").read_bytes()
+
+
+def test_several_files_or_a_folder_are_one_submission_with_a_receipt(alice: Mograder, server: Running) -> None:
+    Path("project/data").mkdir(parents=True)
+    for name in ("project/part1.py", "project/part2.py", "project/data/tea.csv"):
+        work(name.encode(), name)
+    ran = alice("submit", "hw1", "project/part1.py", "project/part2.py")
+    assert "2 files: part1.py, part2.py" in ran.err
+    with zipfile.ZipFile(io.BytesIO(latest(server))) as archive:
+        assert archive.namelist() == ["part1.py", "part2.py", "submission.json"]
+        assert archive.read("part1.py") == b"project/part1.py"
+    again = alice("submit", "hw1", "project/part2.py", "project/part1.py")
+    assert "as before" in again.out
+    alice("submit", "hw1", "project")
+    with zipfile.ZipFile(io.BytesIO(latest(server))) as archive:
+        assert archive.namelist() == ["data/tea.csv", "part1.py", "part2.py", "submission.json"]
+    kept = names_in(Path("project/.mograder/receipts"))
+    assert len([name for name in kept if name.endswith(".json")]) == 2
+    assert alice("verify", "project").out.count(".zip\n") == 2
+
+
+def test_several_files_are_not_sent_to_an_assignment_that_takes_no_zip(alice: Mograder, server: Running) -> None:
+    (server.root.parent / "mograder.toml").write_text("[[assignments]]\nname = 'hw1'\naccepts = ['.py']\n")
+    work(name="a.py")
+    work(name="b.py")
+    assert "takes .py" in alice("submit", "hw1", "a.py", "b.py", code=2).err
+    assert not (server.submitted / "hw1").exists()
+
+
+def test_several_files_wait_in_the_outbox_while_the_server_is_away(alice: Mograder, server: Running) -> None:
+    work(name="a.py")
+    work(name="b.py")
+    server.kill()
+    said = alice("submit", "hw1", "a.py", "b.py", "--patience", "0", code=6).err
+    assert "a copy of hw1.zip is kept" in said
+
+
+def test_a_zip_that_is_none_is_told_before_it_is_sent(alice: Mograder, server: Running) -> None:
+    for content in (b"Rar!\x1a\x07\x01\x00rest", b"x = 1\n", b"PK"):
+        assert "is called a zip file and is none" in alice("submit", "hw1", work(content, "mine.zip"), code=5).err
+    assert not (server.submitted / "hw1").exists()
+
+
+def test_a_type_that_is_not_taken_is_refused_by_a_rule_of_the_course(alice: Mograder) -> None:
+    assert "cannot be submitted" in alice("submit", "hw1", work(b"x", "homework.exe"), code=5).err
+
+
+@pytest.mark.parametrize(("key", "hours", "said"), [("closes", -1, "closed at"), ("opens", 1, "")])
+def test_a_trial_for_an_assignment_that_takes_nothing_now_is_refused(
+    key: str, hours: int, said: str, alice: Mograder, server: Running
+) -> None:
+    moment = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=hours)
+    (server.root.parent / "mograder.toml").write_text(f"[[assignments]]\nname = 'hw1'\n{key} = {moment.isoformat()}\n")
+    ran = alice("submit", "hw1", work(), "--dry-run", code=5 if said else 2)
+    assert said in ran.err
+    assert "Would submit" not in ran.out
+
+
+def test_only_the_whole_name_of_an_assignment_changes_anything(
+    alice: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (server.root / "hw20/files").mkdir(parents=True)
+    (server.root / "hw20/files/hw20.py").write_text("x = 0\n")
+    Path("grades.csv").write_text("username,grade\nalice,3\n")
+    Path("pages").mkdir()
+    Path("pages/alice.html").write_text("<p>good")
+    for words in (
+        ("submit", "hw2", work()), ("submit", "HW20", work()), ("submit", "0", work()),
+        ("ask-extension", "hw2", "--until", "+1d", "--reason", "ill"),
+    ):  # fmt: skip
+        assert "hw20" in alice(*words, code=2).err
+    alice("feedback", "hw2")
+    alice("fetch", "hw2")
+    monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", server.token("__instructor__"))
+    for words in (
+        ("upload-grades", "hw2", "--grades-csv", "grades.csv"), ("upload-feedback", "hw2", "--feedback-dir", "pages"),
+    ):  # fmt: skip
+        assert "write its whole name: hw20" in alice(*words, code=2).err
+    assert names_in(server.root / "hw20") == ["files"]
+
+
+def test_errors_of_a_program_s_call_are_json_with_the_exit_code(alice: Mograder) -> None:
+    from mograder.cli import run
+
+    for words, code in ((("submit", "hw9", work(), "--json"), "usage"), (("feedback", "--json"), "usage")):
+        import contextlib
+
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            assert run(["https", *words]) == 2
+        error = json.loads(said.getvalue().splitlines()[-1])
+        assert (error["code"], error["exit_code"]) == (code, 2)
+        assert error["error"]

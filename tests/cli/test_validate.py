@@ -1,0 +1,234 @@
+"""`mograder validate`: what a student sees of their own notebook, and what --fix does to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mograder.cli import run
+from mograder.notebook.cells import parse
+from mograder.notebook.hashes import changed_cells
+from mograder.notebook.release import make_release
+from mograder.notebook.source import read_source
+from tests.cli.conftest import Ran
+from tests.notebook.notebooks import SOURCE, line_of, notebook
+
+Validate = Callable[..., Ran]
+RELEASE = make_release(read_source(SOURCE, "hw1")).text
+BLANK = "    # YOUR CODE HERE\n    pass"
+HALF = RELEASE.replace(f"    total = ...\n{BLANK}", "    total = 6", 1)
+RIGHT = HALF.replace(BLANK, "    return sorted(xs)[len(xs) // 2]")
+# Without marimo, which takes its time to start: no check of ours is in these (exit code 8).
+LIGHT = "Grader = grader = check = hint = mo = None"
+LIGHT_RELEASE, LIGHT_RIGHT = (
+    parse(text).text.replace("import marimo as mo\n    from mograder.runtime import Grader, check, hint", LIGHT)
+    for text in (RELEASE, RIGHT)
+)
+
+
+@pytest.fixture
+def validate(at_home: None, capsys: pytest.CaptureFixture[str]) -> Validate:
+    def ran(*words: str, code: int = 0) -> Ran:
+        capsys.readouterr()
+        left = run(["validate", *words])
+        out, err = capsys.readouterr()
+        assert left == code, out + err
+        assert "Traceback" not in err
+        return Ran(left, out, err)
+
+    return ran
+
+
+def put(text: str, path: str = "hw1.py") -> Path:
+    place = Path(path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(text, encoding="utf-8")
+    return place
+
+
+def test_all_checks_that_pass_are_exit_code_0(validate: Validate) -> None:
+    put(RIGHT)
+    assert validate("hw1.py").out.splitlines() == [
+        "hw1.py", "  passed   Q1: total", "  passed   Q2: median", "2 of 2 checks passed",
+    ]  # fmt: skip
+
+
+def test_what_fails_and_what_waits_is_exit_code_1(validate: Validate) -> None:
+    put(HALF.replace("total = 6", "total = 7"))
+    out = validate("hw1.py", code=1).out
+    assert out.splitlines()[1:5] == [
+        "  failed   Q1: total", "             should be six", "  failed   Q2: median", "             of 3, 1, 2",
+    ]  # fmt: skip
+    put(RELEASE)
+    assert "  waiting  Q1: total" in validate("hw1.py", code=1).out
+
+
+def test_a_notebook_without_a_check_is_exit_code_8(validate: Validate) -> None:
+    put(notebook("x = 1"))
+    assert "there is no check in hw1.py" in validate("hw1.py", code=8).err
+
+
+def test_a_cell_that_fails_is_named_with_its_line_and_error(validate: Validate) -> None:
+    text = RIGHT.replace("    total = 6", "    parts = [1, 0]\n    total = parts[0] / parts[1]")
+    put(text)
+    out = validate("hw1.py", code=1).out
+    line = line_of(text, "parts[0] / parts[1]")
+    assert f"  line {line}, the cell that begins with `parts = [1, 0]`: ZeroDivisionError: division by zero" in out
+    assert f"      line {line}: total = parts[0] / parts[1]" in out
+    assert "  not run  Q1: total" in out
+    assert "  passed   Q2: median" in out
+
+
+def test_an_endless_cell_is_stopped_and_named(validate: Validate) -> None:
+    put(notebook("total = 6\nwhile total: ...", setup=""))
+    out = validate("hw1.py", "--timeout", "8", code=8).out
+    assert "the time was over while this cell ran: line" in out
+    assert "the cell that begins with `total = 6`" in out
+
+
+def test_a_cell_that_ends_python_is_named(validate: Validate) -> None:
+    put(notebook("x = 1", "__import__('os')._exit(0)", setup=""))
+    assert "Python ended while this cell ran: line" in validate("hw1.py", code=8).out
+
+
+def test_names_defined_twice_and_circles_are_explained(validate: Validate) -> None:
+    put(notebook("x = 1", "x = 2", "a = b", "b = a", 'check("Q1: a", [(True, "")])', 'check("Q2: x", [(x, "")])'))
+    out = validate("hw1.py", code=1).out
+    assert "`x` is defined in more than one cell (lines" in out
+    assert "need each other in a circle" in out
+    assert "  passed   Q1: a" in out
+    assert "  not run  Q2: x" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = (1\n", "hw1.py:1: this is not valid Python"),
+        ("print(1)\n", "not a marimo notebook"),
+        ('{"cells": [], "nbformat": 4}', "Jupyter notebook"),
+    ],
+)
+def test_a_file_that_is_no_notebook_is_one_line(text: str, words: str, validate: Validate) -> None:
+    put(text)
+    assert words in validate("hw1.py", code=1).err
+
+
+def test_a_disabled_cell_does_not_run_and_neither_does_what_needs_it(validate: Validate) -> None:
+    put(notebook("@app.cell(disabled=True)\ndef _():\n    x = 1\n    return (x,)", 'check("Q1: x", [(x == 1, "")])'))
+    assert validate("hw1.py", code=1).out.splitlines()[1:2] == ["  not run  Q1: x"]
+
+
+def test_modules_and_data_beside_the_notebook_are_found(validate: Validate) -> None:
+    put("def six():\n    return 6\n", "hw/helper.py")
+    put("6", "hw/data.txt")
+    put(
+        notebook(
+            "import helper\nvalue = int((mo.notebook_dir() / 'data.txt').read_text())",
+            "same = open('data.txt').read()",
+            'check("Q1: a", [(helper.six() == value, "module"), (int(same) == value, "folder")])',
+        ),
+        "hw/hw1.py",
+    )  # fmt: skip
+    validate("hw/hw1.py")
+
+
+def test_a_students_file_that_is_called_as_a_module_of_ours_is_their_own_affair(validate: Validate) -> None:
+    put("raise SystemExit('not this one')", "traceback.py")
+    put("raise SystemExit('nor this one')", "linecache.py")
+    put("value = 6", "mine.py")
+    put(notebook("import asyncio\nimport mine\nx = await asyncio.sleep(0, mine.value)", "1 / (x - 6)", setup=""))
+    out = validate("hw1.py", code=8).out
+    assert "ZeroDivisionError: division by zero" in out
+    assert "Python ended" not in out
+
+
+def test_names_with_an_underscore_stay_in_their_cells(validate: Validate) -> None:
+    put(notebook("_n = 1\ndef f():\n    return _n", "_n = 2", 'check("Q1: a", [(f() == 1, "")])'))
+    validate("hw1.py")
+
+
+def test_a_name_stands_for_the_source_or_the_notebook_of_that_name(validate: Validate) -> None:
+    put(LIGHT_RIGHT, "hw1/hw1.py")
+    assert validate("hw1", code=8).out.startswith("hw1/hw1.py\n")
+    put(LIGHT_RELEASE, "source/hw1/hw1.py")
+    assert validate("hw1", code=8).out.startswith("source/hw1/hw1.py\n")
+    assert "there is no notebook of 'hw9'" in validate("hw9", code=4).err
+    assert "there is no file x/hw9.py" in validate("x/hw9.py", code=4).err
+
+
+def test_the_worst_of_several_notebooks_is_the_exit_code(validate: Validate) -> None:
+    put(RIGHT)
+    put(RELEASE, "hw2.py")
+    put(notebook("x = 1"), "hw3.py")
+    validate("hw1.py", "hw3.py", code=8)
+    validate("hw1.py", "hw3.py", "hw2.py", code=1)
+
+
+def test_changed_cells_are_told_from_the_copy_that_fetching_kept(validate: Validate) -> None:
+    put(LIGHT_RELEASE, ".mograder/release/hw1/hw1.py")
+    put(LIGHT_RIGHT.replace("total == 6", "True"))
+    out = validate("hw1.py", code=8).out
+    assert "  changed: the check “Q1: total”" in out
+    assert "mograder validate --fix hw1.py" in out
+
+
+def test_without_a_copy_the_notebooks_own_hashes_say_how_many(validate: Validate) -> None:
+    light = (LIGHT_RIGHT, LIGHT_RIGHT.replace("total == 6", "True"))
+    told = [validate(str(put(text)), code=8).out for text in light]
+    assert ["of the instructor's" in out for out in told] == [True, True]  # the setup cell is another than was hashed
+    assert "1 cell of the instructor's was changed or removed" in told[0]
+    assert "2 cells of the instructor's were changed or removed" in told[1]
+
+
+@pytest.mark.parametrize(
+    "place", [".mograder/release/hw1/hw1.py", "release/hw1/hw1.py", "release/hw1/files/hw1.py", "given/original.py"]
+)
+def test_fix_puts_cells_back_and_keeps_the_notebook_as_it_was(place: str, validate: Validate) -> None:
+    put(LIGHT_RELEASE, place)
+    broken = LIGHT_RIGHT.replace("total == 6", "True").replace('"Q2": 10', '"Q2": 99')
+    path = put(broken)
+    words = ["--release", place] if place.startswith("given") else []
+    out = validate("--fix", "hw1.py", *words, code=8).out
+    assert "put back the check “Q1: total”" in out
+    assert path.read_text() == LIGHT_RIGHT
+    assert Path("hw1.py.bak").read_text() == broken
+    path.write_text(broken)
+    validate("--fix", "hw1.py", *words, code=8)
+    assert Path("hw1.py.bak2").read_text() == broken
+    again = validate("--fix", "hw1.py", *words, code=8)
+    assert "no cell of the instructor's was changed" in again.out
+    assert not Path("hw1.py.bak3").exists()
+
+
+def test_fix_never_touches_a_students_cell(validate: Validate) -> None:
+    put(LIGHT_RELEASE, ".mograder/release/hw1/hw1.py")
+    mine = "\n\n@app.cell\ndef _():\n    mine = 'a cell of my own'\n    return\n"
+    broken = LIGHT_RIGHT.replace("total == 6", "True").replace("\n\n@app.function", mine + "\n\n@app.function")
+    path = put(broken)
+    validate("--fix", "hw1.py", code=8)
+    fixed = path.read_text()
+    for answer in ("    total = 6\n", "    return sorted(xs)[len(xs) // 2]\n", "    mine = 'a cell of my own'\n"):
+        assert answer in fixed
+    assert changed_cells(parse(LIGHT_RELEASE), parse(fixed)) == ()
+
+
+def test_fix_keeps_line_ends_and_the_mark_of_an_editor(validate: Validate) -> None:
+    put(LIGHT_RELEASE, ".mograder/release/hw1/hw1.py")
+    as_saved = b"\xef\xbb\xbf" + LIGHT_RIGHT.replace("\n", "\r\n").encode()
+    path = put("")
+    path.write_bytes(as_saved.replace(b"total == 6", b"True"))
+    validate("--fix", "hw1.py", code=8)
+    assert path.read_bytes() == as_saved
+
+
+def test_fix_without_a_copy_says_what_to_do(validate: Validate) -> None:
+    put(LIGHT_RIGHT)
+    assert "fetch it again, or name it with --release" in validate("--fix", "hw1.py", code=2).err
+
+
+def test_a_notebook_is_left_alone_while_it_is_run(validate: Validate) -> None:
+    put(LIGHT_RIGHT)
+    validate("hw1.py", code=8)
+    assert sorted(path.name for path in Path().iterdir()) == ["hw1.py"]

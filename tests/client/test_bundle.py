@@ -1,0 +1,79 @@
+"""Several files as one submission: which are packed, and that the same files make the same bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from mograder.client.bundle import choose_files, pack
+from mograder.client.extract import unpack
+from mograder.domain.errors import Usage
+from tests.parts import sha256
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    content = {
+        "main.py": "x = 1\n", "data/tea.csv": "a\n", ".git/config": "g", "__pycache__/m.pyc": "c", "data/.hidden": "h",
+        "übung.py": "y = 2\n",
+    }  # fmt: skip
+    for name, text in content.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_a_folder_is_packed_with_its_paths_and_without_hidden_files_and_caches(project: Path, tmp_path: Path) -> None:
+    bundle = choose_files([project])
+    assert [name for name, _ in bundle.files] == ["data/tea.csv", "main.py", "übung.py"]
+    assert {path.name for path in bundle.left_out} == {".git", "__pycache__", ".hidden"}
+    pack(bundle, "hw1", tmp_path / "made.zip")
+    paths = unpack(tmp_path / "made.zip", tmp_path / "out")
+    assert sorted(map(str, paths)) == ["data/tea.csv", "main.py", "submission.json", "übung.py"]
+    manifest = json.loads((tmp_path / "out/submission.json").read_text())
+    assert manifest["assignment"] == "hw1"
+    assert manifest["files"][1] == {"name": "main.py", "size": 6, "sha256": sha256(b"x = 1\n")}
+
+
+def test_the_same_files_make_the_same_bytes_whenever_they_are_packed(project: Path, tmp_path: Path) -> None:
+    pack(choose_files([project]), "hw1", tmp_path / "one.zip")
+    for path in project.rglob("*"):
+        os.utime(path, (1, 1))
+    (project / "main.py").chmod(0o755)
+    pack(choose_files([project]), "hw1", tmp_path / "two.zip")
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+    assert zipfile.ZipFile(tmp_path / "one.zip").testzip() is None
+
+
+def test_links_that_lead_outside_the_folder_are_left_out(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.py").write_text("my key")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/more.py").write_text("my key")
+    (project / "link.py").symlink_to(tmp_path / "secret.py")
+    (project / "folder").symlink_to(tmp_path / "outside")
+    (project / "inner.py").symlink_to("main.py")
+    bundle = choose_files([project])
+    assert [name for name, _ in bundle.files] == ["data/tea.csv", "inner.py", "main.py", "übung.py"]
+    assert {path.name for path in bundle.left_out} >= {"link.py", "folder"}
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [(["a/x.py", "b/x.py"], "rename one"), (["a/x.py", "b/X.py"], "rename one"), (["submission.json"], "rename one"),
+     (["a/empty.py"], "is empty"), (["folder/"], "no files")],
+)  # fmt: skip
+def test_what_cannot_be_one_submission_is_named(names: list[str], said: str, tmp_path: Path) -> None:
+    for name in names:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        if name.endswith("/"):
+            path.mkdir()
+        else:
+            path.write_text("" if "empty" in name else "x")
+    with pytest.raises(Usage, match=said):
+        choose_files([tmp_path / name for name in names])

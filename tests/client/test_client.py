@@ -1,0 +1,448 @@
+"""The client: against a real server, and against servers that are broken or mean harm."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mograder.client import client as client_module
+from mograder.client.client import Client, known
+from mograder.client.connection import CHUNK, RetryPolicy, normalise_url
+from mograder.domain.access import Role
+from mograder.domain.errors import (
+    BadRequest,
+    Forbidden,
+    MograderError,
+    NameTaken,
+    NetworkFailure,
+    NotFound,
+    Temporary,
+    Unauthenticated,
+    Usage,
+    VerificationFailed,
+)
+from mograder.domain.grades import GradeEntry
+from mograder.signing import Ed25519Signer
+from mograder.wire import messages
+from mograder.wire.endpoints import CHECKSUM_HEADER, ENDPOINTS
+from tests.hostile import Answer, HostileServer, as_json, hostile
+from tests.parts import ALICE, CODE, NOTEBOOK, Running, free_port, sha256
+
+TOKEN = "alice:" + "0" * 64
+QUICK = RetryPolicy(attempts=4, total=2, first_wait=0.001, longest_wait=0.002)
+
+
+@pytest.fixture
+def client(hostile_server: HostileServer) -> Iterator[Client]:
+    with Client(hostile_server.url, TOKEN, patience=QUICK) as client:
+        yield client
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    path = tmp_path / "homework.py"
+    path.write_bytes(b"x = 1\n" * 100_000)
+    return path
+
+
+def speaking(server: Running, name: str) -> Client:
+    return Client(server.url, server.token(name), patience=QUICK)
+
+
+# what a course needs
+
+
+def test_every_endpoint_has_a_method() -> None:
+    assert [row.name for row in ENDPOINTS if not callable(getattr(Client, row.name, None))] == []
+
+
+def test_a_roster_can_be_kept_from_afar(server: Running) -> None:
+    with speaking(server, "__instructor__") as instructor:
+        (added,) = instructor.add_people([messages.NewPerson("alice", "Alice A.")])
+        assert instructor.reset("alice").code != added.code
+        assert instructor.set_role("alice", Role.INSTRUCTOR).role == "instructor"
+        assert instructor.remove("alice").state == "removed"
+        assert [(each.user, each.name) for each in instructor.roster()] == [("alice", "Alice A.")]
+        assert [each.action for each in instructor.events()] == ["remove", "role", "reset", "add"]
+
+
+def test_a_course_can_be_walked_from_registration_to_feedback(server: Running, work: Path) -> None:
+    with Client(server.url, patience=QUICK) as nobody:
+        assert nobody.health().status == "ok"
+        registered = nobody.register("alice", CODE)
+        assert "transport" in nobody.configuration()
+    with Client(server.url, registered.token) as alice, speaking(server, "__instructor__") as instructor:
+        (hw1,) = alice.assignments()
+        fetched = io.BytesIO()
+        alice.release_file(hw1.files[0], fetched)
+        assert fetched.getvalue() == NOTEBOOK
+        submitted = alice.submit("hw1", "alice", work)
+        assert (submitted.size, submitted.sha256) == (work.stat().st_size, sha256(work.read_bytes()))
+        assert submitted.receipt
+        assert alice.status("hw1", "alice").status == "submitted"
+        (receipt,) = alice.receipts("hw1", "alice")
+        assert alice.all_receipts("alice") == [receipt]
+        assert (receipt.receipt, receipt.version) == (submitted.receipt, submitted.version)
+        own = io.BytesIO()
+        alice.version(receipt, own)
+        assert own.getvalue() == work.read_bytes()
+        assert alice.chain_head() == messages.ChainHead(receipt.number, receipt.hash)
+        assert Ed25519Signer({"keys": alice.signing_keys().keys}).verify(receipt.receipt)["user"] == "alice"
+        (info,) = instructor.submissions("hw1")
+        collected = io.BytesIO()
+        instructor.submitted_file(info, collected)
+        assert collected.getvalue() == work.read_bytes()
+        assert instructor.upload_grades("hw1", [GradeEntry({"username": "alice", "grade": "9"})]).count == 1
+        assert instructor.upload_feedback("hw1", {"alice.html": b"<p>fine"}).files == ["alice.html"]
+        assert alice.status("hw1", "alice").grade == "9"
+        assert alice.feedback("hw1", "alice") == b"<p>fine"
+
+
+def test_refusals_of_the_server_come_back_as_the_errors_they_were(server: Running, work: Path) -> None:
+    with speaking(server, "alice") as alice:
+        with pytest.raises(Forbidden, match="only an instructor"):
+            alice.submissions("hw1")
+        with pytest.raises(Forbidden):
+            alice.submit("hw1", "bob", work)
+        with pytest.raises(NotFound):
+            alice.submit("hw9", "alice", work)
+        alice.register("alice", CODE)
+        with pytest.raises(NameTaken):
+            alice.register("alice", CODE)
+    with Client(server.url, TOKEN) as mallory, pytest.raises(Unauthenticated):
+        mallory.assignments()
+
+
+def test_feedback_of_any_size_goes_over_in_several_requests(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "FEEDBACK_BATCH", 10)
+    pages = {f"user{number}.html": b"<p>fine" for number in range(3)}
+    with speaking(server, "__instructor__") as instructor:
+        assert instructor.upload_feedback("hw1", pages).files == list(pages)
+    assert len(list((server.root / "hw1" / "feedback").iterdir())) == 3
+
+
+def test_progress_counts_to_the_whole_size_both_ways(server: Running, work: Path) -> None:
+    seen: list[tuple[int, int | None]] = []
+    with speaking(server, "alice") as alice, speaking(server, "__instructor__") as instructor:
+        alice.submit("hw1", "alice", work, lambda done, total: seen.append((done, total)))
+        instructor.submitted_file(
+            instructor.submissions("hw1")[0], io.BytesIO(), lambda done, total: seen.append((done, total))
+        )
+    size = work.stat().st_size
+    assert [each for each in seen if each == (size, size)] == [(size, size)] * 2
+    assert {total for _, total in seen} == {size}
+
+
+# trying again
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_busy_server_is_asked_again(status: int, hostile_server: HostileServer, client: Client) -> None:
+    hostile_server.answer("GET /assignments", as_json({"error": "busy"}, status), as_json([]))
+    assert client.assignments() == []
+    assert len(hostile_server.asked) == 2
+
+
+def test_retry_after_is_waited_for(hostile_server: HostileServer, client: Client) -> None:
+    hostile_server.answer("GET /assignments", as_json({"error": "busy"}, 503, Retry_After="0.3"), as_json([]))
+    started = time.monotonic()
+    client.assignments()
+    assert time.monotonic() - started >= 0.3
+
+
+def test_a_wait_longer_than_our_patience_is_not_begun(hostile_server: HostileServer, client: Client) -> None:
+    hostile_server.answer("GET /assignments", as_json({"error": "back tomorrow"}, 503, Retry_After="86400"))
+    with pytest.raises(Temporary, match="back tomorrow"):
+        client.assignments()
+    assert len(hostile_server.asked) == 1
+
+
+def test_other_refusals_are_not_asked_again(hostile_server: HostileServer, client: Client) -> None:
+    hostile_server.answer("GET /assignments", as_json({"error": "no"}, 400))
+    with pytest.raises(BadRequest):
+        client.assignments()
+    assert len(hostile_server.asked) == 1
+
+
+def test_a_submission_whose_answer_was_lost_is_sent_again_whole(
+    hostile_server: HostileServer, client: Client, work: Path
+) -> None:
+    done = as_json({"status": "ok", "filename": "alice.py"})
+    hostile_server.answer("POST /assignments/hw1/submit", Answer(hang_up=True), done)
+    client.submit("hw1", "alice", work)
+    assert [asked.body for asked in hostile_server.asked] == [work.read_bytes()] * 2
+
+
+def test_a_registration_whose_answer_was_lost_is_sent_again_with_the_same_key(
+    hostile_server: HostileServer, client: Client
+) -> None:
+    hostile_server.answer("POST /register", Answer(hang_up=True), as_json({"token": TOKEN, "user": "alice"}))
+    assert client.register("alice", CODE).token == TOKEN
+    first, second = (json.loads(asked.body) for asked in hostile_server.asked)
+    assert first == second
+    client.register("alice", CODE)
+    other = json.loads(hostile_server.asked[-1].body)
+    assert len(other["claim_key"]) == 64
+    assert other["claim_key"] != first["claim_key"]
+
+
+def test_a_download_that_breaks_off_begins_again(hostile_server: HostileServer, client: Client) -> None:
+    hostile_server.answer("GET /f", Answer(bytes(CHUNK + 9), announced=2 * CHUNK), Answer(b"whole"))
+    target = io.BytesIO()
+    client.release_file(messages.ReleaseFileInfo("f", "/f"), target)
+    assert target.getvalue() == b"whole"
+
+
+def test_a_server_that_is_not_there_is_a_network_failure_and_said_while_waiting() -> None:
+    said: list[str] = []
+    with (
+        Client(f"http://127.0.0.1:{free_port()}", patience=QUICK, on_wait=said.append) as client,
+        pytest.raises(NetworkFailure, match=r"not answer: check the address, else tell your instructor$"),
+    ):
+        client.health()
+    assert said == [f"the server at {client.url} does not answer; trying for up to 2 s (Ctrl-C stops)"]
+
+
+def test_an_unknown_host_and_a_server_without_tls_are_not_waited_for(hostile_server: HostileServer) -> None:
+    said: list[str] = []
+    for url, why in (
+        ("http://nowhere.invalid", "no server called nowhere.invalid"),
+        (hostile_server.url.replace("http:", "https:"), "no secure connection"),
+    ):
+        with Client(url, on_wait=said.append) as client, pytest.raises(NetworkFailure, match=why) as failure:
+            client.health()
+        assert "[" not in str(failure.value)
+    assert said == []
+
+
+# the token stays at home
+
+
+def test_a_redirect_to_another_server_is_refused_and_the_token_stays(
+    hostile_server: HostileServer, client: Client, work: Path
+) -> None:
+    with hostile() as other:
+        away = Answer(status=307, headers={"Location": f"{other.url}/take"})
+        hostile_server.answer("GET /assignments", away)
+        hostile_server.answer("POST /assignments/hw1/submit", away)
+        with pytest.raises(NetworkFailure, match="another server"):
+            client.assignments()
+        with pytest.raises(NetworkFailure, match="another server"):
+            client.submit("hw1", "alice", work)
+        assert other.asked == []
+
+
+def test_a_download_may_leave_the_server_but_without_the_token(hostile_server: HostileServer, client: Client) -> None:
+    with hostile() as other:
+        other.answer("GET /big", Answer(b"data"))
+        hostile_server.answer("GET /f", Answer(status=302, headers={"Location": f"{other.url}/big"}))
+        for address in ("/f", f"{other.url}/big"):
+            target = io.BytesIO()
+            client.release_file(messages.ReleaseFileInfo("f", address), target)
+            assert target.getvalue() == b"data"
+        assert ["Authorization" in asked.headers for asked in other.asked] == [False, False]
+
+
+def test_a_download_that_comes_back_from_elsewhere_does_not_carry_the_token(
+    hostile_server: HostileServer, client: Client
+) -> None:
+    with hostile() as other:
+        other.answer("GET /big", Answer(status=302, headers={"Location": f"{hostile_server.url}/secret"}))
+        hostile_server.answer("GET /secret", Answer(b"data"))
+        client.release_file(messages.ReleaseFileInfo("f", f"{other.url}/big"), io.BytesIO())
+    assert "Authorization" not in hostile_server.asked[-1].headers
+
+
+@pytest.mark.parametrize("address", ["@evil.example/f", "//evil.example/f", ":80@evil.example/f", "f", "/Ü 1/f"])
+def test_a_listed_path_is_always_below_our_server(address: str, hostile_server: HostileServer, client: Client) -> None:
+    with pytest.raises(NotFound):
+        client.release_file(messages.ReleaseFileInfo("f", address), io.BytesIO())
+    assert len(hostile_server.asked) == 1
+
+
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://evil.example/f", "http://", "javascript:1"])
+def test_an_address_that_is_not_of_the_web_is_refused(address: str, client: Client) -> None:
+    with pytest.raises(VerificationFailed):
+        client.release_file(messages.ReleaseFileInfo("f", address), io.BytesIO())
+
+
+def test_a_redirect_within_the_server_is_followed(hostile_server: HostileServer, client: Client) -> None:
+    hostile_server.answer("GET /assignments", Answer(status=308, headers={"Location": "/assignments/"}))
+    hostile_server.answer("GET /assignments/", as_json([]))
+    assert client.assignments() == []
+    assert [asked.headers["Authorization"] for asked in hostile_server.asked] == [f"Bearer {TOKEN}"] * 2
+
+
+def test_a_server_that_wants_https_is_named_by_its_https_url(hostile_server: HostileServer, client: Client) -> None:
+    hostile_server.answer("GET /assignments", Answer(status=301, headers={"Location": "https://127.0.0.1/assignments"}))
+    with pytest.raises(NetworkFailure, match=r"use --url https://127\.0\.0\.1"):
+        client.assignments()
+
+
+def test_redirects_in_a_circle_end(hostile_server: HostileServer, client: Client) -> None:
+    hostile_server.answer("GET /assignments", Answer(status=302, headers={"Location": "/assignments"}))
+    with pytest.raises(NetworkFailure, match="circle"):
+        client.assignments()
+
+
+# answers that are wrong
+
+
+def test_an_answer_without_end_is_not_read(
+    hostile_server: HostileServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "MAX_REPLY", 1000)
+    hostile_server.answer("GET /assignments", Answer(b"[" + b" " * 5000 + b"]"))
+    with pytest.raises(NetworkFailure, match="longer than"):
+        client.assignments()
+
+
+def test_a_redirect_to_nowhere_is_said_to_be_one(hostile_server: HostileServer, client: Client) -> None:
+    hostile_server.answer("GET /assignments", Answer(status=302))
+    with pytest.raises(NetworkFailure, match="without saying where"):
+        client.assignments()
+
+
+def test_a_listed_file_at_a_host_that_cannot_be_is_refused(client: Client) -> None:
+    with pytest.raises(NetworkFailure, match="cannot ask"):
+        client.release_file(messages.ReleaseFileInfo("f", f"http://{'x' * 64}.example.org/f"), io.BytesIO())
+
+
+@pytest.mark.parametrize("body", [b"<html>log in to the wifi", b"{}", b"[3]", b"[" * 100_000, b"\xff", b'[{"id": 1}]'])
+def test_an_answer_that_is_not_ours_is_said_to_be_so(
+    body: bytes, hostile_server: HostileServer, client: Client
+) -> None:
+    hostile_server.answer("GET /assignments", Answer(body))
+    with pytest.raises(NetworkFailure, match=r"answer|does not look like a mograder server"):
+        client.assignments()
+
+
+@pytest.mark.parametrize(
+    ("content", "size", "checksum"),
+    [(b"longer", 3, None), (b"x", 3, None), (b"abd", 3, sha256(b"abc")), (b"abd", None, sha256(b"abc"))],
+)
+def test_a_file_that_is_not_the_listed_one_is_refused(
+    content: bytes, size: int | None, checksum: str | None, hostile_server: HostileServer, client: Client
+) -> None:
+    hostile_server.answer("GET /f", Answer(content))
+    listed = messages.ReleaseFileInfo("f", "/f", size=messages.given(size), sha256=messages.given(checksum))
+    with pytest.raises(VerificationFailed):
+        client.release_file(listed, io.BytesIO())
+
+
+def test_a_file_without_end_is_not_read(
+    hostile_server: HostileServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "MAX_FILE", 1000)
+    hostile_server.answer("GET /f", Answer(bytes(5000)))
+    with pytest.raises(VerificationFailed, match="longer than"):
+        client.release_file(messages.ReleaseFileInfo("f", "/f"), io.BytesIO())
+
+
+def test_a_server_that_received_other_bytes_is_found_out(
+    hostile_server: HostileServer, client: Client, work: Path
+) -> None:
+    wrong = as_json({"status": "ok", "filename": "alice.py", "sha256": "0" * 64})
+    hostile_server.answer("POST /assignments/hw1/submit", wrong)
+    with pytest.raises(VerificationFailed, match="other bytes"):
+        client.submit("hw1", "alice", work)
+
+
+def test_what_a_server_leaves_unsaid_can_be_kept_as_json(
+    hostile_server: HostileServer, client: Client, work: Path
+) -> None:
+    hostile_server.answer("POST /assignments/hw1/submit", as_json({"status": "ok", "filename": "alice.py"}))
+    submitted = client.submit("hw1", ALICE, work)
+    assert msgspec.to_builtins(submitted)["user"] == "alice"
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "text"),
+    [
+        (as_json({"error": "no such thing"}, 404), NotFound, "no such thing"),
+        (as_json({"error": "no", "code": "made_up"}, 403), Forbidden, "no"),
+        (as_json({"error": "no", "code": "unreadable"}, 503), Temporary, "no"),
+        (as_json({"error": "no", "code": "method_not_allowed"}, 405), MograderError, "no"),
+        (as_json({"error": "a\u001b[2Jb"}, 400), BadRequest, "a?[2Jb"),
+        (as_json(["what"], 400), BadRequest, "400"),
+        (Answer(b"<h1>nginx", 413), MograderError, "413"),
+        (Answer(b"x" * 200_000, 500), MograderError, "500"),
+    ],
+)
+def test_an_error_is_understood_with_and_without_a_code(
+    answer: Answer, kind: type[MograderError], text: str, hostile_server: HostileServer, client: Client
+) -> None:
+    hostile_server.answer("GET /assignments", answer)
+    with pytest.raises(kind) as caught:
+        client.assignments()
+    assert text in caught.value.message
+
+
+def test_a_lean_answer_of_the_published_server_will_do(
+    hostile_server: HostileServer, client: Client, work: Path
+) -> None:
+    hostile_server.answer("POST /assignments/hw1/submit", as_json({"status": "ok", "filename": "alice.py"}))
+    submitted = client.submit("hw1", "alice", work)
+    assert (submitted.receipt, submitted.attempt) == ("", 0)
+    assert submitted.sha256 == sha256(work.read_bytes())
+    listing = [{"username": "alice", "filename": "alice.py", "url": "/assignments/hw1/submissions/alice.py"}]
+    hostile_server.answer("GET /assignments/hw1/submissions", as_json(listing))
+    assert client.submissions("hw1")[0].sha256 == ""
+
+
+def test_a_manifest_written_by_hand_will_do(hostile_server: HostileServer, client: Client) -> None:
+    files = [{"filename": "a.py", "url": "https://cdn.example/a.py"}, {"filename": "b.py"}, "c.py"]
+    manifest = [
+        {"name": "Homework", "id": 7, "files": files, "duedate": 1_773_144_000, "note": "x"},
+        {"name": 3, "duedate": 0},
+        {"name": "hw3", "id": None, "files": None, "duedate": "soon", "title": None},
+    ]
+    hostile_server.answer("GET /assignments", as_json(manifest))
+    first, second, third = client.assignments()
+    assert (first.id, known(first.duedate)) == ("7", 1_773_144_000)
+    assert [(file.filename, file.url) for file in first.files] == [("a.py", "https://cdn.example/a.py"), ("b.py", "")]
+    assert (second.name, second.id, known(second.duedate)) == ("3", "3", None)
+    assert (third.id, third.files, known(third.duedate)) == ("hw3", [], None)
+
+
+def test_a_submission_carries_its_checksum(hostile_server: HostileServer, client: Client, work: Path) -> None:
+    hostile_server.answer("POST /assignments/hw1/submit", as_json({"status": "ok"}))
+    client.submit("hw1", "alice", work)
+    assert hostile_server.asked[0].headers[CHECKSUM_HEADER] == sha256(work.read_bytes())
+    assert hostile_server.asked[0].path.endswith("?user=alice")
+
+
+def test_grades_go_over_as_they_are(hostile_server: HostileServer, client: Client) -> None:
+    hostile_server.answer("POST /assignments/hw%201/grades", as_json({"status": "ok", "count": 4}))
+    client.upload_grades("hw 1", [GradeEntry({"student": "alice", "mark": "1,5"})])
+    expected = {"grades": [{"student": "alice", "mark": "1,5"}], "workflow_state": ""}
+    assert json.loads(hostile_server.asked[0].body) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("HTTPS://Course.Example.ORG:443/", "https://course.example.org"),
+        ("http://localhost:8080/", "http://localhost:8080"),
+        (" https://example.org/course/ ", "https://example.org/course"),
+    ],
+)
+def test_a_url_is_kept_in_one_form(text: str, url: str) -> None:
+    assert normalise_url(text) == url
+    assert normalise_url(url) == url
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "course.example.org", "localhost:8080", "ftp://x", "https://", "https://a:b@x/", "https://x/?q", "h\0",
+     f"https://{'x' * 64}.example.org", "https://a..b/", "https://x/#f"],
+)  # fmt: skip
+def test_what_is_no_url_of_a_server_is_a_usage_error(text: str) -> None:
+    with pytest.raises(Usage):
+        normalise_url(text)

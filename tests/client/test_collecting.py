@@ -1,0 +1,275 @@
+"""Collecting submissions: each under its student's name, only what is new, and again after a break."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mograder.client.client import Client
+from mograder.client.collecting import collect
+from mograder.client.connection import RetryPolicy
+from mograder.domain.errors import NetworkFailure
+from tests.hostile import Answer, HostileServer, as_json
+from tests.parts import Running, names_in, sha256
+
+QUICK = RetryPolicy(attempts=2, total=1, first_wait=0.001)
+
+
+@pytest.fixture
+def instructor(server: Running) -> Iterator[Client]:
+    with Client(server.url, server.token("__instructor__")) as client:
+        yield client
+
+
+@pytest.fixture
+def stranger(hostile_server: HostileServer) -> Iterator[Client]:
+    with Client(hostile_server.url, patience=QUICK) as client:
+        yield client
+
+
+def bring(client: Client, folder: Path, force: bool = False) -> dict[str, bool]:
+    """Collect hw1; by user, whether it was new. There must be no problems."""
+    results = list(collect(client, "hw1", folder, force))
+    assert [each.problem for each in results if each.problem] == []
+    return {each.user: each.new for each in results}
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return memory.getvalue()
+
+
+def lists(server: HostileServer, content: dict[str, bytes], **more: object) -> None:
+    listing = [{"username": user, "filename": f"{user}.py", "url": f"/f/{user}", **more} for user in content]
+    server.answer("GET /assignments/hw1/submissions", as_json(listing))
+    for user, body in content.items():
+        server.answer(f"GET /f/{user}", Answer(body))
+
+
+def downloads(server: HostileServer) -> list[str]:
+    return [asked.path for asked in server.asked if asked.path.startswith("/f/")]
+
+
+def test_only_what_is_new_is_collected(server: Running, instructor: Client, tmp_path: Path) -> None:
+    folder = tmp_path / "collected"
+    assert bring(instructor, folder) == {}
+    students = [f"student{number}" for number in range(20)]
+    for student in students:
+        server.submit(student, f"{student}\n".encode())
+    assert bring(instructor, folder) == dict.fromkeys(students, True)
+    assert all((folder / f"{student}.py").read_text() == f"{student}\n" for student in students)
+    assert bring(instructor, folder) == dict.fromkeys(students, False)
+    server.submit("student7", b"again\n")
+    assert {user for user, new in bring(instructor, folder).items() if new} == {"student7"}
+    assert (folder / "student7.py").read_bytes() == b"again\n"
+    (folder / "student3.py").unlink()
+    assert {user for user, new in bring(instructor, folder).items() if new} == {"student3"}
+    assert bring(instructor, folder, force=True) == dict.fromkeys(students, True)
+
+
+def test_what_a_instructor_wrote_into_a_collected_file_stays_until_there_is_something_new(
+    server: Running, instructor: Client, tmp_path: Path
+) -> None:
+    server.submit("alice", b"work\n")
+    bring(instructor, tmp_path)
+    (tmp_path / "alice.py").write_bytes(b"work  # good\n")
+    assert bring(instructor, tmp_path) == {"alice": False}
+    assert (tmp_path / "alice.py").read_bytes() == b"work  # good\n"
+
+
+def test_an_archive_becomes_a_notebook_and_a_folder_of_its_student(
+    server: Running, instructor: Client, tmp_path: Path
+) -> None:
+    folder = tmp_path / "collected"
+    for student in ("alice", "bob"):
+        server.submit(student, zipped({"helper.py": b"h", "hw/main.py": f"# {student}".encode(), "data.csv": b"1"}))
+    bring(instructor, folder)
+    assert names_in(folder) == [".mograder", "alice", "alice.py", "bob", "bob.py"]
+    assert (folder / "alice.py").read_bytes() == b"# alice"
+    assert names_in(folder / "bob") == ["data.csv", "helper.py", "hw"]
+    assert bring(instructor, folder) == {"alice": False, "bob": False}
+    server.submit("alice", zipped({"main.py": b"second"}))
+    assert bring(instructor, folder) == {"alice": True, "bob": False}
+    assert names_in(folder / "alice") == ["main.py"]
+
+
+def test_nothing_stays_of_an_earlier_submission_of_another_kind(
+    server: Running, instructor: Client, tmp_path: Path
+) -> None:
+    folder = tmp_path / "collected"
+    server.submit("bob", b"work")
+    bring(instructor, folder)
+    (folder / "alice").mkdir()  # the instructor's own
+    for content, names in (
+        (b"# work", ["alice", "alice.py"]),
+        (zipped({"data.csv": b"1"}), ["alice"]),
+        (zipped({"hw1.py": b"# work"}), ["alice", "alice.py"]),
+        (zipped({"../hw1.py": b"evil"}), ["alice.zip"]),
+        (b"# more work", ["alice.py"]),
+    ):
+        server.submit("alice", content)
+        list(collect(instructor, "hw1", folder))
+        assert names_in(folder) == sorted([".mograder", *names, "bob.py"])
+        assert not any(each.new for each in collect(instructor, "hw1", folder))
+    assert (folder / "alice.py").read_bytes() == b"# more work"
+
+
+def test_one_bad_archive_does_not_hold_up_the_others(server: Running, instructor: Client, tmp_path: Path) -> None:
+    server.submit("mallory", zipped({"../bob.py": b"evil"}))
+    server.submit("bob", b"work\n")
+    results = {each.user: each for each in collect(instructor, "hw1", tmp_path / "in")}
+    assert "kept as mallory.zip" in results["mallory"].problem
+    assert names_in(tmp_path) == ["course", "in"]
+    assert names_in(tmp_path / "in") == [".mograder", "bob.py", "mallory.zip"]
+    assert (tmp_path / "in/bob.py").read_bytes() == b"work\n"
+
+
+def test_without_checksums_contents_are_compared(
+    hostile_server: HostileServer, stranger: Client, tmp_path: Path
+) -> None:
+    lists(hostile_server, {"alice": b"1", "bob": b"1"})
+    assert bring(stranger, tmp_path) == {"alice": True, "bob": True}
+    lists(hostile_server, {"alice": b"2", "bob": b"1"})
+    assert bring(stranger, tmp_path) == {"alice": True, "bob": False}
+    lists(hostile_server, {"alice": b"2", "bob": b"1"}, timemodified=5, size=1)
+    bring(stranger, tmp_path)
+    asked = len(downloads(hostile_server))
+    assert bring(stranger, tmp_path) == {"alice": False, "bob": False}
+    assert len(downloads(hostile_server)) == asked
+
+
+def test_a_run_that_was_broken_off_goes_on_where_it_was(
+    hostile_server: HostileServer, stranger: Client, tmp_path: Path
+) -> None:
+    lists(hostile_server, {f"user{number}": b"1" for number in range(20)}, sha256=sha256(b"1"), size=1)
+    hostile_server.answer("GET /f/user19", Answer(hang_up=True))
+    with pytest.raises(NetworkFailure):
+        bring(stranger, tmp_path)
+    arrived = {path.stem for path in tmp_path.glob("*.py")}
+    assert arrived
+    hostile_server.answer("GET /f/user19", Answer(b"1"))
+    assert {user for user, new in bring(stranger, tmp_path).items() if not new} >= arrived
+    assert len(list(tmp_path.glob("*.py"))) == 20
+    assert names_in(tmp_path / ".mograder") == ["collected.json"]
+
+
+@pytest.mark.parametrize("name", ["../evil", "/etc/x", "..", "", "a/b", "alice.py", ".hidden", "alice_20260310T200800"])
+def test_a_user_name_cannot_lead_outside(
+    name: str, hostile_server: HostileServer, stranger: Client, tmp_path: Path
+) -> None:
+    listing = [{"username": name, "filename": "x.py", "url": "/f/x"}]
+    hostile_server.answer("GET /assignments/hw1/submissions", as_json(listing))
+    hostile_server.answer("GET /f/x", Answer(b"evil"))
+    (result,) = collect(stranger, "hw1", tmp_path / "in")
+    assert result.problem
+    assert not result.new
+    assert names_in(tmp_path) == ["in"]
+    assert names_in(tmp_path / "in") == [".mograder"]
+
+
+def test_a_missing_file_is_a_problem_of_that_student_alone(
+    hostile_server: HostileServer, stranger: Client, tmp_path: Path
+) -> None:
+    lists(hostile_server, {"alice": b"1", "bob": b"1", "Alice": b"2"})
+    hostile_server.answer("GET /f/bob", as_json({"error": "gone"}, 404))
+    results = {each.user: (each.new, bool(each.problem)) for each in collect(stranger, "hw1", tmp_path)}
+    assert results == {"alice": (True, False), "bob": (False, True), "Alice": (False, True)}
+    assert (tmp_path / "alice.py").read_bytes() == b"1"
+
+
+def test_what_somebody_changed_in_a_collected_file_is_kept_and_named_when_something_new_comes(
+    server: Running, instructor: Client, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    server.submit("alice", b"work\n")
+    server.submit("bob", zipped({"hw1.py": b"# bob", "data.csv": b"1"}))
+    bring(instructor, folder)
+    (folder / "alice.py").write_bytes(b"work  # good\n")
+    (folder / "bob/notes.txt").write_text("see exercise 3")
+    server.submit("alice", b"more work\n")
+    server.submit("bob", b"# more\n")
+    problems = {each.user: each.problem for each in collect(instructor, "hw1", folder)}
+    assert (folder / "alice.py").read_bytes() == b"more work\n"
+    aside = folder / ".mograder/aside"
+    assert (aside / "1-alice.py").read_bytes() == b"work  # good\n"
+    assert (aside / "1-bob/notes.txt").read_text() == "see exercise 3"
+    assert str(aside / "1-alice.py") in problems["alice"]
+    assert str(aside / "1-bob") in problems["bob"]
+    assert names_in(folder) == [".mograder", "alice.py", "bob.py"]
+    (folder / "alice.py").write_bytes(b"more work  # better\n")
+    list(collect(instructor, "hw1", folder, force=True))
+    assert (aside / "2-alice.py").read_bytes() == b"more work  # better\n"
+
+
+def test_caches_that_running_a_notebook_leaves_are_no_change(
+    server: Running, instructor: Client, tmp_path: Path
+) -> None:
+    server.submit("alice", zipped({"hw1.py": b"# alice", "tea.csv": b"1"}))
+    bring(instructor, tmp_path / "in")
+    for name in ("__pycache__/hw1.pyc", "__marimo__/session/hw1.json", ".ipynb_checkpoints/x"):
+        (tmp_path / "in/alice" / name).parent.mkdir(parents=True)
+        (tmp_path / "in/alice" / name).write_text("x")
+    server.submit("alice", b"# more\n")
+    assert [each.problem for each in collect(instructor, "hw1", tmp_path / "in")] == [""]
+    assert not (tmp_path / "in/.mograder/aside").exists()
+
+
+def test_the_work_of_people_who_are_not_listed_any_more_is_moved_aside_and_named(
+    hostile_server: HostileServer, stranger: Client, tmp_path: Path
+) -> None:
+    def listing(*users: str) -> None:
+        entries = [{"username": user, "filename": f"{user}.py", "url": f"/f/{user}.py"} for user in users]
+        hostile_server.answer("GET /assignments/hw1/submissions", as_json(entries))
+        for user in users:
+            hostile_server.answer(f"GET /f/{user}.py", Answer(user.encode()))
+
+    folder = tmp_path / "in"
+    listing("alice", "bob")
+    list(collect(stranger, "hw1", folder))
+    (folder / "notes.txt").write_text("the grader's own")
+    listing("alice")
+    found = {each.user: each for each in collect(stranger, "hw1", folder, which="on-time")}
+    assert "is not among these submissions" in found["bob"].problem
+    assert not found["bob"].failed
+    assert names_in(folder) == [".mograder", "alice.py", "notes.txt"]
+    assert (folder / ".mograder/aside/1-bob.py").read_bytes() == b"bob"
+    listing()
+    list(collect(stranger, "hw1", folder))
+    assert names_in(folder) == [".mograder", "notes.txt"]
+    listing("alice", "bob")
+    list(collect(stranger, "hw1", folder))
+    assert names_in(folder) == [".mograder", "alice.py", "bob.py", "notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("filename", "content", "kept", "doubt"),
+    [("bob.py", b"Rar!\x1a\x07\x01\x00", "bob.rar", True), ("bob.py", b"%PDF-1.7", "bob.pdf", True),
+     ("bob.py", b"7z\xbc\xaf\x27\x1c", "bob.7z", True), ("bob.zip", b"Rar!\x1a\x07", "bob.zip", True),
+     ("bob.zip", b"x = 1\n", "bob.zip", True), ("bob.pdf", b"%PDF-1.7", "bob.pdf", False),
+     ("bob.docx", zipped({"[Content_Types].xml": b"<x/>"}), "bob.docx", False),
+     ("bob.py", zipped({"[Content_Types].xml": b"<x/>"}), "bob.docx", True),
+     ("bob.toml", b"[https]", "bob.bin", False), ("bob", b"x = 1\n", "bob.py", False)],
+)  # fmt: skip
+def test_what_is_no_notebook_is_kept_as_it_is_under_its_own_ending(
+    filename: str,
+    content: bytes,
+    kept: str,
+    doubt: bool,
+    hostile_server: HostileServer,
+    stranger: Client,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    entry = {"username": "bob", "filename": filename, "url": "/f"}
+    hostile_server.answer("GET /assignments/hw1/submissions", as_json([entry]))
+    hostile_server.answer("GET /f", Answer(content))
+    (found,) = collect(stranger, "hw1", tmp_path / "in")
+    assert names_in(tmp_path / "in") == [".mograder", kept]
+    assert (tmp_path / "in" / kept).read_bytes() == content
+    assert (f"kept as {kept}" in found.problem) is doubt

@@ -1,0 +1,23 @@
+"""The command line, run in this process: what a person types and sees, without the start of an interpreter."""
+
+from __future__ import annotations
+
+import io
+import os
+from contextlib import redirect_stderr, redirect_stdout
+from subprocess import CompletedProcess
+
+import pytest
+
+from mograder.cli import run
+from tests.parts import environment
+
+
+def run_command(*words: object) -> CompletedProcess[str]:
+    """Runs `mograder` with these words, and with no setting in the environment."""
+    typed, out, err = [str(word) for word in words], io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name in os.environ.keys() - environment().keys():
+            patch.delenv(name)
+        code = run(typed)
+    return CompletedProcess(typed, code, out.getvalue(), err.getvalue())

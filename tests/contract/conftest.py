@@ -1,0 +1,71 @@
+"""Every contract test runs over every store; a new adapter is one more line in STORES."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mograder.domain.store import Store
+from mograder.store.folder.layout import Folders
+from mograder.store.postgres.courses import PostgresCourses
+from tests.contract.parts import Open
+from tests.parts import (
+    make_course_folder,
+    open_store,
+)
+from tests.postgres import new_course
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A course that can be opened again and again; `end` comes after its stores are closed."""
+
+    open: Open
+    end: Callable[[], None] = lambda: None
+
+
+def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
+    root = make_course_folder(tmp_path)
+    return Opened(lambda: open_store(root))
+
+
+def postgres(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
+    """Opens it through two sets of connections in turn, as two servers do."""
+    url = request.getfixturevalue("postgres_url")
+    servers = [PostgresCourses(url), PostgresCourses(url)]
+    name = new_course(servers[0], Folders.of(make_course_folder(tmp_path)))
+    turns = itertools.cycle(servers)
+
+    def end() -> None:
+        for each in servers:
+            each.close()
+
+    return Opened(lambda: next(turns).open(name), end)
+
+
+STORES = [directory, postgres]
+
+
+@pytest.fixture(params=STORES, ids=lambda make: make.__name__)
+def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Opens one course; every store it gave is closed at the end."""
+    course: Opened = request.param(request, tmp_path)
+    opened: list[Store] = []
+
+    def open_one() -> Store:
+        opened.append(course.open())
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        store.close()
+    course.end()
+
+
+@pytest.fixture
+def store(open_again: Open) -> Store:
+    return open_again()

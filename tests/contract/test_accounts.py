@@ -1,0 +1,138 @@
+"""What every store promises about accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from mograder.domain.access import COURSE_INSTRUCTOR, Account, Role
+from mograder.domain.audit import Event
+from mograder.domain.course import Course
+from mograder.domain.errors import NameTaken
+from mograder.domain.names import Username
+from mograder.domain.roster import Person
+from mograder.domain.store import Store
+from tests.contract.parts import NOTE, SIGNER
+from tests.parts import (
+    ALICE,
+    BOB,
+    NOON,
+    Clock,
+)
+
+
+def test_an_unknown_account_is_none(store: Store) -> None:
+    assert store.accounts.get(ALICE) is None
+    assert store.accounts.all() == []
+
+
+def test_what_people_write_about_themselves_is_kept_without_what_no_database_takes(store: Store) -> None:
+    """NUL and half of a surrogate pair, which JSON can carry."""
+    course = Course(store, SIGNER, Clock())
+    course.roster.add(COURSE_INSTRUCTOR, [Person.parse("alice", "Al\0ice \ud800Liddell")])
+    assert [account.name for account in store.accounts.all()] == ["Al ice Liddell"]
+
+
+def test_an_account_comes_back_as_it_was_put(store: Store) -> None:
+    account = Account(
+        ALICE, Role.INSTRUCTOR, "Alïce", generation=3, bound=True, code_hash="ab", created=NOON, removed=True,
+        claim_hash="cd", claimed=NOON + 1,
+    )  # fmt: skip
+    assert store.accounts.change(ALICE, lambda held: account, NOTE) == account
+    assert store.accounts.get(ALICE) == account
+
+
+def test_accounts_are_sorted_by_name(store: Store) -> None:
+    for name in ("carl", "alice", "bob"):
+        account = Account(Username(name))
+        store.accounts.change(account.username, lambda held, account=account: account, NOTE)  # type: ignore[misc]
+    assert [each.username for each in store.accounts.all()] == ["alice", "bob", "carl"]
+
+
+def test_a_change_sees_the_account_that_differs_by_case_alone(store: Store) -> None:
+    store.accounts.change(ALICE, lambda held: Account(ALICE), NOTE)
+    seen: list[Account | None] = []
+
+    def change(held: Account | None) -> Account:
+        seen.append(held)
+        raise NameTaken("taken")
+
+    with pytest.raises(NameTaken):
+        store.accounts.change(Username("ALICE"), change, NOTE)
+    assert seen == [Account(ALICE)]
+    assert store.accounts.get(Username("ALICE")) is None
+
+
+def test_a_change_that_raises_leaves_account_and_audit_log_as_they_were(store: Store) -> None:
+    store.accounts.change(ALICE, lambda held: Account(ALICE), NOTE)
+
+    def change(held: Account | None) -> Account:
+        raise NameTaken("taken")
+
+    with pytest.raises(NameTaken, match="taken"):
+        store.accounts.change(ALICE, change, replace(NOTE, action="lost"))
+    assert store.accounts.get(ALICE) == Account(ALICE)
+    assert [event.action for event in store.audit.events()] == ["test"]
+
+
+def test_many_accounts_are_changed_together_or_not_at_all(store: Store) -> None:
+    def refuse(held: Account | None) -> Account:
+        raise NameTaken("taken")
+
+    both = [(name, lambda held, name=name: Account(name, removed=True), NOTE) for name in (BOB, ALICE)]  # type: ignore[misc]
+    with pytest.raises(NameTaken):
+        store.accounts.change_many([*both, (Username("carl"), refuse, NOTE)])
+    assert (store.accounts.all(), store.audit.events()) == ([], [])
+    assert store.accounts.change_many(both) == [Account(BOB, removed=True), Account(ALICE, removed=True)]
+    assert store.accounts.all() == [Account(ALICE, removed=True), Account(BOB, removed=True)]
+    assert store.accounts.change_many([]) == []
+
+
+def test_a_change_that_changes_nothing_is_not_in_the_audit_log(store: Store) -> None:
+    def keep(name: Username) -> tuple[Username, Callable[[Account | None], Account], Event]:
+        return name, lambda held: held or Account(name), replace(NOTE, subject=name)
+
+    changes = [keep(name) for name in (BOB, BOB, ALICE)]
+    for _ in range(2):
+        assert store.accounts.change_many(changes) == [Account(BOB), Account(BOB), Account(ALICE)]
+        assert [each.subject for each in store.audit.events()] == ["alice", "bob"]
+
+
+def test_nobody_gets_between_the_reading_and_the_writing_of_an_account(store: Store) -> None:
+    def raised(held: Account | None) -> Account:
+        return replace(held, generation=held.generation + 1) if held else Account(ALICE, generation=1)
+
+    with ThreadPoolExecutor(20) as threads:
+        list(threads.map(lambda _: store.accounts.change(ALICE, raised, NOTE), range(100)))
+    account = store.accounts.get(ALICE)
+    assert account is not None
+    assert account.generation == 100
+    assert len(store.audit.events()) == 100
+
+
+def test_accounts_are_counted_and_a_spent_ticket_is_known_as_such(store: Store) -> None:
+    assert (store.accounts.count(), store.guard.is_spent("t")) == (0, False)
+    store.accounts.change(ALICE, lambda _: Account(ALICE), Event(NOON, "x", "add", ALICE))
+    store.guard.spend("t", NOON, NOON + 1)
+    assert (store.accounts.count(), store.guard.is_spent("t"), store.guard.is_spent("u")) == (1, True, False)
+
+
+@pytest.mark.parametrize(
+    ("account", "claimable"),
+    [
+        (Account(ALICE, bound=True), False),
+        (Account(ALICE, code_hash="0"), True),
+        (Account(ALICE, bound=True, claim_hash="0", claimed=NOON), True),
+        (Account(ALICE, bound=True, claim_hash="0", claimed=NOON - 1), False),
+        (Account(ALICE, bound=True, claimed=NOON), False),
+    ],
+)
+def test_whether_an_account_can_be_claimed_is_told_without_reading_them_all(
+    store: Store, account: Account, claimable: bool
+) -> None:
+    assert not store.accounts.any_claimable(0)
+    store.accounts.change(ALICE, lambda _: account, Event(NOON, "x", "add", ALICE))
+    assert store.accounts.any_claimable(NOON - 1) is claimable

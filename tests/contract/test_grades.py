@@ -1,0 +1,71 @@
+"""What every store promises about grades and feedback."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from mograder.domain.errors import ChangedMeanwhile
+from mograder.domain.store import Store
+from tests.contract.parts import NOTE, Open, graded
+from tests.parts import (
+    ALICE,
+    BOB,
+    HW1,
+)
+
+
+def test_grades_merge_by_person_and_keep_keys_that_nobody_knows(store: Store) -> None:
+    assert store.grades.of(HW1) == ()
+    assert store.grades.merge(HW1, (graded(username="alice", grade="1", tutor="T"), graded(username="bob")), NOTE) == 2
+    assert store.grades.merge(HW1, (graded(username="alice", grade="2"),), NOTE) == 2
+    assert [dict(each.fields) for each in store.grades.of(HW1)] == [
+        {"username": "alice", "grade": "2", "tutor": "T"},
+        {"username": "bob"},
+    ]
+
+
+def test_grades_of_many_threads_are_all_there(store: Store) -> None:
+    def one(number: int) -> int:
+        return store.grades.merge(HW1, (graded(username=f"s{number}", grade="ä"),), NOTE)
+
+    with ThreadPoolExecutor(20) as threads:
+        counts = list(threads.map(one, range(60)))
+    assert sorted(counts) == list(range(1, 61))
+    assert {each.person for each in store.grades.of(HW1)} == {f"s{number}" for number in range(60)}
+
+
+def test_feedback_is_kept_for_each_person_and_replaced(store: Store) -> None:
+    assert store.grades.feedback(HW1, ALICE) is None
+    store.grades.put_feedback(HW1, {ALICE: b"first", BOB: b"bob"}, NOTE)
+    store.grades.put_feedback(HW1, {ALICE: b"second"}, NOTE)
+    pages = [store.grades.feedback(HW1, user) for user in (ALICE, BOB)]
+    assert [page.read() if page else None for page in pages] == [b"second", b"bob"]
+
+
+def test_grades_that_were_changed_since_are_not_merged(open_again: Open) -> None:
+    one, other = open_again(), open_again()
+    first = one.grades.version(HW1)
+    one.grades.merge(HW1, (graded(username="alice", grade=1),), NOTE, first)
+    with pytest.raises(ChangedMeanwhile):
+        other.grades.merge(HW1, (graded(username="alice", grade=2),), NOTE, first)
+    assert [each.grade for each in other.grades.of(HW1)] == ["1"]
+    assert (other.audit.events(), other.grades.version(HW1)) == ([NOTE], one.grades.version(HW1))
+    assert other.grades.version(HW1) != first
+
+
+def test_of_many_who_merge_grades_into_the_version_that_they_have_seen_one_does(open_again: Open) -> None:
+    stores = [open_again(), open_again()]
+    version = stores[0].grades.version(HW1)
+
+    def merge(number: int) -> bool:
+        try:
+            stores[number % 2].grades.merge(HW1, (graded(username=f"s{number}", grade=1),), NOTE, version)
+        except ChangedMeanwhile:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(merge, range(16))) == 1
+    assert len(stores[0].grades.of(HW1)) == len(stores[0].audit.events()) == 1

@@ -1,0 +1,48 @@
+"""What every store promises about assignments and released files."""
+
+from __future__ import annotations
+
+import pytest
+
+from mograder.domain.names import AssignmentName, FileName
+from mograder.domain.release import Fetched
+from mograder.domain.store import Store
+from tests.contract.parts import Open
+from tests.parts import (
+    ALICE,
+    BOB,
+    HW1,
+    NOON,
+    sha256,
+)
+
+
+def test_assignments_and_their_files_are_listed_and_read(store: Store) -> None:
+    (assignment,) = store.release.assignments()
+    assert (assignment.name, [file.name for file in assignment.files]) == ("hw1", ["hw1.py"])
+    found = store.release.file(HW1, FileName("hw1.py"))
+    assert found is not None
+    assert (sha256(found.read()), len(found.read())) == (assignment.files[0].sha256, assignment.files[0].size)
+
+
+def test_an_assignment_is_found_by_its_name(store: Store) -> None:
+    found = store.release.find("hw1")
+    assert found is not None
+    assert (found.name, found.id, [each.id for each in store.release.assignments()]) == ("hw1", "hw1", ["hw1"])
+    assert store.release.find("hw9") is None
+
+
+@pytest.mark.parametrize("name", ["hw2.py", "hw1", "hw1.py/x", "hw1.py/\u00fc", "a/b/c.py"])
+def test_a_released_file_that_is_not_there_is_none(store: Store, name: str) -> None:
+    assert store.release.file(HW1, FileName(name)) is None
+    assert store.release.file(AssignmentName("hw9"), FileName(name)) is None
+
+
+def test_the_first_download_of_each_person_and_assignment_is_kept(open_again: Open) -> None:
+    store, hw2 = open_again(), AssignmentName("hw2")
+    first = [Fetched(HW1, BOB, NOON), Fetched(HW1, ALICE, NOON + 1), Fetched(hw2, ALICE, NOON + 2)]
+    store.release.note_fetched(first)
+    store.release.note_fetched([Fetched(HW1, ALICE, NOON + 3), Fetched(hw2, BOB, NOON + 4)])
+    for seen in (store, open_again()):
+        assert seen.release.fetched() == [first[1], first[0], first[2], Fetched(hw2, BOB, NOON + 4)]
+        assert seen.release.fetched(ALICE) == [first[1], first[2]]

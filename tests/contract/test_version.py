@@ -1,0 +1,55 @@
+"""What every store promises about its version."""
+
+from __future__ import annotations
+
+from mograder.domain.access import Account
+from mograder.domain.chain import make_tombstone
+from mograder.domain.extensions import Extension
+from mograder.domain.grades import GradeEntry
+from mograder.domain.release import Fetched
+from tests.contract.parts import NOTE, SIGNER, Open
+from tests.parts import (
+    ALICE,
+    HW1,
+    NOON,
+    submit_work,
+)
+
+
+def test_the_version_changes_after_every_change_in_this_or_another_server(open_again: Open) -> None:
+    store, other = open_again(), open_again()
+    seen = [store.version()]
+    for change in (
+        lambda: submit_work(store, SIGNER, ALICE, b"one"),
+        lambda: submit_work(other, SIGNER, ALICE, b"two"),
+        lambda: store.accounts.change(ALICE, lambda held: Account(ALICE), NOTE),
+        lambda: other.accounts.change(ALICE, lambda held: Account(ALICE, generation=1), NOTE),
+        lambda: other.extensions.change([(HW1, ALICE, lambda held: Extension(HW1, ALICE, NOON), NOTE)]),
+        lambda: other.release.note_fetched([Fetched(HW1, ALICE, NOON)]),
+        lambda: other.audit.record(NOTE),
+        lambda: other.erase(ALICE, lambda receipt: make_tombstone(receipt, SIGNER, "course", NOON), NOTE),
+    ):
+        change()  # type: ignore[no-untyped-call]
+        seen.append(store.version())
+        assert seen[-1] not in seen[:-1]
+
+
+def test_the_version_of_an_assignment_changes_when_it_is_graded_or_feedback_comes(open_again: Open) -> None:
+    store, other = open_again(), open_again()
+    seen = [store.version(HW1)]
+    for change in (
+        lambda: other.grades.merge(HW1, (GradeEntry({"username": "alice", "grade": 1}),), NOTE),
+        lambda: other.grades.put_feedback(HW1, {ALICE: b"<p>fine"}, NOTE),
+    ):
+        change()  # type: ignore[no-untyped-call]
+        seen.append(store.version(HW1))
+        assert seen[-1] not in seen[:-1]
+
+
+def test_the_version_stays_while_nothing_changes(open_again: Open) -> None:
+    """In a store that never said so, everything would be made anew for everybody who asks."""
+    store, other = open_again(), open_again()
+    submit_work(store, SIGNER, ALICE, b"one")
+    seen = store.version()
+    assert other.accounts.all() == store.accounts.all()
+    assert store.version() == seen

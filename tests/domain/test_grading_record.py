@@ -1,0 +1,20 @@
+"""A grading record follows from itself, and knows the files that it is about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.grading_samples import BROKEN, record
+from tests.parts import sha256
+
+
+def test_a_record_whose_points_do_not_follow_from_its_checks_says_so() -> None:
+    assert record().faults() == ()
+    assert record(BROKEN).faults() == ()
+    (fault,) = replace(record(), points=30.0).faults()
+    assert fault == "its checks earn 15.8 points, and it states 30.0"
+
+
+def test_it_names_the_files_that_have_no_part_in_it() -> None:
+    given = {"alice.py": sha256(b"work"), "hw1.py": sha256(b"source"), "lock": sha256(b"environment"), "b.py": "00"}
+    assert record().differences(given) == ("b.py",)

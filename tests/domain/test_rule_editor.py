@@ -1,0 +1,155 @@
+"""Changing rules over a real folder: what holds together, who has seen what, and what it means for submissions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
+from mograder.domain.course import Course
+from mograder.domain.errors import BadRequest, ChangedMeanwhile, NotFound, Unreadable
+from mograder.domain.names import AssignmentName
+from mograder.domain.rule_editor import RulesAsText
+from tests.parts import ALICE, HW1, NOON, SECOND, Clock, filled
+
+STUDENT = Actor(ALICE, Role.STUDENT)
+PLAN = """\
+timezone = "Europe/Berlin"   # ours
+
+[[assignments]]
+name = "hw1"
+title = "Loops"
+opens = 2026-03-01
+due = 2026-03-10T12:00:00    # 11:00 UTC
+closes = 2026-03-12
+"""
+
+
+@pytest.fixture
+def plan(course_folder: Path) -> Path:
+    path = course_folder.parent / "mograder.toml"
+    path.write_text(PLAN)
+    return path
+
+
+def change(course: Course, tag: str = "", **texts: str) -> RulesAsText:
+    held = course.rules.of(HW1)
+    return course.rules.change(COURSE_INSTRUCTOR, HW1, replace(held.texts, **texts), tag or held.tag)
+
+
+def test_only_what_differs_is_written_and_the_audit_log_says_it(course: Course, plan: Path) -> None:
+    changed = change(course, due="2026-03-11T12:00", points="20", title=" Loops ")
+    assert (changed.texts.due, changed.texts.closes, changed.zone) == (
+        "2026-03-11T12:00", "2026-03-12T23:59:59", "Europe/Berlin"
+    )  # fmt: skip
+    assert plan.read_text() == PLAN.replace("03-10T12", "03-11T12") + "points = 20\n"
+    (event,) = course.audit.events()
+    assert (event.actor, event.action, event.subject) == ("__instructor__", "rules", "hw1")
+    assert event.detail == "due 2026-03-10T12:00 -> 2026-03-11T12:00; points unsaid -> 20"
+
+
+def test_everything_that_can_be_said_is_written_and_taken_out_again(course: Course, plan: Path) -> None:
+    texts = {"title": "While", "max_size": "100 MiB", "accepts": ".py .zip", "points": "200000000"}
+    written = change(course, **texts)
+    assert (written.assignment, written.texts) == (HW1, replace(written.texts, **texts))
+    taken = change(course, **dict.fromkeys(texts, "")).texts
+    assert taken == replace(written.texts, **dict.fromkeys(texts, ""))
+
+
+def test_what_changes_nothing_writes_nothing(course: Course, plan: Path) -> None:
+    before = plan.stat()
+    held = course.rules.of(HW1)
+    assert change(course) == held
+    assert (plan.stat().st_mtime_ns, course.audit.events()) == (before.st_mtime_ns, [])
+
+
+def test_submissions_are_judged_anew_at_once_and_receipts_say_what_held(
+    course: Course, plan: Path, clock: Clock
+) -> None:
+    body = filled(course.submissions.upload(), b"work")
+    clock.now = NOON
+    receipt = course.submissions.submit(STUDENT, course.release.assignment(STUDENT, "hw1"), ALICE, body, NOON).receipt
+    text = receipt.text
+    assert receipt.submission.late
+    change(course, due="2026-03-10T14:00")
+    standing = course.standings.of(course.release.assignment(STUDENT, "hw1"), ALICE)
+    assert standing.counting is not None
+    assert not standing.counting.lateness.late
+    (kept,) = course.submissions.receipts(ALICE)
+    assert (kept.text, kept.submission.late) == (text, True)
+    change(course, opens="2026-03-10T13:01")
+    with pytest.raises(NotFound):
+        course.release.assignment(STUDENT, "hw1")
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [
+        ({"due": "2026-03-13"}, "out of order: opens 2026-03-01 00:00 CET, due 2026-03-13 23:59:59 CET, closes"),
+        ({"opens": "2026-03-10T12:01"}, "out of order"), ({"closes": "2026-03-10T11:00"}, "out of order"),
+        ({"due": "", "closes": "2026-02-01"}, "out of order"), ({"max_size": "101 MiB"}, "too large"),
+        ({"due": "soon", "points": "1"}, "'soon' is no time"),
+    ],
+)  # fmt: skip
+def test_what_does_not_hold_together_changes_nothing(
+    course: Course, plan: Path, texts: dict[str, str], says: str
+) -> None:
+    with pytest.raises(BadRequest, match=says):
+        change(course, **texts)
+    assert (plan.read_text(), course.audit.events()) == (PLAN, [])
+
+
+def test_a_day_opens_with_its_beginning_and_closes_with_its_end(course: Course, plan: Path) -> None:
+    texts = change(course, opens="2026-03-10", closes="2026-03-10").texts
+    assert (texts.opens, texts.closes) == ("2026-03-10T00:00", "2026-03-10T23:59:59")
+
+
+def test_all_times_may_go_together(course: Course, plan: Path) -> None:
+    texts = change(course, opens="", due="", closes="").texts
+    assert (texts.opens, texts.due, texts.closes) == ("", "", "")
+    assert "due" not in plan.read_text()
+
+
+def test_what_was_changed_by_hand_since_is_not_overwritten(course: Course, plan: Path) -> None:
+    tag = course.rules.of(HW1).tag
+    edited = PLAN + "points = 3\n"
+    plan.write_text(edited)
+    with pytest.raises(ChangedMeanwhile, match="changed meanwhile"):
+        change(course, tag, title="Mine")
+    assert (plan.read_text(), course.audit.events()) == (edited, [])
+
+
+def test_what_cannot_be_understood_is_not_overwritten(course: Course, plan: Path) -> None:
+    held = course.rules.of(HW1)
+    plan.write_text("[[assignments\n")
+    with pytest.raises(Unreadable):
+        course.rules.change(COURSE_INSTRUCTOR, HW1, replace(held.texts, title="Mine"), held.tag)
+    assert plan.read_text() == "[[assignments\n"
+
+
+def test_an_assignment_that_is_not_there_gets_no_rules(course: Course, plan: Path) -> None:
+    with pytest.raises(NotFound, match="'hw9'"):
+        course.rules.of(AssignmentName("hw9"))
+
+
+def test_the_plan_goes_before_a_manifest_and_takes_nothing_out_of_it(
+    course: Course, plan: Path, course_folder: Path
+) -> None:
+    due = NOON // SECOND
+    manifest = course_folder / "assignments.json"
+    manifest.write_text(json.dumps([{"name": "hw1", "title": "Theirs", "duedate": due}]))
+    plan.unlink()
+    held = course.rules.of(HW1)
+    assert (held.texts.title, held.texts.due) == ("Theirs", "2026-03-10T12:00")
+    assert change(course, due="2026-03-11T12:00").texts.due == "2026-03-11T12:00"
+    assert plan.read_text() == '[[assignments]]\nname = "hw1"\ndue = 2026-03-11T12:00:00\n'
+    for key in ("title", "due"):
+        with pytest.raises(BadRequest, match=rf"assignments\.json says '{key}' of 'hw1'"):
+            change(course, **{key: ""})
+    tag = course.rules.of(HW1).tag
+    manifest.write_text(json.dumps([{"name": "hw1", "title": "Others", "duedate": due}]))
+    with pytest.raises(ChangedMeanwhile):
+        change(course, tag, points="1")

@@ -1,0 +1,65 @@
+"""Gradings as tests need them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from mograder.domain.grading_record import Graded, GradingRecord, Tested
+from mograder.domain.marks import Question, mark
+from mograder.domain.results import CellFailure, CheckResult, CheckStatus, LimitReached, Outcome, RunReport
+from tests.parts import NOON, sha256
+
+QUESTIONS = (
+    Question("Q1", 10, ("Q1: value", "Q1: parity")),
+    Question("Q2", 20, ("Q2: doubling", "Q2: more")),
+    Question("Q3", 5, manual=True),
+)
+TESTED = Tested(sha256(b"tests"), sha256(b"source"), sha256(b"environment"), {"cell_seconds": 10}, "bubblewrap")
+
+
+def check(label: str, earned: float, total: float, *messages: str, hidden: bool = False) -> CheckResult:
+    if total == 0:
+        status = CheckStatus.NOT_RUN
+    else:
+        status = CheckStatus.SUCCESS if earned == total else CheckStatus.PARTIAL if earned else CheckStatus.DANGER
+    return CheckResult(label, label.partition(":")[0].strip(), hidden, status, messages, earned, total)
+
+
+HALF_RIGHT = RunReport(
+    Outcome.GRADED,
+    (
+        check("Q1: value", 1, 3, "x must be 41"),
+        check("Q1: parity", 0, 1, "x must be odd"),
+        check("Q2: doubling", 1, 1),
+        check("Q2: more", 1, 2, "f(7) must be 14", hidden=True),
+    ),
+    cpu_seconds=0.25,
+    wall_seconds=0.5,
+)
+"""2.5 of 10 and 13.3 of 20 points."""
+
+FAILED = RunReport(
+    Outcome.CODE_FAILED,
+    (check("Q1: value", 0, 0), check("Q1: parity", 0, 0), check("Q2: doubling", 1, 1),
+     check("Q2: more", 2, 2, hidden=True)),
+    (CellFailure("answer", 12, "ZeroDivisionError: division by zero", "line 12, in answer\n    x = 1 / 0"),),
+    changed_cells=("check(Q1)",),
+)  # fmt: skip
+
+LOOPING = RunReport(
+    Outcome.LIMIT,
+    (check("Q1: value", 3, 3), check("Q1: parity", 1, 1), check("Q2: doubling", 0, 0)),
+    limits=(LimitReached("time", "Q2", 40, "took longer than 10 s"),),
+)
+
+BROKEN = RunReport(Outcome.OUR_FAILURE, error="no sandbox")
+
+
+def record(report: RunReport = HALF_RIGHT, **changes: Any) -> GradingRecord:
+    questions = changes.get("questions", QUESTIONS)
+    made = GradingRecord(
+        "hw1", "alice", Graded("alice.py", sha256(b"work"), 4), TESTED, questions, report,
+        mark(questions, report).automatic, NOON, "1.0", 7,
+    )  # fmt: skip
+    return replace(made, **changes)

@@ -1,0 +1,629 @@
+"""Archives: a course is in one whole, whatever happens meanwhile, and comes back as it was or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+import os
+import shutil
+import stat
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mograder.config import utc_now
+from mograder.domain.errors import MograderError, NotFound, Usage, VerificationFailed
+from mograder.domain.names import Username
+from mograder.signing import Ed25519Signer, new_private_key
+from mograder.store.folder import backup
+from mograder.store.folder.backup import Restored, Written, read_backup, write_backup
+from mograder.store.folder.layout import Folders, served_folders
+from mograder.store.folder.store import FolderStore
+from tests.courses import damage_row, everything, forget_file, ledger, versions
+from tests.parts import ALICE, BOB, NOTEBOOK, make_course_folder, names_in, sha256, submit_work
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes and links as on POSIX")
+
+CAROL = Username("carol")
+
+
+@pytest.fixture
+def course(sound: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(sound, tmp_path / "course", symlinks=True))
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    return tmp_path / "a.tar.gz"
+
+
+def quiet(_text: str) -> None:
+    pass
+
+
+def written(course: Path, archive: Path, say: Callable[[str], None] = quiet) -> Written:
+    return write_backup(Folders.of(course / "release"), archive, utc_now(), say)
+
+
+def restored(archive: Path, say: Callable[[str], None] = quiet) -> Path:
+    """The course that comes back."""
+    return read_backup(archive, archive.with_name("b"), say).folders.course
+
+
+def files_in(course: Path) -> dict[str, bytes]:
+    """All but what a course makes anew."""
+    found = {path.relative_to(course).as_posix(): path.read_bytes() for path in course.rglob("*") if path.is_file()}
+    return {name: content for name, content in found.items() if not name.startswith("release/.mograder.db")
+            and name != "release/.mograder.lock"}  # fmt: skip
+
+
+def manifest_in(archive: Path) -> dict[str, Any]:
+    with tarfile.open(archive) as opened:
+        held = opened.extractfile(backup.MANIFEST)
+        assert held is not None
+        return dict(json.load(held))
+
+
+@contextlib.contextmanager
+def served(course: Path) -> Iterator[tuple[FolderStore, Ed25519Signer]]:
+    store = FolderStore(Folders.of(course / "release"))
+    try:
+        yield store, Ed25519Signer(store.keys.signing_key(new_private_key))
+    finally:
+        store.close()
+
+
+# all of it
+
+
+def test_every_file_is_in_the_manifest_and_comes_back_as_it_was(course: Path, archive: Path) -> None:
+    (course / "release" / "later" / "files").mkdir(parents=True)
+    os.utime(course / "release/hw1/grades.json", (1e9, 1e9))
+    said: list[str] = []
+    made = written(course, archive, said.append)
+    assert stat.S_IMODE(archive.stat().st_mode) == 0o600
+    assert said == ["5 submissions, as the ledger stands now"]
+    manifest = manifest_in(archive)
+    members = {each["path"]: each for each in manifest["members"]}
+    with tarfile.open(archive) as opened:
+        assert opened.getnames() == [*(name.rstrip("/") for name in members), backup.MANIFEST]
+        modes = {each.name: each.mode for each in opened}
+    assert modes[backup.MANIFEST] == modes["release/.mograder.db"] == 0o600
+    assert modes["release/later/files"] == 0o755
+    assert made == Written(len(members), 5)
+    assert members["release/hw1/files/hw1.py"]["sha256"] == sha256(NOTEBOOK)
+    assert (manifest["format"], manifest["receipts"], manifest["release"]) == (1, 5, None)
+    assert (manifest["root"], manifest["submitted"], manifest["grades"]) == ("release", "submitted", "release")
+    said.clear()
+    back = restored(archive, said.append)
+    assert said == [f"{len(members)} files back, with the right checksums"]
+    assert files_in(back) == files_in(course)
+    assert (back / "release/later/files").is_dir()
+    assert stat.S_IMODE((back / "release/.mograder-secret").stat().st_mode) == 0o600
+    assert stat.S_IMODE((back / "release/hw1/files/hw1.py").stat().st_mode) == 0o644
+    assert (back / "release/hw1/grades.json").stat().st_mtime == 1e9
+    assert os.readlink(back / "submitted/hw1/alice.py") == os.readlink(course / "submitted/hw1/alice.py")
+    assert stat.S_IMODE(back.stat().st_mode) == 0o755
+
+
+def test_a_large_course_is_told_as_it_goes(course: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backup, "SAY_EVERY", 4)
+    said: list[str] = []
+    made = written(course, archive, said.append)
+    assert said[1:3] == [f"4 of {made.files - 1} files", f"8 of {made.files - 1} files"]  # the ledger is no such file
+    said.clear()
+    restored(archive, said.append)
+    assert said[:2] == ["4 files", "8 files"]
+
+
+def test_what_is_pending_in_the_archive_is_a_file_after_the_restore(course: Path, archive: Path) -> None:
+    forget_file(course)
+    written(course, archive)
+    back = restored(archive)
+    assert (back / "submitted/hw1/bob.py").read_bytes() == b"bob 1"
+
+
+@pytest.mark.parametrize("placed", [False, True], ids=["waits", "is placed meanwhile"])
+def test_a_large_submission_that_waits_for_its_place_is_in_the_archive(
+    course: Path, archive: Path, placed: bool
+) -> None:
+    version, spool = versions(course, "bob")[-1], course / "submitted" / ".incoming-0123"
+    version.rename(spool)
+    ledger(course, "INSERT INTO pending SELECT number, NULL, '.incoming-0123' FROM receipts WHERE filename = "
+                   f"'{version.name}'")  # fmt: skip
+    (course / "submitted" / ".incoming-4567").write_bytes(b"on its way")
+    written(course, archive, (lambda _text: spool.rename(version)) if placed else quiet)
+    back = restored(archive)
+    assert (back / "submitted/hw1/bob.py").read_bytes() == b"bob 1"
+    assert not list((back / "submitted").glob(".incoming*"))
+
+
+def test_what_comes_while_the_archive_is_written_is_not_in_it_and_disturbs_nothing(course: Path, archive: Path) -> None:
+    (course / "submitted/hw1/zoe.py").write_bytes(b"by hand")
+    (course / "release/hw1/alice.py").write_bytes(b"alice, later")  # no submission, whatever is in it
+    before = files_in(course)
+
+    def say(text: str) -> None:
+        if "as the ledger stands now" in text:
+            submit_work(store, signer, ALICE, b"alice, later", utc_now())
+            submit_work(store, signer, CAROL, b"carol, later", utc_now())
+            (course / "submitted/hw1/bob.py").unlink()
+            (course / "submitted/hw1/bob.py").write_bytes(b"bob, later")
+            submit_work(store, signer, BOB, b"bob, later", utc_now())
+            store.settler.settle()
+
+    with served(course) as (store, signer):
+        written(course, archive, say)
+        assert (course / "submitted/hw1/bob.py").read_bytes() == b"bob, later"
+    back = restored(archive)
+    assert files_in(back) == before
+    assert os.readlink(back / "submitted/hw1/alice.py") == versions(back)[-1].name
+    assert os.readlink(back / "submitted/hw1/bob.py") == versions(back, "bob")[-1].name
+
+
+def test_a_submission_that_was_moved_elsewhere_behind_a_link_is_archived(
+    course: Path, archive: Path, tmp_path: Path
+) -> None:
+    version = versions(course)[0]
+    content = version.read_bytes()
+    version.rename(tmp_path / "elsewhere.py")
+    version.symlink_to(tmp_path / "elsewhere.py")
+    written(course, archive)
+    assert (restored(archive) / version.relative_to(course)).read_bytes() == content
+
+
+def test_a_copy_in_place_of_a_link_that_was_moved_on_is_a_link_to_what_is_in_the_archive(
+    course: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def say(text: str) -> None:
+        if "as the ledger stands now" in text:
+            with monkeypatch.context() as without:
+                without.setattr(os, "symlink", no_links)
+                submit_work(store, signer, ALICE, b"alice, later", utc_now())
+
+    with served(course) as (store, signer):
+        written(course, archive, say)
+        assert not (course / "submitted/hw1/alice.py").is_symlink()
+    assert (restored(archive) / "submitted/hw1/alice.py").read_bytes() == b"alice 2"
+
+
+def no_links(*_: object) -> None:
+    raise PermissionError(1, "not permitted")
+
+
+def test_what_is_placed_while_the_archive_is_written_is_in_it_with_its_link(course: Path, archive: Path) -> None:
+    """A version and a link that were not there when the folders were listed."""
+    folder = course / "submitted" / "hw1"
+    version = versions(course, "bob")[-1]
+
+    def say(text: str) -> None:
+        if "of" in text and not version.exists():
+            version.write_bytes(b"bob 1")
+            (folder / "bob.py").symlink_to(version.name)
+
+    version.unlink()
+    (folder / "bob.py").unlink()
+    with pytest.MonkeyPatch.context() as often:
+        often.setattr(backup, "SAY_EVERY", 3)
+        written(course, archive, say)
+    assert (restored(archive) / "submitted/hw1/bob.py").read_bytes() == b"bob 1"
+
+
+def test_what_is_missing_or_by_hand_is_so_in_the_archive(course: Path, archive: Path) -> None:
+    folder = course / "submitted" / "hw1"
+    versions(course)[0].unlink()
+    (folder / "alice.py").unlink()
+    (folder / "alice.py").write_bytes(versions(course)[0].read_bytes())  # back to an older one
+    (folder / "carol.py").write_bytes(b"by hand")
+    before = files_in(course)
+
+    def say(_text: str) -> None:
+        submit_work(store, signer, BOB, b"bob, later", utc_now())
+
+    with served(course) as (store, signer):
+        written(course, archive, say)
+    assert files_in(restored(archive)) == before
+
+
+def test_a_course_without_submissions_is_archived_and_the_first_that_comes_meanwhile_is_not_in_it(
+    tmp_path: Path, archive: Path
+) -> None:
+    course = make_course_folder(tmp_path).parent
+
+    def say(text: str) -> None:
+        assert text == "0 submissions, as the ledger stands now"
+        submit_work(store, signer, ALICE, b"alice, later", utc_now())
+
+    with served(course) as (store, signer):
+        assert written(course, archive, say).receipts == 0
+    assert list((restored(archive) / "submitted").rglob("*.py")) == []
+
+
+def test_links_that_lead_elsewhere_and_what_is_no_file_are_left_out_and_told(course: Path, archive: Path) -> None:
+    folder = course / "release" / "hw1" / "files"
+    (folder / "out").symlink_to(course.parent)
+    (folder / "up.py").symlink_to("..")
+    (folder / "data.csv").symlink_to("hw1.py")
+    os.mkfifo(folder / "pipe")
+    said: list[str] = []
+    written(course, archive, said.append)
+    assert said[1:] == [
+        f"left out: {folder / 'out'} is a link that leads elsewhere", f"left out: {folder / 'pipe'} is no file",
+        f"left out: {folder / 'up.py'} is a link that leads elsewhere",
+    ]  # fmt: skip
+    assert names_in(restored(archive) / "release" / "hw1" / "files") == ["data.csv", "hw1.py"]
+
+
+def test_leftovers_of_writes_that_were_cut_off_are_not_in_the_archive(course: Path, archive: Path) -> None:
+    before = files_in(course)
+    (course / "release" / "hw1" / ".grades.json.0123456789ab.tmp").write_bytes(b"half")
+    written(course, archive)
+    assert files_in(restored(archive)) == before
+
+
+# where things stand
+
+
+def moved(root: Path, parent: Path, *names: str) -> Folders:
+    """A course with a submission whose folders of these names stand elsewhere."""
+    places = {name: parent / f"disk-{name}" for name in names}
+    if "release" in places:
+        (root / "hw1" / "files").rename(parent / "hw1")
+        places["release"].mkdir()
+        (parent / "hw1").rename(places["release"] / "hw1")
+    return Folders.of(root, **places)
+
+
+@pytest.mark.parametrize("names", [("submitted",), ("grades",), ("release",), ("release", "submitted", "grades"), ()])
+def test_folders_elsewhere_come_back_inside_and_serve_is_told(
+    tmp_path: Path, archive: Path, names: tuple[str, ...]
+) -> None:
+    folders = moved(make_course_folder(tmp_path), tmp_path, *names)
+    with contextlib.closing(FolderStore(folders)) as store:
+        signer = Ed25519Signer(store.keys.signing_key(new_private_key))
+        submit_work(store, signer, ALICE, b"work")
+    folders.grades.mkdir(exist_ok=True)
+    (folders.grades / "hw1").mkdir(exist_ok=True)
+    (folders.grades / "hw1" / "grades.json").write_text("[]")
+    write_backup(folders, archive, utc_now(), quiet)
+    back = read_backup(archive, tmp_path / "b", quiet)
+    course = tmp_path / "b"
+    inside = {"submitted": "submitted", "grades": "grades", "release": "released files"}
+    assert back == Restored(
+        Folders.of(course / "release", **{name: course / inside[name] for name in names}),
+        "".join(f" --{name}-dir {course / inside[name]}" for name in ("release", "submitted", "grades")
+                if name in names and name != "submitted"),
+    )  # fmt: skip
+    assert (back.folders.submitted / "hw1" / "alice.py").read_bytes() == b"work"
+    assert (back.folders.grades / "hw1" / "grades.json").read_text() == "[]"
+    with contextlib.closing(FolderStore(back.folders)) as store:
+        assert [each.files[0].name for each in store.release.assignments()] == ["hw1.py"]
+
+
+@pytest.mark.parametrize("release", ["release", "flat"])
+def test_folders_that_the_settings_name_need_no_flags(course: Path, archive: Path, release: str) -> None:
+    (course / "submitted").rename(course / "work")
+    (course / "flat" / "hw1").mkdir(parents=True)
+    (course / "mograder.toml").write_text(f'[dirs]\nsubmitted = "work"\nrelease = "{release}"\n')
+    folders = served_folders(course / "release")
+    assert (folders.submitted, folders.release) == (course / "work", course / "flat" if release == "flat" else None)
+    write_backup(folders, archive, utc_now(), quiet)
+    back = read_backup(archive, archive.with_name("b"), quiet)
+    assert back == Restored(served_folders(archive.with_name("b") / "release"), "")
+
+
+def test_two_folders_of_one_name_come_back_apart(tmp_path: Path, archive: Path) -> None:
+    root = make_course_folder(tmp_path)
+    folders = Folders.of(root, submitted=tmp_path / "disk", grades=root.parent / "submitted")
+    (folders.grades / "hw1").mkdir(parents=True)
+    (folders.grades / "hw1" / "grades.json").write_text("[]")
+    with contextlib.closing(FolderStore(folders)) as store:
+        submit_work(store, Ed25519Signer(store.keys.signing_key(new_private_key)), ALICE, b"work")
+    write_backup(folders, archive, utc_now(), quiet)
+    course = tmp_path / "b"
+    back = read_backup(archive, course, quiet)
+    assert back.folders == Folders.of(
+        course / "release", submitted=course / "submitted-elsewhere", grades=course / "submitted"
+    )
+    assert names_in(back.folders.grades / "hw1") == ["grades.json"]
+    assert (back.folders.submitted / "hw1" / "alice.py").read_bytes() == b"work"
+
+
+def test_a_course_served_from_its_own_folder_comes_back_so(tmp_path: Path, archive: Path) -> None:
+    root = tmp_path / "algebra"
+    make_course_folder(tmp_path).rename(root)
+    folders = Folders.of(root)
+    with contextlib.closing(FolderStore(folders)) as store:
+        submit_work(store, Ed25519Signer(store.keys.signing_key(new_private_key)), ALICE, b"work")
+    (root / "mograder.toml").write_text('title = "Algebra"\n')
+    (root / "manifest.json").write_text("of another program")
+    (root / "submitted" / "hw2").mkdir()
+    write_backup(folders, archive, utc_now(), quiet)
+    with pytest.raises(Usage, match="must not be called 'release'"):
+        read_backup(archive, tmp_path / "release", quiet)
+    assert not (tmp_path / "release").exists()
+    back = read_backup(archive, tmp_path / "b", quiet)
+    assert back == Restored(Folders.of(tmp_path / "b"), "")
+    assert (tmp_path / "b" / "submitted" / "hw1" / "alice.py").read_bytes() == b"work"
+    assert (tmp_path / "b" / "submitted" / "hw2").is_dir()
+    assert (tmp_path / "b" / "mograder.toml").exists()
+    assert (tmp_path / "b" / "manifest.json").read_text() == "of another program"
+
+
+def test_a_course_with_broken_settings_is_archived_and_comes_back_as_it_is(course: Path, archive: Path) -> None:
+    (course / "mograder.toml").write_text("titel = ")
+    written(course, archive)
+    back = restored(archive)
+    assert (back / "mograder.toml").read_text() == "titel = "
+    assert back == archive.with_name("b")
+
+
+def test_a_course_that_does_not_open_comes_back_as_it_was_and_that_is_said(course: Path, archive: Path) -> None:
+    (course / "release/.mograder-secret").chmod(0o644)
+    written(course, archive)
+    said: list[str] = []
+    back = restored(archive, said.append)
+    assert "the course does not open: .mograder-secret can be read by other users" in said[-1]
+    assert files_in(back) == files_in(course)
+
+
+# what must not be
+
+
+def test_nothing_is_written_over_and_no_secret_put_where_it_is_served(course: Path, archive: Path) -> None:
+    archive.symlink_to("nowhere")
+    with pytest.raises(Usage, match="exists: choose another name"):
+        written(course, archive)
+    archive.unlink()
+    for place in ("release/hw1/files/a.tar.gz", "submitted/a.tar.gz", "release/a.tar.gz"):
+        with pytest.raises(Usage, match="lies inside the course"):
+            written(course, course / place)
+    with pytest.raises(Usage, match="is not a folder"):
+        written(course, course.parent / "nowhere" / "a.tar.gz")
+    (archive.parent / "g").mkdir()
+    with pytest.raises(Usage, match="lies inside the course"):
+        write_backup(Folders.of(course / "release", grades=archive.parent / "g"), archive.parent / "g" / "a", 0, quiet)
+    written(course, archive)
+    before = everything(course)
+    with pytest.raises(Usage, match="is there and not empty"):
+        read_backup(archive, course, quiet)
+    with pytest.raises(Usage, match="is there and not empty"):
+        read_backup(archive, archive, quiet)
+    with pytest.raises(Usage, match="is not a folder"):
+        read_backup(archive, archive.parent / "nowhere" / "b", quiet)
+    (archive.parent / "link").symlink_to(archive.parent / "empty")
+    (archive.parent / "empty").mkdir()
+    with pytest.raises(Usage, match="is there and not empty"):
+        read_backup(archive, archive.parent / "link", quiet)
+    assert everything(course) == before
+    assert names_in(archive.parent) == ["a.tar.gz", "course", "empty", "g", "link"]
+
+
+def test_a_name_that_somebody_takes_meanwhile_is_theirs(
+    course: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(_text: str) -> None:
+        archive.write_text("mine")
+
+    for _ in ("with links", "without"):
+        with pytest.raises(Usage, match="exists: choose another name"):
+            written(course, archive, taken)
+        assert archive.read_text() == "mine"
+        archive.unlink()
+        monkeypatch.setattr(os, "link", no_links)
+    written(course, archive)
+    assert names_in(archive.parent) == ["a.tar.gz", "course"]
+    restored(archive)
+
+
+def test_a_course_comes_back_into_an_empty_folder_that_keeps_its_mode(course: Path, archive: Path) -> None:
+    written(course, archive)
+    (archive.parent / "b").mkdir(mode=0o700)
+    back = restored(archive)
+    assert stat.S_IMODE(back.stat().st_mode) == 0o700
+    assert files_in(back) == files_in(course)
+
+
+def test_a_folder_without_a_ledger_is_no_course_to_archive(tmp_path: Path, archive: Path) -> None:
+    with pytest.raises(NotFound, match="no ledger"):
+        written(make_course_folder(tmp_path).parent, archive)
+    assert names_in(tmp_path) == ["course"]
+
+
+def test_a_damaged_ledger_is_not_archived(course: Path, archive: Path) -> None:
+    damage_row(course)
+    with pytest.raises(MograderError, match="the ledger is damaged: see mograder doctor"):
+        written(course, archive)
+    assert names_in(archive.parent) == ["course"]
+
+
+@pytest.mark.parametrize("sql", [
+    "UPDATE receipts SET filename = '../../../private' WHERE number = 3",
+    "INSERT INTO pending SELECT number, NULL, '../../private' FROM receipts WHERE number = 3",
+])  # fmt: skip
+def test_a_ledger_that_was_altered_to_name_a_file_outside_brings_none_into_the_archive(
+    course: Path, archive: Path, sql: str
+) -> None:
+    (course.parent / "private").write_text("mine")
+    ledger(course, sql)
+    with pytest.raises(MograderError, match="receipt 3 names a file that cannot be"):
+        written(course, archive)
+    assert not archive.exists()
+
+
+def test_a_file_that_shrinks_while_it_is_read_makes_no_archive(
+    course: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook = course / "release" / "hw1" / "files" / "hw1.py"
+    sizes = os.fstat
+
+    def longer(descriptor: int) -> os.stat_result:
+        found = sizes(descriptor)
+        if (found.st_ino, found.st_dev) != (notebook.stat().st_ino, notebook.stat().st_dev):
+            return found
+        return os.stat_result((*found[:6], found.st_size + 1, *found[7:]))
+
+    monkeypatch.setattr(backup.os, "fstat", longer)
+    with pytest.raises(MograderError, match=r"hw1\.py was changed while it was read: try again"):
+        written(course, archive)
+    assert names_in(archive.parent) == ["course"]
+
+
+# archives that were altered
+
+
+Change = Callable[[tarfile.TarInfo, bytes], tuple[tarfile.TarInfo, bytes] | None]
+
+
+def rewritten(archive: Path, change: Change, *more: tarfile.TarInfo) -> None:
+    content = io.BytesIO()
+    with tarfile.open(archive) as old, tarfile.open(fileobj=content, mode="w:gz") as new:
+        for member in old:
+            file = old.extractfile(member) if member.isreg() else None
+            changed = change(member, file.read() if file else b"")
+            if changed:
+                changed[0].size = len(changed[1])
+                new.addfile(changed[0], io.BytesIO(changed[1]))
+        for member in more:
+            new.addfile(member)
+    archive.write_bytes(content.getvalue())
+
+
+def renamed(member: tarfile.TarInfo, wanted: str, name: str) -> tarfile.TarInfo:
+    return member.replace(name=name, deep=True) if member.name == wanted else member
+
+
+def kept(member: tarfile.TarInfo, content: bytes) -> tuple[tarfile.TarInfo, bytes]:
+    return member, content
+
+
+def in_manifest(**changes: object) -> Change:
+    def change(member: tarfile.TarInfo, content: bytes) -> tuple[tarfile.TarInfo, bytes]:
+        if member.name == backup.MANIFEST:
+            content = json.dumps({**json.loads(content), **changes}).encode()
+        return member, content
+
+    return change
+
+
+def link(target: str) -> Change:
+    return lambda m, b: (m.replace(linkname=target, deep=True) if m.issym() else m, b)
+
+
+def another_kind() -> tarfile.TarInfo:
+    member = tarfile.TarInfo("release/pipe")
+    member.type = tarfile.FIFOTYPE
+    return member
+
+
+def wrong_checksum(archive: Path) -> None:
+    """gzip's own, of the first of two halves."""
+    content = gzip.decompress(archive.read_bytes())
+    middle = len(content) // 2
+    archive.write_bytes(gzip.compress(content[:middle])[:-8] + bytes(8) + gzip.compress(content[middle:]))
+
+
+GRADES = "release/hw1/grades.json"
+TAMPERED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a byte": (lambda a: rewritten(a, lambda m, b: (m, b.replace(b"7", b"9") if m.name == GRADES else b)),
+               f"'{GRADES}' is not as it was archived"),
+    "a file gone": (lambda a: rewritten(a, lambda m, b: None if m.name == GRADES else (m, b)),
+                    f"'{GRADES}' is missing"),
+    "a file more": (lambda a: rewritten(a, kept, tarfile.TarInfo("release/hw1/files/evil.py")),
+                    "'release/hw1/files/evil.py' is extra"),
+    "a folder more": (lambda a: rewritten(a, lambda m, b: (renamed(m, GRADES, "release/evil/x.py"), b)), "is extra"),
+    "a file twice": (lambda a: rewritten(a, kept, tarfile.TarInfo(GRADES)), "a name that cannot be"),
+    "a name that leads out": (lambda a: rewritten(a, lambda m, b: (renamed(m, GRADES, "../evil.py"), b)),
+                              "a name that cannot be"),
+    "a name written otherwise": (lambda a: rewritten(a, lambda m, b: (renamed(m, GRADES, f"./{GRADES}"), b)),
+                                 "a name that cannot be"),
+    "an absolute name": (lambda a: rewritten(a, lambda m, b: (renamed(m, GRADES, "/tmp/evil-of-mograder.py"), b)),
+                         "missing|extra"),
+    "a link that leads out": (lambda a: rewritten(a, link("/etc/passwd")), "neither file nor link of ours"),
+    "a link that leads up": (lambda a: rewritten(a, link("..")), "not as it was archived|no whole archive"),
+    "a link to another": (lambda a: rewritten(a, link("bob.py")), "not as it was archived"),
+    "a file for a link": (lambda a: rewritten(a, lambda m, b: (
+        (tarfile.TarInfo(m.name), b"evil") if m.issym() else (m, b)
+    )), "not as it was archived"),
+    "a pipe": (lambda a: rewritten(a, kept, another_kind()), "neither file nor link of ours"),
+    "a newer format": (lambda a: rewritten(a, in_manifest(format=2)), "made by a newer mograder"),
+    **{f"a folder of {name} that leads out": (
+        lambda a, name=name: rewritten(a, in_manifest(**{name: "../x"})), "a folder that cannot be",
+    ) for name in ("root", "submitted", "grades", "release")},
+    "an absolute folder": (lambda a: rewritten(a, in_manifest(release="/tmp")), "a folder that cannot be"),
+    "no manifest": (lambda a: rewritten(a, lambda m, b: None if m.name == backup.MANIFEST else (m, b)),
+                    "no whole archive"),
+    "a broken manifest": (lambda a: rewritten(a, lambda m, b: (m, b"{}" if m.name == backup.MANIFEST else b)),
+                          "no whole archive"),
+    "cut short": (lambda a: a.write_bytes(a.read_bytes()[: a.stat().st_size // 2]), "no whole archive"),
+    "a wrong checksum": (wrong_checksum, "no whole archive"),
+    "not compressed": (lambda a: a.write_bytes(gzip.decompress(a.read_bytes())), "no whole archive"),
+    "no archive": (lambda a: a.write_bytes(b"hello"), "no whole archive"),
+    "no tar": (lambda a: a.write_bytes(gzip.compress(b"hello" * 500)), "no whole archive"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("tamper", "said"), TAMPERED.values(), ids=TAMPERED)
+def test_a_tampered_archive_is_refused_and_leaves_nothing(
+    course: Path, archive: Path, tamper: Callable[[Path], object], said: str
+) -> None:
+    written(course, archive)
+    tamper(archive)
+    with pytest.raises(VerificationFailed, match=said):
+        restored(archive)
+    assert names_in(archive.parent) == ["a.tar.gz", "course"]
+
+
+def test_an_archive_gives_no_file_away_and_none_to_everybody(course: Path, archive: Path) -> None:
+    def change(member: tarfile.TarInfo, content: bytes) -> tuple[tarfile.TarInfo, bytes]:
+        member.uid = member.gid = 65534
+        member.mode |= 0o4022
+        return member, content
+
+    (course / "release/later").mkdir()
+    written(course, archive)
+    rewritten(archive, change)
+    found = [path.lstat() for path in restored(archive).rglob("*")]
+    assert {each.st_uid for each in found} == {os.getuid()}
+    assert not [each for each in found if not stat.S_ISLNK(each.st_mode) and each.st_mode & 0o4022]
+
+
+def test_where_no_links_can_be_made_the_latest_comes_back_as_a_copy(
+    course: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(course, archive)
+    monkeypatch.setattr(os, "symlink", no_links)
+    back = restored(archive)
+    assert not (back / "submitted/hw1/alice.py").is_symlink()
+    assert (back / "submitted/hw1/alice.py").read_bytes() == b"alice 2"
+
+
+def test_what_is_restored_is_on_the_disk_before_it_has_its_name(
+    course: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[tuple[int, int]] = set()
+    sync, rename = os.fsync, Path.rename
+
+    def noting(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        synced.add((found.st_dev, found.st_ino))
+        sync(descriptor)
+
+    def checking(path: Path, target: Path) -> Path:
+        below = [each for each in path.rglob("*") if not each.is_symlink()]
+        left = [each for each in [path, *below] if (each.stat().st_dev, each.stat().st_ino) not in synced]
+        assert left == []
+        return rename(path, target)
+
+    written(course, archive)
+    monkeypatch.setattr(os, "fsync", noting)
+    monkeypatch.setattr(Path, "rename", checking)
+    restored(archive)
+    found = archive.parent.stat()
+    assert (found.st_dev, found.st_ino) in synced

@@ -1,0 +1,51 @@
+"""Taking a person out of a course folder: their files and lines, and nobody else's."""
+
+from __future__ import annotations
+
+from mograder.domain.audit import Event
+from mograder.domain.chain import Tombstone, make_tombstone
+from mograder.domain.names import Username
+from mograder.domain.receipts import Receipt
+from mograder.signing import Ed25519Signer, new_private_key
+from mograder.store.folder.erase import erase_files
+from mograder.store.folder.store import FolderStore
+from tests.parts import ALICE, NOON, names_in, submit_work
+
+SIGNER = Ed25519Signer(new_private_key())
+NOTE = Event(NOON, "tutor", "erase", "(erased)")
+ANN = Username("ann.lee")
+
+
+def attest(receipt: Receipt) -> Tombstone:
+    return make_tombstone(receipt, SIGNER, "course", NOON)
+
+
+def test_what_is_handed_in_while_a_person_is_erased_stays(store: FolderStore) -> None:
+    for user in (ALICE, ANN):
+        submit_work(store, SIGNER, user, b"since")
+    folder = store.folders.submitted / "hw1"
+    since = names_in(folder)
+    for user in (ALICE, ANN):
+        (folder / f"{user}_20250310T120000.py").write_bytes(b"before")
+        store.ledger.write(lambda connection, user=user: erase_files(connection, store.folders, user))  # type: ignore[misc]
+    assert names_in(folder) == since
+
+
+def test_all_files_of_an_erased_person_go_and_nobody_elses(store: FolderStore) -> None:
+    for user in (ALICE, ANN, Username("ann"), Username("lee")):
+        submit_work(store, SIGNER, user, b"work")
+    store.erase(ANN, attest, NOTE)
+    stems = sorted(f"{user}{dated}" for user in ("alice", "ann", "lee") for dated in ("", "_20260310T120000"))
+    assert names_in(store.folders.submitted / "hw1") == [f"{stem}.py" for stem in stems]
+
+
+def test_a_course_without_submissions_can_be_rid_of_a_person(store: FolderStore) -> None:
+    store.erase(ALICE, attest, NOTE)
+    assert store.accounts.get(ALICE) is not None
+
+
+def test_a_table_of_grades_without_the_person_is_left_as_people_wrote_it(store: FolderStore) -> None:
+    table = store.folders.grades / "hw1" / "grades.json"
+    table.write_text('[{"username":   "bob"}]')
+    store.erase(ALICE, attest, NOTE)
+    assert table.read_text() == '[{"username":   "bob"}]'

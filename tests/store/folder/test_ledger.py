@@ -1,0 +1,78 @@
+"""The ledger says what to do when it cannot be used; what it keeps: tests/contract."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mograder.domain.errors import Temporary, Unreadable
+from mograder.store.folder.ledger import MIGRATIONS, Ledger
+from mograder.store.folder.process_lock import turn
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+def opened(path: Path) -> contextlib.closing[Ledger]:
+    return contextlib.closing(Ledger(path, path.with_name("lock")))
+
+
+def test_who_opens_the_ledger_of_a_newer_mograder_is_told_to_upgrade(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    with pytest.raises(Unreadable) as refused, opened(path):
+        pass
+    assert refused.value.message == (
+        f"ledger.db was made by a newer mograder (schema {len(MIGRATIONS) + 1}, this one knows {len(MIGRATIONS)}): "
+        "upgrade mograder"
+    )
+    assert refused.value.place == str(path)
+
+
+def test_who_writes_to_a_course_that_is_closed_is_told_so(path: Path) -> None:
+    with opened(path) as ledger:
+        pass
+    with pytest.raises(Temporary, match="the course is closed"):
+        ledger.write(lambda connection: None)
+
+
+def test_what_fails_in_a_transaction_is_undone_alone(path: Path) -> None:
+    def keep(name: str) -> Callable[[sqlite3.Connection], object]:
+        return lambda connection: connection.execute("INSERT INTO erased_names VALUES (?, '', 1)", (name,)).rowcount
+
+    def keep_and_fail(connection: sqlite3.Connection) -> object:
+        keep("failed")(connection)
+        raise KeyError("its own")
+
+    go = threading.Event()
+    with opened(path) as ledger:
+        ledger.begin(lambda connection: go.wait())  # what comes meanwhile is committed together
+        before, failed, after = (ledger.begin(work) for work in (keep("before"), keep_and_fail, keep("after")))
+        go.set()
+        assert (before.result(), after.result()) == (1, 1)
+        with pytest.raises(KeyError, match="its own"):
+            failed.result()
+        assert ledger.read("SELECT salt FROM erased_names ORDER BY rowid") == [("before",), ("after",)]
+
+
+@pytest.mark.parametrize("work", [lambda ledger: ledger.write(lambda connection: None), Ledger.compact])
+def test_who_waits_too_long_for_another_process_is_told_so(
+    path: Path, monkeypatch: pytest.MonkeyPatch, work: Callable[[Ledger], object]
+) -> None:
+    pytest.importorskip("fcntl", reason="Windows has turns by filelock")
+    seconds = itertools.count(step=20)
+    with opened(path) as ledger:
+        with turn(path.with_name("lock")), monkeypatch.context() as passing:
+            passing.setattr(time, "monotonic", lambda: next(seconds))
+            with pytest.raises(Temporary, match="another process holds the course's ledger"):
+                work(ledger)
+        ledger.write(lambda connection: None)

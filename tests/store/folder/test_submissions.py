@@ -1,0 +1,270 @@
+"""Submissions in a folder that is not as it should be: a start makes it whole, and who asks is told what is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from mograder.domain.errors import StorageFull, Temporary
+from mograder.domain.names import AssignmentName, FileName, Username
+from mograder.domain.receipts import LatestFile
+from mograder.signing import Ed25519Signer, new_private_key
+from mograder.store.folder import settling
+from mograder.store.folder.layout import Folders
+from mograder.store.folder.store import FolderStore
+from mograder.store.shared import files
+from tests.courses import everything
+from tests.parts import ALICE, BOB, HW1, names_in, open_store, sha256, submit_work, until
+
+SIGNER = Ed25519Signer(new_private_key())
+LARGE = b"x" * (files.IN_MEMORY + 1)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is settled unless it is asked for."""
+    monkeypatch.setattr(settling, "SETTLE_AFTER", 3600)
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a crash left right after Alice's second submission was answered: all but what the power took, too."""
+
+    root: Path
+
+    @property
+    def link(self) -> Path:
+        return self.root.parent / "submitted" / "hw1" / "alice.py"
+
+    @property
+    def first(self) -> Path:
+        return self.link.with_name("alice_20260310T120000.py")
+
+    @property
+    def second(self) -> Path:
+        return self.link.with_name("alice_20260310T120001.py")
+
+    def point(self) -> None:
+        self.link.unlink()
+        self.link.symlink_to(self.first.name)
+
+
+def crash(root: Path, content: bytes) -> Left:
+    left = root.parent.with_name("left")
+    with contextlib.closing(open_store(root)) as store:
+        submit_work(store, SIGNER, ALICE, b"first")
+        store.settler.settle()
+        submit_work(store, SIGNER, ALICE, content)
+        shutil.copytree(root.parent, left, symlinks=True)
+    return Left(left / root.name)
+
+
+@pytest.mark.usefixtures("slow")
+@pytest.mark.parametrize("content", [b"second", LARGE], ids=["small", "large"])
+def test_a_start_after_a_crash_writes_no_file_again_that_is_whole(
+    course_folder: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    left = crash(course_folder, content)
+    before = everything(left.second)
+    with contextlib.closing(open_store(left.root)) as store:
+        assert not store.ledger.read("SELECT number FROM pending")
+    assert everything(left.second) == before
+    assert caplog.text == ""
+
+
+@pytest.mark.usefixtures("slow")
+@pytest.mark.parametrize(
+    ("content", "power_cut"),
+    [
+        (b"second", lambda left: left.second.write_bytes(b"")),
+        (b"second", lambda left: left.second.write_bytes(b"secon")),
+        (b"second", lambda left: left.second.unlink()),
+        (b"second", lambda left: left.link.unlink()),
+        (b"second", lambda left: (left.second.unlink(), left.link.unlink())),
+        (b"second", lambda left: (left.second.unlink(), left.point())),
+        (LARGE, lambda left: left.link.unlink()),
+        (LARGE, lambda left: left.point()),
+    ],
+)
+def test_a_start_makes_whole_what_a_power_cut_took(
+    course_folder: Path, caplog: pytest.LogCaptureFixture, content: bytes, power_cut: Callable[[Left], object]
+) -> None:
+    left = crash(course_folder, content)
+    power_cut(left)
+    with contextlib.closing(open_store(left.root)) as store:
+        assert os.readlink(left.link) == left.second.name
+        assert (left.first.read_bytes(), left.second.read_bytes()) == (b"first", content)
+        assert not store.ledger.read("SELECT number FROM pending")
+    assert names_in(left.link.parent) == [left.link.name, left.first.name, left.second.name]
+    assert caplog.text == ""
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_version_that_was_edited_by_hand_before_its_link_was_made_stays_so(
+    store: FolderStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise OSError(5, "not now")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(files, "point_latest", failing)
+        version = submit_work(store, SIGNER, ALICE, b"work").receipt.submission.filename
+    folder = course_folder.parent / "submitted" / "hw1"
+    (folder / version).write_bytes(b"mended")
+    assert store.settler.settle()
+    assert (folder / "alice.py").read_bytes() == b"mended"
+
+
+@pytest.mark.parametrize("content", [b"work", LARGE], ids=["small", "large"])
+def test_what_is_sent_again_changes_nothing(store: FolderStore, course_folder: Path, content: bytes) -> None:
+    submit_work(store, SIGNER, ALICE, content)
+    store.settler.settle()
+    before = everything(course_folder.parent / "submitted" / "hw1")
+    assert submit_work(store, SIGNER, ALICE, content).repeated
+    assert everything(course_folder.parent / "submitted" / "hw1") == before
+    assert not store.ledger.read("SELECT number FROM pending")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no call that syncs a whole file system there")
+@pytest.mark.usefixtures("slow")
+def test_what_the_disk_does_not_take_stays_in_the_ledger(
+    store: FolderStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full:
+        @staticmethod
+        def syncfs(descriptor: int) -> int:
+            assert os.path.samestat(os.fstat(descriptor), (course_folder.parent / "submitted").stat())
+            ctypes.set_errno(errno.ENOSPC)
+            return -1
+
+    submit_work(store, SIGNER, ALICE, b"work")
+    with monkeypatch.context() as broken:
+        broken.setattr(settling, "_LIBC", Full)
+        with pytest.raises(StorageFull, match="cannot sync the submissions: the server's disk is full"):
+            store.settler.settle()
+    assert store.ledger.read("SELECT number FROM pending") == [(1,)]
+    assert store.settler.settle()
+
+
+@pytest.mark.usefixtures("slow")
+def test_where_no_call_syncs_a_whole_file_system_every_file_and_folder_is_synced(
+    store: FolderStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, *there = [
+        course_folder.parent / "submitted" / each / f"{user}_20260310T120000.py"
+        for user, each in ((ALICE, HW1), (BOB, HW1), (ALICE, AssignmentName("hw2")))
+    ]
+    for path in (gone, *there):
+        submit_work(
+            store, SIGNER, Username(path.name.partition("_")[0]), LARGE, assignment=AssignmentName(path.parent.name)
+        )
+    gone.unlink()
+    synced = []
+
+    def sync(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    fsync = os.fsync
+    monkeypatch.setattr(settling, "_LIBC", None)
+    monkeypatch.setattr(os, "fsync", sync)
+    assert not store.settler.settle()
+    assert {path.stat().st_ino for each in there for path in (each, each.parent)} <= set(synced)
+    assert store.ledger.read("SELECT number FROM pending") == [(1,)]
+
+
+def test_the_latest_of_each_assignment_are_told_as_they_stand_there(store: FolderStore, course_folder: Path) -> None:
+    moments = {HW1: 1_000_000_000.5, AssignmentName("hw2"): 1_100_000_000.5}
+    for assignment, moment in moments.items():
+        folder = course_folder.parent / "submitted" / assignment
+        folder.mkdir(parents=True)
+        (folder / "alice.py").write_text(assignment)
+        os.utime(folder / "alice.py", (moment, moment))
+    for assignment in moments:
+        until(lambda each=assignment: store.submissions.latest_files(each) and store.cached_latest_files(each))  # type: ignore[misc]
+    for assignment, moment in moments.items():
+        expected = (LatestFile(ALICE, "alice.py", 3, moment, sha256(assignment.encode())),)
+        assert store.submissions.latest_files(assignment) == store.cached_latest_files(assignment) == expected
+        found = store.submissions.file(assignment, FileName("alice.py"))
+        assert found is not None
+        assert (found.name, found.size, found.modified) == ("alice.py", 3, moment)
+
+
+def test_what_stands_in_a_folder_beside_the_submissions_is_none(store: FolderStore, course_folder: Path) -> None:
+    folder = course_folder.parent / "submitted" / "hw1" / "notes"
+    folder.mkdir(parents=True)
+    (folder / "alice.py").touch()
+    assert store.submissions.file(HW1, FileName("notes/alice.py")) is None
+
+
+def test_the_free_space_is_that_of_the_disk_that_submissions_go_to(
+    store: FolderStore, course_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitted = course_folder.parent / "submitted"
+    free = {str(course_folder): 1, str(submitted): 2}
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free[str(path)]))
+    assert store.submissions.free_space() == 1  # as long as there is no such folder
+    submitted.mkdir()
+    assert store.submissions.free_space() == 2
+
+
+def test_a_leftover_that_cannot_be_removed_keeps_no_course_from_opening(course_folder: Path) -> None:
+    leftover = course_folder.parent / "submitted" / f"{files.SPOOL_PREFIX}folder"
+    leftover.mkdir(parents=True)
+    os.utime(leftover, (0, 0))
+    open_store(course_folder).close()
+    assert leftover.is_dir()
+
+
+def test_a_large_submission_to_a_folder_that_takes_none_is_refused(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:  # as of a disk that is mounted to be read: tests/web/test_disk.py
+        broken.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+        with pytest.raises(Temporary, match=r"cannot keep the submission: .* \(permission denied\)"):
+            submit_work(store, SIGNER, ALICE, LARGE)
+    assert submit_work(store, SIGNER, ALICE, LARGE).receipt.number == 1
+
+
+@pytest.mark.parametrize(
+    ("doing", "attempt"),
+    [
+        ("keep the submission", lambda store: submit_work(store, SIGNER, ALICE, b"work")),
+        ("list the submissions", lambda store: store.submissions.latest_files(HW1)),
+        ("list the submissions", lambda store: store.submissions.users(HW1)),
+        ("read the submission", lambda store: store.submissions.file(HW1, FileName("alice.py"))),
+    ],
+)
+def test_where_the_folder_of_an_assignment_cannot_be_used_it_is_said_what_could_not_be_done(
+    store: FolderStore, course_folder: Path, doing: str, attempt: Callable[[FolderStore], object]
+) -> None:
+    folder = course_folder.parent / "submitted" / "hw1"
+    folder.parent.mkdir()
+    folder.symlink_to(folder)
+    with pytest.raises(Temporary, match=f"cannot {doing}: the server's storage is not usable"):
+        attempt(store)
+
+
+def test_where_there_can_be_no_folder_of_submissions_it_is_said_that_none_can_be_received(course_folder: Path) -> None:
+    nowhere = course_folder / "hw1" / "files" / "hw1.py" / "submitted"
+    store = FolderStore(Folders.of(course_folder, submitted=nowhere))
+    with pytest.raises(Temporary, match="cannot receive the file: the server's storage is not usable"):
+        store.submissions.upload()
+    store.close()
+
+
+def test_of_a_course_that_is_away_it_is_said_that_its_disk_cannot_be_looked_at(
+    store: FolderStore, course_folder: Path
+) -> None:
+    course_folder.rename(course_folder.with_name("away"))
+    with pytest.raises(Temporary, match="cannot look at the disk: the server's storage is not usable"):
+        store.submissions.free_space()

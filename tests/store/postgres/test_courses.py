@@ -1,0 +1,56 @@
+"""The courses of one database."""
+
+from __future__ import annotations
+
+import pytest
+
+from mograder.domain.audit import Event
+from mograder.domain.errors import NotFound, Temporary
+from mograder.domain.names import CourseName, FileName
+from mograder.domain.receipts import Head
+from mograder.domain.store import CourseEntry
+from mograder.signing import Ed25519Signer, new_private_key
+from mograder.store.postgres import database
+from mograder.store.postgres.courses import PostgresCourses
+from tests.parts import ALICE, HW1, NOON, submit_work
+from tests.postgres import new_course
+
+SIGNER = Ed25519Signer(new_private_key())
+NOTE = Event(NOON, "alice", "test", "hw1")
+
+
+def test_a_course_that_is_opened_alone_closes_the_database_with_it(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    courses = PostgresCourses(postgres_url)
+    with pytest.raises(NotFound, match="nowhere"):
+        courses.open_alone(CourseName("nowhere"))
+    store = courses.open_alone(new_course(courses))
+    receipt = submit_work(store, SIGNER, ALICE, b"one").receipt
+    assert store.submissions.head() == Head(1, receipt.hash)
+    found = store.submissions.file(HW1, FileName("alice.py"))
+    assert found is not None
+    assert found.read() == b"one"
+    store.close()
+    monkeypatch.setattr(database, "READ_PATIENCE", 0)
+    with pytest.raises(Temporary):
+        courses.entries()
+
+
+def test_a_course_that_is_not_there_is_not_archived(postgres_url: str) -> None:
+    courses = PostgresCourses(postgres_url)
+    with pytest.raises(NotFound, match="nowhere"):
+        courses.archive(CourseName("nowhere"), NOON, NOTE)
+    courses.close()
+
+
+def test_a_course_is_open_once_until_it_is_closed(postgres_url: str) -> None:
+    courses = PostgresCourses(postgres_url)
+    name = new_course(courses)
+    store = courses.open(name)
+    assert courses.open(name) is store
+    store.close()
+    again = courses.open(name)
+    assert submit_work(again, SIGNER, ALICE, b"one").receipt.number == 1
+    assert [each for each in courses.entries() if each.name == name] == [CourseEntry(name, NOON, None)]
+    courses.close()

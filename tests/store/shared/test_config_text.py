@@ -1,0 +1,162 @@
+"""A mograder.toml that is changed says what it said before, comments too, but for the change; or it is left alone."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mograder.config import parse_course_file
+from mograder.domain.errors import ChangedMeanwhile, Unreadable
+from mograder.domain.names import AssignmentName
+from mograder.domain.rules import RuleChange, Value
+from mograder.store.shared.config_text import edited, tag_of
+
+FRIDAY = datetime.fromisoformat("2030-02-08T17:00")
+
+BEFORE = """\
+# My course
+title = "Physics"     # shown to students
+timezone = "Europe/Berlin"
+
+[[assignments]]
+name = "hw1"          # the folder
+due = 2030-02-08T17:00:00   # a Friday
+duedate = 12          # for old clients
+
+# the second sheet
+[[assignments]]
+name = "hw2"
+closes = 2030-03-01
+
+# what late work costs
+[penalties]
+enabled = true
+
+[tool.other]
+left = "alone"
+"""
+
+AFTER = """\
+# My course
+title = "Physics"     # shown to students
+timezone = "Europe/Berlin"
+
+[[assignments]]
+name = "hw1"          # the folder
+due = 2030-02-09   # a Friday
+accepts = [".py", ".zip"]
+
+# the second sheet
+[[assignments]]
+name = "hw2"
+
+[[assignments]]
+name = "hw3"
+points = 7.5
+
+# what late work costs
+[penalties]
+enabled = true
+
+[tool.other]
+left = "alone"
+"""
+
+
+def change(text: str, assignment: str, **values: Value | None) -> str:
+    changes = [RuleChange(key, "", "", value) for key, value in values.items()]
+    return edited(text, AssignmentName(assignment), changes, tag_of(text), "mograder.toml")
+
+
+def test_only_what_changes_changes() -> None:
+    text = change(BEFORE, "hw1", due=date(2030, 2, 9), accepts=(".py", ".zip"))
+    text = change(text, "hw2", closes=None)
+    assert change(text, "hw3", points=7.5) == AFTER
+
+
+def test_a_file_that_is_not_there_or_says_nothing_gets_an_entry() -> None:
+    entry = '[[assignments]]\nname = "hw1"\ndue = 2030-02-08T17:00:00\n'
+    assert change("", "hw1", due=FRIDAY) == entry
+    assert change('title = "x"\n', "hw1", due=FRIDAY) == f'title = "x"\n\n{entry}'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('assignments = [{name = "hw1", points = 1}, {name = "a"}] # x\n',
+         'assignments = [{name = "hw1", points = 2}, {name = "a"}] # x\n'),
+        ('[[assignments]]\nname = "hw1"\n[[assignments.files]]\nname = "a.py"\n',
+         '[[assignments]]\nname = "hw1"\npoints = 2\n[[assignments.files]]\nname = "a.py"\n'),
+        ('[[assignments]]\r\nname = "hw1"\r\npoints = 1\r\n', '[[assignments]]\r\nname = "hw1"\r\npoints = 2\r\n'),
+    ],
+    ids=["inline", "with files", "Windows"],
+)  # fmt: skip
+def test_it_is_changed_however_it_is_written(text: str, expected: str) -> None:
+    assert change(text, "hw1", points=2) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[assignments",
+        "title = 'x'\ntitle = 'y'\n",
+        "[[assignments]]\nname = 'hw1'\ndeu = 2030-01-01\n",
+        2 * "[[assignments]]\nname = 'hw1'\n",
+    ],
+)
+def test_what_cannot_be_understood_is_refused_with_its_place(text: str) -> None:
+    with pytest.raises(Unreadable, match=r"the course's mograder\.toml cannot be changed") as refused:
+        change(text, "hw1", points=2)
+    assert refused.value.place.startswith("mograder.toml: ")
+
+
+def test_a_text_that_might_say_something_else_afterwards_is_left_to_the_instructor() -> None:
+    with pytest.raises(Unreadable) as refused:
+        change("[tool]\nx = nan\n", "hw1", points=2)  # never equal to itself
+    assert refused.value.place.endswith("'hw1' does not fit in how it is written: change it by hand")
+
+
+def test_what_another_has_changed_is_refused() -> None:
+    with pytest.raises(ChangedMeanwhile, match=r"mograder\.toml was changed meanwhile: look at what it says now"):
+        edited(BEFORE, AssignmentName("hw1"), [RuleChange("points", "", "", 1)], tag_of(AFTER), "")
+
+
+VALUES: dict[str, st.SearchStrategy[Value | None]] = {
+    "title": st.text(min_size=1, max_size=20) | st.none(),
+    "due": st.dates(date(1971, 1, 1), date(2030, 1, 1))
+    | st.datetimes(FRIDAY.replace(year=1971), FRIDAY) | st.none(),
+    "points": st.integers(0, 10**6) | st.floats(0, 1e6) | st.none(),
+    "accepts": st.lists(st.sampled_from([".py", ".zip", ".tar.gz"]), min_size=1).map(tuple) | st.none(),
+}  # fmt: skip
+
+INLINE = 'assignments = [\n  {name = "hw1"}, # one\n  {name = "hw4", points = 3},\n]'
+
+
+@given(
+    text=st.sampled_from([BEFORE, AFTER, "", INLINE]),
+    name=st.sampled_from(["hw1", "hw2", "hw4", "ä b"]),
+    values=st.fixed_dictionaries({}, optional=VALUES),
+)
+def test_whatever_changes_the_rest_says_the_same_and_its_comments_are_there(
+    text: str, name: str, values: dict[str, Value | None]
+) -> None:
+    changed = change(text, name, **values)
+    before, after = ({each["name"]: each for each in tomllib.loads(t).get("assignments", [])} for t in (text, changed))
+    entry = after.pop(name)
+    expected = before.pop(name, {"name": name})
+    for key, value in values.items():
+        expected.pop(key, None)
+        if value is not None:
+            expected[key] = list(value) if isinstance(value, tuple) else value
+    if "due" in values:
+        expected.pop("duedate", None)
+    assert (entry, after) == (expected, before)
+    kept = [line.partition("#")[2] for line in text.splitlines() if "#" in line]
+    gone = {" a Friday"} if values.get("due", 1) is None and name == "hw1" else set()
+    gone |= {" for old clients"} if "due" in values and name == "hw1" else set()
+    assert [comment for comment in kept if comment not in changed] == [each for each in kept if each in gone]
+    assert parse_course_file(changed).title == parse_course_file(text).title

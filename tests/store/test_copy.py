@@ -1,0 +1,278 @@
+"""Courses that are copied into a database and back, and mirrored into a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mograder.cli import run
+from mograder.domain.access import Account, Role
+from mograder.domain.audit import Event
+from mograder.domain.chain import make_tombstone
+from mograder.domain.errors import NameTaken, Usage, VerificationFailed
+from mograder.domain.extensions import Extension
+from mograder.domain.grades import GradeEntry
+from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, FileName, Username
+from mograder.domain.release import Fetched
+from mograder.domain.store import Store
+from mograder.signing import Ed25519Signer, new_private_key
+from mograder.store import copy
+from mograder.store.copy import DatabasePlace, FolderPlace, mirror, to_database, to_folder, write_pieces
+from mograder.store.folder.layout import FEEDBACK, GRADES, Folders
+from mograder.store.folder.store import FolderStore
+from mograder.store.postgres.courses import PostgresCourses
+from mograder.store.shared.files import is_on_its_way
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, make_course_folder, names_in, open_store, submit_work
+from tests.postgres import Server, fresh_database, new_course
+
+HW2, CARL = AssignmentName("hw2"), Username("carl")
+NOTE = Event(NOON, "alice", "test", "hw1", "détail")
+LARGE = b"0123456789abcdef" * 100_000
+LONG = "字" * 83 + ".bin"
+"""A name as long as a file's can be."""
+NAME = CourseName("algebra")
+
+
+def quiet(_text: str) -> None:
+    pass
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A course in which everything has happened."""
+    root = make_course_folder(tmp_path / "source", "hw1", "hw2")
+    (root.parent / "mograder.toml").write_text('title = "Algebra"\n')
+    (root / "hw1" / "files" / "data").mkdir()
+    (root / "hw3" / "files").mkdir(parents=True)
+    (root / "hw1" / "files" / "data" / LONG).write_bytes(LARGE)
+    store = open_store(root)
+    signer = Ed25519Signer(store.keys.signing_key(new_private_key))
+    for number, user in enumerate((ALICE, BOB, ALICE, CARL, ALICE, BOB)):
+        submit_work(store, signer, user, b"work %d" % number, NOON + number % 2)
+    submit_work(store, signer, ALICE, LARGE, NOON + SECOND, HW2)
+    for user in (ALICE, BOB, CARL):
+        account = Account(user, Role.INSTRUCTOR, "Ä", 3, True, "ab", NOON)
+        store.accounts.change(user, lambda held, account=account: account, NOTE)  # type: ignore[misc]
+    store.erase(CARL, lambda receipt: make_tombstone(receipt, signer, "course", NOON), NOTE)
+    store.grades.merge(HW1, (GradeEntry({"username": "alice", "grade": "1", "ü": [1, None]}),), NOTE)
+    store.grades.put_feedback(HW1, {ALICE: LARGE, BOB: b"<p>better"}, NOTE)
+    store.extensions.change([(HW1, ALICE, lambda held: Extension(HW1, ALICE, NOON, "note"), NOTE)])
+    store.release.note_fetched([Fetched(HW1, BOB, NOON)])
+    for number, secret in enumerate(("second", "third")):
+        store.keys.change_secret(secret, (4_000_000_000 + number) * SECOND, NOTE)
+    os.utime(store.folders.grades / "hw1" / FEEDBACK / "bob.html", (NOON // SECOND, NOON // SECOND))
+    store.close()
+    return root
+
+
+@pytest.fixture
+def courses(postgres_server: Server) -> Iterator[PostgresCourses]:
+    courses = PostgresCourses(fresh_database(postgres_server))
+    yield courses
+    courses.close()
+
+
+def all_of(store: Store) -> list[object]:
+    """What a course says, but for the copies in its trail."""
+    files = [
+        store.submissions.file(each.submission.assignment, FileName(each.submission.filename))
+        for each in store.submissions.receipts()
+    ]
+    release_files = [
+        store.release.file(each.name, file.name) for each in store.release.assignments() for file in each.files
+    ]
+    feedback = [store.grades.feedback(HW1, user) for user in (ALICE, BOB, CARL)]
+    return [
+        list(store.submissions.chain()), store.submissions.head(), store.accounts.all(),
+        [store.accounts.get(user) for user in (ALICE, CARL)], store.keys.secrets(),
+        store.keys.signing_key(new_private_key), store.config.plan(), store.release.assignments(),
+        store.extensions.find(),
+        store.release.fetched(), store.grades.of(HW1), [each for each in store.audit.events() if each.action == "test"],
+        [each and (each.name, each.size, each.read()) for each in (*files, *release_files, *feedback)],
+        [round(each.modified) for each in feedback if each],
+        [replace(each, modified=0) for name in (HW1, HW2) for each in store.submissions.latest_files(name)],
+    ]  # fmt: skip
+
+
+def said_by(root: Path) -> list[object]:
+    store = open_store(root)
+    try:
+        return all_of(store)
+    finally:
+        store.close()
+
+
+def test_a_course_goes_into_a_database_and_back_as_it_was(root: Path, courses: PostgresCourses, tmp_path: Path) -> None:
+    before = said_by(root)
+    to_database(Folders.of(root), courses, NAME, NOON, quiet)
+    assert all_of(courses.open(NAME)) == before
+    assert courses.open(NAME).audit.events(1) == [Event(NOON, INSTRUCTOR, "copy", NAME, str(root))]
+    back = tmp_path / "back" / "course" / "release"
+    to_folder(courses.open(NAME), back, NOON, quiet)
+    assert said_by(back) == before
+    assert (back / ".mograder-secret").stat().st_mode & 0o777 == 0o600
+    submitted = back.parent / "submitted" / "hw1"
+    assert names_in(submitted) == names_in(root.parent / "submitted" / "hw1")
+    assert os.readlink(submitted / "alice.py") == os.readlink(root.parent / "submitted" / "hw1" / "alice.py")
+    grades = [Folders.of(each).grades / "hw1" / GRADES for each in (root, back)]
+    assert grades[0].read_bytes() == grades[1].read_bytes()
+    assert run(["verify", str(back)]) == 0
+    assert run(["doctor", str(back)]) == 0
+
+
+def test_a_copy_that_was_cut_short_goes_on_where_it_ended(
+    root: Path, courses: PostgresCourses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copy, "TOGETHER", 2)
+    before = said_by(root)
+    back = tmp_path / "back" / "release"
+    for work, whole in (
+        (lambda say: to_database(Folders.of(root), courses, NAME, NOON, say), lambda: all_of(courses.open(NAME))),
+        (lambda say: to_folder(courses.open(NAME), back, NOON, say), lambda: said_by(back)),
+    ):
+        said: list[str] = []
+
+        def cut(text: str, said: list[str] = said) -> None:
+            said.append(text)
+            if len(said) == 2:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            work(cut)
+        assert said == ["2 of 7 receipts", "4 of 7 receipts"]
+        said.clear()
+        said.append("again")
+        rest: list[str] = []
+        work(rest.append)
+        assert rest == ["6 of 7 receipts", "7 of 7 receipts"]
+        assert whole() == before
+
+
+def test_a_course_in_which_nothing_has_happened_goes_into_a_folder_and_gets_its_key(
+    courses: PostgresCourses, tmp_path: Path
+) -> None:
+    store = courses.open(new_course(courses))
+    to_folder(store, tmp_path / "release", NOON, quiet)
+    back = open_store(tmp_path / "release")
+    assert (back.keys.secrets(), back.keys.signing_key(new_private_key)) == (
+        store.keys.secrets(),
+        store.keys.signing_key(new_private_key),
+    )
+    assert back.audit.events() == [Event(NOON, INSTRUCTOR, "copy", store.course)]
+    back.close()
+
+
+def test_what_a_copy_that_was_killed_leaves_is_known_as_a_leftover(tmp_path: Path) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"one"
+        assert [is_on_its_way(name) for name in names_in(tmp_path)] == [True]
+        yield b"two"
+
+    write_pieces(tmp_path / LONG, pieces())
+    assert names_in(tmp_path) == [LONG]
+    assert (tmp_path / LONG).read_bytes() == b"onetwo"
+
+
+def test_a_course_that_is_half_copied_is_closed_to_everybody(
+    root: Path, courses: PostgresCourses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(_text: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        to_database(Folders.of(root), courses, NAME, NOON, cut)
+    assert [each.archived for each in courses.entries()] == [NOON]
+
+
+def test_a_copy_never_goes_over_another_course(root: Path, courses: PostgresCourses, tmp_path: Path) -> None:
+    to_database(Folders.of(root), courses, NAME, NOON, quiet)
+    with pytest.raises(NameTaken, match="open"):
+        to_database(Folders.of(root), courses, NAME, NOON, quiet)
+    courses.archive(NAME, NOON, NOTE)
+    other = make_course_folder(tmp_path / "other")
+    with pytest.raises(NameTaken, match="another course"):
+        to_database(Folders.of(other), courses, NAME, NOON, quiet)
+    courses.archive(NAME, None, NOTE)
+    with pytest.raises(Usage, match="there is a course"):
+        to_folder(courses.open(NAME), root, NOON, quiet)
+
+
+def test_a_copy_never_goes_over_what_went_on_by_itself(root: Path, courses: PostgresCourses) -> None:
+    to_database(Folders.of(root), courses, NAME, NOON, quiet)
+    copied = courses.open(NAME)
+    submit_work(copied, Ed25519Signer(copied.keys.signing_key(new_private_key)), ALICE, b"there")
+    courses.archive(NAME, NOON, NOTE)
+    head = copied.submissions.head()
+    with pytest.raises(NameTaken, match="not an earlier part of this course"):
+        to_database(Folders.of(root), courses, NAME, NOON, quiet)
+    assert copied.submissions.head() == head
+
+
+class Restless(FolderPlace):
+    """Where something happens after its trail was read and before its grades are."""
+
+    def __init__(self, store: FolderStore, act: Callable[[FolderStore], object]) -> None:
+        super().__init__(store)
+        self.act = act
+
+    def grades(self) -> dict[AssignmentName, list[dict[str, Any]]]:
+        found = super().grades()
+        self.act(self.store)
+        return found
+
+
+def test_a_source_that_changes_while_it_is_copied_is_said_to_and_the_copy_can_be_run_again(
+    root: Path, courses: PostgresCourses
+) -> None:
+    courses.create(NAME, NOTE)
+    source, target = open_store(root), DatabasePlace(courses.open(NAME))
+    signer, graded = Ed25519Signer(source.keys.signing_key(new_private_key)), source.folders.grades / "hw1"
+    acts: list[tuple[Callable[[FolderStore], object], str]] = [
+        (lambda store: submit_work(store, signer, BOB, b"late"), "the receipts"),
+        (lambda store: store.accounts.change(ALICE, lambda held: Account(ALICE), NOTE), "accounts"),
+        (lambda store: store.audit.record(NOTE), "events"),
+        (lambda store: (graded / GRADES).write_text("[]"), "grades or feedback"),
+        (lambda store: (graded / FEEDBACK / "bob.html").write_text("other"), "grades or feedback"),
+    ]
+    for act, what in acts:
+        with pytest.raises(VerificationFailed, match=f"^{what} of the copy are not those of the source: run it again$"):
+            copy.copy(Restless(source, act), target, quiet)
+        copy.copy(FolderPlace(source), target, quiet)
+    source.close()
+    kept = "SELECT body FROM receipts UNION SELECT body FROM feedback"
+    assert target.store.tables.read(f"SELECT body FROM pieces WHERE course = %s AND body NOT IN ({kept})") == []
+
+
+def test_bytes_that_are_not_those_of_their_receipt_stop_the_copy(root: Path, courses: PostgresCourses) -> None:
+    (root.parent / "submitted" / "hw2" / "alice_20260310T120001.py").write_bytes(b"altered")
+    with pytest.raises(VerificationFailed, match="hw2/alice_20260310T120001"):
+        to_database(Folders.of(root), courses, NAME, NOON, quiet)
+
+
+def test_a_mirror_has_the_familiar_tree_and_fetches_only_what_is_new(
+    root: Path, courses: PostgresCourses, tmp_path: Path
+) -> None:
+    to_database(Folders.of(root), courses, NAME, NOON, quiet)
+    store, folder = courses.open(NAME), tmp_path / "mirror"
+    assert mirror(store, folder, quiet) == 6
+    for name in ("hw1", "hw2"):
+        assert names_in(folder / name) == names_in(root.parent / "submitted" / name)
+    assert (folder / "hw2" / "alice.py").read_bytes() == LARGE
+    (folder / "hw1" / "alice.py").unlink()
+    (folder / "hw1" / "notes.py").write_text("of the grader's own")
+    signer = Ed25519Signer(store.keys.signing_key(new_private_key))
+    submit_work(store, signer, BOB, b"new", NOON + 9 * SECOND)
+    said: list[str] = []
+    assert mirror(store, folder, said.append) == 1
+    assert said == ["hw1/bob_20260310T120009.py"]
+    assert (folder / "hw1" / "bob.py").read_bytes() == b"new"
+    assert (folder / "hw1" / "alice.py").read_bytes() == b"work 4"
+    store.erase(BOB, lambda receipt: make_tombstone(receipt, signer, "course", NOON), NOTE)
+    assert mirror(store, folder, quiet) == 0
+    assert [name for name in names_in(folder / "hw1") if "bob" in name] == []
+    assert (folder / "hw1" / "notes.py").exists()

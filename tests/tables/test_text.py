@@ -1,0 +1,74 @@
+"""Text that people wrote: whatever their editor did to the bytes, the same text comes out, or the doubt is told."""
+
+from __future__ import annotations
+
+import codecs
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mograder.domain.errors import BadRequest
+from mograder.tables.text import decode, decode_certain
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0\ufeff"))
+
+
+@given(text=TEXT, mark=st.booleans())
+def test_utf8_with_and_without_a_byte_order_mark_is_the_same_text(text: str, mark: bool) -> None:
+    content = codecs.BOM_UTF8 * mark + text.encode()
+    found = decode(content, "utf-8")
+    assert (found.raw, found.assumed) == (text, False)
+    assert found.encode(found.raw) == content
+
+
+@given(text=TEXT, encoding=st.sampled_from(["utf-16-le", "utf-16-be"]))
+def test_utf16_with_a_mark_is_read_and_written_back_byte_for_byte(text: str, encoding: str) -> None:
+    mark = codecs.BOM_UTF16_LE if encoding == "utf-16-le" else codecs.BOM_UTF16_BE
+    content = mark + text.encode(encoding)
+    found = decode(content)
+    assert (found.raw, found.encode(found.raw)) == (text, content)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_a_mark_is_recognised(encoding: str) -> None:
+    assert decode("username\tgrade\r\nJosé\t5\r\n".encode(encoding)).text == "username\tgrade\nJosé\t5\n"
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_every_line_end_is_a_line_feed(ends: str) -> None:
+    found = decode(ends.join("abc").encode("utf-8-sig"))
+    assert (found.text, found.bare) == ("a\nb\nc", b"a\nb\nc")
+
+
+def test_other_text_is_assumed_to_be_windows_1252_and_that_is_told() -> None:
+    found = decode("Jos\u00e9 \u20ac5".encode("windows-1252"))
+    assert (found.raw, found.encoding, found.assumed) == ("José €5", "windows-1252", True)
+    with pytest.raises(BadRequest, match="not UTF-8 text: save it as UTF-8"):
+        decode_certain(b"Jos\xe9")
+    assert decode_certain(b"Jos\xe9", "latin-1").raw == "José"
+
+
+@given(content=st.binary())
+def test_no_byte_is_lost_whatever_the_bytes_are(content: bytes) -> None:
+    try:
+        found = decode(content)
+    except BadRequest:
+        return
+    assert found.encode(found.raw) == content
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "said"),
+    [(b"a\0b", "", "zero byte"), (b"\xff", "utf-8", "not utf-8 text: byte 1"),
+     (b"a", "klingon", "'klingon' is not known"),
+     (b"\xff\xfea", "", "not utf-16-le text"), (b"a", "rot13", "'rot13' is not known")],
+)  # fmt: skip
+def test_what_is_no_text_is_refused_with_the_reason(content: bytes, encoding: str, said: str) -> None:
+    with pytest.raises(BadRequest, match=said):
+        decode(content, encoding)
+
+
+def test_a_character_that_the_encoding_cannot_hold_is_named() -> None:
+    with pytest.raises(BadRequest, match="windows-1252 cannot hold the character '語'"):
+        decode(b"\xe9").encode("語")

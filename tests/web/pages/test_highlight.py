@@ -1,0 +1,66 @@
+"""Colours for Python source: right for usual source, and cheap for what somebody writes to keep the server busy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from html import unescape
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mograder.web.pages.highlight import highlight_python
+from mograder.web.pages.source import SHOWN
+from tests.parts import environment
+
+HOSTILE = {
+    "spaces": " ", "lines": "\n", "indented lines": " \n", "tabs": "\t\n  ", "open strings": '"\n',
+    "long strings": '"""', "mixed long strings": "'''\"\"\"", "backslashes": "\\", "escaped quotes": '"\\',
+    "comments": "#", "prefixes": "rb", "nested formats": 'f"{', "numbers": "1.", "keywords": "if ", "names": "a ",
+    "decorators": "@", "definitions": "def ", "brackets": "([{", "letters": "\u00e9", "markup": "<&",
+}  # fmt: skip
+CPU_SECONDS = 20
+"""For each sample: some fifty times what it takes. What is quadratic takes minutes to hours."""
+
+PROGRAM = """
+import resource, sys
+from mograder.web.pages.highlight import highlight_python
+resource.setrlimit(resource.RLIMIT_CPU, (%d, %d))
+print(len(highlight_python(sys.stdin.read())))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not limit the processor time of a process")
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_no_source_takes_more_than_a_bounded_amount_of_processor_time(kind: str) -> None:
+    text = (HOSTILE[kind] * SHOWN)[:SHOWN]
+    command = [sys.executable, "-c", PROGRAM % (CPU_SECONDS, CPU_SECONDS)]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, env=environment(), encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 20 * SHOWN
+
+
+@given(st.text(max_size=200) | st.lists(st.sampled_from([*HOSTILE.values(), "x", "def f", "class A"])).map("".join))
+def test_every_character_of_the_source_is_shown_once(text: str) -> None:
+    shown = str(highlight_python(text))
+    while "<span" in shown:
+        before, _, rest = shown.partition("<span")
+        shown = before + rest.partition(">")[2]
+    assert unescape(shown.replace("</span>", "")) == unescape(text.replace("&", "&amp;"))
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("def mean(x):", '<span class="k">def</span> <span class="nf">mean</span>(x):'),
+        ("class Tea: pass", '<span class="k">class</span> <span class="nc">Tea</span>: <span class="k">pass</span>'),
+        ("len(x)  # <b>", '<span class="nb">len</span>(x)  <span class="c"># &lt;b&gt;</span>'),
+        ("rb'a\\'b' + x", '<span class="s">rb&#x27;a\\&#x27;b&#x27;</span> + x'),
+        ('"""a\n"b" c"""', '<span class="s">&quot;&quot;&quot;a\n&quot;b&quot; c&quot;&quot;&quot;</span>'),
+        ('"open\nif', '<span class="s">&quot;open</span>\n<span class="k">if</span>'),
+        ("definition = 1e5", "definition = 1e5"),
+    ],
+)
+def test_the_parts_of_python_have_their_colours(source: str, shown: str) -> None:
+    assert highlight_python(source) == shown

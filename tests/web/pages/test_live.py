@@ -1,0 +1,135 @@
+"""The stream that keeps a board fresh: what it says, and when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from mograder.domain.errors import Temporary
+from mograder.domain.names import INSTRUCTOR
+from mograder.web.pages import live as streams
+from mograder.web.pages.live import Live, events
+from tests.parts import CODE, PATIENCE, Running, running, until
+from tests.postgres import Side
+
+
+def log_in(server: Running | Side, name: str = INSTRUCTOR) -> dict[str, str]:
+    """The header fields of a browser in which somebody is logged in."""
+    link = server.client.post("/login-link", headers=server.bearer(name)).json()["url"]
+    ours = {"Origin": server.url.partition("/c/")[0], "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
+    with httpx2.Client(base_url=server.url) as browser:
+        cookie = browser.post("/once", data={"ticket": link.partition("#")[2]}, headers=ours).headers["set-cookie"]
+    return {**ours, "Cookie": cookie.partition(";")[0]}
+
+
+class Stream:
+    """An open stream: the events that came, and whether it has ended."""
+
+    def __init__(self, server: Running | Side, headers: dict[str, str]) -> None:
+        self.events, self.ended, self.status = 0, False, 0
+        self._thread = threading.Thread(target=self._read, args=(server.url, headers), daemon=True)
+        self._thread.start()
+
+    def _read(self, url: str, headers: dict[str, str]) -> None:
+        try:
+            with httpx2.stream("GET", f"{url}/live", headers=headers, timeout=PATIENCE) as answer:
+                self.status = answer.status_code
+                for line in answer.iter_lines():
+                    self.events += line == "event: changed"
+        except httpx2.TransportError:
+            pass
+        self.ended = True
+
+
+def test_a_board_at_one_server_shows_a_submission_here_and_at_another_one(
+    two_servers: Sequence[Running | Side],
+) -> None:
+    server, other = two_servers
+    instructor = log_in(server)
+    stream = Stream(server, instructor)
+    until(lambda: stream.events >= 1)
+    for number, each in enumerate((server, other, server), 1):
+        before = stream.events
+        each.submit(f"student{number}", f"x = {number}".encode()).raise_for_status()
+        until(lambda before=before: stream.events > before)  # type: ignore[misc]
+        assert f"student{number}" in server.client.get("/board", headers=instructor).text
+
+
+def test_a_stream_ends_when_the_server_is_told_to_stop(server: Running) -> None:
+    stream = Stream(server, log_in(server))
+    until(lambda: stream.events >= 1)
+    assert server.stop() == 0
+    until(lambda: stream.ended)
+
+
+def test_a_stream_ends_at_logout_and_when_its_reader_is_no_longer_an_instructor(server: Running) -> None:
+    cookie = log_in(server)
+    stream = Stream(server, cookie)
+    until(lambda: stream.events >= 1)
+    server.client.post("/logout", headers=cookie)
+    until(lambda: stream.ended)
+    server.client.post("/register", json={"user": "tom", "enrollment_code": CODE}).raise_for_status()
+    role = {"role": "instructor"}
+    server.client.post("/roster/tom/role", json=role, headers=server.bearer()).raise_for_status()
+    stream = Stream(server, log_in(server, "tom"))
+    until(lambda: stream.events >= 1)
+    server.client.post("/roster/tom/reset", headers=server.bearer()).raise_for_status()
+    until(lambda: stream.ended)
+
+
+def test_streams_are_for_instructors_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MOST_STREAMS", 2)
+
+    async def still() -> bool:
+        return True
+
+    async def look() -> int:
+        return 1
+
+    async def go() -> None:
+        live = Live(look)
+        first, second = (events(live, "alice", still) for _ in range(2))
+        assert await anext(first) == await anext(second) == {"event": "changed", "data": ""}
+        with pytest.raises(Temporary):
+            live.check()
+        await first.aclose()  # type: ignore[attr-defined]
+        live.check()
+        live.end("alice")
+        assert [each async for each in second] in ([], [{"event": "changed", "data": ""}])
+        live.check()
+
+    asyncio.run(go())
+
+
+FEW = "from mograder.web.pages import live; live.MOST_STREAMS = 2; from mograder.cli import main; main()"
+"""`mograder`, with room for two streams."""
+
+
+def test_a_stream_whose_reader_has_gone_away_makes_room_for_another(course_folder: Path) -> None:
+    with running(course_folder, program=("-c", FEW, "serve")) as server:
+        headers = log_in(server)
+
+        def watch() -> AbstractContextManager[httpx2.Response]:
+            return httpx2.stream("GET", f"{server.url}/live", headers=headers, timeout=PATIENCE)
+
+        def opened() -> bool:
+            with watch() as answer:
+                return answer.status_code == 200
+
+        with watch() as first, watch() as second:
+            lines = [first.iter_lines(), second.iter_lines()]  # held: one that is let go of ends its stream
+            assert [next(each) for each in lines] == ["event: changed"] * 2
+            assert not opened()
+        until(opened)
+
+
+def test_students_get_no_stream(server: Running, tmp_path: Path) -> None:
+    server.client.post("/register", json={"user": "alice", "enrollment_code": CODE}).raise_for_status()
+    assert server.client.get("/live", headers=log_in(server, "alice")).status_code == 403
+    assert server.client.get("/live", headers={"Accept": "text/html"}).status_code == 303

@@ -1,0 +1,86 @@
+"""Looking into a submission: coloured, bounded, never run, never markup."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import pytest
+
+from mograder.domain.files import StoredFile
+from mograder.web.pages.source import DIRECTORY, MOST_LISTED, SHOWN, look_into
+
+
+def file(content: bytes) -> StoredFile:
+    return StoredFile("alice.py", len(content), 0, "", data=content)
+
+
+def archive(names: list[str]) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as opened:
+        for name in names:
+            opened.writestr(name, b"x" * 7)
+    return target.getvalue()
+
+
+def test_source_is_coloured_and_stays_text() -> None:
+    found = look_into(file(b"def mean():\n    return '<script>alert(1)</script>'\n"))
+    assert found.source is not None
+    assert '<span class="k">def</span>' in found.source
+    assert "<script" not in found.source
+    assert "&lt;script&gt;" in found.source
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe broken", "\ufeffx = 1".encode(), b"", b"x" * 50_000, b"'''" * 999])
+def test_any_text_is_shown(content: bytes) -> None:
+    assert look_into(file(content)).source is not None
+
+
+def test_a_long_source_is_cut_and_said_to_be() -> None:
+    found = look_into(file(b"x = 1\n" * (SHOWN // 6 + 9)))
+    assert found.cut
+    assert found.source is not None
+    assert found.source.count("\n") <= SHOWN // 6 + 1
+
+
+def test_a_binary_file_is_not_shown() -> None:
+    assert "no text" in look_into(file(b"\x7fELF\0\0")).problem
+
+
+def test_the_files_of_a_zip_are_listed_without_unpacking_it() -> None:
+    found = look_into(file(archive(["work.py", "data/tea.csv"])))
+    assert found.files == (("work.py", 7), ("data/tea.csv", 7))
+    many = look_into(file(archive([f"{number}" for number in range(MOST_LISTED + 1)])))
+    assert (len(many.files), many.cut) == (MOST_LISTED, True)
+
+
+class Counted(io.BytesIO):
+    """Counts the bytes that are read of it."""
+
+    count = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
+        self.count += len(found)
+        return found
+
+
+@pytest.mark.parametrize(
+    "names", [[f"{each}" + "x" * 60_000 for each in range(30)], [f"{each}" for each in range(30_000)]]
+)
+def test_a_hostile_zip_is_read_up_to_a_bound(names: list[str]) -> None:
+    opened = Counted(archive(names))
+    hostile = StoredFile("alice.py", len(opened.getvalue()), 0, "", opener=lambda: (hostile, opened))
+    found = look_into(hostile)
+    assert opened.count <= SHOWN + 2 * DIRECTORY + 3 * 65536
+    assert len(found.files) <= MOST_LISTED
+    assert found.problem or found.cut
+
+
+def test_a_zip_that_is_broken_or_holds_too_much_is_said_to_be() -> None:
+    whole = archive(["work.py"])
+    assert "not sound" in look_into(file(whole[:40])).problem
+    at = whole.rindex(b"PK\x05\x06")
+    huge = whole[: at + 12] + (DIRECTORY + 1).to_bytes(4, "little") + whole[at + 16 :]
+    assert "too many" in look_into(file(huge)).problem
+    assert "too many" in look_into(file(whole[:at] + b"PK\x06\x07" + bytes(16) + whole[at:])).problem
