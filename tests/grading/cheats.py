@@ -274,8 +274,7 @@ for _descriptor in range(3, 64):
         "a time bomb": "import threading, os\n_bomb = threading.Timer(0.3, os._exit, (0,))\n_bomb.daemon = True\n"
                        "_bomb.start()",
     }.items():  # fmt: skip
-        spoils = ("mean", "squares", "array", "apply", "even", "stack", "honest") if "fork that goes" in name else ()
-        yield Cheat(name, ("answer",), wrong, (code,), spoils=spoils)
+        yield Cheat(name, ("answer",), wrong, (code,))
 
 
 SEEK = """

@@ -70,6 +70,7 @@ def run(channel: Channel) -> None:
     sys.stdout = sys.stderr = output
     recording.install(lambda label, conditions: None)
     notebook = Cells(filename, job["limits"]["cell_seconds"], {name for cell in cells for name in cell.defs})
+    own = os.getpid()
     for cell in cells:
         if cell.index in job["skip"]:
             continue

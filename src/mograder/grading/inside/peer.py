@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 import signal
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -69,6 +70,7 @@ class Peer:
         self._types: dict[Any, type[Reference]] = {}
         self._errors: dict[type, int] = {}
         self._depth = 0
+        self._process = os.getpid()
         self.broken = False
 
     def renew(self) -> None:
@@ -193,6 +195,8 @@ class Peer:
             error = caught
         finally:
             self._depth -= 1
+        if os.getpid() != self._process:  # a copy that a function has forked has nothing to say here
+            os._exit(0)
         self._reply(result, error, seen, before)
 
     def _reply(self, result: Any, error: BaseException | None, seen: values.Seen, before: list[Any]) -> None:
