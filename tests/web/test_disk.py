@@ -144,6 +144,7 @@ def fill(server: Running, size: int) -> tuple[dict[str, bytes], httpx2.Response]
 def test_a_full_disk_is_507_loses_nothing_and_works_again_when_there_is_room(tmp_path: Path, size: int) -> None:
     with small_disk(tmp_path / "disk", 24) as disk:
         root = make_course_folder(disk)
+        (root.parent / "mograder.toml").write_text("[server]\nmax_per_hour = 10000\n")
         filler = disk / "filler"
         filler.write_bytes(bytes(4_000_000))
         with running(root) as server:
