@@ -53,6 +53,7 @@ def test_a_submission_and_its_grade_show_to_the_student_and_on_the_board(tab: Ta
     log_out(tab)
     tab.goto(server.client.post("/login-link", headers=server.bearer()).json()["url"])
     expect(tab.get_by_role("row", name="alice")).to_contain_text("9")
+    log_out(tab)
     tab.goto(link)
     expect(tab.get_by_role("alert")).to_contain_text("used already")
 
