@@ -29,7 +29,7 @@ from mograder.store.folder.jobs import enqueue
 from mograder.store.folder.layout import Folders, Place, is_version_of, named_version, stored
 from mograder.store.folder.ledger import TOGETHER, Ledger
 from mograder.store.folder.placement import Placement
-from mograder.store.folder.rows import HEAD, SINCE, head_of, places, where_asked
+from mograder.store.folder.rows import HEAD, LATEST_SINCE, head_of, places, where_asked
 from mograder.store.folder.settling import Settler
 from mograder.store.shared import files
 from mograder.store.shared.chain import ChainAppender
@@ -54,11 +54,6 @@ class FolderSubmissions:
         self._batch: list[PendingSubmission] | None = None
         self._sha256 = Cached(files.sha256_of)
         self._latest_names = Cached(_latest_names)
-        # Receipts only ever come behind the others, or are erased: what was read of them stays so.
-        self._latest: dict[tuple[AssignmentName, Username], Submission] = {}
-        self._latest_number = 0
-        self._latest_erased: object = None
-        self._latest_lock = threading.Lock()
         self._latest_files: StatCache[tuple[LatestFile, ...]] = StatCache()
 
     def upload(self) -> Upload:
@@ -207,17 +202,9 @@ class FolderSubmissions:
         rows = self._ledger.read(f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE {where} ORDER BY number", values)
         return map(receipt_of, rows)
 
-    def latest(self) -> list[Submission]:
-        with self._latest_lock:
-            erased = self._ledger.read("SELECT count(*) FROM erased")
-            if erased != self._latest_erased:
-                self._latest, self._latest_number, self._latest_erased = {}, 0, erased
-            rows = self._ledger.read(SINCE, (self._latest_number,))
-            for row in rows:
-                kept = receipt_of(row).submission
-                self._latest[kept.assignment, kept.username] = kept
-                self._latest_number = row[0]
-            return list(self._latest.values())
+    def latest(self, since: int = 0) -> list[tuple[int, Submission]]:
+        rows = self._ledger.read(LATEST_SINCE, (since,))
+        return [(row[0], receipt_of(row).submission) for row in rows]
 
     def received_since(self, moment: int) -> list[int]:
         return [row[0] for row in self._ledger.read("SELECT received FROM receipts WHERE received >= ?", (moment,))]
