@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import shutil
 import sqlite3
 import threading
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from mograder.domain.chain import Link, Tombstone
 from mograder.domain.files import StoredFile
-from mograder.domain.names import HISTORY_STEM, AssignmentName, FileName, Username
+from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import Head, Issue, LatestFile, NewSubmission, Receipt, Submission, latest_filename, owner
 from mograder.domain.submissions import Accepted, Upload
 from mograder.store.folder.batch import LedgerEnd, PendingSubmission
@@ -38,6 +39,10 @@ from mograder.store.shared.rows import ERASED_COLUMNS, RECEIPT_COLUMNS, receipt_
 from mograder.store.shared.stat_cache import Cached, StatCache, StatSnapshot
 
 log = logging.getLogger(__name__)
+
+STAMP = len("_20260310T200800.py")
+_STAMPED = re.compile(r"_\d{8}T\d{6}\.py", re.ASCII)
+"""What the name of a dated version ends with (`names.HISTORY_STEM`)."""
 
 
 class FolderSubmissions:
@@ -271,14 +276,15 @@ def _latest_names(folder: Path) -> tuple[tuple[Username, str, str], ...]:
     Where the link is missing (some copies leave links out), the last version by its name is the latest.
     """
     names = os.listdir(folder)
-    found = [(owner(name), name) for name in names]
+    # Nearly all are dated versions, which are told by their end alone: there are more of them with every submission.
+    dated = {name for name in names if len(name) > STAMP and _STAMPED.fullmatch(name, len(name) - STAMP)}
+    found = [(owner(name), name) for name in names if name not in dated]
     named = [(username, name, _neighbour(str(folder), name)) for username, name in found if username]
     there = {username for username, _ in found}
     last: dict[Username, str] = {}
-    for name in sorted(names):
-        dated = HISTORY_STEM.fullmatch(name.removesuffix(".py")) if name.endswith(".py") else None
-        username = owner(f"{dated['user']}.py") if dated else None
-        if username and username not in there:
+    for name in sorted(name for name in dated if name[:-STAMP] not in there):
+        username = owner(f"{name[:-STAMP]}.py")
+        if username:
             last[username] = name
     named += [(username, latest_filename(username), target) for username, target in last.items()]
     return tuple(sorted((username, name, target) for username, name, target in named if target))
