@@ -12,7 +12,18 @@ from mograder.domain.names import Username
 from mograder.domain.receipts import Head
 from mograder.web.pages.board import Part
 from mograder.web.pages.page import Page
-from mograder.web.pages.people import AuditLog, Invite, MoreTime, Overview, People, Remove, picture
+from mograder.web.pages.people import (
+    AuditLog,
+    Invite,
+    LoginCode,
+    MoreTime,
+    Overview,
+    People,
+    Remove,
+    Reset,
+    ResetEverybody,
+    picture,
+)
 from mograder.wire.join_link import JoinLink
 from tests.web.instructor_samples import ASKED, GRANTED, HARD_PEOPLE, MANY, board
 from tests.web.sample_parts import HOUR, LONG, NOW, SCRIPT, TASKS, TEACHER
@@ -50,6 +61,9 @@ SAMPLES: dict[str, Page] = {
     "people-hard": People(replace(TEACHER, course=LONG), HARD, ONE, ""),
     "people-many": People(TEACHER, CROWD, Part(2, 5, 500), "student"),
     "remove": Remove(TEACHER, Username("alice"), f"Alice {SCRIPT}"),
+    "reset-everybody": ResetEverybody(TEACHER),
+    "reset": Reset(TEACHER, Username("alice"), f"Alice {SCRIPT}"),
+    "login-code": LoginCode(TEACHER, Username("alice"), "abcd-efgh-jkmn", NOW + HOUR),
     "overview": Overview(TEACHER, ROW.username, ROW.name, FEW[0], TASKS, ROW.cells, (GRANTED,)),
     "overview-unlisted": Overview(TEACHER, ROW.username, "", None, TASKS, ROW.cells, (ASKED,)),
     "overview-nothing": Overview(TEACHER, ROW.username, SCRIPT, FEW[2], (), (), ()),

@@ -63,7 +63,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """Everybody who takes part, sorted by user name, by everything there is to do."""
+    """Everybody who takes part, sorted by user name, by everything there is to do, sorted by due time."""
 
     assignments: tuple[Assignment, ...]
     rows: tuple[Row, ...]
@@ -71,7 +71,7 @@ class Board:
 
 def read_board(store: Store) -> Board:
     """All students on the roster and all people who have submitted, instructors included."""
-    plan, listed = store.config.plan(), store.release.assignments()
+    plan, listed = store.config.plan(), sorted(store.release.assignments(), key=_due_order)
     accounts = [each for each in store.accounts.all() if not each.removed]
     people = {each.username: each.name for each in accounts}
     teaching = {each.username for each in accounts if each.role is Role.INSTRUCTOR}
@@ -93,8 +93,14 @@ def read_board(store: Store) -> Board:
 
     active = {user for _, user in latest} | {user for _, user in present}
     everybody = sorted(({*people} - teaching) | active)
-    return Board(listed, tuple(Row(user, people.get(user, ""), tuple(cell(each, user) for each in listed))
+    return Board(tuple(listed), tuple(Row(user, people.get(user, ""), tuple(cell(each, user) for each in listed))
                                for user in everybody))  # fmt: skip
+
+
+def _due_order(assignment: Assignment) -> tuple[bool, int]:
+    """The order of the board's columns: by due time, and those without one at the end in their own order."""
+    due = assignment.rules.schedule.due
+    return due is None, due or 0
 
 
 def _graded(entries: tuple[GradeEntry, ...]) -> Mapping[str, str]:
