@@ -177,6 +177,8 @@ def test_the_keyboard_alone_keeps_the_roster(tab: Tab, server: Running, tmp_path
     press(tab, "Remove")
     expect(tab.get_by_role("row", name="tom")).to_contain_text("removed")
     press(tab, "Bring back tom")
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Bring somebody back")
+    press(tab, "Bring back")
     expect(codes).to_contain_text("tom ")
     tab_to(tab, "User name")
     tab.keyboard.type("bob")

@@ -66,12 +66,13 @@ class Remove(Page):
 
 @dataclass(frozen=True)
 class Reset(Page):
-    """Asks for confirmation before a person's token is revoked."""
+    """Asks for confirmation before a person's token is revoked; somebody who was removed is brought back by it."""
 
     template = "reset.html"
     heading = "Reset somebody's token"
     user: Username
     name: str
+    removed: bool
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ def login_code(request: PageRequest) -> Answer:
 
 def confirm_reset(request: PageRequest) -> Answer:
     account = _account(request)
-    return Reset(request.frame, account.username, account.name)
+    return Reset(request.frame, account.username, account.name, account.removed)
 
 
 def reset(request: PageRequest) -> Answer:
