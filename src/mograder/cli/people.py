@@ -43,12 +43,16 @@ def members_of(client: Client) -> list[Member] | None:
 
 
 def in_section(entries: list[messages.RosterEntry], section: str) -> list[messages.RosterEntry]:
-    """The people of a section, all when it is "". Raises BadRequest naming the sections when nobody is in it."""
+    """The people of a section who were not removed; `entries` when it is "".
+
+    Raises BadRequest naming the sections when nobody is in it.
+    """
     if not section:
         return entries
-    found = [each for each in entries if section in (known(each.sections) or ())]
+    here = [each for each in entries if each.state != "removed"]
+    found = [each for each in here if section in (known(each.sections) or ())]
     if not found:
-        names = sorted({name for each in entries for name in known(each.sections) or ()})
+        names = sorted({name for each in here for name in known(each.sections) or ()})
         there = f"there are {', '.join(map(repr, names))}" if names else "the roster names no sections"
         raise BadRequest(f"nobody is in a section {section!r}: {there}")
     return found
