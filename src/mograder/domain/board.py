@@ -64,14 +64,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-<<<<<<< HEAD
-    """Everybody who takes part, sorted by user name, by everything there is to do, sorted by due time."""
-=======
-    """Everybody who takes part, sorted by user name, by everything there is to do.
+    """Everybody who takes part, sorted by user name, by everything there is to do, sorted by due time.
 
     `dropped` are the people who were removed and have work here; they are in no list.
     """
->>>>>>> f4baec33cdd06c46d6553a12f3dbb1360facde38
 
     assignments: tuple[Assignment, ...]
     rows: tuple[Row, ...]
@@ -89,17 +85,10 @@ class Board:
 
 def read_board(store: Store) -> Board:
     """All students on the roster and all people who have submitted, instructors included."""
-<<<<<<< HEAD
-    plan, listed = store.config.plan(), sorted(store.release.assignments(), key=_due_order)
-    accounts = [each for each in store.accounts.all() if not each.removed]
-    people = {each.username: each.name for each in accounts}
-    teaching = {each.username for each in accounts if each.role is Role.INSTRUCTOR}
-=======
-    plan, listed = store.config.plan(), store.release.assignments()
+    plan, listed = store.config.plan(), tuple(sorted(store.release.assignments(), key=_due_order))
     everyone = store.accounts.all()
     people = {each.username: each for each in everyone}
     teaching = {each.username for each in everyone if each.role is Role.INSTRUCTOR}
->>>>>>> f4baec33cdd06c46d6553a12f3dbb1360facde38
     latest = {(each.assignment, each.username): each for each in store.submissions.latest()}
     present = {(each.name, user) for each in listed for user in store.submissions.users(each.name)}
     until = {(each.assignment, each.username): each.until for each in store.extensions.find()}
@@ -121,15 +110,9 @@ def read_board(store: Store) -> Board:
         return Row(user, account.name, tuple(cell(each, user) for each in listed), account.sections)
 
     active = {user for _, user in latest} | {user for _, user in present}
-<<<<<<< HEAD
-    everybody = sorted(({*people} - teaching) | active)
-    return Board(tuple(listed), tuple(Row(user, people.get(user, ""), tuple(cell(each, user) for each in listed))
-                               for user in everybody))  # fmt: skip
-=======
     removed = {each.username for each in everyone if each.removed}
     here = (({*people} - teaching) | active) - removed
     return Board(listed, tuple(map(row, sorted(here))), tuple(map(row, sorted(removed & active))))
->>>>>>> f4baec33cdd06c46d6553a12f3dbb1360facde38
 
 
 def _due_order(assignment: Assignment) -> tuple[bool, int]:
