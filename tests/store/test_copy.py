@@ -14,9 +14,11 @@ from mograder.cli import run
 from mograder.domain.access import Account, ExternalId, Role
 from mograder.domain.audit import Event
 from mograder.domain.chain import make_tombstone
+from mograder.domain.disclosure import Hidden
 from mograder.domain.errors import NameTaken, Usage, VerificationFailed
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
+from mograder.domain.grading_jobs import Announced, Result
 from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, FileName, Username
 from mograder.domain.release import Fetched
 from mograder.domain.store import Store
@@ -66,6 +68,12 @@ def root(tmp_path: Path) -> Path:
     store.grades.put_feedback(HW1, {ALICE: LARGE, BOB: b"<p>better"}, NOTE)
     store.extensions.change([(HW1, ALICE, lambda held: Extension(HW1, ALICE, NOON, "note"), NOTE)])
     store.release.note_fetched([Fetched(HW1, BOB, NOON)])
+    store.jobs.announce(HW1, Announced("aa" * 32, Hidden.AFTER_DUE))
+    graded, failed = (store.jobs.claim("mine", NOON, NOON + SECOND, [HW1]) for _ in range(2))
+    assert graded
+    assert failed
+    store.jobs.finish(graded, Result(graded.receipt, "aa" * 32, HW1, graded.username, NOON, "signed"))
+    store.jobs.fail(failed, "no sandbox", NOON + SECOND)
     for number, secret in enumerate(("second", "third")):
         store.keys.change_secret(secret, (4_000_000_000 + number) * SECOND, NOTE)
     os.utime(store.folders.grades / "hw1" / FEEDBACK / "bob.html", (NOON // SECOND, NOON // SECOND))
@@ -98,6 +106,7 @@ def all_of(store: Store) -> list[object]:
         store.release.fetched(), store.grades.of(HW1), [each for each in store.audit.events() if each.action == "test"],
         [each and (each.name, each.size, each.read()) for each in (*files, *release_files, *feedback)],
         [round(each.modified) for each in feedback if each],
+        store.jobs.announced(), store.jobs.waiting(), store.jobs.results(HW1),
         [replace(each, modified=0) for name in (HW1, HW2) for each in store.submissions.latest_files(name)],
     ]  # fmt: skip
 
