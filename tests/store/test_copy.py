@@ -18,7 +18,7 @@ from mograder.domain.disclosure import Hidden
 from mograder.domain.errors import NameTaken, Usage, VerificationFailed
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
-from mograder.domain.grading_jobs import Announced, Result
+from mograder.domain.grading_jobs import Announced
 from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, FileName, Username
 from mograder.domain.release import Fetched
 from mograder.domain.store import Store
@@ -29,6 +29,7 @@ from mograder.store.folder.layout import FEEDBACK, GRADES, Folders
 from mograder.store.folder.store import FolderStore
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.shared.files import is_on_its_way
+from tests.grading_samples import signed_result
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, make_course_folder, names_in, open_store, submit_work
 from tests.postgres import Server, fresh_database, new_course
 
@@ -72,7 +73,7 @@ def root(tmp_path: Path) -> Path:
     graded, failed = (store.jobs.claim("mine", NOON, NOON + SECOND, [HW1]) for _ in range(2))
     assert graded
     assert failed
-    store.jobs.finish(graded, Result(graded.receipt, "aa" * 32, HW1, graded.username, NOON, "signed"))
+    store.jobs.finish(graded, signed_result(store, signer, graded))
     store.jobs.fail(failed, "no sandbox", NOON + SECOND)
     for number, secret in enumerate(("second", "third")):
         store.keys.change_secret(secret, (4_000_000_000 + number) * SECOND, NOTE)
