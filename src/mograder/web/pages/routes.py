@@ -16,7 +16,7 @@ from mograder.domain.errors import MograderError, NotFound, Unauthenticated
 from mograder.domain.tokens import Token, random_secret
 from mograder.web import endpoints
 from mograder.web.api import Api
-from mograder.web.pages import assignment, board, devices, people, sessions, student
+from mograder.web.pages import assignment, board, devices, install, people, sessions, student
 from mograder.web.pages.devices import browser_name
 from mograder.web.pages.page import ConfirmSwitch, Join, Joined, Login, Once, assets
 from mograder.web.pages.page_request import Answer, PageEndpoint, PageRequest, PageRoute, html
@@ -151,6 +151,7 @@ VIEWS = (
     PageRoute("GET", "/once", Allow.ANYONE, once_form),
     PageRoute("POST", "/once", Allow.ANYONE, once),
     PageRoute("GET", "/static/{tag}/{name}", Allow.ANYONE, static),
+    *install.VIEWS,
     *student.VIEWS,
     *board.VIEWS,
     *assignment.VIEWS,
