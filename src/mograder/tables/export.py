@@ -204,7 +204,7 @@ def _address(member: Member) -> str:
 
 
 def _gradescope(sheet: GradeSheet, choices: Choices, _notes: list[str]) -> _Rows:
-    questions = [f"{each.key} ({each.points:g} pts)" for each in sheet.questions]
+    questions = [f"{at}: {each.key} ({each.points:.1f} pts)" for at, each in enumerate(sheet.questions, 1)]
     rows: _Rows = [(*_GRADESCOPE, *questions)]
     points = f"{sheet.maximum:g}" if sheet.maximum is not None else ""
     for each in sheet.grades:

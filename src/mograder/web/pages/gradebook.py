@@ -52,7 +52,8 @@ class ExportPage(Page):
     @property
     def file(self) -> str:
         """The file itself, as the address of a link."""
-        return f"data:{self.exported.media_type};base64,{base64.b64encode(self.exported.content).decode()}"
+        kind = self.exported.media_type.replace(" ", "")
+        return f"data:{kind};base64,{base64.b64encode(self.exported.content).decode()}"
 
 
 def members_of(request: PageRequest) -> list[Member]:
