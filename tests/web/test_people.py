@@ -92,7 +92,7 @@ def test_a_newer_list_updates_and_drops_if_said_and_the_roster_is_downloaded(tea
     first = upload(teacher, "/people/import", newer)
     text = " ".join(unescape(re.sub("<[^>]*>", " ", first.text)).split())
     assert "1 new, 1 on the roster already, 2 on the roster and not in the list" in text
-    assert "ada : e-mail – → ada@u.de sections Sec 1 → Sec 2" in text
+    assert "ada : e-mail – → ada@u.de , sections Sec 1 → Sec 2" in text
     teacher.post("/people/import/keep", **hidden(first.text))
     assert list(roles(course)) == ["ada", "bob", "cleo@example.org", "rob"]
 

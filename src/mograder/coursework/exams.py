@@ -85,7 +85,7 @@ def extra_packages() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise Usage(f"grading needs more packages: pip install 'mograder[grading]' ({error})") from None
+        raise Usage(f"grading needs more packages: pip install '.[grading]' in a checkout ({error})") from None
 
 
 def _text(path: Path) -> str:

@@ -55,6 +55,9 @@ TROUBLE = "Mograder-Trouble"
 """Replies to an instructor carry one such field for each file of the course that cannot be understood: what is wrong
 and where, percent-encoded."""
 
+VERSION_HEADER = "Mograder-Version"
+"""Every response of the protocol says the server's version, so that a client can say that there is a newer one."""
+
 CHECKSUM_HEADER = "X-Content-SHA256"
 """Optional on a submission: the SHA-256 of the file, lower-case hex. Bytes that do not match are refused."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -22,8 +22,8 @@ from mograder.domain.names import AssignmentName, Username
 from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
 from mograder.web.api import Failure
+from mograder.web.broadcast import stream
 from mograder.web.pages import sessions
-from mograder.web.pages.live import events
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
 
@@ -158,8 +158,11 @@ async def live(request: PageRequest) -> Answer:
         except Unauthenticated:
             return False
 
-    said = events(request.api.live, request.actor.username, lambda: request.api.threads.run(may))
-    return EventSourceResponse(said, send_timeout=request.api.timeouts.taking)
+    async def events() -> AsyncIterator[dict[str, str]]:
+        async for _ in stream(request.api.live, request.actor.username, lambda: request.api.threads.run(may)):
+            yield {"event": "changed", "data": ""}
+
+    return EventSourceResponse(events(), send_timeout=request.api.timeouts.taking)
 
 
 def wanted_of(query: Mapping[str, str], board: Board) -> BoardFilter:

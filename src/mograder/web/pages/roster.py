@@ -12,7 +12,7 @@ from mograder.domain.access import Account, Allow, Role
 from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError
 from mograder.domain.names import Username, parse_owner
 from mograder.tables.export import CSV_TYPE
-from mograder.tables.rosters import RosterChanges, RosterTable, compare_rosters, read_roster, write_roster
+from mograder.tables.rosters import Renamed, RosterChanges, RosterTable, compare_rosters, read_roster, write_roster
 from mograder.tables.sheet import read_sheet
 from mograder.web import multipart
 from mograder.web.multipart import FilledForm
@@ -43,6 +43,16 @@ class RosterPage(Page):
         people = list(map(messages.new_person, self.changes.people))
         gone = [each.username for each in self.changes.gone]
         return encode_json(messages.NewPeople(people, True, gone)).decode()
+
+    def differences(self, updated: Renamed) -> list[tuple[str, str, str]]:
+        """What is different about a person: what, before, and in the list; ids are only said to be others."""
+        old, new = updated.old, updated.new
+        found = [
+            ("name", old.name, new.name), ("e-mail", old.email, new.email),
+            ("sections", ", ".join(old.sections), ", ".join(new.sections)),
+        ]  # fmt: skip
+        other_ids = [("other ids", "", "")] if old.ids != new.ids else []
+        return [each for each in found if each[1] != each[2]] + other_ids
 
     @property
     def is_something(self) -> bool:

@@ -15,7 +15,7 @@ from mograder.domain.errors import MograderError, NotFound, Unauthenticated
 from mograder.domain.tokens import Token, random_secret
 from mograder.web import endpoints
 from mograder.web.api import Api
-from mograder.web.pages import assignment, board, gradebook, people, roster, sessions, student
+from mograder.web.pages import assignment, board, gradebook, install, people, roster, sessions, student
 from mograder.web.pages.page import ConfirmSwitch, Join, Joined, Login, Once, assets
 from mograder.web.pages.page_request import Answer, PageEndpoint, PageRequest, PageRoute, html
 from mograder.web.throttle import name_key
@@ -127,6 +127,7 @@ VIEWS = (
     PageRoute("GET", "/once", Allow.ANYONE, once_form),
     PageRoute("POST", "/once", Allow.ANYONE, once),
     PageRoute("GET", "/static/{tag}/{name}", Allow.ANYONE, static),
+    *install.VIEWS,
     *student.VIEWS,
     *board.VIEWS,
     *assignment.VIEWS,
