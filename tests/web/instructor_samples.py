@@ -20,6 +20,7 @@ from mograder.domain.receipts import Receipt
 from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
 from mograder.domain.standings import Standing
+from mograder.tables.export import CSV_TYPE, Exported
 from mograder.tables.formats import read_grades
 from mograder.tables.grades import GradeChanges, GradeRules, check_grades
 from mograder.tables.headers import Labels
@@ -28,6 +29,7 @@ from mograder.tables.sheet import read_sheet
 from mograder.web.api import Failure
 from mograder.web.pages.assignment import AssignmentPage, GradesPage, PersonPage, SourcePage
 from mograder.web.pages.board import PEOPLE_A_PAGE, BoardPage, RulesPage, Rush, part_of
+from mograder.web.pages.gradebook import ExportPage
 from mograder.web.pages.page import Frame, Page
 from mograder.web.pages.source import Contents, look_into
 from mograder.wire.endpoints import MIB
@@ -82,7 +84,7 @@ RULES = RulesAsText(
 HARD_RULES = replace(RULES, texts=RuleTexts(f'"{SCRIPT}', "soon", *[SCRIPT] * 5), zone="America/Argentina/Buenos_Aires")
 
 
-def assignment_page(everybody: Board, show: Show = Show.ALL, grades: tuple[str, ...] = (), **more: str) -> Page:
+def assignment_page(everybody: Board, show: Show = Show.ALL, grades: tuple[str, ...] = (), **more: Any) -> Page:
     everybody = find(everybody, BoardFilter(assignment=HW1))
     rows, part = part_of(find(everybody, BoardFilter("", HW1, show)).rows, {}, PEOPLE_A_PAGE)
     cells = [row.cells[0] for row in everybody.rows]
@@ -145,6 +147,9 @@ SAMPLES: dict[str, Page] = {
     "assignment-nobody": assignment_page(Board(TASKS, ())),
     "assignment-hard": assignment_page(board(HARD_PEOPLE, (HARD_TASK,)), problem=f"line 3: {SCRIPT}"),
     "assignment-many": assignment_page(board(MANY, (TASKS[0],)), Show.HANDED_IN),
+    "assignment-sections": assignment_page(board(FEW), sections=("1", SCRIPT, LONG), section="1", drafts=3),
+    "export": ExportPage(TEACHER, TASKS[0], Exported(b"x", "hw1-canvas.csv", CSV_TYPE, ("2 grades: left out",))),
+    "export-hard": ExportPage(TEACHER, HARD_TASK, Exported(b"x", f"{SCRIPT}{LONG}.csv", CSV_TYPE, (SCRIPT, LONG))),
     "grades-preview": GradesPage(TEACHER, TASKS[0], FOUND, "0" * 64),
     "grades-same": GradesPage(TEACHER, TASKS[0], preview("username,grade\nalice,8\n", []), "0" * 64),
     "grades-hard": GradesPage(TEACHER, HARD_TASK, HARD_FOUND, "0" * 64),
@@ -159,6 +164,7 @@ SAMPLES: dict[str, Page] = {
     "source-zip": source_page(Contents(files=ZIP, cut=True)),
     "source-broken": source_page(Contents(problem="this zip is not sound: download it to look at it")),
     "board": board_page(TEACHER, board(FEW)),
+    "board-sections": replace(board_page(TEACHER, board(FEW)), sections=("1", SCRIPT, LONG)),
     "board-nobody": board_page(TEACHER, Board(TASKS, ())),
     "board-no-assignments": board_page(TEACHER, board(FEW, ())),
     "board-hard": board_page(replace(TEACHER, course=LONG), board(HARD_PEOPLE)),
