@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mograder.cli import run
-from mograder.domain.access import Account, Role
+from mograder.domain.access import Account, ExternalId, Role
 from mograder.domain.audit import Event
 from mograder.domain.chain import make_tombstone
 from mograder.domain.errors import NameTaken, Usage, VerificationFailed
@@ -56,7 +56,10 @@ def root(tmp_path: Path) -> Path:
         submit_work(store, signer, user, b"work %d" % number, NOON + number % 2)
     submit_work(store, signer, ALICE, LARGE, NOON + SECOND, HW2)
     for user in (ALICE, BOB, CARL):
-        account = Account(user, Role.INSTRUCTOR, "Ä", 3, True, "ab", NOON)
+        account = Account(
+            user, Role.INSTRUCTOR, "Ä", 3, True, "ab", NOON, email="ä@example.org", sections=("1, 2", "Ü"),
+            ids=(ExternalId("canvas_id", f"id of {user}"),),
+        )  # fmt: skip
         store.accounts.change(user, lambda held, account=account: account, NOTE)  # type: ignore[misc]
     store.erase(CARL, lambda receipt: make_tombstone(receipt, signer, "course", NOON), NOTE)
     store.grades.merge(HW1, (GradeEntry({"username": "alice", "grade": "1", "ü": [1, None]}),), NOTE)

@@ -253,9 +253,14 @@ class Client:
     def roster(self) -> list[messages.RosterEntry]:
         return [_value(entry, messages.RosterEntry) for entry in _list(self._call("roster"))]
 
-    def add_people(self, people: Iterable[messages.NewPerson]) -> list[messages.RosterEntry]:
-        """Not safe to repeat: codes are returned once. If the response is lost, `reset` makes new ones."""
-        request = encode_json(messages.NewPeople(list(people)))
+    def add_people(
+        self, people: Iterable[messages.NewPerson], update: bool = False, remove: Iterable[str] = ()
+    ) -> list[messages.RosterEntry]:
+        """Not safe to repeat: codes are returned once. If the response is lost, `reset` makes new ones.
+
+        With `update` people who are there get the details that are given; those to `remove` are taken off.
+        """
+        request = encode_json(messages.NewPeople(list(people), update, list(remove)))
         reply = self._call("add_people", _json(request), repeatable=False)
         return [_value(entry, messages.RosterEntry) for entry in _list(reply)]
 

@@ -202,7 +202,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "add_people", "POST", "/roster", Allow.INSTRUCTOR, RosterEntry,
-        "Put people on the roster, each with a personal code. People who are on it already stay as they are.",
+        "Put people on the roster, each with a personal code. People who are on it stay as they are, unless `update`.",
         request=NewPeople, limit=4 * MIB, many=True,
     ),
     Endpoint(
