@@ -140,6 +140,11 @@ class Living(RuleBasedStateMachine):
         with contextlib.suppress(NotFound):
             self.course(server).erasure.erase(COURSE_INSTRUCTOR, user)
 
+    @rule(server=servers, user=people)
+    def remove(self, server: int, user: Username) -> None:
+        with contextlib.suppress(NotFound):
+            self.course(server).roster.remove(COURSE_INSTRUCTOR, user)
+
     @invariant()
     def both_say_what_one_says_that_has_just_started(self) -> None:
         fresh = Server(self.root)

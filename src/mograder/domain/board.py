@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mograder.domain import deadlines, grades
-from mograder.domain.access import Role
+from mograder.domain.access import Account, Role
 from mograder.domain.assignments import Assignment, Plan
 from mograder.domain.errors import Unreadable
 from mograder.domain.grades import GradeEntry, GradesStore
@@ -61,14 +61,28 @@ class Row:
     username: Username
     name: str
     cells: tuple[Cell, ...]
+    sections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Board:
-    """Everybody who takes part, sorted by user name, by everything there is to do."""
+    """Everybody who takes part, sorted by user name, by everything there is to do, sorted by due time.
+
+    `dropped` are the people who were removed and have work here; they are in no list.
+    """
 
     assignments: tuple[Assignment, ...]
     rows: tuple[Row, ...]
+    dropped: tuple[Row, ...] = ()
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """All sections that somebody is in, sorted."""
+        return tuple(sorted({section for row in self.rows for section in row.sections}))
+
+    def row_of(self, username: Username) -> Row | None:
+        """The row of one person, of somebody who was removed, too."""
+        return next((each for each in (*self.rows, *self.dropped) if each.username == username), None)
 
 
 @dataclass(frozen=True)
@@ -86,9 +100,9 @@ class _Cells:
     """Makes the cells of a board of these sources; what else it reads is as new as they are, or newer."""
 
     def __init__(self, store: Store, sources: _Sources) -> None:
-        accounts = [each for each in store.accounts.all() if not each.removed]
-        self.names = {each.username: each.name for each in accounts}
-        self.students = [each.username for each in accounts if each.role is not Role.INSTRUCTOR]
+        self._accounts = {each.username: each for each in store.accounts.all()}
+        self.removed = {each.username for each in self._accounts.values() if each.removed}
+        self.students = {each.username for each in self._accounts.values() if each.role is not Role.INSTRUCTOR}
         self._until = {(each.assignment, each.username): each.until for each in store.extensions.find()}
         self._fetched = {(each.assignment, each.username) for each in store.release.fetched()}
         tables = zip(sources.listed, sources.grades, strict=True)
@@ -104,6 +118,10 @@ class _Cells:
         )  # fmt: skip
         grade = self._graded[assignment.name].get(user)
         return Cell(kept, kept is None and present, late, grade, key in self._fetched)
+
+    def row(self, user: Username, cells: tuple[Cell, ...]) -> Row:
+        account = self._accounts.get(user) or Account(user)
+        return Row(user, account.name, cells, account.sections)
 
 
 class CurrentBoard:
@@ -127,7 +145,7 @@ class CurrentBoard:
         """The board as it stands now; the same object as before if nothing has changed."""
         with self._lock:
             store, versions = self._store, self._latest.refresh()  # the store's first, as in `Standings`
-            listed = store.release.assignments()
+            listed = tuple(sorted(store.release.assignments(), key=_due_order))
             grades = tuple(readable_grades(store.grades, each.name) for each in listed)
             sources = _Sources(versions.people, versions.downloads, store.config.plan(), listed, grades)
             present = {each.name: frozenset(store.submissions.users(each.name)) for each in listed}
@@ -154,11 +172,10 @@ class CurrentBoard:
             return cells.cell(listed[at], user, self._latest.get((name, user)), user in present[name])
 
         def make(user: Username) -> None:
-            whole = tuple(cell(at, user) for at in range(len(listed)))
-            self._rows[user] = Row(user, cells.names.get(user, ""), whole)
+            self._rows[user] = cells.row(user, tuple(cell(at, user) for at in range(len(listed))))
 
         if self._sources is None:
-            for user in {*cells.students, *(user for _, user in changed)}:
+            for user in (cells.students - cells.removed) | {user for _, user in changed}:
                 make(user)
             changed = []
         for name, user in changed:
@@ -167,8 +184,16 @@ class CurrentBoard:
             elif name in columns:
                 held, at = self._rows[user], columns[name]
                 made = (*held.cells[:at], cell(at, user), *held.cells[at + 1 :])
-                self._rows[user] = Row(user, held.name, made)
-        self._board = Board(listed, tuple(self._rows[user] for user in sorted(self._rows)))
+                self._rows[user] = replace(held, cells=made)
+        rows = [self._rows[user] for user in sorted(self._rows)]
+        dropped = tuple(each for each in rows if each.username in cells.removed)
+        self._board = Board(listed, tuple(each for each in rows if each.username not in cells.removed), dropped)
+
+
+def _due_order(assignment: Assignment) -> tuple[bool, int]:
+    """The order of the board's columns: by due time, and those without one at the end in their own order."""
+    due = assignment.rules.schedule.due
+    return due is None, due or 0
 
 
 def _graded(entries: tuple[GradeEntry, ...]) -> Mapping[str, str]:
@@ -222,12 +247,15 @@ class Order(StrEnum):
 
 @dataclass(frozen=True)
 class BoardFilter:
-    """What somebody looks for: `text` in user name or name, one `assignment` (None: all), how they stand there."""
+    """What somebody looks for: `text` in user name or name, one `assignment` (None: all), how they stand there, and
+    one `section` ("": all).
+    """
 
     text: str = ""
     assignment: AssignmentName | None = None
     show: Show = Show.ALL
     order: Order = Order.USER
+    section: str = ""
 
 
 def find(board: Board, wanted: BoardFilter) -> Board:
@@ -237,6 +265,8 @@ def find(board: Board, wanted: BoardFilter) -> Board:
 
     def fits(row: Row) -> bool:
         if text and text not in f"{row.username}\n{row.name}".casefold():
+            return False
+        if wanted.section and wanted.section not in row.sections:
             return False
         return wanted.show is Show.ALL or any(wanted.show.fits(row.cells[at]) for at in columns)
 
@@ -253,7 +283,7 @@ def find(board: Board, wanted: BoardFilter) -> Board:
 
     rows = sorted(filter(fits, board.rows), key=place)
     if wanted.assignment is not None:
-        rows = [Row(each.username, each.name, tuple(each.cells[at] for at in columns)) for each in rows]
+        rows = [replace(each, cells=tuple(each.cells[at] for at in columns)) for each in rows]
     return Board(tuple(board.assignments[at] for at in columns), tuple(rows))
 
 

@@ -20,14 +20,17 @@ from mograder.domain.audit import AuditStore
 from mograder.domain.board import CurrentBoard
 from mograder.domain.commitments import Commitments
 from mograder.domain.contents import Contents, Survey, Surveyed, contents
+from mograder.domain.devices import Devices
 from mograder.domain.erasure import Erasure
 from mograder.domain.errors import Unreadable
 from mograder.domain.extensions import Extensions
+from mograder.domain.gradebook import Gradebooks
 from mograder.domain.grades import Grades
 from mograder.domain.grading_results import GradingResults, ReadRecord, unreadable
 from mograder.domain.guard import Guard
 from mograder.domain.keys import Keys, course_name
 from mograder.domain.latest import LatestSubmissions
+from mograder.domain.login_codes import LoginCodes
 from mograder.domain.names import AssignmentName
 from mograder.domain.receipts import LatestFile, Signer
 from mograder.domain.release import Release
@@ -116,8 +119,20 @@ class Course:
         return GradingResults(self.store, self.extensions, self.clock, self.read_record)
 
     @cached_property
+    def gradebooks(self) -> Gradebooks:
+        return Gradebooks(self.store, self.submissions, self.extensions, self.read_record)
+
+    @cached_property
     def guard(self) -> Guard:
         return Guard(self.store.guard, self.clock)
+
+    @cached_property
+    def login_codes(self) -> LoginCodes:
+        return LoginCodes(self.store.keys, self.accounts, self.guard, self.store.audit, self.clock)
+
+    @cached_property
+    def devices(self) -> Devices:
+        return Devices(self.store.audit, self.guard, self.clock)
 
     @cached_property
     def erasure(self) -> Erasure:

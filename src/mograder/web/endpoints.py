@@ -20,7 +20,6 @@ from mograder.domain.files import StoredFile
 from mograder.domain.grades import is_page
 from mograder.domain.names import Username, parse_exact_owner, parse_owner
 from mograder.domain.receipts import LatestFile
-from mograder.domain.roster import Person
 from mograder.web.body import Scope
 from mograder.web.caching import Memo, TickCache
 from mograder.web.pages.sessions import link_with, new_ticket
@@ -307,6 +306,10 @@ def grades(request: Request) -> Reply:
     )
 
 
+def gradebook(request: Request) -> Reply:
+    return json_reply(messages.gradebook_info(request.course.gradebooks.of(request.assignment())), tagged=True)
+
+
 def upload_grades(request: Request) -> Reply:
     document = decode_json(request.body)
     uploaded = request.course.grades.upload(request.actor, request.assignment(), document)
@@ -366,8 +369,8 @@ def roster(request: Request) -> Reply:
 
 def add_people(request: Request) -> Reply:
     wanted = decode_json(request.body, messages.NewPeople)
-    people = [Person.parse(each.user, each.name, each.role) for each in wanted.people]
-    added = request.course.roster.add(request.actor, people)
+    people, dropped = messages.parse_people(wanted.people), [parse_owner(each) for each in wanted.remove]
+    added = request.course.roster.add(request.actor, people, wanted.update, dropped)
     return uncached_reply([messages.roster_entry(account, code) for account, code in added])
 
 
@@ -427,9 +430,9 @@ HANDLERS: Mapping[str, Handler] = {
     handler.__name__: handler
     for handler in (
         health, register, assignments, release_file, rules, change_rules, commit, submissions, submitted_file, receipts,
-        all_receipts, version, chain_head, signing_keys, grades, upload_grades, status, result, feedback, ask_extension,
-        extensions, change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration,
-        authority,
+        all_receipts, version, chain_head, signing_keys, grades, gradebook, upload_grades, status, result, feedback,
+        ask_extension, extensions, change_extensions, roster, add_people, reset, set_role, remove, login_link, events,
+        configuration, authority,
     )
 }  # fmt: skip
 
