@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
-from mograder.domain.board import Board, BoardFilter, Order, Row, Show, find, missing, read_board
+from mograder.domain.board import Board, BoardFilter, Order, Row, Show, find, missing
 from mograder.domain.course import Course
 from mograder.domain.deadlines import Penalties
 from mograder.domain.extensions import Change, Decision
@@ -117,7 +117,7 @@ def test_a_section_is_found_and_who_was_dropped_leaves_the_lists_and_keeps_the_w
     submit(course, BOB, NOON)
     listed = [Person.parse("alice", sections=["1", "2"]), Person.parse("carol", sections=["2"])]
     course.roster.add(COURSE_INSTRUCTOR, listed, update=True, dropped=[BOB])
-    board = read_board(course.store)
+    board = course.standings.board()
     assert board.sections == ("1", "2")
     assert [row.username for row in board.rows] == ["alice", "carol"]
     for section, names in (("1", ["alice"]), ("2", ["alice", "carol"]), ("3", []), ("", ["alice", "carol"])):
