@@ -74,7 +74,7 @@ def read_board(store: Store) -> Board:
     plan, listed = store.config.plan(), store.release.assignments()
     accounts = [each for each in store.accounts.all() if not each.removed]
     people = {each.username: each.name for each in accounts}
-    teaching = {each.username for each in accounts if each.role is Role.INSTRUCTOR}
+    teaching = {each.username for each in accounts if each.role is not Role.STUDENT}
     latest = {(each.assignment, each.username): each for each in store.submissions.latest()}
     present = {(each.name, user) for each in listed for user in store.submissions.users(each.name)}
     until = {(each.assignment, each.username): each.until for each in store.extensions.find()}

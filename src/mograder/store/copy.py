@@ -51,6 +51,7 @@ from mograder.store.shared.rows import (
     ERASED_COLUMNS,
     EVENT_COLUMNS,
     EXTENSION_COLUMNS,
+    MARKING_COLUMNS,
     RECEIPT_COLUMNS,
     receipt_values,
 )
@@ -65,6 +66,7 @@ TABLES = {
     "extensions": (EXTENSION_COLUMNS, "assignment, username"),
     "fetched": ("assignment, username, moment", "assignment, username"),
     "events": (EVENT_COLUMNS, "number"),
+    "marking": (f"{MARKING_COLUMNS}, latest", "number"),
 }
 """What both places keep in rows: the columns, and by what they are ordered."""
 
