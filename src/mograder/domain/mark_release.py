@@ -16,6 +16,7 @@ from mograder.domain import counting
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment, Plan
 from mograder.domain.audit import Event
+from mograder.domain.board import readable_grades
 from mograder.domain.deadlines import MINUTE
 from mograder.domain.errors import BadRequest, ChangedMeanwhile, Forbidden, NotFound
 from mograder.domain.extensions import personal_schedule
@@ -225,6 +226,12 @@ class MarkRelease:
             self.store.marking.write(assignment.name, entries, [event], GradesChange(tuple(changed), version))
         return planned
 
+    def count(self, assignment: Assignment, only: Collection[str] | None = None) -> int:
+        """How many of them (None: of everybody) have a mark that is released."""
+        return sum(not Released.read(each).withdrawn
+                   for each in self.store.marking.current(assignment.name, (Kind.RELEASE,))
+                   if only is None or each.username in only)  # fmt: skip
+
     def withdraw(self, actor: Actor, assignment: Assignment, only: Collection[str] | None = None) -> int:
         """Take back what was released, with its grades: students see neither any more. How many there were."""
         version = self.store.grades.version(assignment.name)
@@ -260,7 +267,7 @@ class MarkRelease:
         requests = tuple((each.key, Request.read(each)) for each in sorted(own, key=lambda each: each.key)
                          if each.kind is Kind.REQUEST)  # fmt: skip
         last = next((each for each in own if each.kind is Kind.RELEASE), None)
-        entry = of_person(self.store.grades.of(assignment.name), user)
+        entry = of_person(readable_grades(self.store.grades, assignment.name) or (), user)
         if last is None or entry is None or not entry.visible or entry.grade is None:
             return ShownMark(requests=requests)
         released = Released.read(last)

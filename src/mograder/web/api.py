@@ -48,7 +48,7 @@ from mograder.web.endpoints import (
     asked_about,
     upload_feedback,
 )
-from mograder.web.pages.live import Live
+from mograder.web.pages.live import MARKING_SECONDS, Live
 from mograder.web.prefix import path_of
 from mograder.web.replies import (
     FEEDBACK_POLICY,
@@ -111,6 +111,7 @@ class Api:
         self._board: Memo[Board] = Memo(1)
         self._board_lock = threading.Lock()
         self.live = Live(lambda: self.threads.run(course.submissions.head))
+        self.live_marking = Live(lambda: self.threads.run(course.marking.version), MARKING_SECONDS)
         self.errors: deque[Failure] = deque(maxlen=LAST_ERRORS)
         self._actors: Memo[Actor] = Memo()
         self._extensions: Memo[tuple[Extension, ...]] = Memo()

@@ -10,7 +10,9 @@ from mograder.web.api import Api
 from mograder.web.body import PATIENT, Receive, Scope, Send, Timeouts
 from mograder.web.prefix import below, is_prefix, path_of
 
-PAGES = frozenset(b"board invite join live login logout more-time my my-receipts once people static audit".split())
+PAGES = frozenset(
+    b"audit board invite join live login logout marking more-time my my-receipts once people static".split()
+)
 """The first path segments of the pages. The protocol uses none of them."""
 
 

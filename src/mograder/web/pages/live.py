@@ -19,6 +19,9 @@ MOST_STREAMS = 100
 LOOK_SECONDS = 1.0
 """The interval between checks for changes while there are streams."""
 
+MARKING_SECONDS = 0.4
+"""The same for those who mark: who marks the same sees it within a second."""
+
 CHECK_SECONDS = 2.0
 """The interval at which a stream's session is checked."""
 
@@ -33,10 +36,11 @@ class Watcher:
 
 
 class Live:
-    """The streams of one course. `look` returns a value that is equal as long as nothing was submitted."""
+    """The streams of one course. `look` returns a value that is equal as long as nothing has changed."""
 
-    def __init__(self, look: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, look: Callable[[], Awaitable[object]], seconds: float = LOOK_SECONDS) -> None:
         self._look = look
+        self._seconds = seconds
         self._watchers: set[Watcher] = set()
         self._looking: asyncio.Task[None] | None = None
 
@@ -72,7 +76,7 @@ class Live:
                     seen = now
                     for each in self._watchers:
                         each.changed.set()
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(self._seconds)
 
 
 async def events(live: Live, user: str, still_may: Callable[[], Awaitable[bool]]) -> AsyncIterator[dict[str, str]]:
