@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from mograder.domain.names import Username
 from mograder.web.pages.page import ConfirmSwitch, Join, Joined, Login, Once, Page, Problem, SessionEnded
-from tests.web import instructor_samples, people_samples, student_samples
+from tests.web import instructor_samples, marking_samples, people_samples, student_samples
 from tests.web.sample_parts import ALICE, KEY, NOBODY, SCRIPT, TEACHER
 
 SAMPLES: dict[str, Page] = {
@@ -28,5 +28,6 @@ SAMPLES: dict[str, Page] = {
     **student_samples.SAMPLES,
     **instructor_samples.SAMPLES,
     **people_samples.SAMPLES,
+    **marking_samples.SAMPLES,
 }
 """By name: the page's, and after a dash the state's."""
