@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Protocol, Self
 
 from mograder.domain.audit import Event
@@ -67,7 +68,13 @@ class Entry:
         return self.kind, self.username, self.key
 
     def value(self) -> dict[str, Any]:
-        return dict(json.loads(self.content)) if self.content else {}
+        return dict(_loaded(self.content)) if self.content else {}
+
+
+@lru_cache(16_384)
+def _loaded(content: str) -> Mapping[str, Any]:
+    """Cached: a page about everybody reads thousands, of which few have changed since the last one."""
+    return dict(json.loads(content))
 
 
 class MarkingConflict(ChangedMeanwhile):
