@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Role
-from mograder.domain.board import Board, BoardFilter, Order, Row, Show, find, missing
+from mograder.domain.board import Board, BoardFilter, Order, Row, Show, find, missing, read_board
 from mograder.domain.course import Course
 from mograder.domain.deadlines import Penalties
 from mograder.domain.extensions import Change, Decision
@@ -110,6 +110,22 @@ def test_people_are_found_by_name_assignment_and_state_and_sorted(course: Course
     assert [each.name for each in part.assignments] == [HW2]
     assert [(row.name, len(row.cells)) for row in part.rows] == [("Zoe Alice", 1), ("", 1), ("Ann Carol", 1)]
     assert missing(board, HW1) == ("carol",)
+
+
+def test_a_section_is_found_and_who_was_dropped_leaves_the_lists_and_keeps_the_work(course: Course) -> None:
+    submit(course, ALICE, NOON)
+    submit(course, BOB, NOON)
+    listed = [Person.parse("alice", sections=["1", "2"]), Person.parse("carol", sections=["2"])]
+    course.roster.add(COURSE_INSTRUCTOR, listed, update=True, dropped=[BOB])
+    board = read_board(course.store)
+    assert board.sections == ("1", "2")
+    assert [row.username for row in board.rows] == ["alice", "carol"]
+    for section, names in (("1", ["alice"]), ("2", ["alice", "carol"]), ("3", []), ("", ["alice", "carol"])):
+        assert [row.username for row in find(board, BoardFilter(section=section)).rows] == names
+    dropped = board.row_of(BOB)
+    assert dropped is not None
+    assert [cell.handed_in for cell in dropped.cells] == [True, False]
+    assert board.row_of(Username("nobody")) is None
 
 
 @pytest.mark.parametrize("order", Order)

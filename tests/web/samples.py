@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mograder.domain.names import Username
+from mograder.web.pages.install import Install
 from mograder.web.pages.page import ConfirmSwitch, Join, Joined, Login, Once, Page, Problem, SessionEnded
 from tests.web import instructor_samples, marking_samples, people_samples, student_samples
 from tests.web.sample_parts import ALICE, KEY, NOBODY, SCRIPT, TEACHER
+
+WHEEL = ("mograder_course-1.0.0.dev0-py3-none-any.whl", "1a" * 32)
 
 SAMPLES: dict[str, Page] = {
     "join": Join(NOBODY, True, KEY, "k" * 64),
@@ -15,6 +18,9 @@ SAMPLES: dict[str, Page] = {
     "join-hostile": Join(replace(NOBODY, course=SCRIPT), True, KEY, *[f'"{SCRIPT}'] * 3, f"wrong: {SCRIPT}"),
     "join-off": Join(NOBODY, False, KEY, "k" * 64),
     "joined": Joined(ALICE, "alice:" + "5f0c" * 16, "https://course.example.org/course"),
+    "install": Install(NOBODY, "https://course.example.org/course", WHEEL),
+    "install-own-certificate": Install(ALICE, "https://192.0.2.7:8080", WHEEL, "5f0c" * 16),
+    "install-nothing": Install(ALICE, "https://course.example.org", None),
     "login": Login(NOBODY, True),
     "session-ended": SessionEnded(NOBODY, f"{NOBODY.at('/login')}?next=%2Fmy%2Fhw1"),
     "switch": ConfirmSwitch(ALICE, Username("mallory"), "ticket"),

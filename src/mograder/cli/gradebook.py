@@ -16,8 +16,10 @@ from mograder.cli.arguments import read_table
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, choose_exactly, reads_from_a_server, sends_to_a_server
 from mograder.cli.output import json_option, note, result
+from mograder.cli.people import in_section, member_of, members_of, section_option
 from mograder.client.client import Client, known
 from mograder.client.files import replacing
+from mograder.domain.access import Role
 from mograder.domain.errors import BadRequest, MethodNotAllowed, MograderError, NotFound
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import counted
@@ -124,7 +126,7 @@ def check_table(client: Client, chosen: messages.AssignmentInfo, sheet: Sheet, u
     from mograder.tables.grades import GradeRules, check_grades
 
     table = read_grades(sheet, _labels(chosen), upload.column)
-    members = _members(client)
+    members = members_of(client)
     rules = GradeRules(_points(client, chosen), upload.allow_above, upload.allow_text, upload.clear_empty)
     return check_grades(table, _named_in(table) if members is None else members, _stored(client, chosen), rules)
 
@@ -133,26 +135,6 @@ def _labels(chosen: messages.AssignmentInfo) -> Labels:
     from mograder.tables.headers import Labels
 
     return Labels(chosen.name, known(chosen.title) or "")
-
-
-def _members(client: Client) -> list[Member] | None:
-    """Everybody who has registered or submitted, None where the server keeps no roster."""
-    from mograder.tables.people import Member
-
-    try:
-        entries = client.roster()
-    except (NotFound, MethodNotAllowed):
-        return None
-    here = [each for each in entries if each.state != "removed"]
-    found = {each.user: Member(each.user, each.name, _address(each.user)) for each in here}
-    for assignment in client.assignments():
-        for submitted in client.submissions(assignment.name):
-            found.setdefault(submitted.username, Member(submitted.username, "", _address(submitted.username)))
-    return sorted(found.values(), key=lambda member: member.username)
-
-
-def _address(username: str) -> str:
-    return username if "@" in username else ""
 
 
 def _named_in(table: GradeTable) -> list[Member]:
@@ -233,13 +215,14 @@ def _show_dry_run(chosen: messages.AssignmentInfo, changes: GradeChanges, partia
 @click.option("-o", "--output", type=_out_file, help="The file to write. [default: ASSIGNMENT-FORMAT.csv]")
 @click.option("--penalised", is_flag=True, help="Write marks after late penalties, not the raw ones.")
 @click.option("--drafts", is_flag=True, help="Write grades that students do not see yet, too.")
+@section_option
 @_column
 @_encoding
 @reads_from_a_server
 @json_option
 def export_grades(
-    assignment: str, form: str, template: Path | None, output: Path | None, penalised: bool, drafts: bool, column: str,
-    encoding: str, server: Server, as_json: bool,
+    assignment: str, form: str, template: Path | None, output: Path | None, penalised: bool, drafts: bool, section: str,
+    column: str, encoding: str, server: Server, as_json: bool,
 ) -> None:  # fmt: skip
     """Write everybody's grades as a table that Canvas, Moodle or Gradescope reads, or as CSV, JSON or .xlsx.
 
@@ -256,7 +239,7 @@ def export_grades(
 
     with server.connect() as (client, _):
         chosen = choose(client.assignments(), assignment)
-        points, grades = _points(client, chosen), _results(client, chosen)
+        points, grades = _points(client, chosen), _results(client, chosen, section)
     sheet = export.GradeSheet(_labels(chosen), points, tuple(grades))
     choices, wanted = export.Choices(penalised, drafts), export.ExportFormat(form)
     if template:
@@ -280,17 +263,23 @@ def _write(written: Exported, output: Path | None) -> Path:
     return target
 
 
-def _results(client: Client, chosen: messages.AssignmentInfo) -> list[StudentGrade]:
-    """Everybody's result, sorted by user name; instructors only if they have a grade."""
+def _results(client: Client, chosen: messages.AssignmentInfo, section: str) -> list[StudentGrade]:
+    """Everybody's result, sorted by user name; instructors only if they have a grade, nobody who was removed."""
     from mograder.tables.people import Member
 
     stored = {each.username: each for each in client.grades(chosen.name)}
     submitted = {each.username: each for each in client.submissions(chosen.name, "counts")}
-    roster = {each.user: each for each in client.roster()}
-    names = {each.user for each in roster.values() if each.role.value == "student" and each.state != "removed"}
+    entries = client.roster()
+    roster = {each.user: each for each in entries}
+    chosen_people = {each.user for each in in_section(entries, section)}
+    removed = {each.user for each in entries if each.state == "removed"}
+    names = {each.user for each in entries if each.role is Role.STUDENT}
+    with_work = {*submitted, *(user for user, entry in stored.items() if user and entry.grade)}
     found = []
-    for name in sorted({*names, *submitted, *(user for user, entry in stored.items() if user and entry.grade)}):
-        member = Member(name, roster[name].name if name in roster else "", _address(name))
+    for name in sorted((names | with_work) - removed):
+        if section and name not in chosen_people:
+            continue
+        member = member_of(roster[name]) if name in roster else Member.known(name)
         found.append(_student_grade(member, stored.get(name, GradeEntry({})), submitted.get(name)))
     return found
 
@@ -311,11 +300,12 @@ def _student_grade(member: Member, entry: GradeEntry, submitted: messages.Submis
 @click.argument("assignment", shell_complete=assignment_names)
 @click.option("--worksheet", type=_in_file, required=True, help="Moodle's grading worksheet of the assignment.")
 @click.option("-o", "--output", type=_out_file, help="The file to write. [default: ASSIGNMENT-moodle-feedback.zip]")
+@section_option
 @_encoding
 @reads_from_a_server
 @json_option
 def export_feedback(
-    assignment: str, worksheet: Path, output: Path | None, encoding: str, server: Server, as_json: bool
+    assignment: str, worksheet: Path, output: Path | None, section: str, encoding: str, server: Server, as_json: bool
 ) -> None:
     """Write everybody's feedback page as the zip that Moodle takes under "Upload multiple feedback files in a zip".
 
@@ -328,7 +318,10 @@ def export_feedback(
     pages = []
     with server.connect() as (client, _):
         chosen = choose(client.assignments(), assignment)
-        for member in _members(client) or ():
+        wanted = {each.user for each in in_section(client.roster(), section)} if section else None
+        for member in members_of(client) or ():
+            if wanted is not None and member.username not in wanted:
+                continue
             try:
                 pages.append(FeedbackPage(member, client.feedback(chosen.name, member.username)))
             except NotFound:

@@ -95,6 +95,14 @@ class People:
         detail: str = "",
     ) -> Account:  # fmt: skip
         """Change the account of a known person and record `action`. Raises NotFound."""
+        event = Event(now, actor.username, action, username, detail)
+        return self.accounts.change(username, self.changing(username, now, change), event)
+
+    def changing(self, username: Username, now: int, change: Callable[[Account], Account]) -> ChangeAccount:
+        """`change` of the account of a known person, for the store; somebody who has only submitted gets an account.
+
+        It raises NotFound for a name that is nobody's.
+        """
         unlisted = Account(username, bound=True, created=now) if self.has_submitted(username) else None
 
         def change_held(held: Account | None) -> Account:
@@ -103,7 +111,7 @@ class People:
                 raise NotFound(f"nobody called {username!r} is on the roster")
             return change(person)
 
-        return self.accounts.change(username, change_held, Event(now, actor.username, action, username, detail))
+        return change_held
 
 
 @dataclass(frozen=True)

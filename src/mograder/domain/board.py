@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mograder.domain import deadlines, grades
-from mograder.domain.access import Role
+from mograder.domain.access import Account, Role
 from mograder.domain.assignments import Assignment
 from mograder.domain.errors import Unreadable
 from mograder.domain.grades import GradeEntry, GradesStore
@@ -59,22 +59,36 @@ class Row:
     username: Username
     name: str
     cells: tuple[Cell, ...]
+    sections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Board:
-    """Everybody who takes part, sorted by user name, by everything there is to do."""
+    """Everybody who takes part, sorted by user name, by everything there is to do.
+
+    `dropped` are the people who were removed and have work here; they are in no list.
+    """
 
     assignments: tuple[Assignment, ...]
     rows: tuple[Row, ...]
+    dropped: tuple[Row, ...] = ()
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """All sections that somebody is in, sorted."""
+        return tuple(sorted({section for row in self.rows for section in row.sections}))
+
+    def row_of(self, username: Username) -> Row | None:
+        """The row of one person, of somebody who was removed, too."""
+        return next((each for each in (*self.rows, *self.dropped) if each.username == username), None)
 
 
 def read_board(store: Store) -> Board:
     """All students on the roster and all people who have submitted, instructors included."""
     plan, listed = store.config.plan(), store.release.assignments()
-    accounts = [each for each in store.accounts.all() if not each.removed]
-    people = {each.username: each.name for each in accounts}
-    teaching = {each.username for each in accounts if each.role is not Role.STUDENT}
+    everyone = store.accounts.all()
+    people = {each.username: each for each in everyone}
+    teaching = {each.username for each in everyone if each.role is not Role.STUDENT}
     latest = {(each.assignment, each.username): each for each in store.submissions.latest()}
     present = {(each.name, user) for each in listed for user in store.submissions.users(each.name)}
     until = {(each.assignment, each.username): each.until for each in store.extensions.find()}
@@ -91,10 +105,14 @@ def read_board(store: Store) -> Board:
         )
         return Cell(kept, kept is None and key in present, late, graded[assignment.name].get(user), key in fetched)
 
+    def row(user: Username) -> Row:
+        account = people.get(user) or Account(user)
+        return Row(user, account.name, tuple(cell(each, user) for each in listed), account.sections)
+
     active = {user for _, user in latest} | {user for _, user in present}
-    everybody = sorted(({*people} - teaching) | active)
-    return Board(listed, tuple(Row(user, people.get(user, ""), tuple(cell(each, user) for each in listed))
-                               for user in everybody))  # fmt: skip
+    removed = {each.username for each in everyone if each.removed}
+    here = (({*people} - teaching) | active) - removed
+    return Board(listed, tuple(map(row, sorted(here))), tuple(map(row, sorted(removed & active))))
 
 
 def _graded(entries: tuple[GradeEntry, ...]) -> Mapping[str, str]:
@@ -148,12 +166,15 @@ class Order(StrEnum):
 
 @dataclass(frozen=True)
 class BoardFilter:
-    """What somebody looks for: `text` in user name or name, one `assignment` (None: all), how they stand there."""
+    """What somebody looks for: `text` in user name or name, one `assignment` (None: all), how they stand there, and
+    one `section` ("": all).
+    """
 
     text: str = ""
     assignment: AssignmentName | None = None
     show: Show = Show.ALL
     order: Order = Order.USER
+    section: str = ""
 
 
 def find(board: Board, wanted: BoardFilter) -> Board:
@@ -163,6 +184,8 @@ def find(board: Board, wanted: BoardFilter) -> Board:
 
     def fits(row: Row) -> bool:
         if text and text not in f"{row.username}\n{row.name}".casefold():
+            return False
+        if wanted.section and wanted.section not in row.sections:
             return False
         return wanted.show is Show.ALL or any(wanted.show.fits(row.cells[at]) for at in columns)
 
@@ -179,7 +202,7 @@ def find(board: Board, wanted: BoardFilter) -> Board:
 
     rows = sorted(filter(fits, board.rows), key=place)
     if wanted.assignment is not None:
-        rows = [Row(each.username, each.name, tuple(each.cells[at] for at in columns)) for each in rows]
+        rows = [replace(each, cells=tuple(each.cells[at] for at in columns)) for each in rows]
     return Board(tuple(board.assignments[at] for at in columns), tuple(rows))
 
 

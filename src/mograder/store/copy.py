@@ -53,6 +53,7 @@ from mograder.store.shared.rows import (
     EXTENSION_COLUMNS,
     MARKING_COLUMNS,
     RECEIPT_COLUMNS,
+    RESULT_COLUMNS,
     receipt_values,
 )
 from mograder.text import person_text
@@ -67,7 +68,12 @@ TABLES = {
     "fetched": ("assignment, username, moment", "assignment, username"),
     "events": (EVENT_COLUMNS, "number"),
     "marking": (f"{MARKING_COLUMNS}, latest", "number"),
-}
+    "grading_tests": ("assignment, tests, hidden", "assignment"),
+    "grading_jobs": (  # without the claims of workers, who look for the course where it was
+        "receipt, assignment, username, attempt, received, tries, not_before, error, finished", "receipt"
+    ),
+    "grading_results": (RESULT_COLUMNS, "receipt, tests"),
+}  # fmt: skip
 """What both places keep in rows: the columns, and by what they are ordered."""
 
 FLAGS = {"bound", "removed", "declined"}

@@ -37,6 +37,7 @@ from mograder.domain.files import StoredFile
 from mograder.domain.names import Username, parse_exact_owner, printable
 from mograder.domain.submissions import Accepted
 from mograder.web.body import PATIENT, Body, ClientDisconnected, Receive, Scope, Send, Timeouts
+from mograder.web.broadcast import NOTHING, Broadcaster, Changed
 from mograder.web.caching import Memo, SingleFlight
 from mograder.web.downloads import DownloadRecorder
 from mograder.web.endpoints import (
@@ -48,7 +49,6 @@ from mograder.web.endpoints import (
     asked_about,
     upload_feedback,
 )
-from mograder.web.pages.live import MARKING_SECONDS, Live
 from mograder.web.prefix import path_of
 from mograder.web.replies import (
     FEEDBACK_POLICY,
@@ -110,8 +110,10 @@ class Api:
         self._caches = Caches()
         self._board: Memo[Board] = Memo(1)
         self._board_lock = threading.Lock()
-        self.live = Live(lambda: self.threads.run(course.submissions.head))
-        self.live_marking = Live(lambda: self.threads.run(course.marking.version), MARKING_SECONDS)
+        self.live = Broadcaster(lambda: self.threads.run(self._changed))
+        self.live_marking = Broadcaster(lambda: self.threads.run(self._marked))
+        self._seen: object = None
+        self._seen_marking: object = None
         self.errors: deque[Failure] = deque(maxlen=LAST_ERRORS)
         self._actors: Memo[Actor] = Memo()
         self._extensions: Memo[tuple[Extension, ...]] = Memo()
@@ -129,6 +131,16 @@ class Api:
     def note_error(self, moment: int, path: str, message: str) -> None:
         """Remember that a request was refused or failed. The board shows instructors the last of these."""
         self.errors.append(Failure(moment, printable(path), printable(message, 300)))
+
+    def _changed(self) -> Changed:
+        """What was submitted since the last call."""
+        before, self._seen = self._seen, self.course.submissions.head()
+        return NOTHING if before == self._seen else None
+
+    def _marked(self) -> Changed:
+        """What was marked since the last call."""
+        before, self._seen_marking = self._seen_marking, self.course.marking.version()
+        return NOTHING if before == self._seen_marking else None
 
     def board(self) -> Board:
         """The course's current board. It is made again only when something has changed."""

@@ -19,7 +19,6 @@ from mograder.domain.extensions import Change, Extension
 from mograder.domain.files import StoredFile
 from mograder.domain.grades import is_page
 from mograder.domain.names import Username, parse_exact_owner, parse_owner
-from mograder.domain.roster import Person
 from mograder.web.body import Scope
 from mograder.web.caching import Memo, TickCache
 from mograder.web.pages.sessions import link_with, new_ticket
@@ -341,8 +340,8 @@ def roster(request: Request) -> Reply:
 
 def add_people(request: Request) -> Reply:
     wanted = decode_json(request.body, messages.NewPeople)
-    people = [Person.parse(each.user, each.name, each.role) for each in wanted.people]
-    added = request.course.roster.add(request.actor, people)
+    people, dropped = messages.parse_people(wanted.people), [parse_owner(each) for each in wanted.remove]
+    added = request.course.roster.add(request.actor, people, wanted.update, dropped)
     return uncached_reply([messages.roster_entry(account, code) for account, code in added])
 
 

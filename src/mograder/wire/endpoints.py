@@ -54,6 +54,9 @@ TROUBLE = "Mograder-Trouble"
 """Replies to an instructor carry one such field for each file of the course that cannot be understood: what is wrong
 and where, percent-encoded."""
 
+VERSION_HEADER = "Mograder-Version"
+"""Every response of the protocol says the server's version, so that a client can say that there is a newer one."""
+
 CHECKSUM_HEADER = "X-Content-SHA256"
 """Optional on a submission: the SHA-256 of the file, lower-case hex. Bytes that do not match are refused."""
 
@@ -199,7 +202,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "add_people", "POST", "/roster", Allow.INSTRUCTOR, RosterEntry,
-        "Put people on the roster, each with a personal code. People who are on it already stay as they are.",
+        "Put people on the roster, each with a personal code. People who are on it stay as they are, unless `update`.",
         request=NewPeople, limit=4 * MIB, many=True,
     ),
     Endpoint(

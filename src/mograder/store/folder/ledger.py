@@ -38,6 +38,7 @@ MIGRATIONS = (
     "ledger_009.sql",
     "ledger_010.sql",
     "ledger_011.sql",
+    "ledger_012.sql",
 )
 
 

@@ -26,11 +26,11 @@ from mograder.domain.standings import Standing
 from mograder.tables.formats import read_grades
 from mograder.tables.grades import GradeChanges, GradeRules, check_grades
 from mograder.tables.headers import Labels
-from mograder.tables.people import Member
 from mograder.tables.sheet import read_sheet
 from mograder.web import multipart
 from mograder.web.endpoints import feedback_pages
-from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of, small_number
+from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of, section_of, small_number
+from mograder.web.pages.gradebook import members_of
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import (
     Answer,
@@ -69,6 +69,7 @@ class AssignmentPage(OnAssignment):
     """Everybody's work on it. `rows` are one page of the people that `show` selects, each with one cell.
 
     `counts` is the number of people for each value of `show`; `kept` says what was just stored, "" for nothing.
+    `section` is the one that is shown, "" for all `sections`.
     """
 
     template = "assignment.html"
@@ -80,13 +81,22 @@ class AssignmentPage(OnAssignment):
     penalties: Penalties
     problem: str = ""
     kept: str = ""
+    sections: tuple[str, ...] = ()
+    section: str = ""
     shows = tuple(Show)
 
     def at_page(self, page: int) -> str:
-        return f"{self.within()}?{urlencode({'show': self.show, 'page': page})}"
+        return self._with(show=self.show, section=self.section, page=str(page))
 
     def showing(self, show: Show) -> str:
-        return f"{self.within()}?{urlencode({'show': show})}"
+        return self._with(show=show, section=self.section)
+
+    def in_section(self, section: str) -> str:
+        return self._with(show=self.show, section=section)
+
+    def _with(self, *segments: str, **query: str) -> str:
+        asked = {name: value for name, value in query.items() if name != "section" or value}
+        return f"{self.within(*segments)}?{urlencode(asked)}"
 
     @property
     def has_submissions(self) -> bool:
@@ -95,7 +105,7 @@ class AssignmentPage(OnAssignment):
 
     @property
     def zip(self) -> str:
-        return f"{self.within('submissions.zip')}?{urlencode({'show': self.show})}"
+        return self._with("submissions.zip", show=self.show, section=self.section)
 
     @property
     def highest(self) -> int:
@@ -165,8 +175,8 @@ CONFIRM_LIMIT = 3 * (BY_NAME["upload_grades"].limit or 0)
 def assignment(request: PageRequest) -> AssignmentPage:
     """Everybody's work on an assignment."""
     task, everybody = request.assignment(), request.api.board()
-    show = _show(request)
-    cells = [row.cells[0] for row in boards.find(everybody, BoardFilter(assignment=task.name)).rows]
+    show, section = _show(request), section_of(request.query, everybody)
+    cells = [row.cells[0] for row in boards.find(everybody, BoardFilter(assignment=task.name, section=section)).rows]
     rows, part = part_of(_found(request, task, show), request.query, PEOPLE_A_PAGE)
     counts = tuple((each, sum(map(each.fits, cells))) for each in Show)
     spread = grade_changes.spread((each.grade for each in cells if each.grade is not None), task.rules.points)
@@ -174,7 +184,10 @@ def assignment(request: PageRequest) -> AssignmentPage:
     kept = "" if grades is None else f"the grades are stored: {grades} in all"
     kept = kept if pages is None else f"{counted(pages, 'feedback page')} {'is' if pages == 1 else 'are'} stored"
     penalties = request.course.plan.penalties
-    return AssignmentPage(request.frame, task, tuple(rows), part, show, counts, spread, penalties, kept=kept)
+    return AssignmentPage(
+        request.frame, task, tuple(rows), part, show, counts, spread, penalties, kept=kept,
+        sections=everybody.sections, section=section,
+    )  # fmt: skip
 
 
 def _show(request: PageRequest) -> Show:
@@ -185,7 +198,9 @@ def _show(request: PageRequest) -> Show:
 
 
 def _found(request: PageRequest, task: Assignment, show: Show) -> tuple[boards.Row, ...]:
-    return boards.find(request.api.board(), BoardFilter(assignment=task.name, show=show)).rows
+    everybody = request.api.board()
+    section = section_of(request.query, everybody)
+    return boards.find(everybody, BoardFilter(assignment=task.name, show=show, section=section)).rows
 
 
 def all_submissions(request: PageRequest) -> Answer:
@@ -226,9 +241,7 @@ async def preview_grades(request: PageRequest) -> Answer:
 def _preview(request: PageRequest, task: Assignment, filename: str, content: bytes) -> GradesPage:
     table = read_grades(read_sheet(content, filename), Labels(task.name, task.rules.title))
     version = request.course.grades.version(task)  # first: a change before the next line is then noticed later
-    people = [Member(row.username, row.name, row.username if "@" in row.username else "")
-              for row in request.api.board().rows]  # fmt: skip
-    found = check_grades(table, people, request.course.grades.of(task), GradeRules(task.rules.points))
+    found = check_grades(table, members_of(request), request.course.grades.of(task), GradeRules(task.rules.points))
     return GradesPage(request.frame, task, found, version)
 
 
@@ -284,7 +297,7 @@ def _keep_feedback(request: PageRequest, task: Assignment, files: list[tuple[str
 def person(request: PageRequest) -> PersonPage:
     """One person's work on an assignment."""
     course, task, user = request.course, request.assignment(), _user(request)
-    row = next((each for each in request.api.board().rows if each.username == user), None)
+    row = request.api.board().row_of(user)
     if row is None:
         raise NotFound(f"nobody called {user!r} is in the course")
     standing = course.standings.of(task, user)

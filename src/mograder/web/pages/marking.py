@@ -5,7 +5,7 @@ Invariant: where names are hidden, no page, header or file name of marking has o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -18,9 +18,9 @@ from mograder.domain.errors import BadRequest, NotFound, Unauthenticated
 from mograder.domain.marking import Names
 from mograder.domain.marking_desk import Candidate, Overview
 from mograder.domain.names import Username, printable
+from mograder.web.broadcast import stream
 from mograder.web.pages import sessions
 from mograder.web.pages.board import Part, part_of
-from mograder.web.pages.live import events
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute
 
@@ -181,8 +181,11 @@ async def live(request: PageRequest) -> Answer:
         except Unauthenticated:
             return False
 
-    said = events(request.api.live_marking, request.actor.username, lambda: request.api.threads.run(may))
-    return EventSourceResponse(said, send_timeout=request.api.timeouts.taking)
+    async def events() -> AsyncIterator[dict[str, str]]:
+        async for _ in stream(request.api.live_marking, request.actor.username, lambda: request.api.threads.run(may)):
+            yield {"event": "changed", "data": ""}
+
+    return EventSourceResponse(events(), send_timeout=request.api.timeouts.taking)
 
 
 VIEWS: tuple[PageRoute, ...] = (

@@ -213,7 +213,7 @@ def overview(request: PageRequest) -> Answer:
     """One person over all assignments. Raises NotFound for a name that is nobody's in the course."""
     user, course, board = _user(request), request.course, request.api.board()
     account = next((each for each in course.roster.all() if each.username == user), None)
-    row = next((each for each in board.rows if each.username == user), None)
+    row = board.row_of(user)
     if row is None and account is None:
         raise NotFound(f"nobody called {user!r} is in the course")
     name = account.name if account else ""

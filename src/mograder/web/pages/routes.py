@@ -18,6 +18,7 @@ from mograder.web.api import Api
 from mograder.web.pages import (
     assignment,
     board,
+    install,
     marking,
     marking_person,
     marking_release,
@@ -139,6 +140,7 @@ VIEWS = (
     PageRoute("GET", "/once", Allow.ANYONE, once_form),
     PageRoute("POST", "/once", Allow.ANYONE, once),
     PageRoute("GET", "/static/{tag}/{name}", Allow.ANYONE, static),
+    *install.VIEWS,
     *student.VIEWS,
     *board.VIEWS,
     *assignment.VIEWS,
