@@ -36,7 +36,10 @@ def marked_course(root: Path, clock: Clock, plan: str = PLAN, students: int = 3)
     """A course whose students s01, s02 … have submitted; grace and guy are graders."""
     (root.parent / "mograder.toml").write_text(plan)
     course = open_course(root, clock)
-    people = [Person(Username(f"s{number:02}"), f"Student {number}") for number in range(1, students + 1)]
+    people = [
+        Person(Username(f"s{number:02}"), f"Student {number}", sections=("Tue" if number % 2 else "Wed",))
+        for number in range(1, students + 1)
+    ]
     course.roster.add(TEACHER, [*people, Person(GRACE.username, "Grace", Role.GRADER),
                                 Person(GUY.username, "Guy", Role.GRADER)])  # fmt: skip
     for each in people:

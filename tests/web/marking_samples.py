@@ -70,7 +70,7 @@ def mark_page(found: PersonMarking = marking(), contents: Contents | None = CELL
 
 EMPTY = PersonMarking(S1, None, None, None, (), mark((Question("", 100, manual=True),), HALF_RIGHT))
 WHOLE = replace(EMPTY, questions=(MarkedQuestion(Question("", 100, manual=True), EMPTY.marks.questions[0]),))
-PEOPLE = (Candidate(S1, "Student One", 2, True), Candidate(Username("s02"), LONG, None, True),
+PEOPLE = (Candidate(S1, "Student One", 2, True, ("Tue", LONG)), Candidate(Username("s02"), LONG, None, True),
           Candidate(Username("s03"), SCRIPT, None, False))  # fmt: skip
 OVERVIEW = Overview(
     MANY, SHEET, PEOPLE, {"s01": ("Essay", ""), "s02": (LONG,)}, (Progress("Essay", 1, 2), Progress(LONG, 0, 2)),
@@ -90,6 +90,7 @@ NUMBERS = MarkNumbers(
     (GraderNumbers("grace", "Essay", 7, 6.5), GraderNumbers(INSTRUCTOR, LONG, 1, 2)),
 )  # fmt: skip
 ITEM = ItemPage(TEACHER, TASKS[0], SHOWN, "a", ITEMS["a"], ITEMS["b"], 1, (("s01", 8.0, 6.0), (LONG, None, 3.0)), "s01")
+RELEASE = ReleasePage(TEACHER, TASKS[0], SHOWN, ReleasePlan(ROWS, "0" * 64, True), "", 1)
 SAMPLES: dict[str, Page] = {
     "marking-index": MarkingIndex(GRADER, ((TASKS[0], OVERVIEW), (TASKS[1], DONE))),
     "marking-index-nothing": MarkingIndex(GRADER, ()),
@@ -104,7 +105,7 @@ SAMPLES: dict[str, Page] = {
     "marking-person-nothing": mark_page(WHOLE, None),
     "marking-item": ITEM,
     "marking-item-removed": replace(ITEM, wanted=None, rows=(), back=""),
-    "marking-release": ReleasePage(TEACHER, TASKS[0], SHOWN, ReleasePlan(ROWS, "0" * 64, True), "", 1),
+    "marking-release": replace(RELEASE, section="Tue", sections=("Tue", LONG)),
     "marking-release-one": ReleasePage(TEACHER, TASKS[0], HIDDEN, ReleasePlan(ROWS[:1], "0" * 64), "ABCD2345", 0, True,
                                        "1 mark is released", "marks have changed since you looked"),
     "marking-release-nobody": ReleasePage(TEACHER, TASKS[0], SHOWN, ReleasePlan((), "0" * 64), "", 0),

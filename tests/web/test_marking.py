@@ -224,3 +224,18 @@ def test_release_withdraw_and_regrade_on_the_pages(desk: Course) -> None:
     assert student.post("/my/hw1/regrade", question="Nothing", reason="x").status_code == 404
     teacher.post("/marking/hw1/release", how="withdraw", seen="", person="s01")
     assert Web(desk)("GET", "/assignments/hw1/status?user=s01", "s01").json()["grade"] is None
+
+
+def test_a_section_is_handed_out_and_released_on_its_own(desk: Course) -> None:
+    for user in ("s01", "s02", "s03"):
+        give_all(desk, user, 8, 4.5)
+    teacher = visit(desk, INSTRUCTOR)
+    teacher.post("/marking/hw1/hand-out", how="section", section="Tue", to="guy")
+    assert desk.marking.sheet(task(desk)).by_person == {"s01": "guy", "s03": "guy"}
+    page = teacher.get("/marking/hw1/release?section=Wed").text
+    seen = re.search(r'name="seen" value="(\w+)"', page)
+    assert seen
+    done = teacher.post("/marking/hw1/release", how="release", seen=seen[1], section="Wed")
+    assert done.headers["location"] == "/marking/hw1/release?released=1&section=Wed"
+    assert [each.username for each in desk.grades.of(task(desk))] == ["s02"]
+    assert teacher.get("/marking/hw1/release?section=Thu").status_code == 404

@@ -21,7 +21,7 @@ from mograder.client.client import Client, known
 from mograder.client.files import replacing
 from mograder.domain.access import Role
 from mograder.domain.errors import BadRequest, MethodNotAllowed, MograderError, NotFound
-from mograder.domain.grades import GradeEntry
+from mograder.domain.grades import NO_ENTRY, GradeEntry
 from mograder.domain.names import counted
 from mograder.wire import messages
 
@@ -293,7 +293,8 @@ def _student_grade(member: Member, entry: GradeEntry, submitted: messages.Submis
         received = datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds") if moment else ""
         penalised = penalised_mark(entry.grade, known(submitted.penalty) or 0)
     draft = entry.says_something and not entry.visible
-    return StudentGrade(member, entry.grade, penalised, entry.feedback, draft=draft, received=received)
+    version = entry.version if entry.fields else NO_ENTRY
+    return StudentGrade(member, entry.grade, penalised, entry.feedback, draft=draft, received=received, version=version)
 
 
 @click.command(name="export-feedback", short_help="Write the zip of feedback pages that Moodle takes.")

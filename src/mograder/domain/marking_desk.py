@@ -52,6 +52,7 @@ class Candidate:
     name: str
     attempt: int | None
     submitted: bool
+    sections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -173,13 +174,16 @@ class MarkingDesk:
     def candidates(self, assignment: Assignment) -> tuple[Candidate, ...]:
         """Everybody but those who teach, sorted by user name; who has submitted is among them in any case."""
         accounts = [each for each in self.store.accounts.all() if not each.removed]
-        names = {each.username: each.name for each in accounts}
+        known = {each.username: each for each in accounts}
         latest = {each.username: each.attempt for each in self.store.submissions.latest()
                   if each.assignment == assignment.name}  # fmt: skip
         active = {*latest, *self.store.submissions.users(assignment.name)}
         everybody = {each.username for each in accounts if each.role is Role.STUDENT} | active
-        return tuple(Candidate(user, names.get(user, ""), latest.get(user), user in active)
-                     for user in sorted(everybody))  # fmt: skip
+        return tuple(
+            Candidate(user, account.name if account else "", latest.get(user), user in active,
+                      account.sections if account else ())
+            for user in sorted(everybody) for account in [known.get(user)]
+        )  # fmt: skip
 
     def graders(self) -> tuple[str, ...]:
         """Who may be given something to mark."""

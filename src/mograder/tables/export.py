@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 
 from mograder.domain.errors import BadRequest
+from mograder.domain.grades import BASED_ON
 from mograder.domain.names import counted
 from mograder.tables.cells import EXCUSED, as_number, neutralise, plain
 from mograder.tables.headers import Labels
@@ -44,6 +45,7 @@ class StudentGrade:
 
     `questions` are (key, points) of what is graded by question; `draft`: the student does not see the grade yet.
     `received` is the time of the submission, ISO 8601, "" for none; `late` is by how many seconds it was late.
+    `version` is that of what is stored, by which an upload of the table notices what has changed since ("" for unsaid).
     """
 
     member: Member
@@ -54,6 +56,7 @@ class StudentGrade:
     draft: bool = False
     received: str = ""
     late: int = 0
+    version: str = ""
 
     def points(self, key: str) -> str:
         return next((points for each, points in self.questions if each == key), "")
@@ -232,6 +235,8 @@ def _own(sheet: GradeSheet, choices: Choices, _notes: list[str]) -> _Rows:
     questions = [each.key for each in sheet.questions]
     columns = ["username", "name", "section", "email", "student_id", "grade"]
     columns += ["penalised_mark"] * choices.penalised + questions + ["feedback"] + ["workflow_state"] * choices.drafts
+    versions = any(each.version for each in sheet.grades)
+    columns += [BASED_ON] * versions
     rows: _Rows = [columns]
     for each in sheet.grades:
         who, shows = each.member, choices.shows(each)
@@ -243,7 +248,7 @@ def _own(sheet: GradeSheet, choices: Choices, _notes: list[str]) -> _Rows:
         row.append(each.feedback if shows else "")
         if choices.drafts:
             row.append("draft" if each.draft else "")
-        rows.append(row)
+        rows.append([*row, each.version] if versions else row)
     return rows
 
 

@@ -69,6 +69,7 @@ class Trouble(StrEnum):
     DUPLICATE = "duplicate"
     UNREADABLE = "unreadable"
     RANGE = "range"
+    CHANGED = "changed"
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,11 @@ def check_grades(
     for row, member, grade in found:
         old = by_person.get(member.username, GradeEntry({}))
         new = _entry(row, member, grade, old, rules.empty_clears)
+        if new.is_stale(by_person.get(member.username)):
+            now = "nothing" if old.grade is None else old.grade
+            checking.refuse(row, Trouble.CHANGED, f"{member.username}: {now} is stored since this table was made, and "
+                            f"the row says {new.grade or 'nothing'}")  # fmt: skip
+            continue
         entries.append(new)
         if change := _change(row, member, old, new):
             changes.append(change)

@@ -71,6 +71,10 @@ class MarkingPage(OnMarking):
     def at_page(self, page: int) -> str:
         return f"{self.at()}?{urlencode({'q': self.text, 'page': page})}"
 
+    @property
+    def sections(self) -> tuple[str, ...]:
+        return sections_of(self.overview.candidates)
+
     def next_of(self, question: str) -> str:
         return f"{self.at('next')}?{urlencode({'question': question})}"
 
@@ -141,6 +145,9 @@ def hand_out(request: PageRequest) -> Answer:
     elif form.get("how") == "person":
         user = find_person(request, task, form.get("person", ""))
         desk.hand_out(request.actor, task, {(user, ""): form.get("to", "")})
+    elif form.get("how") == "section":
+        people = people_of(desk.candidates(task), form.get("section", ""))
+        desk.hand_out(request.actor, task, {(user, ""): form.get("to", "") for user in people})
     elif form.get("how") == "nobody":
         sheet = desk.sheet(task)
         desk.hand_out(request.actor, task, {(user, ""): "" for user in sheet.by_person}
@@ -157,6 +164,19 @@ def hide_names(request: PageRequest) -> Answer:
     task, hide = request.assignment(), request.form.get("hide") == "yes"
     request.course.marking.set_anonymous(request.actor, task, hide)
     return request.to("/marking", task.name, query="said=hidden" if hide else "said=names")
+
+
+def people_of(candidates: Sequence[Candidate], section: str) -> set[Username]:
+    """Who is in a section. Raises NotFound when nobody is."""
+    found = {each.username for each in candidates if section in each.sections}
+    if not found:
+        raise NotFound(f"nobody is in a section {printable(section)!r}")
+    return found
+
+
+def sections_of(candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    """All sections that somebody is in, sorted."""
+    return tuple(sorted({section for each in candidates for section in each.sections}))
 
 
 def find_person(request: PageRequest, task: Assignment, text: str) -> Username:

@@ -6,25 +6,30 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from mograder.domain.access import Allow
+from mograder.domain.assignments import Assignment
 from mograder.domain.errors import MograderError
 from mograder.domain.mark_release import PlannedRelease, ReleasePlan
 from mograder.domain.marking_desk import PersonMarking
 from mograder.domain.marking_statistics import MarkNumbers, numbers_of
 from mograder.domain.marks import in_words, penalised
-from mograder.domain.names import counted
+from mograder.domain.names import Username, counted
 from mograder.web.pages.board import small_number
-from mograder.web.pages.marking import OnMarking, find_person, names_of
+from mograder.web.pages.marking import OnMarking, find_person, names_of, people_of, sections_of
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
 from mograder.web.replies import attachment
 
 
 @dataclass(frozen=True)
 class ReleasePage(OnMarking):
-    """What a release would do, person by person. `only` is the one person that it is about, "" for everybody."""
+    """What a release would do, person by person.
+
+    `only` is the one person that it is about, else `section` the one section; "" for everybody.
+    """
 
     template = "marking_release.html"
     heading = "Release marks"
@@ -34,6 +39,11 @@ class ReleasePage(OnMarking):
     over: bool = False
     said: str = ""
     problem: str = ""
+    section: str = ""
+    sections: tuple[str, ...] = ()
+
+    def of_section(self, section: str) -> str:
+        return f"{self.at('release')}?{urlencode({'section': section})}"
 
     def named(self, row: PlannedRelease) -> str:
         candidate = row.candidate
@@ -56,25 +66,35 @@ class StatisticsPage(OnMarking):
 
 def preview(request: PageRequest) -> ReleasePage:
     """What a release would do."""
-    return _preview(request, request.query.get("person", ""), request.query.get("over") == "yes")
+    query = request.query
+    return _preview(request, query.get("person", ""), query.get("section", ""), query.get("over") == "yes")
 
 
-def _preview(request: PageRequest, only: str, over: bool) -> ReleasePage:
+def _people(request: PageRequest, task: Assignment, only: str, section: str) -> set[Username] | None:
+    """Whom a release is about; None for everybody."""
+    if only:
+        return {find_person(request, task, only)}
+    return people_of(request.course.marking.candidates(task), section) if section else None
+
+
+def _preview(request: PageRequest, only: str, section: str, over: bool) -> ReleasePage:
     task, course = request.assignment(), request.course
-    people = {find_person(request, task, only)} if only else None
+    people = _people(request, task, only, section)
     planned = course.mark_release.plan(task, people, over)
     done, gone = small_number(request.query.get("released", "")), small_number(request.query.get("withdrawn", ""))
     said = "" if done is None else f"{counted(done, 'mark')} {'is' if done == 1 else 'are'} released"
     said = said if gone is None else f"{counted(gone, 'mark')} {'is' if gone == 1 else 'are'} withdrawn"
     count = course.mark_release.count(task, people)
-    return ReleasePage(request.frame, task, names_of(request, task), planned, only, count, over, said)
+    sections = sections_of(course.marking.candidates(task))
+    return ReleasePage(request.frame, task, names_of(request, task), planned, only, count, over, said, "", section,
+                       sections)  # fmt: skip
 
 
 def release(request: PageRequest) -> Answer:
     """Release what was shown, or take back what is released."""
     task, form, course = request.assignment(), request.form, request.course
-    only, over = form.get("person", ""), form.get("over") == "yes"
-    people = {find_person(request, task, only)} if only else None
+    only, section, over = form.get("person", ""), form.get("section", ""), form.get("over") == "yes"
+    people = _people(request, task, only, section)
     try:
         if form.get("how") == "withdraw":
             said = f"withdrawn={course.mark_release.withdraw(request.actor, task, people)}"
@@ -82,9 +102,10 @@ def release(request: PageRequest) -> Answer:
             planned = course.mark_release.release(request.actor, task, people, over, form.get("seen", ""))
             said = f"released={len(planned.writes)}"
     except MograderError as error:
-        page = _preview(request, only, over)
+        page = _preview(request, only, section, over)
         return html(replace(page, problem=error.message), error.status)
-    return request.to("/marking", task.name, "release", query=said + (f"&person={only}" if only else ""))
+    about = {"person": only} if only else {"section": section} if section else {}
+    return request.to("/marking", task.name, "release", query="&".join(filter(None, [said, urlencode(about)])))
 
 
 def statistics(request: PageRequest) -> Answer:
