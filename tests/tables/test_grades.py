@@ -219,3 +219,17 @@ def test_a_table_exported_before_a_mark_was_stored_lists_the_row_and_takes_the_o
     assert [str(each) for each in found.problems] == [
         "line 2: alice: 9 is stored since this table was made, and the row says 8"
     ]
+
+
+def test_a_table_with_the_grade_before_the_penalty_changes_nothing_and_a_new_grade_ends_the_penalty() -> None:
+    penalty = {"raw_grade": "10", "penalty_pct": "10", "penalised_grade": "9"}
+    stored = (GradeEntry({"username": "alice", "grade": "9", **penalty}),)
+
+    def upload(grade: str) -> GradeChanges:
+        table = read_grades(read_sheet(f"username,grade\nalice,{grade}\n".encode()), Labels("hw1"))
+        return check_grades(table, [Member("alice")], stored, GradeRules(10))
+
+    assert upload("10").changes == ()
+    (changed,) = upload("8").entries
+    merged = merge(stored, [changed])[0]
+    assert (merged.grade, merged.fields["raw_grade"], merged.fields["penalised_grade"]) == ("8", "", "")

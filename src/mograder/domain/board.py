@@ -64,7 +64,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """Everybody who takes part, sorted by user name, by everything there is to do.
+    """Everybody who takes part, sorted by user name, by everything there is to do, sorted by due time.
 
     `dropped` are the people who were removed and have work here; they are in no list.
     """
@@ -85,7 +85,7 @@ class Board:
 
 def read_board(store: Store) -> Board:
     """All students on the roster and all people who have submitted, instructors included."""
-    plan, listed = store.config.plan(), store.release.assignments()
+    plan, listed = store.config.plan(), tuple(sorted(store.release.assignments(), key=_due_order))
     everyone = store.accounts.all()
     people = {each.username: each for each in everyone}
     teaching = {each.username for each in everyone if each.role is not Role.STUDENT}
@@ -113,6 +113,12 @@ def read_board(store: Store) -> Board:
     removed = {each.username for each in everyone if each.removed}
     here = (({*people} - teaching) | active) - removed
     return Board(listed, tuple(map(row, sorted(here))), tuple(map(row, sorted(removed & active))))
+
+
+def _due_order(assignment: Assignment) -> tuple[bool, int]:
+    """The order of the board's columns: by due time, and those without one at the end in their own order."""
+    due = assignment.rules.schedule.due
+    return due is None, due or 0
 
 
 def _graded(entries: tuple[GradeEntry, ...]) -> Mapping[str, str]:

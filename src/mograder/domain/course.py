@@ -19,13 +19,16 @@ from mograder.domain.assignments import Assignment, Plan
 from mograder.domain.audit import AuditStore
 from mograder.domain.commitments import Commitments
 from mograder.domain.contents import Contents, Survey, Surveyed, contents
+from mograder.domain.devices import Devices
 from mograder.domain.erasure import Erasure
 from mograder.domain.errors import Unreadable
 from mograder.domain.extensions import Extensions
+from mograder.domain.gradebook import Gradebooks
 from mograder.domain.grades import Grades
 from mograder.domain.grading_results import GradingResults, ReadRecord, unreadable
 from mograder.domain.guard import Guard
 from mograder.domain.keys import Keys, course_name
+from mograder.domain.login_codes import LoginCodes
 from mograder.domain.mark_release import MarkRelease
 from mograder.domain.marking_desk import MarkingDesk
 from mograder.domain.names import AssignmentName
@@ -122,8 +125,20 @@ class Course:
         return MarkRelease(self.store, self.marking, self.clock)
 
     @cached_property
+    def gradebooks(self) -> Gradebooks:
+        return Gradebooks(self.store, self.submissions, self.extensions, self.read_record)
+
+    @cached_property
     def guard(self) -> Guard:
         return Guard(self.store.guard, self.clock)
+
+    @cached_property
+    def login_codes(self) -> LoginCodes:
+        return LoginCodes(self.store.keys, self.accounts, self.guard, self.store.audit, self.clock)
+
+    @cached_property
+    def devices(self) -> Devices:
+        return Devices(self.store.audit, self.guard, self.clock)
 
     @cached_property
     def erasure(self) -> Erasure:

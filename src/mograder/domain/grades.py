@@ -22,6 +22,9 @@ GRADE_KEYS = ("grade", "mark")
 VISIBLE_STATES = ("", "released")
 """The workflow states in which students see a grade; any other holds it back."""
 
+RAW, PENALTY, PENALISED = "raw_grade", "penalty_pct", "penalised_grade"
+"""The keys of a stored grade that has a penalty: the grade before it, the penalty in per cent, the grade after it."""
+
 BASED_ON = "based_on"
 """The key under which a row of an exported table says from which version of the person's entry it was made."""
 

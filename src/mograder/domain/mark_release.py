@@ -20,7 +20,17 @@ from mograder.domain.board import readable_grades
 from mograder.domain.deadlines import MINUTE
 from mograder.domain.errors import BadRequest, ChangedMeanwhile, Forbidden, NotFound
 from mograder.domain.extensions import personal_schedule
-from mograder.domain.grades import GradeEntry, number, of_person
+from mograder.domain.grades import (
+    BASED_ON,
+    GRADE_KEYS,
+    PENALISED,
+    PENALTY,
+    PERSON_KEYS,
+    RAW,
+    GradeEntry,
+    number,
+    of_person,
+)
 from mograder.domain.marking import SHOWN, Content, Entry, GradesChange, Kind, Message, Request, Sheet, checked_text
 from mograder.domain.marking_desk import Candidate, MarkedQuestion, MarkingDesk, PersonMarking
 from mograder.domain.marks import in_words, penalised
@@ -31,6 +41,9 @@ from mograder.domain.store import Store
 DAY = 24 * 60 * MINUTE
 WITHDRAWN = "withdrawn"
 """The workflow state of a grade that was taken back."""
+
+TAKEN = {"", *PERSON_KEYS, *GRADE_KEYS, "feedback", "workflow_state", RAW, PENALTY, PENALISED, BASED_ON}
+"""Keys of a grade that mean something else than the points of a question that is called so."""
 
 OPEN_MESSAGES = 20
 """Messages that a student may write about one question."""
@@ -395,12 +408,13 @@ def _person_fields(held: GradeEntry | None, user: str) -> dict[str, object]:
 
 
 def _grade(released: Released, held: GradeEntry | None, user: str) -> GradeEntry:
-    """The grade that every client reads; the raw mark and the penalty stand beside it."""
-    fields = _person_fields(held, user)
+    """The grade that every client reads; points by question, the raw mark and the penalty stand beside it."""
+    fields: dict[str, object] = {each.key: in_words(each.points) for each in released.rows if each.key not in TAKEN}
+    fields |= _person_fields(held, user)
     fields |= {"grade": released.grade, "feedback": released.feedback, "workflow_state": "released"}
     if held is not None and "mark" in held.fields:
         fields["mark"] = released.grade
-    if released.penalty or (held is not None and "raw_grade" in held.fields):
-        fields |= {"raw_grade": in_words(released.raw), "penalty_pct": in_words(released.penalty),
-                   "penalised_grade": in_words(penalised(released.raw, released.penalty))}  # fmt: skip
+    if released.penalty or (held is not None and RAW in held.fields):
+        fields |= {RAW: in_words(released.raw), PENALTY: in_words(released.penalty),
+                   PENALISED: in_words(penalised(released.raw, released.penalty))}  # fmt: skip
     return GradeEntry(fields)
