@@ -97,6 +97,7 @@ class PageRequest:
         user = self.actor.username if self.session else None
         return Frame(
             self.course.title or "Course", self.course.clock(), self.root, user, self.actor.is_instructor,
+            self.actor.is_staff and not self.actor.is_instructor,
             self.api.check_tokens, self.course.config_errors(self.actor),
         )  # fmt: skip
 

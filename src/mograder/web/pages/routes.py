@@ -16,7 +16,20 @@ from mograder.domain.errors import MograderError, NotFound, Unauthenticated
 from mograder.domain.tokens import Token, random_secret
 from mograder.web import endpoints
 from mograder.web.api import Api
-from mograder.web.pages import assignment, board, devices, gradebook, install, people, roster, sessions, student
+from mograder.web.pages import (
+    assignment,
+    board,
+    devices,
+    gradebook,
+    install,
+    marking,
+    marking_person,
+    marking_release,
+    people,
+    roster,
+    sessions,
+    student,
+)
 from mograder.web.pages.devices import browser_name
 from mograder.web.pages.page import ConfirmSwitch, Join, Joined, Login, Once, assets
 from mograder.web.pages.page_request import Answer, PageEndpoint, PageRequest, PageRoute, html
@@ -34,6 +47,8 @@ def home(request: PageRequest) -> Answer:
         return join_form(request) if request.course.accounts.registration_open else login_form(request)
     if request.actor.is_instructor:
         return board.board(request)
+    if request.actor.is_staff:
+        return marking.index(request)
     return student.home(request)
 
 
@@ -104,6 +119,7 @@ def log_out(request: PageRequest) -> Answer:
     if request.session:
         request.session.end(request.course)
     request.api.live.end(request.actor.username)
+    request.api.live_marking.end(request.actor.username)
     return request.logged_out(request.to("/login"))
 
 
@@ -158,6 +174,9 @@ VIEWS = (
     *gradebook.VIEWS,
     *roster.VIEWS,
     *people.VIEWS,
+    *marking.VIEWS,
+    *marking_person.VIEWS,
+    *marking_release.VIEWS,
     *devices.VIEWS,
 )
 

@@ -17,6 +17,7 @@ from mograder.domain.deadlines import IN_TIME, Lateness, Penalties
 from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound
 from mograder.domain.extensions import Extension, State
 from mograder.domain.grading_results import GradingState, Progress
+from mograder.domain.mark_release import ShownMark
 from mograder.domain.names import printable
 from mograder.domain.receipts import Receipt
 from mograder.domain.standings import Standing
@@ -91,7 +92,8 @@ class MyAssignment(Page):
 
     A submission may have `limit` bytes and one of the endings `accepts`; `now_late` is how late it would be now.
     `received` is the submission that was just accepted; `repeated` says that these bytes were the latest already.
-    `problem` says why the last submission failed, `ask_problem` why the last request for more time did, "" if none did.
+    `problem` says why the last submission failed, `ask_problem` why the last request for more time did, and
+    `regrade_problem` why that to look at a mark again did, "" if none did.
     """
 
     template = "my_assignment.html"
@@ -107,6 +109,14 @@ class MyAssignment(Page):
     problem: str = ""
     ask_problem: str = ""
     grading: Progress = field(default_factory=Progress)
+    mark: ShownMark = field(default_factory=ShownMark)
+    regrade_problem: str = ""
+
+    @property
+    def asks_until(self) -> int | None:
+        """Until when the student may ask to look at the mark again; None when that is over."""
+        until = self.mark.until
+        return until if until is not None and self.frame.now <= until else None
 
     @property
     def title(self) -> str:
@@ -191,6 +201,7 @@ def assignment(request: PageRequest) -> MyAssignment:
         request.frame, mine, _files(request, task), course.admission.limit_for(task), task.rules.endings,
         plan.penalties, str(plan.zone), course.submissions.lateness(mine.due, course.clock()), received,
         "repeated" in request.query, grading=course.results.of(request.actor, task, request.actor.username),
+        mark=course.mark_release.shown(task, request.actor.username),
     )  # fmt: skip
 
 
@@ -247,6 +258,17 @@ def ask(request: PageRequest) -> Answer:
         request.course.extensions.ask(request.actor, task, request.actor.username, until, reason)
     except BadRequest as error:
         return html(replace(assignment(request), ask_problem=error.message), error.status)
+    return request.to("/my", task.name)
+
+
+def ask_regrade(request: PageRequest) -> Answer:
+    """Ask to look at a question's mark again."""
+    task = _own_assignment(request)
+    try:
+        question, reason = request.form.get("question", ""), request.form.get("reason", "")
+        request.course.mark_release.ask(request.actor, task, question, reason)
+    except MograderError as error:
+        return html(replace(assignment(request), regrade_problem=error.message), error.status)
     return request.to("/my", task.name)
 
 
@@ -310,6 +332,7 @@ VIEWS: tuple[PageRoute, ...] = (
     PageRoute("GET", "/my/{assignment}", Allow.MEMBER, assignment),
     PageRoute("POST", "/my/{assignment}", Allow.MEMBER, submit),
     PageRoute("POST", "/my/{assignment}/extension", Allow.MEMBER, ask),
+    PageRoute("POST", "/my/{assignment}/regrade", Allow.MEMBER, ask_regrade),
     PageRoute("GET", "/my/{assignment}/files/{file:path}", Allow.MEMBER, release_file),
     PageRoute("GET", "/my/{assignment}/all.zip", Allow.MEMBER, all_files),
     PageRoute("GET", "/my/{assignment}/submissions/{file}", Allow.MEMBER, version),
