@@ -201,13 +201,14 @@ def test_drafts_go_out_only_if_asked_for(instructor: Mograder, server: Running) 
 @pytest.mark.usefixtures("people")
 def test_points_by_question_and_a_section_go_out(instructor: Mograder, server: Running) -> None:
     people = [{"user": "ada", "sections": ["1"], "ids": [{"kind": "student_id", "value": "007"}]}, {"user": "eve"}]
+    server.submit("bob", b"work").raise_for_status()
     body = {"people": people, "update": True, "remove": ["bob"]}
     server.client.post("/roster", json=body, headers=server.bearer()).raise_for_status()
     with contextlib.closing(open_course(server.root, Clock())) as course:
         course.store.jobs.announce(HW1, Announced("t1"))
         server.submit("ada", b"work").raise_for_status()
-        job = course.store.jobs.claim("w", NOON, NOON + LEASE, [HW1])
-        assert job is not None
+        jobs = [course.store.jobs.claim("w", NOON, NOON + LEASE, [HW1]) for _ in range(2)]
+        job = next(each for each in jobs if each and each.username == "ada")
         assert isinstance(course.signer, Ed25519Signer)
         course.store.jobs.finish(job, signed_result(course.store, course.signer, job))
     work(b"username,grade,Q3\nada,20,4\neve,1,\n", "g.csv")
@@ -223,9 +224,10 @@ def test_points_by_question_and_a_section_go_out(instructor: Mograder, server: R
     template = work(samples.GRADESCOPE.replace("1: Mean", "1: Q1").replace("00123", "007").encode(), "t.csv")
     instructor("export-grades", "hw1", "--format", "gradescope", "--template", template, "-o", "filled.csv")
     assert Path("filled.csv").read_text().splitlines()[1].endswith(",1,1,2.5,4.5")
-    assert instructor("fetch-submissions", "hw1", "--section", "1", "-o", "one").out == (
-        "Downloaded 1 submission(s) in one\n"
-    )
+    server.submit("eve", b"work").raise_for_status()
+    for words, names in (((), ["ada", "eve"]), (("--section", "1"), ["ada"])):  # bob was removed
+        instructor("fetch-submissions", "hw1", *words, "-o", f"of{len(names)}")
+        assert sorted(path.stem for path in Path(f"of{len(names)}").glob("*.py")) == names
 
 
 @pytest.mark.usefixtures("people")
