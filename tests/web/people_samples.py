@@ -15,7 +15,18 @@ from mograder.tables.rosters import compare_rosters, read_roster
 from mograder.tables.sheet import read_sheet
 from mograder.web.pages.board import Part
 from mograder.web.pages.page import Page
-from mograder.web.pages.people import AuditLog, Invite, MoreTime, Overview, People, Remove, picture
+from mograder.web.pages.people import (
+    AuditLog,
+    Invite,
+    LoginCode,
+    MoreTime,
+    Overview,
+    People,
+    Remove,
+    Reset,
+    ResetEverybody,
+    picture,
+)
 from mograder.web.pages.roster import RosterPage
 from mograder.wire.join_link import JoinLink
 from tests.web.instructor_samples import ASKED, GRANTED, HARD_PEOPLE, MANY, board
@@ -76,6 +87,10 @@ SAMPLES: dict[str, Page] = {
     "people-hard": People(replace(TEACHER, course=LONG), HARD, ONE, ""),
     "people-many": People(TEACHER, CROWD, Part(2, 5, 500), "student"),
     "remove": Remove(TEACHER, Username("alice"), f"Alice {SCRIPT}"),
+    "reset-everybody": ResetEverybody(TEACHER),
+    "reset": Reset(TEACHER, Username("alice"), f"Alice {SCRIPT}", False),
+    "bring-back": Reset(TEACHER, Username("alice"), f"Alice {SCRIPT}", True),
+    "login-code": LoginCode(TEACHER, Username("alice"), "abcd-efgh-jkmn", NOW + HOUR),
     "overview": Overview(TEACHER, ROW.username, ROW.name, FEW[0], TASKS, ROW.cells, (GRANTED,)),
     "overview-unlisted": Overview(TEACHER, ROW.username, "", None, TASKS, ROW.cells, (ASKED,)),
     "overview-nothing": Overview(TEACHER, ROW.username, SCRIPT, FEW[2], (), (), ()),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from html import unescape
 from pathlib import Path
@@ -13,7 +15,7 @@ from mograder.domain.access import COURSE_INSTRUCTOR, Role
 from mograder.domain.audit import Event
 from mograder.domain.course import Course
 from mograder.domain.errors import Unauthenticated
-from mograder.domain.names import INSTRUCTOR
+from mograder.domain.names import INSTRUCTOR, Username
 from mograder.domain.roster import Person
 from mograder.domain.tokens import Token
 from tests.parts import ALICE, CODE, NOON, submit_work, token_of
@@ -120,6 +122,27 @@ def hidden(page: str) -> dict[str, str]:
     """What the form that confirms sends by itself."""
     found = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page)
     return {name: unescape(value) for name, value in found}
+
+
+def test_everybody_gets_a_new_code_in_one_table(teacher: Visitor, course: Course) -> None:
+    course.roster.add(COURSE_INSTRUCTOR, [Person.parse("bob", "=1+1, Bob")])
+    course.accounts.register("carol", CODE)
+    course.roster.add(COURSE_INSTRUCTOR, [Person.parse("dave")])
+    course.roster.remove(COURSE_INSTRUCTOR, Username("dave"))
+    old = Token.parse(token_of(course, "carol"))
+    assert teacher.post("/new-codes").status_code == 400  # not before it is confirmed
+    course.accounts.authenticate(old)
+    answer = teacher.post("/new-codes", sure="yes")
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    codes = {row["username"]: row["code"] for row in rows}
+    assert {"bob", "carol"} <= set(codes)
+    assert "dave" not in codes
+    assert next(row["name"] for row in rows if row["username"] == "bob") == "'=1+1, Bob"
+    with pytest.raises(Unauthenticated):
+        course.accounts.authenticate(old)
+    for user, code in codes.items():
+        assert course.accounts.register(user, code)[0] == user
+    assert teacher.sees == "Board"
 
 
 def test_a_reset_ends_the_token_and_shows_a_new_code_once(teacher: Visitor, course: Course) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -20,6 +20,7 @@ from mograder.domain.extensions import Change, Decision, State
 from mograder.domain.files import StoredFile
 from mograder.domain.grade_changes import Spread
 from mograder.domain.grades import GradeEntry, of_person
+from mograder.domain.grading_results import Brief, Progress, Queue
 from mograder.domain.names import FileName, Username, counted, parse_exact_owner
 from mograder.domain.receipts import latest_filename
 from mograder.domain.standings import Standing
@@ -85,6 +86,8 @@ class AssignmentPage(OnAssignment):
     sections: tuple[str, ...] = ()
     section: str = ""
     drafts: int = 0
+    results: Mapping[Username, Brief] = field(default_factory=dict)
+    queue: Queue = field(default_factory=Queue)
     shows = tuple(Show)
     formats = (
         (ExportFormat.CANVAS, "Canvas"), (ExportFormat.MOODLE, "Moodle gradebook"),
@@ -151,6 +154,7 @@ class PersonPage(OnAssignment):
     zone: str
     by_hand: str = ""
     problem: str = ""
+    grading: Progress = field(default_factory=Progress)
 
     def of(self, *segments: str) -> str:
         return self.within("people", self.user, *segments)
@@ -194,6 +198,8 @@ def assignment(request: PageRequest) -> AssignmentPage:
     return AssignmentPage(
         request.frame, task, tuple(rows), part, show, counts, spread, penalties, kept=kept,
         sections=everybody.sections, section=section, drafts=_drafts(request, task),
+        results=request.course.results.newest(task.name, {row.username for row in rows}),
+        queue=request.course.results.queue(task.name),
     )  # fmt: skip
 
 
@@ -323,7 +329,10 @@ def person(request: PageRequest) -> PersonPage:
     standing = course.standings.of(task, user)
     by_hand = latest_filename(user) if standing.submitted and not standing.kept else ""
     grade = of_person(course.grades.of(task), user)
-    return PersonPage(request.frame, task, user, row.name, standing, grade, str(course.plan.zone), by_hand)
+    return PersonPage(
+        request.frame, task, user, row.name, standing, grade, str(course.plan.zone), by_hand,
+        grading=course.results.of(request.actor, task, user),
+    )  # fmt: skip
 
 
 def _user(request: PageRequest) -> Username:

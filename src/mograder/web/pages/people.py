@@ -8,6 +8,7 @@ from urllib.parse import urlencode, urlsplit
 
 import segno
 from markupsafe import Markup
+from starlette.responses import Response
 
 from mograder.domain.access import Account, Allow, Role
 from mograder.domain.assignments import Assignment
@@ -18,9 +19,11 @@ from mograder.domain.extensions import Extension, State
 from mograder.domain.names import INSTRUCTOR, Username, parse_exact_owner
 from mograder.domain.receipts import Head
 from mograder.domain.roster import Person
+from mograder.tables.export import to_csv
 from mograder.web.pages.board import Part, part_of
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
+from mograder.web.replies import attachment
 from mograder.wire.join_link import JoinLink
 
 
@@ -58,6 +61,36 @@ class Remove(Page):
     heading = "Remove somebody"
     user: Username
     name: str
+
+
+@dataclass(frozen=True)
+class Reset(Page):
+    """Asks for confirmation before a person's token is revoked; somebody who was removed is brought back by it."""
+
+    template = "reset.html"
+    heading = "Reset somebody's token"
+    user: Username
+    name: str
+    removed: bool
+
+
+@dataclass(frozen=True)
+class ResetEverybody(Page):
+    """Asks for confirmation before everybody's tokens are revoked."""
+
+    template = "reset_everybody.html"
+    heading = "New codes for everybody"
+
+
+@dataclass(frozen=True)
+class LoginCode(Page):
+    """A code that logs a device of `user` in once, until `until` (Unix microseconds)."""
+
+    template = "login_code.html"
+    heading = "Login code"
+    user: Username
+    code: str
+    until: int
 
 
 @dataclass(frozen=True)
@@ -169,9 +202,34 @@ def _role(request: PageRequest) -> Role:
         raise BadRequest("a role is student or instructor") from None
 
 
+def login_code(request: PageRequest) -> Answer:
+    """Give a person a code that logs a device in; the token stays valid."""
+    user = _user(request)
+    code, until = request.course.login_codes.give(request.actor, user)
+    return LoginCode(request.frame, user, code, until)
+
+
+def confirm_reset(request: PageRequest) -> Answer:
+    account = _account(request)
+    return Reset(request.frame, account.username, account.name, account.removed)
+
+
 def reset(request: PageRequest) -> Answer:
     """Revoke a person's token, and show the new personal code."""
     return with_codes(request, [request.course.roster.reset(request.actor, _user(request))])
+
+
+def confirm_reset_everybody(request: PageRequest) -> Answer:
+    return ResetEverybody(request.frame)
+
+
+def reset_everybody(request: PageRequest) -> Answer:
+    """New personal codes for everybody, as a CSV table for a mail merge."""
+    if request.form.get("sure") != "yes":
+        raise BadRequest("tick the box to say that all tokens and logins shall end")
+    renewed = request.course.roster.reset_everybody(request.actor)
+    table = to_csv([("username", "name", "code"), *((each.username, each.name, code) for each, code in renewed)])
+    return Response(table, media_type="text/csv; charset=utf-8", headers=attachment("codes.csv"))
 
 
 def set_role(request: PageRequest) -> Answer:
@@ -179,10 +237,16 @@ def set_role(request: PageRequest) -> Answer:
     return request.to("/people")
 
 
-def confirm_remove(request: PageRequest) -> Answer:
+def _account(request: PageRequest) -> Account:
+    """The account that the path names. Raises NotFound."""
     account = next((each for each in request.course.roster.all() if each.username == _user(request)), None)
     if account is None:
         raise NotFound(f"nobody called {_user(request)!r} is on the roster")
+    return account
+
+
+def confirm_remove(request: PageRequest) -> Answer:
+    account = _account(request)
     return Remove(request.frame, account.username, account.name)
 
 
@@ -254,10 +318,14 @@ VIEWS: tuple[PageRoute, ...] = (
     PageRoute("GET", "/people", Allow.INSTRUCTOR, people),
     PageRoute("POST", "/people", Allow.INSTRUCTOR, add),
     PageRoute("GET", "/people/{user}", Allow.INSTRUCTOR, overview),
+    PageRoute("POST", "/people/{user}/login-code", Allow.INSTRUCTOR, login_code),
+    PageRoute("GET", "/people/{user}/reset", Allow.INSTRUCTOR, confirm_reset),
     PageRoute("POST", "/people/{user}/reset", Allow.INSTRUCTOR, reset),
     PageRoute("POST", "/people/{user}/role", Allow.INSTRUCTOR, set_role),
     PageRoute("GET", "/people/{user}/remove", Allow.INSTRUCTOR, confirm_remove),
     PageRoute("POST", "/people/{user}/remove", Allow.INSTRUCTOR, remove),
+    PageRoute("GET", "/new-codes", Allow.INSTRUCTOR, confirm_reset_everybody),
+    PageRoute("POST", "/new-codes", Allow.INSTRUCTOR, reset_everybody),
     PageRoute("GET", "/invite", Allow.INSTRUCTOR, invite),
     PageRoute("GET", "/more-time", Allow.INSTRUCTOR, more_time),
     PageRoute("GET", "/audit", Allow.INSTRUCTOR, audit),
