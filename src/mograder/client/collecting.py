@@ -66,8 +66,8 @@ def collect(
     folder `<user>` beside it; other kinds of files keep their endings. Without `force`, what the server still has as it
     was collected is left alone. What somebody has changed since it was collected, and the collected work of people who
     are not listed, is moved to `.mograder/aside/` and named. `wanted` says of a user name whether to bring its
-    submission, None for everybody; what is there of others stays. Raises NetworkFailure or Unauthenticated when it makes
-    no sense to go on; what has arrived stays.
+    submission, None for everybody; what is there of others stays. Raises NetworkFailure or Unauthenticated when it
+    makes no sense to go on; what has arrived stays.
     """
     entries = client.submissions(assignment, which)
     memory = _Memory(folder)
