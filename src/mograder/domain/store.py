@@ -78,8 +78,8 @@ class Store(Protocol):
         ...
 
     def version(self, assignment: AssignmentName) -> object:
-        """Equal to an earlier version only if an assignment's grades, who has feedback, and who has a submission without
-        a receipt in it, are unchanged. A store that cannot tell returns a new `object()`, so that nothing read before
+        """Equal to an earlier version only if an assignment's grades, who has feedback in it, and who has a submission
+        without a receipt, are unchanged. A store that cannot tell returns a new `object()`, so that nothing read before
         counts as current.
         """
         ...
