@@ -33,6 +33,7 @@ from mograder.domain.errors import (
 )
 from mograder.domain.extensions import Extension
 from mograder.domain.files import StoredFile
+from mograder.domain.grading_results import SeenQueue
 from mograder.domain.names import Username, parse_exact_owner, printable
 from mograder.domain.standings import Seen
 from mograder.domain.submissions import Accepted
@@ -110,6 +111,8 @@ class Api:
         self._caches = Caches()
         self.live = Broadcaster(lambda: self.threads.run(self._changed))
         self._seen: Seen | None = None
+        self.results = Broadcaster(lambda: self.threads.run(self._graded))
+        self._seen_queue: SeenQueue | None = None
         self.errors: deque[Failure] = deque(maxlen=LAST_ERRORS)
         self._actors: Memo[Actor] = Memo()
         self._extensions: Memo[tuple[Extension, ...]] = Memo()
@@ -131,6 +134,11 @@ class Api:
     def _changed(self) -> Changed:
         """Of whom something was submitted since the last call; None when more than that may have changed."""
         self._seen, changed = self.course.standings.changed_since(self._seen)
+        return changed
+
+    def _graded(self) -> Changed:
+        """Who got a result since the last call; None when that cannot be told."""
+        self._seen_queue, changed = self.course.results.graded_since(self._seen_queue)
         return changed
 
     def board(self) -> Board:

@@ -8,7 +8,6 @@ from typing import TypeVar
 from urllib.parse import urlencode
 
 from sse_starlette.sse import EventSourceResponse
-from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse
 
 from mograder.domain import board as boards
@@ -16,14 +15,13 @@ from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import Board, BoardFilter, Order, Show
 from mograder.domain.contents import LeftOut
-from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError, Unauthenticated
+from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError
 from mograder.domain.grading_results import Queue
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
 from mograder.web.api import Failure
 from mograder.web.broadcast import stream
-from mograder.web.pages import sessions
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
 
@@ -149,17 +147,9 @@ def board(request: PageRequest) -> Answer:
 async def live(request: PageRequest) -> Answer:
     """The event stream that reports changes."""
     request.api.live.check()
-    name, course = sessions.cookie_name(request.course), request.course
-
-    def may() -> bool:
-        cookie = cookie_parser(request.headers.get("cookie", "")).get(name, "")
-        try:
-            return not request.api.check_tokens or sessions.read_cookie(course, cookie)[1].is_instructor
-        except Unauthenticated:
-            return False
 
     async def events() -> AsyncIterator[dict[str, str]]:
-        async for _ in stream(request.api.live, request.actor.username, lambda: request.api.threads.run(may)):
+        async for _ in stream(request.api.live, request.actor.username, request.still_holds):
             yield {"event": "changed", "data": ""}
 
     return EventSourceResponse(events(), send_timeout=request.api.timeouts.taking)
