@@ -111,6 +111,18 @@ class PageRequest:
             raise BadRequest("choose a file first")
         return await self.api.take_submission(self.actor, assignment, user, self.body, self.received)
 
+    async def still_holds(self) -> bool:
+        """Whether the session of this request is still that of the same person in the same role."""
+
+        def look() -> bool:
+            given = cookie_parser(self.headers.get("cookie", "")).get(sessions.cookie_name(self.course), "")
+            try:
+                return sessions.read_cookie(self.course, given)[1] == self.actor
+            except Unauthenticated:
+                return not self.api.check_tokens
+
+        return await self.api.threads.run(look)
+
     def to(self, path: str, *segments: str, query: str = "") -> Response:
         """A redirect to another page: the answer to a form that was taken, so that reloading does not send it again."""
         return RedirectResponse(self.frame.at(path, *segments) + (f"?{query}" if query else ""), 303)

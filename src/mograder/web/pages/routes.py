@@ -118,8 +118,8 @@ def log_out(request: PageRequest) -> Answer:
     request.course.accounts.end_claim(request.actor)
     if request.session:
         request.session.end(request.course)
-    request.api.live.end(request.actor.username)
-    request.api.live_marking.end(request.actor.username)
+    for each in (request.api.live, request.api.live_marking, request.api.results):
+        each.end(request.actor.username)
     return request.logged_out(request.to("/login"))
 
 

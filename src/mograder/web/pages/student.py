@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import unquote
 
+from sse_starlette.sse import EventSourceResponse
 from starlette.responses import RedirectResponse, Response
 
 from mograder.domain import deadlines
@@ -16,11 +18,12 @@ from mograder.domain.counting import AssessedSubmission
 from mograder.domain.deadlines import IN_TIME, Lateness, Penalties
 from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound
 from mograder.domain.extensions import Extension, State
-from mograder.domain.grading_results import GradingState, Progress
+from mograder.domain.grading_results import Progress
 from mograder.domain.mark_release import ShownMark
 from mograder.domain.names import printable
 from mograder.domain.receipts import Receipt
 from mograder.domain.standings import Standing
+from mograder.web.broadcast import stream
 from mograder.web.pages.editors import editor_links
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, feedback_response, file_response, html
@@ -158,7 +161,7 @@ class MyAssignment(Page):
     @property
     def in_queue(self) -> bool:
         """Whether the result of the newest submission is still to come."""
-        return self.grading.state in (GradingState.WAITING, GradingState.RUNNING)
+        return self.grading.is_coming
 
     @property
     def asked(self) -> bool:
@@ -231,6 +234,26 @@ def _place(assignment: Assignment, file: ReleaseFile) -> tuple[str, str] | None:
         return assignment.name, file.name
     local = re.fullmatch(r"/assignments/([^/]+)/files/(.+)", file.url)
     return (unquote(local[1]), unquote(local[2])) if local else None
+
+
+async def live(request: PageRequest) -> Answer:
+    """The event stream that says when the result of the newest submission is there, and ends then."""
+    task = await request.api.threads.run(lambda: _own_assignment(request))
+    user = request.actor.username
+    request.api.results.check(user)
+
+    def waits() -> bool:
+        return request.course.results.of(request.actor, task, user).is_coming
+
+    async def events() -> AsyncIterator[dict[str, str]]:
+        async for _ in stream(request.api.results, user, request.still_holds, about=user):
+            waiting = await request.api.threads.run(waits)
+            yield {"event": "changed", "data": ""}
+            if not waiting:
+                yield {"event": "done", "data": ""}
+                return
+
+    return EventSourceResponse(events(), send_timeout=request.api.timeouts.taking)
 
 
 # submitting
@@ -331,6 +354,7 @@ def receipts(request: PageRequest) -> Answer:
 VIEWS: tuple[PageRoute, ...] = (
     PageRoute("GET", "/my/{assignment}", Allow.MEMBER, assignment),
     PageRoute("POST", "/my/{assignment}", Allow.MEMBER, submit),
+    PageRoute("GET", "/my/{assignment}/live", Allow.MEMBER, live),
     PageRoute("POST", "/my/{assignment}/extension", Allow.MEMBER, ask),
     PageRoute("POST", "/my/{assignment}/regrade", Allow.MEMBER, ask_regrade),
     PageRoute("GET", "/my/{assignment}/files/{file:path}", Allow.MEMBER, release_file),
