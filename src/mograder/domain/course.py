@@ -27,6 +27,7 @@ from mograder.domain.grading_results import GradingResults, ReadRecord, unreadab
 from mograder.domain.guard import Guard
 from mograder.domain.keys import Keys, course_name
 from mograder.domain.names import AssignmentName
+from mograder.domain.publishing import Publishing
 from mograder.domain.receipts import LatestFile, Signer
 from mograder.domain.release import Release
 from mograder.domain.roster import Roster, random_code
@@ -77,6 +78,10 @@ class Course:
     @cached_property
     def rules(self) -> RuleEditor:
         return RuleEditor(self.store.config, self.store.release, self.clock, self.max_upload)
+
+    @cached_property
+    def publishing(self) -> Publishing:
+        return Publishing(self.store.release, self.rules, self.clock)
 
     @cached_property
     def extensions(self) -> Extensions:

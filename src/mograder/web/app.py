@@ -11,7 +11,8 @@ from mograder.web.body import PATIENT, Receive, Scope, Send, Timeouts
 from mograder.web.prefix import below, is_prefix, path_of
 
 PAGES = frozenset(
-    b"board client install invite join live login logout more-time my my-receipts once people static audit".split()
+    b"as-student board client install invite join live login logout more-time my my-receipts new-assignment once "
+    b"people static audit".split()
 )
 """The first path segments of the pages. The protocol uses none of them."""
 

@@ -103,6 +103,17 @@ async def read_single_file(headers: Mapping[str, str], chunks: AsyncIterator[byt
         return name
 
 
+async def read_form(
+    headers: Mapping[str, str], chunks: AsyncIterator[bytes]
+) -> tuple[dict[str, str], list[tuple[str, bytes]]]:
+    """The fields of a form, and every file of it, by file name. Raises BadRequest."""
+    if not is_multipart(headers):
+        raise BadRequest("expected multipart/form-data")
+    async with _form(headers, chunks, MOST_FILES, PIECE) as form:
+        said = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+        return said, [(name, await file.read()) for _, file, name in _files(form)]
+
+
 async def read_files(headers: Mapping[str, str], chunks: AsyncIterator[bytes]) -> list[tuple[str, bytes]]:
     """Every file of the field 'files', by file name. Raises BadRequest, also for a file in another field."""
     if not is_multipart(headers):

@@ -15,7 +15,7 @@ from mograder.domain.errors import MograderError, NotFound, Unauthenticated
 from mograder.domain.tokens import Token, random_secret
 from mograder.web import endpoints
 from mograder.web.api import Api
-from mograder.web.pages import assignment, board, install, people, sessions, student
+from mograder.web.pages import assignment, board, install, people, publish, sessions, student, viewing
 from mograder.web.pages.page import ConfirmSwitch, Join, Joined, Login, Once, assets
 from mograder.web.pages.page_request import Answer, PageEndpoint, PageRequest, PageRoute, html
 from mograder.web.throttle import name_key
@@ -131,6 +131,8 @@ VIEWS = (
     *student.VIEWS,
     *board.VIEWS,
     *assignment.VIEWS,
+    *publish.VIEWS,
+    *viewing.VIEWS,
     *people.VIEWS,
 )
 

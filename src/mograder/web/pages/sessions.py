@@ -51,6 +51,11 @@ def cookie_name(course: Course) -> str:
     return f"mograder-{course.keys.public()[-1]['kid'][:8]}"  # the oldest key: rotation must not end sessions
 
 
+def view_cookie_name(course: Course) -> str:
+    """The cookie of an instructor who looks at the pages as a student does."""
+    return f"{cookie_name(course)}-view"
+
+
 def cookie_value(course: Course, username: Username, session: Session | None = None) -> str:
     """What the cookie of a new session of `username` holds, or a newer cookie of the same `session`."""
     name = session.id if session else secrets.token_hex(12)
