@@ -46,6 +46,13 @@ def test_an_account_comes_back_as_it_was_put(store: Store) -> None:
     assert store.accounts.get(ALICE) == account
 
 
+def test_an_account_is_found_by_a_name_in_another_case(store: Store) -> None:
+    assert store.accounts.find(ALICE) is None
+    account = store.accounts.change(ALICE, lambda held: Account(ALICE, name="Alice"), NOTE)
+    assert store.accounts.find(Username("aLiCe")) == store.accounts.find(ALICE) == account
+    assert store.accounts.get(Username("aLiCe")) is None
+
+
 def test_an_imported_list_updates_adds_and_removes_in_one_step_or_not_at_all(store: Store) -> None:
     course = Course(store, SIGNER, Clock())
     number = ExternalId("student_id", "007")

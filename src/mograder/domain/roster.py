@@ -11,14 +11,13 @@ from mograder.domain import tokens
 from mograder.domain.access import Account, Actor, ExternalId, Role
 from mograder.domain.accounts import AccountsStore, People, hash_code
 from mograder.domain.audit import Event
-from mograder.domain.errors import BadRequest, NameTaken
+from mograder.domain.codes import CODE_LENGTH, CODE_LETTERS, spelled
+from mograder.domain.errors import BadRequest, NameTaken, NotFound
 from mograder.domain.keys import KeysStore
 from mograder.domain.names import INSTRUCTOR, Username, one_line, parse_new_username
 
 MAX_NAME = 200  # characters of a person's display name, and of each of the details below
 MAX_DETAILS = 50  # sections, and ids, of one person
-
-_CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that look like another
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,7 @@ def merged_ids(old: tuple[_Id, ...], new: tuple[_Id, ...]) -> tuple[_Id, ...]:
 
 def random_code() -> str:
     """A personal code that nobody guesses (59 bits) and that can be read out."""
-    letters = [secrets.choice(_CODE_LETTERS) for _ in range(12)]
-    return "-".join("".join(letters[at : at + 4]) for at in (0, 4, 8))
+    return spelled("".join([secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH)]))
 
 
 @dataclass(frozen=True)
@@ -176,6 +174,21 @@ class Roster:
         return self._change(actor, "reset", username, lambda held: replace(
             held, generation=held.generation + 1, bound=False, code_hash=hash_code(code), removed=False, claim_hash=None
         )), code  # fmt: skip
+
+    def reset_everybody(self, actor: Actor) -> list[tuple[Account, str]]:
+        """As `reset`, for everybody who is not removed but the actor, in one transaction."""
+        now = self.clock()
+        people = [each for each in self.store.all() if not each.removed and each.username != actor.username]
+        codes = {each.username: self.new_code() for each in people}
+
+        def renew(held: Account | None) -> Account:
+            if held is None:
+                raise NotFound("somebody was erased meanwhile: try again")
+            code_hash = hash_code(codes[held.username]) if held.username in codes else held.code_hash
+            return replace(held, generation=held.generation + 1, bound=False, code_hash=code_hash, claim_hash=None)
+
+        changes = [(each.username, renew, Event(now, actor.username, "reset", each.username)) for each in people]
+        return [(account, codes[account.username]) for account in self.store.change_many(changes)]
 
     def set_role(self, actor: Actor, username: Username, role: Role) -> Account:
         """Raises NotFound."""

@@ -18,6 +18,7 @@ from mograder.store.postgres.rows import (
     RELEASED,
     Listing,
     StoredReleaseFile,
+    count_change,
     lock_document,
     put_document,
     read_listing,
@@ -116,6 +117,7 @@ class PostgresRelease:
                     "ON CONFLICT DO NOTHING",
                     rows,
                 )
+            count_change(connection, self._course, "downloads")
 
         self._tables.write(work)
 

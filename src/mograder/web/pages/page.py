@@ -77,6 +77,10 @@ class Join(Page):
     registration: bool
     fingerprint: str
     claim_key: str
+    shared_code: bool = True
+    """Whether the course's code lets people in."""
+    personal_codes: bool = True
+    """Whether people of the roster have personal codes that are still open."""
     user: str = ""
     code: str = ""
     problem: str = ""
@@ -105,6 +109,7 @@ class Login(Page):
     registration: bool
     way_back: str = ""
     problem: str = ""
+    user: str = ""
 
 
 @dataclass(frozen=True)

@@ -84,11 +84,11 @@ def _texts(said: Mapping[str, str]) -> RuleTexts:
     return RuleTexts(**{each.name: said.get(each.name, "") for each in fields(RuleTexts)})
 
 
-async def _form(request: PageRequest) -> tuple[dict[str, str], list[NewFile]]:
+async def _form(request: PageRequest) -> tuple[Mapping[str, str], list[NewFile]]:
     """The fields of the form, and its files by the last part of their names. Raises BadRequest and BadName."""
-    said, files = await multipart.read_form(request.headers, request.body.chunks(MOST + MULTIPART_EXTRA))
-    named = ((PurePosixPath(name.replace("\\", "/")).name, content) for name, content in files)
-    return said, [NewFile(FileName.parse(name), content) for name, content in named]
+    form = await multipart.read_form(request.headers, request.body.chunks(MOST + MULTIPART_EXTRA))
+    named = ((PurePosixPath(name.replace("\\", "/")).name, content) for name, content in form.files)
+    return form.fields, [NewFile(FileName.parse(name), content) for name, content in named]
 
 
 DONE = {
@@ -140,7 +140,7 @@ def remove_file(request: PageRequest) -> Answer:
 
 async def write_instructions(request: PageRequest) -> Answer:
     """Store the instructions. If that is refused, the form shows what was written."""
-    said, _ = await multipart.read_form(request.headers, request.body.chunks(MIB))
+    said = (await multipart.read_form(request.headers, request.body.chunks(MIB))).fields
 
     def work() -> Answer:
         name, text = request.assignment().name, said.get("text", "")
