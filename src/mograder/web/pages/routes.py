@@ -26,9 +26,11 @@ from mograder.web.pages import (
     marking_person,
     marking_release,
     people,
+    publish,
     roster,
     sessions,
     student,
+    viewing,
 )
 from mograder.web.pages.devices import browser_name
 from mograder.web.pages.page import ConfirmSwitch, Join, Joined, Login, Once, assets
@@ -171,6 +173,8 @@ VIEWS = (
     *student.VIEWS,
     *board.VIEWS,
     *assignment.VIEWS,
+    *publish.VIEWS,
+    *viewing.VIEWS,
     *gradebook.VIEWS,
     *roster.VIEWS,
     *people.VIEWS,

@@ -25,6 +25,7 @@ from mograder.domain.receipts import Receipt
 from mograder.domain.standings import Standing
 from mograder.web.broadcast import stream
 from mograder.web.pages.editors import editor_links
+from mograder.web.pages.markdown import Instructions, rendered
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, feedback_response, file_response, html
 from mograder.web.replies import attachment
@@ -121,6 +122,8 @@ class MyAssignment(Page):
         until = self.mark.until
         return until if until is not None and self.frame.now <= until else None
 
+    instructions: Instructions = field(default_factory=Instructions)
+
     @property
     def title(self) -> str:
         return self.mine.title
@@ -205,12 +208,21 @@ def assignment(request: PageRequest) -> MyAssignment:
         plan.penalties, str(plan.zone), course.submissions.lateness(mine.due, course.clock()), received,
         "repeated" in request.query, grading=course.results.of(request.actor, task, request.actor.username),
         mark=course.mark_release.shown(task, request.actor.username),
+        instructions=_instructions(request, task),
     )  # fmt: skip
+
+
+def _instructions(request: PageRequest, task: Assignment) -> Instructions:
+    """As a page shows them; those that cannot be shown are among the files."""
+    try:
+        return rendered(request.course.publishing.instructions(task.name))
+    except BadRequest:
+        return rendered("")
 
 
 def _own_assignment(request: PageRequest) -> Assignment:
     """The assignment with its files. Raises NotFound; Forbidden for the course's instructor, who submits nothing."""
-    if request.actor.username.reserved:
+    if request.actor.username.reserved and not request.viewing:
         raise Forbidden("this page is for a student's own work: the board shows everybody's")
     name = request.assignment().name
     return next(each for each in request.course.release.assignments(request.actor) if each.name == name)
@@ -303,7 +315,8 @@ async def release_file(request: PageRequest) -> Answer:
     answer = await request.api.threads.run(
         lambda: file_response(request.course.release.file(request.actor, folder, name))
     )
-    request.api.fetches.note(request.actor, folder, name, request.received)
+    if not request.viewing:
+        request.api.fetches.note(request.actor, folder, name, request.received)
     return answer
 
 
@@ -315,7 +328,8 @@ async def all_files(request: PageRequest) -> Answer:
         raise NotFound(f"{task.name!r} has no files here")
     release_file = partial(request.course.release.file, request.actor)
     found = await request.api.threads.run(lambda: [(name, release_file(*place)) for name, place in places])
-    request.api.fetches.note(request.actor, *places[0][1], request.received)
+    if not request.viewing:
+        request.api.fetches.note(request.actor, *places[0][1], request.received)
     return ZipResponse(found, f"{task.name}.zip")
 
 
