@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from msgspec import UNSET, UnsetType
 
@@ -16,11 +16,13 @@ from mograder.domain.access import Account, ExternalId, Role
 from mograder.domain.audit import AuditLine
 from mograder.domain.deadlines import SECOND
 from mograder.domain.extensions import Decision, Extension
-from mograder.domain.gradebook import Gradebook, GradebookRow
 from mograder.domain.grades import GradeEntry
 from mograder.domain.roster import Person
 from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
+
+if TYPE_CHECKING:  # a client need not load what makes it
+    from mograder.domain.gradebook import Gradebook, GradebookRow
 
 T = TypeVar("T")
 Maybe: TypeAlias = T | UnsetType
