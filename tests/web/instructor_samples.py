@@ -144,7 +144,7 @@ SAMPLES: dict[str, Page] = {
     "assignment": assignment_page(board(FEW), kept="the grades are stored: 3 in all"),
     "assignment-nobody": assignment_page(Board(TASKS, ())),
     "assignment-hard": assignment_page(board(HARD_PEOPLE, (HARD_TASK,)), problem=f"line 3: {SCRIPT}"),
-    "assignment-many": assignment_page(board(MANY, (TASKS[0],)), Show.HANDED_IN),
+    "assignment-many": assignment_page(board(MANY, (TASKS[0],)), Show.SUBMITTED),
     "grades-preview": GradesPage(TEACHER, TASKS[0], FOUND, "0" * 64),
     "grades-same": GradesPage(TEACHER, TASKS[0], preview("username,grade\nalice,8\n", []), "0" * 64),
     "grades-hard": GradesPage(TEACHER, HARD_TASK, HARD_FOUND, "0" * 64),

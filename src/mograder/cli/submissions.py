@@ -1,4 +1,4 @@
-"""Handing in, from a person's terminal: `submit`, what waits in the outbox, and asking for more time."""
+"""Submitting, from a person's terminal: `submit`, what waits in the outbox, and asking for more time."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def _warn(work: _Work, assignment: messages.AssignmentInfo, late: bool) -> str:
 def _put(work: _Work, url: str, sender: str, user: str, assignment: str) -> OutboxEntry | None:
     try:
         return Outbox().put(work.file, url, sender, user, assignment, work.keep_in / work.file.name)
-    except OSError as error:  # a home that cannot be written must keep nobody from handing in
+    except OSError as error:  # a home that cannot be written must keep nobody from submitting
         note(f"warning: no copy could be kept in the outbox: {error.strerror or error}")
         return None
 
@@ -212,8 +212,8 @@ def _announce(client: Client, waiting: OutboxEntry, size: int) -> OutboxEntry:
 def _received(name: str, submitted: messages.Submitted, whom: str) -> str:
     lines = [f"Submitted {name!r} to {submitted.assignment!r}", f"  {whom}"]
     if submitted.attempt:
-        again = "as before, these bytes were already your latest submission: " if submitted.repeated else ""
-        lines.append(f"  {again}attempt {submitted.attempt}, received {when(submitted.received, seconds=True)}")
+        again = "these bytes were already your latest: " if submitted.repeated else ""
+        lines.append(f"  {again}submission {submitted.attempt}, received {when(submitted.received, seconds=True)}")
     if arrived := known(submitted.arrived):
         lines.append(f"  that is when it was announced; the file itself arrived {when(arrived, seconds=True)}")
     if known(submitted.duedate):

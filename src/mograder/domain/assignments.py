@@ -49,6 +49,8 @@ class Rules:
     max_size: int | None = None  # bytes
     accepts: tuple[str, ...] = ()  # file endings, lower case with the dot: (".py", ".zip")
     points: float | None = None
+    hidden: bool = False
+    """Whether students are not told of it before it opens."""
 
     @property
     def endings(self) -> tuple[str, ...]:
@@ -75,6 +77,7 @@ class Rules:
             self.max_size if self.max_size is not None else other.max_size,
             self.accepts or other.accepts,
             self.points if self.points is not None else other.points,
+            self.hidden or other.hidden,
         )
 
 

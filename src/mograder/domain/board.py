@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from mograder.domain import deadlines, grades
 from mograder.domain.access import Account, Role
 from mograder.domain.assignments import Assignment
+from mograder.domain.deadlines import Schedule
 from mograder.domain.errors import Unreadable
 from mograder.domain.grades import GradeEntry, GradesStore
 from mograder.domain.names import AssignmentName, Username
@@ -16,14 +17,21 @@ from mograder.domain.receipts import Submission
 from mograder.domain.store import Store
 
 
-def state(*, graded: bool, late: bool, submitted: bool, fetched: bool) -> str:
-    """The one word for how somebody stands in an assignment."""
+def state(times: Schedule, now: int, *, graded: bool, late: bool, submitted: bool, fetched: bool) -> str:
+    """The one word for how somebody with these `times` stands in an assignment at `now` (Unix microseconds).
+
+    Without a submission: "missed" once nothing is taken any more, "overdue" between the due time and that.
+    """
     if graded:
         return "graded"
-    if late:
-        return "late"
-    if submitted:
-        return "handed in"
+    if late or submitted:
+        return "late" if late else "submitted"
+    if not times.is_open(now):
+        return "not open"
+    if deadlines.is_over(times.closes, now):
+        return "missed"
+    if deadlines.is_over(times.due, now):
+        return "overdue"
     return "fetched" if fetched else "new"
 
 
@@ -32,7 +40,7 @@ class Cell:
     """How one person stands in one assignment, as an instructor sees it.
 
     `latest` is what was last accepted, None where nothing was; `by_hand` says that a file was put into the course
-    without us. `late` is by the rules and extensions of today.
+    without us. `times` are the person's own; `late` is by the rules and extensions of today.
     """
 
     latest: Submission | None = None
@@ -40,16 +48,16 @@ class Cell:
     late: bool = False
     grade: str | None = None
     fetched: bool = False
+    times: Schedule = field(default_factory=Schedule)
 
     @property
-    def handed_in(self) -> bool:
+    def submitted(self) -> bool:
         return self.latest is not None or self.by_hand
 
-    @property
-    def state(self) -> str:
-        """The one word for it."""
+    def state(self, now: int) -> str:
+        """The one word for it at `now` (Unix microseconds)."""
         graded = self.grade is not None
-        return state(graded=graded, late=self.late, submitted=self.handed_in, fetched=self.fetched)
+        return state(self.times, now, graded=graded, late=self.late, submitted=self.submitted, fetched=self.fetched)
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ class Board:
 
 def read_board(store: Store) -> Board:
     """All students on the roster and all people who have submitted, instructors included."""
-    plan, listed = store.config.plan(), tuple(sorted(store.release.assignments(), key=_due_order))
+    plan, listed = store.config.plan(), tuple(sorted(store.release.assignments(), key=due_order))
     everyone = store.accounts.all()
     people = {each.username: each for each in everyone}
     teaching = {each.username for each in everyone if each.role is Role.INSTRUCTOR}
@@ -99,11 +107,13 @@ def read_board(store: Store) -> Board:
     def cell(assignment: Assignment, user: Username) -> Cell:
         key = (assignment.name, user)
         kept = latest.get(key)
-        due = assignment.rules.schedule.extended(until.get(key)).due
+        times = assignment.rules.schedule.extended(until.get(key))
+        due = times.due
         late = (
             kept is not None and kept.by == user and due is not None and deadlines.is_over(due + grace, kept.received)
         )
-        return Cell(kept, kept is None and key in present, late, graded[assignment.name].get(user), key in fetched)
+        grade = graded[assignment.name].get(user)
+        return Cell(kept, kept is None and key in present, late, grade, key in fetched, times)
 
     def row(user: Username) -> Row:
         account = people.get(user) or Account(user)
@@ -115,8 +125,8 @@ def read_board(store: Store) -> Board:
     return Board(listed, tuple(map(row, sorted(here))), tuple(map(row, sorted(removed & active))))
 
 
-def _due_order(assignment: Assignment) -> tuple[bool, int]:
-    """The order of the board's columns: by due time, and those without one at the end in their own order."""
+def due_order(assignment: Assignment) -> tuple[bool, int]:
+    """The order of assignments for people: by due time, and those without one at the end in their own order."""
     due = assignment.rules.schedule.due
     return due is None, due or 0
 
@@ -141,7 +151,7 @@ class Show(StrEnum):
 
     ALL = ""
     MISSING = "missing"
-    HANDED_IN = "handed in"
+    SUBMITTED = "submitted"
     LATE = "late"
     GRADED = "graded"
     UNGRADED = "to grade"
@@ -149,15 +159,15 @@ class Show(StrEnum):
     def fits(self, cell: Cell) -> bool:
         match self:
             case Show.MISSING:
-                return not cell.handed_in
-            case Show.HANDED_IN:
-                return cell.handed_in
+                return not cell.submitted
+            case Show.SUBMITTED:
+                return cell.submitted
             case Show.LATE:
                 return cell.late
             case Show.GRADED:
                 return cell.grade is not None
             case Show.UNGRADED:
-                return cell.handed_in and cell.grade is None
+                return cell.submitted and cell.grade is None
         return True
 
 
@@ -215,4 +225,4 @@ def find(board: Board, wanted: BoardFilter) -> Board:
 def missing(board: Board, assignment: AssignmentName) -> tuple[Username, ...]:
     """The people who have submitted nothing for the assignment."""
     at = next(at for at, each in enumerate(board.assignments) if each.name == assignment)
-    return tuple(row.username for row in board.rows if not row.cells[at].handed_in)
+    return tuple(row.username for row in board.rows if not row.cells[at].submitted)

@@ -17,7 +17,7 @@ from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
 
 def erase(connection: Connection, course: str, username: Username, make_tombstone: MakeTombstone) -> None:
     """Of the person's receipts stays what `make_tombstone` makes of them; of everything else, nothing."""
-    # Nothing is appended meanwhile: what is handed in afterwards is a new beginning.
+    # Nothing is appended meanwhile: what is submitted afterwards is a new beginning.
     connection.execute("SELECT 1 FROM chains WHERE course = %s FOR UPDATE", (course,))
     own = (course, username)
     for row in connection.execute(

@@ -86,16 +86,21 @@ class Join(Page):
 
 @dataclass(frozen=True)
 class Joined(Page):
-    """The token of a person who has just registered, shown only now. `address` is where clients reach the course."""
+    """The token of a person who has just registered, shown only now. `address` is where clients reach the course.
+
+    `fingerprint` is that of the server's own authority, "" for one with a certificate that everybody trusts.
+    """
 
     template = "joined.html"
     heading = "You have joined"
     token: str
     address: str
+    fingerprint: str = ""
 
     @property
     def login_line(self) -> str:
-        return f"mograder https login --url {self.address} --token -"
+        known_by = f" --fingerprint {self.fingerprint}" if self.fingerprint else ""
+        return f"mograder https login --url {self.address}{known_by} --token -"
 
 
 @dataclass(frozen=True)
