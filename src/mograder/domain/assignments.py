@@ -96,6 +96,11 @@ class Assignment:
         return replace(self, rules=replace(self.rules, schedule=self.rules.schedule.extended(until)))
 
 
+def title_of(known: Iterable[Assignment], name: AssignmentName) -> str:
+    """What people call the assignment of this name: its title, else its name."""
+    return next((each.rules.title for each in known if each.name == name), "") or name
+
+
 class CountingRule(StrEnum):
     """Which of a person's submissions: the last, or the last in time (where the course counts so, else the last)."""
 

@@ -43,6 +43,8 @@ class Frame:
     """False on a server that lets everybody do everything (--no-auth)."""
     config_errors: tuple[Unreadable, ...] = ()
     """Files of the course that cannot be parsed now. Every page tells instructors."""
+    waiting: int = 0
+    """How many requests for more time are undecided; every page tells instructors."""
 
     def at(self, path: str, *segments: str) -> str:
         """The link to a page: `path` below the mount, then each of `segments`, percent-encoded."""
@@ -188,7 +190,7 @@ def _templates() -> Environment:
         "counted": counted,
         "filesizeformat": _size,
         "iso": deadlines.iso,
-        "readable": deadlines.readable,
+        "readable": _readable,
         "sentence": _sentence,
         "timed": _timed,
     }
@@ -207,9 +209,14 @@ def _timed(text: str) -> Markup:
             moment = deadlines.microseconds(datetime.fromisoformat(found[0]))
         except ValueError:  # not a time: a person wrote it
             return found[0]
-        return f'<time datetime="{found[0]}">{deadlines.readable(moment)}</time>'
+        return f'<time datetime="{found[0]}">{_readable(moment)}</time>'
 
     return Markup(re.sub(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", shown, str(escape(text))))  # noqa: S704 (escaped)
+
+
+def _readable(moment: int) -> str:
+    """A moment in UTC with its weekday: Tue 2026-03-10 20:08 UTC."""
+    return f"{deadlines.utc(moment):%a} {deadlines.readable(moment)}"
 
 
 def _sentence(message: str) -> str:

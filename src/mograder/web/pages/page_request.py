@@ -69,7 +69,7 @@ class PageRequest:
 
     `path` is what the browser asked for, with the query. `address` is where clients reach the course, `root` the path
     at which it is mounted, `sender` who is counted when a guess fails. `form` is empty for a view that reads the `body`
-    itself.
+    itself. `waiting` requests for more time are undecided, as far as an instructor asks.
     """
 
     api: Api
@@ -87,6 +87,7 @@ class PageRequest:
     sender: str
     secure: bool
     form: Mapping[str, str]
+    waiting: int = 0
 
     @property
     def course(self) -> Course:
@@ -97,7 +98,7 @@ class PageRequest:
         user = self.actor.username if self.session else None
         return Frame(
             self.course.title or "Course", self.course.clock(), self.root, user, self.actor.is_instructor,
-            self.api.check_tokens, self.course.config_errors(self.actor),
+            self.api.check_tokens, self.course.config_errors(self.actor), self.waiting,
         )  # fmt: skip
 
     def assignment(self) -> Assignment:
@@ -269,10 +270,17 @@ class PageEndpoint:
         if given is not None:
             try:
                 session, actor = sessions.read_cookie(request.course, given)
-                return replace(request, actor=actor, session=session)
+                return replace(request, actor=actor, session=session, waiting=self._waiting(request, actor))
             except Unauthenticated:
                 pass
-        return request if request.api.check_tokens else replace(request, actor=UNCHECKED)
+        if request.api.check_tokens:
+            return request
+        return replace(request, actor=UNCHECKED, waiting=self._waiting(request, UNCHECKED))
+
+    def _waiting(self, request: PageRequest, actor: Actor) -> int:
+        """How many requests for more time wait for an instructor; counted for pages alone, not for what they load."""
+        is_page = self._view.allow is not Allow.ANYONE or self._view.path == "/"
+        return len(request.course.extensions.waiting()) if actor.is_instructor and is_page else 0
 
     async def _finish(self, request: PageRequest, answer: Answer) -> Response:
         response = await self._api.threads.run(lambda: html(answer)) if isinstance(answer, Page) else answer

@@ -11,12 +11,12 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from mograder.domain.access import Account, Allow, Role
-from mograder.domain.assignments import Assignment
+from mograder.domain.assignments import Assignment, title_of
 from mograder.domain.audit import AuditLine, all_events, without_repeats
 from mograder.domain.board import Cell
 from mograder.domain.errors import BadName, BadRequest, MograderError, NotFound
 from mograder.domain.extensions import Extension, State
-from mograder.domain.names import INSTRUCTOR, Username, parse_exact_owner
+from mograder.domain.names import INSTRUCTOR, AssignmentName, Username, parse_exact_owner
 from mograder.domain.receipts import Head
 from mograder.domain.roster import Person
 from mograder.tables.export import to_csv
@@ -136,6 +136,10 @@ class MoreTime(Page):
     heading = "More time"
     waiting: tuple[Extension, ...]
     others: tuple[Extension, ...]
+    assignments: tuple[Assignment, ...] = ()
+
+    def title_of(self, name: AssignmentName) -> str:
+        return title_of(self.assignments, name)
 
 
 @dataclass(frozen=True)
@@ -309,7 +313,8 @@ def more_time(request: PageRequest) -> Answer:
     """All requests for more time and all grants."""
     found = request.course.extensions.all()
     waiting = tuple(each for each in found if each.state is State.ASKED)
-    return MoreTime(request.frame, waiting, tuple(each for each in found if each.state is not State.ASKED))
+    others = tuple(each for each in found if each.state is not State.ASKED)
+    return MoreTime(request.frame, waiting, others, request.course.release.assignments(request.actor))
 
 
 def audit(request: PageRequest) -> Answer:

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from mograder.domain import deadlines
 from mograder.domain.access import Allow
-from mograder.domain.assignments import Assignment, CountingRule, ReleaseFile
+from mograder.domain.assignments import Assignment, CountingRule, ReleaseFile, title_of
 from mograder.domain.board import due_order
 from mograder.domain.counting import AssessedSubmission
 from mograder.domain.deadlines import IN_TIME, Lateness, Penalties
@@ -178,6 +178,10 @@ class MyReceipts(Page):
     heading = "Your receipts"
     receipts: tuple[Receipt, ...]
     fingerprint: str
+    assignments: tuple[Assignment, ...] = ()
+
+    def title_of(self, name: AssignmentName) -> str:
+        return title_of(self.assignments, name)
 
 
 def home(request: PageRequest) -> Answer:
@@ -325,7 +329,9 @@ def feedback(request: PageRequest) -> Answer:
 
 def receipts(request: PageRequest) -> Answer:
     found = tuple(request.course.submissions.receipts(request.actor.username))[::-1]
-    return MyReceipts(request.frame, found, request.course.keys.public()[0]["kid"])
+    return MyReceipts(
+        request.frame, found, request.course.keys.public()[0]["kid"], request.course.release.assignments(request.actor)
+    )
 
 
 VIEWS: tuple[PageRoute, ...] = (
