@@ -110,7 +110,8 @@ def test_the_roster_is_kept_and_the_join_link_shown(tab: Tab, server: Running, t
     listed = tmp_path / "list.csv"
     listed.write_text("username,name\nalice,Alice Example\n")
     tab.get_by_label("CSV table").set_input_files(listed)
-    tab.get_by_role("button", name="Import").click()
+    tab.get_by_role("button", name="Preview").click()
+    tab.get_by_role("button", name="Change the roster").click()
     expect(tab.get_by_label("Personal codes")).to_contain_text("alice ")
     tab.get_by_role("link", name="Reset tom").click()
     tab.get_by_role("button", name="Reset").click()

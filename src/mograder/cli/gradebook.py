@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,17 +15,16 @@ from mograder.cli.arguments import read_table
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, choose_exactly, reads_from_a_server, sends_to_a_server
 from mograder.cli.output import json_option, note, result
-from mograder.cli.people import in_section, member_of, members_of, section_option
+from mograder.cli.people import in_section, members_of, of_section, section_option
 from mograder.client.client import Client, known
 from mograder.client.files import replacing
-from mograder.domain.access import Role
 from mograder.domain.errors import BadRequest, MethodNotAllowed, MograderError, NotFound
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import counted
 from mograder.wire import messages
 
 if TYPE_CHECKING:
-    from mograder.tables.export import Exported, StudentGrade
+    from mograder.tables.export import Exported, GradeSheet
     from mograder.tables.grades import GradeChange, GradeChanges, GradeTable
     from mograder.tables.headers import Labels
     from mograder.tables.people import Member
@@ -239,15 +237,14 @@ def export_grades(
 
     with server.connect() as (client, _):
         chosen = choose(client.assignments(), assignment)
-        points, grades = _points(client, chosen), _results(client, chosen, section)
-    sheet = export.GradeSheet(_labels(chosen), points, tuple(grades))
+        sheet = _sheet(client, chosen, section)
     choices, wanted = export.Choices(penalised, drafts), export.ExportFormat(form)
     if template:
         written = fill_template(sheet, wanted, choices, template.read_bytes(), column, encoding)
     else:
         written = export.export_grades(sheet, wanted, choices)
     target = _write(written, output)
-    given = sum(bool(choices.mark(each)) for each in grades)
+    given = sum(bool(choices.mark(each)) for each in sheet.grades)
     result(as_json, {"file": str(target), "grades": given, "notes": written.notes}, f"{given} grade(s) in {target}")
 
 
@@ -263,37 +260,20 @@ def _write(written: Exported, output: Path | None) -> Path:
     return target
 
 
-def _results(client: Client, chosen: messages.AssignmentInfo, section: str) -> list[StudentGrade]:
-    """Everybody's result, sorted by user name; instructors only if they have a grade, nobody who was removed."""
+def _sheet(client: Client, chosen: messages.AssignmentInfo, section: str) -> GradeSheet:
+    from mograder.tables.export import GradeSheet, Question, StudentGrade
     from mograder.tables.people import Member
 
-    stored = {each.username: each for each in client.grades(chosen.name)}
-    submitted = {each.username: each for each in client.submissions(chosen.name, "counts")}
-    entries = client.roster()
-    roster = {each.user: each for each in entries}
-    chosen_people = {each.user for each in in_section(entries, section)}
-    removed = {each.user for each in entries if each.state == "removed"}
-    names = {each.user for each in entries if each.role is Role.STUDENT}
-    with_work = {*submitted, *(user for user, entry in stored.items() if user and entry.grade)}
-    found = []
-    for name in sorted((names | with_work) - removed):
-        if section and name not in chosen_people:
-            continue
-        member = member_of(roster[name]) if name in roster else Member.known(name)
-        found.append(_student_grade(member, stored.get(name, GradeEntry({})), submitted.get(name)))
-    return found
-
-
-def _student_grade(member: Member, entry: GradeEntry, submitted: messages.SubmissionInfo | None) -> StudentGrade:
-    from mograder.tables.export import StudentGrade, penalised_mark
-
-    received, penalised = "", None
-    if submitted is not None:
-        moment = known(submitted.received) or submitted.timemodified
-        received = datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds") if moment else ""
-        penalised = penalised_mark(entry.grade, known(submitted.penalty) or 0)
-    draft = entry.says_something and not entry.visible
-    return StudentGrade(member, entry.grade, penalised, entry.feedback, draft=draft, received=received)
+    book = client.gradebook(chosen.name)
+    grades = [
+        StudentGrade.of(
+            Member.known(each.user, each.name, each.email, each.sections, each.ids), each.grade, each.penalised,
+            each.feedback, each.points, each.draft, known(each.received), each.late,
+        )
+        for each in of_section(book.people, section)
+    ]  # fmt: skip
+    questions = [Question(each.key, each.available) for each in book.questions]
+    return GradeSheet(_labels(chosen), _points(client, chosen), tuple(grades), tuple(questions))
 
 
 @click.command(name="export-feedback", short_help="Write the zip of feedback pages that Moodle takes.")

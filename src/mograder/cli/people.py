@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -47,12 +47,19 @@ def in_section(entries: list[messages.RosterEntry], section: str) -> list[messag
 
     Raises BadRequest naming the sections when nobody is in it.
     """
+    return of_section([each for each in entries if each.state != "removed"], section) if section else entries
+
+
+Listed = TypeVar("Listed", messages.RosterEntry, messages.GradebookRowInfo)
+
+
+def of_section(people: list[Listed], section: str) -> list[Listed]:
+    """Those in the section, all when it is "". Raises BadRequest naming the sections when nobody is in it."""
     if not section:
-        return entries
-    here = [each for each in entries if each.state != "removed"]
-    found = [each for each in here if section in (known(each.sections) or ())]
+        return people
+    found = [each for each in people if section in (known(each.sections) or ())]
     if not found:
-        names = sorted({name for each in here for name in known(each.sections) or ()})
+        names = sorted({name for each in people for name in known(each.sections) or ()})
         there = f"there are {', '.join(map(repr, names))}" if names else "the roster names no sections"
         raise BadRequest(f"nobody is in a section {section!r}: {there}")
     return found

@@ -207,6 +207,10 @@ class Client:
         listed = [_value(entry, messages.GradeInfo) for entry in _list(self._call("grades", assignment=assignment))]
         return tuple(GradeEntry(each.fields) for each in listed)
 
+    def gradebook(self, assignment: str) -> messages.GradebookInfo:
+        """Everybody's results. Raises NotFound on a server that does not tell."""
+        return _value(self._call("gradebook", assignment=assignment), messages.GradebookInfo)
+
     def upload_grades(
         self, assignment: str, grades: Iterable[GradeEntry], workflow_state: str = ""
     ) -> messages.GradesStored:

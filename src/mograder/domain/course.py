@@ -23,6 +23,7 @@ from mograder.domain.devices import Devices
 from mograder.domain.erasure import Erasure
 from mograder.domain.errors import Unreadable
 from mograder.domain.extensions import Extensions
+from mograder.domain.gradebook import Gradebooks
 from mograder.domain.grades import Grades
 from mograder.domain.grading_results import GradingResults, ReadRecord, unreadable
 from mograder.domain.guard import Guard
@@ -110,6 +111,10 @@ class Course:
     @cached_property
     def results(self) -> GradingResults:
         return GradingResults(self.store, self.extensions, self.clock, self.read_record)
+
+    @cached_property
+    def gradebooks(self) -> Gradebooks:
+        return Gradebooks(self.store, self.submissions, self.extensions, self.read_record)
 
     @cached_property
     def guard(self) -> Guard:

@@ -282,6 +282,10 @@ def grades(request: Request) -> Reply:
     )
 
 
+def gradebook(request: Request) -> Reply:
+    return json_reply(messages.gradebook_info(request.course.gradebooks.of(request.assignment())), tagged=True)
+
+
 def upload_grades(request: Request) -> Reply:
     document = decode_json(request.body)
     uploaded = request.course.grades.upload(request.actor, request.assignment(), document)
@@ -413,8 +417,8 @@ HANDLERS: Mapping[str, Handler] = {
     handler.__name__: handler
     for handler in (
         health, register, assignments, release_file, rules, change_rules, commit, submissions, submitted_file, receipts,
-        all_receipts, version, chain_head, signing_keys, grades, upload_grades, status, result, feedback, ask_extension,
-        extensions, change_extensions, roster, add_people, reset, set_role, rename, reset_everybody,
+        all_receipts, version, chain_head, signing_keys, grades, gradebook, upload_grades, status, result, feedback,
+        ask_extension, extensions, change_extensions, roster, add_people, reset, set_role, rename, reset_everybody,
         remove, login_link, events, configuration, authority,
     )
 }  # fmt: skip

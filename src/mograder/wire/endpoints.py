@@ -21,6 +21,7 @@ from mograder.wire.messages import (
     ExtensionInfo,
     ExtensionRequest,
     FeedbackStored,
+    GradebookInfo,
     GradeInfo,
     GradesStored,
     GradingInfo,
@@ -162,6 +163,10 @@ ENDPOINTS = (
     Endpoint(
         "grades", "GET", "/assignments/{assignment}/grades", Allow.INSTRUCTOR, GradeInfo,
         "Everybody's grades as they are stored, those that students do not see yet included.", many=True,
+    ),
+    Endpoint(
+        "gradebook", "GET", "/assignments/{assignment}/gradebook", Allow.INSTRUCTOR, GradebookInfo,
+        "Everybody's results with names, ids, penalties and points by question, as exports need them.",
     ),
     Endpoint(
         "upload_grades", "POST", "/assignments/{assignment}/grades", Allow.INSTRUCTOR, GradesStored,

@@ -16,6 +16,7 @@ from mograder.domain.access import Account, ExternalId, Role
 from mograder.domain.audit import AuditLine
 from mograder.domain.deadlines import SECOND
 from mograder.domain.extensions import Decision, Extension
+from mograder.domain.gradebook import Gradebook, GradebookRow
 from mograder.domain.grades import GradeEntry
 from mograder.domain.roster import Person
 from mograder.domain.rule_editor import RulesAsText
@@ -358,6 +359,60 @@ class GradeInfo:
 
 def grade_info(entry: GradeEntry) -> GradeInfo:
     return GradeInfo(entry.username, entry.grade, entry.feedback, entry.visible, dict(entry.fields))
+
+
+@dataclass(frozen=True)
+class GradedQuestionInfo:
+    """A question and what it is out of."""
+
+    key: str
+    available: float
+
+
+@dataclass(frozen=True)
+class GradebookRowInfo:
+    """One person's result. `grade` is before late penalties, `penalised` after them, null where there is nothing.
+
+    `received` is when the submission that counts was (Unix seconds), `late` by how many seconds it was late. `points`
+    are known points by question.
+    """
+
+    user: str
+    name: str
+    email: str
+    sections: list[str]
+    ids: list[ExternalId]
+    grade: str | None
+    penalised: str | None
+    feedback: str
+    draft: bool
+    late: int
+    points: dict[str, float]
+    received: Maybe[float] = UNSET
+
+
+@dataclass(frozen=True)
+class GradebookInfo:
+    """Everybody's results of an assignment. `draft` grades are not shown to students."""
+
+    questions: list[GradedQuestionInfo]
+    people: list[GradebookRowInfo]
+
+
+def gradebook_info(gradebook: Gradebook) -> GradebookInfo:
+    return GradebookInfo(
+        [GradedQuestionInfo(each.key, each.available) for each in gradebook.questions],
+        [_gradebook_row(each) for each in gradebook.rows],
+    )
+
+
+def _gradebook_row(row: GradebookRow) -> GradebookRowInfo:
+    person = row.person
+    return GradebookRowInfo(
+        person.username, person.name, person.email, list(person.sections), list(person.ids), row.grade, row.penalised,
+        row.entry.feedback, row.draft, row.late, dict(row.points),
+        given(None if row.received is None else row.received / SECOND),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -15,22 +15,24 @@ from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import BoardFilter, Row, Show
 from mograder.domain.deadlines import Penalties
-from mograder.domain.errors import BadName, BadRequest, MograderError, NotFound
+from mograder.domain.errors import BadName, BadRequest, MograderError, NotFound, Unreadable
 from mograder.domain.extensions import Change, Decision, State
 from mograder.domain.files import StoredFile
 from mograder.domain.grade_changes import Spread
 from mograder.domain.grades import GradeEntry, of_person
+from mograder.domain.grading_results import Brief, Progress, Queue
 from mograder.domain.names import FileName, Username, counted, parse_exact_owner
 from mograder.domain.receipts import latest_filename
 from mograder.domain.standings import Standing
+from mograder.tables.export import ExportFormat
 from mograder.tables.formats import read_grades
 from mograder.tables.grades import GradeChanges, GradeRules, check_grades
-from mograder.tables.headers import Labels
 from mograder.tables.sheet import read_sheet
 from mograder.web import multipart
 from mograder.web.endpoints import feedback_pages
+from mograder.web.multipart import FilledForm
 from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of, section_of, small_number
-from mograder.web.pages.gradebook import members_of
+from mograder.web.pages.gradebook import is_checked, labels_of, members_of
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import (
     Answer,
@@ -69,7 +71,7 @@ class AssignmentPage(OnAssignment):
     """Everybody's work on it. `rows` are one page of the people that `show` selects, each with one cell.
 
     `counts` is the number of people for each value of `show`; `kept` says what was just stored, "" for nothing.
-    `section` is the one that is shown, "" for all `sections`.
+    `section` is the one that is shown, "" for all `sections`; `drafts` is how many grades students do not see yet.
     """
 
     template = "assignment.html"
@@ -83,7 +85,15 @@ class AssignmentPage(OnAssignment):
     kept: str = ""
     sections: tuple[str, ...] = ()
     section: str = ""
+    drafts: int = 0
+    results: Mapping[Username, Brief] = field(default_factory=dict)
+    queue: Queue = field(default_factory=Queue)
     shows = tuple(Show)
+    formats = (
+        (ExportFormat.CANVAS, "Canvas"), (ExportFormat.MOODLE, "Moodle gradebook"),
+        (ExportFormat.MOODLE_WORKSHEET, "Moodle grading worksheet"), (ExportFormat.GRADESCOPE, "Gradescope"),
+        (ExportFormat.CSV, "our own CSV"), (ExportFormat.XLSX, "Excel (.xlsx)"), (ExportFormat.JSON, "JSON"),
+    )  # fmt: skip
 
     def at_page(self, page: int) -> str:
         return self._with(show=self.show, section=self.section, page=str(page))
@@ -144,6 +154,7 @@ class PersonPage(OnAssignment):
     zone: str
     by_hand: str = ""
     problem: str = ""
+    grading: Progress = field(default_factory=Progress)
 
     def of(self, *segments: str) -> str:
         return self.within("people", self.user, *segments)
@@ -186,8 +197,17 @@ def assignment(request: PageRequest) -> AssignmentPage:
     penalties = request.course.plan.penalties
     return AssignmentPage(
         request.frame, task, tuple(rows), part, show, counts, spread, penalties, kept=kept,
-        sections=everybody.sections, section=section,
+        sections=everybody.sections, section=section, drafts=_drafts(request, task),
+        results=request.course.results.newest(task.name, {row.username for row in rows}),
+        queue=request.course.results.queue(task.name),
     )  # fmt: skip
+
+
+def _drafts(request: PageRequest, task: Assignment) -> int:
+    try:
+        return sum(each.says_something and not each.visible for each in request.course.grades.of(task))
+    except Unreadable:  # every page says so
+        return 0
 
 
 def _show(request: PageRequest) -> Show:
@@ -230,18 +250,24 @@ async def preview_grades(request: PageRequest) -> Answer:
     task = await request.api.threads.run(request.assignment)
     try:
         limit = BY_NAME["upload_grades"].limit or 0
-        files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
-        if len(files) != 1:
+        form = await multipart.read_form(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
+        if len(form.files) != 1:
             raise BadRequest("choose one file: a table with the columns 'username' and 'grade', or another system's")
-        return await request.api.renderings.run(lambda: _preview(request, task, *files[0]))
+        return await request.api.renderings.run(lambda: _preview(request, task, form))
     except MograderError as error:
         return await request.api.threads.run(_failed(request, error))
 
 
-def _preview(request: PageRequest, task: Assignment, filename: str, content: bytes) -> GradesPage:
-    table = read_grades(read_sheet(content, filename), Labels(task.name, task.rules.title))
+def _preview(request: PageRequest, task: Assignment, form: FilledForm) -> GradesPage:
+    (filename, content), fields = form.files[0], form.fields
+    table = read_grades(
+        read_sheet(content, filename, fields.get("encoding", "")), labels_of(task), fields.get("column", "")
+    )
+    allowed = [is_checked(fields, name) for name in ("allow_above", "allow_text", "clear_empty")]
     version = request.course.grades.version(task)  # first: a change before the next line is then noticed later
-    found = check_grades(table, members_of(request), request.course.grades.of(task), GradeRules(task.rules.points))
+    found = check_grades(
+        table, members_of(request), request.course.grades.of(task), GradeRules(task.rules.points, *allowed)
+    )
     return GradesPage(request.frame, task, found, version)
 
 
@@ -303,7 +329,10 @@ def person(request: PageRequest) -> PersonPage:
     standing = course.standings.of(task, user)
     by_hand = latest_filename(user) if standing.submitted and not standing.kept else ""
     grade = of_person(course.grades.of(task), user)
-    return PersonPage(request.frame, task, user, row.name, standing, grade, str(course.plan.zone), by_hand)
+    return PersonPage(
+        request.frame, task, user, row.name, standing, grade, str(course.plan.zone), by_hand,
+        grading=course.results.of(request.actor, task, user),
+    )  # fmt: skip
 
 
 def _user(request: PageRequest) -> Username:

@@ -20,15 +20,10 @@ from mograder.domain.names import INSTRUCTOR, AssignmentName, Username, parse_ex
 from mograder.domain.receipts import Head
 from mograder.domain.roster import Person
 from mograder.tables.export import to_csv
-from mograder.tables.rosters import read_roster
-from mograder.tables.sheet import read_sheet
-from mograder.web import multipart
 from mograder.web.pages.board import Part, part_of
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
 from mograder.web.replies import attachment
-from mograder.web.uploads import MULTIPART_EXTRA
-from mograder.wire.endpoints import BY_NAME
 from mograder.wire.join_link import JoinLink
 
 
@@ -43,6 +38,7 @@ class People(Page):
     text: str
     codes: tuple[tuple[Username, str], ...] = ()
     problem: str = ""
+    kept: str = ""
     roles = tuple(Role)
 
     def at_page(self, page: int) -> str:
@@ -166,29 +162,32 @@ EVENTS_A_PAGE = 100
 
 
 def people(request: PageRequest) -> Answer:
-    return _people(request)
+    return people_page(request)
 
 
-def _people(request: PageRequest, codes: tuple[tuple[Username, str], ...] = (), problem: str = "") -> People:
+def people_page(
+    request: PageRequest, codes: tuple[tuple[Username, str], ...] = (), problem: str = "", kept: str = ""
+) -> People:
     text = request.query.get("q", "")[:200]
     key = text.strip().casefold()
     found = [each for each in request.course.roster.all() if key in f"{each.username}\n{each.name}".casefold()]
     accounts, part = part_of(found, request.query, PEOPLE_A_PAGE)
-    return People(request.frame, tuple(accounts), part, text, codes, problem)
+    return People(request.frame, tuple(accounts), part, text, codes, problem, kept)
 
 
-def _with_codes(request: PageRequest, added: list[tuple[Account, str]]) -> Answer:
+def with_codes(request: PageRequest, added: list[tuple[Account, str]]) -> Answer:
+    """The roster, with the codes of those who have just been added; they are shown only now."""
     codes = tuple((account.username, code) for account, code in added if code)
-    return _people(request, codes, "" if codes else "everybody in this list is on the roster already")
+    return people_page(request, codes, kept="" if codes else "the roster is stored: nobody is new in it")
 
 
 def add(request: PageRequest) -> Answer:
     """Put a person on the roster."""
     try:
         person = Person.parse(request.form.get("user", ""), request.form.get("name", ""), _role(request))
-        return _with_codes(request, request.course.roster.add(request.actor, [person]))
+        return with_codes(request, request.course.roster.add(request.actor, [person]))
     except MograderError as error:
-        return html(_people(request, problem=error.message), error.status)
+        return html(people_page(request, problem=error.message), error.status)
 
 
 def _role(request: PageRequest) -> Role:
@@ -196,26 +195,6 @@ def _role(request: PageRequest) -> Role:
         return Role(request.form.get("role", Role.STUDENT))
     except ValueError:
         raise BadRequest("a role is student or instructor") from None
-
-
-async def import_list(request: PageRequest) -> Answer:
-    """Put the people of a list on the roster, as any known system exports it: all or none."""
-    try:
-        limit = BY_NAME["add_people"].limit or 0
-        files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
-        if len(files) != 1:
-            raise BadRequest("choose one file: a CSV table with a column 'username'")
-        return await request.api.threads.run(lambda: _with_codes(request, _add_list(request, *files[0])))
-    except MograderError as error:
-        problem, status = error.message, error.status
-        return await request.api.threads.run(lambda: html(_people(request, problem=problem), status))
-
-
-def _add_list(request: PageRequest, filename: str, content: bytes) -> list[tuple[Account, str]]:
-    sheet = read_sheet(content, filename)
-    if sheet.assumed:
-        raise BadRequest("the list is not UTF-8 text: save it as CSV UTF-8")
-    return request.course.roster.add(request.actor, read_roster(sheet).accepted())
 
 
 def login_code(request: PageRequest) -> Answer:
@@ -232,7 +211,7 @@ def confirm_reset(request: PageRequest) -> Answer:
 
 def reset(request: PageRequest) -> Answer:
     """Revoke a person's token, and show the new personal code."""
-    return _with_codes(request, [request.course.roster.reset(request.actor, _user(request))])
+    return with_codes(request, [request.course.roster.reset(request.actor, _user(request))])
 
 
 def confirm_reset_everybody(request: PageRequest) -> Answer:
@@ -349,7 +328,6 @@ def audit(request: PageRequest) -> Answer:
 VIEWS: tuple[PageRoute, ...] = (
     PageRoute("GET", "/people", Allow.INSTRUCTOR, people),
     PageRoute("POST", "/people", Allow.INSTRUCTOR, add),
-    PageRoute("POST", "/people/import", Allow.INSTRUCTOR, import_list),
     PageRoute("GET", "/people/{user}", Allow.INSTRUCTOR, overview),
     PageRoute("POST", "/people/{user}/login-code", Allow.INSTRUCTOR, login_code),
     PageRoute("GET", "/people/{user}/reset", Allow.INSTRUCTOR, confirm_reset),

@@ -16,7 +16,7 @@ from mograder.domain.errors import MograderError, NotFound, Unauthenticated
 from mograder.domain.tokens import Token, random_secret
 from mograder.web import endpoints
 from mograder.web.api import Api
-from mograder.web.pages import assignment, board, devices, install, people, sessions, student
+from mograder.web.pages import assignment, board, devices, gradebook, install, people, roster, sessions, student
 from mograder.web.pages.devices import browser_name
 from mograder.web.pages.page import ConfirmSwitch, Join, Joined, Login, Once, assets
 from mograder.web.pages.page_request import Answer, PageEndpoint, PageRequest, PageRoute, html
@@ -155,6 +155,8 @@ VIEWS = (
     *student.VIEWS,
     *board.VIEWS,
     *assignment.VIEWS,
+    *gradebook.VIEWS,
+    *roster.VIEWS,
     *people.VIEWS,
     *devices.VIEWS,
 )
