@@ -165,7 +165,8 @@ def test_the_keyboard_alone_keeps_the_roster(tab: Tab, server: Running, tmp_path
     log_in(tab, server)
     tab.goto("/people")
     choose(tab, "CSV table", tmp_path / "list.csv", "username,name\ntom,Tom Tutor\n")
-    press(tab, "Import")
+    press(tab, "Preview")
+    press(tab, "Change the roster")
     codes = tab.get_by_label("Personal codes")
     expect(codes).to_contain_text("tom ")
     tab_to(tab, "studentinstructor")
@@ -195,12 +196,12 @@ def test_a_live_update_leaves_focus_selection_and_scroll_position_where_they_are
     log_in(tab, server)
     tab.get_by_role("row", name="alice").get_by_role("link", name="submitted").focus()
     tab.get_by_role("rowheader", name="alice").select_text()
-    tab.locator(".scroll").first.evaluate("each => { each.scrollLeft = 100 }")
+    tab.locator(".scroll:has(.board)").evaluate("each => { each.scrollLeft = 100 }")
     server.submit("bob", b"x = 2\n").raise_for_status()
     expect(tab.get_by_role("row", name="bob")).to_contain_text("submitted")
     expect(tab.get_by_role("row", name="alice").get_by_role("link", name="submitted")).to_be_focused()
     assert tab.evaluate("getSelection().toString().trim()") == "alice"
-    assert tab.locator(".scroll").first.evaluate("each => each.scrollLeft") == 100
+    assert tab.locator(".scroll:has(.board)").evaluate("each => each.scrollLeft") == 100
 
 
 def test_a_board_that_was_opened_before_anybody_joined_shows_the_first_submission(tab: Tab, server: Running) -> None:
