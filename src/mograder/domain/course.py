@@ -17,6 +17,7 @@ from mograder.domain.accounts import Accounts, People
 from mograder.domain.admission import Admission
 from mograder.domain.assignments import Assignment, Plan
 from mograder.domain.audit import AuditStore
+from mograder.domain.board import CurrentBoard
 from mograder.domain.commitments import Commitments
 from mograder.domain.contents import Contents, Survey, Surveyed, contents
 from mograder.domain.devices import Devices
@@ -28,6 +29,7 @@ from mograder.domain.grades import Grades
 from mograder.domain.grading_results import GradingResults, ReadRecord, unreadable
 from mograder.domain.guard import Guard
 from mograder.domain.keys import Keys, course_name
+from mograder.domain.latest import LatestSubmissions
 from mograder.domain.login_codes import LoginCodes
 from mograder.domain.mark_release import MarkRelease
 from mograder.domain.marking_desk import MarkingDesk
@@ -107,8 +109,12 @@ class Course:
         return Grades(self.store.grades, self.clock, self._people.everybody)
 
     @cached_property
+    def latest(self) -> LatestSubmissions:
+        return LatestSubmissions(self.store)
+
+    @cached_property
     def standings(self) -> Standings:
-        return Standings(self.store, self.extensions)
+        return Standings(self.store, self.extensions, self.latest, CurrentBoard(self.store, self.latest))
 
     @cached_property
     def results(self) -> GradingResults:
@@ -187,7 +193,7 @@ class Course:
         if isinstance(store, Surveyed):
             survey = store.survey()
         else:
-            people = Counter(each.assignment for each in store.submissions.latest())
+            people = Counter(each.assignment for _, each in store.submissions.latest())
             survey = Survey(tuple(sorted(people.items())))
         return contents(store.release.assignments(), self.plan, survey)
 
@@ -197,8 +203,8 @@ class Course:
         return self.store.is_remote
 
     def version(self) -> object:
-        """Changes whenever accounts, receipts, extensions, downloads or the audit log do; see `Store.version`."""
-        return self.store.version()
+        """Changes whenever accounts or extensions do, and with no submission."""
+        return self.latest.refresh().people
 
     def cached_assignments(self) -> tuple[Assignment, ...] | None:
         """What the store lists as assignments, from memory; None when it would have to read."""

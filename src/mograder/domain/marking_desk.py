@@ -175,7 +175,7 @@ class MarkingDesk:
         """Everybody but those who teach, sorted by user name; who has submitted is among them in any case."""
         accounts = [each for each in self.store.accounts.all() if not each.removed]
         known = {each.username: each for each in accounts}
-        latest = {each.username: each.attempt for each in self.store.submissions.latest()
+        latest = {each.username: each.attempt for _, each in self.store.submissions.latest()
                   if each.assignment == assignment.name}  # fmt: skip
         active = {*latest, *self.store.submissions.users(assignment.name)}
         everybody = {each.username for each in accounts if each.role is Role.STUDENT} | active
