@@ -79,6 +79,8 @@ class Actor:
 COURSE_INSTRUCTOR = Actor(INSTRUCTOR, Role.INSTRUCTOR)
 ANONYMOUS = Actor(Username("__anonymous__"), Role.STUDENT)
 """The actor of a request that needs no token; nobody can register its name."""
+VIEWER = Actor(Username("__student__"), Role.STUDENT)
+"""An instructor who looks at the pages as a student does; nobody can register the name."""
 UNCHECKED = Actor(INSTRUCTOR, Role.INSTRUCTOR, unchecked=True)
 
 

@@ -34,6 +34,7 @@ from mograder.domain.login_codes import LoginCodes
 from mograder.domain.mark_release import MarkRelease
 from mograder.domain.marking_desk import MarkingDesk
 from mograder.domain.names import AssignmentName
+from mograder.domain.publishing import Publishing
 from mograder.domain.receipts import LatestFile, Signer
 from mograder.domain.release import Release
 from mograder.domain.roster import Roster, random_code
@@ -84,6 +85,10 @@ class Course:
     @cached_property
     def rules(self) -> RuleEditor:
         return RuleEditor(self.store.config, self.store.release, self.clock, self.max_upload)
+
+    @cached_property
+    def publishing(self) -> Publishing:
+        return Publishing(self.store.release, self.rules, self.clock)
 
     @cached_property
     def extensions(self) -> Extensions:

@@ -81,9 +81,9 @@ class Store(Protocol):
         ...
 
     def version(self, assignment: AssignmentName) -> object:
-        """Equal to an earlier version only if an assignment's grades, and who has submissions and who has feedback in
-        it, are unchanged. A store that cannot tell returns a new `object()`, so that nothing read before counts as
-        current.
+        """Equal to an earlier version only if an assignment's grades, who has feedback in it, and who has a submission
+        without a receipt, are unchanged. A store that cannot tell returns a new `object()`, so that nothing read before
+        counts as current.
         """
         ...
 

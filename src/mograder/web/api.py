@@ -33,6 +33,7 @@ from mograder.domain.errors import (
 )
 from mograder.domain.extensions import Extension
 from mograder.domain.files import StoredFile
+from mograder.domain.grading_results import SeenQueue
 from mograder.domain.names import Username, parse_exact_owner, printable
 from mograder.domain.standings import Seen
 from mograder.domain.submissions import Accepted
@@ -112,6 +113,8 @@ class Api:
         self.live_marking = Broadcaster(lambda: self.threads.run(self._marked))
         self._seen: Seen | None = None
         self._seen_marking: object = None
+        self.results = Broadcaster(lambda: self.threads.run(self._graded))
+        self._seen_queue: SeenQueue | None = None
         self.errors: deque[Failure] = deque(maxlen=LAST_ERRORS)
         self._actors: Memo[Actor] = Memo()
         self._extensions: Memo[tuple[Extension, ...]] = Memo()
@@ -139,6 +142,11 @@ class Api:
         """What was marked since the last call."""
         before, self._seen_marking = self._seen_marking, self.course.marking.version()
         return NOTHING if before == self._seen_marking else None
+
+    def _graded(self) -> Changed:
+        """Who got a result since the last call; None when that cannot be told."""
+        self._seen_queue, changed = self.course.results.graded_since(self._seen_queue)
+        return changed
 
     def board(self) -> Board:
         """The course's current board."""

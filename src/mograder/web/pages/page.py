@@ -44,6 +44,8 @@ class Frame:
     """False on a server that lets everybody do everything (--no-auth)."""
     config_errors: tuple[Unreadable, ...] = ()
     """Files of the course that cannot be parsed now. Every page tells instructors."""
+    viewing: bool = False
+    """Whether an instructor looks at the page as a student does."""
 
     def at(self, path: str, *segments: str) -> str:
         """The link to a page: `path` below the mount, then each of `segments`, percent-encoded."""

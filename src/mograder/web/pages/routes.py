@@ -26,9 +26,11 @@ from mograder.web.pages import (
     marking_person,
     marking_release,
     people,
+    publish,
     roster,
     sessions,
     student,
+    viewing,
 )
 from mograder.web.pages.devices import browser_name
 from mograder.web.pages.page import ConfirmSwitch, Join, Joined, Login, Once, assets
@@ -118,8 +120,8 @@ def log_out(request: PageRequest) -> Answer:
     request.course.accounts.end_claim(request.actor)
     if request.session:
         request.session.end(request.course)
-    request.api.live.end(request.actor.username)
-    request.api.live_marking.end(request.actor.username)
+    for each in (request.api.live, request.api.live_marking, request.api.results):
+        each.end(request.actor.username)
     return request.logged_out(request.to("/login"))
 
 
@@ -171,6 +173,8 @@ VIEWS = (
     *student.VIEWS,
     *board.VIEWS,
     *assignment.VIEWS,
+    *publish.VIEWS,
+    *viewing.VIEWS,
     *gradebook.VIEWS,
     *roster.VIEWS,
     *people.VIEWS,
