@@ -62,6 +62,7 @@ from mograder.store.shared.rows import (
     ERASED_COLUMNS,
     EVENT_COLUMNS,
     EXTENSION_COLUMNS,
+    MARKING_COLUMNS,
     RECEIPT_COLUMNS,
     RESULT_COLUMNS,
     receipt_values,
@@ -79,6 +80,7 @@ TABLES = {
     "extensions": (EXTENSION_COLUMNS, "assignment, username"),
     "fetched": ("assignment, username, moment", "assignment, username"),
     "events": (EVENT_COLUMNS, "number"),
+    "marking": (f"{MARKING_COLUMNS}, latest", "number"),
     "grading_tests": ("assignment, tests, hidden", "assignment"),
     "grading_jobs": (  # without the claims of workers, who look for the course where it was
         "receipt, assignment, username, attempt, received, tries, not_before, error, finished", "receipt"

@@ -19,11 +19,13 @@ from mograder.domain.deadlines import IN_TIME, Lateness, Penalties
 from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound
 from mograder.domain.extensions import Extension, State
 from mograder.domain.grading_results import Progress
+from mograder.domain.mark_release import ShownMark
 from mograder.domain.names import printable
 from mograder.domain.receipts import Receipt
 from mograder.domain.standings import Standing
 from mograder.web.broadcast import stream
 from mograder.web.pages.editors import editor_links
+from mograder.web.pages.markdown import Instructions, rendered
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, feedback_response, file_response, html
 from mograder.web.replies import attachment
@@ -94,7 +96,8 @@ class MyAssignment(Page):
 
     A submission may have `limit` bytes and one of the endings `accepts`; `now_late` is how late it would be now.
     `received` is the submission that was just accepted; `repeated` says that these bytes were the latest already.
-    `problem` says why the last submission failed, `ask_problem` why the last request for more time did, "" if none did.
+    `problem` says why the last submission failed, `ask_problem` why the last request for more time did, and
+    `regrade_problem` why that to look at a mark again did, "" if none did.
     """
 
     template = "my_assignment.html"
@@ -110,6 +113,16 @@ class MyAssignment(Page):
     problem: str = ""
     ask_problem: str = ""
     grading: Progress = field(default_factory=Progress)
+    mark: ShownMark = field(default_factory=ShownMark)
+    regrade_problem: str = ""
+
+    @property
+    def asks_until(self) -> int | None:
+        """Until when the student may ask to look at the mark again; None when that is over."""
+        until = self.mark.until
+        return until if until is not None and self.frame.now <= until else None
+
+    instructions: Instructions = field(default_factory=Instructions)
 
     @property
     def title(self) -> str:
@@ -194,12 +207,22 @@ def assignment(request: PageRequest) -> MyAssignment:
         request.frame, mine, _files(request, task), course.admission.limit_for(task), task.rules.endings,
         plan.penalties, str(plan.zone), course.submissions.lateness(mine.due, course.clock()), received,
         "repeated" in request.query, grading=course.results.of(request.actor, task, request.actor.username),
+        mark=course.mark_release.shown(task, request.actor.username),
+        instructions=_instructions(request, task),
     )  # fmt: skip
+
+
+def _instructions(request: PageRequest, task: Assignment) -> Instructions:
+    """As a page shows them; those that cannot be shown are among the files."""
+    try:
+        return rendered(request.course.publishing.instructions(task.name))
+    except BadRequest:
+        return rendered("")
 
 
 def _own_assignment(request: PageRequest) -> Assignment:
     """The assignment with its files. Raises NotFound; Forbidden for the course's instructor, who submits nothing."""
-    if request.actor.username.reserved:
+    if request.actor.username.reserved and not request.viewing:
         raise Forbidden("this page is for a student's own work: the board shows everybody's")
     name = request.assignment().name
     return next(each for each in request.course.release.assignments(request.actor) if each.name == name)
@@ -273,6 +296,17 @@ def ask(request: PageRequest) -> Answer:
     return request.to("/my", task.name)
 
 
+def ask_regrade(request: PageRequest) -> Answer:
+    """Ask to look at a question's mark again."""
+    task = _own_assignment(request)
+    try:
+        question, reason = request.form.get("question", ""), request.form.get("reason", "")
+        request.course.mark_release.ask(request.actor, task, question, reason)
+    except MograderError as error:
+        return html(replace(assignment(request), regrade_problem=error.message), error.status)
+    return request.to("/my", task.name)
+
+
 # files
 
 
@@ -281,7 +315,8 @@ async def release_file(request: PageRequest) -> Answer:
     answer = await request.api.threads.run(
         lambda: file_response(request.course.release.file(request.actor, folder, name))
     )
-    request.api.fetches.note(request.actor, folder, name, request.received)
+    if not request.viewing:
+        request.api.fetches.note(request.actor, folder, name, request.received)
     return answer
 
 
@@ -293,7 +328,8 @@ async def all_files(request: PageRequest) -> Answer:
         raise NotFound(f"{task.name!r} has no files here")
     release_file = partial(request.course.release.file, request.actor)
     found = await request.api.threads.run(lambda: [(name, release_file(*place)) for name, place in places])
-    request.api.fetches.note(request.actor, *places[0][1], request.received)
+    if not request.viewing:
+        request.api.fetches.note(request.actor, *places[0][1], request.received)
     return ZipResponse(found, f"{task.name}.zip")
 
 
@@ -334,6 +370,7 @@ VIEWS: tuple[PageRoute, ...] = (
     PageRoute("POST", "/my/{assignment}", Allow.MEMBER, submit),
     PageRoute("GET", "/my/{assignment}/live", Allow.MEMBER, live),
     PageRoute("POST", "/my/{assignment}/extension", Allow.MEMBER, ask),
+    PageRoute("POST", "/my/{assignment}/regrade", Allow.MEMBER, ask_regrade),
     PageRoute("GET", "/my/{assignment}/files/{file:path}", Allow.MEMBER, release_file),
     PageRoute("GET", "/my/{assignment}/all.zip", Allow.MEMBER, all_files),
     PageRoute("GET", "/my/{assignment}/submissions/{file}", Allow.MEMBER, version),
