@@ -81,7 +81,6 @@ class FolderStore:
         return object() if snapshot.in_doubt else (version, grades, snapshot.seen)
 
     def survey(self) -> Survey:
-        """See `Surveyed`."""
         with storage_errors("look over the course"):
             return self._survey.look()
 

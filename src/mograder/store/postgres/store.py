@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from mograder.domain.audit import Event
 from mograder.domain.chain import MakeTombstone
+from mograder.domain.contents import Survey
 from mograder.domain.names import AssignmentName, Username
 from mograder.store.postgres.accounts import PostgresAccounts
 from mograder.store.postgres.audit import PostgresAudit
@@ -22,6 +23,7 @@ from mograder.store.postgres.keys import PostgresKeys
 from mograder.store.postgres.release import PostgresRelease
 from mograder.store.postgres.rows import record
 from mograder.store.postgres.submissions import PostgresSubmissions
+from mograder.store.postgres.survey import survey
 from mograder.store.postgres.tables import CourseTables
 
 
@@ -56,6 +58,9 @@ class PostgresStore:
         counts = (f"(SELECT count(*) FROM {table} WHERE course = %s)" for table in tables)
         sql = f"SELECT (SELECT number FROM chains WHERE course = %s), {', '.join(counts)}"
         return self.tables.read(sql, *[self.course] * 4)
+
+    def survey(self) -> Survey:
+        return survey(self.tables, self.release)
 
     def erase(self, username: Username, make_tombstone: MakeTombstone, event: Event) -> None:
         def work(connection: Connection) -> None:
