@@ -63,8 +63,9 @@ def test_work_grades_and_feedback_whose_assignment_is_gone_are_told(store: Postg
 def test_files_that_no_student_is_shown_are_told(store: PostgresStore) -> None:
     publish(store, hw1=("hw1.py", "data.zip"), hw2=("hw2.py", "more.py"), hw3=("a.py",))
     assert left(store) == ["hw1.py in 'hw1': where there is a zip, students are shown zips alone"]
+    listed = {"hw1": ("hw1.py", "gone.csv"), "hw2": ("hw2.py",)}
     put(store, MANIFEST, json.dumps([
-        {"id": "hw1", "name": "hw1", "files": [{"filename": "hw1.py"}, {"filename": "gone.csv"}]}, {"id": "hw2", "name": "hw2", "files": [{"filename": "hw2.py"}]}
+        {"id": name, "name": name, "files": [{"filename": each} for each in files]} for name, files in listed.items()
     ]))  # fmt: skip
     assert left(store) == [
         "data.zip in 'hw1': assignments.json does not list them",
