@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from mograder.domain import tokens
 from mograder.domain.access import Actor
@@ -16,6 +16,7 @@ from mograder.domain.accounts import Accounts, People
 from mograder.domain.admission import Admission
 from mograder.domain.assignments import Assignment, Plan
 from mograder.domain.audit import AuditStore
+from mograder.domain.board import CurrentBoard
 from mograder.domain.commitments import Commitments
 from mograder.domain.contents import Contents, contents
 from mograder.domain.devices import Devices
@@ -27,8 +28,12 @@ from mograder.domain.grades import Grades
 from mograder.domain.grading_results import GradingResults, ReadRecord, unreadable
 from mograder.domain.guard import Guard
 from mograder.domain.keys import Keys, course_name
+from mograder.domain.latest import LatestSubmissions
 from mograder.domain.login_codes import LoginCodes
+from mograder.domain.mark_release import MarkRelease
+from mograder.domain.marking_desk import MarkingDesk
 from mograder.domain.names import AssignmentName
+from mograder.domain.publishing import Publishing
 from mograder.domain.receipts import LatestFile, Signer
 from mograder.domain.release import Release
 from mograder.domain.roster import Roster, random_code
@@ -81,6 +86,10 @@ class Course:
         return RuleEditor(self.store.config, self.store.release, self.clock, self.max_upload)
 
     @cached_property
+    def publishing(self) -> Publishing:
+        return Publishing(self.store.release, self.rules, self.clock)
+
+    @cached_property
     def extensions(self) -> Extensions:
         return Extensions(self.store.extensions, self.store.config, self.clock, self._people.is_known)
 
@@ -104,12 +113,26 @@ class Course:
         return Grades(self.store.grades, self.clock, self._people.everybody)
 
     @cached_property
+    def latest(self) -> LatestSubmissions:
+        return LatestSubmissions(self.store)
+
+    @cached_property
     def standings(self) -> Standings:
-        return Standings(self.store, self.extensions)
+        return Standings(self.store, self.extensions, self.latest, CurrentBoard(self.store, self.latest))
 
     @cached_property
     def results(self) -> GradingResults:
         return GradingResults(self.store, self.extensions, self.clock, self.read_record)
+
+    @cached_property
+    def marking(self) -> MarkingDesk:
+        return MarkingDesk(
+            self.store, self.extensions, self._people, self.clock, lru_cache(4096)(self.read_record), self.new_secret
+        )
+
+    @cached_property
+    def mark_release(self) -> MarkRelease:
+        return MarkRelease(self.store, self.marking, self.clock)
 
     @cached_property
     def gradebooks(self) -> Gradebooks:
@@ -178,8 +201,8 @@ class Course:
         return self.store.is_remote
 
     def version(self) -> object:
-        """Changes whenever accounts, receipts, extensions, downloads or the audit log do; see `Store.version`."""
-        return self.store.version()
+        """Changes whenever accounts or extensions do, and with no submission."""
+        return self.latest.refresh().people
 
     def cached_assignments(self) -> tuple[Assignment, ...] | None:
         """What the store lists as assignments, from memory; None when it would have to read."""

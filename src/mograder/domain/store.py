@@ -21,11 +21,27 @@ from mograder.domain.grades import GradesStore
 from mograder.domain.grading_jobs import JobsStore
 from mograder.domain.guard import GuardStore
 from mograder.domain.keys import KeysStore
+from mograder.domain.marking import MarkingStore
 from mograder.domain.names import AssignmentName, CourseName, Username
 from mograder.domain.receipts import LatestFile
 from mograder.domain.release import ReleaseStore
 from mograder.domain.rules import ConfigStore
 from mograder.domain.submissions import SubmissionsStore
+
+
+@dataclass(frozen=True)
+class Versions:
+    """The version of each noun that a store keeps: equal to an earlier one only if the noun is unchanged.
+
+    `people` are accounts and extensions; `downloads` who has fetched what; `results` those of grading; `receipts` is
+    the number of the last receipt. As long as `people` is equal, the receipts of before are unchanged as well: others
+    only come behind them.
+    """
+
+    people: object
+    downloads: object
+    results: object
+    receipts: int
 
 
 class Store(Protocol):
@@ -50,6 +66,8 @@ class Store(Protocol):
     @property
     def jobs(self) -> JobsStore: ...
     @property
+    def marking(self) -> MarkingStore: ...
+    @property
     def guard(self) -> GuardStore: ...
     @property
     def audit(self) -> AuditStore: ...
@@ -59,11 +77,14 @@ class Store(Protocol):
         """Whether reading may take long (a network lies between), so that it must not be done in an event loop."""
         ...
 
-    def version(self, assignment: AssignmentName | None = None) -> object:
-        """Equal to an earlier version only if accounts, receipts, extensions, downloads and audit log are unchanged.
+    def versions(self) -> Versions:
+        """The versions as they are now, whoever has changed something."""
+        ...
 
-        With an `assignment`, its grades, and who has submissions and who has feedback in it, are unchanged as well.
-        A store that cannot tell returns a new `object()`, so that nothing read before counts as current.
+    def version(self, assignment: AssignmentName) -> object:
+        """Equal to an earlier version only if an assignment's grades, who has feedback in it, and who has a submission
+        without a receipt, are unchanged. A store that cannot tell returns a new `object()`, so that nothing read before
+        counts as current.
         """
         ...
 

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import logging
 import ssl
-import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -34,7 +33,9 @@ from mograder.domain.errors import (
 )
 from mograder.domain.extensions import Extension
 from mograder.domain.files import StoredFile
+from mograder.domain.grading_results import SeenQueue
 from mograder.domain.names import Username, parse_exact_owner, printable
+from mograder.domain.standings import Seen
 from mograder.domain.submissions import Accepted
 from mograder.web.body import PATIENT, Body, ClientDisconnected, Receive, Scope, Send, Timeouts
 from mograder.web.broadcast import NOTHING, Broadcaster, Changed
@@ -108,10 +109,12 @@ class Api:
         self.renderings = RenderingQueue()
         self._single_flight: SingleFlight[Reply | StoredFile] = SingleFlight(self.threads.run)
         self._caches = Caches()
-        self._board: Memo[Board] = Memo(1)
-        self._board_lock = threading.Lock()
         self.live = Broadcaster(lambda: self.threads.run(self._changed))
-        self._seen: object = None
+        self.live_marking = Broadcaster(lambda: self.threads.run(self._marked))
+        self._seen: Seen | None = None
+        self._seen_marking: object = None
+        self.results = Broadcaster(lambda: self.threads.run(self._graded))
+        self._seen_queue: SeenQueue | None = None
         self.errors: deque[Failure] = deque(maxlen=LAST_ERRORS)
         self._actors: Memo[Actor] = Memo()
         self._extensions: Memo[tuple[Extension, ...]] = Memo()
@@ -131,14 +134,23 @@ class Api:
         self.errors.append(Failure(moment, printable(path), printable(message, 300)))
 
     def _changed(self) -> Changed:
-        """What was submitted since the last call."""
-        before, self._seen = self._seen, self.course.submissions.head()
-        return NOTHING if before == self._seen else None
+        """Of whom something was submitted since the last call; None when more than that may have changed."""
+        self._seen, changed = self.course.standings.changed_since(self._seen)
+        return changed
+
+    def _marked(self) -> Changed:
+        """What was marked since the last call."""
+        before, self._seen_marking = self._seen_marking, self.course.marking.version()
+        return NOTHING if before == self._seen_marking else None
+
+    def _graded(self) -> Changed:
+        """Who got a result since the last call; None when that cannot be told."""
+        self._seen_queue, changed = self.course.results.graded_since(self._seen_queue)
+        return changed
 
     def board(self) -> Board:
-        """The course's current board. It is made again only when something has changed."""
-        with self._board_lock:
-            return self._board.get("board", self.course.standings.board_version(), self.course.standings.board)
+        """The course's current board."""
+        return self.course.standings.board()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()

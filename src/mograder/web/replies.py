@@ -69,8 +69,11 @@ class Reply:
 
 def json_reply(value: object, tagged: bool = False) -> Reply:
     body = encode_json(value)
-    tag = hashlib.blake2b(body, digest_size=12).hexdigest() if tagged else None
-    return Reply(200, body, "application/json", tag=tag)
+    return tagged_json(body) if tagged else Reply(200, body, "application/json")
+
+
+def tagged_json(body: bytes) -> Reply:
+    return Reply(200, body, "application/json", tag=hashlib.blake2b(body, digest_size=12).hexdigest())
 
 
 def problem(error: MograderError, actor: Actor | None = None) -> Reply:

@@ -16,7 +16,7 @@ from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.store.postgres.database import Connection
 from mograder.store.shared.rows import ACCOUNT_COLUMNS, EXTENSION_COLUMNS, account_values, extension_values
 
-PLAN, RELEASED, SECRETS = "mograder.toml", "released files", "secrets"
+PLAN, RELEASED, SOURCES, SECRETS = "mograder.toml", "released files", "sources", "secrets"
 """Places of documents, beside those of grades and commits."""
 
 
@@ -128,7 +128,18 @@ def put_accounts(connection: Connection, course: str, accounts: Sequence[Account
         )
 
 
+VERSIONS = "SELECT changes, downloads, results, number FROM courses JOIN chains USING (course) WHERE course = %s"
+
+
+def count_change(connection: Connection, course: str, noun: str = "changes") -> None:
+    """Make a new version of a noun, a column of `courses`; its row stays locked until the transaction ends."""
+    connection.execute(f"UPDATE courses SET {noun} = {noun} + 1 WHERE course = %s", (course,))
+
+
 def record(connection: Connection, course: str, events: Sequence[Event]) -> None:
+    """Record changes, of anything but submissions, downloads and results."""
+    if events:
+        count_change(connection, course)
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO events (course, moment, actor, action, subject, detail) VALUES (%s, %s, %s, %s, %s, %s)",
