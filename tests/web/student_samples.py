@@ -67,6 +67,12 @@ def task_page(
     return MyAssignment(frame, found, given, 100 * MIB, USUALLY_ACCEPTED, PENALTIES, zone, now_late)
 
 
+LIMIT = (
+    "you have submitted 240 times within an hour, which is all that is taken: your submissions are safe; the next is "
+    "taken in 12 minutes"
+)
+
+
 def extension(name: str, until: int | None, wanted: int | None = None, declined: bool = False) -> Extension:
     return Extension(AssignmentName(name), Username("alice"), until, "get well soon", wanted, "ill", declined)
 
@@ -130,6 +136,7 @@ SAMPLES: dict[str, Page] = {
     ),
     "my-assignment-late": replace(LATE, received=LATE.mine.standing.kept[-1]),
     "my-assignment-refused": replace(FRESH, problem="'essay.docx': 'hw3' takes .py, .zip"),
+    "my-assignment-limit": replace(FRESH, problem=LIMIT),
     "my-assignment-closed": task_page(mine(CLOSED, NOW - 4 * DAY), ()),
     "my-assignment-graded": task_page(WORKS[0]),
     "my-assignment-marked": replace(task_page(WORKS[0]), mark=MARK),

@@ -15,7 +15,7 @@ import click
 from mograder.cli.adopt import adopt
 from mograder.cli.arguments import PLACE, course_name
 from mograder.cli.import_gradebook import import_gradebook
-from mograder.cli.output import table, tell, tell_json, when
+from mograder.cli.output import note, table, tell, tell_json, when
 from mograder.config import utc_now
 from mograder.domain import deadlines
 from mograder.domain.audit import Event
@@ -119,7 +119,10 @@ def _publish(courses: Courses, name: CourseName, folder: Path) -> None:
     source, event = served_folders(folder), Event(utc_now(), INSTRUCTOR, "publish", name)
     if is_postgres(courses):
         from mograder.store.copy import read_publication
+        from mograder.store.folder.survey import FolderSurvey
 
+        for each in FolderSurvey(source, lambda: False).handouts():
+            note(f"left out: {each}" + ("" if each.expected else f"; {each.mend}"))
         publication = read_publication(source)
         count = courses.publish(name, publication, event)
         tested = sorted(publication.sources or ())

@@ -14,7 +14,7 @@ from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment, CountingRule
 from mograder.domain.audit import without_repeats
 from mograder.domain.course import Course
-from mograder.domain.errors import BadRequest, NotFound, Throttled, WrongCode
+from mograder.domain.errors import BadRequest, NotFound, WrongCode
 from mograder.domain.extensions import Change, Extension
 from mograder.domain.files import StoredFile
 from mograder.domain.grades import is_page
@@ -142,27 +142,17 @@ def register(request: Request) -> Reply:
 
 
 def join(course: Course, wrong_codes: Failures, address: str, wanted: messages.Register) -> tuple[Username, str]:
-    """Register somebody from a network `address`.
+    """Register somebody from a network `address`: a right code is let in, whatever others there have tried.
 
-    Raises what `Accounts.register` does, and Throttled, then without looking at the course's code.
+    Raises what `Accounts.register` does, and Throttled instead of WrongCode after too many wrong codes.
     """
     course.accounts.check_registration()
-    whose = (address, f"{name_key(wanted.user)} from {address}")  # failures in other networks keep nobody out
-    try:
-        failed = wrong_codes.check(*whose)
-    except Throttled:
-        if not course.accounts.is_personal_code(
-            wanted.user, wanted.enrollment_code or ""
-        ):  # 59 bits: nobody guesses it
-            raise
-        failed = False
-    try:
-        joined = course.accounts.register(wanted.user, wanted.enrollment_code or "", wanted.claim_key or "")
-    except WrongCode:
-        wrong_codes.count(*whose)
-        raise
-    if failed:
-        wrong_codes.forget(address)
+    whose = (address, f"{name_key(wanted.user)} from {address}")
+    joined = wrong_codes.guard(
+        WrongCode, whose,
+        lambda: course.accounts.register(wanted.user, wanted.enrollment_code or "", wanted.claim_key or ""),
+    )  # fmt: skip
+    wrong_codes.forget(address)  # the typing errors of a class do not add up
     return joined
 
 

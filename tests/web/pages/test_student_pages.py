@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR
+from mograder.domain.audit import Event
 from mograder.domain.course import Course
 from mograder.domain.extensions import Change, Decision
 from mograder.domain.files import StoredFile
@@ -20,7 +21,7 @@ from mograder.domain.names import INSTRUCTOR, Username
 from mograder.signing import Ed25519Signer
 from mograder.web.pages.lzstring import compress_for_url
 from mograder.web.pages.page_request import file_response
-from tests.parts import ALICE, CODE, NOON, NOTEBOOK, SECOND, Clock, names_in, sha256, submit_work, token_of
+from tests.parts import ALICE, CODE, HW1, NOON, NOTEBOOK, SECOND, Clock, names_in, sha256, submit_work, token_of
 from tests.web.pages.test_sessions import OURS, Visitor
 
 HOUR = 3600 * SECOND
@@ -79,6 +80,25 @@ def test_a_submission_is_kept_and_told_with_moment_checksum_and_receipt(alice: V
     assert (downloaded.text, downloaded.headers["content-type"]) == (receipt.text, "application/jose")
     assert isinstance(course.signer, Ed25519Signer)
     assert course.signer.verify(downloaded.text)["sha256"] == sha256(b"x = 1\n")
+
+
+@pytest.mark.parametrize("name", ["kim.pyle", "x.py.pyx", "a.htmlx.jws"])
+def test_receipt_and_file_of_a_name_with_an_ending_in_it_are_downloaded(course: Course, name: str) -> None:
+    visitor = Visitor(course)
+    visitor.post("/join", user=name, code=CODE)
+    page = after(visitor, send(visitor, b"x = 1\n")) + visitor.get("/my-receipts").text
+    (receipt,) = course.submissions.receipts(Username(name))
+    links = set(re.findall(r'href="(/my/hw1/(?:receipts|submissions)/[^"]+)"', page))
+    assert {link.rpartition("/")[2] for link in links} == {
+        receipt.submission.filename, receipt.submission.filename.removesuffix(".py") + ".jws"
+    }  # fmt: skip
+    found = {link.split("/")[3]: visitor.get(link).text for link in links}
+    assert found == {"receipts": receipt.text, "submissions": "x = 1\n"}
+    assert course.store.grades.feedback(HW1, Username(name)) is None
+    course.store.grades.put_feedback(
+        HW1, {Username(name): b"<p>well done"}, Event(NOON, "bob", "upload feedback", name)
+    )
+    assert visitor.get("/my/hw1/feedback").text == "<p>well done"
 
 
 def test_the_same_bytes_again_are_said_to_be_there_already(alice: Visitor, course: Course) -> None:
