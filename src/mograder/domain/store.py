@@ -20,6 +20,7 @@ from mograder.domain.grades import GradesStore
 from mograder.domain.grading_jobs import JobsStore
 from mograder.domain.guard import GuardStore
 from mograder.domain.keys import KeysStore
+from mograder.domain.marking import MarkingStore
 from mograder.domain.names import AssignmentName, CourseName, Username
 from mograder.domain.receipts import LatestFile
 from mograder.domain.release import ReleaseStore
@@ -63,6 +64,8 @@ class Store(Protocol):
     def grades(self) -> GradesStore: ...
     @property
     def jobs(self) -> JobsStore: ...
+    @property
+    def marking(self) -> MarkingStore: ...
     @property
     def guard(self) -> GuardStore: ...
     @property

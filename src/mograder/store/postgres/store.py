@@ -20,6 +20,7 @@ from mograder.store.postgres.grades import PostgresGrades
 from mograder.store.postgres.guard import PostgresGuard
 from mograder.store.postgres.jobs import PostgresJobs
 from mograder.store.postgres.keys import PostgresKeys
+from mograder.store.postgres.marking import PostgresMarking
 from mograder.store.postgres.release import PostgresRelease
 from mograder.store.postgres.rows import VERSIONS, record
 from mograder.store.postgres.submissions import PostgresSubmissions
@@ -47,6 +48,7 @@ class PostgresStore:
         self.extensions = PostgresExtensions(tables)
         self.grades = PostgresGrades(tables)
         self.jobs = PostgresJobs(tables)
+        self.marking = PostgresMarking(tables)
         self.guard = PostgresGuard(tables)
         self.audit = PostgresAudit(tables)
 

@@ -8,7 +8,6 @@ from typing import TypeVar
 from urllib.parse import urlencode
 
 from sse_starlette.sse import EventSourceResponse
-from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse
 
 from mograder.domain import board as boards
@@ -16,14 +15,13 @@ from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import Board, BoardFilter, Order, Show
 from mograder.domain.contents import LeftOut
-from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError, Unauthenticated
+from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError
 from mograder.domain.grading_results import Queue
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
 from mograder.web.api import Failure
 from mograder.web.broadcast import Changed, stream
-from mograder.web.pages import sessions
 from mograder.web.pages.page import Page, render
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
 
@@ -176,14 +174,6 @@ def _rows(request: PageRequest, everybody: Board, changed: Collection[Username])
 async def live(request: PageRequest) -> Answer:
     """The event stream: `rows` holds the rows of some people; after `changed`, all is to be read again."""
     request.api.live.check()
-    name, course = sessions.cookie_name(request.course), request.course
-
-    def may() -> bool:
-        cookie = cookie_parser(request.headers.get("cookie", "")).get(name, "")
-        try:
-            return not request.api.check_tokens or sessions.read_cookie(course, cookie)[1].is_instructor
-        except Unauthenticated:
-            return False
 
     def news(changed: Changed) -> tuple[int, str]:
         """How many people are on the board, and the rows that have changed."""
@@ -193,7 +183,7 @@ async def live(request: PageRequest) -> Answer:
 
     async def events() -> AsyncIterator[dict[str, str]]:
         api, known = request.api, 0  # people on the board that was last read whole
-        async for changed in stream(api.live, request.actor.username, lambda: api.threads.run(may)):
+        async for changed in stream(api.live, request.actor.username, request.still_holds):
             people, rows = await api.threads.run(lambda changed=changed: news(changed))  # type: ignore[misc]
             if changed is None or people != known:  # somebody new has no row yet
                 known = people
