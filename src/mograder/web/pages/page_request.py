@@ -115,6 +115,10 @@ class PageRequest:
             raise BadRequest("choose a file first")
         return await self.api.take_submission(self.actor, assignment, user, self.body, self.received)
 
+    def link(self, path: str, *segments: str) -> str:
+        """The whole address of a page, for what is not a browser with this page in it."""
+        return self.address.removesuffix(self.root) + self.frame.at(path, *segments)
+
     def to(self, path: str, *segments: str, query: str = "") -> Response:
         """A redirect to another page: the answer to a form that was taken, so that reloading does not send it again."""
         return RedirectResponse(self.frame.at(path, *segments) + (f"?{query}" if query else ""), 303)
