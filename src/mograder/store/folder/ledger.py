@@ -39,6 +39,7 @@ MIGRATIONS = (
     "ledger_010.sql",
     "ledger_011.sql",
     "ledger_012.sql",
+    "ledger_013.sql",
 )
 
 

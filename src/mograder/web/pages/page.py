@@ -39,6 +39,7 @@ class Frame:
     root: str = ""
     user: Username | None = None
     is_instructor: bool = False
+    is_grader: bool = False
     checked: bool = True
     """False on a server that lets everybody do everything (--no-auth)."""
     config_errors: tuple[Unreadable, ...] = ()

@@ -102,6 +102,7 @@ class PageRequest:
         user = self.actor.username if self.session else None
         return Frame(
             self.course.title or "Course", self.course.clock(), self.root, user, self.actor.is_instructor,
+            self.actor.is_staff and not self.actor.is_instructor,
             self.api.check_tokens, self.course.config_errors(self.actor), self.viewing,
         )  # fmt: skip
 
@@ -118,6 +119,18 @@ class PageRequest:
     def link(self, path: str, *segments: str) -> str:
         """The whole address of a page, for what is not a browser with this page in it."""
         return self.address.removesuffix(self.root) + self.frame.at(path, *segments)
+
+    async def still_holds(self) -> bool:
+        """Whether the session of this request is still that of the same person in the same role."""
+
+        def look() -> bool:
+            given = cookie_parser(self.headers.get("cookie", "")).get(sessions.cookie_name(self.course), "")
+            try:
+                return sessions.read_cookie(self.course, given)[1] == self.actor
+            except Unauthenticated:
+                return not self.api.check_tokens
+
+        return await self.api.threads.run(look)
 
     def to(self, path: str, *segments: str, query: str = "") -> Response:
         """A redirect to another page: the answer to a form that was taken, so that reloading does not send it again."""

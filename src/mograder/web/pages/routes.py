@@ -22,6 +22,9 @@ from mograder.web.pages import (
     devices,
     gradebook,
     install,
+    marking,
+    marking_person,
+    marking_release,
     people,
     publish,
     roster,
@@ -46,6 +49,8 @@ def home(request: PageRequest) -> Answer:
         return join_form(request) if request.course.accounts.registration_open else login_form(request)
     if request.actor.is_instructor:
         return board.board(request)
+    if request.actor.is_staff:
+        return marking.index(request)
     return student.home(request)
 
 
@@ -115,7 +120,8 @@ def log_out(request: PageRequest) -> Answer:
     request.course.accounts.end_claim(request.actor)
     if request.session:
         request.session.end(request.course)
-    request.api.live.end(request.actor.username)
+    for each in (request.api.live, request.api.live_marking, request.api.results):
+        each.end(request.actor.username)
     return request.logged_out(request.to("/login"))
 
 
@@ -172,6 +178,9 @@ VIEWS = (
     *gradebook.VIEWS,
     *roster.VIEWS,
     *people.VIEWS,
+    *marking.VIEWS,
+    *marking_person.VIEWS,
+    *marking_release.VIEWS,
     *devices.VIEWS,
 )
 

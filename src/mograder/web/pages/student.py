@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import unquote
 
+from sse_starlette.sse import EventSourceResponse
 from starlette.responses import RedirectResponse, Response
 
 from mograder.domain import deadlines
@@ -16,10 +18,12 @@ from mograder.domain.counting import AssessedSubmission
 from mograder.domain.deadlines import IN_TIME, Lateness, Penalties
 from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound
 from mograder.domain.extensions import Extension, State
-from mograder.domain.grading_results import GradingState, Progress
+from mograder.domain.grading_results import Progress
+from mograder.domain.mark_release import ShownMark
 from mograder.domain.names import printable
 from mograder.domain.receipts import Receipt
 from mograder.domain.standings import Standing
+from mograder.web.broadcast import stream
 from mograder.web.pages.editors import editor_links
 from mograder.web.pages.markdown import Instructions, rendered
 from mograder.web.pages.page import Page
@@ -92,7 +96,8 @@ class MyAssignment(Page):
 
     A submission may have `limit` bytes and one of the endings `accepts`; `now_late` is how late it would be now.
     `received` is the submission that was just accepted; `repeated` says that these bytes were the latest already.
-    `problem` says why the last submission failed, `ask_problem` why the last request for more time did, "" if none did.
+    `problem` says why the last submission failed, `ask_problem` why the last request for more time did, and
+    `regrade_problem` why that to look at a mark again did, "" if none did.
     """
 
     template = "my_assignment.html"
@@ -108,6 +113,15 @@ class MyAssignment(Page):
     problem: str = ""
     ask_problem: str = ""
     grading: Progress = field(default_factory=Progress)
+    mark: ShownMark = field(default_factory=ShownMark)
+    regrade_problem: str = ""
+
+    @property
+    def asks_until(self) -> int | None:
+        """Until when the student may ask to look at the mark again; None when that is over."""
+        until = self.mark.until
+        return until if until is not None and self.frame.now <= until else None
+
     instructions: Instructions = field(default_factory=Instructions)
 
     @property
@@ -150,7 +164,7 @@ class MyAssignment(Page):
     @property
     def in_queue(self) -> bool:
         """Whether the result of the newest submission is still to come."""
-        return self.grading.state in (GradingState.WAITING, GradingState.RUNNING)
+        return self.grading.is_coming
 
     @property
     def asked(self) -> bool:
@@ -193,6 +207,7 @@ def assignment(request: PageRequest) -> MyAssignment:
         request.frame, mine, _files(request, task), course.admission.limit_for(task), task.rules.endings,
         plan.penalties, str(plan.zone), course.submissions.lateness(mine.due, course.clock()), received,
         "repeated" in request.query, grading=course.results.of(request.actor, task, request.actor.username),
+        mark=course.mark_release.shown(task, request.actor.username),
         instructions=_instructions(request, task),
     )  # fmt: skip
 
@@ -233,6 +248,26 @@ def _place(assignment: Assignment, file: ReleaseFile) -> tuple[str, str] | None:
     return (unquote(local[1]), unquote(local[2])) if local else None
 
 
+async def live(request: PageRequest) -> Answer:
+    """The event stream that says when the result of the newest submission is there, and ends then."""
+    task = await request.api.threads.run(lambda: _own_assignment(request))
+    user = request.actor.username
+    request.api.results.check(user)
+
+    def waits() -> bool:
+        return request.course.results.of(request.actor, task, user).is_coming
+
+    async def events() -> AsyncIterator[dict[str, str]]:
+        async for _ in stream(request.api.results, user, request.still_holds, about=user):
+            waiting = await request.api.threads.run(waits)
+            yield {"event": "changed", "data": ""}
+            if not waiting:
+                yield {"event": "done", "data": ""}
+                return
+
+    return EventSourceResponse(events(), send_timeout=request.api.timeouts.taking)
+
+
 # submitting
 
 
@@ -258,6 +293,17 @@ def ask(request: PageRequest) -> Answer:
         request.course.extensions.ask(request.actor, task, request.actor.username, until, reason)
     except BadRequest as error:
         return html(replace(assignment(request), ask_problem=error.message), error.status)
+    return request.to("/my", task.name)
+
+
+def ask_regrade(request: PageRequest) -> Answer:
+    """Ask to look at a question's mark again."""
+    task = _own_assignment(request)
+    try:
+        question, reason = request.form.get("question", ""), request.form.get("reason", "")
+        request.course.mark_release.ask(request.actor, task, question, reason)
+    except MograderError as error:
+        return html(replace(assignment(request), regrade_problem=error.message), error.status)
     return request.to("/my", task.name)
 
 
@@ -322,7 +368,9 @@ def receipts(request: PageRequest) -> Answer:
 VIEWS: tuple[PageRoute, ...] = (
     PageRoute("GET", "/my/{assignment}", Allow.MEMBER, assignment),
     PageRoute("POST", "/my/{assignment}", Allow.MEMBER, submit),
+    PageRoute("GET", "/my/{assignment}/live", Allow.MEMBER, live),
     PageRoute("POST", "/my/{assignment}/extension", Allow.MEMBER, ask),
+    PageRoute("POST", "/my/{assignment}/regrade", Allow.MEMBER, ask_regrade),
     PageRoute("GET", "/my/{assignment}/files/{file:path}", Allow.MEMBER, release_file),
     PageRoute("GET", "/my/{assignment}/all.zip", Allow.MEMBER, all_files),
     PageRoute("GET", "/my/{assignment}/submissions/{file}", Allow.MEMBER, version),
