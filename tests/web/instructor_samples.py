@@ -173,7 +173,7 @@ SAMPLES: dict[str, Page] = {
     "assignment-nobody": assignment_page(Board(TASKS, ())),
     "assignment-hard": assignment_page(board(HARD_PEOPLE, (HARD_TASK,)), problem=f"line 3: {SCRIPT}"),
     "assignment-graded": replace(assignment_page(board(FEW)), results=RESULTS, queue=QUEUE),
-    "assignment-many": assignment_page(board(MANY, (TASKS[0],)), Show.HANDED_IN),
+    "assignment-many": assignment_page(board(MANY, (TASKS[0],)), Show.SUBMITTED),
     "assignment-sections": assignment_page(board(FEW), sections=("1", SCRIPT, LONG), section="1", drafts=3),
     "export": ExportPage(TEACHER, TASKS[0], Exported(b"x", "hw1-canvas.csv", CSV_TYPE, ("2 grades: left out",))),
     "export-hard": ExportPage(TEACHER, HARD_TASK, Exported(b"x", f"{SCRIPT}{LONG}.csv", CSV_TYPE, (SCRIPT, LONG))),

@@ -15,7 +15,7 @@ import click
 from mograder.cli.adopt import adopt
 from mograder.cli.arguments import PLACE, course_name
 from mograder.cli.import_gradebook import import_gradebook
-from mograder.cli.output import note, table, tell, tell_json
+from mograder.cli.output import note, table, tell, tell_json, when
 from mograder.config import utc_now
 from mograder.domain import deadlines
 from mograder.domain.audit import Event
@@ -155,10 +155,15 @@ def list_courses(courses: Courses, as_json: bool) -> None:
             for each in entries
         ])  # fmt: skip
         return
-    states = ["open" if each.archived is None else f"archived {deadlines.readable(each.archived)}" for each in entries]
+    states = [
+        "open" if each.archived is None else f"archived {when(each.archived / deadlines.SECOND)}" for each in entries
+    ]
     table(
         ("Course", "Made", "State"),
-        [(each.name, deadlines.readable(each.created), state) for each, state in zip(entries, states, strict=True)],
+        [
+            (each.name, when(each.created / deadlines.SECOND), state)
+            for each, state in zip(entries, states, strict=True)
+        ],
     )
 
 

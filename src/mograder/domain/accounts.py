@@ -297,8 +297,8 @@ def _actor(username: Username, account: Account | None) -> Actor:
 
 def _taken(username: Username) -> NameTaken:
     return NameTaken(
-        f"the name {username!r} is taken: if it is yours, log in with your token (your instructor can tell you "
-        "it); otherwise choose another name"
+        f"the name {username!r} is taken: if it is yours, log in with your token, or with a login code from your "
+        "instructor; otherwise choose another name"
     )
 
 

@@ -387,7 +387,7 @@ COPYING = ".mograder-copying"
 
 
 def to_database(folders: Folders, courses: PostgresCourses, name: CourseName, now: int, say: Say) -> None:
-    """The course is archived until it is whole, so that nobody hands in to a part of it.
+    """The course is archived until it is whole, so that nobody submits to a part of it.
 
     Raises NameTaken when there is a course of this name that is open, or another one.
     """

@@ -375,6 +375,18 @@ def set_role(request: Request) -> Reply:
     )
 
 
+def rename(request: Request) -> Reply:
+    wanted = decode_json(request.body, messages.NewName)
+    return json_reply(messages.roster_entry(request.course.roster.rename(request.actor, request.person(), wanted.name)))
+
+
+def reset_everybody(request: Request) -> Reply:
+    if not decode_json(request.body, messages.NewCodes).everybody:
+        raise BadRequest("everybody is false: nothing was changed")
+    renewed = request.course.roster.reset_everybody(request.actor)
+    return uncached_reply([messages.roster_entry(account, code) for account, code in renewed])
+
+
 def remove(request: Request) -> Reply:
     return json_reply(messages.roster_entry(request.course.roster.remove(request.actor, request.person())))
 
@@ -421,8 +433,8 @@ HANDLERS: Mapping[str, Handler] = {
     for handler in (
         health, register, assignments, release_file, rules, change_rules, commit, submissions, submitted_file, receipts,
         all_receipts, version, chain_head, signing_keys, grades, gradebook, upload_grades, status, result, feedback,
-        ask_extension, extensions, change_extensions, roster, add_people, reset, set_role, remove, login_link, events,
-        configuration, authority,
+        ask_extension, extensions, change_extensions, roster, add_people, reset, set_role, rename, reset_everybody,
+        remove, login_link, events, configuration, authority,
     )
 }  # fmt: skip
 

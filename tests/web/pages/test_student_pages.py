@@ -48,7 +48,26 @@ def after(visitor: Visitor, answer: httpx2.Response) -> str:
     return visitor.get(answer.headers["location"]).text
 
 
-# handing in
+def test_before_it_opens_an_assignment_shows_title_and_time_alone_and_nothing_where_it_is_hidden(
+    alice: Visitor, course_folder: Path, clock: Clock
+) -> None:
+    exam = '[[assignments]]\nname = "hw1"\ntitle = "Final exam"\nopens = 2026-03-10T13:00:00\n'
+    write_plan(course_folder, exam)
+    clock.now = NOON
+    home, page = alice.get("/").text, alice.get("/my/hw1")
+    assert all("Final exam" in each and f'data-until="{NOON + HOUR}" data-reload' in each for each in (home, page.text))
+    assert "not open" in home
+    assert (page.status_code, "Hand in" in page.text, "hw1.py" in page.text) == (200, False, False)
+    assert [send(alice, b"x = 1\n").status_code, alice.get("/my/hw1/files/hw1.py").status_code] == [404, 404]
+    write_plan(course_folder, exam + "hidden = true\n")
+    assert alice.get("/my/hw1").status_code == 404
+    assert "Final exam" not in alice.get("/").text
+    clock.now = NOON + HOUR
+    assert "Hand in" in alice.get("/my/hw1").text
+    assert "Final exam" in alice.get("/").text
+
+
+# submitting
 
 
 def test_a_submission_is_kept_and_told_with_moment_checksum_and_receipt(alice: Visitor, course: Course) -> None:
@@ -84,7 +103,7 @@ def test_receipt_and_file_of_a_name_with_an_ending_in_it_are_downloaded(course: 
 
 def test_the_same_bytes_again_are_said_to_be_there_already(alice: Visitor, course: Course) -> None:
     send(alice, b"x = 1\n")
-    assert "You had handed this in already" in after(alice, send(alice, b"x = 1\n"))
+    assert "You had submitted this already" in after(alice, send(alice, b"x = 1\n"))
     assert len(list(course.submissions.receipts(ALICE))) == 1
 
 
@@ -157,7 +176,7 @@ def test_a_late_submission_says_how_late_and_what_it_costs(
     page = after(alice, send(alice, b"x = 2\n"))
     assert "1 day late: due Tue 10 Mar 12:00, received Tue 10 Mar 18:00 UTC, 1 x 5 %<" in page
     assert "submission 1 counts" in page
-    assert "handed in" in alice.get("/").text
+    assert "submitted" in alice.get("/").text
 
 
 def test_a_closed_assignment_takes_nothing_and_shows_no_form(

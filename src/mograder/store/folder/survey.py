@@ -18,6 +18,9 @@ from mograder.store.shared import files
 from mograder.store.shared.manifest import MANIFEST
 from mograder.store.shared.stat_cache import StatCache, StatSnapshot
 
+HANDED_OUT = (".py", ".ipynb", ".zip")
+"""Endings of files that were meant for students where they stand in the folder of an assignment."""
+
 
 class FolderSurvey:
     """The survey of one course, kept as long as its folders stay as they are.
@@ -101,6 +104,10 @@ class FolderSurvey:
             below = folder if self._folders.release else folder / "files"
             if below.is_dir():
                 yield from _left_in(folder.name, below, snapshot)
+            elif self._folders.release is None:
+                yield from self._misplaced(folder, snapshot)
+        if self._folders.release is None:
+            yield from self._misplaced(top, snapshot)
 
     def _beside(self, snapshot: StatSnapshot) -> Iterator[LeftOut]:
         if (self._folders.root / MANIFEST).exists():
@@ -115,6 +122,24 @@ class FolderSurvey:
                         "it stands beside what students download, as the published server kept it",
                         f"mograder course adopt {self._folders.root} brings it over, with receipts", str(folder),
                     )  # fmt: skip
+
+    def _misplaced(self, folder: Path, snapshot: StatSnapshot) -> Iterator[LeftOut]:
+        """Files of an assignment that stand beside the place from which they would be handed out."""
+        root = self._folders.root
+        if (root / MANIFEST).exists():
+            return
+        names = [each for each in _names(folder, snapshot) if each.lower().endswith(HANDED_OUT)]
+        found = [
+            each for each in names
+            if not each.startswith(".") and HISTORY_STEM.fullmatch(each.removesuffix(".py")) is None
+            and (folder / each).is_file() and not (folder / each).is_symlink()
+        ]  # fmt: skip
+        if found and not _people(folder, snapshot):
+            place = "hw1/files/" if folder == root else f"{folder.name}/files/"
+            yield LeftOut(
+                f"{few(found)} in {printable(folder.name)}/", f"students get what is in {place}, and it is not there",
+                f"move it into {place}", str(folder), expected=root.name != "release",
+            )  # fmt: skip
 
     def _returned(self, folder: Path, snapshot: StatSnapshot) -> Iterator[LeftOut]:
         """Grades and feedback that nobody sees."""
