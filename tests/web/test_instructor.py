@@ -166,6 +166,7 @@ def test_the_keyboard_alone_keeps_the_roster(tab: Tab, server: Running, tmp_path
     tab.goto("/people")
     choose(tab, "CSV table", tmp_path / "list.csv", "username,name\ntom,Tom Tutor\n")
     press(tab, "Preview")
+    expect(tab.get_by_role("button", name="Change the roster")).to_be_visible()
     press(tab, "Change the roster")
     codes = tab.get_by_label("Personal codes")
     expect(codes).to_contain_text("tom ")

@@ -22,7 +22,7 @@ from mograder.domain.audit import Event
 from mograder.domain.errors import Usage
 from mograder.domain.names import INSTRUCTOR, CourseName, printable
 from mograder.domain.store import Courses
-from mograder.domain.tokens import sign
+from mograder.domain.tokens import SECRET_NAME, sign
 
 if TYPE_CHECKING:
     from mograder.store.postgres.courses import PostgresCourses
@@ -219,9 +219,17 @@ def copy(source: Path | str, target: str) -> None:
     """
     from mograder.factory import copy_course
 
+    _refuse_the_parent(source)
     with progress() as say:
         copy_course(source, target, say)
     tell(f"Copied {_without_password(source)} to {_without_password(target)}: every checksum is right")
+
+
+def _refuse_the_parent(source: Path | str) -> None:
+    """Raises Usage for the folder around a served one: an empty course would be begun there, and copied."""
+    served = Path(source) / "release"
+    if isinstance(source, Path) and (served / SECRET_NAME).exists() and not (source / SECRET_NAME).exists():
+        raise Usage(f"this course is served from {served}: copy that folder")
 
 
 def _without_password(place: Path | str) -> str:

@@ -8,6 +8,7 @@ import re
 import zipfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx2
 import pytest
@@ -350,3 +351,12 @@ def test_the_address_of_a_submission_in_earlier_versions_still_leads_to_it(alice
     answer = alice.get("/my/hw1/hand-ins/alice.py")
     assert answer.status_code == 308
     assert alice.get(answer.headers["location"]).content == b"x = 1\n"
+
+
+def test_below_a_path_an_editor_is_given_the_address_at_which_the_file_is(course: Course, course_folder: Path) -> None:
+    write_plan(course_folder, '[edit_links]\neditor = "https://e.example/?{url}"\n')
+    visitor = Visitor(course, root="/uni/course")
+    visitor.post("/join", user="alice", code=CODE)
+    found = re.search(r"https://e.example/\?([^\"]+)", visitor.get("/my/hw1").text)
+    assert found
+    assert unquote(found[1]) == "http://course.example/uni/course/my/hw1/files/hw1.py"

@@ -117,6 +117,10 @@ class PageRequest:
             raise BadRequest("choose a file first")
         return await self.api.take_submission(self.actor, assignment, user, self.body, self.received)
 
+    def link(self, path: str, *segments: str) -> str:
+        """The whole address of a page, for what is not a browser with this page in it."""
+        return self.address.removesuffix(self.root) + self.frame.at(path, *segments)
+
     async def still_holds(self) -> bool:
         """Whether the session of this request is still that of the same person in the same role."""
 

@@ -259,7 +259,7 @@ def _files(request: PageRequest, assignment: Assignment) -> tuple[WorkFile, ...]
 
     def with_editors(file: ReleaseFile) -> WorkFile:
         place = _place(assignment, file)
-        url = request.address + request.frame.at("/my", place[0], "files", place[1]) if place else str(file.url)
+        url = request.link("/my", place[0], "files", place[1]) if place else str(file.url)
         read = partial(request.course.release.file, request.actor, *place) if place else None
         return WorkFile(file, place, editor_links(templates, assignment.name, file, url, read))
 
