@@ -55,6 +55,24 @@ def test_all_checks_that_pass_are_exit_code_0(validate: Validate) -> None:
     ]  # fmt: skip
 
 
+SECRETS = {
+    "MOGRADER_HTTPS_TOKEN": "alice:5f0c", "MOGRADER_ENROLLMENT_CODE": "swordfish",
+    "MOGRADER_STORE": "postgresql://me:pass@db/mograder",
+}  # fmt: skip
+
+
+def test_a_notebook_from_somebody_else_finds_no_secret_in_its_environment(
+    validate: Validate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    look = "__import__('pathlib').Path('seen').write_text(' '.join(__import__('os').environ))"
+    put(LIGHT_RIGHT.replace("total = 6", f"total = 6; {look}"))
+    validate("hw1.py", code=8)
+    assert not SECRETS.keys() & set(Path("seen").read_text().split())
+    assert "PATH" in Path("seen").read_text().split()
+
+
 def test_what_fails_and_what_waits_is_exit_code_1(validate: Validate) -> None:
     put(HALF.replace("total = 6", "total = 7"))
     out = validate("hw1.py", code=1).out

@@ -18,6 +18,7 @@ from mograder.grading.environment import (
     built_environment,
     current_environment,
     environment_for,
+    private_lock,
     satisfied,
     wanted_by,
 )
@@ -106,3 +107,12 @@ def test_a_build_that_was_cut_off_is_begun_anew(uv: Path, tmp_path: Path) -> Non
     (folder / "environment.json").unlink()
     made = built_environment(wanted, tmp_path / "cache")
     assert json.loads((folder / "environment.json").read_text())["digest"] == made.digest
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_no_other_user_of_the_machine_can_lock_an_environment(tmp_path: Path, there: bool) -> None:
+    path = tmp_path / "a.lock"
+    if there:
+        path.touch(0o644)
+    with private_lock(path):
+        assert path.stat().st_mode & 0o777 == 0o600

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy
 import pytest
 
+from mograder.grading.inside.guard import Guard
 from mograder.grading.inside.library import may_call
 
 FORBIDDEN = {
@@ -75,3 +76,29 @@ def test_a_library_opens_no_file_for_a_submission_and_the_tests_own_function_doe
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert json.loads(said) == ["refused"] * 4 + ["3", "3", "nan", "3"]
     assert [path.name for path in tmp_path.iterdir()] == ["hidden.txt"]
+
+
+class Own:
+    """As a class that the tests define: they run as __main__."""
+
+    def method(self) -> None: ...
+
+
+Own.__module__ = "__main__"
+
+SHARED = {
+    "a class of the tests": Own, "a class of a library": numpy.ndarray, "a module": json, "a function": json.dumps,
+    "a universal function": numpy.sin, "an array": numpy.zeros(2), "a random generator": numpy.random.default_rng(0),
+    "a text stream": io.StringIO(), "a class of Python": OSError,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize("operation", ["setattr", "delattr"])
+def test_no_attribute_of_what_other_checks_and_submissions_use_is_set(name: str, operation: str) -> None:
+    guard = Guard("tests.py", {})
+    guard.begin(0)
+    assert not guard.permits(operation, SHARED[name], "new")
+    assert not guard.permits(operation, SHARED[name], "__class__")
+    assert guard.permits("setattr", Own(), "new")
+    assert not guard.permits("setattr", Own(), "method")

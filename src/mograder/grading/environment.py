@@ -6,6 +6,7 @@ from then on without network. Two processes that need the same one wait for each
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -124,10 +125,17 @@ def built_environment(wanted: Wanted, cache: Path) -> Environment:
     done = folder / "environment.json"
     if not done.is_file():
         cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache / f"{digest[:32]}.lock"):
+        with private_lock(cache / f"{digest[:32]}.lock"):
             if not done.is_file():
                 _build(folder, asked, wanted.requires_python)
     return _read(folder)
+
+
+def private_lock(path: Path) -> FileLock:
+    """A lock that no other user of the machine can take: who can open a file can lock it, read-only too."""
+    with contextlib.suppress(FileNotFoundError):
+        path.chmod(0o600)
+    return FileLock(path, mode=0o600)
 
 
 def _build(folder: Path, asked: Sequence[str], requires_python: str) -> None:
