@@ -21,7 +21,7 @@ import msgspec
 
 from mograder.domain import deadlines
 from mograder.domain.allowance import Allowance
-from mograder.domain.assignments import EDIT_PLACEHOLDERS, CountingRule, Plan, Rules, file_ending
+from mograder.domain.assignments import EDIT_PLACEHOLDERS, CountingRule, Plan, Rules, expected_files, file_ending
 from mograder.domain.deadlines import Penalties, Schedule
 from mograder.domain.disclosure import Hidden
 from mograder.domain.errors import BadName, BadRequest, Unreadable
@@ -208,7 +208,7 @@ class _Assignment:
     max_size: int | None = None
     accepts: list[str] = field(default_factory=list)
     points: float | None = None
-    files: list[_File] = field(default_factory=list)
+    files: list[_File | str] = field(default_factory=list)
     grading: _Grading = field(default_factory=_Grading)
 
 
@@ -348,7 +348,15 @@ def _rules(entry: _Assignment, zone: tzinfo) -> Rules:
         accepts = tuple(dict.fromkeys(map(file_ending, entry.accepts)))
     except BadRequest as error:
         raise ValueError(f"assignments: {entry.name!r}: accepts: {error}") from None
-    return Rules(entry.title, schedule, entry.max_size, accepts, entry.points)
+    return Rules(entry.title, schedule, entry.max_size, accepts, entry.points, _expected(entry))
+
+
+def _expected(entry: _Assignment) -> tuple[str, ...]:
+    """The expected files. Tables of released files, as others write them, are left alone."""
+    try:
+        return expected_files(each for each in entry.files if isinstance(each, str))
+    except BadRequest as error:
+        raise ValueError(f"assignments: {entry.name!r}: files: {error.message}") from None
 
 
 def manifest_rules(entry: Mapping[str, object], zone: tzinfo) -> Rules:

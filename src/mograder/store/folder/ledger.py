@@ -37,6 +37,7 @@ MIGRATIONS = (
     "ledger_008.sql",
     "ledger_009.sql",
     "ledger_010.sql",
+    "ledger_013.sql",
 )
 
 

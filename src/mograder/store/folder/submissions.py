@@ -20,8 +20,18 @@ from pathlib import Path
 
 from mograder.domain.chain import Link, Tombstone
 from mograder.domain.files import StoredFile
-from mograder.domain.names import HISTORY_STEM, AssignmentName, FileName, Username
-from mograder.domain.receipts import Head, Issue, LatestFile, NewSubmission, Receipt, Submission, latest_filename, owner
+from mograder.domain.names import AssignmentName, FileName, Username
+from mograder.domain.receipts import (
+    Head,
+    Issue,
+    LatestFile,
+    NewSubmission,
+    Receipt,
+    Submission,
+    latest_filename,
+    owner,
+    version_owner,
+)
 from mograder.domain.submissions import Accepted, Upload
 from mograder.store.folder.batch import LedgerEnd, PendingSubmission
 from mograder.store.folder.in_use import FoldersInUse
@@ -289,8 +299,7 @@ def _latest_names(folder: Path) -> tuple[tuple[Username, str, str], ...]:
     there = {username for username, _ in found}
     last: dict[Username, str] = {}
     for name in sorted(names):
-        dated = HISTORY_STEM.fullmatch(name.removesuffix(".py")) if name.endswith(".py") else None
-        username = owner(f"{dated['user']}.py") if dated else None
+        username = owner(f"{version_owner(name)}.py")
         if username and username not in there:
             last[username] = name
     named += [(username, latest_filename(username), target) for username, target in last.items()]
@@ -302,7 +311,7 @@ def _last_version(folder: str, name: str) -> str | None:
     if os.path.lexists(f"{folder}{os.sep}{name}"):
         return None
     try:
-        found = [each for each in os.listdir(folder) if each.startswith(f"{name[:-3]}_") and each.endswith(".py")]
+        found = [each for each in os.listdir(folder) if each.startswith(f"{name[:-3]}_")]
     except (FileNotFoundError, NotADirectoryError):
         return None
     return max((each for each in found if is_version_of(name, each)), default=None)

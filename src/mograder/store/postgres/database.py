@@ -29,7 +29,7 @@ T = TypeVar("T")
 Connection = psycopg.Connection[tuple[Any, ...]]
 Row = tuple[Any, ...]
 
-MIGRATIONS = ("postgres_001.sql", "postgres_002.sql", "postgres_003.sql", "postgres_004.sql")
+MIGRATIONS = ("postgres_001.sql", "postgres_002.sql", "postgres_003.sql", "postgres_004.sql", "postgres_007.sql")
 
 READ_PATIENCE, WRITE_PATIENCE = 3.0, 10.0
 """Seconds for which a request waits for a database that is away, before it is answered 503."""

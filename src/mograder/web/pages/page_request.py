@@ -104,10 +104,10 @@ class PageRequest:
         return self.course.release.assignment(self.actor, self.values["assignment"])
 
     async def take_submission(self, assignment: Assignment, user: Username) -> Accepted:
-        """Keep the file that the form in `body` holds. Raises BadRequest, and what `uploads.take_submission` does."""
+        """Keep the files that the form in `body` holds. Raises BadRequest, and what `uploads.take_submission` does."""
         if not is_multipart(self.headers):
             raise BadRequest("choose a file first")
-        return await self.api.take_submission(self.actor, assignment, user, self.body, self.received)
+        return await self.api.take_submission(self.actor, assignment, user, self.body, self.received, from_page=True)
 
     def to(self, path: str, *segments: str, query: str = "") -> Response:
         """A redirect to another page: the answer to a form that was taken, so that reloading does not send it again."""
