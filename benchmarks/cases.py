@@ -28,9 +28,12 @@ class Size:
     connections: int = 100
     storm: tuple[int, int] = (50, 20)  # students, versions
     starts: int = 3
+    history: tuple[int, ...] = (500, 5000)  # submissions that there are before one more
+    looks: int = 9  # at a list, each after one more
+    people: int = 1000  # on the board
 
 
-QUICK = Size(seconds=0.3, students=20, connections=10, storm=(4, 3), starts=1)
+QUICK = Size(seconds=0.3, students=20, connections=10, storm=(4, 3), starts=1, history=(20, 60), looks=3, people=30)
 
 
 class Wrong(Exception):
@@ -99,7 +102,7 @@ def reading(
         path = "/assignments/hw1/grades"
         sent = ask(server, [Ask("POST", path, server.token(), body, {"Content-Type": "application/json"})])
         expect(sent[0].ok, f"{path}: {sent[0]}")
-        kept = ask(server, [_submission(server, user, 0, "hw2") for user in students], 4)
+        kept = ask(server, [submission(server, user, 0, "hw2") for user in students], 4)
         expect(all(each.ok for each in kept), "a submission was refused")
 
         def measure(case: str, paths: list[str], users: list[str] | None = None) -> None:
@@ -141,7 +144,7 @@ def reading(
 # handing in
 
 
-def _submission(server: Server, user: str, version: int, assignment: str = "hw1") -> Ask:
+def submission(server: Server, user: str, version: int, assignment: str = "hw1") -> Ask:
     path = f"/assignments/{assignment}/submit?user={user}"
     return Ask("POST", path, server.token(user), content(SMALL, (user, version)), user=user, kind=str(version))
 
@@ -166,7 +169,7 @@ def _digest(answer: Answer) -> str:
     return hashlib.sha256(answer.ask.body).hexdigest()
 
 
-def _hurry(answers: list[Answer]) -> Figures:
+def hurry(answers: list[Answer]) -> Figures:
     return {
         "rate": rate(answers),
         "p50": quantile(answers, 0.5),
@@ -180,8 +183,8 @@ def rush(contestant: Contestant, folder: Path, size: Size) -> Figures:
     root = make_course(folder, 1)
     students = [f"student{number:03}" for number in range(size.students)]
     with serving(contestant, root) as server:
-        asks = [_submission(server, user, 1) for user in students]
-        ask(server, [_submission(server, "early", 0)])
+        asks = [submission(server, user, 1) for user in students]
+        ask(server, [submission(server, "early", 0)])
         answers = ask(server, asks, size.connections)
         kept = set(_on_disk(server))
         lost = [each.ask.user for each in answers if each.ok and _digest(each) not in kept]
@@ -190,7 +193,7 @@ def rush(contestant: Contestant, folder: Path, size: Size) -> Figures:
             latest = server.submissions("hw1") / f"{answer.ask.user}.py"
             expect(not answer.ok or latest.read_bytes() == answer.ask.body, f"{latest} is not what was handed in")
         _refuses_strangers(server, students[0], students[1])
-        return {**_hurry(answers), "memory": server.peak_memory() / 2**20}
+        return {**hurry(answers), "memory": server.peak_memory() / 2**20}
 
 
 def storm(contestant: Contestant, folder: Path, size: Size) -> Figures:
@@ -199,21 +202,21 @@ def storm(contestant: Contestant, folder: Path, size: Size) -> Figures:
     people, versions = size.storm
     with serving(contestant, root) as server:
         asks = [
-            _submission(server, f"student{person}", version) for version in range(versions) for person in range(people)
+            submission(server, f"student{person}", version) for version in range(versions) for person in range(people)
         ]
-        ask(server, [_submission(server, "early", 0)])
+        ask(server, [submission(server, "early", 0)])
         answers = ask(server, asks, people)
         acknowledged = [_digest(each) for each in answers if each.ok]
         kept = set(_on_disk(server))
-        return {**_hurry(answers), "kept": sum(each in kept for each in acknowledged) / max(1, len(acknowledged))}
+        return {**hurry(answers), "kept": sum(each in kept for each in acknowledged) / max(1, len(acknowledged))}
 
 
 def count_flushes(contestant: Contestant, folder: Path) -> Figures:
     """Flushes of the device while 100 submissions are acknowledged, 100 at once."""
     root = make_course(folder, 1)
     with serving(contestant, root) as server:
-        ask(server, [_submission(server, "early", 0)])
-        asks = [_submission(server, f"student{number:03}", 1) for number in range(100)]
+        ask(server, [submission(server, "early", 0)])
+        asks = [submission(server, f"student{number:03}", 1) for number in range(100)]
         time.sleep(1.5)  # what follows the first submission is over
         before = flushes(folder)
         answers = ask(server, asks, 100)
@@ -253,4 +256,3 @@ WRITING: Mapping[str, Callable[[Contestant, Path, Size], Figures]] = {
     "rush": rush, "storm": storm, "start": start, "help": show_help,
 }  # fmt: skip
 READING = ("list", "manifest", "file", "large", "status", "submissions")
-NAMES = (*READING, *WRITING, "flushes", "disk", "nginx")

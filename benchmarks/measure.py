@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cases
+import living
 import machine
 import report
 from servers import LARGE, OURS, SMALL, Contestant, content, nginx, published, scratch
 
+NAMES = (*living.LIVING, *living.CASES, *cases.READING, *cases.WRITING, "flushes", "disk", "nginx")
 Results = dict[str, dict[str, list[cases.Figures]]]
 """By case, by contestant: the figures of each round."""
 
@@ -21,7 +23,7 @@ Results = dict[str, dict[str, list[cases.Figures]]]
 def main() -> int:
     words = argparse.ArgumentParser(prog="benchmarks/run.py", description=__doc__)
     words.add_argument("--quick", action="store_true", help="every case once, small; writes nothing")
-    words.add_argument("--case", action="append", choices=cases.NAMES, help="measure this case (may be repeated)")
+    words.add_argument("--case", action="append", choices=NAMES, help="measure this case (may be repeated)")
     words.add_argument("--rounds", type=int, default=None, help="rounds [default: 5; 1 with --quick]")
     words.add_argument("--folder", type=Path, help="where the courses stand, to measure another disk")
     given = words.parse_args()
@@ -63,6 +65,7 @@ def run_round(
         path.mkdir(parents=True)
         return path
 
+    _living(folder, contestants, size, wanted, keep)
     status = b"{}"
     if any(map(wanted, (*cases.READING, "nginx"))):
         if shutil.which("wrk") is None:
@@ -90,6 +93,27 @@ def run_round(
             "appended": machine.appended(disk, max(2, count // 10)),
         }
         keep("disk", "machine", rates)
+
+
+def _living(
+    folder: Path, contestants: list[Contestant], size: cases.Size, wanted: Callable[[str], bool],
+    keep: Callable[[str, str, cases.Figures], None],
+) -> None:  # fmt: skip
+    """The cases of a course that lives."""
+
+    def place(case: str, contestant: Contestant) -> Path:
+        path = folder / case.replace(" ", "-") / contestant.name
+        path.mkdir(parents=True)
+        return path
+
+    if any(map(wanted, living.LIVING)) and shutil.which("wrk"):
+        for contestant in contestants:
+            for case, figures in living.living(contestant, place("living", contestant), size, wanted).items():
+                keep(case, contestant.name, figures)
+    for case, measure in living.CASES.items():
+        if wanted(case):
+            for contestant in living.contestants_of(case, contestants):
+                keep(case, contestant.name, measure(contestant, place(case, contestant), size))
 
 
 def _nginx(folder: Path, status: bytes, size: cases.Size, keep: Callable[[str, str, cases.Figures], None]) -> None:

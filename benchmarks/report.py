@@ -31,13 +31,16 @@ class Row:
 
 
 ROWS = (
+    Row("first look", "first look at one's status after a rush", "rate", "a second", 5),
+    Row("first files", "20 files, each student's first download", "rate", "a second"),
+    Row("forms", "rush of forms, as browsers send them", "rate", "a second"),
     Row("list", "list 20 assignments, from folders", "rate", "a second", 30),
     Row("manifest", "list 20 assignments, from a manifest", "rate", "a second", 10),
-    Row("file", "file of 20 KB", "rate", "a second", 6),
+    Row("file", "one file of 20 KB, by one person (flatters)", "rate", "a second", 6),
     Row("large", "file of 5 MB", "rate", "a second"),
-    Row("status", "status, 500 grades", "rate", "a second", 10),
+    Row("status", "status of people who have submitted nothing, 500 grades (flatters)", "rate", "a second", 10),
     Row("submissions", "list 500 submissions", "rate", "a second", 100),
-    Row("rush", "rush: 500 students, 100 at once", "rate", "a second", 8),
+    Row("rush", "rush: 500 students, 100 at once, raw (flatters)", "rate", "a second", 8),
     Row("rush", "rush: slowest of a hundred answers", "p99", "s", 20, less_is_better=True),
     Row("storm", "storm: 50 students, 20 versions each", "rate", "a second", 25),
     Row("start", "start until the first answer", "seconds", "s", 4, less_is_better=True),
@@ -70,8 +73,59 @@ def _table(head: list[str], lines: list[list[str]]) -> str:
 
 
 def tables(results: Results) -> str:
-    """Everything that was measured, in Markdown."""
-    return f"{_beside_theirs(results)}\n\n{_beside_the_machine(results)}\n\n{_checks(results)}"
+    """Everything that was measured, in Markdown: first what a course does that lives."""
+    parts = (_living, _beside_itself, _beside_theirs, _beside_the_machine, _checks)
+    return "\n\n".join(part(results) for part in parts)
+
+
+LIVING = (
+    ("live status", "status of people who have submitted and are graded"),
+    ("live list", "list 20 assignments, as students"),
+    ("live submissions", "list 500 submissions"),
+)
+
+
+def _living(results: Results) -> str:
+    """Answers a second, while nothing happens and while submissions come in."""
+    lines = []
+    for case, title in LIVING:
+        live, quiet, part = _part(results, (case, "ours", "live"), (case, "ours", "quiet"))
+        theirs = _median(results, case, "published", "live")
+        if part is not None:
+            better = f"{live / theirs:.2g}x" if theirs and live else "-"
+            met = "yes" if part >= 0.7 else "no"
+            lines.append([title, _number(quiet), _number(live), f"{part:.0%}", "70 %", met, _number(theirs), better])
+    head = ["answers a second", "quiet", "20 submissions/s", "part", "goal", "met", "published, the same", "better"]
+    return _table(head, lines)
+
+
+BESIDE = (
+    ("forms", "rush of forms, beside one of raw bodies", ("rate", "raw"), 0.9, "a second"),
+    ("first files", "first downloads, beside later ones", ("rate", "again"), 0.7, "a second"),
+    ("first look", "first look at one's status after a rush, beside the next", ("rate", "again"), None, "a second"),
+)
+
+
+def _beside_itself(results: Results) -> str:
+    """What is done for the first time, or in another way, beside the same done again."""
+    lines = []
+    for case, title, (first, again), goal, unit in BESIDE:
+        one, other, part = _part(results, (case, "ours", first), (case, "ours", again))
+        if one is not None and part is not None:
+            met = "-" if goal is None else "yes" if part >= goal else "no"
+            shown = "-" if goal is None else f"{goal:.0%}"
+            lines.append([f"{title}, {unit}", _number(one), _number(other), f"{part:.0%}", shown, met])
+    counts = sorted(int(name) for name in results.get("growth", {}).get("ours", [{}])[0])
+    if counts:
+        least, most = (_median(results, "growth", "ours", str(count)) or 0 for count in (counts[0], counts[-1]))
+        title = f"list of submissions after one more, {counts[-1]:,} before beside {counts[0]:,}, s"
+        met = "yes" if most <= 1.5 * least else "no"
+        lines.append([title, _number(most), _number(least), f"{most / least:.2g}x", "1.5x", met])
+    after, quiet, part = _part(results, ("board", "ours", "after"), ("board", "ours", "quiet"))
+    if after is not None and part is not None:
+        title = "board, 100 of 1,000 people by 20 assignments, after a submission beside quiet, s"
+        lines.append([title, _number(after), _number(quiet), f"{part:.2g}x", "-", "-"])
+    return _table(["", "first", "beside it", "part", "goal", "met"], lines)
 
 
 def _beside_theirs(results: Results) -> str:

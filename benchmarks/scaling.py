@@ -61,7 +61,7 @@ def on_postgres(database: Server, parent: Path, servers: int, courses: int) -> I
     url = fresh_database(database)
     shelf = PostgresCourses(url)
     names = [new_course(shelf, Folders.of(make_course_folder(parent / str(number)))) for number in range(courses)]
-    secrets = [shelf.open(name).secrets()[0] for name in names]
+    secrets = [shelf.open(name).keys.secrets()[0] for name in names]
     shelf.close()
     with ExitStack() as stack:
         ports = [stack.enter_context(serving("--store", url))[1] for _ in range(servers)]

@@ -126,6 +126,8 @@ def serving(contestant: Contestant, root: Path, under: tuple[str, ...] = ()) -> 
     port = free_port()
     words = [*under, *contestant.program, "serve", str(root), "-p", str(port), "--enrollment-code", "swordfish"]
     began = time.perf_counter()
+    if contestant is OURS:  # whose defaults bound what one person sends in an hour, and who may register
+        (root.parent / "mograder.toml").write_text("[server]\nmax_per_hour = 100000\nmax_people = 100000\n")
     process = subprocess.Popen(  # noqa: S603
         words, env=environment(root.parent), cwd=root.parent, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from mograder.domain.grading_jobs import Job, Result
 from mograder.domain.grading_record import Graded, GradingRecord, Tested
 from mograder.domain.marks import Question, mark
 from mograder.domain.results import CellFailure, CheckResult, CheckStatus, LimitReached, Outcome, RunReport
+from mograder.domain.store import Store
+from mograder.signing import Ed25519Signer
+from mograder.wire.records import KIND, claims_of
 from tests.parts import NOON, sha256
 
 QUESTIONS = (
@@ -63,3 +67,13 @@ def record(report: RunReport = HALF_RIGHT, **changes: Any) -> GradingRecord:
         mark(questions, report).automatic, NOON, "1.0", 7,
     )  # fmt: skip
     return replace(made, **changes)
+
+
+def signed_result(store: Store, signer: Ed25519Signer, job: Job) -> Result:
+    """A result of the job, as a worker of the course would keep it."""
+    (receipt,) = (each for each in store.submissions.receipts() if each.number == job.receipt)
+    kept = receipt.submission
+    graded = Graded(kept.filename, kept.sha256, kept.size)
+    made = record(assignment=job.assignment, username=job.username, receipt=job.receipt, submission=graded)
+    signed = signer.sign(claims_of(made), KIND)
+    return Result(job.receipt, made.tested.tests, job.assignment, job.username, made.graded, signed)

@@ -28,7 +28,17 @@ from mograder.cli import mograder as command_line
 from mograder.domain.access import Allow
 from mograder.domain.errors import MograderError
 from mograder.wire import messages
-from mograder.wire.endpoints import CHECKSUM_HEADER, ENDPOINTS, HEADERS, KIB, MIB, TROUBLE, Content, Endpoint
+from mograder.wire.endpoints import (
+    CHECKSUM_HEADER,
+    ENDPOINTS,
+    HEADERS,
+    KIB,
+    MIB,
+    TROUBLE,
+    VERSION_HEADER,
+    Content,
+    Endpoint,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "reference"
@@ -190,6 +200,7 @@ def protocol() -> str:
         f"`{CHECKSUM_HEADER}`: optional on a submission, the SHA-256 of the file as lower-case hex. "
         "Bytes that do not match are refused with `checksum_mismatch`.",
         "JSON listings and files carry an `ETag`; `If-None-Match` with it is answered 304. Large files take `Range`. "
+        f"`{VERSION_HEADER}` is the version of the server's mograder.",
         "Every answer carries:",
         "```\n" + "\n".join(f"{name}: {value}" for name, value in HEADERS.items()) + "\n```",
     )  # fmt: skip

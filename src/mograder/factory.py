@@ -199,7 +199,9 @@ def _extra_packages() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise Usage(f"courses in PostgreSQL need more packages: pip install 'mograder[postgres]' ({error})") from None
+        raise Usage(
+            f"courses in PostgreSQL need more packages: pip install '.[postgres]' in a checkout ({error})"
+        ) from None
 
 
 def is_postgres(courses: Courses) -> TypeGuard[PostgresCourses]:

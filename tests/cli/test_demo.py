@@ -34,7 +34,7 @@ def test_without_the_packages_for_grading_it_runs_all_the_same_and_says_how_to_g
     ran = run("demo", "--check", cwd=tmp_path, PYTHONPATH=str(absent.parent))
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "15 of 15 steps held" in ran.stdout
-    assert "nothing was graded: grading needs more packages: pip install 'mograder[grading]'" in ran.stdout
+    assert "nothing was graded: grading needs more packages: pip install '.[grading]' in a checkout" in ran.stdout
 
 
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:

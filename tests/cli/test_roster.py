@@ -75,14 +75,40 @@ def test_what_a_list_changes_is_said_first(folder: Path, capsys: pytest.CaptureF
         assert run(["roster", "import", "new.csv", *here, *words]) == 0
         ran = capsys.readouterr()
         assert ran.err.splitlines()[:4] == [
-            "ada@u.de is ada in the list: not added again",
+            "ada@u.de is ada in the list: stays ada@u.de",
             "bob@u.de was removed and stays so: 'mograder roster reset bob@u.de' brings back",
-            "not in the list, and left on the roster: cy@u.de",
-            "1 new, 0 on the roster already, 1 not in the list",
+            "not in the list, and left on the roster (--drop removes): cy@u.de",
+            "1 new, 1 on the roster already, 1 not in the list",
         ]
         assert "dee" in ran.out
         added = {each["user"] for each in asked(capsys, "roster", "list", *here)}
         assert added == {"ada@u.de", "bob@u.de", "cy@u.de"} | ({"dee"} if not words else set())
+
+
+def test_details_are_kept_updated_exported_and_the_dropped_leave(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = ["--course", str(folder)]
+    Path("c.csv").write_text(samples.CANVAS)
+    asked(capsys, "roster", "import", "c.csv", *here)
+    ada = asked(capsys, "roster", "list", *here)[0]
+    assert (ada["user"], ada["sections"]) == ("ada", ["Sec 1"])
+    assert {"kind": "canvas_id", "value": "987"} in ada["ids"]
+    assert run(["roster", "export", *here, "-o", "roster.csv"]) == 0
+    capsys.readouterr()
+    assert asked(capsys, "roster", "import", "roster.csv", *here) == []  # nothing is to be done
+    assert asked(capsys, "roster", "import", "c.csv", *here) == []
+
+    Path("new.csv").write_text("username,email,section\nada,a@u.de,Sec 2\n")
+    assert asked(capsys, "roster", "import", "new.csv", *here, "--drop", "--yes")[0]["sections"] == ["Sec 2"]
+    listed = {each["user"]: each for each in asked(capsys, "roster", "list", *here)}
+    assert (listed["ada"]["email"], listed["ada"]["ids"]) == ("a@u.de", ada["ids"])
+    assert {each["state"] for user, each in listed.items() if user != "ada"} == {"removed"}
+    assert [each["user"] for each in asked(capsys, "roster", "list", *here, "--section", "Sec 2")] == ["ada"]
+    assert run(["roster", "list", *here, "--section", "Sec 9"]) == 1
+    assert "nobody is in a section 'Sec 9': there are 'Sec 2'" in capsys.readouterr().err
+    assert run(["roster", "export", *here]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["ada,Ada Lovelace,a@u.de,Sec 2,00123,987,,,"]
 
 
 def test_the_export_of_another_system_is_a_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

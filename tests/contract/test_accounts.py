@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from mograder.domain.access import COURSE_INSTRUCTOR, Account, Role
+from mograder.domain.access import COURSE_INSTRUCTOR, Account, ExternalId, Role
 from mograder.domain.audit import Event
 from mograder.domain.course import Course
-from mograder.domain.errors import NameTaken
+from mograder.domain.errors import NameTaken, NotFound
 from mograder.domain.names import Username
 from mograder.domain.roster import Person
 from mograder.domain.store import Store
@@ -39,10 +39,43 @@ def test_what_people_write_about_themselves_is_kept_without_what_no_database_tak
 def test_an_account_comes_back_as_it_was_put(store: Store) -> None:
     account = Account(
         ALICE, Role.INSTRUCTOR, "Alïce", generation=3, bound=True, code_hash="ab", created=NOON, removed=True,
-        claim_hash="cd", claimed=NOON + 1,
+        claim_hash="cd", claimed=NOON + 1, email="ä@example.org", sections=("Sec 1, Mo", 'Ü "2"'),
+        ids=(ExternalId("canvas_id", "0987"), ExternalId("student_id", "S1")),
     )  # fmt: skip
     assert store.accounts.change(ALICE, lambda held: account, NOTE) == account
     assert store.accounts.get(ALICE) == account
+
+
+def test_an_account_is_found_by_a_name_in_another_case(store: Store) -> None:
+    assert store.accounts.find(ALICE) is None
+    account = store.accounts.change(ALICE, lambda held: Account(ALICE, name="Alice"), NOTE)
+    assert store.accounts.find(Username("aLiCe")) == store.accounts.find(ALICE) == account
+    assert store.accounts.get(Username("aLiCe")) is None
+
+
+def test_an_imported_list_updates_adds_and_removes_in_one_step_or_not_at_all(store: Store) -> None:
+    course = Course(store, SIGNER, Clock())
+    number = ExternalId("student_id", "007")
+    old = Person.parse("alice", "A", email="a@example.org", sections=["1"], ids=[ExternalId("canvas_id", "9"), number])
+    course.roster.add(COURSE_INSTRUCTOR, [old, Person.parse("bob"), Person.parse("tom", role=Role.INSTRUCTOR)])
+    before = store.accounts.all()
+    new = Person.parse("alice", "Alice", sections=["2"], ids=[ExternalId("student_id", "008")])
+    people = [new, Person.parse("carol", ids=[number]), Person.parse("tom", "Tom")]
+    with pytest.raises(NotFound, match="nobody called 'nobody'"):
+        course.roster.add(COURSE_INSTRUCTOR, people, True, [BOB, Username("nobody")])
+    assert store.accounts.all() == before
+
+    assert [code == "" for _, code in course.roster.add(COURSE_INSTRUCTOR, people, True, [BOB])] == [True, False, True]
+    alice, bob, carol, tom = store.accounts.all()
+    assert (alice.name, alice.email, alice.sections) == ("Alice", "a@example.org", ("2",))
+    assert alice.ids == (ExternalId("canvas_id", "9"), ExternalId("student_id", "008"))
+    assert (alice.code_hash, alice.generation) == (before[0].code_hash, 0)
+    assert (bob.removed, carol.ids, tom.role, tom.name) == (True, (number,), Role.INSTRUCTOR, "Tom")
+    actions = [(each.action, each.subject) for each in store.audit.events()][:4]
+    assert actions[::-1] == [("update", "alice"), ("add", "carol"), ("update", "tom"), ("remove", "bob")]
+
+    course.roster.add(COURSE_INSTRUCTOR, [old])  # without the update nothing of it changes
+    assert store.accounts.get(ALICE) == alice
 
 
 def test_accounts_are_sorted_by_name(store: Store) -> None:

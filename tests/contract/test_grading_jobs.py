@@ -181,7 +181,7 @@ def test_a_person_who_is_erased_leaves_no_job_and_no_result(store: Store) -> Non
 def test_a_result_changes_the_version(open_again: Open) -> None:
     store, other = open_again(), open_again()
     submit_work(store, SIGNER, ALICE, b"one")
-    before = store.version()
+    before = store.versions()
     job = take(other)
     other.jobs.finish(job, result(job))
-    assert store.version() != before
+    assert store.versions() != before

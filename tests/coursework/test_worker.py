@@ -96,7 +96,7 @@ def test_a_file_that_is_not_what_was_handed_in_is_given_back(root: Path, opened:
     assert graded == 0
     assert "alice" in said[-1]
     assert points(course) == {}
-    assert "not what was handed in" in course.store.jobs.waiting()[0].error
+    assert "not what was submitted" in course.store.jobs.waiting()[0].error
 
 
 def test_a_source_that_cannot_be_read_stops_no_other(root: Path, opened: Callable[[int], Course]) -> None:

@@ -112,17 +112,49 @@ def test_people_are_found_by_name_assignment_and_state_and_sorted(course: Course
     assert missing(board, HW1) == ("carol",)
 
 
+def test_a_section_is_found_and_who_was_dropped_leaves_the_lists_and_keeps_the_work(course: Course) -> None:
+    submit(course, ALICE, NOON)
+    submit(course, BOB, NOON)
+    listed = [Person.parse("alice", sections=["1", "2"]), Person.parse("carol", sections=["2"])]
+    course.roster.add(COURSE_INSTRUCTOR, listed, update=True, dropped=[BOB])
+    board = course.standings.board()
+    assert board.sections == ("1", "2")
+    assert [row.username for row in board.rows] == ["alice", "carol"]
+    for section, names in (("1", ["alice"]), ("2", ["alice", "carol"]), ("3", []), ("", ["alice", "carol"])):
+        assert [row.username for row in find(board, BoardFilter(section=section)).rows] == names
+    dropped = board.row_of(BOB)
+    assert dropped is not None
+    assert [cell.handed_in for cell in dropped.cells] == [True, False]
+    assert board.row_of(Username("nobody")) is None
+
+
 @pytest.mark.parametrize("order", Order)
 def test_people_are_sorted_before_there_are_assignments(order: Order) -> None:
     people = (Row(BOB, "Zoe", ()), Row(ALICE, "Zoe", ()))
     assert find(Board((), people), BoardFilter(order=order)) == Board((), people[::-1])
 
 
-def test_what_the_board_is_made_of_changes_with_it_and_only_then(course: Course, root: Path) -> None:
-    seen = course.standings.board_version()
-    assert course.standings.board_version() == seen
+def test_the_board_is_the_same_until_something_changes_and_then_only_what_has_changed_is_made_again(
+    course: Course, root: Path
+) -> None:
     submit(course, ALICE, NOON)
-    assert course.standings.board_version() != seen
-    seen = course.standings.board_version()
+    before = course.standings.board()
+    assert course.standings.board() is before
+    submit(course, BOB, NOON)
+    now = course.standings.board()
+    assert [row is held for row, held in zip(now.rows, before.rows, strict=True)] == [True, False, True]
+    assert now.rows[1].cells[1] is before.rows[1].cells[1]
     (root / "hw1" / "grades.json").write_text('[{"username": "alice", "grade": "1"}]')
-    assert course.standings.board_version() != seen
+    assert states(course.standings.board())["alice"] == ["graded", "new"]
+
+
+def test_whoever_is_not_on_the_roster_comes_onto_the_board_and_leaves_it(course: Course, root: Path) -> None:
+    course.standings.board()
+    submit(course, Username("aaron"), NOON)
+    folder = root.parent / "submitted" / "hw2"
+    folder.mkdir(parents=True)
+    (folder / "dora.py").write_bytes(b"by mail")
+    people = [row.username for row in course.standings.board().rows]
+    assert people == sorted(people) == ["aaron", "alice", "bob", "carol", "dora"]
+    (folder / "dora.py").unlink()
+    assert [row.username for row in course.standings.board().rows] == ["aaron", "alice", "bob", "carol"]

@@ -12,7 +12,7 @@ from mograder.domain.assignments import CountingRule
 from mograder.domain.course import Course
 from mograder.domain.extensions import Change, Decision
 from mograder.domain.names import INSTRUCTOR, Username
-from tests.parts import ALICE, BOB, NOON, SECOND, filled
+from tests.parts import ALICE, BOB, NOON, SECOND, filled, until
 
 CARL = Username("carl")
 HOUR = 3600 * SECOND
@@ -129,16 +129,35 @@ def test_what_is_of_another_assignment_does_not_count_here(three: Course, course
 def test_what_submissions_and_standings_are_made_of_changes_with_them(three: Course, course_folder: Path) -> None:
     hw1 = three.release.assignment(COURSE_INSTRUCTOR, "hw1")
     by_hand = course_folder.parent / "submitted" / "hw1" / "dora.py"
+
+    def standing() -> object:
+        return three.standings.version(hw1), three.standings.number(hw1, BOB)
+
     for change in (
         lambda: submit(three, BOB, b"b2", NOON + 2 * HOUR), lambda: set_rule(course_folder, "on-time"),
         lambda: by_hand.write_bytes(b"by mail"),
         lambda: three.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, BOB, Decision.GRANT, "+1d")]),
     ):  # fmt: skip
-        seen = three.standings.submissions_version(hw1), three.standings.version(hw1)
-        assert three.standings.submissions_version(hw1) == seen[0]
+        seen = three.standings.listing_version(hw1), standing()
+        assert three.standings.listing_version(hw1) == seen[0]
         change()
-        assert three.standings.submissions_version(hw1) != seen[0]
-        assert three.standings.version(hw1) != seen[1]
-    standings = three.standings.version(hw1)
+        assert three.standings.listing_version(hw1) != seen[0]
+        assert standing() != seen[1]
+    before = standing()
     (course_folder / "hw1" / "grades.json").write_text('[{"username": "alice", "grade": "1"}]')
-    assert three.standings.version(hw1) != standings
+    assert standing() != before
+
+
+def test_a_submission_says_nothing_new_of_another_person_or_assignment(three: Course, course_folder: Path) -> None:
+    (course_folder / "hw2" / "files").mkdir(parents=True)
+    hw1, hw2 = (three.release.assignment(COURSE_INSTRUCTOR, name) for name in ("hw1", "hw2"))
+    three.submissions.submit(COURSE_INSTRUCTOR, hw2, BOB, filled(three.submissions.upload(), b"0"), NOON)
+
+    def versions() -> tuple[object, ...]:
+        return three.version(), three.standings.number(hw1, ALICE), three.standings.listing_version(hw1)
+
+    until(lambda: versions() == versions())
+    before = versions()
+    submitted = three.submissions.submit(COURSE_INSTRUCTOR, hw2, ALICE, filled(three.submissions.upload(), b"1"), NOON)
+    assert versions() == before
+    assert three.standings.number(hw2, ALICE) == submitted.receipt.number

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mograder.domain.access import ExternalId
+from mograder.domain.errors import BadRequest
 from mograder.domain.roster import Person, random_code
 
 
@@ -15,6 +17,19 @@ def test_a_personal_code_can_be_read_out_and_is_another_each_time() -> None:
 
 def test_a_display_name_is_one_line_without_control_characters() -> None:
     assert Person.parse(" ada ", " Ada\n\t\0\x1b L ") == Person.parse("ada", "Ada L")
+
+
+def test_details_are_short_lines_and_each_is_kept_once() -> None:
+    number = ExternalId("student_id", "007")
+    found = Person.parse(
+        "ada", email=" a@u.de\n", sections=["1", " 1 ", ""], ids=[number, number, ExternalId("x", " ")]
+    )
+    assert (found.email, found.sections, found.ids) == ("a@u.de", ("1",), (number,))
+    for kwargs in ({"email": "e" * 201}, {"sections": ["s" * 201]}, {"sections": ["s"] * 51}):
+        with pytest.raises(BadRequest, match=r"'ada'.*(longer than 200 characters|more than 50 sections)"):
+            Person.parse("ada", **kwargs)  # type: ignore[arg-type]
+    with pytest.raises(BadRequest, match="id of 'ada' is longer"):
+        Person.parse("ada", ids=[ExternalId("x", "v" * 201)])
 
 
 def test_every_letter_of_a_personal_code_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

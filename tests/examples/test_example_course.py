@@ -24,12 +24,37 @@ CHECKED_INSIDE = ("hw2", "hw3")
 
 CHECKS = [f"check_{number}" for number in range(1, 6)]
 
-# Runs the notebook of the working folder and prints which of its checks are solved, as JSON.
+MISTAKES = [
+    ("hw2", 'not in ("", "85.0")', '!= ""', "check_1"),
+    ("hw2", "if minute >= 30", "if minute > 30", "check_5"),
+    ("hw3", "rng.shuffle(pile)", "random.shuffle(pile)", "check_3"),
+    ("hw3", "sum(abs(shuffled_difference(a, b, rng))", "sum(shuffled_difference(a, b, rng)", "check_4"),
+    ("hw3", "rng.choices(a, k=len(a))", "rng.sample(a, k=len(a))", "check_5"),
+]
+"""Assignment, what is right in its solution, what is wrong in its place, and the check that must notice it."""
+
+# Runs the notebook of each folder that is named, in the same process, which imports marimo once. Prints which of its
+# checks are solved, as one line of JSON a folder.
 SOLVED = """
-import importlib, json, sys
-sys.path.insert(0, ".")
-outputs, values = importlib.import_module(sys.argv[1]).app.run()
-print(json.dumps({name: values[name].solved for name in sorted(values) if name.startswith("check_")}))
+import importlib, json, os, sys
+for folder in sys.argv[1:]:
+    os.chdir(folder)
+    before = set(sys.modules)
+    sys.path.insert(0, folder)
+    outputs, values = importlib.import_module(os.path.basename(folder)).app.run()
+    print(json.dumps({name: values[name].solved for name in sorted(values) if name.startswith("check_")}))
+    sys.path.remove(folder)
+    for name in set(sys.modules) - before:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder):
+            del sys.modules[name]
+"""
+
+# Runs each notebook that is named as Python runs a script: its folder is the first where modules are looked for.
+AS_SCRIPTS = """
+import os, runpy, sys
+for notebook in sys.argv[1:]:
+    sys.path[0] = os.path.dirname(notebook)
+    runpy.run_path(notebook, run_name="__main__")
 """
 
 
@@ -59,16 +84,11 @@ def python(*arguments: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
-def solved(assignment: str, folder: Path) -> dict[str, bool]:
-    return json.loads(python("-c", SOLVED, assignment, cwd=folder).splitlines()[-1])
-
-
-@pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_a_released_file_runs_as_a_script_from_any_folder(assignment: str, tmp_path: Path) -> None:
-    folder = a_copy(assignment, tmp_path)
+def test_a_released_file_runs_as_a_script_from_any_folder(tmp_path: Path) -> None:
+    folders = {assignment: a_copy(assignment, tmp_path) for assignment in ASSIGNMENTS}
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    python(folder / f"{assignment}.py", cwd=elsewhere)
+    python("-c", AS_SCRIPTS, *(folder / f"{name}.py" for name, folder in folders.items()), cwd=elsewhere)
 
 
 @pytest.mark.parametrize("assignment", CHECKED_INSIDE)
@@ -85,35 +105,29 @@ def test_a_released_file_exports_as_a_page_that_tells_what_is_to_do(assignment: 
     assert not re.findall(r"Exercise \d is solved", text)
 
 
-@pytest.mark.parametrize("assignment", CHECKED_INSIDE)
-def test_no_check_is_solved_as_handed_out(assignment: str, tmp_path: Path) -> None:
-    assert solved(assignment, a_copy(assignment, tmp_path)) == dict.fromkeys(CHECKS, False)
+def test_the_checks_of_a_notebook_are_solved_by_the_solution_and_notice_common_mistakes(tmp_path: Path) -> None:
+    folders: list[Path] = []
 
+    def notebook(name: str, assignment: str, text: str) -> None:
+        folders.append(a_copy(assignment, tmp_path / name))
+        (folders[-1] / f"{assignment}.py").write_text(text, encoding="utf-8")
 
-@pytest.mark.parametrize("assignment", CHECKED_INSIDE)
-def test_every_check_is_solved_by_the_solution(assignment: str, tmp_path: Path) -> None:
-    folder = a_copy(assignment, tmp_path)
-    shutil.copy(solution(assignment), folder)
-    assert solved(assignment, folder) == dict.fromkeys(CHECKS, True)
-
-
-@pytest.mark.parametrize(
-    ("assignment", "right", "wrong", "check"),
-    [
-        ("hw2", 'not in ("", "85.0")', '!= ""', "check_1"),
-        ("hw2", "if minute >= 30", "if minute > 30", "check_5"),
-        ("hw3", "rng.shuffle(pile)", "random.shuffle(pile)", "check_3"),
-        ("hw3", "sum(abs(shuffled_difference(a, b, rng))", "sum(shuffled_difference(a, b, rng)", "check_4"),
-        ("hw3", "rng.choices(a, k=len(a))", "rng.sample(a, k=len(a))", "check_5"),
-    ],
-)
-def test_a_common_mistake_is_noticed(assignment: str, right: str, wrong: str, check: str, tmp_path: Path) -> None:
-    folder = a_copy(assignment, tmp_path)
-    text = solution(assignment).read_text(encoding="utf-8")
-    assert right in text
-    # The first place is the student's; a check further down may well say the same.
-    (folder / f"{assignment}.py").write_text(text.replace(right, wrong, 1), encoding="utf-8")
-    assert not solved(assignment, folder)[check]
+    for assignment in CHECKED_INSIDE:
+        notebook("as handed out", assignment, handed_out(assignment).read_text(encoding="utf-8"))
+    for assignment in CHECKED_INSIDE:
+        notebook("solved", assignment, solution(assignment).read_text(encoding="utf-8"))
+    for number, (assignment, right, wrong, _) in enumerate(MISTAKES):
+        text = solution(assignment).read_text(encoding="utf-8")
+        assert right in text
+        # The first place is the student's; a check further down may well say the same.
+        notebook(f"mistake {number}", assignment, text.replace(right, wrong, 1))
+    lines = python("-c", SOLVED, *folders, cwd=tmp_path).splitlines()
+    found = [json.loads(line) for line in lines if line.startswith("{")]
+    assert len(found) == len(folders)
+    assert found[:2] == [dict.fromkeys(CHECKS, False)] * 2
+    assert found[2:4] == [dict.fromkeys(CHECKS, True)] * 2
+    for (*_, check), solved in zip(MISTAKES, found[4:], strict=True):
+        assert not solved[check], check
 
 
 @pytest.fixture(scope="module")

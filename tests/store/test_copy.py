@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from mograder.cli import run
-from mograder.domain.access import Account, Role
+from mograder.domain.access import Account, ExternalId, Role
 from mograder.domain.audit import Event
 from mograder.domain.chain import make_tombstone
+from mograder.domain.disclosure import Hidden
 from mograder.domain.errors import NameTaken, Usage, VerificationFailed
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
+from mograder.domain.grading_jobs import Announced
 from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, FileName, Username
 from mograder.domain.release import Fetched
 from mograder.domain.store import Store
@@ -27,6 +29,7 @@ from mograder.store.folder.layout import FEEDBACK, GRADES, Folders
 from mograder.store.folder.store import FolderStore
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.shared.files import is_on_its_way
+from tests.grading_samples import signed_result
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, make_course_folder, names_in, open_store, submit_work
 from tests.postgres import Server, fresh_database, new_course
 
@@ -56,13 +59,22 @@ def root(tmp_path: Path) -> Path:
         submit_work(store, signer, user, b"work %d" % number, NOON + number % 2)
     submit_work(store, signer, ALICE, LARGE, NOON + SECOND, HW2)
     for user in (ALICE, BOB, CARL):
-        account = Account(user, Role.INSTRUCTOR, "Ä", 3, True, "ab", NOON)
+        account = Account(
+            user, Role.INSTRUCTOR, "Ä", 3, True, "ab", NOON, email="ä@example.org", sections=("1, 2", "Ü"),
+            ids=(ExternalId("canvas_id", f"id of {user}"),),
+        )  # fmt: skip
         store.accounts.change(user, lambda held, account=account: account, NOTE)  # type: ignore[misc]
     store.erase(CARL, lambda receipt: make_tombstone(receipt, signer, "course", NOON), NOTE)
     store.grades.merge(HW1, (GradeEntry({"username": "alice", "grade": "1", "ü": [1, None]}),), NOTE)
     store.grades.put_feedback(HW1, {ALICE: LARGE, BOB: b"<p>better"}, NOTE)
     store.extensions.change([(HW1, ALICE, lambda held: Extension(HW1, ALICE, NOON, "note"), NOTE)])
     store.release.note_fetched([Fetched(HW1, BOB, NOON)])
+    store.jobs.announce(HW1, Announced("aa" * 32, Hidden.AFTER_DUE))
+    graded, failed = (store.jobs.claim("mine", NOON, NOON + SECOND, [HW1]) for _ in range(2))
+    assert graded
+    assert failed
+    store.jobs.finish(graded, signed_result(store, signer, graded))
+    store.jobs.fail(failed, "no sandbox", NOON + SECOND)
     for number, secret in enumerate(("second", "third")):
         store.keys.change_secret(secret, (4_000_000_000 + number) * SECOND, NOTE)
     os.utime(store.folders.grades / "hw1" / FEEDBACK / "bob.html", (NOON // SECOND, NOON // SECOND))
@@ -95,6 +107,7 @@ def all_of(store: Store) -> list[object]:
         store.release.fetched(), store.grades.of(HW1), [each for each in store.audit.events() if each.action == "test"],
         [each and (each.name, each.size, each.read()) for each in (*files, *release_files, *feedback)],
         [round(each.modified) for each in feedback if each],
+        store.jobs.announced(), store.jobs.waiting(), store.jobs.results(HW1),
         [replace(each, modified=0) for name in (HW1, HW2) for each in store.submissions.latest_files(name)],
     ]  # fmt: skip
 

@@ -60,7 +60,7 @@ def test_moodle_gets_numbers_alone_and_is_told_who_is_excused() -> None:
 
 def test_gradescope_says_who_is_missing() -> None:
     lines = text_of(ExportFormat.GRADESCOPE).splitlines()
-    assert lines[0].endswith("View Count,Submission Count,Q1 (5 pts),Q2 (5 pts)")
+    assert lines[0].endswith("View Count,Submission Count,1: Q1 (5.0 pts),2: Q2 (5.0 pts)")
     assert lines[1] == "Ada,Lovelace,00123,ada@example.org,Sec 1,9.5,10,Graded,,2026-03-10T20:08:00Z,0:01:30,,,5,4.5"
     assert lines[3] == "Cleo,Ng,00789,cleo@example.org,,,10,Missing,,,,,,,"
 

@@ -11,15 +11,20 @@ from mograder.domain.assignments import Assignment, CountingRule
 from mograder.domain.board import Board, BoardFilter, Cell, Order, Row, Show, find, missing
 from mograder.domain.counting import AssessedSubmission
 from mograder.domain.deadlines import Lateness, Penalties
+from mograder.domain.disclosure import for_instructor
 from mograder.domain.extensions import Extension
 from mograder.domain.files import StoredFile
 from mograder.domain.grade_changes import spread
 from mograder.domain.grades import GradeEntry
+from mograder.domain.grading_jobs import Job
+from mograder.domain.grading_results import Brief, GradingState, Progress, Queue
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
+from mograder.domain.results import CellFailure, CheckResult, CheckStatus, LimitReached, Outcome
 from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
 from mograder.domain.standings import Standing
+from mograder.tables.export import CSV_TYPE, Exported
 from mograder.tables.formats import read_grades
 from mograder.tables.grades import GradeChanges, GradeRules, check_grades
 from mograder.tables.headers import Labels
@@ -28,9 +33,11 @@ from mograder.tables.sheet import read_sheet
 from mograder.web.api import Failure
 from mograder.web.pages.assignment import AssignmentPage, GradesPage, PersonPage, SourcePage
 from mograder.web.pages.board import PEOPLE_A_PAGE, BoardPage, RulesPage, Rush, part_of
+from mograder.web.pages.gradebook import ExportPage
 from mograder.web.pages.page import Frame, Page
 from mograder.web.pages.source import Contents, look_into
 from mograder.wire.endpoints import MIB
+from tests.grading_samples import HALF_RIGHT, record
 from tests.web.sample_parts import HOUR, LONG, NOBODY, NOW, SCRIPT, TASKS, TEACHER, assignment, work
 
 HW1 = AssignmentName("hw1")
@@ -82,7 +89,7 @@ RULES = RulesAsText(
 HARD_RULES = replace(RULES, texts=RuleTexts(f'"{SCRIPT}', "soon", *[SCRIPT] * 5), zone="America/Argentina/Buenos_Aires")
 
 
-def assignment_page(everybody: Board, show: Show = Show.ALL, grades: tuple[str, ...] = (), **more: str) -> Page:
+def assignment_page(everybody: Board, show: Show = Show.ALL, grades: tuple[str, ...] = (), **more: Any) -> Page:
     everybody = find(everybody, BoardFilter(assignment=HW1))
     rows, part = part_of(find(everybody, BoardFilter("", HW1, show)).rows, {}, PEOPLE_A_PAGE)
     cells = [row.cells[0] for row in everybody.rows]
@@ -94,6 +101,10 @@ def assignment_page(everybody: Board, show: Show = Show.ALL, grades: tuple[str, 
     )
 
 
+WAITING = Job(3, HW1, Username("alice"), 1, NOW)
+DOUBTFUL = Brief(Outcome.LIMIT, 2.5, 30.0, ("changed cells", "unprotected", "differs between runs", "slow"))
+RESULTS = {Username("alice"): Brief(Outcome.GRADED, 15.8, 30.0, ()), Username("bob"): DOUBTFUL}
+QUEUE = Queue(1, NOW, (WAITING,))
 HARD_TASK = assignment("hw1", f"{SCRIPT} {LONG}", NOW - HOUR)
 TABLE = f"""username,grade,feedback
 alice,9,well done
@@ -121,6 +132,18 @@ def person_page(task: Assignment = TASKS[0], name: str = "Alice Example", **stan
     return PersonPage(TEACHER, task, ALICE, name, replace(before, **standing), grade, "Europe/London")
 
 
+def hard_result() -> Progress:
+    """A result with all that an instructor is told."""
+    checks = (*HALF_RIGHT.checks, CheckResult("Q2: own", "Q2", False, CheckStatus.DANGER, (SCRIPT,), 0, 1, True))
+    failure = CellFailure("answer", 12, f"ValueError: {SCRIPT}", f"line 12, in answer\n    {SCRIPT}")
+    report = replace(
+        HALF_RIGHT, outcome=Outcome.CODE_FAILED, checks=checks, failures=(failure,), changed_cells=(SCRIPT,),
+        limits=(LimitReached("time", "Q2", 40),), flaky=("Q2: more",), isolated=False,
+    )  # fmt: skip
+    made = record(report)
+    return Progress(GradingState.FAILED, 3, None, for_instructor(made, made.marks), 2, f"no sandbox {SCRIPT}")
+
+
 def assessed(task: Assignment, attempt: int) -> AssessedSubmission:
     kept = work(task, "alice", NOW - 199 * HOUR + attempt * HOUR)
     late = Lateness(1, 5, "1 day late: due Tue 10 Mar 12:00, received Tue 10 Mar 13:00 UTC, 1 x 5 %")
@@ -144,7 +167,11 @@ SAMPLES: dict[str, Page] = {
     "assignment": assignment_page(board(FEW), kept="the grades are stored: 3 in all"),
     "assignment-nobody": assignment_page(Board(TASKS, ())),
     "assignment-hard": assignment_page(board(HARD_PEOPLE, (HARD_TASK,)), problem=f"line 3: {SCRIPT}"),
+    "assignment-graded": replace(assignment_page(board(FEW)), results=RESULTS, queue=QUEUE),
     "assignment-many": assignment_page(board(MANY, (TASKS[0],)), Show.HANDED_IN),
+    "assignment-sections": assignment_page(board(FEW), sections=("1", SCRIPT, LONG), section="1", drafts=3),
+    "export": ExportPage(TEACHER, TASKS[0], Exported(b"x", "hw1-canvas.csv", CSV_TYPE, ("2 grades: left out",))),
+    "export-hard": ExportPage(TEACHER, HARD_TASK, Exported(b"x", f"{SCRIPT}{LONG}.csv", CSV_TYPE, (SCRIPT, LONG))),
     "grades-preview": GradesPage(TEACHER, TASKS[0], FOUND, "0" * 64),
     "grades-same": GradesPage(TEACHER, TASKS[0], preview("username,grade\nalice,8\n", []), "0" * 64),
     "grades-hard": GradesPage(TEACHER, HARD_TASK, HARD_FOUND, "0" * 64),
@@ -153,12 +180,14 @@ SAMPLES: dict[str, Page] = {
     "person-extended": person_page(extension=GRANTED),
     "person-nothing": person_page(submitted=False, kept=(), counting=None, feedback_available=False, grade=None),
     "person-by-hand": replace(person_page(kept=(), counting=None), by_hand="alice.py", problem="no data"),
+    "person-graded": replace(person_page(), grading=hard_result()),
     "person-hard": person_page(HARD_TASK, LONG),
     "source": source_page(look_into(StoredFile("a.py", len(CODE), 0, "", data=CODE.encode()))),
     "source-cut": source_page(Contents(Markup("x = 1\n"), cut=True), HARD_TASK),
     "source-zip": source_page(Contents(files=ZIP, cut=True)),
     "source-broken": source_page(Contents(problem="this zip is not sound: download it to look at it")),
     "board": board_page(TEACHER, board(FEW)),
+    "board-sections": replace(board_page(TEACHER, board(FEW)), sections=("1", SCRIPT, LONG)),
     "board-nobody": board_page(TEACHER, Board(TASKS, ())),
     "board-no-assignments": board_page(TEACHER, board(FEW, ())),
     "board-hard": board_page(replace(TEACHER, course=LONG), board(HARD_PEOPLE)),

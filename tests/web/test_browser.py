@@ -31,7 +31,7 @@ def test_a_student_joins_by_the_link_and_comes_back_with_the_token(tab: Tab, ser
     assert token == server.token("alice")
     tab.get_by_role("button", name="Copy").first.click()
     expect(tab.get_by_role("button", name="Copied")).to_be_visible()
-    tab.get_by_role("link", name="Go to the assignments").click()
+    tab.get_by_role("button", name="Go to the assignments").click()
     expect(tab.get_by_role("row", name="hw1")).to_contain_text("new")
     log_out(tab)
     tab.get_by_label("Your token").fill(token)

@@ -51,7 +51,7 @@ def test_registration_takes_any_content_type(web: Web, kind: str) -> None:
         (b'{"user": "__x"}', 400, "bad_name"), (b'{"user": "__instructor__"}', 400, "bad_name"),
         (b'{"user": "a.py"}', 400, "bad_name"), (b'{"user": "a_20260310T200800"}', 400, "bad_name"),
         (b'{"user": "a"}', 403, "wrong_code"), (b'{"user": "a", "enrollment_code": ""}', 403, "wrong_code"),
-        (b'{"user": "a", "enrollment_code": "Swordfish"}', 403, "wrong_code"),
+        (b'{"user": "a", "enrollment_code": "Swordfis"}', 403, "wrong_code"),
         (b'{"user": "a", "enrollment_code": "\xc3\xa4"}', 403, "wrong_code"),
     ],
 )  # fmt: skip

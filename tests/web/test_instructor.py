@@ -110,9 +110,11 @@ def test_the_roster_is_kept_and_the_join_link_shown(tab: Tab, server: Running, t
     listed = tmp_path / "list.csv"
     listed.write_text("username,name\nalice,Alice Example\n")
     tab.get_by_label("CSV table").set_input_files(listed)
-    tab.get_by_role("button", name="Import").click()
+    tab.get_by_role("button", name="Preview").click()
+    tab.get_by_role("button", name="Change the roster").click()
     expect(tab.get_by_label("Personal codes")).to_contain_text("alice ")
-    tab.get_by_role("button", name="Reset tom").click()
+    tab.get_by_role("link", name="Reset tom").click()
+    tab.get_by_role("button", name="Reset").click()
     expect(tab.get_by_label("Personal codes")).to_contain_text("tom ")
     assert tab.get_by_label("Personal codes").inner_text() != first
     tab.get_by_role("link", name="Remove tom").click()
@@ -176,6 +178,8 @@ def test_the_keyboard_alone_keeps_the_roster(tab: Tab, server: Running, tmp_path
     press(tab, "Remove")
     expect(tab.get_by_role("row", name="tom")).to_contain_text("removed")
     press(tab, "Bring back tom")
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Bring somebody back")
+    press(tab, "Bring back")
     expect(codes).to_contain_text("tom ")
     tab_to(tab, "User name")
     tab.keyboard.type("bob")

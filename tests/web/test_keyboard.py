@@ -34,7 +34,7 @@ def test_the_keyboard_alone_comes_in_with_a_personal_code(tab: Tab, server: Runn
     go_to(tab, tab.get_by_label("Enrollment code"))
     tab.keyboard.type(alice["code"])
     press(tab, tab.get_by_role("button", name="Join"))
-    press(tab, tab.get_by_role("link", name="Go to the assignments"))
+    press(tab, tab.get_by_role("button", name="Go to the assignments"))
     expect(tab.get_by_role("heading", level=1)).to_have_text("Your assignments")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from html import unescape
 from pathlib import Path
@@ -13,14 +15,16 @@ from mograder.domain.access import COURSE_INSTRUCTOR, Role
 from mograder.domain.audit import Event
 from mograder.domain.course import Course
 from mograder.domain.errors import Unauthenticated
-from mograder.domain.names import INSTRUCTOR
+from mograder.domain.names import INSTRUCTOR, Username
 from mograder.domain.roster import Person
 from mograder.domain.tokens import Token
 from tests.parts import ALICE, CODE, NOON, submit_work, token_of
+from tests.tables import samples
 from tests.web.in_process import Web
 from tests.web.pages.test_sessions import Visitor
 from tests.web.test_grading import SCRIPT, upload
 
+CANVAS = samples.CANVAS.encode()
 A_CODE = re.compile(r"\b[a-z2-9]{4}-[a-z2-9]{4}-[a-z2-9]{4}\b")
 
 
@@ -40,7 +44,14 @@ def test_students_get_403_for_these_pages(course: Course) -> None:
     student.post("/login", token=token_of(course, "alice"))
     for path in ("/people", "/people/alice/remove", "/invite", "/more-time", "/audit"):
         assert student.get(path).status_code == 403
-    for path in ("/people", "/people/import", "/people/alice/reset", "/people/alice/role", "/people/alice/remove"):
+    for path in (
+        "/people",
+        "/people/import",
+        "/people/import/keep",
+        "/people/alice/reset",
+        "/people/alice/role",
+        "/people/alice/remove",
+    ):
         assert student.post(path, user="eve", role="instructor").status_code == 403
 
 
@@ -60,14 +71,76 @@ def test_an_added_person_gets_a_code_that_is_shown_once_and_works(teacher: Visit
     assert list(roles(course)) == ["alice"]
 
 
-def test_a_list_is_imported_whole_or_not_at_all(teacher: Visitor, course: Course) -> None:
+def test_a_list_is_shown_first_and_imported_whole_or_not_at_all(teacher: Visitor, course: Course) -> None:
     bad = upload(teacher, "/people/import", ("list.csv", b"username,name\nalice,Alice\n.bob,Bob\n"))
-    assert bad.status_code == 400
     assert "line 3: " in unescape(bad.text)
-    assert course.roster.all() == []
+    assert "Change the roster" not in bad.text
+    assert upload(teacher, "/people/import", ("list.csv", b"")).status_code == 400
     good = upload(teacher, "/people/import", ("list.csv", f"username,name\nalice,{SCRIPT}\nbob,B\n".encode()))
-    assert (good.status_code, len(A_CODE.findall(good.text)), SCRIPT in good.text) == (200, 2, False)
+    assert SCRIPT not in good.text
+    assert course.roster.all() == []  # nothing was done yet
+
+    kept = teacher.post("/people/import/keep", **hidden(good.text))
+    assert (kept.status_code, len(A_CODE.findall(kept.text)), SCRIPT in kept.text) == (200, 2, False)
     assert list(roles(course)) == ["alice", "bob"]
+    again = teacher.post("/people/import/keep", **hidden(good.text))
+    assert (again.status_code, "the roster has changed since" in again.text.lower()) == (409, True)
+
+
+def test_a_newer_list_updates_and_drops_if_said_and_the_roster_is_downloaded(teacher: Visitor, course: Course) -> None:
+    canvas = teacher.post("/people/import/keep", **hidden(upload(teacher, "/people/import", ("c.csv", CANVAS)).text))
+    assert len(A_CODE.findall(canvas.text)) == 3
+    newer = ("n.csv", b"username,email,section\nada,ada@u.de,Sec 2\nrob,bob@u.de,\n")
+    first = upload(teacher, "/people/import", newer)
+    text = " ".join(unescape(re.sub("<[^>]*>", " ", first.text)).split())
+    assert "1 new, 1 on the roster already, 2 on the roster and not in the list" in text
+    assert "ada : e-mail – → ada@u.de , sections Sec 1 → Sec 2" in text
+    teacher.post("/people/import/keep", **hidden(first.text))
+    assert list(roles(course)) == ["ada", "bob", "cleo@example.org", "rob"]
+
+    second = upload(teacher, "/people/import", newer)
+    done = teacher.post("/people/import/keep", **hidden(second.text), drop="yes")
+    assert "nobody is new" in done.text
+    assert list(roles(course)) == ["ada", "rob"]
+    ada = course.roster.all()[0]
+    assert (ada.email, ada.sections, len(ada.ids)) == ("ada@u.de", ("Sec 2",), 2)
+    assert "ada@u.de" in teacher.get("/people/ada").text
+    assert teacher.get("/people/roster.csv").text.splitlines()[1:] == [
+        "ada,Ada Lovelace,ada@u.de,Sec 2,00123,987,,,", "rob,,bob@u.de,,,,,,",
+    ]  # fmt: skip
+
+    # Somebody is known by the address although the user name is another.
+    renamed = upload(teacher, "/people/import", ("r.csv", b"username,email\nada,\nrobert,BOB@u.de\n"))
+    assert "of the list is" in renamed.text
+    teacher.post("/people/import/keep", **hidden(renamed.text))
+    assert list(roles(course)) == ["ada", "rob"]
+
+
+def hidden(page: str) -> dict[str, str]:
+    """What the form that confirms sends by itself."""
+    found = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page)
+    return {name: unescape(value) for name, value in found}
+
+
+def test_everybody_gets_a_new_code_in_one_table(teacher: Visitor, course: Course) -> None:
+    course.roster.add(COURSE_INSTRUCTOR, [Person.parse("bob", "=1+1, Bob")])
+    course.accounts.register("carol", CODE)
+    course.roster.add(COURSE_INSTRUCTOR, [Person.parse("dave")])
+    course.roster.remove(COURSE_INSTRUCTOR, Username("dave"))
+    old = Token.parse(token_of(course, "carol"))
+    assert teacher.post("/new-codes").status_code == 400  # not before it is confirmed
+    course.accounts.authenticate(old)
+    answer = teacher.post("/new-codes", sure="yes")
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    codes = {row["username"]: row["code"] for row in rows}
+    assert {"bob", "carol"} <= set(codes)
+    assert "dave" not in codes
+    assert next(row["name"] for row in rows if row["username"] == "bob") == "'=1+1, Bob"
+    with pytest.raises(Unauthenticated):
+        course.accounts.authenticate(old)
+    for user, code in codes.items():
+        assert course.accounts.register(user, code)[0] == user
+    assert teacher.sees == "Board"
 
 
 def test_a_reset_ends_the_token_and_shows_a_new_code_once(teacher: Visitor, course: Course) -> None:

@@ -107,7 +107,7 @@ def test_a_student_joins_hands_in_and_leaves_without_leaving_the_path(
     tab.get_by_label("User name").fill("alice")
     tab.get_by_label("Enrollment code").fill(CODE)
     tab.get_by_role("button", name="Join").click()
-    tab.get_by_role("link", name="Go to the assignments").click()
+    tab.get_by_role("button", name="Go to the assignments").click()
     tab.get_by_role("link", name="hw1").click()
     work = tmp_path / "work.py"
     work.write_text("x = 1\n")

@@ -13,7 +13,7 @@ from mograder.domain.grading_jobs import LEASE, TRIES, Announced, Job, Result
 from mograder.domain.grading_record import GradingRecord
 from mograder.domain.names import INSTRUCTOR
 from mograder.domain.results import RunReport
-from mograder.signing import Ed25519Signer
+from mograder.signing import Ed25519Signer, new_private_key
 from mograder.wire.records import KIND, claims_of, record_of
 from tests.grading_samples import FAILED, HALF_RIGHT, record
 from tests.parts import ALICE, BOB, HW1, NOON, submit_work, token_of
@@ -136,3 +136,31 @@ def test_the_board_says_what_waits_and_what_failed(graded: Course) -> None:
     page = teacher.get("/board").text
     assert "1 submission waits to be graded" in page
     assert "no sandbox" in page
+
+
+def test_instructors_see_results_with_what_is_in_doubt_on_the_assignments_and_the_persons_page(graded: Course) -> None:
+    submit_work(graded.store, graded.signer, BOB, b"work")
+    teacher = Visitor(graded)
+    teacher.post("/login", token=token_of(graded, INSTRUCTOR))
+    assert "2 submissions wait to be graded" in teacher.get("/board/hw1").text
+    doubtful = replace(HALF_RIGHT, changed_cells=("check(Q1)",), flaky=("Q1: parity",), isolated=False)
+    finish(graded, doubtful)
+    page = teacher.get("/board/hw1").text
+    assert "15.8 of 30" in page
+    assert all(f'<span class="badge">{flag}</span>' in page for flag in ("changed cells", "unprotected"))
+    page = teacher.get("/board/hw1/people/alice").text
+    assert all(each in page for each in SECRET)
+    assert "check(Q1)" in page
+    assert "Q1: parity" in page
+
+
+def test_a_result_that_the_course_did_not_sign_is_shown_to_nobody(graded: Course) -> None:
+    job = claim(graded)
+    stranger = Ed25519Signer(new_private_key())
+    forged = stranger.sign(claims_of(record(HALF_RIGHT, username="alice", receipt=job.receipt)), KIND)
+    graded.store.jobs.finish(job, Result(job.receipt, "t1", HW1, job.username, NOON, forged))
+    assert (ask(graded)["state"], ask(graded)["result"]) == ("failed", None)
+    teacher = Visitor(graded)
+    teacher.post("/login", token=token_of(graded, INSTRUCTOR))
+    assert "cannot be believed" in teacher.get("/board/hw1").text
+    assert "not signed by this course" in teacher.get("/board/hw1/people/alice").text

@@ -36,7 +36,7 @@ def test_a_student_goes_from_the_join_link_to_the_feedback(tab: Tab, server: Run
     tab.goto(JoinLink(server.url, CODE).text)
     tab.get_by_label("User name").fill("alice")
     tab.get_by_role("button", name="Join").click()
-    tab.get_by_role("link", name="Go to the assignments").click()
+    tab.get_by_role("button", name="Go to the assignments").click()
     tab.get_by_role("link", name="hw1").click()
     tab.wait_for_url("**/my/hw1")
     with tab.expect_download() as download:
@@ -83,7 +83,7 @@ def test_the_same_way_without_scripts(browser: Browser, server: Running, tmp_pat
         tab.get_by_label("Enrollment code").fill(CODE)
         tab.get_by_role("button", name="Join").click()
         expect(tab.get_by_label("Your token")).to_have_text(server.token("alice"))
-        tab.get_by_role("link", name="Go to the assignments").click()
+        tab.get_by_role("button", name="Go to the assignments").click()
         tab.get_by_role("link", name="hw1").click()
         (tmp_path / "essay.docx").write_bytes(b"x")
         tab.get_by_label("Your work").set_input_files(tmp_path / "essay.docx")

@@ -30,6 +30,7 @@ PLACES = {
     "audit": ("mograder.cli.audit:audit", "Say who did what in the course: the audit log."),
     "token": ("mograder.cli.token:token", "Make tokens from a course's secret."),
     "autograde": ("mograder.cli.autograde:autograde", "Grade submissions: a signed record and a page for each."),
+    "regrade": ("mograder.cli.regrade:regrade", "Show what new tests change for everybody, and put it in force."),
     "worker": ("mograder.cli.worker:worker", "Grade submissions as they come in."),
     "feedback": ("mograder.cli.feedback:feedback", "Make a feedback page a student, and the table of grades."),
     "doctor": ("mograder.cli.maintenance:doctor", "Check a course folder, and mend what is safe to mend."),

@@ -57,6 +57,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
     type=click.Path(file_okay=False, path_type=Path),
     help="Where records and pages go, in a folder for each assignment. [default: autograded/]",
 )
+@click.option("--twice", is_flag=True, help="Run each submission twice. What differs is named, and costs no points.")
 @click.option("--force", is_flag=True, help="Grade everything again, also what has not changed.")
 @click.option(
     "--no-sandbox", is_flag=True, help="Run submissions with all rights that you have: for files that you trust."
@@ -64,7 +65,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
 @json_option
 def autograde(
     assignments: tuple[str, ...], source: Path | None, csv_file: Path | None, jobs: int, timeout: float | None,
-    max_memory: int | None, output_dir: Path | None, force: bool, no_sandbox: bool, as_json: bool,
+    max_memory: int | None, output_dir: Path | None, twice: bool, force: bool, no_sandbox: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Grade the submissions of each ASSIGNMENT in submitted/, or those at each PATH; by default of all assignments.
 
@@ -90,7 +91,7 @@ def autograde(
     if no_sandbox:
         note("warning: --no-sandbox: what is in the submissions runs with all rights that you have on this machine")
     limits = {"total_seconds": timeout, "memory_mb": max_memory}
-    wishes = Wishes({name: each for name, each in limits.items() if each is not None}, jobs, not no_sandbox)
+    wishes = Wishes({name: each for name, each in limits.items() if each is not None}, jobs, not no_sandbox, twice)
     found = [done for each in chosen for done in _grade(each, source, output_dir, force, wishes)]
     if csv_file:
         _write_results(csv_file, [each.record for each in found])
@@ -178,6 +179,9 @@ def _tell(found: Sequence[Done]) -> None:
         tell("  ".join(f"{words}: {count}" for words, count in counts))
         _histogram(records)
         _hardest(records)
+        flaky = {label for each in records for label in each.report.flaky}
+        if flaky:
+            tell(f"came out differently in two runs: {', '.join(sorted(flaky))}")
 
 
 def _row(record: GradingRecord) -> tuple[str, ...]:

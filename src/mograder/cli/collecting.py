@@ -9,6 +9,7 @@ import click
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, reads_from_a_server
 from mograder.cli.output import json_option, note, result
+from mograder.cli.people import in_section, section_option
 from mograder.client.collecting import collect
 from mograder.client.settings import submissions_folder
 from mograder.domain.errors import MograderError
@@ -31,6 +32,7 @@ _out_folder = click.Path(file_okay=False, path_type=Path)
     show_default=True,
     help="What the course counts, the latest of everybody, or the last in time of those who have one.",
 )
+@section_option
 @click.option("--force", is_flag=True, help="Download everything again.")
 @reads_from_a_server
 @json_option
@@ -38,6 +40,7 @@ def fetch_submissions(
     assignment: str,
     output_dir: Path | None,
     which: str,
+    section: str,
     force: bool,
     server: Server,
     as_json: bool,
@@ -55,7 +58,8 @@ def fetch_submissions(
         chosen = choose(client.assignments(), assignment)
         folder = output_dir or submissions_folder(Path(), chosen.name)
         results = []
-        for each in collect(client, chosen.name, folder, force, which):
+        wanted = {each.user for each in in_section(client.roster(), section)} if section else None
+        for each in collect(client, chosen.name, folder, force, which, wanted):
             results.append(each)
             if each.problem:
                 note(f"warning: {each.user}: {each.problem}")

@@ -15,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from mograder.cli.arguments import PLACE, as_typed
+from mograder.cli.newer import tell_if_newer
 from mograder.cli.output import note, when
 from mograder.client.client import Client, known
 from mograder.client.connection import RetryPolicy, normalise_url, trusting
@@ -108,6 +109,7 @@ class Server:
         return Client(
             address, token, patience=RetryPolicy(total=self.patience), on_wait=once,
             on_trouble=lambda trouble: once(f"warning: {trouble}"), verify=trusting(authority),
+            on_version=functools.partial(tell_if_newer, address),
         )  # fmt: skip
 
     def owner(self) -> str:

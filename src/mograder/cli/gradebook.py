@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from mograder.cli.arguments import read_table
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, choose_exactly, reads_from_a_server, sends_to_a_server
 from mograder.cli.output import json_option, note, result
+from mograder.cli.people import in_section, members_of, of_section, section_option
 from mograder.client.client import Client, known
 from mograder.client.files import replacing
 from mograder.domain.errors import BadRequest, MethodNotAllowed, MograderError, NotFound
@@ -24,7 +24,7 @@ from mograder.domain.names import counted
 from mograder.wire import messages
 
 if TYPE_CHECKING:
-    from mograder.tables.export import Exported, StudentGrade
+    from mograder.tables.export import Exported, GradeSheet
     from mograder.tables.grades import GradeChange, GradeChanges, GradeTable
     from mograder.tables.headers import Labels
     from mograder.tables.people import Member
@@ -124,7 +124,7 @@ def check_table(client: Client, chosen: messages.AssignmentInfo, sheet: Sheet, u
     from mograder.tables.grades import GradeRules, check_grades
 
     table = read_grades(sheet, _labels(chosen), upload.column)
-    members = _members(client)
+    members = members_of(client)
     rules = GradeRules(_points(client, chosen), upload.allow_above, upload.allow_text, upload.clear_empty)
     return check_grades(table, _named_in(table) if members is None else members, _stored(client, chosen), rules)
 
@@ -133,26 +133,6 @@ def _labels(chosen: messages.AssignmentInfo) -> Labels:
     from mograder.tables.headers import Labels
 
     return Labels(chosen.name, known(chosen.title) or "")
-
-
-def _members(client: Client) -> list[Member] | None:
-    """Everybody who has registered or submitted, None where the server keeps no roster."""
-    from mograder.tables.people import Member
-
-    try:
-        entries = client.roster()
-    except (NotFound, MethodNotAllowed):
-        return None
-    here = [each for each in entries if each.state != "removed"]
-    found = {each.user: Member(each.user, each.name, _address(each.user)) for each in here}
-    for assignment in client.assignments():
-        for submitted in client.submissions(assignment.name):
-            found.setdefault(submitted.username, Member(submitted.username, "", _address(submitted.username)))
-    return sorted(found.values(), key=lambda member: member.username)
-
-
-def _address(username: str) -> str:
-    return username if "@" in username else ""
 
 
 def _named_in(table: GradeTable) -> list[Member]:
@@ -233,13 +213,14 @@ def _show_dry_run(chosen: messages.AssignmentInfo, changes: GradeChanges, partia
 @click.option("-o", "--output", type=_out_file, help="The file to write. [default: ASSIGNMENT-FORMAT.csv]")
 @click.option("--penalised", is_flag=True, help="Write marks after late penalties, not the raw ones.")
 @click.option("--drafts", is_flag=True, help="Write grades that students do not see yet, too.")
+@section_option
 @_column
 @_encoding
 @reads_from_a_server
 @json_option
 def export_grades(
-    assignment: str, form: str, template: Path | None, output: Path | None, penalised: bool, drafts: bool, column: str,
-    encoding: str, server: Server, as_json: bool,
+    assignment: str, form: str, template: Path | None, output: Path | None, penalised: bool, drafts: bool, section: str,
+    column: str, encoding: str, server: Server, as_json: bool,
 ) -> None:  # fmt: skip
     """Write everybody's grades as a table that Canvas, Moodle or Gradescope reads, or as CSV, JSON or .xlsx.
 
@@ -256,15 +237,14 @@ def export_grades(
 
     with server.connect() as (client, _):
         chosen = choose(client.assignments(), assignment)
-        points, grades = _points(client, chosen), _results(client, chosen)
-    sheet = export.GradeSheet(_labels(chosen), points, tuple(grades))
+        sheet = _sheet(client, chosen, section)
     choices, wanted = export.Choices(penalised, drafts), export.ExportFormat(form)
     if template:
         written = fill_template(sheet, wanted, choices, template.read_bytes(), column, encoding)
     else:
         written = export.export_grades(sheet, wanted, choices)
     target = _write(written, output)
-    given = sum(bool(choices.mark(each)) for each in grades)
+    given = sum(bool(choices.mark(each)) for each in sheet.grades)
     result(as_json, {"file": str(target), "grades": given, "notes": written.notes}, f"{given} grade(s) in {target}")
 
 
@@ -280,42 +260,32 @@ def _write(written: Exported, output: Path | None) -> Path:
     return target
 
 
-def _results(client: Client, chosen: messages.AssignmentInfo) -> list[StudentGrade]:
-    """Everybody's result, sorted by user name; instructors only if they have a grade."""
+def _sheet(client: Client, chosen: messages.AssignmentInfo, section: str) -> GradeSheet:
+    from mograder.tables.export import GradeSheet, Question, StudentGrade
     from mograder.tables.people import Member
 
-    stored = {each.username: each for each in client.grades(chosen.name)}
-    submitted = {each.username: each for each in client.submissions(chosen.name, "counts")}
-    roster = {each.user: each for each in client.roster()}
-    names = {each.user for each in roster.values() if each.role.value == "student" and each.state != "removed"}
-    found = []
-    for name in sorted({*names, *submitted, *(user for user, entry in stored.items() if user and entry.grade)}):
-        member = Member(name, roster[name].name if name in roster else "", _address(name))
-        found.append(_student_grade(member, stored.get(name, GradeEntry({})), submitted.get(name)))
-    return found
-
-
-def _student_grade(member: Member, entry: GradeEntry, submitted: messages.SubmissionInfo | None) -> StudentGrade:
-    from mograder.tables.export import StudentGrade, penalised_mark
-
-    received, penalised = "", None
-    if submitted is not None:
-        moment = known(submitted.received) or submitted.timemodified
-        received = datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds") if moment else ""
-        penalised = penalised_mark(entry.grade, known(submitted.penalty) or 0)
-    draft = entry.says_something and not entry.visible
-    return StudentGrade(member, entry.grade, penalised, entry.feedback, draft=draft, received=received)
+    book = client.gradebook(chosen.name)
+    grades = [
+        StudentGrade.of(
+            Member.known(each.user, each.name, each.email, each.sections, each.ids), each.grade, each.penalised,
+            each.feedback, each.points, each.draft, known(each.received), each.late,
+        )
+        for each in of_section(book.people, section)
+    ]  # fmt: skip
+    questions = [Question(each.key, each.available) for each in book.questions]
+    return GradeSheet(_labels(chosen), _points(client, chosen), tuple(grades), tuple(questions))
 
 
 @click.command(name="export-feedback", short_help="Write the zip of feedback pages that Moodle takes.")
 @click.argument("assignment", shell_complete=assignment_names)
 @click.option("--worksheet", type=_in_file, required=True, help="Moodle's grading worksheet of the assignment.")
 @click.option("-o", "--output", type=_out_file, help="The file to write. [default: ASSIGNMENT-moodle-feedback.zip]")
+@section_option
 @_encoding
 @reads_from_a_server
 @json_option
 def export_feedback(
-    assignment: str, worksheet: Path, output: Path | None, encoding: str, server: Server, as_json: bool
+    assignment: str, worksheet: Path, output: Path | None, section: str, encoding: str, server: Server, as_json: bool
 ) -> None:
     """Write everybody's feedback page as the zip that Moodle takes under "Upload multiple feedback files in a zip".
 
@@ -328,7 +298,10 @@ def export_feedback(
     pages = []
     with server.connect() as (client, _):
         chosen = choose(client.assignments(), assignment)
-        for member in _members(client) or ():
+        wanted = {each.user for each in in_section(client.roster(), section)} if section else None
+        for member in members_of(client) or ():
+            if wanted is not None and member.username not in wanted:
+                continue
             try:
                 pages.append(FeedbackPage(member, client.feedback(chosen.name, member.username)))
             except NotFound:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import metadata
 
-from mograder import __version__
+from mograder import DISTRIBUTION, __version__
 
 
 def others() -> list[str]:
@@ -12,7 +12,8 @@ def others() -> list[str]:
     found = {
         f"{each.metadata['Name']} {each.version}"
         for each in metadata.distributions()
-        if each.version != __version__
+        if each.metadata["Name"] != DISTRIBUTION
+        and each.version != __version__  # a checkout that was installed under the name that it had before
         and any(entry.group == "console_scripts" and entry.name == "mograder" for entry in each.entry_points)
     }
     return sorted(found)

@@ -9,7 +9,6 @@ from mograder.domain.audit import all_events, without_repeats
 from mograder.domain.course import Course
 from mograder.domain.extensions import Change
 from mograder.domain.names import Username, parse_owner
-from mograder.domain.roster import Person
 from mograder.wire import messages
 
 
@@ -24,9 +23,12 @@ class LocalCourse:
     def roster(self) -> list[messages.RosterEntry]:
         return [messages.roster_entry(each) for each in self._course.roster.all()]
 
-    def add_people(self, people: Iterable[messages.NewPerson]) -> list[messages.RosterEntry]:
-        parsed = [Person.parse(each.user, each.name, each.role) for each in people]
-        return [messages.roster_entry(*each) for each in self._course.roster.add(COURSE_INSTRUCTOR, parsed)]
+    def add_people(
+        self, people: Iterable[messages.NewPerson], update: bool = False, remove: Iterable[str] = ()
+    ) -> list[messages.RosterEntry]:
+        parsed, dropped = messages.parse_people(people), [parse_owner(each) for each in remove]
+        added = self._course.roster.add(COURSE_INSTRUCTOR, parsed, update, dropped)
+        return [messages.roster_entry(*each) for each in added]
 
     def reset(self, user: str) -> messages.RosterEntry:
         return messages.roster_entry(*self._course.roster.reset(COURSE_INSTRUCTOR, Username(user)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,11 @@ from mograder.cli.arguments import as_typed, read_table
 from mograder.cli.connect import Server, course_option, reads_from_a_server
 from mograder.cli.connect import somewhere as at
 from mograder.cli.local import LocalCourse
-from mograder.cli.output import note, table, tell_json
+from mograder.cli.output import note, table, tell, tell_json
+from mograder.cli.people import in_section, member_of, section_option
 from mograder.client.client import Client, known
-from mograder.domain.access import Role
-from mograder.domain.errors import BadRequest
+from mograder.domain.access import Account, Role
+from mograder.domain.errors import BadRequest, MograderError
 from mograder.domain.names import Username, parse_new_username
 from mograder.wire import messages
 
@@ -46,13 +48,18 @@ def _show(entries: Sequence[messages.RosterEntry], as_json: bool) -> None:
     if as_json:
         tell_json(entries)
         return
-    codes = [known(each.code) or "" for each in entries]
-    rows = [(each.user, each.name, each.role.value, each.state) for each in entries]
-    if any(codes):
-        table(("User", "Name", "Role", "State", "Code"), [(*row, code) for row, code in zip(rows, codes, strict=True)])
+    columns = {
+        "User": [each.user for each in entries],
+        "Name": [each.name for each in entries],
+        "Role": [each.role.value for each in entries],
+        "State": [each.state for each in entries],
+        "Sections": [", ".join(known(each.sections) or ()) for each in entries],
+        "Code": [known(each.code) or "" for each in entries],
+    }
+    shown = [name for name, cells in columns.items() if name not in ("Sections", "Code") or any(cells)]
+    table(shown, list(zip(*(columns[name] for name in shown), strict=True)))
+    if "Code" in shown:
         note("codes are shown only now; each registers its own user name, once: mograder https login --user USER")
-    else:
-        table(("User", "Name", "Role", "State"), rows)
 
 
 def _name(_context: click.Context, _parameter: click.Parameter, text: str) -> Username:
@@ -79,15 +86,17 @@ def roster() -> None:
 
 
 @roster.command(name="list", short_help="List everybody.")
+@section_option
 @_somewhere
-def list_command(place: LocalCourse | Client) -> list[messages.RosterEntry]:
-    """List everybody: user name, name, role, and whether the name is claimed.
+def list_command(place: LocalCourse | Client, section: str) -> list[messages.RosterEntry]:
+    """List everybody: user name, name, role, sections, and whether the name is claimed.
 
     \b
-    Example:
+    Examples:
       mograder roster list --course course/release/
+      mograder roster list --section "Sec 1"
     """
-    return place.roster()
+    return in_section(place.roster(), section)
 
 
 @roster.command()
@@ -109,33 +118,75 @@ def add(place: LocalCourse | Client, user: Username, name: str, role: str) -> li
 @roster.command(name="import", short_help="Add everybody in FILE, a list as other systems export it.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--encoding", default="", metavar="NAME", help="What the file is in, if it is not UTF-8.")
-@click.option("--dry-run", is_flag=True, help="Say who is new, gone and renamed, and add nobody.")
+@click.option("--drop", is_flag=True, help="Remove students who are not in FILE. Their work stays.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask first.")
+@click.option("--dry-run", is_flag=True, help="Say who is new, gone and renamed, and change nothing.")
 @_somewhere
-def import_command(place: LocalCourse | Client, file: Path, encoding: str, dry_run: bool) -> list[messages.RosterEntry]:
+def import_command(
+    place: LocalCourse | Client, file: Path, encoding: str, drop: bool, yes: bool, dry_run: bool
+) -> list[messages.RosterEntry]:
     """Add everybody in FILE, or nobody if a line is wrong; print each one's personal code.
 
     Takes our own lists and those of Canvas, Moodle, Gradescope, nbgrader, Autolab, Classroom 50 and GitHub Classroom,
     as CSV or .xlsx. The user name is the column username or SIS Login ID, else student_id, else the e-mail address; the
-    name is name, or first_name and last_name. Import a longer list later: who is there already stays as they are.
+    name is name, or first_name and last_name. E-mail addresses, sections and ids are kept, and updated when you import
+    a newer list. What would change is said first; on a terminal you are asked.
 
     \b
     Examples:
       mograder roster import students.csv --course course/release/ --dry-run
       mograder roster import students.csv --course course/release/ --json > codes.json
     """
+    found = _read_list(file, encoding)
+    changes = _changes(place.roster(), found)
+    for line in (*found.notes, *_in_words(changes, drop)):
+        note(line)
+    people, gone = changes.people, [each.username for each in changes.gone] if drop else []
+    if dry_run:
+        return [_would_be(each) for each in changes.new]
+    if not people and not gone:
+        return []
+    if not yes and sys.stdin.isatty() and not click.confirm("Change the roster so?", err=True):
+        raise MograderError("nothing was changed")
+    return place.add_people(map(messages.new_person, people), update=True, remove=gone)
+
+
+@roster.command(name="export", short_help="Write everybody as a table that roster import reads.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file. [default: stdout]")
+@section_option
+@course_option
+@reads_from_a_server
+def export_command(output: Path | None, section: str, course: Path | str | None, server: Server) -> None:
+    """Write everybody who was not removed as CSV: user name, name, e-mail address, sections, ids of other systems.
+
+    \b
+    Example:
+      mograder roster export -o roster.csv
+    """
+    from mograder.client.files import replacing
+    from mograder.tables.rosters import write_roster
+
+    with at(course, server) as place:
+        entries = in_section(place.roster(), section)
+    content = write_roster(member_of(each) for each in entries if each.state != "removed")
+    if output is None:
+        sys.stdout.buffer.write(content)
+        return
+    with replacing(output) as file:
+        file.write(content)
+    tell(f"The roster is in {output}")
+
+
+def _would_be(member: Member) -> messages.RosterEntry:
+    return messages.roster_entry(member.person.merged_into(Account(Username(member.username))))
+
+
+def _changes(entries: Sequence[messages.RosterEntry], found: RosterTable) -> RosterChanges:
     from mograder.tables.rosters import compare_rosters
 
-    found = _read_list(file, encoding)
-    there = place.roster()
-    members = [_member(each) for each in there if each.role is Role.STUDENT]
-    changes = compare_rosters(found, members, frozenset(each.user for each in there if each.state == "removed"))
-    for line in (*found.notes, *_in_words(changes)):
-        note(line)
-    renamed = {each.new.username for each in changes.renamed}
-    people = [each for each in found.accepted() if each.username not in renamed]
-    if dry_run:
-        return [messages.RosterEntry(each.username, each.name, Role.STUDENT, "new") for each in changes.new]
-    return place.add_people([messages.NewPerson(each.username, each.name, each.role) for each in people])
+    removed = frozenset(each.user for each in entries if each.state == "removed")
+    staff = frozenset(each.user for each in entries if each.role is not Role.STUDENT)
+    return compare_rosters(found, list(map(member_of, entries)), removed, staff)
 
 
 def _read_list(file: Path, encoding: str) -> RosterTable:
@@ -151,23 +202,24 @@ def _read_list(file: Path, encoding: str) -> RosterTable:
     return found
 
 
-def _member(entry: messages.RosterEntry) -> Member:
-    from mograder.tables.people import Member
-
-    return Member(entry.user, entry.name, entry.user if "@" in entry.user else "")
-
-
-def _in_words(changes: RosterChanges) -> list[str]:
+def _in_words(changes: RosterChanges, drop: bool) -> list[str]:
     """What the list changes, for the person who imports it."""
-    lines = [f"{each.old.username} is {each.new.username} in the list: not added again" for each in changes.renamed]
+    lines = [f"{each.old.username} is {each.new.username} in the list: stays {each.old.username}"
+             for each in changes.renamed]  # fmt: skip
     back = "{0} was removed and stays so: 'mograder roster reset {0}' brings back"
     lines += [back.format(each.username) for each in changes.back]
+    if changes.updated:
+        lines.append(f"with other details in the list: {_some(each.old for each in changes.updated)}")
     if changes.gone:
-        names = ", ".join(each.username for each in changes.gone[:10])
-        more = f" and {len(changes.gone) - 10} more" if len(changes.gone) > 10 else ""
-        lines.append(f"not in the list, and left on the roster: {names}{more}")
-    kept = changes.same + len(changes.updated)
+        done = "removed, their work stays" if drop else "left on the roster (--drop removes)"
+        lines.append(f"not in the list, and {done}: {_some(changes.gone)}")
+    kept = changes.same + len(changes.updated) + len(changes.renamed)
     return [*lines, f"{len(changes.new)} new, {kept} on the roster already, {len(changes.gone)} not in the list"]
+
+
+def _some(members: Iterable[Member]) -> str:
+    names = [each.username for each in members]
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
 @roster.command(short_help="Revoke USER's token and print a new personal code.")

@@ -76,20 +76,23 @@ class Client:
         patience: RetryPolicy | None = None,
         on_wait: Callable[[str], None] | None = None,
         on_trouble: Callable[[str], None] | None = None,
+        on_version: Callable[[str], None] | None = None,
         timeout: float = 60.0,
         verify: ssl.SSLContext | bool = True,
     ) -> None:
         """`on_wait` is told once a request why it will be tried again. `timeout` is the longest silence in seconds.
 
         `on_trouble` is called at each request of an instructor with what is wrong in the course's files.
+        `on_version` is called at each request with the version of a server of ours.
         `verify` is the TLS context, or True for the authorities that this computer trusts.
         """
 
         def quiet(_said: str) -> None: ...
 
         self._connection = Connection(
-            url, token, patience or RetryPolicy(), on_wait or quiet, on_trouble or quiet, timeout, verify
-        )
+            url, token, patience or RetryPolicy(), on_wait or quiet, on_trouble or quiet, on_version or quiet, timeout,
+            verify,
+        )  # fmt: skip
         self.url = self._connection.url
 
     def __enter__(self) -> Self:
@@ -206,6 +209,10 @@ class Client:
         listed = [_value(entry, messages.GradeInfo) for entry in _list(self._call("grades", assignment=assignment))]
         return tuple(GradeEntry(each.fields) for each in listed)
 
+    def gradebook(self, assignment: str) -> messages.GradebookInfo:
+        """Everybody's results. Raises NotFound on a server that does not tell."""
+        return _value(self._call("gradebook", assignment=assignment), messages.GradebookInfo)
+
     def upload_grades(
         self, assignment: str, grades: Iterable[GradeEntry], workflow_state: str = ""
     ) -> messages.GradesStored:
@@ -252,9 +259,14 @@ class Client:
     def roster(self) -> list[messages.RosterEntry]:
         return [_value(entry, messages.RosterEntry) for entry in _list(self._call("roster"))]
 
-    def add_people(self, people: Iterable[messages.NewPerson]) -> list[messages.RosterEntry]:
-        """Not safe to repeat: codes are returned once. If the response is lost, `reset` makes new ones."""
-        request = encode_json(messages.NewPeople(list(people)))
+    def add_people(
+        self, people: Iterable[messages.NewPerson], update: bool = False, remove: Iterable[str] = ()
+    ) -> list[messages.RosterEntry]:
+        """Not safe to repeat: codes are returned once. If the response is lost, `reset` makes new ones.
+
+        With `update` people who are there get the details that are given; those to `remove` are taken off.
+        """
+        request = encode_json(messages.NewPeople(list(people), update, list(remove)))
         reply = self._call("add_people", _json(request), repeatable=False)
         return [_value(entry, messages.RosterEntry) for entry in _list(reply)]
 

@@ -34,7 +34,7 @@ from mograder.domain.errors import (
     error_for,
 )
 from mograder.domain.names import printable
-from mograder.wire.endpoints import KIB, TROUBLE
+from mograder.wire.endpoints import KIB, TROUBLE, VERSION_HEADER
 
 CHUNK = 256 * KIB
 MAX_ERROR = 64 * KIB  # bytes of an error answer that are read
@@ -96,6 +96,7 @@ class Connection:
         patience: RetryPolicy,
         on_wait: Callable[[str], None],
         on_trouble: Callable[[str], None],
+        on_version: Callable[[str], None],
         timeout: float,
         verify: ssl.SSLContext | bool,
     ) -> None:
@@ -105,6 +106,7 @@ class Connection:
         self._token = token.strip() if token else None
         self._on_wait = on_wait
         self._on_trouble = on_trouble
+        self._on_version = on_version
         self._verify = verify
         self._retry = stamina.RetryingCaller(
             attempts=self._patience.attempts,
@@ -199,6 +201,8 @@ class Connection:
             try:
                 for trouble in response.headers.get_list(TROUBLE) if trusted else ():
                     self._on_trouble(printable(unquote(trouble), MAX_TROUBLE))
+                if trusted and (version := response.headers.get(VERSION_HEADER)):
+                    self._on_version(version)
                 if response.is_redirect:
                     url = self._redirected(method, url, response, download)
                     continue

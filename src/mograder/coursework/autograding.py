@@ -21,10 +21,13 @@ from mograder.coursework.records import read_record, write_record
 from mograder.coursework.rendering.result_page import SHOWN, ResultPage, coloured, render_result
 from mograder.domain import deadlines
 from mograder.domain.disclosure import for_instructor, guarded
-from mograder.domain.errors import MograderError, Usage, VerificationFailed
+from mograder.domain.errors import MograderError, Unreadable, Usage, VerificationFailed
 from mograder.domain.grading_record import Graded, GradingRecord, Tested
 from mograder.domain.marks import NOTHING_GIVEN, Given, Question, mark
+from mograder.domain.names import FileName
+from mograder.domain.receipts import Receipt
 from mograder.domain.results import Outcome, RunReport
+from mograder.domain.submissions import SubmissionsStore
 from mograder.signing import Ed25519Signer
 
 TRIES = 2
@@ -120,6 +123,18 @@ def _grade(
     with replacing(folder / f"{what.user}.html") as file:
         file.write(page.encode())
     return record
+
+
+def read_submitted(submissions: SubmissionsStore, receipt: Receipt) -> bytes:
+    """The bytes of the submission that a receipt is for. Raises Unreadable when they are not there, or others."""
+    kept = receipt.submission
+    if kept.size > LARGEST:
+        raise Unreadable("the submission is too large to be graded", f"{kept.size} bytes")
+    file = submissions.file(kept.assignment, FileName(kept.filename))
+    content = file.read() if file else None
+    if content is None or hashlib.sha256(content).hexdigest() != kept.sha256:
+        raise Unreadable(f"{kept.filename} is not what was submitted: compare it with its receipt", kept.filename)
+    return content
 
 
 def grade_one(

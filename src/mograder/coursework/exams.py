@@ -12,12 +12,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mograder.client.files import sha256_of
-from mograder.coursework.autograding import Exam
+from mograder.coursework.autograding import Exam, Runs
 from mograder.coursework.folders import GradingFolders
 from mograder.domain.errors import MograderError, Unreadable, Usage
 from mograder.domain.grading_record import Tested
 from mograder.domain.grading_rules import GradingRules
 from mograder.domain.marks import Question, whole
+from mograder.domain.results import RunReport, better_of
 from mograder.notebook.cells import read_text
 from mograder.notebook.release import make_release
 from mograder.notebook.source import Source
@@ -25,11 +26,25 @@ from mograder.notebook.source import Source
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a command asks for beside the course's settings: limits, how many at once, and whether in a sandbox."""
+    """What a command asks for beside the course's settings: limits, how many at once, and whether in a sandbox.
+
+    `twice`: each submission runs twice, and what differs between the runs is not charged to the student.
+    """
 
     limits: Mapping[str, float]
     jobs: int
     sandboxed: bool = True
+    twice: bool = False
+
+
+@dataclass(frozen=True)
+class Twice:
+    """Runs each submission twice (see `better_of`)."""
+
+    runs: Runs
+
+    def grade(self, submission: bytes, filename: str) -> RunReport:
+        return better_of(self.runs.grade(submission, filename), self.runs.grade(submission, filename))
 
 
 @contextlib.contextmanager
@@ -57,7 +72,8 @@ def opened_exam(folders: GradingFolders, assignment: str, source: Path | None, w
     tested = Tested(digest, sha256_of(path), environment.digest, asdict(limits), how)
     title = folders.rules(assignment).title or assignment
     with Grader(tests, environment, sandbox, wishes.jobs) as grader:
-        yield Exam(assignment, title, questions, tested, grader, known_texts(tests.source))
+        runs = Twice(grader) if wishes.twice else grader
+        yield Exam(assignment, title, questions, tested, runs, known_texts(tests.source))
 
 
 def questions_of(source: Source, points: float | None) -> tuple[Question, ...]:
@@ -85,7 +101,7 @@ def extra_packages() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise Usage(f"grading needs more packages: pip install 'mograder[grading]' ({error})") from None
+        raise Usage(f"grading needs more packages: pip install '.[grading]' in a checkout ({error})") from None
 
 
 def _text(path: Path) -> str:

@@ -24,7 +24,7 @@ from mograder.domain.names import AssignmentName, Username, is_history, parse_ow
 from mograder.domain.receipts import owner
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.keys import read_secret
-from mograder.store.folder.layout import LEDGER, SIGNING_KEY
+from mograder.store.folder.layout import LEDGER, SIGNING_KEY, grading_folders
 from mograder.store.shared.files import make_once
 
 
@@ -55,11 +55,8 @@ class GradingFolders:
     def of(cls, course: Path) -> GradingFolders:
         """Those of the course in `course`. Raises Unreadable."""
         file = config.read_course_file(course / CONFIG_NAME)
-        named = {
-            name: course / (getattr(file.dirs, name) or name)
-            for name in ("source", "submitted", "autograded", "feedback", "marks")
-        }
-        return cls(course=course, file=file, **named)
+        submitted = course / (file.dirs.submitted or "submitted")
+        return cls(course=course, file=file, submitted=submitted, **grading_folders(course))
 
     def rules(self, assignment: str) -> Rules:
         """What mograder.toml says about the assignment."""

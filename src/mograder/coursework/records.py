@@ -27,7 +27,7 @@ class KeptRecord:
     signed: str
 
     def verified(self, signer: Ed25519Signer) -> GradingRecord:
-        """The record. Raises VerificationFailed unless a key of `seal` signed just this, and it follows from itself."""
+        """The record. Raises VerificationFailed unless `signer` has signed just this, and it follows from itself."""
         try:
             record = record_of(signer.verify(self.signed, KIND))
         except BadRequest as error:

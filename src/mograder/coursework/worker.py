@@ -7,7 +7,6 @@ dies instead, the lease ends and another worker claims it.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mograder.config import CONFIG_NAME, read_course_file
-from mograder.coursework.autograding import LARGEST, Exam, grade_one
+from mograder.coursework.autograding import Exam, grade_one, read_submitted
 from mograder.coursework.exams import Wishes, opened_exam
 from mograder.coursework.folders import GradingFolders
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, MograderError, NotFound, Unreadable
 from mograder.domain.grading_jobs import LEASE, Announced, Job, Result, pause_after
-from mograder.domain.names import AssignmentName, FileName
+from mograder.domain.names import AssignmentName
+from mograder.domain.receipts import Receipt
 from mograder.domain.results import Outcome
 from mograder.signing import Ed25519Signer
 from mograder.wire.records import KIND, claims_of
@@ -137,10 +137,11 @@ class Worker:
 
     def _grade(self, job: Job, exam: Exam) -> bool:
         try:
-            filename, content = self._submission(job)
+            receipt = self._receipt(job)
+            content = read_submitted(self._store.submissions, receipt)
         except MograderError as error:
             return self._give_back(job, error.message)
-        record = grade_one(exam, job.username, filename, content, job.receipt, self._course.clock)
+        record = grade_one(exam, job.username, receipt.submission.filename, content, job.receipt, self._course.clock)
         if record.report.outcome is Outcome.OUR_FAILURE:
             return self._give_back(job, record.report.error)
         signed = self._signer.sign(claims_of(record), KIND)
@@ -152,21 +153,12 @@ class Worker:
         self._store.jobs.fail(job, error[:1000], self._course.clock() + pause_after(job.tries))
         return False
 
-    def _submission(self, job: Job) -> tuple[str, bytes]:
-        """Name and bytes of what the receipt is about. Raises NotFound and Unreadable."""
+    def _receipt(self, job: Job) -> Receipt:
+        """Raises NotFound."""
         for receipt in self._store.submissions.receipts(job.assignment, job.username):
             if receipt.number == job.receipt:
-                kept = receipt.submission
-                break
-        else:
-            raise NotFound(f"receipt {job.receipt} is gone")
-        if kept.size > LARGEST:
-            raise Unreadable("the submission is too large to be graded", f"{kept.size} bytes")
-        file = self._store.submissions.file(job.assignment, FileName(kept.filename))
-        content = file.read() if file else None
-        if content is None or hashlib.sha256(content).hexdigest() != kept.sha256:
-            raise Unreadable(f"{kept.filename} is not what was handed in: compare it with its receipt", kept.filename)
-        return kept.filename, content
+                return receipt
+        raise NotFound(f"receipt {job.receipt} is gone")
 
     @contextlib.contextmanager
     def _renewing(self, job: Job) -> Iterator[None]:

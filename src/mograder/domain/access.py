@@ -24,12 +24,21 @@ class Allow(StrEnum):
 
 
 @dataclass(frozen=True)
+class ExternalId:
+    """How another system knows a person. `kind` says whose number it is, such as "canvas_id" or "student_id"."""
+
+    kind: str
+    value: str
+
+
+@dataclass(frozen=True)
 class Account:
     """A person of the course. `generation` counts resets; `bound` says whether somebody has claimed the name.
 
     `code_hash` is the hash of a personal one-time code that is still open, else None. A `removed` person's name stays
     bound, so that nobody else can claim it. `claim_hash` is the hash of the key with which the name was claimed at the
-    moment `claimed` (Unix microseconds), None when it was claimed without one.
+    moment `claimed` (Unix microseconds), None when it was claimed without one. `email`, `sections` and `ids` are what a
+    roster said; "" and () when none did.
     """
 
     username: Username
@@ -42,6 +51,9 @@ class Account:
     removed: bool = False
     claim_hash: str | None = None
     claimed: int = 0
+    email: str = ""
+    sections: tuple[str, ...] = ()
+    ids: tuple[ExternalId, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -11,6 +10,7 @@ from typing import Protocol
 from mograder.domain import deadlines, tokens
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
 from mograder.domain.audit import Event
+from mograder.domain.codes import looks_personal, same_code, same_text, spelled_personal
 from mograder.domain.errors import (
     BadName,
     BadRequest,
@@ -32,6 +32,9 @@ MIN_CLAIM_KEY, MAX_CLAIM_KEY = 32, 200  # characters
 ASK_AGAIN_FOR = 3600 * deadlines.SECOND
 """How long after a registration its claim key is answered with the same token."""
 
+FOR_EVER = 2**62
+"""A moment after every other (Unix microseconds)."""
+
 ChangeAccount = Callable[[Account | None], Account]
 
 
@@ -40,6 +43,10 @@ class AccountsStore(Protocol):
 
     def get(self, username: Username) -> Account | None:
         """The account of exactly this name."""
+        ...
+
+    def find(self, username: Username) -> Account | None:
+        """The account whose name differs from this one by case at most."""
         ...
 
     def all(self) -> list[Account]:
@@ -95,6 +102,14 @@ class People:
         detail: str = "",
     ) -> Account:  # fmt: skip
         """Change the account of a known person and record `action`. Raises NotFound."""
+        event = Event(now, actor.username, action, username, detail)
+        return self.accounts.change(username, self.changing(username, now, change), event)
+
+    def changing(self, username: Username, now: int, change: Callable[[Account], Account]) -> ChangeAccount:
+        """`change` of the account of a known person, for the store; somebody who has only submitted gets an account.
+
+        It raises NotFound for a name that is nobody's.
+        """
         unlisted = Account(username, bound=True, created=now) if self.has_submitted(username) else None
 
         def change_held(held: Account | None) -> Account:
@@ -103,7 +118,7 @@ class People:
                 raise NotFound(f"nobody called {username!r} is on the roster")
             return change(person)
 
-        return self.accounts.change(username, change_held, Event(now, actor.username, action, username, detail))
+        return change_held
 
 
 @dataclass(frozen=True)
@@ -132,20 +147,21 @@ class Accounts:
         """Bind a user name to a person who knows the code; returns the name and its token.
 
         `claim_key` is a random text of the client's own. A client that lost the response may retry with the same key
-        for `ASK_AGAIN_FOR`, and gets the same answer. Raises BadRequest, BadName, WrongCode, and NameTaken when
-        somebody has the name already.
+        for `ASK_AGAIN_FOR`, and gets the same answer. A name is found in any case, and a code in any spelling. Raises
+        BadRequest, BadName, WrongCode, and NameTaken when somebody has the name already.
         """
         self.check_registration()
-        username = parse_new_username(user)
+        given = parse_new_username(user)
         if claim_key and not MIN_CLAIM_KEY <= len(claim_key) <= MAX_CLAIM_KEY:
             raise BadRequest(
                 f"the claim key has {counted(len(claim_key), 'character')}: make {MIN_CLAIM_KEY} random ones"
             )
-        account = self.store.get(username)
+        account = self.store.find(given)
+        username = account.username if account else given
         if account is not None and self._asks_again(account, claim_key):
             return username, self._token(account)
         personal = account.code_hash if account else None
-        self._check_code(code, personal)
+        self._check_code(given, code, personal)
         now = self.clock()
         claim_hash = hash_code(claim_key) if claim_key else None
         in_use = account is None and self.people.has_submitted(username)
@@ -155,33 +171,53 @@ class Accounts:
         def claim(held: Account | None) -> Account:
             if held is None:
                 if in_use:
-                    raise _taken(username)
+                    raise _taken(given)
                 return Account(username, bound=True, created=now, claim_hash=claim_hash, claimed=now)
             if held.username == username and self._asks_again(held, claim_key):
                 return held  # the first request is still being answered
             if held.username != username or held.code_hash != personal or (held.bound and personal is None):
-                raise _taken(username)
+                raise _taken(given)
             return replace(held, bound=True, code_hash=None, claim_hash=claim_hash, claimed=now)
 
         return username, self._token(self.store.change(username, claim, Event(now, username, "register", username)))
 
     def is_personal_code(self, user: str, code: str) -> bool:
         """Whether `code` is the personal code of the account of this name. Never raises for a name that is none."""
-        try:
-            account = self.store.get(parse_new_username(user))
-        except BadName:
-            account = None
+        account = self.find(user)
         expected = account.code_hash if account and account.code_hash else ""
-        return same_text(hash_code(code.strip()), expected)
+        return _opens(code, expected)
 
-    def _check_code(self, code: str, personal: str | None) -> None:
-        """Raises WrongCode unless `code` is the personal one or, where there is none, the course's."""
-        given = code.strip()
+    def _check_code(self, username: Username, code: str, personal: str | None) -> None:
+        """Raises WrongCode unless `code` is the personal one or, where there is none, the course's.
+
+        Only somebody who knows the course's code is told that a name is on the roster: they would learn it from a
+        registration. Every other message depends on the code alone.
+        """
         # Both are compared whatever the first says, so that the time taken tells nothing.
-        right_shared = bool(self.enrollment_code) and same_text(given, self.enrollment_code)
-        right_personal = personal is not None and same_text(hash_code(given), personal)
-        if not (right_personal or (right_shared and personal is None)):
-            raise WrongCode("wrong enrollment code: ask your instructor for the course's code")
+        right_shared = bool(self.enrollment_code) and same_code(code, self.enrollment_code)
+        right_personal = personal is not None and _opens(code, personal)
+        if right_personal or (right_shared and personal is None):
+            return
+        if right_shared:
+            raise WrongCode(
+                f"{username!r} is on the course's roster and joins with a personal code, not with the course's code: "
+                "ask your instructor for yours"
+            )
+        if looks_personal(code):
+            raise WrongCode(
+                f"this is not the open personal code of {username!r}: check that the name is spelled as on the roster; "
+                "a code works once, so if you used it before, log in with your token or ask your instructor for a new "
+                "code"
+            )
+        if not code.strip():
+            raise WrongCode("no enrollment code given: enter the one that your instructor gave you")
+        wanted = "the course's code, or for your personal code" if self.enrollment_code else "your personal code"
+        raise WrongCode(f"wrong enrollment code: ask your instructor for {wanted}")
+
+    @property
+    def ways_to_join(self) -> tuple[bool, bool]:
+        """Whether the course's code lets people in, and whether personal codes of the roster are open."""
+        return bool(self.enrollment_code), self.store.any_claimable(FOR_EVER)
 
     @property
     def has_room(self) -> bool:
@@ -227,6 +263,13 @@ class Accounts:
                 actor, "logout", actor.username, lambda held: replace(held, claim_hash=None), self.clock()
             )
 
+    def find(self, user: str) -> Account | None:
+        """The account of a name as a person typed it, in any case; None also for a text that is no name."""
+        try:
+            return self.store.find(parse_new_username(user))
+        except BadName:
+            return None
+
     def authenticate(self, token: Token, secrets: Sequence[str] | None = None) -> Actor:
         """The actor that `token` belongs to. Raises Unauthenticated when it is not genuine, or has been revoked.
 
@@ -265,9 +308,10 @@ def _taken(username: Username) -> NameTaken:
     )
 
 
-def same_text(left: str, right: str) -> bool:
-    """Equality that takes the same time wherever the texts differ."""
-    return hmac.compare_digest(left.encode(), right.encode())
+def _opens(code: str, code_hash: str) -> bool:
+    """Whether `code` has this hash, as it is or spelled as personal codes are."""
+    spellings = (code.strip(), spelled_personal(code))
+    return any([same_text(hash_code(each), code_hash) for each in spellings])  # noqa: C419 (both: equal time)
 
 
 def hash_code(code: str) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mograder.domain import deadlines, grades
-from mograder.domain.access import Role
-from mograder.domain.assignments import Assignment
+from mograder.domain.access import Account, Role
+from mograder.domain.assignments import Assignment, Plan
 from mograder.domain.errors import Unreadable
 from mograder.domain.grades import GradeEntry, GradesStore
+from mograder.domain.latest import Key, LatestSubmissions
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Submission
 from mograder.domain.store import Store
@@ -59,42 +61,139 @@ class Row:
     username: Username
     name: str
     cells: tuple[Cell, ...]
+    sections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Board:
-    """Everybody who takes part, sorted by user name, by everything there is to do."""
+    """Everybody who takes part, sorted by user name, by everything there is to do, sorted by due time.
+
+    `dropped` are the people who were removed and have work here; they are in no list.
+    """
 
     assignments: tuple[Assignment, ...]
     rows: tuple[Row, ...]
+    dropped: tuple[Row, ...] = ()
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """All sections that somebody is in, sorted."""
+        return tuple(sorted({section for row in self.rows for section in row.sections}))
+
+    def row_of(self, username: Username) -> Row | None:
+        """The row of one person, of somebody who was removed, too."""
+        return next((each for each in (*self.rows, *self.dropped) if each.username == username), None)
 
 
-def read_board(store: Store) -> Board:
-    """All students on the roster and all people who have submitted, instructors included."""
-    plan, listed = store.config.plan(), store.release.assignments()
-    accounts = [each for each in store.accounts.all() if not each.removed]
-    people = {each.username: each.name for each in accounts}
-    teaching = {each.username for each in accounts if each.role is Role.INSTRUCTOR}
-    latest = {(each.assignment, each.username): each for each in store.submissions.latest()}
-    present = {(each.name, user) for each in listed for user in store.submissions.users(each.name)}
-    until = {(each.assignment, each.username): each.until for each in store.extensions.find()}
-    fetched = {(each.assignment, each.username) for each in store.release.fetched()}
-    graded = {each.name: _graded(readable_grades(store.grades, each.name) or ()) for each in listed}
-    grace = plan.penalties.grace
+@dataclass(frozen=True)
+class _Sources:
+    """What a board is made of, but for what was submitted: equal to an earlier one only if all of that is unchanged."""
 
-    def cell(assignment: Assignment, user: Username) -> Cell:
+    people: object
+    downloads: object
+    plan: Plan
+    listed: tuple[Assignment, ...]
+    grades: tuple[tuple[GradeEntry, ...] | None, ...]
+
+
+class _Cells:
+    """Makes the cells of a board of these sources; what else it reads is as new as they are, or newer."""
+
+    def __init__(self, store: Store, sources: _Sources) -> None:
+        self._accounts = {each.username: each for each in store.accounts.all()}
+        self.removed = {each.username for each in self._accounts.values() if each.removed}
+        self.students = {each.username for each in self._accounts.values() if each.role is not Role.INSTRUCTOR}
+        self._until = {(each.assignment, each.username): each.until for each in store.extensions.find()}
+        self._fetched = {(each.assignment, each.username) for each in store.release.fetched()}
+        tables = zip(sources.listed, sources.grades, strict=True)
+        self._graded = {each.name: _graded(table or ()) for each, table in tables}
+        self._grace = sources.plan.penalties.grace
+
+    def cell(self, assignment: Assignment, user: Username, kept: Submission | None, present: bool) -> Cell:
         key = (assignment.name, user)
-        kept = latest.get(key)
-        due = assignment.rules.schedule.extended(until.get(key)).due
+        due = assignment.rules.schedule.extended(self._until.get(key)).due
         late = (
-            kept is not None and kept.by == user and due is not None and deadlines.is_over(due + grace, kept.received)
-        )
-        return Cell(kept, kept is None and key in present, late, graded[assignment.name].get(user), key in fetched)
+            kept is not None and kept.by == user and due is not None
+            and deadlines.is_over(due + self._grace, kept.received)
+        )  # fmt: skip
+        grade = self._graded[assignment.name].get(user)
+        return Cell(kept, kept is None and present, late, grade, key in self._fetched)
 
-    active = {user for _, user in latest} | {user for _, user in present}
-    everybody = sorted(({*people} - teaching) | active)
-    return Board(listed, tuple(Row(user, people.get(user, ""), tuple(cell(each, user) for each in listed))
-                               for user in everybody))  # fmt: skip
+    def row(self, user: Username, cells: tuple[Cell, ...]) -> Row:
+        account = self._accounts.get(user) or Account(user)
+        return Row(user, account.name, cells, account.sections)
+
+
+class CurrentBoard:
+    """The board of a course: all students on the roster and all people who have submitted, instructors included.
+
+    Only the cells of what was submitted since are made again; after any other change, all of it is.
+    """
+
+    def __init__(self, store: Store, latest: LatestSubmissions) -> None:
+        self._store = store
+        self._latest = latest
+        self._lock = threading.Lock()
+        self._sources: _Sources | None = None
+        self._cells: _Cells | None = None
+        self._number = 0
+        self._present: dict[AssignmentName, frozenset[Username]] = {}
+        self._rows: dict[Username, Row] = {}
+        self._board = Board((), ())
+
+    def get(self) -> Board:
+        """The board as it stands now; the same object as before if nothing has changed."""
+        with self._lock:
+            store, versions = self._store, self._latest.refresh()  # the store's first, as in `Standings`
+            listed = tuple(sorted(store.release.assignments(), key=_due_order))
+            grades = tuple(readable_grades(store.grades, each.name) for each in listed)
+            sources = _Sources(versions.people, versions.downloads, store.config.plan(), listed, grades)
+            present = {each.name: frozenset(store.submissions.users(each.name)) for each in listed}
+            if sources != self._sources or any(self._present[name] - users for name, users in present.items()):
+                self._sources, self._cells, self._rows = None, _Cells(store, sources), {}  # None: should this fail
+                self._number, self._present = 0, dict.fromkeys(present, frozenset())
+            number, changed = self._latest.since(self._number)
+            changed += [(name, user) for name, users in present.items() for user in users - self._present[name]]
+            if changed or self._sources is None:
+                self._change(listed, changed, present)
+            self._sources, self._number, self._present = sources, number, present
+            return self._board
+
+    def _change(
+        self, listed: tuple[Assignment, ...], changed: list[Key], present: Mapping[AssignmentName, frozenset[Username]]
+    ) -> None:
+        """Make what has changed, and whole rows for whoever is new."""
+        cells = self._cells
+        assert cells is not None, "the sources are read first"
+        columns = {each.name: at for at, each in enumerate(listed)}
+
+        def cell(at: int, user: Username) -> Cell:
+            name = listed[at].name
+            return cells.cell(listed[at], user, self._latest.get((name, user)), user in present[name])
+
+        def make(user: Username) -> None:
+            self._rows[user] = cells.row(user, tuple(cell(at, user) for at in range(len(listed))))
+
+        if self._sources is None:
+            for user in (cells.students - cells.removed) | {user for _, user in changed}:
+                make(user)
+            changed = []
+        for name, user in changed:
+            if user not in self._rows:
+                make(user)
+            elif name in columns:
+                held, at = self._rows[user], columns[name]
+                made = (*held.cells[:at], cell(at, user), *held.cells[at + 1 :])
+                self._rows[user] = replace(held, cells=made)
+        rows = [self._rows[user] for user in sorted(self._rows)]
+        dropped = tuple(each for each in rows if each.username in cells.removed)
+        self._board = Board(listed, tuple(each for each in rows if each.username not in cells.removed), dropped)
+
+
+def _due_order(assignment: Assignment) -> tuple[bool, int]:
+    """The order of the board's columns: by due time, and those without one at the end in their own order."""
+    due = assignment.rules.schedule.due
+    return due is None, due or 0
 
 
 def _graded(entries: tuple[GradeEntry, ...]) -> Mapping[str, str]:
@@ -148,12 +247,15 @@ class Order(StrEnum):
 
 @dataclass(frozen=True)
 class BoardFilter:
-    """What somebody looks for: `text` in user name or name, one `assignment` (None: all), how they stand there."""
+    """What somebody looks for: `text` in user name or name, one `assignment` (None: all), how they stand there, and
+    one `section` ("": all).
+    """
 
     text: str = ""
     assignment: AssignmentName | None = None
     show: Show = Show.ALL
     order: Order = Order.USER
+    section: str = ""
 
 
 def find(board: Board, wanted: BoardFilter) -> Board:
@@ -163,6 +265,8 @@ def find(board: Board, wanted: BoardFilter) -> Board:
 
     def fits(row: Row) -> bool:
         if text and text not in f"{row.username}\n{row.name}".casefold():
+            return False
+        if wanted.section and wanted.section not in row.sections:
             return False
         return wanted.show is Show.ALL or any(wanted.show.fits(row.cells[at]) for at in columns)
 
@@ -179,7 +283,7 @@ def find(board: Board, wanted: BoardFilter) -> Board:
 
     rows = sorted(filter(fits, board.rows), key=place)
     if wanted.assignment is not None:
-        rows = [Row(each.username, each.name, tuple(each.cells[at] for at in columns)) for each in rows]
+        rows = [replace(each, cells=tuple(each.cells[at] for at in columns)) for each in rows]
     return Board(tuple(board.assignments[at] for at in columns), tuple(rows))
 
 

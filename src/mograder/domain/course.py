@@ -17,15 +17,20 @@ from mograder.domain.accounts import Accounts, People
 from mograder.domain.admission import Admission
 from mograder.domain.assignments import Assignment, Plan
 from mograder.domain.audit import AuditStore
+from mograder.domain.board import CurrentBoard
 from mograder.domain.commitments import Commitments
 from mograder.domain.contents import Contents, Survey, Surveyed, contents
+from mograder.domain.devices import Devices
 from mograder.domain.erasure import Erasure
 from mograder.domain.errors import Unreadable
 from mograder.domain.extensions import Extensions
+from mograder.domain.gradebook import Gradebooks
 from mograder.domain.grades import Grades
 from mograder.domain.grading_results import GradingResults, ReadRecord, unreadable
 from mograder.domain.guard import Guard
 from mograder.domain.keys import Keys, course_name
+from mograder.domain.latest import LatestSubmissions
+from mograder.domain.login_codes import LoginCodes
 from mograder.domain.names import AssignmentName
 from mograder.domain.receipts import LatestFile, Signer
 from mograder.domain.release import Release
@@ -102,16 +107,32 @@ class Course:
         return Grades(self.store.grades, self.clock, self._people.everybody)
 
     @cached_property
+    def latest(self) -> LatestSubmissions:
+        return LatestSubmissions(self.store)
+
+    @cached_property
     def standings(self) -> Standings:
-        return Standings(self.store, self.extensions)
+        return Standings(self.store, self.extensions, self.latest, CurrentBoard(self.store, self.latest))
 
     @cached_property
     def results(self) -> GradingResults:
         return GradingResults(self.store, self.extensions, self.clock, self.read_record)
 
     @cached_property
+    def gradebooks(self) -> Gradebooks:
+        return Gradebooks(self.store, self.submissions, self.extensions, self.read_record)
+
+    @cached_property
     def guard(self) -> Guard:
         return Guard(self.store.guard, self.clock)
+
+    @cached_property
+    def login_codes(self) -> LoginCodes:
+        return LoginCodes(self.store.keys, self.accounts, self.guard, self.store.audit, self.clock)
+
+    @cached_property
+    def devices(self) -> Devices:
+        return Devices(self.store.audit, self.guard, self.clock)
 
     @cached_property
     def erasure(self) -> Erasure:
@@ -160,7 +181,7 @@ class Course:
         if isinstance(store, Surveyed):
             survey = store.survey()
         else:
-            people = Counter(each.assignment for each in store.submissions.latest())
+            people = Counter(each.assignment for _, each in store.submissions.latest())
             survey = Survey(tuple(sorted(people.items())))
         return contents(store.release.assignments(), self.plan, survey)
 
@@ -170,8 +191,8 @@ class Course:
         return self.store.is_remote
 
     def version(self) -> object:
-        """Changes whenever accounts, receipts, extensions, downloads or the audit log do; see `Store.version`."""
-        return self.store.version()
+        """Changes whenever accounts or extensions do, and with no submission."""
+        return self.latest.refresh().people
 
     def cached_assignments(self) -> tuple[Assignment, ...] | None:
         """What the store lists as assignments, from memory; None when it would have to read."""

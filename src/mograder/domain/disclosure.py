@@ -49,7 +49,8 @@ class ShownQuestion:
 class ShownResult:
     """A result as somebody is shown it. `other_checks` belong to no question that has points.
 
-    `changed_cells` is empty for students, who are told how many there are. `summary` is a sentence about all of it.
+    `changed_cells` and `flaky` are empty for students, who are told how many cells there are. `summary` is a sentence
+    about all of it.
     """
 
     assignment: str
@@ -64,11 +65,20 @@ class ShownResult:
     changed: int
     changed_cells: tuple[str, ...]
     isolated: bool
+    flaky: tuple[str, ...] = ()
+
+    @property
+    def is_unprotected(self) -> bool:
+        """Whether a check rests on a comparison that a class of the student's defines."""
+        return any(check.unprotected for each in self.questions for check in each.checks) or any(
+            check.unprotected for check in self.other_checks
+        )
 
 
 def for_instructor(record: GradingRecord, marks: Marks) -> ShownResult:
     """Everything."""
-    return _shown(record, marks, record.report, frozenset(), record.report.changed_cells)
+    shown = _shown(record, marks, record.report, frozenset(), record.report.changed_cells)
+    return replace(shown, flaky=record.report.flaky)
 
 
 _OURS = (CheckStatus.NOT_RUN, CheckStatus.WARN)

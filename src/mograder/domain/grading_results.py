@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -10,12 +10,13 @@ from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import readable_grades
 from mograder.domain.disclosure import ShownResult, for_instructor, for_student
-from mograder.domain.errors import Unreadable
+from mograder.domain.errors import MograderError, Unreadable
 from mograder.domain.extensions import Extensions
 from mograder.domain.grades import of_person
 from mograder.domain.grading_jobs import Job, Result
 from mograder.domain.grading_record import GradingRecord
 from mograder.domain.names import AssignmentName, Username
+from mograder.domain.results import Outcome
 from mograder.domain.store import Store
 
 ReadRecord = Callable[[str], GradingRecord]
@@ -49,12 +50,40 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Brief:
+    """A result in a list: points by checks, None where nothing is marked by them, and what an instructor looks at."""
+
+    outcome: Outcome
+    points: float | None
+    possible: float
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Queue:
     """What waits to be graded. `oldest` is when the first of it was received; `failed` are those given up."""
 
     waiting: int = 0
     oldest: int | None = None
     failed: tuple[Job, ...] = ()
+
+
+SLOW = 0.5
+"""Of the time that a submission may take: one that takes more is named to the instructor as slow."""
+
+
+def _brief(record: GradingRecord) -> Brief:
+    report, marks = record.report, record.marks
+    limit = record.tested.limits.get("total_seconds", 0)
+    flags = {
+        "changed cells": bool(report.changed_cells),
+        "unprotected": not report.isolated or any(each.unprotected for each in report.checks),
+        "differs between runs": bool(report.flaky),
+        "slow": bool(limit) and report.wall_seconds > SLOW * limit,
+    }
+    return Brief(
+        report.outcome, marks.automatic, marks.possible_automatic, tuple(name for name, is_so in flags.items() if is_so)
+    )
 
 
 def unreadable(text: str) -> GradingRecord:
@@ -84,7 +113,10 @@ class GradingResults:
         graded = max((number for number in results if number in attempts), default=None)
         if graded is None:
             return found
-        shown = self._shown(actor, assignment, user, results[graded])
+        try:
+            shown = self._shown(actor, assignment, user, results[graded])
+        except MograderError as error:  # nobody is shown what the course did not sign
+            return replace(found, state=GradingState.FAILED, error=error.message if actor.is_instructor else "")
         return replace(found, shown=shown, shown_attempt=attempts[graded])
 
     def _waiting(self, actor: Actor, receipt: int) -> Progress:
@@ -116,6 +148,17 @@ class GradingResults:
         dues = [each.until for each in given if each.until is not None]
         due = assignment.rules.schedule.due
         return announced.hidden.shown(self.clock(), None if due is None else max([due, *dues]), released)
+
+    def newest(self, assignment: AssignmentName, users: Collection[Username]) -> dict[Username, Brief]:
+        """The newest result of each of these people, for instructors."""
+        signed = {each.username: each.signed for each in self.store.jobs.results(assignment) if each.username in users}
+        return {user: self._brief(text) for user, text in signed.items()}
+
+    def _brief(self, signed: str) -> Brief:
+        try:
+            return _brief(self.read_record(signed))
+        except MograderError:  # `mograder verify` says more
+            return Brief(Outcome.OUR_FAILURE, None, 0.0, ("cannot be believed",))
 
     def queue(self, assignment: AssignmentName | None = None) -> Queue:
         """What waits, in the course or in one assignment."""

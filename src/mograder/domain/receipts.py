@@ -102,8 +102,11 @@ class Signer(Protocol):
         """A compact JWS over `claims`."""
         ...
 
-    def verify(self, text: str) -> Mapping[str, object]:
-        """The claims. Raises VerificationFailed unless this signer signed them."""
+    def verify(self, text: str, kind: str = "") -> Mapping[str, object]:
+        """The claims of a statement of this kind, "" for a receipt.
+
+        Raises VerificationFailed unless this signer signed them.
+        """
         ...
 
     def public_keys(self) -> tuple[Mapping[str, str], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -73,6 +73,7 @@ class RunReport:
 
     `changed_cells` names instructor's cells that the submission changed, removed or doubled. `isolated` is False where
     the checks ran beside the answers. Times are seconds. `error` says what went wrong when the outcome is our failure.
+    `flaky` are the labels of checks that came out differently when the submission ran twice: the better one is kept.
     """
 
     outcome: Outcome
@@ -84,3 +85,24 @@ class RunReport:
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
     error: str = ""
+    flaky: tuple[str, ...] = ()
+
+
+def better_of(first: RunReport, second: RunReport) -> RunReport:
+    """One report of two runs of the same: of each check what came out better, and `flaky` names where they differ.
+
+    What differs between two runs is not the student's to answer for.
+    """
+    if Outcome.OUR_FAILURE in (first.outcome, second.outcome):
+        return second if first.outcome is Outcome.OUR_FAILURE else first
+    again = {each.label: each for each in second.checks}
+    kept = tuple(max((each, again.get(each.label, each)), key=_share) for each in first.checks)
+    flaky = tuple(each.label for each in first.checks if _share(again.get(each.label, each)) != _share(each))
+    base = second if len(second.failures) + len(second.limits) < len(first.failures) + len(first.limits) else first
+    return replace(base, checks=kept, flaky=flaky)
+
+
+def _share(check: CheckResult) -> float:
+    if check.total_weight:
+        return check.earned_weight / check.total_weight
+    return float(check.status is CheckStatus.SUCCESS)

@@ -5,42 +5,87 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Protocol, Self, TypeVar
 
 from mograder.domain import tokens
-from mograder.domain.access import Account, Actor, Role
+from mograder.domain.access import Account, Actor, ExternalId, Role
 from mograder.domain.accounts import AccountsStore, People, hash_code
 from mograder.domain.audit import Event
-from mograder.domain.errors import BadRequest, NameTaken
+from mograder.domain.codes import CODE_LENGTH, CODE_LETTERS, spelled
+from mograder.domain.errors import BadRequest, NameTaken, NotFound
 from mograder.domain.keys import KeysStore
 from mograder.domain.names import INSTRUCTOR, Username, one_line, parse_new_username
 
-MAX_NAME = 200  # characters of a person's display name
-
-_CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that look like another
+MAX_NAME = 200  # characters of a person's display name, and of each of the details below
+MAX_DETAILS = 50  # sections, and ids, of one person
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody to put on the roster. `name` is what people call them, "" when nobody said."""
+    """Somebody to put on the roster. `name` is what people call them, "" when nobody said, and so are the details."""
 
     username: Username
     name: str = ""
     role: Role = Role.STUDENT
+    email: str = ""
+    sections: tuple[str, ...] = ()
+    ids: tuple[ExternalId, ...] = ()
 
     @classmethod
-    def parse(cls, user: str, name: str = "", role: Role = Role.STUDENT) -> Self:
+    def parse(
+        cls, user: str, name: str = "", role: Role = Role.STUDENT, email: str = "", sections: Sequence[str] = (),
+        ids: Sequence[ExternalId] = (),
+    ) -> Self:  # fmt: skip
         """Raises BadName or BadRequest."""
-        shown = one_line(name)
-        if len(shown) > MAX_NAME:
-            raise BadRequest(f"the name of {user.strip()[:100]!r} is longer than {MAX_NAME} characters")
-        return cls(parse_new_username(user), shown, role)
+        whose = repr(user.strip()[:100])
+        shown = _short(name, f"the name of {whose}")
+        kept = [_short(each, f"a section of {whose}") for each in sections]
+        numbers = [
+            ExternalId(_short(each.kind, f"the kind of an id of {whose}"), _short(each.value, f"an id of {whose}"))
+            for each in ids
+        ]
+        if max(len(kept), len(numbers)) > MAX_DETAILS:
+            raise BadRequest(f"{whose} has more than {MAX_DETAILS} sections or ids")
+        return cls(
+            parse_new_username(user), shown, role, _short(email, f"the e-mail address of {whose}"),
+            tuple(dict.fromkeys(each for each in kept if each)),
+            tuple(dict.fromkeys(each for each in numbers if each.kind and each.value)),
+        )  # fmt: skip
+
+    def merged_into(self, held: Account) -> Account:
+        """The account as the list has the person: what the list does not say stays, and so do role and state."""
+        return replace(
+            held, name=self.name or held.name, email=self.email or held.email,
+            sections=self.sections or held.sections, ids=merged_ids(held.ids, self.ids),
+        )  # fmt: skip
+
+
+def _short(text: str, what: str) -> str:
+    """`text` on one line. Raises BadRequest."""
+    shown = one_line(text)
+    if len(shown) > MAX_NAME:
+        raise BadRequest(f"{what} is longer than {MAX_NAME} characters")
+    return shown
+
+
+class _OfKind(Protocol):
+    @property
+    def kind(self) -> str: ...
+
+
+_Id = TypeVar("_Id", bound=_OfKind)
+
+
+def merged_ids(old: tuple[_Id, ...], new: tuple[_Id, ...]) -> tuple[_Id, ...]:
+    """The `new` ids and, of kinds that are not among them, the `old` ones."""
+    told = {each.kind for each in new}
+    merged = (*(each for each in old if each.kind not in told), *new)
+    return old if set(merged) == set(old) else merged
 
 
 def random_code() -> str:
     """A personal code that nobody guesses (59 bits) and that can be read out."""
-    letters = [secrets.choice(_CODE_LETTERS) for _ in range(12)]
-    return "-".join("".join(letters[at : at + 4]) for at in (0, 4, 8))
+    return spelled("".join([secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH)]))
 
 
 @dataclass(frozen=True)
@@ -79,12 +124,16 @@ class Roster:
         )
         return [(each.username, tokens.sign(secret, each.username, each.generation)) for each in bound]
 
-    def add(self, actor: Actor, people: Sequence[Person]) -> list[tuple[Account, str]]:
+    def add(
+        self, actor: Actor, people: Sequence[Person], update: bool = False, dropped: Sequence[Username] = ()
+    ) -> list[tuple[Account, str]]:
         """Put people on the roster: all or none. Each comes with the personal code that claims the name; it is shown
         only this once.
 
-        Somebody who is there already is unchanged and has "" for a code; a display name that was missing is filled in.
-        Raises NameTaken when a name differs from another's by case alone.
+        Somebody who is there already has "" for a code and is unchanged; a display name that was missing is filled in.
+        With `update` they get the name, e-mail address, sections and ids that are given. `dropped` people are removed
+        in the same step (see `remove`). Raises NameTaken when a name differs from another's by case alone, and NotFound
+        for a dropped name that nobody has.
         """
         now = self.clock()
         codes = {person.username: "" for person in people}
@@ -93,17 +142,28 @@ class Roster:
             def change(held: Account | None) -> Account:
                 _check_same_name(held, person.username)
                 if held is not None and (held.bound or held.code_hash):
-                    return replace(held, name=held.name or person.name)
+                    return person.merged_into(held) if update else replace(held, name=held.name or person.name)
                 codes[person.username] = code = self.new_code()
                 return Account(
                     person.username, person.role, person.name, created=now, code_hash=hash_code(code),
                     generation=held.generation if held else 0,
+                    email=person.email, sections=person.sections, ids=person.ids,
                 )  # fmt: skip
 
             return change
 
-        changes = [(each.username, add(each), Event(now, actor.username, "add", each.username)) for each in people]
-        return [(account, codes[account.username]) for account in self.store.change_many(changes)]
+        there = {each.username for each in self.store.all() if each.bound or each.code_hash}
+        changes = [
+            (each.username, add(each),
+             Event(now, actor.username, "update" if each.username in there else "add", each.username))
+            for each in people
+        ]  # fmt: skip
+        changes += [
+            (name, self.people.changing(name, now, _removed), Event(now, actor.username, "remove", name))
+            for name in dropped
+        ]
+        changed = self.store.change_many(changes)[: len(people)]
+        return [(account, codes[account.username]) for account in changed]
 
     def reset(self, actor: Actor, username: Username) -> tuple[Account, str]:
         """Revoke a person's token; a new personal code claims the name again. Brings a removed person back.
@@ -115,6 +175,21 @@ class Roster:
             held, generation=held.generation + 1, bound=False, code_hash=hash_code(code), removed=False, claim_hash=None
         )), code  # fmt: skip
 
+    def reset_everybody(self, actor: Actor) -> list[tuple[Account, str]]:
+        """As `reset`, for everybody who is not removed but the actor, in one transaction."""
+        now = self.clock()
+        people = [each for each in self.store.all() if not each.removed and each.username != actor.username]
+        codes = {each.username: self.new_code() for each in people}
+
+        def renew(held: Account | None) -> Account:
+            if held is None:
+                raise NotFound("somebody was erased meanwhile: try again")
+            code_hash = hash_code(codes[held.username]) if held.username in codes else held.code_hash
+            return replace(held, generation=held.generation + 1, bound=False, code_hash=code_hash, claim_hash=None)
+
+        changes = [(each.username, renew, Event(now, actor.username, "reset", each.username)) for each in people]
+        return [(account, codes[account.username]) for account in self.store.change_many(changes)]
+
     def set_role(self, actor: Actor, username: Username, role: Role) -> Account:
         """Raises NotFound."""
         return self._change(actor, "role", username, lambda held: replace(held, role=role), role.value)
@@ -124,14 +199,18 @@ class Roster:
 
         Raises NotFound.
         """
-        return self._change(actor, "remove", username, lambda held: replace(
-            held, generation=held.generation + 1, bound=True, code_hash=None, removed=True, claim_hash=None
-        ))  # fmt: skip
+        return self._change(actor, "remove", username, _removed)
 
     def _change(
         self, actor: Actor, action: str, username: Username, change: Callable[[Account], Account], detail: str = ""
     ) -> Account:
         return self.people.change(actor, action, username, change, self.clock(), detail)
+
+
+def _removed(held: Account) -> Account:
+    return replace(
+        held, generation=held.generation + 1, bound=True, code_hash=None, removed=True, claim_hash=None
+    )  # fmt: skip
 
 
 def _check_same_name(held: Account | None, username: Username) -> None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from mograder.domain import board, counting, grades
 from mograder.domain.assignments import Assignment, CountingRule
-from mograder.domain.board import Board, read_board
+from mograder.domain.board import Board, CurrentBoard
 from mograder.domain.counting import AssessedSubmission
 from mograder.domain.deadlines import Schedule
 from mograder.domain.extensions import Extension, Extensions, personal_schedule
 from mograder.domain.grades import GradeEntry
+from mograder.domain.latest import LatestSubmissions
 from mograder.domain.names import FileName, Username
 from mograder.domain.receipts import LatestFile, latest_filename
 from mograder.domain.store import Store
@@ -48,11 +49,21 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What somebody knows of a course: the version of its people, and the number of the last receipt."""
+
+    people: object
+    number: int
+
+
+@dataclass(frozen=True)
 class Standings:
     """Where the people of one course stand, and the versions of what that is read from."""
 
     store: Store
     extensions: Extensions
+    latest: LatestSubmissions
+    boards: CurrentBoard
 
     def of(self, assignment: Assignment, user: Username) -> Standing:
         """Where a person stands, from the files as they are now."""
@@ -77,29 +88,36 @@ class Standings:
         )
 
     def version(self, assignment: Assignment) -> tuple[object, ...]:
-        """The version of all standings in an assignment: equal only if all of them are. Every poll asks."""
-        return (self.store.version(assignment.name), assignment, self.store.config.plan())
+        """The version of all standings in an assignment, but for what people have submitted by us: see `number`."""
+        # The store's first: what changes while the rest is looked at then shows as a change the next time.
+        people = self.latest.refresh().people
+        return (people, self.store.version(assignment.name), assignment, self.store.config.plan())
 
-    def submissions_version(
+    def number(self, assignment: Assignment, user: Username) -> int:
+        """The version of what a person has submitted by us for an assignment, as `version` found it."""
+        return self.latest.number(assignment.name, user)
+
+    def listing_version(
         self, assignment: Assignment, files: tuple[LatestFile, ...] | None = None
-    ) -> tuple[object, ...]:
-        """The version of the list of submissions, as `version`.
+    ) -> tuple[tuple[object, ...], tuple[LatestFile, ...], int]:
+        """The version of the list of submissions: that of the rules it is made by, the store's latest files, and the
+        number of the assignment's last receipt.
 
-        `files` are the store's latest files, if the caller has read them already.
+        `files` are the store's, if the caller has read them already.
         """
-        # The ledger first: what changes while the rest is looked at then shows as a change the next time.
-        version = self.store.version()
-        latest = self.store.submissions.latest_files(assignment.name) if files is None else files
-        return (version, assignment, self.store.config.plan(), latest)
+        people = self.latest.refresh().people
+        found = self.store.submissions.latest_files(assignment.name) if files is None else files
+        return (people, assignment, self.store.config.plan()), found, self.latest.number_in(assignment.name)
+
+    def changed_since(self, seen: Seen | None) -> tuple[Seen, frozenset[Username] | None]:
+        """Of whom something was submitted since `seen`, or None when more than that may have changed; and what is seen
+        now.
+        """
+        people = self.latest.refresh().people
+        number, keys = self.latest.since(seen.number if seen else 0)
+        only = seen is not None and seen.people == people
+        return Seen(people, number), frozenset(user for _, user in keys) if only else None
 
     def board(self) -> Board:
-        """Everybody by everything, as an instructor sees it."""
-        return read_board(self.store)
-
-    def board_version(self) -> tuple[object, ...]:
-        """The version of `board`, as `version`."""
-        store, listed = self.store, self.store.release.assignments()
-        files = [
-            (store.submissions.users(each.name), board.readable_grades(store.grades, each.name)) for each in listed
-        ]
-        return (store.version(), listed, store.config.plan(), files)
+        """Everybody by everything, as an instructor sees it; the same object until something changes."""
+        return self.boards.get()

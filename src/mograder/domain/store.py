@@ -27,6 +27,21 @@ from mograder.domain.rules import ConfigStore
 from mograder.domain.submissions import SubmissionsStore
 
 
+@dataclass(frozen=True)
+class Versions:
+    """The version of each noun that a store keeps: equal to an earlier one only if the noun is unchanged.
+
+    `people` are accounts and extensions; `downloads` who has fetched what; `results` those of grading; `receipts` is
+    the number of the last receipt. As long as `people` is equal, the receipts of before are unchanged as well: others
+    only come behind them.
+    """
+
+    people: object
+    downloads: object
+    results: object
+    receipts: int
+
+
 class Store(Protocol):
     """One course's storage."""
 
@@ -58,11 +73,14 @@ class Store(Protocol):
         """Whether reading may take long (a network lies between), so that it must not be done in an event loop."""
         ...
 
-    def version(self, assignment: AssignmentName | None = None) -> object:
-        """Equal to an earlier version only if accounts, receipts, extensions, downloads and audit log are unchanged.
+    def versions(self) -> Versions:
+        """The versions as they are now, whoever has changed something."""
+        ...
 
-        With an `assignment`, its grades, and who has submissions and who has feedback in it, are unchanged as well.
-        A store that cannot tell returns a new `object()`, so that nothing read before counts as current.
+    def version(self, assignment: AssignmentName) -> object:
+        """Equal to an earlier version only if an assignment's grades, and who has submissions and who has feedback in
+        it, are unchanged. A store that cannot tell returns a new `object()`, so that nothing read before counts as
+        current.
         """
         ...
 

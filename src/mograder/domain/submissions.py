@@ -36,6 +36,9 @@ from mograder.domain.receipts import (
 )
 from mograder.domain.rules import ConfigStore
 
+FEW = 20
+"""People whose receipts are read faster one by one than with everybody's."""
+
 
 class Upload(Body, Protocol):
     """A submission that is being received: `write` each chunk, then `finish`. `discard` drops it, also twice."""
@@ -93,8 +96,10 @@ class SubmissionsStore(Protocol):
         """All receipts in the order of the chain, or those of an assignment, a person, or both."""
         ...
 
-    def latest(self) -> list[Submission]:
-        """The last accepted submission of every person for every assignment, in no order."""
+    def latest(self, since: int = 0) -> list[tuple[int, Submission]]:
+        """The last accepted submission of every person for every assignment, with the number of its receipt, by which
+        they are sorted; those alone whose number is greater than `since`.
+        """
         ...
 
     def received_since(self, moment: int) -> list[int]:
@@ -220,26 +225,35 @@ class Submissions:
         return this, (counting.counting(everything, plan.counts) or this).submission.filename, plan.counts
 
     def collect(
-        self, assignment: Assignment, which: CountingRule | None = CountingRule.LATEST
-    ) -> list[ListedSubmission]:
+        self, assignment: Assignment, which: CountingRule | None = CountingRule.LATEST,
+        files: Sequence[LatestFile] | None = None,
+    ) -> list[ListedSubmission]:  # fmt: skip
         """One submission of every person, sorted by name: the latest, the last in time, or the one that counts
         (`None`).
 
-        The latest is the file as it stands, an edit by hand included.
+        The latest is the file as it stands, an edit by hand included. Of those alone to whom `files` belong, if given.
         """
         plan = self.config.plan()
         given = {each.username: each for each in self.extensions.in_assignment(assignment)}
-        kept: dict[Username, list[Receipt]] = {}
-        for receipt in self.store.receipts(assignment.name):
-            kept.setdefault(receipt.submission.username, []).append(receipt)
+        files = self.store.latest_files(assignment.name) if files is None else files
+        kept = self._kept(assignment.name, [each.username for each in files])
         found = []
-        for file in self.store.latest_files(assignment.name):
+        for file in files:
             user = file.username
             due = personal_schedule(assignment, given.get(user)).due
             one = counting.listed(file, counting.assess(kept.get(user, ()), due, plan), plan.counts, which)
             if one is not None:
                 found.append(one)
         return found
+
+    def _kept(self, assignment: AssignmentName, users: Sequence[Username]) -> dict[Username, list[Receipt]]:
+        """Each person's receipts, in the order of acceptance. Few are asked for one by one, many together."""
+        if len(users) <= FEW:
+            return {user: list(self.store.receipts(assignment, user)) for user in users}
+        kept: dict[Username, list[Receipt]] = {}
+        for receipt in self.store.receipts(assignment):
+            kept.setdefault(receipt.submission.username, []).append(receipt)
+        return kept
 
     def file(self, assignment: Assignment, file: str) -> StoredFile:
         """A submission by its file name, a version's or the latest's (alice.pdf). Raises NotFound."""

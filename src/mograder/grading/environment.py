@@ -27,7 +27,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from mograder.domain.errors import BadRequest, MograderError
 
 _BLOCK = re.compile(r"(?m)^# /// script\s*$\n(?P<content>(?:^#(?: .*)?$\n)+?)^# ///\s*$")
-_OURS = ("marimo", "mograder")  # marimo is always there; mograder's runtime is given by the grader itself
+_OURS = ("mograder", "mograder-course")  # mograder's runtime is given by the grader itself
 
 
 class BadBlock(BadRequest):
@@ -71,7 +71,7 @@ def wanted_by(text: str) -> Wanted:
         python = block.get("requires-python", "")
         if not isinstance(dependencies, list) or not isinstance(python, str):
             raise BadBlock("the PEP 723 block's `dependencies` is a list and `requires-python` a text")
-        asked = [each for each in map(str, dependencies) if _name(Requirement(each)) != "mograder"]
+        asked = [each for each in map(str, dependencies) if _name(Requirement(each)) not in _OURS]
         SpecifierSet(python)
     except (tomllib.TOMLDecodeError, InvalidRequirement, InvalidSpecifier) as error:
         raise BadBlock(f"the PEP 723 block cannot be read: {error}") from None
@@ -167,7 +167,7 @@ def _uv_program() -> str:
     except ImportError:
         found = shutil.which("uv")
         if found is None:
-            raise EnvironmentFailed("uv is not installed: run `pip install 'mograder[grading]'`") from None
+            raise EnvironmentFailed("uv is not installed: run `pip install '.[grading]'` in a checkout") from None
         return found
     return os.fsdecode(uv.find_uv_bin())
 

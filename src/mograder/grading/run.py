@@ -233,11 +233,20 @@ class Run:
                 raise Broken("ended", "the cell writes where it should not")
             self._current = place
             if "done" in document:
+                self._still_there()
                 stop = _stop(document.get("failure"))
                 if stop is not None:
                     self.course.cells[place] = stop
                 else:
                     self.course.cells.pop(place, None)
+                channel.send({"next": True})
+
+    def _still_there(self) -> None:
+        """Raises Broken when the cell has ended the warm process: before another cell starts and is blamed for it."""
+        try:
+            self._answers.ping()
+        except WarmFailed:
+            raise Broken("ended", "the cell ended the program that runs it") from None
 
     def _next(self, channel: Channel, warm: Warm, seconds: float) -> dict[str, Any] | None:
         """The next message of a child; None when there is none in time. Raises FrameError when it has ended."""

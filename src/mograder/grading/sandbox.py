@@ -98,7 +98,7 @@ def find_sandbox() -> Sandbox:
         faults.append(f"{program}: {fault}")
     if not faults:
         raise SandboxUnavailable(
-            "bubblewrap is not installed: run `pip install 'mograder[grading]'` or `apt install bubblewrap`"
+            "bubblewrap is not installed: run `pip install '.[grading]'` in a checkout, or `apt install bubblewrap`"
         )
     raise SandboxUnavailable(f"the sandbox does not work here: {'; '.join(faults)}. {_cure()}")
 

@@ -71,6 +71,7 @@ class Warm:
         self._log: IO[bytes] | None = None
         self._folder: str | None = None
         self._ready = False
+        self._ended: Ended | None = None  # said while something else was asked
 
     def start(self) -> None:
         """Begins to start it, without waiting until it is ready."""
@@ -94,7 +95,7 @@ class Warm:
             raise WarmFailed(f"the sandbox cannot be started: {error}") from None
         finally:
             theirs.close()
-        self._control, self._buffer, self._ready = ours, b"", False
+        self._control, self._buffer, self._ready, self._ended = ours, b"", False, None
 
     def run(self, descriptors: Sequence[int]) -> None:
         """Has a child forked that owns these connections."""
@@ -120,12 +121,25 @@ class Warm:
 
     def ended(self) -> Ended | None:
         """How the child ended, if the warm process has said so. Raises WarmFailed when it is gone itself."""
-        while True:
-            line = self._line(0.0)
-            if line is None:
-                return None
-            if "ended" in line:
-                return Ended(int(line["ended"]), bool(line["memory"]), float(line["cpu"]))
+        while self._ended is None and (line := self._line(0.0)) is not None:
+            self._ended = _ended(line)
+        ended, self._ended = self._ended, None
+        return ended
+
+    def ping(self) -> None:
+        """Returns when the warm process has answered. Raises WarmFailed when it is gone, or does not answer in time."""
+        try:
+            self.control.sendall(b"p")
+        except OSError as error:
+            self._fail(str(error))
+        until = time.monotonic() + _END
+        while (left := until - time.monotonic()) > 0:
+            line = self._line(left)
+            if line is not None and "here" in line:
+                return
+            if line is not None:
+                self._ended = _ended(line) or self._ended
+        self._fail("it does not answer")
 
     def finish(self) -> Ended | None:
         """Ends the child and all that came of it, and cleans up; starts anew what does not come clean."""
@@ -133,12 +147,12 @@ class Warm:
             return None
         try:
             self._control.sendall(b"k")
-            ended = None
+            ended, self._ended = self._ended, None
             until = time.monotonic() + _END
             while (left := until - time.monotonic()) > 0:
                 line = self._line(left)
-                if line is not None and "ended" in line:
-                    ended = Ended(int(line["ended"]), bool(line["memory"]), float(line["cpu"]))
+                if line is not None:
+                    ended = _ended(line) or ended
                 if line is not None and "clean" in line:
                     if line["clean"] is not True:
                         self.stop()
@@ -220,3 +234,8 @@ class Warm:
             (data / file.name).symlink_to(file.path)
         config |= {"work": str(work), "data": str(data), "scratch": [str(work)], "keep": []}
         return [setup.environment.python, *python, str(Path(__file__).parent), str(descriptor), json.dumps(config)]
+
+
+def _ended(line: dict[str, Any]) -> Ended | None:
+    """What a line says of a child's end; None when it says something else."""
+    return Ended(int(line["ended"]), bool(line["memory"]), float(line["cpu"])) if "ended" in line else None

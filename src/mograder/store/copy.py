@@ -52,6 +52,7 @@ from mograder.store.shared.rows import (
     EVENT_COLUMNS,
     EXTENSION_COLUMNS,
     RECEIPT_COLUMNS,
+    RESULT_COLUMNS,
     receipt_values,
 )
 from mograder.text import person_text
@@ -65,7 +66,12 @@ TABLES = {
     "extensions": (EXTENSION_COLUMNS, "assignment, username"),
     "fetched": ("assignment, username, moment", "assignment, username"),
     "events": (EVENT_COLUMNS, "number"),
-}
+    "grading_tests": ("assignment, tests, hidden", "assignment"),
+    "grading_jobs": (  # without the claims of workers, who look for the course where it was
+        "receipt, assignment, username, attempt, received, tries, not_before, error, finished", "receipt"
+    ),
+    "grading_results": (RESULT_COLUMNS, "receipt, tests"),
+}  # fmt: skip
 """What both places keep in rows: the columns, and by what they are ordered."""
 
 FLAGS = {"bound", "removed", "declined"}

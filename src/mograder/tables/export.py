@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
+from typing import Self
 
 from mograder.domain.errors import BadRequest
+from mograder.domain.marks import in_words
 from mograder.domain.names import counted
-from mograder.tables.cells import EXCUSED, as_number, neutralise, plain
+from mograder.tables.cells import EXCUSED, as_number, neutralise
 from mograder.tables.headers import Labels
 from mograder.tables.people import Kind, Member
 from mograder.tables.workbook import write_workbook
@@ -54,6 +57,16 @@ class StudentGrade:
     draft: bool = False
     received: str = ""
     late: int = 0
+
+    @classmethod
+    def of(
+        cls, member: Member, grade: str | None, penalised: str | None, feedback: str, points: Mapping[str, float],
+        draft: bool, received: float | None, late: int,
+    ) -> Self:  # fmt: skip
+        """With points as numbers, and `received` in Unix seconds."""
+        moment = "" if received is None else datetime.fromtimestamp(received, UTC).isoformat(timespec="seconds")
+        questions = tuple((key, in_words(each)) for key, each in points.items())
+        return cls(member, grade, penalised, feedback, questions, draft, moment, late)
 
     def points(self, key: str) -> str:
         return next((points for each, points in self.questions if each == key), "")
@@ -119,15 +132,6 @@ def export_grades(sheet: GradeSheet, form: ExportFormat, choices: Choices) -> Ex
 
 CSV_TYPE = "text/csv; charset=utf-8"
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-
-
-def penalised_mark(grade: str | None, penalty: float) -> str | None:
-    """The mark less a penalty in per cent of it, to two decimals; None where there is no number or no penalty."""
-    points = as_number(grade)
-    if points is None or not penalty:
-        return None
-    left = points * (100 - Decimal(str(penalty))) / 100
-    return plain(max(Decimal(0), left.quantize(Decimal("0.01"), ROUND_HALF_UP)))
 
 
 def to_csv(rows: Iterable[Sequence[str]]) -> bytes:
@@ -200,7 +204,7 @@ def _address(member: Member) -> str:
 
 
 def _gradescope(sheet: GradeSheet, choices: Choices, _notes: list[str]) -> _Rows:
-    questions = [f"{each.key} ({each.points:g} pts)" for each in sheet.questions]
+    questions = [f"{at}: {each.key} ({each.points:.1f} pts)" for at, each in enumerate(sheet.questions, 1)]
     rows: _Rows = [(*_GRADESCOPE, *questions)]
     points = f"{sheet.maximum:g}" if sheet.maximum is not None else ""
     for each in sheet.grades:

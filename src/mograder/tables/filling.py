@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from mograder.domain.errors import BadRequest
@@ -34,6 +35,8 @@ _SYSTEMS = {
 _TWO_DECIMALS = frozenset({ExportFormat.CANVAS, ExportFormat.MOODLE, ExportFormat.MOODLE_WORKSHEET})
 _NUMBERS_ONLY = frozenset({ExportFormat.MOODLE, ExportFormat.MOODLE_WORKSHEET})
 NAMED = 10
+_NUMBER, _POINTS = re.compile(r"^\d+(?:\.\d+)*: "), re.compile(r" \(\d+(?:\.\d+)? pts\)$")
+"""What Gradescope writes before and behind the name of a question."""
 
 
 @dataclass
@@ -103,12 +106,15 @@ def _has_decimal_comma(sheet: Sheet, table: GradeTable) -> bool:
 
 
 def _question_columns(sheet: Sheet, grades: GradeSheet, taken: set[int | None]) -> dict[str, int]:
-    """The columns named after questions: "Q1", or as Gradescope writes it, "Q1 (5 pts)"."""
-    found = {}
-    for each in grades.questions:
-        at = sheet.find(each.key, f"{each.key} ({each.points:g} pts)", f"{each.key} ({each.points:.1f} pts)")
-        if at is not None and at not in taken:
-            found[each.key] = at
+    """The columns named after questions: "Q1", or as Gradescope writes it, "1: Q1 (5.0 pts)"."""
+    keys, found = {normal(each.key): each.key for each in grades.questions}, dict[str, int]()
+    for at, column in enumerate(sheet.columns):
+        bare = _POINTS.sub("", column)
+        key = next(
+            (keys[each] for name in (column, bare, _NUMBER.sub("", bare)) if (each := normal(name)) in keys), None
+        )
+        if key is not None and at not in taken:
+            found.setdefault(key, at)
     return found
 
 

@@ -6,8 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
+from mograder.domain.access import ExternalId
 from mograder.domain.names import printable
+from mograder.domain.roster import Person
 from mograder.tables.cells import mangled
 
 
@@ -30,6 +33,10 @@ class Kind(StrEnum):
     """The number under which an earlier upload has brought a person's grade."""
 
 
+_ID_KINDS = frozenset({Kind.STUDENT, Kind.CANVAS, Kind.GITHUB, Kind.GITHUB_NAME, Kind.INTEGRATION})
+"""Under which a roster keeps ids."""
+
+
 @dataclass(frozen=True)
 class Key:
     """One cell that says who a row is about."""
@@ -47,6 +54,28 @@ class Member:
     email: str = ""
     sections: tuple[str, ...] = ()
     ids: tuple[Key, ...] = ()
+
+    @classmethod
+    def known(
+        cls,
+        username: str,
+        name: str = "",
+        email: str = "",
+        sections: Iterable[str] = (),
+        ids: Iterable[ExternalId] = (),
+    ) -> Self:
+        """Somebody as a roster has them; ids of kinds that no table has are left out."""
+        keys = tuple(Key(Kind(each.kind), each.value) for each in ids if each.kind in _ID_KINDS)
+        if not email and "@" in username:
+            email = username
+        return cls(username, name, email, tuple(sections), keys)
+
+    @property
+    def person(self) -> Person:
+        """For the roster. Raises BadName or BadRequest."""
+        email = "" if self.email == self.username else self.email
+        ids = [ExternalId(each.kind.value, each.value) for each in self.ids]
+        return Person.parse(self.username, self.name, email=email, sections=self.sections, ids=ids)
 
     def id(self, kind: Kind) -> str:
         """The id of this kind, "" when there is none."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from mograder.domain.errors import BadName, BadRequest
 from mograder.domain.names import Username, parse_new_username, printable
-from mograder.domain.roster import Person
+from mograder.domain.roster import Person, merged_ids
 from mograder.tables import formats, headers
 from mograder.tables.cells import mangled, normal, restore
+from mograder.tables.export import to_csv
 from mograder.tables.formats import surplus_problem
 from mograder.tables.grades import Problem, Trouble, listed_problems
 from mograder.tables.headers import NameColumns, turned
@@ -57,7 +58,7 @@ class RosterTable:
         """The people to put on the roster. Raises BadRequest naming the rows when there are problems."""
         if self.problems:
             raise BadRequest(f"nobody was added, because of {listed_problems(self.problems)}")
-        return tuple(Person.parse(each.username, each.name) for each in self.members)
+        return tuple(each.person for each in self.members)
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,17 @@ class RosterChanges:
     gone: tuple[Member, ...] = ()
     same: int = 0
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def people(self) -> tuple[Person, ...]:
+        """The people to put on the roster as the list has them; who is renamed keeps the user name, and the work.
+
+        Raises BadRequest naming the rows when there are problems.
+        """
+        if self.problems:
+            raise BadRequest(f"nobody was added, because of {listed_problems(self.problems)}")
+        renamed = [_merged(each.old, each.new) for each in self.renamed]
+        return tuple(each.person for each in (*self.new, *(each.new for each in self.updated), *renamed))
 
 
 def read_roster(sheet: Sheet) -> RosterTable:
@@ -225,6 +237,17 @@ def _system(sheet: Sheet) -> str:
     return by_columns or ("a Moodle list" if sheet.has("email address") else "a list of people")
 
 
+def write_roster(members: Iterable[Member]) -> bytes:
+    """People as a table that `read_roster` reads, in UTF-8 CSV: with names, e-mail addresses, sections and ids."""
+    kinds = (Kind.STUDENT, Kind.CANVAS, Kind.INTEGRATION, Kind.GITHUB, Kind.GITHUB_NAME)
+    rows: list[Sequence[str]] = [("username", "name", "email", "sections", *(kind.value for kind in kinds))]
+    rows += (
+        (each.username, each.name, each.email, ", ".join(each.sections), *(each.id(kind) for kind in kinds))
+        for each in members
+    )
+    return to_csv(rows)
+
+
 def _present(sheet: Sheet, names: Iterable[str]) -> tuple[int, ...]:
     return tuple(at for name in names if (at := sheet.find(name)) is not None)
 
@@ -234,9 +257,11 @@ def _cell(row: Row, at: int | None) -> str:
 
 
 def compare_rosters(
-    table: RosterTable, members: Sequence[Member], removed: frozenset[str] = frozenset()
-) -> RosterChanges:
-    """What the list would change in a course of these `members`. `removed` are user names of people taken out before.
+    table: RosterTable, members: Sequence[Member], removed: frozenset[str] = frozenset(),
+    staff: frozenset[str] = frozenset(),
+) -> RosterChanges:  # fmt: skip
+    """What the list would change in a course of these `members`. `removed` are user names of people taken out before,
+    `staff` are those who are not gone although no list of students has them.
 
     Somebody whose user name is new and whose e-mail address or id is known is told as renamed, not as new.
     """
@@ -265,7 +290,7 @@ def compare_rosters(
             else:
                 new.append(each)
     kept = {*listed, *(Username(each.old.username).key for each in renamed), *out}
-    gone = tuple(each for key, each in by_name.items() if key not in kept)
+    gone = tuple(each for key, each in by_name.items() if key not in kept and each.username not in staff)
     return RosterChanges(
         tuple(new), tuple(back), tuple(updated), tuple(renamed), gone, same, (*table.problems, *problems)
     )
@@ -279,7 +304,5 @@ def _identity(member: Member) -> tuple[Key, ...]:
 
 def _merged(old: Member, new: Member) -> Member:
     """The member as the list has them; what the list does not say stays, ids of other systems too."""
-    told = {each.kind for each in new.ids}
-    kept = tuple(each for each in old.ids if each.kind not in told)
-    ids = old.ids if set(kept + new.ids) == set(old.ids) else kept + new.ids
+    ids = merged_ids(old.ids, new.ids)
     return Member(old.username, new.name or old.name, new.email or old.email, new.sections or old.sections, ids)

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import logging
 import ssl
-import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -35,8 +34,10 @@ from mograder.domain.errors import (
 from mograder.domain.extensions import Extension
 from mograder.domain.files import StoredFile
 from mograder.domain.names import Username, parse_exact_owner, printable
+from mograder.domain.standings import Seen
 from mograder.domain.submissions import Accepted
 from mograder.web.body import PATIENT, Body, ClientDisconnected, Receive, Scope, Send, Timeouts
+from mograder.web.broadcast import Broadcaster, Changed
 from mograder.web.caching import Memo, SingleFlight
 from mograder.web.downloads import DownloadRecorder
 from mograder.web.endpoints import (
@@ -48,7 +49,6 @@ from mograder.web.endpoints import (
     asked_about,
     upload_feedback,
 )
-from mograder.web.pages.live import Live
 from mograder.web.prefix import path_of
 from mograder.web.replies import (
     FEEDBACK_POLICY,
@@ -108,9 +108,8 @@ class Api:
         self.renderings = RenderingQueue()
         self._single_flight: SingleFlight[Reply | StoredFile] = SingleFlight(self.threads.run)
         self._caches = Caches()
-        self._board: Memo[Board] = Memo(1)
-        self._board_lock = threading.Lock()
-        self.live = Live(lambda: self.threads.run(course.submissions.head))
+        self.live = Broadcaster(lambda: self.threads.run(self._changed))
+        self._seen: Seen | None = None
         self.errors: deque[Failure] = deque(maxlen=LAST_ERRORS)
         self._actors: Memo[Actor] = Memo()
         self._extensions: Memo[tuple[Extension, ...]] = Memo()
@@ -129,10 +128,14 @@ class Api:
         """Remember that a request was refused or failed. The board shows instructors the last of these."""
         self.errors.append(Failure(moment, printable(path), printable(message, 300)))
 
+    def _changed(self) -> Changed:
+        """Of whom something was submitted since the last call; None when more than that may have changed."""
+        self._seen, changed = self.course.standings.changed_since(self._seen)
+        return changed
+
     def board(self) -> Board:
-        """The course's current board. It is made again only when something has changed."""
-        with self._board_lock:
-            return self._board.get("board", self.course.standings.board_version(), self.course.standings.board)
+        """The course's current board."""
+        return self.course.standings.board()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = self.course.clock()

@@ -10,7 +10,10 @@ from mograder.web.api import Api
 from mograder.web.body import PATIENT, Receive, Scope, Send, Timeouts
 from mograder.web.prefix import below, is_prefix, path_of
 
-PAGES = frozenset(b"board invite join live login logout more-time my my-receipts once people static audit".split())
+PAGES = frozenset(
+    b"audit board client devices install invite join live login logout more-time my my-receipts new-codes once people "
+    b"static".split()
+)
 """The first path segments of the pages. The protocol uses none of them."""
 
 

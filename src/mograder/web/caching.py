@@ -66,7 +66,7 @@ class TickCache:
 class Memo(Generic[T]):
     """Results derived from a value, kept as long as the value stays equal; at most `most` of them."""
 
-    def __init__(self, most: int = 1000) -> None:
+    def __init__(self, most: int = 5000) -> None:
         self._most = most
         self._kept: dict[Hashable, tuple[object, T]] = {}
 

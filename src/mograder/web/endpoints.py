@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -19,11 +19,11 @@ from mograder.domain.extensions import Change, Extension
 from mograder.domain.files import StoredFile
 from mograder.domain.grades import is_page
 from mograder.domain.names import Username, parse_exact_owner, parse_owner
-from mograder.domain.roster import Person
+from mograder.domain.receipts import LatestFile
 from mograder.web.body import Scope
 from mograder.web.caching import Memo, TickCache
 from mograder.web.pages.sessions import link_with, new_ticket
-from mograder.web.replies import Reply, json_reply
+from mograder.web.replies import Reply, json_reply, tagged_json
 from mograder.web.representations import (
     assignment_info,
     configured_assignment,
@@ -34,7 +34,7 @@ from mograder.web.representations import (
 )
 from mograder.web.throttle import Failures, address_key, name_key
 from mograder.wire import messages
-from mograder.wire.codec import client_configuration, decode_json
+from mograder.wire.codec import client_configuration, decode_json, encode_json
 from mograder.wire.endpoints import Content, Endpoint
 
 EVENTS_A_PAGE = 1000
@@ -46,6 +46,10 @@ USUAL_QUERY = 200
 """Bytes; longer queries are parsed anew each time, so that nobody fills the memory with them."""
 
 
+Lines = dict[str, tuple[tuple[LatestFile, int], bytes]]
+"""The lines of a list of submissions by the latest file's name, each with the version of what it says; b"" for none."""
+
+
 @dataclass(frozen=True)
 class Caches:
     """What the requests of one server share: encoded replies, the versions that they are made of, and `tick` for what
@@ -53,6 +57,7 @@ class Caches:
     """
 
     replies: Memo[Reply] = field(default_factory=Memo)
+    lists: Memo[Lines] = field(default_factory=Memo)
     versions: Memo[object] = field(default_factory=Memo)
     tick: TickCache = field(default_factory=TickCache)
 
@@ -241,12 +246,30 @@ def submissions(request: Request) -> Reply:
         raise BadRequest(f"which={wanted[:100]!r}: give latest, on-time or counts")
     course, assignment = request.course, request.assignment()
 
-    def write() -> Reply:
-        found = course.submissions.collect(assignment, WHICH[wanted])
-        return json_reply([submission_info(assignment, each) for each in found], tagged=True)
+    key = ("submissions", assignment.name, wanted)
+    seen = course.standings.listing_version(assignment, request.listed)
 
-    seen = course.standings.submissions_version(assignment, request.listed)
-    return request.caches.replies.get(("submissions", assignment.name, wanted), seen, write)
+    def write() -> Reply:
+        lines = request.caches.lists.get(key, seen[0], dict)
+        return listed_reply(course, assignment, WHICH[wanted], seen[1], lines)
+
+    return request.caches.replies.get(key, seen, write)
+
+
+def listed_reply(
+    course: Course, assignment: Assignment, which: CountingRule | None, files: Sequence[LatestFile], lines: Lines
+) -> Reply:
+    """The list of submissions, made of `lines`; those of whoever has no current one there are written into it."""
+    # The versions before what is read for a line: what comes in between then shows as a change the next time.
+    seen = {each.filename: (each, course.standings.number(assignment, each.username)) for each in files}
+    new = [each for each in files if each.filename not in lines or lines[each.filename][0] != seen[each.filename]]
+    found = {each.file.username: each for each in course.submissions.collect(assignment, which, new)} if new else {}
+    for file in new:
+        one = found.get(file.username)
+        lines[file.filename] = (seen[file.filename], encode_json(submission_info(assignment, one)) if one else b"")
+    for gone in lines.keys() - seen.keys():
+        lines.pop(gone, None)
+    return tagged_json(b"[" + b",".join(filter(None, (lines[each.filename][1] for each in files))) + b"]")
 
 
 def submitted_file(request: Request) -> StoredFile:
@@ -283,6 +306,10 @@ def grades(request: Request) -> Reply:
     )
 
 
+def gradebook(request: Request) -> Reply:
+    return json_reply(messages.gradebook_info(request.course.gradebooks.of(request.assignment())), tagged=True)
+
+
 def upload_grades(request: Request) -> Reply:
     document = decode_json(request.body)
     uploaded = request.course.grades.upload(request.actor, request.assignment(), document)
@@ -301,7 +328,8 @@ def status(request: Request) -> Reply:
         seen = course.standings.version(assignment)
         return request.caches.versions.get(key, seen, lambda: seen)  # one object compares fast
 
-    return request.caches.replies.get((key, user), request.caches.tick.get(key, look), write)
+    seen = (request.caches.tick.get(key, look), course.standings.number(assignment, user))
+    return request.caches.replies.get((key, user), seen, write)
 
 
 def result(request: Request) -> Reply:
@@ -341,8 +369,8 @@ def roster(request: Request) -> Reply:
 
 def add_people(request: Request) -> Reply:
     wanted = decode_json(request.body, messages.NewPeople)
-    people = [Person.parse(each.user, each.name, each.role) for each in wanted.people]
-    added = request.course.roster.add(request.actor, people)
+    people, dropped = messages.parse_people(wanted.people), [parse_owner(each) for each in wanted.remove]
+    added = request.course.roster.add(request.actor, people, wanted.update, dropped)
     return uncached_reply([messages.roster_entry(account, code) for account, code in added])
 
 
@@ -402,9 +430,9 @@ HANDLERS: Mapping[str, Handler] = {
     handler.__name__: handler
     for handler in (
         health, register, assignments, release_file, rules, change_rules, commit, submissions, submitted_file, receipts,
-        all_receipts, version, chain_head, signing_keys, grades, upload_grades, status, result, feedback, ask_extension,
-        extensions, change_extensions, roster, add_people, reset, set_role, remove, login_link, events, configuration,
-        authority,
+        all_receipts, version, chain_head, signing_keys, grades, gradebook, upload_grades, status, result, feedback,
+        ask_extension, extensions, change_extensions, roster, add_people, reset, set_role, remove, login_link, events,
+        configuration, authority,
     )
 }  # fmt: skip
 

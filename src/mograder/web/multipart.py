@@ -10,6 +10,7 @@ import re
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO, cast
 
@@ -156,8 +157,16 @@ def _pack(members: Sequence[bundle.Member], assignment: str, upload: Upload) -> 
             upload.write(piece)
 
 
-async def read_files(headers: Mapping[str, str], chunks: AsyncIterator[bytes]) -> list[tuple[str, bytes]]:
-    """Every file of the field 'files', by file name. Raises BadRequest, also for a file in another field."""
+@dataclass(frozen=True)
+class FilledForm:
+    """A form's text fields, and the files of its field 'files', by file name."""
+
+    fields: Mapping[str, str]
+    files: list[tuple[str, bytes]]
+
+
+async def read_form(headers: Mapping[str, str], chunks: AsyncIterator[bytes]) -> FilledForm:
+    """Raises BadRequest, also for a file in another field than 'files'."""
     if not is_multipart(headers):
         raise BadRequest("expected multipart/form-data with the field 'files'")
     async with _form(headers, chunks, MOST_FILES, PIECE) as form:
@@ -165,4 +174,10 @@ async def read_files(headers: Mapping[str, str], chunks: AsyncIterator[bytes]) -
         other = next((field for field, _, _ in found if field != "files"), None)
         if other is not None:
             raise BadRequest(f"the form has a file in the field {other[:100]!r}: send it in the field 'files'")
-        return [(name, await file.read()) for _, file, name in found]
+        texts = {field: value for field, value in form.multi_items() if isinstance(value, str)}
+        return FilledForm(texts, [(name, await file.read()) for _, file, name in found])
+
+
+async def read_files(headers: Mapping[str, str], chunks: AsyncIterator[bytes]) -> list[tuple[str, bytes]]:
+    """Every file of the field 'files', by file name. Raises BadRequest, also for a file in another field."""
+    return (await read_form(headers, chunks)).files

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
+from mograder import __version__
 from mograder.domain.access import Actor
 from mograder.domain.errors import MograderError, Unreadable
 from mograder.domain.files import StoredFile
@@ -22,7 +23,7 @@ from mograder.text import declared_charset
 from mograder.web.body import Body, Message, Receive, Scope, Send
 from mograder.wire import messages
 from mograder.wire.codec import encode_json
-from mograder.wire.endpoints import HEADERS
+from mograder.wire.endpoints import HEADERS, VERSION_HEADER
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ Headers = list[tuple[bytes, bytes]]
 COMMON: Headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()] + [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
+    (VERSION_HEADER.lower().encode(), __version__.encode()),
 ]
 
 FEEDBACK_POLICY = "sandbox allow-scripts allow-popups; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -67,8 +69,11 @@ class Reply:
 
 def json_reply(value: object, tagged: bool = False) -> Reply:
     body = encode_json(value)
-    tag = hashlib.blake2b(body, digest_size=12).hexdigest() if tagged else None
-    return Reply(200, body, "application/json", tag=tag)
+    return tagged_json(body) if tagged else Reply(200, body, "application/json")
+
+
+def tagged_json(body: bytes) -> Reply:
+    return Reply(200, body, "application/json", tag=hashlib.blake2b(body, digest_size=12).hexdigest())
 
 
 def problem(error: MograderError, actor: Actor | None = None) -> Reply:

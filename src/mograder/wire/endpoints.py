@@ -21,6 +21,7 @@ from mograder.wire.messages import (
     ExtensionInfo,
     ExtensionRequest,
     FeedbackStored,
+    GradebookInfo,
     GradeInfo,
     GradesStored,
     GradingInfo,
@@ -53,6 +54,9 @@ HEADERS = {
 TROUBLE = "Mograder-Trouble"
 """Replies to an instructor carry one such field for each file of the course that cannot be understood: what is wrong
 and where, percent-encoded."""
+
+VERSION_HEADER = "Mograder-Version"
+"""Every response of the protocol says the server's version, so that a client can say that there is a newer one."""
 
 CHECKSUM_HEADER = "X-Content-SHA256"
 """Optional on a submission: the SHA-256 of the file, lower-case hex. Bytes that do not match are refused."""
@@ -163,6 +167,10 @@ ENDPOINTS = (
         "Everybody's grades as they are stored, those that students do not see yet included.", many=True,
     ),
     Endpoint(
+        "gradebook", "GET", "/assignments/{assignment}/gradebook", Allow.INSTRUCTOR, GradebookInfo,
+        "Everybody's results with names, ids, penalties and points by question, as exports need them.",
+    ),
+    Endpoint(
         "upload_grades", "POST", "/assignments/{assignment}/grades", Allow.INSTRUCTOR, GradesStored,
         "Merge grades by person.", request=Content.ANY_JSON, limit=16 * MIB,
     ),
@@ -203,7 +211,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "add_people", "POST", "/roster", Allow.INSTRUCTOR, RosterEntry,
-        "Put people on the roster, each with a personal code. People who are on it already stay as they are.",
+        "Put people on the roster, each with a personal code. People who are on it stay as they are, unless `update`.",
         request=NewPeople, limit=4 * MIB, many=True,
     ),
     Endpoint(

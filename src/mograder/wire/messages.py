@@ -5,17 +5,20 @@ Invariant: a key is never renamed and never taken away, since clients in the fie
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeAlias, TypeVar
 
 from msgspec import UNSET, UnsetType
 
 from mograder.domain import deadlines
-from mograder.domain.access import Account, Role
+from mograder.domain.access import Account, ExternalId, Role
 from mograder.domain.audit import AuditLine
 from mograder.domain.deadlines import SECOND
 from mograder.domain.extensions import Decision, Extension
+from mograder.domain.gradebook import Gradebook, GradebookRow
 from mograder.domain.grades import GradeEntry
+from mograder.domain.roster import Person
 from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
 
@@ -46,18 +49,39 @@ class Register:
 
 @dataclass(frozen=True)
 class NewPerson:
-    """`name` is what people call them."""
+    """`name` is what people call them; `ids` are those of other systems, such as "canvas_id" or "student_id"."""
 
     user: str
     name: str = ""
     role: Role = Role.STUDENT
+    email: str = ""
+    sections: list[str] = field(default_factory=list)
+    ids: list[ExternalId] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class NewPeople:
-    """All people are added, or none."""
+    """All people are added, or none. With `update` those who are on the roster get the details that are given.
+
+    `remove` are user names that are taken off the roster in the same step.
+    """
 
     people: list[NewPerson]
+    update: bool = False
+    remove: list[str] = field(default_factory=list)
+
+
+def new_person(person: Person) -> NewPerson:
+    return NewPerson(
+        person.username, person.name, person.role, person.email, list(person.sections), list(person.ids)
+    )  # fmt: skip
+
+
+def parse_people(people: Iterable[NewPerson]) -> list[Person]:
+    """Raises BadName or BadRequest."""
+    return [
+        Person.parse(each.user, each.name, each.role, each.email, each.sections, each.ids) for each in people
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -330,6 +354,60 @@ def grade_info(entry: GradeEntry) -> GradeInfo:
 
 
 @dataclass(frozen=True)
+class GradedQuestionInfo:
+    """A question and what it is out of."""
+
+    key: str
+    available: float
+
+
+@dataclass(frozen=True)
+class GradebookRowInfo:
+    """One person's result. `grade` is before late penalties, `penalised` after them, null where there is nothing.
+
+    `received` is when the submission that counts was (Unix seconds), `late` by how many seconds it was late. `points`
+    are known points by question.
+    """
+
+    user: str
+    name: str
+    email: str
+    sections: list[str]
+    ids: list[ExternalId]
+    grade: str | None
+    penalised: str | None
+    feedback: str
+    draft: bool
+    late: int
+    points: dict[str, float]
+    received: Maybe[float] = UNSET
+
+
+@dataclass(frozen=True)
+class GradebookInfo:
+    """Everybody's results of an assignment. `draft` grades are not shown to students."""
+
+    questions: list[GradedQuestionInfo]
+    people: list[GradebookRowInfo]
+
+
+def gradebook_info(gradebook: Gradebook) -> GradebookInfo:
+    return GradebookInfo(
+        [GradedQuestionInfo(each.key, each.available) for each in gradebook.questions],
+        [_gradebook_row(each) for each in gradebook.rows],
+    )
+
+
+def _gradebook_row(row: GradebookRow) -> GradebookRowInfo:
+    person = row.person
+    return GradebookRowInfo(
+        person.username, person.name, person.email, list(person.sections), list(person.ids), row.grade, row.penalised,
+        row.entry.feedback, row.draft, row.late, dict(row.points),
+        given(None if row.received is None else row.received / SECOND),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
 class GradesStored:
     """`count` is how many grades the assignment has in all, `received` how many came in this request.
 
@@ -475,7 +553,8 @@ class FeedbackStored:
 class RosterEntry:
     """One person. `state` is "unclaimed", "claimed" or "removed".
 
-    `code` is the personal code with which the person registers; it is only told once, when it is made.
+    `code` is the personal code with which the person registers; it is only told once, when it is made. `email`,
+    `sections` and `ids` (of other systems) are there when a roster said them.
     """
 
     user: str
@@ -483,11 +562,17 @@ class RosterEntry:
     role: Role
     state: str
     code: Maybe[str] = UNSET
+    email: Maybe[str] = UNSET
+    sections: Maybe[list[str]] = UNSET
+    ids: Maybe[list[ExternalId]] = UNSET
 
 
 def roster_entry(account: Account, code: str = "") -> RosterEntry:
     state = "removed" if account.removed else "claimed" if account.bound else "unclaimed"
-    return RosterEntry(account.username, account.name, account.role, state, given(code or None))
+    return RosterEntry(
+        account.username, account.name, account.role, state, given(code or None), given(account.email or None),
+        given(list(account.sections) or None), given(list(account.ids) or None),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

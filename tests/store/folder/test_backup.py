@@ -349,6 +349,16 @@ def test_two_folders_of_one_name_come_back_apart(tmp_path: Path, archive: Path) 
     assert (back.folders.submitted / "hw1" / "alice.py").read_bytes() == b"work"
 
 
+def test_sources_results_marks_and_pages_of_grading_come_back(course: Path, archive: Path) -> None:
+    (course / "mograder.toml").write_text('[dirs]\nmarks = "by hand"\n')
+    for name in ("source/hw1/hw1.py", "autograded/hw1/alice.json", "feedback/hw1/alice.html", "by hand/hw1.csv"):
+        (course / name).parent.mkdir(parents=True, exist_ok=True)
+        (course / name).write_text(name)
+    before = files_in(course)
+    written(course, archive)
+    assert files_in(restored(archive)) == before
+
+
 def test_a_course_served_from_its_own_folder_comes_back_so(tmp_path: Path, archive: Path) -> None:
     root = tmp_path / "algebra"
     make_course_folder(tmp_path).rename(root)

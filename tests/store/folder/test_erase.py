@@ -49,3 +49,23 @@ def test_a_table_of_grades_without_the_person_is_left_as_people_wrote_it(store: 
     table.write_text('[{"username":   "bob"}]')
     store.erase(ALICE, attest, NOTE)
     assert table.read_text() == '[{"username":   "bob"}]'
+
+
+def test_records_pages_and_rows_of_grading_go_with_their_person(store: FolderStore) -> None:
+    course = store.folders.course
+    (course / "mograder.toml").write_text('[dirs]\nautograded = "results"\n')
+    for user in ("alice", "bob"):
+        for name in (f"results/hw1/{user}.json", f"results/hw1/{user}.html", f"feedback/hw1/{user}.html"):
+            (course / name).parent.mkdir(parents=True, exist_ok=True)
+            (course / name).write_text(user)
+    (course / "results" / "hw1" / "checks.csv").write_text('student,messages\nalice,"a\nb"\nbob,"c, d"\n')
+    (course / "marks").mkdir()
+    (course / "marks" / "hw1.csv").write_text("\ufeffstudent;Q1;feedback\nAlice;1;none\nbob;2,5;well done\n")
+    (course / "marks" / "notes.csv").write_text("alice,is no table of students\n")
+    kept = (course / "marks" / "notes.csv").read_bytes()
+    store.erase(ALICE, attest, NOTE)
+    assert names_in(course / "results" / "hw1") == ["bob.html", "bob.json", "checks.csv"]
+    assert names_in(course / "feedback" / "hw1") == ["bob.html"]
+    assert (course / "results" / "hw1" / "checks.csv").read_text() == 'student,messages\nbob,"c, d"\n'
+    assert (course / "marks" / "hw1.csv").read_text() == "student;Q1;feedback\nbob;2,5;well done\n"
+    assert (course / "marks" / "notes.csv").read_bytes() == kept

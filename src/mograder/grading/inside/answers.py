@@ -5,39 +5,18 @@ Nothing of the tests is ever here (unless the instructor has said `isolate = fal
 
 from __future__ import annotations
 
-import io
 import os
 import random
-import resource
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import checks, errors, recording
+from . import checks, recording
 from .cells import Cells, read_cells, time_limit
 from .frames import Channel, Closed, FrameError
 from .peer import Peer
-
-
-class Output(io.TextIOBase):
-    """Standard output: counted, and dropped. A cell that writes more than `limit` characters is interrupted."""
-
-    def __init__(self, limit: int) -> None:
-        self._left = self._limit = limit
-
-    def renew(self) -> None:
-        self._left = self._limit
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        self._left -= len(text)
-        if self._left < 0:
-            raise errors.TooMuchOutput("more output than is allowed")
-        return len(text)
+from .process import Output, limit_resources
 
 
 class Open:
@@ -80,6 +59,7 @@ def run(channel: Channel) -> None:
         if whoami() != own:  # a process that the cell has forked, and that goes on behind it
             leave(1)
         channel.send({"done": cell.index, "failure": None if failure is None else asdict(failure)})
+        channel.receive()  # the next cell starts when it is known that this one has ended no other process
     output.renew()
     channel.send({"ready": sorted(notebook.shared)})
     if job.get("together"):
@@ -113,21 +93,3 @@ def prepare(job: dict[str, Any]) -> str:
     filename = str(Path.cwd() / job["filename"])
     Path(filename).write_text(job["text"], encoding="utf-8")
     return filename
-
-
-def limit_resources(limits: dict[str, Any]) -> None:
-    """Memory counts from what is taken now: address space of libraries is not the student's."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    _limit(resource.RLIMIT_AS, pages * os.sysconf("SC_PAGE_SIZE") + (limits["memory_mb"] << 20))
-    _limit(resource.RLIMIT_FSIZE, limits["file_mb"] << 20)
-    _limit(resource.RLIMIT_NOFILE, 256)
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_CPU, int(time.process_time() + limits["total_seconds"]) + 5)
-    if limits["processes"]:  # 0 where the count would be of all that the user runs
-        _limit(resource.RLIMIT_NPROC, limits["processes"])
-
-
-def _limit(what: int, value: int) -> None:
-    _, hard = resource.getrlimit(what)
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(what, (value, value))

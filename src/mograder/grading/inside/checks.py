@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from . import answers, errors, recording
+from . import errors, recording
 from .cells import Cell, Cells, Failure, read_cells
 from .frames import Channel
 from .guard import Guard
 from .peer import Peer
+from .process import Output, limit_resources
 from .recording import Condition
 
 Recorded = dict[str, tuple[Condition, ...]]
@@ -132,8 +133,8 @@ def run(channel: Channel, answering: Channel) -> None:
     numpy: Any = sys.modules.get("numpy")
     if numpy is not None and hasattr(numpy, "random"):
         numpy.random.seed(0)
-    answers.limit_resources(job["limits"])
-    sys.stdout = sys.stderr = answers.Output(1 << 40)
+    limit_resources(job["limits"])
+    sys.stdout = sys.stderr = Output(1 << 40)
     lines = job["text"].splitlines(keepends=True)
     linecache.cache[job["filename"]] = (len(job["text"]), None, lines, job["filename"])  # for inspect.getsource
     Checks(channel, job, answering).run()

@@ -8,10 +8,7 @@ ours, and each asks through `Peer.request`. What could let a student's class jud
 from __future__ import annotations
 
 import types
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .peer import Peer
+from typing import Any, Protocol
 
 COMPARISONS = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
 _ARITHMETIC = ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "divmod", "pow", "lshift", "rshift", "and",
@@ -41,11 +38,24 @@ def capabilities(kind: type) -> list[str]:
     return [name for name in known if name in found and getattr(kind, name, None) is not None]
 
 
+class Owner(Protocol):
+    """The end of the conversation that a reference belongs to: peer.Peer."""
+
+    def request(
+        self, operation: str, place: int, name: str = "", arguments: tuple[Any, ...] = (),
+        named: dict[str, Any] | None = None,
+    ) -> Any: ...  # fmt: skip
+
+    def may(self, group: str) -> bool: ...
+
+    def class_of(self, reference: Reference) -> Any: ...
+
+
 class Reference:
     """The base of all references. `_peer`, `_place` and so on are slots, read without asking anybody."""
 
     __slots__ = ("__weakref__", "_kind", "_method", "_name", "_peer", "_place", "_type")
-    _peer: Peer
+    _peer: Owner
     _place: int
     _kind: str
     _method: bool
@@ -197,7 +207,7 @@ def reference_type(name: str, names: frozenset[str], is_class: bool, type_place:
     return kind
 
 
-def make(kind: type[Reference], peer: Peer, place: int, what: str, name: str, type_place: int | None) -> Reference:
+def make(kind: type[Reference], peer: Owner, place: int, what: str, name: str, type_place: int | None) -> Reference:
     reference = kind.__new__(kind)
     values = {"_peer": peer, "_place": place, "_kind": what, "_method": False, "_name": name, "_type": type_place}
     for slot, value in values.items():

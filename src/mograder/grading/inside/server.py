@@ -106,6 +106,8 @@ class Server:
             return False
         if message == b"r":
             self._run(descriptors)
+        elif message == b"p":
+            self.tell({"here": True})
         elif message == b"k":
             self._end()
             self.tell({"clean": self._clean()})

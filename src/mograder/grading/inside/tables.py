@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from .frames import refuse
-
-if TYPE_CHECKING:
-    from .values import Decoder, Encoder
 
 _DTYPE = re.compile(r"[<>|=]?(?:[biufcSU]\d{1,6}|[Mm]8(?:\[\d{0,6}[A-Za-zμ]{1,7}\])?|\?)")
 _EXTENSION = re.compile(
@@ -25,6 +22,30 @@ _POLARS = (
     "String", "Binary", "Date", "Time", "Null", "Decimal", "Categorical", "Duration", "Datetime",
 )  # fmt: skip
 MAX_ARRAY = 1 << 28  # bytes
+
+
+class Encoder(Protocol):
+    """What values.Encoder does for a table: its cells and names are values like any other."""
+
+    seen: Any
+
+    def blob(self, data: bytes) -> int: ...
+
+    def encode(self, value: Any, depth: int = 0, *, again: bool = True) -> Any: ...
+
+    def many(self, values: Any, depth: int) -> list[Any]: ...
+
+    def mark(self, value: object, document: dict[str, Any], again: bool) -> dict[str, Any]: ...
+
+
+class Decoder(Protocol):
+    """What values.Decoder does for a table."""
+
+    def blob(self, number: Any) -> bytes: ...
+
+    def decode(self, document: Any, depth: int = 0) -> Any: ...
+
+    def many(self, documents: Any, depth: int) -> list[Any]: ...
 
 
 def scalar(encoder: Encoder, value: Any) -> Any:
@@ -46,7 +67,7 @@ def encode(encoder: Encoder, value: Any, again: bool, depth: int) -> dict[str, A
             return {"t": "dtype", "v": value.str} if _DTYPE.fullmatch(value.str) else None
         if issubclass(kind, numpy.ndarray) and not _masked(numpy, kind):
             document = _array(encoder, numpy, value)
-            return document if document is None else encoder._mark(value, document, again)
+            return document if document is None else encoder.mark(value, document, again)
     pandas = sys.modules.get("pandas")
     if pandas is not None and hasattr(pandas, "DataFrame") and str(kind.__module__).split(".")[0] == "pandas":
         return _pandas(encoder, pandas, value, again, depth)
@@ -157,7 +178,7 @@ def _values(encoder: Encoder, values: Any, depth: int) -> dict[str, Any] | None:
         return None
     seen, encoder.seen = encoder.seen, None  # what a column holds is no object of the call's own
     try:
-        return {"t": "objects", "d": name, "v": encoder._many(values.tolist(), depth)}
+        return {"t": "objects", "d": name, "v": encoder.many(values.tolist(), depth)}
     finally:
         encoder.seen = seen
 
@@ -194,14 +215,14 @@ def _pandas(encoder: Encoder, pandas: Any, value: Any, again: bool, depth: int) 
         if index is None or column is None:
             return None
         series = {"t": "series", "i": index, "v": column, "n": encoder.encode(value.name, depth + 1)}
-        return encoder._mark(value, series, again)
+        return encoder.mark(value, series, again)
     if not issubclass(kind, pandas.DataFrame):
         return None
     index, names = _index(encoder, pandas, value.index, depth), _index(encoder, pandas, value.columns, depth)
     columns = [_values(encoder, value.iloc[:, place], depth) for place in range(value.shape[1])]
     if index is None or names is None or any(column is None for column in columns):
         return None
-    return encoder._mark(value, {"t": "frame", "i": index, "c": names, "v": columns}, again)
+    return encoder.mark(value, {"t": "frame", "i": index, "c": names, "v": columns}, again)
 
 
 def _index(encoder: Encoder, pandas: Any, index: Any, depth: int) -> dict[str, Any] | None:
@@ -209,7 +230,7 @@ def _index(encoder: Encoder, pandas: Any, index: Any, depth: int) -> dict[str, A
     if type(index) is pandas.RangeIndex:
         return {"t": "index", "r": [index.start, index.stop, index.step], "n": name}
     if isinstance(index, pandas.MultiIndex):
-        return {"t": "index", "m": encoder._many(index.tolist(), depth), "n": name}
+        return {"t": "index", "m": encoder.many(index.tolist(), depth), "n": name}
     column = _values(encoder, index, depth)
     return None if column is None else {"t": "index", "v": column, "n": name}
 
@@ -264,7 +285,7 @@ def _polars(encoder: Encoder, polars: Any, value: Any, depth: int) -> dict[str, 
             return None
         unit = getattr(column.dtype, "time_unit", None)
         values = column.to_physical() if unit else column
-        documents.append([column.name, name, unit, encoder._many(values.to_list(), depth)])
+        documents.append([column.name, name, unit, encoder.many(values.to_list(), depth)])
     return {"t": "column" if isinstance(value, polars.Series) else "polars", "v": documents}
 
 

@@ -116,13 +116,13 @@ class Encoder:
         document = self._plain(kind, value, depth, again)
         return self.links.reference(value) if document is None else document
 
-    def _mark(self, value: object, document: dict[str, Any], again: bool) -> dict[str, Any]:
+    def mark(self, value: object, document: dict[str, Any], again: bool) -> dict[str, Any]:
         """Numbered before its contents are read, so that numbers run from the outside in."""
         if self.seen is not None and again:
             document["k"] = self.seen.add(value)
         return document
 
-    def _many(self, values: Any, depth: int) -> list[Any]:
+    def many(self, values: Any, depth: int) -> list[Any]:
         return [self.encode(value, depth + 1) for value in values]
 
     def _plain(self, kind: type, value: Any, depth: int, again: bool) -> Any:
@@ -135,7 +135,7 @@ class Encoder:
         if issubclass(kind, (list, tuple, set, frozenset, dict, collections.deque)):
             return self._container(kind, value, depth, again)
         if kind is range or kind is slice:
-            return {"t": _NAMES[kind], "v": self._many((value.start, value.stop, value.step), depth)}
+            return {"t": _NAMES[kind], "v": self.many((value.start, value.stop, value.step), depth)}
         if value is Ellipsis or value is NotImplemented:
             return {"t": "constant", "v": "Ellipsis" if value is Ellipsis else "NotImplemented"}
         if kind is decimal.Decimal or kind is fractions.Fraction:
@@ -167,26 +167,26 @@ class Encoder:
             return str.__str__(value)
         name = "bytes" if issubclass(kind, bytes) else "bytearray"
         document = {"t": name, "v": self.blob(b"".join((value,)))}
-        return self._mark(value, document, again) if name == "bytearray" else document
+        return self.mark(value, document, again) if name == "bytearray" else document
 
     def _container(self, kind: type, value: Any, depth: int, again: bool) -> dict[str, Any]:
         document: dict[str, Any]
         if issubclass(kind, tuple):
-            document = {"t": "tuple", "v": self._many(tuple.__iter__(value), depth)}
+            document = {"t": "tuple", "v": self.many(tuple.__iter__(value), depth)}
             fields = kind.__dict__.get("_fields")
             if kind is not tuple and type(fields) is tuple and len(fields) == tuple.__len__(value):
                 document |= {"t": "named", "n": kind.__name__, "f": [str(name) for name in fields]}
             return document
         if issubclass(kind, dict):
             name = next(n for n in ("Counter", "OrderedDict", "dict") if issubclass(kind, TYPES[n]))
-            document = self._mark(value, {"t": name}, again)
-            document["v"] = [self._many(pair, depth) for pair in dict.items(value)]
+            document = self.mark(value, {"t": name}, again)
+            document["v"] = [self.many(pair, depth) for pair in dict.items(value)]
             return document
         base = next(each for each in (list, set, frozenset, collections.deque) if issubclass(kind, each))
         document = {"t": _NAMES[base]}
         if base is not frozenset:
-            self._mark(value, document, again)
-        document["v"] = self._many(base.__iter__(value), depth)
+            self.mark(value, document, again)
+        document["v"] = self.many(base.__iter__(value), depth)
         return document
 
 

@@ -24,6 +24,10 @@ class FolderAccounts:
         rows = self._ledger.read(f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE username = ?", (username,))
         return account_of(rows[0]) if rows else erased_account(self._ledger.read(ERASED_NAMES), username)
 
+    def find(self, username: Username) -> Account | None:
+        rows = self._ledger.read(f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE key = ?", (username.key,))
+        return account_of(rows[0]) if rows else erased_account(self._ledger.read(ERASED_NAMES), username)
+
     def all(self) -> list[Account]:
         rows = self._ledger.read(f"SELECT {ACCOUNT_COLUMNS} FROM accounts ORDER BY username")
         return [account_of(row) for row in rows]

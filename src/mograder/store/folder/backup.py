@@ -30,7 +30,7 @@ from mograder.domain import deadlines
 from mograder.domain.errors import MograderError, NotFound, Usage, VerificationFailed
 from mograder.domain.names import counted, printable
 from mograder.domain.receipts import Submission, latest_filename
-from mograder.store.folder.layout import LEDGER, LOCK, Folders, served_folders
+from mograder.store.folder.layout import LEDGER, LOCK, Folders, grading_folders, served_folders
 from mograder.store.folder.snapshot import reading, stays_inside
 from mograder.store.folder.store import FolderStore
 from mograder.store.shared import files
@@ -323,6 +323,9 @@ def _places(folders: Folders) -> dict[Path, str]:
         for folder in given.values()
         if folder.is_relative_to(folders.course)
     }
+    for folder in grading_folders(folders.course).values():
+        if folder.is_dir() and folder.is_relative_to(folders.course):
+            places.setdefault(folder, folder.relative_to(folders.course).as_posix())
     for name, folder in given.items():
         if folder not in places:
             places[folder] = name if name not in places.values() else f"{name}-elsewhere"

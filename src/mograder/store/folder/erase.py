@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +12,7 @@ from mograder.domain.audit import ERASED_NAME
 from mograder.domain.chain import Tombstone
 from mograder.domain.names import Username
 from mograder.domain.receipts import latest_filename, owner, version_owner
-from mograder.store.folder.layout import FEEDBACK, Folders
+from mograder.store.folder.layout import FEEDBACK, Folders, grading_folders
 from mograder.store.shared import files
 from mograder.store.shared.erased import name_digest, naming, new_salt
 
@@ -64,6 +66,32 @@ def erase_files(connection: sqlite3.Connection, folders: Folders, username: User
         _remove([path for path in folder.iterdir() if _is_of(path.name, username) and path.name not in kept])
     for folder in _folders(folders.grades):
         _remove([folder / FEEDBACK / f"{username}.html"])
+    erase_grading(folders.course, username)
+
+
+def erase_grading(course: Path, username: Username) -> None:
+    """Remove records, pages and rows of tables that grading has left in the course's folder."""
+    places = grading_folders(course)
+    for folder in [*_folders(places["autograded"]), *_folders(places["feedback"])]:
+        _remove([folder / f"{username}{ending}" for ending in (".json", ".html")])
+    for table in [*places["autograded"].glob("*/*.csv"), *places["marks"].glob("*.csv")]:
+        _remove_rows(table, username)
+
+
+def _remove_rows(table: Path, username: Username) -> None:
+    """Write a table without the person's rows; one that has none, or is no table of students, stays as it is."""
+    text = table.read_text(encoding="utf-8-sig", errors="replace")
+    header = text.partition("\n")[0]
+    delimiter = max(",;\t", key=header.count)
+    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    if not rows or "student" not in rows[0]:
+        return
+    place = rows[0].index("student")
+    kept = [row for row in rows if len(row) <= place or row[place].strip().casefold() != username.casefold()]
+    if len(kept) < len(rows):
+        written = io.StringIO(newline="")
+        csv.writer(written, delimiter=delimiter, lineterminator="\n").writerows(kept)
+        files.write_file(table, written.getvalue().encode(), files.private_mode(table.parent))
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mograder.domain.chain import Tombstone
 from mograder.domain.errors import Unreadable
+from mograder.domain.grading_jobs import Result
 from mograder.domain.names import counted
 from mograder.domain.receipts import Head, Receipt, Signer, latest_filename, owner, version_owner
 from mograder.signing import Ed25519Signer
@@ -23,10 +24,10 @@ from mograder.store.folder.layout import LEDGER, LOCK, SIGNING_KEY, Folders, nam
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.snapshot import reading, stays_inside
 from mograder.store.shared import files
-from mograder.store.shared.evidence import Record, Verified, broken_chain
+from mograder.store.shared.evidence import Record, Verified, broken_chain, broken_results
 from mograder.store.shared.files import sha256_of
 from mograder.store.shared.findings import Findings, error, lasting, note, some, warning
-from mograder.store.shared.rows import ERASED_COLUMNS, RECEIPT_COLUMNS, receipt_of
+from mograder.store.shared.rows import ERASED_COLUMNS, RECEIPT_COLUMNS, RESULT_COLUMNS, receipt_of, result_of
 from mograder.store.shared.stat_cache import Cached
 
 
@@ -44,6 +45,7 @@ class LedgerRecord(Record):
     """What a ledger says at one moment. `damage` is what SQLite says of the file, "" if it is sound."""
 
     pending: dict[int, Pending]
+    results: list[Result]
     damage: str
 
     @cached_property
@@ -63,6 +65,10 @@ def read_record(ledger: Path) -> LedgerRecord:
                 number: Pending(hashlib.sha256(body).hexdigest() if body is not None else "", spool)
                 for number, body, spool in _rows(connection, "number, body, spool", "pending")
             },
+            [
+                result_of(row)
+                for row in connection.execute(f"SELECT {RESULT_COLUMNS} FROM grading_results ORDER BY receipt, graded")
+            ],
             "" if damage == [("ok",)] else str(damage[0][0]),
         )
 
@@ -122,6 +128,9 @@ class Evidence:
             if not stays_inside(receipt.submission):
                 what = f"receipt {receipt.number} was altered: it names a file that cannot be"
                 yield error(what, self.ledger, "restore the ledger from a backup")
+        if signer is not None:
+            mend = "restore the ledger from a backup, or grade again with 'mograder regrade'"
+            yield from broken_results(record.results, record.receipts, signer, self.ledger, mend)
 
     # files
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from mograder import config
-from mograder.domain.errors import Usage
+from mograder.domain.errors import Unreadable, Usage
 from mograder.domain.files import OpenedFile, StoredFile
 from mograder.domain.receipts import version_owner
 from mograder.store.shared import files
@@ -80,6 +80,22 @@ def find_folders(root: Path, settings: config.ServeSettings) -> Folders:
         if folder.exists() and not folder.is_dir():
             raise Usage(f"{folder} is not a folder: submissions and grades are kept in folders")
     return found
+
+
+GRADING = ("source", "autograded", "feedback", "marks")
+"""Beside the course's submissions: notebooks with solutions, results, pages for students, and marks by hand."""
+
+
+def grading_folders(course: Path) -> dict[str, Path]:
+    """Where the folders of GRADING stand; `[dirs]` of the course's mograder.toml may rename each.
+
+    Settings that cannot be understood rename nothing.
+    """
+    try:
+        dirs = config.read_course_file(course / config.CONFIG_NAME).dirs
+    except Unreadable:
+        dirs = config.CourseFile().dirs
+    return {name: course / (getattr(dirs, name) or name) for name in GRADING}
 
 
 def served_folders(folder: Path) -> Folders:

@@ -37,6 +37,8 @@ MIGRATIONS = (
     "ledger_008.sql",
     "ledger_009.sql",
     "ledger_010.sql",
+    "ledger_011.sql",
+    "ledger_012.sql",
     "ledger_013.sql",
 )
 

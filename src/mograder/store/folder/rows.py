@@ -31,7 +31,11 @@ COMMITS = (
     "ORDER BY moment, sha256"
 )
 
-SINCE = f"SELECT {RECEIPT_COLUMNS.replace('text', repr(''))} FROM receipts WHERE number > ? ORDER BY number"
+LATEST_SINCE = f"""SELECT {RECEIPT_COLUMNS.replace("text", repr(""))} FROM receipts WHERE number IN
+(SELECT max(number) FROM receipts WHERE number > ? GROUP BY assignment, username) ORDER BY number"""
+
+VERSIONS = """SELECT noun, number FROM versions
+UNION ALL SELECT 'receipts', coalesce((SELECT max(number) FROM receipts), 0)"""
 
 HEAD = (
     "SELECT number, text, '' FROM receipts UNION ALL SELECT number, '', hash FROM erased ORDER BY number DESC LIMIT 1"

@@ -12,6 +12,7 @@ from mograder.domain.contents import Survey
 from mograder.domain.errors import Temporary, Unreadable
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import LatestFile
+from mograder.domain.store import Versions
 from mograder.store.folder.accounts import FolderAccounts
 from mograder.store.folder.audit import FolderAudit
 from mograder.store.folder.commitments import FolderCommitments
@@ -27,7 +28,7 @@ from mograder.store.folder.layout import BEGIN_ANEW, LEDGER, LOCK, SIGNING_KEY, 
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.placement import Placement
 from mograder.store.folder.release import FolderRelease, ReleaseFolder
-from mograder.store.folder.rows import record
+from mograder.store.folder.rows import VERSIONS, record
 from mograder.store.folder.settling import Settler
 from mograder.store.folder.submissions import FolderSubmissions
 from mograder.store.folder.survey import FolderSurvey
@@ -67,18 +68,24 @@ class FolderStore:
         self.jobs = FolderJobs(ledger)
         self.guard = FolderGuard(ledger)
         self.audit = FolderAudit(ledger)
+        self._versions: tuple[object, Versions] = (None, Versions(0, 0, 0, 0))
         self._survey = FolderSurvey(folders, lambda: bool(ledger.read("SELECT 1 FROM receipts LIMIT 1")))
 
-    def version(self, assignment: AssignmentName | None = None) -> object:
-        version = self.ledger.read("PRAGMA data_version")
-        if assignment is None:
-            return version
+    def versions(self) -> Versions:
+        # In this order: what is committed in between shows as a change the next time.
+        seen = self.ledger.read("PRAGMA data_version")
+        if self._versions[0] != seen:
+            found = dict(self.ledger.read(VERSIONS))
+            self._versions = (seen, Versions(found["people"], found["downloads"], found["results"], found["receipts"]))
+        return self._versions[1]
+
+    def version(self, assignment: AssignmentName) -> object:
         snapshot = StatSnapshot()
         with storage_errors("look at the course"):
             grades = self.grades.look(assignment, snapshot)
             for folder in (str(self.folders.submitted), f"{self.folders.submitted}{os.sep}{assignment}"):
                 snapshot.look(folder)
-        return object() if snapshot.in_doubt else (version, grades, snapshot.seen)
+        return object() if snapshot.in_doubt else (grades, snapshot.seen)
 
     def survey(self) -> Survey:
         """See `Surveyed`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import shutil
 import sqlite3
 import threading
@@ -39,7 +40,7 @@ from mograder.store.folder.jobs import enqueue
 from mograder.store.folder.layout import Folders, Place, is_version_of, named_version, stored
 from mograder.store.folder.ledger import TOGETHER, Ledger
 from mograder.store.folder.placement import Placement
-from mograder.store.folder.rows import HEAD, SINCE, head_of, places, where_asked
+from mograder.store.folder.rows import HEAD, LATEST_SINCE, head_of, places, where_asked
 from mograder.store.folder.settling import Settler
 from mograder.store.shared import files
 from mograder.store.shared.chain import ChainAppender
@@ -48,6 +49,10 @@ from mograder.store.shared.rows import ERASED_COLUMNS, RECEIPT_COLUMNS, receipt_
 from mograder.store.shared.stat_cache import Cached, StatCache, StatSnapshot
 
 log = logging.getLogger(__name__)
+
+STAMP = len("_20260310T200800.py")
+_STAMPED = re.compile(r"_\d{8}T\d{6}\.py", re.ASCII)
+"""What the name of a dated version ends with (`names.HISTORY_STEM`)."""
 
 
 class FolderSubmissions:
@@ -64,11 +69,6 @@ class FolderSubmissions:
         self._batch: list[PendingSubmission] | None = None
         self._sha256 = Cached(files.sha256_of)
         self._latest_names = Cached(_latest_names)
-        # Receipts only ever come behind the others, or are erased: what was read of them stays so.
-        self._latest: dict[tuple[AssignmentName, Username], Submission] = {}
-        self._latest_number = 0
-        self._latest_erased: object = None
-        self._latest_lock = threading.Lock()
         self._latest_files: StatCache[tuple[LatestFile, ...]] = StatCache()
 
     def upload(self) -> Upload:
@@ -217,17 +217,9 @@ class FolderSubmissions:
         rows = self._ledger.read(f"SELECT {RECEIPT_COLUMNS} FROM receipts WHERE {where} ORDER BY number", values)
         return map(receipt_of, rows)
 
-    def latest(self) -> list[Submission]:
-        with self._latest_lock:
-            erased = self._ledger.read("SELECT count(*) FROM erased")
-            if erased != self._latest_erased:
-                self._latest, self._latest_number, self._latest_erased = {}, 0, erased
-            rows = self._ledger.read(SINCE, (self._latest_number,))
-            for row in rows:
-                kept = receipt_of(row).submission
-                self._latest[kept.assignment, kept.username] = kept
-                self._latest_number = row[0]
-            return list(self._latest.values())
+    def latest(self, since: int = 0) -> list[tuple[int, Submission]]:
+        rows = self._ledger.read(LATEST_SINCE, (since,))
+        return [(row[0], receipt_of(row).submission) for row in rows]
 
     def received_since(self, moment: int) -> list[int]:
         return [row[0] for row in self._ledger.read("SELECT received FROM receipts WHERE received >= ?", (moment,))]
@@ -294,11 +286,16 @@ def _latest_names(folder: Path) -> tuple[tuple[Username, str, str], ...]:
     Where the link is missing (some copies leave links out), the last version by its name is the latest.
     """
     names = os.listdir(folder)
-    found = [(owner(name), name) for name in names]
+    # Nearly all are dated versions, which are told by their end alone: there are more of them with every submission.
+    dated = {
+        name for name in names
+        if (_STAMPED.fullmatch(name, max(0, len(name) - STAMP)) if name.endswith(".py") else version_owner(name))
+    }  # fmt: skip
+    found = [(owner(name), name) for name in names if name not in dated]
     named = [(username, name, _neighbour(str(folder), name)) for username, name in found if username]
     there = {username for username, _ in found}
     last: dict[Username, str] = {}
-    for name in sorted(names):
+    for name in sorted(name for name in dated if name.rpartition("_")[0] not in there):
         username = owner(f"{version_owner(name)}.py")
         if username and username not in there:
             last[username] = name

@@ -23,11 +23,12 @@ class PostgresAccounts:
         self._course = tables.course
 
     def get(self, username: Username) -> Account | None:
+        account = self.find(username)
+        return account if account and account.username == username else None
+
+    def find(self, username: Username) -> Account | None:
         rows = self._tables.read(f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE course = %s AND key = %s", username.key)
-        if not rows:
-            return erased_account(self._tables.read(ERASED_NAMES), username)
-        account = account_of(rows[0])
-        return account if account.username == username else None
+        return account_of(rows[0]) if rows else erased_account(self._tables.read(ERASED_NAMES), username)
 
     def all(self) -> list[Account]:
         rows = self._tables.read(f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE course = %s")

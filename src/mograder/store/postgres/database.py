@@ -29,7 +29,10 @@ T = TypeVar("T")
 Connection = psycopg.Connection[tuple[Any, ...]]
 Row = tuple[Any, ...]
 
-MIGRATIONS = ("postgres_001.sql", "postgres_002.sql", "postgres_003.sql", "postgres_004.sql", "postgres_007.sql")
+MIGRATIONS = (
+    "postgres_001.sql", "postgres_002.sql", "postgres_003.sql", "postgres_004.sql", "postgres_005.sql",
+    "postgres_006.sql", "postgres_007.sql",
+)  # fmt: skip
 
 READ_PATIENCE, WRITE_PATIENCE = 3.0, 10.0
 """Seconds for which a request waits for a database that is away, before it is answered 503."""

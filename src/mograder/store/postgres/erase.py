@@ -10,13 +10,17 @@ from mograder.domain.names import Username
 from mograder.domain.receipts import Receipt
 from mograder.store.postgres import blobs
 from mograder.store.postgres.database import Connection
-from mograder.store.postgres.rows import lock_document, put_document, read_grades
+from mograder.store.postgres.rows import count_change, lock_document, put_document, read_grades
 from mograder.store.shared.erased import name_digest, naming, new_salt
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
 
 
 def erase(connection: Connection, course: str, username: Username, make_tombstone: MakeTombstone) -> None:
     """Of the person's receipts stays what `make_tombstone` makes of them; of everything else, nothing."""
+    # As who changes an account: in this order nobody waits for somebody who waits for us.
+    connection.execute("SELECT 1 FROM courses WHERE course = %s FOR UPDATE", (course,))
+    for noun in ("downloads", "results"):
+        count_change(connection, course, noun)
     # Nothing is appended meanwhile: what is handed in afterwards is a new beginning.
     connection.execute("SELECT 1 FROM chains WHERE course = %s FOR UPDATE", (course,))
     own = (course, username)

@@ -12,8 +12,9 @@ from mograder.domain.errors import Unreadable, VerificationFailed
 from mograder.domain.receipts import Head, Receipt, Signer
 from mograder.signing import Ed25519Signer
 from mograder.store.postgres.store import PostgresStore
-from mograder.store.shared.evidence import Record, Verified, broken_chain, check_bytes
+from mograder.store.shared.evidence import Record, Verified, broken_chain, broken_results, check_bytes
 from mograder.store.shared.findings import Findings, error, lasting
+from mograder.store.shared.rows import RESULT_COLUMNS, result_of
 
 MEND = "restore the database from a backup; the students' own receipts show what was handed in"
 
@@ -21,6 +22,8 @@ BEHIND_THE_END = (
     "SELECT number FROM receipts WHERE course = %s "
     "AND number > (SELECT number FROM chains WHERE chains.course = receipts.course) ORDER BY number"
 )
+
+RESULTS = f"SELECT {RESULT_COLUMNS} FROM grading_results WHERE course = %s ORDER BY receipt, graded"
 
 
 class PostgresEvidence:
@@ -60,6 +63,8 @@ class PostgresEvidence:
         yield from broken_chain(record.links, signer, [*kept, end], where, MEND)
         for (number,) in self.store.tables.read(BEHIND_THE_END):
             yield error(f"receipt {number} stands behind the end of the chain", where, MEND)
+        results = map(result_of, self.store.tables.read(RESULTS))
+        yield from broken_results(results, record.receipts, signer, where, MEND)
         for receipt in record.receipts:
             try:
                 check_bytes(receipt, self.store.submissions.pieces(receipt))

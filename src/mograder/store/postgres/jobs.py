@@ -12,7 +12,7 @@ from mograder.domain.grading_jobs import TRIES, Announced, Job, Result, new_job
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
 from mograder.store.postgres.database import Connection
-from mograder.store.postgres.rows import places, where_asked
+from mograder.store.postgres.rows import count_change, places, where_asked
 from mograder.store.postgres.tables import CourseTables
 from mograder.store.shared.rows import JOB_COLUMNS, RESULT_COLUMNS, job_of, result_of
 
@@ -100,6 +100,7 @@ class PostgresJobs:
                     result.signed,
                 ),
             )  # fmt: skip
+            count_change(connection, self._course, "results")
             return kept.rowcount == 1
 
         return self._tables.write(work)

@@ -11,7 +11,7 @@ from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.release import Fetched
 from mograder.store.postgres.config import PostgresConfig
 from mograder.store.postgres.database import Connection
-from mograder.store.postgres.rows import RELEASED, Listing, read_listing, where_asked
+from mograder.store.postgres.rows import RELEASED, Listing, count_change, read_listing, where_asked
 from mograder.store.postgres.tables import CourseTables
 from mograder.store.shared.manifest import MANIFEST, parse_json, parse_manifest, shown, with_rules
 
@@ -60,6 +60,7 @@ class PostgresRelease:
                     "ON CONFLICT DO NOTHING",
                     rows,
                 )
+            count_change(connection, self._course, "downloads")
 
         self._tables.write(work)
 

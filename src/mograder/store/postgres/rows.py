@@ -128,7 +128,18 @@ def put_accounts(connection: Connection, course: str, accounts: Sequence[Account
         )
 
 
+VERSIONS = "SELECT changes, downloads, results, number FROM courses JOIN chains USING (course) WHERE course = %s"
+
+
+def count_change(connection: Connection, course: str, noun: str = "changes") -> None:
+    """Make a new version of a noun, a column of `courses`; its row stays locked until the transaction ends."""
+    connection.execute(f"UPDATE courses SET {noun} = {noun} + 1 WHERE course = %s", (course,))
+
+
 def record(connection: Connection, course: str, events: Sequence[Event]) -> None:
+    """Record changes, of anything but submissions, downloads and results."""
+    if events:
+        count_change(connection, course)
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO events (course, moment, actor, action, subject, detail) VALUES (%s, %s, %s, %s, %s, %s)",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from mograder.domain.audit import Event
 from mograder.domain.chain import MakeTombstone
 from mograder.domain.names import AssignmentName, Username
+from mograder.domain.store import Versions
 from mograder.store.postgres.accounts import PostgresAccounts
 from mograder.store.postgres.audit import PostgresAudit
 from mograder.store.postgres.blobs import Blobs
@@ -20,7 +21,7 @@ from mograder.store.postgres.guard import PostgresGuard
 from mograder.store.postgres.jobs import PostgresJobs
 from mograder.store.postgres.keys import PostgresKeys
 from mograder.store.postgres.release import PostgresRelease
-from mograder.store.postgres.rows import record
+from mograder.store.postgres.rows import VERSIONS, record
 from mograder.store.postgres.submissions import PostgresSubmissions
 from mograder.store.postgres.tables import CourseTables
 
@@ -49,13 +50,11 @@ class PostgresStore:
         self.guard = PostgresGuard(tables)
         self.audit = PostgresAudit(tables)
 
-    def version(self, assignment: AssignmentName | None = None) -> object:
-        # Every change records an event, except submissions and downloads. Events are counted because the transaction
-        # with the lower number may commit later; they are deleted only by an erasure, which adds an erased name.
-        tables = ("events", "fetched", "erased_names", "grading_results")
-        counts = (f"(SELECT count(*) FROM {table} WHERE course = %s)" for table in tables)
-        sql = f"SELECT (SELECT number FROM chains WHERE course = %s), {', '.join(counts)}"
-        return self.tables.read(sql, *[self.course] * 4)
+    def versions(self) -> Versions:
+        return Versions(*self.tables.read(VERSIONS)[0])
+
+    def version(self, assignment: AssignmentName) -> object:
+        return self.versions()  # grades and feedback are recorded, as all is but submissions, downloads and results
 
     def erase(self, username: Username, make_tombstone: MakeTombstone, event: Event) -> None:
         def work(connection: Connection) -> None:

@@ -43,6 +43,9 @@ COMMITTING = 2
 commits.
 """
 
+LATEST_SINCE = f"""SELECT DISTINCT ON (assignment, username) {RECEIPT_COLUMNS.replace("text", repr(""))} FROM receipts
+WHERE course = %s AND number > %s ORDER BY assignment, username, number DESC"""
+
 TOGETHER = 100
 """Submissions that share a transaction at most."""
 
@@ -179,12 +182,9 @@ class PostgresSubmissions:
             more = len(rows) == 1000
             last = rows[-1][0] if rows else last
 
-    def latest(self) -> list[Submission]:
-        rows = self._tables.read(
-            f"SELECT DISTINCT ON (assignment, username) {RECEIPT_COLUMNS.replace('text', chr(39) * 2)} FROM receipts "
-            "WHERE course = %s ORDER BY assignment, username, attempt DESC"
-        )
-        return [receipt_of(row).submission for row in rows]
+    def latest(self, since: int = 0) -> list[tuple[int, Submission]]:
+        rows = self._tables.read(LATEST_SINCE, since)
+        return sorted(((row[0], receipt_of(row).submission) for row in rows), key=lambda each: each[0])
 
     def received_since(self, moment: int) -> list[int]:
         sql = "SELECT received FROM receipts WHERE course = %s AND received >= %s"

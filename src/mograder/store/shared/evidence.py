@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mograder.domain.chain import Link, Tombstone, find_breaks
-from mograder.domain.errors import VerificationFailed
+from mograder.domain.errors import BadRequest, VerificationFailed
+from mograder.domain.grading_jobs import Result
 from mograder.domain.receipts import Head, Receipt, Signer
 from mograder.store.shared.findings import Finding, Findings, error, some
+from mograder.wire.records import KIND, record_of
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,28 @@ def broken_chain(
     if unsigned:
         what = f"{len(unsigned)} of {len(links)} receipts are not signed with the course's key: {some(unsigned)}"
         yield error(what, where, "restore the key, or the receipts, from a backup")
+
+
+def broken_results(
+    results: Iterable[Result], receipts: Iterable[Receipt], signer: Signer, where: object, mend: str
+) -> Findings:
+    """Results of grading that the course did not sign, or that are not about the submission of their receipt."""
+    submissions = {each.number: each.submission for each in receipts}
+    for result in results:
+        name = f"the result of {result.username} for {result.assignment} (receipt {result.receipt})"
+        try:
+            record = record_of(signer.verify(result.signed, KIND))
+        except (VerificationFailed, BadRequest) as problem:
+            yield error(f"{name} cannot be believed: {problem.message}", where, mend)
+            continue
+        stated = (record.receipt, record.tested.tests, record.assignment, record.username, record.graded)
+        kept = submissions.get(result.receipt)
+        if stated != (result.receipt, result.tests, result.assignment, result.username, result.graded):
+            yield error(f"{name} was altered: another result was signed", where, mend)
+        elif kept is None or (kept.username, kept.sha256) != (record.username, record.submission.sha256):
+            yield error(f"{name} is about another submission than the receipt", where, mend)
+        elif faults := record.faults():
+            yield error(f"{name} does not follow from its checks: {'; '.join(faults)}", where, mend)
 
 
 def check_bytes(receipt: Receipt, pieces: Iterable[bytes]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import astuple, fields
 from typing import Any
 
-from mograder.domain.access import Account, Role
+from mograder.domain.access import Account, ExternalId, Role
 from mograder.domain.audit import Event
 from mograder.domain.extensions import Extension
 from mograder.domain.grading_jobs import Job, Result
@@ -33,16 +34,19 @@ RESULT_COLUMNS = ", ".join(each.name for each in fields(Result))
 
 
 def account_of(row: Row) -> Account:
-    username, role, name, generation, bound, code_hash, created, removed, claim_hash, claimed = row
+    (
+        username, role, name, generation, bound, code_hash, created, removed, claim_hash, claimed, email, sections, ids,
+    ) = row  # fmt: skip
     return Account(
         Username(username), Role(role), name, generation, bool(bound), code_hash, created, bool(removed), claim_hash,
-        claimed,
+        claimed, email, tuple(json.loads(sections)), tuple(ExternalId(*each) for each in json.loads(ids)),
     )  # fmt: skip
 
 
 def account_values(account: Account) -> Row:
-    """The values of ACCOUNT_COLUMNS."""
-    return astuple(account)
+    """The values of ACCOUNT_COLUMNS; sections and ids are JSON."""
+    *values, sections, ids = astuple(account)
+    return (*values, json.dumps(sections, ensure_ascii=False), json.dumps(ids, ensure_ascii=False))
 
 
 def extension_of(row: Row) -> Extension:

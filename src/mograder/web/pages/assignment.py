@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -15,22 +15,24 @@ from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import BoardFilter, Row, Show
 from mograder.domain.deadlines import Penalties
-from mograder.domain.errors import BadName, BadRequest, MograderError, NotFound
+from mograder.domain.errors import BadName, BadRequest, MograderError, NotFound, Unreadable
 from mograder.domain.extensions import Change, Decision, State
 from mograder.domain.files import StoredFile
 from mograder.domain.grade_changes import Spread
 from mograder.domain.grades import GradeEntry, of_person
+from mograder.domain.grading_results import Brief, Progress, Queue
 from mograder.domain.names import FileName, Username, counted, parse_exact_owner
 from mograder.domain.receipts import latest_filename
 from mograder.domain.standings import Standing
+from mograder.tables.export import ExportFormat
 from mograder.tables.formats import read_grades
 from mograder.tables.grades import GradeChanges, GradeRules, check_grades
-from mograder.tables.headers import Labels
-from mograder.tables.people import Member
 from mograder.tables.sheet import read_sheet
 from mograder.web import multipart
 from mograder.web.endpoints import feedback_pages
-from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of, small_number
+from mograder.web.multipart import FilledForm
+from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of, section_of, small_number
+from mograder.web.pages.gradebook import is_checked, labels_of, members_of
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import (
     Answer,
@@ -69,6 +71,7 @@ class AssignmentPage(OnAssignment):
     """Everybody's work on it. `rows` are one page of the people that `show` selects, each with one cell.
 
     `counts` is the number of people for each value of `show`; `kept` says what was just stored, "" for nothing.
+    `section` is the one that is shown, "" for all `sections`; `drafts` is how many grades students do not see yet.
     """
 
     template = "assignment.html"
@@ -80,13 +83,30 @@ class AssignmentPage(OnAssignment):
     penalties: Penalties
     problem: str = ""
     kept: str = ""
+    sections: tuple[str, ...] = ()
+    section: str = ""
+    drafts: int = 0
+    results: Mapping[Username, Brief] = field(default_factory=dict)
+    queue: Queue = field(default_factory=Queue)
     shows = tuple(Show)
+    formats = (
+        (ExportFormat.CANVAS, "Canvas"), (ExportFormat.MOODLE, "Moodle gradebook"),
+        (ExportFormat.MOODLE_WORKSHEET, "Moodle grading worksheet"), (ExportFormat.GRADESCOPE, "Gradescope"),
+        (ExportFormat.CSV, "our own CSV"), (ExportFormat.XLSX, "Excel (.xlsx)"), (ExportFormat.JSON, "JSON"),
+    )  # fmt: skip
 
     def at_page(self, page: int) -> str:
-        return f"{self.within()}?{urlencode({'show': self.show, 'page': page})}"
+        return self._with(show=self.show, section=self.section, page=str(page))
 
     def showing(self, show: Show) -> str:
-        return f"{self.within()}?{urlencode({'show': show})}"
+        return self._with(show=show, section=self.section)
+
+    def in_section(self, section: str) -> str:
+        return self._with(show=self.show, section=section)
+
+    def _with(self, *segments: str, **query: str) -> str:
+        asked = {name: value for name, value in query.items() if name != "section" or value}
+        return f"{self.within(*segments)}?{urlencode(asked)}"
 
     @property
     def has_submissions(self) -> bool:
@@ -95,7 +115,7 @@ class AssignmentPage(OnAssignment):
 
     @property
     def zip(self) -> str:
-        return f"{self.within('submissions.zip')}?{urlencode({'show': self.show})}"
+        return self._with("submissions.zip", show=self.show, section=self.section)
 
     @property
     def highest(self) -> int:
@@ -134,6 +154,7 @@ class PersonPage(OnAssignment):
     zone: str
     by_hand: str = ""
     problem: str = ""
+    grading: Progress = field(default_factory=Progress)
 
     def of(self, *segments: str) -> str:
         return self.within("people", self.user, *segments)
@@ -165,8 +186,8 @@ CONFIRM_LIMIT = 3 * (BY_NAME["upload_grades"].limit or 0)
 def assignment(request: PageRequest) -> AssignmentPage:
     """Everybody's work on an assignment."""
     task, everybody = request.assignment(), request.api.board()
-    show = _show(request)
-    cells = [row.cells[0] for row in boards.find(everybody, BoardFilter(assignment=task.name)).rows]
+    show, section = _show(request), section_of(request.query, everybody)
+    cells = [row.cells[0] for row in boards.find(everybody, BoardFilter(assignment=task.name, section=section)).rows]
     rows, part = part_of(_found(request, task, show), request.query, PEOPLE_A_PAGE)
     counts = tuple((each, sum(map(each.fits, cells))) for each in Show)
     spread = grade_changes.spread((each.grade for each in cells if each.grade is not None), task.rules.points)
@@ -174,7 +195,19 @@ def assignment(request: PageRequest) -> AssignmentPage:
     kept = "" if grades is None else f"the grades are stored: {grades} in all"
     kept = kept if pages is None else f"{counted(pages, 'feedback page')} {'is' if pages == 1 else 'are'} stored"
     penalties = request.course.plan.penalties
-    return AssignmentPage(request.frame, task, tuple(rows), part, show, counts, spread, penalties, kept=kept)
+    return AssignmentPage(
+        request.frame, task, tuple(rows), part, show, counts, spread, penalties, kept=kept,
+        sections=everybody.sections, section=section, drafts=_drafts(request, task),
+        results=request.course.results.newest(task.name, {row.username for row in rows}),
+        queue=request.course.results.queue(task.name),
+    )  # fmt: skip
+
+
+def _drafts(request: PageRequest, task: Assignment) -> int:
+    try:
+        return sum(each.says_something and not each.visible for each in request.course.grades.of(task))
+    except Unreadable:  # every page says so
+        return 0
 
 
 def _show(request: PageRequest) -> Show:
@@ -185,7 +218,9 @@ def _show(request: PageRequest) -> Show:
 
 
 def _found(request: PageRequest, task: Assignment, show: Show) -> tuple[boards.Row, ...]:
-    return boards.find(request.api.board(), BoardFilter(assignment=task.name, show=show)).rows
+    everybody = request.api.board()
+    section = section_of(request.query, everybody)
+    return boards.find(everybody, BoardFilter(assignment=task.name, show=show, section=section)).rows
 
 
 def all_submissions(request: PageRequest) -> Answer:
@@ -215,20 +250,24 @@ async def preview_grades(request: PageRequest) -> Answer:
     task = await request.api.threads.run(request.assignment)
     try:
         limit = BY_NAME["upload_grades"].limit or 0
-        files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
-        if len(files) != 1:
+        form = await multipart.read_form(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
+        if len(form.files) != 1:
             raise BadRequest("choose one file: a table with the columns 'username' and 'grade', or another system's")
-        return await request.api.renderings.run(lambda: _preview(request, task, *files[0]))
+        return await request.api.renderings.run(lambda: _preview(request, task, form))
     except MograderError as error:
         return await request.api.threads.run(_failed(request, error))
 
 
-def _preview(request: PageRequest, task: Assignment, filename: str, content: bytes) -> GradesPage:
-    table = read_grades(read_sheet(content, filename), Labels(task.name, task.rules.title))
+def _preview(request: PageRequest, task: Assignment, form: FilledForm) -> GradesPage:
+    (filename, content), fields = form.files[0], form.fields
+    table = read_grades(
+        read_sheet(content, filename, fields.get("encoding", "")), labels_of(task), fields.get("column", "")
+    )
+    allowed = [is_checked(fields, name) for name in ("allow_above", "allow_text", "clear_empty")]
     version = request.course.grades.version(task)  # first: a change before the next line is then noticed later
-    people = [Member(row.username, row.name, row.username if "@" in row.username else "")
-              for row in request.api.board().rows]  # fmt: skip
-    found = check_grades(table, people, request.course.grades.of(task), GradeRules(task.rules.points))
+    found = check_grades(
+        table, members_of(request), request.course.grades.of(task), GradeRules(task.rules.points, *allowed)
+    )
     return GradesPage(request.frame, task, found, version)
 
 
@@ -284,13 +323,16 @@ def _keep_feedback(request: PageRequest, task: Assignment, files: list[tuple[str
 def person(request: PageRequest) -> PersonPage:
     """One person's work on an assignment."""
     course, task, user = request.course, request.assignment(), _user(request)
-    row = next((each for each in request.api.board().rows if each.username == user), None)
+    row = request.api.board().row_of(user)
     if row is None:
         raise NotFound(f"nobody called {user!r} is in the course")
     standing = course.standings.of(task, user)
     by_hand = latest_filename(user) if standing.submitted and not standing.kept else ""
     grade = of_person(course.grades.of(task), user)
-    return PersonPage(request.frame, task, user, row.name, standing, grade, str(course.plan.zone), by_hand)
+    return PersonPage(
+        request.frame, task, user, row.name, standing, grade, str(course.plan.zone), by_hand,
+        grading=course.results.of(request.actor, task, user),
+    )  # fmt: skip
 
 
 def _user(request: PageRequest) -> Username:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -22,8 +22,8 @@ from mograder.domain.names import AssignmentName, Username
 from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
 from mograder.web.api import Failure
+from mograder.web.broadcast import stream
 from mograder.web.pages import sessions
-from mograder.web.pages.live import events
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
 
@@ -64,8 +64,8 @@ class Rush:
 class BoardPage(Page):
     """People by assignments, filtered by `wanted`; `found` holds the rows of one page.
 
-    `assignments` are all assignments, `people` is the number of people in the course, `missing` are the people without
-    a submission for the chosen assignment.
+    `assignments` are all assignments, `people` is the number of people in the course, `sections` are all sections,
+    `missing` are the people without a submission for the chosen assignment.
     """
 
     template = "board.html"
@@ -76,6 +76,7 @@ class BoardPage(Page):
     found: Board
     part: Part
     rush: Rush
+    sections: tuple[str, ...] = ()
     missing: tuple[Username, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     queue: Queue = field(default_factory=Queue)
@@ -85,7 +86,10 @@ class BoardPage(Page):
     def at_page(self, page: int) -> str:
         """The link to another page of what was found."""
         wanted = self.wanted
-        asked = {"q": wanted.text, "assignment": wanted.assignment or "", "show": wanted.show, "order": wanted.order}
+        asked = {
+            "q": wanted.text, "assignment": wanted.assignment or "", "show": wanted.show, "order": wanted.order,
+            "section": wanted.section,
+        }  # fmt: skip
         return f"{self.frame.at('/board')}?{urlencode({**asked, 'page': page})}"
 
     @property
@@ -118,7 +122,8 @@ def board(request: PageRequest) -> Answer:
     wanted = wanted_of(request.query, everybody)
     found = boards.find(everybody, wanted)
     rows, part = part_of(found.rows, request.query, PEOPLE_A_PAGE)
-    missing = boards.missing(everybody, wanted.assignment) if wanted.assignment else ()
+    section = boards.find(everybody, BoardFilter(section=wanted.section))
+    missing = boards.missing(section, wanted.assignment) if wanted.assignment else ()
     shown = Board(found.assignments, tuple(rows))
     course, failures = request.course, tuple(reversed(request.api.errors))
     left_out = tuple(each for each in course.contents().left_out if not each.expected)
@@ -134,6 +139,7 @@ def board(request: PageRequest) -> Answer:
         shown,
         part,
         rush,
+        everybody.sections,
         missing,
         left_out,
         course.results.queue(),
@@ -152,19 +158,29 @@ async def live(request: PageRequest) -> Answer:
         except Unauthenticated:
             return False
 
-    said = events(request.api.live, request.actor.username, lambda: request.api.threads.run(may))
-    return EventSourceResponse(said, send_timeout=request.api.timeouts.taking)
+    async def events() -> AsyncIterator[dict[str, str]]:
+        async for _ in stream(request.api.live, request.actor.username, lambda: request.api.threads.run(may)):
+            yield {"event": "changed", "data": ""}
+
+    return EventSourceResponse(events(), send_timeout=request.api.timeouts.taking)
 
 
 def wanted_of(query: Mapping[str, str], board: Board) -> BoardFilter:
-    """The filter in the query. An unknown assignment counts as none. Raises BadRequest."""
+    """The filter in the query. An unknown assignment or section counts as none. Raises BadRequest."""
     assignment = query.get("assignment", "")
     named = assignment if any(each.name == assignment for each in board.assignments) else ""
     try:
         show, order = Show(query.get("show", "")), Order(query.get("order", Order.USER))
     except ValueError:
         raise BadRequest("this address has a filter that the board does not know") from None
-    return BoardFilter(query.get("q", "")[:200], AssignmentName(named) if named else None, show, order)
+    text, name = query.get("q", "")[:200], AssignmentName(named) if named else None
+    return BoardFilter(text, name, show, order, section_of(query, board))
+
+
+def section_of(query: Mapping[str, str], board: Board) -> str:
+    """The section in the query, "" for all, and for one that nobody is in."""
+    section = query.get("section", "")
+    return section if section in board.sections else ""
 
 
 def part_of(found: Sequence[T], query: Mapping[str, str], size: int) -> tuple[Sequence[T], Part]:

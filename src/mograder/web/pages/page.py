@@ -75,6 +75,10 @@ class Join(Page):
     registration: bool
     fingerprint: str
     claim_key: str
+    shared_code: bool = True
+    """Whether the course's code lets people in."""
+    personal_codes: bool = True
+    """Whether people of the roster have personal codes that are still open."""
     user: str = ""
     code: str = ""
     problem: str = ""
@@ -103,6 +107,7 @@ class Login(Page):
     registration: bool
     way_back: str = ""
     problem: str = ""
+    user: str = ""
 
 
 @dataclass(frozen=True)

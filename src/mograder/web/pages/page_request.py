@@ -24,6 +24,7 @@ from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
 from mograder.domain.assignments import Assignment
 from mograder.domain.course import Course
 from mograder.domain.deadlines import SECOND
+from mograder.domain.devices import REMEMBERED
 from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound, Unauthenticated, Unreadable
 from mograder.domain.files import StoredFile
 from mograder.domain.names import Username
@@ -115,9 +116,11 @@ class PageRequest:
 
     def logged_in(self, answer: Response, username: Username, session: Session | None = None) -> Response:
         """`answer` with the cookie of a new session, or a renewed cookie of `session`."""
+        session = session or sessions.new_session(self.course, username)
+        seconds = REMEMBERED // SECOND if session.remembered else sessions.SESSION_SECONDS
         answer.set_cookie(
-            sessions.cookie_name(self.course), sessions.cookie_value(self.course, username, session),
-            max_age=sessions.SESSION_SECONDS, path=self.root or "/", secure=self.secure, httponly=True, samesite="lax",
+            sessions.cookie_name(self.course), sessions.cookie_value(self.course, session), max_age=seconds,
+            path=self.root or "/", secure=self.secure, httponly=True, samesite="lax",
         )  # fmt: skip
         return answer
 

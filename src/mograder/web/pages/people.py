@@ -8,6 +8,7 @@ from urllib.parse import urlencode, urlsplit
 
 import segno
 from markupsafe import Markup
+from starlette.responses import Response
 
 from mograder.domain.access import Account, Allow, Role
 from mograder.domain.assignments import Assignment
@@ -18,14 +19,11 @@ from mograder.domain.extensions import Extension, State
 from mograder.domain.names import INSTRUCTOR, Username, parse_exact_owner
 from mograder.domain.receipts import Head
 from mograder.domain.roster import Person
-from mograder.tables.rosters import read_roster
-from mograder.tables.sheet import read_sheet
-from mograder.web import multipart
+from mograder.tables.export import to_csv
 from mograder.web.pages.board import Part, part_of
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
-from mograder.web.uploads import MULTIPART_EXTRA
-from mograder.wire.endpoints import BY_NAME
+from mograder.web.replies import attachment
 from mograder.wire.join_link import JoinLink
 
 
@@ -40,6 +38,7 @@ class People(Page):
     text: str
     codes: tuple[tuple[Username, str], ...] = ()
     problem: str = ""
+    kept: str = ""
     roles = tuple(Role)
 
     def at_page(self, page: int) -> str:
@@ -59,6 +58,36 @@ class Remove(Page):
     heading = "Remove somebody"
     user: Username
     name: str
+
+
+@dataclass(frozen=True)
+class Reset(Page):
+    """Asks for confirmation before a person's token is revoked; somebody who was removed is brought back by it."""
+
+    template = "reset.html"
+    heading = "Reset somebody's token"
+    user: Username
+    name: str
+    removed: bool
+
+
+@dataclass(frozen=True)
+class ResetEverybody(Page):
+    """Asks for confirmation before everybody's tokens are revoked."""
+
+    template = "reset_everybody.html"
+    heading = "New codes for everybody"
+
+
+@dataclass(frozen=True)
+class LoginCode(Page):
+    """A code that logs a device of `user` in once, until `until` (Unix microseconds)."""
+
+    template = "login_code.html"
+    heading = "Login code"
+    user: Username
+    code: str
+    until: int
 
 
 @dataclass(frozen=True)
@@ -128,29 +157,32 @@ EVENTS_A_PAGE = 100
 
 
 def people(request: PageRequest) -> Answer:
-    return _people(request)
+    return people_page(request)
 
 
-def _people(request: PageRequest, codes: tuple[tuple[Username, str], ...] = (), problem: str = "") -> People:
+def people_page(
+    request: PageRequest, codes: tuple[tuple[Username, str], ...] = (), problem: str = "", kept: str = ""
+) -> People:
     text = request.query.get("q", "")[:200]
     key = text.strip().casefold()
     found = [each for each in request.course.roster.all() if key in f"{each.username}\n{each.name}".casefold()]
     accounts, part = part_of(found, request.query, PEOPLE_A_PAGE)
-    return People(request.frame, tuple(accounts), part, text, codes, problem)
+    return People(request.frame, tuple(accounts), part, text, codes, problem, kept)
 
 
-def _with_codes(request: PageRequest, added: list[tuple[Account, str]]) -> Answer:
+def with_codes(request: PageRequest, added: list[tuple[Account, str]]) -> Answer:
+    """The roster, with the codes of those who have just been added; they are shown only now."""
     codes = tuple((account.username, code) for account, code in added if code)
-    return _people(request, codes, "" if codes else "everybody in this list is on the roster already")
+    return people_page(request, codes, kept="" if codes else "the roster is stored: nobody is new in it")
 
 
 def add(request: PageRequest) -> Answer:
     """Put a person on the roster."""
     try:
         person = Person.parse(request.form.get("user", ""), request.form.get("name", ""), _role(request))
-        return _with_codes(request, request.course.roster.add(request.actor, [person]))
+        return with_codes(request, request.course.roster.add(request.actor, [person]))
     except MograderError as error:
-        return html(_people(request, problem=error.message), error.status)
+        return html(people_page(request, problem=error.message), error.status)
 
 
 def _role(request: PageRequest) -> Role:
@@ -160,29 +192,34 @@ def _role(request: PageRequest) -> Role:
         raise BadRequest("a role is student or instructor") from None
 
 
-async def import_list(request: PageRequest) -> Answer:
-    """Put the people of a list on the roster, as any known system exports it: all or none."""
-    try:
-        limit = BY_NAME["add_people"].limit or 0
-        files = await multipart.read_files(request.headers, request.body.chunks(limit + MULTIPART_EXTRA))
-        if len(files) != 1:
-            raise BadRequest("choose one file: a CSV table with a column 'username'")
-        return await request.api.threads.run(lambda: _with_codes(request, _add_list(request, *files[0])))
-    except MograderError as error:
-        problem, status = error.message, error.status
-        return await request.api.threads.run(lambda: html(_people(request, problem=problem), status))
+def login_code(request: PageRequest) -> Answer:
+    """Give a person a code that logs a device in; the token stays valid."""
+    user = _user(request)
+    code, until = request.course.login_codes.give(request.actor, user)
+    return LoginCode(request.frame, user, code, until)
 
 
-def _add_list(request: PageRequest, filename: str, content: bytes) -> list[tuple[Account, str]]:
-    sheet = read_sheet(content, filename)
-    if sheet.assumed:
-        raise BadRequest("the list is not UTF-8 text: save it as CSV UTF-8")
-    return request.course.roster.add(request.actor, read_roster(sheet).accepted())
+def confirm_reset(request: PageRequest) -> Answer:
+    account = _account(request)
+    return Reset(request.frame, account.username, account.name, account.removed)
 
 
 def reset(request: PageRequest) -> Answer:
     """Revoke a person's token, and show the new personal code."""
-    return _with_codes(request, [request.course.roster.reset(request.actor, _user(request))])
+    return with_codes(request, [request.course.roster.reset(request.actor, _user(request))])
+
+
+def confirm_reset_everybody(request: PageRequest) -> Answer:
+    return ResetEverybody(request.frame)
+
+
+def reset_everybody(request: PageRequest) -> Answer:
+    """New personal codes for everybody, as a CSV table for a mail merge."""
+    if request.form.get("sure") != "yes":
+        raise BadRequest("tick the box to say that all tokens and logins shall end")
+    renewed = request.course.roster.reset_everybody(request.actor)
+    table = to_csv([("username", "name", "code"), *((each.username, each.name, code) for each, code in renewed)])
+    return Response(table, media_type="text/csv; charset=utf-8", headers=attachment("codes.csv"))
 
 
 def set_role(request: PageRequest) -> Answer:
@@ -190,10 +227,16 @@ def set_role(request: PageRequest) -> Answer:
     return request.to("/people")
 
 
-def confirm_remove(request: PageRequest) -> Answer:
+def _account(request: PageRequest) -> Account:
+    """The account that the path names. Raises NotFound."""
     account = next((each for each in request.course.roster.all() if each.username == _user(request)), None)
     if account is None:
         raise NotFound(f"nobody called {_user(request)!r} is on the roster")
+    return account
+
+
+def confirm_remove(request: PageRequest) -> Answer:
+    account = _account(request)
     return Remove(request.frame, account.username, account.name)
 
 
@@ -213,7 +256,7 @@ def overview(request: PageRequest) -> Answer:
     """One person over all assignments. Raises NotFound for a name that is nobody's in the course."""
     user, course, board = _user(request), request.course, request.api.board()
     account = next((each for each in course.roster.all() if each.username == user), None)
-    row = next((each for each in board.rows if each.username == user), None)
+    row = board.row_of(user)
     if row is None and account is None:
         raise NotFound(f"nobody called {user!r} is in the course")
     name = account.name if account else ""
@@ -264,12 +307,15 @@ def audit(request: PageRequest) -> Answer:
 VIEWS: tuple[PageRoute, ...] = (
     PageRoute("GET", "/people", Allow.INSTRUCTOR, people),
     PageRoute("POST", "/people", Allow.INSTRUCTOR, add),
-    PageRoute("POST", "/people/import", Allow.INSTRUCTOR, import_list),
     PageRoute("GET", "/people/{user}", Allow.INSTRUCTOR, overview),
+    PageRoute("POST", "/people/{user}/login-code", Allow.INSTRUCTOR, login_code),
+    PageRoute("GET", "/people/{user}/reset", Allow.INSTRUCTOR, confirm_reset),
     PageRoute("POST", "/people/{user}/reset", Allow.INSTRUCTOR, reset),
     PageRoute("POST", "/people/{user}/role", Allow.INSTRUCTOR, set_role),
     PageRoute("GET", "/people/{user}/remove", Allow.INSTRUCTOR, confirm_remove),
     PageRoute("POST", "/people/{user}/remove", Allow.INSTRUCTOR, remove),
+    PageRoute("GET", "/new-codes", Allow.INSTRUCTOR, confirm_reset_everybody),
+    PageRoute("POST", "/new-codes", Allow.INSTRUCTOR, reset_everybody),
     PageRoute("GET", "/invite", Allow.INSTRUCTOR, invite),
     PageRoute("GET", "/more-time", Allow.INSTRUCTOR, more_time),
     PageRoute("GET", "/audit", Allow.INSTRUCTOR, audit),

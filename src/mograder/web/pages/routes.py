@@ -10,17 +10,20 @@ from dataclasses import replace
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 
-from mograder.domain.access import ANONYMOUS, Allow
+from mograder.domain.access import ANONYMOUS, Actor, Allow
+from mograder.domain.course import Course
 from mograder.domain.errors import MograderError, NotFound, Unauthenticated
 from mograder.domain.tokens import Token, random_secret
 from mograder.web import endpoints
 from mograder.web.api import Api
-from mograder.web.pages import assignment, board, people, sessions, student
+from mograder.web.pages import assignment, board, devices, gradebook, install, people, roster, sessions, student
+from mograder.web.pages.devices import browser_name
 from mograder.web.pages.page import ConfirmSwitch, Join, Joined, Login, Once, assets
 from mograder.web.pages.page_request import Answer, PageEndpoint, PageRequest, PageRoute, html
 from mograder.web.throttle import name_key
 from mograder.wire import messages
 
+TOKEN_DIGITS = 64
 LONGEST_WAY_BACK = 500  # characters
 CACHED_FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -36,7 +39,10 @@ def home(request: PageRequest) -> Answer:
 
 def join_form(request: PageRequest) -> Join:
     course = request.course
-    return Join(request.frame, course.accounts.registration_open, course.keys.public()[0]["kid"], random_secret())
+    ways = course.accounts.ways_to_join
+    return Join(
+        request.frame, course.accounts.registration_open, course.keys.public()[0]["kid"], random_secret(), *ways
+    )
 
 
 def join(request: PageRequest) -> Answer:
@@ -65,14 +71,32 @@ def way_back(request: PageRequest, path: str) -> str:
 
 def log_in(request: PageRequest) -> Answer:
     text, back = request.form.get("token", ""), way_back(request, request.form.get("next", ""))
-    whose = (request.sender, name_key(text.partition(":")[0]))
+    user = request.form.get("user", "") or text.partition(":")[0]
+    whose = (request.sender, name_key(user))
     try:
-        actor = request.api.bad_tokens.guard(
-            Unauthenticated, whose, lambda: request.course.accounts.authenticate(Token.parse(text))
-        )
+        actor = request.api.bad_tokens.guard(Unauthenticated, whose, lambda: _prove(request.course, user, text))
     except MograderError as error:
-        return html(Login(request.frame, request.course.accounts.registration_open, back, error.message), error.status)
-    return request.logged_in(RedirectResponse(back, 303) if back else request.to("/"), actor.username)
+        form = Login(request.frame, request.course.accounts.registration_open, back, error.message, user)
+        return html(form, error.status)
+    remembered = request.form.get("remember") == "yes" and not actor.is_instructor
+    session = sessions.new_session(request.course, actor.username, remembered)
+    if remembered:
+        request.course.devices.remember(actor.username, session.id, browser_name(request.headers.get("user-agent", "")))
+    if request.session:
+        request.session.end(request.course)
+    return request.logged_in(RedirectResponse(back, 303) if back else request.to("/"), actor.username, session)
+
+
+def _prove(course: Course, user: str, text: str) -> Actor:
+    """Who logs in with a token or a login code. Raises Unauthenticated."""
+    if ":" in text or not user:
+        return course.accounts.authenticate(Token.parse(text))
+    if len(text.strip()) == TOKEN_DIGITS:  # a token without the name before it
+        account = course.accounts.find(user)
+        return course.accounts.authenticate(
+            Token.parse(f"{account.username if account else user.strip()}:{text.strip()}")
+        )
+    return course.login_codes.redeem(user, text)
 
 
 def log_out(request: PageRequest) -> Answer:
@@ -127,10 +151,14 @@ VIEWS = (
     PageRoute("GET", "/once", Allow.ANYONE, once_form),
     PageRoute("POST", "/once", Allow.ANYONE, once),
     PageRoute("GET", "/static/{tag}/{name}", Allow.ANYONE, static),
+    *install.VIEWS,
     *student.VIEWS,
     *board.VIEWS,
     *assignment.VIEWS,
+    *gradebook.VIEWS,
+    *roster.VIEWS,
     *people.VIEWS,
+    *devices.VIEWS,
 )
 
 

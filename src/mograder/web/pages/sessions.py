@@ -16,6 +16,7 @@ from itsdangerous import BadData, URLSafeSerializer
 from mograder.domain.access import Actor
 from mograder.domain.course import Course
 from mograder.domain.deadlines import SECOND
+from mograder.domain.devices import REMEMBERED
 from mograder.domain.errors import Unauthenticated
 from mograder.domain.names import Username
 
@@ -40,10 +41,22 @@ class Session:
     generation: int
     seen: int
     id: str
+    remembered: bool = False
+    """Whether its browser is remembered for the term; an instructor's session stays short all the same."""
 
     def end(self, course: Course) -> None:
         """End it at every server of the course, with every copy of its cookies."""
-        course.guard.end_session(self.id, course.clock() + SESSION_SECONDS * SECOND)
+        course.guard.end_session(self.id, course.clock() + REMEMBERED)
+
+
+def lifetime(remembered: bool, actor: Actor) -> int:
+    """How long a session lives after its last use, in microseconds."""
+    return REMEMBERED if remembered and not actor.is_instructor else SESSION_SECONDS * SECOND
+
+
+def new_session(course: Course, username: Username, remembered: bool = False) -> Session:
+    """A session that begins now."""
+    return Session(username, course.accounts.generation(username), course.clock(), secrets.token_hex(12), remembered)
 
 
 def cookie_name(course: Course) -> str:
@@ -51,19 +64,20 @@ def cookie_name(course: Course) -> str:
     return f"mograder-{course.keys.public()[-1]['kid'][:8]}"  # the oldest key: rotation must not end sessions
 
 
-def cookie_value(course: Course, username: Username, session: Session | None = None) -> str:
-    """What the cookie of a new session of `username` holds, or a newer cookie of the same `session`."""
-    name = session.id if session else secrets.token_hex(12)
-    fields = [username, course.accounts.generation(username), course.clock(), name]
+def cookie_value(course: Course, session: Session) -> str:
+    """What the cookie of a session holds that is used now."""
+    generation = course.accounts.generation(session.username)
+    fields = [session.username, generation, course.clock(), session.id, session.remembered]
     return _signer(course, "session").dumps(fields)
 
 
 def read_cookie(course: Course, value: str) -> tuple[Session, Actor]:
     """The session in a cookie, and its actor. Raises Unauthenticated."""
-    session = Session(*_read(course, "session", value, 4))
-    if course.clock() > session.seen + SESSION_SECONDS * SECOND or course.guard.has_ended(session.id):
+    session = Session(*_read(course, "session", value, 5))
+    actor = course.accounts.resume(session.username, session.generation)
+    if course.clock() > session.seen + lifetime(session.remembered, actor) or course.guard.has_ended(session.id):
         raise Unauthenticated("your session has ended: log in again")
-    return session, course.accounts.resume(session.username, session.generation)
+    return session, actor
 
 
 def new_ticket(course: Course, username: Username, seconds: int = LINK_SECONDS) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""The stream that keeps a board fresh: what it says, and when it ends."""
+"""Streams that keep open pages fresh: what they say, and when they end."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import httpx2
 import pytest
 
 from mograder.domain.errors import Temporary
-from mograder.domain.names import INSTRUCTOR
-from mograder.web.pages import live as streams
-from mograder.web.pages.live import Live, events
-from tests.parts import CODE, PATIENCE, Running, running, until
+from mograder.domain.names import INSTRUCTOR, Username
+from mograder.web import broadcast
+from mograder.web.broadcast import NOTHING, Broadcaster, Changed, Watcher, stream
+from tests.parts import ALICE, BOB, CODE, PATIENCE, Running, running, until
 from tests.postgres import Side
 
 
@@ -83,31 +83,49 @@ def test_a_stream_ends_at_logout_and_when_its_reader_is_no_longer_an_instructor(
     until(lambda: stream.ended)
 
 
-def test_streams_are_for_instructors_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "MOST_STREAMS", 2)
+def test_streams_are_bounded_and_end_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broadcast, "MOST_STREAMS", 2)
 
     async def still() -> bool:
         return True
 
-    async def look() -> int:
-        return 1
+    async def look() -> Changed:
+        return NOTHING
 
     async def go() -> None:
-        live = Live(look)
-        first, second = (events(live, "alice", still) for _ in range(2))
-        assert await anext(first) == await anext(second) == {"event": "changed", "data": ""}
+        live = Broadcaster(look)
+        first, second, personal = (stream(live, "alice", still, about) for about in (None, None, ALICE))
+        assert [await anext(each) for each in (first, second, personal)] == [None] * 3
         with pytest.raises(Temporary):
             live.check()
+        live.check(BOB)
         await first.aclose()  # type: ignore[attr-defined]
         live.check()
         live.end("alice")
-        assert [each async for each in second] in ([], [{"event": "changed", "data": ""}])
+        assert [each async for each in second] == [each async for each in personal] == []
         live.check()
 
     asyncio.run(go())
 
 
-FEW = "from mograder.web.pages import live; live.MOST_STREAMS = 2; from mograder.cli import main; main()"
+def test_a_watcher_is_told_once_of_all_that_has_changed_and_of_one_person_if_it_wants() -> None:
+    async def go() -> None:
+        board, page = Watcher("ta"), Watcher("alice", ALICE)
+        assert (await board.news(0), await page.news(0)) == (None, None)
+        for changed in ({ALICE}, {BOB}, set[Username]()):
+            for each in (board, page):
+                each.tell(frozenset(changed))
+        assert (await board.news(0), await page.news(0)) == ({ALICE, BOB}, {ALICE})
+        page.tell(frozenset({BOB}))
+        assert (await board.news(0), await page.news(0)) == (NOTHING, NOTHING)
+        page.tell(frozenset({ALICE}))
+        page.tell(None)
+        assert await page.news(0) is None
+
+    asyncio.run(go())
+
+
+FEW = "from mograder.web import broadcast; broadcast.MOST_STREAMS = 2; from mograder.cli import main; main()"
 """`mograder`, with room for two streams."""
 
 

@@ -1,0 +1,133 @@
+"""`mograder regrade`: what new tests change for everybody, before it is in force."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mograder.cli.arguments import PLACE
+from mograder.cli.output import json_option, note, table, tell, tell_json
+from mograder.domain.errors import MograderError, Usage
+from mograder.domain.names import Username
+
+if TYPE_CHECKING:
+    from mograder.coursework.regrading import Regraded
+
+
+@click.command(short_help="Show what new tests change for everybody, and put it in force.")
+@click.argument("assignment")
+@click.option(
+    "--course", "place", type=PLACE, default=".", metavar="FOLDER|URL", help="The course. [default: this folder]"
+)
+@click.option(
+    "--sources",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="The folder with source/ and mograder.toml. [default: the course's]",
+)
+@click.option("--user", default="", metavar="NAME", help="Only this person.")
+@click.option("--twice", is_flag=True, help="Run each submission twice. What differs is named, and costs no points.")
+@click.option("--apply", "applied", is_flag=True, help="Put the new results in force, without asking.")
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=os.cpu_count() or 1,
+    show_default="processors",
+    help="How many at once.",
+)
+@json_option
+def regrade(
+    assignment: str, place: Path | str, sources: Path | None, user: str, twice: bool, applied: bool, jobs: int,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Grade again what counts of everybody for ASSIGNMENT with the tests as they are now, and show what changes.
+
+    Nothing changes before you say yes, or give --apply. Then students see the new results. Earlier results stay in the
+    history, and so do marks that were given by hand. Submissions that come in later are graded with the new tests.
+
+    \b
+    Examples:
+      mograder regrade hw1
+      mograder regrade hw1 --user alice --twice
+      mograder regrade hw1 --course 'postgresql://db/mograder#stats101' --sources stats101/ --apply
+    """
+    from mograder.config import course_folder
+    from mograder.coursework.exams import Wishes, opened_exam
+    from mograder.coursework.folders import GradingFolders
+    from mograder.coursework.regrading import apply
+    from mograder.coursework.regrading import regrade as grade_again
+    from mograder.domain.access import COURSE_INSTRUCTOR
+    from mograder.domain.grading_jobs import Announced
+    from mograder.factory import is_database, open_existing
+    from mograder.signing import Ed25519Signer
+
+    if is_database(place) and sources is None:
+        raise Usage("say with --sources which folder has the source/ of this course")
+    folders = GradingFolders.of((sources or course_folder(Path(place).resolve())).resolve())
+    course = open_existing(place)
+    try:
+        chosen = course.release.assignment(COURSE_INSTRUCTOR, assignment)
+        with opened_exam(folders, chosen.name, None, Wishes({}, jobs, twice=twice)) as exam:
+            found = list(grade_again(course, chosen, exam, jobs, Username.parse(user) if user else None))
+            tests = exam.tested.tests
+        new = sum(each.is_new for each in found)
+        if as_json:
+            tell_json([_plain(each) for each in found])
+        else:
+            _tell(found)
+        if not new:
+            note("nothing to apply: every result in force was made with these tests")
+        elif applied or (sys.stdin.isatty() and click.confirm("Put the new results in force?", err=True)):
+            assert isinstance(course.signer, Ed25519Signer), "the factory gives a course this signer"
+            announced = Announced(tests, folders.file.grading_rules(chosen.name).hidden)
+            apply(course, COURSE_INSTRUCTOR, chosen, announced, found, course.signer)
+            note(f"{new} new results are in force")
+        else:
+            note("nothing was changed: --apply puts the new results in force")
+    finally:
+        course.close()
+    failed = [each for each in found if each.failed]
+    if failed:
+        raise MograderError(f"{len(failed)} could not be graded: {failed[0].new.report.error}")
+
+
+def _plain(each: Regraded) -> dict[str, object]:
+    return {
+        "user": each.receipt.submission.username,
+        "receipt": each.receipt.number,
+        "old": None if each.old is None else each.old.points,
+        "new": each.new.points,
+        "change": each.change,
+        "questions": [{"key": one.key, "old": one.old, "new": one.new} for one in each.questions],
+        "flaky": list(each.new.report.flaky),
+        "outcome": each.new.report.outcome,
+        "is_new": each.is_new,
+    }
+
+
+def _tell(found: Sequence[Regraded]) -> None:
+    from mograder.coursework.regrading import in_words
+
+    rows = [_row(each) for each in found if each.questions or each.change or each.failed or each.new.report.flaky]
+    if rows:
+        table(("Student", "Before", "Now", "Change", "Questions"), rows)
+    tell(in_words(list(found)))
+
+
+def _row(each: Regraded) -> tuple[str, ...]:
+    before = None if each.old is None else each.old.points
+    questions = ", ".join(f"{one.key or 'all'}: {_points(one.old)} -> {_points(one.new)}" for one in each.questions)
+    flaky = f"differs between two runs: {', '.join(each.new.report.flaky)}" if each.new.report.flaky else ""
+    said = each.new.report.error if each.failed else "; ".join(filter(None, (questions, flaky)))
+    change = f"{each.change:+g}" if each.change else ""
+    return each.receipt.submission.username, _points(before), _points(each.new.points), change, said
+
+
+def _points(points: float | None) -> str:
+    return "-" if points is None else f"{points:g}"

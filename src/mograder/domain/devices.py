@@ -1,0 +1,64 @@
+"""Devices: the browsers that a person has let the course remember.
+
+Invariant: the audit log is what says which browsers are remembered, and the guard which of them were ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mograder.domain.access import Actor
+from mograder.domain.audit import AuditStore, Event, all_events
+from mograder.domain.deadlines import MINUTE
+from mograder.domain.errors import NotFound
+from mograder.domain.guard import Guard
+from mograder.domain.names import Username, one_line, printable
+
+REMEMBERED = 180 * 24 * 60 * MINUTE
+"""How long after its last use a remembered browser stays logged in (microseconds)."""
+
+LISTED = 2 * REMEMBERED
+"""How long ago a browser may have been remembered that is listed (microseconds)."""
+
+ACTION = "remember browser"
+
+
+@dataclass(frozen=True)
+class Device:
+    """A remembered browser: the id of its session, what it calls itself, since when (Unix microseconds)."""
+
+    session: str
+    name: str
+    since: int
+
+
+@dataclass(frozen=True)
+class Devices:
+    """The remembered browsers of one course's people."""
+
+    audit: AuditStore
+    guard: Guard
+    clock: Callable[[], int]
+
+    def remember(self, username: Username, session: str, name: str) -> None:
+        """Note that the browser of `session` is remembered."""
+        shown = printable(one_line(name), 80)
+        self.audit.record(Event(self.clock(), username, ACTION, username, f"{session} {shown}"))
+
+    def of(self, actor: Actor) -> tuple[Device, ...]:
+        """The remembered browsers of a person that were not ended, newest first."""
+        since, found = self.clock() - LISTED, []
+        for event in all_events(self.audit):
+            if event.moment >= since and event.action == ACTION and event.actor == actor.username:
+                session, _, name = event.detail.partition(" ")
+                if not self.guard.has_ended(session):
+                    found.append(Device(session, name, event.moment))
+        return tuple(found)
+
+    def end(self, actor: Actor, session: str) -> None:
+        """Log one of the person's own browsers out, everywhere. Raises NotFound."""
+        if all(each.session != session for each in self.of(actor)):
+            raise NotFound("this browser is not remembered any more")
+        self.guard.end_session(session, self.clock() + REMEMBERED)
+        self.audit.record(Event(self.clock(), actor.username, "forget browser", actor.username))

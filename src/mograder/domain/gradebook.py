@@ -1,0 +1,135 @@
+"""The gradebook of an assignment: everybody's grade, late penalty and points by question.
+
+Invariant: nothing that is missing becomes a number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from mograder.domain import grades
+from mograder.domain.access import Account, Role
+from mograder.domain.assignments import Assignment
+from mograder.domain.deadlines import SECOND
+from mograder.domain.errors import MograderError
+from mograder.domain.extensions import Extensions, personal_schedule
+from mograder.domain.grades import GradeEntry
+from mograder.domain.grading_results import ReadRecord
+from mograder.domain.marks import WHOLE, in_words, penalised
+from mograder.domain.names import Username
+from mograder.domain.store import Store
+from mograder.domain.submissions import Submissions
+
+RAW, PENALISED = "raw_grade", "penalised_grade"
+"""The keys of a stored grade that already has the penalty in it: the grade before it, and after."""
+
+
+@dataclass(frozen=True)
+class GradedQuestion:
+    """A part of an assignment that has points of its own."""
+
+    key: str
+    available: float
+
+
+@dataclass(frozen=True)
+class GradebookRow:
+    """One person's result. `received` is when the submission that counts was (Unix microseconds), None for none.
+
+    `late` is by how many seconds it was late, `penalty` what that costs in per cent. `points` are known points by
+    the question's key.
+    """
+
+    person: Account
+    entry: GradeEntry = field(default_factory=lambda: GradeEntry({}))
+    received: int | None = None
+    late: int = 0
+    penalty: float = 0.0
+    points: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def grade(self) -> str | None:
+        """The grade before late penalties."""
+        return str(self.entry.fields.get(RAW) or "") or self.entry.grade
+
+    @property
+    def penalised(self) -> str | None:
+        """The grade after late penalties; None where there is none, or it is no number."""
+        if self.entry.fields.get(PENALISED):
+            return str(self.entry.fields[PENALISED])
+        total = grades.number(self.grade)
+        return in_words(penalised(total, self.penalty)) if self.penalty and math.isfinite(total) else None
+
+    @property
+    def draft(self) -> bool:
+        """Whether there is a grade that the student does not see."""
+        return self.entry.says_something and not self.entry.visible
+
+
+@dataclass(frozen=True)
+class Gradebook:
+    """Everybody's results, sorted by user name."""
+
+    questions: tuple[GradedQuestion, ...]
+    rows: tuple[GradebookRow, ...]
+
+
+@dataclass(frozen=True)
+class Gradebooks:
+    """The gradebooks of one course."""
+
+    store: Store
+    submissions: Submissions
+    extensions: Extensions
+    read_record: ReadRecord
+
+    def of(self, assignment: Assignment) -> Gradebook:
+        """All students, and instructors who have submitted or have a grade; nobody who was removed."""
+        entries = {each.username: each for each in self.store.grades.of(assignment.name)}
+        listed = {each.file.username: each for each in self.submissions.collect(assignment, None)}
+        accounts = {each.username: each for each in self.store.accounts.all()}
+        given = {each.username: each for each in self.extensions.in_assignment(assignment)}
+        records = dict(self._points(assignment))
+        questions = {each.key: each for known, _ in records.values() for each in known}
+
+        def row(user: Username) -> GradebookRow:
+            found, entry = listed.get(user), entries.get(user, GradeEntry({}))
+            person = accounts.get(user) or Account(user)
+            assessed = found.assessed if found else None
+            if assessed is None:
+                points = _stored_points(entry, questions)
+                received = int(found.file.modified * SECOND) if found else None
+                return GradebookRow(person, entry, received, points=points)
+            due = personal_schedule(assignment, given.get(user)).due
+            received, cost = assessed.submission.received, assessed.lateness
+            late = (received - due) // SECOND if cost.late and due is not None else 0
+            _, points = records.get(assessed.receipt.number, ((), {}))
+            return GradebookRow(
+                person, entry, received, late, cost.penalty, {**points, **_stored_points(entry, questions)}
+            )  # fmt: skip
+
+        students = {user for user, each in accounts.items() if each.role is Role.STUDENT}
+        graded = {Username(user) for user, each in entries.items() if user and each.grade}
+        removed = {user for user, each in accounts.items() if each.removed}
+        return Gradebook(
+            tuple(questions.values()), tuple(map(row, sorted((students | graded | {*listed}) - removed)))
+        )  # fmt: skip
+
+    def _points(
+        self, assignment: Assignment
+    ) -> Iterator[tuple[int, tuple[tuple[GradedQuestion, ...], Mapping[str, float]]]]:
+        """By the receipt's number, the questions that were graded and the known points of each."""
+        for result in self.store.jobs.results(assignment.name):
+            with contextlib.suppress(MograderError):  # a record that cannot be believed gives no points
+                marks = [each for each in self.read_record(result.signed).marks.questions if each.key != WHOLE]
+                points = {each.key: each.points for each in marks if each.points is not None}
+                yield result.receipt, (tuple(GradedQuestion(each.key, each.available) for each in marks), points)
+
+
+def _stored_points(entry: GradeEntry, questions: Mapping[str, GradedQuestion]) -> Mapping[str, float]:
+    """Points that an upload has brought in columns called as the questions."""
+    found = {key: grades.number(str(entry.fields[key])) for key in questions if key in entry.fields}
+    return {key: points for key, points in found.items() if math.isfinite(points)}

@@ -1,0 +1,123 @@
+"""Tells open pages what has changed in the course, at this or another server: one look at the store for all of them.
+
+Invariant: nobody is told more often than once in LOOK_SECONDS, and nothing that changes while somebody watches is left
+out. A stream ends when its watcher is told so, and when its reader disconnects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+from mograder.domain.errors import MograderError, Temporary
+from mograder.domain.names import Username
+
+LOOK_SECONDS = 0.5
+"""The interval between looks while anybody watches."""
+
+MOST_STREAMS, MOST_PERSONAL = 100, 1000
+"""Streams about everybody, and about one person each, at the same time; more are refused."""
+
+CHECK_SECONDS = 2.0
+"""The interval at which a watcher's session is checked."""
+
+Changed = frozenset[Username] | None
+"""The people of whom something has changed; None when it may be anything, so that all is to be read again."""
+
+NOTHING: frozenset[Username] = frozenset()
+
+
+@dataclass(eq=False)
+class Watcher:
+    """An open page of `user`, who is told of the changes of one person, or of everybody's (`about` is None).
+
+    At its start anything may have changed.
+    """
+
+    user: str
+    about: Username | None = None
+    ended: bool = False
+    _changed: Changed = None
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._news.set()
+
+    def tell(self, changed: Changed) -> None:
+        if changed is not None and self.about is not None:
+            changed &= {self.about}
+        if changed is None or changed:
+            self._changed = None if changed is None or self._changed is None else self._changed | changed
+            self._news.set()
+
+    async def news(self, seconds: float) -> Changed:
+        """What has changed since the last call; nothing (an empty set) when nothing does within `seconds`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        changed = self._changed if self._news.is_set() else NOTHING
+        self._changed = NOTHING
+        self._news.clear()
+        return changed
+
+
+class Broadcaster:
+    """The watchers of one course. Use it from the event loop only.
+
+    `look` says what has changed since it was last called.
+    """
+
+    def __init__(self, look: Callable[[], Awaitable[Changed]]) -> None:
+        self._look = look
+        self._watchers: set[Watcher] = set()
+        self._looking: asyncio.Task[None] | None = None
+
+    def check(self, about: Username | None = None) -> None:
+        """Raises Temporary when there are too many streams of this kind."""
+        alike = sum((each.about is None) == (about is None) for each in self._watchers)
+        if alike >= (MOST_STREAMS if about is None else MOST_PERSONAL):
+            raise Temporary("too many people have a live page open: reload it to see what is new", retry_after=60)
+
+    @contextlib.asynccontextmanager
+    async def watch(self, user: str, about: Username | None = None) -> AsyncIterator[Watcher]:
+        """Raises Temporary, as `check`."""
+        self.check(about)
+        watcher = Watcher(user, about)
+        self._watchers.add(watcher)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_on())
+        try:
+            yield watcher
+        finally:
+            self._watchers.discard(watcher)
+
+    def end(self, user: str) -> None:
+        """End a person's streams within CHECK_SECONDS. Browsers that are still logged in reconnect."""
+        for each in tuple(self._watchers):
+            if each.user == user:
+                each.ended = True
+
+    async def _look_on(self) -> None:
+        while self._watchers:
+            with contextlib.suppress(MograderError):  # the store is unavailable for a while; the page says so
+                changed = await self._look()
+                for each in self._watchers:
+                    each.tell(changed)
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+async def stream(
+    broadcaster: Broadcaster, user: str, still_may: Callable[[], Awaitable[bool]], about: Username | None = None
+) -> AsyncIterator[Changed]:
+    """What changes, beginning with None, until the watcher may no longer watch or is ended.
+
+    `still_may` is asked every CHECK_SECONDS. The stream is empty when there are too many already.
+    """
+    with contextlib.suppress(Temporary):
+        async with broadcaster.watch(user, about) as watcher:
+            while await still_may() and not watcher.ended:
+                changed = await watcher.news(CHECK_SECONDS)
+                if (changed is None or changed) and not watcher.ended:
+                    yield changed
