@@ -217,7 +217,7 @@ def keep_receipt(file: Path, url: str, submitted: messages.Submitted | messages.
     """Keep the receipt of a submission in `.mograder/receipts/` beside the file; None when the server gave none."""
     if not submitted.receipt:
         return None
-    name = folder_name(f"{submitted.assignment}_{submitted.version.removesuffix('.py')}.json")
+    name = folder_name(f"{submitted.assignment}_{stem_of(submitted.version)}.json")
     path = inside(file.parent, Path(".mograder", "receipts", name))
     with replacing(path) as kept:
         kept.write(

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from mograder.domain import deadlines, grades
+from mograder.domain import counting, deadlines, grades
 from mograder.domain.access import Account, Role
-from mograder.domain.assignments import Assignment, Plan
+from mograder.domain.assignments import Assignment, CountingRule, Plan
 from mograder.domain.errors import Unreadable
 from mograder.domain.grades import GradeEntry, GradesStore
 from mograder.domain.latest import Key, LatestSubmissions
@@ -18,8 +18,10 @@ from mograder.domain.receipts import Submission
 from mograder.domain.store import Store
 
 
-def state(*, graded: bool, late: bool, submitted: bool, fetched: bool) -> str:
-    """The one word for how somebody stands in an assignment."""
+def state(*, graded: bool, late: bool, submitted: bool, fetched: bool, again: bool = False) -> str:
+    """The one word for how somebody stands in an assignment; `again`: a submission counts that came after the grade."""
+    if again:
+        return "to grade again"
     if graded:
         return "graded"
     if late:
@@ -34,7 +36,7 @@ class Cell:
     """How one person stands in one assignment, as an instructor sees it.
 
     `latest` is what was last accepted, None where nothing was; `by_hand` says that a file was put into the course
-    without us. `late` is by the rules and extensions of today.
+    without us. `late` is by the rules and extensions of today. `again`: what counts was submitted after it was graded.
     """
 
     latest: Submission | None = None
@@ -42,6 +44,7 @@ class Cell:
     late: bool = False
     grade: str | None = None
     fetched: bool = False
+    again: bool = False
 
     @property
     def handed_in(self) -> bool:
@@ -51,7 +54,7 @@ class Cell:
     def state(self) -> str:
         """The one word for it."""
         graded = self.grade is not None
-        return state(graded=graded, late=self.late, submitted=self.handed_in, fetched=self.fetched)
+        return state(graded=graded, late=self.late, submitted=self.handed_in, fetched=self.fetched, again=self.again)
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ class _Cells:
         tables = zip(sources.listed, sources.grades, strict=True)
         self._graded = {each.name: _graded(table or ()) for each, table in tables}
         self._grace = sources.plan.penalties.grace
+        self._store, self._plan, self._rule = store, sources.plan, sources.plan.counts
 
     def cell(self, assignment: Assignment, user: Username, kept: Submission | None, present: bool) -> Cell:
         key = (assignment.name, user)
@@ -116,8 +120,20 @@ class _Cells:
             kept is not None and kept.by == user and due is not None
             and deadlines.is_over(due + self._grace, kept.received)
         )  # fmt: skip
-        grade = self._graded[assignment.name].get(user)
-        return Cell(kept, kept is None and present, late, grade, key in self._fetched)
+        entry = self._graded[assignment.name].get(user)
+        again = (
+            entry is not None and kept is not None
+            and is_newer(kept.attempt, entry)
+            and (not late or self._rule is CountingRule.LATEST or self._counts_anew(assignment, user, due, entry))
+        )  # fmt: skip
+        grade = None if entry is None else entry.grade
+        return Cell(kept, kept is None and present, late, grade, key in self._fetched, again)
+
+    def _counts_anew(self, assignment: Assignment, user: Username, due: int | None, entry: GradeEntry) -> bool:
+        """Whether a late submission counts, because none is on time, and is newer than the grade."""
+        kept = counting.assess(self._store.submissions.receipts(assignment.name, user), due, self._plan)
+        counts = counting.counting(kept, self._rule)
+        return counts is not None and is_newer(counts.submission.attempt, entry)
 
     def row(self, user: Username, cells: tuple[Cell, ...]) -> Row:
         account = self._accounts.get(user) or Account(user)
@@ -196,8 +212,13 @@ def _due_order(assignment: Assignment) -> tuple[bool, int]:
     return due is None, due or 0
 
 
-def _graded(entries: tuple[GradeEntry, ...]) -> Mapping[str, str]:
-    return {each.username: each.grade for each in entries if each.grade is not None}
+def _graded(entries: tuple[GradeEntry, ...]) -> Mapping[str, GradeEntry]:
+    return {each.username: each for each in entries if each.grade is not None}
+
+
+def is_newer(attempt: int, entry: GradeEntry) -> bool:
+    """Whether an attempt came after what the grade is for."""
+    return entry.grade is not None and entry.graded_attempt is not None and attempt > entry.graded_attempt
 
 
 def readable_grades(store: GradesStore, assignment: AssignmentName) -> tuple[GradeEntry, ...] | None:
@@ -230,9 +251,9 @@ class Show(StrEnum):
             case Show.LATE:
                 return cell.late
             case Show.GRADED:
-                return cell.grade is not None
+                return cell.grade is not None and not cell.again
             case Show.UNGRADED:
-                return cell.handed_in and cell.grade is None
+                return cell.again or (cell.handed_in and cell.grade is None)
         return True
 
 

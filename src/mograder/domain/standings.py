@@ -42,10 +42,16 @@ class Standing:
         return self.feedback_available or (self.grade is not None and bool(self.grade.feedback))
 
     @property
+    def again(self) -> bool:
+        """Whether a submission counts that came after the grade."""
+        entry, counts = self.grade, self.counting
+        return entry is not None and counts is not None and board.is_newer(counts.submission.attempt, entry)
+
+    @property
     def state(self) -> str:
         graded = self.grade is not None and self.grade.grade is not None
         late = self.counting is not None and self.counting.lateness.late
-        return board.state(graded=graded, late=late, submitted=self.submitted, fetched=self.fetched)
+        return board.state(graded=graded, late=late, submitted=self.submitted, fetched=self.fetched, again=self.again)
 
 
 @dataclass(frozen=True)

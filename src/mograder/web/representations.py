@@ -140,6 +140,7 @@ def status_reply(standing: Standing) -> Reply:
         messages.Status(
             status="submitted" if standing.submitted else "new",
             graded=grade is not None,
+            again=messages.given(standing.again or None),
             grade=grade,
             feedback=standing.grade.feedback if standing.grade else "",
             feedback_available=standing.feedback_available,

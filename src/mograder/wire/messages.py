@@ -452,6 +452,7 @@ class Status:
 
     `attempts` is the number of versions; `counts` is the version that counts by the course's `rule`, and `received`,
     `late`, `days_late`, `penalty` (percentage points), `explanation` and `by` belong to it. Times are Unix seconds.
+    `again`: it came after the grade, and is to be graded again.
     """
 
     status: str
@@ -471,6 +472,7 @@ class Status:
     penalty: Maybe[float] = UNSET
     explanation: Maybe[str] = UNSET
     extension: Maybe[ExtensionInfo] = UNSET
+    again: Maybe[bool] = UNSET
 
 
 @dataclass(frozen=True)
