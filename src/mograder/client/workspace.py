@@ -22,6 +22,7 @@ from mograder.client.client import Client, Progress, known
 from mograder.client.extract import Places, folder_name, safe_name, unpack
 from mograder.client.files import replacing, sha256_of
 from mograder.client.trust import inside
+from mograder.domain.receipts import stem_of
 from mograder.wire import messages
 
 # fetched files
