@@ -21,7 +21,15 @@ import msgspec
 
 from mograder.domain import deadlines
 from mograder.domain.allowance import Allowance
-from mograder.domain.assignments import EDIT_PLACEHOLDERS, CountingRule, Plan, Rules, expected_files, file_ending
+from mograder.domain.assignments import (
+    EDIT_PLACEHOLDERS,
+    CountingRule,
+    Plan,
+    PlannedQuestion,
+    Rules,
+    expected_files,
+    file_ending,
+)
 from mograder.domain.deadlines import Penalties, Schedule
 from mograder.domain.disclosure import Hidden
 from mograder.domain.errors import BadName, BadRequest, Unreadable
@@ -195,6 +203,12 @@ class _File:
 
 
 @dataclass(frozen=True)
+class _Question:
+    key: str
+    points: float
+
+
+@dataclass(frozen=True)
 class _Assignment:
     """Times are TOML date-times, dates, or Unix seconds: a union that msgspec cannot check, so `_moment` does."""
 
@@ -210,6 +224,7 @@ class _Assignment:
     points: float | None = None
     files: list[_File | str] = field(default_factory=list)
     grading: _Grading = field(default_factory=_Grading)
+    questions: list[_Question] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -255,6 +270,12 @@ class _Penalties:
     grace_minutes: float = 5
     per_day: float = 5
     max: float = 100
+    apply: bool = False
+
+
+@dataclass(frozen=True)
+class _Marking:
+    regrade_days: float = Plan.regrade_days
 
 
 @dataclass(frozen=True)
@@ -271,6 +292,7 @@ class CourseFile:
     server: _Server = field(default_factory=_Server)
     penalties: _Penalties = field(default_factory=_Penalties)
     grading: _Grading = field(default_factory=_Grading)
+    marking: _Marking = field(default_factory=_Marking)
     edit_links: dict[str, str] = field(default_factory=dict)
 
     def plan(self) -> Plan:
@@ -302,8 +324,11 @@ class CourseFile:
         self.grading_rules("")
         for each in self.assignments:
             self.grading_rules(each.name)
+        if not 0 <= self.marking.regrade_days < 10_000:
+            raise ValueError(f"marking: regrade_days is {self.marking.regrade_days}: give 0 or more")
         most = Allowance(self.server.max_per_hour, self.server.max_attempts, self.server.max_person_mb * MIB)
-        plan = Plan(self.title, url, rules, zone, penalties, self.counts, code, self.edit_links, allowance=most)
+        plan = Plan(self.title, url, rules, zone, penalties, self.counts, code, self.edit_links, allowance=most,
+                    regrade_days=self.marking.regrade_days)  # fmt: skip
         return plan if self.server.max_people is None else replace(plan, max_people=self.server.max_people)
 
     def grading_rules(self, assignment: str) -> GradingRules:
@@ -325,7 +350,8 @@ def _penalties(table: _Penalties) -> Penalties:
     for key, value in (("grace_minutes", table.grace_minutes), ("per_day", table.per_day), ("max", table.max)):
         if not 0 <= value < 1e6:
             raise ValueError(f"penalties: {key} is {value}: give 0 or more")
-    return Penalties(table.enabled, int(table.grace_minutes * deadlines.MINUTE), table.per_day, table.max)
+    grace = int(table.grace_minutes * deadlines.MINUTE)
+    return Penalties(table.enabled, grace, table.per_day, table.max, table.apply)
 
 
 def _check_edit_link(editor: str, template: str) -> None:
@@ -348,7 +374,19 @@ def _rules(entry: _Assignment, zone: tzinfo) -> Rules:
         accepts = tuple(dict.fromkeys(map(file_ending, entry.accepts)))
     except BadRequest as error:
         raise ValueError(f"assignments: {entry.name!r}: accepts: {error}") from None
-    return Rules(entry.title, schedule, entry.max_size, accepts, entry.points, _expected(entry))
+    return Rules(entry.title, schedule, entry.max_size, accepts, entry.points, _questions(entry), _expected(entry))
+
+
+def _questions(entry: _Assignment) -> tuple[PlannedQuestion, ...]:
+    keys = [each.key.strip() for each in entry.questions]
+    for key, each in zip(keys, entry.questions, strict=True):
+        if not key or keys.count(key) > 1:
+            raise ValueError(
+                f"assignments: {entry.name!r}: questions: {key!r} is {'no key' if not key else 'there twice'}"
+            )
+        if not 0 < each.points < 1e6:
+            raise ValueError(f"assignments: {entry.name!r}: {key!r} is {each.points} points: give more than 0")
+    return tuple(PlannedQuestion(key, each.points) for key, each in zip(keys, entry.questions, strict=True))
 
 
 def _expected(entry: _Assignment) -> tuple[str, ...]:
@@ -405,6 +443,7 @@ _TABLES: Mapping[str, type] = MappingProxyType(
         "penalties": _Penalties,
         "assignments": _Assignment,
         "grading": _Grading,
+        "marking": _Marking,
     }
 )
 
@@ -445,13 +484,14 @@ def parse_course_file(text: str) -> CourseFile:
         for index, entry in enumerate(value if isinstance(value, list) else [value]):
             if isinstance(entry, dict):
                 _refuse_unknown(entry, kind, f"{table}[{index}]" if isinstance(value, list) else table)
-                listed = entry.get("files") if kind is _Assignment else None
                 own = entry.get("grading") if kind is _Assignment else None
                 if isinstance(own, dict):
                     _refuse_unknown(own, _Grading, f"{table}[{index}].grading")
-                for file in listed if isinstance(listed, list) else []:
-                    if isinstance(file, dict):
-                        _refuse_unknown(file, _File, f"{table}[{index}].files")
+                for name, inner in (("files", _File), ("questions", _Question)) if kind is _Assignment else ():
+                    listed = entry.get(name)
+                    for each in listed if isinstance(listed, list) else []:
+                        if isinstance(each, dict):
+                            _refuse_unknown(each, inner, f"{table}[{index}].{name}")
     return msgspec.convert(_known(document), CourseFile)
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mograder.domain.grading_record import GradingRecord
     from mograder.store.folder.adopting import Adopted
     from mograder.store.postgres.courses import PostgresCourses
+    from mograder.store.postgres.sources import PublishedSources
     from mograder.store.postgres.store import PostgresStore
 
 
@@ -108,6 +109,15 @@ def adopt_course(folder: Path, say: Callable[[str], None]) -> Adopted:
         return adopt(course, find_folders(root, read_settings(root)), config.utc_now(), say)
     finally:
         course.close()
+
+
+def published_sources(course: Course, folder: Path) -> PublishedSources:
+    """What is published of a database's course for whoever grades, to be written into `folder`."""
+    from mograder.store.postgres.sources import PublishedSources
+    from mograder.store.postgres.store import PostgresStore
+
+    assert isinstance(course.store, PostgresStore), "the course is in a database"
+    return PublishedSources(course.store.tables, folder)
 
 
 def _served(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import zipfile
@@ -10,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from mograder.domain.grading_jobs import LEASE, Announced
+from mograder.signing import Ed25519Signer
 from mograder.tables.workbook import write_workbook
 from tests.cli.conftest import Mograder, work
+from tests.grading_samples import signed_result
 from tests.hostile import HostileServer, as_json
-from tests.parts import Running
+from tests.parts import HW1, NOON, Clock, Running, open_course
 from tests.tables import samples
 
 
@@ -165,7 +169,7 @@ def test_an_export_has_everybody_and_no_grade_is_no_zero(instructor: Mograder, s
     instructor(*UPLOAD, work(b"username,grade\nada,8.25\n", "g.csv"))
     instructor("export-grades", "hw1")
     lines = Path("hw1-csv.csv").read_text().splitlines()
-    assert lines[1:] == ["ada,Ada Lovelace,,,,8.25,", "bob,Bob Noyce,,,,,"]
+    assert [each.rpartition(",")[0] for each in lines[1:]] == ["ada,Ada Lovelace,,,,8.25,", "bob,Bob Noyce,,,,,"]
     document = json.loads(instructor("export-grades", "hw1", "--format", "json", "-o", "x.json", "--json").out)
     assert document == {"file": "x.json", "grades": 1, "notes": []}
     instructor(*UPLOAD, work(b"username,grade\nada,7\n", "g.csv"))
@@ -192,6 +196,38 @@ def test_drafts_go_out_only_if_asked_for(instructor: Mograder, server: Running) 
     ran = instructor("export-grades", "hw1", "-o", "x.csv", "--drafts")
     assert "do not publish them by accident" in ran.err
     assert ",8," in Path("x.csv").read_text()
+
+
+@pytest.mark.usefixtures("people")
+def test_points_by_question_and_a_section_go_out(instructor: Mograder, server: Running) -> None:
+    people = [{"user": "ada", "sections": ["1"], "ids": [{"kind": "student_id", "value": "007"}]}, {"user": "eve"}]
+    server.submit("bob", b"work").raise_for_status()
+    body = {"people": people, "update": True, "remove": ["bob"]}
+    server.client.post("/roster", json=body, headers=server.bearer()).raise_for_status()
+    with contextlib.closing(open_course(server.root, Clock())) as course:
+        course.store.jobs.announce(HW1, Announced("t1"))
+        server.submit("ada", b"work").raise_for_status()
+        jobs = [course.store.jobs.claim("w", NOON, NOON + LEASE, [HW1]) for _ in range(2)]
+        job = next(each for each in jobs if each and each.username == "ada")
+        assert isinstance(course.signer, Ed25519Signer)
+        course.store.jobs.finish(job, signed_result(course.store, course.signer, job))
+    work(b"username,grade,Q3\nada,20,4\neve,1,\n", "g.csv")
+    instructor(*UPLOAD, "g.csv", "--allow-above", "--yes")
+
+    instructor("export-grades", "hw1", "-o", "all.csv")
+    assert Path("all.csv").read_text().splitlines() == [
+        "username,name,section,email,student_id,grade,Q1,Q2,Q3,feedback",
+        "ada,Ada Lovelace,1,,007,20,2.5,13.3,4,", "eve,,,,,1,,,,",
+    ]  # fmt: skip
+    assert instructor("export-grades", "hw1", "--section", "1", "-o", "one.csv").out == "1 grade(s) in one.csv\n"
+    assert "there are '1'" in instructor("export-grades", "hw1", "--section", "2", code=1).err
+    template = work(samples.GRADESCOPE.replace("1: Mean", "1: Q1").replace("00123", "007").encode(), "t.csv")
+    instructor("export-grades", "hw1", "--format", "gradescope", "--template", template, "-o", "filled.csv")
+    assert Path("filled.csv").read_text().splitlines()[1].endswith(",1,1,2.5,4.5")
+    server.submit("eve", b"work").raise_for_status()
+    for words, names in (((), ["ada", "eve"]), (("--section", "1"), ["ada"])):  # bob was removed
+        instructor("fetch-submissions", "hw1", *words, "-o", f"of{len(names)}")
+        assert sorted(path.stem for path in Path(f"of{len(names)}").glob("*.py")) == names
 
 
 @pytest.mark.usefixtures("people")

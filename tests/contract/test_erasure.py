@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mograder.domain.access import Account
+from mograder.domain.access import Account, ExternalId
 from mograder.domain.audit import ERASED_NAME
 from mograder.domain.chain import Tombstone, find_breaks, make_tombstone
 from mograder.domain.errors import NameTaken
@@ -32,9 +32,10 @@ def fill_for_two(store: Store) -> None:
     for user, content in ((ALICE, b"a1"), (BOB, b"b1"), (ALICE, LARGE), (BOB, b"b2"), (ALICE, b"a3")):
         submit_work(store, SIGNER, user, content)
     for name in (ALICE, BOB):
-        store.accounts.change(name, lambda held, name=name: Account(name, bound=True, generation=2), replace(  # type: ignore[misc]
-            NOTE, actor=name, subject=name
-        ))  # fmt: skip
+        account = Account(
+            name, bound=True, generation=2, email=f"{name}@example.org", sections=("1",), ids=(ExternalId("x", "1"),)
+        )
+        store.accounts.change(name, lambda held, account=account: account, replace(NOTE, actor=name, subject=name))  # type: ignore[misc]
     store.grades.merge(HW1, (graded(username="alice", grade=1), graded(userid="bob", grade=2)), NOTE)
     put(store, extension(ALICE), extension(BOB))
     store.release.note_fetched([Fetched(HW1, ALICE, NOON), Fetched(HW1, BOB, NOON)])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mograder.domain.names import AssignmentName, FileName
-from mograder.domain.release import Fetched
+from mograder.domain.audit import Event
+from mograder.domain.names import INSTRUCTOR, AssignmentName, FileName
+from mograder.domain.release import Fetched, NewFile
 from mograder.domain.store import Store
 from tests.contract.parts import Open
 from tests.parts import (
@@ -46,3 +47,31 @@ def test_the_first_download_of_each_person_and_assignment_is_kept(open_again: Op
     for seen in (store, open_again()):
         assert seen.release.fetched() == [first[1], first[0], first[2], Fetched(hw2, BOB, NOON + 4)]
         assert seen.release.fetched(ALICE) == [first[1], first[2]]
+
+
+def test_files_are_put_up_replaced_and_taken_back_and_every_server_sees_it(open_again: Open) -> None:
+    store, new = open_again(), AssignmentName("h\u00fc 5")
+    event = Event(NOON, INSTRUCTOR, "put up", new, "a.py")
+    first = [NewFile(FileName("a.py"), b"one"), NewFile(FileName("data/t.csv"), b"x" * 300_000)]
+    store.release.put_files(new, first, event)
+    store.release.put_files(new, [NewFile(FileName("a.py"), b"two"), NewFile(FileName("b.py"), b"two")], event)
+    for seen in (store, open_again()):
+        found = next(each for each in seen.release.assignments() if each.name == new)
+        assert [each.name for each in found.files] == ["a.py", "b.py", "data/t.csv"]
+        contents = {each.name: seen.release.file(new, each.name) for each in found.files}
+        assert {name: sha256(file.read()) for name, file in contents.items() if file} == {
+            "a.py": sha256(b"two"), "b.py": sha256(b"two"), "data/t.csv": sha256(b"x" * 300_000)
+        }  # fmt: skip
+    assert store.release.remove_file(new, FileName("a.py"), event)
+    assert not store.release.remove_file(new, FileName("a.py"), event)
+    for seen in (store, open_again()):
+        kept = seen.release.file(new, FileName("b.py"))
+        assert kept is not None
+        assert kept.read() == b"two"
+        assert seen.release.file(new, FileName("a.py")) is None
+        assert [each.action for each in seen.audit.events(5)][:3] == ["put up"] * 3
+
+
+def test_an_assignment_without_files_can_be_made(open_again: Open) -> None:
+    open_again().release.put_files(AssignmentName("hw5"), [], Event(NOON, INSTRUCTOR, "put up", "hw5"))
+    assert [each.name for each in open_again().release.assignments()] == ["hw1", "hw5"]

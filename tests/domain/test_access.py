@@ -26,6 +26,17 @@ def test_students_may_do_what_is_open_to_all_or_about_themselves(allow: Allow, a
     if allow in (Allow.ANYONE, Allow.MEMBER) or (allow is Allow.SELF and about == ALICE):
         authorise(STUDENT, allow, about)
     else:
-        who = f"{about!r} or an instructor" if allow is Allow.SELF else "an instructor"
+        others = {Allow.SELF: f"{about!r} or an instructor", Allow.GRADER: "a grader or an instructor"}
+        who = others.get(allow, "an instructor")
         with pytest.raises(Forbidden, match=f"you are 'alice': only {who} may do this"):
             authorise(STUDENT, allow, about)
+
+
+@pytest.mark.parametrize("allow", Allow)
+def test_a_grader_may_do_what_is_open_to_graders_and_beyond_that_no_more_than_a_student(allow: Allow) -> None:
+    grader = Actor(ALICE, Role.GRADER)
+    if allow in (Allow.ANYONE, Allow.MEMBER, Allow.GRADER):
+        authorise(grader, allow)
+    else:
+        with pytest.raises(Forbidden):
+            authorise(grader, allow, BOB)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mograder.domain.errors import BadRequest
+from mograder.domain.errors import BadRequest, ChangedMeanwhile
 from mograder.domain.grades import DEEPEST, GradeEntry, merge, of_person, parse_upload
 from mograder.domain.names import Username
 from tests.parts import ALICE, BOB
@@ -140,3 +140,23 @@ def test_what_could_not_be_read_again_is_not_taken(around: Callable[[object], ob
     assert parse_upload([{"username": "a", "x": value}])
     with pytest.raises(BadRequest, match="grade 1: nested too deeply: more than 32 levels"):
         parse_upload([{"username": "a", "x": around(value)}])
+
+
+def test_a_row_that_was_made_from_an_earlier_entry_changes_nothing_and_is_named() -> None:
+    then, now = (
+        GradeEntry({"username": "alice", "grade": 8}),
+        GradeEntry({"username": "alice", "grade": 9, "note": "x"}),
+    )
+    stored = (now, GradeEntry({"username": "bob", "grade": 5}))
+
+    def row(user: str, grade: object, based_on: str) -> GradeEntry:
+        return GradeEntry({"username": user, "grade": grade, "based_on": based_on})
+
+    for late in (row("alice", "8", then.version), row("alice", "8", "none"), row("carl", "1", then.version)):
+        with pytest.raises(ChangedMeanwhile, match=late.username):
+            merge(stored, [row("bob", "6", stored[1].version), late])
+    fine = [row("alice", "9.5", now.version), row("bob", "5", then.version), row("carl", "1", "none")]
+    merged = merge(stored, fine)
+    assert [(each.username, each.grade) for each in merged] == [("alice", "9.5"), ("bob", "5"), ("carl", "1")]
+    assert not any("based_on" in each.fields for each in merged)
+    assert merge(stored, [row("alice", "7", "")])[0].grade == "7"  # a table that says nothing of it

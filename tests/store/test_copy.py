@@ -52,6 +52,9 @@ def root(tmp_path: Path) -> Path:
     (root.parent / "mograder.toml").write_text('title = "Algebra"\n')
     (root / "hw1" / "files" / "data").mkdir()
     (root / "hw3" / "files").mkdir(parents=True)
+    (root.parent / "source" / "hw1" / "data").mkdir(parents=True)
+    (root.parent / "source" / "hw1" / "data" / "d.csv").write_text("1,2\n")
+    (root.parent / "source" / "hw1" / "hw1.py").write_text("### BEGIN SOLUTION\n")
     (root / "hw1" / "files" / "data" / LONG).write_bytes(LARGE)
     store = open_store(root)
     signer = Ed25519Signer(store.keys.signing_key(new_private_key))
@@ -129,6 +132,8 @@ def test_a_course_goes_into_a_database_and_back_as_it_was(root: Path, courses: P
     to_folder(courses.open(NAME), back, NOON, quiet)
     assert said_by(back) == before
     assert (back / ".mograder-secret").stat().st_mode & 0o777 == 0o600
+    for name in ("hw1/hw1.py", "hw1/data/d.csv"):
+        assert (back.parent / "source" / name).read_bytes() == (root.parent / "source" / name).read_bytes()
     submitted = back.parent / "submitted" / "hw1"
     assert names_in(submitted) == names_in(root.parent / "submitted" / "hw1")
     assert os.readlink(submitted / "alice.py") == os.readlink(root.parent / "submitted" / "hw1" / "alice.py")

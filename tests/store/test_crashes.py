@@ -30,6 +30,7 @@ from tests.model import (
     look,
     planning,
     registering,
+    releasing,
     rotating,
     submitting,
 )
@@ -47,6 +48,7 @@ EARLIER = (
     extending(BOB),
     announcing(ALICE, 1),
     planning(5),
+    releasing({"bob": "2"}),
 )
 
 
@@ -132,6 +134,7 @@ WRITES = {
     "extensions": extending(ALICE, BOB),
     "commit": announcing(ALICE, 2),
     "rules": planning(7),
+    "release": releasing({"bob": "3", "carl": "4"}),
 }
 
 

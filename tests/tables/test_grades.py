@@ -11,6 +11,7 @@ from mograder.domain.grades import GradeEntry, merge, of_person
 from mograder.domain.names import Username
 from mograder.tables.formats import read_grades
 from mograder.tables.grades import GradeChange, GradeChanges, GradeRules, Trouble, check_grades
+from mograder.tables.headers import Labels
 from mograder.tables.people import Key, Kind, Member
 from mograder.tables.sheet import read_sheet
 from tests.tables.samples import HW1, PEOPLE
@@ -205,3 +206,30 @@ def test_every_row_is_a_change_or_changes_nothing_or_is_named(rows: list[tuple[s
         assert written is not None
         assert (written.grade, written.feedback) == (change.new, change.new_feedback)
     assert check_grades(read_grades(sheet, HW1), PEOPLE, merged, GradeRules(10, empty_clears=clears)).changes == ()
+
+
+def test_a_table_exported_before_a_mark_was_stored_lists_the_row_and_takes_the_others() -> None:
+    then = GradeEntry({"username": "alice", "grade": "8"})
+    now = (GradeEntry({"username": "alice", "grade": "9"}), GradeEntry({"username": "bob", "grade": "5"}))
+    text = f"username,grade,based_on\nalice,8,{then.version}\nbob,6,{now[1].version}\ncarol,7,none\n"
+    table = read_grades(read_sheet(text.encode()), Labels("hw1"))
+    people = [Member("alice"), Member("bob"), Member("carol")]
+    found = check_grades(table, people, now, GradeRules(10))
+    assert [(each.person, each.new) for each in found.changes] == [("bob", "6"), ("carol", "7")]
+    assert [str(each) for each in found.problems] == [
+        "line 2: alice: 9 is stored since this table was made, and the row says 8"
+    ]
+
+
+def test_a_table_with_the_grade_before_the_penalty_changes_nothing_and_a_new_grade_ends_the_penalty() -> None:
+    penalty = {"raw_grade": "10", "penalty_pct": "10", "penalised_grade": "9"}
+    stored = (GradeEntry({"username": "alice", "grade": "9", **penalty}),)
+
+    def upload(grade: str) -> GradeChanges:
+        table = read_grades(read_sheet(f"username,grade\nalice,{grade}\n".encode()), Labels("hw1"))
+        return check_grades(table, [Member("alice")], stored, GradeRules(10))
+
+    assert upload("10").changes == ()
+    (changed,) = upload("8").entries
+    merged = merge(stored, [changed])[0]
+    assert (merged.grade, merged.fields["raw_grade"], merged.fields["penalised_grade"]) == ("8", "", "")

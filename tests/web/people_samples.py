@@ -80,6 +80,7 @@ SAMPLES: dict[str, Page] = {
     "roster-problems": roster_page(f"username,name\n{SCRIPT},x\nada,{LONG * 9}\n", *MEMBERS),
     "overview-details": Overview(TEACHER, ROW.username, ROW.name, DETAILED, TASKS, ROW.cells, ()),
     "people": People(TEACHER, FEW, ONE, ""),
+    "people-sections": People(TEACHER, (DETAILED,), ONE, "", sections=("1", LONG), section=LONG),
     "people-nobody": People(TEACHER, (), Part(1, 1, 0), ""),
     "people-added": People(TEACHER, FEW, ONE, "", CODES),
     "people-problem": People(TEACHER, (), Part(1, 1, 0), f'"{SCRIPT}', (), f"line 3: {SCRIPT}"),

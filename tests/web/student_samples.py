@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from mograder.domain import deadlines
 from mograder.domain.assignments import USUALLY_ACCEPTED, Assignment, CountingRule, ReleaseFile
@@ -10,6 +10,8 @@ from mograder.domain.counting import AssessedSubmission, counting
 from mograder.domain.deadlines import UTC, Penalties, Schedule
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
+from mograder.domain.mark_release import Released, ReleasedQuestion, ShownMark
+from mograder.domain.marking import Request
 from mograder.domain.names import INSTRUCTOR, AssignmentName, FileName, Username
 from mograder.domain.receipts import Receipt, Submission
 from mograder.domain.standings import Standing
@@ -95,6 +97,21 @@ LATE = task_page(mine(TASKS[1], NOW - 31 * HOUR, NOW, rule=CountingRule.ON_TIME)
 CLOSED = replace(TASKS[0], rules=replace(TASKS[0].rules, schedule=Schedule(None, NOW - DAY * 3, NOW - DAY)))
 ASKED = "2026-03-10 23:59:59 CET is not after the due time of 'hw3', 2026-03-11 18:00 CET: choose a later one"
 
+ROWS = (
+    ReleasedQuestion("Q1", 10, 2.5, False),
+    ReleasedQuestion("Essay", 10, 6, True, (("no conclusion", -2), (f"{LONG} {SCRIPT}", 1)), f"fine {LONG} {SCRIPT}"),
+    ReleasedQuestion("", 5, 0, True),
+)
+ASKING = Request(True, [
+    {"by": "alice", "moment": NOW, "text": f"{SCRIPT} {LONG}", "student": True},
+    {"by": INSTRUCTOR, "moment": NOW, "text": "I see", "student": False},
+])  # fmt: skip
+MARK = ShownMark(
+    Released([asdict(each) for each in ROWS], 8.5, 25, 10, 7.65, 1, remarks=[["cell 1", f"{LONG} {SCRIPT}"]],
+             changes=["Essay: 8 -> 6 points"]),
+    NOW, (("Essay", ASKING),), NOW + DAY,
+)  # fmt: skip
+
 SAMPLES: dict[str, Page] = {
     "home": Home(ALICE, WORKS),
     "home-empty": Home(ALICE, ()),
@@ -112,6 +129,10 @@ SAMPLES: dict[str, Page] = {
     "my-assignment-refused": replace(FRESH, problem="'essay.docx': 'hw3' takes .py, .zip"),
     "my-assignment-closed": task_page(mine(CLOSED, NOW - 4 * DAY), ()),
     "my-assignment-graded": task_page(WORKS[0]),
+    "my-assignment-marked": replace(task_page(WORKS[0]), mark=MARK),
+    "my-assignment-marked-hard": replace(
+        task_page(HARD_WORKS[2]), mark=replace(MARK, until=None), regrade_problem="the time is over"
+    ),
     "my-assignment-extended": task_page(mine(TASKS[2], extension=extension("hw3", NOW + 40 * HOUR))),
     "my-assignment-asked": task_page(mine(TASKS[2], extension=extension("hw3", NOW + DAY, NOW + 3 * DAY))),
     "my-assignment-declined": task_page(mine(TASKS[2], extension=extension("hw3", None, None, True))),

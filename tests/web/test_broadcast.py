@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -32,7 +33,7 @@ class Stream:
     """An open stream: the events that came, and whether it has ended."""
 
     def __init__(self, server: Running | Side, headers: dict[str, str]) -> None:
-        self.events, self.ended, self.status = 0, False, 0
+        self.events, self.rows, self.ended, self.status = 0, "", False, 0
         self._thread = threading.Thread(target=self._read, args=(server.url, headers), daemon=True)
         self._thread.start()
 
@@ -42,6 +43,7 @@ class Stream:
                 self.status = answer.status_code
                 for line in answer.iter_lines():
                     self.events += line == "event: changed"
+                    self.rows += line if line.startswith("data:") else ""
         except httpx2.TransportError:
             pass
         self.ended = True
@@ -59,6 +61,33 @@ def test_a_board_at_one_server_shows_a_submission_here_and_at_another_one(
         each.submit(f"student{number}", f"x = {number}".encode()).raise_for_status()
         until(lambda before=before: stream.events > before)  # type: ignore[misc]
         assert f"student{number}" in server.client.get("/board", headers=instructor).text
+
+
+def test_a_stream_sends_the_rows_that_have_changed_and_no_others(server: Running) -> None:
+    for name in ("alice", "bob"):
+        server.client.post("/register", json={"user": name, "enrollment_code": CODE}).raise_for_status()
+    stream = Stream(server, log_in(server))
+    until(lambda: stream.events)
+    for number in range(3):
+        server.submit("alice", f"x = {number}".encode()).raise_for_status()
+    until(lambda: "3 submissions," in stream.rows)
+    assert 'id="of:alice:hw1"' in stream.rows
+    assert 'id="rush"' in stream.rows
+    assert ("of:bob" in stream.rows, stream.events <= 2) == (False, True), "the board is read anew"
+
+
+def test_what_is_sent_is_made_once_for_all_watchers_and_anew_after_each_look() -> None:
+    async def go() -> None:
+        looks, made = asyncio.Queue[Changed](), itertools.count()
+        live = Broadcaster(looks.get)
+        async with live.watch("ta"), live.watch("tb") as other:
+            await other.news(0)
+            for number in range(2):
+                looks.put_nowait(frozenset({ALICE}))
+                assert await other.news(PATIENCE) == frozenset({ALICE})
+                assert [live.shared("key", lambda: next(made)) for _ in range(5)] == [number] * 5
+
+    asyncio.run(go())
 
 
 def test_a_stream_ends_when_the_server_is_told_to_stop(server: Running) -> None:
@@ -115,7 +144,7 @@ def test_a_watcher_is_told_once_of_all_that_has_changed_and_of_one_person_if_it_
         for changed in ({ALICE}, {BOB}, set[Username]()):
             for each in (board, page):
                 each.tell(frozenset(changed))
-        assert (await board.news(0), await page.news(0)) == ({ALICE, BOB}, {ALICE})
+        assert (await board.news(0), await page.news(0)) == (frozenset({ALICE, BOB}), frozenset({ALICE}))
         page.tell(frozenset({BOB}))
         assert (await board.news(0), await page.news(0)) == (NOTHING, NOTHING)
         page.tell(frozenset({ALICE}))

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import zipfile
+from base64 import b64decode
 from html import unescape
 from pathlib import Path
 
@@ -51,7 +52,14 @@ def test_students_get_403_for_these_pages(course: Course) -> None:
     student.post("/login", token=token_of(course, "alice"))
     for path in ("/board/hw1", "/board/hw1/submissions.zip", "/board/hw1/people/alice", "/board/hw1/feedback/alice"):
         assert student.get(path).status_code == 403
-    for path in ("/board/hw1/grades", "/board/hw1/grades/keep", "/board/hw1/feedback", "/board/hw1/people/alice"):
+    exports = ("/board/hw1/export", "/board/hw1/export-feedback")
+    for path in (
+        "/board/hw1/grades",
+        "/board/hw1/grades/keep",
+        "/board/hw1/feedback",
+        "/board/hw1/people/alice",
+        *exports,
+    ):
         assert student.post(path).status_code == 403
 
 
@@ -115,6 +123,69 @@ def test_grades_are_stored_only_after_what_changes_was_seen(teacher: Visitor, co
     (entry,) = course.store.grades.of(HW1)
     assert (entry.username, entry.grade, entry.feedback) == ("alice", "9", SCRIPT)
     assert SCRIPT not in teacher.get("/board/hw1").text + teacher.get("/board/hw1/people/bob").text
+
+
+def test_mistakes_in_a_table_are_listed_and_never_stored(teacher: Visitor, course: Course, course_folder: Path) -> None:
+    (course_folder.parent / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\npoints = 20\n')
+    table = b"username,grade\nALICE,5\nalcie,5\nbob,twelve\nbob,-3\n,4\nindex,7\nbob,25\n"
+    page = upload(teacher, "/board/hw1/grades", ("grades.csv", table)).text
+    text = unescape(page)
+    assert json.loads(fields(page)["document"]) == [{"username": "alice", "grade": "5"}]  # user names in any case
+    problems = ("nobody known as 'alcie'", "'bob' is in", "'bob' is in", "nobody is named", "nobody known as 'index'")
+    for place, reason in enumerate((*problems, "'bob' is in"), 3):
+        assert re.search(rf"line {place}: {re.escape(reason)}", text)
+    for row, reason in (
+        ("bob,twelve", "not a number"),
+        ("bob,-3", "less than 0"),
+        ("bob,25", "more than the 20 points"),
+    ):
+        one = unescape(upload(teacher, "/board/hw1/grades", ("g.csv", f"username,grade\n{row}\n".encode())).text)
+        assert reason in one
+        assert "Store " not in one
+    cell = b"username,grade,feedback\nalice,1," + b"x" * 2**20 + b"y\n"
+    refused = upload(teacher, "/board/hw1/grades", ("g.csv", cell))
+    assert (refused.status_code, "line 2" in refused.text.lower()) == (400, True)
+    wrong = upload(teacher, "/board/hw1/feedback", ("index.html", b"<p>fine"))
+    assert (wrong.status_code, "nobody called index" in unescape(wrong.text).lower()) == (400, True)
+    assert course.store.grades.of(HW1) == ()
+
+
+def export(visitor: Visitor, *files: tuple[str, bytes], to: str = "export", **data: str) -> httpx2.Response:
+    sent = [("files", (name, content)) for name, content in files] or [("files", ("", b""))]
+    return visitor.send("POST", f"/board/hw1/{to}", OURS, files=sent, data=data)
+
+
+def test_grades_are_exported_as_they_are_asked_for(teacher: Visitor, course: Course) -> None:
+    task = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
+    given = [{"username": "alice", "grade": "8", "feedback": "=1+1"}]
+    course.grades.upload(COURSE_INSTRUCTOR, task, {"grades": given, "workflow_state": "marking"})
+    plain = export(teacher, format="csv")
+    assert "1 grade that students do not see yet: left out" in plain.text
+    assert "Also the 1 grade that students do not see yet" in teacher.get("/board/hw1").text
+    drafts = export(teacher, format="csv", drafts="yes").text
+    assert "do not publish them by accident" in drafts
+    (address,) = re.findall(r'href="data:text/csv;charset=utf-8;base64,([^"]*)" download="hw1-csv.csv"', drafts)
+    assert "alice,Alice Example,,,,8,'=1+1,draft" in b64decode(unescape(address)).decode()
+    course.grades.upload(COURSE_INSTRUCTOR, task, given)
+    course.grades.upload(COURSE_INSTRUCTOR, task, [{"username": "alice", "workflow_state": "released"}])
+    found = export(teacher, format="json")
+    assert found.headers["content-disposition"] == "attachment; filename*=UTF-8''hw1-grades.json"
+    assert [(each["username"], each["grade"]) for each in found.json()["grades"]] == [("alice", "8"), ("bob", None)]
+
+
+def test_an_export_that_cannot_be_made_says_why(teacher: Visitor) -> None:
+    csv = ("t.csv", b"username,grade\nalice,\n")
+    for answer, said in (
+        (export(teacher), "Choose a format"),
+        (export(teacher, csv, csv, format="csv"), "Choose one file as template"),
+        (export(teacher, format="moodle-worksheet"), "Only Moodle knows the participants"),
+        (export(teacher, csv, format="canvas"), "The template is a table of grades, not a Canvas gradebook"),
+        (export(teacher, csv, format="csv", column="points"), "no column"),
+        (export(teacher, to="export-feedback"), "Choose one file: Moodle"),
+        (export(teacher, csv, to="export-feedback"), "There are no feedback pages yet"),
+    ):  # fmt: skip
+        assert answer.status_code == 400
+        assert said in unescape(answer.text)
 
 
 def test_the_export_of_another_system_is_previewed_for_this_assignment(teacher: Visitor, course: Course) -> None:

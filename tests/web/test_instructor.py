@@ -168,7 +168,7 @@ def test_the_keyboard_alone_keeps_the_roster(tab: Tab, server: Running, tmp_path
     press(tab, "Import")
     codes = tab.get_by_label("Personal codes")
     expect(codes).to_contain_text("tom ")
-    tab_to(tab, "studentinstructor")
+    tab_to(tab, "studentgraderinstructor")
     tab.keyboard.type("i")
     press(tab, "Set the role of tom")
     expect(codes).to_have_count(0)

@@ -105,6 +105,8 @@ def test_a_newer_list_updates_and_drops_if_said_and_the_roster_is_downloaded(tea
     ada = course.roster.all()[0]
     assert (ada.email, ada.sections, len(ada.ids)) == ("ada@u.de", ("Sec 2",), 2)
     assert "ada@u.de" in teacher.get("/people/ada").text
+    found = teacher.get("/people?section=Sec+2").text
+    assert ("/people/ada" in found, "/people/rob" in found, "Sec 1" in found) == (True, False, True)
     assert teacher.get("/people/roster.csv").text.splitlines()[1:] == [
         "ada,Ada Lovelace,ada@u.de,Sec 2,00123,987,,,", "rob,,bob@u.de,,,,,,",
     ]  # fmt: skip

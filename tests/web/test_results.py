@@ -119,12 +119,36 @@ def test_the_page_shows_the_queue_then_the_result(graded: Course) -> None:
     student.post("/login", token=token_of(graded, "alice"))
     page = student.get("/my/hw1").text
     assert "place 1 in the queue" in page
-    assert "every 2s" in page
+    assert "/my/hw1/live" in page
     finish(graded, FAILED)
     page = student.get("/my/hw1").text
     assert "ZeroDivisionError" in page
-    assert "every 2s" not in page
+    assert "/my/hw1/live" not in page
     assert not any(each in page for each in SECRET)
+
+
+def test_open_pages_are_told_of_the_results_of_their_person_alone(graded: Course) -> None:
+    submit_work(graded.store, graded.signer, BOB, b"work")
+    seen, who = graded.results.graded_since(None)
+    assert who is None
+    assert graded.results.graded_since(seen) == (seen, frozenset())
+    finish(graded)
+    seen, who = graded.results.graded_since(seen)
+    assert who == {ALICE}
+    submit_work(graded.store, graded.signer, ALICE, b"better")
+    seen, who = graded.results.graded_since(seen)
+    assert who == frozenset()
+    for _ in range(2):
+        finish(graded)
+    assert graded.results.graded_since(seen)[1] == {ALICE, BOB}
+
+
+def test_a_result_that_came_between_two_looks_is_told_to_everybody(graded: Course) -> None:
+    finish(graded)
+    seen, _ = graded.results.graded_since(None)
+    submit_work(graded.store, graded.signer, BOB, b"work")
+    finish(graded)
+    assert graded.results.graded_since(seen)[1] is None
 
 
 def test_the_board_says_what_waits_and_what_failed(graded: Course) -> None:

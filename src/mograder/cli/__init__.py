@@ -32,6 +32,7 @@ PLACES = {
     "autograde": ("mograder.cli.autograde:autograde", "Grade submissions: a signed record and a page for each."),
     "regrade": ("mograder.cli.regrade:regrade", "Show what new tests change for everybody, and put it in force."),
     "worker": ("mograder.cli.worker:worker", "Grade submissions as they come in."),
+    "grader": ("mograder.cli.grader:grader", "Mark submissions in the browser, on this machine alone."),
     "feedback": ("mograder.cli.feedback:feedback", "Make a feedback page a student, and the table of grades."),
     "doctor": ("mograder.cli.maintenance:doctor", "Check a course folder, and mend what is safe to mend."),
     "verify": ("mograder.cli.maintenance:verify", "Re-hash a course against its chain of receipts."),

@@ -9,7 +9,7 @@ import click
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, reads_from_a_server
 from mograder.cli.output import json_option, note, result
-from mograder.cli.people import in_section, section_option
+from mograder.cli.people import here, section_option
 from mograder.client.collecting import collect
 from mograder.client.settings import submissions_folder
 from mograder.domain.errors import MograderError
@@ -58,8 +58,7 @@ def fetch_submissions(
         chosen = choose(client.assignments(), assignment)
         folder = output_dir or submissions_folder(Path(), chosen.name)
         results = []
-        wanted = {each.user for each in in_section(client.roster(), section)} if section else None
-        for each in collect(client, chosen.name, folder, force, which, wanted):
+        for each in collect(client, chosen.name, folder, force, which, here(client, section)):
             results.append(each)
             if each.problem:
                 note(f"warning: {each.user}: {each.problem}")

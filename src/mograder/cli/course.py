@@ -103,8 +103,10 @@ def create(courses: Courses, name: CourseName, folder: Path | None) -> None:
 def publish(courses: Courses, name: CourseName, folder: Path) -> None:
     """Bring what an instructor has written in FOLDER (as for `mograder serve`) into the course NAME of a database.
 
-    That is mograder.toml, assignments.json and the released files: they replace those that were there, as one step.
-    Submissions, grades and people stay as they are. A running server notices.
+    That is mograder.toml, assignments.json, the released files and, where there is a source/, the notebooks with
+    solutions and tests: they replace those that were there, as one step. Students never get what is in source/.
+    Submissions, grades and people stay as they are. Running servers and workers notice; "mograder regrade" shows first
+    what new tests change for submissions that have a result.
     """
     _publish(_database(courses), name, folder)
 
@@ -118,11 +120,15 @@ def _publish(courses: Courses, name: CourseName, folder: Path) -> None:
     if is_postgres(courses):
         from mograder.store.copy import read_publication
 
-        count = courses.publish(name, read_publication(source), event)
+        publication = read_publication(source)
+        count = courses.publish(name, publication, event)
+        tested = sorted(publication.sources or ())
     else:
         assert isinstance(courses, CourseFolders)
-        count = courses.copy_from(name, source, event)
+        count, tested = courses.copy_from(name, source, event), []
     tell(f"Published {count} file(s) to {name}")
+    if tested:
+        tell(f"Tests of {', '.join(tested)} are there for workers: mograder worker 'postgresql://…#{name}'")
 
 
 def _database(courses: Courses) -> PostgresCourses:

@@ -15,7 +15,7 @@ from mograder.cli.arguments import read_table
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, choose_exactly, reads_from_a_server, sends_to_a_server
 from mograder.cli.output import json_option, note, result
-from mograder.cli.people import in_section, members_of, of_section, section_option
+from mograder.cli.people import here, members_of, of_section, section_option
 from mograder.client.client import Client, known
 from mograder.client.files import replacing
 from mograder.domain.errors import BadRequest, MethodNotAllowed, MograderError, NotFound
@@ -268,7 +268,7 @@ def _sheet(client: Client, chosen: messages.AssignmentInfo, section: str) -> Gra
     grades = [
         StudentGrade.of(
             Member.known(each.user, each.name, each.email, each.sections, each.ids), each.grade, each.penalised,
-            each.feedback, each.points, each.draft, known(each.received), each.late,
+            each.feedback, each.points, each.draft, known(each.received), each.late, each.version,
         )
         for each in of_section(book.people, section)
     ]  # fmt: skip
@@ -298,9 +298,9 @@ def export_feedback(
     pages = []
     with server.connect() as (client, _):
         chosen = choose(client.assignments(), assignment)
-        wanted = {each.user for each in in_section(client.roster(), section)} if section else None
+        is_here = here(client, section)
         for member in members_of(client) or ():
-            if wanted is not None and member.username not in wanted:
+            if not is_here(member.username):
                 continue
             try:
                 pages.append(FeedbackPage(member, client.feedback(chosen.name, member.username)))

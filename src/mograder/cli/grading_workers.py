@@ -48,11 +48,19 @@ def _has_secrets(path: Path) -> bool:
     return "BEGIN SOLUTION" in text or "BEGIN HIDDEN TESTS" in text
 
 
+def _wanted(root: Path, wanted: int | None) -> int:
+    return (1 if any(_source(root).glob("*/*.py")) else 0) if wanted is None else wanted
+
+
+def grades_here(root: Path, wanted: int | None) -> bool:
+    """Whether `grading` would grade what comes in."""
+    return _wanted(root, wanted) > 0
+
+
 @contextlib.contextmanager
 def grading(root: Path, wanted: int | None) -> Iterator[None]:
     """Grade what comes in, `wanted` at once, until the block ends; None means 1 where there are tests, else none."""
-    if wanted is None:
-        wanted = 1 if any(_source(root).glob("*/*.py")) else 0
+    wanted = _wanted(root, wanted)
     if not wanted:
         yield
         return

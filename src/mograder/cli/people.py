@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -40,6 +41,21 @@ def members_of(client: Client) -> list[Member] | None:
             if submitted.username not in removed:
                 found.setdefault(submitted.username, Member.known(submitted.username))
     return sorted(found.values(), key=lambda member: member.username)
+
+
+def here(client: Client, section: str = "") -> Callable[[str], bool]:
+    """Whether a user name is somebody's who was not removed and is in the section ("": in any, or in none).
+
+    Raises BadRequest when nobody is in the section. A server without a roster has removed nobody.
+    """
+    try:
+        entries = client.roster()
+    except (NotFound, MethodNotAllowed):
+        entries = []
+    if section:
+        return {each.user for each in in_section(entries, section)}.__contains__
+    removed = {each.user for each in entries if each.state == "removed"}
+    return lambda user: user not in removed
 
 
 def in_section(entries: list[messages.RosterEntry], section: str) -> list[messages.RosterEntry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import click
 
 from mograder.cli.arguments import PLACE
 from mograder.cli.output import json_option, note, table, tell, tell_json
-from mograder.domain.errors import MograderError, Usage
+from mograder.domain.errors import MograderError
 from mograder.domain.names import Username
 
 if TYPE_CHECKING:
@@ -55,25 +56,23 @@ def regrade(
     Examples:
       mograder regrade hw1
       mograder regrade hw1 --user alice --twice
-      mograder regrade hw1 --course 'postgresql://db/mograder#stats101' --sources stats101/ --apply
+      mograder regrade hw1 --course 'postgresql://db/mograder#stats101' --apply
     """
-    from mograder.config import course_folder
     from mograder.coursework.exams import Wishes, opened_exam
-    from mograder.coursework.folders import GradingFolders
     from mograder.coursework.regrading import apply
     from mograder.coursework.regrading import regrade as grade_again
+    from mograder.coursework.sources import sources_of
     from mograder.domain.access import COURSE_INSTRUCTOR
     from mograder.domain.grading_jobs import Announced
-    from mograder.factory import is_database, open_existing
+    from mograder.factory import open_existing
     from mograder.signing import Ed25519Signer
 
-    if is_database(place) and sources is None:
-        raise Usage("say with --sources which folder has the source/ of this course")
-    folders = GradingFolders.of((sources or course_folder(Path(place).resolve())).resolve())
     course = open_existing(place)
     try:
         chosen = course.release.assignment(COURSE_INSTRUCTOR, assignment)
-        with opened_exam(folders, chosen.name, None, Wishes({}, jobs, twice=twice)) as exam:
+        with contextlib.ExitStack() as stack:
+            folders = stack.enter_context(sources_of(course, place, sources)).folders
+            exam = stack.enter_context(opened_exam(folders, chosen.name, None, Wishes({}, jobs, twice=twice)))
             found = list(grade_again(course, chosen, exam, jobs, Username.parse(user) if user else None))
             tests = exam.tested.tests
         new = sum(each.is_new for each in found)

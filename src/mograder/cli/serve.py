@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from mograder.cli.arguments import Folder
 from mograder.cli.certificate import check_words
@@ -69,7 +70,8 @@ def _settings(command: Callable[..., None]) -> Callable[..., None]:
     "folder", required=False, type=Folder("serve a database's courses with: mograder serve --store postgresql://…")
 )
 @_settings
-def serve(folder: Path | None, **given: Any) -> None:
+@click.option("--print-unit", is_flag=True, help="Print a systemd unit that runs this command as a service, and exit.")
+def serve(folder: Path | None, print_unit: bool, **given: Any) -> None:
     """Serve the course in FOLDER until interrupted.
 
     Each subfolder with a files/ folder is an assignment. The secret, the ledger and the keys of the course are made
@@ -91,6 +93,9 @@ def serve(folder: Path | None, **given: Any) -> None:
         raise Usage(f"--store is {settings.store!r}: give the URL of a PostgreSQL database, postgresql://…")
     check_numbers(settings)
     check_words(settings)
+    if print_unit:
+        click.echo(_unit(folder, settings))
+        return
     host = listening_host(settings.host, settings.no_auth, settings.no_auth_on_all_addresses)
     from mograder.web.serving.server import bound_the_allocator
 
@@ -137,6 +142,28 @@ def serve(folder: Path | None, **given: Any) -> None:
         app = create_app(course, **options)
         with grading(root, settings.grading_workers):
             keep_serving(front, app, stack.close, lambda stack: create_app(opened(stack), **options), report)
+
+
+def _unit(folder: Path | None, settings: ServeSettings) -> str:
+    """The systemd unit of this command as it was typed; what the environment says stays out of it. Raises Usage."""
+    from mograder.cli.grading_workers import grades_here
+    from mograder.cli.unit import service_of, unit
+    from mograder.store.folder.layout import find_folders
+
+    root, written = folder.absolute() if folder else Path(), []
+    one = folder is not None and not (settings.store or settings.courses)
+    if one:
+        folders = find_folders(root, settings)
+        written = [folders.course, folders.root, folders.submitted, folders.grades]
+    elif folder:
+        written = [root]
+    said = click.get_current_context().get_parameter_source
+    typed = {
+        each.name: getattr(settings, each.name)
+        for each in SERVE_SETTINGS
+        if said(each.name) is ParameterSource.COMMANDLINE
+    }
+    return unit(service_of(folder, typed, written, settings.port, one and grades_here(root, settings.grading_workers)))
 
 
 def listening_host(host: str | None, no_auth: bool, on_all_addresses: bool) -> str:

@@ -24,7 +24,7 @@ from mograder.domain.names import counted
     "--sources",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="The folder with source/ and mograder.toml. [default: COURSE_FOLDER]",
+    help="The folder with source/ and mograder.toml. [default: the course's]",
 )
 @click.option("-j", "--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="How many at once.")
 @click.option("--drain", is_flag=True, help="End when nothing waits to be graded.")
@@ -33,25 +33,22 @@ from mograder.domain.names import counted
 def worker(place: Path | str, sources: Path | None, jobs: int, drain: bool, retry: bool, child: bool) -> None:
     """Grade the submissions of a course as they come in, in a sandbox, until interrupted.
 
-    COURSE_FOLDER has source/ASSIGNMENT/ASSIGNMENT.py beside the folder that is served. For a course in a database,
-    give postgresql://…#name and say with --sources where its source/ is. Any number of workers may run, on any
-    machine that reaches the course; a submission is graded once.
+    COURSE_FOLDER has source/ASSIGNMENT/ASSIGNMENT.py beside the folder that is served. Of a course in a database,
+    postgresql://…#name, the sources that were brought there with "mograder course publish" are used, anew when they
+    are published anew. Any number of workers may run, on any machine that reaches the course; a submission is graded
+    once.
 
     \b
     Examples:
       mograder worker course/
       mograder worker course/ -j 2 --drain
-      mograder worker 'postgresql://db/mograder#stats101' --sources stats101/
+      mograder worker 'postgresql://db/mograder#stats101'
     """
-    from mograder.config import course_folder
-    from mograder.coursework.folders import GradingFolders
+    from mograder.coursework.sources import sources_of
     from mograder.coursework.worker import Worker
-    from mograder.factory import is_database, open_existing
+    from mograder.factory import open_existing
     from mograder.signing import Ed25519Signer
 
-    if is_database(place) and sources is None:
-        raise Usage("say with --sources which folder has the source/ of this course")
-    home = (sources or course_folder(Path(place).resolve())).resolve()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -65,11 +62,14 @@ def worker(place: Path | str, sources: Path | None, jobs: int, drain: bool, retr
         if retry:
             for name in course.store.jobs.announced():
                 course.store.jobs.retry(name)
-        grading = Worker(
-            course, GradingFolders.of(home), course.signer, jobs=jobs, stop=stop, say=note,
-            new_claim=lambda: secrets.token_hex(8),
-        )  # fmt: skip
-        graded = grading.run(drain)
+        with sources_of(course, place, sources) as found:
+            if not found.refresh():
+                note("no tests are published for this course yet: mograder course publish")
+            grading = Worker(
+                course, found.folders, course.signer, jobs=jobs, stop=stop, say=note,
+                new_claim=lambda: secrets.token_hex(8), refresh=found.refresh,
+            )  # fmt: skip
+            graded = grading.run(drain)
     except Temporary as error:
         raise Usage(error.message) from error
     finally:

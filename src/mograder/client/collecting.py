@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from itertools import count
@@ -58,16 +58,16 @@ def strangers(client: Client, names: Iterable[str]) -> list[str]:
 
 def collect(
     client: Client, assignment: str, folder: Path, force: bool = False, which: str = "latest",
-    only: Container[str] | None = None,
+    wanted: Callable[[str], bool] | None = None,
 ) -> Iterator[Collected]:  # fmt: skip
     """Bring one submission of everybody into `folder`, several at once, in the order in which they are done.
 
     `which` is as for `Client.submissions`. `<user>.py` each; of an archive the largest .py file, with everything in a
     folder `<user>` beside it; other kinds of files keep their endings. Without `force`, what the server still has as it
     was collected is left alone. What somebody has changed since it was collected, and the collected work of people who
-    are not listed, is moved to `.mograder/aside/` and named. `only` are the user names of people to bring, None for
-    everybody; what is there of others stays. Raises NetworkFailure or Unauthenticated when it makes no
-    sense to go on; what has arrived stays.
+    are not listed, is moved to `.mograder/aside/` and named. `wanted` says of a user name whether to bring its
+    submission, None for everybody; what is there of others stays. Raises NetworkFailure or Unauthenticated when it
+    makes no sense to go on; what has arrived stays.
     """
     entries = client.submissions(assignment, which)
     memory = _Memory(folder)
@@ -93,7 +93,7 @@ def collect(
                     yield Collected(user, False, said, failed=True)
                     continue
                 seen.add(user.key)
-                if only is not None and entry.username not in only:
+                if wanted is not None and not wanted(entry.username):
                     continue
                 if not force and memory.is_current(user, entry):
                     memory.note_lateness(user, entry)

@@ -47,13 +47,15 @@ class _Open:
 class Worker:
     """Grades the submissions of `course` with the tests in `folders`, `jobs` at once, until `stop` is set.
 
-    `say` gets a line for the person who runs it; `new_claim` makes a name that no other claim has.
+    `say` gets a line for the person who runs it; `new_claim` makes a name that no other claim has; `refresh` brings the
+    files in `folders` up to date.
     """
 
     def __init__(
         self, course: Course, folders: GradingFolders, signer: Ed25519Signer, *, jobs: int, stop: threading.Event,
-        say: Callable[[str], None], new_claim: Callable[[], str],
+        say: Callable[[str], None], new_claim: Callable[[], str], refresh: Callable[[], object] = lambda: None,
     ) -> None:  # fmt: skip
+        self._refresh = refresh
         self._course, self._folders, self._signer = course, folders, signer
         self._jobs, self._stop, self._say, self._new_claim = jobs, stop, say, new_claim
         self._store = course.store
@@ -83,6 +85,7 @@ class Worker:
 
     def _open_exams(self) -> None:
         """Make ready what has tests now, anew where they have changed."""
+        self._refresh()
         try:
             file = read_course_file(self._folders.course / CONFIG_NAME)
         except Unreadable:

@@ -11,6 +11,7 @@ from mograder.domain.names import INSTRUCTOR, Username
 
 class Role(StrEnum):
     STUDENT = "student"
+    GRADER = "grader"
     INSTRUCTOR = "instructor"
 
 
@@ -20,6 +21,7 @@ class Allow(StrEnum):
     ANYONE = "anyone"
     MEMBER = "any token"
     SELF = "the student or an instructor"
+    GRADER = "a grader or an instructor"
     INSTRUCTOR = "instructor"
 
 
@@ -68,10 +70,17 @@ class Actor:
     def is_instructor(self) -> bool:
         return self.unchecked or self.role is Role.INSTRUCTOR
 
+    @property
+    def is_staff(self) -> bool:
+        """Whether the person marks: a grader or an instructor."""
+        return self.is_instructor or self.role is Role.GRADER
+
 
 COURSE_INSTRUCTOR = Actor(INSTRUCTOR, Role.INSTRUCTOR)
 ANONYMOUS = Actor(Username("__anonymous__"), Role.STUDENT)
 """The actor of a request that needs no token; nobody can register its name."""
+VIEWER = Actor(Username("__student__"), Role.STUDENT)
+"""An instructor who looks at the pages as a student does; nobody can register the name."""
 UNCHECKED = Actor(INSTRUCTOR, Role.INSTRUCTOR, unchecked=True)
 
 
@@ -79,8 +88,11 @@ def authorise(actor: Actor, allow: Allow, about: Username | None = None) -> None
     """Raises Forbidden unless `actor` may do what is open to `allow`, to or for the person `about`."""
     if actor.is_instructor or allow in (Allow.ANYONE, Allow.MEMBER):
         return
+    if allow is Allow.GRADER and actor.is_staff:
+        return
     if allow is Allow.SELF and actor.username == about:
         return
     if allow is Allow.SELF:
         raise Forbidden(f"you are {actor.username!r}: only {about!r} or an instructor may do this")
-    raise Forbidden(f"you are {actor.username!r}: only an instructor may do this")
+    who = "a grader or an instructor" if allow is Allow.GRADER else "an instructor"
+    raise Forbidden(f"you are {actor.username!r}: only {who} may do this")

@@ -53,14 +53,23 @@ class ReleaseFile:
 
 
 @dataclass(frozen=True)
+class PlannedQuestion:
+    """A question that people mark, and its points."""
+
+    key: str
+    points: float
+
+
+@dataclass(frozen=True)
 class Rules:
-    """What is said about one assignment; None or empty where nothing is."""
+    """What is said about one assignment; None or empty where nothing is. `questions` are marked by people."""
 
     title: str = ""
     schedule: Schedule = field(default_factory=Schedule)
     max_size: int | None = None  # bytes
     accepts: tuple[str, ...] = ()  # file endings, lower case with the dot: (".py", ".zip")
     points: float | None = None
+    questions: tuple[PlannedQuestion, ...] = ()
     expects: tuple[str, ...] = ()  # names of the files that make a submission; empty where any will do
 
     @property
@@ -92,6 +101,7 @@ class Rules:
             self.max_size if self.max_size is not None else other.max_size,
             self.accepts or other.accepts,
             self.points if self.points is not None else other.points,
+            self.questions or other.questions,
             self.expects or other.expects,
         )
 
@@ -129,8 +139,8 @@ class Plan:
 
     `zone` is the course's own; `counts` says which submission counts; `enrollment_code` "" means that none is written.
     `edit_links` are templates of links that open a file in an editor, by the editor's name, with EDIT_PLACEHOLDERS.
-    Once there are `max_people` accounts, the shared enrollment code adds no more; `allowance` is what each person may
-    submit.
+    A released mark can be disputed for `regrade_days`; 0: never. Once there are `max_people` accounts, the shared
+    enrollment code adds no more; `allowance` is what each person may submit.
     """
 
     title: str = ""
@@ -143,6 +153,7 @@ class Plan:
     edit_links: Mapping[str, str] = field(default_factory=dict)
     max_people: int = 2000
     allowance: Allowance = field(default_factory=Allowance)
+    regrade_days: float = 7
 
     def rules_of(self, name: AssignmentName) -> Rules:
         """What is said about an assignment, whatever Unicode form its name has here and there."""

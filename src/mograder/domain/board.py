@@ -105,7 +105,7 @@ class _Cells:
     def __init__(self, store: Store, sources: _Sources) -> None:
         self._accounts = {each.username: each for each in store.accounts.all()}
         self.removed = {each.username for each in self._accounts.values() if each.removed}
-        self.students = {each.username for each in self._accounts.values() if each.role is not Role.INSTRUCTOR}
+        self.students = {each.username for each in self._accounts.values() if each.role is Role.STUDENT}
         self._until = {(each.assignment, each.username): each.until for each in store.extensions.find()}
         self._fetched = {(each.assignment, each.username) for each in store.release.fetched()}
         tables = zip(sources.listed, sources.grades, strict=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from mograder.domain import tokens
 from mograder.domain.access import Actor
@@ -31,7 +31,10 @@ from mograder.domain.guard import Guard
 from mograder.domain.keys import Keys, course_name
 from mograder.domain.latest import LatestSubmissions
 from mograder.domain.login_codes import LoginCodes
+from mograder.domain.mark_release import MarkRelease
+from mograder.domain.marking_desk import MarkingDesk
 from mograder.domain.names import AssignmentName
+from mograder.domain.publishing import Publishing
 from mograder.domain.receipts import LatestFile, Signer
 from mograder.domain.release import Release
 from mograder.domain.roster import Roster, random_code
@@ -84,6 +87,10 @@ class Course:
         return RuleEditor(self.store.config, self.store.release, self.clock, self.max_upload)
 
     @cached_property
+    def publishing(self) -> Publishing:
+        return Publishing(self.store.release, self.rules, self.clock)
+
+    @cached_property
     def extensions(self) -> Extensions:
         return Extensions(self.store.extensions, self.store.config, self.clock, self._people.is_known)
 
@@ -121,6 +128,16 @@ class Course:
     @cached_property
     def results(self) -> GradingResults:
         return GradingResults(self.store, self.extensions, self.clock, self.read_record)
+
+    @cached_property
+    def marking(self) -> MarkingDesk:
+        return MarkingDesk(
+            self.store, self.extensions, self._people, self.clock, lru_cache(4096)(self.read_record), self.new_secret
+        )
+
+    @cached_property
+    def mark_release(self) -> MarkRelease:
+        return MarkRelease(self.store, self.marking, self.clock)
 
     @cached_property
     def gradebooks(self) -> Gradebooks:

@@ -43,6 +43,8 @@ class Penalties:
     grace: int = 5 * MINUTE
     per_day: float = 5
     most: float = 100
+    apply: bool = False
+    """Whether the penalty is taken off the marks that are released; else it is told beside them."""
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,12 @@ from mograder.domain.assignments import Assignment
 from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import MograderError
 from mograder.domain.extensions import Extensions, personal_schedule
-from mograder.domain.grades import GradeEntry
+from mograder.domain.grades import NO_ENTRY, PENALISED, RAW, GradeEntry
 from mograder.domain.grading_results import ReadRecord
 from mograder.domain.marks import WHOLE, in_words, penalised
 from mograder.domain.names import Username
 from mograder.domain.store import Store
 from mograder.domain.submissions import Submissions
-
-RAW, PENALISED = "raw_grade", "penalised_grade"
-"""The keys of a stored grade that already has the penalty in it: the grade before it, and after."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +59,11 @@ class GradebookRow:
             return str(self.entry.fields[PENALISED])
         total = grades.number(self.grade)
         return in_words(penalised(total, self.penalty)) if self.penalty and math.isfinite(total) else None
+
+    @property
+    def version(self) -> str:
+        """That of what is stored; an upload that was made from an earlier one is refused."""
+        return self.entry.version if self.entry.fields else NO_ENTRY
 
     @property
     def draft(self) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from typing import Protocol
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment
 from mograder.domain.audit import Event
-from mograder.domain.errors import BadRequest, NotFound, Temporary
+from mograder.domain.errors import BadRequest, ChangedMeanwhile, NotFound, Temporary
 from mograder.domain.files import StoredFile
 from mograder.domain.names import AssignmentName, Username, counted
 
@@ -22,6 +24,18 @@ VISIBLE_STATES = ("", "released")
 
 ATTEMPT_KEY = "graded_attempt"
 """What the server notes in a grade: the attempt that was the latest when the grade was uploaded."""
+
+RAW, PENALTY, PENALISED = "raw_grade", "penalty_pct", "penalised_grade"
+"""The keys of a stored grade that has a penalty: the grade before it, the penalty in per cent, the grade after it."""
+
+BASED_ON = "based_on"
+"""The key under which a row of an exported table says from which version of the person's entry it was made."""
+
+NO_ENTRY = "none"
+"""The version of an entry that is not there."""
+
+NAMED = 10
+"""People that a message names at most."""
 
 DEEPEST = 32
 """Levels of a grade's JSON; more could be written and not read again."""
@@ -87,6 +101,25 @@ class GradeEntry:
         return self.grade is not None or bool(self.feedback)
 
     @property
+    def version(self) -> str:
+        """Changes with everything that the entry says."""
+        document = json.dumps({**self.fields, BASED_ON: None}, sort_keys=True)
+        return hashlib.sha256(document.encode()).hexdigest()[:12]
+
+    @property
+    def based_on(self) -> str:
+        """The version of the entry that this one was made from, "" where it does not say."""
+        return _text(self.fields.get(BASED_ON))
+
+    def is_stale(self, held: GradeEntry | None) -> bool:
+        """Whether it was made from another entry than the one that is `held`, and would change what that one says."""
+        if self.based_on in ("", NO_ENTRY if held is None else held.version):
+            return False
+        return held is None or any(
+            said != being for said, being in ((self.grade, held.grade), (self.feedback or held.feedback, held.feedback))
+        )
+
+    @property
     def visible(self) -> bool:
         """Whether the student may see it now."""
         return _text(self.fields.get("workflow_state")) in VISIBLE_STATES
@@ -146,16 +179,26 @@ def parse_upload(document: object) -> tuple[GradeEntry, ...]:
 def merge(stored: Iterable[GradeEntry], uploaded: Iterable[GradeEntry]) -> tuple[GradeEntry, ...]:
     """`stored` with each uploaded entry laid over the one of the same person, or appended.
 
-    Keys that an upload does not name are kept, except a `workflow_state`: an upload without one releases.
+    Keys that an upload does not name are kept, except a `workflow_state`: an upload without one releases. Raises
+    ChangedMeanwhile naming the people whose entry was changed since the row about them was made (see BASED_ON).
     """
+    stale: list[str] = []
     merged: dict[str, GradeEntry] = {}
     for index, entry in enumerate(stored):
         merged[_place(entry, merged) or f"\0{index}"] = entry
     for entry in uploaded:
         place = _place(entry, merged)
         before = merged.get(place)
+        if entry.is_stale(before):
+            stale.append(entry.username)
         kept = {key: value for key, value in before.fields.items() if key != "workflow_state"} if before else {}
-        merged[place] = GradeEntry({**kept, **entry.fields})
+        fields = {key: value for key, value in {**kept, **entry.fields}.items() if key != BASED_ON}
+        merged[place] = GradeEntry(fields)
+    if stale:
+        raise ChangedMeanwhile(
+            f"grades have changed since this table was made: {', '.join(stale[:NAMED])}"
+            f"{f' and {len(stale) - NAMED} more' if len(stale) > NAMED else ''}: export it again", people=stale,
+        )  # fmt: skip
     return tuple(merged.values())
 
 

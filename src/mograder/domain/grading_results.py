@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -47,6 +47,20 @@ class Progress:
     shown: ShownResult | None = None
     shown_attempt: int | None = None
     error: str = ""
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether the result of the newest submission is still to come."""
+        return self.state in (GradingState.WAITING, GradingState.RUNNING)
+
+
+@dataclass(frozen=True)
+class SeenQueue:
+    """What somebody knows of the queue: the versions of receipts and results, and whose submissions had no result."""
+
+    receipts: int
+    results: object
+    waiting: Mapping[int, Username]
 
 
 @dataclass(frozen=True)
@@ -159,6 +173,20 @@ class GradingResults:
             return _brief(self.read_record(signed))
         except MograderError:  # `mograder verify` says more
             return Brief(Outcome.OUR_FAILURE, None, 0.0, ("cannot be believed",))
+
+    def graded_since(self, seen: SeenQueue | None) -> tuple[SeenQueue, frozenset[Username] | None]:
+        """Who got a result since `seen`, or None when that cannot be told; and what is seen now."""
+        versions = self.store.versions()
+        if seen is not None and (seen.receipts, seen.results) == (versions.receipts, versions.results):
+            return seen, frozenset()
+        now = SeenQueue(
+            versions.receipts, versions.results, {each.receipt: each.username for each in self.store.jobs.waiting()}
+        )
+        if seen is None:
+            return now, None
+        done = frozenset(user for receipt, user in seen.waiting.items() if receipt not in now.waiting)
+        # A submission that came and was graded since `seen` had not been waiting then.
+        return now, done if done or seen.results == now.results else None
 
     def queue(self, assignment: AssignmentName | None = None) -> Queue:
         """What waits, in the course or in one assignment."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment
+from mograder.domain.audit import Event
 from mograder.domain.errors import NotFound
 from mograder.domain.extensions import Extension, Extensions
 from mograder.domain.files import StoredFile
@@ -23,6 +24,14 @@ class Fetched:
     moment: int
 
 
+@dataclass(frozen=True)
+class NewFile:
+    """A file that an instructor puts up."""
+
+    name: FileName
+    content: bytes
+
+
 class ReleaseStore(Protocol):
     """What storage promises about assignments and released files."""
 
@@ -36,6 +45,18 @@ class ReleaseStore(Protocol):
 
     def file(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
         """A file that students download; None unless it is inside the assignment and not hidden."""
+        ...
+
+    def put_files(self, assignment: AssignmentName, files: Sequence[NewFile], event: Event) -> None:
+        """Put up files of an assignment, which is made if there is none of this name, and record `event`.
+
+        A file of the same name is replaced. A reader sees each file as it was or as it is then, never a part of one.
+        Raises BadRequest where files cannot be put up by a server; then nothing is changed.
+        """
+        ...
+
+    def remove_file(self, assignment: AssignmentName, name: FileName, event: Event) -> bool:
+        """Take back a file that students download, and record `event`; whether there was one."""
         ...
 
     def note_fetched(self, notes: Sequence[Fetched]) -> None:

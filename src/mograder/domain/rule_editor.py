@@ -51,11 +51,25 @@ class RuleEditor:
             raise ChangedMeanwhile(f"the rules of {name!r} were changed meanwhile: look at them, and try again")
         changes = held.texts.changes_to(wanted)
         self._check(assignment, changes, zone)
+        self._write(actor, name, changes, version)
+        return self.of(name)
+
+    def set_up(self, actor: Actor, name: AssignmentName, wanted: RuleTexts) -> None:
+        """Write the rules of an assignment that is not there yet; what mograder.toml says of it already is replaced.
+
+        Raises BadRequest, ChangedMeanwhile and Unreadable; then nothing is changed.
+        """
+        version, plan = self.config.version(), self.config.plan()
+        assignment = Assignment(name, str(name), rules=plan.rules_of(name))
+        changes = RuleTexts.of(assignment.rules, plan.zone).changes_to(wanted)
+        self._check(assignment, changes, plan.zone)
+        self._write(actor, name, changes, version)
+
+    def _write(self, actor: Actor, name: AssignmentName, changes: Sequence[RuleChange], version: str) -> None:
         if changes:
             detail = "; ".join(each.text for each in changes)
             event = Event(self.clock(), actor.username, "rules", name, detail)
             self.config.change_rules(name, changes, version, event)
-        return self.of(name)
 
     def count(self, actor: Actor, rule: CountingRule) -> None:
         """Say in the course's mograder.toml which submission of each person counts, in every assignment.

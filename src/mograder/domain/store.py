@@ -20,6 +20,7 @@ from mograder.domain.grades import GradesStore
 from mograder.domain.grading_jobs import JobsStore
 from mograder.domain.guard import GuardStore
 from mograder.domain.keys import KeysStore
+from mograder.domain.marking import MarkingStore
 from mograder.domain.names import AssignmentName, CourseName, Username
 from mograder.domain.receipts import LatestFile
 from mograder.domain.release import ReleaseStore
@@ -64,6 +65,8 @@ class Store(Protocol):
     @property
     def jobs(self) -> JobsStore: ...
     @property
+    def marking(self) -> MarkingStore: ...
+    @property
     def guard(self) -> GuardStore: ...
     @property
     def audit(self) -> AuditStore: ...
@@ -78,9 +81,9 @@ class Store(Protocol):
         ...
 
     def version(self, assignment: AssignmentName) -> object:
-        """Equal to an earlier version only if an assignment's grades, and who has submissions and who has feedback in
-        it, are unchanged. A store that cannot tell returns a new `object()`, so that nothing read before counts as
-        current.
+        """Equal to an earlier version only if an assignment's grades, who has feedback in it, and who has a submission
+        without a receipt, are unchanged. A store that cannot tell returns a new `object()`, so that nothing read before
+        counts as current.
         """
         ...
 

@@ -6,6 +6,7 @@ At the end the whole copy is compared with the source.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -19,13 +20,14 @@ from mograder import config
 from mograder.domain.audit import Event
 from mograder.domain.chain import Link, Tombstone
 from mograder.domain.deadlines import SECOND
-from mograder.domain.errors import NameTaken, Usage, VerificationFailed
-from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, Username, counted
+from mograder.domain.errors import BadName, NameTaken, Usage, VerificationFailed
+from mograder.domain.files import is_left_behind
+from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, FileName, Username, counted
 from mograder.domain.receipts import Head, Receipt, latest_filename, version_owner
 from mograder.domain.tokens import SECRET_NAME
 from mograder.signing import new_private_key as new_key
 from mograder.store.folder.keys import PREVIOUS_NAME, secrets_of
-from mograder.store.folder.layout import FEEDBACK, GRADES, SIGNING_KEY, Folders, served_folders
+from mograder.store.folder.layout import FEEDBACK, GRADES, SIGNING_KEY, Folders, grading_folders, served_folders
 from mograder.store.folder.release import ReleaseFolder
 from mograder.store.folder.store import FolderStore
 from mograder.store.postgres import blobs
@@ -37,6 +39,7 @@ from mograder.store.postgres.rows import (
     PLAN,
     RELEASED,
     SECRETS,
+    SOURCES,
     grades_place,
     put_document,
     read_listing,
@@ -51,6 +54,7 @@ from mograder.store.shared.rows import (
     ERASED_COLUMNS,
     EVENT_COLUMNS,
     EXTENSION_COLUMNS,
+    MARKING_COLUMNS,
     RECEIPT_COLUMNS,
     RESULT_COLUMNS,
     receipt_values,
@@ -60,12 +64,15 @@ from mograder.text import person_text
 TOGETHER = 50
 """Places of the chain that are written in one step."""
 
+SECRETS_BEGIN = (b"BEGIN SOLUTION", b"BEGIN HIDDEN TESTS")
+
 TABLES = {
     "accounts": (f"key, {ACCOUNT_COLUMNS}", "key"),
     "erased_names": ("salt, digest, generation", "salt"),
     "extensions": (EXTENSION_COLUMNS, "assignment, username"),
     "fetched": ("assignment, username, moment", "assignment, username"),
     "events": (EVENT_COLUMNS, "number"),
+    "marking": (f"{MARKING_COLUMNS}, latest", "number"),
     "grading_tests": ("assignment, tests, hidden", "assignment"),
     "grading_jobs": (  # without the claims of workers, who look for the course where it was
         "receipt, assignment, username, attempt, received, tries, not_before, error, finished", "receipt"
@@ -370,12 +377,51 @@ def to_database(folders: Folders, courses: PostgresCourses, name: CourseName, no
 
 
 def read_publication(folders: Folders) -> Publication:
-    """Plan, manifest and released files as they stand in a course folder. Raises Unreadable when they are broken."""
+    """Plan, manifest, released files and sources as they stand in a course folder.
+
+    Raises Unreadable when they are broken, and Usage when students would download a source.
+    """
     release = ReleaseFolder(folders)
     plan = folders.course / config.CONFIG_NAME
     release.assignments(config.read_course_file(plan).plan())
     documents = {PLAN: _text_of(plan), MANIFEST: _text_of(folders.root / MANIFEST)}
-    return Publication(documents, release.everything())
+    found = Publication(documents, release.everything(), _sources(grading_folders(folders.course)["source"]))
+    _refuse_released_sources(found)
+    return found
+
+
+def _refuse_released_sources(publication: Publication) -> None:
+    sources = {
+        files.sha256_of(path): path for listed in (publication.sources or {}).values() for _, path in listed
+        if path.suffix == ".py"
+    }  # fmt: skip
+    for assignment, listed in publication.files.items():
+        for name, path in listed:
+            source = sources.get(files.sha256_of(path))
+            if source is not None and any(each in source.read_bytes().upper() for each in SECRETS_BEGIN):
+                raise Usage(
+                    f"{name} of {assignment} is the source with solutions and hidden tests, {source}, and students "
+                    "would download it: publish what 'mograder generate' makes"
+                )
+
+
+def _sources(folder: Path) -> dict[AssignmentName, list[tuple[FileName, Path]]] | None:
+    """What stands in the folders of sources: no hidden file, nothing that tools leave. None without such a folder.
+
+    Raises BadName for a file that cannot be published.
+    """
+    if not folder.is_dir():
+        return None
+    found: dict[AssignmentName, list[tuple[FileName, Path]]] = {}
+    for each in sorted(folder.iterdir()):
+        with contextlib.suppress(BadName):  # such a folder is of no assignment
+            found[AssignmentName.parse(each.name)] = []
+    for name, listed in found.items():
+        for path in sorted((folder / name).rglob("*")):
+            parts = path.relative_to(folder / name).parts
+            if path.is_file() and not any(part.startswith(".") or is_left_behind(part) for part in parts):
+                listed.append((FileName.parse("/".join(parts)), path))
+    return {name: listed for name, listed in found.items() if listed}
 
 
 def _text_of(path: Path) -> str | None:
@@ -404,7 +450,7 @@ def to_folder(store: PostgresStore, root: Path, now: int, say: Say) -> None:
 
 
 def _write_course(store: PostgresStore, root: Path) -> None:
-    """Secrets, plan, manifest and released files."""
+    """Secrets, plan, manifest, released files and sources."""
     (current, *previous) = read_secrets(store.tables.document(SECRETS) or "[]")
     files.write_file(root / SECRET_NAME, f"{current[0]}\n".encode(), mode=0o600)
     if previous:
@@ -418,6 +464,10 @@ def _write_course(store: PostgresStore, root: Path) -> None:
         files.make_folder(root / assignment / "files")
         for each in listed:
             write_pieces(root / assignment / "files" / each.name, store.tables.pieces(each.body, each.size))
+    sources = grading_folders(home)["source"]
+    for assignment, listed in read_listing(store.tables.document(SOURCES) or "{}").items():
+        for each in listed:
+            write_pieces(sources / assignment / each.name, store.tables.pieces(each.body, each.size))
 
 
 def mirror(store: PostgresStore, folder: Path, say: Say) -> int:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Self
 
 from mograder.domain.errors import BadRequest
+from mograder.domain.grades import BASED_ON
 from mograder.domain.marks import in_words
 from mograder.domain.names import counted
 from mograder.tables.cells import EXCUSED, as_number, neutralise
@@ -47,6 +48,7 @@ class StudentGrade:
 
     `questions` are (key, points) of what is graded by question; `draft`: the student does not see the grade yet.
     `received` is the time of the submission, ISO 8601, "" for none; `late` is by how many seconds it was late.
+    `version` is that of what is stored, by which an upload of the table notices what has changed since ("" for unsaid).
     """
 
     member: Member
@@ -57,16 +59,17 @@ class StudentGrade:
     draft: bool = False
     received: str = ""
     late: int = 0
+    version: str = ""
 
     @classmethod
     def of(
         cls, member: Member, grade: str | None, penalised: str | None, feedback: str, points: Mapping[str, float],
-        draft: bool, received: float | None, late: int,
+        draft: bool, received: float | None, late: int, version: str = "",
     ) -> Self:  # fmt: skip
         """With points as numbers, and `received` in Unix seconds."""
         moment = "" if received is None else datetime.fromtimestamp(received, UTC).isoformat(timespec="seconds")
         questions = tuple((key, in_words(each)) for key, each in points.items())
-        return cls(member, grade, penalised, feedback, questions, draft, moment, late)
+        return cls(member, grade, penalised, feedback, questions, draft, moment, late, version)
 
     def points(self, key: str) -> str:
         return next((points for each, points in self.questions if each == key), "")
@@ -236,6 +239,8 @@ def _own(sheet: GradeSheet, choices: Choices, _notes: list[str]) -> _Rows:
     questions = [each.key for each in sheet.questions]
     columns = ["username", "name", "section", "email", "student_id", "grade"]
     columns += ["penalised_mark"] * choices.penalised + questions + ["feedback"] + ["workflow_state"] * choices.drafts
+    versions = any(each.version for each in sheet.grades)
+    columns += [BASED_ON] * versions
     rows: _Rows = [columns]
     for each in sheet.grades:
         who, shows = each.member, choices.shows(each)
@@ -247,7 +252,7 @@ def _own(sheet: GradeSheet, choices: Choices, _notes: list[str]) -> _Rows:
         row.append(each.feedback if shows else "")
         if choices.drafts:
             row.append("draft" if each.draft else "")
-        rows.append(row)
+        rows.append([*row, each.version] if versions else row)
     return rows
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from mograder.domain.errors import BadRequest
-from mograder.domain.grades import GradeEntry
+from mograder.domain.grades import PENALISED, PENALTY, RAW, GradeEntry
 from mograder.domain.names import counted, printable
 from mograder.tables.cells import Grade, as_number, parse_grade
 from mograder.tables.people import Key, Kind, Member, People
@@ -69,6 +69,7 @@ class Trouble(StrEnum):
     DUPLICATE = "duplicate"
     UNREADABLE = "unreadable"
     RANGE = "range"
+    CHANGED = "changed"
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,11 @@ def check_grades(
     for row, member, grade in found:
         old = by_person.get(member.username, GradeEntry({}))
         new = _entry(row, member, grade, old, rules.empty_clears)
+        if new.is_stale(by_person.get(member.username)):
+            now = "nothing" if old.grade is None else old.grade
+            checking.refuse(row, Trouble.CHANGED, f"{member.username}: {now} is stored since this table was made, and "
+                            f"the row says {new.grade or 'nothing'}")  # fmt: skip
+            continue
         entries.append(new)
         if change := _change(row, member, old, new):
             changes.append(change)
@@ -251,9 +257,15 @@ def _entry(row: GradeRow, member: Member, grade: Grade, old: GradeEntry, empty_c
         fields["userid"] = old.fields["userid"]
     fields["username"] = member.username
     if grade.text or empty_clears:
-        fields["grade"] = grade.text
+        given = grade.text
+        raw = str(old.fields.get(RAW) or "")
+        if raw and same_grade(raw, given):  # the table has the grade before the penalty
+            given = old.grade or ""
+        elif raw:
+            fields = {**dict.fromkeys((RAW, PENALTY, PENALISED), ""), **fields}
+        fields["grade"] = given
         if "mark" in old.fields:  # it would come to light again behind an empty grade
-            fields["mark"] = grade.text
+            fields["mark"] = given
     if row.feedback.strip() or empty_clears:
         fields["feedback"] = row.feedback
     return GradeEntry(fields)

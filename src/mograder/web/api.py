@@ -33,11 +33,12 @@ from mograder.domain.errors import (
 )
 from mograder.domain.extensions import Extension
 from mograder.domain.files import StoredFile
+from mograder.domain.grading_results import SeenQueue
 from mograder.domain.names import Username, parse_exact_owner, printable
 from mograder.domain.standings import Seen
 from mograder.domain.submissions import Accepted
 from mograder.web.body import PATIENT, Body, ClientDisconnected, Receive, Scope, Send, Timeouts
-from mograder.web.broadcast import Broadcaster, Changed
+from mograder.web.broadcast import NOTHING, Broadcaster, Changed
 from mograder.web.caching import Memo, SingleFlight
 from mograder.web.downloads import DownloadRecorder
 from mograder.web.endpoints import (
@@ -109,7 +110,11 @@ class Api:
         self._single_flight: SingleFlight[Reply | StoredFile] = SingleFlight(self.threads.run)
         self._caches = Caches()
         self.live = Broadcaster(lambda: self.threads.run(self._changed))
+        self.live_marking = Broadcaster(lambda: self.threads.run(self._marked))
         self._seen: Seen | None = None
+        self._seen_marking: object = None
+        self.results = Broadcaster(lambda: self.threads.run(self._graded))
+        self._seen_queue: SeenQueue | None = None
         self.errors: deque[Failure] = deque(maxlen=LAST_ERRORS)
         self._actors: Memo[Actor] = Memo()
         self._extensions: Memo[tuple[Extension, ...]] = Memo()
@@ -131,6 +136,16 @@ class Api:
     def _changed(self) -> Changed:
         """Of whom something was submitted since the last call; None when more than that may have changed."""
         self._seen, changed = self.course.standings.changed_since(self._seen)
+        return changed
+
+    def _marked(self) -> Changed:
+        """What was marked since the last call."""
+        before, self._seen_marking = self._seen_marking, self.course.marking.version()
+        return NOTHING if before == self._seen_marking else None
+
+    def _graded(self) -> Changed:
+        """Who got a result since the last call; None when that cannot be told."""
+        self._seen_queue, changed = self.course.results.graded_since(self._seen_queue)
         return changed
 
     def board(self) -> Board:

@@ -11,8 +11,8 @@ from mograder.web.body import PATIENT, Receive, Scope, Send, Timeouts
 from mograder.web.prefix import below, is_prefix, path_of
 
 PAGES = frozenset(
-    b"audit board client devices install invite join live login logout more-time my my-receipts new-codes once people "
-    b"static".split()
+    b"as-student audit board client devices install invite join live login logout marking more-time my my-receipts "
+    b"new-assignment new-codes once people static".split()
 )
 """The first path segments of the pages. The protocol uses none of them."""
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from mograder.domain.errors import MograderError, Temporary
 from mograder.domain.names import Username
+
+T = TypeVar("T")
 
 LOOK_SECONDS = 0.5
 """The interval between looks while anybody watches."""
@@ -73,6 +77,8 @@ class Broadcaster:
         self._look = look
         self._watchers: set[Watcher] = set()
         self._looking: asyncio.Task[None] | None = None
+        self._making = threading.Lock()
+        self._made: dict[Hashable, Any] = {}
 
     def check(self, about: Username | None = None) -> None:
         """Raises Temporary when there are too many streams of this kind."""
@@ -99,10 +105,20 @@ class Broadcaster:
             if each.user == user:
                 each.ended = True
 
+    def shared(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` makes, once for all watchers that ask with equal keys between two looks. From any thread."""
+        with self._making:
+            made = self._made  # what is begun before a look is not for those who are told of it
+            if key not in made:
+                made[key] = make()
+            found: T = made[key]
+            return found
+
     async def _look_on(self) -> None:
         while self._watchers:
             with contextlib.suppress(MograderError):  # the store is unavailable for a while; the page says so
                 changed = await self._look()
+                self._made = {}
                 for each in self._watchers:
                     each.tell(changed)
             await asyncio.sleep(LOOK_SECONDS)

@@ -366,7 +366,7 @@ class GradebookRowInfo:
     """One person's result. `grade` is before late penalties, `penalised` after them, null where there is nothing.
 
     `received` is when the submission that counts was (Unix seconds), `late` by how many seconds it was late. `points`
-    are known points by question.
+    are known points by question. An upload can say from which `version` of what is stored it was made.
     """
 
     user: str
@@ -380,6 +380,7 @@ class GradebookRowInfo:
     draft: bool
     late: int
     points: dict[str, float]
+    version: str
     received: Maybe[float] = UNSET
 
 
@@ -402,7 +403,7 @@ def _gradebook_row(row: GradebookRow) -> GradebookRowInfo:
     person = row.person
     return GradebookRowInfo(
         person.username, person.name, person.email, list(person.sections), list(person.ids), row.grade, row.penalised,
-        row.entry.feedback, row.draft, row.late, dict(row.points),
+        row.entry.feedback, row.draft, row.late, dict(row.points), row.version,
         given(None if row.received is None else row.received / SECOND),
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ from mograder.store.folder.batch import USAGE
 from mograder.store.folder.layout import LEDGER
 from mograder.store.folder.ledger import MIGRATIONS, Ledger
 from mograder.store.folder.process_lock import turn
-from mograder.store.folder.rows import LAST_VERSION, VERSION
+from mograder.store.folder.rows import LAST_VERSION, LATEST_SINCE, VERSION
 from tests.parts import open_store
 
 
@@ -93,5 +93,9 @@ def test_names_and_usage_are_looked_up_in_an_index_and_not_searched(course_folde
     for sql, values in plans.items():
         (*_, how) = connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchone()
         assert re.match(r"SEARCH receipts USING COVERING INDEX \S+ \(\w+=\? ?", how), how
+    how = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {LATEST_SINCE}", (0,)).fetchall()]
+    assert [each for each in how if each.startswith("SEARCH")] == [
+        "SEARCH receipts USING INTEGER PRIMARY KEY (rowid=?)", "SEARCH receipts USING INTEGER PRIMARY KEY (rowid>?)",
+    ], how  # fmt: skip
     connection.close()
     store.close()

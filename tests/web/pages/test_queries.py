@@ -49,13 +49,14 @@ def pages() -> list[str]:
     values = {
         "assignment": "hw1",
         "user": "alice",
+        "person": "alice",
         "file": "alice.py",
         "file:path": "hw1.py",
         "tag": "x",
         "name": "style.css",
     }
     found = [re.sub(r"{([^}]+)}", lambda match: values[match[1]], view.path) for view in VIEWS if view.method == "GET"]
-    return sorted(path for path in found if path != "/live")
+    return sorted(path for path in found if not path.endswith(("/live", "/live/marking")))
 
 
 @pytest.mark.parametrize("who", ["alice", INSTRUCTOR])
@@ -68,7 +69,8 @@ def test_no_query_of_any_page_is_an_internal_error(course: Course, who: str) -> 
         for text in MALFORMED:
             assert visitor.get(f"{path}?{text}").status_code < 500, (path, text[:20])
         for value in ABSURD:
-            everything = {name: value for name in names if name not in ("show", "order", "page")}
-            for query in (everything, {"show": value}, {"order": value}, {"page": value}):
+            others = [name for name in names if name not in ("show", "order", "page")]
+            halves = [dict.fromkeys(others[at::2], value) for at in (0, 1)]  # an address has 64 KiB at most here
+            for query in (*halves, {"show": value}, {"order": value}, {"page": value}):
                 answer = visitor.get(f"{path}?{urlencode(query, errors='surrogatepass')}")
                 assert answer.status_code < 500, (path, value[:20], query.keys())

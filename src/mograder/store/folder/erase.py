@@ -14,7 +14,7 @@ from mograder.domain.names import Username
 from mograder.domain.receipts import latest_filename, owner, version_owner
 from mograder.store.folder.layout import FEEDBACK, Folders, grading_folders
 from mograder.store.shared import files
-from mograder.store.shared.erased import name_digest, naming, new_salt
+from mograder.store.shared.erased import name_digest, naming, new_salt, without_name
 
 
 def erase_rows(connection: sqlite3.Connection, username: Username, places: Iterable[Tombstone]) -> None:
@@ -32,6 +32,7 @@ def erase_rows(connection: sqlite3.Connection, username: Username, places: Itera
         columns = {column[1] for column in connection.execute(f"PRAGMA table_info({table})").fetchall()}
         if "username" in columns:
             connection.execute(f"DELETE FROM {table} WHERE username = ?", (username,))
+    _erase_from_marking(connection, username)
     _erase_from_audit_log(connection, username)
 
 
@@ -43,6 +44,14 @@ def _keep_name_taken(connection: sqlite3.Connection, username: Username) -> None
         "INSERT INTO erased_names (salt, digest, generation) VALUES (?, ?, ?)",
         (salt, name_digest(salt, username), (held[0] if held else 0) + 1),
     )
+
+
+def _erase_from_marking(connection: sqlite3.Connection, username: Username) -> None:
+    """Where the person has marked others the name goes, and what is marked stays."""
+    connection.execute("UPDATE marking SET actor = ? WHERE actor = ?", (ERASED_NAME, username))
+    rows = connection.execute("SELECT number, content FROM marking WHERE instr(content, ?)", (username,)).fetchall()
+    for number, content in rows:
+        connection.execute("UPDATE marking SET content = ? WHERE number = ?", (without_name(content, username), number))
 
 
 def _erase_from_audit_log(connection: sqlite3.Connection, username: Username) -> None:

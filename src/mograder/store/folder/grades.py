@@ -61,19 +61,22 @@ class FolderGrades:
     def merge(
         self, assignment: AssignmentName, entries: tuple[GradeEntry, ...], event: Event, version: str | None = None
     ) -> int:
-        path = self._folder / assignment / GRADES
-
         def work(connection: sqlite3.Connection) -> int:
             record(connection, event)
-            with storage_errors("keep the grades"):
-                self._in_use.make(self._folder, assignment)
-                held = load_grades(path) if path.exists() else ()
-                check_version(assignment, held, version)
-                merged = grading.merge(held, entries)
-                write_grades(path, merged)
-            return len(merged)
+            return self.merge_within(assignment, entries, version)
 
         return self._ledger.write(work)
+
+    def merge_within(self, assignment: AssignmentName, entries: tuple[GradeEntry, ...], version: str | None) -> int:
+        """As `merge`, in a turn of the ledger's that the caller has."""
+        path = self._folder / assignment / GRADES
+        with storage_errors("keep the grades"):
+            self._in_use.make(self._folder, assignment)
+            held = load_grades(path) if path.exists() else ()
+            check_version(assignment, held, version)
+            merged = grading.merge(held, entries)
+            write_grades(path, merged)
+        return len(merged)
 
     def feedback(self, assignment: AssignmentName, username: Username) -> StoredFile | None:
         name = f"{username}.html"

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from mograder.domain.assignments import Assignment, Plan, ReleaseFile, find_assignment
+from mograder.domain.audit import Event
 from mograder.domain.errors import BadName, BadRequest, Unreadable
 from mograder.domain.files import StoredFile, is_left_behind
 from mograder.domain.names import MAX_FILE_NAME, AssignmentName, FileName, Username
-from mograder.domain.release import Fetched
+from mograder.domain.release import Fetched, NewFile
 from mograder.store.folder.layout import (
     FEEDBACK,
     GRADES,
@@ -26,6 +27,7 @@ from mograder.store.folder.layout import (
     stored,
 )
 from mograder.store.folder.ledger import Ledger
+from mograder.store.folder.publishing import FolderPublisher
 from mograder.store.folder.rows import where_asked
 from mograder.store.shared import files
 from mograder.store.shared.files import storage_errors
@@ -42,7 +44,7 @@ class ReleaseFolder:
     """The released files of one course folder, read afresh: an edit by hand shows at once."""
 
     def __init__(self, folders: Folders) -> None:
-        self._folders = folders
+        self.folders = self._folders = folders
         self._top = str(folders.release or folders.root)  # resolved: no link leads here
         self._below = "" if folders.release else f"{os.sep}files"
         self._submitted, self._grades = f"{folders.submitted}{os.sep}", f"{folders.grades}{os.sep}"
@@ -266,6 +268,7 @@ class FolderRelease:
         self._ledger = ledger
         self._folder = release
         self._plan = plan
+        self._publisher = FolderPublisher(release.folders, ledger)
 
     def assignments(self) -> tuple[Assignment, ...]:
         plan = self._plan()
@@ -286,6 +289,14 @@ class FolderRelease:
     def file(self, assignment: AssignmentName, name: FileName) -> StoredFile | None:
         with storage_errors("read the file"):
             return self._folder.release_file(assignment, name)
+
+    def put_files(self, assignment: AssignmentName, files: Sequence[NewFile], event: Event) -> None:
+        with storage_errors("put up the files"):
+            self._publisher.put(assignment, files, event)
+
+    def remove_file(self, assignment: AssignmentName, name: FileName, event: Event) -> bool:
+        with storage_errors("take back the file"):
+            return self.file(assignment, name) is not None and self._publisher.remove(assignment, name, event)
 
     def note_fetched(self, notes: Sequence[Fetched]) -> None:
         rows = [astuple(each) for each in notes]

@@ -26,6 +26,7 @@ from mograder.store.folder.jobs import FolderJobs
 from mograder.store.folder.keys import FolderKeys, Secrets, make_secret
 from mograder.store.folder.layout import BEGIN_ANEW, LEDGER, LOCK, SIGNING_KEY, Folders
 from mograder.store.folder.ledger import Ledger
+from mograder.store.folder.marking import FolderMarking
 from mograder.store.folder.placement import Placement
 from mograder.store.folder.release import FolderRelease, ReleaseFolder
 from mograder.store.folder.rows import VERSIONS, record
@@ -66,6 +67,7 @@ class FolderStore:
         self.commitments = FolderCommitments(ledger)
         self.extensions = FolderExtensions(ledger)
         self.jobs = FolderJobs(ledger)
+        self.marking = FolderMarking(ledger, self.grades)
         self.guard = FolderGuard(ledger)
         self.audit = FolderAudit(ledger)
         self._versions: tuple[object, Versions] = (None, Versions(0, 0, 0, 0))

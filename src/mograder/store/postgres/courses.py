@@ -20,6 +20,7 @@ from mograder.store.postgres.database import Connection, Database
 from mograder.store.postgres.rows import (
     RELEASED,
     SECRETS,
+    SOURCES,
     StoredReleaseFile,
     lock_document,
     put_document,
@@ -31,13 +32,19 @@ from mograder.store.postgres.store import PostgresStore
 from mograder.store.shared import files
 from mograder.store.shared.courses import course_taken, no_such_course
 
+FilesByAssignment = Mapping[AssignmentName, Sequence[tuple[FileName, Path]]]
+
 
 @dataclass(frozen=True)
 class Publication:
-    """What an instructor publishes: `documents` by their place in the database (None: there is none), and `files`."""
+    """What an instructor publishes: `documents` by their place in the database (None: there is none), and `files`.
+
+    `sources` are the notebooks with solutions and tests, and what stands beside them; None leaves those that are there.
+    """
 
     documents: Mapping[str, str | None]
-    files: Mapping[AssignmentName, Sequence[tuple[FileName, Path]]]
+    files: FilesByAssignment
+    sources: FilesByAssignment | None = None
 
 
 class PostgresCourses:
@@ -103,25 +110,33 @@ class PostgresCourses:
         self._database.write(name, work)
 
     def publish(self, name: CourseName, publication: Publication, event: Event) -> int:
-        """Replace plan, manifest and released files, in one transaction; returns how many files students get."""
+        """Replace plan, manifest, released files and sources, in one transaction; how many files are released."""
 
         def work(connection: Connection) -> int:
-            held = read_listing(lock_document(connection, name, RELEASED, "{}"))
-            before = [each for listed in held.values() for each in listed]
-            known = {each.sha256: each.body for each in before}
-            listing = {
-                assignment: tuple(_keep(connection, name, file, path, known) for file, path in listed)
-                for assignment, listed in publication.files.items()
-            }
-            used = {each.body for listed in listing.values() for each in listed}
-            blobs.drop(connection, name, [each.body for each in before if each.body not in used])
-            put_document(connection, name, RELEASED, write_listing(listing))
+            count = _replace_listing(connection, name, RELEASED, publication.files)
+            if publication.sources is not None:
+                _replace_listing(connection, name, SOURCES, publication.sources)
             for place, text in publication.documents.items():
                 _put_text(connection, name, place, text)
             record(connection, name, [event])
-            return sum(map(len, listing.values()))
+            return count
 
         return self._database.write(name, work)
+
+
+def _replace_listing(connection: Connection, course: str, place: str, wanted: FilesByAssignment) -> int:
+    """Keep the files of a listing in the place of those that were there; how many."""
+    held = read_listing(lock_document(connection, course, place, "{}"))
+    before = [each for listed in held.values() for each in listed]
+    known = {each.sha256: each.body for each in before}
+    listing = {
+        assignment: tuple(_keep(connection, course, file, path, known) for file, path in listed)
+        for assignment, listed in wanted.items()
+    }
+    used = {each.body for listed in listing.values() for each in listed}
+    blobs.drop(connection, course, [each.body for each in before if each.body not in used])
+    put_document(connection, course, place, write_listing(listing))
+    return sum(map(len, listing.values()))
 
 
 def _keep(connection: Connection, course: str, name: FileName, path: Path, known: dict[str, str]) -> StoredReleaseFile:

@@ -11,7 +11,7 @@ from mograder.domain.receipts import Receipt
 from mograder.store.postgres import blobs
 from mograder.store.postgres.database import Connection
 from mograder.store.postgres.rows import count_change, lock_document, put_document, read_grades
-from mograder.store.shared.erased import name_digest, naming, new_salt
+from mograder.store.shared.erased import name_digest, naming, new_salt, without_name
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
 
 
@@ -32,9 +32,19 @@ def erase(connection: Connection, course: str, username: Username, make_tombston
         found = connection.execute(f"SELECT body FROM {table} WHERE course = %s AND username = %s", own).fetchall()
         blobs.drop(connection, course, [body for (body,) in found])
     _keep_name_taken(connection, course, username)
-    for table in ("receipts", "feedback", "extensions", "fetched", "accounts", "grading_jobs", "grading_results"):
+    for table in (
+        "receipts",
+        "feedback",
+        "extensions",
+        "fetched",
+        "accounts",
+        "grading_jobs",
+        "grading_results",
+        "marking",
+    ):
         connection.execute(f"DELETE FROM {table} WHERE course = %s AND username = %s", own)
     _erase_from_documents(connection, course, username)
+    _erase_from_marking(connection, course, username)
     _erase_from_audit_log(connection, course, username)
 
 
@@ -68,6 +78,20 @@ def _erase_from_documents(connection: Connection, course: str, username: Usernam
             others = [dict(entry.fields) for entry in held if entry.username != username]
             if len(others) < len(held):
                 put_document(connection, course, place, json.dumps(others))
+
+
+def _erase_from_marking(connection: Connection, course: str, username: Username) -> None:
+    """Where the person has marked others the name goes, and what is marked stays."""
+    own = (course, username)
+    connection.execute("UPDATE marking SET actor = %s WHERE course = %s AND actor = %s", (ERASED_NAME, *own))
+    rows = connection.execute(
+        "SELECT number, content FROM marking WHERE course = %s AND strpos(content, %s) > 0", own
+    ).fetchall()
+    for number, content in rows:
+        connection.execute(
+            "UPDATE marking SET content = %s WHERE course = %s AND number = %s",
+            (without_name(content, username), course, number),
+        )
 
 
 def _erase_from_audit_log(connection: Connection, course: str, username: Username) -> None:

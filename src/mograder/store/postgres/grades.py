@@ -17,6 +17,19 @@ from mograder.store.postgres.tables import CourseTables
 from mograder.store.shared.grades import check_version, version_of
 
 
+def merge_within(
+    connection: Connection, course: str, assignment: AssignmentName, entries: tuple[GradeEntry, ...],
+    version: str | None,
+) -> int:  # fmt: skip
+    """As `GradesStore.merge`, in the caller's transaction, without an event."""
+    place = grades_place(assignment)
+    held = read_grades(lock_document(connection, course, place, "[]"))
+    check_version(assignment, held, version)
+    merged = grading.merge(held, entries)
+    put_document(connection, course, place, json.dumps([dict(each.fields) for each in merged]))
+    return len(merged)
+
+
 class PostgresGrades:
     """A `GradesStore`."""
 
@@ -33,15 +46,10 @@ class PostgresGrades:
     def merge(
         self, assignment: AssignmentName, entries: tuple[GradeEntry, ...], event: Event, version: str | None = None
     ) -> int:
-        place = grades_place(assignment)
-
         def work(connection: Connection) -> int:
-            held = read_grades(lock_document(connection, self._course, place, "[]"))
-            check_version(assignment, held, version)
-            merged = grading.merge(held, entries)
-            put_document(connection, self._course, place, json.dumps([dict(each.fields) for each in merged]))
+            count = merge_within(connection, self._course, assignment, entries, version)
             record(connection, self._course, [event])
-            return len(merged)
+            return count
 
         return self._tables.write(work)
 

@@ -2,3 +2,5 @@
 ALTER TABLE courses ADD COLUMN changes bigint NOT NULL DEFAULT 0;
 ALTER TABLE courses ADD COLUMN downloads bigint NOT NULL DEFAULT 0;
 ALTER TABLE courses ADD COLUMN results bigint NOT NULL DEFAULT 0;
+-- How many submissions came lately.
+CREATE INDEX receipts_by_moment ON receipts (course, received);

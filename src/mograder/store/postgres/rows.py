@@ -16,7 +16,7 @@ from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.store.postgres.database import Connection
 from mograder.store.shared.rows import ACCOUNT_COLUMNS, EXTENSION_COLUMNS, account_values, extension_values
 
-PLAN, RELEASED, SECRETS = "mograder.toml", "released files", "secrets"
+PLAN, RELEASED, SOURCES, SECRETS = "mograder.toml", "released files", "sources", "secrets"
 """Places of documents, beside those of grades and commits."""
 
 

@@ -20,6 +20,7 @@ from mograder.store.postgres.grades import PostgresGrades
 from mograder.store.postgres.guard import PostgresGuard
 from mograder.store.postgres.jobs import PostgresJobs
 from mograder.store.postgres.keys import PostgresKeys
+from mograder.store.postgres.marking import PostgresMarking
 from mograder.store.postgres.release import PostgresRelease
 from mograder.store.postgres.rows import VERSIONS, record
 from mograder.store.postgres.submissions import PostgresSubmissions
@@ -47,6 +48,7 @@ class PostgresStore:
         self.extensions = PostgresExtensions(tables)
         self.grades = PostgresGrades(tables)
         self.jobs = PostgresJobs(tables)
+        self.marking = PostgresMarking(tables)
         self.guard = PostgresGuard(tables)
         self.audit = PostgresAudit(tables)
 
@@ -54,7 +56,7 @@ class PostgresStore:
         return Versions(*self.tables.read(VERSIONS)[0])
 
     def version(self, assignment: AssignmentName) -> object:
-        return self.versions()  # grades and feedback are recorded, as all is but submissions, downloads and results
+        return self.versions().people  # grades and feedback are recorded, and no file is put there by hand
 
     def erase(self, username: Username, make_tombstone: MakeTombstone, event: Event) -> None:
         def work(connection: Connection) -> None:

@@ -23,6 +23,10 @@ MANIFEST = "assignments.json"
 NOTHING_SAID = Rules()
 
 
+def by_manifest() -> BadRequest:
+    return BadRequest(f"{MANIFEST} lists the assignments of this course and their files: change it by hand")
+
+
 class Fields(dict[str, Any]):
     """An object of JSON. It equals another only as they are written, so that an edit of 1 to true or 1.0 shows."""
 

@@ -10,6 +10,7 @@ from mograder.domain.access import Account, ExternalId, Role
 from mograder.domain.audit import Event
 from mograder.domain.extensions import Extension
 from mograder.domain.grading_jobs import Job, Result
+from mograder.domain.marking import Entry, Kind
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt, Submission
 
@@ -31,6 +32,9 @@ ERASED_COLUMNS = "number, previous, hash, statement"
 JOB_COLUMNS = ", ".join(each.name for each in fields(Job))
 
 RESULT_COLUMNS = ", ".join(each.name for each in fields(Result))
+
+
+MARKING_COLUMNS = ", ".join(each.name for each in fields(Entry))
 
 
 def account_of(row: Row) -> Account:
@@ -99,3 +103,19 @@ def job_of(row: Row) -> Job:
 def result_of(row: Row) -> Result:
     receipt, tests, assignment, username, graded, signed = row
     return Result(receipt, tests, AssignmentName(assignment), Username(username), graded, signed)
+
+
+def entry_of(row: Row) -> Entry:
+    assignment, kind, *rest = row
+    return Entry(AssignmentName(assignment), Kind(kind), *rest)
+
+
+def entry_values(entry: Entry) -> Row:
+    """The values of MARKING_COLUMNS."""
+    assignment, kind, *rest = astuple(entry)
+    return (assignment, kind.value, *rest)
+
+
+def place_values(entry: Entry) -> Row:
+    """The values of assignment, kind, username and key."""
+    return (entry.assignment, entry.kind.value, entry.username, entry.key)

@@ -33,6 +33,7 @@ from mograder.web.endpoints import feedback_pages
 from mograder.web.multipart import FilledForm
 from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of, section_of, small_number
 from mograder.web.pages.gradebook import is_checked, labels_of, members_of
+from mograder.web.pages.inline import kind_of
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import (
     Answer,
@@ -45,7 +46,6 @@ from mograder.web.pages.page_request import (
     shown_response,
 )
 from mograder.web.pages.source import Contents, look_into
-from mograder.web.pages.viewing import kind_of
 from mograder.web.uploads import MULTIPART_EXTRA
 from mograder.web.zips import ZipResponse
 from mograder.wire.codec import decode_json

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 from urllib.parse import urlencode
 
 from sse_starlette.sse import EventSourceResponse
-from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse
 
 from mograder.domain import board as boards
@@ -16,15 +15,14 @@ from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment, CountingRule
 from mograder.domain.board import Board, BoardFilter, Order, Show
 from mograder.domain.contents import LeftOut
-from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError, Unauthenticated
+from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError
 from mograder.domain.grading_results import Queue
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
 from mograder.web.api import Failure
-from mograder.web.broadcast import stream
-from mograder.web.pages import sessions
-from mograder.web.pages.page import Page
+from mograder.web.broadcast import Changed, stream
+from mograder.web.pages.page import Page, render
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
 
 
@@ -80,6 +78,7 @@ class BoardPage(Page):
     missing: tuple[Username, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     queue: Queue = field(default_factory=Queue)
+    everybody = BoardFilter()
     shows = tuple(Show)
     orders = tuple(Order)
 
@@ -95,6 +94,13 @@ class BoardPage(Page):
     @property
     def here(self) -> str:
         return self.at_page(self.part.page)
+
+
+@dataclass(frozen=True)
+class BoardRows(BoardPage):
+    """What a stream sends of the board: the rows of `found`, the queue and the rush."""
+
+    template = "board_rows.html"
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,7 @@ T = TypeVar("T")
 PEOPLE_A_PAGE = 100
 
 
-def board(request: PageRequest) -> Answer:
+def board(request: PageRequest) -> BoardPage:
     """People by assignments, filtered by the query."""
     everybody = request.api.board()
     wanted = wanted_of(request.query, everybody)
@@ -132,12 +138,8 @@ def board(request: PageRequest) -> Answer:
     section = boards.find(everybody, BoardFilter(section=wanted.section))
     missing = boards.missing(section, wanted.assignment) if wanted.assignment else ()
     shown = Board(found.assignments, tuple(rows))
-    course, failures = request.course, tuple(reversed(request.api.errors))
+    course = request.course
     left_out = tuple(each for each in course.contents().left_out if not each.expected)
-    rush = Rush(
-        course.submissions.rush(), course.accounts.recent_registrations(), not course.accounts.has_room, failures,
-        course.submissions.free_space(),
-    )  # fmt: skip
     return BoardPage(
         request.frame,
         everybody.assignments,
@@ -145,7 +147,7 @@ def board(request: PageRequest) -> Answer:
         wanted,
         shown,
         part,
-        rush,
+        _rush(request),
         everybody.sections,
         missing,
         left_out,
@@ -153,21 +155,48 @@ def board(request: PageRequest) -> Answer:
     )
 
 
-async def live(request: PageRequest) -> Answer:
-    """The event stream that reports changes."""
-    request.api.live.check()
-    name, course = sessions.cookie_name(request.course), request.course
+def _rush(request: PageRequest) -> Rush:
+    course, failures = request.course, tuple(reversed(request.api.errors))
+    return Rush(
+        course.submissions.rush(), course.accounts.recent_registrations(), not course.accounts.has_room, failures,
+        course.submissions.free_space(),
+    )  # fmt: skip
 
-    def may() -> bool:
-        cookie = cookie_parser(request.headers.get("cookie", "")).get(name, "")
-        try:
-            return not request.api.check_tokens or sessions.read_cookie(course, cookie)[1].is_instructor
-        except Unauthenticated:
-            return False
+
+def _news(request: PageRequest, changed: Collection[Username]) -> tuple[int, str]:
+    everybody = request.api.board()
+    return len(everybody.rows), _rows(request, everybody, changed)
+
+
+def _rows(request: PageRequest, everybody: Board, changed: Collection[Username]) -> str:
+    """The rows of these people, as HTML."""
+    rows = tuple(each for each in everybody.rows if each.username in changed)
+    found, part = Board(everybody.assignments, rows), Part(1, 1, len(rows))
+    people, queue = len(everybody.rows), request.course.results.queue()
+    return render(
+        BoardRows(request.frame, everybody.assignments, people, BoardFilter(), found, part, _rush(request), queue=queue)
+    )
+
+
+async def live(request: PageRequest) -> Answer:
+    """The event stream: `rows` holds the rows of some people; after `changed`, all is to be read again."""
+    request.api.live.check()
+
+    def news(changed: Changed) -> tuple[int, str]:
+        """How many people are on the board, and the rows that have changed."""
+        if changed is None:
+            return len(request.api.board().rows), ""
+        return request.api.live.shared((request.root, changed), lambda: _news(request, changed))
 
     async def events() -> AsyncIterator[dict[str, str]]:
-        async for _ in stream(request.api.live, request.actor.username, lambda: request.api.threads.run(may)):
-            yield {"event": "changed", "data": ""}
+        api, known = request.api, 0  # people on the board that was last read whole
+        async for changed in stream(api.live, request.actor.username, request.still_holds):
+            people, rows = await api.threads.run(lambda changed=changed: news(changed))  # type: ignore[misc]
+            if changed is None or people != known:  # somebody new has no row yet
+                known = people
+                yield {"event": "changed", "data": ""}
+            else:
+                yield {"event": "rows", "data": rows}
 
     return EventSourceResponse(events(), send_timeout=request.api.timeouts.taking)
 

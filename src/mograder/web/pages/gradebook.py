@@ -115,7 +115,15 @@ def labels_of(task: Assignment) -> Labels:
 def _student_grade(row: GradebookRow) -> StudentGrade:
     received = None if row.received is None else row.received / 1_000_000
     return StudentGrade.of(
-        member_of(row.person), row.grade, row.penalised, row.entry.feedback, row.points, row.draft, received, row.late
+        member_of(row.person),
+        row.grade,
+        row.penalised,
+        row.entry.feedback,
+        row.points,
+        row.draft,
+        received,
+        row.late,
+        row.version,
     )
 
 

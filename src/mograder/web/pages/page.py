@@ -39,10 +39,13 @@ class Frame:
     root: str = ""
     user: Username | None = None
     is_instructor: bool = False
+    is_grader: bool = False
     checked: bool = True
     """False on a server that lets everybody do everything (--no-auth)."""
     config_errors: tuple[Unreadable, ...] = ()
     """Files of the course that cannot be parsed now. Every page tells instructors."""
+    viewing: bool = False
+    """Whether an instructor looks at the page as a student does."""
 
     def at(self, path: str, *segments: str) -> str:
         """The link to a page: `path` below the mount, then each of `segments`, percent-encoded."""

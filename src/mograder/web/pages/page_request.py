@@ -20,7 +20,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, cookie_parser
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
-from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
+from mograder.domain.access import ANONYMOUS, UNCHECKED, VIEWER, Actor, Allow, authorise
 from mograder.domain.assignments import Assignment
 from mograder.domain.course import Course
 from mograder.domain.deadlines import SECOND
@@ -33,9 +33,9 @@ from mograder.text import declared_charset
 from mograder.web.api import Api
 from mograder.web.body import Body, ClientDisconnected, Message, Receive, Scope, Send, is_multipart
 from mograder.web.pages import sessions
+from mograder.web.pages.inline import kind_of
 from mograder.web.pages.page import Frame, Page, Problem, SessionEnded, render
 from mograder.web.pages.sessions import Session
-from mograder.web.pages.viewing import kind_of
 from mograder.web.prefix import path_of
 from mograder.web.replies import FEEDBACK_POLICY, attachment, path_to
 from mograder.web.throttle import address_key
@@ -44,6 +44,9 @@ log = logging.getLogger(__name__)
 
 FORM_LIMIT = 16 * 1024
 """Bytes of a form without files."""
+
+LEAVE = "/as-student"
+"""The one form that somebody can send who looks at the course as a student does."""
 
 POLICY = "; ".join((
     "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'",
@@ -88,6 +91,8 @@ class PageRequest:
     sender: str
     secure: bool
     form: Mapping[str, str]
+    viewing: bool = False
+    """Whether an instructor looks at the pages as a student does; the actor is VIEWER then."""
 
     @property
     def course(self) -> Course:
@@ -98,7 +103,8 @@ class PageRequest:
         user = self.actor.username if self.session else None
         return Frame(
             self.course.title or "Course", self.course.clock(), self.root, user, self.actor.is_instructor,
-            self.api.check_tokens, self.course.config_errors(self.actor),
+            self.actor.is_staff and not self.actor.is_instructor,
+            self.api.check_tokens, self.course.config_errors(self.actor), self.viewing,
         )  # fmt: skip
 
     def assignment(self) -> Assignment:
@@ -110,6 +116,18 @@ class PageRequest:
         if not is_multipart(self.headers):
             raise BadRequest("choose a file first")
         return await self.api.take_submission(self.actor, assignment, user, self.body, self.received, from_page=True)
+
+    async def still_holds(self) -> bool:
+        """Whether the session of this request is still that of the same person in the same role."""
+
+        def look() -> bool:
+            given = cookie_parser(self.headers.get("cookie", "")).get(sessions.cookie_name(self.course), "")
+            try:
+                return sessions.read_cookie(self.course, given)[1] == self.actor
+            except Unauthenticated:
+                return not self.api.check_tokens
+
+        return await self.api.threads.run(look)
 
     def to(self, path: str, *segments: str, query: str = "") -> Response:
         """A redirect to another page: the answer to a form that was taken, so that reloading does not send it again."""
@@ -258,6 +276,8 @@ class PageEndpoint:
             request = await self._api.threads.run(lambda: self._with_session(request))
             if self._view.method == "POST":
                 check_origin(request.headers)
+                if request.viewing and self._view.path != LEAVE:
+                    raise Forbidden("you look at the course as a student does, so nothing is sent: go back first")
             if request.actor == ANONYMOUS and self._view.allow is not Allow.ANYONE:
                 return to_login(request)
             authorise(request.actor, self._view.allow)
@@ -281,14 +301,16 @@ class PageEndpoint:
 
     def _with_session(self, request: PageRequest) -> PageRequest:
         """The request with its session and actor. An invalid or expired cookie counts as none."""
-        given = cookie_parser(request.headers.get("cookie", "")).get(sessions.cookie_name(request.course))
+        cookies = cookie_parser(request.headers.get("cookie", ""))
+        given = cookies.get(sessions.cookie_name(request.course))
+        found = request if request.api.check_tokens else replace(request, actor=UNCHECKED)
         if given is not None:
-            try:
+            with contextlib.suppress(Unauthenticated):
                 session, actor = sessions.read_cookie(request.course, given)
-                return replace(request, actor=actor, session=session)
-            except Unauthenticated:
-                pass
-        return request if request.api.check_tokens else replace(request, actor=UNCHECKED)
+                found = replace(request, actor=actor, session=session)
+        if found.actor.is_instructor and sessions.view_cookie_name(request.course) in cookies:
+            return replace(found, actor=VIEWER, viewing=True)
+        return found
 
     async def _finish(self, request: PageRequest, answer: Answer) -> Response:
         response = await self._api.threads.run(lambda: html(answer)) if isinstance(answer, Page) else answer

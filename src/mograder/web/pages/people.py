@@ -39,10 +39,13 @@ class People(Page):
     codes: tuple[tuple[Username, str], ...] = ()
     problem: str = ""
     kept: str = ""
+    sections: tuple[str, ...] = ()
+    section: str = ""
     roles = tuple(Role)
 
     def at_page(self, page: int) -> str:
-        return f"{self.frame.at('/people')}?{urlencode({'q': self.text, 'page': page})}"
+        asked = {"q": self.text, **({"section": self.section} if self.section else {}), "page": page}
+        return f"{self.frame.at('/people')}?{urlencode(asked)}"
 
     @property
     def table(self) -> str:
@@ -165,9 +168,16 @@ def people_page(
 ) -> People:
     text = request.query.get("q", "")[:200]
     key = text.strip().casefold()
-    found = [each for each in request.course.roster.all() if key in f"{each.username}\n{each.name}".casefold()]
+    everybody = request.course.roster.all()
+    sections = tuple(sorted({section for each in everybody for section in each.sections}))
+    section = request.query.get("section", "")
+    section = section if section in sections else ""
+    found = [
+        each for each in everybody
+        if key in f"{each.username}\n{each.name}\n{each.email}".casefold() and (not section or section in each.sections)
+    ]  # fmt: skip
     accounts, part = part_of(found, request.query, PEOPLE_A_PAGE)
-    return People(request.frame, tuple(accounts), part, text, codes, problem, kept)
+    return People(request.frame, tuple(accounts), part, text, codes, problem, kept, sections, section)
 
 
 def with_codes(request: PageRequest, added: list[tuple[Account, str]]) -> Answer:

@@ -16,7 +16,22 @@ from mograder.domain.errors import MograderError, NotFound, Unauthenticated
 from mograder.domain.tokens import Token, random_secret
 from mograder.web import endpoints
 from mograder.web.api import Api
-from mograder.web.pages import assignment, board, devices, gradebook, install, people, roster, sessions, student
+from mograder.web.pages import (
+    assignment,
+    board,
+    devices,
+    gradebook,
+    install,
+    marking,
+    marking_person,
+    marking_release,
+    people,
+    publish,
+    roster,
+    sessions,
+    student,
+    viewing,
+)
 from mograder.web.pages.devices import browser_name
 from mograder.web.pages.page import ConfirmSwitch, Join, Joined, Login, Once, assets
 from mograder.web.pages.page_request import Answer, PageEndpoint, PageRequest, PageRoute, html
@@ -34,6 +49,8 @@ def home(request: PageRequest) -> Answer:
         return join_form(request) if request.course.accounts.registration_open else login_form(request)
     if request.actor.is_instructor:
         return board.board(request)
+    if request.actor.is_staff:
+        return marking.index(request)
     return student.home(request)
 
 
@@ -103,7 +120,8 @@ def log_out(request: PageRequest) -> Answer:
     request.course.accounts.end_claim(request.actor)
     if request.session:
         request.session.end(request.course)
-    request.api.live.end(request.actor.username)
+    for each in (request.api.live, request.api.live_marking, request.api.results):
+        each.end(request.actor.username)
     return request.logged_out(request.to("/login"))
 
 
@@ -155,9 +173,14 @@ VIEWS = (
     *student.VIEWS,
     *board.VIEWS,
     *assignment.VIEWS,
+    *publish.VIEWS,
+    *viewing.VIEWS,
     *gradebook.VIEWS,
     *roster.VIEWS,
     *people.VIEWS,
+    *marking.VIEWS,
+    *marking_person.VIEWS,
+    *marking_release.VIEWS,
     *devices.VIEWS,
 )
 

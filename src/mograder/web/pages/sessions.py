@@ -64,6 +64,11 @@ def cookie_name(course: Course) -> str:
     return f"mograder-{course.keys.public()[-1]['kid'][:8]}"  # the oldest key: rotation must not end sessions
 
 
+def view_cookie_name(course: Course) -> str:
+    """The cookie of an instructor who looks at the pages as a student does."""
+    return f"{cookie_name(course)}-view"
+
+
 def cookie_value(course: Course, session: Session) -> str:
     """What the cookie of a session holds that is used now."""
     generation = course.accounts.generation(session.username)

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from markupsafe import Markup
 
 from mograder.domain.files import StoredFile
+from mograder.notebook.cells import NotebookError, parse
 from mograder.web.pages.highlight import highlight_python
 
 SHOWN = 256 * 1024
@@ -31,13 +32,29 @@ _END = struct.Struct("<4s4H2LH")
 class Contents:
     """The content of a submission: `source` as safe HTML, or the `files` of a zip with their sizes in bytes.
 
-    `cut` says that there is more than is shown; `problem` says why nothing can be shown.
+    `cut` says that there is more than is shown; `problem` says why nothing can be shown. `media` is the type of an
+    image or a PDF, by its first bytes, whatever it is called. `cells` are those of a notebook: (name, safe HTML).
     """
 
     source: Markup | None = None
     files: tuple[tuple[str, int], ...] = ()
     cut: bool = False
     problem: str = ""
+    media: str = ""
+    cells: tuple[tuple[str, Markup], ...] = ()
+
+
+MEDIA = (
+    (b"%PDF-", "application/pdf"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"), (b"GIF89a", "image/gif"),
+)  # fmt: skip
+
+
+def media_of(start: bytes) -> str:
+    """The type of an image or a PDF that begins with these bytes, "" for all else."""
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for magic, kind in MEDIA if start.startswith(magic)), "")
 
 
 def look_into(file: StoredFile) -> Contents:
@@ -47,10 +64,22 @@ def look_into(file: StoredFile) -> Contents:
         start = opened.read(SHOWN)
         if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
             return _listed(opened)
+    if media := media_of(start):
+        return Contents(problem="this is shown where it is marked: download it to look at it", media=media)
     if b"\0" in start:
         return Contents(problem="this is no text: download it to look at it")
     text = start.decode("utf-8-sig", errors="replace")
-    return Contents(highlight_python(text), cut=file.size > SHOWN)
+    return Contents(highlight_python(text), cut=file.size > SHOWN, cells=_cells(text))
+
+
+def _cells(text: str) -> tuple[tuple[str, Markup], ...]:
+    """The cells of a notebook, by number and name; nothing for all else."""
+    try:
+        found = parse(text).cells
+    except NotebookError:
+        return ()
+    return tuple((f"cell {number}" + (f" ({each.name})" if each.name != "_" else ""), highlight_python(each.code))
+                 for number, each in enumerate(found, 1))  # fmt: skip
 
 
 def _listed(opened: BinaryIO) -> Contents:

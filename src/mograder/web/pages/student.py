@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import unquote
 
+from sse_starlette.sse import EventSourceResponse
 from starlette.responses import RedirectResponse, Response
 
 from mograder.domain import deadlines, doubts
@@ -16,11 +18,15 @@ from mograder.domain.counting import AssessedSubmission
 from mograder.domain.deadlines import IN_TIME, Lateness, Penalties
 from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound, Unconfirmed
 from mograder.domain.extensions import Extension, State
-from mograder.domain.grading_results import GradingState, Progress
+from mograder.domain.grading_results import Progress
+from mograder.domain.mark_release import ShownMark
 from mograder.domain.names import printable
 from mograder.domain.receipts import Receipt
 from mograder.domain.standings import Standing
+from mograder.web.broadcast import stream
 from mograder.web.pages.editors import editor_links
+from mograder.web.pages.inline import VIEWABLE
+from mograder.web.pages.markdown import Instructions, rendered
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import (
     Answer,
@@ -31,7 +37,6 @@ from mograder.web.pages.page_request import (
     html,
     shown_response,
 )
-from mograder.web.pages.viewing import VIEWABLE
 from mograder.web.replies import attachment
 from mograder.web.zips import ZipResponse
 
@@ -101,7 +106,8 @@ class MyAssignment(Page):
     A submission may have `limit` bytes and one of the endings `accepts`; `now_late` is how late it would be now.
     `questions` are what to think of before the next submission.
     `received` is the submission that was just accepted; `repeated` says that these bytes were the latest already.
-    `problem` says why the last submission failed, `ask_problem` why the last request for more time did, "" if none did.
+    `problem` says why the last submission failed, `ask_problem` why the last request for more time did, and
+    `regrade_problem` why that to look at a mark again did, "" if none did.
     """
 
     template = "my_assignment.html"
@@ -118,6 +124,16 @@ class MyAssignment(Page):
     ask_problem: str = ""
     questions: tuple[str, ...] = ()
     grading: Progress = field(default_factory=Progress)
+    mark: ShownMark = field(default_factory=ShownMark)
+    regrade_problem: str = ""
+
+    @property
+    def asks_until(self) -> int | None:
+        """Until when the student may ask to look at the mark again; None when that is over."""
+        until = self.mark.until
+        return until if until is not None and self.frame.now <= until else None
+
+    instructions: Instructions = field(default_factory=Instructions)
 
     @property
     def title(self) -> str:
@@ -176,7 +192,7 @@ class MyAssignment(Page):
     @property
     def in_queue(self) -> bool:
         """Whether the result of the newest submission is still to come."""
-        return self.grading.state in (GradingState.WAITING, GradingState.RUNNING)
+        return self.grading.is_coming
 
     @property
     def asked(self) -> bool:
@@ -222,12 +238,22 @@ def assignment(request: PageRequest) -> MyAssignment:
         plan.penalties, str(plan.zone), now, received, "repeated" in request.query,
         questions=(question,) if question else (),
         grading=course.results.of(request.actor, task, request.actor.username),
+        mark=course.mark_release.shown(task, request.actor.username),
+        instructions=_instructions(request, task),
     )  # fmt: skip
+
+
+def _instructions(request: PageRequest, task: Assignment) -> Instructions:
+    """As a page shows them; those that cannot be shown are among the files."""
+    try:
+        return rendered(request.course.publishing.instructions(task.name))
+    except BadRequest:
+        return rendered("")
 
 
 def _own_assignment(request: PageRequest) -> Assignment:
     """The assignment with its files. Raises NotFound; Forbidden for the course's instructor, who submits nothing."""
-    if request.actor.username.reserved:
+    if request.actor.username.reserved and not request.viewing:
         raise Forbidden("this page is for a student's own work: the board shows everybody's")
     name = request.assignment().name
     return next(each for each in request.course.release.assignments(request.actor) if each.name == name)
@@ -251,6 +277,26 @@ def _place(assignment: Assignment, file: ReleaseFile) -> tuple[str, str] | None:
         return assignment.name, file.name
     local = re.fullmatch(r"/assignments/([^/]+)/files/(.+)", file.url)
     return (unquote(local[1]), unquote(local[2])) if local else None
+
+
+async def live(request: PageRequest) -> Answer:
+    """The event stream that says when the result of the newest submission is there, and ends then."""
+    task = await request.api.threads.run(lambda: _own_assignment(request))
+    user = request.actor.username
+    request.api.results.check(user)
+
+    def waits() -> bool:
+        return request.course.results.of(request.actor, task, user).is_coming
+
+    async def events() -> AsyncIterator[dict[str, str]]:
+        async for _ in stream(request.api.results, user, request.still_holds, about=user):
+            waiting = await request.api.threads.run(waits)
+            yield {"event": "changed", "data": ""}
+            if not waiting:
+                yield {"event": "done", "data": ""}
+                return
+
+    return EventSourceResponse(events(), send_timeout=request.api.timeouts.taking)
 
 
 # submitting
@@ -282,6 +328,17 @@ def ask(request: PageRequest) -> Answer:
     return request.to("/my", task.name)
 
 
+def ask_regrade(request: PageRequest) -> Answer:
+    """Ask to look at a question's mark again."""
+    task = _own_assignment(request)
+    try:
+        question, reason = request.form.get("question", ""), request.form.get("reason", "")
+        request.course.mark_release.ask(request.actor, task, question, reason)
+    except MograderError as error:
+        return html(replace(assignment(request), regrade_problem=error.message), error.status)
+    return request.to("/my", task.name)
+
+
 # files
 
 
@@ -290,7 +347,8 @@ async def release_file(request: PageRequest) -> Answer:
     answer = await request.api.threads.run(
         lambda: file_response(request.course.release.file(request.actor, folder, name))
     )
-    request.api.fetches.note(request.actor, folder, name, request.received)
+    if not request.viewing:
+        request.api.fetches.note(request.actor, folder, name, request.received)
     return answer
 
 
@@ -302,7 +360,8 @@ async def all_files(request: PageRequest) -> Answer:
         raise NotFound(f"{task.name!r} has no files here")
     release_file = partial(request.course.release.file, request.actor)
     found = await request.api.threads.run(lambda: [(name, release_file(*place)) for name, place in places])
-    request.api.fetches.note(request.actor, *places[0][1], request.received)
+    if not request.viewing:
+        request.api.fetches.note(request.actor, *places[0][1], request.received)
     return ZipResponse(found, f"{task.name}.zip")
 
 
@@ -344,7 +403,9 @@ def receipts(request: PageRequest) -> Answer:
 VIEWS: tuple[PageRoute, ...] = (
     PageRoute("GET", "/my/{assignment}", Allow.MEMBER, assignment),
     PageRoute("POST", "/my/{assignment}", Allow.MEMBER, submit),
+    PageRoute("GET", "/my/{assignment}/live", Allow.MEMBER, live),
     PageRoute("POST", "/my/{assignment}/extension", Allow.MEMBER, ask),
+    PageRoute("POST", "/my/{assignment}/regrade", Allow.MEMBER, ask_regrade),
     PageRoute("GET", "/my/{assignment}/files/{file:path}", Allow.MEMBER, release_file),
     PageRoute("GET", "/my/{assignment}/all.zip", Allow.MEMBER, all_files),
     PageRoute("GET", "/my/{assignment}/submissions/{file}", Allow.MEMBER, version),

@@ -1,47 +1,33 @@
-"""Which submissions a browser may show as what they are, and under which content security policy.
+"""An instructor begins or ends to look at the pages as a student does.
 
-Invariant: nothing that can run is among them: no HTML, no SVG, and no file whose bytes are not what its name says.
+The cookie for it takes rights away and gives none, so it is not signed. `page_request` refuses all forms meanwhile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-
-from mograder.domain.files import StoredFile
-from mograder.domain.receipts import version_ending
-
-_NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+from mograder.domain.access import Allow
+from mograder.domain.errors import Forbidden
+from mograder.domain.names import AssignmentName
+from mograder.web.pages import sessions
+from mograder.web.pages.page_request import Answer, PageRequest, PageRoute
 
 
-@dataclass(frozen=True)
-class Viewable:
-    """A kind of file by its media type; `begins` are the bytes that one begins with."""
-
-    media_type: str
-    begins: tuple[bytes, ...]
-    policy: str = f"sandbox; {_NOTHING}; img-src 'self' data:; style-src 'unsafe-inline'"
-
-
-_JPEG = Viewable("image/jpeg", (b"\xff\xd8\xff",))
-
-VIEWABLE: Mapping[str, Viewable] = MappingProxyType({
-    # Without `sandbox`, under which browsers do not start their viewer; it runs apart from this origin.
-    ".pdf": Viewable("application/pdf", (b"%PDF-",), f"{_NOTHING}; object-src 'self'; style-src 'unsafe-inline'"),
-    ".png": Viewable("image/png", (b"\x89PNG\r\n\x1a\n",)),
-    ".jpg": _JPEG,
-    ".jpeg": _JPEG,
-    ".gif": Viewable("image/gif", (b"GIF87a", b"GIF89a")),
-    ".webp": Viewable("image/webp", (b"RIFF",)),
-})  # fmt: skip
-"""By the file ending."""
+def view_as_student(request: PageRequest) -> Answer:
+    """Begin, or end with `leave` in the form. Back to the assignment that the form names, if it does."""
+    if not (request.actor.is_instructor or request.viewing):
+        raise Forbidden("only an instructor looks at the course as a student does")
+    name = request.form.get("assignment", "")
+    place = [AssignmentName.parse(name)] if name else []
+    leaves = "leave" in request.form
+    answer = request.to(("/board" if leaves else "/my") if place else "/", *place)
+    if leaves:
+        answer.delete_cookie(sessions.view_cookie_name(request.course), path=request.root or "/")
+    else:
+        answer.set_cookie(
+            sessions.view_cookie_name(request.course), "student", max_age=sessions.SESSION_SECONDS,
+            path=request.root or "/", secure=request.secure, httponly=True, samesite="lax",
+        )  # fmt: skip
+    return answer
 
 
-def kind_of(file: StoredFile) -> Viewable | None:
-    """What a browser may show the file as, by its ending and its first bytes. May wait for a network."""
-    kind = VIEWABLE.get(version_ending(file.name))
-    if kind is None:
-        return None
-    with file.open() as opened:
-        return kind if opened.read(16).startswith(kind.begins) else None
+VIEWS: tuple[PageRoute, ...] = (PageRoute("POST", "/as-student", Allow.ANYONE, view_as_student),)

@@ -20,12 +20,16 @@ function update(old, fresh) {
 }
 
 htmx.defineExtension("in-place", {
-  isInlineSwap: (style) => style === "in-place",
+  isInlineSwap: (style) => style === "in-place" || style === "rows",
   handleSwap(style, target, fragment) {
-    if (style !== "in-place") return false;
+    if (!this.isInlineSwap(style)) return false;
     showTimes(fragment);
     offerCopies(fragment);
-    update(target, fragment.firstElementChild);
+    if (style === "in-place") update(target, fragment.firstElementChild);
+    else for (const fresh of fragment.querySelectorAll("tr[id], #queue, #rush")) { // a row may be on another page
+      const old = document.getElementById(fresh.id);
+      if (old) update(old, fresh);
+    }
     return []; // nothing in it is new to htmx
   },
 });

@@ -1,0 +1,420 @@
+"""From drafts to what students see: releasing marks, taking them back, and requests to look at them again.
+
+Invariant: a student is shown releases and the requests about them, and of a draft nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from mograder.domain import counting
+from mograder.domain.access import Actor
+from mograder.domain.assignments import Assignment, Plan
+from mograder.domain.audit import Event
+from mograder.domain.board import readable_grades
+from mograder.domain.deadlines import MINUTE
+from mograder.domain.errors import BadRequest, ChangedMeanwhile, Forbidden, NotFound
+from mograder.domain.extensions import personal_schedule
+from mograder.domain.grades import (
+    BASED_ON,
+    GRADE_KEYS,
+    PENALISED,
+    PENALTY,
+    PERSON_KEYS,
+    RAW,
+    GradeEntry,
+    number,
+    of_person,
+)
+from mograder.domain.marking import SHOWN, Content, Entry, GradesChange, Kind, Message, Request, Sheet, checked_text
+from mograder.domain.marking_desk import Candidate, MarkedQuestion, MarkingDesk, PersonMarking
+from mograder.domain.marks import in_words, penalised
+from mograder.domain.names import Username, counted, printable
+from mograder.domain.receipts import Receipt
+from mograder.domain.store import Store
+
+DAY = 24 * 60 * MINUTE
+WITHDRAWN = "withdrawn"
+"""The workflow state of a grade that was taken back."""
+
+TAKEN = {"", *PERSON_KEYS, *GRADE_KEYS, "feedback", "workflow_state", RAW, PENALTY, PENALISED, BASED_ON}
+"""Keys of a grade that mean something else than the points of a question that is called so."""
+
+OPEN_MESSAGES = 20
+"""Messages that a student may write about one question."""
+
+
+@dataclass(frozen=True)
+class ReleasedQuestion:
+    """A question as its student sees it. `items` are texts of rubric items with their points."""
+
+    key: str
+    available: float
+    points: float
+    by_hand: bool
+    items: Sequence[Sequence[Any]] = ()
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Released(Content):
+    """What a student is shown of a marking. `raw` is the mark before the `penalty` (in per cent), `total` what counts.
+
+    `attempt`, `receipt` and `tests` name the submission and the tests that it is about. `changes` says what is
+    different from the release before. Questions are mappings with the fields of ReleasedQuestion.
+    """
+
+    questions: Sequence[Mapping[str, Any]] = ()
+    raw: float = 0.0
+    available: float = 0.0
+    penalty: float = 0.0
+    total: float = 0.0
+    attempt: int | None = None
+    receipt: int | None = None
+    tests: str = ""
+    remarks: Sequence[Sequence[str]] = ()
+    changes: Sequence[str] = ()
+    withdrawn: bool = False
+
+    @property
+    def rows(self) -> tuple[ReleasedQuestion, ...]:
+        return tuple(ReleasedQuestion(**each) for each in self.questions)
+
+    @property
+    def grade(self) -> str:
+        return in_words(self.total)
+
+    @property
+    def feedback(self) -> str:
+        """The comments as one text, for every client that shows a grade with a feedback."""
+        lines = [f"{each.key}: {each.comment}" if each.key else each.comment for each in self.rows if each.comment]
+        return "\n".join([*lines, *(f"{place}: {text}" for place, text in self.remarks)])
+
+
+class ReleaseState(StrEnum):
+    """What a release would do for a person."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    SAME = "unchanged"
+    UNFINISHED = "unfinished"
+    CONFLICT = "conflict"  # the grade was written by somebody else meanwhile
+
+
+@dataclass(frozen=True)
+class PlannedRelease:
+    """What a release would do for one person. `before` and `stored` are the grades of the last release and of now.
+
+    `unfinished` names questions that have no points, `outdated` those whose mark is about an earlier submission.
+    """
+
+    candidate: Candidate
+    state: ReleaseState
+    then: Released | None = None
+    before: str | None = None
+    stored: str | None = None
+    unfinished: tuple[str, ...] = ()
+    outdated: tuple[str, ...] = ()
+    newer: bool = False
+    version: int = 0
+
+
+@dataclass(frozen=True)
+class ReleasePlan:
+    """What a release would do. `seen` is a digest: a plan with another one is another plan."""
+
+    rows: tuple[PlannedRelease, ...]
+    seen: str
+    penalties: bool = False
+
+    def of(self, *states: ReleaseState) -> tuple[PlannedRelease, ...]:
+        return tuple(each for each in self.rows if each.state in states)
+
+    @property
+    def writes(self) -> tuple[PlannedRelease, ...]:
+        return self.of(ReleaseState.NEW, ReleaseState.CHANGED)
+
+
+@dataclass(frozen=True)
+class ShownMark:
+    """What a student is shown: the release (None while there is none), since when, requests, until when one may ask."""
+
+    released: Released | None = None
+    moment: int | None = None
+    requests: tuple[tuple[str, Request], ...] = ()
+    until: int | None = None
+
+    def request(self, question: str) -> Request | None:
+        return next((each for key, each in self.requests if key == question), None)
+
+
+@dataclass(frozen=True)
+class MarkRelease:
+    """Releasing marks in one course."""
+
+    store: Store
+    desk: MarkingDesk
+    clock: Callable[[], int]
+
+    # for those who mark
+
+    def everybody(self, assignment: Assignment, only: Collection[str] | None = None) -> list[PersonMarking]:
+        """The marking of everybody who has submitted or was marked, sorted by user name."""
+        name, store = assignment.name, self.store
+        plan, sheet = store.config.plan(), self.desk.sheet(assignment)
+        of: dict[str, list[Entry]] = {}
+        for each in store.marking.current(name):
+            if each.username:
+                of.setdefault(each.username, []).append(each)
+        kept: dict[str, list[Receipt]] = {}
+        for receipt in store.submissions.receipts(name):
+            kept.setdefault(receipt.submission.username, []).append(receipt)
+        results: dict[str, dict[int, str]] = {}
+        for result in store.jobs.results(name):
+            results.setdefault(result.username, {})[result.receipt] = result.signed
+        given = {each.username: each for each in store.extensions.find(name)}
+        questions = self.desk.questions(assignment)
+        marked = {user for user, entries in of.items() if any(each.kind is Kind.MARK for each in entries)}
+        people = sorted(marked | {*kept, *results} | set(store.submissions.users(name)))
+        found = []
+        for user in people:
+            if only is not None and user not in only:
+                continue
+            due = personal_schedule(assignment, given.get(Username(user))).due
+            assessed = counting.assess(kept.get(user, ()), due, plan)
+            chosen = counting.counting(assessed, plan.counts)
+            newest = assessed[-1].submission.attempt if assessed else None
+            found.append(self.desk.marked(assignment, Username(user), of.get(user, ()), chosen, newest,
+                                          results.get(user, {}), sheet, questions))  # fmt: skip
+        return found
+
+    def plan(self, assignment: Assignment, only: Collection[str] | None = None, over: bool = False) -> ReleasePlan:
+        """What releasing the marks of `only` these people (None: of everybody) would do.
+
+        A grade that somebody wrote since the last release is left alone, unless the release goes `over` it.
+        """
+        return self._plan(assignment, self.store.grades.of(assignment.name), only, over)
+
+    def _plan(
+        self, assignment: Assignment, stored: tuple[GradeEntry, ...], only: Collection[str] | None, over: bool
+    ) -> ReleasePlan:
+        plan, sheet = self.store.config.plan(), self.desk.sheet(assignment)
+        candidates = {each.username: each for each in self.desk.candidates(assignment)}
+        shown = {each.username: each for each in self.store.marking.current(assignment.name, (Kind.RELEASE,))}
+        rows = []
+        for person in self.everybody(assignment, only):
+            candidate = candidates.get(person.username) or Candidate(person.username, "", person.newest, False)
+            last = shown.get(person.username)
+            rows.append(_planned(person, candidate, last, of_person(stored, person.username), sheet, plan, over))
+        said = json.dumps([[each.candidate.username, each.state, each.then and asdict(each.then)] for each in rows])
+        return ReleasePlan(tuple(rows), hashlib.sha256(said.encode()).hexdigest(), plan.penalties.apply)
+
+    def release(
+        self, actor: Actor, assignment: Assignment, only: Collection[str] | None = None, over: bool = False,
+        seen: str | None = None,
+    ) -> ReleasePlan:  # fmt: skip
+        """Release what `plan` says; what was released is in the plan that is returned.
+
+        Raises ChangedMeanwhile, and releases nothing, when `seen` is the digest of another plan.
+        """
+        version = self.store.grades.version(assignment.name)
+        stored = self.store.grades.of(assignment.name)
+        planned, now = self._plan(assignment, stored, only, over), self.clock()
+        if seen is not None and planned.seen != seen:
+            raise ChangedMeanwhile("marks have changed since you looked: look at what would be released again")
+        entries, changed = [], []
+        for row in planned.writes:
+            assert row.then is not None
+            user = row.candidate.username
+            entries.append(Entry(assignment.name, Kind.RELEASE, user, "", row.version + 1, now, actor.username,
+                                 row.then.text_form, "; ".join(row.then.changes)))  # fmt: skip
+            changed.append(_grade(row.then, of_person(stored, user), user))
+        if entries:
+            event = self._event(actor, "release marks", assignment, entries)
+            self.store.marking.write(assignment.name, entries, [event], GradesChange(tuple(changed), version))
+        return planned
+
+    def count(self, assignment: Assignment, only: Collection[str] | None = None) -> int:
+        """How many of them (None: of everybody) have a mark that is released."""
+        return sum(not Released.read(each).withdrawn
+                   for each in self.store.marking.current(assignment.name, (Kind.RELEASE,))
+                   if only is None or each.username in only)  # fmt: skip
+
+    def withdraw(self, actor: Actor, assignment: Assignment, only: Collection[str] | None = None) -> int:
+        """Take back what was released, with its grades: students see neither any more. How many there were."""
+        version = self.store.grades.version(assignment.name)
+        stored, now = self.store.grades.of(assignment.name), self.clock()
+        entries, changed = [], []
+        for each in self.store.marking.current(assignment.name, (Kind.RELEASE,)):
+            last = Released.read(each)
+            if last.withdrawn or (only is not None and each.username not in only):
+                continue
+            content = json.dumps({**asdict(last), "withdrawn": True}, ensure_ascii=False)
+            entries.append(Entry(each.assignment, Kind.RELEASE, each.username, "", each.version + 1, now,
+                                 actor.username, content, "withdrawn"))  # fmt: skip
+            held = of_person(stored, Username(each.username))
+            if held is not None and held.grade is not None and _same(held.grade, last.grade):
+                changed.append(GradeEntry({**_person_fields(held, each.username), "workflow_state": WITHDRAWN}))
+        if entries:
+            event = self._event(actor, "withdraw marks", assignment, entries)
+            change = GradesChange(tuple(changed), version) if changed else None
+            self.store.marking.write(assignment.name, entries, [event], change)
+        return len(entries)
+
+    def _event(self, actor: Actor, action: str, assignment: Assignment, entries: Sequence[Entry]) -> Event:
+        if len(entries) == 1:
+            return Event(self.clock(), actor.username, action, entries[0].username, assignment.name)
+        return Event(self.clock(), actor.username, action, assignment.name, counted(len(entries), "person").replace(
+            "persons", "people"))  # fmt: skip
+
+    # for the student
+
+    def shown(self, assignment: Assignment, user: Username) -> ShownMark:
+        """What the person may see: nothing but releases and requests is read."""
+        own = self.store.marking.current(assignment.name, SHOWN, user)
+        requests = tuple((each.key, Request.read(each)) for each in sorted(own, key=lambda each: each.key)
+                         if each.kind is Kind.REQUEST)  # fmt: skip
+        last = next((each for each in own if each.kind is Kind.RELEASE), None)
+        entry = of_person(readable_grades(self.store.grades, assignment.name) or (), user)
+        if last is None or entry is None or not entry.visible or entry.grade is None:
+            return ShownMark(requests=requests)
+        released = Released.read(last)
+        if released.withdrawn:
+            return ShownMark(requests=requests)
+        days = self.store.config.plan().regrade_days
+        until = last.moment + int(days * DAY) if days else None
+        return ShownMark(released, last.moment, requests, until)
+
+    def ask(self, actor: Actor, assignment: Assignment, question: str, reason: str) -> Entry:
+        """Ask to look at a question again. Raises BadRequest, Forbidden when it is too late, NotFound."""
+        user, now = actor.username, self.clock()
+        shown = self.shown(assignment, user)
+        asked = next((each for each in shown.released.rows if each.key == question), None) if shown.released else None
+        if asked is None:
+            raise NotFound(f"no mark of {printable(question)!r} is released to you")
+        if shown.until is None or now > shown.until:
+            raise Forbidden("the time to ask for another look at this mark is over")
+        said = checked_text(reason, "reason")
+        if not said:
+            raise BadRequest("say why the mark should be looked at again")
+        held = next((each for each in self.store.marking.current(assignment.name, (Kind.REQUEST,), user)
+                     if each.key == question), None)  # fmt: skip
+        request = Request.read(held)
+        if sum(each.student for each in request.thread) >= OPEN_MESSAGES:
+            raise BadRequest(f"you have written {OPEN_MESSAGES} messages about this: talk to your instructor")
+        made = request.with_message(Message(user, now, said, student=True), is_open=True)
+        entry = Entry(assignment.name, Kind.REQUEST, user, question, (held.version if held else 0) + 1, now, user,
+                      made.text_form, "asked")  # fmt: skip
+        event = Event(now, user, "ask regrade", user, f"{assignment.name} {question}".strip())
+        self.store.marking.write(assignment.name, [entry], [event])
+        return entry
+
+
+def _planned(
+    person: PersonMarking, candidate: Candidate, last: Entry | None, stored: GradeEntry | None, sheet: Sheet,
+    plan: Plan, over: bool,
+) -> PlannedRelease:  # fmt: skip
+    before = Released.read(last) if last is not None else None
+    version = last.version if last else 0
+    then = _released(person, before, sheet, plan)
+    newer = person.newest is not None and person.newest != person.attempt
+    held = stored.grade if stored is not None else None
+    said = PlannedRelease(
+        candidate, ReleaseState.NEW, then, before.grade if before and not before.withdrawn else None, held,
+        person.marks.waiting, person.outdated, newer, version,
+    )  # fmt: skip
+    return _with_state(said, before, stored, over)
+
+
+def _with_state(row: PlannedRelease, before: Released | None, stored: GradeEntry | None, over: bool) -> PlannedRelease:
+    def state(found: ReleaseState) -> PlannedRelease:
+        return PlannedRelease(**{**row.__dict__, "state": found})
+
+    if row.then is None:
+        return state(ReleaseState.UNFINISHED)
+    ours = {before.grade, row.then.grade} if before else {row.then.grade}
+    texts = {"", row.then.feedback, before.feedback if before else ""}
+    others = stored is not None and (
+        (stored.grade is not None and not any(_same(stored.grade, each) for each in ours))
+        or stored.feedback not in texts
+    )
+    if others and not over:
+        return state(ReleaseState.CONFLICT)
+    if before is None or before.withdrawn:
+        return state(ReleaseState.NEW)
+    visible = stored is not None and stored.visible and stored.grade is not None
+    return state(ReleaseState.SAME if visible and not others and not row.then.changes else ReleaseState.CHANGED)
+
+
+def _released(person: PersonMarking, before: Released | None, sheet: Sheet, plan: Plan) -> Released | None:
+    """What would be shown; None while a part of the mark is missing."""
+    total = person.marks.total
+    if total is None:
+        return None
+    lateness = person.counting.lateness if person.counting else None
+    penalty = lateness.penalty if lateness and plan.penalties.enabled else 0.0
+    rows = tuple(_question(each, sheet) for each in person.questions)
+    made = Released(
+        [asdict(each) for each in rows], total, person.marks.available, penalty,
+        penalised(total, penalty) if plan.penalties.apply else total, person.attempt,
+        person.counting.receipt.number if person.counting else None,
+        person.record.tested.tests if person.record else "",
+        [[key, text] for key, text, _ in person.remarks if text],
+    )  # fmt: skip
+    changes = changes_between(before, made) if before is not None and not before.withdrawn else ()
+    return Released(**{**made.__dict__, "changes": list(changes)})
+
+
+def _question(row: MarkedQuestion, sheet: Sheet) -> ReleasedQuestion:
+    items = [[sheet.items[key].text, sheet.items[key].points] for key in row.given.items if key in sheet.items]
+    return ReleasedQuestion(row.key, row.mark.available, row.mark.points or 0.0, row.mark.given is not None, items,
+                            row.given.comment)  # fmt: skip
+
+
+def changes_between(before: Released, after: Released) -> tuple[str, ...]:
+    """What a student is told has changed, a sentence a change."""
+    told = []
+    old = {each.key: each for each in before.rows}
+    for each in after.rows:
+        was, name = old.pop(each.key, None), each.key or "the mark"
+        if was is None or was.points != each.points:
+            told.append(f"{name}: {in_words(was.points) if was else 'nothing'} -> {in_words(each.points)} points")
+        if was is not None and (was.comment != each.comment or was.items != each.items):
+            told.append(f"{name}: the comment has changed")
+    told += [f"{key or 'the mark'}: no longer counts" for key in old]
+    if [list(each) for each in before.remarks] != [list(each) for each in after.remarks]:
+        told.append("the remarks in the submission have changed")
+    if before.attempt != after.attempt:
+        told.append(f"it is about submission {after.attempt or '–'} now")
+    if before.total != after.total and not any("points" in each for each in told):
+        told.append(f"the mark: {in_words(before.total)} -> {in_words(after.total)}")
+    return tuple(told)
+
+
+def _same(one: str, other: str) -> bool:
+    return one == other or (number(one) == number(other) != float("-inf"))
+
+
+def _person_fields(held: GradeEntry | None, user: str) -> dict[str, object]:
+    fields: dict[str, object] = {"username": user}
+    if held is not None and held.has_userid:
+        fields["userid"] = held.fields["userid"]
+    return fields
+
+
+def _grade(released: Released, held: GradeEntry | None, user: str) -> GradeEntry:
+    """The grade that every client reads; points by question, the raw mark and the penalty stand beside it."""
+    fields: dict[str, object] = {each.key: in_words(each.points) for each in released.rows if each.key not in TAKEN}
+    fields |= _person_fields(held, user)
+    fields |= {"grade": released.grade, "feedback": released.feedback, "workflow_state": "released"}
+    if held is not None and "mark" in held.fields:
+        fields["mark"] = released.grade
+    if released.penalty or (held is not None and RAW in held.fields):
+        fields |= {RAW: in_words(released.raw), PENALTY: in_words(released.penalty),
+                   PENALISED: in_words(penalised(released.raw, released.penalty))}  # fmt: skip
+    return GradeEntry(fields)

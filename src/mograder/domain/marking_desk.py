@@ -1,0 +1,454 @@
+"""The desk of those who mark: what there is to mark, what was given, and by whom. Students never come here.
+
+Invariant: a mark is changed only from the version that the person has seen, and only by who may mark it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mograder.domain import counting, marking
+from mograder.domain.access import Actor, Role
+from mograder.domain.accounts import People
+from mograder.domain.assignments import Assignment
+from mograder.domain.audit import Event
+from mograder.domain.counting import AssessedSubmission
+from mograder.domain.errors import BadRequest, Forbidden, NotFound, Unreadable, VerificationFailed
+from mograder.domain.extensions import Extensions, personal_schedule
+from mograder.domain.grading_record import GradingRecord
+from mograder.domain.grading_results import ReadRecord
+from mograder.domain.marking import (
+    Assigned,
+    Content,
+    Entry,
+    GivenMark,
+    Kind,
+    Message,
+    Request,
+    RubricItem,
+    Sheet,
+    Text,
+    checked_text,
+)
+from mograder.domain.marks import Given, Marks, Question, QuestionMark, in_words, mark, whole
+from mograder.domain.names import Username, counted, printable
+from mograder.domain.results import Outcome, RunReport
+from mograder.domain.store import Store
+
+NO_RESULT = RunReport(Outcome.OUR_FAILURE)
+"""What stands for the result of a submission that has none: no points by checks, and no zero."""
+
+MOST_ITEMS = 200
+"""Rubric items of one assignment."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Somebody whose work may be marked. `attempt` is their newest submission, None where nothing has a receipt."""
+
+    username: Username
+    name: str
+    attempt: int | None
+    submitted: bool
+    sections: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MarkedQuestion:
+    """A question of one person: its mark, what a person gave (with its version), and who did so when."""
+
+    question: Question
+    mark: QuestionMark
+    given: GivenMark = field(default_factory=GivenMark)
+    version: int = 0
+    by: str = ""
+    moment: int | None = None
+    grader: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.question.key
+
+    @property
+    def to_do(self) -> bool:
+        """Whether a person has to give points yet."""
+        return self.question.manual and self.mark.points is None
+
+
+@dataclass(frozen=True)
+class PersonMarking:
+    """All that there is to mark of one person: the submission that counts, and the `newest` attempt.
+
+    `remarks` are texts at places of the submission, each with its version; `record` is the result by checks.
+    """
+
+    username: Username
+    counting: AssessedSubmission | None
+    newest: int | None
+    record: GradingRecord | None
+    questions: tuple[MarkedQuestion, ...]
+    marks: Marks
+    note: str = ""
+    note_version: int = 0
+    remarks: tuple[tuple[str, str, int], ...] = ()
+    requests: tuple[tuple[str, Request, int], ...] = ()
+
+    @property
+    def attempt(self) -> int | None:
+        return self.counting.submission.attempt if self.counting else None
+
+    @property
+    def outdated(self) -> tuple[str, ...]:
+        """The questions whose mark was given for another submission than the one that counts now."""
+        return tuple(each.key for each in self.questions
+                     if each.given.says_something and each.given.attempt != self.attempt)  # fmt: skip
+
+    @property
+    def finished(self) -> bool:
+        return self.marks.total is not None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How many of `total` are marked: of a question, or of what a person is given to mark."""
+
+    name: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Overview:
+    """An assignment on the desk: everybody, with the questions that have yet to be marked by a person.
+
+    `to_do` is by user name, for those who have submitted something and have something left.
+    """
+
+    questions: tuple[Question, ...]
+    sheet: Sheet
+    candidates: tuple[Candidate, ...]
+    to_do: Mapping[str, tuple[str, ...]]
+    by_question: tuple[Progress, ...]
+    by_grader: tuple[Progress, ...]
+    open_requests: tuple[tuple[str, str], ...]
+
+    @property
+    def done(self) -> int:
+        return sum(each.submitted for each in self.candidates) - len(self.to_do)
+
+
+@dataclass(frozen=True)
+class MarkingDesk:
+    """Marking in one course. `read_record` may be slow; `new_secret` gives random texts."""
+
+    store: Store
+    extensions: Extensions
+    people: People
+    clock: Callable[[], int]
+    read_record: ReadRecord
+    new_secret: Callable[[], str]
+
+    # looking
+
+    def version(self) -> int:
+        """Changes with every change of the marking."""
+        return self.store.marking.count()
+
+    def sheet(self, assignment: Assignment) -> Sheet:
+        return marking.sheet_of(self.store.marking.current(assignment.name, marking.SHEET))
+
+    def questions(self, assignment: Assignment, record: GradingRecord | None = None) -> tuple[Question, ...]:
+        """The questions of an assignment: those of its notebook and those of mograder.toml, else the one mark."""
+        if record is None:
+            results = self.store.jobs.results(assignment.name)
+            newest = max(results, key=lambda each: each.graded, default=None)
+            record = self._read(newest.signed) if newest else None
+        known = record.questions if record else ()
+        keys = {each.key for each in known}
+        planned = [Question(each.key, each.points, manual=True) for each in assignment.rules.questions
+                   if each.key not in keys]  # fmt: skip
+        return (*known, *planned) or (whole(assignment.rules.points),)
+
+    def candidates(self, assignment: Assignment) -> tuple[Candidate, ...]:
+        """Everybody but those who teach, sorted by user name; who has submitted is among them in any case."""
+        accounts = [each for each in self.store.accounts.all() if not each.removed]
+        known = {each.username: each for each in accounts}
+        latest = {each.username: each.attempt for _, each in self.store.submissions.latest()
+                  if each.assignment == assignment.name}  # fmt: skip
+        active = {*latest, *self.store.submissions.users(assignment.name)}
+        everybody = {each.username for each in accounts if each.role is Role.STUDENT} | active
+        return tuple(
+            Candidate(user, account.name if account else "", latest.get(user), user in active,
+                      account.sections if account else ())
+            for user in sorted(everybody) for account in [known.get(user)]
+        )  # fmt: skip
+
+    def graders(self) -> tuple[str, ...]:
+        """Who may be given something to mark."""
+        return tuple(each.username for each in self.store.accounts.all()
+                     if not each.removed and each.role is not Role.STUDENT)  # fmt: skip
+
+    def overview(self, actor: Actor, assignment: Assignment) -> Overview:
+        """What there is to mark, as far as `actor` may mark it."""
+        current = self.store.marking.current(assignment.name)
+        sheet = marking.sheet_of(current)
+        questions, everybody = self.questions(assignment), self.candidates(assignment)
+        manual = [each for each in questions if each.manual]
+        given = {(each.username, each.key): each for each in current if each.kind is Kind.MARK and each.content}
+        marked = {place for place, each in given.items() if self._gives_points(GivenMark.read(each), sheet)}
+        submitted: list[str] = [each.username for each in everybody if each.submitted]
+        to_do = {user: left for user in submitted if (left := tuple(
+            each.key for each in manual
+            if (user, each.key) not in marked and self.may_mark(actor, sheet, user, each.key)
+        ))}  # fmt: skip
+        by_question = tuple(
+            Progress(each.key, sum((user, each.key) in marked for user in submitted), len(submitted)) for each in manual
+        )
+        requests = tuple((each.username, each.key) for each in current
+                         if each.kind is Kind.REQUEST and Request.read(each).open)  # fmt: skip
+        by_grader = self._by_grader(sheet, submitted, manual, given, marked)
+        return Overview(questions, sheet, everybody, to_do, by_question, by_grader, requests)
+
+    def _by_grader(
+        self, sheet: Sheet, submitted: Sequence[str], manual: Sequence[Question],
+        given: dict[tuple[str, str], Entry], marked: set[tuple[str, str]],
+    ) -> tuple[Progress, ...]:  # fmt: skip
+        done: dict[str, int] = {}
+        total: dict[str, int] = {}
+        for user in submitted:
+            for question in manual:
+                place = (user, question.key)
+                grader = sheet.grader(user, question.key)
+                who = given[place].actor if place in marked else grader
+                done[who] = done.get(who, 0) + (place in marked)
+                total[who] = total.get(who, 0) + 1
+        return tuple(Progress(who, done[who], total[who]) for who in sorted(total) if who)
+
+    @staticmethod
+    def _gives_points(given: GivenMark, sheet: Sheet) -> bool:
+        return given.points is not None or any(key in sheet.items for key in given.items)
+
+    @staticmethod
+    def may_mark(actor: Actor, sheet: Sheet, username: str, question: str) -> bool:
+        """Whether `actor` may mark it: it is theirs or anybody's, and not their own work; an instructor, anything."""
+        if actor.is_instructor:
+            return True
+        return actor.username != username and sheet.grader(username, question) in ("", actor.username)
+
+    def of(self, assignment: Assignment, user: Username) -> PersonMarking:
+        """Raises NotFound for somebody who is not in the course."""
+        if not self.people.is_known(user):
+            raise NotFound(f"nobody called {printable(user)!r} is in the course")
+        own = self.store.marking.current(assignment.name, username=user)
+        results = {each.receipt: each.signed for each in self.store.jobs.results(assignment.name, user)}
+        plan, extension = self.store.config.plan(), self.extensions.of(assignment, user)
+        due = personal_schedule(assignment, extension).due
+        kept = counting.assess(self.store.submissions.receipts(assignment.name, user), due, plan)
+        return self.marked(assignment, user, own, counting.counting(kept, plan.counts),
+                           kept[-1].submission.attempt if kept else None, results, self.sheet(assignment))  # fmt: skip
+
+    def marked(
+        self, assignment: Assignment, user: Username, own: Sequence[Entry], chosen: AssessedSubmission | None,
+        newest: int | None, results: dict[int, str], sheet: Sheet, questions: tuple[Question, ...] | None = None,
+    ) -> PersonMarking:  # fmt: skip
+        """What a person's entries come to. `results` are signed records by receipt, `chosen` the submission that
+        counts, `questions` those of the assignment where they are known."""
+        signed = results.get(chosen.receipt.number) if chosen else None
+        record = self._read(signed) if signed else None
+        asked = self.questions(assignment, record) if record or questions is None else questions
+        by_key = {each.key: each for each in own if each.kind is Kind.MARK}
+        report = record.report if record else NO_RESULT
+        automatic = {each.key: each.automatic for each in mark(asked, report).questions}
+        given = {each.key: GivenMark.read(by_key.get(each.key)) for each in asked}
+        points = {each.key: found for each in asked
+                  if (found := marking.points_of(given[each.key], sheet.items, each.points, automatic[each.key]))
+                  is not None}  # fmt: skip
+        marks = mark(asked, report, Given(points))
+        rows = tuple(_row(each, found, given[each.key], by_key.get(each.key), sheet.grader(user, each.key))
+                     for each, found in zip(asked, marks.questions, strict=True))  # fmt: skip
+        note = next((each for each in own if each.kind is Kind.NOTE), None)
+        return PersonMarking(
+            user, chosen, newest, record, rows, marks, Text.read(note).text, note.version if note else 0,
+            tuple((each.key, Text.read(each).text, each.version) for each in own if each.kind is Kind.REMARK),
+            tuple((each.key, Request.read(each), each.version) for each in own if each.kind is Kind.REQUEST),
+        )  # fmt: skip
+
+    def _read(self, signed: str) -> GradingRecord | None:
+        try:
+            return self.read_record(signed)
+        except (VerificationFailed, BadRequest, Unreadable):  # `verify` tells of it; marking by hand goes on
+            return None
+
+    def comments(self, assignment: Assignment) -> dict[str, tuple[str, ...]]:
+        """By question the comments that were given before, the most used first."""
+        counts: dict[str, dict[str, int]] = {}
+        for each in self.store.marking.current(assignment.name, (Kind.MARK,)):
+            if comment := GivenMark.read(each).comment:
+                of = counts.setdefault(each.key, {})
+                of[comment] = of.get(comment, 0) + 1
+        return {key: tuple(sorted(of, key=lambda text: (-of[text], text)))[:20] for key, of in counts.items()}
+
+    def history(self, assignment: Assignment, user: Username) -> list[Entry]:
+        """Every change about a person, the oldest first."""
+        return self.store.marking.history(assignment.name, user)
+
+    # marking
+
+    def give(
+        self, actor: Actor, assignment: Assignment, user: Username, question: str, given: GivenMark, version: int,
+        why: str = "",
+    ) -> Entry:  # fmt: skip
+        """Mark a question, from the `version` that the person has seen. What holds already is returned unchanged.
+
+        Raises BadRequest, Forbidden, NotFound, and MarkingConflict when somebody else has marked it meanwhile.
+        """
+        found, sheet = self.of(assignment, user), self.sheet(assignment)
+        asked = next((each for each in found.questions if each.key == question), None)
+        if asked is None:
+            raise NotFound(f"{assignment.name!r} has no question {printable(question)!r}")
+        if not self.may_mark(actor, sheet, user, question):
+            raise Forbidden(f"{question or 'this'} of this person is given to {sheet.grader(user, question)} to mark")
+        _check_points(given.points, asked.question)
+        items = sorted({each for each in given.items if each in sheet.of_question(question)})
+        chosen = found.counting
+        made = GivenMark(given.points, items, checked_text(given.comment, "comment"))
+        if made.says_something:
+            made = GivenMark(
+                made.points, made.items, made.comment, found.attempt, chosen.receipt.number if chosen else None,
+                found.record.tested.tests if found.record else "",
+            )  # fmt: skip
+        return self._put(actor, assignment, Kind.MARK, user, question, made, version, why)
+
+    def write_text(
+        self, actor: Actor, assignment: Assignment, user: Username, kind: Kind, key: str, text: str, version: int
+    ) -> Entry:
+        """Keep the note about a person, or a remark at a place of their submission."""
+        if not self.people.is_known(user):
+            raise NotFound(f"nobody called {printable(user)!r} is in the course")
+        if actor.username == user:
+            raise Forbidden("nobody marks their own work")
+        said = Text(checked_text(text, "note" if kind is Kind.NOTE else "remark"))
+        return self._put(actor, assignment, kind, user, key, said, version)
+
+    def _put(
+        self, actor: Actor, assignment: Assignment, kind: Kind, user: str, key: str, content: Content, version: int,
+        why: str = "", events: Sequence[Event] = (),
+    ) -> Entry:  # fmt: skip
+        entry = Entry(assignment.name, kind, user, key, version + 1, self.clock(), actor.username,
+                      content.text_form, checked_text(why, "reason"))  # fmt: skip
+        held = next((each for each in self.store.marking.current(assignment.name, (kind,), user) if each.key == key),
+                    None)  # fmt: skip
+        if held is not None and held.content == entry.content:  # a client that lost the answer sends it again
+            return held
+        self.store.marking.write(assignment.name, [entry], events)
+        return entry
+
+    # the rubric
+
+    def put_item(self, actor: Actor, assignment: Assignment, key: str, item: RubricItem | None, version: int) -> Entry:
+        """Make, change or take away (None) a rubric item; `key` "" makes a new one. Raises as `give`."""
+        sheet = self.sheet(assignment)
+        if item is not None:
+            asked = next((each for each in self.questions(assignment) if each.key == item.question), None)
+            if asked is None:
+                raise NotFound(f"{assignment.name!r} has no question {printable(item.question)!r}")
+            item = RubricItem(item.question, checked_text(item.text, "rubric item"), item.points)
+            if not item.text:
+                raise BadRequest("say what the rubric item is for")
+            if not math.isfinite(item.points) or abs(item.points) > asked.points:
+                raise BadRequest(f"{item.points:g} is no number of points of {in_words(asked.points)}")
+            if not key and len(sheet.items) >= MOST_ITEMS:
+                raise BadRequest(f"there are {MOST_ITEMS} rubric items: take some away first")
+        if key and key not in sheet.items:
+            raise NotFound("there is no such rubric item any more")
+        new = key or self.new_secret()[:12]
+        return self._put(actor, assignment, Kind.ITEM, "", new, item or RubricItem(), version)
+
+    def who_has(self, assignment: Assignment, key: str) -> tuple[str, ...]:
+        """Who has a rubric item now: the people whose points change with it."""
+        current = self.store.marking.current(assignment.name, (Kind.MARK,))
+        return tuple(sorted(each.username for each in current if key in GivenMark.read(each).items))
+
+    # handing out, and names
+
+    def hand_out(self, actor: Actor, assignment: Assignment, wanted: Mapping[tuple[str, str], str]) -> int:
+        """Give people (user name, "") or questions ("", key) to graders, "" for nobody; how many changed."""
+        graders = set(self.graders())
+        for grader in wanted.values():
+            if grader and grader not in graders:
+                raise BadRequest(f"{printable(grader)!r} is neither a grader nor an instructor")
+        held = {each.place: each for each in self.store.marking.current(assignment.name, (Kind.ASSIGNED,))}
+        now, entries = self.clock(), []
+        for (user, key), grader in wanted.items():
+            before, content = held.get((Kind.ASSIGNED, user, key)), Assigned(grader).text_form
+            if (before.content if before else "") != content:
+                version = (before.version if before else 0) + 1
+                entries.append(Entry(assignment.name, Kind.ASSIGNED, user, key, version, now, actor.username, content))
+        if entries:
+            event = Event(now, actor.username, "hand out", assignment.name, counted(len(entries), "change"))
+            self.store.marking.write(assignment.name, entries, [event])
+        return len(entries)
+
+    def at_random(self, actor: Actor, assignment: Assignment, graders: Sequence[str]) -> int:
+        """Hand out everybody's work evenly, who marks whom by chance."""
+        if not graders:
+            raise BadRequest("choose at least one grader")
+        secret = self.new_secret()
+        people = sorted((each.username for each in self.candidates(assignment)),
+                        key=lambda user: marking.digest(secret, user))  # fmt: skip
+        chosen: dict[tuple[str, str], str] = {(user, ""): graders[at % len(graders)] for at, user in enumerate(people)}
+        return self.hand_out(actor, assignment, chosen)
+
+    def set_anonymous(self, actor: Actor, assignment: Assignment, anonymous: bool) -> None:
+        """Hide names on all pages of marking, or show them. Pseudonyms are the same every time."""
+        sheet = self.sheet(assignment)
+        if anonymous == bool(sheet.settings.salt):
+            return
+        # The salt of the first time comes back, so that what was written down of a pseudonym stays true.
+        earlier = [marking.Settings.read(each).salt for each in self.store.marking.history(assignment.name, "")
+                   if each.kind is Kind.SETTINGS]  # fmt: skip
+        salt = next(filter(None, earlier), "") or self.new_secret()
+        now = self.clock()
+        event = Event(now, actor.username, "hide names" if anonymous else "show names", assignment.name)
+        self._put(actor, assignment, Kind.SETTINGS, "", "", marking.Settings(salt if anonymous else ""),
+                  sheet.settings_version, events=[event])  # fmt: skip
+
+    def reveal(self, actor: Actor, assignment: Assignment, user: Username, pseudonym: str) -> None:
+        """Record that somebody was told whose pseudonym it is."""
+        self.store.audit.record(Event(self.clock(), actor.username, "reveal", user, f"{assignment.name} {pseudonym}"))
+
+    # requests
+
+    def answer(
+        self, actor: Actor, assignment: Assignment, user: Username, question: str, text: str, version: int
+    ) -> Entry:
+        """Answer a regrade request, which closes it."""
+        sheet = self.sheet(assignment)
+        if not self.may_mark(actor, sheet, user, question):
+            raise Forbidden(f"this request is for {sheet.grader(user, question)} to answer")
+        held = next((each for each in self.store.marking.current(assignment.name, (Kind.REQUEST,), user)
+                     if each.key == question), None)  # fmt: skip
+        said = checked_text(text, "answer")
+        if held is None or not said:
+            raise BadRequest("write an answer" if held else "nobody has asked for that")
+        message = Message(actor.username, self.clock(), said, student=False)
+        return self._put(actor, assignment, Kind.REQUEST, user, question,
+                         Request.read(held).with_message(message, is_open=False), version)  # fmt: skip
+
+
+def _row(question: Question, found: QuestionMark, given: GivenMark, entry: Entry | None, grader: str) -> MarkedQuestion:
+    if entry is None:
+        return MarkedQuestion(question, found, grader=grader)
+    return MarkedQuestion(question, found, given, entry.version, entry.actor, entry.moment, grader)
+
+
+def _check_points(points: float | None, question: Question) -> None:
+    if points is None:
+        return
+    if not math.isfinite(points) or points < 0:
+        raise BadRequest(f"{points:g} is no number of points: give 0 or more")
+    if points > question.points:
+        raise BadRequest(f"{in_words(points)} is more than the {in_words(question.points)} points of "
+                         f"{question.key or 'the assignment'}")  # fmt: skip

@@ -1,0 +1,218 @@
+"""The pages of those who mark: what there is to mark, who marks what, and the way to the next that nobody has marked.
+
+Invariant: where names are hidden, no page, header or file name of marking has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from sse_starlette.sse import EventSourceResponse
+from starlette.requests import cookie_parser
+
+from mograder.domain.access import Allow
+from mograder.domain.assignments import Assignment
+from mograder.domain.errors import BadRequest, NotFound, Unauthenticated
+from mograder.domain.marking import Names
+from mograder.domain.marking_desk import Candidate, Overview
+from mograder.domain.names import Username, printable
+from mograder.web.broadcast import stream
+from mograder.web.pages import sessions
+from mograder.web.pages.board import Part, part_of
+from mograder.web.pages.page import Page
+from mograder.web.pages.page_request import Answer, PageRequest, PageRoute
+
+PEOPLE_A_PAGE = 100
+
+
+@dataclass(frozen=True)
+class MarkingIndex(Page):
+    """Every assignment, and how many people there is something left to mark of."""
+
+    template = "marking_index.html"
+    heading = "Marking"
+    works: tuple[tuple[Assignment, Overview], ...]
+
+
+@dataclass(frozen=True)
+class OnMarking(Page):
+    """A page about the marking of one assignment."""
+
+    heading = "Marking"
+    assignment: Assignment
+    names: Names
+
+    @property
+    def title(self) -> str:
+        return self.assignment.rules.title or self.assignment.name
+
+    def at(self, *segments: str) -> str:
+        """The link to a page of this assignment's marking."""
+        return self.frame.at("/marking", self.assignment.name, *segments)
+
+    def person(self, username: str, *segments: str) -> str:
+        return self.at("people", self.names.shown(username), *segments)
+
+
+@dataclass(frozen=True)
+class MarkingPage(OnMarking):
+    """Who there is to mark. `rows` are a part of the people that were looked for by `text`."""
+
+    template = "marking_assignment.html"
+    overview: Overview
+    rows: tuple[Candidate, ...]
+    part: Part
+    text: str
+    graders: tuple[str, ...]
+    said: str = ""
+
+    def at_page(self, page: int) -> str:
+        return f"{self.at()}?{urlencode({'q': self.text, 'page': page})}"
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        return sections_of(self.overview.candidates)
+
+    def next_of(self, question: str) -> str:
+        return f"{self.at('next')}?{urlencode({'question': question})}"
+
+    def named(self, candidate: Candidate) -> str:
+        """What the person is called in the list."""
+        return self.names.shown(candidate.username) if self.names.hidden else candidate.name or candidate.username
+
+
+def names_of(request: PageRequest, task: Assignment) -> Names:
+    return Names(request.course.marking.sheet(task).settings.salt)
+
+
+def index(request: PageRequest) -> Answer:
+    desk = request.course.marking
+    listed = request.course.release.assignments(request.actor)
+    return MarkingIndex(request.frame, tuple((each, desk.overview(request.actor, each)) for each in listed))
+
+
+def page(request: PageRequest) -> Answer:
+    """Who there is to mark. A search that finds one person leads there."""
+    task, desk = request.assignment(), request.course.marking
+    found = desk.overview(request.actor, task)
+    names, text = Names(found.sheet.settings.salt), request.query.get("q", "")[:200].strip()
+    shown = _found(found.candidates, names, text)
+    if text and len(shown) == 1:
+        return request.to("/marking", task.name, "people", names.shown(shown[0].username))
+    rows, part = part_of(shown, request.query, PEOPLE_A_PAGE)
+    graders = desk.graders() if request.actor.is_instructor else ()
+    said = {"handed": "it is handed out", "names": "names are shown", "hidden": "names are hidden",
+            "done": "nothing is left for you to mark"}.get(request.query.get("said", ""), "")  # fmt: skip
+    return MarkingPage(request.frame, task, names, found, tuple(rows), part, text, graders, said)
+
+
+def _found(candidates: Sequence[Candidate], names: Names, text: str) -> list[Candidate]:
+    """Those whose name, or pseudonym where names are hidden, holds the text; in the order of what is shown."""
+    key = text.casefold()
+
+    def shown(each: Candidate) -> str:
+        return names.shown(each.username) if names.hidden else f"{each.username}\n{each.name}"
+
+    exact = [each for each in candidates if names.shown(each.username).casefold() == key]
+    found = exact or [each for each in candidates if key in shown(each).casefold()]
+    return sorted(found, key=lambda each: names.shown(each.username))
+
+
+def next_person(request: PageRequest) -> Answer:
+    """The next person, or with `before` the one before, of whom something is left to mark."""
+    task, query = request.assignment(), request.query
+    found = request.course.marking.overview(request.actor, task)
+    names, question = Names(found.sheet.settings.salt), query.get("question")
+    left = sorted(names.shown(user) for user, keys in found.to_do.items() if question is None or question in keys)
+    here = query.get("after", query.get("before", ""))
+    if not left:
+        return request.to("/marking", task.name, query="said=done")
+    if "before" in query:
+        chosen = next((each for each in reversed(left) if each < here), left[-1])
+    else:
+        chosen = next((each for each in left if each > here), left[0])
+    asked = urlencode({"question": question}) if question is not None else ""
+    return request.to("/marking", task.name, "people", chosen, query=asked)
+
+
+def hand_out(request: PageRequest) -> Answer:
+    """Give questions or people to graders, one by one or everybody by chance."""
+    task, desk, form = request.assignment(), request.course.marking, request.form
+    if form.get("how") == "random":
+        desk.at_random(request.actor, task, [name for name in desk.graders() if f"grader:{name}" in form])
+    elif form.get("how") == "person":
+        user = find_person(request, task, form.get("person", ""))
+        desk.hand_out(request.actor, task, {(user, ""): form.get("to", "")})
+    elif form.get("how") == "section":
+        people = people_of(desk.candidates(task), form.get("section", ""))
+        desk.hand_out(request.actor, task, {(user, ""): form.get("to", "") for user in people})
+    elif form.get("how") == "nobody":
+        sheet = desk.sheet(task)
+        desk.hand_out(request.actor, task, {(user, ""): "" for user in sheet.by_person}
+                      | {("", key): "" for key in sheet.by_question})  # fmt: skip
+    elif form.get("how") == "question":
+        asked = [each.key for each in desk.questions(task)]
+        desk.hand_out(request.actor, task, {("", key): form[f"to:{key}"] for key in asked if f"to:{key}" in form})
+    else:
+        raise BadRequest("choose how to hand out")
+    return request.to("/marking", task.name, query="said=handed")
+
+
+def hide_names(request: PageRequest) -> Answer:
+    task, hide = request.assignment(), request.form.get("hide") == "yes"
+    request.course.marking.set_anonymous(request.actor, task, hide)
+    return request.to("/marking", task.name, query="said=hidden" if hide else "said=names")
+
+
+def people_of(candidates: Sequence[Candidate], section: str) -> set[Username]:
+    """Who is in a section. Raises NotFound when nobody is."""
+    found = {each.username for each in candidates if section in each.sections}
+    if not found:
+        raise NotFound(f"nobody is in a section {printable(section)!r}")
+    return found
+
+
+def sections_of(candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    """All sections that somebody is in, sorted."""
+    return tuple(sorted({section for each in candidates for section in each.sections}))
+
+
+def find_person(request: PageRequest, task: Assignment, text: str) -> Username:
+    """Whose name, or pseudonym where names are hidden, it is. Raises NotFound."""
+    desk = request.course.marking
+    people = [each.username for each in desk.candidates(task)]
+    found = names_of(request, task).find(text, people)
+    if found is None:
+        raise NotFound(f"nobody called {printable(text)!r} is to be marked here")
+    return found
+
+
+async def live(request: PageRequest) -> Answer:
+    """The event stream that says that a mark has changed."""
+    request.api.live_marking.check()
+    name, course = sessions.cookie_name(request.course), request.course
+
+    def may() -> bool:
+        cookie = cookie_parser(request.headers.get("cookie", "")).get(name, "")
+        try:
+            return not request.api.check_tokens or sessions.read_cookie(course, cookie)[1].is_staff
+        except Unauthenticated:
+            return False
+
+    async def events() -> AsyncIterator[dict[str, str]]:
+        async for _ in stream(request.api.live_marking, request.actor.username, lambda: request.api.threads.run(may)):
+            yield {"event": "changed", "data": ""}
+
+    return EventSourceResponse(events(), send_timeout=request.api.timeouts.taking)
+
+
+VIEWS: tuple[PageRoute, ...] = (
+    PageRoute("GET", "/marking", Allow.GRADER, index),
+    PageRoute("GET", "/live/marking", Allow.GRADER, live),
+    PageRoute("GET", "/marking/{assignment}", Allow.GRADER, page),
+    PageRoute("GET", "/marking/{assignment}/next", Allow.GRADER, next_person),
+    PageRoute("POST", "/marking/{assignment}/hand-out", Allow.INSTRUCTOR, hand_out),
+    PageRoute("POST", "/marking/{assignment}/names", Allow.INSTRUCTOR, hide_names),
+)

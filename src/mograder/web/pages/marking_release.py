@@ -1,0 +1,180 @@
+"""Releasing marks and taking them back, and what they are like in numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from mograder.domain.access import Allow
+from mograder.domain.assignments import Assignment
+from mograder.domain.errors import MograderError
+from mograder.domain.mark_release import PlannedRelease, ReleasePlan
+from mograder.domain.marking_desk import PersonMarking
+from mograder.domain.marking_statistics import MarkNumbers, numbers_of
+from mograder.domain.marks import in_words, penalised
+from mograder.domain.names import Username, counted
+from mograder.web.pages.board import small_number
+from mograder.web.pages.marking import OnMarking, find_person, names_of, people_of, sections_of
+from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
+from mograder.web.replies import attachment
+
+
+@dataclass(frozen=True)
+class ReleasePage(OnMarking):
+    """What a release would do, person by person.
+
+    `only` is the one person that it is about, else `section` the one section; "" for everybody.
+    """
+
+    template = "marking_release.html"
+    heading = "Release marks"
+    planned: ReleasePlan
+    only: str
+    released: int
+    over: bool = False
+    said: str = ""
+    problem: str = ""
+    section: str = ""
+    sections: tuple[str, ...] = ()
+
+    def of_section(self, section: str) -> str:
+        return f"{self.at('release')}?{urlencode({'section': section})}"
+
+    def named(self, row: PlannedRelease) -> str:
+        candidate = row.candidate
+        return self.names.shown(candidate.username) if self.names.hidden else candidate.name or candidate.username
+
+
+@dataclass(frozen=True)
+class StatisticsPage(OnMarking):
+    """The marks of an assignment in numbers, drafts included."""
+
+    template = "marking_statistics.html"
+    heading = "Statistics"
+    numbers: MarkNumbers
+
+    @property
+    def highest(self) -> int:
+        """The largest count of a bin, by which the plot is scaled."""
+        return max((each.count for each in self.numbers.spread.bins), default=1) if self.numbers.spread else 1
+
+
+def preview(request: PageRequest) -> ReleasePage:
+    """What a release would do."""
+    query = request.query
+    return _preview(request, query.get("person", ""), query.get("section", ""), query.get("over") == "yes")
+
+
+def _people(request: PageRequest, task: Assignment, only: str, section: str) -> set[Username] | None:
+    """Whom a release is about; None for everybody."""
+    if only:
+        return {find_person(request, task, only)}
+    return people_of(request.course.marking.candidates(task), section) if section else None
+
+
+def _preview(request: PageRequest, only: str, section: str, over: bool) -> ReleasePage:
+    task, course = request.assignment(), request.course
+    people = _people(request, task, only, section)
+    planned = course.mark_release.plan(task, people, over)
+    done, gone = small_number(request.query.get("released", "")), small_number(request.query.get("withdrawn", ""))
+    said = "" if done is None else f"{counted(done, 'mark')} {'is' if done == 1 else 'are'} released"
+    said = said if gone is None else f"{counted(gone, 'mark')} {'is' if gone == 1 else 'are'} withdrawn"
+    count = course.mark_release.count(task, people)
+    sections = sections_of(course.marking.candidates(task))
+    return ReleasePage(request.frame, task, names_of(request, task), planned, only, count, over, said, "", section,
+                       sections)  # fmt: skip
+
+
+def release(request: PageRequest) -> Answer:
+    """Release what was shown, or take back what is released."""
+    task, form, course = request.assignment(), request.form, request.course
+    only, section, over = form.get("person", ""), form.get("section", ""), form.get("over") == "yes"
+    people = _people(request, task, only, section)
+    try:
+        if form.get("how") == "withdraw":
+            said = f"withdrawn={course.mark_release.withdraw(request.actor, task, people)}"
+        else:
+            planned = course.mark_release.release(request.actor, task, people, over, form.get("seen", ""))
+            said = f"released={len(planned.writes)}"
+    except MograderError as error:
+        page = _preview(request, only, section, over)
+        return html(replace(page, problem=error.message), error.status)
+    about = {"person": only} if only else {"section": section} if section else {}
+    return request.to("/marking", task.name, "release", query="&".join(filter(None, [said, urlencode(about)])))
+
+
+def statistics(request: PageRequest) -> Answer:
+    task = request.assignment()
+    return StatisticsPage(request.frame, task, names_of(request, task),
+                          numbers_of(request.course.mark_release.everybody(task)))  # fmt: skip
+
+
+def _csv(rows: Iterator[list[str]], name: str) -> Response:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    for row in rows:
+        # A table program would take these for a formula.
+        writer.writerow(["'" + each if each[:1] in "=+@\t\r" and each else each for each in row])
+    return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=attachment(name))
+
+
+def statistics_table(request: PageRequest) -> Answer:
+    """The figures by question and by grader, as CSV."""
+    task = request.assignment()
+    numbers = numbers_of(request.course.mark_release.everybody(task))
+
+    def rows() -> Iterator[list[str]]:
+        yield ["what", "question", "count", "points", "mean", "share", "discrimination"]
+        for each in numbers.questions:
+            yield ["question", each.key, str(each.count), in_words(each.available), _number(each.mean),
+                   _number(each.share), _number(each.discrimination)]  # fmt: skip
+        for who in numbers.graders:
+            yield [f"grader {who.grader}", who.key, str(who.count), "", _number(who.mean), "", ""]
+
+    return _csv(rows(), f"{task.name}-statistics.csv")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def marks_table(request: PageRequest) -> Answer:
+    """Everybody's marks as they stand, drafts included, as CSV: raw and penalised side by side."""
+    task, course = request.assignment(), request.course
+    names, people = names_of(request, task), course.mark_release.everybody(task)
+    keys = list(dict.fromkeys(row.key for each in people for row in each.questions))
+    penalties = course.plan.penalties
+
+    def rows() -> Iterator[list[str]]:
+        yield ["username", "attempt", *[key or "mark" for key in keys], "raw", "penalty_pct", "penalised", "comment"]
+        for each in people:
+            yield _marks_row(each, names.shown(each.username), keys, penalties.enabled)
+
+    return _csv(rows(), f"{task.name}-marks.csv")
+
+
+def _marks_row(person: PersonMarking, shown: str, keys: list[str], with_penalty: bool) -> list[str]:
+    points = {row.key: row.mark.points for row in person.questions}
+    penalty = person.counting.lateness.penalty if person.counting and with_penalty else 0.0
+    total = person.marks.total
+    found = [points.get(key) for key in keys]
+    comment = "\n".join(f"{row.key}: {row.given.comment}" for row in person.questions if row.given.comment)
+    return [
+        shown, str(person.attempt or ""), *["" if each is None else in_words(each) for each in found],
+        "" if total is None else in_words(total), in_words(penalty),
+        "" if total is None else in_words(penalised(total, penalty)), comment,
+    ]  # fmt: skip
+
+
+VIEWS: tuple[PageRoute, ...] = (
+    PageRoute("GET", "/marking/{assignment}/release", Allow.INSTRUCTOR, preview),
+    PageRoute("POST", "/marking/{assignment}/release", Allow.INSTRUCTOR, release),
+    PageRoute("GET", "/marking/{assignment}/statistics", Allow.INSTRUCTOR, statistics),
+    PageRoute("GET", "/marking/{assignment}/statistics.csv", Allow.INSTRUCTOR, statistics_table),
+    PageRoute("GET", "/marking/{assignment}/marks.csv", Allow.INSTRUCTOR, marks_table),
+)

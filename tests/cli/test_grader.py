@@ -1,0 +1,47 @@
+"""`mograder grader`: marking a folder that nobody serves, by a link that logs in on this machine alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from mograder.cli.grader import served_folder
+from mograder.domain.errors import Usage
+from tests.courses import make_sound_course
+from tests.parts import PATIENCE, environment, free_port
+
+
+def test_a_folder_is_marked_without_a_server_set_up(tmp_path: Path) -> None:
+    course, port = make_sound_course(tmp_path), free_port()
+    command = [sys.executable, "-m", "mograder", "grader", str(course), "--headless", "-p", str(port)]
+    process = subprocess.Popen(command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        assert process.stdout is not None
+        link = process.stdout.readline().strip()
+        assert link.startswith(f"http://localhost:{port}/once#")
+        assert any("Ctrl-C" in line for line in process.stdout)
+        base, _, ticket = link.partition("/once#")
+        headers = {"Accept": "text/html", "Origin": base, "Sec-Fetch-Site": "same-origin"}
+        with httpx2.Client(base_url=base, headers=headers, timeout=PATIENCE) as client:
+            assert client.post("/once", data={"ticket": ticket}).status_code == 303
+            page = client.get("/marking/hw1/next", follow_redirects=True)
+            assert (page.status_code, page.url.path) == (200, "/marking/hw1/people/alice")
+            assert client.post("/once", data={"ticket": ticket}).status_code == 401
+    finally:
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+
+
+def test_the_folder_to_serve_is_found_and_what_is_no_course_is_refused(tmp_path: Path) -> None:
+    course = make_sound_course(tmp_path)
+    assert served_folder(course) == course / "release"
+    flat = tmp_path / "flat"
+    (flat / "release" / "hw1").mkdir(parents=True)
+    assert served_folder(flat) == flat
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(Usage, match="no course"):
+        served_folder(tmp_path / "empty")

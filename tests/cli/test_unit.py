@@ -1,0 +1,88 @@
+"""The systemd unit that `serve --print-unit` prints."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.command import run_command
+from tests.parts import make_course_folder
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="systemd is on Linux alone")
+
+
+@pytest.fixture
+def owned(tmp_path: Path) -> Path:
+    """The served root of a course of somebody who is not root, under a name that a unit must quote."""
+    root = make_course_folder(tmp_path / "a course %n $HOME")
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody").pw_uid
+        for path in [tmp_path, *tmp_path.rglob("*")]:
+            os.chown(path, nobody, -1)
+    return root
+
+
+def settings_of(text: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
+
+
+def sound(unit: str, folder: Path) -> None:
+    """systemd, where it is, has nothing to say against it."""
+    if shutil.which("systemd-analyze"):
+        (folder / "mograder.service").write_text(unit)
+        words = ["systemd-analyze", "verify", "--man=no", folder / "mograder.service"]
+        ran = subprocess.run(words, capture_output=True, text=True, timeout=90)
+        said = [line for line in ran.stderr.splitlines() if "mograder.service" in line and "nobody" not in line]
+        assert (ran.returncode, said) == (0, []), ran.stderr
+
+
+def test_it_runs_the_command_that_was_typed_as_the_owner_and_writes_in_the_course_alone(
+    owned: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "code.txt").write_text(CODE_TEXT)
+    ran = run_command(
+        "serve", owned, "--print-unit", "-p", 443, "--host", "0.0.0.0", "--trusted-proxies", "10.0.0.1, 10.0.0.2",
+        "--enrollment-code-file", tmp_path / "code.txt", "--submitted-dir", tmp_path / "kept",
+    )  # fmt: skip
+    assert (ran.returncode, ran.stderr) == (0, "")
+    found = settings_of(ran.stdout)
+    shown = str(owned).replace("%", "%%")
+    assert f'mograder serve "{shown.replace("$", "$$")}" --port 443 --host 0.0.0.0' in found["ExecStart"]
+    assert '--trusted-proxies "10.0.0.1, 10.0.0.2"' in found["ExecStart"]
+    assert found["User"] == pwd.getpwuid(owned.stat().st_uid).pw_name
+    written = [line.partition("=")[2] for line in ran.stdout.splitlines() if line.startswith("ReadWritePaths=")]
+    assert written == [f'"{Path(shown).parent}"', str(tmp_path / "kept")]
+    assert found["AmbientCapabilities"] == found["CapabilityBoundingSet"] == "CAP_NET_BIND_SERVICE"
+    assert found["RestrictNamespaces"] == "yes"
+    assert CODE_TEXT not in ran.stdout
+    sound(ran.stdout, tmp_path)
+
+
+def test_where_submissions_are_graded_the_sandbox_may_make_namespaces(owned: Path, tmp_path: Path) -> None:
+    ran = run_command("serve", owned, "--print-unit", "--grading-workers", 2)
+    found = settings_of(ran.stdout)
+    assert {"user", "mnt", "pid", "net"} <= set(found["RestrictNamespaces"].split())
+    assert {"@mount", "seccomp", "sethostname"} <= set(found["SystemCallFilter"].split())
+    assert "ProtectKernelTunables" not in found  # a /proc that is covered in part cannot be mounted anew
+    assert found["CapabilityBoundingSet"] == ""
+    assert "AmbientCapabilities" not in found
+    sound(ran.stdout, tmp_path)
+
+
+def test_no_secret_stands_in_a_unit_and_no_service_is_root(owned: Path, course_folder: Path) -> None:
+    for words in (("--enrollment-code", "swordfish"), ("--store", "postgresql://u:swordfish@db/x")):
+        ran = run_command("serve", owned, "--print-unit", *words)
+        assert ran.returncode == 2
+        assert "/etc/mograder.env" in ran.stderr
+        assert "swordfish" not in ran.stdout + ran.stderr
+    if os.geteuid() == 0:
+        assert "belongs to root" in run_command("serve", course_folder, "--print-unit").stderr
+    assert not list(owned.glob(".mograder*"))  # nothing was made
+
+
+CODE_TEXT = "nine swings"

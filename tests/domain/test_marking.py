@@ -1,0 +1,52 @@
+"""Marks given by people: what rubric items come to, pseudonyms, and what of an entry holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from mograder.domain.errors import BadRequest
+from mograder.domain.marking import MAX_TEXT, GivenMark, Names, RubricItem, checked_text, points_of
+from tests.parts import ALICE, BOB
+
+ITEMS = {
+    "idea": RubricItem("Q3", "the idea is right", 3),
+    "proof": RubricItem("Q3", "proved", 2),
+    "unit": RubricItem("Q3", "a unit is missing", -1),
+    "all": RubricItem("Q3", "nothing fits", -9),
+}
+
+
+@pytest.mark.parametrize(
+    ("points", "items", "automatic", "expected"),
+    [
+        (None, (), None, None),
+        (0.0, (), None, 0.0),
+        (1.5, ("idea",), 4.0, 1.5),  # what is typed counts
+        (None, ("idea", "proof"), None, 5.0),
+        (None, ("idea", "unit"), 4.0, 2.0),  # with a positive item, up from 0
+        (None, ("unit",), None, 4.0),  # deductions alone: off all the points
+        (None, ("unit",), 2.5, 1.5),  # or off what the checks gave
+        (None, ("all",), None, 0.0),
+        (None, ("gone",), None, None),
+    ],
+)
+def test_rubric_items_and_typed_points_come_to_one_number(
+    points: float | None, items: tuple[str, ...], automatic: float | None, expected: float | None
+) -> None:
+    assert points_of(GivenMark(points, items), ITEMS, 5, automatic) == expected
+
+
+def test_a_pseudonym_is_stable_differs_by_person_and_salt_and_is_the_only_way_to_its_person() -> None:
+    names, others = Names("salt"), Names("another")
+    shown = names.shown(ALICE)
+    assert shown == names.shown(ALICE) != others.shown(ALICE)
+    assert len({names.shown(f"student{number}") for number in range(2000)}) == 2000
+    assert names.find(shown, [BOB, ALICE]) == ALICE
+    assert names.find(ALICE, [BOB, ALICE]) is None
+    assert (Names().shown(ALICE), Names().find(ALICE, [ALICE])) == (ALICE, ALICE)
+
+
+def test_a_text_has_one_kind_of_line_ends_and_an_end() -> None:
+    assert checked_text(" a\r\nb\rc\0 ", "note") == "a\nb\nc"
+    with pytest.raises(BadRequest, match="at most"):
+        checked_text("x" * (MAX_TEXT + 1), "note")

@@ -1,0 +1,241 @@
+"""Marking over HTTP: nothing of a draft reaches a student, graders do what they may, hidden names stay hidden."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from mograder.domain.access import Allow
+from mograder.domain.course import Course
+from mograder.domain.marking import Kind, Names, RubricItem
+from mograder.domain.names import INSTRUCTOR, Username
+from mograder.web.pages.routes import VIEWS
+from mograder.wire.endpoints import ENDPOINTS
+from mograder.wire.paths import build_path
+from tests.marked_course import GRACE, TEACHER, checked, give, give_all, marked_course, task
+from tests.parts import Clock, submit_work, token_of
+from tests.web.in_process import Web
+from tests.web.pages.test_sessions import OURS, Visitor
+
+S1 = Username("s01")
+VALUES = {"assignment": "hw1", "user": "s01", "person": "s01", "file": "s01.py", "tag": "x", "name": "style.css"}
+BY_SCRIPT = {**OURS, "Accept": "application/json"}
+
+
+@pytest.fixture
+def desk(course_folder: Path, clock: Clock) -> Iterator[Course]:
+    course = marked_course(course_folder, clock)
+    yield course
+    course.close()
+
+
+def visit(course: Course, name: str) -> Visitor:
+    visitor = Visitor(course)
+    visitor.post("/login", token=token_of(course, name))
+    return visitor
+
+
+def address(path: str) -> str:
+    return re.sub(r"{(\w+)(:path)?}", lambda found: VALUES[found[1]], path)
+
+
+def looks(course: Course, name: str) -> dict[str, tuple[int, bytes, str]]:
+    """All that a person can read, at every address of the protocol and of the pages, with the ETags."""
+    web, visitor = Web(course), visit(course, name)
+    found = {}
+    for row in ENDPOINTS:
+        if row.method == "GET":
+            path = build_path(row, {key: VALUES[key] for key in VALUES if f"{{{key}" in row.path}) + f"?user={name}"
+            reply = web("GET", path, name)
+            found[path] = (reply.status_code, reply.content, reply.headers.get("etag", ""))
+    for view in VIEWS:
+        if view.method == "GET" and view.path != "/join":  # which has a new random text each time
+            reply = visitor.get(address(view.path))
+            found[address(view.path)] = (reply.status_code, reply.content, reply.headers.get("location", ""))
+    return found
+
+
+def test_nothing_of_a_draft_reaches_a_student_and_all_of_a_release_does(desk: Course) -> None:
+    looks(desk, "s01")  # the first look downloads the files, which shows
+    before = looks(desk, "s01")
+    give_all(desk, "s01", 8, 4.5)
+    item = desk.marking.put_item(GRACE, task(desk), "", RubricItem("Essay", "no conclusion", -2), 0)
+    give(desk, "s02", "Essay", None, items=(item.key,), comment="a draft of a comment")
+    desk.marking.write_text(GRACE, task(desk), S1, Kind.NOTE, "", "private", 0)
+    desk.marking.write_text(GRACE, task(desk), S1, Kind.REMARK, "cell 1", "draft of a remark", 0)
+    desk.marking.hand_out(TEACHER, task(desk), {("s01", ""): "grace"})
+    desk.marking.set_anonymous(TEACHER, task(desk), True)
+    assert looks(desk, "s01") == before
+    assert "draft" not in visit(desk, "s02").get("/my/hw1").text
+    desk.mark_release.release(TEACHER, task(desk))
+    page = visit(desk, "s01").get("/my/hw1").text
+    assert "12.5 of 15 points" in page
+    assert "draft of a remark" in page
+    assert "private" not in page
+    assert "draft" not in visit(desk, "s02").get("/my/hw1").text
+    desk.mark_release.withdraw(TEACHER, task(desk))
+    assert "12.5" not in visit(desk, "s01").get("/my/hw1").text
+
+
+def test_a_grader_marks_and_reaches_nothing_that_is_an_instructors(desk: Course) -> None:
+    web, grader, student = Web(desk), visit(desk, "grace"), visit(desk, "s01")
+    for row in ENDPOINTS:
+        if row.allow in (Allow.INSTRUCTOR, Allow.SELF):
+            path = build_path(row, {key: VALUES[key] for key in VALUES if f"{{{key}" in row.path}) + "?user=s01"
+            assert web(row.method, path, "grace").status_code == 403, row.path
+    before = len(desk.audit.events())
+    for view in (each for each in VIEWS if each.path != "/logout"):
+        reply = grader.send(view.method, address(view.path), OURS) if view.path != "/live/marking" else None
+        if view.allow is Allow.INSTRUCTOR:
+            assert reply is not None
+            assert reply.status_code == 403, view.path
+        if view.allow in (Allow.INSTRUCTOR, Allow.GRADER):
+            assert student.send(view.method, address(view.path), OURS).status_code == 403, view.path
+    assert grader.sees == "Marking"
+    grader.post("/login", token=token_of(desk, "grace"))
+    assert "/people/s01" in grader.get("/marking/hw1").text
+    assert 'href="/people' not in grader.get("/marking/hw1").text
+    assert len(desk.audit.events()) == before
+
+
+def test_what_is_saved_by_script_says_what_holds_and_a_conflict_shows_the_other(desk: Course) -> None:
+    grace, guy, path = visit(desk, "grace"), visit(desk, "guy"), "/marking/hw1/people/s01/mark"
+
+    def save(visitor: Visitor, points: str, version: str = "0") -> httpx2.Response:
+        return visitor.post(path, BY_SCRIPT, question="Essay", points=points, comment="hm", version=version)
+
+    saved = save(grace, "7,5").json()
+    assert (saved["saved"]["version"], saved["saved"]["points"], saved["total"]) == (1, 7.5, "7.5 of 15")
+    refused = save(guy, "5")
+    assert (refused.status_code, refused.json()["theirs"]["by"], refused.json()["theirs"]["points"]) == (
+        409,
+        "grace",
+        7.5,
+    )
+    assert save(guy, "5", "1").status_code == 200
+    state = grace.get("/marking/hw1/people/s01/state").json()
+    assert (state["questions"]["Essay"]["by"], state["questions"]["Essay"]["points"]) == ("guy", "5")
+    for wrong in ("eleven", "11", "-1", "=1+1"):
+        assert save(guy, wrong, "2").status_code == 400
+    assert save(guy, "", "x").status_code == 400
+    by_form = guy.post(path, question="Essay", points="6", version="2")
+    assert (by_form.status_code, by_form.headers["location"]) == (303, "/marking/hw1/people/s01")
+    guy.post("/logout")
+    assert save(guy, "9", "3").status_code == 401
+    assert desk.marking.of(task(desk), S1).questions[0].mark.points == 6
+
+
+def test_next_and_before_lead_round_through_what_is_left(desk: Course) -> None:
+    grace = visit(desk, "grace")
+
+    def step(query: str) -> str:
+        return grace.get(f"/marking/hw1/next?{query}").headers["location"].removeprefix("/marking/hw1")
+
+    assert [step(each) for each in ("", "after=s01", "after=s03", "before=s01", "before=s03")] == [
+        "/people/s01", "/people/s02", "/people/s01", "/people/s03", "/people/s02",
+    ]  # fmt: skip
+    give(desk, "s02", "Essay", 1)
+    assert step("after=s01&question=Essay") == "/people/s03?question=Essay"
+    for user in ("s01", "s02", "s03"):
+        give(desk, user, "Plot", 1)
+    give(desk, "s01", "Essay", 1)
+    give(desk, "s03", "Essay", 1)
+    assert step("after=s01") == "?said=done"
+
+
+def test_a_rubric_item_is_made_while_marking_and_changed_after_it_is_shown_what_changes(desk: Course) -> None:
+    grace = visit(desk, "grace")
+    made = grace.post("/marking/hw1/items", question="Essay", text="no end", points="-2", person="s01")
+    assert made.headers["location"] == "/marking/hw1/people/s01?question=Essay"
+    (key,) = desk.marking.sheet(task(desk)).items
+    item = {"question": "Essay", "text": "no end", "points": "−4", "key": key, "person": "s01", "version": "1"}
+    shown = grace.post("/marking/hw1/items", **item).text
+    assert "Change it for 1 person" in shown
+    assert ("<span>8</span>" in shown, "<span>6</span>" in shown) == (True, True)
+    assert desk.marking.of(task(desk), S1).marks.so_far == 8
+    grace.post("/marking/hw1/items", **item, confirmed="yes")
+    assert desk.marking.of(task(desk), S1).marks.so_far == 6
+    grace.post("/marking/hw1/items", **{**item, "version": "2"}, how="remove", confirmed="yes")
+    assert desk.marking.of(task(desk), S1).marks.so_far == 0
+
+
+def test_where_names_are_hidden_no_page_header_or_file_of_marking_has_one(desk: Course) -> None:
+    for each in ("s01", "s02", "s03"):
+        submit_work(desk.store, desk.signer, Username(each), b"\x89PNG\r\n\x1a\n" + each[::-1].encode())
+    course = checked(desk)
+    give(course, "s01", "Essay", 5, comment="fine")
+    course.mark_release.release(TEACHER, task(course))
+    teacher, grace = visit(course, INSTRUCTOR), visit(course, "grace")
+    teacher.post("/marking/hw1/names", hide="yes")
+    shown = Names(course.marking.sheet(task(course)).settings.salt).shown("s01")
+    places = ["", "/next", "/release", "/statistics", "/marks.csv", "/statistics.csv", f"?q={shown}",
+              *[f"/people/{shown}{each}" for each in ("", "/state", "/file", "/download")]]  # fmt: skip
+    for visitor in (teacher, grace):
+        for place in places:
+            reply = visitor.get(f"/marking/hw1{place}")
+            said = " ".join([str(reply.headers), reply.content.decode("latin-1")])
+            assert not re.search(r"s0[123]|Student \d", said), place
+            assert reply.status_code in (200, 303) or visitor is grace, place
+        assert visitor.get("/marking/hw1/people/s01").status_code == 404
+    assert shown in grace.get(f"/marking/hw1/people/{shown}/download").headers["content-disposition"]
+    assert grace.post(f"/marking/hw1/people/{shown}/reveal").status_code == 403
+    told = teacher.post(f"/marking/hw1/people/{shown}/reveal")
+    assert urlsplit(told.headers["location"]).path == "/board/hw1/people/s01"
+    assert (desk.audit.events(1)[0].action, desk.audit.events(1)[0].detail) == ("reveal", f"hw1 {shown}")
+
+
+@pytest.mark.parametrize(
+    ("start", "kind", "policy"),
+    [(b"%PDF-1.7 <script>", "application/pdf", "object-src"), (b"\x89PNG\r\n\x1a\n<script>", "image/png", "sandbox")],
+)
+def test_what_is_no_text_is_shown_as_what_its_first_bytes_are_and_runs_nothing(
+    desk: Course, start: bytes, kind: str, policy: str
+) -> None:
+    submit_work(desk.store, desk.signer, S1, start)
+    reply = visit(desk, "grace").get("/marking/hw1/people/s01/file")
+    assert (reply.status_code, reply.headers["content-type"], reply.content) == (200, kind, start)
+    assert policy in reply.headers["content-security-policy"]
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    submit_work(desk.store, desk.signer, S1, b"<script>alert(1)</script>")
+    assert visit(desk, "grace").get("/marking/hw1/people/s01/file").status_code == 404
+
+
+def test_release_withdraw_and_regrade_on_the_pages(desk: Course) -> None:
+    give_all(desk, "s01", 8, 4.5)
+    teacher, grace, student = visit(desk, INSTRUCTOR), visit(desk, "grace"), visit(desk, "s01")
+    seen = re.search(r'name="seen" value="(\w+)"', teacher.get("/marking/hw1/release").text)
+    assert seen
+    give(desk, "s01", "Essay", 9, 1)
+    assert teacher.post("/marking/hw1/release", how="release", seen=seen[1]).status_code == 409
+    seen = re.search(r'name="seen" value="(\w+)"', teacher.get("/marking/hw1/release?person=s01").text)
+    assert seen
+    done = teacher.post("/marking/hw1/release", how="release", seen=seen[1], person="s01")
+    assert "1 mark is released" in teacher.get(done.headers["location"]).text
+    assert student.post("/my/hw1/regrade", question="Essay", reason="look at page 2").status_code == 303
+    assert "look at page 2" in grace.get("/marking/hw1/people/s01").text
+    answer = {"question": "Essay", "text": "you are right", "version": "1"}
+    assert grace.post("/marking/hw1/people/s01/answer", **answer).status_code == 303
+    assert "you are right" in student.get("/my/hw1").text
+    assert student.post("/my/hw1/regrade", question="Nothing", reason="x").status_code == 404
+    teacher.post("/marking/hw1/release", how="withdraw", seen="", person="s01")
+    assert Web(desk)("GET", "/assignments/hw1/status?user=s01", "s01").json()["grade"] is None
+
+
+def test_a_section_is_handed_out_and_released_on_its_own(desk: Course) -> None:
+    for user in ("s01", "s02", "s03"):
+        give_all(desk, user, 8, 4.5)
+    teacher = visit(desk, INSTRUCTOR)
+    teacher.post("/marking/hw1/hand-out", how="section", section="Tue", to="guy")
+    assert desk.marking.sheet(task(desk)).by_person == {"s01": "guy", "s03": "guy"}
+    page = teacher.get("/marking/hw1/release?section=Wed").text
+    seen = re.search(r'name="seen" value="(\w+)"', page)
+    assert seen
+    done = teacher.post("/marking/hw1/release", how="release", seen=seen[1], section="Wed")
+    assert done.headers["location"] == "/marking/hw1/release?released=1&section=Wed"
+    assert [each.username for each in desk.grades.of(task(desk))] == ["s02"]
+    assert teacher.get("/marking/hw1/release?section=Thu").status_code == 404
