@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Page as Tab
 from playwright.sync_api import expect
 
-from tests.parts import Running
+from tests.parts import Running, until
 from tests.web.test_student_journey import log_in
 
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>"
@@ -84,10 +84,10 @@ def test_files_that_are_chosen_or_dropped_together_are_one_submission(
 def test_a_late_submission_asks_before_it_replaces_one_in_time_and_a_pdf_stays_one(
     tab: Tab, server: Running, tmp_path: Path
 ) -> None:
-    due = datetime.now(UTC).replace(microsecond=0)
     rule = "[penalties]\nenabled = true\nper_day = 10\ngrace_minutes = 0\n"
     rule += "[[assignments]]\nname = 'hw1'\naccepts = ['.pdf']\n"
-    say(server, f"{rule}due = {(due + timedelta(days=1)).isoformat()}\n")
+    tomorrow = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+    say(server, f"{rule}due = {tomorrow.isoformat()}\n")
     essay = tmp_path / "Essay final.pdf"
     essay.write_bytes(PDF)
     log_in(tab, server)
@@ -105,7 +105,9 @@ def test_a_late_submission_asks_before_it_replaces_one_in_time_and_a_pdf_stays_o
         tab.get_by_role("link", name="Essay final.pdf").click()
     assert download.value.suggested_filename == "Essay final.pdf"
 
+    due = datetime.now(UTC).replace(microsecond=0)
     say(server, f"{rule}due = {due.isoformat()}\n")
+    until(lambda: datetime.now(UTC) >= due + timedelta(seconds=1))  # the second in which it is due is in time
     essay.write_bytes(PDF + b"\n% more")
     tab.get_by_label("Your work").set_input_files(essay)
     tab.get_by_role("button", name="Hand in").click()
