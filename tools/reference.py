@@ -83,7 +83,10 @@ KEYS = {
     "assignments.name": "The assignment's folder.",
     "assignments.id": "Another way to name it.",
     "assignments.title": "Its title for people.",
-    "assignments.opens": "Students do not see it before. A date without a time means its beginning.",
+    "assignments.opens": (
+        "Before that, students see its title and this time alone. A date without a time means its beginning."
+    ),
+    "assignments.hidden": "`true`: before it opens, students are not told of it at all.",
     "assignments.due": "When it is due. A date without a time means its end. After it and the grace it is late.",
     "assignments.closes": "After this nothing is taken, except from an instructor or with an extension.",
     "assignments.duedate": "`due` in Unix seconds, as the published client writes it; 0 means none.",

@@ -222,6 +222,7 @@ class _Assignment:
     max_size: int | None = None
     accepts: list[str] = field(default_factory=list)
     points: float | None = None
+    hidden: bool = False
     files: list[_File | str] = field(default_factory=list)
     grading: _Grading = field(default_factory=_Grading)
     questions: list[_Question] = field(default_factory=list)
@@ -374,7 +375,9 @@ def _rules(entry: _Assignment, zone: tzinfo) -> Rules:
         accepts = tuple(dict.fromkeys(map(file_ending, entry.accepts)))
     except BadRequest as error:
         raise ValueError(f"assignments: {entry.name!r}: accepts: {error}") from None
-    return Rules(entry.title, schedule, entry.max_size, accepts, entry.points, _questions(entry), _expected(entry))
+    return Rules(
+        entry.title, schedule, entry.max_size, accepts, entry.points, entry.hidden, _questions(entry), _expected(entry)
+    )  # fmt: skip
 
 
 def _questions(entry: _Assignment) -> tuple[PlannedQuestion, ...]:
@@ -402,7 +405,9 @@ def manifest_rules(entry: Mapping[str, object], zone: tzinfo) -> Rules:
 
     A `duedate` that is no time is none, as for clients in the field. Raises ValueError naming the key at fault.
     """
-    said = {key: entry[key] for key in ("title", "max_size", "accepts", "points") if entry.get(key) is not None}
+    said = {
+        key: entry[key] for key in ("title", "max_size", "accepts", "points", "hidden") if entry.get(key) is not None
+    }
     for key in ("opens", "due", "closes"):
         value = entry.get(key)
         said[key] = _from_text(value) if isinstance(value, str) else value

@@ -130,7 +130,7 @@ def test_one_submission_can_be_named_by_its_path(course: Path, command: Command)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["hw9"], "nobody has handed in 'hw9'"), (["../hw1"], "is no file"),
+        (["hw9"], "nobody has submitted 'hw9'"), (["../hw1"], "is no file"),
         (["submitted/hw1/nobody.py"], "is no file"),
         (["hw1", "--source", "nothing.py"], "does not exist"),
     ],

@@ -115,3 +115,13 @@ def test_where_a_folder_is_needed_a_database_is_told_what_to_do_instead(
 def test_the_flags_of_one_course_are_refused_with_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["serve", "--courses", str(tmp_path), "--enrollment-code", "x"]) == 2
     assert "--enrollment-code is for one course" in capsys.readouterr().err
+
+
+def test_the_folder_around_a_served_one_is_not_copied_as_an_empty_course(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = make_course_folder(tmp_path)
+    (root / ".mograder-secret").write_text("secret")
+    assert run(["store", "copy", str(root.parent), "postgresql://127.0.0.1:1/x#algebra"]) == 2
+    assert f"served from {root}: copy that folder" in capsys.readouterr().err
+    assert names_in(root.parent) == ["release"]

@@ -212,14 +212,14 @@ def test_names_of_a_server_do_not_steer_the_terminal(mograder: Mograder, hostile
     assert ran.err.count("\n") == 1
 
 
-# handing in
+# submitting
 
 
 def test_submit_says_what_was_received_and_keeps_the_receipt(alice: Mograder, server: Running) -> None:
     ran = alice("submit", "hw1", work())
     assert "Submitted 'homework.py' to 'hw1'" in ran.out
     assert sha256(b"x = 1\n") in ran.out
-    assert "attempt 1" in ran.out
+    assert "submission 1" in ran.out
     (kept,) = Path(".mograder/receipts").iterdir()
     assert str(kept) in ran.err
     assert (server.submitted / "hw1/alice.py").read_bytes() == b"x = 1\n"

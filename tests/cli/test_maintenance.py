@@ -170,7 +170,7 @@ def test_nobody_unknown_is_erased(course: Path) -> None:
 
 @contextlib.contextmanager
 def rush(server: Running, threads: int = 8) -> Iterator[dict[tuple[str, str], str]]:
-    """That many people hand in without a pause; what was answered 200, as (user, version) -> checksum."""
+    """That many people submit without a pause; what was answered 200, as (user, version) -> checksum."""
     answered: dict[tuple[str, str], str] = {}
     stop, many = threading.Event(), threading.Event()
 

@@ -43,6 +43,9 @@ def test_a_course_is_put_together_on_its_folder_and_claimed_over_http(
     as_tom = ["--url", server.url, "--token", token]
     assert asked(capsys, "roster", "reset", "ada@u.de", *as_tom)[0]["state"] == "unclaimed"
     assert asked(capsys, "roster", "remove", "bob@u.de", *as_tom)[0]["state"] == "removed"
+    for place, name in ((as_tom, "Ada L."), (here, "Ada Lovelace")):
+        assert asked(capsys, "roster", "rename", "ada@u.de", name, *place)[0]["name"] == name
+    assert run(["roster", "rename", "nobody", "N.", *here]) == 4
     assert asked(capsys, "roster", "role", "tom", "student", *here)[0]["role"] == "student"
     assert run(["roster", "list", *as_tom]) == 3
 
@@ -55,6 +58,26 @@ def test_a_code_is_printed_once_and_never_again(folder: Path, capsys: pytest.Cap
         assert out.count(code) == 1
         assert run(["roster", "list", "--course", str(folder)]) == 0
         assert code not in capsys.readouterr().out
+
+
+def test_everybody_gets_a_new_code_in_a_table_that_only_the_instructor_can_read(
+    server: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = server.client.post("/register", json={"user": "alice", "enrollment_code": CODE}).json()["token"]
+    here, there = ["--course", str(server.root)], ["--url", server.url, "--token", server.token("__instructor__")]
+    assert run(["roster", "new-codes", *here]) == 2  # nobody is there to be asked
+    assert server.client.get("/assignments", headers={"Authorization": f"Bearer {old}"}).status_code == 200
+    for place in (here, there):
+        assert run(["roster", "new-codes", "--yes", "-o", "codes.csv", *place]) == 0
+        heading, row = Path("codes.csv").read_text().splitlines()
+        assert heading == "username,name,email,code"
+        assert Path("codes.csv").stat().st_mode & 0o077 == 0
+        assert server.client.get("/assignments", headers={"Authorization": f"Bearer {old}"}).status_code == 401
+        code = row.split(",")[3].upper().replace("-", " ")
+        answer = server.client.post("/register", json={"user": "Alice", "enrollment_code": code})
+        old = answer.json()["token"]
+    capsys.readouterr()
+    assert server.client.post("/roster/reset", json={"everybody": False}, headers=server.bearer()).status_code == 400
 
 
 def test_a_list_with_a_mistake_adds_nobody_and_names_the_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

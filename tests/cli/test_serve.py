@@ -16,7 +16,7 @@ import pytest
 
 from mograder.cli.serve import enrollment_code, listening_host
 from mograder.config import SERVE_SETTINGS, ServeSettings, parse_course_file, resolve
-from mograder.domain.errors import RegistrationOff
+from mograder.domain.errors import RegistrationOff, Usage
 from mograder.domain.names import Username
 from mograder.factory import open_course
 from mograder.signing import Ed25519Signer, new_private_key
@@ -67,11 +67,17 @@ def run(*words: str, **extra: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_start_says_where_and_what_next_and_no_secret(release: Path) -> None:
     port = free_port()
+    for name in ("exam/files/exam.py", "loose/homework.py"):
+        (release / name).parent.mkdir(parents=True)
+        (release / name).write_text("x = 1\n")
+    course = "[[assignments]]\nname = 'exam'\nopens = 2090-02-01T09:00:00\n"
+    (release.parent / "mograder.toml").write_text(course)
     with serving(str(release), "-p", str(port), "--enrollment-code", CODE) as (_, output):
         secret = (release / ".mograder-secret").read_text().strip()
         assert f"http://localhost:{port}" in output
         assert str(release) in output
-        assert "1 (hw1)" in output
+        assert "2 (exam opens at 2090-02-01 09:00 UTC, hw1)" in output
+        assert "homework.py in loose/: students get what is in loose/files/, and it is not there" in output
         assert "registration    on" in output
         assert CODE not in output
         assert secret not in output
@@ -85,11 +91,13 @@ def test_without_a_code_registration_is_off_and_an_empty_one_is_none(release: Pa
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n", "\t \n\n"])
-def test_a_code_of_nothing_but_space_is_no_code_however_it_is_given(text: str, tmp_path: Path) -> None:
+def test_a_code_of_nothing_but_space_is_no_code_and_a_file_without_one_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "code").write_text(text)
     by_flag = ServeSettings(enrollment_code=text, given=frozenset({"enrollment_code"}))
     by_file = ServeSettings(enrollment_code_file=tmp_path / "code", given=frozenset({"enrollment_code_file"}))
-    assert [enrollment_code(each) for each in (by_flag, by_file, ServeSettings())] == ["", "", ""]
+    assert [enrollment_code(each) for each in (by_flag, ServeSettings())] == ["", ""]
+    with pytest.raises(Usage, match=r"the enrollment code in .*code is empty"):
+        enrollment_code(by_file)
 
 
 def test_a_code_that_nobody_could_send_is_refused(release: Path, tmp_path: Path) -> None:

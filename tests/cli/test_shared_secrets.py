@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -38,6 +39,28 @@ def test_a_copied_course_folder_is_told_at_start_and_by_doctor(
     assert f"the same secret as {algebra / 'release'}" in capsys.readouterr().out
     assert run(["secret", "rotate", str(copy / "release"), "--grace", "0"]) == 0
     assert same_secret(copy / "release") == []
+
+
+def test_doctor_looks_over_every_course_of_a_folder_and_names_what_is_not_served(
+    algebra: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    courses = algebra.parent
+    open_course(algebra / "release").close()
+    make_sound_course(courses).rename(courses / "calculus")
+    assert run(["doctor", str(courses)]) == 0
+    for name in ("Algebra2", "empty"):
+        (courses / name / ("release" if name == "Algebra2" else "files")).mkdir(parents=True)
+    (courses / "calculus/submitted/hw1/alice.py").unlink()
+    (algebra / "release/mograder.toml").write_text("")
+    capsys.readouterr()
+    assert run(["doctor", str(courses), "--json"]) == 7
+    found = {each["where"]: each["what"] for each in json.loads(capsys.readouterr().out)["findings"]}
+    assert "lower-case" in found[str(courses / "Algebra2")]
+    assert "it has no folder release/" in found[str(courses / "empty")]
+    assert "left out: mograder.toml inside release/" in found[str(algebra / "release/mograder.toml")]
+    assert str(courses / "calculus/submitted/hw1/alice.py") in found
+    run(["doctor", str(courses), "--repair"])
+    assert (courses / "calculus/submitted/hw1/alice.py").is_symlink()
 
 
 def test_a_course_made_from_another_has_its_files_and_nobody_of_it(

@@ -66,10 +66,12 @@ def test_a_roster_can_be_kept_from_afar(server: Running) -> None:
     with speaking(server, "__instructor__") as instructor:
         (added,) = instructor.add_people([messages.NewPerson("alice", "Alice A.")])
         assert instructor.reset("alice").code != added.code
+        assert instructor.rename("alice", "Alice Ames").name == "Alice Ames"
+        assert [each.user for each in instructor.reset_everybody()] == ["alice"]
         assert instructor.set_role("alice", Role.INSTRUCTOR).role == "instructor"
         assert instructor.remove("alice").state == "removed"
-        assert [(each.user, each.name) for each in instructor.roster()] == [("alice", "Alice A.")]
-        assert [each.action for each in instructor.events()] == ["remove", "role", "reset", "add"]
+        assert [(each.user, each.name) for each in instructor.roster()] == [("alice", "Alice Ames")]
+        assert [each.action for each in instructor.events()] == ["remove", "role", "reset", "rename", "add"]
 
 
 def test_a_course_can_be_walked_from_registration_to_feedback(server: Running, work: Path) -> None:

@@ -251,7 +251,7 @@ def test_a_download_that_fails_leaves_what_was_there(hostile_server: HostileServ
     assert names_in(tmp_path / ".mograder/release/hw1") == [".fetched.json"]
 
 
-# handing in
+# submitting
 
 
 def test_the_released_file_itself_is_recognised(alice: Client, tmp_path: Path) -> None:

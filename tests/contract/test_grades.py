@@ -86,9 +86,9 @@ def test_a_resubmission_after_the_grade_is_to_grade_again_until_it_is_graded(sto
     def states() -> list[tuple[str, str]]:
         found = [(row.username, row.cells[0]) for row in course.standings.board().rows]
         shown = [course.standings.of(task, user) for user in (ALICE, BOB)]
-        assert [cell.state for _, cell in found] == [each.state for each in shown]
+        assert [cell.state(NOON) for _, cell in found] == [each.state(NOON) for each in shown]
         assert [Show.UNGRADED.fits(cell) for _, cell in found] == [each.again for each in shown]
-        return [(user, cell.state) for user, cell in found]
+        return [(user, cell.state(NOON)) for user, cell in found]
 
     submit_work(store, SIGNER, ALICE, b"one")
     upload("5")

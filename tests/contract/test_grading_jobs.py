@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from mograder.domain.chain import make_tombstone
 from mograder.domain.disclosure import Hidden
@@ -185,3 +186,15 @@ def test_a_result_changes_the_version(open_again: Open) -> None:
     job = take(other)
     other.jobs.finish(job, result(job))
     assert store.versions() != before
+
+
+def test_a_worker_that_was_behind_does_not_replace_the_result_of_the_announced_tests(store: Store) -> None:
+    submit_work(store, SIGNER, ALICE, b"one")
+    store.jobs.announce(HW1, Announced("t1"))
+    job = take(store)
+    store.jobs.announce(HW1, Announced("t2"))
+    assert store.jobs.finish(job, replace(result(job, "t2"), graded=NOON + 1))
+    assert store.jobs.finish(job, replace(result(job, "t1"), graded=NOON + 2))
+    assert [each.tests for each in store.jobs.results(HW1)] == ["t1", "t2"]
+    store.jobs.announce(HW1, Announced("t3"))
+    assert [each.tests for each in store.jobs.results(HW1, ALICE)] == ["t2", "t1"]

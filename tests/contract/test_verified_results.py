@@ -76,4 +76,5 @@ def put(store: Store, result: Result) -> None:
     if isinstance(store, FolderStore):
         store.ledger.write(lambda connection: connection.execute(sql.format("?"), values))
     elif isinstance(store, PostgresStore):
-        store.tables.write(lambda connection: connection.execute(sql.format("%s"), values))
+        of_the_course = f"{sql.format('%s')} AND course = %s"
+        store.tables.write(lambda connection: connection.execute(of_the_course, (*values, store.course)))

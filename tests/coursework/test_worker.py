@@ -16,7 +16,7 @@ from mograder.config import utc_now
 from mograder.coursework.folders import GradingFolders
 from mograder.coursework.worker import Worker
 from mograder.domain.course import Course
-from mograder.domain.grading_jobs import LEASE
+from mograder.domain.grading_jobs import LEASE, Announced
 from mograder.domain.names import Username
 from mograder.signing import Ed25519Signer
 from mograder.wire.records import KIND, record_of
@@ -108,6 +108,27 @@ def test_a_source_that_cannot_be_read_stops_no_other(root: Path, opened: Callabl
     graded, said = work(course, root)
     assert graded == 1
     assert "hw0 is not graded" in said[0]
+
+
+def test_a_worker_with_other_tests_than_the_announced_ones_grades_nothing(
+    root: Path, opened: Callable[[int], Course]
+) -> None:
+    course = opened(0)
+    assert isinstance(course.signer, Ed25519Signer)
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        course.store.jobs.announce(HW1, Announced("newer tests"))
+
+    worker = Worker(
+        course, GradingFolders.of(root.parent), course.signer, jobs=1, stop=threading.Event(), say=say,
+        new_claim=lambda: "claim",
+    )  # fmt: skip
+    submit_work(course.store, course.signer, Username("alice"), RIGHT.encode())
+    assert worker.run(drain=True) == 0
+    assert points(course) == {}
+    assert "graded with other tests now" in said[-1]
 
 
 def test_killed_workers_cost_no_submission_and_make_no_second_result(

@@ -1,4 +1,4 @@
-"""The board: who has handed in what and when, and finding people on it."""
+"""The board: who has submitted what and when, and finding people on it."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def submit(course: Course, user: Username, received: int, assignment: Assignment
     body.discard()
 
 
-def states(board: Board) -> dict[str, list[str]]:
-    return {row.username: [cell.state for cell in row.cells] for row in board.rows}
+def states(board: Board, now: int = NOON) -> dict[str, list[str]]:
+    return {row.username: [cell.state(now) for cell in row.cells] for row in board.rows}
 
 
 def test_everybody_who_takes_part_is_on_it_with_how_they_stand(course: Course, root: Path) -> None:
@@ -57,9 +57,31 @@ def test_everybody_who_takes_part_is_on_it_with_how_they_stand(course: Course, r
     )
     course.roster.remove(COURSE_INSTRUCTOR, Username("carol"))
     course.release.note_downloads([Download(course.accounts.resume(ALICE, 0), "hw2", "hw2.py", NOON)])
-    assert states(course.standings.board()) == {"alice": ["handed in", "fetched"], "bob": ["late", "graded"]}
+    assert states(course.standings.board()) == {"alice": ["submitted", "fetched"], "bob": ["late", "graded"]}
     submit(course, BOB, NOON - 3600 * SECOND + Penalties().grace)
-    assert states(course.standings.board())["bob"] == ["handed in", "graded"]
+    assert states(course.standings.board())["bob"] == ["submitted", "graded"]
+
+
+def test_who_has_no_submission_is_told_apart_before_opening_in_time_overdue_and_when_it_is_closed(
+    course: Course, root: Path
+) -> None:
+    times = "opens = 2026-03-10T09:00:00Z\ndue = 2026-03-10T11:00:00Z\ncloses = 2026-03-10T13:00:00Z\n"
+    (root.parent / "mograder.toml").write_text(f'[[assignments]]\nname = "hw1"\n{times}')
+    hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
+    course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, BOB, Decision.GRANT, "+1d")])
+    board, hour = course.standings.board(), 3600 * SECOND
+    alice, bob = zip(*(
+        [states(board, NOON + hours * hour)[user][0] for user in ("alice", "bob")] for hours in (-4, -2, 0, 2)
+    ), strict=True)  # fmt: skip
+    assert alice == ("not open", "new", "overdue", "missed")
+    assert bob == ("not open", "new", "new", "new")  # with an extension
+    mine = course.standings.of(hw1, ALICE)
+    assert [mine.state(NOON + hours * hour) for hours in (-4, -2, 0, 2)] == list(alice)
+
+
+def test_the_assignments_stand_in_the_order_of_their_due_times(course: Course, root: Path) -> None:
+    (root.parent / "mograder.toml").write_text(DUE.replace("hw1", "hw2"))
+    assert [each.name for each in course.standings.board().assignments] == ["hw2", "hw1"]
 
 
 def test_a_file_that_was_put_there_by_hand_is_a_submission(course: Course, root: Path) -> None:
@@ -69,7 +91,13 @@ def test_a_file_that_was_put_there_by_hand_is_a_submission(course: Course, root:
     ((name, (cell, other)),) = [
         (row.name, row.cells) for row in course.standings.board().rows if row.username == "dora"
     ]
-    assert (name, cell.state, cell.by_hand, cell.latest, other.state) == ("", "handed in", True, None, "new")
+    assert (name, cell.state(NOON), cell.by_hand, cell.latest, other.state(NOON)) == (
+        "",
+        "submitted",
+        True,
+        None,
+        "new",
+    )
     assert "dora" not in missing(course.standings.board(), HW1)
 
 
@@ -78,13 +106,13 @@ def test_an_extension_that_is_granted_afterwards_makes_a_late_submission_one_in_
     assert states(course.standings.board())["bob"][0] == "late"
     hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
     course.extensions.decide(COURSE_INSTRUCTOR, [Change(hw1, BOB, Decision.GRANT, "+1d")])
-    assert states(course.standings.board())["bob"][0] == "handed in"
+    assert states(course.standings.board())["bob"][0] == "submitted"
 
 
-def test_what_an_instructor_hands_in_for_a_student_is_not_late(course: Course) -> None:
+def test_what_an_instructor_submits_for_a_student_is_not_late(course: Course) -> None:
     body = filled(course.submissions.upload(), b"on paper")
     course.submissions.submit(COURSE_INSTRUCTOR, course.release.assignment(COURSE_INSTRUCTOR, "hw1"), BOB, body, NOON)
-    assert states(course.standings.board())["bob"][0] == "handed in"
+    assert states(course.standings.board())["bob"][0] == "submitted"
 
 
 def test_people_are_found_by_name_assignment_and_state_and_sorted(course: Course) -> None:
@@ -102,7 +130,7 @@ def test_people_are_found_by_name_assignment_and_state_and_sorted(course: Course
     assert (found("", HW1, Show.MISSING), found("", HW2, Show.MISSING)) == (["carol"], ["alice", "bob", "carol"])
     assert found("", HW1, Show.LATE) == found("", None, Show.LATE) == ["bob"]
     assert (found("", HW1, Show.GRADED), found("", HW1, Show.UNGRADED)) == (["alice", "bob"], [])
-    assert found("", None, Show.HANDED_IN) == ["alice", "bob"]
+    assert found("", None, Show.SUBMITTED) == ["alice", "bob"]
     assert found("", None, Show.ALL, Order.NAME) == ["carol", "bob", "alice"]
     assert found("", None, Show.ALL, Order.LATEST) == ["bob", "alice", "carol"]
     assert found("", HW1, Show.ALL, Order.GRADE) == ["bob", "alice", "carol"]
@@ -124,7 +152,7 @@ def test_a_section_is_found_and_who_was_dropped_leaves_the_lists_and_keeps_the_w
         assert [row.username for row in find(board, BoardFilter(section=section)).rows] == names
     dropped = board.row_of(BOB)
     assert dropped is not None
-    assert [cell.handed_in for cell in dropped.cells] == [True, False]
+    assert [cell.submitted for cell in dropped.cells] == [True, False]
     assert board.row_of(Username("nobody")) is None
 
 

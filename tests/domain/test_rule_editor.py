@@ -48,7 +48,7 @@ def test_only_what_differs_is_written_and_the_audit_log_says_it(course: Course, 
     assert plan.read_text() == PLAN.replace("03-10T12", "03-11T12") + "points = 20\n"
     (event,) = course.audit.events()
     assert (event.actor, event.action, event.subject) == ("__instructor__", "rules", "hw1")
-    assert event.detail == "due 2026-03-10T12:00 -> 2026-03-11T12:00; points unsaid -> 20"
+    assert event.detail == "due 2026-03-10T12:00 -> 2026-03-11T12:00; points not set -> 20"
 
 
 def test_everything_that_can_be_said_is_written_and_taken_out_again(course: Course, plan: Path) -> None:

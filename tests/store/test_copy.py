@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -141,6 +142,27 @@ def test_a_course_goes_into_a_database_and_back_as_it_was(root: Path, courses: P
     assert grades[0].read_bytes() == grades[1].read_bytes()
     assert run(["verify", str(back)]) == 0
     assert run(["doctor", str(back)]) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems know no such names")
+def test_names_that_are_not_utf8_are_left_behind_by_name_and_all_else_is_copied(
+    root: Path, courses: PostgresCourses, tmp_path: Path
+) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    home = root.parent.rename(tmp_path / odd)  # the whole course, too, may be in such a folder
+    grades = home / "release" / "hw1"
+    before = said_by(home / "release")
+    for path in (grades / "files" / odd, grades / FEEDBACK / f"{odd}.html", home / "release" / odd / GRADES):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("[]")
+    (home / "release" / odd / FEEDBACK).mkdir()
+    (home / "release" / odd / FEEDBACK / "alice.html").write_text("<p>")
+    said: list[str] = []
+    to_database(Folders.of(home / "release"), courses, NAME, NOON, said.append)
+    assert all_of(courses.open(NAME)) == before
+    left = [each for each in said if each.startswith("left out:")]
+    assert len(left) == 3
+    assert all(each.isprintable() and each.isascii() for each in left)
 
 
 def test_a_copy_that_was_cut_short_goes_on_where_it_ended(

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from mograder.domain.assignments import Assignment, CountingRule
 from mograder.domain.board import Board, BoardFilter, Cell, Order, Row, Show, find, missing
+from mograder.domain.contents import LeftOut
 from mograder.domain.counting import AssessedSubmission
 from mograder.domain.deadlines import Lateness, Penalties
 from mograder.domain.disclosure import for_instructor
@@ -75,6 +76,10 @@ def board_page(frame: Frame, everybody: Board, wanted: BoardFilter = EVERYTHING,
     return BoardPage(frame, everybody.assignments, len(everybody.rows), wanted, shown, part, RUSH, gone)
 
 
+LEFT_OUT = (
+    LeftOut("the work of 3 people for 'hw0'", "there is no assignment of this name", "give it its name 'hw0' back"),
+    LeftOut(f"{SCRIPT} in 'hw1'", "a name that cannot be served", LONG, f"/srv/{SCRIPT}"),
+)
 FEW = [("alice", "Alice Example"), ("bob", ""), ("carol@uni.example", "Carol")]
 HARD_PEOPLE = [("long" + "o" * 50, LONG), ("rtl", "عائشة بنت محمد"), ("script", SCRIPT)]
 MANY = [(f"student{number:03}", f"Student Number {number}") for number in range(500)]
@@ -168,7 +173,7 @@ SAMPLES: dict[str, Page] = {
     "assignment-nobody": assignment_page(Board(TASKS, ())),
     "assignment-hard": assignment_page(board(HARD_PEOPLE, (HARD_TASK,)), problem=f"line 3: {SCRIPT}"),
     "assignment-graded": replace(assignment_page(board(FEW)), results=RESULTS, queue=QUEUE),
-    "assignment-many": assignment_page(board(MANY, (TASKS[0],)), Show.HANDED_IN),
+    "assignment-many": assignment_page(board(MANY, (TASKS[0],)), Show.SUBMITTED),
     "assignment-sections": assignment_page(board(FEW), sections=("1", SCRIPT, LONG), section="1", drafts=3),
     "export": ExportPage(TEACHER, TASKS[0], Exported(b"x", "hw1-canvas.csv", CSV_TYPE, ("2 grades: left out",))),
     "export-hard": ExportPage(TEACHER, HARD_TASK, Exported(b"x", f"{SCRIPT}{LONG}.csv", CSV_TYPE, (SCRIPT, LONG))),
@@ -188,6 +193,7 @@ SAMPLES: dict[str, Page] = {
     "source-broken": source_page(Contents(problem="this zip is not sound: download it to look at it")),
     "board": board_page(TEACHER, board(FEW)),
     "board-sections": replace(board_page(TEACHER, board(FEW)), sections=("1", SCRIPT, LONG)),
+    "board-left-out": replace(board_page(TEACHER, board(FEW)), left_out=LEFT_OUT),
     "board-nobody": board_page(TEACHER, Board(TASKS, ())),
     "board-no-assignments": board_page(TEACHER, board(FEW, ())),
     "board-hard": board_page(replace(TEACHER, course=LONG), board(HARD_PEOPLE)),

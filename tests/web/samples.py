@@ -27,6 +27,7 @@ SAMPLES: dict[str, Page] = {
         problem=f"wrong: {SCRIPT}",
     ),
     "join-off": Join(NOBODY, False, KEY, "k" * 64),
+    "joined-self-signed": Joined(ALICE, "alice:" + "5f0c" * 16, "https://192.168.1.20:8080", KEY),
     "joined": Joined(ALICE, "alice:" + "5f0c" * 16, "https://course.example.org/course"),
     "install": Install(NOBODY, "https://course.example.org/course", WHEEL),
     "install-own-certificate": Install(ALICE, "https://192.0.2.7:8080", WHEEL, "5f0c" * 16),

@@ -14,9 +14,10 @@ from mograder.domain.mark_release import Released, ReleasedQuestion, ShownMark
 from mograder.domain.marking import Request
 from mograder.domain.names import INSTRUCTOR, AssignmentName, FileName, Username
 from mograder.domain.receipts import Receipt, Submission
+from mograder.domain.release import Upcoming
 from mograder.domain.standings import Standing
 from mograder.web.pages.page import Frame, Page
-from mograder.web.pages.student import Home, Mine, MyAssignment, MyReceipts, WorkFile
+from mograder.web.pages.student import Home, Mine, MyAssignment, MyReceipts, NotOpen, WorkFile
 from tests.web.sample_parts import ALICE, HOSTILE, HOUR, KEY, LONG, NOW, RIGHT_TO_LEFT, SCRIPT, TASKS, assignment
 
 PENALTIES = Penalties(enabled=True)
@@ -66,6 +67,12 @@ def task_page(
     return MyAssignment(frame, found, given, 100 * MIB, USUALLY_ACCEPTED, PENALTIES, zone, now_late)
 
 
+LIMIT = (
+    "you have submitted 240 times within an hour, which is all that is taken: your submissions are safe; the next is "
+    "taken in 12 minutes"
+)
+
+
 def extension(name: str, until: int | None, wanted: int | None = None, declined: bool = False) -> Extension:
     return Extension(AssignmentName(name), Username("alice"), until, "get well soon", wanted, "ill", declined)
 
@@ -97,6 +104,7 @@ LATE = task_page(mine(TASKS[1], NOW - 31 * HOUR, NOW, rule=CountingRule.ON_TIME)
 CLOSED = replace(TASKS[0], rules=replace(TASKS[0].rules, schedule=Schedule(None, NOW - DAY * 3, NOW - DAY)))
 ASKED = "2026-03-10 23:59:59 CET is not after the due time of 'hw3', 2026-03-11 18:00 CET: choose a later one"
 
+EXAM = Upcoming(AssignmentName("exam"), "Final exam", NOW + HOUR)
 ROWS = (
     ReleasedQuestion("Q1", 10, 2.5, False),
     ReleasedQuestion("Essay", 10, 6, True, (("no conclusion", -2), (f"{LONG} {SCRIPT}", 1)), f"fine {LONG} {SCRIPT}"),
@@ -113,10 +121,11 @@ MARK = ShownMark(
 )  # fmt: skip
 
 SAMPLES: dict[str, Page] = {
-    "home": Home(ALICE, WORKS),
+    "home": Home(ALICE, WORKS, (EXAM, Upcoming(AssignmentName("long"), LONG, NOW + 30 * DAY))),
     "home-empty": Home(ALICE, ()),
     "home-hard": Home(replace(HOSTILE, user=Username("o" * 60)), HARD_WORKS),
     "home-many": Home(ALICE, MANY),
+    "not-open": NotOpen(ALICE, EXAM),
     "my-assignment": FRESH,
     "my-assignment-received": replace(TAKEN, received=TAKEN.mine.standing.kept[-1]),
     "my-assignment-repeated": replace(TAKEN, received=TAKEN.mine.standing.kept[-1], repeated=True),
@@ -127,6 +136,7 @@ SAMPLES: dict[str, Page] = {
     ),
     "my-assignment-late": replace(LATE, received=LATE.mine.standing.kept[-1]),
     "my-assignment-refused": replace(FRESH, problem="'essay.docx': 'hw3' takes .py, .zip"),
+    "my-assignment-limit": replace(FRESH, problem=LIMIT),
     "my-assignment-closed": task_page(mine(CLOSED, NOW - 4 * DAY), ()),
     "my-assignment-graded": task_page(WORKS[0]),
     "my-assignment-marked": replace(task_page(WORKS[0]), mark=MARK),

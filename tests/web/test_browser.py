@@ -40,12 +40,28 @@ def test_a_student_joins_by_the_link_and_comes_back_with_the_token(tab: Tab, ser
     assert not [url for url in asked if token in url or f"={CODE}" in url.partition("#")[0]]
 
 
+def test_an_exam_opens_by_itself_on_the_page_that_waits_for_it(tab: Tab, server: Running) -> None:
+    settings = server.root.parent / "mograder.toml"
+    settings.write_text('[[assignments]]\nname = "hw1"\ntitle = "Exam"\nopens = 2090-02-01T09:00:00Z\n')
+    server.client.post("/register", json={"user": "alice", "enrollment_code": CODE}).raise_for_status()
+    tab.clock.install()
+    tab.goto(server.client.post("/login-link", headers=server.bearer("alice")).json()["url"])
+    expect(tab.get_by_role("row", name="Exam")).to_contain_text("not open")
+    tab.get_by_role("link", name="Exam").click()
+    expect(tab.get_by_text("This page opens by itself")).to_be_visible()
+    expect(tab.locator("[data-reload]")).to_contain_text("days")
+    settings.write_text('[[assignments]]\nname = "hw1"\n')
+    for _ in range(2):  # to the opening, and over the moment that each browser waits for itself
+        tab.clock.fast_forward(70 * 366 * 24 * 3600 * 1000)
+    expect(tab.get_by_role("button", name="Hand in")).to_be_visible()
+
+
 def test_a_submission_and_its_grade_show_to_the_student_and_on_the_board(tab: Tab, server: Running) -> None:
     server.client.post("/register", json={"user": "alice", "enrollment_code": CODE}).raise_for_status()
     server.submit("alice", b"x = 1\n").raise_for_status()
     link = server.client.post("/login-link", headers=server.bearer("alice")).json()["url"]
     tab.goto(link)
-    expect(tab.get_by_role("row", name="hw1")).to_contain_text("handed in")
+    expect(tab.get_by_role("row", name="hw1")).to_contain_text("submitted")
     grades = [{"username": "alice", "grade": "9"}]
     server.client.post("/assignments/hw1/grades", json=grades, headers=server.bearer()).raise_for_status()
     tab.reload()

@@ -65,7 +65,7 @@ def worked(server: Running) -> float:
 def kill_in_a_rush(
     server: Running, round_: int, chance: random.Random, answered: dict[str, str], sent: set[str]
 ) -> None:
-    """Eight people hand in without a pause; some large. The server is killed at some instant after some answer."""
+    """Eight people submit without a pause; some large. The server is killed at some instant after some answer."""
 
     def send(name: str) -> None:
         with contextlib.suppress(httpx2.TransportError), httpx2.Client(base_url=server.url, timeout=PATIENCE) as client:

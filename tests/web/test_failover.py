@@ -33,7 +33,7 @@ PEOPLE = [Username(f"s{number}") for number in range(6)]
 
 @dataclass
 class Rush:
-    """People who hand in without a pause, each always something new, at whichever server answers."""
+    """People who submit without a pause, each always something new, at whichever server answers."""
 
     urls: list[str]
     tokens: dict[Username, str]

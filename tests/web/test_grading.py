@@ -25,7 +25,7 @@ SCRIPT = "<script>alert(1)</script>"
 
 @pytest.fixture
 def teacher(course: Course) -> Visitor:
-    """A browser in which the instructor is logged in; alice has handed in twice, bob never."""
+    """A browser in which the instructor is logged in; alice has submitted twice, bob never."""
     course.roster.add(COURSE_INSTRUCTOR, [Person.parse("alice", "Alice Example"), Person.parse("bob")])
     submit_work(course.store, course.signer, ALICE, b"first = 1\n", NOON)
     submit_work(course.store, course.signer, ALICE, b"second = 2\n", NOON)
@@ -240,7 +240,7 @@ def test_an_instructor_hands_in_for_a_student(teacher: Visitor, course: Course) 
     assert answer.headers["location"] == "/board/hw1/people/bob"
     (receipt,) = course.submissions.history(course.release.assignment(COURSE_INSTRUCTOR, "hw1"), BOB)
     assert receipt.submission.by == INSTRUCTOR
-    assert "handed in by" in teacher.get("/board/hw1/people/bob").text
+    assert "submitted by" in teacher.get("/board/hw1/people/bob").text
     empty = upload(teacher, "/board/hw1/people/bob", ("paper.py", b""), field="file")
     assert empty.status_code == 400
     assert "the file is empty" in empty.text

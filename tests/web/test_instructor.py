@@ -63,12 +63,12 @@ def test_from_the_board_to_grades_feedback_and_more_time(tab: Tab, server: Runni
     log_in(tab, server)
     expect(tab.get_by_role("row", name="alice")).to_contain_text("new")
     server.submit("alice", f"# {SCRIPT}\nanswer = 42\n".encode()).raise_for_status()
-    expect(tab.get_by_role("row", name="alice")).to_contain_text("handed in")  # live: nobody has reloaded
+    expect(tab.get_by_role("row", name="alice")).to_contain_text("submitted")  # live: nobody has reloaded
     expect(tab.locator("#rush")).to_contain_text("1 submission,")
     tab.get_by_role("searchbox", name="Student").fill("bob")
     expect(tab.get_by_role("row", name="alice")).to_have_count(0)
     tab.get_by_role("searchbox", name="Student").fill("")
-    tab.get_by_role("row", name="alice").get_by_role("link", name="handed in").click()
+    tab.get_by_role("row", name="alice").get_by_role("link", name="submitted").click()
     tab.get_by_role("link", name="Open submission 1").click()
     expect(tab.get_by_label("Source")).to_contain_text("answer = 42")
     tab.go_back()
@@ -137,7 +137,7 @@ def test_the_keyboard_alone_finds_opens_and_extends(tab: Tab, server: Running) -
     tab_to(tab, "Student")
     tab.keyboard.type("ali")
     expect(tab.get_by_role("row", name="bob")).to_have_count(0)
-    tab_to(tab, "handed in")
+    tab_to(tab, "submitted")
     tab.keyboard.press("Enter")
     expect(tab.get_by_role("heading", level=1)).to_have_text("alice")
     tab_to(tab, "Until")
@@ -165,7 +165,9 @@ def test_the_keyboard_alone_keeps_the_roster(tab: Tab, server: Running, tmp_path
     log_in(tab, server)
     tab.goto("/people")
     choose(tab, "CSV table", tmp_path / "list.csv", "username,name\ntom,Tom Tutor\n")
-    press(tab, "Import")
+    press(tab, "Preview")
+    expect(tab.get_by_role("button", name="Change the roster")).to_be_visible()
+    press(tab, "Change the roster")
     codes = tab.get_by_label("Personal codes")
     expect(codes).to_contain_text("tom ")
     tab_to(tab, "studentgraderinstructor")
@@ -193,14 +195,14 @@ def test_a_live_update_leaves_focus_selection_and_scroll_position_where_they_are
     register(server, "alice", "bob")
     server.submit("alice", b"x = 1\n").raise_for_status()
     log_in(tab, server)
-    tab.get_by_role("row", name="alice").get_by_role("link", name="handed in").focus()
+    tab.get_by_role("row", name="alice").get_by_role("link", name="submitted").focus()
     tab.get_by_role("rowheader", name="alice").select_text()
-    tab.locator(".scroll").first.evaluate("each => { each.scrollLeft = 100 }")
+    tab.locator(".scroll:has(.board)").evaluate("each => { each.scrollLeft = 100 }")
     server.submit("bob", b"x = 2\n").raise_for_status()
-    expect(tab.get_by_role("row", name="bob")).to_contain_text("handed in")
-    expect(tab.get_by_role("row", name="alice").get_by_role("link", name="handed in")).to_be_focused()
+    expect(tab.get_by_role("row", name="bob")).to_contain_text("submitted")
+    expect(tab.get_by_role("row", name="alice").get_by_role("link", name="submitted")).to_be_focused()
     assert tab.evaluate("getSelection().toString().trim()") == "alice"
-    assert tab.locator(".scroll").first.evaluate("each => each.scrollLeft") == 100
+    assert tab.locator(".scroll:has(.board)").evaluate("each => each.scrollLeft") == 100
 
 
 def test_a_board_that_was_opened_before_anybody_joined_shows_the_first_submission(tab: Tab, server: Running) -> None:
@@ -208,7 +210,7 @@ def test_a_board_that_was_opened_before_anybody_joined_shows_the_first_submissio
     expect(tab.get_by_text("Nobody has joined yet.")).to_be_visible()
     register(server, "alice")
     server.submit("alice", b"x = 1\n").raise_for_status()
-    tab.get_by_role("row", name="alice").get_by_role("link", name="handed in").click()
+    tab.get_by_role("row", name="alice").get_by_role("link", name="submitted").click()
     expect(tab.get_by_role("heading", level=1)).to_have_text("alice")
 
 
@@ -216,11 +218,11 @@ def test_a_click_during_a_live_update_still_opens_the_link(tab: Tab, server: Run
     register(server, "alice", "bob")
     server.submit("alice", b"x = 1\n").raise_for_status()
     log_in(tab, server)
-    tab.get_by_role("row", name="alice").get_by_role("link", name="handed in").hover()
+    tab.get_by_role("row", name="alice").get_by_role("link", name="submitted").hover()
     tab.mouse.down()
     server.submit("alice", b"x = 2\n").raise_for_status()  # her own row changes
     server.submit("bob", b"x = 3\n").raise_for_status()
-    expect(tab.get_by_role("row", name="bob")).to_contain_text("handed in")
+    expect(tab.get_by_role("row", name="bob")).to_contain_text("submitted")
     tab.mouse.up()
     expect(tab.get_by_role("heading", level=1)).to_have_text("alice")
 
@@ -270,7 +272,7 @@ def test_the_board_works_without_scripts(browser: Browser, server: Running) -> N
         tab.get_by_role("button", name="Show").click()
         expect(tab.get_by_role("row", name="bob")).to_be_visible()
         expect(tab.get_by_role("row", name="alice")).to_have_count(0)
-        expect(tab.get_by_label("Who has handed in nothing")).to_have_text("bob")
+        expect(tab.get_by_label("Who has no submission")).to_have_text("bob")
 
 
 def test_a_search_typed_during_a_live_update_is_carried_out(tab: Tab, server: Running) -> None:

@@ -1,4 +1,4 @@
-"""A student's pages by keyboard alone; handing in stands in test_student_journey.py."""
+"""A student's pages by keyboard alone; submitting stands in test_student_journey.py."""
 
 from __future__ import annotations
 

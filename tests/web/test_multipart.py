@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mograder.domain.errors import BadRequest
-from mograder.store.shared.files import Spool
+from mograder.store.shared.files import IN_MEMORY, Spool
 from mograder.web.multipart import read_files, read_single_file
 
 NAMES = st.text(
@@ -52,6 +52,23 @@ def test_a_file_comes_out_as_it_was_put_in(content: bytes, name: str, field: str
     assert filename == name
     assert (upload.data, upload.size) == (content, len(content))
     assert upload.sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_a_file_is_kept_as_it_comes_and_not_in_a_temporary_file_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    content, upload = bytes(IN_MEMORY + 9), Spool(tmp_path)
+    headers, body = encoded(files={"empty": ("", b""), "file": ("large.py", content)})
+
+    async def halfway() -> AsyncIterator[bytes]:
+        yield body[: IN_MEMORY // 2]
+        assert 0 < upload.size <= IN_MEMORY // 2
+        yield body[IN_MEMORY // 2 :]
+
+    assert asyncio.run(read_single_file(headers, halfway(), upload)) == "large.py"
+    assert (upload.size, upload.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    upload.discard()
 
 
 @given(contents=st.lists(st.binary(max_size=300), max_size=6))

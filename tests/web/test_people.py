@@ -155,6 +155,18 @@ def test_a_reset_ends_the_token_and_shows_a_new_code_once(teacher: Visitor, cour
     assert teacher.post("/people/nobody/reset").status_code == 404
 
 
+def test_a_persons_name_is_changed_and_an_impossible_one_is_refused_with_the_form(
+    teacher: Visitor, course: Course
+) -> None:
+    course.roster.add(COURSE_INSTRUCTOR, [Person.parse("alice", "Alcie")])
+    assert teacher.post("/people/alice/name", name=" Alice  Ames").status_code == 303
+    assert course.roster.all()[0].name == "Alice Ames"
+    wrong = teacher.post("/people/alice/name", name="x" * 201)
+    assert (wrong.status_code, "longer than 200 characters" in wrong.text) == (400, True)
+    assert teacher.post("/people/nobody/name", name="N").status_code == 404
+    assert course.audit.events(1, 0)[0].action == "rename"
+
+
 def test_roles_are_given_and_people_removed_after_a_question(teacher: Visitor, course: Course) -> None:
     course.accounts.register("alice", CODE)
     assert teacher.post("/people/alice/role", role="instructor").status_code == 303
@@ -177,7 +189,7 @@ def test_the_audit_log_is_in_words_names_the_instructor_counts_one_as_one_and_sh
     page = teacher.get("/audit").text
     assert "__instructor__" not in page
     assert all(each in page for each in ("<bdi>Instructor</bdi>", "<bdi>1 grade</bdi>"))
-    time = '<time datetime="2030-02-08T11:45:00.000000Z">2030-02-08 11:45 UTC</time>'
+    time = '<time datetime="2030-02-08T11:45:00.000000Z">Fri 2030-02-08 11:45 UTC</time>'
     assert f"until {time}, not 2030-13-08T11:45:00Z {escape(SCRIPT)}" in page
 
 

@@ -127,7 +127,7 @@ def test_a_student_joins_hands_in_and_leaves_without_leaving_the_path(
 
 def test_the_protocol_works_at_the_path_and_links_stay_there(site: tuple[str, Running]) -> None:
     url, server = site
-    with httpx2.Client(headers=server.bearer("alice")) as client:
+    with httpx2.Client(headers=server.bearer("alice"), timeout=PATIENCE) as client:
         (listed,) = client.get(f"{url}/assignments").json()
         assert client.get(url + listed["files"][0]["url"]).status_code == 200
         assert client.post(f"{url}/assignments/hw1/submit?user=alice", content=b"work").status_code == 200

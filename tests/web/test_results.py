@@ -25,7 +25,7 @@ SECRET = ("f(7) must be 14", "Q2: more")
 
 @pytest.fixture
 def graded(course: Course) -> Course:
-    """hw1 is graded as it comes in; alice has handed in."""
+    """hw1 is graded as it comes in; alice has submitted."""
     signer = course.signer
     assert isinstance(signer, Ed25519Signer)
 

@@ -48,7 +48,7 @@ def test_files_that_are_chosen_or_dropped_together_are_one_submission(
         (project / name).write_text(f"# {name}\n")
     log_in(tab, server)
     tab.goto("/my/hw1")
-    sure, send = tab.get_by_label("Hand in all the same"), tab.get_by_role("button", name="Hand in")
+    sure, send = tab.get_by_label("Submit all the same"), tab.get_by_role("button", name="Hand in")
     received = tab.get_by_role("region", name="Received")
 
     tab.get_by_label("Your work").set_input_files(project / "part1.py")
@@ -76,7 +76,7 @@ def test_files_that_are_chosen_or_dropped_together_are_one_submission(
 
     drop(tab, project / "part1.py")
     expect(tab.locator(".checks")).to_contain_text("alone takes the place of the several files")
-    tab.get_by_role("link", name="Keep what I have handed in").click()
+    tab.get_by_role("link", name="Keep what I have submitted").click()
     expect(received).to_be_hidden()
     assert len(list((server.submitted / "hw1").iterdir())) == 3
 
@@ -114,7 +114,7 @@ def test_a_late_submission_asks_before_it_replaces_one_in_time_and_a_pdf_stays_o
     expect(tab.locator(".checks")).to_contain_text("takes the place of submission 1")
     expect(tab.locator(".checks")).to_contain_text("costs 10 percentage points")
     assert len(list((server.submitted / "hw1").glob("alice_*.pdf"))) == 1
-    tab.get_by_label("Hand in all the same").check()
+    tab.get_by_label("Submit all the same").check()
     tab.get_by_role("button", name="Hand in").click()
     expect(tab.get_by_role("region", name="Received")).to_contain_text("Submission 2")
     assert latest(server) == PDF + b"\n% more"

@@ -18,7 +18,7 @@ def adopt(folder: Path, as_json: bool) -> None:
     """Bring over the work of a course that the published server served, in FOLDER, which is what serve is given.
 
     That server keeps submissions beside what students download (hw1/alice_20260310T200800.py). Each becomes a
-    submission of this course with a receipt, which says when it was handed in, by its name, and that an instructor
+    submission of this course with a receipt, which says when it was submitted, by its name, and that an instructor
     brought it, and when. Grades and feedback stay where they are: they are read there. The originals are moved into the
     hidden folder .adopted; what is not understood stays, and is named. Running it again does no harm.
 

@@ -16,7 +16,7 @@ from click.core import ParameterSource
 
 from mograder.cli.arguments import PLACE, as_typed
 from mograder.cli.newer import tell_if_newer
-from mograder.cli.output import note, when
+from mograder.cli.output import lateness, note, when
 from mograder.client.client import Client, known
 from mograder.client.connection import RetryPolicy, normalise_url, trusting
 from mograder.client.logins import Logins
@@ -26,7 +26,7 @@ from mograder.client.settings import read_settings
 from mograder.client.trust import CONFIG_NAME, TrustedServers
 from mograder.client.workspace import keep_receipt
 from mograder.domain.errors import BadRequest, MograderError, Unauthenticated, Usage, VerificationFailed
-from mograder.domain.names import Username, printable
+from mograder.domain.names import Username, counted, printable
 from mograder.domain.tokens import Token
 from mograder.wire import messages
 
@@ -156,7 +156,7 @@ class Server:
                 for each, submitted, problem in deliver(client, outbox, owner, choose_exactly, again=False):
                     tell_delivered(client, each, submitted, problem)
             except MograderError as error:
-                note(f"{len(waiting)} submission(s) still wait to be sent: {error.message}")
+                note(f"{counted(len(waiting), 'submission')} not sent yet: {error.message}")
 
 
 def tell_delivered(client: Client, waiting: OutboxEntry, submitted: messages.Submitted | None, problem: str) -> None:
@@ -165,7 +165,8 @@ def tell_delivered(client: Client, waiting: OutboxEntry, submitted: messages.Sub
     if submitted is None:
         note(f"warning: {name} for {waiting.assignment!r} waits in the outbox and was not taken: {problem}")
         return
-    late = known(submitted.explanation)
+    days = known(submitted.days_late) or 0
+    late = lateness(known(submitted.duedate), days, known(submitted.penalty) or 0) if days else ""
     received = when(submitted.received, seconds=True) if submitted.received else "now"
     note(f"{name} for {submitted.assignment!r}, which was waiting, is submitted: received {received}"
          + (f", {late}" if late else ""))  # fmt: skip

@@ -15,14 +15,14 @@ import click
 from mograder.cli.adopt import adopt
 from mograder.cli.arguments import PLACE, course_name
 from mograder.cli.import_gradebook import import_gradebook
-from mograder.cli.output import table, tell, tell_json
+from mograder.cli.output import note, table, tell, tell_json, when
 from mograder.config import utc_now
 from mograder.domain import deadlines
 from mograder.domain.audit import Event
 from mograder.domain.errors import Usage
 from mograder.domain.names import INSTRUCTOR, CourseName, printable
 from mograder.domain.store import Courses
-from mograder.domain.tokens import sign
+from mograder.domain.tokens import SECRET_NAME, sign
 
 if TYPE_CHECKING:
     from mograder.store.postgres.courses import PostgresCourses
@@ -119,7 +119,10 @@ def _publish(courses: Courses, name: CourseName, folder: Path) -> None:
     source, event = served_folders(folder), Event(utc_now(), INSTRUCTOR, "publish", name)
     if is_postgres(courses):
         from mograder.store.copy import read_publication
+        from mograder.store.folder.survey import FolderSurvey
 
+        for each in FolderSurvey(source, lambda: False).handouts():
+            note(f"left out: {each}" + ("" if each.expected else f"; {each.mend}"))
         publication = read_publication(source)
         count = courses.publish(name, publication, event)
         tested = sorted(publication.sources or ())
@@ -152,10 +155,15 @@ def list_courses(courses: Courses, as_json: bool) -> None:
             for each in entries
         ])  # fmt: skip
         return
-    states = ["open" if each.archived is None else f"archived {deadlines.readable(each.archived)}" for each in entries]
+    states = [
+        "open" if each.archived is None else f"archived {when(each.archived / deadlines.SECOND)}" for each in entries
+    ]
     table(
         ("Course", "Made", "State"),
-        [(each.name, deadlines.readable(each.created), state) for each, state in zip(entries, states, strict=True)],
+        [
+            (each.name, when(each.created / deadlines.SECOND), state)
+            for each, state in zip(entries, states, strict=True)
+        ],
     )
 
 
@@ -211,9 +219,17 @@ def copy(source: Path | str, target: str) -> None:
     """
     from mograder.factory import copy_course
 
+    _refuse_the_parent(source)
     with progress() as say:
         copy_course(source, target, say)
     tell(f"Copied {_without_password(source)} to {_without_password(target)}: every checksum is right")
+
+
+def _refuse_the_parent(source: Path | str) -> None:
+    """Raises Usage for the folder around a served one: an empty course would be begun there, and copied."""
+    served = Path(source) / "release"
+    if isinstance(source, Path) and (served / SECRET_NAME).exists() and not (source / SECRET_NAME).exists():
+        raise Usage(f"this course is served from {served}: copy that folder")
 
 
 def _without_password(place: Path | str) -> str:

@@ -191,7 +191,7 @@ def _steps(root: Path, url: str) -> list[Step]:
         Step("sees what there is to do", ["https", "fetch", "--list"], "hw1"),
         Step("fetches it", ["https", "fetch", "hw1", "-o", "hw1"], "Fetched 1 file(s)"),
         Step("has not submitted yet", ["https", "feedback", "hw1"], "No submission yet."),
-        Step("submits the first attempt", ["https", "submit", "hw1", "hw1/hw1.py"], "Submitted"),
+        Step("submits for the first time", ["https", "submit", "hw1", "hw1/hw1.py"], "Submitted"),
         Step("submits the solution", ["https", "submit", "hw1", solution], "Submitted"),
         Step("the instructor collects", collect, "Downloaded 1"),
         Step("collects again, nothing new", collect, "skipped 1"),
@@ -211,7 +211,7 @@ def _returning(root: Path, url: str) -> list[Step]:
 
 
 def _grading(root: Path, url: str, scratch: Path) -> Iterator[Step]:
-    """Three more hand in, and the instructor grades all: right, half right, endless, and an attempt to cheat."""
+    """Three more submit, and the instructor grades all: right, half right, endless, and an attempt to cheat."""
     course, instructor = root.parent, _instructor(root, url)
     files = write_submissions(course / "solutions" / "hw1.py", scratch / "written")
     (course / "marks").mkdir(exist_ok=True)
@@ -220,7 +220,7 @@ def _grading(root: Path, url: str, scratch: Path) -> Iterator[Step]:
         login = ["https", "login", "--url", url, "--user", each.name]
         yield Step(f"{each.name} registers", login, each.name, at=each.name)
         submit = ["https", "submit", "hw1", str(files[each.name])]
-        yield Step(f"{each.name} hands in {each.does}", submit, "Submitted", at=each.name)
+        yield Step(f"{each.name} submits {each.does}", submit, "Submitted", at=each.name)
     yield Step("the instructor makes the release from the source", ["generate", "hw1"], "hw1.py", folder=course)
     yield Step("grades everybody", ["autograde", "hw1"], "hw1: graded 4 submissions", folder=course)
     for each in STUDENTS:

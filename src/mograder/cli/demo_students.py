@@ -1,4 +1,4 @@
-"""What the students of the demo hand in for hw1: right, half right, a loop that never ends, and an attempt to cheat."""
+"""What the students of the demo submit for hw1: right, half right, a loop that never ends, and an attempt to cheat."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALWAYS = """\
 
 @dataclass(frozen=True)
 class Student:
-    """A student: what they hand in, how it differs from the model solution, and what must come of it."""
+    """A student: what they submit, how it differs from the model solution, and what must come of it."""
 
     name: str
     does: str
@@ -64,7 +64,7 @@ STUDENTS = (
 
 
 def write_submissions(solution: Path, folder: Path) -> dict[str, Path]:
-    """Write what each student hands in into `folder`; the files by student."""
+    """Write what each student submits into `folder`; the files by student."""
     text = solution.read_text(encoding="utf-8")
     folder.mkdir(parents=True, exist_ok=True)
     found = {}

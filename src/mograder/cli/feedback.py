@@ -90,7 +90,7 @@ def _returned(chosen: Chosen, no_penalties: bool) -> list[Returned]:
     untimed = unknown_times(chosen.submissions) if costs and chosen.folders.last_due(chosen.assignment) else []
     if untimed:
         names = ", ".join(untimed[:10]) + ("…" if len(untimed) > 10 else "")
-        note(f"warning: nobody knows when {names} handed in: no penalty is taken")
+        note(f"warning: nobody knows when {names} submitted: no penalty is taken")
     return give_back(
         chosen.folders, chosen.assignment, chosen.submissions, records, now=utc_now(), with_penalties=not no_penalties
     )

@@ -36,6 +36,12 @@ class LocalCourse:
     def set_role(self, user: str, role: Role) -> messages.RosterEntry:
         return messages.roster_entry(self._course.roster.set_role(COURSE_INSTRUCTOR, Username(user), role))
 
+    def rename(self, user: str, name: str) -> messages.RosterEntry:
+        return messages.roster_entry(self._course.roster.rename(COURSE_INSTRUCTOR, Username(user), name))
+
+    def reset_everybody(self) -> list[messages.RosterEntry]:
+        return [messages.roster_entry(*each) for each in self._course.roster.reset_everybody(COURSE_INSTRUCTOR)]
+
     def remove(self, user: str) -> messages.RosterEntry:
         return messages.roster_entry(self._course.roster.remove(COURSE_INSTRUCTOR, Username(user)))
 

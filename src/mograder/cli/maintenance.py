@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,9 @@ def doctor(
 ) -> None:  # fmt: skip
     """Check the course in FOLDER, also while it is served; nothing is changed without --repair.
 
+    Given a folder of many courses, as for mograder serve --courses, it checks each, and names the folders in it that
+    are not served.
+
     Permissions, secret and key, settings, the ledger with its chain of signed receipts, every submission against the
     checksum in its receipt, links, leftovers, clock and free space. The exit code is 0 when nothing is wrong (notes
     do not count), 7 when something is.
@@ -73,23 +77,50 @@ def doctor(
     Examples:
       mograder doctor course/
       mograder doctor course/ --repair
+      mograder doctor courses/
     """
     from mograder.store.folder import doctor as checkup
 
-    folders = _folders(folder, release_dir, submitted_dir, grades_dir)
-    findings = checkup.check(folders, config.utc_now())
+    several = _courses_in(folder)
+    places = several.courses if several else (folder,)
+    findings = [*(several.findings if several else ()), *_mixed_installation()]
     done: list[str] = []
-    if repair:
-        done = checkup.repair(folders, findings)
-        for line in done:
+    for place in places:
+        folders = _folders(place, release_dir, submitted_dir, grades_dir)
+        found = checkup.check(folders, config.utc_now())
+        mended = checkup.repair(folders, found) if repair else []
+        for line in mended:
             note(line)
-        findings = checkup.check(folders, config.utc_now()) if done else findings
-    findings = [*findings, *_mixed_installation()]
+        findings += checkup.check(folders, config.utc_now()) if mended else found
+        done += mended
     if as_json:
         tell_json({"findings": _named(findings), "repaired": done})
     else:
         _report(findings)
     _conclude(findings)
+
+
+@dataclass(frozen=True)
+class _Several:
+    """The folders of many courses, and what of the folder around them is not served."""
+
+    courses: tuple[Path, ...]
+    findings: tuple[Finding, ...]
+
+
+def _courses_in(folder: Path) -> _Several | None:
+    """None where `folder` is one course."""
+    from mograder.domain.tokens import SECRET_NAME
+    from mograder.store.folder.courses import RELEASE, CourseFolders
+    from mograder.store.folder.layout import LEDGER
+    from mograder.store.shared.findings import warning
+
+    own = (RELEASE, SECRET_NAME, LEDGER, config.CONFIG_NAME)
+    if any((folder / name).exists() for name in own) or not any(folder.glob(f"*/{RELEASE}/")):
+        return None
+    courses = CourseFolders(folder)
+    left = tuple(warning(f"left out: {each}", each.where, each.mend) for each in courses.left_out())
+    return _Several(tuple(folder / each.name for each in courses.entries()), left)
 
 
 def _mixed_installation() -> list[Finding]:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import click
 
 from mograder.domain.deadlines import zone_name
-from mograder.domain.names import printable
+from mograder.domain.names import counted, printable
 
 LONGEST_LINE = 2000
 WORTH_A_BAR = 1024 * 1024  # bytes of a transfer
@@ -58,6 +58,13 @@ def when(moment: float, seconds: bool = False) -> str:
     except (ValueError, OverflowError, OSError):
         return "unknown"
     return here.strftime(f"%Y-%m-%d %H:%M{':%S' if seconds else ''} {zone_name(here)}")
+
+
+def lateness(due: float | None, days: int, penalty: float) -> str:
+    """How late a submission is and what that costs, by the person's own clock; `penalty` is in percentage points."""
+    after = f" after {when(due)}" if due else ""
+    cost = f", which costs {penalty:g} %" if penalty else ""
+    return f"late: {counted(days, 'day')} begun{after}{cost}"
 
 
 def tell_json(value: object) -> None:

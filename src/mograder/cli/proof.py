@@ -197,7 +197,9 @@ def _believed(url: str, server: Server, offline: bool) -> Ed25519Signer:
     """
     if not server.url and not TrustedServers().vouches(url):
         place = f"{url}, which the receipt names" if url else "the course"
-        raise Usage(f"nobody vouches for {place}: give --url or --keys, or log in there first")
+        raise Usage(
+            f"you have no login at {place}, so its keys prove nothing: give --url or --keys, or log in there first"
+        )
     signer = KnownKeys().find(url)
     if signer is None and not offline:
         with server.open(url, None) as client:
@@ -253,7 +255,7 @@ def _described(receipt: KeptReceipt, claims: Mapping[str, Any]) -> str:
                 copy = f", {path.name}"
                 break
     return (
-        f"receipt {claims['number']}: {claims['user']}, {claims['assignment']}, attempt {claims.get('attempt')}, "
+        f"receipt {claims['number']}: {claims['user']}, {claims['assignment']}, submission {claims.get('attempt')}, "
         f"received {_moment(claims.get('received'))}{late}{copy}"
     )
 

@@ -55,7 +55,7 @@ def rehearse(
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(serving_copy(root, scratch))
         watch = stack.enter_context(display())
-        rehearsal = Rehearsal(server, students, minutes, watch, random.Random(1))  # noqa: S311 (who hands in when)
+        rehearsal = Rehearsal(server, students, minutes, watch, random.Random(1))  # noqa: S311 (who submits when)
         outcome = run(rehearsal.run(assignment))
     if as_json:
         from mograder.cli.output import tell_json
@@ -145,14 +145,14 @@ def report(outcome: Outcome) -> None:
 
     table(["", "Requests", "A second", "p50", "p99", "Errors"], [_line(each) for each in outcome.phases])
     rush = outcome.phases[-1]
-    handed_in = outcome.kept + len(outcome.lost)
+    acknowledged = outcome.kept + len(outcome.lost)
     students = counted(outcome.students, "student")
     kept = "every one of them is" if not outcome.lost else f"all but {len(outcome.lost)} are"
     lines = [
         "",
         f"{students} submitted to {outcome.assignment!r} at once: {rush.a_second:,.0f} a second; "
         f"half were answered within {rush.p50 * 1000:,.0f} ms, 99 of 100 within {rush.p99 * 1000:,.0f} ms.",
-        f"Acknowledged: {handed_in:,} submissions; {kept} on the disk, byte for byte.",
+        f"Acknowledged: {acknowledged:,} submissions; {kept} on the disk, byte for byte.",
         f"What held it up: {outcome.bottleneck}.",
         f"This machine carries about {outcome.carries:,} students, if all submit twice in the last minute and look "
         "every ten seconds, with half of it in reserve. The network between it and them was not part of this.",

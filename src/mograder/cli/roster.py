@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -18,8 +19,8 @@ from mograder.cli.output import note, table, tell, tell_json
 from mograder.cli.people import in_section, member_of, section_option
 from mograder.client.client import Client, known
 from mograder.domain.access import Account, Role
-from mograder.domain.errors import BadRequest, MograderError
-from mograder.domain.names import Username, parse_new_username
+from mograder.domain.errors import BadRequest, MograderError, Usage
+from mograder.domain.names import Username, counted, parse_new_username
 from mograder.wire import messages
 
 if TYPE_CHECKING:
@@ -235,6 +236,53 @@ def reset(place: LocalCourse | Client, user: Username) -> list[messages.RosterEn
       mograder roster reset alice
     """
     return [place.reset(user)]
+
+
+@roster.command(short_help="Revoke everybody's token, and write new personal codes as a table.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file. [default: stdout]")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask first.")
+@course_option
+@reads_from_a_server
+def new_codes(output: Path | None, yes: bool, course: Path | str | None, server: Server) -> None:
+    """Revoke the tokens and logins of everybody but yourself, and write new personal codes for a mail merge.
+
+    For after mograder secret rotate, or when tokens have become known. The table is CSV with the columns username,
+    name, email and code; the codes are in it alone. Submissions and grades stay.
+
+    \b
+    Example:
+      mograder roster new-codes -o codes.csv --course course/release/
+    """
+    from mograder.client.files import replacing
+    from mograder.tables.export import to_csv
+
+    if not yes:
+        if not sys.stdin.isatty():
+            raise Usage("this ends everybody's token and login: say so with --yes")
+        if not click.confirm("End everybody's token and login, and make new personal codes?", err=True):
+            raise MograderError("nothing was changed")
+    with contextlib.ExitStack() as stack:
+        # Opened first: codes that could be written nowhere would be lost.
+        file = stack.enter_context(replacing(output, 0o600)) if output else sys.stdout.buffer
+        with at(course, server) as place:
+            entries = place.reset_everybody()
+        rows = [(each.user, each.name, known(each.email) or "", known(each.code) or "") for each in entries]
+        file.write(to_csv([("username", "name", "email", "code"), *rows]))
+    note(f"{counted(len(entries), 'new personal code')}" + (f" in {output}" if output else ""))
+
+
+@roster.command()
+@_user
+@click.argument("name")
+@_somewhere
+def rename(place: LocalCourse | Client, user: Username, name: str) -> list[messages.RosterEntry]:
+    """Change what people call USER to NAME; "" takes the name out. The user name stays.
+
+    \b
+    Example:
+      mograder roster rename alice "Alice Ames"
+    """
+    return [place.rename(user, name)]
 
 
 @roster.command()

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mograder.cli.arguments import PLACE
-from mograder.cli.output import tell
+from mograder.cli.output import tell, when
 from mograder.domain import deadlines
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.errors import Usage
@@ -83,4 +83,4 @@ def rotate(folder: Path | str, grace: int) -> None:
         token = sign(course.store.keys.secrets()[0], INSTRUCTOR)
     finally:
         course.close()
-    tell(f"Tokens of the old secret work until {deadlines.readable(ends)}.\ninstructor: {token}")
+    tell(f"Tokens of the old secret work until {when(ends / deadlines.SECOND)}.\ninstructor: {token}")

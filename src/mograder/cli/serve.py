@@ -29,6 +29,7 @@ from mograder.config import (
     read_course_file,
     resolve,
 )
+from mograder.domain.deadlines import readable
 from mograder.domain.errors import MograderError, Temporary, Unreadable, Usage
 from mograder.domain.names import INSTRUCTOR, Username, parse_new_username, printable
 from mograder.domain.tokens import SECRET_NAME, token_lines
@@ -36,6 +37,7 @@ from mograder.text import person_text
 from mograder.wire.join_link import JoinLink
 
 if TYPE_CHECKING:
+    from mograder.domain.assignments import Assignment
     from mograder.domain.contents import LeftOut
     from mograder.domain.course import Course
 
@@ -227,9 +229,12 @@ def enrollment_code(settings: ServeSettings) -> str:
             raise Usage("the enrollment code is not UTF-8 text: nobody could send it")
         return (code or "").strip()
     try:
-        return person_text(file.read_bytes()).strip()
+        code = person_text(file.read_bytes()).strip()
     except (OSError, ValueError) as error:
         raise Usage(f"cannot read the enrollment code from {file}: {error}") from None
+    if not code:
+        raise Usage(f"the enrollment code in {file} is empty: write one, or leave the option out")
+    return code
 
 
 def read_names(file: Path) -> list[Username]:
@@ -255,6 +260,14 @@ def left_out_lines(left_out: Iterable[LeftOut]) -> list[str]:
     return [*lines, more] if len(said) > LEFT_OUT else lines
 
 
+def assignment_in_words(assignment: Assignment, course: Course) -> str:
+    """Its name and, before it opens, when that is."""
+    schedule = assignment.rules.schedule
+    if schedule.opens is None or schedule.is_open(course.clock()):
+        return str(assignment.name)
+    return f"{assignment.name} opens at {readable(schedule.opens, course.plan.zone)}"
+
+
 def banner(root: Path, course: Course, front: Listener, no_auth: bool) -> str:
     """What the instructor sees on start: where, from which folder, who may come in, and what to do next."""
     from mograder.web.pages.sessions import START_LINK_SECONDS, link_with, new_ticket
@@ -269,7 +282,7 @@ def banner(root: Path, course: Course, front: Listener, no_auth: bool) -> str:
         join = JoinLink(join, fingerprint=front.authority.fingerprint).text
         identity = [f"  fingerprint     {front.authority.fingerprint}", f"  join link       {join}"]
     held = course.contents()
-    assignments = [str(each.name) for each in course.release.for_students()]
+    assignments = [assignment_in_words(each, course) for each in course.store.release.assignments()]
     found = f"{len(assignments)} ({', '.join(assignments)})" if assignments else "none yet"
     lines = [
         f"Serving {root}",

@@ -11,7 +11,7 @@ import msgspec
 
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, named, reads_from_a_server
-from mograder.cli.output import json_option, note, result, when
+from mograder.cli.output import json_option, lateness, note, result, when
 from mograder.client.client import known
 from mograder.client.files import replacing
 from mograder.domain.errors import MograderError, NotFound
@@ -144,7 +144,8 @@ def _times(status: messages.Status, user: str) -> list[str]:
         marked = "" if by == user else f" (submitted for you by {by})"
         lines.append(f"Received: {when(received, seconds=True)}{marked}")
         if due or known(status.late):
-            lines.append(known(status.explanation) or "On time")
+            days, penalty = known(status.days_late) or 0, known(status.penalty) or 0
+            lines.append(f"L{lateness(due, days, penalty)[1:]}" if days else "On time")
     if known(status.rule) == "on-time":
         which = "your last submission, as none was on time" if known(status.late) else "your last submission on time"
         lines.append(f"What counts: {which} ({known(status.counts) or 'none yet'})")

@@ -1,4 +1,4 @@
-"""Handing in, from a person's terminal: `submit`, what waits in the outbox, and asking for more time."""
+"""Submitting, from a person's terminal: `submit`, what waits in the outbox, and asking for more time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mograder.cli.connect import (
     tell_delivered,
 )
 from mograder.cli.extend import check_until
-from mograder.cli.output import json_option, note, progress, result, when
+from mograder.cli.output import json_option, lateness, note, progress, result, when
 from mograder.client.choosing import Chosen, choose_files
 from mograder.client.client import Client, known
 from mograder.client.extract import folder_name
@@ -217,9 +217,7 @@ def _warn(work: _Work, assignment: messages.AssignmentInfo, late: bool) -> str:
             note(f"warning: {path.name} is unchanged from what the course gave out")
     if late:
         days, penalty = known(assignment.days_late) or 0, known(assignment.penalty) or 0
-        due = known(assignment.duedate)
-        cost = f", which costs {penalty:g} %" if penalty else ""
-        note(f"note: this is late: due {when(due) if due else 'before'}, {days} day(s) begun{cost}")
+        note(f"note: this is {lateness(known(assignment.duedate), days, penalty)}")
     return sha256_of(work.file)
 
 
@@ -258,7 +256,7 @@ def _ask(questions: Iterable[str], wishes: _Wishes, as_json: bool) -> None:
 def _put(work: _Work, url: str, sender: str, user: str, assignment: str) -> OutboxEntry | None:
     try:
         return Outbox().put(work.file, url, sender, user, assignment, work.keep_in / work.file.name)
-    except OSError as error:  # a home that cannot be written must keep nobody from handing in
+    except OSError as error:  # a home that cannot be written must keep nobody from submitting
         note(f"warning: no copy could be kept in the outbox: {error.strerror or error}")
         return None
 
@@ -275,12 +273,14 @@ def _announce(client: Client, waiting: OutboxEntry, size: int) -> OutboxEntry:
 def _received(name: str, submitted: messages.Submitted, whom: str) -> str:
     lines = [f"Submitted {name!r} to {submitted.assignment!r}", f"  {whom}"]
     if submitted.attempt:
-        again = "as before, these bytes were already your latest submission: " if submitted.repeated else ""
-        lines.append(f"  {again}attempt {submitted.attempt}, received {when(submitted.received, seconds=True)}")
+        again = "these bytes were already your latest: " if submitted.repeated else ""
+        lines.append(f"  {again}submission {submitted.attempt}, received {when(submitted.received, seconds=True)}")
     if arrived := known(submitted.arrived):
         lines.append(f"  that is when it was announced; the file itself arrived {when(arrived, seconds=True)}")
     if known(submitted.duedate):
-        lines.append(f"  {known(submitted.explanation) or 'on time'}")
+        days = known(submitted.days_late) or 0
+        told = lateness(known(submitted.duedate), days, known(submitted.penalty) or 0) if days else "on time"
+        lines.append(f"  {told}")
     if (counts := known(submitted.counts)) and counts != submitted.version:
         lines.append(f"  {counts} counts, your last submission on time; this one is kept")
     return "\n".join([*lines, f"  {counted(submitted.size, 'byte')}, sha256 {submitted.sha256}"])
@@ -304,7 +304,7 @@ def retry(drop: bool, server: Server, as_json: bool) -> None:
     if drop:
         for each in mine:
             outbox.drop(each)
-        result(as_json, {"dropped": len(mine)}, f"Forgot {len(mine)} submission(s)")
+        result(as_json, {"dropped": len(mine)}, f"Forgot {counted(len(mine), 'submission')}")
         return
     sent = refused = 0
     with server.connect(deliver_first=False, changes=True) as (client, _), progress("outbox") as bar:
@@ -313,9 +313,9 @@ def retry(drop: bool, server: Server, as_json: bool) -> None:
         ):
             tell_delivered(client, waiting, submitted, problem)
             sent, refused = (sent + 1, refused) if submitted else (sent, refused + 1)
-    result(as_json, {"sent": sent, "refused": refused}, f"Sent {sent} submission(s)")
+    result(as_json, {"sent": sent, "refused": refused}, f"Sent {counted(sent, 'submission')}")
     if refused:
-        raise MograderError(f"{refused} submission(s) were not taken and stay here: see above; --drop forgets them")
+        raise MograderError(f"{counted(refused, 'submission')} not taken and kept here: see above; --drop forgets them")
 
 
 @click.command(name="ask-extension", short_help="Ask for more time.")

@@ -277,6 +277,14 @@ class Client:
         reply = self._call("set_role", _json(encode_json(messages.NewRole(role))), user=user)
         return _value(reply, messages.RosterEntry)
 
+    def rename(self, user: str, name: str) -> messages.RosterEntry:
+        return _value(self._call("rename", _json(encode_json(messages.NewName(name))), user=user), messages.RosterEntry)
+
+    def reset_everybody(self) -> list[messages.RosterEntry]:
+        """Not safe to repeat: codes are returned once, and each call makes new ones."""
+        reply = self._call("reset_everybody", _json(encode_json(messages.NewCodes(True))), repeatable=False)
+        return [_value(entry, messages.RosterEntry) for entry in _list(reply)]
+
     def remove(self, user: str) -> messages.RosterEntry:
         return _value(self._call("remove", user=user), messages.RosterEntry)
 

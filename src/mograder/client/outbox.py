@@ -90,7 +90,7 @@ class Outbox:
         return self._folder / waiting.key / safe_name(Path(waiting.place).name.lstrip(".") or "file")
 
     def all(self) -> list[OutboxEntry]:
-        """Everything that waits, in the order of handing in."""
+        """Everything that waits, in the order of submission."""
         found = []
         for path in sorted(self._folder.glob("*.json")):
             with contextlib.suppress(OSError, ValueError, TypeError):

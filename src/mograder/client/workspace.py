@@ -205,7 +205,7 @@ def _archive(
     release.remember_archive(file, sha256_of(arriving), [path for _, path in members])
 
 
-# handing in
+# submitting
 
 
 def is_release_file(sha256: str, assignment: messages.AssignmentInfo, folder: Path) -> bool:

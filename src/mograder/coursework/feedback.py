@@ -80,7 +80,7 @@ def give_back(
     folders: GradingFolders, assignment: str, submissions: Iterable[ToGrade], records: dict[str, GradingRecord],
     *, now: int, with_penalties: bool,
 ) -> list[Returned]:  # fmt: skip
-    """A page and a grade for everybody who handed in. Raises Unreadable for a table of marks that is not understood."""
+    """A page and a grade for everybody who submitted. Raises Unreadable for a table of marks that is not understood."""
     known = {question.key: question for each in records.values() for question in each.questions}
     given = load_marks(marks_file(folders, assignment), tuple(known.values()))
     rules, course = folders.rules(assignment), folders.file
@@ -113,5 +113,5 @@ def _odd(record: GradingRecord, submission: ToGrade) -> str:
 
 
 def unknown_times(submissions: Iterable[ToGrade]) -> list[str]:
-    """Those of whom nobody knows when they handed in: nothing can be said of a penalty."""
+    """Those of whom nobody knows when they submitted: nothing can be said of a penalty."""
     return [each.user for each in submissions if each.received is None and each.lateness == IN_TIME]

@@ -91,7 +91,7 @@ class GradingFolders:
         """One of everybody, sorted by name: what counts where there is a ledger, else USER.py. Raises MograderError."""
         folder = self.submitted / assignment
         if not folder.is_dir():
-            raise NotFound(f"nobody has handed in {assignment!r}: there is no folder {folder}")
+            raise NotFound(f"nobody has submitted {assignment!r}: there is no folder {folder}")
         if self.ledger is not None:
             return list(self._by_ledger(assignment, folder))
         collected = _collected(folder)

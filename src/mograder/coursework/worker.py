@@ -37,11 +37,15 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 @dataclass
 class _Open:
-    """An assignment that is ready to be graded, or why it is not (`exam` is None). `stamp` is of its files."""
+    """An assignment that is ready to be graded, or not (`exam` is None). `stamp` is of its files.
+
+    `told`: it has been said that the course is graded with other tests now.
+    """
 
     stamp: Stamp
     exam: Exam | None
     stack: contextlib.ExitStack
+    told: bool = False
 
 
 class Worker:
@@ -128,15 +132,28 @@ class Worker:
 
     def _grade_while_unchanged(self) -> int:
         """Grade what waits; how many results were kept. Between two jobs, tests that have changed are seen."""
-        ready = {name: each.exam for name, each in self._open.items() if each.exam is not None}
-        clock = self._course.clock
-        if not ready or self._stop.is_set():
+        if self._stop.is_set():
+            return 0
+        ready, clock = dict(self._announced_exams()), self._course.clock
+        if not ready:
             return 0
         job = self._store.jobs.claim(self._new_claim(), clock(), clock() + LEASE, list(ready))
         if job is None:
             return 0
         with self._renewing(job):
             return int(self._grade(job, ready[job.assignment]))
+
+    def _announced_exams(self) -> Iterator[tuple[AssignmentName, Exam]]:
+        """Those with the tests that the course is graded with. Who announced others since has newer ones."""
+        announced = self._store.jobs.announced() if self._open else {}
+        for name, each in self._open.items():
+            if each.exam is None:
+                continue
+            if name in announced and announced[name].tests == each.exam.tested.tests:
+                yield name, each.exam
+            elif not each.told:
+                each.told = True
+                self._say(f"{name} is graded with other tests now: this worker waits until it has them")
 
     def _grade(self, job: Job, exam: Exam) -> bool:
         try:

@@ -181,12 +181,6 @@ class Accounts:
 
         return username, self._token(self.store.change(username, claim, Event(now, username, "register", username)))
 
-    def is_personal_code(self, user: str, code: str) -> bool:
-        """Whether `code` is the personal code of the account of this name. Never raises for a name that is none."""
-        account = self.find(user)
-        expected = account.code_hash if account and account.code_hash else ""
-        return _opens(code, expected)
-
     def _check_code(self, username: Username, code: str, personal: str | None) -> None:
         """Raises WrongCode unless `code` is the personal one or, where there is none, the course's.
 
@@ -303,8 +297,8 @@ def _actor(username: Username, account: Account | None) -> Actor:
 
 def _taken(username: Username) -> NameTaken:
     return NameTaken(
-        f"the name {username!r} is taken: if it is yours, log in with your token (your instructor can tell you "
-        "it); otherwise choose another name"
+        f"the name {username!r} is taken: if it is yours, log in with your token, or with a login code from your "
+        "instructor; otherwise choose another name"
     )
 
 

@@ -69,6 +69,8 @@ class Rules:
     max_size: int | None = None  # bytes
     accepts: tuple[str, ...] = ()  # file endings, lower case with the dot: (".py", ".zip")
     points: float | None = None
+    hidden: bool = False
+    """Whether students are not told of it before it opens."""
     questions: tuple[PlannedQuestion, ...] = ()
     expects: tuple[str, ...] = ()  # names of the files that make a submission; empty where any will do
 
@@ -101,6 +103,7 @@ class Rules:
             self.max_size if self.max_size is not None else other.max_size,
             self.accepts or other.accepts,
             self.points if self.points is not None else other.points,
+            self.hidden or other.hidden,
             self.questions or other.questions,
             self.expects or other.expects,
         )
@@ -119,6 +122,11 @@ class Assignment:
     def extended(self, until: int | None) -> Assignment:
         """With one person's extension in its times."""
         return replace(self, rules=replace(self.rules, schedule=self.rules.schedule.extended(until)))
+
+
+def title_of(known: Iterable[Assignment], name: AssignmentName) -> str:
+    """What people call the assignment of this name: its title, else its name."""
+    return next((each.rules.title for each in known if each.name == name), "") or name
 
 
 class CountingRule(StrEnum):

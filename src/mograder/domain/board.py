@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from mograder.domain import counting, deadlines, grades
 from mograder.domain.access import Account, Role
 from mograder.domain.assignments import Assignment, CountingRule, Plan
+from mograder.domain.deadlines import Schedule
 from mograder.domain.errors import Unreadable
 from mograder.domain.grades import GradeEntry, GradesStore
 from mograder.domain.latest import Key, LatestSubmissions
@@ -18,16 +19,26 @@ from mograder.domain.receipts import Submission
 from mograder.domain.store import Store
 
 
-def state(*, graded: bool, late: bool, submitted: bool, fetched: bool, again: bool = False) -> str:
-    """The one word for how somebody stands in an assignment; `again`: a submission counts that came after the grade."""
+def state(
+    times: Schedule, now: int, *, graded: bool, late: bool, submitted: bool, fetched: bool, again: bool = False
+) -> str:
+    """The one word for how somebody with these `times` stands in an assignment at `now` (Unix microseconds).
+
+    Without a submission: "missed" once nothing is taken any more, "overdue" between the due time and that. `again`: a
+    submission counts that came after the grade.
+    """
     if again:
         return "to grade again"
     if graded:
         return "graded"
-    if late:
-        return "late"
-    if submitted:
-        return "handed in"
+    if late or submitted:
+        return "late" if late else "submitted"
+    if not times.is_open(now):
+        return "not open"
+    if deadlines.is_over(times.closes, now):
+        return "missed"
+    if deadlines.is_over(times.due, now):
+        return "overdue"
     return "fetched" if fetched else "new"
 
 
@@ -36,7 +47,8 @@ class Cell:
     """How one person stands in one assignment, as an instructor sees it.
 
     `latest` is what was last accepted, None where nothing was; `by_hand` says that a file was put into the course
-    without us. `late` is by the rules and extensions of today. `again`: what counts was submitted after it was graded.
+    without us. `times` are the person's own; `late` is by the rules and extensions of today. `again`: what counts was
+    submitted after it was graded.
     """
 
     latest: Submission | None = None
@@ -44,17 +56,20 @@ class Cell:
     late: bool = False
     grade: str | None = None
     fetched: bool = False
+    times: Schedule = field(default_factory=Schedule)
     again: bool = False
 
     @property
-    def handed_in(self) -> bool:
+    def submitted(self) -> bool:
         return self.latest is not None or self.by_hand
 
-    @property
-    def state(self) -> str:
-        """The one word for it."""
+    def state(self, now: int) -> str:
+        """The one word for it at `now` (Unix microseconds)."""
         graded = self.grade is not None
-        return state(graded=graded, late=self.late, submitted=self.handed_in, fetched=self.fetched, again=self.again)
+        return state(
+            self.times, now, graded=graded, late=self.late, submitted=self.submitted, fetched=self.fetched,
+            again=self.again,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -115,19 +130,19 @@ class _Cells:
 
     def cell(self, assignment: Assignment, user: Username, kept: Submission | None, present: bool) -> Cell:
         key = (assignment.name, user)
-        due = assignment.rules.schedule.extended(self._until.get(key)).due
+        times = assignment.rules.schedule.extended(self._until.get(key))
         late = (
-            kept is not None and kept.by == user and due is not None
-            and deadlines.is_over(due + self._grace, kept.received)
+            kept is not None and kept.by == user and times.due is not None
+            and deadlines.is_over(times.due + self._grace, kept.received)
         )  # fmt: skip
         entry = self._graded[assignment.name].get(user)
         again = (
             entry is not None and kept is not None
             and is_newer(kept.attempt, entry)
-            and (not late or self._rule is CountingRule.LATEST or self._counts_anew(assignment, user, due, entry))
+            and (not late or self._rule is CountingRule.LATEST or self._counts_anew(assignment, user, times.due, entry))
         )  # fmt: skip
         grade = None if entry is None else entry.grade
-        return Cell(kept, kept is None and present, late, grade, key in self._fetched, again)
+        return Cell(kept, kept is None and present, late, grade, key in self._fetched, times, again)
 
     def _counts_anew(self, assignment: Assignment, user: Username, due: int | None, entry: GradeEntry) -> bool:
         """Whether a late submission counts, because none is on time, and is newer than the grade."""
@@ -161,7 +176,7 @@ class CurrentBoard:
         """The board as it stands now; the same object as before if nothing has changed."""
         with self._lock:
             store, versions = self._store, self._latest.refresh()  # the store's first, as in `Standings`
-            listed = tuple(sorted(store.release.assignments(), key=_due_order))
+            listed = tuple(sorted(store.release.assignments(), key=due_order))
             grades = tuple(readable_grades(store.grades, each.name) for each in listed)
             sources = _Sources(versions.people, versions.downloads, store.config.plan(), listed, grades)
             present = {each.name: frozenset(store.submissions.users(each.name)) for each in listed}
@@ -206,8 +221,8 @@ class CurrentBoard:
         self._board = Board(listed, tuple(each for each in rows if each.username not in cells.removed), dropped)
 
 
-def _due_order(assignment: Assignment) -> tuple[bool, int]:
-    """The order of the board's columns: by due time, and those without one at the end in their own order."""
+def due_order(assignment: Assignment) -> tuple[bool, int]:
+    """The order of assignments for people: by due time, and those without one at the end in their own order."""
     due = assignment.rules.schedule.due
     return due is None, due or 0
 
@@ -237,7 +252,7 @@ class Show(StrEnum):
 
     ALL = ""
     MISSING = "missing"
-    HANDED_IN = "handed in"
+    SUBMITTED = "submitted"
     LATE = "late"
     GRADED = "graded"
     UNGRADED = "to grade"
@@ -245,15 +260,15 @@ class Show(StrEnum):
     def fits(self, cell: Cell) -> bool:
         match self:
             case Show.MISSING:
-                return not cell.handed_in
-            case Show.HANDED_IN:
-                return cell.handed_in
+                return not cell.submitted
+            case Show.SUBMITTED:
+                return cell.submitted
             case Show.LATE:
                 return cell.late
             case Show.GRADED:
                 return cell.grade is not None and not cell.again
             case Show.UNGRADED:
-                return cell.again or (cell.handed_in and cell.grade is None)
+                return cell.again or (cell.submitted and cell.grade is None)
         return True
 
 
@@ -311,4 +326,4 @@ def find(board: Board, wanted: BoardFilter) -> Board:
 def missing(board: Board, assignment: AssignmentName) -> tuple[Username, ...]:
     """The people who have submitted nothing for the assignment."""
     at = next(at for at, each in enumerate(board.assignments) if each.name == assignment)
-    return tuple(row.username for row in board.rows if not row.cells[at].handed_in)
+    return tuple(row.username for row in board.rows if not row.cells[at].submitted)

@@ -78,7 +78,7 @@ def check_announcement(sha256: str, size: int) -> None:
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise BadRequest("sha256 must be the file's SHA-256 in 64 lower-case hex digits")
     if size < 1:
-        raise BadRequest(f"the file has {size} bytes: hand in one that is not empty")
+        raise BadRequest(f"the file has {size} bytes: submit one that is not empty")
 
 
 def announced(held: Sequence[Commitment], new: Commitment) -> tuple[Commitment, ...]:
@@ -89,7 +89,7 @@ def announced(held: Sequence[Commitment], new: Commitment) -> tuple[Commitment, 
     kept = tuple(each for each in kept if each.sha256 != new.sha256)
     if len(kept) >= MOST:
         raise Throttled(
-            f"{MOST} files of yours are announced and have not come: send one of them, or hand in without announcing",
+            f"{MOST} files of yours are announced and have not come: send one of them, or submit without announcing",
             retry_after=60,
         )
     return (*kept, new)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 from mograder.domain.assignments import Assignment, Plan
 from mograder.domain.names import AssignmentName, printable
+
+FEW = 5
+"""How many names a line lists at most."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,6 @@ class Survey:
     left_out: tuple[LeftOut, ...] = ()
 
 
-@runtime_checkable
-class Surveyed(Protocol):
-    """What a store of plain files offers besides."""
-
-    def survey(self) -> Survey:
-        """What stands in the course, cached as long as it stays so."""
-        ...
-
-
 @dataclass(frozen=True)
 class Contents:
     """The report. `settings` is the file of settings in force, "" for none, and `place` the one that would be."""
@@ -63,6 +56,12 @@ class Contents:
     settings: str
     place: str
     left_out: tuple[LeftOut, ...]
+
+
+def few(names: list[str]) -> str:
+    """The first names of a list, and how many there are more."""
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return ", ".join(printable(each) for each in names[:FEW]) + more
 
 
 def contents(listed: Iterable[Assignment], plan: Plan, survey: Survey) -> Contents:

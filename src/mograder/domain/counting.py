@@ -38,7 +38,7 @@ def assess(kept: Iterable[Receipt], due: int | None, plan: Plan) -> tuple[Assess
     """Submissions of one person, each against the person's own due time."""
 
     def of(found: Submission) -> Lateness:
-        if found.by != found.username:  # an instructor has handed it in for the student
+        if found.by != found.username:  # an instructor has submitted it for the student
             return IN_TIME
         return lateness(due, found.received, plan.penalties, plan.zone)
 

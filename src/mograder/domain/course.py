@@ -6,7 +6,6 @@ says who may call what; a service decides what an actor may do beyond that.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -19,7 +18,7 @@ from mograder.domain.assignments import Assignment, Plan
 from mograder.domain.audit import AuditStore
 from mograder.domain.board import CurrentBoard
 from mograder.domain.commitments import Commitments
-from mograder.domain.contents import Contents, Survey, Surveyed, contents
+from mograder.domain.contents import Contents, contents
 from mograder.domain.devices import Devices
 from mograder.domain.erasure import Erasure
 from mograder.domain.errors import Unreadable
@@ -198,13 +197,7 @@ class Course:
 
     def contents(self) -> Contents:
         """What the course contains and what it does not, and why. For instructors: it names places on the disk."""
-        store = self.store
-        if isinstance(store, Surveyed):
-            survey = store.survey()
-        else:
-            people = Counter(each.assignment for _, each in store.submissions.latest())
-            survey = Survey(tuple(sorted(people.items())))
-        return contents(store.release.assignments(), self.plan, survey)
+        return contents(self.store.release.assignments(), self.plan, self.store.survey())
 
     @property
     def is_remote(self) -> bool:

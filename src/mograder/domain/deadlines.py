@@ -24,6 +24,10 @@ class Schedule:
     due: int | None = None
     closes: int | None = None
 
+    def is_open(self, now: int) -> bool:
+        """Whether students may work on it at `now`, in Unix microseconds."""
+        return self.opens is None or now >= self.opens
+
     def extended(self, until: int | None) -> Schedule:
         """With more time for one person: due at `until`, and open at least as long. It never takes time away."""
         if until is None:

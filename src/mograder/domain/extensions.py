@@ -142,6 +142,10 @@ class Extensions:
         """Of everybody, sorted by assignment and name."""
         return self.store.find()
 
+    def waiting(self) -> list[Extension]:
+        """The requests that nobody has decided yet."""
+        return [each for each in self.store.find() if each.state is State.ASKED]
+
     def of(self, assignment: Assignment, user: Username) -> Extension | None:
         return next(iter(self.store.find(assignment.name, user)), None)
 

@@ -129,7 +129,7 @@ class GradeEntry:
 class Uploaded:
     """What became of an upload of grades: how many are `stored` in all now, and how many were `received`.
 
-    `unknown` are the people in it who have neither registered nor handed in: a misspelt name is nobody's grade.
+    `unknown` are the people in it who have neither registered nor submitted: a misspelt name is nobody's grade.
     """
 
     stored: int

@@ -129,5 +129,7 @@ class JobsStore(Protocol):
         ...
 
     def results(self, assignment: AssignmentName, username: Username | None = None) -> list[Result]:
-        """All results, in the order of receipts; those of one submission in the order of grading."""
+        """All results, in the order of receipts. The last one of a submission is in force: that of the announced tests
+        if there is one, else the newest. A worker that was behind with other tests never replaces it.
+        """
         ...

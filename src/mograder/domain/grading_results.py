@@ -26,7 +26,7 @@ ReadRecord = Callable[[str], GradingRecord]
 class GradingState(StrEnum):
     """How far the newest submission is."""
 
-    NOTHING = "nothing"  # none was handed in, or the assignment is not graded as it comes in
+    NOTHING = "nothing"  # none was submitted, or the assignment is not graded as it comes in
     WAITING = "waiting"
     RUNNING = "running"
     FAILED = "failed"  # for a reason of ours: an instructor has to look at it
@@ -157,7 +157,7 @@ class GradingResults:
             return False
         entry = of_person(readable_grades(self.store.grades, assignment.name) or (), user)
         released = entry is not None and entry.visible and entry.grade is not None
-        # Hidden tests of what others can still hand in stay hidden until it is due for the last of them.
+        # Hidden tests of what others can still submit stay hidden until it is due for the last of them.
         given = self.store.extensions.find(assignment.name)
         dues = [each.until for each in given if each.until is not None]
         due = assignment.rules.schedule.due

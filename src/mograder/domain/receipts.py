@@ -20,7 +20,7 @@ class Submission:
 
     `received` is the moment that counts, in Unix microseconds: when the request arrived, or when its checksum was
     announced, and then `arrived` is when the file itself came. `attempt` counts from 1 for each person and assignment;
-    `by` is who sent it (an instructor may hand in for a student); `sha256` is lower-case hex. `late` is what held at
+    `by` is who sent it (an instructor may submit for a student); `sha256` is lower-case hex. `late` is what held at
     `received`, by the time `due` (None: there was none) that applied to the person; None where a receipt of an
     earlier version does not say. `name` is what the sender called the file, "" where nobody said.
     """

@@ -69,6 +69,15 @@ class ReleaseStore(Protocol):
 
 
 @dataclass(frozen=True)
+class Upcoming:
+    """An assignment that students are told of and do not see yet; `opens` is in Unix microseconds."""
+
+    name: AssignmentName
+    title: str
+    opens: int
+
+
+@dataclass(frozen=True)
 class Download:
     """That somebody got `/assignments/<assignment>/files/<file>` at `moment` (Unix microseconds)."""
 
@@ -99,18 +108,30 @@ class Release:
         own = self.extensions.own(actor) if own is None else own
         given, now = {each.assignment: each.until for each in own}, self.clock()
         return tuple(
-            each.extended(given[each.name]) if each.name in given else each for each in listed if _is_open(each, now)
+            each.extended(given[each.name]) if each.name in given else each
+            for each in listed
+            if each.rules.schedule.is_open(now)
         )
 
     def for_students(self) -> tuple[Assignment, ...]:
         """Every assignment that is open to students."""
         now = self.clock()
-        return tuple(each for each in self.store.assignments() if _is_open(each, now))
+        return tuple(each for each in self.store.assignments() if each.rules.schedule.is_open(now))
+
+    def upcoming(self) -> tuple[Upcoming, ...]:
+        """What students are told of assignments that are not open yet, the next first; of hidden ones nothing."""
+        now, rules = self.clock(), ((each.name, each.rules) for each in self.store.assignments())
+        found = [
+            Upcoming(name, said.title or name, said.schedule.opens or 0)
+            for name, said in rules
+            if not said.hidden and not said.schedule.is_open(now)
+        ]
+        return tuple(sorted(found, key=lambda each: (each.opens, each.name)))
 
     def assignment(self, actor: Actor, text: str) -> Assignment:
         """The assignment of this name or id. Raises NotFound, also for one that the actor may not see yet."""
         found = self.store.find(text)
-        if found is None or not (actor.is_instructor or _is_open(found, self.clock())):
+        if found is None or not (actor.is_instructor or found.rules.schedule.is_open(self.clock())):
             raise NotFound(f"there is no assignment {printable(text)!r}")
         return found
 
@@ -150,8 +171,3 @@ class Release:
 def release_file_url(assignment: str, file: str) -> str:
     """How a manifest may name a file of a folder of the course."""
     return f"/assignments/{assignment}/files/{file}"
-
-
-def _is_open(assignment: Assignment, now: int) -> bool:
-    opens = assignment.rules.schedule.opens
-    return opens is None or now >= opens

@@ -194,6 +194,11 @@ class Roster:
         """Raises NotFound."""
         return self._change(actor, "role", username, lambda held: replace(held, role=role), role.value)
 
+    def rename(self, actor: Actor, username: Username, name: str) -> Account:
+        """Change what people call a person; "" takes the name out. The user name stays. Raises BadRequest, NotFound."""
+        shown = _short(name, f"the name of {str(username)!r}")
+        return self._change(actor, "rename", username, lambda held: replace(held, name=shown))
+
     def remove(self, actor: Actor, username: Username) -> Account:
         """Revoke a person's token or code for good. Submissions stay, and nobody else can claim the name.
 

@@ -41,7 +41,7 @@ class RuleChange:
 
     @property
     def text(self) -> str:
-        return f"{self.key} {self.before or 'unsaid'} -> {self.after or 'unsaid'}"
+        return f"{self.key} {self.before or 'not set'} -> {self.after or 'not set'}"
 
 
 class ConfigStore(Protocol):

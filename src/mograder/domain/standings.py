@@ -47,11 +47,14 @@ class Standing:
         entry, counts = self.grade, self.counting
         return entry is not None and counts is not None and board.is_newer(counts.submission.attempt, entry)
 
-    @property
-    def state(self) -> str:
+    def state(self, now: int) -> str:
+        """The one word for it at `now` (Unix microseconds)."""
         graded = self.grade is not None and self.grade.grade is not None
         late = self.counting is not None and self.counting.lateness.late
-        return board.state(graded=graded, late=late, submitted=self.submitted, fetched=self.fetched, again=self.again)
+        return board.state(
+            self.schedule, now, graded=graded, late=late, submitted=self.submitted, fetched=self.fetched,
+            again=self.again,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from mograder.domain.assignments import Assignment
 from mograder.domain.audit import AuditStore, Event
 from mograder.domain.chain import MakeTombstone
 from mograder.domain.commitments import CommitmentsStore
+from mograder.domain.contents import Survey
 from mograder.domain.extensions import ExtensionsStore
 from mograder.domain.grades import GradesStore
 from mograder.domain.grading_jobs import JobsStore
@@ -85,6 +86,10 @@ class Store(Protocol):
         without a receipt, are unchanged. A store that cannot tell returns a new `object()`, so that nothing read before
         counts as current.
         """
+        ...
+
+    def survey(self) -> Survey:
+        """What stands in the course besides assignments, and what is not in force."""
         ...
 
     def erase(self, username: Username, make_tombstone: MakeTombstone, event: Event) -> None:

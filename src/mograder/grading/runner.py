@@ -21,6 +21,7 @@ from mograder.grading.environment import Environment
 from mograder.grading.limits import Limits, Tests, data_files
 from mograder.grading.modules import preloaded
 from mograder.grading.plan import Plan, plan, plan_submission
+from mograder.grading.reading import check_cost
 from mograder.grading.run import Course, Job, Run
 from mograder.grading.sandbox import DataFile, Sandbox
 from mograder.grading.warm import Setup, Warm, WarmFailed
@@ -84,6 +85,7 @@ class Grader:
         try:
             if len(submission) > self._tests.limits.notebook_kb << 10:
                 raise NotebookError(f"the file is larger than {self._tests.limits.notebook_kb} kB: it is no notebook")
+            check_cost(submission)
             with self._reading:
                 notebook = parse(read_text(submission))
                 answers = plan_submission(notebook, self._wanted)

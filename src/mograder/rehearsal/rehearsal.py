@@ -133,7 +133,7 @@ class Outcome:
     """What a rehearsal showed. `lost` names submissions that were acknowledged and are not on the disk byte for byte.
 
     `bottleneck` says in words what held up the rush at the end. `carries` is how many students this machine carries:
-    if everybody hands in twice in the last minute and looks every ten seconds, and half of the machine stays free.
+    if everybody submits twice in the last minute and looks every ten seconds, and half of the machine stays free.
     """
 
     students: int
@@ -261,7 +261,7 @@ class Rehearsal:
         return Ask("POST", path, self._tokens[user], body, kind="submit", user=user)
 
     def _lesson(self, assignment: messages.AssignmentInfo) -> list[tuple[float, Ask]]:
-        """When (seconds from the start) somebody asks what: everybody comes early, looks often, hands in late."""
+        """When (seconds from the start) somebody asks what: everybody comes early, looks often, submits late."""
         seconds = self._minutes * 60
         asks: list[tuple[float, Ask]] = []
         for user in self._students:

@@ -22,7 +22,7 @@ from mograder.domain.chain import Link, Tombstone
 from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import BadName, NameTaken, Usage, VerificationFailed
 from mograder.domain.files import is_left_behind
-from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, FileName, Username, counted
+from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, FileName, Username, counted, printable
 from mograder.domain.receipts import Head, Receipt, latest_filename, version_owner
 from mograder.domain.tokens import SECRET_NAME
 from mograder.signing import new_private_key as new_key
@@ -202,13 +202,26 @@ class FolderPlace:
         ]
 
     def grades(self) -> dict[AssignmentName, list[dict[str, Any]]]:
-        found = {AssignmentName(path.parent.name) for path in self.store.folders.grades.glob(f"*/{GRADES}")}
-        return {name: [dict(each.fields) for each in self.store.grades.of(name)] for name in sorted(found)}
+        return {
+            name: [dict(each.fields) for each in self.store.grades.of(name)]
+            for path in sorted(self.store.folders.grades.glob(f"*/{GRADES}"))
+            if (name := _assignment(path.parent)) is not None
+        }
 
     def pages(self) -> Iterator[Page]:
         for path in sorted(self.store.folders.grades.glob(f"*/{FEEDBACK}/[!.]*.html")):
-            moment = int(path.stat().st_mtime * SECOND)
-            yield AssignmentName(path.parent.parent.name), Username(path.stem), path.read_bytes(), moment
+            name, user = _assignment(path.parent.parent), _user(path)
+            if name is not None and user is not None:
+                yield name, user, path.read_bytes(), int(path.stat().st_mtime * SECOND)
+
+    def left_behind(self) -> Iterator[Path]:
+        """Grades and feedback that are nobody's, by their names."""
+        for path in sorted(self.store.folders.grades.glob(f"*/{GRADES}")):
+            if _assignment(path.parent) is None:
+                yield path
+        for path in sorted(self.store.folders.grades.glob(f"*/{FEEDBACK}/[!.]*.html")):
+            if _assignment(path.parent.parent) is None or _user(path) is None:
+                yield path
 
     def fill(self, source: Place) -> None:
         def work(connection: sqlite3.Connection) -> None:
@@ -231,6 +244,20 @@ class FolderPlace:
             files.make_folder(path.parent)
             files.write_file(path, page, files.private_mode(path.parent))
             os.utime(path, (moment / SECOND, moment / SECOND))
+
+
+def _assignment(folder: Path) -> AssignmentName | None:
+    try:
+        return AssignmentName.parse(folder.name)
+    except BadName:
+        return None
+
+
+def _user(page: Path) -> Username | None:
+    try:
+        return Username.parse(page.stem)
+    except BadName:
+        return None
 
 
 def pieces_in(path: Path) -> Iterator[bytes]:
@@ -351,16 +378,16 @@ COPYING = ".mograder-copying"
 
 
 def to_database(folders: Folders, courses: PostgresCourses, name: CourseName, now: int, say: Say) -> None:
-    """The course is archived until it is whole, so that nobody hands in to a part of it.
+    """The course is archived until it is whole, so that nobody submits to a part of it.
 
     Raises NameTaken when there is a course of this name that is open, or another one.
     """
-    event = Event(now, INSTRUCTOR, "copy", name, str(folders.root))
-    here = {each.name: each.archived for each in courses.entries()}
-    if name not in here:
+    event = Event(now, INSTRUCTOR, "copy", name, printable(str(folders.root), 1000))
+    known = {each.name: each.archived for each in courses.entries()}
+    if name not in known:
         courses.create(name, event)
         courses.archive(name, now, event)
-    elif here[name] is None:
+    elif known[name] is None:
         raise NameTaken(f"there is a course {name!r} and it is open: archive it, or choose another name")
     source, target = FolderStore(folders), courses.open_anyway(name)
     try:
@@ -370,7 +397,10 @@ def to_database(folders: Folders, courses: PostgresCourses, name: CourseName, no
         held = json.dumps([(secret, until) for secret, until in secrets_of(folders.root)])
         target.tables.write(lambda connection: put_document(connection, name, SECRETS, held))
         courses.publish(name, read_publication(folders), event)
-        copy(FolderPlace(source), DatabasePlace(target), say)
+        here = FolderPlace(source)
+        for path in here.left_behind():
+            say(f"left out: {printable(str(path), 1000)} has a name that no assignment or person has: rename it")
+        copy(here, DatabasePlace(target), say)
     finally:
         source.close()
     courses.archive(name, None, event)

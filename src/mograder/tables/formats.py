@@ -184,7 +184,7 @@ def _read_gradescope(sheet: Sheet, _labels: Labels, column: str) -> GradeTable:
     grade = named_column(sheet, column or "Total Score")
     columns = Columns(KeyColumns.of(sheet, _GRADESCOPE_KEYS), grade)
     rows, status = tuple(columns.row(row) for row in sheet.rows), sheet.find("Status")
-    if status is not None:  # whoever handed in nothing has no grade, whatever stands in the cell
+    if status is not None:  # whoever submitted nothing has no grade, whatever stands in the cell
         missing = [normal(row.cells[status]) == "missing" for row in sheet.rows]
         rows = tuple(replace(row, grade="") if gone else row for row, gone in zip(rows, missing, strict=True))
     return columns.table(rows, _common_points(sheet, sheet.find("Max Points")))
@@ -219,7 +219,7 @@ def _read_nbgrader(sheet: Sheet, labels: Labels, column: str) -> GradeTable:
     rows = []
     for row in mine:
         read = columns.row(row)
-        # nbgrader writes 0 for whoever handed in nothing.
+        # nbgrader writes 0 for whoever submitted nothing.
         if stamp is not None and normal(row.cells[stamp]) in ("", "none") and as_number(read.grade) == 0:
             read = replace(read, grade="")
         rows.append(read)

@@ -14,7 +14,7 @@ from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment, CountingRule
 from mograder.domain.audit import without_repeats
 from mograder.domain.course import Course
-from mograder.domain.errors import BadRequest, NotFound, Throttled, WrongCode
+from mograder.domain.errors import BadRequest, NotFound, WrongCode
 from mograder.domain.extensions import Change, Extension
 from mograder.domain.files import StoredFile
 from mograder.domain.grades import is_page
@@ -142,27 +142,17 @@ def register(request: Request) -> Reply:
 
 
 def join(course: Course, wrong_codes: Failures, address: str, wanted: messages.Register) -> tuple[Username, str]:
-    """Register somebody from a network `address`.
+    """Register somebody from a network `address`: a right code is let in, whatever others there have tried.
 
-    Raises what `Accounts.register` does, and Throttled, then without looking at the course's code.
+    Raises what `Accounts.register` does, and Throttled instead of WrongCode after too many wrong codes.
     """
     course.accounts.check_registration()
-    whose = (address, f"{name_key(wanted.user)} from {address}")  # failures in other networks keep nobody out
-    try:
-        failed = wrong_codes.check(*whose)
-    except Throttled:
-        if not course.accounts.is_personal_code(
-            wanted.user, wanted.enrollment_code or ""
-        ):  # 59 bits: nobody guesses it
-            raise
-        failed = False
-    try:
-        joined = course.accounts.register(wanted.user, wanted.enrollment_code or "", wanted.claim_key or "")
-    except WrongCode:
-        wrong_codes.count(*whose)
-        raise
-    if failed:
-        wrong_codes.forget(address)
+    whose = (address, f"{name_key(wanted.user)} from {address}")
+    joined = wrong_codes.guard(
+        WrongCode, whose,
+        lambda: course.accounts.register(wanted.user, wanted.enrollment_code or "", wanted.claim_key or ""),
+    )  # fmt: skip
+    wrong_codes.forget(address)  # the typing errors of a class do not add up
     return joined
 
 
@@ -385,6 +375,18 @@ def set_role(request: Request) -> Reply:
     )
 
 
+def rename(request: Request) -> Reply:
+    wanted = decode_json(request.body, messages.NewName)
+    return json_reply(messages.roster_entry(request.course.roster.rename(request.actor, request.person(), wanted.name)))
+
+
+def reset_everybody(request: Request) -> Reply:
+    if not decode_json(request.body, messages.NewCodes).everybody:
+        raise BadRequest("everybody is false: nothing was changed")
+    renewed = request.course.roster.reset_everybody(request.actor)
+    return uncached_reply([messages.roster_entry(account, code) for account, code in renewed])
+
+
 def remove(request: Request) -> Reply:
     return json_reply(messages.roster_entry(request.course.roster.remove(request.actor, request.person())))
 
@@ -431,8 +433,8 @@ HANDLERS: Mapping[str, Handler] = {
     for handler in (
         health, register, assignments, release_file, rules, change_rules, commit, submissions, submitted_file, receipts,
         all_receipts, version, chain_head, signing_keys, grades, gradebook, upload_grades, status, result, feedback,
-        ask_extension, extensions, change_extensions, roster, add_people, reset, set_role, remove, login_link, events,
-        configuration, authority,
+        ask_extension, extensions, change_extensions, roster, add_people, reset, set_role, rename, reset_everybody,
+        remove, login_link, events, configuration, authority,
     )
 }  # fmt: skip
 

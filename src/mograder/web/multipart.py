@@ -33,9 +33,20 @@ _PLAIN_NAME = re.compile(rb"filename\s*=", re.IGNORECASE)
 
 
 class _Parser(MultiPartParser):
-    """Knows whether the form came to its end, and refuses what starlette would take for a field and drop."""
+    """Knows whether the form came to its end, and refuses what starlette would take for a field and drop.
+
+    With `upload`, the bytes of files go there as they come, instead of into temporary files.
+    """
 
     is_complete = False
+    upload: Upload | None = None
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        file = self._current_part.file
+        if self.upload is not None and file is not None and file.filename:
+            self.upload.write(data[start:end])
+        else:
+            super().on_part_data(data, start, end)
 
     def on_header_value(self, data: bytes, start: int, end: int) -> None:
         self._header = getattr(self, "_header", b"") + data[start:end]
@@ -54,9 +65,9 @@ class _Parser(MultiPartParser):
 
 @asynccontextmanager
 async def _form(
-    headers: Mapping[str, str], chunks: AsyncIterator[bytes], most_files: int, in_memory: int
+    headers: Mapping[str, str], chunks: AsyncIterator[bytes], most_files: int, upload: Upload | None = None
 ) -> AsyncIterator[FormData]:
-    """The form's parts. Those of more than `in_memory` bytes wait in temporary files. Raises BadRequest."""
+    """The form's parts; the bytes of files are written to `upload`, if given. Raises BadRequest."""
 
     async def stream() -> AsyncGenerator[bytes, None]:
         async for chunk in chunks:
@@ -71,7 +82,8 @@ async def _form(
         max_fields=MOST_FIELDS,
         max_part_size=SMALL,
     )
-    parser.spool_max_size = in_memory
+    parser.spool_max_size = PIECE
+    parser.upload = upload
     try:
         form = await parser.parse()
     except (MultiPartException, KeyError, ValueError, LookupError) as error:
@@ -100,17 +112,16 @@ def _files(form: FormData) -> list[tuple[str, UploadFile, str]]:
 
 
 async def read_single_file(headers: Mapping[str, str], chunks: AsyncIterator[bytes], upload: Upload) -> str:
-    """Write the form's file into `upload`; its file name. Raises BadRequest unless there is exactly one."""
-    async with _form(headers, chunks, FEW_FILES, SMALL) as form:
+    """Write the form's file into `upload` as it comes; its file name. Raises BadRequest unless there is exactly one;
+    then what was written is of no use.
+    """
+    async with _form(headers, chunks, FEW_FILES, upload) as form:
         found = _files(form)
         if not found:
             raise BadRequest("no data: the form has no file")
         if len(found) > 1:
             raise BadRequest(f"the form has {len(found)} files: send one, or put them into a zip")
-        _, file, name = found[0]
-        while piece := await file.read(PIECE):
-            upload.write(piece)
-        return name
+        return found[0][2]
 
 
 async def read_submission(
@@ -125,7 +136,7 @@ async def read_submission(
 
     `run` runs work in a thread.
     """
-    async with _form(headers, chunks, bundle.MAX_FILES + 1, SMALL) as form:
+    async with _form(headers, chunks, bundle.MAX_FILES + 1) as form:
         found, sure = _files(form), form.get("sure") == "yes"
         if not found:
             raise BadRequest("no data: the form has no file")
@@ -169,7 +180,7 @@ async def read_form(headers: Mapping[str, str], chunks: AsyncIterator[bytes]) ->
     """Raises BadRequest, also for a file in another field than 'files'."""
     if not is_multipart(headers):
         raise BadRequest("expected multipart/form-data with the field 'files'")
-    async with _form(headers, chunks, MOST_FILES, PIECE) as form:
+    async with _form(headers, chunks, MOST_FILES) as form:
         found = _files(form)
         other = next((field for field, _, _ in found if field != "files"), None)
         if other is not None:

@@ -1,9 +1,7 @@
 """Counts failures, not requests: guessing is slowed down, a class behind one address is not.
 
-Invariant: a success never counts. A right token and a right personal code are accepted whatever was counted. The
-course's code is not compared once too many codes from the same network were wrong, so that guessing on does not help;
-failures from other networks change nothing. When the right code comes from a network, its failures are forgotten, so
-that the typing errors of a class do not add up.
+Invariant: a success never counts, and a right token or code is accepted whatever was counted, so that nobody keeps
+others out by guessing. After too many failures a wrong one is answered with how long to wait.
 
 The store counts, so that all servers and processes of a course count together. That is a write for each failure, and
 none beyond the limit: 20 a minute from a network at most, so that nobody keeps the store busy by guessing.
@@ -40,10 +38,7 @@ class Failures:
         self._kind = kind
 
     def guard(self, error: type[MograderError], whose: Sequence[str], prove: Callable[[], T]) -> T:
-        """The result of `prove`. An `error` that it raises counts as a failure; after too many, Throttled is raised.
-
-        For secrets that cannot be guessed: a right one is accepted whatever was counted.
-        """
+        """The result of `prove`. An `error` that it raises counts as a failure; after too many, Throttled is raised."""
         try:
             return prove()
         except error:
@@ -51,15 +46,13 @@ class Failures:
             raise
 
     def note(self, *whose: str) -> None:
-        """Count one failure of each of `whose`. Raises Throttled instead when there were too many."""
-        self.check(*whose)
-        self.count(*whose)
+        """Count one failure of each of `whose` (addresses, names; "" is ignored).
 
-    def check(self, *whose: str) -> bool:
-        """Whether one of `whose` (addresses, names; "" is ignored) failed recently. Raises Throttled after too many."""
-        now = self._course.clock()
+        Raises Throttled instead when there were too many.
+        """
+        keys, now = self._keys(whose), self._course.clock()
         failed: dict[str, list[int]] = {}
-        for key, moment in self._course.guard.failures(self._keys(whose)):
+        for key, moment in self._course.guard.failures(keys):
             # Failures far in the future do not count either: a clock that was set back locks nobody out.
             if abs(now - moment) < MINUTE:
                 failed.setdefault(key, []).append(moment)
@@ -67,17 +60,16 @@ class Failures:
         if full:
             wait = max(1, math.ceil((max(full) + MINUTE - now) / SECOND))
             raise Throttled(
-                f"too many failed attempts from your network: wait {counted(wait, 'second')} and try again",
+                "this is wrong, as were too many before it from your network: a right one is accepted at once, another "
+                f"wrong one is looked at again in {counted(wait, 'second')}",
                 retry_after=wait,
             )
-        return bool(failed)
-
-    def count(self, *whose: str) -> None:
-        """Note one failure of each of `whose`."""
-        self._course.guard.note_failure(self._keys(whose), MINUTE)
+        self._course.guard.note_failure(keys, MINUTE)
 
     def forget(self, whose: str) -> None:
-        self._course.guard.forget_failures(self._keys([whose]))
+        keys = self._keys([whose])
+        if self._course.guard.failures(keys):
+            self._course.guard.forget_failures(keys)
 
     def _keys(self, whose: Sequence[str]) -> list[str]:
         """Digests: a name in a request can be any text, and the store need not know addresses."""

@@ -28,6 +28,8 @@ from mograder.wire.messages import (
     Health,
     KeySet,
     LoginLink,
+    NewCodes,
+    NewName,
     NewPeople,
     NewRole,
     NewRules,
@@ -222,6 +224,15 @@ ENDPOINTS = (
     Endpoint(
         "set_role", "POST", "/roster/{user}/role", Allow.INSTRUCTOR, RosterEntry,
         "Make a person an instructor, or a student again.", request=NewRole, limit=KIB, about_path="user",
+    ),
+    Endpoint(
+        "rename", "POST", "/roster/{user}/name", Allow.INSTRUCTOR, RosterEntry,
+        "Change what people call a person; the user name stays.", request=NewName, limit=4 * KIB, about_path="user",
+    ),
+    Endpoint(
+        "reset_everybody", "POST", "/roster/reset", Allow.INSTRUCTOR, RosterEntry,
+        "Revoke the tokens of everybody but the sender, and make new personal codes.",
+        request=NewCodes, limit=KIB, many=True,
     ),
     Endpoint(
         "remove", "POST", "/roster/{user}/remove", Allow.INSTRUCTOR, RosterEntry,

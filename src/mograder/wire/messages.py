@@ -90,6 +90,20 @@ class NewRole:
 
 
 @dataclass(frozen=True)
+class NewName:
+    """What people call a person; "" takes the name out."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class NewCodes:
+    """Says that everybody's token shall end: without `everybody`, a request sent by mistake changes nothing."""
+
+    everybody: bool
+
+
+@dataclass(frozen=True)
 class Announcement:
     """A file that is about to be submitted: its SHA-256 in lower-case hex, and its size in bytes."""
 

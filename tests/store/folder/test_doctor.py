@@ -44,12 +44,12 @@ def course(sound: Path, tmp_path: Path) -> Path:
 
 
 FILE = "restore the file from a backup, or ask for it again"
-CHAIN = "restore the ledger from a backup; the students' own receipts show what was handed in"
+CHAIN = "restore the ledger from a backup; the students' own receipts show what was submitted"
 FROM_BACKUP, ANEW = "restore it from a backup", "the next start makes a new one"
 BY_HAND = "mend the file by hand: until then a server that runs goes on by what it said before, and none starts"
 MENDS = {
-    r"attempt \d of \w+ (is not what was handed in|is missing|waits for its place)": FILE,
-    "attempt 1 of alice cannot be read": "look at its permissions",
+    r"submission \d of \w+ (is not what was submitted|is missing|waits for its place)": FILE,
+    "submission 1 of alice cannot be read": "look at its permissions",
     "points to": "mograder doctor --repair points it there",
     "is a copy of an older version": "mograder doctor --repair points it there",
     "is missing: the last accepted": "mograder doctor --repair makes it",
@@ -216,11 +216,11 @@ SECRET, KEY, DB = "release/.mograder-secret", "release/.mograder-signing-key.pem
 EARLIER = f"{SECRET}-previous"
 LINK, GRADES, LISTED = "submitted/hw1/alice.py", "release/hw1/grades.json", "release/assignments.json"
 DAMAGE = {
-    "a byte of a version": Damage(flip, "is not what was handed in", "error", "submitted/hw1/alice_"),
-    "a version gone": Damage(lambda c: versions(c)[1].unlink(), "attempt 2 of alice is missing", "error",
+    "a byte of a version": Damage(flip, "is not what was submitted", "error", "submitted/hw1/alice_"),
+    "a version gone": Damage(lambda c: versions(c)[1].unlink(), "submission 2 of alice is missing", "error",
                              "submitted/hw1/alice_"),
-    "a version is a link": Damage(linked_version, "is not what was handed in", "error", "submitted/hw1/alice_"),
-    "a version that is a folder": Damage(folder_for_version, "attempt 1 of alice cannot be read", "error",
+    "a version is a link": Damage(linked_version, "is not what was submitted", "error", "submitted/hw1/alice_"),
+    "a version that is a folder": Damage(folder_for_version, "submission 1 of alice cannot be read", "error",
                                          "submitted/hw1/alice_"),
     "a link to an older version": Damage(lambda c: relink(c, versions(c)[0].name), "points to", "error", LINK, True),
     "a link to nowhere": Damage(lambda c: relink(c, "nowhere.py"), "points to 'nowhere.py', and the last accepted is "
@@ -229,10 +229,10 @@ DAMAGE = {
     "a link gone": Damage(lambda c: (c / LINK).unlink(), "is missing: the last accepted is 'alice_", "error", LINK,
                           True),
     "a copy of an older version": Damage(copied_older, "copy of an older version than 'alice_", "warning", LINK, True),
-    "other bytes that wait": Damage(lambda c: forget_file(c, body="00"), "attempt 2 of bob waits for its place",
+    "other bytes that wait": Damage(lambda c: forget_file(c, body="00"), "submission 2 of bob waits for its place",
                                     "error", "submitted/hw1/bob_"),
-    "a hidden file that waits gone": Damage(forget_spool, "attempt 2 of bob waits for its place, "
-                                            "and is not what was handed in", "error", "submitted/hw1/bob_"),
+    "a hidden file that waits gone": Damage(forget_spool, "submission 2 of bob waits for its place, "
+                                            "and is not what was submitted", "error", "submitted/hw1/bob_"),
     "a link to a folder": Damage(lambda c: (c / "submitted/hw9").symlink_to("hw1"), "no submission", "warning",
                                  "submitted/hw9"),
     "a foreign file": Damage(lambda c: (c / "submitted/hw1/notes.txt").write_text("x"), "no submission", "warning",

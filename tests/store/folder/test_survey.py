@@ -191,3 +191,15 @@ def test_an_assignment_in_another_unicode_form_has_its_rules_and_gets_no_second_
     store.close()
     assert rules[unicodedata.normalize("NFC", name)] == "Tee"
     assert [each.rules.title for each in by_either if each] == ["Tee", "Tee"]
+
+
+def test_files_beside_the_place_from_which_they_are_handed_out_are_named(course: Path) -> None:
+    for name in ("hw9/homework.py", "hw9/notes.md", "hw9/.hidden.py", "homework.ipynb"):
+        (course / "release" / name).parent.mkdir(exist_ok=True)
+        (course / "release" / name).write_text("x = 1")
+    assert left(course).splitlines() == [
+        "homework.py in hw9/: students get what is in hw9/files/, and it is not there",
+        "homework.ipynb in release/: students get what is in hw1/files/, and it is not there",
+    ]
+    (course / "release/assignments.json").write_text("[]")
+    assert "students get what is in" not in left(course)

@@ -8,11 +8,13 @@ import re
 import zipfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx2
 import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR
+from mograder.domain.audit import Event
 from mograder.domain.course import Course
 from mograder.domain.extensions import Change, Decision
 from mograder.domain.files import StoredFile
@@ -20,7 +22,7 @@ from mograder.domain.names import INSTRUCTOR, Username
 from mograder.signing import Ed25519Signer
 from mograder.web.pages.lzstring import compress_for_url
 from mograder.web.pages.page_request import file_response
-from tests.parts import ALICE, CODE, NOON, NOTEBOOK, SECOND, Clock, names_in, sha256, submit_work, token_of
+from tests.parts import ALICE, CODE, HW1, NOON, NOTEBOOK, SECOND, Clock, names_in, sha256, submit_work, token_of
 from tests.web.pages.test_sessions import OURS, Visitor
 
 HOUR = 3600 * SECOND
@@ -47,7 +49,26 @@ def after(visitor: Visitor, answer: httpx2.Response) -> str:
     return visitor.get(answer.headers["location"]).text
 
 
-# handing in
+def test_before_it_opens_an_assignment_shows_title_and_time_alone_and_nothing_where_it_is_hidden(
+    alice: Visitor, course_folder: Path, clock: Clock
+) -> None:
+    exam = '[[assignments]]\nname = "hw1"\ntitle = "Final exam"\nopens = 2026-03-10T13:00:00\n'
+    write_plan(course_folder, exam)
+    clock.now = NOON
+    home, page = alice.get("/").text, alice.get("/my/hw1")
+    assert all("Final exam" in each and f'data-until="{NOON + HOUR}" data-reload' in each for each in (home, page.text))
+    assert "not open" in home
+    assert (page.status_code, "Hand in" in page.text, "hw1.py" in page.text) == (200, False, False)
+    assert [send(alice, b"x = 1\n").status_code, alice.get("/my/hw1/files/hw1.py").status_code] == [404, 404]
+    write_plan(course_folder, exam + "hidden = true\n")
+    assert alice.get("/my/hw1").status_code == 404
+    assert "Final exam" not in alice.get("/").text
+    clock.now = NOON + HOUR
+    assert "Hand in" in alice.get("/my/hw1").text
+    assert "Final exam" in alice.get("/").text
+
+
+# submitting
 
 
 def test_a_submission_is_kept_and_told_with_moment_checksum_and_receipt(alice: Visitor, course: Course) -> None:
@@ -62,9 +83,28 @@ def test_a_submission_is_kept_and_told_with_moment_checksum_and_receipt(alice: V
     assert course.signer.verify(downloaded.text)["sha256"] == sha256(b"x = 1\n")
 
 
+@pytest.mark.parametrize("name", ["kim.pyle", "x.py.pyx", "a.htmlx.jws"])
+def test_receipt_and_file_of_a_name_with_an_ending_in_it_are_downloaded(course: Course, name: str) -> None:
+    visitor = Visitor(course)
+    visitor.post("/join", user=name, code=CODE)
+    page = after(visitor, send(visitor, b"x = 1\n")) + visitor.get("/my-receipts").text
+    (receipt,) = course.submissions.receipts(Username(name))
+    links = set(re.findall(r'href="(/my/hw1/(?:receipts|submissions)/[^"]+)"', page))
+    assert {link.rpartition("/")[2] for link in links} == {
+        receipt.submission.filename, receipt.submission.filename.removesuffix(".py") + ".jws"
+    }  # fmt: skip
+    found = {link.split("/")[3]: visitor.get(link).text for link in links}
+    assert found == {"receipts": receipt.text, "submissions": "x = 1\n"}
+    assert course.store.grades.feedback(HW1, Username(name)) is None
+    course.store.grades.put_feedback(
+        HW1, {Username(name): b"<p>well done"}, Event(NOON, "bob", "upload feedback", name)
+    )
+    assert visitor.get("/my/hw1/feedback").text == "<p>well done"
+
+
 def test_the_same_bytes_again_are_said_to_be_there_already(alice: Visitor, course: Course) -> None:
     send(alice, b"x = 1\n")
-    assert "You had handed this in already" in after(alice, send(alice, b"x = 1\n"))
+    assert "You had submitted this already" in after(alice, send(alice, b"x = 1\n"))
     assert len(list(course.submissions.receipts(ALICE))) == 1
 
 
@@ -137,7 +177,7 @@ def test_a_late_submission_says_how_late_and_what_it_costs(
     page = after(alice, send(alice, b"x = 2\n"))
     assert "1 day late: due Tue 10 Mar 12:00, received Tue 10 Mar 18:00 UTC, 1 x 5 %<" in page
     assert "submission 1 counts" in page
-    assert "handed in" in alice.get("/").text
+    assert "submitted" in alice.get("/").text
 
 
 def test_a_closed_assignment_takes_nothing_and_shows_no_form(
@@ -311,3 +351,12 @@ def test_the_address_of_a_submission_in_earlier_versions_still_leads_to_it(alice
     answer = alice.get("/my/hw1/hand-ins/alice.py")
     assert answer.status_code == 308
     assert alice.get(answer.headers["location"]).content == b"x = 1\n"
+
+
+def test_below_a_path_an_editor_is_given_the_address_at_which_the_file_is(course: Course, course_folder: Path) -> None:
+    write_plan(course_folder, '[edit_links]\neditor = "https://e.example/?{url}"\n')
+    visitor = Visitor(course, root="/uni/course")
+    visitor.post("/join", user="alice", code=CODE)
+    found = re.search(r"https://e.example/\?([^\"]+)", visitor.get("/my/hw1").text)
+    assert found
+    assert unquote(found[1]) == "http://course.example/uni/course/my/hw1/files/hw1.py"

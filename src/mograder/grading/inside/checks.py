@@ -46,6 +46,8 @@ class Checks:
         self._guard = Guard(
             job["tests"], None if policy is None else {int(cell): frozenset(used) for cell, used in policy.items()}
         )
+        if together is None:
+            self._guard.library.install()
         self._together = together
         calls = job["limits"]["calls"]
         self._peer = None if answering is None else Peer(answering, self._guard, calls)

@@ -14,9 +14,11 @@ import random
 import sys
 import types
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from . import tables
+from .library import Library, may_call
 from .peer import replace
 
 _ABSENT: Any = object()
@@ -30,6 +32,7 @@ class Guard:
     def __init__(self, filename: str, policy: Mapping[int, frozenset[str]] | None) -> None:
         self.filename = filename
         self._policy = policy
+        self.library = Library()
         self._cell = -1
         self._before: list[tuple[Any, Any]] = []
         self._set: list[tuple[Any, str, Any]] = []
@@ -84,9 +87,12 @@ class Guard:
     def note(self, what: str, detail: str) -> None:
         self.limits.append((what, detail))
 
+    def calling(self, target: object) -> AbstractContextManager[None]:
+        return self.library.calling(target)
+
     def permits(self, operation: str, target: object, name: str) -> bool:
         if operation == "call":
-            return callable(target)
+            return callable(target) and may_call(target)
         if operation in ("next", "isinstance", "issubclass"):
             return True
         kind = type(target)

@@ -37,6 +37,10 @@ class Rules(Protocol):
     def permits(self, operation: str, target: object, name: str) -> bool:
         """Whether the other side may do this to an object of ours."""
 
+    def calling(self, target: object) -> AbstractContextManager[None]:
+        """While the other side's call of an object of ours runs, or (None) the exchange of messages about it."""
+        ...
+
     def may(self, group: str) -> bool:
         """Whether an object of the other side may "compare", do "arithmetic", or be given arguments ("method")."""
 
@@ -84,6 +88,10 @@ class Peer:
         named: dict[str, Any] | None = None,
     ) -> Any:  # fmt: skip
         """What comes of it over there; raises what is raised there, AnswersGone, TooManyCalls, TooLarge."""
+        with self._rules.calling(None):
+            return self._request(operation, place, name, arguments, named or {})
+
+    def _request(self, operation: str, place: int, name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         self._calls -= 1
         if self._calls < 0:
             self._rules.note("calls", "")
@@ -95,7 +103,7 @@ class Peer:
         try:
             document = {
                 "op": operation, "r": place, "n": name, "a": [encoder.encode(each) for each in arguments],
-                "k": [[key, encoder.encode(each)] for key, each in (named or {}).items()],
+                "k": [[key, encoder.encode(each)] for key, each in named.items()],
             }  # fmt: skip
         except values.NotPlain as error:
             self._rules.note("size", str(error))
@@ -248,7 +256,8 @@ class Peer:
         if not self._rules.permits(operation, target, name):
             raise AttributeError(f"{name or operation} of {type(target).__name__} cannot be used here")
         if operation == "call":
-            return target(*arguments, **named)
+            with self._rules.calling(target):
+                return target(*arguments, **named)
         if operation == "next":
             return next(target)
         if operation in ("getattr", "setattr", "delattr"):

@@ -66,7 +66,7 @@ def _erase_from_audit_log(connection: sqlite3.Connection, username: Username) ->
 
 
 def erase_files(connection: sqlite3.Connection, folders: Folders, username: Username) -> None:
-    """Remove submissions and feedback. What has a receipt by now was handed in since, and stays."""
+    """Remove submissions and feedback. What has a receipt by now was submitted since, and stays."""
     for folder in _folders(folders.submitted):
         rows = connection.execute(
             "SELECT filename FROM receipts WHERE assignment = ? AND username = ?", (folder.name, username)

@@ -122,7 +122,7 @@ class Evidence:
         yield from self._unknown(names, record)
 
     def _chain(self, record: LedgerRecord, signer: Signer | None, kept: Sequence[Head]) -> Findings:
-        mend = "restore the ledger from a backup; the students' own receipts show what was handed in"
+        mend = "restore the ledger from a backup; the students' own receipts show what was submitted"
         yield from broken_chain(record.links, signer, kept, self.ledger, mend)
         for receipt in record.receipts:
             if not stays_inside(receipt.submission):
@@ -154,7 +154,7 @@ class Evidence:
     def _versions(self, record: LedgerRecord) -> Findings:
         for receipt in record.named:
             path, kept = self._version(receipt), receipt.submission
-            who = f"attempt {kept.attempt} of {kept.username}"
+            who = f"submission {kept.attempt} of {kept.username}"
             pending = record.pending.get(receipt.number)
             try:
                 same = not path.is_symlink() and self._sha256.get(path) == kept.sha256
@@ -166,13 +166,16 @@ class Evidence:
                 continue
             if not same and pending is None:
                 yield error(
-                    f"{who} is not what was handed in: its checksum differs from the receipt's", path,
+                    f"{who} is not what was submitted: its checksum differs from the receipt's", path,
                     "restore the file from a backup, or ask for it again",
                 )  # fmt: skip
 
     def _unplaced(self, receipt: Receipt, pending: Pending | None) -> Findings:
         path, kept = self._version(receipt), receipt.submission
-        who, mend = f"attempt {kept.attempt} of {kept.username}", "restore the file from a backup, or ask for it again"
+        who, mend = (
+            f"submission {kept.attempt} of {kept.username}",
+            "restore the file from a backup, or ask for it again",
+        )
         if pending is None:
             yield error(f"{who} is missing", path, mend)
             return
@@ -181,7 +184,7 @@ class Evidence:
             with contextlib.suppress(OSError):
                 digest = self._sha256.get(self.folders.submitted / Path(pending.spool).name)
         if digest != kept.sha256:
-            yield error(f"{who} waits for its place, and is not what was handed in", path, mend)
+            yield error(f"{who} waits for its place, and is not what was submitted", path, mend)
 
     def _links(self, record: LedgerRecord) -> Findings:
         versions: dict[Path, list[Receipt]] = {}

@@ -29,6 +29,11 @@ _WAITING = f"""SELECT {JOB_COLUMNS} FROM grading_jobs AS job WHERE finished = 0
 AND assignment IN (SELECT assignment FROM grading_tests) ORDER BY {ORDER}"""
 
 
+IN_FORCE = """tests = (SELECT announced.tests FROM grading_tests AS announced
+WHERE announced.assignment = result.assignment)"""
+"""Whether a result is one of the announced tests."""
+
+
 def enqueue(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> None:
     """Make the jobs of new receipts, in their transaction."""
     jobs = map(new_job, receipts)
@@ -109,7 +114,9 @@ class FolderJobs:
 
     def results(self, assignment: AssignmentName, username: Username | None = None) -> list[Result]:
         where, values = where_asked(assignment=assignment, username=username)
-        sql = f"SELECT {RESULT_COLUMNS} FROM grading_results WHERE {where} ORDER BY receipt, graded"
+        sql = (
+            f"SELECT {RESULT_COLUMNS} FROM grading_results AS result WHERE {where} ORDER BY receipt, {IN_FORCE}, graded"
+        )
         return list(map(result_of, self._ledger.read(sql, values)))
 
 

@@ -90,7 +90,6 @@ class FolderStore:
         return object() if snapshot.in_doubt else (grades, snapshot.seen)
 
     def survey(self) -> Survey:
-        """See `Surveyed`."""
         with storage_errors("look over the course"):
             return self._survey.look()
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mograder import config
-from mograder.domain.contents import LeftOut, Survey
+from mograder.domain.contents import LeftOut, Survey, few
 from mograder.domain.errors import BadName
 from mograder.domain.files import is_left_behind
 from mograder.domain.names import AssignmentName, FileName, counted, printable
@@ -18,8 +18,8 @@ from mograder.store.shared import files
 from mograder.store.shared.manifest import MANIFEST
 from mograder.store.shared.stat_cache import StatCache, StatSnapshot
 
-FEW = 5
-"""How many names a line lists at most."""
+HANDED_OUT = (".py", ".ipynb", ".zip")
+"""Endings of files that were meant for students where they stand in the folder of an assignment."""
 
 
 class FolderSurvey:
@@ -36,9 +36,14 @@ class FolderSurvey:
     def look(self) -> Survey:
         return self._kept.get("course", self._look, self._has_receipts())
 
+    def handouts(self) -> tuple[LeftOut, ...]:
+        """What of the assignments' files is not handed out."""
+        return tuple(self._handouts(StatSnapshot()))
+
     def _look(self, snapshot: StatSnapshot) -> Survey:
         home, root = self._folders.course / config.CONFIG_NAME, self._folders.root / config.CONFIG_NAME
-        found = [*self._settings(home, root), *self._submitted(snapshot), *self._handouts(snapshot)]
+        found = [*self._settings(home, root), *self._submitted(snapshot), *self._handouts(snapshot),
+                 *self._beside(snapshot)]  # fmt: skip
         snapshot.look(str(home))
         snapshot.look(str(root))
         settings = str(home) if home.exists() else ""
@@ -89,7 +94,7 @@ class FolderSurvey:
                 itemised=True,
             )  # fmt: skip
 
-    # what students download, and what returns to them
+    # what students download, what returns to them, and what stands beside it
 
     def _handouts(self, snapshot: StatSnapshot) -> Iterator[LeftOut]:
         top = self._folders.release or self._folders.root
@@ -99,6 +104,12 @@ class FolderSurvey:
             below = folder if self._folders.release else folder / "files"
             if below.is_dir():
                 yield from _left_in(folder.name, below, snapshot)
+            elif self._folders.release is None:
+                yield from self._misplaced(folder, snapshot)
+        if self._folders.release is None:
+            yield from self._misplaced(top, snapshot)
+
+    def _beside(self, snapshot: StatSnapshot) -> Iterator[LeftOut]:
         if (self._folders.root / MANIFEST).exists():
             snapshot.look(str(self._folders.root / MANIFEST))
         for folder in _folders_in(self._folders.grades, snapshot):
@@ -112,13 +123,31 @@ class FolderSurvey:
                         f"mograder course adopt {self._folders.root} brings it over, with receipts", str(folder),
                     )  # fmt: skip
 
+    def _misplaced(self, folder: Path, snapshot: StatSnapshot) -> Iterator[LeftOut]:
+        """Files of an assignment that stand beside the place from which they would be handed out."""
+        root = self._folders.root
+        if (root / MANIFEST).exists():
+            return
+        names = [each for each in _names(folder, snapshot) if each.lower().endswith(HANDED_OUT)]
+        found = [
+            each for each in names
+            if not each.startswith(".") and not version_owner(each)
+            and (folder / each).is_file() and not (folder / each).is_symlink()
+        ]  # fmt: skip
+        if found and not _people(folder, snapshot):
+            place = "hw1/files/" if folder == root else f"{folder.name}/files/"
+            yield LeftOut(
+                f"{few(found)} in {printable(folder.name)}/", f"students get what is in {place}, and it is not there",
+                f"move it into {place}", str(folder), expected=root.name != "release",
+            )  # fmt: skip
+
     def _returned(self, folder: Path, snapshot: StatSnapshot) -> Iterator[LeftOut]:
         """Grades and feedback that nobody sees."""
         pages = folder / FEEDBACK
         odd = [name for name in _names(pages, snapshot) if not _is_page(name)]
         if odd:
             yield LeftOut(
-                f"{_some(odd)} in the feedback of {printable(folder.name)!r}", "a page is called USER.html",
+                f"{few(odd)} in the feedback of {printable(folder.name)!r}", "a page is called USER.html",
                 "rename it, or upload it with mograder https upload-feedback", str(pages),
             )  # fmt: skip
         if self._folders.release is None and self._folders.grades == self._folders.root:
@@ -149,19 +178,19 @@ def _left_in(assignment: str, folder: Path, snapshot: StatSnapshot) -> Iterator[
     shown = printable(assignment)
     if left:
         yield LeftOut(
-            f"{_some(left)} in {shown!r}", "hidden files, and what editors, Python and marimo leave, are never handed "
+            f"{few(left)} in {shown!r}", "hidden files, and what editors, Python and marimo leave, are never handed "
             "out", "nothing to do; remove what is not needed", str(folder), expected=True,
         )  # fmt: skip
     if odd:
         yield LeftOut(
-            f"{_some(odd)} in {shown!r}", "a name that cannot be served, or a link that leads out of the folder",
+            f"{few(odd)} in {shown!r}", "a name that cannot be served, or a link that leads out of the folder",
             "rename it, or put the file itself there", str(folder),
         )  # fmt: skip
     zips = [name for name in listed if name.lower().endswith(".zip")]
     others = [name for name in listed if not name.lower().endswith(".zip")]
     if zips and others:
         yield LeftOut(
-            f"{_some(others)} in {shown!r}", f"where there is a zip, students are shown zips alone ({_some(zips)})",
+            f"{few(others)} in {shown!r}", f"where there is a zip, students are shown zips alone ({few(zips)})",
             "put the files into the zip, or take the zip out of the folder", str(folder),
         )  # fmt: skip
 
@@ -215,8 +244,3 @@ def _names(folder: Path, snapshot: StatSnapshot) -> list[str]:
 
 def _persons(number: int) -> str:
     return f"{number} {'person' if number == 1 else 'people'}"
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
-    return ", ".join(printable(each) for each in names[:FEW]) + more

@@ -21,7 +21,7 @@ def erase(connection: Connection, course: str, username: Username, make_tombston
     connection.execute("SELECT 1 FROM courses WHERE course = %s FOR UPDATE", (course,))
     for noun in ("downloads", "results"):
         count_change(connection, course, noun)
-    # Nothing is appended meanwhile: what is handed in afterwards is a new beginning.
+    # Nothing is appended meanwhile: what is submitted afterwards is a new beginning.
     connection.execute("SELECT 1 FROM chains WHERE course = %s FOR UPDATE", (course,))
     own = (course, username)
     for row in connection.execute(

@@ -16,7 +16,7 @@ from mograder.store.shared.evidence import Record, Verified, broken_chain, broke
 from mograder.store.shared.findings import Findings, error, lasting
 from mograder.store.shared.rows import RESULT_COLUMNS, result_of
 
-MEND = "restore the database from a backup; the students' own receipts show what was handed in"
+MEND = "restore the database from a backup; the students' own receipts show what was submitted"
 
 BEHIND_THE_END = (
     "SELECT number FROM receipts WHERE course = %s "

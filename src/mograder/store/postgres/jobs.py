@@ -36,6 +36,11 @@ AND EXISTS (SELECT 1 FROM grading_tests AS t WHERE t.course = job.course AND t.a
 ORDER BY {_ORDER}"""
 
 
+_IN_FORCE = """(tests = (SELECT announced.tests FROM grading_tests AS announced
+WHERE announced.course = result.course AND announced.assignment = result.assignment))"""
+"""Whether a result is one of the announced tests."""
+
+
 def enqueue(connection: Connection, course: str, receipts: Sequence[Receipt]) -> None:
     """Make the jobs of new receipts, in their transaction."""
     jobs = map(new_job, receipts)
@@ -117,5 +122,8 @@ class PostgresJobs:
 
     def results(self, assignment: AssignmentName, username: Username | None = None) -> list[Result]:
         where, values = where_asked(assignment=assignment, username=username)
-        sql = f"SELECT {RESULT_COLUMNS} FROM grading_results WHERE course = %s{where} ORDER BY receipt, graded"
+        sql = (
+            f"SELECT {RESULT_COLUMNS} FROM grading_results AS result WHERE course = %s{where} "
+            f"ORDER BY receipt, {_IN_FORCE}, graded"
+        )
         return list(map(result_of, self._tables.read(sql, *values)))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from mograder.domain.audit import Event
 from mograder.domain.chain import MakeTombstone
+from mograder.domain.contents import Survey
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.store import Versions
 from mograder.store.postgres.accounts import PostgresAccounts
@@ -24,6 +25,7 @@ from mograder.store.postgres.marking import PostgresMarking
 from mograder.store.postgres.release import PostgresRelease
 from mograder.store.postgres.rows import VERSIONS, record
 from mograder.store.postgres.submissions import PostgresSubmissions
+from mograder.store.postgres.survey import survey
 from mograder.store.postgres.tables import CourseTables
 
 
@@ -57,6 +59,9 @@ class PostgresStore:
 
     def version(self, assignment: AssignmentName) -> object:
         return self.versions().people  # grades and feedback are recorded, and no file is put there by hand
+
+    def survey(self) -> Survey:
+        return survey(self.tables, self.release)
 
     def erase(self, username: Username, make_tombstone: MakeTombstone, event: Event) -> None:
         def work(connection: Connection) -> None:

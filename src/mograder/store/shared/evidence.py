@@ -81,7 +81,7 @@ def broken_results(
 
 
 def check_bytes(receipt: Receipt, pieces: Iterable[bytes]) -> None:
-    """Raises VerificationFailed unless they are what was handed in."""
+    """Raises VerificationFailed unless they are what was submitted."""
     digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece)

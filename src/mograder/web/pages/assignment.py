@@ -113,7 +113,7 @@ class AssignmentPage(OnAssignment):
     @property
     def has_submissions(self) -> bool:
         """Whether the selected people have submissions to download."""
-        return self.show is not Show.MISSING and dict(self.counts)[Show.HANDED_IN] > 0
+        return self.show is not Show.MISSING and dict(self.counts)[Show.SUBMITTED] > 0
 
     @property
     def zip(self) -> str:

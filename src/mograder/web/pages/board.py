@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse
 
 from mograder.domain import board as boards
 from mograder.domain.access import Allow
-from mograder.domain.assignments import Assignment, CountingRule
+from mograder.domain.assignments import Assignment, CountingRule, title_of
 from mograder.domain.board import Board, BoardFilter, Order, Show
 from mograder.domain.contents import LeftOut
 from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError
@@ -90,6 +90,9 @@ class BoardPage(Page):
             "section": wanted.section,
         }  # fmt: skip
         return f"{self.frame.at('/board')}?{urlencode({**asked, 'page': page})}"
+
+    def title_of(self, name: AssignmentName) -> str:
+        return title_of(self.assignments, name)
 
     @property
     def here(self) -> str:

@@ -173,7 +173,7 @@ def _work_file(request: PageRequest) -> tuple[StoredFile, str]:
     user = find_person(request, task, request.values["person"])
     file = _file(request, task, user, request.course.marking.of(task, user))
     if file is None:
-        raise NotFound("nothing was handed in")
+        raise NotFound("nothing was submitted")
     return file, _shown_name(file, names_of(request, task).shown(user))
 
 

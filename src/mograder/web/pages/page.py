@@ -44,6 +44,8 @@ class Frame:
     """False on a server that lets everybody do everything (--no-auth)."""
     config_errors: tuple[Unreadable, ...] = ()
     """Files of the course that cannot be parsed now. Every page tells instructors."""
+    waiting: int = 0
+    """How many requests for more time are undecided; every page tells instructors."""
     viewing: bool = False
     """Whether an instructor looks at the page as a student does."""
 
@@ -89,16 +91,21 @@ class Join(Page):
 
 @dataclass(frozen=True)
 class Joined(Page):
-    """The token of a person who has just registered, shown only now. `address` is where clients reach the course."""
+    """The token of a person who has just registered, shown only now. `address` is where clients reach the course.
+
+    `fingerprint` is that of the server's own authority, "" for one with a certificate that everybody trusts.
+    """
 
     template = "joined.html"
     heading = "You have joined"
     token: str
     address: str
+    fingerprint: str = ""
 
     @property
     def login_line(self) -> str:
-        return f"mograder https login --url {self.address} --token -"
+        known_by = f" --fingerprint {self.fingerprint}" if self.fingerprint else ""
+        return f"mograder https login --url {self.address}{known_by} --token -"
 
 
 @dataclass(frozen=True)
@@ -186,7 +193,7 @@ def _templates() -> Environment:
         "counted": counted,
         "filesizeformat": _size,
         "iso": deadlines.iso,
-        "readable": deadlines.readable,
+        "readable": _readable,
         "sentence": _sentence,
         "timed": _timed,
     }
@@ -205,9 +212,14 @@ def _timed(text: str) -> Markup:
             moment = deadlines.microseconds(datetime.fromisoformat(found[0]))
         except ValueError:  # not a time: a person wrote it
             return found[0]
-        return f'<time datetime="{found[0]}">{deadlines.readable(moment)}</time>'
+        return f'<time datetime="{found[0]}">{_readable(moment)}</time>'
 
     return Markup(re.sub(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", shown, str(escape(text))))  # noqa: S704 (escaped)
+
+
+def _readable(moment: int) -> str:
+    """A moment in UTC with its weekday: Tue 2026-03-10 20:08 UTC."""
+    return f"{deadlines.utc(moment):%a} {deadlines.readable(moment)}"
 
 
 def _sentence(message: str) -> str:

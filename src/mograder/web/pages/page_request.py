@@ -73,7 +73,7 @@ class PageRequest:
 
     `path` is what the browser asked for, with the query. `address` is where clients reach the course, `root` the path
     at which it is mounted, `sender` who is counted when a guess fails. `form` is empty for a view that reads the `body`
-    itself.
+    itself. `waiting` requests for more time are undecided, as far as an instructor asks.
     """
 
     api: Api
@@ -91,6 +91,7 @@ class PageRequest:
     sender: str
     secure: bool
     form: Mapping[str, str]
+    waiting: int = 0
     viewing: bool = False
     """Whether an instructor looks at the pages as a student does; the actor is VIEWER then."""
 
@@ -104,7 +105,7 @@ class PageRequest:
         return Frame(
             self.course.title or "Course", self.course.clock(), self.root, user, self.actor.is_instructor,
             self.actor.is_staff and not self.actor.is_instructor,
-            self.api.check_tokens, self.course.config_errors(self.actor), self.viewing,
+            self.api.check_tokens, self.course.config_errors(self.actor), self.waiting, self.viewing,
         )  # fmt: skip
 
     def assignment(self) -> Assignment:
@@ -116,6 +117,10 @@ class PageRequest:
         if not is_multipart(self.headers):
             raise BadRequest("choose a file first")
         return await self.api.take_submission(self.actor, assignment, user, self.body, self.received, from_page=True)
+
+    def link(self, path: str, *segments: str) -> str:
+        """The whole address of a page, for what is not a browser with this page in it."""
+        return self.address.removesuffix(self.root) + self.frame.at(path, *segments)
 
     async def still_holds(self) -> bool:
         """Whether the session of this request is still that of the same person in the same role."""
@@ -310,7 +315,10 @@ class PageEndpoint:
                 found = replace(request, actor=actor, session=session)
         if found.actor.is_instructor and sessions.view_cookie_name(request.course) in cookies:
             return replace(found, actor=VIEWER, viewing=True)
-        return found
+        is_page = self._view.allow is not Allow.ANYONE or self._view.path == "/"  # not what a page loads
+        if not found.actor.is_instructor or not is_page:
+            return found
+        return replace(found, waiting=len(request.course.extensions.waiting()))
 
     async def _finish(self, request: PageRequest, answer: Answer) -> Response:
         response = await self._api.threads.run(lambda: html(answer)) if isinstance(answer, Page) else answer

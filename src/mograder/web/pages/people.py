@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode, urlsplit
 
 import segno
@@ -11,12 +11,12 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from mograder.domain.access import Account, Allow, Role
-from mograder.domain.assignments import Assignment
+from mograder.domain.assignments import Assignment, title_of
 from mograder.domain.audit import AuditLine, all_events, without_repeats
 from mograder.domain.board import Cell
 from mograder.domain.errors import BadName, BadRequest, MograderError, NotFound
 from mograder.domain.extensions import Extension, State
-from mograder.domain.names import INSTRUCTOR, Username, parse_exact_owner
+from mograder.domain.names import INSTRUCTOR, AssignmentName, Username, parse_exact_owner
 from mograder.domain.receipts import Head
 from mograder.domain.roster import Person
 from mograder.tables.export import to_csv
@@ -105,6 +105,7 @@ class Overview(Page):
     assignments: tuple[Assignment, ...]
     cells: tuple[Cell, ...]
     extensions: tuple[Extension, ...]
+    problem: str = ""
 
     def extension(self, assignment: Assignment) -> Extension | None:
         return next((each for each in self.extensions if each.assignment == assignment.name), None)
@@ -135,6 +136,10 @@ class MoreTime(Page):
     heading = "More time"
     waiting: tuple[Extension, ...]
     others: tuple[Extension, ...]
+    assignments: tuple[Assignment, ...] = ()
+
+    def title_of(self, name: AssignmentName) -> str:
+        return title_of(self.assignments, name)
 
 
 @dataclass(frozen=True)
@@ -228,13 +233,24 @@ def reset_everybody(request: PageRequest) -> Answer:
     if request.form.get("sure") != "yes":
         raise BadRequest("tick the box to say that all tokens and logins shall end")
     renewed = request.course.roster.reset_everybody(request.actor)
-    table = to_csv([("username", "name", "code"), *((each.username, each.name, code) for each, code in renewed)])
+    rows = ((each.username, each.name, each.email, code) for each, code in renewed)
+    table = to_csv([("username", "name", "email", "code"), *rows])
     return Response(table, media_type="text/csv; charset=utf-8", headers=attachment("codes.csv"))
 
 
 def set_role(request: PageRequest) -> Answer:
     request.course.roster.set_role(request.actor, _user(request), _role(request))
     return request.to("/people")
+
+
+def rename(request: PageRequest) -> Answer:
+    """Change what people call a person."""
+    user = _user(request)
+    try:
+        request.course.roster.rename(request.actor, user, request.form.get("name", ""))
+    except BadRequest as error:
+        return html(replace(_overview(request), problem=error.message), error.status)
+    return request.to("/people", user)
 
 
 def _account(request: PageRequest) -> Account:
@@ -263,6 +279,10 @@ def _user(request: PageRequest) -> Username:
 
 
 def overview(request: PageRequest) -> Answer:
+    return _overview(request)
+
+
+def _overview(request: PageRequest) -> Overview:
     """One person over all assignments. Raises NotFound for a name that is nobody's in the course."""
     user, course, board = _user(request), request.course, request.api.board()
     account = next((each for each in course.roster.all() if each.username == user), None)
@@ -298,7 +318,8 @@ def more_time(request: PageRequest) -> Answer:
     """All requests for more time and all grants."""
     found = request.course.extensions.all()
     waiting = tuple(each for each in found if each.state is State.ASKED)
-    return MoreTime(request.frame, waiting, tuple(each for each in found if each.state is not State.ASKED))
+    others = tuple(each for each in found if each.state is not State.ASKED)
+    return MoreTime(request.frame, waiting, others, request.course.release.assignments(request.actor))
 
 
 def audit(request: PageRequest) -> Answer:
@@ -322,6 +343,7 @@ VIEWS: tuple[PageRoute, ...] = (
     PageRoute("GET", "/people/{user}/reset", Allow.INSTRUCTOR, confirm_reset),
     PageRoute("POST", "/people/{user}/reset", Allow.INSTRUCTOR, reset),
     PageRoute("POST", "/people/{user}/role", Allow.INSTRUCTOR, set_role),
+    PageRoute("POST", "/people/{user}/name", Allow.INSTRUCTOR, rename),
     PageRoute("GET", "/people/{user}/remove", Allow.INSTRUCTOR, confirm_remove),
     PageRoute("POST", "/people/{user}/remove", Allow.INSTRUCTOR, remove),
     PageRoute("GET", "/new-codes", Allow.INSTRUCTOR, confirm_reset_everybody),

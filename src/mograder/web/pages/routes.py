@@ -70,7 +70,7 @@ def join(request: PageRequest) -> Answer:
     except MograderError as error:
         form = replace(join_form(request), claim_key=key, user=user, code=code, problem=error.message)
         return html(form, error.status)
-    page = Joined(replace(request.frame, user=username), token, request.address)
+    page = Joined(replace(request.frame, user=username), token, request.address, request.api.fingerprint)
     return request.logged_in(html(page), username)
 
 

@@ -13,15 +13,17 @@ from starlette.responses import RedirectResponse, Response
 
 from mograder.domain import deadlines, doubts
 from mograder.domain.access import Allow
-from mograder.domain.assignments import Assignment, CountingRule, ReleaseFile
+from mograder.domain.assignments import Assignment, CountingRule, ReleaseFile, title_of
+from mograder.domain.board import due_order
 from mograder.domain.counting import AssessedSubmission
 from mograder.domain.deadlines import IN_TIME, Lateness, Penalties
 from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound, Unconfirmed
 from mograder.domain.extensions import Extension, State
 from mograder.domain.grading_results import Progress
 from mograder.domain.mark_release import ShownMark
-from mograder.domain.names import printable
+from mograder.domain.names import AssignmentName, printable
 from mograder.domain.receipts import Receipt
+from mograder.domain.release import Upcoming
 from mograder.domain.standings import Standing
 from mograder.web.broadcast import stream
 from mograder.web.pages.editors import editor_links
@@ -81,6 +83,15 @@ class Home(Page):
     template = "home.html"
     heading = "Your assignments"
     works: tuple[Mine, ...]
+    upcoming: tuple[Upcoming, ...] = ()
+
+
+@dataclass(frozen=True)
+class NotOpen(Page):
+    """An assignment before it opens."""
+
+    template = "not_open.html"
+    upcoming: Upcoming
 
 
 @dataclass(frozen=True)
@@ -211,20 +222,35 @@ class MyReceipts(Page):
     heading = "Your receipts"
     receipts: tuple[Receipt, ...]
     fingerprint: str
+    assignments: tuple[Assignment, ...] = ()
+
+    def title_of(self, name: AssignmentName) -> str:
+        return title_of(self.assignments, name)
 
 
 def home(request: PageRequest) -> Answer:
     """The course at a glance."""
-    return Home(
-        request.frame, tuple(_mine(request, each) for each in request.course.release.assignments(request.actor))
-    )
+    release, actor = request.course.release, request.actor
+    listed = sorted(release.assignments(actor), key=due_order)
+    upcoming = () if actor.is_instructor else release.upcoming()
+    return Home(request.frame, tuple(_mine(request, each) for each in listed), upcoming)
 
 
 def _mine(request: PageRequest, assignment: Assignment) -> Mine:
     return Mine(assignment, request.course.standings.of(assignment, request.actor.username))
 
 
-def assignment(request: PageRequest) -> MyAssignment:
+def assignment(request: PageRequest) -> Answer:
+    """One assignment, or when it opens."""
+    if not request.actor.is_instructor:
+        key = AssignmentName(request.values["assignment"]).key
+        upcoming = next((each for each in request.course.release.upcoming() if each.name.key == key), None)
+        if upcoming is not None:
+            return NotOpen(request.frame, upcoming)
+    return _open_assignment(request)
+
+
+def _open_assignment(request: PageRequest) -> MyAssignment:
     """One assignment. After a submission, `received` in the query is its attempt."""
     course, task = request.course, _own_assignment(request)
     mine = _mine(request, task)
@@ -264,7 +290,7 @@ def _files(request: PageRequest, assignment: Assignment) -> tuple[WorkFile, ...]
 
     def with_editors(file: ReleaseFile) -> WorkFile:
         place = _place(assignment, file)
-        url = request.address + request.frame.at("/my", place[0], "files", place[1]) if place else str(file.url)
+        url = request.link("/my", place[0], "files", place[1]) if place else str(file.url)
         read = partial(request.course.release.file, request.actor, *place) if place else None
         return WorkFile(file, place, editor_links(templates, assignment.name, file, url, read))
 
@@ -308,7 +334,7 @@ async def submit(request: PageRequest) -> Answer:
     try:
         accepted = await request.take_submission(task, request.actor.username)
     except MograderError as error:
-        page = await request.api.threads.run(lambda: assignment(request))
+        page = await request.api.threads.run(lambda: _open_assignment(request))
         questions = error.questions if isinstance(error, Unconfirmed) else page.questions
         answer = html(replace(page, problem=error.message, questions=questions), error.status)
         answer.headers.update(dict(error.headers))
@@ -324,7 +350,7 @@ def ask(request: PageRequest) -> Answer:
     try:
         request.course.extensions.ask(request.actor, task, request.actor.username, until, reason)
     except BadRequest as error:
-        return html(replace(assignment(request), ask_problem=error.message), error.status)
+        return html(replace(_open_assignment(request), ask_problem=error.message), error.status)
     return request.to("/my", task.name)
 
 
@@ -335,7 +361,7 @@ def ask_regrade(request: PageRequest) -> Answer:
         question, reason = request.form.get("question", ""), request.form.get("reason", "")
         request.course.mark_release.ask(request.actor, task, question, reason)
     except MograderError as error:
-        return html(replace(assignment(request), regrade_problem=error.message), error.status)
+        return html(replace(_open_assignment(request), regrade_problem=error.message), error.status)
     return request.to("/my", task.name)
 
 
@@ -397,7 +423,9 @@ def feedback(request: PageRequest) -> Answer:
 
 def receipts(request: PageRequest) -> Answer:
     found = tuple(request.course.submissions.receipts(request.actor.username))[::-1]
-    return MyReceipts(request.frame, found, request.course.keys.public()[0]["kid"])
+    return MyReceipts(
+        request.frame, found, request.course.keys.public()[0]["kid"], request.course.release.assignments(request.actor)
+    )
 
 
 VIEWS: tuple[PageRoute, ...] = (

@@ -26,7 +26,7 @@ htmx.defineExtension("in-place", {
     showTimes(fragment);
     offerCopies(fragment);
     if (style === "in-place") update(target, fragment.firstElementChild);
-    else for (const fresh of fragment.querySelectorAll("tr[id], #queue, #rush")) { // a row may be on another page
+    else for (const fresh of fragment.querySelectorAll("tr[id], #queue, #rush, #failures")) { // a row may be on another page
       const old = document.getElementById(fresh.id);
       if (old) update(old, fresh);
     }

@@ -1,4 +1,4 @@
-// Handing in: checks before sending, dropping files or a folder on the form, and progress. Without it the form works as it is.
+// Submitting: checks before sending, dropping files or a folder on the form, and progress. Without it the form works as it is.
 const form = document.getElementById("submission");
 if (form) {
   const field = form.elements.file, checks = form.querySelector(".checks"), bar = form.querySelector("progress");
@@ -96,8 +96,8 @@ if (form) {
     const page = answer && new DOMParser().parseFromString(answer.responseText, "text/html");
     const told = page?.querySelector("[role=alert]")?.textContent;
     if (told) say([[told, true]]);
-    else if (answer) say([[`The server answered with the error ${answer.status}. Nothing was kept: hand in again in a minute.`, true]]);
-    else if (await check()) say([["The connection broke. Hand in again: nothing is counted twice.", true]]);
+    else if (answer) say([[`The server answered with the error ${answer.status}. Nothing was kept: submit again in a minute.`, true]]);
+    else if (await check()) say([["The connection broke. Submit again: nothing is counted twice.", true]]);
     if (answer?.status === 409) { sure.hidden = false; box.focus(); return; }
     const login = page?.querySelector("a[href*='/login?']");
     if (login) checks.append(Object.assign(document.createElement("a"), { href: login.href, target: "_blank", textContent: "Log in (in a new tab)" }));

@@ -1,5 +1,6 @@
-// Shows moments in the reader's own zone, which is named, and counts down on the server's clock.
-const parts = { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" };
+// Shows moments in the reader's own zone, which is named, and counts down on the server's clock. A page that waits for
+// a moment is loaded again then.
+const parts = { weekday: "short", year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" };
 const zoned = new Intl.DateTimeFormat([], { ...parts, timeZoneName: "short" });
 const plain = new Intl.DateTimeFormat([], parts); // on a page that says the zone once
 const ofThisYear = new Intl.DateTimeFormat([], { ...parts, year: undefined });
@@ -30,11 +31,17 @@ function showTimes(root) {
   for (const zone of root.querySelectorAll("[data-zone]")) zone.textContent = zoneName;
 }
 
+let reloading = false;
+
 function countDown() {
   for (const each of document.querySelectorAll("[data-until]")) {
     const seconds = (Number(each.dataset.until) / 1000 - Date.now() - ahead) / 1000;
     const [unit, length] = units.find(([, length]) => Math.abs(seconds) >= length) ?? ["second", 1];
     each.textContent = spoken.format(Math.trunc(seconds / length), unit);
+    if (seconds < 0 && "reload" in each.dataset && !reloading) {
+      reloading = true;
+      setTimeout(() => location.reload(), 3000 * Math.random()); // not the whole class in one instant
+    }
   }
 }
 

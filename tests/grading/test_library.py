@@ -1,0 +1,77 @@
+"""What a submission may call in the check process: the tests' own functions and plain ones, nothing that reaches files."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import operator
+import os
+import pathlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+
+from mograder.grading.inside.library import may_call
+
+FORBIDDEN = {
+    "open": open, "io.open": io.open, "eval": eval, "getattr": getattr, "a getter": operator.attrgetter("__globals__"),
+    "os.system": os.system, "a part of it": functools.partial(functools.partial(open), "x"), "str.format": str.format,
+    "a class of subprocess": subprocess.Popen, "a method of a path": pathlib.Path("x").read_text,
+}  # fmt: skip
+ALLOWED = {
+    "abs": abs, "a universal function": numpy.sin, "operator.add": operator.add, "a method of a list": [].append,
+    "reading a text stream": io.StringIO().read, "a random generator": numpy.random.default_rng(0).normal,
+    "a part of a function": functools.partial(max, 3), "a class": int, "the mean": numpy.mean,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_what_reaches_files_or_attributes_is_not_called(name: str) -> None:
+    assert not may_call(FORBIDDEN[name])
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_plain_functions_are_called(name: str) -> None:
+    assert may_call(ALLOWED[name])
+
+
+CALLS = """
+import json, sys, warnings
+import numpy as np
+from mograder.grading.inside.library import Library
+
+library = Library()
+library.install()
+
+
+def own(path):
+    return len(open(path).read())
+
+
+def outcome(function, *arguments):
+    try:
+        with library.calling(function):
+            return str(function(*arguments))
+    except PermissionError as error:
+        return "refused"
+
+
+path = sys.argv[1]
+calls = [(np.loadtxt, path), (np.fromfile, path), (np.genfromtxt, path), (np.save, path + ".npy", 1),
+         (own, path), (lambda: own(path),), (np.log, -1.0), (np.sum, [1, 2])]
+found = [outcome(*call) for call in calls]
+print(json.dumps(found))
+"""
+
+
+def test_a_library_opens_no_file_for_a_submission_and_the_tests_own_function_does(tmp_path: Path) -> None:
+    """In a process of its own: an audit hook stays as long as its process."""
+    (tmp_path / "hidden.txt").write_text("1 2")
+    command = [sys.executable, "-c", CALLS, str(tmp_path / "hidden.txt")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert json.loads(said) == ["refused"] * 4 + ["3", "3", "nan", "3"]
+    assert [path.name for path in tmp_path.iterdir()] == ["hidden.txt"]

@@ -1,0 +1,32 @@
+"""A long submission is read under limits in a process of its own before it is read where grading goes on."""
+
+from __future__ import annotations
+
+import pytest
+
+from mograder.grading.reading import SHORT, TOO_MUCH, check_cost
+from mograder.notebook.cells import NotebookError
+
+HEAD = "import marimo\napp = marimo.App()\n@app.cell\ndef _():\n"
+END = "\n    return\n"
+
+
+def test_a_notebook_that_takes_too_much_is_refused_by_the_process_that_reads_it() -> None:
+    dense = HEAD + "    x = [" + "(lambda: 0)()," * 60_000 + "]" + END
+    with pytest.raises(NotebookError) as refused:
+        check_cost(dense.encode(), seconds=1)
+    assert refused.value.reason == TOO_MUCH
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + "    picture = '''" + "A" * 1_000_000 + "'''" + END,
+        HEAD + "    x = 1\n" * (SHORT // 4) + END,
+        "no notebook " * SHORT,
+        "(" * (2 * SHORT),
+    ],
+    ids=["a picture", "many lines", "no Python", "deeply nested"],
+)
+def test_what_is_long_and_cheap_to_read_is_left_to_the_reader(text: str) -> None:
+    check_cost(text.encode())

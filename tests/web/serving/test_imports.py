@@ -1,0 +1,41 @@
+"""What a server loads before it is needed: little, as a start and each worker's memory pay for it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.parts import running
+
+UNUSED = (
+    "openpyxl", "pygments", "jinja2", "markupsafe", "starlette", "python_multipart", "sse_starlette", "joserfc", "rich",
+    "httpx2", "stamina", "psycopg", "libcst", "marimo", "email", "mograder.client.connection", "mograder.coursework",
+    "mograder.grading", "mograder.notebook", "mograder.rehearsal", "mograder.store.copy", "mograder.store.postgres",
+    "mograder.tables", "mograder.web.multipart", "mograder.web.pages.routes",
+)  # fmt: skip
+"""Of pages, forms, workbooks, other stores, clients and grading."""
+
+NOTED = """
+import atexit, pathlib, sys
+atexit.register(lambda: pathlib.Path({path!r}).write_text("\\n".join(sys.modules)))
+from mograder.cli import main
+main()
+"""
+"""`mograder`, which writes the modules that it has loaded into a file at its end."""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal ends a process of Windows at once")
+def test_a_server_loads_nothing_of_pages_clients_and_grading_until_it_is_asked_for_them(
+    course_folder: Path, tmp_path: Path
+) -> None:
+    loaded = tmp_path / "loaded"
+    with running(course_folder, program=("-c", NOTED.format(path=str(loaded)), "serve")) as server:
+        server.submit("alice", b"x = 1\n").raise_for_status()
+        for path in ("/assignments", "/assignments/hw1/submissions", "/assignments/hw1/files/hw1.py"):
+            server.client.get(path, headers=server.bearer()).raise_for_status()
+        assert server.stop() == 0
+    modules = loaded.read_text().split()
+    assert "mograder.web.api" in modules
+    assert [each for each in modules if each.startswith(tuple(f"{name}." for name in UNUSED)) or each in UNUSED] == []
