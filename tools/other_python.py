@@ -29,7 +29,8 @@ NEWEST_FIRST = ("3.14", "3.13", "3.12", "3.11")
 SUITE, MIRROR = "trixie", "http://deb.debian.org/debian"
 PACKAGES = "python3,python3-venv,ca-certificates"
 QUICK = (
-    "tests/test_reference.py", "tests/test_config.py", "tests/test_signing.py", "tests/wire", "tests/domain",
+    "tests/test_reference.py", "tests/test_config.py", "tests/test_course_file.py", "tests/test_signing.py",
+    "tests/wire", "tests/domain",
     "tests/store/shared", *(f"tests/store/folder/test_{name}.py" for name in ("layout", "ledger", "snapshot", "store")),
     "tests/cli/test_main.py", "tests/cli/test_token.py",
 )  # fmt: skip

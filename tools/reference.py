@@ -23,7 +23,7 @@ import click
 import msgspec
 
 import mograder
-from mograder import config
+from mograder import config, course_file
 from mograder.cli import mograder as command_line
 from mograder.domain.access import Allow
 from mograder.domain.errors import MograderError
@@ -283,7 +283,7 @@ def optional(field: dataclasses.Field[Any], hint: object) -> bool:
 
 def type_name(hint: object) -> str:
     """A type as a reader of JSON or TOML says it."""
-    # mograder.toml's times are Any, since no library checks that union: config.py does.
+    # mograder.toml's times are Any, since no library checks that union: course_file.py does.
     names: dict[object, str] = {
         str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null",
         Any: "date, date and time, or Unix seconds",
@@ -457,9 +457,11 @@ def toml_tables() -> list[str]:
         for held, key, title in inner:
             describe(held, key, title)
 
-    describe(config.CourseFile, "", "At the top")
+    describe(course_file.CourseFile, "", "At the top")
     if seen != set(KEYS):
-        raise SystemExit(f"KEYS of {Path(__file__).name} and config.py differ: {', '.join(sorted(seen ^ set(KEYS)))}")
+        raise SystemExit(
+            f"KEYS of {Path(__file__).name} and course_file.py differ: {', '.join(sorted(seen ^ set(KEYS)))}"
+        )
     return parts
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
-from mograder import config
+from mograder import config, course_file
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.audit import Event
 from mograder.domain.course import Course
@@ -47,7 +47,7 @@ def read_settings(root: Path, **given: object) -> config.ServeSettings:
     Raises Unreadable.
     """
     home = config.course_folder(root)
-    return config.resolve(given, config.read_course_file(home / config.CONFIG_NAME), home)
+    return config.resolve(given, course_file.read_course_file(home / course_file.CONFIG_NAME), home)
 
 
 def _course(store: Store, enrollment_code: str, max_upload: int) -> Course:
@@ -62,7 +62,7 @@ def _course(store: Store, enrollment_code: str, max_upload: int) -> Course:
 
         return record_of(signer.verify(text, KIND))
 
-    return Course(store, signer, config.utc_now, enrollment_code.strip(), max_upload * config.MIB, read_record)
+    return Course(store, signer, config.utc_now, enrollment_code.strip(), max_upload * course_file.MIB, read_record)
 
 
 def rotate_signing_key(folder: Path | str) -> str:

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from mograder.cli.serve import enrollment_code, listening_host
-from mograder.config import SERVE_SETTINGS, ServeSettings, parse_course_file, resolve
+from mograder.config import SERVE_SETTINGS, ServeSettings, resolve
+from mograder.course_file import parse_course_file
 from mograder.domain.errors import RegistrationOff, Usage
 from mograder.domain.names import Username
 from mograder.factory import open_course

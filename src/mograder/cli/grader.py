@@ -15,7 +15,8 @@ from mograder.cli.demo import free_port
 from mograder.cli.listen import Listener
 from mograder.cli.output import note, tell
 from mograder.cli.serve import serve
-from mograder.config import CONFIG_NAME, course_folder, read_course_file, resolve
+from mograder.config import course_folder, resolve
+from mograder.course_file import CONFIG_NAME, read_course_file
 from mograder.domain.errors import Usage
 from mograder.domain.names import INSTRUCTOR
 from mograder.domain.tokens import SECRET_NAME

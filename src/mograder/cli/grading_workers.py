@@ -14,7 +14,8 @@ from pathlib import Path
 
 from mograder.cli.output import note
 from mograder.client.files import sha256_of
-from mograder.config import CONFIG_NAME, course_folder, read_course_file
+from mograder.config import course_folder
+from mograder.course_file import CONFIG_NAME, read_course_file
 from mograder.domain.course import Course
 from mograder.domain.errors import Usage
 

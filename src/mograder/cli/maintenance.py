@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mograder import config
+from mograder import config, course_file
 from mograder.cli.arguments import FOLDER, PLACE, PLACE_OR_RECORD, Folder, as_typed
 from mograder.cli.output import clean, note, tell, tell_json
 from mograder.domain.errors import Unreadable, Usage, VerificationFailed
@@ -48,9 +48,9 @@ def _folders(folder: Path, release: Path | None, submitted: Path | None, grades:
         root = root / "release"
     home = config.course_folder(root)
     try:
-        course = config.read_course_file(home / config.CONFIG_NAME)
+        course = course_file.read_course_file(home / course_file.CONFIG_NAME)
     except Unreadable:
-        course = config.EMPTY  # doctor says so; the layout tells the folders
+        course = course_file.EMPTY  # doctor says so; the layout tells the folders
     given = {"release_dir": release, "submitted_dir": submitted, "grades_dir": grades}
     return find_folders(root, config.resolve(given, course, home))
 
@@ -115,7 +115,7 @@ def _courses_in(folder: Path) -> _Several | None:
     from mograder.store.folder.layout import LEDGER
     from mograder.store.shared.findings import warning
 
-    own = (RELEASE, SECRET_NAME, LEDGER, config.CONFIG_NAME)
+    own = (RELEASE, SECRET_NAME, LEDGER, course_file.CONFIG_NAME)
     if any((folder / name).exists() for name in own) or not any(folder.glob(f"*/{RELEASE}/")):
         return None
     courses = CourseFolders(folder)

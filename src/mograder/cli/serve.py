@@ -20,15 +20,8 @@ from mograder.cli.arguments import Folder
 from mograder.cli.certificate import check_words
 from mograder.cli.listen import Listener, check_numbers, keep_serving
 from mograder.cli.output import note
-from mograder.config import (
-    CONFIG_NAME,
-    EMPTY,
-    SERVE_SETTINGS,
-    ServeSettings,
-    course_folder,
-    read_course_file,
-    resolve,
-)
+from mograder.config import SERVE_SETTINGS, ServeSettings, course_folder, resolve
+from mograder.course_file import CONFIG_NAME, EMPTY, read_course_file
 from mograder.domain.deadlines import readable
 from mograder.domain.errors import MograderError, Temporary, Unreadable, Usage
 from mograder.domain.names import INSTRUCTOR, Username, parse_new_username, printable

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mograder.cli.listen import Listener, keep_serving
 from mograder.cli.output import note
-from mograder.config import CONFIG_NAME, ServeSettings
+from mograder.config import ServeSettings
+from mograder.course_file import CONFIG_NAME
 from mograder.domain.contents import LeftOut
 from mograder.domain.errors import Usage
 

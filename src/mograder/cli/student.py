@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from mograder import config
+from mograder import course_file
 from mograder.cli.connect import Server, reads_from_a_server
 from mograder.cli.output import note, tell
 from mograder.client.connection import normalise_url
@@ -39,7 +39,7 @@ def student(place: str, headless: bool, server: Server) -> None:
       mograder student mograder-programming
     """
     if "://" in place:
-        server = replace(server, url=normalise_url(place.removesuffix(config.CONFIG_NAME)))
+        server = replace(server, url=normalise_url(place.removesuffix(course_file.CONFIG_NAME)))
         folder = _remember(server)
     else:
         folder = Path(place)
@@ -65,7 +65,7 @@ def _remember(server: Server) -> Path:
         raise Usage(f"{address} does not look like a mograder server: check the address") from None
     slug = re.sub(r"\W+", "-", title.casefold()).strip("-") or "course"
     folder = Path(folder_name(f"mograder-{slug}"))
-    path = folder / config.CONFIG_NAME
+    path = folder / course_file.CONFIG_NAME
     if path.exists():
         known = read_settings(folder).url
         if not known or normalise_url(known) != address:

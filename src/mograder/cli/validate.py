@@ -11,7 +11,7 @@ import click
 from mograder.cli.output import note, tell
 from mograder.client.extract import folder_name
 from mograder.client.files import replacing
-from mograder.config import CONFIG_NAME, read_course_file
+from mograder.course_file import CONFIG_NAME, read_course_file
 from mograder.coursework.releasing import is_name
 from mograder.coursework.validation import Validation
 from mograder.coursework.validation import validate as run_checks

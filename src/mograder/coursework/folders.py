@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 
-from mograder import config
+from mograder import course_file
 from mograder.client.files import sha256_of
-from mograder.config import CONFIG_NAME, CourseFile
+from mograder.course_file import CONFIG_NAME, CourseFile
 from mograder.domain import deadlines
 from mograder.domain.assignments import Rules
 from mograder.domain.course import Course
@@ -54,7 +54,7 @@ class GradingFolders:
     @classmethod
     def of(cls, course: Path) -> GradingFolders:
         """Those of the course in `course`. Raises Unreadable."""
-        file = config.read_course_file(course / CONFIG_NAME)
+        file = course_file.read_course_file(course / CONFIG_NAME)
         submitted = course / (file.dirs.submitted or "submitted")
         return cls(course=course, file=file, submitted=submitted, **grading_folders(course))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
-from mograder import config
+from mograder import course_file
 from mograder.client.files import replacing
 from mograder.domain.errors import BadName, BadRequest, NotFound, Usage
 from mograder.domain.names import AssignmentName, counted
@@ -71,7 +71,7 @@ def find_sources(words: Sequence[str], course: Path) -> tuple[SourceFolder, ...]
 
     Raises NotFound and Usage.
     """
-    source = course / (config.read_course_file(course / config.CONFIG_NAME).dirs.source or "source")
+    source = course / (course_file.read_course_file(course / course_file.CONFIG_NAME).dirs.source or "source")
     found = [_by_name(word, source) if is_name(word) else _by_path(Path(word), source) for word in words]
     return tuple(dict.fromkeys(found))
 
@@ -83,7 +83,7 @@ def is_name(word: str) -> bool:
 
 def release_folder(course: Path, output: Path | None) -> Path:
     """Where releases go: `output`, else `[dirs] release`, else release/."""
-    return output or course / (config.read_course_file(course / config.CONFIG_NAME).dirs.release or "release")
+    return output or course / (course_file.read_course_file(course / course_file.CONFIG_NAME).dirs.release or "release")
 
 
 def target_of(release: Path, assignment: str, *, in_files: bool | None) -> Path:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from mograder.config import CONFIG_NAME, read_course_file
+from mograder.course_file import CONFIG_NAME, read_course_file
 from mograder.coursework.autograding import Exam, grade_one, read_submitted
 from mograder.coursework.exams import Wishes, opened_exam
 from mograder.coursework.folders import GradingFolders

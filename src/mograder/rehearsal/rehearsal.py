@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mograder import config
+from mograder import config, course_file
 from mograder.domain.errors import MograderError, Usage
 from mograder.rehearsal.load import Answer, Ask, quantile, rate, send, send_all
 from mograder.store.folder.layout import FEEDBACK, GRADES, LEDGER, served_folders
@@ -80,7 +80,7 @@ def copy_course(root: Path, scratch: Path) -> tuple[Path, list[str]]:
     if folders.release is not None and not folders.release.is_relative_to(root):
         shutil.copytree(folders.release, scratch / "released files", symlinks=True, ignore=leave_out)
         words += ["--release-dir", str(scratch / "released files")]
-    _copy_plan(home / config.CONFIG_NAME, scratch / "course" / config.CONFIG_NAME)
+    _copy_plan(home / course_file.CONFIG_NAME, scratch / "course" / course_file.CONFIG_NAME)
     manifest = copied / MANIFEST
     if manifest.exists():
         listed = [{key: each[key] for key in each if key not in _TIMES} for each in json.loads(manifest.read_bytes())]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from mograder import config
+from mograder import config, course_file
 from mograder.domain.audit import Event
 from mograder.domain.chain import Link, Tombstone
 from mograder.domain.deadlines import SECOND
@@ -412,8 +412,8 @@ def read_publication(folders: Folders) -> Publication:
     Raises Unreadable when they are broken, and Usage when students would download a source.
     """
     release = ReleaseFolder(folders)
-    plan = folders.course / config.CONFIG_NAME
-    release.assignments(config.read_course_file(plan).plan())
+    plan = folders.course / course_file.CONFIG_NAME
+    release.assignments(course_file.read_course_file(plan).plan())
     documents = {PLAN: _text_of(plan), MANIFEST: _text_of(folders.root / MANIFEST)}
     found = Publication(documents, release.everything(), _sources(grading_folders(folders.course)["source"]))
     _refuse_released_sources(found)
@@ -487,7 +487,7 @@ def _write_course(store: PostgresStore, root: Path) -> None:
         lines = "".join(f"{until // SECOND} {secret}\n" for secret, until in previous)
         files.write_file(root / PREVIOUS_NAME, lines.encode(), mode=0o600)
     home = config.course_folder(root)
-    for place, path in ((PLAN, home / config.CONFIG_NAME), (MANIFEST, root / MANIFEST)):
+    for place, path in ((PLAN, home / course_file.CONFIG_NAME), (MANIFEST, root / MANIFEST)):
         if (text := store.tables.document(place)) is not None:
             files.write_file(path, text.encode())
     for assignment, listed in read_listing(store.tables.document(RELEASED) or "{}").items():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mograder.config import parse_course_file
+from mograder.course_file import parse_course_file
 from mograder.domain.errors import ChangedMeanwhile, Unreadable
 from mograder.domain.names import AssignmentName
 from mograder.domain.rules import RuleChange, Value

@@ -25,7 +25,7 @@ from typing import IO, Any
 
 import msgspec
 
-from mograder import config
+from mograder.course_file import CONFIG_NAME
 from mograder.domain import deadlines
 from mograder.domain.errors import MograderError, NotFound, Usage, VerificationFailed
 from mograder.domain.names import counted, printable
@@ -232,10 +232,10 @@ class _Writer:
 
     def _found(self) -> Iterator[tuple[Path, str, str | None]]:
         """Each file with its name in the archive and, of a link, the target that it has now; empty folders too."""
-        course_file = self.folders.course / config.CONFIG_NAME
+        settings = self.folders.course / CONFIG_NAME
         seen = set()
-        if course_file.exists() and not files.is_inside(course_file.parent, self.folders.root):
-            yield course_file, config.CONFIG_NAME, None
+        if settings.exists() and not files.is_inside(settings.parent, self.folders.root):
+            yield settings, CONFIG_NAME, None
         for folder in self.places:
             for base, folders, names in os.walk(folder):
                 for each in [each for each in folders if not _is_text(each)]:

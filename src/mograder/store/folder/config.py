@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 from collections.abc import Sequence
 
-from mograder import config
+from mograder import course_file
 from mograder.domain.assignments import Plan
 from mograder.domain.audit import Event
 from mograder.domain.errors import Unreadable
@@ -27,11 +27,11 @@ class FolderConfig:
     """A `ConfigStore`."""
 
     def __init__(self, folders: Folders, ledger: Ledger, release: ReleaseFolder, grades: FolderGrades) -> None:
-        self._path = folders.course / config.CONFIG_NAME
+        self._path = folders.course / course_file.CONFIG_NAME
         self._ledger = ledger
         self._release = release
         self._grades = grades
-        self._plan = LastGood(lambda path: config.read_course_file(path).plan(), Plan())
+        self._plan = LastGood(lambda path: course_file.read_course_file(path).plan(), Plan())
 
     def plan(self) -> Plan:
         return self._plan.get(str(self._path))
@@ -46,8 +46,8 @@ class FolderConfig:
         return tuple(each for each in found if each is not None)
 
     def version(self) -> str:
-        config.read_course_file(self._path)  # `plan` hides that the text is broken now; a change must not
-        return tag_of(config.read_text(self._path).raw)
+        course_file.read_course_file(self._path)  # `plan` hides that the text is broken now; a change must not
+        return tag_of(course_file.read_text(self._path).raw)
 
     def change_rules(
         self, assignment: AssignmentName | None, changes: Sequence[RuleChange], version: str, event: Event
@@ -55,7 +55,7 @@ class FolderConfig:
         def work(connection: sqlite3.Connection) -> None:
             record(connection, event)
             with storage_errors(f"change {self._path.name}"):
-                before = config.read_text(self._path)
+                before = course_file.read_text(self._path)
                 text = edited(before.raw, assignment, changes, version, str(self._path))
                 files.rewrite_file(self._path, before.encode(text))
 

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from mograder import config
-from mograder.config import CONFIG_NAME
+from mograder.course_file import CONFIG_NAME
 from mograder.domain import deadlines
 from mograder.domain.audit import Event
 from mograder.domain.contents import LeftOut

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from mograder import config
+from mograder.course_file import CONFIG_NAME, EMPTY, read_course_file
 from mograder.domain import deadlines
 from mograder.domain.contents import Contents, contents
 from mograder.domain.errors import MograderError, Unreadable
@@ -148,11 +148,13 @@ class _Look:
 
     def _is_course(self) -> bool:
         """Whether something here is meant for a course, if only a file that cannot be understood."""
-        ours = (self.folders.root / SECRET_NAME, self.folders.root / MANIFEST, self.folders.course / config.CONFIG_NAME)
+        ours = (
+            self.folders.root / SECRET_NAME,
+            self.folders.root / MANIFEST,
+            self.folders.course / CONFIG_NAME,
+        )
         with contextlib.suppress(OSError):
-            return any(path.exists() for path in ours) or bool(
-                ReleaseFolder(self.folders).assignments(config.EMPTY.plan())
-            )
+            return any(path.exists() for path in ours) or bool(ReleaseFolder(self.folders).assignments(EMPTY.plan()))
         return True
 
     def _shared_secret(self) -> Findings:
@@ -268,10 +270,10 @@ class _Look:
             )  # fmt: skip
 
     def _configuration(self) -> Findings:
-        path = self.folders.course / config.CONFIG_NAME
-        course = config.EMPTY
+        path = self.folders.course / CONFIG_NAME
+        course = EMPTY
         try:
-            course = config.read_course_file(path)
+            course = read_course_file(path)
         except Unreadable as problem:
             yield error(problem.message, path, MEND_BY_HAND)
         try:

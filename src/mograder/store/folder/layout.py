@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mograder import config
+from mograder import config, course_file
 from mograder.domain.errors import Unreadable, Usage
 from mograder.domain.files import OpenedFile, StoredFile
 from mograder.domain.receipts import version_owner
@@ -92,9 +92,9 @@ def grading_folders(course: Path) -> dict[str, Path]:
     Settings that cannot be understood rename nothing.
     """
     try:
-        dirs = config.read_course_file(course / config.CONFIG_NAME).dirs
+        dirs = course_file.read_course_file(course / course_file.CONFIG_NAME).dirs
     except Unreadable:
-        dirs = config.CourseFile().dirs
+        dirs = course_file.CourseFile().dirs
     return {name: course / (getattr(dirs, name) or name) for name in GRADING}
 
 
@@ -102,7 +102,7 @@ def served_folders(folder: Path) -> Folders:
     """Those of the course that `serve` is given as `folder`, by its mograder.toml. Raises Usage and Unreadable."""
     root = folder.absolute()
     home = config.course_folder(root)
-    settings = config.resolve({}, config.read_course_file(home / config.CONFIG_NAME), home)
+    settings = config.resolve({}, course_file.read_course_file(home / course_file.CONFIG_NAME), home)
     return find_folders(root, settings)
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mograder import config
+from mograder.course_file import CONFIG_NAME
 from mograder.domain.contents import LeftOut, Survey, few
 from mograder.domain.errors import BadName
 from mograder.domain.files import is_left_behind
@@ -41,7 +41,7 @@ class FolderSurvey:
         return tuple(self._handouts(StatSnapshot()))
 
     def _look(self, snapshot: StatSnapshot) -> Survey:
-        home, root = self._folders.course / config.CONFIG_NAME, self._folders.root / config.CONFIG_NAME
+        home, root = self._folders.course / CONFIG_NAME, self._folders.root / CONFIG_NAME
         found = [*self._settings(home, root), *self._submitted(snapshot), *self._handouts(snapshot),
                  *self._beside(snapshot)]  # fmt: skip
         snapshot.look(str(home))
@@ -52,7 +52,7 @@ class FolderSurvey:
     def _settings(self, home: Path, root: Path) -> Iterator[LeftOut]:
         if root != home and root.exists():
             yield LeftOut(
-                f"{config.CONFIG_NAME} inside {root.parent.name}/", f"the settings of this course are read from {home}",
+                f"{CONFIG_NAME} inside {root.parent.name}/", f"the settings of this course are read from {home}",
                 f"move it to {home}", str(root),
             )  # fmt: skip
 

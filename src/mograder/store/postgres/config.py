@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mograder import config
+from mograder import course_file
 from mograder.domain.assignments import Plan
 from mograder.domain.audit import Event
 from mograder.domain.errors import Unreadable
@@ -24,7 +24,7 @@ class PostgresConfig:
         self._course = tables.course
 
     def plan(self) -> Plan:
-        return self._tables.parsed(PLAN, lambda text: config.parse_course_file(text).plan(), Plan())
+        return self._tables.parsed(PLAN, lambda text: course_file.parse_course_file(text).plan(), Plan())
 
     def errors(self) -> tuple[Unreadable, ...]:
         return ()  # a document is parsed before it is stored

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import tomlkit
 
-from mograder import config
+from mograder import course_file
 from mograder.domain.errors import Unreadable
 from mograder.store.postgres.rows import PLAN, SOURCES, StoredReleaseFile, read_listing
 from mograder.store.postgres.tables import CourseTables
@@ -40,7 +40,7 @@ class PublishedSources:
             self._written = None
             with storage_errors("write the sources"):
                 files.make_folder(self.folder / FOLDER)
-                files.write_file(self.folder / config.CONFIG_NAME, _without_dirs(found[0] or "").encode())
+                files.write_file(self.folder / course_file.CONFIG_NAME, _without_dirs(found[0] or "").encode())
                 self._write(dict(_places(found[1])))
             self._written = found
         return bool(found[1]) and found[1] != "{}"

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Sequence
 from typing import Any
 
-from mograder.config import CONFIG_NAME, parse_course_file
+from mograder.course_file import CONFIG_NAME, parse_course_file
 from mograder.domain.errors import ChangedMeanwhile, Unreadable
 from mograder.domain.names import AssignmentName
 from mograder.domain.rules import RuleChange

@@ -9,7 +9,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mograder.config import manifest_rules
+from mograder.course_file import manifest_rules
 from mograder.domain.assignments import Assignment, Plan, ReleaseFile, Rules
 from mograder.domain.errors import BadRequest, Unreadable
 from mograder.domain.names import AssignmentName, FileName
