@@ -27,10 +27,10 @@ from mograder.domain.audit import Event
 from mograder.domain.names import INSTRUCTOR, CourseName, Username
 from mograder.domain.store import Store
 from mograder.domain.tokens import sign
-from mograder.store.copy import read_publication
 from mograder.store.folder.layout import Folders, served_folders
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.postgres.database import upgrade
+from mograder.store.publication import read_publication
 from tests.parts import CODE, NOON, PATIENCE, free_port, serving
 
 SETTINGS = {

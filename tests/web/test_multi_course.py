@@ -14,9 +14,9 @@ from mograder.domain.names import INSTRUCTOR, CourseName, Username
 from mograder.domain.store import Courses
 from mograder.domain.tokens import sign
 from mograder.factory import ManyCourses, open_courses
-from mograder.store.copy import read_publication
 from mograder.store.folder.layout import served_folders
 from mograder.store.postgres.courses import PostgresCourses
+from mograder.store.publication import read_publication
 from mograder.web.pages.sessions import new_ticket
 from tests.parts import NOON, PATIENCE, make_course_folder, serving, sha256
 from tests.postgres import Server, fresh_database, new_course

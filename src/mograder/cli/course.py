@@ -118,8 +118,8 @@ def _publish(courses: Courses, name: CourseName, folder: Path) -> None:
 
     source, event = served_folders(folder), Event(utc_now(), INSTRUCTOR, "publish", name)
     if is_postgres(courses):
-        from mograder.store.copy import read_publication
         from mograder.store.folder.survey import FolderSurvey
+        from mograder.store.publication import read_publication
 
         for each in FolderSurvey(source, lambda: False).handouts():
             note(f"left out: {each}" + ("" if each.expected else f"; {each.mend}"))

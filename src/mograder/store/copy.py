@@ -6,7 +6,6 @@ At the end the whole copy is compared with the source.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -21,19 +20,17 @@ from mograder.domain.audit import Event
 from mograder.domain.chain import Link, Tombstone
 from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import BadName, NameTaken, Usage, VerificationFailed
-from mograder.domain.files import is_left_behind
-from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, FileName, Username, counted, printable
+from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, Username, counted, printable
 from mograder.domain.receipts import Head, Receipt, latest_filename, version_owner
 from mograder.domain.tokens import SECRET_NAME
 from mograder.signing import new_private_key as new_key
 from mograder.store.folder.keys import PREVIOUS_NAME, secrets_of
 from mograder.store.folder.layout import FEEDBACK, GRADES, SIGNING_KEY, Folders, grading_folders, served_folders
-from mograder.store.folder.release import ReleaseFolder
 from mograder.store.folder.store import FolderStore
 from mograder.store.postgres import blobs
 from mograder.store.postgres.blobs import new_body, pieces_of
 from mograder.store.postgres.chain import APPEND
-from mograder.store.postgres.courses import PostgresCourses, Publication
+from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.postgres.database import Connection
 from mograder.store.postgres.rows import (
     PLAN,
@@ -46,6 +43,7 @@ from mograder.store.postgres.rows import (
     read_secrets,
 )
 from mograder.store.postgres.store import PostgresStore
+from mograder.store.publication import read_publication
 from mograder.store.shared import files
 from mograder.store.shared.evidence import check_bytes
 from mograder.store.shared.manifest import MANIFEST
@@ -59,12 +57,10 @@ from mograder.store.shared.rows import (
     RESULT_COLUMNS,
     receipt_values,
 )
-from mograder.text import person_text
 
 TOGETHER = 50
 """Places of the chain that are written in one step."""
 
-SECRETS_BEGIN = (b"BEGIN SOLUTION", b"BEGIN HIDDEN TESTS")
 
 TABLES = {
     "accounts": (f"key, {ACCOUNT_COLUMNS}", "key"),
@@ -404,61 +400,6 @@ def to_database(folders: Folders, courses: PostgresCourses, name: CourseName, no
     finally:
         source.close()
     courses.archive(name, None, event)
-
-
-def read_publication(folders: Folders) -> Publication:
-    """Plan, manifest, released files and sources as they stand in a course folder.
-
-    Raises Unreadable when they are broken, and Usage when students would download a source.
-    """
-    release = ReleaseFolder(folders)
-    plan = folders.course / course_file.CONFIG_NAME
-    release.assignments(course_file.read_course_file(plan).plan())
-    documents = {PLAN: _text_of(plan), MANIFEST: _text_of(folders.root / MANIFEST)}
-    found = Publication(documents, release.everything(), _sources(grading_folders(folders.course)["source"]))
-    _refuse_released_sources(found)
-    return found
-
-
-def _refuse_released_sources(publication: Publication) -> None:
-    sources = {
-        files.sha256_of(path): path for listed in (publication.sources or {}).values() for _, path in listed
-        if path.suffix == ".py"
-    }  # fmt: skip
-    for assignment, listed in publication.files.items():
-        for name, path in listed:
-            source = sources.get(files.sha256_of(path))
-            if source is not None and any(each in source.read_bytes().upper() for each in SECRETS_BEGIN):
-                raise Usage(
-                    f"{name} of {assignment} is the source with solutions and hidden tests, {source}, and students "
-                    "would download it: publish what 'mograder generate' makes"
-                )
-
-
-def _sources(folder: Path) -> dict[AssignmentName, list[tuple[FileName, Path]]] | None:
-    """What stands in the folders of sources: no hidden file, nothing that tools leave. None without such a folder.
-
-    Raises BadName for a file that cannot be published.
-    """
-    if not folder.is_dir():
-        return None
-    found: dict[AssignmentName, list[tuple[FileName, Path]]] = {}
-    for each in sorted(folder.iterdir()):
-        with contextlib.suppress(BadName):  # such a folder is of no assignment
-            found[AssignmentName.parse(each.name)] = []
-    for name, listed in found.items():
-        for path in sorted((folder / name).rglob("*")):
-            parts = path.relative_to(folder / name).parts
-            if path.is_file() and not any(part.startswith(".") or is_left_behind(part) for part in parts):
-                listed.append((FileName.parse("/".join(parts)), path))
-    return {name: listed for name, listed in found.items() if listed}
-
-
-def _text_of(path: Path) -> str | None:
-    try:
-        return person_text(path.read_bytes())
-    except FileNotFoundError:
-        return None
 
 
 def to_folder(store: PostgresStore, root: Path, now: int, say: Say) -> None:

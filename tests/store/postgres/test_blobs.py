@@ -18,12 +18,12 @@ from mograder.domain.files import StoredFile
 from mograder.domain.names import CourseName, FileName, Username
 from mograder.domain.receipts import ChainPosition, NewSubmission, Receipt
 from mograder.signing import Ed25519Signer, new_private_key
-from mograder.store.copy import read_publication
 from mograder.store.folder.layout import Folders
 from mograder.store.postgres import blobs
 from mograder.store.postgres.blobs import PIECE, Blobs, pieces_of
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.postgres.store import PostgresStore
+from mograder.store.publication import read_publication
 from mograder.store.shared.files import IN_MEMORY
 from tests.parts import ALICE, HW1, NOON, filled, make_course_folder, names_in, submit_work
 from tests.postgres import new_course
