@@ -81,6 +81,7 @@ def living(contestant: Contestant, folder: Path, size: Size, wanted: Callable[[s
             if wanted(case):
                 tokens = map(server.token, users)
                 asks = list(zip(paths, tokens, strict=True))
+                ask(server, [Ask("GET", path, token) for path, token in asks], 16)  # a first look is a case of its own
                 quiet = wrk(folder, server.url, asks, size.seconds)
                 with _coming(server, students):
                     figures[case] = {"quiet": quiet, "live": wrk(folder, server.url, asks, size.seconds)}

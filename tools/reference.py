@@ -93,7 +93,10 @@ KEYS = {
     "assignments.max_size": "Largest submission, in bytes.",
     "assignments.accepts": 'File endings that are taken, such as `[".py", ".zip"]`; any when empty.',
     "assignments.points": "How many points it is worth.",
-    "assignments.files": "For clients: the files to fetch.",
+    "assignments.files": (
+        'The files that make a submission, such as `["part1.py", "part2.py"]`; any when empty. Tables of files to '
+        "fetch, as the published client writes them, are left alone."
+    ),
     "assignments.files.name": "The file's name.",
     "assignments.grading": "What `[grading]` says, for this assignment alone.",
     "assignments.files.url": "Where it is: a path on the server or an absolute URL.",
@@ -437,7 +440,8 @@ def toml_tables() -> list[str]:
         inner = []
         for field in dataclasses.fields(kind):
             hint, key = hints[field.name], f"{place}.{field.name}".lstrip(".")
-            candidates = (each for each in (hint, *get_args(hint)) if isinstance(each, type))
+            inside = [part for each in get_args(hint) for part in (each, *get_args(each))]  # of a list of a union, too
+            candidates = (each for each in (hint, *inside) if isinstance(each, type))
             held = next((each for each in candidates if dataclasses.is_dataclass(each)), None)
             if held is not None:
                 many = held is not hint

@@ -21,7 +21,15 @@ import msgspec
 
 from mograder.domain import deadlines
 from mograder.domain.allowance import Allowance
-from mograder.domain.assignments import EDIT_PLACEHOLDERS, CountingRule, Plan, PlannedQuestion, Rules, file_ending
+from mograder.domain.assignments import (
+    EDIT_PLACEHOLDERS,
+    CountingRule,
+    Plan,
+    PlannedQuestion,
+    Rules,
+    expected_files,
+    file_ending,
+)
 from mograder.domain.deadlines import Penalties, Schedule
 from mograder.domain.disclosure import Hidden
 from mograder.domain.errors import BadName, BadRequest, Unreadable
@@ -215,7 +223,7 @@ class _Assignment:
     accepts: list[str] = field(default_factory=list)
     points: float | None = None
     hidden: bool = False
-    files: list[_File] = field(default_factory=list)
+    files: list[_File | str] = field(default_factory=list)
     grading: _Grading = field(default_factory=_Grading)
     questions: list[_Question] = field(default_factory=list)
 
@@ -367,7 +375,9 @@ def _rules(entry: _Assignment, zone: tzinfo) -> Rules:
         accepts = tuple(dict.fromkeys(map(file_ending, entry.accepts)))
     except BadRequest as error:
         raise ValueError(f"assignments: {entry.name!r}: accepts: {error}") from None
-    return Rules(entry.title, schedule, entry.max_size, accepts, entry.points, entry.hidden, _questions(entry))
+    return Rules(
+        entry.title, schedule, entry.max_size, accepts, entry.points, entry.hidden, _questions(entry), _expected(entry)
+    )  # fmt: skip
 
 
 def _questions(entry: _Assignment) -> tuple[PlannedQuestion, ...]:
@@ -380,6 +390,14 @@ def _questions(entry: _Assignment) -> tuple[PlannedQuestion, ...]:
         if not 0 < each.points < 1e6:
             raise ValueError(f"assignments: {entry.name!r}: {key!r} is {each.points} points: give more than 0")
     return tuple(PlannedQuestion(key, each.points) for key, each in zip(keys, entry.questions, strict=True))
+
+
+def _expected(entry: _Assignment) -> tuple[str, ...]:
+    """The expected files. Tables of released files, as others write them, are left alone."""
+    try:
+        return expected_files(each for each in entry.files if isinstance(each, str))
+    except BadRequest as error:
+        raise ValueError(f"assignments: {entry.name!r}: files: {error.message}") from None
 
 
 def manifest_rules(entry: Mapping[str, object], zone: tzinfo) -> Rules:

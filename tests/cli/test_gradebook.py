@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import io
 import json
 import zipfile
@@ -215,9 +216,9 @@ def test_points_by_question_and_a_section_go_out(instructor: Mograder, server: R
     instructor(*UPLOAD, "g.csv", "--allow-above", "--yes")
 
     instructor("export-grades", "hw1", "-o", "all.csv")
-    assert Path("all.csv").read_text().splitlines() == [
-        "username,name,section,email,student_id,grade,Q1,Q2,Q3,feedback",
-        "ada,Ada Lovelace,1,,007,20,2.5,13.3,4,", "eve,,,,,1,,,,",
+    told = ("username", "name", "section", "student_id", "grade", "Q1", "Q2", "Q3")
+    assert [[row[each] for each in told] for row in csv.DictReader(Path("all.csv").read_text().splitlines())] == [
+        ["ada", "Ada Lovelace", "1", "007", "20", "2.5", "13.3", "4"], ["eve", "", "", "", "1", "", "", ""],
     ]  # fmt: skip
     assert instructor("export-grades", "hw1", "--section", "1", "-o", "one.csv").out == "1 grade(s) in one.csv\n"
     assert "there are '1'" in instructor("export-grades", "hw1", "--section", "2", code=1).err

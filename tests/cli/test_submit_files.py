@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Mograder, work
-from tests.parts import Running, names_in
+from tests.parts import Running, names_in, until
 
 
 def latest(server: Running) -> bytes:
@@ -109,3 +109,49 @@ def test_errors_of_a_program_s_call_are_json_with_the_exit_code(alice: Mograder)
         error = json.loads(said.getvalue().splitlines()[-1])
         assert (error["code"], error["exit_code"]) == (code, 2)
         assert error["error"]
+
+
+def test_what_is_missing_extra_or_replaced_is_asked_first_and_yes_goes_on(alice: Mograder, server: Running) -> None:
+    rule = "[[assignments]]\nname = 'hw1'\nfiles = ['part1.py', 'part2.py']\n"
+    config = server.root.parent / "mograder.toml"
+    config.write_text(rule)
+    work(name="part1.py")
+    work(b"y = 2\n", "notes.py")
+    asked = alice("submit", "hw1", "part1.py", "notes.py", code=5)
+    assert "part2.py is missing; notes.py is not asked for" in asked.err
+    assert "--yes" in asked.err
+    assert not (server.submitted / "hw1").exists()
+    work(b"z = 3\n", "part2.py")
+    assert "Submitted" in alice("submit", "hw1", "part1.py", "part2.py").out
+    lone = alice("submit", "hw1", "part1.py", code=5)
+    assert "part1.py alone takes the place of the several files of your last submission, hw1.zip" in lone.err
+    assert "missing" not in alice("submit", "hw1", "part1.py", "part2.py").err  # the same once more: nothing to ask
+
+    due = datetime.now(UTC).replace(microsecond=0)
+    until(lambda: datetime.now(UTC) >= due + timedelta(seconds=1))  # the second in which it is due is in time
+    penalties = "[penalties]\nenabled = true\ngrace_minutes = 0\nper_day = 10\n"
+    config.write_text(f"{rule}due = {due.isoformat()}\n{penalties}")
+    work(b"z = 4\n", "part2.py")
+    late = alice("submit", "hw1", "part1.py", "part2.py", code=5)
+    assert "this takes the place of submission 1 of" in late.err
+    assert "1 day late and costs 10 percentage points" in late.err
+    assert len(list((server.submitted / "hw1").glob("alice_*.zip"))) == 1
+    config.write_text(f"counts = 'on-time'\n{config.read_text()}")
+    assert "attempt 2" in alice("submit", "hw1", "part1.py", "part2.py").out  # nothing loses its place: no question
+    config.write_text(config.read_text().replace("on-time", "latest"))
+    work(b"z = 5\n", "part2.py")
+    assert "attempt 3" in alice("submit", "hw1", "part1.py", "--yes").out
+
+
+def test_a_pdf_keeps_its_name_from_the_submission_to_the_instructors_folder(
+    alice: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (server.root.parent / "mograder.toml").write_text("[[assignments]]\nname = 'hw1'\naccepts = ['.pdf']\n")
+    submitted = json.loads(alice("submit", "hw1", work(b"%PDF-1.4", "Mein Aufsatz.pdf"), "--json").out)
+    assert (submitted["filename"], submitted["name"]) == ("alice.pdf", "Mein Aufsatz.pdf")
+    alice("receipts", "hw1", "-o", "kept")
+    assert [path.suffix for path in Path("kept/hw1").glob("alice_*")] == [".pdf"]
+    assert "wrong" not in alice("verify", "kept").out
+    monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", server.token("__instructor__"))
+    alice("fetch-submissions", "hw1", "-o", "collected", "--url", server.url)
+    assert Path("collected/alice.pdf").read_bytes() == b"%PDF-1.4"

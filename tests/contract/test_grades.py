@@ -6,14 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from mograder.domain.access import COURSE_INSTRUCTOR
+from mograder.domain.assignments import CountingRule
+from mograder.domain.board import Show
+from mograder.domain.course import Course
 from mograder.domain.errors import ChangedMeanwhile
 from mograder.domain.store import Store
-from tests.contract.parts import NOTE, Open, graded
-from tests.parts import (
-    ALICE,
-    BOB,
-    HW1,
-)
+from tests.contract.parts import NOTE, SIGNER, Open, graded
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, Clock, submit_work
 
 
 def test_grades_merge_by_person_and_keep_keys_that_nobody_knows(store: Store) -> None:
@@ -69,3 +69,37 @@ def test_of_many_who_merge_grades_into_the_version_that_they_have_seen_one_does(
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(merge, range(16))) == 1
     assert len(stores[0].grades.of(HW1)) == len(stores[0].audit.events()) == 1
+
+
+@pytest.mark.parametrize("rule", ["latest", "on-time"])
+def test_a_resubmission_after_the_grade_is_to_grade_again_until_it_is_graded(store: Store, rule: str) -> None:
+    course = Course(store, SIGNER, Clock())
+    course.rules.count(COURSE_INSTRUCTOR, CountingRule(rule))
+    assert course.plan.counts is CountingRule(rule)
+    task = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
+    submit_work(store, SIGNER, BOB, b"his")
+
+    def upload(grade: str) -> None:
+        document = [{"username": "alice", "grade": grade}, {"username": "bob", "grade": "3"}]
+        course.grades.upload(COURSE_INSTRUCTOR, task, document)
+
+    def states() -> list[tuple[str, str]]:
+        found = [(row.username, row.cells[0]) for row in course.standings.board().rows]
+        shown = [course.standings.of(task, user) for user in (ALICE, BOB)]
+        assert [cell.state(NOON) for _, cell in found] == [each.state(NOON) for each in shown]
+        assert [Show.UNGRADED.fits(cell) for _, cell in found] == [each.again for each in shown]
+        return [(user, cell.state(NOON)) for user, cell in found]
+
+    submit_work(store, SIGNER, ALICE, b"one")
+    upload("5")
+    assert states() == [("alice", "graded"), ("bob", "graded")]
+    submit_work(store, SIGNER, ALICE, b"two", NOON + SECOND)
+    assert states() == [("alice", "to grade again"), ("bob", "graded")]
+    upload("5")  # the same table once more says nothing of the new submission
+    assert states() == [("alice", "to grade again"), ("bob", "graded")]
+    course.grades.confirm(COURSE_INSTRUCTOR, task, ALICE)
+    assert states() == [("alice", "graded"), ("bob", "graded")]
+    submit_work(store, SIGNER, ALICE, b"three", NOON + 2 * SECOND)
+    assert states() == [("alice", "to grade again"), ("bob", "graded")]
+    upload("6")
+    assert states() == [("alice", "graded"), ("bob", "graded")]

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mograder.domain.allowance import HOUR, Allowance, Usage
-from mograder.domain.chain import make_tombstone
+from mograder.domain.chain import find_breaks, make_tombstone
 from mograder.domain.errors import NameTaken, TooManySubmissions
 from mograder.domain.names import AssignmentName, FileName, Username
 from mograder.domain.receipts import Head, NewSubmission, Receipt, issue_receipt, version_filename
@@ -271,3 +271,27 @@ def test_receipts_are_found_by_assignment_by_person_and_by_both(store: Store) ->
     assert [each.number for each in store.submissions.receipts(username=ALICE)] == [1, 3]
     assert [each.number for each in store.submissions.receipts(other, ALICE)] == [3]
     assert list(store.submissions.receipts(other, BOB)) == []
+
+
+def test_a_submission_keeps_its_name_and_ending_and_no_two_versions_share_a_stem(open_again: Open) -> None:
+    store = open_again()
+    sent = [("Essay final.PDF", b"%PDF-"), ("", b"x = 1"), ("data.tar.gz", b"\x1f\x8b"), ("no ending", b"y = 2")]
+    for name, content in sent:
+        upload = filled(store.submissions.upload(), content)
+        ready = NewSubmission(ALICE, HW1, ALICE, NOON, upload, name=name)
+        store.submissions.accept(ready, issue_receipt(ready, SIGNER, "course")).result()
+        upload.discard()
+    kept = [each.submission for each in open_again().submissions.receipts()]
+    endings = [".pdf", ".py", ".gz", ".py"]
+    assert [(each.name, each.ending) for each in kept] == list(zip([name for name, _ in sent], endings, strict=True))
+    assert len({each.stem for each in kept}) == len(sent)
+    assert list(find_breaks(store.submissions.chain(), SIGNER)) == []
+    for each, (_, content) in zip(kept, sent, strict=True):
+        found = store.submissions.file(HW1, FileName(each.filename))
+        assert found is not None
+        assert found.read() == content
+    latest = store.submissions.file(HW1, FileName("alice.py"))
+    assert latest is not None
+    assert latest.read() == sent[-1][1]
+    (listed,) = store.submissions.latest_files(HW1)
+    assert listed.sha256 == sha256(sent[-1][1])

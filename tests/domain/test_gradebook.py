@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from mograder.signing import Ed25519Signer
 from mograder.wire import messages
 from mograder.wire.records import KIND, claims_of, record_of
 from tests.grading_samples import FAILED, record
+from tests.marked_course import TEACHER, give_all, marked_course, task
 from tests.parts import ALICE, BOB, HW1, NOON, SECOND, Clock, make_course_folder, open_course, submit_work
 
 DUE = '[penalties]\nenabled = true\n\n[[assignments]]\nname = "hw1"\ndue = 2026-03-10T11:00:00Z\npoints = 35\n'
@@ -90,6 +92,19 @@ def test_a_grade_is_told_before_and_after_the_penalty_and_drafts_are_named(cours
     assert alice.penalised == f"{8 * (1 - alice.penalty / 100):g}"
     assert (found["bob"].grade, found["bob"].penalised, found["carl"].penalised) == ("pass", None, None)
     assert (found["dan"].grade, found["dan"].penalised) == ("10", "7")
+
+
+def test_points_that_graders_gave_count_from_their_release_on(course: Course, tmp_path: Path) -> None:
+    (tmp_path / "marked").mkdir()
+    with closing(marked_course(make_course_folder(tmp_path / "marked"), Clock())) as marked:
+        give_all(marked, "s01", 8, 4.5)
+        assert rows(marked)["s01"].points == {}
+        marked.mark_release.release(TEACHER, task(marked), [Username("s01")])
+        found = rows(marked)
+        assert (found["s01"].points, found["s01"].grade) == ({"Essay": 8, "Plot": 4.5}, "12.5")
+        assert found["s02"].points == {}
+        give(marked, {"username": "s01", "Plot": 5})
+        assert rows(marked)["s01"].points == {"Essay": 8, "Plot": 5}
 
 
 def test_points_are_those_of_the_submission_that_counts_and_what_an_upload_brought_wins(course: Course) -> None:

@@ -106,7 +106,7 @@ def test_a_taken_name_gives_the_next_free_second_in_a_few_looks(taken: int) -> N
 
     for number in range(taken + 1):
         looks: list[str] = []
-        free = free_filename(ALICE, NOON, is_taken, last)
+        free = free_filename(ALICE, NOON, ".py", is_taken, last)
         assert free not in names
         assert free == version_filename(ALICE, NOON + number * SECOND)
         assert len(looks) <= 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import zipfile
 from pathlib import Path
@@ -114,9 +115,8 @@ def test_a_list_grades_and_exports_go_round_with_sections_and_nothing_is_stored_
     tab.get_by_label("Section", exact=True).select_option("Sec 2")
     tab.get_by_label("Your own export of that system, to be filled").set_input_files([])
     name, content = saved(tab, "button", "Export")
-    assert content.decode().splitlines()[1:] == [
-        'bob,Bob Noyce,"Sec 2, Sec 1",,00456,12,', "cleo@example.org,Cleo Ng,Sec 2,cleo@example.org,00789,,",
-    ]  # fmt: skip
+    found = [(row["username"], row["section"], row["grade"]) for row in csv.DictReader(io.StringIO(content.decode()))]
+    assert found == [("bob", "Sec 2, Sec 1", "12"), ("cleo@example.org", "Sec 2", "")]
 
     # feedback for Moodle, of people whom the worksheet names by their addresses
     choose(tab, "Upload feedback pages", tmp_path / "cleo@example.org.html", f"<p>fine</p>{SCRIPT}")

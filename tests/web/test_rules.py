@@ -131,3 +131,12 @@ def test_a_student_sees_no_rules_to_change(course: Course, plan: Path) -> None:
     assert student.get(PAGE).status_code == 403
     assert student.post(PAGE, **SHOWN).status_code == 403
     assert plan.read_text() == PLAN
+
+
+def test_one_button_says_that_the_last_submission_on_time_counts(teacher: Visitor, plan: Path) -> None:
+    assert "a late submission takes the place of one on time" in teacher.get(PAGE).text
+    answer = teacher.post("/board/hw1/counting", counts="on-time")
+    assert answer.status_code == 303
+    assert "The last one on time, or the last if none is." in teacher.get(PAGE).text
+    assert plan.read_text().splitlines()[:2] == ['timezone = "Europe/Berlin"', 'counts = "on-time"']
+    assert teacher.post("/board/hw1/counting", counts="sometimes").status_code == 400

@@ -59,6 +59,8 @@ def feedback(
     lines = [f"Assignment: {chosen.name}", f"Status: {status.status}", *_times(status, name)]
     if status.graded:
         lines.append(f"Grade: {status.grade}")
+        if known(status.again):
+            lines.append("The submission that counts came after this grade: it is to be graded again.")
         if status.feedback:
             lines += ["Feedback:", *(f"  {line}" for line in status.feedback.splitlines())]
     else:

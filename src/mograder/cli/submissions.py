@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import msgspec
 
+from mograder.bundle import MANIFEST, pack
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import (
     Server,
@@ -26,14 +29,15 @@ from mograder.cli.connect import (
 )
 from mograder.cli.extend import check_until
 from mograder.cli.output import json_option, lateness, note, progress, result, when
-from mograder.client.bundle import Bundle, choose_files, pack
+from mograder.client.choosing import Chosen, choose_files
 from mograder.client.client import Client, known
 from mograder.client.extract import folder_name
 from mograder.client.files import sha256_of
 from mograder.client.outbox import Outbox, OutboxEntry, deliver, is_passing, worth_announcing
 from mograder.client.workspace import is_release_file
-from mograder.domain.assignments import USUALLY_ACCEPTED, ends_in
-from mograder.domain.errors import Closed, MograderError, TooLarge, Usage, WrongType
+from mograder.domain import doubts
+from mograder.domain.assignments import USUALLY_ACCEPTED, CountingRule, ends_in
+from mograder.domain.errors import Closed, MograderError, NotFound, TooLarge, Unconfirmed, Usage, WrongType
 from mograder.domain.names import counted
 from mograder.wire import messages
 
@@ -45,6 +49,7 @@ from mograder.wire import messages
 )
 @click.option("--user", help="Submit for this student, as an instructor: never late.")
 @click.option("--dry-run", is_flag=True, help="Check, and send nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Submit whatever there is to be asked first.")
 @sends_to_a_server
 @json_option
 def submit(
@@ -52,6 +57,7 @@ def submit(
     files: tuple[Path, ...],
     user: str | None,
     dry_run: bool,
+    yes: bool,
     server: Server,
     as_json: bool,
 ) -> None:
@@ -60,6 +66,10 @@ def submit(
     It says before sending whether it would be late, prints as whom and where you submitted, what the server received
     and its checksum, and keeps the server's receipt in .mograder/receipts/ beside the file. Submit as often as you
     like: every version is kept, and the last one counts, or the last in time where the course says so.
+
+    It asks first where the submission would take the place of one that is on time, where one file would take the place
+    of several, and where files that the assignment names are missing or others are there. Where nobody can answer, it
+    sends nothing unless you say --yes.
 
     When a deadline is near, the file's checksum goes ahead of it, and its moment counts. What cannot be sent is kept on
     this machine, and sent by your next command or by mograder https retry.
@@ -73,35 +83,55 @@ def submit(
     if len(files) > 1 or files[0].is_dir():
         with tempfile.TemporaryDirectory(prefix="mograder-") as scratch:
             file = Path(scratch, f"{folder_name(assignment)}.zip")
-            bundle = choose_files(files)
-            pack(bundle, assignment, file)
-            for path in bundle.left_out:
+            chosen = choose_files(files)
+            with file.open("w+b") as target:
+                pack(chosen.members, assignment, target)
+            for path in chosen.left_out:
                 note(f"left out: {path}")
-            note(f"{counted(len(bundle.files), 'file')}: {', '.join(name for name, _ in bundle.files)}")
+            note(f"{counted(len(chosen.files), 'file')}: {', '.join(name for name, _ in chosen.files)}")
             keep_in = files[0] if files[0].is_dir() else files[0].parent
-            _submit(_Work(file, keep_in, assignment, bundle), user, dry_run, server, as_json)
+            _submit(_Work(file, keep_in, assignment, chosen), _Wishes(user, dry_run, yes), server, as_json)
         return
     if not files[0].stat().st_size:
         raise Usage(f"{files[0].name} is empty")
-    _submit(_Work(files[0], files[0].parent, assignment), user, dry_run, server, as_json)
+    _submit(_Work(files[0], files[0].parent, assignment), _Wishes(user, dry_run, yes), server, as_json)
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What is submitted: one file, which may be a zip that was made of a `bundle`; its receipt is kept in `keep_in`."""
+    """What is submitted: one file, which may be a zip made of those `chosen`; its receipt is kept in `keep_in`."""
 
     file: Path
     keep_in: Path
     assignment: str
-    bundle: Bundle | None = None
+    chosen: Chosen | None = None
 
     @property
     def sources(self) -> list[Path]:
-        return [path for _, path in self.bundle.files] if self.bundle else [self.file]
+        return [path for _, path in self.chosen.files] if self.chosen else [self.file]
+
+    @property
+    def names(self) -> list[str]:
+        """What the files are called; of a zip that a person has made, those in it."""
+        if self.chosen:
+            return [name for name, _ in self.chosen.files]
+        if self.file.suffix.lower() != ".zip":
+            return [self.file.name]
+        with zipfile.ZipFile(self.file) as archive:
+            return [each.filename for each in archive.infolist() if not each.is_dir() and each.filename != MANIFEST]
 
 
-def _submit(work: _Work, user: str | None, dry_run: bool, server: Server, as_json: bool) -> None:
-    file, waiting = work.file, None
+@dataclass(frozen=True)
+class _Wishes:
+    """How it is submitted: for the student `user` if an instructor does, only tried, without questions."""
+
+    user: str | None
+    dry_run: bool
+    yes: bool
+
+
+def _submit(work: _Work, wishes: _Wishes, server: Server, as_json: bool) -> None:
+    file, waiting, user, dry_run = work.file, None, wishes.user, wishes.dry_run
     with server.connect(user, changes=True) as (client, name):
         named(name, client.url)
         whom = f"as {name} at {client.url}"
@@ -114,6 +144,7 @@ def _submit(work: _Work, user: str | None, dry_run: bool, server: Server, as_jso
                 _check_open(chosen, time.time())
             late = user is None and known(chosen.late) is True
             sha256 = _warn(work, chosen, late)
+            _ask(_doubts(client, chosen, name, work, sha256), wishes, as_json)
             if dry_run:
                 planned = {
                     "file": file.name, "assignment": chosen.name, "user": name, "server": client.url, "sha256": sha256,
@@ -144,7 +175,7 @@ def _submit(work: _Work, user: str | None, dry_run: bool, server: Server, as_jso
         elif waiting:
             Outbox().drop(waiting)
     place = keep(work.keep_in / file.name, client.url, submitted)
-    if place and work.bundle:  # the bytes that the receipt is for
+    if place and work.chosen:  # the bytes that the receipt is for
         shutil.copyfile(file, place.with_suffix(".zip"))
     builtins = msgspec.to_builtins(submitted, enc_hook=str)
     reply = {**builtins, "server": client.url, "kept": str(place) if place else None}
@@ -188,6 +219,38 @@ def _warn(work: _Work, assignment: messages.AssignmentInfo, late: bool) -> str:
         days, penalty = known(assignment.days_late) or 0, known(assignment.penalty) or 0
         note(f"note: this is {lateness(known(assignment.duedate), days, penalty)}")
     return sha256_of(work.file)
+
+
+def _doubts(client: Client, assignment: messages.AssignmentInfo, user: str, work: _Work, sha256: str) -> Iterator[str]:
+    """What a person should be asked first; nothing of earlier submissions on a server that does not tell of them."""
+    last: list[messages.ReceiptInfo] = []
+    with contextlib.suppress(NotFound):
+        last = client.receipts(assignment.name, user)
+    if last and last[-1].sha256 == sha256:
+        return
+    if last and known(assignment.late) is True:
+        status = client.status(assignment.name, user)
+        counts = next((each for each in last if each.version == known(status.counts)), None)
+        if counts and not known(status.late) and known(status.rule) == CountingRule.LATEST:
+            days = counted(known(assignment.days_late) or 0, "day")
+            what = f"submission {counts.attempt} of {when(counts.received)}"
+            yield doubts.replaces_in_time(what, f"{days} late", known(assignment.penalty) or 0)
+    if last and doubts.is_one_for_several(last[-1].version, work.file.name):
+        yield doubts.replaces_several(known(last[-1].name) or last[-1].version, work.file.name)
+    yield doubts.missing_and_extra(known(assignment.expected) or [], work.names)
+
+
+def _ask(questions: Iterable[str], wishes: _Wishes, as_json: bool) -> None:
+    """Go on only if the person means it. Raises Unconfirmed; nothing is sent then."""
+    asked = [each for each in questions if each]
+    for each in asked:
+        note(f"warning: {each}")
+    if not asked or wishes.yes or wishes.dry_run:
+        return
+    if as_json or not sys.stdin.isatty():
+        raise Unconfirmed(f"nothing was submitted: {'; '.join(asked)}: to submit all the same, say --yes", *asked)
+    if not click.confirm("Submit all the same? With no, what you have submitted before stays as it is", err=True):
+        raise Unconfirmed("nothing was submitted: your earlier submission stays as it is", *asked)
 
 
 def _put(work: _Work, url: str, sender: str, user: str, assignment: str) -> OutboxEntry | None:

@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
+from urllib.parse import quote
 
 import httpx2
 import msgspec
@@ -27,7 +28,7 @@ from mograder.domain.names import printable
 from mograder.domain.tokens import random_secret
 from mograder.wire import messages
 from mograder.wire.codec import encode_json
-from mograder.wire.endpoints import BY_NAME, CHECKSUM_HEADER, MIB, Content
+from mograder.wire.endpoints import BY_NAME, CHECKSUM_HEADER, FILENAME_HEADER, MIB, Content
 from mograder.wire.paths import build_path
 
 MAX_REPLY = 64 * MIB  # bytes of a JSON or HTML answer
@@ -147,6 +148,7 @@ class Client:
                 "Content-Type": Content.FILE.value,
                 "Content-Length": str(size),
                 CHECKSUM_HEADER: sha256,
+                FILENAME_HEADER: quote(path.name, safe=""),
             }
 
             def body() -> dict[str, Any]:
@@ -446,7 +448,7 @@ def _assignment(entry: object) -> messages.AssignmentInfo:
     files = entry.get("files")
     clean = {key: entry[key] for key in ("name", "title", "max_size", "accepts", "points") if key in entry}
     clean["id"] = entry.get("name") if entry.get("id") is None else entry["id"]
-    clean |= {key: entry[key] for key in ("grace", "late", "days_late", "penalty") if key in entry}
+    clean |= {key: entry[key] for key in ("grace", "late", "days_late", "penalty", "expected") if key in entry}
     for key in ("opens", "duedate", "closes"):
         moment = entry.get(key)
         if isinstance(moment, int | float) and moment > 0:

@@ -22,6 +22,7 @@ from mograder.client.client import Client, Progress, known
 from mograder.client.extract import Places, folder_name, safe_name, unpack
 from mograder.client.files import replacing, sha256_of
 from mograder.client.trust import inside
+from mograder.domain.receipts import stem_of
 from mograder.wire import messages
 
 # fetched files
@@ -217,7 +218,7 @@ def keep_receipt(file: Path, url: str, submitted: messages.Submitted | messages.
     """Keep the receipt of a submission in `.mograder/receipts/` beside the file; None when the server gave none."""
     if not submitted.receipt:
         return None
-    name = folder_name(f"{submitted.assignment}_{submitted.version.removesuffix('.py')}.json")
+    name = folder_name(f"{submitted.assignment}_{stem_of(submitted.version)}.json")
     path = inside(file.parent, Path(".mograder", "receipts", name))
     with replacing(path) as kept:
         kept.write(

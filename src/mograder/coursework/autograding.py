@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar, cast
 from mograder import __version__
 from mograder.client.files import replacing
 from mograder.coursework.folders import ToGrade
+from mograder.coursework.opening import NoNotebook, notebook_in
 from mograder.coursework.records import read_record, write_record
 from mograder.coursework.rendering.result_page import SHOWN, ResultPage, coloured, render_result
 from mograder.domain import deadlines
@@ -26,7 +27,7 @@ from mograder.domain.grading_record import Graded, GradingRecord, Tested
 from mograder.domain.marks import NOTHING_GIVEN, Given, Question, mark
 from mograder.domain.names import FileName
 from mograder.domain.receipts import Receipt
-from mograder.domain.results import Outcome, RunReport
+from mograder.domain.results import CellFailure, Outcome, RunReport
 from mograder.domain.submissions import SubmissionsStore
 from mograder.signing import Ed25519Signer
 
@@ -60,6 +61,10 @@ class Exam:
     runs: Runs
     known: frozenset[str] = frozenset()
     """The texts that are written out in what students get: messages of checks among them."""
+    notebook: str = ""
+    named: bool = False
+    """What the notebook is called that is graded of a submission of several files, and whether the assignment says so.
+    """
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,11 @@ def grade_one(
     exam: Exam, user: str, filename: str, content: bytes, receipt: int | None, now: Callable[[], int]
 ) -> GradingRecord:
     """Grade these bytes. Raises nothing: a failure of ours is the record's outcome."""
-    report = guarded(_run(exam.runs, content, filename), exam.known)
+    try:
+        ran = _run(exam.runs, *notebook_in(content, filename, exam.notebook, exam.named))
+    except NoNotebook as error:
+        ran = RunReport(Outcome.CODE_FAILED, failures=(CellFailure(filename, None, str(error)),))
+    report = guarded(ran, exam.known)
     return GradingRecord(
         exam.assignment, user, Graded(filename, hashlib.sha256(content).hexdigest(), len(content)),
         exam.tested, exam.questions, report, mark(exam.questions, report).automatic, now(), __version__, receipt,

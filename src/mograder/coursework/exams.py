@@ -14,6 +14,7 @@ from pathlib import Path
 from mograder.client.files import sha256_of
 from mograder.coursework.autograding import Exam, Runs
 from mograder.coursework.folders import GradingFolders
+from mograder.coursework.opening import graded_notebook
 from mograder.domain.errors import MograderError, Unreadable, Usage
 from mograder.domain.grading_record import Tested
 from mograder.domain.grading_rules import GradingRules
@@ -67,13 +68,17 @@ def opened_exam(folders: GradingFolders, assignment: str, source: Path | None, w
     sandbox = find_sandbox() if wishes.sandboxed else None
     environment = environment_for(wanted_by(text), environments())
     files = {each.name: sha256_of(each.path) for each in tests.files}
-    digest = _digest(sha256_of(path), files, replace(rules, limits=asdict(limits)))
+    expected = folders.rules(assignment).expects
+    notebook = graded_notebook(expected, path.name)
+    digest = _digest(sha256_of(path), files, replace(rules, limits=asdict(limits)), notebook if expected else "")
     how = "" if sandbox is None else "bubblewrap"
     tested = Tested(digest, sha256_of(path), environment.digest, asdict(limits), how)
     title = folders.rules(assignment).title or assignment
     with Grader(tests, environment, sandbox, wishes.jobs) as grader:
         runs = Twice(grader) if wishes.twice else grader
-        yield Exam(assignment, title, questions, tested, runs, known_texts(tests.source))
+        yield Exam(
+            assignment, title, questions, tested, runs, known_texts(tests.source), notebook, bool(expected)
+        )  # fmt: skip
 
 
 def questions_of(source: Source, points: float | None) -> tuple[Question, ...]:
@@ -124,7 +129,8 @@ def _naming(path: Path) -> Iterator[None]:
         raise Usage(f"{path}: {error.message}") from None
 
 
-def _digest(source: str, files: Mapping[str, str], rules: GradingRules) -> str:
+def _digest(source: str, files: Mapping[str, str], rules: GradingRules, notebook: str) -> str:
     """The SHA-256 of all that decides a result; what students are shown is no part of it."""
     decisive = {"source": source, "files": files, "isolate": rules.isolate, "limits": rules.limits}
+    decisive |= {"notebook": notebook} if notebook else {}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, field, replace
 from datetime import UTC, tzinfo
@@ -23,6 +24,17 @@ def file_ending(text: str) -> str:
     if not re.fullmatch(r"\.\w[\w.+-]{0,20}", ending):
         raise BadRequest(f"{printable(text)!r} is no file ending: write .py or .zip")
     return ending
+
+
+def expected_files(texts: Iterable[str]) -> tuple[str, ...]:
+    """The names of the files that make a submission, as an instructor writes them. Raises BadRequest."""
+    found = tuple(FileName.parse(unicodedata.normalize("NFC", each)) for each in texts)
+    for each in found:
+        if "." not in each.rpartition("/")[2]:
+            raise BadRequest(f"{each!r} has no ending: write it with .py or another")
+    if len({each.casefold() for each in found}) < len(found):
+        raise BadRequest("a name is there twice")
+    return found
 
 
 def ends_in(filename: str, endings: Iterable[str]) -> bool:
@@ -60,11 +72,16 @@ class Rules:
     hidden: bool = False
     """Whether students are not told of it before it opens."""
     questions: tuple[PlannedQuestion, ...] = ()
+    expects: tuple[str, ...] = ()  # names of the files that make a submission; empty where any will do
 
     @property
     def endings(self) -> tuple[str, ...]:
-        """The file endings that a submission may have: what the instructor says, else the usual ones."""
-        return self.accepts or USUALLY_ACCEPTED
+        """The file endings that a submission may have: what the instructor says, else the usual ones.
+
+        Those of the expected files are among them, and that of a zip where several are expected.
+        """
+        said = self.accepts or (*USUALLY_ACCEPTED, *(f".{each.rpartition('.')[2].lower()}" for each in self.expects))
+        return tuple(dict.fromkeys((*said, ".zip") if len(self.expects) > 1 else said))
 
     def takes(self, filename: str) -> bool:
         """Whether a file of this name may be submitted; "" for a file whose name the sender did not say.
@@ -88,6 +105,7 @@ class Rules:
             self.points if self.points is not None else other.points,
             self.hidden or other.hidden,
             self.questions or other.questions,
+            self.expects or other.expects,
         )
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from mograder.domain import deadlines, grades
+from mograder.domain import counting, deadlines, grades
 from mograder.domain.access import Account, Role
-from mograder.domain.assignments import Assignment, Plan
+from mograder.domain.assignments import Assignment, CountingRule, Plan
 from mograder.domain.deadlines import Schedule
 from mograder.domain.errors import Unreadable
 from mograder.domain.grades import GradeEntry, GradesStore
@@ -19,11 +19,16 @@ from mograder.domain.receipts import Submission
 from mograder.domain.store import Store
 
 
-def state(times: Schedule, now: int, *, graded: bool, late: bool, submitted: bool, fetched: bool) -> str:
+def state(
+    times: Schedule, now: int, *, graded: bool, late: bool, submitted: bool, fetched: bool, again: bool = False
+) -> str:
     """The one word for how somebody with these `times` stands in an assignment at `now` (Unix microseconds).
 
-    Without a submission: "missed" once nothing is taken any more, "overdue" between the due time and that.
+    Without a submission: "missed" once nothing is taken any more, "overdue" between the due time and that. `again`: a
+    submission counts that came after the grade.
     """
+    if again:
+        return "to grade again"
     if graded:
         return "graded"
     if late or submitted:
@@ -42,7 +47,8 @@ class Cell:
     """How one person stands in one assignment, as an instructor sees it.
 
     `latest` is what was last accepted, None where nothing was; `by_hand` says that a file was put into the course
-    without us. `times` are the person's own; `late` is by the rules and extensions of today.
+    without us. `times` are the person's own; `late` is by the rules and extensions of today. `again`: what counts was
+    submitted after it was graded.
     """
 
     latest: Submission | None = None
@@ -51,6 +57,7 @@ class Cell:
     grade: str | None = None
     fetched: bool = False
     times: Schedule = field(default_factory=Schedule)
+    again: bool = False
 
     @property
     def submitted(self) -> bool:
@@ -59,7 +66,10 @@ class Cell:
     def state(self, now: int) -> str:
         """The one word for it at `now` (Unix microseconds)."""
         graded = self.grade is not None
-        return state(self.times, now, graded=graded, late=self.late, submitted=self.submitted, fetched=self.fetched)
+        return state(
+            self.times, now, graded=graded, late=self.late, submitted=self.submitted, fetched=self.fetched,
+            again=self.again,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -116,6 +126,7 @@ class _Cells:
         tables = zip(sources.listed, sources.grades, strict=True)
         self._graded = {each.name: _graded(table or ()) for each, table in tables}
         self._grace = sources.plan.penalties.grace
+        self._store, self._plan, self._rule = store, sources.plan, sources.plan.counts
 
     def cell(self, assignment: Assignment, user: Username, kept: Submission | None, present: bool) -> Cell:
         key = (assignment.name, user)
@@ -124,8 +135,20 @@ class _Cells:
             kept is not None and kept.by == user and times.due is not None
             and deadlines.is_over(times.due + self._grace, kept.received)
         )  # fmt: skip
-        grade = self._graded[assignment.name].get(user)
-        return Cell(kept, kept is None and present, late, grade, key in self._fetched, times)
+        entry = self._graded[assignment.name].get(user)
+        again = (
+            entry is not None and kept is not None
+            and is_newer(kept.attempt, entry)
+            and (not late or self._rule is CountingRule.LATEST or self._counts_anew(assignment, user, times.due, entry))
+        )  # fmt: skip
+        grade = None if entry is None else entry.grade
+        return Cell(kept, kept is None and present, late, grade, key in self._fetched, times, again)
+
+    def _counts_anew(self, assignment: Assignment, user: Username, due: int | None, entry: GradeEntry) -> bool:
+        """Whether a late submission counts, because none is on time, and is newer than the grade."""
+        kept = counting.assess(self._store.submissions.receipts(assignment.name, user), due, self._plan)
+        counts = counting.counting(kept, self._rule)
+        return counts is not None and is_newer(counts.submission.attempt, entry)
 
     def row(self, user: Username, cells: tuple[Cell, ...]) -> Row:
         account = self._accounts.get(user) or Account(user)
@@ -204,8 +227,13 @@ def due_order(assignment: Assignment) -> tuple[bool, int]:
     return due is None, due or 0
 
 
-def _graded(entries: tuple[GradeEntry, ...]) -> Mapping[str, str]:
-    return {each.username: each.grade for each in entries if each.grade is not None}
+def _graded(entries: tuple[GradeEntry, ...]) -> Mapping[str, GradeEntry]:
+    return {each.username: each for each in entries if each.grade is not None}
+
+
+def is_newer(attempt: int, entry: GradeEntry) -> bool:
+    """Whether an attempt came after what the grade is for."""
+    return entry.grade is not None and entry.graded_attempt is not None and attempt > entry.graded_attempt
 
 
 def readable_grades(store: GradesStore, assignment: AssignmentName) -> tuple[GradeEntry, ...] | None:
@@ -238,9 +266,9 @@ class Show(StrEnum):
             case Show.LATE:
                 return cell.late
             case Show.GRADED:
-                return cell.grade is not None
+                return cell.grade is not None and not cell.again
             case Show.UNGRADED:
-                return cell.submitted and cell.grade is None
+                return cell.again or (cell.submitted and cell.grade is None)
         return True
 
 

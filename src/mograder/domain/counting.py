@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mograder.domain.assignments import CountingRule, Plan
 from mograder.domain.deadlines import IN_TIME, SECOND, Lateness, lateness
-from mograder.domain.receipts import LatestFile, Receipt, Submission
+from mograder.domain.receipts import LatestFile, Receipt, Submission, latest_filename
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,9 @@ def listed(
     wanted = {CountingRule.LATEST: kept[-1], CountingRule.ON_TIME: last_in_time(kept), None: counts}[which]
     if wanted is None or counts is None:
         return None
-    if wanted is not kept[-1]:
-        found = wanted.submission
+    found = wanted.submission
+    if wanted is kept[-1]:
+        file = replace(file, filename=latest_filename(file.username, found.ending))
+    else:
         file = LatestFile(file.username, found.filename, found.size, found.received / SECOND, found.sha256)
     return ListedSubmission(file, wanted, counts.submission.filename)

@@ -110,7 +110,11 @@ class Course:
 
     @cached_property
     def grades(self) -> Grades:
-        return Grades(self.store.grades, self.clock, self._people.everybody)
+        def attempts(assignment: AssignmentName) -> dict[str, int]:
+            found = (each for _, each in self.store.submissions.latest(0))
+            return {each.username: each.attempt for each in found if each.assignment == assignment}
+
+        return Grades(self.store.grades, self.clock, self._people.everybody, attempts)
 
     @cached_property
     def latest(self) -> LatestSubmissions:

@@ -134,6 +134,16 @@ class ChangedMeanwhile(MograderError):
     code, status, exit_code = "changed", 409, 5
 
 
+class Unconfirmed(MograderError):
+    """A person must say that they mean it: `questions` are what to think of first."""
+
+    code, status, exit_code = "unconfirmed", 409, 5
+
+    def __init__(self, message: str, *questions: str) -> None:
+        super().__init__(message)
+        self.questions = questions
+
+
 class LengthRequired(MograderError):
     """The request has a body and no `Content-Length`."""
 

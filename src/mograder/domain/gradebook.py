@@ -18,6 +18,8 @@ from mograder.domain.errors import MograderError
 from mograder.domain.extensions import Extensions, personal_schedule
 from mograder.domain.grades import NO_ENTRY, PENALISED, RAW, GradeEntry
 from mograder.domain.grading_results import ReadRecord
+from mograder.domain.mark_release import Released, ReleasedQuestion
+from mograder.domain.marking import Kind
 from mograder.domain.marks import WHOLE, in_words, penalised
 from mograder.domain.names import Username
 from mograder.domain.store import Store
@@ -94,23 +96,26 @@ class Gradebooks:
         listed = {each.file.username: each for each in self.submissions.collect(assignment, None)}
         accounts = {each.username: each for each in self.store.accounts.all()}
         given = {each.username: each for each in self.extensions.in_assignment(assignment)}
-        records = dict(self._points(assignment))
-        questions = {each.key: each for known, _ in records.values() for each in known}
+        records, released = dict(self._points(assignment)), self._released(assignment)
+        marked = [each for known, _ in records.values() for each in known]
+        marked += [GradedQuestion(each.key, each.available) for rows in released.values() for each in rows]
+        questions = {each.key: each for each in marked if each.key != WHOLE}
 
         def row(user: Username) -> GradebookRow:
             found, entry = listed.get(user), entries.get(user, GradeEntry({}))
             person = accounts.get(user) or Account(user)
+            known = {each.key: each.points for each in released.get(user, ()) if each.key in questions}
+            known |= _stored_points(entry, questions)
             assessed = found.assessed if found else None
             if assessed is None:
-                points = _stored_points(entry, questions)
                 received = int(found.file.modified * SECOND) if found else None
-                return GradebookRow(person, entry, received, points=points)
+                return GradebookRow(person, entry, received, points=known)
             due = personal_schedule(assignment, given.get(user)).due
             received, cost = assessed.submission.received, assessed.lateness
             late = (received - due) // SECOND if cost.late and due is not None else 0
             _, points = records.get(assessed.receipt.number, ((), {}))
             return GradebookRow(
-                person, entry, received, late, cost.penalty, {**points, **_stored_points(entry, questions)}
+                person, entry, received, late, cost.penalty, {**points, **known}
             )  # fmt: skip
 
         students = {user for user, each in accounts.items() if each.role is Role.STUDENT}
@@ -119,6 +124,12 @@ class Gradebooks:
         return Gradebook(
             tuple(questions.values()), tuple(map(row, sorted((students | graded | {*listed}) - removed)))
         )  # fmt: skip
+
+    def _released(self, assignment: Assignment) -> Mapping[Username, tuple[ReleasedQuestion, ...]]:
+        """What graders have given and students see, by person."""
+        entries = self.store.marking.current(assignment.name, (Kind.RELEASE,))
+        shown = {Username(each.username): Released.read(each) for each in entries if each.content}
+        return {user: each.rows for user, each in shown.items() if not each.withdrawn}
 
     def _points(
         self, assignment: Assignment

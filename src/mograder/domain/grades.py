@@ -22,6 +22,9 @@ GRADE_KEYS = ("grade", "mark")
 VISIBLE_STATES = ("", "released")
 """The workflow states in which students see a grade; any other holds it back."""
 
+ATTEMPT_KEY = "graded_attempt"
+"""What the server notes in a grade: the attempt that was the latest when the grade was uploaded."""
+
 RAW, PENALTY, PENALISED = "raw_grade", "penalty_pct", "penalised_grade"
 """The keys of a stored grade that has a penalty: the grade before it, the penalty in per cent, the grade after it."""
 
@@ -82,6 +85,12 @@ class GradeEntry:
     def grade(self) -> str | None:
         """The grade as text, None when there is none: an empty cell is no grade, never 0."""
         return next((text for key in GRADE_KEYS if (text := _text(self.fields.get(key)))), None)
+
+    @property
+    def graded_attempt(self) -> int | None:
+        """The attempt that was the latest when the grade was uploaded; None where nobody knows."""
+        found = self.fields.get(ATTEMPT_KEY)
+        return found if isinstance(found, int) and not isinstance(found, bool) else None
 
     @property
     def feedback(self) -> str:
@@ -240,11 +249,14 @@ class GradesStore(Protocol):
 
 @dataclass(frozen=True)
 class Grades:
-    """The grades and feedback of one course. `everybody` gives the names of all people who take part."""
+    """The grades and feedback of one course. `everybody` gives the names of all people who take part, `attempts` how
+    many submissions each person has made for an assignment.
+    """
 
     store: GradesStore
     clock: Callable[[], int]
     everybody: Callable[[], set[str]]
+    attempts: Callable[[AssignmentName], Mapping[str, int]]
 
     def upload(self, actor: Actor, assignment: Assignment, document: object, version: str | None = None) -> Uploaded:
         """Merge grades. Raises BadRequest, and ChangedMeanwhile unless the stored grades have the `version`, if given;
@@ -253,11 +265,36 @@ class Grades:
         entries = parse_upload(document)
         said = counted(sum(each.says_something for each in entries), "grade")
         event = Event(self.clock(), actor.username, "grades", assignment.name, said)
-        stored = self.store.merge(assignment.name, entries, event, version)
+        stored = self.store.merge(assignment.name, self._with_attempts(assignment.name, entries), event, version)
         unknown: set[str] = set()
         with contextlib.suppress(Temporary):  # the grades are stored; only the list of submissions cannot be read now
             unknown = {each.username for each in entries} - self.everybody()
         return Uploaded(stored, len(entries), tuple(sorted(unknown)))
+
+    def confirm(self, actor: Actor, assignment: Assignment, user: Username) -> None:
+        """Say that a person's grade holds for the latest submission. Raises NotFound where there is no grade."""
+        entry = of_person(self.store.of(assignment.name), user)
+        if entry is None or entry.grade is None:
+            raise NotFound(f"{user!r} has no grade in {assignment.name!r}")
+        attempt = self.attempts(assignment.name).get(user, 0)
+        event = Event(self.clock(), actor.username, "grades", assignment.name, f"{user}: holds for attempt {attempt}")
+        self.store.merge(assignment.name, (GradeEntry({**entry.fields, ATTEMPT_KEY: attempt}),), event)
+
+    def _with_attempts(self, assignment: AssignmentName, entries: tuple[GradeEntry, ...]) -> tuple[GradeEntry, ...]:
+        """The entries, each with the attempt that it grades. One that changes nothing says nothing of a new attempt."""
+        attempts: Mapping[str, int] = {}
+        with contextlib.suppress(Temporary):  # the list of submissions cannot be read now
+            attempts = self.attempts(assignment)
+        held = {each.username: each for each in self.store.of(assignment)} if attempts else {}
+
+        def noted(entry: GradeEntry) -> GradeEntry:
+            before, attempt = held.get(entry.username), attempts.get(entry.username)
+            same = before is not None and (before.grade, before.feedback) == (entry.grade, entry.feedback)
+            if entry.grade is None or attempt is None or (same and before and before.graded_attempt is not None):
+                return GradeEntry({key: value for key, value in entry.fields.items() if key != ATTEMPT_KEY})
+            return GradeEntry({**entry.fields, ATTEMPT_KEY: attempt})
+
+        return tuple(map(noted, entries))
 
     def of(self, assignment: Assignment) -> tuple[GradeEntry, ...]:
         """Everybody's grades as they are stored, those that students do not see yet included."""

@@ -21,6 +21,7 @@ from mograder.domain.deadlines import MINUTE
 from mograder.domain.errors import BadRequest, ChangedMeanwhile, Forbidden, NotFound
 from mograder.domain.extensions import personal_schedule
 from mograder.domain.grades import (
+    ATTEMPT_KEY,
     BASED_ON,
     GRADE_KEYS,
     PENALISED,
@@ -42,7 +43,7 @@ DAY = 24 * 60 * MINUTE
 WITHDRAWN = "withdrawn"
 """The workflow state of a grade that was taken back."""
 
-TAKEN = {"", *PERSON_KEYS, *GRADE_KEYS, "feedback", "workflow_state", RAW, PENALTY, PENALISED, BASED_ON}
+TAKEN = {"", *PERSON_KEYS, *GRADE_KEYS, "feedback", "workflow_state", RAW, PENALTY, PENALISED, BASED_ON, ATTEMPT_KEY}
 """Keys of a grade that mean something else than the points of a question that is called so."""
 
 OPEN_MESSAGES = 20
@@ -414,6 +415,8 @@ def _grade(released: Released, held: GradeEntry | None, user: str) -> GradeEntry
     fields |= {"grade": released.grade, "feedback": released.feedback, "workflow_state": "released"}
     if held is not None and "mark" in held.fields:
         fields["mark"] = released.grade
+    if released.attempt is not None:
+        fields[ATTEMPT_KEY] = released.attempt
     if released.penalty or (held is not None and RAW in held.fields):
         fields |= {RAW: in_words(released.raw), PENALTY: in_words(released.penalty),
                    PENALISED: in_words(penalised(released.raw, released.penalty))}  # fmt: skip

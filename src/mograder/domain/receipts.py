@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from mograder.domain import deadlines
 from mograder.domain.allowance import Allowance, Usage
-from mograder.domain.names import AssignmentName, Username, is_history
+from mograder.domain.names import HISTORY_STEM, AssignmentName, Username, is_history, one_line, printable
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Submission:
     announced, and then `arrived` is when the file itself came. `attempt` counts from 1 for each person and assignment;
     `by` is who sent it (an instructor may submit for a student); `sha256` is lower-case hex. `late` is what held at
     `received`, by the time `due` (None: there was none) that applied to the person; None where a receipt of an
-    earlier version does not say.
+    earlier version does not say. `name` is what the sender called the file, "" where nobody said.
     """
 
     username: Username
@@ -34,6 +36,22 @@ class Submission:
     late: bool | None = None
     due: int | None = None
     arrived: int | None = None
+    name: str = ""
+
+    @property
+    def stem(self) -> str:
+        """The file name without its ending; no two versions of an assignment have the same."""
+        return stem_of(self.filename)
+
+    @property
+    def ending(self) -> str:
+        """The file ending with its dot, lower case."""
+        return self.filename.removeprefix(self.stem)
+
+    @property
+    def shown_name(self) -> str:
+        """What a person calls it: the name that its sender gave the file, else that of the version."""
+        return self.name or self.filename
 
 
 @dataclass(frozen=True)
@@ -122,7 +140,7 @@ class Body(Protocol):
 
 @dataclass(frozen=True)
 class NewSubmission:
-    """A submission before it is accepted; moments, `late` and `due` as in `Submission`."""
+    """A submission before it is accepted; moments, `late`, `due` and `name` as in `Submission`."""
 
     username: Username
     assignment: AssignmentName
@@ -132,6 +150,12 @@ class NewSubmission:
     late: bool = False
     due: int | None = None
     arrived: int | None = None
+    name: str = ""
+
+    @property
+    def ending(self) -> str:
+        """The ending that its version gets."""
+        return version_ending(self.name)
 
     @property
     def came(self) -> int:
@@ -170,6 +194,7 @@ def issue_receipt(new: NewSubmission, signer: Signer, course: str, allowance: Al
             late=new.late,
             due=new.due,
             arrived=new.arrived,
+            name=new.name,
         )
         text = signer.sign(claims(submission, position.number, position.previous, course))
         return Receipt(position.number, position.previous, submission, text)
@@ -196,34 +221,70 @@ def claims(submission: Submission, number: int, previous: str, course: str) -> d
         stated |= {"late": submission.late, "due": None if submission.due is None else deadlines.iso(submission.due)}
     if submission.arrived is not None:
         stated["arrived"] = deadlines.iso(submission.arrived)
+    if submission.name:
+        stated["name"] = submission.name
     return stated
 
 
-def version_filename(username: Username, received: int) -> str:
-    """`<user>_<YYYYmmddTHHMMSS>.py` for `received` (Unix microseconds), whether it is free or not."""
-    return f"{username}_{deadlines.stamp(received)}.py"
+USUAL_ENDING = ".py"
+"""The ending of what has none, or none that is kept."""
+
+_ENDING = re.compile(r".*(?P<ending>\.[a-z0-9]{1,12})", re.ASCII | re.IGNORECASE | re.DOTALL)
+
+LONGEST_NAME = 200
+"""Characters of the name that a sender gives a file."""
 
 
-def free_filename(username: Username, received: int, taken: Callable[[str], bool], last: Callable[[], str]) -> str:
+def sent_name(text: str) -> str:
+    """What a sender calls a file, without the folders around it, NFC, and fit to be shown; "" for nothing."""
+    return printable(one_line(unicodedata.normalize("NFC", re.split(r"[/\\]", text)[-1])), LONGEST_NAME)
+
+
+def version_ending(name: str) -> str:
+    """The ending, lower case with its dot, that a version of a file called `name` gets."""
+    found = _ENDING.fullmatch(name)
+    return found["ending"].lower() if found else USUAL_ENDING
+
+
+def stem_of(filename: str) -> str:
+    return filename.rpartition(".")[0]
+
+
+def version_filename(username: Username, received: int, ending: str = USUAL_ENDING) -> str:
+    """`<user>_<YYYYmmddTHHMMSS><ending>` for `received` (Unix microseconds), whether it is free or not."""
+    return f"{username}_{deadlines.stamp(received)}{ending}"
+
+
+def version_owner(filename: str) -> str:
+    """Whose dated version a file name is (alice_20260310T200800.pdf), "" if it is none."""
+    dated = HISTORY_STEM.fullmatch(stem_of(filename))
+    kept = dated is not None and version_ending(filename) == filename.removeprefix(dated[0])
+    return dated["user"] if dated and kept else ""
+
+
+def free_filename(
+    username: Username, received: int, ending: str, taken: Callable[[str], bool], last: Callable[[], str]
+) -> str:
     """The name of a version dated `received` (Unix microseconds); where it is taken, the second after the last name.
 
-    `last` gives the greatest name among the person's versions for the assignment. It is asked for once at most, so
-    that the number of looks does not grow with the number of versions; only files laid there by hand are stepped over.
+    `taken` says whether a version has this name but for the ending. `last` gives the greatest name among the person's
+    versions for the assignment. It is asked for once at most, so that the number of looks does not grow with the
+    number of versions; only files laid there by hand are stepped over.
     """
-    filename = version_filename(username, received)
+    filename = version_filename(username, received, ending)
     if not taken(filename):
         return filename
     if greatest := last():
-        received = max(received, deadlines.of_stamp(greatest[len(username) + 1 : -len(".py")]))
+        received = max(received, deadlines.of_stamp(stem_of(greatest)[len(username) + 1 :]))
     while taken(filename):
         received += deadlines.SECOND
-        filename = version_filename(username, received)
+        filename = version_filename(username, received, ending)
     return filename
 
 
-def latest_filename(username: Username) -> str:
-    """The name under which the latest version always stands."""
-    return f"{username}.py"
+def latest_filename(username: Username, ending: str = USUAL_ENDING) -> str:
+    """The name of somebody's latest version; in a course folder it is `<user>.py` whatever the version's ending."""
+    return f"{username}{ending}"
 
 
 def owner(filename: str) -> Username | None:

@@ -9,7 +9,7 @@ from datetime import date, time, tzinfo
 
 from mograder.domain import deadlines
 from mograder.domain.access import Actor
-from mograder.domain.assignments import Assignment
+from mograder.domain.assignments import Assignment, CountingRule
 from mograder.domain.audit import Event
 from mograder.domain.errors import BadRequest, ChangedMeanwhile, NotFound
 from mograder.domain.names import AssignmentName, printable
@@ -70,6 +70,18 @@ class RuleEditor:
             detail = "; ".join(each.text for each in changes)
             event = Event(self.clock(), actor.username, "rules", name, detail)
             self.config.change_rules(name, changes, version, event)
+
+    def count(self, actor: Actor, rule: CountingRule) -> None:
+        """Say in the course's mograder.toml which submission of each person counts, in every assignment.
+
+        Raises ChangedMeanwhile and Unreadable; then nothing is changed.
+        """
+        version, before = self.config.version(), self.config.plan().counts
+        if rule is not before:
+            change = RuleChange("counts", before, rule, rule.value)
+            self.config.change_rules(
+                None, [change], version, Event(self.clock(), actor.username, "rules", "", change.text)
+            )
 
     def _look(self, name: AssignmentName) -> tuple[RulesAsText, Assignment, tzinfo, str]:
         version = self.config.version()  # before the rest: what changes in between then shows as a change

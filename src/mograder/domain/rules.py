@@ -63,9 +63,10 @@ class ConfigStore(Protocol):
         ...
 
     def change_rules(
-        self, assignment: AssignmentName, changes: Sequence[RuleChange], version: str, event: Event
+        self, assignment: AssignmentName | None, changes: Sequence[RuleChange], version: str, event: Event
     ) -> None:
-        """Write changed rules of an assignment into mograder.toml and record `event`, in one transaction.
+        """Write changed rules of an assignment, or of the course (None), into mograder.toml and record `event`, in one
+        transaction.
 
         The rest of the text stays as the instructor wrote it. Raises ChangedMeanwhile unless the text still has
         `version`, and Unreadable; then nothing is changed.

@@ -41,11 +41,20 @@ class Standing:
     def has_feedback(self) -> bool:
         return self.feedback_available or (self.grade is not None and bool(self.grade.feedback))
 
+    @property
+    def again(self) -> bool:
+        """Whether a submission counts that came after the grade."""
+        entry, counts = self.grade, self.counting
+        return entry is not None and counts is not None and board.is_newer(counts.submission.attempt, entry)
+
     def state(self, now: int) -> str:
         """The one word for it at `now` (Unix microseconds)."""
         graded = self.grade is not None and self.grade.grade is not None
         late = self.counting is not None and self.counting.lateness.late
-        return board.state(self.schedule, now, graded=graded, late=late, submitted=self.submitted, fetched=self.fetched)
+        return board.state(
+            self.schedule, now, graded=graded, late=late, submitted=self.submitted, fetched=self.fetched,
+            again=self.again,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from mograder.domain import counting, deadlines
+from mograder.domain import counting, deadlines, doubts
 from mograder.domain.access import Actor
 from mograder.domain.admission import Admission
 from mograder.domain.assignments import Assignment, CountingRule
@@ -31,6 +31,8 @@ from mograder.domain.receipts import (
     Submission,
     issue_receipt,
     latest_filename,
+    sent_name,
+    stem_of,
 )
 from mograder.domain.rules import ConfigStore
 
@@ -176,7 +178,9 @@ class Submissions:
         found = deadlines.lateness(schedule.due, moment, plan.penalties, plan.zone)
         late = actor.username == user and found.late
         arrived = received if commitment else None
-        submission = NewSubmission(user, assignment.name, actor.username, moment, body, late, schedule.due, arrived)
+        submission = NewSubmission(
+            user, assignment.name, actor.username, moment, body, late, schedule.due, arrived, sent_name(filename)
+        )  # fmt: skip
         allowance = None if actor.is_instructor else plan.allowance
         issue = issue_receipt(submission, self.signer, course_name(plan, self.signer), allowance)
         accepted = self.store.accept(submission, issue)
@@ -184,6 +188,25 @@ class Submissions:
             accepted.result()  # used up; if the next write is lost, only the same bytes can be submitted again
             self.commitments.change(assignment.name, user, lambda held: used(held, body, commitment))
         return accepted
+
+    def doubts(
+        self, assignment: Assignment, user: Username, names: Sequence[str], sha256: str, received: int
+    ) -> tuple[str, ...]:
+        """What a person should be asked before they submit files called `names` at `received`; nothing for the bytes of
+        their last submission. `sha256` is that of what would be kept.
+        """
+        plan, due = self.config.plan(), self.extensions.schedule(assignment, user).due
+        kept = counting.assess(self.history(assignment, user), due, plan)
+        if kept and kept[-1].submission.sha256 == sha256:
+            return ()
+        now = deadlines.lateness(due, received, plan.penalties, plan.zone)
+        found = [doubts.replaced(kept, plan.counts, now, plan.zone)]
+        alone = names[0] if len(names) == 1 else ""
+        if kept and alone and doubts.is_one_for_several(kept[-1].submission.filename, alone):
+            found.append(doubts.replaces_several(kept[-1].submission.shown_name, alone))
+        if not alone.lower().endswith(doubts.MANY):  # nobody looks into a zip that a person has made
+            found.append(doubts.missing_and_extra(assignment.rules.expects, names))
+        return tuple(filter(None, found))
 
     # reading
 
@@ -233,15 +256,26 @@ class Submissions:
         return kept
 
     def file(self, assignment: Assignment, file: str) -> StoredFile:
-        """Raises NotFound."""
-        found = self.store.file(assignment.name, FileName.parse(file))
+        """A submission by its file name, a version's or the latest's (alice.pdf). Raises NotFound."""
+        found = self.store.file(assignment.name, FileName.parse(file)) or self._latest_file(assignment, file)
         if found is None:
             raise NotFound(f"there is no submission {printable(file)!r} in {assignment.name!r}")
         return found
 
+    def _latest_file(self, assignment: Assignment, file: str) -> StoredFile | None:
+        """Somebody's latest by a name with its ending; the store has it under the usual one."""
+        user = Username(stem_of(file))
+        kept = list(self.store.receipts(assignment.name, user))
+        if not kept or file != latest_filename(user, kept[-1].submission.ending):
+            return None
+        found = self.store.file(assignment.name, FileName(latest_filename(user)))
+        return found and replace(found, name=file)
+
     def own_file(self, assignment: Assignment, user: Username, file: str) -> StoredFile:
         """One of a person's own submissions, by the file name in its receipt, or the latest. Raises NotFound."""
-        own = {latest_filename(user), *(each.submission.filename for each in self.history(assignment, user))}
+        kept = [each.submission for each in self.history(assignment, user)]
+        own = {latest_filename(user), *(each.filename for each in kept)}
+        own |= {latest_filename(user, each.ending) for each in kept[-1:]}
         if file not in own:
             raise NotFound(f"{user!r} has no submission {printable(file)!r} in {assignment.name!r}")
         return self.file(assignment, file)

@@ -22,17 +22,8 @@ from mograder.domain.chain import Link, Tombstone
 from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import BadName, NameTaken, Usage, VerificationFailed
 from mograder.domain.files import is_left_behind
-from mograder.domain.names import (
-    INSTRUCTOR,
-    AssignmentName,
-    CourseName,
-    FileName,
-    Username,
-    counted,
-    is_history,
-    printable,
-)
-from mograder.domain.receipts import Head, Receipt, latest_filename
+from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, FileName, Username, counted, printable
+from mograder.domain.receipts import Head, Receipt, latest_filename, version_owner
 from mograder.domain.tokens import SECRET_NAME
 from mograder.signing import new_private_key as new_key
 from mograder.store.folder.keys import PREVIOUS_NAME, secrets_of
@@ -510,7 +501,7 @@ def _write_course(store: PostgresStore, root: Path) -> None:
 
 
 def mirror(store: PostgresStore, folder: Path, say: Say) -> int:
-    """Every submission as folder/<assignment>/<user>_<time>.py, and the latest as <user>.py; how many were new.
+    """Every submission as folder/<assignment>/<user>_<time>.<ending>, and the latest as <user>.py; how many were new.
 
     What is there is not fetched again; what was erased in the course is removed.
     """
@@ -529,7 +520,7 @@ def mirror(store: PostgresStore, folder: Path, say: Say) -> int:
     for link, path in latest.items():
         if not link.is_symlink() or os.readlink(link) != path.name:
             files.point_latest(link, path)
-    for path in folder.glob("*/*.py"):
-        if (is_history(path.stem) and path not in kept) or (path.is_symlink() and path not in latest):
+    for path in folder.glob("*/*.*"):
+        if (version_owner(path.name) and path not in kept) or (path.is_symlink() and path not in latest):
             path.unlink()
     return new

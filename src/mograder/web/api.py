@@ -320,11 +320,11 @@ class Api:
         return self._caches.tick.get("version", self.course.version)
 
     async def take_submission(
-        self, actor: Actor, assignment: Assignment, user: Username, body: Body, received: int
+        self, actor: Actor, assignment: Assignment, user: Username, body: Body, received: int, from_page: bool = False
     ) -> Accepted:
         """Keep the submission that comes in `body`; see `uploads.take_submission`."""
         return await take_submission(
-            self.course, self.threads, IncomingSubmission(actor, assignment, user, body, received)
+            self.course, self.threads, IncomingSubmission(actor, assignment, user, body, received, from_page)
         )
 
     async def _submit(self, request: Request, body: Body) -> Reply:

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import BinaryIO, cast
 
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from mograder import bundle
 from mograder.domain.errors import BadRequest, StorageFull, Temporary
+from mograder.domain.names import printable
 from mograder.domain.submissions import Upload
 from mograder.web.body import is_multipart
 
@@ -84,13 +89,17 @@ async def _form(
     except (MultiPartException, KeyError, ValueError, LookupError) as error:
         raise BadRequest(f"bad multipart/form-data: {getattr(error, 'message', error)}") from None
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        kind, reason = (StorageFull, "full") if full else (Temporary, "not usable")
-        raise kind(f"cannot receive the form: the server's temporary folder is {reason}", retry_after=60) from error
+        raise _no_room(error) from error
     try:
         yield form
     finally:
         await form.close()
+
+
+def _no_room(error: OSError) -> Temporary:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    kind, reason = (StorageFull, "full") if full else (Temporary, "not usable")
+    return kind(f"cannot receive the form: the server's temporary folder is {reason}", retry_after=60)
 
 
 def _files(form: FormData) -> list[tuple[str, UploadFile, str]]:
@@ -113,6 +122,50 @@ async def read_single_file(headers: Mapping[str, str], chunks: AsyncIterator[byt
         if len(found) > 1:
             raise BadRequest(f"the form has {len(found)} files: send one, or put them into a zip")
         return found[0][2]
+
+
+async def read_submission(
+    headers: Mapping[str, str],
+    chunks: AsyncIterator[bytes],
+    upload: Upload,
+    assignment: str,
+    run: Callable[[Callable[[], None]], Awaitable[None]],
+) -> tuple[str, tuple[str, ...], bool]:
+    """Write the form's file into `upload`, or of several a zip; the name of what is written, those of the files, and
+    whether the form's field "sure" is set. Raises BadRequest.
+
+    `run` runs work in a thread.
+    """
+    async with _form(headers, chunks, bundle.MAX_FILES + 1) as form:
+        found, sure = _files(form), form.get("sure") == "yes"
+        if not found:
+            raise BadRequest("no data: the form has no file")
+        if len(found) == 1:
+            _, file, name = found[0]
+            while piece := await file.read(PIECE):
+                upload.write(piece)
+            return name, (name,), sure
+        members = [bundle.Member(bundle.member_name(name), partial(_reopened, file)) for _, file, name in found]
+        if empty := [name for _, file, name in found if not file.size]:
+            raise BadRequest(f"no data: the file {printable(empty[0])!r} is empty")
+        await run(lambda: _pack(members, assignment, upload))
+        return f"{assignment}.zip", tuple(each.name for each in members), sure
+
+
+def _reopened(file: UploadFile) -> BinaryIO:
+    file.file.seek(0)
+    return file.file
+
+
+def _pack(members: Sequence[bundle.Member], assignment: str, upload: Upload) -> None:
+    with tempfile.SpooledTemporaryFile(PIECE) as target:
+        try:
+            bundle.pack(members, assignment, cast("BinaryIO", target))
+        except OSError as error:
+            raise _no_room(error) from error
+        target.seek(0)
+        while piece := target.read(PIECE):
+            upload.write(piece)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
         now_late = {"late": found.late, "days_late": found.days, "penalty": found.penalty}
     if assignment.entry is not None:
         times = {"opens": opens, "duedate": due, "closes": closes, "grace": grace, **now_late}
+        times["expected"] = messages.given(list(rules.expects) or None)
         return {**assignment.entry, **{key: value for key, value in times.items() if value is not UNSET}}
     listed = [
         messages.ReleaseFileInfo(
@@ -50,10 +51,11 @@ def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
         )
         for each in assignment.files
     ]
+    accepts = list(rules.endings) if rules.accepts or rules.expects else []
     return messages.AssignmentInfo(
         assignment.name, assignment.id, listed, messages.given(rules.title or None), opens, due, closes,
-        messages.given(rules.max_size), messages.given(list(rules.accepts) or None), messages.given(rules.points),
-        grace, **now_late,
+        messages.given(rules.max_size), messages.given(accepts or None), messages.given(rules.points),
+        grace, **now_late, expected=messages.given(list(rules.expects) or None),
     )  # fmt: skip
 
 
@@ -62,7 +64,7 @@ def submitted(course: Course, accepted: Accepted) -> Reply:
     assessed, counts, rule = course.submissions.assessed(accepted.receipt)
     return json_reply(
         messages.Submitted(
-            filename=latest_filename(kept.username),
+            filename=latest_filename(kept.username, kept.ending),
             version=kept.filename,
             user=kept.username,
             assignment=kept.assignment,
@@ -77,6 +79,7 @@ def submitted(course: Course, accepted: Accepted) -> Reply:
             counts=counts,
             rule=rule.value,
             by=kept.by,
+            name=messages.given(kept.name or None),
             **said_of(assessed.lateness),
         )
     )
@@ -102,6 +105,7 @@ def submission_info(assignment: Assignment, listed: ListedSubmission) -> message
         kept = assessed.submission
         moment = kept.received / deadlines.SECOND
         known = {"version": kept.filename, "received": moment, "by": kept.by, **said_of(assessed.lateness)}
+        known["name"] = messages.given(kept.name or None)
     url = build_path(BY_NAME["submitted_file"], place)
     return messages.SubmissionInfo(
         file.username, file.filename, url, int(file.modified), file.size, file.sha256, listed.counts, **known
@@ -126,6 +130,7 @@ def receipt_info(receipt: Receipt) -> messages.ReceiptInfo:
         receipt=receipt.text,
         late=messages.given(kept.late if kept.due is not None else None),
         duedate=seconds(kept.due),
+        name=messages.given(kept.name or None),
     )
 
 
@@ -135,6 +140,7 @@ def status_reply(standing: Standing) -> Reply:
         messages.Status(
             status="submitted" if standing.submitted else "new",
             graded=grade is not None,
+            again=messages.given(standing.again or None),
             grade=grade,
             feedback=standing.grade.feedback if standing.grade else "",
             feedback_available=standing.feedback_available,

@@ -8,43 +8,64 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment
 from mograder.domain.course import Course
-from mograder.domain.errors import ChecksumMismatch
+from mograder.domain.errors import ChecksumMismatch, Unconfirmed
 from mograder.domain.names import Username
 from mograder.domain.submissions import Accepted, Upload
 from mograder.web.body import Body, is_multipart
 from mograder.web.threads import StoreThreads, result_of
-from mograder.wire.endpoints import CHECKSUM_HEADER
+from mograder.wire.endpoints import CHECKSUM_HEADER, FILENAME_HEADER
 
 MULTIPART_EXTRA = 64 * 1024
 """Bytes that a multipart form may have around the file."""
 
+LONGEST_HEADER = 4000
+"""Characters of the header that names a file, percent-encoded."""
+
+
+PAGE_EXTRA = 1024 * 1024
+"""Bytes that the form of a page may have around its files, of which there may be many."""
+
 
 @dataclass(frozen=True)
 class IncomingSubmission:
-    """A submission whose bytes are still to be read from `body`. `received` is Unix microseconds."""
+    """A submission whose bytes are still to be read from `body`. `received` is Unix microseconds.
+
+    One `from_page` may be of several files, and is asked about unless the form says that the person is sure.
+    """
 
     actor: Actor
     assignment: Assignment
     user: Username
     body: Body
     received: int
+    from_page: bool = False
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What the sender says: `name` of what is kept, `names` of the files, and whether they are `sure`."""
+
+    name: str
+    names: tuple[str, ...]
+    sure: bool = True
 
 
 async def take_submission(course: Course, threads: StoreThreads, incoming: IncomingSubmission) -> Accepted:
     """Read the submission's bytes and keep them. The time limits of the body apply.
 
     Raises Closed before anything is read; ChecksumMismatch where the header X-Content-SHA256 announces other bytes;
-    and what `Course.begin` and `Body.chunks` raise.
+    Unconfirmed for what a person on a page should be asked first; and what `Course.begin` and `Body.chunks` raise.
     """
     actor, assignment, user = incoming.actor, incoming.assignment, incoming.user
     await threads.read(lambda: course.submissions.check_open(actor, assignment, user, incoming.received))
     upload = course.submissions.upload()
     try:
-        filename = await _receive(incoming.body, course.admission.limit_for(assignment), upload)
+        sent = await _receive(incoming, course.admission.limit_for(assignment), upload, threads)
         announced = await threads.read(lambda: course.commitments.of(assignment, user))
     except BaseException:
         upload.discard()
@@ -54,7 +75,11 @@ async def take_submission(course: Course, threads: StoreThreads, incoming: Incom
         try:
             upload.finish()
             _check_sum(incoming.body, upload)
-            accepted = course.submissions.begin(actor, assignment, user, upload, incoming.received, filename, announced)
+            if not sent.sure and actor.username == user:
+                _ask(course, incoming, sent, upload)
+            accepted = course.submissions.begin(
+                actor, assignment, user, upload, incoming.received, sent.name, announced
+            )
         except BaseException:
             upload.discard()
             raise
@@ -66,15 +91,32 @@ async def take_submission(course: Course, threads: StoreThreads, incoming: Incom
     return await result_of(begin())
 
 
-async def _receive(body: Body, limit: int, upload: Upload) -> str:
-    """Read at most `limit` bytes into `upload`; the name that the sender gives the file, "" for a raw body."""
+def _ask(course: Course, incoming: IncomingSubmission, sent: Sent, upload: Upload) -> None:
+    questions = course.submissions.doubts(
+        incoming.assignment, incoming.user, sent.names, upload.sha256, incoming.received
+    )
+    if questions:
+        raise Unconfirmed(f"nothing was handed in yet: {'; '.join(questions)}", *questions)
+
+
+async def _receive(incoming: IncomingSubmission, limit: int, upload: Upload, threads: StoreThreads) -> Sent:
+    """Read at most `limit` bytes into `upload`."""
+    body = incoming.body
     if is_multipart(body.headers):
         from mograder.web import multipart  # our own client sends no forms: the parser is loaded when it is needed
 
-        return await multipart.read_single_file(body.headers, body.chunks(limit + MULTIPART_EXTRA), upload)
+        if incoming.from_page:
+            form = multipart.read_submission(
+                body.headers, body.chunks(limit + PAGE_EXTRA), upload, incoming.assignment.name, threads.run
+            )
+            name, names, sure = await form
+            return Sent(name, names, sure)
+        name = await multipart.read_single_file(body.headers, body.chunks(limit + MULTIPART_EXTRA), upload)
+        return Sent(name, (name,))
     async for chunk in body.chunks(limit):
         upload.write(chunk)
-    return ""
+    name = unquote(body.headers.get(FILENAME_HEADER.lower(), "")[:LONGEST_HEADER], errors="replace")
+    return Sent(name, (name,))
 
 
 def _check_sum(body: Body, upload: Upload) -> None:

@@ -48,7 +48,7 @@ KIB, MIB = 1024, 1024 * 1024
 HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, HEAD, POST, OPTIONS",
-    "Access-Control-Allow-Headers": "Content-Type, Authorization, X-Content-SHA256, If-None-Match",
+    "Access-Control-Allow-Headers": "Content-Type, Authorization, X-Content-SHA256, X-Filename, If-None-Match",
     "Access-Control-Expose-Headers": "ETag, Retry-After",
 }
 """Header fields of every response. CORS is open for tokens; credentials (cookies) are never allowed with it."""
@@ -62,6 +62,10 @@ VERSION_HEADER = "Mograder-Version"
 
 CHECKSUM_HEADER = "X-Content-SHA256"
 """Optional on a submission: the SHA-256 of the file, lower-case hex. Bytes that do not match are refused."""
+
+
+FILENAME_HEADER = "X-Filename"
+"""Optional on a submission that comes as a raw body: what the sender calls the file, UTF-8 and percent-encoded."""
 
 
 class Content(StrEnum):
@@ -138,7 +142,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "submitted_file", "GET", "/assignments/{assignment}/submissions/{file:path}", Allow.INSTRUCTOR,
-        Content.FILE, "One submission, the latest (alice.py) or a dated version.",
+        Content.FILE, "One submission, the latest (alice.py, or with its ending: alice.pdf) or a dated version.",
     ),
     Endpoint(
         "receipts", "GET", "/assignments/{assignment}/receipts", Allow.SELF, ReceiptInfo,

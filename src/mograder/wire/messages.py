@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from msgspec import UNSET, UnsetType
 
@@ -16,11 +16,13 @@ from mograder.domain.access import Account, ExternalId, Role
 from mograder.domain.audit import AuditLine
 from mograder.domain.deadlines import SECOND
 from mograder.domain.extensions import Decision, Extension
-from mograder.domain.gradebook import Gradebook, GradebookRow
 from mograder.domain.grades import GradeEntry
 from mograder.domain.roster import Person
 from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
+
+if TYPE_CHECKING:  # a client need not load what makes it
+    from mograder.domain.gradebook import Gradebook, GradebookRow
 
 T = TypeVar("T")
 Maybe: TypeAlias = T | UnsetType
@@ -182,7 +184,8 @@ class ReleaseFileInfo:
 @dataclass(frozen=True)
 class AssignmentInfo:
     """Times are Unix seconds; a student gets their own, extensions included. `max_size` is in bytes; `accepts` are file
-    endings, absent for any. `grace` is in seconds after `duedate`. `late`, `days_late`, `penalty` (percentage points)
+    endings, absent for any; `expected` are the names of the files that make a submission. `grace` is in seconds after
+    `duedate`. `late`, `days_late`, `penalty` (percentage points)
     are what a submission would be that arrived now.
     """
 
@@ -200,6 +203,7 @@ class AssignmentInfo:
     late: Maybe[bool] = UNSET
     days_late: Maybe[int] = UNSET
     penalty: Maybe[float] = UNSET
+    expected: Maybe[list[str]] = UNSET
 
 
 @dataclass(frozen=True)
@@ -254,7 +258,7 @@ class Submitted:
     `receipt` is a compact JWS that states all of it. `repeated` means that these bytes were already the latest version.
     `received` is the moment that counts; if it is that of a commitment, `arrived` is when the file came. `penalty` is
     in percentage points, and `explanation` says how it was calculated. `counts` is the version that counts now, by the
-    course's `rule`, "latest" or "on-time". `by` is the person who sent it.
+    course's `rule`, "latest" or "on-time". `by` is the person who sent it; `name` is what that person called the file.
     """
 
     filename: str
@@ -277,6 +281,7 @@ class Submitted:
     arrived: Maybe[float] = UNSET
     counts: Maybe[str] = UNSET
     rule: Maybe[str] = UNSET
+    name: Maybe[str] = UNSET
 
 
 @dataclass(frozen=True)
@@ -284,7 +289,7 @@ class SubmissionInfo:
     """One person's latest submission, or the one that `which` asks for. Times are Unix seconds.
 
     A file that was put there by hand has no `received` and none of the keys after it. `counts` is the version that
-    counts.
+    counts; `name` is what its sender called the file.
     """
 
     username: str
@@ -301,6 +306,7 @@ class SubmissionInfo:
     days_late: Maybe[int] = UNSET
     penalty: Maybe[float] = UNSET
     explanation: Maybe[str] = UNSET
+    name: Maybe[str] = UNSET
 
 
 @dataclass(frozen=True)
@@ -309,7 +315,8 @@ class ReceiptInfo:
     chain.
 
     `hash` is the SHA-256 of `receipt`, which the next receipt of the chain holds. `received` and `duedate` are Unix
-    seconds; `late` is what was true then. `url` is the address of the version's bytes.
+    seconds; `late` is what was true then. `url` is the address of the version's bytes, `name` what its sender called
+    the file.
     """
 
     number: int
@@ -326,6 +333,7 @@ class ReceiptInfo:
     receipt: str
     late: Maybe[bool] = UNSET
     duedate: Maybe[int] = UNSET
+    name: Maybe[str] = UNSET
 
 
 @dataclass(frozen=True)
@@ -461,6 +469,7 @@ class Status:
 
     `attempts` is the number of versions; `counts` is the version that counts by the course's `rule`, and `received`,
     `late`, `days_late`, `penalty` (percentage points), `explanation` and `by` belong to it. Times are Unix seconds.
+    `again`: it came after the grade, and is to be graded again.
     """
 
     status: str
@@ -480,6 +489,7 @@ class Status:
     penalty: Maybe[float] = UNSET
     explanation: Maybe[str] = UNSET
     extension: Maybe[ExtensionInfo] = UNSET
+    again: Maybe[bool] = UNSET
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from mograder.store.folder.batch import USAGE
 from mograder.store.folder.layout import LEDGER
 from mograder.store.folder.ledger import MIGRATIONS, Ledger
 from mograder.store.folder.process_lock import turn
-from mograder.store.folder.rows import LAST_VERSION, LATEST_SINCE, VERSION
+from mograder.store.folder.rows import LAST_VERSION, LATEST_SINCE, VERSION, version_values
 from tests.parts import open_store
 
 
@@ -86,7 +86,7 @@ def test_who_waits_too_long_for_another_process_is_told_so(
 def test_names_and_usage_are_looked_up_in_an_index_and_not_searched(course_folder: Path) -> None:
     store = open_store(course_folder)
     plans = {
-        LAST_VERSION: ("hw1", "alice"), VERSION: ("hw1", "alice_20260310T120000.py"),
+        LAST_VERSION: ("hw1", "alice"), VERSION: version_values("hw1", "alice_20260310T120000.py"),
         USAGE: {"user": "alice", "since": 0, "until": 9},
     }  # fmt: skip
     connection = sqlite3.connect(course_folder / LEDGER)

@@ -20,7 +20,7 @@ from mograder.domain.course import Course
 from mograder.domain.deadlines import microseconds
 from mograder.domain.errors import MograderError
 from mograder.domain.names import HISTORY_STEM, INSTRUCTOR, AssignmentName, Username, printable
-from mograder.domain.receipts import NewSubmission, issue_receipt, latest_filename, owner
+from mograder.domain.receipts import USUAL_ENDING, NewSubmission, issue_receipt, latest_filename, owner, version_owner
 from mograder.store.folder.layout import FEEDBACK, GRADES, Folders, named_version
 from mograder.store.shared import files
 from mograder.store.shared.files import storage_errors
@@ -81,8 +81,7 @@ def _understood(folder: Path, left: list[str]) -> Iterable[tuple[Username, list[
     names = sorted(os.listdir(folder))
     dated: dict[Username, list[str]] = {}
     for name in names:
-        found = HISTORY_STEM.fullmatch(name.removesuffix(".py")) if name.endswith(".py") else None
-        user = owner(f"{found['user']}.py") if found else None
+        user = owner(f"{version_owner(name)}.py")
         if user is not None:
             dated.setdefault(user, []).append(name)
         elif not name.startswith(".") and name not in ("files", FEEDBACK, GRADES) and owner(name) is None:
@@ -141,7 +140,8 @@ def _bring(course: Course, assignment: AssignmentName, version: _Version, now: i
         if upload.sha256 != version.sha256:
             raise MograderError(f"{version.path} changes while it is read: stop what writes it, and try again")
         late = course.submissions.lateness(due, version.moment).late
-        new = NewSubmission(version.user, assignment, INSTRUCTOR, version.moment, upload, late, due, arrived=now)
+        name = "" if version.path.suffix == USUAL_ENDING else version.path.name
+        new = NewSubmission(version.user, assignment, INSTRUCTOR, version.moment, upload, late, due, now, name)
         accepted = course.store.submissions.accept(new, issue_receipt(new, course.signer, course.name)).result()
     finally:
         upload.discard()

@@ -10,7 +10,7 @@ from mograder.domain.allowance import HOUR, Usage
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Issue, NewSubmission, Receipt
 from mograder.domain.submissions import Accepted
-from mograder.store.folder.rows import HEAD, LAST_VERSION, VERSION, head_of, latest_receipt
+from mograder.store.folder.rows import HEAD, LAST_VERSION, VERSION, head_of, latest_receipt, version_values
 from mograder.store.shared.files import Spool, remove_scratch
 
 USAGE = """
@@ -67,7 +67,7 @@ class LedgerEnd:
     def is_taken(self, assignment: AssignmentName, filename: str) -> bool:
         # On the disk, too: a version may have been laid there by hand.
         return os.path.lexists(f"{self._submitted}{os.sep}{assignment}{os.sep}{filename}") or bool(
-            self._connection.execute(VERSION, (assignment, filename)).fetchone()
+            self._connection.execute(VERSION, version_values(assignment, filename)).fetchone()
         )
 
     def last_filename(self, assignment: AssignmentName, username: Username) -> str:

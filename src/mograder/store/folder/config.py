@@ -50,7 +50,7 @@ class FolderConfig:
         return tag_of(config.read_text(self._path).raw)
 
     def change_rules(
-        self, assignment: AssignmentName, changes: Sequence[RuleChange], version: str, event: Event
+        self, assignment: AssignmentName | None, changes: Sequence[RuleChange], version: str, event: Event
     ) -> None:
         def work(connection: sqlite3.Connection) -> None:
             record(connection, event)

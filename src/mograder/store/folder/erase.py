@@ -10,8 +10,8 @@ from pathlib import Path
 
 from mograder.domain.audit import ERASED_NAME
 from mograder.domain.chain import Tombstone
-from mograder.domain.names import HISTORY_STEM, Username
-from mograder.domain.receipts import latest_filename
+from mograder.domain.names import Username
+from mograder.domain.receipts import latest_filename, owner, version_owner
 from mograder.store.folder.layout import FEEDBACK, Folders, grading_folders
 from mograder.store.shared import files
 from mograder.store.shared.erased import name_digest, naming, new_salt, without_name
@@ -109,9 +109,7 @@ def _folders(folder: Path) -> list[Path]:
 
 def _is_of(name: str, username: Username) -> bool:
     """Whether a file of submissions is the person's: a version or the latest, with or without a receipt."""
-    stem, _, ending = name.rpartition(".")
-    dated = HISTORY_STEM.fullmatch(stem)
-    return ending == "py" and (dated["user"] if dated else stem) == username
+    return username in (version_owner(name), owner(name))
 
 
 def _remove(paths: list[Path]) -> None:

@@ -17,8 +17,8 @@ from pathlib import Path
 from mograder.domain.chain import Tombstone
 from mograder.domain.errors import Unreadable
 from mograder.domain.grading_jobs import Result
-from mograder.domain.names import counted, is_history
-from mograder.domain.receipts import Head, Receipt, Signer, latest_filename, owner
+from mograder.domain.names import counted
+from mograder.domain.receipts import Head, Receipt, Signer, latest_filename, owner, version_owner
 from mograder.signing import Ed25519Signer
 from mograder.store.folder.layout import LEDGER, LOCK, SIGNING_KEY, Folders, named_version
 from mograder.store.folder.ledger import Ledger
@@ -259,7 +259,7 @@ class Evidence:
                 if (assignment, name) in known or files.is_on_its_way(name):
                     continue
                 path = folder / name
-                if assignment and (owner(name) or (name.endswith(".py") and is_history(name[:-3]))):
+                if assignment and (owner(name) or version_owner(name)):
                     if path.is_symlink() and not path.exists():
                         yield error("is a link that leads nowhere", path, "remove it, or restore what it named")
                     by_hand.append(name)

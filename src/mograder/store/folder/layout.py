@@ -14,7 +14,7 @@ from pathlib import Path
 from mograder import config
 from mograder.domain.errors import Unreadable, Usage
 from mograder.domain.files import OpenedFile, StoredFile
-from mograder.domain.names import HISTORY_STEM
+from mograder.domain.receipts import version_owner
 from mograder.store.shared import files
 from mograder.store.shared.stat_cache import fingerprint
 
@@ -127,8 +127,7 @@ LONGEST_NAME = 300
 
 def is_version_of(latest: str, name: str) -> bool:
     """Whether `name` is a dated version (alice_20260310T200800.py) of the person whose latest file is `latest`."""
-    dated = HISTORY_STEM.fullmatch(name.removesuffix(".py")) if name.endswith(".py") else None
-    return dated is not None and f"{dated['user']}.py" == latest
+    return f"{version_owner(name)}.py" == latest
 
 
 def named_version(path: str, size: int | None = None) -> str | None:

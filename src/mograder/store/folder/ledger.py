@@ -40,6 +40,7 @@ MIGRATIONS = (
     "ledger_011.sql",
     "ledger_012.sql",
     "ledger_013.sql",
+    "ledger_014.sql",
 )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mograder.domain.receipts import Submission, free_filename, latest_filename
+from mograder.domain.receipts import USUAL_ENDING, Submission, free_filename, latest_filename
 from mograder.store.folder.layout import Folders, named_version
 from mograder.store.folder.ledger import Ledger
-from mograder.store.folder.rows import LAST_VERSION, VERSION
+from mograder.store.folder.rows import LAST_VERSION, VERSION, version_values
 from mograder.store.shared import files
 
 
@@ -56,14 +56,14 @@ class Placement:
 
             def taken(filename: str) -> bool:  # in the ledger too: a version's name is taken before its file is there
                 return os.path.lexists(f"{folder}{os.sep}{filename}") or bool(
-                    self._ledger.read(VERSION, (submission.assignment, filename))
+                    self._ledger.read(VERSION, version_values(submission.assignment, filename))
                 )
 
             def last() -> str:
                 ((found,),) = self._ledger.read(LAST_VERSION, (submission.assignment, submission.username))
                 return found or ""
 
-            kept = free_filename(submission.username, int(found.st_mtime * 1_000_000), taken, last)
+            kept = free_filename(submission.username, int(found.st_mtime * 1_000_000), USUAL_ENDING, taken, last)
             os.replace(latest, f"{folder}{os.sep}{kept}")
 
     def is_shown(self, submission: Submission) -> bool:

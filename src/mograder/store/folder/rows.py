@@ -10,7 +10,7 @@ from mograder.domain.audit import Event
 from mograder.domain.commitments import Commitment
 from mograder.domain.extensions import ChangeExtension, Extension
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.receipts import Head, Receipt, chain_hash
+from mograder.domain.receipts import Head, Receipt, chain_hash, stem_of
 from mograder.store.shared.erased import erased_account
 from mograder.store.shared.rows import (
     ACCOUNT_COLUMNS,
@@ -42,9 +42,15 @@ HEAD = (
     "SELECT number, text, '' FROM receipts UNION ALL SELECT number, '', hash FROM erased ORDER BY number DESC LIMIT 1"
 )
 
-VERSION = "SELECT 1 FROM receipts WHERE assignment = ? AND filename = ?"
+VERSION = "SELECT 1 FROM receipts WHERE assignment = ? AND filename > ? AND filename < ?"
 
 LAST_VERSION = "SELECT max(filename) FROM receipts WHERE assignment = ? AND username = ?"
+
+
+def version_values(assignment: str, filename: str) -> tuple[str, str, str]:
+    """The values of VERSION: it finds a version of this name, whatever its ending."""
+    stem = stem_of(filename)
+    return assignment, f"{stem}.", f"{stem}/"  # "/" comes after "."
 
 
 def places(columns: str) -> str:

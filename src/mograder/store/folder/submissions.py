@@ -22,7 +22,17 @@ from pathlib import Path
 from mograder.domain.chain import Link, Tombstone
 from mograder.domain.files import StoredFile
 from mograder.domain.names import AssignmentName, FileName, Username
-from mograder.domain.receipts import Head, Issue, LatestFile, NewSubmission, Receipt, Submission, latest_filename, owner
+from mograder.domain.receipts import (
+    Head,
+    Issue,
+    LatestFile,
+    NewSubmission,
+    Receipt,
+    Submission,
+    latest_filename,
+    owner,
+    version_owner,
+)
 from mograder.domain.submissions import Accepted, Upload
 from mograder.store.folder.batch import LedgerEnd, PendingSubmission
 from mograder.store.folder.in_use import FoldersInUse
@@ -277,14 +287,17 @@ def _latest_names(folder: Path) -> tuple[tuple[Username, str, str], ...]:
     """
     names = os.listdir(folder)
     # Nearly all are dated versions, which are told by their end alone: there are more of them with every submission.
-    dated = {name for name in names if len(name) > STAMP and _STAMPED.fullmatch(name, len(name) - STAMP)}
+    dated = {
+        name for name in names
+        if (_STAMPED.fullmatch(name, max(0, len(name) - STAMP)) if name.endswith(".py") else version_owner(name))
+    }  # fmt: skip
     found = [(owner(name), name) for name in names if name not in dated]
     named = [(username, name, _neighbour(str(folder), name)) for username, name in found if username]
     there = {username for username, _ in found}
     last: dict[Username, str] = {}
-    for name in sorted(name for name in dated if name[:-STAMP] not in there):
-        username = owner(f"{name[:-STAMP]}.py")
-        if username:
+    for name in sorted(name for name in dated if name.rpartition("_")[0] not in there):
+        username = owner(f"{version_owner(name)}.py")
+        if username and username not in there:
             last[username] = name
     named += [(username, latest_filename(username), target) for username, target in last.items()]
     return tuple(sorted((username, name, target) for username, name, target in named if target))
@@ -295,7 +308,7 @@ def _last_version(folder: str, name: str) -> str | None:
     if os.path.lexists(f"{folder}{os.sep}{name}"):
         return None
     try:
-        found = [each for each in os.listdir(folder) if each.startswith(f"{name[:-3]}_") and each.endswith(".py")]
+        found = [each for each in os.listdir(folder) if each.startswith(f"{name[:-3]}_")]
     except (FileNotFoundError, NotADirectoryError):
         return None
     return max((each for each in found if is_version_of(name, each)), default=None)

@@ -11,8 +11,8 @@ from mograder import config
 from mograder.domain.contents import LeftOut, Survey, few
 from mograder.domain.errors import BadName
 from mograder.domain.files import is_left_behind
-from mograder.domain.names import HISTORY_STEM, AssignmentName, FileName, counted, printable
-from mograder.domain.receipts import owner
+from mograder.domain.names import AssignmentName, FileName, counted, printable
+from mograder.domain.receipts import owner, version_owner
 from mograder.store.folder.layout import FEEDBACK, GRADES, Folders, named_version
 from mograder.store.shared import files
 from mograder.store.shared.manifest import MANIFEST
@@ -131,7 +131,7 @@ class FolderSurvey:
         names = [each for each in _names(folder, snapshot) if each.lower().endswith(HANDED_OUT)]
         found = [
             each for each in names
-            if not each.startswith(".") and HISTORY_STEM.fullmatch(each.removesuffix(".py")) is None
+            if not each.startswith(".") and not version_owner(each)
             and (folder / each).is_file() and not (folder / each).is_symlink()
         ]  # fmt: skip
         if found and not _people(folder, snapshot):
@@ -221,9 +221,8 @@ def _people(folder: Path, snapshot: StatSnapshot) -> dict[str, tuple[int, bool]]
     names = _names(folder, snapshot)
     there, found = set(names), dict[str, int]()
     for name in names:
-        dated = HISTORY_STEM.fullmatch(name.removesuffix(".py")) if name.endswith(".py") else None
-        if dated and owner(f"{dated['user']}.py"):
-            found[dated["user"]] = found.get(dated["user"], 0) + 1
+        if user := owner(f"{version_owner(name)}.py"):
+            found[user] = found.get(user, 0) + 1
     return {user: (versions, f"{user}.py" in there) for user, versions in found.items()}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mograder.domain.allowance import HOUR, Usage
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.receipts import Head, NewSubmission, Receipt, version_filename
+from mograder.domain.receipts import Head, NewSubmission, Receipt, stem_of, version_filename
 from mograder.store.postgres.database import Connection
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of, receipt_values
 
@@ -16,8 +16,8 @@ SELECT {RECEIPT_COLUMNS} FROM unnest(%s::text[], %s::text[]) AS wanted (a, u) CR
 ) AS latest"""
 
 _TAKEN = """
-SELECT assignment, filename FROM unnest(%s::text[], %s::text[]) AS wanted (a, f)
-JOIN receipts ON course = %s AND assignment = a AND filename = f"""
+SELECT a, stem FROM unnest(%s::text[], %s::text[], %s::text[]) AS wanted (a, u, stem)
+JOIN receipts ON course = %s AND username = u AND assignment = a AND starts_with(filename, stem || '.')"""
 
 _LAST = """
 SELECT a, u, filename FROM unnest(%s::text[], %s::text[]) AS wanted (a, u) CROSS JOIN LATERAL (
@@ -43,7 +43,10 @@ class LockedEnd:
     def __init__(self, connection: Connection, course: str, submissions: Sequence[NewSubmission]) -> None:
         keys = list({(each.assignment, each.username) for each in submissions})
         assignments, users = [key[0] for key in keys], [key[1] for key in keys]
-        names = {(each.assignment, version_filename(each.username, each.received)) for each in submissions}
+        stems = [
+            (each.assignment, each.username, stem_of(version_filename(each.username, each.received)))
+            for each in submissions
+        ]
         came: dict[Username, int] = {}
         for each in submissions:
             came[each.username] = max(each.came, came.get(each.username, each.came))
@@ -51,7 +54,7 @@ class LockedEnd:
         with connection.pipeline():
             end = connection.execute("SELECT number, head FROM chains WHERE course = %s FOR UPDATE", (course,))
             latest = connection.execute(_LATEST, (assignments, users, course))
-            taken = connection.execute(_TAKEN, ([name[0] for name in names], [name[1] for name in names], course))
+            taken = connection.execute(_TAKEN, (*map(list, zip(*stems, strict=True)), course))
             last = connection.execute(_LAST, (assignments, users, course))
             usage = connection.execute(_USAGE, (*[HOUR] * 4, list(came), list(came.values()), course))
         row = end.fetchone()
@@ -59,7 +62,7 @@ class LockedEnd:
         self.head = Head(*row)
         receipts = [receipt_of(row) for row in latest]
         self._latest = {(each.submission.assignment, each.submission.username): each for each in receipts}
-        self._taken = {(assignment, filename) for assignment, filename in taken}
+        self._taken = {(assignment, stem) for assignment, stem in taken}
         self._last = {(assignment, username): filename for assignment, username, filename in last}
         self._usage = {username: Usage(*found) for username, *found in usage}
 
@@ -68,7 +71,7 @@ class LockedEnd:
 
     def is_taken(self, assignment: AssignmentName, filename: str) -> bool:
         # Names behind `last_filename` are free, and no others but the submissions' own are asked about.
-        return (assignment, filename) in self._taken
+        return (assignment, stem_of(filename)) in self._taken
 
     def last_filename(self, assignment: AssignmentName, username: Username) -> str:
         return str(self._last.get((assignment, username), ""))

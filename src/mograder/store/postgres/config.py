@@ -34,7 +34,7 @@ class PostgresConfig:
         return tag_of(rows[0][0] if rows else "")
 
     def change_rules(
-        self, assignment: AssignmentName, changes: Sequence[RuleChange], version: str, event: Event
+        self, assignment: AssignmentName | None, changes: Sequence[RuleChange], version: str, event: Event
     ) -> None:
         def work(connection: Connection) -> None:
             held = lock_document(connection, self._course, PLAN, "")

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from mograder.domain.allowance import Usage
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.receipts import ChainPosition, Head, Issue, NewSubmission, Receipt, free_filename
+from mograder.domain.receipts import ChainPosition, Head, Issue, NewSubmission, Receipt, free_filename, stem_of
 from mograder.domain.submissions import Accepted
 
 
@@ -22,7 +22,7 @@ class ChainEnd(Protocol):
         ...
 
     def is_taken(self, assignment: AssignmentName, filename: str) -> bool:
-        """Whether a version is called so."""
+        """Whether a version is called so, but for its ending."""
         ...
 
     def last_filename(self, assignment: AssignmentName, username: Username) -> str:
@@ -59,8 +59,9 @@ class ChainAppender:
         filename = free_filename(
             submission.username,
             submission.received,
-            lambda filename: filename in names or self._end.is_taken(submission.assignment, filename),
-            lambda: max(names | {self._end.last_filename(*key)}),
+            submission.ending,
+            lambda filename: stem_of(filename) in names or self._end.is_taken(submission.assignment, filename),
+            lambda: max({f"{stem}." for stem in names} | {self._end.last_filename(*key)}),
         )
         usage = self._usage.get(submission.username) or self._end.usage(submission)
         receipt = issue(ChainPosition(self.head.number + 1, self.head.hash, latest, filename, usage))
@@ -70,7 +71,7 @@ class ChainAppender:
             self.head = Head(receipt.number, receipt.hash)
             self.new.append(receipt)
             self._latest[key] = receipt
-            self._names.setdefault(key, set()).add(filename)
+            self._names.setdefault(key, set()).add(stem_of(filename))
             if submission.by == submission.username:
                 usage = usage.plus(receipt.submission.received, receipt.submission.size)
             self._usage[submission.username] = usage

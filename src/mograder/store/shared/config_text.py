@@ -20,8 +20,10 @@ def tag_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def edited(text: str, assignment: AssignmentName, changes: Sequence[RuleChange], tag: str, place: str) -> str:
-    """`text`, which stands at `place`, with changes in what [[assignments]] says of one; an entry is made if need be.
+def edited(text: str, assignment: AssignmentName | None, changes: Sequence[RuleChange], tag: str, place: str) -> str:
+    """`text`, which stands at `place`, with changes in what it says of one assignment, or of the course (None).
+
+    An entry is made if need be.
 
     Raises ChangedMeanwhile unless `tag` is the text's, and Unreadable.
     """
@@ -36,19 +38,22 @@ def edited(text: str, assignment: AssignmentName, changes: Sequence[RuleChange],
     return changed
 
 
-def _edited(text: str, assignment: AssignmentName, changes: Sequence[RuleChange]) -> str:
+def _edited(text: str, assignment: AssignmentName | None, changes: Sequence[RuleChange]) -> str:
     import tomlkit
 
     document: Any = tomlkit.parse(text)
-    entry = _entry(document, assignment)
-    if entry is None:
-        entry = _new_entry(document, assignment)
-    tail = _without_tail(entry)
     expected = tomllib.loads(text)
-    said = _entry(expected, assignment)
-    if said is None:
-        said = {"name": str(assignment)}
-        expected.setdefault("assignments", []).append(said)
+    if assignment is None:
+        entry, said, tail = document, expected, list[Any]()
+    else:
+        entry = _entry(document, assignment)
+        if entry is None:
+            entry = _new_entry(document, assignment)
+        tail = _without_tail(entry)
+        said = _entry(expected, assignment)
+        if said is None:
+            said = {"name": str(assignment)}
+            expected.setdefault("assignments", []).append(said)
     for each in changes:
         for table in (entry, said):
             if each.key == "due":
@@ -60,7 +65,9 @@ def _edited(text: str, assignment: AssignmentName, changes: Sequence[RuleChange]
     _body(entry).extend(tail)
     changed = tomlkit.dumps(document)
     if tomllib.loads(changed) != expected:
-        raise ValueError(f"the change for {assignment!r} does not fit in how it is written: change it by hand")
+        raise ValueError(
+            f"the change for {assignment or 'the course'!r} does not fit in how it is written: change it by hand"
+        )
     return changed
 
 

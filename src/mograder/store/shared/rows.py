@@ -17,7 +17,8 @@ from mograder.domain.receipts import Receipt, Submission
 Row = tuple[Any, ...]
 
 RECEIPT_COLUMNS = (
-    "number, previous, assignment, username, attempt, filename, sha256, size, received, by, late, due, arrived, text"
+    "number, previous, assignment, username, attempt, filename, sha256, size, received, by, late, due, arrived, "
+    "name, text"
 )
 
 ACCOUNT_COLUMNS = ", ".join(each.name for each in fields(Account))
@@ -63,9 +64,10 @@ def extension_values(extension: Extension) -> Row:
 
 
 def receipt_of(row: Row) -> Receipt:
-    number, previous, assignment, username, attempt, filename, sha256, size, received, by, late, due, arrived, text = (
-        row
-    )
+    (
+        number, previous, assignment, username, attempt, filename, sha256, size, received, by, late, due, arrived, name,
+        text,
+    ) = row  # fmt: skip
     submission = Submission(
         Username(username),
         AssignmentName(assignment),
@@ -78,6 +80,7 @@ def receipt_of(row: Row) -> Receipt:
         None if late is None else bool(late),
         due,
         arrived,
+        name,
     )
     return Receipt(number, previous, submission, text)
 
@@ -87,7 +90,8 @@ def receipt_values(receipt: Receipt) -> Row:
     kept = receipt.submission
     return (
         receipt.number, receipt.previous, kept.assignment, kept.username, kept.attempt, kept.filename,
-        kept.sha256, kept.size, kept.received, kept.by, kept.late, kept.due, kept.arrived, receipt.text,
+        kept.sha256, kept.size, kept.received, kept.by, kept.late, kept.due, kept.arrived, kept.name,
+        receipt.text,
     )  # fmt: skip
 
 

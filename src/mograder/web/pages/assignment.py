@@ -22,7 +22,7 @@ from mograder.domain.grade_changes import Spread
 from mograder.domain.grades import GradeEntry, of_person
 from mograder.domain.grading_results import Brief, Progress, Queue
 from mograder.domain.names import FileName, Username, counted, parse_exact_owner
-from mograder.domain.receipts import latest_filename
+from mograder.domain.receipts import USUAL_ENDING, latest_filename, version_ending
 from mograder.domain.standings import Standing
 from mograder.tables.export import ExportFormat
 from mograder.tables.formats import read_grades
@@ -33,6 +33,7 @@ from mograder.web.endpoints import feedback_pages
 from mograder.web.multipart import FilledForm
 from mograder.web.pages.board import PEOPLE_A_PAGE, Part, part_of, section_of, small_number
 from mograder.web.pages.gradebook import is_checked, labels_of, members_of
+from mograder.web.pages.inline import kind_of
 from mograder.web.pages.page import Page
 from mograder.web.pages.page_request import (
     Answer,
@@ -42,6 +43,7 @@ from mograder.web.pages.page_request import (
     file_response,
     html,
     parse_form,
+    shown_response,
 )
 from mograder.web.pages.source import Contents, look_into
 from mograder.web.uploads import MULTIPART_EXTRA
@@ -160,6 +162,12 @@ class PersonPage(OnAssignment):
         return self.within("people", self.user, *segments)
 
     @property
+    def again(self) -> bool:
+        """Whether a submission counts that came after the grade, which the person may not see yet."""
+        counts = self.standing.counting
+        return self.grade is not None and counts is not None and boards.is_newer(counts.submission.attempt, self.grade)
+
+    @property
     def asked(self) -> bool:
         return self.standing.extension is not None and self.standing.extension.state is State.ASKED
 
@@ -233,11 +241,12 @@ def all_submissions(request: PageRequest) -> Answer:
         for each in listed:
             try:
                 file = course.submissions.file(task, each.file.filename).fetched_file()
-                with file.open() as opened:
-                    ending = ".zip" if opened.read(4) == b"PK\x03\x04" else ".py"
+                ending = version_ending(each.file.filename)
+                with file.open() as opened:  # a zip whose name nobody said has the usual ending
+                    zipped = ending == USUAL_ENDING and opened.read(4) == b"PK\x03\x04"
             except (NotFound, OSError):  # removed by hand in the meantime
                 continue
-            yield f"{task.name}/{each.file.username}{ending}", file
+            yield f"{task.name}/{each.file.username}{'.zip' if zipped else ending}", file
 
     return ZipResponse(files(), f"{task.name}-submissions.zip")
 
@@ -376,7 +385,7 @@ def extend(request: PageRequest) -> Answer:
 
 
 async def source(request: PageRequest) -> Answer:
-    """A submission, shown as text or as a list of files."""
+    """A submission, shown as text or as a list of files; a PDF or picture as what it is."""
 
     def find() -> tuple[Assignment, Username, str, StoredFile]:
         task, user, name = request.assignment(), _user(request), request.values["file"]
@@ -384,6 +393,8 @@ async def source(request: PageRequest) -> Answer:
         return task, user, name, found.fetched_file()
 
     task, user, name, found = await request.api.threads.run(find)
+    if await request.api.threads.run(lambda: kind_of(found)):
+        return await request.api.threads.run(lambda: shown_response(found))
     contents = await request.api.renderings.run(lambda: look_into(found))
     return SourcePage(request.frame, task, user, name, found.size, contents)
 
@@ -394,6 +405,13 @@ def download(request: PageRequest) -> Answer:
             request.assignment(), _user(request), FileName.parse(request.values["file"])
         )
     )
+
+
+def confirm_grade(request: PageRequest) -> Answer:
+    """Say that a grade holds for the submission that came after it."""
+    task, user = request.assignment(), _user(request)
+    request.course.grades.confirm(request.actor, task, user)
+    return request.to("/board", task.name, "people", user)
 
 
 def feedback(request: PageRequest) -> Answer:
@@ -408,6 +426,7 @@ VIEWS: tuple[PageRoute, ...] = (
     PageRoute("POST", "/board/{assignment}/feedback", Allow.INSTRUCTOR, upload_feedback),
     PageRoute("GET", "/board/{assignment}/feedback/{user}", Allow.INSTRUCTOR, feedback),
     PageRoute("GET", "/board/{assignment}/people/{user}", Allow.INSTRUCTOR, person),
+    PageRoute("POST", "/board/{assignment}/people/{user}/grade-holds", Allow.INSTRUCTOR, confirm_grade),
     PageRoute("POST", "/board/{assignment}/people/{user}", Allow.INSTRUCTOR, submit_for),
     PageRoute("POST", "/board/{assignment}/people/{user}/extension", Allow.INSTRUCTOR, extend),
     PageRoute("GET", "/board/{assignment}/people/{user}/{file}", Allow.INSTRUCTOR, source),

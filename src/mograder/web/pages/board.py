@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse
 
 from mograder.domain import board as boards
 from mograder.domain.access import Allow
-from mograder.domain.assignments import Assignment, title_of
+from mograder.domain.assignments import Assignment, CountingRule, title_of
 from mograder.domain.board import Board, BoardFilter, Order, Show
 from mograder.domain.contents import LeftOut
 from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError
@@ -110,7 +110,8 @@ class BoardRows(BoardPage):
 class RulesPage(Page):
     """The form to change an assignment's title, times and limits. `limit` is the server's own limit, in bytes.
 
-    `problem` says why the last attempt failed, "" if none did; `saved` says that it succeeded.
+    `problem` says why the last attempt failed, "" if none did; `saved` says that it succeeded. `counts` is the course's
+    rule of which submission counts.
     """
 
     template = "rules.html"
@@ -118,6 +119,12 @@ class RulesPage(Page):
     limit: int
     problem: str = ""
     saved: bool = False
+    counts: CountingRule = CountingRule.LATEST
+
+    @property
+    def on_time(self) -> bool:
+        """Whether the last submission in time counts."""
+        return self.counts is CountingRule.ON_TIME
 
 
 T = TypeVar("T")
@@ -231,7 +238,8 @@ def rules(request: PageRequest) -> Answer:
     """An assignment's title, times and limits."""
     course = request.course
     planned = course.rules.of(request.assignment().name)
-    return RulesPage(request.frame, planned, course.max_upload, saved="saved" in request.query)
+    saved = "saved" in request.query
+    return RulesPage(request.frame, planned, course.max_upload, saved=saved, counts=course.plan.counts)
 
 
 def change_rules(request: PageRequest) -> Answer:
@@ -244,13 +252,25 @@ def change_rules(request: PageRequest) -> Answer:
         planned = course.rules.of(name)
         if not isinstance(error, ChangedMeanwhile):  # otherwise the page shows what is stored now
             planned = replace(planned, texts=wanted, tag=tag)
-        return html(RulesPage(request.frame, planned, course.max_upload, error.message), error.status)
+        page = RulesPage(request.frame, planned, course.max_upload, error.message, counts=course.plan.counts)
+        return html(page, error.status)
     return RedirectResponse(f"{request.frame.at('/board', name, 'rules')}?saved", 303)
+
+
+def change_counting(request: PageRequest) -> Answer:
+    """Say which submission counts, in the whole course."""
+    try:
+        rule = CountingRule(request.form.get("counts", ""))
+    except ValueError:
+        raise BadRequest("choose whether the last submission counts, or the last on time") from None
+    request.course.rules.count(request.actor, rule)
+    return RedirectResponse(f"{request.frame.at('/board', request.assignment().name, 'rules')}?saved", 303)
 
 
 VIEWS: tuple[PageRoute, ...] = (
     PageRoute("GET", "/board", Allow.INSTRUCTOR, board),
     PageRoute("GET", "/board/{assignment}/rules", Allow.INSTRUCTOR, rules),
     PageRoute("POST", "/board/{assignment}/rules", Allow.INSTRUCTOR, change_rules),
+    PageRoute("POST", "/board/{assignment}/counting", Allow.INSTRUCTOR, change_counting),
     PageRoute("GET", "/live", Allow.INSTRUCTOR, live),
 )

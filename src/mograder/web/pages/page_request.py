@@ -33,6 +33,7 @@ from mograder.text import declared_charset
 from mograder.web.api import Api
 from mograder.web.body import Body, ClientDisconnected, Message, Receive, Scope, Send, is_multipart
 from mograder.web.pages import sessions
+from mograder.web.pages.inline import kind_of
 from mograder.web.pages.page import Frame, Page, Problem, SessionEnded, render
 from mograder.web.pages.sessions import Session
 from mograder.web.prefix import path_of
@@ -112,10 +113,10 @@ class PageRequest:
         return self.course.release.assignment(self.actor, self.values["assignment"])
 
     async def take_submission(self, assignment: Assignment, user: Username) -> Accepted:
-        """Keep the file that the form in `body` holds. Raises BadRequest, and what `uploads.take_submission` does."""
+        """Keep the files that the form in `body` holds. Raises BadRequest, and what `uploads.take_submission` does."""
         if not is_multipart(self.headers):
             raise BadRequest("choose a file first")
-        return await self.api.take_submission(self.actor, assignment, user, self.body, self.received)
+        return await self.api.take_submission(self.actor, assignment, user, self.body, self.received, from_page=True)
 
     def link(self, path: str, *segments: str) -> str:
         """The whole address of a page, for what is not a browser with this page in it."""
@@ -158,9 +159,9 @@ Answer = Page | Response
 class OpenFileResponse(FileResponse):
     """A file that stays open until it is sent, even if its name leads to another file by then."""
 
-    def __init__(self, held: BinaryIO, name: str) -> None:
+    def __init__(self, held: BinaryIO, headers: dict[str, str], media_type: str) -> None:
         found = os.fstat(held.fileno())
-        super().__init__(path_to(held), 200, attachment(name), "application/octet-stream", stat_result=found)
+        super().__init__(path_to(held), 200, headers, media_type, stat_result=found)
         self.held = held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -168,13 +169,28 @@ class OpenFileResponse(FileResponse):
             await super().__call__(dict(scope), receive, send)
 
 
-def file_response(file: StoredFile) -> Response:
-    """A file to download, streamed. May wait for a network. Raises NotFound when the file is gone."""
+def file_response(file: StoredFile, name: str = "") -> Response:
+    """A file to download, streamed, under `name` if it is given. May wait for a network. Raises NotFound when the file
+    is gone.
+    """
+    return _opened_response(file, attachment(name or file.name), "application/octet-stream")
+
+
+def shown_response(file: StoredFile) -> Response:
+    """A PDF or picture to be looked at in the browser, which runs nothing of it. Raises NotFound for any other kind."""
+    kind = kind_of(file)
+    if kind is None:
+        raise NotFound(f"{file.name!r} cannot be shown here: download it")
+    headers = {"Content-Disposition": "inline", "Content-Security-Policy": kind.policy}
+    return _opened_response(file, headers, kind.media_type)
+
+
+def _opened_response(file: StoredFile, headers: dict[str, str], media_type: str) -> Response:
     try:
         file, held = file.opened()
         if file.data is not None:
-            return Response(file.data, headers=attachment(file.name), media_type="application/octet-stream")
-        return OpenFileResponse(held, file.name)
+            return Response(file.data, headers=headers, media_type=media_type)
+        return OpenFileResponse(held, headers, media_type)
     except OSError:
         raise NotFound(f"{file.name!r} cannot be read") from None
 

@@ -11,13 +11,13 @@ from urllib.parse import unquote
 from sse_starlette.sse import EventSourceResponse
 from starlette.responses import RedirectResponse, Response
 
-from mograder.domain import deadlines
+from mograder.domain import deadlines, doubts
 from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment, CountingRule, ReleaseFile, title_of
 from mograder.domain.board import due_order
 from mograder.domain.counting import AssessedSubmission
 from mograder.domain.deadlines import IN_TIME, Lateness, Penalties
-from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound
+from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound, Unconfirmed
 from mograder.domain.extensions import Extension, State
 from mograder.domain.grading_results import Progress
 from mograder.domain.mark_release import ShownMark
@@ -27,9 +27,18 @@ from mograder.domain.release import Upcoming
 from mograder.domain.standings import Standing
 from mograder.web.broadcast import stream
 from mograder.web.pages.editors import editor_links
+from mograder.web.pages.inline import VIEWABLE
 from mograder.web.pages.markdown import Instructions, rendered
 from mograder.web.pages.page import Page
-from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, feedback_response, file_response, html
+from mograder.web.pages.page_request import (
+    Answer,
+    PageRequest,
+    PageRoute,
+    feedback_response,
+    file_response,
+    html,
+    shown_response,
+)
 from mograder.web.replies import attachment
 from mograder.web.zips import ZipResponse
 
@@ -106,6 +115,7 @@ class MyAssignment(Page):
     """One assignment: its files, the form to submit, the submissions, grade and feedback.
 
     A submission may have `limit` bytes and one of the endings `accepts`; `now_late` is how late it would be now.
+    `questions` are what to think of before the next submission.
     `received` is the submission that was just accepted; `repeated` says that these bytes were the latest already.
     `problem` says why the last submission failed, `ask_problem` why the last request for more time did, and
     `regrade_problem` why that to look at a mark again did, "" if none did.
@@ -123,6 +133,7 @@ class MyAssignment(Page):
     repeated: bool = False
     problem: str = ""
     ask_problem: str = ""
+    questions: tuple[str, ...] = ()
     grading: Progress = field(default_factory=Progress)
     mark: ShownMark = field(default_factory=ShownMark)
     regrade_problem: str = ""
@@ -138,6 +149,23 @@ class MyAssignment(Page):
     @property
     def title(self) -> str:
         return self.mine.title
+
+    @property
+    def expects(self) -> tuple[str, ...]:
+        return self.mine.assignment.rules.expects
+
+    @property
+    def takes_several(self) -> bool:
+        """Whether several files can be one submission: a zip is made of them."""
+        return doubts.MANY in self.accepts
+
+    @property
+    def several(self) -> str:
+        """What the last submission is called if it is one of several files, else ""."""
+        last = self.mine.standing.kept[-1].submission if self.mine.standing.kept else None
+        return last.shown_name if last is not None and last.ending == doubts.MANY else ""
+
+    viewable = tuple(VIEWABLE)
 
     @property
     def closed(self) -> bool:
@@ -227,12 +255,15 @@ def _open_assignment(request: PageRequest) -> MyAssignment:
     course, task = request.course, _own_assignment(request)
     mine = _mine(request, task)
     attempt = request.query.get("received", "")
+    now = course.submissions.lateness(mine.due, course.clock())
+    question = doubts.replaced(mine.standing.kept, mine.standing.rule, now, course.plan.zone)
     received = next((each for each in mine.standing.kept if str(each.submission.attempt) == attempt), None)
     plan = course.plan
     return MyAssignment(
         request.frame, mine, _files(request, task), course.admission.limit_for(task), task.rules.endings,
-        plan.penalties, str(plan.zone), course.submissions.lateness(mine.due, course.clock()), received,
-        "repeated" in request.query, grading=course.results.of(request.actor, task, request.actor.username),
+        plan.penalties, str(plan.zone), now, received, "repeated" in request.query,
+        questions=(question,) if question else (),
+        grading=course.results.of(request.actor, task, request.actor.username),
         mark=course.mark_release.shown(task, request.actor.username),
         instructions=_instructions(request, task),
     )  # fmt: skip
@@ -304,7 +335,8 @@ async def submit(request: PageRequest) -> Answer:
         accepted = await request.take_submission(task, request.actor.username)
     except MograderError as error:
         page = await request.api.threads.run(lambda: _open_assignment(request))
-        answer = html(replace(page, problem=error.message), error.status)
+        questions = error.questions if isinstance(error, Unconfirmed) else page.questions
+        answer = html(replace(page, problem=error.message, questions=questions), error.status)
         answer.headers.update(dict(error.headers))
         return answer
     attempt = accepted.receipt.submission.attempt
@@ -360,9 +392,13 @@ async def all_files(request: PageRequest) -> Answer:
 
 
 def version(request: PageRequest) -> Answer:
-    """One of the student's own submissions."""
-    task, name = request.assignment(), request.values["file"]
-    return file_response(request.course.submissions.own_file(task, request.actor.username, name))
+    """One of the student's own submissions, under the name that the student gave it; with `?show` to be looked at."""
+    task, user, name = request.assignment(), request.actor.username, request.values["file"]
+    found = request.course.submissions.own_file(task, user, name)
+    if "show" in request.query:
+        return shown_response(found)
+    kept = (each.submission for each in request.course.submissions.history(task, user))
+    return file_response(found, next((each.name for each in kept if each.filename == name), ""))
 
 
 def old_version(request: PageRequest) -> Answer:
@@ -376,8 +412,7 @@ def receipt(request: PageRequest) -> Answer:
     """A receipt, in the form that `mograder https verify` reads."""
     task, name = request.assignment(), request.values["file"]
     for each in request.course.submissions.history(task, request.actor.username):
-        stem = each.submission.filename.removesuffix(".py")
-        if name == f"{stem}.jws":
+        if name == f"{each.submission.stem}.jws":
             return Response(each.text, media_type="application/jose", headers=attachment(f"{task.name}_{name}"))
     raise NotFound(f"there is no receipt {printable(name)!r}")
 

@@ -1,29 +1,47 @@
-// Submitting: checks before sending, dropping a file on the form, and progress. Without it the form works as it is.
+// Submitting: checks before sending, dropping files or a folder on the form, and progress. Without it the form works as it is.
 const form = document.getElementById("submission");
 if (form) {
   const field = form.elements.file, checks = form.querySelector(".checks"), bar = form.querySelector("progress");
-  const button = form.querySelector("button");
-  const { limit, accepts, handedOut, lateAfter } = form.dataset;
+  const button = form.querySelector("button"), sure = form.querySelector(".sure"), box = form.elements.sure;
+  const { limit, accepts, handedOut, lateAfter, several } = form.dataset;
+  const expects = JSON.parse(form.dataset.expects), takesSeveral = field.multiple;
+  const asked = !sure.hidden; // the page has a question of its own
+
+  // What is handed in: {file, name}, with the path below a dropped folder in the name.
+  let chosen = [];
+  const fromField = () => [...field.files].map((file) => ({ file, name: file.webkitRelativePath || file.name }));
+
+  // What is to be asked before these files are sent.
+  const questions = () => {
+    const names = chosen.map(({ name }) => name.normalize("NFC")), found = [];
+    const alone = names.length === 1 ? names[0] : "", zip = alone.toLowerCase().endsWith(".zip");
+    if (several && alone && !zip) found.push(`${alone} alone takes the place of the several files of your last submission, ${several}.`);
+    if (expects.length && names.length && !zip) {
+      const missing = expects.filter((name) => !names.includes(name)), extra = names.filter((name) => !expects.includes(name));
+      if (missing.length) found.push(`Missing: ${missing.join(", ")}`);
+      if (extra.length) found.push(`Not asked for: ${extra.join(", ")}`);
+    }
+    return found;
+  };
 
   // What is wrong with a file, and whether it cannot be sent at all.
-  const look = async (file) => {
+  const look = async ({ file, name }) => {
     const endings = accepts.split(" "), found = [];
-    if (!endings.some((ending) => file.name.toLowerCase().endsWith(ending))) found.push([`This is not a ${endings.join(" or ")} file.`, true]);
-    if (file.size === 0) found.push(["The file is empty.", true]);
-    if (file.size > Number(limit)) found.push([`The file has ${file.size} bytes; at most ${limit} are taken.`, true]);
+    if (chosen.length === 1 && !endings.some((ending) => name.toLowerCase().endsWith(ending))) found.push([`This is not a ${endings.join(" or ")} file.`, true]);
+    if (file.size === 0) found.push([chosen.length === 1 ? "The file is empty." : `${name} is empty.`, true]);
+    if (file.size > Number(limit)) found.push([`${chosen.length === 1 ? "The file" : name} has ${file.size} bytes; at most ${limit} are taken.`, true]);
     if (found.length) return found;
     let bytes;
     try { // a file that was saved, moved or removed after it was chosen cannot be read any more
       bytes = await (handedOut && crypto.subtle ? file : file.slice(0, 1)).arrayBuffer();
     } catch {
-      return [[`The browser cannot read ${file.name}: it was changed or moved after you chose it. Choose it again.`, true]];
+      return [[`The browser cannot read ${name}: it was changed or moved after you chose it. Choose it again.`, true]];
     }
     if (handedOut && crypto.subtle) { // not over plain http; the page says it afterwards
       const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
       const hex = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-      if (handedOut.split(" ").includes(hex)) found.push(["The file is unchanged from what was handed out.", false]);
+      if (handedOut.split(" ").includes(hex)) found.push([chosen.length === 1 ? "The file is unchanged from what was handed out." : `${name} is unchanged from what was handed out.`, false]);
     }
-    if (lateAfter && Date.now() + ahead > (Number(lateAfter) + 1e6) / 1000) found.push(["It is past the due time: this submission will be late.", false]);
     return found;
   };
 
@@ -35,19 +53,37 @@ if (form) {
   }));
 
   const check = async () => {
-    const file = field.files[0];
-    const found = file ? await look(file) : [];
-    if (file === field.files[0]) say(found);
-    return found.every(([, bad]) => !bad);
+    const files = chosen, found = [];
+    for (const each of files) found.push(...await look(each));
+    if (files !== chosen) return false;
+    const total = files.reduce((sum, { file }) => sum + file.size, 0);
+    if (files.length > 1) {
+      if (total > Number(limit)) found.push([`The files have ${total} bytes together; at most ${limit} are taken.`, true]);
+      found.unshift([`${files.length} files: ${files.map(({ name }) => name).join(", ")}`, false]);
+    }
+    if (files.length && lateAfter && Date.now() + ahead > (Number(lateAfter) + 1e6) / 1000) found.push(["It is past the due time: this submission will be late.", false]);
+    const open = questions();
+    say([...found, ...open.map((text) => [text, false])]);
+    sure.hidden = !(asked || open.length);
+    return files.length > 0 && found.every(([, bad]) => !bad);
+  };
+
+  const choose = (files) => {
+    chosen = files;
+    box.checked = false;
+    field.required = !files.length;
+    return check();
   };
 
   const send = () => new Promise((resolve) => {
-    const request = new XMLHttpRequest();
+    const request = new XMLHttpRequest(), data = new FormData();
+    if (box.checked) data.append("sure", "yes");
+    for (const { file, name } of chosen) data.append("file", file, name);
     request.open("POST", form.action);
     request.upload.onprogress = (event) => { if (event.lengthComputable) bar.value = event.loaded / event.total; };
     request.onload = () => resolve(request);
     request.onerror = request.onabort = () => resolve(null);
-    request.send(new FormData(form));
+    request.send(data);
   });
 
   const submit = async () => {
@@ -62,26 +98,52 @@ if (form) {
     if (told) say([[told, true]]);
     else if (answer) say([[`The server answered with the error ${answer.status}. Nothing was kept: submit again in a minute.`, true]]);
     else if (await check()) say([["The connection broke. Submit again: nothing is counted twice.", true]]);
+    if (answer?.status === 409) { sure.hidden = false; box.focus(); return; }
     const login = page?.querySelector("a[href*='/login?']");
     if (login) checks.append(Object.assign(document.createElement("a"), { href: login.href, target: "_blank", textContent: "Log in (in a new tab)" }));
     button.focus();
   };
 
-  field.addEventListener("change", check);
+  // The files of a dropped entry; of a folder all of them, without hidden ones, by their paths below it.
+  const filesOf = async (entry, path) => {
+    if (entry.name.startsWith(".") || entry.name === "__pycache__" || entry.name === "__marimo__") return [];
+    if (entry.isFile) return [{ file: await new Promise((done, failed) => entry.file(done, failed)), name: path + entry.name }];
+    const reader = entry.createReader(), found = [];
+    for (;;) { // a reader gives some entries at a time
+      const some = await new Promise((done, failed) => reader.readEntries(done, failed));
+      if (!some.length) return found;
+      for (const each of some) found.push(...await filesOf(each, path === null ? "" : `${path}${entry.name}/`));
+    }
+  };
+
+  const dropped = async (transfer) => {
+    const plain = [...transfer.files].map((file) => ({ file, name: file.name }));
+    const entries = [...transfer.items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry?.());
+    if (!entries.some((entry) => entry?.isDirectory)) return plain;
+    const lone = entries.length === 1; // the top of the submission is what is in the folder
+    return (await Promise.all(entries.map((entry) => filesOf(entry, lone ? null : "")))).flat();
+  };
+
+  field.addEventListener("change", () => choose(fromField()));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (button.disabled) return;
     form.querySelector("[role=alert]")?.remove();
-    if (await check()) await submit(); else field.focus();
+    if (!await check()) return field.focus();
+    if (!sure.hidden && !box.checked) return box.focus();
+    await submit();
   });
 
   form.querySelector(".drop-hint").hidden = false;
   for (const kind of ["dragenter", "dragover"]) form.addEventListener(kind, (event) => { event.preventDefault(); form.classList.add("over"); });
   for (const kind of ["dragleave", "drop"]) form.addEventListener(kind, () => form.classList.remove("over"));
-  form.addEventListener("drop", (event) => {
+  form.addEventListener("drop", async (event) => {
     event.preventDefault();
-    const dropped = event.dataTransfer.files;
-    if (dropped.length === 1) { field.files = dropped; field.dispatchEvent(new Event("change")); return; }
-    say([[dropped.length ? `You dropped ${dropped.length} files, and one is taken: drop the one, or put them all into a zip.` : "What you dropped is not a file.", true]]);
+    const plain = event.dataTransfer.files, files = await dropped(event.dataTransfer);
+    if (!files.length) return say([["What you dropped is not a file, or an empty folder.", true]]);
+    if (files.length > 1 && !takesSeveral) return say([[`You dropped ${files.length} files, and one is taken.`, true]]);
+    if (files.length === 1 && plain.length === 1) field.files = plain;
+    await choose(files);
   });
+  if (field.files.length) choose(fromField()); // a browser may keep what was chosen before a reload
 }

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mograder.client.bundle import choose_files, pack
+from mograder.bundle import pack
+from mograder.client.choosing import Chosen, choose_files
 from mograder.client.extract import unpack
 from mograder.domain.errors import Usage
 from tests.parts import sha256
@@ -28,11 +29,16 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
+def packed(chosen: Chosen, target: Path) -> None:
+    with target.open("w+b") as file:
+        pack(chosen.members, "hw1", file)
+
+
 def test_a_folder_is_packed_with_its_paths_and_without_hidden_files_and_caches(project: Path, tmp_path: Path) -> None:
     bundle = choose_files([project])
     assert [name for name, _ in bundle.files] == ["data/tea.csv", "main.py", "übung.py"]
     assert {path.name for path in bundle.left_out} == {".git", "__pycache__", ".hidden"}
-    pack(bundle, "hw1", tmp_path / "made.zip")
+    packed(bundle, tmp_path / "made.zip")
     paths = unpack(tmp_path / "made.zip", tmp_path / "out")
     assert sorted(map(str, paths)) == ["data/tea.csv", "main.py", "submission.json", "übung.py"]
     manifest = json.loads((tmp_path / "out/submission.json").read_text())
@@ -41,11 +47,11 @@ def test_a_folder_is_packed_with_its_paths_and_without_hidden_files_and_caches(p
 
 
 def test_the_same_files_make_the_same_bytes_whenever_they_are_packed(project: Path, tmp_path: Path) -> None:
-    pack(choose_files([project]), "hw1", tmp_path / "one.zip")
+    packed(choose_files([project]), tmp_path / "one.zip")
     for path in project.rglob("*"):
         os.utime(path, (1, 1))
     (project / "main.py").chmod(0o755)
-    pack(choose_files([project]), "hw1", tmp_path / "two.zip")
+    packed(choose_files([project]), tmp_path / "two.zip")
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
     assert zipfile.ZipFile(tmp_path / "one.zip").testzip() is None
 

@@ -1,0 +1,78 @@
+"""Several files as one submission: a zip with a manifest.
+
+Invariant: the same files make the same bytes, whenever and wherever they are packed, so that sending them again is
+recognised; and every name in the zip is relative and safe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from mograder.domain.errors import BadName, BadRequest
+from mograder.domain.names import FileName, printable
+
+MANIFEST = "submission.json"
+MAX_FILES = 1_000
+_EARLIEST = (1980, 1, 1, 0, 0, 0)  # a zip cannot say less, and must not say when it was made
+_PIECE = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file of a submission of several: its name in the zip, and how its bytes are opened. The caller closes them."""
+
+    name: str
+    open: Callable[[], BinaryIO]
+
+
+def member_name(text: str) -> str:
+    """The name of a file below the top of a submission, NFC, with `/` between folders. Raises BadRequest."""
+    try:
+        return FileName.parse(unicodedata.normalize("NFC", text.replace("\\", "/")))
+    except BadName:
+        raise BadRequest(
+            f"the file name {printable(text)!r} is hidden, leads outside the folder, or cannot be stored: rename it"
+        ) from None
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raises BadRequest when two of them would be one file somewhere, one is the manifest's, or there are too many."""
+    found: dict[str, str] = {MANIFEST: MANIFEST}
+    for name in names:
+        if name.casefold() in found:
+            taken = found[name.casefold()]
+            raise BadRequest(f"{printable(name)!r}: there is a file called {printable(taken)!r} already: rename one")
+        found[name.casefold()] = name
+    if len(found) > MAX_FILES + 1:
+        raise BadRequest(f"these are {len(found) - 1} files: at most {MAX_FILES} make one submission")
+
+
+def pack(members: Sequence[Member], assignment: str, target: BinaryIO) -> None:
+    """Write the zip to `target`, which can seek. Its manifest has each file's name, size in bytes and SHA-256."""
+    check_names(each.name for each in members)
+    listed = []
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for each in sorted(members, key=lambda member: member.name):
+            digest, size = hashlib.sha256(), 0
+            with each.open() as source, archive.open(_entry(each.name), "w") as written:
+                while piece := source.read(_PIECE):
+                    digest.update(piece)
+                    size += len(piece)
+                    written.write(piece)
+            listed.append({"name": each.name, "size": size, "sha256": digest.hexdigest()})
+        manifest = json.dumps({"assignment": str(assignment), "files": listed}, indent=2, ensure_ascii=False)
+        archive.writestr(_entry(MANIFEST), manifest.encode())
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, _EARLIEST)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o100644 << 16
+    entry.create_system = 3  # the same on every system
+    return entry

@@ -1,0 +1,79 @@
+"""Which files of a person's disk make one submission of several.
+
+Invariant: nothing outside the named folders gets in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from mograder.bundle import Member, check_names, member_name
+from mograder.domain.errors import BadRequest, Usage
+from mograder.domain.files import is_left_behind
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """`files` by their names in the zip, sorted; `left_out` are paths below the folders that are not packed."""
+
+    files: tuple[tuple[str, Path], ...]
+    left_out: tuple[Path, ...]
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        return tuple(Member(name, partial(_opened, path)) for name, path in self.files)
+
+
+def _opened(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def choose_files(paths: Sequence[Path]) -> Chosen:
+    """Files under their own names, and all files of folders under their paths below the folder; names are NFC.
+
+    Hidden files, what programs leave behind, and links that lead outside the folder are left out. Raises Usage when two
+    files would have one name, one is empty, or there are none.
+    """
+    found: list[tuple[str, Path]] = []
+    left_out = []
+    try:
+        for path in paths:
+            for name, file in _files_of(path):
+                if name is None:
+                    left_out.append(file)
+                    continue
+                if not file.stat().st_size and not file.name.startswith("__"):
+                    raise Usage(f"{file} is empty")
+                found.append((member_name(name), file))
+        check_names(name for name, _ in found)
+    except BadRequest as error:
+        raise Usage(error.message) from None
+    if not found:
+        raise Usage(f"there are no files to submit in {', '.join(map(str, paths))}")
+    return Chosen(tuple(sorted(found)), tuple(left_out))
+
+
+def _files_of(path: Path) -> Iterable[tuple[str | None, Path]]:
+    """The files at `path`, each with its name in the zip, or None when it is to be left out."""
+    if not path.is_dir():
+        yield path.name, path
+        return
+    top = path.resolve()
+    for folder, folders, names in os.walk(path):
+        for name in sorted(folders):
+            if _is_clutter(name) or Path(folder, name).is_symlink():
+                folders.remove(name)
+                yield None, Path(folder, name)
+        for name in sorted(names):
+            file = Path(folder, name)
+            inside = file.is_file() and file.resolve().is_relative_to(top)
+            yield (None if _is_clutter(name) or not inside else file.relative_to(path).as_posix()), file
+
+
+def _is_clutter(name: str) -> bool:
+    return name.startswith(".") or is_left_behind(name)

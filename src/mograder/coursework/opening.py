@@ -1,0 +1,68 @@
+"""Finds the notebook that is graded in a submission of several files, which is a zip."""
+
+from __future__ import annotations
+
+import io
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Sequence
+
+from mograder.bundle import MANIFEST
+from mograder.domain.names import printable
+
+LARGEST_NOTEBOOK = 16 * 1024 * 1024
+"""Bytes of a notebook in a zip; more is not unpacked."""
+
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_SHOWN = 8
+
+
+class NoNotebook(Exception):
+    """The zip does not hold the notebook that is graded; the text says what is there and what is missing."""
+
+
+def graded_notebook(expected: Sequence[str], source: str) -> str:
+    """What the notebook is called that is graded: of the expected files the one like the `source`, or the first
+    notebook; where none are expected, the source's own name.
+    """
+    notebooks = [each for each in expected if each.endswith(".py")]
+    return source if source in notebooks or not notebooks else notebooks[0]
+
+
+def notebook_in(content: bytes, filename: str, wanted: str, named: bool) -> tuple[bytes, str]:
+    """The notebook called `wanted` of a zip, wherever in it, with its name; what is no zip is given back as it is.
+
+    Unless the assignment has `named` it, the only notebook there will do. Raises NoNotebook.
+    """
+    if not content.startswith(_ZIP):
+        return content, filename
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entry = _find([each for each in archive.infolist() if not each.is_dir()], wanted, named)
+            with archive.open(entry) as opened:
+                found = opened.read(LARGEST_NOTEBOOK + 1)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, NotImplementedError):
+        raise NoNotebook("the zip cannot be read: hand it in again") from None
+    if len(found) > LARGEST_NOTEBOOK:
+        raise NoNotebook(f"{printable(entry.filename)} is too large to be a notebook")
+    return found, entry.filename
+
+
+def _find(entries: Sequence[zipfile.ZipInfo], wanted: str, named: bool) -> zipfile.ZipInfo:
+    def bare(entry: zipfile.ZipInfo) -> str:
+        return unicodedata.normalize("NFC", entry.filename).rpartition("/")[2]
+
+    there = [each for each in entries if not bare(each).startswith(".") and "__MACOSX/" not in each.filename]
+    fitting = [each for each in there if unicodedata.normalize("NFC", each.filename) == wanted]
+    fitting = fitting or [each for each in there if bare(each) == wanted.rpartition("/")[2]]
+    if not fitting and not named:
+        fitting = [each for each in there if bare(each).endswith(".py")]
+    if len(fitting) == 1:
+        return fitting[0]
+    names = [printable(each.filename) for each in there if each.filename != MANIFEST]
+    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    held = f"the zip holds {shown or 'nothing'}"
+    if fitting:
+        raise NoNotebook(f"{held}: more than one could be the notebook: hand in one called {printable(wanted)}")
+    raise NoNotebook(f"{held}: {printable(wanted)} is missing, so nothing was graded")

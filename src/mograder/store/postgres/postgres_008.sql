@@ -1,0 +1,2 @@
+-- What the sender of a submission called the file; '' where nobody said.
+ALTER TABLE receipts ADD COLUMN name text NOT NULL DEFAULT '';

@@ -1,0 +1,29 @@
+"""What a person is asked before a submission is made."""
+
+from __future__ import annotations
+
+import pytest
+
+from mograder.domain.doubts import is_one_for_several, missing_and_extra
+
+
+@pytest.mark.parametrize(
+    ("expected", "names", "said"),
+    [
+        ([], ["a.py"], ""),
+        (["a.py"], [], ""),
+        (["a.py", "b.py"], ["b.py", "a.py"], ""),
+        (["\u00e4.py"], ["a\u0308.py"], ""),
+        (["a.py", "b.py", "c.py"], ["a.py"], "b.py and c.py are missing"),
+        (["a.py"], ["b.py", "a.py"], "b.py is not asked for"),
+        (["a.py"], ["\u202ea.py"], "a.py is missing; ?a.py is not asked for"),
+    ],
+)
+def test_what_is_missing_or_not_asked_for_is_said(expected: list[str], names: list[str], said: str) -> None:
+    assert missing_and_extra(expected, names) == said
+
+
+def test_only_a_file_that_is_no_zip_replaces_several() -> None:
+    assert is_one_for_several("alice_20260310T200800.zip", "a.py")
+    assert not is_one_for_several("alice_20260310T200800.zip", "a.ZIP")
+    assert not is_one_for_several("alice_20260310T200800.py", "b.py")
