@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from mograder.cli import run
-from mograder.cli.serve_many import warn_of_shared_secrets
+from mograder.cli.serve_many import not_in_force, warn_of_shared_secrets
 from mograder.factory import open_course
-from mograder.store.folder.courses import same_secret
+from mograder.store.folder.courses import CourseFolders, same_secret
 from tests.courses import make_sound_course
 from tests.parts import names_in
 
@@ -61,6 +61,17 @@ def test_doctor_looks_over_every_course_of_a_folder_and_names_what_is_not_served
     assert str(courses / "calculus/submitted/hw1/alice.py") in found
     run(["doctor", str(courses), "--repair"])
     assert (courses / "calculus/submitted/hw1/alice.py").is_symlink()
+
+
+def test_a_course_whose_settings_cannot_be_understood_is_told_when_many_are_served(algebra: Path) -> None:
+    courses = CourseFolders(algebra.parent)
+    assert not_in_force(courses) == []
+    courses.close()
+    (algebra / "mograder.toml").write_text('title = "Algebra\n')
+    courses = CourseFolders(algebra.parent)
+    (found,) = not_in_force(courses)
+    assert str(algebra / "mograder.toml") in found.what
+    courses.close()
 
 
 def test_a_course_made_from_another_has_its_files_and_nobody_of_it(

@@ -6,13 +6,17 @@ import contextlib
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mograder.cli.listen import Listener, keep_serving
 from mograder.cli.output import note
 from mograder.config import ServeSettings
 from mograder.course_file import CONFIG_NAME
 from mograder.domain.contents import LeftOut
-from mograder.domain.errors import Usage
+from mograder.domain.errors import Unreadable, Usage
+
+if TYPE_CHECKING:
+    from mograder.store.folder.courses import CourseFolders
 
 ONE_COURSE_ONLY = (
     "enrollment_code", "enrollment_code_file", "generate_tokens", "release_dir", "submitted_dir", "grades_dir",
@@ -45,13 +49,32 @@ def serve_many(place: Path | str, root: Path | None, host: str, settings: ServeS
         front = Listener.of(settings, host, root or Path())
         options = {"check_tokens": not settings.no_auth, **front.options}
         listed = [str(each.name) for each in many.courses.entries() if each.archived is None]
-        left = many.courses.left_out() if isinstance(many.courses, CourseFolders) else []
+        left = (
+            [*many.courses.left_out(), *not_in_force(many.courses)] if isinstance(many.courses, CourseFolders) else []
+        )
         if root is not None and settings.courses:
             warn_of_shared_secrets(root / name / "release" for name in listed)
         where, store = ("the courses of the database", "URL") if is_database(place) else (str(place), str(place))
         report = banner(where, shlex.quote(store), front, settings.no_auth, listed, left)
         app = create_many(many.course, **options)
         keep_serving(front, app, stack.close, lambda stack: create_many(opened(stack).course, **options), report)
+
+
+def not_in_force(courses: CourseFolders) -> list[LeftOut]:
+    """The courses whose settings or list of assignments cannot be understood: they are served without."""
+    from mograder.domain.names import printable
+
+    found: list[LeftOut] = []
+    for each in courses.entries():
+        if each.archived is not None:
+            continue
+        try:
+            errors = courses.open(each.name).config.errors()
+        except Unreadable as error:
+            errors = (error,)
+        mend = "correct the file: the server reads it again"
+        found += [LeftOut(printable(error.place, 300), error.message, mend) for error in errors]
+    return found
 
 
 def banner(
