@@ -28,7 +28,7 @@ def test_several_files_or_a_folder_are_one_submission_with_a_receipt(alice: Mogr
         assert archive.namelist() == ["part1.py", "part2.py", "submission.json"]
         assert archive.read("part1.py") == b"project/part1.py"
     again = alice("submit", "hw1", "project/part2.py", "project/part1.py")
-    assert "as before" in again.out
+    assert "already your latest" in again.out
     alice("submit", "hw1", "project")
     with zipfile.ZipFile(io.BytesIO(latest(server))) as archive:
         assert archive.namelist() == ["data/tea.csv", "part1.py", "part2.py", "submission.json"]
@@ -137,10 +137,10 @@ def test_what_is_missing_extra_or_replaced_is_asked_first_and_yes_goes_on(alice:
     assert "1 day late and costs 10 percentage points" in late.err
     assert len(list((server.submitted / "hw1").glob("alice_*.zip"))) == 1
     config.write_text(f"counts = 'on-time'\n{config.read_text()}")
-    assert "attempt 2" in alice("submit", "hw1", "part1.py", "part2.py").out  # nothing loses its place: no question
+    assert "submission 2" in alice("submit", "hw1", "part1.py", "part2.py").out  # nothing loses its place: no question
     config.write_text(config.read_text().replace("on-time", "latest"))
     work(b"z = 5\n", "part2.py")
-    assert "attempt 3" in alice("submit", "hw1", "part1.py", "--yes").out
+    assert "submission 3" in alice("submit", "hw1", "part1.py", "--yes").out
 
 
 def test_a_pdf_keeps_its_name_from_the_submission_to_the_instructors_folder(
