@@ -106,6 +106,7 @@ def test_zero_means_no_due_date_and_due_comes_before_duedate() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("enrollment_code = 'x'", r"'enrollment_code' stands at the top and is not in force: move it below \[server\]"),
         ("[server]\nprot = 1", r"server: unknown key 'prot': did you mean 'port'\?"),
         ("[penalties]\nperday = 1", r"penalties: .*'perday'.*'per_day'"),
         ("[https]\ntokn = ''", r"https: .*'tokn'.*'token'"),

@@ -391,6 +391,8 @@ def _refuse_near_misses(document: dict[str, Any]) -> None:
         near = [] if key in names else difflib.get_close_matches(key, names, 1, cutoff=0.8)
         if near:
             raise ValueError(f"unknown key or table {key!r}: did you mean {near[0]!r}?")
+        if key in {each.name for each in fields(_Server)}:
+            raise ValueError(f"{key!r} stands at the top and is not in force: move it below [server]")
 
 
 def _refuse_unknown(table: dict[str, Any], kind: type, place: str) -> None:
