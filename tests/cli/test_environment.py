@@ -61,7 +61,7 @@ def test_work_waits_in_the_outbox_while_the_environment_is_broken(
 @pytest.mark.parametrize("zone", ["Europe/London", "America/Argentina/Ushuaia", "UTC"])
 def test_time_zones_are_known_where_the_system_has_none(zone: str, tmp_path: Path) -> None:
     (tmp_path / "mograder.toml").write_text(f"timezone = '{zone}'\n[[assignments]]\nname = 'hw1'\ndue = 2030-02-08\n")
-    code = "from pathlib import Path; from mograder.config import read_course_file as read; read(Path('mograder.toml'))"
+    code = "from pathlib import Path; from mograder import course_file as f; f.read_course_file(Path('mograder.toml'))"
     environment = {**os.environ, "PYTHONTZPATH": ""}
     ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr

@@ -85,7 +85,8 @@ def test_a_token_or_code_of_the_environment_is_never_sent_where_only_the_folder_
 def test_the_sweep_names_every_command_that_talks_to_a_server() -> None:
     assert {words[0] for words in COMMANDS} >= set(HTTPS) - {"logout", "logins"}
     own = {"serve", "token", "doctor", "verify", "erase", "backup", "restore", "rehearse", "secret", "course", "store",
-           "mirror", "demo", "generate", "validate", "autograde", "feedback", "worker"}  # fmt: skip
+           "mirror", "demo", "generate", "validate", "autograde", "feedback", "worker", "regrade",
+           "grader"}  # fmt: skip
     assert {words[0] for words in OTHERS} == set(PLACES) - own - {"https"}
 
 

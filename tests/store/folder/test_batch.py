@@ -158,7 +158,9 @@ def test_what_waits_at_the_same_moment_is_committed_together(store: FolderStore,
     for each in (*waiting, *handed):
         each.result()
     written = [number for number, line in enumerate(said) if re.match("INSERT INTO (receipts|events)", line)]
-    assert len(written) == 41
+    # SQLite tells an insert again for each trigger that it sets off.
+    assert len({line for line in said if line.startswith("INSERT INTO receipts")}) == 20
+    assert sum(line.startswith("INSERT INTO events") for line in said) == 21
     assert "COMMIT" not in said[written[0] : written[-1]]
 
 
