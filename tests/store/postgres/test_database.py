@@ -56,24 +56,43 @@ def test_a_schema_that_is_older_or_newer_is_refused_and_left_alone(empty_url: st
         upgrade(empty_url)
 
 
-def test_an_upgrade_keeps_what_an_older_schema_holds(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as before:
-        before.setattr("mograder.store.postgres.database.MIGRATIONS", MIGRATIONS[:1])
-        before.setattr("mograder.store.postgres.submissions.enqueue", lambda *_: None)  # nothing was graded then
-        before.setattr("mograder.store.postgres.rows.count_change", lambda *_: None)  # nor were changes counted
-        assert upgrade(empty_url) == (0, 1)
-        courses = PostgresCourses(empty_url)
+def test_an_upgrade_keeps_what_an_older_schema_holds(
+    empty_url: str, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current = fresh_database(postgres_server)
+    with contextlib.closing(PostgresCourses(current)) as courses:
         name = new_course(courses)
         receipt = submit_work(courses.open(name), SIGNER, ALICE, b"one").receipt
-        courses.close()
+        with monkeypatch.context() as before:
+            before.setattr("mograder.store.postgres.database.MIGRATIONS", MIGRATIONS[:1])
+            assert upgrade(empty_url) == (0, 1)
+        copy_rows(current, empty_url)
     with pytest.raises(Unreadable, match="schema 1 and this mograder needs"):
         PostgresCourses(empty_url)
     assert upgrade(empty_url) == (1, len(MIGRATIONS))
-    courses = PostgresCourses(empty_url)
-    assert list(courses.open(name).submissions.receipts()) == [receipt]
-    courses.open(name).guard.note_failure(["a"], NOON, 1)
-    assert courses.open(name).guard.failures(["a"]) == [("a", NOON)]
-    courses.close()
+    with contextlib.closing(PostgresCourses(empty_url)) as courses:
+        assert list(courses.open(name).submissions.receipts()) == [receipt]
+        courses.open(name).guard.note_failure(["a"], NOON, 1)
+        assert courses.open(name).guard.failures(["a"]) == [("a", NOON)]
+
+
+def copy_rows(source: str, target: str) -> None:
+    """Fill every table of `target` with what the columns that it has hold in `source`."""
+    listed = (
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' "
+        "AND is_generated = 'NEVER' AND table_name <> 'schema_version'"
+    )
+    with psycopg.connect(source) as old, psycopg.connect(target) as new:
+        known = set(old.execute(listed))
+        columns: dict[str, list[str]] = {}
+        for table, column in new.execute(listed):
+            if (table, column) in known:
+                columns.setdefault(table, []).append(column)
+        for table, names in columns.items():
+            rows = old.execute(f"SELECT {', '.join(names)} FROM {table}").fetchall()
+            with new.cursor() as cursor:
+                places = ", ".join(["%s"] * len(names))
+                cursor.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})", rows)
 
 
 def test_upgrades_that_run_at_once_make_the_tables_once(empty_url: str) -> None:
