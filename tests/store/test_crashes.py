@@ -18,6 +18,7 @@ from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder import doctor
 from mograder.store.folder.layout import LEDGER, Folders
 from mograder.store.folder.store import FolderStore
+from mograder.store.shared import findings
 from mograder.store.shared.files import IN_MEMORY
 from tests.crashes import BEGIN, Say, before_every_step, die_before
 from tests.model import (
@@ -50,6 +51,12 @@ EARLIER = (
     planning(5),
     releasing({"bob": "2"}),
 )
+
+
+@pytest.fixture(autouse=True)
+def nobody_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doctor looks twice, with a pause, at what a server may be between two steps of: here none runs."""
+    monkeypatch.setattr(findings, "SECOND_LOOK", 0)
 
 
 def course(folder: Path, writes: tuple[Write, ...]) -> tuple[Path, Model]:
