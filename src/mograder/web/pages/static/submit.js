@@ -8,7 +8,7 @@ if (form) {
   const asked = !sure.hidden; // the page has a question of its own
 
   // What is handed in: {file, name}, with the path below a dropped folder in the name.
-  let chosen = [];
+  let chosen = [], isDropped = false;
   const fromField = () => [...field.files].map((file) => ({ file, name: file.webkitRelativePath || file.name }));
 
   // What is to be asked before these files are sent.
@@ -68,8 +68,9 @@ if (form) {
     return files.length > 0 && found.every(([, bad]) => !bad);
   };
 
-  const choose = (files) => {
+  const choose = (files, wasDropped = false) => {
     chosen = files;
+    isDropped = wasDropped;
     box.checked = false;
     field.required = !files.length;
     return check();
@@ -129,6 +130,7 @@ if (form) {
     event.preventDefault();
     if (button.disabled) return;
     form.querySelector("[role=alert]")?.remove();
+    if (!isDropped) chosen = fromField(); // a browser says nothing when the same file is chosen again
     if (!await check()) return field.focus();
     if (!sure.hidden && !box.checked) return box.focus();
     await submit();
@@ -142,8 +144,9 @@ if (form) {
     const plain = event.dataTransfer.files, files = await dropped(event.dataTransfer);
     if (!files.length) return say([["What you dropped is not a file, or an empty folder.", true]]);
     if (files.length > 1 && !takesSeveral) return say([[`You dropped ${files.length} files, and one is taken.`, true]]);
-    if (files.length === 1 && plain.length === 1) field.files = plain;
-    await choose(files);
+    const isPlain = files.length === 1 && plain.length === 1;
+    if (isPlain) field.files = plain;
+    await choose(files, !isPlain);
   });
   if (field.files.length) choose(fromField()); // a browser may keep what was chosen before a reload
 }
