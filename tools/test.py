@@ -96,23 +96,33 @@ def published_client() -> Path | None:
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[str | None]:
-    """A folder in memory for the files of the tests, None where there is no room for one.
+    """A folder in memory for the files of the tests, None where there is no room for one, or programs do not run there.
 
     Thousands of tests flush files of a course to the disk: on a disk that takes two thirds of the whole time.
     """
+    folder = None
+    with contextlib.suppress(OSError):
+        if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= NEEDED_MEMORY:
+            folder = tempfile.mkdtemp(prefix="mograder-tests-", dir=MEMORY)
+            Path(folder).chmod(0o755)  # a database that runs as another user must come through
     try:
-        room = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= NEEDED_MEMORY
-        folder = tempfile.mkdtemp(prefix="mograder-tests-", dir=MEMORY) if room else None
-    except OSError:
-        folder = None
-    if folder is None:
-        yield None
-        return
-    try:
-        Path(folder).chmod(0o755)
-        yield folder
+        yield folder if folder is not None and runs_programs(Path(folder)) else None
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def runs_programs(folder: Path) -> bool:
+    """Whether a program in this folder can be run: its file system may forbid that."""
+    script = folder / "program"
+    try:
+        script.write_text("#!/bin/sh\nexit 0\n")
+        script.chmod(0o755)
+        return subprocess.run([script], check=False).returncode == 0
+    except OSError:
+        return False
+    finally:
+        script.unlink(missing_ok=True)
 
 
 def main(arguments: list[str]) -> int:
