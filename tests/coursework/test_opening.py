@@ -22,7 +22,7 @@ def zipped(*names: str) -> bytes:
     ("names", "named", "found"),
     [
         (("a.py", "hw1.py", "submission.json"), True, "hw1.py"),
-        (("work/hw1.py", "work/a.py", "__MACOSX/work/hw1.py"), True, "work/hw1.py"),
+        (("mine/hw1.py", "mine/a.py", "__MACOSX/mine/hw1.py"), True, "mine/hw1.py"),
         (("mine.py", "tea.csv"), False, "mine.py"),
     ],
 )
