@@ -12,7 +12,7 @@ from mograder.domain.errors import BadRequest
 from mograder.domain.roster import MAX_NAME
 from mograder.tables.export import Choices, ExportFormat, GradeSheet, StudentGrade, export_grades
 from mograder.tables.people import Key, Kind, Member
-from mograder.tables.rosters import Renamed, RosterTable, compare_rosters, read_roster
+from mograder.tables.rosters import Renamed, RosterTable, compare_rosters, read_roster, write_roster
 from mograder.tables.sheet import read_sheet
 from tests.tables import samples
 from tests.tables.samples import ADA, BOB, HW1, PEOPLE
@@ -194,3 +194,10 @@ def test_two_thousand_people_are_compared() -> None:
     )
     members = read(text).members
     assert compare_rosters(read(text), members).same == 2000
+
+
+def test_a_section_comes_back_whole_whatever_is_in_its_name() -> None:
+    names = ("Mon, 9:00", 'the "late" one', "A; B", "plain")
+    member = Member.known("alice", "Alice", sections=names)
+    (found,) = read_roster(read_sheet(write_roster([member]))).accepted()
+    assert found.sections == names

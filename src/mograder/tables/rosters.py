@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -203,7 +204,9 @@ class _Columns:
     def _sections(self, row: Row) -> tuple[str, ...]:
         text = _cell(row, self.sections)
         if self.system != _CANVAS:
-            return tuple(part for part in _COMMAS.split(text) if part)
+            quoted = next(csv.reader([text], skipinitialspace=True), []) if '"' in text else None
+            parts = quoted if quoted is not None else _COMMAS.split(text)
+            return tuple(part.strip() for part in parts if part.strip())
         # A section's own name may have "and" in it: only names that stand alone somewhere are taken apart.
         parts = tuple(part.strip() for part in _SENTENCE.split(text))
         return parts if len(parts) > 1 and self.alone.issuperset(parts) else (text,) if text else ()
@@ -242,10 +245,15 @@ def write_roster(members: Iterable[Member]) -> bytes:
     kinds = (Kind.STUDENT, Kind.CANVAS, Kind.INTEGRATION, Kind.GITHUB, Kind.GITHUB_NAME)
     rows: list[Sequence[str]] = [("username", "name", "email", "sections", *(kind.value for kind in kinds))]
     rows += (
-        (each.username, each.name, each.email, ", ".join(each.sections), *(each.id(kind) for kind in kinds))
+        (each.username, each.name, each.email, _listed(each.sections), *(each.id(kind) for kind in kinds))
         for each in members
     )
     return to_csv(rows)
+
+
+def _listed(sections: Iterable[str]) -> str:
+    """Names with commas between them; one that has a comma, a semicolon or a quote in it is quoted."""
+    return ", ".join('"' + each.replace('"', '""') + '"' if re.search('[,;"]', each) else each for each in sections)
 
 
 def _present(sheet: Sheet, names: Iterable[str]) -> tuple[int, ...]:
