@@ -204,9 +204,8 @@ class _Columns:
     def _sections(self, row: Row) -> tuple[str, ...]:
         text = _cell(row, self.sections)
         if self.system != _CANVAS:
-            quoted = next(csv.reader([text], skipinitialspace=True), []) if '"' in text else None
-            parts = quoted if quoted is not None else _COMMAS.split(text)
-            return tuple(part.strip() for part in parts if part.strip())
+            listed = next(csv.reader([text], skipinitialspace=True), []) if '"' in text else _COMMAS.split(text)
+            return tuple(part.strip() for part in listed if part.strip())
         # A section's own name may have "and" in it: only names that stand alone somewhere are taken apart.
         parts = tuple(part.strip() for part in _SENTENCE.split(text))
         return parts if len(parts) > 1 and self.alone.issuperset(parts) else (text,) if text else ()
