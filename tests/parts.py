@@ -174,7 +174,9 @@ class Running:
 
     @cached_property
     def client(self) -> httpx2.Client:
-        return httpx2.Client(base_url=self.url, timeout=PATIENCE, verify=self.trust if self.scheme == "https" else False)
+        return httpx2.Client(
+            base_url=self.url, timeout=PATIENCE, verify=self.trust if self.scheme == "https" else False
+        )
 
     @property
     def trust(self) -> ssl.SSLContext:
@@ -221,12 +223,13 @@ SERVE = ("-m", "mograder", "serve")
 
 @contextmanager
 def running(
-    root: Path, *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = (), port: int | None = None
-) -> Iterator[Running]:
+    root: Path, *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = (), first: str = "",
+    port: int | None = None,
+) -> Iterator[Running]:  # fmt: skip
     """`mograder serve` on `root`, as `serving` starts it. It is killed at the end in any case."""
     words = (str(root), "--enrollment-code", CODE, *words)
     scheme = "https" if any(word.startswith("--tls") for word in words) else "http"
-    with serving(*words, under=under, program=program, port=port) as (process, port, said):
+    with serving(*words, under=under, program=program, first=first, port=port) as (process, port, said):
         server = Running(process, port, root, scheme, said)
         with server.client:
             yield server
@@ -234,11 +237,13 @@ def running(
 
 @contextmanager
 def serving(
-    *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = (), port: int | None = None
-) -> Iterator[tuple[Process, int, str]]:
+    *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = (), first: str = "",
+    port: int | None = None,
+) -> Iterator[tuple[Process, int, str]]:  # fmt: skip
     """`mograder serve` with these arguments: the process, its port, and what it printed at its start.
 
-    It is forked (see prefork), unless it runs under another program or is one of the test's own.
+    It is forked (see prefork), with the program `first` run before it in the same process, unless it runs under another
+    program or is one of the test's own.
     """
     port = port or free_port()
     words = ("-p", str(port), *words)
@@ -248,7 +253,7 @@ def serving(
             command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
     else:
-        process = prefork.start(["serve", *words], environment())
+        process = prefork.start(["serve", *words], environment(), first)
     try:
         assert process.stdout is not None
         seen = []

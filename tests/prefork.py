@@ -18,10 +18,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 LOADED = (
     "cryptography.x509", "mograder.cli.serve", "mograder.cli.serve_many", "mograder.cli.grading_workers",
@@ -35,9 +36,9 @@ LOADED = (
 class Process:
     """A started `mograder`, with what tests use of `subprocess.Popen`."""
 
-    def __init__(self, status: socket.socket, stdout: IO[str]) -> None:
+    def __init__(self, status: socket.socket, stdout: IO[str] | None = None) -> None:
         self._status = status
-        self.stdout: IO[str] | None = stdout
+        self.stdout = stdout
         self.returncode: int | None = None
         self.pid = int(self._status.recv(32))
 
@@ -76,21 +77,48 @@ class Process:
         return said, None
 
 
-def start(words: list[str], env: dict[str, str]) -> Process | subprocess.Popen[str]:
-    """`mograder` with these words, its output and its errors in one pipe, in the folder and with the mask of the caller."""
+def start(words: list[str], env: dict[str, str], first: str = "") -> Process | subprocess.Popen[str]:
+    """Start `mograder` with these words; what it prints and its errors come through one pipe.
+
+    Its folder and its umask are the caller's. The program `first` runs before it, and may change it.
+    """
     if sys.platform != "linux":
         return subprocess.Popen(
-            [sys.executable, "-m", "mograder", *words], env=env, text=True,
+            [sys.executable, "-c", f"{first}\nfrom mograder.cli import main\nmain()", *words], env=env, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-    status, reports = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     reading, writing = os.pipe()
-    os.umask(mask := os.umask(0))
-    asked = json.dumps({"words": words, "env": env, "folder": str(Path.cwd()), "mask": mask}).encode()
-    socket.send_fds(_loaded(), [asked], [writing, reports.fileno()])
+    status = _ask(words, env, writing, writing, first)
     os.close(writing)
-    reports.close()
     return Process(status, open(reading, encoding="utf-8"))
+
+
+def run(words: list[str], env: dict[str, str], timeout: float) -> subprocess.CompletedProcess[str]:
+    """Run `mograder` with these words, as subprocess.run does. Raises TimeoutExpired after `timeout` seconds."""
+    if sys.platform != "linux":
+        return subprocess.run(
+            [sys.executable, "-m", "mograder", *words], env=env, text=True, capture_output=True, timeout=timeout
+        )
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = Process(_ask(words, env, out.fileno(), err.fileno()))
+        try:
+            code = process.wait(timeout)
+        finally:
+            process.kill()
+            process.wait()
+        for file in (out, err):
+            file.seek(0)
+        return subprocess.CompletedProcess(words, code, out.read(), err.read())
+
+
+def _ask(words: list[str], env: dict[str, str], out: int, err: int, first: str = "") -> socket.socket:
+    """Have a process forked. It reports its number, and later its exit code."""
+    status, reports = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    os.umask(mask := os.umask(0))
+    asked = {"words": words, "env": env, "folder": str(Path.cwd()), "mask": mask, "first": first}
+    with reports:
+        socket.send_fds(_loaded(), [json.dumps(asked).encode()], [out, err, reports.fileno()])
+    return status
 
 
 @functools.cache
@@ -115,8 +143,8 @@ def _loaded() -> socket.socket:
 # the process that others are forked off
 
 
-def _fork_on_request(asking: socket.socket) -> list[str] | None:
-    """In the first process: fork for each request until nobody can ask any more, then None. In a forked one: its words."""
+def _fork_on_request(asking: socket.socket) -> dict[str, Any] | None:
+    """Fork for each request until nobody can ask any more; then None. In a forked process: what was asked."""
     woken, wakes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -129,19 +157,22 @@ def _fork_on_request(asking: socket.socket) -> list[str] | None:
             _report(reports)
         if asking not in ready:
             continue
-        request, descriptors, _, _ = socket.recv_fds(asking, 1 << 20, 2)
+        request, descriptors, _, _ = socket.recv_fds(asking, 1 << 20, 3)
         if not request:
             return None
-        output, report = descriptors
+        out, err, report = descriptors
         child = os.fork()
         if child:
-            os.close(output)
+            os.close(out)
+            os.close(err)
             reports[child] = report
             os.write(report, b"%d" % child)
             continue
         for descriptor in (woken, wakes, report, *reports.values()):
             os.close(descriptor)
-        return _become(json.loads(request), output)
+        asked: dict[str, Any] = json.loads(request)
+        _become(asked, out, err)
+        return asked
 
 
 def _report(reports: dict[int, int]) -> None:
@@ -156,31 +187,34 @@ def _report(reports: dict[int, int]) -> None:
             os.close(report)
 
 
-def _become(asked: dict[str, object], output: int) -> list[str]:
+def _become(asked: dict[str, Any], out: int, err: int) -> None:
     """Make this process what a new one would be."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    os.close(output)
-    sys.stdout = io.TextIOWrapper(io.FileIO(1, "w"), encoding="utf-8", write_through=True)
-    sys.stderr = io.TextIOWrapper(io.FileIO(2, "w"), encoding="utf-8", errors="backslashreplace", write_through=True)
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    os.close(out)
+    os.close(err)
+    sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), encoding="utf-8", write_through=True)
+    sys.stderr = io.TextIOWrapper(
+        io.FileIO(2, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True
+    )
     os.environ.clear()
-    os.environ.update(asked["env"])  # type: ignore[call-overload]
+    os.environ.update(asked["env"])
     time.tzset()
-    os.umask(asked["mask"])  # type: ignore[arg-type]
-    os.chdir(str(asked["folder"]))
-    return [str(word) for word in asked["words"]]  # type: ignore[attr-defined]
+    os.umask(asked["mask"])
+    os.chdir(asked["folder"])
+    sys.argv = ["mograder", *asked["words"]]
 
 
 if __name__ == "__main__":
     for _name in LOADED:
         importlib.import_module(_name)
     with socket.socket(fileno=int(sys.argv[1])) as _asking:
-        _words = _fork_on_request(_asking)
-    if _words is not None:
+        _asked = _fork_on_request(_asking)
+    if _asked is not None:
+        exec(_asked["first"], {})
         from mograder.cli import main
 
-        sys.argv = ["mograder", *_words]
         main()
