@@ -23,7 +23,7 @@ solution needs more."""
 
 @dataclass(frozen=True)
 class Unnoticed:
-    """A mistake with which every check passes. `line` is that of the source; `after` is empty for a deleted statement."""
+    """A mistake with which every check passes. `line` is that of the source; `after` is empty where it is deleted."""
 
     cell: str
     line: int
