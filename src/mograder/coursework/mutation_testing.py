@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from mograder.coursework.autograding import Runs
 from mograder.coursework.exams import Wishes, opened_exam
@@ -15,6 +16,8 @@ from mograder.domain.results import CheckStatus, Outcome, RunReport
 from mograder.notebook.cells import read_text
 from mograder.notebook.mutations import Mutation, mutations, unchecked
 from mograder.notebook.source import read_source
+
+T = TypeVar("T")
 
 CELL_SECONDS = 2.0
 """Of processor time for a cell with a mistake, which may loop for ever. The assignment's own limit where the model
@@ -57,14 +60,8 @@ def try_mistakes(
     path = folders.find_source(assignment)
     source = read_source(read_text(path.read_bytes()), assignment)
     possible = mutations(source)
-    chosen = _spread(possible, most)
-    first = _run_all(folders, path, assignment, CELL_SECONDS, chosen, jobs, step)
-    reports = first or _run_all(folders, path, assignment, None, chosen, jobs, step)
-    if reports is None:
-        raise Usage(
-            f"the model solution of {assignment} does not pass every check: mograder generate --dry-run --validate "
-            f"{assignment} says which"
-        )
+    chosen = spread(possible, most)
+    reports = _run_all(folders, path, assignment, chosen, jobs, step)
     failed = (report.error for report in reports if report.outcome is Outcome.OUR_FAILURE)
     unnoticed = tuple(
         Unnoticed(each.cell, each.line, each.before, each.after)
@@ -74,25 +71,32 @@ def try_mistakes(
     return MistakesTried(assignment, len(possible), len(chosen), unnoticed, tuple(failed), unchecked(source))
 
 
-def _spread(possible: Sequence[Mutation], most: int) -> list[Mutation]:
+def spread(possible: Sequence[T], most: int) -> list[T]:
+    """`most` of them at even distances, or all."""
     if len(possible) <= most:
         return list(possible)
     return [possible[number * len(possible) // most] for number in range(most)]
 
 
 def _run_all(
-    folders: GradingFolders, path: Path, assignment: str, cell_seconds: float | None, chosen: Sequence[Mutation],
-    jobs: int, step: Callable[[int, int], None],
-) -> list[RunReport] | None:  # fmt: skip
-    """The reports of all; None when the model solution does not pass within `cell_seconds`."""
-    limits = {} if cell_seconds is None else {"cell_seconds": cell_seconds}
-    with opened_exam(folders, assignment, None, Wishes(limits, jobs)) as exam, ThreadPoolExecutor(jobs) as pool:
-        if not _passes(exam.runs.grade(path.read_bytes(), path.name)):
-            return None
-        futures = [pool.submit(_grade, exam.runs, each.text, path.name) for each in chosen]
-        for done, _ in enumerate(as_completed(futures), 1):
-            step(done, len(futures))
-        return [future.result() for future in futures]
+    folders: GradingFolders, path: Path, assignment: str, chosen: Sequence[Mutation], jobs: int,
+    step: Callable[[int, int], None],
+) -> list[RunReport]:  # fmt: skip
+    """The reports of all. Raises Usage when the model solution itself does not pass."""
+    for limits in ({"cell_seconds": CELL_SECONDS}, {}):
+        with opened_exam(folders, assignment, None, Wishes(limits, jobs)) as exam, ThreadPoolExecutor(jobs) as pool:
+            model = exam.runs.grade(path.read_bytes(), path.name)
+            if _passes(model):
+                futures = [pool.submit(_grade, exam.runs, each.text, path.name) for each in chosen]
+                for done, _ in enumerate(as_completed(futures), 1):
+                    step(done, len(futures))
+                return [future.result() for future in futures]
+            if not model.limits:
+                break
+    raise Usage(
+        f"the model solution of {assignment} does not pass every check: mograder generate {assignment} --dry-run "
+        "--validate says which"
+    )
 
 
 def _grade(runs: Runs, text: str, name: str) -> RunReport:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from mograder.domain.course import Course
-from mograder.domain.grading_jobs import Job
+from mograder.domain.grading_jobs import Job, Result
 from mograder.domain.names import AssignmentName, Username
 
 LOOK_SECONDS = 0.25
@@ -48,12 +48,11 @@ def follow_results(
     name, jobs, began = AssignmentName.parse(assignment), course.store.jobs, clock()
     while name not in jobs.announced() and clock() - began < READY_SECONDS:
         pause(LOOK_SECONDS)
+    if name not in jobs.announced():
+        reason = f"no worker had the tests ready within {READY_SECONDS:.0f} s"
+        return ResultsTimed(0, 0, None, None, 0.0, first_failure=reason)
     mine = [each for each in jobs.waiting() if each.assignment == name]
-    todo, finished = len(mine), jobs.results(name)
-    newest: dict[Username, int] = {}
-    for each in (*mine, *finished):
-        newest[each.username] = max(each.receipt, newest.get(each.username, 0))
-    wanted = set(newest.values())
+    todo, wanted = len(mine), _newest(mine, jobs.results(name))
     times: list[float] = []
     while True:
         mine = [each for each in jobs.waiting() if each.assignment == name]
@@ -65,6 +64,18 @@ def follow_results(
         if len(given_up) == len(waiting) or passed >= MOST_SECONDS:
             return _timed(times, len(wanted), todo - len(mine), passed, given_up)
         pause(LOOK_SECONDS)
+
+
+def _newest(waiting: Iterable[Job], finished: Iterable[Result]) -> set[int]:
+    """The receipt of everybody's last submission."""
+    found: dict[Username, int] = {}
+    pairs = [
+        *((each.username, each.receipt) for each in waiting),
+        *((each.username, each.receipt) for each in finished),
+    ]
+    for user, receipt in pairs:
+        found[user] = max(receipt, found.get(user, 0))
+    return set(found.values())
 
 
 def _timed(times: list[float], students: int, graded: int, passed: float, given_up: list[Job]) -> ResultsTimed:
