@@ -73,8 +73,7 @@ def rehearse(
     """
     if only_mistakes:
         root = _folder(course)
-        tried = _tried(root, assignment or _first_source(root), mistakes)
-        tell_outcome(None, None, tried, as_json)
+        tell_outcome(None, None, _tried(root, assignment or _first_source(root), mistakes), as_json)
         return
     from mograder.cli.demo import what_grading_lacks
     from mograder.rehearsal.load import run
