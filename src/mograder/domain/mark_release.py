@@ -14,10 +14,10 @@ from typing import Any
 
 from mograder.domain import counting
 from mograder.domain.access import Actor
-from mograder.domain.assignments import Assignment, Plan
+from mograder.domain.assignments import Assignment
 from mograder.domain.audit import Event
 from mograder.domain.board import readable_grades
-from mograder.domain.deadlines import MINUTE
+from mograder.domain.deadlines import MINUTE, Penalties
 from mograder.domain.errors import BadRequest, ChangedMeanwhile, Forbidden, NotFound
 from mograder.domain.extensions import personal_schedule
 from mograder.domain.grades import (
@@ -167,7 +167,7 @@ class MarkRelease:
     def everybody(self, assignment: Assignment, only: Collection[str] | None = None) -> list[PersonMarking]:
         """The marking of everybody who has submitted or was marked, sorted by user name."""
         name, store = assignment.name, self.store
-        plan, sheet = store.config.plan(), self.desk.sheet(assignment)
+        policy, sheet = store.config.plan().late_policy(name), self.desk.sheet(assignment)
         of: dict[str, list[Entry]] = {}
         for each in store.marking.current(name):
             if each.username:
@@ -187,8 +187,8 @@ class MarkRelease:
             if only is not None and user not in only:
                 continue
             due = personal_schedule(assignment, given.get(Username(user))).due
-            assessed = counting.assess(kept.get(user, ()), due, plan)
-            chosen = counting.counting(assessed, plan.counts)
+            assessed = counting.assess(kept.get(user, ()), due, policy)
+            chosen = counting.counting(assessed, policy.counts)
             newest = assessed[-1].submission.attempt if assessed else None
             found.append(self.desk.marked(assignment, Username(user), of.get(user, ()), chosen, newest,
                                           results.get(user, {}), sheet, questions))  # fmt: skip
@@ -204,16 +204,17 @@ class MarkRelease:
     def _plan(
         self, assignment: Assignment, stored: tuple[GradeEntry, ...], only: Collection[str] | None, over: bool
     ) -> ReleasePlan:
-        plan, sheet = self.store.config.plan(), self.desk.sheet(assignment)
+        penalties = self.store.config.plan().late_policy(assignment.name).penalties
+        sheet = self.desk.sheet(assignment)
         candidates = {each.username: each for each in self.desk.candidates(assignment)}
         shown = {each.username: each for each in self.store.marking.current(assignment.name, (Kind.RELEASE,))}
         rows = []
         for person in self.everybody(assignment, only):
             candidate = candidates.get(person.username) or Candidate(person.username, "", person.newest, False)
             last = shown.get(person.username)
-            rows.append(_planned(person, candidate, last, of_person(stored, person.username), sheet, plan, over))
+            rows.append(_planned(person, candidate, last, of_person(stored, person.username), sheet, penalties, over))
         said = json.dumps([[each.candidate.username, each.state, each.then and asdict(each.then)] for each in rows])
-        return ReleasePlan(tuple(rows), hashlib.sha256(said.encode()).hexdigest(), plan.penalties.apply)
+        return ReleasePlan(tuple(rows), hashlib.sha256(said.encode()).hexdigest(), penalties.apply)
 
     def release(
         self, actor: Actor, assignment: Assignment, only: Collection[str] | None = None, over: bool = False,
@@ -318,11 +319,11 @@ class MarkRelease:
 
 def _planned(
     person: PersonMarking, candidate: Candidate, last: Entry | None, stored: GradeEntry | None, sheet: Sheet,
-    plan: Plan, over: bool,
+    penalties: Penalties, over: bool,
 ) -> PlannedRelease:  # fmt: skip
     before = Released.read(last) if last is not None else None
     version = last.version if last else 0
-    then = _released(person, before, sheet, plan)
+    then = _released(person, before, sheet, penalties)
     newer = person.newest is not None and person.newest != person.attempt
     held = stored.grade if stored is not None else None
     said = PlannedRelease(
@@ -352,17 +353,17 @@ def _with_state(row: PlannedRelease, before: Released | None, stored: GradeEntry
     return state(ReleaseState.SAME if visible and not others and not row.then.changes else ReleaseState.CHANGED)
 
 
-def _released(person: PersonMarking, before: Released | None, sheet: Sheet, plan: Plan) -> Released | None:
+def _released(person: PersonMarking, before: Released | None, sheet: Sheet, penalties: Penalties) -> Released | None:
     """What would be shown; None while a part of the mark is missing."""
     total = person.marks.total
     if total is None:
         return None
     lateness = person.counting.lateness if person.counting else None
-    penalty = lateness.penalty if lateness and plan.penalties.enabled else 0.0
+    penalty = lateness.penalty if lateness and penalties.enabled else 0.0
     rows = tuple(_question(each, sheet) for each in person.questions)
     made = Released(
         [asdict(each) for each in rows], total, person.marks.available, penalty,
-        penalised(total, penalty) if plan.penalties.apply else total, person.attempt,
+        penalised(total, penalty) if penalties.apply else total, person.attempt,
         person.counting.receipt.number if person.counting else None,
         person.record.tested.tests if person.record else "",
         [[key, text] for key, text, _ in person.remarks if text],

@@ -155,6 +155,14 @@ class NewRules:
     max_size: Maybe[str] = UNSET
     accepts: Maybe[str] = UNSET
     points: Maybe[str] = UNSET
+    hidden: Maybe[str] = UNSET
+    files: Maybe[str] = UNSET
+    counts: Maybe[str] = UNSET
+    penalties: Maybe[str] = UNSET
+    grace_minutes: Maybe[str] = UNSET
+    per_day: Maybe[str] = UNSET
+    max_penalty: Maybe[str] = UNSET
+    apply_penalties: Maybe[str] = UNSET
 
 
 # replies
@@ -211,8 +219,10 @@ class RulesInfo:
     """An assignment's rules as people write them; "" where there is none.
 
     Times are dates and times in `timezone`, the course's; a date alone, or a time with an offset, is understood as
-    well. `max_size` is in bytes or such as "10 MiB"; `accepts` are file endings separated by spaces. `tag` changes
-    whenever any of it does.
+    well. `max_size` is in bytes or such as "10 MiB"; `accepts` are file endings separated by spaces; `files` are the
+    expected files, one a line. `counts` is "latest" or "on-time"; `hidden`, `penalties` (whether late work costs
+    something) and `apply_penalties` are "yes" or "no"; `per_day` and `max_penalty` are percentage points. What is ""
+    of `counts` and of the penalties is as in the course. `tag` changes whenever any of it does.
     """
 
     assignment: str
@@ -225,6 +235,14 @@ class RulesInfo:
     points: str
     timezone: str
     tag: str
+    hidden: str = ""
+    files: str = ""
+    counts: str = ""
+    penalties: str = ""
+    grace_minutes: str = ""
+    per_day: str = ""
+    max_penalty: str = ""
+    apply_penalties: str = ""
 
 
 def rules_info(planned: RulesAsText) -> RulesInfo:

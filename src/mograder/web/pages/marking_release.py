@@ -148,7 +148,7 @@ def marks_table(request: PageRequest) -> Answer:
     task, course = request.assignment(), request.course
     names, people = names_of(request, task), course.mark_release.everybody(task)
     keys = list(dict.fromkeys(row.key for each in people for row in each.questions))
-    penalties = course.plan.penalties
+    penalties = course.plan.late_policy(task.name).penalties
 
     def rows() -> Iterator[list[str]]:
         yield ["username", "attempt", *[key or "mark" for key in keys], "raw", "penalty_pct", "penalised", "comment"]
