@@ -400,7 +400,8 @@ class GradebookRowInfo:
     """One person's result. `grade` is before late penalties, `penalised` after them, null where there is nothing.
 
     `received` is when the submission that counts was (Unix seconds), `late` by how many seconds it was late. `points`
-    are known points by question. An upload can say from which `version` of what is stored it was made.
+    are known points by question. An upload can say from which `version` of what is stored it was made. `again`: a
+    submission counts that came after the grade.
     """
 
     user: str
@@ -416,6 +417,7 @@ class GradebookRowInfo:
     points: dict[str, float]
     version: str
     received: Maybe[float] = UNSET
+    again: Maybe[bool] = UNSET
 
 
 @dataclass(frozen=True)
@@ -438,7 +440,7 @@ def _gradebook_row(row: GradebookRow) -> GradebookRowInfo:
     return GradebookRowInfo(
         person.username, person.name, person.email, list(person.sections), list(person.ids), row.grade, row.penalised,
         row.entry.feedback, row.draft, row.late, dict(row.points), row.version,
-        given(None if row.received is None else row.received / SECOND),
+        given(None if row.received is None else row.received / SECOND), given(row.again or None),
     )  # fmt: skip
 
 
