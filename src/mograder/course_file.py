@@ -105,6 +105,7 @@ class _Assignment:
     hidden: bool = False
     files: list[_File | str] = field(default_factory=list)
     counts: CountingRule | None = None
+    release_at_once: bool = False
     penalties: _OwnPenalties = field(default_factory=_OwnPenalties)
     grading: _Grading = field(default_factory=_Grading)
     questions: list[_Question] = field(default_factory=list)
@@ -274,7 +275,7 @@ def _rules(entry: _Assignment, zone: tzinfo) -> Rules:
         raise ValueError(f"assignments: {entry.name!r}: {error}") from None
     return Rules(
         entry.title, schedule, entry.max_size, accepts, entry.points, entry.hidden, _questions(entry), _expected(entry),
-        penalties, entry.counts,
+        penalties, entry.counts, entry.release_at_once,
     )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ from mograder.wire import messages
 @click.option("--per-day", metavar="PERCENT", help="What each late day begun costs.")
 @click.option("--max-penalty", metavar="PERCENT", help="What late work costs at most.")
 @click.option("--apply-penalties", metavar="yes|no", help="Whether the cost is taken off the marks that are released.")
+@click.option("--release-at-once", metavar="yes|no", help="Whether marks by checks alone are released at once.")
 @course_option
 @reads_from_a_server
 @json_option
@@ -72,7 +73,7 @@ def _shown(rules: messages.RulesInfo) -> str:
     lines = [
         ("Assignment", rules.assignment), ("Title", rules.title), *times, ("Max size", rules.max_size),
         ("Accepts", rules.accepts), ("Points", rules.points), ("Hidden", rules.hidden),
-        ("Files", rules.files.replace("\n", ", ")),
+        ("Files", rules.files.replace("\n", ", ")), ("At once", rules.release_at_once),
     ]  # fmt: skip
     late = [
         ("Counts", rules.counts, ""), ("Penalties", rules.penalties, ""), ("Grace", rules.grace_minutes, " min"),

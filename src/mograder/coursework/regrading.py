@@ -104,6 +104,7 @@ def apply(
             kept += course.store.jobs.finish(job, result)
     detail = f"tests {announced.tests[:12]}: {in_words(found)}"
     course.audit.record(Event(course.clock(), actor.username, "regrade", assignment.name, detail))
+    course.mark_release.release_automatic(assignment.name, {each.receipt.submission.username for each in found})
     return kept
 
 

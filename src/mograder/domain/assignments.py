@@ -76,6 +76,8 @@ class Rules:
     expects: tuple[str, ...] = ()  # names of the files that make a submission; empty where any will do
     penalties: OwnPenalties = field(default_factory=OwnPenalties)
     counts: CountingRule | None = None  # None: as in the course
+    release_at_once: bool = False
+    """Whether a mark that checks alone have given is released as soon as it is there."""
 
     @property
     def endings(self) -> tuple[str, ...]:
@@ -111,6 +113,7 @@ class Rules:
             self.expects or other.expects,
             self.penalties.over(other.penalties),
             self.counts or other.counts,
+            self.release_at_once or other.release_at_once,
         )
 
 

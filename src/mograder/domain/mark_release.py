@@ -5,15 +5,16 @@ Invariant: a student is shown releases and the requests about them, and of a dra
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from mograder.domain import counting
-from mograder.domain.access import Actor
+from mograder.domain.access import COURSE_INSTRUCTOR, Actor
 from mograder.domain.assignments import Assignment
 from mograder.domain.audit import Event
 from mograder.domain.board import readable_grades
@@ -35,9 +36,12 @@ from mograder.domain.grades import (
 from mograder.domain.marking import SHOWN, Content, Entry, GradesChange, Kind, Message, Request, Sheet, checked_text
 from mograder.domain.marking_desk import Candidate, MarkedQuestion, MarkingDesk, PersonMarking
 from mograder.domain.marks import in_words, penalised
-from mograder.domain.names import Username, counted, printable
+from mograder.domain.names import AssignmentName, Username, counted, printable
 from mograder.domain.receipts import Receipt
 from mograder.domain.store import Store
+
+TRIES = 5
+"""Tries to release a mark while others write grades of the same assignment."""
 
 DAY = 24 * 60 * MINUTE
 WITHDRAWN = "withdrawn"
@@ -226,11 +230,18 @@ class MarkRelease:
         """
         version = self.store.grades.version(assignment.name)
         stored = self.store.grades.of(assignment.name)
-        planned, now = self._plan(assignment, stored, only, over), self.clock()
+        planned = self._plan(assignment, stored, only, over)
         if seen is not None and planned.seen != seen:
             raise ChangedMeanwhile("marks have changed since you looked: look at what would be released again")
-        entries, changed = [], []
-        for row in planned.writes:
+        self._write(actor, assignment, planned.writes, stored, version)
+        return planned
+
+    def _write(
+        self, actor: Actor, assignment: Assignment, rows: Iterable[PlannedRelease], stored: tuple[GradeEntry, ...],
+        version: str,
+    ) -> None:  # fmt: skip
+        entries, changed, now = [], [], self.clock()
+        for row in rows:
             assert row.then is not None
             user = row.candidate.username
             entries.append(Entry(assignment.name, Kind.RELEASE, user, "", row.version + 1, now, actor.username,
@@ -239,7 +250,40 @@ class MarkRelease:
         if entries:
             event = self._event(actor, "release marks", assignment, entries)
             self.store.marking.write(assignment.name, entries, [event], GradesChange(tuple(changed), version))
-        return planned
+
+    def release_automatic(self, name: AssignmentName, users: Collection[str] | None = None) -> int:
+        """Release the marks of these people (None: of everybody) that checks alone have given; how many were new.
+
+        Nothing happens unless the assignment says so. Safe to repeat. What a person has marked, withdrawn or written
+        into the grades is left alone. Raises MograderError.
+        """
+        assignment = self.store.release.find(name)
+        if assignment is None or not assignment.rules.release_at_once:
+            return 0
+        if users is None:
+            known = {each.username: Released.read(each).receipt
+                     for each in self.store.marking.current(name, (Kind.RELEASE,))}  # fmt: skip
+            results = self.store.jobs.results(name)
+            users = {each.username for each in results if known.get(each.username) != each.receipt}
+        return sum(self._release_automatic(assignment, Username(user)) for user in sorted(users))
+
+    def _release_automatic(self, assignment: Assignment, user: Username) -> bool:
+        penalties = self.store.config.plan().late_policy(assignment.name).penalties
+        for _ in range(TRIES):
+            version = self.store.grades.version(assignment.name)
+            stored = self.store.grades.of(assignment.name)
+            last = next(iter(self.store.marking.current(assignment.name, (Kind.RELEASE,), user)), None)
+            person = self.desk.of(assignment, user)
+            if not person.is_automatic or (last is not None and Released.read(last).withdrawn):
+                return False
+            row = _planned(person, Candidate(user, "", person.newest, True), last, of_person(stored, user),
+                           self.desk.sheet(assignment), penalties, over=False)  # fmt: skip
+            if row.state not in (ReleaseState.NEW, ReleaseState.CHANGED):
+                return False
+            with contextlib.suppress(ChangedMeanwhile):  # somebody wrote grades in between
+                self._write(COURSE_INSTRUCTOR, assignment, [row], stored, version)
+                return True
+        raise ChangedMeanwhile(f"the grades of {assignment.name!r} change all the time: nothing was released")
 
     def count(self, assignment: Assignment, only: Collection[str] | None = None) -> int:
         """How many of them (None: of everybody) have a mark that is released."""

@@ -109,6 +109,12 @@ class PersonMarking:
     def finished(self) -> bool:
         return self.marks.total is not None
 
+    @property
+    def is_automatic(self) -> bool:
+        """Whether checks alone have given the mark, all of it."""
+        by_people = any(each.question.manual or each.given.says_something for each in self.questions)
+        return self.record is not None and self.finished and not by_people and not self.remarks
+
 
 @dataclass(frozen=True)
 class Progress:

@@ -87,10 +87,11 @@ class ConfigStore(Protocol):
 class RuleTexts:
     """The rules of an assignment as people write them; "" where nothing is said.
 
-    A time is a date, or a date and time, of the course's zone unless it has an offset. `max_size` is in bytes, or such
-    as "10 MiB"; `accepts` are file endings with spaces or commas between them. `hidden`, `penalties` (whether late work
-    costs something) and `apply_penalties` are "yes" or "no"; `files` are the expected files, one a line or with commas
-    between them; `counts` is "latest" or "on-time". `per_day` and `max_penalty` are percentage points.
+    A time is a date, or a date and time, of the course's zone unless it has an offset. `max_size` is in bytes, or
+    such as "10 MiB"; `accepts` are file endings with spaces or commas between them. `hidden`, `penalties` (whether
+    late work costs something), `apply_penalties` and `release_at_once` are "yes" or "no"; `files` are the expected
+    files, one a line or with commas between them; `counts` is "latest" or "on-time". `per_day` and `max_penalty`
+    are percentage points.
     """
 
     title: str = ""
@@ -108,6 +109,7 @@ class RuleTexts:
     per_day: str = ""
     max_penalty: str = ""
     apply_penalties: str = ""
+    release_at_once: str = ""
 
     @classmethod
     def of(cls, rules: Rules, zone: tzinfo) -> RuleTexts:
@@ -120,6 +122,7 @@ class RuleTexts:
             " ".join(rules.title.split()), opens, due, closes, size, " ".join(rules.accepts), points,
             "yes" if rules.hidden else "", "\n".join(rules.expects), rules.counts or "", _flag_text(own.enabled),
             _number_text(grace), _number_text(own.per_day), _number_text(own.most), _flag_text(own.apply),
+            "yes" if rules.release_at_once else "",
         )  # fmt: skip
 
     def changes_to(self, wanted: RuleTexts) -> tuple[RuleChange, ...]:
@@ -232,4 +235,5 @@ _PARSE: Mapping[str, Callable[[str], Value]] = MappingProxyType({
     "title": _title, "opens": _time, "due": _time, "closes": _time, "max_size": _size, "accepts": _accepts,
     "points": _points, "hidden": _flag, "files": _files, "counts": _counts, "penalties": _flag,
     "grace_minutes": _minutes, "per_day": _percentage, "max_penalty": _percentage, "apply_penalties": _flag,
+    "release_at_once": _flag,
 })  # fmt: skip

@@ -163,6 +163,7 @@ class NewRules:
     per_day: Maybe[str] = UNSET
     max_penalty: Maybe[str] = UNSET
     apply_penalties: Maybe[str] = UNSET
+    release_at_once: Maybe[str] = UNSET
 
 
 # replies
@@ -219,10 +220,11 @@ class RulesInfo:
     """An assignment's rules as people write them; "" where there is none.
 
     Times are dates and times in `timezone`, the course's; a date alone, or a time with an offset, is understood as
-    well. `max_size` is in bytes or such as "10 MiB"; `accepts` are file endings separated by spaces; `files` are the
-    expected files, one a line. `counts` is "latest" or "on-time"; `hidden`, `penalties` (whether late work costs
-    something) and `apply_penalties` are "yes" or "no"; `per_day` and `max_penalty` are percentage points. What is ""
-    of `counts` and of the penalties is as in the course. `tag` changes whenever any of it does.
+    well. `max_size` is in bytes or such as "10 MiB"; `accepts` are file endings separated by spaces; `files` are
+    the expected files, one a line. `counts` is "latest" or "on-time"; `hidden`, `penalties` (whether late work
+    costs something), `apply_penalties` and `release_at_once` are "yes" or "no"; `per_day` and `max_penalty` are
+    percentage points. What is "" of `counts` and of the penalties is as in the course. `tag` changes whenever any
+    of it does.
     """
 
     assignment: str
@@ -243,6 +245,7 @@ class RulesInfo:
     per_day: str = ""
     max_penalty: str = ""
     apply_penalties: str = ""
+    release_at_once: str = ""
 
 
 def rules_info(planned: RulesAsText) -> RulesInfo:
