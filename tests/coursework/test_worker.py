@@ -133,7 +133,7 @@ def test_instructors_know_whether_it_can_be_graded_and_what_fails_is_tried_again
         source.write_text(SOURCE.replace('["marimo"', '["marimo",, "x"'))
         assert state() == (ReadyState.FAILED, NOON)
         assert "PEP 723 block cannot be read" in course.store.jobs.readiness()[HW1].error
-        assert findings()[0].startswith("warning: hw1 cannot be graded since 2026-03-10 12:00 UTC")
+        assert findings()[0].startswith("warning: hw1 cannot be graded, tried last 2026-03-10 12:00 UTC")
         clock.now += SECOND
         assert state() == (ReadyState.FAILED, NOON)  # not at once
         clock.now += 60 * SECOND

@@ -132,7 +132,8 @@ class Worker:
     def _ready(self, name: AssignmentName, stamp: Stamp, tries: int) -> _Open:
         """Read the source, build the environment, try the sandbox: before there is anything to grade."""
         stack = contextlib.ExitStack()
-        self._report(name, ReadyState.BUILDING)
+        if not tries:  # what is tried again has failed until it is there
+            self._report(name, ReadyState.BUILDING)
         try:
             exam = stack.enter_context(opened_exam(self._folders, name, None, Wishes({}, self._jobs)))
         except Exception as error:  # noqa: BLE001 (whatever it is, it must not stop what is graded beside it)

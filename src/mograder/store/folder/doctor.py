@@ -393,7 +393,7 @@ def _ready(readiness: Readiness, course: Path) -> Finding:
     name, since = readiness.assignment, deadlines.readable(readiness.moment)
     if readiness.state is ReadyState.FAILED:
         return warning(
-            f"{name} cannot be graded since {since} (on {readiness.machine}): {readiness.error}", course,
+            f"{name} cannot be graded, tried last {since} (on {readiness.machine}): {readiness.error}", course,
             "mend the cause: the worker tries again by itself",
         )  # fmt: skip
     if readiness.state is ReadyState.BUILDING:
