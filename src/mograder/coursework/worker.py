@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -145,6 +145,7 @@ class Worker:
         self._store.jobs.announce(name, Announced(exam.tested.tests, self._folders.file.grading_rules(name).hidden))
         self._report(name, ReadyState.READY)
         self._say(f"{name} is graded, tests {exam.tested.tests[:12]}")
+        self._release(name)
         return _Open(stamp, exam, stack)
 
     def _report(self, name: AssignmentName, state: ReadyState, error: str = "") -> None:
@@ -186,7 +187,9 @@ class Worker:
     def _grade(self, job: Job, exam: Exam) -> bool:
         result, error = self._run(job, exam)
         if result is not None:
-            return self._store.jobs.finish(job, result)
+            kept = self._store.jobs.finish(job, result)
+            self._release(job.assignment, [job.username])
+            return kept
         self._store.jobs.fail(job, error, self._course.clock() + pause_after(job.tries))
         return False
 
@@ -210,6 +213,13 @@ class Worker:
             return None, self._told(job, record.report.error)
         signed = self._signer.sign(claims_of(record), KIND)
         return Result(job.receipt, exam.tested.tests, job.assignment, job.username, record.graded, signed), ""
+
+    def _release(self, name: AssignmentName, users: Collection[str] | None = None) -> None:
+        """Release marks that are released at once. What is missed now is done when the tests are opened again."""
+        try:
+            self._course.mark_release.release_automatic(name, users)
+        except MograderError as error:
+            self._say(f"marks of {name} could not be released: {error.message}")
 
     def _told(self, job: Job | RegradeJob, error: str) -> str:
         self._say(f"submission {job.receipt} of {job.username} for {job.assignment} could not be graded: {error}")

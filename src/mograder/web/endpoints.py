@@ -166,7 +166,7 @@ def assignments(request: Request) -> Reply:
     course, now = request.course, request.received
     listed = course.release.assignments(request.actor, request.own, request.listed)
     late = [
-        course.submissions.lateness(each.rules.schedule.due, now)
+        course.submissions.late_policy(each.name).lateness(each.rules.schedule.due, now)
         for each in listed
         if each.rules.schedule.due is not None
     ]
@@ -197,8 +197,9 @@ def change_rules(request: Request) -> Reply:
 def commit(request: Request) -> Reply:
     course, assignment, user = request.course, request.assignment(), request.person()
     wanted = decode_json(request.body, messages.Announcement)
+    due = course.extensions.schedule(assignment, user).due
     made = course.commitments.announce(request.actor, assignment, user, wanted.sha256, wanted.size, request.received)
-    late = course.submissions.lateness(course.extensions.schedule(assignment, user).due, made.moment).late
+    late = course.submissions.late_policy(assignment.name).lateness(due, made.moment).late
     moments = (made.moment / deadlines.SECOND, made.ends / deadlines.SECOND)
     return json_reply(messages.Committed(made.username, made.assignment, made.sha256, made.size, *moments, late))
 

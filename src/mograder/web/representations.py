@@ -37,8 +37,9 @@ def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
     now_late: dict[str, Any] = {}
     per_hour = messages.given(rules.per_hour)
     if schedule.due is not None:
-        grace = course.plan.penalties.grace // deadlines.SECOND
-        found = course.submissions.lateness(schedule.due, now)
+        policy = course.plan.late_policy(assignment.name)
+        grace = policy.penalties.grace // deadlines.SECOND
+        found = policy.lateness(schedule.due, now)
         now_late = {"late": found.late, "days_late": found.days, "penalty": found.penalty}
     if assignment.entry is not None:
         times = {"opens": opens, "duedate": due, "closes": closes, "grace": grace, **now_late}

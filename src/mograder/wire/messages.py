@@ -155,6 +155,15 @@ class NewRules:
     max_size: Maybe[str] = UNSET
     accepts: Maybe[str] = UNSET
     points: Maybe[str] = UNSET
+    hidden: Maybe[str] = UNSET
+    files: Maybe[str] = UNSET
+    counts: Maybe[str] = UNSET
+    penalties: Maybe[str] = UNSET
+    grace_minutes: Maybe[str] = UNSET
+    per_day: Maybe[str] = UNSET
+    max_penalty: Maybe[str] = UNSET
+    apply_penalties: Maybe[str] = UNSET
+    release_at_once: Maybe[str] = UNSET
 
 
 # replies
@@ -212,8 +221,11 @@ class RulesInfo:
     """An assignment's rules as people write them; "" where there is none.
 
     Times are dates and times in `timezone`, the course's; a date alone, or a time with an offset, is understood as
-    well. `max_size` is in bytes or such as "10 MiB"; `accepts` are file endings separated by spaces. `tag` changes
-    whenever any of it does.
+    well. `max_size` is in bytes or such as "10 MiB"; `accepts` are file endings separated by spaces; `files` are
+    the expected files, one a line. `counts` is "latest" or "on-time"; `hidden`, `penalties` (whether late work
+    costs something), `apply_penalties` and `release_at_once` are "yes" or "no"; `per_day` and `max_penalty` are
+    percentage points. What is "" of `counts` and of the penalties is as in the course. `tag` changes whenever any
+    of it does.
     """
 
     assignment: str
@@ -226,6 +238,15 @@ class RulesInfo:
     points: str
     timezone: str
     tag: str
+    hidden: str = ""
+    files: str = ""
+    counts: str = ""
+    penalties: str = ""
+    grace_minutes: str = ""
+    per_day: str = ""
+    max_penalty: str = ""
+    apply_penalties: str = ""
+    release_at_once: str = ""
 
 
 def rules_info(planned: RulesAsText) -> RulesInfo:
@@ -383,7 +404,8 @@ class GradebookRowInfo:
     """One person's result. `grade` is before late penalties, `penalised` after them, null where there is nothing.
 
     `received` is when the submission that counts was (Unix seconds), `late` by how many seconds it was late. `points`
-    are known points by question. An upload can say from which `version` of what is stored it was made.
+    are known points by question. An upload can say from which `version` of what is stored it was made. `again`: a
+    submission counts that came after the grade.
     """
 
     user: str
@@ -399,6 +421,7 @@ class GradebookRowInfo:
     points: dict[str, float]
     version: str
     received: Maybe[float] = UNSET
+    again: Maybe[bool] = UNSET
 
 
 @dataclass(frozen=True)
@@ -421,7 +444,7 @@ def _gradebook_row(row: GradebookRow) -> GradebookRowInfo:
     return GradebookRowInfo(
         person.username, person.name, person.email, list(person.sections), list(person.ids), row.grade, row.penalised,
         row.entry.feedback, row.draft, row.late, dict(row.points), row.version,
-        given(None if row.received is None else row.received / SECOND),
+        given(None if row.received is None else row.received / SECOND), given(row.again or None),
     )  # fmt: skip
 
 

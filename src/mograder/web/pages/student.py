@@ -258,13 +258,13 @@ def _open_assignment(request: PageRequest) -> MyAssignment:
     course, task = request.course, _own_assignment(request)
     mine = _mine(request, task)
     attempt = request.query.get("received", "")
-    now = course.submissions.lateness(mine.due, course.clock())
-    question = doubts.replaced(mine.standing.kept, mine.standing.rule, now, course.plan.zone)
+    policy = course.submissions.late_policy(task.name)
+    now = policy.lateness(mine.due, course.clock())
+    question = doubts.replaced(mine.standing.kept, mine.standing.rule, now, policy.zone)
     received = next((each for each in mine.standing.kept if str(each.submission.attempt) == attempt), None)
-    plan = course.plan
     return MyAssignment(
         request.frame, mine, _files(request, task), course.admission.limit_for(task), task.rules.endings,
-        plan.penalties, str(plan.zone), now, received, "repeated" in request.query,
+        policy.penalties, str(policy.zone), now, received, "repeated" in request.query,
         questions=(question,) if question else (),
         grading=course.results.of(request.actor, task, request.actor.username),
         mark=course.mark_release.shown(task, request.actor.username),
