@@ -9,12 +9,20 @@ import sqlite3
 from collections.abc import Sequence
 
 from mograder.domain.disclosure import Hidden
-from mograder.domain.grading_jobs import TRIES, Announced, Job, Result, new_job
+from mograder.domain.grading_jobs import TRIES, Announced, Job, Readiness, Result, new_job
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.rows import places, where_asked
-from mograder.store.shared.rows import JOB_COLUMNS, RESULT_COLUMNS, job_of, result_of
+from mograder.store.shared.rows import (
+    JOB_COLUMNS,
+    READINESS_COLUMNS,
+    RESULT_COLUMNS,
+    job_of,
+    readiness_of,
+    readiness_values,
+    result_of,
+)
 
 TURN = """(SELECT count(*) FROM grading_jobs AS other WHERE other.assignment = job.assignment
 AND other.username = job.username AND (other.finished = 1 OR other.receipt > job.receipt))"""
@@ -72,6 +80,14 @@ class FolderJobs:
     def announced(self) -> dict[AssignmentName, Announced]:
         rows = self._ledger.read("SELECT assignment, tests, hidden FROM grading_tests ORDER BY assignment")
         return {AssignmentName(name): Announced(tests, Hidden(hidden)) for name, tests, hidden in rows}
+
+    def report(self, readiness: Readiness) -> None:
+        sql = f"INSERT OR REPLACE INTO grading_readiness ({READINESS_COLUMNS}) VALUES ({places(READINESS_COLUMNS)})"
+        self._ledger.write(lambda connection: connection.execute(sql, readiness_values(readiness)))
+
+    def readiness(self) -> dict[AssignmentName, Readiness]:
+        rows = self._ledger.read(f"SELECT {READINESS_COLUMNS} FROM grading_readiness")
+        return {each.assignment: each for each in map(readiness_of, rows)}
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:
         asked = (now, now, _json(assignments))
