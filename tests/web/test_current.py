@@ -215,4 +215,23 @@ TestTwoServersOfACourseThatLives.settings = LIVING
 
 
 def test_two_servers_of_a_course_that_lives_in_a_database(postgres_url: str) -> None:
-    run_state_machine_as_test(lambda: LivingDatabase(postgres_url), settings=settings(LIVING, max_examples=2))
+    run_state_machine_as_test(lambda: LivingDatabase(postgres_url), settings=settings(LIVING, max_examples=3))
+
+
+def test_every_kind_of_change_shows_at_the_other_server_of_a_database(postgres_url: str) -> None:
+    living, hw1 = LivingDatabase(postgres_url), ASSIGNMENTS[0]
+    living.begin()
+    for change in (
+        lambda: living.submit(0, ALICE, hw1, "a", 0),
+        lambda: living.write_plan("on-time", 2),
+        lambda: living.extend(1, ALICE, hw1, Decision.GRANT),
+        lambda: living.submit(1, ALICE, hw1, "b", 3),
+        lambda: living.mark(0, ALICE, hw1, "2"),
+        lambda: living.extend(0, ALICE, hw1, Decision.WITHDRAW),
+        lambda: living.download(1, BOB, hw1),
+        lambda: living.remove(0, ALICE),
+        lambda: living.erase(1, ALICE),
+    ):
+        change()
+        living.both_say_what_one_says_that_has_just_started()
+    living.teardown()
