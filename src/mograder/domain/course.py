@@ -33,6 +33,7 @@ from mograder.domain.latest import LatestSubmissions
 from mograder.domain.login_codes import LoginCodes
 from mograder.domain.mark_release import MarkRelease
 from mograder.domain.marking_desk import MarkingDesk
+from mograder.domain.marking_entries import MarkingEntries
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.publishing import Publishing
 from mograder.domain.receipts import LatestFile, Signer
@@ -134,8 +135,9 @@ class Course:
     @cached_property
     def marking(self) -> MarkingDesk:
         return MarkingDesk(
-            self.store, self.extensions, self._people, self.clock, lru_cache(4096)(self.read_record), self.new_secret
-        )
+            self.store, self.latest, MarkingEntries(self.store), self.extensions, self._people, self.clock,
+            lru_cache(4096)(self.read_record), self.new_secret,
+        )  # fmt: skip
 
     @cached_property
     def mark_release(self) -> MarkRelease:

@@ -65,6 +65,11 @@ class LatestSubmissions:
         """The same of everybody's for an assignment."""
         return self._in_assignment.get(assignment, 0)
 
+    def in_assignment(self, assignment: AssignmentName) -> list[Submission]:
+        """Everybody's for an assignment."""
+        with self._lock:
+            return [each for (name, _), (_, each) in self._latest.items() if name == assignment]
+
     def get(self, key: Key) -> Submission | None:
         found = self._latest.get(key)
         return found[1] if found else None
