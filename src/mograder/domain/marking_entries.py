@@ -75,10 +75,14 @@ class MarkingEntries:
         points = {place for place in looked_at if place in given and _gives_points(given[place], held.sheet)}
         asked = {(each.username, each.key): Request.read(each).open for each in entries if each.kind is Kind.REQUEST}
         requests = dict.fromkeys(held.open_requests, True) | asked
-        return replace(
-            held, number=max(number for number, _ in new), given=given,
-            marked=(held.marked - frozenset(looked_at)) | points, open_requests=tuple(sorted(place for place, is_open in requests.items() if is_open)), comments={key: of for key, of in comments.items() if of},
-        )  # fmt: skip
+        return CurrentMarks(
+            number=max(number for number, _ in new),
+            sheet=held.sheet,
+            given=given,
+            marked=(held.marked - frozenset(looked_at)) | points,
+            open_requests=tuple(sorted(place for place, is_open in requests.items() if is_open)),
+            comments={key: of for key, of in comments.items() if of},
+        )
 
 
 def _count(comments: dict[str, dict[str, int]], entry: Entry | None, step: int) -> None:

@@ -11,6 +11,7 @@ import httpx2
 import psycopg
 import pytest
 
+from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.release import Fetched
 from mograder.signing import Ed25519Signer, new_private_key
@@ -69,6 +70,7 @@ def test_every_query_of_a_request_is_answered_by_an_index(
     course.store.release.note_fetched([Fetched(HW1, ALICE, NOON)])
     course.standings.board()
     course.submissions.rush()
+    course.marking.overview(COURSE_INSTRUCTOR, course.release.assignment(COURSE_INSTRUCTOR, "hw1"))
     queries = [query for sent in asked for query in sent]
     assert len({sql for sql, _ in queries}) > 12
     with psycopg.connect(postgres_url, autocommit=True) as connection:
