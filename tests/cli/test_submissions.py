@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +17,7 @@ import pytest
 from mograder.cli import run
 from mograder.client.outbox import Outbox
 from tests.hostile import Answer, HostileServer, as_json
-from tests.parts import CODE, Running, environment, names_in, sha256
+from tests.parts import CODE, Running, names_in, serving, sha256
 
 Run = Callable[..., Any]
 
@@ -208,17 +206,8 @@ def test_what_cannot_be_sent_is_kept_and_goes_out_with_the_next_command(
 @contextmanager
 def restarted(server: Running) -> Iterator[None]:
     """A server on the same course and port."""
-    words = [sys.executable, "-m", "mograder", "serve", str(server.root), "-p", str(server.port)]
-    process = subprocess.Popen(
-        words, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        assert any("Ctrl-C" in line for line in process.stdout)
+    with serving(str(server.root), port=server.port):
         yield
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_what_is_refused_later_stays_until_it_is_forgotten(alice: Run, server: Running) -> None:
@@ -256,6 +245,19 @@ def test_a_refusal_to_the_students_face_leaves_nothing_waiting(alice: Run, serve
     due(server, timedelta(hours=-3), timedelta(hours=-2))
     alice("https", "submit", "hw1", work(b"x\n"), code=5)
     assert Outbox().all() == []
+
+
+def test_a_student_is_told_how_many_attempts_are_left_and_when_the_next_is_taken(alice: Run, server: Running) -> None:
+    (server.root.parent / "mograder.toml").write_text("[grading]\nper_hour = 1\n")
+    file = work(b"one")
+    assert "Attempts left in this hour: 1 of 1" in alice("https", "submit", "hw1", file, "--dry-run")[1]
+    assert "Attempts left in this hour: 1 of 1" in alice("https", "submit", "hw1", file)[1]
+    assert "No attempt is left in this hour: the next submission is taken at" in alice("https", "feedback", "hw1")[0]
+    _, err = alice("https", "submit", "hw1", work(b"two"), code=5)
+    assert "1 time within an hour" in err
+    assert re.search(r"the next is taken at .* UTC, in (60|59) minutes", err)
+    assert (Outbox().all(), len(kept(server))) == ([], 2)
+    assert "already your latest" in alice("https", "submit", "hw1", work(b"one"))[0]
 
 
 def test_nobody_sends_what_somebody_else_left(alice: Run, server: Running, monkeypatch: pytest.MonkeyPatch) -> None:

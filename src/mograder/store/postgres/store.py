@@ -28,6 +28,7 @@ from mograder.store.postgres.jobs import PostgresJobs
 from mograder.store.postgres.keys import PostgresKeys
 from mograder.store.postgres.marking import PostgresMarking
 from mograder.store.postgres.recall import Reading, reading
+from mograder.store.postgres.regrades import PostgresRegrades
 from mograder.store.postgres.release import PostgresRelease
 from mograder.store.postgres.rows import VERSIONS, commitments_place, read_commitments, record
 from mograder.store.postgres.submissions import PostgresSubmissions
@@ -59,6 +60,7 @@ class PostgresStore:
         self.extensions = PostgresExtensions(tables)
         self.grades = PostgresGrades(tables)
         self.jobs = PostgresJobs(tables)
+        self.regrades = PostgresRegrades(tables)
         self.marking = PostgresMarking(tables)
         self.guard = PostgresGuard(tables)
         self.audit = PostgresAudit(tables)
