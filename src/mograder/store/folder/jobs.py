@@ -26,7 +26,7 @@ _IN_TURN = f"""WITH waiting AS MATERIALIZED (
 )
 SELECT {JOB_COLUMNS} FROM waiting JOIN people USING (assignment, username) WHERE %s
 ORDER BY results + newer, attempt, receipt"""
-"""Whose turn it is: who has had fewer results, and of a person's jobs the newest. Sorted, not counted anew for each job,
+"""Whose turn it is: who has had fewer results, and of a person's jobs the newest. Sorted, not counted anew for each,
 so that nobody slows the queue by filling it."""
 
 _NEXT = _IN_TURN % ("SELECT value FROM json_each(?)", f"tries < {TRIES} AND lease <= ? AND not_before <= ?")

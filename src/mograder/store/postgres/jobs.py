@@ -27,7 +27,7 @@ _TURNS = """waiting AS MATERIALIZED (
 ), turns AS (
     SELECT course, receipt, results + newer AS turn FROM waiting JOIN people USING (assignment, username)
 )"""
-"""Whose turn it is: who has had fewer results, and of a person's jobs the newest. Sorted, not counted anew for each job,
+"""Whose turn it is: who has had fewer results, and of a person's jobs the newest. Sorted, not counted anew for each,
 so that nobody slows the queue by filling it."""
 
 _JOB_COLUMNS = ", ".join(f"job.{name}" for name in JOB_COLUMNS.split(", "))
