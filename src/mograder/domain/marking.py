@@ -333,7 +333,7 @@ class Names:
         return pseudonym(self.salt, username) if self.salt else username
 
     def in_order(self, people: Iterable[T], of: Callable[[T], str]) -> list[T]:
-        """By what is shown: where names are hidden, the order must not say how they are sorted. `of` is the user name."""
+        """By what is shown: where names are hidden, no order may tell of them. `of` gives the user name."""
         return sorted(people, key=lambda each: self.shown(of(each)))
 
     def find(self, text: str, people: Iterable[str]) -> Username | None:

@@ -199,7 +199,7 @@ def find_person(request: PageRequest, task: Assignment, text: str) -> Username:
 
 async def live(request: PageRequest) -> Answer:
     """The event stream that says that a mark has changed."""
-    request.api.live_marking.check()
+    request.api.live_marking.check(request.actor.username)
     name, course = sessions.cookie_name(request.course), request.course
 
     def may() -> bool:
