@@ -151,7 +151,7 @@ def _points(client: Client, chosen: messages.AssignmentInfo) -> float | None:
     try:
         return float(points) if points else None
     except ValueError:
-        raise NetworkFailure(f"the server's answer cannot be understood: {printable(points)!r} points") from None
+        raise NetworkFailure(f"the server's answer cannot be understood: {printable(str(points))!r} points") from None
 
 
 def _stored(client: Client, chosen: messages.AssignmentInfo) -> Sequence[GradeEntry]:

@@ -59,8 +59,11 @@ def grades_here(root: Path, wanted: int | None) -> bool:
 
 
 @contextlib.contextmanager
-def grading(root: Path, wanted: int | None) -> Iterator[None]:
-    """Grade what comes in, `wanted` at once, until the block ends; None means 1 where there are tests, else none."""
+def grading(root: Path, wanted: int | None, submitted: Path | None = None) -> Iterator[None]:
+    """Grade what comes in, `wanted` at once, until the block ends; None means 1 where there are tests, else none.
+
+    `submitted` is where submissions stand, if the server was told by a flag.
+    """
     wanted = _wanted(root, wanted)
     if not wanted:
         yield
@@ -71,6 +74,8 @@ def grading(root: Path, wanted: int | None) -> Iterator[None]:
         return
     stop = threading.Event()
     command = [sys.executable, "-m", "mograder", "worker", str(root), "--jobs", str(wanted), "--child"]
+    if submitted is not None:
+        command += ["--submitted-dir", str(submitted)]
     keeper = threading.Thread(target=_keep, args=(command, stop), name="grading", daemon=True)
     keeper.start()
     try:

@@ -139,7 +139,7 @@ def serve(folder: Path | None, print_unit: bool, **given: Any) -> None:
         options = {"check_tokens": not settings.no_auth, **front.options}
         report = banner(root, course, front, settings.no_auth)
         app = create_app(course, **options)
-        with grading(root, settings.grading_workers):
+        with grading(root, settings.grading_workers, settings.submitted_dir):
             keep_serving(front, app, stack.close, lambda stack: create_app(opened(stack), **options), report)
 
 

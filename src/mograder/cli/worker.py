@@ -29,8 +29,15 @@ from mograder.domain.names import counted
 @click.option("-j", "--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="How many at once.")
 @click.option("--drain", is_flag=True, help="End when nothing waits to be graded.")
 @click.option("--retry", is_flag=True, help="Try again what was given up, too.")
+@click.option(
+    "--submitted-dir", type=click.Path(file_okay=False, path_type=Path),
+    help="Where submissions are kept, if `serve` was told so. [default: as mograder.toml says]",
+)  # fmt: skip
 @click.option("--child", is_flag=True, hidden=True, help="Low priority; end when standard input is closed.")
-def worker(place: Path | str, sources: Path | None, jobs: int, drain: bool, retry: bool, child: bool) -> None:
+def worker(
+    place: Path | str, sources: Path | None, jobs: int, drain: bool, retry: bool, submitted_dir: Path | None,
+    child: bool,
+) -> None:  # fmt: skip
     """Grade the submissions of a course as they come in, in a sandbox, until interrupted.
 
     COURSE_FOLDER has source/ASSIGNMENT/ASSIGNMENT.py beside the folder that is served. Of a course in a database,
@@ -56,7 +63,7 @@ def worker(place: Path | str, sources: Path | None, jobs: int, drain: bool, retr
         with contextlib.suppress(OSError):
             os.nice(15)
         threading.Thread(target=_wait_for_the_end, args=(stop,), name="parent", daemon=True).start()
-    course = open_existing(place)
+    course = open_existing(place, submitted_dir=submitted_dir)
     try:
         assert isinstance(course.signer, Ed25519Signer), "the factory gives a course this signer"
         if retry:

@@ -63,7 +63,8 @@ def run(channel: Channel) -> None:
         if whoami() != own:  # a process that the cell has forked, and that goes on behind it
             leave(1)
         channel.send({"done": cell.index, "failure": None if failure is None else asdict(failure)})
-        channel.receive()  # the next cell starts when it is known that this one has ended no other process
+        if job["careful"]:
+            channel.receive()  # the next cell starts when it is known that this one has ended no other process
     output.renew()
     channel.send({"ready": sorted(notebook.shared)})
     if job.get("together"):
