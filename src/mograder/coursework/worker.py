@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -130,6 +130,7 @@ class Worker:
             return _Open(stamp, None, stack)
         self._store.jobs.announce(name, Announced(exam.tested.tests, self._folders.file.grading_rules(name).hidden))
         self._say(f"{name} is graded, tests {exam.tested.tests[:12]}")
+        self._release(name)
         return _Open(stamp, exam, stack)
 
     # jobs
@@ -166,7 +167,9 @@ class Worker:
     def _grade(self, job: Job, exam: Exam) -> bool:
         result, error = self._run(job, exam)
         if result is not None:
-            return self._store.jobs.finish(job, result)
+            kept = self._store.jobs.finish(job, result)
+            self._release(job.assignment, [job.username])
+            return kept
         self._store.jobs.fail(job, error, self._course.clock() + pause_after(job.tries))
         return False
 
@@ -190,6 +193,13 @@ class Worker:
             return None, self._told(job, record.report.error)
         signed = self._signer.sign(claims_of(record), KIND)
         return Result(job.receipt, exam.tested.tests, job.assignment, job.username, record.graded, signed), ""
+
+    def _release(self, name: AssignmentName, users: Collection[str] | None = None) -> None:
+        """Release marks that are released at once. What is missed now is done when the tests are opened again."""
+        try:
+            self._course.mark_release.release_automatic(name, users)
+        except MograderError as error:
+            self._say(f"marks of {name} could not be released: {error.message}")
 
     def _told(self, job: Job | RegradeJob, error: str) -> str:
         self._say(f"submission {job.receipt} of {job.username} for {job.assignment} could not be graded: {error}")
