@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mograder.cli.completion import local_names
 from mograder.cli.output import clean, json_option, note, table, tell, tell_json
 from mograder.config import utc_now
 from mograder.domain.errors import MograderError, Usage
@@ -32,7 +33,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command(short_help="Grade submissions: a signed record and a page for each.")
-@click.argument("assignments", nargs=-1, metavar="[ASSIGNMENT|PATH]...")
+@click.argument("assignments", nargs=-1, metavar="[ASSIGNMENT|PATH]...", shell_complete=local_names)
 @click.option(
     "--source",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mograder.cli.completion import local_names
 from mograder.cli.output import json_option, note, result
 from mograder.config import utc_now
 from mograder.domain.errors import MograderError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Make a feedback page a student, and the table of grades.")
-@click.argument("assignments", nargs=-1, required=True, metavar="ASSIGNMENT|PATH...")
+@click.argument("assignments", nargs=-1, required=True, metavar="ASSIGNMENT|PATH...", shell_complete=local_names)
 @click.option(
     "-o", "--output-dir", type=click.Path(file_okay=False, path_type=Path),
     help="Where pages go, in a folder for each assignment. [default: feedback/]",
