@@ -234,7 +234,7 @@ def test_a_person_s_bound_holds_for_submissions_that_arrive_together(store: Stor
     assert names == [version_filename(ALICE, NOON + number * SECOND) for number in range(5)]
 
 
-def test_the_latest_of_everybody_and_who_has_handed_in_are_told_at_once(store: Store) -> None:
+def test_the_latest_of_everybody_and_who_has_submitted_are_told_at_once(store: Store) -> None:
     other = AssignmentName("hw2")
     assert (store.submissions.latest(), store.submissions.users(HW1)) == ([], [])
     submit_work(store, SIGNER, ALICE, b"one", NOON + 9 * SECOND)
