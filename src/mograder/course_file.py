@@ -51,6 +51,7 @@ class _Grading:
     file_mb: int | None = None
     output_kb: int | None = None
     calls: int | None = None
+    per_hour: int | None = None
 
     def over(self, other: _Grading) -> _Grading:
         """These, and what `other` says where these say nothing."""
@@ -60,6 +61,8 @@ class _Grading:
     def rules(self) -> GradingRules:
         """Raises ValueError."""
         limits = {name: getattr(self, name) for name in LIMITS if getattr(self, name) is not None}
+        if self.per_hour is not None and self.per_hour < 1:
+            raise ValueError(f"grading: per_hour is {self.per_hour}: give at least 1")
         for name, value in limits.items():
             if not 0 < value < 1e9:
                 raise ValueError(f"grading: {name} is {value}: give more than 0")
@@ -201,7 +204,7 @@ class CourseFile:
                 raise ValueError(f"assignments: {error}") from None
             if any(name.key == each.key for each in rules):
                 raise ValueError(f"assignments: {name!r} is there twice: which one counts?")
-            rules[name] = _rules(entry, zone)
+            rules[name] = replace(_rules(entry, zone), per_hour=entry.grading.over(self.grading).per_hour)
         for editor, template in self.edit_links.items():
             _check_edit_link(editor, template)
         url = (self.https.url or "").rstrip("/")
@@ -214,7 +217,8 @@ class CourseFile:
             raise ValueError(f"marking: regrade_days is {self.marking.regrade_days}: give 0 or more")
         most = Allowance(self.server.max_per_hour, self.server.max_attempts, self.server.max_person_mb * MIB)
         plan = Plan(self.title, url, rules, zone, penalties, self.counts, code, self.edit_links, allowance=most,
-                    regrade_days=self.marking.regrade_days, letters=_letters(self.marking))  # fmt: skip
+                    regrade_days=self.marking.regrade_days, letters=_letters(self.marking),
+                    per_hour=self.grading.per_hour)  # fmt: skip
         return plan if self.server.max_people is None else replace(plan, max_people=self.server.max_people)
 
     def grading_rules(self, assignment: str) -> GradingRules:
@@ -284,7 +288,7 @@ def _rules(entry: _Assignment, zone: tzinfo) -> Rules:
         raise ValueError(f"assignments: {entry.name!r}: {error}") from None
     return Rules(
         entry.title, schedule, entry.max_size, accepts, entry.points, entry.hidden, _questions(entry), _expected(entry),
-        penalties, entry.counts, entry.release_at_once,
+        penalties=penalties, counts=entry.counts, release_at_once=entry.release_at_once,
     )  # fmt: skip
 
 

@@ -75,6 +75,7 @@ class Rules:
     """Whether students are not told of it before it opens."""
     questions: tuple[PlannedQuestion, ...] = ()
     expects: tuple[str, ...] = ()  # names of the files that make a submission; empty where any will do
+    per_hour: int | None = None  # attempts that a student has within an hour
     penalties: OwnPenalties = field(default_factory=OwnPenalties)
     counts: CountingRule | None = None  # None: as in the course
     release_at_once: bool = False
@@ -112,6 +113,7 @@ class Rules:
             self.hidden or other.hidden,
             self.questions or other.questions,
             self.expects or other.expects,
+            self.per_hour or other.per_hour,
             self.penalties.over(other.penalties),
             self.counts or other.counts,
             self.release_at_once or other.release_at_once,
@@ -186,6 +188,7 @@ class Plan:
     `edit_links` are templates of links that open a file in an editor, by the editor's name, with EDIT_PLACEHOLDERS.
     A released mark can be disputed for `regrade_days`; 0: never. Once there are `max_people` accounts, the shared
     enrollment code adds no more; `allowance` is what each person may submit. `letters` is empty where none are given.
+    `per_hour` bounds attempts at each assignment that says nothing else.
     """
 
     title: str = ""
@@ -200,13 +203,14 @@ class Plan:
     allowance: Allowance = field(default_factory=Allowance)
     regrade_days: float = 7
     letters: LetterScale = field(default_factory=LetterScale)
+    per_hour: int | None = None
 
     def rules_of(self, name: AssignmentName) -> Rules:
         """What is said about an assignment, whatever Unicode form its name has here and there."""
         said = self.rules.get(name)
         if said is None and not name.isascii():
             said = next((rules for each, rules in self.rules.items() if each.key == name.key), None)
-        return Rules() if said is None else said
+        return Rules(per_hour=self.per_hour) if said is None else said
 
     def late_policy(self, name: AssignmentName) -> LatePolicy:
         """What holds for late submissions of an assignment: what is said about it, else what the course says."""

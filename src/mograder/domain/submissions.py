@@ -10,10 +10,12 @@ from typing import Protocol
 from mograder.domain import counting, deadlines, doubts
 from mograder.domain.access import Actor
 from mograder.domain.admission import Admission
+from mograder.domain.allowance import Allowance, AttemptsLeft, HourlyBound
 from mograder.domain.assignments import Assignment, CountingRule, LatePolicy
 from mograder.domain.chain import Link
 from mograder.domain.commitments import Commitment, CommitmentsStore, commitment_for, used
 from mograder.domain.counting import AssessedSubmission, ListedSubmission
+from mograder.domain.deadlines import Schedule
 from mograder.domain.errors import BadRequest, NotFound, WrongType
 from mograder.domain.extensions import Extensions, personal_schedule
 from mograder.domain.files import StoredFile
@@ -34,6 +36,13 @@ from mograder.domain.receipts import (
     stem_of,
 )
 from mograder.domain.rules import ConfigStore
+
+
+def _bound(attempts: int, schedule: Schedule, now: int) -> HourlyBound:
+    """The bound of `attempts` an hour for a person with this schedule."""
+    ahead = (each for each in (schedule.due, schedule.closes) if each is not None and not deadlines.is_over(each, now))
+    return HourlyBound(attempts, min(ahead, default=None))
+
 
 FEW = 20
 """People whose receipts are read faster one by one than with everybody's."""
@@ -181,7 +190,7 @@ class Submissions:
         submission = NewSubmission(
             user, assignment.name, actor.username, moment, body, late, schedule.due, arrived, sent_name(filename)
         )  # fmt: skip
-        allowance = None if actor.is_instructor else plan.allowance
+        allowance = None if actor.is_instructor else self._allowance(assignment, schedule, moment)
         issue = issue_receipt(submission, self.signer, course_name(plan, self.signer), allowance)
         accepted = self.store.accept(submission, issue)
         if any(each.sha256 == body.sha256 for each in announced):
@@ -208,7 +217,22 @@ class Submissions:
             found.append(doubts.missing_and_extra(assignment.rules.expects, names))
         return tuple(filter(None, found))
 
+    def _allowance(self, assignment: Assignment, schedule: Schedule, now: int) -> Allowance:
+        plan, attempts = self.config.plan(), assignment.rules.per_hour
+        bound = None if attempts is None else _bound(attempts, schedule, now)
+        return replace(plan.allowance, here=bound, zone=plan.zone)
+
     # reading
+
+    def attempts_left(self, assignment: Assignment, user: Username) -> AttemptsLeft | None:
+        """How many attempts the person has left in this hour; None where they are not bounded."""
+        now, attempts = self.clock(), assignment.rules.per_hour
+        if attempts is None:
+            return None
+        bound = _bound(attempts, self.extensions.schedule(assignment, user), now)
+        own = [each.submission for each in self.history(assignment, user) if each.submission.by == user]
+        moments = [each.came for each in own]
+        return AttemptsLeft(bound.attempts, bound.left(moments, now), bound.free(moments, now))
 
     def late_policy(self, assignment: AssignmentName) -> LatePolicy:
         """What holds for late submissions of an assignment now."""

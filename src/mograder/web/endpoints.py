@@ -310,8 +310,10 @@ def upload_grades(request: Request) -> Reply:
 def status(request: Request) -> Reply:
     course, assignment, user = request.course, request.assignment(), request.person()
 
+    attempts = course.submissions.attempts_left(assignment, user)
+
     def write() -> Reply:
-        return status_reply(course.standings.of(assignment, user))
+        return status_reply(course.standings.of(assignment, user), attempts)
 
     key = ("standings", assignment.name)
 
@@ -319,7 +321,7 @@ def status(request: Request) -> Reply:
         seen = course.standings.version(assignment)
         return request.caches.versions.get(key, seen, lambda: seen)  # one object compares fast
 
-    seen = (request.caches.tick.get(key, look), course.standings.number(assignment, user))
+    seen = (request.caches.tick.get(key, look), course.standings.number(assignment, user), attempts and attempts.left)
     return request.caches.replies.get((key, user), seen, write)
 
 

@@ -195,7 +195,7 @@ class AssignmentInfo:
     """Times are Unix seconds; a student gets their own, extensions included. `max_size` is in bytes; `accepts` are file
     endings, absent for any; `expected` are the names of the files that make a submission. `grace` is in seconds after
     `duedate`. `late`, `days_late`, `penalty` (percentage points)
-    are what a submission would be that arrived now.
+    are what a submission would be that arrived now. `per_hour` is how many attempts a student has within an hour.
     """
 
     name: str
@@ -213,6 +213,7 @@ class AssignmentInfo:
     days_late: Maybe[int] = UNSET
     penalty: Maybe[float] = UNSET
     expected: Maybe[list[str]] = UNSET
+    per_hour: Maybe[int] = UNSET
 
 
 @dataclass(frozen=True)
@@ -492,7 +493,8 @@ class Status:
 
     `attempts` is the number of versions; `counts` is the version that counts by the course's `rule`, and `received`,
     `late`, `days_late`, `penalty` (percentage points), `explanation` and `by` belong to it. Times are Unix seconds.
-    `again`: it came after the grade, and is to be graded again.
+    `again`: it came after the grade, and is to be graded again. `attempts_left` are those of this hour, where they are
+    bounded; where none is left, `next_attempt` is when the next submission is taken.
     """
 
     status: str
@@ -513,6 +515,8 @@ class Status:
     explanation: Maybe[str] = UNSET
     extension: Maybe[ExtensionInfo] = UNSET
     again: Maybe[bool] = UNSET
+    attempts_left: Maybe[int] = UNSET
+    next_attempt: Maybe[float] = UNSET
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from mograder.domain import deadlines, doubts
 from mograder.domain.access import Allow
+from mograder.domain.allowance import AttemptsLeft
 from mograder.domain.assignments import Assignment, CountingRule, ReleaseFile, title_of
 from mograder.domain.board import due_order
 from mograder.domain.counting import AssessedSubmission
@@ -137,6 +138,8 @@ class MyAssignment(Page):
     grading: Progress = field(default_factory=Progress)
     mark: ShownMark = field(default_factory=ShownMark)
     regrade_problem: str = ""
+    attempts: AttemptsLeft | None = None
+    """What is left of the attempts in this hour; None where they are not bounded."""
 
     @property
     def asks_until(self) -> int | None:
@@ -266,6 +269,7 @@ def _open_assignment(request: PageRequest) -> MyAssignment:
         grading=course.results.of(request.actor, task, request.actor.username),
         mark=course.mark_release.shown(task, request.actor.username),
         instructions=_instructions(request, task),
+        attempts=course.submissions.attempts_left(task, request.actor.username),
     )  # fmt: skip
 
 
