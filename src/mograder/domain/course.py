@@ -33,6 +33,7 @@ from mograder.domain.login_codes import LoginCodes
 from mograder.domain.mark_release import MarkRelease
 from mograder.domain.marking_desk import MarkingDesk
 from mograder.domain.names import AssignmentName
+from mograder.domain.presence import Presence
 from mograder.domain.publishing import Publishing
 from mograder.domain.receipts import LatestFile, Signer
 from mograder.domain.regrading import Regrades
@@ -151,6 +152,10 @@ class Course:
     @cached_property
     def guard(self) -> Guard:
         return Guard(self.store.guard, self.clock)
+
+    @cached_property
+    def presence(self) -> Presence:
+        return Presence(self.store.guard, self.clock)
 
     @cached_property
     def login_codes(self) -> LoginCodes:
