@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mograder.cli.arguments import PLACE
+from mograder.cli.completion import local_names
 from mograder.cli.output import is_sure, json_option, note, table, tell, tell_json
 from mograder.domain.errors import MograderError
 from mograder.domain.names import Username
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Show what new tests change for everybody, and put it in force.")
-@click.argument("assignment")
+@click.argument("assignment", shell_complete=local_names)
 @click.option(
     "--course", "place", type=PLACE, default=".", metavar="FOLDER|URL", help="The course. [default: this folder]"
 )
