@@ -30,7 +30,7 @@ LOADED = (
     "mograder.web.pages.routes", "mograder.web.serving.proxies", "mograder.web.serving.server",
     "mograder.web.serving.workers", "uvloop",
 )  # fmt: skip
-"""What a server loads, or most of it: what is missing here is loaded by the server itself."""
+"""What a server loads, or most of it: what is missing here it loads itself."""
 
 
 class Process:
@@ -208,9 +208,18 @@ def _become(asked: dict[str, Any], out: int, err: int) -> None:
     sys.argv = ["mograder", *asked["words"]]
 
 
+def _load() -> None:
+    for name in LOADED:
+        importlib.import_module(name)
+    from mograder.web.pages.page import _templates, assets
+
+    assets()
+    for name in _templates().list_templates(["html"]):
+        _templates().get_template(name)  # compiles it, which takes a page's first view 0.1 s
+
+
 if __name__ == "__main__":
-    for _name in LOADED:
-        importlib.import_module(_name)
+    _load()
     with socket.socket(fileno=int(sys.argv[1])) as _asking:
         _asked = _fork_on_request(_asking)
     if _asked is not None:

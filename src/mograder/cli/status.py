@@ -66,7 +66,7 @@ def feedback(
     else:
         by_machine = "The grade is not released yet." if grading.result else "Not yet graded."
         lines.append("No submission yet." if status.status == "new" else by_machine)
-    lines += _progress(grading)
+    lines += [*_progress(grading), *attempts_left(chosen, status)]
     result(
         as_json,
         {
@@ -81,6 +81,16 @@ def feedback(
         note(f"the feedback page is in {output}")
     elif status.feedback_available:
         note(f"there is a feedback page: mograder https feedback {chosen.name!r} -o feedback.html")
+
+
+def attempts_left(assignment: messages.AssignmentInfo, status: messages.Status) -> list[str]:
+    """What is left of the attempts in this hour, where they are bounded."""
+    left = known(status.attempts_left)
+    if left is None:
+        return []
+    if after := known(status.next_attempt):
+        return [f"No attempt is left in this hour: the next submission is taken at {when(after, seconds=True)}"]
+    return [f"Attempts left in this hour: {left} of {known(assignment.per_hour) or left}"]
 
 
 LOOK_SECONDS = 1.0

@@ -1,4 +1,6 @@
-"""Grades a course's submissions as they come in: claims a job, runs it, keeps the signed record as its result.
+"""Grades a course's submissions as they come in, and when none waits, those that are graded again.
+
+It claims a job, runs it, and keeps the signed record as its result.
 
 Invariant: a job that this worker has claimed is renewed while it runs and then finished or given back; if the worker
 dies instead, the lease ends and another worker claims it.
@@ -8,20 +10,22 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from mograder.course_file import CONFIG_NAME, read_course_file
 from mograder.coursework.autograding import Exam, grade_one, read_submitted
-from mograder.coursework.exams import Wishes, opened_exam
+from mograder.coursework.exams import Twice, Wishes, opened_exam
 from mograder.coursework.folders import GradingFolders
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, MograderError, NotFound, Unreadable
 from mograder.domain.grading_jobs import LEASE, Announced, Job, Result, pause_after
 from mograder.domain.names import AssignmentName
 from mograder.domain.receipts import Receipt
+from mograder.domain.regrade_jobs import RegradeJob
 from mograder.domain.results import Outcome
 from mograder.signing import Ed25519Signer
 from mograder.wire.records import KIND, claims_of
@@ -126,6 +130,7 @@ class Worker:
             return _Open(stamp, None, stack)
         self._store.jobs.announce(name, Announced(exam.tested.tests, self._folders.file.grading_rules(name).hidden))
         self._say(f"{name} is graded, tests {exam.tested.tests[:12]}")
+        self._release(name)
         return _Open(stamp, exam, stack)
 
     # jobs
@@ -138,10 +143,14 @@ class Worker:
         if not ready:
             return 0
         job = self._store.jobs.claim(self._new_claim(), clock(), clock() + LEASE, list(ready))
-        if job is None:
+        if job is not None:
+            with self._renewing(partial(self._store.jobs.renew, job)):
+                return int(self._grade(job, ready[job.assignment]))
+        again = self._store.regrades.claim(self._new_claim(), clock(), clock() + LEASE, list(ready))
+        if again is None:
             return 0
-        with self._renewing(job):
-            return int(self._grade(job, ready[job.assignment]))
+        with self._renewing(partial(self._store.regrades.renew, again)):
+            return int(self._grade_again(again, ready[again.assignment]))
 
     def _announced_exams(self) -> Iterator[tuple[AssignmentName, Exam]]:
         """Those with the tests that the course is graded with. Who announced others since has newer ones."""
@@ -156,24 +165,47 @@ class Worker:
                 self._say(f"{name} is graded with other tests now: this worker waits until it has them")
 
     def _grade(self, job: Job, exam: Exam) -> bool:
+        result, error = self._run(job, exam)
+        if result is not None:
+            kept = self._store.jobs.finish(job, result)
+            self._release(job.assignment, [job.username])
+            return kept
+        self._store.jobs.fail(job, error, self._course.clock() + pause_after(job.tries))
+        return False
+
+    def _grade_again(self, job: RegradeJob, exam: Exam) -> bool:
+        """Grade a submission for a regrade: nothing is in force by that."""
+        result, error = self._run(job, replace(exam, runs=Twice(exam.runs)) if job.twice else exam)
+        if result is not None:
+            return self._store.regrades.finish(job, result)
+        self._store.regrades.fail(job, error, self._course.clock() + pause_after(job.tries))
+        return False
+
+    def _run(self, job: Job | RegradeJob, exam: Exam) -> tuple[Result | None, str]:
+        """The result, or None and what went wrong on our side."""
         try:
             receipt = self._receipt(job)
             content = read_submitted(self._store.submissions, receipt)
         except MograderError as error:
-            return self._give_back(job, error.message)
+            return None, self._told(job, error.message)
         record = grade_one(exam, job.username, receipt.submission.filename, content, job.receipt, self._course.clock)
         if record.report.outcome is Outcome.OUR_FAILURE:
-            return self._give_back(job, record.report.error)
+            return None, self._told(job, record.report.error)
         signed = self._signer.sign(claims_of(record), KIND)
-        result = Result(job.receipt, exam.tested.tests, job.assignment, job.username, record.graded, signed)
-        return self._store.jobs.finish(job, result)
+        return Result(job.receipt, exam.tested.tests, job.assignment, job.username, record.graded, signed), ""
 
-    def _give_back(self, job: Job, error: str) -> bool:
+    def _release(self, name: AssignmentName, users: Collection[str] | None = None) -> None:
+        """Release marks that are released at once. What is missed now is done when the tests are opened again."""
+        try:
+            self._course.mark_release.release_automatic(name, users)
+        except MograderError as error:
+            self._say(f"marks of {name} could not be released: {error.message}")
+
+    def _told(self, job: Job | RegradeJob, error: str) -> str:
         self._say(f"submission {job.receipt} of {job.username} for {job.assignment} could not be graded: {error}")
-        self._store.jobs.fail(job, error[:1000], self._course.clock() + pause_after(job.tries))
-        return False
+        return error[:1000]
 
-    def _receipt(self, job: Job) -> Receipt:
+    def _receipt(self, job: Job | RegradeJob) -> Receipt:
         """Raises NotFound."""
         for receipt in self._store.submissions.receipts(job.assignment, job.username):
             if receipt.number == job.receipt:
@@ -181,13 +213,13 @@ class Worker:
         raise NotFound(f"receipt {job.receipt} is gone")
 
     @contextlib.contextmanager
-    def _renewing(self, job: Job) -> Iterator[None]:
+    def _renewing(self, renew_until: Callable[[int], bool]) -> Iterator[None]:
         over = threading.Event()
 
         def renew() -> None:
             while not over.wait(RENEW_SECONDS):
                 with contextlib.suppress(MograderError):  # the next time, or another worker claims it
-                    self._store.jobs.renew(job, self._course.clock() + LEASE)
+                    renew_until(self._course.clock() + LEASE)
 
         thread = threading.Thread(target=renew, name="renew", daemon=True)
         thread.start()
