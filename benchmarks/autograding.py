@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import ctypes
 import os
 import resource
 import subprocess
@@ -17,6 +19,7 @@ from servers import OURS, Contestant, environment
 from styles import Submission, class_of, source_text
 
 JOBS = 2
+_CHILD_SUBREAPER = 36  # prctl(2): PR_SET_CHILD_SUBREAPER
 
 # The published program runs every notebook with `uv`, which loads packages from the network. This stands for it, so
 # that neither is counted: what is asked for is there already, in the environment of the published program.
@@ -49,11 +52,14 @@ def autograde(contestant: Contestant, folder: Path, size: Size) -> Figures:
     students = class_of(size.notebooks[contestant is not OURS])
     marks = make_course(folder, students)
     words = [*contestant.program, "autograde", "hw1", "-j", str(JOBS), "--csv", str(marks)]
+    _adopt_orphans()
     began, used = time.monotonic(), _used()
     done = subprocess.run(
         words, cwd=folder, env=_environment(contestant, folder), capture_output=True, text=True, check=False
     )
-    wall, spent = time.monotonic() - began, _used() - used
+    wall = time.monotonic() - began
+    _wait_for_orphans()
+    spent = _used() - used
     expect(marks.is_file(), f"{contestant.name}: {done.stdout[-800:]}{done.stderr[-800:]}")
     rows = {row["notebook"]: row for row in csv.DictReader(marks.open(newline=""))}
     for number, each in enumerate(students):
@@ -100,6 +106,17 @@ def grader_memory(folder: Path, size: Size) -> Figures:
         return {
             "first": first, "last": _resident(), "processor": (spent - own) / many, "own": own / many
         }  # fmt: skip
+
+
+def _adopt_orphans() -> None:
+    """From now on, whose parent is gone is a child of this process, so that its processor time is counted here."""
+    ctypes.CDLL(None, use_errno=True).prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _wait_for_orphans() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
 
 
 def _used() -> float:

@@ -197,6 +197,8 @@ def _grading_beside(results: Results) -> Iterator[list[str]]:
     rows = (
         ("`autograde -j 2` of hw1, submissions a minute, beside the published one", ("autograde", "ours", "rate"),
          ("autograde", "published", "rate"), 40.0, False),
+        ("the same, processor of a submission, s", ("autograde", "ours", "processor"),
+         ("autograde", "published", "processor"), 1 / 40, True),
         ("rush of notebooks with a worker, a second, beside one without", ("graded rush", "ours", "with"),
          ("graded rush", "ours", "without"), 0.9, False),
         ("the same, slowest of a hundred answers, s", ("graded rush", "ours", "p99 with"),
@@ -209,7 +211,7 @@ def _grading_beside(results: Results) -> Iterator[list[str]]:
         if mine is not None:
             met = "-" if part is None else "yes" if (part <= goal if less_is_better else part >= goal) else "no"
             shown = "-" if part is None else f"{part:.2g}x" if part < 10 else f"{part:.0f}x"
-            yield [title, _number(mine), _number(other), shown, f"{goal:g}x", met]
+            yield [title, _number(mine), _number(other), shown, f"{goal:.3g}x", met]
 
 
 def _grading_alone(results: Results) -> Iterator[list[str]]:
