@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +39,7 @@ class Process:
 
     def __init__(self, status: socket.socket, stdout: IO[str] | None = None) -> None:
         self._status = status
+        self._lock = threading.Lock()
         self.stdout = stdout
         self.returncode: int | None = None
         self.pid = int(self._status.recv(32))
@@ -53,10 +55,18 @@ class Process:
         return code
 
     def _wait(self, seconds: float | None) -> int | None:
-        if self.returncode is None and select.select([self._status], [], [], seconds)[0]:
-            with self._status:
-                self.returncode = int(self._status.recv(32))
-        return self.returncode
+        """May be called by several threads at once: each waits at a descriptor of its own."""
+        with self._lock:
+            if self.returncode is not None:
+                return self.returncode
+            status = self._status.dup()
+        with status:
+            ended = select.select([status], [], [], seconds)[0]
+        with self._lock:
+            if ended and self.returncode is None:
+                with self._status:
+                    self.returncode = int(self._status.recv(32))
+            return self.returncode
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:

@@ -103,7 +103,7 @@ def test_every_submission_ends_in_one_outcome_and_one_number_is_everywhere(cours
 
 
 def test_what_is_told_at_the_end(course: Path, command: Command) -> None:
-    told = command("autograde", "hw1", "--force", "-j", 2).out
+    told = command("autograde", "hw1", "--force", "-j", 1).out
     assert "hw1: graded 4 submissions" in told
     assert "graded: 2  their code failed: 1  limit reached: 1  our failure: 0" in told
     assert "points: mean 17.3" in told

@@ -28,7 +28,7 @@ def course(tmp_path: Path) -> Iterator[Course]:
     course = factory.open_course(served)
     for user, text in (("alice", HALF), ("alice", RIGHT), ("bob", HALF)):
         submit_work(course.store, course.signer, Username(user), text.encode())
-    assert run(["worker", str(served), "--drain", "-j", "2"]) == 0
+    assert run(["worker", str(served), "--drain"]) == 0
     yield course
     course.close()
 
@@ -40,7 +40,7 @@ def write_source(folder: Path, text: str) -> None:
 
 def regraded(course: Course, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, dict[str, object]]:
     capsys.readouterr()
-    assert run(["regrade", "hw1", "--course", str(root_of(course)), "--json", *words]) == 0
+    assert run(["regrade", "hw1", "--course", str(root_of(course)), "--json", "-j", "1", *words]) == 0
     return {each["user"]: each for each in json.loads(capsys.readouterr().out)}
 
 

@@ -26,7 +26,7 @@ class Web:
 
         async def send() -> httpx2.Response:
             transport = httpx2.ASGITransport(self.app)
-            async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+            async with httpx2.AsyncClient(transport=transport, base_url="http://test", trust_env=False) as client:
                 return await client.request(method, path, headers=headers, **extra)
 
         return asyncio.run(send())

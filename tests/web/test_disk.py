@@ -142,7 +142,7 @@ def fill(server: Running, size: int) -> tuple[dict[str, bytes], httpx2.Response]
 
 @pytest.mark.parametrize("size", [20_000, 1_500_000])
 def test_a_full_disk_is_507_loses_nothing_and_works_again_when_there_is_room(tmp_path: Path, size: int) -> None:
-    with small_disk(tmp_path / "disk", 24) as disk:
+    with small_disk(tmp_path / "disk", 16) as disk:
         root = make_course_folder(disk)
         (root.parent / "mograder.toml").write_text("[server]\nmax_per_hour = 10000\n")
         filler = disk / "filler"
@@ -225,7 +225,7 @@ def check_taken(server: Running, taken: dict[str, bytes]) -> None:
 
 
 def test_a_disk_that_may_not_be_written_is_503_and_works_again_afterwards(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", 24) as disk:
+    with small_disk(tmp_path / "disk", 16) as disk:
         root = make_course_folder(disk)
         with running(root) as server:
             assert server.submit("alice", b"before").status_code == 200

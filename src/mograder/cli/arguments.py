@@ -1,8 +1,9 @@
-"""What is typed at a command: where a course is (a folder of this machine, or a database), names and times."""
+"""What is typed at a command: where a course is (a folder of this machine, or a database), names, times and numbers."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,11 @@ def _is_database(value: Path | str) -> bool:
 
 
 FOLDER, PLACE, PLACE_OR_RECORD = Folder(), _Place(), _PlaceOrRecord()
+
+jobs_option = click.option(
+    "-j", "--jobs", type=click.IntRange(1, 64), default=os.cpu_count() or 1, show_default="processors",
+    help="How many at once.",
+)  # fmt: skip
 
 
 def course_name(_context: click.Context, _parameter: click.Parameter, text: str) -> CourseName:

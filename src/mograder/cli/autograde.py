@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mograder.cli.arguments import jobs_option
 from mograder.cli.completion import local_names
 from mograder.cli.output import STDOUT, check_stdout, clean, json_option, note, table, tell, tell_json, writing
 from mograder.config import utc_now
@@ -40,14 +40,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
     help="The notebook with solutions. [default: source/ASSIGNMENT/ASSIGNMENT.py]",
 )
 @click.option("--csv", "csv_file", type=_file, help="Write a table of results here, a row a submission.")
-@click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(1, 64),
-    default=os.cpu_count() or 1,
-    show_default="processors",
-    help="How many at once.",
-)
+@jobs_option
 @click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Seconds that a submission may take."
 )

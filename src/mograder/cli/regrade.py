@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mograder.cli.arguments import PLACE
+from mograder.cli.arguments import PLACE, jobs_option
 from mograder.cli.completion import local_names
 from mograder.cli.output import is_sure, json_option, note, table, tell, tell_json
 from mograder.domain.errors import MograderError
@@ -35,14 +34,7 @@ if TYPE_CHECKING:
 @click.option("--user", default="", metavar="NAME", help="Only this person.")
 @click.option("--twice", is_flag=True, help="Run each submission twice. What differs is named, and costs no points.")
 @click.option("--apply", "applied", is_flag=True, help="Put the new results in force, without asking.")
-@click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(1, 64),
-    default=os.cpu_count() or 1,
-    show_default="processors",
-    help="How many at once.",
-)
+@jobs_option
 @json_option
 def regrade(
     assignment: str, place: Path | str, sources: Path | None, user: str, twice: bool, applied: bool, jobs: int,

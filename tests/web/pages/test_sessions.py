@@ -37,7 +37,7 @@ class Visitor:
     def send(self, method: str, path: str, headers: dict[str, str] | None = None, **rest: object) -> httpx2.Response:
         async def go() -> httpx2.Response:
             transport = httpx2.ASGITransport(self.app, root_path=self.root)
-            async with httpx2.AsyncClient(transport=transport, base_url=self.base) as client:
+            async with httpx2.AsyncClient(transport=transport, base_url=self.base, trust_env=False) as client:
                 cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
                 given = {**BROWSER, **({"Cookie": cookie} if cookie else {}), **(headers or {})}
                 return await client.request(method, self.root + path, headers=given, **rest)  # type: ignore[arg-type]
