@@ -69,6 +69,7 @@ GRADING_KEYS = {
     "processes": "Processes and threads: 64 by default.",
     "file_mb": "MiB of a file that is written: 64 by default.",
     "output_kb": "KiB that are printed: 256 by default.",
+    "results": "When students see what checks say: `at-once` (so by default), `after-due` or `after-release`.",
     "per_hour": "Attempts that a student has within an hour; without it, as many as `[server] max_per_hour` says.",
     "calls": "How often checks may call into a submission: 100000 by default.",
 }

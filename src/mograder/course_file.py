@@ -22,6 +22,7 @@ from mograder.domain.assignments import (
     CountingRule,
     Plan,
     PlannedQuestion,
+    ResultsShown,
     Rules,
     expected_files,
     file_ending,
@@ -52,6 +53,7 @@ class _Grading:
     output_kb: int | None = None
     calls: int | None = None
     per_hour: int | None = None
+    results: ResultsShown | None = None
 
     def over(self, other: _Grading) -> _Grading:
         """These, and what `other` says where these say nothing."""
@@ -204,7 +206,8 @@ class CourseFile:
                 raise ValueError(f"assignments: {error}") from None
             if any(name.key == each.key for each in rules):
                 raise ValueError(f"assignments: {name!r} is there twice: which one counts?")
-            rules[name] = replace(_rules(entry, zone), per_hour=entry.grading.over(self.grading).per_hour)
+            own = entry.grading.over(self.grading)
+            rules[name] = replace(_rules(entry, zone), per_hour=own.per_hour, results=own.results)
         for editor, template in self.edit_links.items():
             _check_edit_link(editor, template)
         url = (self.https.url or "").rstrip("/")
@@ -218,7 +221,7 @@ class CourseFile:
         most = Allowance(self.server.max_per_hour, self.server.max_attempts, self.server.max_person_mb * MIB)
         plan = Plan(self.title, url, rules, zone, penalties, self.counts, code, self.edit_links, allowance=most,
                     regrade_days=self.marking.regrade_days, letters=_letters(self.marking),
-                    per_hour=self.grading.per_hour)  # fmt: skip
+                    per_hour=self.grading.per_hour, results=self.grading.results)  # fmt: skip
         return plan if self.server.max_people is None else replace(plan, max_people=self.server.max_people)
 
     def grading_rules(self, assignment: str) -> GradingRules:

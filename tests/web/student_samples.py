@@ -6,11 +6,12 @@ from dataclasses import asdict, replace
 
 from mograder.domain import deadlines
 from mograder.domain.allowance import AttemptsLeft
-from mograder.domain.assignments import USUALLY_ACCEPTED, Assignment, CountingRule, ReleaseFile
+from mograder.domain.assignments import USUALLY_ACCEPTED, Assignment, CountingRule, ReleaseFile, ResultsShown
 from mograder.domain.counting import AssessedSubmission, counting
 from mograder.domain.deadlines import UTC, Penalties, Schedule
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
+from mograder.domain.grading_results import GradingState, Progress
 from mograder.domain.mark_release import Released, ReleasedQuestion, ShownMark
 from mograder.domain.marking import Request
 from mograder.domain.names import INSTRUCTOR, AssignmentName, FileName, Username
@@ -129,6 +130,9 @@ SAMPLES: dict[str, Page] = {
     "not-open": NotOpen(ALICE, EXAM),
     "my-assignment": FRESH,
     "my-assignment-received": replace(TAKEN, received=TAKEN.mine.standing.kept[-1]),
+    "my-assignment-withheld": replace(
+        FRESH, grading=Progress(GradingState.GRADED, 2, withheld=ResultsShown.AFTER_DUE, until=NOW + HOUR)
+    ),
     "my-assignment-attempts": replace(FRESH, attempts=AttemptsLeft(3, 1, NOW)),
     "my-assignment-no-attempts": replace(FRESH, attempts=AttemptsLeft(3, 0, NOW + HOUR // 2)),
     "my-assignment-repeated": replace(TAKEN, received=TAKEN.mine.standing.kept[-1], repeated=True),

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.disclosure import Hidden
+from mograder.domain.extensions import Change, Decision
+from mograder.domain.grades import GradeEntry
 from mograder.domain.grading_jobs import LEASE, TRIES, Announced, Job, Result
 from mograder.domain.grading_record import GradingRecord
 from mograder.domain.names import INSTRUCTOR
 from mograder.domain.results import RunReport
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.wire.records import KIND, claims_of, record_of
+from tests.contract.parts import NOTE
 from tests.grading_samples import FAILED, HALF_RIGHT, record
-from tests.parts import ALICE, BOB, HW1, NOON, submit_work, token_of
+from tests.parts import ALICE, BOB, HW1, NOON, SECOND, Clock, submit_work, token_of
 from tests.web.in_process import Web
 from tests.web.pages.test_sessions import Visitor
 
@@ -67,6 +71,33 @@ def test_before_the_result_there_is_the_place_in_the_queue(graded: Course) -> No
 def test_an_assignment_that_is_not_graded_has_no_queue(course: Course) -> None:
     submit_work(course.store, course.signer, ALICE, b"work")
     assert ask(course)["state"] == "nothing"
+
+
+@pytest.mark.parametrize("when", ["after-due", "after-release"])
+def test_results_that_are_withheld_reach_their_student_once_it_is_time(
+    graded: Course, course_folder: Path, clock: Clock, when: str
+) -> None:
+    (course_folder.parent / "mograder.toml").write_text(
+        f'[grading]\nresults = "{when}"\n[[assignments]]\nname = "hw1"\ndue = 2026-03-10T13:00:00\n'
+    )
+    finish(graded)
+    student = Visitor(graded)
+    student.post("/login", token=token_of(graded, "alice"))
+    found, page = ask(graded), student.get("/my/hw1").text
+    assert (found["state"], found["result"], found["withheld"]) == ("graded", None, when)
+    assert "Submission 1 is graded." in page
+    assert "x must be 41" not in page
+    assert ask(graded, "alice", INSTRUCTOR)["result"]
+    extended = Change(graded.release.assignment(COURSE_INSTRUCTOR, "hw1"), ALICE, Decision.GRANT, "2026-03-10T14:00")
+    graded.extensions.decide(COURSE_INSTRUCTOR, [extended])
+    clock.now = NOON + 3600 * SECOND + SECOND
+    assert ask(graded)["withheld"] == when
+    clock.now += 3600 * SECOND
+    if when == "after-release":
+        assert ask(graded)["withheld"] == when
+        graded.store.grades.merge(HW1, (GradeEntry({"username": "alice", "grade": "7"}),), NOTE)
+    assert "withheld" not in ask(graded)
+    assert "x must be 41" in student.get("/my/hw1").text
 
 
 def test_a_student_sees_checks_and_points_and_nothing_of_hidden_ones(graded: Course) -> None:

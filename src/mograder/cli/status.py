@@ -122,6 +122,9 @@ def _progress(grading: messages.GradingInfo) -> list[str]:
         "running": [f"Grading: submission {grading.attempt} is being graded"],
         "failed": [f"Grading: submission {grading.attempt} could not be graded, for a reason that is not yours"],
     }.get(grading.state, [])
+    if (withheld := known(grading.withheld)) and grading.state == "graded":
+        once = "your mark is released" if withheld == "after-release" else "it is due"
+        lines.append(f"Grading: submission {grading.attempt} is graded; you see the result once {once}")
     if grading.error:
         lines.append(f"  {grading.error}")
     found = grading.result

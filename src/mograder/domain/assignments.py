@@ -62,6 +62,14 @@ class PlannedQuestion:
     points: float
 
 
+class ResultsShown(StrEnum):
+    """When students see what checks say of their submissions."""
+
+    AT_ONCE = "at-once"
+    AFTER_DUE = "after-due"
+    AFTER_RELEASE = "after-release"
+
+
 @dataclass(frozen=True)
 class Rules:
     """What is said about one assignment; None or empty where nothing is. `questions` are marked by people."""
@@ -76,6 +84,7 @@ class Rules:
     questions: tuple[PlannedQuestion, ...] = ()
     expects: tuple[str, ...] = ()  # names of the files that make a submission; empty where any will do
     per_hour: int | None = None  # attempts that a student has within an hour
+    results: ResultsShown | None = None  # at once where nothing is said
     penalties: OwnPenalties = field(default_factory=OwnPenalties)
     counts: CountingRule | None = None  # None: as in the course
     release_at_once: bool = False
@@ -114,6 +123,7 @@ class Rules:
             self.questions or other.questions,
             self.expects or other.expects,
             self.per_hour or other.per_hour,
+            self.results or other.results,
             self.penalties.over(other.penalties),
             self.counts or other.counts,
             self.release_at_once or other.release_at_once,
@@ -188,7 +198,7 @@ class Plan:
     `edit_links` are templates of links that open a file in an editor, by the editor's name, with EDIT_PLACEHOLDERS.
     A released mark can be disputed for `regrade_days`; 0: never. Once there are `max_people` accounts, the shared
     enrollment code adds no more; `allowance` is what each person may submit. `letters` is empty where none are given.
-    `per_hour` bounds attempts at each assignment that says nothing else.
+    `per_hour` and `results` are those of each assignment that says nothing else.
     """
 
     title: str = ""
@@ -204,13 +214,14 @@ class Plan:
     regrade_days: float = 7
     letters: LetterScale = field(default_factory=LetterScale)
     per_hour: int | None = None
+    results: ResultsShown | None = None
 
     def rules_of(self, name: AssignmentName) -> Rules:
         """What is said about an assignment, whatever Unicode form its name has here and there."""
         said = self.rules.get(name)
         if said is None and not name.isascii():
             said = next((rules for each, rules in self.rules.items() if each.key == name.key), None)
-        return Rules(per_hour=self.per_hour) if said is None else said
+        return Rules(per_hour=self.per_hour, results=self.results) if said is None else said
 
     def late_policy(self, name: AssignmentName) -> LatePolicy:
         """What holds for late submissions of an assignment: what is said about it, else what the course says."""

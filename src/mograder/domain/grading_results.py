@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from mograder.domain import deadlines
 from mograder.domain.access import Actor
-from mograder.domain.assignments import Assignment
+from mograder.domain.assignments import Assignment, ResultsShown
 from mograder.domain.board import readable_grades
 from mograder.domain.disclosure import Hidden, ShownResult, for_instructor, for_student
 from mograder.domain.errors import MograderError, Unreadable
@@ -38,7 +39,8 @@ class Progress:
     """The grading of a person's newest submission, number `attempt`. `place` is that in the queue, 1 for the next.
 
     `shown` is the result of `shown_attempt`: of an earlier submission while the newest waits. `error` is for
-    instructors alone.
+    instructors alone. `withheld` says when a student sees results, None where that is now, and `until` is the due time
+    that it waits for, if there is one.
     """
 
     state: GradingState = GradingState.NOTHING
@@ -47,6 +49,8 @@ class Progress:
     shown: ShownResult | None = None
     shown_attempt: int | None = None
     error: str = ""
+    withheld: ResultsShown | None = None
+    until: int | None = None
 
     @property
     def is_coming(self) -> bool:
@@ -127,6 +131,8 @@ class GradingResults:
         graded = max((number for number in results if number in attempts), default=None)
         if graded is None:
             return found
+        if not actor.is_instructor and (withheld := self._withheld(assignment, user)):
+            return replace(found, withheld=withheld, until=self.extensions.schedule(assignment, user).due)
         try:
             shown = self._shown(actor, assignment, user, results[graded])
         except MograderError as error:  # nobody is shown what the course did not sign
@@ -151,12 +157,23 @@ class GradingResults:
             return for_instructor(record, record.marks)
         return for_student(record, record.marks, self._hidden_are_shown(assignment, user))
 
+    def _withheld(self, assignment: Assignment, user: Username) -> ResultsShown | None:
+        """Until when the person does not see results yet; None when they do."""
+        asked = assignment.rules.results
+        if asked is ResultsShown.AFTER_RELEASE:
+            return None if self._is_released(assignment, user) else asked
+        due = self.extensions.schedule(assignment, user).due if asked is ResultsShown.AFTER_DUE else None
+        return asked if due is not None and not deadlines.is_over(due, self.clock()) else None
+
+    def _is_released(self, assignment: Assignment, user: Username) -> bool:
+        entry = of_person(readable_grades(self.store.grades, assignment.name) or (), user)
+        return entry is not None and entry.visible and entry.grade is not None
+
     def _hidden_are_shown(self, assignment: Assignment, user: Username) -> bool:
         announced = self.store.jobs.announced().get(assignment.name)
         if announced is None:
             return False
-        entry = of_person(readable_grades(self.store.grades, assignment.name) or (), user)
-        released = entry is not None and entry.visible and entry.grade is not None
+        released = self._is_released(assignment, user)
         # Hidden tests of what others can still submit stay hidden until it is due for the last of them.
         given = self.store.extensions.find(assignment.name)
         dues = [each.until for each in given if each.until is not None]

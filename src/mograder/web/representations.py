@@ -186,7 +186,8 @@ def _due(assignment: Assignment) -> int | None:
 def grading_info(progress: Progress) -> messages.GradingInfo:
     shown = progress.shown
     result = None if shown is None else _result_info(progress.shown_attempt or 0, shown)
-    return messages.GradingInfo(progress.state, progress.attempt, progress.place, result, progress.error)
+    return messages.GradingInfo(progress.state, progress.attempt, progress.place, result, progress.error,
+                                messages.given(progress.withheld))  # fmt: skip
 
 
 def _result_info(attempt: int, shown: ShownResult) -> messages.ResultInfo:

@@ -579,7 +579,8 @@ class GradingInfo:
     """How far the newest submission is: `state` is nothing, waiting, running, failed or graded.
 
     `place` is that in the queue while it waits, 1 for the next. `result` may be of an earlier submission meanwhile.
-    `error` says to instructors what went wrong on our side.
+    `error` says to instructors what went wrong on our side. `withheld` is "after-due" or "after-release" where the
+    student does not see results before.
     """
 
     state: str
@@ -587,6 +588,7 @@ class GradingInfo:
     place: int | None = None
     result: ResultInfo | None = None
     error: str = ""
+    withheld: Maybe[str] = UNSET
 
 
 @dataclass(frozen=True)
