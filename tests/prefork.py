@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -40,6 +41,7 @@ class Process:
         self._status = status
         self.stdout = stdout
         self.returncode: int | None = None
+        self._reading = threading.Lock()
         self.pid = int(self._status.recv(32))
 
     def poll(self) -> int | None:
@@ -53,9 +55,15 @@ class Process:
         return code
 
     def _wait(self, seconds: float | None) -> int | None:
-        if self.returncode is None and select.select([self._status], [], [], seconds)[0]:
-            with self._status:
-                self.returncode = int(self._status.recv(32))
+        # One thread reads the end; another that asks meanwhile waits its time for it.
+        if not self._reading.acquire(timeout=-1 if seconds is None else seconds):
+            return self.returncode
+        try:
+            if self.returncode is None and select.select([self._status], [], [], seconds)[0]:
+                with self._status:
+                    self.returncode = int(self._status.recv(32))
+        finally:
+            self._reading.release()
         return self.returncode
 
     def send_signal(self, number: int) -> None:
