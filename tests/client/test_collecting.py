@@ -127,7 +127,8 @@ LATIN = zipped({"cafX.csv": b"x", "hw.py": b"1"}).replace(b"cafX", b"caf\xe9")
 ODD = {
     "outside": zipped({"../bob.py": b"evil"}), "long": zipped({"x" * 300 + ".py": b"1"}),
     "cut": zipped({"a": b"1"})[:-9],
-    "both": zipped({"a": b"1", "a/b.py": b"1"}), "latin": LATIN, "steers": zipped({"\x1b[2Ja.py": b"1", "b\nc.py": b"1"}),
+    "both": zipped({"a": b"1", "a/b.py": b"1"}), "latin": LATIN,
+    "steers": zipped({"\x1b[2Ja.py": b"1", "b\nc.py": b"1"}),
 }  # fmt: skip
 """Archives with odd names; the last two are taken as they are."""
 
