@@ -133,3 +133,18 @@ def test_another_distribution_with_the_same_command_is_told(
     monkeypatch.syspath_prepend(tmp_path)
     assert run(["--version"]) == 0
     assert "mograder 0.3.16 is in this environment, too" in capsys.readouterr().out.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["serve", "--store", "postgresq://mograder:s3cr:e@t@db/m"], ["verify", "postgresq://mograder:s3cr:e@t@db/m"],
+        ["https", "fetch", "--url", "https://mograder:s3cr:e@t@db/m"], ["doctor", "postgresql://mograder:s3cr:e@t@db/m"],
+        ["course", "list", "--store", "postgresql://mograder:s3cr:e@t@127.0.0.1:1/m?connect_timeout=1", "--json"],
+    ],
+)  # fmt: skip
+def test_no_error_repeats_the_password_of_an_address(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(words) != 0
+    said = capsys.readouterr()
+    assert said.err
+    assert not any(part in said.out + said.err for part in ("s3cr", "e@t"))

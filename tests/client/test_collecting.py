@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,14 +123,38 @@ def test_nothing_stays_of_an_earlier_submission_of_another_kind(
     assert (folder / "alice.py").read_bytes() == b"# more work"
 
 
-def test_one_bad_archive_does_not_hold_up_the_others(server: Running, instructor: Client, tmp_path: Path) -> None:
-    server.submit("mallory", zipped({"../bob.py": b"evil"}))
-    server.submit("bob", b"work\n")
+LATIN = zipped({"cafX.csv": b"x", "hw.py": b"1"}).replace(b"cafX", b"caf\xe9")
+ODD = {
+    "outside": zipped({"../bob.py": b"evil"}), "long": zipped({"x" * 300 + ".py": b"1"}),
+    "cut": zipped({"a": b"1"})[:-9],
+    "both": zipped({"a": b"1", "a/b.py": b"1"}), "latin": LATIN,
+    "steers": zipped({"\x1b[2Ja.py": b"1", "b\nc.py": b"1"}),
+}  # fmt: skip
+"""Archives with odd names; the last two are taken as they are."""
+
+
+def test_archives_with_odd_names_do_not_hold_up_the_others_and_are_named_by_their_students(
+    server: Running, instructor: Client, tmp_path: Path
+) -> None:
+    for user, archive in ODD.items():
+        server.submit(user, archive)
+    server.submit("zoe", b"work\n")
     results = {each.user: each for each in collect(instructor, "hw1", tmp_path / "in")}
-    assert "kept as mallory.zip" in results["mallory"].problem
+    refused = {user for user, each in results.items() if each.problem}
+    assert refused == {"outside", "long", "cut", "both"}
+    for user in refused:
+        assert f"kept as {user}.zip" in results[user].problem
+        assert str(tmp_path) not in results[user].problem
+        assert re.search(rf"'{user}.zip'|'\.\./bob\.py'", results[user].problem), results[user].problem
+    folders = {"latin", "latin.py", "steers", "steers.py"}
+    assert set(names_in(tmp_path / "in")) == {".mograder", "zoe.py", *(f"{user}.zip" for user in refused), *folders}
+    assert names_in(tmp_path / "in" / "steers") == ["_[2Ja.py", "b_c.py"]
     assert names_in(tmp_path) == ["course", "in"]
-    assert names_in(tmp_path / "in") == [".mograder", "bob.py", "mallory.zip"]
-    assert (tmp_path / "in/bob.py").read_bytes() == b"work\n"
+    (tmp_path / "in" / "latin" / os.fsdecode(b"caf\xe9.txt")).write_text("a grader's note in a file of another system")
+    assert not any(each.new or each.failed for each in collect(instructor, "hw1", tmp_path / "in"))
+    server.submit("latin", b"newer\n")
+    again = {each.user: each for each in collect(instructor, "hw1", tmp_path / "in")}
+    assert "what you changed is kept as" in again["latin"].problem
 
 
 def test_without_checksums_contents_are_compared(

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from mograder.domain.errors import BadRequest
-from mograder.domain.marking import MAX_TEXT, GivenMark, Names, RubricItem, checked_text, points_of
-from tests.parts import ALICE, BOB
+from mograder.domain.marking import (
+    MAX_TEXT,
+    Entry,
+    GivenMark,
+    Kind,
+    Message,
+    Names,
+    Request,
+    RubricItem,
+    checked_text,
+    points_of,
+)
+from tests.parts import ALICE, BOB, HW1
 
 ITEMS = {
     "idea": RubricItem("Q3", "the idea is right", 3),
@@ -50,3 +63,16 @@ def test_a_text_has_one_kind_of_line_ends_and_an_end() -> None:
     assert checked_text(" a\r\nb\rc\0 ", "note") == "a\nb\nc"
     with pytest.raises(BadRequest, match="at most"):
         checked_text("x" * (MAX_TEXT + 1), "note")
+
+
+def test_what_students_write_into_requests_fills_no_memory() -> None:
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(200):
+            said = Message("alice", number, "x" * MAX_TEXT, student=True)
+            entry = Entry(HW1, Kind.REQUEST, "alice", "", 1, 0, "alice", Request().with_message(said, True).text_form)
+            assert Request.read(entry).thread == (said,)
+        assert tracemalloc.get_traced_memory()[0] - before < 1_000_000
+    finally:
+        tracemalloc.stop()

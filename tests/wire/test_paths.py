@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Mapping
 
 from hypothesis import given, settings
@@ -55,3 +56,16 @@ def test_any_path_is_found_unknown_or_a_bad_request(path: bytes) -> None:
     except BadRequest:
         return
     assert found is None or all(isinstance(values, Mapping) for _, values in found.values())
+
+
+def test_paths_of_any_length_fill_no_memory() -> None:
+    routes = Routes()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(200):
+            assert routes.find(b"/assignments/%d%s/files/x" % (number, b"a" * 60_000)) is not None
+            routes.find(b"/%d%s" % (number, b"b" * 60_000))
+        assert tracemalloc.get_traced_memory()[0] - before < 1_000_000
+    finally:
+        tracemalloc.stop()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 
 import click
@@ -119,13 +120,18 @@ def run(words: list[str]) -> int:
         return _fail(f"internal error: {type(error).__name__}: {error} (MOGRADER_DEBUG=1 shows where)", 1)
 
 
+def _shown(message: str) -> str:
+    """On one line, and without the password of an address, which may end up in a log."""
+    return printable(re.sub(r"(://[^/\s:@]*):[^/\s]*@", r"\1:…@", message.replace("\n", " ")), 2000)
+
+
 def _fail_in_words(message: str, exit_code: int, code: str = "failed") -> int:
-    click.echo(printable(message.replace("\n", " "), 2000), err=True)
+    click.echo(_shown(message), err=True)
     return exit_code
 
 
 def _fail_in_json(message: str, exit_code: int, code: str = "failed") -> int:
     """For programs: the last line on stderr is an object with the keys error, code and exit_code."""
-    said = printable(message.removeprefix("error: ").replace("\n", " "), 2000)
+    said = _shown(message.removeprefix("error: "))
     click.echo(json.dumps({"error": said, "code": code, "exit_code": exit_code}), err=True)
     return exit_code

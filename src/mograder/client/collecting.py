@@ -162,7 +162,7 @@ def _place_archive(archive: Path, root: Path, user: str) -> set[str]:
     """
     unpacked = archive.with_name(f"{archive.name}-unpacked")
     unpacked.mkdir()
-    notebooks = [unpacked / path for path in unpack(archive, unpacked) if path.suffix == ".py"]
+    notebooks = [unpacked / path for path in unpack(archive, unpacked, f"{user}.zip") if path.suffix == ".py"]
     if notebooks:
         largest = max(notebooks, key=lambda path: path.stat().st_size)
         with largest.open("rb") as source, replacing(root / f"{user}.py") as target:

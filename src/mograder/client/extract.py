@@ -123,21 +123,23 @@ def _is_document(path: Path) -> bool:
         return False
 
 
-def unpack(archive: Path, folder: Path) -> list[PurePosixPath]:
+def unpack(archive: Path, folder: Path, name: str) -> list[PurePosixPath]:
     """Unpack a zip into `folder`, which is new; the paths of its files in there. Hidden files are passed over.
+
+    `name` is what the person knows the archive by.
 
     Raises VerificationFailed when the archive is damaged, a bomb, or has links or names that lead outside; what is
     in `folder` then is to be thrown away.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
-            return _unpack(opened, archive, folder, Places())
+            return _unpack(opened, archive, folder, printable(name))
     except _DAMAGED as error:
-        raise VerificationFailed(f"{printable(archive.name)!r} is not a sound zip file: {error}") from None
+        raise VerificationFailed(f"{printable(name)!r} is not a sound zip file: {printable(str(error))}") from None
     except OSError as error:
         if error.errno not in _NAMES_THAT_CANNOT_BE:
             raise
-        raise VerificationFailed(f"{printable(archive.name)!r} has names that cannot be files: {error}") from None
+        raise VerificationFailed(f"{printable(name)!r} has names that cannot be files: {error.strerror}") from None
 
 
 _DAMAGED = (
@@ -150,17 +152,16 @@ _NAMES_THAT_CANNOT_BE = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMET
 """One member is a file and another's folder, or a name is longer than the disk takes: the archive is at fault."""
 
 
-def _unpack(opened: zipfile.ZipFile, archive: Path, folder: Path, places: Places) -> list[PurePosixPath]:
+def _unpack(opened: zipfile.ZipFile, archive: Path, folder: Path, name: str) -> list[PurePosixPath]:
+    places = Places()
     members = [info for info in opened.infolist() if not info.is_dir() and not _is_clutter(info.filename)]
     if len(members) > MAX_MEMBERS:
-        raise _bomb(archive, f"{len(members)} files")
+        raise _bomb(name, f"{len(members)} files")
     left = min(MAX_TOTAL, max(HARMLESS, archive.stat().st_size * MAX_RATIO))
     paths = []
     for info in members:
         if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
-            raise VerificationFailed(
-                f"refused {printable(archive.name)!r}: it has a link, {printable(info.filename)!r}"
-            )
+            raise VerificationFailed(f"refused {name!r}: it has a link, {printable(info.filename)!r}")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise zipfile.BadZipFile("it is compressed in an unusual way")  # others can ask for any amount of memory
         path = places.take(info.filename)
@@ -171,7 +172,7 @@ def _unpack(opened: zipfile.ZipFile, archive: Path, folder: Path, places: Places
             while chunk := source.read(CHUNK):
                 size += len(chunk)
                 if size > min(left, MAX_MEMBER):
-                    raise _bomb(archive, "files that are too large")
+                    raise _bomb(name, "files that are too large")
                 out.write(chunk)
         left -= size
         paths.append(path)
@@ -184,5 +185,5 @@ def _is_clutter(name: str) -> bool:
     return parts[0] == "__MACOSX" or any(part.startswith(".") and part.strip(".") for part in parts)
 
 
-def _bomb(archive: Path, found: str) -> VerificationFailed:
-    return VerificationFailed(f"refused {printable(archive.name)!r}: it would unpack to {found}")
+def _bomb(name: str, found: str) -> VerificationFailed:
+    return VerificationFailed(f"refused {name!r}: it would unpack to {found}")

@@ -77,7 +77,12 @@ class Entry:
         return "Instructor" if self.actor == INSTRUCTOR else self.actor
 
     def value(self) -> dict[str, Any]:
-        return dict(_loaded(self.content)) if self.content else {}
+        load = _loaded if len(self.content) <= SHORT else json.loads
+        return dict(load(self.content)) if self.content else {}
+
+
+SHORT = 500
+"""Characters of a content that is kept as it was read; students write longer ones, and fill no memory with them."""
 
 
 @lru_cache(16_384)

@@ -26,6 +26,12 @@ def build_path(row: Endpoint, values: Mapping[str, str]) -> str:
 Node = dict[str, Any]
 
 
+Found = Mapping[str, tuple[Endpoint, dict[str, str]]]
+
+USUAL_PATH = 250
+"""Bytes; what is at a longer path is not kept, so that nobody fills the memory with them."""
+
+
 class Routes:
     """Finds the rows of a path: a tree keyed by segment, walked once a request."""
 
@@ -40,13 +46,16 @@ class Routes:
             node.setdefault("", {})[row.method] = (row, [match[1] for match in _PARAMETER.finditer(row.path)])
 
         # Most requests are for few paths. The result for a path never changes, and nobody modifies it.
-        self.find = lru_cache(4096)(self._find)
+        self._kept = lru_cache(4096)(self._find)
 
-    def _find(self, raw_path: bytes) -> Mapping[str, tuple[Endpoint, dict[str, str]]] | None:
+    def find(self, raw_path: bytes) -> Found | None:
         """The rows at a still percent-encoded path, by method, with parameters decoded once; None if unknown.
 
         Raises BadRequest when a parameter is not UTF-8.
         """
+        return (self._kept if len(raw_path) <= USUAL_PATH else self._find)(raw_path)
+
+    def _find(self, raw_path: bytes) -> Found | None:
         node, values = self._root, []
         segments = _segments(raw_path)
         for index, segment in enumerate(segments):
