@@ -35,6 +35,7 @@ from mograder.domain.mark_release import MarkRelease
 from mograder.domain.marking_desk import MarkingDesk
 from mograder.domain.marking_entries import MarkingEntries
 from mograder.domain.names import AssignmentName, Username
+from mograder.domain.presence import Presence
 from mograder.domain.publishing import Publishing
 from mograder.domain.receipts import LatestFile, Signer
 from mograder.domain.regrading import Regrades
@@ -156,6 +157,10 @@ class Course:
     @cached_property
     def guard(self) -> Guard:
         return Guard(self.store.guard, self.clock)
+
+    @cached_property
+    def presence(self) -> Presence:
+        return Presence(self.store.guard, self.clock)
 
     @cached_property
     def login_codes(self) -> LoginCodes:

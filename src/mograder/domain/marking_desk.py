@@ -335,6 +335,10 @@ class MarkingDesk:
             raise NotFound(f"nobody called {printable(user)!r} is in the course")
         if actor.username == user:
             raise Forbidden("nobody marks their own work")
+        sheet = self.sheet(assignment)
+        own = (self.may_mark(actor, sheet, user, each.key) for each in self.of(assignment, user).questions)
+        if kind is Kind.REMARK and not any(own):  # the student will read it as part of the mark
+            raise Forbidden("this work is given to others to mark: a remark in it is theirs to write")
         said = Text(checked_text(text, "note" if kind is Kind.NOTE else "remark"))
         return self._put(actor, assignment, kind, user, key, said, version)
 
@@ -356,6 +360,10 @@ class MarkingDesk:
     def put_item(self, actor: Actor, assignment: Assignment, key: str, item: RubricItem | None, version: int) -> Entry:
         """Make, change or take away (None) a rubric item; `key` "" makes a new one. Raises as `give`."""
         sheet = self.sheet(assignment)
+        for question in {each.question for each in (item, sheet.items.get(key)) if each is not None}:
+            grader = sheet.by_question.get(question, "")
+            if grader not in ("", actor.username) and not actor.is_instructor:
+                raise Forbidden(f"{question or 'this'} is given to {grader} to mark: its rubric is theirs")
         if item is not None:
             asked = next((each for each in self.questions(assignment) if each.key == item.question), None)
             if asked is None:

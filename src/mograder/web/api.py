@@ -180,7 +180,7 @@ class Api:
         except ClientDisconnected:
             return
         except Exception:
-            log.exception("internal error at %s", scope["path"])
+            log.exception("internal error at %s", printable(scope["path"]))
             self.note_error(received, scope["path"], "internal error")
             reply = INTERNAL_ERROR
         if isinstance(reply, StoredFile):

@@ -99,7 +99,7 @@ def _ask(course: Course, incoming: IncomingSubmission, sent: Sent, upload: Uploa
         incoming.assignment, incoming.user, sent.names, upload.sha256, incoming.received
     )
     if questions:
-        raise Unconfirmed(f"nothing was handed in yet: {'; '.join(questions)}", *questions)
+        raise Unconfirmed(f"nothing was submitted yet: {'; '.join(questions)}", *questions)
 
 
 async def _receive(incoming: IncomingSubmission, limit: int, upload: Upload, threads: StoreThreads) -> Sent:
