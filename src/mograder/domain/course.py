@@ -186,6 +186,10 @@ class Course:
     def _cached_reads(self) -> CachedReads | None:
         return self.store if isinstance(self.store, CachedReads) else None
 
+    @cached_property
+    def _shared_reads(self) -> SharedReads | None:
+        return self.store if isinstance(self.store, SharedReads) else None
+
     # the course itself
 
     @property
@@ -224,13 +228,13 @@ class Course:
         self, users: Collection[str], announced: Collection[tuple[AssignmentName, Username]]
     ) -> Mapping[tuple[AssignmentName, Username], tuple[Commitment, ...]]:
         """See `SharedReads.refresh`; a store without it has only the commitments to read."""
-        if isinstance(self.store, SharedReads):
-            return self.store.refresh(users, announced)
+        if self._shared_reads is not None:
+            return self._shared_reads.refresh(users, announced)
         return {key: self.store.commitments.of(*key) for key in announced}
 
     def recalled(self, work: Callable[[], T], wait: bool) -> T:
         """See `SharedReads.recalled`; a store without it reads."""
-        return self.store.recalled(work, wait) if isinstance(self.store, SharedReads) else work()
+        return work() if self._shared_reads is None else self._shared_reads.recalled(work, wait)
 
     def version(self) -> object:
         """Changes whenever accounts or extensions do, and with no submission."""

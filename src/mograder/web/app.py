@@ -31,9 +31,12 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            if not self._api.knows(scope) or self._is_page(scope):
+            known = self._api.knows(scope)
+            is_page = self._is_page(scope, known)
+            if is_page or not known:
                 scope = await self._at_public_path(scope)
-            await (self._pages if self._is_page(scope) else self._api)(scope, receive, send)
+                is_page = self._is_page(scope, self._api.knows(scope))
+            await (self._pages if is_page else self._api)(scope, receive, send)
         elif scope["type"] == "lifespan":
             await answer_lifespan(receive, send)
         else:  # a websocket is refused before it is accepted
@@ -45,12 +48,12 @@ class App:
         path, root = urlsplit(url).path.rstrip("/"), scope.get("root_path", "")
         return below(scope, path) if is_prefix(path) and path != root and path.endswith(root) else scope
 
-    def _is_page(self, scope: Scope) -> bool:
+    def _is_page(self, scope: Scope, known: bool) -> bool:
         """Whether a page answers: at the pages' own paths and, for a browser, at the root and at unknown addresses."""
         path = path_of(scope).strip(b"/")
         if path.partition(b"/")[0] in PAGES:
             return True
-        return (not path or not self._api.knows(scope)) and _is_browser(scope)
+        return (not path or not known) and _is_browser(scope)
 
 
 def create_app(course: Course, *, check_tokens: bool = True, timeouts: Timeouts = PATIENT, authority: str = "") -> App:

@@ -61,7 +61,7 @@ class StoreThreads:
         return await self.run(work) if self._is_remote else work()
 
     async def refresh(self, user: str = "") -> None:
-        """Return once what `recall` reads is as new as this call. `user`: whose request it is."""
+        """Return once what `recall` reads is as new as this call. `user`: who asks, or "" where that is not known."""
         if self._is_remote:
             await self._ask(user, None)
 
