@@ -16,7 +16,7 @@ from click.core import ParameterSource
 
 from mograder.cli.arguments import PLACE, as_typed
 from mograder.cli.newer import tell_if_newer
-from mograder.cli.output import lateness, note, when
+from mograder.cli.output import is_sure, lateness, note, when
 from mograder.client.client import Client, known
 from mograder.client.connection import RetryPolicy, normalise_url, trusting
 from mograder.client.logins import Logins
@@ -90,7 +90,7 @@ class Server:
                 f"the {what} in {variable} is not sent to {address}: {CONFIG_NAME} in this folder names that server, "
                 "and you have no login there. if it is yours, give --url"
             )
-        if not click.confirm(question, err=True):
+        if not is_sure(question):
             raise Usage(f"nothing was sent to {address}")
         TrustedServers().remember(address)
 
@@ -311,7 +311,7 @@ def _check_identity(address: str, owner: str, user: str | None) -> None:
     said = f"the token in {CONFIG_NAME} of this folder is {owner}'s, and you are logged in as {', '.join(others)}"
     if not sys.stdin.isatty():
         raise Usage(f"{said}: log in at {address}, or say that you act as {owner} with --user {owner}")
-    if not click.confirm(f"{said}. Go on as {owner} at {address}?", err=True):
+    if not is_sure(f"{said}. Go on as {owner} at {address}?"):
         raise Usage("nothing was sent")
 
 

@@ -14,12 +14,12 @@ import msgspec
 from mograder.cli.arguments import read_table
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, choose_exactly, reads_from_a_server, sends_to_a_server
-from mograder.cli.output import STDOUT, check_stdout, json_option, note, result, writing, written
+from mograder.cli.output import STDOUT, check_stdout, is_sure, json_option, note, result, writing, written
 from mograder.cli.people import here, members_of, of_section, section_option
 from mograder.client.client import Client, known
-from mograder.domain.errors import BadRequest, MethodNotAllowed, MograderError, NotFound
+from mograder.domain.errors import BadRequest, MethodNotAllowed, MograderError, NetworkFailure, NotFound
 from mograder.domain.grades import GradeEntry
-from mograder.domain.names import counted
+from mograder.domain.names import counted, printable
 from mograder.wire import messages
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def upload_grades(
         if not yes and sys.stdin.isatty():
             for line in _lines(changes.changes[:SHOWN], len(changes.changes)):
                 note(line)
-            if not click.confirm(f"Upload {counted(len(entries), 'grade')} to {chosen.name!r}?", err=True):
+            if not is_sure(f"Upload {counted(len(entries), 'grade')} to {chosen.name!r}?"):
                 raise MograderError("nothing was uploaded")
         stored = client.upload_grades(chosen.name, entries)
     result(as_json, stored, f"Uploaded {len(entries)} grade(s) to {chosen.name!r}")
@@ -147,7 +147,10 @@ def _points(client: Client, chosen: messages.AssignmentInfo) -> float | None:
         points = known(client.rules(chosen.name).points)
     except (NotFound, MethodNotAllowed):
         return None
-    return float(points) if points else None
+    try:
+        return float(points) if points else None
+    except ValueError:
+        raise NetworkFailure(f"the server's answer cannot be understood: {printable(str(points))!r} points") from None
 
 
 def _stored(client: Client, chosen: messages.AssignmentInfo) -> Sequence[GradeEntry]:

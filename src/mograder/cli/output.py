@@ -43,6 +43,17 @@ def note(text: str) -> None:
     click.echo(clean(text), file=sys.stderr)
 
 
+def is_sure(question: str, abort: bool = False) -> bool:
+    """What a person answers to a question, no unless they say yes; with `abort` a no ends the command."""
+    return click.confirm(clean(question), abort=abort, err=True)
+
+
+def ask(question: str, hidden: bool = False) -> str:
+    """What a person types."""
+    answer: str = click.prompt(clean(question), hide_input=hidden, err=True)
+    return answer
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
@@ -119,20 +130,22 @@ def tell_json(value: object) -> None:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table on stdout: drawn on a terminal, plain aligned columns elsewhere."""
-    cells = [[printable(cell) for cell in row] for row in rows]
+    columns, cells = [printable(each) for each in columns], [[printable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         from rich.box import SIMPLE_HEAD
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        drawn = Table(*columns, box=SIMPLE_HEAD)
+        drawn = Table(box=SIMPLE_HEAD)
+        for column in columns:
+            drawn.add_column(Text(column))  # as text: a string would be read as markup
         for row in cells:
             drawn.add_row(*(Text(cell) for cell in row))
         Console().print(drawn)
         return
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-    for row in (list(columns), *cells):
+    for row in (columns, *cells):
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 

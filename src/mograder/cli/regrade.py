@@ -13,7 +13,7 @@ import click
 
 from mograder.cli.arguments import PLACE
 from mograder.cli.completion import local_names
-from mograder.cli.output import json_option, note, table, tell, tell_json
+from mograder.cli.output import is_sure, json_option, note, table, tell, tell_json
 from mograder.domain.errors import MograderError
 from mograder.domain.names import Username
 
@@ -73,7 +73,9 @@ def regrade(
         chosen = course.release.assignment(COURSE_INSTRUCTOR, assignment)
         with contextlib.ExitStack() as stack:
             folders = stack.enter_context(sources_of(course, place, sources)).folders
-            exam = stack.enter_context(opened_exam(folders, chosen.name, None, Wishes({}, jobs, twice=twice)))
+            kept = course.store.jobs.readiness().get(chosen.name)
+            wishes = Wishes({}, jobs, twice=twice, locked=kept)
+            exam = stack.enter_context(opened_exam(folders, chosen.name, None, wishes))
             assert isinstance(course.signer, Ed25519Signer), "the factory gives a course this signer"
             person = Username.parse(user) if user else None
             results = grade_again(course, chosen, exam, jobs, person, course.signer)
@@ -86,7 +88,7 @@ def regrade(
             _tell(found)
         if not new:
             note("nothing to apply: every result in force was made with these tests")
-        elif applied or (sys.stdin.isatty() and click.confirm("Put the new results in force?", err=True)):
+        elif applied or (sys.stdin.isatty() and is_sure("Put the new results in force?")):
             announced = Announced(tests, folders.file.grading_rules(chosen.name).hidden)
             apply(course, COURSE_INSTRUCTOR, chosen, announced, results, {each.receipt: each for each in found})
             note(f"{new} new results are in force")

@@ -15,7 +15,7 @@ from mograder.cli.arguments import as_typed, read_table
 from mograder.cli.connect import Server, course_option, reads_from_a_server
 from mograder.cli.connect import somewhere as at
 from mograder.cli.local import LocalCourse
-from mograder.cli.output import STDOUT, note, table, tell, tell_json, writing
+from mograder.cli.output import STDOUT, is_sure, note, table, tell, tell_json, writing
 from mograder.cli.people import in_section, member_of, section_option
 from mograder.client.client import Client, known
 from mograder.domain.access import Account, Role
@@ -147,7 +147,7 @@ def import_command(
         return [_would_be(each) for each in changes.new]
     if not people and not gone:
         return []
-    if not yes and sys.stdin.isatty() and not click.confirm("Change the roster so?", err=True):
+    if not yes and sys.stdin.isatty() and not is_sure("Change the roster so?"):
         raise MograderError("nothing was changed")
     return place.add_people(map(messages.new_person, people), update=True, remove=gone)
 
@@ -255,7 +255,7 @@ def new_codes(output: Path | None, yes: bool, course: Path | str | None, server:
     if not yes:
         if not sys.stdin.isatty():
             raise Usage("this ends everybody's token and login: say so with --yes")
-        if not click.confirm("End everybody's token and login, and make new personal codes?", err=True):
+        if not is_sure("End everybody's token and login, and make new personal codes?"):
             raise MograderError("nothing was changed")
     with contextlib.ExitStack() as stack:
         # Opened first: codes that could be written nowhere would be lost.

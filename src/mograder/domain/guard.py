@@ -54,6 +54,10 @@ class Guard:
         if now > until or not self.store.spend(ticket, now, until):
             raise Unauthenticated("this link was used already or is too old: ask for a new one")
 
+    def is_first(self, ticket: str, until: int) -> bool:
+        """True for the first call with `ticket` in any server; it may be forgotten after `until`."""
+        return self.store.spend(ticket, self.clock(), until)
+
     def end_session(self, session: str, until: int) -> None:
         """End the session of this id, in every server; remembered until `until`, when its cookies have expired."""
         self.store.spend(_ended(session), self.clock(), until)

@@ -228,8 +228,8 @@ def _saved(request: PageRequest, form: Mapping[str, str], save: Save) -> Answer:
 
 
 def _as_json(entry: Entry) -> dict[str, Any]:
-    by = "Instructor" if entry.actor == INSTRUCTOR else entry.actor
-    return {"version": entry.version, "by": by, "moment": iso(entry.moment), **entry.value()}
+    said = {} if entry.kind is Kind.REQUEST else entry.value()  # a request names its student, who may be hidden
+    return {"version": entry.version, "by": entry.by, "moment": iso(entry.moment), **said}
 
 
 def _state(request: PageRequest, task: Assignment, user: Username) -> dict[str, Any]:
@@ -362,7 +362,7 @@ def _preview(request: PageRequest, task: Assignment, key: str, wanted: RubricIte
         raise NotFound("there is no such rubric item any more")
     then = {name: each for name, each in {**sheet.items, key: wanted}.items() if each is not None}
     rows = []
-    for user in desk.who_has(task, key):
+    for user in names.in_order(desk.who_has(task, key), str):
         found = desk.of(task, Username(user))
         row = next((each for each in found.questions if each.key == item.question), None)
         if row is not None:

@@ -96,7 +96,7 @@ def log_in(request: PageRequest) -> Answer:
     except MograderError as error:
         form = Login(request.frame, request.course.accounts.registration_open, back, error.message, user)
         return html(form, error.status)
-    remembered = request.form.get("remember") == "yes" and not actor.is_instructor
+    remembered = request.form.get("remember") == "yes" and not actor.is_staff
     session = sessions.new_session(request.course, actor.username, remembered)
     if remembered:
         request.course.devices.remember(actor.username, session.id, browser_name(request.headers.get("user-agent", "")))
