@@ -256,6 +256,9 @@ class Connection:
             return VerificationFailed(_distrusted(place, refused, pinned=self._verify is not True))
         tls = _cause(error, ssl.SSLError)
         if tls and isinstance(error, httpx2.ConnectError) and not isinstance(tls, ssl.SSLEOFError):
+            if getattr(tls, "reason", "") == "WRONG_VERSION_NUMBER":  # what came was no TLS
+                plain = str(httpx2.URL(self.url).copy_with(scheme="http")).rstrip("/")
+                return NetworkFailure(f"{place} does not answer as an https server: does it want {plain}?")
             why = getattr(tls, "verify_message", "") or getattr(tls, "reason", "") or "the handshake failed"
             why = printable(str(why).replace("_", " ").lower(), 300)
             return NetworkFailure(
