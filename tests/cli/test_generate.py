@@ -160,6 +160,8 @@ def test_every_mistake_is_named_with_file_and_line_and_nothing_is_written(genera
         "hw1: nothing was written",
     ]
     assert released() == ["hw2/hw2.py"]
+    assert "mograder serve . in this folder" in generate("hw2").err
+    assert generate("hw2", "--files").err == ""
 
 
 @pytest.mark.parametrize(

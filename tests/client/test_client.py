@@ -215,7 +215,7 @@ def test_an_unknown_host_and_a_server_without_tls_are_not_waited_for(hostile_ser
     said: list[str] = []
     for url, why in (
         ("http://nowhere.invalid", "no server called nowhere.invalid"),
-        (hostile_server.url.replace("http:", "https:"), "no secure connection"),
+        (hostile_server.url.replace("http:", "https:"), "as an https server: does it want http:"),
     ):
         with Client(url, on_wait=said.append) as client, pytest.raises(NetworkFailure, match=why) as failure:
             client.health()

@@ -57,6 +57,7 @@ def generate(
     course = Path()
     release = release_folder(course, output_dir)
     failed = False
+    flat: list[Path] = []
     for found in find_sources(assignments, course):
         target = target_of(release, found.assignment, in_files=in_files)
         try:
@@ -72,10 +73,13 @@ def generate(
                 tell(f"{made.path}: the markers fit ({summary(made)})")
         elif no_run or lecture or _passes_trial(course, planned):
             _write(planned, dry_run)
+            flat += [target] * (not dry_run and target.name != "files")
         else:
             failed = True
     if failed:
         context.exit(1)
+    if flat and release == course / "release":
+        note("to serve it: mograder serve . in this folder; for mograder serve release/, write it with --files")
 
 
 def _passes_trial(course: Path, planned: Planned) -> bool:

@@ -69,7 +69,7 @@ def feedback(
     else:
         by_machine = "The grade is not released yet." if grading.result else "Not yet graded."
         lines.append("No submission yet." if status.status == "new" else by_machine)
-    lines += [*_progress(grading), *attempts_left(chosen, status)]
+    lines += [*_progress(grading, status.graded), *attempts_left(chosen, status)]
     written(
         output,
         as_json,
@@ -115,8 +115,8 @@ def _grading(client: Client, assignment: str, user: str, wait: bool) -> messages
         time.sleep(LOOK_SECONDS)
 
 
-def _progress(grading: messages.GradingInfo) -> list[str]:
-    """The place in the queue, then each check."""
+def _progress(grading: messages.GradingInfo, graded: bool) -> list[str]:
+    """The place in the queue, then each check. `graded`: there is a grade, in which the marks by hand are."""
     lines = {
         "waiting": [f"Grading: submission {grading.attempt} waits, place {grading.place} in the queue"],
         "running": [f"Grading: submission {grading.attempt} is being graded"],
@@ -132,8 +132,9 @@ def _progress(grading: messages.GradingInfo) -> list[str]:
         return lines
     points = "" if found.points is None else f", {in_words(found.points)} of {in_words(found.possible)} points"
     lines.append(f"Checks of submission {found.attempt}: {found.summary}{points}")
+    by_hand = "marked by hand, in the grade;" if graded else "to be marked by hand"
     for question in found.questions:
-        earned = "to be marked by hand" if question.points is None else f"{in_words(question.points)} points"
+        earned = by_hand if question.points is None else f"{in_words(question.points)} points"
         lines.append(f"  {question.key or 'all'}: {earned} of {in_words(question.available)}")
         lines += [line for check in question.checks for line in _check(check)]
         if question.concealed:

@@ -124,7 +124,7 @@ class Connection:
         self._opening = threading.Lock()
 
     def _client(self, verify: ssl.SSLContext | bool) -> httpx2.Client:
-        """One that trusts so much. Raises NetworkFailure when the environment has settings that do not work."""
+        """The HTTP client that verifies so. Raises NetworkFailure where settings of the environment do not work."""
         with self._opening:
             if verify not in self._opened:
                 try:
@@ -256,6 +256,9 @@ class Connection:
             return VerificationFailed(_distrusted(place, refused, pinned=self._verify is not True))
         tls = _cause(error, ssl.SSLError)
         if tls and isinstance(error, httpx2.ConnectError) and not isinstance(tls, ssl.SSLEOFError):
+            if getattr(tls, "reason", "") == "WRONG_VERSION_NUMBER":  # what came was no TLS
+                plain = str(httpx2.URL(self.url).copy_with(scheme="http")).rstrip("/")
+                return NetworkFailure(f"{place} does not answer as an https server: does it want {plain}?")
             why = getattr(tls, "verify_message", "") or getattr(tls, "reason", "") or "the handshake failed"
             why = printable(str(why).replace("_", " ").lower(), 300)
             return NetworkFailure(
@@ -285,7 +288,7 @@ _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 @cache
 def _public_authorities(_file: str | None, _folder: str | None) -> ssl.SSLContext:
-    """Trusts who this computer trusts, as these variables of the environment say. Loading them takes 60 ms."""
+    """A context with the authorities of this computer, or those that the environment names. Takes 60 ms."""
     return httpx2.create_ssl_context()
 
 
@@ -328,9 +331,9 @@ def _distrusted(place: str, error: ssl.SSLCertVerificationError, pinned: bool) -
 
 
 def trusting(authority: str) -> ssl.SSLContext | bool:
-    """What verifies servers for which the one authority of this certificate (PEM) vouches, by their host names.
+    """How a server's certificate is verified: `authority` (PEM) is the only certificate authority that is trusted.
 
-    "" is everybody whom this computer trusts. Raises VerificationFailed.
+    "" trusts the authorities of this computer. Raises VerificationFailed when `authority` is damaged.
     """
     if not authority:
         return True
@@ -353,7 +356,7 @@ def read_body(response: httpx2.Response, limit: int) -> bytes:
 
 
 def announced_length(response: httpx2.Response) -> int | None:
-    """In bytes, as far as the answer tells."""
+    """The Content-Length in bytes; None when it is missing or no number."""
     text = response.headers.get("Content-Length", "")
     return int(text) if text.isascii() and text.isdecimal() else None
 
@@ -369,7 +372,7 @@ class _Passing(Exception):
 
 
 def _cause(error: BaseException | None, kind: type[Cause]) -> Cause | None:
-    """The first of this kind among what led to `error`."""
+    """The first exception of this kind in the chain of causes of `error`; None if there is none."""
     while error is not None:
         if isinstance(error, kind):
             return error
@@ -407,7 +410,7 @@ def _refusal(response: httpx2.Response, server: str | None) -> Exception:
 
 
 def _retry_after(response: httpx2.Response) -> float | None:
-    """Seconds from now, or None. A date is not worth its clock troubles: the usual back-off does."""
+    """The seconds of Retry-After; None for a date, as clocks differ: the usual back-off applies then."""
     try:
         seconds = float(response.headers.get("Retry-After", ""))
     except ValueError:

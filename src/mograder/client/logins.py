@@ -21,7 +21,7 @@ from mograder.domain.tokens import random_secret
 
 @dataclass(frozen=True)
 class Login:
-    """`authority` is the certificate (PEM) of who alone vouches for the server, "" for whom this computer trusts."""
+    """`authority` is the certificate (PEM) of the only authority trusted for the server; "": those of this computer."""
 
     url: str
     user: str

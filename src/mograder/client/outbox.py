@@ -1,7 +1,7 @@
 """Submissions that no server has acknowledged yet: kept on this disk until one does.
 
-Invariant: the bytes are here, synced, before the first of them is sent, and they leave when the server has answered
-that it has them, when it has refused them to the person's face, or when the person says so.
+Invariant: the bytes are on this disk, synced, before the first of them is sent. They are deleted when the server has
+acknowledged them, when it has refused them and the person was told at once, or when the person says so.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Outbox:
 
 
 def is_passing(error: MograderError) -> bool:
-    """Whether the way is at fault and not the submission: worth sending again."""
+    """Whether the network or the server failed, not the submission: sending it again may succeed."""
     return error.exit_code == 6 or isinstance(error, VerificationFailed)
 
 

@@ -29,7 +29,7 @@ from mograder.wire import messages
 
 
 class Outcome(StrEnum):
-    """What became of a file of a released file."""
+    """What a fetch did with one released file."""
 
     NEW = "new"
     UPDATED = "updated"

@@ -97,7 +97,7 @@ class Authority:
         return self._pair.certificate.fingerprint(hashes.SHA256()).hex()
 
     def renew(self, names: Iterable[str], now: datetime) -> None:
-        """See to it that there is a certificate for `names` that holds for a while yet. Raises MograderError.
+        """Make a new certificate for `names` when there is none or it expires soon. Raises MograderError.
 
         One that lacks names gets them besides its own, so that two servers on one folder agree.
         """

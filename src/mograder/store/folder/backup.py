@@ -113,7 +113,7 @@ def write_backup(folders: Folders, file: Path, now: int, say: Say) -> Written:
 
 
 def _name_for_good(scratch: Path, file: Path) -> None:
-    """As a link first: unlike a rename it never replaces what somebody put there meanwhile."""
+    """Publish the finished archive under its name. A hard link, unlike a rename, never replaces an existing file."""
     try:
         os.link(scratch, file)
     except FileExistsError:
@@ -292,7 +292,7 @@ def _is_text(name: str) -> bool:
 
 
 class _Hashing:
-    """Reads for tarfile and hashes on the way: the checksum is of the bytes that are in the archive."""
+    """A reader for tarfile that hashes what it reads: the checksum is of the bytes in the archive."""
 
     def __init__(self, source: IO[bytes]) -> None:
         self.source = source

@@ -48,7 +48,7 @@ class PendingSubmission:
         return (number, None, os.path.basename(self.source)) if self.is_large else (number, self.body.data, None)
 
     def keep_promise(self, failed: BaseException | None) -> None:
-        """`failed` is what befell all of the batch."""
+        """Resolve the promise of the submission; `failed` is the exception that failed its whole batch, if one did."""
         if self.source and not self.is_large:
             remove_scratch(self.source)
         if error := failed or self.error:

@@ -93,7 +93,7 @@ class _Look:
         self.survey = FolderSurvey(folders, self._has_receipts)
 
     def _has_receipts(self) -> bool:
-        """True also where that cannot be told: then something else is reported."""
+        """Also True when the ledger cannot be read: another finding reports that."""
         try:
             with reading(self.ledger) as connection:
                 return connection.execute("SELECT 1 FROM receipts LIMIT 1").fetchone() is not None
@@ -256,7 +256,7 @@ class _Look:
             yield error(f"cannot be read: {problem}", path, mend)
 
     def _certificates(self) -> Findings:
-        """Of a server without a domain."""
+        """Findings about the certificate of a server without a domain."""
         if not any((self.folders.root / name).exists() for name in (AUTHORITY, CERTIFICATE)):
             return
         now = datetime.fromtimestamp(self.now / deadlines.SECOND, UTC)
@@ -392,7 +392,7 @@ def _close(path: Path) -> str:
 
 
 def _ready(readiness: Readiness, course: Path) -> Finding:
-    """How far what grades an assignment is: source, environment, sandbox."""
+    """Whether an assignment can be graded: source, environment, sandbox."""
     name, since = readiness.assignment, deadlines.readable(readiness.moment)
     if readiness.state is ReadyState.FAILED:
         return warning(

@@ -18,7 +18,7 @@ from mograder.store.shared.erased import name_digest, naming, new_salt, without_
 
 
 def erase_rows(connection: sqlite3.Connection, username: Username, places: Iterable[Tombstone]) -> None:
-    """Of the person's receipts their `places` stay; of everything else, nothing."""
+    """Delete the person's rows. Of the receipts only their `places` in the chain are kept."""
     for erased in places:
         connection.execute("DELETE FROM pending WHERE number = ?", (erased.number,))
         connection.execute(

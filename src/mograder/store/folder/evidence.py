@@ -78,7 +78,7 @@ def _rows(connection: sqlite3.Connection, columns: str, table: str) -> sqlite3.C
 
 
 class Evidence:
-    """One course's folders, looked at as often as one likes; files that stay as they are, are read once."""
+    """One course's folders. It may be read repeatedly; a file that has not changed is read once."""
 
     def __init__(self, folders: Folders) -> None:
         self.folders = folders
@@ -230,7 +230,7 @@ class Evidence:
             yield note("was put there by hand and has no receipt", link, "it counts as the latest, as it stands")
 
     def _point(self, link: Path) -> str:
-        """In a turn of the ledger's, so that a server that takes a submission meanwhile is not undone."""
+        """Holds the ledger's lock, so that a submission that a server accepts meanwhile is not undone."""
         ledger = Ledger(self.ledger, self.folders.root / LOCK)
         try:
             return ledger.write(lambda connection: self._point_in_turn(connection, link))

@@ -68,7 +68,7 @@ class FolderGrades:
         return self._ledger.write(work)
 
     def merge_within(self, assignment: AssignmentName, entries: tuple[GradeEntry, ...], version: str | None) -> int:
-        """As `merge`, in a turn of the ledger's that the caller has."""
+        """As `merge`; the caller holds the ledger's lock."""
         path = self._folder / assignment / GRADES
         with storage_errors("keep the grades"):
             self._in_use.make(self._folder, assignment)

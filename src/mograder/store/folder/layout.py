@@ -157,7 +157,7 @@ LOOKS = 3
 
 
 def real_place(path: str) -> Place | None:
-    """That of a file to which no link leads."""
+    """The place of a file if no part of it is a link, else None."""
     top, below = os.path.splitdrive(path)
     below = below[1:]
     found = files.look(top, below)

@@ -66,7 +66,7 @@ class _Entry(Generic[T]):
         self.promise.set_running_or_notify_cancel()  # nobody can take back what has begun
 
     def run(self, connection: sqlite3.Connection) -> None:
-        """One entry that fails takes nothing of the others' with it."""
+        """Run one entry in a savepoint: if it fails, the other entries of the transaction stay."""
         connection.execute("SAVEPOINT entry")
         try:
             self._value = self._work(connection)
@@ -181,7 +181,7 @@ class Ledger:
         return entry.promise
 
     def _write_on(self) -> None:
-        """Everything that queued up while the last commit ran is committed together."""
+        """Commit all entries that queued up during the last commit in one transaction (group commit)."""
         entries: list[_Entry[Any] | None] = []
         while None not in entries:
             entries = [self._queue.get()]

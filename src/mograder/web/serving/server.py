@@ -266,9 +266,9 @@ class _OnSocket(Server):
 
 
 def bound_the_allocator() -> None:
-    """Keep what the C library holds in reserve small: glibc keeps up to eight pools a processor, and each grows.
+    """Limit the free memory that glibc's malloc keeps: it has up to eight arenas a processor, and each grows.
 
-    Free memory at the end of a pool goes back to the system. Other C libraries have no such pools.
+    Free memory at the end of an arena is returned to the system. Other C libraries have no arenas.
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
