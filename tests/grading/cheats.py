@@ -274,7 +274,9 @@ for _descriptor in range(3, 64):
         "a time bomb": "import threading, os\n_bomb = threading.Timer(0.3, os._exit, (0,))\n_bomb.daemon = True\n"
                        "_bomb.start()",
     }.items():  # fmt: skip
-        yield Cheat(name, ("answer",), wrong, (code,))
+        late = name == "a time bomb"  # on a busy machine it goes off in whichever check is running
+        others = ("mean", "squares", "array", "apply", "even", "stack", "honest") if late else ()
+        yield Cheat(name, ("answer",), wrong, (code,), spoils=others)
 
 
 SEEK = """

@@ -2,8 +2,9 @@
 
 A cell that stops its process, or that cannot be interrupted, is left out and the others run again. A check that does so
 is reported, and the next ones go on with new processes. What comes from the answer process is looked at field by field.
-Where a process was ended, the cells run once more with a pause after each, to find out which of them has done it: on a
-busy machine each pause costs the time until four processes have had their turn, so it is not made for everybody.
+Where the warm process was ended, which a cell may outlive, the cells run once more with a pause after each, to find out
+which of them has done it: on a busy machine each pause costs the time until four processes have had their turn, so it
+is not made for everybody.
 """
 
 from __future__ import annotations
@@ -85,12 +86,17 @@ class Job:
 
 
 class Broken(Exception):
-    """The answer process is gone, or says what it should not. `ended` where it has ended."""
+    """The answer process is gone, or says what it should not. `earlier`: it may have been a cell before this one."""
 
-    def __init__(self, kind: str, text: str) -> None:
+    def __init__(self, kind: str, text: str, *, earlier: bool = False) -> None:
         super().__init__(text)
         self.kind = kind
         self.text = text
+        self.earlier = earlier
+
+
+def _warm_gone() -> Broken:
+    return Broken("ended", "the cell ended the program that runs it", earlier=True)
 
 
 class Run:
@@ -182,39 +188,39 @@ class Run:
             self._cells(channel)
         except Broken as broken:
             if not self._over() or self._current is not None:
-                self._lost(broken.kind, broken.text)
+                self._lost(broken)
             return False
         except (FrameError, OSError):
-            self._lost(*self._how_ended())
+            self._lost(self._how_ended())
             return False
         return True
 
     def _over(self) -> bool:
         return time.monotonic() >= self._until
 
-    def _lost(self, kind: str, text: str) -> None:
+    def _lost(self, broken: Broken) -> None:
         """The process is gone: the cell that it was in is left out from now on."""
         if self._current is None:
             self._answers.stop()  # it may not be what it was: the next run starts a new one
-            raise WarmFailed(f"the answer process ends before the first cell: {text}")
-        if kind == "ended" and not self._careful:
-            self._careful = True  # it may have been a cell before this one
+            raise WarmFailed(f"the answer process ends before the first cell: {broken.text}")
+        if broken.earlier and not self._careful:
+            self._careful = True
             return
-        self.course.cells[self._current] = Stop(kind, text)
+        self.course.cells[self._current] = Stop(broken.kind, broken.text)
         self._skip.add(self._current)
 
-    def _how_ended(self) -> tuple[str, str]:
+    def _how_ended(self) -> Broken:
         try:
             until = time.monotonic() + _GRACE
             while time.monotonic() < until:
                 ended = self._answers.ended()
                 if ended is not None:
                     self.course.cpu_seconds += ended.cpu_seconds
-                    return _reason(ended)
+                    return Broken(*_reason(ended))
                 select.select([self._answers.control], [], [], 0.05)
         except WarmFailed:
-            return "ended", "the cell ended the program that runs it"
-        return "ended", "the cell closed what it does not own"
+            return _warm_gone()
+        return Broken("ended", "the cell closed what it does not own")
 
     def _cells(self, channel: Channel) -> None:
         """Reads what becomes of the cells until they are through. Raises Broken, FrameError, OSError."""
@@ -255,7 +261,7 @@ class Run:
         try:
             self._answers.ping()
         except WarmFailed:
-            raise Broken("ended", "the cell ended the program that runs it") from None
+            raise _warm_gone() from None
 
     def _next(self, channel: Channel, warm: Warm, seconds: float) -> dict[str, Any] | None:
         """The next message of a child; None when there is none in time. Raises FrameError when it has ended."""
@@ -273,7 +279,7 @@ class Run:
                     ended = warm.ended()
                 except WarmFailed:
                     if warm is self._answers and self._current is not None:  # a cell has ended what it was forked from
-                        raise Broken("ended", "the cell ended the program that runs it") from None
+                        raise _warm_gone() from None
                     raise
                 if ended is not None:
                     self.course.cpu_seconds += ended.cpu_seconds
