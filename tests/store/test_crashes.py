@@ -243,12 +243,12 @@ def test_a_crash_before_any_step_of_an_erasure_leaves_the_person_whole_or_a_rest
 def test_a_crash_before_any_step_of_a_start_that_finishes_what_a_crash_left_loses_nothing(tmp_path: Path) -> None:
     root, model = course(tmp_path, EARLIER)
 
-    def hand_in_and_die(say: Say) -> None:
+    def submit_and_die(say: Say) -> None:
         store = open_store(root)
         for write in (SMALL, BIG):
             write.do(store, seal_of(store))
 
-    assert not die_before(100_000, hand_in_and_die).died
+    assert not die_before(100_000, submit_and_die).died
     for write in (SMALL, BIG):
         write.model(model)
     (root.parent / "submitted" / "hw1" / "alice_20260310T115959.py").unlink()  # the power went too: it was not synced
