@@ -58,7 +58,7 @@ def test_three_hundred_students_behind_one_address_are_undisturbed(door: Door) -
         assert door.enter(reply.json()["token"]).status_code == 200
 
 
-def test_a_class_behind_one_address_registers_and_hands_in_while_one_of_it_guesses_tokens(server: Running) -> None:
+def test_a_class_behind_one_address_registers_and_submits_while_one_of_it_guesses_tokens(server: Running) -> None:
     """On a real server: every third mistypes the code first, and bad tokens come all the while."""
     over = threading.Event()
 

@@ -27,7 +27,7 @@ from mograder.client.trust import CONFIG_NAME, TrustedServers
 from mograder.client.workspace import keep_receipt
 from mograder.domain.errors import BadRequest, MograderError, Unauthenticated, Usage, VerificationFailed
 from mograder.domain.names import Username, counted, printable
-from mograder.domain.tokens import Token
+from mograder.domain.tokens import Token, pasted
 from mograder.wire import messages
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ def _options(patience: float) -> Callable[[Command], Command]:
         )
         @functools.wraps(command)
         def with_server(url: str | None, token: str | None, patience: float, **rest: Any) -> None:
-            command(server=Server(url, token, patience, is_typed("token")), **rest)
+            command(server=Server(url, token and pasted(token), patience, is_typed("token")), **rest)
 
         return with_server
 

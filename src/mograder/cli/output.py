@@ -10,11 +10,17 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
 
 import click
 
 from mograder.domain.deadlines import zone_name
+from mograder.domain.errors import Usage
 from mograder.domain.names import counted, printable
+
+STDOUT = Path("-")
+"""What people write for stdout where a file is wanted."""
 
 LONGEST_LINE = 2000
 WORTH_A_BAR = 1024 * 1024  # bytes of a transfer
@@ -57,6 +63,33 @@ def result(as_json: bool, value: object, text: str) -> None:
         tell_json(value)
     else:
         tell(text)
+
+
+@contextlib.contextmanager
+def writing(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
+    """The file that an option names, which is written whole or not at all; stdout for "-"."""
+    if path == STDOUT:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    from mograder.client.files import replacing
+
+    with replacing(path, mode) as file:
+        yield file
+
+
+def check_stdout(path: Path | None, as_json: bool) -> None:
+    """Raises Usage where a file and JSON would both go to stdout."""
+    if path == STDOUT and as_json:
+        raise Usage("--json writes to stdout, and so would '-': name a file, or leave out --json")
+
+
+def written(path: Path | None, as_json: bool, value: object, text: str) -> None:
+    """`result` of a command that wrote `path`; on stderr where that is stdout."""
+    if path == STDOUT:
+        note(text)
+    else:
+        result(as_json, value, text)
 
 
 def when(moment: float, seconds: bool = False) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mograder.cli.arguments import PLACE
+from mograder.cli.completion import local_names
 from mograder.cli.output import is_sure, json_option, note, table, tell, tell_json
 from mograder.domain.errors import MograderError
 from mograder.domain.names import Username
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Show what new tests change for everybody, and put it in force.")
-@click.argument("assignment")
+@click.argument("assignment", shell_complete=local_names)
 @click.option(
     "--course", "place", type=PLACE, default=".", metavar="FOLDER|URL", help="The course. [default: this folder]"
 )
@@ -72,7 +73,9 @@ def regrade(
         chosen = course.release.assignment(COURSE_INSTRUCTOR, assignment)
         with contextlib.ExitStack() as stack:
             folders = stack.enter_context(sources_of(course, place, sources)).folders
-            exam = stack.enter_context(opened_exam(folders, chosen.name, None, Wishes({}, jobs, twice=twice)))
+            kept = course.store.jobs.readiness().get(chosen.name)
+            wishes = Wishes({}, jobs, twice=twice, locked=kept)
+            exam = stack.enter_context(opened_exam(folders, chosen.name, None, wishes))
             assert isinstance(course.signer, Ed25519Signer), "the factory gives a course this signer"
             person = Username.parse(user) if user else None
             results = grade_again(course, chosen, exam, jobs, person, course.signer)

@@ -9,6 +9,7 @@ dies instead, the lease ends and another worker claims it.
 from __future__ import annotations
 
 import contextlib
+import platform
 import threading
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,7 @@ from mograder.coursework.exams import Twice, Wishes, opened_exam
 from mograder.coursework.folders import GradingFolders
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, MograderError, NotFound, Unreadable
-from mograder.domain.grading_jobs import LEASE, Announced, Job, Result, pause_after
+from mograder.domain.grading_jobs import LEASE, Announced, Job, Readiness, ReadyState, Result, pause_after
 from mograder.domain.names import AssignmentName
 from mograder.domain.receipts import Receipt
 from mograder.domain.regrade_jobs import RegradeJob
@@ -36,6 +37,9 @@ LOOK_SECONDS = 0.5
 RENEW_SECONDS = LEASE / 3e6
 """How often a claimed job is renewed."""
 
+LONGEST_ERROR = 2000
+"""Characters of what failed that are kept."""
+
 Stamp = tuple[tuple[str, int, int], ...]
 
 
@@ -43,13 +47,16 @@ Stamp = tuple[tuple[str, int, int], ...]
 class _Open:
     """An assignment that is ready to be graded, or not (`exam` is None). `stamp` is of its files.
 
-    `told`: it has been said that the course is graded with other tests now.
+    `told`: it has been said that the course is graded with other tests now. One that is not ready is tried again from
+    `again` on, in Unix microseconds; it has failed `tries` times.
     """
 
     stamp: Stamp
     exam: Exam | None
     stack: contextlib.ExitStack
     told: bool = False
+    again: int = 0
+    tries: int = 0
 
 
 class Worker:
@@ -105,10 +112,12 @@ class Worker:
             self._open.pop(name).stack.close()
         for name, stamp in found.items():
             held = self._open.get(name)
-            if held is None or held.stamp != stamp:
-                if held is not None:
-                    held.stack.close()
-                self._open[name] = self._ready(name, stamp)
+            changed = held is None or held.stamp != stamp
+            if held is not None and (changed or (held.exam is None and held.again <= self._course.clock())):
+                self._open.pop(name).stack.close()
+                self._open[name] = self._ready(name, stamp, 0 if changed else held.tries)
+            elif held is None:
+                self._open[name] = self._ready(name, stamp, 0)
 
     def _sources(self) -> Iterator[tuple[AssignmentName, Stamp]]:
         settings = _stamp(self._folders.course / CONFIG_NAME)
@@ -120,18 +129,32 @@ class Worker:
                     files = sorted(path for path in each.rglob("*") if "__pycache__" not in path.parts)
                     yield name, tuple(stamp for path in files for stamp in _stamp(path)) + settings
 
-    def _ready(self, name: AssignmentName, stamp: Stamp) -> _Open:
+    def _ready(self, name: AssignmentName, stamp: Stamp, tries: int) -> _Open:
+        """Read the source, build the environment, try the sandbox: before there is anything to grade."""
         stack = contextlib.ExitStack()
+        if not tries:  # what is tried again has failed until it is there
+            self._report(name, ReadyState.BUILDING)
         try:
-            exam = stack.enter_context(opened_exam(self._folders, name, None, Wishes({}, self._jobs)))
-        except MograderError as error:
+            wishes = Wishes({}, self._jobs, locked=self._store.jobs.readiness().get(name))
+            exam = stack.enter_context(opened_exam(self._folders, name, None, wishes))
+        except Exception as error:  # noqa: BLE001 (whatever it is, it must not stop what is graded beside it)
             stack.close()
-            self._say(f"{name} is not graded: {error.message}")
-            return _Open(stamp, None, stack)
+            said = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
+            self._say(f"{name} is not graded: {said}")
+            self._report(name, ReadyState.FAILED, said)
+            return _Open(stamp, None, stack, again=self._course.clock() + pause_after(tries + 1), tries=tries + 1)
         self._store.jobs.announce(name, Announced(exam.tested.tests, self._folders.file.grading_rules(name).hidden))
+        self._report(name, ReadyState.READY, wanted=exam.wanted, lock=exam.lock)
         self._say(f"{name} is graded, tests {exam.tested.tests[:12]}")
         self._release(name)
         return _Open(stamp, exam, stack)
+
+    def _report(
+        self, name: AssignmentName, state: ReadyState, error: str = "", wanted: str = "", lock: str = ""
+    ) -> None:
+        """Tell instructors how far it is. `error` may be long: its end says what failed."""
+        said = Readiness(name, state, self._course.clock(), platform.node(), error[-LONGEST_ERROR:], wanted, lock)
+        self._store.jobs.report(said)
 
     # jobs
 

@@ -23,6 +23,10 @@ class GuardStore(Protocol):
         """Whether `spend` was called with `ticket` in any server of this course, and the ticket is not forgotten."""
         ...
 
+    def spent(self, tickets: Sequence[str]) -> frozenset[str]:
+        """Those of the tickets of which `is_spent` is true."""
+        ...
+
     def note_failure(self, keys: Sequence[str], moment: int, keep: int) -> None:
         """Note a failure of each of the keys (digests), for all servers of this course.
 

@@ -122,6 +122,12 @@ class MarkingStore(Protocol):
         """Every entry, in the order in which they were written."""
         ...
 
+    def since(self, assignment: AssignmentName, number: int) -> list[tuple[int, Entry]]:
+        """The entries of an assignment that hold and were added behind this number, each with its own, which grows with
+        every entry of the assignment; in no order.
+        """
+        ...
+
     def count(self) -> int:
         """How many entries the course has: it changes with every change."""
         ...

@@ -9,12 +9,21 @@ import sqlite3
 from collections.abc import Sequence
 
 from mograder.domain.disclosure import Hidden
-from mograder.domain.grading_jobs import TRIES, Announced, Job, Result, new_job
+from mograder.domain.grading_jobs import TRIES, Announced, Job, Readiness, Result, new_job
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.rows import places, where_asked
-from mograder.store.shared.rows import JOB_COLUMNS, RESULT_COLUMNS, job_of, result_of
+from mograder.store.shared.rows import (
+    JOB_COLUMNS,
+    KEEP_LOCK,
+    READINESS_COLUMNS,
+    RESULT_COLUMNS,
+    job_of,
+    readiness_of,
+    readiness_values,
+    result_of,
+)
 
 _IN_TURN = f"""WITH waiting AS MATERIALIZED (
     SELECT *, row_number() OVER (PARTITION BY assignment, username ORDER BY receipt DESC) - 1 AS newer
@@ -77,6 +86,17 @@ class FolderJobs:
     def announced(self) -> dict[AssignmentName, Announced]:
         rows = self._ledger.read("SELECT assignment, tests, hidden FROM grading_tests ORDER BY assignment")
         return {AssignmentName(name): Announced(tests, Hidden(hidden)) for name, tests, hidden in rows}
+
+    def report(self, readiness: Readiness) -> None:
+        sql = (
+            f"INSERT INTO grading_readiness ({READINESS_COLUMNS}) VALUES ({places(READINESS_COLUMNS)}) "
+            f"ON CONFLICT (assignment) DO UPDATE SET {KEEP_LOCK}"
+        )
+        self._ledger.write(lambda connection: connection.execute(sql, readiness_values(readiness)))
+
+    def readiness(self) -> dict[AssignmentName, Readiness]:
+        rows = self._ledger.read(f"SELECT {READINESS_COLUMNS} FROM grading_readiness")
+        return {each.assignment: each for each in map(readiness_of, rows)}
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:
         asked = (_json(assignments), now, now)

@@ -8,13 +8,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mograder.domain.disclosure import Hidden
-from mograder.domain.grading_jobs import TRIES, Announced, Job, Result, new_job
+from mograder.domain.grading_jobs import TRIES, Announced, Job, Readiness, Result, new_job
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
 from mograder.store.postgres.database import Connection
 from mograder.store.postgres.rows import count_change, places, where_asked
 from mograder.store.postgres.tables import CourseTables
-from mograder.store.shared.rows import JOB_COLUMNS, RESULT_COLUMNS, job_of, result_of
+from mograder.store.shared.rows import (
+    JOB_COLUMNS,
+    KEEP_LOCK,
+    READINESS_COLUMNS,
+    RESULT_COLUMNS,
+    job_of,
+    readiness_of,
+    readiness_values,
+    result_of,
+)
 
 _TURNS = """waiting AS MATERIALIZED (
     SELECT course, receipt, assignment, username,
@@ -98,6 +107,18 @@ class PostgresJobs:
     def announced(self) -> dict[AssignmentName, Announced]:
         rows = self._tables.read("SELECT assignment, tests, hidden FROM grading_tests WHERE course = %s")
         return {AssignmentName(name): Announced(tests, Hidden(hidden)) for name, tests, hidden in rows}
+
+    def report(self, readiness: Readiness) -> None:
+        sql = (
+            f"INSERT INTO grading_readiness (course, {READINESS_COLUMNS}) VALUES (%s, {places(READINESS_COLUMNS)}) "
+            f"ON CONFLICT (course, assignment) DO UPDATE SET {KEEP_LOCK}"
+        )
+        values = (self._course, *readiness_values(readiness))
+        self._tables.write(lambda connection: connection.execute(sql, values))
+
+    def readiness(self) -> dict[AssignmentName, Readiness]:
+        rows = self._tables.read(f"SELECT {READINESS_COLUMNS} FROM grading_readiness WHERE course = %s")
+        return {each.assignment: each for each in map(readiness_of, rows)}
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:
         values = (self._course, list(assignments), now, now, claim, lease)

@@ -261,6 +261,14 @@ def state(request: PageRequest) -> Answer:
     return JSONResponse(_state(request, task, find_person(request, task, request.values["person"])))
 
 
+def presence(request: PageRequest) -> Answer:
+    """Notes that the reader looks at a person's work; who else does right now."""
+    task, desk = request.assignment(), request.course.marking
+    user = find_person(request, task, request.values["person"])
+    others = request.course.presence.meet(request.actor.username, f"{task.name} {user}", (INSTRUCTOR, *desk.graders()))
+    return JSONResponse({"others": ["Instructor" if each == INSTRUCTOR else each for each in others]})
+
+
 def _give(request: PageRequest, desk: MarkingDesk, task: Assignment, user: Username, form: Mapping[str, str]) -> Entry:
     items = tuple(name.removeprefix("item:") for name in form if name.startswith("item:"))
     given = GivenMark(_points(form.get("points", "")), items, form.get("comment", ""))
@@ -374,6 +382,7 @@ def reveal(request: PageRequest) -> Answer:
 VIEWS: tuple[PageRoute, ...] = (
     PageRoute("GET", "/marking/{assignment}/people/{person}", Allow.GRADER, show),
     PageRoute("GET", "/marking/{assignment}/people/{person}/state", Allow.GRADER, state),
+    PageRoute("POST", "/marking/{assignment}/people/{person}/presence", Allow.GRADER, presence),
     PageRoute("GET", "/marking/{assignment}/people/{person}/file", Allow.GRADER, media),
     PageRoute("GET", "/marking/{assignment}/people/{person}/download", Allow.GRADER, download),
     PageRoute("POST", "/marking/{assignment}/people/{person}/mark", Allow.GRADER, saving(_give)),
