@@ -81,6 +81,10 @@ def test_courses_in_a_folder_are_made_listed_and_archived_likewise(
     store = ["--store", str(tmp_path)]
     assert run(["course", "create", "logic", *store]) == 0
     assert (tmp_path / "logic" / "release" / ".mograder-secret").exists()
+    (tmp_path / "logic" / "mograder.toml").write_text('[server]\nenrollment_code = "the code of last year"\n')
+    assert run(["course", "create", "logic2", "--from", str(tmp_path / "logic" / "release"), *store]) == 0
+    assert "logic2 has the enrollment code of" in capsys.readouterr().err
+    assert run(["course", "archive", "logic2", *store]) == 0
     assert run(["course", "archive", "logic", *store]) == 0
     assert run(["course", "publish", "logic", str(tmp_path / "logic" / "release"), *store]) == 2
     assert run(["course", "list", *store]) == 0

@@ -93,6 +93,11 @@ def create(courses: Courses, name: CourseName, folder: Path | None) -> None:
     tell(f"Made the course {name}, served at /c/{name}/")
     if folder:
         _publish(courses, name, folder)
+        if courses.open(name).config.plan().enrollment_code:
+            note(
+                f"warning: {name} has the enrollment code of {folder}, and whoever knows it can join: write another "
+                "as enrollment_code of [server] in its mograder.toml"
+            )
     tell(f"instructor: {sign(courses.open(name).keys.secrets()[0], INSTRUCTOR)}")
 
 
