@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mograder.cli import run
-from mograder.cli.grading_workers import grading, refuse_served_sources
+from mograder.cli.grading_workers import grading, one_course, refuse_served_sources
 from mograder.domain.errors import Usage
 from mograder.domain.grading_jobs import LEASE, TRIES, Announced
 from mograder.store.folder import doctor
@@ -50,15 +49,10 @@ def test_while_a_course_is_served_its_submissions_are_graded(root: Path) -> None
     course = open_course(root, Clock())
     try:
         submit_work(course.store, course.signer, ALICE, RIGHT.encode())
-        with grading(root, None):
+        with grading(one_course(root), None):
             until(lambda: course.store.jobs.results(HW1))
     finally:
         course.store.close()
-
-
-def test_workers_of_many_courses_are_not_started_by_serve(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["serve", "--courses", str(tmp_path), "--grading-workers", "1"]) == 2
-    assert "mograder worker" in capsys.readouterr().err
 
 
 def test_doctor_says_what_waits_and_what_was_given_up(root: Path) -> None:

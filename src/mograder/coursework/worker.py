@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from mograder.course_file import CONFIG_NAME, read_course_file
 from mograder.coursework.autograding import Exam, grade_one, read_submitted
 from mograder.coursework.exams import Wishes, opened_exam
 from mograder.coursework.folders import GradingFolders
 from mograder.domain.course import Course
-from mograder.domain.errors import BadName, MograderError, NotFound, Unreadable
+from mograder.domain.errors import BadName, MograderError, NotFound, Temporary, Unreadable
 from mograder.domain.grading_jobs import LEASE, Announced, Job, Result, pause_after
 from mograder.domain.names import AssignmentName
 from mograder.domain.receipts import Receipt
@@ -32,6 +33,17 @@ LOOK_SECONDS = 0.5
 RENEW_SECONDS = LEASE / 3e6
 """How often a claimed job is renewed."""
 
+REST_SECONDS = 600.0
+"""After which the processes of an assignment that nobody submits to are ended; the next submission starts them."""
+
+
+@runtime_checkable
+class Rests(Protocol):
+    """What can let go of processes that it may start again."""
+
+    def rest(self) -> None: ...
+
+
 Stamp = tuple[tuple[str, int, int], ...]
 
 
@@ -39,20 +51,50 @@ Stamp = tuple[tuple[str, int, int], ...]
 class _Open:
     """An assignment that is ready to be graded, or not (`exam` is None). `stamp` is of its files.
 
-    `told`: it has been said that the course is graded with other tests now.
+    `told`: it has been said that the course is graded with other tests now. `running` jobs use it; one that is
+    `retired` is closed with the last of them. `used` is when the last one ended (monotonic seconds). After a failure
+    that is this machine's own, it is tried again at `resting_until`; `failures` counts those in a row, and nothing is
+    claimed meanwhile. `trouble` is why it is not ready.
     """
 
     stamp: Stamp
     exam: Exam | None
     stack: contextlib.ExitStack
+    source: Path | None = None
     told: bool = False
+    running: int = 0
+    retired: bool = False
+    used: float = 0.0
+    failures: int = 0
+    resting_until: float = 0.0
+    trouble: str = ""
+
+    def is_due(self) -> bool:
+        """Whether something failed here that is to be tried again now."""
+        return self.failures > 0 and time.monotonic() >= self.resting_until
+
+    def rest(self) -> float:
+        """Let what failed rest for a while, longer each time; for how many seconds."""
+        self.failures += 1
+        seconds = pause_after(self.failures) / 1e6
+        self.resting_until = time.monotonic() + seconds
+        return seconds
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A job that is in this worker's claim, with what it is graded with."""
+
+    job: Job
+    opened: _Open
+    exam: Exam
 
 
 class Worker:
-    """Grades the submissions of `course` with the tests in `folders`, `jobs` at once, until `stop` is set.
+    """Grades the submissions of `course` with the tests in `folders`, at most `jobs` at once, until `stop` is set.
 
     `say` gets a line for the person who runs it; `new_claim` makes a name that no other claim has; `refresh` brings the
-    files in `folders` up to date.
+    files in `folders` up to date. Methods may be called from many threads; `prepare` from one at a time.
     """
 
     def __init__(
@@ -64,31 +106,20 @@ class Worker:
         self._jobs, self._stop, self._say, self._new_claim = jobs, stop, say, new_claim
         self._store = course.store
         self._open: dict[AssignmentName, _Open] = {}
+        self._lock = threading.Lock()
 
-    def run(self, drain: bool = False) -> int:
-        """Grade until told to stop, or with `drain` until nothing waits; how many results were kept."""
-        graded = 0
-        with ThreadPoolExecutor(self._jobs) as pool:
-            try:
-                while not self._stop.is_set():
-                    done = 0
-                    with contextlib.suppress(MograderError):  # the store is away for a while
-                        self._open_exams()
-                        done = sum(pool.map(lambda _: self._grade_while_unchanged(), range(self._jobs)))
-                    graded += done
-                    if not done:
-                        if drain:
-                            break
-                        self._stop.wait(LOOK_SECONDS)
-            finally:
-                for each in self._open.values():
-                    each.stack.close()
-        return graded
+    def close(self) -> None:
+        """Claim nothing more; what runs ends on its own."""
+        for name in list(self._open):
+            self._retire(name)
 
     # tests
 
-    def _open_exams(self) -> None:
-        """Make ready what has tests now, anew where they have changed."""
+    def prepare(self) -> None:
+        """Make ready what has tests now, anew where they have changed. What runs with earlier ones ends with them.
+
+        Raises MograderError.
+        """
         self._refresh()
         try:
             file = read_course_file(self._folders.course / CONFIG_NAME)
@@ -98,13 +129,40 @@ class Worker:
             self._folders = GradingFolders.of(self._folders.course)
         found = dict(self._sources())
         for name in set(self._open) - set(found):
-            self._open.pop(name).stack.close()
+            self._retire(name)
         for name, stamp in found.items():
             held = self._open.get(name)
-            if held is None or held.stamp != stamp:
-                if held is not None:
-                    held.stack.close()
-                self._open[name] = self._ready(name, stamp)
+            if held is None or held.stamp != stamp or (held.exam is None and held.is_due()):
+                opened = self._ready(name, stamp, held)
+                self._retire(name)
+                with self._lock:
+                    self._open[name] = opened
+            elif held.exam is not None:
+                self._look_after(name, held, held.exam)
+
+    def _look_after(self, name: AssignmentName, opened: _Open, exam: Exam) -> None:
+        """Let go of processes that nobody has needed for a while, and try what this machine could not run."""
+        with self._lock:
+            unused = opened.used and not opened.running and time.monotonic() - opened.used > REST_SECONDS
+            opened.used = 0.0 if unused else opened.used
+        if unused and isinstance(exam.runs, Rests):
+            exam.runs.rest()
+        if opened.is_due():
+            if fault := self._own_fault(opened, exam):
+                self._let_rest(name, opened, fault)
+            else:
+                opened.failures = 0
+                self._say(f"{name} is graded again")
+
+    def _retire(self, name: AssignmentName) -> None:
+        with self._lock:
+            opened = self._open.pop(name, None)
+            if opened is None:
+                return
+            opened.retired = True
+            unused = not opened.running
+        if unused:
+            opened.stack.close()
 
     def _sources(self) -> Iterator[tuple[AssignmentName, Stamp]]:
         settings = _stamp(self._folders.course / CONFIG_NAME)
@@ -116,61 +174,124 @@ class Worker:
                     files = sorted(path for path in each.rglob("*") if "__pycache__" not in path.parts)
                     yield name, tuple(stamp for path in files for stamp in _stamp(path)) + settings
 
-    def _ready(self, name: AssignmentName, stamp: Stamp) -> _Open:
+    def _ready(self, name: AssignmentName, stamp: Stamp, before: _Open | None) -> _Open:
         stack = contextlib.ExitStack()
         try:
             exam = stack.enter_context(opened_exam(self._folders, name, None, Wishes({}, self._jobs)))
         except MograderError as error:
             stack.close()
-            self._say(f"{name} is not graded: {error.message}")
-            return _Open(stamp, None, stack)
-        self._store.jobs.announce(name, Announced(exam.tested.tests, self._folders.file.grading_rules(name).hidden))
+            again = before if before is not None and before.stamp == stamp else None
+            failed = _Open(stamp, None, stack, failures=again.failures if again else 0, trouble=error.message)
+            failed.rest()
+            if again is None or again.trouble != error.message:
+                self._say(f"{name} is not graded: {error.message}")
+            return failed
+        try:
+            hidden = self._folders.file.grading_rules(name).hidden
+            self._store.jobs.announce(name, Announced(exam.tested.tests, hidden))
+        except BaseException:
+            stack.close()
+            raise
         self._say(f"{name} is graded, tests {exam.tested.tests[:12]}")
-        return _Open(stamp, exam, stack)
+        return _Open(stamp, exam, stack, self._folders.find_source(name))
 
     # jobs
 
-    def _grade_while_unchanged(self) -> int:
-        """Grade what waits; how many results were kept. Between two jobs, tests that have changed are seen."""
-        if self._stop.is_set():
-            return 0
+    def claim(self) -> Claimed | None:
+        """The next job, which has to be graded then; None when there is nothing to do now. Raises MograderError."""
         ready, clock = dict(self._announced_exams()), self._course.clock
         if not ready:
-            return 0
+            return None
         job = self._store.jobs.claim(self._new_claim(), clock(), clock() + LEASE, list(ready))
         if job is None:
-            return 0
-        with self._renewing(job):
-            return int(self._grade(job, ready[job.assignment]))
+            return None
+        opened = ready[job.assignment]
+        with self._lock:
+            if not opened.retired and opened.exam is not None:
+                opened.running += 1
+                return Claimed(job, opened, opened.exam)
+        self._store.jobs.fail(job, "", clock())  # other tests came at this moment
+        return None
 
-    def _announced_exams(self) -> Iterator[tuple[AssignmentName, Exam]]:
+    def _announced_exams(self) -> Iterator[tuple[AssignmentName, _Open]]:
         """Those with the tests that the course is graded with. Who announced others since has newer ones."""
         announced = self._store.jobs.announced() if self._open else {}
-        for name, each in self._open.items():
-            if each.exam is None:
+        with self._lock:
+            held = list(self._open.items())
+        for name, each in held:
+            if each.exam is None or each.failures:
                 continue
             if name in announced and announced[name].tests == each.exam.tested.tests:
-                yield name, each.exam
+                yield name, each
             elif not each.told:
                 each.told = True
                 self._say(f"{name} is graded with other tests now: this worker waits until it has them")
 
-    def _grade(self, job: Job, exam: Exam) -> bool:
+    def grade(self, claimed: Claimed) -> bool:
+        """Grade what was claimed; whether a result of it was kept. Raises nothing: a failure gives the job back."""
+        opened = claimed.opened
         try:
-            receipt = self._receipt(job)
-            content = read_submitted(self._store.submissions, receipt)
-        except MograderError as error:
-            return self._give_back(job, error.message)
+            with self._renewing(claimed.job):
+                return self._grade(claimed)
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is ours, and must not stop the others)
+            message = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
+            return self._give_back(claimed.job, message)
+        finally:
+            with self._lock:
+                opened.running -= 1
+                opened.used = time.monotonic()
+                over = opened.retired and not opened.running
+            if over:
+                opened.stack.close()
+
+    def _grade(self, claimed: Claimed) -> bool:
+        """Raises MograderError."""
+        job, exam = claimed.job, claimed.exam
+        receipt = self._receipt(job)
+        content = read_submitted(self._store.submissions, receipt)
         record = grade_one(exam, job.username, receipt.submission.filename, content, job.receipt, self._course.clock)
         if record.report.outcome is Outcome.OUR_FAILURE:
-            return self._give_back(job, record.report.error)
+            self._give_back(job, record.report.error)
+            if fault := self._own_fault(claimed.opened, exam):
+                self._let_rest(job.assignment, claimed.opened, fault)
+            return False
         signed = self._signer.sign(claims_of(record), KIND)
-        result = Result(job.receipt, exam.tested.tests, job.assignment, job.username, record.graded, signed)
-        return self._store.jobs.finish(job, result)
+        return self._finish(
+            job, Result(job.receipt, exam.tested.tests, job.assignment, job.username, record.graded, signed)
+        )
+
+    def _finish(self, job: Job, result: Result) -> bool:
+        """Keep the result; while there is no room for it, or the storage is away, try again. Raises MograderError."""
+        until, told = time.monotonic() + LEASE / 1e6, False
+        while True:
+            try:
+                return self._store.jobs.finish(job, result)
+            except Temporary as error:
+                if self._stop.is_set() or time.monotonic() > until:
+                    raise
+                if not told:
+                    self._say(f"the result of submission {job.receipt} waits to be stored: {error.message}")
+                told = True
+                self._stop.wait(LOOK_SECONDS)
+
+    def _own_fault(self, opened: _Open, exam: Exam) -> str:
+        """Why this machine cannot run even the model solution now; "" when it can."""
+        try:
+            assert opened.source is not None, "an exam has a source"
+            ran = exam.runs.grade(opened.source.read_bytes(), opened.source.name)
+        except Exception as error:  # noqa: BLE001 (as in a run of a submission)
+            return f"{type(error).__name__}: {error}"
+        return ran.error or "unknown" if ran.outcome is Outcome.OUR_FAILURE else ""
+
+    def _let_rest(self, name: AssignmentName, opened: _Open, fault: str) -> None:
+        """Claim no more of its jobs for a while: each would fail, and be given up in the end."""
+        seconds = opened.rest()
+        self._say(f"{name} cannot be graded on this machine now, tried again in {seconds:.0f} s: {fault}")
 
     def _give_back(self, job: Job, error: str) -> bool:
         self._say(f"submission {job.receipt} of {job.username} for {job.assignment} could not be graded: {error}")
-        self._store.jobs.fail(job, error[:1000], self._course.clock() + pause_after(job.tries))
+        with contextlib.suppress(MograderError):  # else the lease ends
+            self._store.jobs.fail(job, error[:1000], self._course.clock() + pause_after(job.tries))
         return False
 
     def _receipt(self, job: Job) -> Receipt:

@@ -79,6 +79,19 @@ class Grader:
                 warm.stop()
         self._starter.shutdown()
 
+    def rest(self) -> None:
+        """Ends the processes that nobody uses now; the next `grade` starts them again."""
+        for _ in self._all:
+            try:
+                pair = self._slots.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                for warm in pair:
+                    warm.stop()
+            finally:
+                self._slots.put(pair)
+
     def grade(self, submission: bytes, filename: str) -> RunReport:
         """The report of one submission; `filename` is for messages."""
         began = time.monotonic()
