@@ -13,9 +13,11 @@ from mograder.domain.disclosure import ShownResult, for_instructor, for_student
 from mograder.domain.errors import MograderError, Unreadable
 from mograder.domain.extensions import Extensions
 from mograder.domain.grades import of_person
-from mograder.domain.grading_jobs import Job, Result
+from mograder.domain.grading_jobs import Job
 from mograder.domain.grading_record import GradingRecord
 from mograder.domain.names import AssignmentName, Username
+from mograder.domain.receipts import Signer
+from mograder.domain.result_statement import KIND, ResultStatement
 from mograder.domain.results import Outcome
 from mograder.domain.store import Store
 
@@ -37,8 +39,8 @@ class GradingState(StrEnum):
 class Progress:
     """The grading of a person's newest submission, number `attempt`. `place` is that in the queue, 1 for the next.
 
-    `shown` is the result of `shown_attempt`: of an earlier submission while the newest waits. `error` is for
-    instructors alone.
+    `shown` is the result of `shown_attempt`: of an earlier submission while the newest waits; `statement` is what the
+    course states of it, signed (see `ResultStatement`). `error` is for instructors alone.
     """
 
     state: GradingState = GradingState.NOTHING
@@ -46,6 +48,7 @@ class Progress:
     place: int | None = None
     shown: ShownResult | None = None
     shown_attempt: int | None = None
+    statement: str = ""
     error: str = ""
 
     @property
@@ -113,6 +116,7 @@ class GradingResults:
     extensions: Extensions
     clock: Callable[[], int]
     read_record: ReadRecord
+    signer: Signer
 
     def of(self, actor: Actor, assignment: Assignment, user: Username) -> Progress:
         """How far the person's newest submission is, and what `actor` may see of its result."""
@@ -128,10 +132,13 @@ class GradingResults:
         if graded is None:
             return found
         try:
-            shown = self._shown(actor, assignment, user, results[graded])
+            record = self.read_record(results[graded].signed)
+            shown = self._shown(actor, assignment, user, record)
         except MograderError as error:  # nobody is shown what the course did not sign
             return replace(found, state=GradingState.FAILED, error=error.message if actor.is_instructor else "")
-        return replace(found, shown=shown, shown_attempt=attempts[graded])
+        stated = ResultStatement.of(record, results[graded].signed)
+        statement = self.signer.sign(stated.claims(), KIND) if stated else ""
+        return replace(found, shown=shown, shown_attempt=attempts[graded], statement=statement)
 
     def _waiting(self, actor: Actor, receipt: int) -> Progress:
         now = self.clock()
@@ -145,8 +152,7 @@ class GradingResults:
                 return Progress(state, place=place if state is GradingState.WAITING else None, error=error)
         return Progress()
 
-    def _shown(self, actor: Actor, assignment: Assignment, user: Username, result: Result) -> ShownResult:
-        record = self.read_record(result.signed)
+    def _shown(self, actor: Actor, assignment: Assignment, user: Username, record: GradingRecord) -> ShownResult:
         if actor.is_instructor:
             return for_instructor(record, record.marks)
         return for_student(record, record.marks, self._hidden_are_shown(assignment, user))

@@ -180,11 +180,11 @@ def _due(assignment: Assignment) -> int | None:
 
 def grading_info(progress: Progress) -> messages.GradingInfo:
     shown = progress.shown
-    result = None if shown is None else _result_info(progress.shown_attempt or 0, shown)
+    result = None if shown is None else _result_info(progress.shown_attempt or 0, shown, progress.statement)
     return messages.GradingInfo(progress.state, progress.attempt, progress.place, result, progress.error)
 
 
-def _result_info(attempt: int, shown: ShownResult) -> messages.ResultInfo:
+def _result_info(attempt: int, shown: ShownResult, statement: str) -> messages.ResultInfo:
     questions = [
         messages.QuestionInfo(
             each.key, each.available, each.points, each.status, each.concealed, list(map(_check_info, each.checks))
@@ -197,7 +197,7 @@ def _result_info(attempt: int, shown: ShownResult) -> messages.ResultInfo:
     return messages.ResultInfo(
         attempt, shown.outcome, shown.summary, marks.automatic, marks.possible_automatic, by_hand, questions,
         list(map(_check_info, shown.other_checks)), failures, list(map(limit_in_words, shown.limits)), shown.changed,
-        shown.isolated,
+        shown.isolated, statement,
     )  # fmt: skip
 
 

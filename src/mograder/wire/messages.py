@@ -531,6 +531,7 @@ class ResultInfo:
     `outcome` is graded, code_failed, limit or our_failure; `points` is what checks earn, None where they mark nothing,
     out of `possible`. `by_hand` are the keys of questions that a person has yet to mark. `limits` says which limits
     were reached, in words. `changed_cells` is how many of the instructor's cells the submission has changed.
+    `statement` is the result signed by the course, as proof: a compact JWS that names the receipt.
     """
 
     attempt: int
@@ -545,6 +546,7 @@ class ResultInfo:
     limits: list[str]
     changed_cells: int
     isolated: bool
+    statement: str = ""
 
 
 @dataclass(frozen=True)
