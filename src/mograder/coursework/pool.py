@@ -23,12 +23,16 @@ COURSES_IN_A_LOOK = 8
 
 @dataclass
 class _Line:
-    """A course in the pool: `running` jobs of it, and its last `turn`; it is not looked at before `quiet_until`."""
+    """A course in the pool: `running` jobs of it, and its last `turn`; it is not looked at before `quiet_until`.
+
+    `trouble` is why nothing could be claimed the last time.
+    """
 
     worker: Worker
     running: int = 0
     turn: int = 0
     quiet_until: float = 0.0
+    trouble: str = ""
     preparing: Future[None] | None = field(default=None)
 
 
@@ -111,18 +115,24 @@ class Pool:
                 line.running += 1
                 before, self._turns = line.turn, self._turns + 1
                 line.turn = self._turns  # others that look now see another course first
-            job = None
-            try:
-                job = line.worker.claim()
-            except Exception as error:  # noqa: BLE001 (the storage is away, say: the other courses are graded)
-                if not isinstance(error, MograderError):
-                    self._say(f"nothing could be claimed: {type(error).__name__}: {error}")
-            if job is not None:
+            if (job := self._claimed_of(line)) is not None:
                 return line, job
             with self._lock:
                 line.running -= 1
                 line.turn = before
                 line.quiet_until = time.monotonic() + self._pause()
+
+    def _claimed_of(self, line: _Line) -> Claimed | None:
+        """None also while the course's storage is away, which stops no other."""
+        job, trouble = None, ""
+        try:
+            job = line.worker.claim()
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is tried again)
+            trouble = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
+        if trouble != line.trouble:
+            line.worker.say(f"nothing can be graded now: {trouble}" if trouble else "goes on")
+        line.trouble = trouble
+        return job
 
     def _pause(self) -> float:
         """Seconds for which a course that had nothing to do is left alone; with the lock held."""

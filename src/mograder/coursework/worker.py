@@ -23,9 +23,11 @@ from mograder.domain.errors import BadName, MograderError, NotFound, Temporary, 
 from mograder.domain.grading_jobs import LEASE, Announced, Job, Result, pause_after
 from mograder.domain.names import AssignmentName
 from mograder.domain.receipts import Receipt
+from mograder.domain.rendered import RenderedNotebook
 from mograder.domain.results import Outcome
 from mograder.signing import Ed25519Signer
 from mograder.wire.records import KIND, claims_of
+from mograder.wire.rendered import pack
 
 LOOK_SECONDS = 0.5
 """The pause of a worker that has found nothing to do."""
@@ -103,7 +105,7 @@ class Worker:
     ) -> None:  # fmt: skip
         self._refresh = refresh
         self._course, self._folders, self._signer = course, folders, signer
-        self._jobs, self._stop, self._say, self._new_claim = jobs, stop, say, new_claim
+        self._jobs, self._stop, self.say, self._new_claim = jobs, stop, say, new_claim
         self._store = course.store
         self._open: dict[AssignmentName, _Open] = {}
         self._lock = threading.Lock()
@@ -152,7 +154,7 @@ class Worker:
                 self._let_rest(name, opened, fault)
             else:
                 opened.failures = 0
-                self._say(f"{name} is graded again")
+                self.say(f"{name} is graded again")
 
     def _retire(self, name: AssignmentName) -> None:
         with self._lock:
@@ -184,7 +186,7 @@ class Worker:
             failed = _Open(stamp, None, stack, failures=again.failures if again else 0, trouble=error.message)
             failed.rest()
             if again is None or again.trouble != error.message:
-                self._say(f"{name} is not graded: {error.message}")
+                self.say(f"{name} is not graded: {error.message}")
             return failed
         try:
             hidden = self._folders.file.grading_rules(name).hidden
@@ -192,7 +194,7 @@ class Worker:
         except BaseException:
             stack.close()
             raise
-        self._say(f"{name} is graded, tests {exam.tested.tests[:12]}")
+        self.say(f"{name} is graded, tests {exam.tested.tests[:12]}")
         return _Open(stamp, exam, stack, self._folders.find_source(name))
 
     # jobs
@@ -225,7 +227,7 @@ class Worker:
                 yield name, each
             elif not each.told:
                 each.told = True
-                self._say(f"{name} is graded with other tests now: this worker waits until it has them")
+                self.say(f"{name} is graded with other tests now: this worker waits until it has them")
 
     def grade(self, claimed: Claimed) -> bool:
         """Grade what was claimed; whether a result of it was kept. Raises nothing: a failure gives the job back."""
@@ -249,28 +251,30 @@ class Worker:
         job, exam = claimed.job, claimed.exam
         receipt = self._receipt(job)
         content = read_submitted(self._store.submissions, receipt)
-        record = grade_one(exam, job.username, receipt.submission.filename, content, job.receipt, self._course.clock)
+        ran: list[RenderedNotebook] = []
+        record = grade_one(
+            exam, job.username, receipt.submission.filename, content, job.receipt, self._course.clock, ran.append
+        )
         if record.report.outcome is Outcome.OUR_FAILURE:
             self._give_back(job, record.report.error)
             if fault := self._own_fault(claimed.opened, exam):
                 self._let_rest(job.assignment, claimed.opened, fault)
             return False
         signed = self._signer.sign(claims_of(record), KIND)
-        return self._finish(
-            job, Result(job.receipt, exam.tested.tests, job.assignment, job.username, record.graded, signed)
-        )
+        result = Result(job.receipt, exam.tested.tests, job.assignment, job.username, record.graded, signed)
+        return self._finish(job, result, pack(ran[-1]) if ran else b"")
 
-    def _finish(self, job: Job, result: Result) -> bool:
+    def _finish(self, job: Job, result: Result, notebook: bytes) -> bool:
         """Keep the result; while there is no room for it, or the storage is away, try again. Raises MograderError."""
         until, told = time.monotonic() + LEASE / 1e6, False
         while True:
             try:
-                return self._store.jobs.finish(job, result)
+                return self._store.jobs.finish(job, result, notebook)
             except Temporary as error:
                 if self._stop.is_set() or time.monotonic() > until:
                     raise
                 if not told:
-                    self._say(f"the result of submission {job.receipt} waits to be stored: {error.message}")
+                    self.say(f"the result of submission {job.receipt} waits to be stored: {error.message}")
                 told = True
                 self._stop.wait(LOOK_SECONDS)
 
@@ -286,10 +290,10 @@ class Worker:
     def _let_rest(self, name: AssignmentName, opened: _Open, fault: str) -> None:
         """Claim no more of its jobs for a while: each would fail, and be given up in the end."""
         seconds = opened.rest()
-        self._say(f"{name} cannot be graded on this machine now, tried again in {seconds:.0f} s: {fault}")
+        self.say(f"{name} cannot be graded on this machine now, tried again in {seconds:.0f} s: {fault}")
 
     def _give_back(self, job: Job, error: str) -> bool:
-        self._say(f"submission {job.receipt} of {job.username} for {job.assignment} could not be graded: {error}")
+        self.say(f"submission {job.receipt} of {job.username} for {job.assignment} could not be graded: {error}")
         with contextlib.suppress(MograderError):  # else the lease ends
             self._store.jobs.fail(job, error[:1000], self._course.clock() + pause_after(job.tries))
         return False

@@ -73,7 +73,7 @@ TABLES = {
     "grading_jobs": (  # without the claims of workers, who look for the course where it was
         "receipt, assignment, username, attempt, received, tries, not_before, error, finished", "receipt"
     ),
-    "grading_results": (RESULT_COLUMNS, "receipt, tests"),
+    "grading_results": (f"{RESULT_COLUMNS}, notebook", "receipt, tests"),
 }  # fmt: skip
 """What both places keep in rows: the columns, and by what they are ordered."""
 

@@ -88,7 +88,7 @@ class FolderJobs:
         sql = f"UPDATE grading_jobs SET {change} WHERE receipt = ? AND claim = ? AND finished = 0"
         return self._ledger.write(lambda held: held.execute(sql, (*values, job.receipt, job.claim)).rowcount == 1)
 
-    def finish(self, job: Job, result: Result) -> bool:
+    def finish(self, job: Job, result: Result, notebook: bytes = b"") -> bool:
         def work(connection: sqlite3.Connection) -> bool:
             ended = connection.execute(
                 "UPDATE grading_jobs SET finished = 1, claim = '', lease = 0, error = '' WHERE receipt = ?",
@@ -97,8 +97,17 @@ class FolderJobs:
             if not ended.rowcount:  # erased
                 return False
             kept = connection.execute(
-                f"INSERT OR IGNORE INTO grading_results ({RESULT_COLUMNS}) VALUES ({places(RESULT_COLUMNS)})",
-                (result.receipt, result.tests, result.assignment, result.username, result.graded, result.signed),
+                f"INSERT OR IGNORE INTO grading_results ({RESULT_COLUMNS}, notebook) "
+                f"VALUES ({places(RESULT_COLUMNS)}, ?)",
+                (
+                    result.receipt,
+                    result.tests,
+                    result.assignment,
+                    result.username,
+                    result.graded,
+                    result.signed,
+                    notebook,
+                ),
             )
             return kept.rowcount == 1
 
@@ -118,6 +127,11 @@ class FolderJobs:
             f"SELECT {RESULT_COLUMNS} FROM grading_results AS result WHERE {where} ORDER BY receipt, {IN_FORCE}, graded"
         )
         return list(map(result_of, self._ledger.read(sql, values)))
+
+    def notebook(self, receipt: int) -> bytes:
+        sql = f"""SELECT notebook FROM grading_results AS result WHERE receipt = ?
+        ORDER BY {IN_FORCE} DESC, graded DESC LIMIT 1"""
+        return next((bytes(row[0]) for row in self._ledger.read(sql, (receipt,))), b"")
 
 
 def _json(assignments: Sequence[AssignmentName]) -> str:

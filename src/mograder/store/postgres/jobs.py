@@ -88,7 +88,7 @@ class PostgresJobs:
         asked = (*values, self._course, job.receipt, job.claim)
         return self._tables.write(lambda connection: connection.execute(sql, asked).rowcount == 1)
 
-    def finish(self, job: Job, result: Result) -> bool:
+    def finish(self, job: Job, result: Result, notebook: bytes = b"") -> bool:
         def work(connection: Connection) -> bool:
             ended = connection.execute(
                 "UPDATE grading_jobs SET finished = 1, claim = '', lease = 0, error = '' "
@@ -98,11 +98,12 @@ class PostgresJobs:
             if not ended.rowcount:  # erased
                 return False
             kept = connection.execute(
-                f"INSERT INTO grading_results (course, {RESULT_COLUMNS}) VALUES (%s, {places(RESULT_COLUMNS)}) "
+                f"INSERT INTO grading_results (course, {RESULT_COLUMNS}, notebook) "
+                f"VALUES (%s, {places(RESULT_COLUMNS)}, %s) "
                 "ON CONFLICT DO NOTHING",
                 (
                     self._course, result.receipt, result.tests, result.assignment, result.username, result.graded,
-                    result.signed,
+                    result.signed, notebook,
                 ),
             )  # fmt: skip
             count_change(connection, self._course, "results")
@@ -127,3 +128,10 @@ class PostgresJobs:
             f"ORDER BY receipt, {_IN_FORCE}, graded"
         )
         return list(map(result_of, self._tables.read(sql, *values)))
+
+    def notebook(self, receipt: int) -> bytes:
+        sql = (
+            "SELECT notebook FROM grading_results AS result WHERE course = %s AND receipt = %s "
+            f"ORDER BY {_IN_FORCE} IS TRUE DESC, graded DESC LIMIT 1"
+        )
+        return next((bytes(row[0]) for row in self._tables.read(sql, receipt)), b"")
