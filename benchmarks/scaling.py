@@ -31,7 +31,7 @@ from mograder.domain.tokens import sign  # noqa: E402
 from mograder.rehearsal.load import Answer, Ask, quantile, rate, run, send_all  # noqa: E402
 from mograder.store.folder.layout import Folders  # noqa: E402
 from mograder.store.postgres.courses import PostgresCourses  # noqa: E402
-from tests.parts import make_course_folder, serving  # noqa: E402
+from tests.parts import SERVE, make_course_folder, serving  # noqa: E402
 from tests.postgres import Server, fresh_database, new_course, running_server  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "scaling.md"
@@ -52,7 +52,7 @@ class Target:
 @contextmanager
 def on_folder(parent: Path) -> Iterator[list[Target]]:
     root = make_course_folder(parent)
-    with serving(str(root)) as (_, port, _):
+    with serving(str(root), program=SERVE) as (_, port, _):
         yield [Target(("127.0.0.1", port), "", (root / ".mograder-secret").read_text().strip())]
 
 
@@ -64,7 +64,7 @@ def on_postgres(database: Server, parent: Path, servers: int, courses: int) -> I
     secrets = [shelf.open(name).keys.secrets()[0] for name in names]
     shelf.close()
     with ExitStack() as stack:
-        ports = [stack.enter_context(serving("--store", url))[1] for _ in range(servers)]
+        ports = [stack.enter_context(serving("--store", url, program=SERVE))[1] for _ in range(servers)]
         yield [
             Target(("127.0.0.1", port), f"/c/{name}", secret)
             for port in ports

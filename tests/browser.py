@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Route, expect, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from playwright.sync_api import Page as Tab
 
 from mograder.web.pages.page import Page, assets, render
@@ -29,6 +32,8 @@ FLAGS = (
 
 PATIENCE = 90_000
 """How long anything may take, in milliseconds: what is quick on a quiet machine is not on one that is busy."""
+
+CACHED = {"Cache-Control": "public, max-age=3600"}
 
 FEEDBACK = (
     "<!doctype html><html lang=en><title>Feedback</title><h1>Well done</h1><p>Only the last plot has no label.</p>"
@@ -52,23 +57,61 @@ def chromium(executable: str) -> Iterator[Browser]:
             browser.close()
 
 
-def show(context: BrowserContext, page: Page) -> Tab:
-    """A sample page in a new tab, with the static files and the header fields that the server sends, but no server."""
+class SampleSite(ThreadingHTTPServer):
+    """Serves one sample page at a time, with the static files and the header fields of the real server."""
 
-    def answer(route: Route) -> None:
-        path = unquote(urlsplit(route.request.url).path)
-        asset = assets().get(path.rpartition("/")[2])
+    daemon_threads = True
+
+    def __init__(self, more: Mapping[str, bytes]) -> None:
+        super().__init__(("127.0.0.1", 0), _SampleRequest)
+        self.more = more  # scripts by their names
+        self.content = b""
+
+    def show(self, tab: Tab, page: Page) -> Tab:
+        self.content = render(page).encode()
+        tab.goto(f"http://localhost:{self.server_port}/")
+        return tab
+
+
+class _SampleRequest(BaseHTTPRequestHandler):
+    server: SampleSite
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        name = path.rpartition("/")[2]
+        asset = assets().get(name)
         if path == "/":
-            headers = {**SECURITY, "Content-Type": "text/html; charset=utf-8"}
-            route.fulfill(body=render(page), headers=headers)
+            self.answer(200, "text/html; charset=utf-8", self.server.content, SECURITY)
         elif asset is not None:
-            route.fulfill(body=asset.content, content_type=asset.kind)
+            self.answer(200, asset.kind, asset.content, CACHED)
+        elif name in self.server.more:
+            self.answer(200, "text/javascript", self.server.more[name], CACHED)
         elif "feedback" in path:
-            route.fulfill(body=FEEDBACK, content_type="text/html")
+            self.answer(200, "text/html", FEEDBACK.encode())
         else:
-            route.fulfill(status=404, body="")
+            self.answer(404, "text/plain", b"")
 
-    tab = context.new_page()
-    tab.route("**/*", answer)
-    tab.goto("http://localhost/")
-    return tab
+    def answer(self, status: int, kind: str, body: bytes, fields: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.send_response(status)
+        for name, value in {**fields, "Content-Type": kind, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_request(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+@contextmanager
+def sample_site(more: Mapping[str, bytes] = MappingProxyType({})) -> Iterator[SampleSite]:
+    """A site for sample pages, with scripts of the test's own; it is on this machine alone."""
+    with SampleSite(more) as site:
+        serving = Thread(target=site.serve_forever, kwargs={"poll_interval": 0.05})
+        serving.start()
+        try:
+            yield site
+        finally:
+            site.shutdown()
+            serving.join()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,6 +20,12 @@ from tests.postgres import Server, Side, fresh_database, running_server, sides
 # A busy machine is no fault.
 settings.register_profile("mograder", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("mograder")
+
+
+def pytest_configure() -> None:
+    """Compiled modules are kept, whatever the environment says: each process would compile all of mograder again."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.authority import AUTHORITY
 from mograder.store.folder.layout import Folders
 from mograder.store.folder.store import FolderStore
+from tests import prefork
 
 CODE = "swordfish"
 NOON = 1_773_144_000_000_000
@@ -157,7 +158,7 @@ def environment() -> dict[str, str]:
 class Running:
     """A server that answers. `root` is the folder it serves."""
 
-    process: subprocess.Popen[str]
+    process: Process
     port: int
     root: Path
     scheme: str = "http"
@@ -173,7 +174,9 @@ class Running:
 
     @cached_property
     def client(self) -> httpx2.Client:
-        return httpx2.Client(base_url=self.url, timeout=PATIENCE, verify=self.trust if self.scheme == "https" else True)
+        return httpx2.Client(
+            base_url=self.url, timeout=PATIENCE, verify=self.trust if self.scheme == "https" else False
+        )
 
     @property
     def trust(self) -> ssl.SSLContext:
@@ -213,17 +216,20 @@ class Running:
         self.process.wait(PATIENCE)
 
 
+Process = prefork.Process | subprocess.Popen[str]
 SERVE = ("-m", "mograder", "serve")
+"""What a new interpreter runs."""
 
 
 @contextmanager
 def running(
-    root: Path, *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = SERVE, port: int | None = None
-) -> Iterator[Running]:
-    """`mograder serve` on `root`, under the program `under` if given. It is killed at the end in any case."""
+    root: Path, *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = (), first: str = "",
+    port: int | None = None,
+) -> Iterator[Running]:  # fmt: skip
+    """`mograder serve` on `root`, as `serving` starts it. It is killed at the end in any case."""
     words = (str(root), "--enrollment-code", CODE, *words)
     scheme = "https" if any(word.startswith("--tls") for word in words) else "http"
-    with serving(*words, under=under, program=program, port=port) as (process, port, said):
+    with serving(*words, under=under, program=program, first=first, port=port) as (process, port, said):
         server = Running(process, port, root, scheme, said)
         with server.client:
             yield server
@@ -231,12 +237,23 @@ def running(
 
 @contextmanager
 def serving(
-    *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = SERVE, port: int | None = None
-) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
-    """`mograder serve` with these arguments: the process, its port, and what it printed at its start."""
+    *words: str, under: tuple[str, ...] = (), program: tuple[str, ...] = (), first: str = "",
+    port: int | None = None,
+) -> Iterator[tuple[Process, int, str]]:  # fmt: skip
+    """`mograder serve` with these arguments: the process, its port, and what it printed at its start.
+
+    It is forked (see prefork), with the program `first` run before it in the same process, unless it runs under another
+    program or is one of the test's own.
+    """
     port = port or free_port()
-    command = [*under, sys.executable, *program, "-p", str(port), *words]
-    process = subprocess.Popen(command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    words = ("-p", str(port), *words)
+    if under or program:
+        command = [*under, sys.executable, *(program or SERVE), *words]
+        process: Process = subprocess.Popen(
+            command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+    else:
+        process = prefork.start(["serve", *words], environment(), first)
     try:
         assert process.stdout is not None
         seen = []

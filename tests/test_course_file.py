@@ -120,6 +120,8 @@ def test_zero_means_no_due_date_and_due_comes_before_duedate() -> None:
         ("[penalties]\nper_day = -1", "penalties: per_day is -1"),
         ("[penalties]\ngrace_minutes = inf", "penalties: grace_minutes is inf"),
         ("[penalties]\nmax = nan", "penalties: max is nan"),
+        ("[marking]\nletters = { A = 90, B = 190 }", "marking: letters: B is from 190 %: give 0 to 100"),
+        ("[marking]\nletters = { A = 'x' }", "letters"),
         ("counts = 'best'", "counts"),
         ("assignments = 3", "assignments"),
         ("server = 3", "server"),

@@ -130,6 +130,7 @@ KEYS = {
     "assignments.questions": "What people mark, beside the questions that the notebook's checks mark.",
     "assignments.questions.key": "What the question is called.",
     "assignments.questions.points": "Its points.",
+    "marking.letters": "From how many per cent each letter is given, such as `{ A = 90, B = 80 }`; none by default.",
     "marking.regrade_days": "For how many days after its release a student may ask to look at a mark again; 0: never.",
     "penalties.grace_minutes": "Minutes after the due time in which nothing is late, enabled or not.",
     "penalties.per_day": "Percentage points for each day begun since the due time.",
@@ -292,7 +293,7 @@ def type_name(hint: object) -> str:
     if getattr(hint, "__origin__", None) is list:
         return f"list of {type_name(parts[0])}"
     if getattr(hint, "__origin__", None) is dict:
-        return "table of texts"
+        return "table of numbers" if parts[1] is float else "table of texts"
     if parts:
         return " or ".join(type_name(part) for part in parts)
     return names.get(hint) or getattr(hint, "__name__", str(hint)).lstrip("_")

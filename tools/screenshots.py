@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.browser import chromium, find_chromium, show
+from tests.browser import chromium, find_chromium, sample_site
 from tests.web.samples import SAMPLES
 
 WIDTHS = (360, 800, 1440)
@@ -32,14 +32,14 @@ def main(arguments: list[str]) -> int:
         return readme(executable)
     folder, start = Path(arguments[0]), arguments[1] if len(arguments) > 1 else ""
     folder.mkdir(parents=True, exist_ok=True)
-    with chromium(executable) as browser:
+    with chromium(executable) as browser, sample_site() as site:
         for scheme in ("light", "dark"):
             for width in WIDTHS:
                 size = {"width": width, "height": 900}
                 context = browser.new_context(viewport=size, color_scheme=scheme, locale="en-GB", timezone_id="UTC")
                 for name, page in SAMPLES.items():
                     if name.startswith(start):
-                        tab = show(context, page)
+                        tab = site.show(context.new_page(), page)
                         height = min(TALLEST, tab.evaluate("document.documentElement.scrollHeight"))
                         clip = {"x": 0, "y": 0, "width": width, "height": max(height, 400)}
                         tab.screenshot(path=folder / f"{name}-{scheme}-{width}.png", full_page=True, clip=clip)
@@ -53,10 +53,10 @@ def readme(executable: str) -> int:
     """Small pictures of a few pages, as a desktop shows them."""
     folder = Path(__file__).resolve().parent.parent / "docs" / "images"
     folder.mkdir(exist_ok=True)
-    with chromium(executable) as browser:
+    with chromium(executable) as browser, sample_site() as site:
         context = browser.new_context(viewport={"width": 900, "height": 620}, locale="en-GB", timezone_id="UTC")
         for name in README:
-            show(context, SAMPLES[name]).screenshot(path=folder / f"{name}.png")
+            site.show(context.new_page(), SAMPLES[name]).screenshot(path=folder / f"{name}.png")
     print(f"written to {folder}")
     return 0
 

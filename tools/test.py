@@ -14,11 +14,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
+import io
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +29,15 @@ ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / ".venv-test"
 PUBLISHED = ROOT / ".venv-published"
 PUBLISHED_VERSION = "mograder==0.3.16"
+PYODIDE = ROOT / ".venv-pyodide"
+PYODIDE_BUILD = "https://registry.npmjs.org/pyodide/-/pyodide-314.0.7.tgz"
+PYODIDE_SHA256 = "66b7949e5a0cba2250b586d7e368bf12fb482800748d182c4618254b685ffaa0"
+PYODIDE_PLATFORM = ("--platform", "pyemscripten_2026_0_wasm32", "--platform", "any", "--python-version", "3.14")
+PYODIDE_PACKAGES = (
+    "click", "docutils", "itsdangerous", "jedi", "markdown", "micropip", "msgspec", "narwhals", "packaging", "parso",
+    "pygments", "pymdown-extensions", "tomlkit", "typing-extensions",
+)  # fmt: skip
+"""What marimo imports in a browser, and the installer there."""
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of a name of its own is made in it
 NEEDED_MEMORY = 2 << 30
 IN_CI = os.environ.get("CI", "").lower() == "true"
@@ -94,6 +106,34 @@ def published_client() -> Path | None:
     return None
 
 
+def browser_build() -> Path | None:
+    """A folder with Pyodide, the Python of browsers, and wheels of marimo for it; None when they cannot be had."""
+    stamp = PYODIDE / PYODIDE_SHA256
+    if stamp.is_file():
+        return PYODIDE
+    say(f"fetching Pyodide and marimo for it into {PYODIDE.name}")
+    shutil.rmtree(PYODIDE, ignore_errors=True)
+    try:
+        with urllib.request.urlopen(PYODIDE_BUILD, timeout=60) as reply:
+            build = reply.read()
+        if hashlib.sha256(build).hexdigest() != PYODIDE_SHA256:
+            say(f"{PYODIDE_BUILD} is not what it was")
+            return None
+        with tarfile.open(fileobj=io.BytesIO(build)) as archive:
+            archive.extractall(PYODIDE, filter="data")
+    except OSError as error:
+        say(f"{PYODIDE_BUILD}: {error}")
+        return None
+    version = "import importlib.metadata as about; print('marimo==' + about.version('marimo'))"
+    marimo = subprocess.run([program(TESTS, "python"), "-c", version], capture_output=True, text=True, check=True)
+    packages = (marimo.stdout.strip(), *PYODIDE_PACKAGES)
+    pip = (program(TESTS, "python"), "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps")
+    if run(*pip, "--only-binary", ":all:", *PYODIDE_PLATFORM, "-d", PYODIDE / "wheels", *packages) != 0:
+        return None
+    stamp.touch()
+    return PYODIDE
+
+
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[str | None]:
     """A folder in memory for the files of the tests, None where there is no room for one, or programs do not run there.
@@ -142,12 +182,17 @@ def main(arguments: list[str]) -> int:
         return 1
     if client is None:
         say(f"left out: tests/interop, because {PUBLISHED_VERSION} could not be installed")
+    pyodide = browser_build()
+    if pyodide is None:
+        say("left out: tests/test_runtime_in_browser.py, because Pyodide could not be fetched")
     if arguments == ["--setup"]:
         return 0
 
-    env = {key: value for key, value in os.environ.items() if key != "MOGRADER_PUBLISHED"}
+    env = {key: value for key, value in os.environ.items() if key not in {"MOGRADER_PUBLISHED", "MOGRADER_PYODIDE"}}
     if client is not None:
         env["MOGRADER_PUBLISHED"] = str(client)
+    if pyodide is not None:
+        env["MOGRADER_PYODIDE"] = str(pyodide)
     with scratch_folder() as scratch:
         return run_checks(arguments, env if scratch is None else {**env, "TMPDIR": scratch})
 

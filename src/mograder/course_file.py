@@ -30,6 +30,7 @@ from mograder.domain.deadlines import Penalties, Schedule
 from mograder.domain.disclosure import Hidden
 from mograder.domain.errors import BadName, BadRequest, Unreadable
 from mograder.domain.grading_rules import LIMITS, GradingRules
+from mograder.domain.letters import LetterScale
 from mograder.domain.names import AssignmentName
 from mograder.text import DecodedText, decode, decode_certain
 
@@ -146,6 +147,7 @@ class _Penalties:
 @dataclass(frozen=True)
 class _Marking:
     regrade_days: float = Plan.regrade_days
+    letters: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ class CourseFile:
             raise ValueError(f"marking: regrade_days is {self.marking.regrade_days}: give 0 or more")
         most = Allowance(self.server.max_per_hour, self.server.max_attempts, self.server.max_person_mb * MIB)
         plan = Plan(self.title, url, rules, zone, penalties, self.counts, code, self.edit_links, allowance=most,
-                    regrade_days=self.marking.regrade_days)  # fmt: skip
+                    regrade_days=self.marking.regrade_days, letters=_letters(self.marking))  # fmt: skip
         return plan if self.server.max_people is None else replace(plan, max_people=self.server.max_people)
 
     def grading_rules(self, assignment: str) -> GradingRules:
@@ -222,6 +224,13 @@ def _penalties(table: _Penalties) -> Penalties:
             raise ValueError(f"penalties: {key} is {value}: give 0 or more")
     grace = int(table.grace_minutes * deadlines.MINUTE)
     return Penalties(table.enabled, grace, table.per_day, table.max, table.apply)
+
+
+def _letters(table: _Marking) -> LetterScale:
+    try:
+        return LetterScale(tuple(table.letters.items()))
+    except ValueError as error:
+        raise ValueError(f"marking: letters: {error}") from None
 
 
 def _check_edit_link(editor: str, template: str) -> None:

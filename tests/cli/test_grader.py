@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx2
@@ -11,14 +9,14 @@ import pytest
 
 from mograder.cli.grader import served_folder
 from mograder.domain.errors import Usage
+from tests import prefork
 from tests.courses import make_sound_course
 from tests.parts import PATIENCE, environment, free_port
 
 
 def test_a_folder_is_marked_without_a_server_set_up(tmp_path: Path) -> None:
     course, port = make_sound_course(tmp_path), free_port()
-    command = [sys.executable, "-m", "mograder", "grader", str(course), "--headless", "-p", str(port)]
-    process = subprocess.Popen(command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = prefork.start(["grader", str(course), "--headless", "-p", str(port)], environment())
     try:
         assert process.stdout is not None
         link = process.stdout.readline().strip()
@@ -33,7 +31,7 @@ def test_a_folder_is_marked_without_a_server_set_up(tmp_path: Path) -> None:
             assert client.post("/once", data={"ticket": ticket}).status_code == 401
     finally:
         process.terminate()
-        process.communicate(timeout=PATIENCE)
+        process.communicate()
 
 
 def test_the_folder_to_serve_is_found_and_what_is_no_course_is_refused(tmp_path: Path) -> None:

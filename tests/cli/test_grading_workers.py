@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mograder import factory
 from mograder.cli.grading_workers import grading, one_course, refuse_served_sources
 from mograder.domain.errors import Usage
 from mograder.domain.grading_jobs import LEASE, TRIES, Announced
@@ -45,11 +46,13 @@ def test_a_folder_of_sources_inside_of_released_files_is_refused(root: Path) -> 
         course.store.close()
 
 
-def test_while_a_course_is_served_its_submissions_are_graded(root: Path) -> None:
-    course = open_course(root, Clock())
+def test_while_a_course_is_served_its_submissions_are_graded_wherever_they_are_kept(root: Path) -> None:
+    elsewhere = root.parent / "inbox"
+    course = factory.open_course(root, None, submitted_dir=elsewhere)
     try:
         submit_work(course.store, course.signer, ALICE, RIGHT.encode())
-        with grading(one_course(root), None):
+        assert list(elsewhere.rglob("*.py"))
+        with grading(one_course(root, elsewhere), None):
             until(lambda: course.store.jobs.results(HW1))
     finally:
         course.store.close()

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mograder.cli.rehearse import course_root, rehearse, report
+from mograder.cli.rehearse import course_root, rehearse, report, tell_outcome
+from mograder.coursework.mutation_testing import MistakesTried, Unnoticed
 from mograder.domain.errors import Usage, VerificationFailed
 from mograder.rehearsal.load import Answer, Ask
 from mograder.rehearsal.rehearsal import Outcome, Phase, Rehearsal, Server
-from tests.parts import open_store, running
+from mograder.rehearsal.results import ResultsTimed
+from tests.graded_course import SOURCE, submission
+from tests.parts import make_course_folder, open_store, running
 
 PLAN = """
 [dirs]
@@ -74,7 +77,7 @@ def test_an_acknowledged_submission_that_is_not_on_the_disk_is_found(tmp_path: P
     (tmp_path / "hw1").mkdir()
     (tmp_path / "hw1" / "a.py").write_bytes(b"sent")
     (tmp_path / "hw1" / "b.py").write_bytes(b"other")
-    rehearsal = Rehearsal(Server(("127.0.0.1", 1), 1, tmp_path, ""), 1, 1, lambda *_: None, random.Random(1))
+    rehearsal = Rehearsal(Server(("127.0.0.1", 1), 1, tmp_path, "", tmp_path), 1, 1, lambda *_: None, random.Random(1))
     asked = Ask("POST", "/", body=b"sent", kind="submit")
     for version in "abc":
         reply = json.dumps({"version": f"{version}.py"}).encode()
@@ -91,3 +94,50 @@ def test_a_rehearsal_that_does_not_hold_says_so(capsys: pytest.CaptureFixture[st
     for words in ("all but 1 are on the disk", "the disk", "about 120 students", "timed out", "does not hold"):
         assert words in said
     assert VerificationFailed.exit_code == 7
+
+
+def with_tests(folder: Path) -> Path:
+    """A course whose hw1 has tests; the folder that is served."""
+    root = make_course_folder(folder)
+    put = {"source/hw1/hw1.py": SOURCE, "release/hw1/files/hw1.py": submission("...", "pass")}
+    for path, text in put.items():
+        (root.parent / path).parent.mkdir(parents=True, exist_ok=True)
+        (root.parent / path).write_text(text)
+    return root
+
+
+def test_results_and_mistakes_are_part_of_it_where_there_are_tests(tmp_path: Path) -> None:
+    root = with_tests(tmp_path)
+    open_store(root).close()
+    before = everything(tmp_path)
+    words = [str(root), "--students", "3", "--minutes", "0.05", "--mistakes", "3", "--json"]
+    done = CliRunner().invoke(rehearse, words, catch_exceptions=False)
+    outcome = json.loads(done.stdout)
+    assert (outcome["holds"], outcome["kept"]) == (True, 9)
+    assert (outcome["results"]["graded"], outcome["results"]["failures"]) == (3, 0)
+    assert outcome["results"]["last"] > 0
+    assert (outcome["mistakes"]["tried"], outcome["mistakes"]["assignment"]) == (3, "hw1")
+    assert everything(tmp_path) == before
+
+
+def test_results_and_mistakes_are_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    unnoticed = (Unnoticed("f", 7, "return a < b", "return a <= b"), Unnoticed("g", 9, "x += 1", ""))
+    tried = MistakesTried("hw1", 58, 40, unnoticed, ("no memory",), ("essay",))
+    tell_outcome(None, ResultsTimed(300, 300, 61.2, 30.1, 420), tried, False)
+    tell_outcome(None, ResultsTimed(300, 100, 1800.0, 300.0, 20, 2, "no sandbox"), None, False)
+    tell_outcome(None, ResultsTimed(0, 0, None, None, 0, 0, "no worker"), None, False)
+    said = capsys.readouterr().out
+    for words in (
+        "all of them after 61 s; 420 submissions a minute", "100 of 300 students", "2 could not be graded: no sandbox",
+        "all have one 1,800 s after", "Nothing was graded. no worker", "40 of the 58", "do not notice 2 of them",
+        "f, line 7: return a < b\n    -> return a <= b", "g, line 9: x += 1\n    deleted",
+        "could not be run: no memory", "these cells define: essay",
+    ):  # fmt: skip
+        assert words in said
+
+
+def test_mistakes_alone_need_a_source_and_no_server(tmp_path: Path) -> None:
+    words = [str(make_course_folder(tmp_path)), "--only-mistakes"]
+    error = CliRunner().invoke(rehearse, words).exception
+    assert isinstance(error, Usage)
+    assert "model solution" in str(error)

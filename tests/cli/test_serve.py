@@ -21,7 +21,8 @@ from mograder.domain.errors import RegistrationOff, Usage
 from mograder.domain.names import Username
 from mograder.factory import open_course
 from mograder.signing import Ed25519Signer, new_private_key
-from tests.parts import PATIENCE, environment, free_port, open_store, submit_work
+from tests import prefork
+from tests.parts import PATIENCE, Process, environment, free_port, open_store, submit_work
 
 CODE = "my-course-phrase"
 
@@ -35,12 +36,9 @@ def release(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def serving(*words: str, **extra: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(*words: str, **extra: str) -> Iterator[tuple[Process, str]]:
     """A running server and everything it printed until it was ready."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mograder", "serve", *words], env={**environment(), **extra}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    process = prefork.start(["serve", *words], {**environment(), **extra})
     assert process.stdout is not None
     seen = []
     try:
@@ -57,13 +55,7 @@ def serving(*words: str, **extra: str) -> Iterator[tuple[subprocess.Popen[str], 
 
 
 def run(*words: str, **extra: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mograder", *words],
-        env={**environment(), **extra},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return prefork.run(list(words), {**environment(), **extra}, PATIENCE)
 
 
 def test_the_start_says_where_and_what_next_and_no_secret(release: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +17,7 @@ import pytest
 from mograder.cli import run
 from mograder.client.outbox import Outbox
 from tests.hostile import Answer, HostileServer, as_json
-from tests.parts import CODE, Running, environment, names_in, sha256
+from tests.parts import CODE, Running, names_in, serving, sha256
 
 Run = Callable[..., Any]
 
@@ -208,17 +206,8 @@ def test_what_cannot_be_sent_is_kept_and_goes_out_with_the_next_command(
 @contextmanager
 def restarted(server: Running) -> Iterator[None]:
     """A server on the same course and port."""
-    words = [sys.executable, "-m", "mograder", "serve", str(server.root), "-p", str(server.port)]
-    process = subprocess.Popen(
-        words, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        assert any("Ctrl-C" in line for line in process.stdout)
+    with serving(str(server.root), port=server.port):
         yield
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_what_is_refused_later_stays_until_it_is_forgotten(alice: Run, server: Running) -> None:

@@ -21,6 +21,7 @@ from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.grading_jobs import Announced
 from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, FileName, Username
+from mograder.domain.regrade_jobs import RegradeJob
 from mograder.domain.release import Fetched
 from mograder.domain.store import Store
 from mograder.signing import Ed25519Signer, new_private_key
@@ -79,6 +80,11 @@ def root(tmp_path: Path) -> Path:
     assert failed
     store.jobs.finish(graded, signed_result(store, signer, graded))
     store.jobs.fail(failed, "no sandbox", NOON + SECOND)
+    again = [RegradeJob(each.receipt, HW1, each.username, "r1", NOON, True) for each in (graded, failed)]
+    store.regrades.start(again, "", NOTE)
+    taken = store.regrades.claim("w", NOON, NOON, [HW1])
+    assert taken
+    store.regrades.finish(taken, replace(signed_result(store, signer, graded), receipt=taken.receipt))
     for number, secret in enumerate(("second", "third")):
         store.keys.change_secret(secret, (4_000_000_000 + number) * SECOND, NOTE)
     os.utime(store.folders.grades / "hw1" / FEEDBACK / "bob.html", (NOON // SECOND, NOON // SECOND))
@@ -111,7 +117,7 @@ def all_of(store: Store) -> list[object]:
         store.release.fetched(), store.grades.of(HW1), [each for each in store.audit.events() if each.action == "test"],
         [each and (each.name, each.size, each.read()) for each in (*files, *release_files, *feedback)],
         [round(each.modified) for each in feedback if each],
-        store.jobs.announced(), store.jobs.waiting(), store.jobs.results(HW1),
+        store.jobs.announced(), store.jobs.waiting(), store.jobs.results(HW1), store.regrades.find(HW1),
         [replace(each, modified=0) for name in (HW1, HW2) for each in store.submissions.latest_files(name)],
     ]  # fmt: skip
 

@@ -9,7 +9,14 @@ from mograder.domain.names import Username
 from mograder.web.pages.devices import YourDevices
 from mograder.web.pages.install import Install
 from mograder.web.pages.page import ConfirmSwitch, Join, Joined, Login, Once, Page, Problem, SessionEnded
-from tests.web import instructor_samples, marking_samples, people_samples, publish_samples, student_samples
+from tests.web import (
+    instructor_samples,
+    marking_samples,
+    people_samples,
+    publish_samples,
+    regrade_samples,
+    student_samples,
+)
 from tests.web.sample_parts import ALICE, HOUR, KEY, NOBODY, NOW, SCRIPT, TEACHER
 
 WHEEL = ("mograder_course-1.0.0.dev0-py3-none-any.whl", "1a" * 32)
@@ -49,5 +56,6 @@ SAMPLES: dict[str, Page] = {
     **people_samples.SAMPLES,
     **marking_samples.SAMPLES,
     **publish_samples.SAMPLES,
+    **regrade_samples.SAMPLES,
 }
 """By name: the page's, and after a dash the state's."""

@@ -154,12 +154,11 @@ def test_a_watcher_is_told_once_of_all_that_has_changed_and_of_one_person_if_it_
     asyncio.run(go())
 
 
-FEW = "from mograder.web import broadcast; broadcast.MOST_STREAMS = 2; from mograder.cli import main; main()"
-"""`mograder`, with room for two streams."""
+FEW = "from mograder.web import broadcast; broadcast.MOST_STREAMS = 2"
 
 
 def test_a_stream_whose_reader_has_gone_away_makes_room_for_another(course_folder: Path) -> None:
-    with running(course_folder, program=("-c", FEW, "serve")) as server:
+    with running(course_folder, first=FEW) as server:
         headers = log_in(server)
 
         def watch() -> AbstractContextManager[httpx2.Response]:

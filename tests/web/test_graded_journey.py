@@ -6,13 +6,14 @@ import threading
 from pathlib import Path
 
 import httpx2
+from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
-from playwright.sync_api import expect
 
 from mograder.cli import run
 from tests.graded_course import HALF, RIGHT, SOURCE
 from tests.parts import PATIENCE, Running
 from tests.web.test_broadcast import log_in as headers_of
+from tests.web.test_instructor import log_in as log_in_instructor
 from tests.web.test_student_journey import log_in
 
 STRICTER = SOURCE.replace("x == 41", "x == 42")
@@ -36,7 +37,7 @@ def grade_what_waits(server: Running) -> None:
 
 
 def test_a_student_watches_the_result_come_and_sees_the_points_of_new_tests(
-    tab: Tab, server: Running, tmp_path: Path
+    tab: Tab, browser: Browser, server: Running, tmp_path: Path
 ) -> None:
     write_source(server, SOURCE)
     grade_what_waits(server)
@@ -61,7 +62,29 @@ def test_a_student_watches_the_result_come_and_sees_the_points_of_new_tests(
     expect(result).to_contain_text("30 of 30 points")
 
     write_source(server, STRICTER)
-    assert run(["regrade", "hw1", "--course", str(server.root), "--apply"]) == 0
+    (server.root.parent / "mograder.toml").write_text("[marking]\nletters = { A = 80, B = 60, C = 0 }\n")
+    grade_what_waits(server)
+    context = browser.new_context()
+    instructor = context.new_page()
+    log_in_instructor(instructor, server)
+    instructor.goto(f"{server.url}/board/hw1")
+    instructor.get_by_role("link", name="Grade again").click()
+    with instructor.expect_request("**/board/hw1/regrade/live"):
+        instructor.get_by_role("button", name="Grade again").click()
+    changes = instructor.get_by_role("region", name="What changes")
+    expect(changes).to_contain_text("0 of 1 submission graded")
+    instructor.evaluate("window.stayed = true")
+    grade_what_waits(server)
+    expect(changes).to_contain_text("0 gain points, 1 lose points, 0 stay as they are")
+    row = changes.get_by_role("row").filter(has_text="alice")
+    expect(row).to_contain_text("30")
+    expect(row).to_contain_text("Q1: 10 → 5")
+    assert instructor.evaluate("window.stayed"), "the page was loaded again"
+    tab.reload()
+    expect(result).to_contain_text("30 of 30 points")
+    changes.get_by_role("button", name="Apply 1 new result").click()
+    expect(instructor.get_by_role("status")).to_have_text("1 new result is in force.")
+    context.close()
     tab.reload()
     expect(result).to_contain_text("25 of 30 points")
 

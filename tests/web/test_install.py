@@ -27,6 +27,8 @@ def test_anybody_gets_the_wheel_once_and_304_afterwards(web: Web) -> None:
     reply = web("GET", f"/client/{wheel.name}", None)
     assert reply.status_code == 200
     assert reply.content == wheel.content
+    assert reply.headers["access-control-allow-origin"] == "*"
+    assert reply.headers["cross-origin-resource-policy"] == "cross-origin"
     again = web("GET", f"/client/{wheel.name}", None, headers={"If-None-Match": reply.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert web("GET", "/client/mograder-9.9-py3-none-any.whl", None).status_code == 404

@@ -26,8 +26,9 @@ from mograder.web.body import Timeouts
 from mograder.web.serving.server import listen, serve
 
 timeouts = Timeouts(idle=0.5, slowest=1_000_000_000, linger=0.1, taking=0.5)
-app = create_app(open_course(sys.argv[3], enrollment_code=sys.argv[5]), timeouts=timeouts)
-serve(app, listen("127.0.0.1", int(sys.argv[2])), lambda: print("Ctrl-C"))
+app = create_app(open_course(sys.argv[4], enrollment_code=sys.argv[6]), timeouts=timeouts)
+serve(app, listen("127.0.0.1", int(sys.argv[3])), lambda: print("Ctrl-C"))
+sys.exit()
 """
 
 HASTY = f"from mograder.web.serving import server\nserver.HEADER_SECONDS = 2\n{IMPATIENT}"
@@ -39,7 +40,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="reads what /proc say
 @pytest.fixture
 def impatient(course_folder: Path) -> Iterator[Running]:
     """A server that waits half a second for what another waits 20."""
-    with running(course_folder, program=("-c", IMPATIENT)) as server:
+    with running(course_folder, first=IMPATIENT) as server:
         yield server
 
 
@@ -158,7 +159,7 @@ def test_two_hundred_stalled_uploads_do_not_delay_other_requests(server: Running
 
 
 def test_a_silent_or_half_finished_connection_is_closed(course_folder: Path) -> None:
-    with running(course_folder, program=("-c", HASTY)) as server, ExitStack() as kept:
+    with running(course_folder, first=HASTY) as server, ExitStack() as kept:
         connections = []
         for said in (b"", b"GET / HTTP/1.1\r\nX-Half: a", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"):
             connections.append(kept.enter_context(server.connect()))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +15,7 @@ import httpx2
 import pytest
 
 from mograder.store.folder.authority import AUTHORITY, CERTIFICATE, Authority
+from tests import prefork
 from tests.parts import PATIENCE, Running, environment, free_port, running
 from tests.web.serving.test_server import answer, head
 
@@ -32,10 +31,11 @@ def certificate(tmp_path: Path) -> Authority:
 
 @contextlib.contextmanager
 def serving(root: Path, certificate: Authority) -> Iterator[Running]:
-    """A server with it. The authority is put where `Running` looks for it."""
+    """A server with it that looks at it often. The authority is put where `Running` looks for it."""
     (root / AUTHORITY).write_text(certificate.pem)
     path = str(certificate.path)
-    with running(root, "--tls-cert", path, "--tls-key", path) as server:
+    often = "from mograder.web.serving import server; server.LOOK_SECONDS = 0.2"
+    with running(root, "--tls-cert", path, "--tls-key", path, first=often) as server:
         yield server
 
 
@@ -135,11 +135,9 @@ def test_what_cannot_be_served_is_one_line_and_exit_1(
         key.write_bytes((tmp_path / "elsewhere" / AUTHORITY).read_bytes())
     elif what == "a key with a password":
         key.write_text(ENCRYPTED)
-    ran = subprocess.run(
-        [sys.executable, "-m", "mograder", "serve", course_folder, "-p", str(free_port()), "--tls-cert",
-         tmp_path / "elsewhere" / CERTIFICATE, "--tls-key", key],
-        env=environment(), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    path = str(tmp_path / "elsewhere" / CERTIFICATE)
+    words = ["serve", str(course_folder), "-p", str(free_port()), "--tls-cert", path, "--tls-key", str(key)]
+    ran = prefork.run(words, environment(), PATIENCE)
     assert (ran.returncode, ran.stdout) == (1, ""), ran.stderr
     assert "cannot serve HTTPS" in ran.stderr
     assert ran.stderr.count("\n") == 1

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -15,7 +13,8 @@ from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.names import INSTRUCTOR
 from mograder.web.pages.sessions import new_ticket
-from tests.parts import CODE, Running, environment, free_port, running
+from tests import prefork
+from tests.parts import CODE, PATIENCE, Running, environment, free_port, running
 from tests.web.in_process import Web
 from tests.web.pages.test_sessions import OURS, Visitor
 
@@ -149,8 +148,7 @@ def test_a_server_does_not_start_on_a_file_that_is_broken(
 ) -> None:
     file = course_folder.parent / name
     file.write_text(text)
-    command = [sys.executable, "-m", "mograder", "serve", str(course_folder), "-p", str(free_port()), *words]
-    ran = subprocess.run(command, env=environment(), text=True, capture_output=True, timeout=60, check=False)
+    ran = prefork.run(["serve", str(course_folder), "-p", str(free_port()), *words], environment(), PATIENCE)
     assert ran.returncode == 1, ran.stdout + ran.stderr
     (line,) = ran.stderr.splitlines()
     assert f"cannot be understood ({file}: " in line
@@ -199,8 +197,7 @@ def test_a_ledger_that_is_damaged_under_a_server_is_503_that_names_nothing_and_i
         assert server.client.get(path, headers=server.bearer()).status_code == 200, path
     assert server.stop() == 0
     left = (server.root / ".mograder.db").read_bytes()  # whose log SQLite has put into it, damaged as it was
-    command = [sys.executable, "-m", "mograder", "serve", str(server.root)]
-    ran = subprocess.run(command, env=environment(), text=True, capture_output=True, timeout=60, check=False)
+    ran = prefork.run(["serve", str(server.root)], environment(), PATIENCE)
     assert ran.returncode == 1
     assert (server.root / ".mograder.db").read_bytes() == left
     assert (server.submitted / "hw1" / "alice.py").read_bytes() == b"work"

@@ -59,9 +59,10 @@ class ToGrade:
     """Between two looks whether there are tests now."""
 
 
-def one_course(root: Path) -> ToGrade:
-    """The course that is served from `root`."""
-    return ToGrade((str(root),), lambda: has_tests(root))
+def one_course(root: Path, submitted: Path | None = None) -> ToGrade:
+    """The course served from `root`; `submitted` is where submissions stand, if the server was told by a flag."""
+    words = () if submitted is None else ("--submitted-dir", str(submitted))
+    return ToGrade((str(root), *words), lambda: has_tests(root))
 
 
 def many_courses(place: Path | str) -> ToGrade:

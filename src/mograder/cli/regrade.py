@@ -17,7 +17,7 @@ from mograder.domain.errors import MograderError
 from mograder.domain.names import Username
 
 if TYPE_CHECKING:
-    from mograder.coursework.regrading import Regraded
+    from mograder.domain.regrading import Regraded
 
 
 @click.command(short_help="Show what new tests change for everybody, and put it in force.")
@@ -73,7 +73,10 @@ def regrade(
         with contextlib.ExitStack() as stack:
             folders = stack.enter_context(sources_of(course, place, sources)).folders
             exam = stack.enter_context(opened_exam(folders, chosen.name, None, Wishes({}, jobs, twice=twice)))
-            found = list(grade_again(course, chosen, exam, jobs, Username.parse(user) if user else None))
+            assert isinstance(course.signer, Ed25519Signer), "the factory gives a course this signer"
+            person = Username.parse(user) if user else None
+            results = grade_again(course, chosen, exam, jobs, person, course.signer)
+            found = course.regrades.compare(chosen, [result for _, result in results])
             tests = exam.tested.tests
         new = sum(each.is_new for each in found)
         if as_json:
@@ -83,9 +86,8 @@ def regrade(
         if not new:
             note("nothing to apply: every result in force was made with these tests")
         elif applied or (sys.stdin.isatty() and click.confirm("Put the new results in force?", err=True)):
-            assert isinstance(course.signer, Ed25519Signer), "the factory gives a course this signer"
             announced = Announced(tests, folders.file.grading_rules(chosen.name).hidden)
-            apply(course, COURSE_INSTRUCTOR, chosen, announced, found, course.signer)
+            apply(course, COURSE_INSTRUCTOR, chosen, announced, results, {each.receipt: each for each in found})
             note(f"{new} new results are in force")
         else:
             note("nothing was changed: --apply puts the new results in force")
@@ -98,34 +100,36 @@ def regrade(
 
 def _plain(each: Regraded) -> dict[str, object]:
     return {
-        "user": each.receipt.submission.username,
-        "receipt": each.receipt.number,
+        "user": each.username,
+        "receipt": each.receipt,
         "old": None if each.old is None else each.old.points,
         "new": each.new.points,
         "change": each.change,
         "questions": [{"key": one.key, "old": one.old, "new": one.new} for one in each.questions],
         "flaky": list(each.new.report.flaky),
+        "letters": [each.old_letter, each.new_letter],
         "outcome": each.new.report.outcome,
         "is_new": each.is_new,
     }
 
 
 def _tell(found: Sequence[Regraded]) -> None:
-    from mograder.coursework.regrading import in_words
+    from mograder.domain.regrading import in_words
 
-    rows = [_row(each) for each in found if each.questions or each.change or each.failed or each.new.report.flaky]
+    rows = [_row(each) for each in found if each.says_something]
     if rows:
         table(("Student", "Before", "Now", "Change", "Questions"), rows)
-    tell(in_words(list(found)))
+    tell(in_words(found))
 
 
 def _row(each: Regraded) -> tuple[str, ...]:
     before = None if each.old is None else each.old.points
     questions = ", ".join(f"{one.key or 'all'}: {_points(one.old)} -> {_points(one.new)}" for one in each.questions)
     flaky = f"differs between two runs: {', '.join(each.new.report.flaky)}" if each.new.report.flaky else ""
-    said = each.new.report.error if each.failed else "; ".join(filter(None, (questions, flaky)))
+    letter = f"letter {each.old_letter or '-'} -> {each.new_letter or '-'}" if each.changes_letter else ""
+    said = each.new.report.error if each.failed else "; ".join(filter(None, (questions, letter, flaky)))
     change = f"{each.change:+g}" if each.change else ""
-    return each.receipt.submission.username, _points(before), _points(each.new.points), change, said
+    return each.username, _points(before), _points(each.new.points), change, said
 
 
 def _points(points: float | None) -> str:

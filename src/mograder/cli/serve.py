@@ -133,7 +133,7 @@ def serve(folder: Path | None, print_unit: bool, **given: Any) -> None:
         options = {"check_tokens": not settings.no_auth, **front.options}
         report = banner(root, course, front, settings.no_auth)
         app = create_app(course, **options)
-        with grading(one_course(root), settings.grading_workers):
+        with grading(one_course(root, settings.submitted_dir), settings.grading_workers):
             keep_serving(front, app, stack.close, lambda stack: create_app(opened(stack), **options), report)
 
 

@@ -39,10 +39,15 @@ Find = Callable[[], "Mapping[str, Worker]"]
 @click.option("-j", "--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="How many at once.")
 @click.option("--drain", is_flag=True, help="End when nothing waits to be graded.")
 @click.option("--retry", is_flag=True, help="Try again what was given up, too.")
+@click.option(
+    "--submitted-dir", type=click.Path(file_okay=False, path_type=Path),
+    help="Where submissions are kept, if `serve` was told so. [default: as mograder.toml says]",
+)  # fmt: skip
 @click.option("--child", is_flag=True, hidden=True, help="Low priority; end when standard input is closed.")
 def worker(
-    place: Path | str, sources: Path | None, courses: bool, jobs: int, drain: bool, retry: bool, child: bool
-) -> None:
+    place: Path | str, sources: Path | None, courses: bool, jobs: int, drain: bool, retry: bool,
+    submitted_dir: Path | None, child: bool,
+) -> None:  # fmt: skip
     """Grade the submissions of a course as they come in, in a sandbox, until interrupted.
 
     COURSE_FOLDER has source/ASSIGNMENT/ASSIGNMENT.py beside the folder that is served. Of a course in a database,
@@ -67,8 +72,8 @@ def worker(
     many = courses or (is_database(place) and "#" not in str(place))
     if courses and is_database(place):
         raise Usage("--courses is for a folder: of a database all courses are graded unless #name says which")
-    if many and sources is not None:
-        raise Usage("--sources is of one course: with many, each has its own")
+    if many and (sources is not None or submitted_dir is not None):
+        raise Usage("--sources and --submitted-dir are of one course: with many, each has its own")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -78,7 +83,7 @@ def worker(
         threading.Thread(target=_wait_for_the_end, args=(stop,), name="parent", daemon=True).start()
     make = worker_maker(jobs, stop, note, lambda: secrets.token_hex(8))
     try:
-        with _many(place, make, retry) if many else _one(place, sources, make, retry) as found:
+        with _many(place, make, retry) if many else _one(place, sources, make, retry, submitted_dir) as found:
             graded = Pool(found, jobs=jobs, stop=stop, say=note).run(drain)
     except Temporary as error:
         raise Usage(error.message) from error
@@ -87,11 +92,13 @@ def worker(
 
 
 @contextlib.contextmanager
-def _one(place: Path | str, sources: Path | None, make: MakeWorker, retry: bool) -> Iterator[Find]:
+def _one(
+    place: Path | str, sources: Path | None, make: MakeWorker, retry: bool, submitted_dir: Path | None
+) -> Iterator[Find]:
     from mograder.coursework.sources import sources_of
     from mograder.factory import open_existing
 
-    course = open_existing(place)
+    course = open_existing(place, submitted_dir=submitted_dir)
     try:
         if retry:
             _retry(course)

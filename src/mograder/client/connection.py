@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
@@ -119,25 +120,23 @@ class Connection:
         # No compression: what is counted against a limit is what came over the wire.
         self._headers = {"User-Agent": f"mograder/{__version__}", "Accept-Encoding": "identity"}
         self._timeout = httpx2.Timeout(timeout, connect=min(timeout, 10.0), pool=None)
-        self._opened: tuple[httpx2.Client, httpx2.Client] | None = None
+        self._opened: dict[ssl.SSLContext | bool, httpx2.Client] = {}
         self._opening = threading.Lock()
 
-    def _clients(self) -> tuple[httpx2.Client, httpx2.Client]:
-        """For this server, and for others. Raises NetworkFailure when the environment has settings that do not work."""
+    def _client(self, verify: ssl.SSLContext | bool) -> httpx2.Client:
+        """One that trusts so much. Raises NetworkFailure when the environment has settings that do not work."""
         with self._opening:
-            if self._opened is None:
+            if verify not in self._opened:
                 try:
-                    here = httpx2.Client(headers=self._headers, verify=self._verify, timeout=self._timeout)
-                    # The pinned authority is for this server alone.
-                    pinned = self._verify is not True
-                    elsewhere = httpx2.Client(headers=self._headers, timeout=self._timeout) if pinned else here
+                    trust = _public_authorities(*map(os.environ.get, _CERTIFICATES)) if verify is True else verify
+                    client = httpx2.Client(headers=self._headers, verify=trust, timeout=self._timeout)
                 except (ImportError, ValueError, OSError, httpx2.InvalidURL) as error:
                     raise _unusable_environment(error) from error
-                self._opened = (here, elsewhere)
-            return self._opened
+                self._opened[verify] = client
+            return self._opened[verify]
 
     def close(self) -> None:
-        for each in self._opened or ():
+        for each in self._opened.values():
             each.close()
 
     def send(
@@ -155,7 +154,7 @@ class Connection:
         Unless it is `repeatable`, a request is sent again only when it cannot have arrived. A `download` alone may
         be redirected to another server. Raises the error that the server's answer stands for, or NetworkFailure.
         """
-        self._clients()  # loading certificates takes a while, which is not the server's
+        self._client(self._verify)  # loading certificates takes a while, which is not the server's
         ends = time.monotonic() + self._patience.total
         tries = count(1)
 
@@ -184,11 +183,11 @@ class Connection:
         download: bool,
     ) -> Answer:
         """One try, with its redirects."""
-        here, elsewhere = self._clients()
         trusted = True
         for _ in range(MAX_REDIRECTS + 1):
             trusted = trusted and url.origin == self._origin
-            http = here if url.origin == self._origin else elsewhere
+            # The pinned authority is for this server alone.
+            http = self._client(self._verify if url.origin == self._origin else True)
             request = http.build_request(method, url, **body())
             if trusted and self._token:
                 request.headers["Authorization"] = f"Bearer {self._token}"
@@ -282,6 +281,12 @@ class Connection:
 
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+@cache
+def _public_authorities(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    """Trusts who this computer trusts, as these variables of the environment say. Loading them takes 60 ms."""
+    return httpx2.create_ssl_context()
 
 
 def _in_force(names: tuple[str, ...]) -> list[str]:

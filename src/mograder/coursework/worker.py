@@ -1,4 +1,6 @@
-"""Grades a course's submissions as they come in: claims a job, runs it, keeps the signed record as its result.
+"""Grades a course's submissions as they come in, and when none waits, those that are graded again.
+
+It claims a job, runs it, and keeps the signed record as its result.
 
 Invariant: a job that this worker has claimed is renewed while it runs and then finished or given back; if the worker
 dies instead, the lease ends and another worker claims it.
@@ -10,19 +12,20 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from mograder.course_file import CONFIG_NAME, read_course_file
 from mograder.coursework.autograding import Exam, grade_one, read_submitted
-from mograder.coursework.exams import Wishes, opened_exam
+from mograder.coursework.exams import Twice, Wishes, opened_exam
 from mograder.coursework.folders import GradingFolders
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, MograderError, NotFound, Temporary, Unreadable
 from mograder.domain.grading_jobs import LEASE, Announced, Job, Result, pause_after
 from mograder.domain.names import AssignmentName
 from mograder.domain.receipts import Receipt
+from mograder.domain.regrade_jobs import RegradeJob
 from mograder.domain.rendered import RenderedNotebook
 from mograder.domain.results import Outcome
 from mograder.signing import Ed25519Signer
@@ -87,7 +90,7 @@ class _Open:
 class Claimed:
     """A job that is in this worker's claim, with what it is graded with."""
 
-    job: Job
+    job: Job | RegradeJob
     opened: _Open
     exam: Exam
 
@@ -204,7 +207,10 @@ class Worker:
         ready, clock = dict(self._announced_exams()), self._course.clock
         if not ready:
             return None
-        job = self._store.jobs.claim(self._new_claim(), clock(), clock() + LEASE, list(ready))
+        claim = self._new_claim()
+        job: Job | RegradeJob | None = self._store.jobs.claim(claim, clock(), clock() + LEASE, list(ready))
+        if job is None:
+            job = self._store.regrades.claim(claim, clock(), clock() + LEASE, list(ready))
         if job is None:
             return None
         opened = ready[job.assignment]
@@ -212,7 +218,7 @@ class Worker:
             if not opened.retired and opened.exam is not None:
                 opened.running += 1
                 return Claimed(job, opened, opened.exam)
-        self._store.jobs.fail(job, "", clock())  # other tests came at this moment
+        self._fail(job, "", clock())  # other tests came at this moment
         return None
 
     def _announced_exams(self) -> Iterator[tuple[AssignmentName, _Open]]:
@@ -247,28 +253,32 @@ class Worker:
                 opened.stack.close()
 
     def _grade(self, claimed: Claimed) -> bool:
-        """Raises MograderError."""
+        """Grade a submission; for a regrade nothing is in force by that. Raises MograderError."""
         job, exam = claimed.job, claimed.exam
         receipt = self._receipt(job)
         content = read_submitted(self._store.submissions, receipt)
+        if isinstance(job, RegradeJob) and job.twice:
+            exam = replace(exam, runs=Twice(exam.runs))
         ran: list[RenderedNotebook] = []
         record = grade_one(
             exam, job.username, receipt.submission.filename, content, job.receipt, self._course.clock, ran.append
         )
         if record.report.outcome is Outcome.OUR_FAILURE:
             self._give_back(job, record.report.error)
-            if fault := self._own_fault(claimed.opened, exam):
+            if fault := self._own_fault(claimed.opened, claimed.exam):
                 self._let_rest(job.assignment, claimed.opened, fault)
             return False
         signed = self._signer.sign(claims_of(record), KIND)
         result = Result(job.receipt, exam.tested.tests, job.assignment, job.username, record.graded, signed)
         return self._finish(job, result, pack(ran[-1]) if ran else b"")
 
-    def _finish(self, job: Job, result: Result, notebook: bytes) -> bool:
+    def _finish(self, job: Job | RegradeJob, result: Result, notebook: bytes) -> bool:
         """Keep the result; while there is no room for it, or the storage is away, try again. Raises MograderError."""
         until, told = time.monotonic() + LEASE / 1e6, False
         while True:
             try:
+                if isinstance(job, RegradeJob):
+                    return self._store.regrades.finish(job, result)
                 return self._store.jobs.finish(job, result, notebook)
             except Temporary as error:
                 if self._stop.is_set() or time.monotonic() > until:
@@ -292,13 +302,19 @@ class Worker:
         seconds = opened.rest()
         self.say(f"{name} cannot be graded on this machine now, tried again in {seconds:.0f} s: {fault}")
 
-    def _give_back(self, job: Job, error: str) -> bool:
+    def _give_back(self, job: Job | RegradeJob, error: str) -> bool:
         self.say(f"submission {job.receipt} of {job.username} for {job.assignment} could not be graded: {error}")
         with contextlib.suppress(MograderError):  # else the lease ends
-            self._store.jobs.fail(job, error[:1000], self._course.clock() + pause_after(job.tries))
+            self._fail(job, error[:1000], self._course.clock() + pause_after(job.tries))
         return False
 
-    def _receipt(self, job: Job) -> Receipt:
+    def _fail(self, job: Job | RegradeJob, error: str, not_before: int) -> None:
+        if isinstance(job, RegradeJob):
+            self._store.regrades.fail(job, error, not_before)
+        else:
+            self._store.jobs.fail(job, error, not_before)
+
+    def _receipt(self, job: Job | RegradeJob) -> Receipt:
         """Raises NotFound."""
         for receipt in self._store.submissions.receipts(job.assignment, job.username):
             if receipt.number == job.receipt:
@@ -306,13 +322,16 @@ class Worker:
         raise NotFound(f"receipt {job.receipt} is gone")
 
     @contextlib.contextmanager
-    def _renewing(self, job: Job) -> Iterator[None]:
+    def _renewing(self, job: Job | RegradeJob) -> Iterator[None]:
         over = threading.Event()
 
         def renew() -> None:
             while not over.wait(RENEW_SECONDS):
                 with contextlib.suppress(MograderError):  # the next time, or another worker claims it
-                    self._store.jobs.renew(job, self._course.clock() + LEASE)
+                    if isinstance(job, RegradeJob):
+                        self._store.regrades.renew(job, self._course.clock() + LEASE)
+                    else:
+                        self._store.jobs.renew(job, self._course.clock() + LEASE)
 
         thread = threading.Thread(target=renew, name="renew", daemon=True)
         thread.start()

@@ -12,6 +12,7 @@ from enum import StrEnum
 from mograder.domain.allowance import Allowance
 from mograder.domain.deadlines import Penalties, Schedule
 from mograder.domain.errors import BadRequest
+from mograder.domain.letters import LetterScale
 from mograder.domain.names import AssignmentName, FileName, printable
 
 USUALLY_ACCEPTED = (".py", ".zip")
@@ -148,7 +149,7 @@ class Plan:
     `zone` is the course's own; `counts` says which submission counts; `enrollment_code` "" means that none is written.
     `edit_links` are templates of links that open a file in an editor, by the editor's name, with EDIT_PLACEHOLDERS.
     A released mark can be disputed for `regrade_days`; 0: never. Once there are `max_people` accounts, the shared
-    enrollment code adds no more; `allowance` is what each person may submit.
+    enrollment code adds no more; `allowance` is what each person may submit. `letters` is empty where none are given.
     """
 
     title: str = ""
@@ -162,6 +163,7 @@ class Plan:
     max_people: int = 2000
     allowance: Allowance = field(default_factory=Allowance)
     regrade_days: float = 7
+    letters: LetterScale = field(default_factory=LetterScale)
 
     def rules_of(self, name: AssignmentName) -> Rules:
         """What is said about an assignment, whatever Unicode form its name has here and there."""

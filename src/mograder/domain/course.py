@@ -35,6 +35,7 @@ from mograder.domain.marking_desk import MarkingDesk
 from mograder.domain.names import AssignmentName
 from mograder.domain.publishing import Publishing
 from mograder.domain.receipts import LatestFile, Signer
+from mograder.domain.regrading import Regrades
 from mograder.domain.release import Release
 from mograder.domain.roster import Roster, random_code
 from mograder.domain.rule_editor import RuleEditor
@@ -137,6 +138,11 @@ class Course:
     @cached_property
     def mark_release(self) -> MarkRelease:
         return MarkRelease(self.store, self.marking, self.clock)
+
+    @cached_property
+    def regrades(self) -> Regrades:
+        read = lru_cache(4096)(self.read_record)
+        return Regrades(self.store, self.submissions, self.mark_release, self.clock, read, self.new_secret)
 
     @cached_property
     def gradebooks(self) -> Gradebooks:

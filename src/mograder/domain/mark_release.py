@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -32,6 +32,7 @@ from mograder.domain.grades import (
     number,
     of_person,
 )
+from mograder.domain.grading_jobs import Result
 from mograder.domain.marking import SHOWN, Content, Entry, GradesChange, Kind, Message, Request, Sheet, checked_text
 from mograder.domain.marking_desk import Candidate, MarkedQuestion, MarkingDesk, PersonMarking
 from mograder.domain.marks import in_words, penalised
@@ -164,8 +165,13 @@ class MarkRelease:
 
     # for those who mark
 
-    def everybody(self, assignment: Assignment, only: Collection[str] | None = None) -> list[PersonMarking]:
-        """The marking of everybody who has submitted or was marked, sorted by user name."""
+    def everybody(
+        self, assignment: Assignment, only: Collection[str] | None = None, instead: Iterable[Result] = ()
+    ) -> list[PersonMarking]:
+        """The marking of everybody who has submitted or was marked, sorted by user name.
+
+        Results in `instead` are in the place of those that their submissions have.
+        """
         name, store = assignment.name, self.store
         plan, sheet = store.config.plan(), self.desk.sheet(assignment)
         of: dict[str, list[Entry]] = {}
@@ -176,7 +182,7 @@ class MarkRelease:
         for receipt in store.submissions.receipts(name):
             kept.setdefault(receipt.submission.username, []).append(receipt)
         results: dict[str, dict[int, str]] = {}
-        for result in store.jobs.results(name):
+        for result in (*store.jobs.results(name), *instead):
             results.setdefault(result.username, {})[result.receipt] = result.signed
         given = {each.username: each for each in store.extensions.find(name)}
         questions = self.desk.questions(assignment)

@@ -24,6 +24,7 @@ from mograder.domain.keys import KeysStore
 from mograder.domain.marking import MarkingStore
 from mograder.domain.names import AssignmentName, CourseName, Username
 from mograder.domain.receipts import LatestFile
+from mograder.domain.regrade_jobs import RegradesStore
 from mograder.domain.release import ReleaseStore
 from mograder.domain.rules import ConfigStore
 from mograder.domain.submissions import SubmissionsStore
@@ -65,6 +66,8 @@ class Store(Protocol):
     def grades(self) -> GradesStore: ...
     @property
     def jobs(self) -> JobsStore: ...
+    @property
+    def regrades(self) -> RegradesStore: ...
     @property
     def marking(self) -> MarkingStore: ...
     @property

@@ -16,6 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -181,9 +182,12 @@ def _uv_program() -> str:
 
 
 def _folders(paths: Iterable[str]) -> tuple[str, ...]:
-    """Those that are there, each once, without what lies inside another one. The current folder is never one."""
+    """Those that are there, each once, without what lies inside another one.
+
+    The current folder is never one, nor that of temporary files, which the sandbox has of its own.
+    """
     found = sorted({os.path.abspath(each) for each in paths if each and Path(each).exists()})  # noqa: PTH100 - links stay
-    never = {str(Path.cwd()), str(Path.home()), "/"}
+    never = {str(Path.cwd()), str(Path.home()), tempfile.gettempdir(), "/"}
     kept: list[str] = []
     for each in found:
         if each in never or any(Path(each).is_relative_to(other) for other in kept):

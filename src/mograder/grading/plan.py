@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mograder.domain.results import CellFailure
-from mograder.notebook.cells import Cell, CellKind, Notebook, NotebookError, parse
+from mograder.notebook.cells import Cell, CellKind, Notebook, NotebookError, parse, title
 from mograder.notebook.marks import check_calls, check_names
 
 
@@ -41,14 +41,6 @@ class Plan:
 
     def title(self, place: int) -> str:
         return title(self.notebook.cells[place])
-
-
-def title(cell: Cell) -> str:
-    """What a person calls a cell: its name, what it defines, or its line."""
-    if cell.name not in ("_", ""):
-        return cell.name
-    names = sorted(cell.defs)
-    return ", ".join(names[:3]) if names else f"line {cell.line}"
 
 
 def plan_submission(notebook: Notebook, needed: frozenset[str]) -> Plan:

@@ -76,6 +76,14 @@ class Notebook:
         return next((cell for cell in self.cells if cell.span[0] <= line <= cell.span[1]), None)
 
 
+def title(cell: Cell) -> str:
+    """What a person calls a cell: its name, what it defines, or its line."""
+    if cell.name not in ("_", ""):
+        return cell.name
+    names = sorted(cell.defs)
+    return ", ".join(names[:3]) if names else f"line {cell.line}"
+
+
 def read_text(data: bytes) -> str:
     """The text of a notebook file, without a byte order mark, line ends as "\\n".
 

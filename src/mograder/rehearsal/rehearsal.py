@@ -1,4 +1,4 @@
-"""A rehearsal of an exam: a scratch copy of a course, students who fetch, look and submit, and the result.
+"""A rehearsal of an exam: a scratch copy of a course, students who fetch, look and submit, and what came of it.
 
 Invariant: the original is only read. What the students submit goes to the copy, which has no deadlines.
 """
@@ -60,14 +60,14 @@ def is_in_use(root: Path) -> bool:
 
 
 def copy_course(root: Path, scratch: Path) -> tuple[Path, list[str]]:
-    """A copy of what students download from the course served from `root`, without its deadlines, people and work.
+    """A copy of the course served from `root`, its sources too, without its deadlines, people and work.
 
     What to give to `serve`: the copied root, and more words. Raises Usage and MograderError.
     """
     home = config.course_folder(root)
     folders = served_folders(root)
     copied = scratch / "course" / "release"
-    words = ["--submitted-dir", str(scratch / "submitted"), "--grades-dir", str(scratch / "grades")]
+    words = ["--grades-dir", str(scratch / "grades")]
     left_out = {folders.submitted, *((folders.grades / FEEDBACK,) if folders.grades != root else ())}
 
     def leave_out(folder: str, names: list[str]) -> set[str]:
@@ -80,6 +80,9 @@ def copy_course(root: Path, scratch: Path) -> tuple[Path, list[str]]:
     if folders.release is not None and not folders.release.is_relative_to(root):
         shutil.copytree(folders.release, scratch / "released files", symlinks=True, ignore=leave_out)
         words += ["--release-dir", str(scratch / "released files")]
+    source = home / (course_file.read_course_file(home / course_file.CONFIG_NAME).dirs.source or "source")
+    if source.is_dir():
+        shutil.copytree(source, scratch / "course" / "source", ignore=shutil.ignore_patterns(".*", "__*__"))
     _copy_plan(home / course_file.CONFIG_NAME, scratch / "course" / course_file.CONFIG_NAME)
     manifest = copied / MANIFEST
     if manifest.exists():
@@ -160,12 +163,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Server:
-    """The copy's server: where it answers, whose process it is, where it keeps submissions."""
+    """The copy's server: where it answers, whose process it is, where it keeps submissions, what it serves."""
 
     address: tuple[str, int]
     pid: int
     submitted: Path
     code: str
+    root: Path
 
 
 Watch = Callable[[str, int, int], None]
@@ -173,9 +177,17 @@ Watch = Callable[[str, int, int], None]
 
 
 class Rehearsal:
-    """One class on one server. `minutes` is for the part before the rush; `chance` decides who does what when."""
+    """One class on one server. `minutes` is for the part before the rush; `chance` decides who does what when.
 
-    def __init__(self, server: Server, students: int, minutes: float, watch: Watch, chance: random.Random) -> None:
+    `solution` gives the model solution of an assignment, which students submit after what they have fetched; b"" where
+    there is none.
+    """
+
+    def __init__(
+        self, server: Server, students: int, minutes: float, watch: Watch, chance: random.Random,
+        solution: Callable[[str], bytes] = lambda assignment: b"",
+    ) -> None:  # fmt: skip
+        self._solution_of = solution
         self._server = server
         self._students = [f"student{number:04}" for number in range(1, students + 1)]
         self._minutes = minutes
@@ -183,7 +195,7 @@ class Rehearsal:
         self._chance = chance
         self._tokens: dict[str, str] = {}
         self._work: dict[str, bytes] = {}  # by the version's file name
-        self._notebook = b""
+        self._notebook = self._solution = b""
         self._lost: list[str] = []
 
     async def run(self, wanted: str | None) -> Outcome:
@@ -246,6 +258,7 @@ class Rehearsal:
         if notebook is not None:
             found = await send(self._server.address, Ask("GET", notebook.url, self._tokens[self._students[0]]))
             self._notebook = found.body
+            self._solution = self._solution_of(chosen["name"])
         return messages.AssignmentInfo(chosen["name"], str(chosen["id"]), local)
 
     def _ask(self, name: str, user: str, values: dict[str, str], query: str = "") -> Ask:
@@ -256,7 +269,8 @@ class Rehearsal:
         return self._ask("status", user, {"assignment": assignment}, f"?user={user}")
 
     def _submission(self, assignment: str, user: str, version: int) -> Ask:
-        body = self._notebook + f"# {user}, version {version}, {self._chance.random()}\n".encode()
+        notebook = self._solution if version > 1 and self._solution else self._notebook
+        body = notebook + f"\n# {user}, version {version}, {self._chance.random()}\n".encode()
         path = build_path(BY_NAME["submit"], {"assignment": assignment}) + f"?user={user}"
         return Ask("POST", path, self._tokens[user], body, kind="submit", user=user)
 

@@ -74,6 +74,10 @@ TABLES = {
         "receipt, assignment, username, attempt, received, tries, not_before, error, finished", "receipt"
     ),
     "grading_results": (f"{RESULT_COLUMNS}, notebook", "receipt, tests"),
+    "regrade_jobs": (  # without claims as well
+        "receipt, assignment, username, regrade, started, twice, tries, not_before, error, tests, graded, signed",
+        "receipt",
+    ),
 }  # fmt: skip
 """What both places keep in rows: the columns, and by what they are ordered."""
 

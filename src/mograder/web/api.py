@@ -115,6 +115,8 @@ class Api:
         self._seen_marking: object = None
         self.results = Broadcaster(lambda: self.threads.run(self._graded))
         self._seen_queue: SeenQueue | None = None
+        self.regrades = Broadcaster(lambda: self.threads.run(self._regraded))
+        self._seen_regrades: object = None
         self.errors: deque[Failure] = deque(maxlen=LAST_ERRORS)
         self._actors: Memo[Actor] = Memo()
         self._extensions: Memo[tuple[Extension, ...]] = Memo()
@@ -142,6 +144,11 @@ class Api:
         """What was marked since the last call."""
         before, self._seen_marking = self._seen_marking, self.course.marking.version()
         return NOTHING if before == self._seen_marking else None
+
+    def _regraded(self) -> Changed:
+        """Whether a regrade has changed since the last call."""
+        before, self._seen_regrades = self._seen_regrades, self.course.regrades.version()
+        return NOTHING if before == self._seen_regrades else None
 
     def _graded(self) -> Changed:
         """Who got a result since the last call; None when that cannot be told."""

@@ -145,7 +145,8 @@ def test_an_upload_under_way_is_finished_before_the_server_stops(course_folder: 
 
 
 def test_a_stalled_upload_does_not_keep_the_server_from_stopping(course_folder: Path) -> None:
-    with running(course_folder) as server, server.connect() as stalled:
+    impatient = "from mograder.web.serving import server; server.DRAIN_SECONDS = 1.0"
+    with running(course_folder, first=impatient) as server, server.connect() as stalled:
         stalled.sendall(head(server, "Content-Length: 1500000", "Expect: 100-continue"))
         assert b" 100 " in stalled.recv(1000)
         stalled.sendall(b"x" * 1_200_000)

@@ -69,7 +69,8 @@ def run(channel: Channel) -> None:
         if whoami() != own:  # a process that the cell has forked, and that goes on behind it
             leave(1)
         channel.send(document)
-        channel.receive()  # the next cell starts when it is known that this one has ended no other process
+        if job["careful"]:
+            channel.receive()  # the next cell starts when it is known that this one has ended no other process
     output.renew()
     channel.send({"ready": sorted(notebook.shared)})
     if job.get("together"):

@@ -44,6 +44,20 @@ def enqueue(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> None
     )
 
 
+def keep_result(connection: sqlite3.Connection, result: Result, notebook: bytes = b"") -> bool:
+    """Keep a result, which ends its job. False when there is one with these tests, or the submission was erased."""
+    ended = connection.execute(
+        "UPDATE grading_jobs SET finished = 1, claim = '', lease = 0, error = '' WHERE receipt = ?", (result.receipt,)
+    )
+    if not ended.rowcount:
+        return False
+    kept = connection.execute(
+        f"INSERT OR IGNORE INTO grading_results ({RESULT_COLUMNS}, notebook) VALUES ({places(RESULT_COLUMNS)}, ?)",
+        (result.receipt, result.tests, result.assignment, result.username, result.graded, result.signed, notebook),
+    )
+    return kept.rowcount == 1
+
+
 class FolderJobs:
     """A `JobsStore`."""
 
@@ -89,29 +103,7 @@ class FolderJobs:
         return self._ledger.write(lambda held: held.execute(sql, (*values, job.receipt, job.claim)).rowcount == 1)
 
     def finish(self, job: Job, result: Result, notebook: bytes = b"") -> bool:
-        def work(connection: sqlite3.Connection) -> bool:
-            ended = connection.execute(
-                "UPDATE grading_jobs SET finished = 1, claim = '', lease = 0, error = '' WHERE receipt = ?",
-                (job.receipt,),
-            )
-            if not ended.rowcount:  # erased
-                return False
-            kept = connection.execute(
-                f"INSERT OR IGNORE INTO grading_results ({RESULT_COLUMNS}, notebook) "
-                f"VALUES ({places(RESULT_COLUMNS)}, ?)",
-                (
-                    result.receipt,
-                    result.tests,
-                    result.assignment,
-                    result.username,
-                    result.graded,
-                    result.signed,
-                    notebook,
-                ),
-            )
-            return kept.rowcount == 1
-
-        return self._ledger.write(work)
+        return self._ledger.write(lambda connection: keep_result(connection, result, notebook))
 
     def retry(self, assignment: AssignmentName) -> int:
         sql = f"""UPDATE grading_jobs SET tries = 0, not_before = 0
@@ -130,7 +122,7 @@ class FolderJobs:
 
     def notebook(self, receipt: int) -> bytes:
         sql = f"""SELECT notebook FROM grading_results AS result WHERE receipt = ?
-        ORDER BY {IN_FORCE} DESC, graded DESC LIMIT 1"""
+        ORDER BY length(notebook) > 0 DESC, {IN_FORCE} DESC, graded DESC LIMIT 1"""
         return next((bytes(row[0]) for row in self._ledger.read(sql, (receipt,))), b"")
 
 

@@ -41,6 +41,7 @@ MIGRATIONS = (
     "ledger_012.sql",
     "ledger_013.sql",
     "ledger_014.sql",
+    "ledger_015.sql",
     "ledger_016.sql",
 )
 

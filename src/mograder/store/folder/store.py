@@ -28,6 +28,7 @@ from mograder.store.folder.layout import BEGIN_ANEW, LEDGER, LOCK, SIGNING_KEY, 
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.marking import FolderMarking
 from mograder.store.folder.placement import Placement
+from mograder.store.folder.regrades import FolderRegrades
 from mograder.store.folder.release import FolderRelease, ReleaseFolder
 from mograder.store.folder.rows import VERSIONS, record
 from mograder.store.folder.settling import Settler
@@ -67,6 +68,7 @@ class FolderStore:
         self.commitments = FolderCommitments(ledger)
         self.extensions = FolderExtensions(ledger)
         self.jobs = FolderJobs(ledger)
+        self.regrades = FolderRegrades(ledger)
         self.marking = FolderMarking(ledger, self.grades)
         self.guard = FolderGuard(ledger)
         self.audit = FolderAudit(ledger)

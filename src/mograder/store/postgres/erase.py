@@ -19,7 +19,7 @@ def erase(connection: Connection, course: str, username: Username, make_tombston
     """Of the person's receipts stays what `make_tombstone` makes of them; of everything else, nothing."""
     # As who changes an account: in this order nobody waits for somebody who waits for us.
     connection.execute("SELECT 1 FROM courses WHERE course = %s FOR UPDATE", (course,))
-    for noun in ("downloads", "results"):
+    for noun in ("downloads", "results", "regrades"):
         count_change(connection, course, noun)
     # Nothing is appended meanwhile: what is submitted afterwards is a new beginning.
     connection.execute("SELECT 1 FROM chains WHERE course = %s FOR UPDATE", (course,))
@@ -40,6 +40,7 @@ def erase(connection: Connection, course: str, username: Username, make_tombston
         "accounts",
         "grading_jobs",
         "grading_results",
+        "regrade_jobs",
         "marking",
     ):
         connection.execute(f"DELETE FROM {table} WHERE course = %s AND username = %s", own)

@@ -36,7 +36,7 @@ AND EXISTS (SELECT 1 FROM grading_tests AS t WHERE t.course = job.course AND t.a
 ORDER BY {_ORDER}"""
 
 
-_IN_FORCE = """(tests = (SELECT announced.tests FROM grading_tests AS announced
+IN_FORCE = """(tests = (SELECT announced.tests FROM grading_tests AS announced
 WHERE announced.course = result.course AND announced.assignment = result.assignment))"""
 """Whether a result is one of the announced tests."""
 
@@ -50,6 +50,25 @@ def enqueue(connection: Connection, course: str, receipts: Sequence[Receipt]) ->
             "VALUES (%s, %s, %s, %s, %s, %s)",
             [(course, each.receipt, each.assignment, each.username, each.attempt, each.received) for each in jobs],
         )
+
+
+def keep_result(connection: Connection, course: str, result: Result, notebook: bytes = b"") -> bool:
+    """Keep a result, which ends its job. False when there is one with these tests, or the submission was erased."""
+    ended = connection.execute(
+        "UPDATE grading_jobs SET finished = 1, claim = '', lease = 0, error = '' WHERE course = %s AND receipt = %s",
+        (course, result.receipt),
+    )
+    if not ended.rowcount:
+        return False
+    kept = connection.execute(
+        f"INSERT INTO grading_results (course, {RESULT_COLUMNS}, notebook) "
+        f"VALUES (%s, {places(RESULT_COLUMNS)}, %s) ON CONFLICT DO NOTHING",
+        (
+            course, result.receipt, result.tests, result.assignment, result.username, result.graded, result.signed,
+            notebook,
+        ),
+    )  # fmt: skip
+    return kept.rowcount == 1
 
 
 class PostgresJobs:
@@ -90,24 +109,9 @@ class PostgresJobs:
 
     def finish(self, job: Job, result: Result, notebook: bytes = b"") -> bool:
         def work(connection: Connection) -> bool:
-            ended = connection.execute(
-                "UPDATE grading_jobs SET finished = 1, claim = '', lease = 0, error = '' "
-                "WHERE course = %s AND receipt = %s",
-                (self._course, job.receipt),
-            )
-            if not ended.rowcount:  # erased
-                return False
-            kept = connection.execute(
-                f"INSERT INTO grading_results (course, {RESULT_COLUMNS}, notebook) "
-                f"VALUES (%s, {places(RESULT_COLUMNS)}, %s) "
-                "ON CONFLICT DO NOTHING",
-                (
-                    self._course, result.receipt, result.tests, result.assignment, result.username, result.graded,
-                    result.signed, notebook,
-                ),
-            )  # fmt: skip
+            kept = keep_result(connection, self._course, result, notebook)
             count_change(connection, self._course, "results")
-            return kept.rowcount == 1
+            return kept
 
         return self._tables.write(work)
 
@@ -125,13 +129,13 @@ class PostgresJobs:
         where, values = where_asked(assignment=assignment, username=username)
         sql = (
             f"SELECT {RESULT_COLUMNS} FROM grading_results AS result WHERE course = %s{where} "
-            f"ORDER BY receipt, {_IN_FORCE}, graded"
+            f"ORDER BY receipt, {IN_FORCE}, graded"
         )
         return list(map(result_of, self._tables.read(sql, *values)))
 
     def notebook(self, receipt: int) -> bytes:
         sql = (
             "SELECT notebook FROM grading_results AS result WHERE course = %s AND receipt = %s "
-            f"ORDER BY {_IN_FORCE} IS TRUE DESC, graded DESC LIMIT 1"
+            f"ORDER BY length(notebook) > 0 DESC, {IN_FORCE} IS TRUE DESC, graded DESC LIMIT 1"
         )
         return next((bytes(row[0]) for row in self._tables.read(sql, receipt)), b"")

@@ -22,6 +22,7 @@ from mograder.store.postgres.guard import PostgresGuard
 from mograder.store.postgres.jobs import PostgresJobs
 from mograder.store.postgres.keys import PostgresKeys
 from mograder.store.postgres.marking import PostgresMarking
+from mograder.store.postgres.regrades import PostgresRegrades
 from mograder.store.postgres.release import PostgresRelease
 from mograder.store.postgres.rows import VERSIONS, record
 from mograder.store.postgres.submissions import PostgresSubmissions
@@ -50,6 +51,7 @@ class PostgresStore:
         self.extensions = PostgresExtensions(tables)
         self.grades = PostgresGrades(tables)
         self.jobs = PostgresJobs(tables)
+        self.regrades = PostgresRegrades(tables)
         self.marking = PostgresMarking(tables)
         self.guard = PostgresGuard(tables)
         self.audit = PostgresAudit(tables)

@@ -13,6 +13,7 @@ from mograder.domain.grading_jobs import Job, Result
 from mograder.domain.marking import Entry, Kind
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt, Submission
+from mograder.domain.regrade_jobs import HeldRegrade, RegradeJob
 
 Row = tuple[Any, ...]
 
@@ -33,6 +34,7 @@ JOB_COLUMNS = ", ".join(each.name for each in fields(Job))
 
 RESULT_COLUMNS = ", ".join(each.name for each in fields(Result))
 
+REGRADE_COLUMNS = ", ".join(each.name for each in fields(RegradeJob))
 
 MARKING_COLUMNS = ", ".join(each.name for each in fields(Entry))
 
@@ -103,6 +105,28 @@ def job_of(row: Row) -> Job:
 def result_of(row: Row) -> Result:
     receipt, tests, assignment, username, graded, signed = row
     return Result(receipt, tests, AssignmentName(assignment), Username(username), graded, signed)
+
+
+def regrade_job_of(row: Row) -> RegradeJob:
+    receipt, assignment, username, regrade, started, twice, *rest = row
+    return RegradeJob(receipt, AssignmentName(assignment), Username(username), regrade, started, bool(twice), *rest)
+
+
+def regrade_job_values(job: RegradeJob) -> Row:
+    """The values of REGRADE_COLUMNS."""
+    return tuple(int(each) if isinstance(each, bool) else each for each in astuple(job))
+
+
+def held_regrade(jobs: list[Row], tests: list[Row], results: list[Row]) -> HeldRegrade | None:
+    """None when there are no jobs. Of `results` the last one of each receipt is in force."""
+    in_force = {each.receipt: each for each in map(result_of, results)}
+    if not jobs:
+        return None
+    return HeldRegrade(
+        tests[0][0] if tests else "",
+        tuple(sorted(map(regrade_job_of, jobs), key=lambda each: each.username)),
+        tuple(in_force.values()),
+    )
 
 
 def entry_of(row: Row) -> Entry:

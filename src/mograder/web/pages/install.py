@@ -63,7 +63,14 @@ async def client(request: PageRequest) -> Answer:
     wheel = await request.api.threads.run(own_wheel)
     if wheel is None or request.values["file"] != wheel.name:
         raise NotFound(f"this server hands out no such file: see {request.address}/install")
-    headers = {"ETag": f'"{wheel.sha256}"', "Cache-Control": "public, no-cache", "X-Checksum-SHA256": wheel.sha256}
+    headers = {
+        "ETag": f'"{wheel.sha256}"',
+        "Cache-Control": "public, no-cache",
+        "X-Checksum-SHA256": wheel.sha256,
+        # Notebooks in a browser come from other origins.
+        "Access-Control-Allow-Origin": "*",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
     if f'"{wheel.sha256}"' in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     headers |= {"Content-Length": str(len(wheel.content)), **attachment(wheel.name)}

@@ -27,6 +27,7 @@ from mograder.web.pages import (
     marking_release,
     people,
     publish,
+    regrade,
     roster,
     sessions,
     student,
@@ -120,7 +121,7 @@ def log_out(request: PageRequest) -> Answer:
     request.course.accounts.end_claim(request.actor)
     if request.session:
         request.session.end(request.course)
-    for each in (request.api.live, request.api.live_marking, request.api.results):
+    for each in (request.api.live, request.api.live_marking, request.api.results, request.api.regrades):
         each.end(request.actor.username)
     return request.logged_out(request.to("/login"))
 
@@ -174,6 +175,7 @@ VIEWS = (
     *board.VIEWS,
     *assignment.VIEWS,
     *publish.VIEWS,
+    *regrade.VIEWS,
     *viewing.VIEWS,
     *gradebook.VIEWS,
     *roster.VIEWS,

@@ -1,0 +1,110 @@
+"""Tries mistakes made from the model solution against an assignment's tests: which ones do they not notice?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from mograder.coursework.autograding import Runs
+from mograder.coursework.exams import Wishes, opened_exam
+from mograder.coursework.folders import GradingFolders
+from mograder.domain.errors import MograderError, Usage
+from mograder.domain.results import CheckStatus, Outcome, RunReport
+from mograder.notebook.cells import read_text
+from mograder.notebook.mutations import Mutation, mutations, unchecked
+from mograder.notebook.source import read_source
+
+T = TypeVar("T")
+
+CELL_SECONDS = 2.0
+"""Of processor time for a cell with a mistake, which may loop for ever. The assignment's own limit where the model
+solution needs more."""
+
+
+@dataclass(frozen=True)
+class Unnoticed:
+    """A mistake with which every check passes. `line` is that of the source; `after` is empty where it is deleted."""
+
+    cell: str
+    line: int
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class MistakesTried:
+    """What came of it: `tried` of the `possible` mistakes. `failed` says of some why they could not be run.
+
+    `unchecked` are cells with a solution that no check uses, so that nothing was tried there.
+    """
+
+    assignment: str
+    possible: int
+    tried: int
+    unnoticed: tuple[Unnoticed, ...]
+    failed: tuple[str, ...]
+    unchecked: tuple[str, ...]
+
+
+def try_mistakes(
+    folders: GradingFolders, assignment: str, most: int, jobs: int, step: Callable[[int, int], None]
+) -> MistakesTried:
+    """Grade the model solution with up to `most` mistakes, one at a time, `jobs` at once; `step` is told how far it is.
+
+    Where there are more, those that are tried are spread evenly over the file. Raises MograderError: there is no
+    source or sandbox, or the model solution itself does not pass every check.
+    """
+    path = folders.find_source(assignment)
+    source = read_source(read_text(path.read_bytes()), assignment)
+    possible = mutations(source)
+    chosen = spread(possible, most)
+    reports = _run_all(folders, path, assignment, chosen, jobs, step)
+    failed = (report.error for report in reports if report.outcome is Outcome.OUR_FAILURE)
+    unnoticed = tuple(
+        Unnoticed(each.cell, each.line, each.before, each.after)
+        for each, report in zip(chosen, reports, strict=True)
+        if _passes(report)
+    )
+    return MistakesTried(assignment, len(possible), len(chosen), unnoticed, tuple(failed), unchecked(source))
+
+
+def spread(possible: Sequence[T], most: int) -> list[T]:
+    """`most` of them at even distances, or all."""
+    if len(possible) <= most:
+        return list(possible)
+    return [possible[number * len(possible) // most] for number in range(most)]
+
+
+def _run_all(
+    folders: GradingFolders, path: Path, assignment: str, chosen: Sequence[Mutation], jobs: int,
+    step: Callable[[int, int], None],
+) -> list[RunReport]:  # fmt: skip
+    """The reports of all. Raises Usage when the model solution itself does not pass."""
+    for limits in ({"cell_seconds": CELL_SECONDS}, {}):
+        with opened_exam(folders, assignment, None, Wishes(limits, jobs)) as exam, ThreadPoolExecutor(jobs) as pool:
+            model = exam.runs.grade(path.read_bytes(), path.name)
+            if _passes(model):
+                futures = [pool.submit(_grade, exam.runs, each.text, path.name) for each in chosen]
+                for done, _ in enumerate(as_completed(futures), 1):
+                    step(done, len(futures))
+                return [future.result() for future in futures]
+            if not model.limits:
+                break
+    raise Usage(
+        f"the model solution of {assignment} does not pass every check: mograder generate {assignment} --dry-run "
+        "--validate says which"
+    )
+
+
+def _grade(runs: Runs, text: str, name: str) -> RunReport:
+    try:
+        return runs.grade(text.encode(), name)
+    except MograderError as error:
+        return RunReport(Outcome.OUR_FAILURE, error=error.message)
+
+
+def _passes(report: RunReport) -> bool:
+    return bool(report.checks) and all(each.status is CheckStatus.SUCCESS for each in report.checks)

@@ -1,0 +1,38 @@
+"""Letters for marks, by the scale that the course has set; without one there are no letters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mograder.domain.names import printable
+
+NEAR = 1e-9
+"""A mark that misses a letter by less than this was rounded there."""
+
+
+@dataclass(frozen=True)
+class LetterScale:
+    """From how many per cent of the points each letter is given, the highest first. Raises ValueError.
+
+    A mark below the lowest has no letter.
+    """
+
+    steps: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        for letter, percent in self.steps:
+            if not letter.strip() or printable(letter) != letter:
+                raise ValueError(f"{printable(letter)!r} is no letter: write something such as A or 1.3")
+            if not 0 <= percent <= 100:
+                raise ValueError(f"{letter} is from {percent:g} %: give 0 to 100")
+        percents = [percent for _, percent in self.steps]
+        if len(set(percents)) < len(percents):
+            raise ValueError("two letters begin at the same percentage: which one is given?")
+        object.__setattr__(self, "steps", tuple(sorted(self.steps, key=lambda each: -each[1])))
+
+    def letter(self, points: float | None, available: float) -> str:
+        """The letter for `points` of `available`; "" where there is none."""
+        if points is None or available <= 0:
+            return ""
+        percent = 100 * points / available + NEAR
+        return next((letter for letter, least in self.steps if percent >= least), "")

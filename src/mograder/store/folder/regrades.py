@@ -1,0 +1,122 @@
+"""Regrades, in the ledger of a course folder.
+
+Invariant: who claims, finishes, applies or drops does so as the one writer of the ledger.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from mograder.domain.audit import Event
+from mograder.domain.errors import ChangedMeanwhile
+from mograder.domain.grading_jobs import TRIES, Result
+from mograder.domain.names import AssignmentName
+from mograder.domain.regrade_jobs import Choose, HeldRegrade, RegradeJob
+from mograder.store.folder.jobs import IN_FORCE, keep_result
+from mograder.store.folder.ledger import Ledger
+from mograder.store.folder.rows import places, record
+from mograder.store.shared.rows import (
+    REGRADE_COLUMNS,
+    RESULT_COLUMNS,
+    Row,
+    held_regrade,
+    regrade_job_of,
+    regrade_job_values,
+)
+
+_JOBS = f"SELECT {REGRADE_COLUMNS} FROM regrade_jobs WHERE assignment = ?"
+_TESTS = "SELECT tests FROM grading_tests WHERE assignment = ?"
+_RESULTS = f"""SELECT {RESULT_COLUMNS} FROM grading_results AS result
+WHERE receipt IN (SELECT receipt FROM regrade_jobs WHERE assignment = ?) ORDER BY receipt, {IN_FORCE}, graded"""
+
+_NEXT = f"""SELECT receipt FROM regrade_jobs AS job WHERE tries < {TRIES} AND lease <= ? AND not_before <= ?
+AND assignment IN (SELECT value FROM json_each(?))
+AND tests <> (SELECT announced.tests FROM grading_tests AS announced WHERE announced.assignment = job.assignment)
+ORDER BY started, username LIMIT 1"""
+
+
+class FolderRegrades:
+    """A `RegradesStore`."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def start(self, jobs: Sequence[RegradeJob], instead_of: str, event: Event) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            name = jobs[0].assignment
+            held = connection.execute("SELECT regrade FROM regrade_jobs WHERE assignment = ? LIMIT 1", (name,))
+            if (held.fetchone() or ("",))[0] != instead_of:
+                raise ChangedMeanwhile("somebody else has begun to grade again: look at that first")
+            connection.execute("DELETE FROM regrade_jobs WHERE assignment = ?", (name,))
+            connection.executemany(
+                f"INSERT INTO regrade_jobs ({REGRADE_COLUMNS}) VALUES ({places(REGRADE_COLUMNS)})",
+                map(regrade_job_values, jobs),
+            )
+            record(connection, event)
+
+        self._ledger.write(work)
+
+    def find(self, assignment: AssignmentName) -> HeldRegrade | None:
+        return _held(lambda sql: self._ledger.read(sql, (assignment,)))
+
+    def version(self) -> object:
+        return self._ledger.read("SELECT number FROM versions WHERE noun = 'regrades'")[0][0]
+
+    def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> RegradeJob | None:
+        asked = (now, now, json.dumps(list(assignments)))
+        if not self._ledger.read(_NEXT, asked):  # nobody waits for the ledger when there is nothing to do
+            return None
+
+        def work(connection: sqlite3.Connection) -> RegradeJob | None:
+            row = connection.execute(_NEXT, asked).fetchone()
+            if row is None:
+                return None
+            connection.execute(
+                "UPDATE regrade_jobs SET claim = ?, lease = ?, tries = tries + 1 WHERE receipt = ?",
+                (claim, lease, row[0]),
+            )
+            found = connection.execute(f"SELECT {REGRADE_COLUMNS} FROM regrade_jobs WHERE receipt = ?", row).fetchone()
+            return regrade_job_of(found)
+
+        return self._ledger.write(work)
+
+    def renew(self, job: RegradeJob, lease: int) -> bool:
+        return self._change("lease = ?", job, lease)
+
+    def fail(self, job: RegradeJob, error: str, not_before: int) -> bool:
+        return self._change("claim = '', lease = 0, error = ?, not_before = ?", job, error, not_before)
+
+    def finish(self, job: RegradeJob, result: Result) -> bool:
+        change = "claim = '', lease = 0, tries = 0, error = '', tests = ?, graded = ?, signed = ?"
+        return self._change(change, job, result.tests, result.graded, result.signed)
+
+    def _change(self, change: str, job: RegradeJob, *values: object) -> bool:
+        """Change a job that is still in this claim."""
+        sql = f"UPDATE regrade_jobs SET {change} WHERE receipt = ? AND claim = ?"
+        return self._ledger.write(lambda held: held.execute(sql, (*values, job.receipt, job.claim)).rowcount == 1)
+
+    def apply(self, assignment: AssignmentName, choose: Choose, event: Event) -> int:
+        def work(connection: sqlite3.Connection) -> int:
+            found = _held(lambda sql: connection.execute(sql, (assignment,)).fetchall())
+            kept = sum(keep_result(connection, each) for each in choose(found))
+            connection.execute("DELETE FROM regrade_jobs WHERE assignment = ?", (assignment,))
+            record(connection, event)
+            return kept
+
+        return self._ledger.write(work)
+
+    def drop(self, assignment: AssignmentName, regrade: str, event: Event) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            sql = "DELETE FROM regrade_jobs WHERE assignment = ? AND regrade = ?"
+            if not connection.execute(sql, (assignment, regrade)).rowcount:
+                return False
+            record(connection, event)
+            return True
+
+        return self._ledger.write(work)
+
+
+def _held(rows: Callable[[str], list[Row]]) -> HeldRegrade | None:
+    return held_regrade(rows(_JOBS), rows(_TESTS), rows(_RESULTS))

@@ -1,0 +1,51 @@
+"""Grading again over HTTP: what an instructor applies is what the page has shown."""
+
+from __future__ import annotations
+
+import re
+
+from mograder.domain.course import Course
+from mograder.domain.grading_jobs import Announced
+from mograder.domain.names import INSTRUCTOR
+from tests.domain.test_regrading import desk as desk
+from tests.domain.test_regrading import points, regraded, work
+from tests.parts import HW1, token_of
+from tests.web.pages.test_sessions import Visitor
+
+PAGE = "/board/hw1/regrade"
+
+
+def seen(page: str, path: str) -> str:
+    found = re.search(rf'action="[^"]*{path}"[^>]*>\s*<input type="hidden" name="seen" value="(\w*)"', page)
+    assert found, page
+    return found[1]
+
+
+def test_what_was_shown_is_applied_or_dropped_and_anything_else_is_shown_again(desk: Course) -> None:
+    visitor = Visitor(desk)
+    visitor.post("/login", token=token_of(desk, INSTRUCTOR))
+    assert 'value="nobody"' not in visitor.get(PAGE).text
+    refused = visitor.post(PAGE, user="nobody", seen="")
+    assert (refused.status_code, "has submitted nothing" in refused.text) == (400, True)
+    assert visitor.post(PAGE, user="", twice="yes", seen=seen(visitor.get(PAGE).text, "/regrade")).status_code == 303
+    assert "each submission runs twice" in visitor.get(PAGE).text
+    assert "/regrade/apply" not in visitor.get(PAGE).text  # there is work left
+    work(desk)
+    page = visitor.get(PAGE).text
+    for said in ("Q2</bdi>: 13.3 → 20", "<bdi>C</bdi> → <bdi>B</bdi>", "−5.8", "Q1: value", "Apply 3 new results"):
+        assert said in page
+    conflict = visitor.post(PAGE, user="s01", seen="")  # as who has not seen that it was begun
+    assert (conflict.status_code, "somebody else has begun" in conflict.text.lower()) == (409, True)
+    desk.store.jobs.announce(HW1, Announced("t3"))
+    conflict = visitor.post(f"{PAGE}/apply", seen=seen(page, "/apply"))
+    assert (conflict.status_code, "look at what changes now" in conflict.text) == (409, True)
+    assert points(desk, "s01") == 15.8
+    desk.store.jobs.announce(HW1, Announced("t2"))
+    assert visitor.post(f"{PAGE}/apply", seen=seen(page, "/apply")).headers["location"].endswith("?applied=3")
+    assert "3 new results are in force" in visitor.get(f"{PAGE}?applied=3").text
+    assert points(desk, "s01") == 20
+    regraded(desk)
+    page = visitor.get(PAGE).text
+    assert "There is nothing to apply" in page
+    assert visitor.post(f"{PAGE}/drop", seen=seen(page, "/drop")).status_code == 303
+    assert visitor.post(f"{PAGE}/drop", seen=seen(page, "/drop")).status_code == 409
