@@ -16,7 +16,7 @@ from mograder.domain.grades import of_person
 from mograder.domain.grading_jobs import Job
 from mograder.domain.grading_record import GradingRecord
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.receipts import Signer
+from mograder.domain.receipts import Signer, latest_filename
 from mograder.domain.result_statement import KIND, ResultStatement
 from mograder.domain.results import Outcome
 from mograder.domain.store import Store
@@ -168,6 +168,21 @@ class GradingResults:
         dues = [each.until for each in given if each.until is not None]
         due = assignment.rules.schedule.due
         return announced.hidden.shown(self.clock(), None if due is None else max([due, *dues]), released)
+
+    def notebook(self, assignment: AssignmentName, user: Username, filename: str) -> bytes:
+        """The notebook as it ran (see wire/rendered) of the version `filename`, or of the newest by its usual name.
+
+        b"" where nothing is kept of a run.
+        """
+        kept = list(self.store.submissions.receipts(assignment, user))
+        numbers = [each.number for each in kept if each.submission.filename == filename]
+        if (
+            not numbers
+            and kept
+            and filename in (latest_filename(user), latest_filename(user, kept[-1].submission.ending))
+        ):
+            numbers = [kept[-1].number]
+        return self.store.jobs.notebook(numbers[-1]) if numbers else b""
 
     def newest(self, assignment: AssignmentName, users: Collection[Username]) -> dict[Username, Brief]:
         """The newest result of each of these people, for instructors."""

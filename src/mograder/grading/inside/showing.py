@@ -11,7 +11,7 @@ import reprlib
 import sys
 from typing import Any
 
-from . import errors
+from . import errors, recording
 from .cells import time_limit
 
 SECONDS = 5.0
@@ -31,7 +31,7 @@ _short.maxlevel = 6
 
 def shown(value: Any, seconds: float) -> list[str]:
     """The kind of what `value` looks like and the text of it; empty for nothing."""
-    if value is None:
+    if value is None or isinstance(value, recording.Shown):
         return []
     try:
         with time_limit(min(seconds, SECONDS)):
