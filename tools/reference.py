@@ -69,6 +69,7 @@ GRADING_KEYS = {
     "processes": "Processes and threads: 64 by default.",
     "file_mb": "MiB of a file that is written: 64 by default.",
     "output_kb": "KiB that are printed: 256 by default.",
+    "per_hour": "Attempts that a student has within an hour; without it, as many as `[server] max_per_hour` says.",
     "calls": "How often checks may call into a submission: 100000 by default.",
 }
 KEYS = {
@@ -99,6 +100,16 @@ KEYS = {
     ),
     "assignments.files.name": "The file's name.",
     "assignments.grading": "What `[grading]` says, for this assignment alone.",
+    "assignments.counts": "Which submission counts in this assignment; as in the course when it is left out.",
+    "assignments.penalties": "What `[penalties]` says, key by key, for this assignment alone.",
+    "assignments.penalties.enabled": "Whether late work costs anything here.",
+    "assignments.penalties.grace_minutes": "Minutes after the due time in which nothing is late here.",
+    "assignments.penalties.per_day": "Percentage points for each day begun.",
+    "assignments.penalties.max": "Percentage points at most.",
+    "assignments.penalties.apply": "Whether the penalty is taken off marks when they are released.",
+    "assignments.release_at_once": (
+        "`true`: a mark that checks alone have given is released as soon as the submission is graded."
+    ),
     "assignments.files.url": "Where it is: a path on the server or an absolute URL.",
     "https.url": "For clients: the server's address.",
     "https.token": "For clients: the token. Keep a file with this to yourself.",

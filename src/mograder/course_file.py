@@ -26,7 +26,7 @@ from mograder.domain.assignments import (
     expected_files,
     file_ending,
 )
-from mograder.domain.deadlines import Penalties, Schedule
+from mograder.domain.deadlines import OwnPenalties, Penalties, Schedule
 from mograder.domain.disclosure import Hidden
 from mograder.domain.errors import BadName, BadRequest, Unreadable
 from mograder.domain.grading_rules import LIMITS, GradingRules
@@ -51,6 +51,7 @@ class _Grading:
     file_mb: int | None = None
     output_kb: int | None = None
     calls: int | None = None
+    per_hour: int | None = None
 
     def over(self, other: _Grading) -> _Grading:
         """These, and what `other` says where these say nothing."""
@@ -60,6 +61,8 @@ class _Grading:
     def rules(self) -> GradingRules:
         """Raises ValueError."""
         limits = {name: getattr(self, name) for name in LIMITS if getattr(self, name) is not None}
+        if self.per_hour is not None and self.per_hour < 1:
+            raise ValueError(f"grading: per_hour is {self.per_hour}: give at least 1")
         for name, value in limits.items():
             if not 0 < value < 1e9:
                 raise ValueError(f"grading: {name} is {value}: give more than 0")
@@ -79,6 +82,17 @@ class _Question:
 
 
 @dataclass(frozen=True)
+class _OwnPenalties:
+    """What is left out is as in [penalties]."""
+
+    enabled: bool | None = None
+    grace_minutes: float | None = None
+    per_day: float | None = None
+    max: float | None = None
+    apply: bool | None = None
+
+
+@dataclass(frozen=True)
 class _Assignment:
     """Times are TOML date-times, dates, or Unix seconds: a union that msgspec cannot check, so `_moment` does."""
 
@@ -94,6 +108,9 @@ class _Assignment:
     points: float | None = None
     hidden: bool = False
     files: list[_File | str] = field(default_factory=list)
+    counts: CountingRule | None = None
+    release_at_once: bool = False
+    penalties: _OwnPenalties = field(default_factory=_OwnPenalties)
     grading: _Grading = field(default_factory=_Grading)
     questions: list[_Question] = field(default_factory=list)
 
@@ -187,7 +204,7 @@ class CourseFile:
                 raise ValueError(f"assignments: {error}") from None
             if any(name.key == each.key for each in rules):
                 raise ValueError(f"assignments: {name!r} is there twice: which one counts?")
-            rules[name] = _rules(entry, zone)
+            rules[name] = replace(_rules(entry, zone), per_hour=entry.grading.over(self.grading).per_hour)
         for editor, template in self.edit_links.items():
             _check_edit_link(editor, template)
         url = (self.https.url or "").rstrip("/")
@@ -200,7 +217,8 @@ class CourseFile:
             raise ValueError(f"marking: regrade_days is {self.marking.regrade_days}: give 0 or more")
         most = Allowance(self.server.max_per_hour, self.server.max_attempts, self.server.max_person_mb * MIB)
         plan = Plan(self.title, url, rules, zone, penalties, self.counts, code, self.edit_links, allowance=most,
-                    regrade_days=self.marking.regrade_days, letters=_letters(self.marking))  # fmt: skip
+                    regrade_days=self.marking.regrade_days, letters=_letters(self.marking),
+                    per_hour=self.grading.per_hour)  # fmt: skip
         return plan if self.server.max_people is None else replace(plan, max_people=self.server.max_people)
 
     def grading_rules(self, assignment: str) -> GradingRules:
@@ -218,10 +236,21 @@ class CourseFile:
 EMPTY = CourseFile()
 
 
-def _penalties(table: _Penalties) -> Penalties:
-    for key, value in (("grace_minutes", table.grace_minutes), ("per_day", table.per_day), ("max", table.max)):
-        if not 0 <= value < 1e6:
+def _own_penalties(table: _OwnPenalties) -> OwnPenalties:
+    _check_penalties(table)
+    grace = None if table.grace_minutes is None else int(table.grace_minutes * deadlines.MINUTE)
+    return OwnPenalties(table.enabled, grace, table.per_day, table.max, table.apply)
+
+
+def _check_penalties(table: _Penalties | _OwnPenalties) -> None:
+    for key in ("grace_minutes", "per_day", "max"):
+        value = getattr(table, key)
+        if value is not None and not 0 <= value < 1e6:
             raise ValueError(f"penalties: {key} is {value}: give 0 or more")
+
+
+def _penalties(table: _Penalties) -> Penalties:
+    _check_penalties(table)
     grace = int(table.grace_minutes * deadlines.MINUTE)
     return Penalties(table.enabled, grace, table.per_day, table.max, table.apply)
 
@@ -253,8 +282,13 @@ def _rules(entry: _Assignment, zone: tzinfo) -> Rules:
         accepts = tuple(dict.fromkeys(map(file_ending, entry.accepts)))
     except BadRequest as error:
         raise ValueError(f"assignments: {entry.name!r}: accepts: {error}") from None
+    try:
+        penalties = _own_penalties(entry.penalties)
+    except ValueError as error:
+        raise ValueError(f"assignments: {entry.name!r}: {error}") from None
     return Rules(
-        entry.title, schedule, entry.max_size, accepts, entry.points, entry.hidden, _questions(entry), _expected(entry)
+        entry.title, schedule, entry.max_size, accepts, entry.points, entry.hidden, _questions(entry), _expected(entry),
+        penalties=penalties, counts=entry.counts, release_at_once=entry.release_at_once,
     )  # fmt: skip
 
 
@@ -330,6 +364,11 @@ _TABLES: Mapping[str, type] = MappingProxyType(
     }
 )
 
+_INNER: Mapping[str, type] = MappingProxyType(
+    {"grading": _Grading, "penalties": _OwnPenalties, "files": _File, "questions": _Question}
+)
+"""Tables inside one of [[assignments]]."""
+
 
 def read_course_file(path: Path) -> CourseFile:
     """The course's mograder.toml; an empty one when there is none. Raises Unreadable with file and place."""
@@ -367,12 +406,9 @@ def parse_course_file(text: str) -> CourseFile:
         for index, entry in enumerate(value if isinstance(value, list) else [value]):
             if isinstance(entry, dict):
                 _refuse_unknown(entry, kind, f"{table}[{index}]" if isinstance(value, list) else table)
-                own = entry.get("grading") if kind is _Assignment else None
-                if isinstance(own, dict):
-                    _refuse_unknown(own, _Grading, f"{table}[{index}].grading")
-                for name, inner in (("files", _File), ("questions", _Question)) if kind is _Assignment else ():
-                    listed = entry.get(name)
-                    for each in listed if isinstance(listed, list) else []:
+                for name, inner in _INNER.items() if kind is _Assignment else ():
+                    own = entry.get(name)
+                    for each in own if isinstance(own, list) else [own]:
                         if isinstance(each, dict):
                             _refuse_unknown(each, inner, f"{table}[{index}].{name}")
     return msgspec.convert(_known(document), CourseFile)

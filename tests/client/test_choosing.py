@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mograder.bundle import pack
-from mograder.client.choosing import Chosen, choose_files
+from mograder.client.choosing import Chosen, choose_files, names_in_zip
 from mograder.client.extract import unpack
 from mograder.domain.errors import Usage
 from tests.parts import sha256
@@ -83,3 +83,16 @@ def test_what_cannot_be_one_submission_is_named(names: list[str], said: str, tmp
             path.write_text("" if "empty" in name else "x")
     with pytest.raises(Usage, match=said):
         choose_files([tmp_path / name for name in names])
+
+
+@pytest.mark.parametrize("top", ["", "hw/"])
+def test_the_files_of_a_zip_that_a_person_made_are_named_as_those_of_a_folder(top: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("part1.py", "data/tea.csv", ".DS_Store", "__pycache__/x.pyc", "empty/"):
+            archive.writestr(f"{top}{name}", "x" * (not name.endswith("/")))
+        archive.writestr("__MACOSX/._part1.py", "x")
+    assert names_in_zip(path) == ["part1.py", "data/tea.csv"]
+    path.write_bytes(b"no zip")
+    with pytest.raises(Usage, match="cannot be read as a zip"):
+        names_in_zip(path)

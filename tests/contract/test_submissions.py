@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mograder.domain.allowance import HOUR, Allowance, Usage
+from mograder.domain.allowance import HOUR, Allowance, HourlyBound, Usage
 from mograder.domain.chain import find_breaks, make_tombstone
 from mograder.domain.errors import NameTaken, TooManySubmissions
 from mograder.domain.names import AssignmentName, FileName, Username
@@ -232,6 +232,30 @@ def test_a_person_s_bound_holds_for_submissions_that_arrive_together(store: Stor
         assert sum(threads.map(submit, range(24))) == 5
     names = [each.submission.filename for each in store.submissions.receipts(HW1, ALICE)]
     assert names == [version_filename(ALICE, NOON + number * SECOND) for number in range(5)]
+
+
+def test_an_hourly_bound_holds_for_its_assignment_and_for_two_servers_at_once(open_again: Open) -> None:
+    stores, allowance = [open_again(), open_again()], Allowance(here=HourlyBound(3))
+
+    def submit(number: int, assignment: AssignmentName = HW1, by: Username = ALICE, moment: int = NOON) -> bool:
+        store = stores[number % 2]
+        upload = filled(store.submissions.upload(), b"%d" % number)
+        ready = NewSubmission(ALICE, assignment, by, moment, upload, arrived=moment + 1)
+        try:
+            store.submissions.accept(ready, issue_receipt(ready, SIGNER, "course", allowance)).result()
+        except TooManySubmissions:
+            return False
+        finally:
+            upload.discard()
+        return True
+
+    assert submit(1, moment=NOON - HOUR)
+    assert submit(3, by=BOB)  # an instructor, for her
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(submit, range(4, 20))) == 3
+    assert submit(30, AssignmentName("hw2"))
+    assert not submit(31, moment=NOON + HOUR - 1)
+    assert submit(32, moment=NOON + HOUR)
 
 
 def test_the_latest_of_everybody_and_who_has_handed_in_are_told_at_once(store: Store) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from mograder.config import utc_now
 from mograder.coursework.folders import GradingFolders
 from mograder.coursework.pool import Pool
 from mograder.coursework.worker import Worker
+from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.grading_jobs import LEASE, Announced
 from mograder.domain.names import Username
@@ -152,3 +154,38 @@ def test_killed_workers_cost_no_submission_and_make_no_second_result(
             child.wait()
     work(opened(2 * LEASE), root)
     assert points(course) == {name: [9.2] for name in names}
+
+
+def test_marks_by_checks_alone_are_released_at_once_where_the_assignment_says_so(
+    root: Path, opened: Callable[[int], Course]
+) -> None:
+    source, plan = root.parent / "source" / "hw1" / "hw1.py", root.parent / "mograder.toml"
+    course = opened(0)
+    signer = course.signer
+    assert isinstance(signer, Ed25519Signer)
+    course = replace(course, read_record=lambda text: record_of(signer.verify(text, KIND)))
+    hw1 = course.release.assignment(COURSE_INSTRUCTOR, "hw1")
+    for name, (text, _) in STUDENTS.items():
+        submit_work(course.store, course.signer, Username(name), text.encode())
+
+    def grades() -> dict[str, tuple[str | None, bool]]:
+        return {each.username: (each.grade, each.visible) for each in course.grades.of(hw1)}
+
+    work(course, root)
+    plan.write_text("[[assignments]]\nname = 'hw1'\nrelease_at_once = true\n")
+    work(course, root)
+    assert grades() == {}  # a person marks a part of it
+    source.write_text(SOURCE.replace(', "Q3": 5', ""))
+    course.grades.upload(COURSE_INSTRUCTOR, hw1, [{"username": "bob", "grade": "3"}])
+    submit_work(course.store, course.signer, Username("alice"), HALF.encode())
+    submit_work(course.store, course.signer, Username("dora"), RIGHT.encode())
+    assert work(course, root)[0] == 2
+    assert grades() == {"alice": ("9.2", True), "bob": ("3", True), "dora": ("30", True)}
+    course.mark_release.withdraw(COURSE_INSTRUCTOR, hw1, {"dora"})
+    submit_work(course.store, course.signer, Username("alice"), RIGHT.encode())
+    submit_work(course.store, course.signer, Username("dora"), HALF.encode())
+    work(course, root)
+    assert grades() == {"alice": ("30", True), "bob": ("3", True), "dora": ("30", False)}
+    shown = course.mark_release.shown(hw1, Username("alice")).released
+    assert shown is not None
+    assert "it is about submission 3 now" in shown.changes

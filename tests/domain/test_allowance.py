@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mograder.domain.allowance import HOUR, MIB, Allowance, Usage
+from mograder.domain.allowance import HOUR, MIB, Allowance, HourlyBound, Usage
 from mograder.domain.errors import TooManySubmissions
 from tests.parts import NOON, SECOND
 
@@ -30,3 +30,54 @@ def test_attempts_and_bytes_are_bounded_and_the_setting_is_named(allowance: Allo
 def test_nobody_who_works_meets_a_bound() -> None:
     every_half_minute = Usage(120, NOON, 120 * MIB)
     Allowance().check(every_half_minute, 1000, 20 * MIB, NOON)
+
+
+MINUTE = 60 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("made", "now", "left", "free"),
+    [
+        ((), 0, 2, 0),
+        ((0,), 1, 1, 1),
+        ((0, 5), 10, 0, 60),
+        ((5, 0), 59, 0, 60),
+        ((0, 5), 60, 1, 60),
+        ((0, 5), 65, 2, 65),
+        ((5, 0, 3), 10, 0, 63),  # one more than there are now, as a bound that was lowered leaves it
+        ((-61, 30), 0, 1, 0),
+    ],
+)  # fmt: skip
+def test_an_attempt_is_free_again_an_hour_after_it_was_made(
+    made: tuple[int, ...], now: int, left: int, free: int
+) -> None:
+    bound, moments, moment = HourlyBound(2), [NOON + each * MINUTE for each in made], NOON + now * MINUTE
+    assert (bound.left(moments, moment), bound.free(moments, moment)) == (left, NOON + free * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("made", "ends", "now", "left"),
+    [
+        ((0, 5), 60, 10, 0),  # the next attempt is in time
+        ((0, 5), 59, 10, 1),  # it would be late: one more
+        ((0, 5, 10), 59, 11, 0),  # that one is used
+        ((0, 5), 59, 60, 1),
+        ((0, 5, 10), 59, 60, 0),  # late already: as at any time
+        ((0,), 30, 10, 1),
+    ],
+)
+def test_nobody_loses_the_last_word_before_a_deadline_to_the_bound(
+    made: tuple[int, ...], ends: int, now: int, left: int
+) -> None:
+    bound = HourlyBound(2, NOON + ends * MINUTE)
+    assert bound.left([NOON + each * MINUTE for each in made], NOON + now * MINUTE) == left
+
+
+def test_who_has_no_attempt_left_is_told_when_there_is_one_again() -> None:
+    allowance, moments = Allowance(here=HourlyBound(2)), [NOON, NOON + MINUTE]
+    with pytest.raises(
+        TooManySubmissions, match=r"2 times within an hour.*2026-03-10 13:00 UTC, in 30 minutes$"
+    ) as told:
+        allowance.check(Usage(), 3, 1, NOON + 30 * MINUTE, lambda: moments)
+    assert told.value.headers == (("Retry-After", "1800"),)
+    allowance.check(Usage(), 3, 1, NOON + HOUR, lambda: moments)

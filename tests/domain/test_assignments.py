@@ -15,10 +15,15 @@ from tests.domain.test_rules import RULES
 @given(mine=RULES, theirs=RULES)
 def test_what_one_place_does_not_say_the_other_does_key_by_key(mine: Rules, theirs: Rules) -> None:
     both = mine.over(theirs)
-    for values in ((mine, theirs, both), (mine.schedule, theirs.schedule, both.schedule)):
-        for key in [each.name for each in fields(values[0]) if each.name != "schedule"]:
+    parts = (
+        (mine, theirs, both), (mine.schedule, theirs.schedule, both.schedule),
+        (mine.penalties, theirs.penalties, both.penalties),
+    )  # fmt: skip
+    for values in parts:
+        for key in [each.name for each in fields(values[0]) if each.name not in ("schedule", "penalties")]:
             said, otherwise, found = (getattr(each, key) for each in values)
-            assert found == (otherwise if said in (None, "", ()) else said), key
+            unsaid = said in (None, "", ()) or (key == "hidden" and not said)
+            assert found == (otherwise if unsaid else said), key
     assert mine.over(Rules()) == Rules().over(mine) == mine
 
 

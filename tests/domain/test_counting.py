@@ -161,3 +161,29 @@ def test_a_submission_says_nothing_new_of_another_person_or_assignment(three: Co
     submitted = three.submissions.submit(COURSE_INSTRUCTOR, hw2, ALICE, filled(three.submissions.upload(), b"1"), NOON)
     assert versions() == before
     assert three.standings.number(hw2, ALICE) == submitted.receipt.number
+
+
+def test_an_assignment_may_have_its_own_grace_cost_and_counting(three: Course, course_folder: Path) -> None:
+    plan = course_folder.parent / "mograder.toml"
+    plan.write_text(
+        plan.read_text() + "counts = 'on-time'\npenalties = { per_day = 20, max = 30, grace_minutes = 90 }\n"
+    )
+    (course_folder / "hw2" / "files").mkdir(parents=True)
+    with plan.open("a") as text:
+        text.write("[[assignments]]\nname = 'hw2'\ndue = 2026-03-10T12:00:00\n")
+    hw1, hw2 = (three.release.assignment(COURSE_INSTRUCTOR, name) for name in ("hw1", "hw2"))
+    for task in (hw1, hw2):
+        actor = Actor(ALICE, Role.STUDENT)
+        for moment in (NOON, NOON + HOUR, NOON + 30 * HOUR):
+            body = filled(three.submissions.upload(), str(moment).encode())
+            three.submissions.submit(actor, task, ALICE, body, moment)
+    own, others = (three.standings.of(task, ALICE) for task in (hw1, hw2))
+    assert [each.lateness.penalty for each in own.kept[-3:]] == [0, 0, 30]  # 2 x 20 %, at most 30
+    assert [each.lateness.penalty for each in others.kept[-3:]] == [0, 5, 10]
+    assert (own.rule, own.counting) == ("on-time", own.kept[-2])
+    assert (others.rule, others.counting) == ("latest", others.kept[-1])
+    (row,) = (each for each in three.standings.board().rows if each.username == ALICE)
+    assert [each.late for each in row.cells] == [True, True]
+    assert [each.counts for each in three.submissions.collect(hw1) if each.file.username == ALICE] == [
+        own.kept[-2].submission.filename
+    ]

@@ -103,7 +103,7 @@ def test_an_extension_moves_due_and_closing_time_for_one_person_alone(course: Co
 
 def test_how_late_something_is_is_said_by_the_clocks_of_the_course(course: Course, hw1: Assignment) -> None:
     said = "3 days late: due Fri 27 Mar 17:00 CET, received Mon 30 Mar 17:00 CEST"  # 71 hours: the clocks go forward
-    assert course.submissions.lateness(DUE, DUE + 71 * 3600 * SECOND).explanation == said
+    assert course.submissions.late_policy(hw1.name).lateness(DUE, DUE + 71 * 3600 * SECOND).explanation == said
     course.submissions.submit(
         STUDENT, hw1, ALICE, filled(course.submissions.upload(), b"work"), DUE + 71 * 3600 * SECOND
     )

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mograder.domain.assignments import Rules
-from mograder.domain.deadlines import SECOND, Schedule, moment_of
+from mograder.domain.assignments import CountingRule, Rules
+from mograder.domain.deadlines import SECOND, OwnPenalties, Schedule, moment_of
 from mograder.domain.errors import BadRequest
 from mograder.domain.names import printable
 from mograder.domain.rules import RuleTexts, Value
@@ -26,6 +26,16 @@ RULES = st.builds(
     st.none() | st.integers(1, 10**15 - 1),  # as many digits as a size may have
     st.lists(st.sampled_from([".py", ".zip", ".tar.gz", ".c++"]), unique=True).map(tuple),
     st.none() | st.floats(0, 1e6),
+    st.booleans(),
+    expects=st.lists(st.sampled_from(["part1.py", "part 2.py", "data.csv"]), unique=True).map(tuple),
+    penalties=st.builds(
+        OwnPenalties,
+        st.none() | st.booleans(),
+        st.none() | st.integers(0, 10**7).map(lambda second: second * SECOND),
+        *[st.none() | st.floats(0, 1e5)] * 2,
+        st.none() | st.booleans(),
+    ),
+    counts=st.none() | st.sampled_from(CountingRule),
 )
 
 
@@ -59,6 +69,8 @@ def test_what_is_shown_is_understood_as_what_it_is(rules: Rules) -> None:
         ("max_size", "10 MiB", 10 * 2**20), ("max_size", "1.5kb", 1500), ("max_size", "77", 77), ("max_size", "1", 1),
         ("accepts", ".py, ZIP *.tar.gz .py", (".py", ".zip", ".tar.gz")),
         ("points", "20", 20), ("points", "7.5", 7.5), ("points", "0", 0),
+        ("hidden", "yes", True), ("files", " part 1.py\r\n\n data.csv , x.py", ("part 1.py", "data.csv", "x.py")),
+        ("counts", "on-time", "on-time"),
     ],
 )  # fmt: skip
 def test_what_people_write_is_understood(key: str, text: str, value: Value) -> None:
@@ -67,13 +79,23 @@ def test_what_people_write_is_understood(key: str, text: str, value: Value) -> N
     assert type(change.value) is type(value)
 
 
+def test_rules_for_late_work_stand_in_a_table_of_their_own() -> None:
+    said = RuleTexts(penalties="yes", grace_minutes="2.5", per_day="10 %", max_penalty="50", apply_penalties="no")
+    assert {each.key: each.value for each in RuleTexts().changes_to(said)} == {
+        "penalties.enabled": True, "penalties.grace_minutes": 2.5, "penalties.per_day": 10, "penalties.max": 50,
+        "penalties.apply": False,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("key", "text"),
     [
         ("title", "x" * 201), ("title", "a\x1b[31mb"), ("opens", "soon"), ("due", "2030-13-01"), ("due", "1969-01-01"),
         ("closes", "9999-12-31"), ("closes", "+3d"), ("max_size", "0"), ("max_size", "-1"), ("max_size", "10 apples"),
         ("max_size", "0.1"), ("max_size", "9" * 400), ("accepts", "."), ("accepts", "../x"), ("points", "many"),
-        ("points", "-1"), ("points", "nan"), ("points", "inf"),
+        ("points", "-1"), ("points", "nan"), ("points", "inf"), ("hidden", "maybe"), ("files", "noending"),
+        ("counts", "first"), ("penalties", "5"), ("per_day", "-1"), ("grace_minutes", "1 h"),
+        ("max_penalty", "1e9"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_understood_is_refused_and_repeated(key: str, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -70,6 +71,16 @@ def test_our_own_table_has_the_raw_grade_and_beside_it_the_penalised_one() -> No
     assert lines[0] == "username,name,section,email,student_id,grade,penalised_mark,Q1,Q2,feedback"
     assert lines[1] == "ada,Ada Lovelace,Sec 1,ada@example.org,00123,9.5,9.03,5,4.5,Good"
     assert lines[3] == "cleo@example.org,Cleo Ng,,,00789,,,,,"
+
+
+def test_our_own_tables_say_what_is_to_be_graded_again_and_an_upload_of_them_does_not_store_it() -> None:
+    again = replace(GRADES, grades=(replace(GRADES.grades[0], again=True), *GRADES.grades[1:]))
+    content = export_grades(again, ExportFormat.CSV, Choices()).content
+    assert [line.rpartition(",")[2] for line in content.decode().splitlines()] == ["to_grade_again", "yes", "", ""]
+    document = json.loads(export_grades(again, ExportFormat.JSON, Choices()).content)
+    assert [each.get("to_grade_again") for each in document["grades"]] == [True, None, None]
+    read = read_grades(read_sheet(content, "grades.csv"), HW1)
+    assert {key for row in read.rows for key, _ in row.others} == {"Q1", "Q2"}
 
 
 def test_other_systems_get_the_mark_that_was_asked_for() -> None:

@@ -90,10 +90,13 @@ MANY_TASKS = tuple(
 )
 
 RULES = RulesAsText(
-    HW1, RuleTexts("Variables", "", "2026-03-02T04:00", "2026-03-04T23:59:59", "10 MiB", ".py .zip", "10"),
+    HW1, RuleTexts("Variables", "", "2026-03-02T04:00", "2026-03-04T23:59:59", "10 MiB", ".py .zip", "10",
+                   "yes", "part1.py\npart2.py", "on-time", "yes", "2.5", "10"),
     "Europe/Berlin", "a" * 64,
 )  # fmt: skip
-HARD_RULES = replace(RULES, texts=RuleTexts(f'"{SCRIPT}', "soon", *[SCRIPT] * 5), zone="America/Argentina/Buenos_Aires")
+HARD_RULES = replace(
+    RULES, texts=RuleTexts(f'"{SCRIPT}', "soon", *[SCRIPT] * 14), zone="America/Argentina/Buenos_Aires"
+)
 
 
 def assignment_page(everybody: Board, show: Show = Show.ALL, grades: tuple[str, ...] = (), **more: Any) -> Page:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from mograder.domain import deadlines
+from mograder.domain.allowance import AttemptsLeft
 from mograder.domain.assignments import USUALLY_ACCEPTED, Assignment, CountingRule, ReleaseFile
 from mograder.domain.counting import AssessedSubmission, counting
 from mograder.domain.deadlines import UTC, Penalties, Schedule
@@ -128,6 +129,8 @@ SAMPLES: dict[str, Page] = {
     "not-open": NotOpen(ALICE, EXAM),
     "my-assignment": FRESH,
     "my-assignment-received": replace(TAKEN, received=TAKEN.mine.standing.kept[-1]),
+    "my-assignment-attempts": replace(FRESH, attempts=AttemptsLeft(3, 1, NOW)),
+    "my-assignment-no-attempts": replace(FRESH, attempts=AttemptsLeft(3, 0, NOW + HOUR // 2)),
     "my-assignment-repeated": replace(TAKEN, received=TAKEN.mine.standing.kept[-1], repeated=True),
     "my-assignment-unchanged": replace(
         TAKEN,

@@ -416,6 +416,35 @@ def test_more_than_anybody_submits_in_an_hour_is_refused_with_the_time_to_wait(
     assert "max_person_mb" in reply.json()["error"]
 
 
+def test_attempts_an_hour_are_bounded_and_how_many_are_left_is_said_first(
+    web: Web, course_folder: Path, clock: Clock
+) -> None:
+    plan = course_folder.parent / "mograder.toml"
+    plan.write_text("[grading]\nper_hour = 9\n[[assignments]]\nname = 'hw1'\ngrading = { per_hour = 2 }\n")
+
+    def left() -> tuple[int | None, float | None]:
+        status = web("GET", "/assignments/hw1/status?user=alice", "alice").json()
+        return status.get("attempts_left"), status.get("next_attempt")
+
+    assert [each["per_hour"] for each in web("GET", "/assignments", "alice").json() if each["name"] == "hw1"] == [2]
+    for number in range(2):
+        assert left() == (2 - number, None)
+        assert web.submit(content=b"%d" % number).status_code == 200
+        clock.now += 60 * SECOND
+    assert left() == (0, NOON / SECOND + 3600)
+    assert web.submit(content=b"1").json()["repeated"] is True
+    reply = web.submit(content=b"3")
+    assert "2 times within an hour" in problem(reply, 429, "too_many_submissions")
+    assert reply.headers["retry-after"] == "3480"
+    plan.write_text("[[assignments]]\nname = 'hw1'\ngrading = { per_hour = 'many' }\n")  # what was said before holds
+    assert left() == (0, NOON / SECOND + 3600)
+    clock.now = NOON + 3600 * SECOND
+    assert left() == (1, None)
+    assert web.submit(content=b"3").status_code == 200
+    plan.write_text("[[assignments]]\nname = 'hw1'\n")
+    assert left() == (None, None)
+
+
 PLAN = "[[assignments]]\nname = 'hw1'\nopens = 2026-03-10\ncloses = 2026-03-10T12:00:00\naccepts = ['py', '.ZIP']\n"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -74,11 +75,32 @@ def test_files_that_are_chosen_or_dropped_together_are_one_submission(
     with zipfile.ZipFile(io.BytesIO(latest(server))) as archive:
         assert archive.namelist() == ["data/tea.csv", "part1.py", "part2.py", "submission.json"]
 
+    made = tmp_path / "made by hand.zip"
+    with zipfile.ZipFile(made, "w") as archive:
+        for name in ("hw/part1.py", "hw/tea.csv", "__MACOSX/hw/._part1.py", "hw/.DS_Store"):
+            archive.writestr(name, "x")
+    tab.get_by_label("Your work").set_input_files(made)
+    expect(tab.locator(".checks")).to_have_text(re.compile(r"^Missing: part2\.py\s*Not asked for: tea\.csv$"))
+    renamed = tmp_path / "renamed.zip"
+    renamed.write_bytes(b"no zip")
+    tab.get_by_label("Your work").set_input_files(renamed)
+    expect(tab.locator(".checks")).to_contain_text("is it a zip?")
+    (project / "data/tea.csv").unlink()
+    with tab.expect_file_chooser() as chooser:
+        tab.get_by_role("button", name="Choose a folder").click()
+    chooser.value.set_files(project)
+    expect(tab.locator(".checks")).to_contain_text("2 files: part1.py, part2.py")
+    expect(sure).to_be_hidden()
+    send.click()
+    expect(received).to_contain_text("Submission 3")
+    with zipfile.ZipFile(io.BytesIO(latest(server))) as archive:
+        assert archive.namelist() == ["part1.py", "part2.py", "submission.json"]
+
     drop(tab, project / "part1.py")
     expect(tab.locator(".checks")).to_contain_text("alone takes the place of the several files")
     tab.get_by_role("link", name="Keep what I have submitted").click()
     expect(received).to_be_hidden()
-    assert len(list((server.submitted / "hw1").iterdir())) == 3
+    assert len(list((server.submitted / "hw1").iterdir())) == 4
 
 
 def test_a_late_submission_asks_before_it_replaces_one_in_time_and_a_pdf_stays_one(

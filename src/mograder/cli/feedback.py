@@ -37,7 +37,8 @@ def feedback(
     column for each question that is marked by hand, or any other of the assignment, and one called feedback. A grade of
     which a part is not marked yet is empty in the table of grades, and the page says what is missing.
 
-    Late work costs what [penalties] in mograder.toml says: it stands beside the mark, in columns of its own.
+    Late work costs what mograder.toml says of the assignment, or in [penalties]: it stands beside the mark, in
+    columns of its own.
 
     \b
     Examples:
@@ -86,7 +87,7 @@ def _returned(chosen: Chosen, no_penalties: bool) -> list[Returned]:
     for user, problem in wrong.items():
         if user in users:
             note(f"warning: {chosen.assignment}/{user}.json: {problem}")
-    costs = not no_penalties and chosen.folders.file.penalties.enabled
+    costs = not no_penalties and chosen.folders.late_policy(chosen.assignment).penalties.enabled
     untimed = unknown_times(chosen.submissions) if costs and chosen.folders.last_due(chosen.assignment) else []
     if untimed:
         names = ", ".join(untimed[:10]) + ("…" if len(untimed) > 10 else "")

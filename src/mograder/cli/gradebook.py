@@ -269,6 +269,7 @@ def _sheet(client: Client, chosen: messages.AssignmentInfo, section: str) -> Gra
         StudentGrade.of(
             Member.known(each.user, each.name, each.email, each.sections, each.ids), each.grade, each.penalised,
             each.feedback, each.points, each.draft, known(each.received), each.late, each.version,
+            bool(known(each.again)),
         )
         for each in of_section(book.people, section)
     ]  # fmt: skip

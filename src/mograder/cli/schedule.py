@@ -23,6 +23,15 @@ from mograder.wire import messages
 @click.option("--max-size", metavar="SIZE", help="Largest submission: bytes, or such as '10 MiB'.")
 @click.option("--accepts", metavar="ENDINGS", help="File endings that are taken, such as '.py .zip'.")
 @click.option("--points", help="How many points it is worth.")
+@click.option("--hidden", metavar="yes|no", help="Whether students are not told of it before it opens.")
+@click.option("--files", metavar="NAMES", help="The files that make a submission, such as 'part1.py, part2.py'.")
+@click.option("--counts", metavar="latest|on-time", help="Which submission counts; else as in the course.")
+@click.option("--penalties", metavar="yes|no", help="Whether late work costs something; else as in the course.")
+@click.option("--grace-minutes", metavar="MINUTES", help="How long after the due time nothing is late.")
+@click.option("--per-day", metavar="PERCENT", help="What each late day begun costs.")
+@click.option("--max-penalty", metavar="PERCENT", help="What late work costs at most.")
+@click.option("--apply-penalties", metavar="yes|no", help="Whether the cost is taken off the marks that are released.")
+@click.option("--release-at-once", metavar="yes|no", help="Whether marks by checks alone are released at once.")
 @course_option
 @reads_from_a_server
 @json_option
@@ -44,6 +53,7 @@ def schedule(
       mograder schedule hw1 --due 2030-02-08T17:00 --closes 2030-02-10
       mograder schedule hw1 --accepts ".py .zip" --max-size "10 MiB" --course course/release/
       mograder schedule hw1 --closes ""
+      mograder schedule hw1 --counts on-time --penalties yes --per-day 10
     """
     said = {key: text for key, text in wanted.items() if text is not None}
     with as_typed():
@@ -62,6 +72,13 @@ def _shown(rules: messages.RulesInfo) -> str:
     ]
     lines = [
         ("Assignment", rules.assignment), ("Title", rules.title), *times, ("Max size", rules.max_size),
-        ("Accepts", rules.accepts), ("Points", rules.points),
+        ("Accepts", rules.accepts), ("Points", rules.points), ("Hidden", rules.hidden),
+        ("Files", rules.files.replace("\n", ", ")), ("At once", rules.release_at_once),
     ]  # fmt: skip
-    return "\n".join(f"{f'{name}:':12}{text or '-'}" for name, text in lines)
+    late = [
+        ("Counts", rules.counts, ""), ("Penalties", rules.penalties, ""), ("Grace", rules.grace_minutes, " min"),
+        ("Per day", rules.per_day, " %"), ("At most", rules.max_penalty, " %"), ("Applied", rules.apply_penalties, ""),
+    ]  # fmt: skip
+    told = [(name, text or "-") for name, text in lines]
+    told += [(name, f"{text}{unit}" if text else "as in the course") for name, text, unit in late]
+    return "\n".join(f"{f'{name}:':12}{text}" for name, text in told)

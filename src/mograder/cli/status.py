@@ -70,7 +70,7 @@ def feedback(
     else:
         by_machine = "The grade is not released yet." if grading.result else "Not yet graded."
         lines.append("No submission yet." if status.status == "new" else by_machine)
-    lines += _progress(grading)
+    lines += [*_progress(grading), *attempts_left(chosen, status)]
     result(
         as_json,
         {
@@ -102,6 +102,16 @@ def _keep_proof(client: Client, assignment: str, grading: messages.GradingInfo) 
     for home in (Path(), Path(folder_name(assignment))):
         if (home / ".mograder").is_dir():
             keep_if_ours(home, client.url, assignment, grading.result.statement, signer)
+
+
+def attempts_left(assignment: messages.AssignmentInfo, status: messages.Status) -> list[str]:
+    """What is left of the attempts in this hour, where they are bounded."""
+    left = known(status.attempts_left)
+    if left is None:
+        return []
+    if after := known(status.next_attempt):
+        return [f"No attempt is left in this hour: the next submission is taken at {when(after, seconds=True)}"]
+    return [f"Attempts left in this hour: {left} of {known(assignment.per_hour) or left}"]
 
 
 LOOK_SECONDS = 1.0

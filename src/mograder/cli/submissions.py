@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from mograder.bundle import MANIFEST, pack
+from mograder.bundle import pack
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import (
     Server,
@@ -29,7 +29,8 @@ from mograder.cli.connect import (
 )
 from mograder.cli.extend import check_until
 from mograder.cli.output import json_option, lateness, note, progress, result, when
-from mograder.client.choosing import Chosen, choose_files
+from mograder.cli.status import attempts_left
+from mograder.client.choosing import Chosen, choose_files, names_in_zip
 from mograder.client.client import Client, known
 from mograder.client.extract import folder_name
 from mograder.client.files import sha256_of
@@ -117,8 +118,7 @@ class _Work:
             return [name for name, _ in self.chosen.files]
         if self.file.suffix.lower() != ".zip":
             return [self.file.name]
-        with zipfile.ZipFile(self.file) as archive:
-            return [each.filename for each in archive.infolist() if not each.is_dir() and each.filename != MANIFEST]
+        return names_in_zip(self.file)
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,9 @@ def _submit(work: _Work, wishes: _Wishes, server: Server, as_json: bool) -> None
             late = user is None and known(chosen.late) is True
             sha256 = _warn(work, chosen, late)
             _ask(_doubts(client, chosen, name, work, sha256), wishes, as_json)
+            if user is None and known(chosen.per_hour) is not None:
+                for line in attempts_left(chosen, client.status(chosen.name, name)):
+                    note(line)
             if dry_run:
                 planned = {
                     "file": file.name, "assignment": chosen.name, "user": name, "server": client.url, "sha256": sha256,

@@ -20,7 +20,6 @@ _LOWEST_FREE_PORT = 1024
 _ALWAYS = """\
 # Nothing of the machine can be written but the folders named here, and nothing gets more rights than it has.
 ProtectSystem=strict
-PrivateTmp=yes
 NoNewPrivileges=yes
 RestrictSUIDSGID=yes
 RestrictRealtime=yes

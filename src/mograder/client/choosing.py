@@ -6,13 +6,15 @@ Invariant: nothing outside the named folders gets in.
 from __future__ import annotations
 
 import os
+import unicodedata
+import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from mograder.bundle import Member, check_names, member_name
+from mograder.bundle import MANIFEST, Member, check_names, member_name
 from mograder.domain.errors import BadRequest, Usage
 from mograder.domain.files import is_left_behind
 
@@ -56,6 +58,22 @@ def choose_files(paths: Sequence[Path]) -> Chosen:
     if not found:
         raise Usage(f"there are no files to submit in {', '.join(map(str, paths))}")
     return Chosen(tuple(sorted(found)), tuple(left_out))
+
+
+def names_in_zip(path: Path) -> list[str]:
+    """The names of the files in a zip that a person has made, NFC, without what `choose_files` leaves out.
+
+    A folder that holds all of them is left out of the names. Raises Usage for what is no zip.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = [each.filename for each in archive.infolist() if not each.is_dir()]
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        raise Usage(f"{path.name} cannot be read as a zip") from None
+    names = [unicodedata.normalize("NFC", each) for each in found if each != MANIFEST]
+    kept = [name for name in names if not any(map(_is_clutter, name.split("/")))]
+    tops = {name.partition("/")[0] if "/" in name else "" for name in kept}
+    return [name.partition("/")[2] for name in kept] if len(tops) == 1 and "" not in tops else kept
 
 
 def _files_of(path: Path) -> Iterable[tuple[str | None, Path]]:

@@ -449,6 +449,8 @@ def _assignment(entry: object) -> messages.AssignmentInfo:
     clean = {key: entry[key] for key in ("name", "title", "max_size", "accepts", "points") if key in entry}
     clean["id"] = entry.get("name") if entry.get("id") is None else entry["id"]
     clean |= {key: entry[key] for key in ("grace", "late", "days_late", "penalty", "expected") if key in entry}
+    if isinstance(entry.get("per_hour"), int):
+        clean["per_hour"] = entry["per_hour"]
     for key in ("opens", "duedate", "closes"):
         moment = entry.get(key)
         if isinstance(moment, int | float) and moment > 0:

@@ -86,7 +86,7 @@ def give_back(
     rules, course = folders.rules(assignment), folders.file
     hidden = course.grading_rules(assignment).hidden
     show_hidden = hidden.shown(now, folders.last_due(assignment), released=True)
-    costs = with_penalties and course.penalties.enabled
+    costs = with_penalties and folders.late_policy(assignment).penalties.enabled
     found = []
     for each in submissions:
         record = records.get(each.user)

@@ -16,7 +16,7 @@ from mograder import course_file
 from mograder.client.files import sha256_of
 from mograder.course_file import CONFIG_NAME, CourseFile
 from mograder.domain import deadlines
-from mograder.domain.assignments import Rules
+from mograder.domain.assignments import LatePolicy, Rules
 from mograder.domain.course import Course
 from mograder.domain.deadlines import IN_TIME, Lateness
 from mograder.domain.errors import BadName, MograderError, NotFound, Unreadable, Usage
@@ -62,6 +62,10 @@ class GradingFolders:
         """What mograder.toml says about the assignment."""
         return self.file.plan().rules_of(AssignmentName(assignment))
 
+    def late_policy(self, assignment: str) -> LatePolicy:
+        """What holds for late submissions of the assignment."""
+        return self.file.plan().late_policy(AssignmentName(assignment))
+
     def find_source(self, assignment: str) -> Path:
         """The notebook with solutions: source/<a>/<a>.py, else the only .py there. Raises NotFound."""
         folder = self.source / assignment
@@ -95,13 +99,13 @@ class GradingFolders:
         if self.ledger is not None:
             return list(self._by_ledger(assignment, folder))
         collected = _collected(folder)
-        due = self.rules(assignment).schedule.due
         found = []
         for path in sorted(folder.glob("*.py")):
             user = owner(path.name)
             if user is not None and path.is_file():
-                found.append(self._by_hand(user, path, due, collected.get(user, {})))
-        found += [self._by_hand(user, path, due, collected[user]) for user, path in _other_kinds(folder, collected)]
+                found.append(self._by_hand(user, path, assignment, collected.get(user, {})))
+        others = _other_kinds(folder, collected)
+        found += [self._by_hand(user, path, assignment, collected[user]) for user, path in others]
         return sorted(found, key=lambda each: each.user)
 
     def last_due(self, assignment: str) -> int | None:
@@ -123,7 +127,7 @@ class GradingFolders:
         finally:
             course.store.close()
 
-    def _by_hand(self, user: Username, path: Path, due: int | None, told: dict[str, Any]) -> ToGrade:
+    def _by_hand(self, user: Username, path: Path, assignment: str, told: dict[str, Any]) -> ToGrade:
         """`told` is what the server said when the submission was collected: extensions are known there alone."""
         received = told.get("received", told.get("timemodified"))
         if not isinstance(received, int | float) or told.get("sha256") != sha256_of(path):
@@ -132,8 +136,8 @@ class GradingFolders:
         if "received" in told:
             penalty, words = float(told.get("penalty", 0)), str(told.get("explanation", ""))
             return ToGrade(user, path, moment, lateness=Lateness(1 if words else 0, penalty, words))
-        plan = self.file.plan()
-        return ToGrade(user, path, moment, lateness=deadlines.lateness(due, moment, plan.penalties, plan.zone))
+        due = self.rules(assignment).schedule.due
+        return ToGrade(user, path, moment, lateness=self.late_policy(assignment).lateness(due, moment))
 
     def _by_ledger(self, assignment: str, folder: Path) -> Iterator[ToGrade]:
         from mograder.domain.access import COURSE_INSTRUCTOR

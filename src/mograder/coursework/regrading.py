@@ -56,4 +56,5 @@ def apply(
     kept = sum(course.store.jobs.finish(new_job(receipt), result) for receipt, result in new)
     detail = f"tests {announced.tests[:12]}: {in_words(found.values())}"
     course.audit.record(Event(course.clock(), actor.username, "regrade", assignment.name, detail))
+    course.mark_release.release_automatic(assignment.name, {receipt.submission.username for receipt, _ in new})
     return kept

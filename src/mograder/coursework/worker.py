@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -198,6 +198,7 @@ class Worker:
             stack.close()
             raise
         self.say(f"{name} is graded, tests {exam.tested.tests[:12]}")
+        self._release(name)
         return _Open(stamp, exam, stack, self._folders.find_source(name))
 
     # jobs
@@ -279,7 +280,9 @@ class Worker:
             try:
                 if isinstance(job, RegradeJob):
                     return self._store.regrades.finish(job, result)
-                return self._store.jobs.finish(job, result, notebook)
+                kept = self._store.jobs.finish(job, result, notebook)
+                self._release(job.assignment, [job.username])
+                return kept
             except Temporary as error:
                 if self._stop.is_set() or time.monotonic() > until:
                     raise
@@ -313,6 +316,13 @@ class Worker:
             self._store.regrades.fail(job, error, not_before)
         else:
             self._store.jobs.fail(job, error, not_before)
+
+    def _release(self, name: AssignmentName, users: Collection[str] | None = None) -> None:
+        """Release marks that are released at once. What is missed now is done when the tests are opened again."""
+        try:
+            self._course.mark_release.release_automatic(name, users)
+        except MograderError as error:
+            self.say(f"marks of {name} could not be released: {error.message}")
 
     def _receipt(self, job: Job | RegradeJob) -> Receipt:
         """Raises NotFound."""

@@ -9,8 +9,9 @@ from dataclasses import astuple, dataclass, field, replace
 from datetime import UTC, tzinfo
 from enum import StrEnum
 
+from mograder.domain import deadlines
 from mograder.domain.allowance import Allowance
-from mograder.domain.deadlines import Penalties, Schedule
+from mograder.domain.deadlines import Lateness, OwnPenalties, Penalties, Schedule
 from mograder.domain.errors import BadRequest
 from mograder.domain.letters import LetterScale
 from mograder.domain.names import AssignmentName, FileName, printable
@@ -74,6 +75,11 @@ class Rules:
     """Whether students are not told of it before it opens."""
     questions: tuple[PlannedQuestion, ...] = ()
     expects: tuple[str, ...] = ()  # names of the files that make a submission; empty where any will do
+    per_hour: int | None = None  # attempts that a student has within an hour
+    penalties: OwnPenalties = field(default_factory=OwnPenalties)
+    counts: CountingRule | None = None  # None: as in the course
+    release_at_once: bool = False
+    """Whether a mark that checks alone have given is released as soon as it is there."""
 
     @property
     def endings(self) -> tuple[str, ...]:
@@ -107,6 +113,10 @@ class Rules:
             self.hidden or other.hidden,
             self.questions or other.questions,
             self.expects or other.expects,
+            self.per_hour or other.per_hour,
+            self.penalties.over(other.penalties),
+            self.counts or other.counts,
+            self.release_at_once or other.release_at_once,
         )
 
 
@@ -143,13 +153,42 @@ address, its name and the assignment's."""
 
 
 @dataclass(frozen=True)
+class LatePolicy:
+    """What holds for late submissions of one assignment: what they cost, and which of several submissions counts.
+
+    Days end by the clocks of `zone`.
+    """
+
+    penalties: Penalties = field(default_factory=Penalties)
+    counts: CountingRule = CountingRule.LATEST
+    zone: tzinfo = UTC
+
+    def lateness(self, due: int | None, received: int) -> Lateness:
+        """How late a submission is that arrives at `received` and is due at `due`, and what it costs."""
+        return deadlines.lateness(due, received, self.penalties, self.zone)
+
+    @property
+    def words(self) -> str:
+        """For people who write rules: which submission counts, and what late work costs."""
+        late, minutes = self.penalties, self.penalties.grace / deadlines.MINUTE
+        counts = f"the last submission {'on time ' if self.counts is CountingRule.ON_TIME else ''}counts"
+        grace = f"up to {minutes:g} min after the due time is on time"
+        if not late.enabled:
+            return f"{counts}; {grace}; late work costs nothing"
+        told = "which is taken off released marks" if late.apply else "which is told beside released marks"
+        return f"{counts}; {grace}; each day begun costs {late.per_day:g} %, at most {late.most:g} %, {told}"
+
+
+@dataclass(frozen=True)
 class Plan:
     """What the course's mograder.toml says about the course. `url` is where students reach it, "" if unsaid.
 
-    `zone` is the course's own; `counts` says which submission counts; `enrollment_code` "" means that none is written.
+    `zone` is the course's own; `penalties` and `counts` hold where an assignment says nothing (see `late_policy`);
+    `enrollment_code` "" means that none is written.
     `edit_links` are templates of links that open a file in an editor, by the editor's name, with EDIT_PLACEHOLDERS.
     A released mark can be disputed for `regrade_days`; 0: never. Once there are `max_people` accounts, the shared
     enrollment code adds no more; `allowance` is what each person may submit. `letters` is empty where none are given.
+    `per_hour` bounds attempts at each assignment that says nothing else.
     """
 
     title: str = ""
@@ -164,13 +203,24 @@ class Plan:
     allowance: Allowance = field(default_factory=Allowance)
     regrade_days: float = 7
     letters: LetterScale = field(default_factory=LetterScale)
+    per_hour: int | None = None
 
     def rules_of(self, name: AssignmentName) -> Rules:
         """What is said about an assignment, whatever Unicode form its name has here and there."""
         said = self.rules.get(name)
         if said is None and not name.isascii():
             said = next((rules for each, rules in self.rules.items() if each.key == name.key), None)
-        return Rules() if said is None else said
+        return Rules(per_hour=self.per_hour) if said is None else said
+
+    def late_policy(self, name: AssignmentName) -> LatePolicy:
+        """What holds for late submissions of an assignment: what is said about it, else what the course says."""
+        own = self.rules_of(name)
+        return LatePolicy(own.penalties.over(self.penalties), own.counts or self.counts, self.zone)
+
+    @property
+    def course_policy(self) -> LatePolicy:
+        """What holds for late submissions where an assignment says nothing."""
+        return LatePolicy(self.penalties, self.counts, self.zone)
 
 
 def find_assignment(known: tuple[Assignment, ...], text: str) -> Assignment | None:

@@ -125,29 +125,31 @@ class _Cells:
         self._fetched = {(each.assignment, each.username) for each in store.release.fetched()}
         tables = zip(sources.listed, sources.grades, strict=True)
         self._graded = {each.name: _graded(table or ()) for each, table in tables}
-        self._grace = sources.plan.penalties.grace
-        self._store, self._plan, self._rule = store, sources.plan, sources.plan.counts
+        self._policies = {each.name: sources.plan.late_policy(each.name) for each in sources.listed}
+        self._store = store
 
     def cell(self, assignment: Assignment, user: Username, kept: Submission | None, present: bool) -> Cell:
-        key = (assignment.name, user)
+        key, policy = (assignment.name, user), self._policies[assignment.name]
         times = assignment.rules.schedule.extended(self._until.get(key))
         late = (
             kept is not None and kept.by == user and times.due is not None
-            and deadlines.is_over(times.due + self._grace, kept.received)
+            and deadlines.is_over(times.due + policy.penalties.grace, kept.received)
         )  # fmt: skip
         entry = self._graded[assignment.name].get(user)
         again = (
             entry is not None and kept is not None
             and is_newer(kept.attempt, entry)
-            and (not late or self._rule is CountingRule.LATEST or self._counts_anew(assignment, user, times.due, entry))
+            and (not late or policy.counts is CountingRule.LATEST
+                 or self._counts_anew(assignment.name, user, times.due, entry))
         )  # fmt: skip
         grade = None if entry is None else entry.grade
         return Cell(kept, kept is None and present, late, grade, key in self._fetched, times, again)
 
-    def _counts_anew(self, assignment: Assignment, user: Username, due: int | None, entry: GradeEntry) -> bool:
+    def _counts_anew(self, assignment: AssignmentName, user: Username, due: int | None, entry: GradeEntry) -> bool:
         """Whether a late submission counts, because none is on time, and is newer than the grade."""
-        kept = counting.assess(self._store.submissions.receipts(assignment.name, user), due, self._plan)
-        counts = counting.counting(kept, self._rule)
+        policy = self._policies[assignment]
+        kept = counting.assess(self._store.submissions.receipts(assignment, user), due, policy)
+        counts = counting.counting(kept, policy.counts)
         return counts is not None and is_newer(counts.submission.attempt, entry)
 
     def row(self, user: Username, cells: tuple[Cell, ...]) -> Row:

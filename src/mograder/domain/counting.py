@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from mograder.domain.assignments import CountingRule, Plan
-from mograder.domain.deadlines import IN_TIME, SECOND, Lateness, lateness
+from mograder.domain.assignments import CountingRule, LatePolicy
+from mograder.domain.deadlines import IN_TIME, SECOND, Lateness
 from mograder.domain.receipts import LatestFile, Receipt, Submission, latest_filename
 
 
@@ -34,13 +34,13 @@ class ListedSubmission:
     counts: str
 
 
-def assess(kept: Iterable[Receipt], due: int | None, plan: Plan) -> tuple[AssessedSubmission, ...]:
+def assess(kept: Iterable[Receipt], due: int | None, policy: LatePolicy) -> tuple[AssessedSubmission, ...]:
     """Submissions of one person, each against the person's own due time."""
 
     def of(found: Submission) -> Lateness:
         if found.by != found.username:  # an instructor has submitted it for the student
             return IN_TIME
-        return lateness(due, found.received, plan.penalties, plan.zone)
+        return policy.lateness(due, found.received)
 
     return tuple(AssessedSubmission(each, of(each.submission)) for each in kept)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from itertools import count
+from typing import TypeVar
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -49,6 +50,25 @@ class Penalties:
     most: float = 100
     apply: bool = False
     """Whether the penalty is taken off the marks that are released; else it is told beside them."""
+
+
+@dataclass(frozen=True)
+class OwnPenalties:
+    """What one assignment says about late work; None where the course's `Penalties` hold. Units as there."""
+
+    enabled: bool | None = None
+    grace: int | None = None
+    per_day: float | None = None
+    most: float | None = None
+    apply: bool | None = None
+
+    def over(self, others: Some) -> Some:
+        """These, and the others where these say nothing."""
+        said = {key: value for key, value in vars(self).items() if value is not None}
+        return replace(others, **said) if said else others
+
+
+Some = TypeVar("Some", Penalties, OwnPenalties)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from mograder.domain import grades
 from mograder.domain.access import Account, Role
 from mograder.domain.assignments import Assignment
+from mograder.domain.board import is_newer
 from mograder.domain.deadlines import SECOND
 from mograder.domain.errors import MograderError
 from mograder.domain.extensions import Extensions, personal_schedule
@@ -39,7 +40,7 @@ class GradebookRow:
     """One person's result. `received` is when the submission that counts was (Unix microseconds), None for none.
 
     `late` is by how many seconds it was late, `penalty` what that costs in per cent. `points` are known points by
-    the question's key.
+    the question's key. `again`: a submission counts that came after the grade.
     """
 
     person: Account
@@ -48,6 +49,7 @@ class GradebookRow:
     late: int = 0
     penalty: float = 0.0
     points: Mapping[str, float] = field(default_factory=dict)
+    again: bool = False
 
     @property
     def grade(self) -> str | None:
@@ -114,9 +116,8 @@ class Gradebooks:
             received, cost = assessed.submission.received, assessed.lateness
             late = (received - due) // SECOND if cost.late and due is not None else 0
             _, points = records.get(assessed.receipt.number, ((), {}))
-            return GradebookRow(
-                person, entry, received, late, cost.penalty, {**points, **known}
-            )  # fmt: skip
+            again = is_newer(assessed.submission.attempt, entry)
+            return GradebookRow(person, entry, received, late, cost.penalty, {**points, **known}, again)
 
         students = {user for user, each in accounts.items() if each.role is Role.STUDENT}
         graded = {Username(user) for user, each in entries.items() if user and each.grade}

@@ -31,6 +31,9 @@ RAW, PENALTY, PENALISED = "raw_grade", "penalty_pct", "penalised_grade"
 BASED_ON = "based_on"
 """The key under which a row of an exported table says from which version of the person's entry it was made."""
 
+AGAIN = "to_grade_again"
+"""The key under which a row of an exported table says that a submission counts that came after the grade."""
+
 NO_ENTRY = "none"
 """The version of an entry that is not there."""
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import readable_grades
-from mograder.domain.disclosure import ShownResult, for_instructor, for_student
+from mograder.domain.disclosure import Hidden, ShownResult, for_instructor, for_student
 from mograder.domain.errors import MograderError, Unreadable
 from mograder.domain.extensions import Extensions
 from mograder.domain.grades import of_person
@@ -166,8 +166,10 @@ class GradingResults:
         # Hidden tests of what others can still submit stay hidden until it is due for the last of them.
         given = self.store.extensions.find(assignment.name)
         dues = [each.until for each in given if each.until is not None]
-        due = assignment.rules.schedule.due
-        return announced.hidden.shown(self.clock(), None if due is None else max([due, *dues]), released)
+        due, hidden = assignment.rules.schedule.due, announced.hidden
+        if hidden is Hidden.AFTER_RELEASE and assignment.rules.release_at_once:
+            hidden = Hidden.AFTER_DUE  # marks are released while others can still submit
+        return hidden.shown(self.clock(), None if due is None else max([due, *dues]), released)
 
     def notebook(self, assignment: AssignmentName, user: Username, filename: str) -> bytes:
         """The notebook as it ran (see wire/rendered) of the version `filename`, or of the newest by its usual name.

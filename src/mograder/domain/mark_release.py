@@ -5,6 +5,7 @@ Invariant: a student is shown releases and the requests about them, and of a dra
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -13,11 +14,11 @@ from enum import StrEnum
 from typing import Any
 
 from mograder.domain import counting
-from mograder.domain.access import Actor
-from mograder.domain.assignments import Assignment, Plan
+from mograder.domain.access import COURSE_INSTRUCTOR, Actor
+from mograder.domain.assignments import Assignment
 from mograder.domain.audit import Event
 from mograder.domain.board import readable_grades
-from mograder.domain.deadlines import MINUTE
+from mograder.domain.deadlines import MINUTE, Penalties
 from mograder.domain.errors import BadRequest, ChangedMeanwhile, Forbidden, NotFound
 from mograder.domain.extensions import personal_schedule
 from mograder.domain.grades import (
@@ -36,9 +37,12 @@ from mograder.domain.grading_jobs import Result
 from mograder.domain.marking import SHOWN, Content, Entry, GradesChange, Kind, Message, Request, Sheet, checked_text
 from mograder.domain.marking_desk import Candidate, MarkedQuestion, MarkingDesk, PersonMarking
 from mograder.domain.marks import in_words, penalised
-from mograder.domain.names import Username, counted, printable
+from mograder.domain.names import AssignmentName, Username, counted, printable
 from mograder.domain.receipts import Receipt
 from mograder.domain.store import Store
+
+TRIES = 5
+"""Tries to release a mark while others write grades of the same assignment."""
 
 DAY = 24 * 60 * MINUTE
 WITHDRAWN = "withdrawn"
@@ -173,7 +177,7 @@ class MarkRelease:
         Results in `instead` are in the place of those that their submissions have.
         """
         name, store = assignment.name, self.store
-        plan, sheet = store.config.plan(), self.desk.sheet(assignment)
+        policy, sheet = store.config.plan().late_policy(name), self.desk.sheet(assignment)
         of: dict[str, list[Entry]] = {}
         for each in store.marking.current(name):
             if each.username:
@@ -193,8 +197,8 @@ class MarkRelease:
             if only is not None and user not in only:
                 continue
             due = personal_schedule(assignment, given.get(Username(user))).due
-            assessed = counting.assess(kept.get(user, ()), due, plan)
-            chosen = counting.counting(assessed, plan.counts)
+            assessed = counting.assess(kept.get(user, ()), due, policy)
+            chosen = counting.counting(assessed, policy.counts)
             newest = assessed[-1].submission.attempt if assessed else None
             found.append(self.desk.marked(assignment, Username(user), of.get(user, ()), chosen, newest,
                                           results.get(user, {}), sheet, questions))  # fmt: skip
@@ -210,16 +214,17 @@ class MarkRelease:
     def _plan(
         self, assignment: Assignment, stored: tuple[GradeEntry, ...], only: Collection[str] | None, over: bool
     ) -> ReleasePlan:
-        plan, sheet = self.store.config.plan(), self.desk.sheet(assignment)
+        penalties = self.store.config.plan().late_policy(assignment.name).penalties
+        sheet = self.desk.sheet(assignment)
         candidates = {each.username: each for each in self.desk.candidates(assignment)}
         shown = {each.username: each for each in self.store.marking.current(assignment.name, (Kind.RELEASE,))}
         rows = []
         for person in self.everybody(assignment, only):
             candidate = candidates.get(person.username) or Candidate(person.username, "", person.newest, False)
             last = shown.get(person.username)
-            rows.append(_planned(person, candidate, last, of_person(stored, person.username), sheet, plan, over))
+            rows.append(_planned(person, candidate, last, of_person(stored, person.username), sheet, penalties, over))
         said = json.dumps([[each.candidate.username, each.state, each.then and asdict(each.then)] for each in rows])
-        return ReleasePlan(tuple(rows), hashlib.sha256(said.encode()).hexdigest(), plan.penalties.apply)
+        return ReleasePlan(tuple(rows), hashlib.sha256(said.encode()).hexdigest(), penalties.apply)
 
     def release(
         self, actor: Actor, assignment: Assignment, only: Collection[str] | None = None, over: bool = False,
@@ -231,11 +236,18 @@ class MarkRelease:
         """
         version = self.store.grades.version(assignment.name)
         stored = self.store.grades.of(assignment.name)
-        planned, now = self._plan(assignment, stored, only, over), self.clock()
+        planned = self._plan(assignment, stored, only, over)
         if seen is not None and planned.seen != seen:
             raise ChangedMeanwhile("marks have changed since you looked: look at what would be released again")
-        entries, changed = [], []
-        for row in planned.writes:
+        self._write(actor, assignment, planned.writes, stored, version)
+        return planned
+
+    def _write(
+        self, actor: Actor, assignment: Assignment, rows: Iterable[PlannedRelease], stored: tuple[GradeEntry, ...],
+        version: str,
+    ) -> None:  # fmt: skip
+        entries, changed, now = [], [], self.clock()
+        for row in rows:
             assert row.then is not None
             user = row.candidate.username
             entries.append(Entry(assignment.name, Kind.RELEASE, user, "", row.version + 1, now, actor.username,
@@ -244,7 +256,40 @@ class MarkRelease:
         if entries:
             event = self._event(actor, "release marks", assignment, entries)
             self.store.marking.write(assignment.name, entries, [event], GradesChange(tuple(changed), version))
-        return planned
+
+    def release_automatic(self, name: AssignmentName, users: Collection[str] | None = None) -> int:
+        """Release the marks of these people (None: of everybody) that checks alone have given; how many were new.
+
+        Nothing happens unless the assignment says so. Safe to repeat. What a person has marked, withdrawn or written
+        into the grades is left alone. Raises MograderError.
+        """
+        assignment = self.store.release.find(name)
+        if assignment is None or not assignment.rules.release_at_once:
+            return 0
+        if users is None:
+            known = {each.username: Released.read(each).receipt
+                     for each in self.store.marking.current(name, (Kind.RELEASE,))}  # fmt: skip
+            results = self.store.jobs.results(name)
+            users = {each.username for each in results if known.get(each.username) != each.receipt}
+        return sum(self._release_automatic(assignment, Username(user)) for user in sorted(users))
+
+    def _release_automatic(self, assignment: Assignment, user: Username) -> bool:
+        penalties = self.store.config.plan().late_policy(assignment.name).penalties
+        for _ in range(TRIES):
+            version = self.store.grades.version(assignment.name)
+            stored = self.store.grades.of(assignment.name)
+            last = next(iter(self.store.marking.current(assignment.name, (Kind.RELEASE,), user)), None)
+            person = self.desk.of(assignment, user)
+            if not person.is_automatic or (last is not None and Released.read(last).withdrawn):
+                return False
+            row = _planned(person, Candidate(user, "", person.newest, True), last, of_person(stored, user),
+                           self.desk.sheet(assignment), penalties, over=False)  # fmt: skip
+            if row.state not in (ReleaseState.NEW, ReleaseState.CHANGED):
+                return False
+            with contextlib.suppress(ChangedMeanwhile):  # somebody wrote grades in between
+                self._write(COURSE_INSTRUCTOR, assignment, [row], stored, version)
+                return True
+        raise ChangedMeanwhile(f"the grades of {assignment.name!r} change all the time: nothing was released")
 
     def count(self, assignment: Assignment, only: Collection[str] | None = None) -> int:
         """How many of them (None: of everybody) have a mark that is released."""
@@ -324,11 +369,11 @@ class MarkRelease:
 
 def _planned(
     person: PersonMarking, candidate: Candidate, last: Entry | None, stored: GradeEntry | None, sheet: Sheet,
-    plan: Plan, over: bool,
+    penalties: Penalties, over: bool,
 ) -> PlannedRelease:  # fmt: skip
     before = Released.read(last) if last is not None else None
     version = last.version if last else 0
-    then = _released(person, before, sheet, plan)
+    then = _released(person, before, sheet, penalties)
     newer = person.newest is not None and person.newest != person.attempt
     held = stored.grade if stored is not None else None
     said = PlannedRelease(
@@ -358,17 +403,17 @@ def _with_state(row: PlannedRelease, before: Released | None, stored: GradeEntry
     return state(ReleaseState.SAME if visible and not others and not row.then.changes else ReleaseState.CHANGED)
 
 
-def _released(person: PersonMarking, before: Released | None, sheet: Sheet, plan: Plan) -> Released | None:
+def _released(person: PersonMarking, before: Released | None, sheet: Sheet, penalties: Penalties) -> Released | None:
     """What would be shown; None while a part of the mark is missing."""
     total = person.marks.total
     if total is None:
         return None
     lateness = person.counting.lateness if person.counting else None
-    penalty = lateness.penalty if lateness and plan.penalties.enabled else 0.0
+    penalty = lateness.penalty if lateness and penalties.enabled else 0.0
     rows = tuple(_question(each, sheet) for each in person.questions)
     made = Released(
         [asdict(each) for each in rows], total, person.marks.available, penalty,
-        penalised(total, penalty) if plan.penalties.apply else total, person.attempt,
+        penalised(total, penalty) if penalties.apply else total, person.attempt,
         person.counting.receipt.number if person.counting else None,
         person.record.tested.tests if person.record else "",
         [[key, text] for key, text, _ in person.remarks if text],

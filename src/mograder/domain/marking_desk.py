@@ -109,6 +109,12 @@ class PersonMarking:
     def finished(self) -> bool:
         return self.marks.total is not None
 
+    @property
+    def is_automatic(self) -> bool:
+        """Whether checks alone have given the mark, all of it."""
+        by_people = any(each.question.manual or each.given.says_something for each in self.questions)
+        return self.record is not None and self.finished and not by_people and not self.remarks
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -243,10 +249,11 @@ class MarkingDesk:
             raise NotFound(f"nobody called {printable(user)!r} is in the course")
         own = self.store.marking.current(assignment.name, username=user)
         results = {each.receipt: each.signed for each in self.store.jobs.results(assignment.name, user)}
-        plan, extension = self.store.config.plan(), self.extensions.of(assignment, user)
+        policy = self.store.config.plan().late_policy(assignment.name)
+        extension = self.extensions.of(assignment, user)
         due = personal_schedule(assignment, extension).due
-        kept = counting.assess(self.store.submissions.receipts(assignment.name, user), due, plan)
-        return self.marked(assignment, user, own, counting.counting(kept, plan.counts),
+        kept = counting.assess(self.store.submissions.receipts(assignment.name, user), due, policy)
+        return self.marked(assignment, user, own, counting.counting(kept, policy.counts),
                            kept[-1].submission.attempt if kept else None, results, self.sheet(assignment))  # fmt: skip
 
     def marked(

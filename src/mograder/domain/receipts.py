@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,6 +37,11 @@ class Submission:
     due: int | None = None
     arrived: int | None = None
     name: str = ""
+
+    @property
+    def came(self) -> int:
+        """When the file itself came, in Unix microseconds."""
+        return self.received if self.arrived is None else self.arrived
 
     @property
     def stem(self) -> str:
@@ -119,7 +124,8 @@ class ChainPosition:
     """What holds at the moment when a submission gets its place in the chain.
 
     `latest` is the last receipt of the same person and assignment; `number` and `previous` belong to the place;
-    `filename` is a free name for the version, dated by `received`; `usage` is what the person has sent so far.
+    `filename` is a free name for the version, dated by `received`; `usage` is what the person has sent so far;
+    `moments` gives when the person's submissions for the assignment came within the last hour.
     """
 
     number: int
@@ -127,6 +133,7 @@ class ChainPosition:
     latest: Receipt | None
     filename: str
     usage: Usage = field(default_factory=Usage)
+    moments: Callable[[], Sequence[int]] = tuple
 
 
 class Body(Protocol):
@@ -181,7 +188,7 @@ def issue_receipt(new: NewSubmission, signer: Signer, course: str, allowance: Al
             return latest
         attempt = latest.submission.attempt + 1 if latest else 1
         if allowance is not None:
-            allowance.check(position.usage, attempt, new.body.size, new.came)
+            allowance.check(position.usage, attempt, new.body.size, new.came, position.moments)
         submission = Submission(
             username=new.username,
             assignment=new.assignment,

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from mograder.domain import deadlines
-from mograder.domain.assignments import Plan, Rules, file_ending
+from mograder.domain.assignments import CountingRule, Plan, Rules, expected_files, file_ending
 from mograder.domain.audit import Event
 from mograder.domain.errors import BadRequest, Unreadable
 from mograder.domain.names import AssignmentName, printable
@@ -27,12 +27,21 @@ UNITS: Mapping[str, int] = MappingProxyType({
     "": 1, "b": 1, "bytes": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30,
 })  # fmt: skip
 
+_KEYS: Mapping[str, str] = MappingProxyType({
+    "penalties": "penalties.enabled", "grace_minutes": "penalties.grace_minutes", "per_day": "penalties.per_day",
+    "max_penalty": "penalties.max", "apply_penalties": "penalties.apply",
+})  # fmt: skip
+"""Where in mograder.toml a rule stands, for those that have another name there."""
+
 Value = str | int | float | date | tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class RuleChange:
-    """The new value of a key of [[assignments]] in mograder.toml, as written and as meant; None takes the key out."""
+    """The new value of a key of [[assignments]] in mograder.toml, as written and as meant; None takes the key out.
+
+    A key with a dot stands in a table of the assignment: penalties.per_day.
+    """
 
     key: str
     before: str
@@ -78,8 +87,11 @@ class ConfigStore(Protocol):
 class RuleTexts:
     """The rules of an assignment as people write them; "" where nothing is said.
 
-    A time is a date, or a date and time, of the course's zone unless it has an offset. `max_size` is in bytes, or such
-    as "10 MiB"; `accepts` are file endings with spaces or commas between them.
+    A time is a date, or a date and time, of the course's zone unless it has an offset. `max_size` is in bytes, or
+    such as "10 MiB"; `accepts` are file endings with spaces or commas between them. `hidden`, `penalties` (whether
+    late work costs something), `apply_penalties` and `release_at_once` are "yes" or "no"; `files` are the expected
+    files, one a line or with commas between them; `counts` is "latest" or "on-time". `per_day` and `max_penalty`
+    are percentage points.
     """
 
     title: str = ""
@@ -89,23 +101,52 @@ class RuleTexts:
     max_size: str = ""
     accepts: str = ""
     points: str = ""
+    hidden: str = ""
+    files: str = ""
+    counts: str = ""
+    penalties: str = ""
+    grace_minutes: str = ""
+    per_day: str = ""
+    max_penalty: str = ""
+    apply_penalties: str = ""
+    release_at_once: str = ""
 
     @classmethod
     def of(cls, rules: Rules, zone: tzinfo) -> RuleTexts:
         opens, due, closes = (_time_text(each, zone) for each in astuple(rules.schedule))
         size = "" if rules.max_size is None else _size_text(rules.max_size)
-        points = "" if rules.points is None else f"{rules.points:.15g}"
-        return cls(" ".join(rules.title.split()), opens, due, closes, size, " ".join(rules.accepts), points)
+        points = _number_text(rules.points)
+        own = rules.penalties
+        grace = None if own.grace is None else own.grace / deadlines.MINUTE
+        return cls(
+            " ".join(rules.title.split()), opens, due, closes, size, " ".join(rules.accepts), points,
+            "yes" if rules.hidden else "", "\n".join(rules.expects), rules.counts or "", _flag_text(own.enabled),
+            _number_text(grace), _number_text(own.per_day), _number_text(own.most), _flag_text(own.apply),
+            "yes" if rules.release_at_once else "",
+        )  # fmt: skip
 
     def changes_to(self, wanted: RuleTexts) -> tuple[RuleChange, ...]:
         """Raises BadRequest that says which key cannot be understood."""
         changes = []
         for field, before, text in zip(fields(self), astuple(self), astuple(wanted), strict=True):
-            after = " ".join(text.split())
+            lines = [" ".join(line.split()) for line in text.splitlines()]
+            after = ("\n" if field.name == "files" else " ").join(filter(None, lines))
             if after != before:
                 value = _PARSE[field.name](after) if after else None
-                changes.append(RuleChange(field.name, before, after, value))
+                key, (old, new) = (
+                    _KEYS.get(field.name, field.name),
+                    (each.replace("\n", ", ") for each in (before, after)),
+                )
+                changes.append(RuleChange(key, old, new, value))
         return tuple(changes)
+
+
+def _flag_text(value: bool | None) -> str:
+    return "" if value is None else "yes" if value else "no"
+
+
+def _number_text(value: float | None) -> str:
+    return "" if value is None else f"{value:.15g}"
 
 
 def _time_text(moment: int | None, zone: tzinfo) -> str:
@@ -153,16 +194,46 @@ def _accepts(text: str) -> tuple[str, ...]:
 
 
 def _points(text: str) -> int | float:
+    return _number(text, "number of points", 1e9)
+
+
+def _number(text: str, what: str, limit: float) -> int | float:
     try:
-        points = float(text)
+        number = float(text)
     except ValueError:
-        points = math.nan
-    if not 0 <= points < 1e9:
-        raise BadRequest(f"{printable(text)!r} is no number of points: write 0 or more, such as 20 or 7.5")
-    return int(points) if points.is_integer() else points
+        number = math.nan
+    if not 0 <= number < limit:
+        raise BadRequest(f"{printable(text)!r} is no {what}: write 0 or more, such as 20 or 7.5")
+    return int(number) if number.is_integer() else number
+
+
+def _percentage(text: str) -> int | float:
+    return _number(text.removesuffix("%").rstrip(), "percentage", 1e6)
+
+
+def _minutes(text: str) -> int | float:
+    return _number(text, "number of minutes", 1e6)
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in ("yes", "no"):
+        raise BadRequest(f"{printable(text)!r} is neither yes nor no")
+    return text.lower() == "yes"
+
+
+def _files(text: str) -> tuple[str, ...]:
+    return expected_files(filter(None, (each.strip() for each in re.split(r"[\n,]", text))))
+
+
+def _counts(text: str) -> str:
+    if text not in tuple(CountingRule):
+        raise BadRequest(f"{printable(text)!r} is no rule of which submission counts: write latest or on-time")
+    return text
 
 
 _PARSE: Mapping[str, Callable[[str], Value]] = MappingProxyType({
     "title": _title, "opens": _time, "due": _time, "closes": _time, "max_size": _size, "accepts": _accepts,
-    "points": _points,
+    "points": _points, "hidden": _flag, "files": _files, "counts": _counts, "penalties": _flag,
+    "grace_minutes": _minutes, "per_day": _percentage, "max_penalty": _percentage, "apply_penalties": _flag,
+    "release_at_once": _flag,
 })  # fmt: skip

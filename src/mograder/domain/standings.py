@@ -79,10 +79,10 @@ class Standings:
         store, name = self.store, assignment.name
         table = board.readable_grades(store.grades, name)
         entry = grades.of_person(table or (), user)
-        plan = store.config.plan()
+        policy = store.config.plan().late_policy(name)
         extension = self.extensions.of(assignment, user)
         schedule = personal_schedule(assignment, extension)
-        kept = counting.assess(store.submissions.receipts(name, user), schedule.due, plan)
+        kept = counting.assess(store.submissions.receipts(name, user), schedule.due, policy)
         return Standing(
             submitted=store.submissions.file(name, FileName(latest_filename(user))) is not None,
             grade=entry if entry is not None and entry.visible else None,
@@ -90,8 +90,8 @@ class Standings:
             schedule=schedule,
             extension=extension,
             kept=kept,
-            counting=counting.counting(kept, plan.counts),
-            rule=plan.counts,
+            counting=counting.counting(kept, policy.counts),
+            rule=policy.counts,
             fetched=any(each.assignment == name for each in store.release.fetched(user)),
             grades_broken=table is None,
         )

@@ -10,11 +10,12 @@ from typing import Protocol
 from mograder.domain import counting, deadlines, doubts
 from mograder.domain.access import Actor
 from mograder.domain.admission import Admission
-from mograder.domain.assignments import Assignment, CountingRule
+from mograder.domain.allowance import Allowance, AttemptsLeft, HourlyBound
+from mograder.domain.assignments import Assignment, CountingRule, LatePolicy
 from mograder.domain.chain import Link
 from mograder.domain.commitments import Commitment, CommitmentsStore, commitment_for, used
 from mograder.domain.counting import AssessedSubmission, ListedSubmission
-from mograder.domain.deadlines import Lateness
+from mograder.domain.deadlines import Schedule
 from mograder.domain.errors import BadRequest, NotFound, WrongType
 from mograder.domain.extensions import Extensions, personal_schedule
 from mograder.domain.files import StoredFile
@@ -35,6 +36,13 @@ from mograder.domain.receipts import (
     stem_of,
 )
 from mograder.domain.rules import ConfigStore
+
+
+def _bound(attempts: int, schedule: Schedule, now: int) -> HourlyBound:
+    """The bound of `attempts` an hour for a person with this schedule."""
+    ahead = (each for each in (schedule.due, schedule.closes) if each is not None and not deadlines.is_over(each, now))
+    return HourlyBound(attempts, min(ahead, default=None))
+
 
 FEW = 20
 """People whose receipts are read faster one by one than with everybody's."""
@@ -160,9 +168,10 @@ class Submissions:
         Closed, TooLarge, WrongType, BadRequest; a student's, TooManySubmissions.
         """
         plan, schedule = self.config.plan(), self.extensions.schedule(assignment, user)
+        policy = plan.late_policy(assignment.name)
 
         def passed(moment: int) -> object:
-            late = deadlines.lateness(schedule.due, moment, plan.penalties, plan.zone).late
+            late = policy.lateness(schedule.due, moment).late
             return late, deadlines.is_over(schedule.closes, moment)
 
         commitment = commitment_for(announced, body, received, passed)
@@ -175,13 +184,13 @@ class Submissions:
         if not assignment.rules.takes(filename):
             endings = ", ".join(assignment.rules.endings)
             raise WrongType(f"{printable(filename)!r}: {assignment.name!r} takes {endings}")
-        found = deadlines.lateness(schedule.due, moment, plan.penalties, plan.zone)
+        found = policy.lateness(schedule.due, moment)
         late = actor.username == user and found.late
         arrived = received if commitment else None
         submission = NewSubmission(
             user, assignment.name, actor.username, moment, body, late, schedule.due, arrived, sent_name(filename)
         )  # fmt: skip
-        allowance = None if actor.is_instructor else plan.allowance
+        allowance = None if actor.is_instructor else self._allowance(assignment, schedule, moment)
         issue = issue_receipt(submission, self.signer, course_name(plan, self.signer), allowance)
         accepted = self.store.accept(submission, issue)
         if any(each.sha256 == body.sha256 for each in announced):
@@ -195,12 +204,12 @@ class Submissions:
         """What a person should be asked before they submit files called `names` at `received`; nothing for the bytes of
         their last submission. `sha256` is that of what would be kept.
         """
-        plan, due = self.config.plan(), self.extensions.schedule(assignment, user).due
-        kept = counting.assess(self.history(assignment, user), due, plan)
+        policy, due = self.late_policy(assignment.name), self.extensions.schedule(assignment, user).due
+        kept = counting.assess(self.history(assignment, user), due, policy)
         if kept and kept[-1].submission.sha256 == sha256:
             return ()
-        now = deadlines.lateness(due, received, plan.penalties, plan.zone)
-        found = [doubts.replaced(kept, plan.counts, now, plan.zone)]
+        now = policy.lateness(due, received)
+        found = [doubts.replaced(kept, policy.counts, now, policy.zone)]
         alone = names[0] if len(names) == 1 else ""
         if kept and alone and doubts.is_one_for_several(kept[-1].submission.filename, alone):
             found.append(doubts.replaces_several(kept[-1].submission.shown_name, alone))
@@ -208,21 +217,36 @@ class Submissions:
             found.append(doubts.missing_and_extra(assignment.rules.expects, names))
         return tuple(filter(None, found))
 
+    def _allowance(self, assignment: Assignment, schedule: Schedule, now: int) -> Allowance:
+        plan, attempts = self.config.plan(), assignment.rules.per_hour
+        bound = None if attempts is None else _bound(attempts, schedule, now)
+        return replace(plan.allowance, here=bound, zone=plan.zone)
+
     # reading
 
-    def lateness(self, due: int | None, received: int) -> Lateness:
-        """How late a submission is that arrives at `received` and is due at `due`, and what it costs."""
-        plan = self.config.plan()
-        return deadlines.lateness(due, received, plan.penalties, plan.zone)
+    def attempts_left(self, assignment: Assignment, user: Username) -> AttemptsLeft | None:
+        """How many attempts the person has left in this hour; None where they are not bounded."""
+        now, attempts = self.clock(), assignment.rules.per_hour
+        if attempts is None:
+            return None
+        bound = _bound(attempts, self.extensions.schedule(assignment, user), now)
+        own = [each.submission for each in self.history(assignment, user) if each.submission.by == user]
+        moments = [each.came for each in own]
+        return AttemptsLeft(bound.attempts, bound.left(moments, now), bound.free(moments, now))
+
+    def late_policy(self, assignment: AssignmentName) -> LatePolicy:
+        """What holds for late submissions of an assignment now."""
+        return self.config.plan().late_policy(assignment)
 
     def assessed(self, receipt: Receipt) -> tuple[AssessedSubmission, str, CountingRule]:
         """A submission that was just accepted, the file name of the version that counts now, and by which rule."""
-        plan, kept = self.config.plan(), receipt.submission
-        (this,) = counting.assess([receipt], kept.due, plan)
-        if plan.counts is CountingRule.LATEST or not this.lateness.late:
-            return this, kept.filename, plan.counts
-        everything = counting.assess(self.store.receipts(kept.assignment, kept.username), kept.due, plan)
-        return this, (counting.counting(everything, plan.counts) or this).submission.filename, plan.counts
+        kept = receipt.submission
+        policy = self.late_policy(kept.assignment)
+        (this,) = counting.assess([receipt], kept.due, policy)
+        if policy.counts is CountingRule.LATEST or not this.lateness.late:
+            return this, kept.filename, policy.counts
+        everything = counting.assess(self.store.receipts(kept.assignment, kept.username), kept.due, policy)
+        return this, (counting.counting(everything, policy.counts) or this).submission.filename, policy.counts
 
     def collect(
         self, assignment: Assignment, which: CountingRule | None = CountingRule.LATEST,
@@ -233,7 +257,7 @@ class Submissions:
 
         The latest is the file as it stands, an edit by hand included. Of those alone to whom `files` belong, if given.
         """
-        plan = self.config.plan()
+        policy = self.late_policy(assignment.name)
         given = {each.username: each for each in self.extensions.in_assignment(assignment)}
         files = self.store.latest_files(assignment.name) if files is None else files
         kept = self._kept(assignment.name, [each.username for each in files])
@@ -241,7 +265,7 @@ class Submissions:
         for file in files:
             user = file.username
             due = personal_schedule(assignment, given.get(user)).due
-            one = counting.listed(file, counting.assess(kept.get(user, ()), due, plan), plan.counts, which)
+            one = counting.listed(file, counting.assess(kept.get(user, ()), due, policy), policy.counts, which)
             if one is not None:
                 found.append(one)
         return found

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Self
 
 from mograder.domain.errors import BadRequest
-from mograder.domain.grades import BASED_ON
+from mograder.domain.grades import AGAIN, BASED_ON
 from mograder.domain.marks import in_words
 from mograder.domain.names import counted
 from mograder.tables.cells import EXCUSED, as_number, neutralise
@@ -49,6 +49,7 @@ class StudentGrade:
     `questions` are (key, points) of what is graded by question; `draft`: the student does not see the grade yet.
     `received` is the time of the submission, ISO 8601, "" for none; `late` is by how many seconds it was late.
     `version` is that of what is stored, by which an upload of the table notices what has changed since ("" for unsaid).
+    `again`: a submission counts that came after the grade.
     """
 
     member: Member
@@ -60,16 +61,18 @@ class StudentGrade:
     received: str = ""
     late: int = 0
     version: str = ""
+    again: bool = False
 
     @classmethod
     def of(
         cls, member: Member, grade: str | None, penalised: str | None, feedback: str, points: Mapping[str, float],
         draft: bool, received: float | None, late: int, version: str = "",
+        again: bool = False,
     ) -> Self:  # fmt: skip
         """With points as numbers, and `received` in Unix seconds."""
         moment = "" if received is None else datetime.fromtimestamp(received, UTC).isoformat(timespec="seconds")
         questions = tuple((key, in_words(each)) for key, each in points.items())
-        return cls(member, grade, penalised, feedback, questions, draft, moment, late, version)
+        return cls(member, grade, penalised, feedback, questions, draft, moment, late, version, again)
 
     def points(self, key: str) -> str:
         return next((points for each, points in self.questions if each == key), "")
@@ -240,7 +243,8 @@ def _own(sheet: GradeSheet, choices: Choices, _notes: list[str]) -> _Rows:
     columns = ["username", "name", "section", "email", "student_id", "grade"]
     columns += ["penalised_mark"] * choices.penalised + questions + ["feedback"] + ["workflow_state"] * choices.drafts
     versions = any(each.version for each in sheet.grades)
-    columns += [BASED_ON] * versions
+    again = any(each.again for each in sheet.grades)
+    columns += [AGAIN] * again + [BASED_ON] * versions
     rows: _Rows = [columns]
     for each in sheet.grades:
         who, shows = each.member, choices.shows(each)
@@ -252,6 +256,7 @@ def _own(sheet: GradeSheet, choices: Choices, _notes: list[str]) -> _Rows:
         row.append(each.feedback if shows else "")
         if choices.drafts:
             row.append("draft" if each.draft else "")
+        row += ["yes" if each.again else ""] * again
         rows.append([*row, each.version] if versions else row)
     return rows
 
@@ -268,6 +273,8 @@ def _json(sheet: GradeSheet, choices: Choices) -> bytes:
         entry["questions"] = dict(each.questions) if shows else {}
         if choices.drafts and each.draft:
             entry["workflow_state"] = "draft"
+        if each.again:
+            entry[AGAIN] = True
         entries.append(entry)
     document = {
         "assignment": sheet.labels.name,

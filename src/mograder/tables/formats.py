@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from mograder.domain.errors import BadRequest
-from mograder.domain.grades import GRADE_KEYS
+from mograder.domain.grades import AGAIN, GRADE_KEYS
 from mograder.domain.names import counted, printable
 from mograder.tables import headers
 from mograder.tables.cells import as_number, normal, restore
@@ -312,8 +312,9 @@ def _others(sheet: Sheet, columns: Columns) -> tuple[int, ...]:
     """The columns that are kept with the grade, as they are: what is neither read nor about the person."""
     userid = sheet.find("userid")
     read = {columns.grade, columns.feedback, *(at for at in columns.keys.places if at != userid)}
+    left_out = _ABOUT_PEOPLE | {normal(AGAIN)}
     return tuple(
-        at for at, name in enumerate(sheet.columns) if name and at not in read and normal(name) not in _ABOUT_PEOPLE
+        at for at, name in enumerate(sheet.columns) if name and at not in read and normal(name) not in left_out
     )
 
 

@@ -166,7 +166,7 @@ def assignments(request: Request) -> Reply:
     course, now = request.course, request.received
     listed = course.release.assignments(request.actor, request.own, request.listed)
     late = [
-        course.submissions.lateness(each.rules.schedule.due, now)
+        course.submissions.late_policy(each.name).lateness(each.rules.schedule.due, now)
         for each in listed
         if each.rules.schedule.due is not None
     ]
@@ -197,8 +197,9 @@ def change_rules(request: Request) -> Reply:
 def commit(request: Request) -> Reply:
     course, assignment, user = request.course, request.assignment(), request.person()
     wanted = decode_json(request.body, messages.Announcement)
+    due = course.extensions.schedule(assignment, user).due
     made = course.commitments.announce(request.actor, assignment, user, wanted.sha256, wanted.size, request.received)
-    late = course.submissions.lateness(course.extensions.schedule(assignment, user).due, made.moment).late
+    late = course.submissions.late_policy(assignment.name).lateness(due, made.moment).late
     moments = (made.moment / deadlines.SECOND, made.ends / deadlines.SECOND)
     return json_reply(messages.Committed(made.username, made.assignment, made.sha256, made.size, *moments, late))
 
@@ -309,8 +310,10 @@ def upload_grades(request: Request) -> Reply:
 def status(request: Request) -> Reply:
     course, assignment, user = request.course, request.assignment(), request.person()
 
+    attempts = course.submissions.attempts_left(assignment, user)
+
     def write() -> Reply:
-        return status_reply(course.standings.of(assignment, user))
+        return status_reply(course.standings.of(assignment, user), attempts)
 
     key = ("standings", assignment.name)
 
@@ -318,7 +321,7 @@ def status(request: Request) -> Reply:
         seen = course.standings.version(assignment)
         return request.caches.versions.get(key, seen, lambda: seen)  # one object compares fast
 
-    seen = (request.caches.tick.get(key, look), course.standings.number(assignment, user))
+    seen = (request.caches.tick.get(key, look), course.standings.number(assignment, user), attempts and attempts.left)
     return request.caches.replies.get((key, user), seen, write)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import UNSET
 
 from mograder.domain import deadlines
+from mograder.domain.allowance import AttemptsLeft
 from mograder.domain.assignments import Assignment, ReleaseFile
 from mograder.domain.counting import ListedSubmission
 from mograder.domain.course import Course
@@ -34,13 +35,15 @@ def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
     opens, due, closes = map(seconds, (schedule.opens, schedule.due, schedule.closes))
     grace: messages.Maybe[int] = UNSET
     now_late: dict[str, Any] = {}
+    per_hour = messages.given(rules.per_hour)
     if schedule.due is not None:
-        grace = course.plan.penalties.grace // deadlines.SECOND
-        found = course.submissions.lateness(schedule.due, now)
+        policy = course.plan.late_policy(assignment.name)
+        grace = policy.penalties.grace // deadlines.SECOND
+        found = policy.lateness(schedule.due, now)
         now_late = {"late": found.late, "days_late": found.days, "penalty": found.penalty}
     if assignment.entry is not None:
         times = {"opens": opens, "duedate": due, "closes": closes, "grace": grace, **now_late}
-        times["expected"] = messages.given(list(rules.expects) or None)
+        times["expected"], times["per_hour"] = messages.given(list(rules.expects) or None), per_hour
         return {**assignment.entry, **{key: value for key, value in times.items() if value is not UNSET}}
     listed = [
         messages.ReleaseFileInfo(
@@ -55,7 +58,7 @@ def assignment_info(assignment: Assignment, course: Course, now: int) -> object:
     return messages.AssignmentInfo(
         assignment.name, assignment.id, listed, messages.given(rules.title or None), opens, due, closes,
         messages.given(rules.max_size), messages.given(accepts or None), messages.given(rules.points),
-        grace, **now_late, expected=messages.given(list(rules.expects) or None),
+        grace, **now_late, expected=messages.given(list(rules.expects) or None), per_hour=per_hour,
     )  # fmt: skip
 
 
@@ -134,7 +137,7 @@ def receipt_info(receipt: Receipt) -> messages.ReceiptInfo:
     )
 
 
-def status_reply(standing: Standing) -> Reply:
+def status_reply(standing: Standing, attempts: AttemptsLeft | None = None) -> Reply:
     grade = standing.grade.grade if standing.grade else None
     return json_reply(
         messages.Status(
@@ -149,6 +152,8 @@ def status_reply(standing: Standing) -> Reply:
             attempts=len(standing.kept),
             rule=standing.rule.value,
             extension=messages.given(messages.extension_info(standing.extension) if standing.extension else None),
+            attempts_left=messages.given(attempts.left if attempts else None),
+            next_attempt=messages.given(attempts.free / deadlines.SECOND if attempts and not attempts.left else None),
             **_counting(standing),
         ),
         tagged=True,

@@ -155,6 +155,15 @@ class NewRules:
     max_size: Maybe[str] = UNSET
     accepts: Maybe[str] = UNSET
     points: Maybe[str] = UNSET
+    hidden: Maybe[str] = UNSET
+    files: Maybe[str] = UNSET
+    counts: Maybe[str] = UNSET
+    penalties: Maybe[str] = UNSET
+    grace_minutes: Maybe[str] = UNSET
+    per_day: Maybe[str] = UNSET
+    max_penalty: Maybe[str] = UNSET
+    apply_penalties: Maybe[str] = UNSET
+    release_at_once: Maybe[str] = UNSET
 
 
 # replies
@@ -186,7 +195,7 @@ class AssignmentInfo:
     """Times are Unix seconds; a student gets their own, extensions included. `max_size` is in bytes; `accepts` are file
     endings, absent for any; `expected` are the names of the files that make a submission. `grace` is in seconds after
     `duedate`. `late`, `days_late`, `penalty` (percentage points)
-    are what a submission would be that arrived now.
+    are what a submission would be that arrived now. `per_hour` is how many attempts a student has within an hour.
     """
 
     name: str
@@ -204,6 +213,7 @@ class AssignmentInfo:
     days_late: Maybe[int] = UNSET
     penalty: Maybe[float] = UNSET
     expected: Maybe[list[str]] = UNSET
+    per_hour: Maybe[int] = UNSET
 
 
 @dataclass(frozen=True)
@@ -211,8 +221,11 @@ class RulesInfo:
     """An assignment's rules as people write them; "" where there is none.
 
     Times are dates and times in `timezone`, the course's; a date alone, or a time with an offset, is understood as
-    well. `max_size` is in bytes or such as "10 MiB"; `accepts` are file endings separated by spaces. `tag` changes
-    whenever any of it does.
+    well. `max_size` is in bytes or such as "10 MiB"; `accepts` are file endings separated by spaces; `files` are
+    the expected files, one a line. `counts` is "latest" or "on-time"; `hidden`, `penalties` (whether late work
+    costs something), `apply_penalties` and `release_at_once` are "yes" or "no"; `per_day` and `max_penalty` are
+    percentage points. What is "" of `counts` and of the penalties is as in the course. `tag` changes whenever any
+    of it does.
     """
 
     assignment: str
@@ -225,6 +238,15 @@ class RulesInfo:
     points: str
     timezone: str
     tag: str
+    hidden: str = ""
+    files: str = ""
+    counts: str = ""
+    penalties: str = ""
+    grace_minutes: str = ""
+    per_day: str = ""
+    max_penalty: str = ""
+    apply_penalties: str = ""
+    release_at_once: str = ""
 
 
 def rules_info(planned: RulesAsText) -> RulesInfo:
@@ -382,7 +404,8 @@ class GradebookRowInfo:
     """One person's result. `grade` is before late penalties, `penalised` after them, null where there is nothing.
 
     `received` is when the submission that counts was (Unix seconds), `late` by how many seconds it was late. `points`
-    are known points by question. An upload can say from which `version` of what is stored it was made.
+    are known points by question. An upload can say from which `version` of what is stored it was made. `again`: a
+    submission counts that came after the grade.
     """
 
     user: str
@@ -398,6 +421,7 @@ class GradebookRowInfo:
     points: dict[str, float]
     version: str
     received: Maybe[float] = UNSET
+    again: Maybe[bool] = UNSET
 
 
 @dataclass(frozen=True)
@@ -420,7 +444,7 @@ def _gradebook_row(row: GradebookRow) -> GradebookRowInfo:
     return GradebookRowInfo(
         person.username, person.name, person.email, list(person.sections), list(person.ids), row.grade, row.penalised,
         row.entry.feedback, row.draft, row.late, dict(row.points), row.version,
-        given(None if row.received is None else row.received / SECOND),
+        given(None if row.received is None else row.received / SECOND), given(row.again or None),
     )  # fmt: skip
 
 
@@ -469,7 +493,8 @@ class Status:
 
     `attempts` is the number of versions; `counts` is the version that counts by the course's `rule`, and `received`,
     `late`, `days_late`, `penalty` (percentage points), `explanation` and `by` belong to it. Times are Unix seconds.
-    `again`: it came after the grade, and is to be graded again.
+    `again`: it came after the grade, and is to be graded again. `attempts_left` are those of this hour, where they are
+    bounded; where none is left, `next_attempt` is when the next submission is taken.
     """
 
     status: str
@@ -490,6 +515,8 @@ class Status:
     explanation: Maybe[str] = UNSET
     extension: Maybe[ExtensionInfo] = UNSET
     again: Maybe[bool] = UNSET
+    attempts_left: Maybe[int] = UNSET
+    next_attempt: Maybe[float] = UNSET
 
 
 @dataclass(frozen=True)

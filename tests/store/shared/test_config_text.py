@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mograder.course_file import parse_course_file
-from mograder.domain.errors import ChangedMeanwhile, Unreadable
+from mograder.domain.errors import BadRequest, ChangedMeanwhile, Unreadable
 from mograder.domain.names import AssignmentName
 from mograder.domain.rules import RuleChange, Value
 from mograder.store.shared.config_text import edited, tag_of
@@ -160,3 +160,19 @@ def test_whatever_changes_the_rest_says_the_same_and_its_comments_are_there(
     gone |= {" for old clients"} if "due" in values and name == "hw1" else set()
     assert [comment for comment in kept if comment not in changed] == [each for each in kept if each in gone]
     assert parse_course_file(changed).title == parse_course_file(text).title
+
+
+@pytest.mark.parametrize("table", ["", "[assignments.penalties]\nmax = 50\n", "penalties = { max = 50 } # ours\n"])
+def test_a_table_inside_an_assignment_comes_and_goes_with_its_keys(table: str) -> None:
+    before = f"[[assignments]]\nname = 'hw1'\n{table}\n# the second\n[[assignments]]\nname = 'hw2'\n"
+    changed = change(before, "hw1", **{"penalties.per_day": 10, "penalties.enabled": True})
+    said = tomllib.loads(changed)["assignments"][0]["penalties"]
+    assert said == {"per_day": 10, "enabled": True} | ({"max": 50} if table else {})
+    back = change(changed, "hw1", **{"penalties.per_day": None, "penalties.enabled": None, "penalties.max": None})
+    assert tomllib.loads(back)["assignments"] == [{"name": "hw1"}, {"name": "hw2"}]
+    assert "# the second" in back
+
+
+def test_files_that_are_listed_as_tables_are_left_to_the_instructor() -> None:
+    with pytest.raises(BadRequest, match="tables: change them there"):
+        change("[[assignments]]\nname = 'hw1'\n[[assignments.files]]\nname = 'a.py'\n", "hw1", files=("b.py",))

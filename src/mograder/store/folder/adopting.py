@@ -139,7 +139,7 @@ def _bring(course: Course, assignment: AssignmentName, version: _Version, now: i
         upload.finish()
         if upload.sha256 != version.sha256:
             raise MograderError(f"{version.path} changes while it is read: stop what writes it, and try again")
-        late = course.submissions.lateness(due, version.moment).late
+        late = course.submissions.late_policy(assignment).lateness(due, version.moment).late
         name = "" if version.path.suffix == USUAL_ENDING else version.path.name
         new = NewSubmission(version.user, assignment, INSTRUCTOR, version.moment, upload, late, due, now, name)
         accepted = course.store.submissions.accept(new, issue_receipt(new, course.signer, course.name)).result()

@@ -19,6 +19,11 @@ SELECT count(*) FILTER (WHERE received > :since AND received < :until),
 FROM receipts WHERE username = :user AND by = :user"""
 
 
+MOMENTS = """
+SELECT coalesce(arrived, received) FROM receipts WHERE username = :user AND assignment = :assignment AND by = :user
+AND coalesce(arrived, received) > :since AND coalesce(arrived, received) < :until"""
+
+
 class PendingSubmission:
     """A submission on its way into the ledger, and the promise of what becomes of it."""
 
@@ -78,3 +83,8 @@ class LedgerEnd:
         now, user = submission.came, submission.username
         row = self._connection.execute(USAGE, {"user": user, "since": now - HOUR, "until": now + HOUR}).fetchone()
         return Usage(*row)
+
+    def moments(self, submission: NewSubmission) -> list[int]:
+        now, asked = submission.came, {"user": submission.username, "assignment": submission.assignment}
+        rows = self._connection.execute(MOMENTS, {**asked, "since": now - HOUR, "until": now + HOUR})
+        return [moment for (moment,) in rows.fetchall()]

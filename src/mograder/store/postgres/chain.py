@@ -30,6 +30,10 @@ SELECT username, count(*) FILTER (WHERE received > m - %s AND received < m + %s)
 FROM unnest(%s::text[], %s::bigint[]) AS wanted (u, m)
 JOIN receipts ON course = %s AND username = u AND by = u GROUP BY username"""
 
+_MOMENTS = """
+SELECT coalesce(arrived, received) FROM receipts WHERE course = %s AND username = %s AND assignment = %s
+AND by = username AND coalesce(arrived, received) > %s AND coalesce(arrived, received) < %s"""
+
 APPEND = (
     f"INSERT INTO receipts (course, body, {RECEIPT_COLUMNS}) "
     f"VALUES (%s, %s, {', '.join(['%s'] * len(RECEIPT_COLUMNS.split(', ')))})"
@@ -60,6 +64,7 @@ class LockedEnd:
         row = end.fetchone()
         assert row is not None, "a course has a chain from its start"
         self.head = Head(*row)
+        self._connection, self._course = connection, course
         receipts = [receipt_of(row) for row in latest]
         self._latest = {(each.submission.assignment, each.submission.username): each for each in receipts}
         self._taken = {(assignment, stem) for assignment, stem in taken}
@@ -78,6 +83,12 @@ class LockedEnd:
 
     def usage(self, submission: NewSubmission) -> Usage:
         return self._usage.get(submission.username, Usage())
+
+    def moments(self, submission: NewSubmission) -> list[int]:
+        # Asked for only where the assignment bounds attempts: no other submission waits for one more answer.
+        now, asked = submission.came, (self._course, submission.username, submission.assignment)
+        rows = self._connection.execute(_MOMENTS, (*asked, now - HOUR, now + HOUR)).fetchall()
+        return [moment for (moment,) in rows]
 
 
 def write_receipts(connection: Connection, course: str, head: Head, new: Sequence[tuple[str, Receipt]]) -> None:

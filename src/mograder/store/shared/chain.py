@@ -33,6 +33,10 @@ class ChainEnd(Protocol):
         """What the person has sent, at the moment when the file came."""
         ...
 
+    def moments(self, submission: NewSubmission) -> list[int]:
+        """When the files came that the person has sent for the assignment, those within an hour of this one."""
+        ...
+
 
 class ChainAppender:
     """Gives submissions the next places in the chain. The receipts in `new` are to be written by the store."""
@@ -64,7 +68,9 @@ class ChainAppender:
             lambda: max({f"{stem}." for stem in names} | {self._end.last_filename(*key)}),
         )
         usage = self._usage.get(submission.username) or self._end.usage(submission)
-        receipt = issue(ChainPosition(self.head.number + 1, self.head.hash, latest, filename, usage))
+        receipt = issue(ChainPosition(
+            self.head.number + 1, self.head.hash, latest, filename, usage, lambda: self._moments(submission)
+        ))  # fmt: skip
         accepted = Accepted(receipt, repeated=receipt is latest)
         keep(accepted)
         if not accepted.repeated:
@@ -76,3 +82,9 @@ class ChainAppender:
                 usage = usage.plus(receipt.submission.received, receipt.submission.size)
             self._usage[submission.username] = usage
         return accepted
+
+    def _moments(self, submission: NewSubmission) -> list[int]:
+        """See `ChainEnd.moments`; with what has its place, and is not written yet."""
+        ours = (each.submission for each in self.new if each.submission.assignment == submission.assignment)
+        new = [each.came for each in ours if each.username == each.by == submission.username]
+        return [*self._end.moments(submission), *new]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mograder.course_file import CONFIG_NAME, parse_course_file
-from mograder.domain.errors import ChangedMeanwhile, Unreadable
+from mograder.domain.errors import BadRequest, ChangedMeanwhile, Unreadable
 from mograder.domain.names import AssignmentName
 from mograder.domain.rules import RuleChange
 
@@ -55,13 +55,12 @@ def _edited(text: str, assignment: AssignmentName | None, changes: Sequence[Rule
             said = {"name": str(assignment)}
             expected.setdefault("assignments", []).append(said)
     for each in changes:
+        if each.key == "files" and any(isinstance(name, dict) for name in said.get("files", [])):
+            raise BadRequest(f"{CONFIG_NAME} lists files of {assignment!r} as tables: change them there")
         for table in (entry, said):
             if each.key == "due":
                 table.pop("duedate", None)  # another word for it
-            if each.value is None:
-                table.pop(each.key, None)
-            else:
-                table[each.key] = list(each.value) if isinstance(each.value, tuple) else each.value
+            _change(table, each)
     _body(entry).extend(tail)
     changed = tomlkit.dumps(document)
     if tomllib.loads(changed) != expected:
@@ -69,6 +68,30 @@ def _edited(text: str, assignment: AssignmentName | None, changes: Sequence[Rule
             f"the change for {assignment or 'the course'!r} does not fit in how it is written: change it by hand"
         )
     return changed
+
+
+def _change(table: Any, change: RuleChange) -> None:
+    """Changes a key of an assignment's table, or of a table inside it, which comes and goes with its keys."""
+    outer, _, key = change.key.rpartition(".")
+    inner = table.get(outer, {}) if outer else table
+    if change.value is None:
+        inner.pop(key, None)
+        if outer in table and not inner:
+            table.pop(outer)
+        return
+    value = list(change.value) if isinstance(change.value, tuple) else change.value
+    if outer and outer not in table:
+        table[outer] = _inline({key: value}) if hasattr(table, "as_string") else {key: value}
+    else:
+        inner[key] = value
+
+
+def _inline(values: dict[str, Any]) -> Any:
+    import tomlkit
+
+    table = tomlkit.inline_table()
+    table.update(values)
+    return table
 
 
 def _entry(document: Any, assignment: AssignmentName) -> Any:
@@ -101,7 +124,11 @@ def _body(table: Any) -> list[Any]:
 
 def _without_tail(table: Any) -> list[Any]:
     """Takes empty lines and comments off the end of a table: they belong to what follows."""
+    import tomlkit
+
     body, tail = _body(table), list[Any]()
+    if body and isinstance(body[-1][1], tomlkit.items.Table):
+        return _without_tail(body[-1][1])
     while body and body[-1][0] is None:
         tail.insert(0, body.pop())
     return tail

@@ -204,7 +204,7 @@ def assignment(request: PageRequest) -> AssignmentPage:
     grades, pages = small_number(request.query.get("grades", "")), small_number(request.query.get("pages", ""))
     kept = "" if grades is None else f"the grades are stored: {grades} in all"
     kept = kept if pages is None else f"{counted(pages, 'feedback page')} {'is' if pages == 1 else 'are'} stored"
-    penalties = request.course.plan.penalties
+    penalties = request.course.plan.late_policy(task.name).penalties
     return AssignmentPage(
         request.frame, task, tuple(rows), part, show, counts, spread, penalties, kept=kept,
         sections=everybody.sections, section=section, drafts=_drafts(request, task),

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse
 
 from mograder.domain import board as boards
 from mograder.domain.access import Allow
-from mograder.domain.assignments import Assignment, CountingRule, title_of
+from mograder.domain.assignments import Assignment, CountingRule, LatePolicy, title_of
 from mograder.domain.board import Board, BoardFilter, Order, Show
 from mograder.domain.contents import LeftOut
 from mograder.domain.errors import BadRequest, ChangedMeanwhile, MograderError
@@ -110,8 +110,8 @@ class BoardRows(BoardPage):
 class RulesPage(Page):
     """The form to change an assignment's title, times and limits. `limit` is the server's own limit, in bytes.
 
-    `problem` says why the last attempt failed, "" if none did; `saved` says that it succeeded. `counts` is the course's
-    rule of which submission counts.
+    `problem` says why the last attempt failed, "" if none did; `saved` says that it succeeded. `course_policy` holds
+    where an assignment says nothing of late submissions.
     """
 
     template = "rules.html"
@@ -119,12 +119,12 @@ class RulesPage(Page):
     limit: int
     problem: str = ""
     saved: bool = False
-    counts: CountingRule = CountingRule.LATEST
+    course_policy: LatePolicy = field(default_factory=LatePolicy)
 
     @property
     def on_time(self) -> bool:
-        """Whether the last submission in time counts."""
-        return self.counts is CountingRule.ON_TIME
+        """Whether the last submission in time counts in the course."""
+        return self.course_policy.counts is CountingRule.ON_TIME
 
 
 T = TypeVar("T")
@@ -239,7 +239,7 @@ def rules(request: PageRequest) -> Answer:
     course = request.course
     planned = course.rules.of(request.assignment().name)
     saved = "saved" in request.query
-    return RulesPage(request.frame, planned, course.max_upload, saved=saved, counts=course.plan.counts)
+    return RulesPage(request.frame, planned, course.max_upload, saved=saved, course_policy=course.plan.course_policy)
 
 
 def change_rules(request: PageRequest) -> Answer:
@@ -252,7 +252,9 @@ def change_rules(request: PageRequest) -> Answer:
         planned = course.rules.of(name)
         if not isinstance(error, ChangedMeanwhile):  # otherwise the page shows what is stored now
             planned = replace(planned, texts=wanted, tag=tag)
-        page = RulesPage(request.frame, planned, course.max_upload, error.message, counts=course.plan.counts)
+        page = RulesPage(
+            request.frame, planned, course.max_upload, error.message, course_policy=course.plan.course_policy
+        )
         return html(page, error.status)
     return RedirectResponse(f"{request.frame.at('/board', name, 'rules')}?saved", 303)
 

@@ -124,6 +124,7 @@ def _student_grade(row: GradebookRow) -> StudentGrade:
         received,
         row.late,
         row.version,
+        row.again,
     )
 
 

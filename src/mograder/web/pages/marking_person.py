@@ -134,15 +134,15 @@ def _page(
     request: PageRequest, task: Assignment, user: Username, found: PersonMarking, file: StoredFile | None,
     contents: Contents | None,
 ) -> MarkPage:  # fmt: skip
-    desk, plan = request.course.marking, request.course.plan
+    desk, penalties = request.course.marking, request.course.plan.late_policy(task.name).penalties
     sheet, names = desk.sheet(task), names_of(request, task)
     mine = frozenset(each.key for each in found.questions if desk.may_mark(request.actor, sheet, user, each.key))
-    penalty = found.counting.lateness.penalty if found.counting and plan.penalties.enabled else 0.0
+    penalty = found.counting.lateness.penalty if found.counting and penalties.enabled else 0.0
     return MarkPage(
         request.frame, task, names, user, names.shown(user), found, sheet, mine, contents,
         for_instructor(found.record, found.marks) if found.record else None, _shown_name(file, names.shown(user)),
         file.size if file else 0, desk.comments(task), tuple(reversed(desk.history(task, user))), penalty,
-        plan.penalties.apply, request.query.get("question"),
+        penalties.apply, request.query.get("question"),
     )  # fmt: skip
 
 

@@ -144,14 +144,18 @@ def _number(value: float | None) -> str:
 
 
 def marks_table(request: PageRequest) -> Answer:
-    """Everybody's marks as they stand, drafts included, as CSV: raw and penalised side by side."""
+    """Everybody's marks as they stand, drafts included, as CSV: raw and penalised side by side.
+
+    `mark_again` names the questions whose mark was given for another submission than the one that counts.
+    """
     task, course = request.assignment(), request.course
     names, people = names_of(request, task), course.mark_release.everybody(task)
     keys = list(dict.fromkeys(row.key for each in people for row in each.questions))
-    penalties = course.plan.penalties
+    penalties = course.plan.late_policy(task.name).penalties
 
     def rows() -> Iterator[list[str]]:
-        yield ["username", "attempt", *[key or "mark" for key in keys], "raw", "penalty_pct", "penalised", "comment"]
+        yield ["username", "attempt", *[key or "mark" for key in keys], "raw", "penalty_pct", "penalised", "comment",
+               "mark_again"]  # fmt: skip
         for each in people:
             yield _marks_row(each, names.shown(each.username), keys, penalties.enabled)
 
@@ -168,6 +172,7 @@ def _marks_row(person: PersonMarking, shown: str, keys: list[str], with_penalty:
         shown, str(person.attempt or ""), *["" if each is None else in_words(each) for each in found],
         "" if total is None else in_words(total), in_words(penalty),
         "" if total is None else in_words(penalised(total, penalty)), comment,
+        ", ".join(key or "mark" for key in person.outdated),
     ]  # fmt: skip
 
 

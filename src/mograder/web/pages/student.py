@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from mograder.domain import deadlines, doubts
 from mograder.domain.access import Allow
+from mograder.domain.allowance import AttemptsLeft
 from mograder.domain.assignments import Assignment, CountingRule, ReleaseFile, title_of
 from mograder.domain.board import due_order
 from mograder.domain.counting import AssessedSubmission
@@ -137,6 +138,8 @@ class MyAssignment(Page):
     grading: Progress = field(default_factory=Progress)
     mark: ShownMark = field(default_factory=ShownMark)
     regrade_problem: str = ""
+    attempts: AttemptsLeft | None = None
+    """What is left of the attempts in this hour; None where they are not bounded."""
 
     @property
     def asks_until(self) -> int | None:
@@ -255,17 +258,18 @@ def _open_assignment(request: PageRequest) -> MyAssignment:
     course, task = request.course, _own_assignment(request)
     mine = _mine(request, task)
     attempt = request.query.get("received", "")
-    now = course.submissions.lateness(mine.due, course.clock())
-    question = doubts.replaced(mine.standing.kept, mine.standing.rule, now, course.plan.zone)
+    policy = course.submissions.late_policy(task.name)
+    now = policy.lateness(mine.due, course.clock())
+    question = doubts.replaced(mine.standing.kept, mine.standing.rule, now, policy.zone)
     received = next((each for each in mine.standing.kept if str(each.submission.attempt) == attempt), None)
-    plan = course.plan
     return MyAssignment(
         request.frame, mine, _files(request, task), course.admission.limit_for(task), task.rules.endings,
-        plan.penalties, str(plan.zone), now, received, "repeated" in request.query,
+        policy.penalties, str(policy.zone), now, received, "repeated" in request.query,
         questions=(question,) if question else (),
         grading=course.results.of(request.actor, task, request.actor.username),
         mark=course.mark_release.shown(task, request.actor.username),
         instructions=_instructions(request, task),
+        attempts=course.submissions.attempts_left(task, request.actor.username),
     )  # fmt: skip
 
 

@@ -2,21 +2,23 @@
 const form = document.getElementById("submission");
 if (form) {
   const field = form.elements.file, checks = form.querySelector(".checks"), bar = form.querySelector("progress");
-  const button = form.querySelector("button"), sure = form.querySelector(".sure"), box = form.elements.sure;
+  const button = form.querySelector("button:not([type])"), sure = form.querySelector(".sure"), box = form.elements.sure;
   const { limit, accepts, handedOut, lateAfter, several } = form.dataset;
   const expects = JSON.parse(form.dataset.expects), takesSeveral = field.multiple;
   const asked = !sure.hidden; // the page has a question of its own
 
-  // What is handed in: {file, name}, with the path below a dropped folder in the name.
+  // What is submitted: {file, name}, with the path below a dropped folder in the name.
   let chosen = [], isDropped = false;
   const fromField = () => [...field.files].map((file) => ({ file, name: file.webkitRelativePath || file.name }));
 
   // What is to be asked before these files are sent.
-  const questions = () => {
-    const names = chosen.map(({ name }) => name.normalize("NFC")), found = [];
-    const alone = names.length === 1 ? names[0] : "", zip = alone.toLowerCase().endsWith(".zip");
+  const questions = async () => {
+    let names = chosen.map(({ name }) => name.normalize("NFC"));
+    const alone = names.length === 1 ? names[0] : "", zip = alone.toLowerCase().endsWith(".zip"), found = [];
     if (several && alone && !zip) found.push(`${alone} alone takes the place of the several files of your last submission, ${several}.`);
-    if (expects.length && names.length && !zip) {
+    if (zip) names = await namesInZip(chosen[0].file).catch(() => null);
+    if (zip && !names) return [`It cannot be told what is in ${alone}: is it a zip?`];
+    if (expects.length && (zip || names.length)) {
       const missing = expects.filter((name) => !names.includes(name)), extra = names.filter((name) => !expects.includes(name));
       if (missing.length) found.push(`Missing: ${missing.join(", ")}`);
       if (extra.length) found.push(`Not asked for: ${extra.join(", ")}`);
@@ -62,7 +64,8 @@ if (form) {
       found.unshift([`${files.length} files: ${files.map(({ name }) => name).join(", ")}`, false]);
     }
     if (files.length && lateAfter && Date.now() + ahead > (Number(lateAfter) + 1e6) / 1000) found.push(["It is past the due time: this submission will be late.", false]);
-    const open = questions();
+    const open = found.some(([, bad]) => bad) ? [] : await questions();
+    if (files !== chosen) return false;
     say([...found, ...open.map((text) => [text, false])]);
     sure.hidden = !(asked || open.length);
     return files.length > 0 && found.every(([, bad]) => !bad);
@@ -105,9 +108,14 @@ if (form) {
     button.focus();
   };
 
+  // A folder's files without hidden ones, by their paths below it.
+  const leftBehind = (name) => name.startsWith(".") || name === "__pycache__" || name === "__marimo__";
+  const below = (files) => [...files].map((file) => ({ file, name: file.webkitRelativePath.replace(/^[^/]*\//, "") }))
+    .filter(({ name }) => !name.split("/").some(leftBehind)).sort((one, other) => (one.name < other.name ? -1 : 1));
+
   // The files of a dropped entry; of a folder all of them, without hidden ones, by their paths below it.
   const filesOf = async (entry, path) => {
-    if (entry.name.startsWith(".") || entry.name === "__pycache__" || entry.name === "__marimo__") return [];
+    if (leftBehind(entry.name)) return [];
     if (entry.isFile) return [{ file: await new Promise((done, failed) => entry.file(done, failed)), name: path + entry.name }];
     const reader = entry.createReader(), found = [];
     for (;;) { // a reader gives some entries at a time
@@ -126,6 +134,19 @@ if (form) {
   };
 
   field.addEventListener("change", () => choose(fromField()));
+  const folder = form.querySelector("[data-folder]");
+  if (folder && "webkitdirectory" in field) {
+    const picker = Object.assign(document.createElement("input"), { type: "file", webkitdirectory: true });
+    folder.hidden = false;
+    folder.addEventListener("click", () => picker.click());
+    picker.addEventListener("change", async () => {
+      const files = below(picker.files);
+      if (!files.length) return say([["There are no files in that folder.", true]]);
+      field.value = "";
+      await choose(files, true);
+      folder.focus();
+    });
+  }
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (button.disabled) return;
