@@ -21,7 +21,6 @@ from mograder.domain.grading_jobs import Job
 from mograder.domain.grading_results import Brief, GradingState, Progress, Queue
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
-from mograder.domain.rendered import RenderedCell
 from mograder.domain.results import CellFailure, CheckResult, CheckStatus, LimitReached, Outcome
 from mograder.domain.rule_editor import RulesAsText
 from mograder.domain.rules import RuleTexts
@@ -37,7 +36,7 @@ from mograder.web.pages.assignment import AssignmentPage, GradesPage, PersonPage
 from mograder.web.pages.board import PEOPLE_A_PAGE, BoardPage, RulesPage, Rush, part_of
 from mograder.web.pages.gradebook import ExportPage
 from mograder.web.pages.page import Frame, Page
-from mograder.web.pages.rendered import RenderedCells, RenderedPage, ShownCell
+from mograder.web.pages.rendered import RenderedPage
 from mograder.web.pages.source import Contents, look_into
 from mograder.wire.endpoints import MIB
 from tests.grading_samples import HALF_RIGHT, record
@@ -173,16 +172,7 @@ def source_page(contents: Contents, task: Assignment = TASKS[0]) -> SourcePage:
     return SourcePage(TEACHER, task, ALICE, "alice_20260310T100000.py", 2048, contents)
 
 
-RAN = tuple(
-    ShownCell(f"cell {number}", Markup("x = <span class='s'>1</span>"), each)
-    for number, each in enumerate((
-        RenderedCell("", 1, "", True, "text/html", f"<table><tr><th>a</th><td>1</td></tr></table>{SCRIPT}", SCRIPT),
-        RenderedCell("", 9, "", True, "image/png", "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
-                     "YPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="),
-        RenderedCell("", 12, "", True, "text/plain", SCRIPT, problem="ZeroDivisionError: division by zero"),
-        RenderedCell("", 15, ""),
-    ), 1)
-)  # fmt: skip
+RAN = TEACHER.at("/board", TASKS[0].name, "people", "alice", "alice_20260310T100000.py")
 SAMPLES: dict[str, Page] = {
     "assignment": assignment_page(board(FEW), kept="the grades are stored: 3 in all"),
     "assignment-nobody": assignment_page(Board(TASKS, ())),
@@ -204,8 +194,7 @@ SAMPLES: dict[str, Page] = {
     "person-hard": person_page(HARD_TASK, LONG),
     "source": source_page(look_into(StoredFile("a.py", len(CODE), 0, "", data=CODE.encode()))),
     "source-ran": replace(source_page(Contents(Markup("x = 1\n"))), ran=True),
-    "rendered": RenderedPage(TEACHER, TASKS[0], "alice", "/board", "/content"),
-    "rendered-cells": RenderedCells(TEACHER, RAN),
+    "rendered": RenderedPage(TEACHER, TASKS[0], "alice", RAN, f"{RAN}/notebook/content"),
     "source-cut": source_page(Contents(Markup("x = 1\n"), cut=True), HARD_TASK),
     "source-zip": source_page(Contents(files=ZIP, cut=True)),
     "source-broken": source_page(Contents(problem="this zip is not sound: download it to look at it")),

@@ -13,9 +13,13 @@ from mograder import factory
 from mograder.domain.grading_jobs import LEASE, Announced
 from mograder.domain.rendered import RenderedCell, RenderedNotebook
 from mograder.signing import Ed25519Signer
+from mograder.web.pages.highlight import highlight_python
+from mograder.web.pages.page import Frame, render
+from mograder.web.pages.rendered import RenderedCells, ShownCell
 from mograder.wire.rendered import pack
 from tests.grading_samples import signed_result
 from tests.parts import HW1, NOON, Running
+from tests.web.test_accessibility import AXE, CHECK, DARK, LIGHT, UNSEEN
 from tests.web.test_instructor import log_in
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
@@ -128,3 +132,26 @@ def test_even_without_the_filter_the_frame_lets_nothing_run_send_or_lead_away(
     outside.shutdown()
     outside.server_close()
     assert (outside.heard, sent) == ([], [])
+
+
+def test_axe_finds_nothing_in_the_frame_and_focus_is_seen(browser: Browser) -> None:
+    cells = tuple(
+        ShownCell(f"cell {number}", highlight_python(each.code), each)
+        for number, each in enumerate((
+            RenderedCell("", 1, "x = 'a'  # b", True, "text/html", "<table><tr><th>a</th></tr></table>", "out"),
+            RenderedCell("", 9, "def f(): ...", True, "image/png", PIXEL),
+            RenderedCell("", 12, "1 / 0", True, "text/plain", "value", problem="ZeroDivisionError: division by zero"),
+            RenderedCell("", 15, "check()"),
+        ), 1)
+    )  # fmt: skip
+    context = browser.new_context(viewport={"width": 360, "height": 800})
+    tab = context.new_page()
+    tab.set_content(render(RenderedCells(Frame("Algebra", 0), cells)))
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+    tab.add_script_tag(content=AXE.decode())
+    assert tab.evaluate(CHECK, LIGHT) == []
+    tab.emulate_media(color_scheme="dark")
+    assert tab.evaluate(CHECK, DARK) == []
+    tab.keyboard.press("Tab")
+    assert tab.evaluate(UNSEEN) == []
+    context.close()
