@@ -64,10 +64,14 @@ def test_doctor_says_what_waits_and_what_was_given_up(root: Path) -> None:
         submit_work(course.store, course.signer, ALICE, b"one")
         course.store.jobs.announce(HW1, Announced("t1"))
         assert any("waiting to be graded: 1" in each.what for each in doctor.check(Folders.of(root), NOON))
+        assert any("the oldest since 2026-" in each.what for each in doctor.check(Folders.of(root), NOON))
         for number in range(TRIES):
             job = course.store.jobs.claim("w", NOON + number, NOON + LEASE, [HW1])
             assert job is not None
             course.store.jobs.fail(job, "no sandbox", NOON)
+            if number == 0:
+                tried = [each.what for each in doctor.check(Folders.of(root), NOON)]
+                assert any("will be tried again: no sandbox" in each for each in tried)
         found = [each.what for each in doctor.check(Folders.of(root), NOON + LEASE)]
         assert any("could not be graded" in each and "no sandbox" in each for each in found)
     finally:

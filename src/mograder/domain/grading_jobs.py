@@ -118,6 +118,10 @@ class JobsStore(Protocol):
         """
         ...
 
+    def last_graded(self) -> int | None:
+        """When the newest result of the course was made, in Unix microseconds; None where there is none."""
+        ...
+
     def notebook(self, receipt: int) -> bytes:
         """That of the result in force of a submission, b"" where there is none."""
         ...

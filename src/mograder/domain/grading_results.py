@@ -78,11 +78,16 @@ class Brief:
 
 @dataclass(frozen=True)
 class Queue:
-    """What waits to be graded. `oldest` is when the first of it was received; `failed` are those given up."""
+    """What waits to be graded, with what runs. `oldest` is when the first of it was received.
+
+    `failed` are those given up, `retried` those that failed for a reason of ours and are tried again.
+    """
 
     waiting: int = 0
     oldest: int | None = None
     failed: tuple[Job, ...] = ()
+    retried: tuple[Job, ...] = ()
+    running: int = 0
 
 
 SLOW = 0.5
@@ -216,5 +221,12 @@ class GradingResults:
         now = self.clock()
         jobs = [each for each in self.store.jobs.waiting() if assignment in (None, each.assignment)]
         failed = tuple(each for each in jobs if each.is_given_up(now))
-        waits = [each.received for each in jobs if not each.is_given_up(now)]
-        return Queue(len(waits), min(waits, default=None), failed)
+        waits = [each for each in jobs if not each.is_given_up(now)]
+        return Queue(
+            len(waits), min((each.received for each in waits), default=None), failed,
+            tuple(each for each in waits if each.error), sum(each.lease > now for each in waits),
+        )  # fmt: skip
+
+    def last_graded(self) -> int | None:
+        """When the newest result was made, in Unix microseconds."""
+        return self.store.jobs.last_graded()

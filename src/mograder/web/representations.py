@@ -13,7 +13,7 @@ from mograder.domain.counting import ListedSubmission
 from mograder.domain.course import Course
 from mograder.domain.deadlines import Lateness
 from mograder.domain.disclosure import ShownResult, limit_in_words
-from mograder.domain.grading_results import Progress
+from mograder.domain.grading_results import Progress, Queue
 from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.results import CheckResult
 from mograder.domain.standings import Standing
@@ -187,6 +187,15 @@ def grading_info(progress: Progress) -> messages.GradingInfo:
     shown = progress.shown
     result = None if shown is None else _result_info(progress.shown_attempt or 0, shown, progress.statement)
     return messages.GradingInfo(progress.state, progress.attempt, progress.place, result, progress.error)
+
+
+def queue_info(queue: Queue, graded: int | None) -> messages.QueueInfo:
+    troubles = (*queue.retried, *queue.failed)
+    newest = max(troubles, key=lambda each: each.received).error if troubles else ""
+    seconds = [None if each is None else each / deadlines.SECOND for each in (queue.oldest, graded)]
+    return messages.QueueInfo(
+        queue.waiting, queue.running, seconds[0], len(queue.retried), len(queue.failed), newest, seconds[1]
+    )  # fmt: skip
 
 
 def _result_info(attempt: int, shown: ShownResult, statement: str) -> messages.ResultInfo:

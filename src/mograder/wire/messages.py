@@ -592,6 +592,24 @@ class GradingInfo:
 
 
 @dataclass(frozen=True)
+class QueueInfo:
+    """The state of grading, to be watched. Moments are Unix seconds.
+
+    `waiting` counts what has no result yet, `running` what of it is being graded; `oldest` is when the first of it was
+    received. `retried` failed for a reason of ours and are tried again, `failed` were given up; `error` is the newest
+    reason. `graded` is when the last result was made.
+    """
+
+    waiting: int
+    running: int
+    oldest: float | None
+    retried: int
+    failed: int
+    error: str
+    graded: float | None
+
+
+@dataclass(frozen=True)
 class FeedbackStored:
     files: list[str]
     status: str = "ok"

@@ -120,6 +120,9 @@ class FolderJobs:
         )
         return list(map(result_of, self._ledger.read(sql, values)))
 
+    def last_graded(self) -> int | None:
+        return next((row[0] for row in self._ledger.read("SELECT max(graded) FROM grading_results")), None)
+
     def notebook(self, receipt: int) -> bytes:
         sql = f"""SELECT notebook FROM grading_results AS result WHERE receipt = ?
         ORDER BY length(notebook) > 0 DESC, {IN_FORCE} DESC, graded DESC LIMIT 1"""

@@ -133,6 +133,10 @@ class PostgresJobs:
         )
         return list(map(result_of, self._tables.read(sql, *values)))
 
+    def last_graded(self) -> int | None:
+        sql = "SELECT max(graded) FROM grading_results WHERE course = %s"
+        return next((row[0] for row in self._tables.read(sql)), None)
+
     def notebook(self, receipt: int) -> bytes:
         sql = (
             "SELECT notebook FROM grading_results AS result WHERE course = %s AND receipt = %s "
