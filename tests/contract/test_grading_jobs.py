@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mograder.domain.chain import make_tombstone
 from mograder.domain.disclosure import Hidden
-from mograder.domain.grading_jobs import LEASE, TRIES, Announced, Job, Result
+from mograder.domain.grading_jobs import LEASE, TRIES, Announced, Job, Readiness, ReadyState, Result
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.store import Store
 from tests.contract.parts import NOTE, SIGNER, Open
@@ -44,6 +44,14 @@ def test_jobs_of_assignments_without_tests_do_not_wait_until_there_are_some(stor
     store.jobs.announce(HW1, Announced("t2", Hidden.AFTER_DUE))
     assert store.jobs.announced() == {HW1: Announced("t2", Hidden.AFTER_DUE)}
     assert len(store.jobs.waiting()) == 1
+
+
+def test_what_the_last_worker_said_of_an_assignment_is_known_to_all(open_again: Open) -> None:
+    store, other = open_again(), open_again()
+    said = Readiness(HW1, ReadyState.FAILED, NOON, "lab", "uv pip could not:\nno such package ä")
+    for each in (replace(said, state=ReadyState.BUILDING), said, Readiness(HW2, ReadyState.READY, NOON)):
+        store.jobs.report(each)
+    assert other.jobs.readiness() == {HW1: said, HW2: Readiness(HW2, ReadyState.READY, NOON)}
 
 
 def test_a_claimed_job_is_nobody_elses_until_its_lease_ends(open_again: Open) -> None:

@@ -19,12 +19,13 @@ from mograder.coursework.pool import Pool
 from mograder.coursework.worker import Worker
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
-from mograder.domain.grading_jobs import LEASE, Announced
+from mograder.domain.grading_jobs import LEASE, Announced, ReadyState
 from mograder.domain.names import Username
 from mograder.signing import Ed25519Signer
+from mograder.store.folder.doctor import check
 from mograder.wire.records import KIND, record_of
 from tests.graded_course import FAILING, HALF, RIGHT, SOURCE
-from tests.parts import HW1, make_course_folder, open_course, submit_work, until
+from tests.parts import HW1, NOON, SECOND, Clock, make_course_folder, open_course, submit_work, until
 
 STUDENTS = {"alice": (RIGHT, 30.0), "bob": (HALF, 9.2), "carl": (FAILING, 20.0)}
 
@@ -95,7 +96,7 @@ def test_what_waits_is_graded_once_with_a_signed_record(root: Path, opened: Call
     assert course.store.jobs.waiting() == []
 
 
-def test_a_file_that_is_not_what_was_handed_in_is_given_back(root: Path, opened: Callable[[int], Course]) -> None:
+def test_a_file_that_is_not_what_was_submitted_is_given_back(root: Path, opened: Callable[[int], Course]) -> None:
     course = opened(0)
     kept = submit_work(course.store, course.signer, Username("alice"), RIGHT.encode()).receipt.submission
     (root.parent / "submitted" / "hw1" / kept.filename).write_text(HALF)
@@ -115,6 +116,40 @@ def test_a_source_that_cannot_be_read_stops_no_other(root: Path, opened: Callabl
     graded, said = work(course, root)
     assert graded == 1
     assert "hw0 is not graded" in said[0]
+
+
+def test_instructors_know_whether_it_can_be_graded_and_what_fails_is_tried_again(root: Path, clock: Clock) -> None:
+    course = open_course(root, clock)
+    assert isinstance(course.signer, Ed25519Signer)
+    source, said = root.parent / "source" / "hw1" / "hw1.py", list[str]()
+    worker = Worker(
+        course, GradingFolders.of(root.parent), course.signer, jobs=1, stop=threading.Event(), say=said.append,
+        new_claim=lambda: "claim",
+    )  # fmt: skip
+
+    def state() -> tuple[ReadyState, int]:
+        worker.run(drain=True)
+        found = course.store.jobs.readiness()[HW1]
+        return found.state, found.moment
+
+    def findings() -> list[str]:
+        found = check(course.store.folders, clock())  # type: ignore[attr-defined]
+        return [f"{each.severity}: {each.what}" for each in found if "hw1 " in each.what]
+
+    try:
+        source.write_text(SOURCE.replace('["marimo"', '["marimo",, "x"'))
+        assert state() == (ReadyState.FAILED, NOON)
+        assert "PEP 723 block cannot be read" in course.store.jobs.readiness()[HW1].error
+        assert findings()[0].startswith("warning: hw1 cannot be graded, tried last 2026-03-10 12:00 UTC")
+        clock.now += SECOND
+        assert state() == (ReadyState.FAILED, NOON)  # not at once
+        clock.now += 60 * SECOND
+        assert state() == (ReadyState.FAILED, clock.now)
+        source.write_text(SOURCE)
+        assert state() == (ReadyState.READY, clock.now)
+        assert findings() == ["note: hw1 is ready to be graded since 2026-03-10 12:01:01 UTC"]
+    finally:
+        course.store.close()
 
 
 def test_a_worker_with_other_tests_than_the_announced_ones_grades_nothing(

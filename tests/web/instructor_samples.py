@@ -17,7 +17,7 @@ from mograder.domain.extensions import Extension
 from mograder.domain.files import StoredFile
 from mograder.domain.grade_changes import spread
 from mograder.domain.grades import GradeEntry
-from mograder.domain.grading_jobs import Job
+from mograder.domain.grading_jobs import Job, Readiness, ReadyState
 from mograder.domain.grading_results import Brief, GradingState, Progress, Queue
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
@@ -178,6 +178,10 @@ SAMPLES: dict[str, Page] = {
     "assignment-nobody": assignment_page(Board(TASKS, ())),
     "assignment-hard": assignment_page(board(HARD_PEOPLE, (HARD_TASK,)), problem=f"line 3: {SCRIPT}"),
     "assignment-graded": replace(assignment_page(board(FEW)), results=RESULTS, queue=QUEUE),
+    "assignment-building": assignment_page(board(FEW), readiness=Readiness(HW1, ReadyState.BUILDING, NOW, "lab")),
+    "assignment-broken": assignment_page(
+        board(FEW), readiness=Readiness(HW1, ReadyState.FAILED, NOW, SCRIPT, f"uv pip could not:\n{SCRIPT} {LONG}")
+    ),
     "assignment-many": assignment_page(board(MANY, (TASKS[0],)), Show.SUBMITTED),
     "assignment-sections": assignment_page(board(FEW), sections=("1", SCRIPT, LONG), section="1", drafts=3),
     "export": ExportPage(TEACHER, TASKS[0], Exported(b"x", "hw1-canvas.csv", CSV_TYPE, ("2 grades: left out",))),

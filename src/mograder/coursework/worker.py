@@ -9,6 +9,7 @@ dies instead, the lease ends and another worker claims it.
 from __future__ import annotations
 
 import contextlib
+import platform
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -22,7 +23,7 @@ from mograder.coursework.exams import Twice, Wishes, opened_exam
 from mograder.coursework.folders import GradingFolders
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, MograderError, NotFound, Temporary, Unreadable
-from mograder.domain.grading_jobs import LEASE, Announced, Job, Result, pause_after
+from mograder.domain.grading_jobs import LEASE, Announced, Job, Readiness, ReadyState, Result, pause_after
 from mograder.domain.names import AssignmentName
 from mograder.domain.receipts import Receipt
 from mograder.domain.regrade_jobs import RegradeJob
@@ -40,6 +41,9 @@ RENEW_SECONDS = LEASE / 3e6
 
 REST_SECONDS = 600.0
 """After which the processes of an assignment that nobody submits to are ended; the next submission starts them."""
+
+LONGEST_ERROR = 2000
+"""Characters of what failed that are kept."""
 
 
 @runtime_checkable
@@ -158,6 +162,7 @@ class Worker:
             else:
                 opened.failures = 0
                 self.say(f"{name} is graded again")
+                self._report(name, ReadyState.READY)
 
     def _retire(self, name: AssignmentName) -> None:
         with self._lock:
@@ -180,26 +185,40 @@ class Worker:
                     yield name, tuple(stamp for path in files for stamp in _stamp(path)) + settings
 
     def _ready(self, name: AssignmentName, stamp: Stamp, before: _Open | None) -> _Open:
+        """Read the source, build the environment, try the sandbox: before there is anything to grade.
+
+        Raises MograderError when the storage is away.
+        """
+        again = before if before is not None and before.stamp == stamp else None
         stack = contextlib.ExitStack()
+        if again is None:  # what is tried again has failed until it is there
+            self._report(name, ReadyState.BUILDING)
         try:
             exam = stack.enter_context(opened_exam(self._folders, name, None, Wishes({}, self._jobs)))
-        except MograderError as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, it must not stop what is graded beside it)
             stack.close()
-            again = before if before is not None and before.stamp == stamp else None
-            failed = _Open(stamp, None, stack, failures=again.failures if again else 0, trouble=error.message)
+            said = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
+            failed = _Open(stamp, None, stack, failures=again.failures if again else 0, trouble=said)
             failed.rest()
-            if again is None or again.trouble != error.message:
-                self.say(f"{name} is not graded: {error.message}")
+            if again is None or again.trouble != said:
+                self.say(f"{name} is not graded: {said}")
+            self._report(name, ReadyState.FAILED, said)
             return failed
         try:
             hidden = self._folders.file.grading_rules(name).hidden
             self._store.jobs.announce(name, Announced(exam.tested.tests, hidden))
+            self._report(name, ReadyState.READY)
         except BaseException:
             stack.close()
             raise
         self.say(f"{name} is graded, tests {exam.tested.tests[:12]}")
         self._release(name)
         return _Open(stamp, exam, stack, self._folders.find_source(name))
+
+    def _report(self, name: AssignmentName, state: ReadyState, error: str = "") -> None:
+        """Tell instructors how far it is. `error` may be long: its end says what failed."""
+        said = Readiness(name, state, self._course.clock(), platform.node(), error[-LONGEST_ERROR:])
+        self._store.jobs.report(said)
 
     # jobs
 
@@ -304,6 +323,8 @@ class Worker:
         """Claim no more of its jobs for a while: each would fail, and be given up in the end."""
         seconds = opened.rest()
         self.say(f"{name} cannot be graded on this machine now, tried again in {seconds:.0f} s: {fault}")
+        with contextlib.suppress(MograderError):  # the next failure is told again
+            self._report(name, ReadyState.FAILED, fault)
 
     def _give_back(self, job: Job | RegradeJob, error: str) -> bool:
         self.say(f"submission {job.receipt} of {job.username} for {job.assignment} could not be graded: {error}")

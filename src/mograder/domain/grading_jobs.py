@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from mograder.domain import deadlines
@@ -86,6 +87,28 @@ class Result:
     signed: str
 
 
+class ReadyState(StrEnum):
+    """How far a worker is with what it grades an assignment with: source, environment, sandbox."""
+
+    BUILDING = "building"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What the last worker said of an assignment, at `moment` (Unix microseconds) on `machine`.
+
+    `error` is what went wrong, with the last lines of the program that failed; "" for nothing.
+    """
+
+    assignment: AssignmentName
+    state: ReadyState
+    moment: int
+    machine: str = ""
+    error: str = ""
+
+
 class JobsStore(Protocol):
     """Jobs and results of one course. A job is made by `SubmissionsStore.accept`, with the receipt, or not at all."""
 
@@ -95,6 +118,14 @@ class JobsStore(Protocol):
 
     def announced(self) -> dict[AssignmentName, Announced]:
         """The assignments that are graded, and how."""
+        ...
+
+    def report(self, readiness: Readiness) -> None:
+        """Keep what a worker says of an assignment, in the place of what was said before."""
+        ...
+
+    def readiness(self) -> dict[AssignmentName, Readiness]:
+        """What was said last of each assignment."""
         ...
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:

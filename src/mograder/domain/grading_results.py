@@ -13,7 +13,7 @@ from mograder.domain.disclosure import Hidden, ShownResult, for_instructor, for_
 from mograder.domain.errors import MograderError, Unreadable
 from mograder.domain.extensions import Extensions
 from mograder.domain.grades import of_person
-from mograder.domain.grading_jobs import Job
+from mograder.domain.grading_jobs import Job, Readiness
 from mograder.domain.grading_record import GradingRecord
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Signer, latest_filename
@@ -215,6 +215,10 @@ class GradingResults:
         done = frozenset(user for receipt, user in seen.waiting.items() if receipt not in now.waiting)
         # A submission that came and was graded since `seen` had not been waiting then.
         return now, done if done or seen.results == now.results else None
+
+    def readiness(self, assignment: AssignmentName) -> Readiness | None:
+        """How far what grades the assignment is; None where no worker has said so."""
+        return self.store.jobs.readiness().get(assignment)
 
     def queue(self, assignment: AssignmentName | None = None) -> Queue:
         """What waits, in the course or in one assignment."""

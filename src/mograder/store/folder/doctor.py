@@ -19,9 +19,10 @@ from pathlib import Path
 
 from mograder.course_file import CONFIG_NAME, EMPTY, read_course_file
 from mograder.domain import deadlines
+from mograder.domain.codes import CAN_BE_GUESSED, HARDER, is_hard_to_guess
 from mograder.domain.contents import Contents, contents
 from mograder.domain.errors import MograderError, Unreadable
-from mograder.domain.grading_jobs import TRIES
+from mograder.domain.grading_jobs import TRIES, Readiness, ReadyState
 from mograder.domain.names import counted
 from mograder.domain.receipts import Receipt
 from mograder.domain.tokens import SECRET_NAME
@@ -40,6 +41,7 @@ from mograder.store.folder.survey import FolderSurvey
 from mograder.store.shared import files
 from mograder.store.shared.findings import Finding, Findings, error, lasting, note, warning
 from mograder.store.shared.manifest import MANIFEST
+from mograder.store.shared.rows import READINESS_COLUMNS, readiness_of
 
 SETTLES_WITHIN = 60
 """Seconds after which a submission that is still pending says that something keeps the server from finishing it."""
@@ -190,6 +192,10 @@ class _Look:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'grading_jobs'").fetchall():
                 return  # a ledger of an earlier version, which the next start brings up to date
             rows = connection.execute(UNGRADED).fetchall()
+            known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'grading_readiness'").fetchall()
+            ready = connection.execute(f"SELECT {READINESS_COLUMNS} FROM grading_readiness").fetchall() if known else []
+        for each in sorted(map(readiness_of, ready), key=lambda each: each.assignment):
+            yield _ready(each, self.folders.course)
         waits = [row for row in rows if row[0] < TRIES or row[1] > self.now]
         failed = [row[2] for row in rows if row not in waits]
         if failed:
@@ -286,6 +292,8 @@ class _Look:
             course = read_course_file(path)
         except Unreadable as problem:
             yield error(problem.message, path, MEND_BY_HAND)
+        if (code := course.plan().enrollment_code) and not is_hard_to_guess(code):
+            yield note(CAN_BE_GUESSED, path, HARDER)
         try:
             listed = ReleaseFolder(self.folders).assignments(course.plan())
         except Unreadable as problem:
@@ -391,3 +399,16 @@ def _hide(paths: list[Path]) -> str:
 def _close(path: Path) -> str:
     path.chmod(0o600)
     return f"chmod 600 {path}"
+
+
+def _ready(readiness: Readiness, course: Path) -> Finding:
+    """How far what grades an assignment is: source, environment, sandbox."""
+    name, since = readiness.assignment, deadlines.readable(readiness.moment)
+    if readiness.state is ReadyState.FAILED:
+        return warning(
+            f"{name} cannot be graded, tried last {since} (on {readiness.machine}): {readiness.error}", course,
+            "mend the cause: the worker tries again by itself",
+        )  # fmt: skip
+    if readiness.state is ReadyState.BUILDING:
+        return note(f"the environment of {name} is being built since {since}", course, "wait for the worker")
+    return note(f"{name} is ready to be graded since {since}", course, "the worker looks again when its source changes")

@@ -24,3 +24,11 @@ CREATE TRIGGER regrade_jobs_change AFTER UPDATE ON regrade_jobs
 BEGIN UPDATE versions SET number = number + 1 WHERE noun = 'regrades'; END;
 CREATE TRIGGER regrade_jobs_go AFTER DELETE ON regrade_jobs
 BEGIN UPDATE versions SET number = number + 1 WHERE noun = 'regrades'; END;
+-- Whether what grades an assignment is ready: its source read, its environment built, its sandbox tried.
+CREATE TABLE grading_readiness (
+    assignment TEXT PRIMARY KEY,
+    state      TEXT NOT NULL,                 -- building, ready or failed
+    moment     INTEGER NOT NULL,              -- since when
+    machine    TEXT NOT NULL,                 -- where the worker runs that says so
+    error      TEXT NOT NULL                  -- the last lines of it; '' for none
+) STRICT;

@@ -20,3 +20,13 @@ CREATE TABLE regrade_jobs (
 CREATE INDEX regrade_jobs_of ON regrade_jobs (course, assignment, username);
 -- How often regrades have changed.
 ALTER TABLE courses ADD COLUMN regrades bigint NOT NULL DEFAULT 0;
+-- Whether what grades an assignment is ready: its source read, its environment built, its sandbox tried.
+CREATE TABLE grading_readiness (
+    course     text NOT NULL,
+    assignment text NOT NULL,
+    state      text NOT NULL,                 -- building, ready or failed
+    moment     bigint NOT NULL,               -- since when
+    machine    text NOT NULL,                 -- where the worker runs that says so
+    error      text NOT NULL,                 -- the last lines of it; '' for none
+    PRIMARY KEY (course, assignment)
+);

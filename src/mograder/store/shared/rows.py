@@ -9,7 +9,7 @@ from typing import Any
 from mograder.domain.access import Account, ExternalId, Role
 from mograder.domain.audit import Event
 from mograder.domain.extensions import Extension
-from mograder.domain.grading_jobs import Job, Result
+from mograder.domain.grading_jobs import Job, Readiness, ReadyState, Result
 from mograder.domain.marking import Entry, Kind
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt, Submission
@@ -31,6 +31,8 @@ EVENT_COLUMNS = ", ".join(each.name for each in fields(Event))
 ERASED_COLUMNS = "number, previous, hash, statement"
 
 JOB_COLUMNS = ", ".join(each.name for each in fields(Job))
+
+READINESS_COLUMNS = ", ".join(each.name for each in fields(Readiness))
 
 RESULT_COLUMNS = ", ".join(each.name for each in fields(Result))
 
@@ -100,6 +102,17 @@ def receipt_values(receipt: Receipt) -> Row:
 def job_of(row: Row) -> Job:
     receipt, assignment, username, *rest = row
     return Job(receipt, AssignmentName(assignment), Username(username), *rest)
+
+
+def readiness_of(row: Row) -> Readiness:
+    assignment, state, *rest = row
+    return Readiness(AssignmentName(assignment), ReadyState(state), *rest)
+
+
+def readiness_values(readiness: Readiness) -> Row:
+    """The values of READINESS_COLUMNS."""
+    assignment, state, *rest = astuple(readiness)
+    return (assignment, state.value, *rest)
 
 
 def result_of(row: Row) -> Result:

@@ -20,6 +20,7 @@ from mograder.domain.extensions import Change, Decision, State
 from mograder.domain.files import StoredFile
 from mograder.domain.grade_changes import Spread
 from mograder.domain.grades import GradeEntry, of_person
+from mograder.domain.grading_jobs import Readiness
 from mograder.domain.grading_results import Brief, Progress, Queue
 from mograder.domain.names import FileName, Username, counted, parse_exact_owner
 from mograder.domain.receipts import USUAL_ENDING, latest_filename, version_ending
@@ -90,6 +91,8 @@ class AssignmentPage(OnAssignment):
     drafts: int = 0
     results: Mapping[Username, Brief] = field(default_factory=dict)
     queue: Queue = field(default_factory=Queue)
+    readiness: Readiness | None = None
+    """How far what grades it is; None where no worker has said so."""
     shows = tuple(Show)
     formats = (
         (ExportFormat.CANVAS, "Canvas"), (ExportFormat.MOODLE, "Moodle gradebook"),
@@ -209,7 +212,7 @@ def assignment(request: PageRequest) -> AssignmentPage:
         request.frame, task, tuple(rows), part, show, counts, spread, penalties, kept=kept,
         sections=everybody.sections, section=section, drafts=_drafts(request, task),
         results=request.course.results.newest(task.name, {row.username for row in rows}),
-        queue=request.course.results.queue(task.name),
+        queue=request.course.results.queue(task.name), readiness=request.course.results.readiness(task.name),
     )  # fmt: skip
 
 
