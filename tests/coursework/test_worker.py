@@ -128,7 +128,7 @@ def test_instructors_know_whether_it_can_be_graded_and_what_fails_is_tried_again
     )  # fmt: skip
 
     def state() -> tuple[ReadyState, int]:
-        worker.run(drain=True)
+        worker.prepare()
         found = course.store.jobs.readiness()[HW1]
         return found.state, found.moment
 
@@ -149,6 +149,7 @@ def test_instructors_know_whether_it_can_be_graded_and_what_fails_is_tried_again
         assert state() == (ReadyState.READY, clock.now)
         assert findings() == ["note: hw1 is ready to be graded since 2026-03-10 12:01:01 UTC"]
     finally:
+        worker.close()
         course.store.close()
 
 

@@ -62,8 +62,8 @@ class _Open:
 
     `told`: it has been said that the course is graded with other tests now. `running` jobs use it; one that is
     `retired` is closed with the last of them. `used` is when the last one ended (monotonic seconds). After a failure
-    that is this machine's own, it is tried again at `resting_until`; `failures` counts those in a row, and nothing is
-    claimed meanwhile. `trouble` is why it is not ready.
+    that is this machine's own, it is tried again at `resting_until` (Unix microseconds), and nothing is claimed
+    meanwhile; `failures` counts those in a row. `trouble` is why it is not ready.
     """
 
     stamp: Stamp
@@ -75,19 +75,19 @@ class _Open:
     retired: bool = False
     used: float = 0.0
     failures: int = 0
-    resting_until: float = 0.0
+    resting_until: int = 0
     trouble: str = ""
 
-    def is_due(self) -> bool:
-        """Whether something failed here that is to be tried again now."""
-        return self.failures > 0 and time.monotonic() >= self.resting_until
+    def is_due(self, now: int) -> bool:
+        """Whether something failed here that is to be tried again at `now`."""
+        return self.failures > 0 and now >= self.resting_until
 
-    def rest(self) -> float:
-        """Let what failed rest for a while, longer each time; for how many seconds."""
+    def rest(self, now: int) -> int:
+        """Let what failed rest for a while, longer each time; for how many microseconds."""
         self.failures += 1
-        seconds = pause_after(self.failures) / 1e6
-        self.resting_until = time.monotonic() + seconds
-        return seconds
+        pause = pause_after(self.failures)
+        self.resting_until = now + pause
+        return pause
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Worker:
             self._retire(name)
         for name, stamp in found.items():
             held = self._open.get(name)
-            if held is None or held.stamp != stamp or (held.exam is None and held.is_due()):
+            if held is None or held.stamp != stamp or (held.exam is None and held.is_due(self._course.clock())):
                 opened = self._ready(name, stamp, held)
                 self._retire(name)
                 with self._lock:
@@ -156,7 +156,7 @@ class Worker:
             opened.used = 0.0 if unused else opened.used
         if unused and isinstance(exam.runs, Rests):
             exam.runs.rest()
-        if opened.is_due():
+        if opened.is_due(self._course.clock()):
             if fault := self._own_fault(opened, exam):
                 self._let_rest(name, opened, fault)
             else:
@@ -199,7 +199,7 @@ class Worker:
             stack.close()
             said = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
             failed = _Open(stamp, None, stack, failures=again.failures if again else 0, trouble=said)
-            failed.rest()
+            failed.rest(self._course.clock())
             if again is None or again.trouble != said:
                 self.say(f"{name} is not graded: {said}")
             self._report(name, ReadyState.FAILED, said)
@@ -321,7 +321,7 @@ class Worker:
 
     def _let_rest(self, name: AssignmentName, opened: _Open, fault: str) -> None:
         """Claim no more of its jobs for a while: each would fail, and be given up in the end."""
-        seconds = opened.rest()
+        seconds = opened.rest(self._course.clock()) / 1e6
         self.say(f"{name} cannot be graded on this machine now, tried again in {seconds:.0f} s: {fault}")
         with contextlib.suppress(MograderError):  # the next failure is told again
             self._report(name, ReadyState.FAILED, fault)
