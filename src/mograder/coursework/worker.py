@@ -162,7 +162,7 @@ class Worker:
             else:
                 opened.failures = 0
                 self.say(f"{name} is graded again")
-                self._report(name, ReadyState.READY)
+                self._report(name, ReadyState.READY, wanted=exam.wanted, lock=exam.lock)
 
     def _retire(self, name: AssignmentName) -> None:
         with self._lock:
@@ -194,7 +194,8 @@ class Worker:
         if again is None:  # what is tried again has failed until it is there
             self._report(name, ReadyState.BUILDING)
         try:
-            exam = stack.enter_context(opened_exam(self._folders, name, None, Wishes({}, self._jobs)))
+            wishes = Wishes({}, self._jobs, locked=self._store.jobs.readiness().get(name))
+            exam = stack.enter_context(opened_exam(self._folders, name, None, wishes))
         except Exception as error:  # noqa: BLE001 (whatever it is, it must not stop what is graded beside it)
             stack.close()
             said = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
@@ -207,7 +208,7 @@ class Worker:
         try:
             hidden = self._folders.file.grading_rules(name).hidden
             self._store.jobs.announce(name, Announced(exam.tested.tests, hidden))
-            self._report(name, ReadyState.READY)
+            self._report(name, ReadyState.READY, wanted=exam.wanted, lock=exam.lock)
         except BaseException:
             stack.close()
             raise
@@ -215,9 +216,11 @@ class Worker:
         self._release(name)
         return _Open(stamp, exam, stack, self._folders.find_source(name))
 
-    def _report(self, name: AssignmentName, state: ReadyState, error: str = "") -> None:
+    def _report(
+        self, name: AssignmentName, state: ReadyState, error: str = "", wanted: str = "", lock: str = ""
+    ) -> None:
         """Tell instructors how far it is. `error` may be long: its end says what failed."""
-        said = Readiness(name, state, self._course.clock(), platform.node(), error[-LONGEST_ERROR:])
+        said = Readiness(name, state, self._course.clock(), platform.node(), error[-LONGEST_ERROR:], wanted, lock)
         self._store.jobs.report(said)
 
     # jobs
@@ -324,7 +327,9 @@ class Worker:
         seconds = opened.rest(self._course.clock()) / 1e6
         self.say(f"{name} cannot be graded on this machine now, tried again in {seconds:.0f} s: {fault}")
         with contextlib.suppress(MograderError):  # the next failure is told again
-            self._report(name, ReadyState.FAILED, fault)
+            exam = opened.exam
+            assert exam is not None, "it was run"
+            self._report(name, ReadyState.FAILED, fault, exam.wanted, exam.lock)
 
     def _give_back(self, job: Job | RegradeJob, error: str) -> bool:
         self.say(f"submission {job.receipt} of {job.username} for {job.assignment} could not be graded: {error}")

@@ -42,8 +42,8 @@ MIGRATIONS = (
     "ledger_013.sql",
     "ledger_014.sql",
     "ledger_015.sql",
-    "ledger_018.sql",
     "ledger_016.sql",
+    "ledger_017.sql",
 )
 
 

@@ -1,2 +1,2 @@
--- The notebook as it ran, for instructors (see wire/rendered.py).
-ALTER TABLE grading_results ADD COLUMN notebook BLOB NOT NULL DEFAULT x'';
+-- What was added to an assignment's marking lately.
+CREATE INDEX marking_since ON marking (assignment, number) WHERE latest = 1;

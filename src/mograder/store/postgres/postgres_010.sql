@@ -1,2 +1,4 @@
--- The notebook as it ran, for instructors (see wire/rendered.py).
-ALTER TABLE grading_results ADD COLUMN notebook bytea NOT NULL DEFAULT ''::bytea;
+-- A person's extensions in all assignments, without those of others.
+CREATE INDEX extensions_by_person ON extensions (course, username);
+-- What was added to an assignment's marking lately.
+CREATE INDEX marking_since ON marking (course, assignment, number) WHERE latest = 1;
