@@ -8,7 +8,8 @@ from pathlib import Path
 from time import time_ns
 from typing import Any, get_args, get_type_hints
 
-from mograder.course_file import CourseFile
+from mograder.course_file import CONFIG_NAME, CourseFile, read_course_file
+from mograder.domain.errors import Unreadable
 
 MAX_UPLOAD = 100  # MiB
 
@@ -118,7 +119,8 @@ class ServeSettings:
     )
     workers: int = _setting("How many processes serve.", 1, env="MOGRADER_WORKERS", toml="server.workers")
     grading_workers: int | None = _setting(
-        "How many submissions are graded at once as they come in; 0 for none. By default 1 where there are tests.",
+        "How many submissions are graded at once as they come in, of all courses; 0 for none. By default 1 where there "
+        "are tests.",
         None, env="MOGRADER_GRADING_WORKERS", toml="server.grading_workers",
     )  # fmt: skip
 
@@ -153,6 +155,21 @@ def course_folder(root: Path) -> Path:
         if each.name == "release":
             return each.parent.resolve()
     return real
+
+
+def source_folder(root: Path) -> Path:
+    """Where the notebooks with solutions and tests are, of the course that is served from `root`."""
+    home = course_folder(root)
+    try:
+        named = read_course_file(home / CONFIG_NAME).dirs.source
+    except Unreadable:
+        named = None  # a slip in the settings: as if nothing was said
+    return home / (named or "source")
+
+
+def has_tests(root: Path) -> bool:
+    """Whether the course that is served from `root` has notebooks to grade with."""
+    return any(source_folder(root).glob("*/*.py"))
 
 
 def resolve(given: Mapping[str, Any], course: CourseFile, folder: Path) -> ServeSettings:

@@ -155,6 +155,15 @@ def open_courses(place: Path | str) -> Courses:
     return PostgresCourses(str(place))
 
 
+def courses_have_tests(place: Path | str) -> bool:
+    """Whether submissions of any of the courses can be graded. Raises Usage and MograderError."""
+    courses = open_courses(place)
+    try:
+        return bool(courses.with_tests())
+    finally:
+        courses.close()
+
+
 def upgrade_database(url: str) -> tuple[int, int]:
     """Bring a database's schema up to date; the version before and after. Raises Usage, Temporary, Unreadable."""
     if not is_database(url):

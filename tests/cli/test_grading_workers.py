@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from mograder import factory
-from mograder.cli import run
-from mograder.cli.grading_workers import grading, refuse_served_sources
+from mograder.cli.grading_workers import grading, one_course, refuse_served_sources
 from mograder.domain.errors import Usage
 from mograder.domain.grading_jobs import LEASE, TRIES, Announced
 from mograder.store.folder import doctor
@@ -53,15 +52,10 @@ def test_while_a_course_is_served_its_submissions_are_graded_wherever_they_are_k
     try:
         submit_work(course.store, course.signer, ALICE, RIGHT.encode())
         assert list(elsewhere.rglob("*.py"))
-        with grading(root, None, elsewhere):
+        with grading(one_course(root, elsewhere), None):
             until(lambda: course.store.jobs.results(HW1))
     finally:
         course.store.close()
-
-
-def test_workers_of_many_courses_are_not_started_by_serve(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["serve", "--courses", str(tmp_path), "--grading-workers", "1"]) == 2
-    assert "mograder worker" in capsys.readouterr().err
 
 
 def test_doctor_says_what_waits_and_what_was_given_up(root: Path) -> None:
@@ -70,10 +64,14 @@ def test_doctor_says_what_waits_and_what_was_given_up(root: Path) -> None:
         submit_work(course.store, course.signer, ALICE, b"one")
         course.store.jobs.announce(HW1, Announced("t1"))
         assert any("waiting to be graded: 1" in each.what for each in doctor.check(Folders.of(root), NOON))
+        assert any("the oldest since 2026-" in each.what for each in doctor.check(Folders.of(root), NOON))
         for number in range(TRIES):
             job = course.store.jobs.claim("w", NOON + number, NOON + LEASE, [HW1])
             assert job is not None
             course.store.jobs.fail(job, "no sandbox", NOON)
+            if number == 0:
+                tried = [each.what for each in doctor.check(Folders.of(root), NOON)]
+                assert any("will be tried again: no sandbox" in each for each in tried)
         found = [each.what for each in doctor.check(Folders.of(root), NOON + LEASE)]
         assert any("could not be graded" in each and "no sandbox" in each for each in found)
     finally:

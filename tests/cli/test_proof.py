@@ -15,9 +15,16 @@ from pathlib import Path
 import pytest
 
 from mograder.cli import run
+from mograder.coursework.records import write_record
+from mograder.domain.grading_jobs import LEASE
+from mograder.domain.grading_record import GradingRecord
+from mograder.domain.result_statement import KIND as STATEMENT
 from mograder.signing import Ed25519Signer, new_private_key
+from mograder.wire.records import KIND, record_of
 from tests.cli.conftest import Mograder, work
-from tests.parts import CODE, Running, names_in, running, sha256
+from tests.grading_samples import signed_result
+from tests.parts import CODE, NOON, Running, names_in, open_store, running, sha256
+from tests.parts import HW1 as ASSIGNMENT
 
 HW1 = Path(".mograder/receipts")
 
@@ -218,3 +225,95 @@ def test_the_examples_of_the_documentation_check_a_receipt_and_a_course(
     assert ran.stdout.startswith("head 3:"), ran.stderr
     (course / "submitted/hw1/alice.py").write_bytes(b"x = 9\n")
     assert "AssertionError" in example(whole, course).stderr
+
+
+# results
+
+
+def grade_newest(server: Running) -> tuple[Ed25519Signer, GradingRecord]:
+    """The newest submission gets its result, as of a worker; the course's key, and the record."""
+    with closing(open_store(server.root)) as store:
+        signer = Ed25519Signer(store.keys.signing_key(new_private_key))
+        job = store.jobs.claim("w", NOON, NOON + LEASE, [ASSIGNMENT])
+        assert job is not None
+        made = signed_result(store, signer, job)
+        assert store.jobs.finish(job, made)
+    return signer, record_of(signer.verify(made.signed, KIND))
+
+
+@pytest.fixture
+def result(alice: Mograder, server: Running) -> Path:
+    """Where alice's client has kept the signed result of her second submission."""
+    submit_twice(alice)
+    grade_newest(server)
+    assert "15.8 of 30 points" in alice("feedback", "hw1").out
+    (found,) = Path(".mograder/results").glob("*.json")
+    return found
+
+
+def test_ones_own_files_show_receipt_and_result_checked_with_and_without_the_server(
+    alice: Mograder, server: Running, result: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = "right: result of receipt 2: alice, hw1, 15.8 of 30 points by checks (Q1 2.5, Q2 13.3), graded "
+    assert right in alice("verify").out
+    alice("receipts", "-o", "history")
+    assert right in alice("verify", "history").out
+    server.kill()
+    assert right in alice("verify", "homework.py", "--offline").out
+    assert run(["verify", "homework.py", str(kept()[1]), str(result)]) == 0
+    said = capsys.readouterr().out
+    assert right in said
+    assert "right: homework.py: is what receipt 2 is for" in said
+    assert "hidden" not in result.read_text()
+
+
+def replace_claims(server: Running, result: Path, **changes: object) -> None:
+    """The course itself signs another result."""
+    with closing(open_store(server.root)) as store:
+        signer = Ed25519Signer(store.keys.signing_key(new_private_key))
+    claims = signer.verify(json.loads(result.read_text())["statement"], STATEMENT)
+    result.write_text(json.dumps({"server": server.url, "statement": signer.sign({**claims, **changes}, STATEMENT)}))
+
+
+def test_a_result_that_does_not_belong_to_the_receipt_is_wrong_and_says_why(
+    alice: Mograder, server: Running, result: Path
+) -> None:
+    genuine = result.read_text()
+
+    def wrong(*words: str) -> str:
+        ran = alice("verify", "--offline", *words, code=7)
+        assert ran.out.count("wrong: ") == 1
+        return ran.out
+
+    replace_claims(server, result, sha256=sha256(b"another"))
+    assert "it does not belong to receipt 2: it states another sha256" in wrong()
+    replace_claims(server, result, user="bob", receipt=1)
+    assert "it does not belong to receipt 1: it states another user, sha256" in wrong()
+    replace_claims(server, result, receipt=3)
+    assert "it is of receipt 3, which is not here" in wrong()
+    forged = Ed25519Signer(new_private_key()).sign({"receipt": 2, "points": 30}, STATEMENT)
+    result.write_text(json.dumps({"server": server.url, "statement": forged}))
+    assert "not signed by this course" in wrong()
+    receipt = json.loads(kept()[1].read_text())["receipt"]
+    result.write_text(json.dumps({"server": server.url, "statement": receipt}))  # a receipt is no result
+    assert "statement of another kind" in wrong()
+    result.write_text(genuine)
+    kept()[1].unlink()
+    assert "it is of receipt 2, which is not here" in wrong()
+
+
+def test_a_grading_record_is_bound_to_the_receipt_beside_it(
+    alice: Mograder, server: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit_twice(alice)
+    signer, made = grade_newest(server)
+    record, receipt = Path("record.json"), str(kept()[1])
+    write_record(record, made, signer)
+    assert run(["verify", str(record), receipt]) == 0
+    assert "right: result of receipt 2: alice, hw1, 15.8 of 30 points" in capsys.readouterr().out
+    other = str(kept()[0])
+    assert run(["verify", str(record), other]) == 7
+    assert "it is of receipt 2, which is not here" in capsys.readouterr().out
+    record.write_text(record.read_text().replace('"points": 15.8', '"points": 30.0'))
+    assert run(["verify", str(record), receipt]) == 7
+    assert "the file was altered" in capsys.readouterr().out

@@ -15,7 +15,10 @@ from mograder.domain.errors import NameTaken, NotFound, Temporary
 from mograder.domain.names import CourseName
 from mograder.domain.store import CourseEntry, Courses
 from mograder.store.folder.courses import CourseFolders
+from mograder.store.folder.layout import served_folders
 from mograder.store.postgres.courses import PostgresCourses
+from mograder.store.publication import read_publication
+from tests.graded_course import SOURCE
 from tests.parts import NOON, SECOND
 from tests.postgres import fresh_database
 
@@ -141,3 +144,27 @@ def test_what_the_folder_does_not_let_us_do_is_said(tmp_path: Path) -> None:
         with pytest.raises(Temporary, match=f"cannot {doing}: "):
             ask()
     courses.close()
+
+
+def test_the_courses_with_tests_are_those_that_are_open_and_have_a_notebook_to_grade_with(
+    courses: Courses, tmp_path: Path
+) -> None:
+    for name in (ALGEBRA, LOGIC, SETS):
+        courses.create(name, MADE)
+    assert courses.with_tests() == []
+    for name in (ALGEBRA, LOGIC):
+        bring_tests(courses, name, tmp_path)
+    assert courses.with_tests() == [ALGEBRA, LOGIC]
+    courses.archive(LOGIC, NOON, CLOSED)
+    assert courses.with_tests() == [ALGEBRA]
+
+
+def bring_tests(courses: Courses, name: CourseName, folder: Path) -> None:
+    """In a folder they are put there; into a database they are published."""
+    home = folder / name
+    (home / "release").mkdir(parents=True, exist_ok=True)
+    (home / "solutions" / "hw1").mkdir(parents=True)
+    (home / "mograder.toml").write_text('[dirs]\nsource = "solutions"\n')
+    (home / "solutions" / "hw1" / "hw1.py").write_text(SOURCE)
+    if isinstance(courses, PostgresCourses):
+        courses.publish(name, read_publication(served_folders(home / "release")), MADE)

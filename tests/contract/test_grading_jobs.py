@@ -223,3 +223,16 @@ def test_a_worker_that_was_behind_does_not_replace_the_result_of_the_announced_t
     assert [each.tests for each in store.jobs.results(HW1)] == ["t1", "t2"]
     store.jobs.announce(HW1, Announced("t3"))
     assert [each.tests for each in store.jobs.results(HW1, ALICE)] == ["t2", "t1"]
+
+
+def test_the_notebook_as_it_ran_is_kept_with_its_result_and_goes_with_the_person(open_again: Open) -> None:
+    store, other = open_again(), open_again()
+    submit_work(store, SIGNER, ALICE, b"one")
+    job = take(store)
+    assert (store.jobs.notebook(job.receipt), store.jobs.last_graded()) == (b"", None)
+    assert store.jobs.finish(job, result(job), b"\x00as it ran")
+    assert not store.jobs.finish(job, result(job), b"again")
+    assert store.jobs.finish(job, result(job, "t2"))  # graded again by other tests, without a look at the cells
+    assert (other.jobs.notebook(job.receipt), other.jobs.last_graded()) == (b"\x00as it ran", NOON)
+    store.erase(ALICE, lambda receipt: make_tombstone(receipt, SIGNER, "course", NOON), NOTE)
+    assert other.jobs.notebook(job.receipt) == b""

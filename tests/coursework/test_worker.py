@@ -15,6 +15,7 @@ import pytest
 
 from mograder.config import utc_now
 from mograder.coursework.folders import GradingFolders
+from mograder.coursework.pool import Pool
 from mograder.coursework.worker import Worker
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
@@ -70,7 +71,11 @@ def work(course: Course, root: Path) -> tuple[int, list[str]]:
         course, GradingFolders.of(root.parent), course.signer, jobs=2, stop=threading.Event(), say=said.append,
         new_claim=lambda: f"claim {next(numbers)}",
     )  # fmt: skip
-    return worker.run(drain=True), said
+    return drain(worker, said.append), said
+
+
+def drain(worker: Worker, say: Callable[[str], None]) -> int:
+    return Pool(lambda: {"": worker}, jobs=2, stop=threading.Event(), say=say).run(drain=True)
 
 
 def points(course: Course) -> dict[str, list[float | None]]:
@@ -123,7 +128,7 @@ def test_instructors_know_whether_it_can_be_graded_and_what_fails_is_tried_again
     )  # fmt: skip
 
     def state() -> tuple[ReadyState, int]:
-        worker.run(drain=True)
+        worker.prepare()
         found = course.store.jobs.readiness()[HW1]
         return found.state, found.moment
 
@@ -144,6 +149,7 @@ def test_instructors_know_whether_it_can_be_graded_and_what_fails_is_tried_again
         assert state() == (ReadyState.READY, clock.now)
         assert findings() == ["note: hw1 is ready to be graded since 2026-03-10 12:01:01 UTC"]
     finally:
+        worker.close()
         course.store.close()
 
 
@@ -163,7 +169,7 @@ def test_a_worker_with_other_tests_than_the_announced_ones_grades_nothing(
         new_claim=lambda: "claim",
     )  # fmt: skip
     submit_work(course.store, course.signer, Username("alice"), RIGHT.encode())
-    assert worker.run(drain=True) == 0
+    assert drain(worker, said.append) == 0
     assert points(course) == {}
     assert "graded with other tests now" in said[-1]
 

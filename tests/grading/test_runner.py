@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from mograder.domain.rendered import RenderedNotebook
 from mograder.domain.results import CheckStatus, Outcome, RunReport
 from mograder.grading.environment import Environment
 from mograder.grading.runner import DataFile, Grader, Limits, Tests, data_files
 from mograder.grading.sandbox import Sandbox
+from mograder.wire.rendered import pack, unpack
 from tests.grading.conftest import LIMITS, Grade
 from tests.grading.notebooks import (
     ANSWERS,
@@ -306,3 +308,26 @@ def test_limits_and_files_are_values() -> None:
     assert Tests(SOURCE, "hw1").digest == Tests(SOURCE, "hw1").digest
     assert set(ANSWERS) == set(CHECKS)
     assert all(f'"{key}"' in MARKS for key in ANSWERS)
+
+
+HTML = 'class Html:\n    def _repr_html_(self):\n        return "<b>bold</b>"\nHtml()'
+SLOW = "class Slow:\n    def __repr__(self):\n        while True:\n            pass\nSlow()"
+
+
+def test_what_cells_show_and_print_is_seen_and_no_failure_of_that_is_one_of_the_cell(grader: Grader) -> None:
+    cells = ("print('hello')\n[1, 2]", "mo.md('**strong**')", HTML, SLOW, "'x' * 1_000_000", "1 / 0", "_y = 1")
+    seen: list[RenderedNotebook] = []
+    report = grader.grade(submission({}, *cells).encode(), "hw1.py", seen.append)
+    assert [each.error for each in report.failures] == ["ZeroDivisionError: division by zero"]
+    assert earned(report)["answer"] == 1
+    assert report.limits == ()
+    printed, markdown, html, slow, long, failed, quiet = seen[0].cells[1:8]
+    assert (printed.kind, printed.value, printed.printed) == ("text/plain", "[1, 2]", "hello\n")
+    assert (markdown.kind, "strong" in markdown.value) == ("text/html", True)
+    assert (html.kind, html.value, html.code) == ("text/html", "<b>bold</b>", HTML)
+    assert "cannot be shown" in slow.value
+    assert len(long.value) < 30_000
+    assert "ZeroDivisionError" in failed.problem
+    assert (quiet.ran, quiet.kind, quiet.printed) == (True, "", "")
+    assert not seen[0].cells[-1].ran, "checks run apart"
+    assert unpack(pack(seen[0])) == seen[0]

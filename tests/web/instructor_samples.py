@@ -36,6 +36,7 @@ from mograder.web.pages.assignment import AssignmentPage, GradesPage, PersonPage
 from mograder.web.pages.board import PEOPLE_A_PAGE, BoardPage, RulesPage, Rush, part_of
 from mograder.web.pages.gradebook import ExportPage
 from mograder.web.pages.page import Frame, Page
+from mograder.web.pages.rendered import RenderedPage
 from mograder.web.pages.source import Contents, look_into
 from mograder.wire.endpoints import MIB
 from tests.grading_samples import HALF_RIGHT, record
@@ -171,6 +172,7 @@ def source_page(contents: Contents, task: Assignment = TASKS[0]) -> SourcePage:
     return SourcePage(TEACHER, task, ALICE, "alice_20260310T100000.py", 2048, contents)
 
 
+RAN = TEACHER.at("/board", TASKS[0].name, "people", "alice", "alice_20260310T100000.py")
 SAMPLES: dict[str, Page] = {
     "assignment": assignment_page(board(FEW), kept="the grades are stored: 3 in all"),
     "assignment-nobody": assignment_page(Board(TASKS, ())),
@@ -199,6 +201,8 @@ SAMPLES: dict[str, Page] = {
     "person-graded": replace(person_page(), grading=hard_result()),
     "person-hard": person_page(HARD_TASK, LONG),
     "source": source_page(look_into(StoredFile("a.py", len(CODE), 0, "", data=CODE.encode()))),
+    "source-ran": replace(source_page(Contents(Markup("x = 1\n"))), ran=True),
+    "rendered": RenderedPage(TEACHER, TASKS[0], "alice", RAN, f"{RAN}/notebook/content"),
     "source-cut": source_page(Contents(Markup("x = 1\n"), cut=True), HARD_TASK),
     "source-zip": source_page(Contents(files=ZIP, cut=True)),
     "source-broken": source_page(Contents(problem="this zip is not sound: download it to look at it")),

@@ -219,3 +219,28 @@ def test_a_result_that_the_course_did_not_sign_is_shown_to_nobody(graded: Course
     teacher.post("/login", token=token_of(graded, INSTRUCTOR))
     assert "cannot be believed" in teacher.get("/board/hw1").text
     assert "not signed by this course" in teacher.get("/board/hw1/people/alice").text
+
+
+def test_the_state_of_grading_can_be_watched_and_what_is_tried_again_is_on_the_board(graded: Course) -> None:
+    submit_work(graded.store, graded.signer, BOB, b"work", NOON + SECOND)
+
+    def watched() -> dict[str, object]:
+        return Web(graded)("GET", "/grading", INSTRUCTOR).json()  # type: ignore[no-any-return]
+
+    first = claim(graded)
+    assert watched() == {
+        "waiting": 2, "running": 1, "oldest": NOON / SECOND, "retried": 0, "failed": 0, "error": "", "graded": None,
+    }  # fmt: skip
+    graded.store.jobs.fail(first, "no sandbox here", NOON)
+    found = watched()
+    assert (found["running"], found["retried"], found["failed"], found["error"]) == (0, 1, 0, "no sandbox here")
+    teacher = Visitor(graded)
+    teacher.post("/login", token=token_of(graded, INSTRUCTOR))
+    board = teacher.get("/board").text
+    assert "1 submission could not be graded yet" in board
+    assert "no sandbox here" in board
+    finish(graded)
+    finish(graded)
+    found = watched()
+    assert (found["waiting"], found["retried"], found["graded"]) == (0, 0, NOON / SECOND)
+    assert Web(graded)("GET", "/grading", "alice").status_code == 403

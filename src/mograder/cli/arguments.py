@@ -41,13 +41,11 @@ class _Place(click.ParamType[Path | str]):
         return value if _is_database(value) else Folder().convert(value, param, ctx)
 
 
-class _PlaceOrRecord(_Place):
-    """As _Place, or a file that holds a grading record."""
+class _PlaceOrFile(_Place):
+    """As _Place, or a file."""
 
     def convert(self, value: Path | str, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
-        from mograder.coursework.records import holds_record
-
-        return Path(value) if holds_record(Path(value)) else super().convert(value, param, ctx)
+        return Path(value) if Path(value).is_file() else super().convert(value, param, ctx)
 
 
 def _is_database(value: Path | str) -> bool:
@@ -56,7 +54,7 @@ def _is_database(value: Path | str) -> bool:
     return is_database(value)
 
 
-FOLDER, PLACE, PLACE_OR_RECORD = Folder(), _Place(), _PlaceOrRecord()
+FOLDER, PLACE, PLACE_OR_FILE = Folder(), _Place(), _PlaceOrFile()
 
 jobs_option = click.option(
     "-j", "--jobs", type=click.IntRange(1, 64), default=os.cpu_count() or 1, show_default="processors",

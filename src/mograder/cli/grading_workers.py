@@ -6,18 +6,19 @@ Invariant: the process that serves never runs a submission or a source, and no s
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mograder.cli.output import note
 from mograder.client.files import sha256_of
-from mograder.config import course_folder
-from mograder.course_file import CONFIG_NAME, read_course_file
+from mograder.config import has_tests, source_folder
 from mograder.domain.course import Course
-from mograder.domain.errors import Usage
+from mograder.domain.errors import MograderError, Usage
 
 PAUSE_SECONDS = 5.0
 """Before a worker that has ended is started again."""
@@ -25,7 +26,7 @@ PAUSE_SECONDS = 5.0
 
 def refuse_served_sources(root: Path, course: Course) -> None:
     """Raises Usage when a notebook with solutions is among what students download."""
-    source = _source(root)
+    source = source_folder(root)
     notebooks = {sha256_of(path): path for path in source.glob("*/*.py") if path.is_file()}
     for assignment in course.release.for_students():
         for file in assignment.files:
@@ -39,44 +40,56 @@ def refuse_served_sources(root: Path, course: Course) -> None:
             raise Usage(f"{source} has solutions and hidden tests and is inside of what is served: move it")
 
 
-def _source(root: Path) -> Path:
-    home = course_folder(root)
-    return home / (read_course_file(home / CONFIG_NAME).dirs.source or "source")
-
-
 def _has_secrets(path: Path) -> bool:
     text = path.read_text(errors="replace").upper()
     return "BEGIN SOLUTION" in text or "BEGIN HIDDEN TESTS" in text
 
 
-def _wanted(root: Path, wanted: int | None) -> int:
-    return (1 if any(_source(root).glob("*/*.py")) else 0) if wanted is None else wanted
+@dataclass(frozen=True)
+class ToGrade:
+    """What the workers of a server grade: what `mograder worker` is told of it, and whether there are tests now.
+
+    A URL may hold a password: it is told by the environment, which others on the machine do not see.
+    """
+
+    words: tuple[str, ...]
+    has_tests: Callable[[], bool]
+    variables: Mapping[str, str] = field(default_factory=dict)
+    look_seconds: float = 5.0
+    """Between two looks whether there are tests now."""
 
 
-def grades_here(root: Path, wanted: int | None) -> bool:
-    """Whether `grading` would grade what comes in."""
-    return _wanted(root, wanted) > 0
+def one_course(root: Path, submitted: Path | None = None) -> ToGrade:
+    """The course served from `root`; `submitted` is where submissions stand, if the server was told by a flag."""
+    words = () if submitted is None else ("--submitted-dir", str(submitted))
+    return ToGrade((str(root), *words), lambda: has_tests(root))
+
+
+def many_courses(place: Path | str) -> ToGrade:
+    """The courses of a folder, or of the database at a URL."""
+    from mograder.factory import courses_have_tests, is_database
+
+    def found() -> bool:
+        return courses_have_tests(place)
+
+    if is_database(place):
+        return ToGrade((), found, {"MOGRADER_STORE": str(place)}, look_seconds=30.0)
+    return ToGrade((str(place), "--courses"), found)
+
+
+def grades_here(what: ToGrade, wanted: int | None) -> bool:
+    """Whether `grading` would grade what comes in now."""
+    return what.has_tests() if wanted is None else wanted > 0
 
 
 @contextlib.contextmanager
-def grading(root: Path, wanted: int | None, submitted: Path | None = None) -> Iterator[None]:
-    """Grade what comes in, `wanted` at once, until the block ends; None means 1 where there are tests, else none.
-
-    `submitted` is where submissions stand, if the server was told by a flag.
-    """
-    wanted = _wanted(root, wanted)
-    if not wanted:
-        yield
-        return
-    if said := _missing():
-        note(f"nothing is graded as it comes in: {said}")
+def grading(what: ToGrade, wanted: int | None) -> Iterator[None]:
+    """Grade what comes in, `wanted` at once, until the block ends; None means 1 once there are tests."""
+    if wanted == 0:
         yield
         return
     stop = threading.Event()
-    command = [sys.executable, "-m", "mograder", "worker", str(root), "--jobs", str(wanted), "--child"]
-    if submitted is not None:
-        command += ["--submitted-dir", str(submitted)]
-    keeper = threading.Thread(target=_keep, args=(command, stop), name="grading", daemon=True)
+    keeper = threading.Thread(target=_keep, args=(what, wanted, stop), name="grading", daemon=True)
     keeper.start()
     try:
         yield
@@ -88,7 +101,6 @@ def grading(root: Path, wanted: int | None, submitted: Path | None = None) -> It
 def _missing() -> str:
     """Why nothing can be graded here, "" when it can."""
     from mograder.coursework.exams import extra_packages
-    from mograder.domain.errors import MograderError
 
     try:
         with extra_packages():
@@ -99,10 +111,17 @@ def _missing() -> str:
     return ""
 
 
-def _keep(command: list[str], stop: threading.Event) -> None:
+def _keep(what: ToGrade, wanted: int | None, stop: threading.Event) -> None:
     """Run the worker, and start it again when it ends before `stop` is set."""
+    while wanted is None and not _has_tests(what):
+        if stop.wait(what.look_seconds):
+            return
+    if said := _missing():
+        note(f"nothing is graded as it comes in: {said}")
+        return
+    command = [sys.executable, "-m", "mograder", "worker", *what.words, "--jobs", str(wanted or 1), "--child"]
     while not stop.is_set():
-        worker = subprocess.Popen(command, stdin=subprocess.PIPE)  # noqa: S603 (our own command)
+        worker = subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, **what.variables})  # noqa: S603 (our own command)
         assert worker.stdin is not None
         while worker.poll() is None and not stop.wait(0.2):
             pass
@@ -115,3 +134,10 @@ def _keep(command: list[str], stop: threading.Event) -> None:
         if not stop.is_set():
             note(f"the worker that grades has ended with {code}: it is started again")
             stop.wait(PAUSE_SECONDS)
+
+
+def _has_tests(what: ToGrade) -> bool:
+    """False also while that cannot be found out: it is asked again."""
+    with contextlib.suppress(MograderError, OSError):
+        return what.has_tests()
+    return False

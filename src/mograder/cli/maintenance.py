@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mograder import config, course_file
-from mograder.cli.arguments import FOLDER, PLACE, PLACE_OR_RECORD, Folder, as_typed
+from mograder.cli.arguments import FOLDER, PLACE, PLACE_OR_FILE, Folder, as_typed
 from mograder.cli.output import clean, is_sure, note, tell, tell_json
 from mograder.domain.errors import Unreadable, Usage, VerificationFailed
 from mograder.domain.names import counted
@@ -154,7 +154,7 @@ def _conclude(findings: list[Finding]) -> None:
 
 
 @click.command(short_help="Re-hash a course against its chain of receipts; check grading records.")
-@click.argument("place", type=PLACE_OR_RECORD, metavar="FOLDER|URL|RECORD")
+@click.argument("place", type=PLACE_OR_FILE, metavar="FOLDER|URL|FILE")
 @click.argument("receipts", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--head", "heads", multiple=True, metavar="NUMBER:HASH", help="A head that was printed or published.")
 @click.option(
@@ -179,6 +179,10 @@ def verify(
     from the checks, and that every other file given is what was graded or what it was graded with; by default it looks
     for those in the course.
 
+    Given a receipt, or the result that a student has, among files of a submission, it checks them as
+    mograder https verify --offline does: signed by the course (--keys, or the keys of your login), and the result, or
+    a RECORD, of the very submission that the receipt is for.
+
     \b
     Examples:
       mograder verify course/
@@ -187,13 +191,19 @@ def verify(
       mograder verify postgresql://db.example.org/mograder#algebra
       mograder verify autograded/hw1/alice.json
       mograder verify alice.json alice.py hw1.py --keys jwks.json
+      mograder verify receipt.json result.json homework.py
     """
+    from mograder.cli.connect import Server
+    from mograder.cli.proof import check_own, is_of_a_person
     from mograder.cli.record_proof import verify_records
     from mograder.client.proof import read_keys, read_receipt
     from mograder.domain.chain import head_of, parse_head
 
     if Path(place).is_file():
-        return verify_records((Path(place), *receipts), keys, as_json)
+        named = (Path(place), *receipts)
+        if is_of_a_person(named):
+            return check_own(named, True, keys, Server(None, None, 0.0), as_json)
+        return verify_records(named, keys, as_json)
     with as_typed():
         kept = [parse_head(text) for text in heads]
     with _evidence(place, release_dir, submitted_dir, grades_dir) as evidence:

@@ -19,10 +19,21 @@ from mograder.client.connection import normalise_url
 from mograder.client.extract import folder_name
 from mograder.client.files import replacing, sha256_of
 from mograder.client.proof import KeptReceipt, KnownKeys, changed_key, read_keys, read_receipt
+from mograder.client.result_proof import (
+    RESULTS,
+    KeptResult,
+    binding,
+    holds_result,
+    keep_result,
+    read_result,
+    receipt_of,
+    result_in_words,
+    with_server,
+)
 from mograder.client.trust import TrustedServers, inside
 from mograder.client.workspace import keep_receipt
 from mograder.domain.chain import head_of
-from mograder.domain.errors import Usage, VerificationFailed
+from mograder.domain.errors import NotFound, Usage, VerificationFailed
 from mograder.domain.names import counted
 from mograder.signing import Ed25519Signer
 from mograder.wire import messages
@@ -47,8 +58,9 @@ def receipts(
 ) -> None:  # fmt: skip
     """List your receipts for ASSIGNMENT, or for all, as the server has them now.
 
-    With -o each version is downloaded as DIR/ASSIGNMENT/VERSION, with its receipt beside it in .mograder/receipts/,
-    where mograder https verify finds it. What is there already is not downloaded again.
+    With -o each version is downloaded as DIR/ASSIGNMENT/VERSION, with its receipt beside it in .mograder/receipts/ and
+    the newest result in .mograder/results/, where mograder https verify finds them. What is there already is not
+    downloaded again.
 
     \b
     Examples:
@@ -68,6 +80,8 @@ def receipts(
         if output_dir:
             for each in listed:
                 _download(client, each, output_dir)
+            for one in dict.fromkeys(each.assignment for each in listed):
+                _download_result(client, one, name, signer, output_dir)
     if as_json:
         tell_json(listed)
     else:
@@ -98,6 +112,25 @@ def _download(client: Client, info: messages.ReceiptInfo, output_dir: Path) -> N
     keep_receipt(path, client.url, info)
 
 
+def _download_result(
+    client: Client, assignment: str, user: str, signer: Ed25519Signer | None, output_dir: Path
+) -> None:
+    """Keep the newest result beside the receipt that it belongs to; a course that grades nothing has none."""
+    try:
+        found = client.result(assignment, user).result
+    except NotFound:
+        return
+    if found and found.statement and signer:
+        home = inside(output_dir, Path(folder_name(assignment)))
+        keep_if_ours(home, client.url, assignment, found.statement, signer)
+
+
+def keep_if_ours(home: Path, url: str, assignment: str, statement: str, signer: Ed25519Signer) -> Path | None:
+    """Keep a result in `home` when the receipt of its submission is kept there. Raises VerificationFailed."""
+    receipt = receipt_of(statement, signer, [home / RECEIPTS])
+    return None if receipt is None else keep_result(receipt, url, assignment, statement)
+
+
 # verify
 
 
@@ -120,10 +153,12 @@ class Checked:
 @reads_from_a_server
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def verify(paths: tuple[Path, ...], offline: bool, keys: Path | None, server: Server, as_json: bool) -> None:
-    """Check your receipts: by signature, against your files, and against the server's chain.
+    """Check your receipts and results: by signature, against your files, and against the server's chain.
 
-    PATHS are receipts, files that you submitted (their receipts are looked for in .mograder/receipts/ beside them), or
-    folders with all receipts below; by default the working folder. The exit code is 7 when one is not right.
+    PATHS are receipts, results, files that you submitted (their receipts and results are looked for in .mograder/
+    beside them), or folders with all of these below; by default the working folder. A result is right when the course
+    signed it and one of the receipts is for the very submission that was graded. The exit code is 7 when one is not
+    right.
 
     \b
     Examples:
@@ -131,33 +166,76 @@ def verify(paths: tuple[Path, ...], offline: bool, keys: Path | None, server: Se
       mograder https verify hw1/homework.py --offline
       mograder https verify receipt.json --keys jwks.json --offline
     """
-    files = [path for path in paths if path.is_file() and not _holds_receipt(path)]
+    check_own(paths, offline, keys, server, as_json)
+
+
+def check_own(paths: tuple[Path, ...], offline: bool, keys: Path | None, server: Server, as_json: bool) -> None:
+    """Say of each receipt, result and file of a person whether it is right. Raises VerificationFailed when one is not.
+
+    Raises Usage where there are no receipts, and where nobody vouches for the keys.
+    """
+    files = [path for path in paths if path.is_file() and not holds_receipt(path) and not holds_result(path)]
     kept = list(_receipts_of(paths or (Path(),), files))
-    if not kept and not files:
+    graded = [with_server(each, kept) for each in _results_of(paths or (Path(),), files)]
+    if not kept and not files and not graded:
         raise Usage("there is no receipt here: name receipts, files that you submitted, or their folder")
     trusted = read_keys(keys) if keys else None
     found: list[Checked] = []
     servers: list[dict[str, str]] = []
     right: list[tuple[KeptReceipt, Mapping[str, Any]]] = []
-    for url, group in _by_server(kept, server).items():
+    for url, group in _by_server([*kept, *graded], server).items():
         signer = trusted or _believed(url, server, offline)
         servers.append({"server": url, "key": signer.public_keys()[0]["kid"]})
         genuine = []
-        for receipt in group:
+        for receipt in [each for each in group if isinstance(each, KeptReceipt)]:
             try:
                 genuine.append((receipt, receipt.claims(signer)))
             except VerificationFailed as error:
                 found.append(Checked(str(receipt.path), error.message))
         if not offline:
             found += _against_server(genuine, server, url, signer)
+        for result in [each for each in group if isinstance(each, KeptResult)]:
+            found.append(_checked_result(result, signer, [claims for _, claims in genuine]))
         right += genuine
-    wrong = {each.what for each in found}
-    found += [Checked(_described(*each)) for each in right if str(each[0].path) not in wrong]
+    wrong = {each.what for each in found if each.problem}
+    found = [Checked(_described(*each)) for each in right if str(each[0].path) not in wrong] + found
     found += _against_files(files, [claims for receipt, claims in right if str(receipt.path) not in wrong])
     _report(found, servers, as_json)
 
 
-def _holds_receipt(path: Path) -> bool:
+def _checked_result(result: KeptResult, signer: Ed25519Signer, receipts: list[Mapping[str, Any]]) -> Checked:
+    """Whether a result is signed, and of a submission that one of these receipts is for."""
+    try:
+        stated = result.verified(signer)
+    except VerificationFailed as error:
+        return Checked(str(result.path), error.message)
+    if problem := binding(stated, receipts):
+        return Checked(str(result.path), problem)
+    return Checked(f"{result_in_words(stated)}, graded {_moment(stated.graded)}")
+
+
+def _results_of(paths: Iterable[Path], files: list[Path]) -> Iterator[KeptResult]:
+    """Each result once, of folders, beside files, or as named."""
+    seen = set()
+    for path in paths:
+        if path.is_dir():
+            found = sorted(path.glob(f"**/{RESULTS}/*.json"))
+        elif path in files:
+            found = sorted(path.parent.glob(f"{RESULTS}/*.json"))
+        else:
+            found = [path] if holds_result(path) else []
+        for each in found:
+            if each.is_file() and each.resolve() not in seen:
+                seen.add(each.resolve())
+                yield read_result(each)
+
+
+def is_of_a_person(paths: Iterable[Path]) -> bool:
+    """Whether a receipt, or a result as students get it, is among the files."""
+    return any(holds_receipt(path) or (holds_result(path) and read_result(path).said is None) for path in paths)
+
+
+def holds_receipt(path: Path) -> bool:
     if path.suffix not in (".json", ".jws", ".txt"):
         return False
     try:
@@ -173,17 +251,23 @@ def _receipts_of(paths: Iterable[Path], files: list[Path]) -> Iterator[KeptRecei
     for path in paths:
         if path.is_dir():
             found = sorted([*path.glob(f"**/{RECEIPTS}/*.json")])
+        elif path in files:
+            found = sorted(path.parent.glob(f"{RECEIPTS}/*.json"))
+        elif holds_result(path):
+            found = (
+                sorted(path.resolve().parent.parent.glob("receipts/*.json")) if path.parent.name == "results" else []
+            )
         else:
-            found = sorted(path.parent.glob(f"{RECEIPTS}/*.json")) if path in files else [path]
+            found = [path]
         for each in found:
             if each.is_file() and each.resolve() not in seen:
                 seen.add(each.resolve())
                 yield read_receipt(each)
 
 
-def _by_server(kept: list[KeptReceipt], server: Server) -> dict[str, list[KeptReceipt]]:
+def _by_server(kept: Iterable[KeptReceipt | KeptResult], server: Server) -> dict[str, list[KeptReceipt | KeptResult]]:
     """By the server that was given, else by the one that the file names, else by the last login."""
-    groups: dict[str, list[KeptReceipt]] = {}
+    groups: dict[str, list[KeptReceipt | KeptResult]] = {}
     for receipt in kept:
         url = normalise_url(server.url or receipt.server) if server.url or receipt.server else server.address() or ""
         groups.setdefault(url, []).append(receipt)

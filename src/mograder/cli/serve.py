@@ -97,8 +97,6 @@ def serve(folder: Path | None, print_unit: bool, **given: Any) -> None:
     from mograder.web.serving.server import bound_the_allocator
 
     bound_the_allocator()  # before there are threads, which get pools of their own
-    if many and settings.grading_workers:
-        raise Usage("--grading-workers is of one course: start a worker for each course, with mograder worker")
     if many:
         from mograder.cli.serve_many import serve_many
 
@@ -126,7 +124,7 @@ def serve(folder: Path | None, print_unit: bool, **given: Any) -> None:
         if names is not None:
             click.echo(token_lines(course.roster.enrol(names), course.store.keys.secrets()[0]), nl=False)
             return
-        from mograder.cli.grading_workers import grading, refuse_served_sources
+        from mograder.cli.grading_workers import grading, one_course, refuse_served_sources
         from mograder.cli.serve_many import warn_of_shared_secrets
         from mograder.web import create_app
 
@@ -139,13 +137,13 @@ def serve(folder: Path | None, print_unit: bool, **given: Any) -> None:
         options = {"check_tokens": not settings.no_auth, **front.options}
         report = banner(root, course, front, settings.no_auth)
         app = create_app(course, **options)
-        with grading(root, settings.grading_workers, settings.submitted_dir):
+        with grading(one_course(root, settings.submitted_dir), settings.grading_workers):
             keep_serving(front, app, stack.close, lambda stack: create_app(opened(stack), **options), report)
 
 
 def _unit(folder: Path | None, settings: ServeSettings) -> str:
     """The systemd unit of this command as it was typed; what the environment says stays out of it. Raises Usage."""
-    from mograder.cli.grading_workers import grades_here
+    from mograder.cli.grading_workers import grades_here, many_courses, one_course
     from mograder.cli.unit import service_of, unit
     from mograder.store.folder.layout import find_folders
 
@@ -162,7 +160,10 @@ def _unit(folder: Path | None, settings: ServeSettings) -> str:
         for each in SERVE_SETTINGS
         if said(each.name) is ParameterSource.COMMANDLINE
     }
-    return unit(service_of(folder, typed, written, settings.port, one and grades_here(root, settings.grading_workers)))
+    what = many_courses(root) if settings.courses else one_course(root)
+    # What a database holds is not asked: its courses get their tests at any time.
+    grades = settings.grading_workers != 0 if settings.store else grades_here(what, settings.grading_workers)
+    return unit(service_of(folder, typed, written, settings.port, grades))
 
 
 def listening_host(host: str | None, no_auth: bool, on_all_addresses: bool) -> str:

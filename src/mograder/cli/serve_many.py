@@ -41,6 +41,7 @@ def serve_many(place: Path | str, root: Path | None, host: str, settings: ServeS
             )
     if settings.tls_self_signed and root is None:
         raise Usage("--tls-self-signed keeps its files in FOLDER: name one")
+    from mograder.cli.grading_workers import grading, many_courses, refuse_served_sources
     from mograder.factory import ManyCourses, is_database, open_courses
     from mograder.store.folder.courses import CourseFolders
     from mograder.web.multi_course import create_many
@@ -60,11 +61,16 @@ def serve_many(place: Path | str, root: Path | None, host: str, settings: ServeS
         )
         if root is not None and settings.courses:
             warn_of_shared_secrets(root / name / "release" for name in listed)
+        if isinstance(many.courses, CourseFolders):
+            for name in many.courses.with_tests():
+                with contextlib.suppress(Unreadable):  # it is served with what was readable, and said above
+                    refuse_served_sources(Path(place, name, "release"), many.course(name))
         where, store = ("the courses of the database", "URL") if is_database(place) else (str(place), str(place))
         found = left_out_of(many, listed)
         report = banner(where, shlex.quote(store), front, settings.no_auth, listed, left, found)
         app = create_many(many.course, **options)
-        keep_serving(front, app, stack.close, lambda stack: create_many(opened(stack).course, **options), report)
+        with grading(many_courses(place), settings.grading_workers):
+            keep_serving(front, app, stack.close, lambda stack: create_many(opened(stack).course, **options), report)
 
 
 def not_in_force(courses: CourseFolders) -> list[LeftOut]:

@@ -38,6 +38,9 @@ def feedback(
 ) -> None:
     """Show whether your work for ASSIGNMENT was received, what its checks say, its grade and feedback.
 
+    A result is signed by the course. It is kept in .mograder/results/ beside the receipt of the submission that was
+    graded, if that is in this folder or in ASSIGNMENT/; mograder https verify checks both.
+
     \b
     Examples:
       mograder https feedback hw1
@@ -49,6 +52,7 @@ def feedback(
         named(name, client.url)
         chosen = choose(client.assignments(), assignment)
         grading = _grading(client, chosen.name, name, wait)
+        _keep_proof(client, chosen.name, grading)
         status = client.status(chosen.name, name)
         if output == STDOUT:
             with writing(output) as file:
@@ -87,6 +91,23 @@ def feedback(
         note(f"the feedback page is in {output}")
     elif status.feedback_available:
         note(f"there is a feedback page: mograder https feedback {chosen.name!r} -o feedback.html")
+
+
+def _keep_proof(client: Client, assignment: str, grading: messages.GradingInfo) -> None:
+    """Keep the signed result where the receipt of its submission is: here, or in the assignment's folder.
+
+    Raises VerificationFailed when the course has not signed it.
+    """
+    from mograder.cli.proof import keep_if_ours
+    from mograder.client.extract import folder_name
+    from mograder.client.proof import KnownKeys
+
+    signer = KnownKeys().find(client.url)
+    if grading.result is None or not grading.result.statement or signer is None:
+        return
+    for home in (Path(), Path(folder_name(assignment))):
+        if (home / ".mograder").is_dir():
+            keep_if_ours(home, client.url, assignment, grading.result.statement, signer)
 
 
 def attempts_left(assignment: messages.AssignmentInfo, status: messages.Status) -> list[str]:

@@ -226,6 +226,9 @@ class Client:
         reply = self._call("status", query={"user": user}, assignment=assignment)
         return _value(reply, messages.Status, **missing)
 
+    def grading_queue(self) -> messages.QueueInfo:
+        return _value(self._call("grading_queue"), messages.QueueInfo)
+
     def result(self, assignment: str, user: str) -> messages.GradingInfo:
         reply = self._call("result", query={"user": user}, assignment=assignment)
         return _value(reply, messages.GradingInfo)

@@ -27,6 +27,7 @@ from mograder.domain.grading_record import Graded, GradingRecord, Tested
 from mograder.domain.marks import NOTHING_GIVEN, Given, Question, mark
 from mograder.domain.names import FileName
 from mograder.domain.receipts import Receipt
+from mograder.domain.rendered import RenderedNotebook
 from mograder.domain.results import CellFailure, Outcome, RunReport
 from mograder.domain.submissions import SubmissionsStore
 from mograder.signing import Ed25519Signer
@@ -44,10 +45,15 @@ LARGEST = 100 * 1024 * 1024
 """Bytes of a submission; a larger one is not read."""
 
 
+Show = Callable[[RenderedNotebook], None]
+
+
 class Runs(Protocol):
     """Runs one submission against the tests; safe to call from several threads."""
 
-    def grade(self, submission: bytes, filename: str) -> RunReport: ...
+    def grade(self, submission: bytes, filename: str, show: Show | None = None) -> RunReport:
+        """`show` gets the notebook as it ran, where it did."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -146,11 +152,15 @@ def read_submitted(submissions: SubmissionsStore, receipt: Receipt) -> bytes:
 
 
 def grade_one(
-    exam: Exam, user: str, filename: str, content: bytes, receipt: int | None, now: Callable[[], int]
-) -> GradingRecord:
-    """Grade these bytes. Raises nothing: a failure of ours is the record's outcome."""
+    exam: Exam, user: str, filename: str, content: bytes, receipt: int | None, now: Callable[[], int],
+    show: Show | None = None,
+) -> GradingRecord:  # fmt: skip
+    """Grade these bytes. Raises nothing: a failure of ours is the record's outcome.
+
+    `show` gets the notebook as it ran, where it did.
+    """
     try:
-        ran = _run(exam.runs, *notebook_in(content, filename, exam.notebook, exam.named))
+        ran = _run(exam.runs, *notebook_in(content, filename, exam.notebook, exam.named), show)
     except NoNotebook as error:
         ran = RunReport(Outcome.CODE_FAILED, failures=(CellFailure(filename, None, str(error)),))
     report = guarded(ran, exam.known)
@@ -160,12 +170,12 @@ def grade_one(
     )  # fmt: skip
 
 
-def _run(runs: Runs, content: bytes, filename: str) -> RunReport:
+def _run(runs: Runs, content: bytes, filename: str, show: Show | None) -> RunReport:
     """Raises nothing: what goes wrong on our side is tried again, then reported."""
     report = RunReport(Outcome.OUR_FAILURE, error="not run")
     for _ in range(TRIES):
         try:
-            report = runs.grade(content, filename)
+            report = runs.grade(content, filename, show)
         except Exception as error:  # noqa: BLE001 (whatever it is, it is ours, and must not stop the others)
             message = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
             report = RunReport(Outcome.OUR_FAILURE, error=message)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mograder.client.files import sha256_of
-from mograder.coursework.autograding import Exam, Runs
+from mograder.coursework.autograding import Exam, Runs, Show
 from mograder.coursework.folders import GradingFolders
 from mograder.coursework.opening import graded_notebook
 from mograder.domain.errors import MograderError, Unreadable, Usage
@@ -47,8 +47,8 @@ class Twice:
 
     runs: Runs
 
-    def grade(self, submission: bytes, filename: str) -> RunReport:
-        return better_of(self.runs.grade(submission, filename), self.runs.grade(submission, filename))
+    def grade(self, submission: bytes, filename: str, show: Show | None = None) -> RunReport:
+        return better_of(self.runs.grade(submission, filename, show), self.runs.grade(submission, filename))
 
 
 @contextlib.contextmanager

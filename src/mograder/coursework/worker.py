@@ -11,25 +11,27 @@ from __future__ import annotations
 import contextlib
 import platform
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from mograder.course_file import CONFIG_NAME, read_course_file
 from mograder.coursework.autograding import Exam, grade_one, read_submitted
 from mograder.coursework.exams import Twice, Wishes, opened_exam
 from mograder.coursework.folders import GradingFolders
 from mograder.domain.course import Course
-from mograder.domain.errors import BadName, MograderError, NotFound, Unreadable
+from mograder.domain.errors import BadName, MograderError, NotFound, Temporary, Unreadable
 from mograder.domain.grading_jobs import LEASE, Announced, Job, Readiness, ReadyState, Result, pause_after
 from mograder.domain.names import AssignmentName
 from mograder.domain.receipts import Receipt
 from mograder.domain.regrade_jobs import RegradeJob
+from mograder.domain.rendered import RenderedNotebook
 from mograder.domain.results import Outcome
 from mograder.signing import Ed25519Signer
 from mograder.wire.records import KIND, claims_of
+from mograder.wire.rendered import pack
 
 LOOK_SECONDS = 0.5
 """The pause of a worker that has found nothing to do."""
@@ -37,8 +39,19 @@ LOOK_SECONDS = 0.5
 RENEW_SECONDS = LEASE / 3e6
 """How often a claimed job is renewed."""
 
+REST_SECONDS = 600.0
+"""After which the processes of an assignment that nobody submits to are ended; the next submission starts them."""
+
 LONGEST_ERROR = 2000
 """Characters of what failed that are kept."""
+
+
+@runtime_checkable
+class Rests(Protocol):
+    """What can let go of processes that it may start again."""
+
+    def rest(self) -> None: ...
+
 
 Stamp = tuple[tuple[str, int, int], ...]
 
@@ -47,23 +60,50 @@ Stamp = tuple[tuple[str, int, int], ...]
 class _Open:
     """An assignment that is ready to be graded, or not (`exam` is None). `stamp` is of its files.
 
-    `told`: it has been said that the course is graded with other tests now. One that is not ready is tried again from
-    `again` on, in Unix microseconds; it has failed `tries` times.
+    `told`: it has been said that the course is graded with other tests now. `running` jobs use it; one that is
+    `retired` is closed with the last of them. `used` is when the last one ended (monotonic seconds). After a failure
+    that is this machine's own, it is tried again at `resting_until` (Unix microseconds), and nothing is claimed
+    meanwhile; `failures` counts those in a row. `trouble` is why it is not ready.
     """
 
     stamp: Stamp
     exam: Exam | None
     stack: contextlib.ExitStack
+    source: Path | None = None
     told: bool = False
-    again: int = 0
-    tries: int = 0
+    running: int = 0
+    retired: bool = False
+    used: float = 0.0
+    failures: int = 0
+    resting_until: int = 0
+    trouble: str = ""
+
+    def is_due(self, now: int) -> bool:
+        """Whether something failed here that is to be tried again at `now`."""
+        return self.failures > 0 and now >= self.resting_until
+
+    def rest(self, now: int) -> int:
+        """Let what failed rest for a while, longer each time; for how many microseconds."""
+        self.failures += 1
+        pause = pause_after(self.failures)
+        self.resting_until = now + pause
+        return pause
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A job that is in this worker's claim, with what it is graded with."""
+
+    job: Job | RegradeJob
+    opened: _Open
+    exam: Exam
 
 
 class Worker:
-    """Grades the submissions of `course` with the tests in `folders`, `jobs` at once, until `stop` is set.
+    """Grades the submissions of `course` with the tests in `folders`, at most `jobs` at once, until `stop` is set.
 
     `say` gets a line for the person who runs it; `new_claim` makes a name that no other claim has; `refresh` brings the
-    files in `folders` up to date.
+    files in `folders` up to date. Methods may be called from many threads; `prepare` from one at a time.
     """
 
     def __init__(
@@ -72,34 +112,23 @@ class Worker:
     ) -> None:  # fmt: skip
         self._refresh = refresh
         self._course, self._folders, self._signer = course, folders, signer
-        self._jobs, self._stop, self._say, self._new_claim = jobs, stop, say, new_claim
+        self._jobs, self._stop, self.say, self._new_claim = jobs, stop, say, new_claim
         self._store = course.store
         self._open: dict[AssignmentName, _Open] = {}
+        self._lock = threading.Lock()
 
-    def run(self, drain: bool = False) -> int:
-        """Grade until told to stop, or with `drain` until nothing waits; how many results were kept."""
-        graded = 0
-        with ThreadPoolExecutor(self._jobs) as pool:
-            try:
-                while not self._stop.is_set():
-                    done = 0
-                    with contextlib.suppress(MograderError):  # the store is away for a while
-                        self._open_exams()
-                        done = sum(pool.map(lambda _: self._grade_while_unchanged(), range(self._jobs)))
-                    graded += done
-                    if not done:
-                        if drain:
-                            break
-                        self._stop.wait(LOOK_SECONDS)
-            finally:
-                for each in self._open.values():
-                    each.stack.close()
-        return graded
+    def close(self) -> None:
+        """Claim nothing more; what runs ends on its own."""
+        for name in list(self._open):
+            self._retire(name)
 
     # tests
 
-    def _open_exams(self) -> None:
-        """Make ready what has tests now, anew where they have changed."""
+    def prepare(self) -> None:
+        """Make ready what has tests now, anew where they have changed. What runs with earlier ones ends with them.
+
+        Raises MograderError.
+        """
         self._refresh()
         try:
             file = read_course_file(self._folders.course / CONFIG_NAME)
@@ -109,15 +138,41 @@ class Worker:
             self._folders = GradingFolders.of(self._folders.course)
         found = dict(self._sources())
         for name in set(self._open) - set(found):
-            self._open.pop(name).stack.close()
+            self._retire(name)
         for name, stamp in found.items():
             held = self._open.get(name)
-            changed = held is None or held.stamp != stamp
-            if held is not None and (changed or (held.exam is None and held.again <= self._course.clock())):
-                self._open.pop(name).stack.close()
-                self._open[name] = self._ready(name, stamp, 0 if changed else held.tries)
-            elif held is None:
-                self._open[name] = self._ready(name, stamp, 0)
+            if held is None or held.stamp != stamp or (held.exam is None and held.is_due(self._course.clock())):
+                opened = self._ready(name, stamp, held)
+                self._retire(name)
+                with self._lock:
+                    self._open[name] = opened
+            elif held.exam is not None:
+                self._look_after(name, held, held.exam)
+
+    def _look_after(self, name: AssignmentName, opened: _Open, exam: Exam) -> None:
+        """Let go of processes that nobody has needed for a while, and try what this machine could not run."""
+        with self._lock:
+            unused = opened.used and not opened.running and time.monotonic() - opened.used > REST_SECONDS
+            opened.used = 0.0 if unused else opened.used
+        if unused and isinstance(exam.runs, Rests):
+            exam.runs.rest()
+        if opened.is_due(self._course.clock()):
+            if fault := self._own_fault(opened, exam):
+                self._let_rest(name, opened, fault)
+            else:
+                opened.failures = 0
+                self.say(f"{name} is graded again")
+                self._report(name, ReadyState.READY, wanted=exam.wanted, lock=exam.lock)
+
+    def _retire(self, name: AssignmentName) -> None:
+        with self._lock:
+            opened = self._open.pop(name, None)
+            if opened is None:
+                return
+            opened.retired = True
+            unused = not opened.running
+        if unused:
+            opened.stack.close()
 
     def _sources(self) -> Iterator[tuple[AssignmentName, Stamp]]:
         settings = _stamp(self._folders.course / CONFIG_NAME)
@@ -129,10 +184,14 @@ class Worker:
                     files = sorted(path for path in each.rglob("*") if "__pycache__" not in path.parts)
                     yield name, tuple(stamp for path in files for stamp in _stamp(path)) + settings
 
-    def _ready(self, name: AssignmentName, stamp: Stamp, tries: int) -> _Open:
-        """Read the source, build the environment, try the sandbox: before there is anything to grade."""
+    def _ready(self, name: AssignmentName, stamp: Stamp, before: _Open | None) -> _Open:
+        """Read the source, build the environment, try the sandbox: before there is anything to grade.
+
+        Raises MograderError when the storage is away.
+        """
+        again = before if before is not None and before.stamp == stamp else None
         stack = contextlib.ExitStack()
-        if not tries:  # what is tried again has failed until it is there
+        if again is None:  # what is tried again has failed until it is there
             self._report(name, ReadyState.BUILDING)
         try:
             wishes = Wishes({}, self._jobs, locked=self._store.jobs.readiness().get(name))
@@ -140,14 +199,22 @@ class Worker:
         except Exception as error:  # noqa: BLE001 (whatever it is, it must not stop what is graded beside it)
             stack.close()
             said = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
-            self._say(f"{name} is not graded: {said}")
+            failed = _Open(stamp, None, stack, failures=again.failures if again else 0, trouble=said)
+            failed.rest(self._course.clock())
+            if again is None or again.trouble != said:
+                self.say(f"{name} is not graded: {said}")
             self._report(name, ReadyState.FAILED, said)
-            return _Open(stamp, None, stack, again=self._course.clock() + pause_after(tries + 1), tries=tries + 1)
-        self._store.jobs.announce(name, Announced(exam.tested.tests, self._folders.file.grading_rules(name).hidden))
-        self._report(name, ReadyState.READY, wanted=exam.wanted, lock=exam.lock)
-        self._say(f"{name} is graded, tests {exam.tested.tests[:12]}")
+            return failed
+        try:
+            hidden = self._folders.file.grading_rules(name).hidden
+            self._store.jobs.announce(name, Announced(exam.tested.tests, hidden))
+            self._report(name, ReadyState.READY, wanted=exam.wanted, lock=exam.lock)
+        except BaseException:
+            stack.close()
+            raise
+        self.say(f"{name} is graded, tests {exam.tested.tests[:12]}")
         self._release(name)
-        return _Open(stamp, exam, stack)
+        return _Open(stamp, exam, stack, self._folders.find_source(name))
 
     def _report(
         self, name: AssignmentName, state: ReadyState, error: str = "", wanted: str = "", lock: str = ""
@@ -158,75 +225,130 @@ class Worker:
 
     # jobs
 
-    def _grade_while_unchanged(self) -> int:
-        """Grade what waits; how many results were kept. Between two jobs, tests that have changed are seen."""
-        if self._stop.is_set():
-            return 0
+    def claim(self) -> Claimed | None:
+        """The next job, which has to be graded then; None when there is nothing to do now. Raises MograderError."""
         ready, clock = dict(self._announced_exams()), self._course.clock
         if not ready:
-            return 0
-        job = self._store.jobs.claim(self._new_claim(), clock(), clock() + LEASE, list(ready))
-        if job is not None:
-            with self._renewing(partial(self._store.jobs.renew, job)):
-                return int(self._grade(job, ready[job.assignment]))
-        again = self._store.regrades.claim(self._new_claim(), clock(), clock() + LEASE, list(ready))
-        if again is None:
-            return 0
-        with self._renewing(partial(self._store.regrades.renew, again)):
-            return int(self._grade_again(again, ready[again.assignment]))
+            return None
+        claim = self._new_claim()
+        job: Job | RegradeJob | None = self._store.jobs.claim(claim, clock(), clock() + LEASE, list(ready))
+        if job is None:
+            job = self._store.regrades.claim(claim, clock(), clock() + LEASE, list(ready))
+        if job is None:
+            return None
+        opened = ready[job.assignment]
+        with self._lock:
+            if not opened.retired and opened.exam is not None:
+                opened.running += 1
+                return Claimed(job, opened, opened.exam)
+        self._fail(job, "", clock())  # other tests came at this moment
+        return None
 
-    def _announced_exams(self) -> Iterator[tuple[AssignmentName, Exam]]:
+    def _announced_exams(self) -> Iterator[tuple[AssignmentName, _Open]]:
         """Those with the tests that the course is graded with. Who announced others since has newer ones."""
         announced = self._store.jobs.announced() if self._open else {}
-        for name, each in self._open.items():
-            if each.exam is None:
+        with self._lock:
+            held = list(self._open.items())
+        for name, each in held:
+            if each.exam is None or each.failures:
                 continue
             if name in announced and announced[name].tests == each.exam.tested.tests:
-                yield name, each.exam
+                yield name, each
             elif not each.told:
                 each.told = True
-                self._say(f"{name} is graded with other tests now: this worker waits until it has them")
+                self.say(f"{name} is graded with other tests now: this worker waits until it has them")
 
-    def _grade(self, job: Job, exam: Exam) -> bool:
-        result, error = self._run(job, exam)
-        if result is not None:
-            kept = self._store.jobs.finish(job, result)
-            self._release(job.assignment, [job.username])
-            return kept
-        self._store.jobs.fail(job, error, self._course.clock() + pause_after(job.tries))
-        return False
-
-    def _grade_again(self, job: RegradeJob, exam: Exam) -> bool:
-        """Grade a submission for a regrade: nothing is in force by that."""
-        result, error = self._run(job, replace(exam, runs=Twice(exam.runs)) if job.twice else exam)
-        if result is not None:
-            return self._store.regrades.finish(job, result)
-        self._store.regrades.fail(job, error, self._course.clock() + pause_after(job.tries))
-        return False
-
-    def _run(self, job: Job | RegradeJob, exam: Exam) -> tuple[Result | None, str]:
-        """The result, or None and what went wrong on our side."""
+    def grade(self, claimed: Claimed) -> bool:
+        """Grade what was claimed; whether a result of it was kept. Raises nothing: a failure gives the job back."""
+        opened = claimed.opened
         try:
-            receipt = self._receipt(job)
-            content = read_submitted(self._store.submissions, receipt)
-        except MograderError as error:
-            return None, self._told(job, error.message)
-        record = grade_one(exam, job.username, receipt.submission.filename, content, job.receipt, self._course.clock)
+            with self._renewing(claimed.job):
+                return self._grade(claimed)
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is ours, and must not stop the others)
+            message = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
+            return self._give_back(claimed.job, message)
+        finally:
+            with self._lock:
+                opened.running -= 1
+                opened.used = time.monotonic()
+                over = opened.retired and not opened.running
+            if over:
+                opened.stack.close()
+
+    def _grade(self, claimed: Claimed) -> bool:
+        """Grade a submission; for a regrade nothing is in force by that. Raises MograderError."""
+        job, exam = claimed.job, claimed.exam
+        receipt = self._receipt(job)
+        content = read_submitted(self._store.submissions, receipt)
+        if isinstance(job, RegradeJob) and job.twice:
+            exam = replace(exam, runs=Twice(exam.runs))
+        ran: list[RenderedNotebook] = []
+        record = grade_one(
+            exam, job.username, receipt.submission.filename, content, job.receipt, self._course.clock, ran.append
+        )
         if record.report.outcome is Outcome.OUR_FAILURE:
-            return None, self._told(job, record.report.error)
+            self._give_back(job, record.report.error)
+            if fault := self._own_fault(claimed.opened, claimed.exam):
+                self._let_rest(job.assignment, claimed.opened, fault)
+            return False
         signed = self._signer.sign(claims_of(record), KIND)
-        return Result(job.receipt, exam.tested.tests, job.assignment, job.username, record.graded, signed), ""
+        result = Result(job.receipt, exam.tested.tests, job.assignment, job.username, record.graded, signed)
+        return self._finish(job, result, pack(ran[-1]) if ran else b"")
+
+    def _finish(self, job: Job | RegradeJob, result: Result, notebook: bytes) -> bool:
+        """Keep the result; while there is no room for it, or the storage is away, try again. Raises MograderError."""
+        until, told = time.monotonic() + LEASE / 1e6, False
+        while True:
+            try:
+                if isinstance(job, RegradeJob):
+                    return self._store.regrades.finish(job, result)
+                kept = self._store.jobs.finish(job, result, notebook)
+                self._release(job.assignment, [job.username])
+                return kept
+            except Temporary as error:
+                if self._stop.is_set() or time.monotonic() > until:
+                    raise
+                if not told:
+                    self.say(f"the result of submission {job.receipt} waits to be stored: {error.message}")
+                told = True
+                self._stop.wait(LOOK_SECONDS)
+
+    def _own_fault(self, opened: _Open, exam: Exam) -> str:
+        """Why this machine cannot run even the model solution now; "" when it can."""
+        try:
+            assert opened.source is not None, "an exam has a source"
+            ran = exam.runs.grade(opened.source.read_bytes(), opened.source.name)
+        except Exception as error:  # noqa: BLE001 (as in a run of a submission)
+            return f"{type(error).__name__}: {error}"
+        return ran.error or "unknown" if ran.outcome is Outcome.OUR_FAILURE else ""
+
+    def _let_rest(self, name: AssignmentName, opened: _Open, fault: str) -> None:
+        """Claim no more of its jobs for a while: each would fail, and be given up in the end."""
+        seconds = opened.rest(self._course.clock()) / 1e6
+        self.say(f"{name} cannot be graded on this machine now, tried again in {seconds:.0f} s: {fault}")
+        with contextlib.suppress(MograderError):  # the next failure is told again
+            exam = opened.exam
+            assert exam is not None, "it was run"
+            self._report(name, ReadyState.FAILED, fault, exam.wanted, exam.lock)
+
+    def _give_back(self, job: Job | RegradeJob, error: str) -> bool:
+        self.say(f"submission {job.receipt} of {job.username} for {job.assignment} could not be graded: {error}")
+        with contextlib.suppress(MograderError):  # else the lease ends
+            self._fail(job, error[:1000], self._course.clock() + pause_after(job.tries))
+        return False
+
+    def _fail(self, job: Job | RegradeJob, error: str, not_before: int) -> None:
+        if isinstance(job, RegradeJob):
+            self._store.regrades.fail(job, error, not_before)
+        else:
+            self._store.jobs.fail(job, error, not_before)
 
     def _release(self, name: AssignmentName, users: Collection[str] | None = None) -> None:
         """Release marks that are released at once. What is missed now is done when the tests are opened again."""
         try:
             self._course.mark_release.release_automatic(name, users)
         except MograderError as error:
-            self._say(f"marks of {name} could not be released: {error.message}")
-
-    def _told(self, job: Job | RegradeJob, error: str) -> str:
-        self._say(f"submission {job.receipt} of {job.username} for {job.assignment} could not be graded: {error}")
-        return error[:1000]
+            self.say(f"marks of {name} could not be released: {error.message}")
 
     def _receipt(self, job: Job | RegradeJob) -> Receipt:
         """Raises NotFound."""
@@ -236,13 +358,16 @@ class Worker:
         raise NotFound(f"receipt {job.receipt} is gone")
 
     @contextlib.contextmanager
-    def _renewing(self, renew_until: Callable[[int], bool]) -> Iterator[None]:
+    def _renewing(self, job: Job | RegradeJob) -> Iterator[None]:
         over = threading.Event()
 
         def renew() -> None:
             while not over.wait(RENEW_SECONDS):
                 with contextlib.suppress(MograderError):  # the next time, or another worker claims it
-                    renew_until(self._course.clock() + LEASE)
+                    if isinstance(job, RegradeJob):
+                        self._store.regrades.renew(job, self._course.clock() + LEASE)
+                    else:
+                        self._store.jobs.renew(job, self._course.clock() + LEASE)
 
         thread = threading.Thread(target=renew, name="renew", daemon=True)
         thread.start()

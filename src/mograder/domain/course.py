@@ -132,7 +132,7 @@ class Course:
 
     @cached_property
     def results(self) -> GradingResults:
-        return GradingResults(self.store, self.extensions, self.clock, self.read_record)
+        return GradingResults(self.store, self.extensions, self.clock, self.read_record, self.signer)
 
     @cached_property
     def marking(self) -> MarkingDesk:

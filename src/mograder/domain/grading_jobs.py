@@ -152,11 +152,21 @@ class JobsStore(Protocol):
         """Keep a claimed job until `lease`. False when it is claimed by another, finished or erased."""
         ...
 
-    def finish(self, job: Job, result: Result) -> bool:
-        """Keep the result of a job. False, and nothing is kept, when there is one with these tests or it was erased.
+    def finish(self, job: Job, result: Result, notebook: bytes = b"") -> bool:
+        """Keep the result of a job, and the `notebook` as it ran (see wire/rendered).
+
+        False, and nothing is kept, when there is one with these tests or it was erased.
 
         Safe to repeat. Also after the lease has run out: the first of two results stays.
         """
+        ...
+
+    def last_graded(self) -> int | None:
+        """When the newest result of the course was made, in Unix microseconds; None where there is none."""
+        ...
+
+    def notebook(self, receipt: int) -> bytes:
+        """That of the result in force of a submission, b"" where there is none."""
         ...
 
     def fail(self, job: Job, error: str, not_before: int) -> bool:

@@ -14,9 +14,11 @@ from mograder.domain.disclosure import Hidden, ShownResult, for_instructor, for_
 from mograder.domain.errors import MograderError, Unreadable
 from mograder.domain.extensions import Extensions
 from mograder.domain.grades import of_person
-from mograder.domain.grading_jobs import Job, Readiness, Result
+from mograder.domain.grading_jobs import Job, Readiness
 from mograder.domain.grading_record import GradingRecord
 from mograder.domain.names import AssignmentName, Username
+from mograder.domain.receipts import Signer, latest_filename
+from mograder.domain.result_statement import KIND, ResultStatement
 from mograder.domain.results import Outcome
 from mograder.domain.store import Store
 
@@ -38,9 +40,9 @@ class GradingState(StrEnum):
 class Progress:
     """The grading of a person's newest submission, number `attempt`. `place` is that in the queue, 1 for the next.
 
-    `shown` is the result of `shown_attempt`: of an earlier submission while the newest waits. `error` is for
-    instructors alone. `withheld` says when a student sees results, None where that is now, and `until` is the due time
-    that it waits for, if there is one.
+    `shown` is the result of `shown_attempt`: of an earlier submission while the newest waits; `statement` is what the
+    course states of it, signed (see `ResultStatement`). `error` is for instructors alone. `withheld` says when a
+    student sees results, None where that is now, and `until` is the due time that it waits for, if there is one.
     """
 
     state: GradingState = GradingState.NOTHING
@@ -48,6 +50,7 @@ class Progress:
     place: int | None = None
     shown: ShownResult | None = None
     shown_attempt: int | None = None
+    statement: str = ""
     error: str = ""
     withheld: ResultsShown | None = None
     until: int | None = None
@@ -79,11 +82,16 @@ class Brief:
 
 @dataclass(frozen=True)
 class Queue:
-    """What waits to be graded. `oldest` is when the first of it was received; `failed` are those given up."""
+    """What waits to be graded, with what runs. `oldest` is when the first of it was received.
+
+    `failed` are those given up, `retried` those that failed for a reason of ours and are tried again.
+    """
 
     waiting: int = 0
     oldest: int | None = None
     failed: tuple[Job, ...] = ()
+    retried: tuple[Job, ...] = ()
+    running: int = 0
 
 
 SLOW = 0.5
@@ -117,6 +125,7 @@ class GradingResults:
     extensions: Extensions
     clock: Callable[[], int]
     read_record: ReadRecord
+    signer: Signer
 
     def of(self, actor: Actor, assignment: Assignment, user: Username) -> Progress:
         """How far the person's newest submission is, and what `actor` may see of its result."""
@@ -134,10 +143,13 @@ class GradingResults:
         if not actor.is_instructor and (withheld := self._withheld(assignment, user)):
             return replace(found, withheld=withheld, until=self.extensions.schedule(assignment, user).due)
         try:
-            shown = self._shown(actor, assignment, user, results[graded])
+            record = self.read_record(results[graded].signed)
+            shown = self._shown(actor, assignment, user, record)
         except MograderError as error:  # nobody is shown what the course did not sign
             return replace(found, state=GradingState.FAILED, error=error.message if actor.is_instructor else "")
-        return replace(found, shown=shown, shown_attempt=attempts[graded])
+        stated = ResultStatement.of(record, results[graded].signed)
+        statement = self.signer.sign(stated.claims(), KIND) if stated else ""
+        return replace(found, shown=shown, shown_attempt=attempts[graded], statement=statement)
 
     def _waiting(self, actor: Actor, receipt: int) -> Progress:
         now = self.clock()
@@ -151,8 +163,7 @@ class GradingResults:
                 return Progress(state, place=place if state is GradingState.WAITING else None, error=error)
         return Progress()
 
-    def _shown(self, actor: Actor, assignment: Assignment, user: Username, result: Result) -> ShownResult:
-        record = self.read_record(result.signed)
+    def _shown(self, actor: Actor, assignment: Assignment, user: Username, record: GradingRecord) -> ShownResult:
         if actor.is_instructor:
             return for_instructor(record, record.marks)
         return for_student(record, record.marks, self._hidden_are_shown(assignment, user))
@@ -181,6 +192,21 @@ class GradingResults:
         if hidden is Hidden.AFTER_RELEASE and assignment.rules.release_at_once:
             hidden = Hidden.AFTER_DUE  # marks are released while others can still submit
         return hidden.shown(self.clock(), None if due is None else max([due, *dues]), released)
+
+    def notebook(self, assignment: AssignmentName, user: Username, filename: str) -> bytes:
+        """The notebook as it ran (see wire/rendered) of the version `filename`, or of the newest by its usual name.
+
+        b"" where nothing is kept of a run.
+        """
+        kept = list(self.store.submissions.receipts(assignment, user))
+        numbers = [each.number for each in kept if each.submission.filename == filename]
+        if (
+            not numbers
+            and kept
+            and filename in (latest_filename(user), latest_filename(user, kept[-1].submission.ending))
+        ):
+            numbers = [kept[-1].number]
+        return self.store.jobs.notebook(numbers[-1]) if numbers else b""
 
     def newest(self, assignment: AssignmentName, users: Collection[Username]) -> dict[Username, Brief]:
         """The newest result of each of these people, for instructors."""
@@ -216,5 +242,12 @@ class GradingResults:
         now = self.clock()
         jobs = [each for each in self.store.jobs.waiting() if assignment in (None, each.assignment)]
         failed = tuple(each for each in jobs if each.is_given_up(now))
-        waits = [each.received for each in jobs if not each.is_given_up(now)]
-        return Queue(len(waits), min(waits, default=None), failed)
+        waits = [each for each in jobs if not each.is_given_up(now)]
+        return Queue(
+            len(waits), min((each.received for each in waits), default=None), failed,
+            tuple(each for each in waits if each.error), sum(each.lease > now for each in waits),
+        )  # fmt: skip
+
+    def last_graded(self) -> int | None:
+        """When the newest result was made, in Unix microseconds."""
+        return self.store.jobs.last_graded()

@@ -103,8 +103,8 @@ def chain_hash(text: str) -> str:
 class Signer(Protocol):
     """Signs statements, and knows its own signature."""
 
-    def sign(self, claims: Mapping[str, object]) -> str:
-        """A compact JWS over `claims`."""
+    def sign(self, claims: Mapping[str, object], kind: str = "") -> str:
+        """A compact JWS over `claims`, a statement of this kind, "" for a receipt."""
         ...
 
     def verify(self, text: str, kind: str = "") -> Mapping[str, object]:

@@ -164,6 +164,10 @@ class Courses(Protocol):
         """All of them, sorted by name."""
         ...
 
+    def with_tests(self) -> list[CourseName]:
+        """Those that are open and have notebooks with tests, by which submissions are graded; sorted by name."""
+        ...
+
     def open(self, name: CourseName) -> Store:
         """The course's store, the same one as long as it is open. Raises NotFound, also when it is archived."""
         ...

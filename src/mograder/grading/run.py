@@ -18,6 +18,7 @@ from typing import Any
 
 from mograder.grading.inside.cells import PATIENCE
 from mograder.grading.inside.frames import Channel, FrameError
+from mograder.grading.inside.showing import LARGEST, TEXT
 from mograder.grading.limits import Limits
 from mograder.grading.plan import Plan
 from mograder.grading.sandbox import WORK
@@ -28,6 +29,8 @@ _FRAME = 10.0  # seconds for a frame that has begun
 _MAX_FRAME = 16 << 20
 _FROM_ANSWERS = 1 << 20  # a submission may send whatever it likes here: what is read of it stays small
 _RETRIES = 2
+MOST_SHOWN = 512 * 1024
+"""Characters of what the cells of a submission show that are kept."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,15 @@ class CheckCell:
     limits: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What a cell has shown: the kind and the text of its value, and what it printed; all of it is the student's."""
+
+    kind: str = ""
+    value: str = ""
+    printed: str = ""
+
+
 @dataclass
 class Course:
     """What is known of a run so far; grows while it runs."""
@@ -69,6 +81,7 @@ class Course:
     helpers: dict[int, Stop] = field(default_factory=dict)
     cpu_seconds: float = 0.0
     out_of_time: bool = False
+    shown: dict[int, Shown] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,7 @@ class Job:
     policy: Mapping[int, frozenset[str]] | None
     isolate: bool
     limits: Limits
+    show: bool = False
 
 
 class Broken(Exception):
@@ -248,6 +262,7 @@ class Run:
             if "done" in document:
                 if self._careful:
                     self._still_there()
+                self._keep_shown(place, document)
                 stop = _stop(document.get("failure"))
                 if stop is not None:
                     self.course.cells[place] = stop
@@ -255,6 +270,18 @@ class Run:
                     self.course.cells.pop(place, None)
                 if self._careful:
                     channel.send({"next": True})
+
+    def _keep_shown(self, place: int, document: dict[str, Any]) -> None:
+        """What the cell shows, as far as there is room."""
+        if not self._job.show:
+            return
+        given = document.get("shown")
+        kind, value = given if type(given) is list and len(given) == 2 else ("", "")
+        made = Shown(_text(kind, 40), _text(value, LARGEST), _text(document.get("printed"), TEXT))
+        before = sum(len(each.value) + len(each.printed) for at, each in self.course.shown.items() if at != place)
+        if before + len(made.value) + len(made.printed) > MOST_SHOWN:
+            made = Shown("text/plain", "(this is left out: the notebook shows too much)")
+        self.course.shown[place] = made
 
     def _still_there(self) -> None:
         """Raises Broken when the cell has ended the warm process: before another cell starts and is blamed for it."""
@@ -292,7 +319,7 @@ class Run:
         job = self._job
         document: dict[str, Any] = {
             "cells": job.answers.documents(), "skip": sorted(self._skip), "filename": job.filename,
-            "text": job.answers.notebook.text, "limits": self._limits(), "careful": self._careful,
+            "text": job.answers.notebook.text, "limits": self._limits(), "careful": self._careful, "show": job.show,
         }  # fmt: skip
         if not job.isolate:
             todo = [place for place in job.check_places if place not in self.course.checks]

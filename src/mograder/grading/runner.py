@@ -9,12 +9,13 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
 
+from mograder.domain.rendered import RenderedCell, RenderedNotebook
 from mograder.domain.results import RunReport
 from mograder.grading import report
 from mograder.grading.environment import Environment
@@ -23,7 +24,7 @@ from mograder.grading.modules import preloaded
 from mograder.grading.passes import plan_checks
 from mograder.grading.plan import Plan, plan_submission
 from mograder.grading.reading import check_cost
-from mograder.grading.run import Course, Job, Run
+from mograder.grading.run import Course, Job, Run, Shown
 from mograder.grading.sandbox import DataFile, Sandbox
 from mograder.grading.warm import Setup, Warm, WarmFailed
 from mograder.notebook.cells import Notebook, NotebookError, parse, read_text
@@ -32,6 +33,7 @@ from mograder.notebook.release import make_release
 from mograder.notebook.source import answer_names
 
 __all__ = ["DataFile", "Grader", "Limits", "Tests", "data_files"]
+Show = Callable[[RenderedNotebook], None]
 _TRIES = 2  # of a run that failed for a reason of ours
 
 
@@ -76,8 +78,21 @@ class Grader:
                 warm.stop()
         self._starter.shutdown()
 
-    def grade(self, submission: bytes, filename: str) -> RunReport:
-        """The report of one submission; `filename` is for messages."""
+    def rest(self) -> None:
+        """Ends the processes that nobody uses now; the next `grade` starts them again."""
+        for _ in self._all:
+            try:
+                pair = self._slots.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                for warm in pair:
+                    warm.stop()
+            finally:
+                self._slots.put(pair)
+
+    def grade(self, submission: bytes, filename: str, show: Show | None = None) -> RunReport:
+        """The report of one submission; `filename` is for messages. `show` gets the notebook as it ran."""
         began = time.monotonic()
         try:
             if len(submission) > self._tests.limits.notebook_kb << 10:
@@ -95,11 +110,13 @@ class Grader:
         for _ in range(_TRIES):
             try:
                 model = self._known_model()
-                course = self._run(answers, model)
+                course = self._run(answers, model, show is not None)
             except (WarmFailed, OSError) as error:
                 fault = str(error)
                 continue
             made = report.compose(self._tests, model, course, answers, self._checks)
+            if show is not None:
+                show(rendered(answers, course))
             seconds = round(time.monotonic() - began, 3)
             return replace(made, changed_cells=changed, cpu_seconds=round(course.cpu_seconds, 3), wall_seconds=seconds)
         return report.our_failure(fault)
@@ -115,10 +132,10 @@ class Grader:
                     self._model = report.model_of(ran, self._checks.plan)
             return self._model
 
-    def _run(self, answers: Plan, model: report.Model | None) -> Course:
+    def _run(self, answers: Plan, model: report.Model | None, show: bool = False) -> Course:
         job = Job(
             answers, self._checks.plan, self._checks.places, self._wanted, f"{self._tests.assignment}.py",
-            None if model is None else model.policy, self._tests.isolate, self._tests.limits,
+            None if model is None else model.policy, self._tests.isolate, self._tests.limits, show,
         )  # fmt: skip
         with self._slot() as (first, second):
             return Run(job, first, second).run()
@@ -138,6 +155,20 @@ class Grader:
         modules = tuple(name for name in preloaded(notebook, leave) if name.split(".")[0] not in own)
         setup = Setup(role, self._environment, self._sandbox, self._tests.files, modules, self._tests.limits, slot)
         return Warm(setup, lambda start: self._starter.submit(start).result())
+
+
+def rendered(answers: Plan, course: Course) -> RenderedNotebook:
+    """The submission's cells with what they showed."""
+
+    def cell(place: int) -> RenderedCell:
+        own = answers.notebook.cells[place]
+        seen, stop = course.shown.get(place, Shown()), course.cells.get(place)
+        problem = "" if stop is None or stop.kind == "stopped" else stop.traceback or stop.text or stop.kind
+        name = "" if own.name == "_" else own.name
+        ran = place in course.shown or stop is not None
+        return RenderedCell(name, own.line, own.code, ran, seen.kind, seen.value, seen.printed, problem)
+
+    return RenderedNotebook(tuple(map(cell, range(len(answers.notebook.cells)))))
 
 
 def python_version() -> str:

@@ -74,7 +74,7 @@ TABLES = {
     "grading_jobs": (  # without the claims of workers, who look for the course where it was
         "receipt, assignment, username, attempt, received, tries, not_before, error, finished", "receipt"
     ),
-    "grading_results": (RESULT_COLUMNS, "receipt, tests"),
+    "grading_results": (f"{RESULT_COLUMNS}, notebook", "receipt, tests"),
     "grading_readiness": (READINESS_COLUMNS, "assignment"),
     "regrade_jobs": (  # without claims as well
         "receipt, assignment, username, regrade, started, twice, tries, not_before, error, tests, graded, signed",

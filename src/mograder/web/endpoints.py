@@ -29,6 +29,7 @@ from mograder.web.representations import (
     assignment_info,
     configured_assignment,
     grading_info,
+    queue_info,
     receipt_info,
     status_reply,
     submission_info,
@@ -355,6 +356,11 @@ def result(request: Request) -> Reply:
     return json_reply(grading_info(found), tagged=True)
 
 
+def grading_queue(request: Request) -> Reply:
+    results = request.course.results
+    return json_reply(queue_info(results.queue(), results.last_graded()))
+
+
 def upload_feedback(request: Request, pages: list[tuple[str, bytes]]) -> Reply:
     named = feedback_pages(pages)
     request.course.grades.upload_feedback(request.actor, request.assignment(), named)
@@ -462,7 +468,7 @@ HANDLERS: Mapping[str, Handler] = {
         health, register, assignments, release_file, rules, change_rules, commit, submissions, submitted_file, receipts,
         all_receipts, version, chain_head, signing_keys, grades, gradebook, upload_grades, status, result, feedback,
         ask_extension, extensions, change_extensions, roster, add_people, reset, set_role, rename, reset_everybody,
-        remove, login_link, events, configuration, authority,
+        remove, login_link, events, configuration, authority, grading_queue,
     )
 }  # fmt: skip
 

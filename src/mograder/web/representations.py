@@ -13,7 +13,7 @@ from mograder.domain.counting import ListedSubmission
 from mograder.domain.course import Course
 from mograder.domain.deadlines import Lateness
 from mograder.domain.disclosure import ShownResult, limit_in_words
-from mograder.domain.grading_results import Progress
+from mograder.domain.grading_results import Progress, Queue
 from mograder.domain.receipts import Receipt, latest_filename
 from mograder.domain.results import CheckResult
 from mograder.domain.standings import Standing
@@ -185,12 +185,21 @@ def _due(assignment: Assignment) -> int | None:
 
 def grading_info(progress: Progress) -> messages.GradingInfo:
     shown = progress.shown
-    result = None if shown is None else _result_info(progress.shown_attempt or 0, shown)
+    result = None if shown is None else _result_info(progress.shown_attempt or 0, shown, progress.statement)
     return messages.GradingInfo(progress.state, progress.attempt, progress.place, result, progress.error,
                                 messages.given(progress.withheld))  # fmt: skip
 
 
-def _result_info(attempt: int, shown: ShownResult) -> messages.ResultInfo:
+def queue_info(queue: Queue, graded: int | None) -> messages.QueueInfo:
+    troubles = (*queue.retried, *queue.failed)
+    newest = max(troubles, key=lambda each: each.received).error if troubles else ""
+    seconds = [None if each is None else each / deadlines.SECOND for each in (queue.oldest, graded)]
+    return messages.QueueInfo(
+        queue.waiting, queue.running, seconds[0], len(queue.retried), len(queue.failed), newest, seconds[1]
+    )  # fmt: skip
+
+
+def _result_info(attempt: int, shown: ShownResult, statement: str) -> messages.ResultInfo:
     questions = [
         messages.QuestionInfo(
             each.key, each.available, each.points, each.status, each.concealed, list(map(_check_info, each.checks))
@@ -203,7 +212,7 @@ def _result_info(attempt: int, shown: ShownResult) -> messages.ResultInfo:
     return messages.ResultInfo(
         attempt, shown.outcome, shown.summary, marks.automatic, marks.possible_automatic, by_hand, questions,
         list(map(_check_info, shown.other_checks)), failures, list(map(limit_in_words, shown.limits)), shown.changed,
-        shown.isolated,
+        shown.isolated, statement,
     )  # fmt: skip
 
 

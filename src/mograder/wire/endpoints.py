@@ -33,6 +33,7 @@ from mograder.wire.messages import (
     NewPeople,
     NewRole,
     NewRules,
+    QueueInfo,
     ReceiptInfo,
     Register,
     Registered,
@@ -184,6 +185,10 @@ ENDPOINTS = (
         "result", "GET", "/assignments/{assignment}/result", Allow.SELF, GradingInfo,
         "How far the grading of a person's newest submission is: place in the queue, then the result.",
         about_query="user",
+    ),
+    Endpoint(
+        "grading_queue", "GET", "/grading", Allow.INSTRUCTOR, QueueInfo,
+        "The state of grading: how much waits and since when, what failed, and when the last result was made.",
     ),
     Endpoint(
         "upload_feedback", "POST", "/assignments/{assignment}/feedback", Allow.INSTRUCTOR, FeedbackStored,

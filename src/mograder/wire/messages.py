@@ -558,6 +558,7 @@ class ResultInfo:
     `outcome` is graded, code_failed, limit or our_failure; `points` is what checks earn, None where they mark nothing,
     out of `possible`. `by_hand` are the keys of questions that a person has yet to mark. `limits` says which limits
     were reached, in words. `changed_cells` is how many of the instructor's cells the submission has changed.
+    `statement` is the result signed by the course, as proof: a compact JWS that names the receipt.
     """
 
     attempt: int
@@ -572,6 +573,7 @@ class ResultInfo:
     limits: list[str]
     changed_cells: int
     isolated: bool
+    statement: str = ""
 
 
 @dataclass(frozen=True)
@@ -589,6 +591,24 @@ class GradingInfo:
     result: ResultInfo | None = None
     error: str = ""
     withheld: Maybe[str] = UNSET
+
+
+@dataclass(frozen=True)
+class QueueInfo:
+    """The state of grading, to be watched. Moments are Unix seconds.
+
+    `waiting` counts what has no result yet, `running` what of it is being graded; `oldest` is when the first of it was
+    received. `retried` failed for a reason of ours and are tried again, `failed` were given up; `error` is the newest
+    reason. `graded` is when the last result was made.
+    """
+
+    waiting: int
+    running: int
+    oldest: float | None
+    retried: int
+    failed: int
+    error: str
+    graded: float | None
 
 
 @dataclass(frozen=True)

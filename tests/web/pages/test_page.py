@@ -14,6 +14,7 @@ from mograder.web.api import Api
 from mograder.web.app import PAGES
 from mograder.web.pages.board import BoardRows
 from mograder.web.pages.page import Page, assets, render
+from mograder.web.pages.rendered import RenderedCells
 from mograder.web.pages.routes import VIEWS, make_router
 from mograder.wire.endpoints import ENDPOINTS
 from tests.web.sample_parts import SCRIPT
@@ -46,8 +47,9 @@ each_sample = pytest.mark.parametrize("page", SAMPLES.values(), ids=SAMPLES.keys
 
 
 def test_every_page_has_a_sample() -> None:
-    # BoardRows is a part of the board, which a stream sends.
-    assert set(kinds(Page)) - {BoardRows} == {type(page) for page in SAMPLES.values()}
+    # BoardRows is a part of the board, which a stream sends; RenderedCells stands in a frame under a policy of its own
+    # (test_rendered.py).
+    assert set(kinds(Page)) - {BoardRows, RenderedCells} == {type(page) for page in SAMPLES.values()}
 
 
 def test_every_template_belongs_to_a_page_or_is_part_of_one() -> None:

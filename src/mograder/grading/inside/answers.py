@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import checks, recording
+from . import checks, recording, showing
 from .cells import Cells, read_cells, time_limit
 from .frames import Channel, Closed, FrameError
 from .peer import Peer
@@ -47,7 +47,8 @@ def run(channel: Channel) -> None:
     job, _ = channel.receive()
     cells = read_cells(job["cells"])
     filename = prepare(job)
-    output = Output(job["limits"]["output_kb"] * 1024)
+    show = bool(job["show"])
+    output = Output(job["limits"]["output_kb"] * 1024, showing.TEXT if show else 0)
     whoami, leave = os.getpid, os._exit  # as they are before a cell can replace them
     own = whoami()
     sys.stdout = sys.stderr = output
@@ -60,9 +61,14 @@ def run(channel: Channel) -> None:
         output.renew()
         channel.send({"start": cell.index})
         failure = notebook.run(cell)
+        document: dict[str, Any] = {"done": cell.index, "failure": None if failure is None else asdict(failure)}
+        if show:
+            printed = output.text
+            document |= {"printed": printed, "shown": showing.shown(notebook.value, job["limits"]["cell_seconds"])}
+            notebook.value = None
         if whoami() != own:  # a process that the cell has forked, and that goes on behind it
             leave(1)
-        channel.send({"done": cell.index, "failure": None if failure is None else asdict(failure)})
+        channel.send(document)
         if job["careful"]:
             channel.receive()  # the next cell starts when it is known that this one has ended no other process
     output.renew()

@@ -60,6 +60,8 @@ class Cells:
     def __init__(self, filename: str, seconds: float, defined: Iterable[str]) -> None:
         self.filename = filename
         self.shared: dict[str, Any] = {}
+        self.value: Any = None
+        """Of the last expression of the cell that ran last."""
         self._seconds = seconds
         self._defined = frozenset(defined)  # by any cell: what is missing of these is not there because its cell failed
         self._main = types.ModuleType("__main__")
@@ -69,6 +71,7 @@ class Cells:
 
     def run(self, cell: Cell, *, publish: bool = True) -> Failure | None:
         """Runs one cell and shares what it defines. None when it went through."""
+        self.value = None
         absent = sorted(name for name in cell.refs if name in self._defined and name not in self.shared)
         if absent:
             return Failure("absent", ", ".join(absent))
@@ -94,7 +97,12 @@ class Cells:
         ast.increment_lineno(tree, cell.line - 1)
         code = compile(tree, self.filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         if code.co_flags & inspect.CO_COROUTINE:
-            asyncio.run(eval(code, names))  # noqa: S307 - running cells is what this process is for
+            self.value = asyncio.run(eval(code, names))  # noqa: S307 - running cells is what this process is for
+        elif tree.body and isinstance(last := tree.body[-1], ast.Expr):
+            tree.body.pop()
+            exec(compile(tree, self.filename, "exec", dont_inherit=True), names)  # noqa: S102
+            code = compile(ast.Expression(last.value), self.filename, "eval", dont_inherit=True)
+            self.value = eval(code, names)  # noqa: S307
         else:
             exec(code, names)  # noqa: S102
 

@@ -13,13 +13,25 @@ from . import errors
 
 
 class Output(io.TextIOBase):
-    """Standard output: counted, and dropped. A cell that writes more than `limit` characters is interrupted."""
+    """Standard output: counted, and dropped but for the first `kept` characters of a cell.
 
-    def __init__(self, limit: int) -> None:
+    A cell that writes more than `limit` characters is interrupted.
+    """
+
+    def __init__(self, limit: int, kept: int = 0) -> None:
         self._left = self._limit = limit
+        self._kept = kept
+        self._pieces: list[str] = []
+        self._room = kept
 
     def renew(self) -> None:
-        self._left = self._limit
+        self._left, self._room = self._limit, self._kept
+        self._pieces.clear()
+
+    @property
+    def text(self) -> str:
+        """What was written first."""
+        return "".join(self._pieces)
 
     def writable(self) -> bool:
         return True
@@ -28,6 +40,9 @@ class Output(io.TextIOBase):
         self._left -= len(text)
         if self._left < 0:
             raise errors.TooMuchOutput("more output than is allowed")
+        if self._room > 0 and text:
+            self._pieces.append(str(text[: self._room]))
+            self._room -= len(text)
         return len(text)
 
 

@@ -78,6 +78,10 @@ class CourseFolders:
                     found.append(LeftOut(what, f"it has no folder {RELEASE}/", mend, str(path)))
         return found
 
+    def with_tests(self) -> list[CourseName]:
+        open_now = [each.name for each in self.entries() if each.archived is None]
+        return [name for name in open_now if config.has_tests(self._folder / name / RELEASE)]
+
     def open(self, name: CourseName) -> FolderStore:
         if not self._is_course(name) or self._archived(name) is not None:
             raise no_such_course(name)

@@ -46,7 +46,7 @@ from mograder.store.shared.rows import READINESS_COLUMNS, readiness_of
 SETTLES_WITHIN = 60
 """Seconds after which a submission that is still pending says that something keeps the server from finishing it."""
 AUTHORITY_ENDS_SOON = timedelta(days=180)
-UNGRADED = """SELECT tries, lease, error FROM grading_jobs WHERE finished = 0
+UNGRADED = """SELECT tries, lease, error, received FROM grading_jobs WHERE finished = 0
 AND assignment IN (SELECT assignment FROM grading_tests) ORDER BY receipt"""
 LOW_SPACE, NO_SPACE = 1024**3, 100 * 1024**2  # bytes
 
@@ -196,16 +196,26 @@ class _Look:
             ready = connection.execute(f"SELECT {READINESS_COLUMNS} FROM grading_readiness").fetchall() if known else []
         for each in sorted(map(readiness_of, ready), key=lambda each: each.assignment):
             yield _ready(each, self.folders.course)
-        failed = [error for tries, lease, error in rows if tries >= TRIES and lease <= self.now]
+        waits = [row for row in rows if row[0] < TRIES or row[1] > self.now]
+        failed = [row[2] for row in rows if row not in waits]
         if failed:
             yield warning(
                 f"{counted(len(failed), 'submission')} could not be graded, for a reason that is not the student's: "
                 f"{failed[-1] or 'the worker ended'}",
                 self.ledger, "mend the cause, then let them be tried again: mograder worker COURSE --retry",
             )  # fmt: skip
-        if len(rows) > len(failed):
-            waiting = counted(len(rows) - len(failed), "submission")
-            yield note(f"waiting to be graded: {waiting}", self.ledger, "mograder worker grades them, as serve does")
+        if waits:
+            waiting, since = counted(len(waits), "submission"), deadlines.readable(min(row[3] for row in waits))
+            yield note(
+                f"waiting to be graded: {waiting}, the oldest since {since}",
+                self.ledger, "mograder worker grades them, as serve does",
+            )  # fmt: skip
+        tried = [row[2] for row in waits if row[2]]
+        if tried:
+            yield warning(
+                f"{counted(len(tried), 'submission')} could not be graded yet and will be tried again: {tried[-1]}",
+                self.ledger, "mend the cause: nobody has lost points by it",
+            )  # fmt: skip
 
     # the folder itself
 

@@ -58,7 +58,7 @@ def enqueue(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> None
     )
 
 
-def keep_result(connection: sqlite3.Connection, result: Result) -> bool:
+def keep_result(connection: sqlite3.Connection, result: Result, notebook: bytes = b"") -> bool:
     """Keep a result, which ends its job. False when there is one with these tests, or the submission was erased."""
     ended = connection.execute(
         "UPDATE grading_jobs SET finished = 1, claim = '', lease = 0, error = '' WHERE receipt = ?", (result.receipt,)
@@ -66,8 +66,8 @@ def keep_result(connection: sqlite3.Connection, result: Result) -> bool:
     if not ended.rowcount:
         return False
     kept = connection.execute(
-        f"INSERT OR IGNORE INTO grading_results ({RESULT_COLUMNS}) VALUES ({places(RESULT_COLUMNS)})",
-        (result.receipt, result.tests, result.assignment, result.username, result.graded, result.signed),
+        f"INSERT OR IGNORE INTO grading_results ({RESULT_COLUMNS}, notebook) VALUES ({places(RESULT_COLUMNS)}, ?)",
+        (result.receipt, result.tests, result.assignment, result.username, result.graded, result.signed, notebook),
     )
     return kept.rowcount == 1
 
@@ -127,8 +127,8 @@ class FolderJobs:
         sql = f"UPDATE grading_jobs SET {change} WHERE receipt = ? AND claim = ? AND finished = 0"
         return self._ledger.write(lambda held: held.execute(sql, (*values, job.receipt, job.claim)).rowcount == 1)
 
-    def finish(self, job: Job, result: Result) -> bool:
-        return self._ledger.write(lambda connection: keep_result(connection, result))
+    def finish(self, job: Job, result: Result, notebook: bytes = b"") -> bool:
+        return self._ledger.write(lambda connection: keep_result(connection, result, notebook))
 
     def retry(self, assignment: AssignmentName) -> int:
         sql = f"""UPDATE grading_jobs SET tries = 0, not_before = 0
@@ -144,6 +144,14 @@ class FolderJobs:
             f"SELECT {RESULT_COLUMNS} FROM grading_results AS result WHERE {where} ORDER BY receipt, {IN_FORCE}, graded"
         )
         return list(map(result_of, self._ledger.read(sql, values)))
+
+    def last_graded(self) -> int | None:
+        return next((row[0] for row in self._ledger.read("SELECT max(graded) FROM grading_results")), None)
+
+    def notebook(self, receipt: int) -> bytes:
+        sql = f"""SELECT notebook FROM grading_results AS result WHERE receipt = ?
+        ORDER BY length(notebook) > 0 DESC, {IN_FORCE} DESC, graded DESC LIMIT 1"""
+        return next((bytes(row[0]) for row in self._ledger.read(sql, (receipt,))), b"")
 
 
 def _json(assignments: Sequence[AssignmentName]) -> str:

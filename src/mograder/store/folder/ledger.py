@@ -43,6 +43,7 @@ MIGRATIONS = (
     "ledger_014.sql",
     "ledger_015.sql",
     "ledger_016.sql",
+    "ledger_017.sql",
 )
 
 

@@ -68,6 +68,13 @@ class PostgresCourses:
         rows = self._database.read("SELECT course, created, archived FROM courses")
         return sorted((CourseEntry(CourseName(row[0]), row[1], row[2]) for row in rows), key=lambda each: each.name)
 
+    def with_tests(self) -> list[CourseName]:
+        sql = (
+            "SELECT course FROM documents JOIN courses USING (course) WHERE place = %s AND content NOT IN ('', '{}') "
+            "AND archived IS NULL"
+        )
+        return sorted(CourseName(row[0]) for row in self._database.read(sql, (SOURCES,)))
+
     def open(self, name: CourseName) -> PostgresStore:
         rows = self._database.read("SELECT archived FROM courses WHERE course = %s", (name,))
         if not rows or rows[0][0] is not None:

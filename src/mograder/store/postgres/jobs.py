@@ -71,7 +71,7 @@ def enqueue(connection: Connection, course: str, receipts: Sequence[Receipt]) ->
         )
 
 
-def keep_result(connection: Connection, course: str, result: Result) -> bool:
+def keep_result(connection: Connection, course: str, result: Result, notebook: bytes = b"") -> bool:
     """Keep a result, which ends its job. False when there is one with these tests, or the submission was erased."""
     ended = connection.execute(
         "UPDATE grading_jobs SET finished = 1, claim = '', lease = 0, error = '' WHERE course = %s AND receipt = %s",
@@ -80,10 +80,11 @@ def keep_result(connection: Connection, course: str, result: Result) -> bool:
     if not ended.rowcount:
         return False
     kept = connection.execute(
-        f"INSERT INTO grading_results (course, {RESULT_COLUMNS}) VALUES (%s, {places(RESULT_COLUMNS)}) "
-        "ON CONFLICT DO NOTHING",
+        f"INSERT INTO grading_results (course, {RESULT_COLUMNS}, notebook) "
+        f"VALUES (%s, {places(RESULT_COLUMNS)}, %s) ON CONFLICT DO NOTHING",
         (
             course, result.receipt, result.tests, result.assignment, result.username, result.graded, result.signed,
+            notebook,
         ),
     )  # fmt: skip
     return kept.rowcount == 1
@@ -137,9 +138,9 @@ class PostgresJobs:
         asked = (*values, self._course, job.receipt, job.claim)
         return self._tables.write(lambda connection: connection.execute(sql, asked).rowcount == 1)
 
-    def finish(self, job: Job, result: Result) -> bool:
+    def finish(self, job: Job, result: Result, notebook: bytes = b"") -> bool:
         def work(connection: Connection) -> bool:
-            kept = keep_result(connection, self._course, result)
+            kept = keep_result(connection, self._course, result, notebook)
             count_change(connection, self._course, "results")
             return kept
 
@@ -162,3 +163,14 @@ class PostgresJobs:
             f"ORDER BY receipt, {IN_FORCE}, graded"
         )
         return list(map(result_of, self._tables.read(sql, *values)))
+
+    def last_graded(self) -> int | None:
+        sql = "SELECT max(graded) FROM grading_results WHERE course = %s"
+        return next((row[0] for row in self._tables.read(sql)), None)
+
+    def notebook(self, receipt: int) -> bytes:
+        sql = (
+            "SELECT notebook FROM grading_results AS result WHERE course = %s AND receipt = %s "
+            f"ORDER BY length(notebook) > 0 DESC, {IN_FORCE} IS TRUE DESC, graded DESC LIMIT 1"
+        )
+        return next((bytes(row[0]) for row in self._tables.read(sql, receipt)), b"")

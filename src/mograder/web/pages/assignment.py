@@ -185,6 +185,8 @@ class SourcePage(OnAssignment):
     file: str
     size: int
     contents: Contents
+    ran: bool = False
+    """Whether it is kept what its cells showed."""
 
     def of(self, *segments: str) -> str:
         return self.within("people", self.user, *segments)
@@ -399,7 +401,8 @@ async def source(request: PageRequest) -> Answer:
     if await request.api.threads.run(lambda: kind_of(found)):
         return await request.api.threads.run(lambda: shown_response(found))
     contents = await request.api.renderings.run(lambda: look_into(found))
-    return SourcePage(request.frame, task, user, name, found.size, contents)
+    ran = await request.api.threads.run(lambda: bool(request.course.results.notebook(task.name, user, name)))
+    return SourcePage(request.frame, task, user, name, found.size, contents, ran)
 
 
 def download(request: PageRequest) -> Answer:

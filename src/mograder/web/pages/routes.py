@@ -28,6 +28,7 @@ from mograder.web.pages import (
     people,
     publish,
     regrade,
+    rendered,
     roster,
     sessions,
     student,
@@ -183,6 +184,7 @@ VIEWS = (
     *marking.VIEWS,
     *marking_person.VIEWS,
     *marking_release.VIEWS,
+    *rendered.VIEWS,
     *devices.VIEWS,
 )
 

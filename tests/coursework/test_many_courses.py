@@ -1,0 +1,38 @@
+"""One pool of workers for many courses, as `serve` starts it and as `mograder worker` is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mograder.cli import run
+from tests.graded_places import Place, graded_places
+from tests.parts import serving, until
+from tests.postgres import fresh_database
+
+BUSY, QUIET, LATER = "busy", "quiet", "later"
+
+
+@pytest.fixture(params=["folder", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    url = fresh_database(request.getfixturevalue("postgres_server")) if request.param == "postgres" else ""
+    with graded_places(tmp_path, url) as made:
+        for name in (BUSY, QUIET):
+            made.make(name)
+        yield made
+
+
+def test_no_course_waits_for_the_rush_of_another_and_one_with_tests_later_is_graded_too(place: Place) -> None:
+    place.submit(BUSY, "alice", "bob", "carl")
+    place.submit(QUIET, "alice")
+    assert run(["worker", *place.worker, "--drain"]) == 0
+    busy, quiet = sorted(place.graded(BUSY)), place.graded(QUIET)
+    assert (len(busy), len(quiet)) == (3, 1)
+    assert quiet[0] < busy[1], "with one at once they take turns"
+    with serving(*place.serve):
+        place.make(LATER)
+        place.submit(LATER, "alice")
+        place.submit(BUSY, "dora")
+        until(lambda: place.graded(LATER) and len(place.graded(BUSY)) == 4)
