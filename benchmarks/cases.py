@@ -31,9 +31,14 @@ class Size:
     history: tuple[int, ...] = (500, 5000)  # submissions that there are before one more
     looks: int = 9  # at a list, each after one more
     people: int = 1000  # on the board
+    notebooks: tuple[int, int] = (40, 8)  # that our `autograde` grades, and the published one, which is slow
+    results: int = 20  # first results that are waited for
 
 
-QUICK = Size(seconds=0.3, students=20, connections=10, storm=(4, 3), starts=1, history=(20, 60), looks=3, people=30)
+QUICK = Size(
+    seconds=0.3, students=20, connections=10, storm=(4, 3), starts=1, history=(20, 60), looks=3, people=30,
+    notebooks=(4, 2), results=2,
+)  # fmt: skip
 
 
 class Wrong(Exception):
@@ -141,7 +146,7 @@ def reading(
     return figures, status
 
 
-# handing in
+# submitting
 
 
 def submission(server: Server, user: str, version: int, assignment: str = "hw1") -> Ask:
@@ -179,7 +184,7 @@ def hurry(answers: list[Answer]) -> Figures:
 
 
 def rush(contestant: Contestant, folder: Path, size: Size) -> Figures:
-    """Everybody hands in at once, a new connection each. Every acknowledged submission must be on the disk, whole."""
+    """Everybody submits at once, a new connection each. Every acknowledged submission must be on the disk, whole."""
     root = make_course(folder, 1)
     students = [f"student{number:03}" for number in range(size.students)]
     with serving(contestant, root) as server:
@@ -191,13 +196,13 @@ def rush(contestant: Contestant, folder: Path, size: Size) -> Figures:
         expect(not lost, f"{contestant.name}: acknowledged and not on the disk: {lost}")
         for answer in answers:
             latest = server.submissions("hw1") / f"{answer.ask.user}.py"
-            expect(not answer.ok or latest.read_bytes() == answer.ask.body, f"{latest} is not what was handed in")
+            expect(not answer.ok or latest.read_bytes() == answer.ask.body, f"{latest} is not what was submitted")
         _refuses_strangers(server, students[0], students[1])
         return {**hurry(answers), "memory": server.peak_memory() / 2**20}
 
 
 def storm(contestant: Contestant, folder: Path, size: Size) -> Figures:
-    """A few hand in again and again. `kept` is the part of the acknowledged versions that is on the disk."""
+    """A few submit again and again. `kept` is the part of the acknowledged versions that is on the disk."""
     root = make_course(folder, 1)
     people, versions = size.storm
     with serving(contestant, root) as server:

@@ -5,7 +5,7 @@
     .venv-test/bin/python benchmarks/scaling.py            writes the figures into docs/scaling.md
     .venv-test/bin/python benchmarks/scaling.py --quick    does it work?
 
-Everything runs on this machine: servers, database and whoever hands in share its cores, so that what more servers
+Everything runs on this machine: servers, database and whoever submits share its cores, so that what more servers
 bring on machines of their own is not seen here; what the database costs is.
 """
 
@@ -73,7 +73,7 @@ def on_postgres(database: Server, parent: Path, servers: int, courses: int) -> I
 
 
 def rush(targets: list[Target], submissions: int) -> list[Answer]:
-    """Students hand in 20 KB each, all different, spread over the targets; connections are spread alike."""
+    """Students submit 20 KB each, all different, spread over the targets; connections are spread alike."""
     asks: list[list[Ask]] = [[] for _ in targets]
     for number in range(submissions):
         user, target = Username(f"s{number:05}"), targets[number % len(targets)]

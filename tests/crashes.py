@@ -7,11 +7,15 @@ no `close`. What SQLite does inside of one statement is its own promise; tests/w
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import os
+import re
+import shutil
 import sqlite3
 import sys
+import tempfile
 import threading
 import traceback
 import warnings
@@ -22,6 +26,9 @@ from types import FrameType
 from typing import Any
 
 import pytest
+
+from mograder.domain.tokens import SECRET_NAME
+from mograder.store.folder.layout import LEDGER, SIGNING_KEY
 
 Say = Callable[[str], None]
 Act = Callable[[Say], None]
@@ -36,6 +43,12 @@ SYSTEM_CALLS = {
 }  # fmt: skip
 ON_FILES = {"__exit__", "close", "flush", "truncate", "write", "writelines"}
 ON_THE_LEDGER = {"commit", "execute", "executemany", "executescript"}
+
+
+RANDOM = {SECRET_NAME, SIGNING_KEY}
+"""Files whose bytes are made by chance."""
+SCRATCH = re.compile(r"[-.][0-9a-f]{12,}\b")
+"""What is random in the name of a scratch file."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +116,44 @@ def _live_and_die(step: int, act: Act, writing: int) -> None:
 
 
 def before_every_step(make: Callable[[], Path], act: Callable[[Path, Say], None]) -> Iterator[tuple[Path, Ended]]:
-    """What is left of what `make` makes when `act` on it dies before its first step, its second, …, and lives on."""
+    """What is left of what `make` makes when `act` on it dies before its first step, its second, …, and lives on.
+
+    What a crash left just as another had, when as much had been said, is given once: most steps change nothing by
+    themselves.
+    """
+    seen: set[tuple[object, ...]] = set()
     for step in itertools.count(1):
         root = make()
         ended = die_before(step, lambda say, root=root: act(root, say))  # type: ignore[misc]
-        yield root, ended
+        state = (ended.died, len(ended.said), *sorted(_contents(root.parent)))
+        if state not in seen:
+            seen.add(state)
+            yield root, ended
         if not ended.died:
             return
+
+
+def _contents(folder: Path) -> Iterator[tuple[str, int, bytes]]:
+    """Each name below `folder` with its mode, and what is in it; scratch files are called by what is not by chance."""
+    for path in folder.rglob("*"):
+        name, mode = str(path.relative_to(folder)), path.lstat().st_mode
+        if path.is_symlink():
+            yield name, mode, os.readlink(path).encode()
+        elif path.is_dir():
+            yield name, mode, b""
+        elif path.name == LEDGER:
+            yield name, mode, _rows(path)
+        elif not path.name.startswith(f"{LEDGER}-"):  # SQLite's own, and read with the ledger
+            content = path.read_bytes()
+            yield SCRATCH.sub("-", name), mode, b"%d" % len(content) if path.name in RANDOM else content
+
+
+def _rows(ledger: Path) -> bytes:
+    """All that SQLite finds in a copy: opening the ledger itself would tidy it."""
+    with tempfile.TemporaryDirectory(dir=ledger.parent.parent.parent) as folder:
+        for path in ledger.parent.glob(f"{LEDGER}*"):
+            if not path.name.endswith("-shm"):
+                shutil.copyfile(path, Path(folder) / path.name)
+        with contextlib.closing(sqlite3.connect(Path(folder) / LEDGER)) as connection:
+            pragmas = [connection.execute(f"PRAGMA {name}").fetchone() for name in ("user_version", "journal_mode")]
+            return "\n".join([str(pragmas), *connection.iterdump()]).encode()

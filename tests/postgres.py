@@ -273,6 +273,7 @@ class Cutter:
                         break
                     source.shutdown(socket.SHUT_RDWR)  # whatever comes back finds nobody
                     target.sendall(chunk)
+                    target.shutdown(socket.SHUT_WR)  # it answers at the end of what is sent together
                     return
                 target.sendall(chunk)
         for each in (source, target):

@@ -38,3 +38,15 @@ def test_completing_in_a_folder_of_somebody_else_asks_nobody(
     assert hostile_server.asked == []
     Path("mograder.toml").write_text("[https")
     assert completed("https", "submit", "") == []
+
+
+def test_commands_on_a_folder_complete_its_assignments_and_else_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("source/hw1", "submitted/hw2", "source/.git"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    for command in ("autograde", "feedback", "generate", "validate", "regrade"):
+        assert completed(command, "h") == ["hw1", "hw2"]
+        found = ShellComplete(program, {}, "mograder", "_MOGRADER_COMPLETE").get_completions([command], "x")
+        assert [(each.type, each.value) for each in found] == [("file", "x")]

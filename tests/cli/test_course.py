@@ -19,6 +19,15 @@ def url(postgres_server: Server) -> str:
     return fresh_database(postgres_server, upgraded=False)
 
 
+NOT_PUBLISHED = "left out: __marimo__, __pycache__ in 'hw1': hidden files, and what editors, Python and marimo leave"
+
+
+def leave_what_is_not_published(files: Path) -> None:
+    for name in ("__marimo__/hw1.json", "__pycache__/hw1.pyc"):
+        (files / name).parent.mkdir()
+        (files / name).write_text("outputs of the solution")
+
+
 def test_a_department_sets_up_its_courses(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -37,7 +46,10 @@ def test_a_department_sets_up_its_courses(
     assert "choose another name" in said("course", "create", "algebra", code=5)
     assert "lower-case" in said("course", "create", "Algebra", code=2)
     (root / "hw1" / "files" / "more.py").write_text("x")
-    assert "Published 2 file(s)" in said("course", "publish", "algebra", root)
+    leave_what_is_not_published(root / "hw1" / "files")
+    published = said("course", "publish", "algebra", root)
+    assert "Published 2 file(s)" in published
+    assert NOT_PUBLISHED in published
     place = f"{url}#algebra"
     token = said("token", "--course", place, "alice").splitlines()
     assert token[-1] in made.splitlines()  # the instructor's

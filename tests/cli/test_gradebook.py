@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from mograder.cli.output import check_stdout
+from mograder.domain.errors import Usage
 from mograder.domain.grading_jobs import LEASE, Announced
 from mograder.signing import Ed25519Signer
 from mograder.tables.workbook import write_workbook
@@ -189,6 +191,18 @@ def test_marks_after_late_penalties_are_written_if_asked_for(instructor: Mograde
 
 
 @pytest.mark.usefixtures("people")
+def test_a_table_goes_to_stdout_alone_where_the_file_is_called_minus(instructor: Mograder) -> None:
+    instructor(*UPLOAD, work(b"username,grade\nada,8\n", "g.csv"))
+    ran = instructor("export-grades", "hw1", "-o", "-")
+    assert ran.out.startswith("username,name,")
+    assert ran.out.count("\n") == len(ran.out.splitlines())
+    assert ran.err == "1 grade(s)\n"
+    assert not Path("-").exists()
+    with pytest.raises(Usage, match="name a file, or leave out --json"):
+        check_stdout(Path("-"), as_json=True)
+
+
+@pytest.mark.usefixtures("people")
 def test_drafts_go_out_only_if_asked_for(instructor: Mograder, server: Running) -> None:
     body = {"grades": [{"username": "ada", "grade": "8"}], "workflow_state": "draft"}
     server.client.post("/assignments/hw1/grades", json=body, headers=server.bearer()).raise_for_status()
@@ -240,7 +254,7 @@ def test_feedback_pages_go_out_as_the_zip_that_moodle_takes(instructor: Mograder
     Path("pages").mkdir()
     work(b"<p>fine", "pages/ada.html")
     instructor("upload-feedback", "hw1", "--feedback-dir", "pages")
-    assert instructor(*words).out == "The feedback pages are in hw1-moodle-feedback.zip\n"
+    assert instructor(*words).out == "1 feedback page(s) in hw1-moodle-feedback.zip\n"
     with zipfile.ZipFile("hw1-moodle-feedback.zip") as archive:
         assert archive.namelist() == ["Ada Lovelace_41_assignfeedback_file_feedback.html"]
 

@@ -240,7 +240,7 @@ def test_a_dry_run_sends_nothing(alice: Mograder, server: Running) -> None:
     assert not (server.submitted / "hw1").exists()
 
 
-def test_what_cannot_be_handed_in_is_refused_before_the_trip(alice: Mograder, server: Running) -> None:
+def test_what_cannot_be_submitted_is_refused_before_the_trip(alice: Mograder, server: Running) -> None:
     for name in ("notes.txt", "noending", "a.PYC"):
         assert "takes .py, .zip" in alice("submit", "hw1", work(name=name), code=5).err
     alice("submit", "hw1", work(b"", "empty.py"), code=2)
@@ -265,7 +265,7 @@ def test_a_time_beyond_the_calendar_is_said_to_be_unknown(
     assert "received unknown" in ran.out
 
 
-def test_an_instructor_hands_in_for_a_student_and_reads_their_state(instructor: Mograder, server: Running) -> None:
+def test_an_instructor_submits_for_a_student_and_reads_their_state(instructor: Mograder, server: Running) -> None:
     instructor("submit", "hw1", work(), "--user", "bob")
     assert (server.submitted / "hw1/bob.py").is_file()
     assert "Not yet graded." in instructor("feedback", "hw1", "--user", "bob").out

@@ -107,7 +107,7 @@ def test_a_receipt_that_was_altered_is_found_without_a_server(alice: Mograder, c
     assert str(kept()[0]) in ran.out
 
 
-def test_a_file_that_was_changed_since_is_not_what_was_handed_in(alice: Mograder) -> None:
+def test_a_file_that_was_changed_since_is_not_what_was_submitted(alice: Mograder) -> None:
     submit_twice(alice)
     work(b"x = 3\n")
     assert "no receipt is for these bytes" in alice("verify", "homework.py", "--offline", code=7).out

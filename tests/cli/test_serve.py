@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import stat
@@ -17,6 +18,7 @@ import pytest
 from mograder.cli.serve import enrollment_code, listening_host
 from mograder.config import SERVE_SETTINGS, ServeSettings, resolve
 from mograder.course_file import parse_course_file
+from mograder.domain.codes import is_hard_to_guess
 from mograder.domain.errors import RegistrationOff, Usage
 from mograder.domain.names import Username
 from mograder.factory import open_course
@@ -72,6 +74,7 @@ def test_the_start_says_where_and_what_next_and_no_secret(release: Path) -> None
         assert "2 (exam opens at 2090-02-01 09:00 UTC, hw1)" in output
         assert "homework.py in loose/: students get what is in loose/files/, and it is not there" in output
         assert "registration    on" in output
+        assert "the enrollment code can be guessed" in output
         assert CODE not in output
         assert secret not in output
         assert "/once#" not in output  # a pipe may be a log: only a terminal is shown the link that logs in
@@ -91,6 +94,16 @@ def test_a_code_of_nothing_but_space_is_no_code_and_a_file_without_one_is_refuse
     assert [enrollment_code(each) for each in (by_flag, ServeSettings())] == ["", ""]
     with pytest.raises(Usage, match=r"the enrollment code in .*code is empty"):
         enrollment_code(by_file)
+
+
+def test_for_a_file_that_is_missing_a_code_is_proposed_that_nobody_guesses(tmp_path: Path) -> None:
+    proposed = set()
+    for _ in range(2):
+        with pytest.raises(Usage, match="there is no file") as refused:
+            enrollment_code(ServeSettings(enrollment_code_file=tmp_path / "code"))
+        proposed |= set(re.findall(r"such as (\S+),", refused.value.message))
+    assert len(proposed) == 2
+    assert all(map(is_hard_to_guess, proposed))
 
 
 def test_a_code_that_nobody_could_send_is_refused(release: Path, tmp_path: Path) -> None:

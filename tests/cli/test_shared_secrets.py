@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from mograder.cli import run
-from mograder.cli.serve_many import not_in_force, warn_of_shared_secrets
-from mograder.factory import open_course
+from mograder.cli.listen import Listener
+from mograder.cli.serve_many import banner, left_out_of, not_in_force, warn_of_shared_secrets
+from mograder.config import ServeSettings
+from mograder.factory import ManyCourses, open_course
 from mograder.store.folder.courses import CourseFolders, same_secret
 from tests.courses import make_sound_course
 from tests.parts import names_in
@@ -102,3 +104,17 @@ def test_a_course_is_not_begun_anew_in_release_when_it_was_served_from_its_paren
     assert run(["serve", str(home / "release")]) == 2
     assert f"was served from {home}" in capsys.readouterr().err
     assert not (home / "release/.mograder-secret").exists()
+
+
+def test_the_banner_of_many_courses_counts_what_of_each_is_not_in_force(algebra: Path) -> None:
+    make_sound_course(algebra.parent).rename(algebra.parent / "calculus")
+    (algebra / "release/mograder.toml").write_text("")
+    (algebra / "release/hw1").rename(algebra / "release/hw2")  # the work for hw1 is nobody's now
+    (algebra / "mograder.toml").write_text("[[assignments]]\nname = 'hw9'\n")  # as it may well be meant
+    many = ManyCourses(CourseFolders(algebra.parent))
+    assert left_out_of(many, ["algebra", "calculus"]) == {"algebra": 2}
+    many.courses.close()
+    front = Listener.of(ServeSettings(), "127.0.0.1", algebra.parent)
+    said = banner("courses", "courses", front, False, ["algebra", "calculus"], [], {"algebra": 2})
+    assert "  not in force    2 of algebra: the board of the course and mograder doctor name it" in said.splitlines()
+    assert "not in force" not in banner("courses", "courses", front, False, ["calculus"])

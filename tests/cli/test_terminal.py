@@ -10,18 +10,27 @@ from pathlib import Path
 
 import pytest
 
+from mograder import cli
+from tests.hostile import HostileServer, as_json
 from tests.parts import CODE, Running, environment, free_port
 
 if sys.platform == "win32":
     pytest.skip("pseudo-terminals are not made on Windows", allow_module_level=True)
 
 
-def at_a_terminal(home: Path, *words: str, answers: tuple[tuple[bytes, str], ...] = ()) -> str:
+def at_a_terminal(
+    home: Path,
+    *words: str,
+    answers: tuple[tuple[bytes, str], ...] = (),
+    command: str = "https",
+    code: int = 0,
+    columns: int = 100,
+) -> str:
     """All that a terminal shows of `mograder https`; each answer is typed once its question stands in the last line."""
     person, screen = os.openpty()
-    there = {**environment(), "HOME": str(home), "XDG_CONFIG_HOME": str(home), "TERM": "xterm", "COLUMNS": "100"}
+    there = {**environment(), "HOME": str(home), "XDG_CONFIG_HOME": str(home), "TERM": "xterm", "COLUMNS": str(columns)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "mograder", "https", *words],
+        [sys.executable, "-m", "mograder", *command.split(), *words],
         cwd=home, env=there, stdin=screen, stdout=screen, stderr=screen, start_new_session=True,
     )  # fmt: skip
     os.close(screen)
@@ -37,7 +46,7 @@ def at_a_terminal(home: Path, *words: str, answers: tuple[tuple[bytes, str], ...
             shown += chunk
             if waiting and waiting[0][0] in shown.rpartition(b"\n")[2]:
                 terminal.write(f"{waiting.pop(0)[1]}\n".encode())
-    assert process.returncode == 0, shown.decode()
+    assert process.returncode == code, shown.decode()
     return shown.decode()
 
 
@@ -78,3 +87,55 @@ def test_serve_shows_the_link_that_logs_in_to_who_sits_there(course_folder: Path
             shown += terminal.read(4096)
         process.terminate()
     assert re.search(rb"your pages +http://localhost:\d+/once#\S+  \(logs you in once", shown)
+
+
+EVIL = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e\x08\rover\x1b[8mhid [red]en[/red]"
+"""Sets the title, clears the screen, hides, turns around and writes over what stands there, in several spellings."""
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "code"),
+    [
+        ("https", ("fetch", "--list"), 0), ("https", ("submit", "hw1", "hw1.py"), 1), ("roster", ("list",), 0),
+        ("extend", ("--list",), 0), ("audit", (), 0), ("https", ("export-grades", "hw1", "--format", "moodle"), 6),
+        ("https", ("login", "--user", "bob", "--code", "x"), 0),
+    ],
+)  # fmt: skip
+def test_nothing_that_a_server_answers_steers_the_terminal(
+    command: str, words: tuple[str, ...], code: int, hostile_server: HostileServer, tmp_path: Path
+) -> None:
+    (tmp_path / "hw1.py").write_text("x = 1\n")
+    task = {"name": "hw1", "id": EVIL, "title": EVIL, "files": [{"filename": EVIL, "url": "f"}]}
+    person = {"user": EVIL, "name": EVIL, "state": EVIL, "role": "student", "email": EVIL, "sections": [EVIL]}
+    asked = {
+        "user": EVIL,
+        "assignment": EVIL,
+        "state": "asked",
+        "asked": EVIL,
+        "reason": EVIL,
+        "until": None,
+        "note": EVIL,
+    }
+    event = {"moment": 1.9e9, "actor": EVIL, "action": EVIL, "subject": EVIL, "detail": EVIL}
+    answers = {"assignments": [task], "roster": [person], "extensions": [asked], "events": [event],
+               "assignments/hw1/rules": {"points": EVIL}, "assignments/hw1/gradebook": {}}  # fmt: skip
+    for path, answer in answers.items():
+        hostile_server.answer(f"GET /{path}", as_json(answer))
+    hostile_server.answer("POST /assignments/hw1/submit", as_json({"error": EVIL, "code": EVIL}, 400))
+    hostile_server.answer("POST /register", as_json({"user": EVIL, "token": f"{EVIL}:{'0' * 64}"}))
+    token = () if words[0:1] == ("login",) else ("--token", "alice:" + "0" * 64)
+    url = ("--url", hostile_server.url)
+    shown = at_a_terminal(tmp_path, *words, *url, *token, command=command, code=code, columns=2000)
+    if words[0:1] == ("login",):  # the question whether to log in as another person names the one before
+        answers_no = ((b"Log in as carol instead?", "n"),)
+        shown += at_a_terminal(tmp_path, *words[:2], "carol", *words[3:], *url, answers=answers_no, code=2)
+    assert "hid [red]en[/red]" in shown or code == 6
+    left = re.sub(r"\x1b\[[\d;]*[mK]|\r\n", "", shown)  # colours and line ends of our own
+    assert [each for each in left if not each.isprintable()] == []
+    assert "\x1b[8m" not in shown
+
+
+def test_the_terminal_is_asked_and_written_to_by_one_module() -> None:
+    for path in sorted((Path(cli.__file__).parent).glob("*.py")):
+        found = set(re.findall(r"click\.(confirm|prompt|secho|style)\(|\bprint\(", path.read_text()))
+        assert found == set() or path.name == "output.py", path.name

@@ -23,3 +23,12 @@ def test_the_audit_log_is_read_in_pieces(store: Store) -> None:
     assert [each.subject for each in store.audit.events(2, 1)] == ["3", "2"]
     assert [each.subject for each in store.audit.events(9, 4)] == ["0"]
     assert store.audit.events(9, 5) == []
+
+
+def test_the_last_events_of_one_person_and_action_are_found_among_all_others(store: Store) -> None:
+    for number in range(6):
+        actor, action = ("x", "y")[number % 2], ("test", "other")[number // 4]
+        store.audit.record(Event(NOON, actor, action, f"{number}"))
+    assert [each.subject for each in store.audit.last("x", "test", 9)] == ["2", "0"]
+    assert [each.subject for each in store.audit.last("x", "test", 1)] == ["2"]
+    assert store.audit.last("z", "test", 9) == []

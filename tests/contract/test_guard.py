@@ -19,6 +19,14 @@ def test_a_ticket_is_spent_once_in_all_servers_until_it_is_forgotten(open_again:
     assert not first.guard.spend("another", NOON + 2 * SECOND, NOON + 3 * SECOND)
 
 
+def test_which_of_many_tickets_are_spent_is_told_at_once(open_again: Open) -> None:
+    first, second = open_again(), open_again()
+    for ticket in ("a", "c"):
+        first.guard.spend(ticket, NOON, NOON + SECOND)
+    assert second.guard.spent(["a", "b", "c"]) == {"a", "c"}
+    assert second.guard.spent([]) == frozenset()
+
+
 def test_of_many_who_spend_one_ticket_at_once_one_succeeds(open_again: Open) -> None:
     stores = [open_again(), open_again()]
     with ThreadPoolExecutor(8) as pool:

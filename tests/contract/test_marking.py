@@ -39,6 +39,21 @@ def test_entries_come_back_as_they_were_written_and_the_last_of_each_key_holds(o
         assert (seen.marking.count(), seen.audit.events()) == (6, [NOTE])
 
 
+def test_what_was_added_since_is_what_holds_of_it_with_numbers_that_grow(open_again: Open) -> None:
+    store, other = open_again(), open_again()
+    assert store.marking.since(HW1, 0) == []
+    store.marking.write(HW1, [entry(), entry(key="Q2")])
+    first = store.marking.since(HW1, 0)
+    assert {each for _, each in first} == {entry(), entry(key="Q2")}
+    last = max(number for number, _ in first)
+    other.marking.write(AssignmentName("hw2"), [replace(entry(), assignment=AssignmentName("hw2"))])
+    assert store.marking.since(HW1, last) == []
+    other.marking.write(HW1, [entry(2)])
+    other.marking.write(HW1, [entry(3)])
+    ((number, held),) = store.marking.since(HW1, last)
+    assert (held, number > last) == (entry(3), True)
+
+
 def test_an_entry_that_was_made_from_an_earlier_one_is_refused_and_nothing_of_the_rest_is_written(
     open_again: Open,
 ) -> None:

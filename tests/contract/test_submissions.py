@@ -258,7 +258,7 @@ def test_an_hourly_bound_holds_for_its_assignment_and_for_two_servers_at_once(op
     assert submit(32, moment=NOON + HOUR)
 
 
-def test_the_latest_of_everybody_and_who_has_handed_in_are_told_at_once(store: Store) -> None:
+def test_the_latest_of_everybody_and_who_has_submitted_are_told_at_once(store: Store) -> None:
     other = AssignmentName("hw2")
     assert (store.submissions.latest(), store.submissions.users(HW1)) == ([], [])
     submit_work(store, SIGNER, ALICE, b"one", NOON + 9 * SECOND)

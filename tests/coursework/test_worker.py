@@ -91,7 +91,7 @@ def test_what_waits_is_graded_once_with_a_signed_record(root: Path, opened: Call
     assert course.store.jobs.waiting() == []
 
 
-def test_a_file_that_is_not_what_was_handed_in_is_given_back(root: Path, opened: Callable[[int], Course]) -> None:
+def test_a_file_that_is_not_what_was_submitted_is_given_back(root: Path, opened: Callable[[int], Course]) -> None:
     course = opened(0)
     kept = submit_work(course.store, course.signer, Username("alice"), RIGHT.encode()).receipt.submission
     (root.parent / "submitted" / "hw1" / kept.filename).write_text(HALF)

@@ -25,7 +25,7 @@ def set_rule(course_folder: Path, rule: str) -> None:
 
 
 def submit(course: Course, user: Username, content: bytes, received: int, actor: Actor | None = None) -> str:
-    """Hand in; the file name of the version that counts then."""
+    """Submit; the file name of the version that counts then."""
     hw1, body = course.release.assignment(COURSE_INSTRUCTOR, "hw1"), filled(course.submissions.upload(), content)
     accepted = course.submissions.submit(actor or Actor(user, Role.STUDENT), hw1, user, body, received)
     return course.submissions.assessed(accepted.receipt)[1]
@@ -85,7 +85,7 @@ def test_the_answer_to_a_late_submission_names_the_one_in_time_that_counts(cours
     assert submit(course, BOB, b"b1", NOON + HOUR) == "bob_20260310T130000.py"
 
 
-def test_what_an_instructor_hands_in_for_a_student_is_never_late_and_marked(three: Course, course_folder: Path) -> None:
+def test_what_an_instructor_submits_for_a_student_is_never_late_and_marked(three: Course, course_folder: Path) -> None:
     set_rule(course_folder, "on-time")
     submit(three, BOB, b"b1", NOON + 9 * HOUR, COURSE_INSTRUCTOR)  # the same bytes that were late before
     (bobs,) = (

@@ -545,7 +545,7 @@ def test_who_is_not_on_the_roster_is_not_found(course: Course, name: str) -> Non
     assert (course.roster.all(), course.audit.events()) == before
 
 
-def test_who_has_handed_in_without_an_account_can_be_reset(course: Course) -> None:
+def test_who_has_submitted_without_an_account_can_be_reset(course: Course) -> None:
     token = Token.parse(token_of(course, ALICE))
     submit(course, actor=course.accounts.authenticate(token))
     course.roster.reset(COURSE_INSTRUCTOR, ALICE)
@@ -764,7 +764,7 @@ def test_a_rotated_secret_is_the_one_that_was_made(course: Course) -> None:
     assert course.store.keys.secrets()[0] == "made"
 
 
-def test_standing_says_what_was_fetched_and_handed_in_and_until_when_it_can_be(
+def test_standing_says_what_was_fetched_and_submitted_and_until_when_it_can_be(
     course: Course, course_folder: Path
 ) -> None:
     plan(course_folder, "due = 2026-03-10T12:00:00")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mograder.domain.errors import Unauthenticated
 from mograder.domain.names import Username
-from mograder.domain.tokens import Token, from_header, sign, token_lines
+from mograder.domain.tokens import Token, from_header, pasted, sign, token_lines
 from tests.parts import ALICE, BOB, compared_in_constant_time
 
 USERNAMES = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,99}", fullmatch=True).map(Username)
@@ -103,3 +103,15 @@ def test_token_lines_are_names_an_empty_line_and_the_instructor() -> None:
     lines = token_lines([(ALICE, "alice:1"), (BOB, "bob:2")], "s").splitlines()
     assert lines[:3] == ["alice: alice:1", "bob: bob:2", ""]
     assert lines[3:] == token_lines([], "s").splitlines() == [f"instructor: {sign('s', Username('__instructor__'))}"]
+
+
+@given(user=USERNAMES)
+def test_a_token_is_found_in_what_people_copy_and_other_text_stays(user: Username) -> None:
+    token = sign("secret", user)
+    lines = [line for line in token_lines([(user, token)], "secret").splitlines() if line]
+    assert pasted(lines[0]) == token
+    assert pasted(lines[1]) == sign("secret", Username("__instructor__"))
+    for form in ("{}", " {}\n", "TOKEN={}", "export MOGRADER_HTTPS_TOKEN='{}'", 'token = "{}"'):
+        assert pasted(form.format(token)) == token
+    for other in (f"{token} {token}", f"TOKEN={token[:-1]}", "ABCD-EFGH", ""):
+        assert pasted(other) == other

@@ -69,9 +69,9 @@ def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A uv that downloads nothing: it makes a virtual environment of this Python, and writes down how it was called."""
     program, log = tmp_path / "uv", tmp_path / "calls"
     program.write_text(f"""#!{sys.executable}
-import subprocess, sys, pathlib
+import os, subprocess, sys, pathlib
 with open({str(log)!r}, "a") as file:
-    file.write(" ".join(sys.argv[1:3]) + "\\n")
+    file.write(" ".join([*sys.argv[1:3], *(name for name in os.environ if name.startswith("MOGRADER_"))]) + "\\n")
 if sys.argv[1] == "venv":
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", sys.argv[-1]], check=True)
 if "broken-package" in " ".join(open(each).read() for each in sys.argv if each.endswith(".in")):
@@ -86,7 +86,10 @@ if sys.argv[2] == "compile":
     return log
 
 
-def test_an_environment_is_built_once_for_all_who_ask_at_the_same_time(uv: Path, tmp_path: Path) -> None:
+def test_an_environment_is_built_once_for_all_who_ask_and_learns_none_of_our_settings(
+    uv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOGRADER_STORE", "postgresql://mograder:secret@db/mograder")
     wanted = Wanted(("some-package==1",), ">=3.11")
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(lambda _: built_environment(wanted, tmp_path / "cache"), range(4)))

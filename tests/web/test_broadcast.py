@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import threading
 from collections.abc import Sequence
@@ -126,13 +127,32 @@ def test_streams_are_bounded_and_end_when_told(monkeypatch: pytest.MonkeyPatch) 
         first, second, personal = (stream(live, "alice", still, about) for about in (None, None, ALICE))
         assert [await anext(each) for each in (first, second, personal)] == [None] * 3
         with pytest.raises(Temporary):
-            live.check()
-        live.check(BOB)
+            live.check("alice")
+        live.check("bob", BOB)
         await first.aclose()  # type: ignore[attr-defined]
-        live.check()
+        live.check("alice")
         live.end("alice")
         assert [each async for each in second] == [each async for each in personal] == []
-        live.check()
+        live.check("alice")
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("about", [None, ALICE])
+def test_nobody_takes_the_streams_of_all_others(about: Username | None) -> None:
+    async def look() -> Changed:
+        return NOTHING
+
+    async def go() -> None:
+        live = Broadcaster(look)
+        async with contextlib.AsyncExitStack() as opened:
+            for _ in range(broadcast.MOST_OF_ONE):
+                await opened.enter_async_context(live.watch("alice", about))
+                await opened.enter_async_context(live.watch(INSTRUCTOR, about))
+            with pytest.raises(Temporary, match="you have 20 live pages"):
+                live.check("alice", about)
+            for other in ("bob", INSTRUCTOR):
+                live.check(other, about)
 
     asyncio.run(go())
 

@@ -53,7 +53,7 @@ def test_an_exam_opens_by_itself_on_the_page_that_waits_for_it(tab: Tab, server:
     settings.write_text('[[assignments]]\nname = "hw1"\n')
     for _ in range(2):  # to the opening, and over the moment that each browser waits for itself
         tab.clock.fast_forward(70 * 366 * 24 * 3600 * 1000)
-    expect(tab.get_by_role("button", name="Hand in")).to_be_visible()
+    expect(tab.get_by_role("button", name="Submit", exact=True)).to_be_visible()
 
 
 def test_a_submission_and_its_grade_show_to_the_student_and_on_the_board(tab: Tab, server: Running) -> None:

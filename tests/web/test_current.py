@@ -1,4 +1,5 @@
-"""What a server keeps up to date against what one says that has just started: whatever was done, wherever, by hand too.
+"""What a server keeps up to date against what one says that has just started: whatever was done, wherever, by hand too;
+on a folder and on a database.
 
 Two servers share the course; after each step, each answer of both is the one that is made from nothing.
 """
@@ -15,9 +16,10 @@ from typing import Any
 import httpx2
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
+from mograder.domain.audit import Event
 from mograder.domain.course import Course
 from mograder.domain.errors import NotFound
 from mograder.domain.extensions import Change, Decision
@@ -26,8 +28,14 @@ from mograder.domain.receipts import latest_filename
 from mograder.domain.release import Download
 from mograder.domain.roster import Person
 from mograder.domain.tokens import sign
+from mograder.signing import Ed25519Signer, new_private_key
+from mograder.store.folder.layout import Folders
+from mograder.store.postgres.courses import PostgresCourses, Publication
+from mograder.store.postgres.rows import PLAN
+from mograder.store.publication import read_publication
 from mograder.web.api import Api
 from tests.parts import ALICE, BOB, NOON, SECOND, Clock, filled, make_course_folder, open_course, token_of
+from tests.postgres import new_course
 
 CARL = Username("carl")
 USERS, ASSIGNMENTS = (ALICE, BOB, CARL), (AssignmentName("hw1"), AssignmentName("hw2"))
@@ -45,9 +53,9 @@ hours = st.integers(-2, 3)
 class Server:
     """A course that is open, and its application; each answer by what was asked."""
 
-    def __init__(self, root: Path) -> None:
-        self.course = open_course(root, Clock(NOON))
-        self.api = Api(self.course)
+    def __init__(self, course: Course) -> None:
+        self.course = course
+        self.api = Api(course)
 
     def answers(self) -> dict[str, Any]:
         async def ask() -> list[Any]:
@@ -65,16 +73,26 @@ class Server:
 
 
 class Living(RuleBasedStateMachine):
-    """Each rule does one thing to a course that two servers serve."""
+    """Each rule does one thing to a course that two servers serve; `open` opens it for one more."""
 
     @initialize()
     def begin(self) -> None:
         self.after = contextlib.ExitStack()
         self.root = make_course_folder(Path(self.after.enter_context(tempfile.TemporaryDirectory())), *ASSIGNMENTS)
+        self.prepare()
         self.write_plan("latest", 0)
-        self.servers = [Server(self.root), Server(self.root)]
+        self.servers = [Server(self.open(number)) for number in range(2)]
         for each in self.servers:
             self.after.callback(each.course.close)
+
+    def prepare(self) -> None:
+        """Make the course that the folder `root` describes."""
+
+    def open(self, number: int) -> Course:
+        raise NotImplementedError
+
+    def put_plan(self, text: str) -> None:
+        raise NotImplementedError
 
     def course(self, server: int) -> Course:
         return self.servers[server].course
@@ -86,19 +104,6 @@ class Living(RuleBasedStateMachine):
         task = course.release.assignment(COURSE_INSTRUCTOR, name)
         course.submissions.submit(Actor(user, Role.STUDENT), task, user, body, NOON + hour * 3600 * SECOND)
         body.discard()
-
-    @rule(user=people, name=assignments, letter=letters)
-    def put_by_hand(self, user: Username, name: AssignmentName, letter: str) -> None:
-        path = self.root.parent / "submitted" / name / latest_filename(user)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        path.write_text(letter)
-
-    @rule(user=people, name=assignments)
-    def remove_by_hand(self, user: Username, name: AssignmentName) -> None:
-        folder = self.root.parent / "submitted" / name
-        for path in [*folder.glob(f"{user}_*.py")][-1:] or [folder / latest_filename(user)]:
-            path.unlink(missing_ok=True)
 
     @rule(server=servers, user=people, name=assignments, decision=st.sampled_from((Decision.GRANT, Decision.WITHDRAW)))
     def extend(self, server: int, user: Username, name: AssignmentName, decision: Decision) -> None:
@@ -119,15 +124,10 @@ class Living(RuleBasedStateMachine):
             COURSE_INSTRUCTOR, course.release.assignment(COURSE_INSTRUCTOR, name), {user: grade.encode()}
         )
 
-    @rule(user=people, name=assignments, grade=st.sampled_from("123"))
-    def mark_by_hand(self, user: Username, name: AssignmentName, grade: str) -> None:
-        table = [{"username": user, "grade": grade, "workflow_state": "released"}]
-        (self.root / name / "grades.json").write_text(json.dumps(table))
-
     @rule(rule=st.sampled_from(("latest", "on-time")), hour=hours)
     def write_plan(self, rule: str, hour: int) -> None:
         due = f"2026-03-10T{12 + hour}:00:00"
-        (self.root.parent / "mograder.toml").write_text(
+        self.put_plan(
             f"counts = '{rule}'\n" + "".join(f"[[assignments]]\nname = '{name}'\ndue = {due}\n" for name in ASSIGNMENTS)
         )
 
@@ -147,7 +147,7 @@ class Living(RuleBasedStateMachine):
 
     @invariant()
     def both_say_what_one_says_that_has_just_started(self) -> None:
-        fresh = Server(self.root)
+        fresh = Server(self.open(2))
         try:
             wanted = fresh.answers()
         finally:
@@ -159,7 +159,79 @@ class Living(RuleBasedStateMachine):
         self.after.close()
 
 
-TestTwoServersOfACourseThatLives = Living.TestCase
-TestTwoServersOfACourseThatLives.settings = settings(
-    max_examples=6, stateful_step_count=12, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+class LivingFolder(Living):
+    """A course folder, in which people work by hand, too."""
+
+    def open(self, number: int) -> Course:
+        return open_course(self.root, Clock(NOON))
+
+    def put_plan(self, text: str) -> None:
+        (self.root.parent / "mograder.toml").write_text(text)
+
+    @rule(user=people, name=assignments, letter=letters)
+    def put_by_hand(self, user: Username, name: AssignmentName, letter: str) -> None:
+        path = self.root.parent / "submitted" / name / latest_filename(user)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.write_text(letter)
+
+    @rule(user=people, name=assignments)
+    def remove_by_hand(self, user: Username, name: AssignmentName) -> None:
+        folder = self.root.parent / "submitted" / name
+        for path in [*folder.glob(f"{user}_*.py")][-1:] or [folder / latest_filename(user)]:
+            path.unlink(missing_ok=True)
+
+    @rule(user=people, name=assignments, grade=st.sampled_from("123"))
+    def mark_by_hand(self, user: Username, name: AssignmentName, grade: str) -> None:
+        table = [{"username": user, "grade": grade, "workflow_state": "released"}]
+        (self.root / name / "grades.json").write_text(json.dumps(table))
+
+
+class LivingDatabase(Living):
+    """A course in a database, each server with connections of its own; what is published replaces the plan."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.url = url
+
+    def prepare(self) -> None:
+        self.courses = [PostgresCourses(self.url) for _ in range(3)]
+        for each in self.courses:
+            self.after.callback(each.close)
+        self.name = new_course(self.courses[0], Folders.of(self.root))
+
+    def open(self, number: int) -> Course:
+        store = self.courses[number].open(self.name)
+        return Course(store, Ed25519Signer(store.keys.signing_key(new_private_key)), Clock(NOON))
+
+    def put_plan(self, text: str) -> None:
+        publication = Publication({PLAN: text}, read_publication(Folders.of(self.root)).files)
+        self.courses[0].publish(self.name, publication, Event(NOON, "test", "publish", self.name))
+
+
+LIVING = settings(max_examples=6, stateful_step_count=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+TestTwoServersOfACourseThatLives = LivingFolder.TestCase
+TestTwoServersOfACourseThatLives.settings = LIVING
+
+
+def test_two_servers_of_a_course_that_lives_in_a_database(postgres_url: str) -> None:
+    run_state_machine_as_test(lambda: LivingDatabase(postgres_url), settings=settings(LIVING, max_examples=3))
+
+
+def test_every_kind_of_change_shows_at_the_other_server_of_a_database(postgres_url: str) -> None:
+    living, hw1 = LivingDatabase(postgres_url), ASSIGNMENTS[0]
+    living.begin()
+    for change in (
+        lambda: living.submit(0, ALICE, hw1, "a", 0),
+        lambda: living.write_plan("on-time", 2),
+        lambda: living.extend(1, ALICE, hw1, Decision.GRANT),
+        lambda: living.submit(1, ALICE, hw1, "b", 3),
+        lambda: living.mark(0, ALICE, hw1, "2"),
+        lambda: living.extend(0, ALICE, hw1, Decision.WITHDRAW),
+        lambda: living.download(1, BOB, hw1),
+        lambda: living.remove(0, ALICE),
+        lambda: living.erase(1, ALICE),
+    ):
+        change()
+        living.both_say_what_one_says_that_has_just_started()
+    living.teardown()

@@ -70,7 +70,7 @@ def test_a_late_submission_is_answered_with_its_cost_and_with_what_counts(web: W
     ]  # fmt: skip
 
 
-def test_what_an_instructor_hands_in_after_closing_is_in_time_and_marked(web: Web, clock: Clock) -> None:
+def test_what_an_instructor_submits_after_closing_is_in_time_and_marked(web: Web, clock: Clock) -> None:
     clock.now = NOON + 9 * DAY * SECOND
     message = problem(web.submit(), 403, "closed")
     assert message == "'hw1' closed at 2026-03-13 13:00 CET; this arrived at 2026-03-19 13:00 CET"

@@ -11,10 +11,11 @@ from playwright.sync_api import Page as Tab
 from playwright.sync_api import expect
 
 from mograder.domain.access import COURSE_INSTRUCTOR, Actor, Role
+from mograder.domain.audit import without_repeats
 from mograder.domain.course import Course
-from mograder.domain.devices import REMEMBERED
+from mograder.domain.devices import MOST_DEVICES, REMEMBERED
 from mograder.domain.login_codes import CODES_A_WINDOW, WINDOW
-from mograder.domain.names import INSTRUCTOR
+from mograder.domain.names import INSTRUCTOR, Username
 from mograder.web.pages import sessions
 from mograder.web.pages.devices import browser_name
 from mograder.wire.join_link import JoinLink
@@ -48,14 +49,32 @@ def test_a_remembered_browser_stays_logged_in_while_it_is_used_in_the_term(alice
     assert alice.sees == "Join the course"
 
 
-def test_an_instructors_session_stays_short_although_the_box_was_ticked(
+def test_the_session_of_who_teaches_or_marks_stays_short_although_the_box_was_ticked(
     alice: Visitor, course: Course, clock: Clock
 ) -> None:
     teacher = Visitor(course)
     teacher.post("/login", token=token_of(course, INSTRUCTOR), remember="yes")
     course.roster.set_role(COURSE_INSTRUCTOR, ALICE, Role.INSTRUCTOR)  # remembered as a student
+    course.accounts.register("grace", CODE)
+    course.roster.set_role(COURSE_INSTRUCTOR, Username("grace"), Role.GRADER)
+    grader = Visitor(course)
+    grader.post("/login", token=token_of(course, "grace"), remember="yes")
     clock.now += (sessions.SESSION_SECONDS + 1) * SECOND
-    assert (teacher.sees, alice.sees) == ("Join the course",) * 2
+    assert (teacher.sees, alice.sees, grader.sees) == ("Join the course",) * 3
+
+
+def test_many_logins_that_are_remembered_end_the_first_and_are_one_line_of_the_audit_log(
+    alice: Visitor, course: Course
+) -> None:
+    for _ in range(MOST_DEVICES - 1):
+        Visitor(course).post("/login", token=token_of(course, "alice"), remember="yes")
+    assert alice.sees == "Your assignments"
+    for _ in range(MOST_DEVICES):
+        Visitor(course).post("/login", token=token_of(course, "alice"), remember="yes")
+    assert alice.sees == "Join the course"
+    assert len(course.devices.of(Actor(ALICE, Role.STUDENT))) == MOST_DEVICES
+    lines = [each for each in without_repeats(course.audit.events()) if each.event.action == "remember browser"]
+    assert [each.count for each in lines] == [2 * MOST_DEVICES]
 
 
 def test_one_remembered_browser_is_ended_from_another_and_nobody_elses(
@@ -77,6 +96,8 @@ def test_one_remembered_browser_is_ended_from_another_and_nobody_elses(
     assert (other.sees, alice.sees) == ("Join the course", "Your assignments")
     clock.now += 100 * DAY
     assert other.sees == "Join the course"
+    assert alice.sees == "Your assignments"
+    clock.now += 100 * DAY
     assert "Safari on iPhone" not in alice.get("/devices").text
 
 

@@ -129,7 +129,7 @@ def small_disk(place: Path, megabytes: int) -> Iterator[Path]:
 
 
 def fill(server: Running, size: int) -> tuple[dict[str, bytes], httpx2.Response]:
-    """Hand in until it is refused; what was taken, and the refusal."""
+    """Submit until it is refused; what was taken, and the refusal."""
     taken = {}
     for number in range(10_000):
         content = f"{number} ".encode() + os.urandom(size)

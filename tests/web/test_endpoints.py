@@ -366,7 +366,7 @@ def test_a_request_that_names_no_user_is_refused(web: Web, query: str, status: i
     assert web(method, f"/assignments/hw1/{name}{query}", None, content=b"x").status_code == 401
 
 
-def test_an_instructor_hands_in_for_a_student(web: Web) -> None:
+def test_an_instructor_submits_for_a_student(web: Web) -> None:
     reply = web("POST", "/assignments/hw1/submit?user=alice", content=b"paper")
     claims = web.course.signer.verify(reply.json()["receipt"])
     assert (claims["user"], claims["by"]) == ("alice", INSTRUCTOR)

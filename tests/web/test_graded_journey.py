@@ -1,4 +1,4 @@
-"""Handing in and watching the result come, in a real browser before a real server, and what new tests do to it."""
+"""Submitting and watching the result come, in a real browser before a real server, and what new tests do to it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def write_source(server: Running, text: str) -> None:
     (folder / "hw1.py").write_text(text)
 
 
-def hand_in(tab: Tab, work: Path, text: str) -> None:
+def submit_text(tab: Tab, work: Path, text: str) -> None:
     work.write_text(text)
     tab.get_by_label("Your work").set_input_files(work)
-    tab.get_by_role("button", name="Hand in").click()
+    tab.get_by_role("button", name="Submit", exact=True).click()
     expect(tab.get_by_role("region", name="Received")).to_be_visible()
 
 
@@ -47,7 +47,7 @@ def test_a_student_watches_the_result_come_and_sees_the_points_of_new_tests(
     expect(result).to_have_count(0)
 
     with tab.expect_request("**/my/hw1/live"):
-        hand_in(tab, tmp_path / "hw1.py", HALF)
+        submit_text(tab, tmp_path / "hw1.py", HALF)
     expect(result).to_contain_text("place 1 in the queue")
     tab.evaluate("window.stayed = true")
     grade_what_waits(server)
@@ -55,7 +55,7 @@ def test_a_student_watches_the_result_come_and_sees_the_points_of_new_tests(
     expect(result).to_contain_text("x must be 41")
     assert tab.evaluate("window.stayed"), "the page was loaded again"
 
-    hand_in(tab, tmp_path / "hw1.py", RIGHT)
+    submit_text(tab, tmp_path / "hw1.py", RIGHT)
     expect(result).to_contain_text("Submission 2 waits")
     expect(result).to_contain_text("9.2 of 30 points")
     grade_what_waits(server)

@@ -102,7 +102,7 @@ def test_all_or_selected_submissions_are_downloaded_as_a_zip(teacher: Visitor, c
     assert "as a zip" not in teacher.get("/board/hw1?show=missing").text
 
 
-def test_where_nobody_has_handed_in_there_is_no_zip_to_download(teacher: Visitor, course_folder: Path) -> None:
+def test_where_nobody_has_submitted_there_is_no_zip_to_download(teacher: Visitor, course_folder: Path) -> None:
     (course_folder / "hw2" / "files").mkdir(parents=True)
     page = teacher.get("/board/hw2").text
     assert "/board/hw2/people/alice" in page
@@ -235,7 +235,7 @@ def test_feedback_pages_are_kept_and_framed_and_those_of_strangers_refused(teach
     )
 
 
-def test_an_instructor_hands_in_for_a_student(teacher: Visitor, course: Course) -> None:
+def test_an_instructor_submits_for_a_student(teacher: Visitor, course: Course) -> None:
     answer = upload(teacher, "/board/hw1/people/bob", ("paper.py", b"on paper"), field="file")
     assert answer.headers["location"] == "/board/hw1/people/bob"
     (receipt,) = course.submissions.history(course.release.assignment(COURSE_INSTRUCTOR, "hw1"), BOB)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,14 +13,15 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from mograder.domain.access import Allow
+from mograder.domain.access import Actor, Allow, Role
 from mograder.domain.course import Course
 from mograder.domain.marking import Kind, Names, RubricItem
 from mograder.domain.names import INSTRUCTOR, Username
+from mograder.tables.cells import is_formula
 from mograder.web.pages.routes import VIEWS
 from mograder.wire.endpoints import ENDPOINTS
 from mograder.wire.paths import build_path
-from tests.marked_course import GRACE, TEACHER, checked, give, give_all, marked_course, task
+from tests.marked_course import GRACE, GUY, TEACHER, checked, give, give_all, marked_course, task
 from tests.parts import Clock, submit_work, token_of
 from tests.web.in_process import Web
 from tests.web.pages.test_sessions import OURS, Visitor
@@ -239,3 +243,82 @@ def test_a_section_is_handed_out_and_released_on_its_own(desk: Course) -> None:
     assert done.headers["location"] == "/marking/hw1/release?released=1&section=Wed"
     assert [each.username for each in desk.grades.of(task(desk))] == ["s02"]
     assert teacher.get("/marking/hw1/release?section=Thu").status_code == 404
+
+
+def names_in(text: str, names: Names) -> list[str]:
+    """The students of these pseudonyms, in the order in which a page names them."""
+    known = {names.shown(f"s{number:02}"): f"s{number:02}" for number in range(1, 13)}
+    found = re.findall(rf"(?:<bdi>|^)({'|'.join(known)})\b", text, re.MULTILINE)
+    return [known[each] for each in found]
+
+
+def test_where_names_are_hidden_neither_an_order_nor_an_answer_says_whose_it_is(
+    course_folder: Path, clock: Clock
+) -> None:
+    desk = marked_course(course_folder, clock, students=12)
+    users = [f"s{number:02}" for number in range(1, 13)]
+    item = desk.marking.put_item(GRACE, task(desk), "", RubricItem("Essay", "no end", -2), 0)
+    for user in users:
+        give(desk, user, "Essay", None, items=(item.key,))
+        give(desk, user, "Plot", 4)
+    desk.mark_release.release(TEACHER, task(desk))
+    for user in users:
+        desk.mark_release.ask(Actor(Username(user), Role.STUDENT), task(desk), "Essay", "please")
+    desk.marking.set_anonymous(TEACHER, task(desk), True)
+    names = Names(desk.marking.sheet(task(desk)).settings.salt)
+    by_pseudonym = sorted(users, key=names.shown)
+    assert by_pseudonym != users
+    grace, teacher = visit(desk, "grace"), visit(desk, INSTRUCTOR)
+    changed = {"question": "Essay", "text": "no end", "points": "-3", "key": item.key, "version": "1"}
+    listed = grace.get("/marking/hw1").text.partition('id="people"')
+    assert names_in(listed[0], names) == by_pseudonym
+    assert names_in(listed[2], names) == by_pseudonym
+    assert names_in(grace.post("/marking/hw1/items", **changed).text, names) == by_pseudonym
+    assert names_in(teacher.get("/marking/hw1/release").text, names) == by_pseudonym
+    assert names_in(teacher.get("/marking/hw1/marks.csv").text, names) == by_pseudonym
+    answer = {"question": "Essay", "text": "seen"}
+    path = f"/marking/hw1/people/{names.shown('s01')}/answer"
+    by_script = grace.post(path, BY_SCRIPT, **answer, version="1")
+    desk.mark_release.ask(Actor(S1, Role.STUDENT), task(desk), "Essay", "again")
+    replies = [by_script, grace.post(path, BY_SCRIPT, **answer, version="2"), grace.post(path, **answer, version="2")]
+    assert [each.status_code for each in replies] == [200, 409, 409]
+    for reply in replies:
+        assert not re.search(r"s01|Student 1\b", reply.text), reply.text
+    desk.close()
+
+
+def test_graders_reach_neither_their_own_work_nor_what_others_are_given(desk: Course) -> None:
+    submit_work(desk.store, desk.signer, GRACE.username, b"x = 1\n")
+    give(desk, "grace", "Essay", 3, actor=GUY, comment="a draft about grace")
+    grace = visit(desk, "grace")
+    for place in ("", "/state", "/file", "/download"):
+        assert grace.get(f"/marking/hw1/people/grace{place}").status_code == 403, place
+    for place in ("mark", "note", "remark", "answer"):
+        reply = grace.post(f"/marking/hw1/people/grace/{place}", BY_SCRIPT, question="Essay", text="x", version="1")
+        assert reply.status_code == 403, place
+    assert visit(desk, INSTRUCTOR).get("/marking/hw1/people/grace").status_code == 200
+    item = desk.marking.put_item(GUY, task(desk), "", RubricItem("Essay", "no end", -2), 0)
+    desk.marking.hand_out(TEACHER, task(desk), {("s01", ""): "guy", ("", "Essay"): "guy"})
+    changes = {"text": "x", "points": "1", "key": item.key, "version": "1", "confirmed": "yes"}
+    for question in ("Essay", "Plot"):  # the item is moved out of the question of which it is
+        assert grace.post("/marking/hw1/items", question=question, **changes).status_code == 403
+    assert grace.post("/marking/hw1/items", how="remove", **changes).status_code == 403
+    assert grace.post("/marking/hw1/items", question="Essay", text="x", points="1").status_code == 403
+    assert desk.marking.sheet(task(desk)).items[item.key].points == -2
+    remark = {"place": "cell 1", "text": "bad", "version": "0"}
+    assert grace.post("/marking/hw1/people/s01/remark", **remark).status_code == 403
+    assert 'action="/marking/hw1/people/s01/remark"' not in grace.get("/marking/hw1/people/s01").text
+    assert grace.post("/marking/hw1/people/s02/remark", **remark).status_code == 303  # Plot is anybody's
+    assert visit(desk, "guy").post("/marking/hw1/people/s01/remark", **remark).status_code == 303
+
+
+@pytest.mark.parametrize("comment", ["=1+1", "-2+3", "@SUM(A1)"])
+def test_no_table_of_marks_has_a_cell_that_a_spreadsheet_runs(course_folder: Path, clock: Clock, comment: str) -> None:
+    plan = f"[[assignments]]\nname = 'hw1'\n[[assignments.questions]]\nkey = {json.dumps(comment)}\npoints = 5\n"
+    desk = marked_course(course_folder, clock, plan)
+    give(desk, "s01", comment, 3, comment=comment)
+    teacher = visit(desk, INSTRUCTOR)
+    for table in ("marks", "statistics"):
+        for row in csv.reader(io.StringIO(teacher.get(f"/marking/hw1/{table}.csv").text)):
+            assert [cell for cell in row if is_formula(cell)] == [], table
+    desk.close()

@@ -73,12 +73,18 @@ def test_twenty_submissions_are_marked_by_keyboard_alone(browser: Browser, marke
         expect(tab.locator("#total")).to_have_text("8 of 15")
 
 
-def test_two_who_mark_the_same_see_each_other_and_a_conflict_stands_side_by_side(
+def test_two_who_mark_the_same_on_two_servers_see_each_other_and_a_conflict_stands_side_by_side(
     browser: Browser, marked: Running
 ) -> None:
-    with logged_in(browser, marked, "grace") as grace, logged_in(browser, marked, "guy") as guy:
+    with (
+        running(marked.root) as other,
+        logged_in(browser, marked, "grace") as grace,
+        logged_in(browser, other, "guy") as guy,
+    ):
         for tab in (grace, guy):
             tab.goto("/marking/hw2/people/s01")
+        expect(guy.locator("#present")).to_have_text("grace looks at this work now, too.")
+        expect(grace.locator("#present")).to_have_text("guy looks at this work now, too.")
         points = "[name=points][inputmode]"
         grace.locator(points).fill("11")
         expect(guy.locator(points)).to_have_value("11")  # while nobody types there

@@ -88,9 +88,9 @@ def test_a_course_below_its_path_has_the_whole_protocol(many: Many) -> None:
     for content in (b"one", large):
         sent = post(f"{base}/assignments/hw1/submit", params={"user": "alice"}, content=content, headers=alice)
         assert sent.json()["sha256"] == sha256(content)
-    (handed_in,) = get(f"{base}/assignments/hw1/submissions", headers=teacher).json()
-    assert get(base + handed_in["url"], headers=teacher).content == large
-    part = get(base + handed_in["url"], headers={**teacher, "Range": "bytes=5-9"})
+    (listed,) = get(f"{base}/assignments/hw1/submissions", headers=teacher).json()
+    assert get(base + listed["url"], headers=teacher).content == large
+    part = get(base + listed["url"], headers={**teacher, "Range": "bytes=5-9"})
     assert (part.status_code, part.content) == (206, b"xxxxx")
     grades = [{"username": "alice", "grade": "1.3"}]
     assert post(f"{base}/assignments/hw1/grades", json=grades, headers=teacher).json()["count"] == 1

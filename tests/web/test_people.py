@@ -198,6 +198,7 @@ def test_the_join_link_holds_the_code_behind_the_hash_and_is_drawn(teacher: Visi
     assert f"http://course.example/join#code={CODE}" in page
     assert "<svg" in page
     assert "Only this machine" not in page
+    assert "The enrollment code can be guessed" in page
 
 
 def test_requests_for_more_time_are_decided_on_one_page(teacher: Visitor, course: Course, course_folder: Path) -> None:

@@ -90,11 +90,11 @@ def test_what_was_answered_is_there_after_a_power_cut_right_behind_the_answer(tm
     assert len(kept) < len(copies), "what nobody synced is on every disk: these were no power cuts"
 
 
-def hand_in_small(server: Running) -> None:
+def submit_small(server: Running) -> None:
     assert server.submit("alice", b"small").status_code == 200
 
 
-def hand_in_large(server: Running) -> None:
+def submit_large(server: Running) -> None:
     assert server.submit("bob", LARGE).status_code == 200
 
 
@@ -137,8 +137,8 @@ def check_page(server: Running) -> None:
 
 
 WORK = {
-    "small": hand_in_small,
-    "large": hand_in_large,
+    "small": submit_small,
+    "large": submit_large,
     "grades": grade,
     "feedback": explain,
     "registration": register,

@@ -93,7 +93,7 @@ def site(
         yield f"http://127.0.0.1:{port}{PREFIX}", server
 
 
-def test_a_student_joins_hands_in_and_leaves_without_leaving_the_path(
+def test_a_student_joins_submits_and_leaves_without_leaving_the_path(
     site: tuple[str, Running], browser: Browser, tmp_path: Path
 ) -> None:
     url, server = site
@@ -112,7 +112,7 @@ def test_a_student_joins_hands_in_and_leaves_without_leaving_the_path(
     work = tmp_path / "work.py"
     work.write_text("x = 1\n")
     tab.get_by_label("Your work").set_input_files(work)
-    tab.get_by_role("button", name="Hand in").click()
+    tab.get_by_role("button", name="Submit", exact=True).click()
     expect(tab.get_by_role("heading", name="Received")).to_be_visible()
     (cookie,) = context.cookies()
     assert cookie.get("path") == PREFIX

@@ -51,7 +51,7 @@ def test_an_assignment_is_made_filled_and_seen_as_a_student_sees_it(
     expect(tab.locator(".prose")).to_contain_text("<script>x</script>")
     expect(tab.get_by_role("navigation", name="Course")).to_have_count(0)
     tab.get_by_label("Your work").set_input_files(tmp_path / "one.py")
-    tab.get_by_role("button", name="Hand in").click()
+    tab.get_by_role("button", name="Submit", exact=True).click()
     expect(tab.get_by_text("nothing is sent").first).to_be_visible()
     assert not (course_folder.parent / "submitted" / "hw2").exists()
     tab.goto(f"{server.url}/board")

@@ -49,7 +49,7 @@ def test_files_that_are_chosen_or_dropped_together_are_one_submission(
         (project / name).write_text(f"# {name}\n")
     log_in(tab, server)
     tab.goto("/my/hw1")
-    sure, send = tab.get_by_label("Submit all the same"), tab.get_by_role("button", name="Hand in")
+    sure, send = tab.get_by_label("Submit all the same"), tab.get_by_role("button", name="Submit", exact=True)
     received = tab.get_by_role("region", name="Received")
 
     tab.get_by_label("Your work").set_input_files(project / "part1.py")
@@ -115,7 +115,7 @@ def test_a_late_submission_asks_before_it_replaces_one_in_time_and_a_pdf_stays_o
     log_in(tab, server)
     tab.goto("/my/hw1")
     tab.get_by_label("Your work").set_input_files(essay)
-    tab.get_by_role("button", name="Hand in").click()
+    tab.get_by_role("button", name="Submit", exact=True).click()
     expect(tab.get_by_role("region", name="Received")).to_contain_text("Essay final.pdf")
     link = tab.get_by_role("row", name="Essay final.pdf").get_by_role("link", name="Open")
     shown = tab.context.request.get(f"{server.url}{link.get_attribute('href')}")
@@ -132,11 +132,11 @@ def test_a_late_submission_asks_before_it_replaces_one_in_time_and_a_pdf_stays_o
     until(lambda: datetime.now(UTC) >= due + timedelta(seconds=1))  # the second in which it is due is in time
     essay.write_bytes(PDF + b"\n% more")
     tab.get_by_label("Your work").set_input_files(essay)
-    tab.get_by_role("button", name="Hand in").click()
+    tab.get_by_role("button", name="Submit", exact=True).click()
     expect(tab.locator(".checks")).to_contain_text("takes the place of submission 1")
     expect(tab.locator(".checks")).to_contain_text("costs 10 percentage points")
     assert len(list((server.submitted / "hw1").glob("alice_*.pdf"))) == 1
     tab.get_by_label("Submit all the same").check()
-    tab.get_by_role("button", name="Hand in").click()
+    tab.get_by_role("button", name="Submit", exact=True).click()
     expect(tab.get_by_role("region", name="Received")).to_contain_text("Submission 2")
     assert latest(server) == PDF + b"\n% more"

@@ -49,13 +49,13 @@ def test_a_student_goes_from_the_join_link_to_the_feedback(tab: Tab, server: Run
     (tmp_path / "empty.py").touch()
     tab.get_by_label("Your work").set_input_files(tmp_path / "empty.py")
     expect(tab.get_by_role("status")).to_contain_text("empty")
-    tab.get_by_role("button", name="Hand in").click()
+    tab.get_by_role("button", name="Submit", exact=True).click()
     expect(tab.get_by_label("Your work")).to_be_focused()
     assert not server.submitted.exists() or not list(server.submitted.rglob("*.py"))
 
     work.write_bytes(WORK)
     tab.get_by_label("Your work").set_input_files(work)
-    tab.get_by_role("button", name="Hand in").click()
+    tab.get_by_role("button", name="Submit", exact=True).click()
     received = tab.get_by_role("region", name="Received")
     expect(received).to_contain_text(hashlib.sha256(WORK).hexdigest())
     expect(received).to_be_focused()
@@ -87,10 +87,10 @@ def test_the_same_way_without_scripts(browser: Browser, server: Running, tmp_pat
         tab.get_by_role("link", name="hw1").click()
         (tmp_path / "essay.docx").write_bytes(b"x")
         tab.get_by_label("Your work").set_input_files(tmp_path / "essay.docx")
-        tab.get_by_role("button", name="Hand in").click()
+        tab.get_by_role("button", name="Submit", exact=True).click()
         expect(tab.get_by_role("alert")).to_contain_text("takes .py, .zip")
         tab.get_by_label("Your work").set_input_files(work)
-        tab.get_by_role("button", name="Hand in").click()
+        tab.get_by_role("button", name="Submit", exact=True).click()
         expect(tab.get_by_role("region", name="Received")).to_contain_text(hashlib.sha256(WORK).hexdigest())
         grade(server)
         tab.reload()
@@ -117,7 +117,7 @@ def test_the_keyboard_alone_goes_the_same_way(tab: Tab, server: Running, tmp_pat
         go_to("Your work")
         tab.keyboard.press("Enter")
     chooser.value.set_files(work)
-    go_to("Hand in")
+    go_to("Submit")
     tab.keyboard.press("Enter")
     expect(tab.get_by_role("region", name="Received")).to_be_focused()
     tab.wait_for_load_state()
@@ -129,7 +129,7 @@ def test_the_keyboard_alone_goes_the_same_way(tab: Tab, server: Running, tmp_pat
     expect(tab.get_by_role("heading", level=1)).to_have_text("Log in")
 
 
-def test_a_file_that_is_dropped_on_the_form_is_handed_in(tab: Tab, server: Running) -> None:
+def test_a_file_that_is_dropped_on_the_form_is_submitted(tab: Tab, server: Running) -> None:
     log_in(tab, server)
     tab.goto("/my/hw1")
     dropped = tab.evaluate_handle("""() => {
@@ -138,7 +138,7 @@ def test_a_file_that_is_dropped_on_the_form_is_handed_in(tab: Tab, server: Runni
         return dropped;
     }""")
     tab.dispatch_event("#submission", "drop", {"dataTransfer": dropped})
-    tab.get_by_role("button", name="Hand in").click()
+    tab.get_by_role("button", name="Submit", exact=True).click()
     expect(tab.get_by_role("region", name="Received")).to_be_visible()
     assert (server.submitted / "hw1" / "alice.py").read_bytes() == b"dropped = 1\n"
 
@@ -188,12 +188,12 @@ def test_a_file_that_changed_after_it_was_chosen_is_said_at_every_press(
     else:
         work.write_bytes(WORK + b"# saved again, and longer\n")
     for _ in range(2):
-        tab.get_by_role("button", name="Hand in").click()
+        tab.get_by_role("button", name="Submit", exact=True).click()
         expect(tab.locator(".checks")).to_contain_text("cannot read work.py")
         tab.evaluate("document.querySelector('.checks').replaceChildren()")
     work.write_bytes(WORK)
     tab.get_by_label("Your work").set_input_files(work)
-    tab.get_by_role("button", name="Hand in").click()
+    tab.get_by_role("button", name="Submit", exact=True).click()
     expect(tab.get_by_role("region", name="Received")).to_be_visible()
 
 
@@ -205,7 +205,7 @@ def test_a_session_that_ended_is_said_where_the_file_is_and_the_file_stays(
     tab.goto("/my/hw1")
     tab.get_by_label("Your work").set_input_files(tmp_path / "work.py")
     tab.context.clear_cookies()
-    tab.get_by_role("button", name="Hand in").click()
+    tab.get_by_role("button", name="Submit", exact=True).click()
     expect(tab.locator(".checks")).to_contain_text("nothing of what you sent was kept")
     assert not server.submitted.exists()
     with tab.context.expect_page() as opened:
@@ -214,7 +214,7 @@ def test_a_session_that_ended_is_said_where_the_file_is_and_the_file_stays(
     login.get_by_label("Your token").fill(server.token("alice"))
     login.get_by_role("button", name="Log in").click()
     login.wait_for_url("**/my/hw1")
-    tab.get_by_role("button", name="Hand in").click()
+    tab.get_by_role("button", name="Submit", exact=True).click()
     expect(tab.get_by_role("region", name="Received")).to_be_visible()
     assert (server.submitted / "hw1" / "alice.py").read_bytes() == WORK
 
@@ -231,7 +231,7 @@ def test_without_scripts_a_session_that_ended_leads_back_to_the_assignment(
         tab.goto("/my/hw1")
         tab.get_by_label("Your work").set_input_files(tmp_path / "work.py")
         context.clear_cookies()
-        tab.get_by_role("button", name="Hand in").click()
+        tab.get_by_role("button", name="Submit", exact=True).click()
         expect(tab.get_by_role("alert")).to_contain_text("nothing of what you sent was kept")
         tab.get_by_role("main").get_by_role("link", name="Log in").click()
         tab.get_by_label("Your token").fill(server.token("alice"))
@@ -253,11 +253,11 @@ def test_what_is_being_sent_shows_how_far_it_is(tab: Tab, server: Running, tmp_p
         network.send("Network.emulateNetworkConditions", speed)
 
     carry(50_000)
-    tab.get_by_role("button", name="Hand in").click()
+    tab.get_by_role("button", name="Submit", exact=True).click()
     bar = tab.get_by_role("progressbar", name="Sending")
     expect(bar).not_to_have_js_property("value", 0)
     assert 0 < bar.evaluate("each => each.value") < 1
-    expect(tab.get_by_role("button", name="Hand in")).to_be_disabled()
+    expect(tab.get_by_role("button", name="Submit", exact=True)).to_be_disabled()
     carry(-1)
     expect(tab.get_by_role("region", name="Received")).to_be_visible()
     assert (server.submitted / "hw1" / "alice.py").stat().st_size == 3_000_000
@@ -272,14 +272,14 @@ def test_a_file_that_the_server_refuses_or_that_does_not_arrive_can_be_sent_agai
     tab.goto("/my/hw1")
     tab.get_by_label("Your work").set_input_files(work)
     tab.route("**/my/hw1", lambda route: route.abort() if route.request.method == "POST" else route.continue_())
-    tab.get_by_role("button", name="Hand in").click()
+    tab.get_by_role("button", name="Submit", exact=True).click()
     expect(tab.get_by_role("status")).to_contain_text("The connection broke")
     tab.unroute("**/my/hw1")
     (server.root.parent / "mograder.toml").write_text('[[assignments]]\nname = "hw1"\nmax_size = 3\n')
-    tab.get_by_role("button", name="Hand in").click()
+    tab.get_by_role("button", name="Submit", exact=True).click()
     expect(tab.get_by_role("status")).to_contain_text("at most 3")
     (server.root.parent / "mograder.toml").unlink()
-    tab.get_by_role("button", name="Hand in").click()
+    tab.get_by_role("button", name="Submit", exact=True).click()
     expect(tab.get_by_role("region", name="Received")).to_be_visible()
 
 
@@ -376,6 +376,6 @@ def test_hostile_names_stay_text_and_work(tab: Tab, server: Running, tmp_path: P
     sent = tmp_path / name
     sent.write_bytes(WORK)
     tab.get_by_label("Your work").set_input_files(sent)
-    tab.get_by_role("button", name="Hand in").click()
+    tab.get_by_role("button", name="Submit", exact=True).click()
     expect(tab.get_by_role("region", name="Received")).to_be_visible()
     assert tab.title() == f"{SCRIPT} – {SCRIPT}"

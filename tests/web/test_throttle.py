@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import httpx2
 import pytest
@@ -16,11 +17,12 @@ from mograder.domain.course import Course
 from mograder.domain.roster import Person
 from mograder.web.api import Api
 from mograder.web.app import App
-from mograder.web.throttle import address_key
+from mograder.web.throttle import Failures, address_key
 from tests.parts import ALICE, CODE, SECOND, Clock, Running, token_of
 from tests.postgres import Side
 
 LIMIT = 20
+HARD = "wq7k-m3xt-9hpd"
 
 
 class Door:
@@ -56,7 +58,7 @@ def test_three_hundred_students_behind_one_address_are_undisturbed(door: Door) -
         assert door.enter(reply.json()["token"]).status_code == 200
 
 
-def test_a_class_behind_one_address_registers_and_hands_in_while_one_of_it_guesses_tokens(server: Running) -> None:
+def test_a_class_behind_one_address_registers_and_submits_while_one_of_it_guesses_tokens(server: Running) -> None:
     """On a real server: every third mistypes the code first, and bad tokens come all the while."""
     over = threading.Event()
 
@@ -98,7 +100,7 @@ def test_wrong_codes_count_at_every_server_on_the_course(two_servers: Sequence[R
     assert [register(number, f"s{number}", CODE) for number in range(30)] == [200] * 30
     assert [register(number, f"t{number}", "wrong") for number in range(LIMIT)] == [403] * LIMIT
     assert [register(number, f"u{number}", "wrong") for number in range(2)] == [429] * 2
-    assert [register(number, f"u{number}", CODE) for number in range(2)] == [200] * 2
+    assert [register(number, f"u{number}", CODE) for number in range(2)] == [429] * 2  # it can be guessed
     bad = {"Authorization": f"Bearer s1:{'0' * 64}"}
     seen = [two_servers[number % 2].client.get("/assignments", headers=bad).status_code for number in range(LIMIT + 2)]
     assert seen == [401] * LIMIT + [429] * 2
@@ -121,7 +123,10 @@ def test_typing_errors_of_a_class_do_not_add_up_but_those_about_one_name_do(door
     assert door.register("alice", code).status_code == 200
 
 
-def test_guessing_codes_from_one_address_is_answered_429_and_the_right_code_lets_in(door: Door) -> None:
+def test_guessing_codes_from_one_address_is_answered_429_and_the_right_code_lets_in(
+    course: Course, clock: Clock
+) -> None:
+    door = Door(replace(course, enrollment_code=HARD), clock)
     for number in range(LIMIT):
         assert door.register(f"s{number}", "wrong").json()["code"] == "wrong_code"
         door.clock.now += SECOND
@@ -129,9 +134,60 @@ def test_guessing_codes_from_one_address_is_answered_429_and_the_right_code_lets
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_failures")
     assert refused.headers["retry-after"] == str(60 - LIMIT)
     assert "a right one is accepted at once" in refused.text
-    assert door.register("alice", CODE).status_code == 200  # behind the guesser's own address, and by the name tried
-    assert door.register("bob", CODE, "10.0.0.2").status_code == 200
+    assert door.register("alice", HARD).status_code == 200  # behind the guesser's own address, and by the name tried
+    assert door.register("bob", HARD, "10.0.0.2").status_code == 200
     assert door.register("carol", "wrong").status_code == 403  # forgotten with the right code
+
+
+@pytest.mark.parametrize(
+    "network",
+    [["10.0.0.1"], [f"2001:db8:1:{number:x}::1" for number in range(500)]],
+    ids=["one address", "all networks of a customer"],
+)
+def test_a_code_that_can_be_guessed_is_looked_at_ever_less_often_for_a_network_that_guesses(
+    door: Door, network: list[str]
+) -> None:
+    seen: dict[int, int] = {}
+    for second in range(3600):
+        if second % 4 == 0:
+            guess = door.register(f"s{second}", f"guess {second}", network[second % len(network)])
+            seen[guess.status_code] = seen.get(guess.status_code, 0) + 1
+        door.clock.now += SECOND
+    assert seen[403] < 40
+    assert seen == {403: seen[403], 429: 900 - seen[403]}
+    assert door.register("bob", CODE, "10.9.9.9").status_code == 200
+    refused = door.register("alice", CODE, network[0])
+    wrong = door.register("alice", "wrong", network[0])
+    assert (refused.status_code, refused.text) == (429, wrong.text)  # which of them was right is not told
+    door.clock.now += 300 * SECOND
+    assert door.register("alice", CODE, network[0]).status_code == 200
+    assert door.register("carol", "wrong", network[0]).status_code == 403
+    assert door.register("carol", CODE, network[0]).status_code == 200
+
+
+def test_of_guesses_at_one_moment_at_several_servers_one_is_looked_at(course: Course, clock: Clock) -> None:
+    servers = [Failures(course, "code"), Failures(course, "code")]
+    for _ in range(LIMIT):
+        servers[0].count("n")
+    assert [each.pause("n") for each in servers] == [5, 5]
+    clock.now += 5 * SECOND
+    assert sorted(each.pause("n") for each in servers * 3) == [0, 5, 5, 5, 5, 5]
+    servers[1].count("n")
+    assert [each.pause("n") for each in servers] == [10, 10]
+    assert servers[0].pause("another") == 0
+    clock.now -= 3 * SECOND  # a clock that is set back
+    assert servers[0].pause("n") == 10
+
+
+def test_who_asks_again_for_a_lost_answer_opens_no_way_to_guess(door: Door) -> None:
+    ((_, code),) = door.course.roster.add(COURSE_INSTRUCTOR, [Person(ALICE)])
+    key = "k" * 32
+    first = {"user": "alice", "enrollment_code": code, "claim_key": key}
+    assert door("POST", "/register", "10.0.0.1", content=json.dumps(first)).status_code == 200
+    for number in range(LIMIT + 1):
+        assert door.register(f"s{number}", "wrong").status_code == (403 if number < LIMIT else 429)
+        again = door("POST", "/register", "10.0.0.1", content=json.dumps({**first, "enrollment_code": "x"}))
+        assert again.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -160,6 +216,7 @@ def test_a_personal_code_is_accepted_in_a_network_where_somebody_guesses(door: D
         door.register(f"s{number}", "wrong")
     refused = door.register("bob", code)  # it is alice's
     assert (refused.status_code, "from your network" in refused.text) == (429, True)
+    assert door.register("bob", CODE).status_code == 429
     assert door.register("alice", code).status_code == 200
 
 

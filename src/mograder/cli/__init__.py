@@ -18,6 +18,9 @@ from mograder.cli.lazy import LazyGroup
 from mograder.domain.errors import MograderError
 from mograder.domain.names import printable
 
+COMPLETING = "_MOGRADER_COMPLETE"
+"""The variable that the shell sets while it completes words."""
+
 PLACES = {
     "serve": ("mograder.cli.serve:serve", "Serve a course folder."),
     "https": ("mograder.cli.https:https", "Fetch, submit, collect and grade against a server."),
@@ -91,7 +94,7 @@ def run(words: list[str]) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (click.exceptions.Abort, KeyboardInterrupt):  # the latter while the shell completes words
-        return _fail("interrupted", 130)
+        return 130 if COMPLETING in os.environ else _fail("interrupted", 130)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code

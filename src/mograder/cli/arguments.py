@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mograder.cli.output import is_sure
 from mograder.domain.errors import BadRequest, Usage
 from mograder.domain.names import CourseName
 
@@ -86,7 +87,7 @@ def read_table(path: Path, encoding: str | None) -> Sheet:
         if not sheet.assumed:
             return sheet
         asked = f"{path} is not UTF-8: read it as {sheet.assumed}?"
-        if sys.stdin.isatty() and click.confirm(asked, err=True):
+        if sys.stdin.isatty() and is_sure(asked):
             return read_sheet(content, path.name, sheet.assumed)
     except BadRequest as error:
         raise BadRequest(f"{path}: {error.message}") from None

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mograder.cli.output import clean, json_option, note, table, tell, tell_json
+from mograder.cli.completion import local_names
+from mograder.cli.output import STDOUT, check_stdout, clean, json_option, note, table, tell, tell_json, writing
 from mograder.config import utc_now
 from mograder.domain.errors import MograderError, Usage
 from mograder.domain.names import counted
@@ -32,7 +33,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command(short_help="Grade submissions: a signed record and a page for each.")
-@click.argument("assignments", nargs=-1, metavar="[ASSIGNMENT|PATH]...")
+@click.argument("assignments", nargs=-1, metavar="[ASSIGNMENT|PATH]...", shell_complete=local_names)
 @click.option(
     "--source",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -90,6 +91,7 @@ def autograde(
         raise Usage("--source is of one assignment: name one")
     if no_sandbox:
         note("warning: --no-sandbox: what is in the submissions runs with all rights that you have on this machine")
+    check_stdout(csv_file, as_json)
     limits = {"total_seconds": timeout, "memory_mb": max_memory}
     wishes = Wishes({name: each for name, each in limits.items() if each is not None}, jobs, not no_sandbox, twice)
     found = [done for each in chosen for done in _grade(each, source, output_dir, force, wishes)]
@@ -97,7 +99,7 @@ def autograde(
         _write_results(csv_file, [each.record for each in found])
     if as_json:
         tell_json([_plain(each) for each in found])
-    else:
+    elif csv_file != STDOUT:
         _tell(found)
     failed = [each for each in found if each.record.report.outcome == "our_failure"]
     if failed:
@@ -144,10 +146,9 @@ def _grade(chosen: Chosen, source: Path | None, output: Path | None, force: bool
 
 
 def _write_results(path: Path, records: Sequence[GradingRecord]) -> None:
-    from mograder.client.files import replacing
     from mograder.coursework.rendering.tables import results_table
 
-    with replacing(path) as file:
+    with writing(path) as file:
         file.write(results_table(records).encode())
 
 

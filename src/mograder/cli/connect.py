@@ -16,7 +16,7 @@ from click.core import ParameterSource
 
 from mograder.cli.arguments import PLACE, as_typed
 from mograder.cli.newer import tell_if_newer
-from mograder.cli.output import lateness, note, when
+from mograder.cli.output import is_sure, lateness, note, when
 from mograder.client.client import Client, known
 from mograder.client.connection import RetryPolicy, normalise_url, trusting
 from mograder.client.logins import Logins
@@ -27,7 +27,7 @@ from mograder.client.trust import CONFIG_NAME, TrustedServers
 from mograder.client.workspace import keep_receipt
 from mograder.domain.errors import BadRequest, MograderError, Unauthenticated, Usage, VerificationFailed
 from mograder.domain.names import Username, counted, printable
-from mograder.domain.tokens import Token
+from mograder.domain.tokens import Token, pasted
 from mograder.wire import messages
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Server:
                 f"the {what} in {variable} is not sent to {address}: {CONFIG_NAME} in this folder names that server, "
                 "and you have no login there. if it is yours, give --url"
             )
-        if not click.confirm(question, err=True):
+        if not is_sure(question):
             raise Usage(f"nothing was sent to {address}")
         TrustedServers().remember(address)
 
@@ -241,7 +241,7 @@ def _options(patience: float) -> Callable[[Command], Command]:
         )
         @functools.wraps(command)
         def with_server(url: str | None, token: str | None, patience: float, **rest: Any) -> None:
-            command(server=Server(url, token, patience, is_typed("token")), **rest)
+            command(server=Server(url, token and pasted(token), patience, is_typed("token")), **rest)
 
         return with_server
 
@@ -311,7 +311,7 @@ def _check_identity(address: str, owner: str, user: str | None) -> None:
     said = f"the token in {CONFIG_NAME} of this folder is {owner}'s, and you are logged in as {', '.join(others)}"
     if not sys.stdin.isatty():
         raise Usage(f"{said}: log in at {address}, or say that you act as {owner} with --user {owner}")
-    if not click.confirm(f"{said}. Go on as {owner} at {address}?", err=True):
+    if not is_sure(f"{said}. Go on as {owner} at {address}?"):
         raise Usage("nothing was sent")
 
 

@@ -115,14 +115,14 @@ def _publish(courses: Courses, name: CourseName, folder: Path) -> None:
     from mograder.factory import is_postgres
     from mograder.store.folder.courses import CourseFolders
     from mograder.store.folder.layout import served_folders
+    from mograder.store.folder.survey import FolderSurvey
 
     source, event = served_folders(folder), Event(utc_now(), INSTRUCTOR, "publish", name)
+    for each in FolderSurvey(source, lambda: False).handouts():
+        note(f"left out: {each}" + ("" if each.expected else f"; {each.mend}"))
     if is_postgres(courses):
-        from mograder.store.folder.survey import FolderSurvey
         from mograder.store.publication import read_publication
 
-        for each in FolderSurvey(source, lambda: False).handouts():
-            note(f"left out: {each}" + ("" if each.expected else f"; {each.mend}"))
         publication = read_publication(source)
         count = courses.publish(name, publication, event)
         tested = sorted(publication.sources or ())

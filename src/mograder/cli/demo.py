@@ -20,6 +20,7 @@ import click
 
 from mograder.cli.demo_students import STUDENTS, write_submissions
 from mograder.cli.serve import serve
+from mograder.domain.codes import new_course_code
 from mograder.domain.errors import MograderError, Usage
 from mograder.domain.names import INSTRUCTOR
 from mograder.domain.tokens import SECRET_NAME, sign
@@ -67,7 +68,7 @@ def demo(ctx: click.Context, folder: Path | None, port: int | None, check: bool)
     with contextlib.ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mograder-demo-")))
         root = make_course(folder if folder is not None else scratch / "course")
-        code = f"tea-{secrets.token_hex(3)}"
+        code = new_course_code(secrets.choice)
         address = port or free_port(USUAL_PORT)
         if check:
             stack.enter_context(serving(root, address, code))

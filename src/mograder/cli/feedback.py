@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mograder.cli.output import json_option, note, result
+from mograder.cli.completion import local_names
+from mograder.cli.output import check_stdout, json_option, note, writing, written
 from mograder.config import utc_now
 from mograder.domain.errors import MograderError
 from mograder.domain.names import counted
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Make a feedback page a student, and the table of grades.")
-@click.argument("assignments", nargs=-1, required=True, metavar="ASSIGNMENT|PATH...")
+@click.argument("assignments", nargs=-1, required=True, metavar="ASSIGNMENT|PATH...", shell_complete=local_names)
 @click.option(
     "-o", "--output-dir", type=click.Path(file_okay=False, path_type=Path),
     help="Where pages go, in a folder for each assignment. [default: feedback/]",
@@ -50,6 +51,7 @@ def feedback(
     from mograder.coursework.folders import choose
     from mograder.coursework.rendering.tables import grades_table
 
+    check_stdout(grades_csv, as_json)
     grades, failed, report = [], 0, []
     for chosen in choose(assignments, Path.cwd()):
         folder = (output_dir or chosen.folders.feedback) / chosen.assignment
@@ -69,11 +71,11 @@ def feedback(
                 "page": str(folder / f"{each.user}.html"),
             })  # fmt: skip
     if grades_csv:
-        with replacing(grades_csv) as file:
+        with writing(grades_csv) as file:
             file.write(grades_table(grades).encode())
     waiting = sum(each.marks.total is None for each in grades)
     rest = f", {waiting} without a mark yet" if waiting else ""
-    result(as_json, report, f"Made {counted(len(grades), 'feedback page')}{rest}")
+    written(grades_csv, as_json, report, f"Made {counted(len(grades), 'feedback page')}{rest}")
     if failed:
         raise MograderError(f"{counted(failed, 'submission')} could not be given back")
 

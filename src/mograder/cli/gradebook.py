@@ -14,13 +14,12 @@ import msgspec
 from mograder.cli.arguments import read_table
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, choose_exactly, reads_from_a_server, sends_to_a_server
-from mograder.cli.output import json_option, note, result
+from mograder.cli.output import STDOUT, check_stdout, is_sure, json_option, note, result, writing, written
 from mograder.cli.people import here, members_of, of_section, section_option
 from mograder.client.client import Client, known
-from mograder.client.files import replacing
-from mograder.domain.errors import BadRequest, MethodNotAllowed, MograderError, NotFound
+from mograder.domain.errors import BadRequest, MethodNotAllowed, MograderError, NetworkFailure, NotFound
 from mograder.domain.grades import GradeEntry
-from mograder.domain.names import counted
+from mograder.domain.names import counted, printable
 from mograder.wire import messages
 
 if TYPE_CHECKING:
@@ -112,7 +111,7 @@ def upload_grades(
         if not yes and sys.stdin.isatty():
             for line in _lines(changes.changes[:SHOWN], len(changes.changes)):
                 note(line)
-            if not click.confirm(f"Upload {counted(len(entries), 'grade')} to {chosen.name!r}?", err=True):
+            if not is_sure(f"Upload {counted(len(entries), 'grade')} to {chosen.name!r}?"):
                 raise MograderError("nothing was uploaded")
         stored = client.upload_grades(chosen.name, entries)
     result(as_json, stored, f"Uploaded {len(entries)} grade(s) to {chosen.name!r}")
@@ -148,7 +147,10 @@ def _points(client: Client, chosen: messages.AssignmentInfo) -> float | None:
         points = known(client.rules(chosen.name).points)
     except (NotFound, MethodNotAllowed):
         return None
-    return float(points) if points else None
+    try:
+        return float(points) if points else None
+    except ValueError:
+        raise NetworkFailure(f"the server's answer cannot be understood: {printable(str(points))!r} points") from None
 
 
 def _stored(client: Client, chosen: messages.AssignmentInfo) -> Sequence[GradeEntry]:
@@ -235,27 +237,29 @@ def export_grades(
     from mograder.tables import export
     from mograder.tables.filling import fill_template
 
+    check_stdout(output, as_json)
     with server.connect() as (client, _):
         chosen = choose(client.assignments(), assignment)
         sheet = _sheet(client, chosen, section)
     choices, wanted = export.Choices(penalised, drafts), export.ExportFormat(form)
     if template:
-        written = fill_template(sheet, wanted, choices, template.read_bytes(), column, encoding)
+        exported = fill_template(sheet, wanted, choices, template.read_bytes(), column, encoding)
     else:
-        written = export.export_grades(sheet, wanted, choices)
-    target = _write(written, output)
+        exported = export.export_grades(sheet, wanted, choices)
+    target = _write(exported, output)
     given = sum(bool(choices.mark(each)) for each in sheet.grades)
-    result(as_json, {"file": str(target), "grades": given, "notes": written.notes}, f"{given} grade(s) in {target}")
+    told = f"{given} grade(s)" if target == STDOUT else f"{given} grade(s) in {target}"
+    written(target, as_json, {"file": str(target), "grades": given, "notes": exported.notes}, told)
 
 
-def _write(written: Exported, output: Path | None) -> Path:
+def _write(exported: Exported, output: Path | None) -> Path:
     """Keep an export, and say what there is to say. A file that nobody named is never overwritten."""
-    target = output or Path(written.filename.replace("/", "_"))
-    if output is None and target.exists() and target.read_bytes() != written.content:
+    target = output or Path(exported.filename.replace("/", "_"))
+    if output is None and target.exists() and target.read_bytes() != exported.content:
         raise MograderError(f"{target} is there and differs: remove it, or name the file with -o")
-    with replacing(target) as file:
-        file.write(written.content)
-    for each in written.notes:
+    with writing(target) as file:
+        file.write(exported.content)
+    for each in exported.notes:
         note(f"note: {each}")
     return target
 
@@ -296,6 +300,7 @@ def export_feedback(
     """
     from mograder.tables.moodle_zip import FeedbackPage, feedback_zip
 
+    check_stdout(output, as_json)
     pages = []
     with server.connect() as (client, _):
         chosen = choose(client.assignments(), assignment)
@@ -309,6 +314,7 @@ def export_feedback(
                 continue
     if not pages:
         raise MograderError(f"there are no feedback pages for {chosen.name!r}")
-    written = feedback_zip(worksheet.read_bytes(), pages, _labels(chosen), encoding)
-    target = _write(written, output)
-    result(as_json, {"file": str(target), "notes": written.notes}, f"The feedback pages are in {target}")
+    exported = feedback_zip(worksheet.read_bytes(), pages, _labels(chosen), encoding)
+    target = _write(exported, output)
+    told = {"file": str(target), "notes": exported.notes}
+    written(target, as_json, told, f"{len(pages)} feedback page(s)" + (f" in {target}" if target != STDOUT else ""))

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from mograder.cli import certificate
+from mograder.cli.output import tell
 from mograder.config import ServeSettings
 from mograder.domain.errors import Usage
 
@@ -94,7 +93,7 @@ def keep_serving(
     listening = listen(front.host, front.port)
 
     def say() -> None:
-        click.echo(report)
+        tell(report)
 
     if front.workers == 1:
         run_server(front.proxies.around(app), listening, say, front.tls)

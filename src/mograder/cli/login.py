@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from mograder.cli.connect import Server, is_typed, owner_of, reads_from_a_server, username
-from mograder.cli.output import json_option, note, result, table, tell, tell_json
+from mograder.cli.output import ask, is_sure, json_option, note, result, table, tell, tell_json
 from mograder.client.client import pin
 from mograder.client.connection import RetryPolicy, normalise_url
 from mograder.client.logins import Login, Logins
@@ -183,7 +183,7 @@ def _check_other_login(address: str, name: str) -> None:
     said = f"you are logged in at {address} as {before.user}"
     if not sys.stdin.isatty():
         raise Usage(f"{said}: log out first, with mograder https logout --url {address}")
-    if not click.confirm(f"{said}. Log in as {name} instead?", err=True):
+    if not is_sure(f"{said}. Log in as {name} instead?"):
         raise Usage(f"{said}, as before")
 
 
@@ -195,5 +195,4 @@ def _ask(question: str, otherwise: str, hidden: bool = False, piped: bool = Fals
             except UnicodeDecodeError:
                 raise Usage("what came on standard input is not text") from None
         raise Usage(otherwise)
-    answer: str = click.prompt(question, hide_input=hidden, err=True)
-    return answer
+    return ask(question, hidden)

@@ -13,7 +13,7 @@ import click
 
 from mograder import config, course_file
 from mograder.cli.arguments import FOLDER, PLACE, PLACE_OR_RECORD, Folder, as_typed
-from mograder.cli.output import clean, note, tell, tell_json
+from mograder.cli.output import clean, is_sure, note, tell, tell_json
 from mograder.domain.errors import Unreadable, Usage, VerificationFailed
 from mograder.domain.names import counted
 
@@ -289,7 +289,7 @@ def erase(
         if not yes:
             if not sys.stdin.isatty():
                 raise Usage("erasing cannot be undone: give --yes")
-            click.confirm(f"Erase all of it for good? Backups are not touched. {username}", abort=True, err=True)
+            is_sure(f"Erase all of it for good? Backups are not touched. {username}", abort=True)
         course.erasure.erase(COURSE_INSTRUCTOR, username)
     finally:
         course.close()

@@ -10,11 +10,17 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
 
 import click
 
 from mograder.domain.deadlines import zone_name
+from mograder.domain.errors import Usage
 from mograder.domain.names import counted, printable
+
+STDOUT = Path("-")
+"""What people write for stdout where a file is wanted."""
 
 LONGEST_LINE = 2000
 WORTH_A_BAR = 1024 * 1024  # bytes of a transfer
@@ -37,6 +43,17 @@ def note(text: str) -> None:
     click.echo(clean(text), file=sys.stderr)
 
 
+def is_sure(question: str, abort: bool = False) -> bool:
+    """What a person answers to a question, no unless they say yes; with `abort` a no ends the command."""
+    return click.confirm(clean(question), abort=abort, err=True)
+
+
+def ask(question: str, hidden: bool = False) -> str:
+    """What a person types."""
+    answer: str = click.prompt(clean(question), hide_input=hidden, err=True)
+    return answer
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
@@ -46,6 +63,33 @@ def result(as_json: bool, value: object, text: str) -> None:
         tell_json(value)
     else:
         tell(text)
+
+
+@contextlib.contextmanager
+def writing(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
+    """The file that an option names, which is written whole or not at all; stdout for "-"."""
+    if path == STDOUT:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    from mograder.client.files import replacing
+
+    with replacing(path, mode) as file:
+        yield file
+
+
+def check_stdout(path: Path | None, as_json: bool) -> None:
+    """Raises Usage where a file and JSON would both go to stdout."""
+    if path == STDOUT and as_json:
+        raise Usage("--json writes to stdout, and so would '-': name a file, or leave out --json")
+
+
+def written(path: Path | None, as_json: bool, value: object, text: str) -> None:
+    """`result` of a command that wrote `path`; on stderr where that is stdout."""
+    if path == STDOUT:
+        note(text)
+    else:
+        result(as_json, value, text)
 
 
 def when(moment: float, seconds: bool = False) -> str:
@@ -86,20 +130,22 @@ def tell_json(value: object) -> None:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table on stdout: drawn on a terminal, plain aligned columns elsewhere."""
-    cells = [[printable(cell) for cell in row] for row in rows]
+    columns, cells = [printable(each) for each in columns], [[printable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         from rich.box import SIMPLE_HEAD
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        drawn = Table(*columns, box=SIMPLE_HEAD)
+        drawn = Table(box=SIMPLE_HEAD)
+        for column in columns:
+            drawn.add_column(Text(column))  # as text: a string would be read as markup
         for row in cells:
             drawn.add_row(*(Text(cell) for cell in row))
         Console().print(drawn)
         return
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-    for row in (list(columns), *cells):
+    for row in (columns, *cells):
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mograder.cli.arguments import PLACE
-from mograder.cli.output import json_option, note, table, tell, tell_json
+from mograder.cli.completion import local_names
+from mograder.cli.output import is_sure, json_option, note, table, tell, tell_json
 from mograder.domain.errors import MograderError
 from mograder.domain.names import Username
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Show what new tests change for everybody, and put it in force.")
-@click.argument("assignment")
+@click.argument("assignment", shell_complete=local_names)
 @click.option(
     "--course", "place", type=PLACE, default=".", metavar="FOLDER|URL", help="The course. [default: this folder]"
 )
@@ -87,7 +88,7 @@ def regrade(
             _tell(found)
         if not new:
             note("nothing to apply: every result in force was made with these tests")
-        elif applied or (sys.stdin.isatty() and click.confirm("Put the new results in force?", err=True)):
+        elif applied or (sys.stdin.isatty() and is_sure("Put the new results in force?")):
             announced = Announced(tests, folders.file.grading_rules(chosen.name).hidden)
             apply(course, COURSE_INSTRUCTOR, chosen, announced, results, {each.receipt: each for each in found})
             note(f"{new} new results are in force")

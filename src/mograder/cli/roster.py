@@ -15,7 +15,7 @@ from mograder.cli.arguments import as_typed, read_table
 from mograder.cli.connect import Server, course_option, reads_from_a_server
 from mograder.cli.connect import somewhere as at
 from mograder.cli.local import LocalCourse
-from mograder.cli.output import note, table, tell, tell_json
+from mograder.cli.output import STDOUT, is_sure, note, table, tell, tell_json, writing
 from mograder.cli.people import in_section, member_of, section_option
 from mograder.client.client import Client, known
 from mograder.domain.access import Account, Role
@@ -147,7 +147,7 @@ def import_command(
         return [_would_be(each) for each in changes.new]
     if not people and not gone:
         return []
-    if not yes and sys.stdin.isatty() and not click.confirm("Change the roster so?", err=True):
+    if not yes and sys.stdin.isatty() and not is_sure("Change the roster so?"):
         raise MograderError("nothing was changed")
     return place.add_people(map(messages.new_person, people), update=True, remove=gone)
 
@@ -164,18 +164,15 @@ def export_command(output: Path | None, section: str, course: Path | str | None,
     Example:
       mograder roster export -o roster.csv
     """
-    from mograder.client.files import replacing
     from mograder.tables.rosters import write_roster
 
     with at(course, server) as place:
         entries = in_section(place.roster(), section)
     content = write_roster(member_of(each) for each in entries if each.state != "removed")
-    if output is None:
-        sys.stdout.buffer.write(content)
-        return
-    with replacing(output) as file:
+    with writing(output or STDOUT) as file:
         file.write(content)
-    tell(f"The roster is in {output}")
+    if output not in (None, STDOUT):
+        tell(f"The roster is in {output}")
 
 
 def _would_be(member: Member) -> messages.RosterEntry:
@@ -253,22 +250,21 @@ def new_codes(output: Path | None, yes: bool, course: Path | str | None, server:
     Example:
       mograder roster new-codes -o codes.csv --course course/release/
     """
-    from mograder.client.files import replacing
     from mograder.tables.export import to_csv
 
     if not yes:
         if not sys.stdin.isatty():
             raise Usage("this ends everybody's token and login: say so with --yes")
-        if not click.confirm("End everybody's token and login, and make new personal codes?", err=True):
+        if not is_sure("End everybody's token and login, and make new personal codes?"):
             raise MograderError("nothing was changed")
     with contextlib.ExitStack() as stack:
         # Opened first: codes that could be written nowhere would be lost.
-        file = stack.enter_context(replacing(output, 0o600)) if output else sys.stdout.buffer
+        file = stack.enter_context(writing(output or STDOUT, 0o600))
         with at(course, server) as place:
             entries = place.reset_everybody()
         rows = [(each.user, each.name, known(each.email) or "", known(each.code) or "") for each in entries]
         file.write(to_csv([("username", "name", "email", "code"), *rows]))
-    note(f"{counted(len(entries), 'new personal code')}" + (f" in {output}" if output else ""))
+    note(f"{counted(len(entries), 'new personal code')}" + (f" in {output}" if output not in (None, STDOUT) else ""))
 
 
 @roster.command()

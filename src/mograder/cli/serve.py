@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import secrets
 import shlex
 import sys
 import unicodedata
@@ -22,6 +23,7 @@ from mograder.cli.listen import Listener, check_numbers, keep_serving
 from mograder.cli.output import note
 from mograder.config import SERVE_SETTINGS, ServeSettings, course_folder, resolve
 from mograder.course_file import CONFIG_NAME, EMPTY, read_course_file
+from mograder.domain.codes import CAN_BE_GUESSED, HARDER, new_course_code
 from mograder.domain.deadlines import readable
 from mograder.domain.errors import MograderError, Temporary, Unreadable, Usage
 from mograder.domain.names import INSTRUCTOR, Username, parse_new_username, printable
@@ -131,6 +133,8 @@ def serve(folder: Path | None, print_unit: bool, **given: Any) -> None:
         refuse_served_sources(root, course)
         warn_of_shared_secrets([root])
         warn_of_files_outside(root, settings)
+        if course.accounts.code_can_be_guessed:
+            note(f"warning: {CAN_BE_GUESSED}. {HARDER}, such as {new_course_code(secrets.choice)}")
         front = Listener.of(settings, host, root, course.url)
         options = {"check_tokens": not settings.no_auth, **front.options}
         report = banner(root, course, front, settings.no_auth)
@@ -223,6 +227,11 @@ def enrollment_code(settings: ServeSettings) -> str:
         return (code or "").strip()
     try:
         code = person_text(file.read_bytes()).strip()
+    except FileNotFoundError:
+        raise Usage(
+            f"there is no file {printable(str(file), 300)}: write your enrollment code into it, such as "
+            f"{new_course_code(secrets.choice)}, which nobody guesses (it is new each time)"
+        ) from None
     except (OSError, ValueError) as error:
         raise Usage(f"cannot read the enrollment code from {file}: {error}") from None
     if not code:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mograder.cli.listen import Listener, keep_serving
@@ -13,10 +14,15 @@ from mograder.cli.output import note
 from mograder.config import ServeSettings
 from mograder.course_file import CONFIG_NAME
 from mograder.domain.contents import LeftOut
-from mograder.domain.errors import Unreadable, Usage
+from mograder.domain.errors import Temporary, Unreadable, Usage
+from mograder.domain.names import CourseName
 
 if TYPE_CHECKING:
+    from mograder.factory import ManyCourses
     from mograder.store.folder.courses import CourseFolders
+
+NAMED = 10
+"""Courses that a line of the banner names at most."""
 
 ONE_COURSE_ONLY = (
     "enrollment_code", "enrollment_code_file", "generate_tokens", "release_dir", "submitted_dir", "grades_dir",
@@ -55,7 +61,8 @@ def serve_many(place: Path | str, root: Path | None, host: str, settings: ServeS
         if root is not None and settings.courses:
             warn_of_shared_secrets(root / name / "release" for name in listed)
         where, store = ("the courses of the database", "URL") if is_database(place) else (str(place), str(place))
-        report = banner(where, shlex.quote(store), front, settings.no_auth, listed, left)
+        found = left_out_of(many, listed)
+        report = banner(where, shlex.quote(store), front, settings.no_auth, listed, left, found)
         app = create_many(many.course, **options)
         keep_serving(front, app, stack.close, lambda stack: create_many(opened(stack).course, **options), report)
 
@@ -77,24 +84,45 @@ def not_in_force(courses: CourseFolders) -> list[LeftOut]:
     return found
 
 
+def left_out_of(many: ManyCourses, names: Iterable[str]) -> dict[str, int]:
+    """How much of each course is not in force and should be, by name; nothing of a course that cannot be read."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(Unreadable, Temporary):
+            found[name] = sum(not each.expected for each in many.course(CourseName(name)).contents().left_out)
+    return {name: count for name, count in found.items() if count}
+
+
 def banner(
-    where: str, store: str, front: Listener, no_auth: bool, courses: list[str], left: Sequence[LeftOut] = ()
-) -> str:
-    """What the operator sees on start; `store` is what `mograder course` calls the place."""
+    where: str, store: str, front: Listener, no_auth: bool, courses: list[str], left: Sequence[LeftOut] = (),
+    left_inside: Mapping[str, int] = MappingProxyType({}),
+) -> str:  # fmt: skip
+    """What the operator sees on start; `store` is what `mograder course` calls the place.
+
+    `left` is not served as it stands; `left_inside` counts what of which course is not in force.
+    """
     fingerprint = [f"  fingerprint     {front.authority.fingerprint}"] if front.authority else []
-    named = f" ({', '.join(courses[:10])}{', …' if courses[10:] else ''})" if courses else ""
+    named = f" ({', '.join(courses[:NAMED])}{', …' if courses[NAMED:] else ''})" if courses else ""
     lines = [
         f"Serving {where}",
         f"  at              {front.address_for_students}/c/<course>/",
         *fingerprint,
         f"  courses         {len(courses)}{named}",
         *(f"  left out        {each}: {each.mend}" for each in left),
+        *_counts(left_inside),
         f"  authentication  {'OFF: everybody can do everything' if no_auth else 'on'}",
     ]
     if not courses:
         lines.append(f"Next: make one: mograder course create NAME --store {store}; it shows at once.")
     lines.append("Stop with Ctrl-C.")
     return "\n".join(lines)
+
+
+def _counts(left_inside: Mapping[str, int]) -> list[str]:
+    """One line; the board of each course and `mograder doctor` name what is counted."""
+    named = ", ".join(f"{count} of {name}" for name, count in list(left_inside.items())[:NAMED])
+    more = f" and of {len(left_inside) - NAMED} more" if len(left_inside) > NAMED else ""
+    return [f"  not in force    {named}{more}: the board of the course and mograder doctor name it"] if named else []
 
 
 def warn_of_shared_secrets(roots: Iterable[Path]) -> None:

@@ -11,9 +11,8 @@ import msgspec
 
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose, named, reads_from_a_server
-from mograder.cli.output import json_option, lateness, note, result, when
+from mograder.cli.output import STDOUT, check_stdout, json_option, lateness, note, when, writing, written
 from mograder.client.client import known
-from mograder.client.files import replacing
 from mograder.domain.errors import MograderError, NotFound
 from mograder.domain.marks import in_words
 from mograder.wire import messages
@@ -45,16 +44,20 @@ def feedback(
       mograder https feedback hw1 --wait
       mograder https feedback hw1 -o feedback.html
     """
+    check_stdout(output, as_json)
     with server.connect(user) as (client, name):
         named(name, client.url)
         chosen = choose(client.assignments(), assignment)
         grading = _grading(client, chosen.name, name, wait)
         status = client.status(chosen.name, name)
-        if output:
+        if output == STDOUT:
+            with writing(output) as file:
+                file.write(client.feedback(chosen.name, name))
+        elif output:
             page = client.feedback(chosen.name, name)
             if output.exists() and output.read_bytes() != page:
                 raise MograderError(f"{output} is there and differs: remove it, or name another file with -o")
-            with replacing(output) as file:
+            with writing(output) as file:
                 file.write(page)
     lines = [f"Assignment: {chosen.name}", f"Status: {status.status}", *_times(status, name)]
     if status.graded:
@@ -67,7 +70,8 @@ def feedback(
         by_machine = "The grade is not released yet." if grading.result else "Not yet graded."
         lines.append("No submission yet." if status.status == "new" else by_machine)
     lines += [*_progress(grading), *attempts_left(chosen, status)]
-    result(
+    written(
+        output,
         as_json,
         {
             "assignment": chosen.name,
@@ -77,6 +81,8 @@ def feedback(
         },
         "\n".join(lines),
     )
+    if output == STDOUT:
+        return
     if output:
         note(f"the feedback page is in {output}")
     elif status.feedback_available:

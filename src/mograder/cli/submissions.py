@@ -28,7 +28,7 @@ from mograder.cli.connect import (
     tell_delivered,
 )
 from mograder.cli.extend import check_until
-from mograder.cli.output import json_option, lateness, note, progress, result, when
+from mograder.cli.output import is_sure, json_option, lateness, note, progress, result, when
 from mograder.cli.status import attempts_left
 from mograder.client.choosing import Chosen, choose_files, names_in_zip
 from mograder.client.client import Client, known
@@ -252,7 +252,7 @@ def _ask(questions: Iterable[str], wishes: _Wishes, as_json: bool) -> None:
         return
     if as_json or not sys.stdin.isatty():
         raise Unconfirmed(f"nothing was submitted: {'; '.join(asked)}: to submit all the same, say --yes", *asked)
-    if not click.confirm("Submit all the same? With no, what you have submitted before stays as it is", err=True):
+    if not is_sure("Submit all the same? With no, what you have submitted before stays as it is"):
         raise Unconfirmed("nothing was submitted: your earlier submission stays as it is", *asked)
 
 

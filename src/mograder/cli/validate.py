@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from mograder.cli.completion import local_names
 from mograder.cli.output import note, tell
 from mograder.client.extract import folder_name
 from mograder.client.files import replacing
@@ -30,7 +31,7 @@ _WORDS = {
 
 
 @click.command(short_help="Run a notebook's visible checks, and put an instructor's cells back.")
-@click.argument("assignments", nargs=-1, required=True, metavar="ASSIGNMENT|PATH…")
+@click.argument("assignments", nargs=-1, required=True, metavar="ASSIGNMENT|PATH…", shell_complete=local_names)
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=60, show_default=True,
               metavar="SECONDS", help="How long a notebook may run.")  # fmt: skip
 @click.option("--fix", "fixing", is_flag=True, help="First put changed and missing cells of the instructor's back; the "

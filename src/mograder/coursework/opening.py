@@ -43,7 +43,7 @@ def notebook_in(content: bytes, filename: str, wanted: str, named: bool) -> tupl
             with archive.open(entry) as opened:
                 found = opened.read(LARGEST_NOTEBOOK + 1)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, NotImplementedError):
-        raise NoNotebook("the zip cannot be read: hand it in again") from None
+        raise NoNotebook("the zip cannot be read: submit it again") from None
     if len(found) > LARGEST_NOTEBOOK:
         raise NoNotebook(f"{printable(entry.filename)} is too large to be a notebook")
     return found, entry.filename
@@ -64,5 +64,5 @@ def _find(entries: Sequence[zipfile.ZipInfo], wanted: str, named: bool) -> zipfi
     shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
     held = f"the zip holds {shown or 'nothing'}"
     if fitting:
-        raise NoNotebook(f"{held}: more than one could be the notebook: hand in one called {printable(wanted)}")
+        raise NoNotebook(f"{held}: more than one could be the notebook: submit one called {printable(wanted)}")
     raise NoNotebook(f"{held}: {printable(wanted)} is missing, so nothing was graded")

@@ -18,6 +18,7 @@ from typing import Any
 
 from mograder.domain.errors import Usage
 from mograder.domain.results import CellFailure, CheckResult, CheckStatus
+from mograder.grading.environment import without_settings
 from mograder.grading.plan import plan
 from mograder.notebook.cells import Cell, Notebook
 from mograder.notebook.hashes import describe
@@ -85,7 +86,7 @@ def _run(
     process = subprocess.Popen(  # noqa: S603 - this Python, and a module of ours
         [sys.executable, "-P", "-m", "mograder.coursework.validation_process", str(task), str(results)],
         cwd=path.parent,
-        env={**_environment(), _SIDECAR: str(sidecar), "MPLBACKEND": "Agg", "MARIMO_SKIP_UPDATE_CHECK": "1"},
+        env={**without_settings(), _SIDECAR: str(sidecar), "MPLBACKEND": "Agg", "MARIMO_SKIP_UPDATE_CHECK": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -99,11 +100,6 @@ def _run(
     finally:
         _stop(process)
     return list(_lines(results)), list(_lines(sidecar)), in_time
-
-
-def _environment() -> dict[str, str]:
-    """Without our own settings, of which some are secrets: the notebook may be somebody else's."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("MOGRADER_")}
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 from mograder.domain import deadlines, tokens
 from mograder.domain.access import COURSE_INSTRUCTOR, Account, Actor, Role
 from mograder.domain.audit import Event
-from mograder.domain.codes import looks_personal, same_code, same_text, spelled_personal
+from mograder.domain.codes import is_hard_to_guess, looks_personal, same_code, same_text, spelled_personal
 from mograder.domain.errors import (
     BadName,
     BadRequest,
@@ -138,17 +138,26 @@ class Accounts:
         """Whether somebody can register now, or retry a registration whose answer was lost."""
         return bool(self.enrollment_code) or self.store.any_claimable(self.clock() - ASK_AGAIN_FOR)
 
+    @property
+    def code_can_be_guessed(self) -> bool:
+        """Whether the course's code is in use and one that somebody could find by trying."""
+        return bool(self.enrollment_code) and not is_hard_to_guess(self.enrollment_code)
+
+    def is_shared_code(self, code: str) -> bool:
+        return bool(self.enrollment_code) and same_code(code, self.enrollment_code)
+
     def check_registration(self) -> None:
         """Raises RegistrationOff."""
         if not self.registration_open:
             raise RegistrationOff("registration is off: ask your instructor for a token")
 
-    def register(self, user: str, code: str, claim_key: str = "") -> tuple[Username, str]:
+    def register(self, user: str, code: str, claim_key: str = "", shared: bool = True) -> tuple[Username, str]:
         """Bind a user name to a person who knows the code; returns the name and its token.
 
         `claim_key` is a random text of the client's own. A client that lost the response may retry with the same key
         for `ASK_AGAIN_FOR`, and gets the same answer. A name is found in any case, and a code in any spelling. Raises
-        BadRequest, BadName, WrongCode, and NameTaken when somebody has the name already.
+        BadRequest, BadName, WrongCode, and NameTaken when somebody has the name already. Without `shared` the course's
+        code is as wrong as any other.
         """
         self.check_registration()
         given = parse_new_username(user)
@@ -161,7 +170,7 @@ class Accounts:
         if account is not None and self._asks_again(account, claim_key):
             return username, self._token(account)
         personal = account.code_hash if account else None
-        self._check_code(given, code, personal)
+        self._check_code(given, code, personal, shared)
         now = self.clock()
         claim_hash = hash_code(claim_key) if claim_key else None
         in_use = account is None and self.people.has_submitted(username)
@@ -181,14 +190,14 @@ class Accounts:
 
         return username, self._token(self.store.change(username, claim, Event(now, username, "register", username)))
 
-    def _check_code(self, username: Username, code: str, personal: str | None) -> None:
+    def _check_code(self, username: Username, code: str, personal: str | None, shared: bool) -> None:
         """Raises WrongCode unless `code` is the personal one or, where there is none, the course's.
 
         Only somebody who knows the course's code is told that a name is on the roster: they would learn it from a
         registration. Every other message depends on the code alone.
         """
         # Both are compared whatever the first says, so that the time taken tells nothing.
-        right_shared = bool(self.enrollment_code) and same_code(code, self.enrollment_code)
+        right_shared = self.is_shared_code(code) and shared
         right_personal = personal is not None and _opens(code, personal)
         if right_personal or (right_shared and personal is None):
             return

@@ -54,8 +54,12 @@ def without_repeats(events: Iterable[Event]) -> list[AuditLine]:
 
 
 def _said(event: Event) -> str:
-    """What must be equal of the details. A request for more time replaces the one before: the assignment counts."""
-    return event.detail.partition(" ")[0] if event.action == "ask extension" else event.detail
+    """What must be equal of the details. A request for more time replaces the one before: the assignment counts.
+
+    Of a browser that is remembered its name counts, not the id of the session.
+    """
+    first, _, rest = event.detail.partition(" ")
+    return {"ask extension": first, "remember browser": rest}.get(event.action, event.detail)
 
 
 def all_events(store: AuditStore) -> Iterator[Event]:
@@ -75,4 +79,8 @@ class AuditStore(Protocol):
 
     def events(self, limit: int = 1000, skip: int = 0) -> list[Event]:
         """The last `limit` events of the audit log, newest first, without the `skip` newest."""
+        ...
+
+    def last(self, actor: str, action: str, limit: int) -> list[Event]:
+        """The last `limit` events in which `actor` did `action`, newest first."""
         ...

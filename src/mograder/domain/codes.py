@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hmac
+import re
 import unicodedata
+from collections.abc import Callable
+from itertools import pairwise
 
 CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 """The letters of a personal code: none that look like another."""
@@ -32,6 +35,33 @@ def looks_personal(code: str) -> bool:
     """Whether `code` could be a personal code."""
     letters = folded(code)
     return len(letters) == CODE_LENGTH and set(letters) <= set(CODE_LETTERS)
+
+
+WORDS, CHANGES, DIFFERENT = 4, 3, 6
+"""Words of a phrase; else how often digits and letters change in a code, more than in a word with a year; in both, how
+many letters are different."""
+
+CAN_BE_GUESSED = (
+    "the enrollment code can be guessed by trying: so while somebody tries, all of their network wait with it"
+)
+HARDER = "take four words or more that do not belong together, or letters and digits by chance"
+
+
+def is_hard_to_guess(code: str) -> bool:
+    """Whether nobody finds a course's code by trying, as far as its spelling tells: a phrase, or letters by chance."""
+    letters = folded(code)
+    words = [each for each in re.split(r"[\W_]+", code) if len(each) > 1 and not each.isdigit()]
+    changes = sum(one.isdigit() != other.isdigit() for one, other in pairwise(letters))
+    enough = len(words) >= WORDS or changes >= CHANGES
+    return enough and len(letters) >= CODE_LENGTH and len(set(letters)) >= DIFFERENT
+
+
+def new_course_code(choose: Callable[[str], str]) -> str:
+    """A code for a whole course that nobody guesses; `choose` gives a random letter of a text."""
+    while True:
+        code = spelled("".join(choose(CODE_LETTERS) for _ in range(CODE_LENGTH)))
+        if is_hard_to_guess(code):
+            return code
 
 
 def same_code(left: str, right: str) -> bool:

@@ -135,7 +135,3 @@ class Commitments:
         new = Commitment(assignment.name, user, sha256, size, received)
         kept = self.store.change(assignment.name, user, lambda held: announced(held, new))
         return next(each for each in kept if each.sha256 == sha256)
-
-    def of(self, assignment: Assignment, user: Username) -> Sequence[Commitment]:
-        """The commitments of a person whose files have not come."""
-        return self.store.of(assignment.name, user)

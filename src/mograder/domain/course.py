@@ -6,9 +6,10 @@ says who may call what; a service decides what an actor may do beyond that.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import TypeVar
 
 from mograder.domain import tokens
 from mograder.domain.access import Actor
@@ -17,7 +18,7 @@ from mograder.domain.admission import Admission
 from mograder.domain.assignments import Assignment, Plan
 from mograder.domain.audit import AuditStore
 from mograder.domain.board import CurrentBoard
-from mograder.domain.commitments import Commitments
+from mograder.domain.commitments import Commitment, Commitments
 from mograder.domain.contents import Contents, contents
 from mograder.domain.devices import Devices
 from mograder.domain.erasure import Erasure
@@ -32,7 +33,9 @@ from mograder.domain.latest import LatestSubmissions
 from mograder.domain.login_codes import LoginCodes
 from mograder.domain.mark_release import MarkRelease
 from mograder.domain.marking_desk import MarkingDesk
-from mograder.domain.names import AssignmentName
+from mograder.domain.marking_entries import MarkingEntries
+from mograder.domain.names import AssignmentName, Username
+from mograder.domain.presence import Presence
 from mograder.domain.publishing import Publishing
 from mograder.domain.receipts import LatestFile, Signer
 from mograder.domain.regrading import Regrades
@@ -40,8 +43,10 @@ from mograder.domain.release import Release
 from mograder.domain.roster import Roster, random_code
 from mograder.domain.rule_editor import RuleEditor
 from mograder.domain.standings import Standings
-from mograder.domain.store import CachedReads, Store
+from mograder.domain.store import CachedReads, SharedReads, Store
 from mograder.domain.submissions import Submissions
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -132,8 +137,9 @@ class Course:
     @cached_property
     def marking(self) -> MarkingDesk:
         return MarkingDesk(
-            self.store, self.extensions, self._people, self.clock, lru_cache(4096)(self.read_record), self.new_secret
-        )
+            self.store, self.latest, MarkingEntries(self.store), self.extensions, self._people, self.clock,
+            lru_cache(4096)(self.read_record), self.new_secret,
+        )  # fmt: skip
 
     @cached_property
     def mark_release(self) -> MarkRelease:
@@ -151,6 +157,10 @@ class Course:
     @cached_property
     def guard(self) -> Guard:
         return Guard(self.store.guard, self.clock)
+
+    @cached_property
+    def presence(self) -> Presence:
+        return Presence(self.store.guard, self.clock)
 
     @cached_property
     def login_codes(self) -> LoginCodes:
@@ -210,9 +220,21 @@ class Course:
         """Whether reading may take long (a network lies between), so that it must not be done in an event loop."""
         return self.store.is_remote
 
+    def refresh(
+        self, users: Collection[str], announced: Collection[tuple[AssignmentName, Username]]
+    ) -> Mapping[tuple[AssignmentName, Username], tuple[Commitment, ...]]:
+        """See `SharedReads.refresh`; a store without it has only the commitments to read."""
+        if isinstance(self.store, SharedReads):
+            return self.store.refresh(users, announced)
+        return {key: self.store.commitments.of(*key) for key in announced}
+
+    def recalled(self, work: Callable[[], T], wait: bool) -> T:
+        """See `SharedReads.recalled`; a store without it reads."""
+        return self.store.recalled(work, wait) if isinstance(self.store, SharedReads) else work()
+
     def version(self) -> object:
         """Changes whenever accounts or extensions do, and with no submission."""
-        return self.latest.refresh().people
+        return self.store.versions().people
 
     def cached_assignments(self) -> tuple[Assignment, ...] | None:
         """What the store lists as assignments, from memory; None when it would have to read."""

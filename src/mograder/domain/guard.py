@@ -23,6 +23,10 @@ class GuardStore(Protocol):
         """Whether `spend` was called with `ticket` in any server of this course, and the ticket is not forgotten."""
         ...
 
+    def spent(self, tickets: Sequence[str]) -> frozenset[str]:
+        """Those of the tickets of which `is_spent` is true."""
+        ...
+
     def note_failure(self, keys: Sequence[str], moment: int, keep: int) -> None:
         """Note a failure of each of the keys (digests), for all servers of this course.
 
@@ -49,6 +53,10 @@ class Guard:
         now = self.clock()
         if now > until or not self.store.spend(ticket, now, until):
             raise Unauthenticated("this link was used already or is too old: ask for a new one")
+
+    def is_first(self, ticket: str, until: int) -> bool:
+        """True for the first call with `ticket` in any server; it may be forgotten after `until`."""
+        return self.store.spend(ticket, self.clock(), until)
 
     def end_session(self, session: str, until: int) -> None:
         """End the session of this id, in every server; remembered until `until`, when its cookies have expired."""

@@ -29,16 +29,32 @@ class LatestSubmissions:
     def refresh(self) -> Versions:
         """Take in what is new; the store's versions, which are not newer than that."""
         versions = self._store.versions()
+        while True:
+            with self._lock:
+                if versions.people != self._people:
+                    self._people, self._number, self._latest, self._in_assignment = versions.people, 0, {}, {}
+                latest, number = self._latest, self._number
+            if versions.receipts <= number:
+                return versions
+            # Nobody waits for another's reading.
+            self._take_in(latest, self._store.submissions.latest(number), versions.receipts)
+
+    def _take_in(
+        self, latest: dict[Key, tuple[int, Submission]], found: list[tuple[int, Submission]], until: int
+    ) -> None:
+        """Add to `latest` what was found behind its end, up to the number `until` at least; nothing, if all was
+        forgotten meanwhile.
+        """
         with self._lock:
-            if versions.people != self._people:
-                self._people, self._number, self._latest, self._in_assignment = versions.people, 0, {}, {}
-            if versions.receipts > self._number:
-                for number, submission in self._store.submissions.latest(self._number):
+            if latest is not self._latest:
+                return
+            for number, submission in found:
+                if number > self._number:
                     key = submission.assignment, submission.username
-                    self._latest.pop(key, None)
-                    self._latest[key] = (number, submission)
+                    latest.pop(key, None)
+                    latest[key] = (number, submission)
                     self._in_assignment[submission.assignment] = self._number = number
-        return versions
+            self._number = max(self._number, until)  # the last ones may have been erased
 
     def number(self, assignment: AssignmentName, username: Username) -> int:
         """The number of a person's last receipt for an assignment: a version of them all. 0 when there is none."""
@@ -48,6 +64,11 @@ class LatestSubmissions:
     def number_in(self, assignment: AssignmentName) -> int:
         """The same of everybody's for an assignment."""
         return self._in_assignment.get(assignment, 0)
+
+    def in_assignment(self, assignment: AssignmentName) -> list[Submission]:
+        """Everybody's for an assignment."""
+        with self._lock:
+            return [each for (name, _), (_, each) in self._latest.items() if name == assignment]
 
     def get(self, key: Key) -> Submission | None:
         found = self._latest.get(key)

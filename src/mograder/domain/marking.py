@@ -9,17 +9,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from mograder.domain.audit import Event
 from mograder.domain.errors import BadRequest, ChangedMeanwhile
 from mograder.domain.grades import GradeEntry
 from mograder.domain.marks import DECIMALS
-from mograder.domain.names import AssignmentName, Username, counted
+from mograder.domain.names import INSTRUCTOR, AssignmentName, Username, counted
+
+T = TypeVar("T")
 
 MAX_TEXT = 10_000
 """Characters of a comment, a note or a message."""
@@ -67,6 +69,13 @@ class Entry:
         """What it is an entry of."""
         return self.kind, self.username, self.key
 
+    @property
+    def by(self) -> str:
+        """Who made it, for those who mark: a student by no name, which may be hidden."""
+        if self.actor == self.username:
+            return "the student"
+        return "Instructor" if self.actor == INSTRUCTOR else self.actor
+
     def value(self) -> dict[str, Any]:
         return dict(_loaded(self.content)) if self.content else {}
 
@@ -81,7 +90,7 @@ class MarkingConflict(ChangedMeanwhile):
     """Somebody else has changed the same meanwhile; nothing was stored. `current` are the entries that hold."""
 
     def __init__(self, current: Sequence[Entry]) -> None:
-        by = ", ".join(dict.fromkeys(each.actor for each in current)) or "somebody"
+        by = ", ".join(dict.fromkeys(each.by for each in current)) or "somebody"
         super().__init__(f"{by} has changed {counted(len(current), 'entry').replace('entrys', 'entries')} of this "
                          "since you looked: nothing was stored, look again")  # fmt: skip
         self.current = tuple(current)
@@ -106,6 +115,12 @@ class MarkingStore(Protocol):
 
     def history(self, assignment: AssignmentName, username: str | None = None) -> list[Entry]:
         """Every entry, in the order in which they were written."""
+        ...
+
+    def since(self, assignment: AssignmentName, number: int) -> list[tuple[int, Entry]]:
+        """The entries of an assignment that hold and were added behind this number, each with its own, which grows with
+        every entry of the assignment; in no order.
+        """
         ...
 
     def count(self) -> int:
@@ -322,6 +337,10 @@ class Names:
 
     def shown(self, username: str) -> str:
         return pseudonym(self.salt, username) if self.salt else username
+
+    def in_order(self, people: Iterable[T], of: Callable[[T], str]) -> list[T]:
+        """By what is shown: where names are hidden, no order may tell of them. `of` gives the user name."""
+        return sorted(people, key=lambda each: self.shown(of(each)))
 
     def find(self, text: str, people: Iterable[str]) -> Username | None:
         """Who of `people` is called so. A user name leads nowhere where names are hidden."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from mograder.domain import counting, marking
 from mograder.domain.access import Actor, Role
@@ -19,6 +20,7 @@ from mograder.domain.errors import BadRequest, Forbidden, NotFound, Unreadable, 
 from mograder.domain.extensions import Extensions, personal_schedule
 from mograder.domain.grading_record import GradingRecord
 from mograder.domain.grading_results import ReadRecord
+from mograder.domain.latest import LatestSubmissions
 from mograder.domain.marking import (
     Assigned,
     Content,
@@ -32,10 +34,13 @@ from mograder.domain.marking import (
     Text,
     checked_text,
 )
+from mograder.domain.marking_entries import CurrentMarks, MarkingEntries
 from mograder.domain.marks import Given, Marks, Question, QuestionMark, in_words, mark, whole
-from mograder.domain.names import Username, counted, printable
+from mograder.domain.names import AssignmentName, Username, counted, printable
 from mograder.domain.results import Outcome, RunReport
 from mograder.domain.store import Store
+
+T = TypeVar("T")
 
 NO_RESULT = RunReport(Outcome.OUR_FAILURE)
 """What stands for the result of a submission that has none: no points by checks, and no zero."""
@@ -147,14 +152,20 @@ class Overview:
 
 @dataclass(frozen=True)
 class MarkingDesk:
-    """Marking in one course. `read_record` may be slow; `new_secret` gives random texts."""
+    """Marking in one course. `read_record` may be slow; `new_secret` gives random texts.
+
+    `kept` holds what was made of a course's entries, each with the versions that it was made of.
+    """
 
     store: Store
+    latest: LatestSubmissions
+    entries: MarkingEntries
     extensions: Extensions
     people: People
     clock: Callable[[], int]
     read_record: ReadRecord
     new_secret: Callable[[], str]
+    kept: dict[tuple[str, AssignmentName], tuple[object, Any]] = field(default_factory=dict, compare=False)
 
     # looking
 
@@ -163,14 +174,30 @@ class MarkingDesk:
         return self.store.marking.count()
 
     def sheet(self, assignment: Assignment) -> Sheet:
-        return marking.sheet_of(self.store.marking.current(assignment.name, marking.SHEET))
+        return self.entries.of(assignment.name).sheet
+
+    def _keep(self, key: tuple[str, AssignmentName], version: object, make: Callable[[], T]) -> T:
+        """What `make` returned while the version was the same."""
+        held = self.kept.get(key)
+        if held is None or held[0] != version:
+            held = self.kept[key] = (version, make())
+        found: T = held[1]
+        return found
 
     def questions(self, assignment: Assignment, record: GradingRecord | None = None) -> tuple[Question, ...]:
         """The questions of an assignment: those of its notebook and those of mograder.toml, else the one mark."""
-        if record is None:
+        if record is not None:
+            return self._questions(assignment, record)
+        versions = self.store.versions()
+
+        def make() -> tuple[Question, ...]:
             results = self.store.jobs.results(assignment.name)
             newest = max(results, key=lambda each: each.graded, default=None)
-            record = self._read(newest.signed) if newest else None
+            return self._questions(assignment, self._read(newest.signed) if newest else None)
+
+        return self._keep(("questions", assignment.name), (versions.people, versions.results, assignment), make)
+
+    def _questions(self, assignment: Assignment, record: GradingRecord | None) -> tuple[Question, ...]:
         known = record.questions if record else ()
         keys = {each.key for each in known}
         planned = [Question(each.key, each.points, manual=True) for each in assignment.rules.questions
@@ -179,11 +206,15 @@ class MarkingDesk:
 
     def candidates(self, assignment: Assignment) -> tuple[Candidate, ...]:
         """Everybody but those who teach, sorted by user name; who has submitted is among them in any case."""
+        people, name = self.latest.refresh().people, assignment.name
+        version = (people, self.store.version(name), self.latest.number_in(name))
+        return self._keep(("candidates", name), version, lambda: self._candidates(name))
+
+    def _candidates(self, assignment: AssignmentName) -> tuple[Candidate, ...]:
         accounts = [each for each in self.store.accounts.all() if not each.removed]
         known = {each.username: each for each in accounts}
-        latest = {each.username: each.attempt for _, each in self.store.submissions.latest()
-                  if each.assignment == assignment.name}  # fmt: skip
-        active = {*latest, *self.store.submissions.users(assignment.name)}
+        latest = {each.username: each.attempt for each in self.latest.in_assignment(assignment)}
+        active = {*latest, *self.store.submissions.users(assignment)}
         everybody = {each.username for each in accounts if each.role is Role.STUDENT} | active
         return tuple(
             Candidate(user, account.name if account else "", latest.get(user), user in active,
@@ -198,43 +229,15 @@ class MarkingDesk:
 
     def overview(self, actor: Actor, assignment: Assignment) -> Overview:
         """What there is to mark, as far as `actor` may mark it."""
-        current = self.store.marking.current(assignment.name)
-        sheet = marking.sheet_of(current)
-        questions, everybody = self.questions(assignment), self.candidates(assignment)
-        manual = [each for each in questions if each.manual]
-        given = {(each.username, each.key): each for each in current if each.kind is Kind.MARK and each.content}
-        marked = {place for place, each in given.items() if self._gives_points(GivenMark.read(each), sheet)}
-        submitted: list[str] = [each.username for each in everybody if each.submitted]
-        to_do = {user: left for user in submitted if (left := tuple(
-            each.key for each in manual
-            if (user, each.key) not in marked and self.may_mark(actor, sheet, user, each.key)
+        current = self.entries.of(assignment.name)
+        made_of = (current, self.questions(assignment), self.candidates(assignment))
+        whole = self._keep(("overview", assignment.name), made_of, lambda: _overview(*made_of))
+        if actor.is_instructor:
+            return whole
+        to_do = {user: left for user, keys in whole.to_do.items() if (left := tuple(
+            key for key in keys if self.may_mark(actor, current.sheet, user, key)
         ))}  # fmt: skip
-        by_question = tuple(
-            Progress(each.key, sum((user, each.key) in marked for user in submitted), len(submitted)) for each in manual
-        )
-        requests = tuple((each.username, each.key) for each in current
-                         if each.kind is Kind.REQUEST and Request.read(each).open)  # fmt: skip
-        by_grader = self._by_grader(sheet, submitted, manual, given, marked)
-        return Overview(questions, sheet, everybody, to_do, by_question, by_grader, requests)
-
-    def _by_grader(
-        self, sheet: Sheet, submitted: Sequence[str], manual: Sequence[Question],
-        given: dict[tuple[str, str], Entry], marked: set[tuple[str, str]],
-    ) -> tuple[Progress, ...]:  # fmt: skip
-        done: dict[str, int] = {}
-        total: dict[str, int] = {}
-        for user in submitted:
-            for question in manual:
-                place = (user, question.key)
-                grader = sheet.grader(user, question.key)
-                who = given[place].actor if place in marked else grader
-                done[who] = done.get(who, 0) + (place in marked)
-                total[who] = total.get(who, 0) + 1
-        return tuple(Progress(who, done[who], total[who]) for who in sorted(total) if who)
-
-    @staticmethod
-    def _gives_points(given: GivenMark, sheet: Sheet) -> bool:
-        return given.points is not None or any(key in sheet.items for key in given.items)
+        return replace(whole, to_do=to_do)
 
     @staticmethod
     def may_mark(actor: Actor, sheet: Sheet, username: str, question: str) -> bool:
@@ -290,11 +293,7 @@ class MarkingDesk:
 
     def comments(self, assignment: Assignment) -> dict[str, tuple[str, ...]]:
         """By question the comments that were given before, the most used first."""
-        counts: dict[str, dict[str, int]] = {}
-        for each in self.store.marking.current(assignment.name, (Kind.MARK,)):
-            if comment := GivenMark.read(each).comment:
-                of = counts.setdefault(each.key, {})
-                of[comment] = of.get(comment, 0) + 1
+        counts = self.entries.of(assignment.name).comments
         return {key: tuple(sorted(of, key=lambda text: (-of[text], text)))[:20] for key, of in counts.items()}
 
     def history(self, assignment: Assignment, user: Username) -> list[Entry]:
@@ -336,6 +335,10 @@ class MarkingDesk:
             raise NotFound(f"nobody called {printable(user)!r} is in the course")
         if actor.username == user:
             raise Forbidden("nobody marks their own work")
+        sheet = self.sheet(assignment)
+        own = (self.may_mark(actor, sheet, user, each.key) for each in self.of(assignment, user).questions)
+        if kind is Kind.REMARK and not any(own):  # the student will read it as part of the mark
+            raise Forbidden("this work is given to others to mark: a remark in it is theirs to write")
         said = Text(checked_text(text, "note" if kind is Kind.NOTE else "remark"))
         return self._put(actor, assignment, kind, user, key, said, version)
 
@@ -357,6 +360,10 @@ class MarkingDesk:
     def put_item(self, actor: Actor, assignment: Assignment, key: str, item: RubricItem | None, version: int) -> Entry:
         """Make, change or take away (None) a rubric item; `key` "" makes a new one. Raises as `give`."""
         sheet = self.sheet(assignment)
+        for question in {each.question for each in (item, sheet.items.get(key)) if each is not None}:
+            grader = sheet.by_question.get(question, "")
+            if grader not in ("", actor.username) and not actor.is_instructor:
+                raise Forbidden(f"{question or 'this'} is given to {grader} to mark: its rubric is theirs")
         if item is not None:
             asked = next((each for each in self.questions(assignment) if each.key == item.question), None)
             if asked is None:
@@ -443,6 +450,31 @@ class MarkingDesk:
         message = Message(actor.username, self.clock(), said, student=False)
         return self._put(actor, assignment, Kind.REQUEST, user, question,
                          Request.read(held).with_message(message, is_open=False), version)  # fmt: skip
+
+
+def _overview(current: CurrentMarks, questions: tuple[Question, ...], everybody: tuple[Candidate, ...]) -> Overview:
+    """Of everything, whoever may mark it."""
+    sheet, marked = current.sheet, current.marked
+    submitted: list[str] = [each.username for each in everybody if each.submitted]
+    keys = [each.key for each in questions if each.manual]
+    to_do: dict[str, tuple[str, ...]] = {}
+    by_question, done, total = dict.fromkeys(keys, 0), dict[str, int](), dict[str, int]()
+    for user in submitted:
+        left = []
+        for key in keys:
+            if is_marked := (user, key) in marked:
+                by_question[key] += 1
+                who = current.given[user, key].actor
+            else:
+                left.append(key)
+                who = sheet.grader(user, key)
+            done[who] = done.get(who, 0) + is_marked
+            total[who] = total.get(who, 0) + 1
+        if left:
+            to_do[user] = tuple(left)
+    questions_done = tuple(Progress(key, count, len(submitted)) for key, count in by_question.items())
+    graders_done = tuple(Progress(who, done[who], total[who]) for who in sorted(total) if who)
+    return Overview(questions, sheet, everybody, to_do, questions_done, graders_done, current.open_requests)
 
 
 def _row(question: Question, found: QuestionMark, given: GivenMark, entry: Entry | None, grader: str) -> MarkedQuestion:

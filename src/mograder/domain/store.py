@@ -7,14 +7,15 @@ parsed; then each requested change is there whole or not at all, and retrying is
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from mograder.domain.accounts import AccountsStore
 from mograder.domain.assignments import Assignment
 from mograder.domain.audit import AuditStore, Event
 from mograder.domain.chain import MakeTombstone
-from mograder.domain.commitments import CommitmentsStore
+from mograder.domain.commitments import Commitment, CommitmentsStore
 from mograder.domain.contents import Survey
 from mograder.domain.extensions import ExtensionsStore
 from mograder.domain.grades import GradesStore
@@ -28,6 +29,8 @@ from mograder.domain.regrade_jobs import RegradesStore
 from mograder.domain.release import ReleaseStore
 from mograder.domain.rules import ConfigStore
 from mograder.domain.submissions import SubmissionsStore
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,29 @@ class CachedReads(Protocol):
 
     def cached_latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...] | None:
         """What `submissions.latest_files` returns; None when that takes reading."""
+        ...
+
+
+class NotAtHand(Exception):
+    """What some work needs is not in memory, and the work must not wait for it."""
+
+
+@runtime_checkable
+class SharedReads(Protocol):
+    """What a remote store may offer besides: it is asked once, for all requests that wait, whether what was read before
+    still holds, and answers from memory what does.
+    """
+
+    def refresh(
+        self, users: Collection[str], announced: Collection[tuple[AssignmentName, Username]]
+    ) -> Mapping[tuple[AssignmentName, Username], tuple[Commitment, ...]]:
+        """Ask what holds now, and read what requests of these `users` need; the commitments that were asked for."""
+        ...
+
+    def recalled(self, work: Callable[[], T], wait: bool) -> T:
+        """What `work`, which writes nothing, returns, as of the last `refresh` or later. Where something has to be read
+        for it, that is waited for, or (without `wait`) NotAtHand is raised.
+        """
         ...
 
 

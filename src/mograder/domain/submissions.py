@@ -69,6 +69,16 @@ class Accepted:
     repeated: bool
 
 
+@dataclass(frozen=True)
+class Ready:
+    """A submission that may be kept, with its `commitment`, if there is one. `uses_up`: its bytes were announced."""
+
+    submission: NewSubmission
+    issue: Issue
+    commitment: Commitment | None
+    uses_up: bool
+
+
 class SubmissionsStore(Protocol):
     """What storage promises about submissions and the chain of receipts. Moments are Unix microseconds."""
 
@@ -152,20 +162,19 @@ class Submissions:
     def submit(
         self, actor: Actor, assignment: Assignment, user: Username, body: Upload, received: int, filename: str = ""
     ) -> Accepted:
-        """As `begin`, and wait for the result."""
+        """`begin` what is `ready`, and wait for the result."""
         announced = self.commitments.of(assignment.name, user)
-        return self.begin(actor, assignment, user, body, received, filename, announced).result()
+        return self.begin(self.ready(actor, assignment, user, body, received, filename, announced)).result()
 
-    def begin(
+    def ready(
         self, actor: Actor, assignment: Assignment, user: Username, body: Upload, received: int, filename: str,
         announced: Sequence[Commitment],
-    ) -> Future[Accepted]:  # fmt: skip
-        """Keep a submission for ever; one that repeats the one before gets its receipt, and nothing new is kept.
+    ) -> Ready:  # fmt: skip
+        """A submission by the rules as they are now; nothing is kept yet.
 
         `received` is the moment (Unix microseconds) when the request arrived. It counts, or the moment of a commitment
-        to these bytes; if `announced` holds one, this call blocks until the store is done. What an instructor
-        submits for a student is never late. `filename` is what the sender calls the file, "" if unknown. Raises
-        Closed, TooLarge, WrongType, BadRequest; a student's, TooManySubmissions.
+        to these bytes among those that were `announced`. What an instructor submits for a student is never late.
+        `filename` is what the sender calls the file, "" if unknown. Raises Closed, TooLarge, WrongType, BadRequest.
         """
         plan, schedule = self.config.plan(), self.extensions.schedule(assignment, user)
         policy = plan.late_policy(assignment.name)
@@ -192,10 +201,18 @@ class Submissions:
         )  # fmt: skip
         allowance = None if actor.is_instructor else self._allowance(assignment, schedule, moment)
         issue = issue_receipt(submission, self.signer, course_name(plan, self.signer), allowance)
-        accepted = self.store.accept(submission, issue)
-        if any(each.sha256 == body.sha256 for each in announced):
+        return Ready(submission, issue, commitment, any(each.sha256 == body.sha256 for each in announced))
+
+    def begin(self, ready: Ready) -> Future[Accepted]:
+        """Keep a submission for ever; one that repeats the one before gets its receipt, and nothing new is kept.
+
+        Blocks until the store is done if it `uses_up` a commitment. The future raises a student's TooManySubmissions.
+        """
+        new = ready.submission
+        accepted = self.store.accept(new, ready.issue)
+        if ready.uses_up:
             accepted.result()  # used up; if the next write is lost, only the same bytes can be submitted again
-            self.commitments.change(assignment.name, user, lambda held: used(held, body, commitment))
+            self.commitments.change(new.assignment, new.username, lambda held: used(held, new.body, ready.commitment))
         return accepted
 
     def doubts(

@@ -62,6 +62,18 @@ class Token:
         return any(matches)
 
 
+_PASTED = re.compile(r"""(?:export\s+)?(?:[^\s=:]+\s*[=:]\s*)?["']?([^\s"'=]+:[0-9a-f]{64})["']?""", re.ASCII)
+
+
+def pasted(text: str) -> str:
+    """The token in what people copy: in quotes, behind a variable (TOKEN=…), or in a line that `token_lines` wrote.
+
+    Any other text comes back as it is.
+    """
+    found = _PASTED.fullmatch(text.strip())
+    return found[1] if found else text
+
+
 def from_header(value: str | None) -> Token:
     """The token in an Authorization header. Raises Unauthenticated."""
     if value is None:

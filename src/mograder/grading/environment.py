@@ -180,7 +180,7 @@ def _build(folder: Path, asked: Sequence[str], requires_python: str, lock: str) 
         _uv("pip", "compile", *how, str(folder / "asked.in"), "-o", locked)
     _uv("pip", "install", "--quiet", "--require-hashes", "--link-mode", "copy", "--python", program, "-r", locked)
     words = [program, "-I", "-c", "import json, sys; print(json.dumps([sys.prefix, sys.base_prefix, *sys.path]))"]
-    folders = _folders(json.loads(subprocess.run(words, capture_output=True, check=True).stdout))  # noqa: S603 - our own
+    folders = _folders(json.loads(_ran(words, check=True).stdout))
     digest = _digest([(folder / LOCK).read_text()])
     unfinished = folder / "environment.json.new"
     unfinished.write_text(json.dumps({"python": program, "folders": folders, "digest": digest}))
@@ -192,9 +192,19 @@ def _read(folder: Path) -> Environment:
     return Environment(made["python"], tuple(made["folders"]), made["digest"], (folder / LOCK).read_text())
 
 
+def _ran(words: Sequence[str], check: bool = False) -> subprocess.CompletedProcess[str]:
+    """A program of ours that runs code of packages, when they are built or loaded."""
+    return subprocess.run(words, capture_output=True, text=True, check=check, env=without_settings())  # noqa: S603
+
+
+def without_settings() -> dict[str, str]:
+    """The environment without our own settings, of which some are secrets: for programs that run code of others."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MOGRADER_")}
+
+
 def _uv(*arguments: str) -> None:
     words = [_uv_program(), *arguments]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+    done = _ran(words)
     if done.returncode:
         last = "\n".join(done.stderr.strip().splitlines()[-8:])
         raise EnvironmentFailed(f"uv {arguments[0]} could not make the notebook's environment:\n{last}")

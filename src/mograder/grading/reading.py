@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from mograder.grading.environment import without_settings
 from mograder.grading.plan import plan_submission
 from mograder.notebook.cells import NotebookError, parse, read_text
 from mograder.notebook.hashes import changed_cells
@@ -32,7 +33,8 @@ def check_cost(submission: bytes, seconds: int = SECONDS) -> None:
         return
     command = [sys.executable, "-P", "-m", __name__, str(seconds)]
     try:
-        done = subprocess.run(command, input=submission, capture_output=True, timeout=PATIENCE)  # noqa: S603
+        environment = without_settings()
+        done = subprocess.run(command, input=submission, capture_output=True, timeout=PATIENCE, env=environment)  # noqa: S603
     except subprocess.TimeoutExpired:
         raise NotebookError(TOO_MUCH) from None
     if done.returncode not in (_READ, _NO_NOTEBOOK):

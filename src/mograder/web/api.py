@@ -105,7 +105,7 @@ class Api:
         self.check_tokens = check_tokens
         self._authority = authority
         self._routes = Routes()
-        self.threads = StoreThreads(course.is_remote)
+        self.threads = StoreThreads(course)
         self.renderings = RenderingQueue()
         self._single_flight: SingleFlight[Reply | StoredFile] = SingleFlight(self.threads.run)
         self._caches = Caches()
@@ -180,7 +180,7 @@ class Api:
         except ClientDisconnected:
             return
         except Exception:
-            log.exception("internal error at %s", scope["path"])
+            log.exception("internal error at %s", printable(scope["path"]))
             self.note_error(received, scope["path"], "internal error")
             reply = INTERNAL_ERROR
         if isinstance(reply, StoredFile):
@@ -189,7 +189,7 @@ class Api:
             if actor is not None and actor.is_instructor:
                 config_errors = partial(self.course.config_errors, actor)
                 reply = with_config_errors(
-                    reply, await self.threads.read(lambda: self._caches.tick.get("troubles", config_errors))
+                    reply, await self.threads.recall(lambda: self._caches.tick.get("troubles", config_errors))
                 )
             await send_reply(reply, scope, headers, body, send)
 
@@ -240,11 +240,12 @@ class Api:
     async def _authenticate(self, row: Endpoint, headers: Mapping[str, str], scope: Scope) -> Actor:
         if row.allow is Allow.ANYONE:
             return ANONYMOUS
+        given = headers.get("authorization")
+        await self.threads.refresh(_claimed(given))
         if not self.check_tokens:
             return UNCHECKED
-        given = headers.get("authorization")
         try:
-            return await self.threads.read(lambda: self._who(given))
+            return await self.threads.recall(lambda: self._who(given))
         except Unauthenticated:
             if given is not None:
                 whose = [address_key(scope)]
@@ -287,7 +288,7 @@ class Api:
         if row.request is Content.UPLOAD:
             return await self._submit(request, body)
         if row.request is Content.PAGES:
-            await self.threads.read(request.assignment)
+            await self.threads.recall(request.assignment)
             from mograder.web import multipart
 
             pages = await multipart.read_files(request.headers, body.chunks(row.limit or 0))
@@ -295,8 +296,10 @@ class Api:
         handler = HANDLERS[row.name]
         if row.name in SAME_FOR_ALL:
             return await self._for_all(request, handler)
-        if row.method == "GET" and not row.many:
+        if row.allow is Allow.ANYONE and row.method == "GET":
             return await self.threads.read(lambda: handler(request))
+        if row.method == "GET" and not row.many:
+            return await self.threads.recall(lambda: handler(request))
         full = request._replace(body=await body.whole(row.limit or 0)) if row.method == "POST" else request
         return await self.threads.run(lambda: handler(full))
 
@@ -308,10 +311,11 @@ class Api:
         def look() -> tuple[tuple[Extension, ...], object]:
             return self._own_extensions(actor), self._caches.tick.get(place, lambda: SAME_FOR_ALL[row.name](request))
 
-        own, listed = await self.threads.read(look)
+        own, listed = await self.threads.recall(look)
         key = (place, request.query, actor.is_instructor, own)
         if listed is None:
-            return await self._single_flight.get(key, lambda: handler(request._replace(own=own)))
+            read = partial(self.course.recalled, lambda: handler(request._replace(own=own)), wait=True)
+            return await self._single_flight.get(key, read)
         return self._caches.tick.get(key, lambda: handler(request._replace(own=own, listed=listed)))
 
     def _own_extensions(self, actor: Actor) -> tuple[Extension, ...]:
@@ -322,22 +326,33 @@ class Api:
 
     def _version(self) -> object:
         """Equal to an earlier one only if accounts and extensions are as they were."""
-        if self.course.is_remote:  # asking whether something has changed takes as long as asking for it
-            return object()
         return self._caches.tick.get("version", self.course.version)
 
     async def take_submission(
         self, actor: Actor, assignment: Assignment, user: Username, body: Body, received: int, from_page: bool = False
     ) -> Accepted:
         """Keep the submission that comes in `body`; see `uploads.take_submission`."""
+        await self.threads.refresh(user)
+        return await self._take(actor, assignment, user, body, received, from_page)
+
+    async def _take(
+        self, actor: Actor, assignment: Assignment, user: Username, body: Body, received: int, from_page: bool = False
+    ) -> Accepted:
         return await take_submission(
             self.course, self.threads, IncomingSubmission(actor, assignment, user, body, received, from_page)
         )
 
     async def _submit(self, request: Request, body: Body) -> Reply:
-        assignment = await self.threads.read(request.assignment)
-        accepted = await self.take_submission(request.actor, assignment, request.person(), body, request.received)
-        return await self.threads.read(lambda: submitted(self.course, accepted))
+        assignment = await self.threads.recall(request.assignment)
+        accepted = await self._take(request.actor, assignment, request.person(), body, request.received)
+        return await self.threads.recall(lambda: submitted(self.course, accepted))
+
+
+def _claimed(given: str | None) -> str:
+    """Whom an Authorization header names, whether it is genuine or not; "" for nobody."""
+    with contextlib.suppress(Unauthenticated):
+        return tokens.from_header(given).username
+    return ""
 
 
 def with_config_errors(reply: Reply, config_errors: tuple[Unreadable, ...]) -> Reply:

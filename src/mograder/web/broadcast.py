@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from mograder.domain.errors import MograderError, Temporary
-from mograder.domain.names import Username
+from mograder.domain.names import INSTRUCTOR, Username
 
 T = TypeVar("T")
 
@@ -23,6 +23,10 @@ LOOK_SECONDS = 0.5
 
 MOST_STREAMS, MOST_PERSONAL = 100, 1000
 """Streams about everybody, and about one person each, at the same time; more are refused."""
+
+MOST_OF_ONE = 20
+"""Streams of one person at the same time, so that nobody takes the places of all others. Many may share the course's
+own instructor."""
 
 CHECK_SECONDS = 2.0
 """The interval at which a watcher's session is checked."""
@@ -80,16 +84,19 @@ class Broadcaster:
         self._making = threading.Lock()
         self._made: dict[Hashable, Any] = {}
 
-    def check(self, about: Username | None = None) -> None:
-        """Raises Temporary when there are too many streams of this kind."""
+    def check(self, user: str, about: Username | None = None) -> None:
+        """Raises Temporary when there are too many streams of this kind, or of this user."""
         alike = sum((each.about is None) == (about is None) for each in self._watchers)
+        own = sum(each.user == user for each in self._watchers)
+        if own >= MOST_OF_ONE and user != INSTRUCTOR:
+            raise Temporary(f"you have {own} live pages open: close some, and reload this one", retry_after=60)
         if alike >= (MOST_STREAMS if about is None else MOST_PERSONAL):
             raise Temporary("too many people have a live page open: reload it to see what is new", retry_after=60)
 
     @contextlib.asynccontextmanager
     async def watch(self, user: str, about: Username | None = None) -> AsyncIterator[Watcher]:
         """Raises Temporary, as `check`."""
-        self.check(about)
+        self.check(user, about)
         watcher = Watcher(user, about)
         self._watchers.add(watcher)
         if self._looking is None or self._looking.done():

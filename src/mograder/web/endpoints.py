@@ -11,14 +11,15 @@ from urllib.parse import parse_qsl
 
 from mograder.domain import deadlines
 from mograder.domain.access import Actor
+from mograder.domain.accounts import Accounts
 from mograder.domain.assignments import Assignment, CountingRule
 from mograder.domain.audit import without_repeats
 from mograder.domain.course import Course
-from mograder.domain.errors import BadRequest, NotFound, WrongCode
+from mograder.domain.errors import BadRequest, NotFound, Throttled, WrongCode
 from mograder.domain.extensions import Change, Extension
 from mograder.domain.files import StoredFile
 from mograder.domain.grades import is_page
-from mograder.domain.names import Username, parse_exact_owner, parse_owner
+from mograder.domain.names import Username, counted, parse_exact_owner, parse_owner
 from mograder.domain.receipts import LatestFile
 from mograder.web.body import Scope
 from mograder.web.caching import Memo, TickCache
@@ -32,7 +33,7 @@ from mograder.web.representations import (
     status_reply,
     submission_info,
 )
-from mograder.web.throttle import Failures, address_key, name_key
+from mograder.web.throttle import Failures, address_key, name_key, wide_key
 from mograder.wire import messages
 from mograder.wire.codec import client_configuration, decode_json, encode_json
 from mograder.wire.endpoints import Content, Endpoint
@@ -144,15 +145,39 @@ def register(request: Request) -> Reply:
 def join(course: Course, wrong_codes: Failures, address: str, wanted: messages.Register) -> tuple[Username, str]:
     """Register somebody from a network `address`: a right code is let in, whatever others there have tried.
 
-    Raises what `Accounts.register` does, and Throttled instead of WrongCode after too many wrong codes.
+    Only a course's code that can be guessed is not looked at while that network waits; one's own code always is. Raises
+    what `Accounts.register` does, and Throttled instead of WrongCode after too many wrong codes.
     """
-    course.accounts.check_registration()
+    accounts, code, key = course.accounts, wanted.enrollment_code or "", wanted.claim_key or ""
+    accounts.check_registration()
+    if accounts.code_can_be_guessed:
+        return _join_by_weak_code(accounts, wrong_codes, address, wanted)
     whose = (address, f"{name_key(wanted.user)} from {address}")
-    joined = wrong_codes.guard(
-        WrongCode, whose,
-        lambda: course.accounts.register(wanted.user, wanted.enrollment_code or "", wanted.claim_key or ""),
-    )  # fmt: skip
+    joined = wrong_codes.guard(WrongCode, whose, lambda: accounts.register(wanted.user, code, key))
     wrong_codes.forget(address)  # the typing errors of a class do not add up
+    return joined
+
+
+def _join_by_weak_code(
+    accounts: Accounts, wrong_codes: Failures, address: str, wanted: messages.Register
+) -> tuple[Username, str]:
+    """As `join`, where the course's code can be guessed."""
+    code, key, wide = wanted.enrollment_code or "", wanted.claim_key or "", wide_key(address)
+    whose = (wide, f"{name_key(wanted.user)} from {wide}")
+    pause = next(filter(None, map(wrong_codes.pause, whose)), 0)
+    try:
+        joined = accounts.register(wanted.user, code, key, shared=not pause)
+    except WrongCode:
+        if not pause:
+            wrong_codes.count(*whose)
+            raise
+        raise Throttled(
+            "too many wrong codes came from your network: the course's code is looked at again in "
+            f"{counted(pause, 'second')}. a code that your instructor gives you alone is taken at once",
+            retry_after=pause,
+        ) from None
+    if accounts.is_shared_code(code):
+        wrong_codes.forget(wide)  # the typing errors of a class do not add up
     return joined
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, MethodNotAllowed, MograderError, NotFound
-from mograder.domain.names import CourseName
+from mograder.domain.names import CourseName, printable
 from mograder.web.app import App, answer_lifespan, create_app
 from mograder.web.body import PATIENT, Body, Receive, Scope, Send
 from mograder.web.prefix import path_of
@@ -51,7 +51,7 @@ class ManyApps:
         except MograderError as error:
             await _send(problem(error), scope, receive, send)
         except Exception:
-            log.exception("internal error at %s", scope["path"])
+            log.exception("internal error at %s", printable(scope["path"]))
             await _send(INTERNAL_ERROR, scope, receive, send)
         else:
             await app({**scope, "root_path": f"{scope.get('root_path', '')}/c/{name}"}, receive, send)

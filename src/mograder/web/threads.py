@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import TypeVar
 
+from mograder.domain.commitments import Commitment
+from mograder.domain.course import Course
 from mograder.domain.errors import Temporary
+from mograder.domain.names import AssignmentName, Username
+from mograder.domain.store import NotAtHand
 
 T = TypeVar("T")
+Key = tuple[AssignmentName, Username]
+Announced = Mapping[Key, tuple[Commitment, ...]]
 
 MOST_THREADS = 64
 """Requests that may wait for the store at once; submissions that wait together are committed together."""
@@ -22,12 +29,28 @@ MOST_RENDERINGS = 16
 """Files that wait to be made into a page, the one in work included."""
 
 
-class StoreThreads:
-    """The threads of one application. `is_remote` says whether every access to the store crosses a network."""
+@dataclass
+class _Question:
+    """What one `refresh` of the store is asked for, by all requests that came before it began."""
 
-    def __init__(self, is_remote: bool) -> None:
-        self.is_remote = is_remote
+    users: set[str] = field(default_factory=set)
+    announced: set[Key] = field(default_factory=set)
+    answer: asyncio.Task[Announced] | None = None
+
+
+class StoreThreads:
+    """The threads of one course's application.
+
+    A request first awaits `refresh`, which all that wait share, and then reads by `recall`. `read` and `run` need no
+    refresh: they ask the store itself.
+    """
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._is_remote = course.is_remote
         self._executor = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="store")
+        self._next: _Question | None = None
+        self._running: asyncio.Task[Announced] | None = None
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work` returns, run in a thread."""
@@ -35,7 +58,46 @@ class StoreThreads:
 
     async def read(self, work: Callable[[], T]) -> T:
         """What a short read returns: run at once where the disk is local, which takes less than a thread does."""
-        return await self.run(work) if self.is_remote else work()
+        return await self.run(work) if self._is_remote else work()
+
+    async def refresh(self, user: str = "") -> None:
+        """Return once what `recall` reads is as new as this call. `user`: whose request it is."""
+        if self._is_remote:
+            await self._ask(user, None)
+
+    async def announced(self, assignment: AssignmentName, user: Username) -> tuple[Commitment, ...]:
+        """A person's commitments; and a `refresh`."""
+        key = (assignment, user)
+        if not self._is_remote:
+            return self._course.refresh((), (key,))[key]
+        return (await self._ask(user, key))[key]
+
+    async def recall(self, work: Callable[[], T]) -> T:
+        """What `work` reads, from memory where it holds since the caller's last `refresh`, else in a thread."""
+        if not self._is_remote:
+            return work()
+        try:
+            return self._course.recalled(work, wait=False)
+        except NotAtHand:
+            return await self.run(lambda: self._course.recalled(work, wait=True))
+
+    async def _ask(self, user: str, key: Key | None) -> Announced:
+        question = self._next
+        if question is None or question.answer is None or question.answer.done():
+            question = self._next = _Question()
+            question.answer = asyncio.create_task(self._answer(question))
+        if user:
+            question.users.add(user)
+        if key is not None:
+            question.announced.add(key)
+        assert question.answer is not None
+        return await asyncio.shield(question.answer)  # cancelling one caller must not cancel the others
+
+    async def _answer(self, question: _Question) -> Announced:
+        if self._running is not None and not self._running.done():
+            await asyncio.wait({self._running})
+        self._running, self._next = question.answer, None
+        return await self.run(lambda: self._course.refresh(question.users, question.announced))
 
 
 class RenderingQueue:

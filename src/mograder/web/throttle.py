@@ -1,7 +1,8 @@
 """Counts failures, not requests: guessing is slowed down, a class behind one address is not.
 
-Invariant: a success never counts, and a right token or code is accepted whatever was counted, so that nobody keeps
-others out by guessing. After too many failures a wrong one is answered with how long to wait.
+Invariant: a success never counts, and what nobody can guess (a token, a personal code, a course's code that is hard to
+guess) is accepted whatever was counted, so that nobody keeps others out by guessing. After too many failures a wrong
+one is answered with how long to wait. A course's code that can be guessed is not looked at while its network waits.
 
 The store counts, so that all servers and processes of a course count together. That is a write for each failure, and
 none beyond the limit: 20 a minute from a network at most, so that nobody keeps the store busy by guessing.
@@ -28,6 +29,13 @@ FAILURES = 20
 """Failures a minute from one network, and about one user name from it."""
 
 MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+"""For how long failures are kept."""
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 5 * SECOND, 5 * MINUTE
+"""Between two tries of a code that can be guessed, from a network in which FAILURES were wrong within an hour.
+
+Doubled from failure to failure. Microseconds."""
 
 
 class Failures:
@@ -64,7 +72,26 @@ class Failures:
                 f"wrong one is looked at again in {counted(wait, 'second')}",
                 retry_after=wait,
             )
-        self._course.guard.note_failure(keys, MINUTE)
+        self.count(*whose)
+
+    def count(self, *whose: str) -> None:
+        """Count one failure of each of `whose`, however many there were."""
+        self._course.guard.note_failure(self._keys(whose), HOUR)
+
+    def pause(self, whose: str) -> int:
+        """Seconds until a code that can be guessed is looked at again for `whose`; 0: now, for this caller alone.
+
+        Grows with the failures of the last hour. Of callers at the same moment, at all servers, one is let through.
+        """
+        keys, now, guard = self._keys([whose]), self._course.clock(), self._course.guard
+        moments = sorted(moment for _, moment in guard.failures(keys) if abs(now - moment) < HOUR)
+        if len(moments) < FAILURES:
+            return 0
+        length = min(LONGEST_PAUSE, SHORTEST_PAUSE << min(len(moments) - FAILURES, 10))
+        turn, begun = divmod(max(0, now - moments[-1]), length)
+        if turn and guard.is_first(f"code {keys[0]} {moments[-1]} {turn}", now + HOUR):
+            return 0
+        return max(1, math.ceil((length - begun) / SECOND))
 
     def forget(self, whose: str) -> None:
         keys = self._keys([whose])
@@ -90,6 +117,14 @@ def _network(host: str) -> str:
     except ValueError:
         return host
     return str(address.ipv4_mapped or ipaddress.IPv6Network((int(address), 64), strict=False))
+
+
+def wide_key(address: str) -> str:
+    """The key of the larger network of `address_key`, of which one person may have all: /48 of IPv6."""
+    try:
+        return f"address {ipaddress.IPv6Network(address.removeprefix('address ')).supernet(new_prefix=48)}"
+    except ValueError:
+        return address
 
 
 def name_key(user: str) -> str:

@@ -15,7 +15,7 @@ from mograder.domain.assignments import Assignment
 from mograder.domain.course import Course
 from mograder.domain.errors import ChecksumMismatch, Unconfirmed
 from mograder.domain.names import Username
-from mograder.domain.submissions import Accepted, Upload
+from mograder.domain.submissions import Accepted, Ready, Upload
 from mograder.web.body import Body, is_multipart
 from mograder.web.threads import StoreThreads, result_of
 from mograder.wire.endpoints import CHECKSUM_HEADER, FILENAME_HEADER
@@ -56,37 +56,40 @@ class Sent:
 
 
 async def take_submission(course: Course, threads: StoreThreads, incoming: IncomingSubmission) -> Accepted:
-    """Read the submission's bytes and keep them. The time limits of the body apply.
+    """Read the submission's bytes and keep them. The time limits of the body apply. The caller has refreshed `threads`.
 
     Raises Closed before anything is read; ChecksumMismatch where the header X-Content-SHA256 announces other bytes;
     Unconfirmed for what a person on a page should be asked first; and what `Course.begin` and `Body.chunks` raise.
     """
     actor, assignment, user = incoming.actor, incoming.assignment, incoming.user
-    await threads.read(lambda: course.submissions.check_open(actor, assignment, user, incoming.received))
+    await threads.recall(lambda: course.submissions.check_open(actor, assignment, user, incoming.received))
     upload = course.submissions.upload()
     try:
         sent = await _receive(incoming, course.admission.limit_for(assignment), upload, threads)
-        announced = await threads.read(lambda: course.commitments.of(assignment, user))
+        announced = await threads.announced(assignment.name, user)
+
+        def prepare() -> Ready:
+            upload.finish()
+            _check_sum(incoming.body, upload)
+            if not sent.sure and actor.username == user:
+                _ask(course, incoming, sent, upload)
+            return course.submissions.ready(actor, assignment, user, upload, incoming.received, sent.name, announced)
+
+        ready = await (threads.run if upload.is_large else threads.recall)(prepare)
     except BaseException:
         upload.discard()
         raise
 
     def begin() -> Future[Accepted]:
         try:
-            upload.finish()
-            _check_sum(incoming.body, upload)
-            if not sent.sure and actor.username == user:
-                _ask(course, incoming, sent, upload)
-            accepted = course.submissions.begin(
-                actor, assignment, user, upload, incoming.received, sent.name, announced
-            )
+            accepted = course.submissions.begin(ready)
         except BaseException:
             upload.discard()
             raise
         accepted.add_done_callback(lambda _: upload.discard())
         return accepted
 
-    if threads.is_remote or upload.is_large or announced:
+    if upload.is_large or announced:
         return await threads.run(lambda: begin().result())
     return await result_of(begin())
 
@@ -96,7 +99,7 @@ def _ask(course: Course, incoming: IncomingSubmission, sent: Sent, upload: Uploa
         incoming.assignment, incoming.user, sent.names, upload.sha256, incoming.received
     )
     if questions:
-        raise Unconfirmed(f"nothing was handed in yet: {'; '.join(questions)}", *questions)
+        raise Unconfirmed(f"nothing was submitted yet: {'; '.join(questions)}", *questions)
 
 
 async def _receive(incoming: IncomingSubmission, limit: int, upload: Upload, threads: StoreThreads) -> Sent:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from mograder.config import utc_now
+from mograder.domain.codes import HARDER
 from mograder.domain.deadlines import iso
 from mograder.domain.receipts import Submission
 from mograder.signing import new_private_key
@@ -51,6 +52,7 @@ MENDS = {
     r"submission \d of \w+ (is not what was submitted|is missing|waits for its place)": FILE,
     "submission 1 of alice cannot be read": "look at its permissions",
     "points to": "mograder doctor --repair points it there",
+    "the enrollment code can be guessed": HARDER,
     "is a copy of an older version": "mograder doctor --repair points it there",
     "is missing: the last accepted": "mograder doctor --repair makes it",
     "is no submission": "look at it, and keep it elsewhere",
@@ -350,6 +352,12 @@ def test_released_files_outside_the_course_are_said(course: Path, tmp_path: Path
     (tmp_path / "elsewhere" / "hw1" / "hw1.py").write_text("1")
     (found,) = checked(course, release=tmp_path / "elsewhere")
     assert (found.severity, found.where) == ("note", str(tmp_path / "elsewhere"))
+
+
+@pytest.mark.parametrize(("code", "found"), [("math2026", ["note"]), ("wq7k-m3xt-9hpd", []), ("", [])])
+def test_an_enrollment_code_that_can_be_guessed_is_said(course: Path, code: str, found: list[str]) -> None:
+    (course / "mograder.toml").write_text(f'[server]\nenrollment_code = "{code}"\n')
+    assert [severity for severity, _, _ in said(course)] == found
 
 
 def test_a_sound_course_has_nothing_wrong_and_is_left_as_it_is(course: Path) -> None:

@@ -20,7 +20,7 @@ def attest(receipt: Receipt) -> Tombstone:
     return make_tombstone(receipt, SIGNER, "course", NOON)
 
 
-def test_what_is_handed_in_while_a_person_is_erased_stays(store: FolderStore) -> None:
+def test_what_is_submitted_while_a_person_is_erased_stays(store: FolderStore) -> None:
     for user in (ALICE, ANN):
         submit_work(store, SIGNER, user, b"since")
     folder = store.folders.submitted / "hw1"

@@ -210,10 +210,10 @@ def test_a_latest_submission_that_changes_all_the_time_is_always_there_and_whole
             submit_work(store, signer, ALICE, content)
 
     with ThreadPoolExecutor(1) as pool:
-        handing_in = pool.submit(go_on)
+        submitting = pool.submit(go_on)
         tags: dict[str, bytes] = {}
         try:
-            while len(tags) < 20 and not handing_in.done():
+            while len(tags) < 20 and not submitting.done():
                 found = work(store)
                 assert found is not None
                 now, held = found.opened()
@@ -224,7 +224,7 @@ def test_a_latest_submission_that_changes_all_the_time_is_always_there_and_whole
                 assert tags.setdefault(now.tag, content) == content
         finally:
             ended.set()
-        handing_in.result()
+        submitting.result()
 
 
 def no_links(*words: object) -> None:

@@ -612,7 +612,7 @@ def test_a_course_that_has_no_submissions_yet_says_how_much_room_there_is(store:
 
 
 def crash(root: Path, size: int) -> None:
-    """Hand in "first", then `size` bytes; the process dies when that is answered."""
+    """Submit "first", then `size` bytes; the process dies when that is answered."""
 
     def act(say: Say) -> None:
         store = open_store(root)
@@ -808,7 +808,7 @@ def test_a_plan_that_cannot_be_understood_is_not_changed(store: FolderStore, roo
 
 def test_what_is_at_hand_is_never_older_than_what_stands_there(store: FolderStore, root: Path) -> None:
     """Also where nothing is read any more as nothing seems to have changed: each edit by hand shows at once."""
-    files, handed_in = root / "hw1" / "files", root.parent / "submitted" / "hw1"
+    files, work_folder = root / "hw1" / "files", root.parent / "submitted" / "hw1"
     changes: list[Callable[[], object]] = [
         lambda: (files / "hw1.py").write_bytes(b"x"),
         lambda: (files / "hw1.py").write_bytes(b"y"),  # the same size
@@ -824,13 +824,13 @@ def test_what_is_at_hand_is_never_older_than_what_stands_there(store: FolderStor
         lambda: (files / "hw1.py").rename(files / "other.py"),
         lambda: (files / "hw1.py").symlink_to("other.py"),
         lambda: (files / "other.py").write_bytes(b"what the link shows"),
-        lambda: handed_in.mkdir(parents=True),
-        lambda: (handed_in / "alice.py").write_bytes(b"1"),
-        lambda: (handed_in / "alice.py").write_bytes(b"2"),
-        lambda: (handed_in / "bob_20260310T200800.py").write_bytes(b"3"),
-        lambda: (handed_in / "bob.py").symlink_to("bob_20260310T200800.py"),
-        lambda: (handed_in / "bob_20260310T200800.py").write_bytes(b"4"),
-        lambda: (handed_in / "alice.py").unlink(),
+        lambda: work_folder.mkdir(parents=True),
+        lambda: (work_folder / "alice.py").write_bytes(b"1"),
+        lambda: (work_folder / "alice.py").write_bytes(b"2"),
+        lambda: (work_folder / "bob_20260310T200800.py").write_bytes(b"3"),
+        lambda: (work_folder / "bob.py").symlink_to("bob_20260310T200800.py"),
+        lambda: (work_folder / "bob_20260310T200800.py").write_bytes(b"4"),
+        lambda: (work_folder / "alice.py").unlink(),
     ]
 
     def lists(store: FolderStore) -> object:
@@ -848,7 +848,7 @@ def test_what_is_at_hand_is_never_older_than_what_stands_there(store: FolderStor
             assert store.cached_assignments() in (None, other.release.assignments())
             assert store.cached_latest_files(HW1) in (None, other.submissions.latest_files(HW1))
             assert lists(store) == lists(other)
-    shutil.rmtree(handed_in)
+    shutil.rmtree(work_folder)
     assert store.cached_latest_files(HW1) is None
 
 

@@ -157,7 +157,7 @@ def test_bytes_that_nobody_is_shown_any_more_leave_the_database(
     def refused(turn: ChainPosition) -> Receipt:
         raise NameTaken("no")
 
-    def hand_in_in_vain() -> None:
+    def submit_in_vain() -> None:
         upload = filled(store.submissions.upload(), b"refused")
         with pytest.raises(NameTaken):
             store.submissions.accept(NewSubmission(ALICE, HW1, ALICE, NOON, upload), refused).result()
@@ -169,7 +169,7 @@ def test_bytes_that_nobody_is_shown_any_more_leave_the_database(
         (publish, 2),
         (lambda: kept(store, "alice", b"one"), 3),
         (lambda: kept(store, "alice", b"one"), 3),
-        (hand_in_in_vain, 3),
+        (submit_in_vain, 3),
         (lambda: store.grades.put_feedback(HW1, {ALICE: b"<p>first"}, NOTE), 4),
         (lambda: store.grades.put_feedback(HW1, {ALICE: b"<p>second"}, NOTE), 4),
         (lambda: store.erase(ALICE, lambda receipt: make_tombstone(receipt, SIGNER, "course", NOON), NOTE), 2),

@@ -1,35 +1,47 @@
-"""What a course asks of its database: by index, whatever it holds, and no more often than it does today."""
+"""What a course asks of its database: by index, whatever it holds; once for all who wait."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import psycopg
 import pytest
 
+from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.release import Fetched
 from mograder.signing import Ed25519Signer, new_private_key
 from mograder.store.folder.layout import Folders
 from mograder.store.postgres.courses import PostgresCourses
 from mograder.store.postgres.database import Database, Row
+from mograder.store.postgres.submissions import PostgresSubmissions
 from tests.parts import ALICE, CODE, HW1, NOON, Clock, make_course_folder
 from tests.postgres import new_course
 from tests.web.in_process import Web
 
+Query = tuple[str, Sequence[object]]
+
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Sequence[object]]]:
-    """Every query that is read, with its values, as it is sent."""
-    found: list[tuple[str, Sequence[object]]] = []
-    read = Database.read
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[Query]]:
+    """Every round trip of reading: the queries that are sent in it, with their values."""
+    found: list[list[Query]] = []
+    read, read_together = Database.read, Database.read_together
 
     def noted(self: Database, sql: str, values: Sequence[object] = ()) -> list[Row]:
-        found.append((sql, values))
+        found.append([(sql, values)])
         return read(self, sql, values)
 
+    def noted_together(self: Database, queries: Sequence[Query]) -> list[list[Row]]:
+        found.append(list(queries))
+        return read_together(self, queries)
+
     monkeypatch.setattr(Database, "read", noted)
+    monkeypatch.setattr(Database, "read_together", noted_together)
     return found
 
 
@@ -48,7 +60,7 @@ PATHS = (
 
 
 def test_every_query_of_a_request_is_answered_by_an_index(
-    web: Web, asked: list[tuple[str, Sequence[object]]], postgres_url: str
+    web: Web, asked: list[list[Query]], postgres_url: str
 ) -> None:
     web.submit().raise_for_status()
     for path in PATHS:
@@ -58,25 +70,55 @@ def test_every_query_of_a_request_is_answered_by_an_index(
     course.store.release.note_fetched([Fetched(HW1, ALICE, NOON)])
     course.standings.board()
     course.submissions.rush()
-    assert len({sql for sql, _ in asked}) > 12
+    course.marking.overview(COURSE_INSTRUCTOR, course.release.assignment(COURSE_INSTRUCTOR, "hw1"))
+    queries = [query for sent in asked for query in sent]
+    assert len({sql for sql, _ in queries}) > 12
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("SET enable_seqscan = off")  # small tables are read whole, where an index does not hinder it
-        for sql, values in dict(asked).items():
+        for sql, values in dict(queries).items():
             plan = "\n".join(line for (line,) in connection.execute(f"EXPLAIN {sql}", values).fetchall())
             assert "Seq Scan" not in plan, f"{sql}\n{plan}"
 
 
-def test_a_version_of_everything_is_one_query(web: Web, asked: list[tuple[str, Sequence[object]]]) -> None:
+def test_a_version_of_everything_is_one_query(web: Web, asked: list[list[Query]]) -> None:
     web.course.store.versions()
     assert len(asked) == 1
 
 
-def test_a_submission_asks_nine_times_beside_the_shared_transaction(
-    web: Web, asked: list[tuple[str, Sequence[object]]]
-) -> None:
-    """Secrets, account, manifest, released files, commitments, extension, and three times the plan."""
+def test_a_submission_asks_twice_when_it_comes_and_when_its_bytes_are_there(web: Web, asked: list[list[Query]]) -> None:
+    """Both times for the versions and the sender's rows, and for commitments at the end."""
     headers = web.bearer("alice")
     web.submit(content=b"one").raise_for_status()
     asked.clear()
     web("POST", "/assignments/hw1/submit?user=alice", None, content=b"two", headers=headers).raise_for_status()
-    assert len(asked) <= 9, "\n".join(f"{sql} {values}" for sql, values in asked)
+    assert len(asked) == 2, asked
+
+
+def test_submissions_that_come_together_share_what_they_ask(
+    web: Web, asked: list[list[Query]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [f"s{number:02}" for number in range(40)]
+    headers = {name: web.bearer(name) for name in people}
+    web.submit(content=b"one").raise_for_status()
+    sent: list[int] = []
+    commit = PostgresSubmissions._commit
+
+    def counted(self: PostgresSubmissions, together: list[Any]) -> None:
+        sent.append(len(together))
+        commit(self, together)
+
+    monkeypatch.setattr(PostgresSubmissions, "_commit", counted)
+    asked.clear()
+
+    async def all_at_once() -> list[int]:
+        transport = httpx2.ASGITransport(web.app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+            asks = [
+                client.post(f"/assignments/hw1/submit?user={name}", content=name.encode(), headers=headers[name])
+                for name in people
+            ]
+            return [reply.status_code for reply in await asyncio.gather(*asks)]
+
+    assert asyncio.run(all_at_once()) == [200] * len(people)
+    assert sum(sent) == len(people)
+    assert len(asked) <= len(people) / 4, f"{len(asked)} round trips, and {len(sent)} transactions"

@@ -58,13 +58,13 @@ def test_before_it_opens_an_assignment_shows_title_and_time_alone_and_nothing_wh
     home, page = alice.get("/").text, alice.get("/my/hw1")
     assert all("Final exam" in each and f'data-until="{NOON + HOUR}" data-reload' in each for each in (home, page.text))
     assert "not open" in home
-    assert (page.status_code, "Hand in" in page.text, "hw1.py" in page.text) == (200, False, False)
+    assert (page.status_code, "<button>Submit</button>" in page.text, "hw1.py" in page.text) == (200, False, False)
     assert [send(alice, b"x = 1\n").status_code, alice.get("/my/hw1/files/hw1.py").status_code] == [404, 404]
     write_plan(course_folder, exam + "hidden = true\n")
     assert alice.get("/my/hw1").status_code == 404
     assert "Final exam" not in alice.get("/").text
     clock.now = NOON + HOUR
-    assert "Hand in" in alice.get("/my/hw1").text
+    assert "<button>Submit</button>" in alice.get("/my/hw1").text
     assert "Final exam" in alice.get("/").text
 
 

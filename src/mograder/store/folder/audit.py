@@ -21,3 +21,7 @@ class FolderAudit:
         sql = f"SELECT {EVENT_COLUMNS} FROM events ORDER BY number DESC LIMIT ? OFFSET ?"
         rows = self._ledger.read(sql, (limit, skip))
         return [Event(*row) for row in rows]
+
+    def last(self, actor: str, action: str, limit: int) -> list[Event]:
+        sql = f"SELECT {EVENT_COLUMNS} FROM events WHERE actor = ? AND action = ? ORDER BY number DESC LIMIT ?"
+        return [Event(*row) for row in self._ledger.read(sql, (actor, action, limit))]

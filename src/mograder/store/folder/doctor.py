@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mograder.course_file import CONFIG_NAME, EMPTY, read_course_file
 from mograder.domain import deadlines
+from mograder.domain.codes import CAN_BE_GUESSED, HARDER, is_hard_to_guess
 from mograder.domain.contents import Contents, contents
 from mograder.domain.errors import MograderError, Unreadable
 from mograder.domain.grading_jobs import TRIES, Readiness, ReadyState
@@ -281,6 +282,8 @@ class _Look:
             course = read_course_file(path)
         except Unreadable as problem:
             yield error(problem.message, path, MEND_BY_HAND)
+        if (code := course.plan().enrollment_code) and not is_hard_to_guess(code):
+            yield note(CAN_BE_GUESSED, path, HARDER)
         try:
             listed = ReleaseFolder(self.folders).assignments(course.plan())
         except Unreadable as problem:

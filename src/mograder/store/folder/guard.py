@@ -24,6 +24,11 @@ class FolderGuard:
     def is_spent(self, ticket: str) -> bool:
         return bool(self._ledger.read("SELECT 1 FROM spent WHERE ticket = ?", (ticket,)))
 
+    def spent(self, tickets: Sequence[str]) -> frozenset[str]:
+        wanted = ", ".join("?" for _ in tickets)
+        rows = self._ledger.read(f"SELECT ticket FROM spent WHERE ticket IN ({wanted})", tuple(tickets))
+        return frozenset(row[0] for row in rows)
+
     def note_failure(self, keys: Sequence[str], moment: int, keep: int) -> None:
         def work(connection: sqlite3.Connection) -> None:
             old = "DELETE FROM failures WHERE moment < ? OR moment > ?"

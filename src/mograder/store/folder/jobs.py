@@ -25,17 +25,22 @@ from mograder.store.shared.rows import (
     result_of,
 )
 
-TURN = """(SELECT count(*) FROM grading_jobs AS other WHERE other.assignment = job.assignment
-AND other.username = job.username AND (other.finished = 1 OR other.receipt > job.receipt))"""
-"""How many results the person has had for the assignment, or will have had before this one's turn."""
+_IN_TURN = f"""WITH waiting AS MATERIALIZED (
+    SELECT *, row_number() OVER (PARTITION BY assignment, username ORDER BY receipt DESC) - 1 AS newer
+    FROM grading_jobs WHERE finished = 0 AND assignment IN (%s)
+), people AS MATERIALIZED (
+    SELECT assignment, username, (SELECT count(*) FROM grading_jobs AS other WHERE other.assignment = one.assignment
+    AND other.username = one.username AND other.finished = 1) AS results
+    FROM (SELECT DISTINCT assignment, username FROM waiting) AS one
+)
+SELECT {JOB_COLUMNS} FROM waiting JOIN people USING (assignment, username) WHERE %s
+ORDER BY results + newer, attempt, receipt"""
+"""Whose turn it is: who has had fewer results, and of a person's jobs the newest. Sorted, not counted anew for each,
+so that nobody slows the queue by filling it."""
 
-ORDER = f"{TURN}, attempt, receipt"
+_NEXT = _IN_TURN % ("SELECT value FROM json_each(?)", f"tries < {TRIES} AND lease <= ? AND not_before <= ?")
 
-_NEXT = f"""SELECT {JOB_COLUMNS} FROM grading_jobs AS job WHERE finished = 0 AND tries < {TRIES} AND lease <= ?
-AND not_before <= ? AND assignment IN (SELECT value FROM json_each(?)) ORDER BY {ORDER} LIMIT 1"""
-
-_WAITING = f"""SELECT {JOB_COLUMNS} FROM grading_jobs AS job WHERE finished = 0
-AND assignment IN (SELECT assignment FROM grading_tests) ORDER BY {ORDER}"""
+_WAITING = _IN_TURN % ("SELECT assignment FROM grading_tests", "true")
 
 
 IN_FORCE = """tests = (SELECT announced.tests FROM grading_tests AS announced
@@ -94,12 +99,12 @@ class FolderJobs:
         return {each.assignment: each for each in map(readiness_of, rows)}
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:
-        asked = (now, now, _json(assignments))
-        if not self._ledger.read(_NEXT, asked):  # nobody waits for the ledger when there is nothing to do
+        asked = (_json(assignments), now, now)
+        if not self._ledger.read(f"{_NEXT} LIMIT 1", asked):  # nobody waits for the ledger when there is nothing to do
             return None
 
         def work(connection: sqlite3.Connection) -> Job | None:
-            row = connection.execute(_NEXT, asked).fetchone()
+            row = connection.execute(f"{_NEXT} LIMIT 1", asked).fetchone()
             if row is None:
                 return None
             connection.execute(

@@ -16,6 +16,8 @@ from mograder.store.shared.rows import MARKING_COLUMNS, Row, entry_of, entry_val
 _HELD = f"""SELECT {MARKING_COLUMNS} FROM marking
 WHERE assignment = ? AND kind = ? AND username = ? AND key = ? AND latest = 1"""
 
+_SINCE = f"SELECT number, {MARKING_COLUMNS} FROM marking WHERE assignment = ? AND number > ? AND latest = 1"
+
 
 class FolderMarking:
     """A `MarkingStore`."""
@@ -36,6 +38,10 @@ class FolderMarking:
         where, values = where_asked(assignment=assignment, username=username)
         sql = f"SELECT {MARKING_COLUMNS} FROM marking WHERE {where} ORDER BY number"
         return list(map(entry_of, self._ledger.read(sql, values)))
+
+    def since(self, assignment: AssignmentName, number: int) -> list[tuple[int, Entry]]:
+        rows = self._ledger.read(_SINCE, (assignment, number))
+        return [(row[0], entry_of(row[1:])) for row in rows]
 
     def count(self) -> int:
         return int(self._ledger.read("SELECT coalesce(max(number), 0) FROM marking")[0][0])

@@ -14,6 +14,10 @@ from mograder.store.postgres.tables import CourseTables
 from mograder.store.shared.erased import erased_account
 from mograder.store.shared.rows import ACCOUNT_COLUMNS, account_of
 
+ACCOUNT = f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE course = %s AND key = %s"
+ACCOUNTS_OF = f"SELECT key, {ACCOUNT_COLUMNS} FROM accounts WHERE course = %s AND key = ANY(%s)"
+"""The accounts of several people, each behind its key."""
+
 
 class PostgresAccounts:
     """An `AccountsStore`."""
@@ -27,8 +31,8 @@ class PostgresAccounts:
         return account if account and account.username == username else None
 
     def find(self, username: Username) -> Account | None:
-        rows = self._tables.read(f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE course = %s AND key = %s", username.key)
-        return account_of(rows[0]) if rows else erased_account(self._tables.read(ERASED_NAMES), username)
+        rows = self._tables.recall(ACCOUNT, username.key)
+        return account_of(rows[0]) if rows else erased_account(self._tables.recall(ERASED_NAMES), username)
 
     def all(self) -> list[Account]:
         rows = self._tables.read(f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE course = %s")

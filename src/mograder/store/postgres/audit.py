@@ -21,3 +21,10 @@ class PostgresAudit:
     def events(self, limit: int = 1000, skip: int = 0) -> list[Event]:
         sql = f"SELECT {EVENT_COLUMNS} FROM events WHERE course = %s ORDER BY number DESC LIMIT %s OFFSET %s"
         return [Event(*row) for row in self._tables.read(sql, limit, skip)]
+
+    def last(self, actor: str, action: str, limit: int) -> list[Event]:
+        sql = (
+            f"SELECT {EVENT_COLUMNS} FROM events WHERE course = %s AND actor = %s AND action = %s "
+            "ORDER BY number DESC LIMIT %s"
+        )
+        return [Event(*row) for row in self._tables.read(sql, actor, action, limit)]

@@ -14,6 +14,8 @@ from mograder.store.postgres.rows import (
 )
 from mograder.store.postgres.tables import CourseTables
 
+COMMITMENTS_AT = "SELECT place, content FROM documents WHERE course = %s AND place = ANY(%s)"
+
 
 class PostgresCommitments:
     """A `CommitmentsStore`."""

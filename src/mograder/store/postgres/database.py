@@ -31,7 +31,7 @@ Row = tuple[Any, ...]
 
 MIGRATIONS = (
     "postgres_001.sql", "postgres_002.sql", "postgres_003.sql", "postgres_004.sql", "postgres_005.sql",
-    "postgres_006.sql", "postgres_007.sql", "postgres_008.sql", "postgres_009.sql",
+    "postgres_006.sql", "postgres_007.sql", "postgres_008.sql", "postgres_009.sql", "postgres_010.sql",
 )  # fmt: skip
 
 READ_PATIENCE, WRITE_PATIENCE = 3.0, 10.0
@@ -83,25 +83,40 @@ class Database:
 
         return self._attempt(work, READ_PATIENCE)
 
+    def read_together(self, queries: Sequence[tuple[str, Sequence[object]]]) -> list[list[Row]]:
+        """All rows of each query, in one round trip; a query may see more than the one before it."""
+
+        def work(connection: Connection) -> list[list[Row]]:
+            with connection.pipeline():
+                cursors = [connection.cursor(binary=True).execute(sql, values) for sql, values in queries]
+                return [cursor.fetchall() for cursor in cursors]
+
+        return self._attempt(work, READ_PATIENCE)
+
     # writing
 
-    def write(self, course: str, work: Callable[[Connection], T]) -> T:
+    def write(self, course: str, work: Callable[[Connection], T], *, together: bool = False) -> T:
         """Run `work` in a transaction; return its value once that is committed, exactly once.
 
-        `work` may run several times; what it raises undoes all of it.
+        `work` may run several times; what it raises undoes all of it. With `together` its statements are sent without
+        waiting for each one's result, the commit included; then it looks at no `rowcount`.
         """
         mark = secrets.token_hex(12)
         values: list[T] = []
 
         def transact(connection: Connection) -> T:
-            with connection.transaction():
+            again = bool(values)  # an earlier try of ours may have been committed
+            with (
+                connection.pipeline() if together and not again else contextlib.nullcontext(),
+                connection.transaction(),
+            ):
                 moment = int(time.time() * 1_000_000)
                 # Waits for an earlier try of ours that may still be committing, and then finds its mark.
                 made = connection.execute(
                     "INSERT INTO marks (course, mark, moment) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
                     (course, mark, moment),
                 )
-                if made.rowcount == 0:
+                if again and made.rowcount == 0:
                     return values[-1]
                 self._forget_finished(connection)
                 values.append(work(connection))

@@ -12,6 +12,10 @@ from mograder.store.postgres.rows import put_extension, record, where_asked
 from mograder.store.postgres.tables import CourseTables
 from mograder.store.shared.rows import EXTENSION_COLUMNS, extension_of
 
+EXTENSIONS = f"SELECT {EXTENSION_COLUMNS} FROM extensions WHERE course = %s AND username = %s"
+EXTENSIONS_OF = f"SELECT username, {EXTENSION_COLUMNS} FROM extensions WHERE course = %s AND username = ANY(%s)"
+"""The extensions of several people, each behind its name."""
+
 
 class PostgresExtensions:
     """An `ExtensionsStore`."""
@@ -21,9 +25,13 @@ class PostgresExtensions:
         self._course = tables.course
 
     def find(self, assignment: AssignmentName | None = None, username: Username | None = None) -> list[Extension]:
-        where, values = where_asked(assignment=assignment, username=username)
-        rows = self._tables.read(f"SELECT {EXTENSION_COLUMNS} FROM extensions WHERE course = %s{where}", *values)
-        return sorted(map(extension_of, rows), key=lambda each: (each.assignment, each.username))
+        if username is not None:
+            rows = self._tables.recall(EXTENSIONS, username)
+        else:
+            where, values = where_asked(assignment=assignment)
+            rows = self._tables.read(f"SELECT {EXTENSION_COLUMNS} FROM extensions WHERE course = %s{where}", *values)
+        found = (each for each in map(extension_of, rows) if assignment in (None, each.assignment))
+        return sorted(found, key=lambda each: (each.assignment, each.username))
 
     def change(self, changes: Sequence[tuple[AssignmentName, Username, ChangeExtension, Event]]) -> list[Extension]:
         def work(connection: Connection) -> list[Extension]:

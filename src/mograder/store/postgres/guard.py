@@ -29,6 +29,10 @@ class PostgresGuard:
     def is_spent(self, ticket: str) -> bool:
         return bool(self._tables.read("SELECT 1 FROM spent WHERE course = %s AND ticket = %s", ticket))
 
+    def spent(self, tickets: Sequence[str]) -> frozenset[str]:
+        sql = "SELECT ticket FROM spent WHERE course = %s AND ticket = ANY(%s)"
+        return frozenset(row[0] for row in self._tables.read(sql, list(tickets)))
+
     def note_failure(self, keys: Sequence[str], moment: int, keep: int) -> None:
         def work(connection: Connection) -> None:
             old = "DELETE FROM failures WHERE course = %s AND (moment < %s OR moment > %s)"

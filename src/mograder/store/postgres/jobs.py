@@ -25,24 +25,34 @@ from mograder.store.shared.rows import (
     result_of,
 )
 
-_TURN = """(SELECT count(*) FROM grading_jobs AS other WHERE other.course = job.course
-AND other.assignment = job.assignment AND other.username = job.username
-AND (other.finished = 1 OR other.receipt > job.receipt))"""
-"""How many results the person has had for the assignment, or will have had before this one's turn."""
+_TURNS = """waiting AS MATERIALIZED (
+    SELECT course, receipt, assignment, username,
+    row_number() OVER (PARTITION BY assignment, username ORDER BY receipt DESC) - 1 AS newer
+    FROM grading_jobs WHERE course = %%s AND finished = 0 AND assignment %s
+), people AS MATERIALIZED (
+    SELECT assignment, username, (SELECT count(*) FROM grading_jobs AS other WHERE other.course = one.course
+    AND other.assignment = one.assignment AND other.username = one.username AND other.finished = 1) AS results
+    FROM (SELECT DISTINCT course, assignment, username FROM waiting) AS one
+), turns AS (
+    SELECT course, receipt, results + newer AS turn FROM waiting JOIN people USING (assignment, username)
+)"""
+"""Whose turn it is: who has had fewer results, and of a person's jobs the newest. Sorted, not counted anew for each,
+so that nobody slows the queue by filling it."""
 
-_ORDER = f"{_TURN}, attempt, receipt"
+_JOB_COLUMNS = ", ".join(f"job.{name}" for name in JOB_COLUMNS.split(", "))
 
-_CLAIM = f"""WITH next AS (
-    SELECT course, receipt FROM grading_jobs AS job WHERE course = %s AND finished = 0 AND tries < {TRIES}
-    AND lease <= %s AND not_before <= %s AND assignment = ANY(%s) ORDER BY {_ORDER} LIMIT 1 FOR UPDATE SKIP LOCKED
+_CLAIM = f"""WITH {_TURNS % "= ANY(%s)"}, next AS (
+    SELECT job.course, job.receipt FROM grading_jobs AS job JOIN turns USING (course, receipt)
+    WHERE finished = 0 AND tries < {TRIES} AND lease <= %s AND not_before <= %s
+    ORDER BY turn, attempt, receipt LIMIT 1 FOR UPDATE OF job SKIP LOCKED
 )
 UPDATE grading_jobs AS job SET claim = %s, lease = %s, tries = tries + 1 FROM next
-WHERE job.course = next.course AND job.receipt = next.receipt
-RETURNING {", ".join(f"job.{name}" for name in JOB_COLUMNS.split(", "))}"""
+WHERE job.course = next.course AND job.receipt = next.receipt RETURNING {_JOB_COLUMNS}"""
 
-_WAITING = f"""SELECT {JOB_COLUMNS} FROM grading_jobs AS job WHERE course = %s AND finished = 0
-AND EXISTS (SELECT 1 FROM grading_tests AS t WHERE t.course = job.course AND t.assignment = job.assignment)
-ORDER BY {_ORDER}"""
+_ANNOUNCED = "IN (SELECT assignment FROM grading_tests AS announced WHERE announced.course = grading_jobs.course)"
+
+_WAITING = f"""WITH {_TURNS % _ANNOUNCED} SELECT {_JOB_COLUMNS} FROM grading_jobs AS job
+JOIN turns USING (course, receipt) ORDER BY turn, attempt, receipt"""
 
 
 IN_FORCE = """(tests = (SELECT announced.tests FROM grading_tests AS announced
@@ -111,7 +121,7 @@ class PostgresJobs:
         return {each.assignment: each for each in map(readiness_of, rows)}
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:
-        values = (self._course, now, now, list(assignments), claim, lease)
+        values = (self._course, list(assignments), now, now, claim, lease)
         row = self._tables.write(lambda connection: connection.execute(_CLAIM, values).fetchone())
         return None if row is None else job_of(row)
 

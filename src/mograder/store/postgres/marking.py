@@ -15,6 +15,9 @@ from mograder.store.shared.rows import MARKING_COLUMNS, Row, entry_of, entry_val
 
 _PLACE = "course = %s AND assignment = %s AND kind = %s AND username = %s AND key = %s AND latest = 1"
 
+_SINCE = f"""SELECT number, {MARKING_COLUMNS} FROM marking
+WHERE course = %s AND assignment = %s AND number > %s AND latest = 1"""
+
 
 class PostgresMarking:
     """A `MarkingStore`."""
@@ -34,6 +37,9 @@ class PostgresMarking:
         where, values = where_asked(assignment=assignment, username=username)
         sql = f"SELECT {MARKING_COLUMNS} FROM marking WHERE course = %s{where} ORDER BY number"
         return list(map(entry_of, self._tables.read(sql, *values)))
+
+    def since(self, assignment: AssignmentName, number: int) -> list[tuple[int, Entry]]:
+        return [(row[0], entry_of(row[1:])) for row in self._tables.read(_SINCE, assignment, number)]
 
     def count(self) -> int:
         # Counted, because the transaction with the lower number may commit later.

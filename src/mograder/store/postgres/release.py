@@ -42,6 +42,9 @@ class PostgresRelease:
         return self._tables.parsed(RELEASED, read_listing, {})
 
     def assignments(self) -> tuple[Assignment, ...]:
+        return self._tables.memory.get("assignments", self._assignments)
+
+    def _assignments(self) -> tuple[Assignment, ...]:
         plan = self._config.plan()
         listed = self._tables.parsed(
             MANIFEST, lambda text: parse_manifest(parse_json(text), plan.zone), None, plan.zone

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Collection
+from typing import TypeVar
 
+from mograder.domain.assignments import Assignment
 from mograder.domain.audit import Event
 from mograder.domain.chain import MakeTombstone
+from mograder.domain.commitments import Commitment
 from mograder.domain.contents import Survey
 from mograder.domain.names import AssignmentName, Username
+from mograder.domain.receipts import LatestFile
 from mograder.domain.store import Versions
-from mograder.store.postgres.accounts import PostgresAccounts
+from mograder.store.postgres.accounts import ACCOUNT, ACCOUNTS_OF, PostgresAccounts
 from mograder.store.postgres.audit import PostgresAudit
 from mograder.store.postgres.blobs import Blobs
-from mograder.store.postgres.commitments import PostgresCommitments
+from mograder.store.postgres.commitments import COMMITMENTS_AT, PostgresCommitments
 from mograder.store.postgres.config import PostgresConfig
 from mograder.store.postgres.database import Connection, Database
 from mograder.store.postgres.erase import erase
-from mograder.store.postgres.extensions import PostgresExtensions
+from mograder.store.postgres.extensions import EXTENSIONS, EXTENSIONS_OF, PostgresExtensions
 from mograder.store.postgres.grades import PostgresGrades
 from mograder.store.postgres.guard import PostgresGuard
 from mograder.store.postgres.jobs import PostgresJobs
 from mograder.store.postgres.keys import PostgresKeys
 from mograder.store.postgres.marking import PostgresMarking
+from mograder.store.postgres.recall import Reading, reading
 from mograder.store.postgres.regrades import PostgresRegrades
 from mograder.store.postgres.release import PostgresRelease
-from mograder.store.postgres.rows import VERSIONS, record
+from mograder.store.postgres.rows import VERSIONS, commitments_place, read_commitments, record
 from mograder.store.postgres.submissions import PostgresSubmissions
 from mograder.store.postgres.survey import survey
 from mograder.store.postgres.tables import CourseTables
+
+T = TypeVar("T")
 
 
 class PostgresStore:
@@ -42,6 +50,7 @@ class PostgresStore:
         self.course = course
         self.tables = tables = CourseTables(database, files, course)
         self._on_close = on_close
+        self._refreshing = threading.Lock()
         self.accounts = PostgresAccounts(tables)
         self.keys = PostgresKeys(tables)
         self.config = PostgresConfig(tables)
@@ -57,7 +66,42 @@ class PostgresStore:
         self.audit = PostgresAudit(tables)
 
     def versions(self) -> Versions:
-        return Versions(*self.tables.read(VERSIONS)[0])
+        return self.tables.memory.versions or Versions(*self.tables.read(VERSIONS)[0])
+
+    def refresh(
+        self, users: Collection[str], announced: Collection[tuple[AssignmentName, Username]]
+    ) -> dict[tuple[AssignmentName, Username], tuple[Commitment, ...]]:
+        places = {commitments_place(*key): key for key in announced}
+        with self._refreshing:
+            found = self._ask(users, list(places))
+        return {key: read_commitments(*key, found[place]) if place in found else () for place, key in places.items()}
+
+    def _ask(self, users: Collection[str], places: list[str]) -> dict[str, str]:
+        """Bring the memory up to date; the documents at these places."""
+        memory = self.tables.memory
+        while True:
+            wanted = [each for each in map(Username, users) if memory.lacks((EXTENSIONS, (each,)))]
+            keys = [each.key for each in wanted]
+            queries: list[tuple[str, tuple[object, ...]]] = [(VERSIONS, ()), (COMMITMENTS_AT, (places,))]
+            if wanted:
+                queries += [(ACCOUNTS_OF, (keys,)), (EXTENSIONS_OF, (wanted,))]
+            (versions,), announced, *personal = self.tables.read_together(*queries)
+            same = memory.hold(Versions(*versions))
+            if wanted:
+                memory.keep_each(ACCOUNT, keys, personal[0])
+                memory.keep_each(EXTENSIONS, wanted, personal[1])
+            if same or len(wanted) == len(users):
+                return dict(announced)
+
+    def recalled(self, work: Callable[[], T], wait: bool) -> T:
+        with reading(Reading.MEMORY_FIRST if wait else Reading.MEMORY):
+            return work()
+
+    def cached_assignments(self) -> tuple[Assignment, ...] | None:
+        return None if self.tables.memory.versions is None else self.release.assignments()
+
+    def cached_latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...] | None:
+        return None
 
     def version(self, assignment: AssignmentName) -> object:
         return self.versions().people  # grades and feedback are recorded, and no file is put there by hand

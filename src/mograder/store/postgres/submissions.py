@@ -99,7 +99,7 @@ class PostgresSubmissions:
 
     def _commit(self, together: list[_PendingSubmission]) -> None:
         try:
-            self._tables.write(lambda connection: self._place(connection, together))
+            self._tables.write(lambda connection: self._place(connection, together), together=True)
         except Exception as error:  # noqa: BLE001 (raised again by the callers that wait for the futures)
             for each in together:
                 each.error = each.error or error

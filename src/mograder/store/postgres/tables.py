@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ from mograder.domain.errors import BadRequest, Unreadable
 from mograder.domain.files import StoredFile
 from mograder.store.postgres.blobs import Blobs
 from mograder.store.postgres.database import Connection, Database, Row
+from mograder.store.postgres.recall import Recall, check_may_wait
 
 T = TypeVar("T")
 
@@ -23,14 +24,25 @@ class CourseTables:
         self._database = database
         self._blobs = blobs
         self._parsed: dict[tuple[str, object], tuple[str, Any]] = {}
+        self.memory = Recall()
 
     def read(self, sql: str, *values: object) -> list[Row]:
         """All rows of a query whose first value is the course."""
+        check_may_wait()
         return self._database.read(sql, (self.course, *values))
 
-    def write(self, work: Callable[[Connection], T]) -> T:
+    def read_together(self, *queries: tuple[str, Sequence[object]]) -> list[list[Row]]:
+        """The rows of each query, in one round trip; the course is the first of the values, which are without it."""
+        return self._database.read_together([(sql, (self.course, *values)) for sql, values in queries])
+
+    def recall(self, sql: str, *values: object) -> list[Row]:
+        """As `read`, of what no submission, download or result changes; from memory where it holds (recall.py)."""
+        return self.memory.get((sql, values), lambda: self.read(sql, *values))
+
+    def write(self, work: Callable[[Connection], T], *, together: bool = False) -> T:
         """See `Database.write`."""
-        return self._database.write(self.course, work)
+        check_may_wait()
+        return self._database.write(self.course, work, together=together)
 
     def pieces(self, body: str, size: int) -> Iterator[bytes]:
         """Bytes that the course keeps, `size` in all. Raises Unreadable."""
@@ -43,6 +55,10 @@ class CourseTables:
 
     def parsed(self, place: str, parse: Callable[[str], T], missing: T, given: object = None) -> T:
         """What `parse` makes of a document as it stands now, cached by the document's version and `given`."""
+        return self.memory.get((place, given), lambda: self._parse(place, parse, missing, given))
+
+    def _parse(self, place: str, parse: Callable[[str], T], missing: T, given: object) -> T:
+        check_may_wait()
         version, value = self._parsed.get((place, given), ("", missing))
         rows = self._database.read(
             "SELECT version, CASE WHEN version = %s THEN NULL ELSE content END "

@@ -183,7 +183,7 @@ def _rows(request: PageRequest, everybody: Board, changed: Collection[Username])
 
 async def live(request: PageRequest) -> Answer:
     """The event stream: `rows` holds the rows of some people; after `changed`, all is to be read again."""
-    request.api.live.check()
+    request.api.live.check(request.actor.username)
 
     def news(changed: Changed) -> tuple[int, str]:
         """How many people are on the board, and the rows that have changed."""

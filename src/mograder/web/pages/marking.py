@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter, itemgetter
 from urllib.parse import urlencode
 
 from sse_starlette.sse import EventSourceResponse
@@ -14,7 +15,7 @@ from starlette.requests import cookie_parser
 
 from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
-from mograder.domain.errors import BadRequest, NotFound, Unauthenticated
+from mograder.domain.errors import BadRequest, Forbidden, NotFound, Unauthenticated
 from mograder.domain.marking import Names
 from mograder.domain.marking_desk import Candidate, Overview
 from mograder.domain.names import Username, printable
@@ -75,6 +76,11 @@ class MarkingPage(OnMarking):
     def sections(self) -> tuple[str, ...]:
         return sections_of(self.overview.candidates)
 
+    @property
+    def open_requests(self) -> list[tuple[str, str]]:
+        """(user name, question) of the requests that nobody has answered."""
+        return self.names.in_order(self.overview.open_requests, itemgetter(0))
+
     def next_of(self, question: str) -> str:
         return f"{self.at('next')}?{urlencode({'question': question})}"
 
@@ -117,7 +123,7 @@ def _found(candidates: Sequence[Candidate], names: Names, text: str) -> list[Can
 
     exact = [each for each in candidates if names.shown(each.username).casefold() == key]
     found = exact or [each for each in candidates if key in shown(each).casefold()]
-    return sorted(found, key=lambda each: names.shown(each.username))
+    return names.in_order(found, attrgetter("username"))
 
 
 def next_person(request: PageRequest) -> Answer:
@@ -180,18 +186,20 @@ def sections_of(candidates: Sequence[Candidate]) -> tuple[str, ...]:
 
 
 def find_person(request: PageRequest, task: Assignment, text: str) -> Username:
-    """Whose name, or pseudonym where names are hidden, it is. Raises NotFound."""
+    """Whose name, or pseudonym where names are hidden, it is. Raises NotFound, and Forbidden for a grader's own."""
     desk = request.course.marking
     people = [each.username for each in desk.candidates(task)]
     found = names_of(request, task).find(text, people)
     if found is None:
         raise NotFound(f"nobody called {printable(text)!r} is to be marked here")
+    if found == request.actor.username and not request.actor.is_instructor:
+        raise Forbidden("this is your own work: nobody marks that, or sees its draft")
     return found
 
 
 async def live(request: PageRequest) -> Answer:
     """The event stream that says that a mark has changed."""
-    request.api.live_marking.check()
+    request.api.live_marking.check(request.actor.username)
     name, course = sessions.cookie_name(request.course), request.course
 
     def may() -> bool:

@@ -228,8 +228,8 @@ def _saved(request: PageRequest, form: Mapping[str, str], save: Save) -> Answer:
 
 
 def _as_json(entry: Entry) -> dict[str, Any]:
-    by = "Instructor" if entry.actor == INSTRUCTOR else entry.actor
-    return {"version": entry.version, "by": by, "moment": iso(entry.moment), **entry.value()}
+    said = {} if entry.kind is Kind.REQUEST else entry.value()  # a request names its student, who may be hidden
+    return {"version": entry.version, "by": entry.by, "moment": iso(entry.moment), **said}
 
 
 def _state(request: PageRequest, task: Assignment, user: Username) -> dict[str, Any]:
@@ -259,6 +259,14 @@ def _question_state(row: MarkedQuestion) -> dict[str, Any]:
 def state(request: PageRequest) -> Answer:
     task = request.assignment()
     return JSONResponse(_state(request, task, find_person(request, task, request.values["person"])))
+
+
+def presence(request: PageRequest) -> Answer:
+    """Notes that the reader looks at a person's work; who else does right now."""
+    task, desk = request.assignment(), request.course.marking
+    user = find_person(request, task, request.values["person"])
+    others = request.course.presence.meet(request.actor.username, f"{task.name} {user}", (INSTRUCTOR, *desk.graders()))
+    return JSONResponse({"others": ["Instructor" if each == INSTRUCTOR else each for each in others]})
 
 
 def _give(request: PageRequest, desk: MarkingDesk, task: Assignment, user: Username, form: Mapping[str, str]) -> Entry:
@@ -354,7 +362,7 @@ def _preview(request: PageRequest, task: Assignment, key: str, wanted: RubricIte
         raise NotFound("there is no such rubric item any more")
     then = {name: each for name, each in {**sheet.items, key: wanted}.items() if each is not None}
     rows = []
-    for user in desk.who_has(task, key):
+    for user in names.in_order(desk.who_has(task, key), str):
         found = desk.of(task, Username(user))
         row = next((each for each in found.questions if each.key == item.question), None)
         if row is not None:
@@ -374,6 +382,7 @@ def reveal(request: PageRequest) -> Answer:
 VIEWS: tuple[PageRoute, ...] = (
     PageRoute("GET", "/marking/{assignment}/people/{person}", Allow.GRADER, show),
     PageRoute("GET", "/marking/{assignment}/people/{person}/state", Allow.GRADER, state),
+    PageRoute("POST", "/marking/{assignment}/people/{person}/presence", Allow.GRADER, presence),
     PageRoute("GET", "/marking/{assignment}/people/{person}/file", Allow.GRADER, media),
     PageRoute("GET", "/marking/{assignment}/people/{person}/download", Allow.GRADER, download),
     PageRoute("POST", "/marking/{assignment}/people/{person}/mark", Allow.GRADER, saving(_give)),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
@@ -18,6 +16,7 @@ from mograder.domain.marking_desk import PersonMarking
 from mograder.domain.marking_statistics import MarkNumbers, numbers_of
 from mograder.domain.marks import in_words, penalised
 from mograder.domain.names import Username, counted
+from mograder.tables.export import CSV_TYPE, to_csv
 from mograder.web.pages.board import small_number
 from mograder.web.pages.marking import OnMarking, find_person, names_of, people_of, sections_of
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
@@ -41,6 +40,10 @@ class ReleasePage(OnMarking):
     problem: str = ""
     section: str = ""
     sections: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> list[PlannedRelease]:
+        return self.names.in_order(self.planned.rows, lambda row: row.candidate.username)
 
     def of_section(self, section: str) -> str:
         return f"{self.at('release')}?{urlencode({'section': section})}"
@@ -115,12 +118,7 @@ def statistics(request: PageRequest) -> Answer:
 
 
 def _csv(rows: Iterator[list[str]], name: str) -> Response:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    for row in rows:
-        # A table program would take these for a formula.
-        writer.writerow(["'" + each if each[:1] in "=+@\t\r" and each else each for each in row])
-    return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=attachment(name))
+    return Response(to_csv(rows), media_type=CSV_TYPE, headers=attachment(name))
 
 
 def statistics_table(request: PageRequest) -> Answer:
@@ -156,7 +154,7 @@ def marks_table(request: PageRequest) -> Answer:
     def rows() -> Iterator[list[str]]:
         yield ["username", "attempt", *[key or "mark" for key in keys], "raw", "penalty_pct", "penalised", "comment",
                "mark_again"]  # fmt: skip
-        for each in people:
+        for each in names.in_order(people, lambda person: person.username):
             yield _marks_row(each, names.shown(each.username), keys, penalties.enabled)
 
     return _csv(rows(), f"{task.name}-marks.csv")

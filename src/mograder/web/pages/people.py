@@ -14,6 +14,7 @@ from mograder.domain.access import Account, Allow, Role
 from mograder.domain.assignments import Assignment, title_of
 from mograder.domain.audit import AuditLine, all_events, without_repeats
 from mograder.domain.board import Cell
+from mograder.domain.codes import CAN_BE_GUESSED, HARDER
 from mograder.domain.errors import BadName, BadRequest, MograderError, NotFound
 from mograder.domain.extensions import Extension, State
 from mograder.domain.names import INSTRUCTOR, AssignmentName, Username, parse_exact_owner
@@ -121,6 +122,8 @@ class Invite(Page):
     address: str
     code: str
     picture: Markup
+    weak: str = ""
+    """What there is to say of a code that can be guessed."""
 
     @property
     def is_local(self) -> bool:
@@ -300,7 +303,8 @@ def invite(request: PageRequest) -> Answer:
     course = request.course
     code = course.enrollment_code
     link = JoinLink(request.address, code, request.api.fingerprint).text if course.accounts.registration_open else ""
-    return Invite(request.frame, link, request.address, code, picture(link))
+    weak = f"{CAN_BE_GUESSED}. {HARDER}" if course.accounts.code_can_be_guessed else ""
+    return Invite(request.frame, link, request.address, code, picture(link), weak)
 
 
 def picture(link: str) -> Markup:

@@ -94,7 +94,7 @@ def drop(request: PageRequest) -> Answer:
 async def live(request: PageRequest) -> Answer:
     """The event stream that says when the regrade has changed, and ends when nothing of it is left to be graded."""
     task = await request.api.threads.run(request.assignment)
-    request.api.regrades.check()
+    request.api.regrades.check(request.actor.username)
 
     async def events() -> AsyncIterator[dict[str, str]]:
         async for _ in stream(request.api.regrades, request.actor.username, request.still_holds):

@@ -13,7 +13,7 @@ from starlette.routing import Route, Router
 from mograder.domain.access import ANONYMOUS, Actor, Allow
 from mograder.domain.course import Course
 from mograder.domain.errors import MograderError, NotFound, Unauthenticated
-from mograder.domain.tokens import Token, random_secret
+from mograder.domain.tokens import Token, pasted, random_secret
 from mograder.web import endpoints
 from mograder.web.api import Api
 from mograder.web.pages import (
@@ -88,7 +88,7 @@ def way_back(request: PageRequest, path: str) -> str:
 
 
 def log_in(request: PageRequest) -> Answer:
-    text, back = request.form.get("token", ""), way_back(request, request.form.get("next", ""))
+    text, back = pasted(request.form.get("token", "")), way_back(request, request.form.get("next", ""))
     user = request.form.get("user", "") or text.partition(":")[0]
     whose = (request.sender, name_key(user))
     try:
@@ -96,7 +96,7 @@ def log_in(request: PageRequest) -> Answer:
     except MograderError as error:
         form = Login(request.frame, request.course.accounts.registration_open, back, error.message, user)
         return html(form, error.status)
-    remembered = request.form.get("remember") == "yes" and not actor.is_instructor
+    remembered = request.form.get("remember") == "yes" and not actor.is_staff
     session = sessions.new_session(request.course, actor.username, remembered)
     if remembered:
         request.course.devices.remember(actor.username, session.id, browser_name(request.headers.get("user-agent", "")))

@@ -16,7 +16,7 @@ from itsdangerous import BadData, URLSafeSerializer
 from mograder.domain.access import Actor
 from mograder.domain.course import Course
 from mograder.domain.deadlines import SECOND
-from mograder.domain.devices import REMEMBERED
+from mograder.domain.devices import LISTED, REMEMBERED
 from mograder.domain.errors import Unauthenticated
 from mograder.domain.names import Username
 
@@ -42,16 +42,16 @@ class Session:
     seen: int
     id: str
     remembered: bool = False
-    """Whether its browser is remembered for the term; an instructor's session stays short all the same."""
+    """Whether its browser is remembered for the term; those who teach or mark have a short session all the same."""
 
     def end(self, course: Course) -> None:
         """End it at every server of the course, with every copy of its cookies."""
-        course.guard.end_session(self.id, course.clock() + REMEMBERED)
+        course.guard.end_session(self.id, course.clock() + LISTED)
 
 
 def lifetime(remembered: bool, actor: Actor) -> int:
     """How long a session lives after its last use, in microseconds."""
-    return REMEMBERED if remembered and not actor.is_instructor else SESSION_SECONDS * SECOND
+    return REMEMBERED if remembered and not actor.is_staff else SESSION_SECONDS * SECOND
 
 
 def new_session(course: Course, username: Username, remembered: bool = False) -> Session:

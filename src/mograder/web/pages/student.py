@@ -313,7 +313,7 @@ async def live(request: PageRequest) -> Answer:
     """The event stream that says when the result of the newest submission is there, and ends then."""
     task = await request.api.threads.run(lambda: _own_assignment(request))
     user = request.actor.username
-    request.api.results.check(user)
+    request.api.results.check(user, user)
 
     def waits() -> bool:
         return request.course.results.of(request.actor, task, user).is_coming

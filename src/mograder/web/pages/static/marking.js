@@ -3,7 +3,7 @@
 const desk = document.querySelector(".desk"), forms = [...document.querySelectorAll("[data-save]")];
 const unsaved = document.getElementById("unsaved"), total = document.getElementById("total");
 const timeOfDay = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
-const PAUSE = 500, RETRY = 2000;
+const PAUSE = 500, RETRY = 2000, MEET = 10000;
 
 // What a form holds, apart from its version.
 const values = (form) => new URLSearchParams([...new FormData(form)].filter(([name]) => name !== "version")).toString();
@@ -189,4 +189,20 @@ for (const form of forms) {
     save(form);
   }
 }
+// Who else looks at this work. The note is repeated while the page is seen, and expires by itself.
+async function meet() {
+  if (document.hidden) return;
+  try {
+    const answer = await fetch(desk.dataset.presence, { method: "POST", headers: { Accept: "application/json" } });
+    if (!answer.ok) return;
+    const { others } = await answer.json(), box = document.getElementById("present");
+    const text = others.length ? `${others.join(" and ")} ${others.length === 1 ? "looks" : "look"} at this work now, too.` : "";
+    if (box.textContent !== text) box.textContent = text;
+    box.hidden = !text;
+  } catch { /* the next time */ }
+}
+meet();
+setInterval(meet, MEET);
+document.addEventListener("visibilitychange", meet);
+
 new EventSource(desk.dataset.live).addEventListener("changed", refresh);

@@ -1,0 +1,45 @@
+"""Who is looking at the same work right now, in all servers of one course.
+
+Invariant: a note expires by itself, so a browser that is gone is forgotten within two slots.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from mograder.domain.deadlines import SECOND
+from mograder.domain.guard import GuardStore
+
+SLOT = 20 * SECOND
+"""A note holds for the slot that it was made in, and the next: whoever stays repeats it more often than that."""
+
+
+@dataclass(frozen=True)
+class Presence:
+    """The notes of one course. They are kept as tickets, which expire and which all servers see."""
+
+    store: GuardStore
+    clock: Callable[[], int]
+
+    def meet(self, user: str, place: str, others: Collection[str]) -> tuple[str, ...]:
+        """Note that `user` is at `place`; which of the `others` are there, too, sorted."""
+        now = self.clock()
+        slot = now // SLOT
+        mine = _ticket(user, place, slot)
+        tickets = {_ticket(each, place, at): each for each in others if each != user for at in _near(slot)}
+        found = self.store.spent([mine, *tickets])
+        if mine not in found:
+            self.store.spend(mine, now, (slot + 2) * SLOT)
+        return tuple(sorted({tickets[each] for each in found if each in tickets}))
+
+
+def _near(slot: int) -> tuple[int, ...]:
+    """The slots whose notes hold; the next one for a server whose clock is ahead."""
+    return slot - 1, slot, slot + 1
+
+
+def _ticket(user: str, place: str, slot: int) -> str:
+    # A digest: a name in it would outlive the erasure of the person.
+    return f"present {hashlib.sha256(f'{slot} {user} {place}'.encode()).hexdigest()}"
