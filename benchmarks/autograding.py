@@ -1,184 +1,122 @@
-#!/usr/bin/env python3
-"""Grades one class's hw1 with the published `autograde -j 2` and with ours, two at a time, in one run.
-
-    python3 benchmarks/autograding.py                     40 submissions; needs `pip install 'mograder[grading]'`
-    python3 benchmarks/autograding.py --many 500          also: does memory stay flat over so many?
-    MOGRADER_PUBLISHED=…/bin/mograder … --published 8     the published one, on so many of them (it is slow)
-
-Every figure is kept only when the marks were right.
-"""
-# ruff: noqa: S603, E501  (it runs programs; its tables are notebooks' code)
+"""The published `autograde` and ours, as a person calls them, on one class's hw1; and memory over very many."""
+# ruff: noqa: S603  (it runs programs)
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import csv
-import json
+import ctypes
 import os
 import resource
 import subprocess
-import tempfile
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from uv import find_uv_bin
+from cases import Figures, Size, expect
+from servers import OURS, Contestant, environment
+from styles import Submission, class_of, source_text
 
-from mograder.grading.environment import current_environment
-from mograder.grading.runner import Grader, Tests
-from mograder.grading.sandbox import find_sandbox
+JOBS = 2
+_CHILD_SUBREAPER = 36  # prctl(2): PR_SET_CHILD_SUBREAPER
 
-HEAD = """\
-import marimo
-
-__generated_with = "0.25.2"
-app = marimo.App()
-
-with app.setup:
-    import math
-    import statistics
-
-    import marimo as mo
-    from mograder.runtime import Grader, check
-
-
-@app.cell
-def _():
-    # === MOGRADER: MARKS ===
-    _marks = {"Q1": 2, "Q2": 3, "Q3": 3, "Q4": 4}
-    grader = Grader(_marks)
-    return (grader,)
-
-
-@app.cell
-def _():
-    timings = [19.89, 20.11, 20.05, 20.03, 19.96, 19.94, 20.10, 20.04, 20.14, 19.91, 19.97, 18.03]
-    return (timings,)
+# The published program runs every notebook with `uv`, which loads packages from the network. This stands for it, so
+# that neither is counted: what is asked for is there already, in the environment of the published program.
+UV = """\
+#!{python}
+import os, sys
+words = sys.argv[1:]
+if words[0] == "--version":
+    print("uv 0.9.0")
+elif words[0] == "sync":
+    print('{{"sync": {{"action": "check", "environment": {{"path": "{folder}", "python": {{"path": "{inside}"}}}}}}}}')
+elif words[0] == "run":
+    words = words[words.index("--") + 1 :]
+    os.execv("{inside}", ["{inside}", *words[1:]])
 """
-TEXT = """
-@app.cell(hide_code=True)
-def _():
-    mo.md(r\"\"\"## Exercise {number}: $x_{number}$, the text that stands before it\"\"\")
-    return
-"""
-ANSWERS = {
-    "mean": (
-        "return sum(values) / len(values)",
-        "total = 0.0\n    for value in values:\n        total += value\n    return total / len(values)",
-        "return math.fsum(values) / len(values)",
-        "return ...",
-    ),
-    "median": (
-        "s = sorted(values)\n    n = len(s)\n    return s[n // 2] if n % 2 else (s[n // 2 - 1] + s[n // 2]) / 2",
-        "values = list(values)\n    values.sort()\n    m = len(values) // 2\n    return (values[m] + values[~m]) / 2",
-        "values.sort()\n    m = len(values) // 2\n    return (values[m] + values[~m]) / 2",
-    ),
-    "deviation": (
-        "m = mean(values)\n    return math.sqrt(sum((v - m) ** 2 for v in values) / (len(values) - 1))",
-        "m = sum(values) / len(values)\n    return (sum((v - m) ** 2 for v in values) / len(values)) ** 0.5",
-    ),
-    "outliers": (
-        "m = median(list(values))\n    d = median([abs(v - m) for v in values])\n    return [v for v in values if abs(v - m) > 3 * 1.4826 * d]",
-        "return [v for v in values if abs(v - 20) > 1]",
-        "return values",
-    ),
-}  # fmt: skip
-CHECKS = {
-    "mean": "    grader.check('Q1: mean', [(mean([2, 4, 9]) == 5, 'of 2, 4, 9'),"
-            " (abs(mean(timings) - statistics.mean(timings)) < 1e-9, 'of the timings')])",
-    "median": "    _v = [3, 1, 2]\n    _m = median(_v)\n    grader.check('Q2: median', [(_m == 2, 'of three'), (_v == [3, 1, 2], 'unchanged')])",
-    "deviation": "    ### BEGIN HIDDEN TESTS\n    grader.check('Q3: deviation', [(abs(deviation([1, 2, 3]) - 1) < 1e-9, 'of three'),"
-                 " (deviation([5, 5]) == 0, 'none')])\n    ### END HIDDEN TESTS",
-    "outliers": "    grader.check('Q4: outliers', [(outliers([1, 2, 3, 4, 100]) == [100], 'one'), (outliers(timings) == [18.03], 'of the timings')])",
-}  # fmt: skip
-RIGHT = {  # of each answer above: the share of its question that it earns
-    "mean": (1, 1, 1, 0), "median": (1, 1, 0.5), "deviation": (1, 0.5), "outliers": (1, 0.5, 0),
-}  # fmt: skip
 
 
-def notebook(chosen: dict[str, int], source: bool = False) -> str:
-    """The notebook with these answers; the source has its marks and the hidden tests."""
-    parts = [HEAD]
-    for number, (name, answers) in enumerate(ANSWERS.items(), 1):
-        body = answers[chosen[name]]
-        marked = f"### BEGIN SOLUTION\n    {body}\n    ### END SOLUTION" if source else body
-        parts.append(TEXT.format(number=number))
-        parts.append(f"\n@app.function\ndef {name}(values):\n    {marked}\n")
-        check = CHECKS[name] if source or "HIDDEN" not in CHECKS[name] else "    # HIDDEN TESTS"
-        parts.append(f"\n@app.cell\ndef _(grader, timings):\n{check}\n    return\n")
-    return "\n".join(parts) + '\n\nif __name__ == "__main__":\n    app.run()\n'
-
-
-def class_of(size: int) -> list[dict[str, int]]:
-    """Every student another mixture of styles."""
-    names = list(ANSWERS)
-    return [
-        {name: (number // (place + 1) + number) % len(ANSWERS[name]) for place, name in enumerate(names)}
-        for number in range(size)
-    ]
-
-
-def expected(chosen: dict[str, int]) -> list[float]:
-    shares = [RIGHT[name][place] for name, place in chosen.items()]
-    if chosen["mean"] == 3 and chosen["deviation"] == 0:
-        shares[2] = 0  # it builds on the mean
-    return shares
-
-
-def ours(students: list[dict[str, int]], jobs: int) -> dict[str, float]:
-    """Submissions a minute, and processor seconds a submission: the start of the sandboxes counts."""
-    tests = Tests(notebook(dict.fromkeys(ANSWERS, 0), source=True), "hw1")
-    began, used = time.monotonic(), _used()
-    with Grader(tests, current_environment(), find_sandbox(), jobs) as grader, ThreadPoolExecutor(jobs) as pool:
-        reports = list(pool.map(lambda chosen: grader.grade(notebook(chosen).encode(), "hw1.py"), students))
-        own = sum(report.cpu_seconds for report in reports)
-        spent, wall = _used() - used, time.monotonic() - began
-    for chosen, report in zip(students, reports, strict=True):
-        got = [check.earned_weight / check.total_weight for check in report.checks]
-        if got != expected(chosen):
-            raise SystemExit(f"wrong marks for {chosen}: {got}, not {expected(chosen)}: {report}")
-    return {
-        "rate": 60 * len(students) / wall,
-        "processor": spent / len(students),
-        "own": own / len(students),
-        "wall": wall,
-    }
-
-
-def published(program: str, students: list[dict[str, int]], folder: Path) -> dict[str, float]:
-    """The same of the published program, as a person would call it."""
+def make_course(course: Path, students: list[Submission]) -> Path:
+    """A course folder with the example's source and these submissions; the CSV that autograde is to write."""
     for place in ("source/hw1", "submitted/hw1"):
-        (folder / place).mkdir(parents=True)
-    (folder / "source/hw1/hw1.py").write_text(notebook(dict.fromkeys(ANSWERS, 0), source=True))
-    for number, chosen in enumerate(students):
-        (folder / f"submitted/hw1/student{number:03}.py").write_text(notebook(chosen))
+        (course / place).mkdir(parents=True)
+    (course / "source/hw1/hw1.py").write_text(source_text())
+    for number, each in enumerate(students):
+        (course / f"submitted/hw1/student{number:03}.py").write_text(each.text)
+    return course / "marks.csv"
+
+
+def autograde(contestant: Contestant, folder: Path, size: Size) -> Figures:
+    """Submissions a minute and processor seconds a submission of `autograde hw1 -j 2`, from the command to its end."""
+    students = class_of(size.notebooks[contestant is not OURS])
+    marks = make_course(folder, students)
+    words = [*contestant.program, "autograde", "hw1", "-j", str(JOBS), "--csv", str(marks)]
+    _adopt_orphans()
     began, used = time.monotonic(), _used()
-    words = [program, "autograde", "hw1", "-j", "2", "--csv", "marks.csv"]
-    path = os.pathsep.join((str(Path(find_uv_bin()).parent), os.environ["PATH"]))  # it needs a uv
     done = subprocess.run(
-        words, cwd=folder, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False
+        words, cwd=folder, env=_environment(contestant, folder), capture_output=True, text=True, check=False
     )
     wall = time.monotonic() - began
-    found = list(csv.DictReader((folder / "marks.csv").open())) if (folder / "marks.csv").exists() else []
-    graded = sum(not row.get("export_error") for row in found)
-    if graded != len(students):
-        print(f"the published program graded {graded} of {len(students)}: {done.stdout[-800:]}{done.stderr[-800:]}")
-    return {"rate": 60 * len(students) / wall, "processor": (_used() - used) / len(students), "wall": wall}
+    _wait_for_orphans()
+    spent = _used() - used
+    expect(marks.is_file(), f"{contestant.name}: {done.stdout[-800:]}{done.stderr[-800:]}")
+    rows = {row["notebook"]: row for row in csv.DictReader(marks.open(newline=""))}
+    for number, each in enumerate(students):
+        row = rows[f"student{number:03}"]
+        got = float(row["auto_mark"] or -1)
+        if contestant is OURS or each.points == 16:
+            expect(got == each.points, f"{contestant.name}: student{number:03} has {got}, not {each.points}: {row}")
+    return {"rate": 60 * len(students) / wall, "processor": spent / len(students), "wall": wall}
 
 
-def memory(many: int) -> dict[str, float]:
-    """Resident memory of the grader and all its processes after a tenth of them, and after all (MiB)."""
-    tests = Tests(notebook(dict.fromkeys(ANSWERS, 0), source=True), "hw1")
-    students = class_of(40)
-    with Grader(tests, current_environment(), find_sandbox(), 2) as grader, ThreadPoolExecutor(2) as pool:
+def _environment(contestant: Contestant, folder: Path) -> dict[str, str]:
+    if contestant is OURS:
+        return environment(folder)
+    bin_folder = Path(contestant.program[0]).parent
+    uv = folder / "bin" / "uv"
+    uv.parent.mkdir()
+    uv.write_text(UV.format(python=sys.executable, folder=bin_folder.parent, inside=bin_folder / "python"))
+    uv.chmod(0o755)
+    return environment(folder) | {"PATH": f"{uv.parent}:/usr/bin:/bin"}
 
-        def grade(number: int) -> None:
-            grader.grade(notebook(students[number % 40]).encode(), "hw1.py")
 
-        list(pool.map(grade, range(many // 10)))
-        first = _resident()
-        list(pool.map(grade, range(many // 10, many)))
-        return {"first": first, "last": _resident()}
+def grader_memory(folder: Path, size: Size) -> Figures:
+    """MiB of what grades and all its processes, after a tenth of `size.students` submissions and after all.
+
+    `processor` is that of one submission beyond its own run, `own` that of the run, in seconds, without the start.
+    """
+    from mograder.grading.environment import current_environment
+    from mograder.grading.runner import Grader, Tests
+    from mograder.grading.sandbox import find_sandbox
+
+    students, many = class_of(40), size.students
+    with Grader(Tests(source_text(), "hw1"), current_environment(), find_sandbox(), JOBS) as grader:
+        with ThreadPoolExecutor(JOBS) as pool:
+
+            def grade(number: int) -> float:
+                report = grader.grade(students[number % 40].text.encode(), "hw1.py")
+                expect(report.outcome in ("graded", "code_failed"), f"{report}")
+                return report.cpu_seconds
+
+            list(pool.map(grade, range(max(many // 10, 2 * JOBS))))
+            first, used = _resident(), _used()
+            own = sum(pool.map(grade, range(many)))
+            spent = _used() - used
+        return {
+            "first": first, "last": _resident(), "processor": (spent - own) / many, "own": own / many
+        }  # fmt: skip
+
+
+def _adopt_orphans() -> None:
+    """From now on, whose parent is gone is a child of this process, so that its processor time is counted here."""
+    ctypes.CDLL(None, use_errno=True).prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _wait_for_orphans() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
 
 
 def _used() -> float:
@@ -206,25 +144,3 @@ def _descendants() -> dict[int, list[str]]:
     while more := {process for process, fields in found.items() if int(fields[1]) in mine} - mine:
         mine |= more
     return {process: found[process] for process in mine}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=40)
-    parser.add_argument("--published", type=int, default=40)
-    parser.add_argument("--many", type=int, default=0)
-    options = parser.parse_args()
-    students = class_of(options.size)
-    results = {"ours": ours(students, 2)}
-    program = os.environ.get("MOGRADER_PUBLISHED")
-    if program and options.published:
-        with tempfile.TemporaryDirectory() as folder:
-            results["published"] = published(program, students[: options.published], Path(folder))
-        results["ratio"] = {"rate": results["ours"]["rate"] / results["published"]["rate"]}
-    if options.many:
-        results["memory"] = memory(options.many)
-    print(json.dumps(results, indent=2))
-
-
-if __name__ == "__main__":
-    main()

@@ -31,9 +31,14 @@ class Size:
     history: tuple[int, ...] = (500, 5000)  # submissions that there are before one more
     looks: int = 9  # at a list, each after one more
     people: int = 1000  # on the board
+    notebooks: tuple[int, int] = (40, 8)  # that our `autograde` grades, and the published one, which is slow
+    results: int = 20  # first results that are waited for
 
 
-QUICK = Size(seconds=0.3, students=20, connections=10, storm=(4, 3), starts=1, history=(20, 60), looks=3, people=30)
+QUICK = Size(
+    seconds=0.3, students=20, connections=10, storm=(4, 3), starts=1, history=(20, 60), looks=3, people=30,
+    notebooks=(4, 2), results=2,
+)  # fmt: skip
 
 
 class Wrong(Exception):

@@ -10,12 +10,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cases
+import grading
 import living
 import machine
 import report
 from servers import LARGE, OURS, SMALL, Contestant, content, nginx, published, scratch
 
-NAMES = (*living.LIVING, *living.CASES, *cases.READING, *cases.WRITING, "flushes", "disk", "nginx")
+NAMES = (
+    *living.LIVING,
+    *living.CASES,
+    *cases.READING,
+    *cases.WRITING,
+    *grading.BESIDE,
+    *grading.CASES,
+    "flushes",
+    "disk",
+    "nginx",
+)
 Results = dict[str, dict[str, list[cases.Figures]]]
 """By case, by contestant: the figures of each round."""
 
@@ -82,6 +93,13 @@ def run_round(
         if wanted(case):
             for contestant in contestants:
                 keep(case, contestant.name, measure(contestant, place(case, contestant.name), size))
+    for case, compare in grading.BESIDE.items():
+        if wanted(case):
+            for contestant in contestants:
+                keep(case, contestant.name, compare(contestant, place(case, contestant.name), size))
+    for case, grade in grading.CASES.items():
+        if wanted(case):
+            keep(case, OURS.name, grade(place(case.replace(" ", "-")), size))
     if wanted("flushes"):
         keep("flushes", OURS.name, cases.count_flushes(OURS, place("flushes")))
     if wanted("disk"):

@@ -6,7 +6,7 @@ import math
 import os
 import platform
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,14 +68,16 @@ def _number(value: float | None) -> str:
 
 
 def _table(head: list[str], lines: list[list[str]]) -> str:
+    if not lines:
+        return ""
     rule = ["---", *["---:"] * (len(head) - 1)]
     return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *lines))
 
 
 def tables(results: Results) -> str:
     """Everything that was measured, in Markdown: first what a course does that lives."""
-    parts = (_living, _beside_itself, _beside_theirs, _beside_the_machine, _checks)
-    return "\n\n".join(part(results) for part in parts)
+    parts = (_living, _beside_itself, _beside_theirs, _beside_the_machine, _grading, _checks)
+    return "\n\n".join(text for part in parts if (text := part(results)))
 
 
 LIVING = (
@@ -182,6 +184,59 @@ def _beside_the_machine(results: Results) -> str:
         f"flushed every 100 {_number(disk['appended'])}."
     )
     return _table(["", "ours", "the machine", "part", "goal", "met"], lines) + ("\n\n" + said if disk["one"] else "")
+
+
+def _grading(results: Results) -> str:
+    """Grading on its own, beside the published program, and beside a rush."""
+    lines = [*_grading_beside(results), *_grading_alone(results)]
+    return _table(["grading", "ours", "beside it", "part", "goal", "met"], lines)
+
+
+def _grading_beside(results: Results) -> Iterator[list[str]]:
+    """Two figures of ours, or ours and the published one: title, both, the ratio, the goal."""
+    rows = (
+        ("`autograde -j 2` of hw1, submissions a minute, beside the published one", ("autograde", "ours", "rate"),
+         ("autograde", "published", "rate"), 40.0, False),
+        ("the same, processor of a submission, s", ("autograde", "ours", "processor"),
+         ("autograde", "published", "processor"), 1 / 40, True),
+        ("rush of notebooks with a worker, a second, beside one without", ("graded rush", "ours", "with"),
+         ("graded rush", "ours", "without"), 0.9, False),
+        ("the same, slowest of a hundred answers, s", ("graded rush", "ours", "p99 with"),
+         ("graded rush", "ours", "p99 without"), 1.3, True),
+        ("memory after all submissions, MiB, beside after a tenth", ("grader memory", "ours", "last"),
+         ("grader memory", "ours", "first"), 1.1, True),
+    )  # fmt: skip
+    for title, ours, of, goal, less_is_better in rows:
+        mine, other, part = _part(results, ours, of)
+        if mine is not None:
+            met = "-" if part is None else "yes" if (part <= goal if less_is_better else part >= goal) else "no"
+            shown = "-" if part is None else f"{part:.2g}x" if part < 10 else f"{part:.0f}x"
+            yield [title, _number(mine), _number(other), shown, f"{goal:.3g}x", met]
+
+
+def _grading_alone(results: Results) -> Iterator[list[str]]:
+    rows = (
+        ("processor of a notebook beyond its own run, s", "grader memory", "processor", 0.2),
+        ("first result on an idle machine, median, s", "first result", "median", 10.0),
+        ("the same, 95 of 100, s", "first result", "p95", None),
+    )
+    for title, case, figure, goal in rows:
+        mine = _median(results, case, "ours", figure)
+        if mine is not None:
+            met = "-" if goal is None else "yes" if mine <= goal else "no"
+            yield [title, _number(mine), "-", "-", "-" if goal is None else f"at most {goal:g}", met]
+    drained = results.get("backlog", {}).get("ours", [{}])[0]
+    for name in drained:
+        mine, beside, part = _part(
+            results, ("backlog", "ours", name), ("backlog", "ours", f"autograde -j {_jobs(name)}")
+        )
+        shown = "-" if part is None else f"{part:.2g}x"
+        yield [f"all submissions wait, a minute: {name}", _number(mine), _number(beside), shown, "-", "-"]
+
+
+def _jobs(name: str) -> int:
+    """How many are graded at once there."""
+    return 2 if "2" in name else 1
 
 
 def _checks(results: Results) -> str:

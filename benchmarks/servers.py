@@ -121,10 +121,16 @@ def _answers(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def serving(contestant: Contestant, root: Path, under: tuple[str, ...] = ()) -> Iterator[Server]:
-    """The contestant on `root`, run by the program `under` if given; it is gone at the end."""
+def serving(
+    contestant: Contestant, root: Path, under: tuple[str, ...] = (), more: tuple[str, ...] = (), store: str = ""
+) -> Iterator[Server]:
+    """The contestant on `root`, run by the program `under` if given; it is gone at the end.
+
+    `more` goes to `serve`; `store` is the database whose courses are served instead.
+    """
     port = free_port()
-    words = [*under, *contestant.program, "serve", str(root), "-p", str(port), "--enrollment-code", "swordfish"]
+    place = ["--store", store] if store else [str(root), "--enrollment-code", "swordfish"]
+    words = [*under, *contestant.program, "serve", *place, "-p", str(port), *more]
     began = time.perf_counter()
     if contestant is OURS:  # whose defaults bound what one person sends in an hour, and who may register
         (root.parent / "mograder.toml").write_text("[server]\nmax_per_hour = 100000\nmax_people = 100000\n")

@@ -18,14 +18,34 @@ MEASURE = Path(__file__).parents[2] / "benchmarks" / "measure.py"
 def test_cases_are_measured_and_every_check_holds(tmp_path: Path) -> None:
     words = [
         f"--case={case}"
-        for case in ("live submissions", "first look", "forms", "growth", "board", "status", "rush", "help", "disk")
+        for case in (
+            "live submissions",
+            "first look",
+            "forms",
+            "growth",
+            "board",
+            "status",
+            "rush",
+            "help",
+            "disk",
+            "graded rush",
+        )
     ]
     done = subprocess.run(
         [sys.executable, MEASURE, "--quick", "--folder", tmp_path, *words], env=environment(), capture_output=True,
         text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    for title in ("first look at", "rush of forms", "after one more", "board", "rush: 500", "--help", "one writer"):
+    for title in (
+        "first look at",
+        "rush of forms",
+        "after one more",
+        "board",
+        "rush: 500",
+        "--help",
+        "one writer",
+        "with a worker",
+    ):
         assert title in done.stdout
     for title in ("list 500 submissions", "500 grades"):
         assert title in done.stdout or not shutil.which("wrk")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mograder.domain.results import CellFailure, CheckResult, CheckStatus, LimitReached, Outcome, RunReport
 from mograder.grading.limits import Limits, Tests
+from mograder.grading.passes import CheckPlan
 from mograder.grading.plan import Plan
 from mograder.grading.run import CheckCell, Course, Row, Stop
 from mograder.notebook.marks import check_calls, check_names
@@ -44,23 +45,24 @@ def our_failure(error: str) -> RunReport:
     return RunReport(Outcome.OUR_FAILURE, error=error)
 
 
-def compose(tests: Tests, model: Model, course: Course, answers: Plan, checks: Plan, isolated: bool) -> RunReport:
+def compose(tests: Tests, model: Model, course: Course, answers: Plan, checks: CheckPlan) -> RunReport:
     """The report; `changed_cells` and times are the caller's to add."""
     writer = _Writer(tests, model, course, answers, checks)
     results = writer.checks()
     failures = (*answers.failures, *writer.failures())
     limits = tuple(dict.fromkeys(writer.limits))
     outcome = Outcome.LIMIT if limits else Outcome.CODE_FAILED if failures else Outcome.GRADED
-    return RunReport(outcome, results, failures, limits, isolated=isolated)
+    return RunReport(outcome, results, failures, limits, isolated=tests.isolate)
 
 
 class _Writer:
-    def __init__(self, tests: Tests, model: Model, course: Course, answers: Plan, checks: Plan) -> None:
+    def __init__(self, tests: Tests, model: Model, course: Course, answers: Plan, checks: CheckPlan) -> None:
         self._tests = tests
         self._model = model
         self._course = course
         self._answers = answers
-        self._checks = checks
+        self._checks = checks.plan
+        self._again = checks.again
         self.limits: list[LimitReached] = []
 
     def failures(self) -> list[CellFailure]:
@@ -87,6 +89,7 @@ class _Writer:
             cell = self._course.checks.get(place)
             expected = self._model.labels.get(place, {})
             labels = dict.fromkeys([*expected, *(cell.rows if cell else ())])
+            labels = dict.fromkeys(label for label in labels if self._counts(label, place))
             for label in labels:
                 found[label] = self._check(label, place, cell, expected.get(label, 1.0))
             if cell is not None:
@@ -98,6 +101,13 @@ class _Writer:
                         label, CheckStatus.NOT_RUN, ("this check did not run",), 0.0, 1.0, False
                     )
         return tuple(found.values())
+
+    def _counts(self, label: str, place: int) -> bool:
+        """Whether a check is taken from this cell: of a cell that runs in both passes a visible one from the first."""
+        hidden = label in self._tests.source.hidden
+        if place in self._again:
+            return hidden or label not in self._model.labels.get(self._again[place], {})
+        return not hidden or place not in self._again.values()
 
     def _check(self, label: str, place: int, cell: CheckCell | None, total: float) -> CheckResult:
         rows = cell.rows.get(label) if cell is not None else None

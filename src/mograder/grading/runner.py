@@ -20,7 +20,8 @@ from mograder.grading import report
 from mograder.grading.environment import Environment
 from mograder.grading.limits import Limits, Tests, data_files
 from mograder.grading.modules import preloaded
-from mograder.grading.plan import Plan, plan, plan_submission
+from mograder.grading.passes import plan_checks
+from mograder.grading.plan import Plan, plan_submission
 from mograder.grading.reading import check_cost
 from mograder.grading.run import Course, Job, Run
 from mograder.grading.sandbox import DataFile, Sandbox
@@ -28,7 +29,7 @@ from mograder.grading.warm import Setup, Warm, WarmFailed
 from mograder.notebook.cells import Notebook, NotebookError, parse, read_text
 from mograder.notebook.hashes import changed_cells
 from mograder.notebook.release import make_release
-from mograder.notebook.source import answer_names, check_notebook, without_solutions
+from mograder.notebook.source import answer_names
 
 __all__ = ["DataFile", "Grader", "Limits", "Tests", "data_files"]
 _TRIES = 2  # of a run that failed for a reason of ours
@@ -47,11 +48,7 @@ class Grader:
         source = tests.source
         self._wanted = answer_names(source)
         self._release = parse(make_release(source).text)
-        self._checks = plan(parse(check_notebook(source)))
-        codes = {without_solutions(cell, source.blocks).code for cell in source.check_cells}
-        self._check_places = frozenset(
-            place for place, cell in enumerate(self._checks.notebook.cells) if cell.code in codes
-        )
+        self._checks = plan_checks(source)
         # A sandbox dies with the thread that has started it: this one lives as long as the grader.
         self._starter = ThreadPoolExecutor(1, "mograder-grading")
         self._slots: queue.SimpleQueue[tuple[Warm, Warm]] = queue.SimpleQueue()
@@ -102,7 +99,7 @@ class Grader:
             except (WarmFailed, OSError) as error:
                 fault = str(error)
                 continue
-            made = report.compose(self._tests, model, course, answers, self._checks, self._tests.isolate)
+            made = report.compose(self._tests, model, course, answers, self._checks)
             seconds = round(time.monotonic() - began, 3)
             return replace(made, changed_cells=changed, cpu_seconds=round(course.cpu_seconds, 3), wall_seconds=seconds)
         return report.our_failure(fault)
@@ -115,12 +112,12 @@ class Grader:
                     answers = plan_submission(self._tests.source.notebook, self._wanted)
                 ran = self._run(answers, None)
                 with self._reading:
-                    self._model = report.model_of(ran, self._checks)
+                    self._model = report.model_of(ran, self._checks.plan)
             return self._model
 
     def _run(self, answers: Plan, model: report.Model | None) -> Course:
         job = Job(
-            answers, self._checks, self._check_places, self._wanted, f"{self._tests.assignment}.py",
+            answers, self._checks.plan, self._checks.places, self._wanted, f"{self._tests.assignment}.py",
             None if model is None else model.policy, self._tests.isolate, self._tests.limits,
         )  # fmt: skip
         with self._slot() as (first, second):
@@ -135,7 +132,7 @@ class Grader:
             self._slots.put(pair)
 
     def _warm(self, role: str, slot: int) -> Warm:
-        notebook: Notebook = self._checks.notebook if role == "checks" else self._tests.source.notebook
+        notebook: Notebook = self._checks.plan.notebook if role == "checks" else self._tests.source.notebook
         leave = self._tests.source.check_cells if role == "answers" else ()
         own = {file.name.split("/")[0].removesuffix(".py") for file in self._tests.files}
         modules = tuple(name for name in preloaded(notebook, leave) if name.split(".")[0] not in own)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import codecs
+import functools
 import io
 import json
 import re
@@ -139,6 +140,7 @@ def parse(text: str) -> Notebook:
         raise NotebookError("an expression is nested too deeply to be read") from None
 
 
+@functools.lru_cache(256)  # most cells of a submission are the instructor's, and the same in all of them
 def names_of(code: str) -> tuple[frozenset[str], frozenset[str]]:
     """(refs, defs) of a cell's code, as in `Cell`; both empty where the code is no Python of its own."""
     try:
@@ -160,6 +162,7 @@ def names_of(code: str) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(_shared(read - defs - caught)), frozenset(_shared(defs))
 
 
+@functools.lru_cache(256)
 def dedent(code: str) -> str:
     """Without the indentation of its first line, as marimo does it.
 

@@ -42,8 +42,10 @@ def changed_cells(release: Notebook, submission: Notebook) -> tuple[str, ...]:
         if not left[value]:
             changed.append(describe(cell))
         left[value] -= 1 if left[value] else 0
-    named = {cell_hash(cell): describe(cell) for cell in expected}
-    doubled = [f"{name} ({theirs[value]} times)" for value, name in named.items() if theirs[value] > wanted[value]]
+    known = {cell_hash(cell): cell for cell in expected}
+    doubled = [
+        f"{describe(cell)} ({theirs[value]} times)" for value, cell in known.items() if theirs[value] > wanted[value]
+    ]
     return tuple(changed + doubled)
 
 

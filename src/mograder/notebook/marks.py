@@ -123,10 +123,15 @@ def check_calls(text: str, graders: frozenset[str] | None = None) -> tuple[Check
 
 
 def _calls(tree: ast.AST, graders: frozenset[str] | None) -> Iterator[CheckCall]:
+    ends = {"check"} if graders is None else {name.rpartition(".")[2] for name in graders}
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
-        name = ast.unparse(node.func) if isinstance(node.func, ast.Name | ast.Attribute) else ""
+        function = node.func
+        end = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+        if end not in ends:
+            continue
+        name = ast.unparse(function)
         if name not in graders if graders is not None else name != "check" and not name.endswith(".check"):
             continue
         label = _argument(node, 0, "label")

@@ -116,8 +116,17 @@ def check_notebook(source: Source) -> str:
 
 def without_solutions(cell: Cell, blocks: tuple[Block, ...]) -> Cell:
     """The cell with `pass` in the place of each solution."""
+    return _without(cell, blocks_in(cell, blocks, BlockKind.SOLUTION))
+
+
+def without_hidden_tests(cell: Cell, blocks: tuple[Block, ...]) -> Cell:
+    """The cell with `pass` in the place of each solution, and of each block of hidden tests."""
+    return _without(cell, tuple(each for kind in BlockKind for each in blocks_in(cell, blocks, kind)))
+
+
+def _without(cell: Cell, blocks: tuple[Block, ...]) -> Cell:
     lines = cell.code.split("\n")
-    for block in reversed(blocks_in(cell, blocks, BlockKind.SOLUTION)):
+    for block in sorted(blocks, key=lambda each: -each.begin):
         first, last = block.begin - cell.line, block.end - cell.line
         indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
         lines[first : last + 1] = [indent + "pass"]

@@ -1,6 +1,9 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["marimo>=0.20"]
+# dependencies = ["marimo>=0.20", "mograder"]
+# mograder-assignment = "hw2"
+# mograder-hidden-tests = true
+# mograder-cell-hashes = "f2c3fa09,461e06a2,a6f87617,bc713b95,f574f854,61bd4f0e,6b8b99e3,5eb422b8,2e04508a,6ae44547,9c4e7705,b50af00e,5a33498d,89ea7e84,d3586b2b,f2ea1b62,6c806d42,e3a18062,b5f5459d,a6ee0c5a"
 # ///
 
 import marimo
@@ -11,51 +14,37 @@ app = marimo.App(app_title="Fitting a line: how fast does tea cool?")
 with app.setup(hide_code=True):
     import csv
     import math
-    import reprlib
     import statistics
-    from dataclasses import dataclass
 
     import marimo as mo
+    from mograder.runtime import Grader
+
+
+@app.cell(hide_code=True)
+def _():
+    # === MOGRADER: MARKS ===
+    _marks = {
+        "Exercise 1": 4,
+        "Exercise 2": 6,
+        "Exercise 3": 5,
+        "Exercise 4": 5,
+        "Exercise 5": 5,
+        "Exercise 6": 5,
+    }
+    grader = Grader(_marks)
+    return (grader,)
 
 
 @app.cell(hide_code=True)
 def _():
     # What the check cells use. You need not read it; please leave it as it is.
-    @dataclass(frozen=True)
-    class Verdict:
-        exercise: str
-        fault: str | None = None
-
-        @property
-        def solved(self):
-            return self.fault is None
-
-        def _display_(self):
-            if self.solved:
-                return mo.callout(mo.md(f"**{self.exercise} is solved.**"), kind="success")
-            return mo.callout(mo.md(f"**{self.exercise} is not solved yet.** {self.fault}"), kind="warn")
-
     def agrees(got, wanted):
         if isinstance(wanted, list | tuple):
             same_length = isinstance(got, list | tuple) and len(got) == len(wanted)
             return same_length and all(map(agrees, got, wanted))
-        if isinstance(wanted, int | float) and not isinstance(wanted, bool):
-            return isinstance(got, int | float) and math.isclose(got, wanted, rel_tol=1e-6, abs_tol=1e-9)
-        return got == wanted
+        return isinstance(got, int | float) and math.isclose(got, wanted, rel_tol=1e-6, abs_tol=1e-9)
 
-    def check(exercise, *claims):
-        """The first claim (hint, call, wanted) whose call does not give what is wanted decides."""
-        for hint, call, wanted in claims:
-            try:
-                got = call()
-            except Exception as error:
-                return Verdict(exercise, f"{hint} Trying it raised `{type(error).__name__}: {error}`.")
-            if not agrees(got, wanted):
-                seen = "" if got is None or got is ... else f" Yours gives `{reprlib.repr(got)}`."
-                return Verdict(exercise, hint + seen)
-        return Verdict(exercise)
-
-    return (check,)
+    return (agrees,)
 
 
 @app.cell(hide_code=True)
@@ -74,7 +63,7 @@ def _():
 
     The logarithm turns the curve into a straight line, and a straight line we can fit. Then we ask the
     data whether Newton was right about this mug. Write the functions yourself; the module `statistics` is
-    for the checks. 30 points in all.
+    for the checks. A few more checks are made when you hand in. 30 points in all.
     """)
     return
 
@@ -113,25 +102,27 @@ def clean(rows):
 
 
 @app.cell(hide_code=True)
-def _(check, rows):
+def _(agrees, grader, rows):
     _good = {"minute": "3", "tea_c": "70.5", "room_c": "21.0"}
-    check_1 = check(
-        "Exercise 1",
-        (
-            "A row of text should become a tuple of numbers: `[(3.0, 70.5, 21.0)]`.",
-            lambda: clean([_good]),
-            [(3.0, 70.5, 21.0)],
-        ),
-        (
-            "A row whose `tea_c` is the empty string should be left out.",
-            lambda: len(clean([_good, _good | {"tea_c": ""}])),
-            1,
-        ),
-        ("A row with 85.0 should be left out.", lambda: len(clean([_good | {"tea_c": "85.0"}, _good])), 1),
-        ("Of the file's 121 rows 115 should remain.", lambda: len(clean(rows)), 115),
+    _reading = (3.0, 70.5, 21.0)
+    _cleaned = clean(rows)
+    grader.check(
+        "Exercise 1: clean the readings",
+        [
+            (agrees(clean([_good]), [_reading]), "A row of text should become a tuple of numbers: `[(3.0, 70.5, 21.0)]`."),
+            (
+                agrees(clean([_good, _good | {"tea_c": ""}]), [_reading]),
+                "A row whose `tea_c` is the empty string should be left out.",
+            ),
+            (agrees(clean([_good | {"tea_c": "85.0"}, _good]), [_reading]), "A row with 85.0 should be left out."),
+            (
+                isinstance(_cleaned, list) and len(_cleaned) == 115,
+                "Of the file's 121 rows 115 should remain.",
+            ),
+        ],
     )
-    check_1
-    return (check_1,)
+    # HIDDEN TESTS
+    return
 
 
 @app.cell(hide_code=True)
@@ -156,27 +147,23 @@ def fit_line(x, y):
 
 
 @app.cell(hide_code=True)
-def _(check):
-    check_2 = check(
-        "Exercise 2",
-        (
-            "Through (0, 1), (1, 3), (2, 5) goes the line with slope 2 and intercept 1: return `(2, 1)`.",
-            lambda: fit_line([0, 1, 2], [1, 3, 5]),
-            (2, 1),
-        ),
-        (
-            "A level line has slope 0: `fit_line([1, 2, 6], [4, 4, 4])`.",
-            lambda: fit_line([1, 2, 6], [4, 4, 4]),
-            (0, 4),
-        ),
-        (
-            "Points that do not lie on a line: `fit_line([0, 1, 2, 5], [1, 0, 2, 7])`.",
-            lambda: fit_line([0, 1, 2, 5], [1, 0, 2, 7]),
-            tuple(statistics.linear_regression([0, 1, 2, 5], [1, 0, 2, 7])),
-        ),
+def _(agrees, grader):
+    grader.check(
+        "Exercise 2: least squares",
+        [
+            (
+                agrees(fit_line([0, 1, 2], [1, 3, 5]), (2, 1)),
+                "Through (0, 1), (1, 3), (2, 5) goes the line with slope 2 and intercept 1: return `(2, 1)`.",
+            ),
+            (agrees(fit_line([1, 2, 6], [4, 4, 4]), (0, 4)), "A level line has slope 0: `fit_line([1, 2, 6], [4, 4, 4])`."),
+            (
+                agrees(fit_line([0, 1, 2, 5], [1, 0, 2, 7]), tuple(statistics.linear_regression([0, 1, 2, 5], [1, 0, 2, 7]))),
+                "Points that do not lie on a line: `fit_line([0, 1, 2, 5], [1, 0, 2, 7])`.",
+            ),
+        ],
     )
-    check_2
-    return (check_2,)
+    # HIDDEN TESTS
+    return
 
 
 @app.cell(hide_code=True)
@@ -203,25 +190,39 @@ def _(rows):
 
 
 @app.cell(hide_code=True)
-def _(check, log_excess, minutes, rows, start_excess, tau):
-    # The answers, by another road: the lists from the text, the line from the standard library.
-    _good = [row for row in rows if row["tea_c"] not in ("", "85.0")]
+def _(rows):
+    # The answers, by another road: the lists from the text, for a line from the standard library.
+    _good = [row for row in rows if row["tea_c"] and float(row["tea_c"]) != 85]
     true_minutes = [float(row["minute"]) for row in _good]
     true_log_excess = [math.log(float(row["tea_c"]) - float(row["room_c"])) for row in _good]
+    return true_log_excess, true_minutes
+
+
+@app.cell(hide_code=True)
+def _(
+    agrees,
+    grader,
+    log_excess,
+    minutes,
+    start_excess,
+    tau,
+    true_log_excess,
+    true_minutes,
+):
     _slope, _intercept = statistics.linear_regression(true_minutes, true_log_excess)
-    check_3 = check(
-        "Exercise 3",
-        ("`minutes` is the first of each reading's three numbers.", lambda: minutes, true_minutes),
-        ("`log_excess` is `math.log(tea - room)` of each reading.", lambda: log_excess, true_log_excess),
-        (r"`tau` should be positive and near 50 minutes: the slope is $-1/\tau$.", lambda: tau, -1 / _slope),
-        (
-            "`start_excess` should be near 55 °C: the intercept is its logarithm.",
-            lambda: start_excess,
-            math.exp(_intercept),
-        ),
+    grader.check(
+        "Exercise 3: the time constant",
+        [
+            (agrees(minutes, true_minutes), "`minutes` is the first of each reading's three numbers."),
+            (agrees(log_excess, true_log_excess), "`log_excess` is `math.log(tea - room)` of each reading."),
+            (agrees(tau, -1 / _slope), r"`tau` should be positive and near 50 minutes: the slope is $-1/\tau$."),
+            (
+                agrees(start_excess, math.exp(_intercept)),
+                "`start_excess` should be near 55 °C: the intercept is its logarithm.",
+            ),
+        ],
     )
-    check_3
-    return check_3, true_log_excess, true_minutes
+    return
 
 
 @app.cell(hide_code=True)
@@ -242,26 +243,26 @@ def residuals(x, y, slope, intercept):
 
 
 @app.cell(hide_code=True)
-def _(check):
-    check_4 = check(
-        "Exercise 4",
-        (
-            "`residuals([0, 1], [1, 5], 2, 1)` should be `[0, 2]`: the second point lies 2 above the line.",
-            lambda: residuals([0, 1], [1, 5], 2, 1),
-            [0, 2],
-        ),
-        (
-            "`residuals([10], [0], 1, 0)` should be `[-10]`: below the line is negative.",
-            lambda: residuals([10], [0], 1, 0),
-            [-10],
-        ),
+def _(agrees, grader):
+    grader.check(
+        "Exercise 4: look at what is left over",
+        [
+            (
+                agrees(residuals([0, 1], [1, 5], 2, 1), [0, 2]),
+                "`residuals([0, 1], [1, 5], 2, 1)` should be `[0, 2]`: the second point lies 2 above the line.",
+            ),
+            (
+                agrees(residuals([10], [0], 1, 0), [-10]),
+                "`residuals([10], [0], 1, 0)` should be `[-10]`: below the line is negative.",
+            ),
+        ],
     )
-    check_4
-    return (check_4,)
+    # HIDDEN TESTS
+    return
 
 
 @app.cell(hide_code=True)
-def _(check_2, check_3, check_4, true_log_excess, true_minutes):
+def _(true_log_excess, true_minutes):
     def _dots(x, y):
         """The residuals over time, zero as a line."""
         top = max(map(abs, y))
@@ -275,12 +276,13 @@ def _(check_2, check_3, check_4, true_log_excess, true_minutes):
             f'<line x1="20" x2="600" y1="80" y2="80" stroke-dasharray="4"/>{dots}</svg>'
         )
 
-    if check_2.solved and check_3.solved and check_4.solved:
-        _shown = _dots(
-            true_minutes, residuals(true_minutes, true_log_excess, *fit_line(true_minutes, true_log_excess))
-        )
+    _line = fit_line(true_minutes, true_log_excess)
+    _solved = isinstance(_line, tuple) and len(_line) == 2
+    _left = residuals(true_minutes, true_log_excess, *_line) if _solved else None
+    if isinstance(_left, list) and len(_left) == len(true_minutes) and any(_left):
+        _shown = _dots(true_minutes, _left)
     else:
-        _shown = mo.md("*When exercises 2 to 4 are solved, the residuals over time are drawn here.*")
+        _shown = mo.md("*When exercises 2 and 4 are solved, the residuals over time are drawn here.*")
     _shown
     return
 
@@ -307,20 +309,24 @@ def _(log_excess, minutes):
 
 
 @app.cell(hide_code=True)
-def _(check, tau_late, true_log_excess, true_minutes, within_one_degree):
+def _(
+    agrees,
+    grader,
+    tau_late,
+    true_log_excess,
+    true_minutes,
+    within_one_degree,
+):
     _first = next(i for i, minute in enumerate(true_minutes) if minute >= 30)
     _slope, _intercept = statistics.linear_regression(true_minutes[_first:], true_log_excess[_first:])
-    check_5 = check(
-        "Exercise 5",
-        ("`tau_late` should be a little larger than `tau`.", lambda: tau_late, -1 / _slope),
-        (
-            "`within_one_degree` is where the line crosses zero.",
-            lambda: within_one_degree,
-            -_intercept / _slope,
-        ),
+    grader.check(
+        "Exercise 5: a better fit, and how far to trust it",
+        [
+            (agrees(tau_late, -1 / _slope), "`tau_late` should be a little larger than `tau`."),
+            (agrees(within_one_degree, -_intercept / _slope), "`within_one_degree` is where the line crosses zero."),
+        ],
     )
-    check_5
-    return (check_5,)
+    return
 
 
 @app.cell(hide_code=True)
@@ -336,8 +342,9 @@ def _():
 
 
 @app.cell
-def _():
-    mo.md(r"""
+def written_analysis():
+    response_text = "*Your answer here.*"
+    response_text = r"""
     The residuals are positive at the start, negative in the middle and positive again towards the end: a
     bow, not a cloud. So the tea cools faster at first than the line says, and slower later; the local
     time constant grows from about 45 to 52 minutes. Hot tea also loses heat by evaporation, which falls
@@ -345,17 +352,22 @@ def _():
     The prediction of about 206 minutes lies far outside the recording, where the room's own drift is
     nearly as large as the excess, so I would quote it as "three and a half hours, give or take a quarter
     of an hour".
-    """)
+    """
+    mo.md(response_text)
     return
 
 
 @app.cell(hide_code=True)
-def _(check_1, check_2, check_3, check_4, check_5):
-    _solved = sum(check.solved for check in (check_1, check_2, check_3, check_4, check_5))
-    mo.md(f"""
+def _(grader):
+    grader.scores()
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
     ---
-    **{_solved} of 5** exercises are solved, and one is read by a person. Hand in as often as you like; the
-    last one counts: `mograder https submit "hw2" hw2.py`
+    Hand in as often as you like; the last one counts: `mograder https submit "hw2" hw2.py`
     """)
     return
 

@@ -1,6 +1,9 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["marimo>=0.20"]
+# dependencies = ["marimo>=0.20", "mograder"]
+# mograder-assignment = "hw3"
+# mograder-hidden-tests = true
+# mograder-cell-hashes = "2b4b15dd,549c99d4,a6f87617,45d8af2a,f53cca8b,d789ada9,77361047,28058c01,8a14fc2e,3824868d,7152c618,9b4ed177,029be08d,a8211143,4b625e97,92351e03,9786c490,8e221d55,9b455c73,e0eed650,b5f5459d,0e91632a"
 # ///
 
 import marimo
@@ -12,53 +15,39 @@ with app.setup(hide_code=True):
     import csv
     import math
     import random
-    import reprlib
     import statistics
-    from dataclasses import dataclass
 
     import marimo as mo
+    from mograder.runtime import Grader
 
     import charts
 
 
 @app.cell(hide_code=True)
 def _():
+    # === MOGRADER: MARKS ===
+    _marks = {
+        "Exercise 1": 4,
+        "Exercise 2": 2,
+        "Exercise 3": 6,
+        "Exercise 4": 6,
+        "Exercise 5": 6,
+        "Exercise 6": 6,
+    }
+    grader = Grader(_marks)
+    return (grader,)
+
+
+@app.cell(hide_code=True)
+def _():
     # What the check cells use. You need not read it; please leave it as it is.
-    @dataclass(frozen=True)
-    class Verdict:
-        exercise: str
-        fault: str | None = None
-
-        @property
-        def solved(self):
-            return self.fault is None
-
-        def _display_(self):
-            if self.solved:
-                return mo.callout(mo.md(f"**{self.exercise} is solved.**"), kind="success")
-            return mo.callout(mo.md(f"**{self.exercise} is not solved yet.** {self.fault}"), kind="warn")
-
     def agrees(got, wanted):
         if isinstance(wanted, list | tuple):
             same_length = isinstance(got, list | tuple) and len(got) == len(wanted)
             return same_length and all(map(agrees, got, wanted))
-        if isinstance(wanted, int | float) and not isinstance(wanted, bool):
-            return isinstance(got, int | float) and math.isclose(got, wanted, rel_tol=1e-6, abs_tol=1e-9)
-        return got == wanted
+        return isinstance(got, int | float) and math.isclose(got, wanted, rel_tol=1e-6, abs_tol=1e-9)
 
-    def check(exercise, *claims):
-        """The first claim (hint, call, wanted) whose call does not give what is wanted decides."""
-        for hint, call, wanted in claims:
-            try:
-                got = call()
-            except Exception as error:
-                return Verdict(exercise, f"{hint} Trying it raised `{type(error).__name__}: {error}`.")
-            if not agrees(got, wanted):
-                seen = "" if got is None or got is ... else f" Yours gives `{reprlib.repr(got)}`."
-                return Verdict(exercise, hint + seen)
-        return Verdict(exercise)
-
-    return (check,)
+    return (agrees,)
 
 
 @app.cell(hide_code=True)
@@ -73,7 +62,7 @@ def _():
     Both questions have an answer that needs no formula and no table of a distribution, only a computer
     that shuffles cards patiently. The heights are in `data/seedlings.csv`, what its columns mean in
     `data/codebook.md`; `charts.py` draws the pictures (use it, leave it unchanged). Only this notebook is
-    handed in. 30 points in all.
+    handed in; a few more checks are made then. 30 points in all.
     """)
     return
 
@@ -100,26 +89,32 @@ def _():
 @app.function
 def heights(rows, treatment):
     """The heights in millimetres of the seedlings with that treatment."""
-    return ...
+    # YOUR CODE HERE
+    pass
 
 
 @app.cell(hide_code=True)
-def _(check, rows):
+def _(rows):
     control = [int(row["height_mm"]) for row in rows if row["treatment"] == "control"]
     compost = [int(row["height_mm"]) for row in rows if row["treatment"] == "compost"]
-    check_1 = check(
-        "Exercise 1",
-        ('`heights(rows, "control")` should be 36 numbers.', lambda: len(heights(rows, "control")), 36),
-        (
-            "They should be numbers in the order of the rows, not text.",
-            lambda: heights(rows, "control"),
-            control,
-        ),
-        ("It should work for the compost, too.", lambda: heights(rows, "compost"), compost),
-        ("A treatment that nobody got has no heights: `[]`.", lambda: heights(rows, "sand"), []),
+    return compost, control
+
+
+@app.cell(hide_code=True)
+def _(agrees, compost, control, grader, rows):
+    grader.check(
+        "Exercise 1: sort into groups",
+        [
+            (
+                agrees(heights(rows, "control"), control),
+                '`heights(rows, "control")` should be 36 numbers in the order of the rows, not text.',
+            ),
+            (agrees(heights(rows, "compost"), compost), "It should work for the compost, too."),
+            (agrees(heights(rows, "sand"), []), "A treatment that nobody got has no heights: `[]`."),
+        ],
     )
-    check_1
-    return check_1, compost, control
+    # HIDDEN TESTS
+    return
 
 
 @app.cell
@@ -142,18 +137,20 @@ def _():
 @app.function
 def difference(a, b):
     """The mean of b less the mean of a."""
-    return ...
+    # YOUR CODE HERE
+    pass
 
 
 @app.cell(hide_code=True)
-def _(check):
-    check_2 = check(
-        "Exercise 2",
-        ("`difference([1, 3], [7])` should be 5.", lambda: difference([1, 3], [7]), 5),
-        ("`difference([7], [1, 3])` should be -5: the sign matters.", lambda: difference([7], [1, 3]), -5),
+def _(agrees, grader):
+    grader.check(
+        "Exercise 2: the difference",
+        [
+            (agrees(difference([1, 3], [7]), 5), "`difference([1, 3], [7])` should be 5."),
+            (agrees(difference([7], [1, 3]), -5), "`difference([7], [1, 3])` should be -5: the sign matters."),
+        ],
     )
-    check_2
-    return (check_2,)
+    return
 
 
 @app.cell(hide_code=True)
@@ -175,42 +172,39 @@ def _():
 @app.function
 def shuffled_difference(a, b, rng):
     """The difference after the values of both groups are dealt out anew; a and b stay as they are."""
-    return ...
+    # YOUR CODE HERE
+    pass
 
 
 @app.cell(hide_code=True)
-def _(check):
+def _(grader):
     def _many(a, b):
         rng = random.Random(1)
-        return [shuffled_difference(a, b, rng) for _ in range(200)]
+        return [shuffled_difference(a, b, rng) for _ in range(50)]
 
-    def _lists_after():
-        a, b = [1, 2, 3], [4, 5, 6]
-        shuffled_difference(a, b, random.Random(1))
-        return a, b
-
-    check_3 = check(
-        "Exercise 3",
-        ("When all values are equal the difference is 0.", lambda: set(_many([5, 5], [5, 5, 5])), {0}),
-        (
-            "With `[0]` and `[1]` it should sometimes be 1 and sometimes -1.",
-            lambda: set(_many([0], [1])),
-            {-1, 1},
-        ),
-        (
-            "The groups keep their sizes: with `[0, 0, 0]` and `[6]` it is 6 or -2.",
-            lambda: set(_many([0, 0, 0], [6])),
-            {-2, 6},
-        ),
-        ("The lists `a` and `b` should be the same after the call.", _lists_after, ([1, 2, 3], [4, 5, 6])),
-        (
-            "Use `rng` for the shuffling: the same seed should give the same differences.",
-            lambda: _many([1, 2, 3], [4, 5, 6]) == _many([1, 2, 3], [4, 5, 6]),
-            True,
-        ),
+    _a, _b = [1, 2, 3], [4, 5, 6]
+    _is_number = isinstance(shuffled_difference(_a, _b, random.Random(1)), int | float)
+    grader.check(
+        "Exercise 3: shuffle once",
+        [
+            (set(_many([5, 5], [5, 5, 5])) == {0}, "When all values are equal the difference is 0."),
+            (set(_many([0], [1])) == {-1, 1}, "With `[0]` and `[1]` it should sometimes be 1 and sometimes -1."),
+            (
+                set(_many([0, 0, 0], [6])) == {-2, 6},
+                "The groups keep their sizes: with `[0, 0, 0]` and `[6]` it is 6 or -2.",
+            ),
+            (
+                _is_number and (_a, _b) == ([1, 2, 3], [4, 5, 6]),
+                "The lists `a` and `b` should be the same after the call.",
+            ),
+            (
+                _is_number and _many([1, 2, 3], [4, 5, 6]) == _many([1, 2, 3], [4, 5, 6]),
+                "Use `rng` for the shuffling: the same seed should give the same differences.",
+            ),
+        ],
     )
-    check_3
-    return (check_3,)
+    # HIDDEN TESTS
+    return
 
 
 @app.cell(hide_code=True)
@@ -221,7 +215,7 @@ def _():
     How often does chance alone make a difference as large as the one observed, *in either direction*? Of
     `repeats` shuffled differences let $k$ be the number whose absolute value is at least that of the
     observed one. The deal that really happened is one of the possible ones and is counted, too, so that
-    the answer is never zero:
+    the answer is never zero. Make one generator for all of them, `random.Random(seed)`:
 
     $$p = \frac{k + 1}{\text{repeats} + 1}$$
     """)
@@ -229,37 +223,40 @@ def _():
 
 
 @app.function
-def p_value(a, b, repeats, rng):
+def p_value(a, b, repeats, seed):
     """The share of deals with a difference at least as large as that of a and b, either way."""
-    return ...
+    # YOUR CODE HERE
+    pass
 
 
 @app.cell(hide_code=True)
-def _(check):
+def _(agrees, grader):
     def _p(a, b, repeats=999):
-        return p_value(a, b, repeats, random.Random(2))
+        return p_value(a, b, repeats, 2)
 
-    check_4 = check(
-        "Exercise 4",
-        ("Two equal groups have $p = 1$: each deal is as large as 0.", lambda: _p([1, 2, 3], [1, 2, 3]), 1),
-        (
-            "Without a single shuffle only the real deal is counted: $p = 1$.",
-            lambda: _p([0, 0], [9, 9], repeats=0),
-            1,
-        ),
-        (
-            "With `[0]` and `[1]` both deals are as large as the real one: $p = 1$. Count either direction.",
-            lambda: _p([0], [1]),
-            1,
-        ),
-        (
-            "For `[0, 1, 2, 3]` and `[10, 11, 12, 13]` it should be near 2 in 70: of 70 deals two part them.",
-            lambda: 0.015 < _p([0, 1, 2, 3], [10, 11, 12, 13]) < 0.045,
-            True,
-        ),
+    def _is_near(p):
+        return isinstance(p, int | float) and 0.015 < p < 0.045
+
+    grader.check(
+        "Exercise 4: shuffle often",
+        [
+            (agrees(_p([1, 2, 3], [1, 2, 3]), 1), "Two equal groups have $p = 1$: each deal is as large as 0."),
+            (
+                agrees(_p([0, 0], [9, 9], repeats=0), 1),
+                "Without a single shuffle only the real deal is counted: $p = 1$.",
+            ),
+            (
+                agrees(_p([0], [1]), 1),
+                "With `[0]` and `[1]` both deals are as large as the real one: $p = 1$. Count either direction.",
+            ),
+            (
+                _is_near(_p([0, 1, 2, 3], [10, 11, 12, 13])),
+                "For `[0, 1, 2, 3]` and `[10, 11, 12, 13]` it should be near 2 in 70: of 70 deals two part them.",
+            ),
+        ],
     )
-    check_4
-    return (check_4,)
+    # HIDDEN TESTS
+    return
 
 
 @app.cell(hide_code=True)
@@ -270,20 +267,17 @@ def _():
 
 
 @app.cell(hide_code=True)
-def _(check_2, check_3, check_4, compost, control, repeats):
-    if check_2.solved and check_3.solved and check_4.solved:
-        _rng = random.Random(3)
-        _observed = difference(control, compost)
+def _(compost, control, repeats):
+    _rng = random.Random(3)
+    _observed = difference(control, compost)
+    _shuffled = [shuffled_difference(control, compost, _rng) for _ in range(repeats.value)]
+    _p = p_value(control, compost, repeats.value, seed=3)
+    if all(isinstance(number, int | float) for number in (_observed, _p, *_shuffled)):
         _shown = mo.vstack(
             [
-                charts.histogram(
-                    [shuffled_difference(control, compost, _rng) for _ in range(repeats.value)],
-                    marks=[-_observed, _observed],
-                    unit="mm",
-                ),
+                charts.histogram(_shuffled, marks=[-_observed, _observed], unit="mm"),
                 mo.md(
-                    f"Observed: {_observed:.1f} mm (lines). With {repeats.value} shuffles "
-                    f"$p$ = {p_value(control, compost, repeats.value, _rng):.3f}."
+                    f"Observed: {_observed:.1f} mm (lines). With {repeats.value} shuffles $p$ = {_p:.3f}."
                 ),
             ]
         )
@@ -300,59 +294,57 @@ def _():
 
     Had we grown other seedlings, the difference would have come out a little differently. The *bootstrap*
     lets the sample stand for all seedlings: draw from `a` as many values as it has, *with replacement*
-    (`rng.choices`), the same from `b`, and note the difference; do so `repeats` times. Sort the differences
-    and return, as `(low, high)`, those at the positions `int(0.025 * repeats)` and
-    `int(0.975 * repeats)`: between them lie the middle 95 %.
+    (`rng.choices`), the same from `b`, and note the difference; do so `repeats` times, with one generator,
+    `random.Random(seed)`. Sort the differences and return, as `(low, high)`, those at the positions
+    `int(0.025 * repeats)` and `int(0.975 * repeats)`: between them lie the middle 95 %.
     """)
     return
 
 
 @app.function
-def bootstrap_interval(a, b, repeats, rng):
+def bootstrap_interval(a, b, repeats, seed):
     """(low, high): the middle 95 % of the differences of resampled groups."""
-    return ...
+    # YOUR CODE HERE
+    pass
 
 
 @app.cell(hide_code=True)
-def _(check, compost, control):
-    def _width(a, b):
-        low, high = bootstrap_interval(a, b, 1000, random.Random(4))
-        return high - low
-
-    def _middle(a, b):
-        low, high = bootstrap_interval(a, b, 1000, random.Random(4))
-        return (low + high) / 2
+def _(agrees, compost, control, grader):
+    def _interval(a, b, repeats=1000):
+        found = bootstrap_interval(a, b, repeats, 4)
+        return found if isinstance(found, list | tuple) and len(found) == 2 else (math.nan, math.nan)
 
     # For groups of this size the interval is about as wide as the textbook's 2 * 1.96 standard errors.
     _textbook = 2 * 1.96 * math.sqrt(statistics.variance(control) / 36 + statistics.variance(compost) / 36)
     _difference = statistics.mean(compost) - statistics.mean(control)
-    check_5 = check(
-        "Exercise 5",
-        (
-            "Groups without scatter leave no doubt: for `[1, 1]` and `[4, 4, 4]` it should be `(3, 3)`.",
-            lambda: bootstrap_interval([1, 1], [4, 4, 4], 100, random.Random(4)),
-            (3, 3),
-        ),
-        (
-            "The observed difference should lie near the middle of the interval.",
-            lambda: abs(_middle(control, compost) - _difference) < 0.5,
-            True,
-        ),
-        (
-            "The width is not right. Is it the middle 95 %, with replacement, from each group its own number?",
-            lambda: 0.85 < _width(control, compost) / _textbook < 1.15,
-            True,
-        ),
+    _low, _high = _interval(control, compost)
+    grader.check(
+        "Exercise 5: how large is it?",
+        [
+            (
+                agrees(_interval([1, 1], [4, 4, 4], 100), (3, 3)),
+                "Groups without scatter leave no doubt: for `[1, 1]` and `[4, 4, 4]` it should be `(3, 3)`.",
+            ),
+            (
+                abs((_low + _high) / 2 - _difference) < 0.5,
+                "The observed difference should lie near the middle of the interval.",
+            ),
+            (
+                0.85 < (_high - _low) / _textbook < 1.15,
+                "The width is not right. Is it the middle 95 %, with replacement, from each group its own number?",
+            ),
+        ],
     )
-    check_5
-    return (check_5,)
+    # HIDDEN TESTS
+    return
 
 
 @app.cell
 def _():
     # Your p and your interval for the seedlings, with 2000 repeats each
-    p = ...
-    interval = ...
+    p = interval = ...
+    # YOUR CODE HERE
+    pass
     mo.md(f"p = {p}, 95 % interval = {interval} mm")
     return
 
@@ -370,20 +362,25 @@ def _():
 
 
 @app.cell
-def _():
-    mo.md(r"""
-    *Your answer here.*
-    """)
+def written_analysis():
+    response_text = "*Your answer here.*"
+    # YOUR CODE HERE
+    pass
+    mo.md(response_text)
     return
 
 
 @app.cell(hide_code=True)
-def _(check_1, check_2, check_3, check_4, check_5):
-    _solved = sum(check.solved for check in (check_1, check_2, check_3, check_4, check_5))
-    mo.md(f"""
+def _(grader):
+    grader.scores()
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
     ---
-    **{_solved} of 5** exercises are solved, and one is read by a person. Hand in as often as you like; the
-    last one counts: `mograder https submit "hw3" hw3.py`
+    Hand in as often as you like; the last one counts: `mograder https submit "hw3" hw3.py`
     """)
     return
 

@@ -1,0 +1,430 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["marimo>=0.20", "mograder"]
+# ///
+
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(app_title="Is the difference real? Shuffling and resampling")
+
+with app.setup(hide_code=True):
+    import csv
+    import math
+    import random
+    import statistics
+
+    import marimo as mo
+    from mograder.runtime import Grader
+
+    import charts
+
+
+@app.cell(hide_code=True)
+def _():
+    # === MOGRADER: MARKS ===
+    _marks = {
+        "Exercise 1": 4,
+        "Exercise 2": 2,
+        "Exercise 3": 6,
+        "Exercise 4": 6,
+        "Exercise 5": 6,
+        "Exercise 6": 6,
+    }
+    grader = Grader(_marks)
+    return (grader,)
+
+
+@app.cell(hide_code=True)
+def _():
+    # What the check cells use. You need not read it; please leave it as it is.
+    def agrees(got, wanted):
+        if isinstance(wanted, list | tuple):
+            same_length = isinstance(got, list | tuple) and len(got) == len(wanted)
+            return same_length and all(map(agrees, got, wanted))
+        return isinstance(got, int | float) and math.isclose(got, wanted, rel_tol=1e-6, abs_tol=1e-9)
+
+    return (agrees,)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    # 3 · Is the difference real? Shuffling and resampling
+
+    Seventy-two tomato seedlings grew for three weeks, half of them in potting mix, half in potting mix
+    with compost. Those with compost came out taller on average. But two halves of *one* group would
+    differ a little, too: could chance alone have made this difference, and how large may it be in truth?
+
+    Both questions have an answer that needs no formula and no table of a distribution, only a computer
+    that shuffles cards patiently. The heights are in `data/seedlings.csv`, what its columns mean in
+    `data/codebook.md`; `charts.py` draws the pictures (use it, leave it unchanged). Only this notebook is
+    handed in; a few more checks are made then. 30 points in all.
+    """)
+    return
+
+
+@app.cell
+def _():
+    with (mo.notebook_dir() / "data" / "seedlings.csv").open(newline="") as _file:
+        rows = list(csv.DictReader(_file))  # one dictionary of strings a seedling
+
+    mo.ui.table(rows, page_size=6, selection=None)
+    return (rows,)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Exercise 1: sort into groups (4 points)
+
+    Return the heights of one treatment, as numbers, in the order of the rows.
+    """)
+    return
+
+
+@app.function
+def heights(rows, treatment):
+    """The heights in millimetres of the seedlings with that treatment."""
+    ### BEGIN SOLUTION
+    return [int(row["height_mm"]) for row in rows if row["treatment"] == treatment]
+    ### END SOLUTION
+
+
+@app.cell(hide_code=True)
+def _(rows):
+    control = [int(row["height_mm"]) for row in rows if row["treatment"] == "control"]
+    compost = [int(row["height_mm"]) for row in rows if row["treatment"] == "compost"]
+    return compost, control
+
+
+@app.cell(hide_code=True)
+def _(agrees, compost, control, grader, rows):
+    grader.check(
+        "Exercise 1: sort into groups",
+        [
+            (
+                agrees(heights(rows, "control"), control),
+                '`heights(rows, "control")` should be 36 numbers in the order of the rows, not text.',
+            ),
+            (agrees(heights(rows, "compost"), compost), "It should work for the compost, too."),
+            (agrees(heights(rows, "sand"), []), "A treatment that nobody got has no heights: `[]`."),
+        ],
+    )
+    ### BEGIN HIDDEN TESTS
+    _two = [{"treatment": "sand", "height_mm": "12"}, {"treatment": "sandy", "height_mm": "9"}]
+    grader.check("Exercise 1: other rows", [(agrees(heights(_two, "sand"), [12]), "a name that begins with another")])
+    ### END HIDDEN TESTS
+    return
+
+
+@app.cell
+def _(compost, control):
+    # From here on the two lists are `control` and `compost`.
+    charts.strips({"control": control, "compost": compost}, unit="mm")
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Exercise 2: the difference (2 points)
+
+    By how much is the mean of `b` larger than the mean of `a`?
+    """)
+    return
+
+
+@app.function
+def difference(a, b):
+    """The mean of b less the mean of a."""
+    ### BEGIN SOLUTION
+    return sum(b) / len(b) - sum(a) / len(a)
+    ### END SOLUTION
+
+
+@app.cell(hide_code=True)
+def _(agrees, grader):
+    grader.check(
+        "Exercise 2: the difference",
+        [
+            (agrees(difference([1, 3], [7]), 5), "`difference([1, 3], [7])` should be 5."),
+            (agrees(difference([7], [1, 3]), -5), "`difference([7], [1, 3])` should be -5: the sign matters."),
+        ],
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Exercise 3: shuffle once (6 points)
+
+    Suppose that compost does nothing. Then the labels "control" and "compost" are mere names, and any
+    other way to deal them out to the same seventy-two heights would have been as likely. So: put both
+    lists in one pile, shuffle it, deal out as many as `a` had to a new first group and the rest to a
+    second, and return their difference.
+
+    `rng` is a random generator with `rng.shuffle(a_list)` and others; use no other, so that your notebook
+    gives the same answer each time it runs.
+    """)
+    return
+
+
+@app.function
+def shuffled_difference(a, b, rng):
+    """The difference after the values of both groups are dealt out anew; a and b stay as they are."""
+    ### BEGIN SOLUTION
+    pile = [*a, *b]
+    rng.shuffle(pile)
+    return difference(pile[: len(a)], pile[len(a) :])
+    ### END SOLUTION
+
+
+@app.cell(hide_code=True)
+def _(grader):
+    def _many(a, b):
+        rng = random.Random(1)
+        return [shuffled_difference(a, b, rng) for _ in range(50)]
+
+    _a, _b = [1, 2, 3], [4, 5, 6]
+    _is_number = isinstance(shuffled_difference(_a, _b, random.Random(1)), int | float)
+    grader.check(
+        "Exercise 3: shuffle once",
+        [
+            (set(_many([5, 5], [5, 5, 5])) == {0}, "When all values are equal the difference is 0."),
+            (set(_many([0], [1])) == {-1, 1}, "With `[0]` and `[1]` it should sometimes be 1 and sometimes -1."),
+            (
+                set(_many([0, 0, 0], [6])) == {-2, 6},
+                "The groups keep their sizes: with `[0, 0, 0]` and `[6]` it is 6 or -2.",
+            ),
+            (
+                _is_number and (_a, _b) == ([1, 2, 3], [4, 5, 6]),
+                "The lists `a` and `b` should be the same after the call.",
+            ),
+            (
+                _is_number and _many([1, 2, 3], [4, 5, 6]) == _many([1, 2, 3], [4, 5, 6]),
+                "Use `rng` for the shuffling: the same seed should give the same differences.",
+            ),
+        ],
+    )
+    ### BEGIN HIDDEN TESTS
+    grader.check(
+        "Exercise 3: other groups",
+        [(set(_many([1, 1], [3])) == {2, -1}, "the difference of b and a, also where they differ in size")],
+    )
+    ### END HIDDEN TESTS
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Exercise 4: shuffle often (6 points)
+
+    How often does chance alone make a difference as large as the one observed, *in either direction*? Of
+    `repeats` shuffled differences let $k$ be the number whose absolute value is at least that of the
+    observed one. The deal that really happened is one of the possible ones and is counted, too, so that
+    the answer is never zero. Make one generator for all of them, `random.Random(seed)`:
+
+    $$p = \frac{k + 1}{\text{repeats} + 1}$$
+    """)
+    return
+
+
+@app.function
+def p_value(a, b, repeats, seed):
+    """The share of deals with a difference at least as large as that of a and b, either way."""
+    ### BEGIN SOLUTION
+    rng = random.Random(seed)
+    observed = abs(difference(a, b))
+    as_large = sum(abs(shuffled_difference(a, b, rng)) >= observed for _ in range(repeats))
+    return (as_large + 1) / (repeats + 1)
+    ### END SOLUTION
+
+
+@app.cell(hide_code=True)
+def _(agrees, grader):
+    def _p(a, b, repeats=999):
+        return p_value(a, b, repeats, 2)
+
+    def _is_near(p):
+        return isinstance(p, int | float) and 0.015 < p < 0.045
+
+    grader.check(
+        "Exercise 4: shuffle often",
+        [
+            (agrees(_p([1, 2, 3], [1, 2, 3]), 1), "Two equal groups have $p = 1$: each deal is as large as 0."),
+            (
+                agrees(_p([0, 0], [9, 9], repeats=0), 1),
+                "Without a single shuffle only the real deal is counted: $p = 1$.",
+            ),
+            (
+                agrees(_p([0], [1]), 1),
+                "With `[0]` and `[1]` both deals are as large as the real one: $p = 1$. Count either direction.",
+            ),
+            (
+                _is_near(_p([0, 1, 2, 3], [10, 11, 12, 13])),
+                "For `[0, 1, 2, 3]` and `[10, 11, 12, 13]` it should be near 2 in 70: of 70 deals two part them.",
+            ),
+        ],
+    )
+    ### BEGIN HIDDEN TESTS
+    grader.check(
+        "Exercise 4: other groups",
+        [(_is_near(_p([10, 11, 12, 13], [0, 1, 2, 3])), "the same, the other way round")],
+    )
+    ### END HIDDEN TESTS
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    repeats = mo.ui.slider(100, 3000, 100, value=1000, label="shuffles", show_value=True)
+    repeats
+    return (repeats,)
+
+
+@app.cell(hide_code=True)
+def _(compost, control, repeats):
+    _rng = random.Random(3)
+    _observed = difference(control, compost)
+    _shuffled = [shuffled_difference(control, compost, _rng) for _ in range(repeats.value)]
+    _p = p_value(control, compost, repeats.value, seed=3)
+    if all(isinstance(number, int | float) for number in (_observed, _p, *_shuffled)):
+        _shown = mo.vstack(
+            [
+                charts.histogram(_shuffled, marks=[-_observed, _observed], unit="mm"),
+                mo.md(
+                    f"Observed: {_observed:.1f} mm (lines). With {repeats.value} shuffles $p$ = {_p:.3f}."
+                ),
+            ]
+        )
+    else:
+        _shown = mo.md("*When exercises 2 to 4 are solved, the shuffled differences are drawn here.*")
+    _shown
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Exercise 5: how large is it? The bootstrap (6 points)
+
+    Had we grown other seedlings, the difference would have come out a little differently. The *bootstrap*
+    lets the sample stand for all seedlings: draw from `a` as many values as it has, *with replacement*
+    (`rng.choices`), the same from `b`, and note the difference; do so `repeats` times, with one generator,
+    `random.Random(seed)`. Sort the differences and return, as `(low, high)`, those at the positions
+    `int(0.025 * repeats)` and `int(0.975 * repeats)`: between them lie the middle 95 %.
+    """)
+    return
+
+
+@app.function
+def bootstrap_interval(a, b, repeats, seed):
+    """(low, high): the middle 95 % of the differences of resampled groups."""
+    ### BEGIN SOLUTION
+    rng = random.Random(seed)
+    differences = sorted(
+        difference(rng.choices(a, k=len(a)), rng.choices(b, k=len(b))) for _ in range(repeats)
+    )
+    return differences[int(0.025 * repeats)], differences[int(0.975 * repeats)]
+    ### END SOLUTION
+
+
+@app.cell(hide_code=True)
+def _(agrees, compost, control, grader):
+    def _interval(a, b, repeats=1000):
+        found = bootstrap_interval(a, b, repeats, 4)
+        return found if isinstance(found, list | tuple) and len(found) == 2 else (math.nan, math.nan)
+
+    # For groups of this size the interval is about as wide as the textbook's 2 * 1.96 standard errors.
+    _textbook = 2 * 1.96 * math.sqrt(statistics.variance(control) / 36 + statistics.variance(compost) / 36)
+    _difference = statistics.mean(compost) - statistics.mean(control)
+    _low, _high = _interval(control, compost)
+    grader.check(
+        "Exercise 5: how large is it?",
+        [
+            (
+                agrees(_interval([1, 1], [4, 4, 4], 100), (3, 3)),
+                "Groups without scatter leave no doubt: for `[1, 1]` and `[4, 4, 4]` it should be `(3, 3)`.",
+            ),
+            (
+                abs((_low + _high) / 2 - _difference) < 0.5,
+                "The observed difference should lie near the middle of the interval.",
+            ),
+            (
+                0.85 < (_high - _low) / _textbook < 1.15,
+                "The width is not right. Is it the middle 95 %, with replacement, from each group its own number?",
+            ),
+        ],
+    )
+    ### BEGIN HIDDEN TESTS
+    _below, _above = _interval(compost, control)
+    grader.check(
+        "Exercise 5: other groups",
+        [(abs((_below + _above) / 2 + _difference) < 0.5 and _below < _above, "the other way round")],
+    )
+    ### END HIDDEN TESTS
+    return
+
+
+@app.cell
+def _(compost, control):
+    # Your p and your interval for the seedlings, with 2000 repeats each
+    p = interval = ...
+    ### BEGIN SOLUTION
+    p = p_value(control, compost, 2000, seed=20300308)
+    interval = bootstrap_interval(control, compost, 2000, seed=20300308)
+    ### END SOLUTION
+    mo.md(f"p = {p}, 95 % interval = {interval} mm")
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Exercise 6: in your own words (6 points)
+
+    What do $p$ and the interval say about compost, and what do they not say? Then read the codebook once
+    more: the compost was given to whole *trays*. Why may shuffling single seedlings be too optimistic,
+    and what would you shuffle instead? Five or six sentences; this one is read by a person.
+    """)
+    return
+
+
+@app.cell
+def written_analysis():
+    response_text = "*Your answer here.*"
+    ### BEGIN SOLUTION
+    response_text = r"""
+    If compost did nothing, a difference of 4.9 mm or more would turn up in about one or two deals of a
+    hundred, so chance alone is a poor explanation. The interval says that the seedlings gain between
+    about 1 and 9 mm: likely something, perhaps very little. It does not say that compost is the cause,
+    nor that $p$ is the probability that it does nothing. Seedlings of one tray share their soil, water
+    and place on the bench, so six of them are not six independent witnesses, and the scatter between
+    trays is what counts. I would take the mean of each tray and deal out the labels among the twelve
+    trays; with six against six there are 924 deals, so all of them can be tried.
+    """
+    ### END SOLUTION
+    mo.md(response_text)
+    return
+
+
+@app.cell(hide_code=True)
+def _(grader):
+    grader.scores()
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ---
+    Hand in as often as you like; the last one counts: `mograder https submit "hw3" hw3.py`
+    """)
+    return
+
+
+if __name__ == "__main__":
+    app.run()
