@@ -54,6 +54,23 @@ def test_what_the_last_worker_said_of_an_assignment_is_known_to_all(open_again: 
     assert other.jobs.readiness() == {HW1: said, HW2: Readiness(HW2, ReadyState.READY, NOON)}
 
 
+def test_the_first_lock_of_what_a_notebook_wants_stays(open_again: Open) -> None:
+    store, other = open_again(), open_again()
+
+    def kept(wanted: str, lock: str, state: ReadyState = ReadyState.READY) -> tuple[str, str]:
+        store.jobs.report(Readiness(HW1, state, NOON, "lab", "", wanted, lock))
+        found = other.jobs.readiness()[HW1]
+        return found.wanted, found.lock
+
+    assert kept("", "", ReadyState.BUILDING) == ("", "")
+    assert kept("numpy", "numpy==2.1") == ("numpy", "numpy==2.1")
+    assert kept("numpy", "numpy==2.2") == ("numpy", "numpy==2.1")
+    assert kept("numpy", "") == ("numpy", "numpy==2.1")  # a machine that has it anyhow
+    assert kept("", "", ReadyState.FAILED) == ("numpy", "numpy==2.1")
+    assert kept("scipy", "scipy==1") == ("scipy", "scipy==1")
+    assert kept("nothing", "") == ("nothing", "")
+
+
 def test_a_claimed_job_is_nobody_elses_until_its_lease_ends(open_again: Open) -> None:
     first, second = open_again(), open_again()
     submit_work(first, SIGNER, ALICE, b"one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -75,6 +76,8 @@ if sys.argv[1] == "venv":
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", sys.argv[-1]], check=True)
 if "broken-package" in " ".join(open(each).read() for each in sys.argv if each.endswith(".in")):
     sys.exit("no solution found: broken-package")
+if sys.argv[2] == "install" and "not-for-this-platform" in open(sys.argv[-1]).read():
+    sys.exit("no wheel for this platform")
 if sys.argv[2] == "compile":
     pathlib.Path(sys.argv[-1]).write_text("marimo==1 --hash=sha256:00\\n")
 """)
@@ -95,6 +98,22 @@ def test_an_environment_is_built_once_for_all_who_ask_and_learns_none_of_our_set
     assert os.access(made[0].python, os.X_OK)
     assert built_environment(wanted, tmp_path / "cache") == made[0]
     assert built_environment(Wanted(("other==1",)), tmp_path / "cache").python != made[0].python
+
+
+def test_another_machine_installs_what_was_locked_and_makes_a_lock_of_its_own_where_it_cannot(
+    uv: Path, tmp_path: Path
+) -> None:
+    wanted, here, there = Wanted(("some-package==1",)), tmp_path / "cache", tmp_path / "another"
+    first = built_environment(wanted, here)
+    assert first.lock.startswith("marimo==1")
+    assert built_environment(wanted, here, first.lock) == first  # it is there already
+    lock = "marimo==0.9 --hash=sha256:00\n"
+    uv.write_text("")
+    made = environment_for(wanted, there, lock)
+    assert (made.lock, made.digest) == (lock, hashlib.sha256(lock.encode()).hexdigest())
+    assert uv.read_text().splitlines() == ["venv --no-project", "pip install"]
+    assert environment_for(wanted, there, "marimo==1 # not-for-this-platform\n").lock == first.lock
+    assert wanted.key != Wanted(wanted.dependencies, ">=3.12").key
 
 
 def test_a_build_that_fails_says_why_and_is_tried_again(uv: Path, tmp_path: Path) -> None:

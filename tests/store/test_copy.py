@@ -19,7 +19,7 @@ from mograder.domain.disclosure import Hidden
 from mograder.domain.errors import NameTaken, Usage, VerificationFailed
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
-from mograder.domain.grading_jobs import Announced
+from mograder.domain.grading_jobs import Announced, Readiness, ReadyState
 from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, FileName, Username
 from mograder.domain.regrade_jobs import RegradeJob
 from mograder.domain.release import Fetched
@@ -80,6 +80,7 @@ def root(tmp_path: Path) -> Path:
     assert failed
     store.jobs.finish(graded, signed_result(store, signer, graded))
     store.jobs.fail(failed, "no sandbox", NOON + SECOND)
+    store.jobs.report(Readiness(HW1, ReadyState.READY, NOON, "lab", "", "numpy", "numpy==2.1"))
     again = [RegradeJob(each.receipt, HW1, each.username, "r1", NOON, True) for each in (graded, failed)]
     store.regrades.start(again, "", NOTE)
     taken = store.regrades.claim("w", NOON, NOON, [HW1])
@@ -118,6 +119,7 @@ def all_of(store: Store) -> list[object]:
         [each and (each.name, each.size, each.read()) for each in (*files, *release_files, *feedback)],
         [round(each.modified) for each in feedback if each],
         store.jobs.announced(), store.jobs.waiting(), store.jobs.results(HW1), store.regrades.find(HW1),
+        store.jobs.readiness(),
         [replace(each, modified=0) for name in (HW1, HW2) for each in store.submissions.latest_files(name)],
     ]  # fmt: skip
 

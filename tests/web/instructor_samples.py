@@ -177,6 +177,10 @@ SAMPLES: dict[str, Page] = {
     "assignment-hard": assignment_page(board(HARD_PEOPLE, (HARD_TASK,)), problem=f"line 3: {SCRIPT}"),
     "assignment-graded": replace(assignment_page(board(FEW)), results=RESULTS, queue=QUEUE),
     "assignment-building": assignment_page(board(FEW), readiness=Readiness(HW1, ReadyState.BUILDING, NOW, "lab")),
+    "assignment-locked": assignment_page(
+        board(FEW),
+        readiness=Readiness(HW1, ReadyState.READY, NOW, "lab", "", "w", f"numpy==2.1 --hash=sha256:0\n{LONG}==1"),
+    ),
     "assignment-broken": assignment_page(
         board(FEW), readiness=Readiness(HW1, ReadyState.FAILED, NOW, SCRIPT, f"uv pip could not:\n{SCRIPT} {LONG}")
     ),

@@ -73,7 +73,9 @@ def regrade(
         chosen = course.release.assignment(COURSE_INSTRUCTOR, assignment)
         with contextlib.ExitStack() as stack:
             folders = stack.enter_context(sources_of(course, place, sources)).folders
-            exam = stack.enter_context(opened_exam(folders, chosen.name, None, Wishes({}, jobs, twice=twice)))
+            kept = course.store.jobs.readiness().get(chosen.name)
+            wishes = Wishes({}, jobs, twice=twice, locked=kept)
+            exam = stack.enter_context(opened_exam(folders, chosen.name, None, wishes))
             assert isinstance(course.signer, Ed25519Signer), "the factory gives a course this signer"
             person = Username.parse(user) if user else None
             results = grade_again(course, chosen, exam, jobs, person, course.signer)

@@ -65,6 +65,9 @@ class Exam:
     named: bool = False
     """What the notebook is called that is graded of a submission of several files, and whether the assignment says so.
     """
+    wanted: str = ""
+    lock: str = ""
+    """The locked environment, and the hash of what it is for; "" where the one that runs mograder is used."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from mograder.coursework.autograding import Exam, Runs
 from mograder.coursework.folders import GradingFolders
 from mograder.coursework.opening import graded_notebook
 from mograder.domain.errors import MograderError, Unreadable, Usage
+from mograder.domain.grading_jobs import Readiness
 from mograder.domain.grading_record import Tested
 from mograder.domain.grading_rules import GradingRules
 from mograder.domain.marks import Question, whole
@@ -29,13 +30,15 @@ from mograder.notebook.source import Source
 class Wishes:
     """What a command asks for beside the course's settings: limits, how many at once, and whether in a sandbox.
 
-    `twice`: each submission runs twice, and what differs between the runs is not charged to the student.
+    `twice`: each submission runs twice, and what differs between the runs is not charged to the student. `locked`
+    is the environment that is kept for the assignment, None for none.
     """
 
     limits: Mapping[str, float]
     jobs: int
     sandboxed: bool = True
     twice: bool = False
+    locked: Readiness | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,9 @@ def opened_exam(folders: GradingFolders, assignment: str, source: Path | None, w
     with _naming(path):
         questions = questions_of(tests.source, folders.rules(assignment).points)
     sandbox = find_sandbox() if wishes.sandboxed else None
-    environment = environment_for(wanted_by(text), environments())
+    wanted, kept = wanted_by(text), wishes.locked
+    lock = kept.lock if kept is not None and kept.wanted == wanted.key else ""
+    environment = environment_for(wanted, environments(), lock)
     files = {each.name: sha256_of(each.path) for each in tests.files}
     expected = folders.rules(assignment).expects
     notebook = graded_notebook(expected, path.name)
@@ -77,7 +82,8 @@ def opened_exam(folders: GradingFolders, assignment: str, source: Path | None, w
     with Grader(tests, environment, sandbox, wishes.jobs) as grader:
         runs = Twice(grader) if wishes.twice else grader
         yield Exam(
-            assignment, title, questions, tested, runs, known_texts(tests.source), notebook, bool(expected)
+            assignment, title, questions, tested, runs, known_texts(tests.source), notebook, bool(expected),
+            wanted.key, environment.lock,
         )  # fmt: skip
 
 

@@ -135,7 +135,8 @@ class Worker:
         if not tries:  # what is tried again has failed until it is there
             self._report(name, ReadyState.BUILDING)
         try:
-            exam = stack.enter_context(opened_exam(self._folders, name, None, Wishes({}, self._jobs)))
+            wishes = Wishes({}, self._jobs, locked=self._store.jobs.readiness().get(name))
+            exam = stack.enter_context(opened_exam(self._folders, name, None, wishes))
         except Exception as error:  # noqa: BLE001 (whatever it is, it must not stop what is graded beside it)
             stack.close()
             said = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
@@ -143,14 +144,16 @@ class Worker:
             self._report(name, ReadyState.FAILED, said)
             return _Open(stamp, None, stack, again=self._course.clock() + pause_after(tries + 1), tries=tries + 1)
         self._store.jobs.announce(name, Announced(exam.tested.tests, self._folders.file.grading_rules(name).hidden))
-        self._report(name, ReadyState.READY)
+        self._report(name, ReadyState.READY, wanted=exam.wanted, lock=exam.lock)
         self._say(f"{name} is graded, tests {exam.tested.tests[:12]}")
         self._release(name)
         return _Open(stamp, exam, stack)
 
-    def _report(self, name: AssignmentName, state: ReadyState, error: str = "") -> None:
+    def _report(
+        self, name: AssignmentName, state: ReadyState, error: str = "", wanted: str = "", lock: str = ""
+    ) -> None:
         """Tell instructors how far it is. `error` may be long: its end says what failed."""
-        said = Readiness(name, state, self._course.clock(), platform.node(), error[-LONGEST_ERROR:])
+        said = Readiness(name, state, self._course.clock(), platform.node(), error[-LONGEST_ERROR:], wanted, lock)
         self._store.jobs.report(said)
 
     # jobs

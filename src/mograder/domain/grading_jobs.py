@@ -99,7 +99,8 @@ class ReadyState(StrEnum):
 class Readiness:
     """What the last worker said of an assignment, at `moment` (Unix microseconds) on `machine`.
 
-    `error` is what went wrong, with the last lines of the program that failed; "" for nothing.
+    `error` is what went wrong, with the last lines of the program that failed; "" for nothing. `lock` is the locked
+    environment of what the notebook asks for, whose hash is `wanted`; "" where the worker's own will do.
     """
 
     assignment: AssignmentName
@@ -107,6 +108,14 @@ class Readiness:
     moment: int
     machine: str = ""
     error: str = ""
+    wanted: str = ""
+    lock: str = ""
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The packages of the locked environment, with their versions."""
+        words = (line.split() for line in self.lock.splitlines())
+        return tuple(found[0] for found in words if found and "==" in found[0])
 
 
 class JobsStore(Protocol):
@@ -121,7 +130,10 @@ class JobsStore(Protocol):
         ...
 
     def report(self, readiness: Readiness) -> None:
-        """Keep what a worker says of an assignment, in the place of what was said before."""
+        """Keep what a worker says of an assignment, in the place of what was said before.
+
+        Of several locks for the same `wanted` the first stays, also when a worker names nothing that is wanted.
+        """
         ...
 
     def readiness(self) -> dict[AssignmentName, Readiness]:

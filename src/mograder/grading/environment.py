@@ -29,6 +29,9 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from mograder.domain.errors import BadRequest, MograderError
 
 _BLOCK = re.compile(r"(?m)^# /// script\s*$\n(?P<content>(?:^#(?: .*)?$\n)+?)^# ///\s*$")
+LOCK = "requirements.txt"
+"""The file of a built environment that says what is in it, with hashes."""
+
 _OURS = ("mograder", "mograder-course")  # mograder's runtime is given by the grader itself
 
 
@@ -51,14 +54,23 @@ class Wanted:
     dependencies: tuple[str, ...]
     requires_python: str = ""
 
+    @property
+    def key(self) -> str:
+        """A hash of it, by which a lock is known to be for just this."""
+        return _digest([self.requires_python, *self.dependencies])
+
 
 @dataclass(frozen=True)
 class Environment:
-    """A Python that runs notebooks. `folders` is all of it on the disk; `digest` names what is installed."""
+    """A Python that runs notebooks. `folders` is all of it on the disk; `digest` names what is installed.
+
+    `lock` is what was installed, as uv writes it, and `digest` its SHA-256; "" for the environment that runs mograder.
+    """
 
     python: str
     folders: tuple[str, ...]
     digest: str
+    lock: str = ""
 
 
 def wanted_by(text: str) -> Wanted:
@@ -80,12 +92,18 @@ def wanted_by(text: str) -> Wanted:
     return Wanted(tuple(sorted(asked)), python)
 
 
-def environment_for(wanted: Wanted, cache: Path) -> Environment:
+def environment_for(wanted: Wanted, cache: Path, lock: str = "") -> Environment:
     """The environment that satisfies it: the running one, or one in `cache`, built there the first time.
 
-    Raises EnvironmentFailed when uv cannot build it.
+    It is built by the `lock` of another machine, if there is one ("" for none), unless that cannot be installed here:
+    then it is locked anew. Raises EnvironmentFailed when uv cannot build it.
     """
-    return current_environment() if satisfied(wanted) else built_environment(wanted, cache)
+    if satisfied(wanted):
+        return current_environment()
+    if lock:
+        with contextlib.suppress(EnvironmentFailed):  # of another platform
+            return built_environment(wanted, cache, lock)
+    return built_environment(wanted, cache)
 
 
 def satisfied(wanted: Wanted) -> bool:
@@ -118,18 +136,25 @@ def current_environment() -> Environment:
     return Environment(sys.executable, folders, _digest([sys.version, *dict.fromkeys(installed)]))
 
 
-def built_environment(wanted: Wanted, cache: Path) -> Environment:
-    """One made by uv, under the hash of what is wanted."""
+def built_environment(wanted: Wanted, cache: Path, lock: str = "") -> Environment:
+    """One made by uv, under the hash of what is wanted, and of the `lock` where it is by another one."""
     asked = [*wanted.dependencies, *(["marimo"] if not any(map(_is_marimo, wanted.dependencies)) else [])]
     digest = _digest([sys.platform, wanted.requires_python, *asked])
+    if lock and _locked(cache / digest[:32]) != lock:
+        digest = _digest([digest, lock])
     folder = cache / digest[:32]
     done = folder / "environment.json"
     if not done.is_file():
         cache.mkdir(parents=True, exist_ok=True)
         with private_lock(cache / f"{digest[:32]}.lock"):
             if not done.is_file():
-                _build(folder, asked, wanted.requires_python)
+                _build(folder, asked, wanted.requires_python, lock)
     return _read(folder)
+
+
+def _locked(folder: Path) -> str:
+    """The lock of what is built there, "" where nothing is."""
+    return (folder / LOCK).read_text() if (folder / "environment.json").is_file() else ""
 
 
 def private_lock(path: Path) -> FileLock:
@@ -139,19 +164,24 @@ def private_lock(path: Path) -> FileLock:
     return FileLock(path, mode=0o600)
 
 
-def _build(folder: Path, asked: Sequence[str], requires_python: str) -> None:
+def _build(folder: Path, asked: Sequence[str], requires_python: str, lock: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "asked.in").write_text("".join(f"{each}\n" for each in asked))
     python = requires_python or f">={sys.version_info[0]}.{sys.version_info[1]}"
     _uv("venv", "--no-project", "--python", python, str(folder / "venv"))
     program = str(folder / "venv" / "bin" / "python")
-    locked = str(folder / "requirements.txt")
-    _uv("pip", "compile", "--quiet", "--generate-hashes", "--python", program, str(folder / "asked.in"), "-o", locked)
+    locked = str(folder / LOCK)
+    if lock:
+        (folder / LOCK).write_text(lock)
+    else:
+        # Without a header, which would name a folder of this machine.
+        how = ("--quiet", "--generate-hashes", "--no-header", "--no-annotate", "--python", program)
+        _uv("pip", "compile", *how, str(folder / "asked.in"), "-o", locked)
     _uv("pip", "install", "--quiet", "--require-hashes", "--link-mode", "copy", "--python", program, "-r", locked)
     words = [program, "-I", "-c", "import json, sys; print(json.dumps([sys.prefix, sys.base_prefix, *sys.path]))"]
     folders = _folders(json.loads(_ran(words, check=True).stdout))
-    digest = _digest([(folder / "requirements.txt").read_text()])
+    digest = _digest([(folder / LOCK).read_text()])
     unfinished = folder / "environment.json.new"
     unfinished.write_text(json.dumps({"python": program, "folders": folders, "digest": digest}))
     unfinished.replace(folder / "environment.json")
@@ -159,7 +189,7 @@ def _build(folder: Path, asked: Sequence[str], requires_python: str) -> None:
 
 def _read(folder: Path) -> Environment:
     made = json.loads((folder / "environment.json").read_text())
-    return Environment(made["python"], tuple(made["folders"]), made["digest"])
+    return Environment(made["python"], tuple(made["folders"]), made["digest"], (folder / LOCK).read_text())
 
 
 def _ran(words: Sequence[str], check: bool = False) -> subprocess.CompletedProcess[str]:

@@ -53,6 +53,7 @@ from mograder.store.shared.rows import (
     EVENT_COLUMNS,
     EXTENSION_COLUMNS,
     MARKING_COLUMNS,
+    READINESS_COLUMNS,
     RECEIPT_COLUMNS,
     RESULT_COLUMNS,
     receipt_values,
@@ -74,6 +75,7 @@ TABLES = {
         "receipt, assignment, username, attempt, received, tries, not_before, error, finished", "receipt"
     ),
     "grading_results": (RESULT_COLUMNS, "receipt, tests"),
+    "grading_readiness": (READINESS_COLUMNS, "assignment"),
     "regrade_jobs": (  # without claims as well
         "receipt, assignment, username, regrade, started, twice, tries, not_before, error, tests, graded, signed",
         "receipt",

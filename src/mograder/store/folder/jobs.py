@@ -16,6 +16,7 @@ from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.rows import places, where_asked
 from mograder.store.shared.rows import (
     JOB_COLUMNS,
+    KEEP_LOCK,
     READINESS_COLUMNS,
     RESULT_COLUMNS,
     job_of,
@@ -87,7 +88,10 @@ class FolderJobs:
         return {AssignmentName(name): Announced(tests, Hidden(hidden)) for name, tests, hidden in rows}
 
     def report(self, readiness: Readiness) -> None:
-        sql = f"INSERT OR REPLACE INTO grading_readiness ({READINESS_COLUMNS}) VALUES ({places(READINESS_COLUMNS)})"
+        sql = (
+            f"INSERT INTO grading_readiness ({READINESS_COLUMNS}) VALUES ({places(READINESS_COLUMNS)}) "
+            f"ON CONFLICT (assignment) DO UPDATE SET {KEEP_LOCK}"
+        )
         self._ledger.write(lambda connection: connection.execute(sql, readiness_values(readiness)))
 
     def readiness(self) -> dict[AssignmentName, Readiness]:

@@ -42,7 +42,7 @@ MIGRATIONS = (
     "ledger_013.sql",
     "ledger_014.sql",
     "ledger_015.sql",
-    "ledger_018.sql",
+    "ledger_016.sql",
 )
 
 

@@ -30,5 +30,7 @@ CREATE TABLE grading_readiness (
     state      TEXT NOT NULL,                 -- building, ready or failed
     moment     INTEGER NOT NULL,              -- since when
     machine    TEXT NOT NULL,                 -- where the worker runs that says so
-    error      TEXT NOT NULL                  -- the last lines of it; '' for none
+    error      TEXT NOT NULL,                 -- the last lines of it; '' for none
+    wanted     TEXT NOT NULL,                 -- what the environment is locked for (SHA-256); '' where nothing is locked
+    lock       TEXT NOT NULL                  -- the locked environment, as uv writes it
 ) STRICT;

@@ -16,6 +16,7 @@ from mograder.store.postgres.rows import count_change, places, where_asked
 from mograder.store.postgres.tables import CourseTables
 from mograder.store.shared.rows import (
     JOB_COLUMNS,
+    KEEP_LOCK,
     READINESS_COLUMNS,
     RESULT_COLUMNS,
     job_of,
@@ -110,8 +111,7 @@ class PostgresJobs:
     def report(self, readiness: Readiness) -> None:
         sql = (
             f"INSERT INTO grading_readiness (course, {READINESS_COLUMNS}) VALUES (%s, {places(READINESS_COLUMNS)}) "
-            "ON CONFLICT (course, assignment) DO UPDATE SET state = excluded.state, moment = excluded.moment, "
-            "machine = excluded.machine, error = excluded.error"
+            f"ON CONFLICT (course, assignment) DO UPDATE SET {KEEP_LOCK}"
         )
         values = (self._course, *readiness_values(readiness))
         self._tables.write(lambda connection: connection.execute(sql, values))

@@ -28,5 +28,7 @@ CREATE TABLE grading_readiness (
     moment     bigint NOT NULL,               -- since when
     machine    text NOT NULL,                 -- where the worker runs that says so
     error      text NOT NULL,                 -- the last lines of it; '' for none
+    wanted     text NOT NULL,                 -- what the environment is locked for (SHA-256); '' where nothing is locked
+    lock       text NOT NULL,                 -- the locked environment, as uv writes it
     PRIMARY KEY (course, assignment)
 );

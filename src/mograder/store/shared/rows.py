@@ -34,6 +34,12 @@ JOB_COLUMNS = ", ".join(each.name for each in fields(Job))
 
 READINESS_COLUMNS = ", ".join(each.name for each in fields(Readiness))
 
+KEEP_LOCK = """state = excluded.state, moment = excluded.moment, machine = excluded.machine, error = excluded.error,
+lock = CASE WHEN excluded.wanted IN ('', grading_readiness.wanted) AND grading_readiness.lock <> ''
+    THEN grading_readiness.lock ELSE excluded.lock END,
+wanted = CASE WHEN excluded.wanted = '' THEN grading_readiness.wanted ELSE excluded.wanted END"""
+"""What a newer row of `grading_readiness` changes: the first lock of what is wanted stays."""
+
 RESULT_COLUMNS = ", ".join(each.name for each in fields(Result))
 
 REGRADE_COLUMNS = ", ".join(each.name for each in fields(RegradeJob))
