@@ -29,7 +29,7 @@ class Runs:
 
     seen: list[str] = field(default_factory=list)
 
-    def grade(self, submission: bytes, filename: str) -> RunReport:
+    def grade(self, submission: bytes, filename: str, show: object = None) -> RunReport:
         self.seen.append(filename)
         if submission == b"raises":
             raise RuntimeError("the disk is gone")
