@@ -205,7 +205,7 @@ def _patches() -> Iterator[Cheat]:
             def _encode(self, value, depth=0, *, again=True):
                 return {forged} if type(value) is int and value == 40 else _old(self, value, depth, again=again)
             _values.Encoder.encode = _encode
-        """}, spoils=("mean",) if number == 8 else ())  # fmt: skip
+        """}, spoils=("mean", "even") if number == 8 else ())  # fmt: skip
 
 
 FORGED = """
