@@ -78,7 +78,7 @@ def test_new_tests_are_shown_beside_the_old_ones_and_are_in_force_once_applied(
     assert len(course.store.jobs.results(HW1, Username("bob"))) == 2
     line = next(each for each in course.audit.events() if each.action == "regrade")
     assert (line.actor, line.subject) == (COURSE_INSTRUCTOR.username, "hw1")
-    assert "1 gain points, 0 lose points, 1 stay as they are" in line.detail
+    assert "1 gains points, 0 lose points, 1 stays as it is" in line.detail
     assert {each["is_new"] for each in regraded(course, capsys).values()} == {False}
 
 

@@ -76,7 +76,7 @@ def test_who_gains_who_loses_and_whose_letter_changes_is_seen_before_it_is_in_fo
     work(desk)
     found = look(desk)
     assert (found.waiting, found.new, found.failed) == (0, 3, ())
-    assert found.summary == "1 gain points, 1 lose points, 1 stay as they are, 2 letters change"
+    assert found.summary == "1 gains points, 1 loses points, 1 stays as it is, 2 letters change"
     gains, loses, stays = (row_of(found, user) for user in NEW)
     assert [(each.key, each.old, each.new) for each in gains.questions] == [("Q1", 2.5, 0), ("Q2", 13.3, 20)]
     assert (gains.change, gains.old_letter, gains.new_letter) == (4.2, "C", "B")
@@ -163,7 +163,7 @@ def test_what_cannot_be_graded_or_believed_is_named_and_stays(desk: Course, cloc
     work(desk)
     found = look(desk)
     assert (found.waiting, found.failed) == (0, (("s01", "no sandbox"), ("s02", "its record cannot be believed")))
-    assert found.summary == "0 gain points, 0 lose points, 1 stay as they are, 2 submissions could not be graded"
+    assert found.summary == "0 gain points, 0 lose points, 1 stays as it is, 2 submissions could not be graded"
     assert desk.regrades.apply(TEACHER, task(desk), found.version) == 1
     assert [points(desk, user) for user in NEW] == [15.8] * 3
 

@@ -75,7 +75,7 @@ def test_a_student_watches_the_result_come_and_sees_the_points_of_new_tests(
     expect(changes).to_contain_text("0 of 1 submission graded")
     instructor.evaluate("window.stayed = true")
     grade_what_waits(server)
-    expect(changes).to_contain_text("0 gain points, 1 lose points, 0 stay as they are")
+    expect(changes).to_contain_text("0 gain points, 1 loses points, 0 stay as they are")
     row = changes.get_by_role("row").filter(has_text="alice")
     expect(row).to_contain_text("30")
     expect(row).to_contain_text("Q1: 10 → 5")

@@ -127,7 +127,12 @@ def in_words(found: Iterable[Regraded], failed: int = 0) -> str:
     rows = tuple(found)
     gain, lose = (sum(sign * each.change > 0 for each in rows) for sign in (1, -1))
     unable = sum(each.failed for each in rows)
-    words = [f"{gain} gain points", f"{lose} lose points", f"{len(rows) - gain - lose - unable} stay as they are"]
+    same = len(rows) - gain - lose - unable
+    words = [
+        f"{gain} {'gains' if gain == 1 else 'gain'} points",
+        f"{lose} {'loses' if lose == 1 else 'lose'} points",
+        "1 stays as it is" if same == 1 else f"{same} stay as they are",
+    ]
     letters = sum(each.changes_letter for each in rows)
     words += [f"{counted(letters, 'letter')} {'changes' if letters == 1 else 'change'}"] if letters else []
     failed += unable
