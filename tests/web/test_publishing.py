@@ -24,7 +24,7 @@ def test_an_assignment_is_made_filled_and_seen_as_a_student_sees_it(
     tab.get_by_role("link", name="New assignment").click()
     tab.get_by_label("Name", exact=True).fill("hw2")
     tab.get_by_label("Title").fill("Loops <b>")
-    tab.get_by_label("Due").fill("2126-03-10T12:00")
+    tab.get_by_label("Due", exact=True).fill("2126-03-10T12:00")
     for name in ("one.py", "two.csv"):
         (tmp_path / name).write_text("x\n")
     tab.get_by_label("What students download").set_input_files([tmp_path / "one.py", tmp_path / "two.csv"])
