@@ -289,17 +289,13 @@ async def _say_when_answering(listening: socket.socket, tls: Tls | None, started
     context = None
     if tls is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = (
-            False,
-            ssl.CERT_NONE,
-        )  # our own server
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # our own server
     while True:
         with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection(host, port, ssl=context)
-            writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            if await reader.read(1):
-                started()
-                writer.close()
-                return
-            writer.close()
+            with contextlib.closing(writer):  # also when the server is stopped meanwhile
+                writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                if await reader.read(1):
+                    started()
+                    return
         await asyncio.sleep(0.01)
