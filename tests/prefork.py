@@ -69,8 +69,10 @@ class Process:
             return self.returncode
 
     def send_signal(self, number: int) -> None:
+        """Another process collects the exit code, so this one may have ended although nothing is reported yet."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
