@@ -28,9 +28,8 @@ from mograder.domain.assignments import (
     file_ending,
 )
 from mograder.domain.deadlines import OwnPenalties, Penalties, Schedule
-from mograder.domain.disclosure import Hidden
 from mograder.domain.errors import BadName, BadRequest, Unreadable
-from mograder.domain.grading_rules import LIMITS, GradingRules
+from mograder.domain.grading_rules import LIMITS, GradingRules, Hidden
 from mograder.domain.letters import LetterScale
 from mograder.domain.names import AssignmentName
 from mograder.text import DecodedText, decode, decode_certain

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from mograder.domain.chain import make_tombstone
-from mograder.domain.disclosure import Hidden
 from mograder.domain.grading_jobs import LEASE, TRIES, Announced, Job, Readiness, ReadyState, Result
+from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.store import Store
 from tests.contract.parts import NOTE, SIGNER, Open

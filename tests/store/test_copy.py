@@ -15,11 +15,11 @@ from mograder.cli import run
 from mograder.domain.access import Account, ExternalId, Role
 from mograder.domain.audit import Event
 from mograder.domain.chain import make_tombstone
-from mograder.domain.disclosure import Hidden
 from mograder.domain.errors import NameTaken, Usage, VerificationFailed
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.grading_jobs import Announced, Readiness, ReadyState
+from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, FileName, Username
 from mograder.domain.regrade_jobs import RegradeJob
 from mograder.domain.release import Fetched

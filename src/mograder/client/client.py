@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -430,10 +429,10 @@ def _value(reply: bytes | object, kind: type[Answer], **missing: object) -> Answ
     # A name of ours is a kind of str that no encoder knows.
     plain = {key: str(value) if isinstance(value, str) else value for key, value in missing.items()}
     filled = plain | {key: value for key, value in document.items() if value is not None}
-    for field in fields(kind):  # type: ignore[arg-type]
-        value = filled.get(field.name)
-        if str(field.type).startswith("str") and isinstance(value, int | float) and not isinstance(value, bool):
-            filled[field.name] = str(value)
+    for key, hint in kind.__annotations__.items():
+        value = filled.get(key)
+        if hint.startswith("str") and isinstance(value, int | float) and not isinstance(value, bool):
+            filled[key] = str(value)
     try:
         return msgspec.convert(filled, kind, strict=False)
     except (msgspec.ValidationError, RecursionError) as error:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from mograder.domain import deadlines
-from mograder.domain.disclosure import Hidden
+from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
 

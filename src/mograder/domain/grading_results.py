@@ -10,12 +10,13 @@ from mograder.domain import deadlines
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment, ResultsShown
 from mograder.domain.board import readable_grades
-from mograder.domain.disclosure import Hidden, ShownResult, for_instructor, for_student
-from mograder.domain.errors import MograderError, Unreadable
+from mograder.domain.disclosure import ShownResult, for_instructor, for_student
+from mograder.domain.errors import MograderError
 from mograder.domain.extensions import Extensions
 from mograder.domain.grades import of_person
 from mograder.domain.grading_jobs import Job, Readiness
 from mograder.domain.grading_record import GradingRecord
+from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Signer, latest_filename
 from mograder.domain.result_statement import KIND, ResultStatement
@@ -110,11 +111,6 @@ def _brief(record: GradingRecord) -> Brief:
     return Brief(
         report.outcome, marks.automatic, marks.possible_automatic, tuple(name for name, is_so in flags.items() if is_so)
     )
-
-
-def unreadable(text: str) -> GradingRecord:
-    """Reads no records: of a course that was put together without grading."""
-    raise Unreadable("this course reads no grading records", text[:20])
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,8 @@ from mograder.store.folder.store import FolderStore
 from mograder.store.folder.survey import FolderSurvey
 from mograder.store.shared import files
 from mograder.store.shared.findings import Finding, Findings, error, lasting, note, warning
+from mograder.store.shared.grading_rows import READINESS_COLUMNS, readiness_of
 from mograder.store.shared.manifest import MANIFEST
-from mograder.store.shared.rows import READINESS_COLUMNS, readiness_of
 
 SETTLES_WITHIN = 60
 """Seconds after which a submission that is still pending says that something keeps the server from finishing it."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from mograder.domain.disclosure import Hidden
 from mograder.domain.grading_jobs import TRIES, Announced, Job, Readiness, Result, new_job
+from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.rows import places, where_asked
-from mograder.store.shared.rows import (
+from mograder.store.shared.grading_rows import (
     JOB_COLUMNS,
     KEEP_LOCK,
     READINESS_COLUMNS,
