@@ -93,7 +93,7 @@ def test_what_waits_is_graded_once_with_a_signed_record(root: Path, opened: Call
     assert work(course, root)[0] == 3
     assert work(course, root)[0] == 0
     assert points(course) == {name: [wanted] for name, (_, wanted) in STUDENTS.items()}
-    assert course.store.jobs.waiting() == []
+    assert course.store.jobs.waiting(course.clock()) == []
 
 
 def test_a_file_that_is_not_what_was_submitted_is_given_back(root: Path, opened: Callable[[int], Course]) -> None:
@@ -104,7 +104,7 @@ def test_a_file_that_is_not_what_was_submitted_is_given_back(root: Path, opened:
     assert graded == 0
     assert "alice" in said[-1]
     assert points(course) == {}
-    assert "not what was submitted" in course.store.jobs.waiting()[0].error
+    assert "not what was submitted" in course.store.jobs.waiting(course.clock())[0].error
 
 
 def test_a_source_that_cannot_be_read_stops_no_other(root: Path, opened: Callable[[int], Course]) -> None:

@@ -118,7 +118,7 @@ def all_of(store: Store) -> list[object]:
         store.release.fetched(), store.grades.of(HW1), [each for each in store.audit.events() if each.action == "test"],
         [each and (each.name, each.size, each.read()) for each in (*files, *release_files, *feedback)],
         [round(each.modified) for each in feedback if each],
-        store.jobs.announced(), store.jobs.waiting(), store.jobs.results(HW1), store.regrades.find(HW1),
+        store.jobs.announced(), store.jobs.waiting(NOON), store.jobs.results(HW1), store.regrades.find(HW1),
         store.jobs.readiness(),
         [replace(each, modified=0) for name in (HW1, HW2) for each in store.submissions.latest_files(name)],
     ]  # fmt: skip

@@ -22,6 +22,9 @@ TRIES = 5
 LEASE = 120 * deadlines.SECOND
 """For how long a job belongs to the worker that claimed or renewed it, in microseconds."""
 
+RECENT = 3600 * deadlines.SECOND
+"""For how long a result counts against its person when it is decided whose turn is next, in microseconds."""
+
 FIRST_PAUSE, LONGEST_PAUSE = 5 * deadlines.SECOND, 600 * deadlines.SECOND
 """Before a job that failed for a reason of ours is tried again; doubled from try to try. Microseconds."""
 
@@ -144,7 +147,7 @@ class JobsStore(Protocol):
         """Take the next job of these assignments until `lease`; None when there is nothing to do now.
 
         A job is in one claim at a time. A person's newer submission comes before their older ones, and a person who
-        has had more results than another waits for the other.
+        has had more results lately (RECENT) than another waits for the other; of equals the first who came is next.
         """
         ...
 
@@ -177,8 +180,8 @@ class JobsStore(Protocol):
         """Let jobs that were given up be tried again at once; how many."""
         ...
 
-    def waiting(self) -> list[Job]:
-        """Jobs of announced assignments that have no result, in the order in which they are claimed."""
+    def waiting(self, now: int) -> list[Job]:
+        """Jobs of announced assignments that have no result, in the order in which they are claimed at `now`."""
         ...
 
     def results(self, assignment: AssignmentName, username: Username | None = None) -> list[Result]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from mograder.domain.grading_jobs import TRIES, Announced, Job, Readiness, Result, new_job
+from mograder.domain.grading_jobs import RECENT, TRIES, Announced, Job, Readiness, Result, new_job
 from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
@@ -30,13 +30,13 @@ _IN_TURN = f"""WITH waiting AS MATERIALIZED (
     FROM grading_jobs WHERE finished = 0 AND assignment IN (%s)
 ), people AS MATERIALIZED (
     SELECT assignment, username, (SELECT count(*) FROM grading_jobs AS other WHERE other.assignment = one.assignment
-    AND other.username = one.username AND other.finished = 1) AS results
+    AND other.username = one.username AND other.finished > ?) AS results
     FROM (SELECT DISTINCT assignment, username FROM waiting) AS one
 )
 SELECT {JOB_COLUMNS} FROM waiting JOIN people USING (assignment, username) WHERE %s
-ORDER BY results + newer, attempt, receipt"""
-"""Whose turn it is: who has had fewer results, and of a person's jobs the newest. Sorted, not counted anew for each,
-so that nobody slows the queue by filling it."""
+ORDER BY results + newer, receipt"""
+"""Whose turn it is: who has had fewer results lately, and of a person's jobs the newest. Sorted, not counted anew
+for each, so that nobody slows the queue by filling it."""
 
 _NEXT = _IN_TURN % ("SELECT value FROM json_each(?)", f"tries < {TRIES} AND lease <= ? AND not_before <= ?")
 
@@ -61,7 +61,9 @@ def enqueue(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> None
 def keep_result(connection: sqlite3.Connection, result: Result, notebook: bytes = b"") -> bool:
     """Keep a result, which ends its job. False when there is one with these tests, or the submission was erased."""
     ended = connection.execute(
-        "UPDATE grading_jobs SET finished = 1, claim = '', lease = 0, error = '' WHERE receipt = ?", (result.receipt,)
+        "UPDATE grading_jobs SET finished = CASE finished WHEN 0 THEN ? ELSE finished END, claim = '', lease = 0, "
+        "error = '' WHERE receipt = ?",
+        (result.graded, result.receipt),
     )
     if not ended.rowcount:
         return False
@@ -99,7 +101,7 @@ class FolderJobs:
         return {each.assignment: each for each in map(readiness_of, rows)}
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:
-        asked = (_json(assignments), now, now)
+        asked = (_json(assignments), now - RECENT, now, now)
         if not self._ledger.read(f"{_NEXT} LIMIT 1", asked):  # nobody waits for the ledger when there is nothing to do
             return None
 
@@ -135,8 +137,8 @@ class FolderJobs:
         WHERE assignment = ? AND finished = 0 AND tries >= {TRIES}"""
         return self._ledger.write(lambda connection: connection.execute(sql, (assignment,)).rowcount)
 
-    def waiting(self) -> list[Job]:
-        return list(map(job_of, self._ledger.read(_WAITING)))
+    def waiting(self, now: int) -> list[Job]:
+        return list(map(job_of, self._ledger.read(_WAITING, (now - RECENT,))))
 
     def results(self, assignment: AssignmentName, username: Username | None = None) -> list[Result]:
         where, values = where_asked(assignment=assignment, username=username)
