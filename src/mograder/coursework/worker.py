@@ -13,13 +13,14 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mograder.course_file import CONFIG_NAME, read_course_file
 from mograder.coursework.autograding import Exam, grade_one, read_submitted
-from mograder.coursework.exams import Twice, Wishes, opened_exam
+from mograder.coursework.exams import NeededEnvironment, Twice, Wishes, opened_exam, source_text
 from mograder.coursework.folders import GradingFolders
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, MograderError, NotFound, Temporary, Unreadable
@@ -32,6 +33,9 @@ from mograder.domain.results import Outcome
 from mograder.signing import Ed25519Signer
 from mograder.wire.records import KIND, claims_of
 from mograder.wire.rendered import pack
+
+if TYPE_CHECKING:
+    from mograder.grading.environment import Environment
 
 LOOK_SECONDS = 0.5
 """The pause of a worker that has found nothing to do."""
@@ -91,6 +95,14 @@ class _Open:
 
 
 @dataclass(frozen=True)
+class _Build:
+    """An environment that is being built for an assignment with these files."""
+
+    stamp: Stamp
+    environment: Future[Environment]
+
+
+@dataclass(frozen=True)
 class Claimed:
     """A job that is in this worker's claim, with what it is graded with."""
 
@@ -115,6 +127,7 @@ class Worker:
         self._jobs, self._stop, self.say, self._new_claim = jobs, stop, say, new_claim
         self._store = course.store
         self._open: dict[AssignmentName, _Open] = {}
+        self._builds: dict[AssignmentName, _Build] = {}
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -124,10 +137,16 @@ class Worker:
 
     # tests
 
-    def prepare(self) -> None:
+    @property
+    def is_building(self) -> bool:
+        """Whether an assignment waits for its environment, which `prepare` looks for again."""
+        return bool(self._builds)
+
+    def prepare(self, building: Executor) -> None:
         """Make ready what has tests now, anew where they have changed. What runs with earlier ones ends with them.
 
-        Raises MograderError.
+        Environments that are not there yet are built by `building`, and nothing else waits for them. Raises
+        MograderError.
         """
         self._refresh()
         try:
@@ -137,12 +156,14 @@ class Worker:
         if file != self._folders.file:
             self._folders = GradingFolders.of(self._folders.course)
         found = dict(self._sources())
+        self._builds = {name: each for name, each in self._builds.items() if found.get(name) == each.stamp}
         for name in set(self._open) - set(found):
             self._retire(name)
         for name, stamp in found.items():
             held = self._open.get(name)
             if held is None or held.stamp != stamp or (held.exam is None and held.is_due(self._course.clock())):
-                opened = self._ready(name, stamp, held)
+                if (opened := self._ready(name, stamp, held, building)) is None:
+                    continue
                 self._retire(name)
                 with self._lock:
                     self._open[name] = opened
@@ -184,17 +205,23 @@ class Worker:
                     files = sorted(path for path in each.rglob("*") if "__pycache__" not in path.parts)
                     yield name, tuple(stamp for path in files for stamp in _stamp(path)) + settings
 
-    def _ready(self, name: AssignmentName, stamp: Stamp, before: _Open | None) -> _Open:
-        """Read the source, build the environment, try the sandbox: before there is anything to grade.
+    def _ready(
+        self, name: AssignmentName, stamp: Stamp, before: _Open | None, building: Executor
+    ) -> _Open | None:  # fmt: skip
+        """Read the source, try the sandbox: before there is anything to grade. None while the environment is built.
 
         Raises MograderError when the storage is away.
         """
         again = before if before is not None and before.stamp == stamp else None
         stack = contextlib.ExitStack()
-        if again is None:  # what is tried again has failed until it is there
+        if again is None and name not in self._builds:  # what is tried again has failed until it is there
             self._report(name, ReadyState.BUILDING)
+        locked = self._store.jobs.readiness().get(name)
         try:
-            wishes = Wishes({}, self._jobs, locked=self._store.jobs.readiness().get(name))
+            environment = self._environment(name, stamp, locked, building)
+            if environment is None:
+                return None
+            wishes = Wishes({}, self._jobs, locked=locked, environment=environment)
             exam = stack.enter_context(opened_exam(self._folders, name, None, wishes))
         except Exception as error:  # noqa: BLE001 (whatever it is, it must not stop what is graded beside it)
             stack.close()
@@ -215,6 +242,22 @@ class Worker:
         self.say(f"{name} is graded, tests {exam.tested.tests[:12]}")
         self._release(name)
         return _Open(stamp, exam, stack, self._folders.find_source(name))
+
+    def _environment(
+        self, name: AssignmentName, stamp: Stamp, locked: Readiness | None, building: Executor
+    ) -> Environment | None:
+        """None while it is built. Raises MograderError."""
+        build = self._builds.get(name)
+        if build is None:
+            needed = NeededEnvironment(source_text(self._folders.find_source(name)), locked)
+            if (found := needed.find()) is not None:
+                return found
+            self._builds[name] = _Build(stamp, building.submit(needed.build))
+            return None
+        if not build.environment.done():
+            return None
+        del self._builds[name]
+        return build.environment.result()
 
     def _report(
         self, name: AssignmentName, state: ReadyState, error: str = "", wanted: str = "", lock: str = ""
