@@ -259,3 +259,12 @@ def test_marks_by_checks_alone_are_released_at_once_where_the_assignment_says_so
     shown = course.mark_release.shown(hw1, Username("alice")).released
     assert shown is not None
     assert "it is about submission 3 now" in shown.changes
+    source.write_text(source.read_text().replace("double(0) == 0", "double(0) == 1"))
+    course.regrades.start(COURSE_INSTRUCTOR, hw1, "alice", False, "")
+    assert work(course, root)[0] == 1
+    assert grades()["alice"] == ("30", True)
+    seen = course.regrades.look(hw1)
+    assert seen is not None
+    assert seen.rows[0].change < 0
+    assert course.regrades.apply(COURSE_INSTRUCTOR, hw1, seen.version) == 1
+    assert grades()["alice"] == (f"{30 + seen.rows[0].change:g}", True)
