@@ -76,7 +76,8 @@ TABLES = {
     "grading_results": (f"{RESULT_COLUMNS}, notebook", "receipt, tests"),
     "grading_readiness": (READINESS_COLUMNS, "assignment"),
     "regrade_jobs": (  # without claims as well
-        "receipt, assignment, username, regrade, started, twice, tries, not_before, error, tests, graded, signed",
+        "receipt, assignment, username, regrade, started, twice, tries, not_before, error, tests, graded, signed, "
+        "notebook",
         "receipt",
     ),
 }  # fmt: skip

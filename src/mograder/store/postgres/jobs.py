@@ -6,14 +6,16 @@ Invariant: a claimed row is locked by the one transaction that claims it; others
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
 
 from mograder.domain.grading_jobs import RECENT, TRIES, Announced, Job, Readiness, Result, new_job
 from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
 from mograder.store.postgres.database import Connection
-from mograder.store.postgres.rows import count_change, places, where_asked
+from mograder.store.postgres.rows import count_change, places, settings, where_asked
 from mograder.store.postgres.tables import CourseTables
+from mograder.store.shared.claims import Claims
 from mograder.store.shared.grading_rows import (
     JOB_COLUMNS,
     KEEP_LOCK,
@@ -71,8 +73,19 @@ def enqueue(connection: Connection, course: str, receipts: Sequence[Receipt]) ->
         )
 
 
+def announce(connection: Connection, course: str, assignment: AssignmentName, announced: Announced) -> None:
+    connection.execute(
+        "INSERT INTO grading_tests (course, assignment, tests, hidden) VALUES (%s, %s, %s, %s) "
+        "ON CONFLICT (course, assignment) DO UPDATE SET tests = excluded.tests, hidden = excluded.hidden",
+        (course, assignment, announced.tests, announced.hidden.value),
+    )
+
+
 def keep_result(connection: Connection, course: str, result: Result, notebook: bytes = b"") -> bool:
-    """Keep a result, which ends its job. False when there is one with these tests, or the submission was erased."""
+    """Keep a result, which ends its job. False when there is one with these tests, or the submission was erased.
+
+    Without a `notebook` that of a regrade with these tests is kept, if there is one.
+    """
     ended = connection.execute(
         "UPDATE grading_jobs SET finished = CASE finished WHEN 0 THEN %s ELSE finished END, claim = '', lease = 0, "
         "error = '' WHERE course = %s AND receipt = %s",
@@ -82,16 +95,14 @@ def keep_result(connection: Connection, course: str, result: Result, notebook: b
         return False
     kept = connection.execute(
         f"INSERT INTO grading_results (course, {RESULT_COLUMNS}, notebook) "
-        f"VALUES (%s, {places(RESULT_COLUMNS)}, %s) ON CONFLICT DO NOTHING",
-        (
-            course, result.receipt, result.tests, result.assignment, result.username, result.graded, result.signed,
-            notebook,
-        ),
-    )  # fmt: skip
+        f"VALUES (%s, {places(RESULT_COLUMNS)}, coalesce(nullif(%s, ''::bytea), (SELECT notebook FROM regrade_jobs "
+        "WHERE course = %s AND receipt = %s AND tests = %s), ''::bytea)) ON CONFLICT DO NOTHING",
+        (course, *astuple(result), notebook, course, result.receipt, result.tests),
+    )
     return kept.rowcount == 1
 
 
-class PostgresJobs:
+class PostgresJobs(Claims[Job]):
     """A `JobsStore`."""
 
     def __init__(self, tables: CourseTables) -> None:
@@ -99,12 +110,7 @@ class PostgresJobs:
         self._course = tables.course
 
     def announce(self, assignment: AssignmentName, announced: Announced) -> None:
-        sql = (
-            "INSERT INTO grading_tests (course, assignment, tests, hidden) VALUES (%s, %s, %s, %s) "
-            "ON CONFLICT (course, assignment) DO UPDATE SET tests = excluded.tests, hidden = excluded.hidden"
-        )
-        values = (self._course, assignment, announced.tests, announced.hidden.value)
-        self._tables.write(lambda connection: connection.execute(sql, values))
+        self._tables.write(lambda connection: announce(connection, self._course, assignment, announced))
 
     def announced(self) -> dict[AssignmentName, Announced]:
         rows = self._tables.read("SELECT assignment, tests, hidden FROM grading_tests WHERE course = %s")
@@ -127,16 +133,10 @@ class PostgresJobs:
         row = self._tables.write(lambda connection: connection.execute(_CLAIM, values).fetchone())
         return None if row is None else job_of(row)
 
-    def renew(self, job: Job, lease: int) -> bool:
-        return self._change("lease = %s", job, lease)
-
-    def fail(self, job: Job, error: str, not_before: int) -> bool:
-        return self._change("claim = '', lease = 0, error = %s, not_before = %s", job, error, not_before)
-
-    def _change(self, change: str, job: Job, *values: object) -> bool:
-        """Change a job that is still in this claim."""
-        sql = f"UPDATE grading_jobs SET {change} WHERE course = %s AND receipt = %s AND claim = %s AND finished = 0"
-        asked = (*values, self._course, job.receipt, job.claim)
+    def _change(self, job: Job, **values: object) -> bool:
+        changes = settings(values)
+        sql = f"UPDATE grading_jobs SET {changes} WHERE course = %s AND receipt = %s AND claim = %s AND finished = 0"
+        asked = (*values.values(), self._course, job.receipt, job.claim)
         return self._tables.write(lambda connection: connection.execute(sql, asked).rowcount == 1)
 
     def finish(self, job: Job, result: Result, notebook: bytes = b"") -> bool:
