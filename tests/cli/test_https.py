@@ -145,7 +145,9 @@ def test_the_list_is_a_table_or_json(alice: Mograder, server: Running) -> None:
     (server.root / "assignments.json").write_text(json.dumps([entry, {"name": "hw1", "id": "hw1"}]), encoding="utf-8")
     lines = alice("fetch", "--list").out.splitlines()
     assert lines[0].split("  ")[0] == "ID"
-    assert [line for line in lines if "Übung 2" in line and "2026-03-10 12:00 UTC" in line and line.startswith("7 ")]
+    assert [
+        line for line in lines if "Übung 2" in line and "Tue 2026-03-10 12:00 UTC" in line and line.startswith("7 ")
+    ]
     assert [line for line in lines if "No deadline" in line and "hw1" in line]
     shown = alice("fetch", "--list", "--json").out
     assert '"Übung 2"' in shown
@@ -161,7 +163,7 @@ def test_titles_are_listed_and_found_and_what_is_closed_is_marked(
     words = ("--url", hostile_server.url, "--token", "alice:" + "0" * 64)
     head, first, second = mograder("fetch", "--list", *words).out.splitlines()
     assert head.split() == ["ID", "Name", "Title", "Due", "date", "Files"]
-    assert "Erste Schritte  1970-01-01 00:16 UTC, closed" in first
+    assert "Erste Schritte  Thu 1970-01-01 00:16 UTC, closed" in first
     assert "closed" not in second
     assert "'hw1'" in mograder("fetch", "erste", *words).out
 

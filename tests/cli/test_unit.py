@@ -32,7 +32,7 @@ def settings_of(text: str) -> dict[str, str]:
 
 
 def sound(unit: str, folder: Path, exposure: int) -> None:
-    """systemd, where it is, has nothing to say against it; its exposure is at most this many tenths (docs/running.md)."""
+    """systemd, where it is, has nothing to say against it; its exposure is so many tenths at most (docs/running.md)."""
     if not shutil.which("systemd-analyze"):
         return
     path = folder / "mograder.service"

@@ -235,9 +235,8 @@ def _doubts(client: Client, assignment: messages.AssignmentInfo, user: str, work
         status = client.status(assignment.name, user)
         counts = next((each for each in last if each.version == known(status.counts)), None)
         if counts and not known(status.late) and known(status.rule) == CountingRule.LATEST:
-            days = counted(known(assignment.days_late) or 0, "day")
             what = f"submission {counts.attempt} of {when(counts.received)}"
-            yield doubts.replaces_in_time(what, f"{days} late", known(assignment.penalty) or 0)
+            yield doubts.replaces_in_time(what, known(assignment.days_late) or 0, known(assignment.penalty) or 0)
     if last and doubts.is_one_for_several(last[-1].version, work.file.name):
         yield doubts.replaces_several(known(last[-1].name) or last[-1].version, work.file.name)
     yield doubts.missing_and_extra(known(assignment.expected) or [], work.names)
