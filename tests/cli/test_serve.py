@@ -166,7 +166,8 @@ def test_a_port_in_use_is_one_line_and_exit_1(release: Path) -> None:
         port = str(taken.getsockname()[1])
         ran = run("serve", str(release), "-p", port)
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert "cannot listen" in ran.stderr
+    assert "cannot listen on 127.0.0.1" in ran.stderr
+    assert "in use: choose another port" in ran.stderr
     assert port in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
 
