@@ -76,7 +76,7 @@ GRADING_KEYS = {
 KEYS = {
     "title": "The course's title.",
     "timezone": "The zone of times that name none, such as `Europe/London`.",
-    "counts": "Which of a person's submissions counts: `latest`, or `on-time`, the last in time (else the latest).",
+    "counts": "Which of a person's submissions counts: `latest`, or `on-time`, the last on time (else the latest).",
     "transport": "Always `https`. For clients.",
     "edit_links": (
         "Editors in which a student can open a file: name = address. `{content_lz}` is the text of a Python file, "

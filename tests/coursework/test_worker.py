@@ -174,14 +174,14 @@ def test_instructors_know_whether_it_can_be_graded_and_what_fails_is_tried_again
         source.write_text(SOURCE.replace('["marimo"', '["marimo",, "x"'))
         assert state() == (ReadyState.FAILED, NOON)
         assert "PEP 723 block cannot be read" in course.store.jobs.readiness()[HW1].error
-        assert findings()[0].startswith("warning: hw1 cannot be graded, tried last 2026-03-10 12:00 UTC")
+        assert findings()[0].startswith("warning: hw1 cannot be graded, tried last Tue 2026-03-10 12:00 UTC")
         clock.now += SECOND
         assert state() == (ReadyState.FAILED, NOON)  # not at once
         clock.now += 60 * SECOND
         assert state() == (ReadyState.FAILED, clock.now)
         source.write_text(SOURCE)
         assert state() == (ReadyState.READY, clock.now)
-        assert findings() == ["note: hw1 is ready to be graded since 2026-03-10 12:01:01 UTC"]
+        assert findings() == ["note: hw1 is ready to be graded since Tue 2026-03-10 12:01:01 UTC"]
     finally:
         worker.close()
         course.store.close()

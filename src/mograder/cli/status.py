@@ -117,8 +117,8 @@ def attempts_left(assignment: messages.AssignmentInfo, status: messages.Status) 
     if left is None:
         return []
     if after := known(status.next_attempt):
-        return [f"No attempt is left in this hour: the next submission is taken at {when(after, seconds=True)}"]
-    return [f"Attempts left in this hour: {left} of {known(assignment.per_hour) or left}"]
+        return [f"No submission is left in this hour: the next is taken at {when(after, seconds=True)}"]
+    return [f"Submissions left in this hour: {left} of {known(assignment.per_hour) or left}"]
 
 
 LOOK_SECONDS = 1.0

@@ -48,9 +48,9 @@ WORDS, CHANGES, DIFFERENT = 4, 3, 6
 many letters are different."""
 
 CAN_BE_GUESSED = (
-    "the enrollment code can be guessed by trying: so while somebody tries, all of their network wait with it"
+    "the enrollment code can be guessed by trying: while somebody tries, everybody in the same network has to wait"
 )
-HARDER = "take four words or more that do not belong together, or letters and digits by chance"
+HARDER = "take four or more unrelated words, or random letters and digits"
 
 
 def is_hard_to_guess(code: str) -> bool:

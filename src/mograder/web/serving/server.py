@@ -104,7 +104,9 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError, UnicodeError) as error:
         named = isinstance(error, (socket.gaierror, UnicodeError)) or getattr(error, "errno", 0) == errno.EADDRNOTAVAIL
         mend = "--host is no address of this machine" if named else "choose another port with -p"
-        raise MograderError(f"cannot listen on {host}:{port}: {error}: {mend}") from None
+        raise MograderError(
+            f"cannot listen on {host}:{port}: {(getattr(error, 'strerror', None) or str(error)).lower()}: {mend}"
+        ) from None
     return listening
 
 
