@@ -32,7 +32,7 @@ _IN_TURN = f"""WITH waiting AS MATERIALIZED (
     FROM grading_jobs WHERE finished = 0 AND assignment IN (%s)
 ), people AS MATERIALIZED (
     SELECT assignment, username, (SELECT count(*) FROM grading_jobs AS other WHERE other.assignment = one.assignment
-    AND other.username = one.username AND other.finished > ?) AS results
+    AND other.username = one.username AND other.finished > 0 AND other.finished > ?) AS results
     FROM (SELECT DISTINCT assignment, username FROM waiting) AS one
 )
 SELECT {JOB_COLUMNS} FROM waiting JOIN people USING (assignment, username) WHERE %s

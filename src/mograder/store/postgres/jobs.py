@@ -33,7 +33,8 @@ _TURNS = """waiting AS MATERIALIZED (
     FROM grading_jobs WHERE course = %%s AND finished = 0 AND assignment %s
 ), people AS MATERIALIZED (
     SELECT assignment, username, (SELECT count(*) FROM grading_jobs AS other WHERE other.course = one.course
-    AND other.assignment = one.assignment AND other.username = one.username AND other.finished > %%s) AS results
+    AND other.assignment = one.assignment AND other.username = one.username AND other.finished > 0
+    AND other.finished > %%s) AS results
     FROM (SELECT DISTINCT course, assignment, username FROM waiting) AS one
 ), turns AS (
     SELECT course, receipt, results + newer AS turn FROM waiting JOIN people USING (assignment, username)
