@@ -34,7 +34,7 @@ class Timeouts:
 
     idle: float = 20.0
     slowest: float = 8 * 1024
-    linger: float = 2.0
+    linger: float = 5.0
     taking: float = 60.0
 
 
