@@ -61,6 +61,14 @@ def test_names_that_windows_cannot_store_are_mapped_there(name: str, stored: str
     assert str(safe_name(name, windows=True)) == stored
 
 
+@pytest.mark.parametrize("windows", [False, True])
+def test_no_name_is_read_backwards(windows: bool) -> None:
+    for letter in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069":
+        assert str(safe_name(f"a/sample{letter}txt.exe", windows)) == "a/sample_txt.exe"
+    kept = "\u05ea\u05e8\u05d2\u05d9\u05dc\u200f 1.py"  # Hebrew, with a mark that reverses nothing
+    assert str(safe_name(kept, windows)) == kept
+
+
 def test_names_that_differ_by_case_alone_get_a_file_each() -> None:
     places = Places()
     taken = [str(places.take(name)) for name in ("Data.csv", "data.csv", "DATA.CSV", "x/data.csv")]

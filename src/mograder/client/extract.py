@@ -30,12 +30,15 @@ HARMLESS = 32 * MIB
 CHUNK = 256 * 1024
 
 ON_WINDOWS = os.name == "nt"
+_REVERSING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""By these a folder would show "sample\\u202etxt.exe", a program, as "sampleexe.txt"."""
 _WINDOWS_FORBIDDEN = re.compile(r'[<>:"|?*]')
 _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
 def safe_name(name: str, windows: bool = ON_WINDOWS) -> PurePosixPath:
-    """`name`, a file of a listing or an archive, as a relative path; letters that Windows cannot store become `_`.
+    """`name`, a file of a listing or an archive, as a relative path; letters that Windows cannot store or that
+    reverse what is read become `_`.
 
     Raises VerificationFailed when it leads outside (absolute, a drive, `..`) or is hidden.
     """
@@ -53,7 +56,9 @@ def folder_name(name: str) -> str:
 
 
 def _storable(part: str, windows: bool) -> str:
-    part = "".join("_" if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in part)
+    part = "".join(
+        "_" if unicodedata.category(letter) in ("Cc", "Cs") or letter in _REVERSING else letter for letter in part
+    )
     if not windows:
         return part
     part = _WINDOWS_FORBIDDEN.sub("_", part)
