@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -36,3 +37,23 @@ def test_the_audit_log_is_read_to_its_end_over_http_and_on_the_folder(
         assert listed("--last", "1001", *away) == everything[:1001]
         assert run(["audit", "--last", "1", *away]) == 0
         assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system takes the zone from elsewhere than TZ")
+def test_all_moments_are_shown_by_the_clock_of_who_reads(
+    course_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(course_folder)
+    said = "hw1 until 2026-03-12T17:00:00.000000Z, not 2026-13-12T17:00:00Z"
+    store.audit.record(Event(NOON, "ann", "grant extension", "bob", said))
+    store.close()
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        assert run(["audit", "--course", str(course_folder)]) == 0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    shown = capsys.readouterr().out
+    assert "Tue 2026-03-10 17:45:00 UTC+0545" in shown
+    assert "until Thu 2026-03-12 22:45 UTC+0545, not 2026-13-12T17:00:00Z" in shown

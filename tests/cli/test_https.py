@@ -75,6 +75,13 @@ def test_a_token_is_kept_only_if_the_server_knows_it(mograder: Mograder, server:
 def test_a_token_can_be_piped(mograder: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(server.token("alice") + "\n"))
     mograder("login", "--url", server.url, "--token", "-")
+    for copied in (
+        f"TOKEN={server.token('alice')}\n",
+        f"alice: {server.token('alice')}\n",
+        f'"{server.token("alice")}"',
+    ):
+        monkeypatch.setattr("sys.stdin", io.StringIO(copied))
+        assert "as alice" in mograder("login", "--url", server.url, "--token", "-").out
     assert Logins().last() == Login(server.url, "alice", server.token("alice"))
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     mograder("login", "--url", server.url, "--token", "-", code=2)

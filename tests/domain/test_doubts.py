@@ -30,6 +30,6 @@ def test_only_a_file_that_is_no_zip_replaces_several() -> None:
 
 
 def test_what_a_late_submission_replaces_and_costs_is_said_once() -> None:
-    said = "this takes the place of submission 1 of noon, which is on time: it is 2 days late"
+    said = "this takes the place of submission 1 of noon, which is on time; the new one is 2 days late"
     assert replaces_in_time("submission 1 of noon", 2, 0) == said
     assert replaces_in_time("submission 1 of noon", 2, 20) == f"{said} and costs 20 percentage points"

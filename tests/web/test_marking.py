@@ -332,3 +332,21 @@ def test_no_table_of_marks_has_a_cell_that_a_spreadsheet_runs(course_folder: Pat
         for row in csv.reader(io.StringIO(teacher.get(f"/marking/hw1/{table}.csv").text)):
             assert [cell for cell in row if is_formula(cell)] == [], table
     desk.close()
+
+
+def test_the_statistics_as_csv_are_all_the_figures_of_the_page(desk: Course) -> None:
+    for user, essay, plot in (("s01", 10, 5), ("s02", 6, 3), ("s03", 2, 1)):
+        give_all(desk, user, essay, plot)
+    table = visit(desk, INSTRUCTOR).get("/marking/hw1/statistics.csv").text
+    rows = [{key: cell for key, cell in row.items() if cell} for row in csv.DictReader(io.StringIO(table))]
+    assert [row for row in rows if row["what"] != "bar"] == [
+        {"what": "all", "count": "3", "mean": "9", "median": "9", "lower_quartile": "6", "upper_quartile": "12"},
+        {"what": "question", "question": "Essay", "count": "3", "points": "10", "mean": "6", "share": "0.6",
+         "discrimination": "1"},
+        {"what": "question", "question": "Plot", "count": "3", "points": "5", "mean": "3", "share": "0.6",
+         "discrimination": "1"},
+        {"what": "grader", "question": "Essay", "grader": "grace", "count": "3", "mean": "6"},
+        {"what": "grader", "question": "Plot", "grader": "grace", "count": "3", "mean": "3"},
+    ]  # fmt: skip
+    bars = [(row["from"], row["to"], row["count"]) for row in rows if row["what"] == "bar"]
+    assert (bars[0], bars[2], bars[-1], len(bars)) == (("0", "1.5", "0"), ("3", "4.5", "1"), ("13.5", "15", "1"), 10)

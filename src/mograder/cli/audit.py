@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import click
 from mograder.cli.connect import Server, course_option, reads_from_a_server, somewhere
 from mograder.cli.output import json_option, table, tell_json, when
 from mograder.client.client import known
+
+_MOMENT = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
 @click.command(short_help="Say who did what: the audit log.")
@@ -38,5 +42,14 @@ def audit(last: int, everything: bool, course: Path | str | None, server: Server
     for each in found:
         count, first = known(each.count), known(each.first)
         repeats = f" ({count} times since {when(first, seconds=True)})" if count and first is not None else ""
-        rows.append((when(each.moment, seconds=True), each.actor, each.action + repeats, each.subject, each.detail))
+        detail = _MOMENT.sub(_by_this_clock, each.detail)
+        rows.append((when(each.moment, seconds=True), each.actor, each.action + repeats, each.subject, detail))
     table(("When", "Who", "What", "About", "Details"), rows)
+
+
+def _by_this_clock(found: re.Match[str]) -> str:
+    """A moment in UTC as the other moments are shown."""
+    try:
+        return when(datetime.fromisoformat(found[0]).timestamp())
+    except ValueError:  # not a moment: a person wrote it
+        return found[0]

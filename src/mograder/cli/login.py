@@ -17,6 +17,7 @@ from mograder.client.logins import Login, Logins
 from mograder.client.proof import KnownKeys
 from mograder.client.trust import CONFIG_NAME
 from mograder.domain.errors import NameTaken, Usage
+from mograder.domain.tokens import pasted
 from mograder.wire.join_link import JoinLink
 
 
@@ -59,7 +60,9 @@ def login(
     keeps = server.token is not None and (user is None or server.token_typed)
     if keeps:
         server.check_secret(address, "token", "MOGRADER_HTTPS_TOKEN", server.token_typed)
-        token = (_ask(f"Token for {address}", "", hidden=True, piped=True) if asked else server.token or "").strip()
+        token = pasted(
+            _ask(f"Token for {address}", "", hidden=True, piped=True) if asked else server.token or ""
+        ).strip()
         login = Login(address, username(user) if user else owner_of(token), token, authority)
         _check_other_login(address, login.user)
         met = _meet(server, address, authority, new_key)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ STDOUT = Path("-")
 """What people write for stdout where a file is wanted."""
 
 LONGEST_LINE = 2000
+_MOMENT = re.compile(r"\w{3} \d{4}-\d\d-\d\d \d\d:\d\d")  # as `when` shows one
 WORTH_A_BAR = 1024 * 1024  # bytes of a transfer
 Progress = Callable[[int, int | None], None]
 
@@ -138,8 +140,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         from rich.text import Text
 
         drawn = Table(box=SIMPLE_HEAD)
-        for column in columns:
-            drawn.add_column(Text(column))  # as text: a string would be read as markup
+        for at, column in enumerate(columns):
+            times = any(_MOMENT.match(row[at]) for row in cells)  # those stay on one line
+            drawn.add_column(Text(column), no_wrap=times)  # as text: a string would be read as markup
         for row in cells:
             drawn.add_row(*(Text(cell) for cell in row))
         Console().print(drawn)

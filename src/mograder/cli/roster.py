@@ -45,6 +45,10 @@ def _somewhere(command: Callable[..., list[messages.RosterEntry]]) -> Callable[.
     return somewhere
 
 
+_STATES = {"claimed": "registered", "unclaimed": "has a personal code"}
+"""What people call the states of the protocol, as on the page."""
+
+
 def _show(entries: Sequence[messages.RosterEntry], as_json: bool) -> None:
     if as_json:
         tell_json(entries)
@@ -53,7 +57,7 @@ def _show(entries: Sequence[messages.RosterEntry], as_json: bool) -> None:
         "User": [each.user for each in entries],
         "Name": [each.name for each in entries],
         "Role": [each.role.value for each in entries],
-        "State": [each.state for each in entries],
+        "State": [_STATES.get(each.state, each.state) for each in entries],
         "Sections": [", ".join(known(each.sections) or ()) for each in entries],
         "Code": [known(each.code) or "" for each in entries],
     }

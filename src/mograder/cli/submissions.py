@@ -252,13 +252,12 @@ def _doubts(client: Client, assignment: messages.AssignmentInfo, user: str, work
 def _ask(questions: Iterable[str], wishes: _Wishes, as_json: bool) -> None:
     """Go on only if the person means it. Raises Unconfirmed; nothing is sent then."""
     asked = [each for each in questions if each]
+    going_on = not asked or wishes.yes or wishes.dry_run
+    if not going_on and (as_json or not sys.stdin.isatty()):
+        raise Unconfirmed(f"nothing was submitted: {'; '.join(asked)}: to submit all the same, say --yes", *asked)
     for each in asked:
         note(f"warning: {each}")
-    if not asked or wishes.yes or wishes.dry_run:
-        return
-    if as_json or not sys.stdin.isatty():
-        raise Unconfirmed(f"nothing was submitted: {'; '.join(asked)}: to submit all the same, say --yes", *asked)
-    if not is_sure("Submit all the same? With no, what you have submitted before stays as it is"):
+    if not going_on and not is_sure("Submit all the same? With no, what you have submitted before stays as it is"):
         raise Unconfirmed("nothing was submitted: what you have submitted before stays as it is", *asked)
 
 
@@ -274,7 +273,9 @@ def _announce(client: Client, waiting: OutboxEntry, size: int) -> OutboxEntry:
     """Send the checksum ahead. A server that takes none, or not now, is no reason not to send the file."""
     with contextlib.suppress(MograderError):
         made = client.commit(waiting.assignment, waiting.user, waiting.sha256, size)
-        note(f"announced at {when(made.committed, seconds=True)}: if the file comes by {when(made.until)}, that counts")
+        note(
+            f"announced at {when(made.committed, seconds=True)}, which counts if the file arrives by {when(made.until)}"
+        )
         return Outbox().change(waiting, since=made.committed)
     return waiting
 

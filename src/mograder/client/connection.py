@@ -335,8 +335,8 @@ def _distrusted(place: str, error: ssl.SSLCertVerificationError, pinned: bool) -
             "nothing was sent. ask your instructor; if the change is theirs, log in with the new join link"
         )
     return (
-        f"the certificate of {place} is of no authority that this computer trusts. nothing was sent. if your course "
-        "runs without a domain, log in with the join link or the fingerprint that your instructor shows: "
+        f"this computer does not trust the certificate of {place}. nothing was sent. if your course runs "
+        "without a domain, log in with the join link or the fingerprint that your instructor shows: "
         f"mograder https login --url {place} --fingerprint HEX"
     )
 

@@ -54,7 +54,7 @@ def replaced(kept: Sequence[AssessedSubmission], rule: CountingRule, now: Latene
 def replaces_in_time(what: str, days: int, penalty: float) -> str:
     """The question where a submission, late by so many days, would take the place of one in time; `what` names that."""
     cost = f" and costs {counted(penalty, 'percentage point')}" if penalty else ""
-    return f"this takes the place of {what}, which is on time: it is {counted(days, 'day')} late{cost}"
+    return f"this takes the place of {what}, which is on time; the new one is {counted(days, 'day')} late{cost}"
 
 
 def is_one_for_several(earlier: str, name: str) -> bool:

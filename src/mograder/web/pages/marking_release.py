@@ -121,20 +121,38 @@ def _csv(rows: Iterator[list[str]], name: str) -> Response:
     return Response(to_csv(rows), media_type=CSV_TYPE, headers=attachment(name))
 
 
+_FIGURES = ("what", "question", "grader", "from", "to", "count", "points", "mean", "median", "lower_quartile",
+            "upper_quartile", "share", "discrimination")  # fmt: skip
+
+
 def statistics_table(request: PageRequest) -> Answer:
-    """The figures by question and by grader, as CSV."""
+    """The figures of the page as CSV: of all marks, of each column of the plot, by question and by grader."""
     task = request.assignment()
     numbers = numbers_of(request.course.mark_release.everybody(task))
 
     def rows() -> Iterator[list[str]]:
-        yield ["what", "question", "count", "points", "mean", "share", "discrimination"]
-        for each in numbers.questions:
-            yield ["question", each.key, str(each.count), in_words(each.available), _number(each.mean),
-                   _number(each.share), _number(each.discrimination)]  # fmt: skip
-        for who in numbers.graders:
-            yield [f"grader {who.grader}", who.key, str(who.count), "", _number(who.mean), "", ""]
+        yield list(_FIGURES)
+        for row in _figures(numbers):
+            yield [row.get(each, "") for each in _FIGURES]
 
     return _csv(rows(), f"{task.name}-statistics.csv")
+
+
+def _figures(numbers: MarkNumbers) -> Iterator[dict[str, str]]:
+    spread = numbers.spread
+    if spread:
+        yield {"what": "all", "count": str(spread.count), "mean": _number(spread.mean),
+               "median": _number(spread.median), "lower_quartile": _number(spread.lower),
+               "upper_quartile": _number(spread.upper)}  # fmt: skip
+        for bar in spread.bins:
+            yield {"what": "bar", "from": _number(bar.low), "to": _number(bar.high), "count": str(bar.count)}
+    for each in numbers.questions:
+        yield {"what": "question", "question": each.key, "count": str(each.count), "points": in_words(each.available),
+               "mean": _number(each.mean), "share": _number(each.share),
+               "discrimination": _number(each.discrimination)}  # fmt: skip
+    for who in numbers.graders:
+        yield {"what": "grader", "question": who.key, "grader": who.grader, "count": str(who.count),
+               "mean": _number(who.mean)}  # fmt: skip
 
 
 def _number(value: float | None) -> str:

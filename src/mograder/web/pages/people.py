@@ -236,7 +236,7 @@ def confirm_reset_everybody(request: PageRequest) -> Answer:
 def reset_everybody(request: PageRequest) -> Answer:
     """New personal codes for everybody, as a CSV table for a mail merge."""
     if request.form.get("sure") != "yes":
-        raise BadRequest("tick the box to say that all tokens and logins shall end")
+        raise BadRequest("tick the box to end all tokens and logins")
     renewed = request.course.roster.reset_everybody(request.actor)
     rows = ((each.username, each.name, each.email, code) for each, code in renewed)
     table = to_csv([("username", "name", "email", "code"), *rows])
