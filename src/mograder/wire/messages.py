@@ -216,8 +216,8 @@ class AssignmentInfo:
     per_hour: Maybe[int] = UNSET
 
 
-@dataclass(frozen=True)
-class RulesInfo:
+@dataclass(frozen=True, kw_only=True)
+class RulesInfo(RuleTexts):
     """An assignment's rules as people write them; "" where there is none.
 
     Times are dates and times in `timezone`, the course's; a date alone, or a time with an offset, is understood as
@@ -229,28 +229,13 @@ class RulesInfo:
     """
 
     assignment: str
-    title: str
-    opens: str
-    due: str
-    closes: str
-    max_size: str
-    accepts: str
-    points: str
     timezone: str
     tag: str
-    hidden: str = ""
-    files: str = ""
-    counts: str = ""
-    penalties: str = ""
-    grace_minutes: str = ""
-    per_day: str = ""
-    max_penalty: str = ""
-    apply_penalties: str = ""
-    release_at_once: str = ""
 
 
 def rules_info(planned: RulesAsText) -> RulesInfo:
-    return RulesInfo(planned.assignment, **asdict(planned.texts), timezone=planned.zone, tag=planned.tag)
+    texts = asdict(planned.texts)
+    return RulesInfo(**texts, assignment=planned.assignment, timezone=planned.zone, tag=planned.tag)
 
 
 def new_texts(before: RuleTexts, wanted: NewRules) -> RuleTexts:
