@@ -145,7 +145,9 @@ def test_the_list_is_a_table_or_json(alice: Mograder, server: Running) -> None:
     (server.root / "assignments.json").write_text(json.dumps([entry, {"name": "hw1", "id": "hw1"}]), encoding="utf-8")
     lines = alice("fetch", "--list").out.splitlines()
     assert lines[0].split("  ")[0] == "ID"
-    assert [line for line in lines if "Übung 2" in line and "2026-03-10 12:00 UTC" in line and line.startswith("7 ")]
+    assert [
+        line for line in lines if "Übung 2" in line and "Tue 2026-03-10 12:00 UTC" in line and line.startswith("7 ")
+    ]
     assert [line for line in lines if "No deadline" in line and "hw1" in line]
     shown = alice("fetch", "--list", "--json").out
     assert '"Übung 2"' in shown
@@ -161,7 +163,7 @@ def test_titles_are_listed_and_found_and_what_is_closed_is_marked(
     words = ("--url", hostile_server.url, "--token", "alice:" + "0" * 64)
     head, first, second = mograder("fetch", "--list", *words).out.splitlines()
     assert head.split() == ["ID", "Name", "Title", "Due", "date", "Files"]
-    assert "Erste Schritte  1970-01-01 00:16 UTC, closed" in first
+    assert "Erste Schritte  Thu 1970-01-01 00:16 UTC, closed" in first
     assert "closed" not in second
     assert "'hw1'" in mograder("fetch", "erste", *words).out
 
@@ -333,17 +335,22 @@ def test_feedback_pages_are_uploaded_from_a_folder(instructor: Mograder, server:
     work(b"<p>fine", "feedback/hw1/alice.html")
     work(b"username,grade\nalice,9\n", "g.csv")
     work(b"username,grade\nalice,9\nbob,8\n", "two.csv")
-    ran = instructor("upload-feedback", "hw1", "--dry-run")
-    assert "Would upload 1" in ran.out
-    assert ran.err == "warning: nobody in the course is called alice: correct the names, or let them register\n"
+    for words in ((), ("--dry-run",)):
+        assert "nobody in the course is called alice" in instructor("upload-feedback", "hw1", *words, code=1).err
     server.client.post("/register", json={"user": "alice", "enrollment_code": CODE}).raise_for_status()
     assert "known as 'bob'" in instructor("upload-feedback", "hw1", "--grades-csv", "two.csv", code=1).err
+    work(b"<p>mine", "feedback/hw1/index.html")
+    assert "is called index: correct" in instructor("upload-feedback", "hw1", code=1).err
+    ran = instructor("upload-feedback", "hw1", "--partial", "--dry-run")
+    assert ran.out == "Would upload 1 feedback page(s) to 'hw1'\n  alice.html\n"
+    assert ran.err == "left out: nobody in the course is called index\n"
     assert not (server.root / "hw1/feedback").exists()
+    Path("feedback/hw1/index.html").unlink()
     ran = instructor("upload-feedback", "hw1", "--grades-csv", "g.csv")
     assert "Uploaded 1 feedback page(s) and 1 grade(s) to 'hw1'" in ran.out
     assert ran.err == ""
     server.client.post("/roster/alice/remove", headers=server.bearer()).raise_for_status()
-    assert "is called alice:" in instructor("upload-feedback", "hw1").err
+    assert "No feedback pages to upload" in instructor("upload-feedback", "hw1", "--partial").out
     assert (server.root / "hw1/feedback/alice.html").read_bytes() == b"<p>fine"
     work(b"<p>x", "feedback/hw1/no name.html")
     assert "no name" in instructor("upload-feedback", "hw1", code=1).err

@@ -42,7 +42,15 @@ def submit_twice(alice: Mograder) -> None:
 
 
 def test_receipts_are_listed_and_downloaded_with_their_versions(alice: Mograder, server: Running) -> None:
-    assert alice("receipts").out.split() == ["Receipt", "Assignment", "Attempt", "Received", "Due", "Bytes", "SHA-256"]
+    assert alice("receipts").out.split() == [
+        "Receipt",
+        "Assignment",
+        "Submission",
+        "Received",
+        "Due",
+        "Bytes",
+        "SHA-256",
+    ]
     submit_twice(alice)
     assert server.submit("bob", b"bob's").status_code == 200
     lines = alice("receipts").out.splitlines()
@@ -68,12 +76,12 @@ def test_a_receipt_says_whether_it_was_late_where_there_was_a_due_time(alice: Mo
         (server.root.parent / "mograder.toml").write_text(plan)
         alice("submit", "hw1", work(b"x = %d\n" % number))
     first, second, third = alice("receipts").out.splitlines()[1:]
-    assert ("in time" in first, "late" in first) == (False, False)
-    assert "in time" in second
+    assert ("on time" in first, "late" in first) == (False, False)
+    assert "on time" in second
     assert "late" in third
     first, second, third = alice("verify").out.splitlines()[1:]
-    assert ("in time" in first, "late" in first) == (False, False)
-    assert ", in time" in second
+    assert ("on time" in first, "late" in first) == (False, False)
+    assert ", on time" in second
     assert ", late" in third
 
 

@@ -71,7 +71,7 @@ def test_the_start_says_where_and_what_next_and_no_secret(release: Path) -> None
         secret = (release / ".mograder-secret").read_text().strip()
         assert f"http://localhost:{port}" in output
         assert str(release) in output
-        assert "2 (exam opens at 2090-02-01 09:00 UTC, hw1)" in output
+        assert "2 (exam opens at Wed 2090-02-01 09:00 UTC, hw1)" in output
         assert "homework.py in loose/: students get what is in loose/files/, and it is not there" in output
         assert "registration    on" in output
         assert "the enrollment code can be guessed" in output
@@ -166,7 +166,8 @@ def test_a_port_in_use_is_one_line_and_exit_1(release: Path) -> None:
         port = str(taken.getsockname()[1])
         ran = run("serve", str(release), "-p", port)
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert "cannot listen" in ran.stderr
+    assert "cannot listen on 127.0.0.1" in ran.stderr
+    assert "in use: choose another port" in ran.stderr
     assert port in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
 

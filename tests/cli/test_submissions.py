@@ -250,9 +250,9 @@ def test_a_refusal_to_the_students_face_leaves_nothing_waiting(alice: Run, serve
 def test_a_student_is_told_how_many_attempts_are_left_and_when_the_next_is_taken(alice: Run, server: Running) -> None:
     (server.root.parent / "mograder.toml").write_text("[grading]\nper_hour = 1\n")
     file = work(b"one")
-    assert "Attempts left in this hour: 1 of 1" in alice("https", "submit", "hw1", file, "--dry-run")[1]
-    assert "Attempts left in this hour: 1 of 1" in alice("https", "submit", "hw1", file)[1]
-    assert "No attempt is left in this hour: the next submission is taken at" in alice("https", "feedback", "hw1")[0]
+    assert "Submissions left in this hour: 1 of 1" in alice("https", "submit", "hw1", file, "--dry-run")[1]
+    assert "Submissions left in this hour: 1 of 1" in alice("https", "submit", "hw1", file)[1]
+    assert "No submission is left in this hour: the next is taken at" in alice("https", "feedback", "hw1")[0]
     _, err = alice("https", "submit", "hw1", work(b"two"), code=5)
     assert "1 time within an hour" in err
     assert re.search(r"the next is taken at .* UTC, in (60|59) minutes", err)

@@ -74,6 +74,16 @@ def test_a_trial_for_an_assignment_that_takes_nothing_now_is_refused(
     assert "Would submit" not in ran.out
 
 
+def test_what_is_refused_as_closed_is_not_said_to_cost_something(alice: Mograder, server: Running) -> None:
+    over = (datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)).isoformat()
+    rule = "penalties = { enabled = true, grace_minutes = 0 }"
+    config = f"[[assignments]]\nname = 'hw1'\ndue = {over}\ncloses = {over}\n{rule}\n"
+    (server.root.parent / "mograder.toml").write_text(config)
+    refused = alice("submit", "hw1", work(), code=5).err
+    assert "'hw1' closed at" in refused
+    assert "this is late" not in refused
+
+
 def test_only_the_whole_name_of_an_assignment_changes_anything(
     alice: Mograder, server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,6 +89,32 @@ def test_serve_shows_the_link_that_logs_in_to_who_sits_there(course_folder: Path
     assert re.search(rb"your pages +http://localhost:\d+/once#\S+  \(logs you in once", shown)
 
 
+def test_what_is_uploaded_is_shown_and_asked_about(server: Running, tmp_path: Path) -> None:
+    server.submit("alice", b"x = 1\n").raise_for_status()
+    (tmp_path / "g.csv").write_text("username,grade\nalice,9\n")
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages/alice.html").write_text("<p>fine")
+    there = ("--url", server.url, "--token", server.token("__instructor__"))
+    for what, words in (
+        ("1 grade", ("upload-grades", "hw1", "--grades-csv", "g.csv")),
+        ("1 feedback page", ("upload-feedback", "hw1", "--feedback-dir", "pages")),
+    ):
+        question = f"Upload {what} to 'hw1'?"
+        shown = at_a_terminal(tmp_path, *words, *there, answers=((question.encode(), "n"),), code=1)
+        assert "  alice" in shown.partition(question)[0]
+        assert "nothing was uploaded" in shown
+        assert not list((server.root / "hw1").glob("grades.json")) + list((server.root / "hw1").glob("feedback"))
+        assert "Uploaded 1" in at_a_terminal(tmp_path, *words, *there, "--yes")
+        (server.root / "hw1/grades.json").unlink(missing_ok=True)
+
+
+def test_a_persons_token_is_shown_without_the_instructors(server: Running, tmp_path: Path) -> None:
+    secret = ("--secret-file", str(server.root / ".mograder-secret"))
+    assert at_a_terminal(tmp_path, *secret, "alice", command="token") == f"alice: {server.token('alice')}\r\n"
+    shown = at_a_terminal(tmp_path, *secret, command="token")
+    assert shown == f"instructor: {server.token('__instructor__')}\r\n"
+
+
 EVIL = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e\x08\rover\x1b[8mhid [red]en[/red]"
 """Sets the title, clears the screen, hides, turns around and writes over what stands there, in several spellings."""
 

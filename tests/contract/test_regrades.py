@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from mograder.domain.chain import make_tombstone
-from mograder.domain.disclosure import Hidden
 from mograder.domain.errors import ChangedMeanwhile
 from mograder.domain.grading_jobs import LEASE, TRIES, Announced, Result
+from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName
 from mograder.domain.regrade_jobs import Brought, HeldRegrade, RegradeJob
 from mograder.domain.store import Store

@@ -96,7 +96,7 @@ def test_what_waits_is_graded_once_with_a_signed_record(root: Path, opened: Call
     assert work(course, root)[0] == 3
     assert work(course, root)[0] == 0
     assert points(course) == {name: [wanted] for name, (_, wanted) in STUDENTS.items()}
-    assert course.store.jobs.waiting() == []
+    assert course.store.jobs.waiting(course.clock()) == []
 
 
 def test_a_file_that_is_not_what_was_submitted_is_given_back(root: Path, opened: Callable[[int], Course]) -> None:
@@ -107,7 +107,7 @@ def test_a_file_that_is_not_what_was_submitted_is_given_back(root: Path, opened:
     assert graded == 0
     assert "alice" in said[-1]
     assert points(course) == {}
-    assert "not what was submitted" in course.store.jobs.waiting()[0].error
+    assert "not what was submitted" in course.store.jobs.waiting(course.clock())[0].error
 
 
 def test_a_source_that_cannot_be_read_stops_no_other(root: Path, opened: Callable[[int], Course]) -> None:
@@ -174,14 +174,14 @@ def test_instructors_know_whether_it_can_be_graded_and_what_fails_is_tried_again
         source.write_text(SOURCE.replace('["marimo"', '["marimo",, "x"'))
         assert state() == (ReadyState.FAILED, NOON)
         assert "PEP 723 block cannot be read" in course.store.jobs.readiness()[HW1].error
-        assert findings()[0].startswith("warning: hw1 cannot be graded, tried last 2026-03-10 12:00 UTC")
+        assert findings()[0].startswith("warning: hw1 cannot be graded, tried last Tue 2026-03-10 12:00 UTC")
         clock.now += SECOND
         assert state() == (ReadyState.FAILED, NOON)  # not at once
         clock.now += 60 * SECOND
         assert state() == (ReadyState.FAILED, clock.now)
         source.write_text(SOURCE)
         assert state() == (ReadyState.READY, clock.now)
-        assert findings() == ["note: hw1 is ready to be graded since 2026-03-10 12:01:01 UTC"]
+        assert findings() == ["note: hw1 is ready to be graded since Tue 2026-03-10 12:01:01 UTC"]
     finally:
         worker.close()
         course.store.close()

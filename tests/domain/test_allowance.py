@@ -76,7 +76,7 @@ def test_nobody_loses_the_last_word_before_a_deadline_to_the_bound(
 def test_who_has_no_attempt_left_is_told_when_there_is_one_again() -> None:
     allowance, moments = Allowance(here=HourlyBound(2)), [NOON, NOON + MINUTE]
     with pytest.raises(
-        TooManySubmissions, match=r"2 times within an hour.*2026-03-10 13:00 UTC, in 30 minutes$"
+        TooManySubmissions, match=r"2 times within an hour.*Tue 2026-03-10 13:00 UTC, in 30 minutes$"
     ) as told:
         allowance.check(Usage(), 3, 1, NOON + 30 * MINUTE, lambda: moments)
     assert told.value.headers == (("Retry-After", "1800"),)

@@ -139,7 +139,7 @@ def test_a_file_announced_in_time_is_in_time_whatever_was_announced_late(course:
 def test_a_commitment_comes_before_the_closing_time_and_is_of_a_file_that_would_be_taken(
     course: Course, hw1: Assignment
 ) -> None:
-    with pytest.raises(Closed, match="closed at 2026-03-10 12:10 UTC; this arrived at 2026-03-10 12:10:01 UTC"):
+    with pytest.raises(Closed, match="closed at Tue 2026-03-10 12:10 UTC; this arrived at Tue 2026-03-10 12:10:01 UTC"):
         commit(course, hw1, b"work", CLOSES + SECOND)
     for digest, size, said in (
         ("F" * 64, 1, "64 lower-case hex"), ("f" * 63, 1, "64 lower-case hex"), ("f" * 64, 0, "has 0 bytes"),

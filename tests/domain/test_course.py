@@ -273,7 +273,7 @@ def test_a_submission_is_taken_until_the_end_of_the_second_it_closes(course: Cou
     plan(course_folder, "due = 2026-03-10T11:00:00\ncloses = 2026-03-10T12:00:00")
     assert not submit(course, received=NOON + SECOND - 1).repeated
     with pytest.raises(
-        Closed, match=r"closed at 2026-03-10 12:00 UTC; this arrived at 2026-03-10 12:00:01 UTC"
+        Closed, match=r"closed at Tue 2026-03-10 12:00 UTC; this arrived at Tue 2026-03-10 12:00:01 UTC"
     ) as refused:
         submit(course, b"late", NOON + SECOND)
     assert refused.value.details == {"closes": NOON // SECOND}

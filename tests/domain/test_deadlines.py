@@ -37,11 +37,11 @@ def test_a_moment_survives_the_way_through_any_zone(moment: int, zone: timezone)
     assert datetime.fromisoformat(iso(moment)) == utc(moment)
 
 
-@pytest.mark.parametrize("text", ["0001-01-01T00:00:00.000001Z", "9999-12-31T23:59:59.999999Z"])
+@pytest.mark.parametrize("text", ["Mon 0001-01-01T00:00:00.000001Z", "Fri 9999-12-31T23:59:59.999999Z"])
 def test_the_ends_of_the_calendar_are_exact_to_the_microsecond(text: str) -> None:
-    moment = microseconds(datetime.fromisoformat(text))
-    assert iso(moment) == text
-    assert readable(moment).startswith(text[:10])
+    moment = microseconds(datetime.fromisoformat(text[4:]))
+    assert iso(moment) == text[4:]
+    assert readable(moment).startswith(text[:14])
 
 
 def test_moments_are_read_and_written_as_people_do() -> None:
@@ -163,9 +163,9 @@ def test_a_day_has_23_or_25_hours_when_the_clocks_change(due: str, in_time_for_a
 
 
 def test_a_time_that_comes_twice_means_the_later() -> None:
-    assert readable(moment("2027-10-31T02:30", BERLIN), BERLIN) == "2027-10-31 02:30 CET"
-    assert readable(moment("2027-03-28T02:30", BERLIN), BERLIN) == "2027-03-28 03:30 CEST"
-    assert readable(NOON + SECOND, ZoneInfo("Asia/Kathmandu")) == "2026-03-10 17:45:01 UTC+0545"
+    assert readable(moment("2027-10-31T02:30", BERLIN), BERLIN) == "Sun 2027-10-31 02:30 CET"
+    assert readable(moment("2027-03-28T02:30", BERLIN), BERLIN) == "Sun 2027-03-28 03:30 CEST"
+    assert readable(NOON + SECOND, ZoneInfo("Asia/Kathmandu")) == "Tue 2026-03-10 17:45:01 UTC+0545"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mograder.domain.doubts import is_one_for_several, missing_and_extra
+from mograder.domain.doubts import is_one_for_several, missing_and_extra, replaces_in_time
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,9 @@ def test_only_a_file_that_is_no_zip_replaces_several() -> None:
     assert is_one_for_several("alice_20260310T200800.zip", "a.py")
     assert not is_one_for_several("alice_20260310T200800.zip", "a.ZIP")
     assert not is_one_for_several("alice_20260310T200800.py", "b.py")
+
+
+def test_what_a_late_submission_replaces_and_costs_is_said_once() -> None:
+    said = "this takes the place of submission 1 of noon, which is on time: it is 2 days late"
+    assert replaces_in_time("submission 1 of noon", 2, 0) == said
+    assert replaces_in_time("submission 1 of noon", 2, 20) == f"{said} and costs 20 percentage points"

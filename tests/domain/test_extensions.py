@@ -46,9 +46,10 @@ def grant(course: Course, hw1: Assignment, until: str, *users: Username, note: s
 
 @pytest.mark.parametrize(
     ("text", "meant"),
-    [("+3d", "2026-03-30 17:00 CEST"), (" +1w ", "2026-04-03 17:00 CEST"), ("+48h", "2026-03-29 18:00 CEST"),
-     ("+90m", "2026-03-27 18:30 CET"), ("2026-04-01", "2026-04-01 23:59:59 CEST"),
-     ("2026-04-01T08:00", "2026-04-01 08:00 CEST"), ("2026-04-01 08:00:00+00:00", "2026-04-01 10:00 CEST")],
+    [("+3d", "Mon 2026-03-30 17:00 CEST"), (" +1w ", "Fri 2026-04-03 17:00 CEST"),
+     ("+48h", "Sun 2026-03-29 18:00 CEST"),
+     ("+90m", "Fri 2026-03-27 18:30 CET"), ("2026-04-01", "Wed 2026-04-01 23:59:59 CEST"),
+     ("2026-04-01T08:00", "Wed 2026-04-01 08:00 CEST"), ("2026-04-01 08:00:00+00:00", "Wed 2026-04-01 10:00 CEST")],
 )  # fmt: skip
 def test_a_time_is_understood_as_it_is_meant(text: str, meant: str) -> None:
     berlin = ZoneInfo("Europe/Berlin")
@@ -192,16 +193,16 @@ def test_what_nobody_asked_for_or_has_is_not_decided(course: Course, hw1: Assign
 @pytest.mark.parametrize(
     ("until", "said", "wanted"),
     [
-        ("2026-03-27T17:00", "2026-03-27 17:00 CET is not after", "later"),
-        ("2026-01-01", "2026-01-01 23:59:59 CET is not after", "later"),
-        ("2031-03-31T17:00:01", "2031-03-31 17:00:01 CEST is too long after", "nearer"),
+        ("2026-03-27T17:00", "Fri 2026-03-27 17:00 CET is not after", "later"),
+        ("2026-01-01", "Thu 2026-01-01 23:59:59 CET is not after", "later"),
+        ("2031-03-31T17:00:01", "Mon 2031-03-31 17:00:01 CEST is too long after", "nearer"),
         ("9999-12-31T23:59Z", "too long after", "nearer"),
     ],
 )
 def test_a_new_due_time_is_later_than_the_old_one_and_not_by_years(
     course: Course, hw1: Assignment, until: str, said: str, wanted: str
 ) -> None:
-    said += f" the due time of 'hw1', 2026-03-27 17:00 CET: choose a {wanted} one"
+    said += f" the due time of 'hw1', Fri 2026-03-27 17:00 CET: choose a {wanted} one"
     with pytest.raises(BadRequest, match=f"{said} for 'alice'$"):
         grant(course, hw1, until)
     with pytest.raises(BadRequest, match=f"{said}$"):  # in words for who asks

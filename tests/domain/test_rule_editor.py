@@ -88,7 +88,7 @@ def test_submissions_are_judged_anew_at_once_and_receipts_say_what_held(
 @pytest.mark.parametrize(
     ("texts", "says"),
     [
-        ({"due": "2026-03-13"}, "out of order: opens 2026-03-01 00:00 CET, due 2026-03-13 23:59:59 CET, closes"),
+        ({"due": "2026-03-13"}, "opens Sun 2026-03-01 00:00 CET, due Fri 2026-03-13 23:59:59 CET, closes"),
         ({"opens": "2026-03-10T12:01"}, "out of order"), ({"closes": "2026-03-10T11:00"}, "out of order"),
         ({"due": "", "closes": "2026-02-01"}, "out of order"), ({"max_size": "101 MiB"}, "too large"),
         ({"due": "soon", "points": "1"}, "'soon' is no time"),

@@ -55,7 +55,7 @@ ADDRESS = "https://course.example.org/" + "long/" * 9
 
 def invite(address: str, code: str) -> Invite:
     link = JoinLink(address, code, "ab" * 32).text
-    return Invite(TEACHER, link, address, code, picture(link))
+    return Invite(TEACHER, link, address, code, picture(link), personal_codes=True)
 
 
 def roster_page(text: str, *members: Member) -> RosterPage:

@@ -104,7 +104,7 @@ FRESH = task_page(mine(TASKS[2], fetched=True), files("homework.py", "data/measu
 TAKEN = task_page(mine(TASKS[2], NOW - 2 * HOUR, NOW))
 LATE = task_page(mine(TASKS[1], NOW - 31 * HOUR, NOW, rule=CountingRule.ON_TIME))
 CLOSED = replace(TASKS[0], rules=replace(TASKS[0].rules, schedule=Schedule(None, NOW - DAY * 3, NOW - DAY)))
-ASKED = "2026-03-10 23:59:59 CET is not after the due time of 'hw3', 2026-03-11 18:00 CET: choose a later one"
+ASKED = "Tue 2026-03-10 23:59:59 CET is not after the due time of 'hw3', Wed 2026-03-11 18:00 CET: choose a later one"
 
 EXAM = Upcoming(AssignmentName("exam"), "Final exam", NOW + HOUR)
 ROWS = (

@@ -73,7 +73,7 @@ def test_a_late_submission_is_answered_with_its_cost_and_with_what_counts(web: W
 def test_what_an_instructor_submits_after_closing_is_in_time_and_marked(web: Web, clock: Clock) -> None:
     clock.now = NOON + 9 * DAY * SECOND
     message = problem(web.submit(), 403, "closed")
-    assert message == "'hw1' closed at 2026-03-13 13:00 CET; this arrived at 2026-03-19 13:00 CET"
+    assert message == "'hw1' closed at Fri 2026-03-13 13:00 CET; this arrived at Thu 2026-03-19 13:00 CET"
     reply = web("POST", "/assignments/hw1/submit?user=alice", content=b"by mail").json()
     assert (reply["by"], reply["late"], reply["penalty"]) == ("__instructor__", False, 0)
     (listed,) = web("GET", "/assignments/hw1/submissions").json()

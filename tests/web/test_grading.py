@@ -256,5 +256,5 @@ def test_more_time_is_granted_and_taken_back(teacher: Visitor, course: Course, c
     assert "with the extension" not in teacher.get("/board/hw1/people/bob").text
     assert teacher.post(place, decision="grant", until="tomorrow").status_code == 400
     refused = unescape(teacher.post(place, decision="grant", until="2026-03-10T09:00").text)
-    assert "2026-03-10 09:00 CET is not after the due time of 'hw1', 2026-03-10 12:00 CET" in refused
+    assert "Tue 2026-03-10 09:00 CET is not after the due time of 'hw1', Tue 2026-03-10 12:00 CET" in refused
     assert teacher.post(place, decision="give").status_code == 400

@@ -48,6 +48,16 @@ def address(path: str) -> str:
     return re.sub(r"{(\w+)(:path)?}", lambda found: VALUES[found[1]], path)
 
 
+def test_assignments_to_mark_are_in_the_order_of_their_due_times(course_folder: Path, clock: Clock) -> None:
+    for name in ("essay", "zoo"):
+        (course_folder / name / "files").mkdir(parents=True)
+    plan = "[[assignments]]\nname = 'hw1'\ndue = 2026-03-12\n[[assignments]]\nname = 'zoo'\ndue = 2026-03-11\n"
+    course = marked_course(course_folder, clock, plan)
+    shown = visit(course, "grace").get("/marking").text
+    assert re.findall(r'href="/marking/(\w+)"', shown) == ["zoo", "hw1", "essay"]
+    course.close()
+
+
 def looks(course: Course, name: str) -> dict[str, tuple[int, bytes, str]]:
     """All that a person can read, at every address of the protocol and of the pages, with the ETags."""
     web, visitor = Web(course), visit(course, name)

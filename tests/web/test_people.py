@@ -199,6 +199,9 @@ def test_the_join_link_holds_the_code_behind_the_hash_and_is_drawn(teacher: Visi
     assert "<svg" in page
     assert "Only this machine" not in page
     assert "The enrollment code can be guessed" in page
+    assert "personal code" not in page
+    teacher.post("/people", user="zoe", name="Zoe", role="student")
+    assert "If you were given a personal code, enter that one." in teacher.get("/invite").text
 
 
 def test_requests_for_more_time_are_decided_on_one_page(teacher: Visitor, course: Course, course_folder: Path) -> None:

@@ -30,7 +30,7 @@ _out_folder = click.Path(file_okay=False, path_type=Path)
     type=click.Choice(["counts", "latest", "on-time"]),
     default="counts",
     show_default=True,
-    help="What the course counts, the latest of everybody, or the last in time of those who have one.",
+    help="What the course counts, the latest of everybody, or the last on time of those who have one.",
 )
 @section_option
 @click.option("--force", is_flag=True, help="Download everything again.")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -11,13 +12,13 @@ from mograder.cli.arguments import read_table
 from mograder.cli.completion import assignment_names
 from mograder.cli.connect import Server, choose_exactly, sends_to_a_server
 from mograder.cli.gradebook import Upload, check_table
-from mograder.cli.output import json_option, note, result
+from mograder.cli.output import is_sure, json_option, note, result
 from mograder.client.client import Client
 from mograder.client.collecting import strangers
 from mograder.client.settings import feedback_folder
-from mograder.domain.errors import BadName, MograderError
+from mograder.domain.errors import BadName, BadRequest, MograderError
 from mograder.domain.grades import is_page
-from mograder.domain.names import parse_owner, printable
+from mograder.domain.names import counted, parse_owner, printable
 
 _out_folder = click.Path(file_okay=False, path_type=Path)
 _in_file = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
@@ -26,13 +27,22 @@ NAMED = 10
 """How many names a warning lists at most."""
 
 
-def _warn_of_strangers(client: Client, pages: Iterable[str]) -> None:
-    """Before anything is sent: a page under a misspelt name is nobody's."""
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(printable(each) for each in names[:NAMED]) + more
+
+
+def _of_people(client: Client, pages: dict[str, bytes], partial: bool) -> dict[str, bytes]:
+    """The pages that are somebody's: one under a misspelt name is nobody's. Raises BadRequest, unless `partial`."""
     unknown = strangers(client, [each.removesuffix(".html") for each in pages])
+    if unknown and not partial:
+        raise BadRequest(
+            f"nothing was uploaded: nobody in the course is called {_listed(unknown)}: correct the names, let them "
+            "register, or upload the rest with --partial"
+        )
     if unknown:
-        more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
-        names = ", ".join(unknown[:NAMED]) + more
-        note(f"warning: nobody in the course is called {names}: correct the names, or let them register")
+        note(f"left out: nobody in the course is called {_listed(unknown)}")
+    return {name: page for name, page in pages.items() if name.removesuffix(".html") not in unknown}
 
 
 @click.command(name="upload-feedback")
@@ -43,6 +53,8 @@ def _warn_of_strangers(client: Client, pages: Iterable[str]) -> None:
     help="Where the pages are. [default: feedback/ASSIGNMENT]",
 )
 @click.option("--grades-csv", type=_in_file, help="Upload these grades too.")
+@click.option("--partial", is_flag=True, help="Upload what can be, and leave out pages of nobody in the course.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask first.")
 @click.option("--dry-run", is_flag=True, help="Check, and send nothing.")
 @sends_to_a_server
 @json_option
@@ -50,13 +62,16 @@ def upload_feedback(
     assignment: str,
     feedback_dir: Path | None,
     grades_csv: Path | None,
+    partial: bool,
+    yes: bool,
     dry_run: bool,
     server: Server,
     as_json: bool,
 ) -> None:
     """Upload feedback pages, one USER.html (or .htm) a student.
 
-    What else is in the folder is named, and not sent.
+    What else is in the folder is named, and not sent. A page of somebody who has neither registered nor submitted stops
+    all, unless you say --partial. On a terminal you are asked first.
 
     \b
     Example:
@@ -66,14 +81,22 @@ def upload_feedback(
     with server.connect(changes=True) as (client, _):
         chosen = choose_exactly(client.assignments(), assignment)
         folder = feedback_dir or feedback_folder(Path(), chosen.name)
-        pages = _read_pages(folder)
-        _warn_of_strangers(client, pages)
+        pages = _of_people(client, _read_pages(folder), partial)
+        if not pages:
+            result(as_json, {"files": []}, "No feedback pages to upload")
+            return
         grades = check_table(client, chosen, sheet, Upload()).accepted(False) if sheet else ()
         if dry_run:
             names = [f"  {name}" for name in pages]
             said = "\n".join([f"Would upload {len(pages)} feedback page(s) to {chosen.name!r}", *names])
             result(as_json, {"files": list(pages)}, said)
             return
+        if not yes and sys.stdin.isatty():
+            for name in pages:
+                note(f"  {name}")
+            also = f" and {counted(len(grades), 'grade')}" if grades else ""
+            if not is_sure(f"Upload {counted(len(pages), 'feedback page')}{also} to {chosen.name!r}?"):
+                raise MograderError("nothing was uploaded")
         stored = client.upload_feedback(chosen.name, pages)
         if grades:
             client.upload_grades(chosen.name, grades)
@@ -102,9 +125,7 @@ def _read_pages(folder: Path) -> dict[str, bytes]:
             raise MograderError(f"{found[name]} and {path} are two pages for {path.stem!r}: keep one of them")
         found[name] = path
     if others:
-        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
-        names = ", ".join(printable(each) for each in others[:NAMED])
-        note(f"warning: not sent, as they are no pages called USER.html: {names}{more}")
+        note(f"warning: not sent, as they are no pages called USER.html: {_listed(others)}")
     if not found:
         raise MograderError(f"no feedback pages (<user>.html) in {folder}")
     return {name: path.read_bytes() for name, path in found.items()}

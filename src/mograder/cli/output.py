@@ -93,7 +93,7 @@ def written(path: Path | None, as_json: bool, value: object, text: str) -> None:
 
 
 def when(moment: float, seconds: bool = False) -> str:
-    """A moment (Unix seconds) by the person's own clock, with its zone: 2026-03-12 17:00 CET.
+    """A moment (Unix seconds) by the person's own clock, with weekday and zone: Thu 2026-03-12 17:00 CET.
 
     One beyond the calendar, which a server may say, is "unknown".
     """
@@ -101,7 +101,7 @@ def when(moment: float, seconds: bool = False) -> str:
         here = datetime.fromtimestamp(moment, UTC).astimezone()
     except (ValueError, OverflowError, OSError):
         return "unknown"
-    return here.strftime(f"%Y-%m-%d %H:%M{':%S' if seconds else ''} {zone_name(here)}")
+    return here.strftime(f"%a %Y-%m-%d %H:%M{':%S' if seconds else ''} {zone_name(here)}")
 
 
 def lateness(due: float | None, days: int, penalty: float) -> str:

@@ -86,14 +86,14 @@ def receipts(
         tell_json(listed)
     else:
         rows = [_row(each) for each in listed]
-        table(("Receipt", "Assignment", "Attempt", "Received", "Due", "Bytes", "SHA-256"), rows)
+        table(("Receipt", "Assignment", "Submission", "Received", "Due", "Bytes", "SHA-256"), rows)
     if output_dir:
         note(f"{counted(len(listed), 'version')} with receipts: in {output_dir}")
 
 
 def _row(info: messages.ReceiptInfo) -> tuple[str, ...]:
     received = when(info.received, seconds=True)
-    late = "" if known(info.duedate) is None else "late" if known(info.late) else "in time"
+    late = "" if known(info.duedate) is None else "late" if known(info.late) else "on time"
     return str(info.number), info.assignment, str(info.attempt), received, late, str(info.size), info.sha256[:12]
 
 
@@ -330,7 +330,7 @@ def _against_files(files: list[Path], stated: list[Mapping[str, Any]]) -> Iterat
 
 
 def _described(receipt: KeptReceipt, claims: Mapping[str, Any]) -> str:
-    late = "" if claims.get("due") is None else ", late" if claims.get("late") else ", in time"
+    late = "" if claims.get("due") is None else ", late" if claims.get("late") else ", on time"
     copy = ""
     with contextlib.suppress(OSError, IndexError):
         beside = receipt.path.resolve().parents

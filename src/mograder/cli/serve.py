@@ -300,7 +300,7 @@ def banner(root: Path, course: Course, front: Listener, no_auth: bool) -> str:
         f"  registration    {'on: students need a code' if course.accounts.registration_open else 'off'}",
     ]
     if not assignments:
-        lines.append(f"Next: put files for students into {root / 'hw1' / 'files'} (in files/); they show at once.")
+        lines.append(f"Next: put files for students into {root / 'hw1' / 'files'}; they show at once.")
     elif course.accounts.registration_open:
         lines.append(f"Next: give students the code and: mograder https login --url {shlex.quote(join)}")
     elif not no_auth:

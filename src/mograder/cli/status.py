@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,7 +91,7 @@ def feedback(
     if output:
         note(f"the feedback page is in {output}")
     elif status.feedback_available:
-        note(f"there is a feedback page: mograder https feedback {chosen.name!r} -o feedback.html")
+        note(f"there is a feedback page: mograder https feedback {shlex.quote(assignment)} -o feedback.html")
 
 
 def _keep_proof(client: Client, assignment: str, grading: messages.GradingInfo) -> None:
@@ -116,8 +117,8 @@ def attempts_left(assignment: messages.AssignmentInfo, status: messages.Status) 
     if left is None:
         return []
     if after := known(status.next_attempt):
-        return [f"No attempt is left in this hour: the next submission is taken at {when(after, seconds=True)}"]
-    return [f"Attempts left in this hour: {left} of {known(assignment.per_hour) or left}"]
+        return [f"No submission is left in this hour: the next is taken at {when(after, seconds=True)}"]
+    return [f"Submissions left in this hour: {left} of {known(assignment.per_hour) or left}"]
 
 
 LOOK_SECONDS = 1.0

@@ -66,7 +66,7 @@ def submit(
 
     It says before sending whether it would be late, prints as whom and where you submitted, what the server received
     and its checksum, and keeps the server's receipt in .mograder/receipts/ beside the file. Submit as often as you
-    like: every version is kept, and the last one counts, or the last in time where the course says so.
+    like: every version is kept, and the last one counts, or the last on time where the course says so.
 
     It asks first where the submission would take the place of one that is on time, where one file would take the place
     of several, and where files that the assignment names are missing or others are there. Where nobody can answer, it
@@ -206,11 +206,18 @@ def _check(file: Path, assignment: messages.AssignmentInfo) -> None:
 
 def _check_open(assignment: messages.AssignmentInfo, now: float) -> None:
     """Refuse, by the clock here (Unix seconds), what the server will refuse by its own."""
-    opens, closes = known(assignment.opens), known(assignment.closes)
-    if closes and closes < now:
-        raise Closed(f"{assignment.name!r} closed at {when(closes)}: it takes no more submissions")
+    if _is_closed(assignment, now):
+        raise Closed(
+            f"{assignment.name!r} closed at {when(known(assignment.closes) or 0)}: it takes no more submissions"
+        )
+    opens = known(assignment.opens)
     if opens and opens > now:
         raise Closed(f"{assignment.name!r} opens at {when(opens)}")
+
+
+def _is_closed(assignment: messages.AssignmentInfo, now: float) -> bool:
+    closes = known(assignment.closes)
+    return bool(closes and closes < now)
 
 
 def _warn(work: _Work, assignment: messages.AssignmentInfo, late: bool) -> str:
@@ -218,7 +225,7 @@ def _warn(work: _Work, assignment: messages.AssignmentInfo, late: bool) -> str:
     for path in work.sources:
         if path.suffix == ".py" and is_release_file(sha256_of(path), assignment, work.keep_in):
             note(f"warning: {path.name} is unchanged from what the course gave out")
-    if late:
+    if late and not _is_closed(assignment, time.time()):  # what is refused costs nothing
         days, penalty = known(assignment.days_late) or 0, known(assignment.penalty) or 0
         note(f"note: this is {lateness(known(assignment.duedate), days, penalty)}")
     return sha256_of(work.file)
@@ -235,9 +242,8 @@ def _doubts(client: Client, assignment: messages.AssignmentInfo, user: str, work
         status = client.status(assignment.name, user)
         counts = next((each for each in last if each.version == known(status.counts)), None)
         if counts and not known(status.late) and known(status.rule) == CountingRule.LATEST:
-            days = counted(known(assignment.days_late) or 0, "day")
             what = f"submission {counts.attempt} of {when(counts.received)}"
-            yield doubts.replaces_in_time(what, f"{days} late", known(assignment.penalty) or 0)
+            yield doubts.replaces_in_time(what, known(assignment.days_late) or 0, known(assignment.penalty) or 0)
     if last and doubts.is_one_for_several(last[-1].version, work.file.name):
         yield doubts.replaces_several(known(last[-1].name) or last[-1].version, work.file.name)
     yield doubts.missing_and_extra(known(assignment.expected) or [], work.names)
@@ -253,7 +259,7 @@ def _ask(questions: Iterable[str], wishes: _Wishes, as_json: bool) -> None:
     if as_json or not sys.stdin.isatty():
         raise Unconfirmed(f"nothing was submitted: {'; '.join(asked)}: to submit all the same, say --yes", *asked)
     if not is_sure("Submit all the same? With no, what you have submitted before stays as it is"):
-        raise Unconfirmed("nothing was submitted: your earlier submission stays as it is", *asked)
+        raise Unconfirmed("nothing was submitted: what you have submitted before stays as it is", *asked)
 
 
 def _put(work: _Work, url: str, sender: str, user: str, assignment: str) -> OutboxEntry | None:

@@ -29,10 +29,10 @@ def token(
     names: tuple[str, ...], secret_file: Path | None, secret: str | None, secret_stdin: bool, course: Path | str | None,
     bare: bool,
 ) -> None:  # fmt: skip
-    """Print a token for each of NAMES, and the instructor's; without NAMES, the instructor's alone.
+    """Print a token for each of NAMES; without NAMES, the instructor's.
 
-    The lines are NAME: TOKEN, then an empty one, then instructor: TOKEN. That last token is for nobody else: what is
-    passed on to students is better printed with --bare.
+    The lines are NAME: TOKEN. Where a program reads them, an empty one and instructor: TOKEN follow:
+    that token is for nobody else, and --bare leaves it out.
 
     The secret is .mograder-secret in the working folder unless an option says otherwise. Where the course's ledger
     stands beside it, the names are reserved: nobody else can register them.
@@ -71,9 +71,8 @@ def _print(issued: list[tuple[Username, str]], secret: str, bare: bool) -> None:
     if bare:
         click.echo("\n".join([made for _, made in issued] or [sign(secret, INSTRUCTOR)]))
         return
-    click.echo(token_lines(issued, secret), nl=False)
-    if issued and sys.stdout.isatty():
-        click.echo("the last line is the instructor's token: pass it on to nobody (--bare leaves it out)", err=True)
+    text = token_lines(issued, secret)
+    click.echo(text.partition("\n\n")[0] + "\n" if issued and sys.stdout.isatty() else text, nl=False)
 
 
 def _enrol(place: Path | str, usernames: list[Username]) -> tuple[list[tuple[Username, str]], str]:

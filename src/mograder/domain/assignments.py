@@ -151,7 +151,7 @@ def title_of(known: Iterable[Assignment], name: AssignmentName) -> str:
 
 
 class CountingRule(StrEnum):
-    """Which of a person's submissions: the last, or the last in time (where the course counts so, else the last)."""
+    """Which of a person's submissions: the last, or the last on time (where the course counts so, else the last)."""
 
     LATEST = "latest"
     ON_TIME = "on-time"

@@ -58,7 +58,7 @@ def counting(kept: Sequence[AssessedSubmission], rule: CountingRule) -> Assessed
 def listed(
     file: LatestFile, kept: Sequence[AssessedSubmission], rule: CountingRule, which: CountingRule | None
 ) -> ListedSubmission | None:
-    """The person's submission: the latest, the last in time (None if there is none), or the one that counts
+    """The person's submission: the latest, the last on time (None if there is none), or the one that counts
     (`None`).
     """
     if not kept or kept[-1].submission.sha256 != file.sha256:

@@ -179,10 +179,10 @@ def iso(moment: int) -> str:
 
 
 def readable(moment: int, zone: tzinfo = UTC) -> str:
-    """A moment in a message, with the zone said: 2026-03-10 20:08 UTC. Seconds are shown where they are not 0."""
+    """A moment for people, with weekday and zone: Tue 2026-03-10 20:08 UTC. Seconds are shown where they are not 0."""
     when = local(moment, zone)
     shown = when.replace(tzinfo=None).isoformat(" ", "seconds" if when.second else "minutes")
-    return f"{shown} {zone_name(when)}"
+    return f"{when:%a} {shown} {zone_name(when)}"
 
 
 def zone_name(when: datetime) -> str:

@@ -48,13 +48,13 @@ def replaced(kept: Sequence[AssessedSubmission], rule: CountingRule, now: Latene
     if lost is None:
         return ""
     what = f"submission {lost.submission.attempt} of {deadlines.readable(lost.submission.received, zone)}"
-    return replaces_in_time(what, now.explanation, now.penalty)
+    return replaces_in_time(what, now.days, now.penalty)
 
 
-def replaces_in_time(what: str, lateness: str, penalty: float) -> str:
-    """The question where a late submission would take the place of one in time; `what` names that one."""
-    cost = f" and costs {penalty:g} percentage points" if penalty else ""
-    return f"this takes the place of {what}, which is on time: it is {lateness}{cost}"
+def replaces_in_time(what: str, days: int, penalty: float) -> str:
+    """The question where a submission, late by so many days, would take the place of one in time; `what` names that."""
+    cost = f" and costs {counted(penalty, 'percentage point')}" if penalty else ""
+    return f"this takes the place of {what}, which is on time: it is {counted(days, 'day')} late{cost}"
 
 
 def is_one_for_several(earlier: str, name: str) -> bool:

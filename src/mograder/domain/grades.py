@@ -280,7 +280,9 @@ class Grades:
         if entry is None or entry.grade is None:
             raise NotFound(f"{user!r} has no grade in {assignment.name!r}")
         attempt = self.attempts(assignment.name).get(user, 0)
-        event = Event(self.clock(), actor.username, "grades", assignment.name, f"{user}: holds for attempt {attempt}")
+        event = Event(
+            self.clock(), actor.username, "grades", assignment.name, f"{user}: holds for submission {attempt}"
+        )
         self.store.merge(assignment.name, (GradeEntry({**entry.fields, ATTEMPT_KEY: attempt}),), event)
 
     def _with_attempts(self, assignment: AssignmentName, entries: tuple[GradeEntry, ...]) -> tuple[GradeEntry, ...]:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from mograder.domain import deadlines
-from mograder.domain.disclosure import Hidden
+from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
 
@@ -21,6 +21,9 @@ TRIES = 5
 
 LEASE = 120 * deadlines.SECOND
 """For how long a job belongs to the worker that claimed or renewed it, in microseconds."""
+
+RECENT = 3600 * deadlines.SECOND
+"""For how long a result counts against its person when it is decided whose turn is next, in microseconds."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 5 * deadlines.SECOND, 600 * deadlines.SECOND
 """Before a job that failed for a reason of ours is tried again; doubled from try to try. Microseconds."""
@@ -165,7 +168,7 @@ class JobsStore(JobQueue[Job], Protocol):
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:
         """As in every queue. A person's newer submission comes before their older ones, and a person who has had more
-        results than another waits for the other.
+        results lately (RECENT) than another waits for the other; of equals the first who came is next.
         """
         ...
 
@@ -188,8 +191,8 @@ class JobsStore(JobQueue[Job], Protocol):
         """Let jobs that were given up be tried again at once; how many."""
         ...
 
-    def waiting(self) -> list[Job]:
-        """Jobs of announced assignments that have no result, in the order in which they are claimed."""
+    def waiting(self, now: int) -> list[Job]:
+        """Jobs of announced assignments that have no result, in the order in which they are claimed at `now`."""
         ...
 
     def results(self, assignment: AssignmentName, username: Username | None = None) -> list[Result]:

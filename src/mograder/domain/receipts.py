@@ -175,10 +175,10 @@ Issue = Callable[[ChainPosition], Receipt]
 
 
 def issue_receipt(new: NewSubmission, signer: Signer, course: str, allowance: Allowance | None = None) -> Issue:
-    """The rule of acceptance: identical to the latest gives the latest's receipt, all else is a new attempt.
+    """The rule of acceptance: identical to the latest gives the latest's receipt, all else is a new submission.
 
-    The same bytes in time after the same bytes late are new: an instructor has handed them in, or time was given.
-    What is issued raises TooManySubmissions for a new attempt beyond the `allowance`, if there is one.
+    The same bytes in time after the same bytes late are new: an instructor has submitted them, or time was given.
+    What is issued raises TooManySubmissions for a new submission beyond the `allowance`, if there is one.
     """
 
     def issue(position: ChainPosition) -> Receipt:

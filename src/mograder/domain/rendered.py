@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RenderedCell:
-    """A cell of a submission: `code` as it was handed in, what its value looked like, and what it printed.
+    """A cell of a submission: `code` as it was submitted, what its value looked like, and what it printed.
 
     `kind` is a media type: text/plain, text/html, or image/png with `value` in base64; "" where it shows nothing.
     `problem` is why it did not finish, "" when it did; `ran` is False for cells that were not run, as checks.

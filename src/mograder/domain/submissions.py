@@ -269,7 +269,7 @@ class Submissions:
         self, assignment: Assignment, which: CountingRule | None = CountingRule.LATEST,
         files: Sequence[LatestFile] | None = None,
     ) -> list[ListedSubmission]:  # fmt: skip
-        """One submission of every person, sorted by name: the latest, the last in time, or the one that counts
+        """One submission of every person, sorted by name: the latest, the last on time, or the one that counts
         (`None`).
 
         The latest is the file as it stands, an edit by hand included. Of those alone to whom `files` belong, if given.

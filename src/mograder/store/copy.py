@@ -46,16 +46,15 @@ from mograder.store.postgres.store import PostgresStore
 from mograder.store.publication import read_publication
 from mograder.store.shared import files
 from mograder.store.shared.evidence import check_bytes
+from mograder.store.shared.grading_rows import READINESS_COLUMNS, RESULT_COLUMNS
 from mograder.store.shared.manifest import MANIFEST
+from mograder.store.shared.marking_rows import MARKING_COLUMNS
 from mograder.store.shared.rows import (
     ACCOUNT_COLUMNS,
     ERASED_COLUMNS,
     EVENT_COLUMNS,
     EXTENSION_COLUMNS,
-    MARKING_COLUMNS,
-    READINESS_COLUMNS,
     RECEIPT_COLUMNS,
-    RESULT_COLUMNS,
     receipt_values,
 )
 

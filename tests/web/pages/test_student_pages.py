@@ -183,8 +183,10 @@ def test_a_late_submission_says_how_late_and_what_it_costs(
     """,
     )
     send(alice, b"x = 1\n")
+    assert "data-late-after" in alice.get("/my/hw1").text
     clock.now = NOON + 6 * HOUR
-    assert "A submission now is 1 day late" in alice.get("/my/hw1").text
+    assert "A submission now is 1 day late" in (page := alice.get("/my/hw1").text)
+    assert "data-late-after" not in page  # the script does not say it once more
     page = after(alice, send(alice, b"x = 2\n"))
     assert "1 day late: due Tue 10 Mar 12:00, received Tue 10 Mar 18:00 UTC, 1 x 5 %<" in page
     assert "submission 1 counts" in page
@@ -224,7 +226,7 @@ def test_more_time_is_asked_for_granted_and_shown(
         COURSE_INSTRUCTOR, [Change(course.release.assignment(COURSE_INSTRUCTOR, "hw1"), ALICE, Decision.GRANT)]
     )
     assert "with your extension" in alice.get("/").text
-    assert "2026-03-12 23:59:59 UTC" in alice.get("/my/hw1").text
+    assert "Thu 2026-03-12 23:59:59 UTC" in alice.get("/my/hw1").text
     clock.now = NOON + 6 * HOUR
     assert "on time" in after(alice, send(alice, b"x = 1\n"))
 

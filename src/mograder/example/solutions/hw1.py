@@ -59,7 +59,7 @@ def _():
     How to work: write your code where it says so and run the cell. The coloured box below an exercise
     says whether it is solved, and if not, what to look at. Write the functions yourself, from `sum`,
     `len`, `sorted` and `math`; the module `statistics` is for the checks. A few more checks are made when
-    you hand in. 20 points in all.
+    you submit. 20 points in all.
     """)
     return
 
@@ -351,7 +351,7 @@ def _(grader):
 def _():
     mo.md(r"""
     ---
-    Hand in as often as you like; the last one counts: `mograder https submit "hw1" hw1.py`
+    Submit as often as you like; the last one counts: `mograder https submit "hw1" hw1.py`
     """)
     return
 

@@ -40,9 +40,9 @@ from mograder.store.folder.store import FolderStore
 from mograder.store.folder.survey import FolderSurvey
 from mograder.store.shared import files
 from mograder.store.shared.findings import Finding, Findings, error, lasting, note, warning
+from mograder.store.shared.grading_rows import JOB_COLUMNS, READINESS_COLUMNS, job_of, readiness_of
 from mograder.store.shared.grading_state import grading_state
 from mograder.store.shared.manifest import MANIFEST
-from mograder.store.shared.rows import JOB_COLUMNS, READINESS_COLUMNS, job_of, readiness_of
 
 SETTLES_WITHIN = 60
 """Seconds after which a submission that is still pending says that something keeps the server from finishing it."""

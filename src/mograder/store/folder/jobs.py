@@ -9,14 +9,14 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import astuple
 
-from mograder.domain.disclosure import Hidden
-from mograder.domain.grading_jobs import TRIES, Announced, Job, Readiness, Result, new_job
+from mograder.domain.grading_jobs import RECENT, TRIES, Announced, Job, Readiness, Result, new_job
+from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.rows import places, settings, where_asked
 from mograder.store.shared.claims import Claims
-from mograder.store.shared.rows import (
+from mograder.store.shared.grading_rows import (
     JOB_COLUMNS,
     KEEP_LOCK,
     READINESS_COLUMNS,
@@ -32,13 +32,13 @@ _IN_TURN = f"""WITH waiting AS MATERIALIZED (
     FROM grading_jobs WHERE finished = 0 AND assignment IN (%s)
 ), people AS MATERIALIZED (
     SELECT assignment, username, (SELECT count(*) FROM grading_jobs AS other WHERE other.assignment = one.assignment
-    AND other.username = one.username AND other.finished = 1) AS results
+    AND other.username = one.username AND other.finished > 0 AND other.finished > ?) AS results
     FROM (SELECT DISTINCT assignment, username FROM waiting) AS one
 )
 SELECT {JOB_COLUMNS} FROM waiting JOIN people USING (assignment, username) WHERE %s
-ORDER BY results + newer, attempt, receipt"""
-"""Whose turn it is: who has had fewer results, and of a person's jobs the newest. Sorted, not counted anew for each,
-so that nobody slows the queue by filling it."""
+ORDER BY results + newer, receipt"""
+"""Whose turn it is: who has had fewer results lately, and of a person's jobs the newest. Sorted, not counted anew
+for each, so that nobody slows the queue by filling it."""
 
 _NEXT = _IN_TURN % ("SELECT value FROM json_each(?)", f"tries < {TRIES} AND lease <= ? AND not_before <= ?")
 
@@ -71,7 +71,9 @@ def keep_result(connection: sqlite3.Connection, result: Result, notebook: bytes 
     Without a `notebook` that of a regrade with these tests is kept, if there is one.
     """
     ended = connection.execute(
-        "UPDATE grading_jobs SET finished = 1, claim = '', lease = 0, error = '' WHERE receipt = ?", (result.receipt,)
+        "UPDATE grading_jobs SET finished = CASE finished WHEN 0 THEN ? ELSE finished END, claim = '', lease = 0, "
+        "error = '' WHERE receipt = ?",
+        (result.graded, result.receipt),
     )
     if not ended.rowcount:
         return False
@@ -108,7 +110,7 @@ class FolderJobs(Claims[Job]):
         return {each.assignment: each for each in map(readiness_of, rows)}
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:
-        asked = (_json(assignments), now, now)
+        asked = (_json(assignments), now - RECENT, now, now)
         if not self._ledger.read(f"{_NEXT} LIMIT 1", asked):  # nobody waits for the ledger when there is nothing to do
             return None
 
@@ -138,8 +140,8 @@ class FolderJobs(Claims[Job]):
         WHERE assignment = ? AND finished = 0 AND tries >= {TRIES}"""
         return self._ledger.write(lambda connection: connection.execute(sql, (assignment,)).rowcount)
 
-    def waiting(self) -> list[Job]:
-        return list(map(job_of, self._ledger.read(_WAITING)))
+    def waiting(self, now: int) -> list[Job]:
+        return list(map(job_of, self._ledger.read(_WAITING, (now - RECENT,))))
 
     def results(self, assignment: AssignmentName, username: Username | None = None) -> list[Result]:
         where, values = where_asked(assignment=assignment, username=username)

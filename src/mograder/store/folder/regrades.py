@@ -18,14 +18,14 @@ from mograder.store.folder.jobs import IN_FORCE, announce, keep_result
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.rows import places, record, settings
 from mograder.store.shared.claims import RegradeClaims
-from mograder.store.shared.rows import (
+from mograder.store.shared.grading_rows import (
     REGRADE_COLUMNS,
     RESULT_COLUMNS,
-    Row,
     held_regrade,
     regrade_job_of,
     regrade_job_values,
 )
+from mograder.store.shared.rows import Row
 
 _JOBS = f"SELECT {REGRADE_COLUMNS} FROM regrade_jobs WHERE assignment = ?"
 _TESTS = "SELECT tests FROM grading_tests WHERE assignment = ?"

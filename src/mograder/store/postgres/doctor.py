@@ -26,5 +26,5 @@ def check(store: PostgresStore, now: int) -> list[Finding]:
     for each in report.left_out:
         found.append((note if each.expected else warning)(f"left out: {each}", each.where or where, each.mend))
     with_tests = read_listing(store.tables.document(SOURCES) or "{}")
-    ready, waiting = store.jobs.readiness().values(), store.jobs.waiting()
+    ready, waiting = store.jobs.readiness().values(), store.jobs.waiting(now)
     return [*found, *grading_state(ready, with_tests, waiting, now, where)]

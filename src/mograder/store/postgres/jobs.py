@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple
 
-from mograder.domain.disclosure import Hidden
-from mograder.domain.grading_jobs import TRIES, Announced, Job, Readiness, Result, new_job
+from mograder.domain.grading_jobs import RECENT, TRIES, Announced, Job, Readiness, Result, new_job
+from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
 from mograder.store.postgres.database import Connection
 from mograder.store.postgres.rows import count_change, places, settings, where_asked
 from mograder.store.postgres.tables import CourseTables
 from mograder.store.shared.claims import Claims
-from mograder.store.shared.rows import (
+from mograder.store.shared.grading_rows import (
     JOB_COLUMNS,
     KEEP_LOCK,
     READINESS_COLUMNS,
@@ -33,20 +33,21 @@ _TURNS = """waiting AS MATERIALIZED (
     FROM grading_jobs WHERE course = %%s AND finished = 0 AND assignment %s
 ), people AS MATERIALIZED (
     SELECT assignment, username, (SELECT count(*) FROM grading_jobs AS other WHERE other.course = one.course
-    AND other.assignment = one.assignment AND other.username = one.username AND other.finished = 1) AS results
+    AND other.assignment = one.assignment AND other.username = one.username AND other.finished > 0
+    AND other.finished > %%s) AS results
     FROM (SELECT DISTINCT course, assignment, username FROM waiting) AS one
 ), turns AS (
     SELECT course, receipt, results + newer AS turn FROM waiting JOIN people USING (assignment, username)
 )"""
-"""Whose turn it is: who has had fewer results, and of a person's jobs the newest. Sorted, not counted anew for each,
-so that nobody slows the queue by filling it."""
+"""Whose turn it is: who has had fewer results lately, and of a person's jobs the newest. Sorted, not counted anew
+for each, so that nobody slows the queue by filling it."""
 
 _JOB_COLUMNS = ", ".join(f"job.{name}" for name in JOB_COLUMNS.split(", "))
 
 _CLAIM = f"""WITH {_TURNS % "= ANY(%s)"}, next AS (
     SELECT job.course, job.receipt FROM grading_jobs AS job JOIN turns USING (course, receipt)
     WHERE finished = 0 AND tries < {TRIES} AND lease <= %s AND not_before <= %s
-    ORDER BY turn, attempt, receipt LIMIT 1 FOR UPDATE OF job SKIP LOCKED
+    ORDER BY turn, receipt LIMIT 1 FOR UPDATE OF job SKIP LOCKED
 )
 UPDATE grading_jobs AS job SET claim = %s, lease = %s, tries = tries + 1 FROM next
 WHERE job.course = next.course AND job.receipt = next.receipt RETURNING {_JOB_COLUMNS}"""
@@ -54,7 +55,7 @@ WHERE job.course = next.course AND job.receipt = next.receipt RETURNING {_JOB_CO
 _ANNOUNCED = "IN (SELECT assignment FROM grading_tests AS announced WHERE announced.course = grading_jobs.course)"
 
 _WAITING = f"""WITH {_TURNS % _ANNOUNCED} SELECT {_JOB_COLUMNS} FROM grading_jobs AS job
-JOIN turns USING (course, receipt) ORDER BY turn, attempt, receipt"""
+JOIN turns USING (course, receipt) ORDER BY turn, receipt"""
 
 
 IN_FORCE = """(tests = (SELECT announced.tests FROM grading_tests AS announced
@@ -87,8 +88,9 @@ def keep_result(connection: Connection, course: str, result: Result, notebook: b
     Without a `notebook` that of a regrade with these tests is kept, if there is one.
     """
     ended = connection.execute(
-        "UPDATE grading_jobs SET finished = 1, claim = '', lease = 0, error = '' WHERE course = %s AND receipt = %s",
-        (course, result.receipt),
+        "UPDATE grading_jobs SET finished = CASE finished WHEN 0 THEN %s ELSE finished END, claim = '', lease = 0, "
+        "error = '' WHERE course = %s AND receipt = %s",
+        (result.graded, course, result.receipt),
     )
     if not ended.rowcount:
         return False
@@ -128,7 +130,7 @@ class PostgresJobs(Claims[Job]):
         return {each.assignment: each for each in map(readiness_of, rows)}
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:
-        values = (self._course, list(assignments), now, now, claim, lease)
+        values = (self._course, list(assignments), now - RECENT, now, now, claim, lease)
         row = self._tables.write(lambda connection: connection.execute(_CLAIM, values).fetchone())
         return None if row is None else job_of(row)
 
@@ -153,8 +155,8 @@ class PostgresJobs(Claims[Job]):
         )
         return self._tables.write(lambda connection: connection.execute(sql, (self._course, assignment)).rowcount)
 
-    def waiting(self) -> list[Job]:
-        return list(map(job_of, self._tables.read(_WAITING)))
+    def waiting(self, now: int) -> list[Job]:
+        return list(map(job_of, self._tables.read(_WAITING, now - RECENT)))
 
     def results(self, assignment: AssignmentName, username: Username | None = None) -> list[Result]:
         where, values = where_asked(assignment=assignment, username=username)

@@ -17,14 +17,14 @@ from mograder.store.postgres.jobs import IN_FORCE, announce, keep_result
 from mograder.store.postgres.rows import count_change, places, record, settings
 from mograder.store.postgres.tables import CourseTables
 from mograder.store.shared.claims import RegradeClaims
-from mograder.store.shared.rows import (
+from mograder.store.shared.grading_rows import (
     REGRADE_COLUMNS,
     RESULT_COLUMNS,
-    Row,
     held_regrade,
     regrade_job_of,
     regrade_job_values,
 )
+from mograder.store.shared.rows import Row
 
 _JOBS = f"SELECT {REGRADE_COLUMNS} FROM regrade_jobs WHERE course = %s AND assignment = %s"
 _TESTS = "SELECT tests FROM grading_tests WHERE course = %s AND assignment = %s"

@@ -15,6 +15,7 @@ from starlette.requests import cookie_parser
 
 from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
+from mograder.domain.board import due_order
 from mograder.domain.errors import BadRequest, Forbidden, NotFound, Unauthenticated
 from mograder.domain.marking import Names
 from mograder.domain.marking_desk import Candidate, Overview
@@ -95,7 +96,7 @@ def names_of(request: PageRequest, task: Assignment) -> Names:
 
 def index(request: PageRequest) -> Answer:
     desk = request.course.marking
-    listed = request.course.release.assignments(request.actor)
+    listed = sorted(request.course.release.assignments(request.actor), key=due_order)
     return MarkingIndex(request.frame, tuple((each, desk.overview(request.actor, each)) for each in listed))
 
 

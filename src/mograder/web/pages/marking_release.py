@@ -152,7 +152,7 @@ def marks_table(request: PageRequest) -> Answer:
     penalties = course.plan.late_policy(task.name).penalties
 
     def rows() -> Iterator[list[str]]:
-        yield ["username", "attempt", *[key or "mark" for key in keys], "raw", "penalty_pct", "penalised", "comment",
+        yield ["username", "submission", *[key or "mark" for key in keys], "raw", "penalty_pct", "penalised", "comment",
                "mark_again"]  # fmt: skip
         for each in names.in_order(people, lambda person: person.username):
             yield _marks_row(each, names.shown(each.username), keys, penalties.enabled)

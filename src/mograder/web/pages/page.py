@@ -193,7 +193,7 @@ def _templates() -> Environment:
         "counted": counted,
         "filesizeformat": _size,
         "iso": deadlines.iso,
-        "readable": _readable,
+        "readable": deadlines.readable,
         "sentence": _sentence,
         "timed": _timed,
     }
@@ -212,14 +212,9 @@ def _timed(text: str) -> Markup:
             moment = deadlines.microseconds(datetime.fromisoformat(found[0]))
         except ValueError:  # not a time: a person wrote it
             return found[0]
-        return f'<time datetime="{found[0]}">{_readable(moment)}</time>'
+        return f'<time datetime="{found[0]}">{deadlines.readable(moment)}</time>'
 
     return Markup(re.sub(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", shown, str(escape(text))))  # noqa: S704 (escaped)
-
-
-def _readable(moment: int) -> str:
-    """A moment in UTC with its weekday: Tue 2026-03-10 20:08 UTC."""
-    return f"{deadlines.utc(moment):%a} {deadlines.readable(moment)}"
 
 
 def _sentence(message: str) -> str:

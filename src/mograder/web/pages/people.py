@@ -124,6 +124,8 @@ class Invite(Page):
     picture: Markup
     weak: str = ""
     """What there is to say of a code that can be guessed."""
+    personal_codes: bool = False
+    """Whether somebody on the roster has still to join, whom the course's code does not let in."""
 
     @property
     def is_local(self) -> bool:
@@ -301,10 +303,10 @@ def _overview(request: PageRequest) -> Overview:
 def invite(request: PageRequest) -> Answer:
     """The join link with the course's code, as text and as a QR code."""
     course = request.course
-    code = course.enrollment_code
+    code, personal_codes = course.enrollment_code, course.accounts.ways_to_join[1]
     link = JoinLink(request.address, code, request.api.fingerprint).text if course.accounts.registration_open else ""
     weak = f"{CAN_BE_GUESSED}. {HARDER}" if course.accounts.code_can_be_guessed else ""
-    return Invite(request.frame, link, request.address, code, picture(link), weak)
+    return Invite(request.frame, link, request.address, code, picture(link), weak, personal_codes)
 
 
 def picture(link: str) -> Markup:

@@ -173,8 +173,8 @@ class MyAssignment(Page):
 
     @property
     def late_after(self) -> int | None:
-        """The moment from which on a submission is late."""
-        return None if self.mine.due is None else self.mine.due + self.penalties.grace
+        """The moment from which on a submission is late; None if there is none, or the page says already that it is."""
+        return None if self.mine.due is None or self.now_late.late else self.mine.due + self.penalties.grace
 
     @property
     def checksums(self) -> tuple[str, ...]:

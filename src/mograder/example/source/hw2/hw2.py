@@ -60,7 +60,7 @@ def _():
 
     The logarithm turns the curve into a straight line, and a straight line we can fit. Then we ask the
     data whether Newton was right about this mug. Write the functions yourself; the module `statistics` is
-    for the checks. A few more checks are made when you hand in. 30 points in all.
+    for the checks. A few more checks are made when you submit. 30 points in all.
     """)
     return
 
@@ -399,7 +399,7 @@ def _(grader):
 def _():
     mo.md(r"""
     ---
-    Hand in as often as you like; the last one counts: `mograder https submit "hw2" hw2.py`
+    Submit as often as you like; the last one counts: `mograder https submit "hw2" hw2.py`
     """)
     return
 

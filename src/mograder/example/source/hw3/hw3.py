@@ -59,7 +59,7 @@ def _():
     Both questions have an answer that needs no formula and no table of a distribution, only a computer
     that shuffles cards patiently. The heights are in `data/seedlings.csv`, what its columns mean in
     `data/codebook.md`; `charts.py` draws the pictures (use it, leave it unchanged). Only this notebook is
-    handed in; a few more checks are made then. 30 points in all.
+    submitted; a few more checks are made then. 30 points in all.
     """)
     return
 
@@ -421,7 +421,7 @@ def _(grader):
 def _():
     mo.md(r"""
     ---
-    Hand in as often as you like; the last one counts: `mograder https submit "hw3" hw3.py`
+    Submit as often as you like; the last one counts: `mograder https submit "hw3" hw3.py`
     """)
     return
 

@@ -3,7 +3,7 @@
 # dependencies = ["marimo>=0.20", "mograder"]
 # mograder-assignment = "hw1"
 # mograder-hidden-tests = true
-# mograder-cell-hashes = "7797d0d2,cae36bda,d68caa69,65dbc8b6,875b5bde,f5e3692b,9e853520,91fbb7a1,b9eb8f1e,6df4da27,6767be46,e456c45e,87d11651,ba607a43,184bb77f,616cb98e,e69ca750,67e3214b,b5f5459d,e26e3624"
+# mograder-cell-hashes = "7797d0d2,cae36bda,d68caa69,490c7a2a,875b5bde,f5e3692b,9e853520,91fbb7a1,b9eb8f1e,6df4da27,6767be46,e456c45e,87d11651,ba607a43,184bb77f,616cb98e,e69ca750,67e3214b,b5f5459d,4e2ad9ea"
 # ///
 
 import marimo
@@ -59,7 +59,7 @@ def _():
     How to work: write your code where it says so and run the cell. The coloured box below an exercise
     says whether it is solved, and if not, what to look at. Write the functions yourself, from `sum`,
     `len`, `sorted` and `math`; the module `statistics` is for the checks. A few more checks are made when
-    you hand in. 20 points in all.
+    you submit. 20 points in all.
     """)
     return
 
@@ -347,7 +347,7 @@ def _(grader):
 def _():
     mo.md(r"""
     ---
-    Hand in as often as you like; the last one counts: `mograder https submit "hw1" hw1.py`
+    Submit as often as you like; the last one counts: `mograder https submit "hw1" hw1.py`
     """)
     return
 

@@ -3,7 +3,7 @@
 # dependencies = ["marimo>=0.20", "mograder"]
 # mograder-assignment = "hw2"
 # mograder-hidden-tests = true
-# mograder-cell-hashes = "f2c3fa09,461e06a2,a6f87617,bc713b95,f574f854,61bd4f0e,6b8b99e3,5eb422b8,2e04508a,6ae44547,9c4e7705,b50af00e,5a33498d,89ea7e84,d3586b2b,f2ea1b62,6c806d42,e3a18062,b5f5459d,a6ee0c5a"
+# mograder-cell-hashes = "f2c3fa09,461e06a2,a6f87617,97fcd913,f574f854,61bd4f0e,6b8b99e3,5eb422b8,2e04508a,6ae44547,9c4e7705,b50af00e,5a33498d,89ea7e84,d3586b2b,f2ea1b62,6c806d42,e3a18062,b5f5459d,5fd9eb9a"
 # ///
 
 import marimo
@@ -63,7 +63,7 @@ def _():
 
     The logarithm turns the curve into a straight line, and a straight line we can fit. Then we ask the
     data whether Newton was right about this mug. Write the functions yourself; the module `statistics` is
-    for the checks. A few more checks are made when you hand in. 30 points in all.
+    for the checks. A few more checks are made when you submit. 30 points in all.
     """)
     return
 
@@ -356,7 +356,7 @@ def _(grader):
 def _():
     mo.md(r"""
     ---
-    Hand in as often as you like; the last one counts: `mograder https submit "hw2" hw2.py`
+    Submit as often as you like; the last one counts: `mograder https submit "hw2" hw2.py`
     """)
     return
 

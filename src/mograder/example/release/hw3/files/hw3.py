@@ -3,7 +3,7 @@
 # dependencies = ["marimo>=0.20", "mograder"]
 # mograder-assignment = "hw3"
 # mograder-hidden-tests = true
-# mograder-cell-hashes = "2b4b15dd,549c99d4,a6f87617,45d8af2a,f53cca8b,d789ada9,77361047,28058c01,8a14fc2e,3824868d,7152c618,9b4ed177,029be08d,a8211143,4b625e97,92351e03,9786c490,8e221d55,9b455c73,e0eed650,b5f5459d,0e91632a"
+# mograder-cell-hashes = "2b4b15dd,549c99d4,a6f87617,266e30b2,f53cca8b,d789ada9,77361047,28058c01,8a14fc2e,3824868d,7152c618,9b4ed177,029be08d,a8211143,4b625e97,92351e03,9786c490,8e221d55,9b455c73,e0eed650,b5f5459d,fa1e6754"
 # ///
 
 import marimo
@@ -62,7 +62,7 @@ def _():
     Both questions have an answer that needs no formula and no table of a distribution, only a computer
     that shuffles cards patiently. The heights are in `data/seedlings.csv`, what its columns mean in
     `data/codebook.md`; `charts.py` draws the pictures (use it, leave it unchanged). Only this notebook is
-    handed in; a few more checks are made then. 30 points in all.
+    submitted; a few more checks are made then. 30 points in all.
     """)
     return
 
@@ -380,7 +380,7 @@ def _(grader):
 def _():
     mo.md(r"""
     ---
-    Hand in as often as you like; the last one counts: `mograder https submit "hw3" hw3.py`
+    Submit as often as you like; the last one counts: `mograder https submit "hw3" hw3.py`
     """)
     return
 
