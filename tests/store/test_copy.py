@@ -157,6 +157,7 @@ def test_a_course_goes_into_a_database_and_back_as_it_was(root: Path, courses: P
         held = store.regrades.find(HW1)
         assert held
         (done,) = (each for each in held.jobs if each.signed)
+        store.jobs.announce(HW1, Announced(done.tests))
         store.regrades.apply(HW1, lambda _: [done.result], NOTE)
         assert store.jobs.notebook(done.receipt) == b"as it ran again \x00"
 
