@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mograder import factory
+from mograder.cli import run
 from mograder.cli.grading_workers import grading, one_course, refuse_served_sources
 from mograder.domain.errors import Usage
 from mograder.domain.grading_jobs import LEASE, TRIES, Announced
@@ -62,6 +63,7 @@ def test_doctor_says_what_waits_and_what_was_given_up(root: Path) -> None:
     course = open_course(root, Clock())
     try:
         submit_work(course.store, course.signer, ALICE, b"one")
+        assert any("hw1 has tests, and no worker" in each.what for each in doctor.check(Folders.of(root), NOON))
         course.store.jobs.announce(HW1, Announced("t1"))
         assert any("waiting to be graded: 1" in each.what for each in doctor.check(Folders.of(root), NOON))
         assert any("the oldest since 2026-" in each.what for each in doctor.check(Folders.of(root), NOON))
@@ -76,3 +78,18 @@ def test_doctor_says_what_waits_and_what_was_given_up(root: Path) -> None:
         assert any("could not be graded" in each and "no sandbox" in each for each in found)
     finally:
         course.store.close()
+
+
+def test_doctor_says_that_a_machine_cannot_grade_what_there_are_tests_for(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    factory.open_course(root).close()
+    run(["doctor", str(root)])
+    assert "not graded on this machine" not in capsys.readouterr().out
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert run(["doctor", str(root)]) == 7
+    assert "submissions are not graded on this machine: bubblewrap is not installed" in capsys.readouterr().out
+    (root.parent / "source" / "hw1" / "hw1.py").unlink()
+    run(["doctor", str(root)])
+    assert "not graded on this machine" not in capsys.readouterr().out

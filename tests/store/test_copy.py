@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -78,14 +79,15 @@ def root(tmp_path: Path) -> Path:
     graded, failed = (store.jobs.claim("mine", NOON, NOON + SECOND, [HW1]) for _ in range(2))
     assert graded
     assert failed
-    store.jobs.finish(graded, signed_result(store, signer, graded))
+    store.jobs.finish(graded, signed_result(store, signer, graded), b"as it ran \xff")
     store.jobs.fail(failed, "no sandbox", NOON + SECOND)
     store.jobs.report(Readiness(HW1, ReadyState.READY, NOON, "lab", "", "numpy", "numpy==2.1"))
     again = [RegradeJob(each.receipt, HW1, each.username, "r1", NOON, True) for each in (graded, failed)]
     store.regrades.start(again, "", NOTE)
     taken = store.regrades.claim("w", NOON, NOON, [HW1])
     assert taken
-    store.regrades.finish(taken, replace(signed_result(store, signer, graded), receipt=taken.receipt))
+    made = replace(signed_result(store, signer, graded), receipt=taken.receipt, tests="bb" * 32)
+    store.regrades.finish(taken, made, b"as it ran again \x00")
     for number, secret in enumerate(("second", "third")):
         store.keys.change_secret(secret, (4_000_000_000 + number) * SECOND, NOTE)
     os.utime(store.folders.grades / "hw1" / FEEDBACK / "bob.html", (NOON // SECOND, NOON // SECOND))
@@ -119,7 +121,7 @@ def all_of(store: Store) -> list[object]:
         [each and (each.name, each.size, each.read()) for each in (*files, *release_files, *feedback)],
         [round(each.modified) for each in feedback if each],
         store.jobs.announced(), store.jobs.waiting(NOON), store.jobs.results(HW1), store.regrades.find(HW1),
-        store.jobs.readiness(),
+        store.jobs.readiness(), [store.jobs.notebook(each.number) for each in store.submissions.receipts()],
         [replace(each, modified=0) for name in (HW1, HW2) for each in store.submissions.latest_files(name)],
     ]  # fmt: skip
 
@@ -151,6 +153,13 @@ def test_a_course_goes_into_a_database_and_back_as_it_was(root: Path, courses: P
     assert run(["verify", str(back)]) == 0
     # The one finding is a submission that could not be graded yet.
     assert run(["doctor", str(back)]) == run(["doctor", str(root)]) == 7
+    with contextlib.closing(open_store(back)) as store:
+        held = store.regrades.find(HW1)
+        assert held
+        (done,) = (each for each in held.jobs if each.signed)
+        store.jobs.announce(HW1, Announced(done.tests))
+        store.regrades.apply(HW1, lambda _: [done.result], NOTE)
+        assert store.jobs.notebook(done.receipt) == b"as it ran again \x00"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems know no such names")

@@ -32,6 +32,11 @@ HOSTILE = f"""<table id=t><tr><td>honest 42</td></tr></table>
 <a id=a href="{AWAY}" target="_top">Click</a>
 <a id=here href="{AWAY}">here</a></div></section></main><h1>30 of 30 points"""
 
+CONTROLS = """<marimo-callout-output data-html='"take care"'></marimo-callout-output>
+<marimo-slider data-initial-value='3' data-label='"the number"'></marimo-slider><iframe></iframe>
+<marimo-table data-initial-value='[]' data-label='"All"' data-data='[{"a": 1}]'></marimo-table>
+<marimo-mime-renderer data-mime='"image/png"' data-data='"data:image/png;base64,iVBORw0="'></marimo-mime-renderer>"""
+
 
 def grade_as_ran(server: Running, notebook: RenderedNotebook) -> None:
     with closing(factory.open_existing(server.root)) as course:
@@ -142,6 +147,7 @@ def test_axe_finds_nothing_in_the_frame_and_focus_is_seen(browser: Browser) -> N
             RenderedCell("", 9, "def f(): ...", True, "image/png", PIXEL),
             RenderedCell("", 12, "1 / 0", True, "text/plain", "value", problem="ZeroDivisionError: division by zero"),
             RenderedCell("", 15, "check()"),
+            RenderedCell("", 18, "controls", True, "text/html", CONTROLS),
         ), 1)
     )  # fmt: skip
     context = browser.new_context(viewport={"width": 360, "height": 800})

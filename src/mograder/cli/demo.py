@@ -93,6 +93,8 @@ def guide(root: Path, url: str, code: str) -> str:
     secret = shlex.quote(str(root / SECRET_NAME))
     instructor = f"--url {url}"
     given = course / "instructor"
+    from mograder.coursework.exams import what_grading_lacks
+
     missing = what_grading_lacks()
     grade = f"""\
   {name} https fetch-submissions hw1 {instructor} -o submitted/hw1/
@@ -164,6 +166,8 @@ def walk(root: Path, url: str, code: str, scratch: Path) -> bool:
     environment = {**os.environ, "MOGRADER_ENROLLMENT_CODE": code, "NO_COLOR": "1"}
     for name in ("MOGRADER_HTTPS_TOKEN", "MOGRADER_HTTPS_URL"):
         environment.pop(name, None)
+    from mograder.coursework.exams import what_grading_lacks
+
     missing = what_grading_lacks()
     steps = [*_steps(root, url), *(_returning(root, url) if missing else _grading(root, url, scratch))]
     results = [_say(step, _run(step, scratch / step.at, environment)) for step in [*steps, *_last(url)]]
@@ -240,20 +244,6 @@ def _last(url: str) -> list[Step]:
         Step("but cannot collect", ["https", "fetch-submissions", "hw1", "-o", "others"], "only an instructor", 3),
         Step("and finds no hw9", ["https", "fetch", "hw9"], "hw9", 2),
     ]
-
-
-def what_grading_lacks() -> str:
-    """Why submissions cannot be graded here, with the cure; "" when they can."""
-    from mograder.coursework.exams import extra_packages
-
-    try:
-        with extra_packages():
-            from mograder.grading import runner  # noqa: F401 (all that grading needs is there)
-            from mograder.grading.sandbox import find_sandbox
-        find_sandbox()
-    except MograderError as error:
-        return error.message
-    return ""
 
 
 def _run(step: Step, own: Path, environment: dict[str, str]) -> str:

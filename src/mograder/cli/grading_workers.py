@@ -98,25 +98,14 @@ def grading(what: ToGrade, wanted: int | None) -> Iterator[None]:
         keeper.join()
 
 
-def _missing() -> str:
-    """Why nothing can be graded here, "" when it can."""
-    from mograder.coursework.exams import extra_packages
-
-    try:
-        with extra_packages():
-            from mograder.grading.sandbox import find_sandbox
-        find_sandbox()
-    except MograderError as error:
-        return error.message
-    return ""
-
-
 def _keep(what: ToGrade, wanted: int | None, stop: threading.Event) -> None:
     """Run the worker, and start it again when it ends before `stop` is set."""
     while wanted is None and not _has_tests(what):
         if stop.wait(what.look_seconds):
             return
-    if said := _missing():
+    from mograder.coursework.exams import what_grading_lacks
+
+    if said := what_grading_lacks():
         note(f"nothing is graded as it comes in: {said}")
         return
     command = [sys.executable, "-m", "mograder", "worker", *what.words, "--jobs", str(wanted or 1), "--child"]

@@ -112,8 +112,20 @@ def _checked_folders(folder: Path, repair: bool, *elsewhere: Path | None) -> tup
         for line in mended:
             note(line)
         findings += checkup.check(folders, config.utc_now()) if mended else found
+        findings += _grading_here(folders)
         done += mended
     return findings, done
+
+
+def _grading_here(folders: Folders) -> list[Finding]:
+    """Whether this machine can grade what there are tests for."""
+    from mograder.coursework.exams import what_grading_lacks
+    from mograder.store.shared.findings import warning
+
+    if not config.has_tests(folders.root) or not (said := what_grading_lacks()):
+        return []
+    mend = "mend it here, or let a mograder worker grade on another machine"
+    return [warning(f"submissions are not graded on this machine: {said}", folders.course, mend)]
 
 
 def _checked_database(place: str) -> list[Finding]:

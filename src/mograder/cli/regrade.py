@@ -14,7 +14,7 @@ from mograder.cli.arguments import PLACE, jobs_option
 from mograder.cli.completion import local_names
 from mograder.cli.output import is_sure, json_option, note, table, tell, tell_json
 from mograder.domain.errors import MograderError
-from mograder.domain.names import Username
+from mograder.domain.names import Username, counted
 
 if TYPE_CHECKING:
     from mograder.domain.regrading import Regraded
@@ -85,7 +85,7 @@ def regrade(
             announced = Announced(tests, folders.file.grading_rules(chosen.name).hidden)
             brought = Brought(announced, {result.receipt: notebook for result, notebook in results})
             course.regrades.bring(COURSE_INSTRUCTOR, chosen, made, found, brought)
-            note(f"{new} new results are in force")
+            note(f"{counted(new, 'new result')} {'is' if new == 1 else 'are'} in force")
         else:
             note("nothing was changed: --apply puts the new results in force")
     finally:

@@ -143,6 +143,18 @@ def extra_packages() -> Iterator[None]:
         raise Usage(f"grading needs more packages: pip install '.[grading]' in a checkout ({error})") from None
 
 
+def what_grading_lacks() -> str:
+    """Why submissions cannot be graded on this machine, with the cure; "" when they can."""
+    try:
+        with extra_packages():
+            from mograder.grading import runner  # noqa: F401 (all that grading needs is there)
+            from mograder.grading.sandbox import find_sandbox
+        find_sandbox()
+    except MograderError as error:
+        return error.message
+    return ""
+
+
 def source_text(path: Path) -> str:
     """Raises Usage, with the path."""
     try:

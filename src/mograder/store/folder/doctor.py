@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from mograder.config import source_folder
 from mograder.course_file import CONFIG_NAME, EMPTY, read_course_file
 from mograder.domain import deadlines
 from mograder.domain.codes import CAN_BE_GUESSED, HARDER, is_hard_to_guess
@@ -194,7 +195,9 @@ class _Look:
             jobs = list(map(job_of, connection.execute(UNGRADED)))
             known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'grading_readiness'").fetchall()
             ready = connection.execute(f"SELECT {READINESS_COLUMNS} FROM grading_readiness").fetchall() if known else []
-        yield from grading_state(map(readiness_of, ready), jobs, self.now, self.folders.course)
+        sources = source_folder(self.folders.root).glob("*/*.py")
+        with_tests = {path.stem for path in sources if path.stem == path.parent.name}
+        yield from grading_state(map(readiness_of, ready), with_tests, jobs, self.now, self.folders.course)
 
     # the folder itself
 

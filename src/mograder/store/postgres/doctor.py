@@ -5,6 +5,7 @@ from __future__ import annotations
 from mograder.domain.contents import contents
 from mograder.domain.errors import MograderError
 from mograder.store.postgres.evidence import PostgresEvidence
+from mograder.store.postgres.rows import SOURCES, read_listing
 from mograder.store.postgres.store import PostgresStore
 from mograder.store.shared.findings import Finding, error, note, warning
 from mograder.store.shared.grading_state import grading_state
@@ -24,4 +25,6 @@ def check(store: PostgresStore, now: int) -> list[Finding]:
     report = contents(store.release.assignments(), store.config.plan(), store.survey())
     for each in report.left_out:
         found.append((note if each.expected else warning)(f"left out: {each}", each.where or where, each.mend))
-    return [*found, *grading_state(store.jobs.readiness().values(), store.jobs.waiting(now), now, where)]
+    with_tests = read_listing(store.tables.document(SOURCES) or "{}")
+    ready, waiting = store.jobs.readiness().values(), store.jobs.waiting(now)
+    return [*found, *grading_state(ready, with_tests, waiting, now, where)]

@@ -10,10 +10,19 @@ from mograder.domain.names import counted
 from mograder.store.shared.findings import Finding, Findings, note, warning
 
 
-def grading_state(readiness: Iterable[Readiness], jobs: Iterable[Job], now: int, where: object) -> Findings:
-    """`jobs` are those without a result, of assignments that are graded; `now` is in Unix microseconds."""
-    for each in sorted(readiness, key=lambda each: each.assignment):
+def grading_state(
+    readiness: Iterable[Readiness], with_tests: Iterable[str], jobs: Iterable[Job], now: int, where: object
+) -> Findings:
+    """`with_tests` are the names of assignments that have some. `jobs` are those without a result, of assignments that
+    are graded; `now` is in Unix microseconds.
+    """
+    known = {each.assignment: each for each in readiness}
+    for _, each in sorted(known.items()):
         yield _ready(each, where)
+    for name in sorted(set(with_tests) - set(known)):
+        yield note(
+            f"{name} has tests, and no worker has looked at them yet", where, "mograder worker does, as serve does"
+        )
     waits, failed = list[Job](), list[Job]()
     for job in jobs:
         (failed if job.is_given_up(now) else waits).append(job)

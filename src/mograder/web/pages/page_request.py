@@ -11,11 +11,12 @@ import contextlib
 import inspect
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from sse_starlette.sse import EventSourceResponse
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, cookie_parser
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
@@ -32,6 +33,7 @@ from mograder.domain.submissions import Accepted
 from mograder.text import declared_charset
 from mograder.web.api import Api
 from mograder.web.body import Body, ClientDisconnected, Message, Receive, Scope, Send, is_multipart
+from mograder.web.broadcast import Broadcaster, stream
 from mograder.web.pages import sessions
 from mograder.web.pages.inline import kind_of
 from mograder.web.pages.page import Frame, Page, Problem, SessionEnded, render
@@ -133,6 +135,24 @@ class PageRequest:
                 return not self.api.check_tokens
 
         return await self.api.threads.run(look)
+
+    def events_until_done(
+        self, news: Broadcaster, goes_on: Callable[[], bool], about: Username | None = None
+    ) -> EventSourceResponse:
+        """The event stream that says `changed` with all that is new, and `done` once nothing `goes_on`, and ends then.
+
+        `about` is the person whose news it is, None for everybody's.
+        """
+
+        async def events() -> AsyncIterator[dict[str, str]]:
+            async for _ in stream(news, self.actor.username, self.still_holds, about):
+                more = await self.api.threads.run(goes_on)
+                yield {"event": "changed", "data": ""}
+                if not more:
+                    yield {"event": "done", "data": ""}
+                    return
+
+        return EventSourceResponse(events(), send_timeout=self.api.timeouts.taking)
 
     def to(self, path: str, *segments: str, query: str = "") -> Response:
         """A redirect to another page: the answer to a form that was taken, so that reloading does not send it again."""

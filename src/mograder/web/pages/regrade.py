@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-
-from sse_starlette import EventSourceResponse
 
 from mograder.domain.access import Allow
 from mograder.domain.errors import MograderError
 from mograder.domain.names import counted
 from mograder.domain.regrading import Regraded, RegradePreview
-from mograder.web.broadcast import stream
 from mograder.web.pages.assignment import OnAssignment
 from mograder.web.pages.board import small_number
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute, html
@@ -95,16 +91,7 @@ async def live(request: PageRequest) -> Answer:
     """The event stream that says when the regrade has changed, and ends when nothing of it is left to be graded."""
     task = await request.api.threads.run(request.assignment)
     request.api.regrades.check(request.actor.username)
-
-    async def events() -> AsyncIterator[dict[str, str]]:
-        async for _ in stream(request.api.regrades, request.actor.username, request.still_holds):
-            running = await request.api.threads.run(lambda: request.course.regrades.is_running(task))
-            yield {"event": "changed", "data": ""}
-            if not running:
-                yield {"event": "done", "data": ""}
-                return
-
-    return EventSourceResponse(events(), send_timeout=request.api.timeouts.taking)
+    return request.events_until_done(request.api.regrades, lambda: request.course.regrades.is_running(task))
 
 
 VIEWS: tuple[PageRoute, ...] = (

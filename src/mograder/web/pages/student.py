@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import unquote
 
-from sse_starlette.sse import EventSourceResponse
 from starlette.responses import RedirectResponse, Response
 
 from mograder.domain import deadlines, doubts
@@ -26,7 +24,6 @@ from mograder.domain.names import AssignmentName, printable
 from mograder.domain.receipts import Receipt
 from mograder.domain.release import Upcoming
 from mograder.domain.standings import Standing
-from mograder.web.broadcast import stream
 from mograder.web.pages.editors import editor_links
 from mograder.web.pages.inline import VIEWABLE
 from mograder.web.pages.markdown import Instructions, rendered
@@ -318,15 +315,7 @@ async def live(request: PageRequest) -> Answer:
     def waits() -> bool:
         return request.course.results.of(request.actor, task, user).is_coming
 
-    async def events() -> AsyncIterator[dict[str, str]]:
-        async for _ in stream(request.api.results, user, request.still_holds, about=user):
-            waiting = await request.api.threads.run(waits)
-            yield {"event": "changed", "data": ""}
-            if not waiting:
-                yield {"event": "done", "data": ""}
-                return
-
-    return EventSourceResponse(events(), send_timeout=request.api.timeouts.taking)
+    return request.events_until_done(request.api.results, waits, about=user)
 
 
 # submitting
