@@ -120,9 +120,7 @@ def check_folder(root: Path) -> None:
         receipts = ledger.execute("SELECT number FROM receipts ORDER BY number").fetchall()
         assert ledger.execute("SELECT receipt FROM grading_jobs ORDER BY receipt").fetchall() == receipts
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            findings, "SECOND_LOOK", 0
-        )  # the doctor looks twice for the sake of a server: none runs
+        patch.setattr(findings, "SECOND_LOOK", 0)  # the doctor looks twice for the sake of a server: none runs
         found = doctor.check(folders, utc_now() + 1000 * SECOND)
     assert [each for each in found if each.severity == "error"] == []
     for path in folders.submitted.rglob("*.py"):
