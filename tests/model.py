@@ -139,10 +139,11 @@ def submitting(user: Username, content: bytes, received: int = NOON, assignment:
         earlier = model.of(user, assignment)
         if earlier and earlier[-1].content == content:
             return
-        taken = {each.filename for each in model.submissions if each.assignment == assignment}
-        moment = datetime.fromtimestamp(received // 1_000_000, UTC)
-        while (filename := f"{user}_{moment:%Y%m%dT%H%M%S}.py") in taken:
-            moment += timedelta(seconds=1)
+        taken, moment = {each.filename for each in earlier}, datetime.fromtimestamp(received // 1_000_000, UTC)
+        name = f"{user}_{{:%Y%m%dT%H%M%S}}.py".format
+        if (filename := name(moment)) in taken:
+            newest = datetime.strptime(max(taken), f"{user}_%Y%m%dT%H%M%S.py").replace(tzinfo=UTC)
+            filename = name(newest + timedelta(seconds=1))
         model.submissions.append(KeptSubmission(user, assignment, len(earlier) + 1, filename, content, received))
 
     what = f"submission of {user} in {assignment}, {len(content)} bytes {hashlib.sha256(content).hexdigest()[:4]}"

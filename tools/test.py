@@ -205,7 +205,7 @@ def run_checks(arguments: list[str], env: dict[str, str]) -> int:
         (python, "-m", "ruff", "format", "--check", "."),
         (python, "-m", "mypy"),
         (program(TESTS, "lint-imports"),),
-        (python, "-m", "pytest", "-n", "auto", *arguments),
+        (python, "-m", "pytest", "-n", "auto", "--dist", "worksteal", *arguments),
     ]
     for step in steps:
         say(" ".join([Path(step[0]).stem, *map(str, step[1:])]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import prefork
 from tests.parts import environment
 
 OURS = [sys.executable, "-m", "mograder"]
@@ -28,10 +30,14 @@ class Shell:
 
     def __call__(self, *words: str, code: int | None = 0) -> str:
         """Standard output and error of a command, whose exit code must be `code` (None: anything but 0)."""
-        ran = subprocess.run(
-            [*self.program, *words], cwd=self.folder, env=at_home(self.home), stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, encoding="utf-8", timeout=120,
-        )  # fmt: skip
+        if self.program == OURS:
+            with contextlib.chdir(self.folder):
+                ran = prefork.run(list(words), at_home(self.home), 120)
+        else:
+            ran = subprocess.run(
+                [*self.program, *words], cwd=self.folder, env=at_home(self.home), stdin=subprocess.DEVNULL,
+                capture_output=True, text=True, encoding="utf-8", timeout=120,
+            )  # fmt: skip
         output = ran.stdout + ran.stderr
         assert ran.returncode == code or (code is None and ran.returncode), f"{words}: {ran.returncode}\n{output}"
         assert "Traceback" not in output or self.program != OURS
