@@ -152,6 +152,7 @@ def test_what_the_answers_of_the_protocol_say_steers_no_terminal(
 ) -> None:  # fmt: skip
     hostile_server.otherwise = harmful_answer
     monkeypatch.setenv("MOGRADER_HTTPS_URL", hostile_server.url)
+    monkeypatch.setattr(connect, "Client", Client)
     run(list(words))
     check_plain(capsys)
     assert hostile_server.asked or words[1] in ("whoami", "export-feedback", "retry")  # these have nothing to ask here
@@ -177,6 +178,7 @@ def test_a_file_that_nobody_named_is_written_here(
 ) -> None:
     monkeypatch.setenv("MOGRADER_HTTPS_URL", hostile_server.url)
     hostile_server.otherwise = harmful_answer
+    monkeypatch.setattr(connect, "Client", Client)
     before = names_in(tmp_path / "work")
     for name in ("../../evil", "..\\..\\evil", "C:\\evil", "/evil", "a\x00b", "a/b"):
         hostile_server.answer("GET /assignments", as_json([{"name": name, "id": "hw1", "files": []}]))

@@ -134,3 +134,9 @@ def test_a_form_with_too_many_parts_is_refused() -> None:
     part = b'--b\r\nContent-Disposition: form-data; name="f"; filename="x"\r\n\r\n\r\n'
     with pytest.raises(BadRequest, match="multipart"):
         single_file(FORM, part * 100 + b"--b--\r\n", size=4096)
+
+
+def test_a_text_that_a_store_cannot_keep_is_refused() -> None:
+    headers, body = encoded(data={"column": "a\0b"}, files={"files": ("a.html", b"a")})
+    with pytest.raises(BadRequest, match="NUL"):
+        asyncio.run(read_files(headers, pieces(body, 64)))

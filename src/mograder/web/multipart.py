@@ -186,6 +186,8 @@ async def read_form(headers: Mapping[str, str], chunks: AsyncIterator[bytes]) ->
         if other is not None:
             raise BadRequest(f"the form has a file in the field {other[:100]!r}: send it in the field 'files'")
         texts = {field: value for field, value in form.multi_items() if isinstance(value, str)}
+        if any("\0" in text for field in texts.items() for text in field):
+            raise BadRequest("bad multipart/form-data: a text has a NUL, which not every storage takes")
         return FilledForm(texts, [(name, await file.read()) for _, file, name in found])
 
 

@@ -361,9 +361,12 @@ def check_origin(headers: Mapping[str, str]) -> None:
 
 
 def parse_form(body: bytes) -> dict[str, str]:
-    """The fields of a form. Raises BadRequest."""
+    """The fields of a form. Raises BadRequest, also for a NUL, which not every storage takes."""
     try:
-        return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=200))
+        fields = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=200)
+        if any("\0" in text for field in fields for text in field):
+            raise ValueError
+        return dict(fields)
     except ValueError:
         raise BadRequest("the form is malformed") from None
 
