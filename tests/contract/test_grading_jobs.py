@@ -40,6 +40,9 @@ def test_jobs_of_assignments_without_tests_do_not_wait_until_there_are_some(stor
     assert store.jobs.waiting(NOON) == []
     assert store.jobs.claim("w", NOON, NOON + LEASE, [HW2]) is None
     assert store.jobs.claim("w", NOON, NOON + LEASE, []) is None
+    for state, waiting in ((ReadyState.BUILDING, 1), (ReadyState.FAILED, 0)):
+        store.jobs.report(Readiness(HW1, state, NOON))
+        assert len(store.jobs.waiting(NOON)) == waiting
     store.jobs.announce(HW1, Announced("t1"))
     store.jobs.announce(HW1, Announced("t2", Hidden.AFTER_DUE))
     assert store.jobs.announced() == {HW1: Announced("t2", Hidden.AFTER_DUE)}

@@ -11,7 +11,7 @@ from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.extensions import Change, Decision
 from mograder.domain.grades import GradeEntry
-from mograder.domain.grading_jobs import LEASE, TRIES, Announced, Job, Result
+from mograder.domain.grading_jobs import LEASE, TRIES, Announced, Job, Readiness, ReadyState, Result
 from mograder.domain.grading_record import GradingRecord
 from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import INSTRUCTOR
@@ -70,6 +70,15 @@ def test_before_the_result_there_is_the_place_in_the_queue(graded: Course) -> No
 
 def test_an_assignment_that_is_not_graded_has_no_queue(course: Course) -> None:
     submit_work(course.store, course.signer, ALICE, b"work")
+    assert ask(course)["state"] == "nothing"
+
+
+def test_while_an_environment_is_built_for_the_first_time_submissions_are_seen_to_wait(course: Course) -> None:
+    submit_work(course.store, course.signer, ALICE, b"work")
+    course.store.jobs.report(Readiness(HW1, ReadyState.BUILDING, NOON))
+    assert (ask(course)["state"], ask(course)["place"]) == ("waiting", 1)
+    assert course.results.queue(HW1).waiting == 1
+    course.store.jobs.report(Readiness(HW1, ReadyState.FAILED, NOON, error="no such package"))
     assert ask(course)["state"] == "nothing"
 
 

@@ -258,7 +258,8 @@ class Worker:
         except BaseException:
             stack.close()
             raise
-        self.say(f"{name} is graded, tests {exam.tested.tests[:12]}")
+        if before is None or before.exam is None or before.exam.tested.tests != exam.tested.tests:
+            self.say(f"{name} is graded, tests {exam.tested.tests[:12]}")
         self._release(name)
         return _Open(stamp, exam, stack, self._folders.find_source(name))
 

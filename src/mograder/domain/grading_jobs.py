@@ -192,7 +192,10 @@ class JobsStore(JobQueue[Job], Protocol):
         ...
 
     def waiting(self, now: int) -> list[Job]:
-        """Jobs of announced assignments that have no result, in the order in which they are claimed at `now`."""
+        """Jobs that have no result, in the order in which they are claimed at `now`.
+
+        They are of announced assignments, and of those of which a worker says that it builds the environment.
+        """
         ...
 
     def results(self, assignment: AssignmentName, username: Username | None = None) -> list[Result]:

@@ -14,7 +14,7 @@ from mograder.domain.disclosure import ShownResult, for_instructor, for_student
 from mograder.domain.errors import MograderError
 from mograder.domain.extensions import Extensions
 from mograder.domain.grades import of_person
-from mograder.domain.grading_jobs import Job, Readiness
+from mograder.domain.grading_jobs import Job, Readiness, ReadyState
 from mograder.domain.grading_record import GradingRecord
 from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
@@ -128,7 +128,7 @@ class GradingResults:
         name = assignment.name
         results = {each.receipt: each for each in self.store.jobs.results(name, user)}  # the last of each receipt
         attempts = {each.number: each.submission.attempt for each in self.store.submissions.receipts(name, user)}
-        if not attempts or (not results and name not in self.store.jobs.announced()):
+        if not attempts or (not results and not self._is_graded(name)):
             return Progress()
         newest = max(attempts)
         found = Progress(GradingState.GRADED, attempts[newest]) if newest in results else self._waiting(actor, newest)
@@ -146,6 +146,13 @@ class GradingResults:
         stated = ResultStatement.of(record, results[graded].signed)
         statement = self.signer.sign(stated.claims(), KIND) if stated else ""
         return replace(found, shown=shown, shown_attempt=attempts[graded], statement=statement)
+
+    def _is_graded(self, name: AssignmentName) -> bool:
+        """Also while a worker builds its environment for the first time."""
+        if name in self.store.jobs.announced():
+            return True
+        ready = self.readiness(name)
+        return ready is not None and ready.state is ReadyState.BUILDING
 
     def _waiting(self, actor: Actor, receipt: int) -> Progress:
         now = self.clock()

@@ -31,6 +31,7 @@ from mograder.store.folder.authority import AUTHORITY, CERTIFICATE, Pair
 from mograder.store.folder.courses import same_secret
 from mograder.store.folder.evidence import Evidence, LedgerRecord, read_record
 from mograder.store.folder.grades import load_grades
+from mograder.store.folder.jobs import GRADED
 from mograder.store.folder.keys import PREVIOUS_NAME, read_previous, read_secret
 from mograder.store.folder.layout import BEGIN_ANEW, FEEDBACK, GRADES, LEDGER, LOCK, NEW_KEY, SIGNING_KEY, Folders
 from mograder.store.folder.process_lock import queue_of
@@ -47,8 +48,7 @@ from mograder.store.shared.manifest import MANIFEST
 SETTLES_WITHIN = 60
 """Seconds after which a submission that is still pending says that something keeps the server from finishing it."""
 AUTHORITY_ENDS_SOON = timedelta(days=180)
-UNGRADED = f"""SELECT {JOB_COLUMNS} FROM grading_jobs WHERE finished = 0
-AND assignment IN (SELECT assignment FROM grading_tests) ORDER BY receipt"""
+UNGRADED = f"SELECT {JOB_COLUMNS} FROM grading_jobs WHERE finished = 0 AND assignment IN (%s) ORDER BY receipt"
 LOW_SPACE, NO_SPACE = 1024**3, 100 * 1024**2  # bytes
 
 
@@ -192,8 +192,9 @@ class _Look:
         with reading(self.ledger) as connection:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'grading_jobs'").fetchall():
                 return  # a ledger of an earlier version, which the next start brings up to date
-            jobs = list(map(job_of, connection.execute(UNGRADED)))
             known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'grading_readiness'").fetchall()
+            graded = GRADED if known else "SELECT assignment FROM grading_tests"
+            jobs = list(map(job_of, connection.execute(UNGRADED % graded)))
             ready = connection.execute(f"SELECT {READINESS_COLUMNS} FROM grading_readiness").fetchall() if known else []
         sources = source_folder(self.folders.root).glob("*/*.py")
         with_tests = {path.stem for path in sources if path.stem == path.parent.name}

@@ -42,7 +42,10 @@ for each, so that nobody slows the queue by filling it."""
 
 _NEXT = _IN_TURN % ("SELECT value FROM json_each(?)", f"tries < {TRIES} AND lease <= ? AND not_before <= ?")
 
-_WAITING = _IN_TURN % ("SELECT assignment FROM grading_tests", "true")
+GRADED = """SELECT assignment FROM grading_tests
+UNION SELECT assignment FROM grading_readiness WHERE state = 'building'"""
+
+_WAITING = _IN_TURN % (GRADED, "true")
 
 
 IN_FORCE = """tests = (SELECT announced.tests FROM grading_tests AS announced

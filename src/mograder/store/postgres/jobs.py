@@ -52,9 +52,11 @@ _CLAIM = f"""WITH {_TURNS % "= ANY(%s)"}, next AS (
 UPDATE grading_jobs AS job SET claim = %s, lease = %s, tries = tries + 1 FROM next
 WHERE job.course = next.course AND job.receipt = next.receipt RETURNING {_JOB_COLUMNS}"""
 
-_ANNOUNCED = "IN (SELECT assignment FROM grading_tests AS announced WHERE announced.course = grading_jobs.course)"
+_GRADED = """IN (SELECT assignment FROM grading_tests AS announced WHERE announced.course = grading_jobs.course
+    UNION SELECT assignment FROM grading_readiness AS ready
+    WHERE ready.course = grading_jobs.course AND state = 'building')"""
 
-_WAITING = f"""WITH {_TURNS % _ANNOUNCED} SELECT {_JOB_COLUMNS} FROM grading_jobs AS job
+_WAITING = f"""WITH {_TURNS % _GRADED} SELECT {_JOB_COLUMNS} FROM grading_jobs AS job
 JOIN turns USING (course, receipt) ORDER BY turn, receipt"""
 
 
