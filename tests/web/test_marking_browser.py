@@ -18,6 +18,9 @@ from tests.parts import SECOND, Clock, Running, make_course_folder, open_store, 
 
 ANOTHER = '[[assignments]]\nname = "hw2"\npoints = 20\n'
 
+NOTHING_KEPT = "localStorage.length === 0"
+"""The server has all that was typed in this browser."""
+
 
 @pytest.fixture(scope="module")
 def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
@@ -117,9 +120,25 @@ def test_what_was_typed_while_the_connection_was_broken_outlives_the_page(browse
         tab.context.set_offline(False)
         tab.goto("/marking/hw1/people/s02")
         expect(tab.locator("#note")).to_have_value("typed in a tunnel")
-        expect(tab.locator(".saved").last).to_contain_text("Saved")
+        tab.wait_for_function(NOTHING_KEPT)
         tab.reload()
         expect(tab.locator("#note")).to_have_value("typed in a tunnel")
+
+
+def test_what_arrived_while_its_page_was_closed_is_kept_no_longer_and_is_no_conflict(
+    browser: Browser, marked: Running
+) -> None:
+    with logged_in(browser, marked, "grace") as tab:
+        tab.goto("/marking/hw1/people/s04")
+        # As in a page that is closed before the answer is there:
+        tab.evaluate("Storage.prototype.removeItem = () => {}")
+        tab.locator("#note").fill("sent at the end")
+        expect(tab.locator(".saved").last).to_contain_text("Saved")
+        tab.reload()
+        tab.wait_for_function(NOTHING_KEPT)
+        tab.locator("#note").fill("typed later")
+        expect(tab.locator(".saved").last).to_contain_text("Saved")
+        expect(tab.locator(".conflict:visible")).to_have_count(0)
 
 
 def test_a_mark_is_drafted_released_disputed_changed_and_released_again(browser: Browser, marked: Running) -> None:
