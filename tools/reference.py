@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -152,6 +153,7 @@ KEYS = {
 """What each key of mograder.toml means; `settings` fails unless these are the keys of the dataclasses, all of them."""
 
 
+@functools.cache
 def pages() -> dict[str, str]:
     """The text of every generated file, by name."""
     return {

@@ -42,13 +42,16 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of a name of its own is made 
 NEEDED_MEMORY = 2 << 30
 IN_CI = os.environ.get("CI", "").lower() == "true"
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+CHROMIUM = (
+    "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
+    "msedge",
+)  # fmt: skip
 DEBIAN_PACKAGES = {
     "strace": (("strace",), "the test that watches the system calls of a submission"),
     "e2fsprogs": (("mkfs.ext4",), "the test that cuts the power"),
     "wrk": (("wrk",), "the benchmarks of what is read"),
     "nginx-light": (("nginx",), "the benchmark beside nginx"),
-    "chromium fonts-noto-core": (CHROMIUM, "the tests of the pages in a real browser"),
+    "chromium-headless-shell fonts-noto-core": (CHROMIUM, "the tests of the pages in a real browser"),
 }
 """Packages: the program they bring (under any of these names), and what is left out without it."""
 
@@ -73,8 +76,8 @@ def bring_debian_packages() -> None:
         say(f"installing Debian packages: {', '.join(missing)}")
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         run("apt-get", "-qq", "update", env=quiet)
-        wanted = " ".join(missing).split()
-        run("apt-get", "-qq", "install", "-y", "--no-install-recommends", *wanted, env=quiet)
+        for package in missing:  # each for itself: a distribution that lacks one may have the others
+            run("apt-get", "-qq", "install", "-y", "--no-install-recommends", *package.split(), env=quiet)
     for package in missing:
         names, left_out = DEBIAN_PACKAGES[package]
         if not any(map(shutil.which, names)):

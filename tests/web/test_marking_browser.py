@@ -18,6 +18,9 @@ from tests.parts import SECOND, Clock, Running, make_course_folder, open_store, 
 
 ANOTHER = '[[assignments]]\nname = "hw2"\npoints = 20\n'
 
+NOTHING_KEPT = "localStorage.length === 0"
+"""The server has all that was typed in this browser."""
+
 
 @pytest.fixture(scope="module")
 def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
@@ -81,9 +84,11 @@ def test_two_who_mark_the_same_on_two_servers_see_each_other_and_a_conflict_stan
         logged_in(browser, marked, "grace") as grace,
         logged_in(browser, other, "guy") as guy,
     ):
+        grace.clock.install()
         for tab in (grace, guy):
             tab.goto("/marking/hw2/people/s01")
         expect(guy.locator("#present")).to_have_text("grace looks at this work now, too.")
+        grace.clock.fast_forward("10")  # seconds after which a page asks who else looks at the work
         expect(grace.locator("#present")).to_have_text("guy looks at this work now, too.")
         points = "[name=points][inputmode]"
         grace.locator(points).fill("11")
@@ -115,9 +120,25 @@ def test_what_was_typed_while_the_connection_was_broken_outlives_the_page(browse
         tab.context.set_offline(False)
         tab.goto("/marking/hw1/people/s02")
         expect(tab.locator("#note")).to_have_value("typed in a tunnel")
-        expect(tab.locator(".saved").last).to_contain_text("Saved")
+        tab.wait_for_function(NOTHING_KEPT)
         tab.reload()
         expect(tab.locator("#note")).to_have_value("typed in a tunnel")
+
+
+def test_what_arrived_while_its_page_was_closed_is_kept_no_longer_and_is_no_conflict(
+    browser: Browser, marked: Running
+) -> None:
+    with logged_in(browser, marked, "grace") as tab:
+        tab.goto("/marking/hw1/people/s04")
+        # As in a page that is closed before the answer is there:
+        tab.evaluate("Storage.prototype.removeItem = () => {}")
+        tab.locator("#note").fill("sent at the end")
+        expect(tab.locator(".saved").last).to_contain_text("Saved")
+        tab.reload()
+        tab.wait_for_function(NOTHING_KEPT)
+        tab.locator("#note").fill("typed later")
+        expect(tab.locator(".saved").last).to_contain_text("Saved")
+        expect(tab.locator(".conflict:visible")).to_have_count(0)
 
 
 def test_a_mark_is_drafted_released_disputed_changed_and_released_again(browser: Browser, marked: Running) -> None:

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, expect
 
 from mograder.domain.errors import Usage
 from mograder.web.prefix import below, parse_prefix, path_of
-from tests.parts import CODE, PATIENCE, Running, free_port, running, until
+from tests.parts import CODE, PATIENCE, Running, free_port, make_course_folder, running, until
 
 CONFIGURATION = """
 daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
@@ -71,24 +71,25 @@ def answers(port: int) -> bool:
     return True
 
 
-@pytest.fixture(params=["header", "url", "flag"])
+@pytest.fixture(scope="module", params=["header", "url", "flag"])
 def how(request: pytest.FixtureRequest) -> str:
     """By what the server knows the path."""
     return str(request.param)
 
 
-@pytest.fixture(params=[True, False], ids=["cut off", "left on"])
+@pytest.fixture(scope="module", params=[True, False], ids=["cut off", "left on"])
 def site(
-    request: pytest.FixtureRequest, how: str, course_folder: Path, tmp_path: Path
+    request: pytest.FixtureRequest, how: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Running]]:
     """The address at which nginx serves the course, and the server behind it."""
-    port = free_port()
+    port, folder = free_port(), tmp_path_factory.mktemp("site")
+    root = make_course_folder(folder)
     words = {"header": ("--trusted-proxies", "127.0.0.1"), "url": (), "flag": ("--root-path", f"{PREFIX}/")}[how]
     if how == "url":
-        (course_folder.parent / "mograder.toml").write_text(f'[https]\nurl = "http://127.0.0.1:{port}{PREFIX}"\n')
+        (root.parent / "mograder.toml").write_text(f'[https]\nurl = "http://127.0.0.1:{port}{PREFIX}"\n')
     with (
-        running(course_folder, *words) as server,
-        nginx(tmp_path / "nginx", port, server.port, request.param, how == "header"),
+        running(root, *words) as server,
+        nginx(folder / "nginx", port, server.port, request.param, how == "header"),
     ):
         yield f"http://127.0.0.1:{port}{PREFIX}", server
 
@@ -127,10 +128,10 @@ def test_a_student_joins_submits_and_leaves_without_leaving_the_path(
 
 def test_the_protocol_works_at_the_path_and_links_stay_there(site: tuple[str, Running]) -> None:
     url, server = site
-    with httpx2.Client(headers=server.bearer("alice"), timeout=PATIENCE) as client:
+    with httpx2.Client(headers=server.bearer("bob"), timeout=PATIENCE) as client:
         (listed,) = client.get(f"{url}/assignments").json()
         assert client.get(url + listed["files"][0]["url"]).status_code == 200
-        assert client.post(f"{url}/assignments/hw1/submit?user=alice", content=b"work").status_code == 200
+        assert client.post(f"{url}/assignments/hw1/submit?user=bob", content=b"work").status_code == 200
         link = client.post(f"{url}/login-link").json()["url"]
         assert link.startswith(f"{url}/once#")
         assert f"{url}/assignments/hw1/files/hw1.py" in client.get(f"{url}/mograder.toml").text

@@ -184,9 +184,12 @@ for (const form of forms) {
   const left = localStorage.getItem(kept(form)); // of a page that was closed before it was saved
   if (left) {
     const [version, text] = JSON.parse(left);
-    fill(form, text);
-    form.elements.version.value = version;
-    save(form);
+    if (text === state.saved) localStorage.removeItem(kept(form)); // what it sent as it was closed has arrived
+    else {
+      fill(form, text);
+      form.elements.version.value = version;
+      save(form);
+    }
   }
 }
 // Who else looks at this work. The note is repeated while the page is seen, and expires by itself.
