@@ -113,7 +113,6 @@ def test_a_place_that_does_not_fit_is_one_line_and_exit_2(
 @pytest.mark.parametrize(
     ("words", "instead"),
     [
-        (["doctor", "URL"], "mograder verify"),
         (["backup", "URL", "course.tar.gz"], "pg_dump"),
         (["serve", "URL"], "serve --store"),
     ],

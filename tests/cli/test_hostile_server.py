@@ -6,7 +6,6 @@ import json
 import re
 import socket
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -53,9 +52,8 @@ def harmful(kind: Any, name: str = "") -> Any:
     """A value of this type that says harmful things wherever it has a text."""
     if name in KEPT and get_origin(kind) is not dict:
         return KEPT[name]
-    if is_dataclass(kind):
-        hints = get_type_hints(kind)
-        return {field.name: harmful(hints[field.name], field.name) for field in fields(kind)}
+    if hints := get_type_hints(kind) if isinstance(kind, type) else {}:
+        return {key: harmful(hint, key) for key, hint in hints.items()}
     origin, inner = get_origin(kind), get_args(kind)
     if origin is list:
         return [harmful(inner[0])] * 2
