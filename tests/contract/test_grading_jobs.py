@@ -155,7 +155,7 @@ def test_nobodys_tenth_goes_before_anothers_first(store: Store) -> None:
     assert (take(store).username, take(store).attempt) == (BOB, 10)
 
 
-def test_who_has_had_results_waits_for_who_has_had_none(store: Store) -> None:
+def test_a_person_who_has_had_results_waits_for_one_who_has_had_none(store: Store) -> None:
     submit_work(store, SIGNER, ALICE, b"1")
     job = take(store)
     store.jobs.finish(job, result(job))
