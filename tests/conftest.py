@@ -28,6 +28,18 @@ def pytest_configure() -> None:
     sys.dont_write_bytecode = False
 
 
+LONG = {
+    "test_demo.py", "test_published.py", "test_published_notebooks.py", "test_run.py", "test_runtime_in_browser.py",
+    "test_worker_failures.py",
+}  # fmt: skip
+"""Modules with a test that takes 10 seconds or more."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests come first: of the processes that share the tests none is left with one at the end."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
 @pytest.fixture
 def course_folder(tmp_path: Path) -> Path:
     """The served root of a course with one assignment, hw1."""

@@ -182,7 +182,7 @@ def test_a_result_of_other_tests_counts_in_nobodys_turn(store: Store) -> None:
     assert [take(store, now=later).username for _ in range(2)] == [ALICE, BOB]
 
 
-def test_who_has_had_results_waits_for_who_has_had_none(store: Store) -> None:
+def test_a_person_who_has_had_results_waits_for_one_who_has_had_none(store: Store) -> None:
     submit_work(store, SIGNER, ALICE, b"1")
     job = take(store)
     store.jobs.finish(job, result(job))

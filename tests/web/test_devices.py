@@ -49,7 +49,7 @@ def test_a_remembered_browser_stays_logged_in_while_it_is_used_in_the_term(alice
     assert alice.sees == "Join the course"
 
 
-def test_the_session_of_who_teaches_or_marks_stays_short_although_the_box_was_ticked(
+def test_the_session_of_an_instructor_or_grader_stays_short_although_the_box_was_ticked(
     alice: Visitor, course: Course, clock: Clock
 ) -> None:
     teacher = Visitor(course)

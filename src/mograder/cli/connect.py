@@ -121,7 +121,7 @@ class Server:
     def connect(
         self, user: str | None = None, *, deliver_first: bool = True, changes: bool = False
     ) -> Iterator[tuple[Client, Username]]:
-        """A client with the token in force, and who is spoken for: `user`, else the token's own.
+        """A client with the token in force, and the person it speaks for: `user`, else the token's own.
 
         A server may ask for no token: then the name is `user`, or empty. What waits in the outbox for this server goes
         first, if that is possible at once, unless said otherwise. With `changes`, a token that only mograder.toml gives

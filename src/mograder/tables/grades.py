@@ -181,7 +181,7 @@ def check_grades(
 
 
 def _with_userids(members: Iterable[Member], stored: Sequence[GradeEntry]) -> Iterator[Member]:
-    """The members, with the numbers that earlier uploads knew them by; and who has a grade without being one."""
+    """The members, with the numbers that earlier uploads knew them by, and everybody else who has a grade."""
     numbers = {each.username: str(each.fields["userid"]) for each in stored if each.has_userid}
     left = {each.username: Member(each.username) for each in stored if each.username}
     for member in members:

@@ -112,7 +112,7 @@ def test_a_course_into_which_nothing_was_brought_has_no_assignments(store: Postg
     assert (store.release.assignments(), store.release.file(HW1, FileName("hw1.py"))) == ((), None)
 
 
-def test_a_submission_that_cannot_be_kept_is_an_error_for_who_waits_and_can_be_sent_again(
+def test_a_submission_that_cannot_be_kept_is_an_error_for_its_sender_and_can_be_sent_again(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(database._SESSION, "lock_timeout", "50ms")

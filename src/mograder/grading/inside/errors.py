@@ -68,7 +68,7 @@ def line_of(error: BaseException, filename: str) -> int | None:
 
 
 def describe(error: BaseException, filename: str) -> dict[str, Any]:
-    """As a document without values; `args` are added by who can encode them."""
+    """As a document without values; `args` are added by a caller that can encode them."""
     kinds = [[kind.__module__, kind.__qualname__] for kind in type(error).__mro__ if kind is not object]
     return {"kinds": kinds[:20], "text": text_of(error), "line": line_of(error, filename)}
 

@@ -57,7 +57,7 @@ class ExportPage(Page):
 
 
 def members_of(request: PageRequest) -> list[Member]:
-    """Everybody on the roster and everybody who has submitted, but for who was removed."""
+    """Everybody on the roster and everybody who has submitted, without the people who were removed."""
     accounts = {each.username: each for each in request.course.roster.all()}
     names = {row.username for row in request.api.board().rows}
     names |= {each.username for each in accounts.values() if not each.removed}

@@ -156,7 +156,7 @@ def _file(request: PageRequest, task: Assignment, user: Username, found: PersonM
 
 
 def _shown_name(file: StoredFile | None, shown: str) -> str:
-    """What the file is called for who marks it: by the name that is shown, with an ending that fits what it holds."""
+    """The file name that the person who marks sees: the name that is shown, with an ending that fits the content."""
     if file is None:
         return ""
     with file.open() as opened:
@@ -262,7 +262,7 @@ def state(request: PageRequest) -> Answer:
 
 
 def presence(request: PageRequest) -> Answer:
-    """Notes that the reader looks at a person's work; who else does right now."""
+    """Notes that the reader looks at a person's work, and answers with the others who look at it now."""
     task, desk = request.assignment(), request.course.marking
     user = find_person(request, task, request.values["person"])
     others = request.course.presence.meet(request.actor.username, f"{task.name} {user}", (INSTRUCTOR, *desk.graders()))
