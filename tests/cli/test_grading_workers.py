@@ -64,7 +64,7 @@ def test_doctor_says_what_waits_and_what_was_given_up(root: Path) -> None:
         submit_work(course.store, course.signer, ALICE, b"one")
         course.store.jobs.announce(HW1, Announced("t1"))
         assert any("waiting to be graded: 1" in each.what for each in doctor.check(Folders.of(root), NOON))
-        assert any("the oldest since 2026-" in each.what for each in doctor.check(Folders.of(root), NOON))
+        assert any("the oldest since Tue 2026-" in each.what for each in doctor.check(Folders.of(root), NOON))
         for number in range(TRIES):
             job = course.store.jobs.claim("w", NOON + number, NOON + LEASE, [HW1])
             assert job is not None
