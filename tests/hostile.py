@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 
 
@@ -38,11 +40,15 @@ def as_json(value: Any, status: int = 200, **headers: str) -> Answer:
 
 @dataclass
 class HostileServer:
-    """`answers` maps "METHOD /path" (without the query) to answers, given in turn; the last one stays."""
+    """`answers` maps "METHOD /path" (without the query) to answers, given in turn; the last one stays.
+
+    `otherwise` makes the answer to all else.
+    """
 
     port: int
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
+    otherwise: Callable[[Asked], Answer] = lambda _: Answer(status=404)
 
     @property
     def url(self) -> str:
@@ -68,7 +74,8 @@ def hostile(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Hostil
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             server.asked.append(Asked(self.command, self.path, dict(self.headers), body))
-            left = server.answers.get(f"{self.command} {self.path.partition('?')[0]}", [Answer(status=404)])
+            known = server.answers.get(f"{self.command} {self.path.partition('?')[0]}")
+            left = known or [server.otherwise(server.asked[-1])]
             answer = left.pop(0) if len(left) > 1 else left[0]
             self.close_connection = True
             if answer.hang_up:
@@ -97,3 +104,74 @@ def hostile(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Hostil
         finally:
             listening.shutdown()
             thread.join()
+
+
+Moment = Callable[[], bool]
+"""Waits a moment; whether to go on."""
+
+
+@contextmanager
+def speaking(answer: Callable[[socket.socket, Moment], None]) -> Iterator[str]:
+    """The URL of a server that reads the head of a request, no more, and then does what `answer` does.
+
+    What it sends a little at a time it sends in steps of a moment.
+    """
+    over = threading.Event()
+
+    class Handler(StreamRequestHandler):
+        rbufsize = 0  # what is not read here is left to the answer
+
+        def handle(self) -> None:
+            with suppress(OSError):
+                while self.rfile.readline() not in (b"\r\n", b""):
+                    pass
+                answer(self.connection, lambda: not over.wait(0.01))
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as listening:
+        thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.server_address[1]}"
+        finally:
+            over.set()
+            listening.shutdown()
+            thread.join()
+
+
+def slowly(begin: bytes, again: bytes) -> Callable[[socket.socket, Moment], None]:
+    """Sends `begin`, and then `again` after each moment, for ever."""
+
+    def answer(connection: socket.socket, moment: Moment) -> None:
+        connection.sendall(begin)
+        while moment():
+            connection.sendall(again)
+
+    return answer
+
+
+def endless(head: bytes, more: bytes) -> Callable[[socket.socket, Moment], None]:
+    """Sends `head`, and then `more` as fast as it can, for ever."""
+
+    def answer(connection: socket.socket, _: Moment) -> None:
+        connection.sendall(head)
+        while True:
+            connection.sendall(more)
+
+    return answer
+
+
+JSON_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+SLOW = {
+    "no status line": slowly(b"", b"H"),
+    "a header": slowly(b"HTTP/1.1 200 OK\r\nX-Long: ", b"a"),
+    "headers": slowly(b"HTTP/1.1 200 OK\r\n", b"X: a\r\n"),
+    "other answers before the answer": slowly(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a body": slowly(JSON_HEAD + b"Content-Length: 9999999\r\n\r\n[", b" "),
+    "a body without a length": slowly(JSON_HEAD + b"\r\n[", b" "),
+    "chunks": slowly(JSON_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "the head of a chunk": slowly(JSON_HEAD + b"Transfer-Encoding: chunked\r\n\r\n5;", b"a"),
+    "an error": slowly(b"HTTP/1.1 404 Not Found\r\nContent-Length: 9999\r\n\r\n{", b" "),
+    "other answers, as fast as it can": endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
+    "a redirect": slowly(b"HTTP/1.1 302 Found\r\nLocation: /assign", b"m"),
+}
+"""What a server can send again and again, so that it is never silent and never done."""

@@ -11,9 +11,8 @@ import pytest
 from mograder.course_file import EMPTY, parse_course_file, read_course_file
 from mograder.domain.assignments import Rules
 from mograder.domain.deadlines import SECOND, microseconds
-from mograder.domain.disclosure import Hidden
 from mograder.domain.errors import Unreadable
-from mograder.domain.grading_rules import GradingRules
+from mograder.domain.grading_rules import GradingRules, Hidden
 from mograder.domain.names import AssignmentName
 from tests.parts import NOON
 

@@ -263,13 +263,15 @@ def size(limit: int | None) -> str:
 
 
 def objects() -> list[type]:
-    """Every dataclass of the table, once, in its order, after what it holds."""
+    """Every type with keys of the table, once, in its order, after what it holds."""
     found: list[type] = []
 
     def add(kind: object) -> None:
         for inner in get_args(kind):
             add(inner)
-        if isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind not in found:
+        if not isinstance(kind, type) or kind in found:
+            return
+        if dataclasses.is_dataclass(kind) or issubclass(kind, msgspec.Struct):
             found.append(kind)
             for hint in get_type_hints(kind).values():
                 add(hint)
@@ -282,16 +284,11 @@ def objects() -> list[type]:
 
 
 def described(kind: type) -> str:
-    hints = get_type_hints(kind)
     rows = [
-        (f"`{field.name}`", type_name(hints[field.name]), "optional" if optional(field, hints[field.name]) else "")
-        for field in dataclasses.fields(kind)
+        (f"`{name}`", type_name(hint), "optional" if msgspec.UnsetType in get_args(hint) else "")
+        for name, hint in get_type_hints(kind).items()
     ]
     return document(f"### {kind.__name__} object", doc(kind), table(("key", "type", ""), rows))
-
-
-def optional(field: dataclasses.Field[Any], hint: object) -> bool:
-    return msgspec.UnsetType in get_args(hint)
 
 
 def type_name(hint: object) -> str:

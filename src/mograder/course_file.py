@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -28,9 +27,8 @@ from mograder.domain.assignments import (
     file_ending,
 )
 from mograder.domain.deadlines import OwnPenalties, Penalties, Schedule
-from mograder.domain.disclosure import Hidden
 from mograder.domain.errors import BadName, BadRequest, Unreadable
-from mograder.domain.grading_rules import LIMITS, GradingRules
+from mograder.domain.grading_rules import LIMITS, GradingRules, Hidden
 from mograder.domain.letters import LetterScale
 from mograder.domain.names import AssignmentName
 from mograder.text import DecodedText, decode, decode_certain
@@ -432,11 +430,18 @@ def _known(document: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key in names}
 
 
+def _similar(key: str, names: list[str], cutoff: float = 0.6) -> list[str]:
+    """The one of `names` that is most like `key`, as a list; empty when none is like it enough."""
+    import difflib  # rarely needed: for a slip
+
+    return difflib.get_close_matches(key, names, 1, cutoff)
+
+
 def _refuse_near_misses(document: dict[str, Any]) -> None:
     """Tables and keys of other programs are left alone, but not one that is ours but for a slip of the finger."""
     names = [each.name for each in fields(CourseFile)]
     for key in document:
-        near = [] if key in names else difflib.get_close_matches(key, names, 1, cutoff=0.8)
+        near = [] if key in names else _similar(key, names, 0.8)
         if near:
             raise ValueError(f"unknown key or table {key!r}: did you mean {near[0]!r}?")
         if key in {each.name for each in fields(_Server)}:
@@ -447,6 +452,6 @@ def _refuse_unknown(table: dict[str, Any], kind: type, place: str) -> None:
     names = [each.name for each in fields(kind)]
     for key in table:
         if key not in names:
-            near = difflib.get_close_matches(key, names, 1)
+            near = _similar(key, names)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"
             raise ValueError(f"{place}: unknown key {key!r}: {hint}")

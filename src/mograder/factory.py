@@ -214,6 +214,22 @@ def database_course(place: str) -> Iterator[PostgresStore]:
 
 
 @contextlib.contextmanager
+def database_courses(place: str) -> Iterator[Iterator[PostgresStore]]:
+    """As `database_course`; without #name, all courses that are not archived."""
+    url, _, name = place.partition("#")
+    if name:
+        with database_course(place) as store:
+            yield iter((store,))
+        return
+    courses = open_courses(url)
+    assert is_postgres(courses)
+    try:
+        yield (courses.open(each.name) for each in courses.entries() if each.archived is None)
+    finally:
+        courses.close()
+
+
+@contextlib.contextmanager
 def _extra_packages() -> Iterator[None]:
     try:
         yield

@@ -17,6 +17,15 @@ from mograder.domain.errors import NotFound
 HEAVY = ("httpx2", "starlette", "granian", "rich", "stamina", "msgspec", "sqlite3", "jinja2", "marimo")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no core files here")
+def test_a_crash_leaves_no_secrets_on_the_disk() -> None:
+    program = (
+        "import os, resource as r; hard = r.getrlimit(r.RLIMIT_CORE)[1]; r.setrlimit(r.RLIMIT_CORE, (hard, hard));"
+        "from mograder import cli; cli.run = lambda words: r.getrlimit(r.RLIMIT_CORE)[0] + 100; cli.main()"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 100
+
+
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["token", "alice"], ["token", "--help"]])
 def test_help_and_token_import_no_client_no_web_and_no_rich(words: list[str], tmp_path: Path) -> None:
     (tmp_path / ".mograder-secret").write_text("secret")

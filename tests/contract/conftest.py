@@ -22,15 +22,19 @@ from tests.postgres import new_course
 
 @dataclass(frozen=True)
 class Opened:
-    """A course that can be opened again and again; `end` comes after its stores are closed."""
+    """A course that can be opened again and again; `end` comes after its stores are closed.
+
+    `elsewhere` opens it as another process does, which has nothing of this one's.
+    """
 
     open: Open
+    elsewhere: Open
     end: Callable[[], None] = lambda: None
 
 
 def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
     root = make_course_folder(tmp_path)
-    return Opened(lambda: open_store(root))
+    return Opened(lambda: open_store(root), lambda: open_store(root))
 
 
 def postgres(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
@@ -44,16 +48,21 @@ def postgres(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
         for each in servers:
             each.close()
 
-    return Opened(lambda: next(turns).open(name), end)
+    return Opened(lambda: next(turns).open(name), lambda: PostgresCourses(url).open(name), end)
 
 
 STORES = [directory, postgres]
 
 
 @pytest.fixture(params=STORES, ids=lambda make: make.__name__)
-def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+def course(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
+    made: Opened = request.param(request, tmp_path)
+    return made
+
+
+@pytest.fixture
+def open_again(course: Opened) -> Iterator[Open]:
     """Opens one course; every store it gave is closed at the end."""
-    course: Opened = request.param(request, tmp_path)
     opened: list[Store] = []
 
     def open_one() -> Store:
@@ -64,6 +73,12 @@ def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]
     for store in opened:
         store.close()
     course.end()
+
+
+@pytest.fixture
+def open_elsewhere(course: Opened) -> Open:
+    """Opens it in a process that was forked and dies."""
+    return course.elsewhere
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from mograder.domain.chain import make_tombstone
-from mograder.domain.disclosure import Hidden
-from mograder.domain.grading_jobs import LEASE, TRIES, Announced, Job, Readiness, ReadyState, Result
+from mograder.domain.grading_jobs import LEASE, RECENT, TRIES, Announced, Job, Readiness, ReadyState, Result
+from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.store import Store
 from tests.contract.parts import NOTE, SIGNER, Open
@@ -30,20 +30,20 @@ def test_a_submission_has_a_job_and_a_repeated_one_has_no_second(store: Store) -
     receipt = submit_work(store, SIGNER, ALICE, b"one").receipt
     submit_work(store, SIGNER, ALICE, b"one", NOON + SECOND)
     store.jobs.announce(HW1, Announced("t1"))
-    assert [(each.receipt, each.username, each.attempt) for each in store.jobs.waiting()] == [
+    assert [(each.receipt, each.username, each.attempt) for each in store.jobs.waiting(NOON)] == [
         (receipt.number, ALICE, 1)
     ]
 
 
 def test_jobs_of_assignments_without_tests_do_not_wait_until_there_are_some(store: Store) -> None:
     submit_work(store, SIGNER, ALICE, b"one")
-    assert store.jobs.waiting() == []
+    assert store.jobs.waiting(NOON) == []
     assert store.jobs.claim("w", NOON, NOON + LEASE, [HW2]) is None
     assert store.jobs.claim("w", NOON, NOON + LEASE, []) is None
     store.jobs.announce(HW1, Announced("t1"))
     store.jobs.announce(HW1, Announced("t2", Hidden.AFTER_DUE))
     assert store.jobs.announced() == {HW1: Announced("t2", Hidden.AFTER_DUE)}
-    assert len(store.jobs.waiting()) == 1
+    assert len(store.jobs.waiting(NOON)) == 1
 
 
 def test_what_the_last_worker_said_of_an_assignment_is_known_to_all(open_again: Open) -> None:
@@ -125,7 +125,7 @@ def test_a_failed_job_waits_and_is_given_up_after_some_tries(store: Store) -> No
         assert store.jobs.fail(job, "no sandbox", now)
         assert store.jobs.claim("w", now - 1, now, [HW1]) is None
     assert store.jobs.claim("w", now, now + LEASE, [HW1]) is None
-    (left,) = store.jobs.waiting()
+    (left,) = store.jobs.waiting(NOON)
     assert left.is_given_up(now)
     assert left.error == "no sandbox"
     assert store.jobs.retry(HW1) == 1
@@ -145,14 +145,38 @@ def test_the_newer_submission_of_a_person_goes_first(store: Store) -> None:
     assert [take(store).attempt for _ in range(3)] == [3, 2, 1]
 
 
-def test_nobodys_tenth_goes_before_anothers_first(store: Store) -> None:
+def test_who_fills_the_queue_has_one_turn_before_the_next_person(store: Store) -> None:
     for number in range(10):
         submit_work(store, SIGNER, ALICE, b"%d" % number)
     submit_work(store, SIGNER, BOB, b"one")
     store.jobs.announce(HW1, Announced("t1"))
-    order = [(each.username, each.attempt) for each in store.jobs.waiting()]
-    assert order[:3] == [(BOB, 1), (ALICE, 10), (ALICE, 9)]
-    assert (take(store).username, take(store).attempt) == (BOB, 10)
+    order = [(each.username, each.attempt) for each in store.jobs.waiting(NOON)]
+    assert order[:3] == [(ALICE, 10), (BOB, 1), (ALICE, 9)]
+    assert [(take(store).username) for _ in range(3)] == [ALICE, BOB, ALICE]
+
+
+def test_what_somebody_submitted_long_ago_is_not_held_against_them(store: Store) -> None:
+    for number in range(10):
+        submit_work(store, SIGNER, ALICE, b"%d" % number)
+        job = take(store)
+        store.jobs.finish(job, result(job))
+    submit_work(store, SIGNER, ALICE, b"new")
+    submit_work(store, SIGNER, BOB, b"one")
+    store.jobs.announce(HW1, Announced("t1"))
+    assert [each.username for each in store.jobs.waiting(NOON + RECENT - 1)] == [BOB, ALICE]
+    assert [each.username for each in store.jobs.waiting(NOON + RECENT)] == [ALICE, BOB]
+    assert [take(store, now=NOON + RECENT).username for _ in range(2)] == [ALICE, BOB]
+
+
+def test_a_result_of_other_tests_counts_in_nobodys_turn(store: Store) -> None:
+    submit_work(store, SIGNER, ALICE, b"old")
+    job = take(store)
+    store.jobs.finish(job, result(job))
+    submit_work(store, SIGNER, ALICE, b"new")
+    submit_work(store, SIGNER, BOB, b"one")
+    later = NOON + RECENT
+    store.jobs.finish(job, replace(result(job, "t2"), graded=later))
+    assert [take(store, now=later).username for _ in range(2)] == [ALICE, BOB]
 
 
 def test_who_has_had_results_waits_for_who_has_had_none(store: Store) -> None:
@@ -189,7 +213,7 @@ def test_jobs_and_results_survive_a_restart(open_again: Open) -> None:
     store.jobs.finish(job, result(job))
     store.close()
     again = open_again()
-    assert [each.username for each in again.jobs.waiting()] == [BOB]
+    assert [each.username for each in again.jobs.waiting(NOON)] == [BOB]
     assert again.jobs.results(HW1) == [result(job)]
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from mograder.domain.chain import make_tombstone
 from mograder.domain.errors import ChangedMeanwhile
 from mograder.domain.grading_jobs import LEASE, TRIES, Announced, Result
+from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName
-from mograder.domain.regrade_jobs import HeldRegrade, RegradeJob
+from mograder.domain.regrade_jobs import Brought, HeldRegrade, RegradeJob
 from mograder.domain.store import Store
 from tests.contract.parts import NOTE, SIGNER, Open
+from tests.crashes import Say, die_before
 from tests.parts import ALICE, BOB, HW1, NOON, submit_work
 
 HW2 = AssignmentName("hw2")
@@ -68,7 +71,7 @@ def test_a_regrade_is_worked_on_beside_the_results_and_in_force_once_it_is_appli
     for user in (ALICE, BOB):
         seen, job = other.regrades.version(), take(other)
         assert (job.username, job.twice, job.tries) == (user, True, 1)
-        assert other.regrades.finish(job, new(job))
+        assert other.regrades.finish(job, new(job), f"notebook of {user}".encode())
         assert len({before, seen, graded.regrades.version()}) == 3
     assert graded.regrades.claim("w", NOON, NOON + LEASE, [HW1]) is None
     found = held(graded)
@@ -80,8 +83,51 @@ def test_a_regrade_is_worked_on_beside_the_results_and_in_force_once_it_is_appli
     version = graded.versions().results
     assert other.regrades.apply(HW1, everything, NOTE) == 2
     assert [each.signed for each in graded.jobs.results(HW1, ALICE)] == ["old", "new alice"]
+    assert graded.jobs.notebook(found.jobs[0].receipt) == b"notebook of alice"
     assert (graded.regrades.find(HW1), graded.audit.events()[0]) == (None, NOTE)
     assert graded.versions().results != version
+
+
+def test_results_that_another_machine_made_bring_their_tests_along_and_leave_the_regrade_to_be_done_again(
+    graded: Store,
+) -> None:
+    graded.regrades.start(jobs(graded), "", NOTE)
+    for _ in range(2):
+        job = take(graded)
+        graded.regrades.finish(job, new(job), b"of the regrade")
+    brought = Brought(Announced("t3", Hidden.AFTER_DUE), {job.receipt: b"as it ran"})
+    assert graded.regrades.apply(HW1, lambda _: [new(job, "t3")], NOTE, brought) == 1
+    assert graded.jobs.announced()[HW1] == brought.announced
+    assert [(each.tests, each.signed) for each in graded.jobs.results(HW1, job.username)][-1] == ("t3", "new bob")
+    assert graded.jobs.notebook(job.receipt) == b"as it ran"
+    assert [each.is_done("t3") for each in held(graded).jobs] == [False, False]
+
+
+class Deadly(list[Result]):
+    """Whose reader dies, as by kill -9, after the first."""
+
+    def __iter__(self) -> Iterator[Result]:
+        yield self[0]
+        os._exit(9)
+
+
+@pytest.mark.parametrize("brought", [None, Brought(Announced("t3"), {})], ids=["applied", "brought"])
+def test_of_a_process_that_is_killed_while_it_applies_every_result_is_in_force_or_none(
+    graded: Store, open_elsewhere: Open, brought: Brought | None
+) -> None:
+    graded.regrades.start(jobs(graded), "", NOTE)
+    for _ in range(2):
+        job = take(graded)
+        graded.regrades.finish(job, new(job))
+    before = held(graded), graded.jobs.results(HW1), graded.jobs.announced(), graded.audit.events()
+    made = [new(each, "t3" if brought else "t2") for each in before[0].jobs]
+
+    def act(say: Say) -> None:
+        open_elsewhere().regrades.apply(HW1, lambda _: Deadly(made), NOTE, brought)
+
+    assert die_before(1_000_000, act).died
+    assert (held(graded), graded.jobs.results(HW1), graded.jobs.announced(), graded.audit.events()) == before
+    assert graded.regrades.apply(HW1, lambda _: made, NOTE, brought) == 2
 
 
 def test_what_keeps_a_regrade_from_being_applied_is_seen_in_the_transaction_and_changes_nothing(

@@ -57,7 +57,7 @@ def test_results_that_the_course_did_not_sign_for_the_receipt_are_found(store: S
         assert job is not None
         results.append(signed_result(store, signer, job))
     sound, other = results
-    (job, _) = sorted(store.jobs.waiting(), key=lambda each: each.receipt)
+    (job, _) = sorted(store.jobs.waiting(NOON), key=lambda each: each.receipt)
     store.jobs.finish(job, sound)
     assert found(store) == []
     for what, result in forged(sound, other, signer).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,13 +25,24 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         yield made
 
 
-def test_no_course_waits_for_the_rush_of_another_and_one_with_tests_later_is_graded_too(place: Place) -> None:
+def test_no_course_waits_for_the_rush_of_another_and_one_with_tests_later_is_graded_too(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
     place.submit(BUSY, "alice", "bob", "carl")
     place.submit(QUIET, "alice")
     assert run(["worker", *place.worker, "--drain"]) == 0
     busy, quiet = sorted(place.graded(BUSY)), place.graded(QUIET)
     assert (len(busy), len(quiet)) == (3, 1)
     assert quiet[0] < busy[1], "with one at once they take turns"
+    capsys.readouterr()
+    place.submit(QUIET, "bob")
+    run(["doctor", place.worker[0], "--json"])  # bob's file may still be on its way to the disk
+    said = [(each["severity"], each["where"].rsplit("/")[-1].removeprefix("course "), each["what"].split(":")[0])
+            for each in json.loads(capsys.readouterr().out)["findings"] if "grade" in each["what"]]  # fmt: skip
+    assert [(severity, name, what.partition(" since")[0]) for severity, name, what in said] == [
+        ("note", BUSY, "hw1 is ready to be graded"), ("note", QUIET, "hw1 is ready to be graded"),
+        ("note", QUIET, "waiting to be graded"),
+    ]  # fmt: skip
     with serving(*place.serve):
         place.make(LATER)
         place.submit(LATER, "alice")

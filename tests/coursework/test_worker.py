@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -20,10 +22,11 @@ from mograder.coursework.worker import Worker
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
 from mograder.domain.grading_jobs import LEASE, Announced, ReadyState
-from mograder.domain.names import Username
+from mograder.domain.names import AssignmentName, Username
 from mograder.signing import Ed25519Signer
 from mograder.store.folder.doctor import check
 from mograder.wire.records import KIND, record_of
+from tests.fake_uv import put_fake_uv
 from tests.graded_course import FAILING, HALF, RIGHT, SOURCE
 from tests.parts import HW1, NOON, SECOND, Clock, make_course_folder, open_course, submit_work, until
 
@@ -93,7 +96,7 @@ def test_what_waits_is_graded_once_with_a_signed_record(root: Path, opened: Call
     assert work(course, root)[0] == 3
     assert work(course, root)[0] == 0
     assert points(course) == {name: [wanted] for name, (_, wanted) in STUDENTS.items()}
-    assert course.store.jobs.waiting() == []
+    assert course.store.jobs.waiting(course.clock()) == []
 
 
 def test_a_file_that_is_not_what_was_submitted_is_given_back(root: Path, opened: Callable[[int], Course]) -> None:
@@ -104,7 +107,7 @@ def test_a_file_that_is_not_what_was_submitted_is_given_back(root: Path, opened:
     assert graded == 0
     assert "alice" in said[-1]
     assert points(course) == {}
-    assert "not what was submitted" in course.store.jobs.waiting()[0].error
+    assert "not what was submitted" in course.store.jobs.waiting(course.clock())[0].error
 
 
 def test_a_source_that_cannot_be_read_stops_no_other(root: Path, opened: Callable[[int], Course]) -> None:
@@ -118,6 +121,36 @@ def test_a_source_that_cannot_be_read_stops_no_other(root: Path, opened: Callabl
     assert "hw0 is not graded" in said[0]
 
 
+def test_nobody_waits_for_the_environment_of_another_assignment_which_is_built_once(
+    root: Path, opened: Callable[[int], Course], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, hw0 = tmp_path / "gate", AssignmentName("hw0")
+    os.mkfifo(gate)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    calls = put_fake_uv(tmp_path, monkeypatch, gate)
+    broken = AssignmentName("broken")
+    for name, package in ((hw0, "slow-package"), (AssignmentName("hw00"), "slow-package"), (broken, "broken-package")):
+        folder = root.parent / "source" / name
+        folder.mkdir()
+        (folder / f"{name}.py").write_text(SOURCE.replace('"marimo", ', f'"marimo", "{package}", '))
+    course, signer = opened(0), opened(0).signer
+    for assignment in (HW1, hw0):
+        submit_work(course.store, signer, Username("alice"), RIGHT.encode(), assignment=assignment)
+    with ThreadPoolExecutor(2) as workers:
+        drained = [workers.submit(work, opened(0), root) for _ in range(2)]
+        try:
+            until(lambda: course.store.jobs.results(HW1))
+            assert course.store.jobs.results(hw0) == []
+            assert course.store.jobs.readiness()[hw0].state is ReadyState.BUILDING
+        finally:
+            gate.write_text("go on")
+        assert sum(each.result()[0] for each in drained) == 2
+    assert calls.read_text().splitlines().count("pip install") == 1
+    ready = course.store.jobs.readiness()
+    assert ready[hw0].packages == ("marimo==1",)
+    assert (ready[broken].state, "no solution found" in ready[broken].error) == (ReadyState.FAILED, True)
+
+
 def test_instructors_know_whether_it_can_be_graded_and_what_fails_is_tried_again(root: Path, clock: Clock) -> None:
     course = open_course(root, clock)
     assert isinstance(course.signer, Ed25519Signer)
@@ -128,7 +161,7 @@ def test_instructors_know_whether_it_can_be_graded_and_what_fails_is_tried_again
     )  # fmt: skip
 
     def state() -> tuple[ReadyState, int]:
-        worker.prepare()
+        worker.prepare(building)
         found = course.store.jobs.readiness()[HW1]
         return found.state, found.moment
 
@@ -136,6 +169,7 @@ def test_instructors_know_whether_it_can_be_graded_and_what_fails_is_tried_again
         found = check(course.store.folders, clock())  # type: ignore[attr-defined]
         return [f"{each.severity}: {each.what}" for each in found if "hw1 " in each.what]
 
+    building = ThreadPoolExecutor(1)  # nothing has to be built
     try:
         source.write_text(SOURCE.replace('["marimo"', '["marimo",, "x"'))
         assert state() == (ReadyState.FAILED, NOON)
@@ -225,3 +259,12 @@ def test_marks_by_checks_alone_are_released_at_once_where_the_assignment_says_so
     shown = course.mark_release.shown(hw1, Username("alice")).released
     assert shown is not None
     assert "it is about submission 3 now" in shown.changes
+    source.write_text(source.read_text().replace("double(0) == 0", "double(0) == 1"))
+    course.regrades.start(COURSE_INSTRUCTOR, hw1, "alice", False, "")
+    assert work(course, root)[0] == 1
+    assert grades()["alice"] == ("30", True)
+    seen = course.regrades.look(hw1)
+    assert seen is not None
+    assert seen.rows[0].change < 0
+    assert course.regrades.apply(COURSE_INSTRUCTOR, hw1, seen.version) == 1
+    assert grades()["alice"] == (f"{30 + seen.rows[0].change:g}", True)

@@ -119,7 +119,7 @@ def grade_what_is_left(place: Place, course: Course) -> None:
         sources.refresh()
         worker = make(later, sources, "")
         Pool(lambda: {"": worker}, jobs=2, stop=stop, say=lambda _: None).run(drain=True)
-    assert course.store.jobs.waiting() == []
+    assert course.store.jobs.waiting(course.clock()) == []
 
 
 def records(course: Course) -> list[GradingRecord]:
@@ -178,7 +178,7 @@ def test_a_result_that_a_full_disk_cannot_hold_is_kept_until_there_is_room(tmp_p
     with small_disk(tmp_path / "disk", 24) as disk, course_to_grade(disk) as (root, course):
         submit(course, ALICE, LOOPING)
         with Working(root) as worker:
-            until(lambda: any(each.lease for each in course.store.jobs.waiting()))
+            until(lambda: any(each.lease for each in course.store.jobs.waiting(course.clock())))
             worker.process.send_signal(signal.SIGSTOP)
             filler = fill(disk, root)
             worker.process.send_signal(signal.SIGCONT)
@@ -219,7 +219,7 @@ def test_without_its_sandbox_a_worker_gives_no_zero_tells_and_goes_on_when_it_is
                 os.kill(each, signal.SIGKILL)
             submit(course, BOB, HALF)
             until(lambda: worker.has_said("cannot be graded on this machine now"))
-            (job,) = course.store.jobs.waiting()
+            (job,) = course.store.jobs.waiting(course.clock())
             assert "sandbox cannot be started" in job.error
             assert job.not_before > utc_now() - LEASE
             assert [each.username for each in course.store.jobs.results(HW1)] == ["alice"]
@@ -235,7 +235,7 @@ def children_of_all_threads(process: int) -> list[int]:
 def test_tests_that_come_while_a_submission_runs_are_for_the_next_one(tmp_path: Path) -> None:
     with course_to_grade(tmp_path) as (root, course), Working(root):
         submit(course, ALICE, LOOPING)
-        until(lambda: any(each.lease for each in course.store.jobs.waiting()))
+        until(lambda: any(each.lease for each in course.store.jobs.waiting(course.clock())))
         before = course.store.jobs.announced()[HW1].tests
         source = root.parent / "source" / "hw1" / "hw1.py"
         source.write_text(SOURCE.replace("double(0) == 0", "double(0) is not None"))

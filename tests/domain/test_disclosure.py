@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mograder.domain.disclosure import Hidden, for_instructor, for_student, guarded, summary
+from mograder.domain.disclosure import for_instructor, for_student, guarded, summary
+from mograder.domain.grading_rules import Hidden
 from mograder.domain.results import CellFailure, CheckResult, CheckStatus, LimitReached, Outcome, RunReport
 from tests.grading_samples import BROKEN, FAILED, HALF_RIGHT, LOOPING, record
 from tests.parts import NOON, SECOND

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from mograder.grading import environment as environments
 from mograder.grading.environment import (
     BadBlock,
     EnvironmentFailed,
@@ -23,6 +22,7 @@ from mograder.grading.environment import (
     satisfied,
     wanted_by,
 )
+from tests.fake_uv import put_fake_uv
 
 
 def test_a_notebook_without_a_block_wants_nothing() -> None:
@@ -66,24 +66,8 @@ def test_the_current_folder_and_home_are_no_part_of_the_environment() -> None:
 
 @pytest.fixture
 def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A uv that downloads nothing: it makes a virtual environment of this Python, and writes down how it was called."""
-    program, log = tmp_path / "uv", tmp_path / "calls"
-    program.write_text(f"""#!{sys.executable}
-import os, subprocess, sys, pathlib
-with open({str(log)!r}, "a") as file:
-    file.write(" ".join([*sys.argv[1:3], *(name for name in os.environ if name.startswith("MOGRADER_"))]) + "\\n")
-if sys.argv[1] == "venv":
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", sys.argv[-1]], check=True)
-if "broken-package" in " ".join(open(each).read() for each in sys.argv if each.endswith(".in")):
-    sys.exit("no solution found: broken-package")
-if sys.argv[2] == "install" and "not-for-this-platform" in open(sys.argv[-1]).read():
-    sys.exit("no wheel for this platform")
-if sys.argv[2] == "compile":
-    pathlib.Path(sys.argv[-1]).write_text("marimo==1 --hash=sha256:00\\n")
-""")
-    program.chmod(0o755)
-    monkeypatch.setattr(environments, "_uv_program", lambda: str(program))
-    return log
+    """What a uv that downloads nothing was called with."""
+    return put_fake_uv(tmp_path, monkeypatch)
 
 
 def test_an_environment_is_built_once_for_all_who_ask_and_learns_none_of_our_settings(

@@ -315,13 +315,22 @@ SLOW = "class Slow:\n    def __repr__(self):\n        while True:\n            p
 
 
 def test_what_cells_show_and_print_is_seen_and_no_failure_of_that_is_one_of_the_cell(grader: Grader) -> None:
-    cells = ("print('hello')\n[1, 2]", "mo.md('**strong**')", HTML, SLOW, "'x' * 1_000_000", "1 / 0", "_y = 1")
+    cells = (
+        "print('hello')\n[1, 2]",
+        "mo.md('**strong**')",
+        HTML,
+        SLOW,
+        "'x' * 1_000_000",
+        "1 / 0",
+        "_y = 1",
+        "(mo.ui.slider(1, 3, value=2, label='k'), 5)",
+    )
     seen: list[RenderedNotebook] = []
     report = grader.grade(submission({}, *cells).encode(), "hw1.py", seen.append)
     assert [each.error for each in report.failures] == ["ZeroDivisionError: division by zero"]
     assert earned(report)["answer"] == 1
     assert report.limits == ()
-    printed, markdown, html, slow, long, failed, quiet = seen[0].cells[1:8]
+    printed, markdown, html, slow, long, failed, quiet, several = seen[0].cells[1:9]
     assert (printed.kind, printed.value, printed.printed) == ("text/plain", "[1, 2]", "hello\n")
     assert (markdown.kind, "strong" in markdown.value) == ("text/html", True)
     assert (html.kind, html.value, html.code) == ("text/html", "<b>bold</b>", HTML)
@@ -329,5 +338,10 @@ def test_what_cells_show_and_print_is_seen_and_no_failure_of_that_is_one_of_the_
     assert len(long.value) < 30_000
     assert "ZeroDivisionError" in failed.problem
     assert (quiet.ran, quiet.kind, quiet.printed) == (True, "", "")
+    assert (several.kind, "<marimo-slider" in several.value, "<pre>5</pre>" in several.value) == (
+        "text/html",
+        True,
+        True,
+    )
     assert not seen[0].cells[-1].ran, "checks run apart"
     assert unpack(pack(seen[0])) == seen[0]

@@ -15,11 +15,11 @@ from mograder.cli import run
 from mograder.domain.access import Account, ExternalId, Role
 from mograder.domain.audit import Event
 from mograder.domain.chain import make_tombstone
-from mograder.domain.disclosure import Hidden
 from mograder.domain.errors import NameTaken, Usage, VerificationFailed
 from mograder.domain.extensions import Extension
 from mograder.domain.grades import GradeEntry
 from mograder.domain.grading_jobs import Announced, Readiness, ReadyState
+from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import INSTRUCTOR, AssignmentName, CourseName, FileName, Username
 from mograder.domain.regrade_jobs import RegradeJob
 from mograder.domain.release import Fetched
@@ -118,7 +118,7 @@ def all_of(store: Store) -> list[object]:
         store.release.fetched(), store.grades.of(HW1), [each for each in store.audit.events() if each.action == "test"],
         [each and (each.name, each.size, each.read()) for each in (*files, *release_files, *feedback)],
         [round(each.modified) for each in feedback if each],
-        store.jobs.announced(), store.jobs.waiting(), store.jobs.results(HW1), store.regrades.find(HW1),
+        store.jobs.announced(), store.jobs.waiting(NOON), store.jobs.results(HW1), store.regrades.find(HW1),
         store.jobs.readiness(),
         [replace(each, modified=0) for name in (HW1, HW2) for each in store.submissions.latest_files(name)],
     ]  # fmt: skip

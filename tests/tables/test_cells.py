@@ -73,7 +73,9 @@ def test_a_cell_comes_back_as_it_was_and_never_runs(cell: str) -> None:
     assert restore(safe) == cell
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+SUM(A1)", "-2+3", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("x")'])
+@pytest.mark.parametrize(
+    "cell", ["＝1+1", "＠SUM(A1)", "=1+1", "+SUM(A1)", "-2+3", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("x")']
+)
 def test_what_a_spreadsheet_would_run_gets_an_apostrophe(cell: str) -> None:
     assert neutralise(cell) == f"'{cell}"
 

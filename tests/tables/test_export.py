@@ -173,3 +173,15 @@ def test_a_workbook_holds_formulas_as_text_and_says_what_does_not_fit() -> None:
     sheet = read_sheet(export_grades(GradeSheet(HW1, 10, grades), ExportFormat.XLSX, Choices()).content)
     assert sheet.rows[0].cells[-1] == "=1+1"
     assert sheet.rows[1].cells[-1].endswith("xxx … (cut: the cell is full)")
+
+
+@pytest.mark.parametrize("form", [each for each in ExportFormat if each is not ExportFormat.MOODLE_WORKSHEET])
+@pytest.mark.parametrize("received", [2.0**62, -(2.0**62), 1e300, float("inf"), float("nan")])
+def test_moments_beyond_the_calendar_and_marks_beyond_all_digits_are_no_obstacle(
+    form: ExportFormat, received: float
+) -> None:
+    for mark in ("9" * 40, "0." + "1" * 38, "-" + "7" * 39):
+        grade = StudentGrade.of(ADA, mark, mark, "", {}, False, received, 0)
+        assert grade.received == ""
+        content = export_grades(GradeSheet(HW1, None, (grade,)), form, Choices()).content
+        assert form is ExportFormat.XLSX or mark[:4].encode() in content

@@ -19,11 +19,13 @@ ROWS = (
 )
 DONE = RegradePreview("r1", "v1", NOW - HOUR, True, 4, 0, ((Username("dora"), f"no sandbox: {SCRIPT}"),), ROWS)
 RUNNING = replace(DONE, waiting=2, failed=(), rows=ROWS[:2])
+AT_ONCE = replace(TASKS[0], rules=replace(TASKS[0].rules, release_at_once=True))
 
 SAMPLES: dict[str, Page] = {
     "regrade": RegradePage(TEACHER, TASKS[0], None, done="3 new results are in force"),
     "regrade-running": RegradePage(TEACHER, TASKS[0], RUNNING),
     "regrade-done": RegradePage(TEACHER, TASKS[0], DONE, True),
+    "regrade-at-once": RegradePage(TEACHER, AT_ONCE, DONE, True),
     "regrade-nothing": RegradePage(
         TEACHER, TASKS[0], replace(DONE, failed=(), rows=()), problem=f"another result came: {SCRIPT}"
     ),

@@ -7,10 +7,12 @@ import re
 from mograder.domain.course import Course
 from mograder.domain.grading_jobs import Announced
 from mograder.domain.names import INSTRUCTOR
+from mograder.web.pages.page import render
 from tests.domain.test_regrading import desk as desk
 from tests.domain.test_regrading import points, regraded, work
 from tests.parts import HW1, token_of
 from tests.web.pages.test_sessions import Visitor
+from tests.web.regrade_samples import SAMPLES
 
 PAGE = "/board/hw1/regrade"
 
@@ -19,6 +21,12 @@ def seen(page: str, path: str) -> str:
     found = re.search(rf'action="[^"]*{path}"[^>]*>\s*<input type="hidden" name="seen" value="(\w*)"', page)
     assert found, page
     return found[1]
+
+
+def test_it_is_said_what_happens_to_marks_that_are_released() -> None:
+    assert "stay until you" in render(SAMPLES["regrade-done"])
+    at_once = render(SAMPLES["regrade-at-once"])
+    assert ("stay until you" in at_once, "follow, also where they are released" in at_once) == (False, True)
 
 
 def test_what_was_shown_is_applied_or_dropped_and_anything_else_is_shown_again(desk: Course) -> None:

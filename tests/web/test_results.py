@@ -9,11 +9,11 @@ import pytest
 
 from mograder.domain.access import COURSE_INSTRUCTOR
 from mograder.domain.course import Course
-from mograder.domain.disclosure import Hidden
 from mograder.domain.extensions import Change, Decision
 from mograder.domain.grades import GradeEntry
 from mograder.domain.grading_jobs import LEASE, TRIES, Announced, Job, Result
 from mograder.domain.grading_record import GradingRecord
+from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import INSTRUCTOR
 from mograder.domain.results import RunReport
 from mograder.signing import Ed25519Signer, new_private_key

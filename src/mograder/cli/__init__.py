@@ -6,6 +6,7 @@ that a server says can steer the terminal; no traceback ever reaches a user.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -80,7 +81,11 @@ def mograder() -> None:
 
 
 def main() -> None:
-    """Run the command line and exit with its code."""
+    """Run the command line and exit with its code. A crash leaves no core file, in which secrets would stand."""
+    with contextlib.suppress(ImportError, OSError):  # Windows has no such limit
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     sys.exit(run(sys.argv[1:]))
 
 

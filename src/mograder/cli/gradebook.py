@@ -17,6 +17,7 @@ from mograder.cli.connect import Server, choose, choose_exactly, reads_from_a_se
 from mograder.cli.output import STDOUT, check_stdout, is_sure, json_option, note, result, writing, written
 from mograder.cli.people import here, members_of, of_section, section_option
 from mograder.client.client import Client, known
+from mograder.client.extract import folder_name
 from mograder.domain.errors import BadRequest, MethodNotAllowed, MograderError, NetworkFailure, NotFound
 from mograder.domain.grades import GradeEntry
 from mograder.domain.names import counted, printable
@@ -254,7 +255,7 @@ def export_grades(
 
 def _write(exported: Exported, output: Path | None) -> Path:
     """Keep an export, and say what there is to say. A file that nobody named is never overwritten."""
-    target = output or Path(exported.filename.replace("/", "_"))
+    target = output or Path(folder_name(exported.filename))
     if output is None and target.exists() and target.read_bytes() != exported.content:
         raise MograderError(f"{target} is there and differs: remove it, or name the file with -o")
     with writing(target) as file:

@@ -56,12 +56,12 @@ def _folders(folder: Path, release: Path | None, submitted: Path | None, grades:
 
 
 @click.command()
-@click.argument("folder", type=Folder("check a database's course with: mograder verify postgresql://…#course"))
+@click.argument("place", type=PLACE, metavar="FOLDER|URL")
 @click.option("--repair", is_flag=True, help="Mend what is safe to mend: no submission is deleted or altered.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @_elsewhere
 def doctor(
-    folder: Path, repair: bool, as_json: bool, release_dir: Path | None, submitted_dir: Path | None,
+    place: Path | str, repair: bool, as_json: bool, release_dir: Path | None, submitted_dir: Path | None,
     grades_dir: Path | None,
 ) -> None:  # fmt: skip
     """Check the course in FOLDER, also while it is served; nothing is changed without --repair.
@@ -70,34 +70,59 @@ def doctor(
     are not served.
 
     Permissions, secret and key, settings, the ledger with its chain of signed receipts, every submission against the
-    checksum in its receipt, links, leftovers, clock and free space. The exit code is 0 when nothing is wrong (notes
-    do not count), 7 when something is.
+    checksum in its receipt, links, leftovers, clock and free space; whether each assignment can be graded, and what
+    waits. The exit code is 0 when nothing is wrong (notes do not count), 7 when something is.
+
+    Of a database's course, postgresql://…#course, or of all of them without #course, it checks what is not a matter of
+    files: the chain, every submission, what is left out, and grading.
 
     \b
     Examples:
       mograder doctor course/
       mograder doctor course/ --repair
       mograder doctor courses/
+      mograder doctor postgresql://db.example.org/mograder
     """
+    elsewhere = (release_dir, submitted_dir, grades_dir)
+    findings, done = _mixed_installation(), list[str]()
+    if _in_database(place, *elsewhere):
+        if repair:
+            raise Usage("--repair mends folders: of a database, each finding says what to do")
+        findings += _checked_database(str(place))
+    else:
+        found, done = _checked_folders(Path(place), repair, *elsewhere)
+        findings += found
+    if as_json:
+        tell_json({"findings": _named(findings), "repaired": done})
+    else:
+        _report(findings)
+    _conclude(findings)
+
+
+def _checked_folders(folder: Path, repair: bool, *elsewhere: Path | None) -> tuple[list[Finding], list[str]]:
+    """What is wrong, and what was mended."""
     from mograder.store.folder import doctor as checkup
 
     several = _courses_in(folder)
-    places = several.courses if several else (folder,)
-    findings = [*(several.findings if several else ()), *_mixed_installation()]
-    done: list[str] = []
-    for place in places:
-        folders = _folders(place, release_dir, submitted_dir, grades_dir)
+    findings, done = list(several.findings if several else ()), list[str]()
+    for place in several.courses if several else (folder,):
+        folders = _folders(place, *elsewhere)
         found = checkup.check(folders, config.utc_now())
         mended = checkup.repair(folders, found) if repair else []
         for line in mended:
             note(line)
         findings += checkup.check(folders, config.utc_now()) if mended else found
         done += mended
-    if as_json:
-        tell_json({"findings": _named(findings), "repaired": done})
-    else:
-        _report(findings)
-    _conclude(findings)
+    return findings, done
+
+
+def _checked_database(place: str) -> list[Finding]:
+    from mograder.factory import database_courses
+
+    with database_courses(place) as stores:
+        from mograder.store.postgres.doctor import check
+
+        return [finding for each in stores for finding in check(each, config.utc_now())]
 
 
 @dataclass(frozen=True)

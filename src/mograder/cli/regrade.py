@@ -52,11 +52,11 @@ def regrade(
       mograder regrade hw1 --course 'postgresql://db/mograder#stats101' --apply
     """
     from mograder.coursework.exams import Wishes, opened_exam
-    from mograder.coursework.regrading import apply
     from mograder.coursework.regrading import regrade as grade_again
     from mograder.coursework.sources import sources_of
     from mograder.domain.access import COURSE_INSTRUCTOR
     from mograder.domain.grading_jobs import Announced
+    from mograder.domain.regrade_jobs import Brought
     from mograder.factory import open_existing
     from mograder.signing import Ed25519Signer
 
@@ -71,7 +71,8 @@ def regrade(
             assert isinstance(course.signer, Ed25519Signer), "the factory gives a course this signer"
             person = Username.parse(user) if user else None
             results = grade_again(course, chosen, exam, jobs, person, course.signer)
-            found = course.regrades.compare(chosen, [result for _, result in results])
+            made = [result for result, _ in results]
+            found = course.regrades.compare(chosen, made)
             tests = exam.tested.tests
         new = sum(each.is_new for each in found)
         if as_json:
@@ -82,7 +83,8 @@ def regrade(
             note("nothing to apply: every result in force was made with these tests")
         elif applied or (sys.stdin.isatty() and is_sure("Put the new results in force?")):
             announced = Announced(tests, folders.file.grading_rules(chosen.name).hidden)
-            apply(course, COURSE_INSTRUCTOR, chosen, announced, results, {each.receipt: each for each in found})
+            brought = Brought(announced, {result.receipt: notebook for result, notebook in results})
+            course.regrades.bring(COURSE_INSTRUCTOR, chosen, made, found, brought)
             note(f"{new} new results are in force")
         else:
             note("nothing was changed: --apply puts the new results in force")

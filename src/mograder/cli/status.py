@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,7 +91,7 @@ def feedback(
     if output:
         note(f"the feedback page is in {output}")
     elif status.feedback_available:
-        note(f"there is a feedback page: mograder https feedback {chosen.name!r} -o feedback.html")
+        note(f"there is a feedback page: mograder https feedback {shlex.quote(assignment)} -o feedback.html")
 
 
 def _keep_proof(client: Client, assignment: str, grading: messages.GradingInfo) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -80,7 +79,8 @@ class Client:
         timeout: float = 60.0,
         verify: ssl.SSLContext | bool = True,
     ) -> None:
-        """`on_wait` is told once a request why it will be tried again. `timeout` is the longest silence in seconds.
+        """`on_wait` is told once a request why it will be tried again. `timeout` is the longest silence in
+        seconds, and how long a request may take in all beside what its bodies take at 4 KiB a second.
 
         `on_trouble` is called at each request of an instructor with what is wrong in the course's files.
         `on_version` is called at each request with the version of a server of ours.
@@ -331,7 +331,7 @@ class Client:
         url = httpx2.URL(self.url + build_path(row, values), params=query)
 
         def read(response: httpx2.Response) -> bytes:
-            return read_body(response, MAX_REPLY)
+            return read_body(self._connection.pieces(response), MAX_REPLY)
 
         reply = self._connection.send(row.method, url, body, read, repeatable=repeatable)
         if not isinstance(row.reply, Content) and not reply.lstrip().startswith((b"{", b"[")):
@@ -354,7 +354,7 @@ class Client:
             target.truncate()
             digest, length = hashlib.sha256(), 0
             expected = size if size is not None else announced_length(response)
-            for chunk in response.iter_raw(CHUNK):
+            for chunk in self._connection.pieces(response):
                 length += len(chunk)
                 if length > limit:
                     raise VerificationFailed(f"{printable(name)!r} is longer than the {limit} bytes it should have")
@@ -430,10 +430,10 @@ def _value(reply: bytes | object, kind: type[Answer], **missing: object) -> Answ
     # A name of ours is a kind of str that no encoder knows.
     plain = {key: str(value) if isinstance(value, str) else value for key, value in missing.items()}
     filled = plain | {key: value for key, value in document.items() if value is not None}
-    for field in fields(kind):  # type: ignore[arg-type]
-        value = filled.get(field.name)
-        if str(field.type).startswith("str") and isinstance(value, int | float) and not isinstance(value, bool):
-            filled[field.name] = str(value)
+    for key, hint in kind.__annotations__.items():
+        value = filled.get(key)
+        if hint.startswith("str") and isinstance(value, int | float) and not isinstance(value, bool):
+            filled[key] = str(value)
     try:
         return msgspec.convert(filled, kind, strict=False)
     except (msgspec.ValidationError, RecursionError) as error:

@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
@@ -24,6 +24,7 @@ import msgspec
 import stamina
 
 from mograder import __version__
+from mograder.client.pace import Pace
 from mograder.domain.errors import (
     MethodNotAllowed,
     MograderError,
@@ -120,6 +121,7 @@ class Connection:
         # No compression: what is counted against a limit is what came over the wire.
         self._headers = {"User-Agent": f"mograder/{__version__}", "Accept-Encoding": "identity"}
         self._timeout = httpx2.Timeout(timeout, connect=min(timeout, 10.0), pool=None)
+        self._pace = Pace(timeout)
         self._opened: dict[ssl.SSLContext | bool, httpx2.Client] = {}
         self._opening = threading.Lock()
 
@@ -132,6 +134,7 @@ class Connection:
                     client = httpx2.Client(headers=self._headers, verify=trust, timeout=self._timeout)
                 except (ImportError, ValueError, OSError, httpx2.InvalidURL) as error:
                     raise _unusable_environment(error) from error
+                self._pace.keep(client)
                 self._opened[verify] = client
             return self._opened[verify]
 
@@ -184,6 +187,7 @@ class Connection:
     ) -> Answer:
         """One try, with its redirects."""
         trusted = True
+        self._pace.begin()
         for _ in range(MAX_REDIRECTS + 1):
             trusted = trusted and url.origin == self._origin
             # The pinned authority is for this server alone.
@@ -215,6 +219,12 @@ class Connection:
             finally:
                 response.close()
         raise NetworkFailure(f"{self.url} redirects in a circle")
+
+    def pieces(self, response: httpx2.Response) -> Iterator[bytes]:
+        """The body of an answer as it comes, not unpacked."""
+        for piece in response.iter_raw():
+            self._pace.moved(len(piece))
+            yield piece
 
     def _redirected(self, method: str, url: httpx2.URL, response: httpx2.Response, download: bool) -> httpx2.URL:
         """Where to go on. Only downloads may leave the server, without the token and never from https to http."""
@@ -264,7 +274,8 @@ class Connection:
             return NetworkFailure(
                 f"no secure connection to {place}: {why}: check the address, else tell your instructor"
             )
-        failure = NetworkFailure(f"the server at {place} does not answer: {mend}")
+        how = "answers too slowly" if self._pace.is_over else "does not answer"
+        failure = NetworkFailure(f"the server at {place} {how}: {mend}")
         return _Passing(failure, not_arrived=isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout))
 
     def locate(self, name: str, address: str) -> httpx2.URL:
@@ -345,11 +356,11 @@ def trusting(authority: str) -> ssl.SSLContext | bool:
     return context
 
 
-def read_body(response: httpx2.Response, limit: int) -> bytes:
+def read_body(pieces: Iterator[bytes], limit: int) -> bytes:
     """Raises NetworkFailure when the body is longer than `limit` bytes."""
     body = bytearray()
-    for chunk in response.iter_raw(CHUNK):
-        body += chunk
+    for piece in pieces:
+        body += piece
         if len(body) > limit:
             raise NetworkFailure(f"the server's answer is longer than {limit} bytes")
     return bytes(body)
@@ -384,7 +395,7 @@ def _refusal(response: httpx2.Response, server: str | None) -> Exception:
     """The error that an answer of 4xx or 5xx stands for. `server` is given where one of ours should be."""
     status, code, message = response.status_code, None, ""
     try:
-        problem = msgspec.json.decode(read_body(response, MAX_ERROR))
+        problem = msgspec.json.decode(read_body(response.iter_raw(), MAX_ERROR))
         code, message = problem.get("code"), problem.get("error")
     except (msgspec.DecodeError, AttributeError, RecursionError, UnicodeError, NetworkFailure):
         pass  # a proxy's page: the status must do

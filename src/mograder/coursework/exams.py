@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mograder.client.files import sha256_of
 from mograder.coursework.autograding import Exam, Runs, Show
@@ -25,13 +26,16 @@ from mograder.notebook.cells import read_text
 from mograder.notebook.release import make_release
 from mograder.notebook.source import Source
 
+if TYPE_CHECKING:
+    from mograder.grading.environment import Environment
+
 
 @dataclass(frozen=True)
 class Wishes:
     """What a command asks for beside the course's settings: limits, how many at once, and whether in a sandbox.
 
     `twice`: each submission runs twice, and what differs between the runs is not charged to the student. `locked`
-    is the environment that is kept for the assignment, None for none.
+    is the environment that is kept for the assignment, None for none; `environment` the one that is there already.
     """
 
     limits: Mapping[str, float]
@@ -39,6 +43,7 @@ class Wishes:
     sandboxed: bool = True
     twice: bool = False
     locked: Readiness | None = None
+    environment: Environment | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,31 @@ class Twice:
         return better_of(self.runs.grade(submission, filename, show), self.runs.grade(submission, filename))
 
 
+class NeededEnvironment:
+    """The environment that the notebook `text` asks for, by the lock that is kept of it (`locked`), if there is one.
+
+    Raises Usage where the packages that grading needs are missing, and BadBlock.
+    """
+
+    def __init__(self, text: str, locked: Readiness | None) -> None:
+        with extra_packages():
+            from mograder.grading.environment import wanted_by
+        self._wanted = wanted_by(text)
+        self._lock = locked.lock if locked is not None and locked.wanted == self._wanted.key else ""
+
+    def find(self) -> Environment | None:
+        """None where it would have to be built."""
+        from mograder.grading.environment import existing_environment
+
+        return existing_environment(self._wanted, environments(), self._lock)
+
+    def build(self) -> Environment:
+        """Raises EnvironmentFailed. Who needs one that is being built waits for it."""
+        from mograder.grading.environment import environment_for
+
+        return environment_for(self._wanted, environments(), self._lock)
+
+
 @contextlib.contextmanager
 def opened_exam(folders: GradingFolders, assignment: str, source: Path | None, wishes: Wishes) -> Iterator[Exam]:
     """The assignment, ready to be graded until the block ends; `source` is its notebook, if it is not the usual one.
@@ -58,20 +88,18 @@ def opened_exam(folders: GradingFolders, assignment: str, source: Path | None, w
     Raises Usage where the packages are missing, and MograderError for a source, environment or sandbox that fails.
     """
     with extra_packages():
-        from mograder.grading.environment import environment_for, wanted_by
+        from mograder.grading.environment import wanted_by
         from mograder.grading.runner import Grader, Limits, Tests, data_files
         from mograder.grading.sandbox import find_sandbox
     path = source or folders.find_source(assignment)
-    text = _text(path)
+    text = source_text(path)
     rules = folders.file.grading_rules(assignment)
     limits = replace(Limits(), **{**rules.limits, **wishes.limits})  # type: ignore[arg-type]
     tests = Tests(text, assignment, data_files(path.parent, path.name), rules.isolate, limits)
     with _naming(path):
         questions = questions_of(tests.source, folders.rules(assignment).points)
     sandbox = find_sandbox() if wishes.sandboxed else None
-    wanted, kept = wanted_by(text), wishes.locked
-    lock = kept.lock if kept is not None and kept.wanted == wanted.key else ""
-    environment = environment_for(wanted, environments(), lock)
+    environment = wishes.environment or NeededEnvironment(text, wishes.locked).build()
     files = {each.name: sha256_of(each.path) for each in tests.files}
     expected = folders.rules(assignment).expects
     notebook = graded_notebook(expected, path.name)
@@ -83,7 +111,7 @@ def opened_exam(folders: GradingFolders, assignment: str, source: Path | None, w
         runs = Twice(grader) if wishes.twice else grader
         yield Exam(
             assignment, title, questions, tested, runs, known_texts(tests.source), notebook, bool(expected),
-            wanted.key, environment.lock,
+            wanted_by(text).key, environment.lock,
         )  # fmt: skip
 
 
@@ -115,7 +143,8 @@ def extra_packages() -> Iterator[None]:
         raise Usage(f"grading needs more packages: pip install '.[grading]' in a checkout ({error})") from None
 
 
-def _text(path: Path) -> str:
+def source_text(path: Path) -> str:
+    """Raises Usage, with the path."""
     try:
         content = path.read_bytes()
     except OSError as error:

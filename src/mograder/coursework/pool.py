@@ -15,7 +15,10 @@ from mograder.coursework.worker import LOOK_SECONDS, Claimed, Worker
 from mograder.domain.errors import MograderError
 
 PREPARED_AT_ONCE = 2
-"""Courses whose tests are made ready at the same time: a new environment may take minutes."""
+"""Courses whose tests are made ready at the same time."""
+
+BUILT_AT_ONCE = 2
+"""Environments that are built at the same time, aside: a new one may take minutes."""
 
 COURSES_IN_A_LOOK = 8
 """With more courses, one that had nothing to do is looked at less often than every LOOK_SECONDS."""
@@ -59,16 +62,19 @@ class Pool:
             with (
                 ThreadPoolExecutor(self._jobs, "grade") as slots,
                 ThreadPoolExecutor(PREPARED_AT_ONCE, "prepare") as preparing,
+                ThreadPoolExecutor(BUILT_AT_ONCE, "build") as building,
             ):
                 if not drain:
                     for _ in range(self._jobs):
                         slots.submit(self._work)
                 while not self._stop.is_set():
-                    self._prepare(preparing)
-                    if not drain:
-                        self._stop.wait(LOOK_SECONDS)
-                    elif not self._drained(slots):
+                    self._prepare(preparing, building)
+                    if drain and self._drained(slots):
+                        continue
+                    if drain and not any(each.worker.is_building for each in self._lines.values()):
                         break
+                    self._stop.wait(LOOK_SECONDS)
+                building.shutdown(wait=False, cancel_futures=True)
         finally:
             for line in self._lines.values():
                 line.worker.close()
@@ -140,7 +146,7 @@ class Pool:
 
     # tests
 
-    def _prepare(self, preparing: ThreadPoolExecutor) -> None:
+    def _prepare(self, preparing: ThreadPoolExecutor, building: ThreadPoolExecutor) -> None:
         """Make ready what has tests now, of every course that is not being made ready already."""
         try:
             found = self._courses()
@@ -156,11 +162,11 @@ class Pool:
             worker.close()
         for line in lines:
             if line.preparing is None or line.preparing.done():
-                line.preparing = preparing.submit(self._prepare_one, line.worker)
+                line.preparing = preparing.submit(self._prepare_one, line.worker, building)
 
-    def _prepare_one(self, worker: Worker) -> None:
+    def _prepare_one(self, worker: Worker, building: ThreadPoolExecutor) -> None:
         try:
-            worker.prepare()
+            worker.prepare(building)
         except MograderError:  # the storage is away for a while
             pass
         except Exception as error:  # noqa: BLE001 (one course's trouble is tried again, and stops no other)

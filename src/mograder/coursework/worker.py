@@ -13,17 +13,28 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from mograder.course_file import CONFIG_NAME, read_course_file
 from mograder.coursework.autograding import Exam, grade_one, read_submitted
-from mograder.coursework.exams import Twice, Wishes, opened_exam
+from mograder.coursework.exams import NeededEnvironment, Twice, Wishes, opened_exam, source_text
 from mograder.coursework.folders import GradingFolders
 from mograder.domain.course import Course
 from mograder.domain.errors import BadName, MograderError, NotFound, Temporary, Unreadable
-from mograder.domain.grading_jobs import LEASE, Announced, Job, Readiness, ReadyState, Result, pause_after
+from mograder.domain.grading_jobs import (
+    LEASE,
+    Announced,
+    Job,
+    JobQueue,
+    Readiness,
+    ReadyState,
+    Result,
+    pause_after,
+)
 from mograder.domain.names import AssignmentName
 from mograder.domain.receipts import Receipt
 from mograder.domain.regrade_jobs import RegradeJob
@@ -32,6 +43,11 @@ from mograder.domain.results import Outcome
 from mograder.signing import Ed25519Signer
 from mograder.wire.records import KIND, claims_of
 from mograder.wire.rendered import pack
+
+if TYPE_CHECKING:
+    from mograder.grading.environment import Environment
+
+AnyJob = TypeVar("AnyJob", Job, RegradeJob)
 
 LOOK_SECONDS = 0.5
 """The pause of a worker that has found nothing to do."""
@@ -91,12 +107,27 @@ class _Open:
 
 
 @dataclass(frozen=True)
+class _Build:
+    """An environment that is being built for an assignment with these files."""
+
+    stamp: Stamp
+    environment: Future[Environment]
+
+
+@dataclass(frozen=True)
 class Claimed:
-    """A job that is in this worker's claim, with what it is graded with."""
+    """A job that is in this worker's claim, with what it is graded with, and what its queue does with it.
+
+    `twice`: it is run twice, to see what differs.
+    """
 
     job: Job | RegradeJob
+    twice: bool
     opened: _Open
     exam: Exam
+    renew: Callable[[int], bool]
+    fail: Callable[[str, int], bool]
+    finish: Callable[[Result, bytes], bool]
 
 
 class Worker:
@@ -115,6 +146,7 @@ class Worker:
         self._jobs, self._stop, self.say, self._new_claim = jobs, stop, say, new_claim
         self._store = course.store
         self._open: dict[AssignmentName, _Open] = {}
+        self._builds: dict[AssignmentName, _Build] = {}
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -124,10 +156,16 @@ class Worker:
 
     # tests
 
-    def prepare(self) -> None:
+    @property
+    def is_building(self) -> bool:
+        """Whether an assignment waits for its environment, which `prepare` looks for again."""
+        return bool(self._builds)
+
+    def prepare(self, building: Executor) -> None:
         """Make ready what has tests now, anew where they have changed. What runs with earlier ones ends with them.
 
-        Raises MograderError.
+        Environments that are not there yet are built by `building`, and nothing else waits for them. Raises
+        MograderError.
         """
         self._refresh()
         try:
@@ -137,12 +175,14 @@ class Worker:
         if file != self._folders.file:
             self._folders = GradingFolders.of(self._folders.course)
         found = dict(self._sources())
+        self._builds = {name: each for name, each in self._builds.items() if found.get(name) == each.stamp}
         for name in set(self._open) - set(found):
             self._retire(name)
         for name, stamp in found.items():
             held = self._open.get(name)
             if held is None or held.stamp != stamp or (held.exam is None and held.is_due(self._course.clock())):
-                opened = self._ready(name, stamp, held)
+                if (opened := self._ready(name, stamp, held, building)) is None:
+                    continue
                 self._retire(name)
                 with self._lock:
                     self._open[name] = opened
@@ -184,17 +224,23 @@ class Worker:
                     files = sorted(path for path in each.rglob("*") if "__pycache__" not in path.parts)
                     yield name, tuple(stamp for path in files for stamp in _stamp(path)) + settings
 
-    def _ready(self, name: AssignmentName, stamp: Stamp, before: _Open | None) -> _Open:
-        """Read the source, build the environment, try the sandbox: before there is anything to grade.
+    def _ready(
+        self, name: AssignmentName, stamp: Stamp, before: _Open | None, building: Executor
+    ) -> _Open | None:  # fmt: skip
+        """Read the source, try the sandbox: before there is anything to grade. None while the environment is built.
 
         Raises MograderError when the storage is away.
         """
         again = before if before is not None and before.stamp == stamp else None
         stack = contextlib.ExitStack()
-        if again is None:  # what is tried again has failed until it is there
+        if again is None and name not in self._builds:  # what is tried again has failed until it is there
             self._report(name, ReadyState.BUILDING)
+        locked = self._store.jobs.readiness().get(name)
         try:
-            wishes = Wishes({}, self._jobs, locked=self._store.jobs.readiness().get(name))
+            environment = self._environment(name, stamp, locked, building)
+            if environment is None:
+                return None
+            wishes = Wishes({}, self._jobs, locked=locked, environment=environment)
             exam = stack.enter_context(opened_exam(self._folders, name, None, wishes))
         except Exception as error:  # noqa: BLE001 (whatever it is, it must not stop what is graded beside it)
             stack.close()
@@ -216,6 +262,22 @@ class Worker:
         self._release(name)
         return _Open(stamp, exam, stack, self._folders.find_source(name))
 
+    def _environment(
+        self, name: AssignmentName, stamp: Stamp, locked: Readiness | None, building: Executor
+    ) -> Environment | None:
+        """None while it is built. Raises MograderError."""
+        build = self._builds.get(name)
+        if build is None:
+            needed = NeededEnvironment(source_text(self._folders.find_source(name)), locked)
+            if (found := needed.find()) is not None:
+                return found
+            self._builds[name] = _Build(stamp, building.submit(needed.build))
+            return None
+        if not build.environment.done():
+            return None
+        del self._builds[name]
+        return build.environment.result()
+
     def _report(
         self, name: AssignmentName, state: ReadyState, error: str = "", wanted: str = "", lock: str = ""
     ) -> None:
@@ -230,18 +292,20 @@ class Worker:
         ready, clock = dict(self._announced_exams()), self._course.clock
         if not ready:
             return None
-        claim = self._new_claim()
-        job: Job | RegradeJob | None = self._store.jobs.claim(claim, clock(), clock() + LEASE, list(ready))
-        if job is None:
-            job = self._store.regrades.claim(claim, clock(), clock() + LEASE, list(ready))
-        if job is None:
-            return None
-        opened = ready[job.assignment]
+        claim = self._new_claim(), clock(), clock() + LEASE, list(ready)
+        if (job := self._store.jobs.claim(*claim)) is not None:
+            return self._claimed(self._store.jobs, job, ready[job.assignment], twice=False)
+        if (again := self._store.regrades.claim(*claim)) is not None:
+            return self._claimed(self._store.regrades, again, ready[again.assignment], again.twice)
+        return None
+
+    def _claimed(self, queue: JobQueue[AnyJob], job: AnyJob, opened: _Open, twice: bool) -> Claimed | None:
         with self._lock:
             if not opened.retired and opened.exam is not None:
                 opened.running += 1
-                return Claimed(job, opened, opened.exam)
-        self._fail(job, "", clock())  # other tests came at this moment
+                own = (partial(each, job) for each in (queue.renew, queue.fail, queue.finish))
+                return Claimed(job, twice, opened, opened.exam, *own)
+        queue.fail(job, "", self._course.clock())  # other tests came at this moment
         return None
 
     def _announced_exams(self) -> Iterator[tuple[AssignmentName, _Open]]:
@@ -262,11 +326,11 @@ class Worker:
         """Grade what was claimed; whether a result of it was kept. Raises nothing: a failure gives the job back."""
         opened = claimed.opened
         try:
-            with self._renewing(claimed.job):
+            with self._renewing(claimed):
                 return self._grade(claimed)
         except Exception as error:  # noqa: BLE001 (whatever it is, it is ours, and must not stop the others)
             message = error.message if isinstance(error, MograderError) else f"{type(error).__name__}: {error}"
-            return self._give_back(claimed.job, message)
+            return self._give_back(claimed, message)
         finally:
             with self._lock:
                 opened.running -= 1
@@ -280,36 +344,34 @@ class Worker:
         job, exam = claimed.job, claimed.exam
         receipt = self._receipt(job)
         content = read_submitted(self._store.submissions, receipt)
-        if isinstance(job, RegradeJob) and job.twice:
+        if claimed.twice:
             exam = replace(exam, runs=Twice(exam.runs))
         ran: list[RenderedNotebook] = []
         record = grade_one(
             exam, job.username, receipt.submission.filename, content, job.receipt, self._course.clock, ran.append
         )
         if record.report.outcome is Outcome.OUR_FAILURE:
-            self._give_back(job, record.report.error)
+            self._give_back(claimed, record.report.error)
             if fault := self._own_fault(claimed.opened, claimed.exam):
                 self._let_rest(job.assignment, claimed.opened, fault)
             return False
         signed = self._signer.sign(claims_of(record), KIND)
         result = Result(job.receipt, exam.tested.tests, job.assignment, job.username, record.graded, signed)
-        return self._finish(job, result, pack(ran[-1]) if ran else b"")
+        return self._finish(claimed, result, pack(ran[-1]) if ran else b"")
 
-    def _finish(self, job: Job | RegradeJob, result: Result, notebook: bytes) -> bool:
+    def _finish(self, claimed: Claimed, result: Result, notebook: bytes) -> bool:
         """Keep the result; while there is no room for it, or the storage is away, try again. Raises MograderError."""
         until, told = time.monotonic() + LEASE / 1e6, False
         while True:
             try:
-                if isinstance(job, RegradeJob):
-                    return self._store.regrades.finish(job, result)
-                kept = self._store.jobs.finish(job, result, notebook)
-                self._release(job.assignment, [job.username])
+                kept = claimed.finish(result, notebook)
+                self._release(result.assignment, [result.username])
                 return kept
             except Temporary as error:
                 if self._stop.is_set() or time.monotonic() > until:
                     raise
                 if not told:
-                    self.say(f"the result of submission {job.receipt} waits to be stored: {error.message}")
+                    self.say(f"the result of submission {result.receipt} waits to be stored: {error.message}")
                 told = True
                 self._stop.wait(LOOK_SECONDS)
 
@@ -331,17 +393,12 @@ class Worker:
             assert exam is not None, "it was run"
             self._report(name, ReadyState.FAILED, fault, exam.wanted, exam.lock)
 
-    def _give_back(self, job: Job | RegradeJob, error: str) -> bool:
+    def _give_back(self, claimed: Claimed, error: str) -> bool:
+        job = claimed.job
         self.say(f"submission {job.receipt} of {job.username} for {job.assignment} could not be graded: {error}")
         with contextlib.suppress(MograderError):  # else the lease ends
-            self._fail(job, error[:1000], self._course.clock() + pause_after(job.tries))
+            claimed.fail(error[:1000], self._course.clock() + pause_after(job.tries))
         return False
-
-    def _fail(self, job: Job | RegradeJob, error: str, not_before: int) -> None:
-        if isinstance(job, RegradeJob):
-            self._store.regrades.fail(job, error, not_before)
-        else:
-            self._store.jobs.fail(job, error, not_before)
 
     def _release(self, name: AssignmentName, users: Collection[str] | None = None) -> None:
         """Release marks that are released at once. What is missed now is done when the tests are opened again."""
@@ -358,16 +415,13 @@ class Worker:
         raise NotFound(f"receipt {job.receipt} is gone")
 
     @contextlib.contextmanager
-    def _renewing(self, job: Job | RegradeJob) -> Iterator[None]:
+    def _renewing(self, claimed: Claimed) -> Iterator[None]:
         over = threading.Event()
 
         def renew() -> None:
             while not over.wait(RENEW_SECONDS):
                 with contextlib.suppress(MograderError):  # the next time, or another worker claims it
-                    if isinstance(job, RegradeJob):
-                        self._store.regrades.renew(job, self._course.clock() + LEASE)
-                    else:
-                        self._store.jobs.renew(job, self._course.clock() + LEASE)
+                    claimed.renew(self._course.clock() + LEASE)
 
         thread = threading.Thread(target=renew, name="renew", daemon=True)
         thread.start()

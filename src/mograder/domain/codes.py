@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
+import secrets
 import unicodedata
 from collections.abc import Callable
 from itertools import pairwise
@@ -18,6 +19,11 @@ CODE_LENGTH = 12
 def spelled(letters: str) -> str:
     """Letters as a code that can be read out: abcd-efgh-jkmn."""
     return "-".join(letters[at : at + 4] for at in range(0, len(letters), 4))
+
+
+def random_code(choose: Callable[[str], str] = secrets.choice) -> str:
+    """A personal code that can be read out; `choose` gives a random letter of a text."""
+    return spelled("".join([choose(CODE_LETTERS) for _ in range(CODE_LENGTH)]))
 
 
 def folded(code: str) -> str:
@@ -59,7 +65,7 @@ def is_hard_to_guess(code: str) -> bool:
 def new_course_code(choose: Callable[[str], str]) -> str:
     """A code for a whole course that nobody guesses; `choose` gives a random letter of a text."""
     while True:
-        code = spelled("".join(choose(CODE_LETTERS) for _ in range(CODE_LENGTH)))
+        code = random_code(choose)
         if is_hard_to_guess(code):
             return code
 

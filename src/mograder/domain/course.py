@@ -9,44 +9,50 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from mograder.domain import tokens
-from mograder.domain.access import Actor
 from mograder.domain.accounts import Accounts, People
 from mograder.domain.admission import Admission
-from mograder.domain.assignments import Assignment, Plan
-from mograder.domain.audit import AuditStore
-from mograder.domain.board import CurrentBoard
+from mograder.domain.codes import random_code
 from mograder.domain.commitments import Commitment, Commitments
 from mograder.domain.contents import Contents, contents
-from mograder.domain.devices import Devices
-from mograder.domain.erasure import Erasure
 from mograder.domain.errors import Unreadable
 from mograder.domain.extensions import Extensions
-from mograder.domain.gradebook import Gradebooks
 from mograder.domain.grades import Grades
-from mograder.domain.grading_results import GradingResults, ReadRecord, unreadable
 from mograder.domain.guard import Guard
 from mograder.domain.keys import Keys, course_name
-from mograder.domain.latest import LatestSubmissions
-from mograder.domain.login_codes import LoginCodes
-from mograder.domain.mark_release import MarkRelease
-from mograder.domain.marking_desk import MarkingDesk
-from mograder.domain.marking_entries import MarkingEntries
-from mograder.domain.names import AssignmentName, Username
-from mograder.domain.presence import Presence
-from mograder.domain.publishing import Publishing
-from mograder.domain.receipts import LatestFile, Signer
-from mograder.domain.regrading import Regrades
 from mograder.domain.release import Release
-from mograder.domain.roster import Roster, random_code
-from mograder.domain.rule_editor import RuleEditor
-from mograder.domain.standings import Standings
 from mograder.domain.store import CachedReads, SharedReads, Store
 from mograder.domain.submissions import Submissions
 
+if TYPE_CHECKING:
+    from mograder.domain.access import Actor
+    from mograder.domain.assignments import Assignment, Plan
+    from mograder.domain.audit import AuditStore
+    from mograder.domain.devices import Devices
+    from mograder.domain.erasure import Erasure
+    from mograder.domain.gradebook import Gradebooks
+    from mograder.domain.grading_record import GradingRecord
+    from mograder.domain.grading_results import GradingResults, ReadRecord
+    from mograder.domain.latest import LatestSubmissions
+    from mograder.domain.login_codes import LoginCodes
+    from mograder.domain.mark_release import MarkRelease
+    from mograder.domain.marking_desk import MarkingDesk
+    from mograder.domain.names import AssignmentName, Username
+    from mograder.domain.presence import Presence
+    from mograder.domain.publishing import Publishing
+    from mograder.domain.receipts import LatestFile, Signer
+    from mograder.domain.regrading import Regrades
+    from mograder.domain.roster import Roster
+    from mograder.domain.rule_editor import RuleEditor
+    from mograder.domain.standings import Standings
+
 T = TypeVar("T")
+
+
+def _reads_no_record(text: str) -> GradingRecord:
+    raise Unreadable("this course reads no grading records", text[:20])
 
 
 @dataclass(frozen=True)
@@ -62,11 +68,11 @@ class Course:
     clock: Callable[[], int]
     enrollment_code: str = ""
     max_upload: int = 100 * 1024 * 1024
-    read_record: ReadRecord = unreadable
+    read_record: ReadRecord = _reads_no_record
     new_code: Callable[[], str] = random_code
     new_secret: Callable[[], str] = tokens.random_secret
 
-    # the services
+    # the services: those that a server starts without are imported when they are first used
 
     @cached_property
     def accounts(self) -> Accounts:
@@ -77,6 +83,8 @@ class Course:
 
     @cached_property
     def roster(self) -> Roster:
+        from mograder.domain.roster import Roster
+
         return Roster(self.store.accounts, self.store.keys, self._people, self.clock, self.new_code)
 
     @cached_property
@@ -89,10 +97,14 @@ class Course:
 
     @cached_property
     def rules(self) -> RuleEditor:
+        from mograder.domain.rule_editor import RuleEditor
+
         return RuleEditor(self.store.config, self.store.release, self.clock, self.max_upload)
 
     @cached_property
     def publishing(self) -> Publishing:
+        from mograder.domain.publishing import Publishing
+
         return Publishing(self.store.release, self.rules, self.clock)
 
     @cached_property
@@ -124,18 +136,28 @@ class Course:
 
     @cached_property
     def latest(self) -> LatestSubmissions:
+        from mograder.domain.latest import LatestSubmissions
+
         return LatestSubmissions(self.store)
 
     @cached_property
     def standings(self) -> Standings:
+        from mograder.domain.board import CurrentBoard
+        from mograder.domain.standings import Standings
+
         return Standings(self.store, self.extensions, self.latest, CurrentBoard(self.store, self.latest))
 
     @cached_property
     def results(self) -> GradingResults:
+        from mograder.domain.grading_results import GradingResults
+
         return GradingResults(self.store, self.extensions, self.clock, self.read_record, self.signer)
 
     @cached_property
     def marking(self) -> MarkingDesk:
+        from mograder.domain.marking_desk import MarkingDesk
+        from mograder.domain.marking_entries import MarkingEntries
+
         return MarkingDesk(
             self.store, self.latest, MarkingEntries(self.store), self.extensions, self._people, self.clock,
             lru_cache(4096)(self.read_record), self.new_secret,
@@ -143,15 +165,21 @@ class Course:
 
     @cached_property
     def mark_release(self) -> MarkRelease:
+        from mograder.domain.mark_release import MarkRelease
+
         return MarkRelease(self.store, self.marking, self.clock)
 
     @cached_property
     def regrades(self) -> Regrades:
+        from mograder.domain.regrading import Regrades
+
         read = lru_cache(4096)(self.read_record)
         return Regrades(self.store, self.submissions, self.mark_release, self.clock, read, self.new_secret)
 
     @cached_property
     def gradebooks(self) -> Gradebooks:
+        from mograder.domain.gradebook import Gradebooks
+
         return Gradebooks(self.store, self.submissions, self.extensions, self.read_record)
 
     @cached_property
@@ -160,18 +188,26 @@ class Course:
 
     @cached_property
     def presence(self) -> Presence:
+        from mograder.domain.presence import Presence
+
         return Presence(self.store.guard, self.clock)
 
     @cached_property
     def login_codes(self) -> LoginCodes:
+        from mograder.domain.login_codes import LoginCodes
+
         return LoginCodes(self.store.keys, self.accounts, self.guard, self.store.audit, self.clock)
 
     @cached_property
     def devices(self) -> Devices:
+        from mograder.domain.devices import Devices
+
         return Devices(self.store.audit, self.guard, self.clock)
 
     @cached_property
     def erasure(self) -> Erasure:
+        from mograder.domain.erasure import Erasure
+
         return Erasure(self.store, self.signer, self.clock)
 
     @property

@@ -9,27 +9,11 @@ import builtins
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
-from mograder.domain import deadlines
 from mograder.domain.grading_record import GradingRecord
 from mograder.domain.marks import Marks
 from mograder.domain.names import counted
 from mograder.domain.results import CellFailure, CheckResult, CheckStatus, LimitReached, Outcome, RunReport
-
-
-class Hidden(StrEnum):
-    """When students see titles and results of hidden tests."""
-
-    NEVER = "never"
-    AFTER_DUE = "after-due"
-    AFTER_RELEASE = "after-release"
-
-    def shown(self, now: int, due: int | None, released: bool) -> bool:
-        """Whether they are seen at `now`; `due` is the time that applies to the student, in Unix microseconds."""
-        if self is Hidden.AFTER_RELEASE:
-            return released
-        return self is Hidden.AFTER_DUE and deadlines.is_over(due, now)
 
 
 @dataclass(frozen=True)

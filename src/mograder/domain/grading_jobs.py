@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from mograder.domain import deadlines
-from mograder.domain.disclosure import Hidden
+from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
 
@@ -21,6 +21,9 @@ TRIES = 5
 
 LEASE = 120 * deadlines.SECOND
 """For how long a job belongs to the worker that claimed or renewed it, in microseconds."""
+
+RECENT = 3600 * deadlines.SECOND
+"""For how long a result counts against its person when it is decided whose turn is next, in microseconds."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 5 * deadlines.SECOND, 600 * deadlines.SECOND
 """Before a job that failed for a reason of ours is tried again; doubled from try to try. Microseconds."""
@@ -118,7 +121,30 @@ class Readiness:
         return tuple(found[0] for found in words if found and "==" in found[0])
 
 
-class JobsStore(Protocol):
+J = TypeVar("J")
+
+
+class JobQueue(Protocol[J]):
+    """Jobs that workers claim, each in one claim at a time."""
+
+    def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> J | None:
+        """Take the next job of these assignments until `lease`; None when there is nothing to do now."""
+        ...
+
+    def renew(self, job: J, lease: int) -> bool:
+        """Keep a claimed job until `lease`. False when it is claimed by another, finished or erased."""
+        ...
+
+    def fail(self, job: J, error: str, not_before: int) -> bool:
+        """Give a claimed job back, to be tried from `not_before` on. False when the claim is no longer ours."""
+        ...
+
+    def finish(self, job: J, result: Result, notebook: bytes = b"") -> bool:
+        """Keep what came of a job, and the `notebook` as it ran (see wire/rendered). False when nothing is kept."""
+        ...
+
+
+class JobsStore(JobQueue[Job], Protocol):
     """Jobs and results of one course. A job is made by `SubmissionsStore.accept`, with the receipt, or not at all."""
 
     def announce(self, assignment: AssignmentName, announced: Announced) -> None:
@@ -141,21 +167,13 @@ class JobsStore(Protocol):
         ...
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:
-        """Take the next job of these assignments until `lease`; None when there is nothing to do now.
-
-        A job is in one claim at a time. A person's newer submission comes before their older ones, and a person who
-        has had more results than another waits for the other.
+        """As in every queue. A person's newer submission comes before their older ones, and a person who has had more
+        results lately (RECENT) than another waits for the other; of equals the first who came is next.
         """
         ...
 
-    def renew(self, job: Job, lease: int) -> bool:
-        """Keep a claimed job until `lease`. False when it is claimed by another, finished or erased."""
-        ...
-
     def finish(self, job: Job, result: Result, notebook: bytes = b"") -> bool:
-        """Keep the result of a job, and the `notebook` as it ran (see wire/rendered).
-
-        False, and nothing is kept, when there is one with these tests or it was erased.
+        """Keep the result of a job. False, and nothing is kept, when there is one with these tests or it was erased.
 
         Safe to repeat. Also after the lease has run out: the first of two results stays.
         """
@@ -169,16 +187,12 @@ class JobsStore(Protocol):
         """That of the result in force of a submission, b"" where there is none."""
         ...
 
-    def fail(self, job: Job, error: str, not_before: int) -> bool:
-        """Give a claimed job back, to be tried from `not_before` on. False when the claim is no longer ours."""
-        ...
-
     def retry(self, assignment: AssignmentName) -> int:
         """Let jobs that were given up be tried again at once; how many."""
         ...
 
-    def waiting(self) -> list[Job]:
-        """Jobs of announced assignments that have no result, in the order in which they are claimed."""
+    def waiting(self, now: int) -> list[Job]:
+        """Jobs of announced assignments that have no result, in the order in which they are claimed at `now`."""
         ...
 
     def results(self, assignment: AssignmentName, username: Username | None = None) -> list[Result]:

@@ -10,12 +10,13 @@ from mograder.domain import deadlines
 from mograder.domain.access import Actor
 from mograder.domain.assignments import Assignment, ResultsShown
 from mograder.domain.board import readable_grades
-from mograder.domain.disclosure import Hidden, ShownResult, for_instructor, for_student
-from mograder.domain.errors import MograderError, Unreadable
+from mograder.domain.disclosure import ShownResult, for_instructor, for_student
+from mograder.domain.errors import MograderError
 from mograder.domain.extensions import Extensions
 from mograder.domain.grades import of_person
 from mograder.domain.grading_jobs import Job, Readiness
 from mograder.domain.grading_record import GradingRecord
+from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Signer, latest_filename
 from mograder.domain.result_statement import KIND, ResultStatement
@@ -112,11 +113,6 @@ def _brief(record: GradingRecord) -> Brief:
     )
 
 
-def unreadable(text: str) -> GradingRecord:
-    """Reads no records: of a course that was put together without grading."""
-    raise Unreadable("this course reads no grading records", text[:20])
-
-
 @dataclass(frozen=True)
 class GradingResults:
     """The results of one course."""
@@ -154,7 +150,7 @@ class GradingResults:
     def _waiting(self, actor: Actor, receipt: int) -> Progress:
         now = self.clock()
         place = 0
-        for job in self.store.jobs.waiting():
+        for job in self.store.jobs.waiting(now):
             given_up, running = job.is_given_up(now), job.lease > now
             place += not given_up and not running
             if job.receipt == receipt:
@@ -224,9 +220,8 @@ class GradingResults:
         versions = self.store.versions()
         if seen is not None and (seen.receipts, seen.results) == (versions.receipts, versions.results):
             return seen, frozenset()
-        now = SeenQueue(
-            versions.receipts, versions.results, {each.receipt: each.username for each in self.store.jobs.waiting()}
-        )
+        waiting = {each.receipt: each.username for each in self.store.jobs.waiting(self.clock())}
+        now = SeenQueue(versions.receipts, versions.results, waiting)
         if seen is None:
             return now, None
         done = frozenset(user for receipt, user in seen.waiting.items() if receipt not in now.waiting)
@@ -240,7 +235,7 @@ class GradingResults:
     def queue(self, assignment: AssignmentName | None = None) -> Queue:
         """What waits, in the course or in one assignment."""
         now = self.clock()
-        jobs = [each for each in self.store.jobs.waiting() if assignment in (None, each.assignment)]
+        jobs = [each for each in self.store.jobs.waiting(now) if assignment in (None, each.assignment)]
         failed = tuple(each for each in jobs if each.is_given_up(now))
         waits = [each for each in jobs if not each.is_given_up(now)]
         return Queue(

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from mograder.domain.audit import Event
-from mograder.domain.grading_jobs import TRIES, Result
+from mograder.domain.grading_jobs import TRIES, Announced, JobQueue, Result
 from mograder.domain.names import AssignmentName, Username
 
 
@@ -79,7 +79,17 @@ Choose = Callable[[HeldRegrade | None], Sequence[Result]]
 """Which results of a regrade are put in force. Raises what keeps it from being applied."""
 
 
-class RegradesStore(Protocol):
+@dataclass(frozen=True)
+class Brought:
+    """What results bring along that no worker of the course has made: the tests that they were made with, with which
+    the course is graded from then on, and the notebooks as they ran (see wire/rendered), by receipt.
+    """
+
+    announced: Announced
+    notebooks: Mapping[int, bytes]
+
+
+class RegradesStore(JobQueue[RegradeJob], Protocol):
     """The regrades of one course; an assignment has one at a time."""
 
     def start(self, jobs: Sequence[RegradeJob], instead_of: str, event: Event) -> None:
@@ -98,28 +108,20 @@ class RegradesStore(Protocol):
         ...
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> RegradeJob | None:
-        """Take the next job of these assignments, one that was not graded with the announced tests, until `lease`.
-
-        A job is in one claim at a time. None when there is nothing to do now.
-        """
+        """As in every queue: one that was not graded with the announced tests."""
         ...
 
-    def renew(self, job: RegradeJob, lease: int) -> bool:
-        """Keep a claimed job until `lease`. False when the claim is no longer ours."""
-        ...
-
-    def fail(self, job: RegradeJob, error: str, not_before: int) -> bool:
-        """Give a claimed job back, to be tried from `not_before` on. False when the claim is no longer ours."""
-        ...
-
-    def finish(self, job: RegradeJob, result: Result) -> bool:
+    def finish(self, job: RegradeJob, result: Result, notebook: bytes = b"") -> bool:
         """Keep what came of a claimed job. False, and nothing is kept, when the claim is no longer ours."""
         ...
 
-    def apply(self, assignment: AssignmentName, choose: Choose, event: Event) -> int:
-        """Put the results that `choose` names in force, and end the regrade; how many are new.
+    def apply(
+        self, assignment: AssignmentName, choose: Choose, event: Event, brought: Brought | None = None
+    ) -> int:  # fmt: skip
+        """Put the results that `choose` names in force, all or none, and end the regrade; how many are new.
 
-        `choose` sees the regrade as it is in the transaction. What it raises is raised, and nothing is changed.
+        `choose` sees the regrade as it is in the transaction. What it raises is raised, and nothing is changed. With
+        `brought` the regrade stays: it is worked on again, with the tests that are announced by that.
         """
         ...
 

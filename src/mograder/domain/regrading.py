@@ -19,7 +19,7 @@ from mograder.domain.mark_release import MarkRelease
 from mograder.domain.marking_desk import PersonMarking
 from mograder.domain.marks import penalised
 from mograder.domain.names import Username, counted, printable
-from mograder.domain.regrade_jobs import HeldRegrade, RegradeJob
+from mograder.domain.regrade_jobs import Brought, Choose, HeldRegrade, RegradeJob
 from mograder.domain.results import Outcome
 from mograder.domain.store import Store
 from mograder.domain.submissions import Submissions
@@ -254,9 +254,33 @@ class Regrades:
                 )
             return [each.result for each in now.jobs if each.receipt in believed]
 
-        detail = f"tests {held.tests[:12]}: {found.summary}"
+        return self._apply(actor, assignment, choose, f"tests {held.tests[:12]}: {found.summary}")
+
+    def bring(
+        self, actor: Actor, assignment: Assignment, results: Sequence[Result], found: Sequence[Regraded],
+        brought: Brought,
+    ) -> int:  # fmt: skip
+        """Put those of `results` in force that `found`, their comparison, says are new; how many there are."""
+        new = {each.receipt for each in found if each.is_new}
+        chosen = [each for each in results if each.receipt in new]
+        detail = f"tests {brought.announced.tests[:12]}: {in_words(found)}"
+        return self._apply(actor, assignment, lambda _: chosen, detail, brought)
+
+    def _apply(
+        self, actor: Actor, assignment: Assignment, choose: Choose, detail: str, brought: Brought | None = None
+    ) -> int:  # fmt: skip
+        """Then marks that are released at once are those of the new results."""
+        people: set[Username] = set()
+
+        def noting(held: HeldRegrade | None) -> Sequence[Result]:
+            chosen = choose(held)
+            people.update(each.username for each in chosen)
+            return chosen
+
         event = Event(self.clock(), actor.username, "regrade", assignment.name, detail)
-        return self.store.regrades.apply(assignment.name, choose, event)
+        applied = self.store.regrades.apply(assignment.name, noting, event, brought)
+        self.marks.release_automatic(assignment.name, people)
+        return applied
 
     def drop(self, actor: Actor, assignment: Assignment, regrade: str) -> None:
         """End the regrade with this id; nothing of it is kept. Raises ChangedMeanwhile when it is gone."""

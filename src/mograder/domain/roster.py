@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, Self, TypeVar
@@ -11,7 +10,6 @@ from mograder.domain import tokens
 from mograder.domain.access import Account, Actor, ExternalId, Role
 from mograder.domain.accounts import AccountsStore, People, hash_code
 from mograder.domain.audit import Event
-from mograder.domain.codes import CODE_LENGTH, CODE_LETTERS, spelled
 from mograder.domain.errors import BadRequest, NameTaken, NotFound
 from mograder.domain.keys import KeysStore
 from mograder.domain.names import INSTRUCTOR, Username, one_line, parse_new_username
@@ -81,11 +79,6 @@ def merged_ids(old: tuple[_Id, ...], new: tuple[_Id, ...]) -> tuple[_Id, ...]:
     told = {each.kind for each in new}
     merged = (*(each for each in old if each.kind not in told), *new)
     return old if set(merged) == set(old) else merged
-
-
-def random_code() -> str:
-    """A personal code that nobody guesses (59 bits) and that can be read out."""
-    return spelled("".join([secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH)]))
 
 
 @dataclass(frozen=True)

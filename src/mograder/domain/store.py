@@ -9,26 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
-from mograder.domain.accounts import AccountsStore
-from mograder.domain.assignments import Assignment
-from mograder.domain.audit import AuditStore, Event
-from mograder.domain.chain import MakeTombstone
-from mograder.domain.commitments import Commitment, CommitmentsStore
-from mograder.domain.contents import Survey
-from mograder.domain.extensions import ExtensionsStore
-from mograder.domain.grades import GradesStore
-from mograder.domain.grading_jobs import JobsStore
-from mograder.domain.guard import GuardStore
-from mograder.domain.keys import KeysStore
-from mograder.domain.marking import MarkingStore
-from mograder.domain.names import AssignmentName, CourseName, Username
-from mograder.domain.receipts import LatestFile
-from mograder.domain.regrade_jobs import RegradesStore
-from mograder.domain.release import ReleaseStore
-from mograder.domain.rules import ConfigStore
-from mograder.domain.submissions import SubmissionsStore
+if TYPE_CHECKING:
+    from mograder.domain.accounts import AccountsStore
+    from mograder.domain.assignments import Assignment
+    from mograder.domain.audit import AuditStore, Event
+    from mograder.domain.chain import MakeTombstone
+    from mograder.domain.commitments import Commitment, CommitmentsStore
+    from mograder.domain.contents import Survey
+    from mograder.domain.extensions import ExtensionsStore
+    from mograder.domain.grades import GradesStore
+    from mograder.domain.grading_jobs import JobsStore
+    from mograder.domain.guard import GuardStore
+    from mograder.domain.keys import KeysStore
+    from mograder.domain.marking import MarkingStore
+    from mograder.domain.names import AssignmentName, CourseName, Username
+    from mograder.domain.receipts import LatestFile
+    from mograder.domain.regrade_jobs import RegradesStore
+    from mograder.domain.release import ReleaseStore
+    from mograder.domain.rules import ConfigStore
+    from mograder.domain.submissions import SubmissionsStore
 
 T = TypeVar("T")
 

@@ -32,6 +32,9 @@ _BLOCK = re.compile(r"(?m)^# /// script\s*$\n(?P<content>(?:^#(?: .*)?$\n)+?)^# 
 LOCK = "requirements.txt"
 """The file of a built environment that says what is in it, with hashes."""
 
+_DONE = "environment.json"
+"""The file of a built environment that is written last."""
+
 _OURS = ("mograder", "mograder-course")  # mograder's runtime is given by the grader itself
 
 
@@ -98,12 +101,20 @@ def environment_for(wanted: Wanted, cache: Path, lock: str = "") -> Environment:
     It is built by the `lock` of another machine, if there is one ("" for none), unless that cannot be installed here:
     then it is locked anew. Raises EnvironmentFailed when uv cannot build it.
     """
-    if satisfied(wanted):
-        return current_environment()
+    if (found := existing_environment(wanted, cache, lock)) is not None:
+        return found
     if lock:
         with contextlib.suppress(EnvironmentFailed):  # of another platform
             return built_environment(wanted, cache, lock)
     return built_environment(wanted, cache)
+
+
+def existing_environment(wanted: Wanted, cache: Path, lock: str = "") -> Environment | None:
+    """The one of `environment_for`, None where it would have to be built."""
+    if satisfied(wanted):
+        return current_environment()
+    folder = _folder(wanted, cache, lock)
+    return _read(folder) if (folder / _DONE).is_file() else None
 
 
 def satisfied(wanted: Wanted) -> bool:
@@ -138,23 +149,29 @@ def current_environment() -> Environment:
 
 def built_environment(wanted: Wanted, cache: Path, lock: str = "") -> Environment:
     """One made by uv, under the hash of what is wanted, and of the `lock` where it is by another one."""
-    asked = [*wanted.dependencies, *(["marimo"] if not any(map(_is_marimo, wanted.dependencies)) else [])]
-    digest = _digest([sys.platform, wanted.requires_python, *asked])
+    folder = _folder(wanted, cache, lock)
+    if not (folder / _DONE).is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        with private_lock(folder.with_suffix(".lock")):
+            if not (folder / _DONE).is_file():
+                _build(folder, _asked(wanted), wanted.requires_python, lock)
+    return _read(folder)
+
+
+def _folder(wanted: Wanted, cache: Path, lock: str) -> Path:
+    digest = _digest([sys.platform, wanted.requires_python, *_asked(wanted)])
     if lock and _locked(cache / digest[:32]) != lock:
         digest = _digest([digest, lock])
-    folder = cache / digest[:32]
-    done = folder / "environment.json"
-    if not done.is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        with private_lock(cache / f"{digest[:32]}.lock"):
-            if not done.is_file():
-                _build(folder, asked, wanted.requires_python, lock)
-    return _read(folder)
+    return cache / digest[:32]
+
+
+def _asked(wanted: Wanted) -> list[str]:
+    return [*wanted.dependencies, *(["marimo"] if not any(map(_is_marimo, wanted.dependencies)) else [])]
 
 
 def _locked(folder: Path) -> str:
     """The lock of what is built there, "" where nothing is."""
-    return (folder / LOCK).read_text() if (folder / "environment.json").is_file() else ""
+    return (folder / LOCK).read_text() if (folder / _DONE).is_file() else ""
 
 
 def private_lock(path: Path) -> FileLock:
@@ -182,13 +199,13 @@ def _build(folder: Path, asked: Sequence[str], requires_python: str, lock: str) 
     words = [program, "-I", "-c", "import json, sys; print(json.dumps([sys.prefix, sys.base_prefix, *sys.path]))"]
     folders = _folders(json.loads(_ran(words, check=True).stdout))
     digest = _digest([(folder / LOCK).read_text()])
-    unfinished = folder / "environment.json.new"
+    unfinished = folder / f"{_DONE}.new"
     unfinished.write_text(json.dumps({"python": program, "folders": folders, "digest": digest}))
-    unfinished.replace(folder / "environment.json")
+    unfinished.replace(folder / _DONE)
 
 
 def _read(folder: Path) -> Environment:
-    made = json.loads((folder / "environment.json").read_text())
+    made = json.loads((folder / _DONE).read_text())
     return Environment(made["python"], tuple(made["folders"]), made["digest"], (folder / LOCK).read_text())
 
 

@@ -51,11 +51,11 @@ def follow_results(
     if name not in jobs.announced():
         reason = f"no worker had the tests ready within {READY_SECONDS:.0f} s"
         return ResultsTimed(0, 0, None, None, 0.0, first_failure=reason)
-    mine = [each for each in jobs.waiting() if each.assignment == name]
+    mine = [each for each in jobs.waiting(course.clock()) if each.assignment == name]
     todo, wanted = len(mine), _newest(mine, jobs.results(name))
     times: list[float] = []
     while True:
-        mine = [each for each in jobs.waiting() if each.assignment == name]
+        mine = [each for each in jobs.waiting(course.clock()) if each.assignment == name]
         passed = clock() - began
         waiting = {each.receipt for each in mine} & wanted
         times += [passed] * (len(wanted) - len(times) - len(waiting))

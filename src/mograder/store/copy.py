@@ -46,16 +46,15 @@ from mograder.store.postgres.store import PostgresStore
 from mograder.store.publication import read_publication
 from mograder.store.shared import files
 from mograder.store.shared.evidence import check_bytes
+from mograder.store.shared.grading_rows import READINESS_COLUMNS, RESULT_COLUMNS
 from mograder.store.shared.manifest import MANIFEST
+from mograder.store.shared.marking_rows import MARKING_COLUMNS
 from mograder.store.shared.rows import (
     ACCOUNT_COLUMNS,
     ERASED_COLUMNS,
     EVENT_COLUMNS,
     EXTENSION_COLUMNS,
-    MARKING_COLUMNS,
-    READINESS_COLUMNS,
     RECEIPT_COLUMNS,
-    RESULT_COLUMNS,
     receipt_values,
 )
 
@@ -77,7 +76,8 @@ TABLES = {
     "grading_results": (f"{RESULT_COLUMNS}, notebook", "receipt, tests"),
     "grading_readiness": (READINESS_COLUMNS, "assignment"),
     "regrade_jobs": (  # without claims as well
-        "receipt, assignment, username, regrade, started, twice, tries, not_before, error, tests, graded, signed",
+        "receipt, assignment, username, regrade, started, twice, tries, not_before, error, tests, graded, signed, "
+        "notebook",
         "receipt",
     ),
 }  # fmt: skip

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from enum import StrEnum
 from typing import Self
 
@@ -69,8 +69,11 @@ class StudentGrade:
         draft: bool, received: float | None, late: int, version: str = "",
         again: bool = False,
     ) -> Self:  # fmt: skip
-        """With points as numbers, and `received` in Unix seconds."""
-        moment = "" if received is None else datetime.fromtimestamp(received, UTC).isoformat(timespec="seconds")
+        """With points as numbers, and `received` in Unix seconds; one beyond the calendar is not known."""
+        try:
+            moment = "" if received is None else datetime.fromtimestamp(received, UTC).isoformat(timespec="seconds")
+        except (ValueError, OverflowError, OSError):
+            moment = ""
         questions = tuple((key, in_words(each)) for key, each in points.items())
         return cls(member, grade, penalised, feedback, questions, draft, moment, late, version, again)
 
@@ -161,7 +164,7 @@ def draft_notes(sheet: GradeSheet, choices: Choices) -> list[str]:
 def two_decimals(mark: str) -> str:
     """A number with two decimals, as Canvas and Moodle write it; anything else as it is."""
     value = as_number(mark)
-    return mark if value is None else f"{value.quantize(Decimal('0.01'), ROUND_HALF_UP):f}"
+    return mark if value is None else f"{value.quantize(Decimal('0.01'), ROUND_HALF_UP, Context(prec=99)):f}"
 
 
 def numeric_only(mark: str, member: Member, notes: list[str]) -> str:

@@ -14,13 +14,11 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from mograder.domain import tokens
 from mograder.domain.access import ANONYMOUS, UNCHECKED, Actor, Allow, authorise
-from mograder.domain.assignments import Assignment
-from mograder.domain.board import Board
-from mograder.domain.course import Course
 from mograder.domain.errors import (
     BadName,
     BadRequest,
@@ -31,12 +29,8 @@ from mograder.domain.errors import (
     Unauthenticated,
     Unreadable,
 )
-from mograder.domain.extensions import Extension
 from mograder.domain.files import StoredFile
-from mograder.domain.grading_results import SeenQueue
 from mograder.domain.names import Username, parse_exact_owner, printable
-from mograder.domain.standings import Seen
-from mograder.domain.submissions import Accepted
 from mograder.web.body import PATIENT, Body, ClientDisconnected, Receive, Scope, Send, Timeouts
 from mograder.web.broadcast import NOTHING, Broadcaster, Changed
 from mograder.web.caching import Memo, SingleFlight
@@ -68,6 +62,15 @@ from mograder.web.throttle import Failures, address_key, name_key
 from mograder.web.uploads import IncomingSubmission, take_submission
 from mograder.wire.endpoints import TROUBLE, Content, Endpoint
 from mograder.wire.paths import Routes
+
+if TYPE_CHECKING:
+    from mograder.domain.assignments import Assignment
+    from mograder.domain.board import Board
+    from mograder.domain.course import Course
+    from mograder.domain.extensions import Extension
+    from mograder.domain.grading_results import SeenQueue
+    from mograder.domain.standings import Seen
+    from mograder.domain.submissions import Accepted
 
 log = logging.getLogger(__name__)
 

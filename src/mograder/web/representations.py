@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
 from mograder.domain import deadlines
-from mograder.domain.allowance import AttemptsLeft
-from mograder.domain.assignments import Assignment, ReleaseFile
-from mograder.domain.counting import ListedSubmission
-from mograder.domain.course import Course
-from mograder.domain.deadlines import Lateness
 from mograder.domain.disclosure import ShownResult, limit_in_words
-from mograder.domain.grading_results import Progress, Queue
 from mograder.domain.receipts import Receipt, latest_filename
-from mograder.domain.results import CheckResult
-from mograder.domain.standings import Standing
-from mograder.domain.submissions import Accepted
 from mograder.web.replies import Reply, json_reply
 from mograder.wire import messages
 from mograder.wire.endpoints import BY_NAME
 from mograder.wire.paths import build_path
+
+if TYPE_CHECKING:
+    from mograder.domain.allowance import AttemptsLeft
+    from mograder.domain.assignments import Assignment, ReleaseFile
+    from mograder.domain.counting import ListedSubmission
+    from mograder.domain.course import Course
+    from mograder.domain.deadlines import Lateness
+    from mograder.domain.grading_results import Progress, Queue
+    from mograder.domain.results import CheckResult
+    from mograder.domain.standings import Standing
+    from mograder.domain.submissions import Accepted
 
 
 def _url(assignment: Assignment, file: ReleaseFile) -> str:

@@ -10,7 +10,7 @@ from mograder.domain.errors import BadRequest
 
 
 def decode_json(body: bytes, kind: Any = Any) -> Any:
-    """`body` as a value of `kind`: a dataclass of `messages`, or by default anything.
+    """`body` as a value of `kind`: a type of `messages`, or by default anything.
 
     Raises BadRequest with what is wrong, also for JSON that is nested too deeply.
     """

@@ -6,23 +6,24 @@ Invariant: a key is never renamed and never taken away, since clients in the fie
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 
 from mograder.domain import deadlines
 from mograder.domain.access import Account, ExternalId, Role
-from mograder.domain.audit import AuditLine
 from mograder.domain.deadlines import SECOND
-from mograder.domain.extensions import Decision, Extension
-from mograder.domain.grades import GradeEntry
-from mograder.domain.roster import Person
-from mograder.domain.rule_editor import RulesAsText
+from mograder.domain.extensions import Decision
 from mograder.domain.rules import RuleTexts
 
 if TYPE_CHECKING:  # a client need not load what makes it
+    from mograder.domain.audit import AuditLine
+    from mograder.domain.extensions import Extension
     from mograder.domain.gradebook import Gradebook, GradebookRow
+    from mograder.domain.grades import GradeEntry
+    from mograder.domain.roster import Person
+    from mograder.domain.rule_editor import RulesAsText
 
 T = TypeVar("T")
 Maybe: TypeAlias = T | UnsetType
@@ -36,8 +37,7 @@ def given(value: T | None) -> T | UnsetType:
 # requests
 
 
-@dataclass(frozen=True)
-class Register:
+class Register(Struct, frozen=True):
     """Claim a user name with the shared enrollment code or a personal one-time code.
 
     `claim_key` is a random text that the client chose, 32 to 200 characters. A client that lost the reply may retry
@@ -49,8 +49,7 @@ class Register:
     claim_key: str | None = None
 
 
-@dataclass(frozen=True)
-class NewPerson:
+class NewPerson(Struct, frozen=True):
     """`name` is what people call them; `ids` are those of other systems, such as "canvas_id" or "student_id"."""
 
     user: str
@@ -61,8 +60,7 @@ class NewPerson:
     ids: list[ExternalId] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class NewPeople:
+class NewPeople(Struct, frozen=True):
     """All people are added, or none. With `update` those who are on the roster get the details that are given.
 
     `remove` are user names that are taken off the roster in the same step.
@@ -81,48 +79,44 @@ def new_person(person: Person) -> NewPerson:
 
 def parse_people(people: Iterable[NewPerson]) -> list[Person]:
     """Raises BadName or BadRequest."""
+    from mograder.domain.roster import Person
+
     return [
         Person.parse(each.user, each.name, each.role, each.email, each.sections, each.ids) for each in people
     ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class NewRole:
+class NewRole(Struct, frozen=True):
     role: Role
 
 
-@dataclass(frozen=True)
-class NewName:
+class NewName(Struct, frozen=True):
     """What people call a person; "" takes the name out."""
 
     name: str
 
 
-@dataclass(frozen=True)
-class NewCodes:
+class NewCodes(Struct, frozen=True):
     """Says that everybody's token shall end: without `everybody`, a request sent by mistake changes nothing."""
 
     everybody: bool
 
 
-@dataclass(frozen=True)
-class Announcement:
+class Announcement(Struct, frozen=True):
     """A file that is about to be submitted: its SHA-256 in lower-case hex, and its size in bytes."""
 
     sha256: str
     size: int
 
 
-@dataclass(frozen=True)
-class ExtensionRequest:
+class ExtensionRequest(Struct, frozen=True):
     """`until` is a date (2030-02-08), a date and time, or an amount after the due time: +3d, +12h, +90m, +1w."""
 
     until: str
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class ExtensionChange:
+class ExtensionChange(Struct, frozen=True):
     """One decision. `until` is as in a request; "" grants what was asked for. The person sees `note`."""
 
     user: str
@@ -132,15 +126,13 @@ class ExtensionChange:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class ExtensionChanges:
+class ExtensionChanges(Struct, frozen=True):
     """All changes are made, or none."""
 
     changes: list[ExtensionChange]
 
 
-@dataclass(frozen=True)
-class NewRules:
+class NewRules(Struct, frozen=True):
     """Changes of an assignment's rules, written as in `RulesInfo`. A key that is left out stays as it is; "" removes
     it.
 
@@ -169,19 +161,16 @@ class NewRules:
 # replies
 
 
-@dataclass(frozen=True)
-class Health:
+class Health(Struct, frozen=True):
     status: str = "ok"
 
 
-@dataclass(frozen=True)
-class Registered:
+class Registered(Struct, frozen=True):
     token: str
     user: str
 
 
-@dataclass(frozen=True)
-class ReleaseFileInfo:
+class ReleaseFileInfo(Struct, frozen=True):
     """`url` is a path on this server or an absolute URL. `size` is in bytes, `sha256` lower-case hex."""
 
     filename: str
@@ -190,8 +179,7 @@ class ReleaseFileInfo:
     sha256: Maybe[str] = UNSET
 
 
-@dataclass(frozen=True)
-class AssignmentInfo:
+class AssignmentInfo(Struct, frozen=True):
     """Times are Unix seconds; a student gets their own, extensions included. `max_size` is in bytes; `accepts` are file
     endings, absent for any; `expected` are the names of the files that make a submission. `grace` is in seconds after
     `duedate`. `late`, `days_late`, `penalty` (percentage points)
@@ -216,8 +204,7 @@ class AssignmentInfo:
     per_hour: Maybe[int] = UNSET
 
 
-@dataclass(frozen=True)
-class RulesInfo:
+class RulesInfo(Struct, frozen=True):
     """An assignment's rules as people write them; "" where there is none.
 
     Times are dates and times in `timezone`, the course's; a date alone, or a time with an offset, is understood as
@@ -259,8 +246,7 @@ def new_texts(before: RuleTexts, wanted: NewRules) -> RuleTexts:
     return replace(before, **{key: text for key, text in said.items() if text is not UNSET})
 
 
-@dataclass(frozen=True)
-class Committed:
+class Committed(Struct, frozen=True):
     """If the file arrives before `until`, the moment `committed` counts. Both are Unix seconds."""
 
     user: str
@@ -273,8 +259,7 @@ class Committed:
     status: str = "ok"
 
 
-@dataclass(frozen=True)
-class Submitted:
+class Submitted(Struct, frozen=True):
     """`filename` is the latest file's name, `version` the kept one's; `received` is Unix seconds.
 
     `receipt` is a compact JWS that states all of it. `repeated` means that these bytes were already the latest version.
@@ -306,8 +291,7 @@ class Submitted:
     name: Maybe[str] = UNSET
 
 
-@dataclass(frozen=True)
-class SubmissionInfo:
+class SubmissionInfo(Struct, frozen=True):
     """One person's latest submission, or the one that `which` asks for. Times are Unix seconds.
 
     A file that was put there by hand has no `received` and none of the keys after it. `counts` is the version that
@@ -331,8 +315,7 @@ class SubmissionInfo:
     name: Maybe[str] = UNSET
 
 
-@dataclass(frozen=True)
-class ReceiptInfo:
+class ReceiptInfo(Struct, frozen=True):
     """One accepted submission. `receipt` is the compact JWS that states it, `number` its position in the course's
     chain.
 
@@ -358,23 +341,20 @@ class ReceiptInfo:
     name: Maybe[str] = UNSET
 
 
-@dataclass(frozen=True)
-class ChainHead:
+class ChainHead(Struct, frozen=True):
     """The last receipt of the course: its number and hash; 0 and "" while there is none."""
 
     number: int
     hash: str
 
 
-@dataclass(frozen=True)
-class KeySet:
+class KeySet(Struct, frozen=True):
     """A JWK Set (RFC 7517): the public keys of the course's receipts, beginning with the one that signs now."""
 
     keys: list[dict[str, str]]
 
 
-@dataclass(frozen=True)
-class GradeInfo:
+class GradeInfo(Struct, frozen=True):
     """One entry of an assignment's grades. `visible` says whether the student sees it.
 
     `fields` is the entry as it is stored, with every key that an upload has ever brought.
@@ -391,16 +371,14 @@ def grade_info(entry: GradeEntry) -> GradeInfo:
     return GradeInfo(entry.username, entry.grade, entry.feedback, entry.visible, dict(entry.fields))
 
 
-@dataclass(frozen=True)
-class GradedQuestionInfo:
+class GradedQuestionInfo(Struct, frozen=True):
     """A question and what it is out of."""
 
     key: str
     available: float
 
 
-@dataclass(frozen=True)
-class GradebookRowInfo:
+class GradebookRowInfo(Struct, frozen=True):
     """One person's result. `grade` is before late penalties, `penalised` after them, null where there is nothing.
 
     `received` is when the submission that counts was (Unix seconds), `late` by how many seconds it was late. `points`
@@ -424,8 +402,7 @@ class GradebookRowInfo:
     again: Maybe[bool] = UNSET
 
 
-@dataclass(frozen=True)
-class GradebookInfo:
+class GradebookInfo(Struct, frozen=True):
     """Everybody's results of an assignment. `draft` grades are not shown to students."""
 
     questions: list[GradedQuestionInfo]
@@ -448,8 +425,7 @@ def _gradebook_row(row: GradebookRow) -> GradebookRowInfo:
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class GradesStored:
+class GradesStored(Struct, frozen=True):
     """`count` is how many grades the assignment has in all, `received` how many came in this request.
 
     `unknown` are the names in this request of people who have neither registered nor submitted.
@@ -461,8 +437,7 @@ class GradesStored:
     status: str = "ok"
 
 
-@dataclass(frozen=True)
-class ExtensionInfo:
+class ExtensionInfo(Struct, frozen=True):
     """More time for one person. `state` is "asked", "granted", "declined" or "withdrawn"; times are Unix seconds.
 
     `until` is the due time that was granted, `note` the instructor's remark; `wanted` is the one asked for, `reason`
@@ -487,8 +462,7 @@ def extension_info(extension: Extension) -> ExtensionInfo:
     )
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(Struct, frozen=True):
     """`status` is "new" or "submitted". `duedate` and `closes` are the person's own, extension included.
 
     `attempts` is the number of versions; `counts` is the version that counts by the course's `rule`, and `received`,
@@ -519,8 +493,7 @@ class Status:
     next_attempt: Maybe[float] = UNSET
 
 
-@dataclass(frozen=True)
-class CheckInfo:
+class CheckInfo(Struct, frozen=True):
     """`status` is success, partial, danger, warn or not_run; `messages` are of the conditions that failed."""
 
     label: str
@@ -529,8 +502,7 @@ class CheckInfo:
     hidden: bool = False
 
 
-@dataclass(frozen=True)
-class QuestionInfo:
+class QuestionInfo(Struct, frozen=True):
     """`points` is None while it is not marked; `concealed`: it has checks that are not shown."""
 
     key: str
@@ -541,8 +513,7 @@ class QuestionInfo:
     checks: list[CheckInfo]
 
 
-@dataclass(frozen=True)
-class FailureInfo:
+class FailureInfo(Struct, frozen=True):
     """A cell of the submission that failed; `line` is that in the file."""
 
     cell: str
@@ -551,8 +522,7 @@ class FailureInfo:
     traceback: str
 
 
-@dataclass(frozen=True)
-class ResultInfo:
+class ResultInfo(Struct, frozen=True):
     """The result of one submission, as far as whoever asks may see it.
 
     `outcome` is graded, code_failed, limit or our_failure; `points` is what checks earn, None where they mark nothing,
@@ -576,8 +546,7 @@ class ResultInfo:
     statement: str = ""
 
 
-@dataclass(frozen=True)
-class GradingInfo:
+class GradingInfo(Struct, frozen=True):
     """How far the newest submission is: `state` is nothing, waiting, running, failed or graded.
 
     `place` is that in the queue while it waits, 1 for the next. `result` may be of an earlier submission meanwhile.
@@ -593,8 +562,7 @@ class GradingInfo:
     withheld: Maybe[str] = UNSET
 
 
-@dataclass(frozen=True)
-class QueueInfo:
+class QueueInfo(Struct, frozen=True):
     """The state of grading, to be watched. Moments are Unix seconds.
 
     `waiting` counts what has no result yet, `running` what of it is being graded; `oldest` is when the first of it was
@@ -611,14 +579,12 @@ class QueueInfo:
     graded: float | None
 
 
-@dataclass(frozen=True)
-class FeedbackStored:
+class FeedbackStored(Struct, frozen=True):
     files: list[str]
     status: str = "ok"
 
 
-@dataclass(frozen=True)
-class RosterEntry:
+class RosterEntry(Struct, frozen=True):
     """One person. `state` is "unclaimed", "claimed" or "removed".
 
     `code` is the personal code with which the person registers; it is only told once, when it is made. `email`,
@@ -643,8 +609,7 @@ def roster_entry(account: Account, code: str = "") -> RosterEntry:
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class EventInfo:
+class EventInfo(Struct, frozen=True):
     """One line of the audit log: who did what to whom or to what. `moment` is Unix seconds.
 
     Repeats within an hour are one line: `count` of them since `first` (Unix seconds). Both are absent for a single one.
@@ -668,16 +633,14 @@ def event_info(line: AuditLine) -> EventInfo:
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class LoginLink:
+class LoginLink(Struct, frozen=True):
     """`url` logs its holder in to the pages; it works once, until `expires` (Unix seconds)."""
 
     url: str
     expires: float
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """Every error: a text for a person, and a code for a program."""
 
     error: str

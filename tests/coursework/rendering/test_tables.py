@@ -70,6 +70,8 @@ def test_no_text_of_a_student_is_a_formula_in_a_spreadsheet() -> None:
     assert rows(results_table([record(evil)]))[0]["export_error"].startswith("'=")
     table = checks_table([record(replace(HALF_RIGHT, checks=(check("Q1: value", 0, 1, "=1+1"),)))])
     assert rows(table)[0]["messages"] == "'=1+1"
+    marked = mark(record().questions, record().report, Given({}, "＝1+1"))
+    assert rows(grades_table([Grade("alice", marked)]))[0]["feedback"] == "'＝1+1"
 
 
 def test_grades_are_what_upload_grades_takes_with_an_empty_mark_where_a_part_is_missing() -> None:

@@ -48,7 +48,7 @@ def steps(ledger: Path, waiting: int, finished: int, sql: str, values: tuple[obj
 
 @pytest.mark.parametrize(
     ("sql", "values"),
-    [(jobs._WAITING, ()), (f"{jobs._NEXT} LIMIT 1", (f'["{HW1}"]', NOON, NOON))],
+    [(jobs._WAITING, (0,)), (f"{jobs._NEXT} LIMIT 1", (f'["{HW1}"]', 0, NOON, NOON))],
     ids=["waiting", "claim"],
 )
 def test_one_persons_many_submissions_do_not_slow_the_queue(ledger: Path, sql: str, values: tuple[object, ...]) -> None:

@@ -49,6 +49,17 @@ def after(visitor: Visitor, answer: httpx2.Response) -> str:
     return visitor.get(answer.headers["location"]).text
 
 
+def test_who_has_so_many_attempts_an_hour_is_not_told_to_submit_as_often_as_they_like(
+    alice: Visitor, course_folder: Path
+) -> None:
+    assert "as often as you like" in alice.get("/my/hw1").text
+    write_plan(course_folder, "[grading]\nper_hour = 2\n")
+    page = alice.get("/my/hw1").text
+    assert ("as often as you like" in page, "Every version is kept" in page, "2 of 2 attempts" in page) == (
+        False, True, True,
+    )  # fmt: skip
+
+
 def test_before_it_opens_an_assignment_shows_title_and_time_alone_and_nothing_where_it_is_hidden(
     alice: Visitor, course_folder: Path, clock: Clock
 ) -> None:

@@ -13,6 +13,7 @@ from mograder.domain.errors import BadRequest
 from mograder.domain.grading_record import GradingRecord
 from mograder.domain.marks import WHOLE, Given, Marks, Question, in_words
 from mograder.domain.results import CheckStatus, Outcome
+from mograder.tables.cells import neutralise
 from mograder.tables.sheet import read_sheet
 
 _PUBLISHED = {CheckStatus.SUCCESS: "PASS", CheckStatus.PARTIAL: "PARTIAL", CheckStatus.DANGER: "FAIL"}
@@ -33,7 +34,7 @@ def results_table(records: Sequence[GradingRecord]) -> str:
         changed = "; ".join(each.report.changed_cells)
         rows.append([each.username, *shown, str(len(each.report.failures)), _error(each), *mark, changed])
     header = ["notebook", *keys, "cell_errors", "export_error", *(["auto_mark"] if marked else []), "tampered"]
-    return _table(header, map(_no_formulas, rows))
+    return _table(header, rows)
 
 
 def checks_table(records: Iterable[GradingRecord]) -> str:
@@ -47,7 +48,7 @@ def checks_table(records: Iterable[GradingRecord]) -> str:
         ]
         for record in records for each in record.report.checks
     ]  # fmt: skip
-    return _table(header, map(_no_formulas, rows))
+    return _table(header, rows)
 
 
 @dataclass(frozen=True)
@@ -185,16 +186,8 @@ def _points(points: float | None) -> str:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """CSV that no spreadsheet runs anything of: students word what their cells raise."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerows([cell if cell == DID_NOT_RUN else neutralise(cell) for cell in row] for row in (header, *rows))
     return out.getvalue()
-
-
-def _no_formulas(row: Iterable[str]) -> list[str]:
-    """Cells that a spreadsheet would take for formulas begin with an apostrophe: students write error messages."""
-    return [f"'{cell}" if cell.startswith(_FORMULA) and cell != DID_NOT_RUN else cell for cell in row]
-
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -6,6 +6,7 @@ Whatever goes wrong while it is made is no failure of the cell.
 from __future__ import annotations
 
 import base64
+import html
 import io
 import reprlib
 import sys
@@ -19,6 +20,9 @@ SECONDS = 5.0
 
 TEXT = 20_000
 """Characters of text and of what is printed that are kept of a cell."""
+
+MOST = 50
+"""Items of a list or mapping that are looked at one by one."""
 
 LARGEST = 256 * 1024
 """Characters of HTML, or of an image in base64."""
@@ -44,6 +48,12 @@ def shown(value: Any, seconds: float) -> list[str]:
 
 
 def _look(value: Any) -> tuple[str, str]:
+    if type(value) in (list, tuple) and not _figure(value) and any(map(_is_rich, value[:MOST])):
+        rest = [f"<p>and {len(value) - MOST} more</p>"] if len(value) > MOST else []
+        return "text/html", "".join([*map(_as_html, value[:MOST]), *rest])
+    if type(value) is dict and any(map(_is_rich, value.values())):
+        held = list(value.items())[:MOST]
+        return "text/html", "".join(f"<p>{html.escape(_short.repr(key))}:</p>{_as_html(each)}" for key, each in held)
     if type(value) in (str, int, float, complex, bool, bytes, list, tuple, dict, set, frozenset):
         return "text/plain", _cut(value if type(value) is str else _short.repr(value))
     if figure := _figure(value):
@@ -63,6 +73,20 @@ def _look(value: Any) -> tuple[str, str]:
     if isinstance(made, bytes):
         return "image/png", base64.b64encode(made).decode()
     return "text/plain", _cut(repr(value))
+
+
+def _is_rich(value: Any) -> bool:
+    """Whether it looks like more than its text."""
+    if type(value) in (list, tuple):
+        return any(map(_is_rich, value[:MOST]))
+    return bool(_figure(value)) or any(hasattr(type(value), name) for name in ("_repr_html_", "_repr_png_"))
+
+
+def _as_html(value: Any) -> str:
+    kind, text = _look(value)
+    if kind == "image/png":
+        return f'<img alt="picture" src="data:image/png;base64,{text}">'
+    return f"<div>{text}</div>" if kind == "text/html" else f"<pre>{html.escape(text)}</pre>"
 
 
 def _figure(value: Any) -> Any:

@@ -22,7 +22,6 @@ from mograder.domain import deadlines
 from mograder.domain.codes import CAN_BE_GUESSED, HARDER, is_hard_to_guess
 from mograder.domain.contents import Contents, contents
 from mograder.domain.errors import MograderError, Unreadable
-from mograder.domain.grading_jobs import TRIES, Readiness, ReadyState
 from mograder.domain.names import counted
 from mograder.domain.receipts import Receipt
 from mograder.domain.tokens import SECRET_NAME
@@ -40,13 +39,14 @@ from mograder.store.folder.store import FolderStore
 from mograder.store.folder.survey import FolderSurvey
 from mograder.store.shared import files
 from mograder.store.shared.findings import Finding, Findings, error, lasting, note, warning
+from mograder.store.shared.grading_rows import JOB_COLUMNS, READINESS_COLUMNS, job_of, readiness_of
+from mograder.store.shared.grading_state import grading_state
 from mograder.store.shared.manifest import MANIFEST
-from mograder.store.shared.rows import READINESS_COLUMNS, readiness_of
 
 SETTLES_WITHIN = 60
 """Seconds after which a submission that is still pending says that something keeps the server from finishing it."""
 AUTHORITY_ENDS_SOON = timedelta(days=180)
-UNGRADED = """SELECT tries, lease, error, received FROM grading_jobs WHERE finished = 0
+UNGRADED = f"""SELECT {JOB_COLUMNS} FROM grading_jobs WHERE finished = 0
 AND assignment IN (SELECT assignment FROM grading_tests) ORDER BY receipt"""
 LOW_SPACE, NO_SPACE = 1024**3, 100 * 1024**2  # bytes
 
@@ -191,31 +191,10 @@ class _Look:
         with reading(self.ledger) as connection:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'grading_jobs'").fetchall():
                 return  # a ledger of an earlier version, which the next start brings up to date
-            rows = connection.execute(UNGRADED).fetchall()
+            jobs = list(map(job_of, connection.execute(UNGRADED)))
             known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'grading_readiness'").fetchall()
             ready = connection.execute(f"SELECT {READINESS_COLUMNS} FROM grading_readiness").fetchall() if known else []
-        for each in sorted(map(readiness_of, ready), key=lambda each: each.assignment):
-            yield _ready(each, self.folders.course)
-        waits = [row for row in rows if row[0] < TRIES or row[1] > self.now]
-        failed = [row[2] for row in rows if row not in waits]
-        if failed:
-            yield warning(
-                f"{counted(len(failed), 'submission')} could not be graded, for a reason that is not the student's: "
-                f"{failed[-1] or 'the worker ended'}",
-                self.ledger, "mend the cause, then let them be tried again: mograder worker COURSE --retry",
-            )  # fmt: skip
-        if waits:
-            waiting, since = counted(len(waits), "submission"), deadlines.readable(min(row[3] for row in waits))
-            yield note(
-                f"waiting to be graded: {waiting}, the oldest since {since}",
-                self.ledger, "mograder worker grades them, as serve does",
-            )  # fmt: skip
-        tried = [row[2] for row in waits if row[2]]
-        if tried:
-            yield warning(
-                f"{counted(len(tried), 'submission')} could not be graded yet and will be tried again: {tried[-1]}",
-                self.ledger, "mend the cause: nobody has lost points by it",
-            )  # fmt: skip
+        yield from grading_state(map(readiness_of, ready), jobs, self.now, self.folders.course)
 
     # the folder itself
 
@@ -399,16 +378,3 @@ def _hide(paths: list[Path]) -> str:
 def _close(path: Path) -> str:
     path.chmod(0o600)
     return f"chmod 600 {path}"
-
-
-def _ready(readiness: Readiness, course: Path) -> Finding:
-    """Whether an assignment can be graded: source, environment, sandbox."""
-    name, since = readiness.assignment, deadlines.readable(readiness.moment)
-    if readiness.state is ReadyState.FAILED:
-        return warning(
-            f"{name} cannot be graded, tried last {since} (on {readiness.machine}): {readiness.error}", course,
-            "mend the cause: the worker tries again by itself",
-        )  # fmt: skip
-    if readiness.state is ReadyState.BUILDING:
-        return note(f"the environment of {name} is being built since {since}", course, "wait for the worker")
-    return note(f"{name} is ready to be graded since {since}", course, "the worker looks again when its source changes")

@@ -27,7 +27,8 @@ from mograder.store.shared import files
 from mograder.store.shared.evidence import Record, Verified, broken_chain, broken_results
 from mograder.store.shared.files import sha256_of
 from mograder.store.shared.findings import Findings, error, lasting, note, some, warning
-from mograder.store.shared.rows import ERASED_COLUMNS, RECEIPT_COLUMNS, RESULT_COLUMNS, receipt_of, result_of
+from mograder.store.shared.grading_rows import RESULT_COLUMNS, result_of
+from mograder.store.shared.rows import ERASED_COLUMNS, RECEIPT_COLUMNS, receipt_of
 from mograder.store.shared.stat_cache import Cached
 
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import astuple
 
-from mograder.domain.disclosure import Hidden
-from mograder.domain.grading_jobs import TRIES, Announced, Job, Readiness, Result, new_job
+from mograder.domain.grading_jobs import RECENT, TRIES, Announced, Job, Readiness, Result, new_job
+from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
 from mograder.store.folder.ledger import Ledger
-from mograder.store.folder.rows import places, where_asked
-from mograder.store.shared.rows import (
+from mograder.store.folder.rows import places, settings, where_asked
+from mograder.store.shared.claims import Claims
+from mograder.store.shared.grading_rows import (
     JOB_COLUMNS,
     KEEP_LOCK,
     READINESS_COLUMNS,
@@ -30,13 +32,13 @@ _IN_TURN = f"""WITH waiting AS MATERIALIZED (
     FROM grading_jobs WHERE finished = 0 AND assignment IN (%s)
 ), people AS MATERIALIZED (
     SELECT assignment, username, (SELECT count(*) FROM grading_jobs AS other WHERE other.assignment = one.assignment
-    AND other.username = one.username AND other.finished = 1) AS results
+    AND other.username = one.username AND other.finished > 0 AND other.finished > ?) AS results
     FROM (SELECT DISTINCT assignment, username FROM waiting) AS one
 )
 SELECT {JOB_COLUMNS} FROM waiting JOIN people USING (assignment, username) WHERE %s
-ORDER BY results + newer, attempt, receipt"""
-"""Whose turn it is: who has had fewer results, and of a person's jobs the newest. Sorted, not counted anew for each,
-so that nobody slows the queue by filling it."""
+ORDER BY results + newer, receipt"""
+"""Whose turn it is: who has had fewer results lately, and of a person's jobs the newest. Sorted, not counted anew
+for each, so that nobody slows the queue by filling it."""
 
 _NEXT = _IN_TURN % ("SELECT value FROM json_each(?)", f"tries < {TRIES} AND lease <= ? AND not_before <= ?")
 
@@ -58,30 +60,39 @@ def enqueue(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> None
     )
 
 
+def announce(connection: sqlite3.Connection, assignment: AssignmentName, announced: Announced) -> None:
+    sql = "INSERT OR REPLACE INTO grading_tests (assignment, tests, hidden) VALUES (?, ?, ?)"
+    connection.execute(sql, (assignment, announced.tests, announced.hidden.value))
+
+
 def keep_result(connection: sqlite3.Connection, result: Result, notebook: bytes = b"") -> bool:
-    """Keep a result, which ends its job. False when there is one with these tests, or the submission was erased."""
+    """Keep a result, which ends its job. False when there is one with these tests, or the submission was erased.
+
+    Without a `notebook` that of a regrade with these tests is kept, if there is one.
+    """
     ended = connection.execute(
-        "UPDATE grading_jobs SET finished = 1, claim = '', lease = 0, error = '' WHERE receipt = ?", (result.receipt,)
+        "UPDATE grading_jobs SET finished = CASE finished WHEN 0 THEN ? ELSE finished END, claim = '', lease = 0, "
+        "error = '' WHERE receipt = ?",
+        (result.graded, result.receipt),
     )
     if not ended.rowcount:
         return False
     kept = connection.execute(
-        f"INSERT OR IGNORE INTO grading_results ({RESULT_COLUMNS}, notebook) VALUES ({places(RESULT_COLUMNS)}, ?)",
-        (result.receipt, result.tests, result.assignment, result.username, result.graded, result.signed, notebook),
+        f"INSERT OR IGNORE INTO grading_results ({RESULT_COLUMNS}, notebook) VALUES ({places(RESULT_COLUMNS)}, "
+        "coalesce(nullif(?, x''), (SELECT notebook FROM regrade_jobs WHERE receipt = ? AND tests = ?), x''))",
+        (*astuple(result), notebook, result.receipt, result.tests),
     )
     return kept.rowcount == 1
 
 
-class FolderJobs:
+class FolderJobs(Claims[Job]):
     """A `JobsStore`."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def announce(self, assignment: AssignmentName, announced: Announced) -> None:
-        sql = "INSERT OR REPLACE INTO grading_tests (assignment, tests, hidden) VALUES (?, ?, ?)"
-        values = (assignment, announced.tests, announced.hidden.value)
-        self._ledger.write(lambda connection: connection.execute(sql, values))
+        self._ledger.write(lambda connection: announce(connection, assignment, announced))
 
     def announced(self) -> dict[AssignmentName, Announced]:
         rows = self._ledger.read("SELECT assignment, tests, hidden FROM grading_tests ORDER BY assignment")
@@ -99,7 +110,7 @@ class FolderJobs:
         return {each.assignment: each for each in map(readiness_of, rows)}
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:
-        asked = (_json(assignments), now, now)
+        asked = (_json(assignments), now - RECENT, now, now)
         if not self._ledger.read(f"{_NEXT} LIMIT 1", asked):  # nobody waits for the ledger when there is nothing to do
             return None
 
@@ -116,16 +127,10 @@ class FolderJobs:
 
         return self._ledger.write(work)
 
-    def renew(self, job: Job, lease: int) -> bool:
-        return self._change("lease = ?", job, lease)
-
-    def fail(self, job: Job, error: str, not_before: int) -> bool:
-        return self._change("claim = '', lease = 0, error = ?, not_before = ?", job, error, not_before)
-
-    def _change(self, change: str, job: Job, *values: object) -> bool:
-        """Change a job that is still in this claim."""
-        sql = f"UPDATE grading_jobs SET {change} WHERE receipt = ? AND claim = ? AND finished = 0"
-        return self._ledger.write(lambda held: held.execute(sql, (*values, job.receipt, job.claim)).rowcount == 1)
+    def _change(self, job: Job, **values: object) -> bool:
+        sql = f"UPDATE grading_jobs SET {settings(values)} WHERE receipt = ? AND claim = ? AND finished = 0"
+        asked = (*values.values(), job.receipt, job.claim)
+        return self._ledger.write(lambda held: held.execute(sql, asked).rowcount == 1)
 
     def finish(self, job: Job, result: Result, notebook: bytes = b"") -> bool:
         return self._ledger.write(lambda connection: keep_result(connection, result, notebook))
@@ -135,8 +140,8 @@ class FolderJobs:
         WHERE assignment = ? AND finished = 0 AND tries >= {TRIES}"""
         return self._ledger.write(lambda connection: connection.execute(sql, (assignment,)).rowcount)
 
-    def waiting(self) -> list[Job]:
-        return list(map(job_of, self._ledger.read(_WAITING)))
+    def waiting(self, now: int) -> list[Job]:
+        return list(map(job_of, self._ledger.read(_WAITING, (now - RECENT,))))
 
     def results(self, assignment: AssignmentName, username: Username | None = None) -> list[Result]:
         where, values = where_asked(assignment=assignment, username=username)

@@ -44,6 +44,7 @@ MIGRATIONS = (
     "ledger_015.sql",
     "ledger_016.sql",
     "ledger_017.sql",
+    "ledger_018.sql",
 )
 
 

@@ -10,7 +10,7 @@ CREATE TABLE grading_jobs (
     tries      INTEGER NOT NULL DEFAULT 0,
     not_before INTEGER NOT NULL DEFAULT 0,
     error      TEXT NOT NULL DEFAULT '',
-    finished   INTEGER NOT NULL DEFAULT 0   -- 1: there is a result
+    finished   INTEGER NOT NULL DEFAULT 0   -- when its first result was made
 ) STRICT;
 CREATE INDEX grading_jobs_open ON grading_jobs (assignment) WHERE finished = 0;
 CREATE INDEX grading_jobs_of ON grading_jobs (assignment, username, receipt);

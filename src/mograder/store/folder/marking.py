@@ -11,7 +11,8 @@ from mograder.domain.names import AssignmentName
 from mograder.store.folder.grades import FolderGrades
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.rows import places, record, where_asked
-from mograder.store.shared.rows import MARKING_COLUMNS, Row, entry_of, entry_values, place_values
+from mograder.store.shared.marking_rows import MARKING_COLUMNS, entry_of, entry_values, place_values
+from mograder.store.shared.rows import Row
 
 _HELD = f"""SELECT {MARKING_COLUMNS} FROM marking
 WHERE assignment = ? AND kind = ? AND username = ? AND key = ? AND latest = 1"""

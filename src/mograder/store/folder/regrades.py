@@ -11,20 +11,21 @@ from collections.abc import Callable, Sequence
 
 from mograder.domain.audit import Event
 from mograder.domain.errors import ChangedMeanwhile
-from mograder.domain.grading_jobs import TRIES, Result
+from mograder.domain.grading_jobs import TRIES
 from mograder.domain.names import AssignmentName
-from mograder.domain.regrade_jobs import Choose, HeldRegrade, RegradeJob
-from mograder.store.folder.jobs import IN_FORCE, keep_result
+from mograder.domain.regrade_jobs import Brought, Choose, HeldRegrade, RegradeJob
+from mograder.store.folder.jobs import IN_FORCE, announce, keep_result
 from mograder.store.folder.ledger import Ledger
-from mograder.store.folder.rows import places, record
-from mograder.store.shared.rows import (
+from mograder.store.folder.rows import places, record, settings
+from mograder.store.shared.claims import RegradeClaims
+from mograder.store.shared.grading_rows import (
     REGRADE_COLUMNS,
     RESULT_COLUMNS,
-    Row,
     held_regrade,
     regrade_job_of,
     regrade_job_values,
 )
+from mograder.store.shared.rows import Row
 
 _JOBS = f"SELECT {REGRADE_COLUMNS} FROM regrade_jobs WHERE assignment = ?"
 _TESTS = "SELECT tests FROM grading_tests WHERE assignment = ?"
@@ -37,7 +38,7 @@ AND tests <> (SELECT announced.tests FROM grading_tests AS announced WHERE annou
 ORDER BY started, username LIMIT 1"""
 
 
-class FolderRegrades:
+class FolderRegrades(RegradeClaims):
     """A `RegradesStore`."""
 
     def __init__(self, ledger: Ledger) -> None:
@@ -82,26 +83,23 @@ class FolderRegrades:
 
         return self._ledger.write(work)
 
-    def renew(self, job: RegradeJob, lease: int) -> bool:
-        return self._change("lease = ?", job, lease)
+    def _change(self, job: RegradeJob, **values: object) -> bool:
+        sql = f"UPDATE regrade_jobs SET {settings(values)} WHERE receipt = ? AND claim = ?"
+        asked = (*values.values(), job.receipt, job.claim)
+        return self._ledger.write(lambda held: held.execute(sql, asked).rowcount == 1)
 
-    def fail(self, job: RegradeJob, error: str, not_before: int) -> bool:
-        return self._change("claim = '', lease = 0, error = ?, not_before = ?", job, error, not_before)
+    def apply(
+        self, assignment: AssignmentName, choose: Choose, event: Event, brought: Brought | None = None
+    ) -> int:  # fmt: skip
+        notebooks = brought.notebooks if brought else {}
 
-    def finish(self, job: RegradeJob, result: Result) -> bool:
-        change = "claim = '', lease = 0, tries = 0, error = '', tests = ?, graded = ?, signed = ?"
-        return self._change(change, job, result.tests, result.graded, result.signed)
-
-    def _change(self, change: str, job: RegradeJob, *values: object) -> bool:
-        """Change a job that is still in this claim."""
-        sql = f"UPDATE regrade_jobs SET {change} WHERE receipt = ? AND claim = ?"
-        return self._ledger.write(lambda held: held.execute(sql, (*values, job.receipt, job.claim)).rowcount == 1)
-
-    def apply(self, assignment: AssignmentName, choose: Choose, event: Event) -> int:
         def work(connection: sqlite3.Connection) -> int:
             found = _held(lambda sql: connection.execute(sql, (assignment,)).fetchall())
-            kept = sum(keep_result(connection, each) for each in choose(found))
-            connection.execute("DELETE FROM regrade_jobs WHERE assignment = ?", (assignment,))
+            if brought:
+                announce(connection, assignment, brought.announced)
+            kept = sum(keep_result(connection, each, notebooks.get(each.receipt, b"")) for each in choose(found))
+            if not brought:
+                connection.execute("DELETE FROM regrade_jobs WHERE assignment = ?", (assignment,))
             record(connection, event)
             return kept
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
 from mograder.domain.access import Account
 from mograder.domain.accounts import ChangeAccount
@@ -56,6 +57,11 @@ def version_values(assignment: str, filename: str) -> tuple[str, str, str]:
 def places(columns: str) -> str:
     """A question mark for each of the columns."""
     return ", ".join("?" for _ in columns.split(", "))
+
+
+def settings(columns: Iterable[str]) -> str:
+    """What SET gives these columns, a question mark for each value."""
+    return ", ".join(f"{each} = ?" for each in columns)
 
 
 def change_account(connection: sqlite3.Connection, username: Username, change: ChangeAccount, event: Event) -> Account:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from mograder.domain.assignments import Assignment
 from mograder.domain.audit import Event
@@ -22,13 +24,10 @@ from mograder.store.folder.extensions import FolderExtensions
 from mograder.store.folder.grades import FolderGrades
 from mograder.store.folder.guard import FolderGuard
 from mograder.store.folder.in_use import FoldersInUse
-from mograder.store.folder.jobs import FolderJobs
 from mograder.store.folder.keys import FolderKeys, Secrets, make_secret
 from mograder.store.folder.layout import BEGIN_ANEW, LEDGER, LOCK, SIGNING_KEY, Folders
 from mograder.store.folder.ledger import Ledger
-from mograder.store.folder.marking import FolderMarking
 from mograder.store.folder.placement import Placement
-from mograder.store.folder.regrades import FolderRegrades
 from mograder.store.folder.release import FolderRelease, ReleaseFolder
 from mograder.store.folder.rows import VERSIONS, record
 from mograder.store.folder.settling import Settler
@@ -37,6 +36,11 @@ from mograder.store.folder.survey import FolderSurvey
 from mograder.store.shared.files import storage_errors
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
 from mograder.store.shared.stat_cache import StatSnapshot
+
+if TYPE_CHECKING:
+    from mograder.store.folder.jobs import FolderJobs
+    from mograder.store.folder.marking import FolderMarking
+    from mograder.store.folder.regrades import FolderRegrades
 
 
 class FolderStore:
@@ -67,13 +71,28 @@ class FolderStore:
         self.submissions = FolderSubmissions(folders, ledger, in_use, placement, self.settler)
         self.commitments = FolderCommitments(ledger)
         self.extensions = FolderExtensions(ledger)
-        self.jobs = FolderJobs(ledger)
-        self.regrades = FolderRegrades(ledger)
-        self.marking = FolderMarking(ledger, self.grades)
         self.guard = FolderGuard(ledger)
         self.audit = FolderAudit(ledger)
         self._versions: tuple[object, Versions] = (None, Versions(0, 0, 0, 0))
         self._survey = FolderSurvey(folders, lambda: bool(ledger.read("SELECT 1 FROM receipts LIMIT 1")))
+
+    @cached_property
+    def jobs(self) -> FolderJobs:
+        from mograder.store.folder.jobs import FolderJobs
+
+        return FolderJobs(self.ledger)
+
+    @cached_property
+    def regrades(self) -> FolderRegrades:
+        from mograder.store.folder.regrades import FolderRegrades
+
+        return FolderRegrades(self.ledger)
+
+    @cached_property
+    def marking(self) -> FolderMarking:
+        from mograder.store.folder.marking import FolderMarking
+
+        return FolderMarking(self.ledger, self.grades)
 
     def versions(self) -> Versions:
         # In this order: what is committed in between shows as a change the next time.

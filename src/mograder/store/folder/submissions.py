@@ -36,7 +36,6 @@ from mograder.domain.receipts import (
 from mograder.domain.submissions import Accepted, Upload
 from mograder.store.folder.batch import LedgerEnd, PendingSubmission
 from mograder.store.folder.in_use import FoldersInUse
-from mograder.store.folder.jobs import enqueue
 from mograder.store.folder.layout import Folders, Place, is_version_of, named_version, stored
 from mograder.store.folder.ledger import TOGETHER, Ledger
 from mograder.store.folder.placement import Placement
@@ -96,6 +95,8 @@ class FolderSubmissions:
 
     def _take(self, batch: list[PendingSubmission], connection: sqlite3.Connection) -> list[PendingSubmission]:
         """Write the receipts and bytes of a batch into the open transaction."""
+        from mograder.store.folder.jobs import enqueue  # a server starts without it
+
         self._close(batch)
         chain = ChainAppender(LedgerEnd(connection, self._submitted))
         present: set[str] = set()

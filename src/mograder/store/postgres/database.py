@@ -33,6 +33,7 @@ MIGRATIONS = (
     "postgres_001.sql", "postgres_002.sql", "postgres_003.sql", "postgres_004.sql", "postgres_005.sql",
     "postgres_006.sql", "postgres_007.sql", "postgres_008.sql", "postgres_009.sql", "postgres_010.sql",
     "postgres_011.sql",
+    "postgres_012.sql",
 )  # fmt: skip
 
 READ_PATIENCE, WRITE_PATIENCE = 3.0, 10.0

@@ -14,7 +14,7 @@ from mograder.signing import Ed25519Signer
 from mograder.store.postgres.store import PostgresStore
 from mograder.store.shared.evidence import Record, Verified, broken_chain, broken_results, check_bytes
 from mograder.store.shared.findings import Findings, error, lasting
-from mograder.store.shared.rows import RESULT_COLUMNS, result_of
+from mograder.store.shared.grading_rows import RESULT_COLUMNS, result_of
 
 MEND = "restore the database from a backup; the students' own receipts show what was submitted"
 

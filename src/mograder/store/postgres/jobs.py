@@ -6,15 +6,17 @@ Invariant: a claimed row is locked by the one transaction that claims it; others
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
 
-from mograder.domain.disclosure import Hidden
-from mograder.domain.grading_jobs import TRIES, Announced, Job, Readiness, Result, new_job
+from mograder.domain.grading_jobs import RECENT, TRIES, Announced, Job, Readiness, Result, new_job
+from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
 from mograder.domain.receipts import Receipt
 from mograder.store.postgres.database import Connection
-from mograder.store.postgres.rows import count_change, places, where_asked
+from mograder.store.postgres.rows import count_change, places, settings, where_asked
 from mograder.store.postgres.tables import CourseTables
-from mograder.store.shared.rows import (
+from mograder.store.shared.claims import Claims
+from mograder.store.shared.grading_rows import (
     JOB_COLUMNS,
     KEEP_LOCK,
     READINESS_COLUMNS,
@@ -31,20 +33,21 @@ _TURNS = """waiting AS MATERIALIZED (
     FROM grading_jobs WHERE course = %%s AND finished = 0 AND assignment %s
 ), people AS MATERIALIZED (
     SELECT assignment, username, (SELECT count(*) FROM grading_jobs AS other WHERE other.course = one.course
-    AND other.assignment = one.assignment AND other.username = one.username AND other.finished = 1) AS results
+    AND other.assignment = one.assignment AND other.username = one.username AND other.finished > 0
+    AND other.finished > %%s) AS results
     FROM (SELECT DISTINCT course, assignment, username FROM waiting) AS one
 ), turns AS (
     SELECT course, receipt, results + newer AS turn FROM waiting JOIN people USING (assignment, username)
 )"""
-"""Whose turn it is: who has had fewer results, and of a person's jobs the newest. Sorted, not counted anew for each,
-so that nobody slows the queue by filling it."""
+"""Whose turn it is: who has had fewer results lately, and of a person's jobs the newest. Sorted, not counted anew
+for each, so that nobody slows the queue by filling it."""
 
 _JOB_COLUMNS = ", ".join(f"job.{name}" for name in JOB_COLUMNS.split(", "))
 
 _CLAIM = f"""WITH {_TURNS % "= ANY(%s)"}, next AS (
     SELECT job.course, job.receipt FROM grading_jobs AS job JOIN turns USING (course, receipt)
     WHERE finished = 0 AND tries < {TRIES} AND lease <= %s AND not_before <= %s
-    ORDER BY turn, attempt, receipt LIMIT 1 FOR UPDATE OF job SKIP LOCKED
+    ORDER BY turn, receipt LIMIT 1 FOR UPDATE OF job SKIP LOCKED
 )
 UPDATE grading_jobs AS job SET claim = %s, lease = %s, tries = tries + 1 FROM next
 WHERE job.course = next.course AND job.receipt = next.receipt RETURNING {_JOB_COLUMNS}"""
@@ -52,7 +55,7 @@ WHERE job.course = next.course AND job.receipt = next.receipt RETURNING {_JOB_CO
 _ANNOUNCED = "IN (SELECT assignment FROM grading_tests AS announced WHERE announced.course = grading_jobs.course)"
 
 _WAITING = f"""WITH {_TURNS % _ANNOUNCED} SELECT {_JOB_COLUMNS} FROM grading_jobs AS job
-JOIN turns USING (course, receipt) ORDER BY turn, attempt, receipt"""
+JOIN turns USING (course, receipt) ORDER BY turn, receipt"""
 
 
 IN_FORCE = """(tests = (SELECT announced.tests FROM grading_tests AS announced
@@ -71,26 +74,36 @@ def enqueue(connection: Connection, course: str, receipts: Sequence[Receipt]) ->
         )
 
 
+def announce(connection: Connection, course: str, assignment: AssignmentName, announced: Announced) -> None:
+    connection.execute(
+        "INSERT INTO grading_tests (course, assignment, tests, hidden) VALUES (%s, %s, %s, %s) "
+        "ON CONFLICT (course, assignment) DO UPDATE SET tests = excluded.tests, hidden = excluded.hidden",
+        (course, assignment, announced.tests, announced.hidden.value),
+    )
+
+
 def keep_result(connection: Connection, course: str, result: Result, notebook: bytes = b"") -> bool:
-    """Keep a result, which ends its job. False when there is one with these tests, or the submission was erased."""
+    """Keep a result, which ends its job. False when there is one with these tests, or the submission was erased.
+
+    Without a `notebook` that of a regrade with these tests is kept, if there is one.
+    """
     ended = connection.execute(
-        "UPDATE grading_jobs SET finished = 1, claim = '', lease = 0, error = '' WHERE course = %s AND receipt = %s",
-        (course, result.receipt),
+        "UPDATE grading_jobs SET finished = CASE finished WHEN 0 THEN %s ELSE finished END, claim = '', lease = 0, "
+        "error = '' WHERE course = %s AND receipt = %s",
+        (result.graded, course, result.receipt),
     )
     if not ended.rowcount:
         return False
     kept = connection.execute(
         f"INSERT INTO grading_results (course, {RESULT_COLUMNS}, notebook) "
-        f"VALUES (%s, {places(RESULT_COLUMNS)}, %s) ON CONFLICT DO NOTHING",
-        (
-            course, result.receipt, result.tests, result.assignment, result.username, result.graded, result.signed,
-            notebook,
-        ),
-    )  # fmt: skip
+        f"VALUES (%s, {places(RESULT_COLUMNS)}, coalesce(nullif(%s, ''::bytea), (SELECT notebook FROM regrade_jobs "
+        "WHERE course = %s AND receipt = %s AND tests = %s), ''::bytea)) ON CONFLICT DO NOTHING",
+        (course, *astuple(result), notebook, course, result.receipt, result.tests),
+    )
     return kept.rowcount == 1
 
 
-class PostgresJobs:
+class PostgresJobs(Claims[Job]):
     """A `JobsStore`."""
 
     def __init__(self, tables: CourseTables) -> None:
@@ -98,12 +111,7 @@ class PostgresJobs:
         self._course = tables.course
 
     def announce(self, assignment: AssignmentName, announced: Announced) -> None:
-        sql = (
-            "INSERT INTO grading_tests (course, assignment, tests, hidden) VALUES (%s, %s, %s, %s) "
-            "ON CONFLICT (course, assignment) DO UPDATE SET tests = excluded.tests, hidden = excluded.hidden"
-        )
-        values = (self._course, assignment, announced.tests, announced.hidden.value)
-        self._tables.write(lambda connection: connection.execute(sql, values))
+        self._tables.write(lambda connection: announce(connection, self._course, assignment, announced))
 
     def announced(self) -> dict[AssignmentName, Announced]:
         rows = self._tables.read("SELECT assignment, tests, hidden FROM grading_tests WHERE course = %s")
@@ -122,20 +130,14 @@ class PostgresJobs:
         return {each.assignment: each for each in map(readiness_of, rows)}
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> Job | None:
-        values = (self._course, list(assignments), now, now, claim, lease)
+        values = (self._course, list(assignments), now - RECENT, now, now, claim, lease)
         row = self._tables.write(lambda connection: connection.execute(_CLAIM, values).fetchone())
         return None if row is None else job_of(row)
 
-    def renew(self, job: Job, lease: int) -> bool:
-        return self._change("lease = %s", job, lease)
-
-    def fail(self, job: Job, error: str, not_before: int) -> bool:
-        return self._change("claim = '', lease = 0, error = %s, not_before = %s", job, error, not_before)
-
-    def _change(self, change: str, job: Job, *values: object) -> bool:
-        """Change a job that is still in this claim."""
-        sql = f"UPDATE grading_jobs SET {change} WHERE course = %s AND receipt = %s AND claim = %s AND finished = 0"
-        asked = (*values, self._course, job.receipt, job.claim)
+    def _change(self, job: Job, **values: object) -> bool:
+        changes = settings(values)
+        sql = f"UPDATE grading_jobs SET {changes} WHERE course = %s AND receipt = %s AND claim = %s AND finished = 0"
+        asked = (*values.values(), self._course, job.receipt, job.claim)
         return self._tables.write(lambda connection: connection.execute(sql, asked).rowcount == 1)
 
     def finish(self, job: Job, result: Result, notebook: bytes = b"") -> bool:
@@ -153,8 +155,8 @@ class PostgresJobs:
         )
         return self._tables.write(lambda connection: connection.execute(sql, (self._course, assignment)).rowcount)
 
-    def waiting(self) -> list[Job]:
-        return list(map(job_of, self._tables.read(_WAITING)))
+    def waiting(self, now: int) -> list[Job]:
+        return list(map(job_of, self._tables.read(_WAITING, now - RECENT)))
 
     def results(self, assignment: AssignmentName, username: Username | None = None) -> list[Result]:
         where, values = where_asked(assignment=assignment, username=username)

@@ -11,7 +11,8 @@ from mograder.store.postgres.database import Connection
 from mograder.store.postgres.grades import merge_within
 from mograder.store.postgres.rows import places, record, where_asked
 from mograder.store.postgres.tables import CourseTables
-from mograder.store.shared.rows import MARKING_COLUMNS, Row, entry_of, entry_values, place_values
+from mograder.store.shared.marking_rows import MARKING_COLUMNS, entry_of, entry_values, place_values
+from mograder.store.shared.rows import Row
 
 _PLACE = "course = %s AND assignment = %s AND kind = %s AND username = %s AND key = %s AND latest = 1"
 

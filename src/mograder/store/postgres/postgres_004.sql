@@ -11,7 +11,7 @@ CREATE TABLE grading_jobs (
     tries      bigint NOT NULL DEFAULT 0,
     not_before bigint NOT NULL DEFAULT 0,
     error      text NOT NULL DEFAULT '',
-    finished   bigint NOT NULL DEFAULT 0,     -- 1: there is a result
+    finished   bigint NOT NULL DEFAULT 0,     -- when its first result was made
     PRIMARY KEY (course, receipt)
 );
 CREATE INDEX grading_jobs_open ON grading_jobs (course, assignment) WHERE finished = 0;

@@ -9,21 +9,22 @@ from collections.abc import Callable, Sequence
 
 from mograder.domain.audit import Event
 from mograder.domain.errors import ChangedMeanwhile
-from mograder.domain.grading_jobs import TRIES, Result
+from mograder.domain.grading_jobs import TRIES
 from mograder.domain.names import AssignmentName
-from mograder.domain.regrade_jobs import Choose, HeldRegrade, RegradeJob
+from mograder.domain.regrade_jobs import Brought, Choose, HeldRegrade, RegradeJob
 from mograder.store.postgres.database import Connection
-from mograder.store.postgres.jobs import IN_FORCE, keep_result
-from mograder.store.postgres.rows import count_change, places, record
+from mograder.store.postgres.jobs import IN_FORCE, announce, keep_result
+from mograder.store.postgres.rows import count_change, places, record, settings
 from mograder.store.postgres.tables import CourseTables
-from mograder.store.shared.rows import (
+from mograder.store.shared.claims import RegradeClaims
+from mograder.store.shared.grading_rows import (
     REGRADE_COLUMNS,
     RESULT_COLUMNS,
-    Row,
     held_regrade,
     regrade_job_of,
     regrade_job_values,
 )
+from mograder.store.shared.rows import Row
 
 _JOBS = f"SELECT {REGRADE_COLUMNS} FROM regrade_jobs WHERE course = %s AND assignment = %s"
 _TESTS = "SELECT tests FROM grading_tests WHERE course = %s AND assignment = %s"
@@ -43,7 +44,7 @@ WHERE job.course = next.course AND job.receipt = next.receipt
 RETURNING {", ".join(f"job.{name}" for name in REGRADE_COLUMNS.split(", "))}"""
 
 
-class PostgresRegrades:
+class PostgresRegrades(RegradeClaims):
     """A `RegradesStore`."""
 
     def __init__(self, tables: CourseTables) -> None:
@@ -85,36 +86,35 @@ class PostgresRegrades:
 
         return self._tables.write(work)
 
-    def renew(self, job: RegradeJob, lease: int) -> bool:
-        return self._change("lease = %s", job, lease)
-
-    def fail(self, job: RegradeJob, error: str, not_before: int) -> bool:
-        return self._change("claim = '', lease = 0, error = %s, not_before = %s", job, error, not_before)
-
-    def finish(self, job: RegradeJob, result: Result) -> bool:
-        change = "claim = '', lease = 0, tries = 0, error = '', tests = %s, graded = %s, signed = %s"
-        return self._change(change, job, result.tests, result.graded, result.signed)
-
-    def _change(self, change: str, job: RegradeJob, *values: object) -> bool:
-        """Change a job that is still in this claim."""
-        sql = f"UPDATE regrade_jobs SET {change} WHERE course = %s AND receipt = %s AND claim = %s"
+    def _change(self, job: RegradeJob, **values: object) -> bool:
+        sql = f"UPDATE regrade_jobs SET {settings(values)} WHERE course = %s AND receipt = %s AND claim = %s"
+        asked = (*values.values(), self._course, job.receipt, job.claim)
 
         def work(connection: Connection) -> bool:
-            changed = connection.execute(sql, (*values, self._course, job.receipt, job.claim)).rowcount == 1
+            changed = connection.execute(sql, asked).rowcount == 1
             if changed:
                 count_change(connection, self._course, "regrades")
             return changed
 
         return self._tables.write(work)
 
-    def apply(self, assignment: AssignmentName, choose: Choose, event: Event) -> int:
+    def apply(
+        self, assignment: AssignmentName, choose: Choose, event: Event, brought: Brought | None = None
+    ) -> int:  # fmt: skip
+        notebooks = brought.notebooks if brought else {}
+
         def work(connection: Connection) -> int:
             own = (self._course, assignment)
             for noun in ("regrades", "results"):  # results that others keep wait for this, or are seen by it
                 count_change(connection, self._course, noun)
             found = _held(lambda sql: connection.execute(sql, own).fetchall())
-            kept = sum(keep_result(connection, self._course, each) for each in choose(found))
-            connection.execute("DELETE FROM regrade_jobs WHERE course = %s AND assignment = %s", own)
+            if brought:
+                announce(connection, self._course, assignment, brought.announced)
+            kept = sum(
+                keep_result(connection, self._course, each, notebooks.get(each.receipt, b"")) for each in choose(found)
+            )
+            if not brought:
+                connection.execute("DELETE FROM regrade_jobs WHERE course = %s AND assignment = %s", own)
             record(connection, self._course, [event])
             return kept
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 
 from mograder.domain.access import Account
@@ -112,6 +112,11 @@ def put_extension(connection: Connection, course: str, extension: Extension) -> 
 def places(columns: str) -> str:
     """A placeholder for each of the columns."""
     return ", ".join("%s" for _ in columns.split(", "))
+
+
+def settings(columns: Iterable[str]) -> str:
+    """What SET gives these columns, a placeholder for each value."""
+    return ", ".join(f"{each} = %s" for each in columns)
 
 
 def _new_values(columns: str) -> str:

@@ -26,6 +26,10 @@ _DROPPED = frozenset((
 ))  # fmt: skip
 """These go with all that is in them."""
 
+_NAMED = frozenset(("iframe", "object", "embed", "canvas", "audio", "video", "select", "button", "textarea", "math"))
+"""Of those, what one would see: it is said that it is left out."""
+_SEEN = frozenset(("img", "svg", "table", "hr"))
+
 _ATTRIBUTES = frozenset((
     "alt", "align", "valign", "colspan", "rowspan", "scope", "title", "lang", "dir", "width", "height", "start",
     "reversed", "open", "x", "y", "x1", "y1", "x2", "y2", "cx", "cy", "r", "rx", "ry", "d", "points", "transform",
@@ -42,6 +46,8 @@ def inert(html: str) -> Markup:
     reader = _Reader()
     reader.feed(html)
     reader.close()
+    if not reader.seen and html.strip():
+        reader.pieces.append("(this shows nothing without scripts)")
     return Markup("".join([*reader.pieces, *(f"</{tag}>" for tag in reversed(reader.open))]))  # noqa: S704 (as above)
 
 
@@ -50,13 +56,18 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.pieces: list[str] = []
         self.open: list[str] = []
+        self.seen = False
         self._dropping: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _DROPPED or self._dropping:
+            if tag in _NAMED and not self._dropping:
+                self.pieces.append(f"({tag}: left out)")
+                self.seen = True
             if tag in _DROPPED:
                 self._dropping.append(tag)
             return
+        self.seen = self.seen or tag in _SEEN
         name = _NAMES.get(tag, tag)
         if tag in _EMPTY:
             source = next((value or "" for key, value in attrs if key == "src"), "")
@@ -89,6 +100,7 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if not self._dropping:
             self.pieces.append(escape(data))
+            self.seen = self.seen or bool(data.strip())
 
 
 def _kept(attrs: list[tuple[str, str | None]]) -> str:

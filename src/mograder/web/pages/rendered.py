@@ -19,6 +19,7 @@ from mograder.domain.names import FileName, Username
 from mograder.domain.rendered import RenderedCell
 from mograder.web.pages.highlight import highlight_python
 from mograder.web.pages.inert import inert
+from mograder.web.pages.marimo_elements import without_scripts
 from mograder.web.pages.marking import find_person, names_of
 from mograder.web.pages.page import Page, render
 from mograder.web.pages.page_request import Answer, PageRequest, PageRoute
@@ -43,7 +44,7 @@ class ShownCell:
 
     @property
     def html(self) -> Markup | None:
-        return inert(self.cell.value) if self.cell.kind == "text/html" else None
+        return inert(without_scripts(self.cell.value)) if self.cell.kind == "text/html" else None
 
     @property
     def picture(self) -> str:

@@ -45,8 +45,11 @@ HEADER_SECONDS = 15
 MAX_HEADER_BYTES = 64 * 1024
 BACKLOG = 2048
 
-M_TRIM_THRESHOLD, M_ARENA_MAX = -1, -8  # as in <malloc.h>
-TRIMMED_FROM = 128 * 1024  # bytes of free memory that go back to the system
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # as in <malloc.h>
+MAPPED_FROM = 1024 * 1024
+"""Bytes of an allocation that is a mapping of its own: more than a piece of a file, which would cost page faults."""
+TRIMMED_FROM = 2 * MAPPED_FROM
+"""Bytes of free memory at the end of the arena that are returned to the system."""
 
 
 @dataclass(frozen=True)
@@ -276,6 +279,7 @@ def bound_the_allocator() -> None:
         with contextlib.suppress(OSError, AttributeError):
             library = ctypes.CDLL(None)
             library.mallopt(M_ARENA_MAX, 1)
+            library.mallopt(M_MMAP_THRESHOLD, MAPPED_FROM)
             library.mallopt(M_TRIM_THRESHOLD, TRIMMED_FROM)
 
 

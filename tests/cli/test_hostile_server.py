@@ -1,0 +1,186 @@
+"""Every command at a server that means harm: it ends, with an error in plain letters, and tells nobody a secret."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+from urllib.parse import quote
+
+import pytest
+
+from mograder.cli import connect, run
+from mograder.client.client import Client
+from mograder.client.connection import RetryPolicy
+from mograder.wire.endpoints import TROUBLE, VERSION_HEADER, Content
+from mograder.wire.paths import Routes
+from tests.cli.conftest import work
+from tests.cli.test_hostile_folder import COMMANDS, OTHERS, SECRET, leaked
+from tests.hostile import JSON_HEAD, SLOW, Answer, Asked, HostileServer, Moment, as_json, endless, speaking
+from tests.parts import names_in
+
+EVIL = "\x1b]0;gotcha\x07\x1b[2J\x9b31m\u202egnp.exe\r\n\x00[red]"
+BOMB = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff" + b"\xec\xc1\x01\x01\x00\x00\x00\x80\x90\xfe\xaf\xee\x08\n" * 10_000
+
+
+def saying(content: bytes) -> Callable[[socket.socket, Moment], None]:
+    return lambda connection, _: connection.sendall(content)
+
+
+def whole(body: bytes, head: bytes = JSON_HEAD) -> Callable[[socket.socket, Moment], None]:
+    return saying(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+
+KEPT = {
+    "id": "hw1",
+    "assignment": "hw1",
+    "user": "alice",
+    "username": "alice",
+    "status": "ok",
+    "url": "/x",
+    "keys": [],
+    "points": 5,
+}
+"""What a command has to find as it expects it, to go on."""
+
+
+def harmful(kind: Any, name: str = "") -> Any:
+    """A value of this type that says harmful things wherever it has a text."""
+    if name in KEPT and get_origin(kind) is not dict:
+        return KEPT[name]
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return {field.name: harmful(hints[field.name], field.name) for field in fields(kind)}
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is list:
+        return [harmful(inner[0])] * 2
+    if origin is dict:
+        return {EVIL: harmful(inner[1])}
+    if origin in (Union, UnionType):
+        return harmful(inner[0], name)
+    return {int: 2**62, float: 1e300, bool: True}.get(kind, EVIL)
+
+
+ROUTES = Routes()
+
+
+def harmful_answer(asked: Asked) -> Answer:
+    """What the protocol answers, as far as a program looks, with harm in every text."""
+    found = ROUTES.find(asked.path.partition("?")[0].encode())
+    row = found[asked.method][0] if found and asked.method in found else None
+    headers = {TROUBLE: quote(EVIL), VERSION_HEADER: "9.9.9"}
+    if row is None:
+        return as_json({"error": EVIL, "code": EVIL}, 404)
+    if isinstance(row.reply, Content):
+        return Answer(f'[https]\nurl = "{EVIL!r}"\n'.encode(), headers=headers)
+    body = harmful(row.reply)
+    return Answer(json.dumps([body] * 2 if row.many else body).encode(), headers=headers)
+
+
+KINDS = {
+    "nothing at all": saying(b""),
+    "a little at a time": SLOW["chunks"],
+    "a body without end": endless(JSON_HEAD + b"\r\n[", b" " * 65536),
+    "chunks without end": endless(
+        JSON_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1000\r\n" + b"[" * 4096 + b"\r\n"
+    ),
+    "a header without end": endless(b"HTTP/1.1 200 OK\r\nX-Long: ", b"a" * 65536),
+    "a bomb": whole(BOMB, JSON_HEAD + b"Content-Encoding: gzip\r\n"),
+    "a bomb as an error": whole(BOMB, b"HTTP/1.1 500 Oops\r\nContent-Encoding: deflate\r\n"),
+    "depth": whole(b"[" * 100_000),
+    "an error with letters that steer a terminal": whole(
+        json.dumps({"error": EVIL, "code": EVIL}).encode(), b"HTTP/1.1 403 \x1b[31mNo\r\n"
+    ),
+    "a redirect to a file": saying(b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n"),
+    "a redirect to a host that cannot be": saying(
+        b"HTTP/1.1 307 Go\r\nLocation: http://\x1b[31mx\x00/%ff\r\nContent-Length: 0\r\n\r\n"
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def hurried(at_home: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for long here."""
+
+    def make(url: str, token: str | None, **given: Any) -> Client:
+        return Client(url, token, **{**given, "timeout": 0.1, "patience": RetryPolicy(total=0)})
+
+    monkeypatch.setattr(connect, "Client", make)
+    monkeypatch.setattr("mograder.client.client.MAX_REPLY", 1024 * 1024)
+    monkeypatch.setenv("MOGRADER_HTTPS_TOKEN", SECRET)
+    monkeypatch.setenv("MOGRADER_ENROLLMENT_CODE", "the-code-of-the-course")
+    work()
+    Path("grades.csv").write_text("username,grade\nalice,3\n")
+    Path("alice.html").write_text("<p>well done")
+    Path("receipt.json").write_text(json.dumps({"server": "x", "receipt": "a.b.c"}))
+
+
+WITH_JSON = [("fetch", "--list"), ("feedback", "hw1"), ("receipts",), ("whoami",)]
+WORDS = [*(("https", *words) for words in COMMANDS), *OTHERS]
+
+
+@pytest.mark.parametrize("words", WORDS, ids=" ".join)
+def test_every_command_ends_with_an_error_in_plain_letters(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for answer in KINDS.values():
+        with speaking(answer) as url:
+            monkeypatch.setenv("MOGRADER_HTTPS_URL", url)
+            run(list(words))
+        check_plain(capsys)
+
+
+def check_plain(capsys: pytest.CaptureFixture[str]) -> str:
+    """What a command has printed, which holds nothing that steers a terminal."""
+    shown = "".join(capsys.readouterr())
+    assert "Traceback" not in shown
+    assert "internal error" not in shown
+    assert [each for each in shown if not each.isprintable() and each != "\n"] == []
+    assert max(map(len, shown.splitlines()), default=0) <= 2100
+    return shown
+
+
+@pytest.mark.parametrize("words", [*WORDS, *(("https", *each, "--json") for each in WITH_JSON)], ids=" ".join)
+def test_what_the_answers_of_the_protocol_say_steers_no_terminal(
+    words: tuple[str, ...], hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], tmp_path: Path,
+) -> None:  # fmt: skip
+    hostile_server.otherwise = harmful_answer
+    monkeypatch.setenv("MOGRADER_HTTPS_URL", hostile_server.url)
+    run(list(words))
+    check_plain(capsys)
+    assert hostile_server.asked or words[1] in ("whoami", "export-feedback", "retry")  # these have nothing to ask here
+    assert set(names_in(tmp_path)) <= {"home", "work"}
+
+
+@pytest.mark.parametrize("words", WORDS, ids=" ".join)
+def test_no_command_follows_to_another_server_with_a_secret(
+    words: tuple[str, ...], hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for status in (b"301 Moved", b"302 Found", b"303 See", b"307 Go", b"308 Go"):
+        place = hostile_server.url.encode()
+        with speaking(saying(b"HTTP/1.1 %s\r\nLocation: %s/x\r\nContent-Length: 0\r\n\r\n" % (status, place))) as url:
+            monkeypatch.setenv("MOGRADER_HTTPS_URL", url)
+            run(list(words))
+    assert not leaked(hostile_server, SECRET)
+    assert not leaked(hostile_server, "the-code-of-the-course")
+    assert not leaked(hostile_server, "x = 1")
+
+
+def test_a_file_that_nobody_named_is_written_here(
+    hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MOGRADER_HTTPS_URL", hostile_server.url)
+    hostile_server.otherwise = harmful_answer
+    before = names_in(tmp_path / "work")
+    for name in ("../../evil", "..\\..\\evil", "C:\\evil", "/evil", "a\x00b", "a/b"):
+        hostile_server.answer("GET /assignments", as_json([{"name": name, "id": "hw1", "files": []}]))
+        run(["https", "export-grades", "hw1"])
+    added = set(names_in(tmp_path / "work")) - set(before)
+    assert {re.fullmatch(r"[\w-]+\.csv", name) is not None for name in added} == {True}
+    assert set(names_in(tmp_path)) <= {"home", "work"}
