@@ -55,7 +55,7 @@ def test_who_has_so_many_attempts_an_hour_is_not_told_to_submit_as_often_as_they
     assert "as often as you like" in alice.get("/my/hw1").text
     write_plan(course_folder, "[grading]\nper_hour = 2\n")
     page = alice.get("/my/hw1").text
-    assert ("as often as you like" in page, "Every version is kept" in page, "2 of 2 attempts" in page) == (
+    assert ("as often as you like" in page, "Every version is kept" in page, "2 of 2 submissions" in page) == (
         False, True, True,
     )  # fmt: skip
 
