@@ -165,7 +165,7 @@ def test_the_list_is_a_table_or_json(alice: Mograder, server: Running) -> None:
 def test_titles_are_listed_and_found_and_what_is_closed_is_marked(
     mograder: Mograder, hostile_server: HostileServer
 ) -> None:
-    entries = [{"name": "hw1", "title": "Erste Schritte", "duedate": 1000, "closes": 2000}, {"name": "hw2"}]
+    entries = [{"name": "hw2"}, {"name": "hw1", "title": "Erste Schritte", "duedate": 1000, "closes": 2000}]
     hostile_server.answer("GET /assignments", as_json(entries))
     words = ("--url", hostile_server.url, "--token", "alice:" + "0" * 64)
     head, first, second = mograder("fetch", "--list", *words).out.splitlines()

@@ -53,9 +53,9 @@ LINES = (
 ADDRESS = "https://course.example.org/" + "long/" * 9
 
 
-def invite(address: str, code: str) -> Invite:
+def invite(address: str, code: str, *, personal_codes: bool = False) -> Invite:
     link = JoinLink(address, code, "ab" * 32).text
-    return Invite(TEACHER, link, address, code, picture(link), personal_codes=True)
+    return Invite(TEACHER, link, address, code, picture(link), personal_codes=personal_codes)
 
 
 def roster_page(text: str, *members: Member) -> RosterPage:
@@ -95,7 +95,7 @@ SAMPLES: dict[str, Page] = {
     "overview-unlisted": Overview(TEACHER, ROW.username, "", None, TASKS, ROW.cells, (ASKED,)),
     "overview-nothing": Overview(TEACHER, ROW.username, SCRIPT, FEW[2], (), (), ()),
     "invite": invite("https://course.example.org", "nine swings or ten"),
-    "invite-hard": invite(ADDRESS, f"{SCRIPT} {LONG}"),
+    "invite-hard": invite(ADDRESS, f"{SCRIPT} {LONG}", personal_codes=True),
     "invite-local": invite("http://localhost:8080", ""),
     "invite-off": Invite(TEACHER, "", "https://course.example.org", "", Markup()),
     "more-time": MoreTime(

@@ -58,6 +58,20 @@ def test_assignments_to_mark_are_in_the_order_of_their_due_times(course_folder: 
     course.close()
 
 
+@pytest.mark.parametrize(("name", "label"), [(INSTRUCTOR, "Course"), ("grace", "You"), ("s01", "You"), ("", "You")])
+def test_the_navigation_marks_the_page_that_is_shown(desk: Course, name: str, label: str) -> None:
+    visitor = visit(desk, name) if name else Visitor(desk)
+
+    def found(path: str, pattern: str) -> list[str]:
+        _, _, navigation = visitor.get(path).text.partition(f'<nav aria-label="{label}"')
+        return re.findall(pattern, navigation.partition("</nav>")[0])
+
+    links = found("/login", 'href="([^"]+)"')
+    assert links
+    for link in links:
+        assert found(link, 'href="([^"]+)" aria-current="page"') == [link]
+
+
 def looks(course: Course, name: str) -> dict[str, tuple[int, bytes, str]]:
     """All that a person can read, at every address of the protocol and of the pages, with the ETags."""
     web, visitor = Web(course), visit(course, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -93,7 +94,7 @@ def _list(listing: Sequence[messages.AssignmentInfo], as_json: bool) -> None:
         return
     titled = any(known(each.title) not in (None, "", each.name) for each in listing)
     rows = []
-    for each in listing:
+    for each in sorted(listing, key=lambda each: known(each.duedate) or math.inf):
         title = [known(each.title) or ""] if titled else []
         rows.append((each.id, each.name, *title, _due(each), str(len(each.files))))
     table(("ID", "Name", *(["Title"] if titled else []), "Due date", "Files"), rows)
