@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 
 from mograder.domain.allowance import HOUR, Usage
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.receipts import Issue, NewSubmission, Receipt
+from mograder.domain.receipts import Issue, NewSubmission, Receipt, stem_of, version_filename
 from mograder.domain.submissions import Accepted
-from mograder.store.folder.rows import HEAD, LAST_VERSION, VERSION, head_of, latest_receipt, version_values
+from mograder.store.folder.rows import HEAD, LAST_VERSION, head_of
 from mograder.store.shared.files import Spool, remove_scratch
+from mograder.store.shared.rows import RECEIPT_COLUMNS, Row, receipt_of
 
-USAGE = """
-SELECT count(*) FILTER (WHERE received > :since AND received < :until),
-    coalesce(min(received) FILTER (WHERE received > :since AND received < :until), 0), coalesce(sum(size), 0)
-FROM receipts WHERE username = :user AND by = :user"""
+_ASKED = "WITH asked (a, b) AS (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"
 
+LATEST = f"""{_ASKED}
+SELECT {", ".join(f"latest.{each}" for each in RECEIPT_COLUMNS.split(", "))}
+FROM asked JOIN receipts AS latest ON latest.number = (
+    SELECT number FROM receipts WHERE assignment = a AND username = b ORDER BY attempt DESC LIMIT 1
+)"""
+"""The last receipt of each [assignment, user name] that has one."""
+
+TAKEN = f"""{_ASKED}
+SELECT a, b FROM asked WHERE EXISTS (
+    SELECT 1 FROM receipts WHERE assignment = a AND filename > b || '.' AND filename < b || '/'
+)"""  # "/" comes after "."
+"""Those [assignment, stem] by which a version is called, whatever its ending."""
+
+USAGE = f"""{_ASKED}
+SELECT username, count(*) FILTER (WHERE received > b - {HOUR} AND received < b + {HOUR}),
+    coalesce(min(received) FILTER (WHERE received > b - {HOUR} AND received < b + {HOUR}), 0), sum(size)
+FROM asked JOIN receipts ON username = a AND by = a GROUP BY username"""
+"""What each [user name, moment] has sent: the submissions within an hour, their first moment, and all bytes."""
 
 MOMENTS = """
 SELECT coalesce(arrived, received) FROM receipts WHERE username = :user AND assignment = :assignment AND by = :user
@@ -59,20 +77,37 @@ class PendingSubmission:
 
 
 class LedgerEnd:
-    """The `ChainEnd` of a ledger's open transaction; `submitted` is the folder of submissions."""
+    """The `ChainEnd` of a ledger's open transaction, as far as `submissions` need it.
 
-    def __init__(self, connection: sqlite3.Connection, submitted: str) -> None:
+    What all of them need is read at once: each statement lets the other threads run, and then waits for its turn.
+    `submitted` is the folder of submissions.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, submitted: str, submissions: Sequence[NewSubmission]) -> None:
         self._connection = connection
         self._submitted = submitted
+        keys = {(each.assignment, each.username) for each in submissions}
+        stems = {(each.assignment, stem_of(version_filename(each.username, each.received))) for each in submissions}
+        came: dict[Username, int] = {}
+        for each in submissions:
+            came[each.username] = max(each.came, came.get(each.username, each.came))
         self.head = head_of(connection.execute(HEAD).fetchone())
+        latest = map(receipt_of, self._read(LATEST, keys))
+        self._latest = {(each.submission.assignment, each.submission.username): each for each in latest}
+        self._taken = set(self._read(TAKEN, stems))
+        self._usage = {user: Usage(*found) for user, *found in self._read(USAGE, came.items())}
+
+    def _read(self, sql: str, wanted: Collection[tuple[object, ...]]) -> list[Row]:
+        return self._connection.execute(sql, (json.dumps(list(wanted)),)).fetchall()
 
     def latest(self, assignment: AssignmentName, username: Username) -> Receipt | None:
-        return latest_receipt(self._connection, assignment, username)
+        return self._latest.get((assignment, username))
 
     def is_taken(self, assignment: AssignmentName, filename: str) -> bool:
-        # On the disk, too: a version may have been laid there by hand.
-        return os.path.lexists(f"{self._submitted}{os.sep}{assignment}{os.sep}{filename}") or bool(
-            self._connection.execute(VERSION, version_values(assignment, filename)).fetchone()
+        # Names behind `last_filename` are free, and no others but the submissions' own are asked about. On the disk,
+        # too: a version may have been laid there by hand.
+        return (assignment, stem_of(filename)) in self._taken or os.path.lexists(
+            f"{self._submitted}{os.sep}{assignment}{os.sep}{filename}"
         )
 
     def last_filename(self, assignment: AssignmentName, username: Username) -> str:
@@ -80,9 +115,7 @@ class LedgerEnd:
         return found or ""
 
     def usage(self, submission: NewSubmission) -> Usage:
-        now, user = submission.came, submission.username
-        row = self._connection.execute(USAGE, {"user": user, "since": now - HOUR, "until": now + HOUR}).fetchone()
-        return Usage(*row)
+        return self._usage.get(submission.username, Usage())
 
     def moments(self, submission: NewSubmission) -> list[int]:
         now, asked = submission.came, {"user": submission.username, "assignment": submission.assignment}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 from mograder.domain.errors import Temporary
@@ -26,7 +27,7 @@ class FoldersInUse:
         A disk may not be mounted, or somebody moved the folder: in a new one nobody would look for the old work.
         """
         folder = base.joinpath(*names)
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             self.check(base)
             files.make_folder(folder)
         return folder

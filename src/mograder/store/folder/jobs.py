@@ -9,10 +9,9 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import astuple
 
-from mograder.domain.grading_jobs import RECENT, TRIES, Announced, Job, Readiness, Result, new_job
+from mograder.domain.grading_jobs import RECENT, TRIES, Announced, Job, Readiness, Result
 from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.receipts import Receipt
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.rows import places, settings, where_asked
 from mograder.store.shared.claims import Claims
@@ -53,13 +52,13 @@ WHERE announced.assignment = result.assignment)"""
 """Whether a result is one of the announced tests."""
 
 
-def enqueue(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> None:
-    """Make the jobs of new receipts, in their transaction."""
-    jobs = map(new_job, receipts)
-    connection.executemany(
+def enqueue(connection: sqlite3.Connection, first: int) -> None:
+    """Make the jobs of new receipts, those from the number `first` on, in their transaction."""
+    connection.execute(
         # A ledger that was cut by hand may hold the job of an earlier receipt of this number.
-        "INSERT OR REPLACE INTO grading_jobs (receipt, assignment, username, attempt, received) VALUES (?, ?, ?, ?, ?)",
-        ((each.receipt, each.assignment, each.username, each.attempt, each.received) for each in jobs),
+        "INSERT OR REPLACE INTO grading_jobs (receipt, assignment, username, attempt, received) "
+        "SELECT number, assignment, username, attempt, received FROM receipts WHERE number >= ?",
+        (first,),
     )
 
 

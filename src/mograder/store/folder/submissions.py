@@ -98,7 +98,7 @@ class FolderSubmissions:
         from mograder.store.folder.jobs import enqueue  # a server starts without it
 
         self._close(batch)
-        chain = ChainAppender(LedgerEnd(connection, self._submitted))
+        chain = ChainAppender(LedgerEnd(connection, self._submitted, [each.submission for each in batch]))
         present: set[str] = set()
         for each in batch:
             try:
@@ -116,7 +116,8 @@ class FolderSubmissions:
             f"INSERT INTO receipts ({RECEIPT_COLUMNS}) VALUES ({places(RECEIPT_COLUMNS)})",
             map(receipt_values, chain.new),
         )
-        enqueue(connection, chain.new)
+        if chain.new:
+            enqueue(connection, chain.new[0].number)
         connection.executemany(
             "INSERT OR IGNORE INTO pending (number, body, spool) VALUES (?, ?, ?)",
             (each.pending() for each in batch if each.source),  # one after the other: they may be large together
