@@ -53,7 +53,7 @@ class Grader:
         self._checks = plan_checks(source)
         # A sandbox dies with the thread that has started it: this one lives as long as the grader.
         self._starter = ThreadPoolExecutor(1, "mograder-grading")
-        self._slots: queue.SimpleQueue[tuple[Warm, Warm]] = queue.SimpleQueue()
+        self._slots: queue.LifoQueue[tuple[Warm, Warm]] = queue.LifoQueue()  # so that a warm pair is taken first
         self._all: list[tuple[Warm, Warm]] = []
         for slot in range(jobs):
             pair = self._warm("answers", 2 * slot), self._warm("checks", 2 * slot + 1)
@@ -109,8 +109,9 @@ class Grader:
         fault = ""
         for _ in range(_TRIES):
             try:
-                model = self._known_model()
-                course = self._run(answers, model, show is not None)
+                with self._slot() as pair:
+                    model = self._known_model(pair)
+                    course = self._run(answers, pair, model, show is not None)
             except (WarmFailed, OSError) as error:
                 fault = str(error)
                 continue
@@ -121,29 +122,31 @@ class Grader:
             return replace(made, changed_cells=changed, cpu_seconds=round(course.cpu_seconds, 3), wall_seconds=seconds)
         return report.our_failure(fault)
 
-    def _known_model(self) -> report.Model:
+    def _known_model(self, pair: tuple[Warm, Warm]) -> report.Model:
         """What the model solution does, found out once: with its own cells as the submission."""
         with self._model_lock:
             if self._model is None:
                 with self._reading:
                     answers = plan_submission(self._tests.source.notebook, self._wanted)
-                ran = self._run(answers, None)
+                ran = self._run(answers, pair, None)
                 with self._reading:
                     self._model = report.model_of(ran, self._checks.plan)
             return self._model
 
-    def _run(self, answers: Plan, model: report.Model | None, show: bool = False) -> Course:
+    def _run(self, answers: Plan, pair: tuple[Warm, Warm], model: report.Model | None, show: bool = False) -> Course:
         job = Job(
             answers, self._checks.plan, self._checks.places, self._wanted, f"{self._tests.assignment}.py",
             None if model is None else model.policy, self._tests.isolate, self._tests.limits, show,
         )  # fmt: skip
-        with self._slot() as (first, second):
-            return Run(job, first, second).run()
+        return Run(job, *pair).run()
 
     @contextmanager
     def _slot(self) -> Iterator[tuple[Warm, Warm]]:
+        """Two processes that nobody else uses meanwhile. They get warm while the model solution is looked at."""
         pair = self._slots.get()
         try:
+            for warm in pair[: 1 + self._tests.isolate]:
+                warm.start()
             yield pair
         finally:
             self._slots.put(pair)

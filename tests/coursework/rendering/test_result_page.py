@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -89,3 +91,20 @@ def test_what_a_submission_says_is_text_and_never_markup() -> None:
 def test_a_source_with_an_endless_line_is_shown_without_colours() -> None:
     assert coloured("x = " + "1" * 20_000).count("<span") == 0
     assert len(coloured("x = 1\n" * 100_000)) < 5_000_000
+
+
+AT_ONCE = """
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from mograder.coursework.rendering.result_page import coloured
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(8)
+with ThreadPoolExecutor(8) as pool:
+    print(len(set(pool.map(lambda _: together.wait() >= 0 and coloured("x = 1"), range(8)))))
+"""
+
+
+def test_the_first_pages_of_a_process_can_be_made_in_several_threads_at_once() -> None:
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", AT_ONCE], capture_output=True, text=True, check=False)
+        assert (done.stdout, done.stderr) == ("1\n", "")

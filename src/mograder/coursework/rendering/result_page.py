@@ -63,9 +63,11 @@ def render_result(page: ResultPage) -> str:
 
 def coloured(text: str) -> Markup:
     """A submission's source as safe HTML with its colours."""
+    # From their own modules: the packages replace themselves while they are imported, which fails in several threads.
     from pygments import highlight
-    from pygments.formatters import HtmlFormatter
-    from pygments.lexers import PythonLexer, TextLexer
+    from pygments.formatters.html import HtmlFormatter
+    from pygments.lexers.python import PythonLexer
+    from pygments.lexers.special import TextLexer
 
     text = text[:SHOWN]
     lexer = PythonLexer() if max(map(len, text.splitlines()), default=0) < LONGEST_LINE else TextLexer()
