@@ -33,10 +33,10 @@ def _students(size: Size) -> list[str]:
 
 
 def _hand_in(server: Server, asks: list[Ask], at_once: int = 16) -> None:
-    answers = ask(server, asks, at_once)
-    expect(
-        all(each.ok for each in answers), f"a submission was refused: {[each for each in answers if not each.ok][:1]}"
-    )
+    refused = [each.ask for each in ask(server, asks, at_once) if not each.ok]
+    # The published server does not answer all of many at once: what it left out is sent again, a few at a time.
+    left = [each for each in ask(server, refused, 4) if not each.ok]
+    expect(not left, f"{len(left)} submissions were refused, the first with {left[:1] and left[0].status}")
 
 
 @contextlib.contextmanager

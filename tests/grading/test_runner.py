@@ -169,6 +169,15 @@ def test_the_same_submission_gives_the_same_report(grader: Grader) -> None:
     assert reports[0].checks == reports[1].checks
 
 
+def test_one_submission_after_the_other_uses_the_processes_that_are_warm(
+    sandbox: Sandbox, environment: Environment
+) -> None:
+    with Grader(Tests(SOURCE, "hw1", limits=LIMITS), environment, sandbox, 2) as grader:
+        for _ in range(2):
+            assert grader.grade(submission().encode(), "hw1.py").outcome is Outcome.GRADED
+        assert sorted(sum(warm._process is not None for warm in pair) for pair in grader._all) == [0, 2]
+
+
 @pytest.mark.parametrize("place", ["answers", "checks"])
 def test_a_killed_warm_process_is_started_again(grader: Grader, place: str) -> None:
     grader.grade(submission().encode(), "hw1.py")
