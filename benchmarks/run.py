@@ -30,7 +30,7 @@ def main() -> int:
     tools = importlib.util.module_from_spec(found)
     found.loader.exec_module(tools)
     tools.bring_debian_packages()
-    if not tools.install(BENCHMARK, ["--editable", ".[grading]", "--group", "benchmark"]):
+    if not tools.install(BENCHMARK, ["--editable", ".[grading,postgres]", "--group", "benchmark"]):
         print("the packages that the benchmarks need could not be installed: see pip's message above")
         return 1
     environment = dict(os.environ)
