@@ -29,6 +29,7 @@ import pytest
 
 from mograder.domain.tokens import SECRET_NAME
 from mograder.store.folder.layout import LEDGER, SIGNING_KEY
+from mograder.store.folder.ledger import Ledger
 
 Say = Callable[[str], None]
 Act = Callable[[Say], None]
@@ -64,15 +65,20 @@ class Ended:
 def is_step(function: Any) -> bool:
     owner, name = getattr(function, "__self__", None), function.__name__
     if isinstance(owner, sqlite3.Connection):
-        return name in ON_THE_LEDGER and (owner.in_transaction or name == "executescript")
+        try:
+            return name in ON_THE_LEDGER and (owner.in_transaction or name == "executescript")
+        except sqlite3.ProgrammingError:  # it is closed
+            return False
     if isinstance(owner, io.IOBase):
-        return name in ON_FILES and owner.writable()
+        return name in ON_FILES and not owner.closed and owner.writable()
     return name in SYSTEM_CALLS and function.__module__ in ("posix", "_io", "io")
 
 
-def is_end_of_ledger(function: Any) -> bool:
-    """Whether SQLite tidies its files in this call, which is no step of ours."""
-    return isinstance(getattr(function, "__self__", None), sqlite3.Connection) and function.__name__ == "close"
+def tidies_the_ledger(frame: FrameType, function: Any) -> bool:
+    """Whether SQLite moves whole files of the ledger in this call, which is no step of ours: no copy may meet it."""
+    if not isinstance(getattr(function, "__self__", None), sqlite3.Connection):
+        return False
+    return function.__name__ == "close" or frame.f_code in (Ledger.compact.__code__, Ledger.checkpoint.__code__)
 
 
 def die_before(step: int, act: Act) -> Ended:
@@ -161,10 +167,17 @@ def _live(act: Act, before_steps: Callable[[Say], Callable[[], None]], writing: 
     before_step = before_steps(report)
 
     def watch(frame: FrameType, event: str, function: Any) -> None:
+        try:
+            follow(frame, event, function)
+        except BaseException:  # noqa: BLE001 (a thread that is watched no more may hold the lock, and all others wait)
+            report(traceback.format_exc())
+            os._exit(1)
+
+    def follow(frame: FrameType, event: str, function: Any) -> None:
         """No thread takes a step while another takes one, or is before one."""
         if event == "c_call" and counting and frame.f_code is not report.__code__:
             step = is_step(function)
-            if step or is_end_of_ledger(function):
+            if step or tidies_the_ledger(frame, function):
                 one_at_a_time.acquire()
                 taken.steps = [*getattr(taken, "steps", ()), function.__name__]
             if step:
