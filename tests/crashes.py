@@ -29,7 +29,6 @@ import pytest
 
 from mograder.domain.tokens import SECRET_NAME
 from mograder.store.folder.layout import LEDGER, SIGNING_KEY
-from mograder.store.folder.ledger import Ledger
 
 Say = Callable[[str], None]
 Act = Callable[[Say], None]
@@ -37,8 +36,6 @@ Act = Callable[[Say], None]
 
 BEGIN = "begin"
 """What a process reports when its steps begin to count."""
-STEP = "step"
-"""What it reports before a step, when it has copied what a crash would leave."""
 
 SYSTEM_CALLS = {
     "chmod", "fsync", "ftruncate", "link", "mkdir", "open", "remove", "rename", "replace", "rmdir", "symlink", "unlink",
@@ -65,82 +62,14 @@ class Ended:
 def is_step(function: Any) -> bool:
     owner, name = getattr(function, "__self__", None), function.__name__
     if isinstance(owner, sqlite3.Connection):
-        try:
-            return name in ON_THE_LEDGER and (owner.in_transaction or name == "executescript")
-        except sqlite3.ProgrammingError:  # it is closed
-            return False
+        return name in ON_THE_LEDGER and (owner.in_transaction or name == "executescript")
     if isinstance(owner, io.IOBase):
-        return name in ON_FILES and not owner.closed and owner.writable()
+        return name in ON_FILES and owner.writable()
     return name in SYSTEM_CALLS and function.__module__ in ("posix", "_io", "io")
-
-
-def tidies_the_ledger(frame: FrameType, function: Any) -> bool:
-    """Whether SQLite moves whole files of the ledger in this call, which is no step of ours: no copy may meet it."""
-    if not isinstance(getattr(function, "__self__", None), sqlite3.Connection):
-        return False
-    return function.__name__ == "close" or frame.f_code in (Ledger.compact.__code__, Ledger.checkpoint.__code__)
 
 
 def die_before(step: int, act: Act) -> Ended:
     """Run `act` in a process of its own that dies before its `step`-th step from BEGIN on, or gets to the end."""
-    left = step
-
-    def count() -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            os._exit(9)
-
-    code, said = _live_apart(act, lambda _: count)
-    return Ended(code == 9, said)
-
-
-def before_every_step(make: Callable[[], Path], act: Callable[[Path, Say], None]) -> Iterator[tuple[Path, Ended]]:
-    """What is left of what `make` makes when `act` on it dies before its first step, its second, …, and lives on.
-
-    One process takes all the steps, and copies the folder before each: a process that died there would leave just that.
-    What a crash left just as another had, when as much had been said, is given once: most steps change nothing by
-    themselves.
-    """
-    root = make()
-    folder, copies = root.parent, root.parent.with_name("copies")
-    numbers = itertools.count()
-
-    def copying(say: Say) -> Callable[[], None]:
-        def copy() -> None:
-            shutil.copytree(folder, copies / str(next(numbers)), symlinks=True)
-            say(STEP)
-
-        return copy
-
-    _, lines = _live_apart(lambda say: act(root, say), copying)
-    folder.rename(copies / str(lines.count(STEP)))
-    seen: set[tuple[object, ...]] = set()
-    for number, ended in enumerate(_endings(lines)):
-        (copies / str(number)).rename(folder)
-        state = (ended.died, len(ended.said), *sorted(_contents(folder)))
-        if state not in seen:
-            seen.add(state)
-            yield root, ended
-        shutil.rmtree(folder)
-
-
-def _endings(lines: list[str]) -> Iterator[Ended]:
-    """How the process would have ended before each of its steps, and how it did end."""
-    said: list[str] = []
-    for line in lines:
-        if line == STEP:
-            yield Ended(True, list(said))
-        else:
-            said.append(line)
-    yield Ended(False, said)
-
-
-def _live_apart(act: Act, before_steps: Callable[[Say], Callable[[], None]]) -> tuple[int, list[str]]:
-    """Run `act` in a process of its own; what `before_steps` returns is called before each step from BEGIN on.
-
-    The exit code, and the lines that were said: by `act`, and by what is called before steps.
-    """
     if not hasattr(os, "fork"):
         pytest.skip("a process that dies between two steps is made by fork, which Windows does not have")
     reading, writing = os.pipe()
@@ -149,58 +78,59 @@ def _live_apart(act: Act, before_steps: Callable[[Say], Callable[[], None]]) -> 
         child = os.fork()
     if child == 0:
         os.close(reading)
-        _live(act, before_steps, writing)
+        _live_and_die(step, act, writing)
     os.close(writing)
     with open(reading, encoding="utf-8") as pipe:
         said = pipe.read().splitlines()
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert code in (0, 9), "\n".join(said)
-    return code, said
+    return Ended(code == 9, said)
 
 
-def _live(act: Act, before_steps: Callable[[Say], Callable[[], None]], writing: int) -> None:
-    counting, one_at_a_time, taken = False, threading.RLock(), threading.local()
+def _live_and_die(step: int, act: Act, writing: int) -> None:
+    left, counting = step, False
 
-    def report(line: str) -> None:
-        os.write(writing, f"{line}\n".encode())
-
-    before_step = before_steps(report)
-
-    def watch(frame: FrameType, event: str, function: Any) -> None:
-        try:
-            follow(frame, event, function)
-        except BaseException:  # noqa: BLE001 (a thread that is watched no more may hold the lock, and all others wait)
-            report(traceback.format_exc())
-            os._exit(1)
-
-    def follow(frame: FrameType, event: str, function: Any) -> None:
-        """No thread takes a step while another takes one, or is before one."""
-        if event == "c_call" and counting and frame.f_code is not report.__code__:
-            step = is_step(function)
-            if step or tidies_the_ledger(frame, function):
-                one_at_a_time.acquire()
-                taken.steps = [*getattr(taken, "steps", ()), function.__name__]
-            if step:
-                before_step()
-        elif event in ("c_return", "c_exception") and getattr(taken, "steps", [])[-1:] == [function.__name__]:
-            taken.steps.pop()
-            one_at_a_time.release()
+    def count(frame: FrameType, event: str, function: Any) -> None:
+        nonlocal left
+        if counting and event == "c_call" and is_step(function):
+            left -= 1
+            if left == 0:
+                os._exit(9)
 
     def say(line: str) -> None:
         nonlocal counting
-        report(line)
+        counting = False
+        os.write(writing, f"{line}\n".encode())
         counting = True
 
-    threading.setprofile(watch)  # the ledger is written by a thread of its own
-    sys.setprofile(watch)
+    threading.setprofile(count)  # the ledger is written by a thread of its own
+    sys.setprofile(count)
     try:
         act(say)
         counting = False
     except BaseException:  # noqa: BLE001 (this process is not pytest's: it tells and ends here)
         counting = False
-        report(traceback.format_exc())
+        os.write(writing, traceback.format_exc().encode())
         os._exit(1)
     os._exit(0)
+
+
+def before_every_step(make: Callable[[], Path], act: Callable[[Path, Say], None]) -> Iterator[tuple[Path, Ended]]:
+    """What is left of what `make` makes when `act` on it dies before its first step, its second, …, and lives on.
+
+    What a crash left just as another had, when as much had been said, is given once: most steps change nothing by
+    themselves.
+    """
+    seen: set[tuple[object, ...]] = set()
+    for step in itertools.count(1):
+        root = make()
+        ended = die_before(step, lambda say, root=root: act(root, say))  # type: ignore[misc]
+        state = (ended.died, len(ended.said), *sorted(_contents(root.parent)))
+        if state not in seen:
+            seen.add(state)
+            yield root, ended
+        if not ended.died:
+            return
 
 
 def _contents(folder: Path) -> Iterator[tuple[str, int, bytes]]:
