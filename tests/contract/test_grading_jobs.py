@@ -171,23 +171,25 @@ def test_what_somebody_submitted_long_ago_is_not_held_against_them(store: Store)
     assert [take(store, now=NOON + RECENT).username for _ in range(2)] == [ALICE, BOB]
 
 
-def test_a_result_of_other_tests_counts_in_nobodys_turn(store: Store) -> None:
+def graded_once_and_both_wait(store: Store) -> Job:
+    """Alice has had a result, and waits with another submission before Bob's first; the job that is done."""
     submit_work(store, SIGNER, ALICE, b"old")
     job = take(store)
     store.jobs.finish(job, result(job))
     submit_work(store, SIGNER, ALICE, b"new")
     submit_work(store, SIGNER, BOB, b"one")
+    return job
+
+
+def test_a_result_of_other_tests_counts_in_nobodys_turn(store: Store) -> None:
+    job = graded_once_and_both_wait(store)
     later = NOON + RECENT
     store.jobs.finish(job, replace(result(job, "t2"), graded=later))
     assert [take(store, now=later).username for _ in range(2)] == [ALICE, BOB]
 
 
 def test_a_person_who_has_had_results_waits_for_one_who_has_had_none(store: Store) -> None:
-    submit_work(store, SIGNER, ALICE, b"1")
-    job = take(store)
-    store.jobs.finish(job, result(job))
-    submit_work(store, SIGNER, ALICE, b"2")
-    submit_work(store, SIGNER, BOB, b"1")
+    graded_once_and_both_wait(store)
     assert [take(store).username for _ in range(2)] == [BOB, ALICE]
 
 

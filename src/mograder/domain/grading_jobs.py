@@ -14,7 +14,6 @@ from typing import Protocol, TypeVar
 from mograder.domain import deadlines
 from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.receipts import Receipt
 
 TRIES = 5
 """How often a job is claimed; afterwards it is left to the instructor."""
@@ -59,12 +58,6 @@ class Job:
 
     def is_claimable(self, now: int) -> bool:
         return self.tries < TRIES and self.lease <= now and self.not_before <= now
-
-
-def new_job(receipt: Receipt) -> Job:
-    """The job of a new submission."""
-    kept = receipt.submission
-    return Job(receipt.number, kept.assignment, kept.username, kept.attempt, kept.received)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple
 
-from mograder.domain.grading_jobs import RECENT, TRIES, Announced, Job, Readiness, Result, new_job
+from mograder.domain.grading_jobs import RECENT, TRIES, Announced, Job, Readiness, Result
 from mograder.domain.grading_rules import Hidden
 from mograder.domain.names import AssignmentName, Username
-from mograder.domain.receipts import Receipt
 from mograder.store.postgres.database import Connection
 from mograder.store.postgres.rows import count_change, places, settings, where_asked
 from mograder.store.postgres.tables import CourseTables
@@ -65,15 +64,14 @@ WHERE announced.course = result.course AND announced.assignment = result.assignm
 """Whether a result is one of the announced tests."""
 
 
-def enqueue(connection: Connection, course: str, receipts: Sequence[Receipt]) -> None:
-    """Make the jobs of new receipts, in their transaction."""
-    jobs = map(new_job, receipts)
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO grading_jobs (course, receipt, assignment, username, attempt, received) "
-            "VALUES (%s, %s, %s, %s, %s, %s)",
-            [(course, each.receipt, each.assignment, each.username, each.attempt, each.received) for each in jobs],
-        )
+def enqueue(connection: Connection, course: str, first: int) -> None:
+    """Make the jobs of new receipts, those from the number `first` on, in their transaction."""
+    connection.execute(
+        "INSERT INTO grading_jobs (course, receipt, assignment, username, attempt, received) "
+        "SELECT course, number, assignment, username, attempt, received FROM receipts "
+        "WHERE course = %s AND number >= %s",
+        (course, first),
+    )
 
 
 def announce(connection: Connection, course: str, assignment: AssignmentName, announced: Announced) -> None:

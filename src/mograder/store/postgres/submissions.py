@@ -124,7 +124,8 @@ class PostgresSubmissions:
             new = each.accepted is not None and not each.accepted.repeated
             (bodies if new else unused).append(each.body)
         write_receipts(connection, self._course, chain.head, list(zip(bodies, chain.new, strict=True)))
-        enqueue(connection, self._course, chain.new)
+        if chain.new:
+            enqueue(connection, self._course, chain.new[0].number)
         blobs.drop(connection, self._course, unused)
 
     def latest_files(self, assignment: AssignmentName) -> tuple[LatestFile, ...]:
