@@ -95,6 +95,25 @@ def test_several_workers_report_the_start_once(course_folder: Path) -> None:
         assert server.process.stdout.read() == ""  # type: ignore[union-attr]
 
 
+def test_clients_that_leave_while_workers_stop_add_nothing_to_the_log(course_folder: Path) -> None:
+    over = threading.Event()
+
+    def ask_and_leave() -> None:
+        while not over.is_set():
+            with contextlib.suppress(OSError), server.connect() as connection:
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+    with ThreadPoolExecutor(2) as people, running(course_folder, "--workers", "2") as server:
+        assert server.client.get("/").json() == {"status": "ok"}
+        for _ in range(2):
+            people.submit(ask_and_leave)
+        try:
+            assert server.stop() == 0
+        finally:
+            over.set()
+        assert server.process.stdout.read() == ""  # type: ignore[union-attr]
+
+
 def test_workers_end_with_their_parent_and_the_port_is_free(course_folder: Path) -> None:
     with running(course_folder, "--workers", "2") as server:
         workers = server.workers()
