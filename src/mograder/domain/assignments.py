@@ -157,7 +157,7 @@ class CountingRule(StrEnum):
     ON_TIME = "on-time"
 
 
-REGRADE_DAYS = 7.0
+REGRADE_DAYS: float = 7
 """How long a released mark can be disputed, unless mograder.toml says otherwise."""
 
 EDIT_PLACEHOLDERS = ("content_lz", "url", "filename", "assignment")
