@@ -7,6 +7,7 @@ that a server says can steer the terminal; no traceback ever reaches a user.
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
 import os
@@ -86,6 +87,8 @@ def main() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    if sys.argv[1:2] == ["serve"]:
+        gc.disable()  # nothing that a start loads is garbage; the server enables it once it serves
     sys.exit(run(sys.argv[1:]))
 
 

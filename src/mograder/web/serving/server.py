@@ -123,6 +123,7 @@ def serve(
     `parent` is a pipe's descriptor that the parent process holds open: when it ends, so does this server.
     """
     gc.freeze()  # loaded modules stay: exclude them from garbage collection
+    gc.enable()
     if sys.platform == "win32":
         asyncio.run(_serve(app, listening, started, tls, parent))
     else:
