@@ -16,10 +16,12 @@ import pytest
 from mograder.cli import connect, run
 from mograder.client.client import Client
 from mograder.client.connection import RetryPolicy
+from mograder.client.settings import MAX_SIZE
 from mograder.wire.endpoints import TROUBLE, VERSION_HEADER, Content
 from mograder.wire.paths import Routes
 from tests.cli.conftest import work
 from tests.cli.test_hostile_folder import COMMANDS, OTHERS, SECRET, leaked
+from tests.client.test_settings import HARMFUL
 from tests.hostile import JSON_HEAD, SLOW, Answer, Asked, HostileServer, Moment, as_json, endless, speaking
 from tests.parts import names_in
 
@@ -131,6 +133,17 @@ def test_every_command_ends_with_an_error_in_plain_letters(
             monkeypatch.setenv("MOGRADER_HTTPS_URL", url)
             run(list(words))
         check_plain(capsys)
+
+
+@pytest.mark.parametrize("text", HARMFUL.values(), ids=HARMFUL)
+def test_a_configuration_that_takes_long_to_read_is_none(
+    text: str, hostile_server: HostileServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(connect, "Client", Client)
+    monkeypatch.setattr("mograder.client.client.MAX_REPLY", 2 * MAX_SIZE)
+    hostile_server.answer("GET /mograder.toml", Answer(text.encode()))
+    assert run(["student", hostile_server.url]) == 2
+    assert "does not look like a mograder server" in check_plain(capsys)
 
 
 def check_plain(capsys: pytest.CaptureFixture[str]) -> str:

@@ -31,6 +31,11 @@ from mograder.wire.endpoints import BY_NAME, CHECKSUM_HEADER, FILENAME_HEADER, M
 from mograder.wire.paths import build_path
 
 MAX_REPLY = 64 * MIB  # bytes of a JSON or HTML answer
+MAX_VALUES = 2_000_000
+"""Values in a JSON answer, each of which takes up to 150 bytes of memory, however short it is on the wire.
+
+The largest honest answer known has 400,000: the grades of 2,000 people with 60 columns and long remarks.
+"""
 MAX_FILE = 2048 * MIB  # bytes of one downloaded file
 FEEDBACK_BATCH = 16 * MIB  # bytes of feedback pages in one request
 
@@ -409,6 +414,9 @@ def known(value: messages.Maybe[Answer]) -> Answer | None:
 
 
 def _document(body: bytes) -> Any:
+    """Raises NetworkFailure for what is not JSON, and before reading it for what may have too many values."""
+    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:  # each value follows one of these, or the key of one
+        raise NetworkFailure(f"the server's answer has more than {MAX_VALUES} values")
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
