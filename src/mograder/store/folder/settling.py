@@ -23,6 +23,7 @@ from mograder.store.folder.layout import Folders
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.placement import Placement
 from mograder.store.folder.rows import latest_receipt
+from mograder.permissions import private_mode
 from mograder.store.shared import files
 from mograder.store.shared.files import spool_name, storage_errors, write_spool
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of
@@ -102,7 +103,7 @@ class Settler:
             folder = self._in_use.make(self._folders.submitted, submission.assignment)
             source = str(self._folders.submitted / spool if spool else folder / spool_name())
             if not spool:
-                write_spool(source, body)
+                write_spool(source, body, private_mode(folder))
             try:
                 files.put(source, version)
             except FileNotFoundError:
