@@ -20,6 +20,7 @@ import msgspec
 from msgspec import UnsetType
 
 from mograder.client.connection import CHUNK, Answer, Body, Connection, RetryPolicy, announced_length, read_body
+from mograder.client.files import Room
 from mograder.domain.access import Role
 from mograder.domain.errors import NetworkFailure, NotFound, RequestTimeout, VerificationFailed
 from mograder.domain.grades import GradeEntry
@@ -99,6 +100,8 @@ class Client:
             verify,
         )  # fmt: skip
         self.url = self._connection.url
+        self.room = Room()
+        """For everything that this client downloads, and what is unpacked of it."""
 
     def __enter__(self) -> Self:
         return self
@@ -363,6 +366,7 @@ class Client:
                 length += len(chunk)
                 if length > limit:
                     raise VerificationFailed(f"{printable(name)!r} is longer than the {limit} bytes it should have")
+                self.room.take(len(chunk), target)
                 digest.update(chunk)
                 target.write(chunk)
                 if progress:

@@ -18,12 +18,12 @@ from pathlib import Path
 
 from mograder.domain.errors import MograderError
 from mograder.domain.receipts import Submission
+from mograder.permissions import private_mode
 from mograder.store.folder.in_use import FoldersInUse
 from mograder.store.folder.layout import Folders
 from mograder.store.folder.ledger import Ledger
 from mograder.store.folder.placement import Placement
 from mograder.store.folder.rows import latest_receipt
-from mograder.permissions import private_mode
 from mograder.store.shared import files
 from mograder.store.shared.files import spool_name, storage_errors, write_spool
 from mograder.store.shared.rows import RECEIPT_COLUMNS, receipt_of

@@ -34,6 +34,7 @@ from mograder.domain.receipts import (
     version_owner,
 )
 from mograder.domain.submissions import Accepted, Upload
+from mograder.permissions import make_private, private_mode
 from mograder.store.folder.batch import LedgerEnd, PendingSubmission
 from mograder.store.folder.in_use import FoldersInUse
 from mograder.store.folder.layout import Folders, Place, is_version_of, named_version, stored
@@ -41,7 +42,6 @@ from mograder.store.folder.ledger import TOGETHER, Ledger
 from mograder.store.folder.placement import Placement
 from mograder.store.folder.rows import HEAD, LATEST_SINCE, head_of, places, where_asked
 from mograder.store.folder.settling import Settler
-from mograder.permissions import make_private, private_mode
 from mograder.store.shared import files
 from mograder.store.shared.chain import ChainAppender
 from mograder.store.shared.files import MemoryBudget, Spool, spool_name, storage_errors, write_spool
