@@ -305,6 +305,29 @@ def test_an_answer_without_end_is_not_read(
         client.assignments()
 
 
+@pytest.mark.parametrize("value", ["[]", "{}", "0", '""', '{"":{}}', "[[]]", '{"name": []}'])
+def test_an_answer_that_takes_far_more_memory_than_it_has_bytes_is_refused(
+    value: str, hostile_server: HostileServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "MAX_VALUES", 1000)
+    many = ",".join([value] * 1001)
+    for body in (f"[{many}]", f'{{"keys": [{many}]}}', "[" + ",".join(f'{{"{n}":{value}}}' for n in range(600)) + "]"):
+        hostile_server.otherwise = lambda _, body=body: Answer(body.encode())
+        for ask in (client.assignments, client.signing_keys, client.roster, lambda: client.grades("hw1")):
+            with pytest.raises(NetworkFailure, match="more than 1000 values"):
+                ask()
+
+
+def test_the_grades_of_a_large_course_are_read(hostile_server: HostileServer, client: Client) -> None:
+    questions, remark = {f"question {number}": "1.5" for number in range(60)}, "Name the units, e.g. metres, " * 60
+    grades = [
+        {"username": f"s{number}", "grade": "17", "feedback": remark, "visible": True, "fields": questions}
+        for number in range(2000)
+    ]
+    hostile_server.answer("GET /assignments/hw1/grades", as_json(grades))
+    assert len(client.grades("hw1")) == 2000
+
+
 def test_a_redirect_to_nowhere_is_said_to_be_one(hostile_server: HostileServer, client: Client) -> None:
     hostile_server.answer("GET /assignments", Answer(status=302))
     with pytest.raises(NetworkFailure, match="without saying where"):

@@ -121,7 +121,8 @@ def run(words: list[str]) -> int:
     except OSError as error:
         # A full disk, a folder that may not be written: the person at the keyboard can mend it.
         place = f": {error.filename}" if error.filename else ""
-        return _fail(f"error: {(error.strerror or str(error)).lower()}{place}", 1)
+        reason = error.strerror or str(error)
+        return _fail(f"error: {reason[:1].lower()}{reason[1:]}{place}", 1)
     except Exception as error:
         if os.environ.get("MOGRADER_DEBUG"):
             raise

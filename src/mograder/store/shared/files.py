@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mograder.domain.errors import MograderError, StorageFull, Temporary
+from mograder.permissions import private_mode
 
 SPOOL_PREFIX = ".incoming-"
 """Files with this prefix are on their way in; they are hidden, so never listed or served."""
@@ -94,15 +95,6 @@ def remove_scratch(path: Path | str) -> None:
     """Remove a scratch file if it is there. One that cannot be removed now is removed at a later start."""
     with contextlib.suppress(OSError):
         os.unlink(path)
-
-
-def private_mode(folder: Path) -> int:
-    """The mode of a new file that not everybody may read: its owner may, and the folder's group where that is set.
-
-    A folder says so by its set-group-ID bit (`chmod g+s`): then the file belongs to the folder's group.
-    """
-    mode = folder.stat().st_mode
-    return 0o600 | (mode & 0o060 if mode & stat.S_ISGID else 0)
 
 
 def write_beside(path: Path, content: bytes, mode: int = 0o644) -> Path:
@@ -182,7 +174,7 @@ def point_latest(link: Path | str, target: Path | str) -> None:
             # Windows without the privilege, FAT, some network shares: everything but a full disk means "no links".
             if isinstance(error, OSError) and error.errno in _FULL:
                 raise
-            Path(scratch).write_bytes(Path(target).read_bytes())
+            write_spool(scratch, Path(target).read_bytes(), stat.S_IMODE(os.stat(target).st_mode))
         os.replace(scratch, link)
     except BaseException:
         remove_scratch(scratch)
@@ -196,7 +188,7 @@ def put(source: str, target: str) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        write_file(Path(target), Path(source).read_bytes())
+        write_file(Path(target), Path(source).read_bytes(), stat.S_IMODE(os.stat(source).st_mode))
         os.unlink(source)
 
 
@@ -300,7 +292,7 @@ class Spool:
 
     def _spill(self) -> None:
         path = self._folder / spool_name()
-        self._descriptor = os.open(path, _NEW_FILE, 0o644)
+        self._descriptor = os.open(path, _NEW_FILE, private_mode(self._folder))
         self.path = path
         _write_all(self._descriptor, b"".join(self._chunks))
         self._forget()
@@ -340,9 +332,9 @@ def spool_name() -> str:
     return f"{SPOOL_PREFIX}{secrets.token_hex(12)}"
 
 
-def write_spool(path: str, content: bytes) -> None:
+def write_spool(path: str, content: bytes, mode: int) -> None:
     """A hidden file with `content`, not synced: the ledger holds the bytes until it is."""
-    descriptor = os.open(path, _NEW_FILE, 0o666)
+    descriptor = os.open(path, _NEW_FILE, mode)
     try:
         try:
             _write_all(descriptor, content)

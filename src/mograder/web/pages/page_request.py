@@ -108,6 +108,7 @@ class PageRequest:
             self.course.title or "Course", self.course.clock(), self.root, user, self.actor.is_instructor,
             self.actor.is_staff and not self.actor.is_instructor,
             self.api.check_tokens, self.course.config_errors(self.actor), self.waiting, self.viewing,
+            self.path.partition("?")[0].removeprefix(quote(self.root)),
         )  # fmt: skip
 
     def assignment(self) -> Assignment:
