@@ -82,7 +82,7 @@ def test_instructors_are_told_what_is_broken_and_where_and_students_are_not(cour
     break_it(file, ill)
     for path in ("/assignments", "/roster", "/assignments/nothing/submissions"):
         (trouble,) = said(web("GET", path))
-        assert "what it said before goes on" in trouble
+        assert "its earlier content stays in force" in trouble
         assert str(file) in trouble
         assert place in trouble
     assert str(file) in page.get("/").text

@@ -1,4 +1,4 @@
-"""What limits a submission: its size, and the time at which the assignment closes for the person."""
+"""Limits of a submission: its size, and the time at which the assignment closes for the person."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Admission:
     max_upload: int
 
     def limit_for(self, assignment: Assignment) -> int:
-        """The largest submission, in bytes."""
+        """The size of the largest submission, in bytes."""
         return min(assignment.rules.max_size or self.max_upload, self.max_upload)
 
     def check_size(self, assignment: Assignment, size: int) -> None:

@@ -47,7 +47,7 @@ def course(sound: Path, tmp_path: Path) -> Path:
 FILE = "restore the file from a backup, or ask for it again"
 CHAIN = "restore the ledger from a backup; the students' own receipts show what was submitted"
 FROM_BACKUP, ANEW = "restore it from a backup", "the next start makes a new one"
-BY_HAND = "mend the file by hand: until then a server that runs goes on by what it said before, and none starts"
+BY_HAND = "mend the file by hand: until then a running server keeps its earlier content in force, and no server starts"
 MENDS = {
     r"submission \d of \w+ (is not what was submitted|is missing|waits for its place)": FILE,
     "submission 1 of alice cannot be read": "look at its permissions",

@@ -1,6 +1,6 @@
 """Regrades, in the ledger of a course folder.
 
-Invariant: who claims, finishes, applies or drops does so as the one writer of the ledger.
+Invariant: every change is a transaction of the ledger, which has one writer.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class FolderRegrades(RegradeClaims):
 
     def claim(self, claim: str, now: int, lease: int, assignments: Sequence[AssignmentName]) -> RegradeJob | None:
         asked = (now, now, json.dumps(list(assignments)))
-        if not self._ledger.read(_NEXT, asked):  # nobody waits for the ledger when there is nothing to do
+        if not self._ledger.read(_NEXT, asked):  # so that idle workers never wait for the process lock
             return None
 
         def work(connection: sqlite3.Connection) -> RegradeJob | None:

@@ -1,6 +1,6 @@
 """Regrades of a course in a database.
 
-Invariant: who begins, applies or drops one holds the lock on the course's row meanwhile.
+Invariant: a transaction that begins, applies or drops a regrade holds the lock on the course's row.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class PostgresRegrades(RegradeClaims):
 
         def work(connection: Connection) -> int:
             own = (self._course, assignment)
-            for noun in ("regrades", "results"):  # results that others keep wait for this, or are seen by it
+            for noun in ("regrades", "results"):  # these locks keep new results away until the transaction ends
                 count_change(connection, self._course, noun)
             found = _held(lambda sql: connection.execute(sql, own).fetchall())
             if brought:
