@@ -262,11 +262,10 @@ class PageEndpoint:
             fields["Connection"] = "close"
 
             async def linger(message: Message) -> None:
-                last = message["type"] == "http.response.body" and not message.get("more_body")
-                await send({**message, "more_body": True} if last else message)
-                if last:
-                    await body.drain()
-                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+                if message["type"] == "http.response.body" and not message.get("more_body"):
+                    await body.send_last(message.get("body", b""), send)
+                else:
+                    await send(message)
 
         onwards = linger if body.unread else send
 
