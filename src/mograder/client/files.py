@@ -1,4 +1,4 @@
-"""Files of this person: their checksums, and writing them so that they are there whole or not at all."""
+"""Checksums and atomic writes of this person's files."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import BinaryIO
 
 
 def sha256_of(path: Path) -> str:
-    """Lower-case hex."""
+    """The SHA-256 of a file in lower-case hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
 def replacing(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` when the block ends well, and vanishes when it does not.
+    """A new file that replaces `path` when the block ends, or is deleted if the block raises.
 
-    It has at most the permissions `mode` from its first moment.
+    It never has more permissions than `mode`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{secrets.token_hex(8)}.part")
