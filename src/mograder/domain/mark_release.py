@@ -293,7 +293,7 @@ class MarkRelease:
             with contextlib.suppress(ChangedMeanwhile):  # somebody has written grades meanwhile
                 self._write(COURSE_INSTRUCTOR, assignment, [row], stored, version)
                 return True
-        raise ChangedMeanwhile(f"the grades of {assignment.name!r} change all the time: nothing was released")
+        raise ChangedMeanwhile(f"the grades of {assignment.name!r} keep changing: nothing was released")
 
     def count(self, assignment: Assignment, only: Collection[str] | None = None) -> int:
         """How many of these people (None: everybody) have a released mark."""

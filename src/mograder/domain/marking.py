@@ -165,7 +165,7 @@ def checked_text(text: str, what: str) -> str:
     r"""A text that a person typed, with line ends "\n". `what` names it in errors. Raises BadRequest if too long."""
     found = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").strip()
     if len(found) > MAX_TEXT:
-        raise BadRequest(f"the {what} has {counted(len(found), 'character')}: at most {MAX_TEXT} are taken")
+        raise BadRequest(f"the {what} has {counted(len(found), 'character')}: at most {MAX_TEXT} are allowed")
     return found
 
 

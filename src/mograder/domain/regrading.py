@@ -285,7 +285,7 @@ class Regrades:
         """Drop the regrade with this id and its results. Raises ChangedMeanwhile if there is none."""
         event = Event(self.clock(), actor.username, "drop regrade", assignment.name)
         if not self.store.regrades.drop(assignment.name, regrade, event):
-            raise ChangedMeanwhile("it was applied, dropped or begun anew meanwhile")
+            raise ChangedMeanwhile("it was applied, dropped or started again meanwhile")
 
 
 def _letter(person: PersonMarking, plan: Plan) -> str:

@@ -84,7 +84,7 @@ MENDS = {
     r"grades\.json cannot be understood": "mend the file by hand: it is not overwritten until then",
     r"assignments\.json cannot be": BY_HAND,
     r"the course's mograder\.toml cannot be understood": BY_HAND,
-    "'hw1' closes before it is due": "give both times in one of them: mograder.toml goes before",
+    "'hw1' closes before it is due": "give both times in one of them: mograder.toml overrides the other",
     "left out: rules for 'hw2'": "make its folder, or correct the name",
     "1 submission in the ledger": "nothing is lost: the next start finishes them, or mograder doctor --repair",
     "the file system's time is": "set the clock right, here or on the machine that has the disk",

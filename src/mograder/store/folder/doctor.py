@@ -152,7 +152,7 @@ class _Look:
         yield from self._leftovers({each.spool for each in record.pending.values()})
 
     def _is_course(self) -> bool:
-        """Whether something here is meant for a course, if only a file that cannot be understood."""
+        """Whether there is any file of a course here, even one that cannot be parsed."""
         ours = (
             self.folders.root / SECRET_NAME,
             self.folders.root / MANIFEST,
@@ -291,7 +291,7 @@ class _Look:
                 if due is not None and closes is not None and closes < due:
                     yield warning(
                         f"{each.name!r} closes before it is due: mograder.toml gives one time, {MANIFEST} the other",
-                        path, "give both times in one of them: mograder.toml goes before",
+                        path, "give both times in one of them: mograder.toml overrides the other",
                     )  # fmt: skip
             yield from self._left_out(contents(listed, course.plan(), self.survey.look()), path)
         for path in sorted(self.folders.grades.glob(f"*/{GRADES}")):

@@ -49,7 +49,7 @@ class FolderRegrades(RegradeClaims):
             name = jobs[0].assignment
             held = connection.execute("SELECT regrade FROM regrade_jobs WHERE assignment = ? LIMIT 1", (name,))
             if (held.fetchone() or ("",))[0] != instead_of:
-                raise ChangedMeanwhile("somebody else has begun to grade again: look at that first")
+                raise ChangedMeanwhile("somebody else has started another regrade: look at it first")
             connection.execute("DELETE FROM regrade_jobs WHERE assignment = ?", (name,))
             connection.executemany(
                 f"INSERT INTO regrade_jobs ({REGRADE_COLUMNS}) VALUES ({places(REGRADE_COLUMNS)})",

@@ -57,7 +57,7 @@ class PostgresRegrades(RegradeClaims):
             count_change(connection, self._course, "regrades")
             sql = "SELECT regrade FROM regrade_jobs WHERE course = %s AND assignment = %s LIMIT 1"
             if (connection.execute(sql, own).fetchone() or ("",))[0] != instead_of:
-                raise ChangedMeanwhile("somebody else has begun to grade again: look at that first")
+                raise ChangedMeanwhile("somebody else has started another regrade: look at it first")
             connection.execute("DELETE FROM regrade_jobs WHERE course = %s AND assignment = %s", own)
             with connection.cursor() as cursor:
                 cursor.executemany(
