@@ -42,7 +42,7 @@ def member_name(text: str) -> str:
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Raises BadRequest if two names differ only by case, one is the manifest's, or there are too many."""
+    """Raises BadRequest if two names are equal but for case, one is the manifest's, or there are too many."""
     found: dict[str, str] = {MANIFEST: MANIFEST}
     for name in names:
         if name.casefold() in found:

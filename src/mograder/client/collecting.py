@@ -148,7 +148,7 @@ def _collect(
         problem = "; ".join(filter(None, [problem, f"{doubt}: kept as {user}{ending}"]))
     if arriving.exists() and user not in placed:
         arriving.replace(root / f"{user}{ending}")
-    for stale in memory.placed(user) - placed:  # a file of an earlier submission, to be mistaken for this one's
+    for stale in memory.placed(user) - placed:  # files of an earlier submission could be mistaken for this one's
         with contextlib.suppress(FileNotFoundError):
             (root / stale).replace(arriving.with_name(f"{arriving.name}-{stale}"))
     memory.remember(user, entry, sha256, placed)

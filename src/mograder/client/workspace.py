@@ -158,8 +158,8 @@ def fetch(
                     yield Fetched(out / safe_name(file.filename), Outcome.NO_ADDRESS, file.filename)
                     continue
                 arriving = Path(scratch) / str(number)
-                bring = _archive if file.filename.lower().endswith(".zip") else _file
-                yield from bring(client, file, release, places, arriving, progress)
+                fetch_one = _archive if file.filename.lower().endswith(".zip") else _file
+                yield from fetch_one(client, file, release, places, arriving, progress)
     finally:
         release.save()
 

@@ -36,7 +36,7 @@ class Usage:
 class HourlyBound:
     """The `attempts` at one assignment that a person has within an hour.
 
-    `ends` is the moment from which submissions are late or refused, None for never. If the next attempt would be
+    `ends` is the moment after which submissions are late or refused, None for never. If the next attempt would be
     allowed only after it, the person has one more, so that the limit prevents no last submission.
     """
 

@@ -165,7 +165,7 @@ class _Look:
     def _shared_secret(self) -> Findings:
         for other in () if self.is_copy else same_secret(self.folders.root):
             yield warning(
-                f"it has the same secret as {other}: whoever registers in one is somebody in the other",
+                f"it has the same secret as {other}: each course accepts the tokens of the other",
                 self.folders.root / SECRET_NAME, "make a new secret for one of them: mograder secret rotate --grace 0",
             )  # fmt: skip
 
@@ -231,7 +231,9 @@ class _Look:
                     f"chmod 600 {path}", partial(_close, path),
                 )  # fmt: skip
         if os.geteuid() not in (0, ours):
-            yield note("you are not the owner of the course", self.folders.root, "run the server as one user always")
+            yield note(
+                "you are not the owner of the course", self.folders.root, "always run the server as the same user"
+            )
 
     def _private_file(self, name: str, read: Callable[[Path], object]) -> Findings:
         path = self.folders.root / name
@@ -267,7 +269,7 @@ class _Look:
         if CERTIFICATE in pairs and pairs[CERTIFICATE].ends < now:
             yield warning(
                 f"the certificate ended on {pairs[CERTIFICATE].ends:%Y-%m-%d}", self.folders.root / CERTIFICATE,
-                "serve makes a new one when it starts; one that is running could not",
+                "serve makes a new one when it starts; a running server has failed to",
             )  # fmt: skip
 
     def _configuration(self) -> Findings:

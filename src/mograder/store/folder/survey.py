@@ -137,7 +137,7 @@ class FolderSurvey:
         if found and not _people(folder, snapshot):
             place = "hw1/files/" if folder == root else f"{folder.name}/files/"
             yield LeftOut(
-                f"{few(found)} in {printable(folder.name)}/", f"students get what is in {place}, and it is not there",
+                f"{few(found)} in {printable(folder.name)}/", f"students get only what is in {place}",
                 f"move it into {place}", str(folder), expected=root.name != "release",
             )  # fmt: skip
 
