@@ -325,8 +325,8 @@ class MarkRelease:
     def _event(self, actor: Actor, action: str, assignment: Assignment, entries: Sequence[Entry]) -> Event:
         if len(entries) == 1:
             return Event(self.clock(), actor.username, action, entries[0].username, assignment.name)
-        return Event(self.clock(), actor.username, action, assignment.name, counted(len(entries), "person").replace(
-            "persons", "people"))  # fmt: skip
+        people = counted(len(entries), "person", "people")
+        return Event(self.clock(), actor.username, action, assignment.name, people)
 
     # for students
 

@@ -96,7 +96,7 @@ class MarkingConflict(ChangedMeanwhile):
 
     def __init__(self, current: Sequence[Entry]) -> None:
         by = ", ".join(dict.fromkeys(each.by for each in current)) or "somebody"
-        super().__init__(f"{by} has changed {counted(len(current), 'entry').replace('entrys', 'entries')} of this "
+        super().__init__(f"{by} has changed {counted(len(current), 'entry', 'entries')} of this "
                          "since you looked: nothing was stored, look again")  # fmt: skip
         self.current = tuple(current)
 
