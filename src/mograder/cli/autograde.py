@@ -190,7 +190,7 @@ def _row(record: GradingRecord) -> tuple[str, ...]:
 
 
 def _histogram(records: Sequence[GradingRecord]) -> None:
-    from mograder.domain.grade_changes import spread
+    from mograder.domain.grade_statistics import spread
     from mograder.domain.marks import in_words
 
     marks = [each.marks for each in records]

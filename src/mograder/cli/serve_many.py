@@ -138,6 +138,6 @@ def warn_of_shared_secrets(roots: Iterable[Path]) -> None:
     for root in roots:
         for other in same_secret(root):
             note(
-                f"warning: {root} and {other} have the same secret: whoever registers in one is somebody in the other. "
+                f"warning: {root} and {other} have the same secret: each course accepts the tokens of the other. "
                 f"make a new one: mograder secret rotate {root} --grace 0"
             )

@@ -26,7 +26,7 @@ class Admission:
     def check_size(self, assignment: Assignment, size: int) -> None:
         """Raises TooLarge."""
         if size > self.limit_for(assignment):
-            raise TooLarge(f"the file has {counted(size, 'byte')}; at most {self.limit_for(assignment)} are taken")
+            raise TooLarge(f"the file has {counted(size, 'byte')}; at most {self.limit_for(assignment)} are allowed")
 
     def check_not_closed(self, assignment: Assignment, schedule: Schedule, received: int) -> None:
         """Raises Closed when `received` is after the end of a person's `schedule`."""

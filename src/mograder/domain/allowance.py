@@ -39,7 +39,7 @@ class Usage:
 class HourlyBound:
     """The `attempts` at one assignment that a person has within an hour.
 
-    `ends` is the moment from which submissions are late or refused, None for never. If the next attempt would be
+    `ends` is the moment after which submissions are late or refused, None for never. If the next attempt would be
     allowed only after it, the person has one more, so that the limit prevents no last submission.
     """
 
@@ -68,7 +68,7 @@ class HourlyBound:
             wait = -(-(free - now) // deadlines.SECOND)
             times = counted(len(_recent(moments, now)), "time")
             raise TooManySubmissions(
-                f"you have submitted {times} within an hour, which is all that is graded: your submissions are safe; "
+                f"you have submitted {times} within an hour, which is the limit: your submissions are safe; "
                 f"the next is taken at {deadlines.readable(free, zone)}, in {counted(-(-wait // 60), 'minute')}",
                 retry_after=wait,
             )
@@ -111,20 +111,20 @@ class Allowance:
             self.here.check(moments(), now, self.zone)
         if attempt > self.attempts:
             raise TooManySubmissions(
-                f"you have submitted {counted(self.attempts, 'time')}, which is all that one assignment takes from a "
-                "person: the last one stays. Your instructor can raise max_attempts in mograder.toml",
+                f"you have submitted {counted(self.attempts, 'time')}, which is the limit for one assignment: the last "
+                "submission stays. Your instructor can raise max_attempts in mograder.toml",
                 retry_after=3600,
             )
         if usage.size + size > self.size:
             raise TooManySubmissions(
-                f"your submissions have {usage.size / MIB:.1f} MiB and this file {size / MIB:.1f} MiB; of a person the "
-                f"course keeps {self.size // MIB} MiB. Your instructor can raise max_person_mb in mograder.toml",
+                f"your submissions have {usage.size / MIB:.1f} MiB and this file {size / MIB:.1f} MiB; the limit for a "
+                f"person is {self.size // MIB} MiB. Your instructor can raise max_person_mb in mograder.toml",
                 retry_after=3600,
             )
         if usage.recent >= self.per_hour:
             wait = max(1, -(-(usage.oldest + HOUR - now) // deadlines.SECOND))
             raise TooManySubmissions(
-                f"you have submitted {counted(self.per_hour, 'time')} within an hour, which is all that is taken: "
+                f"you have submitted {counted(self.per_hour, 'time')} within an hour, which is the limit: "
                 f"your submissions are safe; the next is taken in {counted(-(-wait // 60), 'minute')}",
                 retry_after=wait,
             )

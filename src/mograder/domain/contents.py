@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mograder.domain.assignments import Assignment, Plan
-from mograder.domain.names import AssignmentName, printable
+from mograder.domain.names import AssignmentName, counted, printable
 
 FEW = 5
 """How many names a line lists at most."""
@@ -70,7 +70,7 @@ def contents(listed: Iterable[Assignment], plan: Plan, survey: Survey) -> Conten
     keys = {each.key for each in names}
     orphans = [
         LeftOut(
-            f"the work of {people} {'person' if people == 1 else 'people'} for {printable(name)!r}",
+            f"the work of {counted(people, 'person', 'people')} for {printable(name)!r}",
             "there is no assignment of this name",
             f"give the assignment its name {printable(name)!r} back, or make a new one of that name",
         )

@@ -69,7 +69,7 @@ _OURS = (CheckStatus.NOT_RUN, CheckStatus.WARN)
 """The statuses of checks that did not run: their messages all come from the grader."""
 
 ENDED = "your code ended the program while this check ran"
-"""A message of the grader."""
+"""The grader's message for a check that ended so."""
 
 
 def guarded(report: RunReport, known: Collection[str]) -> RunReport:

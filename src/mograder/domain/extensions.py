@@ -194,7 +194,7 @@ class Extensions:
         def change(held: Extension | None) -> Extension:
             found = held or Extension(assignment.name, user)
             if wished.decision is not Decision.WITHDRAW and not wished.until.strip() and found.wanted != wanted:
-                raise BadRequest(f"{user!r} asks for another time meanwhile: look again")
+                raise BadRequest(f"{user!r} has asked for another time meanwhile: look again")
             return found.after(wished.decision, until, note)
 
         event = self._event(actor, f"{wished.decision} extension", assignment, user, until, note)
@@ -224,5 +224,5 @@ class Extensions:
 def _reason(text: str) -> str:
     shown = one_line(text)
     if len(shown) > MAX_REASON:
-        raise BadRequest(f"the reason has {counted(len(shown), 'character')}: at most {MAX_REASON} are taken")
+        raise BadRequest(f"the reason has {counted(len(shown), 'character')}: at most {MAX_REASON} are allowed")
     return shown

@@ -293,7 +293,7 @@ class MarkRelease:
             with contextlib.suppress(ChangedMeanwhile):  # somebody has written grades meanwhile
                 self._write(COURSE_INSTRUCTOR, assignment, [row], stored, version)
                 return True
-        raise ChangedMeanwhile(f"the grades of {assignment.name!r} change all the time: nothing was released")
+        raise ChangedMeanwhile(f"the grades of {assignment.name!r} keep changing: nothing was released")
 
     def count(self, assignment: Assignment, only: Collection[str] | None = None) -> int:
         """How many of these people (None: everybody) have a released mark."""
@@ -325,8 +325,8 @@ class MarkRelease:
     def _event(self, actor: Actor, action: str, assignment: Assignment, entries: Sequence[Entry]) -> Event:
         if len(entries) == 1:
             return Event(self.clock(), actor.username, action, entries[0].username, assignment.name)
-        return Event(self.clock(), actor.username, action, assignment.name, counted(len(entries), "person").replace(
-            "persons", "people"))  # fmt: skip
+        people = counted(len(entries), "person", "people")
+        return Event(self.clock(), actor.username, action, assignment.name, people)
 
     # for students
 

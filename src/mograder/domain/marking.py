@@ -96,7 +96,7 @@ class MarkingConflict(ChangedMeanwhile):
 
     def __init__(self, current: Sequence[Entry]) -> None:
         by = ", ".join(dict.fromkeys(each.by for each in current)) or "somebody"
-        super().__init__(f"{by} has changed {counted(len(current), 'entry').replace('entrys', 'entries')} of this "
+        super().__init__(f"{by} has changed {counted(len(current), 'entry', 'entries')} of this "
                          "since you looked: nothing was stored, look again")  # fmt: skip
         self.current = tuple(current)
 
@@ -165,7 +165,7 @@ def checked_text(text: str, what: str) -> str:
     r"""A text that a person typed, with line ends "\n". `what` names it in errors. Raises BadRequest if too long."""
     found = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").strip()
     if len(found) > MAX_TEXT:
-        raise BadRequest(f"the {what} has {counted(len(found), 'character')}: at most {MAX_TEXT} are taken")
+        raise BadRequest(f"the {what} has {counted(len(found), 'character')}: at most {MAX_TEXT} are allowed")
     return found
 
 

@@ -321,7 +321,7 @@ class MarkingDesk:
         if asked is None:
             raise NotFound(f"{assignment.name!r} has no question {printable(question)!r}")
         if not self.may_mark(actor, sheet, user, question):
-            raise Forbidden(f"{question or 'this'} of this person is given to {sheet.grader(user, question)} to mark")
+            raise Forbidden(f"{question or 'this'} of this person is assigned to {sheet.grader(user, question)}")
         _check_points(given.points, asked.question)
         items = sorted({each for each in given.items if each in sheet.of_question(question)})
         chosen = found.counting
@@ -344,7 +344,7 @@ class MarkingDesk:
         sheet = self.sheet(assignment)
         own = (self.may_mark(actor, sheet, user, each.key) for each in self.of(assignment, user).questions)
         if kind is Kind.REMARK and not any(own):  # a remark is a part of the mark
-            raise Forbidden("this work is given to others to mark: a remark in it is theirs to write")
+            raise Forbidden("this submission is assigned to others: only they may write remarks in it")
         said = Text(checked_text(text, "note" if kind is Kind.NOTE else "remark"))
         return self._put(actor, assignment, kind, user, key, said, version)
 
@@ -369,7 +369,7 @@ class MarkingDesk:
         for question in {each.question for each in (item, sheet.items.get(key)) if each is not None}:
             grader = sheet.by_question.get(question, "")
             if grader not in ("", actor.username) and not actor.is_instructor:
-                raise Forbidden(f"{question or 'this'} is given to {grader} to mark: its rubric is theirs")
+                raise Forbidden(f"{question or 'this'} is assigned to {grader}, who alone may change its rubric")
         if item is not None:
             asked = next((each for each in self.questions(assignment) if each.key == item.question), None)
             if asked is None:
@@ -447,7 +447,7 @@ class MarkingDesk:
         """Answer a regrade request, which closes it."""
         sheet = self.sheet(assignment)
         if not self.may_mark(actor, sheet, user, question):
-            raise Forbidden(f"this request is for {sheet.grader(user, question)} to answer")
+            raise Forbidden(f"only {sheet.grader(user, question)} may answer this request")
         held = next((each for each in self.store.marking.current(assignment.name, (Kind.REQUEST,), user)
                      if each.key == question), None)  # fmt: skip
         said = checked_text(text, "answer")

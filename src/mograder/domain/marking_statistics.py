@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mograder.domain.grade_changes import Spread, spread
+from mograder.domain.grade_statistics import Spread, spread
 from mograder.domain.marking_desk import PersonMarking
 from mograder.domain.marks import in_words
 

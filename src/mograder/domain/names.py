@@ -174,6 +174,6 @@ def printable(text: str, limit: int = 120) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
-def counted(number: float, noun: str) -> str:
-    """A number of things in words: 1 receipt, 2 receipts, 2.5 minutes."""
-    return f"{number if isinstance(number, int) else f'{number:g}'} {noun}{'' if number == 1 else 's'}"
+def counted(number: float, noun: str, plural: str = "") -> str:
+    """A number of things in words: 1 receipt, 2 receipts, 2.5 minutes. `plural` is by default the noun and "s"."""
+    return f"{number if isinstance(number, int) else f'{number:g}'} {noun if number == 1 else plural or f'{noun}s'}"

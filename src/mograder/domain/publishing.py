@@ -114,10 +114,10 @@ def _check(files: Sequence[NewFile]) -> None:
     """Raises BadRequest for files that students must not get, or would not see."""
     for each in files:
         if any(map(is_left_behind, each.name.split("/"))):
-            raise BadRequest(f"{printable(each.name)!r} is left over from a program, and is never handed out")
+            raise BadRequest(f"{printable(each.name)!r} was left by a program, and students never get such files")
         if each.name.endswith(".py") and _NOT_FOR_STUDENTS.search(each.content):
             raise BadRequest(
-                f"{printable(each.name)!r} has solutions or hidden tests, and students would download it: put up what "
+                f"{printable(each.name)!r} has solutions or hidden tests, and students would download it: publish what "
                 "'mograder generate' makes of it"
             )
     if len({each.name.casefold() for each in files}) < len(files):

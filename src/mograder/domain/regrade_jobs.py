@@ -80,7 +80,7 @@ Choose = Callable[[HeldRegrade | None], Sequence[Result]]
 
 
 @dataclass(frozen=True)
-class Brought:
+class ImportedGrading:
     """What accompanies results that no worker of the course has made: their tests, which are announced then, and the
     notebooks as they ran (see wire/rendered), by receipt.
     """
@@ -116,11 +116,11 @@ class RegradesStore(JobQueue[RegradeJob], Protocol):
         ...
 
     def apply(
-        self, assignment: AssignmentName, choose: Choose, event: Event, brought: Brought | None = None
+        self, assignment: AssignmentName, choose: Choose, event: Event, imported: ImportedGrading | None = None
     ) -> int:  # fmt: skip
         """Put the results in force that `choose` returns, all or none, and end the regrade; returns how many are new.
 
-        `choose` gets the regrade inside the transaction; if it raises, nothing changes. With `brought`, the regrade
+        `choose` gets the regrade inside the transaction; if it raises, nothing changes. With `imported`, the regrade
         does not end: workers continue it with the tests that are announced by that.
         """
         ...

@@ -19,7 +19,7 @@ from mograder.domain.mark_release import MarkRelease
 from mograder.domain.marking_desk import PersonMarking
 from mograder.domain.marks import penalised
 from mograder.domain.names import Username, counted, printable
-from mograder.domain.regrade_jobs import Brought, Choose, HeldRegrade, RegradeJob
+from mograder.domain.regrade_jobs import Choose, HeldRegrade, ImportedGrading, RegradeJob
 from mograder.domain.results import Outcome
 from mograder.domain.store import Store
 from mograder.domain.submissions import Submissions
@@ -255,18 +255,18 @@ class Regrades:
 
         return self._apply(actor, assignment, choose, f"tests {held.tests[:12]}: {found.summary}")
 
-    def bring(
+    def apply_imported(
         self, actor: Actor, assignment: Assignment, results: Sequence[Result], found: Sequence[Regraded],
-        brought: Brought,
+        imported: ImportedGrading,
     ) -> int:  # fmt: skip
         """Put those of `results` in force that are new by `found`, their comparison; returns how many."""
         new = {each.receipt for each in found if each.is_new}
         chosen = [each for each in results if each.receipt in new]
-        detail = f"tests {brought.announced.tests[:12]}: {in_words(found)}"
-        return self._apply(actor, assignment, lambda _: chosen, detail, brought)
+        detail = f"tests {imported.announced.tests[:12]}: {in_words(found)}"
+        return self._apply(actor, assignment, lambda _: chosen, detail, imported)
 
     def _apply(
-        self, actor: Actor, assignment: Assignment, choose: Choose, detail: str, brought: Brought | None = None
+        self, actor: Actor, assignment: Assignment, choose: Choose, detail: str, imported: ImportedGrading | None = None
     ) -> int:  # fmt: skip
         """Apply results, and release the marks of assignments that release them at once."""
         people: set[Username] = set()
@@ -277,7 +277,7 @@ class Regrades:
             return chosen
 
         event = Event(self.clock(), actor.username, "regrade", assignment.name, detail)
-        applied = self.store.regrades.apply(assignment.name, noting, event, brought)
+        applied = self.store.regrades.apply(assignment.name, noting, event, imported)
         self.marks.release_automatic(assignment.name, people)
         return applied
 
@@ -285,7 +285,7 @@ class Regrades:
         """Drop the regrade with this id and its results. Raises ChangedMeanwhile if there is none."""
         event = Event(self.clock(), actor.username, "drop regrade", assignment.name)
         if not self.store.regrades.drop(assignment.name, regrade, event):
-            raise ChangedMeanwhile("it was applied, dropped or begun anew meanwhile")
+            raise ChangedMeanwhile("it was applied, dropped or started again meanwhile")
 
 
 def _letter(person: PersonMarking, plan: Plan) -> str:

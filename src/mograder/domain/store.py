@@ -124,7 +124,7 @@ class CachedReads(Protocol):
         ...
 
 
-class NotAtHand(Exception):
+class NotCached(Exception):
     """A value is not in memory, and the caller must not wait for a read."""
 
 
@@ -142,7 +142,7 @@ class SharedReads(Protocol):
 
     def recalled(self, work: Callable[[], T], wait: bool) -> T:
         """Call `work`, which only reads: from memory, as of the last `refresh` or later. If something is not in memory,
-        it is read (`wait`), or NotAtHand is raised.
+        it is read (`wait`), or NotCached is raised.
         """
         ...
 

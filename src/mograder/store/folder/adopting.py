@@ -85,7 +85,7 @@ def _understood(folder: Path, left: list[str]) -> Iterable[tuple[Username, list[
         if user is not None:
             dated.setdefault(user, []).append(name)
         elif not name.startswith(".") and name not in ("files", FEEDBACK, GRADES) and owner(name) is None:
-            left.append(f"{printable(f'{folder.name}/{name}')}: no submission that is known here")
+            left.append(f"{printable(f'{folder.name}/{name}')}: not the name of a submission")
     alone = {owner(name) for name in names} - {None, *dated}
     left += [f"{folder.name}/{user}.py: no dated version stands beside it" for user in sorted(filter(None, alone))]
     for user, found_names in sorted(dated.items()):

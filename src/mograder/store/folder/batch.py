@@ -44,7 +44,7 @@ AND coalesce(arrived, received) > :since AND coalesce(arrived, received) < :unti
 
 
 class PendingSubmission:
-    """A submission on its way into the ledger, and the promise of what becomes of it."""
+    """A submission that waits for the ledger, and the promise of its outcome."""
 
     def __init__(self, submission: NewSubmission, issue: Issue) -> None:
         assert isinstance(submission.body, Spool), "a submission comes through `upload`"

@@ -153,7 +153,7 @@ class _Look:
         yield from self._leftovers({each.spool for each in record.pending.values()})
 
     def _is_course(self) -> bool:
-        """Whether something here is meant for a course, if only a file that cannot be understood."""
+        """Whether there is any file of a course here, even one that cannot be parsed."""
         ours = (
             self.folders.root / SECRET_NAME,
             self.folders.root / MANIFEST,
@@ -166,7 +166,7 @@ class _Look:
     def _shared_secret(self) -> Findings:
         for other in () if self.is_copy else same_secret(self.folders.root):
             yield warning(
-                f"it has the same secret as {other}: whoever registers in one is somebody in the other",
+                f"it has the same secret as {other}: each course accepts the tokens of the other",
                 self.folders.root / SECRET_NAME, "make a new secret for one of them: mograder secret rotate --grace 0",
             )  # fmt: skip
 
@@ -238,7 +238,9 @@ class _Look:
                     f"chmod 600 {path}", partial(_close, path),
                 )  # fmt: skip
         if os.geteuid() not in (0, ours):
-            yield note("you are not the owner of the course", self.folders.root, "run the server as one user always")
+            yield note(
+                "you are not the owner of the course", self.folders.root, "always run the server as the same user"
+            )
 
     def _private_file(self, name: str, read: Callable[[Path], object]) -> Findings:
         path = self.folders.root / name
@@ -274,7 +276,7 @@ class _Look:
         if CERTIFICATE in pairs and pairs[CERTIFICATE].ends < now:
             yield warning(
                 f"the certificate ended on {pairs[CERTIFICATE].ends:%Y-%m-%d}", self.folders.root / CERTIFICATE,
-                "serve makes a new one when it starts; one that is running could not",
+                "serve makes a new one when it starts; a running server has failed to",
             )  # fmt: skip
 
     def _configuration(self) -> Findings:
@@ -298,7 +300,7 @@ class _Look:
                 if due is not None and closes is not None and closes < due:
                     yield warning(
                         f"{each.name!r} closes before it is due: mograder.toml gives one time, {MANIFEST} the other",
-                        path, "give both times in one of them: mograder.toml goes before",
+                        path, "give both times in one of them: mograder.toml overrides the other",
                     )  # fmt: skip
             yield from self._left_out(contents(listed, course.plan(), self.survey.look()), path)
         for path in sorted(self.folders.grades.glob(f"*/{GRADES}")):

@@ -266,9 +266,9 @@ class Evidence:
                         yield error("is a link that leads nowhere", path, "remove it, or restore what it named")
                     by_hand.append(name)
                 else:
-                    yield warning("is no submission", path, "look at it, and keep it elsewhere")
+                    yield warning("is not a submission", path, "look at it, and move it elsewhere")
             if by_hand:
                 yield note(
                     f"{counted(len(by_hand), 'file')} without a receipt: {some(by_hand)}", folder,
-                    "what has none counts as put there by hand",
+                    "files without a receipt count as put there by hand",
                 )  # fmt: skip

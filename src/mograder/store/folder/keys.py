@@ -52,7 +52,8 @@ def read_previous(path: Path) -> list[tuple[int, str]]:
         return [(int(until), secret) for until, secret in lines]
     except ValueError:
         raise Unreadable(
-            f"{path.name} cannot be understood: mend it, or remove it and the tokens of earlier secrets end", str(path)
+            f"{path.name} cannot be understood: mend it, or remove it, which ends the tokens of earlier secrets",
+            str(path),
         ) from None
 
 

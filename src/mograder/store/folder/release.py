@@ -291,11 +291,11 @@ class FolderRelease:
             return self._folder.release_file(assignment, name)
 
     def put_files(self, assignment: AssignmentName, files: Sequence[NewFile], event: Event) -> None:
-        with storage_errors("put up the files"):
+        with storage_errors("store the files"):
             self._publisher.put(assignment, files, event)
 
     def remove_file(self, assignment: AssignmentName, name: FileName, event: Event) -> bool:
-        with storage_errors("take back the file"):
+        with storage_errors("remove the file"):
             return self.file(assignment, name) is not None and self._publisher.remove(assignment, name, event)
 
     def note_fetched(self, notes: Sequence[Fetched]) -> None:

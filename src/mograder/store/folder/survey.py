@@ -83,18 +83,20 @@ class FolderSurvey:
             )  # fmt: skip
         if without:
             yield LeftOut(
-                f"the links to the latest submissions of {_persons(without)}", "they were not copied: the last version "
-                "by its name counts", "mograder doctor --repair makes them", str(self._folders.submitted),
+                f"the links to the latest submissions of {counted(without, 'person', 'people')}",
+                "they were not copied: the last version by its name counts", "mograder doctor --repair makes them",
+                str(self._folders.submitted),
                 itemised=True,
             )  # fmt: skip
         if texts:
             yield LeftOut(
-                f"the links to the latest submissions of {_persons(texts)}", "texts stand in their place: the version "
-                "that each names counts", "mograder doctor --repair makes them links", str(self._folders.submitted),
+                f"the links to the latest submissions of {counted(texts, 'person', 'people')}",
+                "texts stand in their place: the version that each names counts",
+                "mograder doctor --repair makes them links", str(self._folders.submitted),
                 itemised=True,
             )  # fmt: skip
 
-    # what students download, what returns to them, and what stands beside it
+    # released files, grades and feedback, and other files
 
     def _handouts(self, snapshot: StatSnapshot) -> Iterator[LeftOut]:
         top = self._folders.release or self._folders.root
@@ -118,7 +120,7 @@ class FolderSurvey:
             for folder in _folders_in(self._folders.root, snapshot):
                 if folder != self._folders.submitted and (people := _people(folder, snapshot)):
                     yield LeftOut(
-                        f"the work of {_persons(len(people))} in {printable(folder.name)}/",
+                        f"the work of {counted(len(people), 'person', 'people')} in {printable(folder.name)}/",
                         "it stands beside what students download, as the published server kept it",
                         f"mograder course adopt {self._folders.root} brings it over, with receipts", str(folder),
                     )  # fmt: skip
@@ -137,7 +139,7 @@ class FolderSurvey:
         if found and not _people(folder, snapshot):
             place = "hw1/files/" if folder == root else f"{folder.name}/files/"
             yield LeftOut(
-                f"{few(found)} in {printable(folder.name)}/", f"students get what is in {place}, and it is not there",
+                f"{few(found)} in {printable(folder.name)}/", f"students get only what is in {place}",
                 f"move it into {place}", str(folder), expected=root.name != "release",
             )  # fmt: skip
 
@@ -240,7 +242,3 @@ def _names(folder: Path, snapshot: StatSnapshot) -> list[str]:
     except OSError as error:
         snapshot.failed(error)
         return []
-
-
-def _persons(number: int) -> str:
-    return f"{number} {'person' if number == 1 else 'people'}"

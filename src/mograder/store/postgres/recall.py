@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from enum import Enum, auto
 from typing import Any, TypeVar
 
-from mograder.domain.store import NotAtHand, Versions
+from mograder.domain.store import NotCached, Versions
 from mograder.store.postgres.database import Row
 
 T = TypeVar("T")
@@ -43,13 +43,13 @@ def reading(how: Reading) -> Iterator[None]:
 
 
 def check_may_wait() -> None:
-    """Raises NotAtHand where only memory may be read."""
+    """Raises NotCached where only memory may be read."""
     if _reading.get() is Reading.MEMORY:
-        raise NotAtHand
+        raise NotCached
 
 
 class Recall:
-    """The memory of one course. Methods may be called from many threads; `hold` by one at a time."""
+    """The memory of one course. Methods may be called from many threads; `set_versions` by one at a time."""
 
     def __init__(self) -> None:
         self._versions: Versions | None = None
@@ -63,7 +63,7 @@ class Recall:
     def lacks(self, key: object) -> bool:
         return key not in self._kept
 
-    def hold(self, versions: Versions) -> bool:
+    def set_versions(self, versions: Versions) -> bool:
         """Set the course's current versions. Returns whether the kept values are still right; else they are dropped."""
         same = self._versions is not None and self._versions.people == versions.people
         if not same or len(self._kept) > MOST:
@@ -72,7 +72,7 @@ class Recall:
         return same
 
     def keep_each(self, sql: str, names: Sequence[str], rows: Sequence[Row]) -> None:
-        """Keep the rows that `sql` gives for each name. `rows` have the name in front, and were read after `hold`."""
+        """Keep the rows that `sql` gives for each name: those of `rows` behind it, read after `set_versions`."""
         found: dict[str, list[Row]] = {name: [] for name in names}
         for name, *row in rows:
             found[name].append(tuple(row))

@@ -86,7 +86,7 @@ class PostgresStore:
             if wanted:
                 queries += [(ACCOUNTS_OF, (keys,)), (EXTENSIONS_OF, (wanted,))]
             (versions,), announced, *personal = self.tables.read_together(*queries)
-            same = memory.hold(Versions(*versions))
+            same = memory.set_versions(Versions(*versions))
             if wanted:
                 memory.keep_each(ACCOUNT, keys, personal[0])
                 memory.keep_each(EXTENSIONS, wanted, personal[1])
