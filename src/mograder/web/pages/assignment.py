@@ -92,7 +92,7 @@ class AssignmentPage(OnAssignment):
     results: Mapping[Username, Brief] = field(default_factory=dict)
     queue: Queue = field(default_factory=Queue)
     readiness: Readiness | None = None
-    """How far what grades it is; None where no worker has said so."""
+    """What the last worker said about grading the assignment; None where no worker has tried yet."""
     shows = tuple(Show)
     formats = (
         (ExportFormat.CANVAS, "Canvas"), (ExportFormat.MOODLE, "Moodle gradebook"),
@@ -166,7 +166,7 @@ class PersonPage(OnAssignment):
 
     @property
     def again(self) -> bool:
-        """Whether a submission counts that came after the grade, which the person may not see yet."""
+        """Whether the submission that counts is newer than the grade, even one that the person does not see yet."""
         counts = self.standing.counting
         return self.grade is not None and counts is not None and boards.is_newer(counts.submission.attempt, self.grade)
 
@@ -186,7 +186,7 @@ class SourcePage(OnAssignment):
     size: int
     contents: Contents
     ran: bool = False
-    """Whether it is kept what its cells showed."""
+    """Whether the output of its cells was kept."""
 
     def of(self, *segments: str) -> str:
         return self.within("people", self.user, *segments)
@@ -247,7 +247,7 @@ def all_submissions(request: PageRequest) -> Answer:
             try:
                 file = course.submissions.file(task, each.file.filename).fetched_file()
                 ending = version_ending(each.file.filename)
-                with file.open() as opened:  # a zip whose name nobody said has the usual ending
+                with file.open() as opened:  # a zip that was sent without a name has the usual ending
                     zipped = ending == USUAL_ENDING and opened.read(4) == b"PK\x03\x04"
             except (NotFound, OSError):  # removed by hand in the meantime
                 continue
@@ -278,7 +278,7 @@ def _preview(request: PageRequest, task: Assignment, form: FilledForm) -> Grades
         read_sheet(content, filename, fields.get("encoding", "")), labels_of(task), fields.get("column", "")
     )
     allowed = [is_checked(fields, name) for name in ("allow_above", "allow_text", "clear_empty")]
-    version = request.course.grades.version(task)  # first: a change before the next line is then noticed later
+    version = request.course.grades.version(task)  # read first, so that a change after this is noticed at storing
     found = check_grades(
         table, members_of(request), request.course.grades.of(task), GradeRules(task.rules.points, *allowed)
     )
@@ -390,7 +390,7 @@ def extend(request: PageRequest) -> Answer:
 
 
 async def source(request: PageRequest) -> Answer:
-    """A submission, shown as text or as a list of files; a PDF or picture as what it is."""
+    """A submission, shown as text or as a list of files; the browser itself shows a PDF or a picture."""
 
     def find() -> tuple[Assignment, Username, str, StoredFile]:
         task, user, name = request.assignment(), _user(request), request.values["file"]
@@ -414,7 +414,7 @@ def download(request: PageRequest) -> Answer:
 
 
 def confirm_grade(request: PageRequest) -> Answer:
-    """Say that a grade holds for the submission that came after it."""
+    """Confirm that a grade also holds for the newer submission."""
     task, user = request.assignment(), _user(request)
     request.course.grades.confirm(request.actor, task, user)
     return request.to("/board", task.name, "people", user)

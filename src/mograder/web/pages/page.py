@@ -47,7 +47,7 @@ class Frame:
     waiting: int = 0
     """How many requests for more time are undecided; every page tells instructors."""
     viewing: bool = False
-    """Whether an instructor looks at the page as a student does."""
+    """Whether an instructor views the page as a student."""
 
     def at(self, path: str, *segments: str) -> str:
         """The link to a page: `path` below the mount, then each of `segments`, percent-encoded."""
@@ -122,7 +122,7 @@ class Login(Page):
 
 @dataclass(frozen=True)
 class SessionEnded(Page):
-    """The answer to a form that came without a session. `login` is where to log in and come back from."""
+    """The answer to a form that was sent without a session. `login` leads to the login page, and back after it."""
 
     template = "session_ended.html"
     heading = "You are not logged in"
@@ -131,7 +131,7 @@ class SessionEnded(Page):
 
 @dataclass(frozen=True)
 class ConfirmSwitch(Page):
-    """Asks before a login link makes a person who is logged in somebody else, `user`."""
+    """Asks for confirmation before a login link logs a person in as somebody else, `user`."""
 
     template = "confirm_switch.html"
     heading = "Log in as somebody else?"

@@ -66,7 +66,7 @@ class Remove(Page):
 
 @dataclass(frozen=True)
 class Reset(Page):
-    """Asks for confirmation before a person's token is revoked; somebody who was removed is brought back by it."""
+    """Asks for confirmation before a person's token is revoked. A reset also brings a removed person back."""
 
     template = "reset.html"
     heading = "Reset somebody's token"
@@ -96,7 +96,7 @@ class LoginCode(Page):
 
 @dataclass(frozen=True)
 class Overview(Page):
-    """One person over all assignments: `cells` are in their order. `account` is None for somebody without one."""
+    """One person across all assignments; `cells` are in their order. `account` is None for somebody without one."""
 
     template = "overview.html"
     heading = "Person"
@@ -123,9 +123,9 @@ class Invite(Page):
     code: str
     picture: Markup
     weak: str = ""
-    """What there is to say of a code that can be guessed."""
+    """A warning if the code can be guessed, else ""."""
     personal_codes: bool = False
-    """Whether somebody on the roster has still to join, whom the course's code does not let in."""
+    """Whether people on the roster still have to join with a personal code."""
 
     @property
     def is_local(self) -> bool:
@@ -209,7 +209,7 @@ def _role(request: PageRequest) -> Role:
     try:
         return Role(request.form.get("role", Role.STUDENT))
     except ValueError:
-        raise BadRequest("a role is student or instructor") from None
+        raise BadRequest(f"choose a role: {', '.join(Role)}") from None
 
 
 def login_code(request: PageRequest) -> Answer:
@@ -249,7 +249,7 @@ def set_role(request: PageRequest) -> Answer:
 
 
 def rename(request: PageRequest) -> Answer:
-    """Change what people call a person."""
+    """Change a person's name; the user name stays."""
     user = _user(request)
     try:
         request.course.roster.rename(request.actor, user, request.form.get("name", ""))
@@ -288,7 +288,7 @@ def overview(request: PageRequest) -> Answer:
 
 
 def _overview(request: PageRequest) -> Overview:
-    """One person over all assignments. Raises NotFound for a name that is nobody's in the course."""
+    """One person across all assignments. Raises NotFound if nobody in the course has this name."""
     user, course, board = _user(request), request.course, request.api.board()
     account = next((each for each in course.roster.all() if each.username == user), None)
     row = board.row_of(user)
@@ -310,7 +310,7 @@ def invite(request: PageRequest) -> Answer:
 
 
 def picture(link: str) -> Markup:
-    """A QR code as SVG, "" for no link. Always dark on white: telephones do not read it otherwise."""
+    """A QR code as SVG, "" for no link. It is always dark on white, because telephones do not read it otherwise."""
     if not link:
         return Markup()
     target = io.BytesIO()
