@@ -163,7 +163,7 @@ class _Look:
     def _shared_secret(self) -> Findings:
         for other in () if self.is_copy else same_secret(self.folders.root):
             yield warning(
-                f"it has the same secret as {other}: whoever registers in one is somebody in the other",
+                f"it has the same secret as {other}: a token of one is valid in the other",
                 self.folders.root / SECRET_NAME, "make a new secret for one of them: mograder secret rotate --grace 0",
             )  # fmt: skip
 
