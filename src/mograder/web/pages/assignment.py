@@ -15,14 +15,14 @@ from mograder.domain.access import Allow
 from mograder.domain.assignments import Assignment
 from mograder.domain.board import BoardFilter, Row, Show
 from mograder.domain.deadlines import Penalties
-from mograder.domain.errors import BadName, BadRequest, MograderError, NotFound, Unreadable
+from mograder.domain.errors import BadRequest, MograderError, NotFound, Unreadable
 from mograder.domain.extensions import Change, Decision, State
 from mograder.domain.files import StoredFile
 from mograder.domain.grade_changes import Spread
 from mograder.domain.grades import GradeEntry, of_person
 from mograder.domain.grading_jobs import Readiness
 from mograder.domain.grading_results import Brief, Progress, Queue
-from mograder.domain.names import FileName, Username, counted, parse_exact_owner
+from mograder.domain.names import FileName, Username, counted
 from mograder.domain.receipts import USUAL_ENDING, latest_filename, version_ending
 from mograder.domain.standings import Standing
 from mograder.tables.export import ExportFormat
@@ -336,7 +336,7 @@ def _keep_feedback(request: PageRequest, task: Assignment, files: list[tuple[str
 
 def person(request: PageRequest) -> PersonPage:
     """One person's work on an assignment."""
-    course, task, user = request.course, request.assignment(), _user(request)
+    course, task, user = request.course, request.assignment(), request.user()
     row = request.api.board().row_of(user)
     if row is None:
         raise NotFound(f"nobody called {user!r} is in the course")
@@ -349,16 +349,9 @@ def person(request: PageRequest) -> PersonPage:
     )  # fmt: skip
 
 
-def _user(request: PageRequest) -> Username:
-    try:
-        return parse_exact_owner(request.values["user"])
-    except BadName as error:
-        raise NotFound(error.message) from None
-
-
 async def submit_for(request: PageRequest) -> Answer:
     """Submit for a student: it is never late, and the receipt says who did it."""
-    task, user = await request.api.threads.run(request.assignment), _user(request)
+    task, user = await request.api.threads.run(request.assignment), request.user()
     await request.api.threads.run(lambda: person(request))
     try:
         await request.take_submission(task, user)
@@ -372,7 +365,7 @@ async def submit_for(request: PageRequest) -> Answer:
 
 def extend(request: PageRequest) -> Answer:
     """Grant, decline or take back more time."""
-    task, user = request.assignment(), _user(request)
+    task, user = request.assignment(), request.user()
     try:
         try:
             decision = Decision(request.form.get("decision", ""))
@@ -393,7 +386,7 @@ async def source(request: PageRequest) -> Answer:
     """A submission, shown as text or as a list of files; the browser itself shows a PDF or a picture."""
 
     def find() -> tuple[Assignment, Username, str, StoredFile]:
-        task, user, name = request.assignment(), _user(request), request.values["file"]
+        task, user, name = request.assignment(), request.user(), request.values["file"]
         found = request.course.submissions.own_file(task, user, FileName.parse(name))
         return task, user, name, found.fetched_file()
 
@@ -408,20 +401,20 @@ async def source(request: PageRequest) -> Answer:
 def download(request: PageRequest) -> Answer:
     return file_response(
         request.course.submissions.own_file(
-            request.assignment(), _user(request), FileName.parse(request.values["file"])
+            request.assignment(), request.user(), FileName.parse(request.values["file"])
         )
     )
 
 
 def confirm_grade(request: PageRequest) -> Answer:
     """Confirm that a grade also holds for the newer submission."""
-    task, user = request.assignment(), _user(request)
+    task, user = request.assignment(), request.user()
     request.course.grades.confirm(request.actor, task, user)
     return request.to("/board", task.name, "people", user)
 
 
 def feedback(request: PageRequest) -> Answer:
-    return feedback_response(request.course.grades.feedback(request.assignment(), _user(request)))
+    return feedback_response(request.course.grades.feedback(request.assignment(), request.user()))
 
 
 VIEWS: tuple[PageRoute, ...] = (

@@ -26,9 +26,9 @@ from mograder.domain.assignments import Assignment
 from mograder.domain.course import Course
 from mograder.domain.deadlines import SECOND
 from mograder.domain.devices import REMEMBERED
-from mograder.domain.errors import BadRequest, Forbidden, MograderError, NotFound, Unauthenticated, Unreadable
+from mograder.domain.errors import BadName, BadRequest, Forbidden, MograderError, NotFound, Unauthenticated, Unreadable
 from mograder.domain.files import StoredFile
-from mograder.domain.names import Username
+from mograder.domain.names import Username, parse_exact_owner
 from mograder.domain.submissions import Accepted
 from mograder.text import declared_charset
 from mograder.web.api import Api
@@ -113,6 +113,13 @@ class PageRequest:
     def assignment(self) -> Assignment:
         """The assignment that the path names. Raises NotFound."""
         return self.course.release.assignment(self.actor, self.values["assignment"])
+
+    def user(self) -> Username:
+        """The user that the path names, who need not exist. Raises NotFound if it is no user name."""
+        try:
+            return parse_exact_owner(self.values["user"])
+        except BadName as error:
+            raise NotFound(error.message) from None
 
     async def take_submission(self, assignment: Assignment, user: Username) -> Accepted:
         """Keep the files of the form in `body`. Raises BadRequest, and what `uploads.take_submission` raises."""
