@@ -157,6 +157,9 @@ class CountingRule(StrEnum):
     ON_TIME = "on-time"
 
 
+REGRADE_DAYS: float = 7
+"""How long a released mark can be disputed, unless mograder.toml says otherwise."""
+
 EDIT_PLACEHOLDERS = ("content_lz", "url", "filename", "assignment")
 """What may stand in braces in a template: the file's text, LZ-String compressed for a URL; percent-encoded, the file's
 address, its name and the assignment's."""
@@ -211,7 +214,7 @@ class Plan:
     edit_links: Mapping[str, str] = field(default_factory=dict)
     max_people: int = 2000
     allowance: Allowance = field(default_factory=Allowance)
-    regrade_days: float = 7
+    regrade_days: float = REGRADE_DAYS
     letters: LetterScale = field(default_factory=LetterScale)
     per_hour: int | None = None
     results: ResultsShown | None = None
