@@ -72,7 +72,7 @@ class Body:
             raise BadRequest("Content-Length is not a number")
         length = int(self._length_text[:20])
         if length > limit:
-            raise TooLarge(f"the request has {counted(length, 'byte')}; at most {limit} are taken", limit=limit)
+            raise TooLarge(f"the request has {counted(length, 'byte')}; at most {limit} are accepted", limit=limit)
         return length
 
     async def chunks(self, limit: int) -> AsyncIterator[bytes]:

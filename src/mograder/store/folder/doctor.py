@@ -166,7 +166,7 @@ class _Look:
     def _shared_secret(self) -> Findings:
         for other in () if self.is_copy else same_secret(self.folders.root):
             yield warning(
-                f"it has the same secret as {other}: each course accepts the tokens of the other",
+                f"it has the same secret as {other}: a token of one is valid in the other",
                 self.folders.root / SECRET_NAME, "make a new secret for one of them: mograder secret rotate --grace 0",
             )  # fmt: skip
 

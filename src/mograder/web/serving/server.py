@@ -1,4 +1,4 @@
-"""Runs the application on granian, in this process, until SIGTERM or SIGINT; figures and trials are in docs.
+"""Runs the application on granian, in this process, until SIGTERM or SIGINT.
 
 Invariant: one socket listens from start to end. A renewed certificate is served by a new server on the same socket, and
 no connection is refused or dropped meanwhile.
@@ -55,16 +55,18 @@ TRIMMED_FROM = 2 * MAPPED_FROM
 
 @dataclass(frozen=True)
 class Tls:
-    """A certificate with its chain, and its key, as PEM files. `renew` is called now and then and may replace them."""
+    """A certificate with its chain, and its key, as PEM files. `renew` is called every LOOK_SECONDS; it may replace
+    both files.
+    """
 
     certificate: Path
     key: Path
     renew: Callable[[], None] = lambda: None
 
     def check(self) -> None:
-        """Raises MograderError unless both belong together and the library that serves them has done so.
+        """Raises MograderError unless certificate and key belong together and the serving library accepts them.
 
-        That library may end the process over a certificate that it cannot use, so a process of its own tries.
+        That library may end the process over a certificate that it cannot use, so a separate process tries it.
         """
         try:
             # An empty password, because a prompt for one would stop the server.
